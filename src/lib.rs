@@ -1,0 +1,1 @@
+//! menshen 门神: an authenticating reverse proxy.

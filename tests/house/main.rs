@@ -1,0 +1,1 @@
+//! The house: one hermetic test binary, a module for each promise.
