@@ -1,0 +1,323 @@
+//! `KeyRing`: the house's keys. The first signs and seals, all verify and open.
+//!
+//! From each key of the ring HKDF-SHA-256 (RFC 5869) derives one sub-key per purpose, so that what
+//! is made for one purpose means nothing to another.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{digest, hkdf, rand};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::{DecodingKey, EncodingKey};
+
+use crate::secret::Secret;
+
+/// How many random bytes a key must at least hold.
+pub const KEY_BYTES_MIN: usize = 32;
+
+/// How many keys a ring may hold.
+pub const KEYS_MAX: usize = 8;
+
+/// What something sealed is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The memory of a login between its begin and its finish.
+    Pending,
+    /// A session on its way to another host.
+    Ticket,
+}
+
+/// The thumbprint of a key: says which key signed, tells nothing about it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// The thumbprint as it stands in a token's header.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// Neither base64 nor hexadecimal.
+    #[error("a session key must be base64 or hexadecimal, as `menshen keygen` prints it")]
+    Encoding,
+    /// Too little randomness.
+    #[error("a session key must hold at least {KEY_BYTES_MIN} bytes, this one holds {bytes}")]
+    Short {
+        /// What it holds.
+        bytes: usize,
+    },
+    /// No key at all, or too many.
+    #[error("a key ring holds 1 to {KEYS_MAX} keys, this one {keys}")]
+    Count {
+        /// How many there were.
+        keys: usize,
+    },
+    /// The same key stands twice.
+    #[error("the key ring holds the same key twice")]
+    Twice,
+}
+
+/// The keys of a site. Immutable; a reload builds another.
+pub struct KeyRing {
+    keys: Vec<Key>,
+    epoch: u64,
+}
+
+struct Key {
+    id: KeyId,
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    pending: LessSafeKey,
+    ticket: LessSafeKey,
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<_> = self.keys.iter().map(|key| key.id.as_str()).collect();
+        f.debug_struct("KeyRing").field("keys", &ids).field("epoch", &self.epoch).finish()
+    }
+}
+
+/// Makes aws-lc-rs the one crypto provider of this process; doing it again changes nothing.
+pub fn install_crypto() {
+    // Whoever was first installed the same provider: an error says only that it was done before.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}
+
+/// Makes a new key, base64, for `menshen keygen` and for a store that has none yet.
+pub fn generate() -> Secret<String> {
+    Secret::new(STANDARD.encode(random::<KEY_BYTES_MIN>()))
+}
+
+/// Random bytes from the operating system's generator.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+/// SHA-256 of `parts`, each preceded by its length so that no two tuples share an input.
+pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
+}
+
+impl KeyRing {
+    /// Builds the ring from its keys' texts, the signing key first.
+    ///
+    /// The epoch stays that of `previous` when the keys are the same in the same order, and is one
+    /// more otherwise: whoever remembers something verified under another epoch verifies it again.
+    pub fn new(texts: &[Secret<String>], previous: Option<&Self>) -> Result<Self, KeyError> {
+        if texts.is_empty() || texts.len() > KEYS_MAX {
+            return Err(KeyError::Count { keys: texts.len() });
+        }
+        let keys = texts.iter().map(Key::new).collect::<Result<Vec<_>, _>>()?;
+        for (at, key) in keys.iter().enumerate() {
+            if keys[..at].iter().any(|other| other.id == key.id) {
+                return Err(KeyError::Twice);
+            }
+        }
+        let epoch = match previous {
+            None => 1,
+            Some(ring) if ring.ids().eq(keys.iter().map(|key| &key.id)) => ring.epoch,
+            Some(ring) => ring.epoch + 1,
+        };
+        Ok(Self { keys, epoch })
+    }
+
+    /// The number of this ring among those the process has held.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The key that signs.
+    pub fn signer(&self) -> &KeyId {
+        &self.keys[0].id
+    }
+
+    /// Every key, the signer first.
+    pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
+        self.keys.iter().map(|key| &key.id)
+    }
+
+    /// The sub-key that signs session cookies (HS256).
+    pub fn signing(&self) -> &EncodingKey {
+        &self.keys[0].signing
+    }
+
+    /// The sub-key that verifies what the key named `id` signed, when this ring holds it.
+    pub fn verifying(&self, id: &str) -> Option<&DecodingKey> {
+        self.keys.iter().find(|key| key.id.as_str() == id).map(|key| &key.verifying)
+    }
+
+    /// Seals `plain` with AES-256-GCM under a fresh nonce, bound to `name`; URL-safe text.
+    pub fn seal(&self, purpose: Purpose, name: &[u8], plain: &[u8]) -> String {
+        let nonce = random::<NONCE_LEN>();
+        let mut sealed = plain.to_vec();
+        self.keys[0]
+            .sealing(purpose)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(name),
+                &mut sealed,
+            )
+            .expect("sealing a short buffer in memory succeeds");
+        let mut bytes = Vec::with_capacity(NONCE_LEN + sealed.len());
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&sealed);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Opens what any key of this ring sealed for the same purpose and name; else nothing.
+    pub fn open(&self, purpose: Purpose, name: &[u8], sealed: &str) -> Option<Vec<u8>> {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (nonce, body) = bytes.split_first_chunk::<NONCE_LEN>()?;
+        self.keys.iter().find_map(|key| {
+            let mut body = body.to_vec();
+            let nonce = Nonce::assume_unique_for_key(*nonce);
+            let opened = key.sealing(purpose).open_in_place(nonce, Aad::from(name), &mut body);
+            opened.ok().map(|plain| plain.to_vec())
+        })
+    }
+}
+
+impl Key {
+    fn new(text: &Secret<String>) -> Result<Self, KeyError> {
+        let bytes = decode(text.expose()).ok_or(KeyError::Encoding)?;
+        if bytes.expose().len() < KEY_BYTES_MIN {
+            return Err(KeyError::Short { bytes: bytes.expose().len() });
+        }
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"menshen").extract(bytes.expose());
+        let id = derive(&root, "key id");
+        let session = derive(&root, "session");
+        Ok(Self {
+            id: KeyId(URL_SAFE_NO_PAD.encode(&id.expose()[..8])),
+            signing: EncodingKey::from_secret(session.expose()),
+            verifying: DecodingKey::from_secret(session.expose()),
+            pending: sealing_key(&derive(&root, "pending")),
+            ticket: sealing_key(&derive(&root, "ticket")),
+        })
+    }
+
+    fn sealing(&self, purpose: Purpose) -> &LessSafeKey {
+        match purpose {
+            Purpose::Pending => &self.pending,
+            Purpose::Ticket => &self.ticket,
+        }
+    }
+}
+
+fn decode(text: &str) -> Option<Secret<Vec<u8>>> {
+    let text = text.trim();
+    let hexadecimal = text.len() >= 2 * KEY_BYTES_MIN
+        && text.len().is_multiple_of(2)
+        && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bytes = if hexadecimal {
+        text.as_bytes()
+            .chunks_exact(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect::<Option<Vec<u8>>>()?
+    } else {
+        let bare = text.trim_end_matches('=').replace('+', "-").replace('/', "_");
+        URL_SAFE_NO_PAD.decode(bare).ok()?
+    };
+    Some(Secret::new(bytes))
+}
+
+fn derive(root: &hkdf::Prk, purpose: &str) -> Secret<Vec<u8>> {
+    let info = [purpose.as_bytes()];
+    let expanded = root.expand(&info, hkdf::HKDF_SHA256).expect("32 bytes are within HKDF's limit");
+    let mut bytes = vec![0; 32];
+    expanded.fill(&mut bytes).expect("the buffer has the length that was asked for");
+    Secret::new(bytes)
+}
+
+fn sealing_key(bytes: &Secret<Vec<u8>>) -> LessSafeKey {
+    let key = UnboundKey::new(&AES_256_GCM, bytes.expose()).expect("the sub-key has 32 bytes");
+    LessSafeKey::new(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(keys: &[&Secret<String>]) -> KeyRing {
+        KeyRing::new(&keys.iter().map(|key| (*key).clone()).collect::<Vec<_>>(), None).unwrap()
+    }
+
+    #[test]
+    fn every_key_of_the_ring_opens_and_the_first_seals() {
+        let (old, new) = (generate(), generate());
+        let sealed = ring(&[&old]).seal(Purpose::Pending, b"flow", b"memory");
+        let both = ring(&[&new, &old]);
+        assert_eq!(both.open(Purpose::Pending, b"flow", &sealed).unwrap(), b"memory");
+        assert!(ring(&[&new]).open(Purpose::Pending, b"flow", &sealed).is_none());
+    }
+
+    #[test]
+    fn what_is_sealed_for_one_purpose_or_name_opens_for_no_other() {
+        let ring = ring(&[&generate()]);
+        let sealed = ring.seal(Purpose::Pending, b"flow", b"memory");
+        assert!(ring.open(Purpose::Ticket, b"flow", &sealed).is_none());
+        assert!(ring.open(Purpose::Pending, b"other", &sealed).is_none());
+        assert!(ring.open(Purpose::Pending, b"flow", "").is_none());
+        assert!(ring.open(Purpose::Pending, b"flow", "%%%").is_none());
+    }
+
+    #[test]
+    fn the_same_plain_text_is_never_sealed_alike() {
+        let ring = ring(&[&generate()]);
+        assert_ne!(ring.seal(Purpose::Ticket, b"", b"x"), ring.seal(Purpose::Ticket, b"", b"x"));
+    }
+
+    #[test]
+    fn a_removed_key_verifies_nothing() {
+        let (old, new) = (generate(), generate());
+        let before = ring(&[&old]);
+        assert!(ring(&[&new, &old]).verifying(before.signer().as_str()).is_some());
+        assert!(ring(&[&new]).verifying(before.signer().as_str()).is_none());
+    }
+
+    #[test]
+    fn the_epoch_changes_only_with_the_keys() {
+        let (a, b) = (generate(), generate());
+        let first = ring(&[&a]);
+        let same = KeyRing::new(std::slice::from_ref(&a), Some(&first)).unwrap();
+        assert_eq!(same.epoch(), first.epoch());
+        assert_eq!(KeyRing::new(&[b, a], Some(&same)).unwrap().epoch(), first.epoch() + 1);
+    }
+
+    #[test]
+    fn a_weak_or_doubled_key_is_refused() {
+        let short = Secret::new("c2hvcnQ=".to_owned());
+        assert!(matches!(KeyRing::new(&[short], None), Err(KeyError::Short { bytes: 5 })));
+        let key = generate();
+        assert!(matches!(KeyRing::new(&[key.clone(), key], None), Err(KeyError::Twice)));
+        assert!(matches!(KeyRing::new(&[], None), Err(KeyError::Count { keys: 0 })));
+        let hexadecimal = Secret::new("ab".repeat(32));
+        assert!(KeyRing::new(&[hexadecimal], None).is_ok());
+    }
+
+    #[test]
+    fn tuples_that_join_to_the_same_bytes_have_different_fingerprints() {
+        assert_ne!(fingerprint(&[b"ab", b"c"]), fingerprint(&[b"a", b"bc"]));
+    }
+
+    #[test]
+    fn the_ring_prints_no_key() {
+        let key = generate();
+        assert!(!format!("{:?}", ring(&[&key])).contains(key.expose().as_str()));
+    }
+}

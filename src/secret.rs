@@ -1,0 +1,210 @@
+//! `Secret<T>`: a value that never prints; and where a configuration says it is kept.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// A value whose `Debug` shows nothing and whose memory is wiped when it is dropped.
+#[derive(Clone)]
+pub struct Secret<T: Zeroize>(Zeroizing<T>);
+
+impl<T: Zeroize> Secret<T> {
+    /// Keeps `value` from being printed.
+    pub fn new(value: T) -> Self {
+        Self(Zeroizing::new(value))
+    }
+
+    /// Lends the value. Whoever calls this answers for where it goes.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Zeroize> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+impl<T: Zeroize> ZeroizeOnDrop for Secret<T> {}
+
+/// Where a secret is kept: a file, an environment variable, or the configuration itself.
+///
+/// Written `{ file = "/path" }`, `{ env = "NAME" }` or `"text"`. Nothing is read before
+/// [`SecretSource::read`].
+#[derive(Clone, Debug)]
+pub enum SecretSource {
+    /// The file's content without the line end that editors add.
+    File(PathBuf),
+    /// The variable's content.
+    Env(String),
+    /// Written down in the configuration; `check` warns.
+    Literal(Secret<String>),
+}
+
+impl PartialEq for SecretSource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(a), Self::File(b)) => a == b,
+            (Self::Env(a), Self::Env(b)) => a == b,
+            (Self::Literal(a), Self::Literal(b)) => a.expose() == b.expose(),
+            (Self::File(_) | Self::Env(_) | Self::Literal(_), _) => false,
+        }
+    }
+}
+
+/// Why a secret could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file is missing or may not be read.
+    #[error("read the secret file {}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The variable is unset or not UTF-8.
+    #[error("read the secret from the environment variable {name}")]
+    Env {
+        /// Which variable.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: std::env::VarError,
+    },
+    /// There is nothing in it.
+    #[error("the secret from {place} is empty")]
+    Empty {
+        /// File, variable or configuration.
+        place: String,
+    },
+}
+
+impl SecretSource {
+    /// Reads the secret now.
+    pub fn read(&self) -> Result<Secret<String>, SecretError> {
+        let text = match self {
+            Self::File(path) => std::fs::read_to_string(path)
+                .map_err(|source| SecretError::File { path: path.clone(), source })?,
+            Self::Env(name) => std::env::var(name)
+                .map_err(|source| SecretError::Env { name: name.clone(), source })?,
+            Self::Literal(secret) => secret.expose().clone(),
+        };
+        let text = Zeroizing::new(text);
+        let trimmed = text.trim_end_matches(['\r', '\n']);
+        if trimmed.is_empty() {
+            return Err(SecretError::Empty { place: self.place() });
+        }
+        Ok(Secret::new(trimmed.to_owned()))
+    }
+
+    /// The file to watch for changes, when there is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Env(_) | Self::Literal(_) => None,
+        }
+    }
+
+    fn place(&self) -> String {
+        match self {
+            Self::File(path) => format!("the file {}", path.display()),
+            Self::Env(name) => format!("the environment variable {name}"),
+            Self::Literal(_) => "the configuration".to_owned(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SourceVisitor)
+    }
+}
+
+struct SourceVisitor;
+
+impl<'de> Visitor<'de> for SourceVisitor {
+    type Value = SecretSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret: { file = \"/path\" }, { env = \"NAME\" } or a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretSource, E> {
+        Ok(SecretSource::Literal(Secret::new(text.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
+        let Some(key) = map.next_key::<String>()? else {
+            return Err(A::Error::custom("expected `file` or `env`"));
+        };
+        let source = match key.as_str() {
+            "file" => SecretSource::File(map.next_value()?),
+            "env" => SecretSource::Env(map.next_value()?),
+            other => return Err(A::Error::unknown_field(other, &["file", "env"])),
+        };
+        match map.next_key::<String>()? {
+            None => Ok(source),
+            Some(_) => Err(A::Error::custom("a secret has one place: either `file` or `env`")),
+        }
+    }
+}
+
+impl JsonSchema for SecretSource {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [
+            { "type": "string" },
+            { "type": "object", "required": ["file"], "additionalProperties": false,
+              "properties": { "file": { "type": "string" } } },
+            { "type": "object", "required": ["env"], "additionalProperties": false,
+              "properties": { "env": { "type": "string" } } },
+        ] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Holder {
+        secret: SecretSource,
+    }
+
+    #[test]
+    fn a_secret_never_prints() {
+        let holder: Holder = toml::from_str("secret = 'hunter2'").unwrap();
+        assert!(!format!("{holder:?}").contains("hunter2"));
+        assert!(!format!("{:?}", holder.secret.read().unwrap()).contains("hunter2"));
+    }
+
+    #[test]
+    fn a_secret_comes_from_one_place_only() {
+        assert!(toml::from_str::<Holder>("secret = { file = '/a', env = 'B' }").is_err());
+        assert!(toml::from_str::<Holder>("secret = { path = '/a' }").is_err());
+        assert!(toml::from_str::<Holder>("secret = { file = '/a' }").is_ok());
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let source = SecretSource::File("/nowhere/secret".into());
+        assert!(source.read().unwrap_err().to_string().contains("/nowhere/secret"));
+    }
+
+    #[test]
+    fn an_empty_secret_is_refused() {
+        let source = SecretSource::Literal(Secret::new("\n".to_owned()));
+        assert!(matches!(source.read(), Err(SecretError::Empty { .. })));
+    }
+}

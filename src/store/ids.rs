@@ -1,0 +1,242 @@
+//! The names of things in the store: newtypes, so that none is taken for another.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not such a name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// A connector's id.
+    #[error("a connector's id is 1 to 32 characters of a-z, 0-9 and -")]
+    Connector,
+    /// A subject.
+    #[error("a subject is 1 to 512 bytes without control characters")]
+    Subject,
+    /// A login.
+    #[error("a login is 1 to 256 bytes without control characters or spaces at its ends")]
+    Login,
+    /// An id of ours.
+    #[error("not an id: expected 22 characters of base64url")]
+    Random,
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                text.to_owned().try_into()
+            }
+        }
+    };
+}
+
+text_id! {
+    /// The id of a connector in the configuration: `corp` in `[connector.corp]`. Never changes.
+    ConnectorId
+}
+
+text_id! {
+    /// The name a source gives to one person.
+    Subject
+}
+
+text_id! {
+    /// The name applications know a person by; compared without case.
+    LoginName
+}
+
+impl TryFrom<String> for ConnectorId {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        if text.is_empty() || text.len() > 32 || !text.bytes().all(allowed) {
+            return Err(IdError::Connector);
+        }
+        Ok(Self(text))
+    }
+}
+
+impl TryFrom<String> for Subject {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        if text.is_empty() || text.len() > 512 || text.chars().any(char::is_control) {
+            return Err(IdError::Subject);
+        }
+        Ok(Self(text))
+    }
+}
+
+impl TryFrom<String> for LoginName {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        let bad = text.is_empty() || text.len() > 256 || text.trim() != text;
+        if bad || text.chars().any(char::is_control) {
+            return Err(IdError::Login);
+        }
+        Ok(Self(text))
+    }
+}
+
+impl LoginName {
+    /// What is compared: two logins with the same folded form are one.
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+impl JsonSchema for ConnectorId {
+    fn schema_name() -> Cow<'static, str> {
+        "ConnectorId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[a-z0-9-]{1,32}$" })
+    }
+}
+
+macro_rules! random_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// From 128 random bits.
+            pub fn new(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bits.
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| IdError::Random)?;
+                Ok(Self(bytes.try_into().map_err(|_| IdError::Random)?))
+            }
+        }
+    };
+}
+
+random_id! {
+    /// An account's id: 128 random bits, 22 characters.
+    AccountId
+}
+
+random_id! {
+    /// A session's public id, for logs, audit and the administrator; opens nothing.
+    SessionId
+}
+
+/// What a session is stored under: SHA-256 of the sid in its cookie.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SessionKey([u8; 32]);
+
+impl SessionKey {
+    /// From the hash.
+    pub fn new(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+
+    /// The hash.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connector_id_is_short_and_plain() {
+        for good in ["corp", "a", "wecom-2", &"x".repeat(32)] {
+            assert!(good.parse::<ConnectorId>().is_ok(), "{good}");
+        }
+        for bad in ["", "Corp", "a_b", "企业", &"x".repeat(33)] {
+            assert!(bad.parse::<ConnectorId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn logins_are_compared_without_case() {
+        let upper: LoginName = "ZhangSan".parse().unwrap();
+        let lower: LoginName = "zhangsan".parse().unwrap();
+        assert_eq!(upper.folded(), lower.folded());
+        assert_eq!(upper.as_str(), "ZhangSan");
+        for bad in ["", " a", "a\r\n"] {
+            assert!(bad.parse::<LoginName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_survives_its_text() {
+        let id = AccountId::new([7; 16]);
+        assert_eq!(AccountId::try_from(id.to_string()).unwrap(), id);
+        assert!(AccountId::try_from("short".to_owned()).is_err());
+    }
+}
