@@ -1,0 +1,239 @@
+//! `trait Connector`: one way of proving who a person is. `build()`: the one list of connectors.
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::fields::Fields;
+use super::pending::Pending;
+use crate::clock::Clock;
+use crate::people::profile::Profile;
+use crate::secret::{SecretError, SecretSource};
+use crate::store::ConnectorId;
+
+pub mod outbound;
+pub mod wecom;
+
+/// One configured way of proving who a person is.
+///
+/// A connector speaks its protocol and nothing else: it never sees a cookie, mints a session,
+/// chooses a return address or writes a response. Its methods may be dropped at any await; a code
+/// that was on its way is then spent, and the person begins again.
+#[async_trait]
+pub trait Connector: Debug + Send + Sync {
+    /// The name of the kind, as in the configuration: `wecom`.
+    fn kind(&self) -> &'static str;
+
+    /// Opens a login: says what the browser must do next.
+    async fn begin(&self, pending: &Pending) -> Result<Challenge, ConnectorError>;
+
+    /// Closes a login: checks what came back and says who it is. The browser was checked before.
+    async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError>;
+
+    /// The mapping of this kind: field and CEL over `profile`.
+    fn default_mapping(&self) -> &'static [(&'static str, &'static str)];
+
+    /// Whether this User-Agent is the source's own app, where it can log in without a click.
+    fn is_own_app(&self, _user_agent: &str) -> bool {
+        false
+    }
+
+    /// Whether the answer comes back by a POST from the source's site.
+    fn returns_by_post(&self) -> bool {
+        false
+    }
+
+    /// What an own front end or a mobile app needs to open this login by itself.
+    fn app_login(&self, _pending: &Pending) -> Option<AppLogin> {
+        None
+    }
+
+    /// Asks the source whether our settings are right; for `check --online`.
+    async fn examine(&self) -> Vec<Finding>;
+}
+
+/// What the browser must do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// Go there.
+    Redirect(Url),
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Query or form, parsed once.
+    pub fields: Fields,
+    /// Who brought it.
+    pub client: IpAddr,
+    /// What kind of code it carries.
+    pub kind: AnswerKind,
+}
+
+/// What kind of code an answer carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerKind {
+    /// From the web, the client or a native app.
+    #[default]
+    Code,
+    /// From a mini program.
+    MiniProgram,
+}
+
+/// What an own front end or a mobile app needs (`/login-config`).
+#[derive(Clone, Debug, Serialize)]
+pub struct AppLogin {
+    /// The corporation's id.
+    pub corp_id: String,
+    /// The application's id within it.
+    pub agent_id: String,
+    /// The URL scheme of the mobile SDK.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Where the source returns to.
+    pub redirect_uri: Url,
+    /// The page for an ordinary browser.
+    pub web_url: Url,
+    /// The page for the source's own client.
+    pub in_app_url: Url,
+}
+
+/// Why a login went no further.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectorError {
+    /// The code is spent or too old: begin once more, by itself, once.
+    #[error("the source no longer takes this code")]
+    Stale(#[source] Refusal),
+    /// They did not prove who they are, or may not come. Shown kindly, logged with its reason.
+    #[error("the source does not vouch for this person: {why}")]
+    Refused {
+        /// What to tell them.
+        why: RefusedWhy,
+        /// What the source said.
+        #[source]
+        source: Refusal,
+    },
+    /// The source refuses us, not them. The remedy is for the administrator.
+    #[error("the source refuses this site; remedy: {remedy}")]
+    Misconfigured {
+        /// What to change, and where.
+        remedy: String,
+        /// What the source said.
+        #[source]
+        source: Refusal,
+    },
+    /// The source asks us to slow down or is busy.
+    #[error("the source is busy or limits this site")]
+    Busy(#[source] Refusal),
+    /// The source could not be asked. Not their doing.
+    #[error("the source could not be asked")]
+    Unreachable(#[source] outbound::OutboundError),
+}
+
+/// Why a source does not vouch for a person; each has its own words on the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedWhy {
+    /// They said no at the source.
+    Declined,
+    /// They are not a member of the organisation.
+    NotMember,
+    /// Their membership is disabled, not activated or ended.
+    Inactive,
+    /// They are a member, but not where the application may be used.
+    OutOfRange,
+    /// What came back makes no sense: a parameter twice, none at all.
+    BadAnswer,
+}
+
+impl std::fmt::Display for RefusedWhy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Declined => "declined",
+            Self::NotMember => "not a member",
+            Self::Inactive => "inactive",
+            Self::OutOfRange => "out of range",
+            Self::BadAnswer => "bad answer",
+        })
+    }
+}
+
+/// What a source said when it refused; holds no code, token or secret.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{call} answered {code}: {message}")]
+pub struct Refusal {
+    /// Which of its calls.
+    pub call: &'static str,
+    /// Its code.
+    pub code: i64,
+    /// Its words, bounded.
+    pub message: String,
+}
+
+/// One line of `check --online`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether it is as it should be.
+    pub good: bool,
+    /// What was found and, when it is not good, what to do.
+    pub text: String,
+}
+
+/// The table of a kind under `[connector.ID]`: exactly one.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Config {
+    /// 企业微信.
+    Wecom(wecom::Config),
+}
+
+impl Config {
+    /// Every secret this kind reads, for watching and for `check`.
+    pub fn secrets(&self) -> Vec<&SecretSource> {
+        match self {
+            Self::Wecom(config) => vec![&config.secret],
+        }
+    }
+}
+
+/// What every connector is built in.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The connector's own id.
+    pub id: ConnectorId,
+    /// Where the source returns to: callback base, prefix and id.
+    pub callback: Url,
+    /// The road to the source: outbound proxy, CA.
+    pub outbound: outbound::Outbound,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why a connector could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A secret could not be read.
+    #[error("read its secret")]
+    Secret(#[source] SecretError),
+    /// A setting makes no sense.
+    #[error("{0}")]
+    Setting(String),
+}
+
+/// Builds the connector a configuration names. Reads secrets; asks nobody.
+///
+/// `previous` is the connector of the same id before a reload: what it has cached lives on when its
+/// settings did not change.
+pub fn build(
+    config: &Config,
+    around: Surroundings,
+) -> Result<Arc<dyn Connector>, BuildError> {
+    match config {
+        Config::Wecom(config) => Ok(Arc::new(wecom::WeCom::build(config, around)?)),
+    }
+}

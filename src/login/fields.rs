@@ -1,0 +1,79 @@
+//! `Fields`: the parameters of a query or a form, parsed once; one that stands twice is known.
+
+use std::fmt;
+
+/// How many parameters are read; a request with more is refused by its reader.
+pub const FIELDS_MAX: usize = 64;
+
+/// Names and values in the order they came. `Debug` shows the names only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Fields(Vec<(String, String)>);
+
+/// A parameter that must stand once stands twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a parameter stands more than once")]
+pub struct Twice;
+
+impl Fields {
+    /// Parses `application/x-www-form-urlencoded` text; nothing when there are too many.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let mut fields = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(text) {
+            if fields.len() == FIELDS_MAX {
+                return None;
+            }
+            fields.push((name.into_owned(), value.into_owned()));
+        }
+        Some(Self(fields))
+    }
+
+    /// From names and values as they are.
+    pub fn new(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
+    }
+
+    /// The value of a parameter that must not stand twice.
+    pub fn one(&self, name: &str) -> Result<Option<&str>, Twice> {
+        let mut values = self.0.iter().filter(|(key, _)| key == name);
+        match (values.next(), values.next()) {
+            (found, None) => Ok(found.map(|(_, value)| value.as_str())),
+            (_, Some(_)) => Err(Twice),
+        }
+    }
+
+    /// Whether a parameter stands here at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_stands_twice_is_refused() {
+        let fields = Fields::parse(b"code=a&state=b&code=c").unwrap();
+        assert_eq!(fields.one("code"), Err(Twice));
+        assert_eq!(fields.one("state"), Ok(Some("b")));
+        assert_eq!(fields.one("nothing"), Ok(None));
+    }
+
+    #[test]
+    fn too_many_parameters_are_not_read() {
+        assert!(Fields::parse("a=1&".repeat(FIELDS_MAX).as_bytes()).is_some());
+        assert!(Fields::parse("a=1&".repeat(FIELDS_MAX + 1).as_bytes()).is_none());
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let fields = Fields::parse(b"code=hunter2").unwrap();
+        assert!(!format!("{fields:?}").contains("hunter2"));
+    }
+}

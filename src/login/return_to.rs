@@ -1,0 +1,278 @@
+//! `ReturnTo`: where a person goes after a login, and nowhere else.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// The longest return address that is read, in bytes.
+const BYTES_MAX: usize = 8192;
+
+/// A place on this site: a path, on the site's own host or on another one that a route serves.
+///
+/// The path keeps the bytes that were asked for; it is never decoded and encoded again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnTo {
+    /// `https://oa.corp.example`, when it is not the host that logs people in.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    /// Path, query and fragment.
+    #[serde(rename = "p")]
+    path: String,
+}
+
+/// What counts as a place on this site.
+pub trait Destinations: Send + Sync {
+    /// Whether a route serves this origin; the URL's path says nothing.
+    fn serves(&self, origin: &Url) -> bool;
+
+    /// The origin that logs people in.
+    fn home(&self) -> &Url;
+
+    /// The prefix of the own paths: nobody is sent back into the login itself.
+    fn prefix(&self) -> &str;
+}
+
+impl ReturnTo {
+    /// The site's root, on the host that logs people in.
+    pub fn home() -> Self {
+        Self { origin: None, path: "/".to_owned() }
+    }
+
+    /// A path on the host that logs people in; nothing when it could lead elsewhere.
+    pub fn path(text: &str) -> Option<Self> {
+        is_local(text).then(|| Self { origin: None, path: text.to_owned() })
+    }
+
+    /// Parses what somebody asked for. Nothing when it is not a place on this site.
+    pub fn parse(text: &str, destinations: &dyn Destinations) -> Option<Self> {
+        if text.len() > BYTES_MAX || text.bytes().any(is_unsafe) {
+            return None;
+        }
+        let parsed = if text.starts_with('/') {
+            Self::path(text)?
+        } else {
+            Self::absolute(text, destinations)?
+        };
+        let prefix = destinations.prefix();
+        let own = parsed.path.strip_prefix(prefix);
+        let own = own.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
+        (!own).then_some(parsed)
+    }
+
+    fn absolute(text: &str, destinations: &dyn Destinations) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let (authority, path) = match rest.find(['/', '?', '#']) {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+        if authority.is_empty() || !authority.chars().all(plain) {
+            return None;
+        }
+        let origin = Url::parse(&format!("{scheme}://{authority}/")).ok()?;
+        // Two readers must agree: the origin that was cut out and the one the whole URL has.
+        let whole = Url::parse(text).ok()?;
+        if whole.origin() != origin.origin() || !origin.origin().is_tuple() {
+            return None;
+        }
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        if !is_local(&path) {
+            return None;
+        }
+        if origin.origin() == destinations.home().origin() {
+            return Some(Self { origin: None, path });
+        }
+        if !destinations.serves(&origin) {
+            return None;
+        }
+        Some(Self { origin: Some(origin.origin().ascii_serialization()), path })
+    }
+
+    /// The origin, when it is not the host that logs people in.
+    pub fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+
+    /// Path, query and fragment.
+    pub fn local(&self) -> &str {
+        &self.path
+    }
+
+    /// What a `Location` says: relative on the same host, absolute elsewhere.
+    pub fn location(&self) -> String {
+        format!("{}{}", self.origin.as_deref().unwrap_or(""), self.path)
+    }
+
+    /// The whole URL, seen from the host that logs people in.
+    pub fn absolute_from(&self, home: &Url) -> String {
+        let own = home.origin().ascii_serialization();
+        format!("{}{}", self.origin.as_deref().unwrap_or(&own), self.path)
+    }
+
+    pub(super) fn without_query(&self) -> Self {
+        let end = self.path.find(['?', '#']).unwrap_or(self.path.len());
+        Self { origin: self.origin.clone(), path: self.path[..end].to_owned() }
+    }
+
+    pub(super) fn root(&self) -> Self {
+        Self { origin: self.origin.clone(), path: "/".to_owned() }
+    }
+}
+
+/// Bytes that browsers drop or turn into something else before they read an address.
+fn is_unsafe(byte: u8) -> bool {
+    byte.is_ascii_control() || byte == b'\\' || byte == b' '
+}
+
+/// Whether a browser that follows this stays on the host it is on, however often a proxy between
+/// decodes the path or resolves its dots.
+fn is_local(text: &str) -> bool {
+    if !text.starts_with('/') || text.bytes().any(is_unsafe) {
+        return false;
+    }
+    let path = &text[..text.find(['?', '#']).unwrap_or(text.len())];
+    let mut reading = path.as_bytes().to_vec();
+    // Decoded as often as anybody may: as sent, once, twice.
+    for _ in 0..3 {
+        if leads_away(&reading) {
+            return false;
+        }
+        let decoded: Vec<u8> = percent_encoding::percent_decode(&reading).collect();
+        if decoded == reading {
+            break;
+        }
+        reading = decoded;
+    }
+    true
+}
+
+fn leads_away(path: &[u8]) -> bool {
+    // What browsers and proxies drop: control characters, spaces, dot segments.
+    let mut rest: Vec<u8> =
+        path.iter().copied().filter(|byte| !byte.is_ascii_control() && *byte != b' ').collect();
+    for byte in &mut rest {
+        if *byte == b'\\' {
+            *byte = b'/';
+        }
+    }
+    let mut rest = rest.as_slice();
+    loop {
+        let Some(inner) = rest.strip_prefix(b"/") else { return false };
+        match inner {
+            [b'/', ..] => return true,
+            [b'.', b'/', ..] => rest = &inner[1..],
+            [b'.', b'.', b'/', ..] => rest = &inner[2..],
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Site;
+
+    impl Destinations for Site {
+        fn serves(&self, origin: &Url) -> bool {
+            origin.scheme() == "https"
+                && origin.port_or_known_default() == Some(443)
+                && origin.host_str() == Some("oa.corp.example")
+        }
+
+        fn home(&self) -> &Url {
+            static HOME: std::sync::LazyLock<Url> =
+                std::sync::LazyLock::new(|| Url::parse("https://sso.corp.example").unwrap());
+            &HOME
+        }
+
+        fn prefix(&self) -> &'static str {
+            "/.menshen"
+        }
+    }
+
+    fn lands(text: &str) -> Option<String> {
+        ReturnTo::parse(text, &Site).map(|place| place.location())
+    }
+
+    #[test]
+    fn a_place_on_this_site_is_kept_byte_for_byte() {
+        for text in [
+            "/",
+            "/a/b?c=%E8%B4%A2%20x&d=1+2",
+            "/%B2%C6%CE%F1?q=%5c%2f",
+            "/a?next=https://evil.example/",
+            "/a//b",
+            "/a#/deep/link",
+            "https://oa.corp.example/x?y=z#w",
+            "/.menshenx",
+        ] {
+            assert_eq!(lands(text).as_deref(), Some(text));
+        }
+        assert_eq!(lands("https://sso.corp.example/x").as_deref(), Some("/x"));
+        assert_eq!(lands("https://OA.corp.example:443").as_deref(), Some("https://oa.corp.example/"));
+    }
+
+    #[test]
+    fn nobody_is_sent_to_another_site() {
+        for text in [
+            "",
+            "a",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "\\/evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "/ /evil.example",
+            " //evil.example",
+            "/%09/evil.example",
+            "/%0a/evil.example",
+            "/%20/evil.example",
+            "/%2fevil.example",
+            "/%2Fevil.example",
+            "/%5cevil.example",
+            "/%252fevil.example",
+            "/%255cevil.example",
+            "/.//evil.example",
+            "/..//evil.example",
+            "/.%2f/evil.example",
+            "/%2e%2e//evil.example",
+            "/./\\evil.example",
+            "http://oa.corp.example/",
+            "https://oa.corp.example:8443/",
+            "https://evil.example",
+            "https:evil.example",
+            "https:/evil.example",
+            "https:///evil.example",
+            "https://oa.corp.example.evil.example/",
+            "https://oa.corp.example@evil.example/",
+            "https://evil.example@oa.corp.example/",
+            "https://evil.example#@oa.corp.example/",
+            "https://evil.example?oa.corp.example",
+            "https://evil.example\\@oa.corp.example/",
+            "https://oa.corp.example%2eevil.example/",
+            "https://oa.corp.example%00.evil.example/",
+            "https://oa。corp.example/",
+            "https://xoa.corp.example/",
+            "https://corp.example/",
+            "https://oa.corp.example//evil.example/",
+            "javascript:alert(1)",
+            "javascript://oa.corp.example/%0aalert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "HTTPS://evil.example",
+            "//oa.corp.example/",
+            "/\u{0}",
+            "/\r\nSet-Cookie: a=b",
+        ] {
+            assert_eq!(lands(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_sent_back_into_the_login() {
+        for text in ["/.menshen", "/.menshen/sign_out", "/.menshen?x", "https://sso.corp.example/.menshen/start"] {
+            assert_eq!(lands(text), None, "{text}");
+        }
+    }
+}
