@@ -45,6 +45,12 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// Nothing was heard of it for longer than sessions may count without it.
+    #[error("the store has not answered for {for_s} s")]
+    Silent {
+        /// For how long.
+        for_s: u64,
+    },
     /// A record cannot be what this program wrote.
     #[error("the store holds a damaged {record}")]
     Damaged {
