@@ -1,1 +1,3 @@
 //! menshen 门神: an authenticating reverse proxy.
+
+pub mod expression;
