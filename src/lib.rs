@@ -8,5 +8,6 @@ pub mod people;
 pub mod request;
 pub mod secret;
 pub mod setting;
+pub mod site;
 pub mod store;
 pub mod telemetry;

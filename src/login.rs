@@ -1,5 +1,6 @@
 //! `Login::begin / finish`: state, binding to the browser, return address.
 
+pub mod config;
 pub mod connector;
 pub mod fields;
 pub mod pending;

@@ -1,1 +1,5 @@
-//! `Outbound`: the road to a provider: bounded in time and size, with its own proxy and CA.
+//! out
+/// o
+#[derive(Clone, Debug)] pub struct Outbound;
+/// e
+#[derive(Debug, thiserror::Error)] #[error("x")] pub struct OutboundError;
