@@ -125,25 +125,38 @@ fn card(headers: &[(String, String)]) -> String {
     )
 }
 
+/// The table: identity first, because a browser sends so much else.
 fn rows(headers: &[(String, String)]) -> String {
+    let (identity, others): (Vec<_>, Vec<_>) =
+        headers.iter().partition(|(name, _)| is_identity(name));
     let mut rows = String::new();
-    for (name, value) in headers {
-        let ours = name.starts_with("x-forwarded-") || name.starts_with("x-remote-");
-        let ours = ours && !TRANSPORT.contains(&name.as_str()) || name.starts_with("x-menshen-");
-        let class = if ours { r#" class="ours""# } else { "" };
+    for (name, value) in identity {
         let plain = decoded(value);
-        let meaning = if ours && plain != *value {
-            format!(r#"<br><span class="soft">= {}</span>"#, escape(&plain))
-        } else {
-            String::new()
+        let meaning = match plain == *value {
+            true => String::new(),
+            false => format!(r#"<br><span class="soft">= {}</span>"#, escape(&plain)),
         };
         let (name, value) = (escape(name), escape(value));
         put(
             &mut rows,
-            format_args!("<tr{class}><th>{name}</th><td><code>{value}</code>{meaning}</td></tr>"),
+            format_args!(
+                r#"<tr class="ours"><th>{name}</th><td><code>{value}</code>{meaning}</td></tr>"#
+            ),
+        );
+    }
+    for (name, value) in others {
+        let (name, value) = (escape(name), escape(value));
+        put(
+            &mut rows,
+            format_args!("<tr><th>{name}</th><td><code>{value}</code></td></tr>"),
         );
     }
     rows
+}
+
+fn is_identity(name: &str) -> bool {
+    let forwarded = name.starts_with("x-forwarded-") && !TRANSPORT.contains(&name);
+    forwarded || name.starts_with("x-remote-") || name.starts_with("x-menshen-")
 }
 
 /// Forwarding headers that say how a request came, not whose it is.
@@ -217,7 +230,7 @@ color:#26313d;text-decoration:none}.out:hover{background:#e4e9ef}
 .address{background:#f5f7fa;border:1px solid #dde3ea;border-radius:4px;padding:10px 12px;overflow-wrap:anywhere}
 code{font:13px/1.5 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}
-th,td{border:1px solid #dde3ea;padding:6px 10px;text-align:left;vertical-align:top}thead th{background:#f0f3f7}
+th,td{border:1px solid #dde3ea;padding:6px 10px;text-align:left;vertical-align:top;font-size:13px;line-height:1.5}thead th{background:#f0f3f7}
 tbody th{font:13px/1.5 ui-monospace,Menlo,Consolas,monospace;white-space:nowrap;width:1%}
 tr.ours>*{background:#fff7dc}i.ours{display:inline-block;width:12px;height:12px;background:#fff7dc;border:1px solid #d8c98e;margin-right:6px}
 footer{text-align:center;color:#667485;font-size:12px;padding:6px 16px 26px}

@@ -58,7 +58,11 @@ pub(super) fn web_login(state: &mut State, visit: &Visit<'_>) -> Shown {
         return wrong(language, "redirect_uri 参数错误");
     };
     if !app.domains.contains(&target.host) {
-        return wrong(language, "redirect_uri 与配置的授权完成回调域名不一致");
+        return wrong_host(
+            language,
+            "redirect_uri 与配置的授权完成回调域名不一致",
+            &target.host,
+        );
     }
     if visit.get(REFUSAL).is_some() {
         return Shown::Back(target.back(None));
@@ -104,7 +108,7 @@ pub(super) fn in_app_login(state: &mut State, visit: &Visit<'_>) -> Shown {
         .iter()
         .any(|app| app.domains.contains(&target.host))
     {
-        return wrong(language, "redirect_uri需使用应用可信域名");
+        return wrong_host(language, "redirect_uri需使用应用可信域名", &target.host);
     }
     let agent_id: Option<u64> = visit.get("agentid").and_then(|text| text.parse().ok());
     let app = agent_id.and_then(|id| state.app(id)).cloned();
@@ -159,6 +163,15 @@ fn wrong(language: Language, what: &str) -> Shown {
     Shown::Page(pages::notice(language, what, ""))
 }
 
+/// The real page does not say which host it was asked for; a developer wants to know.
+fn wrong_host(language: Language, what: &str, host: &str) -> Shown {
+    let asked = match language {
+        Language::Chinese => "收到的域名：",
+        Language::English => "It was asked for ",
+    };
+    Shown::Page(pages::notice(language, what, &format!("{asked}{host}")))
+}
+
 fn no_permission(language: Language) -> Shown {
     let why = match language {
         Language::Chinese => "你不在该应用的可见范围内，请联系管理员。",
@@ -207,9 +220,14 @@ impl Visit<'_> {
         self.query.get(name).map(String::as_str)
     }
 
+    /// `lang`, else Chinese; only the old login page ever looked at what the browser prefers.
     fn language(&self) -> Language {
+        let preferred = match self.address.starts_with("/wwopen/") {
+            true => self.accept_language,
+            false => "zh",
+        };
         let asked = self.get("lang").filter(|lang| !lang.is_empty());
-        match asked.unwrap_or(self.accept_language) {
+        match asked.unwrap_or(preferred) {
             lang if lang.starts_with("en") => Language::English,
             _ => Language::Chinese,
         }

@@ -289,7 +289,7 @@ ul{list-style:none;margin:0 0 16px;padding:0}.who li+li{border-top:1px solid var
 .who li a{display:flex;align-items:center;gap:12px;min-height:60px;padding:8px;color:inherit;text-decoration:none;border-radius:10px}
 .who li a:hover{background:var(--back)}a:focus-visible{outline:3px solid var(--blue);outline-offset:2px}
 .face{flex:none;width:42px;height:42px;border-radius:10px;display:grid;place-items:center;color:#fff;font-weight:600;
-background:hsl(var(--hue) 48% 40%)}
+background:hsl(var(--hue) 48% 33%)}
 .name{flex:1;min-width:0;line-height:1.4}small{color:var(--soft);font-size:13px}
 .badge{flex:none;font-size:12px;border-radius:99px;padding:2px 9px;background:var(--amberback);color:var(--amber)}
 .refuse,.agree{display:block;text-align:center;padding:12px;border-radius:10px;text-decoration:none;margin-top:10px}
