@@ -224,7 +224,10 @@ fn department_list(state: &mut State, call: &Call<'_>, app: &App) -> Result<Valu
         .iter()
         .filter(|one| one.visible && root.is_none_or(|id| is_below(&state.departments, one, id)));
     if simple {
-        let row = |one: &Department| json!({ "id": one.id, "parentid": one.parent, "order": one.order() });
+        let row = |one: &Department| {
+            let order = one.order();
+            json!({ "id": one.id, "parentid": one.parent, "order": order })
+        };
         let rows: Vec<Value> = below.map(row).collect();
         return Ok(json!({ "errcode": 0, "errmsg": "ok", "department_id": rows }));
     }

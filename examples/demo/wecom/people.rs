@@ -107,6 +107,7 @@ impl Member {
             .filter(|at| seen(&self.department[*at]))
             .collect();
         let leads = |at: &usize| self.is_leader_in_dept.get(*at).copied().unwrap_or(0);
+        let attributes: Vec<Value> = self.attributes.iter().map(Attribute::to_json).collect();
         let mut said = json!({
             "errcode": 0,
             "errmsg": "ok",
@@ -124,7 +125,7 @@ impl Member {
             "isleader": u8::from(self.is_leader_in_dept.contains(&1)),
             "enable": u8::from(self.status != 2),
             "hide_mobile": 0,
-            "extattr": { "attrs": self.attributes.iter().map(Attribute::to_json).collect::<Vec<_>>() },
+            "extattr": { "attrs": attributes },
             "external_profile": { "external_corp_name": "", "external_attr": [] },
         });
         if personal {

@@ -1,4 +1,4 @@
-//! What the simulated WeCom remembers: contacts, tokens, codes, tickets, and the faults it was given.
+//! What the simulated WeCom remembers: contacts, tokens, codes, tickets and ordered faults.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
