@@ -1,0 +1,264 @@
+//! A legacy intranet application: it cannot log anyone in and believes the headers it is sent.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the demo and the tests each use a part, and neither is a library"
+)]
+
+// Written out, because the tests include this file from another folder.
+#[path = "legacy_app/echo_socket.rs"]
+mod echo_socket;
+#[path = "legacy_app/page.rs"]
+mod page;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, SET_COOKIE};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// The longest that `/slow` and `/stream` wait at a time.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// The most pieces `/stream` sends.
+const PIECES_MAX: u64 = 1000;
+
+/// A running application; dropping it closes its socket and every connection.
+///
+/// Every path shows the same page, but for these:
+/// `/echo` says as JSON what arrived; `/slow?ms=` waits (2000 by default) and then answers;
+/// `/stream?pieces=&ms=` sends that many lines (5), that far apart (200); `/ws` echoes over a
+/// WebSocket; `/set-cookie` tries to set cookies of menshen beside one of its own.
+pub struct LegacyApp {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: JoinHandle<()>,
+}
+
+struct Shared {
+    title: String,
+    /// Name and address of another application.
+    link: Mutex<Option<(String, String)>>,
+    requests: AtomicUsize,
+    /// The open WebSockets; they end with the application.
+    sockets: Mutex<JoinSet<()>>,
+}
+
+type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+impl LegacyApp {
+    /// Binds (port 0 takes any free one) and serves until dropped.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start(address: SocketAddr, title: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            title: title.into(),
+            link: Mutex::new(None),
+            requests: AtomicUsize::new(0),
+            sockets: Mutex::new(JoinSet::new()),
+        });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self {
+            address,
+            shared,
+            accepting,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Scheme, host and port, without a slash at the end.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Shows a link to another application on every page from now on.
+    pub fn link_to(&self, name: &str, url: &str) {
+        *self
+            .shared
+            .link
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some((name.into(), url.into()));
+    }
+
+    /// How many requests reached it.
+    pub fn requests(&self) -> usize {
+        self.shared.requests.load(Ordering::SeqCst)
+    }
+}
+
+impl fmt::Debug for LegacyApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LegacyApp")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for LegacyApp {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Accepts until aborted; the connections end with this task, whose set they are in.
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => {
+                let shared = Arc::clone(&shared);
+                connections.spawn(async move {
+                    let serve = service_fn(|request| serve(&shared, request));
+                    // A client that goes away early is no concern of the application.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), serve)
+                        .with_upgrades()
+                        .await;
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Infallible> {
+    shared.requests.fetch_add(1, Ordering::SeqCst);
+    Ok(match request.uri().path() {
+        "/echo" => echo(request).await,
+        "/slow" => {
+            tokio::time::sleep(wait(&request, 2000)).await;
+            whole(
+                "text/plain; charset=utf-8",
+                "终于好了 / done at last\n".to_owned(),
+            )
+        }
+        "/stream" => in_pieces(&request),
+        "/ws" => {
+            let mut sockets = shared
+                .sockets
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            echo_socket::upgrade(request, &mut sockets).map(|body| body.boxed_unsync())
+        }
+        "/set-cookie" => set_cookies(),
+        _ => {
+            let link = shared
+                .link
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            let target = request.uri().to_string();
+            let pairs = pairs(request.headers());
+            let page = page::render(&shared.title, link, request.method(), &target, &pairs);
+            whole("text/html; charset=utf-8", page)
+        }
+    })
+}
+
+/// Says what arrived; the body is only counted, so that it may be of any size.
+async fn echo(request: Request<Incoming>) -> Reply {
+    let (head, mut body) = request.into_parts();
+    let (mut length, mut complete) = (0_u64, true);
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => length += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Err(_) => complete = false,
+        }
+    }
+    let said = json!({
+        "method": head.method.as_str(),
+        "target": head.uri.to_string(),
+        "version": format!("{:?}", head.version),
+        "headers": pairs(&head.headers),
+        "body_bytes": length,
+        "body_complete": complete,
+    });
+    whole("application/json", format!("{said:#}\n"))
+}
+
+fn in_pieces(request: &Request<Incoming>) -> Reply {
+    let pause = wait(request, 200);
+    let pieces = number(request, "pieces").unwrap_or(5).min(PIECES_MAX);
+    let lines = stream::unfold(0, move |at| async move {
+        if at == pieces {
+            return None;
+        }
+        if at > 0 {
+            tokio::time::sleep(pause).await;
+        }
+        let line = Bytes::from(format!("第 {0} 段 / piece {0} of {pieces}\n", at + 1));
+        Some((Ok(Frame::data(line)), at + 1))
+    });
+    let mut reply = whole("text/plain; charset=utf-8", String::new());
+    *reply.body_mut() = StreamBody::new(lines).boxed_unsync();
+    reply
+}
+
+fn set_cookies() -> Reply {
+    let mut reply = whole(
+        "text/plain; charset=utf-8",
+        "三个 Cookie / three cookies\n".to_owned(),
+    );
+    for cookie in [
+        "menshen=from-the-application; Path=/",
+        "__Host-menshen=from-the-application; Path=/; Secure",
+        "legacy_session=ordinary; Path=/; HttpOnly",
+    ] {
+        reply
+            .headers_mut()
+            .append(SET_COOKIE, http::HeaderValue::from_static(cookie));
+    }
+    reply
+}
+
+fn whole(kind: &'static str, body: String) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(body)).boxed_unsync());
+    reply
+        .headers_mut()
+        .insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
+    reply
+        .headers_mut()
+        .insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+    reply
+}
+
+/// Every header as received: a name that came twice is here twice.
+fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), text(value)))
+        .collect()
+}
+
+fn wait(request: &Request<Incoming>, default_ms: u64) -> Duration {
+    Duration::from_millis(number(request, "ms").unwrap_or(default_ms)).min(WAIT_MAX)
+}
+
+fn number(request: &Request<Incoming>, name: &str) -> Option<u64> {
+    let query = request.uri().query()?;
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(key, _)| key == name)?.1.parse().ok()
+}

@@ -1,0 +1,322 @@
+//! A simulated WeCom (企业微信) on loopback: its login pages and its interface for servers.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the demo and the tests each use a part, and neither is a library"
+)]
+
+// Written out, because the tests include this file from another folder.
+#[path = "wecom/api.rs"]
+mod api;
+#[path = "wecom/authorize.rs"]
+mod authorize;
+#[path = "wecom/pages.rs"]
+mod pages;
+#[path = "wecom/people.rs"]
+mod people;
+#[path = "wecom/server.rs"]
+mod server;
+#[path = "wecom/state.rs"]
+mod state;
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use people::{
+    AGENT_ID, App, Attribute, CONTACT_SECRET, CORP_ID, Department, Member, OTHER_AGENT_ID,
+    OTHER_SECRET, OUTSIDER, SECRET,
+};
+
+use server::World;
+use state::{Fault, State};
+
+/// Where the time of the simulation comes from.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// How to start the simulation.
+#[derive(Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes any free one.
+    pub address: SocketAddr,
+    /// The time that codes, tokens and bans go by; [`WeCom::advance`] adds to it.
+    pub clock: Clock,
+}
+
+/// A running simulation; dropping it closes its socket and every connection.
+pub struct WeCom {
+    address: SocketAddr,
+    world: Arc<World>,
+    accepting: JoinHandle<()>,
+}
+
+impl WeCom {
+    /// Binds and serves until dropped.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(options.address).await?;
+        let address = listener.local_addr()?;
+        let state = Mutex::new(State::new());
+        let ahead = Mutex::new(Duration::ZERO);
+        let world = Arc::new(World {
+            state,
+            clock: options.clock,
+            ahead,
+        });
+        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&world)));
+        Ok(Self {
+            address,
+            world,
+            accepting,
+        })
+    }
+
+    /// Scheme, host and port, without a slash at the end.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What to configure as `login_url`.
+    pub fn login_url(&self) -> String {
+        format!("{}/wwlogin/sso/login", self.base_url())
+    }
+
+    /// What to configure as `authorize_url`.
+    pub fn authorize_url(&self) -> String {
+        format!("{}/connect/oauth2/authorize", self.base_url())
+    }
+
+    /// Sets the hosts, `host` or `host:port`, that logins of an application may return to.
+    pub fn domains_of_agent(&self, agent_id: u64, domains: &[&str]) {
+        let domains = domains.iter().map(|one| one.to_ascii_lowercase()).collect();
+        self.app(agent_id, |app| app.domains = domains);
+    }
+
+    /// Edits an application; no such application is no edit.
+    pub fn app(&self, agent_id: u64, edit: impl FnOnce(&mut App)) {
+        let mut state = self.world.state();
+        if let Some(app) = state
+            .apps
+            .iter_mut()
+            .find(|one| one.agent_id == Some(agent_id))
+        {
+            edit(app);
+        }
+    }
+
+    /// Whether an application counts as made before 2022-06-20, so that nothing is withheld.
+    pub fn old_app(&self, agent_id: u64, old: bool) {
+        self.app(agent_id, |app| app.old = old);
+    }
+
+    /// Edits a member; a member who does not exist is made first, active and visible.
+    pub fn member(&self, userid: &str, edit: impl FnOnce(&mut Member)) {
+        let mut state = self.world.state();
+        let known = state
+            .members
+            .iter()
+            .position(|one| one.userid.eq_ignore_ascii_case(userid));
+        let at = known.unwrap_or_else(|| {
+            let (userid, name) = (userid.to_owned(), userid.to_owned());
+            let fresh = Member {
+                userid,
+                name,
+                status: 1,
+                visible: true,
+                ..Member::default()
+            };
+            state.members.push(fresh);
+            state.members.len() - 1
+        });
+        edit(&mut state.members[at]);
+    }
+
+    /// Removes a member, as when they leave.
+    pub fn delete_member(&self, userid: &str) {
+        self.world
+            .state()
+            .members
+            .retain(|one| !one.userid.eq_ignore_ascii_case(userid));
+    }
+
+    /// Sets the status of a member: 1 active, 2 disabled, 4 not yet active, 5 left.
+    pub fn set_status(&self, userid: &str, status: u8) {
+        self.member(userid, |one| one.status = status);
+    }
+
+    /// Edits the tree of departments.
+    pub fn departments(&self, edit: impl FnOnce(&mut Vec<Department>)) {
+        edit(&mut self.world.state().departments);
+    }
+
+    /// Says whose phone an in-app login comes from; `CorpId/userid` is a linked corporation.
+    pub fn phone_of(&self, userid: &str) {
+        userid.clone_into(&mut self.world.state().phone);
+    }
+
+    /// Makes the next code one of somebody who is no member, whoever was chosen.
+    pub fn set_non_member_next(&self) {
+        self.world.state().non_member_next = true;
+    }
+
+    /// A code as after a silent approval of [`AGENT_ID`], without any page.
+    ///
+    /// `userid` may be [`OUTSIDER`], or `CorpId/userid`; `redirect_host` is `host` or `host:port`.
+    pub fn issue_code(&self, userid: &str, redirect_host: &str) -> String {
+        self.issue_code_for(Some(AGENT_ID), userid, redirect_host, false)
+    }
+
+    /// A code for any application; `private` is the consent to show personal fields.
+    pub fn issue_code_for(
+        &self,
+        agent_id: Option<u64>,
+        userid: &str,
+        redirect_host: &str,
+        private: bool,
+    ) -> String {
+        let now = self.world.now();
+        let host = redirect_host.to_ascii_lowercase();
+        self.world
+            .state()
+            .issue_code(userid, agent_id, &host, private, now)
+    }
+
+    /// The errcode of a code that was used: 40029, or 42022.
+    pub fn used_code_error(&self, errcode: i64) {
+        self.world.state().used_code_error = errcode;
+    }
+
+    /// The errcode of a code that expired: 40029, or 42003.
+    pub fn expired_code_error(&self, errcode: i64) {
+        self.world.state().expired_code_error = errcode;
+    }
+
+    /// Lets every token given so far expire early (42001).
+    pub fn expire_tokens(&self) {
+        let now = self.world.now();
+        self.world.state().expire_tokens(now);
+    }
+
+    /// Takes back every token given so far (40014).
+    pub fn revoke_tokens(&self) {
+        self.world.state().revoke_tokens();
+    }
+
+    /// Lets only these addresses call (企业可信IP, else 60020); `None` lets all.
+    pub fn allow_ips(&self, allowed: Option<Vec<IpAddr>>) {
+        self.world.state().allowed = allowed;
+    }
+
+    /// Answers 404 where codes are redeemed today, as older private deployments do.
+    pub fn without_new_redeem_path(&self, without: bool) {
+        self.world.state().without_new_redeem_path = without;
+    }
+
+    /// Never answers a path again, until [`WeCom::mend`].
+    pub fn hang(&self, path: &str) {
+        self.world.state().faults.insert(path.into(), Fault::Hang);
+    }
+
+    /// Answers a path with an errcode so many times; then it works again.
+    pub fn fail(&self, path: &str, errcode: i64, times: usize) {
+        self.world
+            .state()
+            .faults
+            .insert(path.into(), Fault::Fail { errcode, times });
+    }
+
+    /// Answers a path with status 200 and this body so many times; then it works again.
+    pub fn answer(&self, path: &str, body: impl Into<Bytes>, times: usize) {
+        self.answer_with(path, 200, body, times);
+    }
+
+    /// Answers a path with this status and body so many times; then it works again.
+    pub fn answer_with(&self, path: &str, status: u16, body: impl Into<Bytes>, times: usize) {
+        let fault = Fault::Answer {
+            status,
+            body: body.into(),
+            times,
+        };
+        self.world.state().faults.insert(path.into(), fault);
+    }
+
+    /// Takes every fault off a path.
+    pub fn mend(&self, path: &str) {
+        self.world.state().faults.remove(path);
+    }
+
+    /// How often a path was asked for, faults included.
+    pub fn calls(&self, path: &str) -> usize {
+        self.world.state().calls.get(path).copied().unwrap_or(0)
+    }
+
+    /// The query of the last request for a path.
+    pub fn last_query(&self, path: &str) -> Option<String> {
+        self.world.state().last_query.get(path).cloned()
+    }
+
+    /// Moves the time of the simulation on.
+    pub fn advance(&self, by: Duration) {
+        *self
+            .world
+            .ahead
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) += by;
+    }
+
+    /// The address a browser follows when this person scans at a login page's address.
+    pub fn choose(login_page: &str, userid: &str) -> String {
+        pages::with(login_page, authorize::CHOICE, userid)
+    }
+
+    /// The address a browser follows when the person refuses.
+    pub fn refuse(page: &str) -> String {
+        pages::with(page, authorize::REFUSAL, "1")
+    }
+
+    /// The address a browser follows when the person agrees to show personal fields.
+    pub fn consent(page: &str) -> String {
+        pages::with(page, authorize::CONSENT, "1")
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            address,
+            clock: Arc::new(SystemTime::now),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WeCom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeCom")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for WeCom {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}

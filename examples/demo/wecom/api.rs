@@ -1,0 +1,351 @@
+//! The interface for servers, `/cgi-bin/*`: every answer is 200 and JSON with an errcode.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::people::{App, CORP_ID, Department};
+use super::state::{State, Who, random};
+
+/// One call as far as an answer depends on it.
+pub(super) struct Call<'a> {
+    pub(super) path: &'a str,
+    pub(super) is_post: bool,
+    pub(super) query: HashMap<String, String>,
+    pub(super) body: &'a [u8],
+    pub(super) peer: IpAddr,
+    pub(super) now: SystemTime,
+}
+
+/// Answers a call; `None` is a path that does not exist.
+pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Option<Value> {
+    if call.path == "/cgi-bin/gettoken" {
+        return Some(said(get_token(state, call), call));
+    }
+    let endpoint: Endpoint = match call.path {
+        "/cgi-bin/auth/getuserinfo" if state.without_new_redeem_path => return None,
+        "/cgi-bin/auth/getuserinfo" | "/cgi-bin/user/getuserinfo" => redeem,
+        "/cgi-bin/auth/getuserdetail" => user_detail,
+        "/cgi-bin/user/get" => user_get,
+        "/cgi-bin/user/list" | "/cgi-bin/user/simplelist" => user_list,
+        "/cgi-bin/user/list_id" => user_list_id,
+        "/cgi-bin/department/list" | "/cgi-bin/department/simplelist" => department_list,
+        "/cgi-bin/department/get" => department_get,
+        "/cgi-bin/agent/get" => agent_get,
+        "/cgi-bin/get_api_domain_ip" | "/cgi-bin/getcallbackip" => own_addresses,
+        _ => return None,
+    };
+    Some(said(
+        admit(state, call).and_then(|app| endpoint(state, call, &app)),
+        call,
+    ))
+}
+
+/// An error as the real server words it.
+pub(super) fn error(errcode: i64, peer: IpAddr, now: SystemTime) -> Value {
+    let nanos = now
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    let text = meaning(errcode);
+    let more = format!("https://open.work.weixin.qq.com/devtool/query?e={errcode}");
+    let errmsg = format!("{text}, hint: [{nanos}], from ip: {peer}, more info at {more}");
+    json!({ "errcode": errcode, "errmsg": errmsg })
+}
+
+type Endpoint = fn(&mut State, &Call<'_>, &App) -> Result<Value, i64>;
+
+fn said(result: Result<Value, i64>, call: &Call<'_>) -> Value {
+    result.unwrap_or_else(|errcode| error(errcode, call.peer, call.now))
+}
+
+fn get_token(state: &mut State, call: &Call<'_>) -> Result<Value, i64> {
+    if state.is_banned(call.peer, call.now) {
+        return Err(45009);
+    }
+    if call.text("corpid", 41002)? != CORP_ID {
+        return Err(40013);
+    }
+    let secret = call.text("corpsecret", 41004)?;
+    let Some(app) = state.apps.iter().find(|one| one.secret == secret) else {
+        state.count_wrong_secret(call.peer, call.now);
+        return Err(40001);
+    };
+    if !app.enabled {
+        return Err(50003);
+    }
+    let (value, life) = state.token(secret, call.now);
+    Ok(json!({
+        "errcode": 0,
+        "errmsg": "ok",
+        "access_token": value,
+        "expires_in": life.as_secs(),
+    }))
+}
+
+/// What holds for every call but `gettoken`: method, token, switched on, trusted address.
+fn admit(state: &State, call: &Call<'_>) -> Result<App, i64> {
+    let wants_post = ["/cgi-bin/auth/getuserdetail", "/cgi-bin/user/list_id"].contains(&call.path);
+    if wants_post && !call.is_post {
+        return Err(43002);
+    }
+    let app = state.app_of_token(call.text("access_token", 41001)?, call.now)?;
+    if !app.enabled {
+        return Err(50003);
+    }
+    if state
+        .allowed
+        .as_ref()
+        .is_some_and(|list| !list.contains(&call.peer))
+    {
+        return Err(60020);
+    }
+    Ok(app)
+}
+
+fn redeem(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
+    let code = state.redeem(call.text("code", 41008)?, app, call.now)?;
+    let old_casing = call.path == "/cgi-bin/user/getuserinfo";
+    let mut answer = json!({ "errcode": 0, "errmsg": "ok" });
+    if old_casing {
+        answer["DeviceId"] = json!(random(12));
+    }
+    let userid = match code.who {
+        Who::Member(userid) => userid,
+        Who::Outsider => {
+            answer[if old_casing { "OpenId" } else { "openid" }] =
+                json!("oSimulatedOutsider000001");
+            answer["external_userid"] = json!("wmSimulatedOutsider000001");
+            return Ok(answer);
+        }
+    };
+    let in_range = state.member(&userid).is_some_and(|one| one.visible);
+    if code.private && code.agent_id.is_some() && in_range {
+        answer["user_ticket"] = json!(state.issue_ticket(&userid, call.now));
+        if old_casing {
+            answer["expires_in"] = json!(1800);
+        }
+    }
+    answer[if old_casing { "UserId" } else { "userid" }] = json!(userid);
+    Ok(answer)
+}
+
+fn user_detail(state: &mut State, call: &Call<'_>, _app: &App) -> Result<Value, i64> {
+    let body: Value = serde_json::from_slice(call.body).map_err(|_| 40058)?;
+    let ticket = body["user_ticket"].as_str().ok_or(40058)?;
+    state
+        .ticket(ticket, call.now)
+        .map(|one| one.detail())
+        .ok_or(40058)
+}
+
+fn user_get(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
+    refuse_contact_sync(app)?;
+    let userid = call.text("userid", 41009)?;
+    let member = state
+        .member(userid)
+        .filter(|one| one.visible)
+        .ok_or(60111)?;
+    Ok(member.to_json(&state.departments, app.old))
+}
+
+fn user_list(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
+    refuse_contact_sync(app)?;
+    let id = call.number("department_id")?.ok_or(60123)?;
+    visible_department(state, id)?;
+    let simple = call.path.ends_with("simplelist");
+    let inside = state
+        .members
+        .iter()
+        .filter(|one| one.visible && one.department.contains(&id));
+    let rows: Vec<Value> = inside
+        .map(
+            |one| match (one.to_json(&state.departments, app.old), simple) {
+                (row, true) => json!({
+                    "userid": row["userid"],
+                    "name": row["name"],
+                    "department": row["department"],
+                }),
+                (Value::Object(mut row), false) => {
+                    row.retain(|name, _| name != "errcode" && name != "errmsg");
+                    Value::Object(row)
+                }
+                (row, false) => row,
+            },
+        )
+        .collect();
+    Ok(json!({ "errcode": 0, "errmsg": "ok", "userlist": rows }))
+}
+
+/// Pages through (member, department) pairs; the cursor is simply how many were already given.
+fn user_list_id(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
+    if app.agent_id.is_some() {
+        return Err(48002);
+    }
+    let body: Value = serde_json::from_slice(call.body).map_err(|_| 40058)?;
+    let start: usize = match body["cursor"].as_str().unwrap_or_default() {
+        "" => 0,
+        cursor => cursor.parse().map_err(|_| 50100)?,
+    };
+    let limit = match body["limit"].as_u64().unwrap_or(10_000) {
+        limit @ 1..=10_000 => usize::try_from(limit).map_err(|_| 40058)?,
+        _ => return Err(40058),
+    };
+    let pairs = state.members.iter().flat_map(|one| {
+        let userid = &one.userid;
+        one.department
+            .iter()
+            .map(move |id| json!({ "userid": userid, "department": id }))
+    });
+    let pairs: Vec<Value> = pairs.collect();
+    let end = start.saturating_add(limit).min(pairs.len());
+    let page = pairs.get(start..end).ok_or(50100)?;
+    let next = if end < pairs.len() {
+        end.to_string()
+    } else {
+        String::new()
+    };
+    Ok(json!({ "errcode": 0, "errmsg": "ok", "next_cursor": next, "dept_user": page }))
+}
+
+fn department_list(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
+    let simple = call.path.ends_with("simplelist");
+    if !simple {
+        refuse_contact_sync(app)?;
+    }
+    let root = call.number("id")?;
+    if let Some(id) = root {
+        visible_department(state, id)?;
+    }
+    let below = state
+        .departments
+        .iter()
+        .filter(|one| one.visible && root.is_none_or(|id| is_below(&state.departments, one, id)));
+    if simple {
+        let row = |one: &Department| {
+            let order = one.order();
+            json!({ "id": one.id, "parentid": one.parent, "order": order })
+        };
+        let rows: Vec<Value> = below.map(row).collect();
+        return Ok(json!({ "errcode": 0, "errmsg": "ok", "department_id": rows }));
+    }
+    let rows: Vec<Value> = below.map(|one| one.to_json(&state.members)).collect();
+    Ok(json!({ "errcode": 0, "errmsg": "ok", "department": rows }))
+}
+
+fn department_get(state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
+    refuse_contact_sync(app)?;
+    let id = call.number("id")?.ok_or(60123)?;
+    let department = visible_department(state, id)?.to_json(&state.members);
+    Ok(json!({ "errcode": 0, "errmsg": "ok", "department": department }))
+}
+
+fn agent_get(_state: &mut State, call: &Call<'_>, app: &App) -> Result<Value, i64> {
+    let asked: u64 = call.text("agentid", 40056)?.parse().map_err(|_| 40056)?;
+    if app.agent_id != Some(asked) {
+        return Err(301_002);
+    }
+    Ok(json!({
+        "errcode": 0,
+        "errmsg": "ok",
+        "agentid": asked,
+        "name": app.name,
+        "square_logo_url": "",
+        "description": "",
+        "allow_userinfos": { "user": [] },
+        "allow_partys": { "partyid": [1] },
+        "allow_tags": { "tagid": [] },
+        "close": u8::from(!app.enabled),
+        "redirect_domain": app.domains.first().cloned().unwrap_or_default(),
+        "report_location_flag": 0,
+        "isreportenter": 0,
+        "home_url": "",
+    }))
+}
+
+fn own_addresses(_: &mut State, _: &Call<'_>, _: &App) -> Result<Value, i64> {
+    Ok(json!({ "errcode": 0, "errmsg": "ok", "ip_list": ["127.0.0.1"] }))
+}
+
+fn refuse_contact_sync(app: &App) -> Result<(), i64> {
+    if app.agent_id.is_none() {
+        Err(48009)
+    } else {
+        Ok(())
+    }
+}
+
+fn visible_department(state: &State, id: u32) -> Result<&Department, i64> {
+    let found = state
+        .departments
+        .iter()
+        .find(|one| one.id == id)
+        .ok_or(60003)?;
+    if found.visible { Ok(found) } else { Err(60011) }
+}
+
+/// Whether a department is `root` or stands below it; a tree has at most fifteen levels.
+fn is_below(all: &[Department], one: &Department, root: u32) -> bool {
+    let mut at = Some(one);
+    for _ in 0..15 {
+        match at {
+            Some(found) if found.id == root => return true,
+            Some(found) => at = all.iter().find(|above| above.id == found.parent),
+            None => return false,
+        }
+    }
+    false
+}
+
+/// The first words of the error message.
+fn meaning(errcode: i64) -> &'static str {
+    match errcode {
+        -1 => "system error",
+        40001 => "invalid credential",
+        40013 => "invalid corpid",
+        40014 => "invalid access_token",
+        40029 => "invalid code",
+        40056 => "invalid agentid",
+        40058 => "invalid Request Parameter",
+        41001 => "access_token missing",
+        41002 => "corpid missing",
+        41004 => "corpsecret missing",
+        41008 => "missing code",
+        41009 => "missing userid",
+        42001 => "access_token expired",
+        42003 => "oauth_code expired",
+        42022 => "code has been used",
+        43002 => "require POST method",
+        45009 => "api freq out of limit",
+        48002 => "api forbidden",
+        48009 => "api forbidden for contact sync secret",
+        50001 => "redirect_url domain not trusted",
+        50003 => "app disabled",
+        50100 => "invalid cursor",
+        60003 => "department not found",
+        60011 => "no privilege to access/modify contact/party/agent",
+        60020 => "not allow to access from your ip",
+        60111 => "userid not found",
+        60123 => "invalid party id",
+        301_002 => "not allow operate another agent with this accesstoken",
+        _ => "simulated error",
+    }
+}
+
+impl Call<'_> {
+    /// A parameter that must be there and not empty, else this errcode.
+    fn text(&self, name: &str, missing: i64) -> Result<&str, i64> {
+        self.query
+            .get(name)
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
+            .ok_or(missing)
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u32>, i64> {
+        let text = self.query.get(name).filter(|text| !text.is_empty());
+        text.map(|text| text.parse().map_err(|_| 60123)).transpose()
+    }
+}

@@ -1,0 +1,302 @@
+//! What the simulated WeCom shows: choosing who scanned, consent, and notices. No script, no asset.
+
+use std::fmt::Write as _;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::authorize::{CHOICE, CONSENT, REFUSAL};
+use super::people::{App, Member, OUTSIDER};
+use super::state::State;
+
+/// The language of a page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Language {
+    Chinese,
+    English,
+}
+
+impl Language {
+    fn say(self, chinese: &'static str, english: &'static str) -> &'static str {
+        match self {
+            Self::Chinese => chinese,
+            Self::English => english,
+        }
+    }
+
+    fn tag(self) -> &'static str {
+        self.say("zh-CN", "en")
+    }
+}
+
+/// The login page: a decorative code, and the people who might hold the phone.
+pub(super) fn login(
+    state: &State,
+    app: &App,
+    host: &str,
+    address: &str,
+    language: Language,
+) -> String {
+    let mut people = String::new();
+    for (at, member) in state.members.iter().enumerate() {
+        let link = with(address, CHOICE, &member.userid);
+        let badge = badge(member, language);
+        let place = place(state, member, language);
+        person(
+            &mut people,
+            at,
+            &link,
+            &member.userid,
+            &member.name,
+            &place,
+            badge,
+        );
+    }
+    let outsider = language.say("外部联系人", "External contact");
+    let place = language.say("用微信，不是本企业成员", "Uses WeChat, no member here");
+    let badge = language.say("非成员", "no member");
+    let link = with(address, CHOICE, OUTSIDER);
+    person(
+        &mut people,
+        state.members.len(),
+        &link,
+        OUTSIDER,
+        outsider,
+        place,
+        badge,
+    );
+    let body = format!(
+        r#"<section class="scan"><h1>{title}</h1>{code}
+<p class="hint">{hint}</p><p class="to">{to} <b>{app}</b><br><code>{host}</code></p></section>
+<section class="who"><h2>{question}</h2><p class="hint">{explain}</p><ul>{people}</ul>
+<a class="refuse" data-refuse href="{refuse}">{refusal}</a></section>"#,
+        title = language.say("企业微信登录", "WeCom login"),
+        code = decorative_code(host),
+        hint = language.say("这里本该用手机扫码", "A phone would scan this code"),
+        to = language.say("登录到", "Signing in to"),
+        app = escape(&app.name),
+        host = escape(host),
+        question = language.say("扫码的是谁？", "Who is scanning?"),
+        explain = language.say(
+            "选一位员工，就当是他用手机扫了码并点了“确认”。",
+            "Choose somebody, as if they had scanned the code and confirmed."
+        ),
+        refuse = escape(&with(address, REFUSAL, "1")),
+        refusal = language.say("拒绝登录", "Refuse"),
+    );
+    shell(
+        language,
+        language.say("企业微信登录（模拟）", "WeCom login (simulated)"),
+        "wide",
+        &body,
+    )
+}
+
+/// The question inside the client before personal fields are shown.
+pub(super) fn consent(
+    state: &State,
+    app: &App,
+    who: &str,
+    address: &str,
+    language: Language,
+) -> String {
+    let member = state.member(who);
+    let body = format!(
+        r#"<section class="ask"><h1>{app}</h1><p>{asks}</p>
+<ul class="fields"><li>{avatar}</li><li>{mobile}</li><li>{mail}</li></ul>
+<p class="hint">{as_whom} <b data-userid="{userid}">{name}</b></p>
+<a class="agree" data-consent href="{agree}">{agreeing}</a>
+<a class="refuse" data-refuse href="{refuse}">{refusal}</a></section>"#,
+        app = escape(&app.name),
+        asks = language.say(
+            "申请获取你的以下信息：",
+            "asks to see these facts about you:"
+        ),
+        avatar = language.say("头像、性别", "Picture and gender"),
+        mobile = language.say("手机号", "Mobile number"),
+        mail = language.say("邮箱、企业邮箱", "E-mail addresses"),
+        as_whom = language.say("当前成员：", "You are"),
+        userid = escape(who),
+        name = escape(member.map_or(who, |one| &one.name)),
+        agree = escape(&with(address, CONSENT, "1")),
+        agreeing = language.say("同意", "Agree"),
+        refuse = escape(&with(address, REFUSAL, "1")),
+        refusal = language.say("拒绝", "Refuse"),
+    );
+    shell(
+        language,
+        language.say("授权（模拟）", "Consent (simulated)"),
+        "narrow",
+        &body,
+    )
+}
+
+/// A page that leads nowhere: the vendor's own words, and why when there is more to say.
+pub(super) fn notice(language: Language, what: &str, why: &str) -> String {
+    let body = format!(
+        r#"<section class="ask"><p class="mark" aria-hidden="true">!</p><h1>{}</h1><p class="hint">{}</p></section>"#,
+        escape(what),
+        escape(why)
+    );
+    shell(language, what, "narrow", &body)
+}
+
+/// Text with the five characters of HTML made harmless.
+pub(super) fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+/// The same address with one more parameter.
+pub(super) fn with(address: &str, name: &str, value: &str) -> String {
+    let joint = if address.contains('?') { '&' } else { '?' };
+    format!(
+        "{address}{joint}{name}={}",
+        utf8_percent_encode(value, NON_ALPHANUMERIC)
+    )
+}
+
+fn person(
+    page: &mut String,
+    at: usize,
+    link: &str,
+    userid: &str,
+    name: &str,
+    place: &str,
+    badge: &str,
+) {
+    let initial = escape(&name.chars().take(1).collect::<String>());
+    let badge = match badge {
+        "" => String::new(),
+        text => format!(r#"<span class="badge">{text}</span>"#),
+    };
+    let (link, userid, name, place) = (escape(link), escape(userid), escape(name), escape(place));
+    let hue = (at * 67 + 205) % 360;
+    write!(
+        page,
+        r#"<li><a href="{link}" data-userid="{userid}"><span class="face" style="--hue:{hue}" aria-hidden="true">{initial}</span><span class="name"><b>{name}</b> <small>{userid}</small><br><small>{place}</small></span>{badge}</a></li>"#
+    )
+    .expect("writing to a string does not fail");
+}
+
+fn badge(member: &Member, language: Language) -> &'static str {
+    match (member.visible, member.status) {
+        (false, _) => language.say("不在可见范围", "out of range"),
+        (true, 1) => "",
+        (true, 2) => language.say("已禁用", "disabled"),
+        (true, 4) => language.say("未激活", "not active"),
+        (true, _) => language.say("已离职", "left"),
+    }
+}
+
+/// The path of the first department and the position.
+fn place(state: &State, member: &Member, language: Language) -> String {
+    let mut names = Vec::new();
+    let mut id = member.department.first().copied().unwrap_or(1);
+    for _ in 0..15 {
+        match state.departments.iter().find(|one| one.id == id) {
+            Some(one) if one.id != 1 => {
+                names.push(language.pick(&one.name, &one.name_en));
+                id = one.parent;
+            }
+            _ => break,
+        }
+    }
+    names.reverse();
+    let path = names.join(" / ");
+    if member.position.is_empty() {
+        path
+    } else {
+        format!("{path} · {}", member.position)
+    }
+}
+
+impl Language {
+    fn pick<'a>(self, chinese: &'a str, english: &'a str) -> &'a str {
+        match self {
+            Self::Chinese => chinese,
+            Self::English => english,
+        }
+    }
+}
+
+/// Something that looks like a code to scan; it holds nothing.
+fn decorative_code(seed: &str) -> String {
+    let mut noise = seed.bytes().fold(0x9E37_79B9_u32, |sum, byte| {
+        (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let mut dots = String::new();
+    for y in 0..25_u32 {
+        for x in 0..25_u32 {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let corner = !(8..=16).contains(&x) && y < 8 || x < 8 && y > 16;
+            let middle = (9..16).contains(&x) && (10..15).contains(&y);
+            if !corner && !middle && noise & 0x0400_0000 != 0 {
+                write!(dots, "M{x} {y}h1v1h-1z").expect("writing to a string does not fail");
+            }
+        }
+    }
+    for (x, y) in [(0, 0), (18, 0), (0, 18)] {
+        write!(dots, "M{x} {y}h7v7h-7zm1 1v5h5v-5zm1 1h3v3h-3z")
+            .expect("writing to a string does not fail");
+    }
+    format!(
+        r#"<svg class="code" viewBox="-1 -1 27 27" aria-hidden="true"><path fill-rule="evenodd" d="{dots}"/><text x="12.5" y="13.7" text-anchor="middle">模拟</text></svg>"#
+    )
+}
+
+fn shell(language: Language, title: &str, kind: &str, body: &str) -> String {
+    let (title, tag) = (escape(title), language.tag());
+    let plainly = language.say(
+        "<b>模拟</b> 这不是企业微信，只是演示和测试用的替身；没有真的身份，也不会连到外网。",
+        "<b>Simulated</b> This is not WeCom but a stand-in for demo and tests; nobody here is real.",
+    );
+    format!(
+        r#"<!doctype html><html lang="{tag}"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">
+<style>{STYLE}</style></head><body><main class="{kind}"><p class="plainly">{plainly}</p>
+<div class="card">{body}</div></main></body></html>"#
+    )
+}
+
+const STYLE: &str = "
+:root{color-scheme:light dark;--ink:#1d2733;--soft:#64748b;--paper:#fff;--back:#e9eef4;--line:#dfe6ee;
+--blue:#1d5fc4;--amber:#8a4b00;--amberback:#fff3d9}
+@media(prefers-color-scheme:dark){:root{--ink:#e7edf4;--soft:#9aa9bb;--paper:#182230;--back:#0e1520;
+--line:#2a3849;--blue:#7db2ff;--amber:#ffd591;--amberback:#3a2b10}}
+*{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);
+font:16px/1.55 system-ui,'PingFang SC','Microsoft YaHei','WenQuanYi Micro Hei',sans-serif}
+main{margin:0 auto;padding:5vh 16px 32px}.wide{max-width:860px}.narrow{max-width:440px}
+.plainly{margin:0 0 14px;padding:9px 14px;border-radius:10px;background:var(--amberback);color:var(--amber);font-size:14px}
+.plainly b{border:1px solid;border-radius:5px;padding:0 6px;margin-right:6px}
+.card{display:flex;background:var(--paper);border-radius:16px;box-shadow:0 8px 32px #0d1b2a1f;overflow:hidden}
+section{padding:28px}.scan{flex:0 0 300px;text-align:center;border-right:1px solid var(--line)}
+.who{flex:1;min-width:0}.ask{flex:1;text-align:center}
+h1{font-size:21px;margin:0 0 16px}h2{font-size:18px;margin:0}.hint,.to{color:var(--soft);font-size:14px;margin:4px 0 12px}
+.code{width:212px;padding:10px;border:1px solid var(--line);border-radius:12px;background:#fff;fill:#1d2733}
+.code text{font-size:2.9px;font-weight:700;fill:#1d5fc4}
+.to b{color:var(--ink)}code{font-size:13px;overflow-wrap:anywhere}
+ul{list-style:none;margin:0 0 16px;padding:0}.who li+li{border-top:1px solid var(--line)}
+.who li a{display:flex;align-items:center;gap:12px;min-height:60px;padding:8px;color:inherit;text-decoration:none;border-radius:10px}
+.who li a:hover{background:var(--back)}a:focus-visible{outline:3px solid var(--blue);outline-offset:2px}
+.face{flex:none;width:42px;height:42px;border-radius:10px;display:grid;place-items:center;color:#fff;font-weight:600;
+background:hsl(var(--hue) 48% 33%)}
+.name{flex:1;min-width:0;line-height:1.4}small{color:var(--soft);font-size:13px}
+.badge{flex:none;font-size:12px;border-radius:99px;padding:2px 9px;background:var(--amberback);color:var(--amber)}
+.refuse,.agree{display:block;text-align:center;padding:12px;border-radius:10px;text-decoration:none;margin-top:10px}
+.refuse{color:var(--ink);border:1px solid var(--line)}.refuse:hover{background:var(--back)}
+.agree{background:#1d5fc4;color:#fff}.fields{text-align:left;border:1px solid var(--line);border-radius:10px}
+.fields li{padding:10px 14px}.fields li+li{border-top:1px solid var(--line)}
+.mark{width:52px;height:52px;margin:4px auto 16px;border-radius:50%;display:grid;place-items:center;
+font-size:26px;font-weight:700;background:var(--amberback);color:var(--amber)}
+@media(max-width:680px){main{padding-top:12px}.card{flex-direction:column}section{padding:20px 16px}
+.scan{flex:none;border-right:0;border-bottom:1px solid var(--line)}.code{width:148px}}";

@@ -1,0 +1,195 @@
+//! The socket of the simulated WeCom: one task a connection, and an answer to every request.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
+    LOCATION, REFERRER_POLICY, USER_AGENT,
+};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::Clock;
+use super::api::{self, Call};
+use super::authorize::{self, Shown, Visit};
+use super::state::{Fault, State};
+
+/// The most a request body may hold.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What every connection shares.
+pub(super) struct World {
+    pub(super) state: Mutex<State>,
+    pub(super) clock: Clock,
+    /// How far the time was moved on.
+    pub(super) ahead: Mutex<Duration>,
+}
+
+type Reply = Response<Full<Bytes>>;
+
+impl World {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        (self.clock)() + *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Accepts until aborted; the connections end with this task, whose set they are in.
+pub(super) async fn accept(listener: TcpListener, world: Arc<World>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, peer)) = listener.accept() => {
+                let world = Arc::clone(&world);
+                connections.spawn(async move {
+                    let serve = service_fn(|request| serve(&world, peer.ip(), request));
+                    // A client that goes away early is no concern of the simulation.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), serve)
+                        .await;
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(
+    world: &World,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Reply, Infallible> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let fault = world
+        .state()
+        .arrive(path, head.uri.query().unwrap_or_default());
+    match fault {
+        None => {}
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Fail { errcode, .. }) => {
+            return Ok(json(&api::error(errcode, peer, world.now())));
+        }
+        Some(Fault::Answer { status, body, .. }) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+            return Ok(reply(status, &[(CONTENT_TYPE, JSON)], body));
+        }
+    }
+    let query = form(head.uri.query().unwrap_or_default());
+    let now = world.now();
+    let address = head.uri.path_and_query().map_or("/", |all| all.as_str());
+    let visit = |query| Visit {
+        address,
+        query,
+        user_agent: text(&head.headers, &USER_AGENT),
+        accept_language: text(&head.headers, &ACCEPT_LANGUAGE),
+        now,
+    };
+    match path.trim_end_matches('/') {
+        "/wwlogin/sso/login" | "/wwopen/sso/qrConnect" => Ok(show(authorize::web_login(
+            &mut world.state(),
+            &visit(query),
+        ))),
+        "/connect/oauth2/authorize" => Ok(show(authorize::in_app_login(
+            &mut world.state(),
+            &visit(query),
+        ))),
+        _ => {
+            let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+                return Ok(reply(StatusCode::PAYLOAD_TOO_LARGE, &[], Bytes::new()));
+            };
+            let body = body.to_bytes();
+            let is_post = head.method == Method::POST;
+            let call = Call {
+                path,
+                is_post,
+                query,
+                body: &body,
+                peer,
+                now,
+            };
+            let answer = api::answer(&mut world.state(), &call);
+            Ok(answer.map_or_else(
+                || {
+                    reply(
+                        StatusCode::NOT_FOUND,
+                        &[],
+                        Bytes::from_static(b"404 page not found"),
+                    )
+                },
+                |answer| json(&answer),
+            ))
+        }
+    }
+}
+
+const JSON: &str = "application/json; charset=UTF-8";
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
+fn json(answer: &Value) -> Reply {
+    let code = answer["errcode"].to_string();
+    let words = answer["errmsg"].as_str().unwrap_or_default();
+    let [code_name, words_name] = ["error-code", "error-msg"].map(HeaderName::from_static);
+    let headers = [
+        (CONTENT_TYPE, JSON),
+        (code_name, code.as_str()),
+        (words_name, words),
+    ];
+    reply(StatusCode::OK, &headers, Bytes::from(answer.to_string()))
+}
+
+fn show(shown: Shown) -> Reply {
+    match shown {
+        Shown::Page(page) => {
+            let headers = [
+                (CONTENT_TYPE, "text/html; charset=utf-8"),
+                (CONTENT_SECURITY_POLICY, PAGE_POLICY),
+                (REFERRER_POLICY, "no-referrer"),
+            ];
+            reply(StatusCode::OK, &headers, Bytes::from(page))
+        }
+        Shown::Back(address) => reply(StatusCode::FOUND, &[(LOCATION, &address)], Bytes::new()),
+    }
+}
+
+/// A response; a header whose value cannot be sent makes it a 500.
+fn reply(status: StatusCode, headers: &[(HeaderName, &str)], body: Bytes) -> Reply {
+    let mut response = Response::builder()
+        .status(status)
+        .header(CACHE_CONTROL, "no-store");
+    for (name, value) in headers {
+        response = response.header(name, *value);
+    }
+    response.body(Full::new(body)).unwrap_or_else(|_| {
+        let mut failed = Response::new(Full::default());
+        *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        failed
+    })
+}
+
+fn form(query: &str) -> HashMap<String, String> {
+    url::form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,284 @@
+//! What the simulated WeCom remembers: contacts, tokens, codes, tickets and ordered faults.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+
+use super::people::{self, App, Department, Member};
+
+/// How long a code may wait for its redemption.
+const CODE_LIFE: Duration = Duration::from_secs(300);
+/// How long a token lives.
+pub(super) const TOKEN_LIFE: Duration = Duration::from_secs(7200);
+/// How long a user ticket lives.
+const TICKET_LIFE: Duration = Duration::from_secs(1800);
+/// How many wrong secrets one address may try before it is banned.
+pub(super) const WRONG_SECRETS_MAX: u32 = 10;
+/// How long such a ban lasts.
+const BAN: Duration = Duration::from_secs(3600);
+
+/// Everything that changes while the simulation runs.
+pub(super) struct State {
+    pub(super) members: Vec<Member>,
+    pub(super) departments: Vec<Department>,
+    pub(super) apps: Vec<App>,
+    /// Whose phone an in-app login comes from.
+    pub(super) phone: String,
+    /// The next code names nobody of the corporation, whoever was chosen.
+    pub(super) non_member_next: bool,
+    pub(super) allowed: Option<Vec<IpAddr>>,
+    pub(super) without_new_redeem_path: bool,
+    pub(super) used_code_error: i64,
+    pub(super) expired_code_error: i64,
+    pub(super) faults: HashMap<String, Fault>,
+    pub(super) calls: HashMap<String, usize>,
+    pub(super) last_query: HashMap<String, String>,
+    tokens: HashMap<String, Token>,
+    codes: HashMap<String, Code>,
+    tickets: HashMap<String, (String, SystemTime)>,
+    wrong_secrets: HashMap<IpAddr, (u32, SystemTime)>,
+    revoked: HashSet<String>,
+}
+
+/// What a path does instead of its work.
+#[derive(Clone)]
+pub(super) enum Fault {
+    /// It never answers.
+    Hang,
+    /// It answers this error so many times.
+    Fail { errcode: i64, times: usize },
+    /// It answers this status and body so many times.
+    Answer {
+        status: u16,
+        body: Bytes,
+        times: usize,
+    },
+}
+
+struct Token {
+    secret: String,
+    born: SystemTime,
+}
+
+/// One approval: who stood before the scanner, and for which application and host.
+#[derive(Clone)]
+pub(super) struct Code {
+    pub(super) who: Who,
+    /// `None` when an in-app address named no application: any of the corporation may redeem.
+    pub(super) agent_id: Option<u64>,
+    /// Host, with port where there is one, of the return address.
+    pub(super) host: String,
+    /// Whether the person agreed to show personal fields.
+    pub(super) private: bool,
+    born: SystemTime,
+    used: bool,
+}
+
+/// The person behind a code.
+#[derive(Clone)]
+pub(super) enum Who {
+    /// A member, or `CorpId/userid` of a linked corporation.
+    Member(String),
+    /// Somebody who is no member.
+    Outsider,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self {
+            members: people::members(),
+            departments: people::departments(),
+            apps: people::apps(),
+            phone: "zhangsan".into(),
+            non_member_next: false,
+            allowed: None,
+            without_new_redeem_path: false,
+            used_code_error: 40029,
+            expired_code_error: 40029,
+            faults: HashMap::new(),
+            calls: HashMap::new(),
+            last_query: HashMap::new(),
+            tokens: HashMap::new(),
+            codes: HashMap::new(),
+            tickets: HashMap::new(),
+            wrong_secrets: HashMap::new(),
+            revoked: HashSet::new(),
+        }
+    }
+
+    /// The member with this id, whatever the case.
+    pub(super) fn member(&self, userid: &str) -> Option<&Member> {
+        self.members
+            .iter()
+            .find(|one| one.userid.eq_ignore_ascii_case(userid))
+    }
+
+    pub(super) fn app(&self, agent_id: u64) -> Option<&App> {
+        self.apps.iter().find(|one| one.agent_id == Some(agent_id))
+    }
+
+    /// The token of an application: the same value as long as it lives.
+    pub(super) fn token(&mut self, secret: &str, now: SystemTime) -> (String, Duration) {
+        let age = |token: &Token| now.duration_since(token.born).unwrap_or_default();
+        let alive = |token: &Token| token.secret == secret && age(token) < TOKEN_LIFE;
+        if let Some((value, token)) = self.tokens.iter().find(|(_, token)| alive(token)) {
+            return (value.clone(), TOKEN_LIFE.saturating_sub(age(token)));
+        }
+        let value = random(48);
+        self.tokens.insert(
+            value.clone(),
+            Token {
+                secret: secret.into(),
+                born: now,
+            },
+        );
+        (value, TOKEN_LIFE)
+    }
+
+    /// The application a token belongs to.
+    ///
+    /// # Errors
+    /// 40014 for a token never given or taken back, 42001 for one that expired.
+    pub(super) fn app_of_token(&self, value: &str, now: SystemTime) -> Result<App, i64> {
+        if self.revoked.contains(value) {
+            return Err(40014);
+        }
+        let token = self.tokens.get(value).ok_or(40014)?;
+        if now.duration_since(token.born).unwrap_or_default() >= TOKEN_LIFE {
+            return Err(42001);
+        }
+        self.apps
+            .iter()
+            .find(|one| one.secret == token.secret)
+            .cloned()
+            .ok_or(40014)
+    }
+
+    /// Makes every token given so far answer 42001.
+    pub(super) fn expire_tokens(&mut self, now: SystemTime) {
+        for token in self.tokens.values_mut() {
+            token.born = now
+                .checked_sub(TOKEN_LIFE)
+                .unwrap_or(SystemTime::UNIX_EPOCH);
+        }
+    }
+
+    /// Makes every token given so far answer 40014.
+    pub(super) fn revoke_tokens(&mut self) {
+        self.revoked
+            .extend(self.tokens.drain().map(|(value, _)| value));
+    }
+
+    pub(super) fn issue_code(
+        &mut self,
+        who: &str,
+        agent_id: Option<u64>,
+        host: &str,
+        private: bool,
+        born: SystemTime,
+    ) -> String {
+        let outsider = std::mem::take(&mut self.non_member_next) || who == people::OUTSIDER;
+        let who = if outsider {
+            Who::Outsider
+        } else {
+            Who::Member(who.into())
+        };
+        let value = random(32);
+        let code = Code {
+            who,
+            agent_id,
+            host: host.into(),
+            private,
+            born,
+            used: false,
+        };
+        self.codes.insert(value.clone(), code);
+        value
+    }
+
+    /// Redeems a code for an application; a second time never works.
+    ///
+    /// # Errors
+    /// The errcode: 40029 unknown, of another application, or, as switched, used or expired;
+    /// 50001 when the application does not own the host the code went to.
+    pub(super) fn redeem(&mut self, value: &str, app: &App, now: SystemTime) -> Result<Code, i64> {
+        let (used_error, expired_error) = (self.used_code_error, self.expired_code_error);
+        let code = self.codes.get_mut(value).ok_or(40029)?;
+        if app.agent_id.is_none() || !app.domains.contains(&code.host) {
+            return Err(50001);
+        }
+        if code.agent_id.is_some() && code.agent_id != app.agent_id {
+            return Err(40029);
+        }
+        if code.used {
+            return Err(used_error);
+        }
+        if now.duration_since(code.born).unwrap_or_default() >= CODE_LIFE {
+            return Err(expired_error);
+        }
+        code.used = true;
+        Ok(code.clone())
+    }
+
+    /// A ticket for the personal fields of a member.
+    pub(super) fn issue_ticket(&mut self, userid: &str, now: SystemTime) -> String {
+        let value = random(48);
+        self.tickets.insert(value.clone(), (userid.into(), now));
+        value
+    }
+
+    /// Whose personal fields a ticket opens, while it lives.
+    pub(super) fn ticket(&self, value: &str, now: SystemTime) -> Option<&Member> {
+        let (userid, born) = self.tickets.get(value)?;
+        let age = now.duration_since(*born).unwrap_or_default();
+        if age < TICKET_LIFE {
+            self.member(userid)
+        } else {
+            None
+        }
+    }
+
+    /// Whether an address tried too many wrong secrets within the hour.
+    pub(super) fn is_banned(&self, peer: IpAddr, now: SystemTime) -> bool {
+        self.wrong_secrets.get(&peer).is_some_and(|(count, last)| {
+            *count >= WRONG_SECRETS_MAX && now.duration_since(*last).unwrap_or_default() < BAN
+        })
+    }
+
+    pub(super) fn count_wrong_secret(&mut self, peer: IpAddr, now: SystemTime) {
+        let (count, last) = self.wrong_secrets.entry(peer).or_insert((0, now));
+        if now.duration_since(*last).unwrap_or_default() >= BAN {
+            *count = 0;
+        }
+        *count += 1;
+        *last = now;
+    }
+
+    /// Counts a call and takes the fault its path was given, if any is left.
+    pub(super) fn arrive(&mut self, path: &str, query: &str) -> Option<Fault> {
+        *self.calls.entry(path.into()).or_default() += 1;
+        self.last_query.insert(path.into(), query.into());
+        let fault = self.faults.get_mut(path)?;
+        let taken = fault.clone();
+        let left = match fault {
+            Fault::Hang => return Some(taken),
+            Fault::Fail { times, .. } | Fault::Answer { times, .. } => times,
+        };
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            self.faults.remove(path);
+        }
+        Some(taken)
+    }
+}
+
+/// So many random bytes as URL-safe text.
+pub(super) fn random(bytes: usize) -> String {
+    let mut value = vec![0; bytes];
+    aws_lc_rs::rand::fill(&mut value).expect("the system gives random bytes");
+    URL_SAFE_NO_PAD.encode(value)
+}
