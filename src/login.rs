@@ -1,7 +1,270 @@
 //! `Login::begin / finish`: state, binding to the browser, return address.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use moka::sync::Cache;
+use url::Url;
+
+use crate::clock::Clock;
+use crate::keys::{self, KeyRing};
+use crate::people::session::{MintError, Sessions, Terms};
+use crate::people::{AdmitError, Admittance, People};
+use crate::store::ConnectorId;
+use config::{AutoLogin, ConnectorConfig, LoginConfig};
+use connector::{Answer, AppLogin, Challenge, Connector, ConnectorError};
+use limits::{Limited, Limits, Step};
+use pending::{FlowId, Mode, Pending, PendingError};
+use return_to::ReturnTo;
+use ticket::NonceHash;
+
+mod build;
 pub mod config;
 pub mod connector;
 pub mod fields;
+mod finish;
+pub mod limits;
 pub mod pending;
 pub mod return_to;
+pub mod ticket;
+
+pub use build::{BuildError, Surroundings};
+pub use finish::{Finished, Unfinished};
+
+/// How long a callback that is seen again shares the outcome of the first.
+const OUTCOME_KEPT: Duration = Duration::from_secs(30);
+/// How many outcomes are kept.
+const OUTCOMES_MAX: u64 = 10_000;
+
+/// One login's way to its end, shared by every callback that brings the same code.
+type Outcome = Shared<BoxFuture<'static, Arc<Result<Finished, LoginError>>>>;
+
+/// Everything that logs people in. One per site.
+pub struct Login {
+    entries: Vec<Arc<Entry>>,
+    ring: Arc<KeyRing>,
+    people: People,
+    sessions: Arc<Sessions>,
+    terms: Terms,
+    limits: Arc<Limits>,
+    clock: Clock,
+    outcomes: Cache<[u8; 32], Outcome>,
+}
+
+/// One connector with how it is used here.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its id.
+    pub id: ConnectorId,
+    /// What people see.
+    pub display_name: String,
+    /// Where its callbacks come to.
+    pub callback: Url,
+    /// As configured.
+    pub config: ConnectorConfig,
+    /// The connector itself.
+    pub connector: Arc<dyn Connector>,
+    admittance: Admittance,
+}
+
+/// What a begin is asked for.
+#[derive(Clone, Debug)]
+pub struct Wish<'a> {
+    /// Through which connector.
+    pub via: &'a ConnectorId,
+    /// Through which of its doors; absent: the User-Agent decides.
+    pub mode: Option<Mode>,
+    /// Where to, afterwards; absent: the connector's home.
+    pub return_to: Option<ReturnTo>,
+    /// Whether nobody clicked.
+    pub automatic: bool,
+    /// How often it was begun again by itself.
+    pub retries: u8,
+    /// Which host's browser the session is for, when it is another one.
+    pub ticket_for: Option<NonceHash>,
+    /// Who asks.
+    pub client: IpAddr,
+    /// With what.
+    pub user_agent: &'a str,
+}
+
+/// A login that began.
+#[derive(Debug)]
+pub struct Begun {
+    /// What the browser must do.
+    pub challenge: Challenge,
+    /// The memory of it.
+    pub pending: Pending,
+    /// The same, sealed, for the browser to keep.
+    pub sealed: String,
+    /// What an own front end needs, where the kind has that.
+    pub app: Option<AppLogin>,
+    /// Whether the answer comes by a POST from another site.
+    pub returns_by_post: bool,
+}
+
+/// Why a login did not begin or finish.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// There is no such connector.
+    #[error("no connector of this name")]
+    NoConnector,
+    /// Too many.
+    #[error("the login is not taken now")]
+    Limited(#[source] Limited),
+    /// This browser did not begin it.
+    #[error("the callback does not belong to a login of this browser")]
+    Pending(#[source] PendingError),
+    /// The source.
+    #[error("prove the person")]
+    Connector(#[source] ConnectorError),
+    /// The directory.
+    #[error("admit the person")]
+    Admit(#[source] AdmitError),
+    /// The session.
+    #[error("let the person in")]
+    Mint(#[source] MintError),
+    /// The work died.
+    #[error("the login was dropped before its end")]
+    Dropped,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("entries", &self.entries).finish_non_exhaustive()
+    }
+}
+
+impl Login {
+    /// Every connector, in the order of their ids.
+    pub fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    /// The connector of an id.
+    pub fn entry(&self, id: &ConnectorId) -> Option<&Arc<Entry>> {
+        self.entries.iter().find(|entry| entry.id == *id)
+    }
+
+    /// Opens a login. Nothing is stored here; the browser keeps the sealed memory.
+    pub async fn begin(&self, wish: Wish<'_>) -> Result<Begun, LoginError> {
+        let entry = self.entry(wish.via).ok_or(LoginError::NoConnector)?;
+        self.limits.take(Step::Begin, wish.client).map_err(LoginError::Limited)?;
+        let mode = entry.mode(wish.mode, wish.user_agent);
+        let return_to = wish.return_to.unwrap_or_else(|| entry.home(wish.user_agent));
+        let mut pending = Pending::new(entry.id.clone(), mode, return_to, self.clock.now());
+        (pending.connector_epoch, pending.everyone_epoch) = self.sessions.epochs_of(&entry.id);
+        pending.automatic = wish.automatic;
+        pending.retries = wish.retries;
+        pending.ticket_for = wish.ticket_for;
+        let sealed = pending.seal(&self.ring);
+        let challenge = entry.connector.begin(&pending).await.map_err(LoginError::Connector)?;
+        Ok(Begun {
+            challenge,
+            app: entry.connector.app_login(&pending),
+            returns_by_post: entry.connector.returns_by_post(),
+            sealed,
+            pending,
+        })
+    }
+
+    /// Opens the memory of a login that a callback names, before anything is asked of the source.
+    ///
+    /// `via` is the connector in the path; without one every connector's name is tried.
+    pub fn remember(
+        &self,
+        via: Option<&ConnectorId>,
+        flow: &FlowId,
+        sealed: Option<&str>,
+    ) -> Result<Pending, PendingError> {
+        let sealed = sealed.ok_or(PendingError::Missing)?;
+        let now = self.clock.now();
+        let names = self.entries.iter().map(|entry| &entry.id);
+        let mut outcome = Err(PendingError::Forged);
+        for name in names.filter(|name| via.is_none_or(|via| via == *name)) {
+            outcome = Pending::open(&self.ring, flow, name, sealed, now);
+            if !matches!(outcome, Err(PendingError::Forged)) {
+                return outcome;
+            }
+        }
+        outcome
+    }
+
+    /// Closes a login whose memory was opened. The same code seen twice, or twice at once, is
+    /// redeemed once and both get the one outcome. Cancel-safe: the work goes on without us.
+    pub async fn finish(
+        &self,
+        pending: Pending,
+        answer: Answer,
+    ) -> Result<Arc<Result<Finished, LoginError>>, LoginError> {
+        let entry = self.entry(&pending.connector).ok_or(LoginError::NoConnector)?;
+        let key = outcome_key(&pending.connector, &pending.flow, &answer);
+        if let Some(outcome) = self.outcomes.get(&key) {
+            return Ok(outcome.await);
+        }
+        self.limits.take(Step::Finish, answer.client).map_err(LoginError::Limited)?;
+        self.limits.may_ask(&pending.connector).map_err(LoginError::Limited)?;
+        let outcome = self.outcomes.entry(key).or_insert_with(|| {
+            let work = finish::Work {
+                entry: Arc::clone(entry),
+                ring: Arc::clone(&self.ring),
+                people: self.people.clone(),
+                sessions: Arc::clone(&self.sessions),
+                terms: self.terms,
+                limits: Arc::clone(&self.limits),
+            };
+            tokio::spawn(work.finish(pending, answer))
+                .map(|joined| Arc::new(joined.unwrap_or(Err(LoginError::Dropped))))
+                .boxed()
+                .shared()
+        });
+        Ok(outcome.into_value().await)
+    }
+
+    /// The outcome of a login that finished a moment ago, when its callback is seen again without
+    /// its memory.
+    pub async fn outcome(
+        &self,
+        via: &ConnectorId,
+        flow: &FlowId,
+        answer: &Answer,
+    ) -> Option<Arc<Result<Finished, LoginError>>> {
+        let outcome = self.outcomes.get(&outcome_key(via, flow, answer))?;
+        Some(outcome.await)
+    }
+}
+
+impl Entry {
+    /// Which of its doors a login uses: what is forced, what is asked for, what the client is.
+    fn mode(&self, asked: Option<Mode>, user_agent: &str) -> Mode {
+        self.connector.forced_mode().or(asked).unwrap_or_else(|| {
+            if self.connector.is_own_app(user_agent) { Mode::InApp } else { Mode::Web }
+        })
+    }
+
+    /// Whether a login through it starts without a click for this client.
+    pub fn starts_by_itself(&self, user_agent: &str) -> bool {
+        match self.config.auto_login {
+            AutoLogin::Never => false,
+            AutoLogin::InApp => self.connector.is_own_app(user_agent),
+            AutoLogin::Always => true,
+        }
+    }
+
+    /// Where a login without a target lands.
+    pub fn home(&self, user_agent: &str) -> ReturnTo {
+        let mobile = ["Mobi", "Android", "iPhone", "iPad"].iter().any(|w| user_agent.contains(w));
+        let home = if mobile { &self.config.home.mobile } else { &self.config.home.desktop };
+        ReturnTo::path(home).unwrap_or_else(ReturnTo::home)
+    }
+}
+
+fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &Answer) -> [u8; 32] {
+    let code = answer.fields.one("code").ok().flatten().unwrap_or("");
+    keys::fingerprint(&[via.as_str().as_bytes(), flow.as_str().as_bytes(), code.as_bytes()])
+}

@@ -1,5 +1,124 @@
 //! `People`: the account directory. `admit()`: Profile → Account.
 
+use std::sync::Arc;
+
+use profile::{MapError, Mapped, Mapping, Profile};
+use session::Sessions;
+
+use crate::clock::Clock;
+use crate::store::{
+    Account, AccountId, Admission, Admitted, ConnectorId, LinkField, LoginName, StoreError,
+};
+
 pub mod cookie;
 pub mod profile;
 pub mod session;
+
+/// On what terms a connector's people are admitted.
+#[derive(Clone, Debug)]
+pub struct Admittance {
+    /// Which connector.
+    pub connector: ConnectorId,
+    /// How a profile becomes an account.
+    pub mapping: Mapping,
+    /// Whether a stranger gets an account.
+    pub create: bool,
+    /// Fields the source vouches for that may join an existing account.
+    pub link_by: Vec<LinkField>,
+}
+
+/// Why somebody whom a source vouches for is not admitted.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    /// Their profile gives no account.
+    #[error("make an account of the profile")]
+    Map(#[source] MapError),
+    /// The directory does not know them, and strangers get no account here.
+    #[error("the directory does not know {login}, and this connector admits nobody new")]
+    Unknown {
+        /// What they would have been called.
+        login: LoginName,
+    },
+    /// The login is another account's.
+    #[error("the login {login} belongs to account {by} already, which another source vouches for")]
+    LoginTaken {
+        /// What they would have been called.
+        login: LoginName,
+        /// Whose it is.
+        by: AccountId,
+    },
+    /// The account is closed.
+    #[error("the account {account} is closed")]
+    Closed {
+        /// Which.
+        account: AccountId,
+    },
+    /// The store.
+    #[error("admit the person")]
+    Store(#[source] StoreError),
+}
+
+/// The account directory. One per process; it outlives every site.
+#[derive(Clone, Debug)]
+pub struct People {
+    sessions: Arc<Sessions>,
+    clock: Clock,
+}
+
+impl People {
+    /// Over the store that the sessions use.
+    pub fn new(sessions: Arc<Sessions>, clock: Clock) -> Self {
+        Self { sessions, clock }
+    }
+
+    /// Finds, links or makes the account of whom a source vouches for.
+    pub async fn admit(
+        &self,
+        terms: &Admittance,
+        profile: &Profile,
+    ) -> Result<(Account, Mapped), AdmitError> {
+        let mapped = terms.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
+        let vouched: Vec<_> = profile
+            .vouched
+            .iter()
+            .map(|(field, value)| (*field, fold(*field, value)))
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        let links = terms
+            .link_by
+            .iter()
+            .filter_map(|by| vouched.iter().find(|(field, _)| field == by).cloned())
+            .collect();
+        let admission = Admission {
+            connector: terms.connector.clone(),
+            subject: profile.subject.clone(),
+            login: mapped.login.clone(),
+            links,
+            vouched,
+            create: terms.create,
+            entitlements: serde_json::to_string(&mapped.fields).expect("fields are plain data"),
+            at: self.clock.now(),
+        };
+        let login = mapped.login.clone();
+        match self.sessions.store().admit(&admission).await.map_err(AdmitError::Store)? {
+            Admitted::Account(account) => {
+                self.sessions.refresh(&terms.connector, &profile.subject, &account, &mapped.fields);
+                Ok((account, mapped))
+            }
+            Admitted::Unknown => Err(AdmitError::Unknown { login }),
+            Admitted::LoginTaken { by } => Err(AdmitError::LoginTaken { login, by }),
+            Admitted::Closed(account) => Err(AdmitError::Closed { account }),
+        }
+    }
+}
+
+/// Vouched values are compared byte for byte by the store: one person, one spelling.
+fn fold(field: LinkField, value: &str) -> String {
+    match field {
+        LinkField::Email => value.trim().to_lowercase(),
+        LinkField::Mobile => {
+            let digits: String = value.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
+            digits.strip_prefix("+86").map(str::to_owned).unwrap_or(digits)
+        }
+    }
+}

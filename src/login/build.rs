@@ -1,0 +1,182 @@
+//! How the logins of a site are built from its configuration, and what lives on across a reload.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use url::Url;
+
+use super::config::{AdmissionConfig, ConnectorConfig, KindError, LoginConfig};
+use super::connector::{self, outbound};
+use super::limits::Limits;
+use super::{Entry, Login, OUTCOME_KEPT, OUTCOMES_MAX};
+use crate::clock::Clock;
+use crate::keys::KeyRing;
+use crate::people::profile::{Mapping, MappingError};
+use crate::people::session::{Sessions, Terms};
+use crate::people::{Admittance, People};
+use crate::store::ConnectorId;
+
+/// What the logins of a site are built in.
+#[derive(Clone, Debug)]
+pub struct Surroundings<'a> {
+    /// What browsers type.
+    pub external_url: &'a Url,
+    /// `/.menshen`.
+    pub prefix: &'a str,
+    /// The keys.
+    pub ring: &'a Arc<KeyRing>,
+    /// Who is here.
+    pub sessions: &'a Arc<Sessions>,
+    /// How long they may stay.
+    pub terms: Terms,
+    /// The time.
+    pub clock: &'a Clock,
+}
+
+/// Why a connector could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Its table is not one.
+    #[error("connector {id}")]
+    Kind {
+        /// Which.
+        id: ConnectorId,
+        /// Why.
+        #[source]
+        source: KindError,
+    },
+    /// Its callback address is none.
+    #[error("connector {id}: its callback_base is no http(s) origin")]
+    Callback {
+        /// Which.
+        id: ConnectorId,
+    },
+    /// The road to its source.
+    #[error("connector {id}: the way to its source")]
+    Outbound {
+        /// Which.
+        id: ConnectorId,
+        /// Why.
+        #[source]
+        source: outbound::OutboundBuildError,
+    },
+    /// Its mapping.
+    #[error("connector {id}")]
+    Mapping {
+        /// Which.
+        id: ConnectorId,
+        /// Why.
+        #[source]
+        source: MappingError,
+    },
+    /// The connector itself.
+    #[error("connector {id}")]
+    Connector {
+        /// Which.
+        id: ConnectorId,
+        /// Why.
+        #[source]
+        source: connector::BuildError,
+    },
+}
+
+impl Login {
+    /// Builds every connector; one whose settings did not change is taken over as it is, with what
+    /// it has cached. Asks nobody.
+    pub fn build(
+        connectors: &BTreeMap<ConnectorId, ConnectorConfig>,
+        config: &LoginConfig,
+        around: &Surroundings<'_>,
+        previous: Option<&Self>,
+    ) -> Result<Self, BuildError> {
+        let entries = connectors
+            .iter()
+            .map(|(id, settings)| {
+                let callback = callback_of(id, settings, around)?;
+                let known = previous.and_then(|login| login.entry(id));
+                match known.filter(|old| old.config == *settings && old.callback == callback) {
+                    Some(old) if old.secrets_are_in_the_configuration() => Ok(Arc::clone(old)),
+                    _ => build_entry(id, settings, callback, around).map(Arc::new),
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let limits = previous.map(|login| &login.limits).filter(|limits| limits.is_of(config));
+        let outcomes = previous.map(|login| login.outcomes.clone());
+        Ok(Self {
+            entries,
+            ring: Arc::clone(around.ring),
+            people: People::new(Arc::clone(around.sessions), around.clock.clone()),
+            sessions: Arc::clone(around.sessions),
+            terms: around.terms,
+            limits: limits.cloned().unwrap_or_else(|| {
+                Arc::new(Limits::new(config, around.clock.clone()))
+            }),
+            clock: around.clock.clone(),
+            outcomes: outcomes.unwrap_or_else(|| {
+                Cache::builder().max_capacity(OUTCOMES_MAX).time_to_live(OUTCOME_KEPT).build()
+            }),
+        })
+    }
+}
+
+impl Entry {
+    /// A secret or CA in a file may have changed although the settings did not.
+    fn secrets_are_in_the_configuration(&self) -> bool {
+        let kind = self.config.kind();
+        let in_files = kind.is_ok_and(|kind| kind.secrets().iter().any(|s| s.file().is_some()));
+        !in_files && self.config.ca.is_none()
+    }
+}
+
+fn callback_of(
+    id: &ConnectorId,
+    settings: &ConnectorConfig,
+    around: &Surroundings<'_>,
+) -> Result<Url, BuildError> {
+    let base = settings.callback_base.as_ref().unwrap_or(around.external_url);
+    let origin = base.origin();
+    let text = format!("{}{}/callback/{id}", origin.ascii_serialization(), around.prefix);
+    let good = origin.is_tuple() && matches!(base.scheme(), "http" | "https");
+    Url::parse(&text).ok().filter(|_| good).ok_or_else(|| BuildError::Callback { id: id.clone() })
+}
+
+fn build_entry(
+    id: &ConnectorId,
+    settings: &ConnectorConfig,
+    callback: Url,
+    around: &Surroundings<'_>,
+) -> Result<Entry, BuildError> {
+    let kind = settings.kind().map_err(|source| BuildError::Kind { id: id.clone(), source })?;
+    let outbound = outbound::Outbound::build(&outbound::Config {
+        proxy: settings.proxy.clone(),
+        ca: settings.ca.clone(),
+    })
+    .map_err(|source| BuildError::Outbound { id: id.clone(), source })?;
+    let connector = connector::build(
+        &kind,
+        connector::Surroundings {
+            id: id.clone(),
+            callback: callback.clone(),
+            outbound,
+            clock: around.clock.clone(),
+        },
+    )
+    .map_err(|source| BuildError::Connector { id: id.clone(), source })?;
+    let mapping =
+        Mapping::build(connector.default_mapping(), &settings.mapping, &settings.login_prefix)
+            .map_err(|source| BuildError::Mapping { id: id.clone(), source })?;
+    Ok(Entry {
+        display_name: settings.display_name.clone().unwrap_or_else(|| id.to_string()),
+        callback,
+        admittance: Admittance {
+            connector: id.clone(),
+            mapping,
+            create: settings.admission == AdmissionConfig::Create,
+            link_by: settings.link_by.clone(),
+        },
+        connector,
+        config: settings.clone(),
+        id: id.clone(),
+    })
+}

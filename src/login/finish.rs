@@ -1,0 +1,111 @@
+//! The end of a login: prove, admit, mint. It runs by itself, whoever waits for it.
+
+use std::sync::Arc;
+
+use super::connector::{Answer, ConnectorError};
+use super::limits::Limits;
+use super::pending::Pending;
+use super::return_to::ReturnTo;
+use super::{Entry, LoginError};
+use crate::keys::KeyRing;
+use crate::people::People;
+use crate::people::cookie::{self, Handle};
+use crate::people::profile::Fields;
+use crate::people::session::{NewLogin, Sessions, Terms};
+use crate::store::{ConnectorId, LoginName, SessionId, Subject};
+
+/// A login that is done.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// What the session's cookie says, for a ticket.
+    pub handle: Handle,
+    /// The session's name in logs.
+    pub public_id: SessionId,
+    /// Who came in.
+    pub login: LoginName,
+    /// Through which connector.
+    pub via: ConnectorId,
+    /// What that source calls them.
+    pub subject: Subject,
+    /// What the source said of them, mapped.
+    pub fields: Fields,
+    /// Where they want to go.
+    pub return_to: ReturnTo,
+    cookie: CookieValue,
+}
+
+#[derive(Clone)]
+struct CookieValue(String);
+
+impl std::fmt::Debug for CookieValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CookieValue(…)")
+    }
+}
+
+/// A callback that led to no session, with the memory of its begin when it had one.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// The memory.
+    pub pending: Option<Pending>,
+    /// Why.
+    pub error: Arc<Result<Finished, LoginError>>,
+}
+
+impl Finished {
+    /// The value of the session cookie: the person themselves.
+    pub fn expose_cookie(&self) -> &str {
+        &self.cookie.0
+    }
+}
+
+pub(super) struct Work {
+    pub(super) entry: Arc<Entry>,
+    pub(super) ring: Arc<KeyRing>,
+    pub(super) people: People,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) terms: Terms,
+    pub(super) limits: Arc<Limits>,
+}
+
+impl Work {
+    /// Proves, admits and mints, in this order.
+    pub(super) async fn finish(
+        self,
+        pending: Pending,
+        answer: Answer,
+    ) -> Result<Finished, LoginError> {
+        let proved = self.entry.connector.finish(&pending, &answer).await;
+        match &proved {
+            Ok(_) => self.limits.asked(&self.entry.id, true),
+            Err(ConnectorError::Stale(_)) => self.limits.asked(&self.entry.id, false),
+            Err(_) => {}
+        }
+        let profile = proved.map_err(LoginError::Connector)?;
+        let admitted = self.people.admit(&self.entry.admittance, &profile).await;
+        let (account, mapped) = admitted.map_err(LoginError::Admit)?;
+        let login = NewLogin {
+            account,
+            via: self.entry.id.clone(),
+            subject: profile.subject,
+            provider_sid: profile.provider_sid,
+            proof: profile.facts,
+            expires_at: mapped.session_expires,
+            began_at: pending.begun_at,
+            connector_epoch: pending.connector_epoch,
+            everyone_epoch: pending.everyone_epoch,
+        };
+        let (login_name, subject) = (login.account.login.clone(), login.subject.clone());
+        let minting = self.sessions.mint(login, &self.terms).await.map_err(LoginError::Mint)?;
+        Ok(Finished {
+            cookie: CookieValue(cookie::sign(&self.ring, &minting.handle)),
+            handle: minting.handle,
+            public_id: minting.public_id,
+            login: login_name,
+            via: self.entry.id.clone(),
+            subject,
+            fields: mapped.fields,
+            return_to: pending.return_to,
+        })
+    }
+}
