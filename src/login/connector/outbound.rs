@@ -1,20 +1,22 @@
 //! `Outbound`: the road to a provider: bounded in time and size, with its own proxy and CA.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy, RequestBuilder, Response, StatusCode};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::{ClientConfig, RootCertStore};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
+
+mod proxy;
+mod tls;
+
+pub use proxy::{NoProxyUrl, ProxyUrl};
+pub use tls::OutboundBuildError;
 
 /// How long a provider may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,87 +39,6 @@ pub struct Config {
     pub proxy: Option<ProxyUrl>,
     /// A PEM file with certificate authorities to trust besides those of the system.
     pub ca: Option<PathBuf>,
-}
-
-/// The address of an HTTP proxy; never prints its credentials.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct ProxyUrl(Url);
-
-/// Not the address of a proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a proxy is written http://host:port or https://host:port")]
-pub struct NoProxyUrl;
-
-impl TryFrom<String> for ProxyUrl {
-    type Error = NoProxyUrl;
-
-    fn try_from(text: String) -> Result<Self, NoProxyUrl> {
-        let url = Url::parse(&text).map_err(|_| NoProxyUrl)?;
-        let known = matches!(url.scheme(), "http" | "https") && url.has_host();
-        if known {
-            Ok(Self(url))
-        } else {
-            Err(NoProxyUrl)
-        }
-    }
-}
-
-impl fmt::Display for ProxyUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.origin().ascii_serialization())
-    }
-}
-
-impl fmt::Debug for ProxyUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl JsonSchema for ProxyUrl {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "ProxyUrl".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^https?://" })
-    }
-}
-
-/// Why the road to a source could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum OutboundBuildError {
-    /// The file of certificate authorities cannot be read or is not PEM.
-    #[error("read the certificate authorities {}", path.display())]
-    Ca {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: pem::Error,
-    },
-    /// There is no certificate in the file.
-    #[error("there is no certificate in {}", path.display())]
-    NoCertificate {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// A certificate in the file cannot be trusted as an authority.
-    #[error("trust a certificate of {}", path.display())]
-    BadCertificate {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: rustls::Error,
-    },
-    /// TLS could not be set up.
-    #[error("set up TLS")]
-    Tls(#[source] rustls::Error),
-    /// The client could not be set up.
-    #[error("set up the client")]
-    Client(#[source] reqwest::Error),
 }
 
 /// Why a call gave no answer that can be read. Never holds an address, a query or a body.
@@ -210,11 +131,11 @@ impl Outbound {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT)
             .no_proxy()
-            .tls_backend_preconfigured(tls(config.ca.as_deref())?);
+            .tls_backend_preconfigured(tls::believing(config.ca.as_deref())?);
         let builder = match &config.proxy {
             None => builder,
             Some(proxy) => {
-                let all = Proxy::all(proxy.0.clone()).map_err(reqwest::Error::without_url);
+                let all = Proxy::all(proxy.expose().clone()).map_err(reqwest::Error::without_url);
                 builder.proxy(all.map_err(OutboundBuildError::Client)?)
             }
         };
@@ -335,49 +256,6 @@ fn content_type(response: &Response) -> String {
         .chars()
         .take(CONTENT_TYPE_CHARS_MAX)
         .collect()
-}
-
-fn tls(ca: Option<&Path>) -> Result<ClientConfig, OutboundBuildError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        // An image without certificate files: better the web's authorities than none.
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    if let Some(path) = ca {
-        for certificate in certificates(path)? {
-            roots
-                .add(certificate)
-                .map_err(|source| OutboundBuildError::BadCertificate {
-                    path: path.to_owned(),
-                    source,
-                })?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(OutboundBuildError::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(tls)
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundBuildError> {
-    let broken = |source| OutboundBuildError::Ca {
-        path: path.to_owned(),
-        source,
-    };
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(broken)?;
-    if found.is_empty() {
-        return Err(OutboundBuildError::NoCertificate {
-            path: path.to_owned(),
-        });
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

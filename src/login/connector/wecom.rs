@@ -77,7 +77,9 @@ impl WeCom {
     pub fn build(config: &Config, around: Surroundings) -> Result<Self, BuildError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if config.corp_id.is_empty() || !config.corp_id.chars().all(plain) {
-            return Err(BuildError::Setting("corp_id is letters and digits".to_owned()));
+            return Err(BuildError::Setting(
+                "corp_id is letters and digits".to_owned(),
+            ));
         }
         let addresses = [
             ("api_base", &config.api_base),
@@ -86,13 +88,23 @@ impl WeCom {
         ];
         for (key, url) in addresses {
             if !matches!(url.scheme(), "http" | "https") {
-                return Err(BuildError::Setting(format!("{key} begins with http:// or https://")));
+                return Err(BuildError::Setting(format!(
+                    "{key} begins with http:// or https://"
+                )));
             }
         }
         let secret = config.secret.read().map_err(BuildError::Secret)?;
-        let Surroundings { callback, outbound, clock, .. } = around;
+        let Surroundings {
+            callback,
+            outbound,
+            clock,
+            ..
+        } = around;
         let agent_id = config.agent_id.to_string();
-        let console = Console { callback_host: host_and_port(&callback), agent_id };
+        let console = Console {
+            callback_host: host_and_port(&callback),
+            agent_id,
+        };
         let (base, corp_id) = (config.api_base.clone(), config.corp_id.clone());
         Ok(Self {
             corp_id: config.corp_id.clone(),
@@ -145,11 +157,19 @@ impl WeCom {
         };
         let redeemed = redeemed.map_err(|fault| self.read(fault))?;
         let userid = member::userid(&redeemed, &self.corp_id)?;
-        let mut member = self.api.member(&userid).await.map_err(|fault| self.read(fault))?;
+        let mut member = self
+            .api
+            .member(&userid)
+            .await
+            .map_err(|fault| self.read(fault))?;
         member::demand_active(&member, &userid)?;
         if let (Scope::PrivateInfo, Some(ticket)) = (self.scope, &redeemed.user_ticket) {
             // A failure here ends the login: with fields missing they might become somebody new.
-            let detail = self.api.detail(ticket).await.map_err(|fault| self.read(fault))?;
+            let detail = self
+                .api
+                .detail(ticket)
+                .await
+                .map_err(|fault| self.read(fault))?;
             member::merge(&mut member, detail)?;
         }
         Ok(member)
@@ -176,7 +196,9 @@ impl Connector for WeCom {
     async fn finish(&self, _pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
         let identified = timeout(IDENTIFY_TIMEOUT, self.identify(answer)).await;
         let mut member = identified.unwrap_or_else(|_| {
-            Err(ConnectorError::Unreachable(OutboundError::Timeout { call: "the whole login" }))
+            Err(ConnectorError::Unreachable(OutboundError::Timeout {
+                call: "the whole login",
+            }))
         })?;
         let tree = self.departments.tree(|| self.api.departments()).await;
         member::add_departments(&mut member, &tree);
@@ -216,7 +238,11 @@ impl Connector for WeCom {
 /// sends along say nothing.
 fn code(fields: &Fields) -> Result<&str, ConnectorError> {
     let refused = |why, message: &str| {
-        let source = Refusal { call: "callback", code: 0, message: message.to_owned() };
+        let source = Refusal {
+            call: "callback",
+            code: 0,
+            message: message.to_owned(),
+        };
         ConnectorError::Refused { why, source }
     };
     let twice = |_| refused(RefusedWhy::BadAnswer, "a parameter stands twice");
@@ -225,7 +251,10 @@ fn code(fields: &Fields) -> Result<&str, ConnectorError> {
         return Err(refused(RefusedWhy::Declined, "there is no code"));
     };
     if code.is_empty() || code.len() > CODE_BYTES_MAX || code.chars().any(char::is_control) {
-        return Err(refused(RefusedWhy::BadAnswer, "the code is empty, too long or damaged"));
+        return Err(refused(
+            RefusedWhy::BadAnswer,
+            "the code is empty, too long or damaged",
+        ));
     }
     Ok(code)
 }
@@ -233,7 +262,8 @@ fn code(fields: &Fields) -> Result<&str, ConnectorError> {
 /// What the console compares: the host and, when it is not the scheme's own, the port.
 fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 #[cfg(test)]
@@ -251,7 +281,11 @@ mod tests {
     }
 
     fn build(more: &str, callback: &str) -> Result<WeCom, BuildError> {
-        let text = if more.contains("corp_id") { "" } else { "corp_id = 'ww6d656e7368656e01'\n" };
+        let text = if more.contains("corp_id") {
+            ""
+        } else {
+            "corp_id = 'ww6d656e7368656e01'\n"
+        };
         let text = format!("{text}agent_id = 1000002\nsecret = 'hunter2'\n{more}");
         let around = Surroundings {
             id: "corp".parse().unwrap(),
@@ -264,7 +298,12 @@ mod tests {
 
     fn pending(mode: Mode) -> Pending {
         let home = ReturnTo::home();
-        Pending::new("corp".parse().unwrap(), mode, home, Timestamp::from_unix_s(0))
+        Pending::new(
+            "corp".parse().unwrap(),
+            mode,
+            home,
+            Timestamp::from_unix_s(0),
+        )
     }
 
     async fn sent_to(wecom: &WeCom, pending: &Pending) -> String {
@@ -294,7 +333,11 @@ mod tests {
     #[tokio::test]
     async fn the_client_is_sent_to_the_silent_page_in_the_order_it_knows() {
         let pending = pending(Mode::InApp);
-        let wecom = build("scope = 'snsapi_privateinfo'", "http://sso.corp.example:8080/cb").unwrap();
+        let wecom = build(
+            "scope = 'snsapi_privateinfo'",
+            "http://sso.corp.example:8080/cb",
+        )
+        .unwrap();
         let expected = format!(
             "https://open.weixin.qq.com/connect/oauth2/authorize?appid=ww6d656e7368656e01\
              &redirect_uri=http%3A%2F%2Fsso.corp.example%3A8080%2Fcb&response_type=code\
@@ -310,8 +353,14 @@ mod tests {
         let wecom = wecom("schema = 'wwauth1'");
         let login = wecom.app_login(&pending(Mode::Web)).unwrap();
         let text = serde_json::to_string(&login).unwrap();
-        assert!(text.contains(r#""agent_id":"1000002","schema":"wwauth1""#), "{text}");
-        assert!(text.contains("wechat_redirect") && text.contains("CorpApp"), "{text}");
+        assert!(
+            text.contains(r#""agent_id":"1000002","schema":"wwauth1""#),
+            "{text}"
+        );
+        assert!(
+            text.contains("wechat_redirect") && text.contains("CorpApp"),
+            "{text}"
+        );
         assert!(!text.contains("hunter2") && !format!("{wecom:?}").contains("hunter2"));
     }
 
@@ -325,7 +374,12 @@ mod tests {
         ] {
             assert!(wecom.is_own_app(own), "{own}");
         }
-        for other in ["", "Mozilla/5.0 Chrome/118", "Mozilla/5.0 MicroMessenger/8.0.0", "wxwork"] {
+        for other in [
+            "",
+            "Mozilla/5.0 Chrome/118",
+            "Mozilla/5.0 MicroMessenger/8.0.0",
+            "wxwork",
+        ] {
             assert!(!wecom.is_own_app(other), "{other}");
         }
     }
@@ -339,7 +393,10 @@ mod tests {
             "login_url = 'mailto:a@b'",
             "authorize_url = 'data:x'",
         ] {
-            assert!(matches!(build(bad, CALLBACK), Err(BuildError::Setting(_))), "{bad}");
+            assert!(
+                matches!(build(bad, CALLBACK), Err(BuildError::Setting(_))),
+                "{bad}"
+            );
         }
         assert_eq!(wecom("mode = 'web'").forced_mode(), Some(Mode::Web));
         assert_eq!(wecom("").forced_mode(), None);
@@ -354,7 +411,13 @@ mod tests {
     #[test]
     fn an_answer_that_makes_no_sense_is_refused() {
         let long = format!("code={}", "x".repeat(CODE_BYTES_MAX + 1));
-        for bad in ["code=", "code=a&code=b", "code=a&state=b&state=b", "code=a%00", &long] {
+        for bad in [
+            "code=",
+            "code=a&code=b",
+            "code=a&state=b&state=b",
+            "code=a%00",
+            &long,
+        ] {
             assert_eq!(why(bad), RefusedWhy::BadAnswer, "{bad}");
         }
         let good = Fields::parse(b"appid=ww1&code=abc&state=x&lang=zh&lang=en").unwrap();

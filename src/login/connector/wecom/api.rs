@@ -86,7 +86,12 @@ impl Api {
     /// newer one is missing. <https://developer.work.weixin.qq.com/document/path/96442>
     pub(super) async fn redeem(&self, code: &str) -> Result<Redeemed, Fault> {
         let query = [("code", code)];
-        let question = |call| Question { call, query: &query, body: None, hidden: code };
+        let question = |call| Question {
+            call,
+            query: &query,
+            body: None,
+            hidden: code,
+        };
         let (new, old) = ("auth/getuserinfo", "user/getuserinfo");
         if !self.old_paths.load(Ordering::Relaxed) {
             match self.ask(question(new)).await {
