@@ -36,6 +36,24 @@ pub enum StoreError {
         /// What was written, without credentials.
         url: String,
     },
+    /// The file was written by a later version; it is left as it is.
+    #[error(
+        "the store {url} was written by a newer menshen: tables {found}, this one knows {known}"
+    )]
+    Newer {
+        /// Where it is, without credentials.
+        url: String,
+        /// The version of the tables that are there.
+        found: i64,
+        /// The latest version of the tables that this program knows.
+        known: i64,
+    },
+    /// The file is a database, but not menshen's; it is left as it is.
+    #[error("the store {url} belongs to another program")]
+    Foreign {
+        /// Where it is, without credentials.
+        url: String,
+    },
     /// The database refused or failed.
     #[error("{question} in the store")]
     Failed {
@@ -44,6 +62,12 @@ pub enum StoreError {
         /// What the database said.
         #[source]
         source: sqlx::Error,
+    },
+    /// Nothing was heard of it for longer than sessions may count without it.
+    #[error("the store has not answered for {for_s} s")]
+    Silent {
+        /// For how long.
+        for_s: u64,
     },
     /// A record cannot be what this program wrote.
     #[error("the store holds a damaged {record}")]
@@ -233,10 +257,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Inserts a session if everything it stands on still stands, in one transaction.
     async fn mint(&self, new: &NewSession) -> Result<Minted, StoreError>;
 
-    /// The session and what it stands on; nothing when there is none. Expired ones are returned.
+    /// The session and what it stands on; nothing when there is none, or when its person, connector
+    /// or everyone was revoked since it was minted. Expired ones are returned.
     async fn session(&self, key: &SessionKey) -> Result<Option<SessionFound>, StoreError>;
 
-    /// Sets when sessions were last used; those that are gone are passed over.
+    /// Sets when sessions were last used, never to an earlier time; those that are gone are passed
+    /// over.
     async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError>;
 
     /// Deletes a session, or raises a number, and writes it into the log; answers the entry.
@@ -252,7 +278,8 @@ pub trait Store: fmt::Debug + Send + Sync {
         max: u32,
     ) -> Result<Vec<SessionRecord>, StoreError>;
 
-    /// Closes or opens an account; closing raises its number. Nothing when there is none.
+    /// Closes or opens an account; closing raises its number. Opening raises and logs nothing: it
+    /// answers the number as it stands. Nothing when there is no such account.
     async fn close_account(
         &self,
         account: &AccountId,
@@ -302,7 +329,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Deletes what is over: sessions past their end or idle since `idle_before`, spent things,
-    /// marks, old log entries. At most `max` rows of each; answers how many it deleted.
+    /// marks, log entries older than a day but the newest. At most `max` rows of each; answers how
+    /// many it deleted.
     async fn sweep(
         &self,
         at: Timestamp,

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -189,9 +188,8 @@ pub struct Finding {
     pub text: String,
 }
 
-/// The table of a kind under `[connector.ID]`: exactly one.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+/// The settings of a connector's kind.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Config {
     /// 企业微信.
     Wecom(wecom::Config),

@@ -1,0 +1,169 @@
+//! CEL: compiled once, evaluated within limits; for mapping, rules and headers alike.
+//!
+//! An [`Expression`] names variables, and the caller lends what they stand for as [`Facts`]:
+//! owned data as a [`Document`], computed fields as a [`Record`]. Nothing is copied to lend it.
+//!
+//! Limits: a source of [`SOURCE_BYTES_MAX`], a syntax tree of [`DEPTH_MAX`] levels,
+//! [`MACROS_MAX`] macros in [`MACRO_LEVELS_MAX`] levels over [`OUTER_ITEMS_MAX`] and
+//! [`INNER_ITEMS_MAX`] items, and patterns known when compiling. The author of an expression is
+//! trusted to want an answer; the data it reads is not trusted at all.
+
+mod check;
+mod error;
+mod fact;
+mod function;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::fmt;
+use std::sync::Arc;
+
+use cel::{Context, IdedExpr};
+
+pub use self::check::{DEPTH_MAX, MACRO_LEVELS_MAX, MACROS_MAX};
+pub use self::error::{CompileError, EvalError, Place, Refusal};
+pub use self::fact::{Document, Fact, Facts, Field, Record};
+pub use self::function::{INNER_ITEMS_MAX, OUTER_ITEMS_MAX};
+pub use self::parse::SOURCE_BYTES_MAX;
+pub use self::value::Value;
+
+use self::check::Checked;
+use self::fact::Lens;
+use self::function::Constant;
+
+/// A compiled expression.
+///
+/// Cheap to clone. Two expressions are equal when they were written alike for the same scope.
+#[derive(Clone)]
+pub struct Expression {
+    compiled: Arc<Compiled>,
+}
+
+/// Where an expression is written, and so which variables it may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Reads the raw answer of a source: `profile`.
+    Mapping,
+    /// Judges a request or fills a header: `user`, `request`, `session`, `claims`.
+    Rule,
+}
+
+struct Compiled {
+    source: Box<str>,
+    scope: Scope,
+    root: IdedExpr,
+    /// What literals became when compiling; the tree refers to them by index.
+    constants: Vec<Constant>,
+    /// Every path read from a variable, as `request.path`.
+    reads: Vec<Box<str>>,
+}
+
+impl Expression {
+    /// Compiles `source`, of at most [`SOURCE_BYTES_MAX`] bytes.
+    ///
+    /// Not for the hot path: it parses on a thread of its own, because parsing is recursive.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what does not parse, variables outside the scope, unknown functions, literal
+    /// patterns and networks that are malformed, and whatever exceeds a limit.
+    pub fn compile(source: &str, scope: Scope) -> Result<Self, CompileError> {
+        let Checked {
+            root,
+            constants,
+            reads,
+        } = parse::parse(source, scope)?;
+        let source = source.into();
+        let compiled = Compiled {
+            source,
+            scope,
+            root,
+            constants,
+            reads,
+        };
+        Ok(Self {
+            compiled: Arc::new(compiled),
+        })
+    }
+
+    /// The text it was compiled from.
+    pub fn source(&self) -> &str {
+        &self.compiled.source
+    }
+
+    /// Whether it may read `path`, such as `request.path`, or anything within it.
+    ///
+    /// Errs on the side of yes: a variable that is used whole is read in all its fields.
+    pub fn looks_at(&self, path: &str) -> bool {
+        let within = |inner: &str, outer: &str| {
+            inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.compiled
+            .reads
+            .iter()
+            .any(|read| within(read, path) || within(path, read))
+    }
+
+    /// Evaluates it over `facts`.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError::Missing`] for a fact, field, key or item that is not there; the other
+    /// variants for everything else that has no value.
+    pub fn evaluate(&self, facts: &dyn Facts) -> Result<Value, EvalError> {
+        self.run(facts, Value::lift)
+    }
+
+    /// Evaluates it to a yes or no over `facts`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Expression::evaluate`], and [`EvalError::WrongType`] when the answer is not a
+    /// bool. An error is never a yes: a caller denies.
+    pub fn test(&self, facts: &dyn Facts) -> Result<bool, EvalError> {
+        self.run(facts, value::truth)
+    }
+
+    fn run<T>(
+        &self,
+        facts: &dyn Facts,
+        read: impl FnOnce(&dyn cel::common::value::Val) -> Result<T, EvalError>,
+    ) -> Result<T, EvalError> {
+        let compiled = &*self.compiled;
+        let lens = Lens::new(compiled.scope, facts, &compiled.constants);
+        let mut context = Context::with_env(function::environment());
+        context.set_variable_resolver(&lens);
+        match cel::Value::resolve_val(&compiled.root, &context) {
+            Ok(value) => read(value.as_ref()),
+            Err(error) => Err(EvalError::translate(error, &compiled.source)),
+        }
+    }
+}
+
+impl Scope {
+    /// The variables an expression in this scope may name.
+    pub fn variables(self) -> &'static [&'static str] {
+        match self {
+            Self::Mapping => &["profile"],
+            Self::Rule => &["user", "request", "session", "claims"],
+        }
+    }
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.compiled.scope == other.compiled.scope && self.source() == other.source()
+    }
+}
+
+impl Eq for Expression {}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Expression").field(&self.source()).finish()
+    }
+}

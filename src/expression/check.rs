@@ -1,0 +1,329 @@
+//! The check of a parsed tree: who may be named and called, how deep, how often; literals made
+//! ready on the way.
+
+use cel::common::ast::operators;
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SourceInfo};
+use cel::{IdedExpr, Program};
+
+use super::Scope;
+use super::error::{CompileError, Place, Refusal};
+use super::fact::constant_name;
+use super::function::{self, Constant, INNER_RANGE, OUTER_RANGE};
+
+/// Deepest syntax tree; unoptimized, a level needs 50 KiB of stack.
+pub const DEPTH_MAX: usize = 24;
+/// Most macros of an expression.
+pub const MACROS_MAX: usize = 16;
+/// Deepest nesting of macros.
+pub const MACRO_LEVELS_MAX: usize = 2;
+
+const TYPES: &[&str] = &[
+    "bool",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "type",
+];
+
+/// A tree that may be evaluated.
+pub(super) struct Checked {
+    pub(super) root: IdedExpr,
+    pub(super) constants: Vec<Constant>,
+    pub(super) reads: Vec<Box<str>>,
+}
+
+/// Checks `program` and makes its literals ready.
+pub(super) fn check(
+    program: &Program,
+    source: &str,
+    scope: Scope,
+) -> Result<Checked, CompileError> {
+    let mut root = program.expression().clone();
+    let mut checker = Checker {
+        scope,
+        source,
+        info: program.source_info(),
+        constants: Vec::new(),
+        reads: Vec::new(),
+        bound: Vec::new(),
+        macros: 0,
+        macro_level: 0,
+        depth: 0,
+    };
+    checker.visit(&mut root)?;
+    let Checker {
+        constants,
+        mut reads,
+        ..
+    } = checker;
+    reads.sort();
+    reads.dedup();
+    Ok(Checked {
+        root,
+        constants,
+        reads,
+    })
+}
+
+struct Checker<'a> {
+    scope: Scope,
+    source: &'a str,
+    info: &'a SourceInfo,
+    constants: Vec<Constant>,
+    reads: Vec<Box<str>>,
+    /// The names macros have given to their items, innermost last.
+    bound: Vec<String>,
+    macros: usize,
+    macro_level: usize,
+    depth: usize,
+}
+
+impl Checker<'_> {
+    fn visit(&mut self, node: &mut IdedExpr) -> Result<(), CompileError> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(self.refuse(
+                node.id,
+                Refusal::TooDeep {
+                    levels_max: DEPTH_MAX,
+                },
+            ));
+        }
+        let id = node.id;
+        match &mut node.expr {
+            Expr::Literal(_) => {}
+            Expr::Ident(_) | Expr::Select(_) => self.visit_path(node)?,
+            Expr::Call(call) => self.visit_call(id, call)?,
+            Expr::Comprehension(comprehension) => self.visit_macro(id, comprehension)?,
+            Expr::List(list) => {
+                for element in &mut list.elements {
+                    self.visit(element)?;
+                }
+            }
+            Expr::Map(map) => {
+                for entry in &mut map.entries {
+                    let EntryExpr::MapEntry(entry) = &mut entry.expr else {
+                        return Err(self.refuse(id, Refusal::Message));
+                    };
+                    self.visit(&mut entry.key)?;
+                    self.visit(&mut entry.value)?;
+                }
+            }
+            Expr::Struct(_) | Expr::Unspecified => return Err(self.refuse(id, Refusal::Message)),
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Visits `a`, `a.b.c`, `has(a.b.c)`, or a field of anything else.
+    fn visit_path(&mut self, node: &mut IdedExpr) -> Result<(), CompileError> {
+        let Some(path) = Path::of(node) else {
+            return match &mut node.expr {
+                Expr::Select(select) => self.visit(&mut select.operand),
+                _ => Ok(()),
+            };
+        };
+        if path.fields.len() > DEPTH_MAX {
+            return Err(self.refuse(
+                path.id,
+                Refusal::TooDeep {
+                    levels_max: DEPTH_MAX,
+                },
+            ));
+        }
+        // No source can spell an `@`: those names are the engine's and our own.
+        let bound = path.root.starts_with('@') || self.bound.iter().any(|name| name == path.root);
+        if bound || (path.fields.is_empty() && TYPES.contains(&path.root)) {
+            return Ok(());
+        }
+        let known = self.scope.variables();
+        if !known.contains(&path.root) {
+            let name = path.root.to_owned();
+            return Err(self.refuse(path.id, Refusal::UnknownVariable { name, known }));
+        }
+        let fields = path.fields.iter().rev().copied();
+        let read: Vec<&str> = std::iter::once(path.root).chain(fields).collect();
+        self.reads.push(read.join(".").into());
+        Ok(())
+    }
+
+    fn visit_call(&mut self, id: u64, call: &mut CallExpr) -> Result<(), CompileError> {
+        if !is_operator(&call.func_name)
+            && !function::is_known(&call.func_name, call.target.is_some(), call.args.len())
+        {
+            let dot = if call.target.is_some() { "." } else { "" };
+            let name = format!("{dot}{}", call.func_name);
+            let arguments = call.args.len();
+            return Err(self.refuse(id, Refusal::UnknownFunction { name, arguments }));
+        }
+        if let Some(target) = &mut call.target {
+            self.visit(target)?;
+        }
+        if matches!(call.func_name.as_str(), "matches" | "in_network")
+            && let Some(last) = call.args.pop()
+        {
+            let ready = self.make_ready(&call.func_name, last)?;
+            call.args.push(ready);
+        }
+        for argument in &mut call.args {
+            self.visit(argument)?;
+        }
+        Ok(())
+    }
+
+    /// Replaces a literal pattern or network by a reference to what it means.
+    fn make_ready(
+        &mut self,
+        function: &str,
+        mut argument: IdedExpr,
+    ) -> Result<IdedExpr, CompileError> {
+        let text = match &argument.expr {
+            Expr::Literal(LiteralValue::String(text)) => text.inner(),
+            _ if function == "matches" => {
+                return Err(self.refuse(argument.id, Refusal::ComputedPattern));
+            }
+            _ => return Ok(argument),
+        };
+        let constant = if function == "matches" {
+            Constant::pattern(text).map_err(Refusal::Pattern)
+        } else {
+            let malformed = |source| Refusal::Network {
+                text: text.to_owned(),
+                source,
+            };
+            Constant::network(text).map_err(malformed)
+        };
+        let constant = constant.map_err(|refusal| self.refuse(argument.id, refusal))?;
+        argument.expr = Expr::Ident(constant_name(self.constants.len()));
+        self.constants.push(constant);
+        Ok(argument)
+    }
+
+    fn visit_macro(&mut self, id: u64, walk: &mut ComprehensionExpr) -> Result<(), CompileError> {
+        self.macros += 1;
+        if self.macros > MACROS_MAX {
+            return Err(self.refuse(
+                id,
+                Refusal::TooManyMacros {
+                    macros_max: MACROS_MAX,
+                },
+            ));
+        }
+        let names = [
+            Some(&walk.iter_var),
+            walk.iter_var2.as_ref(),
+            Some(&walk.accu_var),
+        ];
+        let names: Vec<String> = names.into_iter().flatten().cloned().collect();
+        if let Some(name) = names
+            .iter()
+            .find(|n| self.scope.variables().contains(&n.as_str()))
+        {
+            let name = name.clone();
+            return Err(self.refuse(id, Refusal::Shadowed { name }));
+        }
+        self.visit(&mut walk.iter_range)?;
+        self.visit(&mut walk.accu_init)?;
+        let limit = if self.macro_level == 0 {
+            OUTER_RANGE
+        } else {
+            INNER_RANGE
+        };
+        let range = std::mem::take(&mut walk.iter_range);
+        let id_of_range = range.id;
+        let func_name = limit.to_owned();
+        let call = Expr::Call(CallExpr {
+            func_name,
+            target: None,
+            args: vec![range],
+        });
+        walk.iter_range = IdedExpr {
+            id: id_of_range,
+            expr: call,
+        };
+
+        self.macro_level += 1;
+        if self.macro_level > MACRO_LEVELS_MAX {
+            let refusal = Refusal::MacrosTooDeep {
+                levels_max: MACRO_LEVELS_MAX,
+            };
+            return Err(self.refuse(id, refusal));
+        }
+        let bound = self.bound.len();
+        self.bound.extend(names);
+        self.visit(&mut walk.loop_cond)?;
+        self.visit(&mut walk.loop_step)?;
+        self.visit(&mut walk.result)?;
+        self.bound.truncate(bound);
+        self.macro_level -= 1;
+        Ok(())
+    }
+
+    fn refuse(&self, id: u64, refusal: Refusal) -> CompileError {
+        let start = self
+            .info
+            .offset_for(id)
+            .and_then(|(start, _)| usize::try_from(start).ok());
+        let place = start.map(|offset| Place::at_offset(self.source, offset));
+        CompileError { refusal, place }
+    }
+}
+
+/// A name and the fields selected from it, last first.
+struct Path<'a> {
+    id: u64,
+    root: &'a str,
+    fields: Vec<&'a str>,
+}
+
+impl<'a> Path<'a> {
+    fn of(mut node: &'a IdedExpr) -> Option<Self> {
+        let mut fields = Vec::new();
+        loop {
+            match &node.expr {
+                Expr::Ident(root) => {
+                    return Some(Self {
+                        id: node.id,
+                        root,
+                        fields,
+                    });
+                }
+                Expr::Select(select) => {
+                    fields.push(select.field.as_str());
+                    node = &select.operand;
+                }
+                _ => return None,
+            }
+        }
+    }
+}
+
+fn is_operator(name: &str) -> bool {
+    matches!(
+        name,
+        operators::CONDITIONAL
+            | operators::LOGICAL_AND
+            | operators::LOGICAL_OR
+            | operators::LOGICAL_NOT
+            | operators::SUBSTRACT
+            | operators::ADD
+            | operators::MULTIPLY
+            | operators::DIVIDE
+            | operators::MODULO
+            | operators::EQUALS
+            | operators::NOT_EQUALS
+            | operators::GREATER_EQUALS
+            | operators::LESS_EQUALS
+            | operators::GREATER
+            | operators::LESS
+            | operators::NEGATE
+            | operators::INDEX
+            | operators::OPT_INDEX
+            | operators::OPT_SELECT
+            | operators::NOT_STRICTLY_FALSE
+            | operators::IN
+    )
+}

@@ -1,0 +1,273 @@
+//! What an evaluation may see, lent by the caller: documents, records, and the lens over both.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use cel::ExecutionError;
+use cel::common::traits::{Container, Indexer};
+use cel::common::types::{
+    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, MAP_TYPE, Type,
+};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
+
+use super::Scope;
+use super::function::Constant;
+
+/// Owned data, converted once and lent to many evaluations. Cheap to clone.
+///
+/// Whole numbers become `int`; those beyond 64 signed bits become text, so that none is
+/// rounded into another. Its `Debug` shows nothing: it may hold personal data.
+#[derive(Clone)]
+pub struct Document(Arc<dyn Val>);
+
+/// What one evaluation may see, by the name of a variable.
+pub trait Facts: Send + Sync {
+    /// The fact of that name. It is asked once for each variable of an evaluation.
+    fn fact(&self, name: &str) -> Option<Fact<'_>>;
+}
+
+/// What a variable stands for.
+#[derive(Clone, Copy)]
+pub enum Fact<'a> {
+    /// Known to be nothing: the `user` of somebody who is not signed in.
+    Null,
+    /// Owned data.
+    Document(&'a Document),
+    /// Fields that are computed when asked for.
+    Record(&'a dyn Record),
+}
+
+/// Something with named fields that are computed when asked for, such as a request.
+///
+/// An expression can select, index and test its fields, but not list or return them.
+pub trait Record: Send + Sync {
+    /// The field of that name.
+    fn field(&self, name: &str) -> Option<Field<'_>>;
+}
+
+/// What a field of a [`Record`] stands for.
+#[derive(Clone)]
+pub enum Field<'a> {
+    /// Known to be nothing.
+    Null,
+    /// Text.
+    Text(Cow<'a, str>),
+    /// A whole number.
+    Int(i64),
+    /// Yes or no.
+    Bool(bool),
+    /// Fields of its own.
+    Record(&'a dyn Record),
+    /// Owned data. It is lent, not copied, unless the record is a field of a field.
+    Document(&'a Document),
+}
+
+/// The variables of one evaluation as the engine asks for them.
+pub(super) struct Lens<'a> {
+    scope: Scope,
+    facts: &'a dyn Facts,
+    constants: &'a [Constant],
+    /// By the position of the name in its scope. Filled when asked, so that a record is lent
+    /// by reference without a box.
+    lent: [OnceLock<Option<Lent<'a>>>; 4],
+}
+
+enum Lent<'a> {
+    Null,
+    Document(&'a Document),
+    Record(Fields<'a>),
+}
+
+/// A record as a map of the engine.
+#[derive(Clone, Copy)]
+struct Fields<'a>(&'a dyn Record);
+
+static NULL: CelNull = CelNull;
+
+impl From<&serde_json::Value> for Document {
+    fn from(json: &serde_json::Value) -> Self {
+        Self(Arc::from(convert(json)))
+    }
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Document(..)")
+    }
+}
+
+impl fmt::Debug for Fact<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "Null",
+            Self::Document(_) => "Document(..)",
+            Self::Record(_) => "Record(..)",
+        })
+    }
+}
+
+impl fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "Null",
+            Self::Text(_) => "Text(..)",
+            Self::Int(_) => "Int(..)",
+            Self::Bool(_) => "Bool(..)",
+            Self::Record(_) => "Record(..)",
+            Self::Document(_) => "Document(..)",
+        })
+    }
+}
+
+impl<'a> Lens<'a> {
+    pub(super) fn new(scope: Scope, facts: &'a dyn Facts, constants: &'a [Constant]) -> Self {
+        Self {
+            scope,
+            facts,
+            constants,
+            lent: Default::default(),
+        }
+    }
+}
+
+/// The variable that stands for a constant in the tree. No source can spell it.
+pub(super) fn constant_name(index: usize) -> String {
+    format!("@{index}")
+}
+
+impl VariableResolver for Lens<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        if let Some(index) = variable.strip_prefix('@') {
+            let constant = self.constants.get(index.parse::<usize>().ok()?)?;
+            return Some(CowVal::Borrowed(constant));
+        }
+        // The engine asks for `user.login` before it asks for `user`.
+        let position = self
+            .scope
+            .variables()
+            .iter()
+            .position(|name| *name == variable)?;
+        let lent = self.lent.get(position)?.get_or_init(|| {
+            Some(match self.facts.fact(variable)? {
+                Fact::Null => Lent::Null,
+                Fact::Document(document) => Lent::Document(document),
+                Fact::Record(record) => Lent::Record(Fields(record)),
+            })
+        });
+        Some(CowVal::Borrowed(match lent.as_ref()? {
+            Lent::Null => &NULL,
+            Lent::Document(document) => &*document.0,
+            Lent::Record(fields) => fields,
+        }))
+    }
+}
+
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Record(..)")
+    }
+}
+
+impl Val for Fields<'_> {
+    fn get_type(&self) -> &Type {
+        <Self as Val>::cel_type()
+    }
+
+    fn cel_type() -> &'static Type {
+        &MAP_TYPE
+    }
+
+    fn as_container(&self) -> Option<&dyn Container> {
+        Some(self)
+    }
+
+    fn as_indexer<'b, 'v>(&'b self) -> Option<&'b (dyn Indexer + 'v)>
+    where
+        Self: 'v,
+    {
+        Some(self)
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
+    where
+        Self: 'v,
+    {
+        Box::new(*self)
+    }
+}
+
+impl Container for Fields<'_> {
+    fn contains(&self, name: &dyn Val) -> Result<bool, ExecutionError> {
+        text(name).map(|name| self.0.field(name).is_some())
+    }
+}
+
+impl Indexer for Fields<'_> {
+    fn get<'b, 'v>(&'b self, name: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        let name = text(name)?;
+        let field = self
+            .0
+            .field(name)
+            .ok_or_else(|| ExecutionError::no_such_key(name))?;
+        Ok(match field {
+            Field::Null => CowVal::Borrowed(&NULL),
+            Field::Text(text) => CowVal::owned(CelString::from(text)),
+            Field::Int(int) => CowVal::owned(CelInt::from(int)),
+            Field::Bool(bool) => CowVal::owned(CelBool::from(bool)),
+            Field::Record(record) => CowVal::owned(Fields(record)),
+            Field::Document(document) => CowVal::Borrowed(&*document.0),
+        })
+    }
+
+    fn steal<'v>(self: Box<Self>, name: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        self.get(name).map(CowVal::into_owned)
+    }
+}
+
+fn text(name: &dyn Val) -> Result<&str, ExecutionError> {
+    let unexpected = || ExecutionError::UnexpectedType {
+        got: name.get_type().name().to_owned(),
+        want: "string".to_owned(),
+    };
+    name.downcast_ref::<CelString>()
+        .map(CelString::inner)
+        .ok_or_else(unexpected)
+}
+
+fn convert(json: &serde_json::Value) -> Box<dyn Val> {
+    match json {
+        serde_json::Value::Null => Box::new(CelNull),
+        serde_json::Value::Bool(bool) => Box::new(CelBool::from(*bool)),
+        serde_json::Value::Number(number) => {
+            if let Some(int) = number.as_i64() {
+                Box::new(CelInt::from(int))
+            } else if let Some(float) = number.as_f64().filter(|_| number.is_f64()) {
+                Box::new(CelDouble::from(float))
+            } else {
+                Box::new(CelString::from(number.to_string()))
+            }
+        }
+        serde_json::Value::String(text) => Box::new(CelString::from(text.clone())),
+        serde_json::Value::Array(items) => {
+            Box::new(CelList::from(items.iter().map(convert).collect::<Vec<_>>()))
+        }
+        serde_json::Value::Object(entries) => {
+            let entries = entries.iter().map(|(name, item)| {
+                (
+                    CelMapKey::String(CelString::from(name.clone())),
+                    convert(item),
+                )
+            });
+            Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
+        }
+    }
+}

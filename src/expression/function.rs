@@ -1,0 +1,228 @@
+//! The functions an expression may call: CEL's own, some for text, `in_network`, and `matches`
+//! with a pattern that was compiled once.
+
+use std::any::Any;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use cel::common::types::{CelBool, CelString, DYN_TYPE, STRING_TYPE, Type};
+use cel::common::value::{CowVal, StaticVal, Val};
+use cel::{Env, ExecutionError, extensions};
+use ipnet::{IpNet, Ipv4Net};
+
+/// Most items a macro walks.
+pub const OUTER_ITEMS_MAX: usize = 1000;
+/// Most items a macro walks inside another macro.
+pub const INNER_ITEMS_MAX: usize = 100;
+
+/// Passes on what an outer macro walks, unless it is too long.
+pub(super) const OUTER_RANGE: &str = "@outer_range";
+/// Passes on what an inner macro walks, unless it is too long.
+pub(super) const INNER_RANGE: &str = "@inner_range";
+
+/// The environment every evaluation shares.
+pub(super) fn environment() -> Arc<Env> {
+    // One for each thread: every evaluation clones the Arc, and one shared counter would be
+    // fought over by all cores.
+    thread_local!(static ENVIRONMENT: Arc<Env> = Arc::new(build()));
+    ENVIRONMENT.with(Arc::clone)
+}
+
+/// Whether `name` can be called with so many arguments; a method's target is not counted.
+pub(super) fn is_known(name: &str, method: bool, arguments: usize) -> bool {
+    let known = if method { METHODS } else { FUNCTIONS };
+    known
+        .iter()
+        .any(|(known, arity)| *known == name && arity.contains(&arguments))
+}
+
+/// A literal that was made ready when compiling.
+#[derive(Debug)]
+pub(super) enum Constant {
+    /// The pattern of a `matches`.
+    Pattern(regex::Regex),
+    /// The network of an `in_network`.
+    Network(IpNet),
+}
+
+impl Constant {
+    /// Compiles a pattern of bounded size.
+    pub(super) fn pattern(text: &str) -> Result<Self, regex::Error> {
+        let pattern = regex::RegexBuilder::new(text)
+            .size_limit(PATTERN_BYTES_MAX)
+            .build();
+        pattern.map(Self::Pattern)
+    }
+
+    /// Parses `10.0.0.0/8`, or an address alone.
+    pub(super) fn network(text: &str) -> Result<Self, ipnet::AddrParseError> {
+        network(text).map(Self::Network)
+    }
+}
+
+type Call = (&'static str, RangeInclusive<usize>);
+
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+const FUNCTIONS: &[Call] = &[
+    ("bool", 1..=1),
+    ("double", 1..=1),
+    ("in_network", 2..=2),
+    ("int", 1..=1),
+    ("matches", 2..=2),
+    ("size", 1..=1),
+    ("string", 1..=1),
+    ("type", 1..=1),
+];
+
+const METHODS: &[Call] = &[
+    ("contains", 1..=1),
+    ("endsWith", 1..=1),
+    ("hasValue", 0..=0),
+    ("indexOf", 1..=1),
+    ("join", 0..=1),
+    ("lowerAscii", 0..=0),
+    ("matches", 1..=1),
+    ("or", 1..=1),
+    ("orValue", 1..=1),
+    ("size", 0..=0),
+    ("split", 1..=2),
+    ("startsWith", 1..=1),
+    ("substring", 1..=2),
+    ("trim", 0..=0),
+    ("upperAscii", 0..=0),
+    ("value", 0..=0),
+];
+
+static PATTERN_TYPE: Type = pattern_type();
+static NETWORK_TYPE: Type = network_type();
+
+const fn pattern_type() -> Type {
+    Type::new_unspecified_type("pattern")
+}
+
+const fn network_type() -> Type {
+    Type::new_unspecified_type("network")
+}
+
+fn build() -> Env {
+    let mut env = Env::stdlib();
+    let pattern = || vec![STRING_TYPE, pattern_type()];
+    let network = || vec![STRING_TYPE, network_type()];
+    env.add_extension(extensions::strings)
+        .and_then(|()| env.add_overload("matches", "matches_pattern", pattern(), matches))
+        .and_then(|()| {
+            let pattern = vec![pattern_type()];
+            env.add_member_overload("matches", "text_matches", STRING_TYPE, pattern, matches)
+        })
+        .and_then(|()| env.add_overload("in_network", "in_network", network(), in_network))
+        .and_then(|()| {
+            let text = vec![STRING_TYPE, STRING_TYPE];
+            env.add_overload("in_network", "in_network_text", text, in_network)
+        })
+        .and_then(|()| env.add_overload(OUTER_RANGE, OUTER_RANGE, vec![DYN_TYPE], outer_range))
+        .and_then(|()| env.add_overload(INNER_RANGE, INNER_RANGE, vec![DYN_TYPE], inner_range))
+        .expect("each overload is declared once and differs from the standard ones");
+    env
+}
+
+type Answer<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+
+fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+    if let [text, pattern] = arguments.as_slice()
+        && let Some(text) = text.downcast_ref::<CelString>()
+        && let Some(Constant::Pattern(pattern)) = pattern.downcast_ref::<Constant>()
+    {
+        return Ok(CowVal::owned(CelBool::from(pattern.is_match(text.inner()))));
+    }
+    Err(ExecutionError::function_error(
+        "matches",
+        "not a text and a pattern",
+    ))
+}
+
+fn in_network<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+    let failed = |why| ExecutionError::function_error("in_network", why);
+    let [address, among] = arguments.as_slice() else {
+        return Err(failed("not an address and a network"));
+    };
+    let address = address
+        .downcast_ref::<CelString>()
+        .and_then(|text| text.inner().parse().ok());
+    let address: IpAddr = address.ok_or_else(|| failed("not an address"))?;
+    let among = match among.downcast_ref::<Constant>() {
+        Some(Constant::Network(among)) => Some(*among),
+        _ => among
+            .downcast_ref::<CelString>()
+            .and_then(|text| network(text.inner()).ok()),
+    };
+    let among = among.ok_or_else(|| failed("not a network"))?;
+    Ok(CowVal::owned(CelBool::from(
+        among.contains(&address.to_canonical()),
+    )))
+}
+
+/// Parses a network; one of mapped IPv6 addresses becomes the IPv4 network it maps.
+fn network(text: &str) -> Result<IpNet, ipnet::AddrParseError> {
+    let parsed = text.parse().or_else(|error| match text.parse::<IpAddr>() {
+        Ok(address) => Ok(IpNet::from(address)),
+        Err(_) => Err(error),
+    })?;
+    let mapped = match parsed {
+        IpNet::V6(v6) => v6
+            .addr()
+            .to_ipv4_mapped()
+            .zip(v6.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    let v4 = mapped.and_then(|(address, bits)| Ipv4Net::new(address, bits).ok());
+    Ok(v4.map_or(parsed, IpNet::V4))
+}
+
+fn outer_range<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+    bounded(arguments, OUTER_ITEMS_MAX)
+}
+
+fn inner_range<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+    bounded(arguments, INNER_ITEMS_MAX)
+}
+
+fn bounded<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>, items_max: usize) -> Answer<'b, 'v> {
+    let failed = |why| ExecutionError::function_error("walking a list", why);
+    let range = arguments.pop().ok_or_else(|| failed("nothing to walk"))?;
+    let items = range.as_sizer().map(|sizer| *sizer.size().inner());
+    match items.map(usize::try_from) {
+        Some(Ok(items)) if items > items_max => Err(failed("too many items")),
+        _ => Ok(range),
+    }
+}
+
+impl Val for Constant {
+    fn get_type(&self) -> &Type {
+        match self {
+            Self::Pattern(_) => &PATTERN_TYPE,
+            Self::Network(_) => &NETWORK_TYPE,
+        }
+    }
+
+    fn cel_type() -> &'static Type {
+        unreachable!("the engine asks this of types named in its overload macros only")
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
+    where
+        Self: 'v,
+    {
+        Box::new(match self {
+            Self::Pattern(pattern) => Self::Pattern(pattern.clone()),
+            Self::Network(network) => Self::Network(*network),
+        })
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+}
+
+impl StaticVal for Constant {}

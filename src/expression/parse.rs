@@ -1,0 +1,130 @@
+//! From source to a checked tree: the limits that must hold before and while parsing.
+
+use std::thread;
+
+use cel::{Env, ParseErrors};
+
+use super::Scope;
+use super::check::{Checked, DEPTH_MAX, check};
+use super::error::{CompileError, Place, Refusal};
+
+/// Longest source of an expression.
+pub const SOURCE_BYTES_MAX: usize = 4096;
+
+/// Four times what the worst source of the longest length was seen to need.
+const STACK_BYTES: usize = 64 << 20;
+const MESSAGE_CHARS_MAX: usize = 200;
+
+/// Parses and checks `source`.
+pub(super) fn parse(source: &str, scope: Scope) -> Result<Checked, CompileError> {
+    let refuse = |refusal, place| CompileError { refusal, place };
+    if source.len() > SOURCE_BYTES_MAX {
+        return Err(refuse(
+            Refusal::TooLong {
+                bytes_max: SOURCE_BYTES_MAX,
+            },
+            None,
+        ));
+    }
+    if let Some(offset) = too_deep(source) {
+        let place = Place::at_offset(source, offset);
+        return Err(refuse(
+            Refusal::TooDeep {
+                levels_max: DEPTH_MAX,
+            },
+            Some(place),
+        ));
+    }
+    // The parser recurses once for each operator in a chain, not only for brackets: a source
+    // within the limit can need more stack than the caller has left.
+    thread::scope(|scope_of_threads| {
+        let parser = thread::Builder::new()
+            .name("expression".into())
+            .stack_size(STACK_BYTES);
+        let parser = parser.spawn_scoped(scope_of_threads, || {
+            let program = Env::stdlib()
+                .compile(source)
+                .map_err(|e| explain(&e, source))?;
+            check(&program, source, scope)
+        });
+        let parser = parser.map_err(|error| refuse(Refusal::Thread(error), None))?;
+        let gave_up = || Refusal::Syntax {
+            message: "the parser gave up".into(),
+        };
+        parser
+            .join()
+            .unwrap_or_else(|_| Err(refuse(gave_up(), None)))
+    })
+}
+
+/// Where brackets outside of text are nested too deeply.
+fn too_deep(source: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut bytes = source.bytes().enumerate();
+    while let Some((offset, byte)) = bytes.next() {
+        match (quote, byte) {
+            (Some(_), b'\\') => {
+                bytes.next();
+            }
+            (Some(open), _) if open == byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (None, b'(' | b'[' | b'{') => depth += 1,
+            (None, b')' | b']' | b'}') => depth = depth.saturating_sub(1),
+            (None, _) => {}
+        }
+        if depth > DEPTH_MAX {
+            return Some(offset);
+        }
+    }
+    None
+}
+
+/// Says the first thing the parser says, at the place it says it.
+fn explain(errors: &ParseErrors, source: &str) -> CompileError {
+    if errors
+        .errors
+        .iter()
+        .any(|error| error.msg.contains("Recursion limit"))
+    {
+        let refusal = Refusal::TooDeep {
+            levels_max: DEPTH_MAX,
+        };
+        return CompileError {
+            refusal,
+            place: None,
+        };
+    }
+    let Some(first) = errors.errors.first() else {
+        let refusal = Refusal::Syntax {
+            message: "does not parse".into(),
+        };
+        return CompileError {
+            refusal,
+            place: None,
+        };
+    };
+    let message = first
+        .msg
+        .strip_prefix("Syntax error: ")
+        .unwrap_or(&first.msg);
+    let message = message.chars().take(MESSAGE_CHARS_MAX).collect();
+    let position = (usize::try_from(first.pos.0), usize::try_from(first.pos.1));
+    let node = first
+        .source_info
+        .as_ref()
+        .and_then(|info| info.offset_for(first.expr_id));
+    let place = match (node, position) {
+        (Some((start, _)), _) if first.expr_id != 0 => Some(Place::at_offset(
+            source,
+            usize::try_from(start).unwrap_or(usize::MAX),
+        )),
+        (_, (Ok(line @ 1..), Ok(column @ 1..))) => Some(Place::at_column(source, line, column)),
+        _ => None,
+    };
+    CompileError {
+        refusal: Refusal::Syntax { message },
+        place,
+    }
+}

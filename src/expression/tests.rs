@@ -1,0 +1,566 @@
+//! What expressions promise to mapping, rules and headers.
+
+use std::borrow::Cow;
+use std::error::Error as _;
+
+use serde_json::json;
+
+use super::{
+    CompileError, Document, EvalError, Expression, Fact, Facts, Field, Place, Record, Refusal,
+    SOURCE_BYTES_MAX, Scope, Value,
+};
+
+struct Lent {
+    user: Option<Document>,
+    profile: Option<Document>,
+    request: Request,
+}
+
+struct Request {
+    path: &'static str,
+    ip: &'static str,
+    headers: Headers,
+}
+
+struct Headers;
+
+impl Facts for Lent {
+    fn fact(&self, name: &str) -> Option<Fact<'_>> {
+        match name {
+            "user" => Some(self.user.as_ref().map_or(Fact::Null, Fact::Document)),
+            "profile" => self.profile.as_ref().map(Fact::Document),
+            "request" => Some(Fact::Record(&self.request)),
+            "claims" => Some(Fact::Null),
+            _ => None,
+        }
+    }
+}
+
+impl Record for Request {
+    fn field(&self, name: &str) -> Option<Field<'_>> {
+        Some(match name {
+            "path" => Field::Text(Cow::Borrowed(self.path)),
+            "ip" => Field::Text(Cow::Borrowed(self.ip)),
+            "port" => Field::Int(443),
+            "secure" => Field::Bool(true),
+            "tls" => Field::Null,
+            "headers" => Field::Record(&self.headers),
+            _ => return None,
+        })
+    }
+}
+
+impl Record for Headers {
+    fn field(&self, name: &str) -> Option<Field<'_>> {
+        match name {
+            "x-y" => Some(Field::Text(Cow::Owned("z".to_owned()))),
+            _ => None,
+        }
+    }
+}
+
+fn document() -> Document {
+    Document::from(&json!({
+        "login": "zhang.san",
+        "departments": ["财务部", "总经办"],
+        "groups": [],
+        "level": 3,
+        "huge": u64::MAX,
+        "ratio": 0.5,
+        "email": null,
+        "many": (0..1001).collect::<Vec<_>>(),
+        "some": (0..1000).collect::<Vec<_>>(),
+        "extattr": {"attrs": [{"value": "a"}, {"value": "b"}, {"value": "工号7"}]},
+    }))
+}
+
+fn lent() -> Lent {
+    let request = Request {
+        path: "/pay/list",
+        ip: "10.1.2.3",
+        headers: Headers,
+    };
+    Lent {
+        user: Some(document()),
+        profile: Some(document()),
+        request,
+    }
+}
+
+fn test(source: &str) -> Result<bool, EvalError> {
+    Expression::compile(source, Scope::Rule)
+        .unwrap()
+        .test(&lent())
+}
+
+fn value(source: &str) -> Result<Value, EvalError> {
+    Expression::compile(source, Scope::Rule)
+        .unwrap()
+        .evaluate(&lent())
+}
+
+fn mapped(source: &str) -> Result<Value, EvalError> {
+    Expression::compile(source, Scope::Mapping)
+        .unwrap()
+        .evaluate(&lent())
+}
+
+fn refused(source: &str) -> CompileError {
+    Expression::compile(source, Scope::Rule).unwrap_err()
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+#[test]
+fn a_rule_reads_departments_and_logins() {
+    let rule = "'财务部' in user.departments || user.login == 'boss'";
+    assert_eq!(test(rule), Ok(true));
+    assert_eq!(
+        test("'人事部' in user.departments || user.login == 'boss'"),
+        Ok(false)
+    );
+    assert_eq!(test("user.departments == ['财务部', '总经办']"), Ok(true));
+    assert_eq!(test("['财务部', '总经办'] == user.departments"), Ok(true));
+    assert_eq!(test("user.departments[0] < user.departments[1]"), Ok(false));
+    assert_eq!(
+        test("user.departments.exists(d, d.startsWith('财'))"),
+        Ok(true)
+    );
+    assert_eq!(
+        test("user.departments.all(d, d.startsWith('财'))"),
+        Ok(false)
+    );
+    assert_eq!(
+        test("user.departments.exists_one(d, d.size() == 3 && d != '财务部')"),
+        Ok(true)
+    );
+}
+
+#[test]
+fn a_rule_reads_computed_fields_of_a_request() {
+    assert_eq!(test("request.path.startsWith('/pay')"), Ok(true));
+    assert_eq!(test("request.path.startsWith('/hr')"), Ok(false));
+    assert_eq!(test("request.headers['x-y'] == 'z'"), Ok(true));
+    assert_eq!(test("'x-y' in request.headers"), Ok(true));
+    assert_eq!(test("'x-z' in request.headers"), Ok(false));
+    assert_eq!(test("has(request.headers.cookie)"), Ok(false));
+    assert_eq!(
+        test("request.port == 443 && request.secure && request.tls == null"),
+        Ok(true)
+    );
+    assert_eq!(test("request['path'] == '/pay/list'"), Ok(true));
+}
+
+#[test]
+fn what_is_missing_is_an_error_and_never_a_no() {
+    for source in [
+        "user.title == 'boss'",
+        "user.title != 'boss'",
+        "!('x' in user.titles)",
+        "request.headers['x-z'] != 'z'",
+        "request.verb == 'GET'",
+        "user.departments[2] == 'x'",
+        "user.email.domain == 'x'",
+        "claims.scope == 'x'",
+        "session.age < 5",
+    ] {
+        let answer = test(source);
+        assert!(
+            matches!(answer, Err(EvalError::Missing { .. })),
+            "{source}: {answer:?}"
+        );
+    }
+    assert_eq!(
+        test("user.title == 'boss' || user.login == 'zhang.san'"),
+        Ok(true)
+    );
+    assert_eq!(test("has(user.title) && user.title == 'boss'"), Ok(false));
+    assert_eq!(
+        value("user.?title"),
+        Err(EvalError::Missing {
+            name: "an optional value".into()
+        })
+    );
+    assert_eq!(value("user.?title.orValue('-')"), Ok(text("-")));
+}
+
+#[test]
+fn nobody_has_a_null_user() {
+    let nobody = Lent {
+        user: None,
+        ..lent()
+    };
+    let rule = |source| {
+        Expression::compile(source, Scope::Rule)
+            .unwrap()
+            .test(&nobody)
+    };
+    assert_eq!(rule("user == null"), Ok(true));
+    assert_eq!(rule("user != null && user.login == 'boss'"), Ok(false));
+    assert!(rule("user.login == 'boss'").is_err());
+}
+
+#[test]
+fn a_test_is_a_bool_or_an_error() {
+    for source in [
+        "user.login",
+        "1",
+        "null",
+        "user.departments",
+        "user",
+        "request",
+    ] {
+        let answer = test(source);
+        assert!(
+            matches!(answer, Err(EvalError::WrongType { .. })),
+            "{source}: {answer:?}"
+        );
+    }
+    assert!(matches!(value("request"), Err(EvalError::WrongType { .. })));
+    assert!(matches!(test("1 < 'a'"), Err(EvalError::WrongType { .. })));
+    assert!(matches!(test("1 / 0 == 1"), Err(EvalError::Failed { .. })));
+}
+
+#[test]
+fn a_mapping_digs_into_a_raw_profile() {
+    assert_eq!(mapped("profile.extattr.attrs[2].value"), Ok(text("工号7")));
+    assert!(matches!(
+        mapped("profile.extattr.attrs[3].value"),
+        Err(EvalError::Missing { .. })
+    ));
+    assert!(matches!(
+        mapped("profile.extattr.nothing.value"),
+        Err(EvalError::Missing { .. })
+    ));
+    assert_eq!(mapped("profile.email"), Ok(Value::Null));
+    assert_eq!(
+        mapped("profile.login.split('.')"),
+        Ok(Value::List(vec![text("zhang"), text("san")]))
+    );
+    assert_eq!(
+        mapped("has(profile.mobile) ? profile.mobile : 'none'"),
+        Ok(text("none"))
+    );
+    let attributes = "profile.extattr.attrs.filter(a, a.value != 'a').map(a, a.value)";
+    assert_eq!(
+        mapped(attributes),
+        Ok(Value::List(vec![text("b"), text("工号7")]))
+    );
+    assert_eq!(
+        mapped("{'a': profile.ratio}"),
+        Ok(Value::Map([("a".into(), Value::Float(0.5))].into()))
+    );
+}
+
+#[test]
+fn whole_numbers_of_json_are_ints() {
+    assert_eq!(value("user.level + 1"), Ok(Value::Int(4)));
+    assert_eq!(value("-user.level"), Ok(Value::Int(-3)));
+    assert_eq!(value("user.huge"), Ok(text("18446744073709551615")));
+    assert_eq!(value("9223372036854775808u").ok(), None);
+}
+
+#[test]
+fn text_can_be_lowered_trimmed_split_and_matched() {
+    assert_eq!(value("' ABC财 '.trim().lowerAscii()"), Ok(text("abc财")));
+    assert_eq!(test("user.login.matches('^zhang[.]')"), Ok(true));
+    assert_eq!(test("matches(user.login, '^li[.]')"), Ok(false));
+    assert_eq!(
+        test("user.departments.exists(d, d.matches('^财.部$'))"),
+        Ok(true)
+    );
+    assert!(matches!(
+        refused("user.login.matches('(')").refusal,
+        Refusal::Pattern(_)
+    ));
+    assert!(refused("user.login.matches('(')").source().is_some());
+    assert!(matches!(
+        refused("user.login.matches('(a{1000}){1000}')").refusal,
+        Refusal::Pattern(_)
+    ));
+    assert!(matches!(
+        refused("user.login.matches(request.path)").refusal,
+        Refusal::ComputedPattern
+    ));
+}
+
+#[test]
+fn an_address_is_in_a_network_however_it_is_written() {
+    for (source, answer) in [
+        ("in_network(request.ip, '10.0.0.0/8')", true),
+        ("in_network(request.ip, '192.168.0.0/16')", false),
+        ("in_network('::ffff:10.9.9.9', '10.0.0.0/8')", true),
+        ("in_network(request.ip, '::ffff:10.0.0.0/104')", true),
+        ("in_network(request.ip, '::/0')", false),
+        ("in_network(request.ip, '10.1.2.3')", true),
+        ("in_network('2001:db8::1', '2001:db8::/32')", true),
+        ("in_network('2001:db8::1', '10.0.0.0/8')", false),
+        (
+            "['172.16.0.0/12', '10.0.0.0/8'].exists(n, in_network(request.ip, n))",
+            true,
+        ),
+    ] {
+        assert_eq!(test(source), Ok(answer), "{source}");
+    }
+    assert!(matches!(
+        refused("in_network(request.ip, '10.0.0.0/33')").refusal,
+        Refusal::Network { .. }
+    ));
+    assert!(matches!(
+        test("in_network('unix:', '10.0.0.0/8')"),
+        Err(EvalError::Failed { .. })
+    ));
+    assert!(matches!(
+        test("in_network('10.0.0.1', 'x' + 'y')"),
+        Err(EvalError::Failed { .. })
+    ));
+    assert!(matches!(
+        test("in_network(user.level, '10.0.0.0/8')"),
+        Err(EvalError::WrongType { .. })
+    ));
+}
+
+#[test]
+fn only_the_variables_of_the_scope_may_be_named() {
+    let error = refused("'财务部' in usr.departments");
+    assert_eq!(
+        error.message(),
+        "unknown variable `usr`, known here: user, request, session, claims"
+    );
+    assert_eq!(
+        error.place,
+        Some(Place {
+            offset: 15,
+            line: 1,
+            column: 10
+        })
+    );
+    assert!(refused("profile.userid").message().contains("`profile`"));
+    assert!(Expression::compile("user.login", Scope::Mapping).is_err());
+    assert!(Expression::compile("profile.userid", Scope::Mapping).is_ok());
+    assert!(matches!(
+        refused("[1].all(user, user == 1)").refusal,
+        Refusal::Shadowed { .. }
+    ));
+    assert!(matches!(
+        refused("[1].all(x, x == 1) && x").refusal,
+        Refusal::UnknownVariable { .. }
+    ));
+    assert!(matches!(
+        refused(".user.login == 'a'").refusal,
+        Refusal::UnknownVariable { .. }
+    ));
+}
+
+#[test]
+fn unknown_functions_are_refused_with_their_arity() {
+    let error = refused("user.login.toUpper()");
+    assert_eq!(
+        error.message(),
+        "unknown function `.toUpper` with 0 arguments"
+    );
+    for source in [
+        "startsWith('a')",
+        "'a'.startsWith()",
+        "user.groups.all(g)",
+        "size()",
+        "uint(1) == 1u",
+        "optional.of(1)",
+        "request.in_network('10.0.0.0/8')",
+    ] {
+        assert!(
+            Expression::compile(source, Scope::Rule).is_err(),
+            "{source}"
+        );
+    }
+    assert!(matches!(refused("Name{a: 1}").refusal, Refusal::Message));
+}
+
+#[test]
+fn a_syntax_error_is_told_with_its_place() {
+    let error = refused("user.login ==\n  财 && true");
+    assert_eq!(
+        error.place,
+        Some(Place {
+            offset: 16,
+            line: 2,
+            column: 3
+        })
+    );
+    assert!(error.to_string().ends_with("(line 2, column 3)"));
+    let error = refused("'财' ==");
+    assert_eq!(
+        error.place,
+        Some(Place {
+            offset: 8,
+            line: 1,
+            column: 7
+        })
+    );
+    assert!(matches!(refused("").refusal, Refusal::Syntax { .. }));
+}
+
+#[test]
+fn a_source_is_accepted_up_to_its_longest_length() {
+    let padded = |length: usize| format!("{:<length$}", "user.login");
+    assert!(Expression::compile(&padded(SOURCE_BYTES_MAX), Scope::Rule).is_ok());
+    let error = refused(&padded(SOURCE_BYTES_MAX + 1));
+    assert!(matches!(error.refusal, Refusal::TooLong { .. }));
+}
+
+#[test]
+fn deep_sources_are_refused_and_break_nothing() {
+    let fill = |unit: &str, end: &str| {
+        let count = (SOURCE_BYTES_MAX - end.len()) / unit.len();
+        format!("{}{end}", unit.repeat(count))
+    };
+    for source in [
+        format!("{}1{}", "(".repeat(2000), ")".repeat(2000)),
+        fill("(", ""),
+        fill("[", ""),
+        fill("{1:", ""),
+        fill("1+", "1"),
+        fill("1<", "1"),
+        fill("!", "x"),
+        fill("true?1:", "1"),
+        fill("true?", "1"),
+        fill("'('+", "''"),
+        format!("user{}", fill(".a", "")),
+        format!("user{}", ".a".repeat(2000)),
+        format!("user{}", "[0]".repeat(1300)),
+        format!("user{}", ".trim()".repeat(500)),
+        fill("r'\\'(", ""),
+        fill("'''(", ""),
+        fill("size(", ""),
+    ] {
+        let error = Expression::compile(&source, Scope::Rule).unwrap_err();
+        assert!(!error.message().is_empty(), "{}", &source[..9]);
+    }
+    // Signs beside each other collapse into one.
+    assert!(Expression::compile(&fill("- ", "1"), Scope::Rule).is_ok());
+    let allowed = format!("{}true{}", "(".repeat(24), ")".repeat(24));
+    assert_eq!(test(&allowed), Ok(true));
+    assert_eq!(test(&vec!["user.login == 'x'"; 200].join("||")), Ok(false));
+}
+
+#[test]
+fn the_deepest_expressions_leave_stack_for_others() {
+    let deepest = [
+        format!("1{} == 23", "+1".repeat(22)),
+        format!("{}true{} == null", "[".repeat(22), "]".repeat(22)),
+        format!("{}[0] == null", "user.some".to_owned() + &"[0]".repeat(20)),
+        "user.some.exists(a, [1].exists(b, [a + b].size() == 1 && -(-(a)) == a))".to_owned(),
+    ];
+    let compile = |source: &String| Expression::compile(source, Scope::Rule).unwrap();
+    let deepest: Vec<_> = deepest.iter().map(compile).collect();
+    let evaluate = move || {
+        deepest
+            .iter()
+            .map(|rule| rule.test(&lent()))
+            .collect::<Vec<_>>()
+    };
+    let three_quarters = std::thread::Builder::new().stack_size(3 << 19);
+    let answers = three_quarters.spawn(evaluate).unwrap().join().unwrap();
+    assert_eq!(answers[0], Ok(true));
+    assert_eq!(answers.len(), 4);
+}
+
+#[test]
+fn macros_are_bounded_in_levels_number_and_items() {
+    let two = "[1].exists(a, [2].exists(b, a + b == 3))";
+    assert_eq!(test(two), Ok(true));
+    let three = "[1].exists(a, [2].exists(b, [3].exists(c, a + b == c)))";
+    assert!(matches!(
+        refused(three).refusal,
+        Refusal::MacrosTooDeep { .. }
+    ));
+    let chained = |count| format!("[true]{}[0]", ".map(x, x)".repeat(count));
+    assert_eq!(test(&chained(8)), Ok(true));
+    let beside = |count| vec!["[1].all(x, x == 1)"; count].join("&&");
+    assert_eq!(test(&beside(16)), Ok(true));
+    assert!(matches!(
+        refused(&beside(17)).refusal,
+        Refusal::TooManyMacros { .. }
+    ));
+
+    assert_eq!(test("user.some.exists(x, x == 999)"), Ok(true));
+    assert!(matches!(
+        test("user.many.exists(x, x == 0)"),
+        Err(EvalError::Failed { .. })
+    ));
+    let inner = "[1].exists(x, user.some.exists(y, y == x))";
+    assert!(matches!(test(inner), Err(EvalError::Failed { .. })));
+    assert_eq!(test("1000 in user.many"), Ok(true));
+}
+
+#[test]
+fn it_knows_which_fields_it_looks_at() {
+    let looks = |source: &str, path: &str| {
+        Expression::compile(source, Scope::Rule)
+            .unwrap()
+            .looks_at(path)
+    };
+    assert!(looks("request.path == '/'", "request.path"));
+    assert!(looks("request.path == '/'", "request"));
+    assert!(!looks("request.path == '/'", "request.method"));
+    assert!(!looks("request.paths == '/'", "request.path"));
+    assert!(looks("request.headers['x'] == ''", "request.headers"));
+    assert!(!looks("request.headers['x'] == ''", "request.path"));
+    assert!(looks("has(request.path)", "request.path"));
+    assert!(looks("request['path'] == '/'", "request.path"));
+    assert!(looks("request[user.field] == '/'", "request.path"));
+    assert!(looks("request.?path.orValue('') == '/'", "request.path"));
+    assert!(looks("[request].exists(r, r.path == '/')", "request.path"));
+    assert!(looks(
+        "user.groups.exists(g, request.path == g)",
+        "request.path"
+    ));
+    assert!(!looks(
+        "user.groups.exists(path, path == 'request.path')",
+        "request.path"
+    ));
+    assert!(!looks(
+        "in_network(request.ip, '10.0.0.0/8')",
+        "request.path"
+    ));
+}
+
+#[test]
+fn debug_and_errors_show_the_source_and_no_data() {
+    let expression = Expression::compile("user.login", Scope::Rule).unwrap();
+    assert_eq!(format!("{expression:?}"), "Expression(\"user.login\")");
+    assert_eq!(expression.source(), "user.login");
+    assert_eq!(format!("{:?}", document()), "Document(..)");
+    for source in [
+        "user[user.login] == 1",
+        "int(user.login) == 1",
+        "user.login + 1 == ''",
+        "user.login < 1",
+        "in_network(user.login, '10.0.0.0/8')",
+        "user.departments[user.login] == ''",
+        "user.login",
+    ] {
+        let error = test(source).unwrap_err();
+        assert!(
+            !format!("{error} {error:?}").contains("zhang"),
+            "{source}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn equal_expressions_are_written_alike_for_the_same_scope() {
+    let compile = |source, scope| Expression::compile(source, scope).unwrap();
+    assert_eq!(compile("1", Scope::Rule), compile("1", Scope::Rule));
+    assert_ne!(compile("1", Scope::Rule), compile("2", Scope::Rule));
+    assert_ne!(compile("1", Scope::Rule), compile("1", Scope::Mapping));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_source_breaks_the_compiler(source in "[a-z0-9 .,:?!()\\[\\]{}'\"<>=&|+*/\\\\财-]{0,60}") {
+        let _ = Expression::compile(&source, Scope::Rule);
+    }
+}

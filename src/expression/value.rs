@@ -1,0 +1,97 @@
+//! Value: what an evaluation gives back, owned and independent of the engine.
+
+use std::collections::BTreeMap;
+
+use cel::common::types::{
+    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelOptional, CelString,
+    CelUInt,
+};
+use cel::common::value::Val;
+
+use super::error::EvalError;
+
+/// What an expression evaluates to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// Values in order.
+    List(Vec<Self>),
+    /// Values by name; keys that are not text are written as text.
+    Map(BTreeMap<String, Self>),
+}
+
+impl Value {
+    /// Copies `value` out of the engine. An empty optional is missing.
+    pub(super) fn lift(value: &dyn Val) -> Result<Self, EvalError> {
+        if let Some(text) = value.downcast_ref::<CelString>() {
+            return Ok(Self::Text(text.inner().to_owned()));
+        }
+        if let Some(list) = value.downcast_ref::<CelList>() {
+            let items = list.inner().iter().map(|item| Self::lift(item.as_ref()));
+            return items.collect::<Result<_, _>>().map(Self::List);
+        }
+        if let Some(map) = value.downcast_ref::<CelMap>() {
+            let entries = map.inner().iter();
+            let entries = entries.map(|(key, item)| Ok((name(key), Self::lift(item.as_ref())?)));
+            return entries.collect::<Result<_, _>>().map(Self::Map);
+        }
+        if let Some(optional) = value.downcast_ref::<CelOptional>() {
+            let missing = || EvalError::Missing {
+                name: "an optional value".into(),
+            };
+            return Self::lift(optional.inner().ok_or_else(missing)?);
+        }
+        Self::lift_scalar(value)
+    }
+
+    fn lift_scalar(value: &dyn Val) -> Result<Self, EvalError> {
+        if let Some(int) = value.downcast_ref::<CelInt>() {
+            Ok(Self::Int(*int.inner()))
+        } else if let Some(bool) = value.downcast_ref::<CelBool>() {
+            Ok(Self::Bool(*bool.inner()))
+        } else if let Some(float) = value.downcast_ref::<CelDouble>() {
+            Ok(Self::Float(*float.inner()))
+        } else if let Some(uint) = value.downcast_ref::<CelUInt>() {
+            let failed = |_| EvalError::Failed {
+                operation: "arithmetic".into(),
+            };
+            i64::try_from(*uint.inner()).map(Self::Int).map_err(failed)
+        } else if value.downcast_ref::<CelNull>().is_some() {
+            Ok(Self::Null)
+        } else {
+            Err(unusable(value, "a value"))
+        }
+    }
+}
+
+/// Reads a yes or no, and nothing else, out of the engine.
+pub(super) fn truth(value: &dyn Val) -> Result<bool, EvalError> {
+    match value.downcast_ref::<CelBool>() {
+        Some(truth) => Ok(*truth.inner()),
+        None => Err(unusable(value, "a bool")),
+    }
+}
+
+fn unusable(value: &dyn Val, wanted: &str) -> EvalError {
+    EvalError::WrongType {
+        problem: format!("the result is {}, not {wanted}", value.get_type().name()),
+    }
+}
+
+fn name(key: &CelMapKey<'_>) -> String {
+    match key {
+        CelMapKey::String(text) => text.inner().to_owned(),
+        CelMapKey::Int(int) => int.inner().to_string(),
+        CelMapKey::UInt(uint) => uint.inner().to_string(),
+        CelMapKey::Bool(bool) => bool.inner().to_string(),
+    }
+}

@@ -1,0 +1,148 @@
+//! `[connector.ID]` and `[login]` as they are written.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+use super::connector::{self, wecom};
+use crate::people::profile::MappingConfig;
+use crate::setting::{NotBuilt, Period};
+use crate::store::LinkField;
+
+/// One configured way of proving who a person is. The id never changes: accounts hang on it.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectorConfig {
+    /// What people see on the sign-in page; absent: the id.
+    #[serde(default)]
+    pub display_name: Option<String>,
+    /// When a login starts without a click: `never`, `in-app` (inside the source's own client) or
+    /// `always`.
+    #[serde(default)]
+    pub auto_login: AutoLogin,
+    /// Whether a stranger gets an account (`create`), or only whom the directory knows (`existing`).
+    #[serde(default)]
+    pub admission: AdmissionConfig,
+    /// Fields the source vouches for that may join an account we already have.
+    #[serde(default)]
+    pub link_by: Vec<LinkField>,
+    /// Where a login without a target lands.
+    #[serde(default)]
+    pub home: Home,
+    /// Put before every login of this source, to keep sources apart.
+    #[serde(default)]
+    pub login_prefix: String,
+    /// Where the source returns to, when that is not `external_url`: scheme, host and port.
+    #[serde(default)]
+    pub callback_base: Option<Url>,
+    /// The HTTP proxy on the way to the source.
+    #[serde(default)]
+    pub proxy: Option<Url>,
+    /// A PEM file with further certificate authorities for the way to the source.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// Field = CEL over `profile`, the raw answer of the source; names that are not fixed become
+    /// `user.attributes`.
+    #[serde(default)]
+    pub mapping: MappingConfig,
+    /// 企业微信.
+    #[serde(default)]
+    pub wecom: Option<wecom::Config>,
+    /// OpenID Connect.
+    #[serde(default)]
+    pub oidc: Option<NotBuilt>,
+    /// OAuth 2 with a profile endpoint.
+    #[serde(default)]
+    pub oauth2: Option<NotBuilt>,
+}
+
+/// Why a connector's table is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KindError {
+    /// No table names a kind.
+    #[error("it needs one table named after its kind, such as [connector.ID.wecom]")]
+    Missing,
+}
+
+impl ConnectorConfig {
+    /// The one kind it is of.
+    pub fn kind(&self) -> Result<connector::Config, KindError> {
+        self.wecom.clone().map(connector::Config::Wecom).ok_or(KindError::Missing)
+    }
+}
+
+/// When a login starts without a click.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AutoLogin {
+    /// Never.
+    Never,
+    /// Inside the source's own client.
+    #[default]
+    InApp,
+    /// Always.
+    Always,
+}
+
+/// Who gets an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AdmissionConfig {
+    /// Everybody the source vouches for.
+    #[default]
+    Create,
+    /// Only people the directory already has.
+    Existing,
+}
+
+/// Where a login without a target lands: a path or a URL of this site.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Home {
+    /// In an ordinary browser.
+    pub desktop: String,
+    /// On a phone.
+    pub mobile: String,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self { desktop: "/".to_owned(), mobile: "/".to_owned() }
+    }
+}
+
+/// `[login]`: how many logins are begun and finished.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoginConfig {
+    /// Begins in a minute, from one client address.
+    pub begins_per_client_per_minute: u32,
+    /// Begins in a minute, in all.
+    pub begins_per_minute: u32,
+    /// Finishes in a minute, from one client address.
+    pub finishes_per_client_per_minute: u32,
+    /// Finishes in a minute, in all.
+    pub finishes_per_minute: u32,
+    /// So many codes in a row that a source does not take open a short circuit for its connector.
+    pub bad_codes_max: u32,
+    /// How long that circuit stays open.
+    pub bad_codes_pause: Period,
+    /// Origins of own front ends that may call `/login-config` and `/login` with `fetch`.
+    pub origins: Vec<Url>,
+}
+
+impl Default for LoginConfig {
+    fn default() -> Self {
+        Self {
+            begins_per_client_per_minute: 60,
+            begins_per_minute: 6_000,
+            finishes_per_client_per_minute: 60,
+            finishes_per_minute: 6_000,
+            bad_codes_max: 20,
+            bad_codes_pause: Period::s(10),
+            origins: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! `People`: the account directory. `admit()`: Profile → Account.
+
+pub mod cookie;
+pub mod profile;
+pub mod session;

@@ -1,0 +1,393 @@
+//! The session cookie: a signed handle. Sign, verify, flags. Nobody else knows its wire form.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cookie::{Cookie, SameSite};
+use jsonwebtoken::{Algorithm, Header, Validation};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::keys::{self, KeyRing};
+use crate::store::{AccountId, SessionKey};
+
+/// The longest cookie value that is looked at, in bytes.
+pub const COOKIE_BYTES_MAX: usize = 300;
+
+/// When a browser sends the cookie along from other sites.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SameSiteConfig {
+    /// On navigations only.
+    #[default]
+    Lax,
+    /// Always, for applications embedded in another site's frame; https only.
+    None,
+}
+
+/// The flags of a site's cookies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieFlags {
+    /// Whether the site is served over https.
+    pub secure: bool,
+    /// The domain the session cookie covers; absent: one host.
+    pub domain: Option<String>,
+    /// When browsers send it from other sites.
+    pub same_site: SameSiteConfig,
+}
+
+/// The 128 random bits that name a session. Only the cookie and a ticket hold them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Sid([u8; 16]);
+
+impl fmt::Debug for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sid(…)")
+    }
+}
+
+impl Sid {
+    /// A new one.
+    pub fn random() -> Self {
+        Self(keys::random())
+    }
+
+    /// From its text.
+    pub fn parse(text: &str) -> Option<Self> {
+        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
+    }
+
+    /// As text, for the cookie and the ticket.
+    pub fn expose(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// What the store knows the session by.
+    pub fn key(&self) -> SessionKey {
+        SessionKey::new(keys::fingerprint(&[b"sid", &self.0]))
+    }
+}
+
+/// What a session cookie says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Handle {
+    /// Which session.
+    pub sid: Sid,
+    /// Whose.
+    pub account: AccountId,
+    /// Since when.
+    pub issued_at: Timestamp,
+    /// Until when at the latest.
+    pub expires_at: Timestamp,
+    /// The host it counts on, when it came by a ticket.
+    pub host: Option<String>,
+}
+
+/// A cookie whose signature was verified.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// What it says.
+    pub handle: HostBound,
+    /// Whether the ring's first key signed it; else it is written again.
+    pub by_signer: bool,
+}
+
+/// A verified handle whose host is known by its fingerprint only.
+#[derive(Clone, Debug)]
+pub struct HostBound {
+    /// Which session.
+    pub sid: Sid,
+    /// Whose.
+    pub account: AccountId,
+    /// Since when.
+    pub issued_at: Timestamp,
+    /// Until when at the latest.
+    pub expires_at: Timestamp,
+    /// The fingerprint of the one host it counts on.
+    pub host: Option<HostMark>,
+}
+
+/// The fingerprint of a host, as it stands in a cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostMark([u8; 9]);
+
+impl HostMark {
+    /// Of a host name in lower case.
+    pub fn of(host: &str) -> Self {
+        let hash = keys::fingerprint(&[b"host", host.as_bytes()]);
+        let mut mark = [0; 9];
+        mark.copy_from_slice(&hash[..9]);
+        Self(mark)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims<'a> {
+    sid: Cow<'a, str>,
+    sub: AccountId,
+    iat: i64,
+    exp: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    h: Option<Cow<'a, str>>,
+}
+
+/// Signs a handle with the ring's first key.
+pub fn sign(ring: &KeyRing, handle: &Handle) -> String {
+    let host = handle.host.as_deref().map(|host| URL_SAFE_NO_PAD.encode(HostMark::of(host).0));
+    encode(ring, &handle.sid, handle.account, handle.issued_at, handle.expires_at, host)
+}
+
+/// Signs what an older key signed again with the first one.
+pub fn sign_again(ring: &KeyRing, old: &HostBound) -> String {
+    let host = old.host.map(|mark| URL_SAFE_NO_PAD.encode(mark.0));
+    encode(ring, &old.sid, old.account, old.issued_at, old.expires_at, host)
+}
+
+fn encode(
+    ring: &KeyRing,
+    sid: &Sid,
+    account: AccountId,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+    host: Option<String>,
+) -> String {
+    let header = Header {
+        typ: None,
+        kid: Some(ring.signer().as_str().to_owned()),
+        ..Header::new(Algorithm::HS256)
+    };
+    let claims = Claims {
+        sid: sid.expose().into(),
+        sub: account,
+        iat: issued_at.unix_s(),
+        exp: expires_at.unix_s(),
+        h: host.map(Cow::Owned),
+    };
+    jsonwebtoken::encode(&header, &claims, ring.signing())
+        .expect("an HMAC key signs plain claims in memory")
+}
+
+/// Verifies a cookie's signature; its times are the reader's to judge. A forged one is nothing.
+pub fn verify(ring: &KeyRing, value: &str) -> Option<Verified> {
+    if value.len() > COOKIE_BYTES_MAX {
+        return None;
+    }
+    let kid = jsonwebtoken::decode_header(value).ok()?.kid?;
+    let key = ring.verifying(&kid)?;
+    let mut validation = Validation::new(Algorithm::HS256);
+    // Our clock judges the times, and the other claims are not of this token.
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    let claims = jsonwebtoken::decode::<Claims<'static>>(value, key, &validation).ok()?.claims;
+    let host = match claims.h {
+        None => None,
+        Some(text) => {
+            let mark = URL_SAFE_NO_PAD.decode(text.as_bytes()).ok()?.try_into().ok()?;
+            Some(HostMark(mark))
+        }
+    };
+    let handle = HostBound {
+        sid: Sid::parse(&claims.sid)?,
+        account: claims.sub,
+        issued_at: Timestamp::from_unix_s(claims.iat),
+        expires_at: Timestamp::from_unix_s(claims.exp),
+        host,
+    };
+    Some(Verified { handle, by_signer: kid == ring.signer().as_str() })
+}
+
+impl CookieFlags {
+    /// The name of the session cookie.
+    pub fn session_name(&self) -> &'static str {
+        match (self.secure, &self.domain) {
+            (true, None) => "__Host-menshen",
+            (true, Some(_)) => "__Secure-menshen",
+            (false, _) => "menshen",
+        }
+    }
+
+    /// The prefix of the names of pending logins.
+    pub fn flow_prefix(&self) -> &'static str {
+        if self.secure { "__Host-menshen-flow-" } else { "menshen-flow-" }
+    }
+
+    /// The prefix of the names of nonces that wait for a ticket.
+    pub fn nonce_prefix(&self) -> &'static str {
+        if self.secure { "__Host-menshen-nonce-" } else { "menshen-nonce-" }
+    }
+
+    /// The `Set-Cookie` that hands out a session; `age_s` seconds until its absolute end.
+    pub fn set_session(&self, value: &str, age_s: i64) -> String {
+        self.session(value, age_s)
+    }
+
+    /// The `Set-Cookie` that takes it back.
+    pub fn clear_session(&self) -> String {
+        self.session("", 0)
+    }
+
+    /// The `Set-Cookie` of something short-lived that stays on this host.
+    pub fn set_local(&self, name: &str, value: &str, age_s: i64) -> String {
+        self.local(name, value, age_s, false)
+    }
+
+    /// The same for a login whose answer comes by a POST from another site; https only.
+    pub fn set_cross_site(&self, name: &str, value: &str, age_s: i64) -> String {
+        self.local(name, value, age_s, true)
+    }
+
+    /// The `Set-Cookie` that takes a short-lived one back.
+    pub fn clear_local(&self, name: &str) -> String {
+        self.local(name, "", 0, false)
+    }
+
+    /// Whether a cookie's name is one of ours, in any of its forms.
+    pub fn is_ours(name: &str) -> bool {
+        let name = name.trim();
+        let bare = ["__Host-", "__Secure-"].iter().find_map(|prefix| {
+            let start = name.get(..prefix.len())?;
+            start.eq_ignore_ascii_case(prefix).then(|| &name[prefix.len()..])
+        });
+        let bare = bare.unwrap_or(name);
+        let ours = bare.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("menshen"));
+        ours && matches!(bare.as_bytes().get(7), None | Some(b'-'))
+    }
+
+    fn session(&self, value: &str, age_s: i64) -> String {
+        let mut cookie = Cookie::build((self.session_name(), value))
+            .path("/")
+            .http_only(true)
+            .secure(self.secure)
+            .max_age(cookie::time::Duration::seconds(age_s))
+            .same_site(SameSite::Lax);
+        if let Some(domain) = &self.domain {
+            cookie = cookie.domain(domain.clone());
+        }
+        if self.same_site == SameSiteConfig::None && self.secure {
+            cookie = cookie.same_site(SameSite::None).partitioned(true);
+        }
+        cookie.build().to_string()
+    }
+
+    fn local(&self, name: &str, value: &str, age_s: i64, cross_site: bool) -> String {
+        let same_site = if cross_site { SameSite::None } else { SameSite::Lax };
+        Cookie::build((name, value))
+            .path("/")
+            .http_only(true)
+            .secure(self.secure)
+            .max_age(cookie::time::Duration::seconds(age_s))
+            .same_site(same_site)
+            .build()
+            .to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring() -> KeyRing {
+        keys::install_crypto();
+        KeyRing::new(&[keys::generate()], None).unwrap()
+    }
+
+    fn handle(host: Option<&str>) -> Handle {
+        Handle {
+            sid: Sid::random(),
+            account: AccountId::new([7; 16]),
+            issued_at: Timestamp::from_unix_s(1_700_000_000),
+            expires_at: Timestamp::from_unix_s(1_700_043_200),
+            host: host.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_cookie_survives_its_wire_form_and_is_small() {
+        let (ring, handle) = (ring(), handle(Some("oa.corp.example")));
+        let value = sign(&ring, &handle);
+        assert!(value.len() <= COOKIE_BYTES_MAX, "{} bytes", value.len());
+        let read = verify(&ring, &value).unwrap();
+        assert!(read.by_signer);
+        assert_eq!(read.handle.sid, handle.sid);
+        assert_eq!(read.handle.expires_at, handle.expires_at);
+        assert_eq!(read.handle.host, Some(HostMark::of("oa.corp.example")));
+        assert_ne!(read.handle.host, Some(HostMark::of("other.corp.example")));
+    }
+
+    #[test]
+    fn a_forged_cookie_is_nothing() {
+        let ring = ring();
+        let value = sign(&ring, &handle(None));
+        assert!(verify(&self::ring(), &value).is_none());
+        let mut bytes = value.clone().into_bytes();
+        for at in 0..bytes.len() {
+            let kept = bytes[at];
+            bytes[at] = if kept == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(bytes.clone()).unwrap();
+            // The last character of a part may hold unused bits; the decoder refuses those too.
+            assert!(verify(&ring, &forged).is_none(), "at {at}");
+            bytes[at] = kept;
+        }
+        for junk in ["", ".", "..", "a.b.c", &"x".repeat(5000)] {
+            assert!(verify(&ring, junk).is_none());
+        }
+    }
+
+    #[test]
+    fn no_algorithm_but_ours_counts() {
+        let ring = ring();
+        let value = sign(&ring, &handle(None));
+        let payload = value.split('.').nth(1).unwrap();
+        for alg in ["none", "HS512", "RS256"] {
+            let header = format!("{{\"alg\":\"{alg}\",\"kid\":\"{}\"}}", ring.signer().as_str());
+            let forged = format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(header));
+            assert!(verify(&ring, &forged).is_none(), "{alg}");
+        }
+    }
+
+    #[test]
+    fn an_older_key_verifies_and_asks_to_be_replaced() {
+        keys::install_crypto();
+        let (old, new) = (keys::generate(), keys::generate());
+        let before = KeyRing::new(std::slice::from_ref(&old), None).unwrap();
+        let after = KeyRing::new(&[new, old], None).unwrap();
+        let read = verify(&after, &sign(&before, &handle(None))).unwrap();
+        assert!(!read.by_signer);
+        assert!(verify(&after, &sign_again(&after, &read.handle)).unwrap().by_signer);
+    }
+
+    #[test]
+    fn flags_are_those_of_the_design() {
+        let flags = |secure, domain: Option<&str>, same_site| CookieFlags {
+            secure,
+            domain: domain.map(str::to_owned),
+            same_site,
+        };
+        assert_eq!(
+            flags(true, None, SameSiteConfig::Lax).set_session("v", 60),
+            "__Host-menshen=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60"
+        );
+        let wide = flags(true, Some("corp.example"), SameSiteConfig::None).set_session("v", 60);
+        assert!(wide.starts_with("__Secure-menshen=v"), "{wide}");
+        assert!(wide.contains("SameSite=None") && wide.contains("Partitioned"), "{wide}");
+        assert!(wide.contains("Domain=corp.example"), "{wide}");
+        let plain = flags(false, None, SameSiteConfig::None).set_session("v", 60);
+        assert_eq!(plain, "menshen=v; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
+        // Browsers ignore a deletion without Secure for the prefixed names.
+        assert!(flags(true, None, SameSiteConfig::Lax).clear_session().contains("Secure"));
+    }
+
+    #[test]
+    fn our_names_are_known_in_every_form() {
+        for ours in ["menshen", "__Host-menshen", "__secure-MENSHEN", "menshen-flow-x", " menshen "] {
+            assert!(CookieFlags::is_ours(ours), "{ours}");
+        }
+        for other in ["menshenx", "xmenshen", "men", "__Host-other", "会话menshen"] {
+            assert!(!CookieFlags::is_ours(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! `Session`, `Sessions`: mint, find, revoke. moka before the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::profile::{Fields, Proof};
+use crate::clock::Timestamp;
+use crate::expression::Document;
+use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
+
+mod cell;
+mod sessions;
+
+pub use sessions::{Found, MintError, Missing, NewLogin, Sessions};
+
+/// Somebody who is here: what was proved. Immutable; minted at a login.
+#[derive(Debug)]
+pub struct Session {
+    /// For logs, audit and the administrator; opens nothing.
+    pub public_id: SessionId,
+    /// What the store knows it by.
+    pub key: SessionKey,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What applications know them by.
+    pub login: LoginName,
+    /// Who proved them.
+    pub via: ConnectorId,
+    /// What that source calls them.
+    pub subject: Subject,
+    /// The session's name at the provider.
+    pub provider_sid: Option<String>,
+    /// What the login proved besides.
+    pub proof: Proof,
+    /// Its authentication methods as rules see them.
+    pub amr: Document,
+    /// When they came in.
+    pub minted_at: Timestamp,
+    /// The absolute end.
+    pub expires_at: Timestamp,
+}
+
+/// What may change while somebody is here; a rule sees the new ones on the next request.
+#[derive(Debug)]
+pub struct Entitlements {
+    /// The mapped fields.
+    pub fields: Fields,
+    /// `user` as rules see it, converted once.
+    pub user: Document,
+    /// Their number.
+    pub epoch: u64,
+}
+
+/// A session with what it may do now.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// What was proved.
+    pub session: Arc<Session>,
+    /// What may change.
+    pub entitlements: Arc<Entitlements>,
+    /// Whether the cookie should be written again, because its key no longer signs.
+    pub sign_again: bool,
+}
+
+/// `[session]` terms that a request is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// From the login to the absolute end.
+    pub lifetime: std::time::Duration,
+    /// Without a request.
+    pub idle_timeout: std::time::Duration,
+}
+
+/// `[session]` as written; the keys are read by whoever builds the ring.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionConfig {
+    /// Keys that sign and seal, made by `menshen keygen`; the first signs, all verify. Absent: one
+    /// is made and kept in the store.
+    pub keys: Vec<crate::secret::SecretSource>,
+    /// From the login to the absolute end.
+    pub lifetime: crate::setting::Period,
+    /// How long a session lives without a request.
+    pub idle_timeout: crate::setting::Period,
+    /// How many sessions are kept in memory.
+    pub cached_sessions_max: u64,
+    /// One cookie for every host below this domain, yours or not. Without it other hosts of the
+    /// site get their own cookie by a ticket.
+    pub cookie_domain: Option<String>,
+    /// `none` for applications that are embedded in another site's frame; https only.
+    pub cookie_same_site: super::cookie::SameSiteConfig,
+    /// How long sessions count while the store does not answer.
+    pub store_outage_grace: crate::setting::Period,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        use crate::setting::Period;
+        Self {
+            keys: Vec::new(),
+            lifetime: Period::s(12 * 3600),
+            idle_timeout: Period::s(2 * 3600),
+            cached_sessions_max: 1_000_000,
+            cookie_domain: None,
+            cookie_same_site: super::cookie::SameSiteConfig::Lax,
+            store_outage_grace: Period::s(300),
+        }
+    }
+}
+
+impl Entitlements {
+    /// Of one identity of an account.
+    pub fn new(
+        account: AccountId,
+        login: &LoginName,
+        via: &ConnectorId,
+        fields: Fields,
+        epoch: u64,
+    ) -> Self {
+        let user = Document::from(&user(account, login, via, &fields));
+        Self { fields, user, epoch }
+    }
+}
+
+/// `user` as rules, headers and `/userinfo` see it.
+fn user(
+    account: AccountId,
+    login: &LoginName,
+    via: &ConnectorId,
+    fields: &Fields,
+) -> serde_json::Value {
+    let attributes: &BTreeMap<_, _> = &fields.attributes;
+    json!({
+        "id": account.to_string(),
+        "login": login.as_str(),
+        "name": fields.name,
+        "email": fields.email,
+        "mobile": fields.mobile,
+        "groups": fields.groups,
+        "roles": fields.roles,
+        "departments": fields.departments,
+        "department_paths": fields.department_paths,
+        "department_ids": fields.department_ids,
+        "orgs": fields.orgs,
+        "tenant_code": fields.tenant_code,
+        "tenant_name": fields.tenant_name,
+        "platform": fields.platform,
+        "connector": via.as_str(),
+        "attributes": attributes,
+    })
+}

@@ -1,0 +1,541 @@
+//! `Sessions`: who is here. A hit compares numbers; a miss asks the store, once for all who wait.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use moka::sync::Cache;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::cell::{Cells, Epoch, IdentityCell, SessionCell};
+use super::{Entitlements, Person, Session, Terms};
+use crate::clock::{Clock, Timestamp};
+use crate::expression::Document;
+use crate::keys::{self, KeyRing};
+use crate::people::cookie::{self, COOKIE_BYTES_MAX, Handle, HostMark, Sid, Verified};
+use crate::people::profile::{Fields, Proof};
+use crate::store::{
+    Account, AccountId, ConnectorId, Minted, NewSession, Revocation, Scope, SessionFound,
+    SessionKey, SessionRecord, Store, StoreError, Subject,
+};
+
+mod background;
+
+/// How long a cookie whose session the store does not know is remembered as such.
+const UNKNOWN_FOR: Duration = Duration::from_secs(2);
+/// How many such cookies are remembered.
+const UNKNOWN_MAX: u64 = 10_000;
+/// How many sessions are loaded from the store at a time.
+const LOADS_MAX: usize = 64;
+/// How many uses may wait to be written; more are written later.
+const TOUCHES_MAX: usize = 16_384;
+/// A session that nobody used for so long leaves the memory, not the store.
+const CACHED_FOR: Duration = Duration::from_secs(3600);
+
+/// The hash of a whole cookie.
+type CookieHash = [u8; 32];
+type Load = Shared<BoxFuture<'static, Result<Found, Arc<StoreError>>>>;
+
+/// Who a cookie belongs to.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// Somebody who is here.
+    Person(Person),
+    /// Nobody.
+    Missing(Missing),
+}
+
+/// Why a cookie belongs to nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It was never ours, or counts on another host.
+    Unknown,
+    /// It was, and is over: expired, idle, signed out, revoked.
+    Over,
+}
+
+/// What a session is minted from.
+#[derive(Clone, Debug)]
+pub struct NewLogin {
+    /// Who came in; the number is the one it was admitted under.
+    pub account: Account,
+    /// Who proved them.
+    pub via: ConnectorId,
+    /// What that source calls them.
+    pub subject: Subject,
+    /// The session's name at the provider.
+    pub provider_sid: Option<String>,
+    /// What the login proved besides.
+    pub proof: Proof,
+    /// The session ends no later.
+    pub expires_at: Option<Timestamp>,
+    /// When the login began.
+    pub began_at: Timestamp,
+    /// The connector's number then.
+    pub connector_epoch: u64,
+    /// Everyone's number then.
+    pub everyone_epoch: u64,
+}
+
+/// Why no session was minted.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// The account was closed while they logged in.
+    #[error("the account was closed during the login")]
+    Closed,
+    /// The person, the connector or everyone was revoked while they logged in.
+    #[error("the login was overtaken by a revocation")]
+    Revoked,
+    /// The store.
+    #[error("mint the session")]
+    Store(#[source] StoreError),
+}
+
+/// Everybody who is here. One per process; it outlives every site.
+pub struct Sessions {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    cache: Cache<CookieHash, Arc<Entry>>,
+    unknown: Cache<CookieHash, Missing>,
+    loads: Mutex<HashMap<CookieHash, Load>>,
+    load_permits: Semaphore,
+    everyone: Epoch,
+    connectors: RwLock<HashMap<ConnectorId, Arc<Epoch>>>,
+    accounts: Cells<AccountId, Epoch>,
+    identities: Cells<(ConnectorId, Subject), IdentityCell>,
+    live: Cells<SessionKey, SessionCell>,
+    touches: mpsc::Sender<(SessionKey, Timestamp)>,
+    changes: watch::Sender<u64>,
+    last_good: Mutex<Instant>,
+    outage_grace: Duration,
+}
+
+/// A session in memory with the numbers it was loaded under.
+struct Entry {
+    session: Arc<Session>,
+    host: Option<HostMark>,
+    by_signer: bool,
+    ring_epoch: u64,
+    identity: Arc<IdentityCell>,
+    cell: Arc<SessionCell>,
+    account: (Arc<Epoch>, u64),
+    connector: (Arc<Epoch>, u64),
+    everyone: u64,
+}
+
+/// What a look into the memory says.
+enum Hit {
+    Person(Person),
+    Missing(Missing),
+    /// The store must be asked.
+    Ask,
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("cached", &self.cache.entry_count()).finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// Reads the numbers and starts the background work, which ends when this is dropped.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        cached_max: u64,
+        outage_grace: Duration,
+    ) -> Result<Arc<Self>, StoreError> {
+        let now = store.epochs().await?;
+        let (touches, touched) = mpsc::channel(TOUCHES_MAX);
+        let connectors = now.connectors.iter().map(|(id, number)| {
+            let epoch = Epoch::default();
+            epoch.raise_to(*number);
+            (id.clone(), Arc::new(epoch))
+        });
+        let sessions = Arc::new(Self {
+            store,
+            clock,
+            cache: Cache::builder().max_capacity(cached_max).time_to_idle(CACHED_FOR).build(),
+            unknown: Cache::builder().max_capacity(UNKNOWN_MAX).time_to_live(UNKNOWN_FOR).build(),
+            loads: Mutex::default(),
+            load_permits: Semaphore::new(LOADS_MAX),
+            everyone: Epoch::default(),
+            connectors: RwLock::new(connectors.collect()),
+            accounts: Cells::default(),
+            identities: Cells::default(),
+            live: Cells::default(),
+            touches,
+            changes: watch::Sender::new(0),
+            last_good: Mutex::new(Instant::now()),
+            outage_grace,
+        });
+        sessions.everyone.raise_to(now.everyone);
+        background::start(&sessions, touched, now.log_number);
+        Ok(sessions)
+    }
+
+    /// Who a cookie belongs to, on a host. Cancel-safe: a load goes on for the others who wait.
+    ///
+    /// # Errors
+    /// The store could not be asked, or has not been heard of for too long: nobody may pass on that.
+    pub async fn find(
+        self: &Arc<Self>,
+        ring: &KeyRing,
+        terms: &Terms,
+        value: &str,
+        host: &str,
+    ) -> Result<Found, Arc<StoreError>> {
+        if value.len() > COOKIE_BYTES_MAX {
+            return Ok(Found::Missing(Missing::Unknown));
+        }
+        let hash = keys::fingerprint(&[value.as_bytes()]);
+        match self.hit(&hash, ring, terms, host) {
+            Hit::Person(person) => {
+                self.heard_of_the_store()?;
+                return Ok(Found::Person(person));
+            }
+            Hit::Missing(missing) => return Ok(Found::Missing(missing)),
+            Hit::Ask => {}
+        }
+        // A forged cookie dies here, without a question to the store.
+        let Some(verified) = cookie::verify(ring, value) else {
+            return Ok(Found::Missing(Missing::Unknown));
+        };
+        if verified.handle.expires_at <= self.clock.now() {
+            return Ok(Found::Missing(Missing::Over));
+        }
+        match self.load(hash, verified, ring.epoch(), *terms).await? {
+            Found::Missing(missing) => Ok(Found::Missing(missing)),
+            // What was loaded is measured like every hit: it may have been revoked meanwhile.
+            Found::Person(_) => Ok(match self.hit(&hash, ring, terms, host) {
+                Hit::Person(person) => Found::Person(person),
+                Hit::Missing(missing) => Found::Missing(missing),
+                Hit::Ask => Found::Missing(Missing::Over),
+            }),
+        }
+    }
+
+    fn hit(&self, hash: &CookieHash, ring: &KeyRing, terms: &Terms, host: &str) -> Hit {
+        let Some(entry) = self.cache.get(hash) else {
+            return self.unknown.get(hash).map_or(Hit::Ask, Hit::Missing);
+        };
+        if entry.ring_epoch != ring.epoch() {
+            return Hit::Ask;
+        }
+        let now = self.clock.now();
+        let alive = !entry.cell.has_ended()
+            && entry.account.0.now() == entry.account.1
+            && entry.connector.0.now() == entry.connector.1
+            && self.everyone.now() == entry.everyone
+            && entry.session.expires_at > now;
+        if !alive {
+            self.cache.invalidate(hash);
+            return Hit::Missing(Missing::Over);
+        }
+        if now.since(entry.cell.used_at()) >= terms.idle_timeout {
+            // Another node may have seen them: the store knows.
+            self.cache.invalidate(hash);
+            return Hit::Ask;
+        }
+        if entry.host.is_some_and(|mark| mark != HostMark::of(host)) {
+            return Hit::Missing(Missing::Unknown);
+        }
+        let every_ms = i64::try_from(terms.idle_timeout.as_millis() / 10).unwrap_or(i64::MAX);
+        if entry.cell.touch(now, every_ms) {
+            // A full queue loses nothing: the next use asks again.
+            let _ = self.touches.try_send((entry.session.key, now));
+        }
+        Hit::Person(Person {
+            session: Arc::clone(&entry.session),
+            entitlements: entry.identity.0.load_full(),
+            sign_again: !entry.by_signer,
+        })
+    }
+
+    /// Loads once for all who ask for the same cookie, detached from every one of them.
+    async fn load(
+        self: &Arc<Self>,
+        hash: CookieHash,
+        verified: Verified,
+        ring_epoch: u64,
+        terms: Terms,
+    ) -> Result<Found, Arc<StoreError>> {
+        let load = {
+            let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(load) = loads.get(&hash) {
+                load.clone()
+            } else {
+                let this = Arc::clone(self);
+                let task = tokio::spawn(async move {
+                    let found = this.read(hash, &verified, ring_epoch, &terms).await;
+                    this.loads.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+                    found
+                });
+                let load = task
+                    .map(|joined| {
+                        joined.unwrap_or_else(|_| {
+                            Err(Arc::new(StoreError::Damaged { record: "session" }))
+                        })
+                    })
+                    .boxed()
+                    .shared();
+                loads.insert(hash, load.clone());
+                load
+            }
+        };
+        load.await
+    }
+
+    async fn read(
+        &self,
+        hash: CookieHash,
+        verified: &Verified,
+        ring_epoch: u64,
+        terms: &Terms,
+    ) -> Result<Found, Arc<StoreError>> {
+        let _permit = self.load_permits.acquire().await;
+        let key = verified.handle.sid.key();
+        // The cells are taken before the store is read: what is revoked from here on is seen.
+        let cell = self.live.of(key, SessionCell::default);
+        let account = self.accounts.of(verified.handle.account, Epoch::default);
+        let found = self.store.session(&key).await.map_err(Arc::new)?;
+        self.store_was_heard();
+        let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
+            self.unknown.insert(hash, Missing::Over);
+            return Ok(Found::Missing(Missing::Over));
+        };
+        let now = self.clock.now();
+        cell.stored(found.session.used_at);
+        let idle = now.since(cell.used_at()) >= terms.idle_timeout;
+        if found.account.closed || found.session.expires_at <= now || idle {
+            self.unknown.insert(hash, Missing::Over);
+            return Ok(Found::Missing(Missing::Over));
+        }
+        let entry = self
+            .entry(found, verified, ring_epoch, cell, account)
+            .map_err(Arc::new)?;
+        let person = Person {
+            session: Arc::clone(&entry.session),
+            entitlements: entry.identity.0.load_full(),
+            sign_again: !entry.by_signer,
+        };
+        self.cache.insert(hash, Arc::new(entry));
+        Ok(Found::Person(person))
+    }
+
+    fn entry(
+        &self,
+        found: SessionFound,
+        verified: &Verified,
+        ring_epoch: u64,
+        cell: Arc<SessionCell>,
+        account: Arc<Epoch>,
+    ) -> Result<Entry, StoreError> {
+        let connector = self.connector_epoch(&found.session.connector);
+        account.raise_to(found.account.epoch);
+        connector.raise_to(found.connector_epoch);
+        self.everyone.raise_to(found.everyone_epoch);
+        let identity = self.identity(&found)?;
+        let numbers = (found.account.epoch, found.connector_epoch, found.everyone_epoch);
+        let session = Arc::new(session_of(found.session, found.account)?);
+        Ok(Entry {
+            session,
+            host: verified.handle.host,
+            by_signer: verified.by_signer,
+            ring_epoch,
+            identity,
+            cell,
+            account: (account, numbers.0),
+            connector: (connector, numbers.1),
+            everyone: numbers.2,
+        })
+    }
+
+    fn identity(&self, found: &SessionFound) -> Result<Arc<IdentityCell>, StoreError> {
+        let fields: Fields = serde_json::from_str(&found.entitlements)
+            .map_err(|_| StoreError::Damaged { record: "identity" })?;
+        let fresh = Arc::new(Entitlements::new(
+            found.account.id,
+            &found.account.login,
+            &found.session.connector,
+            fields,
+            found.entitlements_epoch,
+        ));
+        let key = (found.session.connector.clone(), found.session.subject.clone());
+        let cell = self.identities.of(key, || IdentityCell(ArcSwap::new(Arc::clone(&fresh))));
+        if cell.0.load().epoch <= fresh.epoch {
+            cell.0.store(fresh);
+        }
+        Ok(cell)
+    }
+
+    /// The connector's number and everyone's, for a login that begins now.
+    pub fn epochs_of(&self, connector: &ConnectorId) -> (u64, u64) {
+        (self.connector_epoch(connector).now(), self.everyone.now())
+    }
+
+    fn connector_epoch(&self, connector: &ConnectorId) -> Arc<Epoch> {
+        let known = self.connectors.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(epoch) = known.get(connector) {
+            return Arc::clone(epoch);
+        }
+        drop(known);
+        let mut known = self.connectors.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(connector.clone()).or_default())
+    }
+
+    /// Mints a session: a new id at every login. Answers the handle to sign.
+    pub async fn mint(&self, login: NewLogin, terms: &Terms) -> Result<Minting, MintError> {
+        let now = self.clock.now();
+        let sid = Sid::random();
+        let end = now.plus(terms.lifetime);
+        let expires_at = login.expires_at.map_or(end, |earlier| earlier.min(end));
+        let record = SessionRecord {
+            key: sid.key(),
+            public_id: crate::store::SessionId::new(keys::random()),
+            account: login.account.id,
+            connector: login.via,
+            subject: login.subject,
+            provider_sid: login.provider_sid,
+            facts: serde_json::to_string(&login.proof).expect("a proof is plain data"),
+            minted_at: now,
+            expires_at,
+            used_at: now,
+        };
+        let public_id = record.public_id;
+        let new = NewSession {
+            record,
+            account_epoch: login.account.epoch,
+            connector_epoch: login.connector_epoch,
+            everyone_epoch: login.everyone_epoch,
+            began_at: login.began_at,
+        };
+        match self.store.mint(&new).await.map_err(MintError::Store)? {
+            Minted::Session => Ok(Minting {
+                handle: Handle {
+                    sid,
+                    account: login.account.id,
+                    issued_at: now,
+                    expires_at,
+                    host: None,
+                },
+                public_id,
+            }),
+            Minted::AccountClosed => Err(MintError::Closed),
+            Minted::Revoked | Minted::LoggedOut => Err(MintError::Revoked),
+        }
+    }
+
+    /// Ends sessions: in the store, in this memory, and for every tunnel that stands on them.
+    pub async fn revoke(&self, scope: &Scope) -> Result<(), StoreError> {
+        // The memory of a session that is being ended forgets it first: a load that is under way
+        // finds the cell ended, and the store's answer comes too late to matter.
+        if let Scope::Session(key) = scope {
+            self.live.of(*key, SessionCell::default).end();
+        }
+        let revocation = self.store.revoke(scope, self.clock.now()).await?;
+        self.apply(&revocation);
+        Ok(())
+    }
+
+    /// Closes an account and ends its sessions, or opens it again; false when there is none.
+    pub async fn close_account(&self, account: &AccountId, closed: bool) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let Some(revocation) = self.store.close_account(account, closed, now).await? else {
+            return Ok(false);
+        };
+        self.apply(&revocation);
+        Ok(true)
+    }
+
+    /// Takes over one entry of the log of revocations.
+    fn apply(&self, revocation: &Revocation) {
+        match &revocation.scope {
+            Scope::Session(key) => {
+                if let Some(cell) = self.live.known(key) {
+                    cell.end();
+                }
+            }
+            Scope::Account(account) => {
+                if let Some(epoch) = self.accounts.known(account) {
+                    epoch.raise_to(revocation.epoch);
+                }
+            }
+            Scope::Connector(connector) => {
+                self.connector_epoch(connector).raise_to(revocation.epoch);
+            }
+            Scope::Everyone => {
+                self.everyone.raise_to(revocation.epoch);
+            }
+        }
+        self.changes.send_modify(|number| *number += 1);
+    }
+
+    /// Takes over the entitlements a login brought for an identity that is here already.
+    pub(crate) fn refresh(&self, via: &ConnectorId, subject: &Subject, account: &Account, fields: &Fields) {
+        if let Some(cell) = self.identities.known(&(via.clone(), subject.clone())) {
+            let epoch = cell.0.load().epoch;
+            let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
+            cell.0.store(Arc::new(fresh));
+        }
+    }
+
+    /// Tells whenever somebody's session may be over; whoever holds a connection open asks again.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The store, for questions that are nobody's session.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// How many sessions are in memory, about.
+    pub fn cached(&self) -> u64 {
+        self.cache.entry_count()
+    }
+
+    fn store_was_heard(&self) {
+        *self.last_good.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Revocations come through the store: who has not heard of it for long may not vouch.
+    fn heard_of_the_store(&self) -> Result<(), Arc<StoreError>> {
+        let last = *self.last_good.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() <= self.outage_grace {
+            return Ok(());
+        }
+        Err(Arc::new(StoreError::Silent { for_s: last.elapsed().as_secs() }))
+    }
+}
+
+/// A session that was minted.
+#[derive(Clone, Debug)]
+pub struct Minting {
+    /// What its cookie says.
+    pub handle: Handle,
+    /// For logs and audit.
+    pub public_id: crate::store::SessionId,
+}
+
+fn session_of(record: SessionRecord, account: Account) -> Result<Session, StoreError> {
+    let proof: Proof = serde_json::from_str(&record.facts)
+        .map_err(|_| StoreError::Damaged { record: "session" })?;
+    Ok(Session {
+        public_id: record.public_id,
+        key: record.key,
+        account: record.account,
+        login: account.login,
+        via: record.connector,
+        subject: record.subject,
+        provider_sid: record.provider_sid,
+        amr: Document::from(&serde_json::json!(proof.amr)),
+        proof,
+        minted_at: record.minted_at,
+        expires_at: record.expires_at,
+    })
+}

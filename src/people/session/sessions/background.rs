@@ -1,0 +1,93 @@
+//! What goes on behind the requests: uses are written in batches, revocations of others are read.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::Sessions;
+use crate::clock::Timestamp;
+use crate::store::SessionKey;
+
+/// How long uses are collected before they are written.
+const BATCH_EVERY: Duration = Duration::from_millis(500);
+/// How often the log of revocations is read.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How many entries of the log, and how many uses, one question carries.
+const BATCH_MAX: usize = 1_000;
+/// How often what is over is deleted.
+const SWEEP_EVERY: Duration = Duration::from_secs(300);
+/// Rows that are idle for so long are deleted, whatever the configured idle timeout was.
+const IDLE_KEPT: Duration = Duration::from_secs(30 * 86_400);
+
+/// Starts the tasks; each ends when the sessions are dropped.
+pub(super) fn start(
+    sessions: &Arc<Sessions>,
+    touched: mpsc::Receiver<(SessionKey, Timestamp)>,
+    log_number: i64,
+) {
+    tokio::spawn(write_uses(Arc::downgrade(sessions), touched));
+    tokio::spawn(read_log(Arc::downgrade(sessions), log_number));
+    tokio::spawn(sweep(Arc::downgrade(sessions)));
+}
+
+async fn write_uses(
+    sessions: Weak<Sessions>,
+    mut touched: mpsc::Receiver<(SessionKey, Timestamp)>,
+) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while touched.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let latest: HashMap<_, _> = batch.drain(..).collect();
+        let used: Vec<_> = latest.into_iter().collect();
+        let Some(sessions) = sessions.upgrade() else { return };
+        if let Err(error) = sessions.store.touch(&used).await {
+            tracing::warn!(error = %crate::telemetry::chain(&error), "uses of sessions were not written");
+        }
+        drop(sessions);
+        tokio::time::sleep(BATCH_EVERY).await;
+    }
+}
+
+async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
+    let mut failing = false;
+    loop {
+        tokio::time::sleep(POLL_EVERY).await;
+        let Some(sessions) = sessions.upgrade() else { return };
+        let max = u32::try_from(BATCH_MAX).unwrap_or(u32::MAX);
+        match sessions.store.revocations_after(number, max).await {
+            Ok(entries) => {
+                for entry in &entries {
+                    number = number.max(entry.number);
+                    sessions.apply(entry);
+                }
+                sessions.store_was_heard();
+                failing = false;
+            }
+            Err(error) => {
+                // Said once, not every second of an outage.
+                if !failing {
+                    tracing::error!(error = %crate::telemetry::chain(&error), "the log of revocations cannot be read");
+                }
+                failing = true;
+            }
+        }
+    }
+}
+
+async fn sweep(sessions: Weak<Sessions>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let Some(sessions) = sessions.upgrade() else { return };
+        let now = sessions.clock.now();
+        let idle_ms = i64::try_from(IDLE_KEPT.as_millis()).unwrap_or(i64::MAX);
+        let idle_before = Timestamp::from_unix_ms(now.unix_ms().saturating_sub(idle_ms));
+        match sessions.store.sweep(now, idle_before, 10_000).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "what is over was deleted"),
+            Err(error) => {
+                tracing::warn!(error = %crate::telemetry::chain(&error), "what is over was not deleted");
+            }
+        }
+    }
+}

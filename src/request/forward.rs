@@ -1,0 +1,1 @@
+//! `forward()`: Permit + request → the upstream's response. Pools, timeouts, upgrade.

@@ -1,0 +1,96 @@
+//! `Gate::identify()`: Head → Caller. The session cookie, as far as the request itself proves it.
+
+use std::sync::Arc;
+
+use super::head::Head;
+use super::route::{Access, Route};
+use crate::expression::Document;
+use crate::keys::KeyRing;
+use crate::people::session::{Found, Missing, Person, Sessions, Terms};
+use crate::store::{ConnectorId, StoreError};
+
+/// Who is asking.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// Nobody we know, and why.
+    Nobody(Why),
+    /// A person with a session.
+    Person(Person),
+    /// A program with a verified bearer token.
+    Program(Arc<Program>),
+}
+
+/// A program whose bearer token was verified.
+#[derive(Debug)]
+pub struct Program {
+    /// What its issuer calls it.
+    pub subject: String,
+    /// Its claims as rules see them.
+    pub claims: Document,
+}
+
+/// Why somebody must log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// They brought nothing that counts.
+    Nobody,
+    /// Their session is over.
+    Expired,
+    /// Their session came through a connector that does not count here.
+    OtherConnector,
+    /// The route demands a stronger proof than theirs.
+    StepUp,
+}
+
+/// Why it could not be found out who is asking.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// A bearer token that does not prove what it says.
+    #[error("the bearer token is not valid here")]
+    Forged,
+    /// The store could not be asked.
+    #[error("look for the session")]
+    Unavailable(#[source] Arc<StoreError>),
+}
+
+/// What callers are known by. One per site; the sessions outlive it.
+#[derive(Debug)]
+pub struct Gate {
+    /// Who is here.
+    pub sessions: Arc<Sessions>,
+    /// What their cookies are verified with.
+    pub ring: Arc<KeyRing>,
+    /// How long they may stay.
+    pub terms: Terms,
+    /// Whose sessions count on this site at all.
+    pub connectors: Vec<ConnectorId>,
+}
+
+impl Gate {
+    /// Says who is asking. On a public route trouble is nobody; elsewhere it is an error.
+    pub async fn identify(&self, route: &Route, head: &Head<'_>) -> Result<Caller, GateError> {
+        match (self.person(head).await, route.access) {
+            (Err(error), Access::Public) => {
+                tracing::warn!(error = %crate::telemetry::chain(&error), "a public route goes on without identity");
+                Ok(Caller::Nobody(Why::Nobody))
+            }
+            (found, _) => found,
+        }
+    }
+
+    /// Who brings this session cookie, on any route.
+    pub async fn person(&self, head: &Head<'_>) -> Result<Caller, GateError> {
+        let Some(cookie) = head.credentials.session else {
+            return Ok(Caller::Nobody(Why::Nobody));
+        };
+        let found = self.sessions.find(&self.ring, &self.terms, cookie, head.host.as_str()).await;
+        match found.map_err(GateError::Unavailable)? {
+            Found::Person(person) if !self.connectors.contains(&person.session.via) => {
+                Ok(Caller::Nobody(Why::Expired))
+            }
+            Found::Person(person) => Ok(Caller::Person(person)),
+            Found::Missing(Missing::Over) => Ok(Caller::Nobody(Why::Expired)),
+            Found::Missing(Missing::Unknown) => Ok(Caller::Nobody(Why::Nobody)),
+        }
+    }
+}

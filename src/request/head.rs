@@ -1,0 +1,456 @@
+//! `Head`: what a decision may look at, the same for every face.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, COOKIE, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, Uri};
+use ipnet::IpNet;
+
+use super::path::{Path, PathError};
+use crate::clock::Timestamp;
+
+/// A connection as the door knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Who is at the other end: after a PROXY header that was allowed, whom it names.
+    pub peer: Peer,
+    /// Whether it is TLS that we ended.
+    pub tls: bool,
+    /// The name the client asked for in its TLS handshake, lower case.
+    pub server_name: Option<String>,
+    /// The subject of a client certificate that was verified.
+    pub tls_subject: Option<String>,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A process on another machine, or on this one.
+    Ip(IpAddr),
+    /// A process that may open our unix socket.
+    Unix,
+}
+
+/// Whose word about the original client counts (`trusted_proxies`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Networks, IPv4 written as IPv4.
+    pub networks: Vec<IpNet>,
+    /// Peers on unix sockets.
+    pub unix: bool,
+}
+
+impl Trust {
+    /// Whether this peer's forwarding headers count.
+    pub fn includes(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Ip(ip) => self.includes_ip(ip),
+            Peer::Unix => self.unix,
+        }
+    }
+
+    fn includes_ip(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.networks.iter().any(|network| network.contains(&ip))
+    }
+}
+
+/// A host name: lower case, without trailing dot or port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host<'a>(Cow<'a, str>);
+
+impl Host<'_> {
+    /// The name; an IPv6 address keeps its brackets.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a request brings to prove who sent it. `Debug` shows none of it.
+#[derive(Clone, Copy, Default)]
+pub struct Credentials<'a> {
+    /// The session cookie; two different ones are none.
+    pub session: Option<&'a str>,
+    /// The token of an `Authorization: Bearer`.
+    pub bearer: Option<&'a str>,
+}
+
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("session", &self.session.is_some())
+            .field("bearer", &self.bearer.is_some())
+            .finish()
+    }
+}
+
+/// Everything a decision may look at. Lends from the request.
+#[derive(Clone, Debug)]
+pub struct Head<'a> {
+    /// Which host was asked for.
+    pub host: Host<'a>,
+    /// The port that was named, if one was.
+    pub port: Option<u16>,
+    /// Which path.
+    pub path: Path<'a>,
+    /// How.
+    pub method: &'a Method,
+    /// Everything else that was sent.
+    pub headers: &'a HeaderMap,
+    /// Who sent it, behind the trusted hops.
+    pub client: IpAddr,
+    /// Whether the client used https.
+    pub secure: bool,
+    /// Whether the peer itself is trusted to speak for others.
+    pub peer_trusted: bool,
+    /// The subject of the client's certificate.
+    pub tls_subject: Option<&'a str>,
+    /// What proves the caller.
+    pub credentials: Credentials<'a>,
+    /// When it was received.
+    pub at: Timestamp,
+}
+
+/// A head nobody should act on. Each is a 400 to the outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    /// No Host at all.
+    #[error("the request names no host")]
+    NoHost,
+    /// Two Hosts, or one in the target and another in the header.
+    #[error("the request names two hosts")]
+    TwoHosts,
+    /// Not a host name.
+    #[error("the host is not a host name")]
+    BadHost,
+    /// The path.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A trusted peer sent a forwarding header nobody can read.
+    #[error("a trusted proxy sent a broken {0}")]
+    Forwarded(&'static str),
+}
+
+impl<'a> Head<'a> {
+    /// Parses a request once. `cookie` is the name of the session cookie.
+    pub fn of(
+        parts: &'a Parts,
+        connection: &'a Connection,
+        trust: &Trust,
+        cookie: &str,
+        at: Timestamp,
+    ) -> Result<Self, HeadError> {
+        let peer_trusted = trust.includes(connection.peer);
+        let (mut host, mut port) = host_of(&parts.uri, &parts.headers)?;
+        let mut secure = connection.tls;
+        let mut client = match connection.peer {
+            Peer::Ip(ip) => ip.to_canonical(),
+            Peer::Unix => IpAddr::from([127, 0, 0, 1]),
+        };
+        if peer_trusted {
+            if let Some(name) = single(&parts.headers, "x-forwarded-host")? {
+                (host, port) = parse_host(name)?;
+            }
+            if let Some(scheme) = single(&parts.headers, "x-forwarded-proto")? {
+                secure = parse_scheme(scheme)?;
+            }
+            client = client_behind(&parts.headers, trust)?.unwrap_or(client);
+        }
+        Ok(Self {
+            host,
+            port,
+            path: Path::parse(parts.uri.path(), parts.uri.query())?,
+            method: &parts.method,
+            headers: &parts.headers,
+            client,
+            secure,
+            peer_trusted,
+            tls_subject: connection.tls_subject.as_deref(),
+            credentials: Credentials {
+                session: session_cookie(&parts.headers, cookie),
+                bearer: bearer(&parts.headers),
+            },
+            at,
+        })
+    }
+
+    /// The port the client used: the one it named, else its scheme's.
+    pub fn effective_port(&self) -> u16 {
+        self.port.unwrap_or(if self.secure { 443 } else { 80 })
+    }
+
+    /// `https` or `http`, as the client sees it.
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
+    /// `https://host[:port]`, as the client sees it.
+    pub fn origin(&self) -> String {
+        match self.port {
+            Some(port) if port != if self.secure { 443 } else { 80 } => {
+                format!("{}://{}:{port}", self.scheme(), self.host)
+            }
+            _ => format!("{}://{}", self.scheme(), self.host),
+        }
+    }
+}
+
+/// The values of a request's cookies of one name, in order, from all `Cookie` headers.
+pub fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+    cookie_pairs(headers).filter_map(move |(key, value)| (key == name).then_some(value))
+}
+
+/// Every cookie of a request; what is not text is passed over.
+pub fn cookie_pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            Some((name.trim(), value.trim()))
+        })
+}
+
+fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut found = None;
+    for (key, value) in cookie_pairs(headers) {
+        if key == name {
+            if found.is_some_and(|other| other != value) {
+                return None;
+            }
+            found = Some(value);
+        }
+    }
+    found.filter(|value| !value.is_empty())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn host_of<'a>(
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+) -> Result<(Host<'a>, Option<u16>), HeadError> {
+    let mut named = headers.get_all(HOST).iter();
+    let header = match (named.next(), named.next()) {
+        (first, None) => first,
+        (_, Some(_)) => return Err(HeadError::TwoHosts),
+    };
+    let header = header.map(|value| value.to_str().map_err(|_| HeadError::BadHost)).transpose()?;
+    match (uri.authority(), header) {
+        (None, None) => Err(HeadError::NoHost),
+        (None, Some(header)) => parse_host(header),
+        (Some(target), None) => parse_host(target.as_str()),
+        (Some(target), Some(header)) => {
+            let (from_target, from_header) = (parse_host(target.as_str())?, parse_host(header)?);
+            if from_target == from_header { Ok(from_header) } else { Err(HeadError::TwoHosts) }
+        }
+    }
+}
+
+/// Parses `host[:port]`: a name of letters, digits, `-`, `.` and `_`, or an address.
+pub fn parse_host(text: &str) -> Result<(Host<'_>, Option<u16>), HeadError> {
+    let (name, port) = match text.rfind(':') {
+        Some(at) if !text[at..].contains(']') => (&text[..at], Some(&text[at + 1..])),
+        _ => (text, None),
+    };
+    let port = match port {
+        None => None,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            // An empty port is legal (RFC 3986 3.2.3) and never sent: refused with the rest.
+            Some(digits.parse().ok().filter(|port| *port != 0).ok_or(HeadError::BadHost)?)
+        }
+        Some(_) => return Err(HeadError::BadHost),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let good = match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => is_name(name),
+    };
+    if !good {
+        return Err(HeadError::BadHost);
+    }
+    let host = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    };
+    Ok((Host(host), port))
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    !name.is_empty()
+        && name.len() <= 253
+        && name.bytes().all(plain)
+        && name.split('.').all(|label| !label.is_empty() && label.len() <= 63)
+}
+
+fn parse_scheme(text: &str) -> Result<bool, HeadError> {
+    if text.eq_ignore_ascii_case("https") || text.eq_ignore_ascii_case("wss") {
+        Ok(true)
+    } else if text.eq_ignore_ascii_case("http") || text.eq_ignore_ascii_case("ws") {
+        Ok(false)
+    } else {
+        Err(HeadError::Forwarded("X-Forwarded-Proto"))
+    }
+}
+
+/// The one value of a forwarding header; copies must agree.
+fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, HeadError> {
+    let mut found: Option<&str> = None;
+    for value in headers.get_all(HeaderName::from_static(name)) {
+        let value = value.to_str().map_err(|_| HeadError::Forwarded(name))?.trim();
+        if found.is_some_and(|other| other != value) {
+            return Err(HeadError::Forwarded(name));
+        }
+        found = Some(value);
+    }
+    Ok(found)
+}
+
+/// Walks `X-Forwarded-For` from the right over the hops that are trusted.
+fn client_behind(headers: &HeaderMap, trust: &Trust) -> Result<Option<IpAddr>, HeadError> {
+    let broken = HeadError::Forwarded("X-Forwarded-For");
+    let mut client = None;
+    let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+    for line in lines.into_iter().rev() {
+        let line = line.to_str().map_err(|_| broken)?;
+        for hop in line.rsplit(',') {
+            let ip = parse_hop(hop.trim()).ok_or(broken)?;
+            client = Some(ip);
+            if !trust.includes_ip(ip) {
+                return Ok(client);
+            }
+        }
+    }
+    Ok(client)
+}
+
+/// An address as proxies write it: bare, in brackets, or with a port.
+fn parse_hop(text: &str) -> Option<IpAddr> {
+    let ip = text.parse().ok().or_else(|| {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(ip, _)| ip);
+        bare.map_or_else(
+            || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()),
+            |ip| ip.parse().ok(),
+        )
+    })?;
+    Some(IpAddr::to_canonical(&ip))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    const COOKIE_NAME: &str = "menshen";
+    const NOW: Timestamp = Timestamp::from_unix_s(1_700_000_000);
+
+    fn from(ip: &str) -> Connection {
+        Connection {
+            peer: Peer::Ip(ip.parse().unwrap()),
+            tls: false,
+            server_name: None,
+            tls_subject: None,
+        }
+    }
+
+    fn trust() -> Trust {
+        Trust { networks: vec!["10.0.0.0/8".parse().unwrap()], unix: false }
+    }
+
+    fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_host_is_compared_in_lower_case_without_dot_or_port() {
+        let (host, port) = parse_host("OA.Corp.Example.:8080").unwrap();
+        assert_eq!((host.as_str(), port), ("oa.corp.example", Some(8080)));
+        assert_eq!(parse_host("[::1]:80").unwrap().0.as_str(), "[::1]");
+        for bad in ["", ":80", "a:0", "a:99999", "a b", "a/b", "a@b", "a..b", "a:", "[x]", "a\u{e9}"] {
+            assert!(parse_host(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn two_hosts_are_refused() {
+        let connection = from("192.0.2.1");
+        let of = |parts: &Parts| {
+            Head::of(parts, &connection, &trust(), COOKIE_NAME, NOW).map(|head| head.host.to_string())
+        };
+        assert_eq!(of(&parts("/", &[])), Err(HeadError::NoHost));
+        let two = parts("/", &[("host", "a"), ("host", "a")]);
+        assert_eq!(of(&two), Err(HeadError::TwoHosts));
+        let differ = parts("http://a/", &[("host", "b")]);
+        assert_eq!(of(&differ), Err(HeadError::TwoHosts));
+        let agree = parts("http://A./", &[("host", "a")]);
+        assert_eq!(of(&agree), Ok("a".to_owned()));
+    }
+
+    #[test]
+    fn forwarding_headers_count_only_from_trusted_proxies() {
+        let parts = parts("/", &[
+            ("host", "a"),
+            ("x-forwarded-host", "b"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-for", "203.0.113.9, 198.51.100.7, 10.1.1.1"),
+        ]);
+        let (stranger, proxy) = (from("192.0.2.1"), from("::ffff:10.0.0.1"));
+        let head = Head::of(&parts, &stranger, &trust(), COOKIE_NAME, NOW).unwrap();
+        assert_eq!((head.host.as_str(), head.secure), ("a", false));
+        assert_eq!(head.client, "192.0.2.1".parse::<IpAddr>().unwrap());
+        let head = Head::of(&parts, &proxy, &trust(), COOKIE_NAME, NOW).unwrap();
+        assert_eq!((head.host.as_str(), head.secure), ("b", true));
+        assert_eq!(head.client, "198.51.100.7".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
+    fn a_broken_word_of_a_trusted_proxy_is_refused() {
+        let proxy = from("10.0.0.1");
+        for (name, value) in
+            [("x-forwarded-for", "a"), ("x-forwarded-proto", "gopher"), ("x-forwarded-host", "a b")]
+        {
+            let parts = parts("/", &[("host", "a"), (name, value)]);
+            assert!(Head::of(&parts, &proxy, &trust(), COOKIE_NAME, NOW).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn two_different_session_cookies_are_none() {
+        let connection = from("192.0.2.1");
+        let session = |headers: &[(&str, &str)]| {
+            let mut all = vec![("host", "a")];
+            all.extend_from_slice(headers);
+            let parts = parts("/", &all);
+            let head = Head::of(&parts, &connection, &trust(), COOKIE_NAME, NOW).unwrap();
+            head.credentials.session.map(str::to_owned)
+        };
+        assert_eq!(session(&[("cookie", "a=b; menshen=x; c=d")]), Some("x".to_owned()));
+        assert_eq!(session(&[("cookie", "menshen=x; menshen=x")]), Some("x".to_owned()));
+        assert_eq!(session(&[("cookie", "menshen=x; menshen=y")]), None);
+        assert_eq!(session(&[("cookie", "menshen=x"), ("cookie", "menshen=y")]), None);
+        assert_eq!(session(&[("cookie", "xmenshen=x; menshen")]), None);
+    }
+}

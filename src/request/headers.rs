@@ -1,0 +1,1 @@
+//! Which headers travel: hop-by-hop out, forged identity out, ours in.

@@ -1,0 +1,118 @@
+//! What a rule or a header may see of one request: `user`, `request`, `session`, `claims`.
+
+use std::borrow::Cow;
+
+use crate::expression::{Fact, Facts, Field, Record};
+use crate::people::session::Session;
+use crate::request::gate::Caller;
+use crate::request::head::Head;
+
+/// The facts of one request, lent to an expression.
+#[derive(Debug)]
+pub struct RequestFacts<'a> {
+    caller: &'a Caller,
+    request: RequestRecord<'a>,
+    session: Option<SessionRecord<'a>>,
+}
+
+impl<'a> RequestFacts<'a> {
+    /// `path` is the reading to be judged.
+    pub fn new(caller: &'a Caller, head: &'a Head<'a>, path: &'a str) -> Self {
+        let session = match caller {
+            Caller::Person(person) => Some(SessionRecord { session: &person.session, head }),
+            Caller::Nobody(_) | Caller::Program(_) => None,
+        };
+        let request =
+            RequestRecord { head, path, headers: HeaderRecord(head), tls: TlsRecord(head) };
+        Self { caller, request, session }
+    }
+}
+
+impl Facts for RequestFacts<'_> {
+    fn fact(&self, name: &str) -> Option<Fact<'_>> {
+        match (name, self.caller) {
+            ("request", _) => Some(Fact::Record(&self.request)),
+            ("user", Caller::Person(person)) => Some(Fact::Document(&person.entitlements.user)),
+            ("claims", Caller::Program(program)) => Some(Fact::Document(&program.claims)),
+            ("session", Caller::Person(_)) => {
+                self.session.as_ref().map(|session| Fact::Record(session))
+            }
+            ("user" | "claims" | "session", _) => Some(Fact::Null),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RequestRecord<'a> {
+    head: &'a Head<'a>,
+    path: &'a str,
+    headers: HeaderRecord<'a>,
+    tls: TlsRecord<'a>,
+}
+
+impl Record for RequestRecord<'_> {
+    fn field(&self, name: &str) -> Option<Field<'_>> {
+        Some(match name {
+            "host" => Field::Text(Cow::Borrowed(self.head.host.as_str())),
+            "path" => Field::Text(Cow::Borrowed(self.path)),
+            "method" => Field::Text(Cow::Borrowed(self.head.method.as_str())),
+            "ip" => Field::Text(Cow::Owned(self.head.client.to_string())),
+            "headers" => Field::Record(&self.headers),
+            "tls" => Field::Record(&self.tls),
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct HeaderRecord<'a>(&'a Head<'a>);
+
+impl Record for HeaderRecord<'_> {
+    fn field(&self, name: &str) -> Option<Field<'_>> {
+        // Cookies hold our own sessions: no expression may carry them anywhere.
+        if name.eq_ignore_ascii_case("cookie") {
+            return None;
+        }
+        // A header that stands twice has no one value a rule could trust.
+        let mut values = self.0.headers.get_all(name.to_ascii_lowercase()).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => value.to_str().ok().map(|text| Field::Text(Cow::Borrowed(text))),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct TlsRecord<'a>(&'a Head<'a>);
+
+impl Record for TlsRecord<'_> {
+    fn field(&self, name: &str) -> Option<Field<'_>> {
+        (name == "subject")
+            .then(|| self.0.tls_subject.map_or(Field::Null, |text| Field::Text(Cow::Borrowed(text))))
+    }
+}
+
+#[derive(Debug)]
+struct SessionRecord<'a> {
+    session: &'a Session,
+    head: &'a Head<'a>,
+}
+
+impl Record for SessionRecord<'_> {
+    fn field(&self, name: &str) -> Option<Field<'_>> {
+        Some(match name {
+            "minted_at" => Field::Int(self.session.minted_at.unix_s()),
+            "age" => {
+                let age = self.head.at.since(self.session.minted_at).as_secs();
+                Field::Int(i64::try_from(age).unwrap_or(i64::MAX))
+            }
+            "acr" => match &self.session.proof.acr {
+                Some(acr) => Field::Text(Cow::Borrowed(acr)),
+                None => Field::Null,
+            },
+            "amr" => Field::Document(&self.session.amr),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,278 @@
+//! `Route`, `Routes`: where a request may go and who may take the way. Plain data.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::head::Host;
+use super::path::Path;
+use crate::expression::Expression;
+use crate::store::ConnectorId;
+
+mod config;
+
+pub use config::{
+    AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, LimitsConfig,
+    PathPrefix, Preflight, RouteConfig, UpstreamUrl,
+};
+
+/// The name of a route, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteName(Arc<str>);
+
+impl RouteName {
+    /// From its text.
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Who may take a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody; somebody who is signed in is still named to the upstream.
+    Public,
+    /// Whoever is signed in, and passes `allow` when there is one.
+    SignedIn,
+    /// Whomever `allow` lets pass, nobody included.
+    Rule,
+}
+
+/// Which of a site's upstream pools serves a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UpstreamId(pub usize);
+
+/// One way through the house.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// For logs, pages and rules.
+    pub name: RouteName,
+    /// Which host and port it serves.
+    pub host: HostPattern,
+    /// Which paths.
+    pub path: PathPrefix,
+    /// Who may take it.
+    pub access: Access,
+    /// What must hold besides.
+    pub allow: Option<Expression>,
+    /// Whose sessions count here; empty: all.
+    pub connectors: Vec<ConnectorId>,
+    /// Where it leads; absent: check faces only.
+    pub upstream: Option<UpstreamId>,
+    /// Whether CORS preflights pass without identity.
+    pub preflight: Preflight,
+    /// Whether its prefix is taken off on the way to the upstream.
+    pub strip_path: bool,
+    /// Whether its paths are compared without case.
+    pub case_insensitive: bool,
+    /// Whether a stranger's URL fragment is carried through the login.
+    pub keep_fragment: bool,
+    /// Which `Host` the upstream sees.
+    pub host_header: HostHeader,
+    /// What the upstream is told besides the defaults.
+    pub headers: HeaderRules,
+    /// How long and how much.
+    pub limits: Limits,
+}
+
+/// What a route writes into the upstream's request.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderRules {
+    /// How text that is not ASCII is written.
+    pub encoding: HeaderEncoding,
+    /// Header and expression.
+    pub own: Vec<(http::HeaderName, Expression)>,
+    /// Headers of the client's that are let through although they are removed by default.
+    pub pass: Vec<http::HeaderName>,
+    /// Basic credentials: the user's expression and the password.
+    pub basic_auth: Option<BasicAuth>,
+}
+
+/// Basic credentials for an application that only knows those.
+#[derive(Clone, Debug)]
+pub struct BasicAuth {
+    /// Who to say.
+    pub user: Expression,
+    /// The one password the application knows.
+    pub password: crate::secret::Secret<String>,
+}
+
+/// How long and how much a route may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// To connect to an upstream.
+    pub connect: std::time::Duration,
+    /// Until an upstream's response head.
+    pub response: std::time::Duration,
+    /// Between two pieces of a body, and for a silent tunnel.
+    pub idle: std::time::Duration,
+    /// The largest request body.
+    pub body_bytes_max: u64,
+}
+
+/// What was found for a host and a path.
+#[derive(Clone, Copy, Debug)]
+pub enum Found<'a> {
+    /// Every reader finds this route.
+    Route(&'a Arc<Route>),
+    /// Every reader finds one of our own paths.
+    Own,
+    /// Nobody finds anything.
+    None,
+    /// Readers differ.
+    Ambiguous,
+}
+
+/// Every route of a site, found by host, then by path.
+#[derive(Debug, Default)]
+pub struct Routes {
+    exact: HashMap<Box<str>, Vec<OnPort>>,
+    /// Longest suffix first; each starts with a dot.
+    wildcards: Vec<(Box<str>, Vec<OnPort>)>,
+    any: Vec<OnPort>,
+    own: OwnPaths,
+    all: Vec<Arc<Route>>,
+}
+
+/// The paths that are ours on every host.
+#[derive(Clone, Debug, Default)]
+pub struct OwnPaths {
+    /// `/.menshen`.
+    pub prefix: String,
+    /// Files for proof of a domain's ownership, and the like.
+    pub exact: Vec<String>,
+}
+
+/// The routes of one host pattern that share a port rule, longest path first.
+#[derive(Debug)]
+struct OnPort {
+    port: Option<u16>,
+    any_case: bool,
+    routes: Vec<Arc<Route>>,
+}
+
+impl Routes {
+    /// Sorts routes into their places.
+    pub fn new(routes: Vec<Arc<Route>>, own: OwnPaths) -> Self {
+        let mut table = Self { own, all: routes.clone(), ..Self::default() };
+        for route in routes {
+            let port = route.host.port();
+            let groups = match &route.host {
+                HostPattern::Any { .. } => &mut table.any,
+                HostPattern::Exact { name, .. } => table.exact.entry(name.as_str().into()).or_default(),
+                HostPattern::Wildcard { suffix, .. } => {
+                    let at = table.wildcards.iter().position(|(known, _)| **known == **suffix);
+                    let at = at.unwrap_or_else(|| {
+                        table.wildcards.push((suffix.as_str().into(), Vec::new()));
+                        table.wildcards.len() - 1
+                    });
+                    &mut table.wildcards[at].1
+                }
+            };
+            OnPort::add(groups, port, route);
+        }
+        table.wildcards.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
+        table
+    }
+
+    /// Every route, as configured.
+    pub fn all(&self) -> &[Arc<Route>] {
+        &self.all
+    }
+
+    /// Whether the path as sent is one of ours; the quick question before a decision.
+    pub fn is_own(&self, path: &str) -> bool {
+        self.own.includes(path.as_bytes())
+    }
+
+    /// Whether any route serves a host on a port.
+    pub fn serves(&self, host: &str, port: u16) -> bool {
+        !self.on(host, port).is_empty()
+    }
+
+    /// Whether a port is named by the pattern that serves this host.
+    pub fn names_port(&self, host: &str, port: u16) -> bool {
+        self.on(host, port).iter().any(|group| group.port.is_some())
+    }
+
+    /// The route every reader of this path finds.
+    pub fn find(&self, host: &Host<'_>, port: u16, path: &Path<'_>) -> Found<'_> {
+        let groups = self.on(host.as_str(), port);
+        if path.is_plain() && !groups.iter().any(|group| group.any_case) {
+            return self.lookup(groups, path.as_str().as_bytes());
+        }
+        let mut found: Option<Found<'_>> = None;
+        for reading in path.readings(groups.iter().any(|group| group.any_case)) {
+            let this = self.lookup(groups, &reading);
+            match found {
+                None => found = Some(this),
+                Some(first) if first.agrees_with(&this) => {}
+                Some(_) => return Found::Ambiguous,
+            }
+        }
+        found.unwrap_or(Found::None)
+    }
+
+    /// The host is chosen first: exact, the longest wildcard, any; within it the named port.
+    fn on(&self, host: &str, port: u16) -> &[OnPort] {
+        let groups = self.exact.get(host).or_else(|| {
+            let wildcard = self.wildcards.iter().find(|(suffix, _)| {
+                host.strip_suffix(&**suffix).is_some_and(|label| !label.is_empty())
+            });
+            wildcard.map(|(_, groups)| groups)
+        });
+        let groups = groups.unwrap_or(&self.any);
+        match groups.iter().position(|group| group.port.is_none_or(|named| named == port)) {
+            Some(at) => &groups[at..=at],
+            None => &[],
+        }
+    }
+
+    fn lookup<'a>(&'a self, groups: &'a [OnPort], path: &[u8]) -> Found<'a> {
+        if self.own.includes(path) {
+            return Found::Own;
+        }
+        let mut routes = groups.iter().flat_map(|group| &group.routes);
+        match routes.find(|route| route.path.includes(path, route.case_insensitive)) {
+            Some(route) => Found::Route(route),
+            None => Found::None,
+        }
+    }
+}
+
+impl Found<'_> {
+    fn agrees_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Route(a), Self::Route(b)) => Arc::ptr_eq(a, b),
+            (Self::Own, Self::Own) | (Self::None, Self::None) => true,
+            (Self::Route(_) | Self::Own | Self::None | Self::Ambiguous, _) => false,
+        }
+    }
+}
+
+impl OwnPaths {
+    fn includes(&self, path: &[u8]) -> bool {
+        let own = path.strip_prefix(self.prefix.as_bytes());
+        own.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+            || self.exact.iter().any(|exact| exact.as_bytes() == path)
+    }
+}
+
+impl OnPort {
+    fn add(groups: &mut Vec<Self>, port: Option<u16>, route: Arc<Route>) {
+        let at = groups.iter().position(|group| group.port == port).unwrap_or_else(|| {
+            groups.push(Self { port, any_case: false, routes: Vec::new() });
+            // A named port is asked before the group for any port.
+            groups.sort_by_key(|group| group.port.is_none());
+            groups.iter().position(|group| group.port == port).expect("it was just pushed")
+        });
+        let group = &mut groups[at];
+        group.any_case |= route.case_insensitive;
+        group.routes.push(route);
+        group.routes.sort_by_key(|route| std::cmp::Reverse(route.path.as_str().len()));
+    }
+}

@@ -1,0 +1,374 @@
+//! `[[route]]` as it is written: each field's type is its rule.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use url::Url;
+
+use crate::request::head::parse_host;
+use crate::secret::SecretSource;
+use crate::setting::{NotBuilt, Period};
+use crate::store::ConnectorId;
+
+/// One way through the house. The host is chosen first (exact, then the longest wildcard, then any),
+/// then the longest path within it.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// For logs, pages and `menshen explain`.
+    pub name: String,
+    /// `oa.corp.example`, `*.corp.example`, `oa.corp.example:8080` when the port matters; absent: any.
+    #[serde(default)]
+    pub host: HostPattern,
+    /// A prefix on a segment boundary; the longest wins.
+    #[serde(default)]
+    pub path: PathPrefix,
+    /// Where it leads: `http://`, `https://` or `unix:/path`; several share the load. Absent: the
+    /// route serves the check faces only.
+    #[serde(default)]
+    pub upstream: Vec<UpstreamUrl>,
+    /// `public`, `signed-in`, or `rule`: then `allow` decides for nobody too.
+    #[serde(default)]
+    pub access: AccessConfig,
+    /// A CEL rule over `user`, `request` and `session` that must hold.
+    #[serde(default)]
+    pub allow: Option<String>,
+    /// Whose sessions count here, and who may log in; absent: all.
+    #[serde(default)]
+    pub connectors: Vec<ConnectorId>,
+    /// Whether the prefix is taken off; the upstream is told by `X-Forwarded-Prefix`, and its
+    /// `Location` and cookie paths are mended.
+    #[serde(default)]
+    pub strip_path: bool,
+    /// Which `Host` the upstream sees: `client`, `upstream`, or this name.
+    #[serde(default)]
+    pub host_header: HostHeader,
+    /// `pass` lets CORS preflights through without identity.
+    #[serde(default)]
+    pub preflight: Preflight,
+    /// Whether the upstream compares paths without case.
+    #[serde(default)]
+    pub case_insensitive: bool,
+    /// Carries the part of the address behind `#` through a login, by a small page with a script.
+    #[serde(default)]
+    pub keep_fragment: bool,
+    /// How text that is not ASCII is written into headers: `percent`, `utf-8`, `base64`, `rfc8187`.
+    #[serde(default)]
+    pub header_encoding: HeaderEncoding,
+    /// Further headers: name = CEL over `user`, `request`, `session`.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Headers of the client's that pass although menshen removes them by default, by name.
+    #[serde(default)]
+    pub pass_headers: Vec<String>,
+    /// Basic credentials for an application that only knows those.
+    #[serde(default)]
+    pub basic_auth: Option<BasicAuthConfig>,
+    /// How long and how much.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// Whose bearer tokens are looked at here.
+    #[serde(default)]
+    pub issuers: Option<NotBuilt>,
+    /// The access token for the upstream.
+    #[serde(default)]
+    pub pass_access_token: Option<NotBuilt>,
+    /// The ID token for the upstream.
+    #[serde(default)]
+    pub pass_id_token: Option<NotBuilt>,
+    /// A signed assertion for the upstream.
+    #[serde(default)]
+    pub assertion: Option<NotBuilt>,
+    /// Whom the assertion is for.
+    #[serde(default)]
+    pub audience: Option<NotBuilt>,
+}
+
+/// Who may take a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessConfig {
+    /// Everybody.
+    Public,
+    /// Whoever is signed in.
+    #[default]
+    SignedIn,
+    /// Whomever `allow` lets pass.
+    Rule,
+}
+
+/// Basic credentials.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BasicAuthConfig {
+    /// CEL: who to say.
+    pub user: String,
+    /// The one password the application knows.
+    pub password: SecretSource,
+}
+
+/// `[route.limits]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// To connect to an upstream.
+    pub connect: Period,
+    /// Until the upstream's response begins.
+    pub response: Period,
+    /// Between two pieces of a body, and how long a WebSocket may be silent.
+    pub idle: Period,
+    /// The largest request body, in bytes; more is a 413.
+    pub body_bytes_max: u64,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            connect: Period::s(5),
+            response: Period::s(60),
+            idle: Period::s(60),
+            body_bytes_max: 1 << 30,
+        }
+    }
+}
+
+/// What happens to CORS preflights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Preflight {
+    /// They are decided like every request.
+    #[default]
+    Deny,
+    /// They pass without identity.
+    Pass,
+}
+
+/// How text that is not ASCII is written into a header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HeaderEncoding {
+    /// Percent-encoded UTF-8.
+    #[default]
+    Percent,
+    /// Raw UTF-8.
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// Base64 of the UTF-8.
+    Base64,
+    /// RFC 8187: `UTF-8''%E5%BC%A0`.
+    Rfc8187,
+}
+
+/// Which `Host` an upstream sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum HostHeader {
+    /// The client's.
+    #[default]
+    Client,
+    /// The upstream's own.
+    Upstream,
+    /// This one.
+    Literal(http::HeaderValue),
+}
+
+/// Which hosts, on which port, a route serves.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum HostPattern {
+    /// Every host.
+    Any {
+        /// On this port only.
+        port: Option<u16>,
+    },
+    /// One host.
+    Exact {
+        /// Lower case, without trailing dot.
+        name: String,
+        /// On this port only.
+        port: Option<u16>,
+    },
+    /// Every host below a domain.
+    Wildcard {
+        /// `.corp.example`.
+        suffix: String,
+        /// On this port only.
+        port: Option<u16>,
+    },
+}
+
+/// A path and everything below it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PathPrefix(String);
+
+/// One upstream server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub enum UpstreamUrl {
+    /// `http://host:port` or `https://host:port`.
+    Tcp {
+        /// Whether it is TLS.
+        tls: bool,
+        /// Name or address, an IPv6 address in brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// `unix:/path/to/socket`, spoken to in plain HTTP.
+    Unix(PathBuf),
+}
+
+/// Why a value of a route is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteConfigError {
+    /// `host`.
+    #[error("a host is a name, `*.name`, or either with `:port`; no scheme, no path")]
+    Host,
+    /// `path`.
+    #[error("a path starts with / and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment")]
+    Path,
+    /// `upstream`.
+    #[error("an upstream is http://host[:port], https://host[:port] or unix:/path, without a path")]
+    Upstream,
+    /// `host_header`.
+    #[error("host_header is `client`, `upstream` or a host name")]
+    HostHeader,
+}
+
+impl HostPattern {
+    /// The port it is bound to.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Any { port } | Self::Exact { port, .. } | Self::Wildcard { port, .. } => *port,
+        }
+    }
+}
+
+impl Default for HostPattern {
+    fn default() -> Self {
+        Self::Any { port: None }
+    }
+}
+
+impl TryFrom<String> for HostPattern {
+    type Error = RouteConfigError;
+
+    fn try_from(text: String) -> Result<Self, RouteConfigError> {
+        let (bare, wildcard) = match text.strip_prefix("*.") {
+            Some(rest) => (rest, true),
+            None => (text.as_str(), false),
+        };
+        if let Some(port) = text.strip_prefix("*:") {
+            let port = port.parse().map_err(|_| RouteConfigError::Host)?;
+            return Ok(Self::Any { port: Some(port) });
+        }
+        if text == "*" {
+            return Ok(Self::default());
+        }
+        let (host, port) = parse_host(bare).map_err(|_| RouteConfigError::Host)?;
+        let name = host.as_str().to_owned();
+        Ok(match wildcard {
+            true => Self::Wildcard { suffix: format!(".{name}"), port },
+            false => Self::Exact { name, port },
+        })
+    }
+}
+
+impl PathPrefix {
+    /// The prefix as configured.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a path is this one or below it.
+    pub fn includes(&self, path: &[u8], any_case: bool) -> bool {
+        let prefix = self.0.as_bytes();
+        let Some(start) = path.get(..prefix.len()) else { return false };
+        let same = if any_case { start.eq_ignore_ascii_case(prefix) } else { start == prefix };
+        let boundary = prefix.ends_with(b"/") || matches!(path.get(prefix.len()), None | Some(b'/'));
+        same && boundary
+    }
+}
+
+impl Default for PathPrefix {
+    fn default() -> Self {
+        Self("/".to_owned())
+    }
+}
+
+impl TryFrom<String> for PathPrefix {
+    type Error = RouteConfigError;
+
+    fn try_from(text: String) -> Result<Self, RouteConfigError> {
+        let plain = crate::request::path::Path::parse(&text, None).is_ok_and(|path| path.is_plain());
+        let clean = !text.contains(['?', '#']) && text.is_ascii();
+        if plain && clean { Ok(Self(text)) } else { Err(RouteConfigError::Path) }
+    }
+}
+
+impl TryFrom<String> for UpstreamUrl {
+    type Error = RouteConfigError;
+
+    fn try_from(text: String) -> Result<Self, RouteConfigError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let absolute = path.starts_with('/').then(|| Self::Unix(PathBuf::from(path)));
+            return absolute.ok_or(RouteConfigError::Upstream);
+        }
+        let url = Url::parse(&text).map_err(|_| RouteConfigError::Upstream)?;
+        let bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(RouteConfigError::Upstream),
+        };
+        match (bare, url.host_str(), url.port_or_known_default()) {
+            (true, Some(host), Some(port)) => Ok(Self::Tcp { tls, host: host.to_owned(), port }),
+            _ => Err(RouteConfigError::Upstream),
+        }
+    }
+}
+
+impl TryFrom<String> for HostHeader {
+    type Error = RouteConfigError;
+
+    fn try_from(text: String) -> Result<Self, RouteConfigError> {
+        match text.as_str() {
+            "client" => Ok(Self::Client),
+            "upstream" => Ok(Self::Upstream),
+            name => {
+                parse_host(name).map_err(|_| RouteConfigError::HostHeader)?;
+                let value = http::HeaderValue::from_str(name);
+                value.map(Self::Literal).map_err(|_| RouteConfigError::HostHeader)
+            }
+        }
+    }
+}
+
+macro_rules! text_schema {
+    ($($name:ident: $description:literal),* $(,)?) => {$(
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "description": $description })
+            }
+        }
+    )*};
+}
+
+text_schema! {
+    HostPattern: "a host, `*.domain`, or either with `:port`",
+    PathPrefix: "a path prefix on a segment boundary",
+    UpstreamUrl: "http://host[:port], https://host[:port] or unix:/path",
+    HostHeader: "`client`, `upstream` or a host name",
+}

@@ -1,0 +1,94 @@
+//! The small types a configuration is written in: a period, and a key of a later version.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+/// A length of time: a number and one of `ms`, `s`, `m`, `h`, `d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Period(Duration);
+
+/// Not a length of time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a period is a whole number and a unit: 500ms, 30s, 5m, 12h or 7d")]
+pub struct NoPeriod;
+
+impl Period {
+    /// So many seconds.
+    pub const fn s(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// The length.
+    pub const fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Period {
+    type Error = NoPeriod;
+
+    fn try_from(text: String) -> Result<Self, NoPeriod> {
+        let end = text.find(|c: char| !c.is_ascii_digit()).ok_or(NoPeriod)?;
+        let number: u64 = text[..end].parse().map_err(|_| NoPeriod)?;
+        let unit_ms = match &text[end..] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(NoPeriod),
+        };
+        number.checked_mul(unit_ms).map(|ms| Self(Duration::from_millis(ms))).ok_or(NoPeriod)
+    }
+}
+
+impl JsonSchema for Period {
+    fn schema_name() -> Cow<'static, str> {
+        "Period".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" })
+    }
+}
+
+/// A key of the design that this version does not build: refused as such, never ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotBuilt {}
+
+impl<'de> Deserialize<'de> for NotBuilt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer)?;
+        Err(D::Error::custom("this version of menshen does not build this key yet: remove it"))
+    }
+}
+
+impl JsonSchema for NotBuilt {
+    fn schema_name() -> Cow<'static, str> {
+        "NotBuilt".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "not": {}, "description": "not built yet" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_has_a_number_and_a_unit() {
+        let parse = |text: &str| Period::try_from(text.to_owned()).map(Period::duration);
+        assert_eq!(parse("12h"), Ok(Duration::from_secs(43_200)));
+        assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
+        for bad in ["", "12", "h", "-1s", "1.5h", "1 h", "12hours", "99999999999999999999s"] {
+            assert_eq!(parse(bad), Err(NoPeriod), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Accounts and their identities: who somebody is to the directory.
+
+use sqlx::{Row as _, SqliteConnection};
+
+use super::super::{
+    Account, AccountId, Admission, Admitted, ConnectorId, LinkField, LoginName, Subject,
+};
+use super::{Sqlite, Trouble, row};
+use crate::keys;
+
+pub(super) async fn admit(db: &Sqlite, admission: &Admission) -> Result<Admitted, Trouble> {
+    let mut tx = db.write().await?;
+    let admitted = match known(&mut tx, admission).await? {
+        Some((account, names)) => again(&mut tx, admission, account, names).await?,
+        None => match linked(&mut tx, &admission.links).await? {
+            Some(account) => join(&mut tx, admission, account).await?,
+            None => stranger(&mut tx, admission).await?,
+        },
+    };
+    if matches!(admitted, Admitted::Account(_)) {
+        vouch(&mut tx, admission).await?;
+        tx.commit().await?;
+    }
+    Ok(admitted)
+}
+
+pub(super) async fn by_login(db: &Sqlite, login: &LoginName) -> Result<Option<Account>, Trouble> {
+    let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
+    let found = sqlx::query(sql)
+        .bind(login.folded())
+        .fetch_optional(&db.readers)
+        .await?;
+    found.as_ref().map(row::account).transpose()
+}
+
+pub(super) async fn identities(
+    db: &Sqlite,
+    account: &AccountId,
+) -> Result<Vec<(ConnectorId, Subject, String)>, Trouble> {
+    let sql = "SELECT connector, subject, entitlements FROM identity WHERE account = ?1 \
+               ORDER BY used_at DESC, connector, subject";
+    let id = account.as_bytes().as_slice();
+    let rows = sqlx::query(sql).bind(id).fetch_all(&db.readers).await?;
+    let identity = |found: &_| {
+        let connector = row::text(found, "connector", "identity")?;
+        let subject = row::text(found, "subject", "identity")?;
+        Ok((connector, subject, found.try_get("entitlements")?))
+    };
+    rows.iter().map(identity).collect()
+}
+
+/// The account of an identity we know, and whether its login follows this identity.
+async fn known(
+    tx: &mut SqliteConnection,
+    admission: &Admission,
+) -> Result<Option<(Account, bool)>, Trouble> {
+    let sql = "SELECT a.id, a.login, a.epoch, a.closed, i.names \
+               FROM identity AS i JOIN account AS a ON a.id = i.account \
+               WHERE i.connector = ?1 AND i.subject = ?2";
+    let found = sqlx::query(sql)
+        .bind(admission.connector.as_str())
+        .bind(admission.subject.as_str())
+        .fetch_optional(tx)
+        .await?;
+    found
+        .map(|found| Ok((row::account(&found)?, found.try_get("names")?)))
+        .transpose()
+}
+
+async fn again(
+    tx: &mut SqliteConnection,
+    admission: &Admission,
+    mut account: Account,
+    names: bool,
+) -> Result<Admitted, Trouble> {
+    if account.closed {
+        return Ok(Admitted::Closed(account.id));
+    }
+    let sql = "UPDATE identity SET used_at = ?3, entitlements = ?4, \
+               entitlements_epoch = entitlements_epoch + (entitlements <> ?4) \
+               WHERE connector = ?1 AND subject = ?2";
+    sqlx::query(sql)
+        .bind(admission.connector.as_str())
+        .bind(admission.subject.as_str())
+        .bind(admission.at.unix_ms())
+        .bind(&admission.entitlements)
+        .execute(&mut *tx)
+        .await?;
+    // Only the identity that made the account renames it: two that map differently would otherwise
+    // take turns, and each turn would free a login for somebody else.
+    if names && account.login != admission.login && rename(tx, &account, &admission.login).await? {
+        account.login = admission.login.clone();
+    }
+    Ok(Admitted::Account(account))
+}
+
+/// Gives an account another login; false when that is another account's.
+async fn rename(
+    tx: &mut SqliteConnection,
+    account: &Account,
+    login: &LoginName,
+) -> Result<bool, Trouble> {
+    let sql = "UPDATE account SET login = ?2, login_folded = ?3 WHERE id = ?1 AND NOT EXISTS \
+               (SELECT 1 FROM account WHERE login_folded = ?3 AND id <> ?1)";
+    let renamed = sqlx::query(sql)
+        .bind(account.id.as_bytes().as_slice())
+        .bind(login.as_str())
+        .bind(login.folded())
+        .execute(tx)
+        .await?;
+    Ok(renamed.rows_affected() == 1)
+}
+
+/// The account that the first unambiguous link leads to.
+async fn linked(
+    tx: &mut SqliteConnection,
+    links: &[(LinkField, String)],
+) -> Result<Option<Account>, Trouble> {
+    let sql = "SELECT DISTINCT a.id, a.login, a.epoch, a.closed FROM vouched AS v \
+               JOIN identity AS i ON i.connector = v.connector AND i.subject = v.subject \
+               JOIN account AS a ON a.id = i.account \
+               WHERE v.field = ?1 AND v.value = ?2 LIMIT 2";
+    for (field, value) in links {
+        let rows = sqlx::query(sql)
+            .bind(name(*field))
+            .bind(value)
+            .fetch_all(&mut *tx)
+            .await?;
+        if let [only] = rows.as_slice() {
+            return row::account(only).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+async fn join(
+    tx: &mut SqliteConnection,
+    admission: &Admission,
+    account: Account,
+) -> Result<Admitted, Trouble> {
+    if account.closed {
+        return Ok(Admitted::Closed(account.id));
+    }
+    add_identity(tx, admission, &account.id, false).await?;
+    Ok(Admitted::Account(account))
+}
+
+async fn stranger(tx: &mut SqliteConnection, admission: &Admission) -> Result<Admitted, Trouble> {
+    let folded = admission.login.folded();
+    let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
+    if let Some(taken) = sqlx::query(sql)
+        .bind(&folded)
+        .fetch_optional(&mut *tx)
+        .await?
+    {
+        return Ok(Admitted::LoginTaken {
+            by: row::account(&taken)?.id,
+        });
+    }
+    if !admission.create {
+        return Ok(Admitted::Unknown);
+    }
+    let id = AccountId::new(keys::random());
+    let sql = "INSERT INTO account (id, login, login_folded, created_at) VALUES (?1, ?2, ?3, ?4)";
+    sqlx::query(sql)
+        .bind(id.as_bytes().as_slice())
+        .bind(admission.login.as_str())
+        .bind(folded)
+        .bind(admission.at.unix_ms())
+        .execute(&mut *tx)
+        .await?;
+    add_identity(tx, admission, &id, true).await?;
+    let login = admission.login.clone();
+    Ok(Admitted::Account(Account {
+        id,
+        login,
+        epoch: 0,
+        closed: false,
+    }))
+}
+
+async fn add_identity(
+    tx: &mut SqliteConnection,
+    admission: &Admission,
+    account: &AccountId,
+    names: bool,
+) -> Result<(), Trouble> {
+    let sql = "INSERT INTO identity (connector, subject, account, names, entitlements, used_at) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    sqlx::query(sql)
+        .bind(admission.connector.as_str())
+        .bind(admission.subject.as_str())
+        .bind(account.as_bytes().as_slice())
+        .bind(names)
+        .bind(&admission.entitlements)
+        .bind(admission.at.unix_ms())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Keeps what the source vouches for now, and only that.
+async fn vouch(tx: &mut SqliteConnection, admission: &Admission) -> Result<(), Trouble> {
+    sqlx::query("DELETE FROM vouched WHERE connector = ?1 AND subject = ?2")
+        .bind(admission.connector.as_str())
+        .bind(admission.subject.as_str())
+        .execute(&mut *tx)
+        .await?;
+    let sql = "INSERT INTO vouched (connector, subject, field, value) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT DO NOTHING";
+    for (field, value) in &admission.vouched {
+        sqlx::query(sql)
+            .bind(admission.connector.as_str())
+            .bind(admission.subject.as_str())
+            .bind(name(*field))
+            .bind(value)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(())
+}
+
+fn name(field: LinkField) -> &'static str {
+    match field {
+        LinkField::Mobile => "mobile",
+        LinkField::Email => "email",
+    }
+}

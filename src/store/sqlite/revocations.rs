@@ -1,0 +1,219 @@
+//! Revocations: a number raised or a row deleted, and the log entry that tells the other processes.
+
+use std::borrow::Cow;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
+
+use super::super::{AccountId, ConnectorId, EpochsNow, LogoutMark, Revocation, Scope, SessionKey};
+use super::{Sqlite, Trouble, row};
+use crate::clock::Timestamp;
+
+/// What precedes a connector's id in the name of its number.
+const CONNECTOR: &str = "connector:";
+
+pub(super) async fn revoke(
+    db: &Sqlite,
+    scope: &Scope,
+    at: Timestamp,
+) -> Result<Revocation, Trouble> {
+    let mut tx = db.write().await?;
+    let epoch = match scope {
+        Scope::Session(key) => {
+            sqlx::query("DELETE FROM session WHERE key = ?1")
+                .bind(key.as_bytes().as_slice())
+                .execute(&mut *tx)
+                .await?;
+            0
+        }
+        Scope::Account(account) => raise_account(&mut tx, account, at).await?,
+        Scope::Connector(_) | Scope::Everyone => raise(&mut tx, scope).await?,
+    };
+    let entry = log(&mut tx, scope.clone(), epoch, at).await?;
+    tx.commit().await?;
+    Ok(entry)
+}
+
+/// Closing raises the account's number each time. Opening raises nothing: it answers the number as
+/// it stands, under the last entry of the log.
+pub(super) async fn close_account(
+    db: &Sqlite,
+    account: &AccountId,
+    closed: bool,
+    at: Timestamp,
+) -> Result<Option<Revocation>, Trouble> {
+    let mut tx = db.write().await?;
+    let sql = "UPDATE account SET closed = ?2 WHERE id = ?1 RETURNING epoch";
+    let epoch = sqlx::query_scalar(sql)
+        .bind(account.as_bytes().as_slice())
+        .bind(closed)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(epoch) = epoch else { return Ok(None) };
+    let scope = Scope::Account(*account);
+    let entry = if closed {
+        let epoch = raise_account(&mut tx, account, at).await?;
+        log(&mut tx, scope, epoch, at).await?
+    } else {
+        let sql = "SELECT coalesce(max(number), 0) FROM revocation";
+        let number = sqlx::query_scalar(sql).fetch_one(&mut *tx).await?;
+        Revocation {
+            number,
+            scope,
+            epoch: row::unsigned(epoch, "account")?,
+        }
+    };
+    tx.commit().await?;
+    Ok(Some(entry))
+}
+
+pub(super) async fn mark_logout(
+    db: &Sqlite,
+    connector: &ConnectorId,
+    mark: &LogoutMark,
+    at: Timestamp,
+    until: Timestamp,
+) -> Result<(), Trouble> {
+    let (kind, what) = match mark {
+        LogoutMark::ProviderSession(sid) => ("session", sid.as_str()),
+        LogoutMark::Subject(subject) => ("subject", subject.as_str()),
+    };
+    let sql = "INSERT INTO logout_mark (connector, kind, what, at, until) \
+               VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE \
+               SET at = max(at, excluded.at), until = max(until, excluded.until)";
+    sqlx::query(sql)
+        .bind(connector.as_str())
+        .bind(kind)
+        .bind(what)
+        .bind(at.unix_ms())
+        .bind(until.unix_ms())
+        .execute(&db.writer)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn epochs(db: &Sqlite) -> Result<EpochsNow, Trouble> {
+    // One statement reads one snapshot.
+    let sql = "SELECT name, number FROM epoch UNION ALL \
+               SELECT 'log', coalesce(max(number), 0) FROM revocation";
+    let mut now = EpochsNow::default();
+    for found in sqlx::query(sql).fetch_all(&db.readers).await? {
+        let number: i64 = found.try_get("number")?;
+        match found.try_get("name")? {
+            "log" => now.log_number = number,
+            "everyone" => now.everyone = row::unsigned(number, "number")?,
+            name => {
+                let id = name.strip_prefix(CONNECTOR).and_then(|id| id.parse().ok());
+                let id = id.ok_or(Trouble::Damaged("number"))?;
+                now.connectors.push((id, row::unsigned(number, "number")?));
+            }
+        }
+    }
+    Ok(now)
+}
+
+pub(super) async fn after(db: &Sqlite, number: i64, max: u32) -> Result<Vec<Revocation>, Trouble> {
+    let sql = "SELECT number, kind, what, epoch FROM revocation WHERE number > ?1 \
+               ORDER BY number LIMIT ?2";
+    let rows = sqlx::query(sql)
+        .bind(number)
+        .bind(max)
+        .fetch_all(&db.readers)
+        .await?;
+    rows.iter().map(entry).collect()
+}
+
+/// The number of a connector or of everyone; zero when it was never raised.
+pub(super) async fn number(tx: &mut SqliteConnection, scope: &Scope) -> Result<u64, Trouble> {
+    let sql = "SELECT number FROM epoch WHERE name = ?1";
+    let found = sqlx::query_scalar(sql)
+        .bind(name(scope))
+        .fetch_optional(tx)
+        .await?;
+    row::unsigned(found.unwrap_or(0), "number")
+}
+
+async fn raise(tx: &mut SqliteConnection, scope: &Scope) -> Result<u64, Trouble> {
+    let sql = "INSERT INTO epoch (name, number) VALUES (?1, 1) \
+               ON CONFLICT DO UPDATE SET number = number + 1 RETURNING number";
+    row::unsigned(
+        sqlx::query_scalar(sql)
+            .bind(name(scope))
+            .fetch_one(tx)
+            .await?,
+        "number",
+    )
+}
+
+async fn raise_account(
+    tx: &mut SqliteConnection,
+    account: &AccountId,
+    at: Timestamp,
+) -> Result<u64, Trouble> {
+    let sql = "UPDATE account SET epoch = epoch + 1, \
+               epoch_raised_at = max(coalesce(epoch_raised_at, ?2), ?2) \
+               WHERE id = ?1 RETURNING epoch";
+    let epoch = sqlx::query_scalar(sql)
+        .bind(account.as_bytes().as_slice())
+        .bind(at.unix_ms())
+        .fetch_one(tx)
+        .await?;
+    row::unsigned(epoch, "account")
+}
+
+async fn log(
+    tx: &mut SqliteConnection,
+    scope: Scope,
+    epoch: u64,
+    at: Timestamp,
+) -> Result<Revocation, Trouble> {
+    let (kind, what): (_, &[u8]) = match &scope {
+        Scope::Session(key) => ("session", key.as_bytes()),
+        Scope::Account(account) => ("account", account.as_bytes()),
+        Scope::Connector(connector) => ("connector", connector.as_str().as_bytes()),
+        Scope::Everyone => ("everyone", &[]),
+    };
+    let sql = "INSERT INTO revocation (kind, what, epoch, at) VALUES (?1, ?2, ?3, ?4) \
+               RETURNING number";
+    let number = sqlx::query_scalar(sql)
+        .bind(kind)
+        .bind(what)
+        .bind(epoch.cast_signed())
+        .bind(at.unix_ms())
+        .fetch_one(tx)
+        .await?;
+    Ok(Revocation {
+        number,
+        scope,
+        epoch,
+    })
+}
+
+fn entry(found: &SqliteRow) -> Result<Revocation, Trouble> {
+    const RECORD: &str = "revocation";
+    let scope = match found.try_get("kind")? {
+        "session" => Scope::Session(SessionKey::new(row::bytes(found, "what", RECORD)?)),
+        "account" => Scope::Account(AccountId::new(row::bytes(found, "what", RECORD)?)),
+        "connector" => {
+            let id = std::str::from_utf8(found.try_get("what")?).ok();
+            let id = id.and_then(|id| id.parse().ok());
+            Scope::Connector(id.ok_or(Trouble::Damaged(RECORD))?)
+        }
+        "everyone" => Scope::Everyone,
+        _ => return Err(Trouble::Damaged(RECORD)),
+    };
+    let epoch = row::number(found, "epoch", RECORD)?;
+    Ok(Revocation {
+        number: found.try_get("number")?,
+        scope,
+        epoch,
+    })
+}
+
+/// Under which name the number of a connector or of everyone is kept.
+fn name(scope: &Scope) -> Cow<'static, str> {
+    match scope {
+        Scope::Connector(connector) => format!("{CONNECTOR}{connector}").into(),
+        Scope::Everyone | Scope::Account(_) | Scope::Session(_) => "everyone".into(),
+    }
+}

@@ -1,0 +1,144 @@
+//! Sessions: minted only while everything they stand on stands, found only while it still does.
+
+use sqlx::{Row as _, SqliteConnection};
+
+use super::super::{AccountId, Minted, NewSession, SessionFound, SessionId, SessionKey};
+use super::super::{Scope, SessionRecord};
+use super::{Sqlite, Trouble, revocations, row};
+use crate::clock::Timestamp;
+
+pub(super) async fn mint(db: &Sqlite, new: &NewSession) -> Result<Minted, Trouble> {
+    let mut tx = db.write().await?;
+    if let Some(refused) = refusal(&mut tx, new).await? {
+        return Ok(refused);
+    }
+    insert(&mut tx, new).await?;
+    tx.commit().await?;
+    Ok(Minted::Session)
+}
+
+pub(super) async fn find(db: &Sqlite, key: &SessionKey) -> Result<Option<SessionFound>, Trouble> {
+    let sql = "SELECT * FROM standing_session WHERE key = ?1";
+    let key = key.as_bytes().as_slice();
+    let found = sqlx::query(sql)
+        .bind(key)
+        .fetch_optional(&db.readers)
+        .await?;
+    found.as_ref().map(row::found).transpose()
+}
+
+pub(super) async fn key(db: &Sqlite, public_id: &SessionId) -> Result<Option<SessionKey>, Trouble> {
+    let sql = "SELECT key FROM session WHERE public_id = ?1";
+    let id = public_id.as_bytes().as_slice();
+    let found = sqlx::query(sql)
+        .bind(id)
+        .fetch_optional(&db.readers)
+        .await?;
+    found
+        .map(|found| Ok(SessionKey::new(row::bytes(&found, "key", "session")?)))
+        .transpose()
+}
+
+pub(super) async fn list(
+    db: &Sqlite,
+    account: Option<&AccountId>,
+    max: u32,
+) -> Result<Vec<SessionRecord>, Trouble> {
+    let query = match account {
+        Some(account) => sqlx::query(
+            "SELECT * FROM standing_session WHERE account = ?1 ORDER BY minted_at DESC LIMIT ?2",
+        )
+        .bind(account.as_bytes().as_slice()),
+        None => sqlx::query("SELECT * FROM standing_session ORDER BY minted_at DESC LIMIT ?1"),
+    };
+    let rows = query.bind(max).fetch_all(&db.readers).await?;
+    rows.iter().map(row::session).collect()
+}
+
+pub(super) async fn touch(db: &Sqlite, used: &[(SessionKey, Timestamp)]) -> Result<(), Trouble> {
+    if used.is_empty() {
+        return Ok(());
+    }
+    let sql = "UPDATE session SET used_at = max(used_at, ?2) WHERE key = ?1";
+    let mut tx = db.write().await?;
+    for (key, at) in used {
+        sqlx::query(sql)
+            .bind(key.as_bytes().as_slice())
+            .bind(at.unix_ms())
+            .execute(&mut *tx)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Why nothing may be minted, when something gave way since the login began.
+async fn refusal(tx: &mut SqliteConnection, new: &NewSession) -> Result<Option<Minted>, Trouble> {
+    let began_at = new.began_at.unix_ms();
+    let sql = "SELECT closed, epoch, coalesce(epoch_raised_at >= ?2, FALSE) AS raised_since \
+               FROM account WHERE id = ?1";
+    let found = sqlx::query(sql)
+        .bind(new.record.account.as_bytes().as_slice())
+        .bind(began_at)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(found) = found else {
+        return Ok(Some(Minted::AccountClosed));
+    };
+    if found.try_get("closed")? {
+        return Ok(Some(Minted::AccountClosed));
+    }
+    let connector = Scope::Connector(new.record.connector.clone());
+    let stands = !found.try_get::<bool, _>("raised_since")?
+        && row::number(&found, "epoch", "account")? == new.account_epoch
+        && revocations::number(tx, &connector).await? == new.connector_epoch
+        && revocations::number(tx, &Scope::Everyone).await? == new.everyone_epoch;
+    if !stands {
+        return Ok(Some(Minted::Revoked));
+    }
+    let logged_out = marked(tx, &new.record, began_at).await?;
+    Ok(logged_out.then_some(Minted::LoggedOut))
+}
+
+/// Whether the provider ended this session, or this person's, since the login began.
+async fn marked(
+    tx: &mut SqliteConnection,
+    record: &SessionRecord,
+    began_at: i64,
+) -> Result<bool, Trouble> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM logout_mark WHERE connector = ?1 AND at >= ?2 AND \
+               ((kind = 'session' AND what = ?3) OR (kind = 'subject' AND what = ?4)))";
+    let marked = sqlx::query_scalar(sql)
+        .bind(record.connector.as_str())
+        .bind(began_at)
+        .bind(record.provider_sid.as_deref())
+        .bind(record.subject.as_str())
+        .fetch_one(tx)
+        .await?;
+    Ok(marked)
+}
+
+async fn insert(tx: &mut SqliteConnection, new: &NewSession) -> Result<(), Trouble> {
+    let sql = "INSERT INTO session (key, public_id, account, connector, subject, provider_sid, \
+               facts, minted_at, expires_at, used_at, \
+               account_epoch, connector_epoch, everyone_epoch) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    let record = &new.record;
+    sqlx::query(sql)
+        .bind(record.key.as_bytes().as_slice())
+        .bind(record.public_id.as_bytes().as_slice())
+        .bind(record.account.as_bytes().as_slice())
+        .bind(record.connector.as_str())
+        .bind(record.subject.as_str())
+        .bind(record.provider_sid.as_deref())
+        .bind(&record.facts)
+        .bind(record.minted_at.unix_ms())
+        .bind(record.expires_at.unix_ms())
+        .bind(record.used_at.unix_ms())
+        .bind(new.account_epoch.cast_signed())
+        .bind(new.connector_epoch.cast_signed())
+        .bind(new.everyone_epoch.cast_signed())
+        .execute(tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! What happens once: spending, leases, keys; and the broom.
+
+use menshen::store::{LogoutMark, Scope};
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_spent_is_spent_once_however_many_ask() {
+    for Backend { name, store, .. } in backends().await {
+        let ticket = keys::random();
+        let mut asks = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let store = Arc::clone(&store);
+            asks.spawn(async move { store.spend(&ticket, at(60)).await.unwrap() });
+        }
+        let yes = asks
+            .join_all()
+            .await
+            .into_iter()
+            .filter(|first| *first)
+            .count();
+        assert_eq!(yes, 1, "{name}");
+        assert!(
+            store.spend(&keys::random(), at(60)).await.unwrap(),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_lease_has_one_holder_until_it_ends() {
+    for Backend { name, store, .. } in backends().await {
+        let lease = async |holder, now, until| {
+            store
+                .lease("sync", holder, at(now), at(until))
+                .await
+                .unwrap()
+        };
+        assert!(lease("a", 0, 30).await, "{name}");
+        assert!(!lease("b", 10, 40).await, "{name}");
+        assert!(lease("a", 20, 50).await, "the holder renews: {name}");
+        assert!(!lease("b", 49, 80).await, "{name}");
+        assert!(lease("b", 50, 80).await, "{name}");
+        assert!(!lease("a", 60, 90).await, "{name}");
+        assert!(lease("b", 60, 60).await, "the holder gives it back: {name}");
+        assert!(lease("a", 60, 90).await, "{name}");
+        assert!(
+            store.lease("other", "b", at(60), at(90)).await.unwrap(),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_first_key_stays_the_only_one() {
+    for Backend { name, store, .. } in backends().await {
+        let (first, second) = (keys::generate(), keys::generate());
+        for candidate in [&first, &second] {
+            let ring = store.keys(candidate).await.unwrap();
+            let ring: Vec<_> = ring.iter().map(|key| key.expose()).collect();
+            assert_eq!(ring, [first.expose()], "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_broom_takes_only_what_is_over() {
+    for Backend { name, store, .. } in backends().await {
+        let day = 24 * 3600;
+        let (account, expired) = somebody(&*store, "zhangsan").await;
+        let mut idle = new_session(&account, at(0));
+        let mut here = new_session(&account, at(0));
+        for new in [&mut idle, &mut here] {
+            new.record.expires_at = at(10 * day);
+            store.mint(new).await.unwrap();
+        }
+        let now = at(2 * day);
+        let used = [(expired.record.key, now), (here.record.key, now)];
+        store.touch(&used).await.unwrap();
+        let (old, fresh) = (keys::random(), keys::random());
+        assert!(store.spend(&old, at(60)).await.unwrap());
+        assert!(store.spend(&fresh, now).await.unwrap());
+        let subject = |text: &str| LogoutMark::Subject(text.parse().unwrap());
+        store
+            .mark_logout(&corp(), &subject("subject:lisi"), at(0), at(60))
+            .await
+            .unwrap();
+        store
+            .mark_logout(&corp(), &subject("subject:zhangsan"), at(0), now)
+            .await
+            .unwrap();
+        store
+            .revoke(&Scope::Connector(github()), at(0))
+            .await
+            .unwrap();
+        let kept = store
+            .revoke(&Scope::Connector(github()), now)
+            .await
+            .unwrap();
+
+        assert_eq!(store.sweep(now, at(day), 100).await.unwrap(), 5, "{name}");
+        assert_eq!(store.sweep(now, at(day), 100).await.unwrap(), 0, "{name}");
+        assert!(!is_here(&*store, &expired).await, "{name}");
+        assert!(!is_here(&*store, &idle).await, "{name}");
+        assert!(is_here(&*store, &here).await, "{name}");
+        assert!(!store.spend(&fresh, now).await.unwrap(), "{name}");
+        assert_eq!(
+            store.revocations_after(0, 9).await.unwrap(),
+            [kept],
+            "{name}"
+        );
+        let marked = store.mint(&new_session(&account, at(0))).await.unwrap();
+        assert_eq!(marked, Minted::LoggedOut, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_broom_takes_no_more_than_it_may_and_leaves_the_last_entry() {
+    for Backend { name, store, .. } in backends().await {
+        for _ in 0..5 {
+            store.spend(&keys::random(), at(1)).await.unwrap();
+            store.revoke(&Scope::Everyone, at(1)).await.unwrap();
+        }
+        let before = store.epochs().await.unwrap();
+        let later = at(30 * 24 * 3600);
+        assert_eq!(store.sweep(later, at(0), 2).await.unwrap(), 4, "{name}");
+        assert_eq!(store.sweep(later, at(0), 2).await.unwrap(), 4, "{name}");
+        assert_eq!(store.sweep(later, at(0), 2).await.unwrap(), 1, "{name}");
+        assert_eq!(store.sweep(later, at(0), 2).await.unwrap(), 0, "{name}");
+        assert_eq!(store.epochs().await.unwrap(), before, "{name}");
+    }
+}

@@ -1,0 +1,229 @@
+//! Revocations: what is ended stays ended, and everybody hears of it in order.
+
+use menshen::store::{EpochsNow, Revocation, Scope, Sqlite};
+
+use super::*;
+
+#[tokio::test]
+async fn each_scope_ends_its_sessions_and_no_others() {
+    for Backend { name, store, .. } in backends().await {
+        let (zhang, zhang_here) = somebody(&*store, "zhangsan").await;
+        let twin = new_session(&zhang, at(0));
+        store.mint(&twin).await.unwrap();
+        let (lisi, lisi_here) = somebody(&*store, "lisi").await;
+        let elsewhere = Admission {
+            connector: github(),
+            ..admission("wangwu")
+        };
+        let wangwu = admit(&*store, &elsewhere).await;
+        let mut wangwu_here = new_session(&wangwu, at(0));
+        wangwu_here.record.connector = github();
+        store.mint(&wangwu_here).await.unwrap();
+        let all = [&zhang_here, &twin, &lisi_here, &wangwu_here];
+        let here = async || {
+            let mut here = Vec::new();
+            for new in all {
+                here.push(is_here(&*store, new).await);
+            }
+            here
+        };
+
+        assert_eq!(here().await, [true, true, true, true], "{name}");
+        store
+            .revoke(&Scope::Session(zhang_here.record.key), at(1))
+            .await
+            .unwrap();
+        assert_eq!(here().await, [false, true, true, true], "{name}");
+        store
+            .revoke(&Scope::Account(zhang.id), at(1))
+            .await
+            .unwrap();
+        assert_eq!(here().await, [false, false, true, true], "{name}");
+        assert_eq!(
+            store.sessions(Some(&zhang.id), 9).await.unwrap(),
+            [],
+            "{name}"
+        );
+        store
+            .revoke(&Scope::Connector(corp()), at(1))
+            .await
+            .unwrap();
+        assert_eq!(here().await, [false, false, false, true], "{name}");
+        store.revoke(&Scope::Everyone, at(1)).await.unwrap();
+        assert_eq!(here().await, [false, false, false, false], "{name}");
+        assert_eq!(
+            store.sessions(Some(&lisi.id), 9).await.unwrap(),
+            [],
+            "{name}"
+        );
+        assert_eq!(store.sessions(None, 9).await.unwrap(), [], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn closing_ends_all_sessions_and_opening_brings_none_back() {
+    for Backend { name, store, .. } in backends().await {
+        let (account, new) = somebody(&*store, "zhangsan").await;
+        let closed = store
+            .close_account(&account.id, true, at(1))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (closed.scope.clone(), closed.epoch),
+            (Scope::Account(account.id), 1),
+            "{name}"
+        );
+        assert!(!is_here(&*store, &new).await, "{name}");
+        let opened = store
+            .close_account(&account.id, false, at(2))
+            .await
+            .unwrap();
+        assert_eq!(opened, Some(closed), "opening raises nothing: {name}");
+        assert!(!is_here(&*store, &new).await, "{name}");
+        let account = store
+            .account_by_login(&account.login)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(!account.closed, "{name}");
+        assert_eq!(
+            store.mint(&new_session(&account, at(3))).await.unwrap(),
+            Minted::Session
+        );
+
+        let nobody = menshen::store::AccountId::new(keys::random());
+        assert_eq!(
+            store.close_account(&nobody, true, at(1)).await.unwrap(),
+            None,
+            "{name}"
+        );
+        assert!(
+            store.revoke(&Scope::Account(nobody), at(1)).await.is_err(),
+            "{name}"
+        );
+        assert_eq!(
+            store.revocations_after(0, 9).await.unwrap().len(),
+            1,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_log_tells_every_revocation_in_order() {
+    for Backend { name, store, .. } in backends().await {
+        assert_eq!(
+            store.epochs().await.unwrap(),
+            EpochsNow::default(),
+            "{name}"
+        );
+        let account = admit(&*store, &admission("zhangsan")).await;
+        let scopes = [
+            Scope::Everyone,
+            Scope::Connector(corp()),
+            Scope::Session(SessionKey::new([1; 32])),
+            Scope::Account(account.id),
+            Scope::Everyone,
+        ];
+        let mut entries = Vec::new();
+        for scope in &scopes {
+            entries.push(store.revoke(scope, at(1)).await.unwrap());
+        }
+        let said: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.scope.clone(), entry.epoch))
+            .collect();
+        let expected: Vec<_> = scopes.into_iter().zip([1, 1, 0, 1, 2]).collect();
+        assert_eq!(said, expected, "{name}");
+        assert!(entries.is_sorted_by(|a, b| a.number < b.number), "{name}");
+        assert_eq!(
+            store.revocations_after(0, 100).await.unwrap(),
+            entries,
+            "{name}"
+        );
+        let rest = store.revocations_after(entries[1].number, 2).await.unwrap();
+        assert_eq!(rest, entries[2..4], "{name}");
+        let log_number = entries[4].number;
+        let now = EpochsNow {
+            everyone: 2,
+            connectors: vec![(corp(), 1)],
+            log_number,
+        };
+        assert_eq!(store.epochs().await.unwrap(), now, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_session_minted_beside_a_revocation_outlives_it() {
+    for Backend { name, store, .. } in backends().await {
+        let account = admit(&*store, &admission("zhangsan")).await;
+        for scope in [
+            Scope::Account(account.id),
+            Scope::Connector(corp()),
+            Scope::Everyone,
+        ] {
+            let account = store
+                .account_by_login(&account.login)
+                .await
+                .unwrap()
+                .unwrap();
+            let now = store.epochs().await.unwrap();
+            // The revocation falls at the very moment the logins begin, or just after.
+            let began_at = at(account.epoch * 100 + 50);
+            let mut mints = tokio::task::JoinSet::new();
+            for n in 0..40 {
+                let mut new = new_session(&account, began_at);
+                new.connector_epoch = now.connectors.first().map_or(0, |(_, epoch)| *epoch);
+                new.everyone_epoch = now.everyone;
+                let (store, scope) = (Arc::clone(&store), scope.clone());
+                mints.spawn(async move {
+                    if n == 20 {
+                        store.revoke(&scope, began_at).await.unwrap();
+                    }
+                    (store.mint(&new).await.unwrap(), new)
+                });
+            }
+            for (minted, new) in mints.join_all().await {
+                assert!(
+                    matches!(minted, Minted::Session | Minted::Revoked),
+                    "{minted:?}"
+                );
+                assert!(!is_here(&*store, &new).await, "{name} {scope:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_on_one_file_see_each_others_revocations_in_order() {
+    let dir = TempDir::new();
+    let ours = Arc::new(Sqlite::open(&dir.url()).await.unwrap());
+    let theirs = Arc::new(Sqlite::open(&dir.url()).await.unwrap());
+    let (_, new) = somebody(&*ours, "zhangsan").await;
+    assert!(is_here(&*theirs, &new).await);
+    theirs
+        .revoke(&Scope::Session(new.record.key), at(1))
+        .await
+        .unwrap();
+    assert!(!is_here(&*ours, &new).await);
+
+    let mut writers = tokio::task::JoinSet::new();
+    for store in [Arc::clone(&ours), Arc::clone(&theirs)] {
+        writers.spawn(async move {
+            for n in 0..50 {
+                store.revoke(&Scope::Everyone, at(n)).await.unwrap();
+            }
+        });
+    }
+    // Whoever reads on from the last number misses nothing while both write.
+    let mut read: Vec<Revocation> = Vec::new();
+    while read.len() < 101 {
+        let last = read.last().map_or(0, |entry| entry.number);
+        read.extend(ours.revocations_after(last, 7).await.unwrap());
+    }
+    writers.join_all().await;
+    let epochs: Vec<_> = read.iter().map(|entry| entry.epoch).collect();
+    assert_eq!(epochs, (0..=100).collect::<Vec<_>>());
+    assert_eq!(theirs.epochs().await.unwrap(), ours.epochs().await.unwrap());
+}

@@ -1,0 +1,236 @@
+//! Sessions: minted while everything stands, found while it still does.
+
+use menshen::store::{LogoutMark, Scope};
+
+use super::*;
+
+#[tokio::test]
+async fn a_session_is_found_with_what_it_stands_on() {
+    for Backend { name, store, .. } in backends().await {
+        let (account, new) = somebody(&*store, "zhangsan").await;
+        let found = store.session(&new.record.key).await.unwrap().unwrap();
+        assert_eq!(found.session, new.record, "{name}");
+        assert_eq!(found.account, account, "{name}");
+        assert_eq!(
+            (found.connector_epoch, found.everyone_epoch),
+            (0, 0),
+            "{name}"
+        );
+        let key = store.session_key(&new.record.public_id).await.unwrap();
+        assert_eq!(key, Some(new.record.key), "{name}");
+
+        let nobody = SessionKey::new(keys::random());
+        assert_eq!(store.session(&nobody).await.unwrap(), None, "{name}");
+        let nobody = SessionId::new(keys::random());
+        assert_eq!(store.session_key(&nobody).await.unwrap(), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_key_is_used_once() {
+    for Backend { name, store, .. } in backends().await {
+        let (_, new) = somebody(&*store, "zhangsan").await;
+        assert!(store.mint(&new).await.is_err(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_account_gets_no_session() {
+    for Backend { name, store, .. } in backends().await {
+        let account = admit(&*store, &admission("zhangsan")).await;
+        store.close_account(&account.id, true, at(1)).await.unwrap();
+        let new = new_session(&account, at(2));
+        assert_eq!(
+            store.mint(&new).await.unwrap(),
+            Minted::AccountClosed,
+            "{name}"
+        );
+        assert!(!is_here(&*store, &new).await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_gone_gets_no_session() {
+    for Backend { name, store, .. } in backends().await {
+        let mut account = admit(&*store, &admission("zhangsan")).await;
+        account.id = menshen::store::AccountId::new(keys::random());
+        let new = new_session(&account, at(2));
+        assert_eq!(
+            store.mint(&new).await.unwrap(),
+            Minted::AccountClosed,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_person_revoked_since_the_login_began_gets_no_session() {
+    for Backend { name, store, .. } in backends().await {
+        let before = admit(&*store, &admission("zhangsan")).await;
+        store
+            .revoke(&Scope::Account(before.id), at(10))
+            .await
+            .unwrap();
+        let stale_number = new_session(&before, at(11));
+        assert_eq!(
+            store.mint(&stale_number).await.unwrap(),
+            Minted::Revoked,
+            "{name}"
+        );
+
+        // Admitted after the revocation, so the number is right; but the login began before it.
+        let account = admit(&*store, &admission("zhangsan")).await;
+        for began_at in [at(9), at(10)] {
+            let new = new_session(&account, began_at);
+            assert_eq!(store.mint(&new).await.unwrap(), Minted::Revoked, "{name}");
+            assert!(!is_here(&*store, &new).await, "{name}");
+        }
+        let fresh = new_session(&account, at(11));
+        assert_eq!(store.mint(&fresh).await.unwrap(), Minted::Session, "{name}");
+        assert!(is_here(&*store, &fresh).await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_connector_or_everyone_revoked_since_the_login_began_gives_no_session() {
+    for scope in [Scope::Connector(corp()), Scope::Everyone] {
+        for Backend { name, store, .. } in backends().await {
+            let account = admit(&*store, &admission("zhangsan")).await;
+            let epoch = store.revoke(&scope, at(1)).await.unwrap().epoch;
+            let mut new = new_session(&account, at(2));
+            assert_eq!(
+                store.mint(&new).await.unwrap(),
+                Minted::Revoked,
+                "{name} {scope:?}"
+            );
+            assert!(!is_here(&*store, &new).await, "{name} {scope:?}");
+            match &scope {
+                Scope::Connector(_) => new.connector_epoch = epoch,
+                _ => new.everyone_epoch = epoch,
+            }
+            assert_eq!(
+                store.mint(&new).await.unwrap(),
+                Minted::Session,
+                "{name} {scope:?}"
+            );
+            let found = store.session(&new.record.key).await.unwrap().unwrap();
+            let numbers = (found.connector_epoch, found.everyone_epoch);
+            assert_eq!(
+                numbers,
+                (new.connector_epoch, new.everyone_epoch),
+                "{name} {scope:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_ended_at_its_provider_meanwhile_is_not_minted() {
+    for Backend { name, store, .. } in backends().await {
+        let account = admit(&*store, &admission("zhangsan")).await;
+        let marks = [
+            LogoutMark::ProviderSession("sid at the provider".to_owned()),
+            LogoutMark::Subject("subject:zhangsan".parse().unwrap()),
+        ];
+        for (mark, ended_at) in marks.iter().zip([at(10), at(20)]) {
+            store
+                .mark_logout(&corp(), mark, ended_at, at(600))
+                .await
+                .unwrap();
+            // An older mark that arrives late takes nothing back.
+            store
+                .mark_logout(&corp(), mark, at(1), at(2))
+                .await
+                .unwrap();
+            let during = new_session(&account, ended_at);
+            assert_eq!(
+                store.mint(&during).await.unwrap(),
+                Minted::LoggedOut,
+                "{name} {mark:?}"
+            );
+            let after = new_session(&account, ended_at.plus(Duration::from_secs(1)));
+            assert_eq!(
+                store.mint(&after).await.unwrap(),
+                Minted::Session,
+                "{name} {mark:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_logout_of_somebody_else_ends_nothing() {
+    for Backend { name, store, .. } in backends().await {
+        let account = admit(&*store, &admission("zhangsan")).await;
+        let sid = LogoutMark::ProviderSession("another sid".to_owned());
+        let subject = LogoutMark::Subject("subject:lisi".parse().unwrap());
+        let elsewhere = LogoutMark::Subject("subject:zhangsan".parse().unwrap());
+        // The name of a session is not the name of a person, and the other way round.
+        let swapped = LogoutMark::Subject("sid at the provider".parse().unwrap());
+        store
+            .mark_logout(&corp(), &sid, at(10), at(600))
+            .await
+            .unwrap();
+        store
+            .mark_logout(&corp(), &subject, at(10), at(600))
+            .await
+            .unwrap();
+        store
+            .mark_logout(&corp(), &swapped, at(10), at(600))
+            .await
+            .unwrap();
+        store
+            .mark_logout(&github(), &elsewhere, at(10), at(600))
+            .await
+            .unwrap();
+        let new = new_session(&account, at(5));
+        assert_eq!(store.mint(&new).await.unwrap(), Minted::Session, "{name}");
+        let mut without_sid = new_session(&account, at(5));
+        without_sid.record.provider_sid = None;
+        assert_eq!(
+            store.mint(&without_sid).await.unwrap(),
+            Minted::Session,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn touch_passes_over_those_who_are_gone_and_never_goes_back() {
+    for Backend { name, store, .. } in backends().await {
+        let (_, here) = somebody(&*store, "zhangsan").await;
+        let gone = SessionKey::new(keys::random());
+        store.touch(&[]).await.unwrap();
+        store
+            .touch(&[(gone, at(60)), (here.record.key, at(60))])
+            .await
+            .unwrap();
+        store.touch(&[(here.record.key, at(30))]).await.unwrap();
+        let found = store.session(&here.record.key).await.unwrap().unwrap();
+        assert_eq!(found.session.used_at, at(60), "{name}");
+        assert_eq!(store.session(&gone).await.unwrap(), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_listed_newest_first_and_at_most_so_many() {
+    for Backend { name, store, .. } in backends().await {
+        let (account, oldest) = somebody(&*store, "zhangsan").await;
+        let (_, other) = somebody(&*store, "lisi").await;
+        let newest = new_session(&account, at(100));
+        let middle = new_session(&account, at(50));
+        store.mint(&newest).await.unwrap();
+        store.mint(&middle).await.unwrap();
+        let mine = store.sessions(Some(&account.id), 10).await.unwrap();
+        let sorted = [&newest, &middle, &oldest].map(|new| new.record.clone());
+        assert_eq!(mine, sorted, "{name}");
+        assert_eq!(
+            store.sessions(Some(&account.id), 2).await.unwrap(),
+            sorted[..2],
+            "{name}"
+        );
+        let all = store.sessions(None, 10).await.unwrap();
+        assert_eq!(all.len(), 4, "{name}");
+        assert!(all.contains(&other.record), "{name}");
+    }
+}
