@@ -79,7 +79,7 @@ pub enum OutboundError {
         content_type: String,
     },
     /// The answer is not JSON: a login page of the network, a gateway's error page.
-    #[error("{call} answered with HTTP status 200, but with {content_type} instead of JSON")]
+    #[error("{call} answered with HTTP status 200 and something else than JSON ({content_type})")]
     NotJson {
         /// Which call.
         call: &'static str,

@@ -272,6 +272,7 @@ mod tests {
     use crate::clock::{Clock, Timestamp};
     use crate::login::connector::outbound::{self, Outbound};
     use crate::login::return_to::ReturnTo;
+    use crate::people::profile::{Mapping, MappingConfig};
 
     const CALLBACK: &str = "https://sso.corp.example:443/.menshen/callback/corp";
 
@@ -400,6 +401,36 @@ mod tests {
         }
         assert_eq!(wecom("mode = 'web'").forced_mode(), Some(Mode::Web));
         assert_eq!(wecom("").forced_mode(), None);
+    }
+
+    #[test]
+    fn a_member_becomes_an_account() {
+        let mapping = Mapping::build(MAPPING, &MappingConfig::default(), "").unwrap();
+        let map = |raw: serde_json::Value| mapping.map(&raw).unwrap();
+        let mapped = map(serde_json::json!({
+            "userid": "ZhangSan", "name": "张三", "mobile": "138", "email": "own@home",
+            "biz_mail": "zhangsan@corp.example", "tags": ["boss"], "department_names": ["平台部"],
+            "department_paths": ["总公司/平台部"], "department_ids": [3], "status": 1,
+            "gender": "1", "position": "工程师", "is_leader_in_dept": [0],
+        }));
+        assert_eq!(mapped.login.as_str(), "ZhangSan");
+        assert_eq!(
+            mapped.fields.email.as_deref(),
+            Some("zhangsan@corp.example")
+        );
+        assert_eq!(mapped.fields.groups, ["boss"]);
+        assert_eq!(mapped.fields.department_paths, ["总公司/平台部"]);
+        assert_eq!(mapped.fields.department_ids, ["3"]);
+        assert_eq!(
+            mapped.fields.attributes["is_leader"],
+            serde_json::json!([0])
+        );
+        for (own, expected) in [("own@home", Some("own@home")), ("", None)] {
+            let raw = serde_json::json!({ "userid": "a", "biz_mail": "", "email": own });
+            assert_eq!(map(raw).fields.email.as_deref(), expected);
+        }
+        let least = map(serde_json::json!({ "userid": "a" }));
+        assert_eq!(least.fields, crate::people::profile::Fields::default());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use url::Url;
+use url::{Host, Url};
 
 use super::super::outbound::{Outbound, OutboundError};
 use super::errors::{Fault, GET_TOKEN, is_token_refused, refusal};
@@ -181,9 +181,15 @@ impl Api {
         .await
     }
 
-    /// Whether the secret travels unencrypted.
+    /// Whether the secret travels unencrypted, and further than this machine.
     pub(super) fn is_in_the_clear(&self) -> bool {
-        self.base.scheme() != "https"
+        let stays = match self.base.host() {
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        self.base.scheme() != "https" && !stays
     }
 
     async fn ask(&self, question: Question<'_>) -> Result<Said, Fault> {

@@ -152,7 +152,8 @@ mod tests {
         let findings = settings(&wecom(""));
         assert!(findings[0].good && findings[0].text.contains("sso.corp.example at"));
         assert_eq!(findings.len(), 1);
-        let odd = settings(&wecom("api_base = 'http://127.0.0.1:1'"));
+        assert_eq!(settings(&wecom("api_base = 'http://127.0.0.1:1'")).len(), 1);
+        let odd = settings(&wecom("api_base = 'http://relay.corp.example'"));
         assert!(
             odd.iter()
                 .any(|finding| !finding.good && finding.text.contains("https"))
