@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use super::connector::outbound::ProxyUrl;
 use super::connector::{self, wecom};
 use crate::people::profile::MappingConfig;
 use crate::setting::{NotBuilt, Period};
@@ -39,7 +40,7 @@ pub struct ConnectorConfig {
     pub callback_base: Option<Url>,
     /// The HTTP proxy on the way to the source.
     #[serde(default)]
-    pub proxy: Option<Url>,
+    pub proxy: Option<ProxyUrl>,
     /// A PEM file with further certificate authorities for the way to the source.
     #[serde(default)]
     pub ca: Option<PathBuf>,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::fields::Fields;
-use super::pending::Pending;
+use super::pending::{Mode, Pending};
 use crate::clock::Clock;
 use crate::people::profile::Profile;
 use crate::secret::{SecretError, SecretSource};
@@ -40,6 +40,11 @@ pub trait Connector: Debug + Send + Sync {
     /// Whether this User-Agent is the source's own app, where it can log in without a click.
     fn is_own_app(&self, _user_agent: &str) -> bool {
         false
+    }
+
+    /// The door every login must use, when the configuration leaves no choice to the browser.
+    fn forced_mode(&self) -> Option<Mode> {
+        None
     }
 
     /// Whether the answer comes back by a POST from the source's site.

@@ -1,5 +1,348 @@
-//! out
-/// o
-#[derive(Clone, Debug)] pub struct Outbound;
-/// e
-#[derive(Debug, thiserror::Error)] #[error("x")] pub struct OutboundError;
+//! `Outbound`: the road to a provider: bounded in time and size, with its own proxy and CA.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Proxy, RequestBuilder, Response, StatusCode};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+mod proxy;
+mod tls;
+
+pub use proxy::{NoProxyUrl, ProxyUrl};
+pub use tls::OutboundBuildError;
+
+/// How long a provider may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a call may take from its beginning to the last byte of its answer.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest answer that is read unless [`Outbound::reading`] says otherwise, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// The longest content type an error repeats, in characters.
+const CONTENT_TYPE_CHARS_MAX: usize = 80;
+
+/// How a connector reaches its source: keys of `[connector.ID]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The proxy for calls to the source, `http://user:password@host:port` or `https://…`. Without
+    /// it calls go straight; the variables `HTTP_PROXY` and their kin are never read.
+    pub proxy: Option<ProxyUrl>,
+    /// A PEM file with certificate authorities to trust besides those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+/// Why a call gave no answer that can be read. Never holds an address, a query or a body.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundError {
+    /// No connection came about: name, network, proxy or TLS.
+    #[error("connect for {call}")]
+    Connect {
+        /// Which call.
+        call: &'static str,
+        /// What went wrong.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// It took too long.
+    #[error("{call} was not answered in time")]
+    Timeout {
+        /// Which call.
+        call: &'static str,
+    },
+    /// The connection broke, or spoke no HTTP.
+    #[error("exchange {call}")]
+    Exchange {
+        /// Which call.
+        call: &'static str,
+        /// What went wrong.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The answer has another HTTP status than 200.
+    #[error("{call} answered with HTTP status {status} and {content_type}")]
+    Status {
+        /// Which call.
+        call: &'static str,
+        /// The status.
+        status: u16,
+        /// What the answer claims to hold.
+        content_type: String,
+    },
+    /// The answer is not JSON: a login page of the network, a gateway's error page.
+    #[error("{call} answered with HTTP status 200 and something else than JSON ({content_type})")]
+    NotJson {
+        /// Which call.
+        call: &'static str,
+        /// What the answer claims to hold.
+        content_type: String,
+    },
+    /// The answer is JSON, but not what this call answers.
+    #[error("{call} answered with JSON that lacks {missing}")]
+    Incomplete {
+        /// Which call.
+        call: &'static str,
+        /// What is not there or of another type.
+        missing: &'static str,
+    },
+    /// The answer is longer than is read.
+    #[error("{call} answered with more than {bytes_max} bytes")]
+    TooLarge {
+        /// Which call.
+        call: &'static str,
+        /// The limit.
+        bytes_max: usize,
+    },
+}
+
+/// The road to a source. Clones share their connections; `Debug` shows no credentials.
+///
+/// Follows no redirect, reads no environment variable, repeats nothing.
+#[derive(Clone)]
+pub struct Outbound {
+    client: Client,
+    proxy: Option<ProxyUrl>,
+    answer_bytes_max: usize,
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("proxy", &self.proxy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Outbound {
+    /// Builds the road; reads the certificate authorities now and asks nobody.
+    pub fn build(config: &Config) -> Result<Self, OutboundBuildError> {
+        let builder = Client::builder()
+            .user_agent("menshen")
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .no_proxy()
+            .tls_backend_preconfigured(tls::believing(config.ca.as_deref())?);
+        let builder = match &config.proxy {
+            None => builder,
+            Some(proxy) => {
+                let all = Proxy::all(proxy.expose().clone()).map_err(reqwest::Error::without_url);
+                builder.proxy(all.map_err(OutboundBuildError::Client)?)
+            }
+        };
+        let client = builder
+            .build()
+            .map_err(|error| OutboundBuildError::Client(error.without_url()))?;
+        Ok(Self {
+            client,
+            proxy: config.proxy.clone(),
+            answer_bytes_max: ANSWER_BYTES_MAX,
+        })
+    }
+
+    /// The same road, reading answers of up to so many bytes.
+    pub fn reading(&self, answer_bytes_max: usize) -> Self {
+        Self {
+            answer_bytes_max,
+            ..self.clone()
+        }
+    }
+
+    /// Asks by GET with these parameters after those the address has.
+    pub async fn get_json(
+        &self,
+        url: &Url,
+        query: &[(&str, &str)],
+        call: &'static str,
+    ) -> Result<Value, OutboundError> {
+        self.ask(self.client.get(with_query(url, query)), call)
+            .await
+    }
+
+    /// Asks by POST with these parameters and a JSON body.
+    pub async fn post_json(
+        &self,
+        url: &Url,
+        query: &[(&str, &str)],
+        body: &Value,
+        call: &'static str,
+    ) -> Result<Value, OutboundError> {
+        self.ask(self.client.post(with_query(url, query)).json(body), call)
+            .await
+    }
+
+    async fn ask(
+        &self,
+        request: RequestBuilder,
+        call: &'static str,
+    ) -> Result<Value, OutboundError> {
+        let request = request.header(ACCEPT, "application/json");
+        let mut response = request
+            .send()
+            .await
+            .map_err(|error| transport(error, call))?;
+        let content_type = content_type(&response);
+        if response.status() != StatusCode::OK {
+            let status = response.status().as_u16();
+            return Err(OutboundError::Status {
+                call,
+                status,
+                content_type,
+            });
+        }
+        if content_type.to_ascii_lowercase().contains("html") {
+            return Err(OutboundError::NotJson { call, content_type });
+        }
+        let body = self.read(&mut response, call).await?;
+        serde_json::from_slice(&body).map_err(|_| OutboundError::NotJson { call, content_type })
+    }
+
+    async fn read(
+        &self,
+        response: &mut Response,
+        call: &'static str,
+    ) -> Result<Vec<u8>, OutboundError> {
+        let bytes_max = self.answer_bytes_max;
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| transport(error, call))?
+        {
+            if body.len() + chunk.len() > bytes_max {
+                return Err(OutboundError::TooLarge { call, bytes_max });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+fn with_query(url: &Url, query: &[(&str, &str)]) -> Url {
+    let mut url = url.clone();
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    url
+}
+
+/// The address is taken out: its query carries tokens and secrets.
+fn transport(error: reqwest::Error, call: &'static str) -> OutboundError {
+    let source = error.without_url();
+    if source.is_timeout() {
+        OutboundError::Timeout { call }
+    } else if source.is_connect() {
+        OutboundError::Connect { call, source }
+    } else {
+        OutboundError::Exchange { call, source }
+    }
+}
+
+fn content_type(response: &Response) -> String {
+    let text = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    text.unwrap_or("no content type")
+        .chars()
+        .take(CONTENT_TYPE_CHARS_MAX)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    fn chain(error: &dyn Error) -> String {
+        let mut text = format!("{error} {error:?}");
+        let mut cause = error.source();
+        while let Some(found) = cause {
+            text.push_str(&format!(" {found} {found:?}"));
+            cause = found.source();
+        }
+        text
+    }
+
+    #[test]
+    fn a_proxy_is_http_and_its_password_never_prints() {
+        let proxy = ProxyUrl::try_from("http://ops:hunter2@10.0.0.1:3128".to_owned()).unwrap();
+        let config = Config {
+            proxy: Some(proxy),
+            ca: None,
+        };
+        let road = Outbound::build(&config).unwrap();
+        for shown in [format!("{config:?}"), format!("{road:?}")] {
+            assert!(
+                shown.contains("10.0.0.1:3128") && !shown.contains("hunter2"),
+                "{shown}"
+            );
+        }
+        for bad in ["socks5://10.0.0.1:1080", "10.0.0.1:3128", "", "http://"] {
+            assert_eq!(ProxyUrl::try_from(bad.to_owned()), Err(NoProxyUrl), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_broken_file_of_authorities_is_refused() {
+        let build = |ca: &str| {
+            Outbound::build(&Config {
+                proxy: None,
+                ca: Some(ca.into()),
+            })
+        };
+        assert!(matches!(
+            build("/nowhere/ca.pem"),
+            Err(OutboundBuildError::Ca { .. })
+        ));
+        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        assert!(matches!(
+            build(own),
+            Err(OutboundBuildError::NoCertificate { .. })
+        ));
+        assert!(Outbound::build(&Config::default()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn no_error_shows_the_address_that_was_asked() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!(
+            "http://{}/cgi-bin/gettoken?a=hunter1",
+            closed.local_addr().unwrap()
+        );
+        drop(closed);
+        let road = Outbound::build(&Config::default()).unwrap();
+        let url = Url::parse(&url).unwrap();
+        let error = road
+            .get_json(&url, &[("secret", "hunter2")], "gettoken")
+            .await
+            .unwrap_err();
+        assert!(matches!(error, OutboundError::Connect { .. }), "{error:?}");
+        let shown = chain(&error);
+        assert!(
+            !shown.contains("hunter") && !shown.contains("cgi-bin"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn parameters_are_encoded_once() {
+        let url = Url::parse("https://relay.corp.example/wecom?site=a").unwrap();
+        let asked = with_query(&url, &[("code", "a b&c=d+e"), ("x", "中")]);
+        assert_eq!(
+            asked.query(),
+            Some("site=a&code=a+b%26c%3Dd%2Be&x=%E4%B8%AD")
+        );
+        assert_eq!(with_query(&url, &[]), url);
+    }
+}

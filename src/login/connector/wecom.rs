@@ -1,15 +1,458 @@
 //! `WeCom`: 企业微信 login.
-use schemars::JsonSchema; use serde::Deserialize; use crate::secret::SecretSource; use super::*;
-/// c
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-pub struct Config { /// s
- pub secret: SecretSource }
-/// w
-#[derive(Debug)] pub struct WeCom;
-impl WeCom { /// b
- pub fn build(_: &Config, _: Surroundings) -> Result<Self, BuildError> { Ok(Self) } }
-#[async_trait] impl Connector for WeCom { fn kind(&self)->&'static str {"wecom"}
- async fn begin(&self, _: &Pending) -> Result<Challenge, ConnectorError> { Err(ConnectorError::Busy(Refusal{call:"",code:0,message:String::new()})) }
- async fn finish(&self, _: &Pending, _: &Answer) -> Result<Profile, ConnectorError> { Err(ConnectorError::Busy(Refusal{call:"",code:0,message:String::new()})) }
- fn default_mapping(&self) -> &'static [(&'static str, &'static str)] {&[]}
- async fn examine(&self) -> Vec<Finding> {vec![]} }
+//!
+//! WeCom is no OAuth 2: there is no token of a person, only one of the application. A browser brings
+//! a code that is good once and for five minutes; the application's token buys the name behind it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::timeout;
+use url::Url;
+
+use super::outbound::OutboundError;
+use super::{
+    Answer, AnswerKind, AppLogin, BuildError, Challenge, Connector, ConnectorError, Finding,
+    Refusal, RefusedWhy, Surroundings,
+};
+use crate::login::fields::Fields;
+use crate::login::pending::{Mode, Pending};
+use crate::people::profile::Profile;
+
+mod api;
+mod config;
+mod departments;
+mod errors;
+mod examine;
+mod member;
+mod token;
+
+use api::Api;
+pub use config::{Config, Page, Scope};
+use departments::Departments;
+use errors::{Console, Fault};
+
+/// How long all questions about one person may take together, departments excepted.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// The longest code, in bytes.
+const CODE_BYTES_MAX: usize = 512;
+
+/// What becomes of a profile unless the configuration says otherwise.
+const MAPPING: &[(&str, &str)] = &[
+    ("login", "profile.userid"),
+    ("name", "profile.name"),
+    (
+        "email",
+        "has(profile.biz_mail) && profile.biz_mail != '' ? profile.biz_mail : profile.email",
+    ),
+    ("mobile", "profile.mobile"),
+    ("groups", "profile.tags"),
+    ("departments", "profile.department_names"),
+    ("department_paths", "profile.department_paths"),
+    ("department_ids", "profile.department_ids"),
+    ("avatar", "profile.avatar"),
+    ("position", "profile.position"),
+    ("gender", "profile.gender"),
+    ("status", "profile.status"),
+    ("is_leader", "profile.is_leader_in_dept"),
+];
+
+/// Login through one application of one corporation.
+#[derive(Debug)]
+pub struct WeCom {
+    corp_id: String,
+    scope: Scope,
+    page: Page,
+    schema: Option<String>,
+    authorize_url: Url,
+    login_url: Url,
+    callback: Url,
+    console: Console,
+    api: Api,
+    departments: Departments,
+}
+
+impl WeCom {
+    /// Builds the connector; reads the secret now and asks nobody.
+    pub fn build(config: &Config, around: Surroundings) -> Result<Self, BuildError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if config.corp_id.is_empty() || !config.corp_id.chars().all(plain) {
+            return Err(BuildError::Setting(
+                "corp_id is letters and digits".to_owned(),
+            ));
+        }
+        let addresses = [
+            ("api_base", &config.api_base),
+            ("authorize_url", &config.authorize_url),
+            ("login_url", &config.login_url),
+        ];
+        for (key, url) in addresses {
+            if !matches!(url.scheme(), "http" | "https") {
+                return Err(BuildError::Setting(format!(
+                    "{key} begins with http:// or https://"
+                )));
+            }
+        }
+        let secret = config.secret.read().map_err(BuildError::Secret)?;
+        let Surroundings {
+            callback,
+            outbound,
+            clock,
+            ..
+        } = around;
+        let agent_id = config.agent_id.to_string();
+        let console = Console {
+            callback_host: host_and_port(&callback),
+            agent_id,
+        };
+        let (base, corp_id) = (config.api_base.clone(), config.corp_id.clone());
+        Ok(Self {
+            corp_id: config.corp_id.clone(),
+            scope: config.scope,
+            page: config.mode,
+            schema: config.schema.clone(),
+            authorize_url: config.authorize_url.clone(),
+            login_url: config.login_url.clone(),
+            callback,
+            console,
+            api: Api::new(outbound, base, corp_id, secret, clock.clone()),
+            departments: Departments::new(clock),
+        })
+    }
+
+    /// The page for an ordinary browser;
+    /// <https://developer.work.weixin.qq.com/document/path/98171>.
+    fn web_url(&self, pending: &Pending) -> Url {
+        let mut url = self.login_url.clone();
+        url.query_pairs_mut()
+            .append_pair("login_type", "CorpApp")
+            .append_pair("appid", &self.corp_id)
+            .append_pair("agentid", &self.console.agent_id)
+            .append_pair("redirect_uri", self.callback.as_str())
+            .append_pair("state", pending.flow.as_str());
+        url
+    }
+
+    /// The page for the client, which looks for exactly this order and fragment;
+    /// <https://developer.work.weixin.qq.com/document/path/96441>.
+    fn in_app_url(&self, pending: &Pending) -> Url {
+        let mut url = self.authorize_url.clone();
+        url.query_pairs_mut()
+            .append_pair("appid", &self.corp_id)
+            .append_pair("redirect_uri", self.callback.as_str())
+            .append_pair("response_type", "code")
+            .append_pair("scope", self.scope.as_str())
+            .append_pair("state", pending.flow.as_str())
+            .append_pair("agentid", &self.console.agent_id);
+        url.set_fragment(Some("wechat_redirect"));
+        url
+    }
+
+    /// Who is behind the code, and what the corporation knows of them; without departments.
+    async fn identify(&self, answer: &Answer) -> Result<api::Said, ConnectorError> {
+        let code = code(&answer.fields)?;
+        let redeemed = match answer.kind {
+            AnswerKind::Code => self.api.redeem(code).await,
+            AnswerKind::MiniProgram => self.api.redeem_mini_program(code).await,
+        };
+        let redeemed = redeemed.map_err(|fault| self.read(fault))?;
+        let userid = member::userid(&redeemed, &self.corp_id)?;
+        let mut member = self
+            .api
+            .member(&userid)
+            .await
+            .map_err(|fault| self.read(fault))?;
+        member::demand_active(&member, &userid)?;
+        if let (Scope::PrivateInfo, Some(ticket)) = (self.scope, &redeemed.user_ticket) {
+            // A failure here ends the login: with fields missing they might become somebody new.
+            let detail = self
+                .api
+                .detail(ticket)
+                .await
+                .map_err(|fault| self.read(fault))?;
+            member::merge(&mut member, detail)?;
+        }
+        Ok(member)
+    }
+
+    fn read(&self, fault: Fault) -> ConnectorError {
+        fault.into_error(&self.console)
+    }
+}
+
+#[async_trait]
+impl Connector for WeCom {
+    fn kind(&self) -> &'static str {
+        "wecom"
+    }
+
+    async fn begin(&self, pending: &Pending) -> Result<Challenge, ConnectorError> {
+        Ok(Challenge::Redirect(match pending.mode {
+            Mode::Web => self.web_url(pending),
+            Mode::InApp => self.in_app_url(pending),
+        }))
+    }
+
+    async fn finish(&self, _pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
+        let identified = timeout(IDENTIFY_TIMEOUT, self.identify(answer)).await;
+        let mut member = identified.unwrap_or_else(|_| {
+            Err(ConnectorError::Unreachable(OutboundError::Timeout {
+                call: "the whole login",
+            }))
+        })?;
+        let tree = self.departments.tree(|| self.api.departments()).await;
+        member::add_departments(&mut member, &tree);
+        member::profile(&self.corp_id, member)
+    }
+
+    fn default_mapping(&self) -> &'static [(&'static str, &'static str)] {
+        MAPPING
+    }
+
+    /// Every WeCom client says `wxwork/`, that of a private deployment too. A hint, never a proof.
+    fn is_own_app(&self, user_agent: &str) -> bool {
+        user_agent.to_ascii_lowercase().contains("wxwork/")
+    }
+
+    fn forced_mode(&self) -> Option<Mode> {
+        self.page.forced()
+    }
+
+    fn app_login(&self, pending: &Pending) -> Option<AppLogin> {
+        Some(AppLogin {
+            corp_id: self.corp_id.clone(),
+            agent_id: self.console.agent_id.clone(),
+            schema: self.schema.clone(),
+            redirect_uri: self.callback.clone(),
+            web_url: self.web_url(pending),
+            in_app_url: self.in_app_url(pending),
+        })
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        examine::examine(self).await
+    }
+}
+
+/// The code an answer carries. Whoever refuses comes back without one; other parameters that WeCom
+/// sends along say nothing.
+fn code(fields: &Fields) -> Result<&str, ConnectorError> {
+    let refused = |why, message: &str| {
+        let source = Refusal {
+            call: "callback",
+            code: 0,
+            message: message.to_owned(),
+        };
+        ConnectorError::Refused { why, source }
+    };
+    let twice = |_| refused(RefusedWhy::BadAnswer, "a parameter stands twice");
+    fields.one("state").map_err(twice)?;
+    let Some(code) = fields.one("code").map_err(twice)? else {
+        return Err(refused(RefusedWhy::Declined, "there is no code"));
+    };
+    if code.is_empty() || code.len() > CODE_BYTES_MAX || code.chars().any(char::is_control) {
+        return Err(refused(
+            RefusedWhy::BadAnswer,
+            "the code is empty, too long or damaged",
+        ));
+    }
+    Ok(code)
+}
+
+/// What the console compares: the host and, when it is not the scheme's own, the port.
+fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Timestamp};
+    use crate::login::connector::outbound::{self, Outbound};
+    use crate::login::return_to::ReturnTo;
+    use crate::people::profile::{Mapping, MappingConfig};
+
+    const CALLBACK: &str = "https://sso.corp.example:443/.menshen/callback/corp";
+
+    /// A connector that asks nobody, with these settings on top.
+    pub(super) fn wecom(more: &str) -> WeCom {
+        build(more, CALLBACK).unwrap()
+    }
+
+    fn build(more: &str, callback: &str) -> Result<WeCom, BuildError> {
+        let text = if more.contains("corp_id") {
+            ""
+        } else {
+            "corp_id = 'ww6d656e7368656e01'\n"
+        };
+        let text = format!("{text}agent_id = 1000002\nsecret = 'hunter2'\n{more}");
+        let around = Surroundings {
+            id: "corp".parse().unwrap(),
+            callback: Url::parse(callback).unwrap(),
+            outbound: Outbound::build(&outbound::Config::default()).unwrap(),
+            clock: Clock::system(),
+        };
+        WeCom::build(&toml::from_str(&text).unwrap(), around)
+    }
+
+    fn pending(mode: Mode) -> Pending {
+        let home = ReturnTo::home();
+        Pending::new(
+            "corp".parse().unwrap(),
+            mode,
+            home,
+            Timestamp::from_unix_s(0),
+        )
+    }
+
+    async fn sent_to(wecom: &WeCom, pending: &Pending) -> String {
+        let Challenge::Redirect(url) = wecom.begin(pending).await.unwrap();
+        url.into()
+    }
+
+    fn why(query: &str) -> RefusedWhy {
+        match code(&Fields::parse(query.as_bytes()).unwrap()) {
+            Err(ConnectorError::Refused { why, .. }) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_ordinary_browser_is_sent_to_the_qr_page() {
+        let pending = pending(Mode::Web);
+        let expected = format!(
+            "https://login.work.weixin.qq.com/wwlogin/sso/login?login_type=CorpApp\
+             &appid=ww6d656e7368656e01&agentid=1000002&redirect_uri=https%3A%2F%2Fsso.corp.example\
+             %2F.menshen%2Fcallback%2Fcorp&state={}",
+            pending.flow
+        );
+        assert_eq!(sent_to(&wecom(""), &pending).await, expected);
+    }
+
+    #[tokio::test]
+    async fn the_client_is_sent_to_the_silent_page_in_the_order_it_knows() {
+        let pending = pending(Mode::InApp);
+        let wecom = build(
+            "scope = 'snsapi_privateinfo'",
+            "http://sso.corp.example:8080/cb",
+        )
+        .unwrap();
+        let expected = format!(
+            "https://open.weixin.qq.com/connect/oauth2/authorize?appid=ww6d656e7368656e01\
+             &redirect_uri=http%3A%2F%2Fsso.corp.example%3A8080%2Fcb&response_type=code\
+             &scope=snsapi_privateinfo&state={}&agentid=1000002#wechat_redirect",
+            pending.flow
+        );
+        assert_eq!(sent_to(&wecom, &pending).await, expected);
+        assert_eq!(wecom.console.callback_host, "sso.corp.example:8080");
+    }
+
+    #[test]
+    fn an_own_app_gets_both_pages_and_no_secret() {
+        let wecom = wecom("schema = 'wwauth1'");
+        let login = wecom.app_login(&pending(Mode::Web)).unwrap();
+        let text = serde_json::to_string(&login).unwrap();
+        assert!(
+            text.contains(r#""agent_id":"1000002","schema":"wwauth1""#),
+            "{text}"
+        );
+        assert!(
+            text.contains("wechat_redirect") && text.contains("CorpApp"),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2") && !format!("{wecom:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_client_is_known_by_its_user_agent() {
+        let wecom = wecom("");
+        for own in [
+            "Mozilla/5.0 (iPhone) Mobile/15E148 wxwork/4.1.30 MicroMessenger/7.0.1",
+            "Mozilla/5.0 (Windows NT 10.0) WXWork/4.1.26 (MicroMessenger/6.2) WindowsWechat",
+            "Mozilla/5.0 (Linux) wxworklocal/3.2.200 wwlocal/3.2.200 wxwork/4.0.0",
+        ] {
+            assert!(wecom.is_own_app(own), "{own}");
+        }
+        for other in [
+            "",
+            "Mozilla/5.0 Chrome/118",
+            "Mozilla/5.0 MicroMessenger/8.0.0",
+            "wxwork",
+        ] {
+            assert!(!wecom.is_own_app(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused() {
+        for bad in [
+            "corp_id = ''",
+            "corp_id = 'a:b'",
+            "api_base = 'ftp://qyapi.weixin.qq.com'",
+            "login_url = 'mailto:a@b'",
+            "authorize_url = 'data:x'",
+        ] {
+            assert!(
+                matches!(build(bad, CALLBACK), Err(BuildError::Setting(_))),
+                "{bad}"
+            );
+        }
+        assert_eq!(wecom("mode = 'web'").forced_mode(), Some(Mode::Web));
+        assert_eq!(wecom("").forced_mode(), None);
+    }
+
+    #[test]
+    fn a_member_becomes_an_account() {
+        let mapping = Mapping::build(MAPPING, &MappingConfig::default(), "").unwrap();
+        let map = |raw: serde_json::Value| mapping.map(&raw).unwrap();
+        let mapped = map(serde_json::json!({
+            "userid": "ZhangSan", "name": "张三", "mobile": "138", "email": "own@home",
+            "biz_mail": "zhangsan@corp.example", "tags": ["boss"], "department_names": ["平台部"],
+            "department_paths": ["总公司/平台部"], "department_ids": [3], "status": 1,
+            "gender": "1", "position": "工程师", "is_leader_in_dept": [0],
+        }));
+        assert_eq!(mapped.login.as_str(), "ZhangSan");
+        assert_eq!(
+            mapped.fields.email.as_deref(),
+            Some("zhangsan@corp.example")
+        );
+        assert_eq!(mapped.fields.groups, ["boss"]);
+        assert_eq!(mapped.fields.department_paths, ["总公司/平台部"]);
+        assert_eq!(mapped.fields.department_ids, ["3"]);
+        assert_eq!(
+            mapped.fields.attributes["is_leader"],
+            serde_json::json!([0])
+        );
+        for (own, expected) in [("own@home", Some("own@home")), ("", None)] {
+            let raw = serde_json::json!({ "userid": "a", "biz_mail": "", "email": own });
+            assert_eq!(map(raw).fields.email.as_deref(), expected);
+        }
+        let least = map(serde_json::json!({ "userid": "a" }));
+        assert_eq!(least.fields, crate::people::profile::Fields::default());
+    }
+
+    #[test]
+    fn whoever_refuses_comes_back_without_a_code() {
+        assert_eq!(why("state=abc"), RefusedWhy::Declined);
+        assert_eq!(why("state=abc&auth_code=x"), RefusedWhy::Declined);
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_sense_is_refused() {
+        let long = format!("code={}", "x".repeat(CODE_BYTES_MAX + 1));
+        for bad in [
+            "code=",
+            "code=a&code=b",
+            "code=a&state=b&state=b",
+            "code=a%00",
+            &long,
+        ] {
+            assert_eq!(why(bad), RefusedWhy::BadAnswer, "{bad}");
+        }
+        let good = Fields::parse(b"appid=ww1&code=abc&state=x&lang=zh&lang=en").unwrap();
+        assert_eq!(code(&good).unwrap(), "abc");
+        assert!(code(&Fields::parse(&long.as_bytes()[..long.len() - 1]).unwrap()).is_ok());
+    }
+}

@@ -1,0 +1,61 @@
+//! `ProxyUrl`: the address of an HTTP proxy.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use url::Url;
+
+/// The address of an HTTP proxy; never prints its credentials.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ProxyUrl(Url);
+
+/// Not the address of a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a proxy is written http://host:port or https://host:port")]
+pub struct NoProxyUrl;
+
+impl TryFrom<String> for ProxyUrl {
+    type Error = NoProxyUrl;
+
+    fn try_from(text: String) -> Result<Self, NoProxyUrl> {
+        let url = Url::parse(&text).map_err(|_| NoProxyUrl)?;
+        let known = matches!(url.scheme(), "http" | "https") && url.has_host();
+        if known {
+            Ok(Self(url))
+        } else {
+            Err(NoProxyUrl)
+        }
+    }
+}
+
+impl ProxyUrl {
+    /// The address with its credentials. Whoever calls this answers for where it goes.
+    pub(super) fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Display for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.origin().ascii_serialization())
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl JsonSchema for ProxyUrl {
+    fn schema_name() -> Cow<'static, str> {
+        "ProxyUrl".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^https?://" })
+    }
+}

@@ -1,0 +1,155 @@
+//! TLS towards a source: whom we believe, and what is wrong with a file of authorities.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::{ClientConfig, RootCertStore};
+
+/// Why the road to a source could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundBuildError {
+    /// The file of certificate authorities cannot be read or is not PEM.
+    #[error("read the certificate authorities {}", path.display())]
+    Ca {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: pem::Error,
+    },
+    /// There is no certificate in the file.
+    #[error("there is no certificate in {}", path.display())]
+    NoCertificate {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A certificate in the file cannot be trusted as an authority.
+    #[error("trust a certificate of {}", path.display())]
+    BadCertificate {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: rustls::Error,
+    },
+    /// TLS could not be set up.
+    #[error("set up TLS")]
+    Tls(#[source] rustls::Error),
+    /// The client could not be set up.
+    #[error("set up the client")]
+    Client(#[source] reqwest::Error),
+}
+
+/// TLS that believes the system's authorities and those of this file.
+pub(super) fn believing(ca: Option<&Path>) -> Result<ClientConfig, OutboundBuildError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        // An image without certificate files: better the web's authorities than none.
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    if let Some(path) = ca {
+        for certificate in certificates(path)? {
+            roots
+                .add(certificate)
+                .map_err(|source| OutboundBuildError::BadCertificate {
+                    path: path.to_owned(),
+                    source,
+                })?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(OutboundBuildError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(tls)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundBuildError> {
+    let broken = |source| OutboundBuildError::Ca {
+        path: path.to_owned(),
+        source,
+    };
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(broken)?;
+    if found.is_empty() {
+        return Err(OutboundBuildError::NoCertificate {
+            path: path.to_owned(),
+        });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use url::Url;
+
+    use super::super::{Config, Outbound, OutboundError};
+    use super::*;
+
+    /// A source with a certificate of its own, that answers `{}` to everyone.
+    async fn source() -> (SocketAddr, String) {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).await;
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+                let _ = stream.write_all(answer).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        (address, cert.pem())
+    }
+
+    #[tokio::test]
+    async fn an_own_authority_is_believed_only_where_it_is_configured() {
+        let (address, pem) = source().await;
+        let url = Url::parse(&format!("https://{address}/")).unwrap();
+        let strict = Outbound::build(&Config::default()).unwrap();
+        let refused = strict.get_json(&url, &[], "gettoken").await;
+        assert!(
+            matches!(refused, Err(OutboundError::Connect { .. })),
+            "{refused:?}"
+        );
+
+        let ca = std::env::temp_dir().join(format!("menshen-ca-{}.pem", std::process::id()));
+        std::fs::write(&ca, pem).unwrap();
+        let built = Outbound::build(&Config {
+            proxy: None,
+            ca: Some(ca.clone()),
+        });
+        std::fs::remove_file(&ca).unwrap();
+        let answered = built.unwrap().get_json(&url, &[], "gettoken").await;
+        assert_eq!(answered.unwrap(), serde_json::json!({}));
+    }
+}

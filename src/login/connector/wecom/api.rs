@@ -1,0 +1,384 @@
+//! `Api`: the calls a login makes at `/cgi-bin/`, each with the application's token.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use url::{Host, Url};
+
+use super::super::outbound::{Outbound, OutboundError};
+use super::errors::{Fault, GET_TOKEN, is_token_refused, refusal};
+use super::token::{AppToken, Bought};
+use crate::clock::Clock;
+use crate::secret::Secret;
+
+/// The longest list of departments that is read, in bytes: 30 000 of them with their leaders.
+const DEPARTMENTS_BYTES_MAX: usize = 16 << 20;
+
+/// The longest token that is taken, in bytes; WeCom asks for room for 512.
+const TOKEN_BYTES_MAX: usize = 2048;
+
+/// How long a token lives when WeCom does not say.
+const TOKEN_LIFETIME_S: i64 = 7200;
+
+/// One object as WeCom answered it, without its error code.
+pub(super) type Said = Map<String, Value>;
+
+/// WeCom, asked in the name of one application.
+#[derive(Debug)]
+pub(super) struct Api {
+    outbound: Outbound,
+    base: Url,
+    corp_id: String,
+    secret: Secret<String>,
+    token: AppToken,
+    /// Whether this WeCom lacks `/cgi-bin/auth/*`.
+    old_paths: AtomicBool,
+}
+
+/// Who brought a code.
+#[derive(Debug)]
+pub(super) struct Redeemed {
+    /// Which call said so.
+    pub(super) call: &'static str,
+    /// The member, as WeCom spells them; somebody else has none.
+    pub(super) userid: Option<String>,
+    /// What shows the fields they agreed to show.
+    pub(super) user_ticket: Option<String>,
+    /// Whose member, where WeCom says so.
+    pub(super) corp_id: Option<String>,
+}
+
+struct Question<'a> {
+    call: &'static str,
+    query: &'a [(&'a str, &'a str)],
+    body: Option<&'a Value>,
+    /// What must not come back in a message.
+    hidden: &'a str,
+}
+
+impl Api {
+    pub(super) fn new(
+        outbound: Outbound,
+        base: Url,
+        corp_id: String,
+        secret: Secret<String>,
+        clock: Clock,
+    ) -> Self {
+        let token = AppToken::new(clock);
+        Self {
+            outbound,
+            base,
+            corp_id,
+            secret,
+            token,
+            old_paths: AtomicBool::new(false),
+        }
+    }
+
+    /// The application's token; <https://developer.work.weixin.qq.com/document/path/91039>.
+    pub(super) async fn token(&self) -> Result<Arc<Secret<String>>, Fault> {
+        self.token.obtain(|| self.buy_token()).await
+    }
+
+    /// Spends a code of a web page, the client or a native app; the older call is tried where the
+    /// newer one is missing. <https://developer.work.weixin.qq.com/document/path/96442>
+    pub(super) async fn redeem(&self, code: &str) -> Result<Redeemed, Fault> {
+        let query = [("code", code)];
+        let question = |call| Question {
+            call,
+            query: &query,
+            body: None,
+            hidden: code,
+        };
+        let (new, old) = ("auth/getuserinfo", "user/getuserinfo");
+        if !self.old_paths.load(Ordering::Relaxed) {
+            match self.ask(question(new)).await {
+                Err(fault) if fault.is_missing_path() => {}
+                answered => return answered.map(|said| redeemed(new, &said)),
+            }
+        }
+        let answered = self.ask(question(old)).await;
+        if !matches!(&answered, Err(fault) if fault.is_missing_path()) {
+            self.old_paths.store(true, Ordering::Relaxed);
+        }
+        answered.map(|said| redeemed(old, &said))
+    }
+
+    /// Spends a code of a mini program (`wx.qy.login`); its session key is not kept.
+    /// <https://developer.work.weixin.qq.com/document/path/92423>
+    pub(super) async fn redeem_mini_program(&self, code: &str) -> Result<Redeemed, Fault> {
+        let call = "miniprogram/jscode2session";
+        let query = [("js_code", code), ("grant_type", "authorization_code")];
+        let said = self
+            .ask(Question {
+                call,
+                query: &query,
+                body: None,
+                hidden: code,
+            })
+            .await?;
+        Ok(redeemed(call, &said))
+    }
+
+    /// A member's fields; <https://developer.work.weixin.qq.com/document/path/96255>.
+    pub(super) async fn member(&self, userid: &str) -> Result<Said, Fault> {
+        let query = [("userid", userid)];
+        self.ask(Question {
+            call: "user/get",
+            query: &query,
+            body: None,
+            hidden: "",
+        })
+        .await
+    }
+
+    /// What a member agreed to show; <https://developer.work.weixin.qq.com/document/path/96443>.
+    pub(super) async fn detail(&self, user_ticket: &str) -> Result<Said, Fault> {
+        let old_paths = self.old_paths.load(Ordering::Relaxed);
+        let call = if old_paths {
+            "user/getuserdetail"
+        } else {
+            "auth/getuserdetail"
+        };
+        let body = json!({ "user_ticket": user_ticket });
+        self.ask(Question {
+            call,
+            query: &[],
+            body: Some(&body),
+            hidden: user_ticket,
+        })
+        .await
+    }
+
+    /// Every department the application may see;
+    /// <https://developer.work.weixin.qq.com/document/path/90208>.
+    pub(super) async fn departments(&self) -> Result<Vec<Value>, Fault> {
+        let call = "department/list";
+        let road = self.outbound.reading(DEPARTMENTS_BYTES_MAX);
+        let question = Question {
+            call,
+            query: &[],
+            body: None,
+            hidden: "",
+        };
+        match self.ask_over(&road, question).await?.remove("department") {
+            Some(Value::Array(departments)) => Ok(departments),
+            _ => Err(incomplete(call, "`department`")),
+        }
+    }
+
+    /// The application itself; <https://developer.work.weixin.qq.com/document/path/90227>.
+    pub(super) async fn agent(&self, agent_id: &str) -> Result<Said, Fault> {
+        let query = [("agentid", agent_id)];
+        self.ask(Question {
+            call: "agent/get",
+            query: &query,
+            body: None,
+            hidden: "",
+        })
+        .await
+    }
+
+    /// Whether the secret travels unencrypted, and further than this machine.
+    pub(super) fn is_in_the_clear(&self) -> bool {
+        let stays = match self.base.host() {
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        self.base.scheme() != "https" && !stays
+    }
+
+    async fn ask(&self, question: Question<'_>) -> Result<Said, Fault> {
+        self.ask_over(&self.outbound, question).await
+    }
+
+    /// Asks; a token that WeCom no longer takes is replaced and the question repeated, once.
+    async fn ask_over(&self, road: &Outbound, question: Question<'_>) -> Result<Said, Fault> {
+        let token = self.token().await?;
+        match self.ask_with(road, &token, &question).await {
+            Err(Fault::Said(refusal)) if is_token_refused(refusal.code) => {
+                self.token.forget(&token);
+                let token = self.token().await?;
+                self.ask_with(road, &token, &question).await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn ask_with(
+        &self,
+        road: &Outbound,
+        token: &Secret<String>,
+        question: &Question<'_>,
+    ) -> Result<Said, Fault> {
+        let Question {
+            call, body, hidden, ..
+        } = *question;
+        let mut query = vec![("access_token", token.expose().as_str())];
+        query.extend(question.query);
+        let url = self.url(call);
+        let answered = match body {
+            None => road.get_json(&url, &query, call).await,
+            Some(body) => road.post_json(&url, &query, body, call).await,
+        };
+        accepted(
+            call,
+            answered.map_err(Fault::Unasked)?,
+            &[token.expose().as_str(), hidden],
+        )
+    }
+
+    async fn buy_token(&self) -> Result<Bought, Fault> {
+        let secret = self.secret.expose().as_str();
+        let query = [("corpid", self.corp_id.as_str()), ("corpsecret", secret)];
+        let answered = self
+            .outbound
+            .get_json(&self.url(GET_TOKEN), &query, GET_TOKEN)
+            .await;
+        let mut said = accepted(GET_TOKEN, answered.map_err(Fault::Unasked)?, &[secret])?;
+        let lifetime_s = said
+            .get("expires_in")
+            .and_then(number)
+            .unwrap_or(TOKEN_LIFETIME_S);
+        let lifetime = Duration::from_secs(u64::try_from(lifetime_s).unwrap_or(0));
+        match said.remove("access_token") {
+            Some(Value::String(token)) if !token.is_empty() && token.len() <= TOKEN_BYTES_MAX => {
+                Ok(Bought {
+                    token: Secret::new(token),
+                    lifetime,
+                })
+            }
+            _ => Err(incomplete(GET_TOKEN, "`access_token`")),
+        }
+    }
+
+    fn url(&self, call: &str) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push("cgi-bin").extend(call.split('/'));
+        }
+        url
+    }
+}
+
+/// A whole number, also where it is written as text.
+pub(super) fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The answer without its error code. No code at all means success.
+fn accepted(call: &'static str, answer: Value, hidden: &[&str]) -> Result<Said, Fault> {
+    let Value::Object(mut said) = answer else {
+        return Err(incomplete(call, "an object"));
+    };
+    let message = said.remove("errmsg");
+    let code = match said.remove("errcode") {
+        None | Some(Value::Null) => 0,
+        Some(code) => number(&code).ok_or_else(|| incomplete(call, "`errcode`"))?,
+    };
+    if code == 0 {
+        return Ok(said);
+    }
+    let message = message.as_ref().and_then(Value::as_str).unwrap_or_default();
+    Err(Fault::Said(refusal(call, code, message, hidden)))
+}
+
+/// The older call spells its fields in another case.
+fn redeemed(call: &'static str, said: &Said) -> Redeemed {
+    let text = |names: &[&str]| {
+        let found = names.iter().find_map(|name| said.get(*name)?.as_str());
+        found.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    Redeemed {
+        call,
+        userid: text(&["userid", "UserId"]),
+        user_ticket: text(&["user_ticket"]),
+        corp_id: text(&["corpid", "CorpId"]),
+    }
+}
+
+fn incomplete(call: &'static str, missing: &'static str) -> Fault {
+    Fault::Unasked(OutboundError::Incomplete { call, missing })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(base: &str) -> Api {
+        let clock = Clock::system();
+        let outbound = Outbound::build(&super::super::super::outbound::Config::default()).unwrap();
+        let secret = Secret::new("hunter2".to_owned());
+        Api::new(
+            outbound,
+            Url::parse(base).unwrap(),
+            "ww1".to_owned(),
+            secret,
+            clock,
+        )
+    }
+
+    #[test]
+    fn a_base_may_have_a_path_of_its_own() {
+        let url = |base: &str| api(base).url("user/get").to_string();
+        assert_eq!(
+            url("https://qyapi.weixin.qq.com"),
+            "https://qyapi.weixin.qq.com/cgi-bin/user/get"
+        );
+        for base in [
+            "https://relay.example/wecom",
+            "https://relay.example/wecom/",
+        ] {
+            assert_eq!(url(base), "https://relay.example/wecom/cgi-bin/user/get");
+        }
+    }
+
+    #[test]
+    fn no_error_code_means_success() {
+        assert!(accepted("x", json!({ "access_token": "t" }), &[]).is_ok());
+        assert!(
+            accepted("x", json!({ "errcode": 0, "errmsg": "ok" }), &[])
+                .unwrap()
+                .is_empty()
+        );
+        let refused = accepted("x", json!({ "errcode": "40029", "errmsg": "no" }), &[]);
+        assert!(matches!(refused, Err(Fault::Said(refusal)) if refusal.code == 40029));
+        for odd in [
+            json!([]),
+            json!("ok"),
+            json!({ "errcode": {} }),
+            json!({ "errcode": 1.5 }),
+        ] {
+            assert!(matches!(accepted("x", odd, &[]), Err(Fault::Unasked(_))));
+        }
+    }
+
+    #[test]
+    fn both_spellings_of_an_answer_are_read() {
+        for name in ["userid", "UserId"] {
+            let said = json!({ name: "ZhangSan", "DeviceId": "d", "user_ticket": "t" });
+            let redeemed = redeemed("x", said.as_object().unwrap());
+            assert_eq!(redeemed.userid.as_deref(), Some("ZhangSan"));
+            assert_eq!(redeemed.user_ticket.as_deref(), Some("t"));
+        }
+        for stranger in [
+            json!({ "OpenId": "o" }),
+            json!({ "openid": "o", "userid": "" }),
+        ] {
+            assert_eq!(redeemed("x", stranger.as_object().unwrap()).userid, None);
+        }
+    }
+
+    #[test]
+    fn the_secret_is_not_shown() {
+        assert!(!format!("{:?}", api("https://qyapi.weixin.qq.com")).contains("hunter2"));
+    }
+}

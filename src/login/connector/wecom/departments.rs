@@ -1,0 +1,304 @@
+//! `Departments`: the corporation's tree as the application may see it, asked for now and then.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::super::outbound::{CALL_TIMEOUT, OutboundError};
+use super::api::number;
+use super::errors::Fault;
+use crate::clock::{Clock, Timestamp};
+
+/// How long a tree is used before it is asked for again.
+const AGE_MAX: Duration = Duration::from_secs(600);
+
+/// How long after a failure the list is not asked for.
+const FAILURE_AGE: Duration = Duration::from_secs(60);
+
+/// The most departments that are kept; WeCom has no more.
+const DEPARTMENTS_MAX: usize = 30_000;
+
+/// The most levels a path shows; WeCom has fifteen.
+const LEVELS_MAX: usize = 32;
+
+/// The tree, and when to ask for it again.
+#[derive(Debug)]
+pub(super) struct Departments {
+    kept: Mutex<Kept>,
+    turn: Semaphore,
+    failing: AtomicBool,
+    clock: Clock,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    tree: Arc<Tree>,
+    until: Option<Timestamp>,
+}
+
+/// Departments by id. Several roots, missing parents and even circles do no harm.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tree(HashMap<i64, Department>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Department {
+    name: Option<String>,
+    parent: i64,
+}
+
+impl Departments {
+    /// None known yet.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            kept: Mutex::default(),
+            turn: Semaphore::new(1),
+            failing: AtomicBool::new(false),
+            clock,
+        }
+    }
+
+    /// The tree, asked for by `ask` when it is too old. Never fails: without an answer the last
+    /// tree stays, and without any every department is its id.
+    pub(super) async fn tree<F>(&self, ask: impl FnOnce() -> F) -> Arc<Tree>
+    where
+        F: Future<Output = Result<Vec<Value>, Fault>>,
+    {
+        if let Some(tree) = self.fresh() {
+            return tree;
+        }
+        let Ok(Ok(_turn)) = timeout(CALL_TIMEOUT, self.turn.acquire()).await else {
+            return Arc::clone(&self.kept().tree);
+        };
+        if let Some(tree) = self.fresh() {
+            return tree;
+        }
+        let asked = timeout(CALL_TIMEOUT, ask()).await.unwrap_or_else(|_| {
+            Err(Fault::Unasked(OutboundError::Timeout {
+                call: "department/list",
+            }))
+        });
+        let mut kept = Kept {
+            tree: Arc::clone(&self.kept().tree),
+            until: None,
+        };
+        let age = match asked {
+            Ok(list) => {
+                self.failing.store(false, Ordering::Relaxed);
+                kept.tree = Arc::new(Tree::read(&list));
+                AGE_MAX
+            }
+            Err(fault) => {
+                self.warn_once(&fault);
+                FAILURE_AGE
+            }
+        };
+        kept.until = Some(self.clock.now().plus(age));
+        let tree = Arc::clone(&kept.tree);
+        *self.kept() = kept;
+        tree
+    }
+
+    fn fresh(&self) -> Option<Arc<Tree>> {
+        let now = self.clock.now();
+        let kept = self.kept();
+        kept.until
+            .is_some_and(|until| now < until)
+            .then(|| Arc::clone(&kept.tree))
+    }
+
+    fn warn_once(&self, fault: &Fault) {
+        if self.failing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let reason: &dyn std::error::Error = match fault {
+            Fault::Said(refusal) => refusal,
+            Fault::Unasked(error) => error,
+        };
+        tracing::warn!(
+            error = reason,
+            "departments have no names: the list cannot be read"
+        );
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tree {
+    /// Reads `department/list`; what has no id is left out, what is too much too.
+    pub(super) fn read(list: &[Value]) -> Self {
+        if list.len() > DEPARTMENTS_MAX {
+            tracing::warn!(
+                departments = list.len(),
+                "only {DEPARTMENTS_MAX} departments are kept"
+            );
+        }
+        let read = |value: &Value| {
+            let id = number(value.get("id")?)?;
+            let name = value.get("name").and_then(Value::as_str).map(str::trim);
+            let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
+            let parent = value.get("parentid").and_then(number).unwrap_or(0);
+            Some((id, Department { name, parent }))
+        };
+        Self(list.iter().take(DEPARTMENTS_MAX).filter_map(read).collect())
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many are not known by name.
+    pub(super) fn nameless(&self) -> usize {
+        self.0
+            .values()
+            .filter(|department| department.name.is_none())
+            .count()
+    }
+
+    /// The name, or the id where there is none.
+    pub(super) fn name(&self, id: i64) -> String {
+        let name = self
+            .0
+            .get(&id)
+            .and_then(|department| department.name.clone());
+        name.unwrap_or_else(|| id.to_string())
+    }
+
+    /// Names from the topmost known department down, joined by `/`. A `/` within a name becomes the
+    /// full-width `／`: no department can pass for one that stands elsewhere.
+    pub(super) fn path(&self, id: i64) -> String {
+        let mut names = vec![self.name(id).replace('/', "／")];
+        let mut seen = HashSet::from([id]);
+        let mut at = self.0.get(&id).map(|department| department.parent);
+        while let Some(parent) = at {
+            let known = self.0.get(&parent);
+            if known.is_none() || names.len() == LEVELS_MAX || !seen.insert(parent) {
+                break;
+            }
+            names.push(self.name(parent).replace('/', "／"));
+            at = known.map(|department| department.parent);
+        }
+        names.reverse();
+        names.join("/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use serde_json::json;
+
+    use super::super::errors::refusal;
+    use super::*;
+
+    fn list() -> Vec<Value> {
+        vec![
+            json!({ "id": 1, "name": "总公司", "parentid": 0, "order": 1 }),
+            json!({ "id": 2, "name": "研发中心", "parentid": 1 }),
+            json!({ "id": "3", "name": "平台部", "parentid": "2" }),
+            json!({ "id": 70, "name": "外派", "parentid": 69 }),
+            json!({ "id": 71, "parentid": 70 }),
+            json!({ "name": "nobody" }),
+        ]
+    }
+
+    #[test]
+    fn a_path_runs_from_the_root_down() {
+        let tree = Tree::read(&list());
+        assert_eq!(tree.path(3), "总公司/研发中心/平台部");
+        assert_eq!(tree.path(1), "总公司");
+        assert_eq!((tree.len(), tree.nameless()), (5, 1));
+    }
+
+    #[test]
+    fn a_missing_parent_begins_a_path_and_a_missing_name_is_the_id() {
+        let tree = Tree::read(&list());
+        assert_eq!(tree.path(71), "外派/71");
+        assert_eq!(
+            (tree.name(71), tree.name(999)),
+            ("71".to_owned(), "999".to_owned())
+        );
+        assert_eq!(tree.path(999), "999");
+    }
+
+    #[test]
+    fn a_circle_ends() {
+        let tree = Tree::read(&[
+            json!({ "id": 5, "name": "a", "parentid": 6 }),
+            json!({ "id": 6, "name": "b", "parentid": 5 }),
+            json!({ "id": 7, "name": "self", "parentid": 7 }),
+        ]);
+        assert_eq!(
+            (tree.path(5), tree.path(7)),
+            ("b/a".to_owned(), "self".to_owned())
+        );
+        let deep: Vec<_> = (1..100)
+            .map(|id| json!({ "id": id, "parentid": id - 1 }))
+            .collect();
+        assert_eq!(Tree::read(&deep).path(99).split('/').count(), LEVELS_MAX);
+    }
+
+    #[test]
+    fn no_department_passes_for_one_elsewhere() {
+        let tree = Tree::read(&[json!({ "id": 9, "name": "总公司/财务部", "parentid": 0 })]);
+        assert_eq!(tree.path(9), "总公司／财务部");
+        assert_eq!(tree.name(9), "总公司/财务部");
+    }
+
+    #[test]
+    fn no_more_are_kept_than_there_can_be() {
+        let many: Vec<_> = (0..30_001)
+            .map(|id| json!({ "id": id, "name": "x" }))
+            .collect();
+        assert_eq!(Tree::read(&many).len(), DEPARTMENTS_MAX);
+    }
+
+    #[tokio::test]
+    async fn the_list_is_asked_for_once_and_again_after_ten_minutes() {
+        let clock = Clock::by_hand(Timestamp::from_unix_s(0));
+        let departments = Departments::new(clock.clone());
+        let asked = AtomicUsize::new(0);
+        let ask = || async {
+            asked.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            Ok(list())
+        };
+        let all = (0..20).map(|_| departments.tree(ask));
+        assert!(
+            futures_util::future::join_all(all)
+                .await
+                .iter()
+                .all(|tree| tree.len() == 5)
+        );
+        clock.advance(AGE_MAX - Duration::from_millis(1));
+        departments.tree(ask).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        clock.advance(Duration::from_millis(1));
+        departments.tree(ask).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_list_that_cannot_be_read_leaves_the_last_one() {
+        let clock = Clock::by_hand(Timestamp::from_unix_s(0));
+        let departments = Departments::new(clock.clone());
+        let refuse = || async { Err(Fault::Said(refusal("department/list", 48009, "no", &[]))) };
+        assert_eq!(departments.tree(refuse).await.name(2), "2");
+        assert_eq!(departments.tree(|| async { Ok(list()) }).await.name(2), "2");
+        clock.advance(FAILURE_AGE);
+        assert_eq!(
+            departments.tree(|| async { Ok(list()) }).await.name(2),
+            "研发中心"
+        );
+        clock.advance(AGE_MAX);
+        assert_eq!(departments.tree(refuse).await.name(2), "研发中心");
+    }
+}

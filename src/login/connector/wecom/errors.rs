@@ -1,0 +1,356 @@
+//! What WeCom's error codes mean for a login, and what an administrator can do about them.
+
+use std::net::IpAddr;
+
+use super::super::outbound::OutboundError;
+use super::super::{ConnectorError, Refusal, RefusedWhy};
+
+/// The longest message of WeCom that is kept, in characters.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// What is shorter is nobody's secret, and would make a message unreadable.
+const HIDDEN_BYTES_MIN: usize = 6;
+
+/// The call that buys an application's token.
+pub(super) const GET_TOKEN: &str = "gettoken";
+
+/// Why a call brought nothing.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// WeCom answered with an error code.
+    Said(Refusal),
+    /// WeCom could not be asked.
+    Unasked(OutboundError),
+}
+
+/// What the remedies name: settings that must be the same here and in the console.
+#[derive(Clone, Debug)]
+pub(super) struct Console {
+    /// Host and, when it is not the scheme's own, port of the callback.
+    pub(super) callback_host: String,
+    /// The setting `agent_id`.
+    pub(super) agent_id: String,
+}
+
+/// What a code asks of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    Stale,
+    OutOfRange,
+    Busy,
+    Misconfigured,
+}
+
+impl Fault {
+    /// What this means for a login.
+    pub(super) fn into_error(self, console: &Console) -> ConnectorError {
+        let refusal = match self {
+            Self::Unasked(error) => return ConnectorError::Unreachable(error),
+            Self::Said(refusal) => refusal,
+        };
+        match meaning(refusal.code) {
+            Meaning::Stale => ConnectorError::Stale(refusal),
+            Meaning::Busy => ConnectorError::Busy(refusal),
+            Meaning::OutOfRange => ConnectorError::Refused {
+                why: RefusedWhy::OutOfRange,
+                source: refusal,
+            },
+            Meaning::Misconfigured => {
+                let remedy = remedy(&refusal, console);
+                ConnectorError::Misconfigured {
+                    remedy,
+                    source: refusal,
+                }
+            }
+        }
+    }
+
+    /// Whether this very path is missing here, as in older private deployments.
+    pub(super) fn is_missing_path(&self) -> bool {
+        match self {
+            Self::Said(refusal) => refusal.code == 48005,
+            Self::Unasked(error) => matches!(error, OutboundError::Status { status: 404, .. }),
+        }
+    }
+}
+
+/// Whether a fresh token may help.
+pub(super) fn is_token_refused(code: i64) -> bool {
+    matches!(code, 40001 | 40014 | 42001)
+}
+
+/// Whether asking `gettoken` again soon would only make things worse: many wrong secrets, and WeCom
+/// bans the address for an hour.
+pub(super) fn is_lasting(code: i64) -> bool {
+    code == 45009 || meaning(code) == Meaning::Misconfigured
+}
+
+/// What WeCom said, bounded and without what was `hidden` in the question.
+pub(super) fn refusal(call: &'static str, code: i64, message: &str, hidden: &[&str]) -> Refusal {
+    let mut message = message.to_owned();
+    if let Some(at) = message.find(", more info at ") {
+        message.truncate(at);
+    }
+    for secret in hidden
+        .iter()
+        .filter(|secret| secret.len() >= HIDDEN_BYTES_MIN)
+    {
+        message = message.replace(secret, "…");
+    }
+    let message = message
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MESSAGE_CHARS_MAX)
+        .collect();
+    Refusal {
+        call,
+        code,
+        message,
+    }
+}
+
+fn meaning(code: i64) -> Meaning {
+    match code {
+        40029 | 40078 | 42003 | 42022 => Meaning::Stale,
+        40003 | 46004 | 50002 | 60011 | 60021 | 60111 | 301_021 => Meaning::OutOfRange,
+        -1 | 45009 | 45033 => Meaning::Busy,
+        _ => Meaning::Misconfigured,
+    }
+}
+
+fn remedy(refusal: &Refusal, console: &Console) -> String {
+    let Console {
+        callback_host,
+        agent_id,
+    } = console;
+    let code = refusal.code;
+    match code {
+        40001 if refusal.call != GET_TOKEN => "WeCom took the secret but not the token it bought: \
+            see that the application is enabled (已启用) and its Secret was not reset"
+            .to_owned(),
+        40001 | 40091 | 41004 => "copy the Secret of this application anew (应用管理 → the \
+            application → Secret) into `secret`, and see that `corp_id` is its corporation"
+            .to_owned(),
+        40013 | 41002 => "copy `corp_id` from 我的企业 → 企业信息 → 企业ID".to_owned(),
+        40014 | 42001 => {
+            "WeCom refuses a token it has just sold: see that `api_base` leads to one \
+            WeCom only and `secret` is that of an application (自建应用)"
+                .to_owned()
+        }
+        40056 | 301_002 => format!(
+            "`agent_id` is {agent_id}: copy the AgentId from the page of the application that \
+             `secret` belongs to"
+        ),
+        48001 | 48002 | 48009 => "this kind of Secret may not do this: use the Secret of an \
+            application (自建应用), not that of 通讯录同步 or another tool"
+            .to_owned(),
+        48004 | 48006 => "WeCom withdrew the application's permission (授权): renew it in the \
+            console"
+            .to_owned(),
+        48005 => "this WeCom has retired the call: update this program, or see that `api_base` is \
+            right"
+            .to_owned(),
+        50001 => format!(
+            "enter {callback_host} exactly so at the application, both under 网页授权及JS-SDK → \
+             可信域名 and under 企业微信授权登录 → 授权回调域; `secret` must be that of the same \
+             application"
+        ),
+        50003 | 60031 => "enable the application (应用管理 → the application → 启用)".to_owned(),
+        60020 => trusted_address(&refusal.message),
+        301_007 => "WeCom has closed the corporation (企业不可用): ask the corporation's \
+            administrator"
+            .to_owned(),
+        40080 | 40082..=40085 | 42007 | 42009 => "these settings belong to a third-party suite \
+            (第三方应用): use an application of the corporation's own (自建应用)"
+            .to_owned(),
+        _ => format!(
+            "WeCom explains the code {code} at \
+             https://open.work.weixin.qq.com/devtool/query?e={code}"
+        ),
+    }
+}
+
+fn trusted_address(message: &str) -> String {
+    let found = from_ip(message);
+    let address = found.map_or_else(
+        || "this site's outgoing address".to_owned(),
+        |ip| ip.to_string(),
+    );
+    format!(
+        "enter {address} at the application under 企业可信IP; WeCom heeds it after about a minute. \
+         If the address changes, give the connector a `proxy` that has a fixed one"
+    )
+}
+
+/// The address WeCom saw: `…, from ip: 203.0.113.9, more info …`.
+fn from_ip(message: &str) -> Option<IpAddr> {
+    let (_, rest) = message.split_once("from ip:")?;
+    let end = rest.trim_start().find([',', ' ', ']']);
+    let text = rest.trim_start();
+    text[..end.unwrap_or(text.len())]
+        .trim_start_matches('[')
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn console() -> Console {
+        Console {
+            callback_host: "sso.corp.example:8443".to_owned(),
+            agent_id: "1000002".to_owned(),
+        }
+    }
+
+    fn error(call: &'static str, code: i64, message: &str) -> ConnectorError {
+        Fault::Said(refusal(call, code, message, &[])).into_error(&console())
+    }
+
+    fn advice(call: &'static str, code: i64, message: &str) -> String {
+        match error(call, code, message) {
+            ConnectorError::Misconfigured { remedy, source } => {
+                assert_eq!(source.code, code);
+                remedy
+            }
+            other => panic!("{code}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_spent_code_begins_the_login_again() {
+        for code in [40029, 40078, 42003, 42022] {
+            let error = error("auth/getuserinfo", code, "invalid code");
+            assert!(matches!(error, ConnectorError::Stale(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn somebody_out_of_range_is_refused() {
+        for code in [40003, 46004, 50002, 60011, 60021, 60111, 301_021] {
+            let error = error("user/get", code, "no");
+            let ConnectorError::Refused { why, .. } = error else {
+                panic!("{code}")
+            };
+            assert_eq!(why, RefusedWhy::OutOfRange);
+        }
+    }
+
+    #[test]
+    fn a_busy_source_blames_nobody() {
+        for code in [-1, 45009, 45033] {
+            assert!(
+                matches!(error("user/get", code, "busy"), ConnectorError::Busy(_)),
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_code_of_the_administrators_has_a_remedy_that_names_the_place() {
+        for (code, word) in [
+            (40013, "企业ID"),
+            (40014, "api_base"),
+            (40056, "1000002"),
+            (40080, "自建应用"),
+            (40082, "自建应用"),
+            (40083, "自建应用"),
+            (40084, "自建应用"),
+            (40085, "自建应用"),
+            (40091, "Secret"),
+            (41002, "企业ID"),
+            (41004, "Secret"),
+            (42001, "api_base"),
+            (42007, "自建应用"),
+            (42009, "自建应用"),
+            (48001, "通讯录同步"),
+            (48002, "通讯录同步"),
+            (48004, "授权"),
+            (48005, "api_base"),
+            (48006, "授权"),
+            (48009, "通讯录同步"),
+            (50001, "sso.corp.example:8443"),
+            (50001, "授权回调域"),
+            (50001, "可信域名"),
+            (50003, "启用"),
+            (60020, "企业可信IP"),
+            (60031, "启用"),
+            (301_002, "1000002"),
+            (301_007, "企业不可用"),
+        ] {
+            let advice = advice("user/get", code, "no");
+            assert!(advice.contains(word), "{code}: {advice}");
+        }
+        assert!(advice(GET_TOKEN, 40001, "no").contains("copy the Secret"));
+        assert!(advice("user/get", 40001, "no").contains("已启用"));
+    }
+
+    #[test]
+    fn any_other_code_leads_to_its_explanation() {
+        let others = [
+            40035, 40058, 40063, 40066, 40073, 41001, 41008, 41009, 42012, 43004, 45029, 50100,
+            60003, 60004, 60123, 987_654,
+        ];
+        for code in others {
+            assert!(advice("user/get", code, "no").ends_with(&format!("query?e={code}")));
+        }
+    }
+
+    #[test]
+    fn the_address_to_trust_is_read_from_the_message() {
+        let text = |ip: &str| {
+            format!(
+                "not allow to access from your ip, hint: [1655882753557010848204971], from ip: \
+                 {ip}, more info at https://open.work.weixin.qq.com/devtool/query?e=60020"
+            )
+        };
+        for ip in ["203.0.113.9", "2408:8207:1::a1"] {
+            assert!(advice("user/get", 60020, &text(ip)).contains(&format!("enter {ip} at")));
+        }
+        for odd in [
+            text("nonsense"),
+            text(""),
+            String::new(),
+            "from ip:".to_owned(),
+        ] {
+            assert!(
+                advice("user/get", 60020, &odd).contains("outgoing address"),
+                "{odd}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_keeps_its_hint_and_nothing_secret() {
+        let said = "invalid credential hunter2\r\n, hint: [168640223], from ip: 192.0.2.1, \
+                    more info at https://open.work.weixin.qq.com/devtool/query?e=40001";
+        let kept = refusal(GET_TOKEN, 40001, said, &["hunter2", ""]).message;
+        assert_eq!(
+            kept,
+            "invalid credential …, hint: [168640223], from ip: 192.0.2.1"
+        );
+        assert_eq!(
+            refusal(GET_TOKEN, 1, &"企".repeat(999), &[])
+                .message
+                .chars()
+                .count(),
+            300
+        );
+    }
+
+    #[test]
+    fn only_a_missing_path_counts_as_missing() {
+        let status = |status| {
+            let content_type = "text/html".to_owned();
+            Fault::Unasked(OutboundError::Status {
+                call: "x",
+                status,
+                content_type,
+            })
+        };
+        assert!(status(404).is_missing_path() && !status(502).is_missing_path());
+        assert!(Fault::Said(refusal("x", 48005, "", &[])).is_missing_path());
+        assert!(!Fault::Said(refusal("x", 40029, "", &[])).is_missing_path());
+    }
+}

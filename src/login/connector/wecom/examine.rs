@@ -1,0 +1,190 @@
+//! `check --online`: whether the settings here and in the WeCom console fit together.
+
+use std::error::Error;
+
+use serde_json::Value;
+
+use super::api::{Said, number};
+use super::departments::Tree;
+use super::errors::Fault;
+use super::{ConnectorError, Finding, WeCom};
+
+/// Asks WeCom everything that can be asked without a person; one finding a line.
+pub(super) async fn examine(wecom: &WeCom) -> Vec<Finding> {
+    let mut findings = settings(wecom);
+    if let Err(fault) = wecom.api.token().await {
+        findings.push(bad(wecom, "corp_id and secret", fault));
+        return findings;
+    }
+    findings.push(Finding::good("corp_id and secret buy a token"));
+    match wecom.api.agent(&wecom.console.agent_id).await {
+        Ok(agent) => findings.extend(application(wecom, &agent)),
+        Err(fault) => findings.push(bad(wecom, "agent_id", fault)),
+    }
+    findings.push(match wecom.api.departments().await {
+        Ok(list) => departments(&Tree::read(&list)),
+        Err(fault) => bad(wecom, "departments stay without names", fault),
+    });
+    findings
+}
+
+/// What needs no answer.
+fn settings(wecom: &WeCom) -> Vec<Finding> {
+    let host = &wecom.console.callback_host;
+    let mut findings = vec![Finding::good(format!(
+        "enter {host} at the application twice: 网页授权及JS-SDK → 可信域名, and 企业微信授权登录 → \
+         授权回调域 (logins return to {})",
+        wecom.callback
+    ))];
+    if !is_corp_id(&wecom.corp_id) {
+        findings.push(Finding::bad(format!(
+            "corp_id {:?} does not look like one: copy it from 我的企业 → 企业信息 → 企业ID",
+            wecom.corp_id
+        )));
+    }
+    if wecom.api.is_in_the_clear() {
+        findings.push(Finding::bad(
+            "api_base is not https: the Secret can be read on its way",
+        ));
+    }
+    findings
+}
+
+fn application(wecom: &WeCom, agent: &Said) -> Vec<Finding> {
+    let text = |name: &str| agent.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (name, agent_id) = (text("name"), &wecom.console.agent_id);
+    let closed = agent
+        .get("close")
+        .and_then(number)
+        .is_some_and(|close| close != 0);
+    let mut findings = vec![if closed {
+        Finding::bad(format!(
+            "the application {name} ({agent_id}) is disabled: enable it (启用)"
+        ))
+    } else {
+        Finding::good(format!("the application {name} ({agent_id}) is enabled"))
+    }];
+    let (trusted, host) = (text("redirect_domain"), &wecom.console.callback_host);
+    findings.push(if trusted.eq_ignore_ascii_case(host) {
+        Finding::good(format!("its 可信域名 is {trusted}"))
+    } else if trusted.is_empty() {
+        Finding::bad(format!("it has no 可信域名: enter {host}"))
+    } else {
+        Finding::bad(format!(
+            "its 可信域名 is {trusted}: enter {host}, port and all"
+        ))
+    });
+    findings
+}
+
+fn departments(tree: &Tree) -> Finding {
+    let (all, nameless) = (tree.len(), tree.nameless());
+    if all == 0 {
+        return Finding::bad("the application sees no department: widen its 可见范围");
+    }
+    if nameless > 0 {
+        return Finding::bad(format!(
+            "{nameless} of {all} departments come without a name"
+        ));
+    }
+    Finding::good(format!("the application sees {all} departments"))
+}
+
+fn bad(wecom: &WeCom, what: &str, fault: Fault) -> Finding {
+    let error = fault.into_error(&wecom.console);
+    let mut text = match &error {
+        ConnectorError::Misconfigured { remedy, .. } => format!("{what}: {remedy}"),
+        other => format!("{what}: {other}"),
+    };
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        text.push_str(&format!(": {found}"));
+        cause = found.source();
+    }
+    Finding::bad(text)
+}
+
+fn is_corp_id(text: &str) -> bool {
+    let rest = text.strip_prefix("ww").or_else(|| text.strip_prefix("wx"));
+    let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    rest.is_some_and(|rest| rest.len() == 16 && rest.bytes().all(digit))
+}
+
+impl Finding {
+    fn good(text: impl Into<String>) -> Self {
+        Self {
+            good: true,
+            text: text.into(),
+        }
+    }
+
+    fn bad(text: impl Into<String>) -> Self {
+        Self {
+            good: false,
+            text: text.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::wecom;
+    use super::*;
+
+    #[test]
+    fn a_corp_id_has_a_shape() {
+        assert!(is_corp_id("ww6d656e7368656e01") && is_corp_id("wx5823bf96d3bd56c7"));
+        for odd in [
+            "",
+            "1000002",
+            "ww6d656e7368656e0",
+            "WW6d656e7368656e01",
+            "wwzzzzzzzzzzzzzzzz",
+        ] {
+            assert!(!is_corp_id(odd), "{odd}");
+        }
+    }
+
+    #[test]
+    fn the_callback_host_is_always_told() {
+        let findings = settings(&wecom(""));
+        assert!(findings[0].good && findings[0].text.contains("sso.corp.example at"));
+        assert_eq!(findings.len(), 1);
+        assert_eq!(settings(&wecom("api_base = 'http://127.0.0.1:1'")).len(), 1);
+        let odd = settings(&wecom("api_base = 'http://relay.corp.example'"));
+        assert!(
+            odd.iter()
+                .any(|finding| !finding.good && finding.text.contains("https"))
+        );
+    }
+
+    #[test]
+    fn another_trusted_domain_is_named() {
+        let found = |domain: &str, close: i64| {
+            let agent = json!({ "name": "OA", "close": close, "redirect_domain": domain });
+            application(&wecom(""), agent.as_object().unwrap())
+        };
+        assert!(
+            found("sso.corp.example", 0)
+                .iter()
+                .all(|finding| finding.good)
+        );
+        assert!(!found("sso.corp.example", 1)[0].good);
+        for domain in ["", "corp.example", "sso.corp.example:8443"] {
+            assert!(!found(domain, 0)[1].good, "{domain}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_not_trusted_is_told() {
+        let message = "not allow, hint: [1], from ip: 203.0.113.9, more info at x";
+        let refusal = super::super::errors::refusal("agent/get", 60020, message, &[]);
+        let finding = bad(&wecom(""), "agent_id", Fault::Said(refusal));
+        assert!(
+            !finding.good && finding.text.contains("enter 203.0.113.9"),
+            "{finding:?}"
+        );
+    }
+}

@@ -1,0 +1,272 @@
+//! From WeCom's answers to a profile: who counts as a member, and what is vouched for.
+
+use serde_json::{Value, json};
+
+use super::super::outbound::OutboundError;
+use super::super::{ConnectorError, Refusal, RefusedWhy};
+use super::api::{Redeemed, Said, number};
+use super::departments::Tree;
+use crate::people::profile::{Profile, Proof};
+use crate::store::{LinkField, Subject};
+
+/// The status of a member who is in use (已激活).
+const ACTIVE: i64 = 1;
+
+/// The longest userid, in bytes.
+const USERID_BYTES_MAX: usize = 64;
+
+/// The member a code belongs to. External contacts, personal WeChat accounts and members of linked
+/// corporations (`CorpId/userid`) are nobody here.
+pub(super) fn userid(redeemed: &Redeemed, corp_id: &str) -> Result<String, ConnectorError> {
+    let stranger = |words: &str| not_member(redeemed.call, words);
+    let Some(userid) = &redeemed.userid else {
+        return Err(stranger("the code belongs to nobody in the corporation"));
+    };
+    if userid.contains('/') {
+        return Err(stranger(
+            "the code belongs to a member of a linked corporation",
+        ));
+    }
+    let theirs = redeemed.corp_id.as_deref();
+    if theirs.is_some_and(|theirs| !theirs.eq_ignore_ascii_case(corp_id)) {
+        return Err(stranger(
+            "the code belongs to a member of another corporation",
+        ));
+    }
+    if userid.len() > USERID_BYTES_MAX || userid.chars().any(char::is_control) {
+        return Err(odd(redeemed.call, "a userid"));
+    }
+    Ok(userid.clone())
+}
+
+/// Refuses whoever is disabled, not activated or gone, and an answer about somebody else.
+pub(super) fn demand_active(member: &Said, userid: &str) -> Result<(), ConnectorError> {
+    let call = "user/get";
+    if !is_about(member, userid) {
+        return Err(odd(call, "the userid it was asked for"));
+    }
+    let status = member.get("status").and_then(number);
+    if status == Some(ACTIVE) {
+        return Ok(());
+    }
+    let message = match status {
+        Some(2) => "the member is disabled (已禁用)",
+        Some(4) => "the member has not activated their account (未激活)",
+        Some(5) => "the member has left the corporation (退出企业)",
+        Some(_) => "the member has a status that is not known",
+        None => "the member has no status",
+    };
+    let source = Refusal {
+        call,
+        code: status.unwrap_or(0),
+        message: message.to_owned(),
+    };
+    Err(ConnectorError::Refused {
+        why: RefusedWhy::Inactive,
+        source,
+    })
+}
+
+/// Adds what the person agreed to show. What is empty there does not wipe out what is known.
+pub(super) fn merge(member: &mut Said, detail: Said) -> Result<(), ConnectorError> {
+    let userid = member
+        .get("userid")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if detail.contains_key("userid") && !is_about(&detail, userid) {
+        return Err(odd("getuserdetail", "the member who agreed to show it"));
+    }
+    let shown = detail
+        .into_iter()
+        .filter(|(name, value)| name != "userid" && !value.is_null() && value.as_str() != Some(""));
+    member.extend(shown);
+    Ok(())
+}
+
+/// Adds names, paths and ids of the departments the member is directly in.
+pub(super) fn add_departments(member: &mut Said, tree: &Tree) {
+    let departments = member.get("department").and_then(Value::as_array);
+    let ids: Vec<i64> = departments
+        .into_iter()
+        .flatten()
+        .filter_map(number)
+        .collect();
+    let names: Vec<_> = ids.iter().map(|id| tree.name(*id)).collect();
+    let paths: Vec<_> = ids.iter().map(|id| tree.path(*id)).collect();
+    member.insert("department_names".to_owned(), json!(names));
+    member.insert("department_paths".to_owned(), json!(paths));
+    member.insert("department_ids".to_owned(), json!(ids));
+}
+
+/// The profile. Only what the corporation sets is vouched for: never `email`, which members edit.
+pub(super) fn profile(corp_id: &str, member: Said) -> Result<Profile, ConnectorError> {
+    let userid = member
+        .get("userid")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let subject = format!("{corp_id}:{userid}").to_ascii_lowercase();
+    let subject = Subject::try_from(subject).map_err(|_| odd("user/get", "a userid"))?;
+    let vouched = [
+        (LinkField::Mobile, "mobile"),
+        (LinkField::Email, "biz_mail"),
+    ];
+    let vouched = vouched.into_iter().filter_map(|(field, name)| {
+        let value = member.get(name)?.as_str()?.trim();
+        (!value.is_empty()).then(|| (field, value.to_owned()))
+    });
+    let vouched = vouched.collect();
+    let facts = Proof::default();
+    Ok(Profile {
+        subject,
+        raw: Value::Object(member),
+        vouched,
+        provider_sid: None,
+        facts,
+    })
+}
+
+/// WeCom tells userids apart without regard to case.
+fn is_about(said: &Said, userid: &str) -> bool {
+    let theirs = said.get("userid").and_then(Value::as_str);
+    theirs.is_some_and(|theirs| theirs.eq_ignore_ascii_case(userid))
+}
+
+fn not_member(call: &'static str, words: &str) -> ConnectorError {
+    let source = Refusal {
+        call,
+        code: 0,
+        message: words.to_owned(),
+    };
+    ConnectorError::Refused {
+        why: RefusedWhy::NotMember,
+        source,
+    }
+}
+
+fn odd(call: &'static str, missing: &'static str) -> ConnectorError {
+    ConnectorError::Unreachable(OutboundError::Incomplete { call, missing })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(value: Value) -> Said {
+        value.as_object().unwrap().clone()
+    }
+
+    fn redeemed(userid: Option<&str>, corp_id: Option<&str>) -> Redeemed {
+        let owned = |text: &str| text.to_owned();
+        let (userid, corp_id) = (userid.map(owned), corp_id.map(owned));
+        Redeemed {
+            call: "auth/getuserinfo",
+            userid,
+            user_ticket: None,
+            corp_id,
+        }
+    }
+
+    fn why(error: ConnectorError) -> RefusedWhy {
+        match error {
+            ConnectorError::Refused { why, .. } => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_a_member_of_this_corporation_comes_in() {
+        let good = [
+            redeemed(Some("ZhangSan"), None),
+            redeemed(Some("ZhangSan"), Some("WW1")),
+        ];
+        for redeemed in good {
+            assert_eq!(userid(&redeemed, "ww1").unwrap(), "ZhangSan");
+        }
+        let strangers = [
+            redeemed(None, None),
+            redeemed(Some("ww2/lisi"), None),
+            redeemed(Some("ZhangSan"), Some("ww2")),
+        ];
+        for redeemed in strangers {
+            assert_eq!(
+                why(userid(&redeemed, "ww1").unwrap_err()),
+                RefusedWhy::NotMember
+            );
+        }
+        let long = redeemed(Some(&"x".repeat(65)), None);
+        assert!(matches!(
+            userid(&long, "ww1"),
+            Err(ConnectorError::Unreachable(_))
+        ));
+    }
+
+    #[test]
+    fn only_an_active_member_comes_in() {
+        let member = |status: Value| said(json!({ "userid": "ZhangSan", "status": status }));
+        for good in [json!(1), json!("1")] {
+            assert!(demand_active(&member(good), "zhangsan").is_ok());
+        }
+        for bad in [
+            json!(2),
+            json!("2"),
+            json!(4),
+            json!(5),
+            json!(0),
+            Value::Null,
+        ] {
+            let error = demand_active(&member(bad), "zhangsan").unwrap_err();
+            assert_eq!(why(error), RefusedWhy::Inactive);
+        }
+        let other = demand_active(&member(json!(1)), "lisi");
+        assert!(matches!(other, Err(ConnectorError::Unreachable(_))));
+    }
+
+    #[test]
+    fn what_was_shown_is_added_and_nothing_is_wiped_out() {
+        let mut member = said(json!({ "userid": "ZhangSan", "name": "张三", "mobile": "1" }));
+        let detail =
+            json!({ "userid": "zhangsan", "mobile": "", "biz_mail": "z@c", "avatar": null });
+        merge(&mut member, said(detail)).unwrap();
+        let expected =
+            json!({ "userid": "ZhangSan", "name": "张三", "mobile": "1", "biz_mail": "z@c" });
+        assert_eq!(Value::Object(member.clone()), expected);
+        assert!(
+            merge(
+                &mut member,
+                said(json!({ "userid": "lisi", "mobile": "2" }))
+            )
+            .is_err()
+        );
+        assert_eq!(member["mobile"], "1");
+    }
+
+    #[test]
+    fn departments_are_named_with_their_paths() {
+        let tree = Tree::read(&[
+            json!({ "id": 1, "name": "总公司", "parentid": 0 }),
+            json!({ "id": 2, "name": "研发", "parentid": 1 }),
+        ]);
+        let mut member = said(json!({ "department": [2, "9"] }));
+        add_departments(&mut member, &tree);
+        assert_eq!(member["department_names"], json!(["研发", "9"]));
+        assert_eq!(member["department_paths"], json!(["总公司/研发", "9"]));
+        assert_eq!(member["department_ids"], json!([2, 9]));
+        let mut none = Said::new();
+        add_departments(&mut none, &tree);
+        assert_eq!(none["department_ids"], json!([]));
+    }
+
+    #[test]
+    fn who_somebody_is_does_not_depend_on_case_nor_on_an_address_they_edit() {
+        let member = said(json!({
+            "userid": "ZhangSan", "mobile": "13800000000", "email": "own@home", "biz_mail": "",
+        }));
+        let profile = profile("WWabc", member).unwrap();
+        assert_eq!(profile.subject.as_str(), "wwabc:zhangsan");
+        assert_eq!(profile.raw["userid"], "ZhangSan");
+        assert_eq!(
+            profile.vouched,
+            [(LinkField::Mobile, "13800000000".to_owned())]
+        );
+    }
+}
