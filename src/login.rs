@@ -1,6 +1,6 @@
 //! `Login::begin / finish`: state, binding to the browser, return address.
 
-use std::collections::BTreeMap;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::keys::{self, KeyRing};
 use crate::people::session::{MintError, Sessions, Terms};
 use crate::people::{AdmitError, Admittance, People};
 use crate::store::ConnectorId;
-use config::{AutoLogin, ConnectorConfig, LoginConfig};
+use config::{AutoLogin, ConnectorConfig};
 use connector::{Answer, AppLogin, Challenge, Connector, ConnectorError};
 use limits::{Limited, Limits, Step};
 use pending::{FlowId, Mode, Pending, PendingError};
@@ -34,7 +34,7 @@ pub mod return_to;
 pub mod ticket;
 
 pub use build::{BuildError, Surroundings};
-pub use finish::{Finished, Unfinished};
+pub use finish::Finished;
 
 /// How long a callback that is seen again shares the outcome of the first.
 const OUTCOME_KEPT: Duration = Duration::from_secs(30);

@@ -1,18 +1,35 @@
 //! `Site`: one configuration, built. Immutable; replaced whole.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use http::HeaderName;
+use url::Url;
+
+use crate::clock::Clock;
+use crate::expression::{CompileError, Expression, Scope};
+use crate::keys::{self, KeyError, KeyRing};
 use crate::login::config::{ConnectorConfig, LoginConfig};
-use crate::people::session::SessionConfig;
-use crate::request::head::Trust;
-use crate::request::route::RouteConfig;
-use crate::store::ConnectorId;
+use crate::login::return_to::Destinations;
+use crate::login::{self, Login};
+use crate::people::cookie::CookieFlags;
+use crate::people::session::{SessionConfig, Sessions, Terms};
+use crate::request::forward::{self, Forwarder};
+use crate::request::gate::Gate;
+use crate::request::head::{Head, Trust};
+use crate::request::headers::Namespace;
+use crate::request::route::{OwnPaths, RouteConfig, Routes};
+use crate::secret::SecretError;
+use crate::store::{ConnectorId, Store, StoreError};
+use crate::telemetry::Telemetry;
+
+mod ways;
 
 /// What a site is built from: the parts of a configuration that may change without a restart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// What browsers type: scheme, host and port, nothing else.
-    pub external_url: url::Url,
+    pub external_url: Url,
     /// `/.menshen`.
     pub prefix: String,
     /// Whose forwarding headers count.
@@ -27,4 +44,216 @@ pub struct Config {
     pub connectors: BTreeMap<ConnectorId, ConnectorConfig>,
     /// `[[route]]`.
     pub routes: Vec<RouteConfig>,
+}
+
+/// What outlives every site.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// Who is here.
+    pub sessions: Arc<Sessions>,
+    /// The time.
+    pub clock: Clock,
+    /// What is told to the outside.
+    pub telemetry: Telemetry,
+}
+
+/// One configuration, built.
+#[derive(Debug)]
+pub struct Site {
+    /// What browsers type.
+    pub external_url: Url,
+    /// `/.menshen`.
+    pub prefix: String,
+    /// Whose forwarding headers count.
+    pub trust: Arc<Trust>,
+    /// Files for proof of a domain's ownership.
+    pub files: BTreeMap<String, String>,
+    /// Origins of own front ends.
+    pub origins: Vec<url::Origin>,
+    /// The flags of the cookies.
+    pub cookies: CookieFlags,
+    /// The keys.
+    pub ring: Arc<KeyRing>,
+    /// Every way through the house.
+    pub routes: Routes,
+    /// Who is asking.
+    pub gate: Gate,
+    /// The header names that are ours.
+    pub namespace: Namespace,
+    /// The ways to the upstreams.
+    pub forwarder: Forwarder,
+    /// Who logs people in.
+    pub login: Login,
+}
+
+/// Why a configuration could not be built. The old site stays.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A secret.
+    #[error("{what}")]
+    Secret {
+        /// Whose.
+        what: String,
+        /// Why.
+        #[source]
+        source: SecretError,
+    },
+    /// The key ring.
+    #[error("[session] keys")]
+    Keys(#[source] KeyError),
+    /// The store was asked for the keys it keeps.
+    #[error("read the session key")]
+    Store(#[source] StoreError),
+    /// A rule or header does not compile.
+    #[error("route {route}: {what} does not compile")]
+    Expression {
+        /// Of which route.
+        route: String,
+        /// Which one.
+        what: String,
+        /// Why.
+        #[source]
+        source: CompileError,
+    },
+    /// A header's name is none.
+    #[error("route {route}: `{header}` is not a header that can be set")]
+    Header {
+        /// Of which route.
+        route: String,
+        /// Which.
+        header: String,
+    },
+    /// A connector.
+    #[error("build the logins")]
+    Login(#[source] login::BuildError),
+    /// The ways to the upstreams.
+    #[error("build the ways to the upstreams")]
+    Forward(#[source] forward::BuildError),
+}
+
+impl Site {
+    /// Builds a site; pools, connectors and limits whose settings did not change are taken over
+    /// from `previous`. Reads secrets, binds nothing, asks no provider.
+    pub async fn build(
+        config: &Config,
+        shared: &Shared,
+        previous: Option<&Self>,
+    ) -> Result<Self, BuildError> {
+        keys::install_crypto();
+        let ring = Arc::new(ring(config, shared, previous).await?);
+        let own = OwnPaths {
+            prefix: config.prefix.clone(),
+            exact: config.files.keys().cloned().collect(),
+        };
+        let (routes, pools) = ways::build(&config.routes)?;
+        let routes = Routes::new(routes, own);
+        let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))
+            .map_err(BuildError::Forward)?;
+        let terms = Terms {
+            lifetime: config.session.lifetime.duration(),
+            idle_timeout: config.session.idle_timeout.duration(),
+        };
+        let around = login::Surroundings {
+            external_url: &config.external_url,
+            prefix: &config.prefix,
+            ring: &ring,
+            sessions: &shared.sessions,
+            terms,
+            clock: &shared.clock,
+        };
+        let previous_login = previous.map(|site| &site.login);
+        let login = Login::build(&config.connectors, &config.login, &around, previous_login)
+            .map_err(BuildError::Login)?;
+        Ok(Self {
+            external_url: config.external_url.clone(),
+            prefix: config.prefix.clone(),
+            trust: Arc::new(config.trust.clone()),
+            files: config.files.clone(),
+            origins: config.login.origins.iter().map(Url::origin).collect(),
+            cookies: CookieFlags {
+                secure: config.external_url.scheme() == "https",
+                domain: config.session.cookie_domain.clone(),
+                same_site: config.session.cookie_same_site,
+            },
+            gate: Gate {
+                sessions: Arc::clone(&shared.sessions),
+                ring: Arc::clone(&ring),
+                terms,
+                connectors: config.connectors.keys().cloned().collect(),
+            },
+            ring,
+            namespace: Namespace::new(routes.all()),
+            routes,
+            forwarder,
+            login,
+        })
+    }
+
+    /// Whether a request came to the host that logs people in.
+    pub fn is_home(&self, head: &Head<'_>) -> bool {
+        self.external_url.host_str() == Some(head.host.as_str())
+            && self.external_url.port_or_known_default() == Some(head.effective_port())
+    }
+
+    /// Whether the session cookie of the host that logs people in reaches this host, too.
+    pub fn shares_cookie(&self, host: &str) -> bool {
+        let Some(domain) = &self.cookies.domain else { return false };
+        let below = host.strip_suffix(domain.as_str());
+        below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+}
+
+impl Destinations for Site {
+    fn serves(&self, origin: &Url) -> bool {
+        let (Some(host), Some(port), Some(own_port)) = (
+            origin.host_str(),
+            origin.port_or_known_default(),
+            self.external_url.port_or_known_default(),
+        ) else {
+            return false;
+        };
+        origin.scheme() == self.external_url.scheme() && self.routes.name(host, port, own_port)
+    }
+
+    fn home(&self) -> &Url {
+        &self.external_url
+    }
+
+    fn prefix(&self) -> &str {
+        &self.prefix
+    }
+}
+
+async fn ring(
+    config: &Config,
+    shared: &Shared,
+    previous: Option<&Site>,
+) -> Result<KeyRing, BuildError> {
+    let texts = if config.session.keys.is_empty() {
+        shared.store.keys(&keys::generate()).await.map_err(BuildError::Store)?
+    } else {
+        let read = config.session.keys.iter().enumerate().map(|(at, source)| {
+            let what = || format!("[session] keys, number {}", at + 1);
+            source.read().map_err(|source| BuildError::Secret { what: what(), source })
+        });
+        read.collect::<Result<_, _>>()?
+    };
+    KeyRing::new(&texts, previous.map(|site| &*site.ring)).map_err(BuildError::Keys)
+}
+
+/// A header an expression may set.
+fn settable(route: &str, name: &str) -> Result<HeaderName, BuildError> {
+    let refused = || BuildError::Header { route: route.to_owned(), header: name.to_owned() };
+    let header = HeaderName::try_from(name).map_err(|_| refused())?;
+    if forward::is_framing(&header) { Err(refused()) } else { Ok(header) }
+}
+
+fn compile(route: &str, what: &str, source: &str) -> Result<Expression, BuildError> {
+    Expression::compile(source, Scope::Rule).map_err(|source| BuildError::Expression {
+        route: route.to_owned(),
+        what: what.to_owned(),
+        source,
+    })
 }

@@ -229,9 +229,6 @@ pub enum BuildError {
 }
 
 /// Builds the connector a configuration names. Reads secrets; asks nobody.
-///
-/// `previous` is the connector of the same id before a reload: what it has cached lives on when its
-/// settings did not change.
 pub fn build(
     config: &Config,
     around: Surroundings,

@@ -43,15 +43,6 @@ impl std::fmt::Debug for CookieValue {
     }
 }
 
-/// A callback that led to no session, with the memory of its begin when it had one.
-#[derive(Debug)]
-pub struct Unfinished {
-    /// The memory.
-    pub pending: Option<Pending>,
-    /// Why.
-    pub error: Arc<Result<Finished, LoginError>>,
-}
-
 impl Finished {
     /// The value of the session cookie: the person themselves.
     pub fn expose_cookie(&self) -> &str {

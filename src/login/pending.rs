@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::return_to::ReturnTo;
+use super::ticket::NonceHash;
 use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing, Purpose};
 use crate::store::ConnectorId;
@@ -110,7 +111,7 @@ pub struct Pending {
     pub automatic: bool,
     /// The hash of the nonce of the host that wants the session, when it is another one.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
-    pub ticket_for: Option<String>,
+    pub ticket_for: Option<NonceHash>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]

@@ -189,14 +189,11 @@ impl Routes {
         self.own.includes(path.as_bytes())
     }
 
-    /// Whether any route serves a host on a port.
-    pub fn serves(&self, host: &str, port: u16) -> bool {
-        !self.on(host, port).is_empty()
-    }
-
-    /// Whether a port is named by the pattern that serves this host.
-    pub fn names_port(&self, host: &str, port: u16) -> bool {
-        self.on(host, port).iter().any(|group| group.port.is_some())
+    /// Whether a route names this host, exactly or below a domain, on this port; a route for any
+    /// host names none. `default_port` is the port of patterns that name none.
+    pub fn name(&self, host: &str, port: u16, default_port: u16) -> bool {
+        let groups = self.named(host).unwrap_or_default();
+        groups.iter().any(|group| group.port.unwrap_or(default_port) == port)
     }
 
     /// The route every reader of this path finds.
@@ -219,17 +216,20 @@ impl Routes {
 
     /// The host is chosen first: exact, the longest wildcard, any; within it the named port.
     fn on(&self, host: &str, port: u16) -> &[OnPort] {
-        let groups = self.exact.get(host).or_else(|| {
-            let wildcard = self.wildcards.iter().find(|(suffix, _)| {
-                host.strip_suffix(&**suffix).is_some_and(|label| !label.is_empty())
-            });
-            wildcard.map(|(_, groups)| groups)
-        });
-        let groups = groups.unwrap_or(&self.any);
+        let groups = self.named(host).unwrap_or(&self.any);
         match groups.iter().position(|group| group.port.is_none_or(|named| named == port)) {
             Some(at) => &groups[at..=at],
             None => &[],
         }
+    }
+
+    fn named(&self, host: &str) -> Option<&[OnPort]> {
+        if let Some(groups) = self.exact.get(host) {
+            return Some(groups);
+        }
+        let below = |suffix: &str| host.strip_suffix(suffix).is_some_and(|label| !label.is_empty());
+        let wildcard = self.wildcards.iter().find(|(suffix, _)| below(suffix));
+        wildcard.map(|(_, groups)| groups.as_slice())
     }
 
     fn lookup<'a>(&'a self, groups: &'a [OnPort], path: &[u8]) -> Found<'a> {
