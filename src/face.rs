@@ -1,0 +1,178 @@
+//! `handle()`: own path, or proxy? Then say the verdict in HTTP. A face decides nothing.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::header::UPGRADE;
+use http::request::Parts;
+use http::{Request, Response};
+
+use crate::request::forward::Forwarded;
+use crate::request::head::{Connection, Head};
+use crate::request::headers::Onward;
+use crate::request::policy::{Permit, Verdict};
+use crate::request::{Body, BodyError, decide};
+use crate::site::{Shared, Site};
+
+pub mod admin;
+mod navigation;
+pub mod page;
+mod record;
+mod reply;
+mod sign_in;
+mod tunnel;
+
+use record::{RequestId, Seen, Told};
+
+/// The house as the outside meets it: the current site, and what outlives it.
+#[derive(Debug)]
+pub struct House {
+    site: ArcSwap<Site>,
+    shared: Shared,
+    reloads: tokio::sync::watch::Sender<u64>,
+}
+
+/// One request on its way through a face.
+#[derive(Clone, Copy, Debug)]
+struct Visit<'a> {
+    site: &'a Site,
+    shared: &'a Shared,
+    head: &'a Head<'a>,
+    id: &'a RequestId,
+    lang: page::Lang,
+}
+
+/// How far a request came before its body moves.
+enum Step {
+    Told(Told),
+    Forward(Permit, Box<Onward>),
+}
+
+impl House {
+    /// Opens with a first site.
+    pub fn new(site: Site, shared: Shared) -> Self {
+        let reloads = tokio::sync::watch::Sender::new(0);
+        Self { site: ArcSwap::from_pointee(site), shared, reloads }
+    }
+
+    /// The site that is served now.
+    pub fn site(&self) -> Arc<Site> {
+        self.site.load_full()
+    }
+
+    /// What outlives every site.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Serves another site from the next request on; open tunnels are judged again.
+    pub fn swap(&self, site: Site) {
+        self.site.store(Arc::new(site));
+        self.reloads.send_modify(|number| *number += 1);
+    }
+
+    /// Answers one request. Infallible: every failure is a response.
+    pub async fn handle<B>(
+        self: &Arc<Self>,
+        request: Request<B>,
+        connection: Arc<Connection>,
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let started = Instant::now();
+        let site = self.site.load_full();
+        let (parts, body) = request.into_parts();
+        let id = RequestId::of(&parts.headers, site.trust.includes(connection.peer));
+        let seen = Seen::of(&self.shared.telemetry, &parts, &connection);
+        let mut body = Some(body);
+        let step = self.step(&site, &parts, &connection, &id, &mut body).await;
+        let told = match (step, body) {
+            (Step::Told(told), _) => told,
+            (Step::Forward(permit, onward), Some(body)) => {
+                self.forwarded(&site, permit, *onward, &id, parts, body, connection).await
+            }
+            // A body moves only into an own path, and those are told.
+            (Step::Forward(..), None) => reply::lost(),
+        };
+        told.record(&self.shared.telemetry, seen, &id, started)
+    }
+
+    /// Parses the head, and answers the request or permits it. The body is taken by own paths only.
+    async fn step<B>(
+        &self,
+        site: &Site,
+        parts: &Parts,
+        connection: &Connection,
+        id: &RequestId,
+        body: &mut Option<B>,
+    ) -> Step
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let lang = page::Lang::of(navigation::text(&parts.headers, "accept-language"));
+        let now = self.shared.clock.now();
+        let cookie = site.cookies.session_name();
+        let head = match Head::of(parts, connection, &site.trust, cookie, now) {
+            Ok(head) => head,
+            Err(error) => {
+                tracing::info!(request_id = %id, %error, "a malformed request was refused");
+                return Step::Told(reply::bad_head(lang, id, error));
+            }
+        };
+        let visit = Visit { site, shared: &self.shared, head: &head, id, lang };
+        if site.routes.is_own(head.path.as_str()) {
+            return Step::Told(sign_in::answer(&visit, body.take()).await);
+        }
+        match decide(&site.routes, &site.gate, &head).await {
+            Verdict::Allow(permit) => {
+                let onward = Onward::new(&permit, &head, id.as_str(), &site.namespace);
+                Step::Forward(permit, Box::new(onward))
+            }
+            Verdict::Login(needed) => Step::Told(sign_in::offer(&visit, &needed).await),
+            Verdict::Deny(denial) => Step::Told(reply::deny(&visit, &denial)),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one request in its parts, once")]
+    async fn forwarded<B>(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        permit: Permit,
+        onward: Onward,
+        id: &RequestId,
+        parts: Parts,
+        body: B,
+        connection: Arc<Connection>,
+    ) -> Told
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let lang = page::Lang::of(navigation::text(&parts.headers, "accept-language"));
+        let html = reply::reads_html(&parts.headers);
+        let again = parts.headers.contains_key(UPGRADE).then(|| tunnel::Again::of(&parts));
+        let told = Told::allowed(&permit);
+        let renewed = sign_in::renewed_cookie(site, &permit, &parts);
+        let asked = Instant::now();
+        let sent = site.forwarder.forward(permit, onward, Request::from_parts(parts, body)).await;
+        let told = told.after(asked);
+        let mut response = match sent {
+            Ok(Forwarded::Response(response)) => response,
+            Ok(Forwarded::Upgraded { response, tunnel }) => {
+                let again = again.unwrap_or_default();
+                tunnel::keep(self, tunnel, again, connection, id);
+                response
+            }
+            Err(error) => return reply::upstream_failed(told, lang, html, id, &error),
+        };
+        if let Some(cookie) = renewed {
+            reply::add_cookie(&mut response, &cookie);
+        }
+        told.with(response)
+    }
+}

@@ -1,0 +1,191 @@
+//! What is remembered of a request for its access record, and nothing that is not asked for.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::request::Parts;
+use http::{HeaderMap, Response};
+
+use crate::keys;
+use crate::request::Body;
+use crate::request::gate::Caller;
+use crate::request::head::{Connection, Peer};
+use crate::request::policy::Permit;
+use crate::request::route::Route;
+use crate::telemetry::{Access, Telemetry};
+
+/// The longest request id that is taken over from a trusted proxy, in bytes.
+const ID_BYTES_MAX: usize = 128;
+
+/// The name of one request, in the log, on the page and at the upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RequestId(String);
+
+impl RequestId {
+    /// A trusted proxy's own when it is sane, else a new one.
+    pub(super) fn of(headers: &HeaderMap, trusted: bool) -> Self {
+        let given = super::navigation::text(headers, "x-request-id").filter(|id| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+            trusted && !id.is_empty() && id.len() <= ID_BYTES_MAX && id.bytes().all(plain)
+        });
+        given.map_or_else(Self::random, |id| Self(id.to_owned()))
+    }
+
+    fn random() -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(32);
+        for byte in keys::random::<16>() {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        Self(text)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the access record says of the request itself; nothing when nobody reads it.
+pub(super) struct Seen(Option<Box<SeenParts>>);
+
+struct SeenParts {
+    client: String,
+    method: http::Method,
+    host: String,
+    path: String,
+}
+
+impl Seen {
+    pub(super) fn of(telemetry: &Telemetry, parts: &Parts, connection: &Connection) -> Self {
+        if !telemetry.wants_access() {
+            return Self(None);
+        }
+        let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
+        Self(Some(Box::new(SeenParts {
+            client: match connection.peer {
+                Peer::Ip(ip) => ip.to_string(),
+                Peer::Unix => "unix".to_owned(),
+            },
+            method: parts.method.clone(),
+            host: host.unwrap_or_default().to_owned(),
+            // Never the query: codes, states and tickets travel there.
+            path: parts.uri.path().to_owned(),
+        })))
+    }
+}
+
+/// A response with what the access record says of how it came about.
+#[derive(Debug)]
+pub(super) struct Told {
+    response: Option<Response<Body>>,
+    face: &'static str,
+    verdict: &'static str,
+    reason: Cow<'static, str>,
+    route: Option<Arc<Route>>,
+    caller: Option<Caller>,
+    upstream: Option<Duration>,
+}
+
+impl Told {
+    /// An own path's answer.
+    pub(super) fn own(reason: &'static str, response: Response<Body>) -> Self {
+        Self::new("sign_in", "own", reason).with(response)
+    }
+
+    pub(super) fn login(reason: &'static str, route: &Arc<Route>, response: Response<Body>) -> Self {
+        Self { route: Some(Arc::clone(route)), ..Self::new("proxy", "login", reason) }.with(response)
+    }
+
+    pub(super) fn denied(
+        reason: impl Into<Cow<'static, str>>,
+        route: Option<&Arc<Route>>,
+        caller: Option<&Caller>,
+        response: Response<Body>,
+    ) -> Self {
+        Self {
+            route: route.cloned(),
+            caller: caller.cloned(),
+            ..Self::new("proxy", "deny", reason)
+        }
+        .with(response)
+    }
+
+    /// A permitted request on its way to the upstream; its response comes later.
+    pub(super) fn allowed(permit: &Permit) -> Self {
+        Self {
+            route: Some(Arc::clone(permit.route())),
+            caller: Some(permit.caller().clone()),
+            ..Self::new("proxy", "allow", "")
+        }
+    }
+
+    fn new(face: &'static str, verdict: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            response: None,
+            face,
+            verdict,
+            reason: reason.into(),
+            route: None,
+            caller: None,
+            upstream: None,
+        }
+    }
+
+    pub(super) fn after(self, asked: Instant) -> Self {
+        Self { upstream: Some(asked.elapsed()), ..self }
+    }
+
+    pub(super) fn because(self, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason: reason.into(), ..self }
+    }
+
+    pub(super) fn with(self, response: Response<Body>) -> Self {
+        Self { response: Some(response), ..self }
+    }
+
+    /// Writes the record, always last, and lets the response go.
+    pub(super) fn record(
+        self,
+        telemetry: &Telemetry,
+        seen: Seen,
+        id: &RequestId,
+        started: Instant,
+    ) -> Response<Body> {
+        let response = self.response.unwrap_or_default();
+        let total = started.elapsed();
+        let person = match &self.caller {
+            Some(Caller::Person(person)) => Some(&person.session),
+            _ => None,
+        };
+        telemetry.count(self.face, self.verdict, response.status().as_u16(), total, self.upstream);
+        if let Seen(Some(seen)) = seen {
+            telemetry.record(&Access {
+                request_id: id.as_str(),
+                client: &seen.client,
+                method: seen.method.as_str(),
+                host: &seen.host,
+                path: &seen.path,
+                route: self.route.as_ref().map(|route| route.name.as_str()),
+                login: person.map(|session| session.login.as_str()),
+                session: person.map(|session| session.public_id.to_string()),
+                face: self.face,
+                verdict: self.verdict,
+                reason: &self.reason,
+                status: response.status().as_u16(),
+                total,
+                upstream: self.upstream,
+            });
+        }
+        response
+    }
+}

@@ -1,0 +1,320 @@
+//! Denial → response. The only file that knows status codes and error pages.
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, VARY,
+    WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+
+use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, ProblemPage, Who};
+use super::record::{RequestId, Told};
+use super::{Visit, sign_in};
+use crate::request::Body;
+use crate::request::forward::ForwardError;
+use crate::request::gate::Caller;
+use crate::request::head::{HeadError, cookie_pairs};
+use crate::request::policy::{Because, Denial};
+
+/// Seconds after which somebody may come back to what is away for now.
+const RETRY_AFTER_S: u32 = 5;
+
+/// The status a dead end is sent with.
+pub(super) fn status_of(cause: Cause) -> StatusCode {
+    match cause {
+        Cause::NotFound => StatusCode::NOT_FOUND,
+        Cause::BadRequest
+        | Cause::AmbiguousPath
+        | Cause::LoginMissing
+        | Cause::LoginLate
+        | Cause::LoginForged
+        | Cause::BadAnswer
+        | Cause::StaleTwice
+        | Cause::TicketBad
+        | Cause::NotHere => StatusCode::BAD_REQUEST,
+        Cause::StoreAway | Cause::SourceBusy => StatusCode::SERVICE_UNAVAILABLE,
+        Cause::UpstreamDown | Cause::SourceMisconfigured | Cause::SourceUnreachable => {
+            StatusCode::BAD_GATEWAY
+        }
+        Cause::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
+        Cause::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Cause::TooManyLogins => StatusCode::TOO_MANY_REQUESTS,
+        Cause::LoginDeclined
+        | Cause::NotMember
+        | Cause::Inactive
+        | Cause::OutOfRange
+        | Cause::LoginTaken
+        | Cause::UnknownPerson
+        | Cause::AccountClosed
+        | Cause::Revoked
+        | Cause::NoLogin => StatusCode::FORBIDDEN,
+        Cause::FrameLogin => StatusCode::UNAUTHORIZED,
+    }
+}
+
+/// A request whose head nobody should act on.
+pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> Told {
+    let page = ProblemPage {
+        footing: Footing { site: "", request_id: id.as_str() },
+        cause: Cause::BadRequest,
+        source: None,
+        again: None,
+        home: None,
+    };
+    let response = page_response(StatusCode::BAD_REQUEST, &page.render(lang));
+    Told::denied(error.to_string(), None, None, response)
+}
+
+/// A decided no.
+pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
+    match denial {
+        Denial::NoRoute => {
+            Told::denied("no route", None, None, problem(visit, Cause::NotFound, None))
+        }
+        Denial::AmbiguousPath => {
+            Told::denied("ambiguous path", None, None, problem(visit, Cause::AmbiguousPath, None))
+        }
+        Denial::BadToken { route } => {
+            let mut response = json_problem(visit, StatusCode::UNAUTHORIZED, "bad-token", "The bearer token is not valid here", "");
+            let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            Told::denied("bad token", Some(route), None, response)
+        }
+        Denial::Forbidden { route, caller, because } => {
+            let reason = match because {
+                Because::Rule => "rule".to_owned(),
+                Because::RuleFailed(error) => {
+                    tracing::warn!(request_id = %visit.id, route = route.name.as_str(), error, "a rule failed, which denies");
+                    format!("rule failed: {error}")
+                }
+            };
+            let response = forbidden(visit, route.name.as_str(), caller);
+            Told::denied(reason, Some(route), Some(caller), response)
+        }
+        Denial::Unavailable { route } => {
+            let response = problem(visit, Cause::StoreAway, None);
+            Told::denied("unavailable", Some(route), None, response)
+        }
+    }
+}
+
+fn forbidden(visit: &Visit<'_>, route: &str, caller: &Caller) -> Response<Body> {
+    let Caller::Person(person) = caller else {
+        return json_problem(visit, StatusCode::FORBIDDEN, "forbidden", "Not allowed here", "");
+    };
+    if !reads_html(visit.head.headers) {
+        return json_problem(visit, StatusCode::FORBIDDEN, "forbidden", "Not allowed here", "");
+    }
+    let site = visit.head.host.to_string();
+    let page = ForbiddenPage {
+        footing: Footing { site: &site, request_id: visit.id.as_str() },
+        route,
+        who: Who {
+            name: person.entitlements.fields.name.as_deref(),
+            login: person.session.login.as_str(),
+        },
+        switch: Href::new(sign_in::switch_url(visit)),
+        back: None,
+    };
+    page_response(StatusCode::FORBIDDEN, &page.render(visit.lang))
+}
+
+/// A dead end: a page for people, JSON for programs. `again` leads on.
+pub(super) fn problem(visit: &Visit<'_>, cause: Cause, again: Option<Href>) -> Response<Body> {
+    problem_of(visit, cause, again, None)
+}
+
+/// A dead end at a source.
+pub(super) fn problem_of(
+    visit: &Visit<'_>,
+    cause: Cause,
+    again: Option<Href>,
+    source: Option<&str>,
+) -> Response<Body> {
+    if !reads_html(visit.head.headers) {
+        let (title, detail) = (cause.title(visit.lang), cause.detail(visit.lang));
+        return json_problem(visit, status_of(cause), cause.slug(), title, detail);
+    }
+    let site = visit.head.host.to_string();
+    let page = ProblemPage {
+        footing: Footing { site: &site, request_id: visit.id.as_str() },
+        cause,
+        source,
+        again,
+        home: Some(Href::new("/")),
+    };
+    page_response(status_of(cause), &page.render(visit.lang))
+}
+
+/// Programs read what happened and where a person could log in.
+pub(super) fn json_problem(
+    visit: &Visit<'_>,
+    status: StatusCode,
+    slug: &str,
+    title: &str,
+    detail: &str,
+) -> Response<Body> {
+    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| sign_in::login_url(visit));
+    let problem = ProblemJson {
+        status: status.as_u16(),
+        slug,
+        title,
+        detail,
+        request_id: visit.id.as_str(),
+        login_url: login_url.as_deref(),
+    };
+    let mut response = text(status, ProblemJson::CONTENT_TYPE, problem.render());
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110 15.5.2 demands a challenge; this one makes no browser ask for a password.
+        let challenge = HeaderValue::from_static("menshen");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        response.headers_mut().insert(VARY, HeaderValue::from_static("cookie"));
+    }
+    response
+}
+
+/// The upstream did not answer, or not in time.
+pub(super) fn upstream_failed(
+    told: Told,
+    lang: Lang,
+    html: bool,
+    id: &RequestId,
+    error: &ForwardError,
+) -> Told {
+    tracing::warn!(request_id = %id, error = %crate::telemetry::chain(error), "the upstream did not answer");
+    let cause = match error {
+        ForwardError::Timeout { .. } => Cause::UpstreamSlow,
+        ForwardError::TooLarge { .. } => Cause::TooLarge,
+        ForwardError::Busy { .. } => Cause::StoreAway,
+        _ => Cause::UpstreamDown,
+    };
+    let response = if html {
+        let page = ProblemPage {
+            footing: Footing { site: "", request_id: id.as_str() },
+            cause,
+            source: None,
+            again: None,
+            home: Some(Href::new("/")),
+        };
+        page_response(status_of(cause), &page.render(lang))
+    } else {
+        let problem = ProblemJson {
+            status: status_of(cause).as_u16(),
+            slug: cause.slug(),
+            title: cause.title(lang),
+            detail: cause.detail(lang),
+            request_id: id.as_str(),
+            login_url: None,
+        };
+        text(status_of(cause), ProblemJson::CONTENT_TYPE, problem.render())
+    };
+    told.because(cause.slug()).with(response)
+}
+
+/// A page with the headers it needs.
+pub(super) fn page_response(status: StatusCode, page: &Page) -> Response<Body> {
+    let mut response = Response::new(full(page.html.clone()));
+    *response.status_mut() = status;
+    for (name, value) in page.headers(&[]) {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    retry_after(&mut response);
+    response
+}
+
+/// A text of ours, never cached.
+pub(super) fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(full(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    retry_after(&mut response);
+    response
+}
+
+/// JSON of ours.
+pub(super) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    text(status, "application/json", value.to_string())
+}
+
+/// Sends a browser on by GET; what cannot stand in a header leads home.
+pub(super) fn redirect(to: &str) -> Response<Body> {
+    let mut response = Response::new(empty());
+    *response.status_mut() = StatusCode::FOUND;
+    let location = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(LOCATION, location);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The same after a POST: the browser must not post again.
+pub(super) fn see_other(to: &str) -> Response<Body> {
+    let mut response = redirect(to);
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response
+}
+
+/// Another method is needed.
+pub(super) fn wrong_method(allowed: &'static str) -> Response<Body> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// A request from another site that must come from ours.
+pub(super) fn foreign(visit: &Visit<'_>) -> Response<Body> {
+    json_problem(visit, StatusCode::FORBIDDEN, "foreign-origin", "Only from this site's own pages", "")
+}
+
+/// Never happens; and if it does, it lets nobody in.
+pub(super) fn lost() -> Told {
+    let response = text(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", String::new());
+    Told::denied("lost", None, None, response)
+}
+
+/// Adds a `Set-Cookie`; what cannot stand in a header is not set.
+pub(super) fn add_cookie(response: &mut Response<Body>, cookie: &str) {
+    if let Ok(value) = HeaderValue::from_str(cookie) {
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+}
+
+/// Whether whoever asks can show a page.
+pub(super) fn reads_html(headers: &HeaderMap) -> bool {
+    let navigates = super::navigation::text(headers, "sec-fetch-mode") == Some("navigate");
+    let html = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    navigates || html.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// Takes the body off an answer to HEAD.
+pub(super) fn for_method(method: &Method, response: Response<Body>) -> Response<Body> {
+    if method == Method::HEAD { response.map(|_| empty()) } else { response }
+}
+
+/// How many cookies a browser sent with a name that starts so.
+pub(super) fn cookies_named<'a>(
+    headers: &'a HeaderMap,
+    prefix: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    cookie_pairs(headers).filter(move |(name, _)| name.starts_with(prefix))
+}
+
+fn retry_after(response: &mut Response<Body>) {
+    let away = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+    if away.contains(&response.status()) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+    }
+}
+
+fn full(text: String) -> Body {
+    Body::new(Full::new(Bytes::from(text)).map_err(|never| match never {}))
+}
+
+fn empty() -> Body {
+    Body::new(http_body_util::Empty::new().map_err(|never| match never {}))
+}

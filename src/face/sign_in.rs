@@ -1,0 +1,177 @@
+//! Own paths: choose, start, callback, sign out, who am I; and the offer to a stranger elsewhere.
+
+use bytes::Bytes;
+use http::header::COOKIE;
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::record::Told;
+use super::{Visit, page, reply};
+use crate::login::fields::Fields;
+use crate::login::return_to::ReturnTo;
+use crate::login::ticket::NonceHash;
+use crate::people::cookie;
+use crate::request::gate::Caller;
+use crate::request::head::cookies;
+use crate::request::policy::Permit;
+use crate::request::{Body, BodyError};
+use crate::site::Site;
+use crate::store::ConnectorId;
+
+mod begin;
+mod callback;
+mod front_end;
+mod offer;
+mod sign_out;
+mod ticket;
+
+pub(super) use offer::{login_url, offer, switch_url};
+
+/// The largest form or JSON an own path reads, in bytes.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes that stay as they are in a query value.
+const QUERY_VALUE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// Answers a request to an own path or a file of ours.
+pub(super) async fn answer<B>(visit: &Visit<'_>, body: Option<B>) -> Told
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BodyError>,
+{
+    let (site, head) = (visit.site, visit.head);
+    let path = head.path.as_str();
+    if let Some(content) = site.files.get(path) {
+        let response = reply::text(StatusCode::OK, "text/plain; charset=utf-8", content.clone());
+        return Told::own("file", reply::for_method(head.method, response));
+    }
+    let own = path.strip_prefix(site.prefix.as_str()).unwrap_or(path);
+    let (name, rest) = match own.trim_start_matches('/').split_once('/') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (own.trim_start_matches('/'), None),
+    };
+    let query = Fields::parse(head.path.query().unwrap_or("").as_bytes());
+    let Some(query) = query else {
+        return Told::own("too many parameters", reply::problem(visit, page::Cause::BadRequest, None));
+    };
+    let via = rest.map(|id| id.parse::<ConnectorId>());
+    match (name, via) {
+        ("sign_in", None) => begin::choose(visit, &query).await,
+        ("start", None) => begin::start(visit, &query).await,
+        ("callback", None) => callback::answer(visit, None, query, body).await,
+        ("callback", Some(Ok(via))) => callback::answer(visit, Some(via), query, body).await,
+        ("login-config", Some(Ok(via))) => front_end::login_config(visit, &via, &query).await,
+        ("login", Some(Ok(via))) => front_end::login(visit, &via, body).await,
+        ("sign_out", None) => sign_out::answer(visit, &query).await,
+        ("userinfo", None) => front_end::userinfo(visit).await,
+        ("ticket", None) => ticket::redeem(visit, &query).await,
+        ("ping", None) => {
+            let response = reply::text(StatusCode::OK, "text/plain", "OK\n".to_owned());
+            Told::own("ping", reply::for_method(head.method, response))
+        }
+        ("fragment.js", None) => {
+            let script = page::FRAGMENT_JS.to_owned();
+            let response = reply::text(StatusCode::OK, "text/javascript; charset=utf-8", script);
+            Told::own("script", reply::for_method(head.method, response))
+        }
+        _ => Told::own("no such own path", reply::problem(visit, page::Cause::NotFound, None)),
+    }
+}
+
+/// The session cookie signed again, when its key no longer signs.
+pub(super) fn renewed_cookie(site: &Site, permit: &Permit, parts: &Parts) -> Option<String> {
+    let Caller::Person(person) = permit.caller() else { return None };
+    if !person.sign_again || !parts.headers.contains_key(COOKIE) {
+        return None;
+    }
+    let value = cookies(&parts.headers, site.cookies.session_name()).next()?;
+    let verified = cookie::verify(&site.ring, value)?;
+    let value = cookie::sign_again(&site.ring, &verified.handle);
+    let now = crate::clock::Clock::system().now();
+    let left = verified.handle.expires_at.unix_s() - now.unix_s();
+    Some(site.cookies.set_session(&value, left.max(0)))
+}
+
+/// What a request wants of a login: where to, and for which host's browser.
+#[derive(Clone, Debug, Default)]
+struct Target {
+    return_to: Option<ReturnTo>,
+    ticket_for: Option<NonceHash>,
+}
+
+impl Target {
+    /// From `rd` and `k`; a return address that leads elsewhere is none.
+    fn of(visit: &Visit<'_>, query: &Fields) -> Self {
+        let wanted = query.one("rd").ok().flatten().filter(|text| !text.is_empty());
+        let return_to = wanted.and_then(|text| {
+            let parsed = ReturnTo::parse(text, visit.site);
+            if parsed.is_none() {
+                tracing::info!(request_id = %visit.id, "a return address leads elsewhere and is not followed");
+            }
+            parsed
+        });
+        let nonce = query.one("k").ok().flatten().and_then(NonceHash::parse);
+        let elsewhere = return_to.as_ref().is_some_and(|place| place.origin().is_some());
+        Self { return_to, ticket_for: nonce.filter(|_| elsewhere) }
+    }
+
+    /// The query of the same target on another of our addresses, with `?`, or nothing.
+    fn query(&self, home: &url::Url, first: &str) -> String {
+        let mut query = String::from("?");
+        query.push_str(first);
+        let mut add = |name: &str, value: &str| {
+            if !query.ends_with('?') {
+                query.push('&');
+            }
+            query.push_str(name);
+            query.push('=');
+            query.extend(utf8_percent_encode(value, QUERY_VALUE));
+        };
+        if let Some(place) = &self.return_to {
+            let text = match place.origin() {
+                Some(_) => place.absolute_from(home),
+                None => place.local().to_owned(),
+            };
+            add("rd", &text);
+        }
+        if let Some(nonce) = &self.ticket_for {
+            add("k", nonce.as_str());
+        }
+        query
+    }
+}
+
+/// Who asks an own path. A store that is away counts as nobody only where nothing hangs on it.
+async fn caller(visit: &Visit<'_>) -> Result<Caller, Response<Body>> {
+    visit.site.gate.person(visit.head).await.map_err(|error| {
+        tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "who is asking could not be found out");
+        reply::problem(visit, page::Cause::StoreAway, None)
+    })
+}
+
+/// Reads a small body whole; nothing when it is too large, broken or not there.
+async fn small_body<B>(body: Option<B>) -> Option<Bytes>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BodyError>,
+{
+    let read = Limited::new(body?, BODY_BYTES_MAX).collect();
+    let patience = std::time::Duration::from_secs(10);
+    let collected = tokio::time::timeout(patience, read).await.ok()?.ok()?;
+    Some(collected.to_bytes())
+}
+
+/// Only GET goes on; HEAD never starts, redeems or ends anything.
+fn only_get(visit: &Visit<'_>) -> Result<(), Box<Told>> {
+    if visit.head.method == Method::GET {
+        return Ok(());
+    }
+    Err(Box::new(Told::own("method", reply::wrong_method("GET"))))
+}
+
+fn user_agent<'a>(visit: &Visit<'a>) -> &'a str {
+    super::navigation::text(visit.head.headers, "user-agent").unwrap_or("")
+}

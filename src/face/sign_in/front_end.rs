@@ -1,0 +1,252 @@
+//! `/login-config`, `/login`, `/userinfo`: the same login for own front ends and mobile apps.
+
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, VARY,
+};
+use http::{HeaderValue, Method, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::navigation::text;
+use super::super::page::Cause;
+use super::super::record::Told;
+use super::super::{Visit, reply};
+use super::{Target, begin, callback, caller, small_body, user_agent};
+use crate::login::connector::{Answer, AnswerKind};
+use crate::login::fields::Fields;
+use crate::login::pending::{FlowId, PENDING_AGE_MAX_S};
+use crate::login::{Finished, LoginError, Wish};
+use crate::request::gate::Caller;
+use crate::request::head::cookies;
+use crate::request::{Body, BodyError};
+use crate::store::ConnectorId;
+
+/// What a front end or an app sends to `/login/{connector}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Posted {
+    code: String,
+    state: String,
+    /// The sealed memory, from an app that has no cookies.
+    #[serde(default)]
+    flow: Option<String>,
+    #[serde(default)]
+    kind: AnswerKind,
+}
+
+/// `GET /login-config/{connector}`: what an own front end needs to open a login by itself.
+pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &Fields) -> Told {
+    let origin = match origin_of(visit) {
+        Ok(origin) => origin,
+        Err(told) => return *told,
+    };
+    if visit.head.method == Method::OPTIONS {
+        return Told::own("preflight", preflight(origin));
+    }
+    if visit.head.method != Method::GET {
+        return Told::own("method", reply::wrong_method("GET"));
+    }
+    let target = Target::of(visit, query);
+    let wish = Wish {
+        via,
+        mode: None,
+        return_to: target.return_to,
+        automatic: false,
+        retries: 0,
+        ticket_for: None,
+        client: visit.head.client,
+        user_agent: user_agent(visit),
+    };
+    let begun = match visit.site.login.begin(wish).await {
+        Ok(begun) => begun,
+        Err(error) => return refused(visit, via, &error, origin),
+    };
+    let Some(app) = &begun.app else {
+        return Told::own("no app login", reply::problem(visit, Cause::NotFound, None));
+    };
+    let entry = visit.site.login.entry(via);
+    let mut body = serde_json::to_value(app).unwrap_or_default();
+    let members = [
+        ("connector", json!(via.as_str())),
+        ("kind", json!(entry.map(|entry| entry.connector.kind()))),
+        ("state", json!(begun.pending.flow.as_str())),
+        ("flow", json!(begun.sealed)),
+        ("expires_in", json!(PENDING_AGE_MAX_S)),
+    ];
+    if let Value::Object(object) = &mut body {
+        object.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    }
+    let mut response = reply::json(StatusCode::OK, &body);
+    for cookie in begin::pending_cookies(visit, &begun) {
+        reply::add_cookie(&mut response, &cookie);
+    }
+    Told::own("login config", with_origin(response, origin))
+}
+
+/// `POST /login/{connector}`: a code that a front end or an app obtained, for a session.
+pub(super) async fn login<B>(visit: &Visit<'_>, via: &ConnectorId, body: Option<B>) -> Told
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BodyError>,
+{
+    let origin = match origin_of(visit) {
+        Ok(origin) => origin,
+        Err(told) => return *told,
+    };
+    if visit.head.method == Method::OPTIONS {
+        return Told::own("preflight", preflight(origin));
+    }
+    if visit.head.method != Method::POST {
+        return Told::own("method", reply::wrong_method("POST"));
+    }
+    let kind = text(visit.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
+    let is_json = kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json");
+    let posted = match small_body(body).await {
+        Some(body) if is_json => serde_json::from_slice::<Posted>(&body).ok(),
+        _ => None,
+    };
+    let flow = posted.as_ref().and_then(|posted| FlowId::try_from(posted.state.clone()).ok());
+    let (Some(posted), Some(flow)) = (posted, flow) else {
+        let response = problem_json(visit, Cause::BadRequest);
+        return Told::own("bad request", with_origin(response, origin));
+    };
+    let name = format!("{}{flow}", visit.site.cookies.flow_prefix());
+    let sealed = posted.flow.as_deref().or_else(|| cookies(visit.head.headers, &name).next());
+    let pending = match visit.site.login.remember(Some(via), &flow, sealed) {
+        Ok(pending) => pending,
+        Err(error) => return refused(visit, via, &LoginError::Pending(error), origin),
+    };
+    let fields = vec![("code".to_owned(), posted.code), ("state".to_owned(), posted.state)];
+    let answer =
+        Answer { fields: Fields::new(fields), client: visit.head.client, kind: posted.kind };
+    match visit.site.login.finish(pending, answer).await.as_deref() {
+        Ok(Ok(finished)) => Told::own("login", with_origin(let_in(visit, finished, &name), origin)),
+        Ok(Err(error)) | Err(error) => refused(visit, via, error, origin),
+    }
+}
+
+fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Response<Body> {
+    callback::audit(visit, Some(&finished.via), "login", "", Some(finished));
+    visit.shared.telemetry.login(finished.via.as_str(), "in");
+    let left = finished.handle.expires_at.since(visit.head.at).as_secs();
+    let fields = &finished.fields;
+    let of = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
+    let body = json!({
+        "expires_in": left,
+        "expires_at": finished.handle.expires_at.unix_s(),
+        "return_to": finished.return_to.location(),
+        "user": {
+            "id": finished.handle.account.to_string(),
+            "login": finished.login.as_str(),
+            "name": fields.name,
+            "mobile": fields.mobile,
+            "email": fields.email,
+            "avatar": of("avatar"),
+            "departments": fields.departments,
+            "position": of("position"),
+            "gender": of("gender"),
+            "status": of("status"),
+            "is_leader": of("is_leader"),
+        },
+    });
+    let mut response = reply::json(StatusCode::OK, &body);
+    let age = i64::try_from(left).unwrap_or(i64::MAX);
+    let cookie = visit.site.cookies.set_session(finished.expose_cookie(), age);
+    reply::add_cookie(&mut response, &cookie);
+    reply::add_cookie(&mut response, &visit.site.cookies.clear_local(flow_cookie));
+    response
+}
+
+fn refused(
+    visit: &Visit<'_>,
+    via: &ConnectorId,
+    error: &LoginError,
+    origin: Option<HeaderValue>,
+) -> Told {
+    let reason = crate::telemetry::chain(error).to_string();
+    callback::audit(visit, Some(via), "login_refused", &reason, None);
+    let cause = callback::cause_of(error);
+    Told::own(cause.slug(), with_origin(problem_json(visit, cause), origin))
+}
+
+fn problem_json(visit: &Visit<'_>, cause: Cause) -> Response<Body> {
+    let (title, detail) = (cause.title(visit.lang), cause.detail(visit.lang));
+    reply::json_problem(visit, reply::status_of(cause), cause.slug(), title, detail)
+}
+
+/// `GET /userinfo`: who am I, in the words oauth2-proxy's users know.
+pub(super) async fn userinfo(visit: &Visit<'_>) -> Told {
+    if !matches!(*visit.head.method, Method::GET | Method::HEAD) {
+        return Told::own("method", reply::wrong_method("GET, HEAD"));
+    }
+    let person = match caller(visit).await {
+        Ok(Caller::Person(person)) => person,
+        Ok(Caller::Nobody(_) | Caller::Program(_)) => {
+            let title = "Sign in first";
+            let response = reply::json_problem(visit, StatusCode::UNAUTHORIZED, "login-needed", title, "");
+            return Told::own("nobody", response);
+        }
+        Err(response) => return Told::own("unavailable", response),
+    };
+    let (session, fields) = (&person.session, &person.entitlements.fields);
+    let response = reply::json(
+        StatusCode::OK,
+        &json!({
+            "user": session.login.as_str(),
+            "preferredUsername": session.login.as_str(),
+            "login": session.login.as_str(),
+            "id": session.account.to_string(),
+            "name": fields.name,
+            "email": fields.email,
+            "mobile": fields.mobile,
+            "groups": fields.groups,
+            "roles": fields.roles,
+            "departments": fields.departments,
+            "connector": session.via.as_str(),
+            "expires_in": session.expires_at.since(visit.head.at).as_secs(),
+        }),
+    );
+    Told::own("userinfo", reply::for_method(visit.head.method, response))
+}
+
+/// The origin of a browser's request: none, ours, or one that is configured; any other is refused.
+fn origin_of(visit: &Visit<'_>) -> Result<Option<HeaderValue>, Box<Told>> {
+    let foreign = || Box::new(Told::own("foreign", reply::foreign(visit)));
+    let Some(origin) = visit.head.headers.get(http::header::ORIGIN) else {
+        // A browser says when it comes from elsewhere; an app says nothing.
+        let site = text(visit.head.headers, "sec-fetch-site");
+        return match site {
+            None | Some("same-origin" | "none") => Ok(None),
+            Some(_) => Err(foreign()),
+        };
+    };
+    let name = origin.to_str().unwrap_or_default();
+    let known = visit.site.origins.iter().any(|known| known.ascii_serialization() == name);
+    let own = name == visit.head.origin();
+    if own {
+        return Ok(None);
+    }
+    if known { Ok(Some(origin.clone())) } else { Err(foreign()) }
+}
+
+fn with_origin(mut response: Response<Body>, origin: Option<HeaderValue>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.append(VARY, HeaderValue::from_static("origin"));
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+fn preflight(origin: Option<HeaderValue>) -> Response<Body> {
+    let mut response = reply::text(StatusCode::NO_CONTENT, "text/plain", String::new());
+    if origin.is_some() {
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
+    }
+    with_origin(response, origin)
+}

@@ -1,0 +1,68 @@
+//! `/sign_out`: ends the session and lands on a page that starts nothing by itself.
+
+use http::{Method, StatusCode};
+
+use super::super::navigation::{Errand, errand, is_same_origin};
+use super::super::page::{Cause, Footing, Href, SignedOutPage};
+use super::super::record::Told;
+use super::super::{Visit, reply};
+use super::{Target, caller, offer};
+use crate::login::fields::Fields;
+use crate::request::gate::Caller;
+use crate::store::Scope;
+use crate::telemetry::Audit;
+
+/// Only a person going there, or a page of ours, ends a session.
+pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
+    let allowed = match *visit.head.method {
+        Method::GET => errand(visit.head) == Errand::Navigation,
+        Method::POST => is_same_origin(visit.head),
+        _ => return Told::own("method", reply::wrong_method("GET, POST")),
+    };
+    if !allowed {
+        return Told::own("foreign", reply::foreign(visit));
+    }
+    let everywhere = visit.head.method == Method::POST && query.one("everywhere") == Ok(Some("1"));
+    let who = match caller(visit).await {
+        Ok(who) => who,
+        Err(response) => return Told::own("unavailable", response),
+    };
+    let mut source = None;
+    if let Caller::Person(person) = &who {
+        let session = &person.session;
+        let scope = if everywhere {
+            Scope::Account(session.account)
+        } else {
+            Scope::Session(session.key)
+        };
+        if let Err(error) = visit.shared.sessions.revoke(&scope).await {
+            tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a session could not be ended");
+            return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
+        }
+        source = visit.site.login.entry(&session.via);
+        visit.shared.telemetry.audit(&Audit {
+            event: if everywhere { "sign_out_everywhere" } else { "sign_out" },
+            request_id: visit.id.as_str(),
+            connector: Some(session.via.as_str()),
+            subject: Some(session.subject.as_str()),
+            login: Some(session.login.as_str()),
+            account: Some(&session.account.to_string()),
+            session: Some(&session.public_id.to_string()),
+            client: visit.head.client,
+            user_agent: super::user_agent(visit),
+            reason: "",
+        });
+    }
+    let site = visit.head.host.to_string();
+    let query = Target::of(visit, query).query(&visit.site.external_url, "");
+    let query = if query.len() > 1 { query } else { String::new() };
+    let page = SignedOutPage {
+        footing: Footing { site: &site, request_id: visit.id.as_str() },
+        source: source.map(|entry| entry.display_name.as_str()),
+        everywhere,
+        sign_in: Href::new(format!("{}{query}", offer::own(visit, "sign_in"))),
+    };
+    let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang));
+    reply::add_cookie(&mut response, &visit.site.cookies.clear_session());
+    Told::own("sign_out", response)
+}
