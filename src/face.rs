@@ -1,0 +1,3 @@
+//! What speaks to the outside; it decides nothing.
+
+pub mod page;
