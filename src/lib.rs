@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod expression;
+pub mod face;
 pub mod keys;
 pub mod login;
 pub mod people;

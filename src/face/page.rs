@@ -1,0 +1,160 @@
+//! The pages people see: typed data in, HTML in Chinese or English out. No request, no status.
+//!
+//! A page needs nothing from elsewhere: its style and its pictures stand in it, so it also works
+//! where the own paths cannot be reached. Only [`FragmentPage`] runs a script, a file of ours.
+//! Everything that comes from outside is escaped by askama.
+
+use askama::Template;
+
+mod cause;
+mod forbidden;
+mod fragment;
+mod href;
+mod lang;
+mod problem;
+mod problem_json;
+mod sign_in;
+mod signed_out;
+mod style;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use cause::Cause;
+pub use forbidden::ForbiddenPage;
+pub use fragment::{FRAGMENT_JS, FragmentPage};
+pub use href::Href;
+pub use lang::Lang;
+pub use problem::ProblemPage;
+pub use problem_json::ProblemJson;
+pub use sign_in::{Choice, Present, Reason, SignInPage};
+pub use signed_out::SignedOutPage;
+
+use style::STYLE;
+use words::Words;
+
+/// A finished page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The whole document, UTF-8.
+    pub html: String,
+    /// The language it speaks.
+    pub lang: Lang,
+    needs: Needs,
+}
+
+/// What a page asks of the browser beyond showing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// Nothing.
+    Nothing,
+    /// To run our script.
+    Script,
+    /// To be shown in somebody's frame: it says that frames cannot log in, and does nothing else.
+    Frame,
+}
+
+/// What every page says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Footing<'a> {
+    /// The host people know the site by: `sso.corp.example`.
+    pub site: &'a str,
+    /// What the administrator finds this request by in the log.
+    pub request_id: &'a str,
+}
+
+/// Somebody, as a page names them.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// What people call them, when that is known.
+    pub name: Option<&'a str>,
+    /// What applications call them.
+    pub login: &'a str,
+}
+
+impl Page {
+    /// Every header a page is sent with, names in lower case.
+    ///
+    /// `form_targets` are the origins that a sign-out may be redirected to besides this host:
+    /// Chromium holds `form-action` against redirects after a form, too. What is not an origin is
+    /// left out.
+    pub fn headers(&self, form_targets: &[&str]) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("content-type", "text/html; charset=utf-8".to_owned()),
+            ("content-language", self.lang.tag().to_owned()),
+            (
+                "content-security-policy",
+                self.content_security_policy(form_targets),
+            ),
+            ("cache-control", "no-store".to_owned()),
+            ("vary", "accept-language".to_owned()),
+            ("x-content-type-options", "nosniff".to_owned()),
+            // `no-referrer` would make browsers send `Origin: null` with our own sign-out form.
+            ("referrer-policy", "same-origin".to_owned()),
+        ];
+        if self.needs != Needs::Frame {
+            headers.push(("x-frame-options", "DENY".to_owned()));
+        }
+        headers
+    }
+
+    /// The value of Content-Security-Policy (CSP level 3) for this page; see [`Page::headers`].
+    pub fn content_security_policy(&self, form_targets: &[&str]) -> String {
+        let style = style::digest();
+        let script = if self.needs == Needs::Script {
+            " script-src 'self';"
+        } else {
+            ""
+        };
+        let ancestors = if self.needs == Needs::Frame {
+            "*"
+        } else {
+            "'none'"
+        };
+        let mut forms = "'self'".to_owned();
+        for target in form_targets.iter().filter(|target| is_origin(target)) {
+            forms.push(' ');
+            forms.push_str(target);
+        }
+        format!(
+            "default-src 'none'; style-src 'sha256-{style}';{script} img-src 'self' data:; \
+             form-action {forms}; frame-ancestors {ancestors}; base-uri 'none'"
+        )
+    }
+}
+
+/// Whether a text is scheme, host and port and can stand in a policy as it is.
+fn is_origin(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(plain))
+}
+
+/// What every template is given.
+#[derive(Debug)]
+struct Frame<'a> {
+    footing: Footing<'a>,
+    lang: Lang,
+    words: &'static Words,
+    style: &'static str,
+}
+
+impl<'a> Frame<'a> {
+    fn new(footing: Footing<'a>, lang: Lang) -> Self {
+        Self {
+            footing,
+            lang,
+            words: words::of(lang),
+            style: STYLE,
+        }
+    }
+}
+
+fn finish(template: &impl Template, lang: Lang, needs: Needs) -> Page {
+    let html = template
+        .render()
+        .expect("a template of texts alone is written to memory");
+    Page { html, lang, needs }
+}

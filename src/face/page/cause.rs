@@ -1,0 +1,205 @@
+//! `Cause`: why somebody stands at a dead end, in words for them and for programs.
+
+use super::lang::Lang;
+use super::words;
+
+/// Why somebody stands at a dead end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// Nothing serves this address.
+    NotFound,
+    /// The request is malformed.
+    BadRequest,
+    /// The address could be read as another one behind us.
+    AmbiguousPath,
+    /// The store does not answer, so nobody can be recognised.
+    StoreAway,
+    /// The application cannot be reached.
+    UpstreamDown,
+    /// The application does not answer in time.
+    UpstreamSlow,
+    /// What was sent is larger than allowed.
+    TooLarge,
+    /// Too many logins from here, or in all.
+    TooManyLogins,
+    /// This browser has no memory of the login: cookies blocked, another browser or app.
+    LoginMissing,
+    /// The login began too long ago.
+    LoginLate,
+    /// The memory of the login was not made by this site.
+    LoginForged,
+    /// They said no at the source.
+    LoginDeclined,
+    /// The source does not know them as a member.
+    NotMember,
+    /// Their membership is disabled, not activated or ended.
+    Inactive,
+    /// They are a member, but not where the application may be used.
+    OutOfRange,
+    /// What the source sent back makes no sense.
+    BadAnswer,
+    /// The source refused a code as spent, and a second one as well.
+    StaleTwice,
+    /// The source refuses this site: an administrator must act.
+    SourceMisconfigured,
+    /// The source is busy or limits this site.
+    SourceBusy,
+    /// The source cannot be reached.
+    SourceUnreachable,
+    /// Their login belongs to somebody else's account.
+    LoginTaken,
+    /// They are not in the directory, and this source only admits who is.
+    UnknownPerson,
+    /// Their account is closed.
+    AccountClosed,
+    /// Sessions were ended while they logged in.
+    Revoked,
+    /// The source sent nothing a login could be made of.
+    NoLogin,
+    /// A ticket that is used, late or another browser's.
+    TicketBad,
+    /// Logins run on another host.
+    NotHere,
+    /// A frame or a posted form wants a login; only a page of its own can have one.
+    FrameLogin,
+}
+
+/// What a page offers as the way on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WayOn {
+    /// The same once more.
+    Again,
+    /// Logging in, from the beginning.
+    SignIn,
+    /// Logging in, outside of the frame.
+    NewTab,
+}
+
+impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 28] = [
+        Self::NotFound,
+        Self::BadRequest,
+        Self::AmbiguousPath,
+        Self::StoreAway,
+        Self::UpstreamDown,
+        Self::UpstreamSlow,
+        Self::TooLarge,
+        Self::TooManyLogins,
+        Self::LoginMissing,
+        Self::LoginLate,
+        Self::LoginForged,
+        Self::LoginDeclined,
+        Self::NotMember,
+        Self::Inactive,
+        Self::OutOfRange,
+        Self::BadAnswer,
+        Self::StaleTwice,
+        Self::SourceMisconfigured,
+        Self::SourceBusy,
+        Self::SourceUnreachable,
+        Self::LoginTaken,
+        Self::UnknownPerson,
+        Self::AccountClosed,
+        Self::Revoked,
+        Self::NoLogin,
+        Self::TicketBad,
+        Self::NotHere,
+        Self::FrameLogin,
+    ];
+
+    /// Its name for logs and for the `type` of a JSON problem; never changes.
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::BadRequest => "bad-request",
+            Self::AmbiguousPath => "ambiguous-path",
+            Self::StoreAway => "store-away",
+            Self::UpstreamDown => "upstream-down",
+            Self::UpstreamSlow => "upstream-slow",
+            Self::TooLarge => "too-large",
+            Self::TooManyLogins => "too-many-logins",
+            Self::LoginMissing => "login-missing",
+            Self::LoginLate => "login-late",
+            Self::LoginForged => "login-forged",
+            Self::LoginDeclined => "login-declined",
+            Self::NotMember => "not-member",
+            Self::Inactive => "inactive",
+            Self::OutOfRange => "out-of-range",
+            Self::BadAnswer => "bad-answer",
+            Self::StaleTwice => "stale-twice",
+            Self::SourceMisconfigured => "source-misconfigured",
+            Self::SourceBusy => "source-busy",
+            Self::SourceUnreachable => "source-unreachable",
+            Self::LoginTaken => "login-taken",
+            Self::UnknownPerson => "unknown-person",
+            Self::AccountClosed => "account-closed",
+            Self::Revoked => "revoked",
+            Self::NoLogin => "no-login",
+            Self::TicketBad => "ticket-bad",
+            Self::NotHere => "not-here",
+            Self::FrameLogin => "frame-login",
+        }
+    }
+
+    /// What it is, in a few words.
+    pub fn title(self, lang: Lang) -> &'static str {
+        words::of(lang).causes.of(self).title
+    }
+
+    /// What happened, in a sentence or two.
+    pub fn detail(self, lang: Lang) -> &'static str {
+        words::of(lang).causes.of(self).what
+    }
+
+    pub(super) fn way_on(self) -> WayOn {
+        match self {
+            Self::NotFound
+            | Self::BadRequest
+            | Self::AmbiguousPath
+            | Self::StoreAway
+            | Self::UpstreamDown
+            | Self::UpstreamSlow
+            | Self::TooLarge
+            | Self::TooManyLogins
+            | Self::SourceBusy
+            | Self::SourceUnreachable => WayOn::Again,
+            Self::LoginMissing
+            | Self::LoginLate
+            | Self::LoginForged
+            | Self::LoginDeclined
+            | Self::NotMember
+            | Self::Inactive
+            | Self::OutOfRange
+            | Self::BadAnswer
+            | Self::StaleTwice
+            | Self::SourceMisconfigured
+            | Self::LoginTaken
+            | Self::UnknownPerson
+            | Self::AccountClosed
+            | Self::Revoked
+            | Self::NoLogin
+            | Self::TicketBad
+            | Self::NotHere => WayOn::SignIn,
+            Self::FrameLogin => WayOn::NewTab,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_cause_stands_in_the_list_and_has_a_name_of_its_own() {
+        let slugs: HashSet<_> = Cause::ALL.iter().map(|cause| cause.slug()).collect();
+        assert_eq!(slugs.len(), Cause::ALL.len());
+        assert_eq!(
+            Cause::FrameLogin as usize + 1,
+            Cause::ALL.len(),
+            "the last one is the last"
+        );
+    }
+}

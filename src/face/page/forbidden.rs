@@ -1,0 +1,35 @@
+//! The page for somebody we know who may not go there: who they are, and how to be somebody else.
+
+use askama::Template;
+
+use super::{Footing, Frame, Href, Lang, Needs, Page, Who, finish};
+
+/// The page for somebody we know who may not go there.
+#[derive(Clone, Debug)]
+pub struct ForbiddenPage<'a> {
+    /// What every page says of itself.
+    pub footing: Footing<'a>,
+    /// The name of the route.
+    pub route: &'a str,
+    /// Who they are here.
+    pub who: Who<'a>,
+    /// Where the form to change that is posted: the sign-out path, with `rd` in its query.
+    pub switch: Href,
+    /// Where they came from, or another place they may go.
+    pub back: Option<Href>,
+}
+
+#[derive(Template)]
+#[template(path = "forbidden.html")]
+struct View<'a> {
+    frame: Frame<'a>,
+    page: &'a ForbiddenPage<'a>,
+}
+
+impl ForbiddenPage<'_> {
+    /// Writes it.
+    pub fn render(&self, lang: Lang) -> Page {
+        let frame = Frame::new(self.footing, lang);
+        finish(&View { frame, page: self }, lang, Needs::Nothing)
+    }
+}

@@ -1,0 +1,36 @@
+//! The stop before a login that carries the URL's fragment along, which browsers never send.
+
+use askama::Template;
+
+use super::{Footing, Frame, Href, Lang, Needs, Page, finish};
+
+/// The script of the stop; served as `{prefix}/fragment.js`, `text/javascript`.
+///
+/// It appends the fragment to the value of `rd` in the start address and goes there.
+pub const FRAGMENT_JS: &str = include_str!("../../../templates/fragment.js");
+
+/// The stop before a login that carries the URL's fragment along.
+#[derive(Clone, Debug)]
+pub struct FragmentPage<'a> {
+    /// What every page says of itself.
+    pub footing: Footing<'a>,
+    /// Opens the login; its query must hold `rd`, percent-encoded.
+    pub start: Href,
+    /// Where [`FRAGMENT_JS`] is, on this host.
+    pub script: Href,
+}
+
+#[derive(Template)]
+#[template(path = "fragment.html")]
+struct View<'a> {
+    frame: Frame<'a>,
+    page: &'a FragmentPage<'a>,
+}
+
+impl FragmentPage<'_> {
+    /// Writes it.
+    pub fn render(&self, lang: Lang) -> Page {
+        let frame = Frame::new(self.footing, lang);
+        finish(&View { frame, page: self }, lang, Needs::Script)
+    }
+}

@@ -1,0 +1,66 @@
+//! `Href`: a link that leads to a page and to nothing else.
+
+use std::fmt;
+
+/// A link on a page: a path of this host or an absolute `http` or `https` address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Href(String);
+
+impl Href {
+    /// Takes an address as it is; what is neither a path nor a web address becomes `/`.
+    pub fn new(address: impl Into<String>) -> Self {
+        let address = address.into();
+        let local = address.starts_with('/') && !address[1..].starts_with(['/', '\\']);
+        let web = address.starts_with("https://") || address.starts_with("http://");
+        // Browsers drop tabs and line breaks, so `/<tab>/host` would lead to another host.
+        let clean = !address.chars().any(|c| c.is_ascii_control());
+        if clean && (local || web) {
+            Self(address)
+        } else {
+            Self("/".to_owned())
+        }
+    }
+
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Href {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_leads_to_a_page() {
+        for good in [
+            "/",
+            "/.menshen/start?rd=%2F",
+            "https://sso.corp.example/a",
+            "http://x/",
+        ] {
+            assert_eq!(Href::new(good).as_str(), good);
+        }
+    }
+
+    #[test]
+    fn a_link_that_leads_elsewhere_leads_home() {
+        for bad in [
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "//evil.example/",
+            "/\\evil.example",
+            "/\t/evil.example",
+            " https://evil.example",
+            "",
+        ] {
+            assert_eq!(Href::new(bad).as_str(), "/", "{bad}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `Lang`: the language a page speaks.
+
+/// How many ranges of an Accept-Language are looked at.
+const RANGES_MAX: usize = 32;
+
+/// The language a page speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Lang {
+    /// 简体中文.
+    #[default]
+    Zh,
+    /// English.
+    En,
+}
+
+impl Lang {
+    /// The language to answer an Accept-Language in (RFC 9110, 12.5.4).
+    ///
+    /// Chinese where it is asked for or nothing is; English where it, or any other language, is.
+    pub fn of(accept_language: Option<&str>) -> Self {
+        let (mut zh, mut en, mut other) = (0, 0, 0);
+        for range in accept_language
+            .unwrap_or_default()
+            .split(',')
+            .take(RANGES_MAX)
+        {
+            let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let primary = tag.trim().split('-').next().unwrap_or_default();
+            let weight = weight(parameters);
+            let best = match primary.to_ascii_lowercase().as_str() {
+                "zh" => &mut zh,
+                "en" => &mut en,
+                "" | "*" => continue,
+                _ => &mut other,
+            };
+            *best = weight.max(*best);
+        }
+        let asked_elsewhere = en == 0 && other > 0;
+        if zh == 0 && asked_elsewhere || en > zh {
+            Self::En
+        } else {
+            Self::Zh
+        }
+    }
+
+    /// Its tag for `lang` and Content-Language (BCP 47).
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Zh => "zh-CN",
+            Self::En => "en",
+        }
+    }
+}
+
+/// A weight in thousandths; one without a readable `q` weighs most.
+fn weight(parameters: &str) -> u16 {
+    let q = parameters
+        .trim()
+        .strip_prefix(['q', 'Q'])
+        .map(str::trim_start);
+    let Some(q) = q.and_then(|q| q.strip_prefix('=')) else {
+        return 1000;
+    };
+    let (whole, fraction) = q.trim().split_once('.').unwrap_or((q.trim(), ""));
+    let digits = fraction.bytes().chain(*b"000").take(3);
+    let thousandths = digits.fold(0, |sum, digit| {
+        sum * 10 + u16::from(digit.wrapping_sub(b'0') % 10)
+    });
+    if whole == "0" { thousandths } else { 1000 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_speaks_the_language_that_is_asked_for() {
+        for (header, lang) in [
+            (None, Lang::Zh),
+            (Some(""), Lang::Zh),
+            (Some("*"), Lang::Zh),
+            (Some("zh-CN,zh;q=0.9,en;q=0.8"), Lang::Zh),
+            (Some("en-GB,en;q=0.9,zh-CN;q=0.8"), Lang::En),
+            (Some("en;q=0.1, ZH-hant;q=0.25"), Lang::Zh),
+            (Some("zh;q=0, en;q=0.001"), Lang::En),
+            (Some("zh;q=0.001, en;q=0"), Lang::Zh),
+            (Some("en, zh"), Lang::Zh),
+            (Some("fr-FR, fr;q=0.9"), Lang::En),
+            (Some("fr-FR, zh;q=0.1"), Lang::Zh),
+            (Some("fr; q = 0.5, *;q=0.1"), Lang::En),
+            (Some(",;,;q=;q=x,\u{7f}"), Lang::En),
+        ] {
+            assert_eq!(Lang::of(header), lang, "{header:?}");
+        }
+    }
+}

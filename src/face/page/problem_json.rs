@@ -1,0 +1,69 @@
+//! `ProblemJson`: a dead end as programs read it, `application/problem+json` (RFC 9457).
+
+use serde_json::{Map, Value};
+
+/// A dead end as programs read it.
+#[derive(Clone, Copy, Debug)]
+pub struct ProblemJson<'a> {
+    /// The status it is sent with.
+    pub status: u16,
+    /// What kind of problem: [`super::Cause::slug`], or a name of the same form.
+    pub slug: &'a str,
+    /// The kind in a few words.
+    pub title: &'a str,
+    /// What happened this time.
+    pub detail: &'a str,
+    /// What the administrator finds this request by in the log.
+    pub request_id: &'a str,
+    /// Where a person could log in, absolute.
+    pub login_url: Option<&'a str>,
+}
+
+impl ProblemJson<'_> {
+    /// The content type it is sent with.
+    pub const CONTENT_TYPE: &'static str = "application/problem+json";
+
+    /// The JSON: the members of RFC 9457 and `request_id`, `login_url`.
+    pub fn render(&self) -> String {
+        let mut members = Map::new();
+        members.insert(
+            "type".to_owned(),
+            format!("urn:menshen:problem:{}", self.slug).into(),
+        );
+        members.insert("title".to_owned(), self.title.into());
+        members.insert("status".to_owned(), self.status.into());
+        members.insert("detail".to_owned(), self.detail.into());
+        members.insert("request_id".to_owned(), self.request_id.into());
+        if let Some(url) = self.login_url {
+            members.insert("login_url".to_owned(), url.into());
+        }
+        Value::Object(members).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_reads_what_happened_and_where_to_log_in() {
+        let mut problem = ProblemJson {
+            status: 401,
+            slug: "login-needed",
+            title: "Sign in first",
+            detail: "say \"hello\"",
+            request_id: "r-1",
+            login_url: Some("https://sso.corp.example/.menshen/sign_in"),
+        };
+        let json: Value = serde_json::from_str(&problem.render()).unwrap();
+        assert_eq!(json["type"], "urn:menshen:problem:login-needed");
+        assert_eq!(json["status"], 401);
+        assert_eq!(json["detail"], "say \"hello\"");
+        assert_eq!(
+            json["login_url"],
+            "https://sso.corp.example/.menshen/sign_in"
+        );
+        problem.login_url = None;
+        assert!(!problem.render().contains("login_url"));
+    }
+}

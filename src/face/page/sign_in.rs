@@ -1,0 +1,92 @@
+//! The sign-in page: who you can prove yourself to, and who you are already.
+
+use askama::Template;
+
+use super::{Footing, Frame, Href, Lang, Needs, Page, Who, finish};
+
+/// The sign-in page.
+#[derive(Clone, Debug)]
+pub struct SignInPage<'a> {
+    /// What every page says of itself.
+    pub footing: Footing<'a>,
+    /// Why they stand here, when there is something to say.
+    pub reason: Option<Reason>,
+    /// Who is signed in here now.
+    pub present: Option<Present<'a>>,
+    /// The connectors, in the order they are shown; one alone becomes a big button.
+    pub choices: Vec<Choice<'a>>,
+    /// Whether this is personal WeChat, where 企业微信 cannot log in without a scan.
+    pub in_wechat: bool,
+}
+
+/// Why somebody stands at the sign-in page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Their session is over.
+    Expired,
+    /// Their session came through a connector that does not count where they want to go.
+    OtherConnector,
+    /// A stronger proof is needed there.
+    StepUp,
+    /// They just signed out.
+    SignedOut,
+    /// A login began by itself a moment ago and never came back.
+    GoingRound,
+}
+
+/// Who is signed in.
+#[derive(Clone, Debug)]
+pub struct Present<'a> {
+    /// Whom.
+    pub who: Who<'a>,
+    /// Where they go on without logging in again; absent when what they have is not enough.
+    pub go_on: Option<Href>,
+}
+
+/// One connector to choose.
+#[derive(Clone, Debug)]
+pub struct Choice<'a> {
+    /// Its display name.
+    pub name: &'a str,
+    /// The name of its kind, as in the configuration: chooses the picture.
+    pub kind: &'a str,
+    /// Opens the login.
+    pub href: Href,
+    /// Whether this browser used it last.
+    pub last: bool,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct View<'a> {
+    frame: Frame<'a>,
+    page: &'a SignInPage<'a>,
+    reason: Option<&'static str>,
+    has_wecom: bool,
+}
+
+impl SignInPage<'_> {
+    /// Writes it.
+    pub fn render(&self, lang: Lang) -> Page {
+        let frame = Frame::new(self.footing, lang);
+        let words = &frame.words.sign_in;
+        let reason = self.reason.map(|reason| match reason {
+            Reason::Expired => words.expired,
+            Reason::OtherConnector => words.other_connector,
+            Reason::StepUp => words.step_up,
+            Reason::SignedOut => words.signed_out,
+            Reason::GoingRound => words.going_round,
+        });
+        let has_wecom = self.choices.iter().any(|choice| choice.kind == "wecom");
+        finish(
+            &View {
+                frame,
+                page: self,
+                reason,
+                has_wecom,
+            },
+            lang,
+            Needs::Nothing,
+        )
+    }
+}

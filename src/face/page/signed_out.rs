@@ -1,0 +1,33 @@
+//! The page after a sign-out. It starts nothing by itself.
+
+use askama::Template;
+
+use super::{Footing, Frame, Href, Lang, Needs, Page, finish};
+
+/// The page after a sign-out.
+#[derive(Clone, Debug)]
+pub struct SignedOutPage<'a> {
+    /// What every page says of itself.
+    pub footing: Footing<'a>,
+    /// The display name of the source that stays signed in itself, such as 企业微信.
+    pub source: Option<&'a str>,
+    /// Whether every session of the person was ended, not this browser's alone.
+    pub everywhere: bool,
+    /// Leads to the sign-in page.
+    pub sign_in: Href,
+}
+
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+struct View<'a> {
+    frame: Frame<'a>,
+    page: &'a SignedOutPage<'a>,
+}
+
+impl SignedOutPage<'_> {
+    /// Writes it.
+    pub fn render(&self, lang: Lang) -> Page {
+        let frame = Frame::new(self.footing, lang);
+        finish(&View { frame, page: self }, lang, Needs::Nothing)
+    }
+}

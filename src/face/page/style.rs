@@ -1,0 +1,18 @@
+//! The style sheet of every page, and the hash by which the policy admits it.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// The style sheet, byte for byte as it stands between the tags.
+pub(super) const STYLE: &str = include_str!("../../../templates/style.css");
+
+static DIGEST: LazyLock<String> =
+    LazyLock::new(|| STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes())));
+
+/// The SHA-256 of [`STYLE`] in base64, as a CSP hash source wants it.
+pub(super) fn digest() -> &'static str {
+    &DIGEST
+}

@@ -1,0 +1,292 @@
+//! What every page promises.
+
+use std::path::Path;
+
+use super::*;
+
+const HOSTILE: &str = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&";
+const BOTH: [Lang; 2] = [Lang::Zh, Lang::En];
+
+/// What is put into a page from outside.
+struct Given<'a> {
+    text: &'a str,
+    site: &'a str,
+    source: &'a str,
+    route: &'a str,
+    name: &'a str,
+    login: &'a str,
+    href: &'a str,
+}
+
+const KIND: Given<'_> = Given {
+    text: "4bf92f3577b34da6a3ce929d0e0e4736",
+    site: "oa.corp.example",
+    source: "企业微信",
+    route: "oa",
+    name: "张三",
+    login: "zhangsan",
+    href: "/.menshen/start?connector=corp&rd=%2F",
+};
+
+const CRUEL: Given<'_> = Given {
+    text: HOSTILE,
+    site: HOSTILE,
+    source: HOSTILE,
+    route: HOSTILE,
+    name: HOSTILE,
+    login: HOSTILE,
+    href: "javascript:alert(1)//\"><script>alert(2)</script>",
+};
+
+#[test]
+fn every_page_tells_its_request_id_in_both_languages() {
+    for (name, page) in pages(&KIND) {
+        assert!(page.html.contains(KIND.text), "{name}");
+        assert!(page.html.contains(KIND.site), "{name}");
+        assert!(
+            page.html
+                .contains(&format!("<html lang=\"{}\">", page.lang.tag())),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_comes_from_outside_is_never_markup() {
+    let harmless: Vec<_> = pages(&KIND)
+        .into_iter()
+        .map(|(_, page)| shape(&page))
+        .collect();
+    for ((name, page), shape_of_kind) in pages(&CRUEL).into_iter().zip(harmless) {
+        assert!(!page.html.contains("<script>"), "{name}");
+        assert!(!page.html.contains("<img"), "{name}");
+        assert!(!page.html.contains("javascript:"), "{name}");
+        assert_eq!(
+            shape(&page),
+            shape_of_kind,
+            "{name} has the tags it was written with"
+        );
+    }
+}
+
+#[test]
+fn no_page_needs_anything_from_elsewhere() {
+    for (name, page) in pages(&KIND) {
+        let html = page.html.replace("http://www.w3.org/2000/svg", "");
+        for foreign in [
+            "http:",
+            "https:",
+            "//",
+            "url(",
+            "@import",
+            " style=",
+            "<link rel=\"style",
+        ] {
+            assert!(!html.contains(foreign), "{name} holds {foreign}");
+        }
+        let tags = html.split('<').filter_map(|tag| tag.split('>').next());
+        let handler = tags
+            .flat_map(str::split_whitespace)
+            .find(|part| part.starts_with("on") && part.contains('='));
+        assert_eq!(handler, None, "{name} holds an event handler");
+    }
+}
+
+#[test]
+fn a_policy_admits_the_style_sheet_as_it_stands_in_the_page() {
+    use base64::Engine as _;
+    for (name, page) in pages(&KIND) {
+        let (_, rest) = page.html.split_once("<style>").unwrap();
+        let (style, _) = rest.split_once("</style>").unwrap();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
+        let hash = base64::engine::general_purpose::STANDARD.encode(digest);
+        let policy = page.content_security_policy(&[]);
+        assert!(
+            policy.contains(&format!("style-src 'sha256-{hash}';")),
+            "{name}"
+        );
+        assert!(policy.starts_with("default-src 'none';"), "{name}");
+        assert_eq!(
+            page.html.contains("<script"),
+            policy.contains("script-src"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_policy_takes_origins_for_forms_and_nothing_that_could_change_it() {
+    let page = &pages(&KIND)[0].1;
+    let policy = page.content_security_policy(&[
+        "https://sso.corp.example",
+        "https://x; script-src *",
+        "https://x\r\nset-cookie: a=b",
+        "javascript:",
+        "*",
+    ]);
+    assert!(policy.contains("form-action 'self' https://sso.corp.example; frame-ancestors"));
+    assert!(!policy.contains('*') && !policy.contains('\r'));
+}
+
+#[test]
+fn only_the_page_for_frames_may_be_shown_in_one() {
+    for (name, page) in pages(&KIND) {
+        let framed = name.starts_with("problem-frame-login");
+        let headers = page.headers(&[]);
+        let denied = headers.contains(&("x-frame-options", "DENY".to_owned()));
+        assert_eq!(denied, !framed, "{name}");
+        let ancestors = page
+            .content_security_policy(&[])
+            .contains("frame-ancestors 'none'");
+        assert_eq!(ancestors, !framed, "{name}");
+    }
+}
+
+#[test]
+fn nobody_is_greeted_with_a_choice_of_one() {
+    for lang in BOTH {
+        let mut page = sign_in(&KIND, 1);
+        page.present = None;
+        let html = page.render(lang).html;
+        assert!(html.contains("class=\"button primary\"") && !html.contains("<h2>"));
+        page.choices = Vec::new();
+        let html = page.render(lang).html;
+        assert!(html.contains(words::of(lang).sign_in.no_choice));
+    }
+}
+
+/// Shows the pages to whoever builds them: `MENSHEN_PAGES=/tmp/pages cargo test face::page`.
+#[test]
+fn the_pages_can_be_looked_at() {
+    let Some(directory) = std::env::var_os("MENSHEN_PAGES") else {
+        return;
+    };
+    std::fs::create_dir_all(&directory).unwrap();
+    for (name, page) in pages(&KIND) {
+        std::fs::write(
+            Path::new(&directory).join(format!("{name}.html")),
+            page.html,
+        )
+        .unwrap();
+    }
+}
+
+/// The tags of a page in their order, without attributes' values.
+fn shape(page: &Page) -> Vec<String> {
+    let tags = page.html.split('<').skip(1);
+    tags.map(|tag| {
+        tag.split([' ', '>', '\n'])
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    })
+    .collect()
+}
+
+fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
+    let mut pages = Vec::new();
+    for lang in BOTH {
+        let tag = lang.tag();
+        let mut add = |name: &str, page: Page| pages.push((format!("{name}-{tag}"), page));
+        for cause in Cause::ALL {
+            add(
+                &format!("problem-{}", cause.slug()),
+                problem(given, cause).render(lang),
+            );
+        }
+        let mut alone = sign_in(given, 1);
+        alone.present = None;
+        add("sign-in-one", alone.render(lang));
+        for reason in [
+            Reason::Expired,
+            Reason::OtherConnector,
+            Reason::StepUp,
+            Reason::SignedOut,
+            Reason::GoingRound,
+        ] {
+            alone.reason = Some(reason);
+            add(&format!("sign-in-{reason:?}"), alone.render(lang));
+        }
+        alone.in_wechat = true;
+        alone.reason = None;
+        add("sign-in-wechat", alone.render(lang));
+        add("sign-in-present", sign_in(given, 3).render(lang));
+        let mut three = sign_in(given, 3);
+        three.present = None;
+        add("sign-in-three", three.render(lang));
+        for everywhere in [false, true] {
+            let page = SignedOutPage {
+                footing: footing(given),
+                source: Some(given.source),
+                everywhere,
+                sign_in: Href::new(given.href),
+            };
+            add(&format!("signed-out-{everywhere}"), page.render(lang));
+        }
+        let page = ForbiddenPage {
+            footing: footing(given),
+            route: given.route,
+            who: Who {
+                name: Some(given.name),
+                login: given.login,
+            },
+            switch: Href::new(given.href),
+            back: Some(Href::new(given.href)),
+        };
+        add("forbidden", page.render(lang));
+        let page = FragmentPage {
+            footing: footing(given),
+            start: Href::new(given.href),
+            script: Href::new(given.href),
+        };
+        add("fragment", page.render(lang));
+    }
+    pages
+}
+
+fn footing<'a>(given: &Given<'a>) -> Footing<'a> {
+    Footing {
+        site: given.site,
+        request_id: given.text,
+    }
+}
+
+fn problem<'a>(given: &Given<'a>, cause: Cause) -> ProblemPage<'a> {
+    ProblemPage {
+        footing: footing(given),
+        cause,
+        source: Some(given.source),
+        again: Some(Href::new(given.href)),
+        home: Some(Href::new(given.href)),
+    }
+}
+
+fn sign_in<'a>(given: &Given<'a>, choices: usize) -> SignInPage<'a> {
+    let all = [
+        (given.source, "wecom", false),
+        ("Keycloak", "oidc", true),
+        ("GitHub", "oauth2", false),
+    ];
+    let choices = all
+        .into_iter()
+        .take(choices)
+        .map(|(name, kind, last)| Choice {
+            name,
+            kind,
+            href: Href::new(given.href),
+            last,
+        });
+    SignInPage {
+        footing: footing(given),
+        reason: None,
+        present: Some(Present {
+            who: Who {
+                name: Some(given.name),
+                login: given.login,
+            },
+            go_on: Some(Href::new(given.href)),
+        }),
+        choices: choices.collect(),
+        in_wechat: false,
+    }
+}

@@ -1,0 +1,243 @@
+//! The sentences in English.
+
+use super::{Around, Causes, Forbidden, Fragment, SignIn, SignedOut, Story, Words};
+
+pub(super) static WORDS: Words = Words {
+    request_id: "Request ID",
+    source: "Signing in with",
+    again: "Try again",
+    sign_in_again: "Sign in again",
+    new_tab: "Sign in in a new tab",
+    home: "Go to the home page",
+    sign_in: SignIn {
+        title: "Please sign in",
+        lead: Around {
+            before: "Sign in to enter ",
+            after: ".",
+        },
+        with: Around {
+            before: "Sign in with ",
+            after: "",
+        },
+        choose: "Choose how to sign in",
+        last_used: "Last used",
+        present: Around {
+            before: "You are signed in as ",
+            after: ".",
+        },
+        go_on: Around {
+            before: "Continue as ",
+            after: "",
+        },
+        somebody_else: "Sign in as somebody else",
+        wecom: "On a phone, open this page inside WeCom. On a computer, scan the code with WeCom.",
+        in_wechat: "You are in WeChat. Open this page in WeCom (企业微信) instead, or scan the \
+                    code on a computer.",
+        no_choice: "There is no way to sign in here yet. Please ask your administrator.",
+        expired: "Your last sign-in has expired. Please sign in again.",
+        other_connector: "Where you are going accepts another way of signing in. Please choose it \
+                          below.",
+        step_up: "Where you are going needs you to confirm once more who you are.",
+        signed_out: "You have signed out.",
+        going_round: "The automatic sign-in did not finish, so we stopped here. Press the button \
+                      to try again. If you keep coming back, check that cookies are not blocked.",
+    },
+    signed_out: SignedOut {
+        title: "You have signed out",
+        here: Around {
+            before: "In this browser you have left ",
+            after: ".",
+        },
+        everywhere: "You are signed out on all your other devices, too.",
+        source_stays: Around {
+            before: "",
+            after: " itself is still signed in. If you share this device, sign out there as well.",
+        },
+        sign_in: "Sign in again",
+    },
+    forbidden: Forbidden {
+        short: "No access",
+        title: Around {
+            before: "You have no access to ",
+            after: "",
+        },
+        what: "Your sign-in is fine. The rules of this place just do not include you.",
+        remedy: "If you need to get in, give your administrator the request ID below. If you \
+                 have another account, you can come back with that one.",
+        you_are: "You are",
+        switch: "Sign in as somebody else",
+        back: "Go back",
+    },
+    fragment: Fragment {
+        title: "Taking you to sign in",
+        lead: "One moment, please. If nothing happens, press the button.",
+        go_on: "Continue to sign in",
+    },
+    causes: Causes {
+        not_found: Story {
+            title: "There is nothing here",
+            what: "No application answers at this address.",
+            remedy: "Check that the address is complete, or start again from the home page.",
+        },
+        bad_request: Story {
+            title: "We cannot read this request",
+            what: "The address or content your browser sent is malformed, so it was not passed on.",
+            remedy: "Start again from the application's home page. If it keeps happening, clear \
+                     this site's cookies and try again.",
+        },
+        ambiguous_path: Story {
+            title: "This address is ambiguous",
+            what: "The application could read some of its characters as a different address, so \
+                   we did not let it through.",
+            remedy: "Start again from the application's home page. If the application itself gave \
+                     you this link, tell your administrator the request ID.",
+        },
+        store_away: Story {
+            title: "We cannot recognise anyone just now",
+            what: "The place where sign-ins are kept does not answer. Until it does, we cannot \
+                   let anybody through.",
+            remedy: "This usually passes quickly. Please try again in a moment.",
+        },
+        upstream_down: Story {
+            title: "The application is not there",
+            what: "We let you through, but the application behind us cannot be reached.",
+            remedy: "Please try again in a moment. If it stays like this, tell your administrator \
+                     the request ID.",
+        },
+        upstream_slow: Story {
+            title: "The application is not answering",
+            what: "We let you through, but the application behind us did not reply in time.",
+            remedy: "What you did may have worked. Please check before you do it again.",
+        },
+        too_large: Story {
+            title: "That is too large",
+            what: "What you sent is larger than allowed here, so it was not passed on.",
+            remedy: "Choose a smaller file, or ask your administrator to raise the limit.",
+        },
+        too_many_logins: Story {
+            title: "Too many sign-ins",
+            what: "Too many sign-ins were started from here in a short time.",
+            remedy: "Please wait a minute. An office often shares one address, so it need not \
+                     have been you.",
+        },
+        login_missing: Story {
+            title: "This browser does not remember the sign-in",
+            what: "It may have begun in another browser or app, cookies may be blocked here, or \
+                   it was already used.",
+            remedy: "Sign in again from here. If you come back to this page, allow cookies for \
+                     this site and leave private browsing.",
+        },
+        login_late: Story {
+            title: "The sign-in took too long",
+            what: "More than ten minutes passed before you came back, so it no longer counts.",
+            remedy: "Just sign in once more.",
+        },
+        login_forged: Story {
+            title: "This sign-in does not match",
+            what: "What your browser brought back was not issued by this site, or belongs to \
+                   another sign-in, so it was not used.",
+            remedy: "Please sign in again. If a link somebody sent you led here, do not use it \
+                     again.",
+        },
+        login_declined: Story {
+            title: "Sign-in cancelled",
+            what: "You chose to refuse on the sign-in page, so you are not signed in.",
+            remedy: "If that was a slip, sign in again and agree.",
+        },
+        not_member: Story {
+            title: "You are not in this organisation",
+            what: "The account you signed in with is not a member here.",
+            remedy: "If you have several accounts or organisations, try again with the right one. \
+                     If you have just joined, ask your administrator.",
+        },
+        inactive: Story {
+            title: "Your membership is not active",
+            what: "Your membership in this organisation is not activated yet, is disabled, or \
+                   has ended.",
+            remedy: "If you have not activated it, do so on your phone. Otherwise ask your \
+                     administrator.",
+        },
+        out_of_range: Story {
+            title: "This application is not open to you yet",
+            what: "You are a member, but not among those the application is visible to.",
+            remedy: "Ask your administrator to add you or your department to those who may see \
+                     the application.",
+        },
+        bad_answer: Story {
+            title: "The sign-in came back incomplete",
+            what: "Something in the answer is missing or contradicts itself.",
+            remedy: "Please sign in again. If it keeps happening, tell your administrator the \
+                     request ID.",
+        },
+        stale_twice: Story {
+            title: "The sign-in expired twice in a row",
+            what: "Twice we were told that your sign-in code was used or too old, so we stopped.",
+            remedy: "Wait a moment, then sign in again without reloading or going back.",
+        },
+        source_misconfigured: Story {
+            title: "Sign-in is not set up correctly",
+            what: "The sign-in service refuses this site. It is not your doing; an administrator \
+                   must act.",
+            remedy: "Tell your administrator the request ID. The log says what to change.",
+        },
+        source_busy: Story {
+            title: "Sign-in is busy",
+            what: "The sign-in service is busy, or limits how often this site may ask.",
+            remedy: "Please try again in a moment.",
+        },
+        source_unreachable: Story {
+            title: "Sign-in cannot be reached",
+            what: "We cannot reach the sign-in service to confirm who you are. It is not your \
+                   doing.",
+            remedy: "Please try again in a moment. If it stays like this, tell your administrator \
+                     the request ID.",
+        },
+        login_taken: Story {
+            title: "Your login belongs to somebody else",
+            what: "We know who you are, but your login name is already registered to another \
+                   account here. So that two people never become one, we did not let you in.",
+            remedy: "Tell your administrator the request ID; they can check and put it right.",
+        },
+        unknown_person: Story {
+            title: "You are not registered here yet",
+            what: "We know who you are, but only people who are already registered may enter.",
+            remedy: "Ask your administrator to register you, or use another way to sign in if you \
+                     have one.",
+        },
+        account_closed: Story {
+            title: "Your account is closed",
+            what: "This account can no longer be used to sign in.",
+            remedy: "If that should not be, tell your administrator the request ID.",
+        },
+        revoked: Story {
+            title: "The sign-in was ended midway",
+            what: "While you were signing in, the sign-ins it belongs to were ended, and this \
+                   one with them.",
+            remedy: "Just sign in once more.",
+        },
+        no_login: Story {
+            title: "There is no login name for you",
+            what: "The sign-in service knows you, but sent nothing that can serve as your login \
+                   name.",
+            remedy: "Tell your administrator the request ID; the mapping of the login name needs \
+                     a look.",
+        },
+        ticket_bad: Story {
+            title: "This pass no longer works",
+            what: "The pass that brings your sign-in here works once, for one minute, and only in \
+                   the browser that asked for it.",
+            remedy: "Sign in once more; usually there is nothing to enter.",
+        },
+        not_here: Story {
+            title: "Signing in happens elsewhere",
+            what: "This site signs everyone in at another address; it cannot be finished here.",
+            remedy: "Press the button to go there. Afterwards you are brought back.",
+        },
+        frame_login: Story {
+            title: "Please sign in in a new tab",
+            what: "You need to sign in to see this, but that cannot happen inside an embedded \
+                   page or while a form is being sent.",
+            remedy: "Come back afterwards and reload, or send the form again.",
+        },
+    },
+};

@@ -1,0 +1,217 @@
+//! The sentences in Chinese.
+
+use super::{Around, Causes, Forbidden, Fragment, SignIn, SignedOut, Story, Words};
+
+pub(super) static WORDS: Words = Words {
+    request_id: "请求编号",
+    source: "登录方式",
+    again: "再试一次",
+    sign_in_again: "重新登录",
+    new_tab: "在新标签页中登录",
+    home: "回到首页",
+    sign_in: SignIn {
+        title: "请先登录",
+        lead: Around {
+            before: "登录后即可进入 ",
+            after: "。",
+        },
+        with: Around {
+            before: "用",
+            after: "登录",
+        },
+        choose: "选择一种登录方式",
+        last_used: "上次使用",
+        present: Around {
+            before: "你现在的身份是 ",
+            after: "。",
+        },
+        go_on: Around {
+            before: "以 ",
+            after: " 的身份继续",
+        },
+        somebody_else: "换个身份登录",
+        wecom: "在手机上，请在企业微信里打开本页；在电脑上，用企业微信扫码即可。",
+        in_wechat: "你正在微信里打开本页。请改在企业微信中打开，或在电脑上扫码登录。",
+        no_choice: "这里还没有可用的登录方式，请联系管理员。",
+        expired: "上次登录已经过期，请重新登录。",
+        other_connector: "要去的地方只认另一种登录方式，请从下面选择。",
+        step_up: "要去的地方需要再确认一次你的身份。",
+        signed_out: "你已退出登录。",
+        going_round: "刚才的自动登录没有完成，所以在这里停一下。请点按钮再试；\
+                      如果总是回到这里，请确认浏览器没有禁用 Cookie。",
+    },
+    signed_out: SignedOut {
+        title: "你已退出登录",
+        here: Around {
+            before: "在这个浏览器里，你已经离开 ",
+            after: "。",
+        },
+        everywhere: "你在其他设备上的登录也都结束了。",
+        source_stays: Around {
+            before: "",
+            after: "本身仍保持登录。如果这台设备不是你一个人用，请在那边也退出。",
+        },
+        sign_in: "重新登录",
+    },
+    forbidden: Forbidden {
+        short: "没有权限",
+        title: Around {
+            before: "你没有权限进入 ",
+            after: "",
+        },
+        what: "登录没有问题，只是这里的访问规则还不包括你。",
+        remedy: "如果你需要进入，请把下面的请求编号告诉管理员；如果你还有别的身份，可以换一个再来。",
+        you_are: "当前身份",
+        switch: "换个身份登录",
+        back: "返回",
+    },
+    fragment: Fragment {
+        title: "正在前往登录",
+        lead: "稍等片刻，马上就到。如果页面一直没有变化，请点下面的按钮。",
+        go_on: "继续登录",
+    },
+    causes: Causes {
+        not_found: Story {
+            title: "这里什么也没有",
+            what: "这个地址没有对应的应用。",
+            remedy: "请检查地址是否写全，或从首页重新进入。",
+        },
+        bad_request: Story {
+            title: "看不懂这个请求",
+            what: "浏览器发来的地址或内容格式不对，所以没有交给应用。",
+            remedy: "请从应用首页重新进入；如果总是这样，清除本站的 Cookie 后再试。",
+        },
+        ambiguous_path: Story {
+            title: "这个地址有歧义",
+            what: "地址里有些字符可能被应用读成另一个地址，为了安全没有放行。",
+            remedy: "请从应用首页重新进入。如果这是应用自己给出的链接，请把请求编号告诉管理员。",
+        },
+        store_away: Story {
+            title: "暂时认不出是谁",
+            what: "登记登录的地方没有回应，现在无法核对身份，所以谁也不能放行。",
+            remedy: "一般很快就会恢复，请过一会儿再试。",
+        },
+        upstream_down: Story {
+            title: "应用没有开门",
+            what: "这边已经放行，但后面的应用连接不上。",
+            remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
+        },
+        upstream_slow: Story {
+            title: "应用迟迟没有回应",
+            what: "这边已经放行，但后面的应用没有在规定时间内答复。",
+            remedy: "刚才的操作可能已经生效，重做之前请先确认一下。",
+        },
+        too_large: Story {
+            title: "内容太大了",
+            what: "发送的内容超过了这里允许的大小，没有交给应用。",
+            remedy: "请换小一些的文件，或请管理员放宽限制。",
+        },
+        too_many_logins: Story {
+            title: "登录太频繁了",
+            what: "短时间内从这里发起的登录太多，先歇一歇。",
+            remedy: "请等一分钟再试。同一办公室的人可能共用一个出口地址，不一定是你造成的。",
+        },
+        login_missing: Story {
+            title: "这个浏览器不记得这次登录",
+            what: "登录可能是在另一个浏览器或应用里开始的，也可能是浏览器不保存 Cookie，\
+                   或这次登录早已用过。",
+            remedy: "请在这里重新登录；如果又回到本页，请允许本站的 Cookie，并关闭无痕模式。",
+        },
+        login_late: Story {
+            title: "登录超时了",
+            what: "从开始到回来超过了十分钟，这次登录已经作废。",
+            remedy: "重新登录一次就好。",
+        },
+        login_forged: Story {
+            title: "这次登录对不上",
+            what: "浏览器带回来的登录记录不是本站发出的，或属于另一次登录，所以没有采用。",
+            remedy: "请重新登录。如果你是点了别人发来的链接才到这里，请不要再点它。",
+        },
+        login_declined: Story {
+            title: "登录已取消",
+            what: "你在登录页面上选择了拒绝，所以没有登录。",
+            remedy: "如果只是点错了，重新登录并同意即可。",
+        },
+        not_member: Story {
+            title: "你不在这个组织里",
+            what: "你登录时用的账号不是本组织的成员。",
+            remedy: "如果你有几个账号或企业，请换成本组织的再试；如果刚刚加入，请联系管理员。",
+        },
+        inactive: Story {
+            title: "你的成员身份没有生效",
+            what: "你在本组织的成员身份尚未激活、已被停用，或已经离开。",
+            remedy: "尚未激活的，请先在手机上激活；其他情况请联系管理员。",
+        },
+        out_of_range: Story {
+            title: "你不在可用范围内",
+            what: "你是本组织的成员，但这个应用的可见范围还不包括你。",
+            remedy: "请管理员把你或你的部门加入该应用的可见范围。",
+        },
+        bad_answer: Story {
+            title: "登录结果不完整",
+            what: "登录方式送回来的内容缺了一部分，或互相矛盾。",
+            remedy: "请重新登录；如果总是这样，请把请求编号告诉管理员。",
+        },
+        stale_twice: Story {
+            title: "登录凭据接连失效",
+            what: "登录方式两次都说凭据已经用过或过期，所以没有继续。",
+            remedy: "请稍等再重新登录，其间不要刷新或后退。",
+        },
+        source_misconfigured: Story {
+            title: "登录方式没有设置好",
+            what: "登录方式拒绝了本站的请求。这不是你的问题，需要管理员处理。",
+            remedy: "请把请求编号告诉管理员，日志里写着该改哪里。",
+        },
+        source_busy: Story {
+            title: "登录的人有点多",
+            what: "登录方式现在很忙，或限制了本站的请求次数。",
+            remedy: "请过一会儿再试。",
+        },
+        source_unreachable: Story {
+            title: "登录方式联系不上",
+            what: "本站暂时连接不到登录方式，无法确认你是谁。这不是你的问题。",
+            remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
+        },
+        login_taken: Story {
+            title: "登录名已经属于别人",
+            what: "你的身份得到了确认，但你的登录名在这里已经登记在另一个账号名下，\
+                   为了不把两个人当成一个人，没有放行。",
+            remedy: "请把请求编号告诉管理员，由管理员核对后处理。",
+        },
+        unknown_person: Story {
+            title: "这里还没有你的登记",
+            what: "你的身份得到了确认，但这里只接纳已经登记的人。",
+            remedy: "请联系管理员为你登记；如果你有别的登录方式，也可以换一种。",
+        },
+        account_closed: Story {
+            title: "你的账号已停用",
+            what: "这个账号已经被关闭，不能再登录。",
+            remedy: "如果这不应该，请把请求编号告诉管理员。",
+        },
+        revoked: Story {
+            title: "登录被中途结束",
+            what: "在你登录的同时，有关的登录被统一结束了，这一次也随之作废。",
+            remedy: "重新登录一次就好。",
+        },
+        no_login: Story {
+            title: "缺少登录名",
+            what: "登录方式确认了你的身份，但没有给出可以作登录名的内容。",
+            remedy: "请把请求编号告诉管理员，需要检查登录名取自哪一项。",
+        },
+        ticket_bad: Story {
+            title: "通行票已经失效",
+            what: "从登录页带过来的通行票只能用一次、只有一分钟，而且只在发起它的浏览器里有效。",
+            remedy: "重新登录一次就好，通常不需要再输入什么。",
+        },
+        not_here: Story {
+            title: "登录在另一个地址",
+            what: "本站的登录统一在另一个地址上进行，这里不能完成登录。",
+            remedy: "点下面的按钮过去，登录后会自动带你回来。",
+        },
+        frame_login: Story {
+            title: "请在新标签页中登录",
+            what: "这部分内容需要登录，但登录不能在嵌入的页面里或提交表单时进行。",
+            remedy: "登录后回到这里，刷新或重新提交即可。",
+        },
+    },
+};
