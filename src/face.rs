@@ -157,7 +157,8 @@ impl House {
         let html = reply::reads_html(&parts.headers);
         let again = parts.headers.contains_key(UPGRADE).then(|| tunnel::Again::of(&parts));
         let told = Told::allowed(&permit);
-        let renewed = sign_in::renewed_cookie(site, &permit, &parts);
+        let now = self.shared.clock.now();
+        let renewed = sign_in::renewed_cookie(site, &permit, &parts, now);
         let asked = Instant::now();
         let sent = site.forwarder.forward(permit, onward, Request::from_parts(parts, body)).await;
         let told = told.after(asked);

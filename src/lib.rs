@@ -1,14 +1,90 @@
-//! menshen 门神: an authenticating reverse proxy.
+//! menshen 门神: an authenticating reverse proxy. This page is the map of the house.
+//!
+//! # Words
+//!
+//! A **connector** is one configured way of proving who a person is; the **subject** is the name its
+//! source gives them, and (connector, subject) is an **identity**. A **profile** is what a source
+//! said at one login; an **account** is the person as our directory keeps them, and their **login**
+//! is the name applications know them by. A **session** is somebody who is here: an immutable
+//! snapshot minted at a login; their **entitlements** are what may change meanwhile. A **route** says
+//! who may pass where. A **head** is what a decision may look at, a **caller** who is asking, a
+//! **verdict** the answer: allow with a **permit**, log in first, or deny with a **denial**. A
+//! **face** speaks a protocol to the outside and decides nothing. A **site** is one configuration,
+//! built; a reload replaces it whole.
+//!
+//! # Two journeys
+//!
+//! A request walks [`door`] → [`face`] → [`request`]:
+//!
+//! ```text
+//! door      peel the PROXY header, end TLS, one task per connection
+//! face      House::handle: parse the head once; own path, or decide
+//! request   decide: Routes::find → Gate::identify → policy::judge → Verdict
+//! request   forward: a Permit and the request → the upstream's response
+//! telemetry one access record, always last
+//! ```
+//!
+//! A login walks [`face`] → [`login`] → [`people`]:
+//!
+//! ```text
+//! face      sign_in: where to, from whom, how often
+//! login     Login::begin: state, nonce, verifier; sealed into the browser's cookie
+//! ...       the browser goes to the source and comes back
+//! login     Login::remember: is it this browser's login? Then Login::finish
+//! login     Connector::finish: the source says who it is → Profile
+//! people    People::admit: mapping, directory → Account
+//! people    Sessions::mint → the session cookie
+//! ```
+//!
+//! # Floors
+//!
+//! Each module uses only what stands under it; neighbours never use each other. A test keeps this.
+//!
+//! | floor | modules | must never |
+//! |---|---|---|
+//! | 8 | `main`, [`run`] | hold logic of their own |
+//! | 7 | [`config`] | be used by anything but floor 8 and tests |
+//! | 6 | [`door`] | look inside a request |
+//! | 5 | [`face`] | decide who may pass |
+//! | 4 | [`site`] | change after it is built |
+//! | 3 | [`request`], [`login`] | know each other; know HTTP status codes |
+//! | 2 | [`people`] | know a protocol |
+//! | 1 | [`store`] | decide anything |
+//! | 0 | [`clock`], [`expression`], [`keys`], [`secret`], [`setting`], [`telemetry`] | know the house |
+//!
+//! # Invariants
+//!
+//! * One function decides: [`request::decide`]; every face calls it.
+//! * Only [`request::policy::judge`] makes a [`request::policy::Permit`], and only a permit can be
+//!   forwarded by [`request::forward::Forwarder::forward`].
+//! * The bytes of a path that are judged are the bytes that are sent: [`request::path::Path`].
+//! * Every error maps to deny or "come back later", never to allow.
+//! * The browser is checked before a code is redeemed; nothing is stored for strangers:
+//!   [`login::pending::Pending`].
+//! * What is cached of a session is immutable and carries the numbers it was loaded under; every hit
+//!   compares them: [`people::session::Sessions`].
+//! * Connectors never see a cookie and never write a response: [`login::connector::Connector`].
+
+pub mod run;
+
+pub mod config;
+
+pub mod door;
+
+pub mod face;
+
+pub mod site;
+
+pub mod login;
+pub mod request;
+
+pub mod people;
+
+pub mod store;
 
 pub mod clock;
 pub mod expression;
-pub mod face;
 pub mod keys;
-pub mod login;
-pub mod people;
-pub mod request;
 pub mod secret;
 pub mod setting;
-pub mod site;
-pub mod store;
 pub mod telemetry;

@@ -9,6 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::record::Told;
 use super::{Visit, page, reply};
+use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::NonceHash;
@@ -82,7 +83,12 @@ where
 }
 
 /// The session cookie signed again, when its key no longer signs.
-pub(super) fn renewed_cookie(site: &Site, permit: &Permit, parts: &Parts) -> Option<String> {
+pub(super) fn renewed_cookie(
+    site: &Site,
+    permit: &Permit,
+    parts: &Parts,
+    now: Timestamp,
+) -> Option<String> {
     let Caller::Person(person) = permit.caller() else { return None };
     if !person.sign_again || !parts.headers.contains_key(COOKIE) {
         return None;
@@ -90,9 +96,8 @@ pub(super) fn renewed_cookie(site: &Site, permit: &Permit, parts: &Parts) -> Opt
     let value = cookies(&parts.headers, site.cookies.session_name()).next()?;
     let verified = cookie::verify(&site.ring, value)?;
     let value = cookie::sign_again(&site.ring, &verified.handle);
-    let now = crate::clock::Clock::system().now();
-    let left = verified.handle.expires_at.unix_s() - now.unix_s();
-    Some(site.cookies.set_session(&value, left.max(0)))
+    let left = i64::try_from(verified.handle.expires_at.since(now).as_secs()).ok()?;
+    Some(site.cookies.set_session(&value, left))
 }
 
 /// What a request wants of a login: where to, and for which host's browser.

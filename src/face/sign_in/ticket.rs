@@ -13,7 +13,6 @@ use crate::login::ticket::{NonceHash, Ticket};
 use crate::people::cookie::{self, Handle, HostBound};
 use crate::request::Body;
 use crate::request::gate::Caller;
-use crate::request::head::cookies;
 
 /// Where somebody who just came in goes: straight, or with a ticket to another host.
 pub(super) fn way_on(

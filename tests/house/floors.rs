@@ -1,0 +1,127 @@
+//! The import table of `src/lib.rs`: a module uses only what stands under it, and no sibling.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Roof to cellar; modules of one floor never use each other.
+const FLOORS: &[(u8, &[&str])] = &[
+    (8, &["run"]),
+    (7, &["config"]),
+    (6, &["door"]),
+    (5, &["face"]),
+    (4, &["site"]),
+    (3, &["request", "login"]),
+    (2, &["people"]),
+    (1, &["store"]),
+    (0, &["clock", "expression", "keys", "secret", "setting", "telemetry"]),
+];
+
+/// The one neighbour in the cellar that another may use, and why it is no cycle: both are leaves.
+const NEIGHBOURS: &[(&str, &str)] = &[("keys", "secret"), ("telemetry", "secret")];
+
+fn floor_of(module: &str) -> Option<u8> {
+    FLOORS.iter().find(|(_, modules)| modules.contains(&module)).map(|(floor, _)| *floor)
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every top-level module that a text reaches by `crate::`, also within a grouped `use`.
+fn used(text: &str) -> Vec<String> {
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let mut modules = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => modules.extend(first_names(group)),
+            None => modules.push(name_at(rest)),
+        }
+    }
+    modules
+}
+
+/// The first name of each member of a group: `{a::b, c::{d, e}}` gives `a` and `c`.
+fn first_names(group: &str) -> Vec<String> {
+    let (mut names, mut depth, mut fresh) = (Vec::new(), 0, true);
+    for (at, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => fresh = true,
+            _ if fresh && !letter.is_whitespace() => {
+                names.push(name_at(&group[at..]));
+                fresh = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+fn name_at(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// What `module`, with this text, uses and must not.
+fn trespasses(module: &str, text: &str) -> Vec<String> {
+    let own = floor_of(module);
+    let mut found = Vec::new();
+    for target in used(text) {
+        let allowed = match (own, floor_of(&target)) {
+            _ if target == module => true,
+            (Some(own), Some(theirs)) => {
+                theirs < own || NEIGHBOURS.contains(&(module, target.as_str()))
+            }
+            // A name that is no module of the top: a macro or an item of lib.rs.
+            (_, None) => true,
+            (None, _) => false,
+        };
+        if !allowed {
+            found.push(target);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_module_uses_only_the_floors_below() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut complaints = Vec::new();
+    for file in files {
+        let inside = file.strip_prefix(&root).unwrap();
+        let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+        let module = first.strip_suffix(".rs").unwrap_or(first);
+        if matches!(module, "lib" | "main") {
+            continue;
+        }
+        assert!(floor_of(module).is_some(), "{} stands on no floor", inside.display());
+        for target in trespasses(module, &fs::read_to_string(&file).unwrap()) {
+            complaints.push(format!("src/{} uses crate::{target}", inside.display()));
+        }
+    }
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[test]
+fn an_upward_import_and_a_hidden_sibling_are_caught() {
+    assert_eq!(trespasses("people", "use crate::login::Login;"), ["login"]);
+    assert_eq!(trespasses("login", "use crate::{people::x, request::{a, b}};"), ["request"]);
+    assert_eq!(trespasses("store", "fn f() { crate::site::go() }"), ["site"]);
+    assert!(trespasses("login", "use crate::{people::x, store::{request, y}};").is_empty());
+    assert!(trespasses("people", "// crate::login is upstairs").is_empty());
+}
