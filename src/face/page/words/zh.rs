@@ -26,8 +26,8 @@ pub(super) static WORDS: Words = Words {
             after: "。",
         },
         go_on: Around {
-            before: "以 ",
-            after: " 的身份继续",
+            before: "以",
+            after: "的身份继续",
         },
         somebody_else: "换个身份登录",
         wecom: "在手机上，请在企业微信里打开本页；在电脑上，用企业微信扫码即可。",
