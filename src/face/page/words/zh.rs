@@ -7,6 +7,7 @@ pub(super) static WORDS: Words = Words {
     source: "登录方式",
     again: "再试一次",
     sign_in_again: "重新登录",
+    sign_in_there: "去登录",
     new_tab: "在新标签页中登录",
     home: "回到首页",
     sign_in: SignIn {
