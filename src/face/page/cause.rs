@@ -71,6 +71,8 @@ pub(super) enum WayOn {
     Again,
     /// Logging in, from the beginning.
     SignIn,
+    /// Logging in, where logins run.
+    There,
     /// Logging in, outside of the frame.
     NewTab,
 }
@@ -179,8 +181,8 @@ impl Cause {
             | Self::AccountClosed
             | Self::Revoked
             | Self::NoLogin
-            | Self::TicketBad
-            | Self::NotHere => WayOn::SignIn,
+            | Self::TicketBad => WayOn::SignIn,
+            Self::NotHere => WayOn::There,
             Self::FrameLogin => WayOn::NewTab,
         }
     }

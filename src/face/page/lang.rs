@@ -61,7 +61,8 @@ fn weight(parameters: &str) -> u16 {
     let Some(q) = q.and_then(|q| q.strip_prefix('=')) else {
         return 1000;
     };
-    let (whole, fraction) = q.trim().split_once('.').unwrap_or((q.trim(), ""));
+    let q = q.trim();
+    let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
     let digits = fraction.bytes().chain(*b"000").take(3);
     let thousandths = digits.fold(0, |sum, digit| {
         sum * 10 + u16::from(digit.wrapping_sub(b'0') % 10)

@@ -38,6 +38,7 @@ impl ProblemPage<'_> {
         let (way_on, needs) = match self.cause.way_on() {
             WayOn::Again => (words.again, Needs::Nothing),
             WayOn::SignIn => (words.sign_in_again, Needs::Nothing),
+            WayOn::There => (words.sign_in_there, Needs::Nothing),
             WayOn::NewTab => (words.new_tab, Needs::Frame),
         };
         let view = View {

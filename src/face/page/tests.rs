@@ -163,6 +163,8 @@ fn the_pages_can_be_looked_at() {
     };
     std::fs::create_dir_all(&directory).unwrap();
     for (name, page) in pages(&KIND) {
+        let policy = page.content_security_policy(&[]);
+        std::fs::write(Path::new(&directory).join(format!("{name}.policy")), policy).unwrap();
         std::fs::write(
             Path::new(&directory).join(format!("{name}.html")),
             page.html,

@@ -36,6 +36,7 @@ pub(super) struct Words {
     pub(super) source: &'static str,
     pub(super) again: &'static str,
     pub(super) sign_in_again: &'static str,
+    pub(super) sign_in_there: &'static str,
     pub(super) new_tab: &'static str,
     pub(super) home: &'static str,
     pub(super) sign_in: SignIn,

@@ -7,6 +7,7 @@ pub(super) static WORDS: Words = Words {
     source: "Signing in with",
     again: "Try again",
     sign_in_again: "Sign in again",
+    sign_in_there: "Go and sign in",
     new_tab: "Sign in in a new tab",
     home: "Go to the home page",
     sign_in: SignIn {

@@ -7,6 +7,7 @@ pub(super) static WORDS: Words = Words {
     source: "登录方式",
     again: "再试一次",
     sign_in_again: "重新登录",
+    sign_in_there: "去登录",
     new_tab: "在新标签页中登录",
     home: "回到首页",
     sign_in: SignIn {
@@ -26,8 +27,8 @@ pub(super) static WORDS: Words = Words {
             after: "。",
         },
         go_on: Around {
-            before: "以 ",
-            after: " 的身份继续",
+            before: "以",
+            after: "的身份继续",
         },
         somebody_else: "换个身份登录",
         wecom: "在手机上，请在企业微信里打开本页；在电脑上，用企业微信扫码即可。",
@@ -149,27 +150,27 @@ pub(super) static WORDS: Words = Words {
         },
         bad_answer: Story {
             title: "登录结果不完整",
-            what: "登录方式送回来的内容缺了一部分，或互相矛盾。",
+            what: "登录服务送回来的内容缺了一部分，或互相矛盾。",
             remedy: "请重新登录；如果总是这样，请把请求编号告诉管理员。",
         },
         stale_twice: Story {
             title: "登录凭据接连失效",
-            what: "登录方式两次都说凭据已经用过或过期，所以没有继续。",
+            what: "登录服务两次都说凭据已经用过或过期，所以没有继续。",
             remedy: "请稍等再重新登录，其间不要刷新或后退。",
         },
         source_misconfigured: Story {
             title: "登录方式没有设置好",
-            what: "登录方式拒绝了本站的请求。这不是你的问题，需要管理员处理。",
+            what: "登录服务拒绝了本站的请求。这不是你的问题，需要管理员处理。",
             remedy: "请把请求编号告诉管理员，日志里写着该改哪里。",
         },
         source_busy: Story {
-            title: "登录的人有点多",
-            what: "登录方式现在很忙，或限制了本站的请求次数。",
+            title: "登录服务有点忙",
+            what: "登录服务现在很忙，或限制了本站的请求次数。",
             remedy: "请过一会儿再试。",
         },
         source_unreachable: Story {
-            title: "登录方式联系不上",
-            what: "本站暂时连接不到登录方式，无法确认你是谁。这不是你的问题。",
+            title: "登录服务联系不上",
+            what: "本站暂时连接不到登录服务，无法确认你是谁。这不是你的问题。",
             remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
         },
         login_taken: Story {
@@ -195,7 +196,7 @@ pub(super) static WORDS: Words = Words {
         },
         no_login: Story {
             title: "缺少登录名",
-            what: "登录方式确认了你的身份，但没有给出可以作登录名的内容。",
+            what: "登录服务确认了你的身份，但没有给出可以作登录名的内容。",
             remedy: "请把请求编号告诉管理员，需要检查登录名取自哪一项。",
         },
         ticket_bad: Story {
