@@ -1,25 +1,128 @@
-//! Starts the simulated WeCom and two legacy applications on loopback.
+//! One command, offline: a simulated WeCom, two legacy applications, and menshen before them.
+//!
+//! `cargo run --release --example demo` prints one address. Nothing outside this process is asked,
+//! nothing is written to disk.
+
 mod legacy_app;
 mod wecom;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use legacy_app::LegacyApp;
-use wecom::{AGENT_ID, Options, WeCom};
+use menshen::clock::Clock;
+use menshen::config::Config;
+use wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
+
+/// Where the office application is reached, through menshen.
+const OFFICE: u16 = 8080;
+/// Where the expenses application is reached, through menshen.
+const EXPENSES: u16 = 8081;
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
-    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let wecom = WeCom::start(Options {
-        address: at(9460),
-        ..Options::default()
-    })
-    .await?;
-    let office = LegacyApp::start(at(9461), "协同办公").await?;
-    let travel = LegacyApp::start(at(9462), "差旅报销").await?;
-    office.link_to("差旅报销", &travel.base_url());
-    travel.link_to("协同办公", &office.base_url());
-    wecom.domains_of_agent(AGENT_ID, &["127.0.0.1:9461"]);
-    println!("{wecom:?}\n{office:?}\n{travel:?}");
-    tokio::signal::ctrl_c().await
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    menshen::keys::install_crypto();
+    let first: u16 = match std::env::var("MENSHEN_DEMO_PORT") {
+        Ok(port) => port.parse()?,
+        Err(_) => OFFICE,
+    };
+    let (office_port, expenses_port) = (first, first + EXPENSES - OFFICE);
+    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let source = WeCom::start(Options::default()).await?;
+    source.domains_of_agent(AGENT_ID, &[&format!("127.0.0.1:{office_port}")]);
+    let office = LegacyApp::start(free, "协同办公").await?;
+    let expenses = LegacyApp::start(free, "费用报销").await?;
+    let (office_url, expenses_url) =
+        (format!("http://127.0.0.1:{office_port}"), format!("http://127.0.0.1:{expenses_port}"));
+    office.link_to("费用报销", &expenses_url);
+    expenses.link_to("财务专区（仅财务部）", &format!("{expenses_url}/finance/ledger?year=2026"));
+    let text = configuration(&source, &office, &expenses, office_port, expenses_port);
+    let config = Config::parse(&text, "demo.toml")?;
+    let running = menshen::run::start(config, Clock::system()).await?;
+    println!("{}", introduction(&office_url, &expenses_url));
+    tokio::signal::ctrl_c().await?;
+    running.stop().await;
+    Ok(())
+}
+
+/// What an operator would write into `menshen.toml`.
+fn configuration(
+    source: &WeCom,
+    office: &LegacyApp,
+    expenses: &LegacyApp,
+    office_port: u16,
+    expenses_port: u16,
+) -> String {
+    let headers = r#"X-Forwarded-Departments = "user.departments"
+        X-Forwarded-Badge = "user.attributes.badge""#;
+    format!(
+        r#"
+        [server]
+        listen = ["127.0.0.1:{office_port}", "127.0.0.1:{expenses_port}"]
+        external_url = "http://127.0.0.1:{office_port}"
+
+        [store]
+        url = "sqlite::memory:"
+
+        [log]
+        access = false
+
+        [connector.corp]
+        display_name = "企业微信（模拟）"
+        mapping.badge = "profile.extattr.attrs[2].value"
+        [connector.corp.wecom]
+        corp_id = "{CORP_ID}"
+        agent_id = {AGENT_ID}
+        secret = "{SECRET}"
+        api_base = "{api}"
+        authorize_url = "{authorize}"
+        login_url = "{login}"
+
+        [[route]]
+        name = "协同办公"
+        host = "127.0.0.1:{office_port}"
+        upstream = ["{office}"]
+        [route.headers]
+        {headers}
+
+        [[route]]
+        name = "费用报销"
+        host = "127.0.0.1:{expenses_port}"
+        upstream = ["{expenses}"]
+        [route.headers]
+        {headers}
+
+        [[route]]
+        name = "财务专区"
+        host = "127.0.0.1:{expenses_port}"
+        path = "/finance"
+        upstream = ["{expenses}"]
+        allow = "'财务部' in user.departments"
+        [route.headers]
+        {headers}
+        "#,
+        api = source.base_url(),
+        authorize = source.authorize_url(),
+        login = source.login_url(),
+        office = office.base_url(),
+        expenses = expenses.base_url(),
+    )
+}
+
+fn introduction(office: &str, expenses: &str) -> String {
+    format!(
+        "
+  门神 menshen — demo, everything on this machine
+
+    open      {office}/
+
+  1. You are a stranger: you are sent to a (simulated) WeCom. Choose an employee, say 张三.
+  2. You are back at the page you asked for, an application that cannot log anyone in
+     and yet knows your name.
+  3. Go on to the second application ({expenses}/): nobody asks again.
+  4. Its /finance is for 财务部 only: 张三 is turned away, 李四 is let in.
+  5. Sign out (注销) and you are a stranger again.
+
+  Ctrl-C ends it.
+"
+    )
 }

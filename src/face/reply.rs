@@ -142,7 +142,8 @@ pub(super) fn problem_of(
         cause,
         source,
         again,
-        home: Some(Href::new("/")),
+        // The way home would lead into the frame that shows this page.
+        home: (cause != Cause::FrameLogin).then(|| Href::new("/")),
     };
     page_response(status_of(cause), &page.render(visit.lang))
 }

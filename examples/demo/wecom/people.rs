@@ -263,17 +263,16 @@ pub(super) fn members() -> Vec<Member> {
             Attribute::text("工号", number),
         ]
     };
-    let mut li = member("lisi", "李四", &[5, 6], "平台部经理", "1");
-    li.is_leader_in_dept = vec![1, 0];
+    let mut li = member("lisi", "李四", &[2], "财务部经理", "1");
+    li.is_leader_in_dept = vec![1];
     li.attributes = badge("20117");
     li.attributes.push(Attribute {
         name: "主页".into(),
-        value: "平台部周报".into(),
+        value: "财务部周报".into(),
         url: Some("https://wiki.invalid/lisi".into()),
     });
-    let mut zhang = member("zhangsan", "张三", &[2], "会计", "1");
+    let mut zhang = member("zhangsan", "张三", &[5, 6], "平台工程师", "1");
     zhang.attributes = badge("10086");
-    zhang.direct_leader = vec!["lisi".into()];
     let mut wang = member("wangfang", "王芳", &[4], "人事专员", "2");
     wang.attributes = badge("30255");
     wang.email = String::new();

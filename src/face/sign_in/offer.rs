@@ -106,10 +106,10 @@ pub(in crate::face) fn login_url(visit: &Visit<'_>) -> String {
     format!("{}/sign_in?rd={}", own_here(visit), utf8_percent_encode(&rd, QUERY_VALUE))
 }
 
-/// Where somebody who may not go here becomes somebody else.
+/// Where somebody who may not go here posts to become somebody else: signed out first.
 pub(in crate::face) fn switch_url(visit: &Visit<'_>) -> String {
     let rd = target(visit);
-    format!("{}/sign_in?rd={}", visit.site.prefix, utf8_percent_encode(&rd, QUERY_VALUE))
+    format!("{}/sign_out?rd={}", visit.site.prefix, utf8_percent_encode(&rd, QUERY_VALUE))
 }
 
 /// An own page on the host that logs people in.
