@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
@@ -110,7 +111,8 @@ pub struct Sessions {
     live: Cells<SessionKey, SessionCell>,
     touches: mpsc::Sender<(SessionKey, Timestamp)>,
     changes: watch::Sender<u64>,
-    last_good: Mutex<Instant>,
+    /// Set while the store has not been heard of for longer than sessions may count without it.
+    silent: AtomicBool,
     outage_grace: Duration,
 }
 
@@ -170,7 +172,7 @@ impl Sessions {
             live: Cells::default(),
             touches,
             changes: watch::Sender::new(0),
-            last_good: Mutex::new(Instant::now()),
+            silent: AtomicBool::new(false),
             outage_grace,
         });
         sessions.everyone.raise_to(now.everyone);
@@ -303,7 +305,6 @@ impl Sessions {
         let cell = self.live.of(key, SessionCell::default);
         let account = self.accounts.of(verified.handle.account, Epoch::default);
         let found = self.store.session(&key).await.map_err(Arc::new)?;
-        self.store_was_heard();
         let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
             self.unknown.insert(hash, Missing::Over);
             return Ok(Found::Missing(Missing::Over));
@@ -477,8 +478,11 @@ impl Sessions {
 
     /// Takes over the entitlements a login brought for an identity that is here already.
     pub(crate) fn refresh(&self, via: &ConnectorId, subject: &Subject, account: &Account, fields: &Fields) {
-        if let Some(cell) = self.identities.known(&(via.clone(), subject.clone())) {
-            let epoch = cell.0.load().epoch;
+        let Some(cell) = self.identities.known(&(via.clone(), subject.clone())) else { return };
+        let current = cell.0.load();
+        if current.fields != *fields {
+            // One more, as in the store: a load that read the old ones does not bring them back.
+            let epoch = current.epoch + 1;
             let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
             cell.0.store(Arc::new(fresh));
         }
@@ -499,17 +503,12 @@ impl Sessions {
         self.cache.entry_count()
     }
 
-    fn store_was_heard(&self) {
-        *self.last_good.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
     /// Revocations come through the store: who has not heard of it for long may not vouch.
     fn heard_of_the_store(&self) -> Result<(), Arc<StoreError>> {
-        let last = *self.last_good.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.elapsed() <= self.outage_grace {
-            return Ok(());
+        if self.silent.load(Ordering::Relaxed) {
+            return Err(Arc::new(StoreError::Silent { for_s: self.outage_grace.as_secs() }));
         }
-        Err(Arc::new(StoreError::Silent { for_s: last.elapsed().as_secs() }))
+        Ok(())
     }
 }
 
