@@ -1,7 +1,9 @@
 //! menshen 门神: an authenticating reverse proxy.
 
 pub mod clock;
+pub mod door;
 pub mod expression;
+pub mod face;
 pub mod keys;
 pub mod login;
 pub mod people;

@@ -1,0 +1,3 @@
+//! Faces: what speaks a protocol to the outside and decides nothing.
+
+pub mod admin;
