@@ -83,7 +83,9 @@ pub mod people;
 pub mod store;
 
 pub mod clock;
+pub mod door;
 pub mod expression;
+pub mod face;
 pub mod keys;
 pub mod secret;
 pub mod setting;
