@@ -87,9 +87,10 @@ impl House {
         let site = self.site.load_full();
         let (parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers, site.trust.includes(connection.peer));
-        let seen = Seen::of(&self.shared.telemetry, &parts, &connection);
+        let now = self.shared.clock.now();
+        let mut seen = Seen::of(&self.shared.telemetry, &parts, &connection, now);
         let mut body = Some(body);
-        let step = self.step(&site, &parts, &connection, &id, &mut body).await;
+        let step = self.step(&site, &parts, &connection, &id, &mut seen, &mut body).await;
         let told = match (step, body) {
             (Step::Told(told), _) => told,
             (Step::Forward(permit, onward), Some(body)) => {
@@ -98,7 +99,7 @@ impl House {
             // A body moves only into an own path, and those are told.
             (Step::Forward(..), None) => reply::lost(),
         };
-        told.record(&self.shared.telemetry, seen, &id, started)
+        told.record(&self.shared.telemetry, &seen, &id, started)
     }
 
     /// Parses the head, and answers the request or permits it. The body is taken by own paths only.
@@ -108,6 +109,7 @@ impl House {
         parts: &Parts,
         connection: &Connection,
         id: &RequestId,
+        seen: &mut Seen,
         body: &mut Option<B>,
     ) -> Step
     where
@@ -115,15 +117,15 @@ impl House {
         B::Error: Into<BodyError>,
     {
         let lang = page::Lang::of(navigation::text(&parts.headers, "accept-language"));
-        let now = self.shared.clock.now();
         let cookie = site.cookies.session_name();
-        let head = match Head::of(parts, connection, &site.trust, cookie, now) {
+        let head = match Head::of(parts, connection, &site.trust, cookie, seen.at) {
             Ok(head) => head,
             Err(error) => {
                 tracing::info!(request_id = %id, %error, "a malformed request was refused");
                 return Step::Told(reply::bad_head(lang, id, error));
             }
         };
+        seen.client = head.client;
         let visit = Visit { site, shared: &self.shared, head: &head, id, lang };
         if site.routes.is_own(head.path.as_str()) {
             return Step::Told(sign_in::answer(&visit, body.take()).await);

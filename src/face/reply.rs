@@ -93,6 +93,7 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             Told::denied(reason, Some(route), Some(caller), response)
         }
         Denial::Unavailable { route } => {
+            visit.shared.telemetry.store_error();
             let response = problem(visit, Cause::StoreAway, None);
             Told::denied("unavailable", Some(route), None, response)
         }

@@ -46,7 +46,7 @@ pub(super) fn keep(
     let id = id.clone();
     let house = Arc::clone(house);
     tokio::spawn(async move {
-        let _open = house.shared.telemetry.tunnel_opened();
+        let _open = house.shared.telemetry.tunnel();
         let end = tunnel.run(over(&house, &again, &connection)).await;
         tracing::debug!(request_id = %id, ?end, "a tunnel ended");
     });

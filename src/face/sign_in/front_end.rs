@@ -128,8 +128,7 @@ where
 }
 
 fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Response<Body> {
-    callback::audit(visit, Some(&finished.via), "login", "", Some(finished));
-    visit.shared.telemetry.login(finished.via.as_str(), "in");
+    callback::audit_login(visit, finished);
     let left = finished.handle.expires_at.since(visit.head.at).as_secs();
     let fields = &finished.fields;
     let of = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
@@ -165,8 +164,7 @@ fn refused(
     error: &LoginError,
     origin: Option<HeaderValue>,
 ) -> Told {
-    let reason = crate::telemetry::chain(error).to_string();
-    callback::audit(visit, Some(via), "login_refused", &reason, None);
+    callback::audit_refusal(visit, Some(via), error, callback::outcome_of(error));
     let cause = callback::cause_of(error);
     Told::own(cause.slug(), with_origin(problem_json(visit, cause), origin))
 }
