@@ -139,7 +139,7 @@ impl Pool {
             let error = match timeout(self.settings.connect, upstream.target.connect()).await {
                 Ok(Ok(io)) => match Wire::open(io).await {
                     Ok(wire) => return Ok(Lease { wire, slot, reused: false }),
-                    Err(error) => ForwardError::Broken(error),
+                    Err(error) => ForwardError::Broken(Box::new(error)),
                 },
                 Ok(Err(error)) => ForwardError::Unreachable(error),
                 Err(_) => ForwardError::Timeout(Phase::Connect),
