@@ -110,6 +110,8 @@ pub struct Head<'a> {
     pub client: IpAddr,
     /// Whether the client used https.
     pub secure: bool,
+    /// Who is at the other end of the connection: the last hop before us.
+    pub peer: Peer,
     /// Whether the peer itself is trusted to speak for others.
     pub peer_trusted: bool,
     /// The subject of the client's certificate.
@@ -173,6 +175,7 @@ impl<'a> Head<'a> {
             headers: &parts.headers,
             client,
             secure,
+            peer: connection.peer,
             peer_trusted,
             tls_subject: connection.tls_subject.as_deref(),
             credentials: Credentials {
