@@ -11,7 +11,7 @@ use http::{Request, Response};
 
 use crate::request::forward::Forwarded;
 use crate::request::head::{Connection, Head};
-use crate::request::headers::Onward;
+use crate::request::headers::{Onward, RequestId};
 use crate::request::policy::{Permit, Verdict};
 use crate::request::{Body, BodyError, decide};
 use crate::site::{Shared, Site};
@@ -24,7 +24,7 @@ mod reply;
 mod sign_in;
 mod tunnel;
 
-use record::{RequestId, Seen, Told};
+use record::{Seen, Told};
 
 /// The house as the outside meets it: the current site, and what outlives it.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ impl House {
         }
         match decide(&site.routes, &site.gate, &head).await {
             Verdict::Allow(permit) => {
-                let onward = Onward::new(&permit, &head, id.as_str(), &site.namespace);
+                let onward = Onward::new(&permit, &head, id, &site.namespace);
                 Step::Forward(permit, Box::new(onward))
             }
             Verdict::Login(needed) => Step::Told(sign_in::offer(&visit, &needed).await),
@@ -168,7 +168,7 @@ impl House {
             Ok(Forwarded::Response(response)) => response,
             Ok(Forwarded::Upgraded { response, tunnel }) => {
                 let again = again.unwrap_or_default();
-                tunnel::keep(self, tunnel, again, connection, id);
+                tunnel::keep(self, *tunnel, again, connection, id);
                 response
             }
             Err(error) => return reply::upstream_failed(told, lang, html, id, &error),

@@ -65,9 +65,7 @@
 //!   compares them: [`people::session::Sessions`].
 //! * Connectors never see a cookie and never write a response: [`login::connector::Connector`].
 
-pub mod run;
 
-pub mod config;
 
 pub mod door;
 
@@ -83,9 +81,7 @@ pub mod people;
 pub mod store;
 
 pub mod clock;
-pub mod door;
 pub mod expression;
-pub mod face;
 pub mod keys;
 pub mod secret;
 pub mod setting;

@@ -17,7 +17,7 @@ use crate::people::session::{SessionConfig, Sessions, Terms};
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
 use crate::request::head::{Head, Trust};
-use crate::request::headers::Namespace;
+use crate::request::headers::{self, Namespace};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, Store, StoreError};
@@ -247,7 +247,7 @@ async fn ring(
 fn settable(route: &str, name: &str) -> Result<HeaderName, BuildError> {
     let refused = || BuildError::Header { route: route.to_owned(), header: name.to_owned() };
     let header = HeaderName::try_from(name).map_err(|_| refused())?;
-    if forward::is_framing(&header) { Err(refused()) } else { Ok(header) }
+    if headers::is_reserved(&header) { Err(refused()) } else { Ok(header) }
 }
 
 fn compile(route: &str, what: &str, source: &str) -> Result<Expression, BuildError> {

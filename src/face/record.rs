@@ -7,54 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderMap, Method, Response};
+use http::{Method, Response};
 
 use crate::clock::Timestamp;
-use crate::keys;
 use crate::request::Body;
 use crate::request::gate::Caller;
 use crate::request::head::{Connection, Peer};
+use crate::request::headers::RequestId;
 use crate::request::policy::Permit;
 use crate::request::route::Route;
 use crate::telemetry::{Access, Outcome, Speaker, Telemetry};
-
-/// The longest request id that is taken over from a trusted proxy, in bytes.
-const ID_BYTES_MAX: usize = 128;
-
-/// The name of one request, in the log, on the page and at the upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RequestId(String);
-
-impl RequestId {
-    /// A trusted proxy's own when it is sane, else a new one.
-    pub(super) fn of(headers: &HeaderMap, trusted: bool) -> Self {
-        let given = super::navigation::text(headers, "x-request-id").filter(|id| {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-            trusted && !id.is_empty() && id.len() <= ID_BYTES_MAX && id.bytes().all(plain)
-        });
-        given.map_or_else(Self::random, |id| Self(id.to_owned()))
-    }
-
-    fn random() -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(32);
-        for byte in keys::random::<16>() {
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-        Self(text)
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// What the access record says of the request itself.
 #[derive(Debug)]

@@ -9,12 +9,13 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
 use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, ProblemPage, Who};
-use super::record::{RequestId, Told};
+use super::record::Told;
 use super::{Visit, sign_in};
 use crate::request::Body;
 use crate::request::forward::ForwardError;
 use crate::request::gate::Caller;
 use crate::request::head::{HeadError, cookie_pairs};
+use crate::request::headers::RequestId;
 use crate::request::policy::{Because, Denial};
 
 /// Seconds after which somebody may come back to what is away for now.
@@ -186,10 +187,12 @@ pub(super) fn upstream_failed(
 ) -> Told {
     tracing::warn!(request_id = %id, error = %crate::telemetry::chain(error), "the upstream did not answer");
     let cause = match error {
-        ForwardError::Timeout { .. } => Cause::UpstreamSlow,
-        ForwardError::TooLarge { .. } => Cause::TooLarge,
-        ForwardError::Busy { .. } => Cause::StoreAway,
-        _ => Cause::UpstreamDown,
+        ForwardError::Timeout(_) => Cause::UpstreamSlow,
+        ForwardError::TooLarge => Cause::TooLarge,
+        ForwardError::Busy => Cause::StoreAway,
+        ForwardError::NoUpstream => Cause::NotFound,
+        ForwardError::Method | ForwardError::Client => Cause::BadRequest,
+        ForwardError::Unreachable(_) | ForwardError::Broken(_) => Cause::UpstreamDown,
     };
     let response = if html {
         let page = ProblemPage {

@@ -7,11 +7,11 @@ use http::Request;
 use http::request::Parts;
 
 use super::House;
-use super::record::RequestId;
 use crate::request::decide;
 use crate::request::forward::Tunnel;
 use crate::request::gate::Caller;
 use crate::request::head::{Connection, Head};
+use crate::request::headers::RequestId;
 use crate::request::policy::Verdict;
 
 /// The head of the request that opened a tunnel, to be judged again.

@@ -28,10 +28,7 @@ fn upstream(config: &RouteConfig, pools: &mut Vec<PoolSettings>) -> Option<Upstr
     if config.upstream.is_empty() {
         return None;
     }
-    let settings = PoolSettings {
-        upstreams: config.upstream.clone(),
-        connect: config.limits.connect.duration(),
-    };
+    let settings = PoolSettings::new(config.upstream.clone(), config.limits.connect.duration());
     let known = pools.iter().position(|pool| *pool == settings);
     Some(UpstreamId(known.unwrap_or_else(|| {
         pools.push(settings);

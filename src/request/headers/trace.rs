@@ -47,6 +47,12 @@ impl RequestId {
     }
 }
 
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The `traceparent` (W3C Trace Context) to send on, and whether it continues the client's trace.
 pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> (HeaderValue, bool) {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
