@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
 
 use crate::request::forward::Forwarded;
 use crate::request::head::{Connection, Head};
@@ -32,6 +33,7 @@ pub struct House {
     site: ArcSwap<Site>,
     shared: Shared,
     reloads: tokio::sync::watch::Sender<u64>,
+    closing: CancellationToken,
 }
 
 /// One request on its way through a face.
@@ -51,10 +53,10 @@ enum Step {
 }
 
 impl House {
-    /// Opens with a first site.
-    pub fn new(site: Site, shared: Shared) -> Self {
+    /// Opens with a first site; tunnels end when `closing` is cancelled.
+    pub fn new(site: Site, shared: Shared, closing: CancellationToken) -> Self {
         let reloads = tokio::sync::watch::Sender::new(0);
-        Self { site: ArcSwap::from_pointee(site), shared, reloads }
+        Self { site: ArcSwap::from_pointee(site), shared, reloads, closing }
     }
 
     /// The site that is served now.

@@ -66,6 +66,7 @@ fn over<'a>(
             tokio::select! {
                 _ = changes.changed() => {}
                 _ = reloads.changed() => {}
+                () = house.closing.cancelled() => return,
                 () = tokio::time::sleep(left) => {}
             }
         }

@@ -55,8 +55,8 @@ pub(super) fn nobody() -> Caller {
 
 /// Somebody with these fields.
 pub(super) fn person(login: &str, fields: Fields) -> Caller {
-    let (account, via) = (AccountId::new([7; 16]), ConnectorId::parse("corp").unwrap());
-    let login = LoginName::parse(login).unwrap();
+    let (account, via) = (AccountId::new([7; 16]), "corp".parse::<ConnectorId>().unwrap());
+    let login = login.parse::<LoginName>().unwrap();
     let entitlements = Entitlements::new(account, &login, &via, fields, 1);
     let at = Timestamp::from_unix_s(1_700_000_000);
     let session = Session {
@@ -65,7 +65,7 @@ pub(super) fn person(login: &str, fields: Fields) -> Caller {
         account,
         login,
         via,
-        subject: Subject::parse("ww1:x").unwrap(),
+        subject: "ww1:x".parse::<Subject>().unwrap(),
         provider_sid: None,
         proof: Proof::default(),
         amr: Document::from(&serde_json::json!([])),
