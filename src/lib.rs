@@ -1,6 +1,7 @@
 //! menshen 门神: an authenticating reverse proxy.
 
 pub mod clock;
+pub mod config;
 pub mod expression;
 pub mod keys;
 pub mod login;
