@@ -81,6 +81,7 @@ pub mod people;
 pub mod store;
 
 pub mod clock;
+pub mod config;
 pub mod expression;
 pub mod keys;
 pub mod secret;

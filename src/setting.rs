@@ -57,6 +57,9 @@ impl JsonSchema for Period {
     }
 }
 
+/// What is said of a [`NotBuilt`] key.
+pub const NOT_BUILT: &str = "this version of menshen does not build this key yet: remove it";
+
 /// A key of the design that this version does not build: refused as such, never ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotBuilt {}
@@ -64,7 +67,7 @@ pub enum NotBuilt {}
 impl<'de> Deserialize<'de> for NotBuilt {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         serde::de::IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom("this version of menshen does not build this key yet: remove it"))
+        Err(D::Error::custom(NOT_BUILT))
     }
 }
 

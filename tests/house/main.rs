@@ -5,4 +5,5 @@
     reason = "what a test builds on must be there, or it fails"
 )]
 
+mod conf;
 mod stores;
