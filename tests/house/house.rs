@@ -199,7 +199,8 @@ impl House {
     pub(crate) async fn reload(&self, plan: &Plan) -> Result<(), String> {
         let text = plan.text(&self.source, &self.app);
         let config = Config::parse(&text, "test.toml").map_err(|error| error.to_string())?;
-        self.running.reload(config).await.map_err(|error| error.to_string())
+        let outcome = self.running.reload(config).await;
+        outcome.map(drop).map_err(|error| menshen::telemetry::chain(&error).to_string())
     }
 }
 

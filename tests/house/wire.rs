@@ -21,8 +21,9 @@ impl Answer {
     }
 
     /// Every value of a header.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let same = move |(key, _): &&(String, String)| key.eq_ignore_ascii_case(name);
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let name = name.to_owned();
+        let same = move |(key, _): &&(String, String)| key.eq_ignore_ascii_case(&name);
         self.headers.iter().filter(same).map(|(_, value)| value.as_str())
     }
 
