@@ -733,3 +733,36 @@ async fn whoever_gives_up_closes_the_upstreams_connection() {
     );
     told.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_ever_gets_somebody_elses_answer() {
+    let (port, _stop) = front(
+        forwarder(vec![http(echo().await), http(echo().await)]),
+        route(),
+    )
+    .await;
+    let clients = (0..24).map(|client| {
+        tokio::spawn(async move {
+            let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let io = TokioIo::new(stream);
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+            tokio::spawn(connection);
+            for number in 0..40 {
+                let own = format!("{client}-{number};").repeat(1 + number * client * 7);
+                let request = Request::post("/").header("host", "a");
+                let request = request.body(Full::new(Bytes::from(own.clone()))).unwrap();
+                sender.ready().await.unwrap();
+                let response = sender.send_request(request).await.unwrap();
+                if number == 20 + client {
+                    // Left unread: neither side may reuse what it came by.
+                    return;
+                }
+                let body = response.into_body().collect().await.unwrap().to_bytes();
+                assert!(body == own.as_bytes(), "{client}-{number}");
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+}
