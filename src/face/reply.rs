@@ -191,7 +191,8 @@ pub(super) fn upstream_failed(
         ForwardError::TooLarge => Cause::TooLarge,
         ForwardError::Busy => Cause::StoreAway,
         ForwardError::NoUpstream => Cause::NotFound,
-        ForwardError::Method | ForwardError::Client => Cause::BadRequest,
+        ForwardError::Method => return told.because("method").with(wrong_method("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
+        ForwardError::Client => Cause::BadRequest,
         ForwardError::Unreachable(_) | ForwardError::Broken(_) => Cause::UpstreamDown,
     };
     let response = if html {
