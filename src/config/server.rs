@@ -294,7 +294,9 @@ impl TryFrom<String> for StoreUrl {
 }
 
 fn default_listen() -> Vec<ListenConfig> {
-    vec![ListenConfig::plain(Address::Ip(([127, 0, 0, 1], 8080).into()))]
+    vec![ListenConfig::plain(Address::Ip(
+        ([127, 0, 0, 1], 8080).into(),
+    ))]
 }
 
 macro_rules! text_schema {
