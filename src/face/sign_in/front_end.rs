@@ -17,6 +17,7 @@ use super::{Target, begin, callback, caller, small_body, user_agent};
 use crate::login::connector::{Answer, AnswerKind};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S};
+use crate::login::return_to::ReturnTo;
 use crate::login::{Finished, LoginError, Wish};
 use crate::request::gate::Caller;
 use crate::request::head::cookies;
@@ -49,10 +50,15 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
         return Told::own("method", reply::wrong_method("GET"));
     }
     let target = Target::of(visit, query);
+    let entry = visit.site.login.entry(via);
+    let home = || ReturnTo::parse(entry?.home(user_agent(visit)), visit.site);
     let wish = Wish {
         via,
         mode: None,
-        return_to: target.return_to,
+        return_to: target
+            .return_to
+            .or_else(home)
+            .unwrap_or_else(ReturnTo::home),
         automatic: false,
         retries: 0,
         ticket_for: None,
@@ -66,7 +72,6 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
     let Some(app) = &begun.app else {
         return Told::own("no app login", reply::problem(visit, Cause::NotFound, None));
     };
-    let entry = visit.site.login.entry(via);
     let mut body = serde_json::to_value(app).unwrap_or_default();
     let members = [
         ("connector", json!(via.as_str())),

@@ -5,8 +5,8 @@ use http::StatusCode;
 use super::super::navigation::{Errand, errand};
 use super::super::page::{Cause, Footing, FragmentPage, Href};
 use super::super::record::Told;
-use super::super::{Visit, reply};
-use super::{QUERY_VALUE, Target, begin};
+use super::super::{Visit, address, reply};
+use super::{Target, begin};
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::request::gate::Why;
@@ -33,16 +33,18 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> T
                 reason,
             )
         }
-        Errand::Embedded => {
-            reply::problem(visit, Cause::FrameLogin, Some(Href::new(login_url(visit))))
-        }
+        Errand::Embedded => reply::problem(
+            visit,
+            Cause::FrameLogin,
+            Some(Href::new(address::login(visit))),
+        ),
         // HEAD starts nothing: it is told where a GET would go.
         Errand::Navigation if visit.head.method == Method::HEAD => {
-            reply::redirect(&login_url(visit))
+            reply::redirect(&address::login(visit))
         }
         Errand::Navigation if needed.route.keep_fragment => by_fragment(visit),
         Errand::Navigation if visit.site.is_home(visit.head) => {
-            let here = ReturnTo::parse(&target(visit), visit.site);
+            let here = ReturnTo::parse(&address::target(visit), visit.site);
             let target = Target {
                 return_to: here,
                 ticket_for: None,
@@ -56,7 +58,7 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> T
 
 /// Sends a stranger on another host to the host that logs people in, with a nonce for the way back.
 pub(super) fn elsewhere(visit: &Visit<'_>, page: &str) -> http::Response<crate::request::Body> {
-    let (to, cookie) = home_url(visit, page, &here(visit));
+    let (to, cookie) = home_url(visit, page, &address::here(visit));
     let mut response = reply::redirect(&to);
     if let Some(cookie) = cookie {
         reply::add_cookie(&mut response, &cookie);
@@ -83,8 +85,8 @@ fn home_url(visit: &Visit<'_>, page: &str, rd: &str) -> (String, Option<String>)
     let site = visit.site;
     let mut to = format!(
         "{}?rd={}",
-        own(visit, page),
-        utf8_percent_encode(rd, QUERY_VALUE)
+        address::own(visit, page),
+        utf8_percent_encode(rd, address::QUERY_VALUE)
     );
     if site.is_home(visit.head) || site.shares_cookie(visit.head.host.as_str()) {
         return (to, None);
@@ -104,7 +106,7 @@ fn home_url(visit: &Visit<'_>, page: &str, rd: &str) -> (String, Option<String>)
 
 /// The stop that carries the fragment of the address along.
 fn by_fragment(visit: &Visit<'_>) -> http::Response<crate::request::Body> {
-    let (start, cookie) = home_url(visit, "start", &here(visit));
+    let (start, cookie) = home_url(visit, "start", &address::here(visit));
     let site = visit.head.host.to_string();
     let page = FragmentPage {
         footing: Footing {
@@ -119,59 +121,4 @@ fn by_fragment(visit: &Visit<'_>) -> http::Response<crate::request::Body> {
         reply::add_cookie(&mut response, &cookie);
     }
     response
-}
-
-/// Where a person can log in and come back to what they asked for, absolute.
-pub(in crate::face) fn login_url(visit: &Visit<'_>) -> String {
-    // A POST cannot be asked for again: its person comes back to where they came from, or home.
-    let reads = matches!(*visit.head.method, Method::GET | Method::HEAD);
-    let program = errand(visit.head) == Errand::Program;
-    let rd = if reads && !program {
-        here(visit)
-    } else {
-        format!("{}/", visit.head.origin())
-    };
-    format!(
-        "{}/sign_in?rd={}",
-        own_here(visit),
-        utf8_percent_encode(&rd, QUERY_VALUE)
-    )
-}
-
-/// Where somebody who may not go here posts to become somebody else: signed out first.
-pub(in crate::face) fn switch_url(visit: &Visit<'_>) -> String {
-    let rd = target(visit);
-    format!(
-        "{}/sign_out?rd={}",
-        visit.site.prefix,
-        utf8_percent_encode(&rd, QUERY_VALUE)
-    )
-}
-
-/// An own page on the host that logs people in.
-pub(super) fn own(visit: &Visit<'_>, page: &str) -> String {
-    let site = visit.site;
-    format!(
-        "{}{}/{page}",
-        site.external_url.origin().ascii_serialization(),
-        site.prefix
-    )
-}
-
-/// What was asked for, byte for byte: path and query.
-fn target(visit: &Visit<'_>) -> String {
-    match visit.head.path.query() {
-        Some(query) => format!("{}?{query}", visit.head.path.as_str()),
-        None => visit.head.path.as_str().to_owned(),
-    }
-}
-
-/// The same with scheme and host.
-fn here(visit: &Visit<'_>) -> String {
-    format!("{}{}", visit.head.origin(), target(visit))
-}
-
-/// The own paths of the host that was asked.
-fn own_here(visit: &Visit<'_>) -> String {
-    format!("{}{}", visit.head.origin(), visit.site.prefix)
 }
