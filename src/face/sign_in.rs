@@ -21,8 +21,10 @@ use crate::request::{Body, BodyError};
 use crate::site::Site;
 use crate::store::ConnectorId;
 
+mod audit;
 mod begin;
 mod callback;
+mod elsewhere;
 mod front_end;
 mod offer;
 mod sign_out;

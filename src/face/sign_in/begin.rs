@@ -9,7 +9,7 @@ use super::super::navigation::{Errand, errand};
 use super::super::page::{Cause, Choice, Footing, Href, Present, Reason, SignInPage, Who};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
-use super::{Target, caller, offer, only_get, ticket, user_agent};
+use super::{Target, caller, elsewhere, only_get, ticket, user_agent};
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
 use crate::login::limits::Limited;
@@ -38,7 +38,7 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
         let place = target.return_to.as_ref().map_or("/", |place| place.local());
         return Told::own(
             "to the home host",
-            offer::elsewhere_to(visit, "sign_in", place),
+            elsewhere::send_for(visit, "sign_in", place),
         );
     }
     let who = match caller(visit).await {
@@ -93,7 +93,7 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
         let place = target.return_to.as_ref().map_or("/", |place| place.local());
         return Told::own(
             "to the home host",
-            offer::elsewhere_to(visit, "start", place),
+            elsewhere::send_for(visit, "start", place),
         );
     }
     let mode = match query.one("mode") {

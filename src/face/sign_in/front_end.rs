@@ -13,7 +13,7 @@ use super::super::navigation::text;
 use super::super::page::Cause;
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::{Target, begin, callback, caller, small_body, user_agent};
+use super::{Target, audit, begin, caller, small_body, user_agent};
 use crate::login::connector::{Answer, AnswerKind};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S};
@@ -147,7 +147,7 @@ where
 }
 
 fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Response<Body> {
-    callback::audit_login(visit, finished);
+    audit::came_in(visit, finished);
     let left = finished.handle.expires_at.since(visit.head.at).as_secs();
     let fields = &finished.fields;
     let of = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
@@ -186,8 +186,8 @@ fn refused(
     error: &LoginError,
     origin: Option<HeaderValue>,
 ) -> Told {
-    callback::audit_refusal(visit, Some(via), error, callback::outcome_of(error));
-    let cause = callback::cause_of(error);
+    audit::refused(visit, Some(via), error, audit::outcome_of(error));
+    let cause = audit::cause_of(error);
     Told::own(
         cause.slug(),
         with_origin(problem_json(visit, cause), origin),

@@ -6,13 +6,11 @@ use super::super::navigation::{Errand, errand};
 use super::super::page::{Cause, Footing, FragmentPage, Href};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
-use super::{Target, begin};
+use super::{Target, begin, elsewhere};
 use crate::login::return_to::ReturnTo;
-use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::request::gate::Why;
 use crate::request::policy::LoginNeeded;
 use http::Method;
-use percent_encoding::utf8_percent_encode;
 
 /// Offers a login, or says 401. Only a person going somewhere is ever sent anywhere.
 pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
@@ -51,62 +49,14 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> T
             };
             begin::automatic(visit, &target, needed).await
         }
-        Errand::Navigation => elsewhere(visit, "start"),
+        Errand::Navigation => elsewhere::send(visit, "start"),
     };
     Told::login(reason, &needed.route, response)
 }
 
-/// Sends a stranger on another host to the host that logs people in, with a nonce for the way back.
-pub(super) fn elsewhere(visit: &Visit<'_>, page: &str) -> http::Response<crate::request::Body> {
-    let (to, cookie) = home_url(visit, page, &address::here(visit));
-    let mut response = reply::redirect(&to);
-    if let Some(cookie) = cookie {
-        reply::add_cookie(&mut response, &cookie);
-    }
-    response
-}
-
-/// The same for a place on this host that was asked for by name.
-pub(super) fn elsewhere_to(
-    visit: &Visit<'_>,
-    page: &str,
-    place: &str,
-) -> http::Response<crate::request::Body> {
-    let (to, cookie) = home_url(visit, page, &format!("{}{place}", visit.head.origin()));
-    let mut response = reply::redirect(&to);
-    if let Some(cookie) = cookie {
-        reply::add_cookie(&mut response, &cookie);
-    }
-    response
-}
-
-/// An own page on the host that logs people in, and the nonce cookie that its ticket must name.
-fn home_url(visit: &Visit<'_>, page: &str, rd: &str) -> (String, Option<String>) {
-    let site = visit.site;
-    let mut to = format!(
-        "{}?rd={}",
-        address::own(visit, page),
-        utf8_percent_encode(rd, address::QUERY_VALUE)
-    );
-    if site.is_home(visit.head) || site.shares_cookie(visit.head.host.as_str()) {
-        return (to, None);
-    }
-    let nonce = Nonce::random();
-    to.push_str("&k=");
-    to.push_str(nonce.hash().as_str());
-    let name = format!("{}{}", site.cookies.nonce_prefix(), nonce.hash().as_str());
-    (
-        to,
-        Some(
-            site.cookies
-                .set_local(&name, nonce.expose(), NONCE_AGE_MAX_S),
-        ),
-    )
-}
-
 /// The stop that carries the fragment of the address along.
 fn by_fragment(visit: &Visit<'_>) -> http::Response<crate::request::Body> {
-    let (start, cookie) = home_url(visit, "start", &address::here(visit));
+    let (start, cookie) = elsewhere::home_url(visit, "start", &address::here(visit));
     let site = visit.head.host.to_string();
     let page = FragmentPage {
         footing: Footing {

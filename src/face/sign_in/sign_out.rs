@@ -6,7 +6,7 @@ use super::super::navigation::{Errand, errand, is_same_origin};
 use super::super::page::{Cause, Footing, Href, SignedOutPage};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
-use super::{Target, callback, caller};
+use super::{Target, audit, caller};
 use crate::login::fields::Fields;
 use crate::request::gate::Caller;
 use crate::store::Scope;
@@ -47,7 +47,7 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
             account: Some(&session.account),
             session: Some(&session.public_id),
             reason: everywhere.then_some("everywhere"),
-            ..callback::entry(visit, Event::SignOut)
+            ..audit::entry(visit, Event::SignOut)
         });
     }
     let site = visit.head.host.to_string();
