@@ -23,17 +23,17 @@ mod place;
 mod reload;
 mod sense;
 mod server;
-// STAND-IN, to be swapped when door, face and telemetry are merged.
-mod stand_in;
 mod suggest;
 mod warn;
 
+pub use crate::door::{DoorLimits, ListenConfig, TlsConfig};
+pub use crate::face::admin::AdminConfig;
+pub use crate::telemetry::LogConfig;
 pub use error::{ConfigError, Problem};
 pub use server::{
     ExternalUrl, FilePath, OwnPrefix, ServerConfig, ServerConfigError, StoreConfig, StoreUrl,
     TrustedProxy,
 };
-pub use stand_in::{AdminConfig, DoorLimits, ListenConfig, LogConfig, TlsConfig};
 pub use warn::Warning;
 
 use place::{Place, Source};
@@ -120,7 +120,13 @@ impl Config {
     /// Every file the configuration names and menshen reads, for watching. The document itself is
     /// not among them: only its reader knows its path.
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = self.server.tls.iter().flat_map(TlsConfig::files).collect();
+        let mut files: Vec<PathBuf> = self
+            .server
+            .tls
+            .iter()
+            .flat_map(TlsConfig::files)
+            .map(PathBuf::from)
+            .collect();
         files.extend(
             self.connector
                 .values()

@@ -65,7 +65,9 @@
 //!   compares them: [`people::session::Sessions`].
 //! * Connectors never see a cookie and never write a response: [`login::connector::Connector`].
 
+pub mod run;
 
+pub mod config;
 
 pub mod door;
 
@@ -81,7 +83,6 @@ pub mod people;
 pub mod store;
 
 pub mod clock;
-pub mod config;
 pub mod expression;
 pub mod keys;
 pub mod secret;

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use url::Url;
 
-use super::stand_in::{DoorLimits, ListenConfig, TlsConfig};
+use crate::door::{Address, DoorLimits, ListenConfig, TlsConfig};
 use crate::request::head::Trust;
 use crate::request::route::PathPrefix;
 
@@ -294,7 +294,9 @@ impl TryFrom<String> for StoreUrl {
 }
 
 fn default_listen() -> Vec<ListenConfig> {
-    vec![ListenConfig::loopback()]
+    vec![ListenConfig::plain(Address::Ip(
+        ([127, 0, 0, 1], 8080).into(),
+    ))]
 }
 
 macro_rules! text_schema {

@@ -1,6 +1,7 @@
 //! Keys that are allowed and weaken the house; `menshen check` reads them out.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use super::Config;
 use super::place::Place;
@@ -46,6 +47,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     };
     secrets(&mut list);
     server(&mut list);
+    admin(&mut list);
     session(&mut list);
     connectors(&mut list);
     routes(&mut list);
@@ -104,6 +106,21 @@ fn server(list: &mut List<'_>) {
             let text = "everybody may say which address, host and scheme they come from; name \
                         the proxies in front of menshen only";
             list.add(&Place::of(["server", "trusted_proxies"]).item(at), text);
+        }
+    }
+}
+
+fn admin(list: &mut List<'_>) {
+    let listen = list
+        .config
+        .admin
+        .as_ref()
+        .map(|admin| admin.listen.parse::<SocketAddr>());
+    if let Some(Ok(address)) = listen {
+        if !address.ip().is_loopback() {
+            let text = "other machines can reach metrics, health and the admin API, in plain http: \
+                        keep them away by a firewall";
+            list.add(&Place::of(["admin", "listen"]), text);
         }
     }
 }
