@@ -119,7 +119,11 @@ pub struct Door {
 impl Door {
     /// Binds every place, or none. Must be called within a tokio runtime.
     pub fn bind(places: &[ListenConfig], tls: Option<&TlsConfig>) -> Result<Self, BindError> {
-        let tls = tls.map(Tls::load).transpose().map_err(BindError::Tls)?.map(Arc::new);
+        let tls = tls
+            .map(Tls::load)
+            .transpose()
+            .map_err(BindError::Tls)?
+            .map(Arc::new);
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server()));
         let mut listeners = Vec::with_capacity(places.len());
         for (listener, place) in listen::bind_all(places)? {
@@ -153,14 +157,21 @@ impl Door {
     }
 
     /// Serves until `serving.shutdown` is cancelled; then accepts no more, closes idle connections,
-    /// waits for requests in flight and for tunnels, and cuts off what is left after the drain time.
+    /// waits for requests in flight and for tunnels, and cuts off what is left after `drain`.
     pub async fn serve<H: Handle>(self, handler: H, serving: Serving) {
-        let Serving { trust, limits, telemetry, shutdown } = serving;
+        let Serving {
+            trust,
+            limits,
+            telemetry,
+            shutdown,
+        } = serving;
         let drain = limits.drain.duration();
         let hall = Arc::new(Hall {
             handler,
             trust,
-            places: Arc::new(Semaphore::new(limits.connections_max.min(Semaphore::MAX_PERMITS))),
+            places: Arc::new(Semaphore::new(
+                limits.connections_max.min(Semaphore::MAX_PERMITS),
+            )),
             limits,
             telemetry,
             tracker: TaskTracker::new(),
@@ -235,7 +246,8 @@ async fn accept<H: Handle>(hall: Arc<Hall<H>>, listener: Listener, manner: Manne
             Ok(((wire, peer), permit)) => {
                 pause = PAUSE_MIN;
                 let place = (permit, hall.tracker.token(), hall.telemetry.connection());
-                let served = connection::serve(Arc::clone(&hall), manner.clone(), wire, peer, place);
+                let served =
+                    connection::serve(Arc::clone(&hall), manner.clone(), wire, peer, place);
                 tokio::spawn(served);
             }
             // The client was gone before we looked (accept(2)): nothing is short.

@@ -56,7 +56,12 @@ impl House {
     /// Opens with a first site; tunnels end when `closing` is cancelled.
     pub fn new(site: Site, shared: Shared, closing: CancellationToken) -> Self {
         let reloads = tokio::sync::watch::Sender::new(0);
-        Self { site: ArcSwap::from_pointee(site), shared, reloads, closing }
+        Self {
+            site: ArcSwap::from_pointee(site),
+            shared,
+            reloads,
+            closing,
+        }
     }
 
     /// The site that is served now.
@@ -92,11 +97,14 @@ impl House {
         let now = self.shared.clock.now();
         let mut seen = Seen::of(&self.shared.telemetry, &parts, &connection, now);
         let mut body = Some(body);
-        let step = self.step(&site, &parts, &connection, &id, &mut seen, &mut body).await;
+        let step = self
+            .step(&site, &parts, &connection, &id, &mut seen, &mut body)
+            .await;
         let told = match (step, body) {
             (Step::Told(told), _) => told,
             (Step::Forward(permit, onward), Some(body)) => {
-                self.forwarded(&site, permit, *onward, &id, parts, body, connection).await
+                self.forwarded(&site, permit, *onward, &id, parts, body, connection)
+                    .await
             }
             // A body moves only into an own path, and those are told.
             (Step::Forward(..), None) => reply::lost(),
@@ -128,7 +136,13 @@ impl House {
             }
         };
         seen.client = head.client;
-        let visit = Visit { site, shared: &self.shared, head: &head, id, lang };
+        let visit = Visit {
+            site,
+            shared: &self.shared,
+            head: &head,
+            id,
+            lang,
+        };
         if site.routes.is_own(head.path.as_str()) {
             return Step::Told(sign_in::answer(&visit, body.take()).await);
         }
@@ -159,12 +173,18 @@ impl House {
     {
         let lang = page::Lang::of(navigation::text(&parts.headers, "accept-language"));
         let html = reply::reads_html(&parts.headers);
-        let again = parts.headers.contains_key(UPGRADE).then(|| tunnel::Again::of(&parts));
+        let again = parts
+            .headers
+            .contains_key(UPGRADE)
+            .then(|| tunnel::Again::of(&parts));
         let told = Told::allowed(&permit);
         let now = self.shared.clock.now();
         let renewed = sign_in::renewed_cookie(site, &permit, &parts, now);
         let asked = Instant::now();
-        let sent = site.forwarder.forward(permit, onward, Request::from_parts(parts, body)).await;
+        let sent = site
+            .forwarder
+            .forward(permit, onward, Request::from_parts(parts, body))
+            .await;
         let told = told.after(asked);
         let mut response = match sent {
             Ok(Forwarded::Response(response)) => response,

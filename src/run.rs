@@ -77,7 +77,9 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
     let shared = open(&config, config.store.url.as_str(), clock, telemetry).await?;
-    let site = Site::build(&config.site(), &shared, None).await.map_err(StartError::Build)?;
+    let site = Site::build(&config.site(), &shared, None)
+        .await
+        .map_err(StartError::Build)?;
     let server = &config.server;
     let door = Door::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
     let health = Arc::new(Health::default());
@@ -130,7 +132,9 @@ pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
     keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
     let shared = open(config, "sqlite::memory:", Clock::system(), telemetry).await?;
-    let site = Site::build(&config.site(), &shared, None).await.map_err(StartError::Build)?;
+    let site = Site::build(&config.site(), &shared, None)
+        .await
+        .map_err(StartError::Build)?;
     if let Some(tls) = &config.server.tls {
         Tls::load(tls).map_err(|error| StartError::Bind(BindError::Tls(error)))?;
     }
@@ -173,7 +177,8 @@ impl Running {
             Err(error) => {
                 telemetry.reload(ReloadOutcome::Refused);
                 let reason = crate::telemetry::chain(error).to_string();
-                self.health.degraded(vec![format!("the last reload was refused: {reason}")]);
+                self.health
+                    .degraded(vec![format!("the last reload was refused: {reason}")]);
             }
         }
         outcome?;
@@ -222,7 +227,12 @@ async fn open(
     let cached_max = session.cached_sessions_max;
     let sessions = Sessions::open(Arc::clone(&store), clock.clone(), cached_max, grace);
     let sessions = sessions.await.map_err(StartError::Store)?;
-    Ok(Shared { store, sessions, clock, telemetry })
+    Ok(Shared {
+        store,
+        sessions,
+        clock,
+        telemetry,
+    })
 }
 
 fn admin(
@@ -230,12 +240,17 @@ fn admin(
     shared: &Shared,
     health: &Arc<Health>,
 ) -> Result<Option<(Door, Arc<Admin>)>, StartError> {
-    let Some(settings) = &config.admin else { return Ok(None) };
+    let Some(settings) = &config.admin else {
+        return Ok(None);
+    };
     let place = ListenConfig::plain(address(&settings.listen)?);
     let door = Door::bind(&[place], None).map_err(StartError::Bind)?;
     let (sessions, telemetry) = (Arc::clone(&shared.sessions), shared.telemetry.clone());
     let admin = Admin::new(settings, sessions, telemetry, Arc::clone(health));
-    Ok(Some((door, Arc::new(admin.map_err(StartError::AdminToken)?))))
+    Ok(Some((
+        door,
+        Arc::new(admin.map_err(StartError::AdminToken)?),
+    )))
 }
 
 fn address(text: &str) -> Result<Address, StartError> {

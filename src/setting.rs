@@ -43,7 +43,10 @@ impl TryFrom<String> for Period {
             "d" => 86_400_000,
             _ => return Err(NoPeriod),
         };
-        number.checked_mul(unit_ms).map(|ms| Self(Duration::from_millis(ms))).ok_or(NoPeriod)
+        number
+            .checked_mul(unit_ms)
+            .map(|ms| Self(Duration::from_millis(ms)))
+            .ok_or(NoPeriod)
     }
 }
 
@@ -90,7 +93,16 @@ mod tests {
         let parse = |text: &str| Period::try_from(text.to_owned()).map(Period::duration);
         assert_eq!(parse("12h"), Ok(Duration::from_secs(43_200)));
         assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
-        for bad in ["", "12", "h", "-1s", "1.5h", "1 h", "12hours", "99999999999999999999s"] {
+        for bad in [
+            "",
+            "12",
+            "h",
+            "-1s",
+            "1.5h",
+            "1 h",
+            "12hours",
+            "99999999999999999999s",
+        ] {
             assert_eq!(parse(bad), Err(NoPeriod), "{bad}");
         }
     }

@@ -37,7 +37,10 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: "info".to_owned(), access: true }
+        Self {
+            level: "info".to_owned(),
+            access: true,
+        }
     }
 }
 
@@ -56,9 +59,13 @@ pub enum InitError {
 pub fn init(config: &LogConfig) -> Result<(), InitError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
-    let level = std::env::var("MENSHEN_LOG").ok().filter(|level| !level.is_empty());
+    let level = std::env::var("MENSHEN_LOG")
+        .ok()
+        .filter(|level| !level.is_empty());
     let level = level.unwrap_or_else(|| config.level.clone());
-    let Ok(filter) = EnvFilter::try_new(&level) else { return Err(InitError::Level(level)) };
+    let Ok(filter) = EnvFilter::try_new(&level) else {
+        return Err(InitError::Level(level));
+    };
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -92,7 +99,11 @@ impl Telemetry {
     pub fn writing_to(config: &LogConfig, out: Box<dyn io::Write + Send>) -> Self {
         let metrics = metrics::Metrics::new();
         let lines = lines::Lines::start(out, metrics.lines_lost());
-        Self(Arc::new(Shared { metrics, lines, access: config.access }))
+        Self(Arc::new(Shared {
+            metrics,
+            lines,
+            access: config.access,
+        }))
     }
 
     /// Whether requests are written down at all: what only the record needs is spared else.

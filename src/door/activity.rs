@@ -168,7 +168,9 @@ impl<T> Noted<T> {
             let writes = activity.writes.load(Ordering::Relaxed).wrapping_add(1);
             activity.writes.store(writes, Ordering::Relaxed);
         }
-        activity.blocked.store(written.is_pending(), Ordering::Relaxed);
+        activity
+            .blocked
+            .store(written.is_pending(), Ordering::Relaxed);
         written
     }
 }
@@ -212,7 +214,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Noted<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.activity.blocked.store(flushed.is_pending(), Ordering::Relaxed);
+        self.activity
+            .blocked
+            .store(flushed.is_pending(), Ordering::Relaxed);
         flushed
     }
 

@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use super::activity::{Activity, Advice, Noted, OpenBody, Place};
 use super::listen::Wire;
 use super::proxy_protocol::{self, ProxyError};
-use super::{DoorLimits, Handle, Hall, redirect};
+use super::{DoorLimits, Hall, Handle, redirect};
 use crate::request::head::{Connection, Peer};
 use crate::telemetry::chain;
 
@@ -41,7 +41,9 @@ pub(super) struct Manner {
 
 impl fmt::Debug for Manner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manner").field("tls", &self.tls.is_some()).finish_non_exhaustive()
+        f.debug_struct("Manner")
+            .field("tls", &self.tls.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,9 +96,16 @@ async fn greet<H: Handle>(
     activity: Arc<Activity>,
 ) -> Result<(), Refused> {
     if manner.proxy_protocol {
-        peer = hall.unless_closing(named_peer(hall, &mut wire, peer)).await?;
+        peer = hall
+            .unless_closing(named_peer(hall, &mut wire, peer))
+            .await?;
     }
-    let mut connection = Connection { peer, tls: false, server_name: None, tls_subject: None };
+    let mut connection = Connection {
+        peer,
+        tls: false,
+        server_name: None,
+        tls_subject: None,
+    };
     let Some(acceptor) = &manner.tls else {
         let stream = Noted::new(wire, Arc::clone(&activity));
         serve_http1(hall, manner, stream, connection, activity).await;
@@ -104,7 +113,9 @@ async fn greet<H: Handle>(
     };
     let handshake = async {
         let shaken = timeout(HANDSHAKE_WITHIN, acceptor.accept(wire)).await;
-        shaken.map_err(|_| Refused::SlowHandshake)?.map_err(Refused::Handshake)
+        shaken
+            .map_err(|_| Refused::SlowHandshake)?
+            .map_err(Refused::Handshake)
     };
     let stream = hall.unless_closing(handshake).await?;
     let session = stream.get_ref().1;
@@ -125,7 +136,9 @@ async fn named_peer<H>(hall: &Hall<H>, wire: &mut Wire, peer: Peer) -> Result<Pe
         return Err(Refused::Stranger);
     }
     let read = timeout(PROXY_HEADER_WITHIN, proxy_protocol::read(wire)).await;
-    let named = read.map_err(|_| Refused::SlowHeader)?.map_err(Refused::Header)?;
+    let named = read
+        .map_err(|_| Refused::SlowHeader)?
+        .map_err(Refused::Header)?;
     Ok(named.unwrap_or(peer))
 }
 
@@ -204,22 +217,32 @@ fn answering<H: Handle>(
     Future = impl Future<Output = Result<http::Response<OpenBody>, Infallible>> + Send + 'static,
 > + Send
 + 'static {
-    let hall = Arc::clone(hall);
-    let connection = Arc::new(connection);
-    let redirects = manner.redirect_https;
+    // One count of the connection's own: the hall's would be shared by all processors.
+    let guest = Arc::new(Guest {
+        hall: Arc::clone(hall),
+        connection: Arc::new(connection),
+        redirects: manner.redirect_https,
+    });
     service_fn(move |request: Request<Incoming>| {
         let open = activity.receive();
-        let hall = Arc::clone(&hall);
-        let connection = Arc::clone(&connection);
+        let guest = Arc::clone(&guest);
         async move {
-            let response = if redirects {
+            let response = if guest.redirects {
                 redirect::to_https(&request)
             } else {
-                hall.handler.handle(request, connection).await
+                let connection = Arc::clone(&guest.connection);
+                guest.hall.handler.handle(request, connection).await
             };
             Ok(response.map(|body| OpenBody { body, _open: open }))
         }
     })
+}
+
+/// What all requests of a connection share.
+struct Guest<H> {
+    hall: Arc<Hall<H>>,
+    connection: Arc<Connection>,
+    redirects: bool,
 }
 
 /// Drives a connection, ends it when its client has gone silent, sees it off when the door closes.
@@ -235,7 +258,9 @@ async fn attend<C: Future<Output = hyper::Result<()>>, H>(
     let mut http = pin!(http);
     let mut leave = pin!(hall.leave.cancelled());
     let mut cut = pin!(hall.cut.cancelled());
-    let mut wake = pin!(sleep_until(Instant::now() + hall.limits.header_read.duration()));
+    let mut wake = pin!(sleep_until(
+        Instant::now() + hall.limits.header_read.duration()
+    ));
     let (mut registered, mut told, mut leaving) = (false, false, false);
     let mut written = (0, Instant::now());
     let outcome = poll_fn(|cx| {
@@ -265,7 +290,8 @@ async fn attend<C: Future<Output = hyper::Result<()>>, H>(
                 Advice::Cut(why) => return Poll::Ready(Err(why.to_owned())),
                 Advice::Leave => {
                     leaving = true;
-                    wake.as_mut().reset(Instant::now() + hall.limits.header_read.duration());
+                    wake.as_mut()
+                        .reset(Instant::now() + hall.limits.header_read.duration());
                     see_off(http.as_mut());
                 }
             }

@@ -65,7 +65,10 @@ pub enum BindError {
         source: io::Error,
     },
     /// The system does not allow it.
-    #[error("listen on {address}: a port below 1024 needs CAP_NET_BIND_SERVICE, a socket a folder one may write")]
+    #[error(
+        "listen on {address}: a port below 1024 needs CAP_NET_BIND_SERVICE, a unix socket a folder \
+         that menshen may write to"
+    )]
     NotAllowed {
         /// Where.
         address: Address,
@@ -114,7 +117,12 @@ pub enum BindError {
 impl ListenConfig {
     /// A place without anything special about it.
     pub fn plain(address: Address) -> Self {
-        Self { address, tls: None, redirect_https: false, proxy_protocol: false }
+        Self {
+            address,
+            tls: None,
+            redirect_https: false,
+            proxy_protocol: false,
+        }
     }
 
     /// Whether TLS is spoken here, when certificates are there or not.
@@ -148,7 +156,11 @@ impl FromStr for Address {
         if let Some(path) = text.strip_prefix("unix:") {
             // `unix:///run/x` is how some write it; both name the same file.
             let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.starts_with('/') { Ok(Self::Unix(path.into())) } else { Err(refused()) };
+            return if path.starts_with('/') {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(refused())
+            };
         }
         match text.split_once(':') {
             None if text == "systemd" => Ok(Self::Systemd(None)),
@@ -208,9 +220,18 @@ impl<'de> Visitor<'de> for ListenVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ListenConfig, A::Error> {
-        let Table { address, tls, redirect_https, proxy_protocol } =
-            Table::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(ListenConfig { address, tls, redirect_https, proxy_protocol })
+        let Table {
+            address,
+            tls,
+            redirect_https,
+            proxy_protocol,
+        } = Table::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(ListenConfig {
+            address,
+            tls,
+            redirect_https,
+            proxy_protocol,
+        })
     }
 }
 
@@ -246,12 +267,23 @@ mod tests {
     fn a_place_is_written_as_a_text_or_a_table() {
         let holder: Holder = toml::from_str(
             "listen = ['0.0.0.0:443', '[::]:80', 'unix:/run/a.sock', 'systemd', 'systemd:web', \
-             { address = '0.0.0.0:80', tls = false, redirect_https = true, proxy_protocol = true }]",
+             { address = '0.0.0.0:80', tls = false, redirect_https = true, \
+             proxy_protocol = true }]",
         )
         .unwrap();
-        let texts: Vec<_> = holder.listen.iter().map(|one| one.address.to_string()).collect();
-        let expected =
-            ["0.0.0.0:443", "[::]:80", "unix:/run/a.sock", "systemd", "systemd:web", "0.0.0.0:80"];
+        let texts: Vec<_> = holder
+            .listen
+            .iter()
+            .map(|one| one.address.to_string())
+            .collect();
+        let expected = [
+            "0.0.0.0:443",
+            "[::]:80",
+            "unix:/run/a.sock",
+            "systemd",
+            "systemd:web",
+            "0.0.0.0:80",
+        ];
         assert_eq!(texts, expected);
         assert!(holder.listen[5].redirect_https && holder.listen[5].proxy_protocol);
         assert_eq!(holder.listen[5].tls, Some(false));
@@ -259,8 +291,18 @@ mod tests {
 
     #[test]
     fn what_is_no_place_is_refused_with_a_word_on_what_is() {
-        for bad in ["'443'", "'unix:run/a'", "'systemd:'", "'localhost:80'", "{ tls = true }", "7"] {
-            assert!(toml::from_str::<Holder>(&format!("listen = [{bad}]")).is_err(), "{bad}");
+        for bad in [
+            "'443'",
+            "'unix:run/a'",
+            "'systemd:'",
+            "'localhost:80'",
+            "{ tls = true }",
+            "7",
+        ] {
+            assert!(
+                toml::from_str::<Holder>(&format!("listen = [{bad}]")).is_err(),
+                "{bad}"
+            );
         }
         let error = toml::from_str::<Holder>("listen = ['example']").unwrap_err();
         assert!(error.to_string().contains("0.0.0.0:443"), "{error}");
@@ -274,12 +316,27 @@ mod tests {
         assert!(at("0.0.0.0:443").speaks_tls(true).unwrap());
         assert!(!at("0.0.0.0:80").speaks_tls(false).unwrap());
         assert!(!at("unix:/run/a").speaks_tls(true).unwrap());
-        let asked = ListenConfig { tls: Some(true), ..at("0.0.0.0:443") };
+        let asked = ListenConfig {
+            tls: Some(true),
+            ..at("0.0.0.0:443")
+        };
         assert!(asked.speaks_tls(true).unwrap());
-        assert!(matches!(asked.speaks_tls(false), Err(BindError::NoCertificate { .. })));
-        let redirects = ListenConfig { redirect_https: true, ..at("0.0.0.0:80") };
+        assert!(matches!(
+            asked.speaks_tls(false),
+            Err(BindError::NoCertificate { .. })
+        ));
+        let redirects = ListenConfig {
+            redirect_https: true,
+            ..at("0.0.0.0:80")
+        };
         assert!(!redirects.speaks_tls(true).unwrap());
-        let both = ListenConfig { redirect_https: true, ..asked };
-        assert!(matches!(both.speaks_tls(true), Err(BindError::RedirectsItself { .. })));
+        let both = ListenConfig {
+            redirect_https: true,
+            ..asked
+        };
+        assert!(matches!(
+            both.speaks_tls(true),
+            Err(BindError::RedirectsItself { .. })
+        ));
     }
 }

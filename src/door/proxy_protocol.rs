@@ -35,13 +35,18 @@ pub(super) enum ProxyError {
 /// for itself, to see whether we are well.
 pub(super) async fn read<T: AsyncRead + Unpin>(wire: &mut T) -> Result<Option<Peer>, ProxyError> {
     let mut header = vec![0; BYTES_MIN];
-    wire.read_exact(&mut header).await.map_err(ProxyError::Read)?;
+    wire.read_exact(&mut header)
+        .await
+        .map_err(ProxyError::Read)?;
     if header[0] == b'P' {
         read_v1(wire, &mut header).await?;
     } else {
         read_v2(wire, &mut header).await?;
     }
-    let config = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
+    let config = ParseConfig {
+        include_tlvs: false,
+        ..ParseConfig::default()
+    };
     let (parsed, _) = ProxyHeader::parse(&header, config).map_err(ProxyError::Broken)?;
     match parsed.proxied_address() {
         None => Ok(None),
@@ -77,7 +82,9 @@ async fn read_v2<T: AsyncRead + Unpin>(
         return Err(ProxyError::TooLong);
     }
     header.resize(V2_FIXED_BYTES + rest, 0);
-    wire.read_exact(&mut header[V2_FIXED_BYTES..]).await.map_err(ProxyError::Read)?;
+    wire.read_exact(&mut header[V2_FIXED_BYTES..])
+        .await
+        .map_err(ProxyError::Read)?;
     Ok(())
 }
 
@@ -100,15 +107,23 @@ mod tests {
     async fn both_versions_name_the_client_and_leave_the_rest() {
         let v1 = b"PROXY TCP4 203.0.113.9 10.0.0.1 52953 443\r\nGET / ";
         let (found, rest) = peer(v1).await;
-        assert_eq!((found.unwrap(), rest), (Some(ip("203.0.113.9")), &b"GET / "[..]));
+        assert_eq!(
+            (found.unwrap(), rest),
+            (Some(ip("203.0.113.9")), &b"GET / "[..])
+        );
 
         let (from, to) = ("[2001:db8::9]:5", "[2001:db8::1]:443");
         let address = ProxiedAddress::stream(from.parse().unwrap(), to.parse().unwrap());
         let mut v2 = Vec::new();
-        ProxyHeader::with_address(address).encode_v2(&mut v2).unwrap();
+        ProxyHeader::with_address(address)
+            .encode_v2(&mut v2)
+            .unwrap();
         v2.extend_from_slice(b"GET / ");
         let (found, rest) = peer(&v2).await;
-        assert_eq!((found.unwrap(), rest), (Some(ip("2001:db8::9")), &b"GET / "[..]));
+        assert_eq!(
+            (found.unwrap(), rest),
+            (Some(ip("2001:db8::9")), &b"GET / "[..])
+        );
     }
 
     #[tokio::test]
@@ -133,7 +148,11 @@ mod tests {
             long.as_bytes(),
             &huge,
         ] {
-            assert!(peer(bad).await.0.is_err(), "{:?}", String::from_utf8_lossy(bad));
+            assert!(
+                peer(bad).await.0.is_err(),
+                "{:?}",
+                String::from_utf8_lossy(bad)
+            );
         }
     }
 }

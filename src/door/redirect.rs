@@ -15,7 +15,9 @@ pub(super) fn to_https<B>(request: &Request<B>) -> Response<Body> {
     if request.uri().path().starts_with(ACME) {
         return answer(StatusCode::NOT_FOUND);
     }
-    let Some(target) = target(request) else { return answer(StatusCode::BAD_REQUEST) };
+    let Some(target) = target(request) else {
+        return answer(StatusCode::BAD_REQUEST);
+    };
     let mut response = answer(StatusCode::PERMANENT_REDIRECT);
     response.headers_mut().insert(LOCATION, target);
     response
@@ -23,18 +25,23 @@ pub(super) fn to_https<B>(request: &Request<B>) -> Response<Body> {
 
 fn target<B>(request: &Request<B>) -> Option<HeaderValue> {
     let mut named = request.headers().get_all(HOST).iter();
-    let header = match (named.next(), named.next()) {
-        (header, None) => header,
-        (_, Some(_)) => return None,
+    let (header, None) = (named.next(), named.next()) else {
+        return None;
     };
     let header = header.map(|value| value.to_str().ok().and_then(|text| parse_host(text).ok()));
-    let authority = request.uri().authority().map(|name| parse_host(name.as_str()).ok());
+    let authority = request
+        .uri()
+        .authority()
+        .map(|name| parse_host(name.as_str()).ok());
     let (host, _) = match (authority, header) {
         (Some(one), Some(other)) if one == other => one,
         (Some(one), None) | (None, Some(one)) => one,
         (Some(_), Some(_)) | (None, None) => None,
     }?;
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str());
     // The `*` of OPTIONS is no path.
     let path = if path.starts_with('/') { path } else { "/" };
     HeaderValue::try_from(format!("https://{host}{path}")).ok()
@@ -57,15 +64,24 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let response = to_https(&request.body(()).unwrap());
-        let to = response.headers().get(LOCATION).map(|to| to.to_str().unwrap().to_owned());
+        let to = response
+            .headers()
+            .get(LOCATION)
+            .map(|to| to.to_str().unwrap().to_owned());
         (response.status().as_u16(), to)
     }
 
     #[test]
     fn everybody_is_sent_to_the_same_address_at_https() {
         let to = |text: &str| (308, Some(text.to_owned()));
-        assert_eq!(sent("/a?b=c", &["OA.Example:80"]), to("https://oa.example/a?b=c"));
-        assert_eq!(sent("//evil.example/", &["a"]), to("https://a//evil.example/"));
+        assert_eq!(
+            sent("/a?b=c", &["OA.Example:80"]),
+            to("https://oa.example/a?b=c")
+        );
+        assert_eq!(
+            sent("//evil.example/", &["a"]),
+            to("https://a//evil.example/")
+        );
         assert_eq!(sent("*", &["a"]), to("https://a/"));
         assert_eq!(sent("http://a/x", &["a"]), to("https://a/x"));
     }

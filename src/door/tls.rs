@@ -52,7 +52,7 @@ pub enum TlsError {
         source: io::Error,
     },
     /// A file holds no certificate.
-    #[error("{} holds no certificate: expected PEM, the server's own certificate first", path.display())]
+    #[error("{} holds no certificate: expected PEM, the server's own first", path.display())]
     NoCertificate {
         /// Which.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum TlsError {
         source: PemError,
     },
     /// A file holds no private key.
-    #[error("{} holds no private key: expected PEM, PKCS#8, PKCS#1 or SEC1, not encrypted", path.display())]
+    #[error("{} holds no private key: expected PEM that is not encrypted", path.display())]
     NoKey {
         /// Which.
         path: PathBuf,
@@ -101,8 +101,13 @@ impl TlsConfig {
     }
 
     fn load(&self) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
-        let more = self.more.iter().map(|pair| load_pair(&pair.certificate, &pair.key));
-        std::iter::once(load_pair(&self.certificate, &self.key)).chain(more).collect()
+        let more = self
+            .more
+            .iter()
+            .map(|pair| load_pair(&pair.certificate, &pair.key));
+        std::iter::once(load_pair(&self.certificate, &self.key))
+            .chain(more)
+            .collect()
     }
 }
 
@@ -119,7 +124,10 @@ impl Tls {
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // One for all certificates to come, so that a reload resumes who was here before.
         server.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
-        Ok(Self { server: Arc::new(server), certificates })
+        Ok(Self {
+            server: Arc::new(server),
+            certificates,
+        })
     }
 
     /// Reads the files again. Only when all are good are they taken; else the old ones stay.
@@ -136,13 +144,18 @@ impl Tls {
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("certificates", &self.certificates).finish_non_exhaustive()
+        f.debug_struct("Tls")
+            .field("certificates", &self.certificates)
+            .finish_non_exhaustive()
     }
 }
 
 fn load_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
     let read = |path: &Path| {
-        std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+        std::fs::read(path).map_err(|source| TlsError::Read {
+            path: path.to_owned(),
+            source,
+        })
     };
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificate)?).collect();
     let chain = match chain {
@@ -150,11 +163,15 @@ fn load_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsErr
         Ok(_) => Err(PemError::NoItemsFound),
         Err(error) => Err(error),
     };
-    let chain = chain
-        .map_err(|source| TlsError::NoCertificate { path: certificate.to_owned(), source })?;
+    let chain = chain.map_err(|source| TlsError::NoCertificate {
+        path: certificate.to_owned(),
+        source,
+    })?;
     let text = zeroize::Zeroizing::new(read(key)?);
-    let private = PrivateKeyDer::from_pem_slice(&text)
-        .map_err(|source| TlsError::NoKey { path: key.to_owned(), source })?;
+    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|source| TlsError::NoKey {
+        path: key.to_owned(),
+        source,
+    })?;
     CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider())
         .map(Arc::new)
         .map_err(|source| TlsError::NoPair {
@@ -181,17 +198,21 @@ impl ResolvesServerCert for Certificates {
 }
 
 /// The pair for a name: one that says exactly it, one that covers it by a wildcard, the first.
-fn choose<'a>(
-    pairs: &'a [Arc<CertifiedKey>],
-    name: Option<&str>,
-) -> Option<&'a Arc<CertifiedKey>> {
+fn choose<'a>(pairs: &'a [Arc<CertifiedKey>], name: Option<&str>) -> Option<&'a Arc<CertifiedKey>> {
     let first = pairs.first();
-    let Some((name, [_, _, ..])) = name.map(|name| (name, pairs)) else { return first };
+    let Some((name, [_, _, ..])) = name.map(|name| (name, pairs)) else {
+        return first;
+    };
     // A certificate that also covers a sibling nobody has does so by its wildcard.
-    let sibling = name.split_once('.').map(|(_, parent)| format!("no-such-sibling.{parent}"));
+    let sibling = name
+        .split_once('.')
+        .map(|(_, parent)| format!("no-such-sibling.{parent}"));
     let mut by_wildcard = None;
     for pair in pairs.iter().filter(|pair| covers(pair, name)) {
-        if !sibling.as_deref().is_some_and(|sibling| covers(pair, sibling)) {
+        if !sibling
+            .as_deref()
+            .is_some_and(|sibling| covers(pair, sibling))
+        {
             return Some(pair);
         }
         by_wildcard = by_wildcard.or(Some(pair));
@@ -200,7 +221,9 @@ fn choose<'a>(
 }
 
 fn covers(pair: &CertifiedKey, name: &str) -> bool {
-    let Ok(name) = ServerName::try_from(name) else { return false };
+    let Ok(name) = ServerName::try_from(name) else {
+        return false;
+    };
     pair.end_entity_cert()
         .and_then(ParsedCertificate::try_from)
         .and_then(|certificate| verify_server_name(&certificate, &name))

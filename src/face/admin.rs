@@ -74,7 +74,9 @@ pub struct Admin {
 
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admin").field("token", &self.token.is_some()).finish_non_exhaustive()
+        f.debug_struct("Admin")
+            .field("token", &self.token.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,8 +89,15 @@ impl Admin {
         health: Arc<Health>,
     ) -> Result<Self, SecretError> {
         let token = config.token.as_ref().map(SecretSource::read).transpose()?;
-        let token = token.as_ref().map(|token: &Secret<String>| fingerprint(token.expose()));
-        Ok(Self { token, sessions, telemetry, health })
+        let token = token
+            .as_ref()
+            .map(|token: &Secret<String>| fingerprint(token.expose()));
+        Ok(Self {
+            token,
+            sessions,
+            telemetry,
+            health,
+        })
     }
 
     /// Answers one request. Nothing changes by GET.
@@ -102,7 +111,11 @@ impl Admin {
         match path.as_str() {
             "/metrics" | "/healthz" | "/readyz" if !reading => not_allowed("GET, HEAD"),
             "/metrics" => self.metrics(),
-            "/healthz" => text(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".to_owned()),
+            "/healthz" => text(
+                StatusCode::OK,
+                "text/plain; charset=utf-8",
+                "ok\n".to_owned(),
+            ),
             "/readyz" => self.readiness().await,
             path => match (path.strip_prefix("/api/"), self.token) {
                 (Some(rest), Some(token)) if bears(request.headers(), &token) => {
@@ -136,19 +149,31 @@ impl Admin {
             }
             Err(_) => reasons.push("the store does not answer in time"),
         }
-        let degraded =
-            self.health.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let status =
-            if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let degraded = self
+            .health
+            .degraded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let status = if reasons.is_empty() {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
         let ready = reasons.is_empty();
-        reply(status, &json!({ "ready": ready, "reasons": reasons, "degraded": degraded }))
+        reply(
+            status,
+            &json!({ "ready": ready, "reasons": reasons, "degraded": degraded }),
+        )
     }
 }
 
 /// Whether exactly one bearer token came, and it is this one. Takes as long for any other.
 fn bears(headers: &HeaderMap, token: &[u8; 32]) -> bool {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
     let Some((scheme, sent)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
         return false;
     };
@@ -161,7 +186,9 @@ fn fingerprint(token: &str) -> [u8; 32] {
 }
 
 fn text(status: StatusCode, content_type: &'static str, content: String) -> Response<Body> {
-    let body = Full::new(Bytes::from(content)).map_err(|never| match never {}).boxed_unsync();
+    let body = Full::new(Bytes::from(content))
+        .map_err(|never| match never {})
+        .boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -184,13 +211,17 @@ fn not_found() -> Response<Body> {
 
 fn not_allowed(allowed: &'static str) -> Response<Body> {
     let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "not with this method");
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
 fn unauthorized() -> Response<Body> {
     let mut response = problem(StatusCode::UNAUTHORIZED, "the token of [admin] opens this");
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
 

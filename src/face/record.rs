@@ -48,7 +48,10 @@ impl Seen {
             Peer::Unix => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         let line = telemetry.writes_access().then(|| {
-            let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+            let host = parts
+                .headers
+                .get(http::header::HOST)
+                .and_then(|host| host.to_str().ok());
             let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
             Box::new(SeenLine {
                 method: parts.method.clone(),
@@ -79,8 +82,16 @@ impl Told {
         Self::new(Speaker::Own, Outcome::Allow, reason).with(response)
     }
 
-    pub(super) fn login(reason: &'static str, route: &Arc<Route>, response: Response<Body>) -> Self {
-        Self { route: Some(Arc::clone(route)), ..Self::new(Speaker::Proxy, Outcome::Login, reason) }.with(response)
+    pub(super) fn login(
+        reason: &'static str,
+        route: &Arc<Route>,
+        response: Response<Body>,
+    ) -> Self {
+        Self {
+            route: Some(Arc::clone(route)),
+            ..Self::new(Speaker::Proxy, Outcome::Login, reason)
+        }
+        .with(response)
     }
 
     pub(super) fn denied(
@@ -119,15 +130,24 @@ impl Told {
     }
 
     pub(super) fn after(self, asked: Instant) -> Self {
-        Self { upstream: Some(asked.elapsed()), ..self }
+        Self {
+            upstream: Some(asked.elapsed()),
+            ..self
+        }
     }
 
     pub(super) fn because(self, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason: reason.into(), ..self }
+        Self {
+            reason: reason.into(),
+            ..self
+        }
     }
 
     pub(super) fn with(self, response: Response<Body>) -> Self {
-        Self { response: Some(response), ..self }
+        Self {
+            response: Some(response),
+            ..self
+        }
     }
 
     /// Writes the record, always last, and lets the response go.

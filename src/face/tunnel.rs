@@ -62,7 +62,9 @@ fn over<'a>(
     let mut reloads = house.reloads.subscribe();
     async move {
         loop {
-            let Some(left) = still_allowed(house, again, connection).await else { return };
+            let Some(left) = still_allowed(house, again, connection).await else {
+                return;
+            };
             tokio::select! {
                 _ = changes.changed() => {}
                 _ = reloads.changed() => {}

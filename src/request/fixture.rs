@@ -55,7 +55,10 @@ pub(super) fn nobody() -> Caller {
 
 /// Somebody with these fields.
 pub(super) fn person(login: &str, fields: Fields) -> Caller {
-    let (account, via) = (AccountId::new([7; 16]), "corp".parse::<ConnectorId>().unwrap());
+    let (account, via) = (
+        AccountId::new([7; 16]),
+        "corp".parse::<ConnectorId>().unwrap(),
+    );
     let login = login.parse::<LoginName>().unwrap();
     let entitlements = Entitlements::new(account, &login, &via, fields, 1);
     let at = Timestamp::from_unix_s(1_700_000_000);
@@ -81,13 +84,16 @@ pub(super) fn person(login: &str, fields: Fields) -> Caller {
 
 /// A person with a Chinese name in two groups.
 pub(super) fn zhang() -> Caller {
-    person("zhangsan", Fields {
-        name: Some("张三".to_owned()),
-        email: Some("zs@corp.example".to_owned()),
-        groups: vec!["财务部".to_owned(), "a,b".to_owned()],
-        attributes: BTreeMap::new(),
-        ..Fields::default()
-    })
+    person(
+        "zhangsan",
+        Fields {
+            name: Some("张三".to_owned()),
+            email: Some("zs@corp.example".to_owned()),
+            groups: vec!["财务部".to_owned(), "a,b".to_owned()],
+            attributes: BTreeMap::new(),
+            ..Fields::default()
+        },
+    )
 }
 
 /// What a decision leaves behind for a request from `10.0.0.9`, trusted or not.
@@ -98,9 +104,21 @@ pub(super) fn decided(
     trusted: bool,
 ) -> (Permit, Onward) {
     let peer = Peer::Ip([10, 0, 0, 9].into());
-    let connection = Connection { peer, tls: true, server_name: None, tls_subject: None };
-    let networks = if trusted { vec!["10.0.0.0/8".parse().unwrap()] } else { Vec::new() };
-    let trust = Trust { networks, unix: false };
+    let connection = Connection {
+        peer,
+        tls: true,
+        server_name: None,
+        tls_subject: None,
+    };
+    let networks = if trusted {
+        vec!["10.0.0.0/8".parse().unwrap()]
+    } else {
+        Vec::new()
+    };
+    let trust = Trust {
+        networks,
+        unix: false,
+    };
     let at = Timestamp::from_unix_s(1_700_000_100);
     let head = Head::of(parts, &connection, &trust, "menshen", at).unwrap();
     let Verdict::Allow(permit) = policy::judge(route, caller, &head) else {

@@ -122,10 +122,7 @@ struct Unasked;
 
 impl Forwarder {
     /// Builds a pool for each of the settings; one that was the same before lives on.
-    pub fn build(
-        settings: Vec<PoolSettings>,
-        previous: Option<&Self>,
-    ) -> Result<Self, BuildError> {
+    pub fn build(settings: Vec<PoolSettings>, previous: Option<&Self>) -> Result<Self, BuildError> {
         let old = previous.map_or(&[][..], |forwarder| &forwarder.pools);
         let pools = settings.into_iter().map(|settings| {
             match old.iter().find(|pool| pool.settings == settings) {
@@ -133,7 +130,9 @@ impl Forwarder {
                 None => Pool::new(settings).map(Arc::new),
             }
         });
-        Ok(Self { pools: pools.collect::<Result<_, _>>()? })
+        Ok(Self {
+            pools: pools.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Forwards a request and returns as soon as the head of the response is there.
@@ -207,9 +206,10 @@ async fn exchange(
             Some(State::Broken) => return Err(ForwardError::Client),
             Some(State::Sending | State::Sent) | None => {}
         }
-        request = match unsent.or(copy.filter(|_| !error.is_parse())) {
-            Some(request) if lease.reused => request,
-            Some(_) | None => return Err(ForwardError::Broken(Box::new(error))),
+        request = match (unsent, copy) {
+            (Some(unsent), _) if lease.reused => *unsent,
+            (None, Some(copy)) if !error.is_parse() => copy,
+            _ => return Err(ForwardError::Broken(Box::new(error))),
         };
         drop(lease);
         lease = pool.lease(true).await?;
@@ -236,19 +236,28 @@ async fn finish(
         let body = answer::streamed(body, lease, upload, limits.idle);
         return Ok(Forwarded::Response(Response::from_parts(parts, body)));
     }
-    let websocket = inward.upgrade().is_some_and(|name| is_protocol(name, b"websocket"));
+    let websocket = inward
+        .upgrade()
+        .is_some_and(|name| is_protocol(name, b"websocket"));
     let Lease { wire, slot, .. } = lease;
     let opened = wire.into_io(Instant::now() + limits.response).await;
     let (upstream, early) = opened.ok_or(ForwardError::Timeout(Phase::Response))?;
-    let tunnel = Tunnel { upstream, early, client, idle: limits.idle, websocket, slot };
+    let tunnel = Tunnel {
+        upstream,
+        early,
+        client,
+        idle: limits.idle,
+        websocket,
+        slot,
+    };
     let response = Response::from_parts(parts, answer::empty());
-    Ok(Forwarded::Upgraded { response, tunnel: Box::new(tunnel) })
+    Ok(Forwarded::Upgraded {
+        response,
+        tunnel: Box::new(tunnel),
+    })
 }
 
-fn outgoing<B>(
-    body: B,
-    bytes_max: u64,
-) -> Result<(Outgoing, Option<Arc<Progress>>), ForwardError>
+fn outgoing<B>(body: B, bytes_max: u64) -> Result<(Outgoing, Option<Arc<Progress>>), ForwardError>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
@@ -271,11 +280,15 @@ fn frame(parts: &mut Parts, body: &Outgoing) {
     match known {
         Some(0) if !needs_one && !parts.headers.contains_key(CONTENT_LENGTH) => {}
         Some(length) => {
-            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            parts
+                .headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         None => {
             parts.headers.remove(CONTENT_LENGTH);
-            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            parts
+                .headers
+                .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
     }
 }
@@ -303,7 +316,10 @@ fn answers_upgrade(inward: &Inward, headers: &HeaderMap) -> bool {
 }
 
 fn is_protocol(value: &HeaderValue, name: &[u8]) -> bool {
-    value.as_bytes().trim_ascii().eq_ignore_ascii_case(name.trim_ascii())
+    value
+        .as_bytes()
+        .trim_ascii()
+        .eq_ignore_ascii_case(name.trim_ascii())
 }
 
 impl fmt::Debug for Forwarded {

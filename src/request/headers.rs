@@ -50,7 +50,9 @@ pub struct Onward {
 impl std::fmt::Debug for Onward {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.written.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Onward").field("written", &names).finish_non_exhaustive()
+        f.debug_struct("Onward")
+            .field("written", &names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -84,8 +86,11 @@ impl Onward {
 
     /// The names among a client's headers that do not travel.
     pub fn unwanted(&self, headers: &HeaderMap) -> Vec<HeaderName> {
-        let mut unwanted: Vec<HeaderName> =
-            headers.keys().filter(|name| !self.travels(name)).cloned().collect();
+        let mut unwanted: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| !self.travels(name))
+            .cloned()
+            .collect();
         for name in nominated(headers) {
             // Without them hyper could not frame the message, nor would a host be asked for.
             if name != CONTENT_LENGTH && name != HOST && headers.contains_key(&name) {
@@ -157,7 +162,10 @@ impl Onward {
     }
 
     fn judges_method(&self) -> bool {
-        self.route.allow.as_ref().is_some_and(|rule| rule.looks_at("request.method"))
+        self.route
+            .allow
+            .as_ref()
+            .is_some_and(|rule| rule.looks_at("request.method"))
     }
 
     /// `Authorization` is the application's, except on a route that writes it.
@@ -185,10 +193,14 @@ fn stripped(route: &Route, head: &Head<'_>) -> Option<PathAndQuery> {
 /// A tunnel of plain HTTP would carry requests past every decision, so those are refused.
 fn asked_upgrade(parts: &Parts) -> Option<HeaderValue> {
     let mut protocols = parts.headers.get_all(UPGRADE).iter();
-    let (Some(protocol), None) = (protocols.next(), protocols.next()) else { return None };
+    let (Some(protocol), None) = (protocols.next(), protocols.next()) else {
+        return None;
+    };
     let start = protocol.as_bytes().trim_ascii();
     let smuggles = [&b"h2"[..], b"http", b"tls"].iter().any(|bad| {
-        start.get(..bad.len()).is_some_and(|start| start.eq_ignore_ascii_case(bad))
+        start
+            .get(..bad.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(bad))
     });
     let one = !start.is_empty() && !start.contains(&b',');
     let asks = parts.version == Version::HTTP_11
@@ -200,14 +212,20 @@ fn asked_upgrade(parts: &Parts) -> Option<HeaderValue> {
 /// The names that `Connection` nominates for removal (RFC 9110 7.6.1).
 fn nominated(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     tokens(headers, &CONNECTION)
-        .filter(|token| !["close", "keep-alive", "upgrade"].iter().any(|own| is_token(token, own)))
+        .filter(|token| {
+            !["close", "keep-alive", "upgrade"]
+                .iter()
+                .any(|own| is_token(token, own))
+        })
         .filter_map(|token| HeaderName::from_bytes(token).ok())
 }
 
 /// The comma separated tokens of all headers of a name.
 fn tokens<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let values = headers.get_all(name).iter();
-    values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+    values
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
 }
 
 fn is_token(token: &[u8], known: &str) -> bool {

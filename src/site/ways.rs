@@ -38,7 +38,11 @@ fn upstream(config: &RouteConfig, pools: &mut Vec<PoolSettings>) -> Option<Upstr
 
 fn route(config: &RouteConfig, upstream: Option<UpstreamId>) -> Result<Route, BuildError> {
     let name = config.name.as_str();
-    let allow = config.allow.as_deref().map(|rule| compile(name, "allow", rule)).transpose()?;
+    let allow = config
+        .allow
+        .as_deref()
+        .map(|rule| compile(name, "allow", rule))
+        .transpose()?;
     Ok(Route {
         name: RouteName::new(name),
         host: config.host.clone(),

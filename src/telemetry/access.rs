@@ -101,7 +101,9 @@ impl Outcome {
 
 impl fmt::Debug for Access<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Access").field("request_id", &self.request_id).finish_non_exhaustive()
+        f.debug_struct("Access")
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
     }
 }
 

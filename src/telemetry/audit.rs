@@ -100,17 +100,25 @@ impl<'a> Audit<'a> {
             .maybe("login", self.login)
             .shown("account", self.account)
             .shown("session", self.session)
-            .shown("client", self.client.as_ref().map(|ip| ip as &dyn fmt::Display))
+            .shown(
+                "client",
+                self.client.as_ref().map(|ip| ip as &dyn fmt::Display),
+            )
             .maybe("user_agent", self.user_agent.map(bounded))
             .maybe("reason", self.reason)
-            .shown("error", error.as_ref().map(|error| error as &dyn fmt::Display))
+            .shown(
+                "error",
+                error.as_ref().map(|error| error as &dyn fmt::Display),
+            )
             .end();
     }
 }
 
 impl fmt::Debug for Audit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Audit").field("event", &self.event).finish_non_exhaustive()
+        f.debug_struct("Audit")
+            .field("event", &self.event)
+            .finish_non_exhaustive()
     }
 }
 

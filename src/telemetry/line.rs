@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::Write as _;
 use std::time::Duration;
 
+use serde::Serializer as _;
+
 use crate::clock::Timestamp;
 
 /// A line that is being written. Every text is escaped, so a record cannot break out of its line.
@@ -37,10 +39,11 @@ impl<'a> Line<'a> {
         self
     }
 
-    /// Something that shows itself as plain ASCII: an id, an address.
+    /// Something that shows itself: an id, an address, an error.
     pub(super) fn shown(&mut self, name: &str, value: Option<&dyn fmt::Display>) -> &mut Self {
         if let Some(value) = value {
-            self.text(name, &value.to_string());
+            self.name(name);
+            let _ = serde_json::Serializer::new(&mut *self.0).collect_str(value);
         }
         self
     }
@@ -74,7 +77,10 @@ impl<'a> Line<'a> {
 
 /// RFC 3339, UTC, to the millisecond.
 fn write_time(buffer: &mut Vec<u8>, at: Timestamp) {
-    let (days, second) = (at.unix_s().div_euclid(86_400), at.unix_s().rem_euclid(86_400));
+    let (days, second) = (
+        at.unix_s().div_euclid(86_400),
+        at.unix_s().rem_euclid(86_400),
+    );
     let (year, month, day) = date(days);
     let _ = write!(
         buffer,
@@ -91,15 +97,25 @@ fn write_time(buffer: &mut Vec<u8>, at: Timestamp) {
 fn date(days: i64) -> (i64, i64, i64) {
     const DAYS_PER_400_YEARS: i64 = 146_097;
     let since_march_0 = days + 719_468;
-    let (era, day) =
-        (since_march_0.div_euclid(DAYS_PER_400_YEARS), since_march_0.rem_euclid(DAYS_PER_400_YEARS));
+    let (era, day) = (
+        since_march_0.div_euclid(DAYS_PER_400_YEARS),
+        since_march_0.rem_euclid(DAYS_PER_400_YEARS),
+    );
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let day_of_year = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day_of_year + 2) / 153;
     let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
     let january_or_later = month >= 10;
-    let month = if january_or_later { month - 9 } else { month + 3 };
-    (era * 400 + year + i64::from(january_or_later), month, day_of_month)
+    let month = if january_or_later {
+        month - 9
+    } else {
+        month + 3
+    };
+    (
+        era * 400 + year + i64::from(january_or_later),
+        month,
+        day_of_month,
+    )
 }
 
 #[cfg(test)]
@@ -128,7 +144,9 @@ mod tests {
     #[test]
     fn a_text_cannot_break_out_of_its_line() {
         let mut buffer = Vec::new();
-        Line::begin(&mut buffer, Timestamp::from_unix_s(0), "t").text("a", "x\"\r\n}\u{1b}").end();
+        Line::begin(&mut buffer, Timestamp::from_unix_s(0), "t")
+            .text("a", "x\"\r\n}\u{1b}")
+            .end();
         let text = String::from_utf8(buffer).unwrap();
         assert_eq!(text.matches('\n').count(), 1);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -1,5 +1,6 @@
 //! `Lines`: records on their way out. Who records never waits; a thread writes what has gathered.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
 use std::mem;
@@ -13,6 +14,10 @@ use prometheus_client::metrics::counter::Counter;
 const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long lines gather before they are written together.
 const GATHER: Duration = Duration::from_millis(50);
+
+thread_local! {
+    static ASIDE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Where lines are written to.
 pub(super) struct Lines {
@@ -41,7 +46,9 @@ struct Out {
 
 impl fmt::Debug for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").field("lost", &self.lost.get()).finish_non_exhaustive()
+        f.debug_struct("Lines")
+            .field("lost", &self.lost.get())
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,11 +58,15 @@ impl Lines {
         let shared = Arc::new(Shared {
             waiting: Mutex::default(),
             woken: Condvar::new(),
-            out: Mutex::new(Out { writer: out, spare: Vec::new() }),
+            out: Mutex::new(Out {
+                writer: out,
+                spare: Vec::new(),
+            }),
         });
         let writing = Arc::clone(&shared);
-        let started =
-            thread::Builder::new().name("records".to_owned()).spawn(move || writing.write_on());
+        let started = thread::Builder::new()
+            .name("records".to_owned())
+            .spawn(move || writing.write_on());
         started.expect("a process that starts may start a thread");
         Self { shared, lost }
     }
@@ -70,7 +81,11 @@ impl Lines {
     /// Adds a line whatever happens; when there is no room it is written at once.
     pub(super) fn push_surely(&self, write: impl FnOnce(&mut Vec<u8>)) {
         self.shared.add(usize::MAX, write);
-        let waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self
+            .shared
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let full = waiting.bytes.len() > WAITING_BYTES_MAX;
         drop(waiting);
         if full {
@@ -86,25 +101,34 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.shared
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .closed = true;
         self.shared.woken.notify_one();
         self.shared.write();
     }
 }
 
 impl Shared {
+    /// Writes the line aside first, so that the lock is held for a copy only.
     fn add(&self, max: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.bytes.len() >= max {
-            return false;
-        }
-        let was_empty = waiting.bytes.is_empty();
-        write(&mut waiting.bytes);
-        drop(waiting);
-        if was_empty {
-            self.woken.notify_one();
-        }
-        true
+        ASIDE.with_borrow_mut(|line| {
+            line.clear();
+            write(line);
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.bytes.len() >= max {
+                return false;
+            }
+            let was_empty = waiting.bytes.is_empty();
+            waiting.bytes.extend_from_slice(line);
+            drop(waiting);
+            if was_empty {
+                self.woken.notify_one();
+            }
+            true
+        })
     }
 
     fn write_on(&self) {
@@ -112,7 +136,9 @@ impl Shared {
             let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             let waiting = self
                 .woken
-                .wait_while(waiting, |waiting| waiting.bytes.is_empty() && !waiting.closed)
+                .wait_while(waiting, |waiting| {
+                    waiting.bytes.is_empty() && !waiting.closed
+                })
                 .unwrap_or_else(PoisonError::into_inner);
             let closed = waiting.closed;
             drop(waiting);
@@ -128,7 +154,11 @@ impl Shared {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let Out { writer, spare } = &mut *out;
         mem::swap(
-            &mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner).bytes,
+            &mut self
+                .waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .bytes,
             spare,
         );
         // Whoever reads the records may be gone; that is no reason to stop serving.

@@ -13,8 +13,9 @@ use prometheus_client::registry::{Registry, Unit};
 use super::{Access, Outcome, Speaker, Telemetry};
 
 /// Upper bounds in seconds: from what a cached decision takes to what nobody waits for.
-const SECONDS: [f64; 13] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+const SECONDS: [f64; 13] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
+];
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 type Labels = Vec<(&'static str, String)>;
@@ -84,8 +85,9 @@ impl Metrics {
         };
         let metrics = Self {
             requests: Speaker::ALL.map(|face| {
-                Outcome::ALL
-                    .map(|verdict| STATUS_CLASSES.map(|class| request_counter(face, verdict, class)))
+                Outcome::ALL.map(|verdict| {
+                    STATUS_CLASSES.map(|class| request_counter(face, verdict, class))
+                })
             }),
             durations: Speaker::ALL.map(|face| {
                 durations.get_or_create_owned(&vec![("face", face.as_str().to_owned())])
@@ -104,26 +106,64 @@ impl Metrics {
             registry: Registry::default(),
         };
         registry.register("requests", "Requests that were answered", requests);
-        let (name, help) = ("request_duration", "From a request to the head of its answer");
+        let (name, help) = (
+            "request_duration",
+            "From a request to the head of its answer",
+        );
         registry.register_with_unit(name, help, Unit::Seconds, durations);
         metrics.register(&mut registry);
-        Self { registry, ..metrics }
+        Self {
+            registry,
+            ..metrics
+        }
     }
 
     fn register(&self, all: &mut Registry) {
         let (name, help) = ("upstream_duration", "What upstreams took of it");
         all.register_with_unit(name, help, Unit::Seconds, self.upstream_duration.clone());
         all.register("logins", "Logins that came to an end", self.logins.clone());
-        all.register("reloads", "Configurations that were read again", self.reloads.clone());
-        all.register("config", "The configuration in force, by its hash", self.config.clone());
-        all.register("config_epoch", "How many were in force so far", self.config_epoch.clone());
-        all.register("connections", "Connections that are open", self.connections.clone());
-        all.register("tunnels", "Upgraded connections among them", self.tunnels.clone());
-        all.register("sessions_cached", "Sessions in memory", self.sessions_cached.clone());
-        all.register("store_errors", "Questions the store failed at", self.store_errors.clone());
+        all.register(
+            "reloads",
+            "Configurations that were read again",
+            self.reloads.clone(),
+        );
+        all.register(
+            "config",
+            "The configuration in force, by its hash",
+            self.config.clone(),
+        );
+        all.register(
+            "config_epoch",
+            "How many were in force so far",
+            self.config_epoch.clone(),
+        );
+        all.register(
+            "connections",
+            "Connections that are open",
+            self.connections.clone(),
+        );
+        all.register(
+            "tunnels",
+            "Upgraded connections among them",
+            self.tunnels.clone(),
+        );
+        all.register(
+            "sessions_cached",
+            "Sessions in memory",
+            self.sessions_cached.clone(),
+        );
+        all.register(
+            "store_errors",
+            "Questions the store failed at",
+            self.store_errors.clone(),
+        );
         let help = "Logins that were stopped because they went in circles";
         all.register("login_loops", help, self.login_loops.clone());
-        all.register("records_lost", "Access lines without room", self.lines_lost.clone());
+        all.register(
+            "records_lost",
+            "Access lines without room",
+            self.lines_lost.clone(),
+        );
     }
 
     pub(super) fn request(&self, access: &Access<'_>) {
@@ -170,7 +210,10 @@ impl Telemetry {
             LoginOutcome::Refused => "refused",
             LoginOutcome::Failed => "failed",
         };
-        let labels = vec![("connector", connector.to_owned()), ("outcome", outcome.to_owned())];
+        let labels = vec![
+            ("connector", connector.to_owned()),
+            ("outcome", outcome.to_owned()),
+        ];
         self.0.metrics.logins.get_or_create(&labels).inc();
     }
 
@@ -195,14 +238,21 @@ impl Telemetry {
             ReloadOutcome::Done => "done",
             ReloadOutcome::Refused => "refused",
         };
-        self.0.metrics.reloads.get_or_create(&vec![("outcome", outcome.to_owned())]).inc();
+        self.0
+            .metrics
+            .reloads
+            .get_or_create(&vec![("outcome", outcome.to_owned())])
+            .inc();
     }
 
     /// Says which configuration is in force from now on, by its hash.
     pub fn config_in_force(&self, hash: &str) {
         let metrics = &self.0.metrics;
         metrics.config.clear();
-        metrics.config.get_or_create(&vec![("hash", hash.to_owned())]).set(1);
+        metrics
+            .config
+            .get_or_create(&vec![("hash", hash.to_owned())])
+            .set(1);
         metrics.config_epoch.inc();
     }
 }

@@ -18,7 +18,10 @@ impl Seldom {
         let last = self.0.load(Ordering::Relaxed);
         let second = now.as_secs();
         second != last
-            && self.0.compare_exchange(last, second, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && self
+                .0
+                .compare_exchange(last, second, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }
 
@@ -29,8 +32,9 @@ mod tests {
     #[test]
     fn one_line_a_second_is_said() {
         let seldom = Seldom::default();
-        let said: Vec<_> =
-            [5, 5, 5, 6, 6, 9].map(|s| seldom.may_speak_at(Duration::from_secs(s))).into();
+        let said: Vec<_> = [5, 5, 5, 6, 6, 9]
+            .map(|s| seldom.may_speak_at(Duration::from_secs(s)))
+            .into();
         assert_eq!(said, [true, false, false, true, false, true]);
     }
 }

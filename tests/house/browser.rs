@@ -59,12 +59,16 @@ impl Browser {
 
     /// The same with another User-Agent.
     pub(crate) fn with_agent(self, user_agent: &str) -> Self {
-        Self { user_agent: user_agent.to_owned(), ..self }
+        Self {
+            user_agent: user_agent.to_owned(),
+            ..self
+        }
     }
 
     /// Behind a TLS-ending proxy that the house trusts.
     pub(crate) fn over_https(mut self) -> Self {
-        self.extra.push(("X-Forwarded-Proto".to_owned(), "https".to_owned()));
+        self.extra
+            .push(("X-Forwarded-Proto".to_owned(), "https".to_owned()));
         self
     }
 
@@ -100,7 +104,11 @@ impl Browser {
         for _ in 0..HOPS_MAX {
             let answer = self.visit(&url).await;
             let next = answer.header("location").map(|to| {
-                Url::parse(&url).unwrap().join(to).unwrap_or_else(|_| panic!("to {to}")).to_string()
+                Url::parse(&url)
+                    .unwrap()
+                    .join(to)
+                    .unwrap_or_else(|_| panic!("to {to}"))
+                    .to_string()
             });
             match next {
                 Some(next) if (300..400).contains(&answer.status) => {
@@ -117,21 +125,37 @@ impl Browser {
 
     /// Goes to an address as a stranger and stops at the source's page.
     pub(crate) async fn to_source(&mut self, url: &str) -> String {
-        let page = self.follow_until(url, |next| next.contains("/wwlogin/sso/login")).await;
+        let page = self
+            .follow_until(url, |next| next.contains("/wwlogin/sso/login"))
+            .await;
         if page.url.contains("/wwlogin/sso/login") {
             return page.url;
         }
         // The chooser: one button.
-        let start = href(&page.answer.text(), "/start?")
-            .unwrap_or_else(|| panic!("no way to the source at {}: {}", page.url, page.answer.text()));
-        let start = Url::parse(&page.url).unwrap().join(&start).unwrap().to_string();
-        self.follow_until(&start, |next| next.contains("/wwlogin/sso/login")).await.url
+        let start = href(&page.answer.text(), "/start?").unwrap_or_else(|| {
+            panic!(
+                "no way to the source at {}: {}",
+                page.url,
+                page.answer.text()
+            )
+        });
+        let start = Url::parse(&page.url)
+            .unwrap()
+            .join(&start)
+            .unwrap()
+            .to_string();
+        self.follow_until(&start, |next| next.contains("/wwlogin/sso/login"))
+            .await
+            .url
     }
 
     /// Chooses a member at the source's page; answers where the source sends the browser back to.
     pub(crate) async fn choose(&mut self, login_page: &str, userid: &str) -> String {
         let answer = self.visit(&WeCom::choose(login_page, userid)).await;
-        answer.header("location").unwrap_or_else(|| panic!("{}", answer.text())).to_owned()
+        answer
+            .header("location")
+            .unwrap_or_else(|| panic!("{}", answer.text()))
+            .to_owned()
     }
 
     /// A whole login from the address a stranger types to the page they see.
@@ -189,22 +213,31 @@ impl Browser {
 
     fn cookie_header(&self, host: &str, https: bool) -> String {
         let mine = |cookie: &&Cookie| {
-            let below = host.strip_suffix(&cookie.host).is_some_and(|rest| rest.ends_with('.'));
+            let below = host
+                .strip_suffix(&cookie.host)
+                .is_some_and(|rest| rest.ends_with('.'));
             (cookie.host == host || (cookie.wide && below)) && (https || !cookie.secure)
         };
         let pairs = self.jar.iter().filter(mine);
-        pairs.map(|c| format!("{}={}", c.name, c.value)).collect::<Vec<_>>().join("; ")
+        pairs
+            .map(|c| format!("{}={}", c.name, c.value))
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     fn store(&mut self, host: &str, line: &str) {
         let mut parts = line.split(';').map(str::trim);
-        let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { return };
+        let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
+            return;
+        };
         let flags: BTreeMap<String, String> = parts
             .map(|flag| flag.split_once('=').unwrap_or((flag, "")))
             .map(|(key, value)| (key.to_lowercase(), value.to_owned()))
             .collect();
         let secure = flags.contains_key("secure");
-        let domain = flags.get("domain").map(|domain| domain.trim_start_matches('.').to_owned());
+        let domain = flags
+            .get("domain")
+            .map(|domain| domain.trim_start_matches('.').to_owned());
         // Browsers drop what breaks its own prefix, deletions included.
         let root = flags.get("path").is_some_and(|path| path == "/");
         let host_prefix_kept = secure && domain.is_none() && root;
@@ -215,10 +248,17 @@ impl Browser {
         }
         let wide = domain.is_some();
         let host = domain.unwrap_or_else(|| host.to_owned());
-        self.jar.retain(|cookie| !(cookie.name == name && cookie.host == host));
+        self.jar
+            .retain(|cookie| !(cookie.name == name && cookie.host == host));
         if flags.get("max-age").is_none_or(|age| age != "0") {
             let (name, value) = (name.to_owned(), value.to_owned());
-            self.jar.push(Cookie { host, wide, name, value, secure });
+            self.jar.push(Cookie {
+                host,
+                wide,
+                name,
+                value,
+                secure,
+            });
         }
     }
 }
@@ -236,5 +276,7 @@ pub(crate) fn navigation() -> [(&'static str, &'static str); 4] {
 /// The first link of a page that holds `part`, unescaped.
 pub(crate) fn href(html: &str, part: &str) -> Option<String> {
     let links = html.split(['"', '\'']).filter(|text| text.contains(part));
-    links.map(|text| text.replace("&amp;", "&").replace("&#38;", "&")).next()
+    links
+        .map(|text| text.replace("&amp;", "&").replace("&#38;", "&"))
+        .next()
 }

@@ -77,47 +77,80 @@ impl Default for Plan {
 impl Plan {
     /// What browsers type.
     pub(crate) fn external_url(self, url: &str) -> Self {
-        Self { external_url: url.to_owned(), ..self }
+        Self {
+            external_url: url.to_owned(),
+            ..self
+        }
     }
 
     /// Lines of `[server]`.
     pub(crate) fn server(self, lines: &str) -> Self {
-        Self { server: lines.to_owned(), ..self }
+        Self {
+            server: lines.to_owned(),
+            ..self
+        }
     }
 
     /// Lines of `[session]`.
     pub(crate) fn session(self, lines: &str) -> Self {
-        Self { session: lines.to_owned(), ..self }
+        Self {
+            session: lines.to_owned(),
+            ..self
+        }
     }
 
     /// Lines of `[connector.corp]`.
     pub(crate) fn connector(self, lines: &str) -> Self {
-        Self { connector: lines.to_owned(), ..self }
+        Self {
+            connector: lines.to_owned(),
+            ..self
+        }
     }
 
     /// Lines of `[connector.corp.wecom]`.
     pub(crate) fn wecom(self, lines: &str) -> Self {
-        Self { wecom: lines.to_owned(), ..self }
+        Self {
+            wecom: lines.to_owned(),
+            ..self
+        }
     }
 
     /// Further tables.
     pub(crate) fn more(self, text: &str) -> Self {
-        Self { more: text.to_owned(), ..self }
+        Self {
+            more: text.to_owned(),
+            ..self
+        }
     }
 
     /// Routes instead of [`ROUTES`]; `{app}` is the upstream's address.
     pub(crate) fn routes(self, text: &str) -> Self {
-        Self { routes: text.to_owned(), ..self }
+        Self {
+            routes: text.to_owned(),
+            ..self
+        }
     }
 
     /// Where the store is.
     pub(crate) fn store(self, url: &str) -> Self {
-        Self { store: url.to_owned(), ..self }
+        Self {
+            store: url.to_owned(),
+            ..self
+        }
     }
 
     /// The configuration as an operator would write it.
     pub(crate) fn text(&self, source: &WeCom, app: &LegacyApp) -> String {
-        let Self { external_url, server, session, connector, wecom, more, routes, store } = self;
+        let Self {
+            external_url,
+            server,
+            session,
+            connector,
+            wecom,
+            more,
+            routes,
+            store,
+        } = self;
         let routes = routes.replace("{app}", &app.base_url());
         format!(
             r#"
@@ -175,13 +208,23 @@ impl House {
     async fn start(plan: Plan) -> Self {
         menshen::keys::install_crypto();
         let free: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let source = WeCom::start(Options::default()).await.expect("the source starts");
-        let app = LegacyApp::start(free, "应用").await.expect("the upstream starts");
+        let source = WeCom::start(Options::default())
+            .await
+            .expect("the source starts");
+        let app = LegacyApp::start(free, "应用")
+            .await
+            .expect("the upstream starts");
         let host = plan.external_url.split_once("://").expect("a URL").1;
         source.domains_of_agent(AGENT_ID, &[host]);
         let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
         let running = run(&plan.text(&source, &app), &clock).await;
-        Self { plan, source, app, clock, running }
+        Self {
+            plan,
+            source,
+            app,
+            clock,
+            running,
+        }
     }
 
     /// Where it listens.
@@ -199,12 +242,17 @@ impl House {
     pub(crate) async fn reload(&self, plan: &Plan) -> Result<(), String> {
         let text = plan.text(&self.source, &self.app);
         let config = Config::parse(&text, "test.toml").map_err(|error| error.to_string())?;
-        self.running.reload(config).await.map_err(|error| error.to_string())
+        let outcome = self.running.reload(config).await;
+        outcome
+            .map(drop)
+            .map_err(|error| menshen::telemetry::chain(&error).to_string())
     }
 }
 
 /// Starts a menshen from configuration text.
 pub(crate) async fn run(text: &str, clock: &Clock) -> Running {
     let config = Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}\n{text}"));
-    menshen::run::start(config, clock.clone()).await.expect("menshen starts")
+    menshen::run::start(config, clock.clone())
+        .await
+        .expect("menshen starts")
 }

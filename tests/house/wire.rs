@@ -21,9 +21,13 @@ impl Answer {
     }
 
     /// Every value of a header.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let same = move |(key, _): &&(String, String)| key.eq_ignore_ascii_case(name);
-        self.headers.iter().filter(same).map(|(_, value)| value.as_str())
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let name = name.to_owned();
+        let same = move |(key, _): &&(String, String)| key.eq_ignore_ascii_case(&name);
+        self.headers
+            .iter()
+            .filter(same)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -39,9 +43,15 @@ impl Answer {
         let json = self.json();
         let headers = json["headers"].as_array().expect("the echo lists headers");
         let same = |pair: &&serde_json::Value| {
-            pair[0].as_str().is_some_and(|key| key.eq_ignore_ascii_case(name))
+            pair[0]
+                .as_str()
+                .is_some_and(|key| key.eq_ignore_ascii_case(name))
         };
-        headers.iter().filter(same).map(|pair| pair[1].as_str().unwrap().to_owned()).collect()
+        headers
+            .iter()
+            .filter(same)
+            .map(|pair| pair[1].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
@@ -68,7 +78,9 @@ pub(crate) async fn try_raw(address: SocketAddr, bytes: &[u8]) -> Option<Answer>
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), exchange).await.expect("an answer within 30 s")
+    tokio::time::timeout(Duration::from_secs(30), exchange)
+        .await
+        .expect("an answer within 30 s")
 }
 
 /// Parses an answer once it is whole.
@@ -81,9 +93,16 @@ fn parse(bytes: &[u8], ended: bool) -> Option<Answer> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
-    let answer = Answer { status, headers, body: Vec::new() };
+    let answer = Answer {
+        status,
+        headers,
+        body: Vec::new(),
+    };
     let rest = &bytes[end + 4..];
-    let body = if answer.header("transfer-encoding").is_some_and(|v| v.contains("chunked")) {
+    let body = if answer
+        .header("transfer-encoding")
+        .is_some_and(|v| v.contains("chunked"))
+    {
         unchunk(rest)?
     } else if let Some(length) = answer.header("content-length").and_then(|v| v.parse().ok()) {
         let length: usize = length;
@@ -106,7 +125,11 @@ fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let end = rest.windows(2).position(|window| window == b"\r\n")?;
-        let size = std::str::from_utf8(&rest[..end]).ok()?.split(';').next()?.trim();
+        let size = std::str::from_utf8(&rest[..end])
+            .ok()?
+            .split(';')
+            .next()?
+            .trim();
         let size = usize::from_str_radix(size, 16).ok()?;
         rest = &rest[end + 2..];
         if size == 0 {

@@ -86,7 +86,9 @@ impl Listener {
 
 /// Whether `other` is the IPv4 wildcard on the port of this IPv6 wildcard.
 fn is_v4_twin(other: &Address, ip: &SocketAddr) -> bool {
-    let Address::Ip(other) = other else { return false };
+    let Address::Ip(other) = other else {
+        return false;
+    };
     ip.is_ipv6() && other.is_ipv4() && other.port() == ip.port() && other.ip().is_unspecified()
 }
 
@@ -110,7 +112,10 @@ fn bind_ip(ip: SocketAddr, beside_v4: bool) -> Result<Listener, BindError> {
 fn tcp(listener: std::net::TcpListener) -> io::Result<Listener> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
-    Ok(Listener { address: Address::Ip(listener.local_addr()?), kind: Kind::Tcp(listener) })
+    Ok(Listener {
+        address: Address::Ip(listener.local_addr()?),
+        kind: Kind::Tcp(listener),
+    })
 }
 
 fn bind_unix(path: &Path) -> Result<Listener, BindError> {
@@ -123,9 +128,15 @@ fn bind_unix(path: &Path) -> Result<Listener, BindError> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
         let inode = std::fs::symlink_metadata(path)?.ino();
         socket.listen(BACKLOG)?;
-        let file = OwnFile { path: path.to_owned(), inode };
+        let file = OwnFile {
+            path: path.to_owned(),
+            inode,
+        };
         let listener = UnixListener::from_std(socket.into())?;
-        Ok(Kind::Unix { listener, _file: Some(file) })
+        Ok(Kind::Unix {
+            listener,
+            _file: Some(file),
+        })
     };
     match make() {
         Ok(kind) => Ok(Listener { address, kind }),
@@ -135,9 +146,13 @@ fn bind_unix(path: &Path) -> Result<Listener, BindError> {
 
 /// Removes the socket of a process that is gone: nobody answers on it.
 fn clear_away(path: &Path, address: &Address) -> Result<(), BindError> {
-    let Ok(there) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    let Ok(there) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
     if !there.file_type().is_socket() {
-        return Err(BindError::InTheWay { address: address.clone() });
+        return Err(BindError::InTheWay {
+            address: address.clone(),
+        });
     }
     let knock = || {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -155,7 +170,10 @@ fn clear_away(path: &Path, address: &Address) -> Result<(), BindError> {
         }
         Ok(()) | Err(_) => {
             let source = io::ErrorKind::AddrInUse.into();
-            Err(BindError::Taken { address: address.clone(), source })
+            Err(BindError::Taken {
+                address: address.clone(),
+                source,
+            })
         }
     }
 }
@@ -194,7 +212,9 @@ impl Passed {
         let (sockets, names) = self.0.get_or_insert_with(|| {
             // The names are read first: taking the sockets over clears the environment.
             let names = sd_notify::listen_fds_with_names();
-            let names = names.map(|all| all.map(|(_, name)| name).collect()).unwrap_or_default();
+            let names = names
+                .map(|all| all.map(|(_, name)| name).collect())
+                .unwrap_or_default();
             (ListenFd::from_env(), names)
         });
         let mut taken = Vec::new();
@@ -202,26 +222,41 @@ impl Passed {
             if name.is_some_and(|name| name != called) {
                 continue;
             }
-            let failed = |source| BindError::Failed { address: address.clone(), source };
+            let failed = |source| BindError::Failed {
+                address: address.clone(),
+                source,
+            };
             taken.extend(listener(sockets, index, address).map_err(failed)?);
         }
         if taken.is_empty() {
-            return Err(BindError::NotPassed { address: address.clone() });
+            return Err(BindError::NotPassed {
+                address: address.clone(),
+            });
         }
         Ok(taken)
     }
 }
 
 /// One passed socket, of either kind; nothing when an earlier place took it.
-fn listener(sockets: &mut ListenFd, index: usize, address: &Address) -> io::Result<Option<Listener>> {
+fn listener(
+    sockets: &mut ListenFd,
+    index: usize,
+    address: &Address,
+) -> io::Result<Option<Listener>> {
     match sockets.take_tcp_listener(index) {
         Ok(listener) => listener.map(tcp).transpose(),
         Err(_) => sockets
             .take_unix_listener(index)?
             .map(|listener| {
                 listener.set_nonblocking(true)?;
-                let kind = Kind::Unix { listener: UnixListener::from_std(listener)?, _file: None };
-                Ok(Listener { address: address.clone(), kind })
+                let kind = Kind::Unix {
+                    listener: UnixListener::from_std(listener)?,
+                    _file: None,
+                };
+                Ok(Listener {
+                    address: address.clone(),
+                    kind,
+                })
             })
             .transpose(),
     }

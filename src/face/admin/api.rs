@@ -74,7 +74,9 @@ async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
             "login" => login = Some(parse_login(value.into_owned())?),
             "account" => account = Some(parse_account(value.into_owned())?),
             "max" => {
-                let number = value.parse().map_err(|_| ApiError::Malformed("max is a number"))?;
+                let number = value
+                    .parse()
+                    .map_err(|_| ApiError::Malformed("max is a number"))?;
                 max = LISTED_MAX.min(number);
             }
             _ => return Err(ApiError::Malformed("known are login, account and max")),
@@ -85,9 +87,13 @@ async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
         Some(_) if account.is_some() => {
             return Err(ApiError::Malformed("give login or account, not both"));
         }
-        Some(login) => {
-            Some(store.account_by_login(&login).await?.ok_or(ApiError::NotFound)?.id)
-        }
+        Some(login) => Some(
+            store
+                .account_by_login(&login)
+                .await?
+                .ok_or(ApiError::NotFound)?
+                .id,
+        ),
         None => account,
     };
     let found = store.sessions(account.as_ref(), max).await?;
@@ -110,9 +116,17 @@ fn shown(session: &SessionRecord) -> serde_json::Value {
 
 async fn end_session(admin: &Admin, id: &str) -> Result<Response<Body>, ApiError> {
     let id = SessionId::try_from(id.to_owned()).map_err(|_| ApiError::NotFound)?;
-    let key = admin.sessions.store().session_key(&id).await?.ok_or(ApiError::NotFound)?;
+    let key = admin
+        .sessions
+        .store()
+        .session_key(&id)
+        .await?
+        .ok_or(ApiError::NotFound)?;
     admin.sessions.revoke(&Scope::Session(key)).await?;
-    admin.telemetry.audit(&Audit { session: Some(&id), ..by_admin(Event::Revoked) });
+    admin.telemetry.audit(&Audit {
+        session: Some(&id),
+        ..by_admin(Event::Revoked)
+    });
     Ok(done())
 }
 
@@ -133,10 +147,14 @@ where
 {
     let unread = || ApiError::Malformed("the body is too long or did not come");
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
-    let body = timeout(BODY_WITHIN, body).await.map_err(|_| unread())?.map_err(|_| unread())?;
+    let body = timeout(BODY_WITHIN, body)
+        .await
+        .map_err(|_| unread())?
+        .map_err(|_| unread())?;
     let whose = serde_json::from_slice(&body.to_bytes()).map_err(|_| {
         ApiError::Malformed(
-            "expected {\"account\": ID}, {\"login\": NAME}, {\"connector\": ID} or {\"everyone\": true}",
+            "expected {\"account\": ID}, {\"login\": NAME}, {\"connector\": ID} \
+             or {\"everyone\": true}",
         )
     })?;
     let scope = match whose {
@@ -155,12 +173,21 @@ where
     admin.sessions.revoke(&scope).await?;
     let audit = by_admin(Event::Revoked);
     match &scope {
-        Scope::Account(id) => admin.telemetry.audit(&Audit { account: Some(id), ..audit }),
+        Scope::Account(id) => admin.telemetry.audit(&Audit {
+            account: Some(id),
+            ..audit
+        }),
         Scope::Connector(id) => {
-            admin.telemetry.audit(&Audit { connector: Some(id.as_str()), ..audit });
+            admin.telemetry.audit(&Audit {
+                connector: Some(id.as_str()),
+                ..audit
+            });
         }
         Scope::Everyone | Scope::Session(_) => {
-            admin.telemetry.audit(&Audit { reason: Some("everyone, by the admin API"), ..audit });
+            admin.telemetry.audit(&Audit {
+                reason: Some("everyone, by the admin API"),
+                ..audit
+            });
         }
     }
     Ok(done())
@@ -172,12 +199,18 @@ async fn close(admin: &Admin, id: &str, closed: bool) -> Result<Response<Body>, 
         return Err(ApiError::NotFound);
     }
     let event = if closed { Event::Closed } else { Event::Opened };
-    admin.telemetry.audit(&Audit { account: Some(&id), ..by_admin(event) });
+    admin.telemetry.audit(&Audit {
+        account: Some(&id),
+        ..by_admin(event)
+    });
     Ok(done())
 }
 
 fn by_admin<'a>(event: Event) -> Audit<'a> {
-    Audit { reason: Some("by the admin API"), ..Audit::new(event, Clock::system().now()) }
+    Audit {
+        reason: Some("by the admin API"),
+        ..Audit::new(event, Clock::system().now())
+    }
 }
 
 fn parse_account(text: String) -> Result<AccountId, ApiError> {

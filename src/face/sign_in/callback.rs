@@ -39,13 +39,19 @@ where
         (_, true) => return Told::own("method", reply::wrong_method("GET, POST")),
         (_, false) => return Told::own("method", reply::wrong_method("GET")),
     };
-    let state = fields.as_ref().and_then(|fields| fields.one("state").ok().flatten());
+    let state = fields
+        .as_ref()
+        .and_then(|fields| fields.one("state").ok().flatten());
     let flow = state.and_then(|state| FlowId::try_from(state.to_owned()).ok());
     let (Some(fields), Some(flow)) = (fields.clone(), flow) else {
         audit_refusal(visit, via.as_ref(), &NoFlow, LoginOutcome::Refused);
         return Told::own("no state", dead_end(visit, Cause::BadAnswer, None, None));
     };
-    let answer = Answer { fields, client: visit.head.client, kind: AnswerKind::Code };
+    let answer = Answer {
+        fields,
+        client: visit.head.client,
+        kind: AnswerKind::Code,
+    };
     let name = format!("{}{flow}", visit.site.cookies.flow_prefix());
     let sealed = cookies(visit.head.headers, &name).next();
     match visit.site.login.remember(via.as_ref(), &flow, sealed) {
@@ -79,9 +85,17 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         return Told::own("stale code", response);
     }
     let cause = cause_of(error);
-    let mut response = dead_end(visit, cause, Some(&again), entry.map(|e| e.display_name.as_str()));
+    let mut response = dead_end(
+        visit,
+        cause,
+        Some(&again),
+        entry.map(|e| e.display_name.as_str()),
+    );
     // What may still come right keeps its memory: the person can reload.
-    if !matches!(cause, Cause::StoreAway | Cause::SourceBusy | Cause::SourceUnreachable | Cause::TooManyLogins) {
+    if !matches!(
+        cause,
+        Cause::StoreAway | Cause::SourceBusy | Cause::SourceUnreachable | Cause::TooManyLogins
+    ) {
         clear_flow(visit, &flow, &mut response);
     }
     Told::own(cause.slug(), response)
@@ -90,7 +104,12 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
 /// Hands out the session, forgets this login, and sends the person where they wanted to go.
 fn let_in(visit: &Visit<'_>, finished: &Finished, flow: &FlowId, target: &Target) -> Told {
     audit_login(visit, finished);
-    let to = ticket::way_on(visit, &finished.return_to, target.ticket_for.as_ref(), &finished.handle);
+    let to = ticket::way_on(
+        visit,
+        &finished.return_to,
+        target.ticket_for.as_ref(),
+        &finished.handle,
+    );
     let mut response = if visit.head.method == Method::POST {
         reply::see_other(&to)
     } else {
@@ -98,7 +117,10 @@ fn let_in(visit: &Visit<'_>, finished: &Finished, flow: &FlowId, target: &Target
     };
     let left = finished.handle.expires_at.since(visit.head.at).as_secs();
     let age = i64::try_from(left).unwrap_or(i64::MAX);
-    let cookie = visit.site.cookies.set_session(finished.expose_cookie(), age);
+    let cookie = visit
+        .site
+        .cookies
+        .set_session(finished.expose_cookie(), age);
     reply::add_cookie(&mut response, &cookie);
     clear_flow(visit, flow, &mut response);
     Told::own("login", response)
@@ -196,7 +218,10 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
 
 /// One line in the audit stream for a person who came in.
 pub(super) fn audit_login(visit: &Visit<'_>, finished: &Finished) {
-    visit.shared.telemetry.login(finished.via.as_str(), LoginOutcome::Done);
+    visit
+        .shared
+        .telemetry
+        .login(finished.via.as_str(), LoginOutcome::Done);
     visit.shared.telemetry.audit(&Audit {
         connector: Some(finished.via.as_str()),
         subject: Some(finished.subject.as_str()),
@@ -214,7 +239,10 @@ pub(super) fn audit_refusal(
     error: &(dyn std::error::Error + 'static),
     outcome: LoginOutcome,
 ) {
-    visit.shared.telemetry.login(via.map_or("", |via| via.as_str()), outcome);
+    visit
+        .shared
+        .telemetry
+        .login(via.map_or("", |via| via.as_str()), outcome);
     visit.shared.telemetry.audit(&Audit {
         connector: via.map(|via| via.as_str()),
         error: Some(error),

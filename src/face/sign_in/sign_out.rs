@@ -52,9 +52,16 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
     }
     let site = visit.head.host.to_string();
     let query = Target::of(visit, query).query(&visit.site.external_url, "");
-    let query = if query.len() > 1 { query } else { String::new() };
+    let query = if query.len() > 1 {
+        query
+    } else {
+        String::new()
+    };
     let page = SignedOutPage {
-        footing: Footing { site: &site, request_id: visit.id.as_str() },
+        footing: Footing {
+            site: &site,
+            request_id: visit.id.as_str(),
+        },
         source: source.map(|entry| entry.display_name.as_str()),
         everywhere,
         sign_in: Href::new(format!("{}{query}", offer::own(visit, "sign_in"))),

@@ -48,7 +48,9 @@ pub(super) fn send_on(
 }
 
 fn with_ticket(visit: &Visit<'_>, place: &ReturnTo, ticket: Option<Ticket>) -> String {
-    let origin = place.origin().and_then(|origin| url::Url::parse(origin).ok());
+    let origin = place
+        .origin()
+        .and_then(|origin| url::Url::parse(origin).ok());
     let host = origin.as_ref().and_then(url::Url::host_str);
     match (origin.as_ref(), host, ticket) {
         (Some(origin), Some(host), Some(ticket)) if !visit.site.shares_cookie(host) => {
@@ -124,7 +126,10 @@ async fn refused(visit: &Visit<'_>, to: Option<&str>, error: TicketError) -> Tol
     }
     callback::audit_refusal(visit, None, &error, LoginOutcome::Refused);
     let again = Href::new(to.unwrap_or("/"));
-    Told::own("bad ticket", reply::problem(visit, Cause::TicketBad, Some(again)))
+    Told::own(
+        "bad ticket",
+        reply::problem(visit, Cause::TicketBad, Some(again)),
+    )
 }
 
 #[cfg(test)]
@@ -134,7 +139,10 @@ mod tests {
     #[test]
     fn a_ticket_names_host_and_port() {
         let url = |text: &str| url::Url::parse(text).unwrap();
-        assert_eq!(authority(&url("https://oa.corp.example")), "oa.corp.example:443");
+        assert_eq!(
+            authority(&url("https://oa.corp.example")),
+            "oa.corp.example:443"
+        );
         assert_eq!(authority(&url("http://127.0.0.1:8081")), "127.0.0.1:8081");
     }
 }

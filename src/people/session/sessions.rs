@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -139,7 +139,9 @@ enum Hit {
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").field("cached", &self.cache.entry_count()).finish_non_exhaustive()
+        f.debug_struct("Sessions")
+            .field("cached", &self.cache.entry_count())
+            .finish_non_exhaustive()
     }
 }
 
@@ -161,8 +163,14 @@ impl Sessions {
         let sessions = Arc::new(Self {
             store,
             clock,
-            cache: Cache::builder().max_capacity(cached_max).time_to_idle(CACHED_FOR).build(),
-            unknown: Cache::builder().max_capacity(UNKNOWN_MAX).time_to_live(UNKNOWN_FOR).build(),
+            cache: Cache::builder()
+                .max_capacity(cached_max)
+                .time_to_idle(CACHED_FOR)
+                .build(),
+            unknown: Cache::builder()
+                .max_capacity(UNKNOWN_MAX)
+                .time_to_live(UNKNOWN_FOR)
+                .build(),
             loads: Mutex::default(),
             load_permits: Semaphore::new(LOADS_MAX),
             everyone: Epoch::default(),
@@ -274,7 +282,10 @@ impl Sessions {
                 let this = Arc::clone(self);
                 let task = tokio::spawn(async move {
                     let found = this.read(hash, &verified, ring_epoch, &terms).await;
-                    this.loads.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+                    this.loads
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .remove(&hash);
                     found
                 });
                 let load = task
@@ -341,7 +352,11 @@ impl Sessions {
         connector.raise_to(found.connector_epoch);
         self.everyone.raise_to(found.everyone_epoch);
         let identity = self.identity(&found)?;
-        let numbers = (found.account.epoch, found.connector_epoch, found.everyone_epoch);
+        let numbers = (
+            found.account.epoch,
+            found.connector_epoch,
+            found.everyone_epoch,
+        );
         let session = Arc::new(session_of(found.session, found.account)?);
         Ok(Entry {
             session,
@@ -366,8 +381,13 @@ impl Sessions {
             fields,
             found.entitlements_epoch,
         ));
-        let key = (found.session.connector.clone(), found.session.subject.clone());
-        let cell = self.identities.of(key, || IdentityCell(ArcSwap::new(Arc::clone(&fresh))));
+        let key = (
+            found.session.connector.clone(),
+            found.session.subject.clone(),
+        );
+        let cell = self
+            .identities
+            .of(key, || IdentityCell(ArcSwap::new(Arc::clone(&fresh))));
         if cell.0.load().epoch <= fresh.epoch {
             cell.0.store(fresh);
         }
@@ -380,12 +400,18 @@ impl Sessions {
     }
 
     fn connector_epoch(&self, connector: &ConnectorId) -> Arc<Epoch> {
-        let known = self.connectors.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self
+            .connectors
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(epoch) = known.get(connector) {
             return Arc::clone(epoch);
         }
         drop(known);
-        let mut known = self.connectors.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self
+            .connectors
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(connector.clone()).or_default())
     }
 
@@ -444,7 +470,11 @@ impl Sessions {
     }
 
     /// Closes an account and ends its sessions, or opens it again; false when there is none.
-    pub async fn close_account(&self, account: &AccountId, closed: bool) -> Result<bool, StoreError> {
+    pub async fn close_account(
+        &self,
+        account: &AccountId,
+        closed: bool,
+    ) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let Some(revocation) = self.store.close_account(account, closed, now).await? else {
             return Ok(false);
@@ -477,8 +507,16 @@ impl Sessions {
     }
 
     /// Takes over the entitlements a login brought for an identity that is here already.
-    pub(crate) fn refresh(&self, via: &ConnectorId, subject: &Subject, account: &Account, fields: &Fields) {
-        let Some(cell) = self.identities.known(&(via.clone(), subject.clone())) else { return };
+    pub(crate) fn refresh(
+        &self,
+        via: &ConnectorId,
+        subject: &Subject,
+        account: &Account,
+        fields: &Fields,
+    ) {
+        let Some(cell) = self.identities.known(&(via.clone(), subject.clone())) else {
+            return;
+        };
         let current = cell.0.load();
         if current.fields != *fields {
             // One more, as in the store: a load that read the old ones does not bring them back.
@@ -506,7 +544,9 @@ impl Sessions {
     /// Revocations come through the store: who has not heard of it for long may not vouch.
     fn heard_of_the_store(&self) -> Result<(), Arc<StoreError>> {
         if self.silent.load(Ordering::Relaxed) {
-            return Err(Arc::new(StoreError::Silent { for_s: self.outage_grace.as_secs() }));
+            return Err(Arc::new(StoreError::Silent {
+                for_s: self.outage_grace.as_secs(),
+            }));
         }
         Ok(())
     }

@@ -34,7 +34,13 @@ pub(super) fn streamed(
     upload: Option<Arc<Progress>>,
     idle: Duration,
 ) -> Body {
-    let mut answer = Answer { body, lease: Some(lease), upload, idle, waiting_since: None };
+    let mut answer = Answer {
+        body,
+        lease: Some(lease),
+        upload,
+        idle,
+        waiting_since: None,
+    };
     answer.release_when_free();
     if answer.body.is_end_stream() {
         return empty();
@@ -51,8 +57,14 @@ impl Answer {
     /// Parks the connection as soon as it could take the next request; what was read of this
     /// answer no longer needs it.
     fn release_when_free(&mut self) {
-        if self.lease.as_ref().is_some_and(|lease| lease.wire.is_free()) {
-            let Some(Lease { wire, slot, .. }) = self.lease.take() else { return };
+        if self
+            .lease
+            .as_ref()
+            .is_some_and(|lease| lease.wire.is_free())
+        {
+            let Some(Lease { wire, slot, .. }) = self.lease.take() else {
+                return;
+            };
             slot.0.park(wire);
         }
     }

@@ -59,9 +59,14 @@ impl Target {
                 (tls, named)
             }
         };
-        let authority = HeaderValue::from_str(&authority)
-            .map_err(|_| BuildError::Name { name: authority.clone() })?;
-        Ok(Self { url: url.clone(), tls, authority })
+        let authority = HeaderValue::from_str(&authority).map_err(|_| BuildError::Name {
+            name: authority.clone(),
+        })?;
+        Ok(Self {
+            url: url.clone(),
+            tls,
+            authority,
+        })
     }
 
     /// Opens a connection. The caller limits how long this may take.
@@ -116,12 +121,16 @@ pub(super) fn trust(ca_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, BuildErr
 
 fn server_name(host: &str) -> Result<ServerName<'static>, BuildError> {
     let name = ServerName::try_from(bare(host).to_owned());
-    name.map_err(|_| BuildError::Name { name: host.to_owned() })
+    name.map_err(|_| BuildError::Name {
+        name: host.to_owned(),
+    })
 }
 
 /// An IPv6 address without its brackets.
 fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
+    host.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host)
 }
 
 impl AsyncRead for Io {

@@ -1,8 +1,8 @@
 //! `Outgoing`: a request body on its way to the upstream, measured and watched.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
@@ -58,7 +58,11 @@ impl Outgoing {
             last_ms: AtomicU64::new(0),
             state: AtomicU8::new(State::Sending as u8),
         });
-        let upload = Upload { body, left: bytes_max, progress: Arc::clone(&progress) };
+        let upload = Upload {
+            body,
+            left: bytes_max,
+            progress: Arc::clone(&progress),
+        };
         (Self(Some(upload)), progress)
     }
 }
@@ -93,7 +97,9 @@ impl http_body::Body for Outgoing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(upload) = &mut self.0 else { return Poll::Ready(None) };
+        let Some(upload) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
         let data = match ready!(Pin::new(&mut upload.body).poll_frame(cx)) {
             // Trailers end here (RFC 9110 6.5.1 lets us): none of them can pose as a header.
             Some(Ok(frame)) => frame.into_data().ok(),
@@ -113,16 +119,23 @@ impl http_body::Body for Outgoing {
             return Poll::Ready(Some(Err(Box::new(TooLarge))));
         };
         upload.left = left;
-        let end = upload.body.is_end_stream();
-        upload.progress.note(if end { State::Sent } else { State::Sending });
+        // Over HTTP/2 the end may come alone, and hyper does not ask once the length is reached.
+        let end = upload.body.is_end_stream() || upload.body.size_hint().exact() == Some(0);
+        upload
+            .progress
+            .note(if end { State::Sent } else { State::Sending });
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|upload| upload.body.is_end_stream())
+        self.0
+            .as_ref()
+            .is_none_or(|upload| upload.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |upload| upload.body.size_hint())
+        self.0
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), |upload| upload.body.size_hint())
     }
 }

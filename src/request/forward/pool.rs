@@ -120,7 +120,11 @@ impl Pool {
                 }))
             })
             .collect::<Result<_, BuildError>>()?;
-        Ok(Self { settings, upstreams, turn: AtomicUsize::new(0) })
+        Ok(Self {
+            settings,
+            upstreams,
+            turn: AtomicUsize::new(0),
+        })
     }
 
     /// A connection to the upstream with the least to do; `fresh` when it must be a new one.
@@ -134,11 +138,21 @@ impl Pool {
             let upstream = &self.upstreams[best];
             let slot = upstream.slot(self.settings.connect).await?;
             if let Some(wire) = (!fresh).then(|| upstream.take()).flatten() {
-                return Ok(Lease { wire, slot, reused: true });
+                return Ok(Lease {
+                    wire,
+                    slot,
+                    reused: true,
+                });
             }
             let error = match timeout(self.settings.connect, upstream.target.connect()).await {
                 Ok(Ok(io)) => match Wire::open(io).await {
-                    Ok(wire) => return Ok(Lease { wire, slot, reused: false }),
+                    Ok(wire) => {
+                        return Ok(Lease {
+                            wire,
+                            slot,
+                            reused: false,
+                        });
+                    }
                     Err(error) => ForwardError::Broken(Box::new(error)),
                 },
                 Ok(Err(error)) => ForwardError::Unreachable(error),
@@ -152,6 +166,15 @@ impl Pool {
         }
     }
 
+    /// How many requests are under way, for each upstream.
+    #[cfg(test)]
+    pub(super) fn load(&self) -> Vec<usize> {
+        self.upstreams
+            .iter()
+            .map(|upstream| upstream.busy())
+            .collect()
+    }
+
     /// The upstream with the fewest requests under way, those that just failed last.
     fn best(&self, first: usize, tried: &[usize]) -> Option<usize> {
         let count = self.upstreams.len();
@@ -160,15 +183,19 @@ impl Pool {
         }
         let now = Instant::now();
         let order = (0..count).map(|at| (first.wrapping_add(at)) % count);
-        order
-            .filter(|at| !tried.contains(at))
-            .min_by_key(|at| (self.upstreams[*at].is_shunned(now), self.upstreams[*at].busy()))
+        order.filter(|at| !tried.contains(at)).min_by_key(|at| {
+            (
+                self.upstreams[*at].is_shunned(now),
+                self.upstreams[*at].busy(),
+            )
+        })
     }
 }
 
 impl Upstream {
     fn busy(&self) -> usize {
-        self.slots_max.saturating_sub(self.slots.available_permits())
+        self.slots_max
+            .saturating_sub(self.slots.available_permits())
     }
 
     async fn slot(self: &Arc<Self>, patience: Duration) -> Result<Slot, ForwardError> {
@@ -247,7 +274,9 @@ impl Upstream {
 /// Runs while connections wait.
 async fn sweep_often(upstream: Weak<Upstream>) {
     loop {
-        let Some(pause) = upstream.upgrade().map(|upstream| upstream.idle_for / 8) else { return };
+        let Some(pause) = upstream.upgrade().map(|upstream| upstream.idle_for / 8) else {
+            return;
+        };
         tokio::time::sleep(pause.max(Duration::from_millis(100))).await;
         if !upstream.upgrade().is_some_and(|upstream| upstream.sweep()) {
             return;

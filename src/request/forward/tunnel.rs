@@ -58,14 +58,25 @@ impl Tunnel {
     /// Copies both ways until both sides closed, one broke, nobody spoke for the idle limit, or
     /// `stop` resolves. A stopped WebSocket is told why when it is between two frames.
     pub async fn run(self, stop: impl Future<Output = ()>) -> TunnelEnd {
-        let Self { mut upstream, early, client, idle, websocket, slot: _slot } = self;
+        let Self {
+            mut upstream,
+            early,
+            client,
+            idle,
+            websocket,
+            slot: _slot,
+        } = self;
         let mut client = match timeout(idle, client).await {
             Ok(Ok(upgraded)) => TokioIo::new(upgraded),
             Ok(Err(error)) => return TunnelEnd::Unopened(error),
             Err(_) => return TunnelEnd::Idle,
         };
         let mut stop = pin!(stop);
-        let mut watch = Watch { last: Instant::now(), idle, alarm: pin!(tokio::time::sleep(idle)) };
+        let mut watch = Watch {
+            last: Instant::now(),
+            idle,
+            alarm: pin!(tokio::time::sleep(idle)),
+        };
         let (mut up, mut down) = (Way::new(Bytes::new(), false), Way::new(early, websocket));
         let end = std::future::poll_fn(|cx| {
             if stop.as_mut().poll(cx).is_ready() {
@@ -132,7 +143,15 @@ impl Way {
         buffer[..early.len()].copy_from_slice(&early);
         let frames = websocket.then(Frames::default);
         let end = early.len();
-        Self { buffer, start: 0, end, ended: false, shut: false, unflushed: false, frames }
+        Self {
+            buffer,
+            start: 0,
+            end,
+            ended: false,
+            shut: false,
+            unflushed: false,
+            frames,
+        }
     }
 
     /// Whether a frame of ours would stand between two of theirs.
@@ -231,7 +250,9 @@ impl Frames {
         let length = &head[2..2 + extended];
         Some(match extended {
             0 => u64::from(second & 0x7f),
-            _ => length.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+            _ => length
+                .iter()
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
         })
     }
 }

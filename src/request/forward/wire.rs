@@ -35,14 +35,16 @@ pub(super) struct Wire {
 #[derive(Debug)]
 pub(super) enum Lost {
     /// The connection failed. The request comes back when not a byte of it was sent.
-    Failed(hyper::Error, Option<Request<Outgoing>>),
+    Failed(hyper::Error, Option<Box<Request<Outgoing>>>),
     /// It took too long.
     Late,
 }
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("Wire")
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,7 +52,12 @@ impl Wire {
     pub(super) async fn open(io: Io) -> Result<Box<Self>, hyper::Error> {
         let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(io)).await?;
         let alarm = Box::pin(tokio::time::sleep(std::time::Duration::from_secs(3600)));
-        Ok(Box::new(Self { sender, connection, ended: false, alarm }))
+        Ok(Box::new(Self {
+            sender,
+            connection,
+            ended: false,
+            alarm,
+        }))
     }
 
     /// Sends a request and waits for the head of its answer. `deadline` is asked at every wait.
@@ -69,7 +76,7 @@ impl Wire {
             let mut still = Context::from_waker(Waker::noop());
             if let Poll::Ready(answer) = pin!(unconstrained(answer.as_mut())).poll(&mut still) {
                 return Poll::Ready(answer.map_err(|mut error| {
-                    let unsent = error.take_message();
+                    let unsent = error.take_message().map(Box::new);
                     Lost::Failed(error.into_error(), unsent)
                 }));
             }

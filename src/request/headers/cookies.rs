@@ -8,7 +8,11 @@ use crate::people::cookie::CookieFlags;
 
 /// Cuts our cookies out of every `Cookie` header; the others stay byte for byte.
 pub(super) fn cut(headers: &mut HeaderMap) {
-    if !headers.get_all(COOKIE).iter().any(|value| holds_ours(value.as_bytes())) {
+    if !headers
+        .get_all(COOKIE)
+        .iter()
+        .any(|value| holds_ours(value.as_bytes()))
+    {
         return;
     }
     let mut lines = headers.get_all(COOKIE).iter();
@@ -19,7 +23,11 @@ pub(super) fn cut(headers: &mut HeaderMap) {
         };
         return;
     }
-    let kept: Vec<_> = headers.get_all(COOKIE).iter().filter_map(without_ours).collect();
+    let kept: Vec<_> = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(without_ours)
+        .collect();
     headers.remove(COOKIE);
     for line in kept {
         headers.append(COOKIE, line);
@@ -32,8 +40,12 @@ pub(super) fn refuse(headers: &mut HeaderMap) {
     if !headers.get_all(SET_COOKIE).iter().any(ours) {
         return;
     }
-    let kept: Vec<_> =
-        headers.get_all(SET_COOKIE).iter().filter(|value| !ours(value)).cloned().collect();
+    let kept: Vec<_> = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .filter(|value| !ours(value))
+        .cloned()
+        .collect();
     headers.remove(SET_COOKIE);
     for value in kept {
         headers.append(SET_COOKIE, value);
@@ -44,7 +56,10 @@ pub(super) fn refuse(headers: &mut HeaderMap) {
 ///
 /// One without a name is sent as its value alone, and a value may look like name and value.
 pub(super) fn set_name(cookie: &[u8]) -> &[u8] {
-    let pair = cookie.split(|byte| *byte == b';').next().unwrap_or_default();
+    let pair = cookie
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
     let mut rest = pair.trim_ascii();
     while let Some(value) = rest.strip_prefix(b"=") {
         rest = value.trim_ascii_start();
@@ -53,7 +68,8 @@ pub(super) fn set_name(cookie: &[u8]) -> &[u8] {
 }
 
 fn holds_ours(line: &[u8]) -> bool {
-    line.split(|byte| *byte == b';').any(|pair| is_ours(name(pair)))
+    line.split(|byte| *byte == b';')
+        .any(|pair| is_ours(name(pair)))
 }
 
 /// The other cookies of one header; nothing when there are none.
@@ -63,7 +79,9 @@ fn without_ours(line: &HeaderValue) -> Option<HeaderValue> {
         return Some(line.clone());
     }
     let mut kept = Vec::with_capacity(bytes.len());
-    let pairs = bytes.split(|byte| *byte == b';').filter(|pair| !is_ours(name(pair)));
+    let pairs = bytes
+        .split(|byte| *byte == b';')
+        .filter(|pair| !is_ours(name(pair)));
     for pair in pairs {
         match kept.is_empty() {
             true => kept.extend_from_slice(pair.trim_ascii_start()),
@@ -80,10 +98,13 @@ fn without_ours(line: &HeaderValue) -> Option<HeaderValue> {
 }
 
 fn name(pair: &[u8]) -> &[u8] {
-    pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
+    pair.split(|byte| *byte == b'=')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
 }
 
 fn is_ours(name: &[u8]) -> bool {
-    // A name that is not UTF-8 cannot be one of ours, which are ASCII.
-    std::str::from_utf8(name).is_ok_and(CookieFlags::is_ours)
+    // Bytes that are no text do not hide the text around them.
+    CookieFlags::is_ours(&String::from_utf8_lossy(name))
 }

@@ -127,18 +127,28 @@ fn percent(written: &mut Vec<u8>, text: &str, keep: impl Fn(u8) -> bool) {
 /// An `ext-value` without language (RFC 8187 3.2.1).
 fn rfc8187(written: &mut Vec<u8>, text: &str) {
     written.extend_from_slice(b"UTF-8''");
-    percent(written, text, |byte| byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte));
+    percent(written, text, |byte| {
+        byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte)
+    });
 }
 
 fn raw(text: &str) -> Result<&[u8], EncodeError> {
     let text = controlled(text)?;
     let trimmed = text.trim_matches(' ').len() == text.len();
-    if trimmed { Ok(text.as_bytes()) } else { Err(EncodeError::Forbidden) }
+    if trimmed {
+        Ok(text.as_bytes())
+    } else {
+        Err(EncodeError::Forbidden)
+    }
 }
 
 fn controlled(text: &str) -> Result<&str, EncodeError> {
     let control = text.bytes().any(|byte| byte.is_ascii_control());
-    if control { Err(EncodeError::Forbidden) } else { Ok(text) }
+    if control {
+        Err(EncodeError::Forbidden)
+    } else {
+        Ok(text)
+    }
 }
 
 fn value(written: Vec<u8>) -> Result<HeaderValue, EncodeError> {

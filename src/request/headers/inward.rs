@@ -24,7 +24,11 @@ impl Inward {
         authority: HeaderValue,
         upgrade: Option<HeaderValue>,
     ) -> Self {
-        Self { route, authority, upgrade }
+        Self {
+            route,
+            authority,
+            upgrade,
+        }
     }
 
     /// The protocol the client asked to change to, when that was passed on.
@@ -51,7 +55,9 @@ impl Inward {
             mend_cookies(&mut parts.headers, prefix);
         }
         if let (Some(protocol), StatusCode::SWITCHING_PROTOCOLS) = (&self.upgrade, parts.status) {
-            parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            parts
+                .headers
+                .insert(CONNECTION, HeaderValue::from_static("upgrade"));
             parts.headers.insert(UPGRADE, protocol.clone());
         }
     }
@@ -67,7 +73,9 @@ impl Inward {
             return;
         }
         let (origin, path) = split_origin(location);
-        let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+        let authority = origin
+            .split_once("://")
+            .map_or("", |(_, authority)| authority);
         let is = |name: &HeaderValue| authority.as_bytes().eq_ignore_ascii_case(name.as_bytes());
         let path = if path.is_empty() { "/" } else { path };
         let mended = match origin {
@@ -99,7 +107,11 @@ pub(super) fn prefix_of(route: &Route) -> Option<&str> {
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let hop = |name: &str| namespace::is_hop_by_hop(name.as_bytes());
-    let mut unwanted: Vec<_> = headers.keys().filter(|name| hop(name.as_str())).cloned().collect();
+    let mut unwanted: Vec<_> = headers
+        .keys()
+        .filter(|name| hop(name.as_str()))
+        .cloned()
+        .collect();
     let framed = |name: &http::HeaderName| *name == CONTENT_LENGTH;
     unwanted.extend(nominated(headers).filter(|name| !framed(name)));
     for name in unwanted {
@@ -108,7 +120,11 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 fn mend_cookies(headers: &mut HeaderMap, prefix: &str) {
-    let values: Vec<_> = headers.get_all(SET_COOKIE).iter().map(|v| with_path(v, prefix)).collect();
+    let values: Vec<_> = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .map(|v| with_path(v, prefix))
+        .collect();
     if values.iter().all(Option::is_none) {
         return;
     }
@@ -125,7 +141,10 @@ fn with_path(cookie: &HeaderValue, prefix: &str) -> Option<HeaderValue> {
     // Browsers take such a cookie only with `Path=/`.
     let host_only = b"__Host-";
     let name = cookies::set_name(bytes);
-    if name.get(..host_only.len()).is_some_and(|start| start.eq_ignore_ascii_case(host_only)) {
+    if name
+        .get(..host_only.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(host_only))
+    {
         return None;
     }
     let mut mended = Vec::with_capacity(bytes.len() + prefix.len());
@@ -144,7 +163,9 @@ fn with_path(cookie: &HeaderValue, prefix: &str) -> Option<HeaderValue> {
             None => mended.extend_from_slice(attribute),
         }
     }
-    changed.then(|| HeaderValue::from_bytes(&mended).ok()).flatten()
+    changed
+        .then(|| HeaderValue::from_bytes(&mended).ok())
+        .flatten()
 }
 
 /// The absolute path of a `Path` attribute (RFC 6265 5.2.4).
@@ -161,12 +182,16 @@ fn is_below(path: &str, prefix: &str) -> bool {
 
 /// `https://host` and the rest; an empty origin when the text does not begin with one.
 fn split_origin(location: &str) -> (&str, &str) {
-    let Some(at) = location.find("://") else { return ("", location) };
+    let Some(at) = location.find("://") else {
+        return ("", location);
+    };
     let scheme = &location[..at];
     if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
         return ("", location);
     }
     let start = at + 3;
-    let end = location[start..].find(['/', '?', '#']).map_or(location.len(), |end| start + end);
+    let end = location[start..]
+        .find(['/', '?', '#'])
+        .map_or(location.len(), |end| start + end);
     location.split_at(end)
 }

@@ -58,10 +58,13 @@ impl Namespace {
 
     /// Removes from trailers what is ours, what concerns one hop, and our cookies' way in.
     pub fn clean_trailers(&self, trailers: &mut HeaderMap) {
-        let travels = |name: &HeaderName| {
-            self.fate(name) == Fate::Pass && name != http::header::SET_COOKIE
-        };
-        let unwanted: Vec<_> = trailers.keys().filter(|name| !travels(name)).cloned().collect();
+        let travels =
+            |name: &HeaderName| self.fate(name) == Fate::Pass && name != http::header::SET_COOKIE;
+        let unwanted: Vec<_> = trailers
+            .keys()
+            .filter(|name| !travels(name))
+            .cloned()
+            .collect();
         for name in unwanted {
             trailers.remove(name);
         }
@@ -70,7 +73,11 @@ impl Namespace {
     /// What becomes of a client's header.
     pub(super) fn fate(&self, name: &HeaderName) -> Fate {
         let bytes = name.as_str().as_bytes();
-        if self.0.includes(bytes) { Fate::Drop } else { fate(bytes) }
+        if self.0.includes(bytes) {
+            Fate::Drop
+        } else {
+            fate(bytes)
+        }
     }
 }
 
@@ -84,7 +91,11 @@ pub fn is_reserved(name: &HeaderName) -> bool {
 /// Whether two names are aliases of each other.
 pub(super) fn are_aliases(one: &HeaderName, other: &HeaderName) -> bool {
     let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
-    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| fold_byte(*a) == fold_byte(*b))
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .all(|(a, b)| fold_byte(*a) == fold_byte(*b))
 }
 
 impl Own {
@@ -92,7 +103,10 @@ impl Own {
         self.lengths & length_bit(name.len()) != 0
             && self.names.iter().any(|own| {
                 own.len() == name.len()
-                    && own.iter().zip(name).all(|(own, byte)| *own == fold_byte(*byte))
+                    && own
+                        .iter()
+                        .zip(name)
+                        .all(|(own, byte)| *own == fold_byte(*byte))
             })
     }
 }
@@ -106,7 +120,11 @@ fn fold(name: &HeaderName) -> Box<[u8]> {
 }
 
 fn fold_byte(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+    if byte.is_ascii_alphanumeric() {
+        byte.to_ascii_lowercase()
+    } else {
+        b'-'
+    }
 }
 
 fn is_alias(name: &[u8], known: &str) -> bool {
@@ -115,7 +133,10 @@ fn is_alias(name: &[u8], known: &str) -> bool {
 
 fn starts_with_alias(name: &[u8], known: &str) -> bool {
     name.len() >= known.len()
-        && name.iter().zip(known.as_bytes()).all(|(byte, known)| fold_byte(*byte) == *known)
+        && name
+            .iter()
+            .zip(known.as_bytes())
+            .all(|(byte, known)| fold_byte(*byte) == *known)
 }
 
 /// The built-in names. Names of other letters, the most of them, leave at the first comparison.
@@ -145,12 +166,16 @@ fn fate_of_x(name: &[u8]) -> Fate {
         "x-rewrite-url",
         "x-request-id",
     ];
-    let methods = ["x-http-method-override", "x-http-method", "x-method-override"];
+    let methods = [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ];
     if is_identity(name) {
         Fate::Drop
-    } else if starts_with_alias(name, "x-forwarded-") {
-        Fate::Hearsay
-    } else if hearsay.iter().any(|known| is_alias(name, known)) {
+    } else if starts_with_alias(name, "x-forwarded-")
+        || hearsay.iter().any(|known| is_alias(name, known))
+    {
         Fate::Hearsay
     } else if methods.iter().any(|known| is_alias(name, known)) {
         Fate::Method
@@ -163,8 +188,17 @@ fn fate_of_x(name: &[u8]) -> Fate {
 fn is_identity(name: &[u8]) -> bool {
     const FORWARDED: usize = "x-forwarded-".len();
     if starts_with_alias(name, "x-forwarded-") {
-        let known = ["user", "preferred-username", "name", "email", "groups", "access-token"];
-        return known.iter().any(|known| is_alias(&name[FORWARDED..], known));
+        let known = [
+            "user",
+            "preferred-username",
+            "name",
+            "email",
+            "groups",
+            "access-token",
+        ];
+        return known
+            .iter()
+            .any(|known| is_alias(&name[FORWARDED..], known));
     }
     starts_with_alias(name, "x-auth-request-") || starts_with_alias(name, "x-menshen-")
 }
@@ -174,9 +208,11 @@ pub(super) fn is_hop_by_hop(name: &[u8]) -> bool {
     let known: &[&str] = match name.first() {
         Some(b'c') => &["connection"],
         Some(b'k') => &["keep-alive"],
-        Some(b'p') => {
-            &["proxy-connection", "proxy-authenticate", "proxy-authorization"]
-        }
+        Some(b'p') => &[
+            "proxy-connection",
+            "proxy-authenticate",
+            "proxy-authorization",
+        ],
         Some(b't') => &["te", "trailer", "transfer-encoding"],
         Some(b'u') => &["upgrade"],
         _ => &[],

@@ -24,7 +24,9 @@ const IDENTITY: [&str; 9] = [
 ];
 
 fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
-    let mut request = Request::builder().uri(uri).header("host", "oa.corp.example");
+    let mut request = Request::builder()
+        .uri(uri)
+        .header("host", "oa.corp.example");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -38,7 +40,9 @@ fn sent_by(route: Route, caller: Caller, mut parts: Parts, trusted: bool) -> (Pa
 }
 
 fn sent(headers: &[(&str, &str)]) -> HeaderMap {
-    sent_by(route(), nobody(), parts("/", headers), false).0.headers
+    sent_by(route(), nobody(), parts("/", headers), false)
+        .0
+        .headers
 }
 
 fn with_own(own: &[(&'static str, &str)]) -> Route {
@@ -52,21 +56,31 @@ fn with_own(own: &[(&'static str, &str)]) -> Route {
 
 #[test]
 fn a_person_is_named_and_what_the_client_said_is_gone() {
-    let lies = parts("/", &[("X-Forwarded-User", "root"), ("x_forwarded_user", "root")]);
+    let lies = parts(
+        "/",
+        &[("X-Forwarded-User", "root"), ("x_forwarded_user", "root")],
+    );
     let (parts, _) = sent_by(route(), zhang(), lies, false);
     let header = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap());
     assert_eq!(header("x-forwarded-user"), Some("zhangsan"));
     assert_eq!(header("x-forwarded-preferred-username"), Some("zhangsan"));
     assert_eq!(header("x-forwarded-name"), Some("%E5%BC%A0%E4%B8%89"));
     assert_eq!(header("x-forwarded-email"), Some("zs@corp.example"));
-    assert_eq!(header("x-forwarded-groups"), Some("%E8%B4%A2%E5%8A%A1%E9%83%A8,a%2Cb"));
+    assert_eq!(
+        header("x-forwarded-groups"),
+        Some("%E8%B4%A2%E5%8A%A1%E9%83%A8,a%2Cb")
+    );
     assert_eq!(header("x_forwarded_user"), None);
     assert!(sent(&[]).get("x-forwarded-user").is_none());
 }
 
 #[test]
 fn hops_are_written_anew_unless_a_trusted_peer_sent_them() {
-    let said = [("x-forwarded-for", "192.0.2.7"), ("x-request-id", "abc-1"), ("forwarded", "for=x")];
+    let said = [
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-request-id", "abc-1"),
+        ("forwarded", "for=x"),
+    ];
     let headers = sent(&said);
     assert_eq!(headers["x-forwarded-for"], "10.0.0.9");
     assert_eq!(headers["x-real-ip"], "10.0.0.9");
@@ -75,11 +89,20 @@ fn hops_are_written_anew_unless_a_trusted_peer_sent_them() {
     assert_eq!(headers["x-forwarded-port"], "443");
     assert_ne!(headers["x-request-id"], "abc-1");
     assert!(!headers.contains_key("forwarded"));
-    let trusted = sent_by(route(), nobody(), parts("/", &said), true).0.headers;
+    let trusted = sent_by(route(), nobody(), parts("/", &said), true)
+        .0
+        .headers;
     assert_eq!(trusted["x-forwarded-for"], "192.0.2.7, 10.0.0.9");
     assert_eq!(trusted["x-real-ip"], "192.0.2.7");
     assert_eq!(trusted["x-request-id"], "abc-1");
-    let odd = sent_by(route(), nobody(), parts("/", &[("x-request-id", "a b")]), true).0.headers;
+    let odd = sent_by(
+        route(),
+        nobody(),
+        parts("/", &[("x-request-id", "a b")]),
+        true,
+    )
+    .0
+    .headers;
     assert_eq!(odd["x-request-id"].len(), 32);
 }
 
@@ -91,7 +114,11 @@ fn a_valid_trace_is_continued_and_a_broken_one_begun_anew() {
     assert_eq!((&text[..36], &text[52..]), (&parent[..36], "-00"));
     assert_ne!(text, parent);
     assert_eq!(headers["tracestate"], "a=b");
-    for broken in ["00-0-0-0", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", ""] {
+    for broken in [
+        "00-0-0-0",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "",
+    ] {
         let headers = sent(&[("traceparent", broken), ("tracestate", "a=b")]);
         assert_eq!(headers["traceparent"].len(), 55);
         assert_ne!(headers["traceparent"], broken);
@@ -102,7 +129,10 @@ fn a_valid_trace_is_continued_and_a_broken_one_begun_anew() {
 #[test]
 fn what_concerns_one_hop_stays_and_nominations_cannot_touch_ours() {
     let said = [
-        ("connection", "close, X-Custom, x-forwarded-user, X-Forwarded-For, host"),
+        (
+            "connection",
+            "close, X-Custom, x-forwarded-user, X-Forwarded-For, host",
+        ),
         ("x-custom", "1"),
         ("keep-alive", "5"),
         ("te", "gzip, trailers"),
@@ -112,19 +142,29 @@ fn what_concerns_one_hop_stays_and_nominations_cannot_touch_ours() {
         ("x-original-url", "/admin"),
         ("accept", "text/html"),
     ];
-    let headers = sent_by(route(), zhang(), parts("/", &said), false).0.headers;
-    for gone in
-        ["x-custom", "keep-alive", "proxy-authorization", "transfer_encoding", "proxy", "x-original-url"]
-    {
+    let headers = sent_by(route(), zhang(), parts("/", &said), false)
+        .0
+        .headers;
+    for gone in [
+        "x-custom",
+        "keep-alive",
+        "proxy-authorization",
+        "transfer_encoding",
+        "proxy",
+        "x-original-url",
+    ] {
         assert!(!headers.contains_key(gone), "{gone}");
     }
     assert_eq!(headers["accept"], "text/html");
     assert_eq!(headers["x-forwarded-user"], "zhangsan");
     assert_eq!(headers["host"], "oa.corp.example");
-    assert_eq!((&headers["connection"], &headers["te"]), (
-        &HeaderValue::from_static("te"),
-        &HeaderValue::from_static("trailers")
-    ));
+    assert_eq!(
+        (&headers["connection"], &headers["te"]),
+        (
+            &HeaderValue::from_static("te"),
+            &HeaderValue::from_static("trailers")
+        )
+    );
 }
 
 #[test]
@@ -133,12 +173,15 @@ fn a_route_readmits_hearsay_but_never_an_identity() {
     route.headers.pass = ["x-original-url", "x-forwarded-user", "connection"]
         .map(HeaderName::from_static)
         .to_vec();
-    let said = parts("/", &[
-        ("x-original-url", "/a"),
-        ("x-forwarded-user", "root"),
-        ("connection", "close"),
-        ("x-rewrite-url", "/b"),
-    ]);
+    let said = parts(
+        "/",
+        &[
+            ("x-original-url", "/a"),
+            ("x-forwarded-user", "root"),
+            ("connection", "close"),
+            ("x-rewrite-url", "/b"),
+        ],
+    );
     let headers = sent_by(route, nobody(), said, false).0.headers;
     assert_eq!(headers["x-original-url"], "/a");
     for gone in ["x-forwarded-user", "connection", "x-rewrite-url"] {
@@ -169,7 +212,14 @@ fn own_headers_are_written_or_absent() {
         ("x_forwarded_name", "user.login"),
         ("host", "'evil'"),
     ]);
-    let said = parts("/", &[("x_remote.user", "root"), ("x-missing", "1"), ("x-null", "1")]);
+    let said = parts(
+        "/",
+        &[
+            ("x_remote.user", "root"),
+            ("x-missing", "1"),
+            ("x-null", "1"),
+        ],
+    );
     let headers = sent_by(route, zhang(), said, false).0.headers;
     assert_eq!(headers["x-remote-user"], "zhangsan");
     assert_eq!(headers["x-groups"], "%E8%B4%A2%E5%8A%A1%E9%83%A8,a%2Cb");
@@ -177,7 +227,13 @@ fn own_headers_are_written_or_absent() {
     assert_eq!(headers["x-forwarded-email"], "other@corp.example");
     assert_eq!(headers["host"], "oa.corp.example");
     assert_eq!(headers["x_forwarded_name"], "zhangsan");
-    for gone in ["x-missing", "x-wrong", "x-null", "x_remote.user", "x-forwarded-name"] {
+    for gone in [
+        "x-missing",
+        "x-wrong",
+        "x-null",
+        "x_remote.user",
+        "x-forwarded-name",
+    ] {
         assert!(!headers.contains_key(gone), "{gone}");
     }
 }
@@ -188,8 +244,13 @@ fn authorization_is_the_applications_unless_the_route_writes_it() {
     assert_eq!(sent(&said)["authorization"], "Bearer theirs");
     let mut route = route();
     let password = Secret::new("secret".to_owned());
-    route.headers.basic_auth = Some(BasicAuth { user: rule("user.login"), password });
-    let headers = sent_by(route.clone(), zhang(), parts("/", &said), false).0.headers;
+    route.headers.basic_auth = Some(BasicAuth {
+        user: rule("user.login"),
+        password,
+    });
+    let headers = sent_by(route.clone(), zhang(), parts("/", &said), false)
+        .0
+        .headers;
     assert_eq!(headers[AUTHORIZATION], "Basic emhhbmdzYW46c2VjcmV0");
     assert!(headers[AUTHORIZATION].is_sensitive());
     let headers = sent_by(route, nobody(), parts("/", &said), false).0.headers;
@@ -201,20 +262,32 @@ fn every_encoding_keeps_values_and_elements_apart() {
     use HeaderEncoding::{Base64, Percent, Rfc8187, Utf8};
     let one = |encoding, value| text(encoding, value).map(|value| value.as_bytes().to_vec());
     assert_eq!(one(Percent, "100%, \r\n ").unwrap(), b"100%25%2C %0D%0A%20");
-    assert_eq!(one(Rfc8187, "张 三").unwrap(), b"UTF-8''%E5%BC%A0%20%E4%B8%89");
+    assert_eq!(
+        one(Rfc8187, "张 三").unwrap(),
+        b"UTF-8''%E5%BC%A0%20%E4%B8%89"
+    );
     assert_eq!(one(Rfc8187, "plain").unwrap(), b"plain");
     assert_eq!(one(Rfc8187, "UTF-8''x").unwrap(), b"UTF-8''UTF-8%27%27x");
     assert_eq!(one(Utf8, "张三").unwrap(), "张三".as_bytes());
     assert_eq!(one(Utf8, "a\r\nb"), Err(EncodeError::Forbidden));
     assert_eq!(one(Base64, "张三").unwrap(), b"5byg5LiJ");
     assert_eq!(one(Base64, "a\0"), Err(EncodeError::Forbidden));
-    assert_eq!(one(Percent, &"x".repeat(VALUE_BYTES_MAX + 1)), Err(EncodeError::TooLong));
+    assert_eq!(
+        one(Percent, &"x".repeat(VALUE_BYTES_MAX + 1)),
+        Err(EncodeError::TooLong)
+    );
     let many = |encoding| {
         let (value, refused) = list(encoding, ["a,b", "", "c", "张"]);
-        (String::from_utf8(value.unwrap().as_bytes().to_vec()).unwrap(), refused)
+        (
+            String::from_utf8(value.unwrap().as_bytes().to_vec()).unwrap(),
+            refused,
+        )
     };
     assert_eq!(many(Percent), ("a%2Cb,c,%E5%BC%A0".to_owned(), 0));
-    assert_eq!(many(Rfc8187), ("UTF-8''a%2Cb,c,UTF-8''%E5%BC%A0".to_owned(), 0));
+    assert_eq!(
+        many(Rfc8187),
+        ("UTF-8''a%2Cb,c,UTF-8''%E5%BC%A0".to_owned(), 0)
+    );
     assert_eq!(many(Utf8), ("c,张".to_owned(), 1));
     assert_eq!(many(Base64), ("YSUyQ2IsYyzlvKA=".to_owned(), 0));
     assert_eq!(list(Percent, []), (None, 0));
@@ -228,7 +301,10 @@ fn our_cookies_stay_and_others_pass_byte_for_byte() {
         cookies::cut(&mut headers);
         headers.get("cookie").map(|value| value.as_bytes().to_vec())
     };
-    assert_eq!(cookie(b"a=b; menshen=x; c=\xd5\xc5 ").unwrap(), b"a=b; c=\xd5\xc5 ");
+    assert_eq!(
+        cookie(b"a=b; menshen=x; c=\xd5\xc5 ").unwrap(),
+        b"a=b; c=\xd5\xc5 "
+    );
     assert_eq!(cookie(b"__Host-menshen=x;c=d").unwrap(), b"c=d");
     assert_eq!(cookie(b"menshen-flow-1=x; __SECURE-MENSHEN=y"), None);
     assert_eq!(cookie(b"a=1;;b;menshenx=2").unwrap(), b"a=1;;b;menshenx=2");
@@ -238,8 +314,13 @@ fn our_cookies_stay_and_others_pass_byte_for_byte() {
 #[test]
 fn an_upstream_cannot_set_our_cookies() {
     let mut headers = HeaderMap::new();
-    for value in ["menshen=x", " __host-MENSHEN = x; Path=/", "=menshen=x", "== menshen=x", "a=menshen"]
-    {
+    for value in [
+        "menshen=x",
+        " __host-MENSHEN = x; Path=/",
+        "=menshen=x",
+        "== menshen=x",
+        "a=menshen",
+    ] {
         headers.append(SET_COOKIE, HeaderValue::from_static(value));
     }
     cookies::refuse(&mut headers);
@@ -249,19 +330,30 @@ fn an_upstream_cannot_set_our_cookies() {
 
 fn stripping() -> Route {
     let path = PathPrefix::try_from("/app/".to_owned()).unwrap();
-    Route { path, strip_path: true, ..route() }
+    Route {
+        path,
+        strip_path: true,
+        ..route()
+    }
 }
 
 #[test]
 fn a_prefix_is_taken_off_and_the_rest_kept() {
-    for (from, to) in
-        [("/app/a%2fb?x=%zz&y", "/a%2fb?x=%zz&y"), ("/app/", "/"), ("/app/a//b;c", "/a//b;c")]
-    {
+    for (from, to) in [
+        ("/app/a%2fb?x=%zz&y", "/a%2fb?x=%zz&y"),
+        ("/app/", "/"),
+        ("/app/a//b;c", "/a//b;c"),
+    ] {
         let (parts, _) = sent_by(stripping(), nobody(), parts(from, &[]), false);
         assert_eq!(parts.uri.to_string(), to);
         assert_eq!(parts.headers["x-forwarded-prefix"], "/app");
     }
-    let (whole, _) = sent_by(route(), nobody(), parts("https://oa.corp.example/a?b", &[]), false);
+    let (whole, _) = sent_by(
+        route(),
+        nobody(),
+        parts("https://oa.corp.example/a?b", &[]),
+        false,
+    );
     assert_eq!(whole.uri.to_string(), "/a?b");
 }
 
@@ -270,7 +362,9 @@ fn redirects_and_cookie_paths_get_the_prefix_back() {
     let (_, inward) = sent_by(stripping(), nobody(), parts("/app/", &[]), false);
     let mended = |name: HeaderName, value: &'static str| {
         let mut parts = Response::new(()).into_parts().0;
-        parts.headers.insert(name.clone(), HeaderValue::from_static(value));
+        parts
+            .headers
+            .insert(name.clone(), HeaderValue::from_static(value));
         inward.apply(&mut parts, &HeaderValue::from_static("10.0.0.5:8080"));
         parts.headers[name].to_str().unwrap().to_owned()
     };
@@ -318,12 +412,20 @@ fn only_protocols_that_carry_no_requests_may_be_changed_to() {
     let asked = |protocol| {
         let said = [("connection", "keep-alive, Upgrade"), ("upgrade", protocol)];
         let (parts, inward) = sent_by(route(), nobody(), parts("/", &said), false);
-        assert_eq!(parts.headers.contains_key("upgrade"), inward.upgrade().is_some());
+        assert_eq!(
+            parts.headers.contains_key("upgrade"),
+            inward.upgrade().is_some()
+        );
         inward.upgrade().is_some()
     };
     assert!(asked("websocket") && asked("echo/1"));
     assert!(!asked("h2c") && !asked("HTTP/2.0") && !asked("TLS/1.2") && !asked("websocket, h2c"));
-    let (parts, _) = sent_by(route(), nobody(), parts("/", &[("upgrade", "websocket")]), false);
+    let (parts, _) = sent_by(
+        route(),
+        nobody(),
+        parts("/", &[("upgrade", "websocket")]),
+        false,
+    );
     assert!(!parts.headers.contains_key("upgrade"));
 }
 
@@ -331,7 +433,11 @@ fn only_protocols_that_carry_no_requests_may_be_changed_to() {
 fn alias(name: &'static str) -> impl Strategy<Value = String> {
     let each = name.bytes().map(|byte| match byte {
         b'-' => "[-_.!#$&'*+^`|~]".to_owned(),
-        other => format!("[{}{}]", char::from(other), char::from(other).to_ascii_uppercase()),
+        other => format!(
+            "[{}{}]",
+            char::from(other),
+            char::from(other).to_ascii_uppercase()
+        ),
     });
     proptest::string::string_regex(&each.collect::<String>()).unwrap()
 }

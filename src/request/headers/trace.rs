@@ -24,7 +24,9 @@ impl RequestId {
         let (mut trace, mut span) = ([0; 16], [0; 8]);
         trace.copy_from_slice(&bytes[..16]);
         span.copy_from_slice(&bytes[16..]);
-        let kept = peer_trusted.then(|| single(headers, "x-request-id")).flatten();
+        let kept = peer_trusted
+            .then(|| single(headers, "x-request-id"))
+            .flatten();
         let text = match kept.filter(|id| is_sane(id.as_bytes())) {
             Some(kept) => kept.clone(),
             None => {
@@ -74,7 +76,10 @@ pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> (HeaderValue, 
 fn parse(text: &[u8]) -> Option<(&[u8], u8)> {
     let hex = |range: std::ops::Range<usize>| {
         let digits = text.get(range)?;
-        digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some(digits)
+        digits
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            .then_some(digits)
     };
     let (version, trace, span, flags) = (hex(0..2)?, hex(3..35)?, hex(36..52)?, hex(53..55)?);
     let dashes = [2, 35, 52].iter().all(|at| text[*at] == b'-');
@@ -98,7 +103,9 @@ fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a HeaderVa
 
 fn is_sane(id: &[u8]) -> bool {
     (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
-        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
+        && id
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
 }
 
 fn write_hex(text: &mut [u8], bytes: &[u8]) {

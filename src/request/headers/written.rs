@@ -61,13 +61,15 @@ impl Identity {
             filled.and_then(|text| encoded(what, encoding::text(encoding, text)))
         };
         let fields = &person.entitlements.fields;
-        let (groups, refused) =
-            encoding::list(encoding, fields.groups.iter().map(String::as_str));
+        let (groups, refused) = encoding::list(encoding, fields.groups.iter().map(String::as_str));
         warn_of_refused("groups", refused);
         Self {
             user: one("login", person.session.login.as_str()),
             name: fields.name.as_deref().and_then(|name| one("name", name)),
-            email: fields.email.as_deref().and_then(|email| one("email", email)),
+            email: fields
+                .email
+                .as_deref()
+                .and_then(|email| one("email", email)),
             groups,
         }
     }
@@ -122,14 +124,23 @@ pub(super) fn prefix(written: &mut Written, route: &Route) {
 
 /// Who is asking, when that is known.
 pub(super) fn identity(written: &mut Written, permit: &Permit) {
-    let Caller::Person(person) = permit.caller() else { return };
+    let Caller::Person(person) = permit.caller() else {
+        return;
+    };
     let identity = Identity::of(person, permit.route().headers.encoding);
     if let Some(user) = identity.user {
         written.push((USER, user.clone()));
         written.push((PREFERRED, user));
     }
-    let rest = [(NAME, identity.name), (EMAIL, identity.email), (GROUPS, identity.groups)];
-    written.extend(rest.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    let rest = [
+        (NAME, identity.name),
+        (EMAIL, identity.email),
+        (GROUPS, identity.groups),
+    ];
+    written.extend(
+        rest.into_iter()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
 }
 
 /// The route's own headers. One that has no value now is absent, even if we would have written it.
@@ -226,7 +237,9 @@ fn chain(head: &Head<'_>) -> Option<HeaderValue> {
         let separator = if chain.is_empty() { "" } else { ", " };
         write!(chain, "{separator}{}", peer.to_canonical()).expect("a vector takes every byte");
     }
-    HeaderValue::from_bytes(&chain).ok().filter(|value| !value.is_empty())
+    HeaderValue::from_bytes(&chain)
+        .ok()
+        .filter(|value| !value.is_empty())
 }
 
 fn ip(ip: IpAddr) -> HeaderValue {

@@ -1,8 +1,8 @@
 //! What goes on behind the requests: uses are written in batches, revocations of others are read.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -43,7 +43,9 @@ async fn write_uses(
     while touched.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let latest: HashMap<_, _> = batch.drain(..).collect();
         let used: Vec<_> = latest.into_iter().collect();
-        let Some(sessions) = sessions.upgrade() else { return };
+        let Some(sessions) = sessions.upgrade() else {
+            return;
+        };
         if let Err(error) = sessions.store.touch(&used).await {
             tracing::warn!(error = %crate::telemetry::chain(&error), "uses of sessions were not written");
         }
@@ -56,7 +58,9 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
     let (mut failing, mut last_good) = (false, Instant::now());
     loop {
         tokio::time::sleep(POLL_EVERY).await;
-        let Some(sessions) = sessions.upgrade() else { return };
+        let Some(sessions) = sessions.upgrade() else {
+            return;
+        };
         let max = u32::try_from(BATCH_MAX).unwrap_or(u32::MAX);
         let asked = sessions.store.revocations_after(number, max);
         match tokio::time::timeout(PATIENCE, asked).await {
@@ -86,7 +90,9 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
 async fn sweep(sessions: Weak<Sessions>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
-        let Some(sessions) = sessions.upgrade() else { return };
+        let Some(sessions) = sessions.upgrade() else {
+            return;
+        };
         let now = sessions.clock.now();
         let idle_ms = i64::try_from(IDLE_KEPT.as_millis()).unwrap_or(i64::MAX);
         let idle_before = Timestamp::from_unix_ms(now.unix_ms().saturating_sub(idle_ms));
