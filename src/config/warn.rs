@@ -111,17 +111,17 @@ fn server(list: &mut List<'_>) {
 }
 
 fn admin(list: &mut List<'_>) {
-    let listen = list
-        .config
-        .admin
-        .as_ref()
-        .map(|admin| admin.listen.parse::<SocketAddr>());
-    if let Some(Ok(address)) = listen {
-        if !address.ip().is_loopback() {
-            let text = "other machines can reach metrics, health and the admin API, in plain http: \
-                        keep them away by a firewall";
-            list.add(&Place::of(["admin", "listen"]), text);
-        }
+    let Some(admin) = &list.config.admin else {
+        return;
+    };
+    if admin
+        .listen
+        .parse::<SocketAddr>()
+        .is_ok_and(|address| !address.ip().is_loopback())
+    {
+        let text = "other machines can reach metrics, health and the admin API, in plain http: \
+                    keep them away by a firewall";
+        list.add(&Place::of(["admin", "listen"]), text);
     }
 }
 

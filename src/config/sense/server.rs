@@ -45,11 +45,11 @@ fn listeners(findings: &mut Findings<'_>) {
             );
         }
     }
-    if let Some(admin) = &config.admin {
-        if let Err(error) = Address::try_from(admin.listen.clone()) {
-            let help = "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"";
-            findings.value(&Place::of(["admin", "listen"]), error.to_string(), help);
-        }
+    if let Some(admin) = &config.admin
+        && let Err(error) = Address::try_from(admin.listen.clone())
+    {
+        let help = "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"";
+        findings.value(&Place::of(["admin", "listen"]), error.to_string(), help);
     }
     if tracing_subscriber::EnvFilter::try_new(&config.log.level).is_err() {
         let help = "error, warn, info, debug, trace, or directives such as info,menshen=debug";
