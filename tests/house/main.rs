@@ -4,9 +4,14 @@
     reason = "a test that cannot go on has failed; its helpers are part of it"
 )]
 
+mod asking;
 mod browser;
 mod floors;
 mod house;
+mod identity;
+mod passing;
+mod paths;
+mod sessions;
 mod smoke;
 mod stores;
 mod wire;
