@@ -9,6 +9,7 @@ mod browser;
 mod floors;
 mod house;
 mod identity;
+mod mirror;
 mod passing;
 mod paths;
 mod sessions;
