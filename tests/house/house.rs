@@ -115,7 +115,7 @@ impl Plan {
         }
     }
 
-    /// Further tables.
+    /// Further tables; `{api}`, `{authorize}` and `{login}` are the source's addresses.
     pub(crate) fn more(self, text: &str) -> Self {
         Self {
             more: text.to_owned(),
@@ -152,6 +152,10 @@ impl Plan {
             store,
         } = self;
         let routes = routes.replace("{app}", &app.base_url());
+        let more = more
+            .replace("{api}", &source.base_url())
+            .replace("{authorize}", &source.authorize_url())
+            .replace("{login}", &source.login_url());
         format!(
             r#"
 [server]

@@ -4,11 +4,17 @@
     reason = "a test that cannot go on has failed; its helpers are part of it"
 )]
 
+mod asking;
 mod browser;
 mod command;
 mod conf;
 mod floors;
 mod house;
+mod identity;
+mod mirror;
+mod passing;
+mod paths;
+mod sessions;
 mod smoke;
 mod stores;
 mod wire;
