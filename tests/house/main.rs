@@ -5,8 +5,13 @@
 )]
 
 mod browser;
+mod callbacks;
 mod floors;
 mod house;
+mod logging_in;
+mod records;
+mod restraint;
+mod return_addresses;
 mod smoke;
 mod stores;
 mod wire;
