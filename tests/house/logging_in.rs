@@ -6,7 +6,7 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 use url::Url;
 
-use crate::browser::{Browser, href, navigation};
+use crate::browser::{Browser, href};
 use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
 
 /// A phone with the client of the source.

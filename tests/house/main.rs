@@ -4,16 +4,20 @@
     reason = "a test that cannot go on has failed; its helpers are part of it"
 )]
 
+mod app_token;
 mod browser;
 mod callbacks;
 mod floors;
 mod house;
 mod logging_in;
+mod members;
+mod people;
 mod records;
 mod restraint;
 mod return_addresses;
 mod smoke;
 mod stores;
+mod troubles;
 mod wire;
 
 #[path = "../../examples/demo/legacy_app.rs"]
