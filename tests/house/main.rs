@@ -4,19 +4,28 @@
     reason = "a test that cannot go on has failed; its helpers are part of it"
 )]
 
+mod app_token;
 mod asking;
 mod browser;
+mod callbacks;
 mod command;
 mod conf;
 mod floors;
 mod house;
 mod identity;
+mod logging_in;
+mod members;
 mod mirror;
 mod passing;
 mod paths;
+mod people;
+mod records;
+mod restraint;
+mod return_addresses;
 mod sessions;
 mod smoke;
 mod stores;
+mod troubles;
 mod wire;
 
 #[path = "../../examples/demo/legacy_app.rs"]
