@@ -6,9 +6,12 @@
 
 mod browser;
 mod floors;
+mod forwarding;
 mod house;
+mod line;
 mod smoke;
 mod stores;
+mod upstream;
 mod wire;
 
 #[path = "../../examples/demo/legacy_app.rs"]
