@@ -2,7 +2,7 @@
 //! the very same thing.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::Request;
@@ -23,6 +23,8 @@ use crate::site::{self, Shared, Site};
 use crate::store::{self, StoreError};
 use crate::telemetry::{ReloadOutcome, Telemetry};
 
+pub mod watch;
+
 /// Why menshen did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -31,7 +33,7 @@ pub enum StartError {
     Store(#[source] StoreError),
     /// The configuration could not be built.
     #[error("build the site")]
-    Build(#[source] site::BuildError),
+    Build(#[source] Box<site::BuildError>),
     /// A socket could not be bound.
     #[error("open the door")]
     Bind(#[source] BindError),
@@ -48,7 +50,7 @@ pub enum StartError {
 pub enum ReloadError {
     /// The configuration could not be built.
     #[error("build the site")]
-    Build(#[source] site::BuildError),
+    Build(#[source] Box<site::BuildError>),
     /// The certificates.
     #[error("read the certificates")]
     Tls(#[source] TlsError),
@@ -60,7 +62,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     house: Arc<House>,
-    config: Mutex<Config>,
+    started: Config,
     reloading: tokio::sync::Mutex<()>,
     tls: Option<Arc<Tls>>,
     trust: Arc<ArcSwap<Trust>>,
@@ -79,7 +81,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let shared = open(&config, config.store.url.as_str(), clock, telemetry).await?;
     let site = Site::build(&config.site(), &shared, None)
         .await
-        .map_err(StartError::Build)?;
+        .map_err(|error| StartError::Build(Box::new(error)))?;
     let server = &config.server;
     let door = Door::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
     let health = Arc::new(Health::default());
@@ -116,7 +118,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         addresses,
         admin_address,
         house,
-        config: Mutex::new(config),
+        started: config,
         reloading: tokio::sync::Mutex::new(()),
         tls,
         trust,
@@ -134,7 +136,7 @@ pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
     let shared = open(config, "sqlite::memory:", Clock::system(), telemetry).await?;
     let site = Site::build(&config.site(), &shared, None)
         .await
-        .map_err(StartError::Build)?;
+        .map_err(|error| StartError::Build(Box::new(error)))?;
     if let Some(tls) = &config.server.tls {
         Tls::load(tls).map_err(|error| StartError::Bind(BindError::Tls(error)))?;
     }
@@ -182,16 +184,21 @@ impl Running {
             }
         }
         outcome?;
-        let mut current = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        let needed = current.restart_needed(&config);
-        *current = config;
-        Ok(needed)
+        // Compared with how it started: what waits for a restart is told at every reload.
+        Ok(self.started.restart_needed(&config))
+    }
+
+    /// Notes that there was a configuration that could not even be parsed. The log says why.
+    pub fn refuse(&self) {
+        self.house.shared().telemetry.reload(ReloadOutcome::Refused);
+        let reason = "the last reload was refused: the configuration does not parse";
+        self.health.degraded(vec![reason.to_owned()]);
     }
 
     async fn replace(&self, config: &Config) -> Result<(), ReloadError> {
         let (parts, old) = (config.site(), self.house.site());
         let site = Site::build(&parts, self.house.shared(), Some(&old)).await;
-        let site = site.map_err(ReloadError::Build)?;
+        let site = site.map_err(|error| ReloadError::Build(Box::new(error)))?;
         if let (Some(tls), Some(files)) = (&self.tls, &config.server.tls) {
             tls.reload(files).map_err(ReloadError::Tls)?;
         }

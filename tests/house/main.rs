@@ -5,6 +5,8 @@
 )]
 
 mod browser;
+mod command;
+mod conf;
 mod floors;
 mod forwarding;
 mod house;
