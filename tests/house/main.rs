@@ -11,8 +11,10 @@ mod floors;
 mod forwarding;
 mod house;
 mod line;
+mod listening;
 mod smoke;
 mod stores;
+mod tls;
 mod upstream;
 mod wire;
 
