@@ -7,4 +7,4 @@ mod shapes;
 mod soak;
 mod streams;
 mod trouble;
-mod upgrades;
+pub(crate) mod upgrades;

@@ -12,6 +12,7 @@ mod forwarding;
 mod house;
 mod line;
 mod listening;
+mod reloading;
 mod smoke;
 mod stores;
 mod tls;
