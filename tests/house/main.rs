@@ -11,8 +11,11 @@ mod callbacks;
 mod command;
 mod conf;
 mod floors;
+mod forwarding;
 mod house;
 mod identity;
+mod line;
+mod listening;
 mod logging_in;
 mod members;
 mod mirror;
@@ -20,12 +23,15 @@ mod passing;
 mod paths;
 mod people;
 mod records;
+mod reloading;
 mod restraint;
 mod return_addresses;
 mod sessions;
 mod smoke;
 mod stores;
+mod tls;
 mod troubles;
+mod upstream;
 mod wire;
 
 #[path = "../../examples/demo/legacy_app.rs"]
