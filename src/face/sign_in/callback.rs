@@ -9,7 +9,7 @@ use super::super::{Visit, reply};
 use super::{Target, audit, begin, caller, small_body, ticket};
 use crate::login::connector::{Answer, AnswerKind, ConnectorError};
 use crate::login::fields::Fields;
-use crate::login::pending::{FlowId, NoFlow, Pending, PendingError};
+use crate::login::pending::{FlowId, Mode, NoFlow, Pending, PendingError};
 use crate::login::{Finished, LoginError};
 use crate::request::gate::Caller;
 use crate::request::head::cookies;
@@ -67,7 +67,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
     let outcome = visit.site.login.finish(pending, answer).await;
     let error = match &outcome {
         Ok(outcome) => match outcome.as_ref() {
-            Ok(finished) => return let_in(visit, finished, &flow, &again),
+            Ok(finished) => return let_in(visit, finished, &flow, mode, &again),
             Err(error) => error,
         },
         Err(error) => error,
@@ -99,14 +99,26 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
 }
 
 /// Hands out the session, forgets this login, and sends the person where they wanted to go.
-fn let_in(visit: &Visit<'_>, finished: &Finished, flow: &FlowId, target: &Target) -> Told {
+fn let_in(
+    visit: &Visit<'_>,
+    finished: &Finished,
+    flow: &FlowId,
+    mode: Mode,
+    target: &Target,
+) -> Told {
     audit::came_in(visit, finished);
-    let to = ticket::way_on(
+    let mut to = ticket::way_on(
         visit,
         &finished.return_to,
         target.ticket_for.as_ref(),
         &finished.handle,
     );
+    // A browser hands the fragment it came with on to an address that has none (Fetch, §4.4), and
+    // inside a client that is one of the source's (`#wechat_redirect`), which would confuse an
+    // application that keeps its own state there. An empty one ends that.
+    if mode == Mode::InApp && !to.contains('#') {
+        to.push('#');
+    }
     let mut response = if visit.head.method == Method::POST {
         reply::see_other(&to)
     } else {
