@@ -184,6 +184,8 @@ async fn going_back_after_a_login_meets_no_error() {
     browser.until("the application", here).await;
     browser.back().await;
     browser.back().await;
+    // The page that asked who they are knows them now.
+    browser.click(".present a.primary").await;
     stands_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
 }
 
