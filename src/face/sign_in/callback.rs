@@ -44,7 +44,7 @@ where
         .and_then(|fields| fields.one("state").ok().flatten());
     let flow = state.and_then(|state| FlowId::try_from(state.to_owned()).ok());
     let (Some(fields), Some(flow)) = (fields.clone(), flow) else {
-        audit_refusal(visit, via.as_ref(), &NoFlow, LoginOutcome::Refused);
+        audit_refusal(visit, via.as_ref(), &NoFlow);
         return Told::own("no state", dead_end(visit, Cause::BadAnswer, None, None));
     };
     let answer = Answer {
@@ -75,7 +75,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         },
         Err(error) => error,
     };
-    audit_refusal(visit, Some(&via), error, outcome_of(error));
+    audit_failure(visit, &via, error);
     let entry = visit.site.login.entry(&via);
     let stale = matches!(error, LoginError::Connector(ConnectorError::Stale(_)));
     if let (true, 0, Some(entry)) = (stale, retries, entry) {
@@ -149,7 +149,7 @@ async fn forgotten(
         let to = mine.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
         return Told::own("seen again", reply::redirect(&to));
     }
-    audit_refusal(visit, via.as_ref(), &error, LoginOutcome::Refused);
+    audit_refusal(visit, via.as_ref(), &error);
     let cause = match error {
         PendingError::Missing => Cause::LoginMissing,
         PendingError::Forged => Cause::LoginForged,
@@ -203,16 +203,19 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
             ConnectorError::Busy(_) => Cause::SourceBusy,
             ConnectorError::Unreachable(_) => Cause::SourceUnreachable,
         },
-        LoginError::Admit(error) => match error {
+        LoginError::Admit { source, .. } => match source {
             AdmitError::Map(_) => Cause::NoLogin,
             AdmitError::Unknown { .. } => Cause::UnknownPerson,
             AdmitError::LoginTaken { .. } => Cause::LoginTaken,
             AdmitError::Closed { .. } => Cause::AccountClosed,
             AdmitError::Store(_) => Cause::StoreAway,
         },
-        LoginError::Mint(MintError::Closed) => Cause::AccountClosed,
-        LoginError::Mint(MintError::Revoked) => Cause::Revoked,
-        LoginError::Mint(MintError::Store(_)) | LoginError::Dropped => Cause::StoreAway,
+        LoginError::Mint { source, .. } => match source {
+            MintError::Closed => Cause::AccountClosed,
+            MintError::Revoked => Cause::Revoked,
+            MintError::Store(_) => Cause::StoreAway,
+        },
+        LoginError::Dropped => Cause::StoreAway,
     }
 }
 
@@ -232,26 +235,47 @@ pub(super) fn audit_login(visit: &Visit<'_>, finished: &Finished) {
     });
 }
 
-/// One line in the audit stream for a login that let nobody in, with the whole reason.
+/// One line in the audit stream for a login that came to no end, with whom it was about.
+pub(super) fn audit_failure(visit: &Visit<'_>, via: &ConnectorId, error: &LoginError) {
+    let of_them = Audit {
+        subject: error.subject().map(|subject| subject.as_str()),
+        login: error.login().map(|login| login.as_str()),
+        ..entry(visit, Event::Refused)
+    };
+    refused(visit, Some(via), error, outcome_of(error), of_them);
+}
+
+/// One line in the audit stream for a callback or ticket that let nobody in.
 pub(super) fn audit_refusal(
     visit: &Visit<'_>,
     via: Option<&ConnectorId>,
     error: &(dyn std::error::Error + 'static),
-    outcome: LoginOutcome,
 ) {
+    let of_nobody = entry(visit, Event::Refused);
+    refused(visit, via, error, LoginOutcome::Refused, of_nobody);
+}
+
+fn refused(
+    visit: &Visit<'_>,
+    via: Option<&ConnectorId>,
+    error: &(dyn std::error::Error + 'static),
+    outcome: LoginOutcome,
+    of_whom: Audit<'_>,
+) {
+    let via = via.map(|via| via.as_str());
     visit
         .shared
         .telemetry
-        .login(via.map_or("", |via| via.as_str()), outcome);
+        .login(via.unwrap_or_default(), outcome);
     visit.shared.telemetry.audit(&Audit {
-        connector: via.map(|via| via.as_str()),
+        connector: via,
         error: Some(error),
-        ..entry(visit, Event::Refused)
+        ..of_whom
     });
 }
 
 /// Whether a login failed by itself, or was refused.
-pub(super) fn outcome_of(error: &LoginError) -> LoginOutcome {
+fn outcome_of(error: &LoginError) -> LoginOutcome {
     match cause_of(error) {
         Cause::StoreAway
         | Cause::SourceBusy

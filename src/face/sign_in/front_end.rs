@@ -181,7 +181,7 @@ fn refused(
     error: &LoginError,
     origin: Option<HeaderValue>,
 ) -> Told {
-    callback::audit_refusal(visit, Some(via), error, callback::outcome_of(error));
+    callback::audit_failure(visit, via, error);
     let cause = callback::cause_of(error);
     Told::own(
         cause.slug(),

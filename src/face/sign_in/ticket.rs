@@ -13,7 +13,6 @@ use crate::login::ticket::{NonceHash, Ticket, TicketError};
 use crate::people::cookie::{self, Handle, HostBound};
 use crate::request::Body;
 use crate::request::gate::Caller;
-use crate::telemetry::LoginOutcome;
 
 /// Where somebody who just came in goes: straight, or with a ticket to another host.
 pub(super) fn way_on(
@@ -124,7 +123,7 @@ async fn refused(visit: &Visit<'_>, to: Option<&str>, error: TicketError) -> Tol
     if let (Caller::Person(_), Some(to)) = (&who, to) {
         return Told::own("seen again", reply::redirect(to));
     }
-    callback::audit_refusal(visit, None, &error, LoginOutcome::Refused);
+    callback::audit_refusal(visit, None, &error);
     let again = Href::new(to.unwrap_or("/"));
     Told::own(
         "bad ticket",
