@@ -109,7 +109,10 @@ pub(super) fn renewed_cookie(
     let verified = cookie::verify(&site.ring, value)?;
     let value = cookie::sign_again(&site.ring, &verified.handle);
     let left = i64::try_from(verified.handle.expires_at.since(now).as_secs()).ok()?;
-    Some(site.cookies.set_session(&value, left))
+    Some(match verified.handle.host {
+        None => site.cookies.set_session(&value, left),
+        Some(_) => site.cookies.set_bound_session(&value, left),
+    })
 }
 
 /// What a request wants of a login: where to, and for which host's browser.

@@ -8,6 +8,7 @@ mod app_token;
 mod browser;
 mod callbacks;
 mod floors;
+mod hosts;
 mod house;
 mod logging_in;
 mod members;

@@ -67,6 +67,7 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
         sign_in: Href::new(format!("{}{query}", offer::own(visit, "sign_in"))),
     };
     let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang));
-    reply::add_cookie(&mut response, &visit.site.cookies.clear_session());
+    let cookie = visit.site.cookies.clear_session(visit.head.host.as_str());
+    reply::add_cookie(&mut response, &cookie);
     Told::own("sign_out", response)
 }

@@ -108,7 +108,7 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
     let value = cookie::sign(&site.ring, &ticket.handle(head.host.as_str(), head.at));
     let left = i64::try_from(ticket.expires_at.since(head.at).as_secs()).unwrap_or(i64::MAX);
     let mut response = reply::redirect(&ticket.to);
-    reply::add_cookie(&mut response, &site.cookies.set_session(&value, left));
+    reply::add_cookie(&mut response, &site.cookies.set_bound_session(&value, left));
     let nonce = format!("{prefix}{}", ticket.nonce.as_str());
     reply::add_cookie(&mut response, &site.cookies.clear_local(&nonce));
     Told::own("ticket", response)
