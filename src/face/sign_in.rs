@@ -123,7 +123,8 @@ struct Target {
 }
 
 impl Target {
-    /// From `rd` and `k`; a return address that leads elsewhere is none.
+    /// From `rd` and `k`; a path is one of the host that is asked, and a return address that leads
+    /// elsewhere is none.
     fn of(visit: &Visit<'_>, query: &Fields) -> Self {
         let wanted = query
             .one("rd")
@@ -131,7 +132,13 @@ impl Target {
             .flatten()
             .filter(|text| !text.is_empty());
         let return_to = wanted.and_then(|text| {
-            let parsed = ReturnTo::parse(text, visit.site);
+            let parsed = if text.starts_with('/') && !visit.site.is_home(visit.head) {
+                ReturnTo::path(text)
+                    .map(|_| format!("{}{text}", visit.head.origin()))
+                    .and_then(|whole| ReturnTo::parse(&whole, visit.site))
+            } else {
+                ReturnTo::parse(text, visit.site)
+            };
             if parsed.is_none() {
                 tracing::info!(request_id = %visit.id, "a return address leads elsewhere and is not followed");
             }

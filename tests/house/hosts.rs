@@ -130,7 +130,6 @@ async fn a_ticket_lets_its_browser_in_once() {
     let page = browser.follow(&ticket).await;
     assert_eq!(page.url, "http://oa.test/echo?x=1");
     let mut copy = before;
-    copy.forget("nothing");
     let answer = copy.visit(&ticket).await;
     assert_eq!(
         (answer.status, answer.cause()),
@@ -182,7 +181,9 @@ async fn a_ticket_counts_nowhere_else_never_late_and_for_nobody_else() {
             ticket
         }),
         ("damaged", |_, _, ticket| {
-            format!("{}A", &ticket[..ticket.len() - 1])
+            let (start, end) = ticket.split_at(ticket.len() - 20);
+            let other = if end.starts_with('A') { 'B' } else { 'A' };
+            format!("{start}{other}{}", &end[1..])
         }),
         ("cut", |_, _, ticket| ticket[..ticket.len() - 8].to_owned()),
         ("missing", |_, _, ticket| {

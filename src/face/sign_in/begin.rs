@@ -34,10 +34,9 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
     }
     let target = Target::of(visit, query);
     if !visit.site.is_home(visit.head) {
-        let place = target.return_to.as_ref().map_or("/", |place| place.local());
         return Told::own(
             "to the home host",
-            offer::elsewhere_to(visit, "sign_in", place),
+            offer::elsewhere_to(visit, "sign_in", &target),
         );
     }
     let who = match caller(visit).await {
@@ -89,10 +88,9 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
     }
     let target = Target::of(visit, query);
     if !visit.site.is_home(visit.head) {
-        let place = target.return_to.as_ref().map_or("/", |place| place.local());
         return Told::own(
             "to the home host",
-            offer::elsewhere_to(visit, "start", place),
+            offer::elsewhere_to(visit, "start", &target),
         );
     }
     let mode = match query.one("mode") {

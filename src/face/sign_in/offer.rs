@@ -64,13 +64,16 @@ pub(super) fn elsewhere(visit: &Visit<'_>, page: &str) -> http::Response<crate::
     response
 }
 
-/// The same for a place on this host that was asked for by name.
+/// The same for a place that was asked for by name; without one, this host's root.
 pub(super) fn elsewhere_to(
     visit: &Visit<'_>,
     page: &str,
-    place: &str,
+    target: &Target,
 ) -> http::Response<crate::request::Body> {
-    let (to, cookie) = home_url(visit, page, &format!("{}{place}", visit.head.origin()));
+    let place = target.return_to.as_ref();
+    let rd = place.map(|place| place.absolute_from(&visit.site.external_url));
+    let rd = rd.unwrap_or_else(|| format!("{}/", visit.head.origin()));
+    let (to, cookie) = home_url(visit, page, &rd);
     let mut response = reply::redirect(&to);
     if let Some(cookie) = cookie {
         reply::add_cookie(&mut response, &cookie);
@@ -86,7 +89,10 @@ fn home_url(visit: &Visit<'_>, page: &str, rd: &str) -> (String, Option<String>)
         own(visit, page),
         utf8_percent_encode(rd, QUERY_VALUE)
     );
-    if site.is_home(visit.head) || site.shares_cookie(visit.head.host.as_str()) {
+    let rest = rd.strip_prefix(visit.head.origin().as_str());
+    let comes_back_here = rest.is_some_and(|rest| rest.starts_with('/'));
+    let reached = site.is_home(visit.head) || site.shares_cookie(visit.head.host.as_str());
+    if reached || !comes_back_here {
         return (to, None);
     }
     let nonce = Nonce::random();

@@ -80,25 +80,24 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
     let host = format!("{}:{}", head.host, head.effective_port());
     let prefix = site.cookies.nonce_prefix();
     let mut names = reply::cookies_named(head.headers, prefix);
-    let opened = Ticket::open(
-        &site.ring,
-        &host,
-        sealed,
-        |hash| {
-            names
-                .find(|(name, _)| name.strip_prefix(prefix) == Some(hash.as_str()))
-                .map(|(_, value)| value)
-        },
-        head.at,
-    );
-    let opened = match opened {
-        Ok(opened) => opened,
+    let unsealed = match Ticket::unseal(&site.ring, &host, sealed) {
+        Ok(unsealed) => unsealed,
         Err(error) => return refused(visit, None, error).await,
+    };
+    let to = unsealed.to().to_owned();
+    let nonce_of = |hash: &NonceHash| {
+        names
+            .find(|(name, _)| name.strip_prefix(prefix) == Some(hash.as_str()))
+            .map(|(_, value)| value)
+    };
+    let opened = match unsealed.check(nonce_of, head.at) {
+        Ok(opened) => opened,
+        Err(error) => return refused(visit, Some(&to), error).await,
     };
     let until = head.at.plus(std::time::Duration::from_secs(3600));
     match visit.shared.store.spend(&opened.spend, until).await {
         Ok(true) => {}
-        Ok(false) => return refused(visit, Some(&opened.ticket.to), TicketError::Used).await,
+        Ok(false) => return refused(visit, Some(&to), TicketError::Used).await,
         Err(error) => {
             tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");
             return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
