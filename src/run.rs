@@ -93,6 +93,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let telemetry = shared.telemetry.clone();
     let house = Arc::new(House::new(site, shared, shutdown.clone()));
     health.site_is_loaded();
+    telemetry.config_in_force(&config.hash());
     let serving = TaskTracker::new();
     let front = |limits: DoorLimits| Serving {
         trust: Arc::clone(&trust),
@@ -174,6 +175,7 @@ impl Running {
         match &outcome {
             Ok(()) => {
                 telemetry.reload(ReloadOutcome::Done);
+                telemetry.config_in_force(&config.hash());
                 self.health.degraded(Vec::new());
             }
             Err(error) => {
