@@ -4,6 +4,7 @@
     reason = "a test that cannot go on has failed; its helpers are part of it"
 )]
 
+mod admin;
 mod browser;
 mod command;
 mod conf;
