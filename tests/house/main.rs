@@ -10,6 +10,7 @@ mod command;
 mod conf;
 mod floors;
 mod forwarding;
+mod hostile;
 mod house;
 mod line;
 mod listening;
