@@ -71,13 +71,26 @@ pub struct Running {
     serving: TaskTracker,
 }
 
-/// Opens the store, builds the site, binds, and serves in the background.
+/// Opens the store, builds the site, binds, and serves in the background. Records go to standard
+/// output.
 ///
 /// # Errors
 /// Nothing is left behind when it fails: no socket, no task.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
-    keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
+    start_recording(config, clock, telemetry).await
+}
+
+/// The same with its records wherever `telemetry` writes them.
+///
+/// # Errors
+/// Nothing is left behind when it fails: no socket, no task.
+pub async fn start_recording(
+    config: Config,
+    clock: Clock,
+    telemetry: Telemetry,
+) -> Result<Running, StartError> {
+    keys::install_crypto();
     let shared = open(&config, config.store.url.as_str(), clock, telemetry).await?;
     let site = Site::build(&config.site(), &shared, None)
         .await

@@ -5,19 +5,34 @@
 )]
 
 mod admin;
+mod app_token;
+mod asking;
 mod browser;
+mod callbacks;
 mod command;
 mod conf;
 mod floors;
 mod forwarding;
 mod hostile;
 mod house;
+mod identity;
 mod line;
 mod listening;
+mod logging_in;
+mod members;
+mod mirror;
+mod passing;
+mod paths;
+mod people;
+mod records;
 mod reloading;
+mod restraint;
+mod return_addresses;
+mod sessions;
 mod smoke;
 mod stores;
 mod tls;
+mod troubles;
 mod upstream;
 mod wire;
 

@@ -330,13 +330,14 @@ async fn an_error_shows_its_line_with_a_caret_under_the_place() {
     let (house, folder) = (House::new().await, Folder::new());
     let path = write(&folder, &house, &Plan::default());
     let good = std::fs::read_to_string(&path).unwrap();
+    // What a key nobody knows holds may be a secret, and is not shown.
     for (from, to, shown) in [
         (
             "[session]",
             "[session]\nlifetime = \"12 fortnights\"",
             "lifetime = \"12 fortnights\"",
         ),
-        ("[log]", "[log]\nlevle = \"info\"", "levle = \"info\""),
+        ("[log]", "[log]\nlevle = \"info\"", "levle = \"****\""),
         ("'财务部' in user.departments", "'财务部' in", "'财务部' in"),
     ] {
         let path = folder
