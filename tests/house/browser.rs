@@ -136,7 +136,8 @@ impl Browser {
                     if stop(&next) {
                         return Page { url: next, answer };
                     }
-                    url = next;
+                    // An empty fragment only ends one that would be inherited.
+                    url = next.trim_end_matches('#').to_owned();
                 }
                 _ => return Page { url, answer },
             }

@@ -231,7 +231,7 @@ async fn a_route_of_another_connector_offers_that_connector() {
     let house = Plan::default().routes(routes).more(&more).start().await;
     let (mut browser, page) = through(&house, "corp", "zhangsan").await;
     assert_eq!(page.answer.status, 200);
-    let offered = browser.visit(&format!("{HOME}/theirs/echo")).await;
+    let offered = browser.follow(&format!("{HOME}/theirs/echo")).await.answer;
     let html = offered.text();
     assert_eq!(offered.status, 200);
     assert!(href(&html, "/start?connector=other").is_some(), "{html}");
@@ -289,7 +289,7 @@ async fn who_may_not_is_told_so_and_can_come_back_as_somebody_else() {
     assert_eq!(out.status, 200);
     assert!(browser.cookie("menshen").is_none());
     let sign_in = href(&out.text(), "/sign_in?rd=").unwrap();
-    let page = browser.sign_in(&sign_in, "lisi").await;
+    let page = browser.sign_in(&format!("{HOME}{sign_in}"), "lisi").await;
     assert_eq!(
         (page.answer.status, page.url),
         (200, format!("{HOME}/finance?year=2026"))

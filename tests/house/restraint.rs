@@ -20,7 +20,7 @@ async fn a_second_start_by_itself_within_a_minute_shows_the_chooser() {
     let place = format!("{HOME}/echo");
     assert_eq!(browser.visit(&place).await.status, 302);
     house.advance(Duration::from_secs(59));
-    let stopped = browser.visit(&place).await;
+    let stopped = browser.follow(&place).await.answer;
     assert_eq!(stopped.status, 200);
     assert!(href(&stopped.text(), "/start?connector=corp").is_some());
     let sign_in = format!("{OWN}/sign_in?rd=/echo");

@@ -345,8 +345,9 @@ async fn when_the_source_is_gone_whoever_is_here_goes_on() {
     // Strangers are still offered the login, and told where it leads when they try.
     assert_eq!(
         Browser::at(running.addresses()[0])
-            .visit(&format!("{HOME}/echo"))
+            .follow(&format!("{HOME}/echo"))
             .await
+            .answer
             .status,
         200
     );
