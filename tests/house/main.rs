@@ -9,6 +9,7 @@ mod command;
 mod conf;
 mod floors;
 mod house;
+mod readme;
 mod smoke;
 mod stores;
 mod wire;
