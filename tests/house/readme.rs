@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use menshen::face::page::{Cause, Lang};
 use toml::{Table, Value};
 
 use crate::conf::{file, parse};
@@ -65,6 +66,29 @@ fn every_command_in_a_readme_exists() {
             assert!(
                 output.status.success(),
                 "`menshen {command}` in {name}: {output:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_page_a_readme_names_exists() {
+    // A browser's own words, and a notice on the sign-in page.
+    let others = ["too many redirects", "The automatic sign-in did not finish"];
+    let english = text(ENGLISH);
+    for quoted in english.split('\u{201c}').skip(1) {
+        let (quoted, _) = quoted.split_once('\u{201d}').unwrap();
+        let cause = Cause::ALL
+            .into_iter()
+            .find(|cause| cause.title(Lang::En) == quoted);
+        let Some(cause) = cause else {
+            assert!(others.contains(&quoted), "no page says {quoted}");
+            continue;
+        };
+        for name in [ENGLISH, CHINESE] {
+            assert!(
+                text(name).contains(cause.title(Lang::Zh)),
+                "{quoted} in {name}"
             );
         }
     }
