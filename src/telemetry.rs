@@ -31,7 +31,7 @@ pub struct LogConfig {
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives such as
     /// `info,menshen::door=debug`. The variable `MENSHEN_LOG` wins.
     pub level: String,
-    /// Whether every request is one line of JSON on standard output.
+    /// Whether every request is one line of JSON on standard output; logins always are.
     pub access: bool,
 }
 

@@ -17,20 +17,24 @@ use crate::request::route::PathPrefix;
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
-    /// Addresses to listen on: `"127.0.0.1:8080"`, `"unix:/run/menshen/http.sock"`, or a table
-    /// { address, tls, redirect_https, proxy_protocol }.
+    /// Addresses to listen on: `"127.0.0.1:8080"`, `"unix:/run/menshen/http.sock"`, `"systemd"`,
+    /// or a table { address, tls, redirect_https, proxy_protocol }. `tls` is true on IP addresses
+    /// and systemd sockets when `[server.tls]` is there; `redirect_https = true` sends everybody to
+    /// https; with `proxy_protocol = true` every connection begins with a PROXY header (1 or 2).
     #[serde(default = "default_listen")]
     pub listen: Vec<ListenConfig>,
     /// What browsers type: scheme, host and port. Callbacks are built from it, never from `Host`.
     pub external_url: ExternalUrl,
-    /// Under which path menshen's own pages live; `/oauth2` makes it a drop-in for oauth2-proxy.
+    /// Under which path menshen's own pages live; `/oauth2` where oauth2-proxy's were.
     #[serde(default)]
     pub prefix: OwnPrefix,
     /// Whose `X-Forwarded-*` count: networks, addresses, and `unix` for peers on unix sockets.
-    /// Everybody else's are removed and written anew.
+    /// Everybody else's are removed and written anew. A proxy that ends TLS must be among them and
+    /// send `X-Forwarded-Proto`, or browsers are redirected in circles.
     #[serde(default)]
     pub trusted_proxies: Vec<TrustedProxy>,
-    /// Files that prove a domain's ownership, path = content; served before any login.
+    /// Files that prove a domain's ownership, path = content; served before any login, on every
+    /// host.
     #[serde(default)]
     pub files: BTreeMap<FilePath, String>,
     /// Certificates, so that TLS ends here. Absent: plain HTTP.
@@ -45,7 +49,7 @@ pub struct ServerConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
-    /// `sqlite:///path/to/menshen.db`.
+    /// `sqlite:///path/to/menshen.db`, on a local disk.
     pub url: StoreUrl,
 }
 

@@ -32,7 +32,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct AdminConfig {
     /// Where: `127.0.0.1:9180`, or a `unix:` path. Not for the open network.
     pub listen: String,
-    /// What opens the API, as `Authorization: Bearer`; absent: health and metrics only.
+    /// What opens the API, as `Authorization: Bearer`; read at the start only. Absent: health and
+    /// metrics only.
     #[serde(default)]
     pub token: Option<SecretSource>,
 }

@@ -23,7 +23,8 @@ pub struct ConnectorConfig {
     /// `always`.
     #[serde(default)]
     pub auto_login: AutoLogin,
-    /// Whether a stranger gets an account (`create`), or only whom the directory knows (`existing`).
+    /// Whether a stranger gets an account (`create`), or only those come in who have one already or
+    /// are joined to one by `link_by` (`existing`).
     #[serde(default)]
     pub admission: AdmissionConfig,
     /// Fields the source vouches for that may join an account we already have.

@@ -84,7 +84,7 @@ pub struct SessionConfig {
     pub keys: Vec<crate::secret::SecretSource>,
     /// From the login to the absolute end.
     pub lifetime: crate::setting::Period,
-    /// How long a session lives without a request.
+    /// How long a session lives without a request; an open WebSocket counts as one.
     pub idle_timeout: crate::setting::Period,
     /// How many sessions are kept in memory.
     pub cached_sessions_max: u64,

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use menshen::config::Config;
 
 /// A file below the project's root.
-fn file(name: &str) -> PathBuf {
+pub(crate) fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
 /// Parses what must be right.
-fn parse(text: &str) -> Config {
+pub(crate) fn parse(text: &str) -> Config {
     Config::parse(text, "menshen.toml").unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 

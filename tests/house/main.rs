@@ -25,6 +25,7 @@ mod mirror;
 mod passing;
 mod paths;
 mod people;
+mod readme;
 mod records;
 mod reloading;
 mod restraint;

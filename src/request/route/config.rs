@@ -18,7 +18,7 @@ use crate::store::ConnectorId;
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfig {
-    /// For logs, pages and `menshen explain`.
+    /// For logs and pages; no two routes share one.
     pub name: String,
     /// `oa.corp.example`, `*.corp.example`, `oa.corp.example:8080` when the port matters; absent: any.
     #[serde(default)]
@@ -26,14 +26,15 @@ pub struct RouteConfig {
     /// A prefix on a segment boundary; the longest wins.
     #[serde(default)]
     pub path: PathPrefix,
-    /// Where it leads: `http://`, `https://` or `unix:/path`; several share the load. Absent: the
-    /// route serves the check faces only.
+    /// Where it leads: `http://`, `https://` (verified against the system's authorities) or
+    /// `unix:/path`; several share the load. Absent: whoever may pass gets a 404.
     #[serde(default)]
     pub upstream: Vec<UpstreamUrl>,
     /// `public`, `signed-in`, or `rule`: then `allow` decides for nobody too.
     #[serde(default)]
     pub access: AccessConfig,
-    /// A CEL rule over `user`, `request` and `session` that must hold.
+    /// A CEL rule over `user`, `request` and `session` that must be true. One that fails, because a
+    /// field is missing for example, denies.
     #[serde(default)]
     pub allow: Option<String>,
     /// Whose sessions count here, and who may log in; absent: all.

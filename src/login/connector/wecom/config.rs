@@ -11,7 +11,8 @@ use crate::secret::SecretSource;
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The corporation's id: 我的企业 → 企业信息 → 企业ID, `ww` and sixteen digits.
+    /// The corporation's id: 我的企业 → 企业信息 → 企业ID, `ww` (older ones `wx`) and sixteen of 0-9
+    /// and a-f.
     pub corp_id: String,
     /// The application's number: 应用管理 → the application → AgentId.
     pub agent_id: u64,

@@ -1,0 +1,183 @@
+//! What the READMEs tell an operator to write and to type is what the program takes.
+
+use std::process::Command;
+
+use menshen::face::page::{Cause, Lang};
+use toml::{Table, Value};
+
+use crate::conf::{file, parse};
+
+const ENGLISH: &str = "README.md";
+const CHINESE: &str = "README.zh-CN.md";
+
+#[test]
+fn every_configuration_in_a_readme_is_taken() {
+    for name in [ENGLISH, CHINESE] {
+        let tables = tables(name);
+        let (whole, parts): (Vec<_>, Vec<_>) = tables
+            .iter()
+            .partition(|table| table.contains_key("server"));
+        assert!(whole.len() >= 2 && parts.len() >= 3, "{name} lost some");
+        for table in &whole {
+            parse(&table.to_string());
+        }
+        for part in &parts {
+            let mut all = whole[0].clone();
+            join(&mut all, part);
+            parse(&all.to_string());
+        }
+    }
+}
+
+#[test]
+fn the_main_configuration_of_a_readme_is_not_warned_of() {
+    for name in [ENGLISH, CHINESE] {
+        assert_eq!(parse(&tables(name)[0].to_string()).warnings(), [], "{name}");
+    }
+}
+
+#[test]
+fn both_readmes_show_the_same_code() {
+    assert_eq!(tables(ENGLISH), tables(CHINESE));
+    for language in ["text", "json", "nginx", "java", "php", "python"] {
+        let (english, chinese) = (blocks(ENGLISH, language), blocks(CHINESE, language));
+        assert!(!english.is_empty(), "no {language}");
+        assert_eq!(english, chinese, "{language}");
+    }
+    assert_eq!(shell(ENGLISH), shell(CHINESE));
+}
+
+#[test]
+fn every_command_in_a_readme_exists() {
+    for name in [ENGLISH, CHINESE] {
+        let commands = commands(name);
+        for known in ["check --online", "keygen", "schema", "--version"] {
+            assert!(
+                commands.iter().any(|command| command == known),
+                "{known} in {name}"
+            );
+        }
+        for command in commands {
+            let output = Command::new(env!("CARGO_BIN_EXE_menshen"))
+                .args(command.split(' ').filter(|word| !word.is_empty()))
+                .arg("--help")
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "`menshen {command}` in {name}: {output:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_page_a_readme_names_exists() {
+    // A browser's own words, and a notice on the sign-in page.
+    let others = ["too many redirects", "The automatic sign-in did not finish"];
+    let english = text(ENGLISH);
+    for quoted in english.split('\u{201c}').skip(1) {
+        let (quoted, _) = quoted.split_once('\u{201d}').unwrap();
+        let cause = Cause::ALL
+            .into_iter()
+            .find(|cause| cause.title(Lang::En) == quoted);
+        let Some(cause) = cause else {
+            assert!(others.contains(&quoted), "no page says {quoted}");
+            continue;
+        };
+        for name in [ENGLISH, CHINESE] {
+            assert!(
+                text(name).contains(cause.title(Lang::Zh)),
+                "{quoted} in {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_file_a_readme_leads_to_is_there() {
+    for name in [ENGLISH, CHINESE] {
+        let text = text(name);
+        let links = text.split("](").skip(1).filter_map(|rest| {
+            let (to, _) = rest.split_once(')')?;
+            (!to.starts_with('#')).then_some(to)
+        });
+        let named = [
+            "conf/full.toml",
+            "conf/minimal.toml",
+            "conf/menshen.service",
+        ];
+        for path in links.chain(named) {
+            assert!(
+                text.contains(path) && file(path).exists(),
+                "{path} in {name}"
+            );
+        }
+    }
+}
+
+/// The TOML of a README, in order, without its comments.
+fn tables(name: &str) -> Vec<Table> {
+    let blocks = blocks(name, "toml");
+    let tables = blocks.iter().map(|block| {
+        let table = block.parse::<Table>();
+        table.unwrap_or_else(|error| panic!("{name}: {error}\n{block}"))
+    });
+    tables.collect()
+}
+
+/// What operators type, without remarks, which are in their language.
+fn shell(name: &str) -> Vec<String> {
+    let blocks = blocks(name, "sh");
+    let lines = blocks.iter().flat_map(|block| block.lines());
+    lines
+        .map(|line| line.split(" #").next().unwrap_or(line).trim().to_owned())
+        .collect()
+}
+
+/// What follows `menshen` where a command line begins, in blocks and within a line.
+fn commands(name: &str) -> Vec<String> {
+    let text = text(name);
+    // The blocks stand between backticks, too; their lines are those of `shell`.
+    let spans = text.split('`').skip(1).step_by(2);
+    let spans = spans.filter(|span| !span.contains('\n')).map(str::to_owned);
+    let lines = shell(name).into_iter().chain(spans);
+    lines
+        .filter_map(|line| {
+            let line = line.rsplit(" -- ").next().unwrap_or(&line);
+            let line = line.strip_prefix("./").unwrap_or(line);
+            let arguments = line.strip_prefix("menshen ")?;
+            let arguments = arguments.split(['>', '|']).next()?;
+            Some(arguments.trim().to_owned())
+        })
+        .collect()
+}
+
+/// The blocks of one language.
+fn blocks(name: &str, language: &str) -> Vec<String> {
+    let text = text(name);
+    let opening = format!("\n```{language}\n");
+    let blocks = text.split(&opening).skip(1);
+    blocks
+        .map(|rest| rest.split("```").next().unwrap_or(rest).to_owned())
+        .collect()
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(file(name)).unwrap()
+}
+
+/// Puts the keys of a part into a whole, as an operator would.
+fn join(whole: &mut Table, part: &Table) {
+    for (key, value) in part {
+        match (whole.get_mut(key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => join(old, new),
+            (Some(Value::Array(old)), Value::Array(new)) if key == "route" => {
+                old.extend(new.iter().cloned());
+            }
+            _ => {
+                whole.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
