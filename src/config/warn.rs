@@ -168,6 +168,10 @@ fn routes(list: &mut List<'_>) {
     }
     for (at, route) in list.config.route.iter().enumerate() {
         let place = Place::of(["route"]).item(at);
+        if route.upstream.is_empty() {
+            let text = "it has no upstream: whoever may take it finds nothing there, a 404";
+            list.add(&place, text);
+        }
         if route.preflight == Preflight::Pass && route.access != AccessConfig::Public {
             let text = "OPTIONS with Origin reach the application from anybody, without identity";
             list.add(&place.clone().key("preflight"), text);

@@ -34,7 +34,9 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::StaleTwice
         | Cause::TicketBad
         | Cause::NotHere => StatusCode::BAD_REQUEST,
-        Cause::StoreAway | Cause::SourceBusy => StatusCode::SERVICE_UNAVAILABLE,
+        Cause::StoreAway | Cause::SourceBusy | Cause::UpstreamBusy => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Cause::UpstreamDown | Cause::SourceMisconfigured | Cause::SourceUnreachable => {
             StatusCode::BAD_GATEWAY
         }
@@ -254,7 +256,7 @@ pub(super) fn upstream_failed(
     let cause = match error {
         ForwardError::Timeout(_) => Cause::UpstreamSlow,
         ForwardError::TooLarge => Cause::TooLarge,
-        ForwardError::Busy => Cause::StoreAway,
+        ForwardError::Busy => Cause::UpstreamBusy,
         ForwardError::NoUpstream => Cause::NotFound,
         ForwardError::Method => {
             return told

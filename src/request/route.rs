@@ -61,7 +61,7 @@ pub struct Route {
     pub allow: Option<Expression>,
     /// Whose sessions count here; empty: all.
     pub connectors: Vec<ConnectorId>,
-    /// Where it leads; absent: check faces only.
+    /// Where it leads; absent: nowhere, which is a 404.
     pub upstream: Option<UpstreamId>,
     /// Whether CORS preflights pass without identity.
     pub preflight: Preflight,

@@ -162,3 +162,24 @@ async fn wrong_codes_open_a_circuit_before_they_cost_the_sources_quota() {
     assert_eq!(browser.follow(&back).await.answer.status, 200);
     assert_eq!(house.source.calls(REDEEM), 4);
 }
+
+#[tokio::test]
+async fn a_site_behind_a_proxy_it_does_not_trust_says_so_instead_of_going_round() {
+    let plan = Plan::default().external_url("https://sso.test");
+    let house = plan.start().await;
+    for page in ["start", "sign_in"] {
+        let mut browser = Browser::new(&house).over_https();
+        let stopped = browser
+            .follow(&format!("{HOME}/.menshen/{page}?rd=/echo"))
+            .await;
+        assert_eq!(stopped.answer.status, 400, "{page}");
+        assert_eq!(stopped.cause(), Some(Cause::NotHere), "{page}");
+        assert!(browser.visited.len() <= 3, "{:?}", browser.visited);
+    }
+    // A proxy that is trusted ends that.
+    let plan = Plan::default().external_url("https://sso.test");
+    let house = plan.server("trusted_proxies = ['127.0.0.1']").start().await;
+    let mut browser = Browser::new(&house).over_https();
+    let page = browser.follow("https://sso.test/.menshen/sign_in").await;
+    assert_eq!(page.answer.status, 200);
+}

@@ -18,6 +18,8 @@ pub enum Cause {
     UpstreamDown,
     /// The application does not answer in time.
     UpstreamSlow,
+    /// As many requests as it may have are with the application already.
+    UpstreamBusy,
     /// What was sent is larger than allowed.
     TooLarge,
     /// Too many logins from here, or in all.
@@ -79,13 +81,14 @@ pub(super) enum WayOn {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::NotFound,
         Self::BadRequest,
         Self::AmbiguousPath,
         Self::StoreAway,
         Self::UpstreamDown,
         Self::UpstreamSlow,
+        Self::UpstreamBusy,
         Self::TooLarge,
         Self::TooManyLogins,
         Self::LoginMissing,
@@ -119,6 +122,7 @@ impl Cause {
             Self::StoreAway => "store-away",
             Self::UpstreamDown => "upstream-down",
             Self::UpstreamSlow => "upstream-slow",
+            Self::UpstreamBusy => "upstream-busy",
             Self::TooLarge => "too-large",
             Self::TooManyLogins => "too-many-logins",
             Self::LoginMissing => "login-missing",
@@ -162,6 +166,7 @@ impl Cause {
             | Self::StoreAway
             | Self::UpstreamDown
             | Self::UpstreamSlow
+            | Self::UpstreamBusy
             | Self::TooLarge
             | Self::TooManyLogins
             | Self::SourceBusy

@@ -35,10 +35,7 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
     }
     let target = Target::of(visit, query);
     if !visit.site.is_home(visit.head) {
-        return Told::own(
-            "to the home host",
-            elsewhere::send_for(visit, "sign_in", &target),
-        );
+        return elsewhere::to_home(visit, "sign_in", query, &target);
     }
     let who = match caller(visit).await {
         Ok(who) => who,
@@ -89,10 +86,7 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
     }
     let target = Target::of(visit, query);
     if !visit.site.is_home(visit.head) {
-        return Told::own(
-            "to the home host",
-            elsewhere::send_for(visit, "start", &target),
-        );
+        return elsewhere::to_home(visit, "start", query, &target);
     }
     let mode = match query.one("mode") {
         Ok(Some("web")) => Some(Mode::Web),

@@ -3,10 +3,42 @@
 use http::Response;
 use percent_encoding::utf8_percent_encode;
 
+use super::super::page::Cause;
+use super::super::record::Told;
 use super::super::{Visit, address, reply};
 use super::Target;
+use crate::login::fields::Fields;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::request::Body;
+
+/// Marks an address that was sent to its own host: there it counts, or this goes round for ever.
+const SENT_HOME: (&str, &str) = ("h", "1");
+
+/// Sends a request for an own page to the host that logs people in; one that was sent there already
+/// and still does not count as its own is a dead end with a word to the administrator.
+pub(super) fn to_home(visit: &Visit<'_>, page: &str, query: &Fields, target: &Target) -> Told {
+    let (name, value) = SENT_HOME;
+    if names_home(visit) && query.one(name) == Ok(Some(value)) {
+        tracing::error!(
+            request_id = %visit.id,
+            peer = ?visit.head.peer,
+            seen_as = visit.head.origin(),
+            external_url = %visit.site.external_url,
+            "requests do not arrive as external_url says, so nobody can log in: name the proxy in \
+             front in trusted_proxies and let it send X-Forwarded-Proto, or mend external_url"
+        );
+        return Told::own(
+            "not as external_url says",
+            reply::problem(visit, Cause::NotHere, None),
+        );
+    }
+    Told::own("to the home host", send_for(visit, page, target))
+}
+
+/// Whether the name is that of the host that logs people in, though scheme or port are not.
+fn names_home(visit: &Visit<'_>) -> bool {
+    visit.site.external_url.host_str() == Some(visit.head.host.as_str())
+}
 
 /// Sends a stranger on another host to the host that logs people in, with a nonce for the way back.
 pub(super) fn send(visit: &Visit<'_>, page: &str) -> Response<Body> {
@@ -19,7 +51,7 @@ pub(super) fn send(visit: &Visit<'_>, page: &str) -> Response<Body> {
 }
 
 /// The same for a place that was asked for by name; without one, this host's root.
-pub(super) fn send_for(visit: &Visit<'_>, page: &str, target: &Target) -> Response<Body> {
+fn send_for(visit: &Visit<'_>, page: &str, target: &Target) -> Response<Body> {
     let place = target.return_to.as_ref();
     let rd = place.map(|place| place.absolute_from(&visit.site.external_url));
     let rd = rd.unwrap_or_else(|| format!("{}/", visit.head.origin()));
@@ -39,6 +71,10 @@ pub(super) fn home_url(visit: &Visit<'_>, page: &str, rd: &str) -> (String, Opti
         address::own(visit, page),
         utf8_percent_encode(rd, address::QUERY_VALUE)
     );
+    if names_home(visit) && !site.is_home(visit.head) {
+        let (name, value) = SENT_HOME;
+        to.push_str(&format!("&{name}={value}"));
+    }
     let rest = rd.strip_prefix(visit.head.origin().as_str());
     let comes_back_here = rest.is_some_and(|rest| rest.starts_with('/'));
     let reached = site.is_home(visit.head) || site.shares_cookie(visit.head.host.as_str());

@@ -37,6 +37,7 @@ secret = "hunter2"
 api_base = "http://relay"
 [[route]]
 name = "oa"
+upstream = ["http://127.0.0.1:8080"]
 preflight = "pass"
 pass_headers = ["X-Original-URL"]
 case_insensitive = true
@@ -50,9 +51,9 @@ case_insensitive = true
         ("connector.corp.link_by", 11),
         ("connector.corp.wecom.secret", 15),
         ("connector.corp.wecom.api_base", 16),
-        ("route[0].preflight", 19),
-        ("route[0].pass_headers", 20),
-        ("route[0].case_insensitive", 21),
+        ("route[0].preflight", 20),
+        ("route[0].pass_headers", 21),
+        ("route[0].case_insensitive", 22),
     ];
     assert_eq!(
         warned(text),
@@ -69,7 +70,7 @@ case_insensitive = true
 #[test]
 fn plain_http_is_warned_of_unless_it_stays_on_this_machine() {
     let site = |url: &str| {
-        let route = "[[route]]\nname = 'a'\naccess = 'public'\n";
+        let route = "[[route]]\nname = 'a'\naccess = 'public'\nupstream = ['http://a']\n";
         warned(&format!("[server]\nexternal_url = '{url}'\n{route}"))
     };
     assert_eq!(
@@ -82,7 +83,7 @@ fn plain_http_is_warned_of_unless_it_stays_on_this_machine() {
 
 #[test]
 fn https_that_nobody_ends_is_warned_of() {
-    let route = "[[route]]\nname = 'a'\naccess = 'public'\n";
+    let route = "[[route]]\nname = 'a'\naccess = 'public'\nupstream = ['http://a']\n";
     let external = "[server]\nexternal_url = 'https://sso.corp.example'\n";
     assert_eq!(
         warned(&format!("{external}{route}")),
@@ -90,4 +91,11 @@ fn https_that_nobody_ends_is_warned_of() {
     );
     let proxied = format!("{external}trusted_proxies = ['127.0.0.1']\n{route}");
     assert_eq!(warned(&proxied), []);
+}
+
+#[test]
+fn a_route_that_leads_nowhere_is_warned_of() {
+    let text =
+        "[server]\nexternal_url = 'http://127.0.0.1'\n[[route]]\nname = 'a'\naccess = 'public'\n";
+    assert_eq!(warned(text), [("route[0]".to_owned(), 3)]);
 }

@@ -110,6 +110,12 @@ pub(super) static WORDS: Words = Words {
             what: "We let you through, but the application behind us did not reply in time.",
             remedy: "What you did may have worked. Please check before you do it again.",
         },
+        upstream_busy: Story {
+            title: "The application is busy",
+            what: "We let you through, but as many requests as it may have are with the \
+                   application already.",
+            remedy: "Please try again in a moment.",
+        },
         too_large: Story {
             title: "That is too large",
             what: "What you sent is larger than allowed here, so it was not passed on.",

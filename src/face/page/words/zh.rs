@@ -102,6 +102,11 @@ pub(super) static WORDS: Words = Words {
             what: "这边已经放行，但后面的应用没有在规定时间内答复。",
             remedy: "刚才的操作可能已经生效，重做之前请先确认一下。",
         },
+        upstream_busy: Story {
+            title: "应用正忙",
+            what: "这边已经放行，但同时使用这个应用的人太多，暂时没有空位。",
+            remedy: "请过一会儿再试。",
+        },
         too_large: Story {
             title: "内容太大了",
             what: "发送的内容超过了这里允许的大小，没有交给应用。",
