@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use crate::house::{House, Plan, run};
 use crate::line::Line;
 use crate::upstream::{
-    Folder, Reply, UP, Upstream, accept, get, house_before, listener, ok, open_route, until,
+    Folder, Reply, UP, Upstream, accept, get, house_before, listener, open_route, until,
 };
 use crate::wire;
 

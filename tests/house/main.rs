@@ -12,6 +12,7 @@ mod command;
 mod conf;
 mod floors;
 mod forwarding;
+mod hosts;
 mod house;
 mod identity;
 mod line;

@@ -15,7 +15,6 @@ use crate::request::gate::Caller;
 use crate::request::head::cookies;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
-use crate::telemetry::LoginOutcome;
 
 /// Answers a callback. Without a connector in the path the sealed login names it.
 pub(super) async fn answer<B>(
@@ -41,7 +40,7 @@ where
         .and_then(|fields| fields.one("state").ok().flatten());
     let flow = state.and_then(|state| FlowId::try_from(state.to_owned()).ok());
     let (Some(fields), Some(flow)) = (fields.clone(), flow) else {
-        audit::refused(visit, via.as_ref(), &NoFlow, LoginOutcome::Refused);
+        audit::refused(visit, via.as_ref(), &NoFlow);
         return Told::own("no state", dead_end(visit, Cause::BadAnswer, None, None));
     };
     let answer = Answer {
@@ -72,7 +71,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         },
         Err(error) => error,
     };
-    audit::refused(visit, Some(&via), error, audit::outcome_of(error));
+    audit::failed(visit, &via, error);
     let entry = visit.site.login.entry(&via);
     let stale = matches!(error, LoginError::Connector(ConnectorError::Stale(_)));
     if let (true, 0, Some(entry)) = (stale, retries, entry) {
@@ -158,7 +157,7 @@ async fn forgotten(
         let to = mine.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
         return Told::own("seen again", reply::redirect(&to));
     }
-    audit::refused(visit, via.as_ref(), &error, LoginOutcome::Refused);
+    audit::refused(visit, via.as_ref(), &error);
     let cause = match error {
         PendingError::Missing => Cause::LoginMissing,
         PendingError::Forged => Cause::LoginForged,

@@ -61,7 +61,8 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
         sign_in: sign_in_again(visit, query),
     };
     let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang));
-    reply::add_cookie(&mut response, &visit.site.cookies.clear_session());
+    let cookie = visit.site.cookies.clear_session(visit.head.host.as_str());
+    reply::add_cookie(&mut response, &cookie);
     Told::own("sign_out", response)
 }
 
