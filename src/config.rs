@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::keys;
 use crate::login::config::{ConnectorConfig, LoginConfig};
 use crate::people::session::SessionConfig;
 use crate::request::route::RouteConfig;
@@ -98,6 +99,13 @@ impl Config {
         } else {
             Err(ConfigError::new(&config.source, problems))
         }
+    }
+
+    /// Which document this is, in sixteen hexadecimal digits: the same text, the same digits.
+    pub fn hash(&self) -> String {
+        let digest = keys::fingerprint(&[b"config", self.source.text.as_bytes()]);
+        let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+        digits.collect()
     }
 
     /// The part a site is built from.

@@ -106,6 +106,7 @@ pub async fn start_recording(
     let telemetry = shared.telemetry.clone();
     let house = Arc::new(House::new(site, shared, shutdown.clone()));
     health.site_is_loaded();
+    telemetry.config_in_force(&config.hash());
     let serving = TaskTracker::new();
     let front = |limits: DoorLimits| Serving {
         trust: Arc::clone(&trust),
@@ -187,6 +188,7 @@ impl Running {
         match &outcome {
             Ok(()) => {
                 telemetry.reload(ReloadOutcome::Done);
+                telemetry.config_in_force(&config.hash());
                 self.health.degraded(Vec::new());
             }
             Err(error) => {

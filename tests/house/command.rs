@@ -4,6 +4,9 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+mod online;
+mod serving;
+
 /// A folder with a configuration, removed afterwards.
 struct Folder(PathBuf);
 

@@ -7,7 +7,7 @@ use menshen::config::Config;
 use menshen::run::Running;
 use tokio::net::UnixStream;
 
-use crate::house::{House, Plan, run};
+use crate::house::{House, Plan};
 use crate::line::Line;
 use crate::upstream::{
     Folder, Reply, UP, Upstream, accept, get, house_before, listener, open_route, until,
@@ -28,7 +28,9 @@ fn at(house: &House, plan: &Plan, listen: &str) -> String {
 
 /// Starts another menshen beside a house, which listens as it is told.
 async fn beside(house: &House, plan: &Plan, listen: &str) -> Running {
-    run(&at(house, plan, listen), &house.clock).await
+    let config = Config::parse(&at(house, plan, listen), "test.toml").unwrap();
+    let started = menshen::run::start(config, house.clock.clone()).await;
+    started.expect("menshen starts")
 }
 
 async fn echoes(address: SocketAddr, bytes: &[u8]) -> wire::Answer {

@@ -4,6 +4,7 @@
     reason = "a test that cannot go on has failed; its helpers are part of it"
 )]
 
+mod admin;
 mod app_token;
 mod asking;
 mod browser;
@@ -12,6 +13,7 @@ mod command;
 mod conf;
 mod floors;
 mod forwarding;
+mod hostile;
 mod hosts;
 mod house;
 mod identity;

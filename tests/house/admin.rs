@@ -1,0 +1,345 @@
+//! The administrator's listener: what it shows, what opens it, and what it ends.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::forwarding::upgrades::open_socket;
+use crate::house::{HOME, House, Plan};
+use crate::wire::{self, Answer};
+
+mod shown;
+
+const TOKEN: &str = "correct-horse-battery-staple";
+
+/// Every path of the API, with a method and a body that would do something.
+const API: [(&str, &str, &str); 6] = [
+    ("GET", "/api/sessions", ""),
+    ("DELETE", "/api/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
+    ("POST", "/api/revoke", "{\"everyone\": true}"),
+    ("POST", "/api/accounts/AAAAAAAAAAAAAAAAAAAAAA/close", ""),
+    ("POST", "/api/accounts/AAAAAAAAAAAAAAAAAAAAAA/open", ""),
+    ("GET", "/api/no-such-thing", ""),
+];
+
+fn plan() -> Plan {
+    Plan::default().more(&format!(
+        "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n"
+    ))
+}
+
+fn admin_of(house: &House) -> SocketAddr {
+    house
+        .running
+        .admin_address()
+        .expect("there is an admin listener")
+}
+
+async fn ask(house: &House, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: admin\r\n{headers}Content-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
+    );
+    wire::raw(admin_of(house), request.as_bytes()).await
+}
+
+/// As somebody who has the token.
+async fn api(house: &House, method: &str, path: &str, body: &Value) -> Answer {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    ask(
+        house,
+        method,
+        path,
+        &format!("Authorization: Bearer {TOKEN}\r\n"),
+        &body,
+    )
+    .await
+}
+
+async fn sessions_of(house: &House, login: &str) -> Vec<Value> {
+    let answer = api(
+        house,
+        "GET",
+        &format!("/api/sessions?login={login}"),
+        &Value::Null,
+    )
+    .await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["sessions"].as_array().unwrap().clone()
+}
+
+async fn signed_in(house: &House, userid: &str) -> Browser {
+    let mut browser = Browser::new(house);
+    let page = browser.sign_in(&format!("{HOME}/echo"), userid).await;
+    assert_eq!(page.answer.status, 200);
+    browser
+}
+
+async fn is_here(browser: &mut Browser) -> bool {
+    browser.visit(&format!("{HOME}/echo")).await.status == 200
+}
+
+#[tokio::test]
+async fn the_token_opens_the_api_and_nothing_else_does() {
+    let house = plan().start().await;
+    let mut browser = signed_in(&house, "zhangsan").await;
+    let wrong = [
+        String::new(),
+        "Authorization: Bearer wrong\r\n".to_owned(),
+        "Authorization: Bearer \r\n".to_owned(),
+        format!("Authorization: Basic {TOKEN}\r\n"),
+        format!("Authorization: {TOKEN}\r\n"),
+        format!("Authorization: Bearer {TOKEN}x\r\n"),
+        format!("Authorization: Bearer {}\r\n", &TOKEN[1..]),
+        format!("Authorization: Bearer {TOKEN}\r\nAuthorization: Bearer {TOKEN}\r\n"),
+        format!("X-Token: {TOKEN}\r\nCookie: token={TOKEN}\r\n"),
+    ];
+    for (method, path, body) in API {
+        for headers in &wrong {
+            let answer = ask(&house, method, path, headers, body).await;
+            assert_eq!(answer.status, 401, "{method} {path} {headers:?}");
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+            assert!(!answer.text().contains("zhangsan"));
+        }
+        let query = format!("{path}?token={TOKEN}&access_token={TOKEN}");
+        assert_eq!(ask(&house, method, &query, "", body).await.status, 401);
+        assert_ne!(
+            api(&house, method, path, &Value::Null).await.status,
+            401,
+            "{path}"
+        );
+    }
+    assert!(is_here(&mut browser).await);
+}
+
+#[tokio::test]
+async fn without_a_configured_token_there_is_no_api() {
+    let house = Plan::default()
+        .more("[admin]\nlisten = \"127.0.0.1:0\"\n")
+        .start()
+        .await;
+    for (method, path, body) in API {
+        for headers in [
+            "",
+            "Authorization: Bearer \r\n",
+            "Authorization: Bearer x\r\n",
+        ] {
+            assert_eq!(
+                ask(&house, method, path, headers, body).await.status,
+                404,
+                "{path}"
+            );
+        }
+    }
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        assert_eq!(ask(&house, "GET", path, "", "").await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_changes_by_get_and_nothing_is_shown_by_post() {
+    let house = plan().start().await;
+    let mut browser = signed_in(&house, "zhangsan").await;
+    let session = sessions_of(&house, "zhangsan").await.remove(0);
+    let (id, account) = (
+        session["id"].as_str().unwrap(),
+        session["account"].as_str().unwrap(),
+    );
+    for path in [
+        format!("/api/sessions/{id}"),
+        "/api/revoke".to_owned(),
+        format!("/api/accounts/{account}/close"),
+        format!("/api/accounts/{account}/open"),
+    ] {
+        for method in ["GET", "HEAD", "OPTIONS", "PUT"] {
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n\
+                 Connection: close\r\n\r\n"
+            );
+            let answer = wire::raw(admin_of(&house), request.as_bytes()).await;
+            assert_eq!(answer.status, 405, "{method} {path}");
+        }
+    }
+    for path in ["/metrics", "/healthz", "/readyz", "/api/sessions"] {
+        let answer = api(&house, "POST", path, &Value::Null).await;
+        assert_eq!(answer.status, 405, "{path}");
+        assert!(
+            answer
+                .header("allow")
+                .is_some_and(|allow| allow.contains("GET"))
+        );
+    }
+    assert!(is_here(&mut browser).await);
+}
+
+#[tokio::test]
+async fn a_session_that_is_ended_is_refused_at_its_very_next_request() {
+    let house = plan().start().await;
+    let (mut desk, mut phone) = (
+        signed_in(&house, "zhangsan").await,
+        signed_in(&house, "zhangsan").await,
+    );
+    let mut other = signed_in(&house, "lisi").await;
+    let value = &desk.cookie("menshen").unwrap().value;
+    let mut socket = open_socket(&house, "sso.test", &format!("Cookie: menshen={value}\r\n")).await;
+    let sessions = sessions_of(&house, "zhangsan").await;
+    assert_eq!(sessions.len(), 2);
+    assert!(
+        sessions
+            .iter()
+            .all(|session| session["connector"] == "corp")
+    );
+    // The list names both alike; end them one after the other.
+    let end = |at: usize| format!("/api/sessions/{}", sessions[at]["id"].as_str().unwrap());
+    assert!(is_here(&mut desk).await && is_here(&mut phone).await);
+    assert_eq!(
+        api(&house, "DELETE", &end(0), &Value::Null).await.status,
+        200
+    );
+    let left = (is_here(&mut desk).await, is_here(&mut phone).await);
+    assert!(left.0 != left.1, "{left:?}");
+    assert_eq!(sessions_of(&house, "zhangsan").await.len(), 1);
+    assert_eq!(
+        api(&house, "DELETE", &end(1), &Value::Null).await.status,
+        200
+    );
+    assert!(!is_here(&mut desk).await && !is_here(&mut phone).await);
+    // Their WebSocket is told why and closed.
+    assert_eq!(socket.rest().await, [0x88, 2, 0x03, 0xf0]);
+    assert!(is_here(&mut other).await);
+    // It cannot be ended twice, nor can one that never was.
+    assert_eq!(
+        api(&house, "DELETE", &end(0), &Value::Null).await.status,
+        404
+    );
+    for id in ["x", "AAAAAAAAAAAAAAAAAAAAAA", "%2e%2e", ""] {
+        let answer = api(
+            &house,
+            "DELETE",
+            &format!("/api/sessions/{id}"),
+            &Value::Null,
+        )
+        .await;
+        assert_eq!(answer.status, 404, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn people_connectors_and_everyone_are_sent_away_at_once() {
+    let house = plan().start().await;
+    let account = {
+        signed_in(&house, "zhangsan").await;
+        let sessions = sessions_of(&house, "zhangsan").await;
+        sessions[0]["account"].clone()
+    };
+    for (body, spares_others) in [
+        (json!({ "login": "zhangsan" }), true),
+        (json!({ "login": "ZhangSan" }), true),
+        (json!({ "account": account }), true),
+        (json!({ "connector": "corp" }), false),
+        (json!({ "everyone": true }), false),
+    ] {
+        let (mut desk, mut phone) = (
+            signed_in(&house, "zhangsan").await,
+            signed_in(&house, "zhangsan").await,
+        );
+        let mut other = signed_in(&house, "lisi").await;
+        let answer = api(&house, "POST", "/api/revoke", &body).await;
+        assert_eq!(answer.status, 200, "{body}: {}", answer.text());
+        assert!(
+            !is_here(&mut desk).await && !is_here(&mut phone).await,
+            "{body}"
+        );
+        assert_eq!(is_here(&mut other).await, spares_others, "{body}");
+        // A login must have begun after that.
+        house.advance(Duration::from_secs(1));
+        // The way back in is open.
+        assert!(is_here(&mut signed_in(&house, "zhangsan").await).await);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_understood_ends_nobody() {
+    let house = plan().start().await;
+    let mut browser = signed_in(&house, "zhangsan").await;
+    let long = "x".repeat(20_000);
+    for (body, status) in [
+        ("", 400),
+        ("{}", 400),
+        ("null", 400),
+        ("{\"everyone\": false}", 400),
+        ("{\"everyone\": 1}", 400),
+        ("{\"login\": \"zhangsan\", \"everyone\": true}", 400),
+        ("{\"login\": [\"zhangsan\"]}", 400),
+        ("{\"account\": \"*\"}", 400),
+        ("{\"login\": \"nobody\"}", 404),
+        ("{\"connector\": \"no such\"}", 400),
+        (&long, 400),
+    ] {
+        let headers = format!("Authorization: Bearer {TOKEN}\r\n");
+        let answer = ask(&house, "POST", "/api/revoke", &headers, body).await;
+        assert_eq!(answer.status, status, "{body:.80}: {}", answer.text());
+    }
+    for query in [
+        "login=nobody",
+        "login=a&account=b",
+        "max=x",
+        "what=ever",
+        "account=x",
+    ] {
+        let answer = api(
+            &house,
+            "GET",
+            &format!("/api/sessions?{query}"),
+            &Value::Null,
+        )
+        .await;
+        assert!(
+            [400, 404].contains(&answer.status),
+            "{query}: {}",
+            answer.status
+        );
+    }
+    assert!(is_here(&mut browser).await);
+}
+
+#[tokio::test]
+async fn a_closed_account_stays_out_until_it_is_opened() {
+    let house = plan().start().await;
+    let mut browser = signed_in(&house, "zhangsan").await;
+    let account = sessions_of(&house, "zhangsan").await[0]["account"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = |what: &str| format!("/api/accounts/{account}/{what}");
+    assert_eq!(
+        api(&house, "POST", &path("close"), &Value::Null)
+            .await
+            .status,
+        200
+    );
+    assert!(!is_here(&mut browser).await);
+    let page = Browser::new(&house)
+        .sign_in(&format!("{HOME}/echo"), "zhangsan")
+        .await;
+    assert_eq!(page.answer.status, 403, "{}", page.answer.text());
+    assert_eq!(
+        api(&house, "POST", &path("open"), &Value::Null)
+            .await
+            .status,
+        200
+    );
+    house.advance(Duration::from_secs(1));
+    // What was ended stays ended; a new login works.
+    assert!(!is_here(&mut browser).await);
+    assert!(is_here(&mut signed_in(&house, "zhangsan").await).await);
+    let never = "/api/accounts/AAAAAAAAAAAAAAAAAAAAAA/close";
+    assert_eq!(api(&house, "POST", never, &Value::Null).await.status, 404);
+}

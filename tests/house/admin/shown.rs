@@ -1,0 +1,189 @@
+//! Metrics, health and readiness; and that nothing secret is in any answer.
+
+use serde_json::Value;
+
+use super::{TOKEN, admin_of, api, ask, is_here, plan, signed_in};
+use crate::forwarding::upgrades::open_socket;
+use crate::house::House;
+use crate::line::Line;
+use crate::upstream::{Folder, until};
+use crate::wire;
+
+/// The value of one line of the metrics; 0 when there is none yet.
+async fn metric(house: &House, line: &str) -> f64 {
+    let page = ask(house, "GET", "/metrics", "", "").await.text();
+    let found = page.lines().find_map(|shown| {
+        shown
+            .strip_prefix(line)?
+            .strip_prefix(' ')
+            .map(str::to_owned)
+    });
+    found.map_or(0.0, |value| value.parse().unwrap())
+}
+
+#[tokio::test]
+async fn no_answer_holds_anything_secret() {
+    let house = plan().start().await;
+    let browser = signed_in(&house, "zhangsan").await;
+    let cookie = browser.cookie("menshen").unwrap().value.clone();
+    let handle = cookie.split('.').nth(1).unwrap();
+    let handle = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, handle);
+    let handle: Value = serde_json::from_slice(&handle.unwrap()).unwrap();
+    let sid = handle["sid"]
+        .as_str()
+        .expect("the cookie names a session")
+        .to_owned();
+    let secrets = [cookie.as_str(), &sid, TOKEN, crate::wecom::SECRET];
+    for (method, path) in [
+        ("GET", "/metrics"),
+        ("GET", "/readyz"),
+        ("GET", "/healthz"),
+        ("GET", "/api/sessions"),
+        ("GET", "/api/sessions?login=zhangsan"),
+        ("POST", "/api/revoke"),
+        ("GET", "/api/what"),
+    ] {
+        let answer = api(&house, method, path, &Value::Null).await;
+        let all = format!("{:?} {}", answer.headers, answer.text());
+        for secret in secrets {
+            assert!(!all.contains(secret), "{path} shows {secret}");
+        }
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_promised_is_counted() {
+    let house = plan().start().await;
+    let page = ask(&house, "GET", "/metrics", "", "").await;
+    assert_eq!(
+        page.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    assert!(page.text().ends_with("# EOF\n"));
+    let watched = [
+        "menshen_requests_total{face=\"proxy\",verdict=\"allow\",status=\"2xx\"}",
+        "menshen_requests_total{face=\"proxy\",verdict=\"login\",status=\"4xx\"}",
+        "menshen_requests_total{face=\"proxy\",verdict=\"deny\",status=\"4xx\"}",
+        "menshen_requests_total{face=\"own\",verdict=\"allow\",status=\"3xx\"}",
+        "menshen_request_duration_seconds_count{face=\"proxy\"}",
+        "menshen_upstream_duration_seconds_count",
+        "menshen_logins_total{connector=\"corp\",outcome=\"done\"}",
+    ];
+    let mut before = Vec::new();
+    for line in watched {
+        before.push(metric(&house, line).await);
+    }
+    let mut browser = signed_in(&house, "zhangsan").await;
+    assert!(is_here(&mut browser).await);
+    let stranger = "GET / HTTP/1.1\r\nHost: sso.test\r\n\r\n";
+    assert_eq!(
+        wire::raw(house.address(), stranger.as_bytes()).await.status,
+        401
+    );
+    let nowhere = "GET / HTTP/1.1\r\nHost: nowhere.test\r\n\r\n";
+    assert_eq!(
+        wire::raw(house.address(), nowhere.as_bytes()).await.status,
+        404
+    );
+    for (line, before) in watched.iter().zip(before) {
+        assert!(metric(&house, line).await > before, "{line} did not move");
+    }
+    assert_eq!(metric(&house, "menshen_sessions_cached").await, 1.0);
+    // Gauges go up and come down.
+    let connections = metric(&house, "menshen_connections").await;
+    let value = &browser.cookie("menshen").unwrap().value;
+    let socket = open_socket(&house, "sso.test", &format!("Cookie: menshen={value}\r\n")).await;
+    let telemetry = house.running.house().shared().telemetry.clone();
+    until("the tunnel is counted", || {
+        telemetry.render().contains("menshen_tunnels 1\n")
+    })
+    .await;
+    assert!(metric(&house, "menshen_connections").await > connections);
+    drop(socket);
+    until("the tunnel is counted off", || {
+        telemetry.render().contains("menshen_tunnels 0\n")
+    })
+    .await;
+    // Which configuration is in force, and how many there were.
+    let hash = |page: String| {
+        page.lines()
+            .find(|line| line.starts_with("menshen_config{hash="))
+            .map(str::to_owned)
+    };
+    let first = hash(telemetry.render()).expect("the configuration is named");
+    assert_eq!(metric(&house, "menshen_config_epoch").await, 1.0);
+    house
+        .reload(&plan().session("lifetime = \"3h\""))
+        .await
+        .unwrap();
+    assert_ne!(hash(telemetry.render()), Some(first));
+    assert_eq!(metric(&house, "menshen_config_epoch").await, 2.0);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_makes_the_house_unready_but_not_dead() {
+    let folder = Folder::new();
+    let url = format!("sqlite://{}", folder.path("menshen.db").display());
+    let house = plan().store(&url).start().await;
+    assert_eq!(ask(&house, "GET", "/readyz", "", "").await.status, 200);
+    let vandal = sqlx::SqlitePool::connect(&url).await.unwrap();
+    for broken in [
+        "ALTER TABLE key_ring RENAME TO lost",
+        "DROP VIEW standing_session",
+    ] {
+        sqlx::query(broken).execute(&vandal).await.unwrap();
+    }
+    let ready = ask(&house, "GET", "/readyz", "", "").await;
+    assert_eq!(
+        (ready.status, ready.json()["ready"].as_bool()),
+        (503, Some(false))
+    );
+    assert!(ready.text().contains("store"), "{}", ready.text());
+    assert_eq!(ask(&house, "GET", "/healthz", "", "").await.status, 200);
+    let answer = api(&house, "GET", "/api/sessions", &Value::Null).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(metric(&house, "menshen_store_errors_total").await >= 1.0);
+    // Mended, it is ready again without a restart.
+    let mended = "ALTER TABLE lost RENAME TO key_ring";
+    sqlx::query(mended).execute(&vandal).await.unwrap();
+    assert_eq!(ask(&house, "GET", "/readyz", "", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_two_listeners_serve_nothing_of_each_other() {
+    let house = plan().start().await;
+    for path in [
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/api/sessions",
+        "/.menshen/metrics",
+    ] {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: nowhere.test\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+        );
+        assert_eq!(
+            wire::raw(house.address(), request.as_bytes()).await.status,
+            404,
+            "{path}"
+        );
+        let request = request.replace("nowhere.test", "sso.test");
+        let status = wire::raw(house.address(), request.as_bytes()).await.status;
+        assert!([401, 404].contains(&status), "{path}: {status}");
+    }
+    for path in [
+        "/",
+        "/echo",
+        "/.menshen/ping",
+        "/.menshen/sign_in",
+        "/.menshen/userinfo",
+        "/public",
+    ] {
+        let mut line = Line::open(admin_of(&house)).await;
+        line.send(format!("GET {path} HTTP/1.1\r\nHost: sso.test\r\n\r\n"))
+            .await;
+        assert_eq!(line.answer().await.status, 404, "{path}");
+    }
+    assert_eq!(house.app.requests(), 0);
+}

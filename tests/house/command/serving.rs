@@ -1,0 +1,357 @@
+//! `menshen run` as systemd and operators meet it: signals, changed files, lines on both outputs.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use super::{menshen, text};
+use crate::browser::Browser;
+use crate::house::{HOME, House, Plan};
+use crate::line::Line;
+use crate::upstream::{Folder, until};
+use crate::wire;
+
+/// A program under test; it is killed when the test ends otherwise.
+struct Program {
+    child: Child,
+    stdout: Arc<Mutex<Vec<String>>>,
+    stderr: Arc<Mutex<Vec<String>>>,
+}
+
+impl Program {
+    /// Starts it and waits until it serves.
+    async fn run(config: &Path) -> (Self, SocketAddr) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_menshen"))
+            .env_remove("MENSHEN_LOG")
+            .env("MENSHEN_CONFIG", config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = collect(child.stdout.take().unwrap());
+        let stderr = collect(child.stderr.take().unwrap());
+        let program = Self {
+            child,
+            stdout,
+            stderr,
+        };
+        program.says("serving").await;
+        let line = program.line("serving").unwrap();
+        let addresses: Value = serde_json::from_str(&line).unwrap();
+        let addresses = addresses["addresses"]
+            .as_str()
+            .unwrap()
+            .trim_matches(['[', ']']);
+        let address = addresses.parse().unwrap();
+        (program, address)
+    }
+
+    fn line(&self, part: &str) -> Option<String> {
+        let lines = self.stderr.lock().unwrap();
+        lines.iter().find(|line| line.contains(part)).cloned()
+    }
+
+    /// Waits until it logs something.
+    async fn says(&self, part: &str) {
+        until(part, || self.line(part).is_some()).await;
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Asks it to end and says its exit code and what it wrote, standard output first.
+    async fn end(mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
+        self.signal("-TERM");
+        let mut code = None;
+        until("it ends", || {
+            code = self.child.try_wait().unwrap();
+            code.is_some()
+        })
+        .await;
+        // The readers end with the pipes.
+        until("all is read", || {
+            Arc::strong_count(&self.stdout) + Arc::strong_count(&self.stderr) == 2
+        })
+        .await;
+        let (out, err) = (
+            self.stdout.lock().unwrap().clone(),
+            self.stderr.lock().unwrap().clone(),
+        );
+        (code.unwrap().code(), out, err)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&lines);
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            kept.lock().unwrap().push(line);
+        }
+    });
+    lines
+}
+
+/// Writes a plan as a file with its store beside it.
+fn write(folder: &Folder, house: &House, plan: &Plan) -> PathBuf {
+    let store = format!("sqlite://{}", folder.path("menshen.db").display());
+    let text = plan.clone().store(&store).text(&house.source, &house.app);
+    folder.write(
+        "menshen.toml",
+        &text.replace("access = false", "access = true"),
+    )
+}
+
+async fn status(address: SocketAddr, host: &str, target: &str) -> u16 {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    wire::raw(address, request.as_bytes()).await.status
+}
+
+#[tokio::test]
+async fn sigterm_lets_a_request_end_and_is_exit_code_0() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let routes = crate::upstream::open_route("{app}", "");
+    let config = write(&folder, &house, &Plan::default().routes(&routes));
+    let (program, address) = Program::run(&config).await;
+    let mut line = Line::open(address).await;
+    line.send("GET /slow?ms=400 HTTP/1.1\r\nHost: up.test\r\n\r\n")
+        .await;
+    until("the request is under way", || house.app.requests() == 1).await;
+    let (ended, answer) = tokio::join!(program.end(), line.answer());
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().contains("done at last"));
+    assert_eq!(ended.0, Some(0), "{:?}", ended.2);
+}
+
+#[tokio::test]
+async fn a_changed_file_and_sighup_reload() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let with = |host: &str| {
+        let route = crate::upstream::open_route("{app}", "").replace("up.test", host);
+        Plan::default().routes(&route)
+    };
+    let config = write(&folder, &house, &with("old.test"));
+    let (program, address) = Program::run(&config).await;
+    assert_eq!(status(address, "old.test", "/echo").await, 200);
+    program.signal("-HUP");
+    program.says("the configuration was reloaded").await;
+    // A file that is written is enough.
+    write(&folder, &house, &with("new.test"));
+    let mut now = 0;
+    for _ in 0..2000 {
+        now = status(address, "new.test", "/echo").await;
+        if now == 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(now, 200);
+    assert_eq!(status(address, "old.test", "/echo").await, 404);
+    // A bad one is refused with its place, and the old one is served on.
+    let good = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, good.replace("[server]", "[server]\nlisen = 7")).unwrap();
+    program.says("the configuration was not reloaded").await;
+    let why = program.line("the configuration was not reloaded").unwrap();
+    assert!(
+        why.contains("menshen.toml:") && why.contains("did you mean `listen`?"),
+        "{why}"
+    );
+    assert_eq!(status(address, "new.test", "/echo").await, 200);
+    // What counts after a restart only is said.
+    std::fs::write(
+        &config,
+        good.replace("[session]", "[session]\ncached_sessions_max = 7"),
+    )
+    .unwrap();
+    program.says("these changes count after a restart").await;
+    let needed = program.line("these changes count after a restart").unwrap();
+    assert!(needed.contains("cached_sessions_max"), "{needed}");
+    assert_eq!(program.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn who_is_here_outlives_the_program() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let config = write(&folder, &house, &Plan::default());
+    let (program, address) = Program::run(&config).await;
+    let mut browser = Browser::at(address);
+    let page = browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+    let cookie = browser.cookie("menshen").unwrap().value.clone();
+    assert_eq!(program.end().await.0, Some(0));
+    let (program, address) = Program::run(&config).await;
+    let mut again = Browser::at(address);
+    again.set("sso.test", "menshen", &cookie);
+    let answer = again.visit(&format!("{HOME}/echo")).await;
+    assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
+    assert_eq!(program.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn every_line_is_json_and_none_holds_a_secret_or_a_query() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let config = write(&folder, &house, &Plan::default());
+    let (program, address) = Program::run(&config).await;
+    let mut browser = Browser::at(address);
+    let page = browser
+        .sign_in(&format!("{HOME}/echo?private=q"), "zhangsan")
+        .await;
+    assert_eq!(page.answer.status, 200);
+    assert_eq!(status(address, "sso.test", "/echo?private=q").await, 401);
+    assert_eq!(status(address, "sso.test", "/%00?private=q").await, 400);
+    let cookie = browser.cookie("menshen").unwrap().value.clone();
+    let codes: Vec<_> = browser
+        .visited
+        .iter()
+        .filter(|url| url.contains("/callback"))
+        .collect();
+    let code = url::Url::parse(codes[0]).unwrap();
+    let code = code
+        .query_pairs()
+        .find(|(name, _)| name == "code")
+        .unwrap()
+        .1
+        .into_owned();
+    let (_, out, err) = program.end().await;
+    let lines: Vec<Value> = out
+        .iter()
+        .chain(&err)
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+        .collect();
+    let all = format!("{out:?}{err:?}");
+    for secret in [
+        cookie.as_str(),
+        &code,
+        crate::wecom::SECRET,
+        "private=q",
+        "access_token",
+    ] {
+        assert!(!all.contains(secret), "{secret} is in the log");
+    }
+    let of = |target: &str| {
+        lines
+            .iter()
+            .filter(|line| line["target"] == target)
+            .collect::<Vec<_>>()
+    };
+    let access = of("menshen::access");
+    let echo: Vec<_> = access
+        .iter()
+        .filter(|line| line["path"] == "/echo")
+        .collect();
+    assert!(
+        echo.iter()
+            .any(|line| line["verdict"] == "login" && line["status"] == 401)
+    );
+    let allowed = echo
+        .iter()
+        .find(|line| line["verdict"] == "allow")
+        .expect("it was let through");
+    assert_eq!(
+        (&allowed["login"], &allowed["route"], &allowed["status"]),
+        (&"zhangsan".into(), &"app".into(), &200.into())
+    );
+    assert!(
+        allowed["session"]
+            .as_str()
+            .is_some_and(|id| !cookie.contains(id))
+    );
+    let audit = of("menshen::audit");
+    let login = audit
+        .iter()
+        .find(|line| line["event"] == "login")
+        .expect("the login is written down");
+    assert_eq!(
+        (&login["login"], &login["connector"]),
+        (&"zhangsan".into(), &"corp".into())
+    );
+    assert_eq!(login["session"], allowed["session"]);
+    // Records on standard output, the program's own words on standard error.
+    assert!(
+        out.iter()
+            .all(|line| line.contains("\"target\":\"menshen::a")),
+        "{out:?}"
+    );
+    assert!(
+        err.iter()
+            .any(|line| line.contains("\"level\"") && line.contains("serving"))
+    );
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_is_exit_code_1_and_named() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let missing = folder.path("no-such-secret");
+    let text_of = |secret: &str| {
+        let path = write(&folder, &house, &Plan::default());
+        let plain = std::fs::read_to_string(&path).unwrap();
+        let line = format!("secret = \"{}\"", crate::wecom::SECRET);
+        folder.write(
+            "menshen.toml",
+            &plain.replace(&line, &format!("secret = {secret}")),
+        )
+    };
+    for (secret, named) in [
+        (format!("{{ file = {missing:?} }}"), "no-such-secret"),
+        (
+            "{ env = \"MENSHEN_NO_SUCH_VARIABLE\" }".to_owned(),
+            "MENSHEN_NO_SUCH_VARIABLE",
+        ),
+    ] {
+        let path = text_of(&secret).display().to_string();
+        for command in ["check", "run"] {
+            let path = path.clone();
+            let output = tokio::task::spawn_blocking(move || menshen(&[command, "-c", &path]));
+            let output = output.await.unwrap();
+            assert_eq!(output.status.code(), Some(1), "{command} {output:?}");
+            assert!(text(&output.stderr).contains(named), "{command} {output:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_shows_its_line_with_a_caret_under_the_place() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let path = write(&folder, &house, &Plan::default());
+    let good = std::fs::read_to_string(&path).unwrap();
+    // What a key nobody knows holds may be a secret, and is not shown.
+    for (from, to, shown) in [
+        (
+            "[session]",
+            "[session]\nlifetime = \"12 fortnights\"",
+            "lifetime = \"12 fortnights\"",
+        ),
+        ("[log]", "[log]\nlevle = \"info\"", "levle = \"****\""),
+        ("'财务部' in user.departments", "'财务部' in", "'财务部' in"),
+    ] {
+        let path = folder
+            .write("menshen.toml", &good.replace(from, to))
+            .display()
+            .to_string();
+        let output = tokio::task::spawn_blocking(move || menshen(&["check", "-c", &path]));
+        let output = output.await.unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let at = said
+            .lines()
+            .position(|line| line.contains(shown))
+            .unwrap_or_else(|| panic!("{said}"));
+        assert!(said.lines().nth(at + 1).unwrap().contains('^'), "{said}");
+    }
+}
