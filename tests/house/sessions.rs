@@ -17,7 +17,7 @@ use menshen::store::{SessionRecord, Store};
 use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;
 use crate::house::{HOME, House, Plan};
-use watched::{Watched, WatchedHouse};
+use watched::WatchedHouse;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -43,7 +43,7 @@ async fn our_cookies_never_reach_the_upstream_and_others_do_byte_for_byte() {
         .header("Cookie", &ours);
     let two = two.header("Cookie", "b=\u{4f1a}");
     let answer = two.of(&house).await;
-    // One line: HTTP/1.1 has no place for a second (RFC 6265 5.4).
+    // Joined into the one line HTTP/1.1 knows.
     assert_eq!(mirror::values(&answer, "cookie"), ["a=1; b=\u{4f1a}"]);
 }
 

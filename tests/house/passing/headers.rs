@@ -176,3 +176,29 @@ async fn a_probe_by_name_is_a_stranger() {
     assert_eq!(named.clone().of(&house).await.status, 401, "nobody");
     assert_ne!(named.session(&cookies[1]).of(&house).await.status, 403);
 }
+
+#[test]
+fn no_cookie_anybody_can_make_up_lets_them_pass() {
+    let runtime = Runtime::new().unwrap();
+    let (house, [_, zhang, _]) = runtime.block_on(house());
+    let parts: Vec<_> = zhang.split('.').map(str::to_owned).collect();
+    let piece = prop_oneof![
+        prop::sample::select(parts),
+        Just("eyJhbGciOiJub25lIn0".to_owned()),
+        "[A-Za-z0-9_-]{0,30}",
+        "[!#-+--:<-~]{0,20}",
+    ];
+    let value = prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.join("."));
+    let name = prop_oneof![
+        Just("menshen"),
+        Just("__Host-menshen"),
+        Just("menshen-flow-x")
+    ];
+    proptest!(|(name in name, value in value)| {
+        prop_assume!(value != zhang);
+        let ask = Ask::get("/echo").header("Cookie", &format!("{name}={value}"));
+        prop_assert_eq!(runtime.block_on(ask.of(&house)).status, 401);
+        let person = ask.navigating();
+        prop_assert_eq!(runtime.block_on(person.of(&house)).status, 302);
+    });
+}

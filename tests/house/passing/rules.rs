@@ -207,3 +207,31 @@ async fn a_host_said_twice_is_refused() {
         is(&answer, Outcome::Passes(Some("zhangsan")), target);
     }
 }
+
+#[tokio::test]
+async fn a_host_is_found_among_many_however_it_is_spelled() {
+    let mut routes =
+        String::from("[[route]]\nname = 'any'\naccess = 'public'\nupstream = ['{app}']\n");
+    for at in 0..150 {
+        routes.push_str(&format!(
+            "[[route]]\nname = 'r{at}'\nhost = 'app{at}.test'\nupstream = ['{{app}}']\n"
+        ));
+    }
+    let house = Plan::default().routes(&routes).start().await;
+    for at in [0, 1, 99, 100, 101, 149] {
+        for spelled in [
+            format!("app{at}.test"),
+            format!("APP{at}.Test."),
+            format!("aPp{at}.test:80"),
+        ] {
+            let answer = Ask::get("/echo").host(&spelled).of(&house).await;
+            is(&answer, Outcome::Login, &spelled);
+        }
+    }
+    let answer = Ask::get("/echo").host("app150.test").of(&house).await;
+    is(
+        &answer,
+        Outcome::Passes(None),
+        "a host that has no route of its own",
+    );
+}

@@ -3,16 +3,14 @@
 use crate::asking::Ask;
 use crate::browser::{Browser, navigation};
 use crate::house::{House, Plan};
-use crate::wecom::AGENT_ID;
 
 /// A whole login at `home`; the `Set-Cookie` lines of the answer that ends it.
-async fn login(house: &House, browser: &mut Browser, home: &str) -> Vec<String> {
+async fn login(browser: &mut Browser, home: &str) -> Vec<String> {
     let source = browser.to_source(&format!("{home}/echo")).await;
     let back = browser.choose(&source, "zhangsan").await;
     let answer = browser.visit(&back).await;
     assert_eq!(answer.status, 302, "{}", answer.text());
     assert!(answer.header("cache-control").unwrap().contains("no-store"));
-    let _ = house;
     answer.all("set-cookie").map(str::to_owned).collect()
 }
 
@@ -71,7 +69,7 @@ async fn its_flags_are_the_strictest_the_site_allows() {
         if home.starts_with("https") {
             browser = browser.over_https();
         }
-        let set = login(&house, &mut browser, home).await;
+        let set = login(&mut browser, home).await;
         let session: Vec<_> = set.iter().filter(|line| line.starts_with(name)).collect();
         let own: Vec<_> = session
             .iter()
@@ -125,9 +123,8 @@ async fn it_is_written_at_a_login_and_not_again() {
 #[tokio::test]
 async fn a_cookie_of_one_prefix_is_nothing_under_another() {
     let house = https("").start().await;
-    house.source.domains_of_agent(AGENT_ID, &["sso.corp.test"]);
     let mut browser = Browser::new(&house).over_https();
-    login(&house, &mut browser, "https://sso.corp.test").await;
+    login(&mut browser, "https://sso.corp.test").await;
     let value = browser.cookie("__Host-menshen").unwrap().value.clone();
     for (name, expected) in [
         ("__Host-menshen", 200),

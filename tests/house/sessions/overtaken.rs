@@ -151,3 +151,33 @@ async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
     }
     assert_eq!(ask.at(address).await.status, 401);
 }
+
+#[tokio::test]
+async fn people_who_are_looked_for_at_once_are_never_taken_for_each_other() {
+    let house = WatchedHouse::start(Plan::default()).await;
+    let mut cookies = Vec::new();
+    for who in ["zhangsan", "lisi", "wangfang"] {
+        let mut browser = Browser::at(house.address);
+        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let back = browser.choose(&source, who).await;
+        browser.visit(&back).await;
+        cookies.push((who, browser.cookie("menshen").unwrap().value.clone()));
+    }
+    house.store.hold("session", When::After);
+    let (address, mut asking) = (house.address, Vec::new());
+    for at in 0..30 {
+        let (who, cookie) = cookies[at % 3].clone();
+        let asked = tokio::spawn(async move {
+            let answer = Ask::get("/echo").session(&cookie).at(address).await;
+            assert_eq!(answer.echoed("x-forwarded-user"), [who]);
+        });
+        asking.push(asked);
+    }
+    // Ten who ask for the same person wait for one answer.
+    house.store.holds(3).await;
+    house.store.release();
+    for asked in asking {
+        asked.await.unwrap();
+    }
+    assert_eq!(house.store.asked("session"), 3);
+}
