@@ -50,7 +50,7 @@ struct Visit<'a> {
 /// How far a request came before its body moves.
 enum Step {
     Told(Told),
-    Forward(Permit, Box<Onward>),
+    Forward(Permit, Box<Onward>, reply::Asked),
 }
 
 impl House {
@@ -103,8 +103,8 @@ impl House {
             .await;
         let told = match (step, body) {
             (Step::Told(told), _) => told,
-            (Step::Forward(permit, onward), Some(body)) => {
-                self.forwarded(&site, permit, *onward, &id, parts, body, connection)
+            (Step::Forward(permit, onward, asked), Some(body)) => {
+                self.forwarded(&site, permit, *onward, asked, &id, parts, body, connection)
                     .await
             }
             // A body moves only into an own path, and those are told.
@@ -150,7 +150,7 @@ impl House {
         match decide(&site.routes, &site.gate, &head).await {
             Verdict::Allow(permit) => {
                 let onward = Onward::new(&permit, &head, id, &site.namespace);
-                Step::Forward(permit, Box::new(onward))
+                Step::Forward(permit, Box::new(onward), reply::Asked::of(&visit))
             }
             Verdict::Login(needed) => Step::Told(sign_in::offer(&visit, &needed).await),
             Verdict::Deny(denial) => Step::Told(reply::deny(&visit, &denial)),
@@ -163,6 +163,7 @@ impl House {
         site: &Arc<Site>,
         permit: Permit,
         onward: Onward,
+        asked: reply::Asked,
         id: &RequestId,
         parts: Parts,
         body: B,
@@ -172,8 +173,6 @@ impl House {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
-        let lang = page::Lang::of(navigation::text(&parts.headers, "accept-language"));
-        let html = reply::reads_html(&parts.headers);
         let again = parts
             .headers
             .contains_key(UPGRADE)
@@ -181,12 +180,12 @@ impl House {
         let told = Told::allowed(&permit);
         let now = self.shared.clock.now();
         let renewed = sign_in::renewed_cookie(site, &permit, &parts, now);
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         let sent = site
             .forwarder
             .forward(permit, onward, Request::from_parts(parts, body))
             .await;
-        let told = told.after(asked);
+        let told = told.after(sent_at);
         let mut response = match sent {
             Ok(Forwarded::Response(response)) => response,
             Ok(Forwarded::Upgraded { response, tunnel }) => {
@@ -194,7 +193,7 @@ impl House {
                 tunnel::keep(self, *tunnel, again, connection, id);
                 response
             }
-            Err(error) => return reply::upstream_failed(told, lang, html, id, &error),
+            Err(error) => return reply::upstream_failed(told, &asked, id, &error),
         };
         if let Some(cookie) = renewed {
             reply::add_cookie(&mut response, &cookie);

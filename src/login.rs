@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::keys::{self, KeyRing};
 use crate::people::session::{MintError, Sessions, Terms};
 use crate::people::{AdmitError, Admittance, People};
-use crate::store::ConnectorId;
+use crate::store::{ConnectorId, LoginName, Subject};
 use config::{AutoLogin, ConnectorConfig};
 use connector::{Answer, AppLogin, Challenge, Connector, ConnectorError};
 use limits::{Limited, Limits, Step};
@@ -124,13 +124,50 @@ pub enum LoginError {
     Connector(#[source] ConnectorError),
     /// The directory.
     #[error("admit the person")]
-    Admit(#[source] AdmitError),
+    Admit {
+        /// Whom the source vouched for.
+        subject: Subject,
+        /// Why not.
+        #[source]
+        source: AdmitError,
+    },
     /// The session.
     #[error("let the person in")]
-    Mint(#[source] MintError),
+    Mint {
+        /// Whom the source vouched for.
+        subject: Subject,
+        /// Why not.
+        #[source]
+        source: MintError,
+    },
     /// The work died.
     #[error("the login was dropped before its end")]
     Dropped,
+}
+
+impl LoginError {
+    /// Whom the source vouched for, when it came so far.
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Admit { subject, .. } | Self::Mint { subject, .. } => Some(subject),
+            Self::NoConnector
+            | Self::Limited(_)
+            | Self::Pending(_)
+            | Self::Connector(_)
+            | Self::Dropped => None,
+        }
+    }
+
+    /// What they would have been called, where that was the trouble.
+    pub fn login(&self) -> Option<&LoginName> {
+        match self {
+            Self::Admit { source, .. } => match source {
+                AdmitError::Unknown { login } | AdmitError::LoginTaken { login, .. } => Some(login),
+                AdmitError::Map(_) | AdmitError::Closed { .. } | AdmitError::Store(_) => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Debug for Login {

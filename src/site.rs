@@ -199,11 +199,7 @@ impl Site {
 
     /// Whether the session cookie of the host that logs people in reaches this host, too.
     pub fn shares_cookie(&self, host: &str) -> bool {
-        let Some(domain) = &self.cookies.domain else {
-            return false;
-        };
-        let below = host.strip_suffix(domain.as_str());
-        below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        self.cookies.cover(host)
     }
 }
 

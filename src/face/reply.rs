@@ -64,7 +64,7 @@ pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> Told {
         cause: Cause::BadRequest,
         source: None,
         again: None,
-        home: None,
+        home: Some(Href::new("/")),
     };
     let response = page_response(StatusCode::BAD_REQUEST, &page.render(lang));
     Told::denied(error.to_string(), None, None, response)
@@ -114,7 +114,7 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
         }
         Denial::Unavailable { route } => {
             visit.shared.telemetry.store_error();
-            let response = problem(visit, Cause::StoreAway, None);
+            let response = problem(visit, Cause::StoreAway, again(visit));
             Told::denied("unavailable", Some(route), None, response)
         }
     }
@@ -216,11 +216,37 @@ pub(super) fn json_problem(
     response
 }
 
+/// What an error page needs of a request that has gone on to the upstream.
+#[derive(Debug)]
+pub(super) struct Asked {
+    lang: Lang,
+    /// The host; absent when whoever asked cannot show a page.
+    site: Option<String>,
+    /// The same once more, when asking again changes nothing.
+    again: Option<Href>,
+}
+
+impl Asked {
+    /// Only whoever can show a page costs anything here.
+    pub(super) fn of(visit: &Visit<'_>) -> Self {
+        let html = reads_html(visit.head.headers);
+        Self {
+            lang: visit.lang,
+            site: html.then(|| visit.head.host.to_string()),
+            again: if html { again(visit) } else { None },
+        }
+    }
+}
+
+/// What was asked for, to be asked for once more.
+fn again(visit: &Visit<'_>) -> Option<Href> {
+    (visit.head.method == Method::GET).then(|| Href::new(address::target(visit)))
+}
+
 /// The upstream did not answer, or not in time.
 pub(super) fn upstream_failed(
     told: Told,
-    lang: Lang,
-    html: bool,
+    asked: &Asked,
     id: &RequestId,
     error: &ForwardError,
 ) -> Told {
@@ -238,15 +264,17 @@ pub(super) fn upstream_failed(
         ForwardError::Client => Cause::BadRequest,
         ForwardError::Unreachable(_) | ForwardError::Broken(_) => Cause::UpstreamDown,
     };
-    let response = if html {
+    let lang = asked.lang;
+    let response = if let Some(site) = &asked.site {
+        let passes = matches!(cause, Cause::UpstreamDown | Cause::StoreAway);
         let page = ProblemPage {
             footing: Footing {
-                site: "",
+                site,
                 request_id: id.as_str(),
             },
             cause,
             source: None,
-            again: None,
+            again: asked.again.clone().filter(|_| passes),
             home: Some(Href::new("/")),
         };
         page_response(status_of(cause), &page.render(lang))

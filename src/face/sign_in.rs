@@ -103,7 +103,10 @@ pub(super) fn renewed_cookie(
     let verified = cookie::verify(&site.ring, value)?;
     let value = cookie::sign_again(&site.ring, &verified.handle);
     let left = i64::try_from(verified.handle.expires_at.since(now).as_secs()).ok()?;
-    Some(site.cookies.set_session(&value, left))
+    Some(match verified.handle.host {
+        None => site.cookies.set_session(&value, left),
+        Some(_) => site.cookies.set_bound_session(&value, left),
+    })
 }
 
 /// What a request wants of a login: where to, and for which host's browser.
@@ -114,7 +117,8 @@ struct Target {
 }
 
 impl Target {
-    /// From `rd` and `k`; a return address that leads elsewhere is none.
+    /// From `rd` and `k`; a path is one of the host that is asked, and a return address that leads
+    /// elsewhere is none.
     fn of(visit: &Visit<'_>, query: &Fields) -> Self {
         let wanted = query
             .one("rd")
@@ -122,7 +126,13 @@ impl Target {
             .flatten()
             .filter(|text| !text.is_empty());
         let return_to = wanted.and_then(|text| {
-            let parsed = ReturnTo::parse(text, visit.site);
+            let parsed = if text.starts_with('/') && !visit.site.is_home(visit.head) {
+                ReturnTo::path(text)
+                    .map(|_| format!("{}{text}", visit.head.origin()))
+                    .and_then(|whole| ReturnTo::parse(&whole, visit.site))
+            } else {
+                ReturnTo::parse(text, visit.site)
+            };
             if parsed.is_none() {
                 tracing::info!(request_id = %visit.id, "a return address leads elsewhere and is not followed");
             }

@@ -74,7 +74,10 @@ impl Work {
         }
         let profile = proved.map_err(LoginError::Connector)?;
         let admitted = self.people.admit(&self.entry.admittance, &profile).await;
-        let (account, mapped) = admitted.map_err(LoginError::Admit)?;
+        let (account, mapped) = admitted.map_err(|source| LoginError::Admit {
+            subject: profile.subject.clone(),
+            source,
+        })?;
         let login = NewLogin {
             account,
             via: self.entry.id.clone(),
@@ -91,7 +94,10 @@ impl Work {
             .sessions
             .mint(login, &self.terms)
             .await
-            .map_err(LoginError::Mint)?;
+            .map_err(|source| LoginError::Mint {
+                subject: subject.clone(),
+                source,
+            })?;
         Ok(Finished {
             cookie: CookieValue(cookie::sign(&self.ring, &minting.handle)),
             handle: minting.handle,

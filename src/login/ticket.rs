@@ -112,6 +112,52 @@ pub enum TicketError {
     Used,
 }
 
+/// A ticket that this site sealed for this host, whoever brings it and whenever.
+pub struct Unsealed(Sealed);
+
+impl std::fmt::Debug for Unsealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Unsealed(…)")
+    }
+}
+
+impl Unsealed {
+    /// Where its person goes on this host: a path.
+    pub fn to(&self) -> &str {
+        &self.0.p
+    }
+
+    /// Opens it while it is fresh and for this browser's nonces.
+    pub fn check<'a>(
+        self,
+        nonce_of: impl FnOnce(&NonceHash) -> Option<&'a str>,
+        now: Timestamp,
+    ) -> Result<Opened, TicketError> {
+        let found = self.0;
+        let made_at = Timestamp::from_unix_ms(found.t);
+        if now.since(made_at).as_secs() > TICKET_AGE_MAX_S {
+            return Err(TicketError::Late);
+        }
+        let nonce = nonce_of(&found.n)
+            .map(Nonce::received)
+            .ok_or(TicketError::OtherBrowser)?;
+        if nonce.hash() != found.n {
+            return Err(TicketError::OtherBrowser);
+        }
+        let sid = Sid::parse(&found.s).ok_or(TicketError::Forged)?;
+        Ok(Opened {
+            ticket: Ticket {
+                nonce: found.n,
+                sid,
+                account: found.a,
+                expires_at: Timestamp::from_unix_ms(found.e),
+                to: found.p,
+            },
+            spend: keys::fingerprint(&[b"ticket", found.x.as_bytes()]),
+        })
+    }
+}
+
 /// A ticket that opened; it still must be spent.
 #[derive(Clone, Debug)]
 pub struct Opened {
@@ -137,42 +183,16 @@ impl Ticket {
         ring.seal(Purpose::Ticket, host.as_bytes(), &plain)
     }
 
-    /// Opens what was sealed for this host, while it is fresh and for this browser's nonces.
-    pub fn open<'a>(
-        ring: &KeyRing,
-        host: &str,
-        sealed: &str,
-        nonce_of: impl FnOnce(&NonceHash) -> Option<&'a str>,
-        now: Timestamp,
-    ) -> Result<Opened, TicketError> {
+    /// Unseals what was sealed for this host; it still must be checked.
+    pub fn unseal(ring: &KeyRing, host: &str, sealed: &str) -> Result<Unsealed, TicketError> {
         if sealed.len() > TICKET_BYTES_MAX {
             return Err(TicketError::Forged);
         }
         let plain = ring
             .open(Purpose::Ticket, host.as_bytes(), sealed)
             .ok_or(TicketError::Forged)?;
-        let found: Sealed = serde_json::from_slice(&plain).map_err(|_| TicketError::Forged)?;
-        let made_at = Timestamp::from_unix_ms(found.t);
-        if now.since(made_at).as_secs() > TICKET_AGE_MAX_S {
-            return Err(TicketError::Late);
-        }
-        let nonce = nonce_of(&found.n)
-            .map(Nonce::received)
-            .ok_or(TicketError::OtherBrowser)?;
-        if nonce.hash() != found.n {
-            return Err(TicketError::OtherBrowser);
-        }
-        let sid = Sid::parse(&found.s).ok_or(TicketError::Forged)?;
-        Ok(Opened {
-            ticket: Self {
-                nonce: found.n,
-                sid,
-                account: found.a,
-                expires_at: Timestamp::from_unix_ms(found.e),
-                to: found.p,
-            },
-            spend: keys::fingerprint(&[b"ticket", found.x.as_bytes()]),
-        })
+        let found = serde_json::from_slice(&plain).map_err(|_| TicketError::Forged)?;
+        Ok(Unsealed(found))
     }
 
     /// The handle of the cookie it is exchanged for: it names its host and counts on no other.
@@ -222,7 +242,8 @@ mod tests {
         };
         let sealed = ticket.seal(&ring, "oa.corp.example", now);
         let open = |host: &str, value: Option<&str>, now| {
-            Ticket::open(&ring, host, &sealed, |_| value, now).map(|opened| opened.ticket.to)
+            let opened = Ticket::unseal(&ring, host, &sealed)?.check(|_| value, now)?;
+            Ok(opened.ticket.to)
         };
         let good = Some(nonce.expose());
         assert_eq!(open("oa.corp.example", good, now), Ok("/a?b".to_owned()));

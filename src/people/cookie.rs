@@ -254,14 +254,29 @@ impl CookieFlags {
         }
     }
 
-    /// The `Set-Cookie` that hands out a session; `age_s` seconds until its absolute end.
-    pub fn set_session(&self, value: &str, age_s: i64) -> String {
-        self.session(value, age_s)
+    /// Whether the configured domain covers a host; without a domain none does.
+    pub fn cover(&self, host: &str) -> bool {
+        let below = self
+            .domain
+            .as_deref()
+            .and_then(|domain| host.strip_suffix(domain));
+        below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
-    /// The `Set-Cookie` that takes it back.
-    pub fn clear_session(&self) -> String {
-        self.session("", 0)
+    /// The `Set-Cookie` that hands out a session; `age_s` seconds until its absolute end.
+    pub fn set_session(&self, value: &str, age_s: i64) -> String {
+        self.session(value, age_s, self.domain.as_deref())
+    }
+
+    /// The same for a session that counts on one host: browsers refuse another host's domain.
+    pub fn set_bound_session(&self, value: &str, age_s: i64) -> String {
+        self.session(value, age_s, None)
+    }
+
+    /// The `Set-Cookie` by which a host takes it back.
+    pub fn clear_session(&self, host: &str) -> String {
+        let domain = self.domain.as_deref().filter(|_| self.cover(host));
+        self.session("", 0, domain)
     }
 
     /// The `Set-Cookie` of something short-lived that stays on this host.
@@ -295,15 +310,15 @@ impl CookieFlags {
         ours && matches!(bare.as_bytes().get(7), None | Some(b'-'))
     }
 
-    fn session(&self, value: &str, age_s: i64) -> String {
+    fn session(&self, value: &str, age_s: i64, domain: Option<&str>) -> String {
         let mut cookie = Cookie::build((self.session_name(), value))
             .path("/")
             .http_only(true)
             .secure(self.secure)
             .max_age(cookie::time::Duration::seconds(age_s))
             .same_site(SameSite::Lax);
-        if let Some(domain) = &self.domain {
-            cookie = cookie.domain(domain.clone());
+        if let Some(domain) = domain {
+            cookie = cookie.domain(domain.to_owned());
         }
         if self.same_site == SameSiteConfig::None && self.secure {
             cookie = cookie.same_site(SameSite::None).partitioned(true);
@@ -435,9 +450,29 @@ mod tests {
         // Browsers ignore a deletion without Secure for the prefixed names.
         assert!(
             flags(true, None, SameSiteConfig::Lax)
-                .clear_session()
+                .clear_session("sso.corp.example")
                 .contains("Secure")
         );
+    }
+
+    #[test]
+    fn a_domain_stands_only_in_cookies_of_hosts_it_covers() {
+        let flags = CookieFlags {
+            secure: false,
+            domain: Some("corp.example".to_owned()),
+            same_site: SameSiteConfig::Lax,
+        };
+        for (host, covered) in [
+            ("corp.example", true),
+            ("oa.corp.example", true),
+            ("xcorp.example", false),
+            ("oa.example", false),
+        ] {
+            assert_eq!(flags.cover(host), covered, "{host}");
+            let cleared = flags.clear_session(host);
+            assert_eq!(cleared.contains("Domain=corp.example"), covered, "{host}");
+        }
+        assert!(!flags.set_bound_session("v", 60).contains("Domain"));
     }
 
     #[test]

@@ -234,10 +234,8 @@ impl Browser {
 
     fn cookie_header(&self, host: &str, https: bool) -> String {
         let mine = |cookie: &&Cookie| {
-            let below = host
-                .strip_suffix(&cookie.host)
-                .is_some_and(|rest| rest.ends_with('.'));
-            (cookie.host == host || (cookie.wide && below)) && (https || !cookie.secure)
+            let reaches = cookie.host == host || (cookie.wide && is_below(host, &cookie.host));
+            reaches && (https || !cookie.secure)
         };
         let pairs = self.jar.iter().filter(mine);
         pairs
@@ -268,6 +266,12 @@ impl Browser {
             return;
         }
         let wide = domain.is_some();
+        if domain
+            .as_ref()
+            .is_some_and(|domain| !is_below(host, domain))
+        {
+            return;
+        }
         let host = domain.unwrap_or_else(|| host.to_owned());
         self.jar
             .retain(|cookie| !(cookie.name == name && cookie.host == host));
@@ -282,6 +286,12 @@ impl Browser {
             });
         }
     }
+}
+
+/// Whether a host is a domain or stands below it: another's cookies a browser neither takes nor sends.
+fn is_below(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// The headers of a person going somewhere.

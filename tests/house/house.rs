@@ -295,3 +295,8 @@ async fn start(text: &str, clock: &Clock, records: &Records) -> Running {
         .await
         .expect("menshen starts")
 }
+
+/// Starts a menshen from configuration text, beside a house.
+pub(crate) async fn run(text: &str, clock: &Clock) -> Running {
+    start(text, clock, &Records::default()).await
+}

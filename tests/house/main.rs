@@ -14,6 +14,7 @@ mod conf;
 mod floors;
 mod forwarding;
 mod hostile;
+mod hosts;
 mod house;
 mod identity;
 mod line;

@@ -183,7 +183,6 @@ async fn a_profile_without_a_login_makes_no_account() {
         "login = \"''\"",
         "login = \"' '\"",
         "login = \"'a\\\\nb'\"",
-        "login = 'profile.department'",
     ] {
         let more = format!("[connector.corp.mapping]\n{mapping}");
         let house = Plan::default().more(&more).start().await;

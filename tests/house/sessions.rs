@@ -1,1 +1,189 @@
-//! sessions.
+//! Sessions end when they must: by time, by will, by a new configuration; and nobody outlives theirs.
+
+mod cookie;
+mod nodes;
+mod outage;
+mod overtaken;
+mod reloaded;
+mod revoked;
+mod tunnels;
+mod watched;
+
+use std::time::{Duration, Instant};
+
+use menshen::people::session::Found;
+use menshen::store::{SessionRecord, Store};
+
+use crate::asking::{Ask, signed_in};
+use crate::browser::Browser;
+use crate::house::{HOME, House, Plan};
+use watched::{Watched, WatchedHouse};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What an application, and nobody else, answers to a session cookie.
+async fn status(house: &House, cookie: &str) -> u16 {
+    Ask::get("/echo").session(cookie).of(house).await.status
+}
+
+/// The one session in a store.
+async fn only(store: &dyn Store) -> SessionRecord {
+    let mut sessions = store.sessions(None, 10).await.unwrap();
+    assert_eq!(sessions.len(), 1);
+    sessions.remove(0)
+}
+
+/// Waits until something holds, for 15 s at most.
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < Duration::from_secs(15), "not {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_at_its_absolute_end_however_busy_it_is() {
+    let house = House::new().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    for _ in 0..11 {
+        house.advance(HOUR);
+        assert_eq!(status(&house, &cookie).await, 200);
+    }
+    house.advance(HOUR - Duration::from_secs(1));
+    assert_eq!(status(&house, &cookie).await, 200);
+    house.advance(Duration::from_secs(1));
+    assert_eq!(status(&house, &cookie).await, 401);
+}
+
+#[tokio::test]
+async fn a_session_nobody_uses_ends_after_the_idle_timeout() {
+    let house = House::new().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    house.advance(2 * HOUR - Duration::from_secs(1));
+    assert_eq!(status(&house, &cookie).await, 200, "just in time");
+    house.advance(2 * HOUR);
+    assert_eq!(status(&house, &cookie).await, 401, "too late");
+    assert_eq!(status(&house, &cookie).await, 401, "and it stays so");
+}
+
+#[tokio::test]
+async fn a_session_that_was_never_used_here_is_idle_too() {
+    let house = House::new().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    // The first request finds nothing in memory after this.
+    house.advance(2 * HOUR);
+    assert_eq!(status(&house, &cookie).await, 401);
+}
+
+#[tokio::test]
+async fn requests_write_their_last_use_once_in_a_tenth_of_the_idle_timeout() {
+    let house = WatchedHouse::start(Plan::default()).await;
+    let cookie = house.signed_in("zhangsan").await;
+    let ask = Ask::get("/echo").session(&cookie);
+    let minted = only(&*house.store).await;
+    for _ in 0..30 {
+        assert_eq!(ask.at(house.address).await.status, 200);
+    }
+    house.clock.advance(Duration::from_secs(11 * 60));
+    for _ in 0..30 {
+        assert_eq!(ask.at(house.address).await.status, 200);
+    }
+    house.clock.advance(Duration::from_secs(2 * 60));
+    for _ in 0..30 {
+        assert_eq!(ask.at(house.address).await.status, 200);
+    }
+    let now = house.clock.now();
+    let written = async || only(&*house.store).await.used_at == now;
+    eventually("written", written).await;
+    assert!(minted.used_at < now);
+    // Writes before this one would have been made before it.
+    assert_eq!(house.store.asked("touch"), 1);
+    assert_eq!(house.store.asked("session"), 1, "one look for all requests");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn more_people_than_the_memory_holds_still_pass() {
+    let plan = Plan::default().session("cached_sessions_max = 1");
+    let house = plan.start().await;
+    let cookies = [
+        signed_in(&house, "zhangsan").await,
+        signed_in(&house, "lisi").await,
+        signed_in(&house, "wangfang").await,
+    ];
+    let tasks: Vec<_> = (0..12)
+        .map(|at| {
+            let cookie = cookies[at % 3].clone();
+            let site = house.running.house().site();
+            tokio::spawn(async move {
+                for round in 0..400 {
+                    let (gate, ring) = (&site.gate, &site.ring);
+                    let found = gate
+                        .sessions
+                        .find(ring, &gate.terms, &cookie, "sso.test")
+                        .await;
+                    assert!(
+                        matches!(found, Ok(Found::Person(_))),
+                        "round {round}: {found:?}"
+                    );
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn every_login_gets_a_new_session() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    // Somebody planted a session of their own: it is not the one that is signed in.
+    let planted = signed_in(&house, "wangfang").await;
+    browser.set("sso.test", "menshen", &planted);
+    let start = format!("{HOME}/.menshen/start?connector=corp&rd=%2Fecho");
+    browser.sign_in(&start, "zhangsan").await;
+    let first = browser.cookie("menshen").unwrap().value.clone();
+    browser.sign_in(&start, "zhangsan").await;
+    let second = browser.cookie("menshen").unwrap().value.clone();
+    assert!(planted != first && first != second);
+    let store = &house.running.house().shared().store;
+    let sessions = store.sessions(None, 10).await.unwrap();
+    let mut keys: Vec<_> = sessions.iter().map(|one| *one.key.as_bytes()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), 3);
+    // The cookie holds no name of anything the administrator or the log sees.
+    for session in &sessions {
+        assert!(!first.contains(&session.public_id.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn a_forged_cookie_dies_without_a_question_to_the_store() {
+    let house = WatchedHouse::start(Plan::default()).await;
+    let cookie = house.signed_in("zhangsan").await;
+    let asked = house.store.asked("session");
+    let parts: Vec<_> = cookie.split('.').collect();
+    let tail = if cookie.ends_with('A') { "B" } else { "A" };
+    let forged = [
+        format!("{}{tail}", &cookie[..cookie.len() - 1]),
+        format!("{}.{}.", parts[0], parts[1]),
+        format!("{}.{}", parts[0], parts[1]),
+        format!("{}.{}.{}", parts[1], parts[1], parts[2]),
+        // {"alg":"none"}
+        format!("eyJhbGciOiJub25lIn0.{}.", parts[1]),
+        "x".repeat(10_000),
+        "..".to_owned(),
+        "\u{4f1a}".to_owned(),
+        String::new(),
+    ];
+    for forged in forged {
+        let answer = Ask::get("/echo").session(&forged).at(house.address).await;
+        assert_eq!(answer.status, 401, "{forged}");
+    }
+    assert_eq!(house.store.asked("session"), asked);
+    let good = Ask::get("/echo").session(&cookie).at(house.address).await;
+    assert_eq!(good.status, 200);
+}

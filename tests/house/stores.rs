@@ -44,21 +44,21 @@ async fn backends() -> Vec<Backend> {
 }
 
 /// A directory of its own for one test, removed with it.
-struct TempDir(PathBuf);
+pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = format!("menshen-{}", SessionId::new(keys::random()));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.0.join("menshen.db")
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         url(&self.file())
     }
 }

@@ -33,16 +33,19 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
             ConnectorError::Busy(_) => Cause::SourceBusy,
             ConnectorError::Unreachable(_) => Cause::SourceUnreachable,
         },
-        LoginError::Admit(error) => match error {
+        LoginError::Admit { source, .. } => match source {
             AdmitError::Map(_) => Cause::NoLogin,
             AdmitError::Unknown { .. } => Cause::UnknownPerson,
             AdmitError::LoginTaken { .. } => Cause::LoginTaken,
             AdmitError::Closed { .. } => Cause::AccountClosed,
             AdmitError::Store(_) => Cause::StoreAway,
         },
-        LoginError::Mint(MintError::Closed) => Cause::AccountClosed,
-        LoginError::Mint(MintError::Revoked) => Cause::Revoked,
-        LoginError::Mint(MintError::Store(_)) | LoginError::Dropped => Cause::StoreAway,
+        LoginError::Mint { source, .. } => match source {
+            MintError::Closed => Cause::AccountClosed,
+            MintError::Revoked => Cause::Revoked,
+            MintError::Store(_) => Cause::StoreAway,
+        },
+        LoginError::Dropped => Cause::StoreAway,
     }
 }
 
@@ -62,26 +65,47 @@ pub(super) fn came_in(visit: &Visit<'_>, finished: &Finished) {
     });
 }
 
-/// One line in the audit stream for a login that let nobody in, with the whole reason.
+/// One line in the audit stream for a login that came to no end, with whom it was about.
+pub(super) fn failed(visit: &Visit<'_>, via: &ConnectorId, error: &LoginError) {
+    let of_them = Audit {
+        subject: error.subject().map(|subject| subject.as_str()),
+        login: error.login().map(|login| login.as_str()),
+        ..entry(visit, Event::Refused)
+    };
+    turned_away(visit, Some(via), error, outcome_of(error), of_them);
+}
+
+/// One line in the audit stream for a callback or ticket that let nobody in.
 pub(super) fn refused(
     visit: &Visit<'_>,
     via: Option<&ConnectorId>,
     error: &(dyn std::error::Error + 'static),
-    outcome: LoginOutcome,
 ) {
+    let of_nobody = entry(visit, Event::Refused);
+    turned_away(visit, via, error, LoginOutcome::Refused, of_nobody);
+}
+
+fn turned_away(
+    visit: &Visit<'_>,
+    via: Option<&ConnectorId>,
+    error: &(dyn std::error::Error + 'static),
+    outcome: LoginOutcome,
+    of_whom: Audit<'_>,
+) {
+    let via = via.map(|via| via.as_str());
     visit
         .shared
         .telemetry
-        .login(via.map_or("", |via| via.as_str()), outcome);
+        .login(via.unwrap_or_default(), outcome);
     visit.shared.telemetry.audit(&Audit {
-        connector: via.map(|via| via.as_str()),
+        connector: via,
         error: Some(error),
-        ..entry(visit, Event::Refused)
+        ..of_whom
     });
 }
 
 /// Whether a login failed by itself, or was refused.
-pub(super) fn outcome_of(error: &LoginError) -> LoginOutcome {
+fn outcome_of(error: &LoginError) -> LoginOutcome {
     match cause_of(error) {
         Cause::StoreAway
         | Cause::SourceBusy

@@ -35,10 +35,9 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
     }
     let target = Target::of(visit, query);
     if !visit.site.is_home(visit.head) {
-        let place = target.return_to.as_ref().map_or("/", |place| place.local());
         return Told::own(
             "to the home host",
-            elsewhere::send_for(visit, "sign_in", place),
+            elsewhere::send_for(visit, "sign_in", &target),
         );
     }
     let who = match caller(visit).await {
@@ -90,10 +89,9 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
     }
     let target = Target::of(visit, query);
     if !visit.site.is_home(visit.head) {
-        let place = target.return_to.as_ref().map_or("/", |place| place.local());
         return Told::own(
             "to the home host",
-            elsewhere::send_for(visit, "start", place),
+            elsewhere::send_for(visit, "start", &target),
         );
     }
     let mode = match query.one("mode") {

@@ -9,13 +9,12 @@ use super::super::{Visit, reply};
 use super::{Target, audit, begin, caller, small_body, ticket};
 use crate::login::connector::{Answer, AnswerKind, ConnectorError};
 use crate::login::fields::Fields;
-use crate::login::pending::{FlowId, NoFlow, Pending, PendingError};
+use crate::login::pending::{FlowId, Mode, NoFlow, Pending, PendingError};
 use crate::login::{Finished, LoginError};
 use crate::request::gate::Caller;
 use crate::request::head::cookies;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
-use crate::telemetry::LoginOutcome;
 
 /// Answers a callback. Without a connector in the path the sealed login names it.
 pub(super) async fn answer<B>(
@@ -41,7 +40,7 @@ where
         .and_then(|fields| fields.one("state").ok().flatten());
     let flow = state.and_then(|state| FlowId::try_from(state.to_owned()).ok());
     let (Some(fields), Some(flow)) = (fields.clone(), flow) else {
-        audit::refused(visit, via.as_ref(), &NoFlow, LoginOutcome::Refused);
+        audit::refused(visit, via.as_ref(), &NoFlow);
         return Told::own("no state", dead_end(visit, Cause::BadAnswer, None, None));
     };
     let answer = Answer {
@@ -67,12 +66,12 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
     let outcome = visit.site.login.finish(pending, answer).await;
     let error = match &outcome {
         Ok(outcome) => match outcome.as_ref() {
-            Ok(finished) => return let_in(visit, finished, &flow, &again),
+            Ok(finished) => return let_in(visit, finished, &flow, mode, &again),
             Err(error) => error,
         },
         Err(error) => error,
     };
-    audit::refused(visit, Some(&via), error, audit::outcome_of(error));
+    audit::failed(visit, &via, error);
     let entry = visit.site.login.entry(&via);
     let stale = matches!(error, LoginError::Connector(ConnectorError::Stale(_)));
     if let (true, 0, Some(entry)) = (stale, retries, entry) {
@@ -99,14 +98,26 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
 }
 
 /// Hands out the session, forgets this login, and sends the person where they wanted to go.
-fn let_in(visit: &Visit<'_>, finished: &Finished, flow: &FlowId, target: &Target) -> Told {
+fn let_in(
+    visit: &Visit<'_>,
+    finished: &Finished,
+    flow: &FlowId,
+    mode: Mode,
+    target: &Target,
+) -> Told {
     audit::came_in(visit, finished);
-    let to = ticket::way_on(
+    let mut to = ticket::way_on(
         visit,
         &finished.return_to,
         target.ticket_for.as_ref(),
         &finished.handle,
     );
+    // A browser hands the fragment it came with on to an address that has none (Fetch, §4.4), and
+    // inside a client that is one of the source's (`#wechat_redirect`), which would confuse an
+    // application that keeps its own state there. An empty one ends that.
+    if mode == Mode::InApp && !to.contains('#') {
+        to.push('#');
+    }
     let mut response = if visit.head.method == Method::POST {
         reply::see_other(&to)
     } else {
@@ -146,7 +157,7 @@ async fn forgotten(
         let to = mine.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
         return Told::own("seen again", reply::redirect(&to));
     }
-    audit::refused(visit, via.as_ref(), &error, LoginOutcome::Refused);
+    audit::refused(visit, via.as_ref(), &error);
     let cause = match error {
         PendingError::Missing => Cause::LoginMissing,
         PendingError::Forged => Cause::LoginForged,

@@ -4,6 +4,7 @@ use http::Response;
 use percent_encoding::utf8_percent_encode;
 
 use super::super::{Visit, address, reply};
+use super::Target;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::request::Body;
 
@@ -17,9 +18,12 @@ pub(super) fn send(visit: &Visit<'_>, page: &str) -> Response<Body> {
     response
 }
 
-/// The same for a place on this host that was asked for by name.
-pub(super) fn send_for(visit: &Visit<'_>, page: &str, place: &str) -> Response<Body> {
-    let (to, cookie) = home_url(visit, page, &format!("{}{place}", visit.head.origin()));
+/// The same for a place that was asked for by name; without one, this host's root.
+pub(super) fn send_for(visit: &Visit<'_>, page: &str, target: &Target) -> Response<Body> {
+    let place = target.return_to.as_ref();
+    let rd = place.map(|place| place.absolute_from(&visit.site.external_url));
+    let rd = rd.unwrap_or_else(|| format!("{}/", visit.head.origin()));
+    let (to, cookie) = home_url(visit, page, &rd);
     let mut response = reply::redirect(&to);
     if let Some(cookie) = cookie {
         reply::add_cookie(&mut response, &cookie);
@@ -35,7 +39,10 @@ pub(super) fn home_url(visit: &Visit<'_>, page: &str, rd: &str) -> (String, Opti
         address::own(visit, page),
         utf8_percent_encode(rd, address::QUERY_VALUE)
     );
-    if site.is_home(visit.head) || site.shares_cookie(visit.head.host.as_str()) {
+    let rest = rd.strip_prefix(visit.head.origin().as_str());
+    let comes_back_here = rest.is_some_and(|rest| rest.starts_with('/'));
+    let reached = site.is_home(visit.head) || site.shares_cookie(visit.head.host.as_str());
+    if reached || !comes_back_here {
         return (to, None);
     }
     let nonce = Nonce::random();

@@ -186,7 +186,7 @@ fn refused(
     error: &LoginError,
     origin: Option<HeaderValue>,
 ) -> Told {
-    audit::refused(visit, Some(via), error, audit::outcome_of(error));
+    audit::failed(visit, via, error);
     let cause = audit::cause_of(error);
     Told::own(
         cause.slug(),

@@ -51,12 +51,6 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
         });
     }
     let site = visit.head.host.to_string();
-    let query = Target::of(visit, query).query(&visit.site.external_url, "");
-    let query = if query.len() > 1 {
-        query
-    } else {
-        String::new()
-    };
     let page = SignedOutPage {
         footing: Footing {
             site: &site,
@@ -64,9 +58,25 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
         },
         source: source.map(|entry| entry.display_name.as_str()),
         everywhere,
-        sign_in: Href::new(format!("{}{query}", address::own(visit, "sign_in"))),
+        sign_in: sign_in_again(visit, query),
     };
     let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang));
-    reply::add_cookie(&mut response, &visit.site.cookies.clear_session());
+    let cookie = visit.site.cookies.clear_session(visit.head.host.as_str());
+    reply::add_cookie(&mut response, &cookie);
     Told::own("sign_out", response)
+}
+
+/// Where the page leads to. A path is one of this host, which sends its strangers home by itself.
+fn sign_in_again(visit: &Visit<'_>, query: &Fields) -> Href {
+    let target = Target::of(visit, query);
+    let query = target.query(&visit.site.external_url, "");
+    let query = if query.len() > 1 { query.as_str() } else { "" };
+    let elsewhere = target
+        .return_to
+        .is_some_and(|place| place.origin().is_some());
+    Href::new(if elsewhere {
+        format!("{}{query}", address::own(visit, "sign_in"))
+    } else {
+        format!("{}/sign_in{query}", visit.site.prefix)
+    })
 }

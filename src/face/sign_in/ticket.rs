@@ -13,7 +13,6 @@ use crate::login::ticket::{NonceHash, Ticket, TicketError};
 use crate::people::cookie::{self, Handle, HostBound};
 use crate::request::Body;
 use crate::request::gate::Caller;
-use crate::telemetry::LoginOutcome;
 
 /// Where somebody who just came in goes: straight, or with a ticket to another host.
 pub(super) fn way_on(
@@ -81,25 +80,24 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
     let host = format!("{}:{}", head.host, head.effective_port());
     let prefix = site.cookies.nonce_prefix();
     let mut names = reply::cookies_named(head.headers, prefix);
-    let opened = Ticket::open(
-        &site.ring,
-        &host,
-        sealed,
-        |hash| {
-            names
-                .find(|(name, _)| name.strip_prefix(prefix) == Some(hash.as_str()))
-                .map(|(_, value)| value)
-        },
-        head.at,
-    );
-    let opened = match opened {
-        Ok(opened) => opened,
+    let unsealed = match Ticket::unseal(&site.ring, &host, sealed) {
+        Ok(unsealed) => unsealed,
         Err(error) => return refused(visit, None, error).await,
+    };
+    let to = unsealed.to().to_owned();
+    let nonce_of = |hash: &NonceHash| {
+        names
+            .find(|(name, _)| name.strip_prefix(prefix) == Some(hash.as_str()))
+            .map(|(_, value)| value)
+    };
+    let opened = match unsealed.check(nonce_of, head.at) {
+        Ok(opened) => opened,
+        Err(error) => return refused(visit, Some(&to), error).await,
     };
     let until = head.at.plus(std::time::Duration::from_secs(3600));
     match visit.shared.store.spend(&opened.spend, until).await {
         Ok(true) => {}
-        Ok(false) => return refused(visit, Some(&opened.ticket.to), TicketError::Used).await,
+        Ok(false) => return refused(visit, Some(&to), TicketError::Used).await,
         Err(error) => {
             tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");
             return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
@@ -109,7 +107,7 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
     let value = cookie::sign(&site.ring, &ticket.handle(head.host.as_str(), head.at));
     let left = i64::try_from(ticket.expires_at.since(head.at).as_secs()).unwrap_or(i64::MAX);
     let mut response = reply::redirect(&ticket.to);
-    reply::add_cookie(&mut response, &site.cookies.set_session(&value, left));
+    reply::add_cookie(&mut response, &site.cookies.set_bound_session(&value, left));
     let nonce = format!("{prefix}{}", ticket.nonce.as_str());
     reply::add_cookie(&mut response, &site.cookies.clear_local(&nonce));
     Told::own("ticket", response)
@@ -124,7 +122,7 @@ async fn refused(visit: &Visit<'_>, to: Option<&str>, error: TicketError) -> Tol
     if let (Caller::Person(_), Some(to)) = (&who, to) {
         return Told::own("seen again", reply::redirect(to));
     }
-    audit::refused(visit, None, &error, LoginOutcome::Refused);
+    audit::refused(visit, None, &error);
     let again = Href::new(to.unwrap_or("/"));
     Told::own(
         "bad ticket",

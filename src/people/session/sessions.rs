@@ -39,7 +39,8 @@ const CACHED_FOR: Duration = Duration::from_secs(3600);
 
 /// The hash of a whole cookie.
 type CookieHash = [u8; 32];
-type Load = Shared<BoxFuture<'static, Result<Found, Arc<StoreError>>>>;
+/// A look into the store that everybody who asks for the same cookie waits for.
+type Load = Shared<BoxFuture<'static, Result<Loaded, Arc<StoreError>>>>;
 
 /// Who a cookie belongs to.
 #[derive(Clone, Debug)]
@@ -102,7 +103,8 @@ pub struct Sessions {
     clock: Clock,
     cache: Cache<CookieHash, Arc<Entry>>,
     unknown: Cache<CookieHash, Missing>,
-    loads: Mutex<HashMap<CookieHash, Load>>,
+    /// By cookie and by the key ring that verified it.
+    loads: Mutex<HashMap<(CookieHash, u64), Load>>,
     load_permits: Semaphore,
     everyone: Epoch,
     connectors: RwLock<HashMap<ConnectorId, Arc<Epoch>>>,
@@ -127,6 +129,13 @@ struct Entry {
     account: (Arc<Epoch>, u64),
     connector: (Arc<Epoch>, u64),
     everyone: u64,
+}
+
+/// What the store had.
+#[derive(Clone)]
+enum Loaded {
+    Entry(Arc<Entry>),
+    Missing(Missing),
 }
 
 /// What a look into the memory says.
@@ -219,9 +228,10 @@ impl Sessions {
             return Ok(Found::Missing(Missing::Over));
         }
         match self.load(hash, verified, ring.epoch(), *terms).await? {
-            Found::Missing(missing) => Ok(Found::Missing(missing)),
-            // What was loaded is measured like every hit: it may have been revoked meanwhile.
-            Found::Person(_) => Ok(match self.hit(&hash, ring, terms, host) {
+            Loaded::Missing(missing) => Ok(Found::Missing(missing)),
+            // What was loaded is measured like every hit: it may have been revoked meanwhile. It is
+            // not looked for in the memory, which may be too full to have kept it.
+            Loaded::Entry(entry) => Ok(match self.measure(&entry, ring, terms, host) {
                 Hit::Person(person) => Found::Person(person),
                 Hit::Missing(missing) => Found::Missing(missing),
                 Hit::Ask => Found::Missing(Missing::Over),
@@ -233,6 +243,15 @@ impl Sessions {
         let Some(entry) = self.cache.get(hash) else {
             return self.unknown.get(hash).map_or(Hit::Ask, Hit::Missing);
         };
+        let hit = self.measure(&entry, ring, terms, host);
+        if matches!(hit, Hit::Missing(Missing::Over) | Hit::Ask) {
+            self.cache.invalidate(hash);
+        }
+        hit
+    }
+
+    /// Compares the numbers a session was loaded under with the current ones.
+    fn measure(&self, entry: &Entry, ring: &KeyRing, terms: &Terms, host: &str) -> Hit {
         if entry.ring_epoch != ring.epoch() {
             return Hit::Ask;
         }
@@ -243,12 +262,10 @@ impl Sessions {
             && self.everyone.now() == entry.everyone
             && entry.session.expires_at > now;
         if !alive {
-            self.cache.invalidate(hash);
             return Hit::Missing(Missing::Over);
         }
         if now.since(entry.cell.used_at()) >= terms.idle_timeout {
             // Another node may have seen them: the store knows.
-            self.cache.invalidate(hash);
             return Hit::Ask;
         }
         if entry.host.is_some_and(|mark| mark != HostMark::of(host)) {
@@ -273,10 +290,11 @@ impl Sessions {
         verified: Verified,
         ring_epoch: u64,
         terms: Terms,
-    ) -> Result<Found, Arc<StoreError>> {
+    ) -> Result<Loaded, Arc<StoreError>> {
+        let name = (hash, ring_epoch);
         let load = {
             let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(load) = loads.get(&hash) {
+            if let Some(load) = loads.get(&name) {
                 load.clone()
             } else {
                 let this = Arc::clone(self);
@@ -285,7 +303,7 @@ impl Sessions {
                     this.loads
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
-                        .remove(&hash);
+                        .remove(&name);
                     found
                 });
                 let load = task
@@ -296,7 +314,7 @@ impl Sessions {
                     })
                     .boxed()
                     .shared();
-                loads.insert(hash, load.clone());
+                loads.insert(name, load.clone());
                 load
             }
         };
@@ -309,7 +327,7 @@ impl Sessions {
         verified: &Verified,
         ring_epoch: u64,
         terms: &Terms,
-    ) -> Result<Found, Arc<StoreError>> {
+    ) -> Result<Loaded, Arc<StoreError>> {
         let _permit = self.load_permits.acquire().await;
         let key = verified.handle.sid.key();
         // The cells are taken before the store is read: what is revoked from here on is seen.
@@ -318,25 +336,21 @@ impl Sessions {
         let found = self.store.session(&key).await.map_err(Arc::new)?;
         let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
             self.unknown.insert(hash, Missing::Over);
-            return Ok(Found::Missing(Missing::Over));
+            return Ok(Loaded::Missing(Missing::Over));
         };
         let now = self.clock.now();
         cell.stored(found.session.used_at);
         let idle = now.since(cell.used_at()) >= terms.idle_timeout;
         if found.account.closed || found.session.expires_at <= now || idle {
             self.unknown.insert(hash, Missing::Over);
-            return Ok(Found::Missing(Missing::Over));
+            return Ok(Loaded::Missing(Missing::Over));
         }
         let entry = self
             .entry(found, verified, ring_epoch, cell, account)
             .map_err(Arc::new)?;
-        let person = Person {
-            session: Arc::clone(&entry.session),
-            entitlements: entry.identity.0.load_full(),
-            sign_again: !entry.by_signer,
-        };
-        self.cache.insert(hash, Arc::new(entry));
-        Ok(Found::Person(person))
+        let entry = Arc::new(entry);
+        self.cache.insert(hash, Arc::clone(&entry));
+        Ok(Loaded::Entry(entry))
     }
 
     fn entry(

@@ -1,0 +1,424 @@
+//! Several hosts: one login is enough for all, and what brings it across works once, there, here.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+
+use crate::browser::{Browser, href, navigation};
+use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::logging_in::OWN;
+
+const OTHERS: [&str; 2] = ["http://oa.test", "http://hr.test"];
+
+/// A browser that is signed in at home, and the ticket that oa.test's browser is handed.
+async fn with_ticket(house: &House) -> (Browser, String) {
+    let mut browser = Browser::new(house);
+    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let page = browser
+        .follow_until("http://oa.test/echo?x=1", |next| next.contains("/ticket?"))
+        .await;
+    assert!(
+        page.url.starts_with("http://oa.test/.menshen/ticket?t="),
+        "{}",
+        page.url
+    );
+    (browser, page.url)
+}
+
+fn sessions_on(browser: &Browser, host: &str) -> usize {
+    let mine = |cookie: &&crate::browser::Cookie| {
+        cookie.host == host && ["menshen", "__Host-menshen"].contains(&cookie.name.as_str())
+    };
+    browser.cookies().iter().filter(mine).count()
+}
+
+#[tokio::test]
+async fn who_is_signed_in_reaches_every_host_without_being_asked_again() {
+    let house = House::new().await;
+    for first in [HOME, "http://oa.test"] {
+        let mut browser = Browser::new(&house);
+        let page = browser
+            .sign_in(&format!("{first}/echo?a=%2f"), "lisi")
+            .await;
+        assert_eq!(
+            (page.answer.status, page.url),
+            (200, format!("{first}/echo?a=%2f"))
+        );
+        let asked = house.source.calls("/wwlogin/sso/login");
+        for host in OTHERS.iter().chain([&HOME]) {
+            let page = browser.follow(&format!("{host}/echo?b=%2F+")).await;
+            assert_eq!(page.url, format!("{host}/echo?b=%2F+"));
+            assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
+        }
+        assert_eq!(house.source.calls("/wwlogin/sso/login"), asked);
+        // Nothing of all that is left but one session each.
+        assert_eq!(browser.cookies().len(), 3, "{:?}", browser.cookies());
+    }
+}
+
+#[tokio::test]
+async fn a_login_always_runs_on_the_host_that_the_source_knows() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    let stop = browser.visit("http://hr.test/echo").await;
+    let to = stop.header("location").unwrap();
+    assert!(
+        to.starts_with(&format!("{OWN}/start?rd=http%3A//hr.test/echo&k=")),
+        "{to}"
+    );
+    for page in ["sign_in", "start"] {
+        let url = format!("http://hr.test/.menshen/{page}?rd=/echo");
+        let answer = browser.visit(&url).await;
+        let to = answer.header("location").unwrap();
+        assert!(
+            to.starts_with(&format!("{OWN}/{page}?rd=http%3A//hr.test/echo&k=")),
+            "{to}"
+        );
+    }
+    let page = browser.to_source("http://hr.test/echo").await;
+    assert!(page.contains("redirect_uri=http%3A%2F%2Fsso.test%2F.menshen%2Fcallback%2Fcorp"));
+    assert_eq!(sessions_on(&browser, "hr.test"), 0);
+}
+
+#[tokio::test]
+async fn a_place_named_whole_is_kept_whichever_host_is_asked() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for (asked_at, rd, reached) in [
+        (HOME, "http://oa.test/echo", "http://oa.test/echo"),
+        (
+            "http://hr.test",
+            "http://oa.test/echo",
+            "http://oa.test/echo",
+        ),
+        (
+            "http://hr.test",
+            "http://sso.test/echo",
+            "http://sso.test/echo",
+        ),
+        ("http://hr.test", "/echo", "http://hr.test/echo"),
+        (
+            "http://hr.test",
+            "http://hr.test/echo",
+            "http://hr.test/echo",
+        ),
+        ("http://hr.test", "http://evil.test/echo", "http://hr.test/"),
+    ] {
+        for page in ["start", "sign_in"] {
+            let mut browser = Browser::new(&house);
+            let url = format!("{asked_at}/.menshen/{page}?rd={rd}");
+            let end = browser.sign_in(&url, "lisi").await;
+            assert_eq!(
+                (end.answer.status, end.url.as_str()),
+                (200, reached),
+                "{url}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_lets_its_browser_in_once() {
+    let house = House::new().await;
+    let (mut browser, ticket) = with_ticket(&house).await;
+    let before = browser.clone();
+    let page = browser.follow(&ticket).await;
+    assert_eq!(
+        (page.answer.status, page.url.as_str()),
+        (200, "http://oa.test/echo?x=1")
+    );
+    // Seen again where it counted, it is harmless; its copy lets nobody in.
+    let page = browser.follow(&ticket).await;
+    assert_eq!(page.url, "http://oa.test/echo?x=1");
+    let mut copy = before;
+    let answer = copy.visit(&ticket).await;
+    assert_eq!(
+        (answer.status, answer.cause()),
+        (400, Some(Cause::TicketBad))
+    );
+    assert_eq!(sessions_on(&copy, "oa.test"), 0);
+}
+
+#[tokio::test]
+async fn a_ticket_spent_twice_at_once_counts_once() {
+    let house = House::new().await;
+    let (browser, ticket) = with_ticket(&house).await;
+    let mut tabs: Vec<_> = (0..8).map(|_| browser.clone()).collect();
+    futures_util::future::join_all(tabs.iter_mut().map(|tab| tab.visit(&ticket))).await;
+    let let_in: usize = tabs.iter().map(|tab| sessions_on(tab, "oa.test")).sum();
+    assert_eq!(let_in, 1);
+}
+
+#[tokio::test]
+async fn a_ticket_counts_nowhere_else_never_late_and_for_nobody_else() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    type Change = fn(&House, &mut Browser, String) -> String;
+    let cases: [(&str, Change); 9] = [
+        ("late", |house, _, ticket| {
+            house.advance(Duration::from_secs(61));
+            ticket
+        }),
+        ("on another host", |_, _, ticket| {
+            ticket.replace("oa.test", "hr.test")
+        }),
+        ("at home", |_, _, ticket| {
+            ticket.replace("oa.test", "sso.test")
+        }),
+        ("in a browser without the nonce", |_, browser, ticket| {
+            browser.forget("nonce");
+            ticket
+        }),
+        ("in another browser", |house, browser, ticket| {
+            *browser = Browser::new(house);
+            ticket
+        }),
+        ("with a nonce of another's making", |_, browser, ticket| {
+            let nonce = browser
+                .cookies()
+                .iter()
+                .find(|one| one.name.contains("nonce"));
+            let name = nonce.unwrap().name.clone();
+            browser.set("oa.test", &name, "AAAAAAAAAAAAAAAAAAAAAA");
+            ticket
+        }),
+        ("damaged", |_, _, ticket| {
+            let (start, end) = ticket.split_at(ticket.len() - 20);
+            let other = if end.starts_with('A') { 'B' } else { 'A' };
+            format!("{start}{other}{}", &end[1..])
+        }),
+        ("cut", |_, _, ticket| ticket[..ticket.len() - 8].to_owned()),
+        ("missing", |_, _, ticket| {
+            ticket.split('?').next().unwrap().to_owned()
+        }),
+    ];
+    for (what, change) in cases {
+        let (mut browser, ticket) = with_ticket(&house).await;
+        let url = change(&house, &mut browser, ticket);
+        let before = browser.cookies().to_vec();
+        let page = browser.visit(&url).await;
+        for host in ["oa.test", "hr.test"] {
+            assert_eq!(sessions_on(&browser, host), 0, "{what} {host}");
+        }
+        if what == "at home" {
+            assert_eq!(browser.cookies(), before, "{what}");
+        }
+        assert_eq!(
+            (page.status, page.cause()),
+            (400, Some(Cause::TicketBad)),
+            "{what}"
+        );
+        assert!(href(&page.text(), "/").is_some(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn the_nonce_of_one_host_is_of_no_use_to_another() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    // An attacker's link: their own nonce in the address, for a host where the victim has none.
+    let mut attacker = Browser::new(&house);
+    let bait = attacker.visit("http://oa.test/echo").await;
+    let bait = bait.header("location").unwrap().to_owned();
+    let page = browser.follow(&bait).await;
+    assert_eq!(page.cause(), Some(Cause::TicketBad));
+    assert_eq!(sessions_on(&browser, "oa.test"), 0);
+    // And the ticket, were it seen on its way, is bound to the attacker's nonce and to this visit
+    // alone: the attacker may spend it, which is why it must not leave the victim's browser.
+    assert!(page.url.contains("/ticket?t="));
+}
+
+#[tokio::test]
+async fn the_cookie_of_one_host_counts_on_no_other() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in("http://oa.test/echo", "lisi").await;
+    let of_oa = browser.cookies().iter().find(|one| one.host == "oa.test");
+    let value = of_oa.unwrap().value.clone();
+    for (host, counts) in [("oa.test", true), ("hr.test", false), ("sso.test", false)] {
+        let mut thief = Browser::new(&house);
+        thief.set(host, "menshen", &value);
+        let answer = thief
+            .visit(&format!("http://{host}/.menshen/userinfo"))
+            .await;
+        assert_eq!(answer.status == 200, counts, "{host}");
+        let answer = thief.visit(&format!("http://{host}/echo")).await;
+        assert_eq!(answer.text().contains("x-forwarded-user"), counts, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn signing_out_on_one_host_ends_the_session_on_all() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for left in [HOME, "http://oa.test", "http://hr.test"] {
+        let mut browser = Browser::new(&house);
+        browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        for host in OTHERS {
+            browser.follow(&format!("{host}/echo")).await;
+        }
+        let kept = browser.clone();
+        let page = browser.visit(&format!("{left}/.menshen/sign_out")).await;
+        assert_eq!(page.status, 200);
+        for mut browser in [browser, kept] {
+            for host in OTHERS.iter().chain([&HOME]) {
+                let info = format!("{host}/.menshen/userinfo");
+                assert_eq!(browser.visit(&info).await.status, 401, "{left} {host}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_enter_one_host_comes_back_there_as_somebody_else() {
+    let routes = r#"
+        [[route]]
+        name = "home"
+        host = "sso.test"
+        upstream = ["{app}"]
+        [[route]]
+        name = "oa"
+        host = "oa.test"
+        upstream = ["{app}"]
+        allow = "user.login == 'lisi'"
+    "#;
+    let house = Plan::default().routes(routes).start().await;
+    let mut browser = Browser::new(&house);
+    let page = browser.sign_in("http://oa.test/echo?q=1", "zhangsan").await;
+    assert_eq!(page.answer.status, 403);
+    let switch = href(&page.answer.text(), "/sign_out?rd=").unwrap();
+    let from = [("Origin", "http://oa.test"), ("Accept", "text/html")];
+    let out = browser
+        .send("POST", &format!("http://oa.test{switch}"), &from, b"")
+        .await;
+    assert_eq!(out.status, 200, "{}", out.text());
+    let sign_in = href(&out.text(), "/sign_in?rd=").unwrap();
+    let page = browser.sign_in(&sign_in, "lisi").await;
+    assert_eq!(
+        (page.answer.status, page.url.as_str()),
+        (200, "http://oa.test/echo?q=1")
+    );
+}
+
+const BELOW: &str = r#"
+[[route]]
+name = "any"
+host = "*.corp.test"
+upstream = ["{app}"]
+[[route]]
+name = "foreign"
+host = "oa.test"
+upstream = ["{app}"]
+"#;
+
+#[tokio::test]
+async fn one_cookie_covers_every_host_below_its_domain() {
+    let plan = Plan::default()
+        .external_url("http://sso.corp.test")
+        .session("cookie_domain = 'corp.test'")
+        .routes(BELOW);
+    let house = plan.start().await;
+    let mut browser = Browser::new(&house);
+    let page = browser.sign_in("http://oa.corp.test/echo", "lisi").await;
+    assert_eq!(
+        (page.answer.status, page.url.as_str()),
+        (200, "http://oa.corp.test/echo")
+    );
+    assert!(!browser.visited.iter().any(|url| url.contains("/ticket")));
+    let visited = browser.visited.len();
+    assert_eq!(
+        browser
+            .follow("http://hr.corp.test/echo")
+            .await
+            .answer
+            .status,
+        200
+    );
+    assert_eq!(browser.visited.len(), visited + 1);
+    let cookie = browser.cookie("menshen").unwrap();
+    assert!(cookie.wide && cookie.host == "corp.test");
+    assert!(browser.cookies().len() == 1, "{:?}", browser.cookies());
+    // A host outside still gets its own by ticket.
+    let page = browser.follow("http://oa.test/echo").await;
+    assert_eq!(
+        (page.answer.status, page.url.as_str()),
+        (200, "http://oa.test/echo")
+    );
+    assert!(
+        browser
+            .visited
+            .iter()
+            .any(|url| url.contains("oa.test/.menshen/ticket"))
+    );
+    // Leaving one leaves all, and what is taken back is what was handed out.
+    browser.visit("http://hr.corp.test/.menshen/sign_out").await;
+    assert!(
+        browser
+            .cookies()
+            .iter()
+            .all(|cookie| cookie.host == "oa.test")
+    );
+    assert_eq!(
+        browser
+            .visit("http://oa.test/.menshen/userinfo")
+            .await
+            .status,
+        401
+    );
+}
+
+#[tokio::test]
+async fn over_https_every_cookie_is_secure_and_bound_to_its_host() {
+    for (session, name, wide) in [
+        ("", "__Host-menshen", false),
+        ("cookie_domain = 'corp.test'", "__Secure-menshen", true),
+    ] {
+        let plan = Plan::default()
+            .external_url("https://sso.corp.test")
+            .server("trusted_proxies = ['127.0.0.1']")
+            .session(session)
+            .routes(BELOW);
+        let house = plan.start().await;
+        let mut browser = Browser::new(&house).over_https();
+        let page = browser.sign_in("https://oa.corp.test/echo", "lisi").await;
+        assert_eq!(
+            (page.answer.status, page.url.as_str()),
+            (200, "https://oa.corp.test/echo")
+        );
+        assert!(browser.cookies().iter().all(|cookie| cookie.secure));
+        let cookie = browser.cookie(name).unwrap();
+        assert_eq!(cookie.wide, wide);
+        let https = |url: &&String| url.contains("corp.test") && !url.contains("127.0.0.1");
+        assert!(
+            browser
+                .visited
+                .iter()
+                .filter(https)
+                .all(|url| url.starts_with("https://"))
+        );
+        // After leaving, the browser really has let go of it: the prefix demands its flags again.
+        let page = browser
+            .visit("https://oa.corp.test/.menshen/sign_out")
+            .await;
+        assert_eq!(page.status, 200);
+        let left = browser
+            .cookies()
+            .iter()
+            .filter(|cookie| cookie.host != "sso.corp.test");
+        assert_eq!(left.count(), 0, "{:?}", browser.cookies());
+    }
+}
+
+#[tokio::test]
+async fn a_program_on_another_host_is_sent_nowhere() {
+    let house = House::new().await;
+    let (mut browser, ticket) = with_ticket(&house).await;
+    let mut headers = navigation();
+    headers[1].1 = "cors";
+    headers[2].1 = "empty";
+    let answer = browser.send("GET", &ticket, &headers, b"").await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(sessions_on(&browser, "oa.test"), 0);
+    let answer = Browser::new(&house)
+        .send("GET", "http://oa.test/echo", &headers, b"")
+        .await;
+    assert_eq!((answer.status, answer.header("set-cookie")), (401, None));
+}

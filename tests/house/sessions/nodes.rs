@@ -1,0 +1,80 @@
+//! Two nodes share one file: what one ends, the other knows within seconds.
+
+use std::time::Duration;
+
+use menshen::run::Running;
+use menshen::store::Scope;
+use sqlx::{Connection as _, Executor as _};
+
+use crate::asking::{Ask, signed_in, until};
+use crate::house::{House, Plan, run};
+use crate::stores::TempDir;
+
+async fn two(dir: &TempDir) -> (House, Running) {
+    let house = Plan::default().store(&dir.url()).start().await;
+    let text = house.plan.text(&house.source, &house.app);
+    let other = run(&text, &house.clock).await;
+    (house, other)
+}
+
+#[tokio::test]
+async fn a_session_of_one_node_counts_on_the_other() {
+    let dir = TempDir::new();
+    let (house, other) = two(&dir).await;
+    let ask = Ask::get("/echo").session(&signed_in(&house, "zhangsan").await);
+    let answer = ask.at(other.addresses()[0]).await;
+    assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
+}
+
+#[tokio::test]
+async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
+    let dir = TempDir::new();
+    let (house, other) = two(&dir).await;
+    let there = other.addresses()[0];
+    for at in 0..4 {
+        // A login that began in the very moment of a revocation is refused, to be safe.
+        house.advance(Duration::from_secs(1));
+        let cookie = signed_in(&house, "zhangsan").await;
+        let stays = (at < 2).then_some(signed_in(&house, "lisi").await);
+        let ask = Ask::get("/echo").session(&cookie);
+        // Both have it in memory.
+        assert_eq!(ask.of(&house).await.status, 200);
+        until(&ask, there, |answer| answer.status == 200).await;
+        let shared = house.running.house().shared();
+        let login = "zhangsan".parse().unwrap();
+        let account = shared
+            .store
+            .account_by_login(&login)
+            .await
+            .unwrap()
+            .unwrap()
+            .id;
+        let sessions = shared.store.sessions(Some(&account), 1).await.unwrap();
+        let scope = match at {
+            0 => Scope::Session(sessions[0].key),
+            1 => Scope::Account(account),
+            2 => Scope::Connector("corp".parse().unwrap()),
+            _ => Scope::Everyone,
+        };
+        shared.sessions.revoke(&scope).await.unwrap();
+        assert_eq!(ask.of(&house).await.status, 401, "{scope:?}, here");
+        until(&ask, there, |answer| answer.status == 401).await;
+        if let Some(stays) = stays {
+            let ask = Ask::get("/echo").session(&stays);
+            assert_eq!(ask.at(there).await.status, 200, "{scope:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_broken_under_a_node_lets_nobody_in() {
+    let dir = TempDir::new();
+    let (house, other) = two(&dir).await;
+    let ask = Ask::get("/echo").session(&signed_in(&house, "zhangsan").await);
+    let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
+    db.execute("DROP VIEW standing_session").await.unwrap();
+    db.execute("DROP TABLE session").await.unwrap();
+    let answer = ask.at(other.addresses()[0]).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.header("retry-after").is_some());
+}

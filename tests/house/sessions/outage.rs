@@ -1,0 +1,118 @@
+//! A store that fails lets nobody in, whatever is wrong with it and whoever asks.
+
+use super::watched::{Fault, WatchedHouse};
+use crate::asking::{Ask, until};
+use crate::browser::Browser;
+use crate::house::{HOME, Plan};
+use crate::wire::Answer;
+
+/// A house where somebody logged in whose session no memory holds.
+async fn unseen() -> (WatchedHouse, String) {
+    let house = WatchedHouse::start(Plan::default()).await;
+    let mut browser = Browser::at(house.address);
+    let source = browser.to_source(&format!("{HOME}/echo")).await;
+    let back = browser.choose(&source, "zhangsan").await;
+    browser.visit(&back).await;
+    let cookie = browser.cookie("menshen").unwrap().value.clone();
+    (house, cookie)
+}
+
+fn is_away(answer: &Answer, what: &str) {
+    assert_eq!(answer.status, 503, "{what}: {}", answer.text());
+    let later = answer
+        .header("retry-after")
+        .unwrap_or_else(|| panic!("{what}"));
+    assert!(later.parse::<u32>().unwrap() > 0, "{what}");
+    assert_eq!(answer.all("set-cookie").count(), 0, "{what}");
+    assert!(answer.header("cache-control").unwrap().contains("no-store"));
+}
+
+#[tokio::test]
+async fn no_error_of_the_store_lets_anybody_in() {
+    let (house, cookie) = unseen().await;
+    for fault in Fault::ALL {
+        house.store.fail(Some(fault));
+        let before = house.app.requests();
+        for path in ["/echo", "/finance/echo", "/ws"] {
+            for method in ["GET", "HEAD", "POST", "OPTIONS"] {
+                let ask = Ask::get(path).method(method).session(&cookie);
+                let ask = if method == "POST" {
+                    ask.header("Content-Length", "0")
+                } else {
+                    ask
+                };
+                for ask in [ask.clone(), ask.navigating()] {
+                    is_away(
+                        &ask.at(house.address).await,
+                        &format!("{fault:?} {method} {path}"),
+                    );
+                }
+            }
+        }
+        for own in ["userinfo", "sign_out", "sign_in", "start?rd=%2Fecho"] {
+            let ask = Ask::get(&format!("/.menshen/{own}"))
+                .session(&cookie)
+                .navigating();
+            is_away(&ask.at(house.address).await, own);
+        }
+        // Who brings nothing that counts needs no store to be told so.
+        for nobody in [Ask::get("/echo"), Ask::get("/echo").session("a.b.c")] {
+            assert_eq!(nobody.at(house.address).await.status, 401);
+        }
+        assert_eq!(house.app.requests(), before, "{fault:?}");
+        house.store.fail(None);
+    }
+    // It was the store, not the session.
+    let ask = Ask::get("/echo").session(&cookie);
+    assert_eq!(ask.at(house.address).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_public_route_goes_on_without_identity() {
+    let (house, cookie) = unseen().await;
+    house.store.fail(Some(Fault::Failed));
+    let ask = Ask::get("/public").session(&cookie);
+    let answer = ask.at(house.address).await;
+    assert_eq!(answer.status, 200);
+    assert!(!answer.text().contains("zhangsan"));
+}
+
+#[tokio::test]
+async fn a_login_that_the_store_cannot_finish_gives_no_session() {
+    for fault in Fault::ALL {
+        let house = WatchedHouse::start(Plan::default()).await;
+        let mut browser = Browser::at(house.address);
+        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let back = browser.choose(&source, "zhangsan").await;
+        house.store.fail(Some(fault));
+        let answer = browser.visit(&back).await;
+        assert_eq!(answer.status, 503, "{fault:?}: {}", answer.text());
+        assert!(answer.header("retry-after").is_some(), "{fault:?}");
+        assert_eq!(browser.cookie("menshen"), None, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_in_memory_stays_for_the_grace_and_not_longer() {
+    let plan = Plan::default().session("store_outage_grace = \"1s\"");
+    let house = WatchedHouse::start(plan).await;
+    let cookie = house.signed_in("zhangsan").await;
+    let ask = Ask::get("/echo").session(&cookie);
+    assert_eq!(ask.at(house.address).await.status, 200);
+    house.store.fail(Some(Fault::Failed));
+    assert_eq!(ask.at(house.address).await.status, 200, "at first");
+    let answer = until(&ask, house.address, |answer| answer.status != 200).await;
+    is_away(&answer, "after the grace");
+    house.store.fail(None);
+    until(&ask, house.address, |answer| answer.status == 200).await;
+}
+
+#[tokio::test]
+async fn a_failing_sign_out_says_so() {
+    let (house, cookie) = unseen().await;
+    let ask = Ask::get("/echo").session(&cookie);
+    assert_eq!(ask.at(house.address).await.status, 200);
+    house.store.fail(Some(Fault::TimedOut));
+    let out = Ask::get("/.menshen/sign_out").session(&cookie).navigating();
+    is_away(&out.at(house.address).await, "sign out");
+}

@@ -1,0 +1,153 @@
+//! A revocation overtakes whatever is under way: a look into the store, and a login.
+
+use std::time::Duration;
+
+use menshen::store::Scope;
+
+use super::watched::{WatchedHouse, When};
+use super::{Store, only};
+use crate::asking::Ask;
+use crate::browser::Browser;
+use crate::house::{HOME, Plan};
+
+async fn scopes(house: &WatchedHouse) -> [Scope; 4] {
+    let session = only(&*house.store).await;
+    [
+        Scope::Session(session.key),
+        Scope::Account(session.account),
+        Scope::Connector(session.connector),
+        Scope::Everyone,
+    ]
+}
+
+#[tokio::test]
+async fn a_look_that_began_before_a_revocation_brings_nobody_back() {
+    for at in 0..4 {
+        let house = WatchedHouse::start(Plan::default()).await;
+        let mut browser = Browser::at(house.address);
+        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let back = browser.choose(&source, "zhangsan").await;
+        browser.visit(&back).await;
+        let cookie = browser.cookie("menshen").unwrap().value.clone();
+        let scope = scopes(&house).await[at].clone();
+        // The store has answered; whoever asked does not know yet.
+        house.store.hold("session", When::After);
+        let ask = Ask::get("/echo").session(&cookie);
+        let asking = tokio::spawn({
+            let (ask, address) = (ask.clone(), house.address);
+            async move { ask.at(address).await.status }
+        });
+        house.store.holds(1).await;
+        house.sessions.revoke(&scope).await.unwrap();
+        house.store.release();
+        assert_eq!(asking.await.unwrap(), 401, "{scope:?}");
+        assert_eq!(ask.at(house.address).await.status, 401, "{scope:?}, again");
+        assert_eq!(house.app.requests(), 0, "{scope:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_began_before_a_revocation_lets_nobody_in() {
+    let moments = [
+        ("admit", When::Before),
+        ("admit", When::After),
+        ("mint", When::Before),
+        ("mint", When::After),
+    ];
+    for (question, when) in moments {
+        // One session alone is no login's business.
+        for at in 1..4 {
+            let house = WatchedHouse::start(Plan::default()).await;
+            house.signed_in("zhangsan").await;
+            let scope = scopes(&house).await[at].clone();
+            let mut browser = Browser::at(house.address);
+            let source = browser.to_source(&format!("{HOME}/echo")).await;
+            let back = browser.choose(&source, "zhangsan").await;
+            house.store.hold(question, when);
+            let login = tokio::spawn(async move {
+                browser.visit(&back).await;
+                browser
+            });
+            house.store.holds(1).await;
+            house.sessions.revoke(&scope).await.unwrap();
+            house.store.release();
+            let browser = login.await.unwrap();
+            let what = format!("{scope:?} {when:?} {question}");
+            if let Some(cookie) = browser.cookie("menshen") {
+                let ask = Ask::get("/echo").session(&cookie.value);
+                assert_eq!(ask.at(house.address).await.status, 401, "{what}");
+            }
+            let left = house.store.sessions(None, 10).await.unwrap();
+            assert_eq!(left.len(), 0, "{what}");
+            // Who begins anew is let in.
+            house.clock.advance(Duration::from_secs(1));
+            house.signed_in("zhangsan").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_account_closed_during_a_login_gets_no_session() {
+    for (question, when) in [("admit", When::After), ("mint", When::Before)] {
+        let house = WatchedHouse::start(Plan::default()).await;
+        house.signed_in("zhangsan").await;
+        let account = only(&*house.store).await.account;
+        let mut browser = Browser::at(house.address);
+        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let back = browser.choose(&source, "zhangsan").await;
+        house.store.hold(question, when);
+        let login = tokio::spawn(async move {
+            let answer = browser.visit(&back).await;
+            (browser, answer)
+        });
+        house.store.holds(1).await;
+        house.sessions.close_account(&account, true).await.unwrap();
+        house.store.release();
+        let (browser, answer) = login.await.unwrap();
+        assert_eq!(answer.status, 403, "{question}: {}", answer.text());
+        assert_eq!(browser.cookie("menshen"), None, "{question}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
+    let house = WatchedHouse::start(Plan::default()).await;
+    let mut ready = Vec::new();
+    for at in 0..24 {
+        let mut browser = Browser::at(house.address);
+        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let who = ["zhangsan", "lisi", "wangfang"][at % 3];
+        let back = browser.choose(&source, who).await;
+        ready.push((browser, back));
+    }
+    let old = house.signed_in("zhangsan").await;
+    // Their logins, the requests of somebody who is here, and the revocation all at once.
+    let logins: Vec<_> = ready
+        .into_iter()
+        .map(|(mut browser, back)| {
+            tokio::spawn(async move {
+                browser.visit(&back).await;
+                browser.cookie("menshen").map(|cookie| cookie.value.clone())
+            })
+        })
+        .collect();
+    let (address, ask) = (house.address, Ask::get("/echo").session(&old));
+    let requests: Vec<_> = (0..24)
+        .map(|_| {
+            let ask = ask.clone();
+            tokio::spawn(async move { ask.at(address).await.status })
+        })
+        .collect();
+    house.sessions.revoke(&Scope::Everyone).await.unwrap();
+    assert_eq!(ask.at(address).await.status, 401);
+    for request in requests {
+        assert!([200, 401].contains(&request.await.unwrap()));
+    }
+    for login in logins {
+        if let Some(cookie) = login.await.unwrap() {
+            let ask = Ask::get("/echo").session(&cookie);
+            assert_eq!(ask.at(address).await.status, 401);
+        }
+    }
+    assert_eq!(ask.at(address).await.status, 401);
+}

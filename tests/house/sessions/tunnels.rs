@@ -1,0 +1,162 @@
+//! A WebSocket lives as long as its request would still be allowed, and the others stay.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use menshen::store::Scope;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::HOUR;
+use crate::asking::{Ask, signed_in};
+use crate::house::{House, Plan};
+
+/// A client's end of a WebSocket.
+struct Socket(TcpStream);
+
+impl Socket {
+    async fn open(address: SocketAddr, path: &str, cookie: &str) -> Self {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: sso.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Cookie: menshen={cookie}\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(stream.read_u8().await.unwrap());
+        }
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        Self(stream)
+    }
+
+    /// Whether a word comes back.
+    async fn echoes(&mut self) -> bool {
+        // A masked text frame; the mask is zero.
+        let frame = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
+        if self.0.write_all(&frame).await.is_err() {
+            return false;
+        }
+        let mut back = [0; 4];
+        let read = self.0.read_exact(&mut back);
+        let read = tokio::time::timeout(Duration::from_secs(15), read).await;
+        read.expect("an end or an echo").is_ok() && back == [0x81, 2, b'h', b'i']
+    }
+
+    /// Waits for the end, for 15 s at most; what was said before it.
+    async fn ends(mut self, what: &str) -> Vec<u8> {
+        let mut said = Vec::new();
+        let end = self.0.read_to_end(&mut said);
+        let end = tokio::time::timeout(Duration::from_secs(15), end).await;
+        // A reset is an end, too.
+        let _ = end.unwrap_or_else(|_| panic!("{what}: still open"));
+        said
+    }
+}
+
+/// The close frame with status 1008.
+const GOODBYE: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
+
+async fn two(house: &House) -> (Socket, Socket) {
+    let zhang = signed_in(house, "zhangsan").await;
+    let li = signed_in(house, "lisi").await;
+    let mut sockets = (
+        Socket::open(house.address(), "/ws", &zhang).await,
+        Socket::open(house.address(), "/ws", &li).await,
+    );
+    assert!(sockets.0.echoes().await && sockets.1.echoes().await);
+    sockets
+}
+
+#[tokio::test]
+async fn it_is_closed_when_its_session_is_revoked_and_the_others_stay() {
+    for at in 0..2 {
+        let house = House::new().await;
+        let (zhang, mut li) = two(&house).await;
+        let shared = house.running.house().shared();
+        let login = "zhangsan".parse().unwrap();
+        let account = shared
+            .store
+            .account_by_login(&login)
+            .await
+            .unwrap()
+            .unwrap()
+            .id;
+        let sessions = shared.store.sessions(Some(&account), 1).await.unwrap();
+        let scope = [Scope::Session(sessions[0].key), Scope::Account(account)][at].clone();
+        shared.sessions.revoke(&scope).await.unwrap();
+        assert_eq!(zhang.ends("revoked").await, GOODBYE, "{scope:?}");
+        assert!(li.echoes().await, "{scope:?}");
+    }
+}
+
+#[tokio::test]
+async fn all_are_closed_when_everyone_is_revoked() {
+    let house = House::new().await;
+    let (zhang, li) = two(&house).await;
+    let sessions = &house.running.house().shared().sessions;
+    sessions.revoke(&Scope::Everyone).await.unwrap();
+    zhang.ends("zhangsan").await;
+    li.ends("lisi").await;
+}
+
+#[tokio::test]
+async fn it_is_closed_by_a_sign_out() {
+    let house = House::new().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let socket = Socket::open(house.address(), "/ws", &cookie).await;
+    let out = Ask::get("/.menshen/sign_out").session(&cookie).navigating();
+    assert_eq!(out.of(&house).await.status, 200);
+    assert_eq!(socket.ends("signed out").await, GOODBYE);
+}
+
+#[tokio::test]
+async fn it_is_closed_when_its_session_expires() {
+    let plan = Plan::default().session("lifetime = \"2s\"\nidle_timeout = \"2s\"");
+    let house = plan.start().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let mut socket = Socket::open(house.address(), "/ws", &cookie).await;
+    assert!(socket.echoes().await);
+    // The door looks again when two seconds of the real time are over.
+    house.advance(HOUR);
+    assert_eq!(socket.ends("expired").await, GOODBYE);
+}
+
+#[tokio::test]
+async fn it_is_closed_when_a_reload_takes_its_route_or_its_right_away() {
+    for routes in [
+        "[[route]]\nname = 'other'\nhost = 'sso.test'\npath = '/other'\nupstream = ['{app}']\n",
+        "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
+         allow = \"user.login == 'lisi'\"\n",
+    ] {
+        let house = House::new().await;
+        let (zhang, mut li) = two(&house).await;
+        house.reload(&Plan::default()).await.unwrap();
+        assert!(
+            li.echoes().await,
+            "a reload that changes nothing ends nothing"
+        );
+        house.reload(&Plan::default().routes(routes)).await.unwrap();
+        assert_eq!(zhang.ends(routes).await, GOODBYE);
+        if routes.contains("lisi") {
+            assert!(li.echoes().await);
+        } else {
+            li.ends(routes).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_opens_one_without_a_session() {
+    let house = House::new().await;
+    let upgrade = Ask::get("/ws")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let answer = upgrade.of(&house).await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("upgrade"), None);
+    assert_eq!(house.app.requests(), 0);
+}

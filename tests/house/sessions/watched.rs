@@ -1,0 +1,255 @@
+//! `Watched`: a store that counts its questions, fails when told to, and holds one back.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use http::Request;
+use hyper::body::Incoming;
+use menshen::clock::{Clock, Timestamp};
+use menshen::config::Config;
+use menshen::door::{Address, Door, DoorLimits, ListenConfig, Serving};
+use menshen::face::House;
+use menshen::people::session::Sessions;
+use menshen::request::head::Connection;
+use menshen::secret::Secret;
+use menshen::site::{Shared, Site};
+use menshen::store::{
+    self, Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LoginName, LogoutMark,
+    Minted, NewSession, Revocation, Scope, SessionFound, SessionId, SessionKey, SessionRecord,
+    Store, StoreError, Subject,
+};
+use menshen::telemetry::Telemetry;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::browser::Browser;
+use crate::house::{HOME, Plan};
+use crate::legacy_app::LegacyApp;
+use crate::wecom::{AGENT_ID, Options, WeCom};
+
+/// How a store may fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Failed,
+    TimedOut,
+    Closed,
+    Damaged,
+    Silent,
+}
+
+impl Fault {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Failed,
+        Self::TimedOut,
+        Self::Closed,
+        Self::Damaged,
+        Self::Silent,
+    ];
+
+    fn error(self) -> StoreError {
+        let failed = |source| StoreError::Failed {
+            question: "ask",
+            source,
+        };
+        match self {
+            Self::Failed => failed(sqlx::Error::RowNotFound),
+            Self::TimedOut => failed(sqlx::Error::PoolTimedOut),
+            Self::Closed => failed(sqlx::Error::PoolClosed),
+            Self::Damaged => StoreError::Damaged { record: "session" },
+            Self::Silent => StoreError::Silent { for_s: 1 },
+        }
+    }
+}
+
+/// When a question is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    Before,
+    After,
+}
+
+/// A real store behind a glass.
+#[derive(Debug)]
+pub(super) struct Watched {
+    inner: Arc<dyn Store>,
+    asked: Mutex<BTreeMap<&'static str, usize>>,
+    fault: Mutex<Option<Fault>>,
+    held: watch::Sender<Option<(&'static str, When)>>,
+    waiting: watch::Sender<usize>,
+}
+
+impl Watched {
+    fn new(inner: Arc<dyn Store>) -> Self {
+        Self {
+            inner,
+            asked: Mutex::default(),
+            fault: Mutex::default(),
+            held: watch::Sender::new(None),
+            waiting: watch::Sender::new(0),
+        }
+    }
+
+    /// How often a question was asked.
+    pub(super) fn asked(&self, question: &str) -> usize {
+        self.asked
+            .lock()
+            .unwrap()
+            .get(question)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Every question fails from now on; `None` mends it.
+    pub(super) fn fail(&self, fault: Option<Fault>) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    /// Holds one question back, before the real store is asked or after it answered.
+    pub(super) fn hold(&self, question: &'static str, when: When) {
+        self.held.send_replace(Some((question, when)));
+    }
+
+    /// Waits until so many questions are held back.
+    pub(super) async fn holds(&self, number: usize) {
+        let mut waiting = self.waiting.subscribe();
+        let reached = waiting.wait_for(|now| *now >= number);
+        let patience = std::time::Duration::from_secs(15);
+        let reached = tokio::time::timeout(patience, reached).await;
+        reached.expect("the question is asked").unwrap();
+    }
+
+    /// Lets everything go on.
+    pub(super) fn release(&self) {
+        self.held.send_replace(None);
+        self.waiting.send_replace(0);
+    }
+
+    async fn before(&self, question: &'static str) -> Result<(), StoreError> {
+        *self.asked.lock().unwrap().entry(question).or_default() += 1;
+        self.pass(question, When::Before).await;
+        let fault = *self.fault.lock().unwrap();
+        fault.map_or(Ok(()), |fault| Err(fault.error()))
+    }
+
+    async fn pass(&self, question: &'static str, when: When) {
+        let mut held = self.held.subscribe();
+        if *held.borrow_and_update() == Some((question, when)) {
+            self.waiting.send_modify(|number| *number += 1);
+            held.wait_for(Option::is_none).await.unwrap();
+        }
+    }
+}
+
+macro_rules! questions {
+    ($($name:ident($($part:ident: $kind:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Store for Watched {
+            $(async fn $name(&self, $($part: $kind),*) -> Result<$answer, StoreError> {
+                self.before(stringify!($name)).await?;
+                let answer = self.inner.$name($($part),*).await;
+                self.pass(stringify!($name), When::After).await;
+                answer
+            })*
+        }
+    };
+}
+
+questions! {
+    ping() -> ();
+    keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
+    admit(admission: &Admission) -> Admitted;
+    mint(new: &NewSession) -> Minted;
+    session(key: &SessionKey) -> Option<SessionFound>;
+    touch(used: &[(SessionKey, Timestamp)]) -> ();
+    revoke(scope: &Scope, at: Timestamp) -> Revocation;
+    session_key(public_id: &SessionId) -> Option<SessionKey>;
+    sessions(account: Option<&AccountId>, max: u32) -> Vec<SessionRecord>;
+    close_account(account: &AccountId, closed: bool, at: Timestamp) -> Option<Revocation>;
+    account_by_login(login: &LoginName) -> Option<Account>;
+    identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
+    mark_logout(connector: &ConnectorId, mark: &LogoutMark, at: Timestamp, until: Timestamp) -> ();
+    epochs() -> EpochsNow;
+    revocations_after(number: i64, max: u32) -> Vec<Revocation>;
+    spend(what: &[u8; 32], until: Timestamp) -> bool;
+    lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
+    sweep(at: Timestamp, idle_before: Timestamp, max: u32) -> u64;
+}
+
+/// A house over a watched store, put together as [`menshen::run::start`] does.
+pub(super) struct WatchedHouse {
+    pub(super) store: Arc<Watched>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) clock: Clock,
+    pub(super) address: SocketAddr,
+    closing: CancellationToken,
+    pub(super) app: LegacyApp,
+    _source: WeCom,
+}
+
+impl WatchedHouse {
+    pub(super) async fn start(plan: Plan) -> Self {
+        menshen::keys::install_crypto();
+        let free: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let source = WeCom::start(Options::default()).await.unwrap();
+        let app = LegacyApp::start(free, "应用").await.unwrap();
+        source.domains_of_agent(AGENT_ID, &["sso.test"]);
+        let config = Config::parse(&plan.text(&source, &app), "test.toml").unwrap();
+        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let inner = store::open(config.store.url.as_str()).await.unwrap();
+        let store = Arc::new(Watched::new(inner));
+        let grace = config.session.store_outage_grace.duration();
+        let watched: Arc<dyn Store> = Arc::<Watched>::clone(&store);
+        let opened = Sessions::open(Arc::clone(&watched), clock.clone(), 1_000, grace);
+        let sessions = opened.await.unwrap();
+        let telemetry = Telemetry::new(&config.log);
+        let shared = Shared {
+            store: watched,
+            sessions: Arc::clone(&sessions),
+            clock: clock.clone(),
+            telemetry: telemetry.clone(),
+        };
+        let site = Site::build(&config.site(), &shared, None).await.unwrap();
+        let closing = CancellationToken::new();
+        let serving = Serving {
+            trust: Arc::new(ArcSwap::new(Arc::clone(&site.trust))),
+            limits: DoorLimits::default(),
+            telemetry,
+            shutdown: closing.clone(),
+        };
+        let house = Arc::new(House::new(site, shared, closing.clone()));
+        let handler = move |request: Request<Incoming>, connection: Arc<Connection>| {
+            let house = Arc::clone(&house);
+            async move { house.handle(request, connection).await }
+        };
+        let door = Door::bind(&[ListenConfig::plain(Address::Ip(free))], None).unwrap();
+        let address = door.ip().unwrap();
+        tokio::spawn(door.serve(handler, serving));
+        Self {
+            store,
+            sessions,
+            clock,
+            address,
+            closing,
+            app,
+            _source: source,
+        }
+    }
+
+    /// The session cookie of somebody who logs in.
+    pub(super) async fn signed_in(&self, userid: &str) -> String {
+        let mut browser = Browser::at(self.address);
+        let page = browser.sign_in(&format!("{HOME}/echo"), userid).await;
+        let cookie = browser.cookie("menshen");
+        let cookie = cookie.unwrap_or_else(|| panic!("{}", page.answer.text()));
+        cookie.value.clone()
+    }
+}
+
+impl Drop for WatchedHouse {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}

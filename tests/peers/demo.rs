@@ -1,0 +1,70 @@
+//! The demo as a user starts it: the release binary, on ports of its own.
+
+use std::process::Command;
+
+use super::beside::{Program, free_ports, target_dir};
+use super::webdriver::Browser;
+
+/// A running demo; ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Demo {
+    /// The first application, through menshen: scheme, host and port.
+    pub(crate) office: String,
+    /// The second one.
+    pub(crate) expenses: String,
+    _program: Program,
+}
+
+impl Demo {
+    /// Starts it and reads from its output where it is.
+    pub(crate) fn start() -> Self {
+        let binary = target_dir().join("release/examples/demo");
+        assert!(
+            binary.exists(),
+            "no {}: tests/run builds it",
+            binary.display()
+        );
+        for _ in 0..10 {
+            let port = free_ports(2);
+            let mut command = Command::new(&binary);
+            let mut program =
+                Program::start("demo", command.env("MENSHEN_DEMO_PORT", port.to_string()));
+            let address = program.line(|line| {
+                let address = line.trim().strip_prefix("open ")?.trim();
+                Some(address.trim_end_matches('/').to_owned())
+            });
+            if let Some(office) = address {
+                assert_eq!(office, format!("http://127.0.0.1:{port}"));
+                let expenses = format!("http://127.0.0.1:{}", port + 1);
+                return Self {
+                    office,
+                    expenses,
+                    _program: program,
+                };
+            }
+            // Somebody was faster and took one of the ports.
+        }
+        panic!("the demo does not start");
+    }
+}
+
+/// From menshen's page for strangers to the page of the simulated WeCom.
+pub(crate) async fn go_to_wecom(browser: &Browser) {
+    browser.click("main a[href*='connector=']").await;
+    browser
+        .until("WeCom", async || browser.has("[data-userid]").await)
+        .await;
+}
+
+/// From menshen's page for strangers to wherever this person wanted to go.
+pub(crate) async fn sign_in_as(browser: &Browser, userid: &str) {
+    go_to_wecom(browser).await;
+    browser.click(&format!("[data-userid='{userid}']")).await;
+}
+
+/// Waits until the application shows this person, at exactly this address.
+pub(crate) async fn stands_at(browser: &Browser, name: &str, address: &str) {
+    let shown = async || browser.text_of("[data-name]").await.as_deref() == Some(name);
+    browser.until(name, shown).await;
+    assert_eq!(browser.url().await, address);
+}

@@ -1,0 +1,98 @@
+//! menshen itself, built from a configuration file's text, before what a test gives it.
+
+use menshen::clock::Clock;
+use menshen::config::Config;
+use menshen::run::{self, Running, StartError};
+
+use super::beside::{TempDir, free_ports};
+use super::wecom::{AGENT_ID, CORP_ID, SECRET, WeCom};
+
+/// What differs between one house and another.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Plan<'a> {
+    /// What browsers type; `None` is where it listens.
+    pub(crate) external_url: Option<&'a str>,
+    /// Further lines of `[server]`.
+    pub(crate) server: &'a str,
+    /// Everything after the connector: routes, and what else there is.
+    pub(crate) rest: &'a str,
+}
+
+/// A running menshen; ends when dropped.
+#[derive(Debug)]
+pub(crate) struct House {
+    /// Where it listens: scheme, host and port.
+    pub(crate) url: String,
+    _running: Running,
+    _dir: TempDir,
+}
+
+impl House {
+    /// Starts it, with one connector that leads to the simulated WeCom.
+    pub(crate) async fn start(wecom: &WeCom, plan: Plan<'_>) -> Self {
+        for _ in 0..10 {
+            let url = format!("http://127.0.0.1:{}", free_ports(1));
+            let external = plan.external_url.unwrap_or(&url);
+            let (_, host) = external.split_once("://").unwrap();
+            wecom.domains_of_agent(AGENT_ID, &[host]);
+            let dir = TempDir::new();
+            let text = configuration(wecom, plan, &dir, &url, external);
+            let config = Config::parse(&text, "menshen.toml").unwrap_or_else(|e| panic!("{e}"));
+            match run::start(config, Clock::system()).await {
+                Ok(running) => {
+                    return Self {
+                        url,
+                        _running: running,
+                        _dir: dir,
+                    };
+                }
+                // Somebody was faster and took the port.
+                Err(StartError::Bind(_)) => {}
+                Err(error) => panic!("menshen does not start: {error:?}"),
+            }
+        }
+        panic!("menshen finds no port");
+    }
+}
+
+fn configuration(
+    wecom: &WeCom,
+    plan: Plan<'_>,
+    dir: &TempDir,
+    url: &str,
+    external: &str,
+) -> String {
+    format!(
+        r#"
+        [server]
+        listen = ["{listen}"]
+        external_url = "{external}"
+        {server}
+
+        [log]
+        access = false
+
+        [store]
+        url = "sqlite://{dir}/menshen.db"
+
+        [connector.corp]
+        display_name = "企业微信（模拟）"
+        [connector.corp.wecom]
+        corp_id = "{CORP_ID}"
+        agent_id = {AGENT_ID}
+        secret = "{SECRET}"
+        api_base = "{api}"
+        authorize_url = "{authorize}"
+        login_url = "{login}"
+
+        {rest}
+        "#,
+        listen = url.trim_start_matches("http://"),
+        server = plan.server,
+        dir = dir.path().display(),
+        api = wecom.base_url(),
+        authorize = wecom.authorize_url(),
+        login = wecom.login_url(),
+        rest = plan.rest,
+    )
+}

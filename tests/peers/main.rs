@@ -1,0 +1,18 @@
+//! Against real counterparts: Chromium and nginx from Debian. `tests/run` installs and runs them.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test builds on must be there, or it fails"
+)]
+
+mod beside;
+mod demo;
+mod house;
+#[path = "../../examples/demo/legacy_app.rs"]
+mod legacy_app;
+mod look;
+mod nginx;
+mod walk;
+mod webdriver;
+#[path = "../../examples/demo/wecom.rs"]
+mod wecom;

@@ -1,0 +1,311 @@
+//! The walk of the demo, by a person with a real Chromium.
+
+use serde_json::{Value, json};
+
+use super::demo::{Demo, go_to_wecom, sign_in_as, stands_at};
+use super::webdriver::{Browser, Person};
+
+/// A deep address with a query that is not ASCII.
+const REPORT: &str = "/dept/report?year=2026&q=%E5%BC%A0";
+/// What the client of WeCom says it is.
+const WECOM_AGENT: &str = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) \
+    Chrome/130.0.0.0 Mobile Safari/537.36 wxwork/4.1.30 MicroMessenger/7.0.1 Language/zh";
+
+async fn stranger() -> (Demo, Browser) {
+    (Demo::start(), Browser::start(&Person::default()).await)
+}
+
+/// 张三, in front of a deep address of the first application.
+async fn zhang_san() -> (Demo, Browser) {
+    let (demo, browser) = stranger().await;
+    browser.open(&format!("{}{REPORT}", demo.office)).await;
+    sign_in_as(&browser, "zhangsan").await;
+    stands_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
+    (demo, browser)
+}
+
+/// Whether the cookies of the page hold a login under way.
+async fn has_a_flow(browser: &Browser) -> bool {
+    browser
+        .cookies()
+        .await
+        .iter()
+        .any(|(name, _)| name.contains("menshen-flow"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_comes_back_to_exactly_the_page_they_asked_for() {
+    let (demo, browser) = stranger().await;
+    browser.open(&format!("{}{REPORT}", demo.office)).await;
+    assert!(
+        !browser.has("[data-user]").await,
+        "a stranger sees nothing of the application"
+    );
+    go_to_wecom(&browser).await;
+    assert!(
+        !browser.url().await.starts_with(&demo.office),
+        "WeCom is elsewhere"
+    );
+    browser.click("[data-userid=zhangsan]").await;
+    stands_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
+    assert_eq!(
+        browser.text_of(".address code").await.as_deref(),
+        Some(REPORT)
+    );
+    assert!(
+        !has_a_flow(&browser).await,
+        "a login that is over leaves nothing behind"
+    );
+    assert_eq!(browser.complaints().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_application_asks_nobody_again() {
+    let (demo, browser) = zhang_san().await;
+    browser
+        .click(&format!("a[href^='{}']", demo.expenses))
+        .await;
+    browser.reads("费用报销").await;
+    stands_at(&browser, "张三", &format!("{}/", demo.expenses)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_turned_away_may_come_back_as_somebody_else() {
+    let (demo, browser) = zhang_san().await;
+    let ledger = format!("{}/finance/ledger?year=2026", demo.expenses);
+    browser.open(&format!("{}/", demo.expenses)).await;
+    browser.click(&format!("a[href='{ledger}']")).await;
+    browser
+        .until("the page that says no", async || {
+            browser.has("form.ways button").await
+        })
+        .await;
+    assert_eq!(browser.url().await, ledger);
+    let says = browser.text().await;
+    assert!(
+        says.contains("张三") && says.contains("zhangsan"),
+        "it names who it turns away: {says}"
+    );
+    assert!(
+        !browser.has("[data-user]").await,
+        "and shows nothing of the application"
+    );
+
+    browser.click("form.ways button").await;
+    browser.reads("已退出").await;
+    browser.click("main a.primary").await;
+    sign_in_as(&browser, "lisi").await;
+    stands_at(&browser, "李四", &ledger).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_signing_out_a_kept_cookie_gives_no_page() {
+    let (demo, browser) = zhang_san().await;
+    let cookies = browser.cookies().await;
+    let cookie = cookies
+        .iter()
+        .find(|(name, _)| name.ends_with("menshen"))
+        .unwrap();
+    let cookie = format!("{}={}", cookie.0, cookie.1);
+    let (status, body) = replay(&demo.office, &cookie).await;
+    assert!(
+        status == 200 && body.contains("data-user=\"zhangsan\""),
+        "it is good: {status} {body}"
+    );
+
+    browser.click_text("注销").await;
+    browser.reads("已退出").await;
+    assert!(
+        browser
+            .cookies()
+            .await
+            .iter()
+            .all(|(name, _)| !name.ends_with("menshen"))
+    );
+    for application in [&demo.office, &demo.expenses] {
+        let (status, body) = replay(application, &cookie).await;
+        assert!(
+            !body.contains("data-user"),
+            "{application} knew the old cookie: {status} {body}"
+        );
+    }
+    browser.open(&format!("{}/contacts", demo.office)).await;
+    assert!(
+        !browser.has("[data-user]").await,
+        "the application asks again"
+    );
+    sign_in_as(&browser, "lisi").await;
+    stands_at(&browser, "李四", &format!("{}/contacts", demo.office)).await;
+}
+
+/// Asks for a page by hand, with a cookie that was written down.
+async fn replay(application: &str, cookie: &str) -> (u16, String) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client
+        .get(format!("{application}/"))
+        .header("cookie", cookie);
+    let answer = request.header("accept", "text/html").send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tabs_log_in_side_by_side_and_both_arrive() {
+    let (demo, browser) = stranger().await;
+    let (todo, notices) = (
+        format!("{}/todo?filter=mine&page=1", demo.office),
+        format!("{}/notices", demo.office),
+    );
+    let first = browser.tab().await;
+    browser.open(&todo).await;
+    go_to_wecom(&browser).await;
+    let second = browser.new_tab().await;
+    browser.open(&notices).await;
+    go_to_wecom(&browser).await;
+
+    browser.click("[data-userid=zhangsan]").await;
+    stands_at(&browser, "张三", &notices).await;
+    browser.switch(&first).await;
+    browser.click("[data-userid=zhangsan]").await;
+    stands_at(&browser, "张三", &todo).await;
+    assert_ne!(first, second);
+    assert!(!has_a_flow(&browser).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_after_a_login_meets_no_error() {
+    let (demo, browser) = zhang_san().await;
+    browser.back().await;
+    browser
+        .until("WeCom again", async || browser.has("[data-userid]").await)
+        .await;
+    // Whoever chooses once more is here already, and goes on.
+    browser.click("[data-userid=zhangsan]").await;
+    let here = async || browser.text_of("[data-name]").await.as_deref() == Some("张三");
+    browser.until("the application", here).await;
+    browser.back().await;
+    browser.back().await;
+    // The page that asked who they are knows them now.
+    browser.click(".present a.primary").await;
+    stands_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inside_wecom_nobody_has_to_click() {
+    let demo = Demo::start();
+    let person = Person {
+        user_agent: Some(WECOM_AGENT),
+        ..Person::default()
+    };
+    let browser = Browser::start(&person).await;
+    browser.open(&format!("{}{REPORT}", demo.office)).await;
+    // WeCom's own fragment came along up to the callback, and no further: an empty one is left.
+    stands_at(&browser, "张三", &format!("{}{REPORT}#", demo.office)).await;
+    assert_eq!(browser.script("return location.hash", json!([])).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_refuses_at_wecom_is_told_so_and_may_change_their_mind() {
+    let (demo, browser) = stranger().await;
+    browser.open(&format!("{}{REPORT}", demo.office)).await;
+    go_to_wecom(&browser).await;
+    browser.click("[data-refuse]").await;
+    browser.reads("已取消").await;
+    assert!(browser.has(".sill code").await, "it shows the request id");
+    browser.click("main a.primary").await;
+    sign_in_as(&browser, "zhangsan").await;
+    stands_at(&browser, "张三", &format!("{}{REPORT}", demo.office)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_whose_person_left_is_told_so_and_sent_nowhere() {
+    let (demo, browser) = zhang_san().await;
+    let fetched = "return fetch('/contacts', { redirect: 'manual' }).then(async (answer) => ({
+        status: answer.status, type: answer.type,
+        kind: answer.headers.get('content-type'), body: await answer.text() }))";
+    let before = browser.script(fetched, json!([])).await;
+    assert_eq!(before["status"], 200);
+    sign_out_elsewhere(&demo, &browser).await;
+    let after = browser.script(fetched, json!([])).await;
+    assert_eq!(after["status"], 401, "{after}");
+    assert_eq!(after["type"], "basic", "no redirect");
+    assert!(after["kind"].as_str().unwrap().contains("json"), "{after}");
+    let problem: Value = serde_json::from_str(after["body"].as_str().unwrap()).unwrap();
+    let login = problem.to_string();
+    assert!(
+        login.contains("/.menshen/sign_in"),
+        "it says where to log in: {login}"
+    );
+    assert!(!has_a_flow(&browser).await, "a script starts no login");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_gets_a_page_with_a_way_on_and_no_login() {
+    let (demo, browser) = zhang_san().await;
+    let framed = "return new Promise((done) => {
+        const frame = document.createElement('iframe');
+        frame.onload = () => done({
+            at: frame.contentWindow.location.pathname,
+            application: !!frame.contentDocument.querySelector('[data-user]'),
+            tab: (frame.contentDocument.querySelector('main a.primary') || {}).target || null });
+        frame.src = '/notices';
+        document.body.append(frame); })";
+    let before = browser.script(framed, json!([])).await;
+    assert_eq!(
+        before,
+        json!({ "at": "/notices", "application": true, "tab": null })
+    );
+    sign_out_elsewhere(&demo, &browser).await;
+    let after = browser.script(framed, json!([])).await;
+    assert_eq!(
+        after,
+        json!({ "at": "/notices", "application": false, "tab": "_blank" })
+    );
+    assert!(!has_a_flow(&browser).await, "a frame starts no login");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_closes_the_sockets_that_are_open() {
+    let (demo, browser) = zhang_san().await;
+    let echoed = browser
+        .script(&echo("window.kept = socket"), json!(["ws"]))
+        .await;
+    assert_eq!(echoed, "门神");
+    browser
+        .script(
+            "window.kept.onclose = () => { window.socketIsClosed = true }",
+            json!([]),
+        )
+        .await;
+    sign_out_elsewhere(&demo, &browser).await;
+    let closed = async || {
+        browser
+            .script("return !!window.socketIsClosed", json!([]))
+            .await
+            == true
+    };
+    browser.until("a closed socket", closed).await;
+    let refused = browser.script(&echo("0"), json!(["ws"])).await;
+    assert_eq!(refused, "no socket", "and no other is opened");
+}
+
+/// A script that says what a WebSocket of the page's host echoes; the scheme is its argument.
+pub(crate) fn echo(then: &str) -> String {
+    format!(
+        "return new Promise((done) => {{
+            const socket = new WebSocket(arguments[0] + '://' + location.host + '/ws');
+            socket.onopen = () => socket.send('门神');
+            socket.onmessage = (message) => {{ {then}; done(message.data); }};
+            socket.onerror = () => done('no socket'); }})"
+    )
+}
+
+/// Signs out in another tab, and comes back to this one.
+async fn sign_out_elsewhere(demo: &Demo, browser: &Browser) {
+    let here = browser.tab().await;
+    browser.new_tab().await;
+    browser
+        .open(&format!("{}/.menshen/sign_out", demo.office))
+        .await;
+    browser.reads("已退出").await;
+    browser.switch(&here).await;
+}

@@ -1,0 +1,350 @@
+//! A small WebDriver client (W3C) over chromedriver: one real, headless Chromium for each test.
+
+use std::fmt;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::beside::{PATIENCE, Program, TempDir, until};
+
+/// The member under which WebDriver names an element (W3C WebDriver §12).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// How long chromedriver may take to close its browser before both are killed.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Who sits in front of the browser.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    /// The preferred languages, as `Accept-Language` lists them.
+    pub(crate) language: &'static str,
+    /// What the browser says it is; `None` is what Chromium says of itself.
+    pub(crate) user_agent: Option<&'static str>,
+    /// Whether a certificate that nobody signed is good enough.
+    pub(crate) accepts_any_certificate: bool,
+}
+
+impl Default for Person {
+    fn default() -> Self {
+        Self {
+            language: "zh-CN",
+            user_agent: None,
+            accepts_any_certificate: false,
+        }
+    }
+}
+
+/// One browser with an empty profile; it and its driver end when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Browser {
+    client: reqwest::Client,
+    address: SocketAddr,
+    session: String,
+    driver: Program,
+    profile: TempDir,
+}
+
+/// What the driver refused, in its words.
+struct Refused(Value);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Browser {
+    /// Starts chromedriver on a port of its own choice, and Chromium with a new profile.
+    pub(crate) async fn start(person: &Person) -> Self {
+        menshen::keys::install_crypto();
+        let profile = TempDir::new();
+        let mut driver =
+            Program::start("chromedriver", Command::new("chromedriver").arg("--port=0"));
+        let port = driver.line(|line| {
+            let (_, port) = line.split_once("started successfully on port ")?;
+            port.trim_end_matches('.').parse::<u16>().ok()
+        });
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.expect("chromedriver ended")));
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(2 * PATIENCE)
+            .build()
+            .unwrap();
+        let mut browser = Self {
+            client,
+            address,
+            session: format!("http://{address}"),
+            driver,
+            profile,
+        };
+        let wishes = capabilities(person, &browser.profile);
+        let begun = browser.ask("POST", "/session", Some(wishes)).await;
+        let begun = begun.unwrap_or_else(|refused| panic!("no browser: {refused}"));
+        let id = begun["sessionId"].as_str().unwrap();
+        browser.session = format!("http://{address}/session/{id}");
+        browser
+    }
+
+    /// Goes to an address and waits until it has loaded.
+    pub(crate) async fn open(&self, url: &str) {
+        self.must("POST", "/url", json!({ "url": url })).await;
+    }
+
+    /// The address in the bar.
+    pub(crate) async fn url(&self) -> String {
+        self.get("/url").await.as_str().unwrap().to_owned()
+    }
+
+    /// What a person can read on the page.
+    pub(crate) async fn text(&self) -> String {
+        let text = self.script(
+            "return document.body ? document.body.innerText : ''",
+            json!([]),
+        );
+        text.await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The text of the first element that the selector finds.
+    pub(crate) async fn text_of(&self, css: &str) -> Option<String> {
+        let script = "const e = document.querySelector(arguments[0]); return e && e.textContent";
+        self.script(script, json!([css]))
+            .await
+            .as_str()
+            .map(|text| text.trim().to_owned())
+    }
+
+    /// Whether the page has such an element.
+    pub(crate) async fn has(&self, css: &str) -> bool {
+        self.text_of(css).await.is_some()
+    }
+
+    /// Waits for the element and clicks it.
+    pub(crate) async fn click(&self, css: &str) {
+        self.click_by("css selector", css).await;
+    }
+
+    /// Waits for a link or button that says this, and clicks it.
+    pub(crate) async fn click_text(&self, text: &str) {
+        let path = format!("//*[self::a or self::button][contains(normalize-space(.), '{text}')]");
+        self.click_by("xpath", &path).await;
+    }
+
+    /// Waits until the page says this.
+    pub(crate) async fn reads(&self, text: &str) {
+        self.until(text, async || self.text().await.contains(text))
+            .await;
+    }
+
+    /// Waits until it is so; on failure says where the browser is and what it shows.
+    pub(crate) async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        until(what, async || {
+            let so = is_so().await;
+            if !so && Instant::now() + Duration::from_secs(1) > end {
+                panic!(
+                    "no {what:?} at {}:\n{}",
+                    self.url().await,
+                    self.text().await
+                );
+            }
+            so
+        })
+        .await;
+    }
+
+    /// Runs a function body in the page; a promise that it returns is waited for.
+    pub(crate) async fn script(&self, body: &str, arguments: Value) -> Value {
+        self.must(
+            "POST",
+            "/execute/sync",
+            json!({ "script": body, "args": arguments }),
+        )
+        .await
+    }
+
+    /// One step back in the history.
+    pub(crate) async fn back(&self) {
+        self.must("POST", "/back", json!({})).await;
+    }
+
+    /// The tab that is driven now.
+    pub(crate) async fn tab(&self) -> String {
+        self.get("/window").await.as_str().unwrap().to_owned()
+    }
+
+    /// Opens a further tab and drives it from now on.
+    pub(crate) async fn new_tab(&self) -> String {
+        let opened = self
+            .must("POST", "/window/new", json!({ "type": "tab" }))
+            .await;
+        let tab = opened["handle"].as_str().unwrap().to_owned();
+        self.switch(&tab).await;
+        tab
+    }
+
+    /// Drives another tab from now on.
+    pub(crate) async fn switch(&self, tab: &str) {
+        self.must("POST", "/window", json!({ "handle": tab })).await;
+    }
+
+    /// The cookies that the page's address would get: name and value, `HttpOnly` ones too.
+    pub(crate) async fn cookies(&self) -> Vec<(String, String)> {
+        let cookies = self.get("/cookie").await;
+        let text = |cookie: &Value, name: &str| cookie[name].as_str().unwrap().to_owned();
+        let cookies = cookies.as_array().unwrap().iter();
+        cookies
+            .map(|cookie| (text(cookie, "name"), text(cookie, "value")))
+            .collect()
+    }
+
+    /// What the console says since it was last asked: violations of policy, errors of scripts. That a
+    /// page came with a status of 4xx or 5xx is no complaint.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let log = self
+            .must("POST", "/se/log", json!({ "type": "browser" }))
+            .await;
+        let entries = log.as_array().unwrap().iter();
+        let loud = entries.filter(|entry| entry["source"] != "network" && entry["level"] != "INFO");
+        loud.map(|entry| entry["message"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Looks like this device, and prefers this language, from the next page on.
+    pub(crate) async fn device(&self, width: u32, height: u32, mobile: bool, language: &str) {
+        let metrics =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics)
+            .await;
+        let agent = self.script("return navigator.userAgent", json!([])).await;
+        let agent = json!({ "userAgent": agent, "acceptLanguage": language });
+        self.devtools("Emulation.setUserAgentOverride", agent).await;
+    }
+
+    /// The page as a PNG.
+    pub(crate) async fn picture(&self) -> Vec<u8> {
+        STANDARD
+            .decode(self.get("/screenshot").await.as_str().unwrap())
+            .unwrap()
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.must("POST", "/goog/cdp/execute", body).await;
+    }
+
+    async fn click_by(&self, using: &str, value: &str) {
+        let wanted = json!({ "using": using, "value": value });
+        self.until(value, async || {
+            let Ok(found) = self.ask("POST", "/element", Some(wanted.clone())).await else {
+                return false;
+            };
+            let path = format!("/element/{}/click", found[ELEMENT].as_str().unwrap());
+            // The page may have gone on in between: then look again.
+            self.ask("POST", &path, Some(json!({}))).await.is_ok()
+        })
+        .await;
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.ask("GET", path, None).await;
+        answer.unwrap_or_else(|refused| panic!("GET {path}: {refused}"))
+    }
+
+    async fn must(&self, method: &str, path: &str, body: Value) -> Value {
+        let answer = self.ask(method, path, Some(body)).await;
+        answer.unwrap_or_else(|refused| panic!("{method} {path}: {refused}"))
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, Refused> {
+        let method = method.parse().unwrap();
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.session));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.expect("chromedriver answers");
+        let good = answer.status().is_success();
+        let mut answer: Value = answer.json().await.expect("chromedriver answers in JSON");
+        let value = answer["value"].take();
+        if good { Ok(value) } else { Err(Refused(value)) }
+    }
+
+    /// Asks the driver to close its browser; nothing asynchronous runs while a test unwinds.
+    fn say_goodbye(&self) -> std::io::Result<()> {
+        let mut line = TcpStream::connect_timeout(&self.address, FAREWELL)?;
+        line.set_read_timeout(Some(FAREWELL))?;
+        write!(
+            line,
+            "GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )?;
+        line.read_to_end(&mut Vec::new())?;
+        Ok(())
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let end = Instant::now() + FAREWELL;
+        // When it does not listen any more, there is all the more reason to kill it.
+        let _ = self.say_goodbye();
+        while !self.driver.ended() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        kill_those_of(&self.profile);
+    }
+}
+
+/// Kills, one by one, the processes that were started with this profile and are still there.
+fn kill_those_of(profile: &TempDir) {
+    let mark = format!("--user-data-dir={}", profile.path().display());
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    for process in processes {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        if line
+            .split(|byte| *byte == 0)
+            .any(|argument| argument == mark.as_bytes())
+        {
+            let _ = Command::new("kill")
+                .arg("-KILL")
+                .arg(process.file_name())
+                .output();
+        }
+    }
+}
+
+fn capabilities(person: &Person, profile: &TempDir) -> Value {
+    let mut arguments = vec![
+        "--headless=new".to_owned(),
+        "--no-sandbox".to_owned(),
+        "--disable-gpu".to_owned(),
+        "--disable-quic".to_owned(),
+        "--no-first-run".to_owned(),
+        "--disable-background-networking".to_owned(),
+        "--disable-component-update".to_owned(),
+        "--disable-sync".to_owned(),
+        "--disable-dev-shm-usage".to_owned(),
+        "--window-size=1280,800".to_owned(),
+        // Loopback only: no other name is ever asked for.
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1".to_owned(),
+        format!("--accept-lang={}", person.language),
+        format!("--user-data-dir={}", profile.path().display()),
+    ];
+    arguments.extend(
+        person
+            .user_agent
+            .map(|agent| format!("--user-agent={agent}")),
+    );
+    json!({ "capabilities": { "alwaysMatch": {
+        "browserName": "chrome",
+        "acceptInsecureCerts": person.accepts_any_certificate,
+        "unhandledPromptBehavior": "ignore",
+        "timeouts": { "script": PATIENCE.as_millis(), "pageLoad": PATIENCE.as_millis() },
+        "goog:loggingPrefs": { "browser": "ALL" },
+        "goog:chromeOptions": { "binary": "/usr/bin/chromium", "args": arguments },
+    } } })
+}
