@@ -103,13 +103,15 @@ fn main() -> ExitCode {
 
 /// Serves until a signal ends it.
 async fn serve(path: &Path) -> Result<(), Failure> {
+    // Watched before it is read, so that no change slips through in between.
+    let mut watch = Watch::over(vec![path.to_owned()]).await;
     let config = load(path).await?;
     telemetry::init(&config.log).map_err(|error| Failure::refused(&error))?;
     for warning in config.warnings() {
         tracing::warn!(key = warning.key, line = warning.line, "{}", warning.text);
     }
     let mut signals = Signals::new()?;
-    let mut watch = Watch::over(watched(path, &config)).await;
+    watch.look_at(watched(path, &config)).await;
     let running = run::start(config, Clock::system()).await?;
     tell_systemd(&[NotifyState::Ready]);
     tracing::info!(addresses = ?running.addresses(), "serving");

@@ -52,13 +52,22 @@ impl Watch {
         watch
     }
 
-    /// Watches other files from now on: those a new configuration names.
+    /// Watches other files from now on: those a new configuration names. What changed of a file
+    /// that was watched before and was not told yet will still be told.
     pub async fn look_at(&mut self, files: Vec<PathBuf>) {
         if files == self.files {
             return;
         }
         self.watcher = watcher(&files, self.event_sender.clone());
-        self.seen = marks(&files).await;
+        let now = marks(&files).await;
+        let before = |file| self.files.iter().position(|old| old == file);
+        let seen = files.iter().zip(now).map(|(file, now)| match before(file) {
+            Some(at) => self.seen[at],
+            None => now,
+        });
+        self.seen = seen.collect();
+        // A change that came while nobody listened has no event any more.
+        self.stirred = true;
         self.files = files;
     }
 
@@ -187,6 +196,18 @@ mod tests {
         std::os::unix::fs::symlink(&new, &next).unwrap();
         std::fs::rename(&next, &link).unwrap();
         assert!(tells(&mut watch).await);
+    }
+
+    #[tokio::test]
+    async fn what_changed_while_other_files_were_named_is_told() {
+        let folder = Folder::new("watch-meanwhile");
+        let a = folder.write("a", "1");
+        let mut watch = Watch::over(vec![a.clone()]).await;
+        folder.write("a", "22");
+        let b = folder.write("b", "1");
+        watch.look_at(vec![b, a]).await;
+        assert!(tells(&mut watch).await);
+        assert!(!watch.look().await);
     }
 
     #[tokio::test]

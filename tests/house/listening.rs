@@ -19,11 +19,10 @@ mod secure;
 /// The configuration of a plan that listens elsewhere.
 fn at(house: &House, plan: &Plan, listen: &str) -> String {
     let text = plan.text(&house.source, &house.app);
-    let moved = text.replace(
+    text.replace(
         "listen = [\"127.0.0.1:0\"]",
         &format!("listen = [{listen}]"),
-    );
-    moved
+    )
 }
 
 /// Starts another menshen beside a house, which listens as it is told.
@@ -100,6 +99,28 @@ async fn a_balancers_proxy_header_names_the_client_when_it_is_trusted() {
             .status,
         400
     );
+}
+
+#[tokio::test]
+async fn which_balancer_is_trusted_changes_with_a_reload() {
+    let house = House::new().await;
+    let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
+    let plan = |server: &str| echo_route().server(server);
+    let running = beside(&house, &plan(""), place).await;
+    let bytes = format!(
+        "PROXY TCP4 203.0.113.9 10.0.0.1 5 443\r\n{}",
+        get("/echo", "")
+    );
+    for (server, served) in [
+        ("", false),
+        ("trusted_proxies = [\"127.0.0.1\"]", true),
+        ("trusted_proxies = [\"10.0.0.0/8\"]", false),
+    ] {
+        let config = Config::parse(&at(&house, &plan(server), place), "test.toml").unwrap();
+        running.reload(config).await.unwrap();
+        let answer = wire::try_raw(running.addresses()[0], bytes.as_bytes()).await;
+        assert_eq!(answer.is_some(), served, "{server}");
+    }
 }
 
 #[tokio::test]
