@@ -146,6 +146,10 @@ impl Browser {
     }
 
     /// Goes to an address as a stranger and stops at the source's page.
+    #[expect(
+        clippy::wrong_self_convention,
+        reason = "the browser goes to the source; nothing is converted"
+    )]
     pub(crate) async fn to_source(&mut self, url: &str) -> String {
         let page = self
             .follow_until(url, |next| next.contains("/wwlogin/sso/login"))

@@ -287,7 +287,7 @@ async fn among_many_logins_at_once_everybody_becomes_themselves() {
         let mut browser = Browser::new(&house);
         let page = browser.sign_in(&format!("{HOME}/echo?{name}"), name).await;
         assert_eq!(page.answer.json()["target"], format!("/echo?{name}"));
-        assert_eq!(page.answer.echoed("x-forwarded-user"), [name.clone()]);
+        assert_eq!(page.answer.echoed("x-forwarded-user"), [name.as_str()]);
         let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
         assert_eq!(info["login"], name.as_str());
     };

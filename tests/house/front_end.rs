@@ -1,0 +1,415 @@
+//! Own front ends and apps: the login pair, and who am I.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::browser::{Browser, navigation};
+use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
+use crate::logging_in::OWN;
+use crate::wecom::{AGENT_ID, CORP_ID, SECRET};
+use crate::wire::Answer;
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
+const MINI_PROGRAM: &str = "/cgi-bin/miniprogram/jscode2session";
+
+/// What a page of our own asks with.
+const FROM_HERE: [(&str, &str); 3] = [
+    ("Origin", HOME),
+    ("Sec-Fetch-Site", "same-origin"),
+    ("Sec-Fetch-Mode", "cors"),
+];
+
+async fn config_with(browser: &mut Browser, headers: &[(&str, &str)]) -> Value {
+    let url = format!("{OWN}/login-config/corp?rd=/echo");
+    let answer = browser.send("GET", &url, headers, b"").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+async fn post(browser: &mut Browser, headers: &[(&str, &str)], body: &Value) -> Answer {
+    let url = format!("{OWN}/login/corp");
+    browser
+        .send("POST", &url, headers, body.to_string().as_bytes())
+        .await
+}
+
+fn slug(answer: &Answer) -> String {
+    let kind = answer.header("content-type").unwrap_or_default();
+    assert_eq!(kind, "application/problem+json", "{}", answer.text());
+    let problem = answer.json();
+    let slug = problem["type"].as_str().unwrap();
+    slug.rsplit([':', '/', '#']).next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_front_end_learns_all_it_needs_and_no_secret() {
+    let house = Plan::default().wecom("schema = 'wwauth1'").start().await;
+    let mut browser = Browser::new(&house);
+    let answer = browser
+        .send("GET", &format!("{OWN}/login-config/corp"), &FROM_HERE, b"")
+        .await;
+    let config = answer.json();
+    for (name, value) in [
+        ("connector", json!("corp")),
+        ("kind", json!("wecom")),
+        ("corp_id", json!(CORP_ID)),
+        ("agent_id", json!(AGENT_ID.to_string())),
+        ("schema", json!("wwauth1")),
+        ("redirect_uri", json!(format!("{OWN}/callback/corp"))),
+        ("expires_in", json!(600)),
+    ] {
+        assert_eq!(config[name], value, "{name}: {config}");
+    }
+    let state = config["state"].as_str().unwrap();
+    assert!(state.len() == 32 && state.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    for url in ["web_url", "in_app_url"] {
+        let url = config[url].as_str().unwrap();
+        assert!(url.contains(&format!("state={state}")), "{url}");
+        assert!(url.starts_with(&house.source.base_url()), "{url}");
+    }
+    let cookie = browser.cookie(&format!("menshen-flow-{state}")).unwrap();
+    assert_eq!(config["flow"], cookie.value.as_str());
+    assert!(!answer.text().contains(SECRET));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+#[tokio::test]
+async fn a_front_end_logs_its_person_in_with_the_cookie() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    let config = config_with(&mut browser, &FROM_HERE).await;
+    let code = house.source.issue_code("lisi", "sso.test");
+    let headers = [FROM_HERE[0], FROM_HERE[1], FROM_HERE[2], JSON];
+    let body = json!({ "code": code, "state": config["state"] });
+    let answer = post(&mut browser, &headers, &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let said = answer.json();
+    assert_eq!(
+        (&said["expires_in"], &said["return_to"]),
+        (&json!(43200), &json!("/echo"))
+    );
+    let user = &said["user"];
+    assert_eq!(
+        (&user["login"], &user["name"]),
+        (&json!("lisi"), &json!("李四"))
+    );
+    assert_eq!(
+        (&user["departments"], &user["position"]),
+        (&json!(["财务部"]), &json!("财务部经理"))
+    );
+    assert_eq!(
+        (&user["status"], &user["is_leader"]),
+        (&json!(1), &json!([1]))
+    );
+    for name in ["mobile", "email", "avatar", "gender"] {
+        assert!(
+            user[name].is_null() && user.get(name).is_some(),
+            "{name}: {user}"
+        );
+    }
+    assert_eq!(
+        browser.cookies().len(),
+        1,
+        "the memory of the login is gone"
+    );
+    let echo = browser.visit(&format!("{HOME}/echo")).await;
+    assert_eq!(echo.echoed("x-forwarded-user"), ["lisi"]);
+}
+
+#[tokio::test]
+async fn an_app_logs_its_person_in_with_what_it_kept_itself() {
+    let house = House::new().await;
+    let config = config_with(&mut Browser::new(&house), &[]).await;
+    let code = house.source.issue_code("zhangsan", "sso.test");
+    let body = json!({ "code": code, "state": config["state"], "flow": config["flow"] });
+    let mut app = Browser::new(&house);
+    let answer = post(&mut app, &[JSON], &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(app.visit(&format!("{HOME}/echo")).await.status, 200);
+    // A retry after a lost answer is redeemed no second time.
+    let again = post(&mut Browser::new(&house), &[JSON], &body).await;
+    assert_eq!(again.status, 200);
+    assert_eq!(house.source.calls(REDEEM), 1);
+}
+
+#[tokio::test]
+async fn a_code_of_a_mini_program_is_redeemed_where_those_are() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for (corp_id, good) in [(CORP_ID, true), ("ww00000000000000a1", false)] {
+        let config = config_with(&mut Browser::new(&house), &[]).await;
+        let said =
+            json!({ "errcode": 0, "corpid": corp_id, "userid": "lisi", "session_key": "k3y" });
+        house.source.answer(MINI_PROGRAM, said.to_string(), 1);
+        let (state, flow) = (&config["state"], &config["flow"]);
+        let body = json!({ "code": "c", "state": state, "flow": flow, "kind": "miniprogram" });
+        let mut app = Browser::new(&house);
+        let answer = post(&mut app, &[JSON], &body).await;
+        assert_eq!(answer.status == 200, good, "{}", answer.text());
+        assert!(!answer.text().contains("k3y"));
+        if !good {
+            assert_eq!(slug(&answer), "not-member");
+        }
+    }
+    assert_eq!(
+        (house.source.calls(MINI_PROGRAM), house.source.calls(REDEEM)),
+        (2, 0)
+    );
+}
+
+/// Posts what must be refused, for this reason, and lets nobody in.
+async fn assert_refused(
+    browser: &mut Browser,
+    headers: &[(&str, &str)],
+    body: &str,
+    (status, reason): (u16, &str),
+) {
+    let url = format!("{OWN}/login/corp");
+    let answer = browser.send("POST", &url, headers, body.as_bytes()).await;
+    let start: String = body.chars().take(80).collect();
+    let what = format!("{headers:?} {start}");
+    assert_eq!(
+        (answer.status, slug(&answer).as_str()),
+        (status, reason),
+        "{what}"
+    );
+    assert!(browser.cookie("menshen").is_none(), "{what}");
+    assert_eq!(answer.header("access-control-allow-origin"), None, "{what}");
+}
+
+#[tokio::test]
+async fn a_code_is_taken_from_no_other_site() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    let config = config_with(&mut browser, &FROM_HERE).await;
+    let good = json!({ "code": "c", "state": config["state"] }).to_string();
+    for foreign in [
+        ("Origin", "http://evil.test"),
+        ("Origin", "http://sso.test.evil.test"),
+        ("Origin", "http://sso.test:81"),
+        ("Origin", "https://sso.test"),
+        ("Origin", "null"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+    ] {
+        let headers = [foreign, JSON];
+        assert_refused(&mut browser, &headers, &good, (403, "foreign-origin")).await;
+    }
+    assert_eq!(
+        house.source.calls(REDEEM),
+        0,
+        "no code was shown to the source"
+    );
+}
+
+#[tokio::test]
+async fn a_code_is_taken_in_one_shape_only() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    let config = config_with(&mut browser, &FROM_HERE).await;
+    let state = &config["state"];
+    let good = json!({ "code": "c", "state": state }).to_string();
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    for kind in [
+        vec![],
+        vec![form],
+        vec![("Content-Type", "text/plain")],
+        vec![JSON, JSON],
+    ] {
+        assert_refused(&mut browser, &kind, &good, (400, "bad-request")).await;
+    }
+    for body in [
+        String::new(),
+        good[..20].to_owned(),
+        "[]".to_owned(),
+        json!({ "state": state }).to_string(),
+        json!({ "code": "c" }).to_string(),
+        json!({ "code": ["c"], "state": state }).to_string(),
+        json!({ "code": "c", "state": "short" }).to_string(),
+        json!({ "code": "c", "state": state, "rd": "/x" }).to_string(),
+        json!({ "code": "c", "state": state, "kind": "x" }).to_string(),
+        json!({ "code": "c".repeat(20_000), "state": state }).to_string(),
+        good.replace("\"code\"", "\"code\":\"d\",\"code\""),
+    ] {
+        assert_refused(&mut browser, &[JSON], &body, (400, "bad-request")).await;
+    }
+    for (method, status) in [("GET", 405), ("PUT", 405), ("HEAD", 405)] {
+        let answer = browser
+            .send(method, &format!("{OWN}/login/corp"), &[JSON], b"")
+            .await;
+        assert_eq!(answer.status, status, "{method}");
+    }
+    assert_eq!(
+        house.source.calls(REDEEM),
+        0,
+        "no code was shown to the source"
+    );
+}
+
+#[tokio::test]
+async fn a_code_is_taken_from_nobody_who_did_not_begin() {
+    let more = format!("{OTHER_CONNECTOR}{UNLIMITED}");
+    let house = Plan::default().more(&more).start().await;
+    let mut browser = Browser::new(&house);
+    let one = config_with(&mut browser, &FROM_HERE).await;
+    let two = config_with(&mut Browser::new(&house), &[]).await;
+    let code = house.source.issue_code("lisi", "sso.test");
+    let (mine, theirs) = (&one["state"], &two["state"]);
+    for (body, reason) in [
+        (json!({ "code": code, "state": theirs }), "login-missing"),
+        (
+            json!({ "code": code, "state": theirs, "flow": one["flow"] }),
+            "login-forged",
+        ),
+        (
+            json!({ "code": code, "state": mine, "flow": two["flow"] }),
+            "login-forged",
+        ),
+        (
+            json!({ "code": code, "state": mine, "flow": "" }),
+            "login-forged",
+        ),
+    ] {
+        assert_refused(&mut browser, &[JSON], &body.to_string(), (400, reason)).await;
+    }
+    let good = json!({ "code": code, "state": mine });
+    for connector in ["other", "nobody"] {
+        let url = format!("{OWN}/login/{connector}");
+        let answer = browser
+            .send("POST", &url, &[JSON], good.to_string().as_bytes())
+            .await;
+        assert_eq!(
+            (answer.status, slug(&answer).as_str()),
+            (400, "login-forged")
+        );
+    }
+    assert_eq!(
+        house.source.calls(REDEEM),
+        0,
+        "no code was shown to the source"
+    );
+    // It was still good, until it was too late.
+    house.advance(Duration::from_secs(601));
+    assert_refused(
+        &mut browser,
+        &[JSON],
+        &good.to_string(),
+        (400, "login-late"),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_source_says_of_a_code_is_told_as_json() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for (errcode, status, reason) in [
+        (40029, 400, "stale-twice"),
+        (60111, 403, "out-of-range"),
+        (60020, 502, "source-misconfigured"),
+        (-1, 503, "source-busy"),
+    ] {
+        let mut browser = Browser::new(&house);
+        let config = config_with(&mut browser, &FROM_HERE).await;
+        house.source.fail(REDEEM, errcode, 1);
+        let body = json!({ "code": "c", "state": config["state"] });
+        let answer = post(&mut browser, &[JSON], &body).await;
+        assert_eq!((answer.status, slug(&answer).as_str()), (status, reason));
+        assert!(
+            !answer.text().contains(&errcode.to_string()),
+            "{}",
+            answer.text()
+        );
+        assert!(browser.cookie("menshen").is_none());
+    }
+}
+
+#[tokio::test]
+async fn only_a_configured_origin_may_call_from_elsewhere() {
+    let more = "[login]\norigins = ['https://portal.test']";
+    let house = Plan::default().more(more).start().await;
+    for (origin, allowed) in [
+        ("https://portal.test", true),
+        ("http://portal.test", false),
+        ("https://portal.test:8443", false),
+        ("https://portal.test.evil.test", false),
+        ("https://evil.test", false),
+        ("null", false),
+    ] {
+        let mut browser = Browser::new(&house);
+        let from = [("Origin", origin), ("Sec-Fetch-Site", "cross-site"), JSON];
+        for (method, page) in [
+            ("OPTIONS", "login/corp"),
+            ("OPTIONS", "login-config/corp"),
+            ("GET", "login-config/corp"),
+        ] {
+            let answer = browser
+                .send(method, &format!("{OWN}/{page}"), &from, b"")
+                .await;
+            let what = format!("{origin} {method} {page}");
+            assert_eq!(answer.status < 300, allowed, "{what}");
+            let granted = answer.header("access-control-allow-origin");
+            assert_eq!(granted, allowed.then_some(origin), "{what}");
+            let cookies = answer.header("access-control-allow-credentials");
+            assert_eq!(cookies, allowed.then_some("true"), "{what}");
+            if allowed {
+                assert!(
+                    answer.all("vary").any(|vary| vary.contains("origin")),
+                    "{what}"
+                );
+            }
+        }
+        // A refusal can be read there, too; and nothing else of ours can.
+        let answer = post(&mut browser, &from, &json!({})).await;
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            allowed.then_some(origin)
+        );
+        let info = browser
+            .send("GET", &format!("{OWN}/userinfo"), &from, b"")
+            .await;
+        assert_eq!(info.header("access-control-allow-origin"), None);
+    }
+}
+
+#[tokio::test]
+async fn who_am_i_is_answered_to_somebody_and_refused_to_nobody() {
+    let house = House::new().await;
+    let url = format!("{OWN}/userinfo");
+    let mut browser = Browser::new(&house);
+    for headers in [vec![], navigation().to_vec(), vec![("Accept", "text/html")]] {
+        let answer = browser.send("GET", &url, &headers, b"").await;
+        assert_eq!(
+            (answer.status, slug(&answer).as_str()),
+            (401, "login-needed")
+        );
+        assert!(answer.header("www-authenticate").is_some());
+        assert_eq!(answer.header("location"), None);
+        let login = answer.json()["login_url"].as_str().unwrap().to_owned();
+        assert!(login.starts_with(&format!("{OWN}/sign_in?rd=")), "{login}");
+    }
+    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    house.advance(Duration::from_secs(60));
+    let answer = browser.visit(&url).await;
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let info = answer.json();
+    for (name, value) in [
+        ("user", json!("lisi")),
+        ("login", json!("lisi")),
+        ("preferredUsername", json!("lisi")),
+        ("name", json!("李四")),
+        ("email", Value::Null),
+        ("groups", json!([])),
+        ("departments", json!(["财务部"])),
+        ("connector", json!("corp")),
+        ("expires_in", json!(43140)),
+    ] {
+        assert_eq!(info[name], value, "{name}");
+    }
+    let head = browser.send("HEAD", &url, &navigation(), b"").await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(
+        browser.send("POST", &url, &FROM_HERE, b"").await.status,
+        405
+    );
+}

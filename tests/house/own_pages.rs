@@ -1,0 +1,371 @@
+//! The pages of the house itself: whole, bilingual, quiet about secrets, and nobody's to write on.
+
+use menshen::face::page::Cause;
+
+use crate::browser::{Browser, navigation};
+use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
+use crate::logging_in::{OWN, parameter};
+use crate::wecom::SECRET;
+use crate::wire::Answer;
+
+/// What no page may ever repeat as it is.
+const HOSTILE: &str = "<i>\"'`&{{1009*1013}}";
+
+/// Every kind of page the house shows, as a browser with this header meets it.
+async fn pages(house: &House, extra: &[(&str, &str)]) -> Vec<(&'static str, Answer)> {
+    let fresh = || {
+        let mut browser = Browser::new(house);
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        browser.extra.extend(extra.iter().map(own));
+        browser
+    };
+    let mut pages = Vec::new();
+    for (what, path) in [
+        ("chooser at an application", "/x?%3Ci%3E=%3Ci%3E"),
+        ("sign_in", "/.menshen/sign_in?rd=/%3Ci%3E&x=%3Ci%3E%22%27"),
+        ("no own path", "/.menshen/%3Ci%3E"),
+        ("no host", "http://nowhere.test/"),
+        (
+            "bad callback",
+            "/.menshen/callback/corp?code=%3Ci%3E&state=%3Ci%3E",
+        ),
+        (
+            "lost callback",
+            "/.menshen/callback/corp?code=1&state=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ),
+        ("no connector", "/.menshen/start?connector=%3Ci%3E"),
+        ("bad ticket", "/.menshen/ticket?t=%3Ci%3E"),
+        ("signed out", "/.menshen/sign_out?rd=/%3Ci%3E"),
+        ("ambiguous", "/a/..;/b"),
+    ] {
+        let url = if path.starts_with('/') {
+            format!("{HOME}{path}")
+        } else {
+            path.to_owned()
+        };
+        pages.push((what, fresh().visit(&url).await));
+    }
+    let mut framed = navigation();
+    framed[2].1 = "iframe";
+    let answer = fresh()
+        .send("GET", &format!("{HOME}/x"), &framed, b"")
+        .await;
+    pages.push(("framed", answer));
+    let mut here = fresh();
+    here.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    pages.push((
+        "forbidden",
+        here.visit(&format!("{HOME}/finance?%3Ci%3E")).await,
+    ));
+    pages.push((
+        "somebody is here",
+        here.visit(&format!("{OWN}/sign_in?rd=/x")).await,
+    ));
+    pages.push((
+        "signed out of a session",
+        here.visit(&format!("{OWN}/sign_out")).await,
+    ));
+    let mut refused = fresh();
+    let source = refused.to_source(&format!("{HOME}/x")).await;
+    let back = refused.choose(&source, "zhaomin").await;
+    pages.push(("refused", refused.visit(&back).await));
+    pages
+}
+
+#[tokio::test]
+async fn every_page_stands_alone_and_cannot_be_framed() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for (what, page) in pages(&house, &[]).await {
+        let html = page.text();
+        assert!(html.starts_with("<!doctype html>"), "{what}: {html}");
+        assert_eq!(
+            page.header("content-type"),
+            Some("text/html; charset=utf-8"),
+            "{what}"
+        );
+        assert_eq!(page.header("cache-control"), Some("no-store"), "{what}");
+        assert_eq!(
+            page.header("x-content-type-options"),
+            Some("nosniff"),
+            "{what}"
+        );
+        let policy = page.header("content-security-policy").unwrap_or_default();
+        assert!(
+            policy.starts_with("default-src 'none';"),
+            "{what}: {policy}"
+        );
+        assert!(
+            !policy.contains("unsafe") && !policy.contains("script-src"),
+            "{what}: {policy}"
+        );
+        assert!(policy.contains("base-uri 'none'"), "{what}: {policy}");
+        let framed = what == "framed";
+        assert_eq!(page.header("x-frame-options").is_none(), framed, "{what}");
+        assert_eq!(policy.contains("frame-ancestors 'none'"), !framed, "{what}");
+        // Nothing is fetched from anywhere, and nothing runs.
+        for part in [
+            "<script", "<iframe", "<object", "<embed", "<img", "@import", "url(", " on",
+        ] {
+            let found = html.split("<style").next().unwrap().contains(part)
+                || html.split("</style>").nth(1).unwrap().contains(part);
+            let attribute =
+                part == " on" && !html.contains(" onclick") && !html.contains(" onload");
+            assert!(!found || attribute, "{what}: {part}");
+        }
+        assert!(
+            !html.contains("src=\"http") && !html.contains("<link rel=\"stylesheet"),
+            "{what}"
+        );
+        let id = page.header("x-request-id").map(str::to_owned);
+        let shown = html
+            .split("<code>")
+            .nth(1)
+            .unwrap()
+            .split('<')
+            .next()
+            .unwrap();
+        assert!(
+            shown.len() >= 16,
+            "{what}: every page names its request: {shown:?} {id:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_page_speaks_the_language_that_was_asked_for() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for (accept, lang) in [
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh-CN"),
+        ("en-GB,en;q=0.9", "en"),
+        ("en;q=0.3,zh;q=0.7", "zh-CN"),
+        ("de-DE,de;q=0.9", "en"),
+    ] {
+        for (what, page) in pages(&house, &[("Accept-Language", accept)]).await {
+            let html = page.text();
+            assert!(
+                html.contains(&format!("<html lang=\"{lang}\">")),
+                "{what} {accept}"
+            );
+            assert_eq!(
+                page.header("content-language"),
+                Some(lang),
+                "{what} {accept}"
+            );
+            let chinese = html
+                .chars()
+                .filter(|c| ('\u{4e00}'..='\u{9fff}').contains(c))
+                .count();
+            assert_eq!(chinese > 20, lang == "zh-CN", "{what} {accept}: {chinese}");
+        }
+    }
+    let page = Browser::new(&house).visit(&format!("{OWN}/sign_in")).await;
+    assert_eq!(
+        page.header("content-language"),
+        Some("zh-CN"),
+        "where nothing is asked for"
+    );
+}
+
+#[tokio::test]
+async fn what_comes_from_outside_is_never_markup() {
+    let name = format!(
+        "[connector.other]\ndisplay_name = '''{}'''",
+        HOSTILE.replace('\'', "")
+    );
+    let more = OTHER_CONNECTOR.replace("[connector.other]", &name);
+    let plan = Plan::default()
+        .server("trusted_proxies = ['127.0.0.1']")
+        .more(&format!("{more}{UNLIMITED}"));
+    let house = plan.start().await;
+    house
+        .source
+        .member("zhangsan", |one| one.name = HOSTILE.to_owned());
+    let extra = [
+        ("X-Request-Id", HOSTILE),
+        ("Accept-Language", "<i>"),
+        ("Referer", "http://sso.test/<i>"),
+    ];
+    let mut named = 0;
+    for (what, page) in pages(&house, &extra).await {
+        let html = page.text();
+        assert!(
+            !html.contains("<i>") && !html.contains("1022117"),
+            "{what}: {html}"
+        );
+        assert!(!html.contains("\"'`"), "{what}: {html}");
+        named += usize::from(html.contains("&#60;i&#62;") || html.contains("&lt;i&gt;"));
+        for (name, value) in &page.headers {
+            assert!(!value.contains("<i>"), "{what} {name}: {value}");
+        }
+    }
+    assert!(named >= 3, "names are shown, as text: {named}");
+    // Agents and hosts are read, too.
+    let mut odd = Browser::new(&house).with_agent("MicroMessenger/8 <i>\"");
+    let page = odd.visit(&format!("{OWN}/sign_in")).await;
+    assert!(!page.text().contains("<i>"));
+    for host in ["<i>", "sso.test<i>", "sso.test\"", "sso.test:80<i>"] {
+        let head = format!(
+            "GET / HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+        );
+        let answer = crate::wire::raw(house.address(), head.as_bytes()).await;
+        assert_eq!(answer.status, 400, "{host}");
+        assert!(!answer.text().contains("<i>"), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn no_page_repeats_what_lets_somebody_in() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    let mut browser = Browser::new(&house);
+    let source = browser.to_source(&format!("{HOME}/finance")).await;
+    let sealed = browser.cookies()[0].value.clone();
+    let back = browser.choose(&source, "zhangsan").await;
+    let code = parameter(&back, "code").unwrap();
+    let forbidden = browser.follow(&back).await.answer;
+    assert_eq!(forbidden.status, 403);
+    let session = browser.cookie("menshen").unwrap().value.clone();
+    let query = house.source.last_query("/cgi-bin/user/get").unwrap();
+    let token = parameter(&format!("http://x/?{query}"), "access_token").unwrap();
+    let mut seen = vec![forbidden];
+    for path in [
+        "/.menshen/userinfo",
+        "/.menshen/sign_in?rd=/x",
+        "/.menshen/login-config/corp",
+        "/.menshen/nothing",
+        "/.menshen/ticket?t=x",
+        "/.menshen/callback/corp?code=x&state=y",
+        "/a/..;/b",
+    ] {
+        seen.push(browser.visit(&format!("{HOME}{path}")).await);
+    }
+    // Seen again, in other browsers, broken: the code stands in the address only.
+    seen.push(browser.visit(&back).await);
+    seen.push(Browser::new(&house).visit(&back).await);
+    seen.push(Browser::new(&house).visit(&format!("{back}&code=2")).await);
+    seen.push(browser.visit(&format!("{OWN}/sign_out")).await);
+    for answer in &seen {
+        let whole = format!("{:?} {}", answer.headers, answer.text());
+        for secret in [&sealed, &code, &session, &token, &SECRET.to_owned()] {
+            assert!(!whole.contains(secret.as_str()), "{whole}");
+        }
+    }
+    // Neither does the application behind get to see any of it.
+    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    let echo = browser.visit(&format!("{HOME}/echo")).await.text();
+    assert!(
+        !echo.contains("menshen=") && !echo.contains("menshen-flow"),
+        "{echo}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_proves_a_domain_is_served_before_any_login() {
+    let files = "files = { '/WW_verify_abcdefghijklmnop.txt' = 'abcdefghijklmnop' }";
+    let house = Plan::default().server(files).start().await;
+    let mut browser = Browser::new(&house);
+    for host in ["http://sso.test", "http://oa.test"] {
+        let url = format!("{host}/WW_verify_abcdefghijklmnop.txt");
+        let answer = browser.send("GET", &url, &[], b"").await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (200, "abcdefghijklmnop"),
+            "{host}"
+        );
+        assert_eq!(
+            answer.header("content-type"),
+            Some("text/plain; charset=utf-8")
+        );
+        let head = browser.send("HEAD", &url, &[], b"").await;
+        assert_eq!((head.status, head.body.len()), (200, 0));
+    }
+    for near in [
+        "/WW_verify_abcdefghijklmnop.txt/",
+        "/WW_verify_abcdefghijklmnop.txtx",
+        "/ww_verify_abcdefghijklmnop.txt",
+        "/x/WW_verify_abcdefghijklmnop.txt",
+    ] {
+        let answer = browser
+            .send("GET", &format!("{HOME}{near}"), &[], b"")
+            .await;
+        assert_eq!(answer.status, 401, "{near}");
+    }
+    assert_eq!(house.app.requests(), 0);
+}
+
+#[tokio::test]
+async fn own_paths_are_ours_and_never_the_applications() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let served = house.app.requests();
+    for path in [
+        "",
+        "/",
+        "/nothing",
+        "/sign_in/x",
+        "/start/x",
+        "/userinfo/",
+        "/ping/x",
+        "/login",
+        "/login-config",
+        "/callback/corp/x",
+        "/callback/no_id!",
+    ] {
+        for host in ["http://sso.test", "http://oa.test"] {
+            let answer = browser.visit(&format!("{host}/.menshen{path}")).await;
+            assert_eq!(
+                (answer.status, answer.cause()),
+                (404, Some(Cause::NotFound)),
+                "{host} {path}"
+            );
+        }
+    }
+    assert_eq!(house.app.requests(), served);
+    // What only begins alike is the application's.
+    assert_eq!(
+        browser.visit(&format!("{HOME}/.menshenx")).await.status,
+        200
+    );
+    assert_eq!(house.app.requests(), served + 1);
+}
+
+#[tokio::test]
+async fn ping_answers_everybody_everywhere() {
+    let house = House::new().await;
+    let mut nobody = Browser::new(&house);
+    for host in ["http://sso.test", "http://oa.test", "http://unknown.test"] {
+        let url = format!("{host}/.menshen/ping");
+        let answer = nobody.send("GET", &url, &[], b"").await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (200, "OK\n"),
+            "{host}"
+        );
+        assert_eq!(nobody.send("HEAD", &url, &[], b"").await.status, 200);
+    }
+    let house = Plan::default().server("prefix = '/oauth2'").start().await;
+    let mut nobody = Browser::new(&house);
+    let answer = nobody
+        .send("GET", &format!("{HOME}/oauth2/ping"), &[], b"")
+        .await;
+    assert_eq!(answer.status, 200);
+    let page = nobody.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    assert_eq!(page.answer.status, 200);
+    assert!(
+        nobody
+            .visited
+            .iter()
+            .any(|url| url.contains("/oauth2/callback/corp?code="))
+    );
+}
+
+#[tokio::test]
+async fn too_many_parameters_are_not_read() {
+    let house = House::new().await;
+    for (count, status) in [(64, 200), (65, 400), (2000, 400)] {
+        let query = "a=1&".repeat(count - 1);
+        let url = format!("{OWN}/sign_in?{query}rd=/x");
+        let answer = Browser::new(&house).visit(&url).await;
+        assert_eq!(answer.status, status, "{count}");
+    }
+}

@@ -1,0 +1,107 @@
+//! Leaving: by a person or a page of ours, here or everywhere, and never by anybody else.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::browser::{Browser, navigation};
+use crate::house::{HOME, House};
+use crate::logging_in::OWN;
+
+#[tokio::test]
+async fn only_a_person_or_a_page_of_ours_signs_out() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let url = format!("{OWN}/sign_out");
+    let fetch = |mode, dest, site| {
+        vec![
+            ("Sec-Fetch-Mode", mode),
+            ("Sec-Fetch-Dest", dest),
+            ("Sec-Fetch-Site", site),
+        ]
+    };
+    for (method, headers, ends) in [
+        ("GET", fetch("no-cors", "image", "cross-site"), false),
+        ("GET", fetch("cors", "empty", "same-origin"), false),
+        ("GET", fetch("navigate", "iframe", "cross-site"), false),
+        ("GET", vec![("Accept", "image/*")], false),
+        (
+            "GET",
+            vec![
+                ("Accept", "text/html"),
+                ("X-Requested-With", "XMLHttpRequest"),
+            ],
+            false,
+        ),
+        ("POST", vec![], false),
+        ("POST", vec![("Origin", "http://evil.test")], false),
+        ("POST", vec![("Origin", "null")], false),
+        ("POST", vec![("Origin", "http://oa.test")], false),
+        ("POST", vec![("Sec-Fetch-Site", "cross-site")], false),
+        ("POST", vec![("Sec-Fetch-Site", "same-site")], false),
+        (
+            "POST",
+            vec![("Referer", "http://evil.test/sso.test")],
+            false,
+        ),
+        ("DELETE", vec![("Origin", HOME)], false),
+        ("POST", vec![("Origin", HOME)], true),
+        ("POST", vec![("Sec-Fetch-Site", "same-origin")], true),
+        ("POST", vec![("Referer", "http://sso.test/page")], true),
+        ("GET", navigation().to_vec(), true),
+        ("GET", vec![("Accept", "text/html")], true),
+    ] {
+        let mut tab = Browser::new(&house);
+        tab.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        let kept = tab.clone();
+        let answer = tab.send(method, &url, &headers, b"").await;
+        let what = format!("{method} {headers:?}");
+        assert_eq!(answer.status == 200, ends, "{what}");
+        assert_eq!(tab.cookie("menshen").is_none(), ends, "{what}");
+        // The cookie is not only gone from the browser: a copy of it is worth nothing.
+        for mut tab in [tab, kept] {
+            let gone = tab.visit(&format!("{OWN}/userinfo")).await.status == 401;
+            assert_eq!(gone, ends, "{what}");
+        }
+    }
+    let still = browser.visit(&format!("{OWN}/userinfo")).await;
+    assert_eq!(still.status, 200, "nobody else's session was ended");
+}
+
+#[tokio::test]
+async fn signing_out_everywhere_ends_every_session_of_that_person_alone() {
+    let house = House::new().await;
+    let mut all = Vec::new();
+    for who in ["lisi", "lisi", "lisi", "zhangsan"] {
+        let mut browser = Browser::new(&house);
+        browser.sign_in(&format!("{HOME}/echo"), who).await;
+        all.push(browser);
+    }
+    let url = format!("{OWN}/sign_out?everywhere=1");
+    // A link cannot do it: whoever follows one leaves this browser only.
+    assert_eq!(all[2].visit(&url).await.status, 200);
+    let here =
+        async |browser: &mut Browser| browser.visit(&format!("{OWN}/userinfo")).await.status == 200;
+    assert!(!here(&mut all[2]).await && here(&mut all[1]).await);
+    let answer = all[0]
+        .send(
+            "POST",
+            &url,
+            &[("Origin", HOME), ("Accept", "text/html")],
+            b"",
+        )
+        .await;
+    assert_eq!(answer.status, 200);
+    assert!(!here(&mut all[0]).await && !here(&mut all[1]).await);
+    assert!(here(&mut all[3]).await);
+    let left = house.audit().pop().unwrap();
+    assert_eq!(
+        (&left["event"], &left["reason"]),
+        (&json!("sign-out"), &json!("everywhere"))
+    );
+    // They may come back at once; a login that began no later than that is over, too.
+    house.advance(Duration::from_millis(1));
+    let page = all[0].sign_in(&format!("{HOME}/echo"), "lisi").await;
+    assert_eq!(page.answer.status, 200);
+}
