@@ -70,7 +70,9 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Kind::System => {
-                let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let elapsed = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
                 Timestamp(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
             }
             Kind::ByHand(ms) => Timestamp(ms.load(Ordering::Relaxed)),
@@ -94,7 +96,10 @@ mod tests {
     fn a_moment_that_lies_ahead_was_no_time_ago() {
         let now = Timestamp::from_unix_s(100);
         assert_eq!(now.since(now.plus(Duration::from_secs(5))), Duration::ZERO);
-        assert_eq!(now.plus(Duration::from_secs(5)).since(now), Duration::from_secs(5));
+        assert_eq!(
+            now.plus(Duration::from_secs(5)).since(now),
+            Duration::from_secs(5)
+        );
     }
 
     #[test]

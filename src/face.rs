@@ -8,10 +8,11 @@ use bytes::Bytes;
 use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
 
 use crate::request::forward::Forwarded;
 use crate::request::head::{Connection, Head};
-use crate::request::headers::Onward;
+use crate::request::headers::{Onward, RequestId};
 use crate::request::policy::{Permit, Verdict};
 use crate::request::{Body, BodyError, decide};
 use crate::site::{Shared, Site};
@@ -24,7 +25,7 @@ mod reply;
 mod sign_in;
 mod tunnel;
 
-use record::{RequestId, Seen, Told};
+use record::{Seen, Told};
 
 /// The house as the outside meets it: the current site, and what outlives it.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub struct House {
     site: ArcSwap<Site>,
     shared: Shared,
     reloads: tokio::sync::watch::Sender<u64>,
+    closing: CancellationToken,
 }
 
 /// One request on its way through a face.
@@ -51,10 +53,15 @@ enum Step {
 }
 
 impl House {
-    /// Opens with a first site.
-    pub fn new(site: Site, shared: Shared) -> Self {
+    /// Opens with a first site; tunnels end when `closing` is cancelled.
+    pub fn new(site: Site, shared: Shared, closing: CancellationToken) -> Self {
         let reloads = tokio::sync::watch::Sender::new(0);
-        Self { site: ArcSwap::from_pointee(site), shared, reloads }
+        Self {
+            site: ArcSwap::from_pointee(site),
+            shared,
+            reloads,
+            closing,
+        }
     }
 
     /// The site that is served now.
@@ -87,18 +94,22 @@ impl House {
         let site = self.site.load_full();
         let (parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers, site.trust.includes(connection.peer));
-        let seen = Seen::of(&self.shared.telemetry, &parts, &connection);
+        let now = self.shared.clock.now();
+        let mut seen = Seen::of(&self.shared.telemetry, &parts, &connection, now);
         let mut body = Some(body);
-        let step = self.step(&site, &parts, &connection, &id, &mut body).await;
+        let step = self
+            .step(&site, &parts, &connection, &id, &mut seen, &mut body)
+            .await;
         let told = match (step, body) {
             (Step::Told(told), _) => told,
             (Step::Forward(permit, onward), Some(body)) => {
-                self.forwarded(&site, permit, *onward, &id, parts, body, connection).await
+                self.forwarded(&site, permit, *onward, &id, parts, body, connection)
+                    .await
             }
             // A body moves only into an own path, and those are told.
             (Step::Forward(..), None) => reply::lost(),
         };
-        told.record(&self.shared.telemetry, seen, &id, started)
+        told.record(&self.shared.telemetry, &seen, &id, started)
     }
 
     /// Parses the head, and answers the request or permits it. The body is taken by own paths only.
@@ -108,6 +119,7 @@ impl House {
         parts: &Parts,
         connection: &Connection,
         id: &RequestId,
+        seen: &mut Seen,
         body: &mut Option<B>,
     ) -> Step
     where
@@ -115,22 +127,28 @@ impl House {
         B::Error: Into<BodyError>,
     {
         let lang = page::Lang::of(navigation::text(&parts.headers, "accept-language"));
-        let now = self.shared.clock.now();
         let cookie = site.cookies.session_name();
-        let head = match Head::of(parts, connection, &site.trust, cookie, now) {
+        let head = match Head::of(parts, connection, &site.trust, cookie, seen.at) {
             Ok(head) => head,
             Err(error) => {
                 tracing::info!(request_id = %id, %error, "a malformed request was refused");
                 return Step::Told(reply::bad_head(lang, id, error));
             }
         };
-        let visit = Visit { site, shared: &self.shared, head: &head, id, lang };
+        seen.client = head.client;
+        let visit = Visit {
+            site,
+            shared: &self.shared,
+            head: &head,
+            id,
+            lang,
+        };
         if site.routes.is_own(head.path.as_str()) {
             return Step::Told(sign_in::answer(&visit, body.take()).await);
         }
         match decide(&site.routes, &site.gate, &head).await {
             Verdict::Allow(permit) => {
-                let onward = Onward::new(&permit, &head, id.as_str(), &site.namespace);
+                let onward = Onward::new(&permit, &head, id, &site.namespace);
                 Step::Forward(permit, Box::new(onward))
             }
             Verdict::Login(needed) => Step::Told(sign_in::offer(&visit, &needed).await),
@@ -155,18 +173,24 @@ impl House {
     {
         let lang = page::Lang::of(navigation::text(&parts.headers, "accept-language"));
         let html = reply::reads_html(&parts.headers);
-        let again = parts.headers.contains_key(UPGRADE).then(|| tunnel::Again::of(&parts));
+        let again = parts
+            .headers
+            .contains_key(UPGRADE)
+            .then(|| tunnel::Again::of(&parts));
         let told = Told::allowed(&permit);
         let now = self.shared.clock.now();
         let renewed = sign_in::renewed_cookie(site, &permit, &parts, now);
         let asked = Instant::now();
-        let sent = site.forwarder.forward(permit, onward, Request::from_parts(parts, body)).await;
+        let sent = site
+            .forwarder
+            .forward(permit, onward, Request::from_parts(parts, body))
+            .await;
         let told = told.after(asked);
         let mut response = match sent {
             Ok(Forwarded::Response(response)) => response,
             Ok(Forwarded::Upgraded { response, tunnel }) => {
                 let again = again.unwrap_or_default();
-                tunnel::keep(self, tunnel, again, connection, id);
+                tunnel::keep(self, *tunnel, again, connection, id);
                 response
             }
             Err(error) => return reply::upstream_failed(told, lang, html, id, &error),

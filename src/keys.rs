@@ -79,7 +79,10 @@ struct Key {
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<_> = self.keys.iter().map(|key| key.id.as_str()).collect();
-        f.debug_struct("KeyRing").field("keys", &ids).field("epoch", &self.epoch).finish()
+        f.debug_struct("KeyRing")
+            .field("keys", &ids)
+            .field("epoch", &self.epoch)
+            .finish()
     }
 }
 
@@ -159,7 +162,10 @@ impl KeyRing {
 
     /// The sub-key that verifies what the key named `id` signed, when this ring holds it.
     pub fn verifying(&self, id: &str) -> Option<&DecodingKey> {
-        self.keys.iter().find(|key| key.id.as_str() == id).map(|key| &key.verifying)
+        self.keys
+            .iter()
+            .find(|key| key.id.as_str() == id)
+            .map(|key| &key.verifying)
     }
 
     /// Seals `plain` with AES-256-GCM under a fresh nonce, bound to `name`; URL-safe text.
@@ -187,7 +193,9 @@ impl KeyRing {
         self.keys.iter().find_map(|key| {
             let mut body = body.to_vec();
             let nonce = Nonce::assume_unique_for_key(*nonce);
-            let opened = key.sealing(purpose).open_in_place(nonce, Aad::from(name), &mut body);
+            let opened = key
+                .sealing(purpose)
+                .open_in_place(nonce, Aad::from(name), &mut body);
             opened.ok().map(|plain| plain.to_vec())
         })
     }
@@ -197,7 +205,9 @@ impl Key {
     fn new(text: &Secret<String>) -> Result<Self, KeyError> {
         let bytes = decode(text.expose()).ok_or(KeyError::Encoding)?;
         if bytes.expose().len() < KEY_BYTES_MIN {
-            return Err(KeyError::Short { bytes: bytes.expose().len() });
+            return Err(KeyError::Short {
+                bytes: bytes.expose().len(),
+            });
         }
         let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"menshen").extract(bytes.expose());
         let id = derive(&root, "key id");
@@ -230,7 +240,10 @@ fn decode(text: &str) -> Option<Secret<Vec<u8>>> {
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
             .collect::<Option<Vec<u8>>>()?
     } else {
-        let bare = text.trim_end_matches('=').replace('+', "-").replace('/', "_");
+        let bare = text
+            .trim_end_matches('=')
+            .replace('+', "-")
+            .replace('/', "_");
         URL_SAFE_NO_PAD.decode(bare).ok()?
     };
     Some(Secret::new(bytes))
@@ -238,9 +251,13 @@ fn decode(text: &str) -> Option<Secret<Vec<u8>>> {
 
 fn derive(root: &hkdf::Prk, purpose: &str) -> Secret<Vec<u8>> {
     let info = [purpose.as_bytes()];
-    let expanded = root.expand(&info, hkdf::HKDF_SHA256).expect("32 bytes are within HKDF's limit");
+    let expanded = root
+        .expand(&info, hkdf::HKDF_SHA256)
+        .expect("32 bytes are within HKDF's limit");
     let mut bytes = vec![0; 32];
-    expanded.fill(&mut bytes).expect("the buffer has the length that was asked for");
+    expanded
+        .fill(&mut bytes)
+        .expect("the buffer has the length that was asked for");
     Secret::new(bytes)
 }
 
@@ -254,7 +271,11 @@ mod tests {
     use super::*;
 
     fn ring(keys: &[&Secret<String>]) -> KeyRing {
-        KeyRing::new(&keys.iter().map(|key| (*key).clone()).collect::<Vec<_>>(), None).unwrap()
+        KeyRing::new(
+            &keys.iter().map(|key| (*key).clone()).collect::<Vec<_>>(),
+            None,
+        )
+        .unwrap()
     }
 
     #[test]
@@ -262,8 +283,15 @@ mod tests {
         let (old, new) = (generate(), generate());
         let sealed = ring(&[&old]).seal(Purpose::Pending, b"flow", b"memory");
         let both = ring(&[&new, &old]);
-        assert_eq!(both.open(Purpose::Pending, b"flow", &sealed).unwrap(), b"memory");
-        assert!(ring(&[&new]).open(Purpose::Pending, b"flow", &sealed).is_none());
+        assert_eq!(
+            both.open(Purpose::Pending, b"flow", &sealed).unwrap(),
+            b"memory"
+        );
+        assert!(
+            ring(&[&new])
+                .open(Purpose::Pending, b"flow", &sealed)
+                .is_none()
+        );
     }
 
     #[test]
@@ -279,14 +307,21 @@ mod tests {
     #[test]
     fn the_same_plain_text_is_never_sealed_alike() {
         let ring = ring(&[&generate()]);
-        assert_ne!(ring.seal(Purpose::Ticket, b"", b"x"), ring.seal(Purpose::Ticket, b"", b"x"));
+        assert_ne!(
+            ring.seal(Purpose::Ticket, b"", b"x"),
+            ring.seal(Purpose::Ticket, b"", b"x")
+        );
     }
 
     #[test]
     fn a_removed_key_verifies_nothing() {
         let (old, new) = (generate(), generate());
         let before = ring(&[&old]);
-        assert!(ring(&[&new, &old]).verifying(before.signer().as_str()).is_some());
+        assert!(
+            ring(&[&new, &old])
+                .verifying(before.signer().as_str())
+                .is_some()
+        );
         assert!(ring(&[&new]).verifying(before.signer().as_str()).is_none());
     }
 
@@ -296,16 +331,28 @@ mod tests {
         let first = ring(&[&a]);
         let same = KeyRing::new(std::slice::from_ref(&a), Some(&first)).unwrap();
         assert_eq!(same.epoch(), first.epoch());
-        assert_eq!(KeyRing::new(&[b, a], Some(&same)).unwrap().epoch(), first.epoch() + 1);
+        assert_eq!(
+            KeyRing::new(&[b, a], Some(&same)).unwrap().epoch(),
+            first.epoch() + 1
+        );
     }
 
     #[test]
     fn a_weak_or_doubled_key_is_refused() {
         let short = Secret::new("c2hvcnQ=".to_owned());
-        assert!(matches!(KeyRing::new(&[short], None), Err(KeyError::Short { bytes: 5 })));
+        assert!(matches!(
+            KeyRing::new(&[short], None),
+            Err(KeyError::Short { bytes: 5 })
+        ));
         let key = generate();
-        assert!(matches!(KeyRing::new(&[key.clone(), key], None), Err(KeyError::Twice)));
-        assert!(matches!(KeyRing::new(&[], None), Err(KeyError::Count { keys: 0 })));
+        assert!(matches!(
+            KeyRing::new(&[key.clone(), key], None),
+            Err(KeyError::Twice)
+        ));
+        assert!(matches!(
+            KeyRing::new(&[], None),
+            Err(KeyError::Count { keys: 0 })
+        ));
         let hexadecimal = Secret::new("ab".repeat(32));
         assert!(KeyRing::new(&[hexadecimal], None).is_ok());
     }

@@ -1,6 +1,5 @@
 //! `Login::begin / finish`: state, binding to the browser, return address.
 
-
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -136,7 +135,9 @@ pub enum LoginError {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("entries", &self.entries).finish_non_exhaustive()
+        f.debug_struct("Login")
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
     }
 }
 
@@ -154,16 +155,24 @@ impl Login {
     /// Opens a login. Nothing is stored here; the browser keeps the sealed memory.
     pub async fn begin(&self, wish: Wish<'_>) -> Result<Begun, LoginError> {
         let entry = self.entry(wish.via).ok_or(LoginError::NoConnector)?;
-        self.limits.take(Step::Begin, wish.client).map_err(LoginError::Limited)?;
+        self.limits
+            .take(Step::Begin, wish.client)
+            .map_err(LoginError::Limited)?;
         let mode = entry.mode(wish.mode, wish.user_agent);
-        let return_to = wish.return_to.unwrap_or_else(|| entry.home(wish.user_agent));
+        let return_to = wish
+            .return_to
+            .unwrap_or_else(|| entry.home(wish.user_agent));
         let mut pending = Pending::new(entry.id.clone(), mode, return_to, self.clock.now());
         (pending.connector_epoch, pending.everyone_epoch) = self.sessions.epochs_of(&entry.id);
         pending.automatic = wish.automatic;
         pending.retries = wish.retries;
         pending.ticket_for = wish.ticket_for;
         let sealed = pending.seal(&self.ring);
-        let challenge = entry.connector.begin(&pending).await.map_err(LoginError::Connector)?;
+        let challenge = entry
+            .connector
+            .begin(&pending)
+            .await
+            .map_err(LoginError::Connector)?;
         Ok(Begun {
             challenge,
             app: entry.connector.app_login(&pending),
@@ -202,13 +211,19 @@ impl Login {
         pending: Pending,
         answer: Answer,
     ) -> Result<Arc<Result<Finished, LoginError>>, LoginError> {
-        let entry = self.entry(&pending.connector).ok_or(LoginError::NoConnector)?;
+        let entry = self
+            .entry(&pending.connector)
+            .ok_or(LoginError::NoConnector)?;
         let key = outcome_key(&pending.connector, &pending.flow, &answer);
         if let Some(outcome) = self.outcomes.get(&key) {
             return Ok(outcome.await);
         }
-        self.limits.take(Step::Finish, answer.client).map_err(LoginError::Limited)?;
-        self.limits.may_ask(&pending.connector).map_err(LoginError::Limited)?;
+        self.limits
+            .take(Step::Finish, answer.client)
+            .map_err(LoginError::Limited)?;
+        self.limits
+            .may_ask(&pending.connector)
+            .map_err(LoginError::Limited)?;
         let outcome = self.outcomes.entry(key).or_insert_with(|| {
             let work = finish::Work {
                 entry: Arc::clone(entry),
@@ -243,7 +258,11 @@ impl Entry {
     /// Which of its doors a login uses: what is forced, what is asked for, what the client is.
     fn mode(&self, asked: Option<Mode>, user_agent: &str) -> Mode {
         self.connector.forced_mode().or(asked).unwrap_or_else(|| {
-            if self.connector.is_own_app(user_agent) { Mode::InApp } else { Mode::Web }
+            if self.connector.is_own_app(user_agent) {
+                Mode::InApp
+            } else {
+                Mode::Web
+            }
         })
     }
 
@@ -258,13 +277,23 @@ impl Entry {
 
     /// Where a login without a target lands.
     pub fn home(&self, user_agent: &str) -> ReturnTo {
-        let mobile = ["Mobi", "Android", "iPhone", "iPad"].iter().any(|w| user_agent.contains(w));
-        let home = if mobile { &self.config.home.mobile } else { &self.config.home.desktop };
+        let mobile = ["Mobi", "Android", "iPhone", "iPad"]
+            .iter()
+            .any(|w| user_agent.contains(w));
+        let home = if mobile {
+            &self.config.home.mobile
+        } else {
+            &self.config.home.desktop
+        };
         ReturnTo::path(home).unwrap_or_else(ReturnTo::home)
     }
 }
 
 fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &Answer) -> [u8; 32] {
     let code = answer.fields.one("code").ok().flatten().unwrap_or("");
-    keys::fingerprint(&[via.as_str().as_bytes(), flow.as_str().as_bytes(), code.as_bytes()])
+    keys::fingerprint(&[
+        via.as_str().as_bytes(),
+        flow.as_str().as_bytes(),
+        code.as_bytes(),
+    ])
 }

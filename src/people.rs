@@ -100,9 +100,16 @@ impl People {
             at: self.clock.now(),
         };
         let login = mapped.login.clone();
-        match self.sessions.store().admit(&admission).await.map_err(AdmitError::Store)? {
+        match self
+            .sessions
+            .store()
+            .admit(&admission)
+            .await
+            .map_err(AdmitError::Store)?
+        {
             Admitted::Account(account) => {
-                self.sessions.refresh(&terms.connector, &profile.subject, &account, &mapped.fields);
+                self.sessions
+                    .refresh(&terms.connector, &profile.subject, &account, &mapped.fields);
                 Ok((account, mapped))
             }
             Admitted::Unknown => Err(AdmitError::Unknown { login }),
@@ -117,8 +124,14 @@ fn fold(field: LinkField, value: &str) -> String {
     match field {
         LinkField::Email => value.trim().to_lowercase(),
         LinkField::Mobile => {
-            let digits: String = value.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
-            digits.strip_prefix("+86").map(str::to_owned).unwrap_or(digits)
+            let digits: String = value
+                .chars()
+                .filter(|c| c.is_ascii_digit() || *c == '+')
+                .collect();
+            digits
+                .strip_prefix("+86")
+                .map(str::to_owned)
+                .unwrap_or(digits)
         }
     }
 }

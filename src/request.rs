@@ -10,6 +10,8 @@ use head::Head;
 use policy::{Denial, Verdict};
 use route::{Found, Routes};
 
+#[cfg(test)]
+mod fixture;
 pub mod forward;
 pub mod gate;
 pub mod head;

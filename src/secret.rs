@@ -91,16 +91,24 @@ impl SecretSource {
     /// Reads the secret now.
     pub fn read(&self) -> Result<Secret<String>, SecretError> {
         let text = match self {
-            Self::File(path) => std::fs::read_to_string(path)
-                .map_err(|source| SecretError::File { path: path.clone(), source })?,
-            Self::Env(name) => std::env::var(name)
-                .map_err(|source| SecretError::Env { name: name.clone(), source })?,
+            Self::File(path) => {
+                std::fs::read_to_string(path).map_err(|source| SecretError::File {
+                    path: path.clone(),
+                    source,
+                })?
+            }
+            Self::Env(name) => std::env::var(name).map_err(|source| SecretError::Env {
+                name: name.clone(),
+                source,
+            })?,
             Self::Literal(secret) => secret.expose().clone(),
         };
         let text = Zeroizing::new(text);
         let trimmed = text.trim_end_matches(['\r', '\n']);
         if trimmed.is_empty() {
-            return Err(SecretError::Empty { place: self.place() });
+            return Err(SecretError::Empty {
+                place: self.place(),
+            });
         }
         Ok(Secret::new(trimmed.to_owned()))
     }
@@ -152,7 +160,9 @@ impl<'de> Visitor<'de> for SourceVisitor {
         };
         match map.next_key::<String>()? {
             None => Ok(source),
-            Some(_) => Err(A::Error::custom("a secret has one place: either `file` or `env`")),
+            Some(_) => Err(A::Error::custom(
+                "a secret has one place: either `file` or `env`",
+            )),
         }
     }
 }
@@ -199,7 +209,13 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let source = SecretSource::File("/nowhere/secret".into());
-        assert!(source.read().unwrap_err().to_string().contains("/nowhere/secret"));
+        assert!(
+            source
+                .read()
+                .unwrap_err()
+                .to_string()
+                .contains("/nowhere/secret")
+        );
     }
 
     #[test]

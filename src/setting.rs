@@ -43,7 +43,10 @@ impl TryFrom<String> for Period {
             "d" => 86_400_000,
             _ => return Err(NoPeriod),
         };
-        number.checked_mul(unit_ms).map(|ms| Self(Duration::from_millis(ms))).ok_or(NoPeriod)
+        number
+            .checked_mul(unit_ms)
+            .map(|ms| Self(Duration::from_millis(ms)))
+            .ok_or(NoPeriod)
     }
 }
 
@@ -57,6 +60,9 @@ impl JsonSchema for Period {
     }
 }
 
+/// What is said of a [`NotBuilt`] key.
+pub const NOT_BUILT: &str = "this version of menshen does not build this key yet: remove it";
+
 /// A key of the design that this version does not build: refused as such, never ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotBuilt {}
@@ -64,7 +70,7 @@ pub enum NotBuilt {}
 impl<'de> Deserialize<'de> for NotBuilt {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         serde::de::IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom("this version of menshen does not build this key yet: remove it"))
+        Err(D::Error::custom(NOT_BUILT))
     }
 }
 
@@ -87,7 +93,16 @@ mod tests {
         let parse = |text: &str| Period::try_from(text.to_owned()).map(Period::duration);
         assert_eq!(parse("12h"), Ok(Duration::from_secs(43_200)));
         assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
-        for bad in ["", "12", "h", "-1s", "1.5h", "1 h", "12hours", "99999999999999999999s"] {
+        for bad in [
+            "",
+            "12",
+            "h",
+            "-1s",
+            "1.5h",
+            "1 h",
+            "12hours",
+            "99999999999999999999s",
+        ] {
             assert_eq!(parse(bad), Err(NoPeriod), "{bad}");
         }
     }

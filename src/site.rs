@@ -17,7 +17,7 @@ use crate::people::session::{SessionConfig, Sessions, Terms};
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
 use crate::request::head::{Head, Trust};
-use crate::request::headers::Namespace;
+use crate::request::headers::{self, Namespace};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, Store, StoreError};
@@ -199,7 +199,9 @@ impl Site {
 
     /// Whether the session cookie of the host that logs people in reaches this host, too.
     pub fn shares_cookie(&self, host: &str) -> bool {
-        let Some(domain) = &self.cookies.domain else { return false };
+        let Some(domain) = &self.cookies.domain else {
+            return false;
+        };
         let below = host.strip_suffix(domain.as_str());
         below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
@@ -232,11 +234,18 @@ async fn ring(
     previous: Option<&Site>,
 ) -> Result<KeyRing, BuildError> {
     let texts = if config.session.keys.is_empty() {
-        shared.store.keys(&keys::generate()).await.map_err(BuildError::Store)?
+        shared
+            .store
+            .keys(&keys::generate())
+            .await
+            .map_err(BuildError::Store)?
     } else {
         let read = config.session.keys.iter().enumerate().map(|(at, source)| {
             let what = || format!("[session] keys, number {}", at + 1);
-            source.read().map_err(|source| BuildError::Secret { what: what(), source })
+            source.read().map_err(|source| BuildError::Secret {
+                what: what(),
+                source,
+            })
         });
         read.collect::<Result<_, _>>()?
     };
@@ -245,9 +254,16 @@ async fn ring(
 
 /// A header an expression may set.
 fn settable(route: &str, name: &str) -> Result<HeaderName, BuildError> {
-    let refused = || BuildError::Header { route: route.to_owned(), header: name.to_owned() };
+    let refused = || BuildError::Header {
+        route: route.to_owned(),
+        header: name.to_owned(),
+    };
     let header = HeaderName::try_from(name).map_err(|_| refused())?;
-    if forward::is_framing(&header) { Err(refused()) } else { Ok(header) }
+    if headers::is_reserved(&header) {
+        Err(refused())
+    } else {
+        Ok(header)
+    }
 }
 
 fn compile(route: &str, what: &str, source: &str) -> Result<Expression, BuildError> {

@@ -310,11 +310,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn epochs(&self) -> Result<EpochsNow, StoreError>;
 
     /// The log after entry `number`, oldest first, at most `max`.
-    async fn revocations_after(
-        &self,
-        number: i64,
-        max: u32,
-    ) -> Result<Vec<Revocation>, StoreError>;
+    async fn revocations_after(&self, number: i64, max: u32)
+    -> Result<Vec<Revocation>, StoreError>;
 
     /// Spends something once: true for the first who asks, until `until` and after.
     async fn spend(&self, what: &[u8; 32], until: Timestamp) -> Result<bool, StoreError>;
@@ -354,5 +351,7 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
         return Ok(Arc::new(Sqlite::open(url).await?));
     }
     let bare = url.split_once("://").map_or("", |(scheme, _)| scheme);
-    Err(StoreError::Unsupported { url: format!("{bare}://…") })
+    Err(StoreError::Unsupported {
+        url: format!("{bare}://…"),
+    })
 }

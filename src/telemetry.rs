@@ -1,7 +1,135 @@
 //! Logs, metrics, the access record.
+//!
+//! Programs log through `tracing`. Requests and logins are records of their own: one JSON line
+//! each, collected in memory and written by a thread, so that no request waits for a disk.
 
 use std::error::Error;
 use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+
+pub use access::{Access, Outcome, Speaker};
+pub use audit::{Audit, Event};
+pub use metrics::{Counted, LoginOutcome, ReloadOutcome};
+pub use seldom::Seldom;
+
+mod access;
+mod audit;
+mod line;
+mod lines;
+mod metrics;
+mod seldom;
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives such as
+    /// `info,menshen::door=debug`. The variable `MENSHEN_LOG` wins.
+    pub level: String,
+    /// Whether every request is one line of JSON on standard output.
+    pub access: bool,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            access: true,
+        }
+    }
+}
+
+/// Why logging could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The level is none.
+    #[error("`{0}` is no log level: write error, warn, info, debug or trace")]
+    Level(String),
+    /// Somebody in this process logs already.
+    #[error("begin to log")]
+    Twice(#[source] tracing_subscriber::util::TryInitError),
+}
+
+/// Begins to log: one JSON line per event on standard error. Once per process.
+pub fn init(config: &LogConfig) -> Result<(), InitError> {
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
+    let level = std::env::var("MENSHEN_LOG")
+        .ok()
+        .filter(|level| !level.is_empty());
+    let level = level.unwrap_or_else(|| config.level.clone());
+    let Ok(filter) = EnvFilter::try_new(&level) else {
+        return Err(InitError::Level(level));
+    };
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(io::stderr)
+        .with_env_filter(filter)
+        .finish()
+        .try_init()
+        .map_err(InitError::Twice)
+}
+
+/// Where everything is counted and recorded. One per process; clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Telemetry(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    metrics: metrics::Metrics,
+    lines: lines::Lines,
+    access: bool,
+}
+
+impl Telemetry {
+    /// Records go to standard output.
+    pub fn new(config: &LogConfig) -> Self {
+        Self::writing_to(config, Box::new(io::stdout()))
+    }
+
+    /// Records go wherever a test looks.
+    pub fn writing_to(config: &LogConfig, out: Box<dyn io::Write + Send>) -> Self {
+        let metrics = metrics::Metrics::new();
+        let lines = lines::Lines::start(out, metrics.lines_lost());
+        Self(Arc::new(Shared {
+            metrics,
+            lines,
+            access: config.access,
+        }))
+    }
+
+    /// Whether requests are written down at all: what only the record needs is spared else.
+    pub fn writes_access(&self) -> bool {
+        self.0.access
+    }
+
+    /// Counts a request, and writes it down unless `[log] access` says otherwise. Never blocks: a
+    /// line that finds no room is dropped and counted.
+    pub fn record(&self, access: &Access<'_>) {
+        self.0.metrics.request(access);
+        if self.0.access {
+            self.0.lines.push(|line| access.write(line));
+        }
+    }
+
+    /// Writes down who came, went, or was turned away. Such lines are never dropped.
+    pub fn audit(&self, audit: &Audit<'_>) {
+        self.0.lines.push_surely(|line| audit.write(line));
+    }
+
+    /// Writes what is still in memory; for the end of the process.
+    pub fn flush(&self) {
+        self.0.lines.flush();
+    }
+}
 
 /// Shows an error with everything that caused it, on one line.
 pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl fmt::Display + use<'a> {
@@ -21,3 +149,6 @@ impl fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,10 +31,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     source.domains_of_agent(AGENT_ID, &[&format!("127.0.0.1:{office_port}")]);
     let office = LegacyApp::start(free, "协同办公").await?;
     let expenses = LegacyApp::start(free, "费用报销").await?;
-    let (office_url, expenses_url) =
-        (format!("http://127.0.0.1:{office_port}"), format!("http://127.0.0.1:{expenses_port}"));
+    let (office_url, expenses_url) = (
+        format!("http://127.0.0.1:{office_port}"),
+        format!("http://127.0.0.1:{expenses_port}"),
+    );
     office.link_to("费用报销", &expenses_url);
-    expenses.link_to("财务专区（仅财务部）", &format!("{expenses_url}/finance/ledger?year=2026"));
+    expenses.link_to(
+        "财务专区（仅财务部）",
+        &format!("{expenses_url}/finance/ledger?year=2026"),
+    );
     let text = configuration(&source, &office, &expenses, office_port, expenses_port);
     let config = Config::parse(&text, "demo.toml")?;
     let running = menshen::run::start(config, Clock::system()).await?;

@@ -29,7 +29,8 @@ pub(super) fn errand(head: &Head<'_>) -> Errand {
             _ => Errand::Program,
         };
     }
-    let html = text(head.headers, ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html"));
+    let html =
+        text(head.headers, ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html"));
     let by_script = head.headers.contains_key("x-requested-with");
     let upgrade = head.headers.contains_key(UPGRADE);
     match (html && !by_script && !upgrade, reads) {
@@ -41,7 +42,10 @@ pub(super) fn errand(head: &Head<'_>) -> Errand {
 
 /// Whether a request that changes something comes from a page of ours (or from no browser at all).
 pub(super) fn is_same_origin(head: &Head<'_>) -> bool {
-    match (text(head.headers, "origin"), text(head.headers, "sec-fetch-site")) {
+    match (
+        text(head.headers, "origin"),
+        text(head.headers, "sec-fetch-site"),
+    ) {
         (Some(origin), _) => origin == head.origin(),
         (None, Some(site)) => matches!(site, "same-origin" | "none"),
         // An old browser posting a form across sites would send neither: a cookie is not enough.

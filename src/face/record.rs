@@ -2,85 +2,65 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderMap, Response};
+use http::{Method, Response};
 
-use crate::keys;
+use crate::clock::Timestamp;
 use crate::request::Body;
 use crate::request::gate::Caller;
 use crate::request::head::{Connection, Peer};
+use crate::request::headers::RequestId;
 use crate::request::policy::Permit;
 use crate::request::route::Route;
-use crate::telemetry::{Access, Telemetry};
+use crate::telemetry::{Access, Outcome, Speaker, Telemetry};
 
-/// The longest request id that is taken over from a trusted proxy, in bytes.
-const ID_BYTES_MAX: usize = 128;
-
-/// The name of one request, in the log, on the page and at the upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RequestId(String);
-
-impl RequestId {
-    /// A trusted proxy's own when it is sane, else a new one.
-    pub(super) fn of(headers: &HeaderMap, trusted: bool) -> Self {
-        let given = super::navigation::text(headers, "x-request-id").filter(|id| {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-            trusted && !id.is_empty() && id.len() <= ID_BYTES_MAX && id.bytes().all(plain)
-        });
-        given.map_or_else(Self::random, |id| Self(id.to_owned()))
-    }
-
-    fn random() -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(32);
-        for byte in keys::random::<16>() {
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-        Self(text)
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
+/// What the access record says of the request itself.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// When it came.
+    pub(super) at: Timestamp,
+    /// Who sent it; behind trusted proxies once the head is parsed.
+    pub(super) client: IpAddr,
+    /// Spared when nobody reads it.
+    line: Option<Box<SeenLine>>,
 }
 
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What the access record says of the request itself; nothing when nobody reads it.
-pub(super) struct Seen(Option<Box<SeenParts>>);
-
-struct SeenParts {
-    client: String,
-    method: http::Method,
+#[derive(Debug)]
+struct SeenLine {
+    method: Method,
     host: String,
     path: String,
 }
 
 impl Seen {
-    pub(super) fn of(telemetry: &Telemetry, parts: &Parts, connection: &Connection) -> Self {
-        if !telemetry.wants_access() {
-            return Self(None);
-        }
-        let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
-        Self(Some(Box::new(SeenParts {
-            client: match connection.peer {
-                Peer::Ip(ip) => ip.to_string(),
-                Peer::Unix => "unix".to_owned(),
-            },
-            method: parts.method.clone(),
-            host: host.unwrap_or_default().to_owned(),
-            // Never the query: codes, states and tickets travel there.
-            path: parts.uri.path().to_owned(),
-        })))
+    pub(super) fn of(
+        telemetry: &Telemetry,
+        parts: &Parts,
+        connection: &Connection,
+        at: Timestamp,
+    ) -> Self {
+        let client = match connection.peer {
+            Peer::Ip(ip) => ip.to_canonical(),
+            Peer::Unix => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let line = telemetry.writes_access().then(|| {
+            let host = parts
+                .headers
+                .get(http::header::HOST)
+                .and_then(|host| host.to_str().ok());
+            let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
+            Box::new(SeenLine {
+                method: parts.method.clone(),
+                host: host.unwrap_or_default().to_owned(),
+                // Never the query: codes, states and tickets travel there.
+                path: parts.uri.path().to_owned(),
+            })
+        });
+        Self { at, client, line }
     }
 }
 
@@ -88,8 +68,8 @@ impl Seen {
 #[derive(Debug)]
 pub(super) struct Told {
     response: Option<Response<Body>>,
-    face: &'static str,
-    verdict: &'static str,
+    face: Speaker,
+    verdict: Outcome,
     reason: Cow<'static, str>,
     route: Option<Arc<Route>>,
     caller: Option<Caller>,
@@ -99,11 +79,19 @@ pub(super) struct Told {
 impl Told {
     /// An own path's answer.
     pub(super) fn own(reason: &'static str, response: Response<Body>) -> Self {
-        Self::new("sign_in", "own", reason).with(response)
+        Self::new(Speaker::Own, Outcome::Allow, reason).with(response)
     }
 
-    pub(super) fn login(reason: &'static str, route: &Arc<Route>, response: Response<Body>) -> Self {
-        Self { route: Some(Arc::clone(route)), ..Self::new("proxy", "login", reason) }.with(response)
+    pub(super) fn login(
+        reason: &'static str,
+        route: &Arc<Route>,
+        response: Response<Body>,
+    ) -> Self {
+        Self {
+            route: Some(Arc::clone(route)),
+            ..Self::new(Speaker::Proxy, Outcome::Login, reason)
+        }
+        .with(response)
     }
 
     pub(super) fn denied(
@@ -115,7 +103,7 @@ impl Told {
         Self {
             route: route.cloned(),
             caller: caller.cloned(),
-            ..Self::new("proxy", "deny", reason)
+            ..Self::new(Speaker::Proxy, Outcome::Deny, reason)
         }
         .with(response)
     }
@@ -125,11 +113,11 @@ impl Told {
         Self {
             route: Some(Arc::clone(permit.route())),
             caller: Some(permit.caller().clone()),
-            ..Self::new("proxy", "allow", "")
+            ..Self::new(Speaker::Proxy, Outcome::Allow, "")
         }
     }
 
-    fn new(face: &'static str, verdict: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
+    fn new(face: Speaker, verdict: Outcome, reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             response: None,
             face,
@@ -142,50 +130,62 @@ impl Told {
     }
 
     pub(super) fn after(self, asked: Instant) -> Self {
-        Self { upstream: Some(asked.elapsed()), ..self }
+        Self {
+            upstream: Some(asked.elapsed()),
+            ..self
+        }
     }
 
     pub(super) fn because(self, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason: reason.into(), ..self }
+        Self {
+            reason: reason.into(),
+            ..self
+        }
     }
 
     pub(super) fn with(self, response: Response<Body>) -> Self {
-        Self { response: Some(response), ..self }
+        Self {
+            response: Some(response),
+            ..self
+        }
     }
 
     /// Writes the record, always last, and lets the response go.
     pub(super) fn record(
         self,
         telemetry: &Telemetry,
-        seen: Seen,
+        seen: &Seen,
         id: &RequestId,
         started: Instant,
     ) -> Response<Body> {
         let response = self.response.unwrap_or_default();
-        let total = started.elapsed();
         let person = match &self.caller {
             Some(Caller::Person(person)) => Some(&person.session),
             _ => None,
         };
-        telemetry.count(self.face, self.verdict, response.status().as_u16(), total, self.upstream);
-        if let Seen(Some(seen)) = seen {
-            telemetry.record(&Access {
-                request_id: id.as_str(),
-                client: &seen.client,
-                method: seen.method.as_str(),
-                host: &seen.host,
-                path: &seen.path,
-                route: self.route.as_ref().map(|route| route.name.as_str()),
-                login: person.map(|session| session.login.as_str()),
-                session: person.map(|session| session.public_id.to_string()),
-                face: self.face,
-                verdict: self.verdict,
-                reason: &self.reason,
-                status: response.status().as_u16(),
-                total,
-                upstream: self.upstream,
-            });
-        }
+        let session = person.map(|session| session.public_id);
+        let line = seen.line.as_deref();
+        let bytes = http_body::Body::size_hint(response.body()).exact();
+        telemetry.record(&Access {
+            at: seen.at,
+            request_id: id.as_str(),
+            trace_id: None,
+            client: seen.client,
+            method: line.map_or("", |line| line.method.as_str()),
+            host: line.map_or("", |line| &line.host),
+            path: line.map_or("", |line| &line.path),
+            face: self.face,
+            route: self.route.as_ref().map(|route| route.name.as_str()),
+            login: person.map(|session| session.login.as_str()),
+            session: session.as_ref().map(|id| id as &dyn fmt::Display),
+            verdict: self.verdict,
+            reason: Some(&*self.reason).filter(|reason| !reason.is_empty()),
+            status: response.status().as_u16(),
+            upstream: None,
+            took: started.elapsed(),
+            upstream_took: self.upstream,
+            bytes,
+        });
         response
     }
 }

@@ -9,12 +9,13 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
 use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, ProblemPage, Who};
-use super::record::{RequestId, Told};
+use super::record::Told;
 use super::{Visit, sign_in};
 use crate::request::Body;
 use crate::request::forward::ForwardError;
 use crate::request::gate::Caller;
 use crate::request::head::{HeadError, cookie_pairs};
+use crate::request::headers::RequestId;
 use crate::request::policy::{Because, Denial};
 
 /// Seconds after which somebody may come back to what is away for now.
@@ -56,7 +57,10 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
 /// A request whose head nobody should act on.
 pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> Told {
     let page = ProblemPage {
-        footing: Footing { site: "", request_id: id.as_str() },
+        footing: Footing {
+            site: "",
+            request_id: id.as_str(),
+        },
         cause: Cause::BadRequest,
         source: None,
         again: None,
@@ -69,19 +73,35 @@ pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> Told {
 /// A decided no.
 pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
     match denial {
-        Denial::NoRoute => {
-            Told::denied("no route", None, None, problem(visit, Cause::NotFound, None))
-        }
-        Denial::AmbiguousPath => {
-            Told::denied("ambiguous path", None, None, problem(visit, Cause::AmbiguousPath, None))
-        }
+        Denial::NoRoute => Told::denied(
+            "no route",
+            None,
+            None,
+            problem(visit, Cause::NotFound, None),
+        ),
+        Denial::AmbiguousPath => Told::denied(
+            "ambiguous path",
+            None,
+            None,
+            problem(visit, Cause::AmbiguousPath, None),
+        ),
         Denial::BadToken { route } => {
-            let mut response = json_problem(visit, StatusCode::UNAUTHORIZED, "bad-token", "The bearer token is not valid here", "");
+            let mut response = json_problem(
+                visit,
+                StatusCode::UNAUTHORIZED,
+                "bad-token",
+                "The bearer token is not valid here",
+                "",
+            );
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             Told::denied("bad token", Some(route), None, response)
         }
-        Denial::Forbidden { route, caller, because } => {
+        Denial::Forbidden {
+            route,
+            caller,
+            because,
+        } => {
             let reason = match because {
                 Because::Rule => "rule".to_owned(),
                 Because::RuleFailed(error) => {
@@ -93,6 +113,7 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             Told::denied(reason, Some(route), Some(caller), response)
         }
         Denial::Unavailable { route } => {
+            visit.shared.telemetry.store_error();
             let response = problem(visit, Cause::StoreAway, None);
             Told::denied("unavailable", Some(route), None, response)
         }
@@ -101,14 +122,29 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
 
 fn forbidden(visit: &Visit<'_>, route: &str, caller: &Caller) -> Response<Body> {
     let Caller::Person(person) = caller else {
-        return json_problem(visit, StatusCode::FORBIDDEN, "forbidden", "Not allowed here", "");
+        return json_problem(
+            visit,
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "Not allowed here",
+            "",
+        );
     };
     if !reads_html(visit.head.headers) {
-        return json_problem(visit, StatusCode::FORBIDDEN, "forbidden", "Not allowed here", "");
+        return json_problem(
+            visit,
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "Not allowed here",
+            "",
+        );
     }
     let site = visit.head.host.to_string();
     let page = ForbiddenPage {
-        footing: Footing { site: &site, request_id: visit.id.as_str() },
+        footing: Footing {
+            site: &site,
+            request_id: visit.id.as_str(),
+        },
         route,
         who: Who {
             name: person.entitlements.fields.name.as_deref(),
@@ -138,7 +174,10 @@ pub(super) fn problem_of(
     }
     let site = visit.head.host.to_string();
     let page = ProblemPage {
-        footing: Footing { site: &site, request_id: visit.id.as_str() },
+        footing: Footing {
+            site: &site,
+            request_id: visit.id.as_str(),
+        },
         cause,
         source,
         again,
@@ -170,7 +209,9 @@ pub(super) fn json_problem(
         // RFC 9110 15.5.2 demands a challenge; this one makes no browser ask for a password.
         let challenge = HeaderValue::from_static("menshen");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        response.headers_mut().insert(VARY, HeaderValue::from_static("cookie"));
+        response
+            .headers_mut()
+            .insert(VARY, HeaderValue::from_static("cookie"));
     }
     response
 }
@@ -185,14 +226,24 @@ pub(super) fn upstream_failed(
 ) -> Told {
     tracing::warn!(request_id = %id, error = %crate::telemetry::chain(error), "the upstream did not answer");
     let cause = match error {
-        ForwardError::Timeout { .. } => Cause::UpstreamSlow,
-        ForwardError::TooLarge { .. } => Cause::TooLarge,
-        ForwardError::Busy { .. } => Cause::StoreAway,
-        _ => Cause::UpstreamDown,
+        ForwardError::Timeout(_) => Cause::UpstreamSlow,
+        ForwardError::TooLarge => Cause::TooLarge,
+        ForwardError::Busy => Cause::StoreAway,
+        ForwardError::NoUpstream => Cause::NotFound,
+        ForwardError::Method => {
+            return told
+                .because("method")
+                .with(wrong_method("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        ForwardError::Client => Cause::BadRequest,
+        ForwardError::Unreachable(_) | ForwardError::Broken(_) => Cause::UpstreamDown,
     };
     let response = if html {
         let page = ProblemPage {
-            footing: Footing { site: "", request_id: id.as_str() },
+            footing: Footing {
+                site: "",
+                request_id: id.as_str(),
+            },
             cause,
             source: None,
             again: None,
@@ -208,7 +259,11 @@ pub(super) fn upstream_failed(
             request_id: id.as_str(),
             login_url: None,
         };
-        text(status_of(cause), ProblemJson::CONTENT_TYPE, problem.render())
+        text(
+            status_of(cause),
+            ProblemJson::CONTENT_TYPE,
+            problem.render(),
+        )
     };
     told.because(cause.slug()).with(response)
 }
@@ -233,7 +288,10 @@ pub(super) fn text(status: StatusCode, kind: &'static str, body: String) -> Resp
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
     retry_after(&mut response);
     response
 }
@@ -249,7 +307,9 @@ pub(super) fn redirect(to: &str) -> Response<Body> {
     *response.status_mut() = StatusCode::FOUND;
     let location = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
     response.headers_mut().insert(LOCATION, location);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -263,18 +323,30 @@ pub(super) fn see_other(to: &str) -> Response<Body> {
 /// Another method is needed.
 pub(super) fn wrong_method(allowed: &'static str) -> Response<Body> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
 /// A request from another site that must come from ours.
 pub(super) fn foreign(visit: &Visit<'_>) -> Response<Body> {
-    json_problem(visit, StatusCode::FORBIDDEN, "foreign-origin", "Only from this site's own pages", "")
+    json_problem(
+        visit,
+        StatusCode::FORBIDDEN,
+        "foreign-origin",
+        "Only from this site's own pages",
+        "",
+    )
 }
 
 /// Never happens; and if it does, it lets nobody in.
 pub(super) fn lost() -> Told {
-    let response = text(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", String::new());
+    let response = text(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "text/plain",
+        String::new(),
+    );
     Told::denied("lost", None, None, response)
 }
 
@@ -294,7 +366,11 @@ pub(super) fn reads_html(headers: &HeaderMap) -> bool {
 
 /// Takes the body off an answer to HEAD.
 pub(super) fn for_method(method: &Method, response: Response<Body>) -> Response<Body> {
-    if method == Method::HEAD { response.map(|_| empty()) } else { response }
+    if method == Method::HEAD {
+        response.map(|_| empty())
+    } else {
+        response
+    }
 }
 
 /// How many cookies a browser sent with a name that starts so.
@@ -306,9 +382,14 @@ pub(super) fn cookies_named<'a>(
 }
 
 fn retry_after(response: &mut Response<Body>) {
-    let away = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+    let away = [
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
     if away.contains(&response.status()) {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
     }
 }
 

@@ -34,8 +34,12 @@ pub(super) use offer::{login_url, offer, switch_url};
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes that stay as they are in a query value.
-const QUERY_VALUE: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
 
 /// Answers a request to an own path or a file of ours.
 pub(super) async fn answer<B>(visit: &Visit<'_>, body: Option<B>) -> Told
@@ -56,7 +60,10 @@ where
     };
     let query = Fields::parse(head.path.query().unwrap_or("").as_bytes());
     let Some(query) = query else {
-        return Told::own("too many parameters", reply::problem(visit, page::Cause::BadRequest, None));
+        return Told::own(
+            "too many parameters",
+            reply::problem(visit, page::Cause::BadRequest, None),
+        );
     };
     let via = rest.map(|id| id.parse::<ConnectorId>());
     match (name, via) {
@@ -78,7 +85,10 @@ where
             let response = reply::text(StatusCode::OK, "text/javascript; charset=utf-8", script);
             Told::own("script", reply::for_method(head.method, response))
         }
-        _ => Told::own("no such own path", reply::problem(visit, page::Cause::NotFound, None)),
+        _ => Told::own(
+            "no such own path",
+            reply::problem(visit, page::Cause::NotFound, None),
+        ),
     }
 }
 
@@ -89,7 +99,9 @@ pub(super) fn renewed_cookie(
     parts: &Parts,
     now: Timestamp,
 ) -> Option<String> {
-    let Caller::Person(person) = permit.caller() else { return None };
+    let Caller::Person(person) = permit.caller() else {
+        return None;
+    };
     if !person.sign_again || !parts.headers.contains_key(COOKIE) {
         return None;
     }
@@ -110,7 +122,11 @@ struct Target {
 impl Target {
     /// From `rd` and `k`; a return address that leads elsewhere is none.
     fn of(visit: &Visit<'_>, query: &Fields) -> Self {
-        let wanted = query.one("rd").ok().flatten().filter(|text| !text.is_empty());
+        let wanted = query
+            .one("rd")
+            .ok()
+            .flatten()
+            .filter(|text| !text.is_empty());
         let return_to = wanted.and_then(|text| {
             let parsed = ReturnTo::parse(text, visit.site);
             if parsed.is_none() {
@@ -119,8 +135,13 @@ impl Target {
             parsed
         });
         let nonce = query.one("k").ok().flatten().and_then(NonceHash::parse);
-        let elsewhere = return_to.as_ref().is_some_and(|place| place.origin().is_some());
-        Self { return_to, ticket_for: nonce.filter(|_| elsewhere) }
+        let elsewhere = return_to
+            .as_ref()
+            .is_some_and(|place| place.origin().is_some());
+        Self {
+            return_to,
+            ticket_for: nonce.filter(|_| elsewhere),
+        }
     }
 
     /// The query of the same target on another of our addresses, with `?`, or nothing.
@@ -152,6 +173,7 @@ impl Target {
 /// Who asks an own path. A store that is away counts as nobody only where nothing hangs on it.
 async fn caller(visit: &Visit<'_>) -> Result<Caller, Response<Body>> {
     visit.site.gate.person(visit.head).await.map_err(|error| {
+        visit.shared.telemetry.store_error();
         tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "who is asking could not be found out");
         reply::problem(visit, page::Cause::StoreAway, None)
     })

@@ -7,11 +7,11 @@ use http::Request;
 use http::request::Parts;
 
 use super::House;
-use super::record::RequestId;
 use crate::request::decide;
 use crate::request::forward::Tunnel;
 use crate::request::gate::Caller;
 use crate::request::head::{Connection, Head};
+use crate::request::headers::RequestId;
 use crate::request::policy::Verdict;
 
 /// The head of the request that opened a tunnel, to be judged again.
@@ -46,7 +46,7 @@ pub(super) fn keep(
     let id = id.clone();
     let house = Arc::clone(house);
     tokio::spawn(async move {
-        let _open = house.shared.telemetry.tunnel_opened();
+        let _open = house.shared.telemetry.tunnel();
         let end = tunnel.run(over(&house, &again, &connection)).await;
         tracing::debug!(request_id = %id, ?end, "a tunnel ended");
     });
@@ -62,10 +62,13 @@ fn over<'a>(
     let mut reloads = house.reloads.subscribe();
     async move {
         loop {
-            let Some(left) = still_allowed(house, again, connection).await else { return };
+            let Some(left) = still_allowed(house, again, connection).await else {
+                return;
+            };
             tokio::select! {
                 _ = changes.changed() => {}
                 _ = reloads.changed() => {}
+                () = house.closing.cancelled() => return,
                 () = tokio::time::sleep(left) => {}
             }
         }

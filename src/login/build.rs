@@ -101,7 +101,9 @@ impl Login {
                 }
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let limits = previous.map(|login| &login.limits).filter(|limits| limits.is_of(config));
+        let limits = previous
+            .map(|login| &login.limits)
+            .filter(|limits| limits.is_of(config));
         let outcomes = previous.map(|login| login.outcomes.clone());
         Ok(Self {
             entries,
@@ -109,12 +111,15 @@ impl Login {
             people: People::new(Arc::clone(around.sessions), around.clock.clone()),
             sessions: Arc::clone(around.sessions),
             terms: around.terms,
-            limits: limits.cloned().unwrap_or_else(|| {
-                Arc::new(Limits::new(config, around.clock.clone()))
-            }),
+            limits: limits
+                .cloned()
+                .unwrap_or_else(|| Arc::new(Limits::new(config, around.clock.clone()))),
             clock: around.clock.clone(),
             outcomes: outcomes.unwrap_or_else(|| {
-                Cache::builder().max_capacity(OUTCOMES_MAX).time_to_live(OUTCOME_KEPT).build()
+                Cache::builder()
+                    .max_capacity(OUTCOMES_MAX)
+                    .time_to_live(OUTCOME_KEPT)
+                    .build()
             }),
         })
     }
@@ -134,11 +139,21 @@ fn callback_of(
     settings: &ConnectorConfig,
     around: &Surroundings<'_>,
 ) -> Result<Url, BuildError> {
-    let base = settings.callback_base.as_ref().unwrap_or(around.external_url);
+    let base = settings
+        .callback_base
+        .as_ref()
+        .unwrap_or(around.external_url);
     let origin = base.origin();
-    let text = format!("{}{}/callback/{id}", origin.ascii_serialization(), around.prefix);
+    let text = format!(
+        "{}{}/callback/{id}",
+        origin.ascii_serialization(),
+        around.prefix
+    );
     let good = origin.is_tuple() && matches!(base.scheme(), "http" | "https");
-    Url::parse(&text).ok().filter(|_| good).ok_or_else(|| BuildError::Callback { id: id.clone() })
+    Url::parse(&text)
+        .ok()
+        .filter(|_| good)
+        .ok_or_else(|| BuildError::Callback { id: id.clone() })
 }
 
 fn build_entry(
@@ -147,12 +162,18 @@ fn build_entry(
     callback: Url,
     around: &Surroundings<'_>,
 ) -> Result<Entry, BuildError> {
-    let kind = settings.kind().map_err(|source| BuildError::Kind { id: id.clone(), source })?;
+    let kind = settings.kind().map_err(|source| BuildError::Kind {
+        id: id.clone(),
+        source,
+    })?;
     let outbound = outbound::Outbound::build(&outbound::Config {
         proxy: settings.proxy.clone(),
         ca: settings.ca.clone(),
     })
-    .map_err(|source| BuildError::Outbound { id: id.clone(), source })?;
+    .map_err(|source| BuildError::Outbound {
+        id: id.clone(),
+        source,
+    })?;
     let connector = connector::build(
         &kind,
         connector::Surroundings {
@@ -162,12 +183,24 @@ fn build_entry(
             clock: around.clock.clone(),
         },
     )
-    .map_err(|source| BuildError::Connector { id: id.clone(), source })?;
-    let mapping =
-        Mapping::build(connector.default_mapping(), &settings.mapping, &settings.login_prefix)
-            .map_err(|source| BuildError::Mapping { id: id.clone(), source })?;
+    .map_err(|source| BuildError::Connector {
+        id: id.clone(),
+        source,
+    })?;
+    let mapping = Mapping::build(
+        connector.default_mapping(),
+        &settings.mapping,
+        &settings.login_prefix,
+    )
+    .map_err(|source| BuildError::Mapping {
+        id: id.clone(),
+        source,
+    })?;
     Ok(Entry {
-        display_name: settings.display_name.clone().unwrap_or_else(|| id.to_string()),
+        display_name: settings
+            .display_name
+            .clone()
+            .unwrap_or_else(|| id.to_string()),
         callback,
         admittance: Admittance {
             connector: id.clone(),

@@ -70,7 +70,10 @@ pub enum KindError {
 impl ConnectorConfig {
     /// The one kind it is of.
     pub fn kind(&self) -> Result<connector::Config, KindError> {
-        self.wecom.clone().map(connector::Config::Wecom).ok_or(KindError::Missing)
+        self.wecom
+            .clone()
+            .map(connector::Config::Wecom)
+            .ok_or(KindError::Missing)
     }
 }
 
@@ -110,7 +113,10 @@ pub struct Home {
 
 impl Default for Home {
     fn default() -> Self {
-        Self { desktop: "/".to_owned(), mobile: "/".to_owned() }
+        Self {
+            desktop: "/".to_owned(),
+            mobile: "/".to_owned(),
+        }
     }
 }
 

@@ -229,10 +229,7 @@ pub enum BuildError {
 }
 
 /// Builds the connector a configuration names. Reads secrets; asks nobody.
-pub fn build(
-    config: &Config,
-    around: Surroundings,
-) -> Result<Arc<dyn Connector>, BuildError> {
+pub fn build(config: &Config, around: Surroundings) -> Result<Arc<dyn Connector>, BuildError> {
     match config {
         Config::Wecom(config) => Ok(Arc::new(wecom::WeCom::build(config, around)?)),
     }

@@ -87,7 +87,11 @@ impl Work {
             everyone_epoch: pending.everyone_epoch,
         };
         let (login_name, subject) = (login.account.login.clone(), login.subject.clone());
-        let minting = self.sessions.mint(login, &self.terms).await.map_err(LoginError::Mint)?;
+        let minting = self
+            .sessions
+            .mint(login, &self.terms)
+            .await
+            .map_err(LoginError::Mint)?;
         Ok(Finished {
             cookie: CookieValue(cookie::sign(&self.ring, &minting.handle)),
             handle: minting.handle,

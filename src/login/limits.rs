@@ -65,8 +65,14 @@ impl Limits {
     /// From the settings.
     pub fn new(config: &LoginConfig, clock: Clock) -> Self {
         Self {
-            begins: Pair::new(config.begins_per_client_per_minute, config.begins_per_minute),
-            finishes: Pair::new(config.finishes_per_client_per_minute, config.finishes_per_minute),
+            begins: Pair::new(
+                config.begins_per_client_per_minute,
+                config.begins_per_minute,
+            ),
+            finishes: Pair::new(
+                config.finishes_per_client_per_minute,
+                config.finishes_per_minute,
+            ),
             circuits: Mutex::default(),
             config: config.clone(),
             clock,
@@ -87,15 +93,23 @@ impl Limits {
         if pair.client.len() > CLIENTS_MAX {
             pair.client.retain_recent();
         }
-        pair.client.check_key(&network_of(client)).map_err(|_| Limited::Client)?;
+        pair.client
+            .check_key(&network_of(client))
+            .map_err(|_| Limited::Client)?;
         pair.all.check().map_err(|_| Limited::All)
     }
 
     /// Whether a source may be asked about a code.
     pub fn may_ask(&self, connector: &ConnectorId) -> Result<(), Limited> {
         let circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = circuits.get(connector).and_then(|circuit| circuit.open_until);
-        if open.is_some_and(|until| self.clock.now() < until) { Err(Limited::Circuit) } else { Ok(()) }
+        let open = circuits
+            .get(connector)
+            .and_then(|circuit| circuit.open_until);
+        if open.is_some_and(|until| self.clock.now() < until) {
+            Err(Limited::Circuit)
+        } else {
+            Ok(())
+        }
     }
 
     /// Notes whether the source took a code.
@@ -109,8 +123,11 @@ impl Limits {
         circuit.bad_in_a_row += 1;
         if circuit.bad_in_a_row >= self.config.bad_codes_max {
             circuit.bad_in_a_row = 0;
-            circuit.open_until =
-                Some(self.clock.now().plus(self.config.bad_codes_pause.duration()));
+            circuit.open_until = Some(
+                self.clock
+                    .now()
+                    .plus(self.config.bad_codes_pause.duration()),
+            );
             tracing::warn!(%connector, "too many wrong codes: the source is not asked for a while");
         }
     }
@@ -119,7 +136,10 @@ impl Limits {
 impl Pair {
     fn new(client: u32, all: u32) -> Self {
         let quota = |n: u32| Quota::per_minute(NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN));
-        Self { client: RateLimiter::keyed(quota(client)), all: RateLimiter::direct(quota(all)) }
+        Self {
+            client: RateLimiter::keyed(quota(client)),
+            all: RateLimiter::direct(quota(all)),
+        }
     }
 }
 

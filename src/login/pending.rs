@@ -33,7 +33,11 @@ impl FlowId {
     fn random() -> Self {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
         let text = keys::random::<FLOW_BYTES>();
-        Self(text.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect())
+        Self(
+            text.iter()
+                .map(|byte| char::from(LETTERS[usize::from(byte & 31)]))
+                .collect(),
+        )
     }
 
     /// The text.
@@ -47,7 +51,11 @@ impl TryFrom<String> for FlowId {
 
     fn try_from(text: String) -> Result<Self, NoFlow> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        if text.len() == FLOW_BYTES && text.bytes().all(plain) { Ok(Self(text)) } else { Err(NoFlow) }
+        if text.len() == FLOW_BYTES && text.bytes().all(plain) {
+            Ok(Self(text))
+        } else {
+            Err(NoFlow)
+        }
     }
 }
 
@@ -114,19 +122,27 @@ pub struct Pending {
     pub ticket_for: Option<NonceHash>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
 fn is_zero(number: &u8) -> bool {
     *number == 0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
 fn is_false(truth: &bool) -> bool {
     !*truth
 }
 
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending").field("connector", &self.connector).finish_non_exhaustive()
+        f.debug_struct("Pending")
+            .field("connector", &self.connector)
+            .finish_non_exhaustive()
     }
 }
 
@@ -259,7 +275,10 @@ mod tests {
             Pending::open(&ring, flow, &connector.parse().unwrap(), &sealed, now).map(drop)
         };
         assert_eq!(open(&begun.flow, "corp", now), Ok(()));
-        assert_eq!(open(&FlowId::random(), "corp", now), Err(PendingError::Forged));
+        assert_eq!(
+            open(&FlowId::random(), "corp", now),
+            Err(PendingError::Forged)
+        );
         assert_eq!(open(&begun.flow, "other", now), Err(PendingError::Forged));
         let late = now.plus(Duration::from_secs(PENDING_AGE_MAX_S + 1));
         assert_eq!(open(&begun.flow, "corp", late), Err(PendingError::Late));
@@ -281,7 +300,13 @@ mod tests {
         let (one, two) = (FlowId::random(), FlowId::random());
         assert_ne!(one, two);
         assert!(FlowId::try_from(one.to_string()).is_ok());
-        for bad in ["", "short", &"A".repeat(32), &"a".repeat(33), &"-".repeat(32)] {
+        for bad in [
+            "",
+            "short",
+            &"A".repeat(32),
+            &"a".repeat(33),
+            &"-".repeat(32),
+        ] {
             assert!(FlowId::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }

@@ -34,12 +34,18 @@ pub trait Destinations: Send + Sync {
 impl ReturnTo {
     /// The site's root, on the host that logs people in.
     pub fn home() -> Self {
-        Self { origin: None, path: "/".to_owned() }
+        Self {
+            origin: None,
+            path: "/".to_owned(),
+        }
     }
 
     /// A path on the host that logs people in; nothing when it could lead elsewhere.
     pub fn path(text: &str) -> Option<Self> {
-        is_local(text).then(|| Self { origin: None, path: text.to_owned() })
+        is_local(text).then(|| Self {
+            origin: None,
+            path: text.to_owned(),
+        })
     }
 
     /// Parses what somebody asked for. Nothing when it is not a place on this site.
@@ -74,7 +80,11 @@ impl ReturnTo {
         if whole.origin() != origin.origin() || !origin.origin().is_tuple() {
             return None;
         }
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("/{path}")
+        };
         if !is_local(&path) {
             return None;
         }
@@ -84,7 +94,10 @@ impl ReturnTo {
         if !destinations.serves(&origin) {
             return None;
         }
-        Some(Self { origin: Some(origin.origin().ascii_serialization()), path })
+        Some(Self {
+            origin: Some(origin.origin().ascii_serialization()),
+            path,
+        })
     }
 
     /// The origin, when it is not the host that logs people in.
@@ -110,11 +123,17 @@ impl ReturnTo {
 
     pub(super) fn without_query(&self) -> Self {
         let end = self.path.find(['?', '#']).unwrap_or(self.path.len());
-        Self { origin: self.origin.clone(), path: self.path[..end].to_owned() }
+        Self {
+            origin: self.origin.clone(),
+            path: self.path[..end].to_owned(),
+        }
     }
 
     pub(super) fn root(&self) -> Self {
-        Self { origin: self.origin.clone(), path: "/".to_owned() }
+        Self {
+            origin: self.origin.clone(),
+            path: "/".to_owned(),
+        }
     }
 }
 
@@ -147,8 +166,11 @@ fn is_local(text: &str) -> bool {
 
 fn leads_away(path: &[u8]) -> bool {
     // What browsers and proxies drop: control characters, spaces, dot segments.
-    let mut rest: Vec<u8> =
-        path.iter().copied().filter(|byte| !byte.is_ascii_control() && *byte != b' ').collect();
+    let mut rest: Vec<u8> = path
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_control() && *byte != b' ')
+        .collect();
     for byte in &mut rest {
         if *byte == b'\\' {
             *byte = b'/';
@@ -156,7 +178,9 @@ fn leads_away(path: &[u8]) -> bool {
     }
     let mut rest = rest.as_slice();
     loop {
-        let Some(inner) = rest.strip_prefix(b"/") else { return false };
+        let Some(inner) = rest.strip_prefix(b"/") else {
+            return false;
+        };
         match inner {
             [b'/', ..] => return true,
             [b'.', b'/', ..] => rest = &inner[1..],
@@ -209,7 +233,10 @@ mod tests {
             assert_eq!(lands(text).as_deref(), Some(text));
         }
         assert_eq!(lands("https://sso.corp.example/x").as_deref(), Some("/x"));
-        assert_eq!(lands("https://OA.corp.example:443").as_deref(), Some("https://oa.corp.example/"));
+        assert_eq!(
+            lands("https://OA.corp.example:443").as_deref(),
+            Some("https://oa.corp.example/")
+        );
     }
 
     #[test]
@@ -271,7 +298,12 @@ mod tests {
 
     #[test]
     fn nobody_is_sent_back_into_the_login() {
-        for text in ["/.menshen", "/.menshen/sign_out", "/.menshen?x", "https://sso.corp.example/.menshen/start"] {
+        for text in [
+            "/.menshen",
+            "/.menshen/sign_out",
+            "/.menshen?x",
+            "https://sso.corp.example/.menshen/start",
+        ] {
             assert_eq!(lands(text), None, "{text}");
         }
     }

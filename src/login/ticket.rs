@@ -49,7 +49,9 @@ impl Nonce {
 
     /// For the address and the ticket.
     pub fn hash(&self) -> NonceHash {
-        NonceHash(text(&keys::fingerprint(&[b"nonce", self.0.as_bytes()])[..16]))
+        NonceHash(text(
+            &keys::fingerprint(&[b"nonce", self.0.as_bytes()])[..16],
+        ))
     }
 }
 
@@ -154,7 +156,9 @@ impl Ticket {
         if now.since(made_at).as_secs() > TICKET_AGE_MAX_S {
             return Err(TicketError::Late);
         }
-        let nonce = nonce_of(&found.n).map(Nonce::received).ok_or(TicketError::OtherBrowser)?;
+        let nonce = nonce_of(&found.n)
+            .map(Nonce::received)
+            .ok_or(TicketError::OtherBrowser)?;
         if nonce.hash() != found.n {
             return Err(TicketError::OtherBrowser);
         }
@@ -223,9 +227,15 @@ mod tests {
         let good = Some(nonce.expose());
         assert_eq!(open("oa.corp.example", good, now), Ok("/a?b".to_owned()));
         assert_eq!(open("hr.corp.example", good, now), Err(TicketError::Forged));
-        assert_eq!(open("oa.corp.example", None, now), Err(TicketError::OtherBrowser));
+        assert_eq!(
+            open("oa.corp.example", None, now),
+            Err(TicketError::OtherBrowser)
+        );
         let other = Nonce::random();
-        assert_eq!(open("oa.corp.example", Some(other.expose()), now), Err(TicketError::OtherBrowser));
+        assert_eq!(
+            open("oa.corp.example", Some(other.expose()), now),
+            Err(TicketError::OtherBrowser)
+        );
         let late = now.plus(Duration::from_secs(TICKET_AGE_MAX_S + 1));
         assert_eq!(open("oa.corp.example", good, late), Err(TicketError::Late));
     }

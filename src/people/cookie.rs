@@ -136,14 +136,31 @@ struct Claims<'a> {
 
 /// Signs a handle with the ring's first key.
 pub fn sign(ring: &KeyRing, handle: &Handle) -> String {
-    let host = handle.host.as_deref().map(|host| URL_SAFE_NO_PAD.encode(HostMark::of(host).0));
-    encode(ring, &handle.sid, handle.account, handle.issued_at, handle.expires_at, host)
+    let host = handle
+        .host
+        .as_deref()
+        .map(|host| URL_SAFE_NO_PAD.encode(HostMark::of(host).0));
+    encode(
+        ring,
+        &handle.sid,
+        handle.account,
+        handle.issued_at,
+        handle.expires_at,
+        host,
+    )
 }
 
 /// Signs what an older key signed again with the first one.
 pub fn sign_again(ring: &KeyRing, old: &HostBound) -> String {
     let host = old.host.map(|mark| URL_SAFE_NO_PAD.encode(mark.0));
-    encode(ring, &old.sid, old.account, old.issued_at, old.expires_at, host)
+    encode(
+        ring,
+        &old.sid,
+        old.account,
+        old.issued_at,
+        old.expires_at,
+        host,
+    )
 }
 
 fn encode(
@@ -182,11 +199,17 @@ pub fn verify(ring: &KeyRing, value: &str) -> Option<Verified> {
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
-    let claims = jsonwebtoken::decode::<Claims<'static>>(value, key, &validation).ok()?.claims;
+    let claims = jsonwebtoken::decode::<Claims<'static>>(value, key, &validation)
+        .ok()?
+        .claims;
     let host = match claims.h {
         None => None,
         Some(text) => {
-            let mark = URL_SAFE_NO_PAD.decode(text.as_bytes()).ok()?.try_into().ok()?;
+            let mark = URL_SAFE_NO_PAD
+                .decode(text.as_bytes())
+                .ok()?
+                .try_into()
+                .ok()?;
             Some(HostMark(mark))
         }
     };
@@ -197,7 +220,10 @@ pub fn verify(ring: &KeyRing, value: &str) -> Option<Verified> {
         expires_at: Timestamp::from_unix_s(claims.exp),
         host,
     };
-    Some(Verified { handle, by_signer: kid == ring.signer().as_str() })
+    Some(Verified {
+        handle,
+        by_signer: kid == ring.signer().as_str(),
+    })
 }
 
 impl CookieFlags {
@@ -212,12 +238,20 @@ impl CookieFlags {
 
     /// The prefix of the names of pending logins.
     pub fn flow_prefix(&self) -> &'static str {
-        if self.secure { "__Host-menshen-flow-" } else { "menshen-flow-" }
+        if self.secure {
+            "__Host-menshen-flow-"
+        } else {
+            "menshen-flow-"
+        }
     }
 
     /// The prefix of the names of nonces that wait for a ticket.
     pub fn nonce_prefix(&self) -> &'static str {
-        if self.secure { "__Host-menshen-nonce-" } else { "menshen-nonce-" }
+        if self.secure {
+            "__Host-menshen-nonce-"
+        } else {
+            "menshen-nonce-"
+        }
     }
 
     /// The `Set-Cookie` that hands out a session; `age_s` seconds until its absolute end.
@@ -250,10 +284,14 @@ impl CookieFlags {
         let name = name.trim();
         let bare = ["__Host-", "__Secure-"].iter().find_map(|prefix| {
             let start = name.get(..prefix.len())?;
-            start.eq_ignore_ascii_case(prefix).then(|| &name[prefix.len()..])
+            start
+                .eq_ignore_ascii_case(prefix)
+                .then(|| &name[prefix.len()..])
         });
         let bare = bare.unwrap_or(name);
-        let ours = bare.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("menshen"));
+        let ours = bare
+            .get(..7)
+            .is_some_and(|start| start.eq_ignore_ascii_case("menshen"));
         ours && matches!(bare.as_bytes().get(7), None | Some(b'-'))
     }
 
@@ -274,7 +312,11 @@ impl CookieFlags {
     }
 
     fn local(&self, name: &str, value: &str, age_s: i64, cross_site: bool) -> String {
-        let same_site = if cross_site { SameSite::None } else { SameSite::Lax };
+        let same_site = if cross_site {
+            SameSite::None
+        } else {
+            SameSite::Lax
+        };
         Cookie::build((name, value))
             .path("/")
             .http_only(true)
@@ -343,7 +385,10 @@ mod tests {
         let value = sign(&ring, &handle(None));
         let payload = value.split('.').nth(1).unwrap();
         for alg in ["none", "HS512", "RS256"] {
-            let header = format!("{{\"alg\":\"{alg}\",\"kid\":\"{}\"}}", ring.signer().as_str());
+            let header = format!(
+                "{{\"alg\":\"{alg}\",\"kid\":\"{}\"}}",
+                ring.signer().as_str()
+            );
             let forged = format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(header));
             assert!(verify(&ring, &forged).is_none(), "{alg}");
         }
@@ -357,7 +402,11 @@ mod tests {
         let after = KeyRing::new(&[new, old], None).unwrap();
         let read = verify(&after, &sign(&before, &handle(None))).unwrap();
         assert!(!read.by_signer);
-        assert!(verify(&after, &sign_again(&after, &read.handle)).unwrap().by_signer);
+        assert!(
+            verify(&after, &sign_again(&after, &read.handle))
+                .unwrap()
+                .by_signer
+        );
     }
 
     #[test]
@@ -373,17 +422,33 @@ mod tests {
         );
         let wide = flags(true, Some("corp.example"), SameSiteConfig::None).set_session("v", 60);
         assert!(wide.starts_with("__Secure-menshen=v"), "{wide}");
-        assert!(wide.contains("SameSite=None") && wide.contains("Partitioned"), "{wide}");
+        assert!(
+            wide.contains("SameSite=None") && wide.contains("Partitioned"),
+            "{wide}"
+        );
         assert!(wide.contains("Domain=corp.example"), "{wide}");
         let plain = flags(false, None, SameSiteConfig::None).set_session("v", 60);
-        assert_eq!(plain, "menshen=v; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
+        assert_eq!(
+            plain,
+            "menshen=v; HttpOnly; SameSite=Lax; Path=/; Max-Age=60"
+        );
         // Browsers ignore a deletion without Secure for the prefixed names.
-        assert!(flags(true, None, SameSiteConfig::Lax).clear_session().contains("Secure"));
+        assert!(
+            flags(true, None, SameSiteConfig::Lax)
+                .clear_session()
+                .contains("Secure")
+        );
     }
 
     #[test]
     fn our_names_are_known_in_every_form() {
-        for ours in ["menshen", "__Host-menshen", "__secure-MENSHEN", "menshen-flow-x", " menshen "] {
+        for ours in [
+            "menshen",
+            "__Host-menshen",
+            "__secure-MENSHEN",
+            "menshen-flow-x",
+            " menshen ",
+        ] {
             assert!(CookieFlags::is_ours(ours), "{ours}");
         }
         for other in ["menshenx", "xmenshen", "men", "__Host-other", "会话menshen"] {

@@ -42,7 +42,9 @@ pub struct Proof {
 
 impl fmt::Debug for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Profile").field("subject", &self.subject).finish_non_exhaustive()
+        f.debug_struct("Profile")
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
     }
 }
 
@@ -164,15 +166,27 @@ impl Mapping {
         login_prefix: &str,
     ) -> Result<Self, MappingError> {
         let mut sources: BTreeMap<&str, &str> = defaults.iter().copied().collect();
-        sources.extend(own.0.iter().map(|(field, source)| (field.as_str(), source.as_str())));
+        sources.extend(
+            own.0
+                .iter()
+                .map(|(field, source)| (field.as_str(), source.as_str())),
+        );
         let fields = sources
             .into_iter()
-            .map(|(field, source)| match Expression::compile(source, Scope::Mapping) {
-                Ok(expression) => Ok((field.to_owned(), expression)),
-                Err(source) => Err(MappingError { field: field.to_owned(), source }),
-            })
+            .map(
+                |(field, source)| match Expression::compile(source, Scope::Mapping) {
+                    Ok(expression) => Ok((field.to_owned(), expression)),
+                    Err(source) => Err(MappingError {
+                        field: field.to_owned(),
+                        source,
+                    }),
+                },
+            )
             .collect::<Result<_, _>>()?;
-        Ok(Self { fields, login_prefix: login_prefix.to_owned() })
+        Ok(Self {
+            fields,
+            login_prefix: login_prefix.to_owned(),
+        })
     }
 
     /// Maps a raw profile. A missing field is absent; a missing login is an error.
@@ -185,7 +199,12 @@ impl Mapping {
             let value = match expression.evaluate(&OverProfile(&document)) {
                 Ok(Value::Null) | Err(EvalError::Missing { .. }) => continue,
                 Ok(value) => value,
-                Err(source) => return Err(MapError::Field { field: field.clone(), source }),
+                Err(source) => {
+                    return Err(MapError::Field {
+                        field: field.clone(),
+                        source,
+                    });
+                }
             };
             match field.as_str() {
                 "login" => login = text(value),
@@ -196,7 +215,11 @@ impl Mapping {
         let login = login.ok_or(MapError::NoLogin)?;
         let login = format!("{}{login}", self.login_prefix);
         let login = LoginName::try_from(login).map_err(MapError::BadLogin)?;
-        Ok(Mapped { login, fields, session_expires })
+        Ok(Mapped {
+            login,
+            fields,
+            session_expires,
+        })
     }
 }
 
@@ -257,8 +280,12 @@ fn moment(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Int(seconds) => Some(Timestamp::from_unix_s(*seconds)),
         Value::Float(seconds) if seconds.is_finite() => {
-            let ms = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?.as_millis();
-            Some(Timestamp::from_unix_ms(i64::try_from(ms).unwrap_or(i64::MAX)))
+            let ms = Duration::try_from_secs_f64(seconds.max(0.0))
+                .ok()?
+                .as_millis();
+            Some(Timestamp::from_unix_ms(
+                i64::try_from(ms).unwrap_or(i64::MAX),
+            ))
         }
         Value::Text(text) => text.trim().parse().ok().map(Timestamp::from_unix_s),
         Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => None,
@@ -273,8 +300,9 @@ fn json(value: Value) -> serde_json::Value {
         Value::Float(number) => number.into(),
         Value::Text(text) => text.into(),
         Value::List(items) => items.into_iter().map(json).collect(),
-        Value::Map(entries) => {
-            entries.into_iter().map(|(key, value)| (key, json(value))).collect()
-        }
+        Value::Map(entries) => entries
+            .into_iter()
+            .map(|(key, value)| (key, json(value)))
+            .collect(),
     }
 }

@@ -122,7 +122,11 @@ impl Entitlements {
         epoch: u64,
     ) -> Self {
         let user = Document::from(&user(account, login, via, &fields));
-        Self { fields, user, epoch }
+        Self {
+            fields,
+            user,
+            epoch,
+        }
     }
 }
 

@@ -83,7 +83,10 @@ impl Gate {
         let Some(cookie) = head.credentials.session else {
             return Ok(Caller::Nobody(Why::Nobody));
         };
-        let found = self.sessions.find(&self.ring, &self.terms, cookie, head.host.as_str()).await;
+        let found = self
+            .sessions
+            .find(&self.ring, &self.terms, cookie, head.host.as_str())
+            .await;
         match found.map_err(GateError::Unavailable)? {
             Found::Person(person) if !self.connectors.contains(&person.session.via) => {
                 Ok(Caller::Nobody(Why::Expired))

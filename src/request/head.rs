@@ -110,6 +110,8 @@ pub struct Head<'a> {
     pub client: IpAddr,
     /// Whether the client used https.
     pub secure: bool,
+    /// Who is at the other end of the connection: the last hop before us.
+    pub peer: Peer,
     /// Whether the peer itself is trusted to speak for others.
     pub peer_trusted: bool,
     /// The subject of the client's certificate.
@@ -173,6 +175,7 @@ impl<'a> Head<'a> {
             headers: &parts.headers,
             client,
             secure,
+            peer: connection.peer,
             peer_trusted,
             tls_subject: connection.tls_subject.as_deref(),
             credentials: Credentials {
@@ -237,28 +240,33 @@ fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn host_of<'a>(
-    uri: &'a Uri,
-    headers: &'a HeaderMap,
-) -> Result<(Host<'a>, Option<u16>), HeadError> {
+fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<(Host<'a>, Option<u16>), HeadError> {
     let mut named = headers.get_all(HOST).iter();
     let header = match (named.next(), named.next()) {
         (first, None) => first,
         (_, Some(_)) => return Err(HeadError::TwoHosts),
     };
-    let header = header.map(|value| value.to_str().map_err(|_| HeadError::BadHost)).transpose()?;
+    let header = header
+        .map(|value| value.to_str().map_err(|_| HeadError::BadHost))
+        .transpose()?;
     match (uri.authority(), header) {
         (None, None) => Err(HeadError::NoHost),
         (None, Some(header)) => parse_host(header),
         (Some(target), None) => parse_host(target.as_str()),
         (Some(target), Some(header)) => {
             let (from_target, from_header) = (parse_host(target.as_str())?, parse_host(header)?);
-            if from_target == from_header { Ok(from_header) } else { Err(HeadError::TwoHosts) }
+            if from_target == from_header {
+                Ok(from_header)
+            } else {
+                Err(HeadError::TwoHosts)
+            }
         }
     }
 }
@@ -273,12 +281,21 @@ pub fn parse_host(text: &str) -> Result<(Host<'_>, Option<u16>), HeadError> {
         None => None,
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             // An empty port is legal (RFC 3986 3.2.3) and never sent: refused with the rest.
-            Some(digits.parse().ok().filter(|port| *port != 0).ok_or(HeadError::BadHost)?)
+            Some(
+                digits
+                    .parse()
+                    .ok()
+                    .filter(|port| *port != 0)
+                    .ok_or(HeadError::BadHost)?,
+            )
         }
         Some(_) => return Err(HeadError::BadHost),
     };
     let name = name.strip_suffix('.').unwrap_or(name);
-    let good = match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+    let good = match name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => is_name(name),
     };
@@ -298,7 +315,9 @@ fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 253
         && name.bytes().all(plain)
-        && name.split('.').all(|label| !label.is_empty() && label.len() <= 63)
+        && name
+            .split('.')
+            .all(|label| !label.is_empty() && label.len() <= 63)
 }
 
 fn parse_scheme(text: &str) -> Result<bool, HeadError> {
@@ -315,7 +334,10 @@ fn parse_scheme(text: &str) -> Result<bool, HeadError> {
 fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, HeadError> {
     let mut found: Option<&str> = None;
     for value in headers.get_all(HeaderName::from_static(name)) {
-        let value = value.to_str().map_err(|_| HeadError::Forwarded(name))?.trim();
+        let value = value
+            .to_str()
+            .map_err(|_| HeadError::Forwarded(name))?
+            .trim();
         if found.is_some_and(|other| other != value) {
             return Err(HeadError::Forwarded(name));
         }
@@ -345,9 +367,16 @@ fn client_behind(headers: &HeaderMap, trust: &Trust) -> Result<Option<IpAddr>, H
 /// An address as proxies write it: bare, in brackets, or with a port.
 fn parse_hop(text: &str) -> Option<IpAddr> {
     let ip = text.parse().ok().or_else(|| {
-        let bare = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(ip, _)| ip);
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once(']'))
+            .map(|(ip, _)| ip);
         bare.map_or_else(
-            || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()),
+            || {
+                text.parse::<std::net::SocketAddr>()
+                    .ok()
+                    .map(|address| address.ip())
+            },
             |ip| ip.parse().ok(),
         )
     })?;
@@ -373,7 +402,10 @@ mod tests {
     }
 
     fn trust() -> Trust {
-        Trust { networks: vec!["10.0.0.0/8".parse().unwrap()], unix: false }
+        Trust {
+            networks: vec!["10.0.0.0/8".parse().unwrap()],
+            unix: false,
+        }
     }
 
     fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
@@ -389,7 +421,9 @@ mod tests {
         let (host, port) = parse_host("OA.Corp.Example.:8080").unwrap();
         assert_eq!((host.as_str(), port), ("oa.corp.example", Some(8080)));
         assert_eq!(parse_host("[::1]:80").unwrap().0.as_str(), "[::1]");
-        for bad in ["", ":80", "a:0", "a:99999", "a b", "a/b", "a@b", "a..b", "a:", "[x]", "a\u{e9}"] {
+        for bad in [
+            "", ":80", "a:0", "a:99999", "a b", "a/b", "a@b", "a..b", "a:", "[x]", "a\u{e9}",
+        ] {
             assert!(parse_host(bad).is_err(), "{bad:?}");
         }
     }
@@ -398,7 +432,8 @@ mod tests {
     fn two_hosts_are_refused() {
         let connection = from("192.0.2.1");
         let of = |parts: &Parts| {
-            Head::of(parts, &connection, &trust(), COOKIE_NAME, NOW).map(|head| head.host.to_string())
+            Head::of(parts, &connection, &trust(), COOKIE_NAME, NOW)
+                .map(|head| head.host.to_string())
         };
         assert_eq!(of(&parts("/", &[])), Err(HeadError::NoHost));
         let two = parts("/", &[("host", "a"), ("host", "a")]);
@@ -411,12 +446,15 @@ mod tests {
 
     #[test]
     fn forwarding_headers_count_only_from_trusted_proxies() {
-        let parts = parts("/", &[
-            ("host", "a"),
-            ("x-forwarded-host", "b"),
-            ("x-forwarded-proto", "https"),
-            ("x-forwarded-for", "203.0.113.9, 198.51.100.7, 10.1.1.1"),
-        ]);
+        let parts = parts(
+            "/",
+            &[
+                ("host", "a"),
+                ("x-forwarded-host", "b"),
+                ("x-forwarded-proto", "https"),
+                ("x-forwarded-for", "203.0.113.9, 198.51.100.7, 10.1.1.1"),
+            ],
+        );
         let (stranger, proxy) = (from("192.0.2.1"), from("::ffff:10.0.0.1"));
         let head = Head::of(&parts, &stranger, &trust(), COOKIE_NAME, NOW).unwrap();
         assert_eq!((head.host.as_str(), head.secure), ("a", false));
@@ -429,11 +467,16 @@ mod tests {
     #[test]
     fn a_broken_word_of_a_trusted_proxy_is_refused() {
         let proxy = from("10.0.0.1");
-        for (name, value) in
-            [("x-forwarded-for", "a"), ("x-forwarded-proto", "gopher"), ("x-forwarded-host", "a b")]
-        {
+        for (name, value) in [
+            ("x-forwarded-for", "a"),
+            ("x-forwarded-proto", "gopher"),
+            ("x-forwarded-host", "a b"),
+        ] {
             let parts = parts("/", &[("host", "a"), (name, value)]);
-            assert!(Head::of(&parts, &proxy, &trust(), COOKIE_NAME, NOW).is_err(), "{name}");
+            assert!(
+                Head::of(&parts, &proxy, &trust(), COOKIE_NAME, NOW).is_err(),
+                "{name}"
+            );
         }
     }
 
@@ -447,10 +490,19 @@ mod tests {
             let head = Head::of(&parts, &connection, &trust(), COOKIE_NAME, NOW).unwrap();
             head.credentials.session.map(str::to_owned)
         };
-        assert_eq!(session(&[("cookie", "a=b; menshen=x; c=d")]), Some("x".to_owned()));
-        assert_eq!(session(&[("cookie", "menshen=x; menshen=x")]), Some("x".to_owned()));
+        assert_eq!(
+            session(&[("cookie", "a=b; menshen=x; c=d")]),
+            Some("x".to_owned())
+        );
+        assert_eq!(
+            session(&[("cookie", "menshen=x; menshen=x")]),
+            Some("x".to_owned())
+        );
         assert_eq!(session(&[("cookie", "menshen=x; menshen=y")]), None);
-        assert_eq!(session(&[("cookie", "menshen=x"), ("cookie", "menshen=y")]), None);
+        assert_eq!(
+            session(&[("cookie", "menshen=x"), ("cookie", "menshen=y")]),
+            None
+        );
         assert_eq!(session(&[("cookie", "xmenshen=x; menshen")]), None);
     }
 }

@@ -37,7 +37,10 @@ impl<'a> Path<'a> {
         let plain = is_plain(raw.as_bytes());
         let path = Self { raw, query, plain };
         if !plain {
-            if raw.bytes().any(|byte| matches!(byte, 0 | b'\r' | b'\n' | b'\\')) {
+            if raw
+                .bytes()
+                .any(|byte| matches!(byte, 0 | b'\r' | b'\n' | b'\\'))
+            {
                 return Err(PathError::Control);
             }
             if has_broken_escape(raw.as_bytes()) {
@@ -115,7 +118,9 @@ fn read(base: &[u8], choice: u8) -> Vec<u8> {
         path = unfold_overlong(&path);
     }
     if choice & 2 != 0 {
-        path.iter_mut().filter(|byte| **byte == b'\\').for_each(|byte| *byte = b'/');
+        path.iter_mut()
+            .filter(|byte| **byte == b'\\')
+            .for_each(|byte| *byte = b'/');
     }
     if choice & 4 != 0 {
         path = cut_parameters(&path);
@@ -138,7 +143,8 @@ fn is_plain(path: &[u8]) -> bool {
 }
 
 fn has_dots(path: &[u8]) -> bool {
-    path.split(|byte| *byte == b'/').any(|segment| matches!(segment, b"." | b".."))
+    path.split(|byte| *byte == b'/')
+        .any(|segment| matches!(segment, b"." | b".."))
 }
 
 fn has_broken_escape(path: &[u8]) -> bool {
@@ -197,7 +203,11 @@ mod tests {
     fn ordinary_paths_take_the_fast_way() {
         for path in ["/", "/a/b.c", "/a/..b", "/a/...", "/~x/@y/:z", "/a-b_c/%"] {
             let parsed = Path::parse(path, None);
-            assert_eq!(parsed.is_ok_and(|p| p.is_plain()), !path.contains('%'), "{path}");
+            assert_eq!(
+                parsed.is_ok_and(|p| p.is_plain()),
+                !path.contains('%'),
+                "{path}"
+            );
         }
     }
 
@@ -258,10 +268,22 @@ mod tests {
     fn readings_are_what_servers_behind_us_see() {
         let path = Path::parse("/A%2fb;c//d", None).unwrap();
         let readings = path.readings(true);
-        for seen in [&b"/A%2fb;c//d"[..], b"/A/b;c//d", b"/A/b/d", b"/a/b/d", b"/A%2fb/d"] {
-            assert!(readings.iter().any(|reading| **reading == *seen), "{seen:?}");
+        for seen in [
+            &b"/A%2fb;c//d"[..],
+            b"/A/b;c//d",
+            b"/A/b/d",
+            b"/a/b/d",
+            b"/A%2fb/d",
+        ] {
+            assert!(
+                readings.iter().any(|reading| **reading == *seen),
+                "{seen:?}"
+            );
         }
-        assert_eq!(Path::parse("/plain", None).unwrap().readings(false).len(), 1);
+        assert_eq!(
+            Path::parse("/plain", None).unwrap().readings(false).len(),
+            1
+        );
     }
 
     proptest! {

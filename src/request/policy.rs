@@ -99,17 +99,28 @@ pub enum Because {
 pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
     if route.preflight == Preflight::Pass && is_preflight(head) {
         let caller = Caller::Nobody(Why::Nobody);
-        return Verdict::Allow(Permit { route: Arc::clone(route), caller });
+        return Verdict::Allow(Permit {
+            route: Arc::clone(route),
+            caller,
+        });
     }
     let why = match (&caller, route.access) {
-        (_, Access::Public) => return Verdict::Allow(Permit { route: Arc::clone(route), caller }),
+        (_, Access::Public) => {
+            return Verdict::Allow(Permit {
+                route: Arc::clone(route),
+                caller,
+            });
+        }
         (Caller::Nobody(why), _) => Some(*why),
         (Caller::Person(person), _) if !counts_on(route, person) => Some(Why::OtherConnector),
         (Caller::Person(_) | Caller::Program(_), _) => None,
     };
     match (why, route.access, &route.allow) {
         (Some(why), Access::SignedIn, _) => login(route, why),
-        (None, _, None) => Verdict::Allow(Permit { route: Arc::clone(route), caller }),
+        (None, _, None) => Verdict::Allow(Permit {
+            route: Arc::clone(route),
+            caller,
+        }),
         (why, _, Some(_)) => {
             // Whoever does not count here is nobody to the rule, too.
             let seen = why.map_or(caller, Caller::Nobody);
@@ -123,7 +134,10 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
 fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
     let outcome = evaluate(route, &caller, head);
     match outcome {
-        Ok(true) => Verdict::Allow(Permit { route: Arc::clone(route), caller }),
+        Ok(true) => Verdict::Allow(Permit {
+            route: Arc::clone(route),
+            caller,
+        }),
         Err(RuleTrouble::Ambiguous) => Verdict::Deny(Denial::AmbiguousPath),
         Ok(false) | Err(RuleTrouble::Failed(_)) => match caller {
             Caller::Nobody(why) => login(route, why),
@@ -132,7 +146,11 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
                     Err(RuleTrouble::Failed(text)) => Because::RuleFailed(text),
                     _ => Because::Rule,
                 };
-                Verdict::Deny(Denial::Forbidden { route: Arc::clone(route), caller, because })
+                Verdict::Deny(Denial::Forbidden {
+                    route: Arc::clone(route),
+                    caller,
+                    because,
+                })
             }
         },
     }
@@ -147,7 +165,9 @@ enum RuleTrouble {
 
 /// Asks the rule, once for every reading of the path when it looks at the path.
 fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, RuleTrouble> {
-    let Some(rule) = &route.allow else { return Ok(false) };
+    let Some(rule) = &route.allow else {
+        return Ok(false);
+    };
     let failed = |error: crate::expression::EvalError| RuleTrouble::Failed(error.to_string());
     let sent = rule.test(&RequestFacts::new(caller, head, head.path.as_str()));
     if (head.path.is_plain() && !route.case_insensitive) || !rule.looks_at("request.path") {
@@ -164,7 +184,10 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
 }
 
 fn login(route: &Arc<Route>, why: Why) -> Verdict {
-    Verdict::Login(LoginNeeded { route: Arc::clone(route), why })
+    Verdict::Login(LoginNeeded {
+        route: Arc::clone(route),
+        why,
+    })
 }
 
 fn counts_on(route: &Route, person: &crate::people::session::Person) -> bool {
@@ -175,5 +198,7 @@ fn counts_on(route: &Route, person: &crate::people::session::Person) -> bool {
 fn is_preflight(head: &Head<'_>) -> bool {
     head.method == http::Method::OPTIONS
         && head.headers.contains_key(http::header::ORIGIN)
-        && head.headers.contains_key(http::header::ACCESS_CONTROL_REQUEST_METHOD)
+        && head
+            .headers
+            .contains_key(http::header::ACCESS_CONTROL_REQUEST_METHOD)
 }

@@ -158,14 +158,23 @@ struct OnPort {
 impl Routes {
     /// Sorts routes into their places.
     pub fn new(routes: Vec<Arc<Route>>, own: OwnPaths) -> Self {
-        let mut table = Self { own, all: routes.clone(), ..Self::default() };
+        let mut table = Self {
+            own,
+            all: routes.clone(),
+            ..Self::default()
+        };
         for route in routes {
             let port = route.host.port();
             let groups = match &route.host {
                 HostPattern::Any { .. } => &mut table.any,
-                HostPattern::Exact { name, .. } => table.exact.entry(name.as_str().into()).or_default(),
+                HostPattern::Exact { name, .. } => {
+                    table.exact.entry(name.as_str().into()).or_default()
+                }
                 HostPattern::Wildcard { suffix, .. } => {
-                    let at = table.wildcards.iter().position(|(known, _)| **known == **suffix);
+                    let at = table
+                        .wildcards
+                        .iter()
+                        .position(|(known, _)| **known == **suffix);
                     let at = at.unwrap_or_else(|| {
                         table.wildcards.push((suffix.as_str().into(), Vec::new()));
                         table.wildcards.len() - 1
@@ -175,7 +184,9 @@ impl Routes {
             };
             OnPort::add(groups, port, route);
         }
-        table.wildcards.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
+        table
+            .wildcards
+            .sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
         table
     }
 
@@ -193,7 +204,9 @@ impl Routes {
     /// host names none. `default_port` is the port of patterns that name none.
     pub fn name(&self, host: &str, port: u16, default_port: u16) -> bool {
         let groups = self.named(host).unwrap_or_default();
-        groups.iter().any(|group| group.port.unwrap_or(default_port) == port)
+        groups
+            .iter()
+            .any(|group| group.port.unwrap_or(default_port) == port)
     }
 
     /// The route every reader of this path finds.
@@ -217,7 +230,10 @@ impl Routes {
     /// The host is chosen first: exact, the longest wildcard, any; within it the named port.
     fn on(&self, host: &str, port: u16) -> &[OnPort] {
         let groups = self.named(host).unwrap_or(&self.any);
-        match groups.iter().position(|group| group.port.is_none_or(|named| named == port)) {
+        match groups
+            .iter()
+            .position(|group| group.port.is_none_or(|named| named == port))
+        {
             Some(at) => &groups[at..=at],
             None => &[],
         }
@@ -227,7 +243,10 @@ impl Routes {
         if let Some(groups) = self.exact.get(host) {
             return Some(groups);
         }
-        let below = |suffix: &str| host.strip_suffix(suffix).is_some_and(|label| !label.is_empty());
+        let below = |suffix: &str| {
+            host.strip_suffix(suffix)
+                .is_some_and(|label| !label.is_empty())
+        };
         let wildcard = self.wildcards.iter().find(|(suffix, _)| below(suffix));
         wildcard.map(|(_, groups)| groups.as_slice())
     }
@@ -264,15 +283,27 @@ impl OwnPaths {
 
 impl OnPort {
     fn add(groups: &mut Vec<Self>, port: Option<u16>, route: Arc<Route>) {
-        let at = groups.iter().position(|group| group.port == port).unwrap_or_else(|| {
-            groups.push(Self { port, any_case: false, routes: Vec::new() });
-            // A named port is asked before the group for any port.
-            groups.sort_by_key(|group| group.port.is_none());
-            groups.iter().position(|group| group.port == port).expect("it was just pushed")
-        });
+        let at = groups
+            .iter()
+            .position(|group| group.port == port)
+            .unwrap_or_else(|| {
+                groups.push(Self {
+                    port,
+                    any_case: false,
+                    routes: Vec::new(),
+                });
+                // A named port is asked before the group for any port.
+                groups.sort_by_key(|group| group.port.is_none());
+                groups
+                    .iter()
+                    .position(|group| group.port == port)
+                    .expect("it was just pushed")
+            });
         let group = &mut groups[at];
         group.any_case |= route.case_insensitive;
         group.routes.push(route);
-        group.routes.sort_by_key(|route| std::cmp::Reverse(route.path.as_str().len()));
+        group
+            .routes
+            .sort_by_key(|route| std::cmp::Reverse(route.path.as_str().len()));
     }
 }

@@ -28,10 +28,7 @@ fn upstream(config: &RouteConfig, pools: &mut Vec<PoolSettings>) -> Option<Upstr
     if config.upstream.is_empty() {
         return None;
     }
-    let settings = PoolSettings {
-        upstreams: config.upstream.clone(),
-        connect: config.limits.connect.duration(),
-    };
+    let settings = PoolSettings::new(config.upstream.clone(), config.limits.connect.duration());
     let known = pools.iter().position(|pool| *pool == settings);
     Some(UpstreamId(known.unwrap_or_else(|| {
         pools.push(settings);
@@ -41,7 +38,11 @@ fn upstream(config: &RouteConfig, pools: &mut Vec<PoolSettings>) -> Option<Upstr
 
 fn route(config: &RouteConfig, upstream: Option<UpstreamId>) -> Result<Route, BuildError> {
     let name = config.name.as_str();
-    let allow = config.allow.as_deref().map(|rule| compile(name, "allow", rule)).transpose()?;
+    let allow = config
+        .allow
+        .as_deref()
+        .map(|rule| compile(name, "allow", rule))
+        .transpose()?;
     Ok(Route {
         name: RouteName::new(name),
         host: config.host.clone(),

@@ -13,14 +13,27 @@ const FLOORS: &[(u8, &[&str])] = &[
     (3, &["request", "login"]),
     (2, &["people"]),
     (1, &["store"]),
-    (0, &["clock", "expression", "keys", "secret", "setting", "telemetry"]),
+    (
+        0,
+        &[
+            "clock",
+            "expression",
+            "keys",
+            "secret",
+            "setting",
+            "telemetry",
+        ],
+    ),
 ];
 
 /// The one neighbour in the cellar that another may use, and why it is no cycle: both are leaves.
 const NEIGHBOURS: &[(&str, &str)] = &[("keys", "secret"), ("telemetry", "secret")];
 
 fn floor_of(module: &str) -> Option<u8> {
-    FLOORS.iter().find(|(_, modules)| modules.contains(&module)).map(|(floor, _)| *floor)
+    FLOORS
+        .iter()
+        .find(|(_, modules)| modules.contains(&module))
+        .map(|(floor, _)| *floor)
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -72,7 +85,9 @@ fn first_names(group: &str) -> Vec<String> {
 }
 
 fn name_at(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 /// What `module`, with this text, uses and must not.
@@ -104,12 +119,22 @@ fn every_module_uses_only_the_floors_below() {
     let mut complaints = Vec::new();
     for file in files {
         let inside = file.strip_prefix(&root).unwrap();
-        let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+        let first = inside
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_str()
+            .unwrap();
         let module = first.strip_suffix(".rs").unwrap_or(first);
         if matches!(module, "lib" | "main") {
             continue;
         }
-        assert!(floor_of(module).is_some(), "{} stands on no floor", inside.display());
+        assert!(
+            floor_of(module).is_some(),
+            "{} stands on no floor",
+            inside.display()
+        );
         for target in trespasses(module, &fs::read_to_string(&file).unwrap()) {
             complaints.push(format!("src/{} uses crate::{target}", inside.display()));
         }
@@ -120,8 +145,14 @@ fn every_module_uses_only_the_floors_below() {
 #[test]
 fn an_upward_import_and_a_hidden_sibling_are_caught() {
     assert_eq!(trespasses("people", "use crate::login::Login;"), ["login"]);
-    assert_eq!(trespasses("login", "use crate::{people::x, request::{a, b}};"), ["request"]);
-    assert_eq!(trespasses("store", "fn f() { crate::site::go() }"), ["site"]);
+    assert_eq!(
+        trespasses("login", "use crate::{people::x, request::{a, b}};"),
+        ["request"]
+    );
+    assert_eq!(
+        trespasses("store", "fn f() { crate::site::go() }"),
+        ["site"]
+    );
     assert!(trespasses("login", "use crate::{people::x, store::{request, y}};").is_empty());
     assert!(trespasses("people", "// crate::login is upstairs").is_empty());
 }

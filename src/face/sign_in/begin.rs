@@ -35,7 +35,10 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
     let target = Target::of(visit, query);
     if !visit.site.is_home(visit.head) {
         let place = target.return_to.as_ref().map_or("/", |place| place.local());
-        return Told::own("to the home host", offer::elsewhere_to(visit, "sign_in", place));
+        return Told::own(
+            "to the home host",
+            offer::elsewhere_to(visit, "sign_in", place),
+        );
     }
     let who = match caller(visit).await {
         Ok(who) => who,
@@ -52,7 +55,10 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
         if !goes_round(visit, &target) {
             return Told::own("start", open(visit, entry, None, &target, true, 0).await);
         }
-        return Told::own("going round", chooser(visit, &target, &who, Some(Reason::GoingRound)));
+        return Told::own(
+            "going round",
+            chooser(visit, &target, &who, Some(Reason::GoingRound)),
+        );
     }
     let response = chooser(visit, &target, &who, None);
     Told::own("chooser", reply::for_method(visit.head.method, response))
@@ -67,18 +73,27 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
         Errand::Navigation => {}
         Errand::Embedded => {
             let again = Href::new(offer::login_url(visit));
-            return Told::own("embedded", reply::problem(visit, Cause::FrameLogin, Some(again)));
+            return Told::own(
+                "embedded",
+                reply::problem(visit, Cause::FrameLogin, Some(again)),
+            );
         }
         Errand::Program => {
             let status = StatusCode::UNAUTHORIZED;
             let title = "Sign in first";
-            return Told::own("program", reply::json_problem(visit, status, "login-needed", title, ""));
+            return Told::own(
+                "program",
+                reply::json_problem(visit, status, "login-needed", title, ""),
+            );
         }
     }
     let target = Target::of(visit, query);
     if !visit.site.is_home(visit.head) {
         let place = target.return_to.as_ref().map_or("/", |place| place.local());
-        return Told::own("to the home host", offer::elsewhere_to(visit, "start", place));
+        return Told::own(
+            "to the home host",
+            offer::elsewhere_to(visit, "start", place),
+        );
     }
     let mode = match query.one("mode") {
         Ok(Some("web")) => Some(Mode::Web),
@@ -104,7 +119,10 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
             route.connectors.is_empty() || route.connectors.contains(&person.session.via)
         });
         if counts {
-            return Told::own("already here", ticket::send_on(visit, place, target.ticket_for.as_ref()));
+            return Told::own(
+                "already here",
+                ticket::send_on(visit, place, target.ticket_for.as_ref()),
+            );
         }
     }
     let response = by_itself_or_chooser(visit, &target, &who, mode).await;
@@ -197,7 +215,11 @@ pub(super) fn pending_cookies(visit: &Visit<'_>, begun: &Begun) -> Vec<String> {
     // What does not open is older than anything.
     open.sort();
     let surplus = (open.len() + 1).saturating_sub(PENDING_MAX);
-    cookies.extend(open.iter().take(surplus).map(|(_, name)| flags.clear_local(name)));
+    cookies.extend(
+        open.iter()
+            .take(surplus)
+            .map(|(_, name)| flags.clear_local(name)),
+    );
     cookies
 }
 
@@ -214,7 +236,10 @@ fn goes_round(visit: &Visit<'_>, target: &Target) -> bool {
         .filter_map(|(name, value)| remembered(visit, name, value))
         .any(|pending| {
             let recent = visit.head.at.since(pending.begun_at) < LOOP_WITHIN;
-            let same = target.return_to.as_ref().is_none_or(|to| *to == pending.return_to);
+            let same = target
+                .return_to
+                .as_ref()
+                .is_none_or(|to| *to == pending.return_to);
             pending.automatic && recent && same
         })
 }
@@ -264,7 +289,10 @@ pub(super) fn chooser(
         Caller::Nobody(_) | Caller::Program(_) => None,
     };
     let page = SignInPage {
-        footing: Footing { site: &site, request_id: visit.id.as_str() },
+        footing: Footing {
+            site: &site,
+            request_id: visit.id.as_str(),
+        },
         reason,
         present,
         choices: choices.collect(),
@@ -277,9 +305,9 @@ pub(super) fn chooser(
 fn allowed<'a>(visit: &Visit<'a>, target: &Target) -> Vec<&'a Arc<Entry>> {
     let entries = visit.site.login.entries().iter();
     match route_of(visit, target) {
-        Some(route) if !route.connectors.is_empty() => {
-            entries.filter(|entry| route.connectors.contains(&entry.id)).collect()
-        }
+        Some(route) if !route.connectors.is_empty() => entries
+            .filter(|entry| route.connectors.contains(&entry.id))
+            .collect(),
         _ => entries.collect(),
     }
 }
@@ -292,7 +320,11 @@ fn route_of<'a>(visit: &Visit<'a>, target: &Target) -> Option<&'a Arc<Route>> {
     let local = place.local();
     let raw = &local[..local.find(['?', '#']).unwrap_or(local.len())];
     let path = crate::request::path::Path::parse(raw, None).ok()?;
-    match visit.site.routes.find(&host, url.port_or_known_default()?, &path) {
+    match visit
+        .site
+        .routes
+        .find(&host, url.port_or_known_default()?, &path)
+    {
         Found::Route(route) => Some(route),
         Found::Own | Found::None | Found::Ambiguous => None,
     }

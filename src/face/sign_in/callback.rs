@@ -10,7 +10,7 @@ use super::{Target, begin, caller, small_body, ticket};
 use crate::login::connector::{Answer, AnswerKind, ConnectorError, RefusedWhy};
 use crate::login::fields::Fields;
 use crate::login::limits::Limited;
-use crate::login::pending::{FlowId, Pending, PendingError};
+use crate::login::pending::{FlowId, NoFlow, Pending, PendingError};
 use crate::login::{Finished, LoginError};
 use crate::people::AdmitError;
 use crate::people::session::MintError;
@@ -18,7 +18,7 @@ use crate::request::gate::Caller;
 use crate::request::head::cookies;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
-use crate::telemetry::Audit;
+use crate::telemetry::{Audit, Event, LoginOutcome};
 
 /// Answers a callback. Without a connector in the path the sealed login names it.
 pub(super) async fn answer<B>(
@@ -39,13 +39,19 @@ where
         (_, true) => return Told::own("method", reply::wrong_method("GET, POST")),
         (_, false) => return Told::own("method", reply::wrong_method("GET")),
     };
-    let state = fields.as_ref().and_then(|fields| fields.one("state").ok().flatten());
+    let state = fields
+        .as_ref()
+        .and_then(|fields| fields.one("state").ok().flatten());
     let flow = state.and_then(|state| FlowId::try_from(state.to_owned()).ok());
     let (Some(fields), Some(flow)) = (fields.clone(), flow) else {
-        audit(visit, via.as_ref(), "login_refused", "the callback names no login of ours", None);
+        audit_refusal(visit, via.as_ref(), &NoFlow, LoginOutcome::Refused);
         return Told::own("no state", dead_end(visit, Cause::BadAnswer, None, None));
     };
-    let answer = Answer { fields, client: visit.head.client, kind: AnswerKind::Code };
+    let answer = Answer {
+        fields,
+        client: visit.head.client,
+        kind: AnswerKind::Code,
+    };
     let name = format!("{}{flow}", visit.site.cookies.flow_prefix());
     let sealed = cookies(visit.head.headers, &name).next();
     match visit.site.login.remember(via.as_ref(), &flow, sealed) {
@@ -69,7 +75,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         },
         Err(error) => error,
     };
-    audit(visit, Some(&via), "login_refused", &crate::telemetry::chain(error).to_string(), None);
+    audit_refusal(visit, Some(&via), error, outcome_of(error));
     let entry = visit.site.login.entry(&via);
     let stale = matches!(error, LoginError::Connector(ConnectorError::Stale(_)));
     if let (true, 0, Some(entry)) = (stale, retries, entry) {
@@ -79,9 +85,17 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         return Told::own("stale code", response);
     }
     let cause = cause_of(error);
-    let mut response = dead_end(visit, cause, Some(&again), entry.map(|e| e.display_name.as_str()));
+    let mut response = dead_end(
+        visit,
+        cause,
+        Some(&again),
+        entry.map(|e| e.display_name.as_str()),
+    );
     // What may still come right keeps its memory: the person can reload.
-    if !matches!(cause, Cause::StoreAway | Cause::SourceBusy | Cause::SourceUnreachable | Cause::TooManyLogins) {
+    if !matches!(
+        cause,
+        Cause::StoreAway | Cause::SourceBusy | Cause::SourceUnreachable | Cause::TooManyLogins
+    ) {
         clear_flow(visit, &flow, &mut response);
     }
     Told::own(cause.slug(), response)
@@ -89,9 +103,13 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
 
 /// Hands out the session, forgets this login, and sends the person where they wanted to go.
 fn let_in(visit: &Visit<'_>, finished: &Finished, flow: &FlowId, target: &Target) -> Told {
-    audit(visit, Some(&finished.via), "login", "", Some(finished));
-    visit.shared.telemetry.login(finished.via.as_str(), "in");
-    let to = ticket::way_on(visit, &finished.return_to, target.ticket_for.as_ref(), &finished.handle);
+    audit_login(visit, finished);
+    let to = ticket::way_on(
+        visit,
+        &finished.return_to,
+        target.ticket_for.as_ref(),
+        &finished.handle,
+    );
     let mut response = if visit.head.method == Method::POST {
         reply::see_other(&to)
     } else {
@@ -99,7 +117,10 @@ fn let_in(visit: &Visit<'_>, finished: &Finished, flow: &FlowId, target: &Target
     };
     let left = finished.handle.expires_at.since(visit.head.at).as_secs();
     let age = i64::try_from(left).unwrap_or(i64::MAX);
-    let cookie = visit.site.cookies.set_session(finished.expose_cookie(), age);
+    let cookie = visit
+        .site
+        .cookies
+        .set_session(finished.expose_cookie(), age);
     reply::add_cookie(&mut response, &cookie);
     clear_flow(visit, flow, &mut response);
     Told::own("login", response)
@@ -128,7 +149,7 @@ async fn forgotten(
         let to = mine.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
         return Told::own("seen again", reply::redirect(&to));
     }
-    audit(visit, via.as_ref(), "login_refused", &error.to_string(), None);
+    audit_refusal(visit, via.as_ref(), &error, LoginOutcome::Refused);
     let cause = match error {
         PendingError::Missing => Cause::LoginMissing,
         PendingError::Forged => Cause::LoginForged,
@@ -195,30 +216,57 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
     }
 }
 
-/// One line in the audit stream for every login and every refusal.
-pub(super) fn audit(
+/// One line in the audit stream for a person who came in.
+pub(super) fn audit_login(visit: &Visit<'_>, finished: &Finished) {
+    visit
+        .shared
+        .telemetry
+        .login(finished.via.as_str(), LoginOutcome::Done);
+    visit.shared.telemetry.audit(&Audit {
+        connector: Some(finished.via.as_str()),
+        subject: Some(finished.subject.as_str()),
+        login: Some(finished.login.as_str()),
+        account: Some(&finished.handle.account),
+        session: Some(&finished.public_id),
+        ..entry(visit, Event::Login)
+    });
+}
+
+/// One line in the audit stream for a login that let nobody in, with the whole reason.
+pub(super) fn audit_refusal(
     visit: &Visit<'_>,
     via: Option<&ConnectorId>,
-    event: &'static str,
-    reason: &str,
-    finished: Option<&Finished>,
+    error: &(dyn std::error::Error + 'static),
+    outcome: LoginOutcome,
 ) {
-    if event == "login_refused" {
-        visit.shared.telemetry.login(via.map_or("", |via| via.as_str()), "refused");
-    }
-    let subject = finished.map(|finished| finished.subject.as_str());
-    let session = finished.map(|finished| finished.public_id.to_string());
-    let account = finished.map(|finished| finished.handle.account.to_string());
+    visit
+        .shared
+        .telemetry
+        .login(via.map_or("", |via| via.as_str()), outcome);
     visit.shared.telemetry.audit(&Audit {
-        event,
-        request_id: visit.id.as_str(),
         connector: via.map(|via| via.as_str()),
-        subject,
-        login: finished.map(|finished| finished.login.as_str()),
-        account: account.as_deref(),
-        session: session.as_deref(),
-        client: visit.head.client,
-        user_agent: super::user_agent(visit),
-        reason,
+        error: Some(error),
+        ..entry(visit, Event::Refused)
     });
+}
+
+/// Whether a login failed by itself, or was refused.
+pub(super) fn outcome_of(error: &LoginError) -> LoginOutcome {
+    match cause_of(error) {
+        Cause::StoreAway
+        | Cause::SourceBusy
+        | Cause::SourceUnreachable
+        | Cause::SourceMisconfigured => LoginOutcome::Failed,
+        _ => LoginOutcome::Refused,
+    }
+}
+
+/// What every entry of the audit stream says of its request.
+pub(super) fn entry<'a>(visit: &Visit<'a>, event: Event) -> Audit<'a> {
+    Audit {
+        request_id: Some(visit.id.as_str()),
+        client: Some(visit.head.client),
+        user_agent: Some(super::user_agent(visit)),
+        ..Audit::new(event, visit.head.at)
+    }
 }

@@ -102,25 +102,39 @@ where
         return Told::own("method", reply::wrong_method("POST"));
     }
     let kind = text(visit.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
-    let is_json = kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json");
+    let is_json = kind
+        .split(';')
+        .next()
+        .is_some_and(|kind| kind.trim() == "application/json");
     let posted = match small_body(body).await {
         Some(body) if is_json => serde_json::from_slice::<Posted>(&body).ok(),
         _ => None,
     };
-    let flow = posted.as_ref().and_then(|posted| FlowId::try_from(posted.state.clone()).ok());
+    let flow = posted
+        .as_ref()
+        .and_then(|posted| FlowId::try_from(posted.state.clone()).ok());
     let (Some(posted), Some(flow)) = (posted, flow) else {
         let response = problem_json(visit, Cause::BadRequest);
         return Told::own("bad request", with_origin(response, origin));
     };
     let name = format!("{}{flow}", visit.site.cookies.flow_prefix());
-    let sealed = posted.flow.as_deref().or_else(|| cookies(visit.head.headers, &name).next());
+    let sealed = posted
+        .flow
+        .as_deref()
+        .or_else(|| cookies(visit.head.headers, &name).next());
     let pending = match visit.site.login.remember(Some(via), &flow, sealed) {
         Ok(pending) => pending,
         Err(error) => return refused(visit, via, &LoginError::Pending(error), origin),
     };
-    let fields = vec![("code".to_owned(), posted.code), ("state".to_owned(), posted.state)];
-    let answer =
-        Answer { fields: Fields::new(fields), client: visit.head.client, kind: posted.kind };
+    let fields = vec![
+        ("code".to_owned(), posted.code),
+        ("state".to_owned(), posted.state),
+    ];
+    let answer = Answer {
+        fields: Fields::new(fields),
+        client: visit.head.client,
+        kind: posted.kind,
+    };
     match visit.site.login.finish(pending, answer).await.as_deref() {
         Ok(Ok(finished)) => Told::own("login", with_origin(let_in(visit, finished, &name), origin)),
         Ok(Err(error)) | Err(error) => refused(visit, via, error, origin),
@@ -128,8 +142,7 @@ where
 }
 
 fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Response<Body> {
-    callback::audit(visit, Some(&finished.via), "login", "", Some(finished));
-    visit.shared.telemetry.login(finished.via.as_str(), "in");
+    callback::audit_login(visit, finished);
     let left = finished.handle.expires_at.since(visit.head.at).as_secs();
     let fields = &finished.fields;
     let of = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
@@ -153,7 +166,10 @@ fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Response
     });
     let mut response = reply::json(StatusCode::OK, &body);
     let age = i64::try_from(left).unwrap_or(i64::MAX);
-    let cookie = visit.site.cookies.set_session(finished.expose_cookie(), age);
+    let cookie = visit
+        .site
+        .cookies
+        .set_session(finished.expose_cookie(), age);
     reply::add_cookie(&mut response, &cookie);
     reply::add_cookie(&mut response, &visit.site.cookies.clear_local(flow_cookie));
     response
@@ -165,10 +181,12 @@ fn refused(
     error: &LoginError,
     origin: Option<HeaderValue>,
 ) -> Told {
-    let reason = crate::telemetry::chain(error).to_string();
-    callback::audit(visit, Some(via), "login_refused", &reason, None);
+    callback::audit_refusal(visit, Some(via), error, callback::outcome_of(error));
     let cause = callback::cause_of(error);
-    Told::own(cause.slug(), with_origin(problem_json(visit, cause), origin))
+    Told::own(
+        cause.slug(),
+        with_origin(problem_json(visit, cause), origin),
+    )
 }
 
 fn problem_json(visit: &Visit<'_>, cause: Cause) -> Response<Body> {
@@ -185,7 +203,8 @@ pub(super) async fn userinfo(visit: &Visit<'_>) -> Told {
         Ok(Caller::Person(person)) => person,
         Ok(Caller::Nobody(_) | Caller::Program(_)) => {
             let title = "Sign in first";
-            let response = reply::json_problem(visit, StatusCode::UNAUTHORIZED, "login-needed", title, "");
+            let response =
+                reply::json_problem(visit, StatusCode::UNAUTHORIZED, "login-needed", title, "");
             return Told::own("nobody", response);
         }
         Err(response) => return Told::own("unavailable", response),
@@ -223,12 +242,20 @@ fn origin_of(visit: &Visit<'_>) -> Result<Option<HeaderValue>, Box<Told>> {
         };
     };
     let name = origin.to_str().unwrap_or_default();
-    let known = visit.site.origins.iter().any(|known| known.ascii_serialization() == name);
+    let known = visit
+        .site
+        .origins
+        .iter()
+        .any(|known| known.ascii_serialization() == name);
     let own = name == visit.head.origin();
     if own {
         return Ok(None);
     }
-    if known { Ok(Some(origin.clone())) } else { Err(foreign()) }
+    if known {
+        Ok(Some(origin.clone()))
+    } else {
+        Err(foreign())
+    }
 }
 
 fn with_origin(mut response: Response<Body>, origin: Option<HeaderValue>) -> Response<Body> {
@@ -236,7 +263,10 @@ fn with_origin(mut response: Response<Body>, origin: Option<HeaderValue>) -> Res
     headers.append(VARY, HeaderValue::from_static("origin"));
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            HeaderValue::from_static("true"),
+        );
     }
     response
 }
@@ -245,8 +275,14 @@ fn preflight(origin: Option<HeaderValue>) -> Response<Body> {
     let mut response = reply::text(StatusCode::NO_CONTENT, "text/plain", String::new());
     if origin.is_some() {
         let headers = response.headers_mut();
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST"),
+        );
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("content-type"),
+        );
     }
     with_origin(response, origin)
 }

@@ -25,17 +25,28 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> T
     let response = match errand(visit.head) {
         Errand::Program => {
             let title = "Sign in first";
-            reply::json_problem(visit, StatusCode::UNAUTHORIZED, "login-needed", title, reason)
+            reply::json_problem(
+                visit,
+                StatusCode::UNAUTHORIZED,
+                "login-needed",
+                title,
+                reason,
+            )
         }
         Errand::Embedded => {
             reply::problem(visit, Cause::FrameLogin, Some(Href::new(login_url(visit))))
         }
         // HEAD starts nothing: it is told where a GET would go.
-        Errand::Navigation if visit.head.method == Method::HEAD => reply::redirect(&login_url(visit)),
+        Errand::Navigation if visit.head.method == Method::HEAD => {
+            reply::redirect(&login_url(visit))
+        }
         Errand::Navigation if needed.route.keep_fragment => by_fragment(visit),
         Errand::Navigation if visit.site.is_home(visit.head) => {
             let here = ReturnTo::parse(&target(visit), visit.site);
-            let target = Target { return_to: here, ticket_for: None };
+            let target = Target {
+                return_to: here,
+                ticket_for: None,
+            };
             begin::automatic(visit, &target, needed).await
         }
         Errand::Navigation => elsewhere(visit, "start"),
@@ -70,7 +81,11 @@ pub(super) fn elsewhere_to(
 /// An own page on the host that logs people in, and the nonce cookie that its ticket must name.
 fn home_url(visit: &Visit<'_>, page: &str, rd: &str) -> (String, Option<String>) {
     let site = visit.site;
-    let mut to = format!("{}?rd={}", own(visit, page), utf8_percent_encode(rd, QUERY_VALUE));
+    let mut to = format!(
+        "{}?rd={}",
+        own(visit, page),
+        utf8_percent_encode(rd, QUERY_VALUE)
+    );
     if site.is_home(visit.head) || site.shares_cookie(visit.head.host.as_str()) {
         return (to, None);
     }
@@ -78,7 +93,13 @@ fn home_url(visit: &Visit<'_>, page: &str, rd: &str) -> (String, Option<String>)
     to.push_str("&k=");
     to.push_str(nonce.hash().as_str());
     let name = format!("{}{}", site.cookies.nonce_prefix(), nonce.hash().as_str());
-    (to, Some(site.cookies.set_local(&name, nonce.expose(), NONCE_AGE_MAX_S)))
+    (
+        to,
+        Some(
+            site.cookies
+                .set_local(&name, nonce.expose(), NONCE_AGE_MAX_S),
+        ),
+    )
 }
 
 /// The stop that carries the fragment of the address along.
@@ -86,7 +107,10 @@ fn by_fragment(visit: &Visit<'_>) -> http::Response<crate::request::Body> {
     let (start, cookie) = home_url(visit, "start", &here(visit));
     let site = visit.head.host.to_string();
     let page = FragmentPage {
-        footing: Footing { site: &site, request_id: visit.id.as_str() },
+        footing: Footing {
+            site: &site,
+            request_id: visit.id.as_str(),
+        },
         start: Href::new(start),
         script: Href::new(format!("{}/fragment.js", visit.site.prefix)),
     };
@@ -102,20 +126,36 @@ pub(in crate::face) fn login_url(visit: &Visit<'_>) -> String {
     // A POST cannot be asked for again: its person comes back to where they came from, or home.
     let reads = matches!(*visit.head.method, Method::GET | Method::HEAD);
     let program = errand(visit.head) == Errand::Program;
-    let rd = if reads && !program { here(visit) } else { format!("{}/", visit.head.origin()) };
-    format!("{}/sign_in?rd={}", own_here(visit), utf8_percent_encode(&rd, QUERY_VALUE))
+    let rd = if reads && !program {
+        here(visit)
+    } else {
+        format!("{}/", visit.head.origin())
+    };
+    format!(
+        "{}/sign_in?rd={}",
+        own_here(visit),
+        utf8_percent_encode(&rd, QUERY_VALUE)
+    )
 }
 
 /// Where somebody who may not go here posts to become somebody else: signed out first.
 pub(in crate::face) fn switch_url(visit: &Visit<'_>) -> String {
     let rd = target(visit);
-    format!("{}/sign_out?rd={}", visit.site.prefix, utf8_percent_encode(&rd, QUERY_VALUE))
+    format!(
+        "{}/sign_out?rd={}",
+        visit.site.prefix,
+        utf8_percent_encode(&rd, QUERY_VALUE)
+    )
 }
 
 /// An own page on the host that logs people in.
 pub(super) fn own(visit: &Visit<'_>, page: &str) -> String {
     let site = visit.site;
-    format!("{}{}/{page}", site.external_url.origin().ascii_serialization(), site.prefix)
+    format!(
+        "{}{}/{page}",
+        site.external_url.origin().ascii_serialization(),
+        site.prefix
+    )
 }
 
 /// What was asked for, byte for byte: path and query.

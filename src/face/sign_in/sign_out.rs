@@ -6,11 +6,11 @@ use super::super::navigation::{Errand, errand, is_same_origin};
 use super::super::page::{Cause, Footing, Href, SignedOutPage};
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::{Target, caller, offer};
+use super::{Target, callback, caller, offer};
 use crate::login::fields::Fields;
 use crate::request::gate::Caller;
 use crate::store::Scope;
-use crate::telemetry::Audit;
+use crate::telemetry::{Audit, Event};
 
 /// Only a person going there, or a page of ours, ends a session.
 pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
@@ -41,23 +41,27 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
         }
         source = visit.site.login.entry(&session.via);
         visit.shared.telemetry.audit(&Audit {
-            event: if everywhere { "sign_out_everywhere" } else { "sign_out" },
-            request_id: visit.id.as_str(),
             connector: Some(session.via.as_str()),
             subject: Some(session.subject.as_str()),
             login: Some(session.login.as_str()),
-            account: Some(&session.account.to_string()),
-            session: Some(&session.public_id.to_string()),
-            client: visit.head.client,
-            user_agent: super::user_agent(visit),
-            reason: "",
+            account: Some(&session.account),
+            session: Some(&session.public_id),
+            reason: everywhere.then_some("everywhere"),
+            ..callback::entry(visit, Event::SignOut)
         });
     }
     let site = visit.head.host.to_string();
     let query = Target::of(visit, query).query(&visit.site.external_url, "");
-    let query = if query.len() > 1 { query } else { String::new() };
+    let query = if query.len() > 1 {
+        query
+    } else {
+        String::new()
+    };
     let page = SignedOutPage {
-        footing: Footing { site: &site, request_id: visit.id.as_str() },
+        footing: Footing {
+            site: &site,
+            request_id: visit.id.as_str(),
+        },
         source: source.map(|entry| entry.display_name.as_str()),
         everywhere,
         sign_in: Href::new(format!("{}{query}", offer::own(visit, "sign_in"))),

@@ -9,10 +9,11 @@ use super::super::{Visit, reply};
 use super::{callback, caller, only_get};
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
-use crate::login::ticket::{NonceHash, Ticket};
+use crate::login::ticket::{NonceHash, Ticket, TicketError};
 use crate::people::cookie::{self, Handle, HostBound};
 use crate::request::Body;
 use crate::request::gate::Caller;
+use crate::telemetry::LoginOutcome;
 
 /// Where somebody who just came in goes: straight, or with a ticket to another host.
 pub(super) fn way_on(
@@ -47,7 +48,9 @@ pub(super) fn send_on(
 }
 
 fn with_ticket(visit: &Visit<'_>, place: &ReturnTo, ticket: Option<Ticket>) -> String {
-    let origin = place.origin().and_then(|origin| url::Url::parse(origin).ok());
+    let origin = place
+        .origin()
+        .and_then(|origin| url::Url::parse(origin).ok());
     let host = origin.as_ref().and_then(url::Url::host_str);
     match (origin.as_ref(), host, ticket) {
         (Some(origin), Some(host), Some(ticket)) if !visit.site.shares_cookie(host) => {
@@ -91,12 +94,12 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
     );
     let opened = match opened {
         Ok(opened) => opened,
-        Err(error) => return refused(visit, None, &error.to_string()).await,
+        Err(error) => return refused(visit, None, error).await,
     };
     let until = head.at.plus(std::time::Duration::from_secs(3600));
     match visit.shared.store.spend(&opened.spend, until).await {
         Ok(true) => {}
-        Ok(false) => return refused(visit, Some(&opened.ticket.to), "used before").await,
+        Ok(false) => return refused(visit, Some(&opened.ticket.to), TicketError::Used).await,
         Err(error) => {
             tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");
             return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
@@ -113,7 +116,7 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
 }
 
 /// A ticket that lets nobody in; whoever is here already goes on.
-async fn refused(visit: &Visit<'_>, to: Option<&str>, reason: &str) -> Told {
+async fn refused(visit: &Visit<'_>, to: Option<&str>, error: TicketError) -> Told {
     let who = match caller(visit).await {
         Ok(who) => who,
         Err(response) => return Told::own("unavailable", response),
@@ -121,9 +124,12 @@ async fn refused(visit: &Visit<'_>, to: Option<&str>, reason: &str) -> Told {
     if let (Caller::Person(_), Some(to)) = (&who, to) {
         return Told::own("seen again", reply::redirect(to));
     }
-    callback::audit(visit, None, "login_refused", reason, None);
+    callback::audit_refusal(visit, None, &error, LoginOutcome::Refused);
     let again = Href::new(to.unwrap_or("/"));
-    Told::own("bad ticket", reply::problem(visit, Cause::TicketBad, Some(again)))
+    Told::own(
+        "bad ticket",
+        reply::problem(visit, Cause::TicketBad, Some(again)),
+    )
 }
 
 #[cfg(test)]
@@ -133,7 +139,10 @@ mod tests {
     #[test]
     fn a_ticket_names_host_and_port() {
         let url = |text: &str| url::Url::parse(text).unwrap();
-        assert_eq!(authority(&url("https://oa.corp.example")), "oa.corp.example:443");
+        assert_eq!(
+            authority(&url("https://oa.corp.example")),
+            "oa.corp.example:443"
+        );
         assert_eq!(authority(&url("http://127.0.0.1:8081")), "127.0.0.1:8081");
     }
 }

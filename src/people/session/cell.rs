@@ -59,7 +59,8 @@ impl SessionCell {
     /// Takes over what the store knows of the last use.
     pub(super) fn stored(&self, used_at: Timestamp) {
         self.used_ms.fetch_max(used_at.unix_ms(), Ordering::Relaxed);
-        self.written_ms.fetch_max(used_at.unix_ms(), Ordering::Relaxed);
+        self.written_ms
+            .fetch_max(used_at.unix_ms(), Ordering::Relaxed);
     }
 
     /// Notes a use; true for the one caller who should see that it is written down.

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
@@ -110,7 +111,8 @@ pub struct Sessions {
     live: Cells<SessionKey, SessionCell>,
     touches: mpsc::Sender<(SessionKey, Timestamp)>,
     changes: watch::Sender<u64>,
-    last_good: Mutex<Instant>,
+    /// Set while the store has not been heard of for longer than sessions may count without it.
+    silent: AtomicBool,
     outage_grace: Duration,
 }
 
@@ -137,7 +139,9 @@ enum Hit {
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").field("cached", &self.cache.entry_count()).finish_non_exhaustive()
+        f.debug_struct("Sessions")
+            .field("cached", &self.cache.entry_count())
+            .finish_non_exhaustive()
     }
 }
 
@@ -159,8 +163,14 @@ impl Sessions {
         let sessions = Arc::new(Self {
             store,
             clock,
-            cache: Cache::builder().max_capacity(cached_max).time_to_idle(CACHED_FOR).build(),
-            unknown: Cache::builder().max_capacity(UNKNOWN_MAX).time_to_live(UNKNOWN_FOR).build(),
+            cache: Cache::builder()
+                .max_capacity(cached_max)
+                .time_to_idle(CACHED_FOR)
+                .build(),
+            unknown: Cache::builder()
+                .max_capacity(UNKNOWN_MAX)
+                .time_to_live(UNKNOWN_FOR)
+                .build(),
             loads: Mutex::default(),
             load_permits: Semaphore::new(LOADS_MAX),
             everyone: Epoch::default(),
@@ -170,7 +180,7 @@ impl Sessions {
             live: Cells::default(),
             touches,
             changes: watch::Sender::new(0),
-            last_good: Mutex::new(Instant::now()),
+            silent: AtomicBool::new(false),
             outage_grace,
         });
         sessions.everyone.raise_to(now.everyone);
@@ -272,7 +282,10 @@ impl Sessions {
                 let this = Arc::clone(self);
                 let task = tokio::spawn(async move {
                     let found = this.read(hash, &verified, ring_epoch, &terms).await;
-                    this.loads.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+                    this.loads
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .remove(&hash);
                     found
                 });
                 let load = task
@@ -303,7 +316,6 @@ impl Sessions {
         let cell = self.live.of(key, SessionCell::default);
         let account = self.accounts.of(verified.handle.account, Epoch::default);
         let found = self.store.session(&key).await.map_err(Arc::new)?;
-        self.store_was_heard();
         let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
             self.unknown.insert(hash, Missing::Over);
             return Ok(Found::Missing(Missing::Over));
@@ -340,7 +352,11 @@ impl Sessions {
         connector.raise_to(found.connector_epoch);
         self.everyone.raise_to(found.everyone_epoch);
         let identity = self.identity(&found)?;
-        let numbers = (found.account.epoch, found.connector_epoch, found.everyone_epoch);
+        let numbers = (
+            found.account.epoch,
+            found.connector_epoch,
+            found.everyone_epoch,
+        );
         let session = Arc::new(session_of(found.session, found.account)?);
         Ok(Entry {
             session,
@@ -365,8 +381,13 @@ impl Sessions {
             fields,
             found.entitlements_epoch,
         ));
-        let key = (found.session.connector.clone(), found.session.subject.clone());
-        let cell = self.identities.of(key, || IdentityCell(ArcSwap::new(Arc::clone(&fresh))));
+        let key = (
+            found.session.connector.clone(),
+            found.session.subject.clone(),
+        );
+        let cell = self
+            .identities
+            .of(key, || IdentityCell(ArcSwap::new(Arc::clone(&fresh))));
         if cell.0.load().epoch <= fresh.epoch {
             cell.0.store(fresh);
         }
@@ -379,12 +400,18 @@ impl Sessions {
     }
 
     fn connector_epoch(&self, connector: &ConnectorId) -> Arc<Epoch> {
-        let known = self.connectors.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self
+            .connectors
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(epoch) = known.get(connector) {
             return Arc::clone(epoch);
         }
         drop(known);
-        let mut known = self.connectors.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self
+            .connectors
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(connector.clone()).or_default())
     }
 
@@ -443,7 +470,11 @@ impl Sessions {
     }
 
     /// Closes an account and ends its sessions, or opens it again; false when there is none.
-    pub async fn close_account(&self, account: &AccountId, closed: bool) -> Result<bool, StoreError> {
+    pub async fn close_account(
+        &self,
+        account: &AccountId,
+        closed: bool,
+    ) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let Some(revocation) = self.store.close_account(account, closed, now).await? else {
             return Ok(false);
@@ -476,9 +507,20 @@ impl Sessions {
     }
 
     /// Takes over the entitlements a login brought for an identity that is here already.
-    pub(crate) fn refresh(&self, via: &ConnectorId, subject: &Subject, account: &Account, fields: &Fields) {
-        if let Some(cell) = self.identities.known(&(via.clone(), subject.clone())) {
-            let epoch = cell.0.load().epoch;
+    pub(crate) fn refresh(
+        &self,
+        via: &ConnectorId,
+        subject: &Subject,
+        account: &Account,
+        fields: &Fields,
+    ) {
+        let Some(cell) = self.identities.known(&(via.clone(), subject.clone())) else {
+            return;
+        };
+        let current = cell.0.load();
+        if current.fields != *fields {
+            // One more, as in the store: a load that read the old ones does not bring them back.
+            let epoch = current.epoch + 1;
             let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
             cell.0.store(Arc::new(fresh));
         }
@@ -499,17 +541,14 @@ impl Sessions {
         self.cache.entry_count()
     }
 
-    fn store_was_heard(&self) {
-        *self.last_good.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
     /// Revocations come through the store: who has not heard of it for long may not vouch.
     fn heard_of_the_store(&self) -> Result<(), Arc<StoreError>> {
-        let last = *self.last_good.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.elapsed() <= self.outage_grace {
-            return Ok(());
+        if self.silent.load(Ordering::Relaxed) {
+            return Err(Arc::new(StoreError::Silent {
+                for_s: self.outage_grace.as_secs(),
+            }));
         }
-        Err(Arc::new(StoreError::Silent { for_s: last.elapsed().as_secs() }))
+        Ok(())
     }
 }
 

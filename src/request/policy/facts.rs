@@ -19,12 +19,23 @@ impl<'a> RequestFacts<'a> {
     /// `path` is the reading to be judged.
     pub fn new(caller: &'a Caller, head: &'a Head<'a>, path: &'a str) -> Self {
         let session = match caller {
-            Caller::Person(person) => Some(SessionRecord { session: &person.session, head }),
+            Caller::Person(person) => Some(SessionRecord {
+                session: &person.session,
+                head,
+            }),
             Caller::Nobody(_) | Caller::Program(_) => None,
         };
-        let request =
-            RequestRecord { head, path, headers: HeaderRecord(head), tls: TlsRecord(head) };
-        Self { caller, request, session }
+        let request = RequestRecord {
+            head,
+            path,
+            headers: HeaderRecord(head),
+            tls: TlsRecord(head),
+        };
+        Self {
+            caller,
+            request,
+            session,
+        }
     }
 }
 
@@ -77,7 +88,10 @@ impl Record for HeaderRecord<'_> {
         // A header that stands twice has no one value a rule could trust.
         let mut values = self.0.headers.get_all(name.to_ascii_lowercase()).iter();
         match (values.next(), values.next()) {
-            (Some(value), None) => value.to_str().ok().map(|text| Field::Text(Cow::Borrowed(text))),
+            (Some(value), None) => value
+                .to_str()
+                .ok()
+                .map(|text| Field::Text(Cow::Borrowed(text))),
             _ => None,
         }
     }
@@ -88,8 +102,11 @@ struct TlsRecord<'a>(&'a Head<'a>);
 
 impl Record for TlsRecord<'_> {
     fn field(&self, name: &str) -> Option<Field<'_>> {
-        (name == "subject")
-            .then(|| self.0.tls_subject.map_or(Field::Null, |text| Field::Text(Cow::Borrowed(text))))
+        (name == "subject").then(|| {
+            self.0
+                .tls_subject
+                .map_or(Field::Null, |text| Field::Text(Cow::Borrowed(text)))
+        })
     }
 }
 

@@ -272,7 +272,10 @@ impl TryFrom<String> for HostPattern {
         let (host, port) = parse_host(bare).map_err(|_| RouteConfigError::Host)?;
         let name = host.as_str().to_owned();
         Ok(match wildcard {
-            true => Self::Wildcard { suffix: format!(".{name}"), port },
+            true => Self::Wildcard {
+                suffix: format!(".{name}"),
+                port,
+            },
             false => Self::Exact { name, port },
         })
     }
@@ -287,9 +290,16 @@ impl PathPrefix {
     /// Whether a path is this one or below it.
     pub fn includes(&self, path: &[u8], any_case: bool) -> bool {
         let prefix = self.0.as_bytes();
-        let Some(start) = path.get(..prefix.len()) else { return false };
-        let same = if any_case { start.eq_ignore_ascii_case(prefix) } else { start == prefix };
-        let boundary = prefix.ends_with(b"/") || matches!(path.get(prefix.len()), None | Some(b'/'));
+        let Some(start) = path.get(..prefix.len()) else {
+            return false;
+        };
+        let same = if any_case {
+            start.eq_ignore_ascii_case(prefix)
+        } else {
+            start == prefix
+        };
+        let boundary =
+            prefix.ends_with(b"/") || matches!(path.get(prefix.len()), None | Some(b'/'));
         same && boundary
     }
 }
@@ -304,9 +314,14 @@ impl TryFrom<String> for PathPrefix {
     type Error = RouteConfigError;
 
     fn try_from(text: String) -> Result<Self, RouteConfigError> {
-        let plain = crate::request::path::Path::parse(&text, None).is_ok_and(|path| path.is_plain());
+        let plain =
+            crate::request::path::Path::parse(&text, None).is_ok_and(|path| path.is_plain());
         let clean = !text.contains(['?', '#']) && text.is_ascii();
-        if plain && clean { Ok(Self(text)) } else { Err(RouteConfigError::Path) }
+        if plain && clean {
+            Ok(Self(text))
+        } else {
+            Err(RouteConfigError::Path)
+        }
     }
 }
 
@@ -315,7 +330,9 @@ impl TryFrom<String> for UpstreamUrl {
 
     fn try_from(text: String) -> Result<Self, RouteConfigError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            let absolute = path.starts_with('/').then(|| Self::Unix(PathBuf::from(path)));
+            let absolute = path
+                .starts_with('/')
+                .then(|| Self::Unix(PathBuf::from(path)));
             return absolute.ok_or(RouteConfigError::Upstream);
         }
         let url = Url::parse(&text).map_err(|_| RouteConfigError::Upstream)?;
@@ -330,7 +347,11 @@ impl TryFrom<String> for UpstreamUrl {
             _ => return Err(RouteConfigError::Upstream),
         };
         match (bare, url.host_str(), url.port_or_known_default()) {
-            (true, Some(host), Some(port)) => Ok(Self::Tcp { tls, host: host.to_owned(), port }),
+            (true, Some(host), Some(port)) => Ok(Self::Tcp {
+                tls,
+                host: host.to_owned(),
+                port,
+            }),
             _ => Err(RouteConfigError::Upstream),
         }
     }
@@ -346,7 +367,9 @@ impl TryFrom<String> for HostHeader {
             name => {
                 parse_host(name).map_err(|_| RouteConfigError::HostHeader)?;
                 let value = http::HeaderValue::from_str(name);
-                value.map(Self::Literal).map_err(|_| RouteConfigError::HostHeader)
+                value
+                    .map(Self::Literal)
+                    .map_err(|_| RouteConfigError::HostHeader)
             }
         }
     }

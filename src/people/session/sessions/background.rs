@@ -1,8 +1,9 @@
 //! What goes on behind the requests: uses are written in batches, revocations of others are read.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -14,6 +15,8 @@ use crate::store::SessionKey;
 const BATCH_EVERY: Duration = Duration::from_millis(500);
 /// How often the log of revocations is read.
 const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How long one reading may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How many entries of the log, and how many uses, one question carries.
 const BATCH_MAX: usize = 1_000;
 /// How often what is over is deleted.
@@ -40,7 +43,9 @@ async fn write_uses(
     while touched.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let latest: HashMap<_, _> = batch.drain(..).collect();
         let used: Vec<_> = latest.into_iter().collect();
-        let Some(sessions) = sessions.upgrade() else { return };
+        let Some(sessions) = sessions.upgrade() else {
+            return;
+        };
         if let Err(error) = sessions.store.touch(&used).await {
             tracing::warn!(error = %crate::telemetry::chain(&error), "uses of sessions were not written");
         }
@@ -50,35 +55,44 @@ async fn write_uses(
 }
 
 async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
-    let mut failing = false;
+    let (mut failing, mut last_good) = (false, Instant::now());
     loop {
         tokio::time::sleep(POLL_EVERY).await;
-        let Some(sessions) = sessions.upgrade() else { return };
+        let Some(sessions) = sessions.upgrade() else {
+            return;
+        };
         let max = u32::try_from(BATCH_MAX).unwrap_or(u32::MAX);
-        match sessions.store.revocations_after(number, max).await {
-            Ok(entries) => {
+        let asked = sessions.store.revocations_after(number, max);
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(entries)) => {
                 for entry in &entries {
                     number = number.max(entry.number);
                     sessions.apply(entry);
                 }
-                sessions.store_was_heard();
-                failing = false;
+                (failing, last_good) = (false, Instant::now());
             }
-            Err(error) => {
-                // Said once, not every second of an outage.
-                if !failing {
-                    tracing::error!(error = %crate::telemetry::chain(&error), "the log of revocations cannot be read");
-                }
+            // Said once, not every second of an outage.
+            Ok(Err(error)) if !failing => {
+                tracing::error!(error = %crate::telemetry::chain(&error), "the log of revocations cannot be read");
                 failing = true;
             }
+            Err(_) if !failing => {
+                tracing::error!("the log of revocations was not read in time");
+                failing = true;
+            }
+            Ok(Err(_)) | Err(_) => {}
         }
+        let silent = last_good.elapsed() > sessions.outage_grace;
+        sessions.silent.store(silent, Ordering::Relaxed);
     }
 }
 
 async fn sweep(sessions: Weak<Sessions>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
-        let Some(sessions) = sessions.upgrade() else { return };
+        let Some(sessions) = sessions.upgrade() else {
+            return;
+        };
         let now = sessions.clock.now();
         let idle_ms = i64::try_from(IDLE_KEPT.as_millis()).unwrap_or(i64::MAX);
         let idle_before = Timestamp::from_unix_ms(now.unix_ms().saturating_sub(idle_ms));

@@ -1,0 +1,230 @@
+//! `ConfigError`: everything that is wrong with a document, each at its place.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use super::place::{Place, Source};
+
+/// A document that is refused. `Display` shows every problem with its line, a caret and what is
+/// allowed there, in plain ASCII but for what the document itself says.
+#[derive(Clone, Debug)]
+pub struct ConfigError {
+    /// What is wrong, in the order of the document. Never empty.
+    pub problems: Vec<Problem>,
+    rendering: String,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What.
+    pub message: String,
+    /// What is allowed there, or what to do.
+    pub help: Option<String>,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    span: Range<usize>,
+    /// Whether texts of that line must not be shown.
+    hidden: bool,
+}
+
+impl ConfigError {
+    pub(super) fn new(source: &Source, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| problem.span.start);
+        let shown: Vec<_> = problems
+            .iter()
+            .map(|problem| problem.render(source))
+            .collect();
+        Self {
+            problems,
+            rendering: shown.join("\n\n"),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rendering)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Problem {
+    /// At some bytes of the document.
+    pub(super) fn at(source: &Source, span: Range<usize>, message: impl Into<String>) -> Self {
+        let (line, column) = source.line_column(span.start);
+        Self {
+            message: message.into(),
+            help: None,
+            line,
+            column,
+            span,
+            hidden: false,
+        }
+    }
+
+    /// At a value.
+    pub(super) fn value(source: &Source, place: &Place<'_>, message: impl Into<String>) -> Self {
+        Self::at(source, source.value(place), message)
+    }
+
+    /// At the key of a value.
+    pub(super) fn key(source: &Source, place: &Place<'_>, message: impl Into<String>) -> Self {
+        Self::at(source, source.key(place), message)
+    }
+
+    /// Adds what is allowed there.
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Shows none of the texts on its line: nobody knows what they are.
+    pub(super) fn hide(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    /// One line of the document and a caret under it.
+    fn render(&self, source: &Source) -> String {
+        let text = &*source.text;
+        let start = text.floor_char_boundary(self.span.start);
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = text[start..]
+            .find('\n')
+            .map_or(text.len(), |length| start + length);
+        let line = text[line_start..line_end].trim_end_matches('\r');
+        // A table's bytes go on below its header: the caret stays on the first line.
+        let start = (start - line_start).min(line.len());
+        let end = text
+            .floor_char_boundary(self.span.end)
+            .saturating_sub(line_start);
+        let span = start..end.clamp(start, line.len());
+        let hidden = self.hidden || tells(&text[..line_end]);
+        let shown = if hidden {
+            masked(line)
+        } else {
+            line.to_owned()
+        };
+        let snippet = Snippet::source(shown)
+            .path(&*source.name)
+            .line_start(self.line)
+            .annotation(AnnotationKind::Primary.span(span));
+        let mut group = Level::ERROR.primary_title(&*self.message).element(snippet);
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(&**help));
+        }
+        Renderer::plain().term_width(400).render(&[group])
+    }
+}
+
+/// Whether the last line may hold a secret: it belongs to a key that does, or to a URL with a user.
+fn tells(text_up_to_line_end: &str) -> bool {
+    const SECRET: [&str; 5] = ["secret", "password", "token", "keys", "private_key"];
+    for (back, line) in text_up_to_line_end.lines().rev().enumerate() {
+        if back == 0 && line.split("://").skip(1).any(|rest| rest.contains('@')) {
+            return true;
+        }
+        let mut keys = line.split('=').map(|part| {
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let part = part.trim_end().trim_end_matches(['"', '\'']);
+            part.rsplit(|c| !word(c)).next().unwrap_or_default()
+        });
+        if keys.any(|key| SECRET.iter().any(|secret| key.ends_with(secret))) {
+            return true;
+        }
+        // An earlier line counts only while a value that began there goes on.
+        if line.contains('=') || line.trim_start().starts_with('[') {
+            return false;
+        }
+    }
+    false
+}
+
+/// The line with `*` for every byte but its keys and punctuation, so that the caret still points
+/// right. Works on what is no TOML, too: a secret without quotes.
+fn masked(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut quote = None;
+    let mut rest = line;
+    while let Some(c) = rest.chars().next() {
+        let length = match quote {
+            None if is_key(rest, &shown) => rest.find('=').unwrap_or(rest.len()),
+            _ => c.len_utf8(),
+        };
+        let (word, after) = rest.split_at(length);
+        rest = after;
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None if length > c.len_utf8() || "{}[],=. \t".contains(c) => {}
+            _ => {
+                shown.extend(std::iter::repeat_n('*', word.len()));
+                continue;
+            }
+        }
+        shown.push_str(word);
+    }
+    shown
+}
+
+/// Whether a key begins here: a word and `=`, where a table or a line begins.
+fn is_key(rest: &str, before: &str) -> bool {
+    let begins = matches!(before.trim_end().chars().last(), None | Some('{' | ','));
+    let Some((word, _)) = rest.split_once('=') else {
+        return false;
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    begins && !word.trim().is_empty() && word.trim().chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(text: &str, word: &str) -> String {
+        let source = Source::new(text, "menshen.toml");
+        let start = text.find(word).unwrap();
+        let problem = Problem::at(&source, start..start + word.len(), "it is wrong");
+        ConfigError::new(&source, vec![problem.help("write another")]).to_string()
+    }
+
+    #[test]
+    fn a_problem_is_shown_with_its_line_and_a_caret() {
+        let shown = render("[server]\nlisten = 7\n", "7");
+        let expected = "\
+error: it is wrong
+ --> menshen.toml:2:10
+  |
+2 | listen = 7
+  |          ^
+  |
+  = help: write another";
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_line_with_a_secret_shows_no_text() {
+        for text in [
+            "secret = 'hunter2' bad",
+            "wecom = { secret = \"hunter2\", bad = 1 }",
+            "keys = [\n 'hunter2', bad\n]",
+            "secret = hunter2== bad",
+            "secret = \"hunter2 bad",
+            "proxy = 'http://u:hunter2@a' bad",
+            "\"token\" = 'hunter2' bad",
+            "secret = '\u{5f20}hunter2' bad",
+        ] {
+            let shown = render(text, "bad");
+            assert!(!shown.contains("hunter2"), "{shown}");
+            assert_eq!(text.contains("secret"), shown.contains("secret"), "{shown}");
+            assert!(shown.contains('^'), "{shown}");
+        }
+        assert!(render("[[route]]\nname = 'shown' bad", "bad").contains("shown"));
+    }
+}

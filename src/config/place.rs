@@ -1,0 +1,209 @@
+//! Where a value stands in the document: path of keys → bytes → line and column.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::de::{DeTable, DeValue};
+
+/// The document as it was written, and what errors call it.
+#[derive(Clone, Default)]
+pub(super) struct Source {
+    pub(super) text: Arc<str>,
+    pub(super) name: Arc<str>,
+}
+
+/// A path of keys and positions, such as `route`, 2, `allow`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place<'a>(Vec<Step<'a>>);
+
+/// One step into the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step<'a> {
+    Key(&'a str),
+    Item(usize),
+}
+
+impl fmt::Debug for Source {
+    /// The text may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({})", self.name)
+    }
+}
+
+impl<'a> Place<'a> {
+    /// The value behind these keys.
+    pub(super) fn of<const N: usize>(keys: [&'a str; N]) -> Self {
+        Self(keys.into_iter().map(Step::Key).collect())
+    }
+
+    /// The value of a key in here.
+    pub(super) fn key(mut self, key: &'a str) -> Self {
+        self.0.push(Step::Key(key));
+        self
+    }
+
+    /// One item in here, from 0.
+    pub(super) fn item(mut self, at: usize) -> Self {
+        self.0.push(Step::Item(at));
+        self
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) if at == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Item(item) => write!(f, "[{item}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    /// Keeps a copy of the document.
+    pub(super) fn new(text: &str, name: &str) -> Self {
+        Self {
+            text: text.into(),
+            name: name.into(),
+        }
+    }
+
+    /// The bytes of a value; where it is not written, those of the innermost table that holds it.
+    pub(super) fn value(&self, place: &Place<'_>) -> Range<usize> {
+        self.find(place, false).unwrap_or_else(|around| around)
+    }
+
+    /// Whether a value is written at all.
+    pub(super) fn has(&self, place: &Place<'_>) -> bool {
+        self.find(place, false).is_ok()
+    }
+
+    /// The bytes of the key a value stands behind; likewise.
+    pub(super) fn key(&self, place: &Place<'_>) -> Range<usize> {
+        self.find(place, true).unwrap_or_else(|around| around)
+    }
+
+    /// Bytes within the string literal at `place`, `offset` bytes into its value; the whole literal
+    /// when what is written differs from what it means.
+    pub(super) fn within(&self, place: &Place<'_>, value: &str, offset: usize) -> Range<usize> {
+        let whole = self.value(place);
+        let written = &self.text[whole.clone()];
+        let opening = [
+            "\"\"\"\r\n",
+            "\"\"\"\n",
+            "'''\r\n",
+            "'''\n",
+            "\"\"\"",
+            "'''",
+            "\"",
+            "'",
+        ]
+        .into_iter()
+        .find(|opening| written.starts_with(opening));
+        let Some(opening) = opening else { return whole };
+        let same = written[opening.len()..].starts_with(value);
+        if !same || !value.is_char_boundary(offset) {
+            return whole;
+        }
+        let start = whole.start + opening.len() + offset;
+        let rest = &value[offset..];
+        let word = rest
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        start..start + word.max(first)
+    }
+
+    /// Line and column of a byte, both from 1, the column in characters.
+    pub(super) fn line_column(&self, offset: usize) -> (usize, usize) {
+        let before = &self.text[..self.text.floor_char_boundary(offset)];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (
+            1 + before.matches('\n').count(),
+            1 + before[line_start..].chars().count(),
+        )
+    }
+
+    /// The bytes of a place, or of the innermost table around it that is written.
+    fn find(&self, place: &Place<'_>, wants_key: bool) -> Result<Range<usize>, Range<usize>> {
+        // The document was parsed before: it parses again.
+        let document = DeTable::parse(&self.text).map_err(|_| 0..0)?;
+        let mut found = 0..0;
+        let mut here = DeValue::Table(document.into_inner());
+        for (at, step) in place.0.iter().enumerate() {
+            let last = at + 1 == place.0.len();
+            here = match (step, here) {
+                (Step::Key(name), DeValue::Table(table)) => {
+                    let entry = table.into_iter().find(|(key, _)| key.get_ref() == name);
+                    let (key, value) = entry.ok_or(found)?;
+                    let header =
+                        matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) && !last;
+                    found = if header || (last && wants_key) {
+                        key.span()
+                    } else {
+                        value.span()
+                    };
+                    value.into_inner()
+                }
+                (Step::Item(item), DeValue::Array(array)) => {
+                    let value = array.into_iter().nth(*item).ok_or(found)?;
+                    found = value.span();
+                    value.into_inner()
+                }
+                _ => return Err(found),
+            };
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str =
+        "a = 'x'\n[[route]]\nname = '\u{5f20}'\n[[route]]\nallow = \"\"\"\none\ntwo\"\"\"\n";
+
+    fn at(range: &Range<usize>) -> &'static str {
+        &TEXT[range.clone()]
+    }
+
+    #[test]
+    fn a_value_and_its_key_are_found() {
+        let source = Source::new(TEXT, "t");
+        let name = Place::of(["route"]).item(0).key("name");
+        assert_eq!(at(&source.value(&name)), "'\u{5f20}'");
+        assert_eq!(at(&source.key(&name)), "name");
+        assert_eq!(source.line_column(source.value(&name).end), (3, 11));
+        assert_eq!(at(&source.value(&Place::of(["a"]))), "'x'");
+    }
+
+    #[test]
+    fn what_is_not_written_is_where_it_would_stand() {
+        let source = Source::new(TEXT, "t");
+        let absent = Place::of(["route"]).item(1).key("host");
+        assert_eq!(at(&source.value(&absent)), "[[route]]");
+        assert_eq!(source.line_column(source.value(&absent).start), (4, 1));
+        assert_eq!(source.value(&Place::of(["nothing"])), 0..0);
+    }
+
+    #[test]
+    fn a_place_inside_a_string_is_found_unless_it_is_escaped() {
+        let source = Source::new(TEXT, "t");
+        let allow = Place::of(["route"]).item(1).key("allow");
+        let place = source.within(&allow, "one\ntwo", 4);
+        assert_eq!(
+            (at(&place), source.line_column(place.start)),
+            ("two", (7, 1))
+        );
+        let source = Source::new(r#"a = "x\u0041b""#, "t");
+        assert_eq!(
+            source.within(&Place::of(["a"]), "xAb", 1),
+            4..source.text.len()
+        );
+    }
+}

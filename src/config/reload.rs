@@ -1,0 +1,60 @@
+//! What a reload cannot apply.
+
+use super::Config;
+
+/// Which parts differ that are only read when the process starts, as the document names them.
+pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
+    let parts = [
+        ("[server] listen", old.server.listen != new.server.listen),
+        ("[server.limits]", old.server.limits != new.server.limits),
+        ("[server.tls]", old.server.tls != new.server.tls),
+        ("[admin]", old.admin != new.admin),
+        ("[store]", old.store != new.store),
+        (
+            "[session] cached_sessions_max",
+            old.session.cached_sessions_max != new.session.cached_sessions_max,
+        ),
+        (
+            "[session] store_outage_grace",
+            old.session.store_outage_grace != new.session.store_outage_grace,
+        ),
+        ("[log]", old.log != new.log),
+    ];
+    parts
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(more: &str) -> Config {
+        let text = format!("[server]\nexternal_url = 'https://a.example'\n{more}");
+        Config::parse(&text, "t").unwrap()
+    }
+
+    #[test]
+    fn what_a_reload_cannot_apply_is_named() {
+        let old = config("");
+        let new = config("listen = ['127.0.0.1:1']\n[admin]\nlisten = '127.0.0.1:2'\n");
+        assert_eq!(old.restart_needed(&new), ["[server] listen", "[admin]"]);
+        let new = config("[store]\nurl = 'sqlite:///a'\n[session]\ncached_sessions_max = 7\n");
+        assert_eq!(
+            old.restart_needed(&new),
+            ["[store]", "[session] cached_sessions_max"]
+        );
+    }
+
+    #[test]
+    fn what_a_reload_applies_is_not() {
+        let old = config("");
+        let new = config("prefix = '/oauth2'\n[session]\nlifetime = '3h'\n");
+        assert!(old.restart_needed(&new).is_empty());
+        assert!(
+            old.restart_needed(&config("# the same, written otherwise\n"))
+                .is_empty()
+        );
+    }
+}

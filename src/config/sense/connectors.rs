@@ -1,0 +1,100 @@
+//! `[connector.ID]`: its kind, who starts by itself, where logins land, its mapping.
+
+use super::Findings;
+use super::destinations::Destinations;
+use crate::config::place::Place;
+use crate::expression::Scope;
+use crate::login::config::{AutoLogin, ConnectorConfig};
+use crate::login::connector;
+use crate::login::return_to::ReturnTo;
+
+pub(super) fn look(findings: &mut Findings<'_>) {
+    for (id, connector) in &findings.config.connector {
+        let place = Place::of(["connector", id.as_str()]);
+        if let Err(error) = connector.kind() {
+            let help = error.to_string().replace("ID", id.as_str());
+            findings.key(&place, format!("the connector `{id}` is of no kind"), help);
+        }
+        if let Some(base) = &connector.callback_base {
+            findings.origin(&place.clone().key("callback_base"), base);
+        }
+        homes(findings, &place, connector);
+        mapping(findings, &place, connector);
+    }
+    starters(findings);
+}
+
+fn homes<'a>(findings: &mut Findings<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {
+    let destinations = Destinations::new(findings.config);
+    let homes = [
+        ("desktop", &connector.home.desktop),
+        ("mobile", &connector.home.mobile),
+    ];
+    for (key, target) in homes {
+        if ReturnTo::parse(target, &destinations).is_none() {
+            let place = place.clone().key("home").key(key);
+            let help =
+                "a path such as /portal, or a URL whose scheme, host and port a route serves";
+            findings.value(&place, "nobody can land there after a login", help);
+        }
+    }
+}
+
+fn mapping<'a>(findings: &mut Findings<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {
+    let place = place.clone().key("mapping");
+    for (field, expression) in &connector.mapping.0 {
+        let place = place.clone().key(field);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if field.is_empty() || field.len() > 64 || !field.bytes().all(plain) {
+            let help = "letters, digits and _, at most 64: rules say user.attributes.NAME";
+            findings.key(&place, "this is no name for a field", help);
+        }
+        findings.expression(&place, expression, Scope::Mapping);
+    }
+}
+
+/// A client that logs in without a click must know through which connector.
+fn starters(findings: &mut Findings<'_>) {
+    let mut always: Option<&str> = None;
+    let mut in_app: Vec<(&'static str, &str)> = Vec::new();
+    for (id, connector) in &findings.config.connector {
+        let place = Place::of(["connector", id.as_str()]).key("auto_login");
+        let id = id.as_str();
+        match connector.auto_login {
+            AutoLogin::Never => {}
+            AutoLogin::Always => match always {
+                Some(other) => {
+                    let message = format!("`{other}` already has auto_login = \"always\"");
+                    findings.value(&place, message, "only one connector can start every login");
+                }
+                None => always = Some(id),
+            },
+            AutoLogin::InApp => {}
+        }
+        // Who always starts a login also does inside its own client.
+        let starts = !matches!(connector.auto_login, AutoLogin::Never);
+        let Some(kind) = connector
+            .kind()
+            .ok()
+            .map(|kind| name(&kind))
+            .filter(|_| starts)
+        else {
+            continue;
+        };
+        match in_app.iter().find(|(other, _)| *other == kind) {
+            Some((_, other)) if connector.auto_login == AutoLogin::InApp => {
+                let message =
+                    format!("inside the client of {kind}, `{other}` already starts logins");
+                let help = "set auto_login = \"never\" on all but one connector of a kind";
+                findings.value(&place, message, help);
+            }
+            _ => in_app.push((kind, id)),
+        }
+    }
+}
+
+fn name(kind: &connector::Config) -> &'static str {
+    match kind {
+        connector::Config::Wecom(_) => "wecom",
+    }
+}

@@ -1,0 +1,51 @@
+//! What counts as a place on the site, before the site is built.
+
+use url::Url;
+
+use crate::config::Config;
+use crate::login::return_to;
+use crate::request::route::HostPattern;
+
+/// The origins a document's routes serve.
+pub(super) struct Destinations<'a>(&'a Config);
+
+impl<'a> Destinations<'a> {
+    pub(super) fn new(config: &'a Config) -> Self {
+        Self(config)
+    }
+}
+
+impl return_to::Destinations for Destinations<'_> {
+    /// A route for any host names none: it makes no host a place on this site.
+    fn serves(&self, origin: &Url) -> bool {
+        let external = self.0.server.external_url.url();
+        let (Some(host), port) = (origin.host_str(), origin.port_or_known_default()) else {
+            return false;
+        };
+        let named = |pattern: &HostPattern| match pattern {
+            HostPattern::Any { .. } => false,
+            HostPattern::Exact { name, .. } => name == host,
+            HostPattern::Wildcard { suffix, .. } => host
+                .strip_suffix(suffix.as_str())
+                .is_some_and(|label| !label.is_empty()),
+        };
+        let reachable = |pattern: &HostPattern| match pattern.port() {
+            Some(named) => port == Some(named),
+            None => port == external.port_or_known_default(),
+        };
+        origin.scheme() == external.scheme()
+            && self
+                .0
+                .route
+                .iter()
+                .any(|route| named(&route.host) && reachable(&route.host))
+    }
+
+    fn home(&self) -> &Url {
+        self.0.server.external_url.url()
+    }
+
+    fn prefix(&self) -> &str {
+        self.0.server.prefix.as_str()
+    }
+}

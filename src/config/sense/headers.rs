@@ -1,0 +1,125 @@
+//! `[route.headers]` and `pass_headers`: names that may be set, names that may pass.
+
+use std::collections::HashSet;
+
+use http::HeaderName;
+
+use super::Findings;
+use crate::config::place::Place;
+use crate::expression::Scope;
+
+/// Headers that frame a message, name its target or hold our own cookies.
+const NOT_OURS_TO_SET: [&str; 15] = [
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Identity that only menshen may claim, on every route.
+const IDENTITY: [&str; 6] = [
+    "x-forwarded-user",
+    "x-forwarded-preferred-username",
+    "x-forwarded-name",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-access-token",
+];
+
+pub(super) fn look(findings: &mut Findings<'_>) {
+    let ours: HashSet<String> = findings
+        .config
+        .route
+        .iter()
+        .flat_map(|route| route.headers.keys())
+        .map(|name| folded(name))
+        .chain(IDENTITY.map(folded))
+        .collect();
+    for (at, route) in findings.config.route.iter().enumerate() {
+        let place = Place::of(["route"]).item(at);
+        let mut seen = HashSet::new();
+        for (name, expression) in &route.headers {
+            let place = place.clone().key("headers").key(name);
+            settable(findings, &place, name);
+            if !seen.insert(folded(name)) {
+                let help = "applications take `-` and `_`, small and capital letters for the same";
+                findings.key(&place, format!("`{name}` is set twice"), help);
+            }
+            findings.expression(&place, expression, Scope::Rule);
+        }
+        if route.basic_auth.is_some() && seen.contains("authorization") {
+            let help = "remove it from [route.headers], or remove basic_auth";
+            findings.key(
+                &place.clone().key("basic_auth"),
+                "Authorization is set twice",
+                help,
+            );
+        }
+        for (item, name) in route.pass_headers.iter().enumerate() {
+            let place = place.clone().key("pass_headers").item(item);
+            passable(findings, &place, name, &ours);
+        }
+    }
+}
+
+fn settable(findings: &mut Findings<'_>, place: &Place<'_>, name: &str) {
+    match HeaderName::try_from(name) {
+        Err(_) => {
+            let help = "letters, digits and -, such as X-Remote-User";
+            findings.key(place, format!("`{name}` is not a header's name"), help);
+        }
+        Ok(header) if NOT_OURS_TO_SET.contains(&header.as_str()) => {
+            let help = "it frames the message, names its target or holds cookies; for Host there \
+                        is host_header";
+            findings.key(place, format!("`{name}` cannot be set"), help);
+        }
+        Ok(_) => {}
+    }
+}
+
+fn passable(findings: &mut Findings<'_>, place: &Place<'_>, name: &str, ours: &HashSet<String>) {
+    let header = HeaderName::try_from(name).map(|header| header.as_str().to_owned());
+    let message = match header {
+        Err(_) => format!("`{name}` is not a header's name"),
+        Ok(header) if NOT_OURS_TO_SET.contains(&header.as_str()) => {
+            format!("`{name}` belongs to one connection and never passes")
+        }
+        Ok(header) if is_identity(&folded(&header), ours) => {
+            format!("`{name}` says who somebody is: a client's own never passes")
+        }
+        Ok(_) => return,
+    };
+    findings.value(
+        place,
+        message,
+        "such as X-Original-URL or X-HTTP-Method-Override",
+    );
+}
+
+fn is_identity(folded: &str, ours: &HashSet<String>) -> bool {
+    let built_in = folded.starts_with("x-menshen-") || folded.starts_with("x-auth-request-");
+    built_in || ours.contains(folded)
+}
+
+/// As an application might read it: without case, any other byte as `-`.
+fn folded(name: &str) -> String {
+    let letter = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    name.chars().map(letter).collect()
+}

@@ -1,0 +1,155 @@
+//! `[[route]]`: names, places, who may pass, and that somebody can.
+
+use std::collections::HashMap;
+
+use super::Findings;
+use crate::config::place::Place;
+use crate::expression::Scope;
+use crate::request::route::{AccessConfig, HostPattern, RouteConfig};
+
+pub(super) fn look(findings: &mut Findings<'_>) {
+    for (at, route) in findings.config.route.iter().enumerate() {
+        let place = Place::of(["route"]).item(at);
+        named(findings, &place, route);
+        access(findings, &place, route);
+        connectors(findings, &place, route);
+        limits(findings, &place, route);
+    }
+    twice(findings);
+}
+
+fn named<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    let name = &route.name;
+    if name.trim().is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
+        let help = "1 to 64 bytes, for logs, pages and metrics";
+        findings.value(
+            &place.clone().key("name"),
+            "this is no name for a route",
+            help,
+        );
+    }
+    let prefix = findings.config.server.prefix.as_str();
+    let below = route.path.as_str().strip_prefix(prefix);
+    if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        let help = format!("everything under {prefix} is menshen's own: change server.prefix");
+        findings.value(
+            &place.clone().key("path"),
+            "nobody ever reaches this route",
+            help,
+        );
+    }
+}
+
+fn access<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    match (route.access, &route.allow) {
+        (AccessConfig::Public, Some(_)) => {
+            let help = "access = \"rule\" asks `allow` for everybody, signed in or not";
+            let place = place.clone().key("allow");
+            findings.key(
+                &place,
+                "a public route lets everybody pass: `allow` would not count",
+                help,
+            );
+        }
+        (AccessConfig::Rule, None) => {
+            let help = "add allow = \"...\", or write access = \"signed-in\"";
+            findings.value(
+                &place.clone().key("access"),
+                "access = \"rule\" needs `allow`",
+                help,
+            );
+        }
+        (AccessConfig::Public | AccessConfig::SignedIn, None)
+        | (AccessConfig::SignedIn | AccessConfig::Rule, Some(_)) => {}
+    }
+    if let Some(rule) = &route.allow {
+        findings.expression(&place.clone().key("allow"), rule, Scope::Rule);
+    }
+    if let Some(basic) = &route.basic_auth {
+        findings.expression(
+            &place.clone().key("basic_auth").key("user"),
+            &basic.user,
+            Scope::Rule,
+        );
+    }
+}
+
+fn connectors<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    let known = &findings.config.connector;
+    let names: Vec<_> = known.keys().map(|id| id.as_str()).collect();
+    for (at, id) in route.connectors.iter().enumerate() {
+        if !known.contains_key(id) {
+            let help = match names.as_slice() {
+                [] => format!("there is none: add [connector.{id}]"),
+                names => format!("there are: {}", names.join(", ")),
+            };
+            let place = place.clone().key("connectors").item(at);
+            findings.value(&place, format!("there is no connector `{id}`"), help);
+        }
+    }
+    if known.is_empty() && route.access == AccessConfig::SignedIn {
+        let help = "add a [connector.ID], or write access = \"public\"";
+        let message = format!("nobody can sign in, so nobody ever passes `{}`", route.name);
+        findings.value(place, message, help);
+    }
+}
+
+fn limits<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    let table = place.clone().key("limits");
+    let limits = &route.limits;
+    let periods = [
+        ("connect", limits.connect),
+        ("response", limits.response),
+        ("idle", limits.idle),
+    ];
+    findings.positive(&table, &periods);
+    findings.at_least_one(&table, &[("body_bytes_max", limits.body_bytes_max)]);
+}
+
+/// Two routes that share a name, or a host, port and path.
+fn twice(findings: &mut Findings<'_>) {
+    let source = &findings.config.source;
+    let line_of = |at: usize| {
+        source
+            .line_column(source.value(&Place::of(["route"]).item(at)).start)
+            .0
+    };
+    let mut names = HashMap::new();
+    let mut places = HashMap::new();
+    for (at, route) in findings.config.route.iter().enumerate() {
+        let place = Place::of(["route"]).item(at);
+        if let Some(other) = names.insert(&route.name, at) {
+            let help = format!("the other one begins in line {}", line_of(other));
+            let message = format!("two routes are named `{}`", route.name);
+            findings.value(&place.clone().key("name"), message, help);
+        }
+        // Without case whatever `case_insensitive` says: two such routes are a mistake on any server.
+        let any_case = findings
+            .config
+            .route
+            .iter()
+            .any(|route| route.case_insensitive);
+        let path = route.path.as_str();
+        let path = if any_case {
+            path.to_ascii_lowercase()
+        } else {
+            path.to_owned()
+        };
+        if let Some(other) = places.insert((host(&route.host), path), at) {
+            let help = format!("the other one begins in line {}", line_of(other));
+            findings.value(
+                &place.key("path"),
+                "two routes serve the same host and path",
+                help,
+            );
+        }
+    }
+}
+
+fn host(pattern: &HostPattern) -> (bool, &str, Option<u16>) {
+    match pattern {
+        HostPattern::Any { port } => (false, "", *port),
+        HostPattern::Exact { name, port } => (false, name, *port),
+        HostPattern::Wildcard { suffix, port } => (true, suffix, *port),
+    }
+}

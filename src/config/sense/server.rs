@@ -1,0 +1,112 @@
+//! `[server]`, `[session]` and `[login]`: addresses, own paths, cookies, limits.
+
+use std::net::IpAddr;
+
+use super::Findings;
+use crate::config::place::Place;
+use crate::people::cookie::SameSiteConfig;
+
+pub(super) fn look(findings: &mut Findings<'_>) {
+    own_paths(findings);
+    cookies(findings);
+    limits(findings);
+}
+
+fn own_paths(findings: &mut Findings<'_>) {
+    let server = &findings.config.server;
+    if server.listen.is_empty() {
+        let help = "leave listen out, or name an address such as \"127.0.0.1:8080\"";
+        findings.value(
+            &Place::of(["server", "listen"]),
+            "no address to listen on",
+            help,
+        );
+    }
+    let prefix = server.prefix.as_str();
+    for path in server.files.keys() {
+        let below = path.as_str().strip_prefix(prefix);
+        if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            let place = Place::of(["server", "files", path.as_str()]);
+            let help = format!("everything under {prefix} is menshen's own");
+            findings.key(&place, "this file would hide a page of menshen's", help);
+        }
+    }
+    for (at, origin) in findings.config.login.origins.iter().enumerate() {
+        findings.origin(&Place::of(["login", "origins"]).item(at), origin);
+    }
+}
+
+fn cookies(findings: &mut Findings<'_>) {
+    let external = &findings.config.server.external_url;
+    let session = &findings.config.session;
+    if session.cookie_same_site == SameSiteConfig::None && !external.secure() {
+        let help = "browsers refuse such a cookie: make external_url https:// or remove this key";
+        let place = Place::of(["session", "cookie_same_site"]);
+        findings.value(&place, "cookie_same_site = \"none\" needs https", help);
+    }
+    let Some(domain) = &session.cookie_domain else {
+        return;
+    };
+    let place = Place::of(["session", "cookie_domain"]);
+    let is_address = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let label = |label: &str| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !label.is_empty() && label.bytes().all(plain)
+    };
+    if is_address(domain) || !domain.contains('.') || !domain.split('.').all(label) {
+        let help = "write a domain of at least two labels in lower case, such as corp.example";
+        findings.value(&place, "cookie_domain is not a domain of yours", help);
+        return;
+    }
+    let above = external.host().strip_suffix(domain.as_str());
+    if !above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) {
+        let help = format!(
+            "external_url's host is {}: write a domain it is in",
+            external.host()
+        );
+        findings.value(&place, "cookie_domain does not cover external_url", help);
+    }
+}
+
+fn limits(findings: &mut Findings<'_>) {
+    let session = &findings.config.session;
+    let table = Place::of(["session"]);
+    let periods = [
+        ("lifetime", session.lifetime),
+        ("idle_timeout", session.idle_timeout),
+        ("store_outage_grace", session.store_outage_grace),
+    ];
+    findings.positive(&table, &periods);
+    if session.idle_timeout > session.lifetime {
+        let idle = table.clone().key("idle_timeout");
+        let written = findings.config.source.has(&idle);
+        let place = if written {
+            idle
+        } else {
+            table.clone().key("lifetime")
+        };
+        let help = "a session ends at the end of its lifetime, used or not: make one of them fit";
+        findings.value(&place, "idle_timeout is longer than lifetime", help);
+    }
+    findings.at_least_one(
+        &table,
+        &[("cached_sessions_max", session.cached_sessions_max)],
+    );
+    let login = &findings.config.login;
+    let table = Place::of(["login"]);
+    let numbers = [
+        (
+            "begins_per_client_per_minute",
+            login.begins_per_client_per_minute.into(),
+        ),
+        ("begins_per_minute", login.begins_per_minute.into()),
+        (
+            "finishes_per_client_per_minute",
+            login.finishes_per_client_per_minute.into(),
+        ),
+        ("finishes_per_minute", login.finishes_per_minute.into()),
+        ("bad_codes_max", login.bad_codes_max.into()),
+    ];
+    findings.at_least_one(&table, &numbers);
+    findings.positive(&table, &[("bad_codes_pause", login.bad_codes_pause)]);
+}

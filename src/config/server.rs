@@ -1,0 +1,410 @@
+//! `[server]` and `[store]` as they are written: each field's type is its rule.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use url::Url;
+
+use crate::door::{Address, DoorLimits, ListenConfig, TlsConfig};
+use crate::request::head::Trust;
+use crate::request::route::PathPrefix;
+
+/// `[server]`: where it listens and what browsers call it.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Addresses to listen on: `"127.0.0.1:8080"`, `"unix:/run/menshen/http.sock"`, or a table
+    /// { address, tls, redirect_https, proxy_protocol }.
+    #[serde(default = "default_listen")]
+    pub listen: Vec<ListenConfig>,
+    /// What browsers type: scheme, host and port. Callbacks are built from it, never from `Host`.
+    pub external_url: ExternalUrl,
+    /// Under which path menshen's own pages live; `/oauth2` makes it a drop-in for oauth2-proxy.
+    #[serde(default)]
+    pub prefix: OwnPrefix,
+    /// Whose `X-Forwarded-*` count: networks, addresses, and `unix` for peers on unix sockets.
+    /// Everybody else's are removed and written anew.
+    #[serde(default)]
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// Files that prove a domain's ownership, path = content; served before any login.
+    #[serde(default)]
+    pub files: BTreeMap<FilePath, String>,
+    /// Certificates, so that TLS ends here. Absent: plain HTTP.
+    #[serde(default)]
+    pub tls: Option<TlsConfig>,
+    /// How many connections, and how patiently.
+    #[serde(default)]
+    pub limits: DoorLimits,
+}
+
+/// `[store]`: where accounts, sessions and revocations are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// `sqlite:///path/to/menshen.db`.
+    pub url: StoreUrl,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            url: StoreUrl("sqlite:///var/lib/menshen/menshen.db".to_owned()),
+        }
+    }
+}
+
+/// What browsers type: an origin, `http` or `https`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ExternalUrl(Url);
+
+/// The path under which menshen's own pages live.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OwnPrefix(String);
+
+/// The path of one file, compared as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct FilePath(String);
+
+/// Peers whose word about the original client counts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum TrustedProxy {
+    /// All of a network; one address is a network of its own.
+    Network(IpNet),
+    /// Whoever may open our unix socket.
+    Unix,
+}
+
+/// A database this version speaks to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct StoreUrl(String);
+
+/// Why a value of `[server]` or `[store]` is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServerConfigError {
+    /// `external_url`.
+    #[error(
+        "external_url is http:// or https://, a host and perhaps a port; no path, query or user"
+    )]
+    ExternalUrl,
+    /// `prefix`.
+    #[error(
+        "a prefix is a plain path such as /.menshen: it starts with /, does not end with it, \
+         and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment"
+    )]
+    Prefix,
+    /// A key of `files`.
+    #[error(
+        "a file's path is plain, such as /WW_verify_abc.txt: it starts with /, does not end with \
+         it, and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment"
+    )]
+    File,
+    /// `trusted_proxies`.
+    #[error("a trusted proxy is an address, a network such as 10.0.0.0/8, or `unix`")]
+    TrustedProxy,
+    /// `store.url`, a database of a later version.
+    #[error(
+        "this version of menshen does not speak to PostgreSQL yet: write sqlite:///path/to/menshen.db"
+    )]
+    Postgres,
+    /// `store.url`.
+    #[error("a store is sqlite:///path/to/menshen.db")]
+    Store,
+}
+
+impl ExternalUrl {
+    /// The origin, lower case, its path `/`, without its scheme's own port.
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Its host: a name, or an address (IPv6 in brackets).
+    pub fn host(&self) -> &str {
+        self.0
+            .host_str()
+            .expect("an http origin was parsed with a host")
+    }
+
+    /// Whether browsers use https.
+    pub fn secure(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// Whether it names this machine.
+    pub fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        }
+    }
+}
+
+/// Whether a URL is nothing but scheme `http` or `https`, host and port.
+pub(super) fn is_origin(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
+}
+
+impl TryFrom<String> for ExternalUrl {
+    type Error = ServerConfigError;
+
+    fn try_from(text: String) -> Result<Self, ServerConfigError> {
+        // The parser mends `https:\\host` and drops tabs and spaces; what needs mending is refused.
+        let tidy = text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        let url = Url::parse(&text).ok().filter(|url| tidy && is_origin(url));
+        let slashes = text
+            .split_once("://")
+            .is_some_and(|(_, rest)| !rest.starts_with('/'));
+        url.filter(|_| slashes)
+            .map(Self)
+            .ok_or(ServerConfigError::ExternalUrl)
+    }
+}
+
+impl OwnPrefix {
+    /// `/.menshen`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for OwnPrefix {
+    fn default() -> Self {
+        Self("/.menshen".to_owned())
+    }
+}
+
+impl TryFrom<String> for OwnPrefix {
+    type Error = ServerConfigError;
+
+    fn try_from(text: String) -> Result<Self, ServerConfigError> {
+        if is_plain(&text) {
+            Ok(Self(text))
+        } else {
+            Err(ServerConfigError::Prefix)
+        }
+    }
+}
+
+impl FilePath {
+    /// `/WW_verify_abc.txt`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for FilePath {
+    type Error = ServerConfigError;
+
+    fn try_from(text: String) -> Result<Self, ServerConfigError> {
+        if is_plain(&text) {
+            Ok(Self(text))
+        } else {
+            Err(ServerConfigError::File)
+        }
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    let graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
+    graphic && !text.ends_with('/') && PathPrefix::try_from(text.to_owned()).is_ok()
+}
+
+impl TryFrom<String> for TrustedProxy {
+    type Error = ServerConfigError;
+
+    fn try_from(text: String) -> Result<Self, ServerConfigError> {
+        if text == "unix" {
+            return Ok(Self::Unix);
+        }
+        if let Ok(network) = text.parse::<IpNet>() {
+            return Ok(Self::Network(canonical(network)));
+        }
+        let address: IpAddr = text.parse().map_err(|_| ServerConfigError::TrustedProxy)?;
+        Ok(Self::Network(IpNet::from(address.to_canonical())))
+    }
+}
+
+/// Peers are compared as IPv4 where they can be; so are networks.
+fn canonical(network: IpNet) -> IpNet {
+    match (
+        network.addr().to_canonical(),
+        network.prefix_len().checked_sub(96),
+    ) {
+        (IpAddr::V4(address), Some(bits)) if matches!(network, IpNet::V6(_)) => {
+            IpNet::new(address.into(), bits).unwrap_or(network).trunc()
+        }
+        _ => network.trunc(),
+    }
+}
+
+/// Everything `trusted_proxies` trusts.
+pub(super) fn trust(proxies: &[TrustedProxy]) -> Trust {
+    let networks = proxies.iter().filter_map(|proxy| match proxy {
+        TrustedProxy::Network(network) => Some(*network),
+        TrustedProxy::Unix => None,
+    });
+    Trust {
+        networks: networks.collect(),
+        unix: proxies.contains(&TrustedProxy::Unix),
+    }
+}
+
+impl StoreUrl {
+    /// As [`crate::store::open`] takes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for StoreUrl {
+    type Error = ServerConfigError;
+
+    fn try_from(text: String) -> Result<Self, ServerConfigError> {
+        if text.starts_with("postgres:") || text.starts_with("postgresql:") {
+            return Err(ServerConfigError::Postgres);
+        }
+        let path = text
+            .strip_prefix("sqlite://")
+            .is_some_and(|path| path.len() > 1);
+        let good = text == "sqlite::memory:" || path;
+        if good {
+            Ok(Self(text))
+        } else {
+            Err(ServerConfigError::Store)
+        }
+    }
+}
+
+fn default_listen() -> Vec<ListenConfig> {
+    vec![ListenConfig::plain(Address::Ip(
+        ([127, 0, 0, 1], 8080).into(),
+    ))]
+}
+
+macro_rules! text_schema {
+    ($($name:ident: $description:literal),* $(,)?) => {$(
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "description": $description })
+            }
+        }
+    )*};
+}
+
+text_schema! {
+    ExternalUrl: "http:// or https://, a host and perhaps a port",
+    OwnPrefix: "a plain path without a slash at its end",
+    FilePath: "a plain path",
+    TrustedProxy: "an address, a network or `unix`",
+    StoreUrl: "sqlite:///path/to/menshen.db",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn external(text: &str) -> Option<String> {
+        ExternalUrl::try_from(text.to_owned())
+            .ok()
+            .map(|url| url.url().to_string())
+    }
+
+    #[test]
+    fn an_external_url_is_an_origin_in_lower_case_without_its_own_port() {
+        let written = "https://SSO.Corp.Example:443";
+        assert_eq!(
+            external(written).as_deref(),
+            Some("https://sso.corp.example/")
+        );
+        assert_eq!(
+            external("http://a:8080/").as_deref(),
+            Some("http://a:8080/")
+        );
+        for bad in [
+            "",
+            "sso.corp.example",
+            "ftp://a",
+            "https://",
+            "https://a/b",
+            "https://a?b",
+            "https://a#b",
+            "https://u@a",
+            "https://u:p@a",
+            "https:\\\\a",
+            "https:///a",
+            " https://a",
+            "https:a",
+        ] {
+            assert_eq!(external(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_and_a_file_are_plain_paths() {
+        for good in ["/.menshen", "/oauth2", "/WW_verify_abc.txt", "/a/b"] {
+            assert!(OwnPrefix::try_from(good.to_owned()).is_ok(), "{good}");
+            assert!(FilePath::try_from(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "/", "a", "/a/", "/a//b", "/../a", "/a%2f", "/a;b", "/a?b", "/a b", "/\u{e9}",
+        ] {
+            assert!(OwnPrefix::try_from(bad.to_owned()).is_err(), "{bad}");
+            assert!(FilePath::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn mapped_networks_are_trusted_as_ipv4() {
+        let of = |text: &str| TrustedProxy::try_from(text.to_owned());
+        let network = |text: &str| Ok(TrustedProxy::Network(text.parse().unwrap()));
+        assert_eq!(of("10.1.2.3/8"), network("10.0.0.0/8"));
+        assert_eq!(of("::ffff:10.0.0.0/104"), network("10.0.0.0/8"));
+        assert_eq!(of("::ffff:10.0.0.1"), network("10.0.0.1/32"));
+        assert_eq!(of("fd00::/8"), network("fd00::/8"));
+        assert_eq!(of("unix"), Ok(TrustedProxy::Unix));
+        for bad in ["", "10.0.0.0/33", "proxy.corp.example", "Unix", "*"] {
+            assert_eq!(of(bad), Err(ServerConfigError::TrustedProxy), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_store_of_a_later_version_is_refused_as_such() {
+        let of = |text: &str| StoreUrl::try_from(text.to_owned()).map(|url| url.0);
+        assert!(of("sqlite:///var/lib/menshen.db").is_ok());
+        assert_eq!(
+            of("postgres://u:p@db/menshen"),
+            Err(ServerConfigError::Postgres)
+        );
+        for bad in [
+            "",
+            "sqlite:",
+            "sqlite://",
+            "mysql://a",
+            "/var/lib/menshen.db",
+        ] {
+            assert_eq!(of(bad), Err(ServerConfigError::Store), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What the TOML reader and serde say, in our words: place, what is allowed there, did you mean.
+
+use std::ops::Range;
+
+use super::Config;
+use super::error::Problem;
+use super::place::Source;
+use crate::setting::{NOT_BUILT, NotBuilt};
+
+/// How many items of an array are tried one by one.
+const ITEMS_MAX: usize = 64;
+
+/// How many letters may differ between what was written and what is suggested.
+const DISTANCE_MAX: usize = 2;
+
+/// Says what is wrong with a document that could not be read.
+pub(super) fn problem(source: &Source, error: &toml::de::Error) -> Problem {
+    let span = error.span().unwrap_or(0..0);
+    let message = error.message().trim_end();
+    if let Some((written, allowed)) = unknown(message, "unknown field") {
+        let not_built = not_built();
+        let built = |key: &&str| !not_built.iter().any(|other| other == key);
+        let allowed: Vec<_> = allowed.into_iter().filter(built).collect();
+        let problem = Problem::at(source, span, format!("unknown key `{written}`"));
+        // Its value may be a secret under a name that was mistyped.
+        return problem.help(choice(written, &allowed)).hide();
+    }
+    let span = item(source, span, message);
+    if let Some((written, allowed)) = unknown(message, "unknown variant") {
+        let problem = Problem::at(source, span, format!("`{written}` is not a choice here"));
+        return problem.help(choice(written, &allowed));
+    }
+    if let Some(rest) = message.strip_prefix("missing field `") {
+        let key = rest.trim_end_matches('`');
+        let problem = Problem::at(source, span, format!("`{key}` is missing"));
+        return problem.help(match key {
+            "server" => "add [server] with external_url = \"https://...\"".to_owned(),
+            _ => format!("add {key} = ... to this table"),
+        });
+    }
+    if message == NOT_BUILT {
+        let key = path(error);
+        let problem = Problem::at(
+            source,
+            span,
+            format!("this version does not build `{key}` yet"),
+        );
+        return problem.help("remove it");
+    }
+    wrong(source, span, message)
+}
+
+/// A syntax error, a wrong type, or what a value's own type says of it.
+fn wrong(source: &Source, span: Range<usize>, message: &str) -> Problem {
+    // serde repeats the value, which may be a secret; the caret shows it where it may be shown.
+    if let Some(rest) = message.strip_prefix("invalid type: ") {
+        let (found, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, "another"));
+        let found = match found.split([' ', '`', '"']).next().unwrap_or(found) {
+            "integer" => "an integer",
+            "floating" => "a number with a fraction",
+            "boolean" => "true or false",
+            "sequence" => "an array",
+            "map" => "a table",
+            "string" => "a text",
+            _ => "this value",
+        };
+        let problem = Problem::at(source, span, format!("{found} does not fit here"));
+        return problem.help(format!("expected {}", plainly(expected)));
+    }
+    let (what, help) = match (message.split_once(", expected "), message.split_once(": ")) {
+        (Some((what, "nothing")), _) => (what, None),
+        (Some((what, expected)), _) => (what, Some(format!("expected {}", plainly(expected)))),
+        (None, Some((what, help))) => (what, Some(help.to_owned())),
+        (None, None) => (message, None),
+    };
+    let problem = Problem::at(source, span, what);
+    match help {
+        Some(help) => problem.help(help),
+        None => problem,
+    }
+}
+
+/// What serde and the TOML reader expect, without the names of our types.
+fn plainly(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "an array: [...]",
+        "a map" => "a table",
+        "a string" => "a text in quotes",
+        "literal string" => "a text in quotes",
+        "a boolean" => "true or false",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not below 0",
+        other if other.starts_with("struct ") => "a table",
+        other => other,
+    }
+}
+
+/// The item of an array that is wrong, where the reader only knows the array: the one that is
+/// refused alike when it stands there alone.
+fn item(source: &Source, span: Range<usize>, message: &str) -> Range<usize> {
+    let text = &*source.text;
+    let Some(written) = text
+        .get(span.clone())
+        .filter(|written| written.starts_with('['))
+    else {
+        return span;
+    };
+    let Ok(array) = toml::de::DeValue::parse(written) else {
+        return span;
+    };
+    let items = array
+        .get_ref()
+        .as_array()
+        .into_iter()
+        .flat_map(|items| items.iter());
+    let mut items = items.map(toml::Spanned::span).take(ITEMS_MAX);
+    let alone = |item: &Range<usize>| {
+        let (before, after) = (&text[..span.start], &text[span.end..]);
+        let document = format!("{before}[{}]{after}", &written[item.clone()]);
+        toml::from_str::<Config>(&document)
+            .is_err_and(|error| error.message().trim_end() == message)
+    };
+    match items.find(alone) {
+        Some(item) => span.start + item.start..span.start + item.end,
+        None => span,
+    }
+}
+
+/// The path of keys an error stands at.
+fn path(error: &toml::de::Error) -> String {
+    let mut error = error.clone();
+    // Without the document the reader names the keys instead of showing the line.
+    error.set_input(None);
+    let shown = error.to_string();
+    let path = shown
+        .rsplit_once("in `")
+        .map_or("this key", |(_, path)| path);
+    path.trim_end().trim_end_matches('`').to_owned()
+}
+
+/// Takes ``unknown field `x`, expected one of `a`, `b` `` apart.
+fn unknown<'a>(message: &'a str, what: &str) -> Option<(&'a str, Vec<&'a str>)> {
+    let rest = message.strip_prefix(what)?.trim_start().strip_prefix('`')?;
+    let (written, rest) = rest.split_once('`')?;
+    // Names stand at every other place between backticks.
+    Some((written, rest.split('`').skip(1).step_by(2).collect()))
+}
+
+fn choice(written: &str, allowed: &[&str]) -> String {
+    let list = match allowed {
+        [] => return "nothing is allowed here".to_owned(),
+        names => format!("allowed here: {}", names.join(", ")),
+    };
+    let near = allowed
+        .iter()
+        .map(|name| (distance(written, name), name))
+        .min();
+    match near {
+        Some((distance, name)) if distance <= DISTANCE_MAX.min(written.len() / 2) => {
+            format!("did you mean `{name}`? {list}")
+        }
+        _ => list,
+    }
+}
+
+/// How many letters to insert, delete, replace or swap with their neighbour.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.chars().collect());
+    if a.len().abs_diff(b.len()) > DISTANCE_MAX {
+        return usize::MAX;
+    }
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = match (i, j) {
+                (0, _) | (_, 0) => i + j,
+                _ => {
+                    let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                    let best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                    let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                    if swapped {
+                        best.min(rows[i - 2][j - 2] + 1)
+                    } else {
+                        best
+                    }
+                }
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+/// Keys of the design that this version refuses, by the schema.
+fn not_built() -> Vec<String> {
+    let reference = schemars::generate::SchemaSettings::default()
+        .into_generator()
+        .subschema_for::<NotBuilt>();
+    let marker = reference.as_value().clone();
+    let schema = schemars::schema_for!(Config);
+    let mut found = Vec::new();
+    collect(schema.as_value(), &marker, &mut found);
+    found
+}
+
+fn collect(schema: &serde_json::Value, marker: &serde_json::Value, found: &mut Vec<String>) {
+    if let Some(properties) = schema
+        .get("properties")
+        .and_then(serde_json::Value::as_object)
+    {
+        let refused = properties.iter().filter(|(_, property)| {
+            let choices = property.get("anyOf").and_then(serde_json::Value::as_array);
+            choices.is_some_and(|choices| choices.contains(marker))
+        });
+        found.extend(refused.map(|(name, _)| name.clone()));
+    }
+    let definitions = schema.get("$defs").and_then(serde_json::Value::as_object);
+    for definition in definitions.into_iter().flatten() {
+        collect(definition.1, marker, found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_name_is_suggested_and_a_far_one_is_not() {
+        assert_eq!(distance("scpe", "scope"), 1);
+        assert_eq!(distance("agnet_id", "agent_id"), 1);
+        assert_eq!(distance("Listen", "listen"), 0);
+        assert!(choice("lisen", &["listen", "limits"]).starts_with("did you mean `listen`?"));
+        assert_eq!(choice("xyzzy", &["a", "b"]), "allowed here: a, b");
+    }
+
+    #[test]
+    fn what_is_not_built_is_never_offered() {
+        let found = not_built();
+        for key in [
+            "ext_authz",
+            "check",
+            "issuer",
+            "oidc",
+            "oauth2",
+            "assertion",
+            "issuers",
+        ] {
+            assert!(found.iter().any(|name| name == key), "{key}");
+        }
+        assert!(!found.iter().any(|name| name == "wecom" || name == "listen"));
+    }
+}

@@ -1,0 +1,173 @@
+//! Keys that are allowed and weaken the house; `menshen check` reads them out.
+
+use std::fmt;
+
+use super::Config;
+use super::place::Place;
+use crate::people::cookie::SameSiteConfig;
+use crate::request::route::{AccessConfig, Preflight};
+use crate::secret::SecretSource;
+
+use super::TrustedProxy;
+
+/// A key that weakens the house.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Which key, as `route[0].preflight`.
+    pub key: String,
+    /// What it does, and what to do instead.
+    pub text: String,
+    /// The document's name.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            key,
+            text,
+            file,
+            line,
+            column,
+        } = self;
+        write!(f, "{file}:{line}:{column}: {key}: {text}")
+    }
+}
+
+/// All of them, in the order of the document.
+pub(super) fn warnings(config: &Config) -> Vec<Warning> {
+    let mut list = List {
+        config,
+        warnings: Vec::new(),
+    };
+    secrets(&mut list);
+    server(&mut list);
+    session(&mut list);
+    connectors(&mut list);
+    routes(&mut list);
+    list.warnings
+        .sort_by_key(|warning| (warning.line, warning.column));
+    list.warnings
+}
+
+struct List<'a> {
+    config: &'a Config,
+    warnings: Vec<Warning>,
+}
+
+impl List<'_> {
+    fn add(&mut self, place: &Place<'_>, text: impl Into<String>) {
+        let source = &self.config.source;
+        let (line, column) = source.line_column(source.value(place).start);
+        self.warnings.push(Warning {
+            key: place.to_string(),
+            text: text.into(),
+            file: source.name.to_string(),
+            line,
+            column,
+        });
+    }
+}
+
+fn secrets(list: &mut List<'_>) {
+    for (place, secret) in list.config.secrets() {
+        if matches!(secret, SecretSource::Literal(_)) {
+            let text = "the secret stands in the configuration itself, and so in its backups: \
+                        write { file = \"...\" } or { env = \"...\" }";
+            list.add(&place, text);
+        }
+    }
+}
+
+fn server(list: &mut List<'_>) {
+    let server = &list.config.server;
+    let external = &server.external_url;
+    let place = Place::of(["server", "external_url"]);
+    if !external.secure() && !external.is_loopback() {
+        let text = "plain http: whoever is on the way can read and steal sessions; use https";
+        list.add(&place, text);
+    }
+    if external.secure() && server.tls.is_none() && server.trusted_proxies.is_empty() {
+        let text = "browsers use https, but nothing here ends TLS and no proxy is trusted to say \
+                    so: requests will count as plain http; add [server.tls] or trusted_proxies";
+        list.add(&place, text);
+    }
+    for (at, proxy) in server.trusted_proxies.iter().enumerate() {
+        let TrustedProxy::Network(network) = proxy else {
+            continue;
+        };
+        if network.prefix_len() == 0 {
+            let text = "everybody may say which address, host and scheme they come from; name \
+                        the proxies in front of menshen only";
+            list.add(&Place::of(["server", "trusted_proxies"]).item(at), text);
+        }
+    }
+}
+
+fn session(list: &mut List<'_>) {
+    let session = &list.config.session;
+    if let Some(domain) = &session.cookie_domain {
+        let text = format!(
+            "every host below {domain} receives the session cookie, yours or not, and can use it"
+        );
+        list.add(&Place::of(["session", "cookie_domain"]), text);
+    }
+    if session.cookie_same_site == SameSiteConfig::None {
+        let text = "other sites' pages may embed and call your applications with the visitor's \
+                    session: the applications must defend themselves against forged requests";
+        list.add(&Place::of(["session", "cookie_same_site"]), text);
+    }
+}
+
+fn connectors(list: &mut List<'_>) {
+    for (id, connector) in &list.config.connector {
+        let place = Place::of(["connector", id.as_str()]);
+        if !connector.link_by.is_empty() {
+            let text = "whoever this source says has a person's number or address becomes that \
+                        person: it must check both";
+            list.add(&place.clone().key("link_by"), text);
+        }
+        let plain = connector
+            .wecom
+            .as_ref()
+            .is_some_and(|wecom| wecom.api_base.scheme() != "https");
+        if plain {
+            let text = "the secret and everybody's data travel in plain http";
+            list.add(&place.key("wecom").key("api_base"), text);
+        }
+    }
+}
+
+fn routes(list: &mut List<'_>) {
+    if list.config.route.is_empty() {
+        list.add(
+            &Place::of(["route"]),
+            "there is no [[route]]: every address answers 404",
+        );
+    }
+    for (at, route) in list.config.route.iter().enumerate() {
+        let place = Place::of(["route"]).item(at);
+        if route.preflight == Preflight::Pass && route.access != AccessConfig::Public {
+            let text = "OPTIONS with Origin reach the application from anybody, without identity";
+            list.add(&place.clone().key("preflight"), text);
+        }
+        if !route.pass_headers.is_empty() {
+            let text = "clients can say this themselves; some frameworks let it override the \
+                        path or method that was judged";
+            list.add(&place.clone().key("pass_headers"), text);
+        }
+        if route.case_insensitive {
+            let text = "paths are compared without case; that is right only if the application \
+                        does so, too";
+            list.add(&place.clone().key("case_insensitive"), text);
+        }
+        if route.access == AccessConfig::Rule && list.config.connector.is_empty() {
+            let text = "nobody can sign in: the rule only ever sees nobody";
+            list.add(&place.key("access"), text);
+        }
+    }
+}

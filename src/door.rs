@@ -1,0 +1,279 @@
+//! The door: binds sockets, accepts, keeps the limits, drains. One task per connection.
+//!
+//! It ends TLS and peels PROXY headers off; what is asked is somebody else's business ([`Handle`]).
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::request::Body;
+use crate::request::head::{Connection, Trust};
+use crate::setting::Period;
+use crate::telemetry::{Seldom, Telemetry};
+use connection::Manner;
+use listen::Listener;
+pub use listen::{Address, BindError, ListenConfig, NoAddress};
+pub use tls::{PairConfig, Tls, TlsConfig, TlsError};
+
+mod activity;
+mod connection;
+mod listen;
+mod proxy_protocol;
+mod redirect;
+mod tls;
+
+/// Whoever answers requests. Infallible: what went wrong is a response, too.
+///
+/// Any `Fn(Request<Incoming>, Arc<Connection>) -> impl Future<Output = Response<Body>>` is one.
+pub trait Handle: Send + Sync + 'static {
+    /// Answers one request. The future is dropped when the client goes away.
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+impl<F, A> Handle for F
+where
+    F: Fn(Request<Incoming>, Arc<Connection>) -> A + Send + Sync + 'static,
+    A: Future<Output = Response<Body>> + Send,
+{
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        self(request, connection)
+    }
+}
+
+/// `[server.limits]`: what a client may take of us before it has said who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DoorLimits {
+    /// Connections that are served at a time, tunnels included; further ones wait.
+    pub connections_max: usize,
+    /// From the opening of a connection to the end of its first request's head.
+    pub header_read: Period,
+    /// From the end of an answer to the end of the next request's head; and how long a client may
+    /// leave an answer unread.
+    pub keep_alive: Period,
+    /// How long requests in flight may go on when the door closes.
+    pub drain: Period,
+    /// The head of a request, in bytes; a longer one is a 431.
+    pub header_bytes_max: usize,
+}
+
+impl DoorLimits {
+    /// The smallest buffer HTTP/1.1 can be read with.
+    const BUFFER_BYTES_MIN: usize = 8192;
+}
+
+impl Default for DoorLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 20_000,
+            header_read: Period::s(30),
+            keep_alive: Period::s(75),
+            drain: Period::s(30),
+            header_bytes_max: 64 * 1024,
+        }
+    }
+}
+
+/// What the door needs to serve.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// Whose PROXY headers count; read anew for every connection.
+    pub trust: Arc<ArcSwap<Trust>>,
+    /// The limits.
+    pub limits: DoorLimits,
+    /// Where connections are counted.
+    pub telemetry: Telemetry,
+    /// Cancelled to close the door. Whoever holds a tunnel open listens to it, too.
+    pub shutdown: CancellationToken,
+}
+
+/// Sockets that are bound and not yet served.
+#[derive(Debug)]
+pub struct Door {
+    listeners: Vec<(Listener, Manner)>,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Door {
+    /// Binds every place, or none. Must be called within a tokio runtime.
+    pub fn bind(places: &[ListenConfig], tls: Option<&TlsConfig>) -> Result<Self, BindError> {
+        let tls = tls
+            .map(Tls::load)
+            .transpose()
+            .map_err(BindError::Tls)?
+            .map(Arc::new);
+        let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server()));
+        let mut listeners = Vec::with_capacity(places.len());
+        for (listener, place) in listen::bind_all(places)? {
+            let speaks_tls = place.speaks_tls(acceptor.is_some())?;
+            let manner = Manner {
+                tls: acceptor.clone().filter(|_| speaks_tls),
+                redirect_https: place.redirect_https,
+                proxy_protocol: place.proxy_protocol,
+            };
+            listeners.push((listener, manner));
+        }
+        Ok(Self { listeners, tls })
+    }
+
+    /// Where it stands: the ports that were found for port 0, too.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.listeners.iter().map(|(listener, _)| &listener.address)
+    }
+
+    /// The first IP address it stands at.
+    pub fn ip(&self) -> Option<SocketAddr> {
+        self.addresses().find_map(|address| match address {
+            Address::Ip(ip) => Some(*ip),
+            Address::Unix(_) | Address::Systemd(_) => None,
+        })
+    }
+
+    /// Its certificates, to be read again when they change.
+    pub fn tls(&self) -> Option<&Arc<Tls>> {
+        self.tls.as_ref()
+    }
+
+    /// Serves until `serving.shutdown` is cancelled; then accepts no more, closes idle connections,
+    /// waits for requests in flight and for tunnels, and cuts off what is left after `drain`.
+    pub async fn serve<H: Handle>(self, handler: H, serving: Serving) {
+        let Serving {
+            trust,
+            limits,
+            telemetry,
+            shutdown,
+        } = serving;
+        let drain = limits.drain.duration();
+        let hall = Arc::new(Hall {
+            handler,
+            trust,
+            places: Arc::new(Semaphore::new(
+                limits.connections_max.min(Semaphore::MAX_PERMITS),
+            )),
+            limits,
+            telemetry,
+            tracker: TaskTracker::new(),
+            closing: AtomicBool::new(false),
+            leave: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            refusals: Seldom::default(),
+            complaints: Seldom::default(),
+        });
+        let accepting = TaskTracker::new();
+        for (listener, manner) in self.listeners {
+            accepting.spawn(accept(Arc::clone(&hall), listener, manner));
+        }
+        shutdown.cancelled().await;
+        // In this order: who is woken must find the flag.
+        hall.closing.store(true, Ordering::Release);
+        hall.leave.cancel();
+        accepting.close();
+        accepting.wait().await;
+        hall.tracker.close();
+        if timeout(drain, hall.tracker.wait()).await.is_err() {
+            tracing::warn!(connections = hall.tracker.len(), "connections were cut off");
+            hall.cut.cancel();
+        }
+    }
+}
+
+/// What all connections of a door share.
+struct Hall<H> {
+    handler: H,
+    trust: Arc<ArcSwap<Trust>>,
+    limits: DoorLimits,
+    telemetry: Telemetry,
+    places: Arc<Semaphore>,
+    tracker: TaskTracker,
+    /// Set just before `leave`, and cheaper to look at.
+    closing: AtomicBool,
+    /// Cancelled when connections should come to their end.
+    leave: CancellationToken,
+    /// Cancelled when they must.
+    cut: CancellationToken,
+    refusals: Seldom,
+    complaints: Seldom,
+}
+
+async fn accept<H: Handle>(hall: Arc<Hall<H>>, listener: Listener, manner: Manner) {
+    const PAUSE_MIN: Duration = Duration::from_millis(10);
+    const PAUSE_MAX: Duration = Duration::from_secs(1);
+    let mut leave = pin!(hall.leave.cancelled());
+    let mut pause = PAUSE_MIN;
+    loop {
+        let next = async {
+            let accepted = listener.accept().await?;
+            let permit = if let Ok(permit) = Arc::clone(&hall.places).try_acquire_owned() {
+                permit
+            } else {
+                if hall.complaints.may_speak() {
+                    let max = hall.limits.connections_max;
+                    tracing::warn!(max, "connections_max is reached: new connections wait");
+                }
+                let permit = Arc::clone(&hall.places).acquire_owned().await;
+                permit.map_err(io::Error::other)?
+            };
+            io::Result::Ok((accepted, permit))
+        };
+        let accepted = tokio::select! {
+            biased;
+            () = &mut leave => return,
+            accepted = next => accepted,
+        };
+        match accepted {
+            Ok(((wire, peer), permit)) => {
+                pause = PAUSE_MIN;
+                let place = (permit, hall.tracker.token(), hall.telemetry.connection());
+                let served =
+                    connection::serve(Arc::clone(&hall), manner.clone(), wire, peer, place);
+                tokio::spawn(served);
+            }
+            // The client was gone before we looked (accept(2)): nothing is short.
+            Err(error) if is_about_the_client(&error) => {}
+            Err(error) => {
+                if hall.complaints.may_speak() {
+                    let address = &listener.address;
+                    tracing::error!(%address, %error, "connections cannot be accepted");
+                }
+                // Out of files or memory: to ask again at once would only burn the processor.
+                sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+        }
+    }
+}
+
+fn is_about_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests;

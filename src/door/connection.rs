@@ -1,0 +1,304 @@
+//! One connection, from the first byte to the last: PROXY header, TLS, HTTP.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::activity::{Activity, Advice, Noted, OpenBody, Place};
+use super::listen::Wire;
+use super::proxy_protocol::{self, ProxyError};
+use super::{DoorLimits, Hall, Handle, redirect};
+use crate::request::head::{Connection, Peer};
+use crate::telemetry::chain;
+
+/// How long a load balancer may take for its PROXY header.
+const PROXY_HEADER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a client may take for its TLS handshake.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What is special about the place a connection came in at.
+#[derive(Clone)]
+pub(super) struct Manner {
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) redirect_https: bool,
+    pub(super) proxy_protocol: bool,
+}
+
+impl fmt::Debug for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manner")
+            .field("tls", &self.tls.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a connection ended before it spoke HTTP.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("a PROXY header is taken from trusted_proxies only")]
+    Stranger,
+    #[error("the PROXY header took longer than {} s", PROXY_HEADER_WITHIN.as_secs())]
+    SlowHeader,
+    #[error("take the PROXY header")]
+    Header(#[source] ProxyError),
+    #[error("the TLS handshake took longer than {} s", HANDSHAKE_WITHIN.as_secs())]
+    SlowHandshake,
+    #[error("shake hands in TLS")]
+    Handshake(#[source] io::Error),
+    #[error("the door is being closed")]
+    Closing,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve<H: Handle>(
+    hall: Arc<Hall<H>>,
+    manner: Manner,
+    wire: Wire,
+    peer: Peer,
+    place: Place,
+) {
+    let activity = Activity::new(place);
+    if let Err(refused) = greet(&hall, &manner, wire, peer, activity).await {
+        match refused {
+            Refused::Stranger | Refused::Header(_) | Refused::SlowHeader => {
+                if hall.refusals.may_speak() {
+                    tracing::warn!(?peer, error = %chain(&refused), "a connection was refused");
+                }
+            }
+            Refused::SlowHandshake | Refused::Handshake(_) | Refused::Closing => {
+                tracing::debug!(?peer, error = %chain(&refused), "a connection came to nothing");
+            }
+        }
+    }
+}
+
+/// Finds out who is there and what they speak, then serves them.
+async fn greet<H: Handle>(
+    hall: &Arc<Hall<H>>,
+    manner: &Manner,
+    mut wire: Wire,
+    mut peer: Peer,
+    activity: Arc<Activity>,
+) -> Result<(), Refused> {
+    if manner.proxy_protocol {
+        peer = hall
+            .unless_closing(named_peer(hall, &mut wire, peer))
+            .await?;
+    }
+    let mut connection = Connection {
+        peer,
+        tls: false,
+        server_name: None,
+        tls_subject: None,
+    };
+    let Some(acceptor) = &manner.tls else {
+        let stream = Noted::new(wire, Arc::clone(&activity));
+        serve_http1(hall, manner, stream, connection, activity).await;
+        return Ok(());
+    };
+    let handshake = async {
+        let shaken = timeout(HANDSHAKE_WITHIN, acceptor.accept(wire)).await;
+        shaken
+            .map_err(|_| Refused::SlowHandshake)?
+            .map_err(Refused::Handshake)
+    };
+    let stream = hall.unless_closing(handshake).await?;
+    let session = stream.get_ref().1;
+    connection.tls = true;
+    connection.server_name = session.server_name().map(str::to_ascii_lowercase);
+    let speaks_h2 = session.alpn_protocol() == Some(b"h2");
+    let stream = Noted::new(stream, Arc::clone(&activity));
+    if speaks_h2 {
+        serve_http2(hall, manner, stream, connection, activity).await;
+    } else {
+        serve_http1(hall, manner, stream, connection, activity).await;
+    }
+    Ok(())
+}
+
+async fn named_peer<H>(hall: &Hall<H>, wire: &mut Wire, peer: Peer) -> Result<Peer, Refused> {
+    if !hall.trust.load().includes(peer) {
+        return Err(Refused::Stranger);
+    }
+    let read = timeout(PROXY_HEADER_WITHIN, proxy_protocol::read(wire)).await;
+    let named = read
+        .map_err(|_| Refused::SlowHeader)?
+        .map_err(Refused::Header)?;
+    Ok(named.unwrap_or(peer))
+}
+
+impl<H> Hall<H> {
+    /// Does something that may wait for a client, but not longer than the door is open.
+    async fn unless_closing<T>(
+        &self,
+        work: impl Future<Output = Result<T, Refused>>,
+    ) -> Result<T, Refused> {
+        tokio::select! {
+            done = work => done,
+            () = self.leave.cancelled() => Err(Refused::Closing),
+        }
+    }
+}
+
+async fn serve_http1<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    hall: &Arc<Hall<H>>,
+    manner: &Manner,
+    stream: Noted<T>,
+    connection: Connection,
+    activity: Arc<Activity>,
+) {
+    let header_bytes_max = hall.limits.header_bytes_max;
+    // Our own clock watches heads and idle times: hyper's costs a timer per request. A limit on
+    // the number of headers is hyper's own, 100: to set another costs memory per request.
+    let http = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_header_size(header_bytes_max)
+        .max_buf_size(header_bytes_max.max(DoorLimits::BUFFER_BYTES_MIN))
+        .serve_connection(
+            TokioIo::new(stream),
+            answering(hall, manner, connection, Arc::clone(&activity)),
+        )
+        .with_upgrades();
+    attend(http, |http| http.graceful_shutdown(), hall, &activity).await;
+}
+
+async fn serve_http2<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    hall: &Arc<Hall<H>>,
+    manner: &Manner,
+    stream: Noted<T>,
+    connection: Connection,
+    activity: Arc<Activity>,
+) {
+    let http = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .max_concurrent_streams(200)
+        .max_header_list_size(u32::try_from(hall.limits.header_bytes_max).unwrap_or(u32::MAX))
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .max_send_buf_size(64 * 1024)
+        // Streams opened only to be reset (CVE-2023-44487) end the connection.
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(256)
+        .serve_connection(
+            TokioIo::new(stream),
+            answering(hall, manner, connection, Arc::clone(&activity)),
+        );
+    attend(http, |http| http.graceful_shutdown(), hall, &activity).await;
+}
+
+/// What hyper asks for every request of a connection.
+fn answering<H: Handle>(
+    hall: &Arc<Hall<H>>,
+    manner: &Manner,
+    connection: Connection,
+    activity: Arc<Activity>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = http::Response<OpenBody>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<http::Response<OpenBody>, Infallible>> + Send + 'static,
+> + Send
++ 'static {
+    // One count of the connection's own: the hall's would be shared by all processors.
+    let guest = Arc::new(Guest {
+        hall: Arc::clone(hall),
+        connection: Arc::new(connection),
+        redirects: manner.redirect_https,
+    });
+    service_fn(move |request: Request<Incoming>| {
+        let open = activity.receive();
+        let guest = Arc::clone(&guest);
+        async move {
+            let response = if guest.redirects {
+                redirect::to_https(&request)
+            } else {
+                let connection = Arc::clone(&guest.connection);
+                guest.hall.handler.handle(request, connection).await
+            };
+            Ok(response.map(|body| OpenBody { body, _open: open }))
+        }
+    })
+}
+
+/// What all requests of a connection share.
+struct Guest<H> {
+    hall: Arc<Hall<H>>,
+    connection: Arc<Connection>,
+    redirects: bool,
+}
+
+/// Drives a connection, ends it when its client has gone silent, sees it off when the door closes.
+///
+/// The wake-up calls for closing are registered once, not at every turn: the task keeps its waker,
+/// and registering takes a lock that all connections share.
+async fn attend<C: Future<Output = hyper::Result<()>>, H>(
+    http: C,
+    see_off: fn(Pin<&mut C>),
+    hall: &Hall<H>,
+    activity: &Activity,
+) {
+    let mut http = pin!(http);
+    let mut leave = pin!(hall.leave.cancelled());
+    let mut cut = pin!(hall.cut.cancelled());
+    let mut wake = pin!(sleep_until(
+        Instant::now() + hall.limits.header_read.duration()
+    ));
+    let (mut registered, mut told, mut leaving) = (false, false, false);
+    let mut written = (0, Instant::now());
+    let outcome = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(outcome) = http.as_mut().poll(cx) {
+                return Poll::Ready(outcome.map_err(|error| chain(&error).to_string()));
+            }
+            if told && cut.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err("the door was closed over it".to_owned()));
+            }
+            if !told && (!registered || hall.closing.load(Ordering::Acquire)) {
+                registered = true;
+                if leave.as_mut().poll(cx).is_ready() {
+                    if !activity.was_heard() {
+                        return Poll::Ready(Ok(()));
+                    }
+                    (told, leaving) = (true, true);
+                    see_off(http.as_mut());
+                    continue;
+                }
+            }
+            if wake.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            match activity.advise(&hall.limits, leaving, &mut written) {
+                Advice::Ask(at) => wake.as_mut().reset(at),
+                Advice::Cut(why) => return Poll::Ready(Err(why.to_owned())),
+                Advice::Leave => {
+                    leaving = true;
+                    wake.as_mut()
+                        .reset(Instant::now() + hall.limits.header_read.duration());
+                    see_off(http.as_mut());
+                }
+            }
+        }
+    })
+    .await;
+    if let Err(reason) = outcome {
+        tracing::debug!(reason, "a connection ended early");
+    }
+}

@@ -1,0 +1,342 @@
+//! `ListenConfig`: where the door stands, as it is written; and the socket it becomes.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::tls::TlsError;
+
+pub(super) use socket::{Listener, Wire, bind_all};
+
+mod socket;
+
+/// One place to listen at: an address alone, or a table with what is special about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenConfig {
+    /// Where.
+    pub address: Address,
+    /// Whether TLS is spoken; absent: on IP addresses and systemd sockets when `[server.tls]` is
+    /// given, never on unix sockets, never with `redirect_https`.
+    pub tls: Option<bool>,
+    /// Whether every request is sent to https instead of being served.
+    pub redirect_https: bool,
+    /// Whether every connection begins with a PROXY header, version 1 or 2.
+    pub proxy_protocol: bool,
+}
+
+/// Where a socket is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Address {
+    /// An IP address and a port; port 0 takes a free one.
+    Ip(SocketAddr),
+    /// A path in the file system, absolute.
+    Unix(PathBuf),
+    /// A socket that systemd opened: by its `FileDescriptorName`, or all of them.
+    Systemd(Option<String>),
+}
+
+/// Not a place to listen at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no address: write \"0.0.0.0:443\", \"[::]:443\", \"unix:/run/menshen/http.sock\" \
+     or \"systemd\""
+)]
+pub struct NoAddress(String);
+
+/// Why the door could not be put up.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another program listens there.
+    #[error("listen on {address}: another program listens there already")]
+    Taken {
+        /// Where.
+        address: Address,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The system does not allow it.
+    #[error(
+        "listen on {address}: a port below 1024 needs CAP_NET_BIND_SERVICE, a unix socket a folder \
+         that menshen may write to"
+    )]
+    NotAllowed {
+        /// Where.
+        address: Address,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Something that is no socket lies where the unix socket should be; it is left alone.
+    #[error("listen on {address}: a file that is no socket is in the way")]
+    InTheWay {
+        /// Where.
+        address: Address,
+    },
+    /// Anything else the system said.
+    #[error("listen on {address}")]
+    Failed {
+        /// Where.
+        address: Address,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// systemd passed no such socket.
+    #[error("listen on {address}: systemd passed no such socket; see `FileDescriptorName=`")]
+    NotPassed {
+        /// Which.
+        address: Address,
+    },
+    /// TLS is asked for, but there is no certificate.
+    #[error("listen on {address}: `tls = true` needs a certificate in [server.tls]")]
+    NoCertificate {
+        /// Where.
+        address: Address,
+    },
+    /// Who sends people to https cannot speak it on the same socket.
+    #[error("listen on {address}: `redirect_https` is for plain HTTP, leave `tls` out")]
+    RedirectsItself {
+        /// Where.
+        address: Address,
+    },
+    /// The certificates.
+    #[error("read the certificates of [server.tls]")]
+    Tls(#[source] TlsError),
+}
+
+impl ListenConfig {
+    /// A place without anything special about it.
+    pub fn plain(address: Address) -> Self {
+        Self {
+            address,
+            tls: None,
+            redirect_https: false,
+            proxy_protocol: false,
+        }
+    }
+
+    /// Whether TLS is spoken here, when certificates are there or not.
+    pub(super) fn speaks_tls(&self, certified: bool) -> Result<bool, BindError> {
+        let address = || self.address.clone();
+        match (self.tls, self.redirect_https) {
+            (Some(true), true) => Err(BindError::RedirectsItself { address: address() }),
+            (Some(true), false) if !certified => {
+                Err(BindError::NoCertificate { address: address() })
+            }
+            (Some(tls), _) => Ok(tls),
+            (None, true) => Ok(false),
+            (None, false) => Ok(certified && !matches!(self.address, Address::Unix(_))),
+        }
+    }
+}
+
+impl FromStr for ListenConfig {
+    type Err = NoAddress;
+
+    fn from_str(text: &str) -> Result<Self, NoAddress> {
+        text.parse().map(Self::plain)
+    }
+}
+
+impl FromStr for Address {
+    type Err = NoAddress;
+
+    fn from_str(text: &str) -> Result<Self, NoAddress> {
+        let refused = || NoAddress(text.to_owned());
+        if let Some(path) = text.strip_prefix("unix:") {
+            // `unix:///run/x` is how some write it; both name the same file.
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.starts_with('/') {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(refused())
+            };
+        }
+        match text.split_once(':') {
+            None if text == "systemd" => Ok(Self::Systemd(None)),
+            Some(("systemd", name)) if !name.is_empty() => Ok(Self::Systemd(Some(name.to_owned()))),
+            _ => text.parse().map(Self::Ip).map_err(|_| refused()),
+        }
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = NoAddress;
+
+    fn try_from(text: String) -> Result<Self, NoAddress> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd(None) => f.write_str("systemd"),
+            Self::Systemd(Some(name)) => write!(f, "systemd:{name}"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    address: Address,
+    tls: Option<bool>,
+    #[serde(default)]
+    redirect_https: bool,
+    #[serde(default)]
+    proxy_protocol: bool,
+}
+
+impl<'de> Deserialize<'de> for ListenConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListenVisitor)
+    }
+}
+
+struct ListenVisitor;
+
+impl<'de> Visitor<'de> for ListenVisitor {
+    type Value = ListenConfig;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address such as \"0.0.0.0:443\", or { address = \"…\", tls = false }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ListenConfig, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ListenConfig, A::Error> {
+        let Table {
+            address,
+            tls,
+            redirect_https,
+            proxy_protocol,
+        } = Table::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(ListenConfig {
+            address,
+            tls,
+            redirect_https,
+            proxy_protocol,
+        })
+    }
+}
+
+impl JsonSchema for ListenConfig {
+    fn schema_name() -> Cow<'static, str> {
+        "Listen".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [
+            { "type": "string" },
+            { "type": "object", "required": ["address"], "additionalProperties": false,
+              "properties": {
+                "address": { "type": "string" },
+                "tls": { "type": "boolean" },
+                "redirect_https": { "type": "boolean", "default": false },
+                "proxy_protocol": { "type": "boolean", "default": false },
+            } },
+        ] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Holder {
+        listen: Vec<ListenConfig>,
+    }
+
+    #[test]
+    fn a_place_is_written_as_a_text_or_a_table() {
+        let holder: Holder = toml::from_str(
+            "listen = ['0.0.0.0:443', '[::]:80', 'unix:/run/a.sock', 'systemd', 'systemd:web', \
+             { address = '0.0.0.0:80', tls = false, redirect_https = true, \
+             proxy_protocol = true }]",
+        )
+        .unwrap();
+        let texts: Vec<_> = holder
+            .listen
+            .iter()
+            .map(|one| one.address.to_string())
+            .collect();
+        let expected = [
+            "0.0.0.0:443",
+            "[::]:80",
+            "unix:/run/a.sock",
+            "systemd",
+            "systemd:web",
+            "0.0.0.0:80",
+        ];
+        assert_eq!(texts, expected);
+        assert!(holder.listen[5].redirect_https && holder.listen[5].proxy_protocol);
+        assert_eq!(holder.listen[5].tls, Some(false));
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused_with_a_word_on_what_is() {
+        for bad in [
+            "'443'",
+            "'unix:run/a'",
+            "'systemd:'",
+            "'localhost:80'",
+            "{ tls = true }",
+            "7",
+        ] {
+            assert!(
+                toml::from_str::<Holder>(&format!("listen = [{bad}]")).is_err(),
+                "{bad}"
+            );
+        }
+        let error = toml::from_str::<Holder>("listen = ['example']").unwrap_err();
+        assert!(error.to_string().contains("0.0.0.0:443"), "{error}");
+        let error = toml::from_str::<Holder>("listen = [{ adress = 'a' }]").unwrap_err();
+        assert!(error.to_string().contains("adress"), "{error}");
+    }
+
+    #[test]
+    fn tls_is_spoken_where_it_can_be() {
+        let at = |text: &str| text.parse::<ListenConfig>().unwrap();
+        assert!(at("0.0.0.0:443").speaks_tls(true).unwrap());
+        assert!(!at("0.0.0.0:80").speaks_tls(false).unwrap());
+        assert!(!at("unix:/run/a").speaks_tls(true).unwrap());
+        let asked = ListenConfig {
+            tls: Some(true),
+            ..at("0.0.0.0:443")
+        };
+        assert!(asked.speaks_tls(true).unwrap());
+        assert!(matches!(
+            asked.speaks_tls(false),
+            Err(BindError::NoCertificate { .. })
+        ));
+        let redirects = ListenConfig {
+            redirect_https: true,
+            ..at("0.0.0.0:80")
+        };
+        assert!(!redirects.speaks_tls(true).unwrap());
+        let both = ListenConfig {
+            redirect_https: true,
+            ..asked
+        };
+        assert!(matches!(
+            both.speaks_tls(true),
+            Err(BindError::RedirectsItself { .. })
+        ));
+    }
+}

@@ -1,0 +1,316 @@
+//! Sockets that listen: made, taken over from systemd, cleared away.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use listenfd::ListenFd;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use super::{Address, BindError, ListenConfig};
+use crate::request::head::Peer;
+
+/// How many connections the system keeps for us until we accept them.
+const BACKLOG: i32 = 4096;
+/// Who may open our unix socket: us and our group.
+const SOCKET_MODE: u32 = 0o660;
+
+/// A socket that listens, and where it does.
+#[derive(Debug)]
+pub(in crate::door) struct Listener {
+    pub(in crate::door) address: Address,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpListener),
+    Unix {
+        listener: UnixListener,
+        /// To clear away with it, when it is ours.
+        _file: Option<OwnFile>,
+    },
+}
+
+/// A connection that was accepted, of either kind.
+#[derive(Debug)]
+pub(in crate::door) enum Wire {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// The sockets of every place, each with the place it belongs to.
+pub(in crate::door) fn bind_all(
+    places: &[ListenConfig],
+) -> Result<Vec<(Listener, &ListenConfig)>, BindError> {
+    let mut passed = Passed::default();
+    let mut bound = Vec::with_capacity(places.len());
+    for place in places {
+        match &place.address {
+            Address::Ip(ip) => {
+                let beside_v4 = places.iter().any(|other| is_v4_twin(&other.address, ip));
+                bound.push((bind_ip(*ip, beside_v4)?, place));
+            }
+            Address::Unix(path) => bound.push((bind_unix(path)?, place)),
+            Address::Systemd(name) => {
+                let listeners = passed.take(name.as_deref(), &place.address)?;
+                bound.extend(listeners.into_iter().map(|listener| (listener, place)));
+            }
+        }
+    }
+    Ok(bound)
+}
+
+impl Listener {
+    /// The next connection, and who opened it. Cancel-safe.
+    pub(in crate::door) async fn accept(&self) -> io::Result<(Wire, Peer)> {
+        match &self.kind {
+            Kind::Tcp(listener) => {
+                let (stream, from) = listener.accept().await?;
+                // Small answers leave at once; a connection that is gone already says so later.
+                let _ = stream.set_nodelay(true);
+                Ok((Wire::Tcp(stream), Peer::Ip(from.ip().to_canonical())))
+            }
+            Kind::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Wire::Unix(stream), Peer::Unix))
+            }
+        }
+    }
+}
+
+/// Whether `other` is the IPv4 wildcard on the port of this IPv6 wildcard.
+fn is_v4_twin(other: &Address, ip: &SocketAddr) -> bool {
+    let Address::Ip(other) = other else {
+        return false;
+    };
+    ip.is_ipv6() && other.is_ipv4() && other.port() == ip.port() && other.ip().is_unspecified()
+}
+
+fn bind_ip(ip: SocketAddr, beside_v4: bool) -> Result<Listener, BindError> {
+    let refused = |source| refusal(Address::Ip(ip), source);
+    let make = || {
+        let socket = Socket::new(Domain::for_address(ip), Type::STREAM, Some(Protocol::TCP))?;
+        if beside_v4 {
+            socket.set_only_v6(true)?;
+        }
+        // So that a restart need not wait for connections that are still being closed.
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&ip.into())?;
+        socket.listen(BACKLOG)?;
+        tcp(socket.into())
+    };
+    make().map_err(refused)
+}
+
+fn tcp(listener: std::net::TcpListener) -> io::Result<Listener> {
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    Ok(Listener {
+        address: Address::Ip(listener.local_addr()?),
+        kind: Kind::Tcp(listener),
+    })
+}
+
+fn bind_unix(path: &Path) -> Result<Listener, BindError> {
+    let address = Address::Unix(path.to_owned());
+    clear_away(path, &address)?;
+    let make = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
+        let inode = std::fs::symlink_metadata(path)?.ino();
+        socket.listen(BACKLOG)?;
+        let file = OwnFile {
+            path: path.to_owned(),
+            inode,
+        };
+        let listener = UnixListener::from_std(socket.into())?;
+        Ok(Kind::Unix {
+            listener,
+            _file: Some(file),
+        })
+    };
+    match make() {
+        Ok(kind) => Ok(Listener { address, kind }),
+        Err(source) => Err(refusal(address, source)),
+    }
+}
+
+/// Removes the socket of a process that is gone: nobody answers on it.
+fn clear_away(path: &Path, address: &Address) -> Result<(), BindError> {
+    let Ok(there) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if !there.file_type().is_socket() {
+        return Err(BindError::InTheWay {
+            address: address.clone(),
+        });
+    }
+    let knock = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // A full backlog is somebody, too: we do not wait in it.
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)
+    };
+    match knock() {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(|source| refusal(address.clone(), source))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(refusal(address.clone(), error))
+        }
+        Ok(()) | Err(_) => {
+            let source = io::ErrorKind::AddrInUse.into();
+            Err(BindError::Taken {
+                address: address.clone(),
+                source,
+            })
+        }
+    }
+}
+
+fn refusal(address: Address, source: io::Error) -> BindError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::Taken { address, source },
+        io::ErrorKind::PermissionDenied => BindError::NotAllowed { address, source },
+        _ => BindError::Failed { address, source },
+    }
+}
+
+/// The file of our unix socket; cleared away with it, unless somebody else's is there by then.
+#[derive(Debug)]
+struct OwnFile {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|now| now.ino() == self.inode);
+        if ours {
+            // What cannot be removed now is cleared away by the next start.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// What systemd passed to this process, taken over at the first question.
+#[derive(Default)]
+struct Passed(Option<(ListenFd, Vec<String>)>);
+
+impl Passed {
+    fn take(&mut self, name: Option<&str>, address: &Address) -> Result<Vec<Listener>, BindError> {
+        let (sockets, names) = self.0.get_or_insert_with(|| {
+            // The names are read first: taking the sockets over clears the environment.
+            let names = sd_notify::listen_fds_with_names();
+            let names = names
+                .map(|all| all.map(|(_, name)| name).collect())
+                .unwrap_or_default();
+            (ListenFd::from_env(), names)
+        });
+        let mut taken = Vec::new();
+        for (index, called) in names.iter().enumerate() {
+            if name.is_some_and(|name| name != called) {
+                continue;
+            }
+            let failed = |source| BindError::Failed {
+                address: address.clone(),
+                source,
+            };
+            taken.extend(listener(sockets, index, address).map_err(failed)?);
+        }
+        if taken.is_empty() {
+            return Err(BindError::NotPassed {
+                address: address.clone(),
+            });
+        }
+        Ok(taken)
+    }
+}
+
+/// One passed socket, of either kind; nothing when an earlier place took it.
+fn listener(
+    sockets: &mut ListenFd,
+    index: usize,
+    address: &Address,
+) -> io::Result<Option<Listener>> {
+    match sockets.take_tcp_listener(index) {
+        Ok(listener) => listener.map(tcp).transpose(),
+        Err(_) => sockets
+            .take_unix_listener(index)?
+            .map(|listener| {
+                listener.set_nonblocking(true)?;
+                let kind = Kind::Unix {
+                    listener: UnixListener::from_std(listener)?,
+                    _file: None,
+                };
+                Ok(Listener {
+                    address: address.clone(),
+                    kind,
+                })
+            })
+            .transpose(),
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Sockets keep nothing back.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The PROXY header, version 1 or 2: who is at the other end of a trusted load balancer.
+//!
+//! <https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt>
+
+use std::io;
+
+use proxy_header::{ParseConfig, Protocol, ProxyHeader};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::request::head::Peer;
+
+/// `PROXY UNKNOWN` and its line end: no header is shorter.
+const BYTES_MIN: usize = 15;
+/// The longest line of version 1, by the specification.
+const V1_BYTES_MAX: usize = 107;
+/// The fixed part of version 2: signature, command, family, length.
+const V2_FIXED_BYTES: usize = 16;
+/// The longest header of version 2 that is read, with its extensions.
+const V2_BYTES_MAX: usize = 4096;
+
+/// Why a connection's PROXY header was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProxyError {
+    #[error("read the PROXY header")]
+    Read(#[source] io::Error),
+    #[error("the PROXY header is longer than {V2_BYTES_MAX} bytes")]
+    TooLong,
+    #[error("the connection does not begin with a PROXY header")]
+    Broken(#[source] proxy_header::Error),
+    #[error("the PROXY header is not about a stream")]
+    NoStream,
+}
+
+/// Reads the header and not one byte more; answers whom it names. `None`: the load balancer speaks
+/// for itself, to see whether we are well.
+pub(super) async fn read<T: AsyncRead + Unpin>(wire: &mut T) -> Result<Option<Peer>, ProxyError> {
+    let mut header = vec![0; BYTES_MIN];
+    wire.read_exact(&mut header)
+        .await
+        .map_err(ProxyError::Read)?;
+    if header[0] == b'P' {
+        read_v1(wire, &mut header).await?;
+    } else {
+        read_v2(wire, &mut header).await?;
+    }
+    let config = ParseConfig {
+        include_tlvs: false,
+        ..ParseConfig::default()
+    };
+    let (parsed, _) = ProxyHeader::parse(&header, config).map_err(ProxyError::Broken)?;
+    match parsed.proxied_address() {
+        None => Ok(None),
+        Some(address) if address.protocol == Protocol::Stream => {
+            Ok(Some(Peer::Ip(address.source.ip().to_canonical())))
+        }
+        Some(_) => Err(ProxyError::NoStream),
+    }
+}
+
+/// Byte by byte to the line end: what follows it belongs to the next protocol.
+async fn read_v1<T: AsyncRead + Unpin>(
+    wire: &mut T,
+    header: &mut Vec<u8>,
+) -> Result<(), ProxyError> {
+    while !header.ends_with(b"\r\n") && header.len() < V1_BYTES_MAX {
+        header.push(wire.read_u8().await.map_err(ProxyError::Read)?);
+    }
+    Ok(())
+}
+
+async fn read_v2<T: AsyncRead + Unpin>(
+    wire: &mut T,
+    header: &mut Vec<u8>,
+) -> Result<(), ProxyError> {
+    const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+    if !header.starts_with(SIGNATURE) {
+        return Err(ProxyError::Broken(proxy_header::Error::Invalid));
+    }
+    header.push(wire.read_u8().await.map_err(ProxyError::Read)?);
+    let rest = usize::from(u16::from_be_bytes([header[14], header[15]]));
+    if V2_FIXED_BYTES + rest > V2_BYTES_MAX {
+        return Err(ProxyError::TooLong);
+    }
+    header.resize(V2_FIXED_BYTES + rest, 0);
+    wire.read_exact(&mut header[V2_FIXED_BYTES..])
+        .await
+        .map_err(ProxyError::Read)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy_header::ProxiedAddress;
+
+    use super::*;
+
+    async fn peer(mut bytes: &[u8]) -> (Result<Option<Peer>, ProxyError>, &[u8]) {
+        let peer = read(&mut bytes).await;
+        (peer, bytes)
+    }
+
+    fn ip(text: &str) -> Peer {
+        Peer::Ip(text.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn both_versions_name_the_client_and_leave_the_rest() {
+        let v1 = b"PROXY TCP4 203.0.113.9 10.0.0.1 52953 443\r\nGET / ";
+        let (found, rest) = peer(v1).await;
+        assert_eq!(
+            (found.unwrap(), rest),
+            (Some(ip("203.0.113.9")), &b"GET / "[..])
+        );
+
+        let (from, to) = ("[2001:db8::9]:5", "[2001:db8::1]:443");
+        let address = ProxiedAddress::stream(from.parse().unwrap(), to.parse().unwrap());
+        let mut v2 = Vec::new();
+        ProxyHeader::with_address(address)
+            .encode_v2(&mut v2)
+            .unwrap();
+        v2.extend_from_slice(b"GET / ");
+        let (found, rest) = peer(&v2).await;
+        assert_eq!(
+            (found.unwrap(), rest),
+            (Some(ip("2001:db8::9")), &b"GET / "[..])
+        );
+    }
+
+    #[tokio::test]
+    async fn a_balancer_that_speaks_for_itself_names_nobody() {
+        let (found, rest) = peer(b"PROXY UNKNOWN\r\nGET").await;
+        assert_eq!((found.unwrap(), rest), (None, &b"GET"[..]));
+        let mut v2 = Vec::new();
+        ProxyHeader::with_local().encode_v2(&mut v2).unwrap();
+        assert_eq!(peer(&v2).await.0.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_header_is_refused() {
+        let long = format!("PROXY TCP4 {}", "1".repeat(200));
+        let mut huge = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff".to_vec();
+        huge.resize(70_000, 0);
+        for bad in [
+            &b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"[..],
+            b"PROXY TCP4 a b 1 2\r\n",
+            b"\r\n\r\n\0\r\nQUOT\n\x21\x11\0\0",
+            b"PROXY",
+            long.as_bytes(),
+            &huge,
+        ] {
+            assert!(
+                peer(bad).await.0.is_err(),
+                "{:?}",
+                String::from_utf8_lossy(bad)
+            );
+        }
+    }
+}

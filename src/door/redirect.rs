@@ -1,0 +1,97 @@
+//! The answer of a listener that sends everybody to https.
+
+use http::header::{HOST, LOCATION};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+
+use crate::request::Body;
+use crate::request::head::parse_host;
+
+/// Where certificate authorities look (RFC 8555 8.3); whoever answers them sits elsewhere.
+const ACME: &str = "/.well-known/acme-challenge/";
+
+/// The same address at https: 308, so that a method stays what it is (RFC 9110 15.4.9).
+pub(super) fn to_https<B>(request: &Request<B>) -> Response<Body> {
+    if request.uri().path().starts_with(ACME) {
+        return answer(StatusCode::NOT_FOUND);
+    }
+    let Some(target) = target(request) else {
+        return answer(StatusCode::BAD_REQUEST);
+    };
+    let mut response = answer(StatusCode::PERMANENT_REDIRECT);
+    response.headers_mut().insert(LOCATION, target);
+    response
+}
+
+fn target<B>(request: &Request<B>) -> Option<HeaderValue> {
+    let mut named = request.headers().get_all(HOST).iter();
+    let (header, None) = (named.next(), named.next()) else {
+        return None;
+    };
+    let header = header.map(|value| value.to_str().ok().and_then(|text| parse_host(text).ok()));
+    let authority = request
+        .uri()
+        .authority()
+        .map(|name| parse_host(name.as_str()).ok());
+    let (host, _) = match (authority, header) {
+        (Some(one), Some(other)) if one == other => one,
+        (Some(one), None) | (None, Some(one)) => one,
+        (Some(_), Some(_)) | (None, None) => None,
+    }?;
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str());
+    // The `*` of OPTIONS is no path.
+    let path = if path.starts_with('/') { path } else { "/" };
+    HeaderValue::try_from(format!("https://{host}{path}")).ok()
+}
+
+fn answer(status: StatusCode) -> Response<Body> {
+    let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(uri: &str, hosts: &[&str]) -> (u16, Option<String>) {
+        let mut request = Request::builder().uri(uri);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        let response = to_https(&request.body(()).unwrap());
+        let to = response
+            .headers()
+            .get(LOCATION)
+            .map(|to| to.to_str().unwrap().to_owned());
+        (response.status().as_u16(), to)
+    }
+
+    #[test]
+    fn everybody_is_sent_to_the_same_address_at_https() {
+        let to = |text: &str| (308, Some(text.to_owned()));
+        assert_eq!(
+            sent("/a?b=c", &["OA.Example:80"]),
+            to("https://oa.example/a?b=c")
+        );
+        assert_eq!(
+            sent("//evil.example/", &["a"]),
+            to("https://a//evil.example/")
+        );
+        assert_eq!(sent("*", &["a"]), to("https://a/"));
+        assert_eq!(sent("http://a/x", &["a"]), to("https://a/x"));
+    }
+
+    #[test]
+    fn a_host_that_is_none_leads_nowhere() {
+        for hosts in [&[][..], &["a", "b"], &["a b"], &["a/@evil"], &["a\\b"]] {
+            assert_eq!(sent("/", hosts), (400, None), "{hosts:?}");
+        }
+        assert_eq!(sent("http://a/", &["b"]), (400, None));
+        assert_eq!(sent("/.well-known/acme-challenge/x", &["a"]), (404, None));
+    }
+}

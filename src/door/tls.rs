@@ -1,0 +1,234 @@
+//! Certificates, SNI, ALPN; new certificates without a connection lost.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::client::verify_server_name;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// `[server.tls]`: the certificate, and further ones for other names.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM: the certificate, then the ones that vouch for it.
+    pub certificate: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
+    /// Further pairs, chosen by the name the client asks for.
+    #[serde(default)]
+    pub more: Vec<PairConfig>,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PairConfig {
+    /// PEM: the certificate, then the ones that vouch for it.
+    pub certificate: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
+}
+
+/// Why certificates were not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("read {}: it must exist and be readable by the user menshen runs as", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file holds no certificate.
+    #[error("{} holds no certificate: expected PEM, the server's own first", path.display())]
+    NoCertificate {
+        /// Which.
+        path: PathBuf,
+        /// What the parser said.
+        #[source]
+        source: PemError,
+    },
+    /// A file holds no private key.
+    #[error("{} holds no private key: expected PEM that is not encrypted", path.display())]
+    NoKey {
+        /// Which.
+        path: PathBuf,
+        /// What the parser said.
+        #[source]
+        source: PemError,
+    },
+    /// The key is of a kind that cannot sign, or belongs to another certificate.
+    #[error("the key {} does not fit the certificate {}", key.display(), certificate.display())]
+    NoPair {
+        /// The certificate.
+        certificate: PathBuf,
+        /// The key.
+        key: PathBuf,
+        /// What rustls said.
+        #[source]
+        source: rustls::Error,
+    },
+    /// The crypto library refused to start.
+    #[error("set up TLS")]
+    Setup(#[source] rustls::Error),
+}
+
+/// The certificates of the door. They may be replaced while it stands open.
+pub struct Tls {
+    server: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
+}
+
+impl TlsConfig {
+    /// Every file to watch for changes.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let more = self.more.iter().map(|pair| (&pair.certificate, &pair.key));
+        std::iter::once((&self.certificate, &self.key))
+            .chain(more)
+            .flat_map(|(certificate, key)| [certificate.as_path(), key.as_path()])
+    }
+
+    fn load(&self) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
+        let more = self
+            .more
+            .iter()
+            .map(|pair| load_pair(&pair.certificate, &pair.key));
+        std::iter::once(load_pair(&self.certificate, &self.key))
+            .chain(more)
+            .collect()
+    }
+}
+
+impl Tls {
+    /// Reads the files and gets ready to speak TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
+    pub fn load(config: &TlsConfig) -> Result<Self, TlsError> {
+        let certificates = Arc::new(Certificates(ArcSwap::from_pointee(config.load()?)));
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Setup)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&certificates) as _);
+        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // One for all certificates to come, so that a reload resumes who was here before.
+        server.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
+        Ok(Self {
+            server: Arc::new(server),
+            certificates,
+        })
+    }
+
+    /// Reads the files again. Only when all are good are they taken; else the old ones stay.
+    pub fn reload(&self, config: &TlsConfig) -> Result<(), TlsError> {
+        self.certificates.0.store(Arc::new(config.load()?));
+        Ok(())
+    }
+
+    /// For the handshakes.
+    pub(super) fn server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server)
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("certificates", &self.certificates)
+            .finish_non_exhaustive()
+    }
+}
+
+fn load_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|source| TlsError::Read {
+            path: path.to_owned(),
+            source,
+        })
+    };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificate)?).collect();
+    let chain = match chain {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        Ok(_) => Err(PemError::NoItemsFound),
+        Err(error) => Err(error),
+    };
+    let chain = chain.map_err(|source| TlsError::NoCertificate {
+        path: certificate.to_owned(),
+        source,
+    })?;
+    let text = zeroize::Zeroizing::new(read(key)?);
+    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|source| TlsError::NoKey {
+        path: key.to_owned(),
+        source,
+    })?;
+    CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider())
+        .map(Arc::new)
+        .map_err(|source| TlsError::NoPair {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            source,
+        })
+}
+
+/// The pairs in force, in the order they were written. Never empty.
+struct Certificates(ArcSwap<Vec<Arc<CertifiedKey>>>);
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificates({})", self.0.load().len())
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let pairs = self.0.load();
+        choose(&pairs, hello.server_name()).cloned()
+    }
+}
+
+/// The pair for a name: one that says exactly it, one that covers it by a wildcard, the first.
+fn choose<'a>(pairs: &'a [Arc<CertifiedKey>], name: Option<&str>) -> Option<&'a Arc<CertifiedKey>> {
+    let first = pairs.first();
+    let Some((name, [_, _, ..])) = name.map(|name| (name, pairs)) else {
+        return first;
+    };
+    // A certificate that also covers a sibling nobody has does so by its wildcard.
+    let sibling = name
+        .split_once('.')
+        .map(|(_, parent)| format!("no-such-sibling.{parent}"));
+    let mut by_wildcard = None;
+    for pair in pairs.iter().filter(|pair| covers(pair, name)) {
+        if !sibling
+            .as_deref()
+            .is_some_and(|sibling| covers(pair, sibling))
+        {
+            return Some(pair);
+        }
+        by_wildcard = by_wildcard.or(Some(pair));
+    }
+    by_wildcard.or(first)
+}
+
+fn covers(pair: &CertifiedKey, name: &str) -> bool {
+    let Ok(name) = ServerName::try_from(name) else {
+        return false;
+    };
+    pair.end_entity_cert()
+        .and_then(ParsedCertificate::try_from)
+        .and_then(|certificate| verify_server_name(&certificate, &name))
+        .is_ok()
+}
+
+#[cfg(test)]
+pub(super) mod tests;

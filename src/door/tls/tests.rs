@@ -1,0 +1,124 @@
+//! Certificates in files, as an operator keeps them.
+
+use rcgen::generate_simple_self_signed;
+
+use super::*;
+
+/// A folder of its own, gone after the test.
+pub(in crate::door) struct Folder(PathBuf);
+
+impl Folder {
+    pub(in crate::door) fn new() -> Self {
+        let name = format!(
+            "menshen-door-{:032x}",
+            u128::from_be_bytes(crate::keys::random())
+        );
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(in crate::door) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a fresh pair under a file name; answers the certificate.
+    pub(in crate::door) fn pair(&self, file: &str, names: &[&str]) -> CertificateDer<'static> {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let made = generate_simple_self_signed(names).unwrap();
+        std::fs::write(self.path(&format!("{file}.pem")), made.cert.pem()).unwrap();
+        std::fs::write(
+            self.path(&format!("{file}.key")),
+            made.signing_key.serialize_pem(),
+        )
+        .unwrap();
+        made.cert.der().clone()
+    }
+
+    pub(in crate::door) fn config(&self, files: &[&str]) -> TlsConfig {
+        let pair = |file: &str| PairConfig {
+            certificate: self.path(&format!("{file}.pem")),
+            key: self.path(&format!("{file}.key")),
+        };
+        let PairConfig { certificate, key } = pair(files[0]);
+        TlsConfig {
+            certificate,
+            key,
+            more: files[1..].iter().map(|file| pair(file)).collect(),
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn the_name_asked_for_chooses_exactly_then_by_wildcard_then_the_first() {
+    let folder = Folder::new();
+    let first = folder.pair("first", &["sso.example"]);
+    let wide = folder.pair("wide", &["*.corp.example"]);
+    let exact = folder.pair("exact", &["oa.corp.example"]);
+    let pairs = folder.config(&["first", "wide", "exact"]).load().unwrap();
+    let chosen = |name: Option<&str>| choose(&pairs, name).unwrap().cert[0].clone();
+    assert_eq!(chosen(Some("oa.corp.example")), exact);
+    assert_eq!(chosen(Some("git.corp.example")), wide);
+    assert_eq!(chosen(Some("sso.example")), first);
+    for other in [
+        Some("a.b.corp.example"),
+        Some("corp.example"),
+        Some("192.0.2.1"),
+        None,
+    ] {
+        assert_eq!(chosen(other), first, "{other:?}");
+    }
+}
+
+#[test]
+fn a_broken_file_leaves_the_old_certificates_in_force() {
+    let folder = Folder::new();
+    let old = folder.pair("site", &["a.example"]);
+    let config = folder.config(&["site"]);
+    let tls = Tls::load(&config).unwrap();
+    let in_force = || tls.certificates.0.load()[0].cert[0].clone();
+
+    std::fs::write(&config.certificate, "half a cert").unwrap();
+    assert!(matches!(
+        tls.reload(&config),
+        Err(TlsError::NoCertificate { .. })
+    ));
+    assert_eq!(in_force(), old);
+
+    let new = folder.pair("site", &["a.example"]);
+    tls.reload(&config).unwrap();
+    assert_eq!(in_force(), new);
+}
+
+#[test]
+fn a_refusal_names_the_file_and_what_is_expected() {
+    let folder = Folder::new();
+    folder.pair("a", &["a.example"]);
+    folder.pair("b", &["b.example"]);
+    let refused = |certificate: &str, key: &str| {
+        let (certificate, key) = (folder.path(certificate), folder.path(key));
+        Tls::load(&TlsConfig {
+            certificate,
+            key,
+            more: Vec::new(),
+        })
+        .unwrap_err()
+    };
+    let missing = refused("nowhere.pem", "a.key");
+    assert!(matches!(&missing, TlsError::Read { .. }), "{missing}");
+    assert!(missing.to_string().contains("nowhere.pem"), "{missing}");
+    let mixed = refused("a.pem", "b.key");
+    assert!(matches!(&mixed, TlsError::NoPair { .. }), "{mixed}");
+    assert!(mixed.to_string().contains("b.key"), "{mixed}");
+    assert!(matches!(
+        refused("a.key", "a.key"),
+        TlsError::NoCertificate { .. }
+    ));
+    assert!(matches!(refused("a.pem", "a.pem"), TlsError::NoKey { .. }));
+}

@@ -1,0 +1,229 @@
+//! The administrator's listener: metrics, health, and who is here, as JSON.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::keys;
+use crate::people::session::Sessions;
+use crate::request::{Body, BodyError};
+use crate::secret::{Secret, SecretError, SecretSource};
+use crate::telemetry::{Telemetry, chain};
+
+mod api;
+
+/// How long the store may take to say that it is well.
+const PING_WITHIN: Duration = Duration::from_secs(2);
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `[admin]`: metrics, health and the admin API, on their own listener.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Where: `127.0.0.1:9180`, or a `unix:` path. Not for the open network.
+    pub listen: String,
+    /// What opens the API, as `Authorization: Bearer`; absent: health and metrics only.
+    #[serde(default)]
+    pub token: Option<SecretSource>,
+}
+
+/// How the process is doing, as far as only `main` knows it.
+#[derive(Debug, Default)]
+pub struct Health {
+    site_loaded: AtomicBool,
+    draining: AtomicBool,
+    degraded: Mutex<Vec<String>>,
+}
+
+impl Health {
+    /// From now on requests can be decided.
+    pub fn site_is_loaded(&self) {
+        self.site_loaded.store(true, Ordering::Release);
+    }
+
+    /// From now on a load balancer should send its requests elsewhere.
+    pub fn is_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// What works less well than configured, such as a reload that was refused; replaces what was
+    /// said before. Nothing secret: whoever can reach the listener reads it.
+    pub fn degraded(&self, reasons: Vec<String>) {
+        *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
+    }
+}
+
+/// Answers on the administrator's listener, whatever its Host.
+pub struct Admin {
+    /// The hash of the token: comparing hashes tells nothing about the token or its length.
+    token: Option<[u8; 32]>,
+    sessions: Arc<Sessions>,
+    telemetry: Telemetry,
+    health: Arc<Health>,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin")
+            .field("token", &self.token.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Admin {
+    /// Reads the token, when there is one.
+    pub fn new(
+        config: &AdminConfig,
+        sessions: Arc<Sessions>,
+        telemetry: Telemetry,
+        health: Arc<Health>,
+    ) -> Result<Self, SecretError> {
+        let token = config.token.as_ref().map(SecretSource::read).transpose()?;
+        let token = token
+            .as_ref()
+            .map(|token: &Secret<String>| fingerprint(token.expose()));
+        Ok(Self {
+            token,
+            sessions,
+            telemetry,
+            health,
+        })
+    }
+
+    /// Answers one request. Nothing changes by GET.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<BodyError>,
+    {
+        let path = request.uri().path().to_owned();
+        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
+        match path.as_str() {
+            "/metrics" | "/healthz" | "/readyz" if !reading => not_allowed("GET, HEAD"),
+            "/metrics" => self.metrics(),
+            "/healthz" => text(
+                StatusCode::OK,
+                "text/plain; charset=utf-8",
+                "ok\n".to_owned(),
+            ),
+            "/readyz" => self.readiness().await,
+            path => match (path.strip_prefix("/api/"), self.token) {
+                (Some(rest), Some(token)) if bears(request.headers(), &token) => {
+                    api::answer(self, rest, request).await
+                }
+                (Some(_), Some(_)) => unauthorized(),
+                (Some(_), None) | (None, _) => not_found(),
+            },
+        }
+    }
+
+    fn metrics(&self) -> Response<Body> {
+        self.telemetry.sessions_cached(self.sessions.cached());
+        text(StatusCode::OK, OPEN_METRICS, self.telemetry.render())
+    }
+
+    async fn readiness(&self) -> Response<Body> {
+        let mut reasons = Vec::new();
+        if !self.health.site_loaded.load(Ordering::Acquire) {
+            reasons.push("no configuration is in force yet");
+        }
+        if self.health.draining.load(Ordering::Acquire) {
+            reasons.push("the process is about to end");
+        }
+        match timeout(PING_WITHIN, self.sessions.store().ping()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                self.telemetry.store_error();
+                tracing::warn!(error = %chain(&error), "the store does not answer");
+                reasons.push("the store does not answer");
+            }
+            Err(_) => reasons.push("the store does not answer in time"),
+        }
+        let degraded = self
+            .health
+            .degraded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let status = if reasons.is_empty() {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        let ready = reasons.is_empty();
+        reply(
+            status,
+            &json!({ "ready": ready, "reasons": reasons, "degraded": degraded }),
+        )
+    }
+}
+
+/// Whether exactly one bearer token came, and it is this one. Takes as long for any other.
+fn bears(headers: &HeaderMap, token: &[u8; 32]) -> bool {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let Some((scheme, sent)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
+        return false;
+    };
+    let same = aws_lc_rs::constant_time::verify_slices_are_equal(&fingerprint(sent.trim()), token);
+    scheme.eq_ignore_ascii_case("bearer") && same.is_ok()
+}
+
+fn fingerprint(token: &str) -> [u8; 32] {
+    keys::fingerprint(&[b"admin", token.as_bytes()])
+}
+
+fn text(status: StatusCode, content_type: &'static str, content: String) -> Response<Body> {
+    let body = Full::new(Bytes::from(content))
+        .map_err(|never| match never {})
+        .boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn reply(status: StatusCode, value: &Value) -> Response<Body> {
+    text(status, "application/json", value.to_string())
+}
+
+fn problem(status: StatusCode, detail: &str) -> Response<Body> {
+    reply(status, &json!({ "error": detail }))
+}
+
+fn not_found() -> Response<Body> {
+    problem(StatusCode::NOT_FOUND, "there is no such thing here")
+}
+
+fn not_allowed(allowed: &'static str) -> Response<Body> {
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "not with this method");
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+fn unauthorized() -> Response<Body> {
+    let mut response = problem(StatusCode::UNAUTHORIZED, "the token of [admin] opens this");
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! The admin API: list sessions, end them, close and open accounts.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::{Admin, not_allowed, not_found, problem, reply};
+use crate::clock::Clock;
+use crate::request::{Body, BodyError};
+use crate::store::{
+    AccountId, ConnectorId, LoginName, Scope, SessionId, SessionRecord, StoreError,
+};
+use crate::telemetry::{Audit, Event, chain};
+
+const BODY_BYTES_MAX: usize = 16 * 1024;
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// How many sessions one list shows, and how many unless `max` says otherwise.
+const LISTED_MAX: u32 = 10_000;
+const LISTED: u32 = 100;
+
+/// Why a question was not answered.
+#[derive(Debug, thiserror::Error)]
+enum ApiError {
+    #[error("{0}")]
+    Malformed(&'static str),
+    #[error("there is no such thing here")]
+    NotFound,
+    #[error("use {0}")]
+    Method(&'static str),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Answers a request whose token was checked. `path` is what follows `/api/`.
+pub(super) async fn answer<B>(admin: &Admin, path: &str, request: Request<B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<BodyError>,
+{
+    let parts: Vec<_> = path.split('/').collect();
+    let method = request.method().clone();
+    let answered = match (method, parts.as_slice()) {
+        (Method::GET, ["sessions"]) => list(admin, request.uri().query().unwrap_or("")).await,
+        (_, ["sessions"]) => Err(ApiError::Method("GET")),
+        (Method::DELETE, ["sessions", id]) => end_session(admin, id).await,
+        (_, ["sessions", _]) => Err(ApiError::Method("DELETE")),
+        (Method::POST, ["revoke"]) => revoke(admin, request).await,
+        (Method::POST, ["accounts", id, "close"]) => close(admin, id, true).await,
+        (Method::POST, ["accounts", id, "open"]) => close(admin, id, false).await,
+        (_, ["revoke"] | ["accounts", _, "close" | "open"]) => Err(ApiError::Method("POST")),
+        _ => Err(ApiError::NotFound),
+    };
+    answered.unwrap_or_else(|error| match error {
+        ApiError::Malformed(detail) => problem(StatusCode::BAD_REQUEST, detail),
+        ApiError::NotFound => not_found(),
+        ApiError::Method(allowed) => not_allowed(allowed),
+        ApiError::Store(error) => {
+            admin.telemetry.store_error();
+            tracing::error!(error = %chain(&error), "the admin API could not ask the store");
+            problem(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer")
+        }
+    })
+}
+
+async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
+    let (mut login, mut account, mut max) = (None, None, LISTED);
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "login" => login = Some(parse_login(value.into_owned())?),
+            "account" => account = Some(parse_account(value.into_owned())?),
+            "max" => {
+                let number = value
+                    .parse()
+                    .map_err(|_| ApiError::Malformed("max is a number"))?;
+                max = LISTED_MAX.min(number);
+            }
+            _ => return Err(ApiError::Malformed("known are login, account and max")),
+        }
+    }
+    let store = admin.sessions.store();
+    let account = match login {
+        Some(_) if account.is_some() => {
+            return Err(ApiError::Malformed("give login or account, not both"));
+        }
+        Some(login) => Some(
+            store
+                .account_by_login(&login)
+                .await?
+                .ok_or(ApiError::NotFound)?
+                .id,
+        ),
+        None => account,
+    };
+    let found = store.sessions(account.as_ref(), max).await?;
+    let sessions: Vec<_> = found.iter().map(shown).collect();
+    Ok(reply(StatusCode::OK, &json!({ "sessions": sessions })))
+}
+
+/// A session as the administrator sees it: nothing in it opens anything.
+fn shown(session: &SessionRecord) -> serde_json::Value {
+    json!({
+        "id": session.public_id,
+        "account": session.account,
+        "connector": session.connector,
+        "subject": session.subject,
+        "minted_at": session.minted_at.unix_s(),
+        "expires_at": session.expires_at.unix_s(),
+        "used_at": session.used_at.unix_s(),
+    })
+}
+
+async fn end_session(admin: &Admin, id: &str) -> Result<Response<Body>, ApiError> {
+    let id = SessionId::try_from(id.to_owned()).map_err(|_| ApiError::NotFound)?;
+    let key = admin
+        .sessions
+        .store()
+        .session_key(&id)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    admin.sessions.revoke(&Scope::Session(key)).await?;
+    admin.telemetry.audit(&Audit {
+        session: Some(&id),
+        ..by_admin(Event::Revoked)
+    });
+    Ok(done())
+}
+
+/// Whose sessions are ended: exactly one of these.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+enum Whose {
+    Account(String),
+    Login(String),
+    Connector(String),
+    Everyone(bool),
+}
+
+async fn revoke<B>(admin: &Admin, request: Request<B>) -> Result<Response<Body>, ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<BodyError>,
+{
+    let unread = || ApiError::Malformed("the body is too long or did not come");
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
+    let body = timeout(BODY_WITHIN, body)
+        .await
+        .map_err(|_| unread())?
+        .map_err(|_| unread())?;
+    let whose = serde_json::from_slice(&body.to_bytes()).map_err(|_| {
+        ApiError::Malformed(
+            "expected {\"account\": ID}, {\"login\": NAME}, {\"connector\": ID} \
+             or {\"everyone\": true}",
+        )
+    })?;
+    let scope = match whose {
+        Whose::Account(id) => Scope::Account(parse_account(id)?),
+        Whose::Login(login) => {
+            let login = parse_login(login)?;
+            let account = admin.sessions.store().account_by_login(&login).await?;
+            Scope::Account(account.ok_or(ApiError::NotFound)?.id)
+        }
+        Whose::Connector(id) => Scope::Connector(
+            ConnectorId::try_from(id).map_err(|_| ApiError::Malformed("no id of a connector"))?,
+        ),
+        Whose::Everyone(true) => Scope::Everyone,
+        Whose::Everyone(false) => return Err(ApiError::Malformed("everyone is true or absent")),
+    };
+    admin.sessions.revoke(&scope).await?;
+    let audit = by_admin(Event::Revoked);
+    match &scope {
+        Scope::Account(id) => admin.telemetry.audit(&Audit {
+            account: Some(id),
+            ..audit
+        }),
+        Scope::Connector(id) => {
+            admin.telemetry.audit(&Audit {
+                connector: Some(id.as_str()),
+                ..audit
+            });
+        }
+        Scope::Everyone | Scope::Session(_) => {
+            admin.telemetry.audit(&Audit {
+                reason: Some("everyone, by the admin API"),
+                ..audit
+            });
+        }
+    }
+    Ok(done())
+}
+
+async fn close(admin: &Admin, id: &str, closed: bool) -> Result<Response<Body>, ApiError> {
+    let id = AccountId::try_from(id.to_owned()).map_err(|_| ApiError::NotFound)?;
+    if !admin.sessions.close_account(&id, closed).await? {
+        return Err(ApiError::NotFound);
+    }
+    let event = if closed { Event::Closed } else { Event::Opened };
+    admin.telemetry.audit(&Audit {
+        account: Some(&id),
+        ..by_admin(event)
+    });
+    Ok(done())
+}
+
+fn by_admin<'a>(event: Event) -> Audit<'a> {
+    Audit {
+        reason: Some("by the admin API"),
+        ..Audit::new(event, Clock::system().now())
+    }
+}
+
+fn parse_account(text: String) -> Result<AccountId, ApiError> {
+    AccountId::try_from(text).map_err(|_| ApiError::Malformed("no id of an account"))
+}
+
+fn parse_login(text: String) -> Result<LoginName, ApiError> {
+    LoginName::try_from(text).map_err(|_| ApiError::Malformed("no login"))
+}
+
+fn done() -> Response<Body> {
+    reply(StatusCode::OK, &json!({ "done": true }))
+}

@@ -1,0 +1,305 @@
+//! The administrator's listener, asked without a socket.
+
+use std::net::IpAddr;
+
+use super::*;
+use crate::clock::{Clock, Timestamp};
+use crate::people::profile::Proof;
+use crate::people::session::{NewLogin, Terms};
+use crate::store::{self, Account, AccountId, Admission, Admitted};
+use crate::telemetry::{Access, LogConfig, Outcome, Speaker};
+
+const TOKEN: &str = "correct horse";
+const TERMS: Terms = Terms {
+    lifetime: Duration::from_secs(3600),
+    idle_timeout: Duration::from_secs(600),
+};
+
+struct Desk {
+    admin: Admin,
+    health: Arc<Health>,
+    clock: Clock,
+}
+
+impl Desk {
+    async fn new(token: Option<&str>) -> Self {
+        let store = store::open("sqlite::memory:").await.unwrap();
+        let grace = Duration::from_secs(300);
+        let clock = Clock::by_hand(Timestamp::from_unix_s(1_700_000_000));
+        let sessions = Sessions::open(store, clock.clone(), 100, grace)
+            .await
+            .unwrap();
+        let token = token.map(|text| SecretSource::Literal(Secret::new(text.to_owned())));
+        let config = AdminConfig {
+            listen: "127.0.0.1:0".to_owned(),
+            token,
+        };
+        let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
+        let health = Arc::new(Health::default());
+        let admin = Admin::new(&config, sessions, telemetry, Arc::clone(&health)).unwrap();
+        Self {
+            admin,
+            health,
+            clock,
+        }
+    }
+
+    async fn ask(&self, method: &str, target: &str, token: &str, body: &str) -> (u16, String) {
+        let request = Request::builder().method(method).uri(target);
+        let request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        let request = request
+            .body(Full::new(Bytes::from(body.to_owned())))
+            .unwrap();
+        let response = self.admin.handle(request).await;
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    async fn json(&self, method: &str, target: &str, body: &str) -> (u16, Value) {
+        let (status, text) = self.ask(method, target, TOKEN, body).await;
+        (status, serde_json::from_str(&text).unwrap())
+    }
+
+    /// Lets somebody in; answers their account and the public id of their session.
+    async fn person(&self, login: &str) -> (AccountId, String) {
+        let sessions = &self.admin.sessions;
+        let (via, subject) = ("corp".parse().unwrap(), login.parse().unwrap());
+        // A login that begins in the moment of a revocation is not let in.
+        self.clock.advance(Duration::from_secs(1));
+        let now = self.clock.now();
+        let admission = Admission {
+            connector: via,
+            subject,
+            login: login.parse().unwrap(),
+            links: Vec::new(),
+            vouched: Vec::new(),
+            create: true,
+            entitlements: "{}".to_owned(),
+            at: now,
+        };
+        let Admitted::Account(account) = sessions.store().admit(&admission).await.unwrap() else {
+            panic!("{login} is not admitted");
+        };
+        let (connector_epoch, everyone_epoch) = sessions.epochs_of(&admission.connector);
+        let Account { id, .. } = account;
+        let login = NewLogin {
+            account,
+            via: admission.connector,
+            subject: admission.subject,
+            provider_sid: None,
+            proof: Proof::default(),
+            expires_at: None,
+            began_at: now,
+            connector_epoch,
+            everyone_epoch,
+        };
+        let minting = sessions.mint(login, &TERMS).await.unwrap();
+        (id, minting.public_id.to_string())
+    }
+
+    async fn listed(&self, query: &str) -> Vec<String> {
+        let (status, list) = self.json("GET", &format!("/api/sessions{query}"), "").await;
+        assert_eq!(status, 200, "{list}");
+        let sessions = list["sessions"].as_array().unwrap();
+        sessions
+            .iter()
+            .map(|one| one["id"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn the_token_opens_the_api_and_nothing_else_does() {
+    let desk = Desk::new(Some(TOKEN)).await;
+    assert_eq!(desk.ask("GET", "/api/sessions", TOKEN, "").await.0, 200);
+    for wrong in ["", "correct hors", "correct horse!", "Correct horse"] {
+        assert_eq!(
+            desk.ask("GET", "/api/sessions", wrong, "").await.0,
+            401,
+            "{wrong}"
+        );
+        assert_eq!(
+            desk.ask("POST", "/api/nowhere", wrong, "").await.0,
+            401,
+            "{wrong}"
+        );
+    }
+    let closed = Desk::new(None).await;
+    assert_eq!(closed.ask("GET", "/api/sessions", TOKEN, "").await.0, 404);
+    assert_eq!(closed.ask("GET", "/healthz", "", "").await.0, 200);
+    assert_eq!(closed.ask("GET", "/", "", "").await.0, 404);
+}
+
+#[tokio::test]
+async fn nothing_changes_by_get() {
+    let desk = Desk::new(Some(TOKEN)).await;
+    let (account, session) = desk.person("alice").await;
+    for target in [
+        format!("/api/sessions/{session}"),
+        "/api/revoke".to_owned(),
+        format!("/api/accounts/{account}/close"),
+    ] {
+        assert_eq!(
+            desk.ask("GET", &target, TOKEN, "{\"everyone\":true}")
+                .await
+                .0,
+            405,
+            "{target}"
+        );
+    }
+    assert_eq!(desk.listed("").await, [session]);
+    assert_eq!(desk.ask("POST", "/metrics", "", "").await.0, 405);
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_ended_one_by_one() {
+    let desk = Desk::new(Some(TOKEN)).await;
+    let (account, alice) = desk.person("alice").await;
+    let (_, bob) = desk.person("bob").await;
+    assert_eq!(desk.listed("").await.len(), 2);
+    assert_eq!(desk.listed("?max=1").await.len(), 1);
+    assert_eq!(desk.listed("?login=ALICE").await, [&*alice]);
+    assert_eq!(desk.listed(&format!("?account={account}")).await, [&*alice]);
+    assert_eq!(desk.json("GET", "/api/sessions?login=eve", "").await.0, 404);
+    assert_eq!(desk.json("GET", "/api/sessions?maximum=1", "").await.0, 400);
+
+    assert_eq!(
+        desk.json("DELETE", &format!("/api/sessions/{alice}"), "")
+            .await
+            .0,
+        200
+    );
+    assert_eq!(
+        desk.json("DELETE", &format!("/api/sessions/{alice}"), "")
+            .await
+            .0,
+        404
+    );
+    assert_eq!(desk.json("DELETE", "/api/sessions/short", "").await.0, 404);
+    assert_eq!(desk.listed("").await, [bob]);
+}
+
+#[tokio::test]
+async fn people_connectors_and_everyone_are_revoked() {
+    let desk = Desk::new(Some(TOKEN)).await;
+    for body in [
+        r#"{"login":"alice"}"#,
+        r#"{"connector":"corp"}"#,
+        r#"{"everyone":true}"#,
+    ] {
+        let (_, _) = desk.person("alice").await;
+        assert_eq!(
+            desk.json("POST", "/api/revoke", body).await.0,
+            200,
+            "{body}"
+        );
+        assert!(desk.listed("").await.is_empty(), "{body}");
+    }
+    let (account, _) = desk.person("alice").await;
+    let body = format!(r#"{{"account":"{account}"}}"#);
+    assert_eq!(desk.json("POST", "/api/revoke", &body).await.0, 200);
+    assert!(desk.listed("").await.is_empty());
+    for bad in [
+        "",
+        "{}",
+        r#"{"everyone":false}"#,
+        r#"{"account":"x"}"#,
+        r#"{"login":"alice","everyone":true}"#,
+    ] {
+        assert_eq!(desk.json("POST", "/api/revoke", bad).await.0, 400, "{bad}");
+    }
+    assert_eq!(
+        desk.json("POST", "/api/revoke", &"x".repeat(20_000))
+            .await
+            .0,
+        400
+    );
+    assert_eq!(
+        desk.json("POST", "/api/revoke", r#"{"login":"nobody"}"#)
+            .await
+            .0,
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_closed_account_loses_its_sessions_until_it_is_opened() {
+    let desk = Desk::new(Some(TOKEN)).await;
+    let (account, _) = desk.person("alice").await;
+    let close = format!("/api/accounts/{account}/close");
+    assert_eq!(desk.json("POST", &close, "").await.0, 200);
+    assert!(desk.listed("").await.is_empty());
+    let open = format!("/api/accounts/{account}/open");
+    assert_eq!(desk.json("POST", &open, "").await.0, 200);
+    let (_, again) = desk.person("alice").await;
+    assert_eq!(desk.listed("").await, [again]);
+    let nobody = AccountId::new([9; 16]);
+    assert_eq!(
+        desk.json("POST", &format!("/api/accounts/{nobody}/close"), "")
+            .await
+            .0,
+        404
+    );
+}
+
+#[tokio::test]
+async fn readiness_says_what_is_missing() {
+    let desk = Desk::new(None).await;
+    let (status, answer) = desk.json("GET", "/readyz", "").await;
+    assert_eq!(
+        (status, answer["ready"].as_bool()),
+        (503, Some(false)),
+        "{answer}"
+    );
+    desk.health.site_is_loaded();
+    desk.health
+        .degraded(vec!["the last reload was refused".to_owned()]);
+    let (status, answer) = desk.json("GET", "/readyz", "").await;
+    assert_eq!(
+        (status, answer["ready"].as_bool()),
+        (200, Some(true)),
+        "{answer}"
+    );
+    assert_eq!(answer["degraded"][0], "the last reload was refused");
+    desk.health.is_draining();
+    assert_eq!(desk.json("GET", "/readyz", "").await.0, 503);
+    assert_eq!(desk.ask("GET", "/healthz", "", "").await.0, 200);
+}
+
+#[tokio::test]
+async fn metrics_are_open_metrics() {
+    let desk = Desk::new(None).await;
+    desk.admin.telemetry.record(&Access {
+        at: Clock::system().now(),
+        request_id: "r",
+        trace_id: None,
+        client: IpAddr::from([127, 0, 0, 1]),
+        method: "GET",
+        host: "a",
+        path: "/",
+        face: Speaker::Own,
+        route: None,
+        login: None,
+        session: None,
+        verdict: Outcome::Deny,
+        reason: None,
+        status: 404,
+        upstream: None,
+        took: Duration::ZERO,
+        upstream_took: None,
+        bytes: None,
+    });
+    let request = Request::get("/metrics")
+        .body(Full::new(Bytes::new()))
+        .unwrap();
+    let response = desk.admin.handle(request).await;
+    assert_eq!(response.headers()[CONTENT_TYPE], OPEN_METRICS);
+    let page = response.into_body().collect().await.unwrap().to_bytes();
+    let page = String::from_utf8(page.to_vec()).unwrap();
+    assert!(
+        page.contains(r#"{face="own",verdict="deny",status="4xx"} 1"#),
+        "{page}"
+    );
+    assert!(page.ends_with("# EOF\n"));
+}

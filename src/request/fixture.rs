@@ -1,0 +1,131 @@
+//! What tests of the request journey begin with: a route, a person, a head, a permit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+
+use super::gate::{Caller, Why};
+use super::head::{Connection, Head, Peer, Trust};
+use super::headers::{Namespace, Onward, RequestId};
+use super::policy::{self, Permit, Verdict};
+use super::route::{
+    Access, HeaderRules, HostHeader, HostPattern, Limits, PathPrefix, Preflight, Route, RouteName,
+    UpstreamId,
+};
+use crate::clock::Timestamp;
+use crate::expression::{Document, Expression, Scope};
+use crate::people::profile::{Fields, Proof};
+use crate::people::session::{Entitlements, Person, Session};
+use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
+
+/// A public route to the first pool.
+pub(super) fn route() -> Route {
+    Route {
+        name: RouteName::new("oa"),
+        host: HostPattern::default(),
+        path: PathPrefix::default(),
+        access: Access::Public,
+        allow: None,
+        connectors: Vec::new(),
+        upstream: Some(UpstreamId(0)),
+        preflight: Preflight::Deny,
+        strip_path: false,
+        case_insensitive: false,
+        keep_fragment: false,
+        host_header: HostHeader::Client,
+        headers: HeaderRules::default(),
+        limits: Limits {
+            connect: Duration::from_secs(5),
+            response: Duration::from_secs(5),
+            idle: Duration::from_secs(5),
+            body_bytes_max: 1 << 20,
+        },
+    }
+}
+
+pub(super) fn rule(source: &str) -> Expression {
+    Expression::compile(source, Scope::Rule).unwrap()
+}
+
+pub(super) fn nobody() -> Caller {
+    Caller::Nobody(Why::Nobody)
+}
+
+/// Somebody with these fields.
+pub(super) fn person(login: &str, fields: Fields) -> Caller {
+    let (account, via) = (
+        AccountId::new([7; 16]),
+        "corp".parse::<ConnectorId>().unwrap(),
+    );
+    let login = login.parse::<LoginName>().unwrap();
+    let entitlements = Entitlements::new(account, &login, &via, fields, 1);
+    let at = Timestamp::from_unix_s(1_700_000_000);
+    let session = Session {
+        public_id: SessionId::new([1; 16]),
+        key: SessionKey::new([2; 32]),
+        account,
+        login,
+        via,
+        subject: "ww1:x".parse::<Subject>().unwrap(),
+        provider_sid: None,
+        proof: Proof::default(),
+        amr: Document::from(&serde_json::json!([])),
+        minted_at: at,
+        expires_at: at,
+    };
+    Caller::Person(Person {
+        session: Arc::new(session),
+        entitlements: Arc::new(entitlements),
+        sign_again: false,
+    })
+}
+
+/// A person with a Chinese name in two groups.
+pub(super) fn zhang() -> Caller {
+    person(
+        "zhangsan",
+        Fields {
+            name: Some("张三".to_owned()),
+            email: Some("zs@corp.example".to_owned()),
+            groups: vec!["财务部".to_owned(), "a,b".to_owned()],
+            attributes: BTreeMap::new(),
+            ..Fields::default()
+        },
+    )
+}
+
+/// What a decision leaves behind for a request from `10.0.0.9`, trusted or not.
+pub(super) fn decided(
+    route: &Arc<Route>,
+    caller: Caller,
+    parts: &Parts,
+    trusted: bool,
+) -> (Permit, Onward) {
+    let peer = Peer::Ip([10, 0, 0, 9].into());
+    let connection = Connection {
+        peer,
+        tls: true,
+        server_name: None,
+        tls_subject: None,
+    };
+    let networks = if trusted {
+        vec!["10.0.0.0/8".parse().unwrap()]
+    } else {
+        Vec::new()
+    };
+    let trust = Trust {
+        networks,
+        unix: false,
+    };
+    let at = Timestamp::from_unix_s(1_700_000_100);
+    let head = Head::of(parts, &connection, &trust, "menshen", at).unwrap();
+    let Verdict::Allow(permit) = policy::judge(route, caller, &head) else {
+        panic!("the route lets everybody pass")
+    };
+    let id = RequestId::of(&parts.headers, head.peer_trusted);
+    let namespace = Namespace::new(&[Arc::clone(route)]);
+    let onward = Onward::new(&permit, &head, &id, &namespace);
+    (permit, onward)
+}

@@ -1,0 +1,198 @@
+//! How a connection to an upstream is opened: TCP, TLS or a unix socket.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::HeaderValue;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::BuildError;
+use crate::request::route::UpstreamUrl;
+
+/// Where an upstream is, and how to speak to it.
+pub(super) struct Target {
+    url: UpstreamUrl,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// Its own name, for `Host`.
+    pub(super) authority: HeaderValue,
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Target").field(&self.authority).finish()
+    }
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) enum Io {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
+}
+
+impl Target {
+    /// Reads the address. `trust` is asked for the TLS settings when they are needed.
+    pub(super) fn new(
+        url: &UpstreamUrl,
+        trust: &mut dyn FnMut() -> Result<Arc<ClientConfig>, BuildError>,
+    ) -> Result<Self, BuildError> {
+        let (tls, authority) = match url {
+            UpstreamUrl::Unix(_) => (None, "localhost".to_owned()),
+            UpstreamUrl::Tcp { tls, host, port } => {
+                let named = match (tls, port) {
+                    (true, 443) | (false, 80) => host.clone(),
+                    _ => format!("{host}:{port}"),
+                };
+                let tls = match tls {
+                    true => Some((TlsConnector::from(trust()?), server_name(host)?)),
+                    false => None,
+                };
+                (tls, named)
+            }
+        };
+        let authority = HeaderValue::from_str(&authority).map_err(|_| BuildError::Name {
+            name: authority.clone(),
+        })?;
+        Ok(Self {
+            url: url.clone(),
+            tls,
+            authority,
+        })
+    }
+
+    /// Opens a connection. The caller limits how long this may take.
+    pub(super) async fn connect(&self) -> io::Result<Io> {
+        let (host, port) = match &self.url {
+            UpstreamUrl::Unix(path) => return UnixStream::connect(path).await.map(Io::Unix),
+            UpstreamUrl::Tcp { host, port, .. } => (bare(host), *port),
+        };
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        match &self.tls {
+            None => Ok(Io::Tcp(stream)),
+            Some((connector, name)) => {
+                let stream = connector.connect(name.clone(), stream).await?;
+                Ok(Io::Tls(Box::new(stream)))
+            }
+        }
+    }
+}
+
+/// TLS settings that trust the given authorities, or those of the system when none are given.
+///
+/// A system without any falls back to Mozilla's list.
+pub(super) fn trust(ca_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, BuildError> {
+    let mut roots = RootCertStore::empty();
+    match ca_pem {
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(BuildError::Pem)?;
+                roots.add(certificate).map_err(BuildError::Tls)?;
+            }
+            if roots.is_empty() {
+                return Err(BuildError::NoAuthority);
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(BuildError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn server_name(host: &str) -> Result<ServerName<'static>, BuildError> {
+    let name = ServerName::try_from(bare(host).to_owned());
+    name.map_err(|_| BuildError::Name {
+        name: host.to_owned(),
+    })
+}
+
+/// An IPv6 address without its brackets.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

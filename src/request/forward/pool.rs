@@ -1,0 +1,285 @@
+//! The upstreams of a route: which one is asked, and which connections wait to be used again.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+use super::connect::{self, Target};
+use super::wire::Wire;
+use super::{BuildError, ForwardError, Phase};
+use crate::request::route::UpstreamUrl;
+
+/// How long an upstream that could not be reached is asked last.
+const SHUNNED: Duration = Duration::from_secs(5);
+
+/// At most so many upstreams are tried for one request.
+const TRIES_MAX: usize = 3;
+
+/// What a pool is built from. A pool whose settings did not change outlives a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Who serves; several share the load.
+    pub upstreams: Vec<UpstreamUrl>,
+    /// How long opening a connection, or waiting for a free one, may take.
+    pub connect: Duration,
+    /// How long a connection may wait to be used again.
+    pub idle: Duration,
+    /// How many connections may wait, for each upstream.
+    pub idle_max: usize,
+    /// How many requests may be under way, for each upstream.
+    pub connections_max: usize,
+    /// Authorities (PEM) that https upstreams are verified against; absent: the system's.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+impl PoolSettings {
+    /// The usual limits for these upstreams: 90 s, 64 waiting, 1024 under way.
+    pub fn new(upstreams: Vec<UpstreamUrl>, connect: Duration) -> Self {
+        Self {
+            upstreams,
+            connect,
+            idle: Duration::from_secs(90),
+            idle_max: 64,
+            connections_max: 1024,
+            ca_pem: None,
+        }
+    }
+}
+
+/// The upstreams behind one or more routes.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) settings: PoolSettings,
+    upstreams: Vec<Arc<Upstream>>,
+    turn: AtomicUsize,
+}
+
+/// One server, and the connections to it.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) target: Target,
+    slots: Semaphore,
+    idle: Mutex<Idle>,
+    idle_for: Duration,
+    idle_max: usize,
+    slots_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Idle {
+    /// The one used last is at the back, and used first.
+    wires: VecDeque<(Box<Wire>, Instant)>,
+    swept: bool,
+    shunned_until: Option<Instant>,
+}
+
+/// The right to one connection of an upstream, and the connection. Dropping it closes both.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) wire: Box<Wire>,
+    pub(super) slot: Slot,
+    /// Whether the connection has served before.
+    pub(super) reused: bool,
+}
+
+/// One of the requests that may be under way.
+#[derive(Debug)]
+pub(super) struct Slot(pub(super) Arc<Upstream>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.slots.add_permits(1);
+    }
+}
+
+impl Pool {
+    pub(super) fn new(settings: PoolSettings) -> Result<Self, BuildError> {
+        let mut tls = None;
+        let mut trust = || match &tls {
+            Some(config) => Ok(Arc::clone(config)),
+            None => {
+                let config = connect::trust(settings.ca_pem.as_deref())?;
+                Ok(Arc::clone(tls.insert(config)))
+            }
+        };
+        let upstreams = settings
+            .upstreams
+            .iter()
+            .map(|url| {
+                Ok(Arc::new(Upstream {
+                    target: Target::new(url, &mut trust)?,
+                    slots: Semaphore::new(settings.connections_max),
+                    idle: Mutex::default(),
+                    idle_for: settings.idle,
+                    idle_max: settings.idle_max,
+                    slots_max: settings.connections_max,
+                }))
+            })
+            .collect::<Result<_, BuildError>>()?;
+        Ok(Self {
+            settings,
+            upstreams,
+            turn: AtomicUsize::new(0),
+        })
+    }
+
+    /// A connection to the upstream with the least to do; `fresh` when it must be a new one.
+    ///
+    /// Nothing was sent yet when opening one fails, so the next upstream is tried.
+    pub(super) async fn lease(&self, fresh: bool) -> Result<Lease, ForwardError> {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut tried = Vec::new();
+        loop {
+            let best = self.best(first, &tried).ok_or(ForwardError::NoUpstream)?;
+            let upstream = &self.upstreams[best];
+            let slot = upstream.slot(self.settings.connect).await?;
+            if let Some(wire) = (!fresh).then(|| upstream.take()).flatten() {
+                return Ok(Lease {
+                    wire,
+                    slot,
+                    reused: true,
+                });
+            }
+            let error = match timeout(self.settings.connect, upstream.target.connect()).await {
+                Ok(Ok(io)) => match Wire::open(io).await {
+                    Ok(wire) => {
+                        return Ok(Lease {
+                            wire,
+                            slot,
+                            reused: false,
+                        });
+                    }
+                    Err(error) => ForwardError::Broken(Box::new(error)),
+                },
+                Ok(Err(error)) => ForwardError::Unreachable(error),
+                Err(_) => ForwardError::Timeout(Phase::Connect),
+            };
+            upstream.shun();
+            tried.push(best);
+            if tried.len() == self.upstreams.len().min(TRIES_MAX) {
+                return Err(error);
+            }
+        }
+    }
+
+    /// How many requests are under way, for each upstream.
+    #[cfg(test)]
+    pub(super) fn load(&self) -> Vec<usize> {
+        self.upstreams
+            .iter()
+            .map(|upstream| upstream.busy())
+            .collect()
+    }
+
+    /// The upstream with the fewest requests under way, those that just failed last.
+    fn best(&self, first: usize, tried: &[usize]) -> Option<usize> {
+        let count = self.upstreams.len();
+        if count == 1 {
+            return tried.is_empty().then_some(0);
+        }
+        let now = Instant::now();
+        let order = (0..count).map(|at| (first.wrapping_add(at)) % count);
+        order.filter(|at| !tried.contains(at)).min_by_key(|at| {
+            (
+                self.upstreams[*at].is_shunned(now),
+                self.upstreams[*at].busy(),
+            )
+        })
+    }
+}
+
+impl Upstream {
+    fn busy(&self) -> usize {
+        self.slots_max
+            .saturating_sub(self.slots.available_permits())
+    }
+
+    async fn slot(self: &Arc<Self>, patience: Duration) -> Result<Slot, ForwardError> {
+        let permit = match self.slots.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let waited = timeout(patience, self.slots.acquire()).await;
+                waited.ok().and_then(Result::ok).ok_or(ForwardError::Busy)?
+            }
+        };
+        permit.forget();
+        Ok(Slot(Arc::clone(self)))
+    }
+
+    fn take(&self) -> Option<Box<Wire>> {
+        let mut expired = VecDeque::new();
+        let mut idle = self.idle();
+        let (wire, since) = idle.wires.pop_back()?;
+        if since.elapsed() < self.idle_for {
+            return Some(wire);
+        }
+        // The others wait longer still. They are closed after the lock is given back.
+        std::mem::swap(&mut expired, &mut idle.wires);
+        drop(idle);
+        None
+    }
+
+    /// Keeps a connection for the next request.
+    pub(super) fn park(self: &Arc<Self>, wire: Box<Wire>) {
+        let mut idle = self.idle();
+        if idle.wires.len() >= self.idle_max {
+            drop(idle);
+            return;
+        }
+        idle.wires.push_back((wire, Instant::now()));
+        idle.shunned_until = None;
+        let sweep = !std::mem::replace(&mut idle.swept, true);
+        drop(idle);
+        if sweep {
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(sweep_often(Arc::downgrade(self)))),
+                Err(_) => self.idle().swept = false,
+            }
+        }
+    }
+
+    fn shun(&self) {
+        self.idle().shunned_until = Some(Instant::now() + SHUNNED);
+    }
+
+    fn is_shunned(&self, now: Instant) -> bool {
+        self.idle().shunned_until.is_some_and(|until| now < until)
+    }
+
+    /// Closes what waited too long or was closed by the upstream. Says whether any still waits.
+    fn sweep(&self) -> bool {
+        let mut closed = Vec::new();
+        let mut idle = self.idle();
+        for (mut wire, since) in std::mem::take(&mut idle.wires) {
+            if since.elapsed() < self.idle_for && wire.is_alive() {
+                idle.wires.push_back((wire, since));
+            } else {
+                closed.push(wire);
+            }
+        }
+        idle.swept = !idle.wires.is_empty();
+        idle.swept
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
+        // Nothing that holds the lock can leave it half done.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs while connections wait.
+async fn sweep_often(upstream: Weak<Upstream>) {
+    loop {
+        let Some(pause) = upstream.upgrade().map(|upstream| upstream.idle_for / 8) else {
+            return;
+        };
+        tokio::time::sleep(pause.max(Duration::from_millis(100))).await;
+        if !upstream.upgrade().is_some_and(|upstream| upstream.sweep()) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! How text becomes a header value: percent, UTF-8, base64, RFC 8187.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::HeaderValue;
+
+use crate::request::route::HeaderEncoding;
+
+/// The longest value that is written, in bytes; upstreams refuse longer heads anyway.
+pub const VALUE_BYTES_MAX: usize = 8 * 1024;
+
+/// Why a text cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// The encoding keeps bytes as they are, and these may not stand there.
+    #[error("the value holds a control character, or begins or ends with a space")]
+    Forbidden,
+    /// It is longer than [`VALUE_BYTES_MAX`].
+    #[error("the value is too long for a header")]
+    TooLong,
+}
+
+/// Writes one text.
+///
+/// # Errors
+///
+/// Says why it cannot be written so; then the header must be absent.
+pub fn text(encoding: HeaderEncoding, text: &str) -> Result<HeaderValue, EncodeError> {
+    if encoding != HeaderEncoding::Base64 && is_plain(text) {
+        // The most common case by far: one copy, which the value needs anyway.
+        let short = text.len() <= VALUE_BYTES_MAX;
+        let value = short.then(|| HeaderValue::from_str(text).ok()).flatten();
+        return value.ok_or(EncodeError::TooLong);
+    }
+    let mut written = Vec::with_capacity(text.len() * 3 + 8);
+    match encoding {
+        HeaderEncoding::Percent => percent(&mut written, text, is_plain_byte),
+        HeaderEncoding::Rfc8187 => rfc8187(&mut written, text),
+        HeaderEncoding::Utf8 => written.extend_from_slice(raw(text)?),
+        HeaderEncoding::Base64 => written = STANDARD.encode(controlled(text)?).into_bytes(),
+    }
+    value(written)
+}
+
+/// Writes a list, its elements separated by commas that stand nowhere else. Nothing when no
+/// element can be written; the second value counts those that could not.
+pub fn list<'a>(
+    encoding: HeaderEncoding,
+    elements: impl IntoIterator<Item = &'a str>,
+) -> (Option<HeaderValue>, usize) {
+    let (mut written, mut refused) = (Vec::new(), 0);
+    for element in elements.into_iter().filter(|element| !element.is_empty()) {
+        let start = written.len();
+        if start > 0 {
+            written.push(b',');
+        }
+        let good = self::element(encoding, &mut written, element);
+        if !good || written.len() > bytes_max(encoding) {
+            written.truncate(start);
+            refused += 1;
+        }
+    }
+    if written.is_empty() {
+        return (None, refused);
+    }
+    if encoding == HeaderEncoding::Base64 {
+        written = STANDARD.encode(written).into_bytes();
+    }
+    (value(written).ok(), refused)
+}
+
+fn bytes_max(encoding: HeaderEncoding) -> usize {
+    match encoding {
+        HeaderEncoding::Base64 => VALUE_BYTES_MAX / 4 * 3,
+        HeaderEncoding::Percent | HeaderEncoding::Utf8 | HeaderEncoding::Rfc8187 => VALUE_BYTES_MAX,
+    }
+}
+
+/// Appends one element; says no when the encoding has no way to write it.
+fn element(encoding: HeaderEncoding, written: &mut Vec<u8>, text: &str) -> bool {
+    match encoding {
+        _ if is_plain(text) => written.extend_from_slice(text.as_bytes()),
+        HeaderEncoding::Percent => percent(written, text, is_plain_byte),
+        HeaderEncoding::Rfc8187 => rfc8187(written, text),
+        HeaderEncoding::Utf8 => match raw(text) {
+            Ok(bytes) if !bytes.contains(&b',') => written.extend_from_slice(bytes),
+            Ok(_) | Err(_) => return false,
+        },
+        HeaderEncoding::Base64 => match controlled(text) {
+            // The comma's escape needs one of its own, else `a%2Cb` could be two texts.
+            Ok(text) => percent(written, text, |byte| !matches!(byte, b',' | b'%')),
+            Err(_) => return false,
+        },
+    }
+    true
+}
+
+/// Whether every encoding but base64 writes a text as it is.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().all(|byte| is_plain_byte(*byte))
+        && bytes.first() != Some(&b' ')
+        && bytes.last() != Some(&b' ')
+        // Readers of RFC 8187 would take it for something encoded.
+        && !bytes.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"utf-8'"))
+}
+
+fn is_plain_byte(byte: u8) -> bool {
+    matches!(byte, 0x20..=0x7e) && byte != b'%' && byte != b','
+}
+
+/// Escapes what `keep` does not keep, and spaces at the ends, which HTTP would lose.
+fn percent(written: &mut Vec<u8>, text: &str, keep: impl Fn(u8) -> bool) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let last = text.len().saturating_sub(1);
+    for (at, byte) in text.bytes().enumerate() {
+        if keep(byte) && (byte != b' ' || (at != 0 && at != last)) {
+            written.push(byte);
+        } else {
+            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+            written.extend_from_slice(&[b'%', DIGITS[high], DIGITS[low]]);
+        }
+    }
+}
+
+/// An `ext-value` without language (RFC 8187 3.2.1).
+fn rfc8187(written: &mut Vec<u8>, text: &str) {
+    written.extend_from_slice(b"UTF-8''");
+    percent(written, text, |byte| {
+        byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte)
+    });
+}
+
+fn raw(text: &str) -> Result<&[u8], EncodeError> {
+    let text = controlled(text)?;
+    let trimmed = text.trim_matches(' ').len() == text.len();
+    if trimmed {
+        Ok(text.as_bytes())
+    } else {
+        Err(EncodeError::Forbidden)
+    }
+}
+
+fn controlled(text: &str) -> Result<&str, EncodeError> {
+    let control = text.bytes().any(|byte| byte.is_ascii_control());
+    if control {
+        Err(EncodeError::Forbidden)
+    } else {
+        Ok(text)
+    }
+}
+
+fn value(written: Vec<u8>) -> Result<HeaderValue, EncodeError> {
+    if written.len() > VALUE_BYTES_MAX {
+        return Err(EncodeError::TooLong);
+    }
+    HeaderValue::from_maybe_shared(Bytes::from(written)).map_err(|_| EncodeError::Forbidden)
+}

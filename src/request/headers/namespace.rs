@@ -1,0 +1,221 @@
+//! `Namespace`: the header names that are ours on every route of a site, under every alias.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+
+use crate::request::route::Route;
+
+/// The identity header names of a site: the built-in ones and what any of its routes sets.
+///
+/// Names are compared by alias: without case, and with every byte that is no letter or digit read
+/// as `-`, because CGI-like servers do the same. Built once for a site; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Namespace(Arc<Own>);
+
+/// What the routes set, besides the built-in names.
+#[derive(Debug, Default)]
+struct Own {
+    /// Folded, without repetition.
+    names: Vec<Box<[u8]>>,
+    /// Which lengths occur in `names`: bit 63 stands for all that are longer.
+    lengths: u64,
+}
+
+/// What becomes of a header that a client sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It travels.
+    Pass,
+    /// It is ours, or about one hop only: removed, whatever a route says.
+    Drop,
+    /// It says whom a request was for, or from: removed unless a route readmits it.
+    Hearsay,
+    /// It says which method is meant: removed where a rule looks at the method.
+    Method,
+}
+
+impl Namespace {
+    /// Collects the names that the routes of a site set.
+    pub fn new(routes: &[Arc<Route>]) -> Self {
+        let mut own = Own::default();
+        for (name, _) in routes.iter().flat_map(|route| &route.headers.own) {
+            let folded = fold(name);
+            // `Authorization` is the application's own on every other route.
+            let local = *name == http::header::AUTHORIZATION;
+            if !is_reserved(name) && !local && !own.names.contains(&folded) {
+                own.lengths |= length_bit(folded.len());
+                own.names.push(folded);
+            }
+        }
+        Self(Arc::new(own))
+    }
+
+    /// Whether a name, under any alias, is ours.
+    pub fn includes(&self, name: &HeaderName) -> bool {
+        self.0.includes(name.as_str().as_bytes()) || is_identity(name.as_str().as_bytes())
+    }
+
+    /// Removes from trailers what is ours, what concerns one hop, and our cookies' way in.
+    pub fn clean_trailers(&self, trailers: &mut HeaderMap) {
+        let travels =
+            |name: &HeaderName| self.fate(name) == Fate::Pass && name != http::header::SET_COOKIE;
+        let unwanted: Vec<_> = trailers
+            .keys()
+            .filter(|name| !travels(name))
+            .cloned()
+            .collect();
+        for name in unwanted {
+            trailers.remove(name);
+        }
+    }
+
+    /// What becomes of a client's header.
+    pub(super) fn fate(&self, name: &HeaderName) -> Fate {
+        let bytes = name.as_str().as_bytes();
+        if self.0.includes(bytes) {
+            Fate::Drop
+        } else {
+            fate(bytes)
+        }
+    }
+}
+
+/// Whether no route may set a header: it frames the message, concerns one hop, or carries cookies.
+pub fn is_reserved(name: &HeaderName) -> bool {
+    let bytes = name.as_str().as_bytes();
+    let framing = ["host", "content-length", "expect", "cookie", "set-cookie"];
+    framing.iter().any(|known| is_alias(bytes, known)) || is_hop_by_hop(bytes)
+}
+
+/// Whether two names are aliases of each other.
+pub(super) fn are_aliases(one: &HeaderName, other: &HeaderName) -> bool {
+    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .all(|(a, b)| fold_byte(*a) == fold_byte(*b))
+}
+
+impl Own {
+    fn includes(&self, name: &[u8]) -> bool {
+        self.lengths & length_bit(name.len()) != 0
+            && self.names.iter().any(|own| {
+                own.len() == name.len()
+                    && own
+                        .iter()
+                        .zip(name)
+                        .all(|(own, byte)| *own == fold_byte(*byte))
+            })
+    }
+}
+
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
+}
+
+fn fold(name: &HeaderName) -> Box<[u8]> {
+    name.as_str().bytes().map(fold_byte).collect()
+}
+
+fn fold_byte(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() {
+        byte.to_ascii_lowercase()
+    } else {
+        b'-'
+    }
+}
+
+fn is_alias(name: &[u8], known: &str) -> bool {
+    name.len() == known.len() && starts_with_alias(name, known)
+}
+
+fn starts_with_alias(name: &[u8], known: &str) -> bool {
+    name.len() >= known.len()
+        && name
+            .iter()
+            .zip(known.as_bytes())
+            .all(|(byte, known)| fold_byte(*byte) == *known)
+}
+
+/// The built-in names. Names of other letters, the most of them, leave at the first comparison.
+fn fate(name: &[u8]) -> Fate {
+    match name.first().map(|byte| byte.to_ascii_lowercase()) {
+        Some(b'x') => fate_of_x(name),
+        Some(b'c' | b'k' | b't' | b'u') if is_hop_by_hop(name) => Fate::Drop,
+        // A look-alike of the framing that a lenient server might believe.
+        Some(b'c') if name != b"content-length" && is_alias(name, "content-length") => Fate::Drop,
+        // The client's own wait for `100 Continue` ends at us.
+        Some(b'e') if is_alias(name, "expect") => Fate::Drop,
+        Some(b'p') if is_hop_by_hop(name) => Fate::Drop,
+        // httpoxy: CGI hands it to programs as their proxy.
+        Some(b'p') if is_alias(name, "proxy") => Fate::Hearsay,
+        Some(b'f') if is_alias(name, "forwarded") => Fate::Hearsay,
+        _ => Fate::Pass,
+    }
+}
+
+fn fate_of_x(name: &[u8]) -> Fate {
+    let hearsay = [
+        "x-real-ip",
+        "x-original-url",
+        "x-original-uri",
+        "x-original-host",
+        "x-original-method",
+        "x-rewrite-url",
+        "x-request-id",
+    ];
+    let methods = [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ];
+    if is_identity(name) {
+        Fate::Drop
+    } else if starts_with_alias(name, "x-forwarded-")
+        || hearsay.iter().any(|known| is_alias(name, known))
+    {
+        Fate::Hearsay
+    } else if methods.iter().any(|known| is_alias(name, known)) {
+        Fate::Method
+    } else {
+        Fate::Pass
+    }
+}
+
+/// The built-in identity names.
+fn is_identity(name: &[u8]) -> bool {
+    const FORWARDED: usize = "x-forwarded-".len();
+    if starts_with_alias(name, "x-forwarded-") {
+        let known = [
+            "user",
+            "preferred-username",
+            "name",
+            "email",
+            "groups",
+            "access-token",
+        ];
+        return known
+            .iter()
+            .any(|known| is_alias(&name[FORWARDED..], known));
+    }
+    starts_with_alias(name, "x-auth-request-") || starts_with_alias(name, "x-menshen-")
+}
+
+/// What concerns one hop only (RFC 9110 7.6.1), and what older software adds to it.
+pub(super) fn is_hop_by_hop(name: &[u8]) -> bool {
+    let known: &[&str] = match name.first() {
+        Some(b'c') => &["connection"],
+        Some(b'k') => &["keep-alive"],
+        Some(b'p') => &[
+            "proxy-connection",
+            "proxy-authenticate",
+            "proxy-authorization",
+        ],
+        Some(b't') => &["te", "trailer", "transfer-encoding"],
+        Some(b'u') => &["upgrade"],
+        _ => &[],
+    };
+    known.iter().any(|known| is_alias(name, known))
+}

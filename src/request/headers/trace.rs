@@ -1,0 +1,117 @@
+//! `RequestId` and `traceparent`: what one request is called, here and behind us.
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::keys;
+
+/// The longest request id that is kept, in bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// What one request is called in logs, on pages and by the upstream.
+///
+/// A new one is 128 random bits, and becomes the trace id when the client brings no trace.
+#[derive(Clone, Debug)]
+pub struct RequestId {
+    text: HeaderValue,
+    trace: [u8; 16],
+    span: [u8; 8],
+}
+
+impl RequestId {
+    /// Makes one, or keeps the client's when a trusted peer sent a sane one.
+    pub fn of(headers: &HeaderMap, peer_trusted: bool) -> Self {
+        let bytes: [u8; 24] = keys::random();
+        let (mut trace, mut span) = ([0; 16], [0; 8]);
+        trace.copy_from_slice(&bytes[..16]);
+        span.copy_from_slice(&bytes[16..]);
+        let kept = peer_trusted
+            .then(|| single(headers, "x-request-id"))
+            .flatten();
+        let text = match kept.filter(|id| is_sane(id.as_bytes())) {
+            Some(kept) => kept.clone(),
+            None => {
+                let mut hex = [0; 32];
+                write_hex(&mut hex, &trace);
+                HeaderValue::from_bytes(&hex).expect("hexadecimal digits are a header value")
+            }
+        };
+        Self { text, trace, span }
+    }
+
+    /// Its text, at most [`REQUEST_ID_BYTES_MAX`] bytes of letters, digits, `.`, `_` and `-`.
+    pub fn as_str(&self) -> &str {
+        self.text.to_str().expect("a request id is ASCII")
+    }
+
+    /// Its text, ready for a header.
+    pub fn value(&self) -> &HeaderValue {
+        &self.text
+    }
+}
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The `traceparent` (W3C Trace Context) to send on, and whether it continues the client's trace.
+pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> (HeaderValue, bool) {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
+    let parent = single(headers, "traceparent").and_then(|value| parse(value.as_bytes()));
+    match parent {
+        Some((trace, flags)) => {
+            text[3..35].copy_from_slice(trace);
+            // Only the sampled flag is known to this version of the format.
+            text[54] = b'0' + (flags & 1);
+        }
+        None => write_hex(&mut text[3..35], &id.trace),
+    }
+    write_hex(&mut text[36..52], &id.span);
+    let value = HeaderValue::from_bytes(&text).expect("digits and dashes are a header value");
+    (value, parent.is_some())
+}
+
+/// The trace id and the flags of a valid parent.
+fn parse(text: &[u8]) -> Option<(&[u8], u8)> {
+    let hex = |range: std::ops::Range<usize>| {
+        let digits = text.get(range)?;
+        digits
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            .then_some(digits)
+    };
+    let (version, trace, span, flags) = (hex(0..2)?, hex(3..35)?, hex(36..52)?, hex(53..55)?);
+    let dashes = [2, 35, 52].iter().all(|at| text[*at] == b'-');
+    let length = match version {
+        b"ff" => false,
+        b"00" => text.len() == 55,
+        _ => text.len() == 55 || text[55] == b'-',
+    };
+    let set = |digits: &[u8]| digits.iter().any(|digit| *digit != b'0');
+    let flags = u8::from_str_radix(std::str::from_utf8(flags).ok()?, 16).ok()?;
+    (dashes && length && set(trace) && set(span)).then_some((trace, flags))
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value),
+        _ => None,
+    }
+}
+
+fn is_sane(id: &[u8]) -> bool {
+    (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
+        && id
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
+}
+
+fn write_hex(text: &mut [u8], bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+}

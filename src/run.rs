@@ -1,0 +1,267 @@
+//! `start()`: a parsed configuration → a running menshen. The program, the demo and the tests start
+//! the very same thing.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use http::Request;
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::door::{Address, BindError, Door, DoorLimits, ListenConfig, Serving, Tls, TlsError};
+use crate::face::House;
+use crate::face::admin::{Admin, Health};
+use crate::keys;
+use crate::people::session::Sessions;
+use crate::request::head::{Connection, Trust};
+use crate::secret::SecretError;
+use crate::site::{self, Shared, Site};
+use crate::store::{self, StoreError};
+use crate::telemetry::{ReloadOutcome, Telemetry};
+
+/// Why menshen did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error("open the store")]
+    Store(#[source] StoreError),
+    /// The configuration could not be built.
+    #[error("build the site")]
+    Build(#[source] site::BuildError),
+    /// A socket could not be bound.
+    #[error("open the door")]
+    Bind(#[source] BindError),
+    /// The administrator's listener.
+    #[error("[admin] listen: {0}")]
+    AdminAddress(String),
+    /// The administrator's token.
+    #[error("[admin] token")]
+    AdminToken(#[source] SecretError),
+}
+
+/// Why a reload was refused. What was served before is served on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The configuration could not be built.
+    #[error("build the site")]
+    Build(#[source] site::BuildError),
+    /// The certificates.
+    #[error("read the certificates")]
+    Tls(#[source] TlsError),
+}
+
+/// A running menshen. Dropping it closes everything at once; [`Running::stop`] drains first.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    admin_address: Option<SocketAddr>,
+    house: Arc<House>,
+    config: Mutex<Config>,
+    reloading: tokio::sync::Mutex<()>,
+    tls: Option<Arc<Tls>>,
+    trust: Arc<ArcSwap<Trust>>,
+    health: Arc<Health>,
+    shutdown: CancellationToken,
+    serving: TaskTracker,
+}
+
+/// Opens the store, builds the site, binds, and serves in the background.
+///
+/// # Errors
+/// Nothing is left behind when it fails: no socket, no task.
+pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    keys::install_crypto();
+    let telemetry = Telemetry::new(&config.log);
+    let shared = open(&config, config.store.url.as_str(), clock, telemetry).await?;
+    let site = Site::build(&config.site(), &shared, None)
+        .await
+        .map_err(StartError::Build)?;
+    let server = &config.server;
+    let door = Door::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
+    let health = Arc::new(Health::default());
+    let admin = admin(&config, &shared, &health)?;
+    let shutdown = CancellationToken::new();
+    let trust = Arc::new(ArcSwap::new(Arc::clone(&site.trust)));
+    let (tls, addresses) = (door.tls().cloned(), ips(&door));
+    let admin_address = admin.as_ref().and_then(|(door, _)| door.ip());
+    let telemetry = shared.telemetry.clone();
+    let house = Arc::new(House::new(site, shared, shutdown.clone()));
+    health.site_is_loaded();
+    let serving = TaskTracker::new();
+    let front = |limits: DoorLimits| Serving {
+        trust: Arc::clone(&trust),
+        limits,
+        telemetry: telemetry.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let visitor = Arc::clone(&house);
+    let handler = move |request: Request<Incoming>, connection: Arc<Connection>| {
+        let house = Arc::clone(&visitor);
+        async move { house.handle(request, connection).await }
+    };
+    serving.spawn(door.serve(handler, front(server.limits.clone())));
+    if let Some((door, admin)) = admin {
+        let handler = move |request: Request<Incoming>, _: Arc<Connection>| {
+            let admin = Arc::clone(&admin);
+            async move { admin.handle(request).await }
+        };
+        serving.spawn(door.serve(handler, front(DoorLimits::default())));
+    }
+    serving.close();
+    Ok(Running {
+        addresses,
+        admin_address,
+        house,
+        config: Mutex::new(config),
+        reloading: tokio::sync::Mutex::new(()),
+        tls,
+        trust,
+        health,
+        shutdown,
+        serving,
+    })
+}
+
+/// Builds everything a configuration names, and binds nothing: what `menshen check` does. The store
+/// is not touched; secrets and certificates are read.
+pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
+    keys::install_crypto();
+    let telemetry = Telemetry::new(&config.log);
+    let shared = open(config, "sqlite::memory:", Clock::system(), telemetry).await?;
+    let site = Site::build(&config.site(), &shared, None)
+        .await
+        .map_err(StartError::Build)?;
+    if let Some(tls) = &config.server.tls {
+        Tls::load(tls).map_err(|error| StartError::Bind(BindError::Tls(error)))?;
+    }
+    if let Some(admin) = &config.admin {
+        if let Some(token) = &admin.token {
+            token.read().map_err(StartError::AdminToken)?;
+        }
+        address(&admin.listen)?;
+    }
+    Ok((site, shared))
+}
+
+impl Running {
+    /// The IP addresses it listens at; the port that was found for port 0.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where the administrator's listener is, when it is an IP address.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// What is served.
+    pub fn house(&self) -> &Arc<House> {
+        &self.house
+    }
+
+    /// Serves another configuration from the next request on, or refuses it whole. Answers what it
+    /// changes that only a restart applies.
+    pub async fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let outcome = self.replace(&config).await;
+        let telemetry = &self.house.shared().telemetry;
+        match &outcome {
+            Ok(()) => {
+                telemetry.reload(ReloadOutcome::Done);
+                self.health.degraded(Vec::new());
+            }
+            Err(error) => {
+                telemetry.reload(ReloadOutcome::Refused);
+                let reason = crate::telemetry::chain(error).to_string();
+                self.health
+                    .degraded(vec![format!("the last reload was refused: {reason}")]);
+            }
+        }
+        outcome?;
+        let mut current = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let needed = current.restart_needed(&config);
+        *current = config;
+        Ok(needed)
+    }
+
+    async fn replace(&self, config: &Config) -> Result<(), ReloadError> {
+        let (parts, old) = (config.site(), self.house.site());
+        let site = Site::build(&parts, self.house.shared(), Some(&old)).await;
+        let site = site.map_err(ReloadError::Build)?;
+        if let (Some(tls), Some(files)) = (&self.tls, &config.server.tls) {
+            tls.reload(files).map_err(ReloadError::Tls)?;
+        }
+        self.trust.store(Arc::clone(&site.trust));
+        self.house.swap(site);
+        Ok(())
+    }
+
+    /// Accepts no more, lets requests in flight end within the drain time, and returns.
+    pub async fn stop(self) {
+        self.health.is_draining();
+        self.shutdown.cancel();
+        self.serving.wait().await;
+        self.house.shared().telemetry.flush();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+async fn open(
+    config: &Config,
+    url: &str,
+    clock: Clock,
+    telemetry: Telemetry,
+) -> Result<Shared, StartError> {
+    let store = store::open(url).await.map_err(StartError::Store)?;
+    let session = &config.session;
+    let grace = session.store_outage_grace.duration();
+    let cached_max = session.cached_sessions_max;
+    let sessions = Sessions::open(Arc::clone(&store), clock.clone(), cached_max, grace);
+    let sessions = sessions.await.map_err(StartError::Store)?;
+    Ok(Shared {
+        store,
+        sessions,
+        clock,
+        telemetry,
+    })
+}
+
+fn admin(
+    config: &Config,
+    shared: &Shared,
+    health: &Arc<Health>,
+) -> Result<Option<(Door, Arc<Admin>)>, StartError> {
+    let Some(settings) = &config.admin else {
+        return Ok(None);
+    };
+    let place = ListenConfig::plain(address(&settings.listen)?);
+    let door = Door::bind(&[place], None).map_err(StartError::Bind)?;
+    let (sessions, telemetry) = (Arc::clone(&shared.sessions), shared.telemetry.clone());
+    let admin = Admin::new(settings, sessions, telemetry, Arc::clone(health));
+    Ok(Some((
+        door,
+        Arc::new(admin.map_err(StartError::AdminToken)?),
+    )))
+}
+
+fn address(text: &str) -> Result<Address, StartError> {
+    let parsed = Address::try_from(text.to_owned());
+    parsed.map_err(|error| StartError::AdminAddress(error.to_string()))
+}
+
+fn ips(door: &Door) -> Vec<SocketAddr> {
+    let ips = door.addresses().filter_map(|address| match address {
+        Address::Ip(ip) => Some(*ip),
+        Address::Unix(_) | Address::Systemd(_) => None,
+    });
+    ips.collect()
+}

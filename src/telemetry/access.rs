@@ -1,0 +1,141 @@
+//! `Access`: what became of one request.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::line::Line;
+use crate::clock::Timestamp;
+
+/// What a face says about one request when it is answered. Lends everything.
+///
+/// There is no place for a query string: those of own paths carry codes, and those of applications
+/// whatever they carry.
+#[derive(Clone, Copy)]
+pub struct Access<'a> {
+    /// When the request was received.
+    pub at: Timestamp,
+    /// Its id, also in the answer and on error pages.
+    pub request_id: &'a str,
+    /// The id of its trace.
+    pub trace_id: Option<&'a str>,
+    /// Who sent it, behind trusted proxies.
+    pub client: IpAddr,
+    /// How.
+    pub method: &'a str,
+    /// Which host was asked for.
+    pub host: &'a str,
+    /// The path alone.
+    pub path: &'a str,
+    /// Who answered.
+    pub face: Speaker,
+    /// The route, when one was found.
+    pub route: Option<&'a str>,
+    /// The login of a person.
+    pub login: Option<&'a str>,
+    /// The public id of their session.
+    pub session: Option<&'a dyn fmt::Display>,
+    /// What was decided.
+    pub verdict: Outcome,
+    /// Why, unless it was allowed.
+    pub reason: Option<&'a str>,
+    /// What was answered.
+    pub status: u16,
+    /// Who behind us answered.
+    pub upstream: Option<&'a str>,
+    /// From the request to the head of the answer.
+    pub took: Duration,
+    /// How much of that was the upstream's.
+    pub upstream_took: Option<Duration>,
+    /// The length of the answer, when it is known.
+    pub bytes: Option<u64>,
+}
+
+/// Which face answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// The application, through us.
+    Proxy,
+    /// Our own paths.
+    Own,
+    /// A check for another proxy.
+    Check,
+}
+
+/// What was decided, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was let through.
+    Allow,
+    /// A login is needed first.
+    Login,
+    /// It was turned away.
+    Deny,
+}
+
+impl Speaker {
+    pub(super) const ALL: [Self; 3] = [Self::Proxy, Self::Own, Self::Check];
+
+    /// As it stands in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Proxy => "proxy",
+            Self::Own => "own",
+            Self::Check => "check",
+        }
+    }
+}
+
+impl Outcome {
+    pub(super) const ALL: [Self; 3] = [Self::Allow, Self::Login, Self::Deny];
+
+    /// As it stands in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Login => "login",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl fmt::Debug for Access<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Access<'_> {
+    pub(super) fn write(&self, buffer: &mut Vec<u8>) {
+        let mut line = Line::begin(buffer, self.at, "menshen::access");
+        line.text("request_id", self.request_id)
+            .maybe("trace_id", self.trace_id)
+            .shown("client", Some(&self.client))
+            .text("method", self.method)
+            .text("host", self.host)
+            .text("path", path_only(self.path))
+            .text("face", self.face.as_str())
+            .maybe("route", self.route)
+            .maybe("login", self.login)
+            .shown("session", self.session)
+            .text("verdict", self.verdict.as_str())
+            .maybe("reason", self.reason)
+            .number("status", self.status.into())
+            .maybe("upstream", self.upstream)
+            .ms("ms", self.took);
+        if let Some(took) = self.upstream_took {
+            line.ms("upstream_ms", took);
+        }
+        if let Some(bytes) = self.bytes {
+            line.number("bytes", bytes);
+        }
+        line.end();
+    }
+}
+
+/// Cuts off a query that came along by mistake.
+fn path_only(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(path, _)| path)
+}

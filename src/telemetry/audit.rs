@@ -1,0 +1,127 @@
+//! `Audit`: who came, who went, who was turned away, and who ended what.
+
+use std::error::Error;
+use std::fmt;
+use std::net::IpAddr;
+
+use super::chain;
+use super::line::Line;
+use crate::clock::Timestamp;
+
+/// How much of a User-Agent is kept, in bytes.
+const USER_AGENT_BYTES_MAX: usize = 256;
+
+/// One entry of the audit trail. There is no place for a token, a code or a cookie in it.
+#[derive(Clone, Copy)]
+pub struct Audit<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+    /// In which request.
+    pub request_id: Option<&'a str>,
+    /// Through which connector.
+    pub connector: Option<&'a str>,
+    /// What that source calls them.
+    pub subject: Option<&'a str>,
+    /// What applications know them by.
+    pub login: Option<&'a str>,
+    /// The id of their account.
+    pub account: Option<&'a dyn fmt::Display>,
+    /// The public id of their session.
+    pub session: Option<&'a dyn fmt::Display>,
+    /// Where the request came from.
+    pub client: Option<IpAddr>,
+    /// What sent it, as it says; cut to 256 bytes.
+    pub user_agent: Option<&'a str>,
+    /// Why.
+    pub reason: Option<&'a str>,
+    /// What went wrong, with everything that caused it.
+    pub error: Option<&'a (dyn Error + 'static)>,
+}
+
+/// What happened to a person's access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// They came in.
+    Login,
+    /// They were not let in.
+    Refused,
+    /// They left.
+    SignOut,
+    /// Sessions were ended by an administrator or a provider.
+    Revoked,
+    /// An account was closed.
+    Closed,
+    /// An account was opened again.
+    Opened,
+}
+
+impl Event {
+    /// As it stands in the trail.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Refused => "refused",
+            Self::SignOut => "sign-out",
+            Self::Revoked => "revoked",
+            Self::Closed => "closed",
+            Self::Opened => "opened",
+        }
+    }
+}
+
+impl<'a> Audit<'a> {
+    /// An entry that says no more than what happened and when.
+    pub const fn new(event: Event, at: Timestamp) -> Self {
+        Self {
+            at,
+            event,
+            request_id: None,
+            connector: None,
+            subject: None,
+            login: None,
+            account: None,
+            session: None,
+            client: None,
+            user_agent: None,
+            reason: None,
+            error: None,
+        }
+    }
+
+    pub(super) fn write(&self, buffer: &mut Vec<u8>) {
+        let error = self.error.map(chain);
+        Line::begin(buffer, self.at, "menshen::audit")
+            .text("event", self.event.as_str())
+            .maybe("request_id", self.request_id)
+            .maybe("connector", self.connector)
+            .maybe("subject", self.subject)
+            .maybe("login", self.login)
+            .shown("account", self.account)
+            .shown("session", self.session)
+            .shown(
+                "client",
+                self.client.as_ref().map(|ip| ip as &dyn fmt::Display),
+            )
+            .maybe("user_agent", self.user_agent.map(bounded))
+            .maybe("reason", self.reason)
+            .shown(
+                "error",
+                error.as_ref().map(|error| error as &dyn fmt::Display),
+            )
+            .end();
+    }
+}
+
+impl fmt::Debug for Audit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Audit")
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
+}
+
+fn bounded(text: &str) -> &str {
+    &text[..text.floor_char_boundary(USER_AGENT_BYTES_MAX)]
+}

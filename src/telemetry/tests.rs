@@ -1,0 +1,162 @@
+//! What leaves the process about its requests.
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::*;
+use crate::clock::Timestamp;
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn values(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+fn access() -> Access<'static> {
+    Access {
+        at: Timestamp::from_unix_ms(1_700_000_000_123),
+        request_id: "r1",
+        trace_id: None,
+        client: IpAddr::from([192, 0, 2, 1]),
+        method: "GET",
+        host: "oa.example",
+        path: "/a?code=secret",
+        face: Speaker::Proxy,
+        route: Some("oa"),
+        login: Some("zhangsan"),
+        session: Some(&"public"),
+        verdict: Outcome::Allow,
+        reason: None,
+        status: 200,
+        upstream: Some("10.0.0.5:8080"),
+        took: Duration::from_micros(1_250),
+        upstream_took: Some(Duration::from_millis(1)),
+        bytes: Some(17),
+    }
+}
+
+fn with(config: &LogConfig) -> (Kept, Telemetry) {
+    let kept = Kept::default();
+    (kept.clone(), Telemetry::writing_to(config, Box::new(kept)))
+}
+
+#[test]
+fn a_request_is_one_line_without_its_query() {
+    let (kept, telemetry) = with(&LogConfig::default());
+    telemetry.record(&access());
+    telemetry.flush();
+    let values = kept.values();
+    assert_eq!(values.len(), 1);
+    let expected = serde_json::json!({
+        "timestamp": "2023-11-14T22:13:20.123Z", "target": "menshen::access",
+        "request_id": "r1", "client": "192.0.2.1", "method": "GET", "host": "oa.example",
+        "path": "/a", "face": "proxy", "route": "oa", "login": "zhangsan", "session": "public",
+        "verdict": "allow", "status": 200, "upstream": "10.0.0.5:8080", "ms": 1.25,
+        "upstream_ms": 1.0, "bytes": 17,
+    });
+    assert_eq!(values[0], expected);
+}
+
+#[test]
+fn a_request_is_counted_even_when_it_is_not_written() {
+    let (kept, telemetry) = with(&LogConfig {
+        access: false,
+        ..LogConfig::default()
+    });
+    telemetry.record(&access());
+    telemetry.flush();
+    assert!(kept.values().is_empty());
+    let page = telemetry.render();
+    let line = r#"menshen_requests_total{face="proxy",verdict="allow",status="2xx"} 1"#;
+    assert!(page.contains(line), "{page}");
+    assert!(
+        page.contains(r#"menshen_request_duration_seconds_bucket{le="0.0025",face="proxy"} 1"#),
+        "{page}"
+    );
+    assert!(page.ends_with("# EOF\n"));
+}
+
+#[test]
+fn an_audit_line_has_the_whole_chain_and_a_bounded_user_agent() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("redeem the code")]
+    struct Outer(#[source] io::Error);
+
+    let (kept, telemetry) = with(&LogConfig {
+        access: false,
+        ..LogConfig::default()
+    });
+    let error = Outer(io::Error::other("refused"));
+    let agent = "企".repeat(200);
+    telemetry.audit(&Audit {
+        connector: Some("corp"),
+        user_agent: Some(&agent),
+        error: Some(&error),
+        ..Audit::new(Event::Refused, Timestamp::from_unix_s(0))
+    });
+    telemetry.flush();
+    let values = kept.values();
+    assert_eq!(values[0]["target"], "menshen::audit");
+    assert_eq!(values[0]["event"], "refused");
+    assert_eq!(values[0]["error"], "redeem the code: refused");
+    assert_eq!(values[0]["user_agent"].as_str().unwrap().len(), 255);
+    assert!(values[0].get("login").is_none());
+}
+
+#[test]
+fn what_is_counted_is_shown() {
+    let (_, telemetry) = with(&LogConfig::default());
+    telemetry.login("corp", LoginOutcome::Done);
+    telemetry.reload(ReloadOutcome::Refused);
+    telemetry.store_error();
+    telemetry.login_loop();
+    telemetry.sessions_cached(3);
+    telemetry.config_in_force("abc");
+    telemetry.config_in_force("def");
+    let tunnel = telemetry.tunnel();
+    let page = telemetry.render();
+    for line in [
+        r#"menshen_logins_total{connector="corp",outcome="done"} 1"#,
+        r#"menshen_reloads_total{outcome="refused"} 1"#,
+        "menshen_store_errors_total 1",
+        "menshen_login_loops_total 1",
+        "menshen_sessions_cached 3",
+        r#"menshen_config{hash="def"} 1"#,
+        "menshen_config_epoch 2",
+        "menshen_tunnels 1",
+    ] {
+        assert!(page.contains(line), "{line} is not in\n{page}");
+    }
+    assert!(!page.contains("abc"));
+    drop(tunnel);
+    assert!(telemetry.render().contains("menshen_tunnels 0"));
+}
+
+#[test]
+fn a_level_that_is_none_is_refused() {
+    let config = LogConfig {
+        level: "menshen=lod=d".to_owned(),
+        access: true,
+    };
+    assert!(matches!(init(&config), Err(InitError::Level(_))));
+}

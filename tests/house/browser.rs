@@ -1,0 +1,282 @@
+//! `Browser`: as much of a browser as a login needs: cookies by the book, redirects, Fetch Metadata.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use url::Url;
+
+use crate::house::House;
+use crate::wecom::WeCom;
+use crate::wire::{self, Answer};
+
+/// How many redirects are followed before a test fails: more is a loop.
+const HOPS_MAX: usize = 12;
+
+/// One person's browser. Every host name of a test leads to the house; addresses lead where they
+/// say.
+#[derive(Clone, Debug)]
+pub(crate) struct Browser {
+    house: SocketAddr,
+    jar: Vec<Cookie>,
+    user_agent: String,
+    /// Sent with every request to the house.
+    pub(crate) extra: Vec<(String, String)>,
+    /// Every address that was visited, oldest first.
+    pub(crate) visited: Vec<String>,
+}
+
+/// One cookie as a browser keeps it (RFC 6265bis).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Cookie {
+    pub(crate) host: String,
+    pub(crate) wide: bool,
+    pub(crate) name: String,
+    pub(crate) value: String,
+    pub(crate) secure: bool,
+}
+
+/// Where a walk ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    pub(crate) url: String,
+    pub(crate) answer: Answer,
+}
+
+impl Browser {
+    pub(crate) fn new(house: &House) -> Self {
+        Self::at(house.address())
+    }
+
+    pub(crate) fn at(house: SocketAddr) -> Self {
+        Self {
+            house,
+            jar: Vec::new(),
+            user_agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0".to_owned(),
+            extra: Vec::new(),
+            visited: Vec::new(),
+        }
+    }
+
+    /// The same with another User-Agent.
+    pub(crate) fn with_agent(self, user_agent: &str) -> Self {
+        Self {
+            user_agent: user_agent.to_owned(),
+            ..self
+        }
+    }
+
+    /// Behind a TLS-ending proxy that the house trusts.
+    pub(crate) fn over_https(mut self) -> Self {
+        self.extra
+            .push(("X-Forwarded-Proto".to_owned(), "https".to_owned()));
+        self
+    }
+
+    pub(crate) fn cookies(&self) -> &[Cookie] {
+        &self.jar
+    }
+
+    pub(crate) fn cookie(&self, name: &str) -> Option<&Cookie> {
+        self.jar.iter().find(|cookie| cookie.name == name)
+    }
+
+    pub(crate) fn forget(&mut self, name_part: &str) {
+        self.jar.retain(|cookie| !cookie.name.contains(name_part));
+    }
+
+    pub(crate) fn set(&mut self, host: &str, name: &str, value: &str) {
+        self.store(host, &format!("{name}={value}; Path=/"));
+    }
+
+    /// Goes to an address, as a person does; follows nothing.
+    pub(crate) async fn visit(&mut self, url: &str) -> Answer {
+        self.send("GET", url, &navigation(), b"").await
+    }
+
+    /// Goes to an address and follows redirects until a page.
+    pub(crate) async fn follow(&mut self, url: &str) -> Page {
+        self.follow_until(url, |_| false).await
+    }
+
+    /// The same, but stops before an address that `stop` knows.
+    pub(crate) async fn follow_until(&mut self, url: &str, stop: impl Fn(&str) -> bool) -> Page {
+        let mut url = url.to_owned();
+        for _ in 0..HOPS_MAX {
+            let answer = self.visit(&url).await;
+            let next = answer.header("location").map(|to| {
+                Url::parse(&url)
+                    .unwrap()
+                    .join(to)
+                    .unwrap_or_else(|_| panic!("to {to}"))
+                    .to_string()
+            });
+            match next {
+                Some(next) if (300..400).contains(&answer.status) => {
+                    if stop(&next) {
+                        return Page { url: next, answer };
+                    }
+                    url = next;
+                }
+                _ => return Page { url, answer },
+            }
+        }
+        panic!("more than {HOPS_MAX} redirects: {:?}", self.visited);
+    }
+
+    /// Goes to an address as a stranger and stops at the source's page.
+    pub(crate) async fn to_source(&mut self, url: &str) -> String {
+        let page = self
+            .follow_until(url, |next| next.contains("/wwlogin/sso/login"))
+            .await;
+        if page.url.contains("/wwlogin/sso/login") {
+            return page.url;
+        }
+        // The chooser: one button.
+        let start = href(&page.answer.text(), "/start?").unwrap_or_else(|| {
+            panic!(
+                "no way to the source at {}: {}",
+                page.url,
+                page.answer.text()
+            )
+        });
+        let start = Url::parse(&page.url)
+            .unwrap()
+            .join(&start)
+            .unwrap()
+            .to_string();
+        self.follow_until(&start, |next| next.contains("/wwlogin/sso/login"))
+            .await
+            .url
+    }
+
+    /// Chooses a member at the source's page; answers where the source sends the browser back to.
+    pub(crate) async fn choose(&mut self, login_page: &str, userid: &str) -> String {
+        let answer = self.visit(&WeCom::choose(login_page, userid)).await;
+        answer
+            .header("location")
+            .unwrap_or_else(|| panic!("{}", answer.text()))
+            .to_owned()
+    }
+
+    /// A whole login from the address a stranger types to the page they see.
+    pub(crate) async fn sign_in(&mut self, url: &str, userid: &str) -> Page {
+        let source = self.to_source(url).await;
+        let back = self.choose(&source, userid).await;
+        self.follow(&back).await
+    }
+
+    /// Sends one request with the cookies of its host.
+    pub(crate) async fn send(
+        &mut self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        self.visited.push(url.to_owned());
+        let parsed = Url::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+        let host = parsed.host_str().unwrap().to_owned();
+        let (address, to_house) = match host.parse() {
+            Ok(ip) => (SocketAddr::new(ip, parsed.port().unwrap_or(80)), false),
+            Err(_) => (self.house, true),
+        };
+        let authority = match parsed.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.clone(),
+        };
+        let start = url.find("://").unwrap() + 3;
+        let target = url[start..].find('/').map_or("/", |at| &url[start + at..]);
+        let target = target.split('#').next().unwrap();
+        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {authority}\r\n");
+        let mut add = |name: &str, value: &str| request.push_str(&format!("{name}: {value}\r\n"));
+        add("User-Agent", &self.user_agent);
+        if to_house {
+            self.extra.iter().for_each(|(name, value)| add(name, value));
+        }
+        let own = self.cookie_header(&host, parsed.scheme() == "https");
+        if !own.is_empty() {
+            add("Cookie", &own);
+        }
+        headers.iter().for_each(|(name, value)| add(name, value));
+        if !body.is_empty() || method == "POST" {
+            add("Content-Length", &body.len().to_string());
+        }
+        add("Connection", "close");
+        request.push_str("\r\n");
+        let mut bytes = request.into_bytes();
+        bytes.extend_from_slice(body);
+        let answer = wire::raw(address, &bytes).await;
+        let set: Vec<_> = answer.all("set-cookie").map(str::to_owned).collect();
+        set.iter().for_each(|line| self.store(&host, line));
+        answer
+    }
+
+    fn cookie_header(&self, host: &str, https: bool) -> String {
+        let mine = |cookie: &&Cookie| {
+            let below = host
+                .strip_suffix(&cookie.host)
+                .is_some_and(|rest| rest.ends_with('.'));
+            (cookie.host == host || (cookie.wide && below)) && (https || !cookie.secure)
+        };
+        let pairs = self.jar.iter().filter(mine);
+        pairs
+            .map(|c| format!("{}={}", c.name, c.value))
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+
+    fn store(&mut self, host: &str, line: &str) {
+        let mut parts = line.split(';').map(str::trim);
+        let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
+            return;
+        };
+        let flags: BTreeMap<String, String> = parts
+            .map(|flag| flag.split_once('=').unwrap_or((flag, "")))
+            .map(|(key, value)| (key.to_lowercase(), value.to_owned()))
+            .collect();
+        let secure = flags.contains_key("secure");
+        let domain = flags
+            .get("domain")
+            .map(|domain| domain.trim_start_matches('.').to_owned());
+        // Browsers drop what breaks its own prefix, deletions included.
+        let root = flags.get("path").is_some_and(|path| path == "/");
+        let host_prefix_kept = secure && domain.is_none() && root;
+        if (name.starts_with("__Host-") && !host_prefix_kept)
+            || (name.starts_with("__Secure-") && !secure)
+        {
+            return;
+        }
+        let wide = domain.is_some();
+        let host = domain.unwrap_or_else(|| host.to_owned());
+        self.jar
+            .retain(|cookie| !(cookie.name == name && cookie.host == host));
+        if flags.get("max-age").is_none_or(|age| age != "0") {
+            let (name, value) = (name.to_owned(), value.to_owned());
+            self.jar.push(Cookie {
+                host,
+                wide,
+                name,
+                value,
+                secure,
+            });
+        }
+    }
+}
+
+/// The headers of a person going somewhere.
+pub(crate) fn navigation() -> [(&'static str, &'static str); 4] {
+    [
+        ("Accept", "text/html,application/xhtml+xml"),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Dest", "document"),
+        ("Sec-Fetch-Site", "none"),
+    ]
+}
+
+/// The first link of a page that holds `part`, unescaped.
+pub(crate) fn href(html: &str, part: &str) -> Option<String> {
+    let links = html.split(['"', '\'']).filter(|text| text.contains(part));
+    links
+        .map(|text| text.replace("&amp;", "&").replace("&#38;", "&"))
+        .next()
+}

@@ -1,0 +1,62 @@
+//! Every file in conf/ parses; full.toml matches the code; what is wrong is said where it is.
+
+mod full;
+mod keys;
+mod mutated;
+mod refused;
+mod schema;
+mod warned;
+
+use std::path::{Path, PathBuf};
+
+use menshen::config::Config;
+
+/// A file below the project's root.
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Parses what must be right.
+fn parse(text: &str) -> Config {
+    Config::parse(text, "menshen.toml").unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+#[test]
+fn every_configuration_in_conf_parses() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(file("conf")).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            parse(&std::fs::read_to_string(&path).unwrap());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 2, "{seen} configurations in conf/");
+}
+
+#[test]
+fn a_configuration_names_every_file_it_reads() {
+    let files = parse(&full::everything()).files();
+    let names: Vec<_> = files.iter().map(|path| path.to_str().unwrap()).collect();
+    for name in [
+        "/etc/menshen/admin.token",
+        "/etc/menshen/oa.password",
+        "/etc/menshen/proxy-ca.pem",
+        "/etc/menshen/session.key",
+        "/etc/menshen/tls.key",
+        "/etc/menshen/tls.pem",
+        "/etc/menshen/wecom.secret",
+    ] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+}
+
+#[test]
+fn a_parsed_configuration_shows_no_secret() {
+    let text = full::everything().replace("{ file = \"/etc/menshen/wecom.secret\" }", "'hunter2'");
+    assert!(text.contains("hunter2"));
+    assert!(!format!("{:?}", parse(&text)).contains("hunter2"));
+}

@@ -1,0 +1,177 @@
+//! The keys in the order of full.toml, each with its default or an example.
+
+/// How a key stands in full.toml.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// It has no default and must be there.
+    Needed,
+    /// With its default.
+    Default,
+    /// With an example, so that the file is of use.
+    Example,
+    /// Commented out, with an example: it has no default and may be absent.
+    Absent,
+}
+
+use Shown::{Absent, Default, Example, Needed};
+
+/// Path, how it is shown, TOML of its value; for a table of free names its lines.
+pub(super) const KEYS: &[(&str, Shown, &str)] = &[
+    ("server.listen", Default, r#"["127.0.0.1:8080"]"#),
+    (
+        "server.external_url",
+        Needed,
+        r#""https://sso.corp.example""#,
+    ),
+    ("server.prefix", Default, r#""/.menshen""#),
+    (
+        "server.trusted_proxies",
+        Absent,
+        r#"["10.0.0.0/8", "unix"]"#,
+    ),
+    (
+        "server.files",
+        Absent,
+        r#"{ "/WW_verify_abcdefghijklmnop.txt" = "abcdefghijklmnop" }"#,
+    ),
+    (
+        "server.tls.certificate",
+        Absent,
+        r#""/etc/menshen/tls.pem""#,
+    ),
+    ("server.tls.key", Absent, r#""/etc/menshen/tls.key""#),
+    (
+        "server.tls.more.certificate",
+        Absent,
+        r#""/etc/menshen/oa.pem""#,
+    ),
+    ("server.tls.more.key", Absent, r#""/etc/menshen/oa.key""#),
+    ("server.limits.connections_max", Default, "10000"),
+    ("admin.listen", Absent, r#""127.0.0.1:9180""#),
+    (
+        "admin.token",
+        Absent,
+        r#"{ file = "/etc/menshen/admin.token" }"#,
+    ),
+    (
+        "session.keys",
+        Absent,
+        r#"[{ file = "/etc/menshen/session.key" }]"#,
+    ),
+    ("session.lifetime", Default, r#""12h""#),
+    ("session.idle_timeout", Default, r#""2h""#),
+    ("session.cached_sessions_max", Default, "1000000"),
+    ("session.cookie_domain", Absent, r#""corp.example""#),
+    ("session.cookie_same_site", Default, r#""lax""#),
+    ("session.store_outage_grace", Default, r#""5m""#),
+    (
+        "store.url",
+        Default,
+        r#""sqlite:///var/lib/menshen/menshen.db""#,
+    ),
+    ("log.level", Default, r#""info""#),
+    ("log.format", Default, r#""text""#),
+    ("login.begins_per_client_per_minute", Default, "60"),
+    ("login.begins_per_minute", Default, "6000"),
+    ("login.finishes_per_client_per_minute", Default, "60"),
+    ("login.finishes_per_minute", Default, "6000"),
+    ("login.bad_codes_max", Default, "20"),
+    ("login.bad_codes_pause", Default, r#""10s""#),
+    ("login.origins", Absent, r#"["https://app.corp.example"]"#),
+    ("connector.*.display_name", Example, r#""企业微信""#),
+    ("connector.*.auto_login", Default, r#""in-app""#),
+    ("connector.*.admission", Default, r#""create""#),
+    ("connector.*.link_by", Absent, r#"["mobile", "email"]"#),
+    ("connector.*.login_prefix", Absent, r#""corp-""#),
+    (
+        "connector.*.callback_base",
+        Absent,
+        r#""https://login.corp.example""#,
+    ),
+    (
+        "connector.*.proxy",
+        Absent,
+        r#""http://proxy.corp.example:3128""#,
+    ),
+    ("connector.*.ca", Absent, r#""/etc/menshen/proxy-ca.pem""#),
+    ("connector.*.home.desktop", Default, r#""/""#),
+    ("connector.*.home.mobile", Default, r#""/""#),
+    (
+        "connector.*.mapping",
+        Absent,
+        "login = \"profile.userid\"\nemail = \"profile.biz_mail\"\n\
+         badge = \"profile.extattr.attrs[2].value\"",
+    ),
+    (
+        "connector.*.wecom.corp_id",
+        Needed,
+        r#""ww0123456789abcdef""#,
+    ),
+    ("connector.*.wecom.agent_id", Needed, "1000002"),
+    (
+        "connector.*.wecom.secret",
+        Needed,
+        r#"{ file = "/etc/menshen/wecom.secret" }"#,
+    ),
+    ("connector.*.wecom.scope", Default, r#""snsapi_base""#),
+    ("connector.*.wecom.mode", Default, r#""auto""#),
+    (
+        "connector.*.wecom.schema",
+        Absent,
+        r#""wwauth0123456789abcdef000002""#,
+    ),
+    (
+        "connector.*.wecom.api_base",
+        Default,
+        r#""https://qyapi.weixin.qq.com""#,
+    ),
+    (
+        "connector.*.wecom.authorize_url",
+        Default,
+        r#""https://open.weixin.qq.com/connect/oauth2/authorize""#,
+    ),
+    (
+        "connector.*.wecom.login_url",
+        Default,
+        r#""https://login.work.weixin.qq.com/wwlogin/sso/login""#,
+    ),
+    ("route.name", Needed, r#""oa""#),
+    ("route.host", Example, r#""oa.corp.example""#),
+    ("route.path", Default, r#""/""#),
+    ("route.upstream", Example, r#"["http://10.0.0.5:8080"]"#),
+    ("route.access", Default, r#""signed-in""#),
+    (
+        "route.allow",
+        Absent,
+        r#""'财务部' in user.departments || user.login == 'boss'""#,
+    ),
+    ("route.connectors", Absent, r#"["corp"]"#),
+    ("route.strip_path", Default, "false"),
+    ("route.host_header", Default, r#""client""#),
+    ("route.preflight", Default, r#""deny""#),
+    ("route.case_insensitive", Default, "false"),
+    ("route.keep_fragment", Default, "false"),
+    ("route.header_encoding", Default, r#""percent""#),
+    (
+        "route.pass_headers",
+        Absent,
+        r#"["X-HTTP-Method-Override"]"#,
+    ),
+    ("route.headers", Example, "X-Remote-User = \"user.login\""),
+    ("route.basic_auth.user", Absent, r#""user.login""#),
+    (
+        "route.basic_auth.password",
+        Absent,
+        r#"{ file = "/etc/menshen/oa.password" }"#,
+    ),
+    ("route.limits.connect", Default, r#""5s""#),
+    ("route.limits.response", Default, r#""60s""#),
+    ("route.limits.idle", Default, r#""60s""#),
+    ("route.limits.body_bytes_max", Default, "1073741824"),
+];
+
+/// Keys whose value is a table of names the administrator chooses, written as a table of its own.
+pub(super) const FREE: [&str; 2] = ["connector.*.mapping", "route.headers"];
+
+/// Tables that may stand several times.
+pub(super) const SEVERAL: [&str; 2] = ["route", "server.tls.more"];

@@ -1,0 +1,57 @@
+//! Whatever is typed into a configuration, the answer is a configuration or an error.
+
+use menshen::config::Config;
+use proptest::prelude::*;
+
+use super::full::everything;
+
+/// What people and editors leave behind, and what breaks parsers.
+const PIECES: [&str; 20] = [
+    "\"",
+    "'",
+    "\"\"\"",
+    "'''",
+    "[",
+    "]",
+    "[[",
+    "{",
+    "}",
+    "=",
+    "\n",
+    "\r\n",
+    "#",
+    ".",
+    ",",
+    "\0",
+    "\\u0041",
+    "\u{feff}",
+    "企业",
+    "-9223372036854775809",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_mutation_of_a_configuration_panics(
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0..40_usize, 0..21_usize), 1..4)
+    ) {
+        let mut text = everything();
+        for (at, length, piece) in cuts {
+            let start = text.floor_char_boundary(at.index(text.len()));
+            let end = text.floor_char_boundary((start + length).min(text.len()));
+            text.replace_range(start..end.max(start), PIECES.get(piece).unwrap_or(&""));
+        }
+        match Config::parse(&text, "menshen.toml") {
+            Ok(config) => drop((config.warnings(), config.files(), config.site())),
+            Err(error) => {
+                prop_assert!(!error.problems.is_empty());
+                prop_assert!(error.to_string().contains("menshen.toml"));
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The keys of the configuration and what their doc comments say, read from its JSON schema.
+
+use std::collections::BTreeMap;
+
+use menshen::config::Config;
+use serde_json::Value;
+
+/// Every key by its path; `*` stands for a name the administrator chooses.
+#[derive(Debug, Default)]
+pub(super) struct Schema {
+    /// Tables, and what is said of them.
+    pub(super) tables: BTreeMap<String, String>,
+    /// Keys with a value, and what is said of them.
+    pub(super) keys: BTreeMap<String, String>,
+    /// Keys that this version refuses.
+    pub(super) not_built: Vec<String>,
+}
+
+/// Reads the schema of [`Config`].
+pub(super) fn read() -> Schema {
+    let root = schemars::schema_for!(Config).to_value();
+    let mut schema = Schema::default();
+    schema.walk(&root, &root, "");
+    schema.not_built.sort();
+    schema
+}
+
+impl Schema {
+    fn walk(&mut self, root: &Value, table: &Value, path: &str) {
+        for (name, property) in table["properties"].as_object().unwrap() {
+            let path = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
+            let value = resolve(root, property);
+            let said = |schema: &Value| schema["description"].as_str().map(str::to_owned);
+            let doc = said(property).or_else(|| said(value)).unwrap_or_default();
+            let items = resolve(root, &value["items"]);
+            let named = named_tables(root, value);
+            if value.get("not").is_some() {
+                self.not_built.push(path);
+            } else if value["properties"].is_object() {
+                self.walk(root, value, &path);
+                self.tables.insert(path, doc);
+            } else if items["properties"].is_object() {
+                self.walk(root, items, &path);
+                self.tables.insert(path, doc);
+            } else if let Some(named) = named {
+                let path = format!("{path}.*");
+                self.walk(root, named, &path);
+                self.tables.insert(path, doc);
+            } else {
+                self.keys.insert(path, doc);
+            }
+        }
+    }
+}
+
+/// What every value of a map is, when it is a table.
+fn named_tables<'a>(root: &'a Value, map: &'a Value) -> Option<&'a Value> {
+    let patterns = map["patternProperties"]
+        .as_object()
+        .and_then(|all| all.values().next());
+    let each = resolve(
+        root,
+        patterns.unwrap_or_else(|| &map["additionalProperties"]),
+    );
+    each["properties"].is_object().then_some(each)
+}
+
+/// Follows references, and takes the `null` of optional values away.
+fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = root.pointer(reference.trim_start_matches('#')).unwrap();
+        return resolve(root, target);
+    }
+    let choices = schema["anyOf"].as_array();
+    match choices.and_then(|choices| choices.iter().find(|choice| choice["type"] != "null")) {
+        Some(choice) => resolve(root, choice),
+        None => schema,
+    }
+}

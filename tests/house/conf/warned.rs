@@ -1,0 +1,90 @@
+//! What weakens the house is said by `check`, at its place.
+
+use super::parse;
+
+/// The keys `check` warns of, with their lines.
+fn warned(text: &str) -> Vec<(String, usize)> {
+    let warnings = parse(text).warnings();
+    warnings
+        .into_iter()
+        .map(|warning| (warning.key, warning.line))
+        .collect()
+}
+
+#[test]
+fn a_sound_configuration_is_not_warned_of() {
+    let text = std::fs::read_to_string(super::file("conf/minimal.toml")).unwrap();
+    assert_eq!(parse(&text).warnings(), []);
+}
+
+#[test]
+fn every_key_that_weakens_is_named_with_its_line() {
+    let text = r#"[server]
+external_url = "https://sso.corp.example"
+trusted_proxies = ["10.0.0.0/8", "0.0.0.0/0"]
+[session]
+keys = ["hunter2"]
+cookie_domain = "corp.example"
+cookie_same_site = "none"
+[connector.corp]
+link_by = ["mobile"]
+[connector.corp.wecom]
+corp_id = "ww1"
+agent_id = 7
+secret = "hunter2"
+api_base = "http://relay"
+[[route]]
+name = "oa"
+preflight = "pass"
+pass_headers = ["X-Original-URL"]
+case_insensitive = true
+"#;
+    let expected = [
+        ("server.trusted_proxies[1]", 3),
+        ("session.keys[0]", 5),
+        ("session.cookie_domain", 6),
+        ("session.cookie_same_site", 7),
+        ("connector.corp.link_by", 9),
+        ("connector.corp.wecom.secret", 13),
+        ("connector.corp.wecom.api_base", 14),
+        ("route[0].preflight", 17),
+        ("route[0].pass_headers", 18),
+        ("route[0].case_insensitive", 19),
+    ];
+    assert_eq!(
+        warned(text),
+        expected.map(|(key, line)| (key.to_owned(), line))
+    );
+    let said = parse(text)
+        .warnings()
+        .iter()
+        .map(ToString::to_string)
+        .collect::<String>();
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn plain_http_is_warned_of_unless_it_stays_on_this_machine() {
+    let site = |url: &str| {
+        let route = "[[route]]\nname = 'a'\naccess = 'public'\n";
+        warned(&format!("[server]\nexternal_url = '{url}'\n{route}"))
+    };
+    assert_eq!(
+        site("http://sso.corp.example"),
+        [("server.external_url".to_owned(), 2)]
+    );
+    assert_eq!(site("http://127.0.0.1:8080"), []);
+    assert_eq!(site("http://localhost:8080"), []);
+}
+
+#[test]
+fn https_that_nobody_ends_is_warned_of() {
+    let route = "[[route]]\nname = 'a'\naccess = 'public'\n";
+    let external = "[server]\nexternal_url = 'https://sso.corp.example'\n";
+    assert_eq!(
+        warned(&format!("{external}{route}")),
+        [("server.external_url".to_owned(), 2)]
+    );
+    let proxied = format!("{external}trusted_proxies = ['127.0.0.1']\n{route}");
+    assert_eq!(warned(&proxied), []);
+}

@@ -1,0 +1,258 @@
+//! `House`: a whole menshen from configuration text, with a simulated WeCom and an upstream.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use menshen::clock::{Clock, Timestamp};
+use menshen::config::Config;
+use menshen::run::Running;
+
+use crate::legacy_app::LegacyApp;
+use crate::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
+
+/// The host that logs people in, in every test.
+pub(crate) const HOME: &str = "http://sso.test";
+
+/// The routes most tests use: an application for everybody who is signed in, one for 财务部, one
+/// for the public, and one on another host.
+pub(crate) const ROUTES: &str = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{app}"]
+
+[[route]]
+name = "finance"
+host = "sso.test"
+path = "/finance"
+upstream = ["{app}"]
+allow = "'财务部' in user.departments"
+
+[[route]]
+name = "public"
+host = "sso.test"
+path = "/public"
+access = "public"
+upstream = ["{app}"]
+
+[[route]]
+name = "oa"
+host = "oa.test"
+upstream = ["{app}"]
+
+[[route]]
+name = "hr"
+host = "hr.test"
+upstream = ["{app}"]
+"#;
+
+/// How a house is built: text with places for what is known only when everything runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    external_url: String,
+    server: String,
+    session: String,
+    connector: String,
+    wecom: String,
+    more: String,
+    routes: String,
+    store: String,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            external_url: HOME.to_owned(),
+            server: String::new(),
+            session: String::new(),
+            connector: String::new(),
+            wecom: String::new(),
+            more: String::new(),
+            routes: ROUTES.to_owned(),
+            store: "sqlite::memory:".to_owned(),
+        }
+    }
+}
+
+impl Plan {
+    /// What browsers type.
+    pub(crate) fn external_url(self, url: &str) -> Self {
+        Self {
+            external_url: url.to_owned(),
+            ..self
+        }
+    }
+
+    /// Lines of `[server]`.
+    pub(crate) fn server(self, lines: &str) -> Self {
+        Self {
+            server: lines.to_owned(),
+            ..self
+        }
+    }
+
+    /// Lines of `[session]`.
+    pub(crate) fn session(self, lines: &str) -> Self {
+        Self {
+            session: lines.to_owned(),
+            ..self
+        }
+    }
+
+    /// Lines of `[connector.corp]`.
+    pub(crate) fn connector(self, lines: &str) -> Self {
+        Self {
+            connector: lines.to_owned(),
+            ..self
+        }
+    }
+
+    /// Lines of `[connector.corp.wecom]`.
+    pub(crate) fn wecom(self, lines: &str) -> Self {
+        Self {
+            wecom: lines.to_owned(),
+            ..self
+        }
+    }
+
+    /// Further tables.
+    pub(crate) fn more(self, text: &str) -> Self {
+        Self {
+            more: text.to_owned(),
+            ..self
+        }
+    }
+
+    /// Routes instead of [`ROUTES`]; `{app}` is the upstream's address.
+    pub(crate) fn routes(self, text: &str) -> Self {
+        Self {
+            routes: text.to_owned(),
+            ..self
+        }
+    }
+
+    /// Where the store is.
+    pub(crate) fn store(self, url: &str) -> Self {
+        Self {
+            store: url.to_owned(),
+            ..self
+        }
+    }
+
+    /// The configuration as an operator would write it.
+    pub(crate) fn text(&self, source: &WeCom, app: &LegacyApp) -> String {
+        let Self {
+            external_url,
+            server,
+            session,
+            connector,
+            wecom,
+            more,
+            routes,
+            store,
+        } = self;
+        let routes = routes.replace("{app}", &app.base_url());
+        format!(
+            r#"
+[server]
+listen = ["127.0.0.1:0"]
+external_url = "{external_url}"
+{server}
+[session]
+{session}
+[store]
+url = "{store}"
+[log]
+access = false
+[connector.corp]
+display_name = "企业微信"
+{connector}
+[connector.corp.wecom]
+corp_id = "{CORP_ID}"
+agent_id = {AGENT_ID}
+secret = "{SECRET}"
+api_base = "{api}"
+authorize_url = "{authorize}"
+login_url = "{login}"
+{wecom}
+{more}
+{routes}
+"#,
+            api = source.base_url(),
+            authorize = source.authorize_url(),
+            login = source.login_url(),
+        )
+    }
+
+    /// Builds and starts everything.
+    pub(crate) async fn start(self) -> House {
+        House::start(self).await
+    }
+}
+
+/// A running house. Dropping it stops everything.
+pub(crate) struct House {
+    pub(crate) plan: Plan,
+    pub(crate) source: WeCom,
+    pub(crate) app: LegacyApp,
+    pub(crate) clock: Clock,
+    pub(crate) running: Running,
+}
+
+impl House {
+    /// The house most tests live in.
+    pub(crate) async fn new() -> Self {
+        Plan::default().start().await
+    }
+
+    async fn start(plan: Plan) -> Self {
+        menshen::keys::install_crypto();
+        let free: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let source = WeCom::start(Options::default())
+            .await
+            .expect("the source starts");
+        let app = LegacyApp::start(free, "应用")
+            .await
+            .expect("the upstream starts");
+        let host = plan.external_url.split_once("://").expect("a URL").1;
+        source.domains_of_agent(AGENT_ID, &[host]);
+        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let running = run(&plan.text(&source, &app), &clock).await;
+        Self {
+            plan,
+            source,
+            app,
+            clock,
+            running,
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.running.addresses()[0]
+    }
+
+    /// Time passes, here and at the source.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.source.advance(by);
+    }
+
+    /// Serves another configuration, as SIGHUP would.
+    pub(crate) async fn reload(&self, plan: &Plan) -> Result<(), String> {
+        let text = plan.text(&self.source, &self.app);
+        let config = Config::parse(&text, "test.toml").map_err(|error| error.to_string())?;
+        let outcome = self.running.reload(config).await;
+        outcome
+            .map(drop)
+            .map_err(|error| menshen::telemetry::chain(&error).to_string())
+    }
+}
+
+/// Starts a menshen from configuration text.
+pub(crate) async fn run(text: &str, clock: &Clock) -> Running {
+    let config = Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}\n{text}"));
+    menshen::run::start(config, clock.clone())
+        .await
+        .expect("menshen starts")
+}

@@ -1,0 +1,20 @@
+//! The spine: a stranger comes, is proved at the source, and reaches the application.
+
+use crate::browser::Browser;
+use crate::house::{HOME, House};
+
+#[tokio::test]
+async fn a_stranger_signs_in_with_wecom_and_reaches_what_they_asked_for() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    let page = browser
+        .sign_in(&format!("{HOME}/echo?year=2026&q=%E5%BC%A0"), "zhangsan")
+        .await;
+    assert_eq!(page.url, format!("{HOME}/echo?year=2026&q=%E5%BC%A0"));
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+    assert_eq!(
+        page.answer.echoed("x-forwarded-name"),
+        ["%E5%BC%A0%E4%B8%89"]
+    );
+}
