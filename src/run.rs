@@ -31,7 +31,7 @@ pub enum StartError {
     Store(#[source] StoreError),
     /// The configuration could not be built.
     #[error("build the site")]
-    Build(#[source] site::BuildError),
+    Build(#[source] Box<site::BuildError>),
     /// A socket could not be bound.
     #[error("open the door")]
     Bind(#[source] BindError),
@@ -48,7 +48,7 @@ pub enum StartError {
 pub enum ReloadError {
     /// The configuration could not be built.
     #[error("build the site")]
-    Build(#[source] site::BuildError),
+    Build(#[source] Box<site::BuildError>),
     /// The certificates.
     #[error("read the certificates")]
     Tls(#[source] TlsError),
@@ -79,7 +79,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let shared = open(&config, config.store.url.as_str(), clock, telemetry).await?;
     let site = Site::build(&config.site(), &shared, None)
         .await
-        .map_err(StartError::Build)?;
+        .map_err(|error| StartError::Build(Box::new(error)))?;
     let server = &config.server;
     let door = Door::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
     let health = Arc::new(Health::default());
@@ -134,7 +134,7 @@ pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
     let shared = open(config, "sqlite::memory:", Clock::system(), telemetry).await?;
     let site = Site::build(&config.site(), &shared, None)
         .await
-        .map_err(StartError::Build)?;
+        .map_err(|error| StartError::Build(Box::new(error)))?;
     if let Some(tls) = &config.server.tls {
         Tls::load(tls).map_err(|error| StartError::Bind(BindError::Tls(error)))?;
     }
@@ -191,7 +191,7 @@ impl Running {
     async fn replace(&self, config: &Config) -> Result<(), ReloadError> {
         let (parts, old) = (config.site(), self.house.site());
         let site = Site::build(&parts, self.house.shared(), Some(&old)).await;
-        let site = site.map_err(ReloadError::Build)?;
+        let site = site.map_err(|error| ReloadError::Build(Box::new(error)))?;
         if let (Some(tls), Some(files)) = (&self.tls, &config.server.tls) {
             tls.reload(files).map_err(ReloadError::Tls)?;
         }

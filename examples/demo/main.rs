@@ -120,7 +120,7 @@ fn introduction(office: &str, expenses: &str) -> String {
 
     open      {office}/
 
-  1. You are a stranger: you are sent to a (simulated) WeCom. Choose an employee, say 张三.
+  1. You are a stranger: sign in with the (simulated) WeCom. Choose an employee, say 张三.
   2. You are back at the page you asked for, an application that cannot log anyone in
      and yet knows your name.
   3. Go on to the second application ({expenses}/): nobody asks again.

@@ -365,7 +365,7 @@ mod tests {
         let ring = ring();
         let value = sign(&ring, &handle(None));
         assert!(verify(&self::ring(), &value).is_none());
-        let mut bytes = value.clone().into_bytes();
+        let mut bytes = value.into_bytes();
         for at in 0..bytes.len() {
             let kept = bytes[at];
             bytes[at] = if kept == b'A' { b'B' } else { b'A' };

@@ -249,9 +249,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<(Host<'a>, Option<u16>), HeadError> {
     let mut named = headers.get_all(HOST).iter();
-    let header = match (named.next(), named.next()) {
-        (first, None) => first,
-        (_, Some(_)) => return Err(HeadError::TwoHosts),
+    let (header, None) = (named.next(), named.next()) else {
+        return Err(HeadError::TwoHosts);
     };
     let header = header
         .map(|value| value.to_str().map_err(|_| HeadError::BadHost))

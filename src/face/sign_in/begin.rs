@@ -60,7 +60,7 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
             chooser(visit, &target, &who, Some(Reason::GoingRound)),
         );
     }
-    let response = chooser(visit, &target, &who, None);
+    let response = chooser(visit, &target, &who, reason_in(query));
     Told::own("chooser", reply::for_method(visit.head.method, response))
 }
 
@@ -125,46 +125,84 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
             );
         }
     }
-    let response = by_itself_or_chooser(visit, &target, &who, mode).await;
+    let response = match by_itself(visit, &target, mode).await {
+        Ok(response) => response,
+        Err(round) => chooser(visit, &target, &who, round.or_else(|| reason_of(&who))),
+    };
     Told::own("start", response)
 }
 
-/// For a stranger in front of an application on the host that logs people in.
+/// For a stranger in front of an application on the host that logs people in: straight to the
+/// source, or to the page with the connectors.
 pub(super) async fn automatic(
     visit: &Visit<'_>,
     target: &Target,
     needed: &LoginNeeded,
 ) -> Response<Body> {
     let who = Caller::Nobody(needed.why);
-    by_itself_or_chooser(visit, target, &who, None).await
+    match by_itself(visit, target, None).await {
+        Ok(response) => response,
+        Err(round) => {
+            let reason = round.or_else(|| reason_of(&who));
+            let why = reason.map_or(String::new(), |reason| format!("why={}", word_of(reason)));
+            let query = target.query(&visit.site.external_url, &why);
+            reply::redirect(&format!("{}/sign_in{query}", visit.site.prefix))
+        }
+    }
 }
 
-async fn by_itself_or_chooser(
+/// Opens a login without a click, where exactly one connector is willing; else says whether this
+/// browser only goes round.
+async fn by_itself(
     visit: &Visit<'_>,
     target: &Target,
-    who: &Caller,
     mode: Option<Mode>,
-) -> Response<Body> {
-    let reason = match who {
-        Caller::Nobody(Why::Nobody) => None,
-        Caller::Nobody(Why::Expired) => Some(Reason::Expired),
-        Caller::Nobody(Why::OtherConnector) | Caller::Person(_) => Some(Reason::OtherConnector),
-        Caller::Nobody(Why::StepUp) => Some(Reason::StepUp),
-        Caller::Program(_) => None,
-    };
+) -> Result<Response<Body>, Option<Reason>> {
     let entries = allowed(visit, target);
     let agent = user_agent(visit);
     let mut willing = entries.iter().filter(|entry| entry.starts_by_itself(agent));
     match (willing.next(), willing.next()) {
         (Some(entry), None) if !goes_round(visit, target) => {
-            open(visit, entry, mode, target, true, 0).await
+            Ok(open(visit, entry, mode, target, true, 0).await)
         }
         (Some(_), None) => {
             visit.shared.telemetry.login_loop();
-            chooser(visit, target, who, Some(Reason::GoingRound))
+            Err(Some(Reason::GoingRound))
         }
-        _ => chooser(visit, target, who, reason),
+        _ => Err(None),
     }
+}
+
+fn reason_of(who: &Caller) -> Option<Reason> {
+    match who {
+        Caller::Nobody(Why::Nobody) | Caller::Program(_) => None,
+        Caller::Nobody(Why::Expired) => Some(Reason::Expired),
+        Caller::Nobody(Why::OtherConnector) | Caller::Person(_) => Some(Reason::OtherConnector),
+        Caller::Nobody(Why::StepUp) => Some(Reason::StepUp),
+    }
+}
+
+/// The reason as it stands in an address.
+fn word_of(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Expired => "expired",
+        Reason::OtherConnector => "other",
+        Reason::StepUp => "step-up",
+        Reason::SignedOut => "signed-out",
+        Reason::GoingRound => "round",
+    }
+}
+
+fn reason_in(query: &Fields) -> Option<Reason> {
+    let all = [
+        Reason::Expired,
+        Reason::OtherConnector,
+        Reason::StepUp,
+        Reason::SignedOut,
+        Reason::GoingRound,
+    ];
+    let word = query.one("why").ok().flatten()?;
+    all.into_iter().find(|reason| word_of(*reason) == word)
 }
 
 /// Opens a login and sends the browser to the source.
