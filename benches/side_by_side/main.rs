@@ -58,11 +58,13 @@ fn main() -> Outcome<ExitCode> {
 }
 
 /// How much is asked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Effort {
     rounds: u32,
     measured: Duration,
     connections: usize,
+    /// Leaves out the variants whose name is another; for a profiler that looks on.
+    only: Option<String>,
 }
 
 impl Effort {
@@ -71,10 +73,11 @@ impl Effort {
             rounds: 7,
             measured: Duration::from_secs(2),
             connections: 16,
+            only: None,
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or(format!("{word} needs a number"));
+            let mut value = || words.next().ok_or(format!("{word} needs a value"));
             match word.as_str() {
                 "--rounds" => effort.rounds = value()?.parse::<u32>()?.clamp(1, 100),
                 "--seconds" => {
@@ -82,6 +85,7 @@ impl Effort {
                     effort.measured = Duration::from_secs_f64(seconds);
                 }
                 "--connections" => effort.connections = value()?.parse::<usize>()?.clamp(1, 1_000),
+                "--only" => effort.only = Some(value()?),
                 // What cargo adds.
                 "--bench" => {}
                 _ => return Err(format!("unknown argument {word}").into()),
@@ -173,13 +177,16 @@ async fn run(effort: Effort) -> Outcome<ExitCode> {
         true,
     );
 
+    if let Some(only) = &effort.only {
+        variants.retain(|variant| variant.name == only.as_str());
+    }
     for variant in &variants {
         check(variant, &upstream).await?;
     }
     let mut report = Report::new(variants.iter().map(|variant| variant.name));
     for _ in 0..effort.rounds {
         for variant in &variants {
-            report.add(variant.name, measure(variant, effort).await?);
+            report.add(variant.name, measure(variant, &effort).await?);
         }
     }
     report.print(effort.rounds, effort.measured, effort.connections);
@@ -208,7 +215,7 @@ async fn check(variant: &Variant, upstream: &Upstream) -> Outcome<()> {
     Ok(())
 }
 
-async fn measure(variant: &Variant, effort: Effort) -> Outcome<Row> {
+async fn measure(variant: &Variant, effort: &Effort) -> Outcome<Row> {
     let mut load = Load::open(variant.address, &variant.request, effort.connections).await?;
     let warm = load.run(effort.measured / 10, REQUESTS_MAX).await?;
     let mut clock = cpu::Clock::of(variant.pid)?;
