@@ -17,6 +17,7 @@ use crate::request::policy::{Permit, Verdict};
 use crate::request::{Body, BodyError, decide};
 use crate::site::{Shared, Site};
 
+mod address;
 pub mod admin;
 mod navigation;
 pub mod page;

@@ -78,8 +78,8 @@ pub struct Wish<'a> {
     pub via: &'a ConnectorId,
     /// Through which of its doors; absent: the User-Agent decides.
     pub mode: Option<Mode>,
-    /// Where to, afterwards; absent: the connector's home.
-    pub return_to: Option<ReturnTo>,
+    /// Where to, afterwards.
+    pub return_to: ReturnTo,
     /// Whether nobody clicked.
     pub automatic: bool,
     /// How often it was begun again by itself.
@@ -159,10 +159,7 @@ impl Login {
             .take(Step::Begin, wish.client)
             .map_err(LoginError::Limited)?;
         let mode = entry.mode(wish.mode, wish.user_agent);
-        let return_to = wish
-            .return_to
-            .unwrap_or_else(|| entry.home(wish.user_agent));
-        let mut pending = Pending::new(entry.id.clone(), mode, return_to, self.clock.now());
+        let mut pending = Pending::new(entry.id.clone(), mode, wish.return_to, self.clock.now());
         (pending.connector_epoch, pending.everyone_epoch) = self.sessions.epochs_of(&entry.id);
         pending.automatic = wish.automatic;
         pending.retries = wish.retries;
@@ -275,17 +272,16 @@ impl Entry {
         }
     }
 
-    /// Where a login without a target lands.
-    pub fn home(&self, user_agent: &str) -> ReturnTo {
+    /// Where a login without a target lands, as configured: a path or a URL of this site.
+    pub fn home(&self, user_agent: &str) -> &str {
         let mobile = ["Mobi", "Android", "iPhone", "iPad"]
             .iter()
             .any(|w| user_agent.contains(w));
-        let home = if mobile {
+        if mobile {
             &self.config.home.mobile
         } else {
             &self.config.home.desktop
-        };
-        ReturnTo::path(home).unwrap_or_else(ReturnTo::home)
+        }
     }
 }
 

@@ -1,2 +1,279 @@
-//! Command line.
-fn main() {}
+//! Command line, signals, exit code. No logic of its own.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+use menshen::clock::Clock;
+use menshen::config::Config;
+use menshen::door::BindError;
+use menshen::run::watch::Watch;
+use menshen::run::{self, Running, StartError};
+use menshen::{keys, telemetry};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Faster than the system's allocator for many small pieces on many threads, and the same on musl.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The longest configuration that is read, in bytes.
+const CONFIG_BYTES_MAX: u64 = 4 << 20;
+
+/// menshen 门神: an authenticating reverse proxy.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    /// The configuration.
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "MENSHEN_CONFIG",
+        default_value = "/etc/menshen/menshen.toml",
+        value_name = "FILE"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Default, Subcommand)]
+enum Command {
+    /// Serve (the default); SIGHUP or a changed file reloads, SIGTERM drains.
+    #[default]
+    Run,
+    /// Parse and build the configuration, bind nothing.
+    Check {
+        /// Ask every connector, and say what must be entered where.
+        #[arg(long)]
+        online: bool,
+    },
+    /// Print a new session key.
+    Keygen,
+    /// Print the JSON schema of the configuration.
+    Schema,
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// Why the program ends otherwise than well; each has its exit code.
+#[derive(Debug)]
+enum Failure {
+    /// 1: the configuration, or something it names.
+    Refused(String),
+    /// 3: a socket could not be bound.
+    NotBound(String),
+}
+
+fn main() -> ExitCode {
+    keys::install_crypto();
+    let arguments = Arguments::parse();
+    let config = arguments.config.as_path();
+    let outcome = match arguments.command.unwrap_or_default() {
+        Command::Run => in_runtime(serve(config)),
+        Command::Check { online } => in_runtime(check(config, online)),
+        Command::Keygen => print(keys::generate().expose()),
+        Command::Schema => print(format_args!(
+            "{:#}",
+            schemars::schema_for!(Config).to_value()
+        )),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "menshen",
+                &mut std::io::stdout(),
+            );
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Refused(why)) => complain(&why, 1),
+        Err(Failure::NotBound(why)) => complain(&why, 3),
+    }
+}
+
+/// Serves until a signal ends it.
+async fn serve(path: &Path) -> Result<(), Failure> {
+    let config = load(path).await?;
+    telemetry::init(&config.log).map_err(|error| Failure::refused(&error))?;
+    for warning in config.warnings() {
+        tracing::warn!(key = warning.key, line = warning.line, "{}", warning.text);
+    }
+    let mut signals = Signals::new()?;
+    let mut watch = Watch::over(watched(path, &config)).await;
+    let running = run::start(config, Clock::system()).await?;
+    tell_systemd(&[NotifyState::Ready]);
+    tracing::info!(addresses = ?running.addresses(), "serving");
+    loop {
+        tokio::select! {
+            _ = signals.hangup.recv() => reload(path, &running, &mut watch).await,
+            () = watch.changed() => reload(path, &running, &mut watch).await,
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+        }
+    }
+    tell_systemd(&[NotifyState::Stopping]);
+    tracing::info!("draining; another signal ends it at once");
+    tokio::select! {
+        () = running.stop() => {}
+        _ = signals.terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Serves the configuration as it is now, or goes on as before and says why.
+async fn reload(path: &Path, running: &Running, watch: &mut Watch) {
+    let config = match load(path).await {
+        Ok(config) => config,
+        Err(failure) => {
+            running.refuse();
+            let error = failure.why().trim_start_matches("error: ");
+            tracing::error!(error, "the configuration was not reloaded");
+            return;
+        }
+    };
+    // Also when it is refused below: what it names may be what has to be mended.
+    watch.look_at(watched(path, &config)).await;
+    match running.reload(config).await {
+        Ok(needed) if needed.is_empty() => tracing::info!("the configuration was reloaded"),
+        Ok(needed) => tracing::warn!(?needed, "reloaded; these changes count after a restart"),
+        Err(error) => {
+            let error = telemetry::chain(&error);
+            tracing::error!(%error, "the configuration was not reloaded");
+        }
+    }
+}
+
+/// Builds everything and says what is wrong or weak; asks the sources, if they should be.
+async fn check(path: &Path, online: bool) -> Result<(), Failure> {
+    let config = load(path).await?;
+    for warning in config.warnings() {
+        print(format_args!("warning: {warning}"))?;
+    }
+    let (site, _shared) = run::rehearse(&config).await?;
+    let mut good = true;
+    for entry in site.login.entries().iter().filter(|_| online) {
+        let kind = entry.connector.kind();
+        print(format_args!(
+            "connector {} ({kind}): logins return to {}",
+            entry.id, entry.callback
+        ))?;
+        for finding in entry.connector.examine().await {
+            good &= finding.good;
+            let mark = if finding.good { "ok" } else { "!!" };
+            print(format_args!("  {mark} {}", finding.text))?;
+        }
+    }
+    if good {
+        return print(format_args!("{}: fine", path.display()));
+    }
+    Err(Failure::Refused(
+        "a source does not agree with the configuration: see !! above".to_owned(),
+    ))
+}
+
+/// Reads and parses the configuration.
+async fn load(path: &Path) -> Result<Config, Failure> {
+    let name = path.display();
+    let unread = |error: std::io::Error| Failure::Refused(format!("read {name}: {error}"));
+    let size = tokio::fs::metadata(path).await.map_err(unread)?.len();
+    if size > CONFIG_BYTES_MAX {
+        let why = format!("{name} is longer than {CONFIG_BYTES_MAX} bytes");
+        return Err(Failure::Refused(why));
+    }
+    let text = tokio::fs::read_to_string(path).await.map_err(unread)?;
+    Config::parse(&text, &name.to_string()).map_err(|error| Failure::Refused(error.to_string()))
+}
+
+/// The configuration and every file it names.
+fn watched(path: &Path, config: &Config) -> Vec<PathBuf> {
+    let mut files = config.files();
+    files.push(path.to_owned());
+    files
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let on = |kind| signal(kind).map_err(|error| Failure::refused(&error));
+        Ok(Self {
+            hangup: on(SignalKind::hangup())?,
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+        })
+    }
+}
+
+impl Failure {
+    fn refused(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Refused(telemetry::chain(error).to_string())
+    }
+
+    fn why(&self) -> &str {
+        match self {
+            Self::Refused(why) | Self::NotBound(why) => why,
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let why = telemetry::chain(&error).to_string();
+        match error {
+            // Certificates are read before the sockets are bound.
+            StartError::Bind(BindError::Tls(_)) => Self::Refused(why),
+            StartError::Bind(_) => Self::NotBound(why),
+            StartError::Store(_)
+            | StartError::Build(_)
+            | StartError::AdminAddress(_)
+            | StartError::AdminToken(_) => Self::Refused(why),
+        }
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime
+        .map_err(|error| Failure::refused(&error))?
+        .block_on(work)
+}
+
+/// Nobody listens where menshen was not started by systemd.
+fn tell_systemd(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+fn print(line: impl Display) -> Result<(), Failure> {
+    match writeln!(std::io::stdout(), "{line}") {
+        // Whoever read has read enough: `menshen schema | head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::refused(&error)),
+    }
+}
+
+fn complain(why: &str, code: u8) -> ExitCode {
+    // When nobody reads what is wrong, the exit code still says it.
+    // What is shown with its line begins so already.
+    let why = why.strip_prefix("error: ").unwrap_or(why);
+    let _ = writeln!(std::io::stderr(), "error: {why}");
+    ExitCode::from(code)
+}

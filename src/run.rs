@@ -2,7 +2,7 @@
 //! the very same thing.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::Request;
@@ -22,6 +22,8 @@ use crate::secret::SecretError;
 use crate::site::{self, Shared, Site};
 use crate::store::{self, StoreError};
 use crate::telemetry::{ReloadOutcome, Telemetry};
+
+pub mod watch;
 
 /// Why menshen did not start.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +62,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     house: Arc<House>,
-    config: Mutex<Config>,
+    started: Config,
     reloading: tokio::sync::Mutex<()>,
     tls: Option<Arc<Tls>>,
     trust: Arc<ArcSwap<Trust>>,
@@ -69,13 +71,26 @@ pub struct Running {
     serving: TaskTracker,
 }
 
-/// Opens the store, builds the site, binds, and serves in the background.
+/// Opens the store, builds the site, binds, and serves in the background. Records go to standard
+/// output.
 ///
 /// # Errors
 /// Nothing is left behind when it fails: no socket, no task.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
-    keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
+    start_recording(config, clock, telemetry).await
+}
+
+/// The same with its records wherever `telemetry` writes them.
+///
+/// # Errors
+/// Nothing is left behind when it fails: no socket, no task.
+pub async fn start_recording(
+    config: Config,
+    clock: Clock,
+    telemetry: Telemetry,
+) -> Result<Running, StartError> {
+    keys::install_crypto();
     let shared = open(&config, config.store.url.as_str(), clock, telemetry).await?;
     let site = Site::build(&config.site(), &shared, None)
         .await
@@ -116,7 +131,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         addresses,
         admin_address,
         house,
-        config: Mutex::new(config),
+        started: config,
         reloading: tokio::sync::Mutex::new(()),
         tls,
         trust,
@@ -182,10 +197,15 @@ impl Running {
             }
         }
         outcome?;
-        let mut current = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        let needed = current.restart_needed(&config);
-        *current = config;
-        Ok(needed)
+        // Compared with how it started: what waits for a restart is told at every reload.
+        Ok(self.started.restart_needed(&config))
+    }
+
+    /// Notes that there was a configuration that could not even be parsed. The log says why.
+    pub fn refuse(&self) {
+        self.house.shared().telemetry.reload(ReloadOutcome::Refused);
+        let reason = "the last reload was refused: the configuration does not parse";
+        self.health.degraded(vec![reason.to_owned()]);
     }
 
     async fn replace(&self, config: &Config) -> Result<(), ReloadError> {

@@ -7,7 +7,11 @@ pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     let parts = [
         ("[server] listen", old.server.listen != new.server.listen),
         ("[server.limits]", old.server.limits != new.server.limits),
-        ("[server.tls]", old.server.tls != new.server.tls),
+        // Other certificates are taken without a restart; that there are any is not.
+        (
+            "[server.tls]",
+            old.server.tls.is_some() != new.server.tls.is_some(),
+        ),
         ("[admin]", old.admin != new.admin),
         ("[store]", old.store != new.store),
         (

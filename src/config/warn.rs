@@ -1,6 +1,7 @@
 //! Keys that are allowed and weaken the house; `menshen check` reads them out.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use super::Config;
 use super::place::Place;
@@ -46,6 +47,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     };
     secrets(&mut list);
     server(&mut list);
+    admin(&mut list);
     session(&mut list);
     connectors(&mut list);
     routes(&mut list);
@@ -105,6 +107,21 @@ fn server(list: &mut List<'_>) {
                         the proxies in front of menshen only";
             list.add(&Place::of(["server", "trusted_proxies"]).item(at), text);
         }
+    }
+}
+
+fn admin(list: &mut List<'_>) {
+    let Some(admin) = &list.config.admin else {
+        return;
+    };
+    if admin
+        .listen
+        .parse::<SocketAddr>()
+        .is_ok_and(|address| !address.ip().is_loopback())
+    {
+        let text = "other machines can reach metrics, health and the admin API, in plain http: \
+                    keep them away by a firewall";
+        list.add(&Place::of(["admin", "listen"]), text);
     }
 }
 

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 
 use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, ProblemPage, Who};
 use super::record::Told;
-use super::{Visit, sign_in};
+use super::{Visit, address};
 use crate::request::Body;
 use crate::request::forward::ForwardError;
 use crate::request::gate::Caller;
@@ -150,7 +150,7 @@ fn forbidden(visit: &Visit<'_>, route: &str, caller: &Caller) -> Response<Body> 
             name: person.entitlements.fields.name.as_deref(),
             login: person.session.login.as_str(),
         },
-        switch: Href::new(sign_in::switch_url(visit)),
+        switch: Href::new(address::switch(visit)),
         back: None,
     };
     page_response(StatusCode::FORBIDDEN, &page.render(visit.lang))
@@ -195,7 +195,7 @@ pub(super) fn json_problem(
     title: &str,
     detail: &str,
 ) -> Response<Body> {
-    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| sign_in::login_url(visit));
+    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| address::login(visit));
     let problem = ProblemJson {
         status: status.as_u16(),
         slug,

@@ -5,10 +5,10 @@ use http::header::COOKIE;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::record::Told;
-use super::{Visit, page, reply};
+use super::{Visit, address, page, reply};
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
@@ -21,25 +21,19 @@ use crate::request::{Body, BodyError};
 use crate::site::Site;
 use crate::store::ConnectorId;
 
+mod audit;
 mod begin;
 mod callback;
+mod elsewhere;
 mod front_end;
 mod offer;
 mod sign_out;
 mod ticket;
 
-pub(super) use offer::{login_url, offer, switch_url};
+pub(super) use offer::offer;
 
 /// The largest form or JSON an own path reads, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-
-/// Bytes that stay as they are in a query value.
-const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
 
 /// Answers a request to an own path or a file of ours.
 pub(super) async fn answer<B>(visit: &Visit<'_>, body: Option<B>) -> Told
@@ -154,7 +148,7 @@ impl Target {
             }
             query.push_str(name);
             query.push('=');
-            query.extend(utf8_percent_encode(value, QUERY_VALUE));
+            query.extend(utf8_percent_encode(value, address::QUERY_VALUE));
         };
         if let Some(place) = &self.return_to {
             let text = match place.origin() {

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 use super::head::Head;
 use super::policy::Permit;
-use super::route::{HostHeader, Route};
+use super::route::{HostHeader, Preflight, Route};
 
 mod cookies;
 mod encoding;
@@ -161,11 +161,11 @@ impl Onward {
         !pass.is_empty() && pass.contains(name) && !self.namespace.includes(name)
     }
 
+    /// Whether the method was part of the decision, by a rule or as a preflight that passes.
     fn judges_method(&self) -> bool {
-        self.route
-            .allow
-            .as_ref()
-            .is_some_and(|rule| rule.looks_at("request.method"))
+        let rule = self.route.allow.as_ref();
+        self.route.preflight == Preflight::Pass
+            || rule.is_some_and(|rule| rule.looks_at("request.method"))
     }
 
     /// `Authorization` is the application's, except on a route that writes it.

@@ -75,21 +75,14 @@ impl<'a> Path<'a> {
 
     /// Every reading, without repetition, the path as sent first.
     ///
-    /// As sent, decoded once and twice; each with `\` as `/`, with segments cut at `;`, with
-    /// slashes merged, with overlong UTF-8 read as the ASCII it hides, and in every combination of
-    /// these; each also in lower case when somebody behind compares so.
+    /// As sent, decoded once and twice, before and after segments were cut at `;`; each with `\` as
+    /// `/`, with segments cut at `;`, with slashes merged, with overlong UTF-8 read as the ASCII it
+    /// hides, and in every combination of these; each also in lower case when somebody behind
+    /// compares so.
     pub fn readings(&self, any_case: bool) -> Vec<Cow<'a, [u8]>> {
-        let sent = Cow::Borrowed(self.raw.as_bytes());
-        let mut readings = vec![sent.clone()];
+        let mut readings = vec![Cow::Borrowed(self.raw.as_bytes())];
         if !self.plain {
-            let mut bases = vec![sent];
-            for _ in 0..2 {
-                match decode(bases.last().expect("there is always the path as sent")) {
-                    Some(decoded) => bases.push(Cow::Owned(decoded)),
-                    None => break,
-                }
-            }
-            for base in &bases {
+            for base in &bases(self.raw.as_bytes()) {
                 for choice in 0..16u8 {
                     insert(&mut readings, read(base, choice));
                 }
@@ -109,6 +102,24 @@ fn insert(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) {
     if !readings.iter().any(|known| **known == *reading) {
         readings.push(Cow::Owned(reading));
     }
+}
+
+/// The path as sent, decoded once and twice; each as it is and with its parameters cut, because some
+/// servers (Tomcat, Jetty) cut before they decode, and the slash that ends a parameter may be hidden.
+fn bases(sent: &[u8]) -> Vec<Vec<u8>> {
+    let mut bases: Vec<Vec<u8>> = Vec::new();
+    let mut stage = vec![sent.to_vec()];
+    for _ in 0..3 {
+        let cut: Vec<_> = stage.iter().map(|base| cut_parameters(base)).collect();
+        stage.extend(cut);
+        let decoded = stage.iter().filter_map(|base| decode(base)).collect();
+        for base in std::mem::replace(&mut stage, decoded) {
+            if !bases.contains(&base) {
+                bases.push(base);
+            }
+        }
+    }
+    bases
 }
 
 /// One pass over a path, with the tricks that `choice` has bits for.
@@ -152,12 +163,10 @@ fn has_broken_escape(path: &[u8]) -> bool {
     (0..path.len()).any(|at| path[at] == b'%' && !(digit(at + 1) && digit(at + 2)))
 }
 
-/// Decodes every escape once; nothing when there is none, or one that is broken.
+/// Decodes every escape once, as lenient decoders do: what is broken stays. Nothing without any.
 fn decode(path: &[u8]) -> Option<Vec<u8>> {
-    if !path.contains(&b'%') || has_broken_escape(path) {
-        return None;
-    }
-    Some(percent_encoding::percent_decode(path).collect())
+    let any = path.contains(&b'%');
+    any.then(|| percent_encoding::percent_decode(path).collect())
 }
 
 fn cut_parameters(path: &[u8]) -> Vec<u8> {
@@ -248,6 +257,8 @@ mod tests {
             "/a/%25c0%25ae./b",
             "/..%3b/a",
             "/a/..%5c",
+            "/a/.;x%2f./b",
+            "/%252e%252e/100%25",
         ] {
             assert_eq!(parse(path), Err(PathError::Dots), "{path}");
         }
@@ -280,6 +291,8 @@ mod tests {
                 "{seen:?}"
             );
         }
+        let path = Path::parse("/%61;x%2fy/b", None).unwrap();
+        assert!(path.readings(false).iter().any(|seen| **seen == *b"/a/b"));
         assert_eq!(
             Path::parse("/plain", None).unwrap().readings(false).len(),
             1

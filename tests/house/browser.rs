@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use menshen::face::page::{Cause, Lang};
 use url::Url;
 
 use crate::house::House;
@@ -40,6 +41,26 @@ pub(crate) struct Cookie {
 pub(crate) struct Page {
     pub(crate) url: String,
     pub(crate) answer: Answer,
+}
+
+impl Page {
+    /// The dead end this page tells of.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.answer.cause()
+    }
+}
+
+impl Answer {
+    /// The dead end this page tells of.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        let html = self.text();
+        let title = html.split("<title>").nth(1)?.split(" · ").next()?;
+        Cause::ALL.into_iter().find(|cause| {
+            [Lang::Zh, Lang::En]
+                .iter()
+                .any(|l| cause.title(*l) == title)
+        })
+    }
 }
 
 impl Browser {

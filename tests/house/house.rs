@@ -6,8 +6,10 @@ use std::time::Duration;
 use menshen::clock::{Clock, Timestamp};
 use menshen::config::Config;
 use menshen::run::Running;
+use menshen::telemetry::Telemetry;
 
 use crate::legacy_app::LegacyApp;
+use crate::records::Records;
 use crate::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
 /// The host that logs people in, in every test.
@@ -44,6 +46,29 @@ upstream = ["{app}"]
 name = "hr"
 host = "hr.test"
 upstream = ["{app}"]
+"#;
+
+/// For tests that log in more often than people do.
+pub(crate) const UNLIMITED: &str = r"
+[login]
+begins_per_client_per_minute = 1000000
+begins_per_minute = 1000000
+finishes_per_client_per_minute = 1000000
+finishes_per_minute = 1000000
+bad_codes_max = 1000000
+";
+
+/// A second connector to the same source, with the same people.
+pub(crate) const OTHER_CONNECTOR: &str = r#"
+[connector.other]
+auto_login = "never"
+[connector.other.wecom]
+corp_id = "ww6d656e7368656e01"
+agent_id = 1000002
+secret = "simulated-secret-of-agent-1000002"
+api_base = "{source}"
+authorize_url = "{source}/connect/oauth2/authorize"
+login_url = "{source}/wwlogin/sso/login"
 "#;
 
 /// How a house is built: text with places for what is known only when everything runs.
@@ -115,7 +140,7 @@ impl Plan {
         }
     }
 
-    /// Further tables.
+    /// Further tables; `{source}`, `{api}`, `{authorize}` and `{login}` are the source's addresses.
     pub(crate) fn more(self, text: &str) -> Self {
         Self {
             more: text.to_owned(),
@@ -152,6 +177,11 @@ impl Plan {
             store,
         } = self;
         let routes = routes.replace("{app}", &app.base_url());
+        let more = more
+            .replace("{source}", &source.base_url())
+            .replace("{api}", &source.base_url())
+            .replace("{authorize}", &source.authorize_url())
+            .replace("{login}", &source.login_url());
         format!(
             r#"
 [server]
@@ -196,6 +226,7 @@ pub(crate) struct House {
     pub(crate) source: WeCom,
     pub(crate) app: LegacyApp,
     pub(crate) clock: Clock,
+    pub(crate) records: Records,
     pub(crate) running: Running,
 }
 
@@ -217,12 +248,14 @@ impl House {
         let host = plan.external_url.split_once("://").expect("a URL").1;
         source.domains_of_agent(AGENT_ID, &[host]);
         let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
-        let running = run(&plan.text(&source, &app), &clock).await;
+        let records = Records::default();
+        let running = start(&plan.text(&source, &app), &clock, &records).await;
         Self {
             plan,
             source,
             app,
             clock,
+            records,
             running,
         }
     }
@@ -238,6 +271,12 @@ impl House {
         self.source.advance(by);
     }
 
+    /// Who came, who left and who was turned away: every audit line so far.
+    pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
+        self.running.house().shared().telemetry.flush();
+        self.records.audit()
+    }
+
     /// Serves another configuration, as SIGHUP would.
     pub(crate) async fn reload(&self, plan: &Plan) -> Result<(), String> {
         let text = plan.text(&self.source, &self.app);
@@ -249,10 +288,10 @@ impl House {
     }
 }
 
-/// Starts a menshen from configuration text.
-pub(crate) async fn run(text: &str, clock: &Clock) -> Running {
+async fn start(text: &str, clock: &Clock, records: &Records) -> Running {
     let config = Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}\n{text}"));
-    menshen::run::start(config, clock.clone())
+    let telemetry = Telemetry::writing_to(&config.log, Box::new(records.clone()));
+    menshen::run::start_recording(config, clock.clone(), telemetry)
         .await
         .expect("menshen starts")
 }

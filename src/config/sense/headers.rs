@@ -7,25 +7,7 @@ use http::HeaderName;
 use super::Findings;
 use crate::config::place::Place;
 use crate::expression::Scope;
-
-/// Headers that frame a message, name its target or hold our own cookies.
-const NOT_OURS_TO_SET: [&str; 15] = [
-    "connection",
-    "content-length",
-    "cookie",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "set-cookie",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+use crate::request::headers::is_reserved;
 
 /// Identity that only menshen may claim, on every route.
 const IDENTITY: [&str; 6] = [
@@ -79,7 +61,7 @@ fn settable(findings: &mut Findings<'_>, place: &Place<'_>, name: &str) {
             let help = "letters, digits and -, such as X-Remote-User";
             findings.key(place, format!("`{name}` is not a header's name"), help);
         }
-        Ok(header) if NOT_OURS_TO_SET.contains(&header.as_str()) => {
+        Ok(header) if is_reserved(&header) => {
             let help = "it frames the message, names its target or holds cookies; for Host there \
                         is host_header";
             findings.key(place, format!("`{name}` cannot be set"), help);
@@ -89,13 +71,12 @@ fn settable(findings: &mut Findings<'_>, place: &Place<'_>, name: &str) {
 }
 
 fn passable(findings: &mut Findings<'_>, place: &Place<'_>, name: &str, ours: &HashSet<String>) {
-    let header = HeaderName::try_from(name).map(|header| header.as_str().to_owned());
-    let message = match header {
+    let message = match HeaderName::try_from(name) {
         Err(_) => format!("`{name}` is not a header's name"),
-        Ok(header) if NOT_OURS_TO_SET.contains(&header.as_str()) => {
+        Ok(header) if is_reserved(&header) => {
             format!("`{name}` belongs to one connection and never passes")
         }
-        Ok(header) if is_identity(&folded(&header), ours) => {
+        Ok(header) if is_identity(&folded(header.as_str()), ours) => {
             format!("`{name}` says who somebody is: a client's own never passes")
         }
         Ok(_) => return,

@@ -4,24 +4,61 @@ use std::net::IpAddr;
 
 use super::Findings;
 use crate::config::place::Place;
+use crate::door::Address;
 use crate::people::cookie::SameSiteConfig;
 
 pub(super) fn look(findings: &mut Findings<'_>) {
+    listeners(findings);
     own_paths(findings);
     cookies(findings);
     limits(findings);
 }
 
+fn listeners(findings: &mut Findings<'_>) {
+    let config = findings.config;
+    let place = Place::of(["server", "listen"]);
+    if config.server.listen.is_empty() {
+        let help = "leave listen out, or name an address such as \"127.0.0.1:8080\"";
+        findings.value(&place, "no address to listen on", help);
+    }
+    for (at, listen) in config.server.listen.iter().enumerate() {
+        let place = place.clone().item(at);
+        if listen.tls == Some(true) && config.server.tls.is_none() {
+            let help = "add [server.tls] with certificate and key";
+            findings.value(&place, "there is no certificate to speak TLS with", help);
+        }
+        if listen.tls == Some(true) && listen.redirect_https {
+            let help = "remove tls, or redirect_https";
+            findings.value(&place, "this would send people from https to https", help);
+        }
+        // Port 0 is a free one: two of them are two ports.
+        let free = matches!(&listen.address, Address::Ip(ip) if ip.port() == 0);
+        if !free
+            && config.server.listen[..at]
+                .iter()
+                .any(|other| other.address == listen.address)
+        {
+            findings.value(
+                &place,
+                "this address is listened on twice",
+                "remove one of them",
+            );
+        }
+    }
+    if let Some(admin) = &config.admin
+        && let Err(error) = Address::try_from(admin.listen.clone())
+    {
+        let help = "an address and a port, such as \"127.0.0.1:9180\", or \"unix:/path\"";
+        findings.value(&Place::of(["admin", "listen"]), error.to_string(), help);
+    }
+    if tracing_subscriber::EnvFilter::try_new(&config.log.level).is_err() {
+        let help = "error, warn, info, debug, trace, or directives such as info,menshen=debug";
+        findings.value(&Place::of(["log", "level"]), "this is no log level", help);
+    }
+}
+
 fn own_paths(findings: &mut Findings<'_>) {
     let server = &findings.config.server;
-    if server.listen.is_empty() {
-        let help = "leave listen out, or name an address such as \"127.0.0.1:8080\"";
-        findings.value(
-            &Place::of(["server", "listen"]),
-            "no address to listen on",
-            help,
-        );
-    }
     let prefix = server.prefix.as_str();
     for path in server.files.keys() {
         let below = path.as_str().strip_prefix(prefix);
@@ -69,6 +106,18 @@ fn cookies(findings: &mut Findings<'_>) {
 }
 
 fn limits(findings: &mut Findings<'_>) {
+    let door = &findings.config.server.limits;
+    let table = Place::of(["server", "limits"]);
+    let numbers = [
+        ("connections_max", door.connections_max as u64),
+        ("header_bytes_max", door.header_bytes_max as u64),
+    ];
+    findings.at_least_one(&table, &numbers);
+    let periods = [
+        ("header_read", door.header_read),
+        ("keep_alive", door.keep_alive),
+    ];
+    findings.positive(&table, &periods);
     let session = &findings.config.session;
     let table = Place::of(["session"]);
     let periods = [

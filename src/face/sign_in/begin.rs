@@ -8,12 +8,13 @@ use http::{Method, Response, StatusCode};
 use super::super::navigation::{Errand, errand};
 use super::super::page::{Cause, Choice, Footing, Href, Present, Reason, SignInPage, Who};
 use super::super::record::Told;
-use super::super::{Visit, reply};
-use super::{Target, caller, offer, only_get, ticket, user_agent};
+use super::super::{Visit, address, reply};
+use super::{Target, caller, elsewhere, only_get, ticket, user_agent};
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
 use crate::login::limits::Limited;
 use crate::login::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending};
+use crate::login::return_to::ReturnTo;
 use crate::login::{Begun, Entry, LoginError, Wish};
 use crate::request::Body;
 use crate::request::gate::{Caller, Why};
@@ -37,7 +38,7 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
         let place = target.return_to.as_ref().map_or("/", |place| place.local());
         return Told::own(
             "to the home host",
-            offer::elsewhere_to(visit, "sign_in", place),
+            elsewhere::send_for(visit, "sign_in", place),
         );
     }
     let who = match caller(visit).await {
@@ -72,7 +73,7 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
     match errand(visit.head) {
         Errand::Navigation => {}
         Errand::Embedded => {
-            let again = Href::new(offer::login_url(visit));
+            let again = Href::new(address::login(visit));
             return Told::own(
                 "embedded",
                 reply::problem(visit, Cause::FrameLogin, Some(again)),
@@ -92,7 +93,7 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
         let place = target.return_to.as_ref().map_or("/", |place| place.local());
         return Told::own(
             "to the home host",
-            offer::elsewhere_to(visit, "start", place),
+            elsewhere::send_for(visit, "start", place),
         );
     }
     let mode = match query.one("mode") {
@@ -214,10 +215,15 @@ pub(super) async fn open(
     automatic: bool,
     retries: u8,
 ) -> Response<Body> {
+    let home = || ReturnTo::parse(entry.home(user_agent(visit)), visit.site);
     let wish = Wish {
         via: &entry.id,
         mode,
-        return_to: target.return_to.clone(),
+        return_to: target
+            .return_to
+            .clone()
+            .or_else(home)
+            .unwrap_or_else(ReturnTo::home),
         automatic,
         retries,
         ticket_for: target.ticket_for.clone(),

@@ -6,19 +6,16 @@ use http::{Method, Response};
 use super::super::page::{Cause, Href};
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::{Target, begin, caller, small_body, ticket};
-use crate::login::connector::{Answer, AnswerKind, ConnectorError, RefusedWhy};
+use super::{Target, audit, begin, caller, small_body, ticket};
+use crate::login::connector::{Answer, AnswerKind, ConnectorError};
 use crate::login::fields::Fields;
-use crate::login::limits::Limited;
 use crate::login::pending::{FlowId, NoFlow, Pending, PendingError};
 use crate::login::{Finished, LoginError};
-use crate::people::AdmitError;
-use crate::people::session::MintError;
 use crate::request::gate::Caller;
 use crate::request::head::cookies;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
-use crate::telemetry::{Audit, Event, LoginOutcome};
+use crate::telemetry::LoginOutcome;
 
 /// Answers a callback. Without a connector in the path the sealed login names it.
 pub(super) async fn answer<B>(
@@ -44,7 +41,7 @@ where
         .and_then(|fields| fields.one("state").ok().flatten());
     let flow = state.and_then(|state| FlowId::try_from(state.to_owned()).ok());
     let (Some(fields), Some(flow)) = (fields.clone(), flow) else {
-        audit_refusal(visit, via.as_ref(), &NoFlow, LoginOutcome::Refused);
+        audit::refused(visit, via.as_ref(), &NoFlow, LoginOutcome::Refused);
         return Told::own("no state", dead_end(visit, Cause::BadAnswer, None, None));
     };
     let answer = Answer {
@@ -75,7 +72,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         },
         Err(error) => error,
     };
-    audit_refusal(visit, Some(&via), error, outcome_of(error));
+    audit::refused(visit, Some(&via), error, audit::outcome_of(error));
     let entry = visit.site.login.entry(&via);
     let stale = matches!(error, LoginError::Connector(ConnectorError::Stale(_)));
     if let (true, 0, Some(entry)) = (stale, retries, entry) {
@@ -84,7 +81,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         clear_flow(visit, &flow, &mut response);
         return Told::own("stale code", response);
     }
-    let cause = cause_of(error);
+    let cause = audit::cause_of(error);
     let mut response = dead_end(
         visit,
         cause,
@@ -103,7 +100,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
 
 /// Hands out the session, forgets this login, and sends the person where they wanted to go.
 fn let_in(visit: &Visit<'_>, finished: &Finished, flow: &FlowId, target: &Target) -> Told {
-    audit_login(visit, finished);
+    audit::came_in(visit, finished);
     let to = ticket::way_on(
         visit,
         &finished.return_to,
@@ -149,7 +146,7 @@ async fn forgotten(
         let to = mine.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
         return Told::own("seen again", reply::redirect(&to));
     }
-    audit_refusal(visit, via.as_ref(), &error, LoginOutcome::Refused);
+    audit::refused(visit, via.as_ref(), &error, LoginOutcome::Refused);
     let cause = match error {
         PendingError::Missing => Cause::LoginMissing,
         PendingError::Forged => Cause::LoginForged,
@@ -179,94 +176,4 @@ fn clear_flow(visit: &Visit<'_>, flow: &FlowId, response: &mut Response<Body>) {
     let flags = &visit.site.cookies;
     let cookie = flags.clear_local(&format!("{}{flow}", flags.flow_prefix()));
     reply::add_cookie(response, &cookie);
-}
-
-/// What to tell a person of a login that failed; the log has the whole chain.
-pub(super) fn cause_of(error: &LoginError) -> Cause {
-    match error {
-        LoginError::NoConnector => Cause::NotFound,
-        LoginError::Limited(Limited::Client | Limited::All) => Cause::TooManyLogins,
-        LoginError::Limited(Limited::Circuit) => Cause::SourceBusy,
-        LoginError::Pending(PendingError::Missing) => Cause::LoginMissing,
-        LoginError::Pending(PendingError::Forged) => Cause::LoginForged,
-        LoginError::Pending(PendingError::Late) => Cause::LoginLate,
-        LoginError::Connector(error) => match error {
-            ConnectorError::Stale(_) => Cause::StaleTwice,
-            ConnectorError::Refused { why, .. } => match why {
-                RefusedWhy::Declined => Cause::LoginDeclined,
-                RefusedWhy::NotMember => Cause::NotMember,
-                RefusedWhy::Inactive => Cause::Inactive,
-                RefusedWhy::OutOfRange => Cause::OutOfRange,
-                RefusedWhy::BadAnswer => Cause::BadAnswer,
-            },
-            ConnectorError::Misconfigured { .. } => Cause::SourceMisconfigured,
-            ConnectorError::Busy(_) => Cause::SourceBusy,
-            ConnectorError::Unreachable(_) => Cause::SourceUnreachable,
-        },
-        LoginError::Admit(error) => match error {
-            AdmitError::Map(_) => Cause::NoLogin,
-            AdmitError::Unknown { .. } => Cause::UnknownPerson,
-            AdmitError::LoginTaken { .. } => Cause::LoginTaken,
-            AdmitError::Closed { .. } => Cause::AccountClosed,
-            AdmitError::Store(_) => Cause::StoreAway,
-        },
-        LoginError::Mint(MintError::Closed) => Cause::AccountClosed,
-        LoginError::Mint(MintError::Revoked) => Cause::Revoked,
-        LoginError::Mint(MintError::Store(_)) | LoginError::Dropped => Cause::StoreAway,
-    }
-}
-
-/// One line in the audit stream for a person who came in.
-pub(super) fn audit_login(visit: &Visit<'_>, finished: &Finished) {
-    visit
-        .shared
-        .telemetry
-        .login(finished.via.as_str(), LoginOutcome::Done);
-    visit.shared.telemetry.audit(&Audit {
-        connector: Some(finished.via.as_str()),
-        subject: Some(finished.subject.as_str()),
-        login: Some(finished.login.as_str()),
-        account: Some(&finished.handle.account),
-        session: Some(&finished.public_id),
-        ..entry(visit, Event::Login)
-    });
-}
-
-/// One line in the audit stream for a login that let nobody in, with the whole reason.
-pub(super) fn audit_refusal(
-    visit: &Visit<'_>,
-    via: Option<&ConnectorId>,
-    error: &(dyn std::error::Error + 'static),
-    outcome: LoginOutcome,
-) {
-    visit
-        .shared
-        .telemetry
-        .login(via.map_or("", |via| via.as_str()), outcome);
-    visit.shared.telemetry.audit(&Audit {
-        connector: via.map(|via| via.as_str()),
-        error: Some(error),
-        ..entry(visit, Event::Refused)
-    });
-}
-
-/// Whether a login failed by itself, or was refused.
-pub(super) fn outcome_of(error: &LoginError) -> LoginOutcome {
-    match cause_of(error) {
-        Cause::StoreAway
-        | Cause::SourceBusy
-        | Cause::SourceUnreachable
-        | Cause::SourceMisconfigured => LoginOutcome::Failed,
-        _ => LoginOutcome::Refused,
-    }
-}
-
-/// What every entry of the audit stream says of its request.
-pub(super) fn entry<'a>(visit: &Visit<'a>, event: Event) -> Audit<'a> {
-    Audit {
-        request_id: Some(visit.id.as_str()),
-        client: Some(visit.head.client),
-        user_agent: Some(super::user_agent(visit)),
-        ..Audit::new(event, visit.head.at)
-    }
 }

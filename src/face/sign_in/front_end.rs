@@ -13,10 +13,11 @@ use super::super::navigation::text;
 use super::super::page::Cause;
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::{Target, begin, callback, caller, small_body, user_agent};
+use super::{Target, audit, begin, caller, small_body, user_agent};
 use crate::login::connector::{Answer, AnswerKind};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S};
+use crate::login::return_to::ReturnTo;
 use crate::login::{Finished, LoginError, Wish};
 use crate::request::gate::Caller;
 use crate::request::head::cookies;
@@ -49,10 +50,15 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
         return Told::own("method", reply::wrong_method("GET"));
     }
     let target = Target::of(visit, query);
+    let entry = visit.site.login.entry(via);
+    let home = || ReturnTo::parse(entry?.home(user_agent(visit)), visit.site);
     let wish = Wish {
         via,
         mode: None,
-        return_to: target.return_to,
+        return_to: target
+            .return_to
+            .or_else(home)
+            .unwrap_or_else(ReturnTo::home),
         automatic: false,
         retries: 0,
         ticket_for: None,
@@ -66,7 +72,6 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
     let Some(app) = &begun.app else {
         return Told::own("no app login", reply::problem(visit, Cause::NotFound, None));
     };
-    let entry = visit.site.login.entry(via);
     let mut body = serde_json::to_value(app).unwrap_or_default();
     let members = [
         ("connector", json!(via.as_str())),
@@ -142,7 +147,7 @@ where
 }
 
 fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Response<Body> {
-    callback::audit_login(visit, finished);
+    audit::came_in(visit, finished);
     let left = finished.handle.expires_at.since(visit.head.at).as_secs();
     let fields = &finished.fields;
     let of = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
@@ -181,8 +186,8 @@ fn refused(
     error: &LoginError,
     origin: Option<HeaderValue>,
 ) -> Told {
-    callback::audit_refusal(visit, Some(via), error, callback::outcome_of(error));
-    let cause = callback::cause_of(error);
+    audit::refused(visit, Some(via), error, audit::outcome_of(error));
+    let cause = audit::cause_of(error);
     Told::own(
         cause.slug(),
         with_origin(problem_json(visit, cause), origin),

@@ -5,8 +5,8 @@ use http::{Method, StatusCode};
 use super::super::navigation::{Errand, errand, is_same_origin};
 use super::super::page::{Cause, Footing, Href, SignedOutPage};
 use super::super::record::Told;
-use super::super::{Visit, reply};
-use super::{Target, callback, caller, offer};
+use super::super::{Visit, address, reply};
+use super::{Target, audit, caller};
 use crate::login::fields::Fields;
 use crate::request::gate::Caller;
 use crate::store::Scope;
@@ -47,7 +47,7 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
             account: Some(&session.account),
             session: Some(&session.public_id),
             reason: everywhere.then_some("everywhere"),
-            ..callback::entry(visit, Event::SignOut)
+            ..audit::entry(visit, Event::SignOut)
         });
     }
     let site = visit.head.host.to_string();
@@ -64,7 +64,7 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
         },
         source: source.map(|entry| entry.display_name.as_str()),
         everywhere,
-        sign_in: Href::new(format!("{}{query}", offer::own(visit, "sign_in"))),
+        sign_in: Href::new(format!("{}{query}", address::own(visit, "sign_in"))),
     };
     let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang));
     reply::add_cookie(&mut response, &visit.site.cookies.clear_session());

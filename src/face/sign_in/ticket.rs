@@ -6,7 +6,7 @@ use super::super::navigation::{Errand, errand};
 use super::super::page::{Cause, Href};
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::{callback, caller, only_get};
+use super::{audit, caller, only_get};
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::{NonceHash, Ticket, TicketError};
@@ -124,7 +124,7 @@ async fn refused(visit: &Visit<'_>, to: Option<&str>, error: TicketError) -> Tol
     if let (Caller::Person(_), Some(to)) = (&who, to) {
         return Told::own("seen again", reply::redirect(to));
     }
-    callback::audit_refusal(visit, None, &error, LoginOutcome::Refused);
+    audit::refused(visit, None, &error, LoginOutcome::Refused);
     let again = Href::new(to.unwrap_or("/"));
     Told::own(
         "bad ticket",

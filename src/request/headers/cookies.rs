@@ -6,32 +6,24 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::people::cookie::CookieFlags;
 
-/// Cuts our cookies out of every `Cookie` header; the others stay byte for byte.
+/// Cuts our cookies out; the others stay byte for byte, in one `Cookie` header.
+///
+/// Over HTTP/2 each may come in a header of its own, which HTTP/1.1 does not know (RFC 9113 8.2.3).
 pub(super) fn cut(headers: &mut HeaderMap) {
-    if !headers
-        .get_all(COOKIE)
-        .iter()
-        .any(|value| holds_ours(value.as_bytes()))
-    {
-        return;
-    }
     let mut lines = headers.get_all(COOKIE).iter();
-    if let (Some(line), None) = (lines.next(), lines.next()) {
-        match without_ours(line) {
-            Some(rest) => headers.insert(COOKIE, rest),
-            None => headers.remove(COOKIE),
-        };
-        return;
-    }
-    let kept: Vec<_> = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(without_ours)
-        .collect();
-    headers.remove(COOKIE);
-    for line in kept {
-        headers.append(COOKIE, line);
-    }
+    let rest = match (lines.next(), lines.next()) {
+        (None, _) => return,
+        (Some(line), None) if !holds_ours(line.as_bytes()) => return,
+        (Some(line), None) => without_ours(line),
+        (Some(_), Some(_)) => {
+            let lines = headers.get_all(COOKIE).iter().filter_map(without_ours);
+            joined(&lines.collect::<Vec<_>>())
+        }
+    };
+    match rest {
+        Some(rest) => headers.insert(COOKIE, rest),
+        None => headers.remove(COOKIE),
+    };
 }
 
 /// Removes every `Set-Cookie` with one of our names.
@@ -70,6 +62,14 @@ pub(super) fn set_name(cookie: &[u8]) -> &[u8] {
 fn holds_ours(line: &[u8]) -> bool {
     line.split(|byte| *byte == b';')
         .any(|pair| is_ours(name(pair)))
+}
+
+fn joined(lines: &[HeaderValue]) -> Option<HeaderValue> {
+    let lines: Vec<_> = lines.iter().map(HeaderValue::as_bytes).collect();
+    let one = Bytes::from(lines.join(&b"; "[..]));
+    HeaderValue::from_maybe_shared(one)
+        .ok()
+        .filter(|line| !line.is_empty())
 }
 
 /// The other cookies of one header; nothing when there are none.

@@ -207,6 +207,7 @@ fn is_identity(name: &[u8]) -> bool {
 pub(super) fn is_hop_by_hop(name: &[u8]) -> bool {
     let known: &[&str] = match name.first() {
         Some(b'c') => &["connection"],
+        Some(b'h') => &["http2-settings"],
         Some(b'k') => &["keep-alive"],
         Some(b'p') => &[
             "proxy-connection",

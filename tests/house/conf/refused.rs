@@ -435,6 +435,40 @@ fn times_and_limits_make_sense() {
 }
 
 #[test]
+fn listeners_can_be_put_up() {
+    refused(
+        "listen = ['127.0.0.1:1', 'localhost']\n",
+        3,
+        26,
+        &["is no address"],
+    );
+    let tls = "listen = [{ address = '127.0.0.1:1', tls = true }]\n";
+    refused(
+        tls,
+        3,
+        11,
+        &["no certificate to speak TLS with", "[server.tls]"],
+    );
+    let pair = "[server.tls]\ncertificate = '/c'\nkey = '/k'\n";
+    assert!(Config::parse(&format!("{SERVER}{tls}{pair}"), "m").is_ok());
+    let twice = "listen = ['127.0.0.1:1', 'unix:/a', '127.0.0.1:1']\n";
+    refused(twice, 3, 37, &["listened on twice"]);
+    assert!(Config::parse(&format!("{SERVER}listen = ['[::1]:0', '[::1]:0']\n"), "m").is_ok());
+    refused(
+        "[admin]\nlisten = '9180'\n",
+        4,
+        10,
+        &["is no address", "127.0.0.1:9180"],
+    );
+    refused(
+        "[log]\nlevel = 'a=loud'\n",
+        4,
+        9,
+        &["no log level", "debug"],
+    );
+}
+
+#[test]
 fn own_pages_are_not_hidden() {
     refused(
         "files = { '/.menshen/start' = 'x' }\n",

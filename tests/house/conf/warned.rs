@@ -22,6 +22,8 @@ fn every_key_that_weakens_is_named_with_its_line() {
     let text = r#"[server]
 external_url = "https://sso.corp.example"
 trusted_proxies = ["10.0.0.0/8", "0.0.0.0/0"]
+[admin]
+listen = "0.0.0.0:9180"
 [session]
 keys = ["hunter2"]
 cookie_domain = "corp.example"
@@ -41,15 +43,16 @@ case_insensitive = true
 "#;
     let expected = [
         ("server.trusted_proxies[1]", 3),
-        ("session.keys[0]", 5),
-        ("session.cookie_domain", 6),
-        ("session.cookie_same_site", 7),
-        ("connector.corp.link_by", 9),
-        ("connector.corp.wecom.secret", 13),
-        ("connector.corp.wecom.api_base", 14),
-        ("route[0].preflight", 17),
-        ("route[0].pass_headers", 18),
-        ("route[0].case_insensitive", 19),
+        ("admin.listen", 5),
+        ("session.keys[0]", 7),
+        ("session.cookie_domain", 8),
+        ("session.cookie_same_site", 9),
+        ("connector.corp.link_by", 11),
+        ("connector.corp.wecom.secret", 15),
+        ("connector.corp.wecom.api_base", 16),
+        ("route[0].preflight", 19),
+        ("route[0].pass_headers", 20),
+        ("route[0].case_insensitive", 21),
     ];
     assert_eq!(
         warned(text),

@@ -1,0 +1,66 @@
+//! The addresses of our own pages, as a person or a program is told them.
+
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::Visit;
+use super::navigation::{Errand, errand};
+
+/// Bytes that stay as they are in a query value.
+pub(super) const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
+
+/// Where a person can log in and come back to what they asked for, absolute.
+pub(super) fn login(visit: &Visit<'_>) -> String {
+    // A POST cannot be asked for again: its person comes back to where they came from, or home.
+    let reads = matches!(*visit.head.method, Method::GET | Method::HEAD);
+    let program = errand(visit.head) == Errand::Program;
+    let rd = if reads && !program {
+        here(visit)
+    } else {
+        format!("{}/", visit.head.origin())
+    };
+    let rd = utf8_percent_encode(&rd, QUERY_VALUE);
+    format!(
+        "{}{}/sign_in?rd={rd}",
+        visit.head.origin(),
+        visit.site.prefix
+    )
+}
+
+/// Where somebody who may not go here posts to become somebody else: signed out first.
+pub(super) fn switch(visit: &Visit<'_>) -> String {
+    let rd = target(visit);
+    format!(
+        "{}/sign_out?rd={}",
+        visit.site.prefix,
+        utf8_percent_encode(&rd, QUERY_VALUE)
+    )
+}
+
+/// An own page on the host that logs people in.
+pub(super) fn own(visit: &Visit<'_>, page: &str) -> String {
+    let site = visit.site;
+    format!(
+        "{}{}/{page}",
+        site.external_url.origin().ascii_serialization(),
+        site.prefix
+    )
+}
+
+/// What was asked for, byte for byte: path and query.
+pub(super) fn target(visit: &Visit<'_>) -> String {
+    match visit.head.path.query() {
+        Some(query) => format!("{}?{query}", visit.head.path.as_str()),
+        None => visit.head.path.as_str().to_owned(),
+    }
+}
+
+/// The same with scheme and host.
+pub(super) fn here(visit: &Visit<'_>) -> String {
+    format!("{}{}", visit.head.origin(), target(visit))
+}

@@ -1,0 +1,102 @@
+//! What the audit stream and the person are told of a login's end.
+
+use super::super::Visit;
+use super::super::page::Cause;
+use crate::login::connector::{ConnectorError, RefusedWhy};
+use crate::login::limits::Limited;
+use crate::login::pending::PendingError;
+use crate::login::{Finished, LoginError};
+use crate::people::AdmitError;
+use crate::people::session::MintError;
+use crate::store::ConnectorId;
+use crate::telemetry::{Audit, Event, LoginOutcome};
+
+/// What to tell a person of a login that failed; the log has the whole chain.
+pub(super) fn cause_of(error: &LoginError) -> Cause {
+    match error {
+        LoginError::NoConnector => Cause::NotFound,
+        LoginError::Limited(Limited::Client | Limited::All) => Cause::TooManyLogins,
+        LoginError::Limited(Limited::Circuit) => Cause::SourceBusy,
+        LoginError::Pending(PendingError::Missing) => Cause::LoginMissing,
+        LoginError::Pending(PendingError::Forged) => Cause::LoginForged,
+        LoginError::Pending(PendingError::Late) => Cause::LoginLate,
+        LoginError::Connector(error) => match error {
+            ConnectorError::Stale(_) => Cause::StaleTwice,
+            ConnectorError::Refused { why, .. } => match why {
+                RefusedWhy::Declined => Cause::LoginDeclined,
+                RefusedWhy::NotMember => Cause::NotMember,
+                RefusedWhy::Inactive => Cause::Inactive,
+                RefusedWhy::OutOfRange => Cause::OutOfRange,
+                RefusedWhy::BadAnswer => Cause::BadAnswer,
+            },
+            ConnectorError::Misconfigured { .. } => Cause::SourceMisconfigured,
+            ConnectorError::Busy(_) => Cause::SourceBusy,
+            ConnectorError::Unreachable(_) => Cause::SourceUnreachable,
+        },
+        LoginError::Admit(error) => match error {
+            AdmitError::Map(_) => Cause::NoLogin,
+            AdmitError::Unknown { .. } => Cause::UnknownPerson,
+            AdmitError::LoginTaken { .. } => Cause::LoginTaken,
+            AdmitError::Closed { .. } => Cause::AccountClosed,
+            AdmitError::Store(_) => Cause::StoreAway,
+        },
+        LoginError::Mint(MintError::Closed) => Cause::AccountClosed,
+        LoginError::Mint(MintError::Revoked) => Cause::Revoked,
+        LoginError::Mint(MintError::Store(_)) | LoginError::Dropped => Cause::StoreAway,
+    }
+}
+
+/// One line in the audit stream for a person who came in.
+pub(super) fn came_in(visit: &Visit<'_>, finished: &Finished) {
+    visit
+        .shared
+        .telemetry
+        .login(finished.via.as_str(), LoginOutcome::Done);
+    visit.shared.telemetry.audit(&Audit {
+        connector: Some(finished.via.as_str()),
+        subject: Some(finished.subject.as_str()),
+        login: Some(finished.login.as_str()),
+        account: Some(&finished.handle.account),
+        session: Some(&finished.public_id),
+        ..entry(visit, Event::Login)
+    });
+}
+
+/// One line in the audit stream for a login that let nobody in, with the whole reason.
+pub(super) fn refused(
+    visit: &Visit<'_>,
+    via: Option<&ConnectorId>,
+    error: &(dyn std::error::Error + 'static),
+    outcome: LoginOutcome,
+) {
+    visit
+        .shared
+        .telemetry
+        .login(via.map_or("", |via| via.as_str()), outcome);
+    visit.shared.telemetry.audit(&Audit {
+        connector: via.map(|via| via.as_str()),
+        error: Some(error),
+        ..entry(visit, Event::Refused)
+    });
+}
+
+/// Whether a login failed by itself, or was refused.
+pub(super) fn outcome_of(error: &LoginError) -> LoginOutcome {
+    match cause_of(error) {
+        Cause::StoreAway
+        | Cause::SourceBusy
+        | Cause::SourceUnreachable
+        | Cause::SourceMisconfigured => LoginOutcome::Failed,
+        _ => LoginOutcome::Refused,
+    }
+}
+
+/// What every entry of the audit stream says of its request.
+pub(super) fn entry<'a>(visit: &Visit<'a>, event: Event) -> Audit<'a> {
+    Audit {
+        request_id: Some(visit.id.as_str()),
+        client: Some(visit.head.client),
+        user_agent: Some(super::user_agent(visit)),
+        ..Audit::new(event, visit.head.at)
+    }
+}

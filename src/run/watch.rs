@@ -1,0 +1,203 @@
+//! `Watch`: tells when one of the files a configuration names has changed.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+/// How long nothing must happen before files count as written.
+const QUIET: Duration = Duration::from_millis(300);
+/// How long to wait for that at most.
+const QUIET_WITHIN: Duration = Duration::from_secs(3);
+/// How often to look without being told, for file systems that tell nothing.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Watches files, whether they are there or not, and whether they are written in place, renamed
+/// over or reached through links that are changed.
+///
+/// What is watched is the folders they are in; what counts is that a file is another one or was
+/// written to.
+#[derive(Debug)]
+pub struct Watch {
+    files: Vec<PathBuf>,
+    seen: Vec<Option<Mark>>,
+    /// Whether something happened that was not looked at yet.
+    stirred: bool,
+    events: mpsc::Receiver<()>,
+    event_sender: mpsc::Sender<()>,
+    watcher: Option<RecommendedWatcher>,
+}
+
+/// What changes when a file does: seconds and nanoseconds of its change, size, number.
+type Mark = (i64, i64, u64, u64);
+
+impl Watch {
+    /// Watches `files` from how they are now on. Where the system cannot tell of changes, they are
+    /// looked at every half minute.
+    pub async fn over(files: Vec<PathBuf>) -> Self {
+        let (event_sender, events) = mpsc::channel(1);
+        let mut watch = Self {
+            files: Vec::new(),
+            seen: Vec::new(),
+            stirred: false,
+            events,
+            event_sender,
+            watcher: None,
+        };
+        watch.look_at(files).await;
+        watch
+    }
+
+    /// Watches other files from now on: those a new configuration names.
+    pub async fn look_at(&mut self, files: Vec<PathBuf>) {
+        if files == self.files {
+            return;
+        }
+        self.watcher = watcher(&files, self.event_sender.clone());
+        self.seen = marks(&files).await;
+        self.files = files;
+    }
+
+    /// Waits until a file has changed and nothing happened for a moment. Cancel-safe.
+    pub async fn changed(&mut self) {
+        loop {
+            if !self.stirred {
+                // Told or not, it is time to look.
+                let _ = timeout(LOOK_EVERY, self.events.recv()).await;
+                self.stirred = true;
+            }
+            let begun = Instant::now();
+            while timeout(QUIET, self.events.recv()).await.is_ok() && begun.elapsed() < QUIET_WITHIN
+            {
+            }
+            if self.look().await {
+                return;
+            }
+        }
+    }
+
+    /// Whether a file is another one than when it was last looked at.
+    async fn look(&mut self) -> bool {
+        let marks = marks(&self.files).await;
+        self.stirred = false;
+        let changed = marks != self.seen;
+        self.seen = marks;
+        changed
+    }
+}
+
+/// Tells of everything that happens in the folders of `files`.
+fn watcher(files: &[PathBuf], told: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let tell = move |event: notify::Result<notify::Event>| {
+        if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+            // A full channel already says what there is to say.
+            let _ = told.try_send(());
+        }
+    };
+    let mut watcher = match notify::recommended_watcher(tell) {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            tracing::warn!(%error, "files are looked at every 30 s: the system tells of no changes");
+            return None;
+        }
+    };
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+    for folder in folders {
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+            let folder = folder.display();
+            tracing::warn!(%folder, %error, "files there are looked at every 30 s");
+        }
+    }
+    Some(watcher)
+}
+
+async fn marks(files: &[PathBuf]) -> Vec<Option<Mark>> {
+    let mut marks = Vec::with_capacity(files.len());
+    for file in files {
+        let metadata = tokio::fs::metadata(file).await.ok();
+        marks.push(metadata.map(|it| (it.ctime(), it.ctime_nsec(), it.len(), it.ino())));
+    }
+    marks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of its own, removed afterwards.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("menshen-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn write(&self, name: &str, text: &str) -> PathBuf {
+            let path = self.0.join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            // A folder that stays behind harms no test.
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    async fn tells(watch: &mut Watch) -> bool {
+        timeout(Duration::from_secs(20), watch.changed())
+            .await
+            .is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_written_renamed_over_or_made_is_told() {
+        let folder = Folder::new("watch");
+        let (a, b) = (folder.write("a", "1"), folder.0.join("b"));
+        let mut watch = Watch::over(vec![a.clone(), b.clone()]).await;
+        folder.write("a", "22");
+        assert!(tells(&mut watch).await, "written");
+        std::fs::rename(folder.write("new", "333"), &a).unwrap();
+        assert!(tells(&mut watch).await, "renamed over");
+        folder.write("b", "1");
+        assert!(tells(&mut watch).await, "made");
+    }
+
+    #[tokio::test]
+    async fn a_file_behind_a_link_that_is_changed_is_told() {
+        let folder = Folder::new("watch-link");
+        let (old, new) = (folder.write("old", "1"), folder.write("new", "2"));
+        let link = folder.0.join("link");
+        std::os::unix::fs::symlink(&old, &link).unwrap();
+        let mut watch = Watch::over(vec![link.clone()]).await;
+        let next = folder.0.join("next");
+        std::os::unix::fs::symlink(&new, &next).unwrap();
+        std::fs::rename(&next, &link).unwrap();
+        assert!(tells(&mut watch).await);
+    }
+
+    #[tokio::test]
+    async fn what_lies_beside_is_not_told() {
+        let folder = Folder::new("watch-beside");
+        let file = folder.write("a", "1");
+        let mut watch = Watch::over(vec![file]).await;
+        folder.write("beside", "1");
+        assert!(!watch.look().await);
+        folder.write("a", "22");
+        assert!(watch.look().await);
+        assert!(!watch.look().await);
+    }
+}

@@ -1,0 +1,128 @@
+//! The application's token at the source: bought once, replaced once, never fought for.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+
+use crate::browser::Browser;
+use crate::house::{HOME, Plan, UNLIMITED};
+use crate::troubles::{DETAIL, MEMBER, REDEEM, TOKEN, last_error, log_in, talkative};
+use crate::wecom::{AGENT_ID, SECRET};
+
+const OLD_REDEEM: &str = "/cgi-bin/user/getuserinfo";
+
+#[tokio::test]
+async fn a_hundred_logins_at_once_buy_one_token() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    let mut waiting = Vec::new();
+    for _ in 0..100 {
+        let mut browser = Browser::new(&house);
+        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let back = browser.choose(&source, "lisi").await;
+        waiting.push((browser, back));
+    }
+    let visits = waiting
+        .iter_mut()
+        .map(|(browser, back)| browser.visit(back));
+    for answer in futures_util::future::join_all(visits).await {
+        assert_eq!(answer.header("location"), Some("/echo"));
+    }
+    assert_eq!(house.source.calls(TOKEN), 1);
+    assert_eq!(house.source.calls(REDEEM), 100);
+    assert_eq!(house.source.calls("/cgi-bin/department/list"), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_is_no_longer_taken_is_bought_anew_once() {
+    let house = talkative().await;
+    assert_eq!(log_in(&house).await.1.answer.status, 200);
+    house.source.expire_tokens();
+    assert_eq!(log_in(&house).await.1.answer.status, 200);
+    assert_eq!(
+        (house.source.calls(TOKEN), house.source.calls(REDEEM)),
+        (2, 3)
+    );
+    house.source.revoke_tokens();
+    assert_eq!(log_in(&house).await.1.answer.status, 200);
+    assert_eq!(
+        (house.source.calls(TOKEN), house.source.calls(REDEEM)),
+        (3, 5)
+    );
+    for call in [REDEEM, MEMBER, DETAIL] {
+        for code in [40001, 40014, 42001] {
+            house.source.fail(call, code, 1);
+            let (_, page) = log_in(&house).await;
+            assert_eq!(page.answer.status, 200, "{code} at {call}");
+            // A WeCom that takes no token at all is asked twice and no more.
+            let (sold, asked) = (house.source.calls(TOKEN), house.source.calls(call));
+            house.source.fail(call, code, usize::MAX);
+            let (_, page) = log_in(&house).await;
+            house.source.mend(call);
+            assert_eq!(
+                page.cause(),
+                Some(Cause::SourceMisconfigured),
+                "{code} at {call}"
+            );
+            assert_eq!(house.source.calls(call), asked + 2, "{code} at {call}");
+            assert!(house.source.calls(TOKEN) <= sold + 1, "{code} at {call}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_not_tried_again_and_again() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    house
+        .source
+        .app(AGENT_ID, |app| app.secret = "another".to_owned());
+    for minute in 1..=3 {
+        for _ in 0..8 {
+            let page = Browser::new(&house)
+                .sign_in(&format!("{HOME}/echo"), "lisi")
+                .await;
+            assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
+            assert!(
+                last_error(&house).contains("copy the Secret"),
+                "{}",
+                last_error(&house)
+            );
+        }
+        assert_eq!(house.source.calls(TOKEN), minute);
+        house.advance(Duration::from_secs(61));
+    }
+    house
+        .source
+        .app(AGENT_ID, |app| app.secret = SECRET.to_owned());
+    let page = Browser::new(&house)
+        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .await;
+    assert_eq!(page.answer.status, 200);
+}
+
+#[tokio::test]
+async fn an_older_deployment_is_asked_by_its_older_path() {
+    for retired in [false, true] {
+        let house = Plan::default().more(UNLIMITED).start().await;
+        if retired {
+            house.source.fail(REDEEM, 48005, usize::MAX);
+        } else {
+            house.source.without_new_redeem_path(true);
+        }
+        for _ in 0..3 {
+            let page = Browser::new(&house)
+                .sign_in(&format!("{HOME}/echo"), "zhangsan")
+                .await;
+            assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+        }
+        assert_eq!(
+            (house.source.calls(REDEEM), house.source.calls(OLD_REDEEM)),
+            (1, 3)
+        );
+        // Its other spelling names strangers, too.
+        house.source.set_non_member_next();
+        let page = Browser::new(&house)
+            .sign_in(&format!("{HOME}/echo"), "zhangsan")
+            .await;
+        assert_eq!(page.cause(), Some(Cause::NotMember));
+    }
+}

@@ -1,0 +1,118 @@
+//! The command line: what it prints, and the exit codes that scripts and systemd rely on.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// A folder with a configuration, removed afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = format!("menshen-command-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Writes a configuration whose `[server]` ends with `more`.
+    fn config(&self, more: &str) -> PathBuf {
+        let path = self.0.join("menshen.toml");
+        let store = self.0.join("menshen.db").display().to_string();
+        let text = format!(
+            "[store]\nurl = 'sqlite://{store}'\n[[route]]\nname = 'all'\naccess = 'public'\n\
+             [server]\nexternal_url = 'http://localhost'\n{more}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder that stays behind harms no test.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn menshen(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_menshen"));
+    command
+        .env_remove("MENSHEN_CONFIG")
+        .env_remove("MENSHEN_LOG")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_good_configuration_is_fine() {
+    let folder = Folder::new("good");
+    let config = folder.config("");
+    let output = menshen(&["check", "-c", config.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).ends_with("menshen.toml: fine\n"));
+    assert!(
+        !folder.0.join("menshen.db").exists(),
+        "check makes no store"
+    );
+}
+
+#[test]
+fn a_refused_configuration_is_exit_code_1_with_the_place() {
+    let folder = Folder::new("refused");
+    let config = folder.config("lisen = 7");
+    for command in ["check", "run"] {
+        let output = menshen(&[command, "-c", config.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(
+            text(&output.stderr).contains("menshen.toml:8:1"),
+            "{output:?}"
+        );
+        assert!(
+            text(&output.stderr).contains("did you mean `listen`?"),
+            "{output:?}"
+        );
+    }
+    let absent = folder.0.join("absent.toml");
+    let output = menshen(&["check", "-c", absent.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_exit_code_2() {
+    assert_eq!(menshen(&["serve"]).status.code(), Some(2));
+    assert_eq!(menshen(&["check", "--offline"]).status.code(), Some(2));
+}
+
+#[test]
+fn an_address_that_is_taken_is_exit_code_3() {
+    let folder = Folder::new("taken");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = folder.config(&format!("listen = ['{}']", taken.local_addr().unwrap()));
+    let output = menshen(&["-c", config.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("another program listens there"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn every_key_that_is_made_is_another() {
+    let (a, b) = (menshen(&["keygen"]).stdout, menshen(&["keygen"]).stdout);
+    assert_eq!(a.len(), 45, "32 bytes as base64 and a line end");
+    assert_ne!(a, b);
+}
+
+#[test]
+fn the_schema_is_json_and_completions_name_the_commands() {
+    let schema: serde_json::Value = serde_json::from_slice(&menshen(&["schema"]).stdout).unwrap();
+    assert!(schema["properties"]["server"].is_object());
+    let completions = menshen(&["completions", "bash"]).stdout;
+    assert!(text(&completions).contains("keygen"));
+}

@@ -1,0 +1,10 @@
+//! What is permitted reaches the upstream as it was, and the answer comes back as it was.
+
+mod bodies;
+mod mended;
+mod pools;
+mod shapes;
+mod soak;
+mod streams;
+mod trouble;
+pub(crate) mod upgrades;

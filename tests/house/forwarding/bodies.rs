@@ -1,0 +1,249 @@
+//! Methods, targets and bodies of known size arrive whole, both ways.
+
+use crate::line::{Line, Message};
+use crate::upstream::{Reply, UP, Upstream, get, house_before, ok, post};
+
+/// Bytes of which each place shows whether it is its own.
+fn pattern(length: usize) -> Vec<u8> {
+    let byte = |at: usize| (at as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0];
+    (0..length).map(byte).collect()
+}
+
+fn chunked(body: &[u8], size: usize) -> Vec<u8> {
+    let mut sent = Vec::with_capacity(body.len() + body.len() / size * 8 + 16);
+    for piece in body.chunks(size) {
+        sent.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        sent.extend_from_slice(piece);
+        sent.extend_from_slice(b"\r\n");
+    }
+    sent.extend_from_slice(b"0\r\n\r\n");
+    sent
+}
+
+/// Sends a body back in the framing it came in.
+async fn mirror() -> Upstream {
+    Upstream::start(|asked| {
+        let Message { body, .. } = &asked.message;
+        Reply::Keep(match asked.message.one("transfer-encoding") {
+            None => ok(body),
+            Some(_) => {
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                [head.as_bytes(), &chunked(body, 60_000)].concat()
+            }
+        })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn every_method_and_every_byte_of_the_target_travel_as_they_were_sent() {
+    let upstream = mirror().await;
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    let target = "/a%2Fb//c;v=1/%E5%BC%A0?x=%e5%bc%a0&y=a+b&&=&q=%zz|{}";
+    for method in [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "BREW",
+    ] {
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: {UP}\r\n\r\n");
+        line.send(request).await;
+        let answer = if method == "HEAD" {
+            line.answer_head().await
+        } else {
+            line.answer().await
+        };
+        assert_eq!(answer.status, 200, "{method}: {}", answer.text());
+        assert_eq!(upstream.last().first, format!("{method} {target} HTTP/1.1"));
+    }
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn methods_that_open_or_show_things_are_refused() {
+    let upstream = mirror().await;
+    let house = house_before(upstream.url(), "").await;
+    for (request, statuses) in [
+        (format!("TRACE / HTTP/1.1\r\nHost: {UP}\r\n\r\n"), 405..406),
+        (
+            format!("CONNECT {UP}:443 HTTP/1.1\r\nHost: {UP}:443\r\n\r\n"),
+            400..406,
+        ),
+        (
+            format!("CONNECT /a HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
+            400..406,
+        ),
+    ] {
+        let answer = crate::wire::raw(house.address(), request.as_bytes()).await;
+        assert!(statuses.contains(&answer.status), "{request}: {answer:?}");
+    }
+    assert!(upstream.asked().is_empty());
+}
+
+#[tokio::test]
+async fn bodies_of_every_size_arrive_whole_both_ways() {
+    let upstream = mirror().await;
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    for size in [0, 1, 16 * 1024, 1 << 20, 20 << 20] {
+        let body = pattern(size);
+        let address = house.address();
+        let by_length = post("/", "", &body);
+        let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let by_chunks = [head.as_bytes(), &chunked(&body, 50_000)].concat();
+        for (request, framing) in [
+            (by_length, "content-length"),
+            (by_chunks, "transfer-encoding"),
+        ] {
+            // A body may be larger than what all buffers hold, so both directions move at once.
+            if size > 1 << 18 {
+                line = Line::open(address).await;
+                let (from, mut to) = line.stream.into_split();
+                let sending = tokio::spawn(async move {
+                    tokio::io::AsyncWriteExt::write_all(&mut to, &request)
+                        .await
+                        .unwrap();
+                    to
+                });
+                let mut reading = Line::over(tokio::io::join(from, tokio::io::sink()));
+                let answer = reading.answer().await;
+                assert_eq!(answer.status, 200);
+                assert!(answer.body == body, "{size} bytes by {framing} are others");
+                sending.await.unwrap();
+                line = Line::open(address).await;
+            } else {
+                line.send(&request).await;
+                let answer = line.answer().await;
+                assert_eq!(answer.status, 200);
+                assert!(answer.body == body, "{size} bytes by {framing} are others");
+            }
+            let got = upstream.last();
+            assert!(got.body == body, "{size} bytes by {framing} are others");
+            let framings = ["content-length", "transfer-encoding"];
+            let used: Vec<_> = framings
+                .into_iter()
+                .filter(|name| got.one(name).is_some())
+                .collect();
+            // An empty chunked body may as well say its length.
+            if size > 0 {
+                assert_eq!(used, [framing]);
+            } else {
+                assert_eq!(used.len(), 1);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_above_the_routes_limit_is_413_and_one_at_it_passes() {
+    let upstream = mirror().await;
+    let house = house_before(upstream.url(), "limits.body_bytes_max = 1000").await;
+    let by_chunks = |size| {
+        let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        [head.as_bytes(), &chunked(&pattern(size), 100)].concat()
+    };
+    for (request, status) in [
+        (post("/", "", pattern(1000)), 200),
+        (post("/", "", pattern(1001)), 413),
+        (by_chunks(1000), 200),
+        (by_chunks(1001), 413),
+    ] {
+        let answer = crate::wire::raw(house.address(), &request).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+    let whole = upstream.asked();
+    assert!(whole.iter().all(|asked| asked.message.body.len() == 1000));
+    // The length alone is enough to refuse: the body need not be sent.
+    let mut line = Line::open(house.address()).await;
+    let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 99999999999\r\n\r\n");
+    line.send(head).await;
+    assert_eq!(line.answer().await.status, 413);
+}
+
+#[tokio::test]
+async fn answers_without_a_body_keep_the_connection_in_step() {
+    let upstream = Upstream::start(|asked| {
+        Reply::Keep(match asked.message.target() {
+            "/204" => b"HTTP/1.1 204 No Content\r\nX-Kept: 1\r\n\r\n".to_vec(),
+            "/304" => {
+                b"HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 7\r\n\r\n".to_vec()
+            }
+            "/head" => b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nX-Kept: 1\r\n\r\n".to_vec(),
+            "/interim" => [
+                &b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"[..],
+                &ok("final"),
+            ]
+            .concat(),
+            _ => ok("next"),
+        })
+    })
+    .await;
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    for (method, target, status, body) in [
+        ("GET", "/204", 204, ""),
+        ("GET", "/304", 304, ""),
+        ("HEAD", "/head", 200, ""),
+        ("GET", "/interim", 200, "final"),
+        ("GET", "/", 200, "next"),
+    ] {
+        line.send(format!("{method} {target} HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+            .await;
+        let answer = if method == "HEAD" {
+            line.answer_head().await
+        } else {
+            line.answer().await
+        };
+        assert_eq!((answer.status, answer.text().as_str()), (status, body));
+        match target {
+            "/head" => assert_eq!(answer.header("content-length"), Some("7")),
+            "/204" => assert_eq!(answer.header("x-kept"), Some("1")),
+            "/304" => assert_eq!(answer.header("etag"), Some("\"a\"")),
+            _ => {}
+        }
+    }
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_asks_before_it_sends_is_told_to_go_on() {
+    let upstream = mirror().await;
+    let more =
+        "[[route]]\nname = \"in\"\nhost = \"up.test\"\npath = \"/in\"\nupstream = [\"{app}\"]";
+    let house = house_before(upstream.url(), more).await;
+    let ask = |target: &str| {
+        format!(
+            "POST {target} HTTP/1.1\r\nHost: {UP}\r\nExpect: 100-continue\r\n\
+             Content-Length: 5\r\n\r\n"
+        )
+    };
+    let mut line = Line::open(house.address()).await;
+    line.send(ask("/")).await;
+    assert_eq!(line.answer_head().await.status, 100);
+    line.send("hello").await;
+    let answer = line.answer().await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+    // The wait was ours; the upstream is sent the body at once.
+    assert!(upstream.last().all("expect").is_empty());
+
+    // Who may not come in is told so instead.
+    let mut line = Line::open(house.address()).await;
+    line.send(ask("/in")).await;
+    assert_eq!(line.answer_head().await.status, 401);
+    assert_eq!(house.app.requests(), 0);
+}
+
+#[tokio::test]
+async fn many_requests_of_one_client_share_one_connection_to_the_upstream() {
+    let upstream = mirror().await;
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    for _ in 0..20 {
+        line.send(get("/", "")).await;
+        assert_eq!(line.answer().await.status, 200);
+    }
+    // Pipelined requests are answered in their order.
+    let two = [post("/", "", "one"), post("/", "", "two")].concat();
+    line.send(two).await;
+    assert_eq!(line.answer().await.text(), "one");
+    assert_eq!(line.answer().await.text(), "two");
+    assert_eq!(upstream.connections(), 1);
+}

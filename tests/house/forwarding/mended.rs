@@ -1,0 +1,269 @@
+//! Which headers travel, what is written anew, and what a stripped prefix changes.
+
+use crate::line::Line;
+use crate::upstream::{Reply, UP, Upstream, get, house_before, ok, open_route, post, with};
+use crate::wire;
+
+async fn fine() -> Upstream {
+    Upstream::start(|_| Reply::Keep(ok("fine"))).await
+}
+
+#[tokio::test]
+async fn the_upstream_sees_the_host_the_route_says() {
+    for (line, expected) in [
+        ("", UP.to_owned()),
+        ("host_header = \"client\"", UP.to_owned()),
+        (
+            "host_header = \"legacy.internal:81\"",
+            "legacy.internal:81".to_owned(),
+        ),
+        ("host_header = \"upstream\"", String::new()),
+    ] {
+        let upstream = fine().await;
+        let house = house_before(upstream.url(), line).await;
+        let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+        assert_eq!(answer.status, 200);
+        let expected = match expected.as_str() {
+            "" => upstream.url().trim_start_matches("http://").to_owned(),
+            text => text.to_owned(),
+        };
+        assert_eq!(
+            upstream.last().one("host"),
+            Some(expected.as_str()),
+            "{line}"
+        );
+        assert_eq!(upstream.last().one("x-forwarded-host"), Some(UP), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_is_taken_off_and_put_back_into_what_the_upstream_answers() {
+    let upstream = Upstream::start(|asked| {
+        let wanted = asked.message.one("x-want").unwrap_or("/").to_owned();
+        Reply::Keep(with(
+            &format!("Location: {wanted}\r\nSet-Cookie: a=1; path=/x; HttpOnly\r\nSet-Cookie: b=2; Path=/\r\nSet-Cookie: c=3\r\n"),
+            "",
+        ))
+    })
+    .await;
+    let own = upstream.url().trim_start_matches("http://").to_owned();
+    let house = house_before(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
+    let mut line = Line::open(house.address()).await;
+    for (target, stripped) in [
+        ("/app", "/"),
+        ("/app/", "/"),
+        ("/app/a%2Fb?c=/app/d", "/a%2Fb?c=/app/d"),
+        ("/app?x", "/?x"),
+        ("/app//a", "//a"),
+    ] {
+        line.send(get(target, "")).await;
+        assert_eq!(line.answer().await.status, 200, "{target}");
+        let got = upstream.last();
+        assert_eq!(got.target(), stripped, "{target}");
+        assert_eq!(got.one("x-forwarded-prefix"), Some("/app"));
+    }
+    for (location, mended) in [
+        ("/login", "/app/login".to_owned()),
+        ("/app/login", "/app/login".to_owned()),
+        ("login", "login".to_owned()),
+        (
+            "http://up.test/login",
+            "http://up.test/app/login".to_owned(),
+        ),
+        (
+            "http://else.test/login",
+            "http://else.test/login".to_owned(),
+        ),
+        ("//else.test/login", "//else.test/login".to_owned()),
+        (&format!("http://{own}/login?a"), "/app/login?a".to_owned()),
+    ] {
+        line.send(get("/app", &format!("X-Want: {location}\r\n")))
+            .await;
+        let answer = line.answer().await;
+        assert_eq!(
+            answer.header("location"),
+            Some(mended.as_str()),
+            "{location}"
+        );
+        let cookies: Vec<_> = answer.all("set-cookie").collect();
+        assert_eq!(
+            cookies,
+            ["a=1; Path=/app/x; HttpOnly", "b=2; Path=/app", "c=3"]
+        );
+    }
+    // Its neighbour by name is another route.
+    line.send(get("/apple", "")).await;
+    assert_eq!(line.answer().await.status, 404);
+}
+
+#[tokio::test]
+async fn a_prefix_that_stays_changes_nothing_and_a_clients_own_is_removed() {
+    let upstream = Upstream::start(|_| {
+        Reply::Keep(with("Location: /login\r\nSet-Cookie: a=1; Path=/x\r\n", ""))
+    })
+    .await;
+    let house = house_before(upstream.url(), "path = \"/app\"").await;
+    let request = get("/app/a", "X-Forwarded-Prefix: /evil\r\n");
+    let answer = wire::raw(house.address(), request.as_bytes()).await;
+    assert_eq!(answer.header("location"), Some("/login"));
+    assert_eq!(answer.header("set-cookie"), Some("a=1; Path=/x"));
+    assert_eq!(upstream.last().target(), "/app/a");
+    assert!(upstream.last().all("x-forwarded-prefix").is_empty());
+}
+
+#[tokio::test]
+async fn a_clients_request_id_counts_from_a_trusted_peer_only() {
+    let is_ours = |id: &str| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    for (trusted, sent, kept) in [
+        (true, "abc-1_2.3", true),
+        (true, "has space", false),
+        (true, "quote\"", false),
+        (true, &"x".repeat(129), false),
+        (true, &"x".repeat(128), true),
+        (false, "abc-1_2.3", false),
+    ] {
+        let upstream = fine().await;
+        let server = if trusted {
+            "trusted_proxies = [\"127.0.0.1\"]"
+        } else {
+            ""
+        };
+        let plan = crate::house::Plan::default().routes(&open_route(upstream.url(), ""));
+        let house = plan.server(server).start().await;
+        let request = get("/", &format!("X-Request-Id: {sent}\r\n"));
+        assert_eq!(
+            wire::raw(house.address(), request.as_bytes()).await.status,
+            200
+        );
+        let last = upstream.last();
+        let got = last.one("x-request-id").unwrap();
+        assert!(
+            if kept { got == sent } else { is_ours(got) },
+            "{trusted} {sent}: {got}"
+        );
+        // The page of a dead end names the same one.
+        let request = format!("GET / HTTP/1.1\r\nHost: no.test\r\nX-Request-Id: {sent}\r\n\r\n");
+        let answer = wire::raw(house.address(), request.as_bytes()).await;
+        let named = answer.json()["request_id"].as_str().unwrap().to_owned();
+        assert!(
+            if kept { named == sent } else { is_ours(&named) },
+            "{named}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_trace_is_continued_and_a_broken_one_begun_anew() {
+    let upstream = fine().await;
+    let house = house_before(upstream.url(), "").await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for (sent, continued, flags) in [
+        (format!("00-{trace}-00f067aa0ba902b7-01"), true, "01"),
+        (format!("00-{trace}-00f067aa0ba902b7-00"), true, "00"),
+        (format!("00-{trace}-00f067aa0ba902b7-03"), true, "01"),
+        (
+            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            false,
+            "01",
+        ),
+        (format!("ff-{trace}-00f067aa0ba902b7-01"), false, "01"),
+        (
+            format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase()),
+            false,
+            "01",
+        ),
+        ("garbage".to_owned(), false, "01"),
+    ] {
+        let headers = format!("traceparent: {sent}\r\ntracestate: vendor=1\r\n");
+        let answer = wire::raw(house.address(), get("/", &headers).as_bytes()).await;
+        assert_eq!(answer.status, 200);
+        let got = upstream.last();
+        let parts: Vec<_> = got.one("traceparent").unwrap().split('-').collect();
+        assert_eq!(
+            (parts[0], parts[1].len(), parts[2].len()),
+            ("00", 32, 16),
+            "{sent}"
+        );
+        assert_eq!((parts[1] == trace, parts[3]), (continued, flags), "{sent}");
+        assert_ne!(parts[2], "00f067aa0ba902b7", "the span is our own");
+        assert_eq!(got.one("tracestate").is_some(), continued, "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn what_concerns_one_hop_ends_there_both_ways() {
+    let upstream = Upstream::start(|_| {
+        Reply::Keep(with(
+            "Connection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
+             Proxy-Authenticate: Basic\r\nProxy-Connection: close\r\nTrailer: X-T\r\n\
+             Upgrade: h2c\r\nX-Stays: 1\r\nServer: legacy\r\n",
+            "body",
+        ))
+    })
+    .await;
+    let house = house_before(upstream.url(), "").await;
+    let headers = "Connection: X-Hop, close, X-Forwarded-For\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
+                   Proxy-Authorization: Basic eA==\r\nProxy-Connection: x\r\nTE: gzip\r\n\
+                   Trailer: X-T\r\nX-Stays: 1\r\nAuthorization: Bearer app\r\n";
+    let answer = wire::raw(house.address(), &post("/", headers, "body")).await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "body"));
+    let gone = [
+        "x-hop",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-connection",
+        "trailer",
+        "upgrade",
+        "proxy-authorization",
+        "te",
+    ];
+    for name in gone {
+        assert_eq!(answer.header(name), None, "{name} came back");
+        assert!(upstream.last().all(name).is_empty(), "{name} went on");
+    }
+    assert_eq!(answer.header("x-stays"), Some("1"));
+    assert_eq!(answer.header("server"), Some("legacy"));
+    let got = upstream.last();
+    assert_eq!(got.one("x-stays"), Some("1"));
+    // What was nominated away is written all the same; the application's credentials are its own.
+    assert_eq!(got.one("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(got.one("authorization"), Some("Bearer app"));
+    assert!(got.all("connection").is_empty() || got.one("connection") == Some("keep-alive"));
+}
+
+#[tokio::test]
+async fn trailers_of_a_request_never_pose_as_headers() {
+    let upstream = fine().await;
+    let house = house_before(upstream.url(), "").await;
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {UP}\r\nTE: trailers\r\nTrailer: X-Forwarded-User\r\n\
+         Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Forwarded-User: boss\r\n\r\n"
+    );
+    let answer = wire::raw(house.address(), request.as_bytes()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(upstream.last().body, b"hi");
+    assert!(upstream.last().all("x-forwarded-user").is_empty());
+}
+
+#[tokio::test]
+async fn headers_come_back_in_number_and_order_and_with_bytes_that_are_no_text() {
+    let upstream = Upstream::start(|_| {
+        let mut answer = b"HTTP/1.1 200 OK\r\nX-GBK: \xd5\xc5\xc8\xfd\r\n".to_vec();
+        for number in 0..50 {
+            answer.extend_from_slice(format!("Set-Cookie: c{number}={number}\r\n").as_bytes());
+        }
+        answer.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+        Reply::Keep(answer)
+    })
+    .await;
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    line.send(get("/", "")).await;
+    let answer = line.answer().await;
+    let cookies: Vec<_> = answer.all("set-cookie").map(str::to_owned).collect();
+    let expected: Vec<_> = (0..50)
+        .map(|number| format!("c{number}={number}"))
+        .collect();
+    assert_eq!(cookies, expected);
+    assert!(answer.header("x-gbk").is_some());
+}

@@ -1,0 +1,249 @@
+//! A request that two servers could read in two ways is refused, or forwarded in one way only.
+
+use crate::house::{House, Plan};
+use crate::line::Line;
+use crate::upstream::{Reply, UP, Upstream, ok, open_route};
+
+/// What a smuggler hides: an upstream that sees it was asked past us.
+const HIDDEN: &str = "GET /in/smuggled HTTP/1.1\r\nHost: up.test\r\nX-Forwarded-User: boss\r\n\r\n";
+
+/// Only what `/in` protects is worth smuggling to.
+const PROTECTED: &str =
+    "[[route]]\nname = \"in\"\nhost = \"up.test\"\npath = \"/in\"\nupstream = [\"{app}\"]";
+
+/// Sends bytes, reads every answer, and says the statuses.
+async fn statuses(address: std::net::SocketAddr, bytes: &[u8]) -> Vec<u16> {
+    let mut line = Line::open(address).await;
+    let _ = line.try_send(bytes).await;
+    let mut statuses = Vec::new();
+    while let Some(answer) = line.try_answer().await {
+        statuses.push(answer.status);
+    }
+    statuses
+}
+
+async fn fine() -> Upstream {
+    Upstream::start(|_| Reply::Keep(ok("fine"))).await
+}
+
+/// A house that soon closes a connection on which nothing more comes.
+async fn hasty_house(upstream: &Upstream) -> House {
+    let routes = open_route(
+        upstream.url(),
+        &format!("limits.idle = \"200ms\"\n{PROTECTED}"),
+    );
+    let limits = "limits.keep_alive = \"200ms\"\nlimits.header_read = \"200ms\"";
+    Plan::default().routes(&routes).server(limits).start().await
+}
+
+/// What reached the upstream must have one reading: that of RFC 9112.
+fn assert_one_reading(shape: &str, upstream: &Upstream) {
+    for asked in upstream.asked() {
+        let message = asked.message;
+        let (length, coding) = (
+            message.all("content-length"),
+            message.all("transfer-encoding"),
+        );
+        assert!(length.len() + coding.len() <= 1, "{shape:?}: {message:?}");
+        assert!(
+            length
+                .iter()
+                .all(|value| value.bytes().all(|b| b.is_ascii_digit())),
+            "{shape:?}: {message:?}"
+        );
+        assert!(
+            coding.iter().all(|value| *value == "chunked"),
+            "{shape:?}: {message:?}"
+        );
+        assert!(
+            !message.first.contains("smuggled"),
+            "{shape:?} smuggled a request"
+        );
+        for (name, value) in &message.headers {
+            let look_alike = name.replace('_', "-").to_ascii_lowercase();
+            let framing = ["content-length", "transfer-encoding"].contains(&look_alike.as_str());
+            assert!(
+                !framing || name.eq_ignore_ascii_case(&look_alike),
+                "{shape:?}: {name}"
+            );
+            assert!(
+                !value.bytes().any(|b| b < b' ' && b != b'\t'),
+                "{shape:?}: {value:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_two_lengths_has_one_reading() {
+    let hidden = HIDDEN.len();
+    let refused = |head: String, body: String| (head, body, true);
+    let normal = |head: String, body: String| (head, body, false);
+    let chunks = || format!("0\r\n\r\n{HIDDEN}");
+    let length = |text: &str| refused(format!("Content-Length: {text}\r\n"), HIDDEN.to_owned());
+    let coding = |text: &str| {
+        refused(
+            format!("Transfer-Encoding: {text}\r\nContent-Length: 5\r\n"),
+            chunks(),
+        )
+    };
+    let shapes = [
+        normal(
+            format!(
+                "Content-Length: {}\r\nTransfer-Encoding: chunked\r\n",
+                hidden + 5
+            ),
+            chunks(),
+        ),
+        normal(
+            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n".to_owned(),
+            chunks(),
+        ),
+        refused(
+            format!("Content-Length: 0\r\nContent-Length: {hidden}\r\n"),
+            HIDDEN.to_owned(),
+        ),
+        length(&format!("0, {hidden}")),
+        length("+0"),
+        length("-1"),
+        length("0x0"),
+        length("0 0"),
+        length("18446744073709551617"),
+        coding("xchunked"),
+        coding("chunked, identity"),
+        coding("chunked\r\nTransfer-Encoding: identity"),
+        coding("\"chunked\""),
+        coding("gzip"),
+        refused(format!("Content-Length : {hidden}\r\n"), HIDDEN.to_owned()),
+        refused(format!("Content-Length\t: {hidden}\r\n"), HIDDEN.to_owned()),
+        refused(
+            format!("X: y\r\n Content-Length: {hidden}\r\n"),
+            HIDDEN.to_owned(),
+        ),
+        refused("Transfer-Encoding : chunked\r\n".to_owned(), chunks()),
+        refused("Transfer-Encoding:\r\n chunked\r\n".to_owned(), chunks()),
+        normal(
+            "Content_Length: 0\r\nTransfer_Encoding: chunked\r\n".to_owned(),
+            chunks(),
+        ),
+    ];
+    for (head, body, must_refuse) in shapes {
+        let upstream = fine().await;
+        let house = hasty_house(&upstream).await;
+        let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{head}\r\n{body}");
+        let statuses = statuses(house.address(), request.as_bytes()).await;
+        assert_one_reading(&head, &upstream);
+        assert_eq!(
+            house.app.requests(),
+            0,
+            "{head:?} reached what is protected"
+        );
+        if must_refuse {
+            assert!(
+                statuses.first().is_some_and(|s| *s == 400),
+                "{head:?}: {statuses:?}"
+            );
+            assert!(
+                upstream.asked().is_empty(),
+                "{head:?}: {:?}",
+                upstream.asked()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn chunks_that_are_none_reach_no_end() {
+    for chunks in [
+        "5;ext\nhello\r\n0\r\n\r\n",
+        "5\nhello\n0\n\n",
+        "-1\r\nhello\r\n0\r\n\r\n",
+        "+5\r\nhello\r\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        "fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+        "5\r\nhelloXX0\r\n\r\n",
+        "4\r\nhello\r\n0\r\n\r\n",
+        "\r\n",
+        "zz\r\n",
+        "5\r\nhel",
+    ] {
+        let upstream = fine().await;
+        let house = hasty_house(&upstream).await;
+        let head = "Transfer-Encoding: chunked";
+        let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{head}\r\n\r\n{chunks}{HIDDEN}");
+        let statuses = statuses(house.address(), request.as_bytes()).await;
+        assert!(!statuses.contains(&200), "{chunks:?}: {statuses:?}");
+        assert!(
+            upstream.asked().is_empty(),
+            "{chunks:?}: {:?}",
+            upstream.asked()
+        );
+        assert_eq!(house.app.requests(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_none_is_refused() {
+    let upstream = fine().await;
+    let house = hasty_house(&upstream).await;
+    for request in [
+        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nHost: {UP}\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nHost: other.test\r\n\r\n"),
+        "GET / HTTP/1.1\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost: \r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost: up.test, other.test\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost: up.test/../\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost: user@up.test\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost: up.test:99999\r\n\r\n".to_owned(),
+        "GET http://other.test/ HTTP/1.1\r\nHost: up.test\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nX: a\0b\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nX: a\rb\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {UP}\r\n: empty\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nX Y: z\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {UP}\r\nX: a\r\n folded\r\n\r\n"),
+        format!("GET /\0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
+        format!("GET /a b HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
+        format!("GET /in/../../a HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
+        format!("GET /%2e%2e/in HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
+        format!("GET / HTTP/9.9\r\nHost: {UP}\r\n\r\n"),
+        format!("GET / HTTP/1.1 X\r\nHost: {UP}\r\n\r\n"),
+        format!("G(T / HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
+        format!("GET in HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
+        format!("* / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 1, 1\r\n\r\nx"),
+    ] {
+        let statuses = statuses(house.address(), request.as_bytes()).await;
+        let refused = statuses.first().is_some_and(|status| *status == 400);
+        assert!(refused, "{request:?}: {statuses:?}");
+        assert!(
+            upstream.asked().is_empty(),
+            "{request:?}: {:?}",
+            upstream.last()
+        );
+    }
+    // The absolute form that agrees with Host is the same request.
+    let request = format!("GET http://{UP}/a?b HTTP/1.1\r\nHost: {UP}\r\n\r\n");
+    assert_eq!(statuses(house.address(), request.as_bytes()).await, [200]);
+    assert_eq!(upstream.last().first, "GET /a?b HTTP/1.1");
+}
+
+#[tokio::test]
+async fn a_request_of_http_1_0_is_served_and_its_connection_closed() {
+    let upstream = fine().await;
+    let house = hasty_house(&upstream).await;
+    let request = format!("GET / HTTP/1.0\r\nHost: {UP}\r\n\r\n{HIDDEN}");
+    assert_eq!(statuses(house.address(), request.as_bytes()).await, [200]);
+    assert_eq!(upstream.last().first, "GET / HTTP/1.1");
+    // A coding that HTTP/1.0 does not know makes its end a matter of opinion.
+    let head = format!("POST / HTTP/1.0\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let statuses = statuses(
+        house.address(),
+        format!("{head}0\r\n\r\n{HIDDEN}").as_bytes(),
+    )
+    .await;
+    assert!(
+        statuses.len() <= 1 && statuses.first().is_some_and(|s| *s == 400),
+        "{statuses:?}"
+    );
+    assert_one_reading("HTTP/1.0", &upstream);
+    assert_eq!(upstream.asked().len(), 1);
+}

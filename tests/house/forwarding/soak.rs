@@ -1,0 +1,95 @@
+//! Nobody ever gets somebody else's answer, whatever goes wrong in between.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::task::JoinSet;
+
+use crate::line::Line;
+use crate::upstream::{Asked, Reply, UP, Upstream, house_before};
+
+const CLIENTS: usize = 200;
+const REQUESTS: usize = 12;
+
+/// Says back who asked: path, cookie, body; in one of the ways upstreams answer and fail.
+fn answer(asked: &Asked, number: usize) -> Reply {
+    let message = &asked.message;
+    let cookie = message.one("cookie").unwrap_or("");
+    let body = String::from_utf8_lossy(&message.body);
+    let text = format!("{} {cookie} {body}", message.target());
+    let (length, own) = (text.len(), format!("Set-Cookie: {cookie}; Path=/\r\n"));
+    let whole = format!("HTTP/1.1 200 OK\r\n{own}Content-Length: {length}\r\n\r\n{text}");
+    match number % 17 {
+        3 => Reply::Close(Vec::new()),
+        5 => Reply::Close(whole.as_bytes()[..whole.len() - 3].to_vec()),
+        7 => Reply::Close(format!("HTTP/1.1 200 OK\r\n{own}\r\n{text}").into_bytes()),
+        9 => Reply::Close(b"HTTP/1.1 garbage\r\n\r\n".to_vec()),
+        11 => Reply::Close(whole.into_bytes()),
+        13 => Reply::Keep(
+            format!("HTTP/1.1 200 OK\r\n{own}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{text}\r\n0\r\n\r\n")
+                .into_bytes(),
+        ),
+        // Says too much: the rest must poison nobody.
+        15 => Reply::Keep(format!("{whole}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison").into_bytes()),
+        _ => Reply::Keep(whole.into_bytes()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_clients_each_get_their_own_answers() {
+    let count = AtomicUsize::new(0);
+    let upstream =
+        Upstream::start(move |asked| answer(asked, count.fetch_add(1, Ordering::SeqCst))).await;
+    let house = Arc::new(house_before(upstream.url(), "limits.response = \"20s\"").await);
+    let mut clients = JoinSet::new();
+    for client in 0..CLIENTS {
+        let house = Arc::clone(&house);
+        clients.spawn(async move {
+            let mut line = Line::open(house.address()).await;
+            let (mut good, mut failed) = (0, 0);
+            for request in 0..REQUESTS {
+                let (target, cookie) = (format!("/{client}/{request}"), format!("who={client}"));
+                let body = "b".repeat(client * 7 % 50) + &format!("{client}.{request}");
+                let length = body.len();
+                let head = match request % 3 {
+                    0 => format!("GET {target} HTTP/1.1\r\nHost: {UP}\r\nCookie: {cookie}\r\n\r\n"),
+                    _ => format!(
+                        "POST {target} HTTP/1.1\r\nHost: {UP}\r\nCookie: {cookie}\r\n\
+                         Content-Length: {length}\r\n\r\n{body}"
+                    ),
+                };
+                let body = if request % 3 == 0 { "" } else { body.as_str() };
+                let sent = line.try_send(&head).await;
+                let Some(answer) = line.try_answer().await.filter(|_| sent.is_ok()) else {
+                    // Cut off in the middle of an answer: no answer at all, so come again.
+                    line = Line::open(house.address()).await;
+                    failed += 1;
+                    continue;
+                };
+                if answer.status == 502 {
+                    failed += 1;
+                    continue;
+                }
+                assert_eq!(answer.status, 200, "{}", answer.text());
+                assert_eq!(answer.text(), format!("{target} {cookie} {body}"));
+                assert_eq!(
+                    answer.header("set-cookie"),
+                    Some(format!("{cookie}; Path=/").as_str())
+                );
+                good += 1;
+            }
+            (good, failed)
+        });
+    }
+    let (mut good, mut failed) = (0, 0);
+    while let Some(done) = clients.join_next().await {
+        let (fine, broken) = done.expect("no client got another's answer");
+        good += fine;
+        failed += broken;
+    }
+    assert_eq!(good + failed, CLIENTS * REQUESTS);
+    assert!(
+        failed > 0 && good > CLIENTS * REQUESTS / 2,
+        "{good} good, {failed} failed"
+    );
+}

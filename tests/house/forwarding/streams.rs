@@ -1,0 +1,213 @@
+//! Bodies stream: a piece travels when it is there, and nobody's slowness fills our memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+
+use crate::line::Line;
+use crate::upstream::{UP, accept, get, house_before, listener, until};
+
+/// More than all buffers of the system between two programs hold, twice.
+const FLOOD: usize = 128 << 20;
+/// What two pairs of socket buffers and our own may take of it.
+const HELD_MAX: usize = 48 << 20;
+
+/// Writes the flood for as long as anybody takes it, and counts.
+fn flood<W: AsyncWrite + Unpin + Send + 'static>(mut to: W) -> Arc<AtomicUsize> {
+    let written = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&written);
+    tokio::spawn(async move {
+        let piece = vec![b'x'; 64 * 1024];
+        while count.load(Ordering::SeqCst) < FLOOD {
+            if to.write_all(&piece).await.is_err() {
+                return;
+            }
+            count.fetch_add(piece.len(), Ordering::SeqCst);
+        }
+        // Open until the test has seen everything.
+        std::future::pending::<()>().await;
+        drop(to);
+    });
+    written
+}
+
+/// How much was written once nothing more is.
+async fn standstill(written: &AtomicUsize) -> usize {
+    let (mut before, mut same) = (0, 0);
+    until("a slow reader stops the writer", || {
+        let now = written.load(Ordering::SeqCst);
+        same = if now == before && now > 0 {
+            same + 1
+        } else {
+            0
+        };
+        before = now;
+        // Half a second in steps of 5 ms.
+        same > 100
+    })
+    .await;
+    before
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_stops_the_upstream() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = Line::open(house.address()).await;
+    client.send(get("/", "")).await;
+    let mut upstream = accept(&socket).await;
+    upstream.request().await.unwrap();
+    upstream
+        .send(format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {FLOOD}\r\n\r\n"
+        ))
+        .await;
+    let written = flood(upstream.stream);
+    assert_eq!(client.answer_head().await.status, 200);
+    let held = standstill(&written).await;
+    assert!(held < HELD_MAX, "{held} bytes were taken for nobody");
+    // It is not lost: whoever reads on gets all of it.
+    assert!(client.bytes(FLOOD).await.is_some());
+    assert_eq!(written.load(Ordering::SeqCst), FLOOD);
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_read_stops_the_client() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = Line::open(house.address()).await;
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {FLOOD}\r\n\r\n"
+        ))
+        .await;
+    let written = flood(client.stream);
+    let mut upstream = accept(&socket).await;
+    upstream.head().await.unwrap();
+    let held = standstill(&written).await;
+    assert!(held < HELD_MAX, "{held} bytes were taken for nobody");
+}
+
+#[tokio::test]
+async fn each_piece_travels_before_the_next_is_there() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = Line::open(house.address()).await;
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n"
+        ))
+        .await;
+    let mut upstream = accept(&socket).await;
+    upstream.head().await.unwrap();
+    assert_eq!(upstream.chunk().await.unwrap(), b"one");
+    client.send("3\r\ntwo\r\n").await;
+    assert_eq!(upstream.chunk().await.unwrap(), b"two");
+    // The answer may begin before the request has ended, and both go on.
+    upstream
+        .send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .await;
+    upstream.send("8\r\ndata: 1\n\r\n").await;
+    assert_eq!(client.answer_head().await.status, 200);
+    assert_eq!(client.chunk().await.unwrap(), b"data: 1\n");
+    client.send("5\r\nthree\r\n0\r\n\r\n").await;
+    assert_eq!(upstream.chunk().await.unwrap(), b"three");
+    assert_eq!(upstream.chunk().await.unwrap(), b"");
+    upstream.send("8\r\ndata: 2\n\r\n0\r\n\r\n").await;
+    assert_eq!(client.chunk().await.unwrap(), b"data: 2\n");
+    assert_eq!(client.chunk().await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_frees_the_upstream() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    for begun in [false, true] {
+        let mut client = Line::open(house.address()).await;
+        client.send(get("/", "")).await;
+        let mut upstream = accept(&socket).await;
+        upstream.request().await.unwrap();
+        if begun {
+            upstream
+                .send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+                .await;
+            assert_eq!(client.answer_head().await.status, 200);
+        }
+        drop(client);
+        // The end of the connection is what comes next.
+        assert!(upstream.rest().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_never_looks_whole() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    for answer in [
+        "Content-Length: 100\r\n\r\nhalf",
+        "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n",
+        "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nhalf",
+    ] {
+        let mut client = Line::open(house.address()).await;
+        client.send(get("/", "")).await;
+        let mut upstream = accept(&socket).await;
+        upstream.request().await.unwrap();
+        upstream.send(format!("HTTP/1.1 200 OK\r\n{answer}")).await;
+        upstream.stream.shutdown().await.unwrap();
+        let whole = client.try_answer().await;
+        // Nothing at all, or an honest error before the first byte: never a good end.
+        assert!(
+            whole.as_ref().is_none_or(|answer| answer.status == 502),
+            "{answer}: {whole:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_stands_still_is_cut_off() {
+    let socket = listener().await;
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let limits = "limits.idle = \"200ms\"\nlimits.response = \"10s\"";
+    let house = house_before(&url, limits).await;
+    // The upstream's.
+    let mut client = Line::open(house.address()).await;
+    client.send(get("/", "")).await;
+    let mut upstream = accept(&socket).await;
+    upstream.request().await.unwrap();
+    upstream
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        .await;
+    assert!(client.try_answer().await.is_none());
+    assert!(upstream.rest().await.is_empty());
+    // The client's.
+    let mut client = Line::open(house.address()).await;
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 100\r\n\r\nhalf"
+        ))
+        .await;
+    assert_eq!(client.answer().await.status, 504);
+    // One that moves on, however slowly, is left in peace.
+    let mut client = Line::open(house.address()).await;
+    client.send(get("/", "")).await;
+    let mut first = accept(&socket).await;
+    // The connection of the request before was closed with it.
+    while first
+        .head()
+        .await
+        .is_some_and(|head| head.first.starts_with("POST"))
+    {
+        first = accept(&socket).await;
+    }
+    first
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+        .await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        first.send("x").await;
+    }
+    assert_eq!(client.answer().await.text(), "xxxxxxxxxx");
+}

@@ -1,0 +1,164 @@
+//! What an upstream does wrong is told: 502, 504, as a page or as JSON; never as its own words.
+
+use std::sync::Arc;
+
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio_rustls::TlsAcceptor;
+
+use crate::browser::navigation;
+use crate::line::Line;
+use crate::upstream::{Reply, UP, Upstream, accept, get, house_before, listener, ok};
+use crate::wire;
+
+#[tokio::test]
+async fn an_upstream_that_is_down_is_a_502_in_the_language_of_whoever_asks() {
+    let down = listener().await;
+    let url = format!("http://{}", down.local_addr().unwrap());
+    drop(down);
+    let house = house_before(&url, "").await;
+    let html: String = navigation()
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    for (language, words) in [("zh-CN", "zh"), ("en", "en")] {
+        let headers = format!("{html}Accept-Language: {language}\r\n");
+        let page = wire::raw(house.address(), get("/", &headers).as_bytes()).await;
+        assert_eq!(page.status, 502);
+        let kind = page.header("content-type").unwrap();
+        assert!(kind.starts_with("text/html"), "{kind}");
+        assert!(
+            page.text().contains(&format!("lang=\"{words}")),
+            "{}",
+            page.text()
+        );
+        assert!(
+            !page.text().contains("127.0.0.1"),
+            "the address is ours to know"
+        );
+    }
+    let json = wire::raw(house.address(), get("/", "Accept: */*\r\n").as_bytes()).await;
+    assert_eq!(json.status, 502);
+    assert_eq!(
+        json.header("content-type"),
+        Some("application/problem+json")
+    );
+    assert_eq!(json.json()["status"], 502);
+    assert!(
+        json.json()["request_id"]
+            .as_str()
+            .is_some_and(|id| id.len() >= 16)
+    );
+    assert!(!json.text().contains("127.0.0.1"), "{}", json.text());
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_answer_in_time_is_a_504() {
+    let upstream = Upstream::start(|asked| match asked.message.target() {
+        "/silent" => Reply::Hang(Vec::new()),
+        "/half" => Reply::Hang(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()),
+        "/interim" => Reply::Hang(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
+        _ => Reply::Keep(ok("fine")),
+    })
+    .await;
+    let house = house_before(upstream.url(), "limits.response = \"200ms\"").await;
+    let mut line = Line::open(house.address()).await;
+    for target in ["/silent", "/half", "/interim"] {
+        line.send(get(target, "")).await;
+        assert_eq!(line.answer().await.status, 504, "{target}");
+    }
+    // The client's connection is none the worse for it.
+    line.send(get("/", "")).await;
+    assert_eq!(line.answer().await.text(), "fine");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_http_is_a_502() {
+    let answers: &[&str] = &[
+        "",
+        "SSH-2.0-OpenSSH_9.6\r\n",
+        "HTTP/1.1 abc\r\n\r\n",
+        "HTTP/1.1 99 Low\r\n\r\n",
+        "HTTP/2.0 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        "HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3, 4\r\n\r\nabcd",
+        "HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nNul: a\0b\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        "\0\0\0\0\0\0",
+    ];
+    let upstream = Upstream::start(|asked| {
+        let number = asked.message.target().trim_start_matches('/').parse();
+        Reply::Close(number.map_or_else(
+            |_| ok("fine"),
+            |number: usize| answers[number].as_bytes().to_vec(),
+        ))
+    })
+    .await;
+    let house = house_before(upstream.url(), "").await;
+    for (number, answer) in answers.iter().enumerate() {
+        let target = format!("/{number}");
+        let told = wire::raw(house.address(), get(&target, "").as_bytes()).await;
+        assert_eq!(told.status, 502, "{answer:?}: {told:?}");
+        assert_eq!(
+            told.header("content-type"),
+            Some("application/problem+json")
+        );
+    }
+    let told = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    assert_eq!(told.text(), "fine");
+}
+
+#[tokio::test]
+async fn an_endless_head_of_an_answer_is_a_502() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = Line::open(house.address()).await;
+    client.send(get("/", "")).await;
+    let mut upstream = accept(&socket).await;
+    upstream.request().await.unwrap();
+    let writing = tokio::spawn(async move {
+        let _ = upstream.try_send("HTTP/1.1 200 OK\r\n").await;
+        let line = format!("X-More: {}\r\n", "x".repeat(1000));
+        for _ in 0..10_000 {
+            if upstream.try_send(&line).await.is_err() {
+                return true;
+            }
+        }
+        false
+    });
+    assert_eq!(client.answer().await.status, 502);
+    assert!(writing.await.unwrap(), "ten megabytes of head were read");
+}
+
+#[tokio::test]
+async fn an_https_upstream_whose_certificate_nobody_vouches_for_is_a_502() {
+    menshen::keys::install_crypto();
+    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der());
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![pair.cert.der().clone()], key.into())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let socket = listener().await;
+    let port = socket.local_addr().unwrap().port();
+    let serving = tokio::spawn(async move {
+        let line = accept(&socket).await;
+        let Ok(stream) = acceptor.accept(line.stream).await else {
+            return false;
+        };
+        // Whoever believes the certificate gets an answer.
+        let mut line = Line::over(stream);
+        let asked = line.head().await.is_some();
+        let _ = line.try_send(ok("believed")).await;
+        asked
+    });
+    let house = house_before(&format!("https://localhost:{port}"), "").await;
+    let told = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    assert_eq!(told.status, 502, "{}", told.text());
+    assert!(!serving.await.unwrap(), "the request was sent all the same");
+    assert_eq!(told.header("host"), None);
+    assert!(!told.text().contains(UP) || told.status == 502);
+}

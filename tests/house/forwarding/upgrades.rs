@@ -1,0 +1,228 @@
+//! An upgraded connection carries bytes both ways; nothing else becomes one.
+
+use tokio::net::TcpStream;
+
+use crate::house::{HOME, House};
+use crate::line::Line;
+use crate::upstream::{Reply, UP, Upstream, accept, get, house_before, listener, ok};
+
+const ASK: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// A client's frame (RFC 6455 5.2): masked.
+fn frame(first: u8, data: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match data.len() {
+        short @ 0..126 => frame.push(0x80 | short as u8),
+        middle => {
+            frame.push(0x80 | 126);
+            frame.extend((middle as u16).to_be_bytes());
+        }
+    }
+    let mask = [1, 2, 3, 4];
+    frame.extend(mask);
+    frame.extend(
+        data.iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, key)| byte ^ key),
+    );
+    frame
+}
+
+/// The next frame of a server's: its first byte and its data.
+pub(crate) async fn read_frame(line: &mut Line<TcpStream>) -> Option<(u8, Vec<u8>)> {
+    let head = line.bytes(2).await?;
+    let length = match head[1] {
+        126 => {
+            let length = line.bytes(2).await?;
+            usize::from(u16::from_be_bytes([length[0], length[1]]))
+        }
+        short => usize::from(short),
+    };
+    Some((head[0], line.bytes(length).await?))
+}
+
+/// A WebSocket through the house, open.
+pub(crate) async fn open_socket(house: &House, host: &str, headers: &str) -> Line<TcpStream> {
+    let mut line = Line::open(house.address()).await;
+    line.send(format!(
+        "GET /ws HTTP/1.1\r\nHost: {host}\r\n{headers}{ASK}\r\n"
+    ))
+    .await;
+    let answer = line.answer_head().await;
+    assert_eq!(answer.status, 101, "{answer:?}");
+    assert_eq!(
+        answer.header("sec-websocket-accept"),
+        Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+    );
+    assert_eq!(answer.header("upgrade"), Some("websocket"));
+    assert_eq!(
+        answer
+            .header("connection")
+            .map(str::to_lowercase)
+            .as_deref(),
+        Some("upgrade")
+    );
+    line
+}
+
+#[tokio::test]
+async fn frames_of_every_kind_pass_both_ways() {
+    let house = house_before("{app}", "").await;
+    let mut line = open_socket(&house, UP, "").await;
+    let long = vec![b'x'; 60_000];
+    for (first, data) in [
+        (0x81, "你好".as_bytes()),
+        (0x82, &long[..]),
+        (0x01, b"first half"),
+        (0x80, b"second half"),
+        (0x89, b"ping"),
+        (0x82, b""),
+    ] {
+        line.send(frame(first, data)).await;
+        let expected = if first == 0x89 { 0x8a } else { first };
+        assert_eq!(read_frame(&mut line).await, Some((expected, data.to_vec())));
+    }
+    // In pieces of one byte, and many at once.
+    for byte in frame(0x81, b"slow") {
+        line.send([byte]).await;
+    }
+    assert_eq!(read_frame(&mut line).await, Some((0x81, b"slow".to_vec())));
+    line.send(
+        (0..100)
+            .flat_map(|_| frame(0x81, b"many"))
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    for _ in 0..100 {
+        assert_eq!(read_frame(&mut line).await, Some((0x81, b"many".to_vec())));
+    }
+    line.send(frame(0x88, &[0x03, 0xe8])).await;
+    assert_eq!(read_frame(&mut line).await, Some((0x88, vec![0x03, 0xe8])));
+    assert!(line.rest().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_websocket_of_a_stranger_is_refused_without_a_word_to_the_upstream() {
+    let house = House::new().await;
+    let mut line = Line::open(house.address()).await;
+    line.send(format!("GET /ws HTTP/1.1\r\nHost: sso.test\r\n{ASK}\r\n"))
+        .await;
+    assert_eq!(line.answer().await.status, 401);
+    assert_eq!(house.app.requests(), 0);
+    let mut browser = crate::browser::Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    let cookie = browser.cookie("menshen").unwrap();
+    let headers = format!("Cookie: menshen={}\r\n", cookie.value);
+    let mut line = open_socket(&house, "sso.test", &headers).await;
+    line.send(frame(0x81, b"in")).await;
+    assert_eq!(read_frame(&mut line).await, Some((0x81, b"in".to_vec())));
+}
+
+#[tokio::test]
+async fn any_other_protocol_passes_when_both_sides_name_it() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut line = Line::open(house.address()).await;
+    let ask = "Connection: upgrade\r\nUpgrade: chat/2\r\n";
+    // What follows at once belongs to the new protocol.
+    line.send(format!("{}early", get("/", ask))).await;
+    let mut upstream = accept(&socket).await;
+    let asked = upstream.request().await.unwrap();
+    assert_eq!(asked.one("upgrade"), Some("chat/2"));
+    assert_eq!(
+        asked.one("connection").map(str::to_lowercase).as_deref(),
+        Some("upgrade")
+    );
+    upstream
+        .send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat/2\r\n\r\nhello")
+        .await;
+    assert_eq!(line.answer_head().await.status, 101);
+    assert_eq!(line.bytes(5).await.unwrap(), b"hello");
+    assert_eq!(upstream.bytes(5).await.unwrap(), b"early");
+    upstream.send([0, 1, 2, 255]).await;
+    assert_eq!(line.bytes(4).await.unwrap(), [0, 1, 2, 255]);
+    // Each side may finish on its own.
+    tokio::io::AsyncWriteExt::shutdown(&mut line.stream)
+        .await
+        .unwrap();
+    assert!(upstream.rest().await.is_empty());
+    upstream.send("still here").await;
+    drop(upstream);
+    assert_eq!(line.rest().await, b"still here");
+}
+
+#[tokio::test]
+async fn an_upgrade_that_was_not_asked_for_is_a_502() {
+    for (asked, given) in [
+        ("", "Connection: upgrade\r\nUpgrade: websocket\r\n"),
+        (ASK, "Connection: upgrade\r\nUpgrade: chat\r\n"),
+        (ASK, "Connection: upgrade\r\n"),
+        // The upstream did not see this one, so it cannot have agreed to it.
+        (
+            "Connection: upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n",
+            "Upgrade: h2c\r\n",
+        ),
+    ] {
+        let upstream = Upstream::start(move |_| {
+            let answer = format!("HTTP/1.1 101 Switching Protocols\r\n{given}\r\nGET /poison");
+            Reply::Keep(answer.into_bytes())
+        })
+        .await;
+        let house = house_before(upstream.url(), "").await;
+        let mut line = Line::open(house.address()).await;
+        line.send(get("/", asked)).await;
+        assert_eq!(line.answer().await.status, 502, "{asked:?} {given:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_of_plain_http_is_never_asked_for() {
+    let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
+    let house = house_before(upstream.url(), "").await;
+    for ask in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+        "Connection: upgrade\r\nUpgrade: H2C\r\n",
+        "Connection: upgrade\r\nUpgrade: HTTP/1.1\r\n",
+        "Connection: upgrade\r\nUpgrade: TLS/1.0\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket, h2c\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
+        "Upgrade: websocket\r\n",
+    ] {
+        let mut line = Line::open(house.address()).await;
+        line.send(get("/", ask)).await;
+        assert_eq!(line.answer().await.status, 200, "{ask:?}");
+        let got = upstream.last();
+        assert!(got.all("upgrade").is_empty(), "{ask:?}: {got:?}");
+        assert!(got.all("http2-settings").is_empty(), "{ask:?}: {got:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_may_decline() {
+    let house = house_before("{app}", "").await;
+    let mut line = Line::open(house.address()).await;
+    // Its path speaks WebSocket only, and this client names no key.
+    line.send(format!(
+        "GET /ws HTTP/1.1\r\nHost: {UP}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    ))
+    .await;
+    let answer = line.answer().await;
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (426, "WebSocket only\n")
+    );
+    // It is HTTP as before.
+    line.send(format!("GET /echo HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+        .await;
+    assert_eq!(line.answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_silent_tunnel_ends_with_the_routes_idle_limit() {
+    let house = house_before("{app}", "limits.idle = \"200ms\"").await;
+    let mut line = open_socket(&house, UP, "").await;
+    line.send(frame(0x81, b"here")).await;
+    assert_eq!(read_frame(&mut line).await, Some((0x81, b"here".to_vec())));
+    assert!(line.rest().await.is_empty());
+}

@@ -1,0 +1,259 @@
+//! What an upstream is told of a person is ours alone to say, under every alias, on every route.
+
+mod cookies;
+mod hops;
+mod written;
+
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
+
+use crate::asking::{Ask, signed_in};
+use crate::house::{House, Plan};
+use crate::mirror::{self, Mirror};
+use crate::wire::Answer;
+
+/// Names of our own and of the `own` route below.
+const OURS: [&str; 12] = [
+    "X-Forwarded-User",
+    "X-Forwarded-Preferred-Username",
+    "X-Forwarded-Name",
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-Forwarded-Access-Token",
+    "X-Auth-Request-User",
+    "X-Auth-Request-Groups",
+    "X-Auth-Request-Access-Token",
+    "X-Menshen-Assertion",
+    "X-Remote-User",
+    "Badge",
+];
+
+const ROUTES: &str = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{mirror}"]
+[[route]]
+name = "public"
+host = "sso.test"
+path = "/public"
+access = "public"
+upstream = ["{mirror}"]
+[[route]]
+name = "own"
+host = "sso.test"
+path = "/own"
+upstream = ["{mirror}"]
+[route.headers]
+X-Remote-User = "user.login"
+Badge = "user.attributes.badge"
+[[route]]
+name = "elsewhere"
+host = "public.test"
+access = "public"
+upstream = ["{mirror}"]
+"#;
+
+/// A house before a mirror, and two people's cookies: nobody's is empty.
+async fn house() -> (House, Mirror, [String; 2]) {
+    let mirror = Mirror::start().await;
+    let routes = ROUTES.replace("{mirror}", &mirror.base_url());
+    let house = Plan::default().routes(&routes).start().await;
+    let zhang = signed_in(&house, "zhangsan").await;
+    (house, mirror, [String::new(), zhang])
+}
+
+fn ask(path: &str, cookie: &str) -> Ask {
+    let host = if path == "/elsewhere" {
+        "public.test"
+    } else {
+        "sso.test"
+    };
+    match cookie {
+        "" => Ask::get(path).host(host),
+        cookie => Ask::get(path).host(host).session(cookie),
+    }
+}
+
+fn folded(name: &str) -> String {
+    let fold = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() => char::from(byte.to_ascii_lowercase()),
+        _ => '-',
+    };
+    name.bytes().map(fold).collect()
+}
+
+/// Everything an upstream that folds names might take for identity, sorted.
+fn identity(answer: &Answer) -> Vec<(String, String)> {
+    let ours: Vec<_> = OURS.iter().map(|name| folded(name)).collect();
+    let all = mirror::headers(answer).into_iter();
+    let mut found: Vec<_> = all
+        .map(|(name, value)| (folded(&name), value))
+        .filter(|(name, _)| ours.contains(name))
+        .collect();
+    found.sort();
+    found
+}
+
+/// A name as different clients might write it, for servers that take all of them for one.
+fn aliases(name: &str) -> Vec<String> {
+    let mut all = vec![name.to_owned(), name.to_lowercase(), name.to_uppercase()];
+    for other in ["_", ".", "~", "!", "|", "+", "'", "*", "`", "^", "$", "&"] {
+        all.push(name.replace('-', other));
+        all.push(name.replacen('-', other, 1));
+    }
+    all
+}
+
+#[tokio::test]
+async fn whatever_a_client_says_of_itself_reaches_no_upstream() {
+    let (house, _mirror, [nobody, zhang]) = house().await;
+    let rows = [
+        ("/x", &zhang, 2),
+        ("/own", &zhang, 3),
+        ("/public", &zhang, 2),
+        ("/public", &nobody, 0),
+        ("/elsewhere", &nobody, 0),
+    ];
+    for (path, cookie, at_least) in rows {
+        let plain = identity(&ask(path, cookie).of(&house).await);
+        assert!(plain.len() >= at_least, "{path}: {plain:?}");
+        assert_eq!(plain.is_empty(), at_least == 0, "{path}: {plain:?}");
+        for name in OURS {
+            let lie = |ask: Ask, alias: &String| ask.header(alias, "boss");
+            let lies = aliases(name).iter().fold(ask(path, cookie), lie);
+            let answer = lies.of(&house).await;
+            assert_eq!(identity(&answer), plain, "{name} on {path}");
+            let text = String::from_utf8_lossy(mirror::reflected(&answer).unwrap()).into_owned();
+            assert!(!text.contains("boss"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_nominated_header_is_still_written() {
+    let (house, _mirror, [_, zhang]) = house().await;
+    let plain = identity(&ask("/own", &zhang).of(&house).await);
+    for line in [
+        "X-Forwarded-User",
+        "x-forwarded-user, x-forwarded-name, x-remote-user, x-forwarded-for, x-real-ip",
+        "close, X-FORWARDED-USER",
+        "keep-alive,x-remote-user",
+        "cookie, host, x-forwarded-host, x-request-id",
+    ] {
+        let lie = ask("/own", &zhang)
+            .header("Connection", line)
+            .header("X-Forwarded-User", "boss")
+            .header("X-Remote-User", "boss");
+        let answer = lie.of(&house).await;
+        assert_eq!(identity(&answer), plain, "{line}");
+        assert_eq!(mirror::values(&answer, "x-forwarded-for"), ["127.0.0.1"]);
+        assert_eq!(mirror::values(&answer, "host"), ["sso.test"]);
+        assert_eq!(mirror::values(&answer, "x-forwarded-host"), ["sso.test"]);
+        assert_eq!(mirror::values(&answer, "x-request-id").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_nominated_cookie_or_host_changes_no_decision() {
+    let (house, _mirror, [_, zhang]) = house().await;
+    let asked = ask("/x", &zhang).header("Connection", "cookie, host");
+    assert_eq!(asked.of(&house).await.status, 200);
+    let stranger = Ask::get("/x").header("Connection", "cookie");
+    assert_eq!(stranger.of(&house).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_trailer_is_never_a_header() {
+    let (house, _mirror, [_, zhang]) = house().await;
+    let plain = identity(&ask("/own", &zhang).of(&house).await);
+    let trailers = "X-Forwarded-User: boss\r\nx_remote_user: boss\r\nCookie: a=boss\r\n";
+    let body = format!("2\r\nhi\r\n0\r\n{trailers}\r\n");
+    let posted = ask("/own", &zhang)
+        .method("POST")
+        .header("Transfer-Encoding", "chunked")
+        .header("Trailer", "X-Forwarded-User, x_remote_user")
+        .header("TE", "trailers")
+        .body(body.as_bytes());
+    let answer = posted.of(&house).await;
+    assert_eq!(identity(&answer), plain);
+    let text = String::from_utf8_lossy(mirror::reflected(&answer).unwrap()).into_owned();
+    assert!(text.contains("\r\nhi\r\n"), "{text}");
+    assert!(!text.contains("boss"), "{text}");
+}
+
+#[tokio::test]
+async fn what_concerns_one_hop_goes_no_further() {
+    let (house, _mirror, [_, zhang]) = house().await;
+    let asked = ask("/x", &zhang)
+        .header("Keep-Alive", "timeout=5")
+        .header("Proxy-Connection", "keep-alive")
+        .header("Proxy-Authorization", "Basic eDp5")
+        .header("proxy_authorization", "Basic eDp5")
+        .header("X-Secret-Hop", "1")
+        .header("Connection", "x-secret-hop")
+        .header("Upgrade", "h2c")
+        .header("HTTP2-Settings", "AAMAAABkAAQAAP__")
+        .header("Connection", "Upgrade, HTTP2-Settings");
+    let answer = asked.of(&house).await;
+    let names: Vec<_> = mirror::headers(&answer)
+        .into_iter()
+        .map(|(n, _)| n)
+        .collect();
+    for gone in [
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authorization",
+        "proxy_authorization",
+        "x-secret-hop",
+        "upgrade",
+        "http2-settings",
+    ] {
+        assert!(!names.iter().any(|name| name == gone), "{gone}: {names:?}");
+    }
+}
+
+#[test]
+fn no_header_a_client_can_send_changes_the_identity() {
+    let runtime = Runtime::new().unwrap();
+    let (house, _mirror, cookies) = runtime.block_on(house());
+    let separators = prop::sample::select("!#$%&'*+-.^_`|~".chars().collect::<Vec<_>>());
+    let alias = (
+        prop::sample::select(OURS.to_vec()),
+        separators,
+        any::<u32>(),
+    )
+        .prop_map(|(name, separator, capitals)| {
+            let letter = |(at, letter): (usize, char)| match letter {
+                '-' => separator,
+                letter if capitals >> (at % 32) & 1 == 1 => letter.to_ascii_uppercase(),
+                letter => letter.to_ascii_lowercase(),
+            };
+            name.chars().enumerate().map(letter).collect::<String>()
+        });
+    let names = prop_oneof![alias, Just("Connection".to_owned()), "[A-Za-z_.-]{1,20}"];
+    let spare = [
+        "host",
+        "cookie",
+        "content-length",
+        "transfer-encoding",
+        "expect",
+    ];
+    let paths = prop::sample::select(vec!["/x", "/own", "/public", "/elsewhere"]);
+    let values = prop_oneof![
+        Just("boss".to_owned()),
+        Just("x-forwarded-user, x-remote-user, badge".to_owned()),
+        "[ -~]{0,16}",
+    ];
+    let headers = prop::collection::vec((names, values), 1..5);
+    proptest!(ProptestConfig::with_cases(96), |(path in paths, who in 0_usize..2, headers in headers)| {
+        let asked = |ask: Ask| runtime.block_on(async { ask.of(&house).await });
+        let bare = asked(ask(path, &cookies[who]));
+        prop_assume!(bare.status == 200);
+        let more = headers.iter().filter(|(name, _)| !spare.contains(&name.to_lowercase().as_str()));
+        let lies = more.fold(ask(path, &cookies[who]), |ask, (name, value)| ask.header(name, value));
+        let answer = asked(lies);
+        prop_assert_eq!(answer.status, 200);
+        prop_assert_eq!(identity(&bare), identity(&answer));
+    });
+}

@@ -1,0 +1,119 @@
+//! Our cookies stay between the browser and us, in both directions.
+
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
+
+use super::house;
+use crate::asking::{Ask, signed_in};
+use crate::house::{House, Plan};
+use crate::mirror::{self, Mirror};
+
+#[tokio::test]
+async fn our_cookies_never_reach_the_upstream_and_others_do_byte_for_byte() {
+    let (house, _mirror, [_, zhang]) = house().await;
+    let ours = format!("menshen={zhang}");
+    let table = [
+        (ours.clone(), vec![]),
+        (format!("a=1; {ours}; b=2"), vec!["a=1; b=2"]),
+        (format!("{ours}; a=\"x y\"; c"), vec!["a=\"x y\"; c"]),
+        (format!("a=1;{ours};b=2"), vec!["a=1;b=2"]),
+        (
+            format!("a=1; {ours}; menshen-flow-abc=x; menshen-nonce-q=y; b=2"),
+            vec!["a=1; b=2"],
+        ),
+        (
+            format!(
+                "__Host-menshen=x; __Secure-menshen=y; {ours}; MENSHEN=z; __host-Menshen=1; k=v"
+            ),
+            vec!["k=v"],
+        ),
+        (
+            format!("menshenx=1; xmenshen=2; {ours}"),
+            vec!["menshenx=1; xmenshen=2"],
+        ),
+        (format!("a=menshen=b; {ours}"), vec!["a=menshen=b"]),
+    ];
+    for (sent, expected) in table {
+        let answer = Ask::get("/x").header("Cookie", &sent).of(&house).await;
+        assert_eq!(answer.status, 200, "{sent}");
+        assert_eq!(mirror::values(&answer, "cookie"), expected, "{sent}");
+    }
+    let two = Ask::get("/x")
+        .header("Cookie", "a=1")
+        .header("Cookie", &ours);
+    let two = two.header("Cookie", "b=\u{4f1a}");
+    let answer = two.of(&house).await;
+    assert_eq!(mirror::values(&answer, "cookie"), ["a=1", "b=\u{4f1a}"]);
+}
+
+#[test]
+fn no_cookie_line_carries_ours_through() {
+    let runtime = Runtime::new().unwrap();
+    let (house, _mirror, [_, zhang]) = runtime.block_on(house());
+    let pair = prop_oneof![
+        Just(format!("menshen={zhang}")),
+        Just(format!(" menshen = {zhang}")),
+        Just(format!("MENSHEN={zhang}")),
+        Just(format!("menshen-flow-x={zhang}")),
+        Just(format!("__Host-menshen={zhang}")),
+        Just("menshen".to_owned()),
+        Just("=".to_owned()),
+        "[!-:<-~ ]{0,12}",
+    ];
+    let lines = prop::collection::vec(prop::collection::vec(pair, 0..4), 1..3);
+    proptest!(ProptestConfig::with_cases(96), |(lines in lines, gap in "[; \t]{1,2}")| {
+        let add = |ask: Ask, line: &Vec<String>| ask.header("Cookie", &line.join(&format!(";{gap}")));
+        let ask = lines.iter().fold(Ask::get("/public"), add);
+        let answer = runtime.block_on(ask.of(&house));
+        prop_assert!(answer.status == 200 || answer.status == 400, "{}", answer.status);
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let kept = lines.iter().flatten().any(|pair| pair.contains(&zhang) && !is_ours(pair));
+        prop_assert!(kept || !text.contains(&zhang), "{}", text);
+    });
+}
+
+fn is_ours(pair: &str) -> bool {
+    pair.to_lowercase().contains("menshen")
+}
+
+#[tokio::test]
+async fn an_upstream_cannot_set_a_cookie_of_ours() {
+    let tricks = "Set-Cookie: menshen=stolen; Path=/\r\n\
+                  Set-Cookie: __Host-menshen=stolen; Path=/; Secure\r\n\
+                  Set-Cookie: __Secure-menshen=stolen; Secure\r\n\
+                  set-cookie:   MENSHEN = stolen\r\n\
+                  Set-Cookie: menshen-flow-abc=stolen\r\n\
+                  Set-Cookie: menshen-nonce-abc=stolen\r\n\
+                  Set-Cookie: =menshen=stolen\r\n\
+                  Set-Cookie: = =menshen=stolen\r\n\
+                  Set-Cookie: menshen\r\n\
+                  Set-Cookie: \tmenshen\t=stolen\r\n\
+                  Set-Cookie: theirs=kept; Path=/; HttpOnly\r\n\
+                  Set-Cookie: menshenx=kept\r\n\
+                  Set-Cookie: other=menshen=kept\r\n";
+    let mirror = Mirror::answering(tricks).await;
+    let routes = format!(
+        "[[route]]\nname = 'all'\naccess = 'public'\nupstream = ['{}']\n",
+        mirror.base_url()
+    );
+    let house = Plan::default().routes(&routes).start().await;
+    let answer = Ask::get("/x").of(&house).await;
+    let set: Vec<_> = answer.all("set-cookie").collect();
+    assert_eq!(
+        set,
+        [
+            "theirs=kept; Path=/; HttpOnly",
+            "menshenx=kept",
+            "other=menshen=kept"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_application_that_tries_keeps_its_own_cookie_only() {
+    let house = House::new().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let answer = Ask::get("/set-cookie").session(&cookie).of(&house).await;
+    let set: Vec<_> = answer.all("set-cookie").collect();
+    assert_eq!(set, ["legacy_session=ordinary; Path=/; HttpOnly"]);
+}

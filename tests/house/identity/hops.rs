@@ -1,0 +1,239 @@
+//! Where a request came from: our word for strangers, a trusted proxy's word for its clients.
+
+use super::{Mirror, house};
+use crate::asking::Ask;
+use crate::house::{House, Plan};
+use crate::mirror;
+use crate::wire::Answer;
+
+const ROUTES: &str = r#"
+[[route]]
+name = "ip"
+host = "ip.test"
+access = "rule"
+allow = "in_network(request.ip, '203.0.113.0/24')"
+upstream = ["{mirror}"]
+[[route]]
+name = "pass"
+host = "pass.test"
+access = "public"
+pass_headers = ["X-Original-URL", "X-Request-Id"]
+upstream = ["{mirror}"]
+[[route]]
+name = "public"
+access = "public"
+upstream = ["{mirror}"]
+"#;
+
+async fn behind(server: &str) -> (House, Mirror) {
+    let mirror = Mirror::start().await;
+    let routes = ROUTES.replace("{mirror}", &mirror.base_url());
+    let plan = Plan::default().routes(&routes).server(server);
+    (plan.start().await, mirror)
+}
+
+const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"::1\"]";
+
+fn one(answer: &Answer, name: &str) -> String {
+    let values = mirror::values(answer, name);
+    assert!(values.len() <= 1, "{name}: {values:?}");
+    values.into_iter().next().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn what_a_stranger_says_of_hops_is_removed_and_written_anew() {
+    let (house, _mirror, _) = house().await;
+    let lies = [
+        ("X-Forwarded-For", "203.0.113.9"),
+        ("X-Forwarded-Host", "evil.test"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Port", "443"),
+        ("X-Forwarded-Prefix", "/evil"),
+        ("X-Forwarded-Uri", "/evil"),
+        ("X-Forwarded-Server", "evil"),
+        ("X-Forwarded-Anything", "evil"),
+        ("X_Forwarded_For", "203.0.113.9"),
+        ("x.forwarded.host", "evil.test"),
+        ("Forwarded", "for=203.0.113.9;host=evil.test;proto=https"),
+        ("X-Real-IP", "203.0.113.9"),
+        ("X_Real_IP", "203.0.113.9"),
+        ("X-Original-URL", "/evil"),
+        ("X-Original-URI", "/evil"),
+        ("X-Original-Host", "evil.test"),
+        ("X-Original-Method", "DELETE"),
+        ("X-Rewrite-URL", "/evil"),
+        ("X-Request-Id", "evil"),
+        ("Proxy", "http://evil.test"),
+    ];
+    let ask = Ask::get("/public/x").headers(&lies).headers(&lies);
+    let answer = ask.of(&house).await;
+    let text = String::from_utf8_lossy(mirror::reflected(&answer).unwrap()).into_owned();
+    assert!(
+        !text.contains("evil") && !text.contains("203.0.113.9"),
+        "{text}"
+    );
+    for (name, value) in [
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-real-ip", "127.0.0.1"),
+        ("x-forwarded-host", "sso.test"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-port", "80"),
+        ("x-forwarded-prefix", ""),
+        ("forwarded", ""),
+        ("host", "sso.test"),
+    ] {
+        assert_eq!(one(&answer, name), value, "{name}");
+    }
+    assert_eq!(one(&answer, "x-request-id").len(), 32);
+}
+
+#[tokio::test]
+async fn a_stranger_is_where_their_connection_comes_from() {
+    for server in ["", "trusted_proxies = [\"10.0.0.0/8\"]"] {
+        let (house, _mirror) = behind(server).await;
+        for (name, value) in [
+            ("X-Forwarded-For", "203.0.113.9"),
+            ("X-Real-IP", "203.0.113.9"),
+            ("Forwarded", "for=203.0.113.9"),
+            ("X-Forwarded-For", "a"),
+        ] {
+            let ask = Ask::get("/x").host("ip.test").header(name, value);
+            assert_eq!(ask.of(&house).await.status, 401, "{name}: {value}");
+        }
+        let ask = Ask::get("/x").host("other.test");
+        let host = ask.header("X-Forwarded-Host", "ip.test");
+        assert_eq!(
+            host.of(&house).await.status,
+            200,
+            "the host is what was asked"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_chain_is_read_from_the_right() {
+    let (house, _mirror) = behind(TRUSTING).await;
+    // The lines of X-Forwarded-For, parted by `|`; whether the rule sees 203.0.113.0/24; whom we name.
+    let table = [
+        ("203.0.113.9", true, "203.0.113.9"),
+        ("203.0.113.9, 10.1.1.1", true, "203.0.113.9"),
+        ("203.0.113.9, 10.1.1.1, 127.0.0.1", true, "203.0.113.9"),
+        ("203.0.113.9, 198.51.100.7", false, "198.51.100.7"),
+        ("203.0.113.9|198.51.100.7, 10.1.1.1", false, "198.51.100.7"),
+        ("198.51.100.7|203.0.113.9", true, "203.0.113.9"),
+        ("203.0.113.9:4711", true, "203.0.113.9"),
+        ("::ffff:203.0.113.9", true, "203.0.113.9"),
+        (
+            "[::ffff:203.0.113.9]:80, ::ffff:10.1.1.1",
+            true,
+            "203.0.113.9",
+        ),
+        ("[2001:db8::1]", false, "2001:db8::1"),
+        ("10.1.1.1", false, "10.1.1.1"),
+        ("nonsense, 203.0.113.9", true, "203.0.113.9"),
+    ];
+    for (chain, passes, client) in table {
+        let add = |ask: Ask, line| ask.header("X-Forwarded-For", line);
+        let ask = |host| chain.split('|').fold(Ask::get("/x").host(host), add);
+        let status = ask("ip.test").of(&house).await.status;
+        assert_eq!(status, if passes { 200 } else { 401 }, "{chain}");
+        let answer = ask("other.test").of(&house).await;
+        assert_eq!(one(&answer, "x-real-ip"), client, "{chain}");
+        let written = one(&answer, "x-forwarded-for");
+        assert_eq!(written, format!("{}, 127.0.0.1", chain.replace('|', ", ")));
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_word_that_nobody_can_read_is_refused() {
+    let (house, _mirror) = behind(TRUSTING).await;
+    for (name, value) in [
+        ("X-Forwarded-For", "a"),
+        ("X-Forwarded-For", ""),
+        ("X-Forwarded-For", "203.0.113.9,"),
+        ("X-Forwarded-For", "203.0.113.9, nonsense"),
+        ("X-Forwarded-For", "203.0.113.9/24"),
+        ("X-Forwarded-For", "203.0.113.999"),
+        ("X-Forwarded-For", "unknown"),
+        ("X-Forwarded-Host", "a b"),
+        ("X-Forwarded-Host", "a.test, b.test"),
+        ("X-Forwarded-Host", ""),
+        ("X-Forwarded-Proto", "gopher"),
+        ("X-Forwarded-Proto", "https, http"),
+    ] {
+        let answer = Ask::get("/x").header(name, value).of(&house).await;
+        assert_eq!(answer.status, 400, "{name}: {value:?}");
+    }
+    let two = Ask::get("/x").header("X-Forwarded-Host", "a.test");
+    let two = two.header("X-Forwarded-Host", "b.test");
+    assert_eq!(two.of(&house).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_names_scheme_and_host() {
+    let (house, _mirror) = behind(TRUSTING).await;
+    let ask = Ask::get("/x")
+        .host("inner.test")
+        .header("X-Forwarded-Proto", "HTTPS")
+        .header("X-Forwarded-Host", "OA.test.")
+        .header("X-Request-Id", "abc-1");
+    let answer = ask.of(&house).await;
+    assert_eq!(one(&answer, "x-forwarded-proto"), "https");
+    assert_eq!(one(&answer, "x-forwarded-host"), "oa.test");
+    assert_eq!(one(&answer, "x-forwarded-port"), "443");
+    assert_eq!(one(&answer, "host"), "oa.test");
+    assert_eq!(one(&answer, "x-request-id"), "abc-1");
+    // Who may speak for clients may not say who they are.
+    let ask = Ask::get("/x").header("X-Forwarded-User", "boss");
+    assert_eq!(one(&ask.of(&house).await, "x-forwarded-user"), "");
+}
+
+#[tokio::test]
+async fn a_route_readmits_a_header_by_its_name_only() {
+    let (house, _mirror) = behind("").await;
+    let headers = [
+        ("X-Original-URL", "/kept"),
+        ("X-Original-Host", "gone.test"),
+        ("X_Original_URL", "/gone"),
+    ];
+    let ask = Ask::get("/x").headers(&headers);
+    let answer = ask.clone().host("pass.test").of(&house).await;
+    assert_eq!(one(&answer, "x-original-url"), "/kept");
+    assert_eq!(one(&answer, "x-original-host"), "");
+    assert_eq!(one(&answer, "x_original_url"), "");
+    let answer = ask.host("other.test").of(&house).await;
+    assert_eq!(one(&answer, "x-original-url"), "");
+}
+
+#[tokio::test]
+async fn a_method_override_is_removed_where_the_method_was_judged() {
+    let routes = r#"
+[[route]]
+name = "judged"
+host = "sso.test"
+path = "/judged"
+access = "rule"
+allow = "request.method == 'GET'"
+upstream = ["{app}"]
+strip_path = true
+[[route]]
+name = "not-judged"
+host = "sso.test"
+access = "public"
+upstream = ["{app}"]
+"#;
+    let house = Plan::default().routes(routes).start().await;
+    let names = [
+        "X-HTTP-Method-Override",
+        "X-HTTP-Method",
+        "X-Method-Override",
+        "x_http_method_override",
+    ];
+    for name in names {
+        let ask = |path: &str| Ask::get(path).header(name, "DELETE");
+        let judged = ask("/judged/echo").of(&house).await;
+        assert_eq!(judged.echoed(name), [""; 0], "{name}");
+        let free = ask("/echo").of(&house).await;
+        assert_eq!(free.echoed(name), ["DELETE"], "{name}");
+    }
+}

@@ -1,0 +1,206 @@
+//! How a person is written down: encodings, lists, Basic credentials.
+
+use crate::asking::{Ask, signed_in};
+use crate::house::{House, Plan};
+use crate::wire::Answer;
+
+/// One route below `/NAME` for each encoding, and the same for whoever has no groups.
+fn routes() -> String {
+    let route = |encoding: &str| {
+        format!(
+            "[[route]]\nname = '{encoding}'\nhost = 'sso.test'\npath = '/{encoding}'\n\
+             strip_path = true\nupstream = ['{{app}}']\nheader_encoding = '{encoding}'\n\
+             [route.headers]\nX-Departments = 'user.departments'\nX-Absent = 'user.attributes.no'\n\
+             X-Mobile = 'user.mobile'\nX-Login = 'user.login'\nX-Many = 'size(user.groups)'\n"
+        )
+    };
+    let all = ["percent", "utf-8", "base64", "rfc8187"].map(route);
+    format!(
+        "{}[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{{app}}']\n",
+        all.concat()
+    )
+}
+
+async fn house() -> (House, String) {
+    let mapping = "mapping.groups = \"['财务部', 'a,b', '100%', 'plain']\"";
+    let plan = Plan::default().connector(mapping).routes(&routes());
+    let house = plan.start().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    (house, cookie)
+}
+
+fn one(answer: &Answer, name: &str) -> Option<String> {
+    let values = answer.echoed(name);
+    assert!(values.len() <= 1, "{name}: {values:?}");
+    values.into_iter().next()
+}
+
+#[tokio::test]
+async fn a_name_is_written_as_the_route_says() {
+    let (house, cookie) = house().await;
+    // Name, groups, departments.
+    let table = [
+        (
+            "percent",
+            "%E5%BC%A0%E4%B8%89",
+            "%E8%B4%A2%E5%8A%A1%E9%83%A8,a%2Cb,100%25,plain",
+            "%E5%B9%B3%E5%8F%B0%E9%83%A8,%E5%BA%94%E7%94%A8%E9%83%A8",
+        ),
+        ("utf-8", "张三", "财务部,100%,plain", "平台部,应用部"),
+        (
+            "base64",
+            "5byg5LiJ",
+            "6LSi5Yqh6YOoLGElMkNiLDEwMCUyNSxwbGFpbg==",
+            "5bmz5Y+w6YOoLOW6lOeUqOmDqA==",
+        ),
+        (
+            "rfc8187",
+            "UTF-8''%E5%BC%A0%E4%B8%89",
+            "UTF-8''%E8%B4%A2%E5%8A%A1%E9%83%A8,UTF-8''a%2Cb,UTF-8''100%25,plain",
+            "UTF-8''%E5%B9%B3%E5%8F%B0%E9%83%A8,UTF-8''%E5%BA%94%E7%94%A8%E9%83%A8",
+        ),
+    ];
+    for (encoding, name, groups, departments) in table {
+        let ask = Ask::get(&format!("/{encoding}/echo")).session(&cookie);
+        let answer = ask.of(&house).await;
+        let said = |header: &str| one(&answer, header);
+        assert_eq!(
+            said("x-forwarded-name").as_deref(),
+            Some(name),
+            "{encoding}"
+        );
+        assert_eq!(
+            said("x-forwarded-groups").as_deref(),
+            Some(groups),
+            "{encoding}"
+        );
+        assert_eq!(
+            said("x-departments").as_deref(),
+            Some(departments),
+            "{encoding}"
+        );
+        let login = if encoding == "base64" {
+            "emhhbmdzYW4="
+        } else {
+            "zhangsan"
+        };
+        assert_eq!(
+            said("x-forwarded-user").as_deref(),
+            Some(login),
+            "{encoding}"
+        );
+        assert_eq!(said("x-login").as_deref(), Some(login), "{encoding}");
+        assert_eq!(
+            said("x-forwarded-preferred-username").as_deref(),
+            Some(login)
+        );
+        // What is missing is absent, never empty and never an error.
+        for absent in ["x-absent", "x-mobile", "x-forwarded-email"] {
+            assert_eq!(said(absent), None, "{encoding} {absent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_name_breaks_out_of_its_header() {
+    for hostile in [
+        "a\r\nX-Forwarded-User: boss",
+        "a\nX-Forwarded-User: boss",
+        "a\0b",
+        "x\u{2028}\u{85}y",
+        " 张 ",
+        "\u{7f}",
+    ] {
+        let house = Plan::default().routes(&routes()).start().await;
+        house
+            .source
+            .member("zhangsan", |member| member.name = hostile.to_owned());
+        let cookie = signed_in(&house, "zhangsan").await;
+        for encoding in ["percent", "utf-8", "base64", "rfc8187"] {
+            let ask = Ask::get(&format!("/{encoding}/echo")).session(&cookie);
+            let answer = ask.of(&house).await;
+            assert_eq!(answer.status, 200, "{hostile:?} {encoding}");
+            let login = if encoding == "base64" {
+                "emhhbmdzYW4="
+            } else {
+                "zhangsan"
+            };
+            assert_eq!(answer.echoed("x-forwarded-user"), [login], "{hostile:?}");
+            let name = one(&answer, "x-forwarded-name").unwrap_or_default();
+            assert!(
+                !name.contains(char::is_control) || hostile.contains('\u{85}'),
+                "{name:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn basic_credentials_name_the_person_and_replace_the_clients_own() {
+    let routes = r#"
+[[route]]
+name = "basic"
+host = "sso.test"
+upstream = ["{app}"]
+basic_auth = { user = "user.login", password = "one for all" }
+[[route]]
+name = "own"
+host = "sso.test"
+path = "/own"
+strip_path = true
+upstream = ["{app}"]
+[[route]]
+name = "name"
+host = "sso.test"
+path = "/name"
+strip_path = true
+upstream = ["{app}"]
+basic_auth = { user = "user.name", password = "p" }
+[[route]]
+name = "public"
+host = "sso.test"
+path = "/public"
+access = "public"
+strip_path = true
+upstream = ["{app}"]
+basic_auth = { user = "user.login", password = "one for all" }
+"#;
+    let house = Plan::default().routes(routes).start().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let told = |path: &'static str, cookie: &str| {
+        let ask = Ask::get(path).header("Authorization", "Basic Ym9zczp4");
+        if cookie.is_empty() {
+            ask
+        } else {
+            ask.session(cookie)
+        }
+    };
+    let answer = told("/echo", &cookie).of(&house).await;
+    // zhangsan:one for all
+    assert_eq!(
+        answer.echoed("authorization"),
+        ["Basic emhhbmdzYW46b25lIGZvciBhbGw="]
+    );
+    let answer = told("/name/echo", &cookie).of(&house).await;
+    assert_eq!(answer.echoed("authorization"), ["Basic 5byg5LiJOnA="]);
+    // Elsewhere Authorization is the application's own.
+    let answer = told("/own/echo", &cookie).of(&house).await;
+    assert_eq!(answer.echoed("authorization"), ["Basic Ym9zczp4"]);
+    // Nobody has no credentials, and cannot bring any.
+    let answer = told("/public/echo", "").of(&house).await;
+    assert_eq!(answer.echoed("authorization"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_user_with_a_colon_gets_no_basic_credentials() {
+    let routes = "[[route]]\nname = 'a'\nhost = 'sso.test'\nupstream = ['{app}']\n\
+                  basic_auth = { user = 'user.name', password = 'p' }\n";
+    let house = Plan::default().routes(routes).start().await;
+    house
+        .source
+        .member("zhangsan", |member| member.name = "boss:x".to_owned());
+    let cookie = signed_in(&house, "zhangsan").await;
+    let answer = Ask::get("/echo").session(&cookie).of(&house).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.echoed("authorization"), [""; 0]);
+}

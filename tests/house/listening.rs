@@ -1,0 +1,264 @@
+//! The door from the outside: sockets, TLS, PROXY headers, limits, and how it closes.
+
+use std::net::SocketAddr;
+
+use menshen::clock::Clock;
+use menshen::config::Config;
+use menshen::run::Running;
+use tokio::net::UnixStream;
+
+use crate::house::{House, Plan, run};
+use crate::line::Line;
+use crate::upstream::{
+    Folder, Reply, UP, Upstream, accept, get, house_before, listener, ok, open_route, until,
+};
+use crate::wire;
+
+mod secure;
+
+/// The configuration of a plan that listens elsewhere.
+fn at(house: &House, plan: &Plan, listen: &str) -> String {
+    let text = plan.text(&house.source, &house.app);
+    let moved = text.replace(
+        "listen = [\"127.0.0.1:0\"]",
+        &format!("listen = [{listen}]"),
+    );
+    moved
+}
+
+/// Starts another menshen beside a house, which listens as it is told.
+async fn beside(house: &House, plan: &Plan, listen: &str) -> Running {
+    run(&at(house, plan, listen), &house.clock).await
+}
+
+async fn echoes(address: SocketAddr, bytes: &[u8]) -> wire::Answer {
+    let answer = wire::raw(address, bytes).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer
+}
+
+fn echo_route() -> Plan {
+    Plan::default().routes(&open_route("{app}", ""))
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_a_peer_without_an_address() {
+    let folder = Folder::new();
+    let path = folder.path("http.sock");
+    let house = House::new().await;
+    for (trusted, client) in [
+        ("", "127.0.0.1"),
+        ("trusted_proxies = [\"unix\"]", "203.0.113.9"),
+    ] {
+        let plan = echo_route().server(trusted);
+        let listen = format!("\"127.0.0.1:0\", \"unix:{}\"", path.display());
+        let running = beside(&house, &plan, &listen).await;
+        let mut line = Line::over(UnixStream::connect(&path).await.unwrap());
+        line.send(get("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
+            .await;
+        let answer = line.answer().await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.echoed("x-real-ip"), [client], "{trusted}");
+        drop(line);
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_balancers_proxy_header_names_the_client_when_it_is_trusted() {
+    let house = House::new().await;
+    let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
+    let request = get("/echo", "");
+    let v1 = format!("PROXY TCP4 203.0.113.9 10.0.0.1 52953 443\r\n{request}");
+    let mut v2 =
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x0a\0\0\x01\xce\xd9\x01\xbb".to_vec();
+    v2.extend_from_slice(request.as_bytes());
+    let plan = echo_route().server("trusted_proxies = [\"127.0.0.0/8\"]");
+    let running = beside(&house, &plan, place).await;
+    for bytes in [v1.as_bytes(), &v2] {
+        let answer = echoes(running.addresses()[0], bytes).await;
+        assert_eq!(answer.echoed("x-forwarded-for"), ["203.0.113.9"]);
+        assert_eq!(answer.echoed("x-real-ip"), ["203.0.113.9"]);
+    }
+    // Without the header nobody is believed to be anybody.
+    let bare = wire::try_raw(running.addresses()[0], request.as_bytes()).await;
+    assert!(bare.is_none(), "{bare:?}");
+
+    // From a stranger the same bytes are refused, and never taken for a name.
+    let running = beside(&house, &echo_route(), place).await;
+    for bytes in [v1.as_bytes(), &v2] {
+        let answer = wire::try_raw(running.addresses()[0], bytes).await;
+        assert!(answer.is_none(), "{answer:?}");
+    }
+    // Where no header is agreed upon it is no HTTP.
+    let running = beside(&house, &plan, "\"127.0.0.1:0\"").await;
+    assert_eq!(
+        wire::raw(running.addresses()[0], v1.as_bytes())
+            .await
+            .status,
+        400
+    );
+}
+
+#[tokio::test]
+async fn a_redirecting_listener_serves_nothing_but_the_way_to_https() {
+    let house = House::new().await;
+    let place = "{ address = \"127.0.0.1:0\", redirect_https = true }";
+    let running = beside(&house, &echo_route(), place).await;
+    let address = running.addresses()[0];
+    for method in ["GET", "POST"] {
+        let request = format!("{method} /a%2Fb?c=d HTTP/1.1\r\nHost: {UP}:80\r\n\r\n");
+        let answer = wire::raw(address, request.as_bytes()).await;
+        assert_eq!(answer.status, 308);
+        assert_eq!(answer.header("location"), Some("https://up.test/a%2Fb?c=d"));
+    }
+    let own = wire::raw(address, get("/.menshen/sign_in", "").as_bytes()).await;
+    assert_eq!(own.status, 308);
+    assert_eq!(house.app.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_and_leaves_nothing_behind() {
+    let house = House::new().await;
+    let taken = listener().await;
+    let taken = taken.local_addr().unwrap();
+    let folder = Folder::new();
+    let path = folder.path("never.sock");
+    let listen = format!("\"unix:{}\", \"{}\"", path.display(), house.address());
+    let config = Config::parse(&at(&house, &echo_route(), &listen), "test.toml").unwrap();
+    let error = menshen::run::start(config, Clock::system())
+        .await
+        .unwrap_err();
+    let why = menshen::telemetry::chain(&error).to_string();
+    assert!(why.contains(&house.address().to_string()), "{why}");
+    assert!(why.contains("another program listens there"), "{why}");
+    assert!(!why.contains(&taken.to_string()));
+    assert!(
+        UnixStream::connect(&path).await.is_err(),
+        "the other socket is served"
+    );
+}
+
+#[tokio::test]
+async fn a_closing_house_finishes_what_it_began_and_begins_nothing() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let address = house.address();
+    let mut idle = Line::open(address).await;
+    let mut busy = Line::open(address).await;
+    busy.send(get("/", "")).await;
+    let mut upstream = accept(&socket).await;
+    upstream.request().await.unwrap();
+    upstream
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+        .await;
+    assert_eq!(busy.answer_head().await.status, 200);
+    let House { running, .. } = house;
+    let stopping = tokio::spawn(running.stop());
+    // The idle connection is let go at once, and nobody new is let in.
+    assert!(idle.rest().await.is_empty());
+    let refused = async {
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(crate::line::PATIENCE, refused)
+        .await
+        .expect("the socket is closed");
+    assert!(!stopping.is_finished(), "a request is still under way");
+    upstream.send("full").await;
+    assert_eq!(busy.bytes(8).await.unwrap(), b"halffull");
+    assert!(
+        busy.rest().await.is_empty(),
+        "the connection ends with its answer"
+    );
+    stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_does_not_end_within_the_drain_time_is_cut_off() {
+    let upstream = Upstream::start(|_| Reply::Hang(Vec::new())).await;
+    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
+    let house = plan.server("limits.drain = \"100ms\"").start().await;
+    let mut line = Line::open(house.address()).await;
+    line.send(get("/", "")).await;
+    until("the request is under way", || upstream.asked().len() == 1).await;
+    let House { running, .. } = house;
+    running.stop().await;
+    assert!(line.rest().await.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_dawdles_is_cut_off() {
+    let limits = "limits.header_read = \"200ms\"\nlimits.keep_alive = \"200ms\"";
+    let house = echo_route().server(limits).start().await;
+    // Not a byte, half a head, a byte at a time, silence after an answer.
+    let mut line = Line::open(house.address()).await;
+    assert!(line.rest().await.is_empty());
+    let mut line = Line::open(house.address()).await;
+    line.send("GET / HTTP/1.1\r\nHost: up").await;
+    line.rest().await;
+    let mut line = Line::open(house.address()).await;
+    line.send("GET / HTTP/1.1\r\n").await;
+    let mut sent = 0;
+    while line.try_send(format!("X-{sent}: y\r\n")).await.is_ok() && sent < 1000 {
+        sent += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(sent < 1000, "a head of {sent} lines was waited for");
+    let mut line = Line::open(house.address()).await;
+    line.send(get("/echo", "")).await;
+    assert_eq!(line.answer().await.status, 200);
+    assert!(line.rest().await.is_empty());
+    assert_eq!(house.app.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_431_and_one_at_the_limit_passes() {
+    let house = echo_route()
+        .server("limits.header_bytes_max = 16384")
+        .start()
+        .await;
+    for (size, status) in [(14_000, 200), (17_000, 431), (200_000, 431)] {
+        let mut line = Line::open(house.address()).await;
+        let head = get("/echo", &format!("X-Long: {}\r\n", "x".repeat(size)));
+        // The server may answer and close before it has read everything.
+        let _ = line.try_send(head).await;
+        match line.try_answer().await {
+            Some(answer) => assert_eq!(answer.status, status, "{size}"),
+            None => assert_ne!(status, 200, "{size} was refused"),
+        }
+    }
+    let many: String = (0..200)
+        .map(|number| format!("X-{number}: y\r\n"))
+        .collect();
+    let answer = wire::raw(house.address(), get("/echo", &many).as_bytes()).await;
+    assert_eq!(answer.status, 431);
+    let long = get(&format!("/echo?{}", "q".repeat(70_000)), "");
+    let answer = wire::try_raw(house.address(), long.as_bytes()).await;
+    assert!(answer.is_none_or(|answer| [414, 431].contains(&answer.status)));
+    assert_eq!(house.app.requests(), 1);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_a_place() {
+    let house = echo_route()
+        .server("limits.connections_max = 2")
+        .start()
+        .await;
+    let mut here = Vec::new();
+    for _ in 0..2 {
+        let mut line = Line::open(house.address()).await;
+        line.send(get("/echo", "")).await;
+        assert_eq!(line.answer().await.status, 200);
+        here.push(line);
+    }
+    let mut third = Line::open(house.address()).await;
+    third.send(get("/echo", "")).await;
+    here[0].send(get("/echo", "")).await;
+    assert_eq!(here[0].answer().await.status, 200);
+    // Those who are here were served thrice; the third still waits.
+    assert_eq!(house.app.requests(), 3);
+    here.pop();
+    assert_eq!(third.answer().await.status, 200);
+}

@@ -1,0 +1,215 @@
+//! TLS ends at the door: HTTP/1.1 and HTTP/2, the certificate by name, and new ones by a reload.
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use menshen::config::Config;
+use rustls::pki_types::CertificateDer;
+
+use super::{at, echo_route};
+use crate::house::{House, Plan};
+use crate::line::Line;
+use crate::tls::{connect, pair};
+use crate::upstream::{Folder, UP, get};
+use crate::wire::Answer;
+
+/// Lines of `[server]` with a certificate and, perhaps, a second one.
+fn lines(folder: &Folder, first: &str, second: Option<&str>) -> String {
+    let files = |name: &str| {
+        let (certificate, key) = (
+            folder.path(&format!("{name}.pem")),
+            folder.path(&format!("{name}.key")),
+        );
+        format!("certificate = {certificate:?}, key = {key:?}")
+    };
+    let more = second.map(|name| format!(", more = [{{ {} }}]", files(name)));
+    format!("tls = {{ {}{} }}", files(first), more.unwrap_or_default())
+}
+
+fn secure(folder: &Folder, first: &str, second: Option<&str>) -> Plan {
+    echo_route()
+        .external_url("https://sso.test")
+        .server(&lines(folder, first, second))
+}
+
+#[tokio::test]
+async fn http_1_is_spoken_over_tls_and_the_upstream_is_told() {
+    let folder = Folder::new();
+    let trusted = pair(&folder, "a", &[UP]);
+    let house = secure(&folder, "a", None).start().await;
+    for alpn in [&b"http/1.1"[..], b""] {
+        let mut line = Line::over(connect(house.address(), UP, &trusted, alpn).await.unwrap());
+        line.send(get(
+            "/echo",
+            "X-Forwarded-Proto: http\r\nX-Forwarded-Port: 1\r\n",
+        ))
+        .await;
+        let answer = line.answer().await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.echoed("x-forwarded-proto"), ["https"]);
+        assert_eq!(answer.echoed("x-forwarded-port"), ["443"]);
+    }
+    // Who does not speak TLS is not served.
+    let answer = crate::wire::try_raw(house.address(), get("/echo", "").as_bytes()).await;
+    assert!(answer.is_none(), "{answer:?}");
+    assert_eq!(house.app.requests(), 2);
+}
+
+/// An HTTP/2 connection to a house, driven in the background.
+async fn h2(house: &House, trusted: &CertificateDer<'static>) -> SendRequest<Full<Bytes>> {
+    let stream = connect(house.address(), UP, trusted, b"h2").await.unwrap();
+    let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (client, connection) = shaken.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+async fn ask(
+    client: &mut SendRequest<Full<Bytes>>,
+    request: http::request::Builder,
+    body: Bytes,
+) -> Answer {
+    let answer = client
+        .send_request(request.body(Full::new(body)).unwrap())
+        .await
+        .unwrap();
+    let (parts, body) = answer.into_parts();
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = parts.headers.iter();
+    Answer {
+        status: parts.status.as_u16(),
+        headers: headers
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect(),
+        body: body.collect().await.unwrap().to_bytes().to_vec(),
+    }
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_to_whoever_asks_for_it() {
+    let folder = Folder::new();
+    let trusted = pair(&folder, "a", &[UP]);
+    let house = secure(&folder, "a", None).start().await;
+    let mut client = h2(&house, &trusted).await;
+    // A browser sends each cookie on its own; HTTP/1.1 knows one line only (RFC 9113 8.2.3).
+    let get = Request::get("https://up.test/echo?a=%20b")
+        .header("cookie", "a=1")
+        .header("cookie", "__Host-menshen=forged")
+        .header("cookie", "b=2");
+    let answer = ask(&mut client, get, Bytes::new()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["target"], "/echo?a=%20b");
+    assert_eq!(answer.json()["version"], "HTTP/1.1");
+    assert_eq!(answer.echoed("host"), [UP]);
+    assert_eq!(answer.echoed("x-forwarded-proto"), ["https"]);
+    assert_eq!(answer.echoed("cookie"), ["a=1; b=2"]);
+    let body = Bytes::from(vec![b'x'; 3 << 20]);
+    let post = Request::post("https://up.test/echo");
+    let answer = ask(&mut client, post, body).await;
+    assert_eq!(answer.json()["body_bytes"], 3 << 20);
+    assert_eq!(answer.json()["body_complete"], true);
+    // Many at a time over one connection, each with its own answer.
+    let mut asking = tokio::task::JoinSet::new();
+    for number in 0..100 {
+        let mut client = client.clone();
+        asking.spawn(async move {
+            let get = Request::get(format!("https://up.test/echo?{number}"));
+            let answer = ask(&mut client, get, Bytes::new()).await;
+            assert_eq!(answer.json()["target"], format!("/echo?{number}"));
+        });
+    }
+    while let Some(done) = asking.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn two_names_of_one_request_must_agree_in_http_2_too() {
+    let folder = Folder::new();
+    let trusted = pair(&folder, "a", &[UP]);
+    let house = secure(&folder, "a", None).start().await;
+    let mut client = h2(&house, &trusted).await;
+    for (host, status) in [("up.test", 200), ("UP.Test", 200), ("sso.test", 400)] {
+        let get = Request::get("https://up.test/echo").header("host", host);
+        let answer = ask(&mut client, get, Bytes::new()).await;
+        assert_eq!(answer.status, status, "{host}: {}", answer.text());
+    }
+    // A dead end is told over HTTP/2 as over HTTP/1.1.
+    let answer = ask(&mut client, Request::get("https://no.test/"), Bytes::new()).await;
+    assert_eq!(
+        (answer.status, answer.json()["status"].as_u64()),
+        (404, Some(404))
+    );
+}
+
+#[tokio::test]
+async fn the_name_a_client_asks_for_chooses_the_certificate() {
+    let folder = Folder::new();
+    let (a, b) = (pair(&folder, "a", &["sso.test"]), pair(&folder, "b", &[UP]));
+    let house = secure(&folder, "a", Some("b")).start().await;
+    let good = [("sso.test", &a), (UP, &b)];
+    for (name, trusted) in good {
+        assert!(
+            connect(house.address(), name, trusted, b"").await.is_ok(),
+            "{name}"
+        );
+    }
+    for (name, trusted) in [("sso.test", &b), (UP, &a)] {
+        assert!(
+            connect(house.address(), name, trusted, b"").await.is_err(),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn new_certificates_come_with_a_reload_and_cost_nobody_a_connection() {
+    let folder = Folder::new();
+    let old = pair(&folder, "a", &[UP]);
+    let plan = secure(&folder, "a", None);
+    let house = plan.clone().start().await;
+    let mut here = Line::over(connect(house.address(), UP, &old, b"").await.unwrap());
+    let mut there = h2(&house, &old).await;
+    // Half a pair is refused whole, and the old one stays.
+    let good_key = std::fs::read_to_string(folder.path("a.key")).unwrap();
+    folder.write("a.key", "no key");
+    let refused = house.reload(&plan).await.unwrap_err();
+    assert!(refused.contains("a.key"), "{refused}");
+    assert!(connect(house.address(), UP, &old, b"").await.is_ok());
+    folder.write("a.key", &good_key);
+    // A key of somebody else's does not fit.
+    pair(&folder, "other", &[UP]);
+    folder.write(
+        "a.key",
+        &std::fs::read_to_string(folder.path("other.key")).unwrap(),
+    );
+    assert!(house.reload(&plan).await.is_err());
+    let new = pair(&folder, "a", &[UP]);
+    house.reload(&plan).await.unwrap();
+    assert!(connect(house.address(), UP, &new, b"").await.is_ok());
+    assert!(connect(house.address(), UP, &old, b"").await.is_err());
+    here.send(get("/echo", "")).await;
+    assert_eq!(here.answer().await.status, 200);
+    let get = Request::get("https://up.test/echo");
+    assert_eq!(ask(&mut there, get, Bytes::new()).await.status, 200);
+}
+
+#[tokio::test]
+async fn certificates_that_cannot_be_read_are_named_before_anything_listens() {
+    let folder = Folder::new();
+    let house = House::new().await;
+    for (write, named) in [(None, "a.pem"), (Some("no certificate"), "a.pem")] {
+        if let Some(text) = write {
+            folder.write("a.pem", text);
+        }
+        let text = at(&house, &secure(&folder, "a", None), "\"127.0.0.1:0\"");
+        let config = Config::parse(&text, "test.toml").unwrap();
+        let error = menshen::run::start(config, house.clock.clone())
+            .await
+            .unwrap_err();
+        let why = menshen::telemetry::chain(&error).to_string();
+        assert!(why.contains(named), "{why}");
+    }
+}

@@ -1,0 +1,305 @@
+//! How a login begins: through which door, by itself or by a click, and what a browser keeps of it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+use url::Url;
+
+use crate::browser::{Browser, href};
+use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
+
+/// A phone with the client of the source.
+pub(crate) const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) \
+    AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 wxwork/4.1.30 MicroMessenger/7.0.1 \
+    Language/zh";
+const DESKTOP: &str = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0";
+const WECHAT: &str = "Mozilla/5.0 (iPhone) Mobile/15E148 MicroMessenger/8.0.50 Language/zh_CN";
+
+/// The prefix of the own paths.
+pub(crate) const OWN: &str = "http://sso.test/.menshen";
+
+const WEB_DOOR: &str = "/wwlogin/sso/login";
+const IN_APP_DOOR: &str = "/connect/oauth2/authorize";
+
+/// The names of the logins under way in a browser.
+fn flows(browser: &Browser) -> Vec<String> {
+    let names = browser.cookies().iter().map(|cookie| cookie.name.clone());
+    names.filter(|name| name.contains("-flow-")).collect()
+}
+
+/// A parameter of an address.
+pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
+    let url = Url::parse(url).unwrap();
+    let mut pairs = url.query_pairs();
+    pairs
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
+}
+
+#[tokio::test]
+async fn the_browser_decides_the_door_unless_it_is_asked_for_or_forced() {
+    for (setting, agent, asked, door) in [
+        ("", DESKTOP, "", WEB_DOOR),
+        ("", WECHAT, "", WEB_DOOR),
+        ("", PHONE, "", IN_APP_DOOR),
+        ("", DESKTOP, "&mode=in-app", IN_APP_DOOR),
+        ("", PHONE, "&mode=web", WEB_DOOR),
+        ("", DESKTOP, "&mode=whatever", WEB_DOOR),
+        ("mode = 'web'", PHONE, "", WEB_DOOR),
+        ("mode = 'web'", PHONE, "&mode=in-app", WEB_DOOR),
+        ("mode = 'in-app'", DESKTOP, "&mode=web", IN_APP_DOOR),
+    ] {
+        let house = Plan::default().wecom(setting).start().await;
+        let mut browser = Browser::new(&house).with_agent(agent);
+        let answer = browser
+            .visit(&format!("{OWN}/start?connector=corp&rd=/x{asked}"))
+            .await;
+        let to = answer.header("location").unwrap_or_default();
+        assert_eq!(answer.status, 302, "{setting} {agent} {asked}");
+        assert!(
+            to.starts_with(&format!("{}{door}?", house.source.base_url())),
+            "{setting} {agent} {asked}: {to}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_client_goes_straight_through_and_nobody_clicks() {
+    let house = House::new().await;
+    house.source.phone_of("lisi");
+    let mut phone = Browser::new(&house).with_agent(PHONE);
+    let page = phone.follow(&format!("{HOME}/echo?a=1")).await;
+    assert_eq!(
+        (page.answer.status, page.url),
+        (200, format!("{HOME}/echo?a=1"))
+    );
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
+    let authorize = phone.visited.iter().find(|url| url.contains(IN_APP_DOOR));
+    let authorize = authorize.unwrap();
+    assert!(authorize.ends_with("#wechat_redirect"), "{authorize}");
+    assert_eq!(
+        parameter(authorize, "scope").as_deref(),
+        Some("snsapi_base")
+    );
+}
+
+#[tokio::test]
+async fn a_login_starts_by_itself_only_where_the_configuration_says_so() {
+    for (setting, agent, place, by_itself) in [
+        ("never", DESKTOP, "/x", false),
+        ("never", PHONE, "/x", false),
+        ("in-app", DESKTOP, "/x", false),
+        ("in-app", WECHAT, "/x", false),
+        ("in-app", PHONE, "/x", true),
+        ("in-app", PHONE, "/.menshen/sign_in", false),
+        ("always", DESKTOP, "/x", true),
+        ("always", PHONE, "/x", true),
+        ("always", DESKTOP, "/.menshen/sign_in", true),
+    ] {
+        let plan = Plan::default().connector(&format!("auto_login = '{setting}'"));
+        let house = plan.start().await;
+        let mut browser = Browser::new(&house).with_agent(agent);
+        let answer = browser.visit(&format!("{HOME}{place}")).await;
+        let what = format!("{setting} {agent} {place}: {}", answer.status);
+        if by_itself {
+            let to = answer.header("location").unwrap_or_default();
+            assert!(to.starts_with(&house.source.base_url()), "{what} {to}");
+            assert_eq!(flows(&browser).len(), 1, "{what}");
+        } else {
+            assert_eq!(answer.status, 200, "{what}");
+            assert!(
+                href(&answer.text(), "/start?connector=corp").is_some(),
+                "{what}"
+            );
+            assert_eq!(flows(&browser).len(), 0, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_two_connectors_the_person_chooses_unless_one_is_willing() {
+    for (setting, by_itself) in [("in-app", false), ("always", true)] {
+        let plan = Plan::default().connector(&format!("auto_login = '{setting}'"));
+        let house = plan.more(OTHER_CONNECTOR).start().await;
+        let mut browser = Browser::new(&house);
+        let answer = browser.visit(&format!("{HOME}/x")).await;
+        assert_eq!(answer.status == 302, by_itself, "{setting}");
+        assert_eq!(browser.cookies().len(), usize::from(by_itself));
+        let answer = Browser::new(&house).visit(&format!("{OWN}/sign_in")).await;
+        assert_eq!(
+            answer.status, 200,
+            "more than one: nothing starts by itself"
+        );
+        for name in ["corp", "other"] {
+            let link = format!("/start?connector={name}");
+            assert!(href(&answer.text(), &link).is_some(), "{name}");
+        }
+        let nowhere = format!("{OWN}/start?connector=nobody&rd=/x");
+        assert_eq!(browser.visit(&nowhere).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn a_state_is_thirty_two_letters_and_never_the_same() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    let mut seen = HashSet::new();
+    for _ in 0..50 {
+        let mut browser = Browser::new(&house);
+        let page = browser.to_source(&format!("{HOME}/x")).await;
+        let state = parameter(&page, "state").unwrap();
+        assert_eq!(state.len(), 32);
+        assert!(state.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_eq!(flows(&browser), [format!("menshen-flow-{state}")]);
+        let back = parameter(&page, "redirect_uri");
+        assert_eq!(
+            back.as_deref(),
+            Some("http://sso.test/.menshen/callback/corp")
+        );
+        assert!(seen.insert(state));
+    }
+}
+
+#[tokio::test]
+async fn what_a_browser_keeps_of_a_login_is_small_and_for_this_host_alone() {
+    let query = "x".repeat(600);
+    for (scheme, name, flags) in [
+        (
+            "http",
+            "menshen-flow-",
+            "HttpOnly; SameSite=Lax; Path=/; Max-Age=600",
+        ),
+        (
+            "https",
+            "__Host-menshen-flow-",
+            "HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600",
+        ),
+    ] {
+        let plan = Plan::default()
+            .external_url(&format!("{scheme}://sso.test"))
+            .server("trusted_proxies = ['127.0.0.1']");
+        let house = plan.start().await;
+        let mut browser = Browser::new(&house);
+        if scheme == "https" {
+            browser = browser.over_https();
+        }
+        for rd in ["/", &format!("/a?{query}")] {
+            let start = format!("{scheme}://sso.test/.menshen/start?connector=corp&rd={rd}");
+            let answer = browser.visit(&start).await;
+            let lines: Vec<_> = answer.all("set-cookie").collect();
+            let [line] = lines.as_slice() else {
+                panic!("{lines:?}");
+            };
+            let (pair, rest) = line.split_once("; ").unwrap();
+            let (key, value) = pair.split_once('=').unwrap();
+            assert!(key.starts_with(name), "{key}");
+            assert!(value.len() <= 1024, "{} bytes", value.len());
+            assert_eq!(rest, flags);
+        }
+    }
+}
+
+#[tokio::test]
+async fn five_logins_are_under_way_at_most_and_the_oldest_gives_way() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    let mut pages = Vec::new();
+    for at in 0..7 {
+        pages.push(browser.to_source(&format!("{HOME}/echo?{at}")).await);
+        assert_eq!(flows(&browser).len(), (at + 1).min(5));
+        house.advance(Duration::from_secs(1));
+    }
+    for (at, page) in pages.iter().enumerate() {
+        let mut tab = browser.clone();
+        let back = tab.choose(page, "zhangsan").await;
+        let page = tab.follow(&back).await;
+        if at < 2 {
+            assert_eq!(page.cause(), Some(Cause::LoginMissing), "login {at}");
+        } else {
+            assert_eq!(page.url, format!("{HOME}/echo?{at}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_return_address_too_long_to_keep_keeps_its_path() {
+    let house = House::new().await;
+    for (asked, reached) in [
+        (format!("/echo?{}", "x".repeat(3000)), "/echo"),
+        (format!("/{}", "y".repeat(3000)), "/"),
+        ("/echo?short".to_owned(), "/echo?short"),
+    ] {
+        let mut browser = Browser::new(&house);
+        let page = browser.sign_in(&format!("{HOME}{asked}"), "lisi").await;
+        assert_eq!(
+            (page.answer.status, page.url),
+            (200, format!("{HOME}{reached}"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn parallel_tabs_finish_in_any_order() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    let mut pages = Vec::new();
+    for at in 0..3 {
+        pages.push(browser.to_source(&format!("{HOME}/echo?tab={at}")).await);
+    }
+    for at in [2, 0, 1] {
+        let back = browser.choose(&pages[at], "zhangsan").await;
+        let page = browser.follow(&back).await;
+        assert_eq!(
+            (page.answer.status, page.url),
+            (200, format!("{HOME}/echo?tab={at}"))
+        );
+    }
+    assert!(flows(&browser).is_empty());
+}
+
+#[tokio::test]
+async fn the_query_comes_through_a_login_byte_for_byte() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for query in [
+        "?q=%e5%BC%a0&r=a+b%20c",
+        "?&&x=%2F%2f;%25%32%35&e=&u",
+        "?next=https://elsewhere.example/%3Fa%3Db&b=[1]{2}|()*!~",
+        "?gbk=%B2%C6%CE%F1",
+        "?a=1?b=2?",
+        "?",
+        "",
+    ] {
+        let target = format!("/echo{query}");
+        let mut browser = Browser::new(&house);
+        let page = browser
+            .sign_in(&format!("{HOME}{target}"), "zhangsan")
+            .await;
+        assert_eq!(page.answer.status, 200, "{target}");
+        assert_eq!(page.answer.json()["target"], target.as_str());
+    }
+}
+
+#[tokio::test]
+async fn a_fragment_is_carried_through_a_login_where_the_route_asks_for_it() {
+    let routes = "[[route]]\nname = 'app'\nkeep_fragment = true\nupstream = ['{app}']";
+    let house = Plan::default().routes(routes).start().await;
+    let mut browser = Browser::new(&house);
+    let stop = browser.visit(&format!("{HOME}/echo?a=1")).await;
+    assert_eq!(stop.status, 200);
+    let policy = stop.header("content-security-policy").unwrap();
+    assert!(policy.contains("script-src 'self'"), "{policy}");
+    let html = stop.text();
+    assert!(!html.contains("onload") && html.matches("<script").count() == 1);
+    let script = href(&html, "/.menshen/fragment.js").unwrap();
+    let script = browser.visit(&format!("{HOME}{script}")).await;
+    let kind = script.header("content-type").unwrap_or_default();
+    assert!(kind.starts_with("text/javascript"), "{kind}");
+    assert!(script.text().contains("encodeURIComponent(fragment)"));
+    // What the script does: the fragment becomes part of the return address.
+    let start = href(&html, "/start?rd=").unwrap();
+    let page = browser
+        .sign_in(&format!("{start}%23%2Fdeep%2Flink%3Fx%3D1"), "lisi")
+        .await;
+    assert_eq!(page.url, format!("{HOME}/echo?a=1#/deep/link?x=1"));
+    assert_eq!(page.answer.json()["target"], "/echo?a=1");
+}

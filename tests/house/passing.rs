@@ -1,0 +1,239 @@
+//! Who passes, who is sent to log in, who is turned away.
+
+mod headers;
+mod login;
+mod rules;
+
+use std::time::Duration;
+
+use crate::asking::{Ask, signed_in, signed_in_by};
+use crate::house::{House, Plan};
+use crate::wecom::{CORP_ID, OTHER_AGENT_ID, OTHER_SECRET};
+use crate::wire::Answer;
+
+/// A route of every kind; all of them lead to an application that says what reached it.
+const KINDS: &str = r#"
+[[route]]
+name = "public"
+path = "/public"
+access = "public"
+host = "sso.test"
+upstream = ["{app}"]
+strip_path = true
+
+[[route]]
+name = "signed-in"
+host = "sso.test"
+upstream = ["{app}"]
+
+[[route]]
+name = "members"
+host = "sso.test"
+path = "/members"
+connectors = ["corp"]
+upstream = ["{app}"]
+strip_path = true
+
+[[route]]
+name = "finance"
+host = "sso.test"
+path = "/finance"
+allow = "'财务部' in user.departments"
+upstream = ["{app}"]
+strip_path = true
+
+[[route]]
+name = "rule"
+host = "sso.test"
+path = "/rule"
+access = "rule"
+allow = "user != null && '财务部' in user.departments"
+connectors = ["corp"]
+upstream = ["{app}"]
+strip_path = true
+
+[[route]]
+name = "open"
+host = "sso.test"
+path = "/open"
+access = "rule"
+allow = "user == null || user.connector == 'corp'"
+upstream = ["{app}"]
+strip_path = true
+"#;
+
+/// A second connector of the same source; its people are somebody else.
+pub(crate) fn guests() -> String {
+    format!(
+        r#"
+[connector.guests]
+display_name = "访客"
+login_prefix = "guest-"
+auto_login = "never"
+[connector.guests.wecom]
+corp_id = "{CORP_ID}"
+agent_id = {OTHER_AGENT_ID}
+secret = "{OTHER_SECRET}"
+api_base = "{{api}}"
+authorize_url = "{{authorize}}"
+login_url = "{{login}}"
+"#
+    )
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The application saw it, and whom it was told.
+    Passes(Option<&'static str>),
+    /// 401 with a way to log in.
+    Login,
+    /// 403.
+    TurnedAway,
+    /// 404.
+    NotFound,
+}
+
+/// Reads an answer; anything that is none of these fails the test.
+pub(crate) fn outcome(answer: &Answer) -> (Outcome, Option<String>) {
+    let echo = answer.text().contains("\"target\"");
+    match (answer.status, echo) {
+        (200, true) => {
+            let user = answer.echoed("x-forwarded-user");
+            assert!(user.len() <= 1, "{user:?}");
+            (Outcome::Passes(None), user.first().cloned())
+        }
+        (401, false) => {
+            assert!(answer.json()["login_url"].is_string(), "{}", answer.text());
+            (Outcome::Login, None)
+        }
+        (403, false) => (Outcome::TurnedAway, None),
+        (404, false) => (Outcome::NotFound, None),
+        (status, _) => panic!("{status}: {}", answer.text()),
+    }
+}
+
+fn is(answer: &Answer, expected: Outcome, what: &str) {
+    let (found, user) = outcome(answer);
+    match expected {
+        Outcome::Passes(whom) => {
+            assert_eq!(found, Outcome::Passes(None), "{what}");
+            assert_eq!(user.as_deref(), whom, "{what}");
+        }
+        other => assert_eq!(found, other, "{what}"),
+    }
+}
+
+/// One session cookie for each kind of caller.
+async fn callers(house: &House) -> Vec<(&'static str, String)> {
+    house.source.domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
+    let expired = signed_in(house, "wangfang").await;
+    house.advance(Duration::from_secs(12 * 3600));
+    let denied = signed_in(house, "zhangsan").await;
+    let allowed = signed_in(house, "lisi").await;
+    let start = "/.menshen/start?connector=guests&rd=%2Fecho";
+    let other = signed_in_by(house, start, "zhangsan").await;
+    let tail = if denied.ends_with('A') { "B" } else { "A" };
+    let forged = format!("{}{tail}", &denied[..denied.len() - 1]);
+    vec![
+        ("nobody", String::new()),
+        ("a member the rule denies", denied.clone()),
+        ("a member the rule allows", allowed.clone()),
+        ("somebody of another connector", other),
+        ("an expired session", expired),
+        ("a forged cookie", forged),
+        ("two people at once", format!("{denied}; menshen={allowed}")),
+    ]
+}
+
+#[tokio::test]
+async fn everybody_passes_where_they_may_and_nowhere_else() {
+    use Outcome::{Login, Passes, TurnedAway};
+    let house = Plan::default().more(&guests()).routes(KINDS).start().await;
+    let zhang = Passes(Some("zhangsan"));
+    let li = Passes(Some("lisi"));
+    let guest = Passes(Some("guest-zhangsan"));
+    let stranger = Passes(None);
+    // In the order of `callers`; nobody, the expired, the forged and the doubled are alike.
+    let table = [
+        ("/public/echo", [stranger, zhang, li, guest]),
+        ("/echo", [Login, zhang, li, guest]),
+        ("/members/echo", [Login, zhang, li, Login]),
+        ("/finance/echo", [Login, TurnedAway, li, TurnedAway]),
+        ("/rule/echo", [Login, TurnedAway, li, Login]),
+        ("/open/echo", [stranger, zhang, li, TurnedAway]),
+    ];
+    let callers = callers(&house).await;
+    for (path, expected) in table {
+        for (at, (who, cookie)) in callers.iter().enumerate() {
+            let expected = expected[if at < 4 { at } else { 0 }];
+            let ask = match cookie.as_str() {
+                "" => Ask::get(path),
+                cookie => Ask::get(path).session(cookie),
+            };
+            is(&ask.of(&house).await, expected, &format!("{who} on {path}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_turned_away_never_reaches_the_application() {
+    let house = Plan::default().more(&guests()).routes(KINDS).start().await;
+    let callers = callers(&house).await;
+    let before = house.app.requests();
+    for (who, cookie) in callers.iter().filter(|(who, _)| !who.contains("allows")) {
+        let ask = Ask::get("/finance/echo").session(cookie);
+        let post = ask.clone().method("POST").header("Content-Length", "2");
+        for ask in [ask.clone(), ask.navigating(), post.body(b"hi")] {
+            let answer = ask.of(&house).await;
+            assert!(answer.status >= 300, "{who}: {}", answer.status);
+            assert!(!answer.text().contains("\"target\""), "{who}");
+        }
+    }
+    assert_eq!(house.app.requests(), before);
+}
+
+#[tokio::test]
+async fn two_copies_of_one_cookie_are_one_person() {
+    let house = House::new().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let twice = Ask::get("/echo").session(&format!("{cookie}; menshen={cookie}"));
+    is(
+        &twice.of(&house).await,
+        Outcome::Passes(Some("zhangsan")),
+        "twice",
+    );
+    let differ = Ask::get("/echo").session(&cookie).session("another");
+    is(
+        &differ.of(&house).await,
+        Outcome::Login,
+        "two that differ, in two headers",
+    );
+}
+
+#[tokio::test]
+async fn a_host_or_path_nobody_configured_is_not_found() {
+    let only = "[[route]]\nname = 'a'\nhost = 'sso.test'\npath = '/a'\nupstream = ['{app}']\n\
+                [[route]]\nname = 'b'\nhost = '*.sso.test'\nupstream = ['{app}']\n";
+    let house = Plan::default().routes(only).start().await;
+    for (host, path, expected) in [
+        ("sso.test", "/a", Outcome::Login),
+        ("sso.test", "/a/b", Outcome::Login),
+        ("sso.test", "/ab", Outcome::NotFound),
+        ("sso.test", "/", Outcome::NotFound),
+        ("sso.test", "/A", Outcome::NotFound),
+        ("x.sso.test", "/", Outcome::Login),
+        // A dot is a boundary: neither a longer name nor the bare one is below it.
+        ("xsso.test", "/", Outcome::NotFound),
+        (".sso.test", "/a", Outcome::NotFound),
+        ("other.test", "/a", Outcome::NotFound),
+        ("127.0.0.1", "/a", Outcome::NotFound),
+    ] {
+        let answer = Ask::get(path).host(host).of(&house).await;
+        if host.starts_with('.') {
+            assert_eq!(answer.status, 400, "{host}");
+            continue;
+        }
+        is(&answer, expected, &format!("{host}{path}"));
+    }
+}

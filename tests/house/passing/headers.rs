@@ -1,0 +1,178 @@
+//! What a decision does not look at does not change it: the query, and headers no rule names.
+
+use std::sync::Arc;
+
+use http::Request;
+use menshen::request::decide;
+use menshen::request::head::{Connection, Head, Peer};
+use menshen::request::policy::{Denial, Verdict};
+use menshen::site::Site;
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
+
+use crate::asking::{Ask, signed_in};
+use crate::house::{House, Plan};
+
+const ROUTES: &str = r#"
+[[route]]
+name = "finance"
+host = "sso.test"
+path = "/finance"
+allow = "'财务部' in user.departments || request.headers['x-branch'] == 'east'"
+upstream = ["{app}"]
+[[route]]
+name = "public"
+host = "sso.test"
+path = "/public"
+access = "public"
+upstream = ["{app}"]
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{app}"]
+"#;
+
+/// A house, and the cookies of nobody, of somebody who is denied, and of somebody who is allowed.
+async fn house() -> (House, [String; 3]) {
+    let house = Plan::default().routes(ROUTES).start().await;
+    let zhang = signed_in(&house, "zhangsan").await;
+    let li = signed_in(&house, "lisi").await;
+    (house, [String::new(), zhang, li])
+}
+
+/// What is decided, in one word and the route; a head that is refused is a word, too.
+async fn decided(site: &Site, request: Request<()>) -> String {
+    let parts = request.into_parts().0;
+    let connection = Connection {
+        peer: Peer::Ip([192, 0, 2, 7].into()),
+        tls: false,
+        server_name: None,
+        tls_subject: None,
+    };
+    let at = menshen::clock::Timestamp::from_unix_s(1_800_000_000);
+    let cookie = site.cookies.session_name();
+    let head = match Head::of(&parts, &connection, &site.trust, cookie, at) {
+        Ok(head) => head,
+        Err(error) => return error.to_string(),
+    };
+    match decide(&site.routes, &site.gate, &head).await {
+        Verdict::Allow(permit) => format!("allow {}", permit.route().name.as_str()),
+        Verdict::Login(needed) => format!("login {}", needed.route.name.as_str()),
+        Verdict::Deny(Denial::Forbidden { route, .. }) => format!("deny {}", route.name.as_str()),
+        Verdict::Deny(denial) => format!("{denial:?}"),
+    }
+}
+
+fn request(target: &str, cookie: &str) -> Option<http::request::Builder> {
+    let uri: http::Uri = target.parse().ok()?;
+    let request = Request::builder().uri(uri).header("host", "sso.test");
+    Some(match cookie {
+        "" => request,
+        cookie => request.header("cookie", format!("menshen={cookie}")),
+    })
+}
+
+fn paths() -> impl Strategy<Value = String> {
+    let start = prop_oneof!["/", "/finance", "/finance/", "/public/", "/.menshen"];
+    (start, "[a-z/;.%25cf_-]{0,12}").prop_map(|(start, rest)| format!("{start}{rest}"))
+}
+
+#[test]
+fn a_query_never_changes_a_decision() {
+    let runtime = Runtime::new().unwrap();
+    let (house, cookies) = runtime.block_on(house());
+    let site: Arc<Site> = house.running.house().site();
+    proptest!(|(path in paths(), query in "[!$-~]{0,40}", who in 0_usize..3)| {
+        let ask = |target: &str| {
+            let request = request(target, &cookies[who])?.body(()).ok()?;
+            Some(runtime.block_on(decided(&site, request)))
+        };
+        if let (Some(bare), Some(asked)) = (ask(&path), ask(&format!("{path}?{query}"))) {
+            prop_assert_eq!(bare, asked, "{}?{}", path, query);
+        }
+    });
+}
+
+#[test]
+fn a_header_no_rule_names_never_changes_a_decision() {
+    let runtime = Runtime::new().unwrap();
+    let (house, cookies) = runtime.block_on(house());
+    let site: Arc<Site> = house.running.house().site();
+    let known = prop_oneof![
+        Just("user-agent"),
+        Just("authorization"),
+        Just("referer"),
+        Just("origin"),
+        Just("accept"),
+        Just("x-forwarded-user"),
+        Just("x-forwarded-for"),
+        Just("x-forwarded-host"),
+        Just("x-forwarded-proto"),
+        Just("x-forwarded-uri"),
+        Just("x-forwarded-method"),
+        Just("x-original-url"),
+        Just("x-original-uri"),
+        Just("x-original-method"),
+        Just("x-rewrite-url"),
+        Just("x-http-method-override"),
+        Just("x-real-ip"),
+        Just("forwarded"),
+        Just("connection"),
+        Just("upgrade"),
+        Just("sec-fetch-mode"),
+    ];
+    let names = prop_oneof![known.prop_map(str::to_owned), "[a-z][a-z_.-]{0,16}"];
+    let values = prop_oneof![
+        Just("GoogleHC/1.0".to_owned()),
+        Just("kube-probe/1.30".to_owned()),
+        Just("127.0.0.1".to_owned()),
+        Just("/public/x".to_owned()),
+        Just("cookie, x-branch".to_owned()),
+        Just("public.test".to_owned()),
+        "[ -~]{0,24}",
+    ];
+    let spare = ["host", "cookie", "x-branch"];
+    proptest!(|(path in paths(), who in 0_usize..3,
+                headers in prop::collection::vec((names, values), 1..4))| {
+        let Some(bare) = request(&path, &cookies[who]) else { return Ok(()) };
+        let mut more = request(&path, &cookies[who]).unwrap();
+        for (name, value) in headers.iter().filter(|(name, _)| !spare.contains(&name.as_str())) {
+            more = more.header(name, value);
+        }
+        let Ok(more) = more.body(()) else { return Ok(()) };
+        let bare = runtime.block_on(decided(&site, bare.body(()).unwrap()));
+        let asked = runtime.block_on(decided(&site, more));
+        prop_assert_eq!(bare, asked, "{} {:?}", path, headers);
+    });
+}
+
+#[tokio::test]
+async fn a_probe_by_name_is_a_stranger() {
+    let (house, cookies) = house().await;
+    let headers = [
+        ("User-Agent", "GoogleHC/1.0"),
+        ("User-Agent", "kube-probe/1.30"),
+        ("User-Agent", "ELB-HealthChecker/2.0"),
+        ("X-Forwarded-Uri", "/public/x"),
+        ("X-Original-URL", "/public/x"),
+        ("X-Original-URI", "/public/x"),
+        ("X-Rewrite-URL", "/public/x"),
+        ("X-Forwarded-Host", "public.test"),
+        ("X-Forwarded-Method", "OPTIONS"),
+        ("X-Forwarded-User", "lisi"),
+        ("X-Auth-Request-User", "lisi"),
+        ("X-Forwarded-For", "127.0.0.1"),
+        ("Authorization", "Bearer abc"),
+        ("Authorization", "Basic bGlzaTpsaXNp"),
+        ("Remote-User", "lisi"),
+    ];
+    for (name, value) in headers {
+        let ask = Ask::get("/finance/echo").header(name, value);
+        assert_eq!(ask.of(&house).await.status, 401, "{name}: {value}");
+        let denied = ask.session(&cookies[1]);
+        assert_eq!(denied.of(&house).await.status, 403, "{name}: {value}");
+    }
+    let named = Ask::get("/finance/echo").header("X-Branch", "east");
+    assert_eq!(named.clone().of(&house).await.status, 401, "nobody");
+    assert_ne!(named.session(&cookies[1]).of(&house).await.status, 403);
+}

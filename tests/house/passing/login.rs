@@ -1,0 +1,249 @@
+//! A login is offered only to a person going somewhere; everybody else hears 401.
+
+use crate::asking::Ask;
+use crate::house::Plan;
+use crate::wire::Answer;
+
+/// How a stranger is told to log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offer {
+    /// 302 to the source, with the browser's memory of the flow.
+    Redirect,
+    /// 401 with a page that leads on, and no flow.
+    Page,
+    /// 401 with JSON.
+    Json,
+}
+
+fn offer(answer: &Answer, what: &str) -> Offer {
+    let cookies = answer.all("set-cookie").count();
+    let kind = answer.header("content-type").unwrap_or("");
+    match answer.status {
+        302 => {
+            assert_eq!(cookies, 1, "{what}");
+            assert!(answer.header("location").is_some(), "{what}");
+            return Offer::Redirect;
+        }
+        401 => {}
+        status => panic!("{what}: {status}"),
+    }
+    assert_eq!(cookies, 0, "{what}");
+    assert_eq!(answer.header("location"), None, "{what}");
+    let challenge = answer.header("www-authenticate").unwrap_or("");
+    assert!(!challenge.to_lowercase().contains("basic"), "{what}");
+    if kind.starts_with("text/html") {
+        assert!(
+            answer.text().contains("/.menshen/sign_in?rd="),
+            "{what}: {}",
+            answer.text()
+        );
+        return Offer::Page;
+    }
+    let said = answer.json();
+    assert_eq!(said["status"], 401, "{what}");
+    let way = said["login_url"].as_str().unwrap();
+    assert!(
+        way.starts_with("http://sso.test/.menshen/sign_in?rd="),
+        "{way}"
+    );
+    Offer::Json
+}
+
+/// What is sent, and how a login is offered to it. Lines are `Name: value`.
+const MATRIX: &[(&str, &str, Offer)] = &[
+    // With Fetch Metadata it counts and nothing else.
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document",
+        Offer::Redirect,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Sec-Fetch-Site: cross-site|Accept: */*",
+        Offer::Redirect,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Sec-Purpose: prefetch",
+        Offer::Json,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Sec-Purpose: prefetch;prerender",
+        Offer::Json,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: iframe|Accept: text/html",
+        Offer::Page,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: frame|Accept: text/html",
+        Offer::Page,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: embed",
+        Offer::Page,
+    ),
+    (
+        "POST",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Accept: text/html",
+        Offer::Page,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: cors|Sec-Fetch-Dest: empty|Accept: text/html",
+        Offer::Json,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: no-cors|Sec-Fetch-Dest: image|Accept: image/*",
+        Offer::Json,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: same-origin|Sec-Fetch-Dest: empty|Accept: */*",
+        Offer::Json,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: websocket|Sec-Fetch-Dest: websocket|Connection: Upgrade|Upgrade: websocket",
+        Offer::Json,
+    ),
+    ("GET", "Sec-Fetch-Site: none|Accept: text/html", Offer::Json),
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Mode: cors|Sec-Fetch-Dest: document",
+        Offer::Json,
+    ),
+    // Without it: what old browsers and WebViews send.
+    (
+        "GET",
+        "Accept: text/html,application/xhtml+xml,*/*;q=0.8",
+        Offer::Redirect,
+    ),
+    ("GET", "Accept: application/json", Offer::Json),
+    ("GET", "Accept: */*", Offer::Json),
+    ("GET", "", Offer::Json),
+    (
+        "GET",
+        "Accept: text/html|X-Requested-With: XMLHttpRequest",
+        Offer::Json,
+    ),
+    (
+        "GET",
+        "Accept: text/html|Connection: Upgrade|Upgrade: websocket",
+        Offer::Json,
+    ),
+    ("POST", "Accept: text/html", Offer::Page),
+    ("PUT", "Accept: application/json", Offer::Json),
+    ("DELETE", "", Offer::Json),
+    (
+        "OPTIONS",
+        "Origin: http://evil.test|Access-Control-Request-Method: DELETE",
+        Offer::Json,
+    ),
+];
+
+#[tokio::test]
+async fn a_login_is_offered_only_to_a_person_going_somewhere() {
+    let plan = Plan::default().connector("auto_login = \"always\"");
+    let house = plan.start().await;
+    for (method, lines, expected) in MATRIX {
+        let lines = lines.split('|').filter(|line| !line.is_empty());
+        let headers: Vec<_> = lines.map(|line| line.split_once(": ").unwrap()).collect();
+        let ask = Ask::get("/echo?a=b").method(method).headers(&headers);
+        let what = format!("{method} {headers:?}");
+        assert_eq!(offer(&ask.of(&house).await, &what), *expected, "{what}");
+    }
+    assert_eq!(house.app.requests(), 0);
+}
+
+#[tokio::test]
+async fn on_another_host_a_program_gets_no_redirect_and_no_cookie_either() {
+    let house = Plan::default().start().await;
+    let navigation = Ask::get("/echo").host("oa.test").navigating();
+    let answer = navigation.of(&house).await;
+    assert_eq!(answer.status, 302);
+    let to = answer.header("location").unwrap();
+    assert!(to.starts_with("http://sso.test/.menshen/start?rd="), "{to}");
+    for headers in [
+        vec![("Accept", "application/json")],
+        vec![("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")],
+        vec![("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")],
+    ] {
+        let ask = Ask::get("/echo").host("oa.test").headers(&headers);
+        let answer = ask.of(&house).await;
+        assert_eq!(answer.status, 401, "{headers:?}");
+        assert_eq!(answer.all("set-cookie").count(), 0, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn head_starts_nothing() {
+    let plan = Plan::default().connector("auto_login = \"always\"");
+    let house = plan.start().await;
+    let answer = Ask::get("/echo")
+        .method("HEAD")
+        .navigating()
+        .of(&house)
+        .await;
+    assert_eq!(answer.status, 302);
+    assert_eq!(answer.all("set-cookie").count(), 0);
+    let to = answer.header("location").unwrap();
+    assert!(to.contains("/.menshen/sign_in"), "{to}");
+}
+
+#[tokio::test]
+async fn a_preflight_passes_without_identity_only_where_it_is_let() {
+    let routes = r#"
+[[route]]
+name = "deny"
+host = "sso.test"
+upstream = ["{app}"]
+[[route]]
+name = "pass"
+host = "sso.test"
+path = "/pass"
+preflight = "pass"
+strip_path = true
+upstream = ["{app}"]
+"#;
+    let house = Plan::default().routes(routes).start().await;
+    let cookie = crate::asking::signed_in(&house, "zhangsan").await;
+    let preflight = |path: &str| {
+        let ask = Ask::get(path).method("OPTIONS");
+        ask.header("Origin", "http://other.test")
+            .header("Access-Control-Request-Method", "PUT")
+    };
+    assert_eq!(preflight("/echo").of(&house).await.status, 401);
+    for ask in [
+        preflight("/pass/echo"),
+        preflight("/pass/echo").session(&cookie),
+    ] {
+        let answer = ask
+            .header("X-Forwarded-User", "boss")
+            .header("X-HTTP-Method-Override", "DELETE")
+            .of(&house)
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.echoed("x-forwarded-user"), [""; 0]);
+        assert_eq!(answer.echoed("cookie"), [""; 0]);
+        // It passes because it is an OPTIONS: nobody may make it something else.
+        assert_eq!(answer.echoed("x-http-method-override"), [""; 0]);
+    }
+    // What only looks like one is decided like every request.
+    let whole = preflight("/pass/echo");
+    for not_one in [
+        whole.clone().method("GET"),
+        whole.method("POST").header("Content-Length", "0"),
+        Ask::get("/pass/echo").method("OPTIONS"),
+        Ask::get("/pass/echo")
+            .method("OPTIONS")
+            .header("Origin", "http://other.test"),
+    ] {
+        assert_eq!(not_one.of(&house).await.status, 401, "{not_one:?}");
+    }
+}

@@ -1,0 +1,209 @@
+//! Rules over user, request and session; what errs denies; one host, however it is spelled.
+
+use std::time::Duration;
+
+use super::{Outcome, is};
+use crate::asking::{Ask, signed_in};
+use crate::house::{House, Plan};
+
+/// A house with one route below `/r` for each rule, numbered.
+async fn ruled(rules: &[&str]) -> House {
+    let mut routes = String::from("[[route]]\nname = 'app'\nupstream = ['{app}']\n");
+    for (at, rule) in rules.iter().enumerate() {
+        routes.push_str(&format!(
+            "[[route]]\nname = 'r{at}'\nhost = 'sso.test'\npath = '/r{at}'\nstrip_path = true\n\
+             upstream = ['{{app}}']\nallow = \"{rule}\"\n"
+        ));
+    }
+    let routes = routes.replacen("name = 'app'\n", "name = 'app'\nhost = 'sso.test'\n", 1);
+    Plan::default().routes(&routes).start().await
+}
+
+#[tokio::test]
+async fn a_rule_sees_user_request_and_session() {
+    // A rule; then whether 张三 (平台部, 应用部) and 李四 (财务部) pass.
+    let table = [
+        ("'财务部' in user.departments", false, true),
+        (
+            "user.departments.exists(d, d.startsWith('平台'))",
+            true,
+            false,
+        ),
+        ("user.name == '张三'", true, false),
+        ("user.login == 'lisi' || user.name == '张三'", true, true),
+        ("!(user.login in ['lisi', 'wangfang'])", true, false),
+        ("user.email == null", true, true),
+        ("user.connector == 'corp'", true, true),
+        ("user.connector == 'guests'", false, false),
+        ("request.method == 'GET'", true, true),
+        ("request.method in ['POST', 'PUT']", false, false),
+        ("request.host == 'sso.test'", true, true),
+        ("request.path.startsWith('/r11/')", true, true),
+        ("in_network(request.ip, '127.0.0.0/8')", true, true),
+        ("in_network(request.ip, '10.0.0.0/8')", false, false),
+        ("request.headers['x-branch'] == 'east'", true, true),
+        ("request.headers['X-Branch'] == 'west'", false, false),
+        ("session.age < 60", true, true),
+        ("session.age > 60", false, false),
+        ("request.tls.subject != null", false, false),
+    ];
+    let rules: Vec<_> = table.iter().map(|(rule, ..)| *rule).collect();
+    let house = ruled(&rules).await;
+    let zhang = signed_in(&house, "zhangsan").await;
+    let li = signed_in(&house, "lisi").await;
+    for (at, (rule, for_zhang, for_li)) in table.iter().enumerate() {
+        for (cookie, login, passes) in [(&zhang, "zhangsan", for_zhang), (&li, "lisi", for_li)] {
+            let ask = Ask::get(&format!("/r{at}/echo")).session(cookie);
+            let answer = ask.header("X-Branch", "east").of(&house).await;
+            let expected = match *passes {
+                true => Outcome::Passes(Some(if login == "lisi" { "lisi" } else { "zhangsan" })),
+                false => Outcome::TurnedAway,
+            };
+            is(&answer, expected, &format!("{login}: {rule}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_errs_denies() {
+    let rules = [
+        "user.attributes.no_such_thing == 'x'",
+        "user.departments[99] == '财务部'",
+        "request.headers['x-absent'] == 'y'",
+        "request.headers['x-absent'] != 'y'",
+        "!(request.headers['x-absent'] == 'y')",
+        "int(user.login) > 0",
+        "1 / (session.age - session.age) == 1",
+        "in_network(request.headers['x-net'], '10.0.0.0/8')",
+        "!in_network(request.headers['x-net'], '10.0.0.0/8')",
+        "user.name",
+    ];
+    let house = ruled(&rules).await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    for (at, rule) in rules.iter().enumerate() {
+        let ask = Ask::get(&format!("/r{at}/echo")).session(&cookie);
+        let answer = ask.header("X-Net", "no address").of(&house).await;
+        is(&answer, Outcome::TurnedAway, rule);
+        let stranger = Ask::get(&format!("/r{at}/echo")).of(&house).await;
+        is(&stranger, Outcome::Login, rule);
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_stands_twice_proves_nothing_to_a_rule() {
+    let house = ruled(&["request.headers['x-branch'] == 'east'"]).await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let once = Ask::get("/r0/echo")
+        .session(&cookie)
+        .header("x-branch", "east");
+    is(
+        &once.of(&house).await,
+        Outcome::Passes(Some("zhangsan")),
+        "once",
+    );
+    let twice = once.header("X-Branch", "west");
+    is(&twice.of(&house).await, Outcome::TurnedAway, "twice");
+}
+
+#[tokio::test]
+async fn a_new_department_counts_from_the_next_login() {
+    let house = ruled(&["'财务部' in user.departments"]).await;
+    let li = signed_in(&house, "lisi").await;
+    let ask = Ask::get("/r0/echo").session(&li);
+    is(
+        &ask.of(&house).await,
+        Outcome::Passes(Some("lisi")),
+        "before",
+    );
+    house.source.member("lisi", |member| {
+        member.department = vec![4];
+        member.is_leader_in_dept = vec![0];
+        member.main_department = 4;
+    });
+    house.advance(Duration::from_secs(60));
+    let again = signed_in(&house, "lisi").await;
+    let anew = Ask::get("/r0/echo").session(&again);
+    is(
+        &anew.of(&house).await,
+        Outcome::TurnedAway,
+        "the new session",
+    );
+    // What may change is kept with the person: their older session knows it, too.
+    is(
+        &ask.of(&house).await,
+        Outcome::TurnedAway,
+        "the old session",
+    );
+}
+
+#[tokio::test]
+async fn a_host_is_one_host_however_it_is_spelled() {
+    let routes = r#"
+[[route]]
+name = "finance"
+host = "Finance.Test"
+allow = "'财务部' in user.departments && request.host == 'finance.test'"
+upstream = ["{app}"]
+[[route]]
+name = "any"
+access = "public"
+upstream = ["{app}"]
+[[route]]
+name = "port"
+host = "finance.test:8443"
+access = "public"
+upstream = ["{app}"]
+"#;
+    let house = Plan::default().routes(routes).start().await;
+    for spelled in [
+        "finance.test",
+        "FINANCE.TEST",
+        "Finance.Test.",
+        "finance.test.",
+        "finance.test:80",
+        "fInAnCe.TeSt.:80",
+        "finance.test:81",
+    ] {
+        let answer = Ask::get("/echo").host(spelled).of(&house).await;
+        is(&answer, Outcome::Login, spelled);
+    }
+    for (spelled, expected) in [
+        ("finance.test:8443", Outcome::Passes(None)),
+        ("FINANCE.test.:8443", Outcome::Passes(None)),
+        ("other.test", Outcome::Passes(None)),
+    ] {
+        let answer = Ask::get("/echo").host(spelled).of(&house).await;
+        is(&answer, expected, spelled);
+    }
+    for broken in [
+        "finance.test:",
+        "finance.test:x",
+        "finance.test:0",
+        "finance.test:99999",
+        "finance..test",
+        "finance.test..",
+        "finance.test/",
+        "a@finance.test",
+        "finance.test, other.test",
+        "",
+    ] {
+        let answer = Ask::get("/echo").host(broken).of(&house).await;
+        assert_eq!(answer.status, 400, "{broken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_said_twice_is_refused() {
+    let house = House::new().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let ask = |target: &str| Ask::get(target).session(&cookie);
+    let two = ask("/echo").header("Host", "sso.test");
+    assert_eq!(two.of(&house).await.status, 400);
+    for target in ["http://oa.test/echo", "http://sso.test:8080/echo"] {
+        assert_eq!(ask(target).of(&house).await.status, 400, "{target}");
+    }
+    for target in ["http://sso.test/echo", "http://SSO.test./echo"] {
+        let answer = ask(target).of(&house).await;
+        is(&answer, Outcome::Passes(Some("zhangsan")), target);
+    }
+}

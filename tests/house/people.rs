@@ -1,0 +1,298 @@
+//! Who becomes whom: identities, accounts and logins over more than one login.
+
+use menshen::face::page::Cause;
+
+use crate::browser::{Browser, Page, href};
+use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
+use crate::logging_in::OWN;
+use crate::wecom::AGENT_ID;
+
+/// Logs in by a click on one connector.
+async fn through(house: &House, connector: &str, who: &str) -> (Browser, Page) {
+    let mut browser = Browser::new(house);
+    let start = format!("{OWN}/start?connector={connector}&rd=/echo");
+    let page = browser.sign_in(&start, who).await;
+    (browser, page)
+}
+
+async fn account(browser: &mut Browser) -> String {
+    let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
+    info["id"].as_str().expect("somebody is here").to_owned()
+}
+
+fn other(settings: &str) -> String {
+    let table = "[connector.other]\n";
+    OTHER_CONNECTOR.replace(table, &format!("{table}{settings}\n")) + UNLIMITED
+}
+
+#[tokio::test]
+async fn a_login_of_another_identity_is_refused_and_both_are_named() {
+    let house = Plan::default().more(&other("")).start().await;
+    let (mut first, _) = through(&house, "corp", "zhangsan").await;
+    let owner = account(&mut first).await;
+    let (second, page) = through(&house, "other", "zhangsan").await;
+    assert_eq!(
+        (page.answer.status, page.cause()),
+        (403, Some(Cause::LoginTaken))
+    );
+    assert!(second.cookie("menshen").is_none());
+    assert!(href(&page.answer.text(), "/sign_in").is_some());
+    let refused = house.audit().pop().unwrap().to_string();
+    assert!(
+        refused.contains("zhangsan") && refused.contains(&owner),
+        "{refused}"
+    );
+    assert!(refused.contains("\"connector\":\"other\""), "{refused}");
+    // Whoever came first is still here, and somebody whose login is free comes in.
+    assert_eq!(first.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(through(&house, "other", "lisi").await.1.answer.status, 200);
+}
+
+/// Design §2.10: the trail names the identity that was refused, too, so that an operator can act.
+#[tokio::test]
+async fn the_trail_names_the_identity_that_was_refused() {
+    let house = Plan::default().more(&other("")).start().await;
+    through(&house, "corp", "zhangsan").await;
+    through(&house, "other", "zhangsan").await;
+    let refused = house.audit().pop().unwrap();
+    assert_eq!(
+        refused["subject"], "ww6d656e7368656e01:zhangsan",
+        "{refused}"
+    );
+    assert_eq!(refused["login"], "zhangsan", "{refused}");
+}
+
+#[tokio::test]
+async fn a_prefix_keeps_the_logins_of_two_sources_apart() {
+    let house = Plan::default()
+        .more(&other("login_prefix = 'gh-'"))
+        .start()
+        .await;
+    let (mut one, page) = through(&house, "corp", "zhangsan").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+    let (mut two, page) = through(&house, "other", "zhangsan").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["gh-zhangsan"]);
+    assert_ne!(account(&mut one).await, account(&mut two).await);
+}
+
+#[tokio::test]
+async fn only_what_a_source_vouches_for_joins_an_account() {
+    for (link_by, old_app, edit, joined) in [
+        ("", true, None, false),
+        ("link_by = ['email']", true, None, true),
+        ("link_by = ['mobile']", true, None, true),
+        ("link_by = ['mobile', 'email']", true, None, true),
+        // Nothing is vouched for where the source withholds it.
+        ("link_by = ['mobile', 'email']", false, None, false),
+        // `email` is what a member edits; only `biz_mail` is the corporation's.
+        ("link_by = ['email']", true, Some("biz_mail"), false),
+    ] {
+        let house = Plan::default().more(&other(link_by)).start().await;
+        house.source.old_app(AGENT_ID, old_app);
+        if edit.is_some() {
+            house.source.member("zhangsan", |one| one.biz_mail.clear());
+        }
+        let (mut first, _) = through(&house, "corp", "zhangsan").await;
+        let (mut second, page) = through(&house, "other", "zhangsan").await;
+        let what = format!("{link_by} {old_app} {edit:?}");
+        if joined {
+            assert_eq!(page.answer.status, 200, "{what}");
+            assert_eq!(
+                account(&mut first).await,
+                account(&mut second).await,
+                "{what}"
+            );
+        } else {
+            assert_eq!(page.cause(), Some(Cause::LoginTaken), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_somebody_gave_themselves_opens_nobody_elses_account() {
+    let house = Plan::default()
+        .more(&other("link_by = ['email', 'mobile']"))
+        .start()
+        .await;
+    house.source.old_app(AGENT_ID, true);
+    let (mut boss, _) = through(&house, "corp", "lisi").await;
+    house.source.member("wangfang", |one| {
+        one.email = "lisi@corp.example".to_owned();
+        one.biz_mail.clear();
+    });
+    let (mut wang, page) = through(&house, "other", "wangfang").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["wangfang"]);
+    assert_ne!(account(&mut wang).await, account(&mut boss).await);
+}
+
+#[tokio::test]
+async fn a_directory_that_admits_nobody_new_knows_whom_it_knows() {
+    let plan = |admission: &str| {
+        let table = other("link_by = ['email']");
+        Plan::default()
+            .connector(&format!("admission = '{admission}'"))
+            .more(&table)
+    };
+    let house = plan("create").start().await;
+    house.source.old_app(AGENT_ID, true);
+    assert_eq!(
+        through(&house, "corp", "zhangsan").await.1.answer.status,
+        200
+    );
+    house.reload(&plan("existing")).await.unwrap();
+    assert_eq!(
+        through(&house, "corp", "zhangsan").await.1.answer.status,
+        200
+    );
+    let (stranger, page) = through(&house, "corp", "lisi").await;
+    assert_eq!(
+        (page.answer.status, page.cause()),
+        (403, Some(Cause::UnknownPerson))
+    );
+    assert!(stranger.cookie("menshen").is_none());
+    let refused = house.audit().pop().unwrap().to_string();
+    assert!(refused.contains("lisi"), "{refused}");
+    house.reload(&plan("create")).await.unwrap();
+    assert_eq!(through(&house, "corp", "lisi").await.1.answer.status, 200);
+}
+
+#[tokio::test]
+async fn one_person_is_one_account_however_their_id_is_spelt() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    let mut accounts = Vec::new();
+    for spelling in ["zhangsan", "ZhangSan", "ZHANGSAN"] {
+        house
+            .source
+            .member("zhangsan", |one| one.userid = spelling.to_owned());
+        let (mut browser, page) = through(&house, "corp", spelling).await;
+        assert_eq!(page.answer.status, 200, "{spelling}");
+        accounts.push(account(&mut browser).await);
+    }
+    accounts.dedup();
+    assert_eq!(accounts.len(), 1);
+    let subjects = house.audit();
+    let same = |line: &serde_json::Value| line["subject"] == "ww6d656e7368656e01:zhangsan";
+    assert!(subjects.iter().all(same), "{subjects:?}");
+}
+
+#[tokio::test]
+async fn a_profile_without_a_login_makes_no_account() {
+    for mapping in [
+        "login = 'profile.nothing_of_this_name'",
+        "login = 'profile.email'",
+        "login = \"''\"",
+        "login = \"' '\"",
+        "login = \"'a\\\\nb'\"",
+        "login = 'profile.department'",
+    ] {
+        let more = format!("[connector.corp.mapping]\n{mapping}");
+        let house = Plan::default().more(&more).start().await;
+        let (browser, page) = through(&house, "corp", "zhangsan").await;
+        assert_eq!(
+            (page.answer.status, page.cause()),
+            (403, Some(Cause::NoLogin)),
+            "{mapping}"
+        );
+        assert!(browser.cookie("menshen").is_none(), "{mapping}");
+    }
+}
+
+#[tokio::test]
+async fn a_mapped_login_that_is_somebodys_already_is_theirs_alone() {
+    let more = format!("[connector.corp.mapping]\nlogin = 'profile.alias'\n{UNLIMITED}");
+    let house = Plan::default().more(&more).start().await;
+    assert_eq!(through(&house, "corp", "lisi").await.1.answer.status, 200);
+    for alias in ["lisi", "LiSi", "LISI"] {
+        house
+            .source
+            .member("zhangsan", |one| one.alias = alias.to_owned());
+        let (_, page) = through(&house, "corp", "zhangsan").await;
+        assert_eq!(page.cause(), Some(Cause::LoginTaken), "{alias}");
+    }
+    house
+        .source
+        .member("zhangsan", |one| one.alias = "zhang3".to_owned());
+    let (_, page) = through(&house, "corp", "zhangsan").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhang3"]);
+}
+
+#[tokio::test]
+async fn a_route_of_another_connector_offers_that_connector() {
+    let routes = r#"
+        [[route]]
+        name = "anybody"
+        upstream = ["{app}"]
+        [[route]]
+        name = "theirs"
+        path = "/theirs"
+        connectors = ["other"]
+        upstream = ["{app}"]
+    "#;
+    let more = other("login_prefix = 'o-'");
+    let house = Plan::default().routes(routes).more(&more).start().await;
+    let (mut browser, page) = through(&house, "corp", "zhangsan").await;
+    assert_eq!(page.answer.status, 200);
+    let offered = browser.visit(&format!("{HOME}/theirs/echo")).await;
+    let html = offered.text();
+    assert_eq!(offered.status, 200);
+    assert!(href(&html, "/start?connector=other").is_some(), "{html}");
+    assert!(href(&html, "/start?connector=corp").is_none(), "{html}");
+    // A program is told 401, and the application never saw the request.
+    let program = browser
+        .send("GET", &format!("{HOME}/theirs/echo"), &[], b"")
+        .await;
+    assert_eq!(program.status, 401);
+    let start = href(&html, "/start?connector=other").unwrap();
+    let page = browser.sign_in(&format!("{HOME}{start}"), "zhangsan").await;
+    assert_eq!(
+        (page.answer.status, page.url),
+        (200, format!("{HOME}/theirs/echo"))
+    );
+    // Their login of the other source counts where any does.
+    let echo = browser.visit(&format!("{HOME}/echo")).await;
+    assert_eq!(echo.echoed("x-forwarded-user"), ["o-zhangsan"]);
+    assert_eq!(house.app.requests(), 3 - 1 + 1);
+}
+
+#[tokio::test]
+async fn what_a_second_login_learns_counts_for_the_first_session_at_once() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    let (mut first, _) = through(&house, "corp", "lisi").await;
+    let finance = format!("{HOME}/finance");
+    assert_eq!(first.visit(&finance).await.status, 200);
+    house.source.member("lisi", |one| one.department = vec![4]);
+    // Nothing is known of the change before somebody asks the source.
+    assert_eq!(first.visit(&finance).await.status, 200);
+    through(&house, "corp", "lisi").await;
+    let refused = first.visit(&finance).await;
+    assert_eq!(refused.status, 403);
+    house.source.member("lisi", |one| one.department = vec![2]);
+    through(&house, "corp", "lisi").await;
+    assert_eq!(first.visit(&finance).await.status, 200);
+    // Somebody else's login changes nothing here.
+    through(&house, "corp", "zhangsan").await;
+    assert_eq!(first.visit(&finance).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_may_not_is_told_so_and_can_come_back_as_somebody_else() {
+    let house = House::new().await;
+    let (mut browser, _) = through(&house, "corp", "zhangsan").await;
+    let refused = browser.visit(&format!("{HOME}/finance?year=2026")).await;
+    let html = refused.text();
+    assert_eq!(refused.status, 403);
+    assert!(html.contains("张三") && html.contains("zhangsan"), "{html}");
+    let switch = href(&html, "/sign_out?rd=").unwrap();
+    let from = [("Origin", HOME), ("Accept", "text/html")];
+    let out = browser
+        .send("POST", &format!("{HOME}{switch}"), &from, b"")
+        .await;
+    assert_eq!(out.status, 200);
+    assert!(browser.cookie("menshen").is_none());
+    let sign_in = href(&out.text(), "/sign_in?rd=").unwrap();
+    let page = browser.sign_in(&sign_in, "lisi").await;
+    assert_eq!(
+        (page.answer.status, page.url),
+        (200, format!("{HOME}/finance?year=2026"))
+    );
+}

@@ -1,0 +1,321 @@
+//! Another configuration counts from the next request on, or not at all.
+
+use menshen::config::Config;
+
+use crate::browser::Browser;
+use crate::house::{HOME, House, Plan};
+use crate::line::Line;
+use crate::upstream::{Folder, Reply, UP, Upstream, accept, get, listener, ok, open_route};
+use crate::wire;
+
+async fn says(text: &'static str) -> Upstream {
+    Upstream::start(move |_| Reply::Keep(ok(text))).await
+}
+
+fn parsed(house: &House, plan: &Plan) -> Config {
+    Config::parse(&plan.text(&house.source, &house.app), "test.toml").unwrap()
+}
+
+/// The admin listener's own words about reloads.
+async fn told(house: &House, path: &str) -> wire::Answer {
+    let address = house
+        .running
+        .admin_address()
+        .expect("there is an admin listener");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+    wire::raw(address, request.as_bytes()).await
+}
+
+const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+
+#[tokio::test]
+async fn another_configuration_counts_from_the_next_request_on() {
+    let (one, two) = (says("one").await, says("two").await);
+    let house = Plan::default()
+        .routes(&open_route(one.url(), ""))
+        .start()
+        .await;
+    let mut line = Line::open(house.address()).await;
+    line.send(get("/", "")).await;
+    assert_eq!(line.answer().await.text(), "one");
+    let more = "[[route]]\nname = \"new\"\nhost = \"new.test\"\naccess = \"public\"\nupstream = [\"{app}\"]";
+    let plan = Plan::default().routes(&open_route(two.url(), more));
+    house.reload(&plan).await.unwrap();
+    // Over the connection that is already there, too.
+    line.send(get("/", "")).await;
+    assert_eq!(line.answer().await.text(), "two");
+    let new = "GET /echo HTTP/1.1\r\nHost: new.test\r\n\r\n";
+    line.send(new).await;
+    assert_eq!(line.answer().await.status, 200);
+    // What was taken away is gone.
+    house
+        .reload(&Plan::default().routes(&open_route(two.url(), "")))
+        .await
+        .unwrap();
+    line.send(new).await;
+    assert_eq!(line.answer().await.status, 404);
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
+    let (one, two) = (says("one").await, says("two").await);
+    let plan = |url: &str| Plan::default().routes(&open_route(url, "")).more(ADMIN);
+    let house = plan(one.url()).start().await;
+    assert_eq!(
+        told(&house, "/readyz").await.json()["degraded"],
+        serde_json::json!([])
+    );
+    let bad = plan(two.url()).session("keys = [{ file = \"/nonexistent/session.key\" }]");
+    let why = house.reload(&bad).await.unwrap_err();
+    assert!(why.contains("/nonexistent/session.key"), "{why}");
+    let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    assert_eq!(answer.text(), "one");
+    // Everybody who looks is told; the house is ready all the same.
+    let ready = told(&house, "/readyz").await;
+    assert_eq!(
+        (ready.status, ready.json()["ready"].as_bool()),
+        (200, Some(true))
+    );
+    assert!(
+        ready.json()["degraded"][0]
+            .as_str()
+            .unwrap()
+            .contains("session.key"),
+        "{}",
+        ready.text()
+    );
+    let metrics = told(&house, "/metrics").await.text();
+    assert!(
+        metrics.contains("menshen_reloads_total{outcome=\"refused\"} 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        !metrics.contains("menshen_reloads_total{outcome=\"done\"}"),
+        "{metrics}"
+    );
+    // A good one mends it.
+    house.reload(&plan(two.url())).await.unwrap();
+    let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    assert_eq!(answer.text(), "two");
+    assert_eq!(
+        told(&house, "/readyz").await.json()["degraded"],
+        serde_json::json!([])
+    );
+    let metrics = told(&house, "/metrics").await.text();
+    assert!(
+        metrics.contains("menshen_reloads_total{outcome=\"done\"} 1\n"),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_is_under_way_ends_by_the_site_it_began_with() {
+    let socket = listener().await;
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let house = Plan::default().routes(&open_route(&url, "")).start().await;
+    let mut line = Line::open(house.address()).await;
+    line.send(format!(
+        "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 8\r\n\r\nhalf"
+    ))
+    .await;
+    let mut upstream = accept(&socket).await;
+    upstream.head().await.unwrap();
+    house.reload(&Plan::default()).await.unwrap();
+    line.send("full").await;
+    assert_eq!(upstream.bytes(8).await.unwrap(), b"halffull");
+    upstream
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+        .await;
+    assert_eq!(line.answer_head().await.status, 200);
+    upstream.send("full").await;
+    assert_eq!(line.bytes(8).await.unwrap(), b"halffull");
+    // The next one finds no such host.
+    line.send(get("/", "")).await;
+    assert_eq!(line.answer().await.status, 404);
+}
+
+#[tokio::test]
+async fn connections_to_an_upstream_that_did_not_change_live_on() {
+    let upstream = says("same").await;
+    let plan = |more: &str| Plan::default().routes(&open_route(upstream.url(), more));
+    let house = plan("").start().await;
+    let mut line = Line::open(house.address()).await;
+    for (more, connections) in [
+        ("", 1),
+        (
+            "[[route]]\nname = \"b\"\nhost = \"b.test\"\nupstream = [\"{app}\"]",
+            1,
+        ),
+        ("path = \"/\"\nlimits.response = \"7s\"", 1),
+        // How to connect is what a pool is made of.
+        ("limits.connect = \"7s\"", 2),
+    ] {
+        house.reload(&plan(more)).await.unwrap();
+        line.send(get("/", "")).await;
+        assert_eq!(line.answer().await.text(), "same");
+        assert_eq!(upstream.connections(), connections, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn what_needs_a_restart_is_named_until_it_is_no_longer_asked_for() {
+    let house = House::new().await;
+    let other = Plan::default()
+        .session("cached_sessions_max = 7")
+        .more(ADMIN);
+    let named = ["[admin]", "[session] cached_sessions_max"];
+    for _ in 0..2 {
+        let needed = house.running.reload(parsed(&house, &other)).await.unwrap();
+        assert_eq!(needed, named);
+    }
+    let back = house
+        .running
+        .reload(parsed(&house, &Plan::default()))
+        .await
+        .unwrap();
+    assert!(back.is_empty(), "{back:?}");
+}
+
+#[tokio::test]
+async fn who_is_here_stays_and_who_was_sent_away_stays_away() {
+    let house = House::new().await;
+    let (mut here, mut gone) = (Browser::new(&house), Browser::new(&house));
+    here.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    gone.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let account = menshen::store::LoginName::try_from("lisi".to_owned()).unwrap();
+    let shared = house.running.house().shared().clone();
+    let account = shared
+        .store
+        .account_by_login(&account)
+        .await
+        .unwrap()
+        .unwrap();
+    let scope = menshen::store::Scope::Account(account.id);
+    shared.sessions.revoke(&scope).await.unwrap();
+    for session in ["", "lifetime = \"3h\"", "idle_timeout = \"1h\""] {
+        house
+            .reload(&Plan::default().session(session))
+            .await
+            .unwrap();
+        let answer = here.visit(&format!("{HOME}/echo")).await;
+        assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"], "{session}");
+        assert_ne!(
+            gone.visit(&format!("{HOME}/echo")).await.status,
+            200,
+            "{session}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn sessions_of_a_connector_that_is_gone_do_not_count() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    let text = Plan::default().text(&house.source, &house.app);
+    let renamed = text.replace("connector.corp", "connector.other");
+    house
+        .running
+        .reload(Config::parse(&renamed, "t").unwrap())
+        .await
+        .unwrap();
+    assert_ne!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    house
+        .running
+        .reload(Config::parse(&text, "t").unwrap())
+        .await
+        .unwrap();
+    assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+}
+
+#[tokio::test]
+async fn keys_change_in_turn_and_nobody_is_sent_away() {
+    let folder = Folder::new();
+    let key = |name: &str| {
+        let path = folder.write(name, menshen::keys::generate().expose());
+        format!("{{ file = {path:?} }}")
+    };
+    let (old, new) = (key("old"), key("new"));
+    let plan = |keys: &str| Plan::default().session(&format!("keys = [{keys}]"));
+    let house = plan(&old).start().await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    let before = browser.cookie("menshen").unwrap().value.clone();
+    house.reload(&plan(&format!("{new}, {old}"))).await.unwrap();
+    assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    let after = browser.cookie("menshen").unwrap().value.clone();
+    assert_ne!(before, after, "the cookie is signed again");
+    house.reload(&plan(&new)).await.unwrap();
+    assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    // What only the old key signed counts no more.
+    browser.set("sso.test", "menshen", &before);
+    assert_ne!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+}
+
+#[tokio::test]
+async fn whose_word_counts_changes_with_the_next_request() {
+    let routes = open_route("{app}", "");
+    let plan = |server: &str| Plan::default().routes(&routes).server(server);
+    let house = plan("").start().await;
+    let mut line = Line::open(house.address()).await;
+    for (server, client) in [
+        ("", "127.0.0.1"),
+        ("trusted_proxies = [\"127.0.0.1\"]", "203.0.113.9"),
+        ("", "127.0.0.1"),
+    ] {
+        house.reload(&plan(server)).await.unwrap();
+        line.send(get("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
+            .await;
+        assert_eq!(
+            line.answer().await.echoed("x-real-ip"),
+            [client],
+            "{server}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_that_the_new_site_would_not_allow_ends() {
+    use crate::forwarding::upgrades::open_socket;
+
+    let open = open_route("{app}", "");
+    let house = Plan::default().routes(&open).start().await;
+    let mut line = open_socket(&house, UP, "").await;
+    house
+        .reload(&Plan::default().routes(&open).session("lifetime = \"3h\""))
+        .await
+        .unwrap();
+    line.send([0x81, 0x81, 0, 0, 0, 0, b'x']).await;
+    assert_eq!(line.bytes(3).await.unwrap(), [0x81, 1, b'x']);
+    let closed = open.replace("public", "signed-in");
+    house
+        .reload(&Plan::default().routes(&closed))
+        .await
+        .unwrap();
+    // Told why: 1008, policy violation.
+    assert_eq!(line.rest().await, [0x88, 2, 0x03, 0xf0]);
+}
+
+#[tokio::test]
+async fn fifty_reloads_under_load_cost_nobody_a_request() {
+    let upstream = says("same").await;
+    let plan = |number: usize| {
+        let more = format!("limits.response = \"{}s\"", number + 10);
+        Plan::default().routes(&open_route(upstream.url(), &more))
+    };
+    let house = plan(0).start().await;
+    let address = house.address();
+    let asking = tokio::spawn(async move {
+        let mut line = Line::open(address).await;
+        for _ in 0..500 {
+            line.send(get("/", "")).await;
+            assert_eq!(line.answer().await.text(), "same");
+        }
+    });
+    for number in 0..50 {
+        house.reload(&plan(number)).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    asking.await.unwrap();
+    assert_eq!(upstream.connections(), 1);
+}

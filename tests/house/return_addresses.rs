@@ -1,0 +1,231 @@
+//! Where a login may lead: nowhere but to this site, whatever the return address looks like.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
+
+use crate::browser::{Browser, navigation};
+use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::logging_in::{OWN, PHONE};
+use crate::wire::Answer;
+
+mod hostile;
+
+use hostile::HOSTILE;
+
+/// The addresses a page or an answer leads to: `Location`, links, forms, refreshes.
+fn ways_on(answer: &Answer) -> Vec<String> {
+    let mut ways: Vec<_> = answer.all("location").map(str::to_owned).collect();
+    ways.extend(answer.all("refresh").map(str::to_owned));
+    let kind = answer.header("content-type").unwrap_or_default();
+    if kind.starts_with("text/html") {
+        let html = answer.text();
+        assert!(!html.contains("http-equiv"), "no page refreshes itself");
+        for name in [
+            "href=\"",
+            "action=\"",
+            "src=\"",
+            "data-start=\"",
+            "formaction=\"",
+        ] {
+            let values = html.split(name).skip(1);
+            let values = values.map(|rest| rest.split('"').next().unwrap_or_default());
+            ways.extend(values.map(unescaped));
+        }
+    }
+    ways
+}
+
+fn unescaped(text: &str) -> String {
+    let pairs = [
+        ("&#38;", "&"),
+        ("&amp;", "&"),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#60;", "<"),
+    ];
+    pairs
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+/// Whether every way on leads to a host of ours or to the source, to a strict reader and a lax one.
+fn assert_stays(house: &House, at: &str, answer: &Answer, why: &str) {
+    let base = Url::parse(at).unwrap();
+    let source = Url::parse(&house.source.base_url()).unwrap();
+    for way in ways_on(answer) {
+        if way.starts_with("data:image/svg+xml") {
+            continue;
+        }
+        let to = base.join(&way).unwrap_or_else(|_| panic!("{why}: {way}"));
+        let ours = ["sso.test", "oa.test", "hr.test"];
+        let stays = to.scheme() == "http"
+            && to.port().is_none()
+            && to.host_str().is_some_and(|host| ours.contains(&host));
+        assert!(stays || to.origin() == source.origin(), "{why}: {way}");
+        // Readers that decode, resolve and drop more than a browser does.
+        let path: String = way
+            .chars()
+            .filter(|c| !c.is_whitespace() && !c.is_control())
+            .collect();
+        let local = path.starts_with('/') && !path[1..].starts_with(['/', '\\']);
+        assert!(local || path.starts_with("http://"), "{why}: {way}");
+        assert!(!to.path().starts_with("//"), "{why}: {way}");
+    }
+    for (name, value) in &answer.headers {
+        let cookie = name.eq_ignore_ascii_case("set-cookie");
+        assert!(!cookie || value.starts_with("menshen"), "{why}: {value}");
+    }
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// A return address as it stands in a query: encoded once, encoded twice, and as it is where that
+/// can be sent at all.
+fn spellings(rd: &str) -> Vec<String> {
+    let mut spellings = vec![encoded(rd), encoded(&encoded(rd))];
+    if rd.bytes().all(|byte| byte.is_ascii_graphic()) && !rd.contains(['#', '&']) {
+        spellings.push(rd.to_owned());
+    }
+    spellings
+}
+
+#[tokio::test]
+async fn no_return_address_leads_off_the_site() {
+    assert!(HOSTILE.len() >= 120);
+    let house = Plan::default().more(UNLIMITED).start().await;
+    let mut here = Browser::new(&house).with_agent(PHONE);
+    here.follow(&format!("{HOME}/x")).await;
+    for rd in HOSTILE {
+        for spelt in spellings(rd) {
+            for page in ["start", "sign_in", "start?connector=corp&", "sign_in?x=1&"] {
+                let joint = if page.contains('?') { "" } else { "?" };
+                let url = format!("{OWN}/{page}{joint}rd={spelt}");
+                for visitor in [Browser::new(&house), here.clone()] {
+                    let answer = visitor.clone().visit(&url).await;
+                    assert_stays(&house, &url, &answer, rd);
+                }
+            }
+            let url = format!("{OWN}/sign_out?rd={spelt}");
+            let answer = Browser::new(&house).visit(&url).await;
+            assert_stays(&house, &url, &answer, rd);
+            let origin = [("Origin", HOME), ("Accept", "text/html")];
+            let answer = Browser::new(&house).send("POST", &url, &origin, b"").await;
+            assert_stays(&house, &url, &answer, rd);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_login_leads_off_the_site() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for rd in HOSTILE {
+        for spelt in spellings(rd) {
+            let mut phone = Browser::new(&house).with_agent(PHONE);
+            let mut url = format!("{OWN}/start?rd={spelt}");
+            let mut status = None;
+            for _ in 0..8 {
+                let answer = phone.visit(&url).await;
+                status = status.or(Some(answer.status));
+                assert_stays_or_is_the_source(&house, &url, &answer, rd);
+                let Some(to) = answer.header("location") else {
+                    break;
+                };
+                url = Url::parse(&url).unwrap().join(to).unwrap().to_string();
+            }
+            // What no browser could send is refused before anybody looks at it.
+            let sent = status != Some(400);
+            let why = format!("{rd}: {:?}", phone.visited);
+            assert_eq!(phone.cookie("menshen").is_some(), sent, "{why}");
+            assert!(sent || spelt.contains(['<', '"', '\\', '^', '`']), "{why}");
+        }
+    }
+}
+
+/// The source itself answers on its own address; only our answers are ours to keep.
+fn assert_stays_or_is_the_source(house: &House, url: &str, answer: &Answer, why: &str) {
+    if !url.starts_with(&house.source.base_url()) && answer.header("server").is_none() {
+        let ours = answer.header("location").is_some() || url.contains("/.menshen/");
+        if ours {
+            assert_stays(house, url, answer, why);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_place_of_this_site_is_reached() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for (rd, reached) in [
+        ("/", "http://sso.test/"),
+        (
+            "/echo?a=%2F%2fb&c=d+e",
+            "http://sso.test/echo?a=%2F%2fb&c=d+e",
+        ),
+        (
+            "/echo?next=//evil.test/",
+            "http://sso.test/echo?next=//evil.test/",
+        ),
+        ("/a//b", "http://sso.test/a//b"),
+        ("/echo#/deep", "http://sso.test/echo#/deep"),
+        ("/.menshenx", "http://sso.test/.menshenx"),
+        ("http://sso.test/echo?1", "http://sso.test/echo?1"),
+        ("http://sso.test", "http://sso.test/"),
+        ("HTTP://SSO.test:80/echo", "http://sso.test/echo"),
+        ("http://oa.test/echo?x=y", "http://oa.test/echo?x=y"),
+        ("http://hr.test", "http://hr.test/"),
+    ] {
+        let mut phone = Browser::new(&house).with_agent(PHONE);
+        let page = phone
+            .follow(&format!("{OWN}/start?rd={}", encoded(rd)))
+            .await;
+        assert_eq!(
+            (page.answer.status, page.url.as_str()),
+            (200, reached),
+            "{rd}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_sent_back_into_the_login_nor_twice_over() {
+    let house = House::new().await;
+    for rd in [
+        "/.menshen/sign_out",
+        "/.menshen",
+        "/.menshen?x",
+        "http://sso.test/.menshen/start",
+        "http://oa.test/.menshen/sign_out",
+    ] {
+        let mut phone = Browser::new(&house).with_agent(PHONE);
+        let page = phone
+            .follow(&format!("{OWN}/start?rd={}", encoded(rd)))
+            .await;
+        assert_eq!(page.url, format!("{HOME}/"), "{rd}");
+    }
+    // Two return addresses are none.
+    let mut phone = Browser::new(&house).with_agent(PHONE);
+    let page = phone.follow(&format!("{OWN}/start?rd=/a&rd=/b")).await;
+    assert_eq!(page.url, format!("{HOME}/"));
+}
+
+#[tokio::test]
+async fn a_host_that_no_configuration_names_is_never_a_place_to_go() {
+    let house = House::new().await;
+    for host in ["evil.test", "sso.test.evil.test", "127.0.0.1"] {
+        let head = format!(
+            "GET /x HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\nX-Forwarded-Host: {host}\r\n\
+             Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nConnection: close\r\n\r\n"
+        );
+        let answer = crate::wire::raw(house.address(), head.as_bytes()).await;
+        assert_eq!(answer.status, 404, "{host}");
+        assert_eq!(answer.header("location"), None, "{host}");
+    }
+    let mut browser = Browser::new(&house);
+    let mut headers = navigation().to_vec();
+    headers.push(("X-Forwarded-Host", "evil.test"));
+    headers.push(("X-Auth-Request-Redirect", "http://evil.test/"));
+    let start = format!("{OWN}/start?connector=corp&rd=/x");
+    let answer = browser.send("GET", &start, &headers, b"").await;
+    assert!(!answer.header("location").unwrap().contains("evil"));
+}

@@ -1,0 +1,45 @@
+//! Certificates of a test's own, and a client that trusts exactly one.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::upstream::Folder;
+
+/// Writes `name.pem` and `name.key` for these hosts.
+pub(crate) fn pair(folder: &Folder, name: &str, hosts: &[&str]) -> CertificateDer<'static> {
+    menshen::keys::install_crypto();
+    let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(hosts).unwrap();
+    folder.write(&format!("{name}.pem"), &made.cert.pem());
+    folder.write(&format!("{name}.key"), &made.signing_key.serialize_pem());
+    made.cert.der().clone()
+}
+
+/// Shakes hands as a client of `host`; `alpn` is empty for one that knows no ALPN.
+pub(crate) async fn connect(
+    address: SocketAddr,
+    host: &str,
+    trusted: &CertificateDer<'static>,
+    alpn: &[u8],
+) -> io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let mut config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    if !alpn.is_empty() {
+        config.alpn_protocols = vec![alpn.to_vec()];
+    }
+    let host = ServerName::try_from(host.to_owned()).unwrap();
+    let stream = TcpStream::connect(address).await?;
+    TlsConnector::from(Arc::new(config))
+        .connect(host, stream)
+        .await
+}

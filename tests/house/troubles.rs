@@ -1,0 +1,354 @@
+//! When the source refuses, is away or talks nonsense: a page that helps, a line that explains, and
+//! whoever is here goes on.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+use serde_json::{Value, json};
+
+use crate::browser::{Browser, Page};
+use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::logging_in::{PHONE, parameter};
+use crate::records::Records;
+use crate::wecom::{AGENT_ID, SECRET, WeCom};
+
+pub(crate) const TOKEN: &str = "/cgi-bin/gettoken";
+pub(crate) const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
+pub(crate) const MEMBER: &str = "/cgi-bin/user/get";
+pub(crate) const DETAIL: &str = "/cgi-bin/auth/getuserdetail";
+
+/// Every call whose failure ends a login.
+const CALLS: [&str; 4] = [TOKEN, REDEEM, MEMBER, DETAIL];
+
+/// What the source's codes mean, wherever they come.
+const CODES: [(Cause, u16, &[i64]); 3] = [
+    (
+        Cause::OutOfRange,
+        403,
+        &[40003, 46004, 50002, 60011, 60021, 60111, 301_021],
+    ),
+    (Cause::SourceBusy, 503, &[-1, 45009, 45033]),
+    (
+        Cause::SourceMisconfigured,
+        502,
+        &[
+            40013, 40035, 40056, 40058, 40063, 40066, 40073, 40080, 40082, 40083, 40084, 40085,
+            40091, 41001, 41002, 41004, 41008, 41009, 42007, 42009, 42012, 43004, 45029, 48001,
+            48002, 48004, 48006, 48009, 50001, 50003, 50100, 60003, 60004, 60020, 60031, 60123,
+            301_002, 301_007, 123_456,
+        ],
+    ),
+];
+
+/// A house whose logins make every call.
+pub(crate) async fn talkative() -> House {
+    let plan = Plan::default().wecom("scope = 'snsapi_privateinfo'");
+    plan.more(UNLIMITED).start().await
+}
+
+/// A login on a phone whose owner agrees to show personal fields.
+pub(crate) async fn agree(phone: &mut Browser, url: &str) -> Page {
+    let page = phone.follow(url).await;
+    let page = page.url.trim_end_matches("#wechat_redirect");
+    phone.follow(&WeCom::consent(page)).await
+}
+
+pub(crate) async fn log_in(house: &House) -> (Browser, Page) {
+    let mut phone = Browser::new(house).with_agent(PHONE);
+    let page = agree(&mut phone, &format!("{HOME}/echo")).await;
+    (phone, page)
+}
+
+pub(crate) fn last_error(house: &House) -> String {
+    let audit = house.audit();
+    let last = audit.last().expect("somebody was turned away");
+    assert_eq!(last["event"], "refused", "{last}");
+    last["error"].as_str().expect("it says why").to_owned()
+}
+
+#[tokio::test]
+async fn every_code_at_every_call_ends_at_its_page_and_is_explained_to_the_operator() {
+    let house = talkative().await;
+    for call in CALLS {
+        for (cause, status, codes) in CODES {
+            for code in codes {
+                // Older tokens and remembered refusals are over.
+                house.advance(Duration::from_secs(7201));
+                house.source.fail(call, *code, usize::MAX);
+                let (phone, page) = log_in(&house).await;
+                house.source.mend(call);
+                let what = format!("{code} at {call}");
+                assert_eq!(
+                    (page.answer.status, page.cause()),
+                    (status, Some(cause)),
+                    "{what}"
+                );
+                assert!(phone.cookie("menshen").is_none(), "{what}");
+                assert_eq!(page.answer.header("retry-after").is_some(), status == 503);
+                let html = page.answer.text();
+                assert!(!html.contains(&format!("{code},")) && !html.contains("simulated error"));
+                let error = last_error(&house);
+                let said = format!("answered {code}:");
+                assert!(error.contains(&said), "{what}: {error}");
+                assert!(
+                    error.contains(call.trim_start_matches("/cgi-bin/")),
+                    "{what}: {error}"
+                );
+                assert_eq!(
+                    error.contains("remedy: "),
+                    cause == Cause::SourceMisconfigured
+                );
+            }
+        }
+    }
+    house.advance(Duration::from_secs(7201));
+    let (_, page) = log_in(&house).await;
+    assert_eq!(page.answer.status, 200, "nothing is left of all that");
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_trusted_is_named_to_the_operator() {
+    let house = House::new().await;
+    house.source.allow_ips(Some(Vec::new()));
+    let page = Browser::new(&house)
+        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .await;
+    assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
+    let error = last_error(&house);
+    assert!(
+        error.contains("enter 127.0.0.1 at the application under 企业可信IP"),
+        "{error}"
+    );
+    house.source.allow_ips(None);
+    let page = Browser::new(&house)
+        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .await;
+    assert_eq!(page.answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_domain_that_is_not_trusted_is_named_to_the_operator() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    let source = browser.to_source(&format!("{HOME}/echo")).await;
+    let back = browser.choose(&source, "lisi").await;
+    house.source.domains_of_agent(AGENT_ID, &["elsewhere.test"]);
+    let page = browser.follow(&back).await;
+    assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
+    assert!(last_error(&house).contains("enter sso.test exactly so"));
+}
+
+#[tokio::test]
+async fn no_secret_comes_out_again_whatever_the_source_says() {
+    let log = Records::of_the_log();
+    let house = talkative().await;
+    let mut hidden = vec![SECRET.to_owned()];
+    for call in CALLS {
+        let (here, page) = log_in(&house).await;
+        assert_eq!(page.answer.status, 200);
+        hidden.push(here.cookie("menshen").unwrap().value.clone());
+        let asked = house.source.last_query(MEMBER).unwrap();
+        let token = parameter(&format!("http://x/?{asked}"), "access_token").unwrap();
+        hidden.push(token.clone());
+        for errcode in [40013, 40029, 45009, 60020, 60111] {
+            let known = if call == TOKEN { SECRET } else { &token };
+            if call == TOKEN {
+                house.advance(Duration::from_secs(7201));
+            }
+            let words = format!("wrong {known} from ip: 203.0.113.9, more info at {known}");
+            let body = json!({ "errcode": errcode, "errmsg": words }).to_string();
+            house.source.answer(call, body, usize::MAX);
+            let (phone, page) = log_in(&house).await;
+            house.source.mend(call);
+            let back = phone.visited.iter().find(|url| url.contains("code="));
+            hidden.push(parameter(back.unwrap(), "code").unwrap());
+            for secret in &hidden {
+                assert!(!page.answer.text().contains(secret), "{call}: {secret}");
+            }
+        }
+        house.advance(Duration::from_secs(61));
+    }
+    house.audit();
+    let written = [house.records.text(), log.text()];
+    assert!(written[0].contains("wrong … from ip: 203.0.113.9"));
+    assert!(
+        written[1].contains("hyper"),
+        "the log is watched, other programs' lines too"
+    );
+    for secret in &hidden {
+        assert!(
+            !written.iter().any(|text| text.contains(secret)),
+            "{secret}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nonsense_from_the_source_lets_nobody_in_and_troubles_nobody_who_is_here() {
+    let house = talkative().await;
+    let (mut here, _) = log_in(&house).await;
+    let huge = format!(
+        "{{\"errcode\":0,\"userid\":\"lisi\",\"x\":\"{}\"}}",
+        "x".repeat(2 << 20)
+    );
+    let bodies: [(u16, &str); 12] = [
+        (200, "<html><title>Hotel WiFi</title>"),
+        (200, ""),
+        (200, "null"),
+        (200, "[]"),
+        (200, "\"ok\""),
+        (200, "{\"errcode\":0"),
+        (200, "{\"errcode\":{}}"),
+        (200, "{\"errcode\":0} trailing"),
+        (200, &huge),
+        (
+            302,
+            "{\"errcode\":0,\"userid\":\"lisi\",\"status\":1,\"access_token\":\"t\"}",
+        ),
+        (
+            500,
+            "{\"errcode\":0,\"userid\":\"lisi\",\"status\":1,\"access_token\":\"t\"}",
+        ),
+        (502, "<html>bad gateway"),
+    ];
+    for call in CALLS {
+        for (status, body) in bodies {
+            if call == TOKEN {
+                house.source.expire_tokens();
+            }
+            house
+                .source
+                .answer_with(call, status, body.to_owned(), usize::MAX);
+            let (phone, page) = log_in(&house).await;
+            house.source.mend(call);
+            let start: String = body.chars().take(40).collect();
+            let what = format!("{status} {start} at {call}");
+            assert_eq!(
+                (page.answer.status, page.cause()),
+                (502, Some(Cause::SourceUnreachable)),
+                "{what}"
+            );
+            assert!(phone.cookie("menshen").is_none(), "{what}");
+            assert!(!page.answer.text().contains("Hotel"), "{what}");
+            assert!(!last_error(&house).contains("Hotel"), "{what}");
+        }
+    }
+    assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
+    assert_eq!(log_in(&house).await.1.answer.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_about_somebody_else_lets_nobody_in() {
+    let house = talkative().await;
+    let said = |value: Value| value.to_string();
+    let cases = [
+        (REDEEM, said(json!({ "errcode": 0 })), Cause::NotMember),
+        (
+            REDEEM,
+            said(json!({ "errcode": 0, "userid": "" })),
+            Cause::NotMember,
+        ),
+        (
+            REDEEM,
+            said(json!({ "errcode": 0, "userid": ["lisi"] })),
+            Cause::NotMember,
+        ),
+        (
+            REDEEM,
+            said(json!({ "errcode": 0, "openid": "o1" })),
+            Cause::NotMember,
+        ),
+        (
+            MEMBER,
+            said(json!({ "errcode": 0 })),
+            Cause::SourceUnreachable,
+        ),
+        (
+            MEMBER,
+            said(json!({ "errcode": 0, "userid": "lisi", "status": 1 })),
+            Cause::SourceUnreachable,
+        ),
+        (
+            MEMBER,
+            said(json!({ "errcode": 0, "userid": "zhangsan" })),
+            Cause::Inactive,
+        ),
+        (
+            MEMBER,
+            said(json!({ "errcode": 0, "userid": "zhangsan", "status": 9 })),
+            Cause::Inactive,
+        ),
+        (
+            DETAIL,
+            said(json!({ "errcode": 0, "userid": "lisi", "mobile": "1" })),
+            Cause::SourceUnreachable,
+        ),
+    ];
+    for (call, body, cause) in cases {
+        house.source.answer(call, body.clone(), 1);
+        let (phone, page) = log_in(&house).await;
+        assert_eq!(page.cause(), Some(cause), "{call} {body}");
+        assert!(phone.cookie("menshen").is_none());
+    }
+}
+
+#[tokio::test]
+async fn while_the_source_hangs_whoever_is_here_goes_on() {
+    let house = House::new().await;
+    let mut here = Browser::new(&house);
+    here.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let mut waiting = Browser::new(&house);
+    let source = waiting.to_source(&format!("{HOME}/echo")).await;
+    let back = waiting.choose(&source, "zhangsan").await;
+    house.source.hang(MEMBER);
+    let stuck = async {
+        let page = waiting.follow(&back).await;
+        assert_eq!(
+            (page.answer.status, page.cause()),
+            (502, Some(Cause::SourceUnreachable))
+        );
+    };
+    let goes_on = async {
+        for _ in 0..20 {
+            assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
+        }
+    };
+    futures_util::future::join(stuck, goes_on).await;
+    assert!(last_error(&house).contains("not answered in time"));
+    // The code is spent by now; the next login is fine again.
+    house.source.mend(MEMBER);
+    let page = waiting.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    assert_eq!(page.answer.status, 200);
+}
+
+#[tokio::test]
+async fn when_the_source_is_gone_whoever_is_here_goes_on() {
+    let house = House::new().await;
+    let mut here = Browser::new(&house);
+    here.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let mut coming = Browser::new(&house);
+    let page = coming.to_source(&format!("{HOME}/echo")).await;
+    let back = coming.choose(&page, "zhangsan").await;
+    let House {
+        source,
+        running,
+        app,
+        ..
+    } = house;
+    drop(source);
+    let page = coming.follow(&back).await;
+    assert_eq!(
+        (page.answer.status, page.cause()),
+        (502, Some(Cause::SourceUnreachable))
+    );
+    assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
+    // Strangers are still offered the login, and told where it leads when they try.
+    assert_eq!(
+        Browser::at(running.addresses()[0])
+            .visit(&format!("{HOME}/echo"))
+            .await
+            .status,
+        200
+    );
+    drop(app);
+}

@@ -1,0 +1,263 @@
+//! `Upstream`: an application of which a test knows every byte, and which answers as it is told.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+use crate::house::{House, Plan};
+use crate::line::{Line, Message, PATIENCE};
+
+/// The host behind which a test's own upstream stands.
+pub(crate) const UP: &str = "up.test";
+
+/// A running upstream. Dropping it closes its socket and every connection.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    url: String,
+    seen: Arc<Mutex<Seen>>,
+    accepting: JoinHandle<()>,
+}
+
+/// What it met with so far.
+#[derive(Debug, Default)]
+struct Seen {
+    connections: usize,
+    asked: Vec<Asked>,
+}
+
+/// A request it got.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// Which connection it came over, from 1.
+    pub(crate) connection: usize,
+    /// Which request on that connection it was, from 1.
+    pub(crate) nth: usize,
+    pub(crate) message: Message,
+}
+
+/// What it does about a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    /// Sends these bytes, and reads the next request.
+    Keep(Vec<u8>),
+    /// Sends these bytes, and closes.
+    Close(Vec<u8>),
+    /// Sends these bytes, and nothing more.
+    Hang(Vec<u8>),
+}
+
+impl Upstream {
+    /// Answers each request as `script` says.
+    pub(crate) async fn start(script: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = listener().await;
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::default();
+        let (script, shared) = (Arc::new(script), Arc::clone(&seen));
+        let accepting = tokio::spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                open.spawn(serve(stream, Arc::clone(&shared), Arc::clone(&script)));
+            }
+        });
+        Self {
+            url,
+            seen,
+            accepting,
+        }
+    }
+
+    /// The same on a unix socket.
+    pub(crate) fn start_unix(
+        path: &Path,
+        script: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        let url = format!("unix:{}", path.display());
+        let seen = Arc::default();
+        let (script, shared) = (Arc::new(script), Arc::clone(&seen));
+        let accepting = tokio::spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                open.spawn(serve(stream, Arc::clone(&shared), Arc::clone(&script)));
+            }
+        });
+        Self {
+            url,
+            seen,
+            accepting,
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.seen.lock().unwrap().connections
+    }
+
+    /// Every request so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.seen.lock().unwrap().asked.clone()
+    }
+
+    /// The last request.
+    pub(crate) fn last(&self) -> Message {
+        let asked = self.asked();
+        asked.last().expect("a request came").message.clone()
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    seen: Arc<Mutex<Seen>>,
+    script: Arc<impl Fn(&Asked) -> Reply>,
+) {
+    let connection = {
+        let mut seen = seen.lock().unwrap();
+        seen.connections += 1;
+        seen.connections
+    };
+    let mut line = Line::over(stream);
+    let mut nth = 0;
+    loop {
+        // A pooled connection waits for as long as the pool likes.
+        while line.early.is_empty() {
+            let mut piece = vec![0; 64 * 1024];
+            let read = tokio::io::AsyncReadExt::read(&mut line.stream, &mut piece);
+            let Ok(count @ 1..) = read.await else { return };
+            line.early.extend_from_slice(&piece[..count]);
+        }
+        let Some(message) = line.request().await else {
+            return;
+        };
+        nth += 1;
+        let asked = Asked {
+            connection,
+            nth,
+            message,
+        };
+        seen.lock().unwrap().asked.push(asked.clone());
+        let reply = script(&asked);
+        let (Reply::Keep(bytes) | Reply::Close(bytes) | Reply::Hang(bytes)) = &reply;
+        if line.try_send(bytes).await.is_err() {
+            return;
+        }
+        match reply {
+            Reply::Keep(_) => {}
+            Reply::Close(_) => {
+                let _ = line.stream.shutdown().await;
+                return;
+            }
+            Reply::Hang(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// A socket whose connections a test serves by hand.
+pub(crate) async fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// The next connection to it.
+pub(crate) async fn accept(listener: &TcpListener) -> Line<TcpStream> {
+    let accepted = timeout(PATIENCE, listener.accept()).await;
+    Line::over(accepted.expect("somebody comes").unwrap().0)
+}
+
+/// An answer with a length.
+pub(crate) fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
+    with("", body)
+}
+
+/// The same with further header lines, each with its line end.
+pub(crate) fn with(headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let length = body.len();
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {length}\r\n\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+/// A route to `url` for everybody at [`UP`], with further lines.
+pub(crate) fn open_route(url: &str, more: &str) -> String {
+    format!(
+        "[[route]]\nname = \"up\"\nhost = \"{UP}\"\naccess = \"public\"\n\
+         upstream = [\"{url}\"]\n{more}\n"
+    )
+}
+
+/// A house with nothing but such a route.
+pub(crate) async fn house_before(url: &str, more: &str) -> House {
+    Plan::default().routes(&open_route(url, more)).start().await
+}
+
+/// A request without a body, up to its last header.
+pub(crate) fn get(target: &str, headers: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: {UP}\r\n{headers}\r\n")
+}
+
+/// A request with a body of known length.
+pub(crate) fn post(target: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let length = body.len();
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: {UP}\r\n{headers}Content-Length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// Waits until something holds, and fails when it never does.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// A folder of one test's own, removed with it.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let name = format!(
+            "menshen-{:016x}",
+            u64::from_ne_bytes(menshen::keys::random())
+        );
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file and says where it is.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Whatever stays behind is in the system's own place for it.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
