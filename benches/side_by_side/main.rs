@@ -106,6 +106,13 @@ struct Variant {
 }
 
 async fn run(effort: Effort) -> Outcome<ExitCode> {
+    // The load and the upstream never sleep: to wake a sleeping processor costs whoever sends to
+    // it, the more the slower they are, and real clients and upstreams are on other machines.
+    tokio::spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
     let folder = Folder::make()?;
     let upstream = Upstream::start().await?;
     let source = WeCom::start(Options::default()).await?;
