@@ -2,6 +2,8 @@
 
 /// How many ranges of an Accept-Language are looked at.
 const RANGES_MAX: usize = 32;
+/// What a range weighs that says nothing of it, in thousandths.
+const WEIGHT_MAX: u16 = 1000;
 
 /// The language a page speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -27,13 +29,17 @@ impl Lang {
             let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
             let primary = tag.trim().split('-').next().unwrap_or_default();
             let weight = weight(parameters);
-            let best = match primary.to_ascii_lowercase().as_str() {
-                "zh" => &mut zh,
-                "en" => &mut en,
+            let best = match primary {
                 "" | "*" => continue,
+                _ if primary.eq_ignore_ascii_case("zh") => &mut zh,
+                _ if primary.eq_ignore_ascii_case("en") => &mut en,
                 _ => &mut other,
             };
             *best = weight.max(*best);
+            if zh == WEIGHT_MAX {
+                // Nothing weighs more, and Chinese wins a draw.
+                return Self::Zh;
+            }
         }
         let asked_elsewhere = en == 0 && other > 0;
         if zh == 0 && asked_elsewhere || en > zh {
@@ -59,7 +65,7 @@ fn weight(parameters: &str) -> u16 {
         .strip_prefix(['q', 'Q'])
         .map(str::trim_start);
     let Some(q) = q.and_then(|q| q.strip_prefix('=')) else {
-        return 1000;
+        return WEIGHT_MAX;
     };
     let q = q.trim();
     let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
@@ -67,7 +73,11 @@ fn weight(parameters: &str) -> u16 {
     let thousandths = digits.fold(0, |sum, digit| {
         sum * 10 + u16::from(digit.wrapping_sub(b'0') % 10)
     });
-    if whole == "0" { thousandths } else { 1000 }
+    if whole == "0" {
+        thousandths
+    } else {
+        WEIGHT_MAX
+    }
 }
 
 #[cfg(test)]

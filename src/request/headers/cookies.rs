@@ -13,11 +13,19 @@ pub(super) fn cut(headers: &mut HeaderMap) {
     let mut lines = headers.get_all(COOKIE).iter();
     let rest = match (lines.next(), lines.next()) {
         (None, _) => return,
-        (Some(line), None) if !holds_ours(line.as_bytes()) => return,
-        (Some(line), None) => without_ours(line),
+        (Some(line), None) => match without_ours(line) {
+            Rest::Whole => return,
+            Rest::Others(others) => Some(others),
+            Rest::Nothing => None,
+        },
         (Some(_), Some(_)) => {
-            let lines = headers.get_all(COOKIE).iter().filter_map(without_ours);
-            joined(&lines.collect::<Vec<_>>())
+            let lines = headers.get_all(COOKIE).iter();
+            let others = lines.filter_map(|line| match without_ours(line) {
+                Rest::Whole => Some(line.clone()),
+                Rest::Others(others) => Some(others),
+                Rest::Nothing => None,
+            });
+            joined(&others.collect::<Vec<_>>())
         }
     };
     match rest {
@@ -59,11 +67,6 @@ pub(super) fn set_name(cookie: &[u8]) -> &[u8] {
     name(rest)
 }
 
-fn holds_ours(line: &[u8]) -> bool {
-    line.split(|byte| *byte == b';')
-        .any(|pair| is_ours(name(pair)))
-}
-
 fn joined(lines: &[HeaderValue]) -> Option<HeaderValue> {
     let lines: Vec<_> = lines.iter().map(HeaderValue::as_bytes).collect();
     let one = Bytes::from(lines.join(&b"; "[..]));
@@ -72,29 +75,54 @@ fn joined(lines: &[HeaderValue]) -> Option<HeaderValue> {
         .filter(|line| !line.is_empty())
 }
 
-/// The other cookies of one header; nothing when there are none.
-fn without_ours(line: &HeaderValue) -> Option<HeaderValue> {
+/// What is left of a `Cookie` header without ours.
+enum Rest {
+    /// None of them was ours.
+    Whole,
+    /// The other cookies.
+    Others(HeaderValue),
+    /// There are no others.
+    Nothing,
+}
+
+/// Takes our cookies out of one header, in one pass over it.
+fn without_ours(line: &HeaderValue) -> Rest {
     let bytes = line.as_bytes();
-    if !holds_ours(bytes) {
-        return Some(line.clone());
-    }
-    let mut kept = Vec::with_capacity(bytes.len());
-    let pairs = bytes
-        .split(|byte| *byte == b';')
-        .filter(|pair| !is_ours(name(pair)));
-    for pair in pairs {
-        match kept.is_empty() {
-            true => kept.extend_from_slice(pair.trim_ascii_start()),
-            false => {
+    let mut kept: Option<Vec<u8>> = None;
+    let mut next = 0;
+    for pair in bytes.split(|byte| *byte == b';') {
+        let start = next;
+        next += pair.len() + 1;
+        if is_ours(name(pair)) {
+            kept.get_or_insert_with(|| before(bytes, start));
+        } else if let Some(kept) = &mut kept {
+            if kept.is_empty() {
+                kept.extend_from_slice(pair.trim_ascii_start());
+            } else {
                 kept.push(b';');
                 kept.extend_from_slice(pair);
             }
         }
     }
-    if kept.trim_ascii().is_empty() {
-        return None;
+    match kept {
+        None => Rest::Whole,
+        Some(kept) if kept.trim_ascii().is_empty() => Rest::Nothing,
+        Some(kept) => {
+            let value = HeaderValue::from_maybe_shared(Bytes::from(kept));
+            value.map_or(Rest::Nothing, Rest::Others)
+        }
     }
-    HeaderValue::from_maybe_shared(Bytes::from(kept)).ok()
+}
+
+/// The cookies before the first of ours, with room for those behind it.
+fn before(line: &[u8], ours: usize) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(line.len());
+    let before = &line[..ours.saturating_sub(1)];
+    let filled = before
+        .iter()
+        .position(|byte| !(byte.is_ascii_whitespace() || *byte == b';'));
+    kept.extend_from_slice(&before[filled.unwrap_or(before.len())..]);
+    kept
 }
 
 fn name(pair: &[u8]) -> &[u8] {
@@ -105,6 +133,11 @@ fn name(pair: &[u8]) -> &[u8] {
 }
 
 fn is_ours(name: &[u8]) -> bool {
+    // Every form of ours holds these bytes; the names of others leave here, unread.
+    let mentions_us = |part: &[u8]| part.eq_ignore_ascii_case(b"menshen");
+    if !name.windows(b"menshen".len()).any(mentions_us) {
+        return false;
+    }
     // Bytes that are no text do not hide the text around them.
     CookieFlags::is_ours(&String::from_utf8_lossy(name))
 }

@@ -309,6 +309,8 @@ fn our_cookies_stay_and_others_pass_byte_for_byte() {
     assert_eq!(cookie(b"menshen-flow-1=x; __SECURE-MENSHEN=y"), None);
     assert_eq!(cookie(b"a=1;;b;menshenx=2").unwrap(), b"a=1;;b;menshenx=2");
     assert_eq!(cookie(b"menshen"), None);
+    assert_eq!(cookie(b" ; ;a=1; menshen=x;;b=2").unwrap(), b"a=1;;b=2");
+    assert_eq!(cookie(b"; menshen=x; ; a=1;").unwrap(), b"a=1;");
 }
 
 #[test]

@@ -1,11 +1,18 @@
 //! `RequestId` and `traceparent`: what one request is called, here and behind us.
 
+use std::cell::RefCell;
+
 use http::{HeaderMap, HeaderValue};
 
 use crate::keys;
 
 /// The longest request id that is kept, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// A trace id and a span id.
+const NAME_BYTES: usize = 24;
+/// For how many requests random bytes are drawn at a time.
+const NAMES_AHEAD: usize = 64;
 
 /// What one request is called in logs, on pages and by the upstream.
 ///
@@ -20,7 +27,7 @@ pub struct RequestId {
 impl RequestId {
     /// Makes one, or keeps the client's when a trusted peer sent a sane one.
     pub fn of(headers: &HeaderMap, peer_trusted: bool) -> Self {
-        let bytes: [u8; 24] = keys::random();
+        let bytes = fresh();
         let (mut trace, mut span) = ([0; 16], [0; 8]);
         trace.copy_from_slice(&bytes[..16]);
         span.copy_from_slice(&bytes[16..]);
@@ -47,6 +54,26 @@ impl RequestId {
     pub fn value(&self) -> &HeaderValue {
         &self.text
     }
+}
+
+/// Random bytes for the names of one request.
+///
+/// Each thread asks the generator for many at once: names are public, so those that wait in memory
+/// need no more care than those that were given out.
+fn fresh() -> [u8; NAME_BYTES] {
+    thread_local! {
+        static AHEAD: RefCell<(Vec<u8>, usize)> = const { RefCell::new((Vec::new(), 0)) };
+    }
+    AHEAD.with_borrow_mut(|(bytes, used)| {
+        if *used == bytes.len() {
+            *bytes = keys::random::<{ NAME_BYTES * NAMES_AHEAD }>().to_vec();
+            *used = 0;
+        }
+        let mut name = [0; NAME_BYTES];
+        name.copy_from_slice(&bytes[*used..*used + NAME_BYTES]);
+        *used += NAME_BYTES;
+        name
+    })
 }
 
 impl std::fmt::Display for RequestId {

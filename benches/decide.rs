@@ -1,0 +1,420 @@
+//! What one decision costs, from the bytes of a head to the verdict, with the session in memory.
+//!
+//! `cargo bench --bench decide [-- --rounds N --calls N]` prints a table in nanoseconds per call.
+//! The promise of the house: a signed-in request is decided within two microseconds.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Request;
+use http::request::Parts;
+use menshen::clock::Clock;
+use menshen::expression::{Expression, Scope};
+use menshen::keys::{self, KeyRing};
+use menshen::people::cookie::{self, CookieFlags, SameSiteConfig};
+use menshen::people::profile::{Mapping, MappingConfig, Profile, Proof};
+use menshen::people::session::{Found, NewLogin, Sessions, Terms};
+use menshen::people::{Admittance, People};
+use menshen::request;
+use menshen::request::gate::Gate;
+use menshen::request::head::{Connection, Head, Peer, Trust};
+use menshen::request::policy::Verdict;
+use menshen::request::route::{
+    self, Access, HeaderRules, HostHeader, HostPattern, Limits, OwnPaths, PathPrefix, Preflight,
+    Route, RouteName, Routes, UpstreamId,
+};
+
+use menshen::store::{self, ConnectorId, Subject};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// What a signed-in decision may cost.
+const TARGET_NS: f64 = 2_000.0;
+const HOSTS: [&str; 5] = ["oa", "erp", "git", "wiki", "pay"];
+const PATHS: [&str; 4] = ["/", "/finance", "/public", "/api/v2"];
+
+fn main() -> Outcome<()> {
+    keys::install_crypto();
+    let effort = Effort::from_arguments()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let house = House::furnish().await?;
+        let table = house.measure(effort).await?;
+        table.print();
+        Ok(())
+    })
+}
+
+/// How often each case is measured, and how many calls one measurement takes: about a millisecond's
+/// worth, so that whoever else uses the processor falls between two measurements.
+#[derive(Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    calls: u32,
+}
+
+impl Effort {
+    fn from_arguments() -> Outcome<Self> {
+        let mut effort = Self {
+            rounds: 301,
+            calls: 1_000,
+        };
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            let mut number = || words.next().ok_or(format!("{word} needs a number"));
+            match word.as_str() {
+                "--rounds" => effort.rounds = number()?.parse::<usize>()?.clamp(1, 100_000),
+                "--calls" => effort.calls = number()?.parse::<u32>()?.clamp(1, 10_000_000),
+                // What cargo adds.
+                "--bench" => {}
+                _ => return Err(format!("unknown argument {word}").into()),
+            }
+        }
+        Ok(effort)
+    }
+}
+
+/// What a decision stands on, with one person who is here.
+struct House {
+    clock: Clock,
+    connection: Connection,
+    trust: Trust,
+    cookie_name: &'static str,
+    routes: Routes,
+    gate: Gate,
+    cookie: String,
+}
+
+/// One way of asking.
+#[derive(Clone, Copy)]
+enum Case {
+    SignedIn,
+    Rule,
+    Public,
+    Parse,
+    Find,
+    Session,
+}
+
+impl Case {
+    const ALL: [Self; 6] = [
+        Self::SignedIn,
+        Self::Rule,
+        Self::Public,
+        Self::Parse,
+        Self::Find,
+        Self::Session,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::SignedIn => "head + decide, signed-in, no rule",
+            Self::Rule => "head + decide, '财务部' in user.departments",
+            Self::Public => "head + decide, public, no cookie",
+            Self::Parse => "Head::of alone",
+            Self::Find => "Routes::find alone",
+            Self::Session => "Sessions::find alone",
+        }
+    }
+}
+
+impl House {
+    async fn furnish() -> Outcome<Self> {
+        let clock = Clock::system();
+        let store = store::open("sqlite::memory:").await?;
+        let grace = Duration::from_secs(300);
+        let sessions = Sessions::open(store, clock.clone(), 1_000_000, grace).await?;
+        let ring = Arc::new(KeyRing::new(&[keys::generate()], None)?);
+        let terms = Terms {
+            lifetime: Duration::from_secs(12 * 3600),
+            idle_timeout: Duration::from_secs(2 * 3600),
+        };
+        let corp = ConnectorId::try_from("corp".to_owned())?;
+        let cookie = sign_in(&sessions, &ring, &terms, &corp, &clock).await?;
+        let flags = CookieFlags {
+            secure: true,
+            domain: None,
+            same_site: SameSiteConfig::Lax,
+        };
+        Ok(Self {
+            clock,
+            connection: Connection {
+                peer: Peer::Ip(IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3))),
+                tls: true,
+                server_name: Some("oa.corp.example".to_owned()),
+                tls_subject: None,
+            },
+            trust: Trust::default(),
+            cookie_name: flags.session_name(),
+            routes: routes()?,
+            gate: Gate {
+                sessions,
+                ring,
+                terms,
+                connectors: vec![corp],
+            },
+            cookie,
+        })
+    }
+
+    /// Takes the cases in turns, so that a busy moment of the machine falls on all of them.
+    async fn measure(&self, effort: Effort) -> Outcome<Table> {
+        let mut table = Table::default();
+        for case in Case::ALL {
+            self.once(case, effort.calls).await?;
+        }
+        for _ in 0..effort.rounds {
+            for case in Case::ALL {
+                let ns = self.once(case, effort.calls).await?;
+                table.add(case, ns);
+            }
+        }
+        Ok(table)
+    }
+
+    /// Nanoseconds per call.
+    async fn once(&self, case: Case, calls: u32) -> Outcome<f64> {
+        let (path, cookie) = match case {
+            Case::Rule => ("/finance/ledger", Some(self.cookie.as_str())),
+            Case::Public => ("/public/app.js", None),
+            Case::SignedIn | Case::Parse | Case::Find | Case::Session => {
+                ("/projects/42/board", Some(self.cookie.as_str()))
+            }
+        };
+        let parts = browser_request(path, self.cookie_name, cookie)?;
+        let head = self.head(&parts)?;
+        let began = Instant::now();
+        match case {
+            Case::SignedIn | Case::Rule | Case::Public => {
+                for _ in 0..calls {
+                    let head = self.head(black_box(&parts))?;
+                    let verdict = request::decide(&self.routes, &self.gate, &head).await;
+                    if !matches!(black_box(verdict), Verdict::Allow(_)) {
+                        return Err("a request was not allowed".into());
+                    }
+                }
+            }
+            Case::Parse => {
+                for _ in 0..calls {
+                    black_box(self.head(black_box(&parts))?);
+                }
+            }
+            Case::Find => {
+                for _ in 0..calls {
+                    let head = black_box(&head);
+                    let found = self
+                        .routes
+                        .find(&head.host, head.effective_port(), &head.path);
+                    if !matches!(black_box(found), route::Found::Route(_)) {
+                        return Err("no route was found".into());
+                    }
+                }
+            }
+            Case::Session => {
+                let Gate {
+                    sessions,
+                    ring,
+                    terms,
+                    ..
+                } = &self.gate;
+                for _ in 0..calls {
+                    let cookie = black_box(self.cookie.as_str());
+                    let found = sessions
+                        .find(ring, terms, cookie, head.host.as_str())
+                        .await?;
+                    if !matches!(black_box(found), Found::Person(_)) {
+                        return Err("nobody was found".into());
+                    }
+                }
+            }
+        }
+        Ok(began.elapsed().as_secs_f64() * 1e9 / f64::from(calls))
+    }
+
+    fn head<'a>(&'a self, parts: &'a Parts) -> Outcome<Head<'a>> {
+        let now = self.clock.now();
+        Ok(Head::of(
+            parts,
+            &self.connection,
+            &self.trust,
+            self.cookie_name,
+            now,
+        )?)
+    }
+}
+
+/// Admits 李四 of 财务部 and answers their session cookie.
+async fn sign_in(
+    sessions: &Arc<Sessions>,
+    ring: &KeyRing,
+    terms: &Terms,
+    corp: &ConnectorId,
+    clock: &Clock,
+) -> Outcome<String> {
+    let defaults = [
+        ("login", "profile.userid"),
+        ("name", "profile.name"),
+        ("email", "profile.biz_mail"),
+        ("departments", "profile.department_names"),
+    ];
+    let admittance = Admittance {
+        connector: corp.clone(),
+        mapping: Mapping::build(&defaults, &MappingConfig::default(), "")?,
+        create: true,
+        link_by: Vec::new(),
+    };
+    let subject = Subject::try_from("ww0123456789abcdef:lisi".to_owned())?;
+    let raw = serde_json::json!({
+        "userid": "lisi",
+        "name": "李四",
+        "biz_mail": "lisi@corp.example",
+        "department_names": ["总经办", "财务部", "预算组"],
+    });
+    let profile = Profile {
+        subject: subject.clone(),
+        raw,
+        vouched: Vec::new(),
+        provider_sid: None,
+        facts: Proof::default(),
+    };
+    let (connector_epoch, everyone_epoch) = sessions.epochs_of(corp);
+    let people = People::new(Arc::clone(sessions), clock.clone());
+    let (account, _) = people.admit(&admittance, &profile).await?;
+    let login = NewLogin {
+        account,
+        via: corp.clone(),
+        subject,
+        provider_sid: None,
+        proof: Proof::default(),
+        expires_at: None,
+        began_at: clock.now(),
+        connector_epoch,
+        everyone_epoch,
+    };
+    let minting = sessions.mint(login, terms).await?;
+    Ok(cookie::sign(ring, &minting.handle))
+}
+
+/// Twenty routes on five hosts.
+fn routes() -> Outcome<Routes> {
+    let rule = Expression::compile("'财务部' in user.departments", Scope::Rule)?;
+    let mut all = Vec::new();
+    for host in HOSTS {
+        for path in PATHS {
+            let (access, allow) = match path {
+                "/public" => (Access::Public, None),
+                "/finance" => (Access::SignedIn, Some(rule.clone())),
+                _ => (Access::SignedIn, None),
+            };
+            all.push(Arc::new(Route {
+                name: RouteName::new(&format!("{host}{path}")),
+                host: HostPattern::try_from(format!("{host}.corp.example"))?,
+                path: PathPrefix::try_from(path.to_owned())?,
+                access,
+                allow,
+                connectors: Vec::new(),
+                upstream: Some(UpstreamId(0)),
+                preflight: Preflight::Deny,
+                strip_path: false,
+                case_insensitive: false,
+                keep_fragment: false,
+                host_header: HostHeader::Client,
+                headers: HeaderRules::default(),
+                limits: Limits {
+                    connect: Duration::from_secs(5),
+                    response: Duration::from_secs(60),
+                    idle: Duration::from_secs(60),
+                    body_bytes_max: 1 << 30,
+                },
+            }));
+        }
+    }
+    let own = OwnPaths {
+        prefix: "/.menshen".to_owned(),
+        exact: Vec::new(),
+    };
+    Ok(Routes::new(all, own))
+}
+
+/// What a browser sends along with a click.
+fn browser_request(path: &str, cookie_name: &str, session: Option<&str>) -> Outcome<Parts> {
+    let mut cookies = "theme=dark; lang=zh-CN; _ga=GA1.1.1234567890.1700000000".to_owned();
+    if let Some(value) = session {
+        cookies.push_str(&format!("; {cookie_name}={value}"));
+    }
+    let request = Request::get(format!("{path}?tab=open&page=2&q=%E9%A2%84%E7%AE%97"))
+        .header("host", "oa.corp.example")
+        .header("connection", "keep-alive")
+        .header(
+            "sec-ch-ua",
+            "\"Chromium\";v=\"140\", \"Not=A?Brand\";v=\"24\"",
+        )
+        .header("sec-ch-ua-mobile", "?0")
+        .header("sec-ch-ua-platform", "\"Windows\"")
+        .header("upgrade-insecure-requests", "1")
+        .header(
+            "user-agent",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/140.0.0.0",
+        )
+        .header(
+            "accept",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        )
+        .header("sec-fetch-site", "same-origin")
+        .header("sec-fetch-mode", "navigate")
+        .header("sec-fetch-user", "?1")
+        .header("sec-fetch-dest", "document")
+        .header("referer", "https://oa.corp.example/projects")
+        .header("accept-encoding", "gzip, deflate, br, zstd")
+        .header("accept-language", "zh-CN,zh;q=0.9,en;q=0.8")
+        .header("cookie", cookies)
+        .body(())?;
+    Ok(request.into_parts().0)
+}
+
+/// What was measured, a row per case.
+#[derive(Default)]
+struct Table([Vec<f64>; Case::ALL.len()]);
+
+impl Table {
+    fn add(&mut self, case: Case, ns: f64) {
+        self.0[case as usize].push(ns);
+    }
+
+    fn print(mut self) {
+        println!(
+            "{:<46}{:>9}{:>9}{:>9}  ns per call",
+            "", "min", "median", "max"
+        );
+        for case in Case::ALL {
+            let row = &mut self.0[case as usize];
+            row.sort_by(f64::total_cmp);
+            let (min, median, max) = (row[0], row[row.len() / 2], row[row.len() - 1]);
+            // Han characters take two columns.
+            let wide = case
+                .name()
+                .chars()
+                .filter(|letter| !letter.is_ascii())
+                .count();
+            let width = 46 - wide;
+            print!("{:<width$}{min:>9.0}{median:>9.0}{max:>9.0}", case.name());
+            let verdict = if median <= TARGET_NS {
+                "within"
+            } else {
+                "ABOVE"
+            };
+            match case {
+                Case::SignedIn => println!("  {verdict} the {TARGET_NS:.0} that are promised"),
+                Case::Rule | Case::Public | Case::Parse | Case::Find | Case::Session => println!(),
+            }
+        }
+    }
+}

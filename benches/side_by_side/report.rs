@@ -1,0 +1,148 @@
+//! What was measured, as medians with the least and the most.
+
+use std::time::Duration;
+
+use crate::load::Tally;
+
+/// nginx, forwarding and nothing else.
+pub(crate) const NGINX: &str = "nginx, plain";
+/// nginx as it is usually set up.
+pub(crate) const NGINX_USUAL: &str = "nginx, forwarding headers, log";
+/// A route everybody may take.
+pub(crate) const PUBLIC: &str = "menshen, public";
+/// A route for whoever is signed in.
+pub(crate) const SIGNED_IN: &str = "menshen, signed in";
+/// The same with an access log.
+pub(crate) const LOGGED: &str = "menshen, signed in, log";
+
+/// What is promised: more than this many times the other's processor time is too much.
+const PROMISES: [(&str, &str, f64); 2] = [(SIGNED_IN, NGINX, 1.3), (SIGNED_IN, PUBLIC, 1.1)];
+
+/// One variant in one round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    cpu_us: f64,
+    per_second: f64,
+    p50_us: f64,
+    p99_us: f64,
+    failed: u64,
+}
+
+impl Row {
+    /// From the processor time of the proxy in nanoseconds and what it answered for it.
+    pub(crate) fn of(spent_ns: u64, mut tally: Tally, failed_before: u64) -> Self {
+        let answered = tally.answered.max(1) as f64;
+        tally.latencies_ns.sort_unstable();
+        let at = |share: f64| {
+            let last = tally.latencies_ns.len().saturating_sub(1);
+            let place = (last as f64 * share) as usize;
+            tally
+                .latencies_ns
+                .get(place)
+                .map_or(f64::NAN, |ns| f64::from(*ns) / 1e3)
+        };
+        Self {
+            cpu_us: spent_ns as f64 / answered / 1e3,
+            per_second: answered / tally.elapsed.as_secs_f64(),
+            p50_us: at(0.5),
+            p99_us: at(0.99),
+            failed: tally.failed + failed_before,
+        }
+    }
+}
+
+/// Every variant with its rounds.
+#[derive(Debug)]
+pub(crate) struct Report(Vec<(&'static str, Vec<Row>)>);
+
+impl Report {
+    /// Without any round yet.
+    pub(crate) fn new(names: impl Iterator<Item = &'static str>) -> Self {
+        Self(names.map(|name| (name, Vec::new())).collect())
+    }
+
+    /// Adds a round of a variant.
+    pub(crate) fn add(&mut self, name: &str, row: Row) {
+        if let Some((_, rows)) = self.0.iter_mut().find(|(known, _)| *known == name) {
+            rows.push(row);
+        }
+    }
+
+    /// How many requests did not end in a 200.
+    pub(crate) fn failed(&self) -> u64 {
+        self.0
+            .iter()
+            .flat_map(|(_, rows)| rows)
+            .map(|row| row.failed)
+            .sum()
+    }
+
+    /// Prints the table and the promises.
+    pub(crate) fn print(&self, rounds: u32, measured: Duration, connections: usize) {
+        println!(
+            "{rounds} rounds of {:.1} s, {connections} connections, proxies on one core",
+            measured.as_secs_f64()
+        );
+        println!(
+            "{:<32}{:>24}{:>11}{:>9}{:>9}{:>8}",
+            "", "CPU us per request", "per s", "p50 us", "p99 us", "failed"
+        );
+        for (name, rows) in &self.0 {
+            let of = |pick: fn(&Row) -> f64| Spread::of(rows.iter().map(pick));
+            println!(
+                "{name:<32}{:>24}{:>11.0}{:>9.0}{:>9.0}{:>8}",
+                of(|row| row.cpu_us).to_string(),
+                of(|row| row.per_second).median,
+                of(|row| row.p50_us).median,
+                of(|row| row.p99_us).median,
+                rows.iter().map(|row| row.failed).sum::<u64>(),
+            );
+        }
+        for (one, other, most) in PROMISES {
+            let (Some(ours), Some(theirs)) = (self.rows(one), self.rows(other)) else {
+                continue;
+            };
+            let ratio = Spread::of(ours.iter().zip(theirs).map(|(a, b)| a.cpu_us / b.cpu_us));
+            let verdict = if ratio.median <= most {
+                "within"
+            } else {
+                "ABOVE"
+            };
+            println!("{one} / {other}: {ratio}  {verdict} the {most} that are promised");
+        }
+    }
+
+    fn rows(&self, name: &str) -> Option<&[Row]> {
+        self.0
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, rows)| rows.as_slice())
+    }
+}
+
+/// The middle of some numbers, and how far they go.
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(numbers: impl Iterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = numbers.collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |place: usize| sorted.get(place).copied().unwrap_or(f64::NAN);
+        let last = sorted.len().saturating_sub(1);
+        Self {
+            least: at(0),
+            median: at(sorted.len() / 2),
+            most: at(last),
+        }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2} ({:.2}-{:.2})", self.median, self.least, self.most)
+    }
+}

@@ -1,0 +1,83 @@
+//! The application behind the proxies: the same kibibyte for everybody, as cheap as can be.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A running upstream; it ends with its runtime.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    ear: Arc<Mutex<Ear>>,
+}
+
+/// Whether the next head is kept.
+#[derive(Debug)]
+enum Ear {
+    Shut,
+    Open,
+    Heard(Vec<u8>),
+}
+
+impl Upstream {
+    /// Serves on a free port.
+    pub(crate) async fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let ear = Arc::new(Mutex::new(Ear::Shut));
+        let answer: Arc<[u8]> = answer().into();
+        let shared = Arc::clone(&ear);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&answer), Arc::clone(&shared)));
+            }
+        });
+        Ok(Self { address, ear })
+    }
+
+    /// Keeps the head of the next request.
+    pub(crate) fn listen(&self) {
+        *self.ear.lock().unwrap_or_else(PoisonError::into_inner) = Ear::Open;
+    }
+
+    /// The head that was kept.
+    pub(crate) fn heard(&self) -> Option<Vec<u8>> {
+        let mut ear = self.ear.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *ear, Ear::Shut) {
+            Ear::Heard(head) => Some(head),
+            Ear::Open | Ear::Shut => None,
+        }
+    }
+}
+
+/// Answers requests without bodies, one after the other.
+async fn serve(mut stream: TcpStream, answer: Arc<[u8]>, ear: Arc<Mutex<Ear>>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut head = Vec::with_capacity(8 * 1024);
+    loop {
+        head.clear();
+        while !head.ends_with(b"\r\n\r\n") {
+            if stream.read_buf(&mut head).await? == 0 {
+                return Ok(());
+            }
+        }
+        {
+            let mut ear = ear.lock().unwrap_or_else(PoisonError::into_inner);
+            if matches!(*ear, Ear::Open) {
+                *ear = Ear::Heard(head.clone());
+            }
+        }
+        stream.write_all(&answer).await?;
+    }
+}
+
+fn answer() -> Vec<u8> {
+    let body = "0123456789abcdef".repeat(64);
+    let head = "HTTP/1.1 200 OK\r\nserver: upstream\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
+        content-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n";
+    format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
