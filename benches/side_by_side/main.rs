@@ -77,7 +77,7 @@ impl Effort {
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or(format!("{word} needs a value"));
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
                 "--rounds" => effort.rounds = value()?.parse::<u32>()?.clamp(1, 100),
                 "--seconds" => {

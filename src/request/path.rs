@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// The longest path that is not plain, in bytes: every reading of it is worked out.
+const TRICKY_BYTES_MAX: usize = 8192;
+
 /// The path and query of a request as they were sent; the bytes that are judged are the bytes that
 /// are sent on.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,9 @@ pub enum PathError {
     /// A `%` that is not followed by two hexadecimal digits.
     #[error("the path holds a broken escape")]
     Escape,
+    /// So long that working out how it may be read would cost too much.
+    #[error("the path holds escapes and is longer than {TRICKY_BYTES_MAX} bytes")]
+    Long,
     /// Some reader would see a `.` or `..` segment.
     #[error("the path holds a dot segment, plain or hidden")]
     Dots,
@@ -37,6 +43,9 @@ impl<'a> Path<'a> {
         let plain = is_plain(raw.as_bytes());
         let path = Self { raw, query, plain };
         if !plain {
+            if raw.len() > TRICKY_BYTES_MAX {
+                return Err(PathError::Long);
+            }
             if raw
                 .bytes()
                 .any(|byte| matches!(byte, 0 | b'\r' | b'\n' | b'\\'))
@@ -273,6 +282,10 @@ mod tests {
             assert_eq!(parse(path), Err(PathError::Escape), "{path}");
         }
         assert_eq!(parse("*"), Err(PathError::NoSlash));
+        let escaped = |n: usize| format!("/{}", "%41".repeat(n));
+        assert_eq!(parse(&escaped(2_700)), Ok(()));
+        assert_eq!(parse(&escaped(2_800)), Err(PathError::Long));
+        assert_eq!(parse(&format!("/{}", "a".repeat(20_000))), Ok(()));
     }
 
     #[test]

@@ -413,3 +413,31 @@ async fn who_am_i_is_answered_to_somebody_and_refused_to_nobody() {
         405
     );
 }
+
+#[tokio::test]
+async fn a_login_by_a_front_end_runs_on_the_host_that_logs_people_in_only() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    let config = config_with(&mut browser, &[]).await;
+    let elsewhere = "http://oa.test/.menshen";
+    let asked = browser
+        .send("GET", &format!("{elsewhere}/login-config/corp"), &[], b"")
+        .await;
+    assert_eq!((asked.status, slug(&asked)), (400, "not-here".to_owned()));
+    let code = house.source.issue_code("lisi", "sso.test");
+    let body = json!({ "code": code, "state": config["state"], "flow": config["flow"] });
+    let url = format!("{elsewhere}/login/corp");
+    let body = body.to_string();
+    let there = browser.send("POST", &url, &[JSON], body.as_bytes()).await;
+    assert_eq!((there.status, slug(&there)), (400, "not-here".to_owned()));
+    assert!(there.header("set-cookie").is_none());
+    let here = browser
+        .send(
+            "POST",
+            &format!("{OWN}/login/corp"),
+            &[JSON],
+            body.as_bytes(),
+        )
+        .await;
+    assert_eq!(here.status, 200, "the code was not spent: {}", here.text());
+}

@@ -49,6 +49,9 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
     if visit.head.method != Method::GET {
         return Told::own("method", reply::wrong_method("GET"));
     }
+    if let Err(told) = only_at_home(visit, &origin) {
+        return *told;
+    }
     let target = Target::of(visit, query);
     let entry = visit.site.login.entry(via);
     let home = || ReturnTo::parse(entry?.home(user_agent(visit)), visit.site);
@@ -105,6 +108,9 @@ where
     }
     if visit.head.method != Method::POST {
         return Told::own("method", reply::wrong_method("POST"));
+    }
+    if let Err(told) = only_at_home(visit, &origin) {
+        return *told;
     }
     let kind = text(visit.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
     let is_json = kind
@@ -233,6 +239,15 @@ pub(super) async fn userinfo(visit: &Visit<'_>) -> Told {
         }),
     );
     Told::own("userinfo", reply::for_method(visit.head.method, response))
+}
+
+/// A login runs on the host that logs people in: elsewhere its cookie would name no host.
+fn only_at_home(visit: &Visit<'_>, origin: &Option<HeaderValue>) -> Result<(), Box<Told>> {
+    if visit.site.is_home(visit.head) {
+        return Ok(());
+    }
+    let response = with_origin(problem_json(visit, Cause::NotHere), origin.clone());
+    Err(Box::new(Told::own(Cause::NotHere.slug(), response)))
 }
 
 /// The origin of a browser's request: none, ours, or one that is configured; any other is refused.
