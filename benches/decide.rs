@@ -69,7 +69,7 @@ impl Effort {
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
-            let mut number = || words.next().ok_or(format!("{word} needs a number"));
+            let mut number = || words.next().ok_or_else(|| format!("{word} needs a number"));
             match word.as_str() {
                 "--rounds" => effort.rounds = number()?.parse::<usize>()?.clamp(1, 100_000),
                 "--calls" => effort.calls = number()?.parse::<u32>()?.clamp(1, 10_000_000),
