@@ -113,82 +113,13 @@ async fn run(effort: Effort) -> Outcome<ExitCode> {
             tokio::task::yield_now().await;
         }
     });
-    let folder = Folder::make()?;
-    let upstream = Upstream::start().await?;
-    let source = WeCom::start(Options::default()).await?;
-    let quiet = Menshen::start(&folder, "quiet", upstream.address, &source, false).await?;
-    let logging = Menshen::start(&folder, "logging", upstream.address, &source, true).await?;
-    let hosts = [quiet.address.to_string(), logging.address.to_string()];
-    source.domains_of_agent(AGENT_ID, &[&hosts[0], &hosts[1]]);
-    let cookie = sign_in::walk(quiet.address, "lisi").await?;
-    let logged_cookie = sign_in::walk(logging.address, "lisi").await?;
-    let nginx = Nginx::start(&folder, upstream.address).await?;
-
-    let mut variants = Vec::new();
-    let mut add =
-        |name, pid, address: SocketAddr, path: &str, session: Option<&str>, identified| {
-            let request = load::browser_request(address, path, session);
-            variants.push(Variant {
-                name,
-                pid,
-                address,
-                request,
-                identified,
-            });
-        };
-    let signed_in = Some(cookie.as_str());
-    match &nginx {
-        Some(nginx) => {
-            add(
-                report::NGINX,
-                nginx.pid(),
-                nginx.plain,
-                "/board/42",
-                signed_in,
-                false,
-            );
-            add(
-                report::NGINX_USUAL,
-                nginx.pid(),
-                nginx.usual,
-                "/board/42",
-                signed_in,
-                false,
-            );
-        }
-        None => println!("nginx is not installed here; its rows are left out"),
-    }
-    add(
-        report::PUBLIC,
-        quiet.pid(),
-        quiet.address,
-        "/public/42",
-        None,
-        false,
-    );
-    add(
-        report::SIGNED_IN,
-        quiet.pid(),
-        quiet.address,
-        "/board/42",
-        signed_in,
-        true,
-    );
-    let logged = Some(logged_cookie.as_str());
-    add(
-        report::LOGGED,
-        logging.pid(),
-        logging.address,
-        "/board/42",
-        logged,
-        true,
-    );
-
+    let stage = Stage::set().await?;
+    let mut variants = stage.variants().await?;
     if let Some(only) = &effort.only {
         variants.retain(|variant| variant.name == only.as_str());
     }
     for variant in &variants {
-        check(variant, &upstream).await?;
+        check(variant, &stage.upstream).await?;
     }
     let mut report = Report::new(variants.iter().map(|variant| variant.name));
     for _ in 0..effort.rounds {
@@ -202,6 +133,69 @@ async fn run(effort: Effort) -> Outcome<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Everything that runs. The processes end before their folder goes.
+struct Stage {
+    nginx: Option<Nginx>,
+    quiet: Menshen,
+    logging: Menshen,
+    upstream: Upstream,
+    _source: WeCom,
+    _folder: Folder,
+}
+
+impl Stage {
+    async fn set() -> Outcome<Self> {
+        let folder = Folder::make()?;
+        let upstream = Upstream::start().await?;
+        let source = WeCom::start(Options::default()).await?;
+        let to = upstream.address;
+        let quiet = Menshen::start(&folder, "quiet", to, &source, false).await?;
+        let logging = Menshen::start(&folder, "logging", to, &source, true).await?;
+        let hosts = [&quiet, &logging].map(|menshen| menshen.address.to_string());
+        source.domains_of_agent(AGENT_ID, &[&hosts[0], &hosts[1]]);
+        let nginx = Nginx::start(&folder, to).await?;
+        if nginx.is_none() {
+            println!("nginx is not installed here; its rows are left out");
+        }
+        Ok(Self {
+            nginx,
+            quiet,
+            logging,
+            upstream,
+            _source: source,
+            _folder: folder,
+        })
+    }
+
+    /// Signs in where somebody must be, and says what is to be measured.
+    async fn variants(&self) -> Outcome<Vec<Variant>> {
+        let quiet = &self.quiet;
+        let cookie = sign_in::walk(quiet.address, "lisi").await?;
+        let logged = sign_in::walk(self.logging.address, "lisi").await?;
+        let mut variants = Vec::new();
+        let mut add = |name, pid, address: SocketAddr, path: &str, session: Option<&str>| {
+            variants.push(Variant {
+                name,
+                pid,
+                address,
+                request: load::browser_request(address, path, session),
+                identified: matches!(name, report::SIGNED_IN | report::LOGGED),
+            });
+        };
+        if let Some(nginx) = &self.nginx {
+            let (board, pid) = ("/board/42", nginx.pid());
+            add(report::NGINX, pid, nginx.plain, board, Some(&cookie));
+            add(report::NGINX_USUAL, pid, nginx.usual, board, Some(&cookie));
+        }
+        let (board, pid) = ("/board/42", quiet.pid());
+        add(report::PUBLIC, pid, quiet.address, "/public/42", None);
+        add(report::SIGNED_IN, pid, quiet.address, board, Some(&cookie));
+        let (address, pid) = (self.logging.address, self.logging.pid());
+        add(report::LOGGED, pid, address, board, Some(&logged));
+        Ok(variants)
+    }
 }
 
 /// Sees one request go all the way, with what the upstream must and must not learn.
