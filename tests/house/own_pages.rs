@@ -21,7 +21,10 @@ async fn pages(house: &House, extra: &[(&str, &str)]) -> Vec<(&'static str, Answ
     };
     let mut pages = Vec::new();
     for (what, path) in [
-        ("chooser at an application", "/x?%3Ci%3E=%3Ci%3E"),
+        (
+            "chooser for an application",
+            "/.menshen/sign_in?rd=/x%3Fi%3D%253Ci%253E&why=expired",
+        ),
         ("sign_in", "/.menshen/sign_in?rd=/%3Ci%3E&x=%3Ci%3E%22%27"),
         ("no own path", "/.menshen/%3Ci%3E"),
         ("no host", "http://nowhere.test/"),
