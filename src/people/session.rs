@@ -15,7 +15,7 @@ use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Sub
 mod cell;
 mod sessions;
 
-pub use sessions::{Found, MintError, Missing, NewLogin, Sessions};
+pub use sessions::{Found, MintError, Minting, Missing, NewLogin, Sessions};
 
 /// Somebody who is here: what was proved. Immutable; minted at a login.
 #[derive(Debug)]

@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -15,16 +13,18 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::cell::{Cells, Epoch, IdentityCell, SessionCell};
 use super::{Entitlements, Person, Session, Terms};
 use crate::clock::{Clock, Timestamp};
-use crate::expression::Document;
 use crate::keys::{self, KeyRing};
-use crate::people::cookie::{self, COOKIE_BYTES_MAX, Handle, HostMark, Sid, Verified};
-use crate::people::profile::{Fields, Proof};
+use crate::people::cookie::{self, COOKIE_BYTES_MAX, HostMark};
+use crate::people::profile::Fields;
 use crate::store::{
-    Account, AccountId, ConnectorId, Minted, NewSession, Revocation, Scope, SessionFound,
-    SessionKey, SessionRecord, Store, StoreError, Subject,
+    Account, AccountId, ConnectorId, Revocation, Scope, SessionKey, Store, StoreError, Subject,
 };
 
 mod background;
+mod load;
+mod mint;
+
+pub use mint::{MintError, Minting, NewLogin};
 
 /// How long a cookie whose session the store does not know is remembered as such.
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
@@ -58,43 +58,6 @@ pub enum Missing {
     Unknown,
     /// It was, and is over: expired, idle, signed out, revoked.
     Over,
-}
-
-/// What a session is minted from.
-#[derive(Clone, Debug)]
-pub struct NewLogin {
-    /// Who came in; the number is the one it was admitted under.
-    pub account: Account,
-    /// Who proved them.
-    pub via: ConnectorId,
-    /// What that source calls them.
-    pub subject: Subject,
-    /// The session's name at the provider.
-    pub provider_sid: Option<String>,
-    /// What the login proved besides.
-    pub proof: Proof,
-    /// The session ends no later.
-    pub expires_at: Option<Timestamp>,
-    /// When the login began.
-    pub began_at: Timestamp,
-    /// The connector's number then.
-    pub connector_epoch: u64,
-    /// Everyone's number then.
-    pub everyone_epoch: u64,
-}
-
-/// Why no session was minted.
-#[derive(Debug, thiserror::Error)]
-pub enum MintError {
-    /// The account was closed while they logged in.
-    #[error("the account was closed during the login")]
-    Closed,
-    /// The person, the connector or everyone was revoked while they logged in.
-    #[error("the login was overtaken by a revocation")]
-    Revoked,
-    /// The store.
-    #[error("mint the session")]
-    Store(#[source] StoreError),
 }
 
 /// Everybody who is here. One per process; it outlives every site.
@@ -283,131 +246,6 @@ impl Sessions {
         })
     }
 
-    /// Loads once for all who ask for the same cookie, detached from every one of them.
-    async fn load(
-        self: &Arc<Self>,
-        hash: CookieHash,
-        verified: Verified,
-        ring_epoch: u64,
-        terms: Terms,
-    ) -> Result<Loaded, Arc<StoreError>> {
-        let name = (hash, ring_epoch);
-        let load = {
-            let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(load) = loads.get(&name) {
-                load.clone()
-            } else {
-                let this = Arc::clone(self);
-                let task = tokio::spawn(async move {
-                    let found = this.read(hash, &verified, ring_epoch, &terms).await;
-                    this.loads
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .remove(&name);
-                    found
-                });
-                let load = task
-                    .map(|joined| {
-                        joined.unwrap_or_else(|_| {
-                            Err(Arc::new(StoreError::Damaged { record: "session" }))
-                        })
-                    })
-                    .boxed()
-                    .shared();
-                loads.insert(name, load.clone());
-                load
-            }
-        };
-        load.await
-    }
-
-    async fn read(
-        &self,
-        hash: CookieHash,
-        verified: &Verified,
-        ring_epoch: u64,
-        terms: &Terms,
-    ) -> Result<Loaded, Arc<StoreError>> {
-        let _permit = self.load_permits.acquire().await;
-        let key = verified.handle.sid.key();
-        // The cells are taken before the store is read: what is revoked from here on is seen.
-        let cell = self.live.of(key, SessionCell::default);
-        let account = self.accounts.of(verified.handle.account, Epoch::default);
-        let found = self.store.session(&key).await.map_err(Arc::new)?;
-        let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
-            self.unknown.insert(hash, Missing::Over);
-            return Ok(Loaded::Missing(Missing::Over));
-        };
-        let now = self.clock.now();
-        cell.stored(found.session.used_at);
-        let idle = now.since(cell.used_at()) >= terms.idle_timeout;
-        if found.account.closed || found.session.expires_at <= now || idle {
-            self.unknown.insert(hash, Missing::Over);
-            return Ok(Loaded::Missing(Missing::Over));
-        }
-        let entry = self
-            .entry(found, verified, ring_epoch, cell, account)
-            .map_err(Arc::new)?;
-        let entry = Arc::new(entry);
-        self.cache.insert(hash, Arc::clone(&entry));
-        Ok(Loaded::Entry(entry))
-    }
-
-    fn entry(
-        &self,
-        found: SessionFound,
-        verified: &Verified,
-        ring_epoch: u64,
-        cell: Arc<SessionCell>,
-        account: Arc<Epoch>,
-    ) -> Result<Entry, StoreError> {
-        let connector = self.connector_epoch(&found.session.connector);
-        account.raise_to(found.account.epoch);
-        connector.raise_to(found.connector_epoch);
-        self.everyone.raise_to(found.everyone_epoch);
-        let identity = self.identity(&found)?;
-        let numbers = (
-            found.account.epoch,
-            found.connector_epoch,
-            found.everyone_epoch,
-        );
-        let session = Arc::new(session_of(found.session, found.account)?);
-        Ok(Entry {
-            session,
-            host: verified.handle.host,
-            by_signer: verified.by_signer,
-            ring_epoch,
-            identity,
-            cell,
-            account: (account, numbers.0),
-            connector: (connector, numbers.1),
-            everyone: numbers.2,
-        })
-    }
-
-    fn identity(&self, found: &SessionFound) -> Result<Arc<IdentityCell>, StoreError> {
-        let fields: Fields = serde_json::from_str(&found.entitlements)
-            .map_err(|_| StoreError::Damaged { record: "identity" })?;
-        let fresh = Arc::new(Entitlements::new(
-            found.account.id,
-            &found.account.login,
-            &found.session.connector,
-            fields,
-            found.entitlements_epoch,
-        ));
-        let key = (
-            found.session.connector.clone(),
-            found.session.subject.clone(),
-        );
-        let cell = self
-            .identities
-            .of(key, || IdentityCell(ArcSwap::new(Arc::clone(&fresh))));
-        if cell.0.load().epoch <= fresh.epoch {
-            cell.0.store(fresh);
-        }
-        Ok(cell)
-    }
-
     /// The connector's number and everyone's, for a login that begins now.
     pub fn epochs_of(&self, connector: &ConnectorId) -> (u64, u64) {
         (self.connector_epoch(connector).now(), self.everyone.now())
@@ -427,48 +265,6 @@ impl Sessions {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(connector.clone()).or_default())
-    }
-
-    /// Mints a session: a new id at every login. Answers the handle to sign.
-    pub async fn mint(&self, login: NewLogin, terms: &Terms) -> Result<Minting, MintError> {
-        let now = self.clock.now();
-        let sid = Sid::random();
-        let end = now.plus(terms.lifetime);
-        let expires_at = login.expires_at.map_or(end, |earlier| earlier.min(end));
-        let record = SessionRecord {
-            key: sid.key(),
-            public_id: crate::store::SessionId::new(keys::random()),
-            account: login.account.id,
-            connector: login.via,
-            subject: login.subject,
-            provider_sid: login.provider_sid,
-            facts: serde_json::to_string(&login.proof).expect("a proof is plain data"),
-            minted_at: now,
-            expires_at,
-            used_at: now,
-        };
-        let public_id = record.public_id;
-        let new = NewSession {
-            record,
-            account_epoch: login.account.epoch,
-            connector_epoch: login.connector_epoch,
-            everyone_epoch: login.everyone_epoch,
-            began_at: login.began_at,
-        };
-        match self.store.mint(&new).await.map_err(MintError::Store)? {
-            Minted::Session => Ok(Minting {
-                handle: Handle {
-                    sid,
-                    account: login.account.id,
-                    issued_at: now,
-                    expires_at,
-                    host: None,
-                },
-                public_id,
-            }),
-            Minted::AccountClosed => Err(MintError::Closed),
-            Minted::Revoked | Minted::LoggedOut => Err(MintError::Revoked),
-        }
     }
 
     /// Ends sessions: in the store, in this memory, and for every tunnel that stands on them.
@@ -566,31 +362,4 @@ impl Sessions {
         }
         Ok(())
     }
-}
-
-/// A session that was minted.
-#[derive(Clone, Debug)]
-pub struct Minting {
-    /// What its cookie says.
-    pub handle: Handle,
-    /// For logs and audit.
-    pub public_id: crate::store::SessionId,
-}
-
-fn session_of(record: SessionRecord, account: Account) -> Result<Session, StoreError> {
-    let proof: Proof = serde_json::from_str(&record.facts)
-        .map_err(|_| StoreError::Damaged { record: "session" })?;
-    Ok(Session {
-        public_id: record.public_id,
-        key: record.key,
-        account: record.account,
-        login: account.login,
-        via: record.connector,
-        subject: record.subject,
-        provider_sid: record.provider_sid,
-        amr: Document::from(&serde_json::json!(proof.amr)),
-        proof,
-        minted_at: record.minted_at,
-        expires_at: record.expires_at,
-    })
 }

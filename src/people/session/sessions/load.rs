@@ -1,0 +1,159 @@
+//! Loading: a session that is not in memory is read once for all who wait for it.
+
+use std::sync::{Arc, PoisonError};
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+
+use super::{CookieHash, Entry, Loaded, Missing, Sessions};
+use crate::expression::Document;
+use crate::people::cookie::Verified;
+use crate::people::profile::{Fields, Proof};
+use crate::people::session::cell::{Epoch, IdentityCell, SessionCell};
+use crate::people::session::{Entitlements, Session, Terms};
+use crate::store::{Account, SessionFound, SessionRecord, StoreError};
+
+impl Sessions {
+    /// Loads once for all who ask for the same cookie, detached from every one of them.
+    pub(super) async fn load(
+        self: &Arc<Self>,
+        hash: CookieHash,
+        verified: Verified,
+        ring_epoch: u64,
+        terms: Terms,
+    ) -> Result<Loaded, Arc<StoreError>> {
+        let name = (hash, ring_epoch);
+        let load = {
+            let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(load) = loads.get(&name) {
+                load.clone()
+            } else {
+                let this = Arc::clone(self);
+                let task = tokio::spawn(async move {
+                    let found = this.read(hash, &verified, ring_epoch, &terms).await;
+                    this.loads
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .remove(&name);
+                    found
+                });
+                let load = task
+                    .map(|joined| {
+                        joined.unwrap_or_else(|_| {
+                            Err(Arc::new(StoreError::Damaged { record: "session" }))
+                        })
+                    })
+                    .boxed()
+                    .shared();
+                loads.insert(name, load.clone());
+                load
+            }
+        };
+        load.await
+    }
+
+    async fn read(
+        &self,
+        hash: CookieHash,
+        verified: &Verified,
+        ring_epoch: u64,
+        terms: &Terms,
+    ) -> Result<Loaded, Arc<StoreError>> {
+        let _permit = self.load_permits.acquire().await;
+        let key = verified.handle.sid.key();
+        // The cells are taken before the store is read: what is revoked from here on is seen.
+        let cell = self.live.of(key, SessionCell::default);
+        let account = self.accounts.of(verified.handle.account, Epoch::default);
+        let found = self.store.session(&key).await.map_err(Arc::new)?;
+        let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
+            self.unknown.insert(hash, Missing::Over);
+            return Ok(Loaded::Missing(Missing::Over));
+        };
+        let now = self.clock.now();
+        cell.stored(found.session.used_at);
+        let idle = now.since(cell.used_at()) >= terms.idle_timeout;
+        if found.account.closed || found.session.expires_at <= now || idle {
+            self.unknown.insert(hash, Missing::Over);
+            return Ok(Loaded::Missing(Missing::Over));
+        }
+        let entry = self
+            .entry(found, verified, ring_epoch, cell, account)
+            .map_err(Arc::new)?;
+        let entry = Arc::new(entry);
+        self.cache.insert(hash, Arc::clone(&entry));
+        Ok(Loaded::Entry(entry))
+    }
+
+    fn entry(
+        &self,
+        found: SessionFound,
+        verified: &Verified,
+        ring_epoch: u64,
+        cell: Arc<SessionCell>,
+        account: Arc<Epoch>,
+    ) -> Result<Entry, StoreError> {
+        let connector = self.connector_epoch(&found.session.connector);
+        account.raise_to(found.account.epoch);
+        connector.raise_to(found.connector_epoch);
+        self.everyone.raise_to(found.everyone_epoch);
+        let identity = self.identity(&found)?;
+        let numbers = (
+            found.account.epoch,
+            found.connector_epoch,
+            found.everyone_epoch,
+        );
+        let session = Arc::new(session_of(found.session, found.account)?);
+        Ok(Entry {
+            session,
+            host: verified.handle.host,
+            by_signer: verified.by_signer,
+            ring_epoch,
+            identity,
+            cell,
+            account: (account, numbers.0),
+            connector: (connector, numbers.1),
+            everyone: numbers.2,
+        })
+    }
+
+    fn identity(&self, found: &SessionFound) -> Result<Arc<IdentityCell>, StoreError> {
+        let fields: Fields = serde_json::from_str(&found.entitlements)
+            .map_err(|_| StoreError::Damaged { record: "identity" })?;
+        let fresh = Arc::new(Entitlements::new(
+            found.account.id,
+            &found.account.login,
+            &found.session.connector,
+            fields,
+            found.entitlements_epoch,
+        ));
+        let key = (
+            found.session.connector.clone(),
+            found.session.subject.clone(),
+        );
+        let cell = self
+            .identities
+            .of(key, || IdentityCell(ArcSwap::new(Arc::clone(&fresh))));
+        if cell.0.load().epoch <= fresh.epoch {
+            cell.0.store(fresh);
+        }
+        Ok(cell)
+    }
+}
+
+fn session_of(record: SessionRecord, account: Account) -> Result<Session, StoreError> {
+    let proof: Proof = serde_json::from_str(&record.facts)
+        .map_err(|_| StoreError::Damaged { record: "session" })?;
+    Ok(Session {
+        public_id: record.public_id,
+        key: record.key,
+        account: record.account,
+        login: account.login,
+        via: record.connector,
+        subject: record.subject,
+        provider_sid: record.provider_sid,
+        amr: Document::from(&serde_json::json!(proof.amr)),
+        proof,
+        minted_at: record.minted_at,
+        expires_at: record.expires_at,
+    })
+}

@@ -1,0 +1,101 @@
+//! Minting: a session for somebody who was just proved, if everything it stands on still stands.
+
+use super::Sessions;
+use crate::clock::Timestamp;
+use crate::keys;
+use crate::people::cookie::{Handle, Sid};
+use crate::people::profile::Proof;
+use crate::people::session::Terms;
+use crate::store::{
+    Account, ConnectorId, Minted, NewSession, SessionId, SessionRecord, StoreError, Subject,
+};
+
+/// What a session is minted from.
+#[derive(Clone, Debug)]
+pub struct NewLogin {
+    /// Who came in; the number is the one it was admitted under.
+    pub account: Account,
+    /// Who proved them.
+    pub via: ConnectorId,
+    /// What that source calls them.
+    pub subject: Subject,
+    /// The session's name at the provider.
+    pub provider_sid: Option<String>,
+    /// What the login proved besides.
+    pub proof: Proof,
+    /// The session ends no later.
+    pub expires_at: Option<Timestamp>,
+    /// When the login began.
+    pub began_at: Timestamp,
+    /// The connector's number then.
+    pub connector_epoch: u64,
+    /// Everyone's number then.
+    pub everyone_epoch: u64,
+}
+
+/// Why no session was minted.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// The account was closed while they logged in.
+    #[error("the account was closed during the login")]
+    Closed,
+    /// The person, the connector or everyone was revoked while they logged in.
+    #[error("the login was overtaken by a revocation")]
+    Revoked,
+    /// The store.
+    #[error("mint the session")]
+    Store(#[source] StoreError),
+}
+
+/// A session that was minted.
+#[derive(Clone, Debug)]
+pub struct Minting {
+    /// What its cookie says.
+    pub handle: Handle,
+    /// For logs and audit.
+    pub public_id: SessionId,
+}
+
+impl Sessions {
+    /// Mints a session: a new id at every login. Answers the handle to sign.
+    pub async fn mint(&self, login: NewLogin, terms: &Terms) -> Result<Minting, MintError> {
+        let now = self.clock.now();
+        let sid = Sid::random();
+        let end = now.plus(terms.lifetime);
+        let expires_at = login.expires_at.map_or(end, |earlier| earlier.min(end));
+        let record = SessionRecord {
+            key: sid.key(),
+            public_id: SessionId::new(keys::random()),
+            account: login.account.id,
+            connector: login.via,
+            subject: login.subject,
+            provider_sid: login.provider_sid,
+            facts: serde_json::to_string(&login.proof).expect("a proof is plain data"),
+            minted_at: now,
+            expires_at,
+            used_at: now,
+        };
+        let public_id = record.public_id;
+        let new = NewSession {
+            record,
+            account_epoch: login.account.epoch,
+            connector_epoch: login.connector_epoch,
+            everyone_epoch: login.everyone_epoch,
+            began_at: login.began_at,
+        };
+        match self.store.mint(&new).await.map_err(MintError::Store)? {
+            Minted::Session => Ok(Minting {
+                handle: Handle {
+                    sid,
+                    account: login.account.id,
+                    issued_at: now,
+                    expires_at,
+                    host: None,
+                },
+                public_id,
+            }),
+            Minted::AccountClosed => Err(MintError::Closed),
+            Minted::Revoked | Minted::LoggedOut => Err(MintError::Revoked),
+        }
+    }
+}
