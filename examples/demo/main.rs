@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use legacy_app::LegacyApp;
 use menshen::clock::Clock;
 use menshen::config::Config;
+use menshen::telemetry::Telemetry;
 use wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
 /// Where the office application is reached, through menshen.
@@ -42,7 +43,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let text = configuration(&source, &office, &expenses, office_port, expenses_port);
     let config = Config::parse(&text, "demo.toml")?;
-    let running = menshen::run::start(config, Clock::system()).await?;
+    // The audit trail would run through the introduction; an operator finds it on standard output.
+    let telemetry = Telemetry::writing_to(&config.log, Box::new(std::io::sink()));
+    let running = menshen::run::start_recording(config, Clock::system(), telemetry).await?;
     println!("{}", introduction(&office_url, &expenses_url));
     tokio::signal::ctrl_c().await?;
     running.stop().await;
