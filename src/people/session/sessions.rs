@@ -12,7 +12,7 @@ use futures_util::future::{BoxFuture, Shared};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::cell::{Cells, Epoch, IdentityCell, SessionCell};
+use super::cell::{AccountCell, Cells, Epoch, IdentityCell, SessionCell};
 use super::{Entitlements, Person, Session, Terms};
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
@@ -108,7 +108,7 @@ pub struct Sessions {
     load_permits: Semaphore,
     everyone: Epoch,
     connectors: RwLock<HashMap<ConnectorId, Arc<Epoch>>>,
-    accounts: Cells<AccountId, Epoch>,
+    accounts: Cells<AccountId, AccountCell>,
     identities: Cells<(ConnectorId, Subject), IdentityCell>,
     live: Cells<SessionKey, SessionCell>,
     touches: mpsc::Sender<(SessionKey, Timestamp)>,
@@ -126,7 +126,8 @@ struct Entry {
     ring_epoch: u64,
     identity: Arc<IdentityCell>,
     cell: Arc<SessionCell>,
-    account: (Arc<Epoch>, u64),
+    account: (Arc<AccountCell>, u64),
+    renames: u64,
     connector: (Arc<Epoch>, u64),
     everyone: u64,
 }
@@ -257,12 +258,16 @@ impl Sessions {
         }
         let now = self.clock.now();
         let alive = !entry.cell.has_ended()
-            && entry.account.0.now() == entry.account.1
+            && entry.account.0.epoch.now() == entry.account.1
             && entry.connector.0.now() == entry.connector.1
             && self.everyone.now() == entry.everyone
             && entry.session.expires_at > now;
         if !alive {
             return Hit::Missing(Missing::Over);
+        }
+        if entry.account.0.renames() != entry.renames {
+            // Their old login may be somebody else's by now.
+            return Hit::Ask;
         }
         if now.since(entry.cell.used_at()) >= terms.idle_timeout {
             // Another node may have seen them: the store knows.
@@ -332,7 +337,10 @@ impl Sessions {
         let key = verified.handle.sid.key();
         // The cells are taken before the store is read: what is revoked from here on is seen.
         let cell = self.live.of(key, SessionCell::default);
-        let account = self.accounts.of(verified.handle.account, Epoch::default);
+        let account = self
+            .accounts
+            .of(verified.handle.account, AccountCell::default);
+        let renames = account.renames();
         let found = self.store.session(&key).await.map_err(Arc::new)?;
         let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
             self.unknown.insert(hash, Missing::Over);
@@ -346,7 +354,7 @@ impl Sessions {
             return Ok(Loaded::Missing(Missing::Over));
         }
         let entry = self
-            .entry(found, verified, ring_epoch, cell, account)
+            .entry(found, verified, ring_epoch, cell, (account, renames))
             .map_err(Arc::new)?;
         let entry = Arc::new(entry);
         self.cache.insert(hash, Arc::clone(&entry));
@@ -359,10 +367,10 @@ impl Sessions {
         verified: &Verified,
         ring_epoch: u64,
         cell: Arc<SessionCell>,
-        account: Arc<Epoch>,
+        (account, renames): (Arc<AccountCell>, u64),
     ) -> Result<Entry, StoreError> {
         let connector = self.connector_epoch(&found.session.connector);
-        account.raise_to(found.account.epoch);
+        account.epoch.raise_to(found.account.epoch);
         connector.raise_to(found.connector_epoch);
         self.everyone.raise_to(found.everyone_epoch);
         let identity = self.identity(&found)?;
@@ -380,6 +388,7 @@ impl Sessions {
             identity,
             cell,
             account: (account, numbers.0),
+            renames,
             connector: (connector, numbers.1),
             everyone: numbers.2,
         })
@@ -506,8 +515,8 @@ impl Sessions {
                 }
             }
             Scope::Account(account) => {
-                if let Some(epoch) = self.accounts.known(account) {
-                    epoch.raise_to(revocation.epoch);
+                if let Some(cell) = self.accounts.known(account) {
+                    cell.epoch.raise_to(revocation.epoch);
                 }
             }
             Scope::Connector(connector) => {
@@ -528,13 +537,18 @@ impl Sessions {
         account: &Account,
         fields: &Fields,
     ) {
-        let Some(cell) = self.identities.known(&(via.clone(), subject.clone())) else {
+        let cell = self.identities.known(&(via.clone(), subject.clone()));
+        let current = cell.as_ref().map(|cell| cell.0.load());
+        let same_login = current.as_ref().is_some_and(|it| it.login == account.login);
+        if let Some(known) = self.accounts.known(&account.id).filter(|_| !same_login) {
+            known.may_be_renamed();
+        }
+        let (Some(cell), Some(current)) = (&cell, current) else {
             return;
         };
-        let current = cell.0.load();
-        if current.fields != *fields {
+        if current.fields != *fields || !same_login {
             // One more, as in the store: a load that read the old ones does not bring them back.
-            let epoch = current.epoch + 1;
+            let epoch = current.epoch + u64::from(current.fields != *fields);
             let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
             cell.0.store(Arc::new(fresh));
         }
