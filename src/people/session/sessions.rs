@@ -41,6 +41,8 @@ const CACHED_FOR: Duration = Duration::from_secs(3600);
 type CookieHash = [u8; 32];
 /// A look into the store that everybody who asks for the same cookie waits for.
 type Load = Shared<BoxFuture<'static, Result<Loaded, Arc<StoreError>>>>;
+/// Those that are under way.
+type Loads = HashMap<(CookieHash, u64), Load>;
 
 /// Who a cookie belongs to.
 #[derive(Clone, Debug)]
@@ -104,7 +106,7 @@ pub struct Sessions {
     cache: Cache<CookieHash, Arc<Entry>>,
     unknown: Cache<CookieHash, Missing>,
     /// By cookie and by the key ring that verified it.
-    loads: Mutex<HashMap<(CookieHash, u64), Load>>,
+    loads: Mutex<Loads>,
     load_permits: Semaphore,
     everyone: Epoch,
     connectors: RwLock<HashMap<ConnectorId, Arc<Epoch>>>,
@@ -137,6 +139,16 @@ struct Entry {
 enum Loaded {
     Entry(Arc<Entry>),
     Missing(Missing),
+}
+
+/// A load that is taken off the list when it ends.
+struct UnderWay<'a>(&'a Mutex<Loads>, (CookieHash, u64));
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut loads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loads.remove(&self.1);
+    }
 }
 
 /// What a look into the memory says.
@@ -304,12 +316,9 @@ impl Sessions {
             } else {
                 let this = Arc::clone(self);
                 let task = tokio::spawn(async move {
-                    let found = this.read(hash, &verified, ring_epoch, &terms).await;
-                    this.loads
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .remove(&name);
-                    found
+                    // However it ends, by a panic too, the next who asks begins anew.
+                    let _under_way = UnderWay(&this.loads, name);
+                    this.read(hash, &verified, ring_epoch, &terms).await
                 });
                 let load = task
                     .map(|joined| {
