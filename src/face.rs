@@ -176,7 +176,7 @@ impl House {
         let again = parts
             .headers
             .contains_key(UPGRADE)
-            .then(|| tunnel::Again::of(&parts));
+            .then(|| tunnel::Again::of(&parts, &permit));
         let told = Told::allowed(&permit);
         let now = self.shared.clock.now();
         let renewed = sign_in::renewed_cookie(site, &permit, &parts, now);

@@ -12,26 +12,37 @@ use crate::request::forward::Tunnel;
 use crate::request::gate::Caller;
 use crate::request::head::{Connection, Head};
 use crate::request::headers::RequestId;
-use crate::request::policy::Verdict;
+use crate::request::policy::{Permit, Verdict};
+use crate::store::SessionId;
 
-/// The head of the request that opened a tunnel, to be judged again.
+/// The request that opened a tunnel, to be judged again.
 #[derive(Debug)]
-pub(super) struct Again(Parts);
+pub(super) struct Again {
+    head: Parts,
+    /// The session whose person the upstream was told of.
+    session: Option<SessionId>,
+}
 
 impl Again {
-    pub(super) fn of(parts: &Parts) -> Self {
+    pub(super) fn of(parts: &Parts, permit: &Permit) -> Self {
         let mut copy = Request::new(()).into_parts().0;
         copy.method = parts.method.clone();
         copy.uri = parts.uri.clone();
         copy.headers = parts.headers.clone();
-        Self(copy)
+        Self {
+            head: copy,
+            session: session_of(permit),
+        }
     }
 }
 
 impl Default for Again {
     /// A head that is never allowed: it names no host.
     fn default() -> Self {
-        Self(Request::new(()).into_parts().0)
+        Self {
+            head: Request::new(()).into_parts().0,
+            session: None,
+        }
     }
 }
 
@@ -86,12 +97,26 @@ async fn still_allowed(
     let site = house.site();
     let now = house.shared.clock.now();
     let cookie = site.cookies.session_name();
-    let head = Head::of(&again.0, connection, &site.trust, cookie, now).ok()?;
+    let head = Head::of(&again.head, connection, &site.trust, cookie, now).ok()?;
     match decide(&site.routes, &site.gate, &head).await {
+        // A public route would let them pass as nobody, but the upstream still takes them for whom
+        // it was told of.
+        Verdict::Allow(permit)
+            if again.session.is_some() && session_of(&permit) != again.session =>
+        {
+            None
+        }
         Verdict::Allow(permit) => Some(match permit.caller() {
             Caller::Person(person) => person.session.expires_at.since(now).min(ASK_AGAIN),
             Caller::Nobody(_) | Caller::Program(_) => ASK_AGAIN,
         }),
         Verdict::Login(_) | Verdict::Deny(_) => None,
+    }
+}
+
+fn session_of(permit: &Permit) -> Option<SessionId> {
+    match permit.caller() {
+        Caller::Person(person) => Some(person.session.public_id),
+        Caller::Nobody(_) | Caller::Program(_) => None,
     }
 }

@@ -51,6 +51,8 @@ pub struct Entitlements {
     pub fields: Fields,
     /// `user` as rules see it, converted once.
     pub user: Document,
+    /// The login they were converted with.
+    pub login: LoginName,
     /// Their number.
     pub epoch: u64,
 }
@@ -125,6 +127,7 @@ impl Entitlements {
         Self {
             fields,
             user,
+            login: login.clone(),
             epoch,
         }
     }

@@ -5,6 +5,10 @@ use std::borrow::Cow;
 /// The longest path that is not plain, in bytes: every reading of it is worked out.
 const TRICKY_BYTES_MAX: usize = 8192;
 
+/// How long all readings of one path may be together, in bytes: a stranger's request must not cost
+/// much more than its length. Names in any script have two or three readings.
+const READINGS_BYTES_MAX: usize = 64 * 1024;
+
 /// The path and query of a request as they were sent; the bytes that are judged are the bytes that
 /// are sent on.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +31,7 @@ pub enum PathError {
     #[error("the path holds a broken escape")]
     Escape,
     /// So long that working out how it may be read would cost too much.
-    #[error("the path holds escapes and is longer than {TRICKY_BYTES_MAX} bytes")]
+    #[error("the path is too long for the many ways to read it")]
     Long,
     /// Some reader would see a `.` or `..` segment.
     #[error("the path holds a dot segment, plain or hidden")]
@@ -55,7 +59,8 @@ impl<'a> Path<'a> {
             if has_broken_escape(raw.as_bytes()) {
                 return Err(PathError::Escape);
             }
-            for reading in path.readings(false) {
+            let readings = path.readings_within(READINGS_BYTES_MAX);
+            for reading in readings.ok_or(PathError::Long)? {
                 if reading.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
                     return Err(PathError::Control);
                 }
@@ -89,14 +94,8 @@ impl<'a> Path<'a> {
     /// hides, and in every combination of these; each also in lower case when somebody behind
     /// compares so.
     pub fn readings(&self, any_case: bool) -> Vec<Cow<'a, [u8]>> {
-        let mut readings = vec![Cow::Borrowed(self.raw.as_bytes())];
-        if !self.plain {
-            for base in &bases(self.raw.as_bytes()) {
-                for choice in 0..16u8 {
-                    insert(&mut readings, read(base, choice));
-                }
-            }
-        }
+        // A path was parsed within its limit.
+        let mut readings = self.readings_within(usize::MAX).unwrap_or_default();
         if any_case {
             for at in 0..readings.len() {
                 let lower = readings[at].to_ascii_lowercase();
@@ -105,12 +104,34 @@ impl<'a> Path<'a> {
         }
         readings
     }
+
+    /// The same without case, unless they are longer than so many bytes together.
+    fn readings_within(&self, bytes_max: usize) -> Option<Vec<Cow<'a, [u8]>>> {
+        let mut readings = vec![Cow::Borrowed(self.raw.as_bytes())];
+        if self.plain {
+            return Some(readings);
+        }
+        let mut left = bytes_max;
+        for base in &bases(self.raw.as_bytes()) {
+            for choice in 0..16u8 {
+                let reading = read(base, choice);
+                let bytes = reading.len();
+                if insert(&mut readings, reading) {
+                    left = left.checked_sub(bytes)?;
+                }
+            }
+        }
+        Some(readings)
+    }
 }
 
-fn insert(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) {
-    if !readings.iter().any(|known| **known == *reading) {
+/// Adds a reading that is not there yet; says whether it was added.
+fn insert(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) -> bool {
+    let new = !readings.iter().any(|known| **known == *reading);
+    if new {
         readings.push(Cow::Owned(reading));
     }
+    new
 }
 
 /// The path as sent, decoded once and twice; each as it is and with its parameters cut, because some
@@ -326,5 +347,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_long_path_with_very_many_readings_is_refused_and_a_long_name_is_not() {
+        let tricks = "a;%253bc%3b%252fB%2f/x//y%5cz%255c%c1%81%25c1%2581";
+        let path = format!("/{}{tricks}", "x/".repeat(3_900));
+        assert_eq!(parse(&path), Err(PathError::Long));
+        assert_eq!(parse(&format!("/{tricks}")), Ok(()));
+        let name = "/%E6%96%87;v=1//".repeat(500);
+        assert_eq!(parse(&name), Ok(()));
     }
 }

@@ -2,6 +2,7 @@
 
 use menshen::face::page::Cause;
 
+use crate::asking::{Ask, signed_in};
 use crate::browser::{Browser, Page, href};
 use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
 use crate::logging_in::OWN;
@@ -294,4 +295,32 @@ async fn who_may_not_is_told_so_and_can_come_back_as_somebody_else() {
         (page.answer.status, page.url),
         (200, format!("{HOME}/finance?year=2026"))
     );
+}
+
+#[tokio::test]
+async fn a_login_that_was_given_up_names_one_person_only() {
+    let more = "[connector.corp.mapping]\nlogin = 'profile.alias'";
+    let plan = Plan::default().more(more);
+    let house = plan.start().await;
+    house
+        .source
+        .member("zhangsan", |it| it.alias = "boss".to_owned());
+    house
+        .source
+        .member("lisi", |it| it.alias = "boss".to_owned());
+    let who = async |cookie: &str| {
+        let answer = Ask::get("/echo").session(cookie).of(&house).await;
+        (answer.status, answer.echoed("x-forwarded-user"))
+    };
+    let old = signed_in(&house, "zhangsan").await;
+    assert_eq!(who(&old).await, (200, vec!["boss".to_owned()]));
+    // They get another login elsewhere, which frees this one for somebody else.
+    house
+        .source
+        .member("zhangsan", |it| it.alias = "zhang".to_owned());
+    let new = signed_in(&house, "zhangsan").await;
+    assert_eq!(who(&new).await, (200, vec!["zhang".to_owned()]));
+    let other = signed_in(&house, "lisi").await;
+    assert_eq!(who(&other).await, (200, vec!["boss".to_owned()]));
+    assert_eq!(who(&old).await, (200, vec!["zhang".to_owned()]));
 }

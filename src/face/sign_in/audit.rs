@@ -92,13 +92,12 @@ fn turned_away(
     outcome: LoginOutcome,
     of_whom: Audit<'_>,
 ) {
-    let via = via.map(|via| via.as_str());
-    visit
-        .shared
-        .telemetry
-        .login(via.unwrap_or_default(), outcome);
+    // An address may name any connector: one that is made up would stay in the metrics for ever.
+    let known = via.filter(|via| visit.site.login.entry(via).is_some());
+    let label = known.map_or("", |via| via.as_str());
+    visit.shared.telemetry.login(label, outcome);
     visit.shared.telemetry.audit(&Audit {
-        connector: via,
+        connector: via.map(|via| via.as_str()),
         error: Some(error),
         ..of_whom
     });

@@ -25,6 +25,25 @@ impl Epoch {
     }
 }
 
+/// What sessions of one account are measured by.
+#[derive(Debug, Default)]
+pub(super) struct AccountCell {
+    /// Revoking the person raises it.
+    pub(super) epoch: Epoch,
+    renames: AtomicU64,
+}
+
+impl AccountCell {
+    /// Changes whenever the account may have got another login.
+    pub(super) fn renames(&self) -> u64 {
+        self.renames.load(Ordering::Acquire)
+    }
+
+    pub(super) fn may_be_renamed(&self) {
+        self.renames.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
 /// What changes about one session while it is cached.
 #[derive(Debug)]
 pub(super) struct SessionCell {

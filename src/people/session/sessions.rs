@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, Shared};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::cell::{Cells, Epoch, IdentityCell, SessionCell};
+use super::cell::{AccountCell, Cells, Epoch, IdentityCell, SessionCell};
 use super::{Entitlements, Person, Session, Terms};
 use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
@@ -41,6 +41,8 @@ const CACHED_FOR: Duration = Duration::from_secs(3600);
 type CookieHash = [u8; 32];
 /// A look into the store that everybody who asks for the same cookie waits for.
 type Load = Shared<BoxFuture<'static, Result<Loaded, Arc<StoreError>>>>;
+/// Those that are under way.
+type Loads = HashMap<(CookieHash, u64), Load>;
 
 /// Who a cookie belongs to.
 #[derive(Clone, Debug)]
@@ -67,11 +69,11 @@ pub struct Sessions {
     cache: Cache<CookieHash, Arc<Entry>>,
     unknown: Cache<CookieHash, Missing>,
     /// By cookie and by the key ring that verified it.
-    loads: Mutex<HashMap<(CookieHash, u64), Load>>,
+    loads: Mutex<Loads>,
     load_permits: Semaphore,
     everyone: Epoch,
     connectors: RwLock<HashMap<ConnectorId, Arc<Epoch>>>,
-    accounts: Cells<AccountId, Epoch>,
+    accounts: Cells<AccountId, AccountCell>,
     identities: Cells<(ConnectorId, Subject), IdentityCell>,
     live: Cells<SessionKey, SessionCell>,
     touches: mpsc::Sender<(SessionKey, Timestamp)>,
@@ -89,7 +91,8 @@ struct Entry {
     ring_epoch: u64,
     identity: Arc<IdentityCell>,
     cell: Arc<SessionCell>,
-    account: (Arc<Epoch>, u64),
+    account: (Arc<AccountCell>, u64),
+    renames: u64,
     connector: (Arc<Epoch>, u64),
     everyone: u64,
 }
@@ -220,12 +223,16 @@ impl Sessions {
         }
         let now = self.clock.now();
         let alive = !entry.cell.has_ended()
-            && entry.account.0.now() == entry.account.1
+            && entry.account.0.epoch.now() == entry.account.1
             && entry.connector.0.now() == entry.connector.1
             && self.everyone.now() == entry.everyone
             && entry.session.expires_at > now;
         if !alive {
             return Hit::Missing(Missing::Over);
+        }
+        if entry.account.0.renames() != entry.renames {
+            // Their old login may be somebody else's by now.
+            return Hit::Ask;
         }
         if now.since(entry.cell.used_at()) >= terms.idle_timeout {
             // Another node may have seen them: the store knows.
@@ -302,8 +309,8 @@ impl Sessions {
                 }
             }
             Scope::Account(account) => {
-                if let Some(epoch) = self.accounts.known(account) {
-                    epoch.raise_to(revocation.epoch);
+                if let Some(cell) = self.accounts.known(account) {
+                    cell.epoch.raise_to(revocation.epoch);
                 }
             }
             Scope::Connector(connector) => {
@@ -324,13 +331,18 @@ impl Sessions {
         account: &Account,
         fields: &Fields,
     ) {
-        let Some(cell) = self.identities.known(&(via.clone(), subject.clone())) else {
+        let cell = self.identities.known(&(via.clone(), subject.clone()));
+        let current = cell.as_ref().map(|cell| cell.0.load());
+        let same_login = current.as_ref().is_some_and(|it| it.login == account.login);
+        if let Some(known) = self.accounts.known(&account.id).filter(|_| !same_login) {
+            known.may_be_renamed();
+        }
+        let (Some(cell), Some(current)) = (&cell, current) else {
             return;
         };
-        let current = cell.0.load();
-        if current.fields != *fields {
+        if current.fields != *fields || !same_login {
             // One more, as in the store: a load that read the old ones does not bring them back.
-            let epoch = current.epoch + 1;
+            let epoch = current.epoch + u64::from(current.fields != *fields);
             let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
             cell.0.store(Arc::new(fresh));
         }

@@ -56,6 +56,23 @@ async fn thousands_of_cookies_and_parameters_are_no_way_in_and_no_way_down() {
 }
 
 #[tokio::test]
+async fn connectors_that_are_made_up_leave_nothing_behind_in_the_metrics() {
+    let house = House::new().await;
+    for at in 0..50 {
+        let target = format!("/.menshen/callback/made-up-{at}");
+        let answer = wire::raw(house.address(), &head(target.as_bytes(), b"")).await;
+        assert!((400..500).contains(&answer.status), "{}", answer.status);
+        let target = format!("/.menshen/login-config/made-up-{at}");
+        let answer = wire::raw(house.address(), &head(target.as_bytes(), b"")).await;
+        assert!((400..500).contains(&answer.status), "{}", answer.status);
+    }
+    wire::raw(house.address(), &head(b"/.menshen/callback/corp", b"")).await;
+    let metrics = house.running.house().shared().telemetry.render();
+    assert!(!metrics.contains("made-up"), "{metrics}");
+    assert!(metrics.contains("connector=\"corp\""), "{metrics}");
+}
+
+#[tokio::test]
 async fn a_return_address_adds_no_header_and_leads_nowhere_else() {
     let house = House::new().await;
     for rd in [

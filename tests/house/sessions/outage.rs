@@ -28,6 +28,16 @@ fn is_away(answer: &Answer, what: &str) {
 }
 
 #[tokio::test]
+async fn a_store_that_panicked_once_is_asked_again() {
+    let (house, cookie) = unseen().await;
+    let ask = Ask::get("/echo").session(&cookie);
+    house.store.fail(Some(Fault::Panics));
+    is_away(&ask.at(house.address).await, "panics");
+    house.store.fail(None);
+    assert_eq!(ask.at(house.address).await.status, 200);
+}
+
+#[tokio::test]
 async fn no_error_of_the_store_lets_anybody_in() {
     let (house, cookie) = unseen().await;
     for fault in Fault::ALL {

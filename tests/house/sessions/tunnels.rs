@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::HOUR;
 use crate::asking::{Ask, signed_in};
-use crate::house::{House, Plan};
+use crate::house::{House, Plan, ROUTES};
 
 /// A client's end of a WebSocket.
 struct Socket(TcpStream);
@@ -146,6 +146,22 @@ async fn it_is_closed_when_a_reload_takes_its_route_or_its_right_away() {
             li.ends(routes).await;
         }
     }
+}
+
+#[tokio::test]
+async fn one_on_a_public_route_is_closed_too_when_the_person_it_was_opened_for_is_revoked() {
+    let public = "[[route]]\nname = 'ws'\nhost = 'sso.test'\npath = '/ws'\naccess = 'public'\n\
+                  upstream = ['{app}']\n";
+    let plan = Plan::default().routes(&format!("{ROUTES}{public}"));
+    let house = plan.start().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let mut zhang = Socket::open(house.address(), "/ws", &cookie).await;
+    let mut stranger = Socket::open(house.address(), "/ws", "").await;
+    assert!(zhang.echoes().await && stranger.echoes().await);
+    let out = Ask::get("/.menshen/sign_out").session(&cookie).navigating();
+    assert_eq!(out.of(&house).await.status, 200);
+    assert_eq!(zhang.ends("signed out").await, GOODBYE);
+    assert!(stranger.echoes().await);
 }
 
 #[tokio::test]

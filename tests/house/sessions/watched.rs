@@ -38,6 +38,8 @@ pub(super) enum Fault {
     Closed,
     Damaged,
     Silent,
+    /// The question never comes to an answer: a mistake in the store itself.
+    Panics,
 }
 
 impl Fault {
@@ -60,6 +62,7 @@ impl Fault {
             Self::Closed => failed(sqlx::Error::PoolClosed),
             Self::Damaged => StoreError::Damaged { record: "session" },
             Self::Silent => StoreError::Silent { for_s: 1 },
+            Self::Panics => panic!("a store that breaks"),
         }
     }
 }

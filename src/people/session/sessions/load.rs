@@ -1,17 +1,27 @@
 //! Loading: a session that is not in memory is read once for all who wait for it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 
-use super::{CookieHash, Entry, Loaded, Missing, Sessions};
+use super::{CookieHash, Entry, Loaded, Loads, Missing, Sessions};
 use crate::expression::Document;
 use crate::people::cookie::Verified;
 use crate::people::profile::{Fields, Proof};
-use crate::people::session::cell::{Epoch, IdentityCell, SessionCell};
+use crate::people::session::cell::{AccountCell, IdentityCell, SessionCell};
 use crate::people::session::{Entitlements, Session, Terms};
 use crate::store::{Account, SessionFound, SessionRecord, StoreError};
+
+/// A load that is taken off the list when it ends.
+struct UnderWay<'a>(&'a Mutex<Loads>, (CookieHash, u64));
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut loads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loads.remove(&self.1);
+    }
+}
 
 impl Sessions {
     /// Loads once for all who ask for the same cookie, detached from every one of them.
@@ -30,12 +40,9 @@ impl Sessions {
             } else {
                 let this = Arc::clone(self);
                 let task = tokio::spawn(async move {
-                    let found = this.read(hash, &verified, ring_epoch, &terms).await;
-                    this.loads
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .remove(&name);
-                    found
+                    // However it ends, by a panic too, the next who asks begins anew.
+                    let _under_way = UnderWay(&this.loads, name);
+                    this.read(hash, &verified, ring_epoch, &terms).await
                 });
                 let load = task
                     .map(|joined| {
@@ -63,7 +70,10 @@ impl Sessions {
         let key = verified.handle.sid.key();
         // The cells are taken before the store is read: what is revoked from here on is seen.
         let cell = self.live.of(key, SessionCell::default);
-        let account = self.accounts.of(verified.handle.account, Epoch::default);
+        let account = self
+            .accounts
+            .of(verified.handle.account, AccountCell::default);
+        let renames = account.renames();
         let found = self.store.session(&key).await.map_err(Arc::new)?;
         let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
             self.unknown.insert(hash, Missing::Over);
@@ -77,7 +87,7 @@ impl Sessions {
             return Ok(Loaded::Missing(Missing::Over));
         }
         let entry = self
-            .entry(found, verified, ring_epoch, cell, account)
+            .entry(found, verified, ring_epoch, cell, (account, renames))
             .map_err(Arc::new)?;
         let entry = Arc::new(entry);
         self.cache.insert(hash, Arc::clone(&entry));
@@ -90,10 +100,10 @@ impl Sessions {
         verified: &Verified,
         ring_epoch: u64,
         cell: Arc<SessionCell>,
-        account: Arc<Epoch>,
+        (account, renames): (Arc<AccountCell>, u64),
     ) -> Result<Entry, StoreError> {
         let connector = self.connector_epoch(&found.session.connector);
-        account.raise_to(found.account.epoch);
+        account.epoch.raise_to(found.account.epoch);
         connector.raise_to(found.connector_epoch);
         self.everyone.raise_to(found.everyone_epoch);
         let identity = self.identity(&found)?;
@@ -111,6 +121,7 @@ impl Sessions {
             identity,
             cell,
             account: (account, numbers.0),
+            renames,
             connector: (connector, numbers.1),
             everyone: numbers.2,
         })
