@@ -134,6 +134,7 @@ pub struct LoginConfig {
     /// Finishes in a minute, in all.
     pub finishes_per_minute: u32,
     /// So many codes in a row that a source does not take open a short circuit for its connector.
+    /// At most five of one client's count.
     pub bad_codes_max: u32,
     /// How long that circuit stays open.
     pub bad_codes_pause: Period,

@@ -66,10 +66,11 @@ impl Work {
         pending: Pending,
         answer: Answer,
     ) -> Result<Finished, LoginError> {
+        let client = answer.client;
         let proved = self.entry.connector.finish(&pending, &answer).await;
         match &proved {
-            Ok(_) => self.limits.asked(&self.entry.id, true),
-            Err(ConnectorError::Stale(_)) => self.limits.asked(&self.entry.id, false),
+            Ok(_) => self.limits.asked(&self.entry.id, client, true),
+            Err(ConnectorError::Stale(_)) => self.limits.asked(&self.entry.id, client, false),
             Err(_) => {}
         }
         let profile = proved.map_err(LoginError::Connector)?;

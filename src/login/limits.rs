@@ -16,6 +16,9 @@ use crate::store::ConnectorId;
 /// So many client addresses are remembered before those that are full again are forgotten.
 const CLIENTS_MAX: usize = 20_000;
 
+/// So many wrong codes of one client count towards a short circuit: nobody opens it alone.
+const BAD_CODES_PER_CLIENT_MAX: u32 = 5;
+
 /// What a limit is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -58,6 +61,8 @@ struct Pair {
 #[derive(Debug, Default)]
 struct Circuit {
     bad_in_a_row: u32,
+    /// Whose they were; as long as `bad_in_a_row` at most.
+    bad_of: HashMap<IpAddr, u32>,
     open_until: Option<Timestamp>,
 }
 
@@ -112,17 +117,23 @@ impl Limits {
         }
     }
 
-    /// Notes whether the source took a code.
-    pub fn asked(&self, connector: &ConnectorId, taken: bool) {
+    /// Notes whether the source took a code that a client brought.
+    pub fn asked(&self, connector: &ConnectorId, client: IpAddr, taken: bool) {
         let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
         let circuit = circuits.entry(connector.clone()).or_default();
         if taken {
             *circuit = Circuit::default();
             return;
         }
+        let of_client = circuit.bad_of.entry(network_of(client)).or_default();
+        if *of_client >= BAD_CODES_PER_CLIENT_MAX.min(self.config.bad_codes_max) {
+            return;
+        }
+        *of_client += 1;
         circuit.bad_in_a_row += 1;
         if circuit.bad_in_a_row >= self.config.bad_codes_max {
             circuit.bad_in_a_row = 0;
+            circuit.bad_of.clear();
             circuit.open_until = Some(
                 self.clock
                     .now()
@@ -195,13 +206,31 @@ mod tests {
     fn wrong_codes_open_a_short_circuit_and_a_good_one_closes_the_count() {
         let limits = limits();
         let corp: ConnectorId = "corp".parse().unwrap();
-        limits.asked(&corp, false);
-        limits.asked(&corp, true);
-        limits.asked(&corp, false);
+        let client = IpAddr::from([192, 0, 2, 1]);
+        limits.asked(&corp, client, false);
+        limits.asked(&corp, client, true);
+        limits.asked(&corp, client, false);
         assert_eq!(limits.may_ask(&corp), Ok(()));
-        limits.asked(&corp, false);
+        limits.asked(&corp, client, false);
         assert_eq!(limits.may_ask(&corp), Err(Limited::Circuit));
         limits.clock.advance(std::time::Duration::from_secs(11));
         assert_eq!(limits.may_ask(&corp), Ok(()));
+    }
+    #[test]
+    fn one_client_alone_opens_no_circuit_that_needs_more() {
+        let config = LoginConfig {
+            bad_codes_max: 8,
+            ..LoginConfig::default()
+        };
+        let limits = Limits::new(&config, Clock::by_hand(Timestamp::from_unix_s(0)));
+        let corp: ConnectorId = "corp".parse().unwrap();
+        for _ in 0..100 {
+            limits.asked(&corp, IpAddr::from([192, 0, 2, 1]), false);
+        }
+        assert_eq!(limits.may_ask(&corp), Ok(()));
+        for _ in 0..3 {
+            limits.asked(&corp, IpAddr::from([192, 0, 2, 2]), false);
+        }
+        assert_eq!(limits.may_ask(&corp), Err(Limited::Circuit));
     }
 }

@@ -183,3 +183,19 @@ async fn a_site_behind_a_proxy_it_does_not_trust_says_so_instead_of_going_round(
     let page = browser.follow("https://sso.test/.menshen/sign_in").await;
     assert_eq!(page.answer.status, 200);
 }
+
+#[tokio::test]
+async fn a_browser_keeps_five_nonces_for_a_host_at_most() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    for page in 0..8 {
+        let answer = browser.visit(&format!("http://oa.test/{page}")).await;
+        assert_eq!(answer.status, 302);
+    }
+    let nonces = browser.cookies().iter();
+    let nonces = nonces.filter(|cookie| cookie.name.contains("nonce"));
+    assert_eq!(nonces.count(), 5);
+    // The latest still brings its session.
+    let page = browser.sign_in("http://oa.test/echo", "lisi").await;
+    assert_eq!(page.answer.status, 200);
+}

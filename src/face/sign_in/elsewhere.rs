@@ -11,6 +11,9 @@ use crate::login::fields::Fields;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::request::Body;
 
+/// How many nonces one browser keeps for one host at most; the oldest gives way.
+const NONCES_MAX: usize = 5;
+
 /// Marks an address that was sent to its own host: there it counts, or this goes round for ever.
 const SENT_HOME: (&str, &str) = ("h", "1");
 
@@ -44,10 +47,21 @@ fn names_home(visit: &Visit<'_>) -> bool {
 pub(super) fn send(visit: &Visit<'_>, page: &str) -> Response<Body> {
     let (to, cookie) = home_url(visit, page, &address::here(visit));
     let mut response = reply::redirect(&to);
-    if let Some(cookie) = cookie {
-        reply::add_cookie(&mut response, &cookie);
-    }
+    set_nonce(visit, cookie, &mut response);
     response
+}
+
+/// Sets a nonce, and takes back those that give way to it.
+pub(super) fn set_nonce(visit: &Visit<'_>, cookie: Option<String>, response: &mut Response<Body>) {
+    let Some(cookie) = cookie else { return };
+    reply::add_cookie(response, &cookie);
+    let flags = &visit.site.cookies;
+    // Browsers name the oldest first (RFC 6265, 5.4).
+    let kept: Vec<_> = reply::cookies_named(visit.head.headers, flags.nonce_prefix()).collect();
+    let surplus = (kept.len() + 1).saturating_sub(NONCES_MAX);
+    for (name, _) in kept.iter().take(surplus) {
+        reply::add_cookie(response, &flags.clear_local(name));
+    }
 }
 
 /// The same for a place that was asked for by name; without one, this host's root.
@@ -57,9 +71,7 @@ fn send_for(visit: &Visit<'_>, page: &str, target: &Target) -> Response<Body> {
     let rd = rd.unwrap_or_else(|| format!("{}/", visit.head.origin()));
     let (to, cookie) = home_url(visit, page, &rd);
     let mut response = reply::redirect(&to);
-    if let Some(cookie) = cookie {
-        reply::add_cookie(&mut response, &cookie);
-    }
+    set_nonce(visit, cookie, &mut response);
     response
 }
 

@@ -67,8 +67,6 @@ fn by_fragment(visit: &Visit<'_>) -> http::Response<crate::request::Body> {
         script: Href::new(format!("{}/fragment.js", visit.site.prefix)),
     };
     let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang));
-    if let Some(cookie) = cookie {
-        reply::add_cookie(&mut response, &cookie);
-    }
+    elsewhere::set_nonce(visit, cookie, &mut response);
     response
 }

@@ -54,7 +54,20 @@ async fn write_uses(
     }
 }
 
+/// Whoever no longer reads the log may not vouch for anybody, however the reading ended.
+struct Reader(Weak<Sessions>);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(sessions) = self.0.upgrade() {
+            sessions.silent.store(true, Ordering::Relaxed);
+            tracing::error!("the log of revocations is no longer read: restart menshen");
+        }
+    }
+}
+
 async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
+    let _reader = Reader(sessions.clone());
     let (mut failing, mut last_good) = (false, Instant::now());
     loop {
         tokio::time::sleep(POLL_EVERY).await;
