@@ -11,6 +11,7 @@ use http::{Method, Response};
 
 use crate::clock::Timestamp;
 use crate::request::Body;
+use crate::request::forward::AnsweredBy;
 use crate::request::gate::Caller;
 use crate::request::head::{Connection, Peer};
 use crate::request::headers::RequestId;
@@ -166,6 +167,8 @@ impl Told {
         let session = person.map(|session| session.public_id);
         let line = seen.line.as_deref();
         let bytes = http_body::Body::size_hint(response.body()).exact();
+        let answered_by = response.extensions().get::<AnsweredBy>();
+        let answered_by = answered_by.and_then(|AnsweredBy(name)| name.to_str().ok());
         telemetry.record(&Access {
             at: seen.at,
             request_id: id.as_str(),
@@ -181,7 +184,7 @@ impl Told {
             verdict: self.verdict,
             reason: Some(&*self.reason).filter(|reason| !reason.is_empty()),
             status: response.status().as_u16(),
-            upstream: None,
+            upstream: answered_by,
             took: started.elapsed(),
             upstream_took: self.upstream,
             bytes,

@@ -40,6 +40,10 @@ pub struct Forwarder {
     pools: Vec<Arc<Pool>>,
 }
 
+/// Which upstream answered, `host:port`; stands in the response's extensions, for the record.
+#[derive(Clone, Debug)]
+pub struct AnsweredBy(pub HeaderValue);
+
 /// What an upstream answered.
 pub enum Forwarded {
     /// A response whose body streams.
@@ -227,6 +231,8 @@ async fn finish(
 ) -> Result<Forwarded, ForwardError> {
     let (mut parts, body) = response.into_parts();
     parts.extensions.clear();
+    let upstream = lease.slot.0.target.authority.clone();
+    parts.extensions.insert(AnsweredBy(upstream));
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     if upgraded && !answers_upgrade(inward, &parts.headers) {
         return Err(ForwardError::Broken(Box::new(Unasked)));

@@ -282,6 +282,8 @@ fn assert_written_down(lines: &[Value], cookie: &str) {
         (&allowed["login"], &allowed["route"], &allowed["status"]),
         (&"zhangsan".into(), &"app".into(), &200.into())
     );
+    let upstream = allowed["upstream"].as_str().expect("who answered");
+    assert!(upstream.starts_with("127.0.0.1:"), "{upstream}");
     assert!(
         allowed["session"]
             .as_str()
