@@ -1,0 +1,159 @@
+//! What an upstream answers, too slowly, too much or piece by piece, and what it is asked.
+
+use super::*;
+
+#[tokio::test]
+async fn a_slow_upstream_is_a_timeout_and_its_phase_is_named() {
+    let port = server(|number, mut stream| async move {
+        head(&mut stream).await;
+        if number == 2 {
+            say(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").await;
+        }
+        head(&mut stream).await;
+    })
+    .await;
+    let forwarder = forwarder(vec![http(port)]);
+    let late = send(&forwarder, hasty(), request(Method::GET, "")).await;
+    assert!(
+        matches!(late, Err(ForwardError::Timeout(Phase::Response))),
+        "{late:?}"
+    );
+    let forwarded = send(&forwarder, hasty(), request(Method::GET, ""))
+        .await
+        .unwrap();
+    let Forwarded::Response(response) = forwarded else {
+        panic!()
+    };
+    let error = response.into_body().collect().await.unwrap_err();
+    let error = error.downcast_ref::<ForwardError>().unwrap();
+    assert!(
+        matches!(error, ForwardError::Timeout(Phase::ResponseBody)),
+        "{error:?}"
+    );
+    let stuck = StreamBody::new(futures_util::stream::pending::<
+        Result<Frame<Bytes>, BodyError>,
+    >());
+    let request = Request::post("/").header("host", "a").body(stuck).unwrap();
+    let late = send(&forwarder, hasty(), request).await;
+    assert!(
+        matches!(late, Err(ForwardError::Timeout(Phase::RequestBody))),
+        "{late:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_before_or_while_it_streams() {
+    let forwarder = forwarder(vec![http(echo().await)]);
+    let mut small = route();
+    small.limits.body_bytes_max = 10;
+    let fits = send(
+        &forwarder,
+        small.clone(),
+        request(Method::POST, "0123456789"),
+    )
+    .await;
+    assert_eq!(text(fits).await, "0123456789");
+    let large = send(
+        &forwarder,
+        small.clone(),
+        request(Method::POST, "0123456789a"),
+    )
+    .await;
+    assert!(matches!(large, Err(ForwardError::TooLarge)), "{large:?}");
+    let pieces = ["012345", "678", "9a"].map(|piece| Ok::<_, BodyError>(Frame::data(piece.into())));
+    // The upstream answers only when it has read everything.
+    let port = server(|_, mut stream| async move {
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all).await;
+    })
+    .await;
+    let forwarder = self::forwarder(vec![http(port)]);
+    let body = StreamBody::new(futures_util::stream::iter(pieces));
+    let request = Request::post("/").header("host", "a").body(body).unwrap();
+    let large = send(&forwarder, small, request).await;
+    assert!(matches!(large, Err(ForwardError::TooLarge)), "{large:?}");
+}
+
+#[tokio::test]
+async fn bodies_stream_both_ways_piece_by_piece() {
+    let forwarder = forwarder(vec![http(echo().await)]);
+    let (pieces, mut receiver) = mpsc::channel::<Bytes>(1);
+    let body = StreamBody::new(futures_util::stream::poll_fn(move |cx| {
+        receiver
+            .poll_recv(cx)
+            .map(|piece| Some(Ok::<_, BodyError>(Frame::data(piece?))))
+    }));
+    let request = Request::post("/").header("host", "a").body(body).unwrap();
+    pieces.send("first".into()).await.unwrap();
+    let forwarded = send(&forwarder, route(), request).await.unwrap();
+    let Forwarded::Response(response) = forwarded else {
+        panic!()
+    };
+    let mut body = response.into_body().into_data_stream();
+    assert_eq!(body.next().await.unwrap().unwrap(), "first");
+    for piece in ["second", "third"] {
+        pieces.send(piece.into()).await.unwrap();
+        assert_eq!(body.next().await.unwrap().unwrap(), piece);
+    }
+    drop(pieces);
+    assert!(body.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_large_body_comes_through_whole() {
+    let forwarder = forwarder(vec![http(echo().await)]);
+    let sent: String = "0123456789abcdef".repeat(1 << 15);
+    let mut route = route();
+    route.limits.body_bytes_max = sent.len() as u64;
+    for _ in 0..3 {
+        let got = send(
+            &forwarder,
+            route.clone(),
+            request(Method::POST, sent.clone()),
+        )
+        .await;
+        assert!(text(got).await == sent);
+    }
+}
+
+#[tokio::test]
+async fn methods_that_would_open_or_show_things_are_never_forwarded() {
+    let forwarder = forwarder(vec![http(echo().await)]);
+    for method in [Method::TRACE, Method::CONNECT] {
+        let refused = send(&forwarder, route(), request(method, "")).await;
+        assert!(matches!(refused, Err(ForwardError::Method)), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_host_is_the_clients_the_upstreams_or_a_literal() {
+    let port = server(|_, mut stream| async move {
+        while let Some(head) = head(&mut stream).await {
+            let host = head
+                .lines()
+                .find(|line| line.starts_with("host: "))
+                .unwrap()
+                .to_owned();
+            let text = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{host}",
+                host.len()
+            );
+            say(&mut stream, &text).await;
+        }
+    })
+    .await;
+    let forwarder = forwarder(vec![http(port)]);
+    let literal = HostHeader::Literal(HeaderValue::from_static("app.internal"));
+    for (host_header, expected) in [
+        (HostHeader::Client, "oa.corp.example".to_owned()),
+        (HostHeader::Upstream, format!("127.0.0.1:{port}")),
+        (literal, "app.internal".to_owned()),
+    ] {
+        let route = Route {
+            host_header,
+            ..route()
+        };
+        let got = text(send(&forwarder, route, request(Method::GET, "")).await).await;
+        assert_eq!(got, format!("host: {expected}"));
+    }
+}

@@ -1,0 +1,364 @@
+//! Connections are kept, replaced, shared out, and never lend one answer to another.
+
+use super::*;
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_another() {
+    let port = server(|number, mut stream| async move {
+        while let Some(head) = head(&mut stream).await {
+            assert!(head.starts_with("get /a?b http/1.1\r\n"), "{head}");
+            assert!(
+                !head.contains("content-length") && !head.contains("connection:"),
+                "{head}"
+            );
+            let text = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
+            say(&mut stream, &text).await;
+        }
+    })
+    .await;
+    let forwarder = forwarder(vec![http(port)]);
+    for _ in 0..5 {
+        assert_eq!(
+            text(send(&forwarder, route(), request(Method::GET, "")).await).await,
+            "1"
+        );
+    }
+}
+
+#[tokio::test]
+async fn answers_without_a_body_give_their_connection_back() {
+    let port = server(|number, mut stream| async move {
+        assert_eq!(number, 1);
+        for answer in [
+            "200 OK\r\ncontent-length: 7",
+            "304 Not Modified",
+            "204 No Content",
+        ] {
+            head(&mut stream).await;
+            say(
+                &mut stream,
+                &format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {answer}\r\n\r\n"),
+            )
+            .await;
+        }
+        head(&mut stream).await;
+        let chunks = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+        say(&mut stream, chunks).await;
+        head(&mut stream).await;
+    })
+    .await;
+    let forwarder = forwarder(vec![http(port)]);
+    let forwarded = send(&forwarder, route(), request(Method::HEAD, ""))
+        .await
+        .unwrap();
+    let Forwarded::Response(response) = forwarded else {
+        panic!()
+    };
+    assert_eq!(response.headers()[CONTENT_LENGTH], "7");
+    drop(response);
+    for expected in ["", "", "ok"] {
+        assert_eq!(
+            text(send(&forwarder, route(), request(Method::GET, "")).await).await,
+            expected
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_not_read_is_never_followed_by_another_request() {
+    let port = server(|number, mut stream| async move {
+        while head(&mut stream).await.is_some() {
+            let text = format!("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{number}");
+            say(&mut stream, &text).await;
+        }
+    })
+    .await;
+    let forwarder = forwarder(vec![http(port)]);
+    for expected in ["1", "2"] {
+        let forwarded = send(&forwarder, route(), request(Method::GET, ""))
+            .await
+            .unwrap();
+        let Forwarded::Response(mut response) = forwarded else {
+            panic!()
+        };
+        let piece = response
+            .body_mut()
+            .frame()
+            .await
+            .unwrap()
+            .unwrap()
+            .into_data()
+            .unwrap();
+        assert_eq!(piece, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_stale_connection_is_replaced_once_when_nothing_can_happen_twice() {
+    let served = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&served);
+    // Each connection answers once, reads the next request, and closes without a word.
+    let port = server(move |_, mut stream| {
+        let count = Arc::clone(&count);
+        async move {
+            head(&mut stream).await;
+            count.fetch_add(1, Ordering::Relaxed);
+            say(
+                &mut stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+            )
+            .await;
+            head(&mut stream).await;
+        }
+    })
+    .await;
+    let forwarder = forwarder(vec![http(port)]);
+    for _ in 0..3 {
+        assert_eq!(
+            text(send(&forwarder, route(), request(Method::GET, "")).await).await,
+            "ok"
+        );
+    }
+    assert_eq!(served.load(Ordering::Relaxed), 3);
+    let posted = send(&forwarder, route(), request(Method::POST, "x")).await;
+    assert!(matches!(posted, Err(ForwardError::Broken(_))), "{posted:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_it_waited_costs_nobody_a_request() {
+    let (closed, mut told) = mpsc::channel::<()>(8);
+    let port = server(move |_, mut stream| {
+        let closed = closed.clone();
+        async move {
+            head(&mut stream).await;
+            say(
+                &mut stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+            )
+            .await;
+            drop(stream);
+            closed.send(()).await.unwrap();
+        }
+    })
+    .await;
+    let forwarder = forwarder(vec![http(port)]);
+    for _ in 0..3 {
+        let got = text(send(&forwarder, route(), request(Method::GET, "")).await).await;
+        assert_eq!(got, "ok");
+        told.recv().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_down_is_unreachable_and_its_neighbour_serves() {
+    let down = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let failed = send(
+        &forwarder(vec![http(down)]),
+        route(),
+        request(Method::GET, ""),
+    )
+    .await;
+    assert!(
+        matches!(failed, Err(ForwardError::Unreachable(_))),
+        "{failed:?}"
+    );
+    let two = forwarder(vec![http(down), http(echo().await)]);
+    for _ in 0..4 {
+        assert_eq!(
+            text(send(&two, route(), request(Method::POST, "x")).await).await,
+            "x"
+        );
+    }
+}
+
+#[tokio::test]
+async fn requests_beyond_the_limit_wait_and_then_are_told_so() {
+    let forwarder = {
+        let mut settings = PoolSettings::new(vec![http(echo().await)], Duration::from_millis(5));
+        settings.connections_max = 1;
+        Forwarder::build(vec![settings], None).unwrap()
+    };
+    let body = StreamBody::new(futures_util::stream::pending::<
+        Result<Frame<Bytes>, BodyError>,
+    >());
+    let open = Request::post("/").header("host", "a").body(body).unwrap();
+    let held = send(&forwarder, route(), open).await.unwrap();
+    let busy = send(&forwarder, route(), request(Method::GET, "")).await;
+    assert!(matches!(busy, Err(ForwardError::Busy)), "{busy:?}");
+    drop(held);
+    assert!(
+        send(&forwarder, route(), request(Method::GET, ""))
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn the_load_goes_where_the_least_is_under_way() {
+    let forwarder = forwarder(vec![http(echo().await), http(echo().await)]);
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        let body = StreamBody::new(futures_util::stream::pending::<
+            Result<Frame<Bytes>, BodyError>,
+        >());
+        let open = Request::post("/").header("host", "a").body(body).unwrap();
+        held.push(send(&forwarder, route(), open).await.unwrap());
+    }
+    assert_eq!(forwarder.pools[0].load(), [3, 3]);
+    drop(held);
+    assert_eq!(forwarder.pools[0].load(), [0, 0]);
+}
+
+#[tokio::test]
+async fn a_pool_that_did_not_change_lives_on() {
+    let (one, two) = (http(1), http(2));
+    let settings = |url: &UpstreamUrl, connect_s| {
+        PoolSettings::new(vec![url.clone()], Duration::from_secs(connect_s))
+    };
+    let old = Forwarder::build(vec![settings(&one, 1), settings(&two, 1)], None).unwrap();
+    let new = Forwarder::build(vec![settings(&two, 1), settings(&one, 2)], Some(&old)).unwrap();
+    assert!(Arc::ptr_eq(&old.pools[1], &new.pools[0]));
+    assert!(!Arc::ptr_eq(&old.pools[0], &new.pools[1]));
+}
+
+#[tokio::test]
+async fn an_https_upstream_must_prove_its_name() {
+    let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key =
+        rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let port = server(move |_, stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            let mut read = Vec::new();
+            while !read.ends_with(b"\r\n\r\n") {
+                read.push(stream.read_u8().await.unwrap());
+            }
+            let text = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            stream.write_all(text).await.unwrap();
+            stream.flush().await.unwrap();
+            let _ = stream.read_u8().await;
+        }
+    })
+    .await;
+    let ask = async |host: &str, ca_pem: Option<Vec<u8>>| {
+        let url = UpstreamUrl::Tcp {
+            tls: true,
+            host: host.to_owned(),
+            port,
+        };
+        let settings = PoolSettings {
+            ca_pem,
+            ..PoolSettings::new(vec![url], Duration::from_secs(2))
+        };
+        let forwarder = Forwarder::build(vec![settings], None).unwrap();
+        send(&forwarder, route(), request(Method::GET, "")).await
+    };
+    let pem = Some(signed.cert.pem().into_bytes());
+    assert_eq!(text(ask("localhost", pem.clone()).await).await, "ok");
+    for (host, ca_pem) in [("127.0.0.1", pem), ("localhost", None)] {
+        let refused = ask(host, ca_pem).await;
+        assert!(
+            matches!(refused, Err(ForwardError::Unreachable(_))),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_unix_socket_serves_like_a_port() {
+    let name = format!(
+        "menshen-{:016x}.sock",
+        u64::from_be_bytes(crate::keys::random())
+    );
+    let path = std::env::temp_dir().join(name);
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\n") {
+            read.push(stream.read_u8().await.unwrap());
+        }
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            .await
+            .unwrap();
+    });
+    let forwarder = forwarder(vec![UpstreamUrl::Unix(path.clone())]);
+    let got = text(send(&forwarder, route(), request(Method::GET, "")).await).await;
+    std::fs::remove_file(path).unwrap();
+    serving.await.unwrap();
+    assert_eq!(got, "ok");
+}
+
+/// A front that forwards every request, as the proxy face does; tunnels stop when told to.
+
+#[tokio::test]
+async fn whoever_gives_up_closes_the_upstreams_connection() {
+    let (closed, told) = oneshot::channel::<()>();
+    let closed = Arc::new(std::sync::Mutex::new(Some(closed)));
+    let port = server(move |_, mut stream| {
+        let closed = closed.lock().unwrap().take();
+        async move {
+            head(&mut stream).await;
+            assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+            closed.unwrap().send(()).unwrap();
+        }
+    })
+    .await;
+    let forwarder = forwarder(vec![http(port)]);
+    let asking = send(&forwarder, route(), request(Method::GET, ""));
+    assert!(
+        tokio::time::timeout(Duration::from_millis(20), asking)
+            .await
+            .is_err()
+    );
+    told.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_ever_gets_somebody_elses_answer() {
+    let (port, _stop) = front(
+        forwarder(vec![http(echo().await), http(echo().await)]),
+        route(),
+    )
+    .await;
+    let clients = (0..24).map(|client| {
+        tokio::spawn(async move {
+            let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let io = TokioIo::new(stream);
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+            tokio::spawn(connection);
+            for number in 0..40 {
+                let own = format!("{client}-{number};").repeat(1 + number * client * 7);
+                let request = Request::post("/").header("host", "a");
+                let request = request.body(Full::new(Bytes::from(own.clone()))).unwrap();
+                sender.ready().await.unwrap();
+                let response = sender.send_request(request).await.unwrap();
+                if number == 20 + client {
+                    // Left unread: neither side may reuse what it came by.
+                    return;
+                }
+                let body = response.into_body().collect().await.unwrap().to_bytes();
+                assert!(body == own.as_bytes(), "{client}-{number}");
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+}

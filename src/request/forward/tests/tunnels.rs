@@ -1,0 +1,103 @@
+//! Upgraded connections: carried, stopped, silent.
+
+use super::*;
+
+const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+                         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// An upstream that changes to `protocol`, sends `early` with it, and echoes.
+async fn upgrading(protocol: &'static str, early: &'static str) -> u16 {
+    server(move |_, mut stream| async move {
+        let head = head(&mut stream).await.unwrap();
+        assert!(head.contains("connection: upgrade\r\n"), "{head}");
+        assert!(
+            head.contains("sec-websocket-key: dghlihnhbxbszsbub25jzq==\r\n"),
+            "{head}"
+        );
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: {protocol}\r\n\
+             sec-websocket-accept: x\r\n\r\n{early}"
+        );
+        say(&mut stream, &answer).await;
+        let (mut read, mut write) = stream.split();
+        let _ = tokio::io::copy(&mut read, &mut write).await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_carries_bytes_both_ways_until_it_is_stopped() {
+    let upstream = upgrading("websocket", "\u{1}\u{2}hi").await;
+    let (port, stop) = front(forwarder(vec![http(upstream)]), route()).await;
+    let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    say(&mut client, HANDSHAKE).await;
+    let head = head(&mut client).await.unwrap();
+    assert!(head.starts_with("http/1.1 101"), "{head}");
+    assert!(head.contains("sec-websocket-accept: x\r\n") && head.contains("upgrade: websocket"));
+    let mut early = [0; 4];
+    client.read_exact(&mut early).await.unwrap();
+    assert_eq!(&early, b"\x01\x02hi");
+    client.write_all(b"\x81\x03abc").await.unwrap();
+    let mut back = [0; 5];
+    client.read_exact(&mut back).await.unwrap();
+    assert_eq!(&back, b"\x81\x03abc");
+    stop.send(()).unwrap();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"\x88\x02\x03\xf0");
+}
+
+#[tokio::test]
+async fn a_tunnel_that_is_stopped_within_a_frame_is_just_closed() {
+    let upstream = upgrading("websocket", "\u{1}\u{9}half").await;
+    let (port, stop) = front(forwarder(vec![http(upstream)]), route()).await;
+    let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    say(&mut client, HANDSHAKE).await;
+    head(&mut client).await.unwrap();
+    let mut early = [0; 6];
+    client.read_exact(&mut early).await.unwrap();
+    stop.send(()).unwrap();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn a_silent_tunnel_ends_and_a_closed_one_closes_the_other_side() {
+    for route in [hasty(), route()] {
+        let silent = route.limits.idle < Duration::from_secs(1);
+        let upstream = upgrading("websocket", "").await;
+        let (port, _stop) = front(forwarder(vec![http(upstream)]), route).await;
+        let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        say(&mut client, HANDSHAKE).await;
+        head(&mut client).await.unwrap();
+        if !silent {
+            client.shutdown().await.unwrap();
+        }
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_nobody_asked_for_is_a_broken_answer() {
+    let upstream = upgrading("h2c", "").await;
+    let (port, _stop) = front(forwarder(vec![http(upstream)]), route()).await;
+    let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    say(&mut client, HANDSHAKE).await;
+    assert!(head(&mut client).await.unwrap().starts_with("http/1.1 502"));
+    let port = server(|_, mut stream| async move {
+        head(&mut stream).await;
+        say(
+            &mut stream,
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n",
+        )
+        .await;
+    })
+    .await;
+    let body = Empty::<Bytes>::new();
+    let plain = Request::get("/").header("host", "a").body(body).unwrap();
+    let broken = send(&forwarder(vec![http(port)]), route(), plain).await;
+    assert!(matches!(broken, Err(ForwardError::Broken(_))), "{broken:?}");
+}
