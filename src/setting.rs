@@ -84,6 +84,22 @@ impl JsonSchema for NotBuilt {
     }
 }
 
+/// Describes types that are written as one string to whoever reads the schema.
+macro_rules! text_schema {
+    ($($name:ident: $description:literal),* $(,)?) => {$(
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "description": $description })
+            }
+        }
+    )*};
+}
+pub(crate) use text_schema;
+
 #[cfg(test)]
 mod tests {
     use super::*;

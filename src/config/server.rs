@@ -1,17 +1,17 @@
 //! `[server]` and `[store]` as they are written: each field's type is its rule.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
 use crate::door::{Address, DoorLimits, ListenConfig, TlsConfig};
 use crate::request::head::Trust;
 use crate::request::route::PathPrefix;
+use crate::setting::text_schema;
 
 /// `[server]`: where it listens and what browsers call it.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -301,20 +301,6 @@ fn default_listen() -> Vec<ListenConfig> {
     vec![ListenConfig::plain(Address::Ip(
         ([127, 0, 0, 1], 8080).into(),
     ))]
-}
-
-macro_rules! text_schema {
-    ($($name:ident: $description:literal),* $(,)?) => {$(
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "description": $description })
-            }
-        }
-    )*};
 }
 
 text_schema! {

@@ -1,16 +1,15 @@
 //! `[[route]]` as it is written: each field's type is its rule.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
 use crate::request::head::parse_host;
 use crate::secret::SecretSource;
-use crate::setting::{NotBuilt, Period};
+use crate::setting::{NotBuilt, Period, text_schema};
 use crate::store::ConnectorId;
 
 /// One way through the house. The host is chosen first (exact, then the longest wildcard, then any),
@@ -374,20 +373,6 @@ impl TryFrom<String> for HostHeader {
             }
         }
     }
-}
-
-macro_rules! text_schema {
-    ($($name:ident: $description:literal),* $(,)?) => {$(
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "description": $description })
-            }
-        }
-    )*};
 }
 
 text_schema! {
