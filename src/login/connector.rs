@@ -11,11 +11,11 @@ use url::Url;
 use super::fields::Fields;
 use super::pending::{Mode, Pending};
 use crate::clock::Clock;
+use crate::outbound;
 use crate::people::profile::Profile;
 use crate::secret::{SecretError, SecretSource};
 use crate::store::ConnectorId;
 
-pub mod outbound;
 pub mod wecom;
 
 /// One configured way of proving who a person is.

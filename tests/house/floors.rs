@@ -19,6 +19,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "clock",
             "expression",
             "keys",
+            "outbound",
             "secret",
             "setting",
             "telemetry",
