@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{
-    Answer, AnswerKind, AppLogin, BuildError, Challenge, Connector, ConnectorError, Finding,
+    Answer, AnswerKind, AppLogin, Ask, BuildError, Challenge, Connector, ConnectorError, Finding,
     Refusal, RefusedWhy, Surroundings,
 };
 use crate::login::fields::Fields;
@@ -186,7 +186,7 @@ impl Connector for WeCom {
         "wecom"
     }
 
-    async fn begin(&self, pending: &Pending) -> Result<Challenge, ConnectorError> {
+    async fn begin(&self, pending: &Pending, _ask: &Ask) -> Result<Challenge, ConnectorError> {
         Ok(Challenge::Redirect(match pending.mode {
             Mode::Web => self.web_url(pending),
             Mode::InApp => self.in_app_url(pending),
@@ -308,7 +308,7 @@ mod tests {
     }
 
     async fn sent_to(wecom: &WeCom, pending: &Pending) -> String {
-        let Challenge::Redirect(url) = wecom.begin(pending).await.unwrap();
+        let Challenge::Redirect(url) = wecom.begin(pending, &Ask::default()).await.unwrap();
         url.into()
     }
 

@@ -122,6 +122,7 @@ pub(super) fn profile(corp_id: &str, member: Said) -> Result<Profile, ConnectorE
         vouched,
         provider_sid: None,
         facts,
+        tokens: None,
     })
 }
 
