@@ -3,6 +3,7 @@
 mod full;
 mod keys;
 mod mutated;
+mod providers;
 mod refused;
 mod schema;
 mod warned;

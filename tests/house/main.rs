@@ -24,6 +24,7 @@ mod listening;
 mod logging_in;
 mod members;
 mod mirror;
+mod oauth2;
 mod own_pages;
 mod passing;
 mod paths;
