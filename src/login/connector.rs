@@ -19,6 +19,7 @@ use crate::secret::{Secret, SecretError, SecretSource};
 use crate::store::{ConnectorId, LogoutMark};
 
 pub mod grant;
+pub mod oauth2;
 pub mod wecom;
 
 /// One configured way of proving who a person is.
@@ -289,11 +290,29 @@ pub struct Finding {
     pub text: String,
 }
 
+impl Finding {
+    fn good(text: impl Into<String>) -> Self {
+        Self {
+            good: true,
+            text: text.into(),
+        }
+    }
+
+    fn bad(text: impl Into<String>) -> Self {
+        Self {
+            good: false,
+            text: text.into(),
+        }
+    }
+}
+
 /// The settings of a connector's kind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Config {
     /// 企业微信.
     Wecom(wecom::Config),
+    /// OAuth 2.
+    OAuth2(Box<oauth2::Config>),
 }
 
 impl Config {
@@ -301,6 +320,18 @@ impl Config {
     pub fn secrets(&self) -> Vec<&SecretSource> {
         match self {
             Self::Wecom(config) => vec![&config.secret],
+            Self::OAuth2(config) => config.secrets().map(|(_, secret)| secret).collect(),
+        }
+    }
+
+    /// The client in which people are signed in already, where the kind has one.
+    pub fn app(&self) -> Option<&'static str> {
+        match self {
+            Self::Wecom(_) => Some("wecom"),
+            Self::OAuth2(config) => {
+                let preset = config.preset.filter(|preset| preset.has_app());
+                preset.map(oauth2::Preset::as_str)
+            }
         }
     }
 }
@@ -333,5 +364,6 @@ pub enum BuildError {
 pub fn build(config: &Config, around: Surroundings) -> Result<Arc<dyn Connector>, BuildError> {
     match config {
         Config::Wecom(config) => Ok(Arc::new(wecom::WeCom::build(config, around)?)),
+        Config::OAuth2(config) => Ok(Arc::new(oauth2::OAuth2::build(config, around)?)),
     }
 }
