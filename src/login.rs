@@ -16,7 +16,7 @@ use crate::people::session::{MintError, Sessions, Terms};
 use crate::people::{AdmitError, Admittance, People};
 use crate::store::{ConnectorId, LoginName, Subject};
 use config::{AutoLogin, ConnectorConfig};
-use connector::{Answer, AppLogin, Challenge, Connector, ConnectorError};
+use connector::{Answer, AppLogin, Ask, Challenge, Connector, ConnectorError};
 use limits::{Limited, Limits, Step};
 use pending::{FlowId, Mode, Pending, PendingError};
 use return_to::ReturnTo;
@@ -90,6 +90,8 @@ pub struct Wish<'a> {
     pub client: IpAddr,
     /// With what.
     pub user_agent: &'a str,
+    /// What it must prove, and what may help.
+    pub ask: Ask,
 }
 
 /// A login that began.
@@ -204,7 +206,7 @@ impl Login {
         let sealed = pending.seal(&self.ring);
         let challenge = entry
             .connector
-            .begin(&pending)
+            .begin(&pending, &wish.ask)
             .await
             .map_err(LoginError::Connector)?;
         Ok(Begun {

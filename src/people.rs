@@ -13,6 +13,7 @@ use crate::store::{
 pub mod cookie;
 pub mod profile;
 pub mod session;
+pub mod source;
 
 /// On what terms a connector's people are admitted.
 #[derive(Clone, Debug)]

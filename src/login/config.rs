@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use super::connector::outbound::ProxyUrl;
 use super::connector::{self, wecom};
+use crate::outbound::ProxyUrl;
 use crate::people::profile::MappingConfig;
 use crate::setting::{NotBuilt, Period};
 use crate::store::LinkField;

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -11,11 +12,12 @@ use url::Url;
 use super::fields::Fields;
 use super::pending::{Mode, Pending};
 use crate::clock::Clock;
+use crate::outbound;
 use crate::people::profile::Profile;
+use crate::people::source::Source;
 use crate::secret::{SecretError, SecretSource};
 use crate::store::ConnectorId;
 
-pub mod outbound;
 pub mod wecom;
 
 /// One configured way of proving who a person is.
@@ -28,8 +30,9 @@ pub trait Connector: Debug + Send + Sync {
     /// The name of the kind, as in the configuration: `wecom`.
     fn kind(&self) -> &'static str;
 
-    /// Opens a login: says what the browser must do next.
-    async fn begin(&self, pending: &Pending) -> Result<Challenge, ConnectorError>;
+    /// Opens a login: says what the browser must do next. What the source has no word for in `ask`
+    /// is left out; the route judges the session that comes of it.
+    async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError>;
 
     /// Closes a login: checks what came back and says who it is. The browser was checked before.
     async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError>;
@@ -57,8 +60,54 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
+    /// The same source, asked again while somebody is here, when its protocol can.
+    fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {
+        None
+    }
+
     /// Asks the source whether our settings are right; for `check --online`.
     async fn examine(&self) -> Vec<Finding>;
+}
+
+/// What a login is asked to prove, and what may help the source; by OpenID Connect Core §3.1.2.1.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Authentication contexts that would do, the best first.
+    pub acr_values: Vec<String>,
+    /// How long ago the person may have proved themselves to the source at most.
+    pub max_age: Option<Duration>,
+    /// Whether the source must, or must not, show anything.
+    pub prompt: Option<Prompt>,
+    /// Whom it probably is.
+    pub login_hint: Option<String>,
+    /// In which of the source's domains they probably are.
+    pub domain_hint: Option<String>,
+}
+
+/// What a source must show during a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// Nothing: who is not signed in there comes back refused.
+    None,
+    /// The login, also to somebody who is signed in there.
+    Login,
+    /// Consent.
+    Consent,
+    /// The choice between accounts.
+    SelectAccount,
+}
+
+impl Prompt {
+    /// As it stands in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Login => "login",
+            Self::Consent => "consent",
+            Self::SelectAccount => "select_account",
+        }
+    }
 }
 
 /// What the browser must do next.
@@ -151,8 +200,11 @@ pub enum RefusedWhy {
     Inactive,
     /// They are a member, but not where the application may be used.
     OutOfRange,
-    /// What came back makes no sense: a parameter twice, none at all.
+    /// What came back makes no sense: a parameter twice, none at all, or a proof that proves
+    /// nothing.
     BadAnswer,
+    /// The source was asked to show nothing, and could not say who it is without showing something.
+    Silent,
 }
 
 impl std::fmt::Display for RefusedWhy {
@@ -163,6 +215,7 @@ impl std::fmt::Display for RefusedWhy {
             Self::Inactive => "inactive",
             Self::OutOfRange => "out of range",
             Self::BadAnswer => "bad answer",
+            Self::Silent => "nobody the source knows without asking",
         })
     }
 }

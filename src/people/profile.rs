@@ -11,6 +11,8 @@ use crate::clock::Timestamp;
 use crate::expression::{CompileError, Document, EvalError, Expression, Fact, Facts, Scope, Value};
 use crate::store::{IdError, LinkField, LoginName, Subject};
 
+use super::source::Tokens;
+
 /// What a source said of a person at one login.
 #[derive(Clone)]
 pub struct Profile {
@@ -24,6 +26,8 @@ pub struct Profile {
     pub provider_sid: Option<String>,
     /// What the login proved besides.
     pub facts: Proof,
+    /// What the source handed out besides; nothing from sources without tokens.
+    pub tokens: Option<Tokens>,
 }
 
 /// What a login proved besides who it is.

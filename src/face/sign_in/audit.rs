@@ -23,7 +23,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
         LoginError::Connector(error) => match error {
             ConnectorError::Stale(_) => Cause::StaleTwice,
             ConnectorError::Refused { why, .. } => match why {
-                RefusedWhy::Declined => Cause::LoginDeclined,
+                RefusedWhy::Declined | RefusedWhy::Silent => Cause::LoginDeclined,
                 RefusedWhy::NotMember => Cause::NotMember,
                 RefusedWhy::Inactive => Cause::Inactive,
                 RefusedWhy::OutOfRange => Cause::OutOfRange,

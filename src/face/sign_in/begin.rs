@@ -10,7 +10,7 @@ use super::super::page::{Cause, Choice, Footing, Href, Present, Reason, SignInPa
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
 use super::{Target, caller, elsewhere, only_get, ticket, user_agent};
-use crate::login::connector::Challenge;
+use crate::login::connector::{Ask, Challenge};
 use crate::login::fields::Fields;
 use crate::login::limits::Limited;
 use crate::login::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending};
@@ -221,6 +221,7 @@ pub(super) async fn open(
         ticket_for: target.ticket_for.clone(),
         client: visit.head.client,
         user_agent: user_agent(visit),
+        ask: Ask::default(),
     };
     match visit.site.login.begin(wish).await {
         Ok(begun) => {

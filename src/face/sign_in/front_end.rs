@@ -14,7 +14,7 @@ use super::super::page::Cause;
 use super::super::record::Told;
 use super::super::{Visit, reply};
 use super::{Target, audit, begin, caller, small_body, user_agent};
-use crate::login::connector::{Answer, AnswerKind};
+use crate::login::connector::{Answer, AnswerKind, Ask};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S};
 use crate::login::return_to::ReturnTo;
@@ -67,6 +67,7 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
         ticket_for: None,
         client: visit.head.client,
         user_agent: user_agent(visit),
+        ask: Ask::default(),
     };
     let begun = match visit.site.login.begin(wish).await {
         Ok(begun) => begun,
