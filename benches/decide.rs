@@ -284,6 +284,7 @@ async fn sign_in(
         vouched: Vec::new(),
         provider_sid: None,
         facts: Proof::default(),
+        tokens: None,
     };
     let (connector_epoch, everyone_epoch) = sessions.epochs_of(corp);
     let people = People::new(Arc::clone(sessions), clock.clone());

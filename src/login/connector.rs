@@ -18,6 +18,7 @@ use crate::people::source::Source;
 use crate::secret::{SecretError, SecretSource};
 use crate::store::ConnectorId;
 
+pub mod grant;
 pub mod wecom;
 
 /// One configured way of proving who a person is.
