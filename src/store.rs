@@ -115,6 +115,8 @@ pub struct Admission {
     pub vouched: Vec<(LinkField, String)>,
     /// Whether a stranger gets an account.
     pub create: bool,
+    /// Whether login and fields replace those of somebody who is known.
+    pub sync: bool,
     /// The person's mapped fields as of this login (JSON), kept with the identity.
     pub entitlements: String,
     /// When.
