@@ -82,6 +82,7 @@ impl Sessions {
             connector_epoch: login.connector_epoch,
             everyone_epoch: login.everyone_epoch,
             began_at: login.began_at,
+            tokens: None,
         };
         match self.store.mint(&new).await.map_err(MintError::Store)? {
             Minted::Session => Ok(Minting {
