@@ -18,8 +18,8 @@ use menshen::secret::Secret;
 use menshen::site::{Shared, Site};
 use menshen::store::{
     self, Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LoginName, LogoutMark,
-    Minted, NewSession, Revocation, Scope, SessionFound, SessionId, SessionKey, SessionRecord,
-    Store, StoreError, Subject,
+    Minted, NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId, SessionKey,
+    SessionRecord, Store, StoreError, Subject,
 };
 use menshen::telemetry::Telemetry;
 use tokio::sync::watch;
@@ -185,6 +185,7 @@ questions! {
     spend(what: &[u8; 32], until: Timestamp) -> bool;
     lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
     sweep(at: Timestamp, idle_before: Timestamp, max: u32) -> u64;
+    renew(renewal: &Renewal) -> Renewed;
 }
 
 /// A house over a watched store, put together as [`menshen::run::start`] does.
