@@ -1,12 +1,12 @@
 //! Keys that are allowed and weaken the house; `menshen check` reads them out.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Config;
 use super::place::Place;
 use crate::people::cookie::SameSiteConfig;
-use crate::request::route::{AccessConfig, Preflight};
+use crate::request::route::{AccessConfig, Preflight, UpstreamUrl};
 use crate::secret::SecretSource;
 
 use super::TrustedProxy;
@@ -159,6 +159,13 @@ fn connectors(list: &mut List<'_>) {
     }
 }
 
+/// Whether an upstream's name stays on this machine.
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let ip = bare.parse::<IpAddr>();
+    ip.map_or(host == "localhost", |ip| ip.is_loopback())
+}
+
 fn routes(list: &mut List<'_>) {
     if list.config.route.is_empty() {
         list.add(
@@ -180,6 +187,21 @@ fn routes(list: &mut List<'_>) {
             let text = "clients can say this themselves; some frameworks let it override the \
                         path or method that was judged";
             list.add(&place.clone().key("pass_headers"), text);
+        }
+        let plain = |upstream: &UpstreamUrl| match upstream {
+            UpstreamUrl::Tcp { tls, host, .. } => !tls && !is_loopback(host),
+            UpstreamUrl::Unix(_) => false,
+        };
+        if route.upstream.iter().any(plain) {
+            let text = "the provider's tokens travel to the application in plain http: whoever is \
+                        on the way can use them";
+            let keys = [
+                ("pass_access_token", route.pass_access_token),
+                ("pass_id_token", route.pass_id_token),
+            ];
+            for (key, _) in keys.iter().filter(|(_, passes)| *passes) {
+                list.add(&place.clone().key(key), text);
+            }
         }
         if route.case_insensitive {
             let text = "paths are compared without case; that is right only if the application \
