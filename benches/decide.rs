@@ -277,6 +277,7 @@ async fn sign_in(
         connector: corp.clone(),
         mapping: Mapping::build(&defaults, &MappingConfig::default(), "")?,
         create: true,
+        sync: true,
         link_by: Vec::new(),
     };
     let subject = Subject::try_from("ww0123456789abcdef:lisi".to_owned())?;

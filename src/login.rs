@@ -213,6 +213,7 @@ impl Login {
         pending.automatic = wish.automatic;
         pending.retries = wish.retries;
         pending.ticket_for = wish.ticket_for;
+        pending.max_age = wish.ask.max_age.map(seconds);
         let sealed = pending.seal(&self.ring);
         let challenge = entry
             .connector
@@ -332,6 +333,11 @@ impl Entry {
             &self.config.home.desktop
         }
     }
+}
+
+/// A limit in whole seconds; one too long for the number is as good as none.
+fn seconds(period: Duration) -> u32 {
+    u32::try_from(period.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &Answer) -> [u8; 32] {

@@ -117,6 +117,8 @@ pub struct Admission {
     pub vouched: Vec<(LinkField, String)>,
     /// Whether a stranger gets an account.
     pub create: bool,
+    /// Whether login and fields replace those of somebody who is known.
+    pub sync: bool,
     /// The person's mapped fields as of this login (JSON), kept with the identity.
     pub entitlements: String,
     /// When.
@@ -307,15 +309,18 @@ pub trait Store: fmt::Debug + Send + Sync {
         account: &AccountId,
     ) -> Result<Vec<(ConnectorId, Subject, String)>, StoreError>;
 
-    /// Notes that a provider ended a session or all sessions of a subject, so that a login under
-    /// way mints none; kept until `until`.
-    async fn mark_logout(
+    /// A provider ended a session of its own or all of a subject: deletes ours that stand on it,
+    /// writes each into the log, and notes it until `until`, so that a login that is under way mints
+    /// none; in one transaction. Answers the entries; nothing at all happens and nothing is
+    /// answered when `notice`, which it spends, was spent before.
+    async fn end_at_provider(
         &self,
         connector: &ConnectorId,
         mark: &LogoutMark,
+        notice: Option<&[u8; 32]>,
         at: Timestamp,
         until: Timestamp,
-    ) -> Result<(), StoreError>;
+    ) -> Result<Option<Vec<Revocation>>, StoreError>;
 
     /// Everyone's and the connectors' numbers.
     async fn epochs(&self) -> Result<EpochsNow, StoreError>;

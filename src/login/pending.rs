@@ -120,6 +120,10 @@ pub struct Pending {
     /// The hash of the nonce of the host that wants the session, when it is another one.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub ticket_for: Option<NonceHash>,
+    /// How long ago the person may have proved themselves to the source at most, in seconds: a
+    /// source that was asked must say when it was.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
 }
 
 #[expect(
@@ -183,6 +187,7 @@ impl Pending {
             retries: 0,
             automatic: false,
             ticket_for: None,
+            max_age: None,
         }
     }
 

@@ -167,15 +167,16 @@ impl Store for Sqlite {
             .map_err(asking("read an account's identities"))
     }
 
-    async fn mark_logout(
+    async fn end_at_provider(
         &self,
         connector: &ConnectorId,
         mark: &LogoutMark,
+        notice: Option<&[u8; 32]>,
         at: Timestamp,
         until: Timestamp,
-    ) -> Result<(), StoreError> {
-        let marked = revocations::mark_logout(self, connector, mark, at, until).await;
-        marked.map_err(asking("note a logout at the provider"))
+    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+        let ended = revocations::end_at_provider(self, connector, mark, notice, (at, until)).await;
+        ended.map_err(asking("end what a provider ended"))
     }
 
     async fn epochs(&self) -> Result<EpochsNow, StoreError> {
@@ -195,7 +196,7 @@ impl Store for Sqlite {
     }
 
     async fn spend(&self, what: &[u8; 32], until: Timestamp) -> Result<bool, StoreError> {
-        once::spend(self, what, until)
+        once::spend(&self.writer, what, until)
             .await
             .map_err(asking("spend something once"))
     }

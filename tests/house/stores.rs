@@ -97,6 +97,7 @@ fn admission(login: &str) -> Admission {
         links: Vec::new(),
         vouched: Vec::new(),
         create: true,
+        sync: true,
         entitlements: "{}".to_owned(),
         at: at(0),
     }

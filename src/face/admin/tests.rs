@@ -76,6 +76,7 @@ impl Desk {
             links: Vec::new(),
             vouched: Vec::new(),
             create: true,
+            sync: true,
             entitlements: "{}".to_owned(),
             at: now,
         };

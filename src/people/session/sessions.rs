@@ -19,7 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
 use crate::people::cookie::{self, COOKIE_BYTES_MAX, HostMark};
 use crate::store::{
-    AccountId, ConnectorId, Revocation, Scope, SessionKey, Store, StoreError, Subject,
+    AccountId, ConnectorId, LogoutMark, Revocation, Scope, SessionKey, Store, StoreError, Subject,
 };
 
 mod background;
@@ -300,6 +300,28 @@ impl Sessions {
         let revocation = self.store.revoke(scope, self.clock.now()).await?;
         self.apply(&revocation);
         Ok(())
+    }
+
+    /// A provider ended one of its sessions, or all of a person's: ours that stand on it end, and a
+    /// login that began before and comes back until `until` mints none. Answers how many ended; nothing when this `notice` was
+    /// taken before.
+    pub async fn end_at_provider(
+        &self,
+        connector: &ConnectorId,
+        mark: &LogoutMark,
+        notice: Option<&[u8; 32]>,
+        until: Timestamp,
+    ) -> Result<Option<usize>, StoreError> {
+        let now = self.clock.now();
+        let store = &self.store;
+        let ended = store.end_at_provider(connector, mark, notice, now, until);
+        let Some(ended) = ended.await? else {
+            return Ok(None);
+        };
+        for revocation in &ended {
+            self.apply(revocation);
+        }
+        Ok(Some(ended.len()))
     }
 
     /// Closes an account and ends its sessions, or opens it again; false when there is none.

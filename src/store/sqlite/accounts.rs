@@ -79,18 +79,21 @@ async fn again(
     if account.closed {
         return Ok(Admitted::Closed(account.id));
     }
-    let sql = "UPDATE identity SET used_at = ?3, entitlements = ?4, \
-               entitlements_epoch = entitlements_epoch + (entitlements <> ?4) \
+    let sql = "UPDATE identity SET used_at = ?3, \
+               entitlements = CASE WHEN ?5 THEN ?4 ELSE entitlements END, \
+               entitlements_epoch = entitlements_epoch + (?5 AND entitlements <> ?4) \
                WHERE connector = ?1 AND subject = ?2";
     sqlx::query(sql)
         .bind(admission.connector.as_str())
         .bind(admission.subject.as_str())
         .bind(admission.at.unix_ms())
         .bind(&admission.entitlements)
+        .bind(admission.sync)
         .execute(&mut *tx)
         .await?;
     // Only the identity that made the account renames it: two that map differently would otherwise
     // take turns, and each turn would free a login for somebody else.
+    let names = names && admission.sync;
     if names && account.login != admission.login && rename(tx, &account, &admission.login).await? {
         account.login = admission.login.clone();
     }

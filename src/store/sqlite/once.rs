@@ -39,12 +39,16 @@ pub(super) async fn keys(
     Ok(vec![candidate.clone()])
 }
 
-pub(super) async fn spend(db: &Sqlite, what: &[u8; 32], until: Timestamp) -> Result<bool, Trouble> {
+pub(super) async fn spend(
+    db: impl sqlx::SqliteExecutor<'_>,
+    what: &[u8; 32],
+    until: Timestamp,
+) -> Result<bool, Trouble> {
     let sql = "INSERT INTO spent (what, until) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     let spent = sqlx::query(sql)
         .bind(what.as_slice())
         .bind(until.unix_ms())
-        .execute(&db.writer)
+        .execute(db)
         .await?;
     Ok(spent.rows_affected() == 1)
 }

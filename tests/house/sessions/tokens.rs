@@ -228,6 +228,7 @@ impl TokenHouse {
             connector: corp(),
             mapping: Mapping::build(&defaults, &MappingConfig::default(), "").unwrap(),
             create: true,
+            sync: true,
             link_by: Vec::new(),
         };
         let source = Arc::<Provider>::clone(provider);

@@ -191,7 +191,13 @@ questions! {
     close_account(account: &AccountId, closed: bool, at: Timestamp) -> Option<Revocation>;
     account_by_login(login: &LoginName) -> Option<Account>;
     identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
-    mark_logout(connector: &ConnectorId, mark: &LogoutMark, at: Timestamp, until: Timestamp) -> ();
+    end_at_provider(
+        connector: &ConnectorId,
+        mark: &LogoutMark,
+        notice: Option<&[u8; 32]>,
+        at: Timestamp,
+        until: Timestamp
+    ) -> Option<Vec<Revocation>>;
     epochs() -> EpochsNow;
     revocations_after(number: i64, max: u32) -> Vec<Revocation>;
     spend(what: &[u8; 32], until: Timestamp) -> bool;

@@ -215,7 +215,11 @@ impl Flying {
 
     /// The fields a source's answer gives; nothing when it gave none, or none that can be used.
     fn mapped(&self, known: &Known, refreshed: &Refreshed) -> Option<Fields> {
-        let raw = refreshed.raw.as_ref()?;
+        // Fields that do not follow the source stay as the first login brought them.
+        let raw = refreshed
+            .raw
+            .as_ref()
+            .filter(|_| known.terms.admittance.sync)?;
         // The login it is mapped to is not looked at: only a login gives a person another name.
         match known.terms.admittance.mapping.map(raw) {
             Ok(mapped) => Some(mapped.fields),
