@@ -81,12 +81,7 @@ impl People {
         profile: &Profile,
     ) -> Result<(Account, Mapped), AdmitError> {
         let mut mapped = terms.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
-        let vouched: Vec<_> = profile
-            .vouched
-            .iter()
-            .map(|(field, value)| (*field, fold(*field, value)))
-            .filter(|(_, value)| !value.is_empty())
-            .collect();
+        let vouched = folded(&profile.vouched);
         let links = terms
             .link_by
             .iter()
@@ -115,8 +110,12 @@ impl People {
                 if !terms.sync {
                     mapped.fields = self.kept(terms, profile, &account).await?;
                 }
-                self.sessions
-                    .refresh(&terms.connector, &profile.subject, &account, &mapped.fields);
+                self.sessions.logged_in(
+                    &terms.connector,
+                    &profile.subject,
+                    &account,
+                    &mapped.fields,
+                );
                 Ok((account, mapped))
             }
             Admitted::Unknown => Err(AdmitError::Unknown { login }),
@@ -146,6 +145,13 @@ impl People {
 }
 
 /// Vouched values are compared byte for byte by the store: one person, one spelling.
+fn folded(vouched: &[(LinkField, String)]) -> Vec<(LinkField, String)> {
+    let folded = vouched
+        .iter()
+        .map(|(field, value)| (*field, fold(*field, value)));
+    folded.filter(|(_, value)| !value.is_empty()).collect()
+}
+
 fn fold(field: LinkField, value: &str) -> String {
     match field {
         LinkField::Email => value.trim().to_lowercase(),

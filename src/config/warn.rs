@@ -10,7 +10,7 @@ use super::place::Place;
 use super::server::is_loopback;
 use crate::login::connector::oauth2;
 use crate::people::cookie::SameSiteConfig;
-use crate::request::route::{AccessConfig, Preflight};
+use crate::request::route::{AccessConfig, Preflight, UpstreamUrl};
 use crate::secret::SecretSource;
 
 use super::TrustedProxy;
@@ -211,6 +211,24 @@ fn routes(list: &mut List<'_>) {
             let text = "clients can say this themselves; some frameworks let it override the \
                         path or method that was judged";
             list.add(&place.clone().key("pass_headers"), text);
+        }
+        let plain = |upstream: &UpstreamUrl| match upstream {
+            UpstreamUrl::Tcp { tls, host, .. } => {
+                let url = Url::parse(&format!("http://{host}/"));
+                !tls && !url.is_ok_and(|url| is_loopback(&url))
+            }
+            UpstreamUrl::Unix(_) => false,
+        };
+        if route.upstream.iter().any(plain) {
+            let text = "the provider's tokens travel to the application in plain http: whoever is \
+                        on the way can use them";
+            let keys = [
+                ("pass_access_token", route.pass_access_token),
+                ("pass_id_token", route.pass_id_token),
+            ];
+            for (key, _) in keys.iter().filter(|(_, passes)| *passes) {
+                list.add(&place.clone().key(key), text);
+            }
         }
         if route.case_insensitive {
             let text = "paths are compared without case; that is right only if the application \

@@ -18,7 +18,10 @@ pub(super) async fn admit(db: &Sqlite, admission: &Admission) -> Result<Admitted
         },
     };
     if matches!(admitted, Admitted::Account(_)) {
-        vouch(&mut tx, admission).await?;
+        let Admission {
+            connector, subject, ..
+        } = admission;
+        vouch(&mut tx, connector, subject, &admission.vouched).await?;
         tx.commit().await?;
     }
     Ok(admitted)
@@ -203,18 +206,23 @@ async fn add_identity(
 }
 
 /// Keeps what the source vouches for now, and only that.
-async fn vouch(tx: &mut SqliteConnection, admission: &Admission) -> Result<(), Trouble> {
+pub(super) async fn vouch(
+    tx: &mut SqliteConnection,
+    connector: &ConnectorId,
+    subject: &Subject,
+    vouched: &[(LinkField, String)],
+) -> Result<(), Trouble> {
     sqlx::query("DELETE FROM vouched WHERE connector = ?1 AND subject = ?2")
-        .bind(admission.connector.as_str())
-        .bind(admission.subject.as_str())
+        .bind(connector.as_str())
+        .bind(subject.as_str())
         .execute(&mut *tx)
         .await?;
     let sql = "INSERT INTO vouched (connector, subject, field, value) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT DO NOTHING";
-    for (field, value) in &admission.vouched {
+    for (field, value) in vouched {
         sqlx::query(sql)
-            .bind(admission.connector.as_str())
-            .bind(admission.subject.as_str())
+            .bind(connector.as_str())
+            .bind(subject.as_str())
             .bind(name(*field))
             .bind(value)
             .execute(&mut *tx)
