@@ -114,6 +114,48 @@ async fn a_part_that_is_missing_ends_the_login_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_list_in_pages_is_read_to_its_end_and_never_cut() {
+    let provider = Provider::start().await;
+    let kind = provider.kind("gh", "preset = 'github'");
+    let url = provider.url();
+    let tables = format!(
+        "{kind}[connector.gh.oauth2.profiles]\nemails = '{url}/api/emails'\n\
+         teams = '{url}/api/teams?per_page=20'\n"
+    );
+    let house = house(&tables).await;
+    let team = |at: usize| json!({ "slug": format!("t{at}"), "organization": { "login": "c" } });
+    for (teams, calls) in [(0, 1), (19, 1), (20, 2), (41, 3), (199, 10), (200, 10)] {
+        at_github(&provider);
+        let all: Vec<_> = (0..teams).map(team).collect();
+        provider.world().pages.insert("teams".to_owned(), 20);
+        provider.world().api.insert("teams".to_owned(), all.into());
+        let before = provider.calls("/api/teams").len();
+        let (browser, page) = through(&house, "gh").await;
+        assert_eq!(
+            provider.calls("/api/teams").len() - before,
+            calls,
+            "{teams}"
+        );
+        if teams == 200 {
+            assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+            assert!(browser.cookie("menshen").is_none());
+            assert!(last_error(&house).contains("an end to its pages"));
+            continue;
+        }
+        let groups = page.answer.echoed("x-forwarded-groups").concat();
+        let groups: Vec<_> = groups
+            .split(',')
+            .filter(|group| !group.is_empty())
+            .collect();
+        assert_eq!(groups.len(), teams);
+        assert_eq!(
+            groups.last().copied().unwrap_or("none").ends_with("t198"),
+            teams == 199
+        );
+    }
+}
+
+#[tokio::test]
 async fn github_vouches_for_the_primary_verified_address_alone() {
     for (verified, joined) in [(true, true), (false, false)] {
         let (github_site, other) = (Provider::start().await, Provider::start().await);
@@ -188,6 +230,22 @@ async fn an_answer_in_an_envelope_is_opened() {
         let error = last_error(&house);
         assert!(error.contains(words), "{me}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_token_that_an_envelope_repeats_is_not_written_down() {
+    let provider = Provider::start().await;
+    let house = house(&provider.kind("fs", "preset = 'feishu'")).await;
+    let access = provider.world().give_access();
+    let body = json!({ "access_token": access, "token_type": "bearer" }).to_string();
+    provider.instead("/token", 200, "Content-Type: application/json\r\n", &body);
+    provider.person(json!({ "code": 1, "msg": format!("the token {access} is no good") }));
+    through(&house, "fs").await;
+    let error = last_error(&house);
+    assert!(
+        error.contains("the token … is no good") && !error.contains(&access),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ pub(crate) struct Provider {
 pub(crate) struct World {
     /// What each call under `/api/` answers, by its last part; `me` is the profile.
     pub(crate) api: BTreeMap<String, Value>,
+    /// The lists that come in pages, and how long a page is.
+    pub(crate) pages: BTreeMap<String, usize>,
     /// What a path answers instead, whole.
     pub(crate) instead: BTreeMap<String, Reply>,
     /// The query the browser comes back with instead; `STATE` and `CODE` stand for the real ones.
@@ -50,6 +52,7 @@ impl Provider {
         let me = json!({ "id": 7, "login": "zhangsan", "name": "张三" });
         let world = Arc::new(Mutex::new(World {
             api: BTreeMap::from([("me".to_owned(), me)]),
+            pages: BTreeMap::new(),
             instead: BTreeMap::new(),
             back: None,
             tokens: json!({}),
@@ -219,6 +222,17 @@ impl World {
         }
         match self.api.get(name) {
             None => Reply::Keep(answer(404, JSON, "{\"message\":\"Not Found\"}")),
+            Some(Value::Array(all)) if self.pages.contains_key(name) => {
+                let length = self.pages[name];
+                assert_eq!(query["per_page"], length.to_string());
+                let number: usize = query.get("page").map_or(1, |page| page.parse().unwrap());
+                let page: Vec<_> = all
+                    .iter()
+                    .skip(length * (number - 1))
+                    .take(length)
+                    .collect();
+                Reply::Keep(answer(200, JSON, &json!(page).to_string()))
+            }
             Some(body) => Reply::Keep(answer(200, JSON, &body.to_string())),
         }
     }
