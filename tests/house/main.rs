@@ -24,6 +24,8 @@ mod listening;
 mod logging_in;
 mod members;
 mod mirror;
+mod misbehaving;
+mod oidc;
 mod own_pages;
 mod passing;
 mod paths;
