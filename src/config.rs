@@ -169,7 +169,12 @@ impl Config {
         for (id, connector) in &self.connector {
             let place = Place::of(["connector", id.as_str()]);
             if let Some(wecom) = &connector.wecom {
-                secrets.push((place.key("wecom").key("secret"), &wecom.secret));
+                secrets.push((place.clone().key("wecom").key("secret"), &wecom.secret));
+            }
+            if let Some(oidc) = &connector.oidc {
+                let place = place.key("oidc");
+                let own = oidc.secrets();
+                secrets.extend(own.map(|(key, secret)| (place.clone().key(key), secret)));
             }
         }
         for (at, route) in self.route.iter().enumerate() {

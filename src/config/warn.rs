@@ -3,8 +3,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use url::{Host, Url};
+
 use super::Config;
 use super::place::Place;
+use crate::login::connector::oidc;
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, Preflight};
 use crate::secret::SecretSource;
@@ -154,8 +157,36 @@ fn connectors(list: &mut List<'_>) {
             .is_some_and(|wecom| wecom.api_base.scheme() != "https");
         if plain {
             let text = "the secret and everybody's data travel in plain http";
-            list.add(&place.key("wecom").key("api_base"), text);
+            list.add(&place.clone().key("wecom").key("api_base"), text);
         }
+        if let Some(settings) = &connector.oidc {
+            oidc(list, &place.key("oidc"), settings);
+        }
+    }
+}
+
+/// Whoever is on the way to the issuer can say who anybody is.
+fn oidc(list: &mut List<'_>, place: &Place<'_>, oidc: &oidc::Config) {
+    let issuer = oidc.issuer.url();
+    let addresses = [
+        ("issuer", Some(&issuer)),
+        ("metadata_url", oidc.metadata_url.as_ref()),
+        ("jwks_url", oidc.jwks_url.as_ref()),
+    ];
+    for (key, url) in addresses {
+        if url.is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
+            let text = "plain http: whoever is on the way can say who anybody is; use https";
+            list.add(&place.clone().key(key), text);
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use super::connector::{self, wecom};
+use super::connector::{self, oidc, wecom};
 use crate::outbound::ProxyUrl;
 use crate::people::profile::MappingConfig;
 use crate::setting::{NotBuilt, Period};
@@ -54,7 +54,7 @@ pub struct ConnectorConfig {
     pub wecom: Option<wecom::Config>,
     /// OpenID Connect.
     #[serde(default)]
-    pub oidc: Option<NotBuilt>,
+    pub oidc: Option<oidc::Config>,
     /// OAuth 2 with a profile endpoint.
     #[serde(default)]
     pub oauth2: Option<NotBuilt>,
@@ -66,15 +66,23 @@ pub enum KindError {
     /// No table names a kind.
     #[error("it needs one table named after its kind, such as [connector.ID.wecom]")]
     Missing,
+    /// More than one does.
+    #[error("it has a table of more than one kind: each connector is of one")]
+    Several,
 }
 
 impl ConnectorConfig {
     /// The one kind it is of.
     pub fn kind(&self) -> Result<connector::Config, KindError> {
-        self.wecom
-            .clone()
-            .map(connector::Config::Wecom)
-            .ok_or(KindError::Missing)
+        let wecom = self.wecom.clone().map(connector::Config::Wecom);
+        let oidc = self.oidc.clone().map(Box::new);
+        let kinds = [wecom, oidc.map(connector::Config::Oidc)];
+        let mut kinds = kinds.into_iter().flatten();
+        match (kinds.next(), kinds.next()) {
+            (None, _) => Err(KindError::Missing),
+            (Some(kind), None) => Ok(kind),
+            (Some(_), Some(_)) => Err(KindError::Several),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use url::Url;
 use super::fields::Fields;
 use super::pending::{Mode, Pending};
 use crate::clock::Clock;
+use crate::issuer::IssuerError;
 use crate::outbound;
 use crate::people::profile::Profile;
 use crate::people::source::Source;
@@ -19,6 +20,7 @@ use crate::secret::{SecretError, SecretSource};
 use crate::store::ConnectorId;
 
 pub mod grant;
+pub mod oidc;
 pub mod wecom;
 
 /// One configured way of proving who a person is.
@@ -188,6 +190,9 @@ pub enum ConnectorError {
     /// The source could not be asked. Not their doing.
     #[error("the source could not be asked")]
     Unreachable(#[source] outbound::OutboundError),
+    /// The source's issuer did not say what it is, or its keys. Not their doing.
+    #[error("the source's issuer could not be asked")]
+    Issuer(#[source] IssuerError),
 }
 
 /// Why a source does not vouch for a person; each has its own words on the page.
@@ -247,6 +252,8 @@ pub struct Finding {
 pub enum Config {
     /// 企业微信.
     Wecom(wecom::Config),
+    /// OpenID Connect.
+    Oidc(Box<oidc::Config>),
 }
 
 impl Config {
@@ -254,6 +261,7 @@ impl Config {
     pub fn secrets(&self) -> Vec<&SecretSource> {
         match self {
             Self::Wecom(config) => vec![&config.secret],
+            Self::Oidc(config) => config.secrets().map(|(_, secret)| secret).collect(),
         }
     }
 }
@@ -286,5 +294,6 @@ pub enum BuildError {
 pub fn build(config: &Config, around: Surroundings) -> Result<Arc<dyn Connector>, BuildError> {
     match config {
         Config::Wecom(config) => Ok(Arc::new(wecom::WeCom::build(config, around)?)),
+        Config::Oidc(config) => Ok(Arc::new(oidc::Oidc::build(config, around)?)),
     }
 }

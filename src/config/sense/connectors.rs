@@ -6,6 +6,7 @@ use crate::config::place::Place;
 use crate::expression::Scope;
 use crate::login::config::{AutoLogin, ConnectorConfig};
 use crate::login::connector;
+use crate::login::connector::oidc::{self, ResponseMode};
 use crate::login::return_to::ReturnTo;
 
 pub(super) fn look(findings: &mut Findings<'_>) {
@@ -17,6 +18,9 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         }
         if let Some(base) = &connector.callback_base {
             findings.origin(&place.clone().key("callback_base"), base);
+        }
+        if let Some(settings) = &connector.oidc {
+            oidc(findings, &place, settings);
         }
         homes(findings, &place, connector);
         mapping(findings, &place, connector);
@@ -76,7 +80,7 @@ fn starters(findings: &mut Findings<'_>) {
         let Some(kind) = connector
             .kind()
             .ok()
-            .map(|kind| name(&kind))
+            .and_then(|kind| own_app(&kind))
             .filter(|_| starts)
         else {
             continue;
@@ -93,8 +97,28 @@ fn starters(findings: &mut Findings<'_>) {
     }
 }
 
-fn name(kind: &connector::Config) -> &'static str {
+/// The kind, when its source has a client of its own in which a login needs no click.
+fn own_app(kind: &connector::Config) -> Option<&'static str> {
     match kind {
-        connector::Config::Wecom(_) => "wecom",
+        connector::Config::Wecom(_) => Some("wecom"),
+        connector::Config::Oidc(_) => None,
+    }
+}
+
+fn oidc<'a>(findings: &mut Findings<'a>, place: &Place<'a>, oidc: &'a oidc::Config) {
+    let place = place.clone().key("oidc");
+    for (key, why) in oidc.contradictions() {
+        findings.value(
+            &place.clone().key(key),
+            format!("{key} makes no sense"),
+            why,
+        );
+    }
+    let external = &findings.config.server.external_url;
+    if oidc.response_mode == ResponseMode::FormPost && !external.secure() {
+        let help = "browsers send no cookie with such a POST over plain http: make external_url \
+                    https:// or remove this key";
+        let message = "no answer would ever come back";
+        findings.value(&place.key("response_mode"), message, help);
     }
 }

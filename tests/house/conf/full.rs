@@ -66,7 +66,7 @@ fn a_default_that_is_shown_is_the_default() {
         parse(&document(&|path, shown| match shown {
             Shown::Needed => Some(Line::Live),
             Shown::Default if more == Some(path) => Some(Line::Live),
-            Shown::Default | Shown::Example | Shown::Absent => None,
+            Shown::Default | Shown::Example | Shown::Absent | Shown::Instead => None,
         }))
     };
     let least = with(None);
@@ -75,15 +75,15 @@ fn a_default_that_is_shown_is_the_default() {
     }
 }
 
-/// full.toml with everything live, also what is commented out there.
+/// full.toml with everything live that may stand together, also what is commented out there.
 pub(super) fn everything() -> String {
-    document(&|_, _| Some(Line::Live))
+    document(&|_, shown| (shown != Shown::Instead).then_some(Line::Live))
 }
 
 fn render(schema: &Schema) -> String {
     let choose = |_: &str, shown| match shown {
         Shown::Needed | Shown::Default | Shown::Example => Some(Line::Live),
-        Shown::Absent => Some(Line::CommentedOut),
+        Shown::Absent | Shown::Instead => Some(Line::CommentedOut),
     };
     let mut text = HEAD.to_owned();
     text.push_str(&write(&choose, Some(schema)));
@@ -130,7 +130,7 @@ fn write(choose: &dyn Fn(&str, Shown) -> Option<Line>, schema: Option<&Schema>) 
             let remark = match shown {
                 Shown::Needed => " (required)",
                 Shown::Example => " (example)",
-                Shown::Default | Shown::Absent => "",
+                Shown::Default | Shown::Absent | Shown::Instead => "",
             };
             comment(&mut text, &format!("{}{remark}", schema.keys[*path]));
         }
@@ -153,7 +153,12 @@ fn header(text: &mut String, table: &str, line: Line, schema: Option<&Schema>) {
         let doc = schema.tables.get(table).or_else(|| schema.keys.get(table));
         comment(text, doc.map_or("", String::as_str));
     }
-    let name = table.replace('*', "corp");
+    // A connector is of one kind.
+    let id = match table.ends_with(".oidc") {
+        true => "keycloak",
+        false => "corp",
+    };
+    let name = table.replace('*', id);
     let mark = mark(line);
     match SEVERAL.contains(&table) {
         true => writeln!(text, "{mark}[[{name}]]").unwrap(),

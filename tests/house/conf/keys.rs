@@ -11,9 +11,11 @@ pub(super) enum Shown {
     Example,
     /// Commented out, with an example: it has no default and may be absent.
     Absent,
+    /// Likewise, and it never stands beside the key it replaces.
+    Instead,
 }
 
-use Shown::{Absent, Default, Example, Needed};
+use Shown::{Absent, Default, Example, Instead, Needed};
 
 /// Path, how it is shown, TOML of its value; for a table of free names its lines.
 pub(super) const KEYS: &[(&str, Shown, &str)] = &[
@@ -139,6 +141,55 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Default,
         r#""https://login.work.weixin.qq.com/wwlogin/sso/login""#,
     ),
+    (
+        "connector.*.oidc.issuer",
+        Needed,
+        r#""https://id.corp.example/realms/corp""#,
+    ),
+    ("connector.*.oidc.client_id", Needed, r#""menshen""#),
+    (
+        "connector.*.oidc.client_secret",
+        Example,
+        r#"{ file = "/etc/menshen/keycloak.secret" }"#,
+    ),
+    (
+        "connector.*.oidc.private_key",
+        Instead,
+        r#"{ file = "/etc/menshen/keycloak.key" }"#,
+    ),
+    (
+        "connector.*.oidc.private_key_id",
+        Instead,
+        r#""menshen-2026""#,
+    ),
+    ("connector.*.oidc.client_auth", Absent, r#""basic""#),
+    (
+        "connector.*.oidc.scopes",
+        Default,
+        r#"["openid", "profile", "email"]"#,
+    ),
+    (
+        "connector.*.oidc.metadata_url",
+        Absent,
+        r#""https://id.corp.example/realms/corp/.well-known/openid-configuration""#,
+    ),
+    (
+        "connector.*.oidc.jwks_url",
+        Absent,
+        r#""https://id.corp.example/realms/corp/protocol/openid-connect/certs""#,
+    ),
+    (
+        "connector.*.oidc.algorithms",
+        Absent,
+        r#"["RS256", "ES256"]"#,
+    ),
+    ("connector.*.oidc.response_mode", Default, r#""query""#),
+    (
+        "connector.*.oidc.authorize_params",
+        Absent,
+        r#"{ kc_idp_hint = "staff" }"#,
+    ),
+    ("connector.*.oidc.userinfo", Default, "true"),
     ("route.name", Needed, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),
