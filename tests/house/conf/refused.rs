@@ -117,12 +117,6 @@ fn a_key_of_a_later_version_is_refused_as_such() {
         &["does not build `issuer` yet"],
     );
     refused(
-        "[connector.a.oidc]\n",
-        3,
-        1,
-        &["does not build `connector.a.oidc` yet"],
-    );
-    refused(
         "[[route]]\nname = 'a'\nassertion = true\n",
         5,
         13,
