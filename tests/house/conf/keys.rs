@@ -161,6 +161,8 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Absent,
         r#"["X-HTTP-Method-Override"]"#,
     ),
+    ("route.pass_access_token", Default, "false"),
+    ("route.pass_id_token", Default, "false"),
     ("route.headers", Example, "X-Remote-User = \"user.login\""),
     ("route.basic_auth.user", Absent, r#""user.login""#),
     (
@@ -168,8 +170,6 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Absent,
         r#"{ file = "/etc/menshen/oa.password" }"#,
     ),
-    ("route.pass_access_token", Default, "false"),
-    ("route.pass_id_token", Default, "false"),
     ("route.limits.connect", Default, r#""5s""#),
     ("route.limits.response", Default, r#""60s""#),
     ("route.limits.idle", Default, r#""60s""#),
