@@ -183,7 +183,6 @@ questions! {
     admit(admission: &Admission) -> Admitted;
     mint(new: &NewSession) -> Minted;
     session(key: &SessionKey) -> Option<SessionFound>;
-    renew(renewal: &Renewal) -> Renewed;
     touch(used: &[(SessionKey, Timestamp)]) -> ();
     revoke(scope: &Scope, at: Timestamp) -> Revocation;
     session_key(public_id: &SessionId) -> Option<SessionKey>;
@@ -203,6 +202,7 @@ questions! {
     spend(what: &[u8; 32], until: Timestamp) -> bool;
     lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
     sweep(at: Timestamp, idle_before: Timestamp, max: u32) -> u64;
+    renew(renewal: &Renewal) -> Renewed;
 }
 
 /// A house over a watched store, put together as [`menshen::run::start`] does.
