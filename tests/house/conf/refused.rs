@@ -354,6 +354,30 @@ fn a_header_that_cannot_be_set_is_refused() {
 }
 
 #[test]
+fn a_header_that_two_keys_would_write_is_refused() {
+    let route = |lines: &str| format!("[[route]]\nname = 'a'\n{lines}\n");
+    let basic = "basic_auth = { user = 'user.login', password = 'hunter2' }";
+    let own = "[route.headers]\nauthorization = '\"x\"'";
+    let twice = &["Authorization is set twice"];
+    refused_behind_corp(&route(&format!("{basic}\n{own}")), 9, 1, twice);
+    refused_behind_corp(
+        &route(&format!("pass_id_token = true\n{basic}")),
+        9,
+        1,
+        twice,
+    );
+    refused_behind_corp(&route(&format!("pass_id_token = true\n{own}")), 9, 1, twice);
+    let token = "pass_access_token = true\n[route.headers]\nx_forwarded_access_token = '\"x\"'";
+    let twice = &["X-Forwarded-Access-Token is set twice"];
+    refused_behind_corp(&route(token), 9, 1, twice);
+    let apart = "pass_access_token = true\npass_id_token = false";
+    super::parse(&format!(
+        "{SERVER}{WECOM}{}",
+        route(&format!("{apart}\n{basic}"))
+    ));
+}
+
+#[test]
 fn a_header_that_says_who_somebody_is_never_passes() {
     let pass = |name: &str| format!("[[route]]\nname = 'a'\npass_headers = ['Proxy', '{name}']\n");
     for bad in [
