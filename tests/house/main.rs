@@ -26,6 +26,7 @@ mod logging_out;
 mod members;
 mod mirror;
 mod misbehaving;
+mod oauth2;
 mod oidc;
 mod own_pages;
 mod passing;
