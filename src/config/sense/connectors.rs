@@ -1,12 +1,10 @@
 //! `[connector.ID]`: its kind, who starts by itself, where logins land, its mapping.
 
-use super::Findings;
 use super::destinations::Destinations;
+use super::{Findings, oauth2, oidc};
 use crate::config::place::Place;
 use crate::expression::Scope;
-use crate::login::config::{AutoLogin, ConnectorConfig};
-use crate::login::connector;
-use crate::login::connector::oidc::{self, ResponseMode};
+use crate::login::config::{AutoLogin, ConnectorConfig, KindError};
 use crate::login::return_to::ReturnTo;
 
 pub(super) fn look(findings: &mut Findings<'_>) {
@@ -14,13 +12,24 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         let place = Place::of(["connector", id.as_str()]);
         if let Err(error) = connector.kind() {
             let help = error.to_string().replace("ID", id.as_str());
-            findings.key(&place, format!("the connector `{id}` is of no kind"), help);
+            match error {
+                KindError::Missing => {
+                    findings.key(&place, format!("the connector `{id}` is of no kind"), help);
+                }
+                KindError::Several(_, second) => {
+                    let message = format!("the connector `{id}` is of two kinds");
+                    findings.key(&place.clone().key(second), message, help);
+                }
+            }
+        }
+        if let Some(oauth2) = &connector.oauth2 {
+            oauth2::look(findings, &place, connector, oauth2);
+        }
+        if let Some(oidc) = &connector.oidc {
+            oidc::look(findings, &place, oidc);
         }
         if let Some(base) = &connector.callback_base {
             findings.origin(&place.clone().key("callback_base"), base);
-        }
-        if let Some(settings) = &connector.oidc {
-            oidc(findings, &place, settings);
         }
         homes(findings, &place, connector);
         mapping(findings, &place, connector);
@@ -77,12 +86,8 @@ fn starters(findings: &mut Findings<'_>) {
         }
         // Who always starts a login also does inside its own client.
         let starts = !matches!(connector.auto_login, AutoLogin::Never);
-        let Some(kind) = connector
-            .kind()
-            .ok()
-            .and_then(|kind| own_app(&kind))
-            .filter(|_| starts)
-        else {
+        let app = connector.kind().ok().and_then(|kind| kind.app());
+        let Some(kind) = app.filter(|_| starts) else {
             continue;
         };
         match in_app.iter().find(|(other, _)| *other == kind) {
@@ -94,31 +99,5 @@ fn starters(findings: &mut Findings<'_>) {
             }
             _ => in_app.push((kind, id)),
         }
-    }
-}
-
-/// The kind, when its source has a client of its own in which a login needs no click.
-fn own_app(kind: &connector::Config) -> Option<&'static str> {
-    match kind {
-        connector::Config::Wecom(_) => Some("wecom"),
-        connector::Config::Oidc(_) => None,
-    }
-}
-
-fn oidc<'a>(findings: &mut Findings<'a>, place: &Place<'a>, oidc: &'a oidc::Config) {
-    let place = place.clone().key("oidc");
-    for (key, why) in oidc.contradictions() {
-        findings.value(
-            &place.clone().key(key),
-            format!("{key} makes no sense"),
-            why,
-        );
-    }
-    let external = &findings.config.server.external_url;
-    if oidc.response_mode == ResponseMode::FormPost && !external.secure() {
-        let help = "browsers send no cookie with such a POST over plain http: make external_url \
-                    https:// or remove this key";
-        let message = "no answer would ever come back";
-        findings.value(&place.key("response_mode"), message, help);
     }
 }
