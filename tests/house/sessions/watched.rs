@@ -183,7 +183,6 @@ questions! {
     admit(admission: &Admission) -> Admitted;
     mint(new: &NewSession) -> Minted;
     session(key: &SessionKey) -> Option<SessionFound>;
-    renew(renewal: &Renewal) -> Renewed;
     touch(used: &[(SessionKey, Timestamp)]) -> ();
     revoke(scope: &Scope, at: Timestamp) -> Revocation;
     session_key(public_id: &SessionId) -> Option<SessionKey>;
