@@ -185,12 +185,12 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         r#"["RS256", "ES256"]"#,
     ),
     ("connector.*.oidc.response_mode", Default, r#""query""#),
+    ("connector.*.oidc.userinfo", Default, "true"),
     (
         "connector.*.oidc.authorize_params",
         Absent,
-        r#"{ kc_idp_hint = "staff" }"#,
+        "kc_idp_hint = \"staff\"",
     ),
-    ("connector.*.oidc.userinfo", Default, "true"),
     ("connector.*.oauth2.preset", Example, r#""github""#),
     (
         "connector.*.oauth2.base_url",
@@ -292,6 +292,8 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Absent,
         r#"["X-HTTP-Method-Override"]"#,
     ),
+    ("route.pass_access_token", Default, "false"),
+    ("route.pass_id_token", Default, "false"),
     ("route.headers", Example, "X-Remote-User = \"user.login\""),
     ("route.basic_auth.user", Absent, r#""user.login""#),
     (
@@ -299,8 +301,6 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Absent,
         r#"{ file = "/etc/menshen/oa.password" }"#,
     ),
-    ("route.pass_access_token", Default, "false"),
-    ("route.pass_id_token", Default, "false"),
     ("route.limits.connect", Default, r#""5s""#),
     ("route.limits.response", Default, r#""60s""#),
     ("route.limits.idle", Default, r#""60s""#),
@@ -308,10 +308,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
 ];
 
 /// Keys whose value is a table of names the administrator chooses, written as a table of its own.
-pub(super) const FREE: [&str; 4] = [
+pub(super) const FREE: [&str; 5] = [
     "connector.*.mapping",
     "connector.*.oauth2.profiles",
     "connector.*.oauth2.authorize_params",
+    "connector.*.oidc.authorize_params",
     "route.headers",
 ];
 
