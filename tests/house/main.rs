@@ -28,6 +28,7 @@ mod mirror;
 mod misbehaving;
 mod oauth2;
 mod oidc;
+mod oidc_sign_in;
 mod own_pages;
 mod passing;
 mod paths;
