@@ -48,32 +48,37 @@ async fn no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn json_of_another_shape_is_no_answer() {
+async fn what_is_no_json_is_no_answer() {
     let deep = "[".repeat(100_000);
-    let texts = [
-        "[]",
-        "7",
-        "null",
-        "\"{}\"",
-        "{",
-        "",
-        "{}{}",
-        deep.as_str(),
-        "\u{feff}{}",
-    ];
-    for text in texts {
-        let rows = everywhere("another shape", &Odd::Json(200, text.to_owned()), "");
-        let rows = rows.into_iter().map(|row| Row {
-            cause: cause_of_shape(&row, text),
-            ..row
-        });
-        all_refused(Algorithm::ES256, rows.collect()).await;
+    for text in ["", "{", "{}{}", "\u{feff}{}", "\u{1f}", deep.as_str()] {
+        let odd = Odd::Json(200, text.to_owned());
+        let rows = everywhere("no JSON", &odd, "something else than JSON");
+        all_refused(Algorithm::ES256, rows).await;
     }
 }
 
-/// What says nothing of itself, or of a person, is another trouble than what cannot be read.
-fn cause_of_shape(row: &Row, _text: &str) -> Cause {
-    row.cause
+#[tokio::test]
+async fn json_of_another_shape_is_no_answer() {
+    for text in ["[]", "7", "null", "\"{}\"", "{}"] {
+        let odd = || Odd::Json(200, text.to_owned());
+        let at =
+            |endpoint, cause, says| row(endpoint, Misbehaves::At(endpoint, odd()), cause, says);
+        let rows = vec![
+            at("discovery", Cause::SourceMisconfigured, "lacks `issuer`"),
+            at(
+                "token",
+                Cause::SourceUnreachable,
+                "token answered with JSON that lacks",
+            ),
+            at(
+                "keys",
+                Cause::SourceUnreachable,
+                "the issuer's keys answered with JSON that lacks",
+            ),
+            at("userinfo", Cause::BadAnswer, "userinfo"),
+        ];
+        all_refused(Algorithm::ES256, rows).await;
+    }
 }
 
 #[tokio::test]
