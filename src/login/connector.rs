@@ -12,6 +12,7 @@ use url::Url;
 use super::fields::Fields;
 use super::pending::{Mode, Pending};
 use crate::clock::Clock;
+use crate::issuer::IssuerError;
 use crate::outbound;
 use crate::people::profile::Profile;
 use crate::people::source::Source;
@@ -20,6 +21,7 @@ use crate::store::{ConnectorId, LogoutMark};
 
 pub mod grant;
 pub mod oauth2;
+pub mod oidc;
 pub mod wecom;
 
 /// One configured way of proving who a person is.
@@ -236,6 +238,9 @@ pub enum ConnectorError {
     /// The source could not be asked. Not their doing.
     #[error("the source could not be asked")]
     Unreachable(#[source] outbound::OutboundError),
+    /// The source's issuer did not say what it is, or its keys. Not their doing.
+    #[error("the source's issuer could not be asked")]
+    Issuer(#[source] IssuerError),
 }
 
 /// Why a source does not vouch for a person; each has its own words on the page.
@@ -311,6 +316,8 @@ impl Finding {
 pub enum Config {
     /// 企业微信.
     Wecom(wecom::Config),
+    /// OpenID Connect.
+    Oidc(Box<oidc::Config>),
     /// OAuth 2.
     OAuth2(Box<oauth2::Config>),
 }
@@ -320,6 +327,7 @@ impl Config {
     pub fn secrets(&self) -> Vec<&SecretSource> {
         match self {
             Self::Wecom(config) => vec![&config.secret],
+            Self::Oidc(config) => config.secrets().map(|(_, secret)| secret).collect(),
             Self::OAuth2(config) => config.secrets().map(|(_, secret)| secret).collect(),
         }
     }
@@ -328,6 +336,7 @@ impl Config {
     pub fn app(&self) -> Option<&'static str> {
         match self {
             Self::Wecom(_) => Some("wecom"),
+            Self::Oidc(_) => None,
             Self::OAuth2(config) => {
                 let preset = config.preset.filter(|preset| preset.has_app());
                 preset.map(oauth2::Preset::as_str)
@@ -364,6 +373,7 @@ pub enum BuildError {
 pub fn build(config: &Config, around: Surroundings) -> Result<Arc<dyn Connector>, BuildError> {
     match config {
         Config::Wecom(config) => Ok(Arc::new(wecom::WeCom::build(config, around)?)),
+        Config::Oidc(config) => Ok(Arc::new(oidc::Oidc::build(config, around)?)),
         Config::OAuth2(config) => Ok(Arc::new(oauth2::OAuth2::build(config, around)?)),
     }
 }

@@ -1,7 +1,7 @@
 //! `[connector.ID]`: its kind, who starts by itself, where logins land, its mapping.
 
 use super::destinations::Destinations;
-use super::{Findings, oauth2};
+use super::{Findings, oauth2, oidc};
 use crate::config::place::Place;
 use crate::expression::Scope;
 use crate::login::config::{AutoLogin, ConnectorConfig, KindError};
@@ -24,6 +24,9 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         }
         if let Some(oauth2) = &connector.oauth2 {
             oauth2::look(findings, &place, connector, oauth2);
+        }
+        if let Some(oidc) = &connector.oidc {
+            oidc::look(findings, &place, oidc);
         }
         if let Some(base) = &connector.callback_base {
             findings.origin(&place.clone().key("callback_base"), base);

@@ -9,10 +9,9 @@ use super::super::navigation::{Errand, errand};
 use super::super::page::{Cause, Choice, Footing, Href, Present, Reason, SignInPage, Who};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
-use super::{Target, caller, elsewhere, only_get, ticket, user_agent};
+use super::{Target, audit, caller, elsewhere, only_get, ticket, user_agent};
 use crate::login::connector::{Ask, Challenge};
 use crate::login::fields::Fields;
-use crate::login::limits::Limited;
 use crate::login::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending};
 use crate::login::return_to::ReturnTo;
 use crate::login::{Begun, Entry, LoginError, Wish};
@@ -283,13 +282,16 @@ fn goes_round(visit: &Visit<'_>, target: &Target) -> bool {
 
 fn not_begun(visit: &Visit<'_>, entry: &Entry, error: &LoginError) -> Response<Body> {
     tracing::warn!(request_id = %visit.id, connector = %entry.id, error = %crate::telemetry::chain(error), "a login did not begin");
-    let cause = match error {
-        LoginError::Limited(Limited::Client | Limited::All) => Cause::TooManyLogins,
-        LoginError::Limited(Limited::Circuit) => Cause::SourceBusy,
-        _ => Cause::SourceUnreachable,
-    };
+    if matches!(error, LoginError::Connector(_)) {
+        audit::failed(visit, &entry.id, error);
+    }
     let again = Href::new(format!("{}/sign_in", visit.site.prefix));
-    reply::problem_of(visit, cause, Some(again), Some(&entry.display_name))
+    reply::problem_of(
+        visit,
+        audit::cause_of(error),
+        Some(again),
+        Some(&entry.display_name),
+    )
 }
 
 /// The page with the connectors that count for the target.
