@@ -50,6 +50,13 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
+    /// Whether the source can be asked through this door, by [`Prompt::None`] or because it never
+    /// shows anything there, who sits there now. Who it does not know comes back as
+    /// [`RefusedWhy::Silent`].
+    fn can_be_silent(&self, _mode: Mode) -> bool {
+        false
+    }
+
     /// Whether the answer comes back by a POST from the source's site.
     fn returns_by_post(&self) -> bool {
         false
@@ -249,6 +256,27 @@ pub enum Config {
 }
 
 impl Config {
+    /// Whether a source of this kind can ever be asked who sits there without showing anything.
+    pub fn may_be_silent(&self) -> bool {
+        match self {
+            Self::Wecom(config) => config.may_be_silent(),
+        }
+    }
+
+    /// Whether a source of this kind says how somebody proved themselves (`acr`).
+    pub fn says_acr(&self) -> bool {
+        match self {
+            Self::Wecom(_) => false,
+        }
+    }
+
+    /// The kind of client in which logins of this kind go on without a click, if there is one.
+    pub fn client(&self) -> Option<&'static str> {
+        match self {
+            Self::Wecom(_) => Some("wecom"),
+        }
+    }
+
     /// Every secret this kind reads, for watching and for `check`.
     pub fn secrets(&self) -> Vec<&SecretSource> {
         match self {

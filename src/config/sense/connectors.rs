@@ -5,7 +5,6 @@ use super::destinations::Destinations;
 use crate::config::place::Place;
 use crate::expression::Scope;
 use crate::login::config::{AutoLogin, ConnectorConfig};
-use crate::login::connector;
 use crate::login::return_to::ReturnTo;
 
 pub(super) fn look(findings: &mut Findings<'_>) {
@@ -73,28 +72,18 @@ fn starters(findings: &mut Findings<'_>) {
         }
         // Who always starts a login also does inside its own client.
         let starts = !matches!(connector.auto_login, AutoLogin::Never);
-        let Some(kind) = connector
-            .kind()
-            .ok()
-            .map(|kind| name(&kind))
-            .filter(|_| starts)
-        else {
+        let kind = connector.kind().ok().filter(|_| starts);
+        let Some(client) = kind.and_then(|kind| kind.client()) else {
             continue;
         };
-        match in_app.iter().find(|(other, _)| *other == kind) {
-            Some((_, other)) if connector.auto_login == AutoLogin::InApp => {
+        match in_app.iter().find(|(other, _)| *other == client) {
+            Some((_, other)) => {
                 let message =
-                    format!("inside the client of {kind}, `{other}` already starts logins");
+                    format!("inside the client of {client}, `{other}` already starts logins");
                 let help = "set auto_login = \"never\" on all but one connector of a kind";
                 findings.value(&place, message, help);
             }
-            _ => in_app.push((kind, id)),
+            None => in_app.push((client, id)),
         }
-    }
-}
-
-fn name(kind: &connector::Config) -> &'static str {
-    match kind {
-        connector::Config::Wecom(_) => "wecom",
     }
 }
