@@ -87,6 +87,7 @@ impl Work {
             subject: profile.subject,
             provider_sid: profile.provider_sid,
             proof: profile.facts,
+            tokens: profile.tokens,
             expires_at: mapped.session_expires,
             began_at: pending.begun_at,
             connector_epoch: pending.connector_epoch,
@@ -96,7 +97,7 @@ impl Work {
         let proof = login.proof.clone();
         let minting = self
             .sessions
-            .mint(login, &self.terms)
+            .mint(&self.ring, login, &self.terms)
             .await
             .map_err(|source| LoginError::Mint {
                 subject: subject.clone(),

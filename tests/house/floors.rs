@@ -32,6 +32,8 @@ const FLOORS: &[(u8, &[&str])] = &[
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("issuer", "clock"),
     ("issuer", "outbound"),
+    ("issuer", "setting"),
+    ("issuer", "telemetry"),
     ("keys", "secret"),
     ("outbound", "secret"),
     ("telemetry", "clock"),

@@ -1,10 +1,10 @@
 //! `[connector.ID]`: its kind, who starts by itself, where logins land, its mapping.
 
-use super::Findings;
 use super::destinations::Destinations;
+use super::{Findings, oauth2};
 use crate::config::place::Place;
 use crate::expression::Scope;
-use crate::login::config::{AutoLogin, ConnectorConfig};
+use crate::login::config::{AutoLogin, ConnectorConfig, KindError};
 use crate::login::return_to::ReturnTo;
 
 pub(super) fn look(findings: &mut Findings<'_>) {
@@ -12,7 +12,18 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         let place = Place::of(["connector", id.as_str()]);
         if let Err(error) = connector.kind() {
             let help = error.to_string().replace("ID", id.as_str());
-            findings.key(&place, format!("the connector `{id}` is of no kind"), help);
+            match error {
+                KindError::Missing => {
+                    findings.key(&place, format!("the connector `{id}` is of no kind"), help);
+                }
+                KindError::Several(_, second) => {
+                    let message = format!("the connector `{id}` is of two kinds");
+                    findings.key(&place.clone().key(second), message, help);
+                }
+            }
+        }
+        if let Some(oauth2) = &connector.oauth2 {
+            oauth2::look(findings, &place, connector, oauth2);
         }
         if let Some(base) = &connector.callback_base {
             findings.origin(&place.clone().key("callback_base"), base);
@@ -72,8 +83,8 @@ fn starters(findings: &mut Findings<'_>) {
         }
         // Who always starts a login also does inside its own client.
         let starts = !matches!(connector.auto_login, AutoLogin::Never);
-        let kind = connector.kind().ok().filter(|_| starts);
-        let Some(client) = kind.and_then(|kind| kind.client()) else {
+        let app = connector.kind().ok().and_then(|kind| kind.app());
+        let Some(client) = app.filter(|_| starts) else {
             continue;
         };
         match in_app.iter().find(|(other, _)| *other == client) {

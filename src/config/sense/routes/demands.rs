@@ -81,7 +81,7 @@ fn silent<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfi
     if known.peek().is_some() && !known.any(|kind| kind.may_be_silent()) {
         let message = "none of the connectors that count here can be asked without a click";
         let help = "WeCom can be inside its own client only, by mode \"auto\" or \"in-app\" and \
-                    scope \"snsapi_base\"; remove reload_user";
+                    scope \"snsapi_base\", oauth2 by some presets; remove reload_user";
         findings.value(&place.clone().key("reload_user"), message, help);
     }
 }
