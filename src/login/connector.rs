@@ -243,6 +243,18 @@ pub enum ConnectorError {
     Issuer(#[source] IssuerError),
 }
 
+impl ConnectorError {
+    /// Whether the source said nothing at all.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Issuer(_) => true,
+            Self::Stale(_) | Self::Refused { .. } | Self::Misconfigured { .. } | Self::Busy(_) => {
+                false
+            }
+        }
+    }
+}
+
 /// Why a source does not vouch for a person; each has its own words on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusedWhy {
