@@ -16,7 +16,7 @@ use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
 use crate::people::{AdmitError, Admittance, People};
 use crate::store::{ConnectorId, LoginName, Subject};
 use config::{AutoLogin, ConnectorConfig};
-use connector::{Answer, AppLogin, Ask, Challenge, Connector, ConnectorError};
+use connector::{Answer, AppLogin, Ask, Challenge, Connector, ConnectorError, Prompt};
 use limits::{Limited, Limits, Step};
 use pending::{FlowId, Mode, Pending, PendingError};
 use return_to::ReturnTo;
@@ -213,6 +213,7 @@ impl Login {
         pending.automatic = wish.automatic;
         pending.retries = wish.retries;
         pending.ticket_for = wish.ticket_for;
+        pending.silent = wish.ask.prompt == Some(Prompt::None);
         pending.max_age = wish.ask.max_age.map(seconds);
         let sealed = pending.seal(&self.ring);
         let challenge = entry
@@ -313,6 +314,14 @@ impl Entry {
         })
     }
 
+    /// Whether this client's source can say who sits there without showing anything.
+    pub fn can_be_asked(&self, user_agent: &str) -> bool {
+        let mode = self.mode(None, user_agent);
+        // The door into the source's own client shows nothing only inside of it.
+        let fits = mode == Mode::Web || self.connector.is_own_app(user_agent);
+        fits && self.connector.can_be_silent(mode)
+    }
+
     /// Whether a login through it starts without a click for this client.
     pub fn starts_by_itself(&self, user_agent: &str) -> bool {
         match self.config.auto_login {
@@ -320,6 +329,11 @@ impl Entry {
             AutoLogin::InApp => self.connector.is_own_app(user_agent),
             AutoLogin::Always => true,
         }
+    }
+
+    /// Whether this client is the source's own.
+    pub fn is_at_home(&self, user_agent: &str) -> bool {
+        self.connector.is_own_app(user_agent)
     }
 
     /// Where a login without a target lands, as configured: a path or a URL of this site.

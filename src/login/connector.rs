@@ -54,6 +54,13 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
+    /// Whether the source can be asked through this door, by [`Prompt::None`] or because it never
+    /// shows anything there, who sits there now. Who it does not know comes back as
+    /// [`RefusedWhy::Silent`].
+    fn can_be_silent(&self, _mode: Mode) -> bool {
+        false
+    }
+
     /// Whether the answer comes back by a POST from the source's site.
     fn returns_by_post(&self) -> bool {
         false
@@ -335,6 +342,24 @@ pub enum Config {
 }
 
 impl Config {
+    /// Whether a source of this kind can ever be asked who sits there without showing anything.
+    pub fn may_be_silent(&self) -> bool {
+        match self {
+            Self::Wecom(config) => config.may_be_silent(),
+            // `prompt=none` is of the standard.
+            Self::Oidc(_) => true,
+            Self::OAuth2(config) => config.preset.is_some_and(oauth2::Preset::is_silent),
+        }
+    }
+
+    /// Whether a source of this kind says how somebody proved themselves (`acr`).
+    pub fn says_acr(&self) -> bool {
+        match self {
+            Self::Oidc(_) => true,
+            Self::Wecom(_) | Self::OAuth2(_) => false,
+        }
+    }
+
     /// Every secret this kind reads, for watching and for `check`.
     pub fn secrets(&self) -> Vec<&SecretSource> {
         match self {

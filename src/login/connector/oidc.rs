@@ -20,7 +20,7 @@ use super::{
 use crate::clock::Clock;
 use crate::issuer::{self, Issuer, Metadata};
 use crate::login::fields::Fields;
-use crate::login::pending::Pending;
+use crate::login::pending::{Mode, Pending};
 use crate::outbound::{Outbound, OutboundError};
 use crate::people::profile::Profile;
 use crate::people::source::{Source, Tokens};
@@ -323,6 +323,10 @@ impl Connector for Oidc {
 
     fn default_mapping(&self) -> &'static [(&'static str, &'static str)] {
         MAPPING
+    }
+
+    fn can_be_silent(&self, _mode: Mode) -> bool {
+        true
     }
 
     fn returns_by_post(&self) -> bool {
