@@ -171,6 +171,9 @@ impl Config {
             if let Some(wecom) = &connector.wecom {
                 secrets.push((place.clone().key("wecom").key("secret"), &wecom.secret));
             }
+            for (key, secret) in connector.oauth2.iter().flat_map(|kind| kind.secrets()) {
+                secrets.push((place.clone().key("oauth2").key(key), secret));
+            }
             if let Some(oidc) = &connector.oidc {
                 let place = place.key("oidc");
                 let own = oidc.secrets();

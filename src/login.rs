@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::keys::{self, KeyRing};
-use crate::people::session::{MintError, Sessions, Terms};
+use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
 use crate::people::{AdmitError, Admittance, People};
 use crate::store::{ConnectorId, LoginName, Subject};
 use config::{AutoLogin, ConnectorConfig};
@@ -189,6 +189,16 @@ impl Login {
     /// The connector of an id.
     pub fn entry(&self, id: &ConnectorId) -> Option<&Arc<Entry>> {
         self.entries.iter().find(|entry| entry.id == *id)
+    }
+
+    /// The sources that can be asked again about people who are here.
+    pub fn sources(&self) -> impl Iterator<Item = SourceTerms> {
+        self.entries.iter().filter_map(|entry| {
+            Some(SourceTerms {
+                source: Arc::clone(&entry.connector).source()?,
+                admittance: entry.admittance.clone(),
+            })
+        })
     }
 
     /// Opens a login. Nothing is stored here; the browser keeps the sealed memory.

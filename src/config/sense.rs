@@ -11,6 +11,7 @@ use crate::setting::Period;
 mod connectors;
 mod destinations;
 mod headers;
+mod oauth2;
 mod routes;
 mod server;
 

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::Config;
 use super::place::Place;
-use crate::login::connector::oidc;
+use super::server::is_loopback;
+use crate::login::connector::{oauth2, oidc};
 use crate::people::cookie::SameSiteConfig;
-use crate::request::route::{AccessConfig, Preflight};
+use crate::request::route::{AccessConfig, Preflight, UpstreamUrl};
 use crate::secret::SecretSource;
 
 use super::TrustedProxy;
@@ -159,6 +160,9 @@ fn connectors(list: &mut List<'_>) {
             let text = "the secret and everybody's data travel in plain http";
             list.add(&place.clone().key("wecom").key("api_base"), text);
         }
+        if let Some(oauth2) = &connector.oauth2 {
+            provider(list, &place.clone().key("oauth2"), oauth2);
+        }
         if let Some(settings) = &connector.oidc {
             oidc(list, &place.key("oidc"), settings);
         }
@@ -181,13 +185,28 @@ fn oidc(list: &mut List<'_>, place: &Place<'_>, oidc: &oidc::Config) {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+/// Addresses that leave this machine in the clear.
+fn provider<'a>(list: &mut List<'a>, place: &Place<'a>, oauth2: &'a oauth2::Config) {
+    let text = "codes, tokens and everybody's data travel in plain http";
+    for (key, url) in oauth2.addresses() {
+        if is_in_the_clear(url) {
+            list.add(&place.clone().key(key), text);
+        }
     }
+    for (name, url) in &oauth2.profiles {
+        if is_in_the_clear(url) {
+            list.add(&place.clone().key("profiles").key(name), text);
+        }
+    }
+    if oauth2.pkce == Some(false) {
+        let text = "a stolen code is good for whoever has it: leave it out unless the provider \
+                    refuses logins with it";
+        list.add(&place.clone().key("pkce"), text);
+    }
+}
+
+fn is_in_the_clear(url: &Url) -> bool {
+    url.scheme() != "https" && !is_loopback(url)
 }
 
 fn routes(list: &mut List<'_>) {
@@ -211,6 +230,24 @@ fn routes(list: &mut List<'_>) {
             let text = "clients can say this themselves; some frameworks let it override the \
                         path or method that was judged";
             list.add(&place.clone().key("pass_headers"), text);
+        }
+        let plain = |upstream: &UpstreamUrl| match upstream {
+            UpstreamUrl::Tcp { tls, host, .. } => {
+                let url = Url::parse(&format!("http://{host}/"));
+                !tls && !url.is_ok_and(|url| is_loopback(&url))
+            }
+            UpstreamUrl::Unix(_) => false,
+        };
+        if route.upstream.iter().any(plain) {
+            let text = "the provider's tokens travel to the application in plain http: whoever is \
+                        on the way can use them";
+            let keys = [
+                ("pass_access_token", route.pass_access_token),
+                ("pass_id_token", route.pass_id_token),
+            ];
+            for (key, _) in keys.iter().filter(|(_, passes)| *passes) {
+                list.add(&place.clone().key(key), text);
+            }
         }
         if route.case_insensitive {
             let text = "paths are compared without case; that is right only if the application \

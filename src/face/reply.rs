@@ -155,7 +155,17 @@ fn forbidden(visit: &Visit<'_>, route: &str, caller: &Caller) -> Response<Body> 
         switch: Href::new(address::switch(visit)),
         back: None,
     };
-    page_response(StatusCode::FORBIDDEN, &page.render(visit.lang))
+    // The form signs out, which may lead through the source and back to the host that logs in.
+    let entry = visit.site.login.entry(&person.session.via);
+    let source = entry.and_then(|entry| entry.connector.end_session_page());
+    let home = source.is_some().then_some(&visit.site.external_url);
+    let targets = source
+        .iter()
+        .chain(home)
+        .map(|url| url.origin().ascii_serialization());
+    let targets: Vec<_> = targets.collect();
+    let page = page.render(visit.lang);
+    page_sent(StatusCode::FORBIDDEN, &page, &targets)
 }
 
 /// A dead end: a page for people, JSON for programs. `again` leads on.
@@ -300,9 +310,15 @@ pub(super) fn upstream_failed(
 
 /// A page with the headers it needs.
 pub(super) fn page_response(status: StatusCode, page: &Page) -> Response<Body> {
+    page_sent(status, page, &[])
+}
+
+/// The same; its forms may lead to these origins.
+fn page_sent(status: StatusCode, page: &Page, form_targets: &[String]) -> Response<Body> {
     let mut response = Response::new(full(page.html.clone()));
     *response.status_mut() = status;
-    for (name, value) in page.headers(&[]) {
+    let form_targets: Vec<_> = form_targets.iter().map(String::as_str).collect();
+    for (name, value) in page.headers(&form_targets) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }

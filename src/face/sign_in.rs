@@ -21,6 +21,7 @@ use crate::request::{Body, BodyError};
 use crate::site::Site;
 use crate::store::ConnectorId;
 
+mod at_source;
 mod audit;
 mod begin;
 mod callback;
@@ -67,6 +68,10 @@ where
         ("callback", Some(Ok(via))) => callback::answer(visit, Some(via), query, body).await,
         ("login-config", Some(Ok(via))) => front_end::login_config(visit, &via, &query).await,
         ("login", Some(Ok(via))) => front_end::login(visit, &via, body).await,
+        ("backchannel-logout", Some(Ok(via))) => at_source::back_channel(visit, &via, body).await,
+        ("frontchannel-logout", Some(Ok(via))) => {
+            at_source::front_channel(visit, &via, &query).await
+        }
         ("sign_out", None) => sign_out::answer(visit, &query).await,
         ("userinfo", None) => front_end::userinfo(visit).await,
         ("ticket", None) => ticket::redeem(visit, &query).await,

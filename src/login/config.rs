@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use super::connector::{self, oidc, wecom};
+use super::connector::{self, oauth2, oidc, wecom};
 use crate::outbound::ProxyUrl;
 use crate::people::profile::MappingConfig;
-use crate::setting::{NotBuilt, Period};
+use crate::setting::Period;
 use crate::store::LinkField;
 
 /// One configured way of proving who a person is. The id never changes: accounts hang on it.
@@ -33,6 +33,10 @@ pub struct ConnectorConfig {
     /// Where a login without a target lands.
     #[serde(default)]
     pub home: Home,
+    /// Whether each login and refresh brings what the source says of a person now. With false they
+    /// keep the login and the fields of their first login here.
+    #[serde(default = "yes")]
+    pub sync: bool,
     /// Put before every login of this source, to keep sources apart.
     #[serde(default)]
     pub login_prefix: String,
@@ -57,7 +61,7 @@ pub struct ConnectorConfig {
     pub oidc: Option<oidc::Config>,
     /// OAuth 2 with a profile endpoint.
     #[serde(default)]
-    pub oauth2: Option<NotBuilt>,
+    pub oauth2: Option<oauth2::Config>,
 }
 
 /// Why a connector's table is not one.
@@ -67,8 +71,8 @@ pub enum KindError {
     #[error("it needs one table named after its kind, such as [connector.ID.wecom]")]
     Missing,
     /// More than one does.
-    #[error("it has a table of more than one kind: each connector is of one")]
-    Several,
+    #[error("it is of one kind: keep [connector.ID.{0}] or [connector.ID.{1}]")]
+    Several(&'static str, &'static str),
 }
 
 impl ConnectorConfig {
@@ -76,14 +80,22 @@ impl ConnectorConfig {
     pub fn kind(&self) -> Result<connector::Config, KindError> {
         let wecom = self.wecom.clone().map(connector::Config::Wecom);
         let oidc = self.oidc.clone().map(Box::new);
-        let kinds = [wecom, oidc.map(connector::Config::Oidc)];
-        let mut kinds = kinds.into_iter().flatten();
+        let oidc = oidc.map(connector::Config::Oidc);
+        let oauth2 = self.oauth2.clone();
+        let oauth2 = oauth2.map(|config| connector::Config::OAuth2(Box::new(config)));
+        let mut kinds = [("wecom", wecom), ("oidc", oidc), ("oauth2", oauth2)]
+            .into_iter()
+            .filter_map(|(name, kind)| Some((name, kind?)));
         match (kinds.next(), kinds.next()) {
             (None, _) => Err(KindError::Missing),
-            (Some(kind), None) => Ok(kind),
-            (Some(_), Some(_)) => Err(KindError::Several),
+            (Some((_, only)), None) => Ok(only),
+            (Some((first, _)), Some((second, _))) => Err(KindError::Several(first, second)),
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// When a login starts without a click.

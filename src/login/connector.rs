@@ -16,10 +16,11 @@ use crate::issuer::IssuerError;
 use crate::outbound;
 use crate::people::profile::Profile;
 use crate::people::source::Source;
-use crate::secret::{SecretError, SecretSource};
-use crate::store::ConnectorId;
+use crate::secret::{Secret, SecretError, SecretSource};
+use crate::store::{ConnectorId, LogoutMark};
 
 pub mod grant;
+pub mod oauth2;
 pub mod oidc;
 pub mod wecom;
 
@@ -68,8 +69,55 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
+    /// The page that ends the source's own session in a browser, as far as it is known now; asks
+    /// nobody.
+    fn end_session_page(&self) -> Option<Url> {
+        None
+    }
+
+    /// Where a browser goes to end the source's own session too (OpenID Connect RP-Initiated Logout
+    /// 1.0), and from where it comes `back` with `state`; nothing when the source has no such page.
+    /// A source that is away delays nobody: what is not known by then is left out.
+    async fn end_session(
+        &self,
+        _id_token: Option<&Secret<String>>,
+        _back: &Url,
+        _state: &str,
+    ) -> Option<Url> {
+        None
+    }
+
+    /// What a source says it has ended (Back-Channel Logout 1.0 §2.6); nothing when its kind has no
+    /// such word.
+    async fn logout_notice(&self, _token: &str) -> Option<Result<LogoutNotice, ConnectorError>> {
+        None
+    }
+
+    /// The session a source ends through the browser (Front-Channel Logout 1.0 §3), when the request
+    /// names this source and a session of it.
+    fn front_channel(&self, _fields: &Fields) -> Option<LogoutMark> {
+        None
+    }
+
     /// Asks the source whether our settings are right; for `check --online`.
     async fn examine(&self) -> Vec<Finding>;
+}
+
+/// What a source says it has ended. Verified.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LogoutNotice {
+    /// Its own name: it is taken once.
+    pub id: String,
+    /// What it ended.
+    pub mark: LogoutMark,
+}
+
+impl Debug for LogoutNotice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogoutNotice")
+            .field("mark", &self.mark)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a login is asked to prove, and what may help the source; by OpenID Connect Core §3.1.2.1.
@@ -247,11 +295,29 @@ pub struct Finding {
     pub text: String,
 }
 
+impl Finding {
+    fn good(text: impl Into<String>) -> Self {
+        Self {
+            good: true,
+            text: text.into(),
+        }
+    }
+
+    fn bad(text: impl Into<String>) -> Self {
+        Self {
+            good: false,
+            text: text.into(),
+        }
+    }
+}
+
 /// The settings of a connector's kind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Config {
     /// 企业微信.
     Wecom(wecom::Config),
+    /// OAuth 2.
+    OAuth2(Box<oauth2::Config>),
     /// OpenID Connect.
     Oidc(Box<oidc::Config>),
 }
@@ -261,7 +327,20 @@ impl Config {
     pub fn secrets(&self) -> Vec<&SecretSource> {
         match self {
             Self::Wecom(config) => vec![&config.secret],
+            Self::OAuth2(config) => config.secrets().map(|(_, secret)| secret).collect(),
             Self::Oidc(config) => config.secrets().map(|(_, secret)| secret).collect(),
+        }
+    }
+
+    /// The client in which people are signed in already, where the kind has one.
+    pub fn app(&self) -> Option<&'static str> {
+        match self {
+            Self::Wecom(_) => Some("wecom"),
+            Self::Oidc(_) => None,
+            Self::OAuth2(config) => {
+                let preset = config.preset.filter(|preset| preset.has_app());
+                preset.map(oauth2::Preset::as_str)
+            }
         }
     }
 }
@@ -294,6 +373,7 @@ pub enum BuildError {
 pub fn build(config: &Config, around: Surroundings) -> Result<Arc<dyn Connector>, BuildError> {
     match config {
         Config::Wecom(config) => Ok(Arc::new(wecom::WeCom::build(config, around)?)),
+        Config::OAuth2(config) => Ok(Arc::new(oauth2::OAuth2::build(config, around)?)),
         Config::Oidc(config) => Ok(Arc::new(oidc::Oidc::build(config, around)?)),
     }
 }

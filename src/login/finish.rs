@@ -85,6 +85,7 @@ impl Work {
             subject: profile.subject,
             provider_sid: profile.provider_sid,
             proof: profile.facts,
+            tokens: profile.tokens,
             expires_at: mapped.session_expires,
             began_at: pending.begun_at,
             connector_epoch: pending.connector_epoch,
@@ -93,7 +94,7 @@ impl Work {
         let (login_name, subject) = (login.account.login.clone(), login.subject.clone());
         let minting = self
             .sessions
-            .mint(login, &self.terms)
+            .mint(&self.ring, login, &self.terms)
             .await
             .map_err(|source| LoginError::Mint {
                 subject: subject.clone(),

@@ -17,7 +17,7 @@ use super::route::{
 use crate::clock::Timestamp;
 use crate::expression::{Document, Expression, Scope};
 use crate::people::profile::{Fields, Proof};
-use crate::people::session::{Entitlements, Person, Session};
+use crate::people::session::{Due, Entitlements, Person, Session};
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
 
 /// A public route to the first pool.
@@ -79,6 +79,8 @@ pub(super) fn person(login: &str, fields: Fields) -> Caller {
         session: Arc::new(session),
         entitlements: Arc::new(entitlements),
         sign_again: false,
+        due: Due::Nothing,
+        tokens: None,
     })
 }
 

@@ -6,7 +6,7 @@ use super::head::Head;
 use super::route::{Access, Route};
 use crate::expression::Document;
 use crate::keys::KeyRing;
-use crate::people::session::{Found, Missing, Person, Sessions, Terms};
+use crate::people::session::{Attended, Due, Found, Missing, Person, Refresher, Sessions, Terms};
 use crate::store::{ConnectorId, StoreError};
 
 /// Who is asking.
@@ -58,6 +58,8 @@ pub enum GateError {
 pub struct Gate {
     /// Who is here.
     pub sessions: Arc<Sessions>,
+    /// Who renews their tokens.
+    pub refresher: Arc<Refresher>,
     /// What their cookies are verified with.
     pub ring: Arc<KeyRing>,
     /// How long they may stay.
@@ -83,11 +85,16 @@ impl Gate {
         let Some(cookie) = head.credentials.session else {
             return Ok(Caller::Nobody(Why::Nobody));
         };
-        let found = self
-            .sessions
-            .find(&self.ring, &self.terms, cookie, head.host.as_str())
-            .await;
-        match found.map_err(GateError::Unavailable)? {
+        let mut found = self.find(cookie, head).await?;
+        if let Found::Person(person) = &found
+            && person.due != Due::Nothing
+            && self.connectors.contains(&person.session.via)
+            // In a box: what is seldom done makes no other request's way longer.
+            && Box::pin(self.refresher.attend(person)).await == Attended::LookAgain
+        {
+            found = self.find(cookie, head).await?;
+        }
+        match found {
             Found::Person(person) if !self.connectors.contains(&person.session.via) => {
                 Ok(Caller::Nobody(Why::Expired))
             }
@@ -95,5 +102,10 @@ impl Gate {
             Found::Missing(Missing::Over) => Ok(Caller::Nobody(Why::Expired)),
             Found::Missing(Missing::Unknown) => Ok(Caller::Nobody(Why::Nobody)),
         }
+    }
+    async fn find(&self, cookie: &str, head: &Head<'_>) -> Result<Found, GateError> {
+        let (ring, host) = (&self.ring, head.host.as_str());
+        let found = self.sessions.find(ring, &self.terms, cookie, host).await;
+        found.map_err(GateError::Unavailable)
     }
 }

@@ -90,6 +90,10 @@ pub struct HeaderRules {
     pub pass: Vec<http::HeaderName>,
     /// Basic credentials: the user's expression and the password.
     pub basic_auth: Option<BasicAuth>,
+    /// Whether the provider's access token is sent.
+    pub access_token: bool,
+    /// Whether the provider's ID token is sent.
+    pub id_token: bool,
 }
 
 /// Basic credentials for an application that only knows those.

@@ -97,5 +97,7 @@ fn header_rules(config: &RouteConfig) -> Result<HeaderRules, BuildError> {
         own,
         pass,
         basic_auth: basic_auth.transpose()?,
+        access_token: config.pass_access_token,
+        id_token: config.pass_id_token,
     })
 }

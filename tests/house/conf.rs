@@ -1,5 +1,6 @@
 //! Every file in conf/ parses; full.toml matches the code; what is wrong is said where it is.
 
+mod accepted;
 mod full;
 mod keys;
 mod mutated;

@@ -22,6 +22,7 @@ mod identity;
 mod line;
 mod listening;
 mod logging_in;
+mod logging_out;
 mod members;
 mod mirror;
 mod misbehaving;

@@ -6,6 +6,7 @@ mod outage;
 mod overtaken;
 mod reloaded;
 mod revoked;
+mod tokens;
 mod tunnels;
 mod watched;
 

@@ -1,11 +1,10 @@
 //! `[connector.ID]`: its kind, who starts by itself, where logins land, its mapping.
 
-use super::Findings;
 use super::destinations::Destinations;
+use super::{Findings, oauth2};
 use crate::config::place::Place;
 use crate::expression::Scope;
-use crate::login::config::{AutoLogin, ConnectorConfig};
-use crate::login::connector;
+use crate::login::config::{AutoLogin, ConnectorConfig, KindError};
 use crate::login::connector::oidc::{self, ResponseMode};
 use crate::login::return_to::ReturnTo;
 
@@ -14,7 +13,18 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         let place = Place::of(["connector", id.as_str()]);
         if let Err(error) = connector.kind() {
             let help = error.to_string().replace("ID", id.as_str());
-            findings.key(&place, format!("the connector `{id}` is of no kind"), help);
+            match error {
+                KindError::Missing => {
+                    findings.key(&place, format!("the connector `{id}` is of no kind"), help);
+                }
+                KindError::Several(_, second) => {
+                    let message = format!("the connector `{id}` is of two kinds");
+                    findings.key(&place.clone().key(second), message, help);
+                }
+            }
+        }
+        if let Some(oauth2) = &connector.oauth2 {
+            oauth2::look(findings, &place, connector, oauth2);
         }
         if let Some(base) = &connector.callback_base {
             findings.origin(&place.clone().key("callback_base"), base);
@@ -77,12 +87,8 @@ fn starters(findings: &mut Findings<'_>) {
         }
         // Who always starts a login also does inside its own client.
         let starts = !matches!(connector.auto_login, AutoLogin::Never);
-        let Some(kind) = connector
-            .kind()
-            .ok()
-            .and_then(|kind| own_app(&kind))
-            .filter(|_| starts)
-        else {
+        let app = connector.kind().ok().and_then(|kind| kind.app());
+        let Some(kind) = app.filter(|_| starts) else {
             continue;
         };
         match in_app.iter().find(|(other, _)| *other == kind) {
@@ -96,15 +102,6 @@ fn starters(findings: &mut Findings<'_>) {
         }
     }
 }
-
-/// The kind, when its source has a client of its own in which a login needs no click.
-fn own_app(kind: &connector::Config) -> Option<&'static str> {
-    match kind {
-        connector::Config::Wecom(_) => Some("wecom"),
-        connector::Config::Oidc(_) => None,
-    }
-}
-
 fn oidc<'a>(findings: &mut Findings<'a>, place: &Place<'a>, oidc: &'a oidc::Config) {
     let place = place.clone().key("oidc");
     for (key, why) in oidc.contradictions() {

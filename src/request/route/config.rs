@@ -67,18 +67,20 @@ pub struct RouteConfig {
     /// Basic credentials for an application that only knows those.
     #[serde(default)]
     pub basic_auth: Option<BasicAuthConfig>,
+    /// Whether the upstream gets the provider's access token, in `X-Forwarded-Access-Token`. One that
+    /// has ended and cannot be refreshed is left out.
+    #[serde(default)]
+    pub pass_access_token: bool,
+    /// Whether the upstream gets the provider's ID token, as `Authorization: Bearer`, instead of the
+    /// client's own `Authorization`. One that has ended is left out.
+    #[serde(default)]
+    pub pass_id_token: bool,
     /// How long and how much.
     #[serde(default)]
     pub limits: LimitsConfig,
     /// Whose bearer tokens are looked at here.
     #[serde(default)]
     pub issuers: Option<NotBuilt>,
-    /// The access token for the upstream.
-    #[serde(default)]
-    pub pass_access_token: Option<NotBuilt>,
-    /// The ID token for the upstream.
-    #[serde(default)]
-    pub pass_id_token: Option<NotBuilt>,
     /// A signed assertion for the upstream.
     #[serde(default)]
     pub assertion: Option<NotBuilt>,

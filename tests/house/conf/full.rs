@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::keys::{FREE, KEYS, SEVERAL, Shown};
+use super::keys::{FREE, KEYS, OTHERS, SEVERAL, Shown};
 use super::schema::{self, Schema};
 use super::{file, parse};
 
@@ -64,9 +64,9 @@ fn full_toml_parses_with_every_example() {
 fn a_default_that_is_shown_is_the_default() {
     let with = |more: Option<&str>| {
         parse(&document(&|path, shown| match shown {
-            Shown::Needed => Some(Line::Live),
+            Shown::Needed | Shown::Example => Some(Line::Live),
             Shown::Default if more == Some(path) => Some(Line::Live),
-            Shown::Default | Shown::Example | Shown::Absent | Shown::Instead => None,
+            Shown::Default | Shown::Absent | Shown::Instead => None,
         }))
     };
     let least = with(None);
@@ -75,7 +75,8 @@ fn a_default_that_is_shown_is_the_default() {
     }
 }
 
-/// full.toml with everything live that may stand together, also what is commented out there.
+/// full.toml with everything live, also what is commented out there; of two that exclude each other
+/// the first.
 pub(super) fn everything() -> String {
     document(&|_, shown| (shown != Shown::Instead).then_some(Line::Live))
 }
@@ -153,12 +154,8 @@ fn header(text: &mut String, table: &str, line: Line, schema: Option<&Schema>) {
         let doc = schema.tables.get(table).or_else(|| schema.keys.get(table));
         comment(text, doc.map_or("", String::as_str));
     }
-    // A connector is of one kind.
-    let id = match table.ends_with(".oidc") {
-        true => "keycloak",
-        false => "corp",
-    };
-    let name = table.replace('*', id);
+    let other = OTHERS.iter().find(|(other, _)| table.starts_with(other));
+    let name = table.replace('*', other.map_or("corp", |(_, name)| name));
     let mark = mark(line);
     match SEVERAL.contains(&table) {
         true => writeln!(text, "{mark}[[{name}]]").unwrap(),
