@@ -316,10 +316,10 @@ impl Finding {
 pub enum Config {
     /// 企业微信.
     Wecom(wecom::Config),
-    /// OAuth 2.
-    OAuth2(Box<oauth2::Config>),
     /// OpenID Connect.
     Oidc(Box<oidc::Config>),
+    /// OAuth 2.
+    OAuth2(Box<oauth2::Config>),
 }
 
 impl Config {
@@ -327,8 +327,8 @@ impl Config {
     pub fn secrets(&self) -> Vec<&SecretSource> {
         match self {
             Self::Wecom(config) => vec![&config.secret],
-            Self::OAuth2(config) => config.secrets().map(|(_, secret)| secret).collect(),
             Self::Oidc(config) => config.secrets().map(|(_, secret)| secret).collect(),
+            Self::OAuth2(config) => config.secrets().map(|(_, secret)| secret).collect(),
         }
     }
 
@@ -373,7 +373,7 @@ pub enum BuildError {
 pub fn build(config: &Config, around: Surroundings) -> Result<Arc<dyn Connector>, BuildError> {
     match config {
         Config::Wecom(config) => Ok(Arc::new(wecom::WeCom::build(config, around)?)),
-        Config::OAuth2(config) => Ok(Arc::new(oauth2::OAuth2::build(config, around)?)),
         Config::Oidc(config) => Ok(Arc::new(oidc::Oidc::build(config, around)?)),
+        Config::OAuth2(config) => Ok(Arc::new(oauth2::OAuth2::build(config, around)?)),
     }
 }

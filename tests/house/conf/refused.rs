@@ -11,7 +11,7 @@ secret = { file = \"/s\" }
 ";
 
 /// Refuses a whole document.
-fn refuse(text: &str) -> ConfigError {
+pub(super) fn refuse(text: &str) -> ConfigError {
     match Config::parse(text, "menshen.toml") {
         Ok(_) => panic!("accepted:\n{text}"),
         Err(error) => error,
@@ -34,7 +34,7 @@ fn refused_behind_corp(more: &str, line: usize, column: usize, words: &[&str]) {
     );
 }
 
-fn says(error: &ConfigError, line: usize, column: usize, words: &[&str]) {
+pub(super) fn says(error: &ConfigError, line: usize, column: usize, words: &[&str]) {
     let shown = error.to_string();
     let first = &error.problems[0];
     assert_eq!((first.line, first.column), (line, column), "{shown}");
@@ -351,6 +351,30 @@ fn a_header_that_cannot_be_set_is_refused() {
         1,
         &["`x_a` is set twice"],
     );
+}
+
+#[test]
+fn a_header_that_two_keys_would_write_is_refused() {
+    let route = |lines: &str| format!("[[route]]\nname = 'a'\n{lines}\n");
+    let basic = "basic_auth = { user = 'user.login', password = 'hunter2' }";
+    let own = "[route.headers]\nauthorization = '\"x\"'";
+    let twice = &["Authorization is set twice"];
+    refused_behind_corp(&route(&format!("{basic}\n{own}")), 9, 1, twice);
+    refused_behind_corp(
+        &route(&format!("pass_id_token = true\n{basic}")),
+        9,
+        1,
+        twice,
+    );
+    refused_behind_corp(&route(&format!("pass_id_token = true\n{own}")), 9, 1, twice);
+    let token = "pass_access_token = true\n[route.headers]\nx_forwarded_access_token = '\"x\"'";
+    let twice = &["X-Forwarded-Access-Token is set twice"];
+    refused_behind_corp(&route(token), 9, 1, twice);
+    let apart = "pass_access_token = true\npass_id_token = false";
+    super::parse(&format!(
+        "{SERVER}{WECOM}{}",
+        route(&format!("{apart}\n{basic}"))
+    ));
 }
 
 #[test]
