@@ -12,9 +12,7 @@ async fn a_stranger_signs_in_with_openid_connect_and_reaches_what_they_asked_for
     let house = provider.plan("").start().await;
     assert_eq!(provider.calls("discovery"), 0, "start-up asks nobody");
     let mut browser = Browser::new(&house);
-    let page = provider
-        .sign_in(&mut browser, "keycloak", "zhangsan")
-        .await;
+    let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     for (header, value) in [
         ("x-forwarded-user", "zhangsan"),
@@ -58,8 +56,6 @@ async fn nobody_signs_in_while_the_issuer_is_away_and_everybody_again_when_it_is
     assert!(refused, "{audit:?}");
     provider.up();
     house.advance(std::time::Duration::from_secs(3));
-    let page = provider
-        .sign_in(&mut browser, "keycloak", "lisi")
-        .await;
+    let page = provider.sign_in(&mut browser, "keycloak", "lisi").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
 }
