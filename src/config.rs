@@ -174,6 +174,11 @@ impl Config {
             for (key, secret) in connector.oauth2.iter().flat_map(|kind| kind.secrets()) {
                 secrets.push((place.clone().key("oauth2").key(key), secret));
             }
+            if let Some(oidc) = &connector.oidc {
+                let place = place.key("oidc");
+                let own = oidc.secrets();
+                secrets.extend(own.map(|(key, secret)| (place.clone().key(key), secret)));
+            }
         }
         for (at, route) in self.route.iter().enumerate() {
             if let Some(basic) = &route.basic_auth {

@@ -13,17 +13,21 @@ use url::Url;
 use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundError};
 
+mod algorithm;
 mod claims;
+mod half;
 mod kept;
 mod keys;
 mod metadata;
 mod name;
 mod verify;
 
+pub use algorithm::SigningAlgorithm;
 pub use claims::{Claims, NoClaim};
+pub use half::half_hash;
 pub use metadata::{Metadata, MetadataError};
 pub use name::{IssuerName, NoIssuerName};
-pub use verify::{Expect, TokenError};
+pub use verify::{Expect, TokenError, Verified};
 
 use kept::Kept;
 use keys::Keys;
@@ -136,6 +140,12 @@ impl Issuer {
     /// What it last said of itself, when it ever did; asks nobody.
     pub fn known_metadata(&self) -> Option<Arc<Metadata>> {
         self.metadata.known()
+    }
+
+    /// How many keys it has that could sign something for us; asks when they are not known.
+    pub async fn count_keys(&self) -> Result<usize, IssuerError> {
+        let keys = self.keys(false).await?;
+        Ok(keys.count(&self.settings.algorithms))
     }
 
     /// Its keys; `again` asks for them although they are known, as often as the throttle allows.

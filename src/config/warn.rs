@@ -8,7 +8,7 @@ use url::Url;
 use super::Config;
 use super::place::Place;
 use super::server::is_loopback;
-use crate::login::connector::oauth2;
+use crate::login::connector::{oauth2, oidc};
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, Preflight, RouteConfig, UpstreamUrl};
 use crate::secret::SecretSource;
@@ -161,7 +161,26 @@ fn connectors(list: &mut List<'_>) {
             list.add(&place.clone().key("wecom").key("api_base"), text);
         }
         if let Some(oauth2) = &connector.oauth2 {
-            provider(list, &place.key("oauth2"), oauth2);
+            provider(list, &place.clone().key("oauth2"), oauth2);
+        }
+        if let Some(settings) = &connector.oidc {
+            oidc(list, &place.key("oidc"), settings);
+        }
+    }
+}
+
+/// Whoever is on the way to the issuer can say who anybody is.
+fn oidc(list: &mut List<'_>, place: &Place<'_>, oidc: &oidc::Config) {
+    let issuer = oidc.issuer.url();
+    let addresses = [
+        ("issuer", Some(&issuer)),
+        ("metadata_url", oidc.metadata_url.as_ref()),
+        ("jwks_url", oidc.jwks_url.as_ref()),
+    ];
+    for (key, url) in addresses {
+        if url.is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
+            let text = "plain http: whoever is on the way can say who anybody is; use https";
+            list.add(&place.clone().key(key), text);
         }
     }
 }

@@ -67,6 +67,17 @@ fn read(key: &Value) -> Option<Key> {
 }
 
 impl Keys {
+    /// How many could sign by one of these algorithms.
+    pub(super) fn count(&self, algorithms: &[Algorithm]) -> usize {
+        let signs = |key: &&Key| {
+            algorithms.iter().any(|algorithm| {
+                key.verifying.family() == algorithm.family()
+                    && key.algorithm.is_none_or(|own| own == *algorithm)
+            })
+        };
+        self.0.iter().filter(signs).count()
+    }
+
     /// The key of this name for this algorithm. A token without a name is taken only from an issuer
     /// whose only key has none either.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {

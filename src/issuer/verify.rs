@@ -81,6 +81,17 @@ pub enum TokenError {
     Unavailable(#[source] IssuerError),
 }
 
+/// What was verified, with what its head says that a protocol may still look at.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// What it says.
+    pub claims: Claims,
+    /// What signed it.
+    pub algorithm: Algorithm,
+    /// Its type (`typ`), without the `application/` before it.
+    pub kind: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Head {
     alg: String,
@@ -95,12 +106,23 @@ impl Issuer {
     /// A key of an unknown name is asked for once more, as often as the throttle allows.
     /// Cancel-safe.
     pub async fn verify(&self, token: &str, expect: &Expect<'_>) -> Result<Claims, TokenError> {
+        let verified = self.verify_whole(token, expect).await?;
+        Ok(verified.claims)
+    }
+
+    /// The same; answers what the head says, too. Cancel-safe.
+    pub async fn verify_whole(
+        &self,
+        token: &str,
+        expect: &Expect<'_>,
+    ) -> Result<Verified, TokenError> {
         let head = head_of(token)?;
         let algorithm = self.pinned(&head.alg)?;
-        if let Some(kind) = expect.kind {
-            let said = head.typ.as_deref().unwrap_or("none");
-            let bare = said.strip_prefix("application/").unwrap_or(said);
-            if !bare.eq_ignore_ascii_case(kind) {
+        let kind = head.typ.as_deref();
+        let kind = kind.map(|said| said.strip_prefix("application/").unwrap_or(said));
+        if let Some(wanted) = expect.kind {
+            let said = kind.unwrap_or("none");
+            if !said.eq_ignore_ascii_case(wanted) {
                 return Err(TokenError::Kind {
                     said: bounded(said),
                 });
@@ -108,7 +130,11 @@ impl Issuer {
         }
         let claims = self.signed(token, &head, algorithm).await?;
         self.judge(&claims, expect)?;
-        Ok(claims)
+        Ok(Verified {
+            claims,
+            algorithm,
+            kind: kind.map(bounded),
+        })
     }
 
     fn pinned(&self, said: &str) -> Result<Algorithm, TokenError> {

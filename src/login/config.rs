@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use super::connector::{self, oauth2, wecom};
+use super::connector::{self, oauth2, oidc, wecom};
 use crate::outbound::ProxyUrl;
 use crate::people::profile::MappingConfig;
-use crate::setting::{NotBuilt, Period};
+use crate::setting::Period;
 use crate::store::LinkField;
 
 /// One configured way of proving who a person is. The id never changes: accounts hang on it.
@@ -58,7 +58,7 @@ pub struct ConnectorConfig {
     pub wecom: Option<wecom::Config>,
     /// OpenID Connect.
     #[serde(default)]
-    pub oidc: Option<NotBuilt>,
+    pub oidc: Option<oidc::Config>,
     /// OAuth 2 with a profile endpoint.
     #[serde(default)]
     pub oauth2: Option<oauth2::Config>,
@@ -79,9 +79,11 @@ impl ConnectorConfig {
     /// The one kind it is of.
     pub fn kind(&self) -> Result<connector::Config, KindError> {
         let wecom = self.wecom.clone().map(connector::Config::Wecom);
+        let oidc = self.oidc.clone().map(Box::new);
+        let oidc = oidc.map(connector::Config::Oidc);
         let oauth2 = self.oauth2.clone();
         let oauth2 = oauth2.map(|config| connector::Config::OAuth2(Box::new(config)));
-        let mut kinds = [("wecom", wecom), ("oauth2", oauth2)]
+        let mut kinds = [("wecom", wecom), ("oidc", oidc), ("oauth2", oauth2)]
             .into_iter()
             .filter_map(|(name, kind)| Some((name, kind?)));
         match (kinds.next(), kinds.next()) {

@@ -12,6 +12,7 @@ use url::Url;
 use super::fields::Fields;
 use super::pending::{Mode, Pending};
 use crate::clock::Clock;
+use crate::issuer::IssuerError;
 use crate::outbound;
 use crate::people::profile::Profile;
 use crate::people::source::Source;
@@ -20,6 +21,7 @@ use crate::store::{ConnectorId, LogoutMark};
 
 pub mod grant;
 pub mod oauth2;
+pub mod oidc;
 pub mod wecom;
 
 /// One configured way of proving who a person is.
@@ -243,6 +245,9 @@ pub enum ConnectorError {
     /// The source could not be asked. Not their doing.
     #[error("the source could not be asked")]
     Unreachable(#[source] outbound::OutboundError),
+    /// The source's issuer did not say what it is, or its keys. Not their doing.
+    #[error("the source's issuer could not be asked")]
+    Issuer(#[source] IssuerError),
 }
 
 /// Why a source does not vouch for a person; each has its own words on the page.
@@ -259,6 +264,8 @@ pub enum RefusedWhy {
     /// What came back makes no sense: a parameter twice, none at all, or a proof that proves
     /// nothing.
     BadAnswer,
+    /// They proved themselves less, or longer ago, than was asked for.
+    Unproven,
     /// The source was asked to show nothing, and could not say who it is without showing something.
     Silent,
 }
@@ -271,6 +278,7 @@ impl std::fmt::Display for RefusedWhy {
             Self::Inactive => "inactive",
             Self::OutOfRange => "out of range",
             Self::BadAnswer => "bad answer",
+            Self::Unproven => "proved too little",
             Self::Silent => "nobody the source knows without asking",
         })
     }
@@ -320,6 +328,8 @@ pub enum Config {
     Wecom(wecom::Config),
     /// OAuth 2.
     OAuth2(Box<oauth2::Config>),
+    /// OpenID Connect.
+    Oidc(Box<oidc::Config>),
 }
 
 impl Config {
@@ -328,6 +338,7 @@ impl Config {
         match self {
             Self::Wecom(config) => config.may_be_silent(),
             Self::OAuth2(config) => config.preset.is_some_and(oauth2::Preset::is_silent),
+            Self::Oidc(_) => true,
         }
     }
 
@@ -335,6 +346,7 @@ impl Config {
     pub fn says_acr(&self) -> bool {
         match self {
             Self::Wecom(_) | Self::OAuth2(_) => false,
+            Self::Oidc(_) => true,
         }
     }
 
@@ -343,6 +355,7 @@ impl Config {
         match self {
             Self::Wecom(config) => vec![&config.secret],
             Self::OAuth2(config) => config.secrets().map(|(_, secret)| secret).collect(),
+            Self::Oidc(config) => config.secrets().map(|(_, secret)| secret).collect(),
         }
     }
 
@@ -350,6 +363,7 @@ impl Config {
     pub fn app(&self) -> Option<&'static str> {
         match self {
             Self::Wecom(_) => Some("wecom"),
+            Self::Oidc(_) => None,
             Self::OAuth2(config) => {
                 let preset = config.preset.filter(|preset| preset.has_app());
                 preset.map(oauth2::Preset::as_str)
@@ -387,5 +401,6 @@ pub fn build(config: &Config, around: Surroundings) -> Result<Arc<dyn Connector>
     match config {
         Config::Wecom(config) => Ok(Arc::new(wecom::WeCom::build(config, around)?)),
         Config::OAuth2(config) => Ok(Arc::new(oauth2::OAuth2::build(config, around)?)),
+        Config::Oidc(config) => Ok(Arc::new(oidc::Oidc::build(config, around)?)),
     }
 }

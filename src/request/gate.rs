@@ -74,9 +74,10 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Says who is asking. On a public route trouble is nobody; elsewhere it is an error.
+    /// Says who is asking, after their source was asked again where that is due. On a public route
+    /// trouble is nobody; elsewhere it is an error.
     pub async fn identify(&self, route: &Route, head: &Head<'_>) -> Result<Caller, GateError> {
-        match (self.person(head).await, route.access) {
+        match (self.fresh(head).await, route.access) {
             (Err(error), Access::Public) => {
                 tracing::warn!(error = %crate::telemetry::chain(&error), "a public route goes on without identity");
                 Ok(Caller::Nobody(Why::Nobody))
@@ -85,21 +86,27 @@ impl Gate {
         }
     }
 
-    /// Who brings this session cookie, on any route.
+    async fn fresh(&self, head: &Head<'_>) -> Result<Caller, GateError> {
+        let caller = self.person(head).await?;
+        if let Caller::Person(person) = &caller
+            && person.due != Due::Nothing
+            // In a box: what is seldom done makes no other request's way longer.
+            && Box::pin(self.refresher.attend(person)).await == Attended::LookAgain
+        {
+            return self.person(head).await;
+        }
+        Ok(caller)
+    }
+
+    /// Who brings this session cookie, on any route. No source is asked: whoever signs out, for one,
+    /// waits for none.
     pub async fn person(&self, head: &Head<'_>) -> Result<Caller, GateError> {
         let Some(cookie) = head.credentials.session else {
             return Ok(Caller::Nobody(Why::Nobody));
         };
-        let mut found = self.find(cookie, head).await?;
-        if let Found::Person(person) = &found
-            && person.due != Due::Nothing
-            && self.connectors.contains(&person.session.via)
-            // In a box: what is seldom done makes no other request's way longer.
-            && Box::pin(self.refresher.attend(person)).await == Attended::LookAgain
-        {
-            found = self.find(cookie, head).await?;
-        }
-        match found {
+        let (ring, host) = (&self.ring, head.host.as_str());
+        let found = self.sessions.find(ring, &self.terms, cookie, host).await;
+        match found.map_err(GateError::Unavailable)? {
             Found::Person(person) if !self.connectors.contains(&person.session.via) => {
                 Ok(Caller::Nobody(Why::Expired))
             }
@@ -107,10 +114,5 @@ impl Gate {
             Found::Missing(Missing::Over) => Ok(Caller::Nobody(Why::Expired)),
             Found::Missing(Missing::Unknown) => Ok(Caller::Nobody(Why::Nobody)),
         }
-    }
-    async fn find(&self, cookie: &str, head: &Head<'_>) -> Result<Found, GateError> {
-        let (ring, host) = (&self.ring, head.host.as_str());
-        let found = self.sessions.find(ring, &self.terms, cookie, host).await;
-        found.map_err(GateError::Unavailable)
     }
 }

@@ -26,6 +26,8 @@ mod logging_in;
 mod logging_out;
 mod members;
 mod mirror;
+mod misbehaving;
+mod oidc;
 mod own_pages;
 mod passing;
 mod paths;

@@ -5,6 +5,7 @@ use super::{Findings, oauth2};
 use crate::config::place::Place;
 use crate::expression::Scope;
 use crate::login::config::{AutoLogin, ConnectorConfig, KindError};
+use crate::login::connector::oidc::{self, ResponseMode};
 use crate::login::return_to::ReturnTo;
 
 pub(super) fn look(findings: &mut Findings<'_>) {
@@ -27,6 +28,9 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         }
         if let Some(base) = &connector.callback_base {
             findings.origin(&place.clone().key("callback_base"), base);
+        }
+        if let Some(settings) = &connector.oidc {
+            oidc(findings, &place, settings);
         }
         homes(findings, &place, connector);
         mapping(findings, &place, connector);
@@ -96,5 +100,22 @@ fn starters(findings: &mut Findings<'_>) {
             }
             None => in_app.push((client, id)),
         }
+    }
+}
+fn oidc<'a>(findings: &mut Findings<'a>, place: &Place<'a>, oidc: &'a oidc::Config) {
+    let place = place.clone().key("oidc");
+    for (key, why) in oidc.contradictions() {
+        findings.value(
+            &place.clone().key(key),
+            format!("{key} makes no sense"),
+            why,
+        );
+    }
+    let external = &findings.config.server.external_url;
+    if oidc.response_mode == ResponseMode::FormPost && !external.secure() {
+        let help = "browsers send no cookie with such a POST over plain http: make external_url \
+                    https:// or remove this key";
+        let message = "no answer would ever come back";
+        findings.value(&place.key("response_mode"), message, help);
     }
 }

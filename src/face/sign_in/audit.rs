@@ -28,10 +28,11 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
                 RefusedWhy::Inactive => Cause::Inactive,
                 RefusedWhy::OutOfRange => Cause::OutOfRange,
                 RefusedWhy::BadAnswer => Cause::BadAnswer,
+                RefusedWhy::Unproven => Cause::ProofTooWeak,
             },
             ConnectorError::Misconfigured { .. } => Cause::SourceMisconfigured,
             ConnectorError::Busy(_) => Cause::SourceBusy,
-            ConnectorError::Unreachable(_) => Cause::SourceUnreachable,
+            ConnectorError::Unreachable(_) | ConnectorError::Issuer(_) => Cause::SourceUnreachable,
         },
         LoginError::Admit { source, .. } => match source {
             AdmitError::Map(_) => Cause::NoLogin,

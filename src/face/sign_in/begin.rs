@@ -4,23 +4,22 @@ use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
 
-use super::super::navigation::in_frame;
-use super::super::navigation::{Errand, errand};
+use super::super::navigation::{Errand, errand, in_frame};
 use super::super::page::{Cause, Href, Reason};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
-use super::{Target, caller, chooser, elsewhere, only_get, place, reload, ticket, user_agent};
+use super::{Target, audit, caller, chooser, elsewhere, only_get, place, reload, ticket, user_agent};
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
-use crate::login::limits::Limited;
 use crate::login::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending};
 use crate::login::return_to::ReturnTo;
 use crate::login::{Begun, Entry, LoginError, Wish};
+use crate::people::cookie;
 use crate::people::session::Person;
 use crate::request::Body;
 use crate::request::gate::Caller;
 use crate::request::policy::{LoginNeeded, reload_is_due};
-use crate::store::ConnectorId;
+use crate::store::{ConnectorId, SessionKey};
 
 /// How many logins one browser has under way at most; the oldest gives way.
 const PENDING_MAX: usize = 5;
@@ -215,6 +214,13 @@ async fn by_itself(
     }
 }
 
+/// What the store knows the session of this browser by, if its cookie is ours.
+pub(super) fn session_key(visit: &Visit<'_>) -> Option<SessionKey> {
+    let value = visit.head.credentials.session?;
+    let verified = cookie::verify(&visit.site.ring, value)?;
+    Some(verified.handle.sid.key())
+}
+
 fn by_nobody(mode: Option<Mode>) -> Start {
     Start {
         mode,
@@ -252,6 +258,7 @@ pub(super) async fn try_open(
         automatic: start.automatic,
         retries: start.retries,
         ticket_for: target.ticket_for.clone(),
+        replaces: session_key(visit),
         client: visit.head.client,
         user_agent: user_agent(visit),
     };
@@ -319,11 +326,14 @@ pub(super) fn is_unanswered(visit: &Visit<'_>, target: &Target, silent: bool) ->
 /// A login that could not be opened.
 pub(super) fn not_begun(visit: &Visit<'_>, entry: &Entry, error: &LoginError) -> Response<Body> {
     tracing::warn!(request_id = %visit.id, connector = %entry.id, error = %crate::telemetry::chain(error), "a login did not begin");
-    let cause = match error {
-        LoginError::Limited(Limited::Client | Limited::All) => Cause::TooManyLogins,
-        LoginError::Limited(Limited::Circuit) => Cause::SourceBusy,
-        _ => Cause::SourceUnreachable,
-    };
+    if matches!(error, LoginError::Connector(_)) {
+        audit::failed(visit, &entry.id, error);
+    }
     let again = Href::new(format!("{}/sign_in", visit.site.prefix));
-    reply::problem_of(visit, cause, Some(again), Some(&entry.display_name))
+    reply::problem_of(
+        visit,
+        audit::cause_of(error),
+        Some(again),
+        Some(&entry.display_name),
+    )
 }

@@ -106,7 +106,9 @@ async fn at_the_source(visit: &Visit<'_>, query: &Fields, person: &Person) -> Op
         ring.seal(Purpose::Pending, STATE_NAME, place.as_bytes())
     });
     let state = state.unwrap_or_default();
-    entry.connector.end_session(None, &back, &state).await
+    let tokens = person.tokens();
+    let id_token = tokens.as_ref().and_then(|tokens| tokens.id.as_ref());
+    entry.connector.end_session(id_token, &back, &state).await
 }
 
 /// Whether a person goes there with a window of their own, by a link or by a form.

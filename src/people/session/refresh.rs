@@ -23,6 +23,9 @@ mod flight;
 
 use flight::Flying;
 
+/// How many refreshes are under way at a time, in all.
+pub(super) const REFRESHES_MAX: usize = 64;
+
 /// Renews the tokens of people who are here. One per site; what it holds on to outlives it.
 pub struct Refresher {
     sessions: Arc<Sessions>,
@@ -82,6 +85,18 @@ impl fmt::Debug for Refresher {
         f.debug_struct("Refresher")
             .field("sources", &self.sources)
             .finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// Waits until no refresh of tokens is under way, but no longer than `patience`: a refresh token
+    /// that was on its way is spent.
+    pub async fn refreshes_end(&self, patience: Duration) {
+        let all = u32::try_from(REFRESHES_MAX).unwrap_or(u32::MAX);
+        let ended = self.refresh_permits.acquire_many(all);
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            tracing::warn!("a refresh of tokens was given up");
+        }
     }
 }
 

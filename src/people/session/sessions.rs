@@ -13,6 +13,7 @@ use moka::sync::Cache;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::cell::{AccountCell, Cells, Epoch, IdentityCell, SessionCell};
+use super::refresh::REFRESHES_MAX;
 use super::tokens::{Due, TokenCell};
 use super::{Person, Session, Terms};
 use crate::clock::{Clock, Timestamp};
@@ -29,8 +30,6 @@ mod told;
 
 pub use mint::{MintError, Minting, NewLogin};
 
-/// How many refreshes of tokens are under way at a time.
-const REFRESHES_MAX: usize = 64;
 /// How long a cookie whose session the store does not know is remembered as such.
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 /// How many such cookies are remembered.

@@ -19,7 +19,7 @@ use crate::secret::Secret;
 use crate::store::{SessionKey, StoredTokens};
 
 /// The largest tokens that are kept, as they are sealed.
-const TOKENS_BYTES_MAX: usize = 64 * 1024;
+const TOKENS_BYTES_MAX: usize = 256 * 1024;
 /// How long before its end an access token is refreshed, at least and at most.
 const MARGIN_MIN: Duration = Duration::from_secs(30);
 const MARGIN_MAX: Duration = Duration::from_secs(300);
@@ -282,4 +282,90 @@ fn open(ring: &KeyRing, session: &SessionKey, sealed: &str) -> Option<(Tokens, T
         id: kept(plain.id),
     };
     Some((tokens, plain.received_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECEIVED: Timestamp = Timestamp::from_unix_s(1_000);
+
+    fn tokens(lifetime_s: i64) -> Tokens {
+        Tokens {
+            access: Some(Secret::new("access".to_owned())),
+            access_expires_at: Some(Timestamp::from_unix_s(1_000 + lifetime_s)),
+            refresh: Some(Secret::new("refresh".to_owned())),
+            id: None,
+        }
+    }
+
+    #[test]
+    fn tokens_are_refreshed_in_good_time_and_never_at_every_request() {
+        for (lifetime_s, after_s) in [
+            (86_400, 86_100),
+            (3_600, 3_300),
+            (600, 480),
+            (60, 30),
+            (40, 20),
+            (8, 5),
+            (1, 5),
+            (0, 5),
+            (-60, 5),
+        ] {
+            let at = refresh_at(&tokens(lifetime_s), RECEIVED);
+            assert_eq!(
+                at,
+                Some(Timestamp::from_unix_s(1_000 + after_s)),
+                "{lifetime_s}"
+            );
+        }
+    }
+
+    #[test]
+    fn tokens_that_cannot_be_refreshed_or_end_at_no_known_time_are_never_due() {
+        let bare = Tokens {
+            refresh: None,
+            ..tokens(60)
+        };
+        assert_eq!(refresh_at(&bare, RECEIVED), None);
+        let endless = Tokens {
+            access_expires_at: None,
+            ..tokens(60)
+        };
+        assert_eq!(refresh_at(&endless, RECEIVED), None);
+    }
+
+    #[test]
+    fn older_tokens_never_replace_newer_ones() {
+        let ring = KeyRing::new(&[crate::keys::generate()], None).unwrap();
+        let key = SessionKey::new([7; 32]);
+        let stored = |version, name: &str| {
+            let tokens = Tokens {
+                access: Some(Secret::new(name.to_owned())),
+                ..tokens(60)
+            };
+            let sealed = seal(&ring, &key, &tokens, RECEIVED).unwrap();
+            StoredTokens { version, sealed }
+        };
+        let cell = TokenCell::default();
+        for (version, name, now) in [(1, "a", "a"), (3, "c", "c"), (2, "b", "c"), (3, "x", "c")] {
+            cell.read(&ring, &key, &stored(version, name));
+            let held = cell.tokens().unwrap();
+            assert_eq!(held.access.as_ref().unwrap().expose(), now);
+        }
+        cell.renew(tokens(60), 2, RECEIVED);
+        assert_eq!(cell.held().unwrap().1, 3);
+    }
+
+    #[test]
+    fn a_cell_shows_no_token() {
+        let cell = TokenCell::default();
+        cell.renew(tokens(60), 1, RECEIVED);
+        let shown = format!("{cell:?}");
+        assert!(
+            !shown.contains("\"access\"") && !shown.contains("\"refresh\""),
+            "{shown}"
+        );
+        assert!(shown.contains("version: 1"), "{shown}");
+    }
 }

@@ -142,6 +142,55 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Default,
         r#""https://login.work.weixin.qq.com/wwlogin/sso/login""#,
     ),
+    (
+        "connector.*.oidc.issuer",
+        Needed,
+        r#""https://id.corp.example/realms/corp""#,
+    ),
+    ("connector.*.oidc.client_id", Needed, r#""menshen""#),
+    (
+        "connector.*.oidc.client_secret",
+        Example,
+        r#"{ file = "/etc/menshen/keycloak.secret" }"#,
+    ),
+    (
+        "connector.*.oidc.private_key",
+        Instead,
+        r#"{ file = "/etc/menshen/keycloak.key" }"#,
+    ),
+    (
+        "connector.*.oidc.private_key_id",
+        Instead,
+        r#""menshen-2026""#,
+    ),
+    ("connector.*.oidc.client_auth", Absent, r#""basic""#),
+    (
+        "connector.*.oidc.scopes",
+        Default,
+        r#"["openid", "profile", "email"]"#,
+    ),
+    (
+        "connector.*.oidc.metadata_url",
+        Absent,
+        r#""https://id.corp.example/realms/corp/.well-known/openid-configuration""#,
+    ),
+    (
+        "connector.*.oidc.jwks_url",
+        Absent,
+        r#""https://id.corp.example/realms/corp/protocol/openid-connect/certs""#,
+    ),
+    (
+        "connector.*.oidc.algorithms",
+        Absent,
+        r#"["RS256", "ES256"]"#,
+    ),
+    ("connector.*.oidc.response_mode", Default, r#""query""#),
+    (
+        "connector.*.oidc.authorize_params",
+        Absent,
+        r#"{ kc_idp_hint = "staff" }"#,
+    ),
+    ("connector.*.oidc.userinfo", Default, "true"),
     ("connector.*.oauth2.preset", Example, r#""github""#),
     (
         "connector.*.oauth2.base_url",
@@ -252,6 +301,8 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Absent,
         r#"["X-HTTP-Method-Override"]"#,
     ),
+    ("route.pass_access_token", Default, "false"),
+    ("route.pass_id_token", Default, "false"),
     ("route.headers", Example, "X-Remote-User = \"user.login\""),
     ("route.basic_auth.user", Absent, r#""user.login""#),
     (
@@ -259,8 +310,6 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Absent,
         r#"{ file = "/etc/menshen/oa.password" }"#,
     ),
-    ("route.pass_access_token", Default, "false"),
-    ("route.pass_id_token", Default, "false"),
     ("route.limits.connect", Default, r#""5s""#),
     ("route.limits.response", Default, r#""60s""#),
     ("route.limits.idle", Default, r#""60s""#),
@@ -276,7 +325,10 @@ pub(super) const FREE: [&str; 4] = [
 ];
 
 /// Tables of a kind that stands in a connector of its own, and the name of that one.
-pub(super) const OTHERS: [(&str, &str); 1] = [("connector.*.oauth2", "github")];
+pub(super) const OTHERS: [(&str, &str); 2] = [
+    ("connector.*.oidc", "keycloak"),
+    ("connector.*.oauth2", "github"),
+];
 
 /// Tables that may stand several times.
 pub(super) const SEVERAL: [&str; 2] = ["route", "server.tls.more"];

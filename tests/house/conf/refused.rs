@@ -117,12 +117,6 @@ fn a_key_of_a_later_version_is_refused_as_such() {
         &["does not build `issuer` yet"],
     );
     refused(
-        "[connector.a.oidc]\n",
-        3,
-        1,
-        &["does not build `connector.a.oidc` yet"],
-    );
-    refused(
         "[[route]]\nname = 'a'\nassertion = true\n",
         5,
         13,
@@ -357,6 +351,30 @@ fn a_header_that_cannot_be_set_is_refused() {
         1,
         &["`x_a` is set twice"],
     );
+}
+
+#[test]
+fn a_header_that_two_keys_would_write_is_refused() {
+    let route = |lines: &str| format!("[[route]]\nname = 'a'\n{lines}\n");
+    let basic = "basic_auth = { user = 'user.login', password = 'hunter2' }";
+    let own = "[route.headers]\nauthorization = '\"x\"'";
+    let twice = &["Authorization is set twice"];
+    refused_behind_corp(&route(&format!("{basic}\n{own}")), 9, 1, twice);
+    refused_behind_corp(
+        &route(&format!("pass_id_token = true\n{basic}")),
+        9,
+        1,
+        twice,
+    );
+    refused_behind_corp(&route(&format!("pass_id_token = true\n{own}")), 9, 1, twice);
+    let token = "pass_access_token = true\n[route.headers]\nx_forwarded_access_token = '\"x\"'";
+    let twice = &["X-Forwarded-Access-Token is set twice"];
+    refused_behind_corp(&route(token), 9, 1, twice);
+    let apart = "pass_access_token = true\npass_id_token = false";
+    super::parse(&format!(
+        "{SERVER}{WECOM}{}",
+        route(&format!("{apart}\n{basic}"))
+    ));
 }
 
 #[test]

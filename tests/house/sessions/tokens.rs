@@ -2,6 +2,7 @@
 
 mod ended;
 mod kept;
+mod outside;
 mod refreshed;
 mod sent;
 

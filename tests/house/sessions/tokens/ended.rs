@@ -134,6 +134,45 @@ async fn nobody_waits_for_a_source_that_never_answers() {
 }
 
 #[tokio::test]
+async fn who_signs_out_waits_for_no_source() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    house.advance(LIFETIME);
+    house.provider.hold();
+    for own in ["userinfo", "sign_in", "sign_out"] {
+        let ask = Ask::get(&format!("/.menshen/{own}")).session(&cookie);
+        let answer = ask.navigating().at(house.house.address).await;
+        assert!(
+            [200, 303].contains(&answer.status),
+            "{own}: {}",
+            answer.status
+        );
+    }
+    assert_eq!(house.ask("/echo", &cookie).await.status, 401);
+    assert_eq!(house.provider.asked(), 0);
+}
+
+#[tokio::test]
+async fn a_process_that_stops_lets_a_refresh_end() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    house.access(&cookie).await;
+    house.advance(SOON);
+    house.provider.hold();
+    house.access(&cookie).await;
+    house.provider.holds(1).await;
+    let sessions = Arc::clone(&house.house.sessions);
+    let stopping = tokio::spawn(async move { sessions.refreshes_end(HOUR).await });
+    tokio::task::yield_now().await;
+    assert!(!stopping.is_finished());
+    house.provider.release();
+    stopping.await.unwrap();
+    let session = house.house.store.sessions(None, 9).await.unwrap().remove(0);
+    let kept = house.house.store.session(&session.key).await.unwrap();
+    assert_eq!(kept.unwrap().tokens.unwrap().version, 2);
+}
+
+#[tokio::test]
 async fn a_source_that_takes_too_long_counts_as_away() {
     let pace = Pace {
         wait: Duration::from_secs(10),

@@ -152,7 +152,7 @@ async fn a_crash_between_source_and_store_loses_that_session_only() {
 async fn tokens_too_large_to_be_kept_are_left_out() {
     let house = TokenHouse::new().await;
     let huge = Tokens {
-        access: Some(Secret::new("x".repeat(100_000))),
+        access: Some(Secret::new("x".repeat(200_000))),
         ..house.provider.issue()
     };
     let cookie = house.signed_in_with(Some(huge)).await;
