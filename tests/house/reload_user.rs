@@ -1,6 +1,8 @@
 //! A source is asked again who sits there when a page is loaded: another person is switched to,
 //! nobody ends the session, and a source that is away changes nothing.
 
+mod provider;
+
 use std::time::Duration;
 
 use menshen::face::page::Cause;

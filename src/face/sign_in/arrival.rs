@@ -107,7 +107,13 @@ pub(super) fn lacks(visit: &Visit<'_>, finished: &Finished) -> Option<Lack> {
         shortfall(route, &finished.via, &finished.proof, minted_at, at) == Some(Why::StepUp)
     };
     let before = Timestamp::from_unix_ms(at.unix_ms() - ON_THE_WAY_MS);
-    short(at).then(|| if short(before) { Lack::Proof } else { Lack::Age })
+    short(at).then(|| {
+        if short(before) {
+            Lack::Proof
+        } else {
+            Lack::Age
+        }
+    })
 }
 
 /// The page for somebody who came in, but not with the proof that the place demands: they stop

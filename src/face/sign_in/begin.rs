@@ -8,7 +8,9 @@ use super::super::navigation::{Errand, errand, in_frame};
 use super::super::page::{Cause, Href, Reason};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
-use super::{Target, audit, caller, chooser, elsewhere, only_get, place, reload, ticket, user_agent};
+use super::{
+    Target, audit, caller, chooser, elsewhere, only_get, place, reload, ticket, user_agent,
+};
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending};

@@ -7,8 +7,8 @@ use super::super::navigation::in_frame;
 use super::super::page::{Cause, Href};
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::begin::{self, Start};
 use super::arrival::{self, Lack};
+use super::begin::{self, Start};
 use super::{Target, audit, caller, reload, small_body, ticket};
 use crate::login::connector::{Answer, AnswerKind, ConnectorError};
 use crate::login::fields::Fields;
@@ -131,9 +131,10 @@ async fn let_in(
     let entry = visit.site.login.entry(&finished.via);
     let (reason, mut response) = match (arrival::lacks(visit, finished), once_more, entry) {
         (None, _, _) => ("login", on_the_way(visit, finished, mode, target)),
-        (Some(Lack::Age), Some(start), Some(entry)) if !start.silent => {
-            ("proof too old", begin::open(visit, entry, target, start).await)
-        }
+        (Some(Lack::Age), Some(start), Some(entry)) if !start.silent => (
+            "proof too old",
+            begin::open(visit, entry, target, start).await,
+        ),
         (Some(_), _, _) => {
             let page = arrival::not_enough(visit, finished, target);
             (Cause::ProofTooWeak.slug(), page)

@@ -49,11 +49,7 @@ pub(super) fn unproven(call: &'static str, why: &(dyn Error + 'static)) -> Conne
     refused_as(RefusedWhy::Unproven, call, why)
 }
 
-fn refused_as(
-    what: RefusedWhy,
-    call: &'static str,
-    why: &(dyn Error + 'static),
-) -> ConnectorError {
+fn refused_as(what: RefusedWhy, call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
     ConnectorError::Refused {
         why: what,
         source: Refusal {
