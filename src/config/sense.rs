@@ -12,6 +12,7 @@ mod connectors;
 mod destinations;
 mod headers;
 mod oauth2;
+mod oidc;
 mod routes;
 mod server;
 

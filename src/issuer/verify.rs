@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -223,7 +224,11 @@ fn decode(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Claims
     only_signature.validate_aud = false;
     jsonwebtoken::decode::<Map<String, Value>>(token, key, &only_signature)
         .map(|token| Claims::new(token.claims))
-        .map_err(|_| TokenError::Signature)
+        .map_err(|error| match error.kind() {
+            // Signed, but what was signed are no claims.
+            ErrorKind::Json(_) => TokenError::Malformed,
+            _ => TokenError::Signature,
+        })
 }
 
 fn bounded(text: &str) -> String {

@@ -326,10 +326,10 @@ impl Finding {
 pub enum Config {
     /// 企业微信.
     Wecom(wecom::Config),
-    /// OAuth 2.
-    OAuth2(Box<oauth2::Config>),
     /// OpenID Connect.
     Oidc(Box<oidc::Config>),
+    /// OAuth 2.
+    OAuth2(Box<oauth2::Config>),
 }
 
 impl Config {
@@ -337,6 +337,8 @@ impl Config {
     pub fn may_be_silent(&self) -> bool {
         match self {
             Self::Wecom(config) => config.may_be_silent(),
+            // `prompt=none` is of the standard.
+            Self::Oidc(_) => true,
             Self::OAuth2(config) => config.preset.is_some_and(oauth2::Preset::is_silent),
             Self::Oidc(_) => true,
         }
@@ -345,6 +347,7 @@ impl Config {
     /// Whether a source of this kind says how somebody proved themselves (`acr`).
     pub fn says_acr(&self) -> bool {
         match self {
+            Self::Oidc(_) => true,
             Self::Wecom(_) | Self::OAuth2(_) => false,
             Self::Oidc(_) => true,
         }
@@ -354,8 +357,8 @@ impl Config {
     pub fn secrets(&self) -> Vec<&SecretSource> {
         match self {
             Self::Wecom(config) => vec![&config.secret],
-            Self::OAuth2(config) => config.secrets().map(|(_, secret)| secret).collect(),
             Self::Oidc(config) => config.secrets().map(|(_, secret)| secret).collect(),
+            Self::OAuth2(config) => config.secrets().map(|(_, secret)| secret).collect(),
         }
     }
 
@@ -400,7 +403,7 @@ pub enum BuildError {
 pub fn build(config: &Config, around: Surroundings) -> Result<Arc<dyn Connector>, BuildError> {
     match config {
         Config::Wecom(config) => Ok(Arc::new(wecom::WeCom::build(config, around)?)),
-        Config::OAuth2(config) => Ok(Arc::new(oauth2::OAuth2::build(config, around)?)),
         Config::Oidc(config) => Ok(Arc::new(oidc::Oidc::build(config, around)?)),
+        Config::OAuth2(config) => Ok(Arc::new(oauth2::OAuth2::build(config, around)?)),
     }
 }

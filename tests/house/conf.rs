@@ -4,6 +4,7 @@ mod accepted;
 mod full;
 mod keys;
 mod mutated;
+mod providers;
 mod refused;
 mod schema;
 mod warned;

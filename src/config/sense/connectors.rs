@@ -1,11 +1,10 @@
 //! `[connector.ID]`: its kind, who starts by itself, where logins land, its mapping.
 
 use super::destinations::Destinations;
-use super::{Findings, oauth2};
+use super::{Findings, oauth2, oidc};
 use crate::config::place::Place;
 use crate::expression::Scope;
 use crate::login::config::{AutoLogin, ConnectorConfig, KindError};
-use crate::login::connector::oidc::{self, ResponseMode};
 use crate::login::return_to::ReturnTo;
 
 pub(super) fn look(findings: &mut Findings<'_>) {
@@ -26,11 +25,11 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         if let Some(oauth2) = &connector.oauth2 {
             oauth2::look(findings, &place, connector, oauth2);
         }
+        if let Some(oidc) = &connector.oidc {
+            oidc::look(findings, &place, oidc);
+        }
         if let Some(base) = &connector.callback_base {
             findings.origin(&place.clone().key("callback_base"), base);
-        }
-        if let Some(settings) = &connector.oidc {
-            oidc(findings, &place, settings);
         }
         homes(findings, &place, connector);
         mapping(findings, &place, connector);
@@ -100,22 +99,5 @@ fn starters(findings: &mut Findings<'_>) {
             }
             None => in_app.push((client, id)),
         }
-    }
-}
-fn oidc<'a>(findings: &mut Findings<'a>, place: &Place<'a>, oidc: &'a oidc::Config) {
-    let place = place.clone().key("oidc");
-    for (key, why) in oidc.contradictions() {
-        findings.value(
-            &place.clone().key(key),
-            format!("{key} makes no sense"),
-            why,
-        );
-    }
-    let external = &findings.config.server.external_url;
-    if oidc.response_mode == ResponseMode::FormPost && !external.secure() {
-        let help = "browsers send no cookie with such a POST over plain http: make external_url \
-                    https:// or remove this key";
-        let message = "no answer would ever come back";
-        findings.value(&place.key("response_mode"), message, help);
     }
 }

@@ -286,8 +286,8 @@ impl Connector for Oidc {
         MAPPING
     }
 
-    fn can_be_silent(&self, mode: Mode) -> bool {
-        mode == Mode::Web
+    fn can_be_silent(&self, _mode: Mode) -> bool {
+        true
     }
 
     fn returns_by_post(&self) -> bool {

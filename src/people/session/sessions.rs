@@ -36,6 +36,8 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 const UNKNOWN_MAX: u64 = 10_000;
 /// How many sessions are loaded from the store at a time.
 const LOADS_MAX: usize = 64;
+/// How often a session is looked for again while logins of the same person overtake the look.
+const LOOKS_MAX: usize = 4;
 /// How many uses may wait to be written; more are written later.
 const TOUCHES_MAX: usize = 16_384;
 /// A session that nobody used for so long leaves the memory, not the store.
@@ -206,16 +208,22 @@ impl Sessions {
         if verified.handle.expires_at <= self.clock.now() {
             return Ok(Found::Missing(Missing::Over));
         }
-        match self.load(hash, verified, Arc::clone(ring), *terms).await? {
-            Loaded::Missing(missing) => Ok(Found::Missing(missing)),
-            // What was loaded is measured like every hit: it may have been revoked meanwhile. It is
-            // not looked for in the memory, which may be too full to have kept it.
-            Loaded::Entry(entry) => Ok(match self.measure(&entry, ring, terms, host) {
-                Hit::Person(person) => Found::Person(person),
-                Hit::Missing(missing) => Found::Missing(missing),
-                Hit::Ask => Found::Missing(Missing::Over),
-            }),
+        for _ in 0..LOOKS_MAX {
+            let load = self.load(hash, verified.clone(), Arc::clone(ring), *terms);
+            match load.await? {
+                Loaded::Missing(missing) => return Ok(Found::Missing(missing)),
+                // What was loaded is measured like every hit: it may have been revoked meanwhile.
+                // It is not looked for in the memory, which may be too full to have kept it.
+                Loaded::Entry(entry) => match self.measure(&entry, ring, terms, host) {
+                    Hit::Person(person) => return Ok(Found::Person(person)),
+                    Hit::Missing(missing) => return Ok(Found::Missing(missing)),
+                    // Another login of theirs was admitted while we looked: it may have renamed
+                    // them, and the store knows.
+                    Hit::Ask => {}
+                },
+            }
         }
+        Ok(Found::Missing(Missing::Over))
     }
 
     fn hit(&self, hash: &CookieHash, ring: &KeyRing, terms: &Terms, host: &str) -> Hit {

@@ -185,12 +185,12 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         r#"["RS256", "ES256"]"#,
     ),
     ("connector.*.oidc.response_mode", Default, r#""query""#),
+    ("connector.*.oidc.userinfo", Default, "true"),
     (
         "connector.*.oidc.authorize_params",
         Absent,
-        r#"{ kc_idp_hint = "staff" }"#,
+        "kc_idp_hint = \"staff\"",
     ),
-    ("connector.*.oidc.userinfo", Default, "true"),
     ("connector.*.oauth2.preset", Example, r#""github""#),
     (
         "connector.*.oauth2.base_url",
@@ -317,17 +317,18 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
 ];
 
 /// Keys whose value is a table of names the administrator chooses, written as a table of its own.
-pub(super) const FREE: [&str; 4] = [
+pub(super) const FREE: [&str; 5] = [
     "connector.*.mapping",
     "connector.*.oauth2.profiles",
     "connector.*.oauth2.authorize_params",
+    "connector.*.oidc.authorize_params",
     "route.headers",
 ];
 
 /// Tables of a kind that stands in a connector of its own, and the name of that one.
 pub(super) const OTHERS: [(&str, &str); 2] = [
-    ("connector.*.oidc", "keycloak"),
     ("connector.*.oauth2", "github"),
+    ("connector.*.oidc", "keycloak"),
 ];
 
 /// Tables that may stand several times.

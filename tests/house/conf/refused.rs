@@ -11,7 +11,7 @@ secret = { file = \"/s\" }
 ";
 
 /// Refuses a whole document.
-fn refuse(text: &str) -> ConfigError {
+pub(super) fn refuse(text: &str) -> ConfigError {
     match Config::parse(text, "menshen.toml") {
         Ok(_) => panic!("accepted:\n{text}"),
         Err(error) => error,
@@ -34,7 +34,7 @@ fn refused_behind_corp(more: &str, line: usize, column: usize, words: &[&str]) {
     );
 }
 
-fn says(error: &ConfigError, line: usize, column: usize, words: &[&str]) {
+pub(super) fn says(error: &ConfigError, line: usize, column: usize, words: &[&str]) {
     let shown = error.to_string();
     let first = &error.problems[0];
     assert_eq!((first.line, first.column), (line, column), "{shown}");

@@ -3,7 +3,7 @@
 use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;
 
-use super::{Row, all_refused, by, row};
+use super::{all_refused, by, row};
 use crate::provider::Misbehaves;
 
 /// The same parameter once more.
@@ -30,89 +30,68 @@ fn error(name: &'static str) -> Misbehaves {
 }
 
 #[tokio::test]
-async fn an_answer_that_says_something_twice_lets_nobody_in() {
-    let rows = vec![
-        row(
-            "two codes",
-            twice("code", "another"),
-            Cause::BadAnswer,
-            "twice",
-        ),
-        row(
-            "an error besides the code's twin",
-            twice("error", ""),
-            Cause::BadAnswer,
-            "",
-        ),
-        row(
-            "two states",
-            twice("state", "another"),
-            Cause::BadAnswer,
-            "",
-        ),
-        row(
-            "two issuers",
-            twice("iss", "https://evil.test"),
-            Cause::BadAnswer,
-            "",
-        ),
-        row("no code", other("code", None), Cause::BadAnswer, "no code"),
-        row(
-            "an empty code",
-            other("code", Some("")),
-            Cause::BadAnswer,
-            "code",
-        ),
-        row("no state", other("state", None), Cause::BadAnswer, ""),
-    ];
+async fn an_answer_that_says_something_twice_or_too_little_lets_nobody_in() {
+    const TWICE: &str = "a parameter stands twice";
+    const STATE: &str = "not the state of a login of ours";
+    const DAMAGED: &str = "the code is empty, too long or damaged";
     let long: &'static str = Box::leak("c".repeat(5000).into_boxed_str());
-    let long = row(
-        "a code beyond all bounds",
-        other("code", Some(long)),
-        Cause::BadAnswer,
-        "code",
-    );
-    all_refused(Algorithm::ES256, rows.into_iter().chain([long]).collect()).await;
+    let bad = |what, bend, says| row(what, bend, Cause::BadAnswer, says);
+    let rows = vec![
+        bad("two codes", twice("code", "another"), TWICE),
+        bad("two issuers", twice("iss", "https://evil.test"), TWICE),
+        bad("two states", twice("state", "another"), STATE),
+        bad("no state", other("state", None), STATE),
+        bad(
+            "a state that is none",
+            other("state", Some("../../x")),
+            STATE,
+        ),
+        bad("no code", other("code", None), "there is no code"),
+        bad("an empty code", other("code", Some("")), DAMAGED),
+        bad(
+            "a code with a line end",
+            other("code", Some("a\r\nb")),
+            DAMAGED,
+        ),
+        bad(
+            "a code beyond all bounds",
+            other("code", Some(long)),
+            DAMAGED,
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_names_another_issuer_lets_nobody_in_and_costs_no_code() {
-    let rows: Vec<Row> = vec![
-        row(
-            "another issuer",
-            other("iss", Some("https://evil.test")),
-            Cause::BadAnswer,
-            "iss",
-        ),
-        row(
+    const OTHER: &str = "another issuer answered";
+    let evil = || other("iss", Some("https://evil.test"));
+    let bad = |what, bend, says| row(what, bend, Cause::BadAnswer, says);
+    let rows = vec![
+        bad("another issuer", evil(), OTHER),
+        bad("an empty issuer", other("iss", Some("")), OTHER),
+        bad(
             "no issuer although it was announced",
             other("iss", None),
-            Cause::BadAnswer,
-            "iss",
-        ),
-        row(
-            "an empty issuer",
-            other("iss", Some("")),
-            Cause::BadAnswer,
-            "iss",
+            "does not name the issuer",
         ),
         by(
             "another issuer that was not announced",
-            |provider| {
+            move |provider| {
                 provider.set(|settings| settings.names_itself = false);
-                provider.misbehave(other("iss", Some("https://evil.test")));
+                provider.misbehave(evil());
             },
             Cause::BadAnswer,
-            "iss",
+            OTHER,
         ),
         by(
             "another issuer's refusal",
-            |provider| {
+            move |provider| {
                 provider.misbehave(error("access_denied"));
-                provider.misbehave(other("iss", Some("https://evil.test")));
+                provider.misbehave(evil());
             },
             Cause::BadAnswer,
-            "iss",
+            OTHER,
         ),
     ];
     all_refused(Algorithm::ES256, rows).await;

@@ -127,7 +127,7 @@ async fn an_id_token_of_another_issuer_client_or_login_lets_nobody_in() {
             "another code's hash",
             "c_hash",
             json!("77QmUPtjPfzWtF2AnpK9RQ"),
-            "code",
+            "issued for another code",
         ),
     ];
     all_refused(Algorithm::ES256, rows).await;
@@ -191,7 +191,12 @@ async fn an_id_token_about_nobody_lets_nobody_in() {
         ),
         claim("a name with a zero", "sub", json!("a\0b"), "`sub`"),
         claim("a number", "sub", json!(7), "`sub`"),
-        claim("a list", "sub", json!(["f5b7e6c0-zhangsan"]), "`sub`"),
+        claim(
+            "a list",
+            "sub",
+            json!(["f5b7e6c0-zhangsan"]),
+            "no signed token",
+        ),
     ];
     all_refused(Algorithm::ES256, rows).await;
 }
@@ -284,13 +289,13 @@ async fn a_token_that_the_issuer_did_not_sign_lets_nobody_in() {
             "the type of a logout token",
             "typ",
             json!("logout+jwt"),
-            "type",
+            "its type is another's",
         ),
         head(
             "the type of an access token",
             "typ",
             json!("application/at+jwt"),
-            "type",
+            "its type is another's",
         ),
         by(
             "several keys and no name",

@@ -14,7 +14,7 @@ const AT_ONCE: usize = 50;
 #[tokio::test]
 async fn among_a_thousand_interleaved_logins_everybody_stays_themselves() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
+    let house = provider.plan("userinfo = false").start().await;
     let log_in = async |nth: usize| {
         let login = format!("p{}", nth % PEOPLE);
         let mut browser = Browser::new(&house);
@@ -24,9 +24,8 @@ async fn among_a_thousand_interleaved_logins_everybody_stays_themselves() {
             tokio::task::yield_now().await;
         }
         let page = browser.follow(&back).await;
+        assert_eq!(page.url, format!("{HOME}/echo"), "{login}");
         assert_eq!(page.answer.echoed("x-forwarded-user"), [login.as_str()]);
-        let again = browser.visit(&format!("{HOME}/echo")).await;
-        assert_eq!(again.echoed("x-forwarded-user"), [login.as_str()]);
         let session = browser.cookie("menshen").expect("a session").value.clone();
         (login, session)
     };

@@ -104,23 +104,6 @@ async fn what_is_known_of_a_provider_stays_known_while_it_is_down() {
 }
 
 #[tokio::test]
-async fn a_callback_that_met_a_provider_that_was_down_can_be_loaded_again() {
-    let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = Browser::new(&house);
-    let back = provider
-        .way_back(&mut browser, "keycloak", "zhangsan")
-        .await;
-    provider.down();
-    let page = browser.follow(&back).await;
-    assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
-    provider.up();
-    house.advance(Duration::from_secs(31));
-    let page = browser.follow(&back).await;
-    is_here(&page, "zhangsan");
-}
-
-#[tokio::test]
 async fn strangers_cost_a_provider_that_is_down_one_question_in_two_seconds() {
     let provider = Provider::new().await;
     provider.misbehave(crate::provider::Misbehaves::At(

@@ -87,7 +87,8 @@ pub struct Config {
     #[serde(default)]
     pub logout_return_param: Option<String>,
     /// Further calls at a login: what each answers becomes `profile.NAME`. They come on top of the
-    /// preset's; one of the same name counts instead. If one fails, the login fails.
+    /// preset's; one of the same name counts instead. A list whose address has `per_page` is read to its
+    /// end, ten pages at most. If one fails, the login fails.
     #[serde(default)]
     pub profiles: BTreeMap<String, Url>,
     /// Further parameters of the authorization request. None can say what binds an answer to its

@@ -4,6 +4,7 @@ use futures_util::future::try_join_all;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::super::grant;
 use super::super::{ConnectorError, Refusal, RefusedWhy};
 use super::config::ProfileAuth;
 use super::settings::Settings;
@@ -16,6 +17,9 @@ use crate::store::{LinkField, Subject};
 /// The calls, as errors and logs name them.
 const PROFILE: &str = "profile";
 const PROFILES: &str = "profiles";
+
+/// How many pages of a list are read; one with more is refused rather than cut.
+const PAGES_MAX: usize = 10;
 
 /// The longest message of a provider that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -67,7 +71,32 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// One answer, or all pages of a list that comes in pages: a list that is as long as the
+    /// address's `per_page` goes on at `page=2`, as at GitHub, GitLab and Gitee.
     async fn ask(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
+        let mut first = self.page(url, name).await?;
+        let (Some(length), Some(all)) = (page_length(url), first.as_array_mut()) else {
+            return Ok(first);
+        };
+        for number in 2..=PAGES_MAX {
+            if all.len() < length * (number - 1) {
+                return Ok(first);
+            }
+            let mut url = url.clone();
+            let page = number.to_string();
+            url.query_pairs_mut().append_pair("page", &page);
+            match self.page(&url, name).await? {
+                Value::Array(more) => all.extend(more),
+                _ => return Err(incomplete(PROFILES, "a list on each page")),
+            }
+        }
+        if all.len() < length * PAGES_MAX {
+            return Ok(first);
+        }
+        Err(incomplete(PROFILES, "an end to its pages"))
+    }
+
+    async fn page(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
         let call = if name.is_some() { PROFILES } else { PROFILE };
         let said = match self.settings.profile_auth {
             ProfileAuth::Bearer => self.outbound.get_json_as(url, self.access, call).await,
@@ -80,13 +109,19 @@ impl Call<'_> {
         let Some(at) = &self.settings.profile_at else {
             return Ok(said);
         };
-        if let Some(refusal) = number_of(&said, call) {
+        if let Some(refusal) = number_of(&said, call, self.access) {
             return Err(misconfigured(refusal, name));
         }
         let part = said.pointer_mut(at).map(Value::take);
         part.filter(|part| !part.is_null())
             .ok_or_else(|| incomplete(call, "anything where `profile_at` points"))
     }
+}
+
+/// How long a page of a list is, where the address says so.
+fn page_length(url: &Url) -> Option<usize> {
+    let (_, length) = url.query_pairs().find(|(name, _)| name == "per_page")?;
+    length.parse().ok().filter(|length| *length > 0)
 }
 
 fn told(
@@ -129,7 +164,7 @@ fn email(expression: &Expression, raw: &Value) -> Result<Option<String>, Connect
 }
 
 /// Providers that have numbers for errors answer them with status 200.
-fn number_of(said: &Value, call: &'static str) -> Option<Refusal> {
+fn number_of(said: &Value, call: &'static str, access: &Secret<String>) -> Option<Refusal> {
     let number = ["code", "errcode"]
         .iter()
         .find_map(|name| said.get(*name))?;
@@ -138,11 +173,7 @@ fn number_of(said: &Value, call: &'static str) -> Option<Refusal> {
         .iter()
         .find_map(|name| said.get(*name)?.as_str())
         .unwrap_or("no words");
-    Some(Refusal {
-        call,
-        code,
-        message: bounded(words),
-    })
+    Some(grant::said(call, code, words, None, &[access.expose()]))
 }
 
 fn bounded(text: &str) -> String {

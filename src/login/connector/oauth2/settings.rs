@@ -73,7 +73,9 @@ impl Settings {
     pub(super) fn of(config: &Config) -> Result<Self, Unfit> {
         if let Some(why) = grant::contradiction(config.client()) {
             let help = "a client has one proof: a secret, a key, or none";
-            return Err(unfit("client_auth", why, help));
+            let both = config.client_secret.is_some() && config.private_key.is_some();
+            let key = if both { "private_key" } else { "client_auth" };
+            return Err(unfit(key, why, help));
         }
         if config.client_id.is_empty() {
             return Err(unfit(
