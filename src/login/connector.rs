@@ -276,6 +276,8 @@ pub enum RefusedWhy {
     /// What came back makes no sense: a parameter twice, none at all, or a proof that proves
     /// nothing.
     BadAnswer,
+    /// They proved themselves less, or longer ago, than was asked for.
+    Unproven,
     /// The source was asked to show nothing, and could not say who it is without showing something.
     Silent,
 }
@@ -288,6 +290,7 @@ impl std::fmt::Display for RefusedWhy {
             Self::Inactive => "inactive",
             Self::OutOfRange => "out of range",
             Self::BadAnswer => "bad answer",
+            Self::Unproven => "proved too little",
             Self::Silent => "nobody the source knows without asking",
         })
     }
@@ -349,6 +352,7 @@ impl Config {
             // `prompt=none` is of the standard.
             Self::Oidc(_) => true,
             Self::OAuth2(config) => config.preset.is_some_and(oauth2::Preset::is_silent),
+            Self::Oidc(_) => true,
         }
     }
 
@@ -357,6 +361,7 @@ impl Config {
         match self {
             Self::Oidc(_) => true,
             Self::Wecom(_) | Self::OAuth2(_) => false,
+            Self::Oidc(_) => true,
         }
     }
 
