@@ -7,24 +7,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 use url::Url;
 
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint, bad_answer};
-use super::{Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Finding, Surroundings};
+use super::{
+    Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Finding, LogoutNotice,
+    Surroundings,
+};
 use crate::clock::Clock;
 use crate::issuer::{self, Issuer, Metadata};
 use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
 use crate::outbound::{Outbound, OutboundError};
 use crate::people::profile::Profile;
-use crate::people::source::Tokens;
-use crate::store::ConnectorId;
+use crate::people::source::{Source, Tokens};
+use crate::secret::Secret;
+use crate::store::{ConnectorId, LogoutMark, Subject};
 
 mod config;
+mod examine;
 mod fault;
 mod id_token;
+mod logout;
+mod refresh;
 mod userinfo;
 
 pub use config::{Config, ResponseMode};
@@ -179,6 +186,12 @@ impl Oidc {
         })
     }
 
+    /// Who we are, proved as this provider wants it.
+    fn client_of(&self, metadata: &Metadata) -> Client {
+        self.client
+            .as_supported(&metadata.token_endpoint_auth_methods)
+    }
+
     /// Where more is asked about a person, when the configuration wants that and the provider can.
     fn userinfo_endpoint<'a>(&self, metadata: &'a Metadata) -> Option<&'a Url> {
         let endpoint = metadata.userinfo_endpoint.as_ref();
@@ -193,10 +206,8 @@ impl Oidc {
         let metadata = self.metadata().await?;
         self.is_answer_to(&metadata, pending, &answer.fields)?;
         let code = grant::code_of(&answer.fields, &self.callback)?;
-        let client = self
-            .client
-            .as_supported(&metadata.token_endpoint_auth_methods);
-        let granted = client
+        let granted = self
+            .client_of(&metadata)
             .redeem(
                 self.token_endpoint(&metadata)?,
                 code,
@@ -222,21 +233,32 @@ impl Oidc {
         Ok(self.profile(id_token, said, granted))
     }
 
-    fn profile(
+    /// The raw profile, as the mapping sees it.
+    fn raw(
         &self,
-        id_token: IdToken,
-        said: Option<serde_json::Map<String, Value>>,
-        granted: Granted,
-    ) -> Profile {
-        let raw = userinfo::profile(id_token.claims.into_map(), said);
+        subject: &Subject,
+        claims: Map<String, Value>,
+        said: Option<Map<String, Value>>,
+    ) -> Map<String, Value> {
+        let raw = userinfo::profile(claims, said);
         if userinfo::groups_are_elsewhere(&raw) {
             tracing::warn!(
                 connector = %self.id,
-                subject = %id_token.subject,
+                %subject,
                 "the person has too many groups for a token, so none are known here: let the \
                  provider send only those of this application, or roles instead of groups"
             );
         }
+        raw
+    }
+
+    fn profile(
+        &self,
+        id_token: IdToken,
+        said: Option<Map<String, Value>>,
+        granted: Granted,
+    ) -> Profile {
+        let raw = self.raw(&id_token.subject, id_token.claims.into_map(), said);
         Profile {
             subject: id_token.subject,
             vouched: userinfo::vouched(&raw),
@@ -294,7 +316,35 @@ impl Connector for Oidc {
         self.config.response_mode == ResponseMode::FormPost
     }
 
+    fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {
+        Some(self)
+    }
+
+    fn end_session_page(&self) -> Option<Url> {
+        self.issuer.known_metadata()?.end_session_endpoint.clone()
+    }
+
+    async fn end_session(
+        &self,
+        id_token: Option<&Secret<String>>,
+        back: &Url,
+        state: &str,
+    ) -> Option<Url> {
+        self.end_session_url(id_token, back, state).await
+    }
+
+    async fn logout_notice(&self, token: &str) -> Option<Result<LogoutNotice, ConnectorError>> {
+        Some(self.notice(token).await)
+    }
+
+    fn front_channel(&self, fields: &Fields) -> Option<LogoutMark> {
+        self.session_named(fields)
+    }
+
     async fn examine(&self) -> Vec<Finding> {
-        Vec::new()
+        examine::examine(self).await
     }
 }
+
+#[cfg(test)]
+mod tests;
