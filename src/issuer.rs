@@ -13,6 +13,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundError};
 
+mod algorithm;
 mod claims;
 mod kept;
 mod keys;
@@ -20,6 +21,7 @@ mod metadata;
 mod name;
 mod verify;
 
+pub use algorithm::{NoSigningAlgorithm, SigningAlgorithm};
 pub use claims::{Claims, NoClaim};
 pub use metadata::{Metadata, MetadataError};
 pub use name::{IssuerName, NoIssuerName};

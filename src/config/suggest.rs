@@ -237,11 +237,9 @@ mod tests {
         for key in [
             "ext_authz",
             "check",
-            "issuer",
             "oidc",
             "oauth2",
             "assertion",
-            "issuers",
         ] {
             assert!(found.iter().any(|name| name == key), "{key}");
         }

@@ -11,6 +11,8 @@ use crate::secret::SecretSource;
 
 use super::TrustedProxy;
 
+mod issuers;
+
 /// A key that weakens the house.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
@@ -50,6 +52,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     admin(&mut list);
     session(&mut list);
     connectors(&mut list);
+    issuers::look(&mut list);
     routes(&mut list);
     list.warnings
         .sort_by_key(|warning| (warning.line, warning.column));
@@ -186,7 +189,8 @@ fn routes(list: &mut List<'_>) {
                         does so, too";
             list.add(&place.clone().key("case_insensitive"), text);
         }
-        if route.access == AccessConfig::Rule && list.config.connector.is_empty() {
+        let nobody = list.config.connector.is_empty() && route.issuers.is_empty();
+        if route.access == AccessConfig::Rule && nobody {
             let text = "nobody can sign in: the rule only ever sees nobody";
             list.add(&place.key("access"), text);
         }

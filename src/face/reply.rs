@@ -8,6 +8,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
+pub(super) use bearer::invite;
+
 use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, ProblemPage, Who};
 use super::record::Told;
 use super::{Visit, address};
@@ -17,6 +19,8 @@ use crate::request::gate::Caller;
 use crate::request::head::{HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
 use crate::request::policy::{Because, Denial};
+
+mod bearer;
 
 /// Seconds after which somebody may come back to what is away for now.
 const RETRY_AFTER_S: u32 = 5;
@@ -87,18 +91,16 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             None,
             problem(visit, Cause::AmbiguousPath, None),
         ),
-        Denial::BadToken { route } => {
-            let mut response = json_problem(
-                visit,
-                StatusCode::UNAUTHORIZED,
-                "bad-token",
-                "The bearer token is not valid here",
-                "",
-            );
-            let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-            Told::denied("bad token", Some(route), None, response)
+        Denial::BadToken { route, issuer, why } => {
+            bearer::refused(visit, route, issuer.as_ref(), why)
         }
+        Denial::Scope {
+            route,
+            caller,
+            needed,
+        } => bearer::lacks_scope(visit, route, caller, needed),
+        Denial::TwoCallers { route } => bearer::two_callers(visit, route),
+        Denial::IssuerAway { route, issuer } => bearer::issuer_away(visit, route, issuer),
         Denial::Forbidden {
             route,
             caller,

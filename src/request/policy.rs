@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bearer::{IssuerId, Refusal};
 use super::gate::{Caller, Why};
 use super::head::Head;
 use super::route::{Access, Preflight, Route};
@@ -69,6 +70,31 @@ pub enum Denial {
     BadToken {
         /// On which route.
         route: Arc<Route>,
+        /// Whose it would have been, when that was found out.
+        issuer: Option<IssuerId>,
+        /// Why, for the log.
+        why: Arc<Refusal>,
+    },
+    /// A bearer token that counts, but not for what the route asks.
+    Scope {
+        /// On which route.
+        route: Arc<Route>,
+        /// Whose.
+        caller: Caller,
+        /// What the route asks for, separated by spaces.
+        needed: String,
+    },
+    /// A person's session and a program's token came at once.
+    TwoCallers {
+        /// On which route.
+        route: Arc<Route>,
+    },
+    /// Whether a bearer token counts could not be found out.
+    IssuerAway {
+        /// On which route.
+        route: Arc<Route>,
+        /// Who was asked in vain.
+        issuer: IssuerId,
     },
     /// The route's rule does not let this caller pass.
     Forbidden {

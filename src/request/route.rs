@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::bearer::{IssuerId, ScopeName};
 use super::head::Host;
 use super::path::Path;
 use crate::expression::Expression;
@@ -61,6 +62,10 @@ pub struct Route {
     pub allow: Option<Expression>,
     /// Whose sessions count here; empty: all.
     pub connectors: Vec<ConnectorId>,
+    /// Whose bearer tokens are looked at here.
+    pub issuers: Vec<IssuerId>,
+    /// What those tokens must be good for.
+    pub scopes: Vec<ScopeName>,
     /// Where it leads; absent: nowhere, which is a 404.
     pub upstream: Option<UpstreamId>,
     /// Whether CORS preflights pass without identity.

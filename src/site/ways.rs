@@ -54,6 +54,8 @@ fn route(config: &RouteConfig, upstream: Option<UpstreamId>) -> Result<Route, Bu
         },
         allow,
         connectors: config.connectors.clone(),
+        issuers: config.issuers.clone(),
+        scopes: config.scopes.clone(),
         upstream,
         preflight: config.preflight,
         strip_path: config.strip_path,

@@ -22,14 +22,12 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> T
     };
     let response = match errand(visit.head) {
         Errand::Program => {
-            let title = "Sign in first";
-            reply::json_problem(
-                visit,
-                StatusCode::UNAUTHORIZED,
-                "login-needed",
-                title,
-                reason,
-            )
+            let (status, title) = (StatusCode::UNAUTHORIZED, "Sign in first");
+            let mut response = reply::json_problem(visit, status, "login-needed", title, reason);
+            if !needed.route.issuers.is_empty() {
+                reply::invite(visit, &mut response);
+            }
+            response
         }
         Errand::Embedded => reply::problem(
             visit,

@@ -111,12 +111,6 @@ fn a_key_of_a_later_version_is_refused_as_such() {
         &["does not build `check` yet"],
     );
     refused(
-        "[issuer.ci]\nurl = 'a'\n",
-        3,
-        2,
-        &["does not build `issuer` yet"],
-    );
-    refused(
         "[connector.a.oidc]\n",
         3,
         1,
