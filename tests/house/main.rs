@@ -28,6 +28,8 @@ mod own_pages;
 mod passing;
 mod paths;
 mod people;
+mod provider;
+mod provider_itself;
 mod readme;
 mod records;
 mod reloading;
