@@ -54,9 +54,7 @@ fn denial(route: &Arc<Route>, error: GateError) -> Denial {
             caller: Caller::Program(program),
             needed,
         },
-        GateError::Bearer(BearerError::Away { issuer, .. }) => {
-            Denial::IssuerAway { route, issuer }
-        }
+        GateError::Bearer(BearerError::Away { issuer, .. }) => Denial::IssuerAway { route, issuer },
         GateError::TwoCallers => Denial::TwoCallers { route },
         GateError::Unavailable(_) => {
             tracing::warn!(

@@ -165,7 +165,9 @@ impl Told {
             _ => None,
         };
         let program = match &self.caller {
-            Some(Caller::Program(program)) => Some((program.issuer.as_str(), program.subject.as_str())),
+            Some(Caller::Program(program)) => {
+                Some((program.issuer.as_str(), program.subject.as_str()))
+            }
             _ => None,
         };
         let session = person.map(|session| session.public_id);

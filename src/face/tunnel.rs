@@ -109,11 +109,7 @@ async fn still_allowed(
     match decide(&site.routes, &site.gate, &head).await {
         // A public route would let them pass as nobody, but the upstream still takes them for whom
         // it was told of.
-        Verdict::Allow(permit)
-            if again.who.is_some() && who(&permit) != again.who =>
-        {
-            None
-        }
+        Verdict::Allow(permit) if again.who.is_some() && who(&permit) != again.who => None,
         Verdict::Allow(permit) => Some(match permit.caller() {
             Caller::Person(person) => person.session.expires_at.since(now).min(ASK_AGAIN),
             Caller::Program(program) => {

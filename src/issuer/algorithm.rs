@@ -44,7 +44,10 @@ mod tests {
     #[test]
     fn a_shared_secret_is_no_algorithm_to_pin() {
         let pin = |text: &str| SigningAlgorithm::try_from(text.to_owned());
-        assert_eq!(pin("PS512").map(SigningAlgorithm::algorithm), Ok(Algorithm::PS512));
+        assert_eq!(
+            pin("PS512").map(SigningAlgorithm::algorithm),
+            Ok(Algorithm::PS512)
+        );
         for bad in ["HS256", "none", "", "rs256", "RS257"] {
             assert_eq!(pin(bad), Err(NoSigningAlgorithm), "{bad}");
         }

@@ -35,21 +35,32 @@ fn tokens<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a Issuer
     }
     if issuer.algorithms.as_ref().is_some_and(Vec::is_empty) {
         let place = place.clone().key("algorithms");
-        findings.value(&place, "no signature ever counts", "leave it out for the default");
+        findings.value(
+            &place,
+            "no signature ever counts",
+            "leave it out for the default",
+        );
     }
     findings.at_least_one(place, &[("cached_max", issuer.cached_max)]);
     if let Some(introspection) = &issuer.introspection
         && introspection.client_id.is_empty()
     {
         let place = place.clone().key("introspection").key("client_id");
-        findings.value(&place, "we must be somebody to ask", "a client of the issuer");
+        findings.value(
+            &place,
+            "we must be somebody to ask",
+            "a client of the issuer",
+        );
     }
 }
 
 fn addresses<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
     let introspection = issuer.introspection.as_ref();
     let urls: [(Place<'_>, Option<&Url>); 3] = [
-        (place.clone().key("metadata_url"), issuer.metadata_url.as_ref()),
+        (
+            place.clone().key("metadata_url"),
+            issuer.metadata_url.as_ref(),
+        ),
         (place.clone().key("jwks_url"), issuer.jwks_url.as_ref()),
         (
             place.clone().key("introspection").key("url"),
@@ -82,13 +93,18 @@ fn named<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCon
         }
     }
     if !route.issuers.is_empty() && route.access == AccessConfig::Public {
-        let help = "access = \"rule\" with allow = \"true\" lets everybody pass and looks at tokens";
+        let help =
+            "access = \"rule\" with allow = \"true\" lets everybody pass and looks at tokens";
         let message = "a public route lets everybody pass: `issuers` would not count";
         findings.key(&place.clone().key("issuers"), message, help);
     }
     if route.issuers.is_empty() && !route.scopes.is_empty() {
         let help = "only tokens have scopes: add issuers = [...]";
-        findings.key(&place.clone().key("scopes"), "`scopes` would not count", help);
+        findings.key(
+            &place.clone().key("scopes"),
+            "`scopes` would not count",
+            help,
+        );
     }
 }
 

@@ -26,7 +26,8 @@ pub(super) fn look(list: &mut List<'_>) {
         }
         let introspection = issuer.introspection.as_ref();
         if introspection.is_some_and(|introspection| introspection.audience_optional) {
-            let text = "tokens that the issuer made for other applications let programs in here, too";
+            let text =
+                "tokens that the issuer made for other applications let programs in here, too";
             let place = place.key("introspection").key("audience_optional");
             list.add(&place, text);
         }

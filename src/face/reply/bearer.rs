@@ -47,7 +47,13 @@ pub(super) fn lacks_scope(
     needed: &str,
 ) -> Told {
     let title = "The bearer token is not good for this";
-    let mut response = json_problem(visit, StatusCode::FORBIDDEN, "insufficient-scope", title, "");
+    let mut response = json_problem(
+        visit,
+        StatusCode::FORBIDDEN,
+        "insufficient-scope",
+        title,
+        "",
+    );
     let rest = format!(", error=\"insufficient_scope\", scope=\"{needed}\"");
     challenge(visit, &mut response, &rest);
     Told::denied("scope", Some(route), Some(caller), response)

@@ -103,7 +103,9 @@ pub struct ScopeName(String);
 
 /// Not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a scope is printable ASCII without spaces, quotes and backslashes; write several as a list")]
+#[error(
+    "a scope is printable ASCII without spaces, quotes and backslashes; write several as a list"
+)]
 pub struct NoScopeName;
 
 text_schema!(ScopeName: "a scope, without spaces");

@@ -102,7 +102,10 @@ impl Introspection {
 
     async fn ask(&self, url: &Url, token: &str) -> Result<Value, OutboundError> {
         let mut form = vec![("token", token), ("token_type_hint", "access_token")];
-        let (user, password) = (encoded(&self.client_id), encoded(self.client_secret.expose()));
+        let (user, password) = (
+            encoded(&self.client_id),
+            encoded(self.client_secret.expose()),
+        );
         let credentials = match self.auth {
             IntrospectionAuth::Basic => Credentials::Basic {
                 user: user.expose(),
@@ -114,7 +117,10 @@ impl Introspection {
                 Credentials::None
             }
         };
-        let said = self.outbound.post_form(url, &form, credentials, CALL).await?;
+        let said = self
+            .outbound
+            .post_form(url, &form, credentials, CALL)
+            .await?;
         // A refusal is about us, not about the token (RFC 7662 §2.3).
         match said.status {
             200 => Ok(said.body),
@@ -133,12 +139,18 @@ impl Introspection {
             said,
             Err(OutboundError::Connect { .. } | OutboundError::Timeout { .. })
         );
-        let mut at = self.unreachable_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut at = self
+            .unreachable_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *at = unreachable.then(|| self.clock.now());
     }
 
     fn is_pausing(&self) -> bool {
-        let at = self.unreachable_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = self
+            .unreachable_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         at.is_some_and(|at| self.clock.now().since(at) < PAUSE)
     }
 }

@@ -79,7 +79,9 @@ pub(super) fn shape(token: &str) -> Result<Shape, Refusal> {
         let kind = kind.as_str().unwrap_or_default().to_ascii_lowercase();
         let bare = kind.strip_prefix("application/").unwrap_or(&kind);
         if !matches!(bare, "jwt" | "at+jwt") {
-            return Err(Refusal::Kind { said: bounded(&kind) });
+            return Err(Refusal::Kind {
+                said: bounded(&kind),
+            });
         }
     }
     let claims = Claims::new(object(body).ok_or(Refusal::Malformed)?);
@@ -106,21 +108,29 @@ pub(super) fn is_bearer(claims: &Claims) -> Result<(), Refusal> {
         };
         let kind = kind.as_str().unwrap_or_default();
         if !good.iter().any(|good| kind.eq_ignore_ascii_case(good)) {
-            return Err(Refusal::Kind { said: bounded(kind) });
+            return Err(Refusal::Kind {
+                said: bounded(kind),
+            });
         }
     }
     if claims.get("cnf").is_some() {
         return Err(Refusal::Bound);
     }
     match claims.get("events") {
-        Some(_) => Err(Refusal::Kind { said: "an event".to_owned() }),
+        Some(_) => Err(Refusal::Kind {
+            said: "an event".to_owned(),
+        }),
         None => Ok(()),
     }
 }
 
 /// What a token is good for: `scope`, words in one text (RFC 8693 §4.2) or a list; else `scp`.
 pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, NoClaim> {
-    let name = if claims.get("scope").is_some() { "scope" } else { "scp" };
+    let name = if claims.get("scope").is_some() {
+        "scope"
+    } else {
+        "scp"
+    };
     let texts = claims.texts(name)?;
     let words = texts.iter().flat_map(|text| text.split_ascii_whitespace());
     Ok(words.take(SCOPES_MAX).map(str::to_owned).collect())
@@ -154,9 +164,16 @@ mod tests {
     #[test]
     fn a_bearer_is_one_word_behind_its_scheme() {
         for good in ["Bearer abc", "bearer abc", "BEARER   abc "] {
-            assert_eq!(reads(&[good.as_bytes()]), Ok(Some("abc".to_owned())), "{good}");
+            assert_eq!(
+                reads(&[good.as_bytes()]),
+                Ok(Some("abc".to_owned())),
+                "{good}"
+            );
         }
-        assert_eq!(reads(&[b"Bearer a-._~+/9=="]), Ok(Some("a-._~+/9==".to_owned())));
+        assert_eq!(
+            reads(&[b"Bearer a-._~+/9=="]),
+            Ok(Some("a-._~+/9==".to_owned()))
+        );
         for other in ["Basic abc", "Bearerx abc", "Digest a=\"Bearer b\"", ""] {
             assert_eq!(reads(&[other.as_bytes()]), Ok(None), "{other}");
         }
@@ -166,8 +183,15 @@ mod tests {
     #[test]
     fn what_is_no_token_is_refused() {
         let bad: [&[u8]; 9] = [
-            b"Bearer", b"Bearer ", b"Bearer\tabc", b"Bearer,abc", b"Bearer a b", b"Bearer a,b",
-            b"Bearer ====", b"Bearer a=b", b"Bearer \xe5\xbc\xa0",
+            b"Bearer",
+            b"Bearer ",
+            b"Bearer\tabc",
+            b"Bearer,abc",
+            b"Bearer a b",
+            b"Bearer a,b",
+            b"Bearer ====",
+            b"Bearer a=b",
+            b"Bearer \xe5\xbc\xa0",
         ];
         for bad in bad {
             assert_eq!(reads(&[bad]), Err(()), "{}", String::from_utf8_lossy(bad));

@@ -212,7 +212,9 @@ impl Trusted {
         // Some tokens of machines name nobody but the client they were issued to.
         let named = ["sub", "client_id", "azp"];
         let named = named.into_iter().find(|name| claims.get(name).is_some());
-        let subject = claims.text(named.unwrap_or("sub")).map_err(Refusal::claim)?;
+        let subject = claims
+            .text(named.unwrap_or("sub"))
+            .map_err(Refusal::claim)?;
         let subject = Subject::try_from(subject.to_owned()).map_err(|_| Refusal::Subject)?;
         let scopes = token::scopes(&claims).map_err(Refusal::claim)?;
         let ends_at = claims.moment("exp").map_err(Refusal::claim)?;

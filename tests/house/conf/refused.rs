@@ -20,7 +20,7 @@ fn refuse(text: &str) -> ConfigError {
 
 /// Each line of `more` stands after a `[server]` of two lines, so `more` begins in line 3. The first
 /// problem must stand at `line` and `column` and say every one of `words`.
-fn refused(more: &str, line: usize, column: usize, words: &[&str]) {
+pub(super) fn refused(more: &str, line: usize, column: usize, words: &[&str]) {
     says(&refuse(&format!("{SERVER}{more}")), line, column, words);
 }
 
