@@ -9,13 +9,13 @@ fn an_issuer_says_who_it_is_and_for_whom_its_tokens_are() {
     refused(
         "[issuer.ci]\nurl = 'https://a'\n",
         3,
-        9,
+        1,
         &["`audiences` is missing"],
     );
     refused(
         "[issuer.ci]\naudiences = ['a']\n",
         3,
-        9,
+        1,
         &["`url` is missing"],
     );
     refused(
@@ -70,7 +70,7 @@ fn only_what_can_be_verified_is_accepted() {
     refused(
         &introspection("client_id = 'a'\n"),
         6,
-        12,
+        1,
         &["`client_secret` is missing"],
     );
     refused(
