@@ -140,6 +140,11 @@ impl Issuer {
         self.metadata.known()
     }
 
+    /// Asks for its keys, unless they are known, and says how many it has.
+    pub async fn reach(&self) -> Result<usize, IssuerError> {
+        Ok(self.keys(false).await?.count())
+    }
+
     /// Its keys; `again` asks for them although they are known, as often as the throttle allows.
     async fn keys(&self, again: bool) -> Result<Arc<Keys>, IssuerError> {
         let name = &self.settings.name;

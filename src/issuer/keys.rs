@@ -67,6 +67,11 @@ fn read(key: &Value) -> Option<Key> {
 }
 
 impl Keys {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The key of this name for this algorithm. A token without a name is taken only from an issuer
     /// whose only key has none either.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {

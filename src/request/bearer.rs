@@ -244,6 +244,15 @@ impl Bearers {
         })
     }
 
+    /// Asks every issuer whether its tokens could be verified now; for `check --online`.
+    pub async fn examine(&self) -> Vec<(&IssuerId, Result<String, Arc<Away>>)> {
+        let mut found = Vec::with_capacity(self.issuers.len());
+        for (id, trusted) in &self.issuers {
+            found.push((id, trusted.examine().await));
+        }
+        found
+    }
+
     /// Leave to write down that a token was refused, once a second.
     pub fn may_complain(&self) -> bool {
         self.complaints.may_speak()

@@ -37,7 +37,8 @@ impl RouteName {
 pub enum Access {
     /// Everybody; somebody who is signed in is still named to the upstream.
     Public,
-    /// Whoever is signed in, and passes `allow` when there is one.
+    /// Whoever is signed in or a program with a token that counts here, and passes `allow` when
+    /// there is one.
     SignedIn,
     /// Whomever `allow` lets pass, nobody included.
     Rule,

@@ -1,5 +1,6 @@
 //! Programs come in by bearer tokens, on routes that name whose tokens count, and nowhere else.
 
+mod checked;
 mod explained;
 mod explainer;
 mod forged;

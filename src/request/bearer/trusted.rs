@@ -9,6 +9,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use moka::sync::Cache;
@@ -20,6 +22,7 @@ use super::{Away, BuildError, Fault, Program, Refusal, token};
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
 use crate::issuer::{ALGORITHMS, Claims, Expect, Issuer, LEEWAY, Settings, SigningAlgorithm};
+use crate::keys;
 use crate::outbound::{self, Outbound};
 use crate::secret::Secret;
 use crate::store::Subject;
@@ -128,6 +131,19 @@ impl Trusted {
         let secret = config.introspection.as_ref().map(|it| &it.client_secret);
         let in_files = config.ca.is_some() || secret.is_some_and(|it| it.file().is_some());
         self.config == *config && !in_files
+    }
+
+    /// Asks the issuer for what its tokens are verified with, as `check --online` does, and says it.
+    pub(super) async fn examine(&self) -> Result<String, Arc<Away>> {
+        let Some(introspection) = &self.introspection else {
+            let keys = self.issuer.reach().await.map_err(Away::Issuer)?;
+            return Ok(format!("its keys are known: {keys}"));
+        };
+        let nobodys = URL_SAFE_NO_PAD.encode(keys::random::<32>());
+        match introspection.explain(&self.issuer, &nobodys).await {
+            Err(Fault::Away(why)) => Err(why),
+            Ok(_) | Err(Fault::Refused(_)) => Ok("it explains tokens to us".to_owned()),
+        }
     }
 
     /// Whether it is asked about tokens, rather than its signature verified.

@@ -101,7 +101,7 @@ pub struct RouteConfig {
 pub enum AccessConfig {
     /// Everybody.
     Public,
-    /// Whoever is signed in.
+    /// Whoever is signed in, and programs of the route's `issuers`.
     #[default]
     SignedIn,
     /// Whomever `allow` lets pass.

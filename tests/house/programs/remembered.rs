@@ -72,6 +72,20 @@ async fn a_new_key_counts_at_once_and_a_withdrawn_one_soon_no_more() {
 }
 
 #[tokio::test]
+async fn a_token_is_not_held_against_its_program_because_it_came_before_its_key() {
+    let desk = Desk::open().await;
+    assert!(passed(&desk.ask("/api", &desk.token()).await));
+    desk.ci.rotate(true);
+    desk.ci.misbehave(Misbehaves::answer("keys", |said| {
+        said["keys"].as_array_mut().unwrap().remove(0);
+    }));
+    let token = desk.token();
+    refused(&desk.ask("/api", &token).await, "its key is not published");
+    desk.ci.behave();
+    assert!(passed(&desk.ask("/api", &token).await));
+}
+
+#[tokio::test]
 async fn names_of_keys_that_nobody_has_do_not_wear_the_issuer_out() {
     let desk = Desk::open().await;
     for at in 0..30 {
