@@ -15,17 +15,19 @@ use crate::outbound::{Outbound, OutboundError};
 
 mod algorithm;
 mod claims;
+mod half;
 mod kept;
 mod keys;
 mod metadata;
 mod name;
 mod verify;
 
-pub use algorithm::{NoSigningAlgorithm, SigningAlgorithm};
+pub use algorithm::SigningAlgorithm;
 pub use claims::{Claims, NoClaim};
+pub use half::half_hash;
 pub use metadata::{Metadata, MetadataError};
 pub use name::{IssuerName, NoIssuerName};
-pub use verify::{Expect, TokenError};
+pub use verify::{Expect, TokenError, Verified};
 
 use kept::Kept;
 use keys::Keys;
@@ -140,9 +142,10 @@ impl Issuer {
         self.metadata.known()
     }
 
-    /// Asks for its keys, unless they are known, and says how many it has.
-    pub async fn reach(&self) -> Result<usize, IssuerError> {
-        Ok(self.keys(false).await?.count())
+    /// How many keys it has that could sign something for us; asks when they are not known.
+    pub async fn count_keys(&self) -> Result<usize, IssuerError> {
+        let keys = self.keys(false).await?;
+        Ok(keys.count(&self.settings.algorithms))
     }
 
     /// Its keys; `again` asks for them although they are known, as often as the throttle allows.

@@ -12,11 +12,11 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::keys::{self, KeyRing};
-use crate::people::session::{MintError, Sessions, Terms};
+use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
 use crate::people::{AdmitError, Admittance, People};
 use crate::store::{ConnectorId, LoginName, Subject};
 use config::{AutoLogin, ConnectorConfig};
-use connector::{Answer, AppLogin, Ask, Challenge, Connector, ConnectorError};
+use connector::{Answer, AppLogin, Ask, Challenge, Connector, ConnectorError, Prompt};
 use limits::{Limited, Limits, Step};
 use pending::{FlowId, Mode, Pending, PendingError};
 use return_to::ReturnTo;
@@ -191,6 +191,16 @@ impl Login {
         self.entries.iter().find(|entry| entry.id == *id)
     }
 
+    /// The sources that can be asked again about people who are here.
+    pub fn sources(&self) -> impl Iterator<Item = SourceTerms> {
+        self.entries.iter().filter_map(|entry| {
+            Some(SourceTerms {
+                source: Arc::clone(&entry.connector).source()?,
+                admittance: entry.admittance.clone(),
+            })
+        })
+    }
+
     /// Opens a login. Nothing is stored here; the browser keeps the sealed memory.
     pub async fn begin(&self, wish: Wish<'_>) -> Result<Begun, LoginError> {
         let entry = self.entry(wish.via).ok_or(LoginError::NoConnector)?;
@@ -203,6 +213,7 @@ impl Login {
         pending.automatic = wish.automatic;
         pending.retries = wish.retries;
         pending.ticket_for = wish.ticket_for;
+        pending.silent = wish.ask.prompt == Some(Prompt::None);
         pending.max_age = wish.ask.max_age.map(seconds);
         let sealed = pending.seal(&self.ring);
         let challenge = entry
@@ -303,6 +314,14 @@ impl Entry {
         })
     }
 
+    /// Whether this client's source can say who sits there without showing anything.
+    pub fn can_be_asked(&self, user_agent: &str) -> bool {
+        let mode = self.mode(None, user_agent);
+        // The door into the source's own client shows nothing only inside of it.
+        let fits = mode == Mode::Web || self.connector.is_own_app(user_agent);
+        fits && self.connector.can_be_silent(mode)
+    }
+
     /// Whether a login through it starts without a click for this client.
     pub fn starts_by_itself(&self, user_agent: &str) -> bool {
         match self.config.auto_login {
@@ -310,6 +329,11 @@ impl Entry {
             AutoLogin::InApp => self.connector.is_own_app(user_agent),
             AutoLogin::Always => true,
         }
+    }
+
+    /// Whether this client is the source's own.
+    pub fn is_at_home(&self, user_agent: &str) -> bool {
+        self.connector.is_own_app(user_agent)
     }
 
     /// Where a login without a target lands, as configured: a path or a URL of this site.

@@ -13,6 +13,7 @@ use policy::{Denial, Verdict};
 use route::{Found, Route, Routes};
 
 pub mod bearer;
+pub mod errand;
 #[cfg(test)]
 mod fixture;
 pub mod forward;

@@ -12,6 +12,8 @@ mod connectors;
 mod destinations;
 mod headers;
 mod issuers;
+mod oauth2;
+mod oidc;
 mod routes;
 mod server;
 

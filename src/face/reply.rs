@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, VARY,
-    WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -21,6 +20,9 @@ use crate::request::headers::RequestId;
 use crate::request::policy::{Because, Denial};
 
 mod bearer;
+mod program;
+
+pub(super) use program::{foreign, json_problem, login_needed};
 
 /// Seconds after which somebody may come back to what is away for now.
 const RETRY_AFTER_S: u32 = 5;
@@ -55,7 +57,8 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::UnknownPerson
         | Cause::AccountClosed
         | Cause::Revoked
-        | Cause::NoLogin => StatusCode::FORBIDDEN,
+        | Cause::NoLogin
+        | Cause::ProofTooWeak => StatusCode::FORBIDDEN,
         Cause::FrameLogin => StatusCode::UNAUTHORIZED,
     }
 }
@@ -101,6 +104,14 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
         } => bearer::lacks_scope(visit, route, caller, needed),
         Denial::TwoCallers { route } => bearer::two_callers(visit, route),
         Denial::IssuerAway { route, issuer } => bearer::issuer_away(visit, route, issuer),
+        Denial::WeakToken { route } => {
+            let demands = route.demands.as_deref();
+            let mut response = login_needed(visit, "step up", demands);
+            if let Some(challenge) = demands.and_then(program::challenge) {
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            }
+            Told::denied("weak token", Some(route), None, response)
+        }
         Denial::Forbidden {
             route,
             caller,
@@ -157,7 +168,17 @@ fn forbidden(visit: &Visit<'_>, route: &str, caller: &Caller) -> Response<Body> 
         switch: Href::new(address::switch(visit)),
         back: None,
     };
-    page_response(StatusCode::FORBIDDEN, &page.render(visit.lang))
+    // The form signs out, which may lead through the source and back to the host that logs in.
+    let entry = visit.site.login.entry(&person.session.via);
+    let source = entry.and_then(|entry| entry.connector.end_session_page());
+    let home = source.is_some().then_some(&visit.site.external_url);
+    let targets = source
+        .iter()
+        .chain(home)
+        .map(|url| url.origin().ascii_serialization());
+    let targets: Vec<_> = targets.collect();
+    let page = page.render(visit.lang);
+    page_sent(StatusCode::FORBIDDEN, &page, &targets)
 }
 
 /// A dead end: a page for people, JSON for programs. `again` leads on.
@@ -191,35 +212,6 @@ pub(super) fn problem_of(
     page_response(status_of(cause), &page.render(visit.lang))
 }
 
-/// Programs read what happened and where a person could log in.
-pub(super) fn json_problem(
-    visit: &Visit<'_>,
-    status: StatusCode,
-    slug: &str,
-    title: &str,
-    detail: &str,
-) -> Response<Body> {
-    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| address::login(visit));
-    let problem = ProblemJson {
-        status: status.as_u16(),
-        slug,
-        title,
-        detail,
-        request_id: visit.id.as_str(),
-        login_url: login_url.as_deref(),
-    };
-    let mut response = text(status, ProblemJson::CONTENT_TYPE, problem.render());
-    if status == StatusCode::UNAUTHORIZED {
-        // RFC 9110 15.5.2 demands a challenge; this one makes no browser ask for a password.
-        let challenge = HeaderValue::from_static("menshen");
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        response
-            .headers_mut()
-            .insert(VARY, HeaderValue::from_static("cookie"));
-    }
-    response
-}
-
 /// What an error page needs of a request that has gone on to the upstream.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -228,6 +220,8 @@ pub(super) struct Asked {
     site: Option<String>,
     /// The same once more, when asking again changes nothing.
     again: Option<Href>,
+    /// Whether the person's source was asked for them, in vain.
+    pub(super) in_vain: bool,
 }
 
 impl Asked {
@@ -238,7 +232,13 @@ impl Asked {
             lang: visit.lang,
             site: html.then(|| visit.head.host.to_string()),
             again: if html { again(visit) } else { None },
+            in_vain: false,
         }
+    }
+
+    /// Of somebody whose source was asked for them, in vain.
+    pub(super) fn in_vain(self, in_vain: bool) -> Self {
+        Self { in_vain, ..self }
     }
 }
 
@@ -290,6 +290,8 @@ pub(super) fn upstream_failed(
             detail: cause.detail(lang),
             request_id: id.as_str(),
             login_url: None,
+            acr_values: &[],
+            max_age: None,
         };
         text(
             status_of(cause),
@@ -302,9 +304,15 @@ pub(super) fn upstream_failed(
 
 /// A page with the headers it needs.
 pub(super) fn page_response(status: StatusCode, page: &Page) -> Response<Body> {
+    page_sent(status, page, &[])
+}
+
+/// The same; its forms may lead to these origins.
+fn page_sent(status: StatusCode, page: &Page, form_targets: &[String]) -> Response<Body> {
     let mut response = Response::new(full(page.html.clone()));
     *response.status_mut() = status;
-    for (name, value) in page.headers(&[]) {
+    let form_targets: Vec<_> = form_targets.iter().map(String::as_str).collect();
+    for (name, value) in page.headers(&form_targets) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }
@@ -359,17 +367,6 @@ pub(super) fn wrong_method(allowed: &'static str) -> Response<Body> {
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allowed));
     response
-}
-
-/// A request from another site that must come from ours.
-pub(super) fn foreign(visit: &Visit<'_>) -> Response<Body> {
-    json_problem(
-        visit,
-        StatusCode::FORBIDDEN,
-        "foreign-origin",
-        "Only from this site's own pages",
-        "",
-    )
 }
 
 /// Never happens; and if it does, it lets nobody in.

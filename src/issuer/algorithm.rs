@@ -1,39 +1,46 @@
-//! `SigningAlgorithm`: an algorithm as a configuration pins it.
+//! `SigningAlgorithm`: what an issuer may be said to sign with.
 
 use jsonwebtoken::Algorithm;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::ALGORITHMS;
-
-/// An asymmetric signature algorithm, written as in RFC 7518: `RS256`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct SigningAlgorithm(Algorithm);
-
-crate::setting::text_schema!(SigningAlgorithm: "an asymmetric signature algorithm, such as RS256");
-
-/// Not an algorithm that can count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an algorithm is RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA; symmetric \
-     ones and `none` never count"
-)]
-pub struct NoSigningAlgorithm;
-
-impl SigningAlgorithm {
-    /// The algorithm.
-    pub const fn algorithm(self) -> Algorithm {
-        self.0
-    }
+/// An algorithm by which an issuer signs with a key of its own, as RFC 7518 and RFC 8037 name it.
+/// Those with a shared secret, and `none`, have no name here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum SigningAlgorithm {
+    /// RSA, PKCS #1, SHA-256.
+    RS256,
+    /// RSA, PKCS #1, SHA-384.
+    RS384,
+    /// RSA, PKCS #1, SHA-512.
+    RS512,
+    /// RSA, PSS, SHA-256.
+    PS256,
+    /// RSA, PSS, SHA-384.
+    PS384,
+    /// RSA, PSS, SHA-512.
+    PS512,
+    /// P-256, SHA-256.
+    ES256,
+    /// P-384, SHA-384.
+    ES384,
+    /// Ed25519.
+    EdDSA,
 }
 
-impl TryFrom<String> for SigningAlgorithm {
-    type Error = NoSigningAlgorithm;
-
-    fn try_from(text: String) -> Result<Self, NoSigningAlgorithm> {
-        let known = text.parse().ok();
-        let asymmetric = known.filter(|algorithm| ALGORITHMS.contains(algorithm));
-        asymmetric.map(Self).ok_or(NoSigningAlgorithm)
+impl From<SigningAlgorithm> for Algorithm {
+    fn from(named: SigningAlgorithm) -> Self {
+        match named {
+            SigningAlgorithm::RS256 => Self::RS256,
+            SigningAlgorithm::RS384 => Self::RS384,
+            SigningAlgorithm::RS512 => Self::RS512,
+            SigningAlgorithm::PS256 => Self::PS256,
+            SigningAlgorithm::PS384 => Self::PS384,
+            SigningAlgorithm::PS512 => Self::PS512,
+            SigningAlgorithm::ES256 => Self::ES256,
+            SigningAlgorithm::ES384 => Self::ES384,
+            SigningAlgorithm::EdDSA => Self::EdDSA,
+        }
     }
 }
 
@@ -41,15 +48,24 @@ impl TryFrom<String> for SigningAlgorithm {
 mod tests {
     use super::*;
 
+    #[derive(Deserialize)]
+    struct Pinned {
+        algorithms: Vec<SigningAlgorithm>,
+    }
+
     #[test]
-    fn a_shared_secret_is_no_algorithm_to_pin() {
-        let pin = |text: &str| SigningAlgorithm::try_from(text.to_owned());
-        assert_eq!(
-            pin("PS512").map(SigningAlgorithm::algorithm),
-            Ok(Algorithm::PS512)
-        );
-        for bad in ["HS256", "none", "", "rs256", "RS257"] {
-            assert_eq!(pin(bad), Err(NoSigningAlgorithm), "{bad}");
+    fn only_algorithms_with_a_public_key_have_a_name() {
+        let all = crate::issuer::ALGORITHMS;
+        let names: Vec<_> = all.iter().map(|known| format!("'{known:?}'")).collect();
+        let pinned: Pinned =
+            toml::from_str(&format!("algorithms = [{}]", names.join(","))).unwrap();
+        let pinned: Vec<Algorithm> = pinned.algorithms.into_iter().map(Into::into).collect();
+        assert_eq!(pinned, all);
+        for bad in ["HS256", "HS384", "HS512", "none", "None", "rs256", ""] {
+            assert!(
+                toml::from_str::<Pinned>(&format!("algorithms = ['{bad}']")).is_err(),
+                "{bad}"
+            );
         }
     }
 }

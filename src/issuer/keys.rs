@@ -67,9 +67,15 @@ fn read(key: &Value) -> Option<Key> {
 }
 
 impl Keys {
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.0.len()
+    /// How many could sign by one of these algorithms.
+    pub(super) fn count(&self, algorithms: &[Algorithm]) -> usize {
+        let signs = |key: &&Key| {
+            algorithms.iter().any(|algorithm| {
+                key.verifying.family() == algorithm.family()
+                    && key.algorithm.is_none_or(|own| own == *algorithm)
+            })
+        };
+        self.0.iter().filter(signs).count()
     }
 
     /// The key of this name for this algorithm. A token without a name is taken only from an issuer

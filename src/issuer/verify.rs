@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -81,6 +82,17 @@ pub enum TokenError {
     Unavailable(#[source] IssuerError),
 }
 
+/// What was verified, with what its head says that a protocol may still look at.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// What it says.
+    pub claims: Claims,
+    /// What signed it.
+    pub algorithm: Algorithm,
+    /// Its type (`typ`), without the `application/` before it.
+    pub kind: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Head {
     alg: String,
@@ -95,12 +107,23 @@ impl Issuer {
     /// A key of an unknown name is asked for once more, as often as the throttle allows.
     /// Cancel-safe.
     pub async fn verify(&self, token: &str, expect: &Expect<'_>) -> Result<Claims, TokenError> {
+        let verified = self.verify_whole(token, expect).await?;
+        Ok(verified.claims)
+    }
+
+    /// The same; answers what the head says, too. Cancel-safe.
+    pub async fn verify_whole(
+        &self,
+        token: &str,
+        expect: &Expect<'_>,
+    ) -> Result<Verified, TokenError> {
         let head = head_of(token)?;
         let algorithm = self.pinned(&head.alg)?;
-        if let Some(kind) = expect.kind {
-            let said = head.typ.as_deref().unwrap_or("none");
-            let bare = said.strip_prefix("application/").unwrap_or(said);
-            if !bare.eq_ignore_ascii_case(kind) {
+        let kind = head.typ.as_deref();
+        let kind = kind.map(|said| said.strip_prefix("application/").unwrap_or(said));
+        if let Some(wanted) = expect.kind {
+            let said = kind.unwrap_or("none");
+            if !said.eq_ignore_ascii_case(wanted) {
                 return Err(TokenError::Kind {
                     said: bounded(said),
                 });
@@ -108,7 +131,11 @@ impl Issuer {
         }
         let claims = self.signed(token, &head, algorithm).await?;
         self.judge(&claims, expect)?;
-        Ok(claims)
+        Ok(Verified {
+            claims,
+            algorithm,
+            kind: kind.map(bounded),
+        })
     }
 
     fn pinned(&self, said: &str) -> Result<Algorithm, TokenError> {
@@ -227,7 +254,11 @@ fn decode(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Claims
     only_signature.validate_aud = false;
     jsonwebtoken::decode::<Map<String, Value>>(token, key, &only_signature)
         .map(|token| Claims::new(token.claims))
-        .map_err(|_| TokenError::Signature)
+        .map_err(|error| match error.kind() {
+            // Signed, but what was signed are no claims.
+            ErrorKind::Json(_) => TokenError::Malformed,
+            _ => TokenError::Signature,
+        })
 }
 
 fn bounded(text: &str) -> String {

@@ -208,6 +208,7 @@ fn build_entry(
             mapping,
             create: settings.admission == AdmissionConfig::Create,
             link_by: settings.link_by.clone(),
+            sync: settings.sync,
         },
         connector,
         config: settings.clone(),

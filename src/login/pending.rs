@@ -117,6 +117,9 @@ pub struct Pending {
     /// Whether it began without a person's click.
     #[serde(rename = "u", default, skip_serializing_if = "is_false")]
     pub automatic: bool,
+    /// Whether the source was asked to show nothing, for somebody who is here already.
+    #[serde(rename = "q", default, skip_serializing_if = "is_false")]
+    pub silent: bool,
     /// The hash of the nonce of the host that wants the session, when it is another one.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub ticket_for: Option<NonceHash>,
@@ -186,6 +189,7 @@ impl Pending {
             everyone_epoch: 0,
             retries: 0,
             automatic: false,
+            silent: false,
             ticket_for: None,
             max_age: None,
         }

@@ -254,6 +254,11 @@ impl Fields {
     }
 }
 
+/// Evaluates an expression of [`Scope::Mapping`] over a raw profile.
+pub fn over_profile(expression: &Expression, raw: &serde_json::Value) -> Result<Value, EvalError> {
+    expression.evaluate(&OverProfile(&Document::from(raw)))
+}
+
 struct OverProfile<'a>(&'a Document);
 
 impl Facts for OverProfile<'_> {

@@ -10,6 +10,7 @@ use crate::expression::Document;
 use crate::issuer::{IssuerError, NoClaim, TokenError};
 use crate::keys;
 use crate::outbound::{OutboundBuildError, OutboundError};
+use crate::people::profile::Proof;
 use crate::secret::SecretError;
 use crate::store::Subject;
 use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
@@ -38,6 +39,8 @@ pub struct Program {
     pub scopes: Vec<String>,
     /// Its claims as rules see them.
     pub claims: Document,
+    /// How whoever the token stands for proved themselves, as far as it says.
+    pub proof: Proof,
     /// When the token says that it ends.
     pub ends_at: Option<Timestamp>,
 }

@@ -68,6 +68,7 @@ impl Onward {
         written.push((HeaderName::from_static("traceparent"), traceparent));
         written::prefix(&mut written, route);
         written::identity(&mut written, permit);
+        written::tokens(&mut written, permit, head);
         written::own(&mut written, permit, head);
         Self {
             route: Arc::clone(route),
@@ -172,7 +173,9 @@ impl Onward {
     fn is_replaced_authorization(&self, name: &HeaderName) -> bool {
         let rules = &self.route.headers;
         name == http::header::AUTHORIZATION
-            && (rules.basic_auth.is_some() || rules.own.iter().any(|(own, _)| own == name))
+            && (rules.basic_auth.is_some()
+                || rules.id_token
+                || rules.own.iter().any(|(own, _)| own == name))
     }
 }
 

@@ -5,8 +5,8 @@ use sqlx::{SqlitePool, Transaction};
 
 use super::{
     Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LoginName, LogoutMark, Minted,
-    NewSession, Revocation, Scope, SessionFound, SessionId, SessionKey, SessionRecord, Store,
-    StoreError, Subject,
+    NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId, SessionKey,
+    SessionRecord, Store, StoreError, Subject,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -17,6 +17,7 @@ mod open;
 mod revocations;
 mod row;
 mod sessions;
+mod tokens;
 
 /// A store in one SQLite file: one connection writes, a few read beside it (WAL).
 ///
@@ -99,6 +100,12 @@ impl Store for Sqlite {
         sessions::find(self, key)
             .await
             .map_err(asking("find a session"))
+    }
+
+    async fn renew(&self, renewal: &Renewal) -> Result<Renewed, StoreError> {
+        tokens::renew(self, renewal)
+            .await
+            .map_err(asking("keep what a refresh brought"))
     }
 
     async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError> {

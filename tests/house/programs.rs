@@ -326,6 +326,39 @@ async fn a_rule_sees_the_claims_and_its_no_is_a_403() {
 }
 
 #[tokio::test]
+async fn a_route_that_demands_a_proof_demands_it_of_tokens_too() {
+    let desk = Desk::open().await;
+    let demanding = "[[route]]\nname = \"gold\"\nhost = \"sso.test\"\npath = \"/gold\"\n\
+                     upstream = [\"{mirror}\"]\nissuers = [\"ci\"]\nacr_values = [\"gold\"]\n\
+                     max_age = \"10m\"\n";
+    let issuers = [("ci", &desk.ci, ""), ("partner", &desk.partner, "")];
+    let plan = plan(&issuers, &desk.mirror, demanding);
+    desk.house.reload(&plan).await.unwrap();
+    let now = desk.house.clock.now().unix_s();
+    let cases = [
+        (json!({ "acr": "gold", "auth_time": now }), true),
+        (json!({ "acr": "silver", "auth_time": now }), false),
+        (json!({ "acr": ["gold"], "auth_time": now }), false),
+        (json!({ "acr": "gold" }), false),
+        (json!({ "acr": "gold", "auth_time": now - 601 }), false),
+        (json!({ "acr": "gold", "auth_time": now + 3600 }), false),
+    ];
+    for (more, good) in cases {
+        let token = desk.ci.sign(&with(desk.claims(), &more), &json!({}));
+        let answer = desk.ask("/gold", &token).await;
+        assert_eq!(passed(&answer), good, "{more}: {}", answer.text());
+        if !good {
+            let challenge = answer.header("www-authenticate").unwrap();
+            assert_eq!(answer.status, 401);
+            assert!(
+                challenge.contains("insufficient_user_authentication"),
+                "{challenge}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_ends_closes_what_it_opened() {
     let desk = Desk::open().await;
     let now = desk.house.clock.now().unix_s();

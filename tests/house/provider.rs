@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, Plan};
+use crate::house::{HOME, Plan, UNLIMITED};
 use crate::upstream;
 use crate::wire::{self, Answer};
 
@@ -26,7 +26,7 @@ mod state;
 mod token;
 mod told;
 
-pub(crate) use keys::Key;
+pub(crate) use keys::{Key, compact};
 pub(crate) use misbehaves::{Misbehaves, Odd};
 pub(crate) use people::Login;
 pub(crate) use state::{ClientProof, Seen, Settings};
@@ -132,10 +132,15 @@ impl Provider {
     /// A house on this provider's clock that has it as the connector `keycloak`, with further
     /// lines of its `oidc` table.
     pub(crate) fn plan(&self, lines: &str) -> Plan {
+        let more = format!("{}{lines}\n{UNLIMITED}", self.toml("keycloak"));
+        Plan::default().clock(self.clock()).more(&more)
+    }
+
+    /// The same for a client without that secret.
+    pub(crate) fn plan_without_secret(&self, lines: &str) -> Plan {
         let more = format!(
-            "{}{lines}\n{}",
-            self.toml("keycloak"),
-            crate::house::UNLIMITED
+            "{}{lines}\n{UNLIMITED}",
+            self.toml_without_secret("keycloak")
         );
         Plan::default().clock(self.clock()).more(&more)
     }
@@ -270,6 +275,12 @@ impl Provider {
         if !soft {
             state.keys.truncate(1);
         }
+    }
+
+    /// Forgets what proof keys its codes were bound to, as a provider that knows no PKCE.
+    pub(crate) fn forget_challenges(&self) {
+        let codes = &mut self.world.state().codes;
+        codes.values_mut().for_each(|code| code.challenge = None);
     }
 
     /// The key that signs now.

@@ -31,7 +31,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
             },
             ConnectorError::Misconfigured { .. } => Cause::SourceMisconfigured,
             ConnectorError::Busy(_) => Cause::SourceBusy,
-            ConnectorError::Unreachable(_) => Cause::SourceUnreachable,
+            ConnectorError::Unreachable(_) | ConnectorError::Issuer(_) => Cause::SourceUnreachable,
         },
         LoginError::Admit { source, .. } => match source {
             AdmitError::Map(_) => Cause::NoLogin,

@@ -13,6 +13,8 @@ mod client;
 mod fault;
 mod token;
 
+pub(super) use fault::said;
+
 pub use client::{Client, ClientAuth, ClientSettings, contradiction};
 pub use token::{Dialect, Granted, TokenEndpoint};
 

@@ -21,9 +21,10 @@ use super::introspection::Introspection;
 use super::{Away, BuildError, Fault, Program, Refusal, token};
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
-use crate::issuer::{ALGORITHMS, Claims, Expect, Issuer, LEEWAY, Settings, SigningAlgorithm};
+use crate::issuer::{ALGORITHMS, Claims, Expect, Issuer, LEEWAY, Settings};
 use crate::keys;
 use crate::outbound::{self, Outbound};
+use crate::people::profile::Proof;
 use crate::secret::Secret;
 use crate::store::Subject;
 use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
@@ -98,7 +99,7 @@ impl Trusted {
             })?;
         let pinned = config.algorithms.as_ref().map(|pinned| {
             let pinned = pinned.iter().copied();
-            pinned.map(SigningAlgorithm::algorithm).collect()
+            pinned.map(Into::into).collect()
         });
         let settings = Settings {
             name: config.url.clone(),
@@ -136,7 +137,7 @@ impl Trusted {
     /// Asks the issuer for what its tokens are verified with, as `check --online` does, and says it.
     pub(super) async fn examine(&self) -> Result<String, Arc<Away>> {
         let Some(introspection) = &self.introspection else {
-            let keys = self.issuer.reach().await.map_err(Away::Issuer)?;
+            let keys = self.issuer.count_keys().await.map_err(Away::Issuer)?;
             return Ok(format!("its keys are known: {keys}"));
         };
         let nobodys = URL_SAFE_NO_PAD.encode(keys::random::<32>());
@@ -234,6 +235,7 @@ impl Trusted {
         let subject = Subject::try_from(subject.to_owned()).map_err(|_| Refusal::Subject)?;
         let scopes = token::scopes(&claims).map_err(Refusal::claim)?;
         let ends_at = claims.moment("exp").map_err(Refusal::claim)?;
+        let proof = self.proof(&claims);
         let mut claims = claims.into_map();
         let issuer = Value::String(self.config.url.as_str().to_owned());
         claims.entry("iss").or_insert(issuer);
@@ -242,8 +244,22 @@ impl Trusted {
             subject,
             scopes,
             claims: Document::from(&Value::Object(claims)),
+            proof,
             ends_at,
         })
+    }
+
+    /// How whoever the token stands for proved themselves, as far as it says; what lies ahead was
+    /// not yet.
+    fn proof(&self, claims: &Claims) -> Proof {
+        let ahead = self.clock.now().plus(LEEWAY);
+        let proved_at = claims.moment("auth_time").ok().flatten();
+        let amr = claims.texts("amr").unwrap_or_default().into_iter();
+        Proof {
+            acr: claims.text("acr").ok().map(str::to_owned),
+            amr: amr.map(str::to_owned).collect(),
+            auth_time: proved_at.filter(|at| *at <= ahead),
+        }
     }
 
     fn remember(&self, hash: TokenHash, verdict: &Verdict) {

@@ -104,6 +104,11 @@ pub(super) async fn sweep(
             now,
         ),
         (
+            "DELETE FROM lease WHERE name IN \
+          (SELECT name FROM lease WHERE until < ?1 LIMIT ?2)",
+            now,
+        ),
+        (
             "DELETE FROM revocation WHERE number IN (SELECT number FROM revocation WHERE at < ?1 \
           AND number < (SELECT max(number) FROM revocation) ORDER BY number LIMIT ?2)",
             log_before,

@@ -182,6 +182,7 @@ fn migrator() -> Migrator {
     };
     Migrator::with_migrations(vec![
         migration(1, "house", include_str!("0001_house.sql")),
+        migration(2, "tokens", include_str!("0002_tokens.sql")),
         migration(3, "provider", include_str!("0003_provider.sql")),
     ])
 }

@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{AccountId, ConnectorId, EpochsNow, LogoutMark, Revocation, Scope, SessionKey};
-use super::{Sqlite, Trouble, once, row};
+use super::{Sqlite, Trouble, once, row, tokens};
 use crate::clock::Timestamp;
 
 /// What precedes a connector's id in the name of its number.
@@ -29,6 +29,7 @@ pub(super) async fn revoke(
         Scope::Account(account) => raise_account(&mut tx, account, at).await?,
         Scope::Connector(_) | Scope::Everyone => raise(&mut tx, scope).await?,
     };
+    tokens::forget(&mut tx, scope).await?;
     let entry = log(&mut tx, scope.clone(), epoch, at).await?;
     tx.commit().await?;
     Ok(entry)
@@ -53,6 +54,7 @@ pub(super) async fn close_account(
     let scope = Scope::Account(*account);
     let entry = if closed {
         let epoch = raise_account(&mut tx, account, at).await?;
+        tokens::forget(&mut tx, &scope).await?;
         log(&mut tx, scope, epoch, at).await?
     } else {
         let sql = "SELECT coalesce(max(number), 0) FROM revocation";

@@ -109,7 +109,9 @@ async fn the_broom_takes_only_what_is_over() {
             [kept],
             "{name}"
         );
-        let marked = store.mint(&new_session(&account, at(0))).await.unwrap();
+        let mut late = new_session(&account, at(0));
+        late.record.subject = "subject:nobody".parse().unwrap();
+        let marked = store.mint(&late).await.unwrap();
         assert_eq!(marked, Minted::LoggedOut, "{name}");
     }
 }

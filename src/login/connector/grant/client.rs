@@ -228,6 +228,14 @@ impl Proof {
             .map(|(name, value)| (*name, value.expose().as_str()))
     }
 
+    /// What must not stand in a message: everything but who we say we are.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let form = self.form().filter(|(name, _)| *name != "client_id");
+        let basic = self.basic.iter().map(|(_, password)| password.expose());
+        form.map(|(_, value)| value)
+            .chain(basic.map(String::as_str))
+    }
+
     pub(super) fn credentials(&self) -> Credentials<'_> {
         match &self.basic {
             None => Credentials::None,

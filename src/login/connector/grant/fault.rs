@@ -87,7 +87,7 @@ fn unasked(error: OutboundError) -> ConnectorError {
 }
 
 /// What a provider said, bounded and without what was `hidden` in the question.
-pub(super) fn said(
+pub(in super::super) fn said(
     call: &'static str,
     code: i64,
     error: &str,

@@ -132,6 +132,8 @@ impl Client {
             .await
             .map_err(Fault::Unasked)?;
         let mut hidden = hidden.to_vec();
+        hidden.extend(proof.secrets());
+        // Basic has it encoded.
         hidden.extend(self.secret());
         read(&said, at.dialect, &hidden, call)
     }
