@@ -64,6 +64,8 @@
 //!   [`login::pending::Pending`].
 //! * What is cached of a session is immutable and carries the numbers it was loaded under; every hit
 //!   compares them: [`people::session::Sessions`].
+//! * A refresh token is spent once: one flight in a process, one lease among processes, one version
+//!   in the store: [`people::session::Refresher`].
 //! * Connectors never see a cookie and never write a response: [`login::connector::Connector`].
 
 pub mod run;

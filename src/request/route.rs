@@ -11,12 +11,14 @@ use crate::store::ConnectorId;
 
 mod config;
 mod demands;
+mod limits;
 
 pub use config::{
-    AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, LimitsConfig,
-    PathPrefix, Preflight, RouteConfig, UpstreamUrl,
+    AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, PathPrefix, Preflight,
+    RouteConfig, UpstreamUrl,
 };
 pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
+pub use limits::LimitsConfig;
 
 /// The name of a route, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::demands::{self, LoginPrompt, ReloadUser};
 use crate::request::bearer::{IssuerId, ScopeName};
+use super::limits::LimitsConfig;
 use crate::request::head::parse_host;
 use crate::secret::SecretSource;
 use crate::setting::{NotBuilt, Period, text_schema};
@@ -140,31 +141,6 @@ pub struct BasicAuthConfig {
     pub user: String,
     /// The one password the application knows.
     pub password: SecretSource,
-}
-
-/// `[route.limits]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    /// To connect to an upstream.
-    pub connect: Period,
-    /// Until the upstream's response begins.
-    pub response: Period,
-    /// Between two pieces of a body, and how long a WebSocket may be silent.
-    pub idle: Period,
-    /// The largest request body, in bytes; more is a 413.
-    pub body_bytes_max: u64,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            connect: Period::s(5),
-            response: Period::s(60),
-            idle: Period::s(60),
-            body_bytes_max: 1 << 30,
-        }
-    }
 }
 
 /// What happens to CORS preflights.
