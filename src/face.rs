@@ -152,7 +152,17 @@ impl House {
                 let onward = Onward::new(&permit, &head, id, &site.namespace);
                 Step::Forward(permit, Box::new(onward), reply::Asked::of(&visit))
             }
-            Verdict::Login(needed) => Step::Told(sign_in::offer(&visit, &needed).await),
+            Verdict::Login(needed) => match sign_in::offer(&visit, needed).await {
+                sign_in::Offer::Told(told) => Step::Told(told),
+                sign_in::Offer::GoOn(permit, asked) => {
+                    let onward = Onward::new(&permit, &head, id, &site.namespace);
+                    Step::Forward(
+                        permit,
+                        Box::new(onward),
+                        reply::Asked::of(&visit).in_vain(asked),
+                    )
+                }
+            },
             Verdict::Deny(denial) => Step::Told(reply::deny(&visit, &denial)),
         }
     }
@@ -179,7 +189,7 @@ impl House {
             .then(|| tunnel::Again::of(&parts, &permit));
         let told = Told::allowed(&permit);
         let now = self.shared.clock.now();
-        let renewed = sign_in::renewed_cookie(site, &permit, &parts, now);
+        let renewed = sign_in::renewed_cookie(site, &permit, &parts, now, asked.in_vain);
         let sent_at = Instant::now();
         let sent = site
             .forwarder

@@ -14,9 +14,9 @@ use crate::clock::Clock;
 use crate::keys::{self, KeyRing};
 use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
 use crate::people::{AdmitError, Admittance, People};
-use crate::store::{ConnectorId, LoginName, Subject};
+use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
 use config::{AutoLogin, ConnectorConfig};
-use connector::{Answer, AppLogin, Ask, Challenge, Connector, ConnectorError};
+use connector::{Answer, AppLogin, Ask, Challenge, Connector, ConnectorError, Prompt};
 use limits::{Limited, Limits, Step};
 use pending::{FlowId, Mode, Pending, PendingError};
 use return_to::ReturnTo;
@@ -86,6 +86,8 @@ pub struct Wish<'a> {
     pub retries: u8,
     /// Which host's browser the session is for, when it is another one.
     pub ticket_for: Option<NonceHash>,
+    /// The session of whoever is here already.
+    pub replaces: Option<SessionKey>,
     /// Who asks.
     pub client: IpAddr,
     /// With what.
@@ -213,6 +215,9 @@ impl Login {
         pending.automatic = wish.automatic;
         pending.retries = wish.retries;
         pending.ticket_for = wish.ticket_for;
+        let by_post = entry.connector.returns_by_post();
+        pending.replaces = wish.replaces.filter(|_| by_post);
+        pending.silent = wish.ask.prompt == Some(Prompt::None);
         pending.max_age = wish.ask.max_age.map(seconds);
         let sealed = pending.seal(&self.ring);
         let challenge = entry
@@ -313,6 +318,14 @@ impl Entry {
         })
     }
 
+    /// Whether this client's source can say who sits there without showing anything.
+    pub fn can_be_asked(&self, user_agent: &str) -> bool {
+        let mode = self.mode(None, user_agent);
+        // The door into the source's own client shows nothing only inside of it.
+        let fits = mode == Mode::Web || self.connector.is_own_app(user_agent);
+        fits && self.connector.can_be_silent(mode)
+    }
+
     /// Whether a login through it starts without a click for this client.
     pub fn starts_by_itself(&self, user_agent: &str) -> bool {
         match self.config.auto_login {
@@ -320,6 +333,11 @@ impl Entry {
             AutoLogin::InApp => self.connector.is_own_app(user_agent),
             AutoLogin::Always => true,
         }
+    }
+
+    /// Whether this client is the source's own.
+    pub fn is_at_home(&self, user_agent: &str) -> bool {
+        self.connector.is_own_app(user_agent)
     }
 
     /// Where a login without a target lands, as configured: a path or a URL of this site.

@@ -10,7 +10,7 @@ use super::place::Place;
 use super::server::is_loopback;
 use crate::login::connector::{oauth2, oidc};
 use crate::people::cookie::SameSiteConfig;
-use crate::request::route::{AccessConfig, Preflight, UpstreamUrl};
+use crate::request::route::{AccessConfig, Preflight, RouteConfig, UpstreamUrl};
 use crate::secret::SecretSource;
 
 use super::TrustedProxy;
@@ -93,7 +93,7 @@ fn server(list: &mut List<'_>) {
     let server = &list.config.server;
     let external = &server.external_url;
     let place = Place::of(["server", "external_url"]);
-    if !external.secure() && !external.is_loopback() {
+    if !external.secure() && !is_loopback(external.url()) {
         let text = "plain http: whoever is on the way can read and steal sessions; use https";
         list.add(&place, text);
     }
@@ -254,9 +254,20 @@ fn routes(list: &mut List<'_>) {
                         does so, too";
             list.add(&place.clone().key("case_insensitive"), text);
         }
+        if !route.acr_values.is_empty() && !says_acr(list.config, route) {
+            let text = "none of the connectors that count here says how somebody proved \
+                        themselves: nobody ever passes";
+            list.add(&place.clone().key("acr_values"), text);
+        }
         if route.access == AccessConfig::Rule && list.config.connector.is_empty() {
             let text = "nobody can sign in: the rule only ever sees nobody";
             list.add(&place.key("access"), text);
         }
     }
+}
+
+fn says_acr(config: &Config, route: &RouteConfig) -> bool {
+    let counts = |id| route.connectors.is_empty() || route.connectors.contains(id);
+    let mut connectors = config.connector.iter().filter(|(id, _)| counts(id));
+    connectors.any(|(_, connector)| connector.kind().is_ok_and(|kind| kind.says_acr()))
 }

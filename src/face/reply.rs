@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, VARY,
-    WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -17,6 +16,10 @@ use crate::request::gate::Caller;
 use crate::request::head::{HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
 use crate::request::policy::{Because, Denial};
+
+mod program;
+
+pub(super) use program::{foreign, json_problem, login_needed};
 
 /// Seconds after which somebody may come back to what is away for now.
 const RETRY_AFTER_S: u32 = 5;
@@ -51,7 +54,8 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::UnknownPerson
         | Cause::AccountClosed
         | Cause::Revoked
-        | Cause::NoLogin => StatusCode::FORBIDDEN,
+        | Cause::NoLogin
+        | Cause::ProofTooWeak => StatusCode::FORBIDDEN,
         Cause::FrameLogin => StatusCode::UNAUTHORIZED,
     }
 }
@@ -98,6 +102,14 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             Told::denied("bad token", Some(route), None, response)
+        }
+        Denial::WeakToken { route } => {
+            let demands = route.demands.as_deref();
+            let mut response = login_needed(visit, "step up", demands);
+            if let Some(challenge) = demands.and_then(program::challenge) {
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            }
+            Told::denied("weak token", Some(route), None, response)
         }
         Denial::Forbidden {
             route,
@@ -199,35 +211,6 @@ pub(super) fn problem_of(
     page_response(status_of(cause), &page.render(visit.lang))
 }
 
-/// Programs read what happened and where a person could log in.
-pub(super) fn json_problem(
-    visit: &Visit<'_>,
-    status: StatusCode,
-    slug: &str,
-    title: &str,
-    detail: &str,
-) -> Response<Body> {
-    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| address::login(visit));
-    let problem = ProblemJson {
-        status: status.as_u16(),
-        slug,
-        title,
-        detail,
-        request_id: visit.id.as_str(),
-        login_url: login_url.as_deref(),
-    };
-    let mut response = text(status, ProblemJson::CONTENT_TYPE, problem.render());
-    if status == StatusCode::UNAUTHORIZED {
-        // RFC 9110 15.5.2 demands a challenge; this one makes no browser ask for a password.
-        let challenge = HeaderValue::from_static("menshen");
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        response
-            .headers_mut()
-            .insert(VARY, HeaderValue::from_static("cookie"));
-    }
-    response
-}
-
 /// What an error page needs of a request that has gone on to the upstream.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -236,6 +219,8 @@ pub(super) struct Asked {
     site: Option<String>,
     /// The same once more, when asking again changes nothing.
     again: Option<Href>,
+    /// Whether the person's source was asked for them, in vain.
+    pub(super) in_vain: bool,
 }
 
 impl Asked {
@@ -246,7 +231,13 @@ impl Asked {
             lang: visit.lang,
             site: html.then(|| visit.head.host.to_string()),
             again: if html { again(visit) } else { None },
+            in_vain: false,
         }
+    }
+
+    /// Of somebody whose source was asked for them, in vain.
+    pub(super) fn in_vain(self, in_vain: bool) -> Self {
+        Self { in_vain, ..self }
     }
 }
 
@@ -298,6 +289,8 @@ pub(super) fn upstream_failed(
             detail: cause.detail(lang),
             request_id: id.as_str(),
             login_url: None,
+            acr_values: &[],
+            max_age: None,
         };
         text(
             status_of(cause),
@@ -373,17 +366,6 @@ pub(super) fn wrong_method(allowed: &'static str) -> Response<Body> {
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allowed));
     response
-}
-
-/// A request from another site that must come from ours.
-pub(super) fn foreign(visit: &Visit<'_>) -> Response<Body> {
-    json_problem(
-        visit,
-        StatusCode::FORBIDDEN,
-        "foreign-origin",
-        "Only from this site's own pages",
-        "",
-    )
 }
 
 /// Never happens; and if it does, it lets nobody in.

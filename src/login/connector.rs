@@ -54,6 +54,13 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
+    /// Whether the source can be asked through this door, by [`Prompt::None`] or because it never
+    /// shows anything there, who sits there now. Who it does not know comes back as
+    /// [`RefusedWhy::Silent`].
+    fn can_be_silent(&self, _mode: Mode) -> bool {
+        false
+    }
+
     /// Whether the answer comes back by a POST from the source's site.
     fn returns_by_post(&self) -> bool {
         false
@@ -243,6 +250,18 @@ pub enum ConnectorError {
     Issuer(#[source] IssuerError),
 }
 
+impl ConnectorError {
+    /// Whether the source said nothing at all.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Issuer(_) => true,
+            Self::Stale(_) | Self::Refused { .. } | Self::Misconfigured { .. } | Self::Busy(_) => {
+                false
+            }
+        }
+    }
+}
+
 /// Why a source does not vouch for a person; each has its own words on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusedWhy {
@@ -257,6 +276,8 @@ pub enum RefusedWhy {
     /// What came back makes no sense: a parameter twice, none at all, or a proof that proves
     /// nothing.
     BadAnswer,
+    /// They proved themselves less, or longer ago, than was asked for.
+    Unproven,
     /// The source was asked to show nothing, and could not say who it is without showing something.
     Silent,
 }
@@ -269,6 +290,7 @@ impl std::fmt::Display for RefusedWhy {
             Self::Inactive => "inactive",
             Self::OutOfRange => "out of range",
             Self::BadAnswer => "bad answer",
+            Self::Unproven => "proved too little",
             Self::Silent => "nobody the source knows without asking",
         })
     }
@@ -315,7 +337,7 @@ impl Finding {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Config {
     /// 企业微信.
-    Wecom(wecom::Config),
+    Wecom(Box<wecom::Config>),
     /// OpenID Connect.
     Oidc(Box<oidc::Config>),
     /// OAuth 2.
@@ -323,6 +345,24 @@ pub enum Config {
 }
 
 impl Config {
+    /// Whether a source of this kind can ever be asked who sits there without showing anything.
+    pub fn may_be_silent(&self) -> bool {
+        match self {
+            Self::Wecom(config) => config.may_be_silent(),
+            // `prompt=none` is of the standard.
+            Self::Oidc(_) => true,
+            Self::OAuth2(config) => config.preset.is_some_and(oauth2::Preset::is_silent),
+        }
+    }
+
+    /// Whether a source of this kind says how somebody proved themselves (`acr`).
+    pub fn says_acr(&self) -> bool {
+        match self {
+            Self::Oidc(_) => true,
+            Self::Wecom(_) | Self::OAuth2(_) => false,
+        }
+    }
+
     /// Every secret this kind reads, for watching and for `check`.
     pub fn secrets(&self) -> Vec<&SecretSource> {
         match self {

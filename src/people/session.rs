@@ -71,6 +71,8 @@ pub struct Person {
     pub session: Arc<Session>,
     /// What may change.
     pub entitlements: Arc<Entitlements>,
+    /// When the source last said who they are, or could not be asked: the cookie's own date.
+    pub asked_at: Timestamp,
     /// Whether the cookie should be written again, because its key no longer signs.
     pub sign_again: bool,
     /// Whether the session's tokens want a refresh.

@@ -29,6 +29,7 @@ pub(super) fn route() -> Route {
         access: Access::Public,
         allow: None,
         connectors: Vec::new(),
+        demands: None,
         upstream: Some(UpstreamId(0)),
         preflight: Preflight::Deny,
         strip_path: false,
@@ -78,6 +79,7 @@ pub(super) fn person(login: &str, fields: Fields) -> Caller {
     Caller::Person(Person {
         session: Arc::new(session),
         entitlements: Arc::new(entitlements),
+        asked_at: at,
         sign_again: false,
         due: Due::Nothing,
         tokens: None,

@@ -6,6 +6,7 @@ use super::head::Head;
 use super::route::{Access, Route};
 use crate::expression::Document;
 use crate::keys::KeyRing;
+use crate::people::profile::Proof;
 use crate::people::session::{Attended, Due, Found, Missing, Person, Refresher, Sessions, Terms};
 use crate::store::{ConnectorId, StoreError};
 
@@ -27,6 +28,8 @@ pub struct Program {
     pub subject: String,
     /// Its claims as rules see them.
     pub claims: Document,
+    /// How whoever the token stands for proved themselves, as far as it says.
+    pub proof: Proof,
 }
 
 /// Why somebody must log in.
@@ -40,6 +43,8 @@ pub enum Why {
     OtherConnector,
     /// The route demands a stronger proof than theirs.
     StepUp,
+    /// The source should be asked again who sits there.
+    Reload,
 }
 
 /// Why it could not be found out who is asking.

@@ -87,17 +87,17 @@ fn starters(findings: &mut Findings<'_>) {
         // Who always starts a login also does inside its own client.
         let starts = !matches!(connector.auto_login, AutoLogin::Never);
         let app = connector.kind().ok().and_then(|kind| kind.app());
-        let Some(kind) = app.filter(|_| starts) else {
+        let Some(client) = app.filter(|_| starts) else {
             continue;
         };
-        match in_app.iter().find(|(other, _)| *other == kind) {
-            Some((_, other)) if connector.auto_login == AutoLogin::InApp => {
+        match in_app.iter().find(|(other, _)| *other == client) {
+            Some((_, other)) => {
                 let message =
-                    format!("inside the client of {kind}, `{other}` already starts logins");
+                    format!("inside the client of {client}, `{other}` already starts logins");
                 let help = "set auto_login = \"never\" on all but one connector of a kind";
                 findings.value(&place, message, help);
             }
-            _ => in_app.push((kind, id)),
+            None => in_app.push((client, id)),
         }
     }
 }

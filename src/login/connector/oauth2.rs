@@ -10,7 +10,7 @@ use url::Url;
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint};
 use super::{Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Finding, Surroundings};
 use crate::clock::Clock;
-use crate::login::pending::Pending;
+use crate::login::pending::{Mode, Pending};
 use crate::outbound::{Outbound, OutboundError};
 use crate::people::profile::{Profile, Proof};
 use crate::people::source::{Source, Tokens};
@@ -198,6 +198,10 @@ impl Connector for OAuth2 {
         let user_agent = user_agent.to_ascii_lowercase();
         let apps = self.settings.known.apps;
         apps.iter().any(|app| user_agent.contains(app))
+    }
+
+    fn can_be_silent(&self, mode: Mode) -> bool {
+        mode == Mode::Web && self.settings.known.silent
     }
 
     fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {

@@ -218,6 +218,11 @@ impl Connector for WeCom {
         self.page.forced()
     }
 
+    /// The client hands out a code without a word, except for a scope its member must grant.
+    fn can_be_silent(&self, mode: Mode) -> bool {
+        mode == Mode::InApp && self.scope == Scope::Base
+    }
+
     fn app_login(&self, pending: &Pending) -> Option<AppLogin> {
         Some(AppLogin {
             corp_id: self.corp_id.clone(),

@@ -97,6 +97,7 @@ pub struct Sessions {
 struct Entry {
     session: Arc<Session>,
     host: Option<HostMark>,
+    asked_at: Timestamp,
     by_signer: bool,
     ring_epoch: u64,
     identity: Arc<IdentityCell>,
@@ -270,6 +271,7 @@ impl Sessions {
         Hit::Person(Person {
             session: Arc::clone(&entry.session),
             entitlements: entry.identity.0.load_full(),
+            asked_at: entry.asked_at,
             sign_again: !entry.by_signer,
             due: due.unwrap_or(Due::Nothing),
             tokens: entry.tokens.clone(),

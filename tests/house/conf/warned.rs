@@ -112,3 +112,11 @@ fn a_route_that_leads_nowhere_is_warned_of() {
         "[server]\nexternal_url = 'http://127.0.0.1'\n[[route]]\nname = 'a'\naccess = 'public'\n";
     assert_eq!(warned(text), [("route[0]".to_owned(), 3)]);
 }
+
+#[test]
+fn a_context_that_no_source_names_is_warned_of() {
+    let text = "[server]\nexternal_url = 'http://127.0.0.1'\n[connector.corp.wecom]\n\
+                corp_id = 'ww1'\nagent_id = 7\nsecret = { file = '/s' }\n[[route]]\nname = 'a'\n\
+                upstream = ['http://a']\nacr_values = ['gold']\n";
+    assert_eq!(warned(text), [("route[0].acr_values".to_owned(), 10)]);
+}

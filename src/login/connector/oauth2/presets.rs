@@ -57,6 +57,8 @@ pub(super) struct Known {
     pub(super) domain_hint: Option<&'static str>,
     /// Whether it heeds `prompt`, as OpenID Connect has it.
     pub(super) prompts: bool,
+    /// Whether it answers `prompt=none` without a page.
+    pub(super) silent: bool,
     /// What the User-Agent of its own client holds.
     pub(super) apps: &'static [&'static str],
 }
@@ -89,6 +91,7 @@ const COMMON: Known = Known {
     login_hint: None,
     domain_hint: None,
     prompts: false,
+    silent: false,
     apps: &[],
 };
 
@@ -175,6 +178,7 @@ const GOOGLE: Known = Known {
     login_hint: Some("login_hint"),
     domain_hint: Some("hd"),
     prompts: true,
+    silent: true,
     ..COMMON
 };
 
@@ -199,6 +203,7 @@ const MICROSOFT: Known = Known {
     login_hint: Some("login_hint"),
     domain_hint: Some("domain_hint"),
     prompts: true,
+    silent: true,
     ..COMMON
 };
 
@@ -224,6 +229,7 @@ const KEYCLOAK: Known = Known {
     ],
     login_hint: Some("login_hint"),
     prompts: true,
+    silent: true,
     ..COMMON
 };
 
@@ -310,6 +316,11 @@ impl Preset {
     /// Whether it has a client of its own, in which people are signed in already.
     pub fn has_app(self) -> bool {
         !self.known().apps.is_empty()
+    }
+
+    /// Whether it can say who is signed in there without showing a page.
+    pub fn is_silent(self) -> bool {
+        self.known().silent
     }
 
     pub(super) fn known(self) -> &'static Known {

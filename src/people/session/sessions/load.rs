@@ -117,6 +117,7 @@ impl Sessions {
         Ok(Entry {
             session,
             host: verified.handle.host,
+            asked_at: verified.handle.issued_at,
             by_signer: verified.by_signer,
             ring_epoch: ring.epoch(),
             identity,
