@@ -93,7 +93,7 @@ fn server(list: &mut List<'_>) {
     let server = &list.config.server;
     let external = &server.external_url;
     let place = Place::of(["server", "external_url"]);
-    if !external.secure() && !external.is_loopback() {
+    if !external.secure() && !is_loopback(external.url()) {
         let text = "plain http: whoever is on the way can read and steal sessions; use https";
         list.add(&place, text);
     }

@@ -4,6 +4,7 @@
 //! first person logs in, never before: a provider that is down keeps nothing else from working.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -65,6 +66,8 @@ pub struct Oidc {
     callback: Url,
     outbound: Outbound,
     clock: Clock,
+    /// Whether it gave no answer when it was last asked.
+    silent: AtomicBool,
 }
 
 impl Oidc {
@@ -94,11 +97,25 @@ impl Oidc {
             callback,
             outbound,
             clock,
+            silent: AtomicBool::new(false),
         })
     }
 
+    /// Keeps in mind that the issuer gave no answer, until it gives one again: a logout leads nobody
+    /// to a page that never comes.
+    fn note(&self, error: &ConnectorError) {
+        if error.is_silence() {
+            self.silent.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn note_answer(&self) {
+        self.silent.store(false, Ordering::Relaxed);
+    }
+
     async fn metadata(&self) -> Result<Arc<Metadata>, ConnectorError> {
-        self.issuer.metadata().await.map_err(fault::unasked)
+        let metadata = self.issuer.metadata().await.map_err(fault::unasked);
+        metadata.inspect_err(|error| self.note(error))
     }
 
     /// The address that opens a login (OpenID Connect Core §3.1.2.1). What the route asks for beats
@@ -214,6 +231,7 @@ impl Oidc {
                 Some(&pending.verifier),
             )
             .await?;
+        self.note_answer();
         let token = granted.id_token.as_ref();
         let token = token.ok_or_else(|| IdTokenError::None.at_login())?;
         let fitting = Fitting {
@@ -297,11 +315,10 @@ impl Connector for Oidc {
 
     async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
         let call = "the questions about one person";
-        timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer))
-            .await
-            .unwrap_or(Err(ConnectorError::Unreachable(OutboundError::Timeout {
-                call,
-            })))
+        let late = || ConnectorError::Unreachable(OutboundError::Timeout { call });
+        let identified = timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer)).await;
+        let identified = identified.unwrap_or_else(|_| Err(late()));
+        identified.inspect_err(|error| self.note(error))
     }
 
     fn default_mapping(&self) -> &'static [(&'static str, &'static str)] {

@@ -1,6 +1,7 @@
 //! Logging out at the issuer, and what it says when it ends a session itself: RP-Initiated,
 //! Back-Channel and Front-Channel Logout 1.0.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -52,7 +53,8 @@ enum NoticeError {
 }
 
 impl Oidc {
-    /// Where a browser ends the issuer's session.
+    /// Where a browser ends the issuer's session; nowhere while the issuer gives no answer, or
+    /// somebody who leaves here would end on a page that never comes.
     pub(super) async fn end_session_url(
         &self,
         id_token: Option<&Secret<String>>,
@@ -60,6 +62,7 @@ impl Oidc {
         state: &str,
     ) -> Option<Url> {
         let metadata = match self.issuer.known_metadata() {
+            Some(_) if self.silent.load(Ordering::Relaxed) => return None,
             Some(metadata) => metadata,
             None => timeout(METADATA_TIMEOUT, self.issuer.metadata())
                 .await

@@ -70,7 +70,9 @@ impl Oidc {
     ) -> Result<Bought, SourceError> {
         let endpoint = self.token_endpoint(metadata).map_err(unavailable)?;
         let client = self.client_of(metadata);
-        let mut granted = client.refresh(endpoint, refresh, None).await?;
+        let granted = client.refresh(endpoint, refresh, None).await;
+        let mut granted = granted.inspect_err(|error| self.note_of(error))?;
+        self.note_answer();
         let fitting = Fitting {
             client_id: &self.config.client_id,
             access: &granted.access,
@@ -131,6 +133,14 @@ impl Oidc {
                 Ok(None)
             }
             Err(error) => Err(SourceError::Gone(Box::new(error))),
+        }
+    }
+
+    fn note_of(&self, error: &SourceError) {
+        if let SourceError::Unavailable(why) = error
+            && let Some(error) = why.downcast_ref()
+        {
+            self.note(error);
         }
     }
 
