@@ -54,7 +54,7 @@ async fn keycloak_may_sign_with_every_public_key_and_with_no_shared_secret() {
     let realm = Realm::new();
     let stage = Stage::start(&realm.issuer, "").await;
     realm.open(&stage.url).await;
-    for algorithm in ["PS256", "ES256", "ES384", "EdDSA", "RS512", "HS256"] {
+    for algorithm in ["PS256", "ES256", "ES384", "EdDSA", "HS256"] {
         realm.sign_with(algorithm).await;
         // Each is a new key to menshen, which does not ask for keys without end; what
         // Keycloak signs lives five minutes.
@@ -62,7 +62,8 @@ async fn keycloak_may_sign_with_every_public_key_and_with_no_shared_secret() {
         let mut visitor = Visitor::new();
         let page = keycloak::sign_in_over_http(&mut visitor, &stage.at("/echo"), "lisi").await;
         let good = algorithm != "HS256";
-        assert_eq!(page.status == 200, good, "{algorithm}: {}", page.body);
+        let said = (page.status, page.cause());
+        assert_eq!(page.status == 200, good, "{algorithm}: {said:?}");
         assert_eq!(visitor.has("menshen"), good, "{algorithm}");
     }
 }
