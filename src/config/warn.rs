@@ -15,6 +15,8 @@ use crate::secret::SecretSource;
 
 use super::TrustedProxy;
 
+mod issuers;
+
 /// A key that weakens the house.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
@@ -54,6 +56,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     admin(&mut list);
     session(&mut list);
     connectors(&mut list);
+    issuers::look(&mut list);
     routes(&mut list);
     list.warnings
         .sort_by_key(|warning| (warning.line, warning.column));
@@ -259,7 +262,8 @@ fn routes(list: &mut List<'_>) {
                         themselves: nobody ever passes";
             list.add(&place.clone().key("acr_values"), text);
         }
-        if route.access == AccessConfig::Rule && list.config.connector.is_empty() {
+        let nobody = list.config.connector.is_empty() && route.issuers.is_empty();
+        if route.access == AccessConfig::Rule && nobody {
             let text = "nobody can sign in: the rule only ever sees nobody";
             list.add(&place.key("access"), text);
         }

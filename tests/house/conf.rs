@@ -2,6 +2,7 @@
 
 mod accepted;
 mod full;
+mod issuers;
 mod keys;
 mod mutated;
 mod providers;

@@ -167,12 +167,17 @@ fn a_providers_own_client_is_known() {
 #[test]
 fn the_logout_page_brings_people_back() {
     let back = Url::parse("https://sso.corp.example/bye?a=b").unwrap();
-    let page = |text: &str| build(text).unwrap().logout_page(&back).map(String::from);
+    let page = |text: &str| {
+        build(text)
+            .unwrap()
+            .logout_page(&back, "s t")
+            .map(String::from)
+    };
     let keycloak = "preset = 'keycloak'\nbase_url = 'https://id.corp.example/realms/corp'";
     assert_eq!(
         page(keycloak).unwrap(),
         "https://id.corp.example/realms/corp/protocol/openid-connect/logout?client_id=me\
-         &post_logout_redirect_uri=https%3A%2F%2Fsso.corp.example%2Fbye%3Fa%3Db"
+         &post_logout_redirect_uri=https%3A%2F%2Fsso.corp.example%2Fbye%3Fa%3Db&state=s+t"
     );
     let own =
         format!("{ENDPOINTS}subject = 'profile.id'\nlogout_url = 'https://p.example/out?x=1'");
