@@ -350,6 +350,7 @@ impl Config {
         match self {
             Self::Wecom(config) => config.may_be_silent(),
             // `prompt=none` is of the standard.
+            Self::Oidc(_) => true,
             Self::OAuth2(config) => config.preset.is_some_and(oauth2::Preset::is_silent),
         }
     }
@@ -357,6 +358,7 @@ impl Config {
     /// Whether a source of this kind says how somebody proved themselves (`acr`).
     pub fn says_acr(&self) -> bool {
         match self {
+            Self::Oidc(_) => true,
             Self::Wecom(_) | Self::OAuth2(_) => false,
         }
     }

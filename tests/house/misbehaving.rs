@@ -20,6 +20,7 @@ mod metadata;
 mod mixed_up;
 mod refreshed;
 mod secrets;
+mod signatures;
 mod tokens;
 
 /// One misbehaviour and what must come of it.

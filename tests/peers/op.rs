@@ -11,9 +11,10 @@ mod signing_in;
 mod themselves;
 mod visitor;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use menshen::clock::Clock;
+use tokio::task::JoinSet;
 
 use super::beside::TempDir;
 use super::house::House;
@@ -31,7 +32,12 @@ struct Stage {
     _house: House,
     _app: LegacyApp,
     clock: Clock,
+    /// What makes the clock go; it stops with the stage.
+    _going: JoinSet<()>,
 }
+
+/// How often the clock of a stage is put right.
+const TICK: Duration = Duration::from_millis(10);
 
 impl Stage {
     /// Starts it with the usual client and further lines of the connector's own table.
@@ -65,6 +71,8 @@ impl Stage {
             .await
             .unwrap();
         let clock = Clock::by_hand(Clock::system().now());
+        let mut going = JoinSet::new();
+        going.spawn(go(clock.clone()));
         let house = House::built(clock.clone(), |url, dir| {
             let external = url.replace("http", scheme);
             format!(
@@ -83,6 +91,7 @@ impl Stage {
             _house: house,
             _app: app,
             clock,
+            _going: going,
         }
     }
 
@@ -91,7 +100,7 @@ impl Stage {
         format!("{}{path}", self.url)
     }
 
-    /// So much time passes here, and none at the provider.
+    /// So much time passes here at once, and none at the provider.
     fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
@@ -135,6 +144,19 @@ fn configuration(tables: &str, url: &str, dir: &TempDir, app: &LegacyApp) -> Str
         dir = dir.path().display(),
         app = app.base_url(),
     )
+}
+
+/// Lets a clock go as the world's does: what a provider signs now must not lie ahead here.
+async fn go(clock: Clock) {
+    let mut ticks = tokio::time::interval(TICK);
+    let mut last = Instant::now();
+    loop {
+        ticks.tick().await;
+        // Whole milliseconds, since the clock keeps no more.
+        let gone = Duration::from_millis(u64::try_from(last.elapsed().as_millis()).unwrap());
+        clock.advance(gone);
+        last += gone;
+    }
 }
 
 fn certificate(dir: &TempDir) -> String {

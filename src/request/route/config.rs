@@ -8,8 +8,8 @@ use serde::Deserialize;
 use url::Url;
 
 use super::demands::{self, LoginPrompt, ReloadUser};
-use crate::request::bearer::{IssuerId, ScopeName};
 use super::limits::LimitsConfig;
+use crate::request::bearer::{IssuerId, ScopeName};
 use crate::request::head::parse_host;
 use crate::secret::SecretSource;
 use crate::setting::{NotBuilt, Period, text_schema};

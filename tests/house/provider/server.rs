@@ -51,13 +51,12 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, worl
                 let world = Arc::clone(&world);
                 let tls = tls.clone();
                 connections.spawn(async move {
-                    match tls {
-                        None => converse(&world, port, stream).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => converse(&world, port, stream).await,
-                            // Whoever does not like our certificate goes away.
-                            Err(_) => {}
-                        },
+                    let Some(tls) = tls else {
+                        return converse(&world, port, stream).await;
+                    };
+                    // Whoever does not like our certificate goes away.
+                    if let Ok(stream) = tls.accept(stream).await {
+                        converse(&world, port, stream).await;
                     }
                 });
             }

@@ -16,7 +16,6 @@ async fn oidc_provider_may_change_its_keys_between_two_logins() {
     for change in [None, Some("softly"), Some("hard")] {
         if let Some(how) = change {
             provider.rotate_keys(how == "softly").await;
-            stage.advance(1);
         }
         let mut visitor = Visitor::new();
         let page = certified::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
@@ -40,7 +39,6 @@ async fn keycloak_may_change_its_keys_between_two_logins() {
             "hard" => realm.forget_first_key().await,
             _ => {}
         }
-        stage.advance(1);
         let mut visitor = Visitor::new();
         let page = keycloak::sign_in_over_http(&mut visitor, &stage.at("/echo"), "lisi").await;
         assert_eq!((page.status, page.url.path()), (200, "/echo"), "{change}");
@@ -56,7 +54,7 @@ async fn keycloak_may_sign_with_every_public_key_and_with_no_shared_secret() {
     let realm = Realm::new();
     let stage = Stage::start(&realm.issuer, "").await;
     realm.open(&stage.url).await;
-    for algorithm in ["PS256", "ES256", "ES384", "EdDSA", "RS512", "HS256"] {
+    for algorithm in ["PS256", "ES256", "ES384", "EdDSA", "HS256"] {
         realm.sign_with(algorithm).await;
         // Each is a new key to menshen, which does not ask for keys without end; what
         // Keycloak signs lives five minutes.
@@ -64,7 +62,8 @@ async fn keycloak_may_sign_with_every_public_key_and_with_no_shared_secret() {
         let mut visitor = Visitor::new();
         let page = keycloak::sign_in_over_http(&mut visitor, &stage.at("/echo"), "lisi").await;
         let good = algorithm != "HS256";
-        assert_eq!(page.status == 200, good, "{algorithm}: {}", page.body);
+        let said = (page.status, page.cause());
+        assert_eq!(page.status == 200, good, "{algorithm}: {said:?}");
         assert_eq!(visitor.has("menshen"), good, "{algorithm}");
     }
 }
