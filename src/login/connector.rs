@@ -250,6 +250,18 @@ pub enum ConnectorError {
     Issuer(#[source] IssuerError),
 }
 
+impl ConnectorError {
+    /// Whether the source said nothing at all.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Issuer(_) => true,
+            Self::Stale(_) | Self::Refused { .. } | Self::Misconfigured { .. } | Self::Busy(_) => {
+                false
+            }
+        }
+    }
+}
+
 /// Why a source does not vouch for a person; each has its own words on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusedWhy {
@@ -325,7 +337,7 @@ impl Finding {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Config {
     /// 企业微信.
-    Wecom(wecom::Config),
+    Wecom(Box<wecom::Config>),
     /// OpenID Connect.
     Oidc(Box<oidc::Config>),
     /// OAuth 2.
@@ -338,16 +350,16 @@ impl Config {
         match self {
             Self::Wecom(config) => config.may_be_silent(),
             // `prompt=none` is of the standard.
-            Self::OAuth2(config) => config.preset.is_some_and(oauth2::Preset::is_silent),
             Self::Oidc(_) => true,
+            Self::OAuth2(config) => config.preset.is_some_and(oauth2::Preset::is_silent),
         }
     }
 
     /// Whether a source of this kind says how somebody proved themselves (`acr`).
     pub fn says_acr(&self) -> bool {
         match self {
-            Self::Wecom(_) | Self::OAuth2(_) => false,
             Self::Oidc(_) => true,
+            Self::Wecom(_) | Self::OAuth2(_) => false,
         }
     }
 
