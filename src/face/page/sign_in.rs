@@ -65,6 +65,8 @@ struct View<'a> {
     page: &'a SignInPage<'a>,
     reason: Option<&'static str>,
     has_wecom: bool,
+    /// Whether they may go on as who they are; else the way to log in is what matters here.
+    goes_on: bool,
 }
 
 impl SignInPage<'_> {
@@ -80,6 +82,8 @@ impl SignInPage<'_> {
             Reason::GoingRound => words.going_round,
             Reason::Gone => words.gone,
         });
+        let present = self.present.as_ref();
+        let goes_on = present.is_some_and(|present| present.go_on.is_some());
         let has_wecom = self.choices.iter().any(|choice| choice.kind == "wecom");
         finish(
             &View {
@@ -87,6 +91,7 @@ impl SignInPage<'_> {
                 page: self,
                 reason,
                 has_wecom,
+                goes_on,
             },
             lang,
             Needs::Nothing,
