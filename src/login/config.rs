@@ -78,7 +78,8 @@ pub enum KindError {
 impl ConnectorConfig {
     /// The one kind it is of.
     pub fn kind(&self) -> Result<connector::Config, KindError> {
-        let wecom = self.wecom.clone().map(connector::Config::Wecom);
+        let wecom = self.wecom.clone();
+        let wecom = wecom.map(|config| connector::Config::Wecom(Box::new(config)));
         let oauth2 = self.oauth2.clone();
         let oauth2 = oauth2.map(|config| connector::Config::OAuth2(Box::new(config)));
         let oidc = self.oidc.clone();

@@ -334,7 +334,7 @@ impl Finding {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Config {
     /// 企业微信.
-    Wecom(wecom::Config),
+    Wecom(Box<wecom::Config>),
     /// OpenID Connect.
     Oidc(Box<oidc::Config>),
     /// OAuth 2.
