@@ -276,6 +276,8 @@ pub enum RefusedWhy {
     /// What came back makes no sense: a parameter twice, none at all, or a proof that proves
     /// nothing.
     BadAnswer,
+    /// They proved themselves less, or longer ago, than was asked for.
+    Unproven,
     /// The source was asked to show nothing, and could not say who it is without showing something.
     Silent,
 }
@@ -288,6 +290,7 @@ impl std::fmt::Display for RefusedWhy {
             Self::Inactive => "inactive",
             Self::OutOfRange => "out of range",
             Self::BadAnswer => "bad answer",
+            Self::Unproven => "proved too little",
             Self::Silent => "nobody the source knows without asking",
         })
     }

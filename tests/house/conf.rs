@@ -5,6 +5,7 @@ mod full;
 mod issuers;
 mod keys;
 mod mutated;
+mod oidc;
 mod providers;
 mod refused;
 mod schema;

@@ -33,6 +33,7 @@ mod own_pages;
 mod passing;
 mod paths;
 mod people;
+mod programs;
 mod provider;
 mod provider_itself;
 mod readme;
