@@ -29,8 +29,6 @@ mod mirror;
 mod misbehaving;
 mod oauth2;
 mod oidc;
-mod oidc_refresh;
-mod oidc_sign_in;
 mod own_pages;
 mod passing;
 mod paths;

@@ -13,6 +13,7 @@ mod crowd;
 mod down;
 mod form_post;
 mod keys;
+mod refresh;
 
 /// 张三, and the two groups they are in, as an application gets them.
 const ZHANG_SAN: &str = "%E5%BC%A0%E4%B8%89";
