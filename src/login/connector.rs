@@ -351,6 +351,7 @@ impl Config {
             Self::Wecom(config) => config.may_be_silent(),
             // `prompt=none` is of the standard.
             Self::OAuth2(config) => config.preset.is_some_and(oauth2::Preset::is_silent),
+            Self::Oidc(_) => true,
         }
     }
 
@@ -358,6 +359,7 @@ impl Config {
     pub fn says_acr(&self) -> bool {
         match self {
             Self::Wecom(_) | Self::OAuth2(_) => false,
+            Self::Oidc(_) => true,
         }
     }
 
