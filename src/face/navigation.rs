@@ -3,6 +3,7 @@
 use http::header::{ACCEPT, UPGRADE};
 use http::{HeaderMap, Method};
 
+use super::page::Lang;
 use crate::request::head::Head;
 
 /// What a request is, as far as its headers tell.
@@ -53,6 +54,11 @@ pub(super) fn is_same_origin(head: &Head<'_>) -> bool {
             .and_then(|referer| url::Url::parse(referer).ok())
             .is_some_and(|referer| referer.origin().ascii_serialization() == head.origin()),
     }
+}
+
+/// The language to answer a request in.
+pub(super) fn lang(headers: &HeaderMap) -> Lang {
+    Lang::of(text(headers, "accept-language"))
 }
 
 /// The one readable value of a header; empty text when it stands twice.

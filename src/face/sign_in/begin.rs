@@ -334,7 +334,7 @@ pub(super) fn chooser(
         choices: choices.collect(),
         in_wechat: agent.contains("MicroMessenger") && !agent.to_lowercase().contains("wxwork"),
     };
-    reply::page_response(StatusCode::OK, &page.render(visit.lang))
+    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
 }
 
 /// The connectors that count where the person wants to go; all when that is not known.

@@ -42,7 +42,7 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> T
         }
         Errand::Navigation if needed.route.keep_fragment => by_fragment(visit),
         Errand::Navigation if visit.site.is_home(visit.head) => {
-            let here = ReturnTo::parse(&address::target(visit), visit.site);
+            let here = ReturnTo::parse(&address::target(visit.head), visit.site);
             let target = Target {
                 return_to: here,
                 ticket_for: None,
@@ -66,7 +66,7 @@ fn by_fragment(visit: &Visit<'_>) -> http::Response<crate::request::Body> {
         start: Href::new(start),
         script: Href::new(format!("{}/fragment.js", visit.site.prefix)),
     };
-    let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang));
+    let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang()));
     elsewhere::set_nonce(visit, cookie, &mut response);
     response
 }

@@ -60,7 +60,7 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
         everywhere,
         sign_in: sign_in_again(visit, query),
     };
-    let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang));
+    let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang()));
     let cookie = visit.site.cookies.clear_session(visit.head.host.as_str());
     reply::add_cookie(&mut response, &cookie);
     Told::own("sign_out", response)

@@ -18,7 +18,8 @@ use crate::request::head::{Head, Peer};
 use crate::request::policy::{Permit, RequestFacts};
 use crate::request::route::{BasicAuth, HeaderEncoding, Route};
 
-type Written = Vec<(HeaderName, HeaderValue)>;
+/// Room for what most requests are told of us, in bytes.
+const LINES_BYTES: usize = 1024;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST_SEEN: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -99,73 +100,120 @@ pub(super) fn authority(head: &Head<'_>) -> HeaderValue {
     sent.cloned().unwrap_or_else(written)
 }
 
-/// Where the request came from, and by which name.
-pub(super) fn hops(written: &mut Written, head: &Head<'_>, authority: &HeaderValue) {
-    let client = ip(head.client);
-    written.push((FOR, chain(head).unwrap_or_else(|| client.clone())));
-    written.push((REAL_IP, client));
-    written.push((HOST_SEEN, authority.clone()));
-    written.push((PROTO, HeaderValue::from_static(head.scheme())));
-    let port = match head.effective_port() {
-        443 => HeaderValue::from_static("443"),
-        80 => HeaderValue::from_static("80"),
-        port => HeaderValue::from(port),
-    };
-    written.push((PORT, port));
+/// The header lines that are ours, ready to be sent.
+#[derive(Clone, Default)]
+pub(super) struct Written {
+    lines: Vec<u8>,
+    /// Names that a route readmits and the client sent: those lines are the client's.
+    readmitted: Vec<HeaderName>,
 }
 
-/// The prefix that is taken off.
-pub(super) fn prefix(written: &mut Written, route: &Route) {
-    if let Some(prefix) = prefix_of(route) {
-        let value = HeaderValue::from_str(prefix).expect("a path prefix is plain ASCII");
-        written.push((PREFIX, value));
+impl Written {
+    /// Leaves some names to the client.
+    pub(super) fn without(readmitted: Vec<HeaderName>) -> Self {
+        Self {
+            lines: Vec::new(),
+            readmitted,
+        }
     }
-}
 
-/// Who is asking, when that is known.
-pub(super) fn identity(written: &mut Written, permit: &Permit) {
-    let Caller::Person(person) = permit.caller() else {
-        return;
-    };
-    let identity = Identity::of(person, permit.route().headers.encoding);
-    if let Some(user) = identity.user {
-        written.push((USER, user.clone()));
-        written.push((PREFERRED, user));
+    /// All lines, each with its end.
+    pub(super) fn lines(&self) -> &[u8] {
+        &self.lines
     }
-    let rest = [
-        (NAME, identity.name),
-        (EMAIL, identity.email),
-        (GROUPS, identity.groups),
-    ];
-    written.extend(
-        rest.into_iter()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-}
 
-/// The route's own headers. One that has no value now is absent, even if we would have written it.
-pub(super) fn own(written: &mut Written, permit: &Permit, head: &Head<'_>) {
-    let (route, rules) = (permit.route(), &permit.route().headers);
-    if rules.own.is_empty() && rules.basic_auth.is_none() {
-        return;
+    /// Writes a line; its value is one that a header may have.
+    pub(super) fn line(&mut self, name: &HeaderName, value: &[u8]) {
+        if !self.readmitted.contains(name) {
+            super::line(&mut self.lines, name, value);
+        }
     }
-    let facts = RequestFacts::new(permit.caller(), head, head.path.as_str());
-    for (name, expression) in rules.own.iter().filter(|(name, _)| !is_reserved(name)) {
-        written.retain(|(known, _)| !are_aliases(known, name));
-        let value = match expression.evaluate(&facts) {
-            Ok(value) => encode(name, rules.encoding, &value),
-            Err(EvalError::Missing { .. }) => None,
-            Err(error @ (EvalError::WrongType { .. } | EvalError::Failed { .. })) => {
-                let (route, header) = (route.name.as_str(), name.as_str());
-                tracing::warn!(route, header, error = %error, "a header has no value");
-                None
-            }
+
+    /// Where the request came from, and by which name.
+    pub(super) fn hops(&mut self, head: &Head<'_>, authority: &HeaderValue) {
+        self.lines.reserve(LINES_BYTES);
+        let (mut text, mut digits) = ([0; 48], [0; 48]);
+        let client = ip(head.client, &mut text);
+        match chain(head) {
+            Some(chain) => self.line(&FOR, chain.as_bytes()),
+            None => self.line(&FOR, client),
+        }
+        self.line(&REAL_IP, client);
+        self.line(&HOST_SEEN, authority.as_bytes());
+        self.line(&PROTO, head.scheme().as_bytes());
+        let port = printed(format_args!("{}", head.effective_port()), &mut digits);
+        self.line(&PORT, port);
+    }
+
+    /// The prefix that is taken off.
+    pub(super) fn prefix(&mut self, route: &Route) {
+        if let Some(prefix) = prefix_of(route) {
+            let value = HeaderValue::from_str(prefix).expect("a path prefix is plain ASCII");
+            self.line(&PREFIX, value.as_bytes());
+        }
+    }
+
+    /// Who is asking, when that is known, but for what the route's own headers replace.
+    pub(super) fn identity(&mut self, permit: &Permit) {
+        let Caller::Person(person) = permit.caller() else {
+            return;
         };
-        written.extend(value.map(|value| (name.clone(), value)));
+        let rules = &permit.route().headers;
+        let identity = Identity::of(person, rules.encoding);
+        for (name, value) in [
+            (&USER, &identity.user),
+            (&PREFERRED, &identity.user),
+            (&NAME, &identity.name),
+            (&EMAIL, &identity.email),
+            (&GROUPS, &identity.groups),
+        ] {
+            if let Some(value) = value {
+                self.line(name, value.as_bytes());
+            }
+        }
     }
-    if let Some(basic) = &rules.basic_auth {
-        written.retain(|(known, _)| *known != AUTHORIZATION);
-        written.extend(credentials(basic, &facts).map(|value| (AUTHORIZATION, value)));
+
+    /// The route's own headers. One that has no value now is absent, even if we would have written
+    /// it.
+    pub(super) fn own(&mut self, permit: &Permit, head: &Head<'_>) {
+        let (route, rules) = (permit.route(), &permit.route().headers);
+        if rules.own.is_empty() && rules.basic_auth.is_none() {
+            return;
+        }
+        let facts = RequestFacts::new(permit.caller(), head, head.path.as_str());
+        for (name, expression) in rules.own.iter().filter(|(name, _)| !is_reserved(name)) {
+            self.unwrite(name);
+            let value = match expression.evaluate(&facts) {
+                Ok(value) => encode(name, rules.encoding, &value),
+                Err(EvalError::Missing { .. }) => None,
+                Err(error @ (EvalError::WrongType { .. } | EvalError::Failed { .. })) => {
+                    let (route, header) = (route.name.as_str(), name.as_str());
+                    tracing::warn!(route, header, error = %error, "a header has no value");
+                    None
+                }
+            };
+            if let Some(value) = value {
+                super::line(&mut self.lines, name, value.as_bytes());
+            }
+        }
+        if let Some(basic) = &rules.basic_auth {
+            self.unwrite(&AUTHORIZATION);
+            if let Some(value) = credentials(basic, &facts) {
+                super::line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
+            }
+        }
+    }
+
+    /// Takes back what stands under a name or an alias of it.
+    fn unwrite(&mut self, name: &HeaderName) {
+        let mut kept = Vec::with_capacity(self.lines.capacity());
+        for line in self.lines.split_inclusive(|byte| *byte == b'\n') {
+            let known = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            if !are_aliases(known, name.as_str().as_bytes()) {
+                kept.extend_from_slice(line);
+            }
+        }
+        self.lines = kept;
     }
 }
 
@@ -242,12 +290,35 @@ fn chain(head: &Head<'_>) -> Option<HeaderValue> {
         .filter(|value| !value.is_empty())
 }
 
-fn ip(ip: IpAddr) -> HeaderValue {
-    let mut text = [0; 48];
+/// An address as text.
+fn ip(ip: IpAddr, text: &mut [u8; 48]) -> &[u8] {
+    match ip {
+        IpAddr::V4(v4) => {
+            let mut end = 0;
+            for (at, octet) in v4.octets().into_iter().enumerate() {
+                if at > 0 {
+                    text[end] = b'.';
+                    end += 1;
+                }
+                for (unit, least) in [(100, 100), (10, 10), (1, 0)] {
+                    if octet >= least {
+                        text[end] = b'0' + octet / unit % 10;
+                        end += 1;
+                    }
+                }
+            }
+            &text[..end]
+        }
+        IpAddr::V6(v6) => printed(format_args!("{v6}"), text),
+    }
+}
+
+fn printed<'a>(arguments: std::fmt::Arguments<'_>, text: &'a mut [u8; 48]) -> &'a [u8] {
     let mut rest = &mut text[..];
-    write!(rest, "{ip}").expect("an address is at most 45 bytes");
+    rest.write_fmt(arguments)
+        .expect("an address is at most 45 bytes, a port 5");
     let left = rest.len();
-    HeaderValue::from_bytes(&text[..48 - left]).expect("an address is ASCII")
+    &text[..48 - left]
 }
 
 fn encoded(what: &str, value: Result<HeaderValue, EncodeError>) -> Option<HeaderValue> {
