@@ -198,6 +198,9 @@ impl Wire {
                 if let Some((head, bytes)) =
                     head::parse(&self.early, about_head).map_err(WireError::Head)?
                 {
+                    if bytes > HEAD_BYTES_MAX {
+                        return Poll::Ready(Err(WireError::HeadTooLong));
+                    }
                     self.early.advance(bytes);
                     if head.status.is_informational()
                         && head.status != StatusCode::SWITCHING_PROTOCOLS

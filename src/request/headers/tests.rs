@@ -91,6 +91,29 @@ fn a_person_is_named_and_what_the_client_said_is_gone() {
 }
 
 #[test]
+fn one_person_is_written_in_each_routes_encoding() {
+    use HeaderEncoding::{Base64, Percent, Rfc8187, Utf8};
+    let caller = zhang();
+    for _ in 0..2 {
+        for (encoding, name) in [
+            (Percent, "%E5%BC%A0%E4%B8%89"),
+            (Utf8, "张三"),
+            (Base64, "5byg5LiJ"),
+            (Rfc8187, "UTF-8''%E5%BC%A0%E4%B8%89"),
+        ] {
+            let mut route = route();
+            route.headers.encoding = encoding;
+            let (parts, _) = sent_by(route, caller.clone(), parts("/", &[]), false);
+            assert_eq!(
+                parts.headers["x-forwarded-name"].as_bytes(),
+                name.as_bytes()
+            );
+            assert!(parts.headers.contains_key("x-forwarded-groups"));
+        }
+    }
+}
+
+#[test]
 fn hops_are_written_anew_unless_a_trusted_peer_sent_them() {
     let said = [
         ("x-forwarded-for", "192.0.2.7"),

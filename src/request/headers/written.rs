@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -108,6 +109,26 @@ pub(super) struct Written {
     readmitted: Vec<HeaderName>,
 }
 
+/// A person as header lines, in each encoding that some route asked for.
+#[derive(Default)]
+struct Lines {
+    percent: OnceLock<Box<[u8]>>,
+    utf8: OnceLock<Box<[u8]>>,
+    base64: OnceLock<Box<[u8]>>,
+    rfc8187: OnceLock<Box<[u8]>>,
+}
+
+impl Lines {
+    fn of(&self, encoding: HeaderEncoding) -> &OnceLock<Box<[u8]>> {
+        match encoding {
+            HeaderEncoding::Percent => &self.percent,
+            HeaderEncoding::Utf8 => &self.utf8,
+            HeaderEncoding::Base64 => &self.base64,
+            HeaderEncoding::Rfc8187 => &self.rfc8187,
+        }
+    }
+}
+
 impl Written {
     /// Leaves some names to the client.
     pub(super) fn without(readmitted: Vec<HeaderName>) -> Self {
@@ -158,8 +179,27 @@ impl Written {
         let Caller::Person(person) = permit.caller() else {
             return;
         };
-        let rules = &permit.route().headers;
-        let identity = Identity::of(person, rules.encoding);
+        let encoding = permit.route().headers.encoding;
+        let memo = person.entitlements.memo.get_or_make(Lines::default);
+        let login = &person.session.login;
+        // A session keeps the login it was minted with; the memo is of the current one.
+        let known =
+            memo.filter(|_| *login == person.entitlements.login && self.readmitted.is_empty());
+        match known {
+            Some(memo) => {
+                let lines = memo.of(encoding).get_or_init(|| {
+                    let mut written = Self::default();
+                    written.person(person, encoding);
+                    written.lines.into()
+                });
+                self.lines.extend_from_slice(lines);
+            }
+            None => self.person(person, encoding),
+        }
+    }
+
+    fn person(&mut self, person: &Person, encoding: HeaderEncoding) {
+        let identity = Identity::of(person, encoding);
         for (name, value) in [
             (&USER, &identity.user),
             (&PREFERRED, &identity.user),
