@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Timestamp;
 use crate::request::forward::{Answered, Forwarded};
 use crate::request::head::{Connection, Head};
 use crate::request::headers::{Onward, RequestId};
@@ -110,7 +111,8 @@ impl House {
         let told = match (step, body) {
             (Step::Told(told), _) => told,
             (Step::Forward(permit, onward), Some(body)) => {
-                self.forwarded(&site, permit, &onward, &id, parts, body, connection)
+                let at = seen.at;
+                self.forwarded(&site, permit, &onward, &id, at, parts, body, connection)
                     .await
             }
             // A body moves only into an own path, and those are told.
@@ -169,6 +171,7 @@ impl House {
         permit: Permit,
         onward: &Onward,
         id: &RequestId,
+        now: Timestamp,
         mut parts: Parts,
         body: B,
         connection: Arc<Connection>,
@@ -182,7 +185,6 @@ impl House {
             .contains_key(UPGRADE)
             .then(|| tunnel::Again::of(&parts, &permit));
         let told = Told::allowed(&permit);
-        let now = self.shared.clock.now();
         let renewed = sign_in::renewed_cookie(site, &permit, &parts, now);
         let sent_at = Instant::now();
         let sent = site.forwarder.forward(&permit, onward, &mut parts, body);

@@ -74,6 +74,8 @@ pub(super) struct Told {
     route: Option<Arc<Route>>,
     caller: Option<Caller>,
     upstream: Option<Duration>,
+    /// When the head of the upstream's answer was there; ours follows at once.
+    answered: Option<Instant>,
     answered_by: Option<HeaderValue>,
 }
 
@@ -127,13 +129,17 @@ impl Told {
             route: None,
             caller: None,
             upstream: None,
+            answered: None,
             answered_by: None,
         }
     }
 
+    /// Notes that the upstream, asked then, has answered now.
     pub(super) fn after(self, asked: Instant) -> Self {
+        let now = Instant::now();
         Self {
-            upstream: Some(asked.elapsed()),
+            upstream: Some(now.saturating_duration_since(asked)),
+            answered: Some(now),
             ..self
         }
     }
@@ -194,7 +200,10 @@ impl Told {
             reason: Some(&*self.reason).filter(|reason| !reason.is_empty()),
             status: response.status().as_u16(),
             upstream: answered_by,
-            took: started.elapsed(),
+            took: self
+                .answered
+                .unwrap_or_else(Instant::now)
+                .saturating_duration_since(started),
             upstream_took: self.upstream,
             bytes,
         });
