@@ -66,9 +66,11 @@ impl Answer {
             return Poll::Pending;
         }
         self.waiting_since = None;
-        if lease.wire.is_read() {
+        if lease.wire.is_read()
+            && let Some(lease) = self.lease.take()
+        {
             // Free for the next request, unless this one is still being sent.
-            self.lease.take().map(Lease::release);
+            lease.release();
         }
         frame.map_err(|error| ForwardError::Broken(Box::new(error)))
     }
