@@ -16,7 +16,7 @@ use menshen::expression::{Expression, Scope};
 use menshen::keys::{self, KeyRing};
 use menshen::people::cookie::{self, CookieFlags, SameSiteConfig};
 use menshen::people::profile::{Mapping, MappingConfig, Profile, Proof};
-use menshen::people::session::{Found, NewLogin, Sessions, Terms};
+use menshen::people::session::{Found, NewLogin, Pace, Refresher, Sessions, Terms};
 use menshen::people::{Admittance, People};
 use menshen::request;
 use menshen::request::gate::Gate;
@@ -28,6 +28,7 @@ use menshen::request::route::{
 };
 
 use menshen::store::{self, ConnectorId, Subject};
+use menshen::telemetry::{LogConfig, Telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -156,6 +157,13 @@ impl House {
             cookie_name: flags.session_name(),
             routes: routes()?,
             gate: Gate {
+                refresher: Refresher::new(
+                    Arc::clone(&sessions),
+                    Arc::clone(&ring),
+                    Telemetry::new(&LogConfig::default()),
+                    [],
+                    Pace::default(),
+                ),
                 sessions,
                 ring,
                 terms,
@@ -269,6 +277,7 @@ async fn sign_in(
         connector: corp.clone(),
         mapping: Mapping::build(&defaults, &MappingConfig::default(), "")?,
         create: true,
+        sync: true,
         link_by: Vec::new(),
     };
     let subject = Subject::try_from("ww0123456789abcdef:lisi".to_owned())?;
@@ -284,6 +293,7 @@ async fn sign_in(
         vouched: Vec::new(),
         provider_sid: None,
         facts: Proof::default(),
+        tokens: None,
     };
     let (connector_epoch, everyone_epoch) = sessions.epochs_of(corp);
     let people = People::new(Arc::clone(sessions), clock.clone());
@@ -294,12 +304,13 @@ async fn sign_in(
         subject,
         provider_sid: None,
         proof: Proof::default(),
+        tokens: None,
         expires_at: None,
         began_at: clock.now(),
         connector_epoch,
         everyone_epoch,
     };
-    let minting = sessions.mint(login, terms).await?;
+    let minting = sessions.mint(ring, login, terms).await?;
     Ok(cookie::sign(ring, &minting.handle))
 }
 

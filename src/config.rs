@@ -169,7 +169,15 @@ impl Config {
         for (id, connector) in &self.connector {
             let place = Place::of(["connector", id.as_str()]);
             if let Some(wecom) = &connector.wecom {
-                secrets.push((place.key("wecom").key("secret"), &wecom.secret));
+                secrets.push((place.clone().key("wecom").key("secret"), &wecom.secret));
+            }
+            if let Some(oidc) = &connector.oidc {
+                let place = place.clone().key("oidc");
+                let own = oidc.secrets();
+                secrets.extend(own.map(|(key, secret)| (place.clone().key(key), secret)));
+            }
+            for (key, secret) in connector.oauth2.iter().flat_map(|kind| kind.secrets()) {
+                secrets.push((place.clone().key("oauth2").key(key), secret));
             }
         }
         for (at, route) in self.route.iter().enumerate() {

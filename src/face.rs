@@ -57,8 +57,12 @@ impl Visit<'_> {
 /// How far a request came before its body moves.
 enum Step {
     Told(Told),
-    Forward(Permit, Onward),
+    Forward(Permit, Onward, InVain),
 }
+
+/// Whether a person's source was asked for them, in vain.
+#[derive(Clone, Copy, Debug)]
+struct InVain(bool);
 
 impl House {
     /// Opens with a first site; tunnels end when `closing` is cancelled.
@@ -110,9 +114,10 @@ impl House {
             .await;
         let told = match (step, body) {
             (Step::Told(told), _) => told,
-            (Step::Forward(permit, onward), Some(body)) => {
-                let at = seen.at;
-                self.forwarded(&site, permit, &onward, &id, at, parts, body, connection)
+            (Step::Forward(permit, onward, in_vain), Some(body)) => {
+                let told = Told::allowed(&permit);
+                let sent = (permit, &onward, in_vain);
+                self.forwarded(&site, sent, told, &id, seen.at, parts, body, connection)
                     .await
             }
             // A body moves only into an own path, and those are told.
@@ -157,9 +162,15 @@ impl House {
         match decide(&site.routes, &site.gate, &head).await {
             Verdict::Allow(permit) => {
                 let onward = Onward::new(&permit, &head, id, &site.namespace);
-                Step::Forward(permit, onward)
+                Step::Forward(permit, onward, InVain(false))
             }
-            Verdict::Login(needed) => Step::Told(sign_in::offer(&visit, &needed).await),
+            Verdict::Login(needed) => match sign_in::offer(&visit, needed).await {
+                sign_in::Offer::Told(told) => Step::Told(told),
+                sign_in::Offer::GoOn(permit, asked) => {
+                    let onward = Onward::new(&permit, &head, id, &site.namespace);
+                    Step::Forward(permit, onward, InVain(asked))
+                }
+            },
             Verdict::Deny(denial) => Step::Told(reply::deny(&visit, &denial)),
         }
     }
@@ -168,8 +179,8 @@ impl House {
     async fn forwarded<B>(
         self: &Arc<Self>,
         site: &Arc<Site>,
-        permit: Permit,
-        onward: &Onward,
+        (permit, onward, InVain(in_vain)): (Permit, &Onward, InVain),
+        told: Told,
         id: &RequestId,
         now: Timestamp,
         mut parts: Parts,
@@ -184,8 +195,7 @@ impl House {
             .headers
             .contains_key(UPGRADE)
             .then(|| tunnel::Again::of(&parts, &permit));
-        let told = Told::allowed(&permit);
-        let renewed = sign_in::renewed_cookie(site, &permit, &parts, now);
+        let renewed = sign_in::renewed_cookie(site, &permit, &parts, now, in_vain);
         let sent_at = Instant::now();
         let sent = site.forwarder.forward(&permit, onward, &mut parts, body);
         let sent = sent.await;

@@ -26,6 +26,8 @@ pub enum Purpose {
     Pending,
     /// A session on its way to another host.
     Ticket,
+    /// What a provider handed out with a session.
+    Tokens,
 }
 
 /// The thumbprint of a key: says which key signed, tells nothing about it.
@@ -74,6 +76,7 @@ struct Key {
     verifying: DecodingKey,
     pending: LessSafeKey,
     ticket: LessSafeKey,
+    tokens: LessSafeKey,
 }
 
 impl fmt::Debug for KeyRing {
@@ -218,6 +221,7 @@ impl Key {
             verifying: DecodingKey::from_secret(session.expose()),
             pending: sealing_key(&derive(&root, "pending")),
             ticket: sealing_key(&derive(&root, "ticket")),
+            tokens: sealing_key(&derive(&root, "tokens")),
         })
     }
 
@@ -225,6 +229,7 @@ impl Key {
         match purpose {
             Purpose::Pending => &self.pending,
             Purpose::Ticket => &self.ticket,
+            Purpose::Tokens => &self.tokens,
         }
     }
 }
@@ -299,6 +304,7 @@ mod tests {
         let ring = ring(&[&generate()]);
         let sealed = ring.seal(Purpose::Pending, b"flow", b"memory");
         assert!(ring.open(Purpose::Ticket, b"flow", &sealed).is_none());
+        assert!(ring.open(Purpose::Tokens, b"flow", &sealed).is_none());
         assert!(ring.open(Purpose::Pending, b"other", &sealed).is_none());
         assert!(ring.open(Purpose::Pending, b"flow", "").is_none());
         assert!(ring.open(Purpose::Pending, b"flow", "%%%").is_none());

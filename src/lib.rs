@@ -50,7 +50,7 @@
 //! | 3 | [`request`], [`login`] | know each other; know HTTP status codes |
 //! | 2 | [`people`] | know a protocol |
 //! | 1 | [`store`] | decide anything |
-//! | 0 | [`clock`], [`expression`], [`keys`], [`secret`], [`setting`], [`telemetry`] | know the house |
+//! | 0 | [`clock`], [`expression`], [`issuer`], [`keys`], [`outbound`], [`secret`], [`setting`], [`telemetry`] | know the house |
 //!
 //! # Invariants
 //!
@@ -84,7 +84,9 @@ pub mod store;
 
 pub mod clock;
 pub mod expression;
+pub mod issuer;
 pub mod keys;
+pub mod outbound;
 pub mod secret;
 pub mod setting;
 pub mod telemetry;

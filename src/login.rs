@@ -12,11 +12,11 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::keys::{self, KeyRing};
-use crate::people::session::{MintError, Sessions, Terms};
+use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
 use crate::people::{AdmitError, Admittance, People};
 use crate::store::{ConnectorId, LoginName, Subject};
 use config::{AutoLogin, ConnectorConfig};
-use connector::{Answer, AppLogin, Challenge, Connector, ConnectorError};
+use connector::{Answer, AppLogin, Ask, Challenge, Connector, ConnectorError, Prompt};
 use limits::{Limited, Limits, Step};
 use pending::{FlowId, Mode, Pending, PendingError};
 use return_to::ReturnTo;
@@ -90,6 +90,8 @@ pub struct Wish<'a> {
     pub client: IpAddr,
     /// With what.
     pub user_agent: &'a str,
+    /// What it must prove, and what may help.
+    pub ask: Ask,
 }
 
 /// A login that began.
@@ -189,6 +191,16 @@ impl Login {
         self.entries.iter().find(|entry| entry.id == *id)
     }
 
+    /// The sources that can be asked again about people who are here.
+    pub fn sources(&self) -> impl Iterator<Item = SourceTerms> {
+        self.entries.iter().filter_map(|entry| {
+            Some(SourceTerms {
+                source: Arc::clone(&entry.connector).source()?,
+                admittance: entry.admittance.clone(),
+            })
+        })
+    }
+
     /// Opens a login. Nothing is stored here; the browser keeps the sealed memory.
     pub async fn begin(&self, wish: Wish<'_>) -> Result<Begun, LoginError> {
         let entry = self.entry(wish.via).ok_or(LoginError::NoConnector)?;
@@ -201,10 +213,12 @@ impl Login {
         pending.automatic = wish.automatic;
         pending.retries = wish.retries;
         pending.ticket_for = wish.ticket_for;
+        pending.silent = wish.ask.prompt == Some(Prompt::None);
+        pending.max_age = wish.ask.max_age.map(seconds);
         let sealed = pending.seal(&self.ring);
         let challenge = entry
             .connector
-            .begin(&pending)
+            .begin(&pending, &wish.ask)
             .await
             .map_err(LoginError::Connector)?;
         Ok(Begun {
@@ -300,6 +314,14 @@ impl Entry {
         })
     }
 
+    /// Whether this client's source can say who sits there without showing anything.
+    pub fn can_be_asked(&self, user_agent: &str) -> bool {
+        let mode = self.mode(None, user_agent);
+        // The door into the source's own client shows nothing only inside of it.
+        let fits = mode == Mode::Web || self.connector.is_own_app(user_agent);
+        fits && self.connector.can_be_silent(mode)
+    }
+
     /// Whether a login through it starts without a click for this client.
     pub fn starts_by_itself(&self, user_agent: &str) -> bool {
         match self.config.auto_login {
@@ -307,6 +329,11 @@ impl Entry {
             AutoLogin::InApp => self.connector.is_own_app(user_agent),
             AutoLogin::Always => true,
         }
+    }
+
+    /// Whether this client is the source's own.
+    pub fn is_at_home(&self, user_agent: &str) -> bool {
+        self.connector.is_own_app(user_agent)
     }
 
     /// Where a login without a target lands, as configured: a path or a URL of this site.
@@ -320,6 +347,11 @@ impl Entry {
             &self.config.home.desktop
         }
     }
+}
+
+/// A limit in whole seconds; one too long for the number is as good as none.
+fn seconds(period: Duration) -> u32 {
+    u32::try_from(period.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &Answer) -> [u8; 32] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use profile::{MapError, Mapped, Mapping, Profile};
+use profile::{Fields, MapError, Mapped, Mapping, Profile};
 use session::Sessions;
 
 use crate::clock::Clock;
@@ -13,6 +13,7 @@ use crate::store::{
 pub mod cookie;
 pub mod profile;
 pub mod session;
+pub mod source;
 
 /// On what terms a connector's people are admitted.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Admittance {
     pub create: bool,
     /// Fields the source vouches for that may join an existing account.
     pub link_by: Vec<LinkField>,
+    /// Whether what the source says now replaces what it said at their first login.
+    pub sync: bool,
 }
 
 /// Why somebody whom a source vouches for is not admitted.
@@ -77,13 +80,8 @@ impl People {
         terms: &Admittance,
         profile: &Profile,
     ) -> Result<(Account, Mapped), AdmitError> {
-        let mapped = terms.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
-        let vouched: Vec<_> = profile
-            .vouched
-            .iter()
-            .map(|(field, value)| (*field, fold(*field, value)))
-            .filter(|(_, value)| !value.is_empty())
-            .collect();
+        let mut mapped = terms.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
+        let vouched = folded(&profile.vouched);
         let links = terms
             .link_by
             .iter()
@@ -96,6 +94,7 @@ impl People {
             links,
             vouched,
             create: terms.create,
+            sync: terms.sync,
             entitlements: serde_json::to_string(&mapped.fields).expect("fields are plain data"),
             at: self.clock.now(),
         };
@@ -108,8 +107,15 @@ impl People {
             .map_err(AdmitError::Store)?
         {
             Admitted::Account(account) => {
-                self.sessions
-                    .refresh(&terms.connector, &profile.subject, &account, &mapped.fields);
+                if !terms.sync {
+                    mapped.fields = self.kept(terms, profile, &account).await?;
+                }
+                self.sessions.logged_in(
+                    &terms.connector,
+                    &profile.subject,
+                    &account,
+                    &mapped.fields,
+                );
                 Ok((account, mapped))
             }
             Admitted::Unknown => Err(AdmitError::Unknown { login }),
@@ -117,9 +123,35 @@ impl People {
             Admitted::Closed(account) => Err(AdmitError::Closed { account }),
         }
     }
+
+    /// The fields of an identity's first login, as the store keeps them.
+    async fn kept(
+        &self,
+        terms: &Admittance,
+        profile: &Profile,
+        account: &Account,
+    ) -> Result<Fields, AdmitError> {
+        let store = self.sessions.store();
+        let identities = store.identities(&account.id).await;
+        let identities = identities.map_err(AdmitError::Store)?;
+        let own = identities.into_iter().find(|(connector, subject, _)| {
+            *connector == terms.connector && *subject == profile.subject
+        });
+        // An identity that is gone again has no fields; its session will not be minted.
+        let text = own.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
+        serde_json::from_str(&text)
+            .map_err(|_| AdmitError::Store(StoreError::Damaged { record: "identity" }))
+    }
 }
 
 /// Vouched values are compared byte for byte by the store: one person, one spelling.
+fn folded(vouched: &[(LinkField, String)]) -> Vec<(LinkField, String)> {
+    let folded = vouched
+        .iter()
+        .map(|(field, value)| (*field, fold(*field, value)));
+    folded.filter(|(_, value)| !value.is_empty()).collect()
+}
+
 fn fold(field: LinkField, value: &str) -> String {
     match field {
         LinkField::Email => value.trim().to_lowercase(),

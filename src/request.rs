@@ -10,6 +10,7 @@ use head::Head;
 use policy::{Denial, Verdict};
 use route::{Found, Routes};
 
+pub mod errand;
 #[cfg(test)]
 mod fixture;
 pub mod forward;

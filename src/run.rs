@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::Request;
@@ -22,6 +23,9 @@ use crate::secret::SecretError;
 use crate::site::{self, Shared, Site};
 use crate::store::{self, StoreError};
 use crate::telemetry::{ReloadOutcome, Telemetry};
+
+/// How long a process that stops waits for refreshes of tokens.
+const REFRESHES_DRAIN: Duration = Duration::from_secs(10);
 
 pub mod watch;
 
@@ -222,12 +226,19 @@ impl Running {
         Ok(())
     }
 
-    /// Accepts no more, lets requests in flight end within the drain time, and returns.
+    /// Accepts no more, lets requests in flight end within the drain time, and refreshes of tokens
+    /// within some seconds more, and returns.
     pub async fn stop(self) {
         self.health.is_draining();
         self.shutdown.cancel();
         self.serving.wait().await;
-        self.house.shared().telemetry.flush();
+        let Shared {
+            sessions,
+            telemetry,
+            ..
+        } = self.house.shared();
+        sessions.refreshes_end(REFRESHES_DRAIN).await;
+        telemetry.flush();
     }
 }
 

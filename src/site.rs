@@ -13,7 +13,7 @@ use crate::login::config::{ConnectorConfig, LoginConfig};
 use crate::login::return_to::Destinations;
 use crate::login::{self, Login};
 use crate::people::cookie::CookieFlags;
-use crate::people::session::{SessionConfig, Sessions, Terms};
+use crate::people::session::{Pace, Refresher, SessionConfig, Sessions, Terms};
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
 use crate::request::head::{Head, Trust};
@@ -179,6 +179,13 @@ impl Site {
             },
             gate: Gate {
                 sessions: Arc::clone(&shared.sessions),
+                refresher: Refresher::new(
+                    Arc::clone(&shared.sessions),
+                    Arc::clone(&ring),
+                    shared.telemetry.clone(),
+                    login.sources(),
+                    Pace::default(),
+                ),
                 ring: Arc::clone(&ring),
                 terms,
                 connectors: config.connectors.keys().cloned().collect(),

@@ -14,9 +14,11 @@ use crate::secret::Secret;
 
 mod ids;
 mod sqlite;
+mod tokens;
 
 pub use ids::{AccountId, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject};
 pub use sqlite::Sqlite;
+pub use tokens::{Renewal, Renewed, Said, StoredTokens};
 
 /// Why a question was not answered. Never a statement about a person.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +117,8 @@ pub struct Admission {
     pub vouched: Vec<(LinkField, String)>,
     /// Whether a stranger gets an account.
     pub create: bool,
+    /// Whether login and fields replace those of somebody who is known.
+    pub sync: bool,
     /// The person's mapped fields as of this login (JSON), kept with the identity.
     pub entitlements: String,
     /// When.
@@ -177,6 +181,8 @@ pub struct SessionFound {
     pub connector_epoch: u64,
     /// Everyone's number now.
     pub everyone_epoch: u64,
+    /// Its tokens, when it has any.
+    pub tokens: Option<StoredTokens>,
 }
 
 /// What a new session is minted from.
@@ -192,6 +198,8 @@ pub struct NewSession {
     pub everyone_epoch: u64,
     /// When the login began: a person revoked since then is not let in.
     pub began_at: Timestamp,
+    /// Its sealed tokens, kept with it.
+    pub tokens: Option<String>,
 }
 
 /// What became of a mint.
@@ -261,11 +269,16 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// or everyone was revoked since it was minted. Expired ones are returned.
     async fn session(&self, key: &SessionKey) -> Result<Option<SessionFound>, StoreError>;
 
+    /// Keeps what a refresh brought, in one transaction, if the session still stands and its tokens
+    /// are of the version the refresh began with.
+    async fn renew(&self, renewal: &Renewal) -> Result<Renewed, StoreError>;
+
     /// Sets when sessions were last used, never to an earlier time; those that are gone are passed
     /// over.
     async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError>;
 
-    /// Deletes a session, or raises a number, and writes it into the log; answers the entry.
+    /// Deletes a session, or raises a number, and writes it into the log; answers the entry. The
+    /// tokens of all it ends are deleted.
     async fn revoke(&self, scope: &Scope, at: Timestamp) -> Result<Revocation, StoreError>;
 
     /// Which session an administrator means.
@@ -296,15 +309,18 @@ pub trait Store: fmt::Debug + Send + Sync {
         account: &AccountId,
     ) -> Result<Vec<(ConnectorId, Subject, String)>, StoreError>;
 
-    /// Notes that a provider ended a session or all sessions of a subject, so that a login under
-    /// way mints none; kept until `until`.
-    async fn mark_logout(
+    /// A provider ended a session of its own or all of a subject: deletes ours that stand on it,
+    /// writes each into the log, and notes it until `until`, so that a login that is under way mints
+    /// none; in one transaction. Answers the entries; nothing at all happens and nothing is
+    /// answered when `notice`, which it spends, was spent before.
+    async fn end_at_provider(
         &self,
         connector: &ConnectorId,
         mark: &LogoutMark,
+        notice: Option<&[u8; 32]>,
         at: Timestamp,
         until: Timestamp,
-    ) -> Result<(), StoreError>;
+    ) -> Result<Option<Vec<Revocation>>, StoreError>;
 
     /// Everyone's and the connectors' numbers.
     async fn epochs(&self) -> Result<EpochsNow, StoreError>;
@@ -326,8 +342,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Deletes what is over: sessions past their end or idle since `idle_before`, spent things,
-    /// marks, log entries older than a day but the newest. At most `max` rows of each; answers how
-    /// many it deleted.
+    /// marks, leases, log entries older than a day but the newest. At most `max` rows of each;
+    /// answers how many it deleted.
     async fn sweep(
         &self,
         at: Timestamp,

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use access::{Access, Outcome, Speaker};
 pub use audit::{Audit, Event};
-pub use metrics::{Counted, LoginOutcome, ReloadOutcome};
+pub use metrics::{Counted, LoginOutcome, RefreshOutcome, ReloadOutcome};
 pub use seldom::Seldom;
 
 mod access;

@@ -11,6 +11,8 @@ use crate::setting::Period;
 mod connectors;
 mod destinations;
 mod headers;
+mod oauth2;
+mod oidc;
 mod routes;
 mod server;
 

@@ -3,10 +3,14 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use url::Url;
+
 use super::Config;
 use super::place::Place;
+use super::server::is_loopback;
+use crate::login::connector::{oauth2, oidc};
 use crate::people::cookie::SameSiteConfig;
-use crate::request::route::{AccessConfig, Preflight};
+use crate::request::route::{AccessConfig, Preflight, RouteConfig, UpstreamUrl};
 use crate::secret::SecretSource;
 
 use super::TrustedProxy;
@@ -154,9 +158,55 @@ fn connectors(list: &mut List<'_>) {
             .is_some_and(|wecom| wecom.api_base.scheme() != "https");
         if plain {
             let text = "the secret and everybody's data travel in plain http";
-            list.add(&place.key("wecom").key("api_base"), text);
+            list.add(&place.clone().key("wecom").key("api_base"), text);
+        }
+        if let Some(oauth2) = &connector.oauth2 {
+            provider(list, &place.clone().key("oauth2"), oauth2);
+        }
+        if let Some(settings) = &connector.oidc {
+            oidc(list, &place.key("oidc"), settings);
         }
     }
+}
+
+/// Whoever is on the way to the issuer can say who anybody is.
+fn oidc(list: &mut List<'_>, place: &Place<'_>, oidc: &oidc::Config) {
+    let issuer = oidc.issuer.url();
+    let addresses = [
+        ("issuer", Some(&issuer)),
+        ("metadata_url", oidc.metadata_url.as_ref()),
+        ("jwks_url", oidc.jwks_url.as_ref()),
+    ];
+    for (key, url) in addresses {
+        if url.is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
+            let text = "plain http: whoever is on the way can say who anybody is; use https";
+            list.add(&place.clone().key(key), text);
+        }
+    }
+}
+
+/// Addresses that leave this machine in the clear.
+fn provider<'a>(list: &mut List<'a>, place: &Place<'a>, oauth2: &'a oauth2::Config) {
+    let text = "codes, tokens and everybody's data travel in plain http";
+    for (key, url) in oauth2.addresses() {
+        if is_in_the_clear(url) {
+            list.add(&place.clone().key(key), text);
+        }
+    }
+    for (name, url) in &oauth2.profiles {
+        if is_in_the_clear(url) {
+            list.add(&place.clone().key("profiles").key(name), text);
+        }
+    }
+    if oauth2.pkce == Some(false) {
+        let text = "a stolen code is good for whoever has it: leave it out unless the provider \
+                    refuses logins with it";
+        list.add(&place.clone().key("pkce"), text);
+    }
+}
+
+fn is_in_the_clear(url: &Url) -> bool {
+    url.scheme() != "https" && !is_loopback(url)
 }
 
 fn routes(list: &mut List<'_>) {
@@ -181,14 +231,43 @@ fn routes(list: &mut List<'_>) {
                         path or method that was judged";
             list.add(&place.clone().key("pass_headers"), text);
         }
+        let plain = |upstream: &UpstreamUrl| match upstream {
+            UpstreamUrl::Tcp { tls, host, .. } => {
+                let url = Url::parse(&format!("http://{host}/"));
+                !tls && !url.is_ok_and(|url| is_loopback(&url))
+            }
+            UpstreamUrl::Unix(_) => false,
+        };
+        if route.upstream.iter().any(plain) {
+            let text = "the provider's tokens travel to the application in plain http: whoever is \
+                        on the way can use them";
+            let keys = [
+                ("pass_access_token", route.pass_access_token),
+                ("pass_id_token", route.pass_id_token),
+            ];
+            for (key, _) in keys.iter().filter(|(_, passes)| *passes) {
+                list.add(&place.clone().key(key), text);
+            }
+        }
         if route.case_insensitive {
             let text = "paths are compared without case; that is right only if the application \
                         does so, too";
             list.add(&place.clone().key("case_insensitive"), text);
+        }
+        if !route.acr_values.is_empty() && !says_acr(list.config, route) {
+            let text = "none of the connectors that count here says how somebody proved \
+                        themselves: nobody ever passes";
+            list.add(&place.clone().key("acr_values"), text);
         }
         if route.access == AccessConfig::Rule && list.config.connector.is_empty() {
             let text = "nobody can sign in: the rule only ever sees nobody";
             list.add(&place.key("access"), text);
         }
     }
+}
+
+fn says_acr(config: &Config, route: &RouteConfig) -> bool {
+    let counts = |id| route.connectors.is_empty() || route.connectors.contains(id);
+    let mut connectors = config.connector.iter().filter(|(id, _)| counts(id));
+    connectors.any(|(_, connector)| connector.kind().is_ok_and(|kind| kind.says_acr()))
 }

@@ -111,6 +111,12 @@ impl Told {
         .with(response)
     }
 
+    /// The same with something more in the response.
+    pub(super) fn also(mut self, add: impl FnOnce(&mut Response<Body>)) -> Self {
+        self.response.as_mut().map(add);
+        self
+    }
+
     /// A permitted request on its way to the upstream; its response comes later.
     pub(super) fn allowed(permit: &Permit) -> Self {
         Self {

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, VARY,
-    WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -18,6 +17,10 @@ use crate::request::gate::Caller;
 use crate::request::head::{Head, HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
 use crate::request::policy::{Because, Denial};
+
+mod program;
+
+pub(super) use program::{foreign, json_problem, login_needed};
 
 /// Seconds after which somebody may come back to what is away for now.
 const RETRY_AFTER_S: u32 = 5;
@@ -52,7 +55,8 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::UnknownPerson
         | Cause::AccountClosed
         | Cause::Revoked
-        | Cause::NoLogin => StatusCode::FORBIDDEN,
+        | Cause::NoLogin
+        | Cause::ProofTooWeak => StatusCode::FORBIDDEN,
         Cause::FrameLogin => StatusCode::UNAUTHORIZED,
     }
 }
@@ -99,6 +103,14 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             Told::denied("bad token", Some(route), None, response)
+        }
+        Denial::WeakToken { route } => {
+            let demands = route.demands.as_deref();
+            let mut response = login_needed(visit, "step up", demands);
+            if let Some(challenge) = demands.and_then(program::challenge) {
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            }
+            Told::denied("weak token", Some(route), None, response)
         }
         Denial::Forbidden {
             route,
@@ -156,7 +168,17 @@ fn forbidden(visit: &Visit<'_>, route: &str, caller: &Caller) -> Response<Body> 
         switch: Href::new(address::switch(visit)),
         back: None,
     };
-    page_response(StatusCode::FORBIDDEN, &page.render(visit.lang()))
+    // The form signs out, which may lead through the source and back to the host that logs in.
+    let entry = visit.site.login.entry(&person.session.via);
+    let source = entry.and_then(|entry| entry.connector.end_session_page());
+    let home = source.is_some().then_some(&visit.site.external_url);
+    let targets = source
+        .iter()
+        .chain(home)
+        .map(|url| url.origin().ascii_serialization());
+    let targets: Vec<_> = targets.collect();
+    let page = page.render(visit.lang());
+    page_sent(StatusCode::FORBIDDEN, &page, &targets)
 }
 
 /// A dead end: a page for people, JSON for programs. `again` leads on.
@@ -188,35 +210,6 @@ pub(super) fn problem_of(
         home: (cause != Cause::FrameLogin).then(|| Href::new("/")),
     };
     page_response(status_of(cause), &page.render(visit.lang()))
-}
-
-/// Programs read what happened and where a person could log in.
-pub(super) fn json_problem(
-    visit: &Visit<'_>,
-    status: StatusCode,
-    slug: &str,
-    title: &str,
-    detail: &str,
-) -> Response<Body> {
-    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| address::login(visit));
-    let problem = ProblemJson {
-        status: status.as_u16(),
-        slug,
-        title,
-        detail,
-        request_id: visit.id.as_str(),
-        login_url: login_url.as_deref(),
-    };
-    let mut response = text(status, ProblemJson::CONTENT_TYPE, problem.render());
-    if status == StatusCode::UNAUTHORIZED {
-        // RFC 9110 15.5.2 demands a challenge; this one makes no browser ask for a password.
-        let challenge = HeaderValue::from_static("menshen");
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        response
-            .headers_mut()
-            .insert(VARY, HeaderValue::from_static("cookie"));
-    }
-    response
 }
 
 /// What was asked for, to be asked for once more.
@@ -268,6 +261,8 @@ pub(super) fn upstream_failed(
             detail: cause.detail(lang),
             request_id: id.as_str(),
             login_url: None,
+            acr_values: &[],
+            max_age: None,
         };
         text(
             status_of(cause),
@@ -280,9 +275,15 @@ pub(super) fn upstream_failed(
 
 /// A page with the headers it needs.
 pub(super) fn page_response(status: StatusCode, page: &Page) -> Response<Body> {
+    page_sent(status, page, &[])
+}
+
+/// The same; its forms may lead to these origins.
+fn page_sent(status: StatusCode, page: &Page, form_targets: &[String]) -> Response<Body> {
     let mut response = Response::new(full(page.html.clone()));
     *response.status_mut() = status;
-    for (name, value) in page.headers(&[]) {
+    let form_targets: Vec<_> = form_targets.iter().map(String::as_str).collect();
+    for (name, value) in page.headers(&form_targets) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }
@@ -337,17 +338,6 @@ pub(super) fn wrong_method(allowed: &'static str) -> Response<Body> {
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allowed));
     response
-}
-
-/// A request from another site that must come from ours.
-pub(super) fn foreign(visit: &Visit<'_>) -> Response<Body> {
-    json_problem(
-        visit,
-        StatusCode::FORBIDDEN,
-        "foreign-origin",
-        "Only from this site's own pages",
-        "",
-    )
 }
 
 /// Never happens; and if it does, it lets nobody in.

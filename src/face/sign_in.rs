@@ -10,10 +10,11 @@ use percent_encoding::utf8_percent_encode;
 use super::record::Told;
 use super::{Visit, address, page, reply};
 use crate::clock::Timestamp;
+use crate::login::Entry;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::NonceHash;
-use crate::people::cookie;
+use crate::people::cookie::{self, HostBound};
 use crate::request::gate::Caller;
 use crate::request::head::cookies;
 use crate::request::policy::Permit;
@@ -21,16 +22,21 @@ use crate::request::{Body, BodyError};
 use crate::site::Site;
 use crate::store::ConnectorId;
 
+mod arrival;
+mod at_source;
 mod audit;
 mod begin;
 mod callback;
+mod chooser;
 mod elsewhere;
 mod front_end;
 mod offer;
+mod place;
+mod reload;
 mod sign_out;
 mod ticket;
 
-pub(super) use offer::offer;
+pub(super) use offer::{Offer, offer};
 
 /// The largest form or JSON an own path reads, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -67,6 +73,10 @@ where
         ("callback", Some(Ok(via))) => callback::answer(visit, Some(via), query, body).await,
         ("login-config", Some(Ok(via))) => front_end::login_config(visit, &via, &query).await,
         ("login", Some(Ok(via))) => front_end::login(visit, &via, body).await,
+        ("backchannel-logout", Some(Ok(via))) => at_source::back_channel(visit, &via, body).await,
+        ("frontchannel-logout", Some(Ok(via))) => {
+            at_source::front_channel(visit, &via, &query).await
+        }
         ("sign_out", None) => sign_out::answer(visit, &query).await,
         ("userinfo", None) => front_end::userinfo(visit).await,
         ("ticket", None) => ticket::redeem(visit, &query).await,
@@ -86,34 +96,83 @@ where
     }
 }
 
-/// The session cookie signed again, when its key no longer signs.
+/// The session cookie signed again: when its key no longer signs, or with today's date because its
+/// source could not be asked.
 pub(super) fn renewed_cookie(
     site: &Site,
     permit: &Permit,
     parts: &Parts,
     now: Timestamp,
+    asked: bool,
 ) -> Option<String> {
     let Caller::Person(person) = permit.caller() else {
         return None;
     };
-    if !person.sign_again || !parts.headers.contains_key(COOKIE) {
+    if !(person.sign_again || asked) || !parts.headers.contains_key(COOKIE) {
         return None;
     }
     let value = cookies(&parts.headers, site.cookies.session_name()).next()?;
-    let verified = cookie::verify(&site.ring, value)?;
-    let value = cookie::sign_again(&site.ring, &verified.handle);
-    let left = i64::try_from(verified.handle.expires_at.since(now).as_secs()).ok()?;
-    Some(match verified.handle.host {
+    let mut handle = cookie::verify(&site.ring, value)?.handle;
+    if asked {
+        handle.issued_at = now;
+    }
+    set_again(site, &handle, now)
+}
+
+/// The `Set-Cookie` of a session that is here already.
+fn set_again(site: &Site, handle: &HostBound, now: Timestamp) -> Option<String> {
+    let value = cookie::sign_again(&site.ring, handle);
+    let left = i64::try_from(handle.expires_at.since(now).as_secs()).ok()?;
+    Some(match handle.host {
         None => site.cookies.set_session(&value, left),
         Some(_) => site.cookies.set_bound_session(&value, left),
     })
 }
 
-/// What a request wants of a login: where to, and for which host's browser.
+/// The longest hint that is passed on, in bytes.
+const HINT_BYTES_MAX: usize = 256;
+
+/// What a request wants of a login: where to, for which host's browser, and who it may be.
 #[derive(Clone, Debug, Default)]
 struct Target {
     return_to: Option<ReturnTo>,
     ticket_for: Option<NonceHash>,
+    hints: Hints,
+}
+
+/// Whom a source will probably find. From an address of ours, never from one that leads on.
+#[derive(Clone, Default)]
+struct Hints {
+    login: Option<String>,
+    domain: Option<String>,
+}
+
+impl std::fmt::Debug for Hints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hints(…)")
+    }
+}
+
+impl Hints {
+    /// A hint that stands twice, is too long or holds a control character helps nobody.
+    fn of(query: &Fields) -> Self {
+        let one = |name: &str| {
+            let hint = query.one(name).ok().flatten()?;
+            let fits = !hint.is_empty() && hint.len() <= HINT_BYTES_MAX;
+            (fits && !hint.chars().any(char::is_control)).then(|| hint.to_owned())
+        };
+        Self {
+            login: one("login_hint"),
+            domain: one("domain_hint"),
+        }
+    }
+
+    /// As they stand in an address of ours.
+    fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let login = self.login.as_deref().map(|hint| ("login_hint", hint));
+        let domain = self.domain.as_deref().map(|hint| ("domain_hint", hint));
+        login.into_iter().chain(domain)
+    }
 }
 
 impl Target {
@@ -145,7 +204,15 @@ impl Target {
         Self {
             return_to,
             ticket_for: nonce.filter(|_| elsewhere),
+            hints: Hints::of(query),
         }
+    }
+
+    /// Where a login through a connector leads; without a target, where that connector's do.
+    fn place(&self, visit: &Visit<'_>, entry: &Entry) -> ReturnTo {
+        let home = || ReturnTo::parse(entry.home(user_agent(visit)), visit.site);
+        let place = self.return_to.clone().or_else(home);
+        place.unwrap_or_else(ReturnTo::home)
     }
 
     /// The query of the same target on another of our addresses, with `?`, or nothing.
@@ -169,6 +236,9 @@ impl Target {
         }
         if let Some(nonce) = &self.ticket_for {
             add("k", nonce.as_str());
+        }
+        for (name, hint) in self.hints.pairs() {
+            add(name, hint);
         }
         query
     }

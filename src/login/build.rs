@@ -7,11 +7,12 @@ use moka::sync::Cache;
 use url::Url;
 
 use super::config::{AdmissionConfig, ConnectorConfig, KindError, LoginConfig};
-use super::connector::{self, outbound};
+use super::connector;
 use super::limits::Limits;
 use super::{Entry, Login, OUTCOME_KEPT, OUTCOMES_MAX};
 use crate::clock::Clock;
 use crate::keys::KeyRing;
+use crate::outbound;
 use crate::people::profile::{Mapping, MappingError};
 use crate::people::session::{Sessions, Terms};
 use crate::people::{Admittance, People};
@@ -207,6 +208,7 @@ fn build_entry(
             mapping,
             create: settings.admission == AdmissionConfig::Create,
             link_by: settings.link_by.clone(),
+            sync: settings.sync,
         },
         connector,
         config: settings.clone(),

@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use super::connector::outbound::ProxyUrl;
-use super::connector::{self, wecom};
+use super::connector::{self, oauth2, oidc, wecom};
+use crate::outbound::ProxyUrl;
 use crate::people::profile::MappingConfig;
-use crate::setting::{NotBuilt, Period};
+use crate::setting::Period;
 use crate::store::LinkField;
 
 /// One configured way of proving who a person is. The id never changes: accounts hang on it.
@@ -33,6 +33,10 @@ pub struct ConnectorConfig {
     /// Where a login without a target lands.
     #[serde(default)]
     pub home: Home,
+    /// Whether each login and refresh brings what the source says of a person now. With false they
+    /// keep the login and the fields of their first login here.
+    #[serde(default = "yes")]
+    pub sync: bool,
     /// Put before every login of this source, to keep sources apart.
     #[serde(default)]
     pub login_prefix: String,
@@ -54,10 +58,10 @@ pub struct ConnectorConfig {
     pub wecom: Option<wecom::Config>,
     /// OpenID Connect.
     #[serde(default)]
-    pub oidc: Option<NotBuilt>,
+    pub oidc: Option<oidc::Config>,
     /// OAuth 2 with a profile endpoint.
     #[serde(default)]
-    pub oauth2: Option<NotBuilt>,
+    pub oauth2: Option<oauth2::Config>,
 }
 
 /// Why a connector's table is not one.
@@ -66,16 +70,32 @@ pub enum KindError {
     /// No table names a kind.
     #[error("it needs one table named after its kind, such as [connector.ID.wecom]")]
     Missing,
+    /// More than one does.
+    #[error("it is of one kind: keep [connector.ID.{0}] or [connector.ID.{1}]")]
+    Several(&'static str, &'static str),
 }
 
 impl ConnectorConfig {
     /// The one kind it is of.
     pub fn kind(&self) -> Result<connector::Config, KindError> {
-        self.wecom
-            .clone()
-            .map(connector::Config::Wecom)
-            .ok_or(KindError::Missing)
+        let wecom = self.wecom.clone().map(connector::Config::Wecom);
+        let oauth2 = self.oauth2.clone();
+        let oauth2 = oauth2.map(|config| connector::Config::OAuth2(Box::new(config)));
+        let oidc = self.oidc.clone();
+        let oidc = oidc.map(|config| connector::Config::Oidc(Box::new(config)));
+        let mut kinds = [("wecom", wecom), ("oidc", oidc), ("oauth2", oauth2)]
+            .into_iter()
+            .filter_map(|(name, kind)| Some((name, kind?)));
+        match (kinds.next(), kinds.next()) {
+            (None, _) => Err(KindError::Missing),
+            (Some((_, only)), None) => Ok(only),
+            (Some((first, _)), Some((second, _))) => Err(KindError::Several(first, second)),
+        }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// When a login starts without a click.

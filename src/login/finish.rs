@@ -10,7 +10,7 @@ use super::{Entry, LoginError};
 use crate::keys::KeyRing;
 use crate::people::People;
 use crate::people::cookie::{self, Handle};
-use crate::people::profile::Fields;
+use crate::people::profile::{Fields, Proof};
 use crate::people::session::{NewLogin, Sessions, Terms};
 use crate::store::{ConnectorId, LoginName, SessionId, Subject};
 
@@ -29,6 +29,8 @@ pub struct Finished {
     pub subject: Subject,
     /// What the source said of them, mapped.
     pub fields: Fields,
+    /// How they proved themselves.
+    pub proof: Proof,
     /// Where they want to go.
     pub return_to: ReturnTo,
     cookie: CookieValue,
@@ -85,15 +87,17 @@ impl Work {
             subject: profile.subject,
             provider_sid: profile.provider_sid,
             proof: profile.facts,
+            tokens: profile.tokens,
             expires_at: mapped.session_expires,
             began_at: pending.begun_at,
             connector_epoch: pending.connector_epoch,
             everyone_epoch: pending.everyone_epoch,
         };
         let (login_name, subject) = (login.account.login.clone(), login.subject.clone());
+        let proof = login.proof.clone();
         let minting = self
             .sessions
-            .mint(login, &self.terms)
+            .mint(&self.ring, login, &self.terms)
             .await
             .map_err(|source| LoginError::Mint {
                 subject: subject.clone(),
@@ -107,6 +111,7 @@ impl Work {
             via: self.entry.id.clone(),
             subject,
             fields: mapped.fields,
+            proof,
             return_to: pending.return_to,
         })
     }

@@ -117,9 +117,16 @@ pub struct Pending {
     /// Whether it began without a person's click.
     #[serde(rename = "u", default, skip_serializing_if = "is_false")]
     pub automatic: bool,
+    /// Whether the source was asked to show nothing, for somebody who is here already.
+    #[serde(rename = "q", default, skip_serializing_if = "is_false")]
+    pub silent: bool,
     /// The hash of the nonce of the host that wants the session, when it is another one.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub ticket_for: Option<NonceHash>,
+    /// How long ago the person may have proved themselves to the source at most, in seconds: a
+    /// source that was asked must say when it was.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
 }
 
 #[expect(
@@ -182,7 +189,9 @@ impl Pending {
             everyone_epoch: 0,
             retries: 0,
             automatic: false,
+            silent: false,
             ticket_for: None,
+            max_age: None,
         }
     }
 

@@ -77,6 +77,8 @@ pub struct Ticket {
     pub sid: Sid,
     /// Whose.
     pub account: AccountId,
+    /// When the source last said who they are: a ticket makes nobody fresher.
+    pub issued_at: Timestamp,
     /// The session's absolute end.
     pub expires_at: Timestamp,
     /// Where the person goes on the other host: a path.
@@ -88,6 +90,7 @@ struct Sealed {
     n: NonceHash,
     s: String,
     a: AccountId,
+    i: i64,
     e: i64,
     t: i64,
     p: String,
@@ -150,6 +153,7 @@ impl Unsealed {
                 nonce: found.n,
                 sid,
                 account: found.a,
+                issued_at: Timestamp::from_unix_ms(found.i),
                 expires_at: Timestamp::from_unix_ms(found.e),
                 to: found.p,
             },
@@ -174,6 +178,7 @@ impl Ticket {
             n: self.nonce.clone(),
             s: self.sid.expose(),
             a: self.account,
+            i: self.issued_at.unix_ms(),
             e: self.expires_at.unix_ms(),
             t: now.unix_ms(),
             p: self.to.clone(),
@@ -196,11 +201,11 @@ impl Ticket {
     }
 
     /// The handle of the cookie it is exchanged for: it names its host and counts on no other.
-    pub fn handle(&self, host: &str, now: Timestamp) -> Handle {
+    pub fn handle(&self, host: &str) -> Handle {
         Handle {
             sid: self.sid,
             account: self.account,
-            issued_at: now,
+            issued_at: self.issued_at,
             expires_at: self.expires_at,
             host: Some(host.to_owned()),
         }
@@ -212,6 +217,7 @@ impl Ticket {
             nonce,
             sid: session.sid,
             account: session.account,
+            issued_at: session.issued_at,
             expires_at: session.expires_at,
             to,
         }
@@ -237,6 +243,7 @@ mod tests {
             nonce: nonce.hash(),
             sid: Sid::random(),
             account: AccountId::new([1; 16]),
+            issued_at: now,
             expires_at: now.plus(Duration::from_secs(3600)),
             to: "/a?b".to_owned(),
         };

@@ -78,7 +78,7 @@ pub struct Handle {
     pub sid: Sid,
     /// Whose.
     pub account: AccountId,
-    /// Since when.
+    /// When the source last said who they are, or could not be asked.
     pub issued_at: Timestamp,
     /// Until when at the latest.
     pub expires_at: Timestamp,
@@ -102,7 +102,7 @@ pub struct HostBound {
     pub sid: Sid,
     /// Whose.
     pub account: AccountId,
-    /// Since when.
+    /// When the source last said who they are, or could not be asked.
     pub issued_at: Timestamp,
     /// Until when at the latest.
     pub expires_at: Timestamp,
@@ -254,6 +254,20 @@ impl CookieFlags {
         }
     }
 
+    /// The name of the connector this browser came in through last.
+    pub fn last_name(&self) -> &'static str {
+        if self.secure {
+            "__Host-menshen-last"
+        } else {
+            "menshen-last"
+        }
+    }
+
+    /// Whether a browser sends them from another site's frame.
+    pub fn are_embedded(&self) -> bool {
+        self.same_site == SameSiteConfig::None && self.secure
+    }
+
     /// Whether the configured domain covers a host; without a domain none does.
     pub fn cover(&self, host: &str) -> bool {
         let below = self
@@ -281,17 +295,29 @@ impl CookieFlags {
 
     /// The `Set-Cookie` of something short-lived that stays on this host.
     pub fn set_local(&self, name: &str, value: &str, age_s: i64) -> String {
-        self.local(name, value, age_s, false)
+        self.local(name, value, age_s, SameSite::Lax)
     }
 
     /// The same for a login whose answer comes by a POST from another site; https only.
     pub fn set_cross_site(&self, name: &str, value: &str, age_s: i64) -> String {
-        self.local(name, value, age_s, true)
+        self.local(name, value, age_s, SameSite::None)
+    }
+
+    /// The same for a login inside another site's frame, which has cookies of its own there.
+    pub fn set_embedded(&self, name: &str, value: &str, age_s: i64) -> String {
+        let mut cookie = self.local_cookie(name, value, age_s, SameSite::None);
+        cookie.set_partitioned(true);
+        cookie.to_string()
+    }
+
+    /// The `Set-Cookie` that takes that back.
+    pub fn clear_embedded(&self, name: &str) -> String {
+        self.set_embedded(name, "", 0)
     }
 
     /// The `Set-Cookie` that takes a short-lived one back.
     pub fn clear_local(&self, name: &str) -> String {
-        self.local(name, "", 0, false)
+        self.local(name, "", 0, SameSite::Lax)
     }
 
     /// Whether a cookie's name is one of ours, in any of its forms.
@@ -320,18 +346,23 @@ impl CookieFlags {
         if let Some(domain) = domain {
             cookie = cookie.domain(domain.to_owned());
         }
-        if self.same_site == SameSiteConfig::None && self.secure {
+        if self.are_embedded() {
             cookie = cookie.same_site(SameSite::None).partitioned(true);
         }
         cookie.build().to_string()
     }
 
-    fn local(&self, name: &str, value: &str, age_s: i64, cross_site: bool) -> String {
-        let same_site = if cross_site {
-            SameSite::None
-        } else {
-            SameSite::Lax
-        };
+    fn local(&self, name: &str, value: &str, age_s: i64, same_site: SameSite) -> String {
+        self.local_cookie(name, value, age_s, same_site).to_string()
+    }
+
+    fn local_cookie<'a>(
+        &self,
+        name: &'a str,
+        value: &'a str,
+        age_s: i64,
+        same_site: SameSite,
+    ) -> Cookie<'a> {
         Cookie::build((name, value))
             .path("/")
             .http_only(true)
@@ -339,7 +370,6 @@ impl CookieFlags {
             .max_age(cookie::time::Duration::seconds(age_s))
             .same_site(same_site)
             .build()
-            .to_string()
     }
 }
 

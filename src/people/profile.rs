@@ -11,6 +11,8 @@ use crate::clock::Timestamp;
 use crate::expression::{CompileError, Document, EvalError, Expression, Fact, Facts, Scope, Value};
 use crate::store::{IdError, LinkField, LoginName, Subject};
 
+use super::source::Tokens;
+
 /// What a source said of a person at one login.
 #[derive(Clone)]
 pub struct Profile {
@@ -24,6 +26,8 @@ pub struct Profile {
     pub provider_sid: Option<String>,
     /// What the login proved besides.
     pub facts: Proof,
+    /// What the source handed out besides; nothing from sources without tokens.
+    pub tokens: Option<Tokens>,
 }
 
 /// What a login proved besides who it is.
@@ -248,6 +252,11 @@ impl Fields {
             }
         }
     }
+}
+
+/// Evaluates an expression of [`Scope::Mapping`] over a raw profile.
+pub fn over_profile(expression: &Expression, raw: &serde_json::Value) -> Result<Value, EvalError> {
+    expression.evaluate(&OverProfile(&Document::from(raw)))
 }
 
 struct OverProfile<'a>(&'a Document);

@@ -10,14 +10,21 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::profile::{Fields, Proof};
+use super::source::Tokens;
 use crate::clock::Timestamp;
 use crate::expression::Document;
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
 
 mod cell;
+mod refresh;
 mod sessions;
+mod tokens;
 
+pub use refresh::{Attended, Pace, Refresher, SourceTerms};
 pub use sessions::{Found, MintError, Minting, Missing, NewLogin, Sessions};
+pub use tokens::Due;
+
+use tokens::TokenCell;
 
 /// Somebody who is here: what was proved. Immutable; minted at a login.
 #[derive(Debug)]
@@ -85,8 +92,20 @@ pub struct Person {
     pub session: Arc<Session>,
     /// What may change.
     pub entitlements: Arc<Entitlements>,
+    /// When the source last said who they are, or could not be asked: the cookie's own date.
+    pub asked_at: Timestamp,
     /// Whether the cookie should be written again, because its key no longer signs.
     pub sign_again: bool,
+    /// Whether the session's tokens want a refresh.
+    pub due: Due,
+    pub(crate) tokens: Option<Arc<TokenCell>>,
+}
+
+impl Person {
+    /// What the provider handed out, as it is now: not as it was when the person was found.
+    pub fn tokens(&self) -> Option<Arc<Tokens>> {
+        self.tokens.as_ref().and_then(|cell| cell.tokens())
+    }
 }
 
 /// `[session]` terms that a request is measured by.

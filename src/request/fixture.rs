@@ -17,7 +17,7 @@ use super::route::{
 use crate::clock::Timestamp;
 use crate::expression::{Document, Expression, Scope};
 use crate::people::profile::{Fields, Proof};
-use crate::people::session::{Entitlements, Person, Session};
+use crate::people::session::{Due, Entitlements, Person, Session};
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
 
 /// A public route to the first pool.
@@ -29,6 +29,7 @@ pub(super) fn route() -> Route {
         access: Access::Public,
         allow: None,
         connectors: Vec::new(),
+        demands: None,
         upstream: Some(UpstreamId(0)),
         preflight: Preflight::Deny,
         strip_path: false,
@@ -78,7 +79,10 @@ pub(super) fn person(login: &str, fields: Fields) -> Caller {
     Caller::Person(Person {
         session: Arc::new(session),
         entitlements: Arc::new(entitlements),
+        asked_at: at,
         sign_again: false,
+        due: Due::Nothing,
+        tokens: None,
     })
 }
 

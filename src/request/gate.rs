@@ -6,7 +6,8 @@ use super::head::Head;
 use super::route::{Access, Route};
 use crate::expression::Document;
 use crate::keys::KeyRing;
-use crate::people::session::{Found, Missing, Person, Sessions, Terms};
+use crate::people::profile::Proof;
+use crate::people::session::{Attended, Due, Found, Missing, Person, Refresher, Sessions, Terms};
 use crate::store::{ConnectorId, StoreError};
 
 /// Who is asking.
@@ -27,6 +28,8 @@ pub struct Program {
     pub subject: String,
     /// Its claims as rules see them.
     pub claims: Document,
+    /// How whoever the token stands for proved themselves, as far as it says.
+    pub proof: Proof,
 }
 
 /// Why somebody must log in.
@@ -40,6 +43,8 @@ pub enum Why {
     OtherConnector,
     /// The route demands a stronger proof than theirs.
     StepUp,
+    /// The source should be asked again who sits there.
+    Reload,
 }
 
 /// Why it could not be found out who is asking.
@@ -58,6 +63,8 @@ pub enum GateError {
 pub struct Gate {
     /// Who is here.
     pub sessions: Arc<Sessions>,
+    /// Who renews their tokens.
+    pub refresher: Arc<Refresher>,
     /// What their cookies are verified with.
     pub ring: Arc<KeyRing>,
     /// How long they may stay.
@@ -67,9 +74,10 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Says who is asking. On a public route trouble is nobody; elsewhere it is an error.
+    /// Says who is asking, after their source was asked again where that is due. On a public route
+    /// trouble is nobody; elsewhere it is an error.
     pub async fn identify(&self, route: &Route, head: &Head<'_>) -> Result<Caller, GateError> {
-        match (self.person(head).await, route.access) {
+        match (self.fresh(head).await, route.access) {
             (Err(error), Access::Public) => {
                 tracing::warn!(error = %crate::telemetry::chain(&error), "a public route goes on without identity");
                 Ok(Caller::Nobody(Why::Nobody))
@@ -78,15 +86,26 @@ impl Gate {
         }
     }
 
-    /// Who brings this session cookie, on any route.
+    async fn fresh(&self, head: &Head<'_>) -> Result<Caller, GateError> {
+        let caller = self.person(head).await?;
+        if let Caller::Person(person) = &caller
+            && person.due != Due::Nothing
+            // In a box: what is seldom done makes no other request's way longer.
+            && Box::pin(self.refresher.attend(person)).await == Attended::LookAgain
+        {
+            return self.person(head).await;
+        }
+        Ok(caller)
+    }
+
+    /// Who brings this session cookie, on any route. No source is asked: whoever signs out, for one,
+    /// waits for none.
     pub async fn person(&self, head: &Head<'_>) -> Result<Caller, GateError> {
         let Some(cookie) = head.credentials.session else {
             return Ok(Caller::Nobody(Why::Nobody));
         };
-        let found = self
-            .sessions
-            .find(&self.ring, &self.terms, cookie, head.host.as_str())
-            .await;
+        let (ring, host) = (&self.ring, head.host.as_str());
+        let found = self.sessions.find(ring, &self.terms, cookie, host).await;
         match found.map_err(GateError::Unavailable)? {
             Found::Person(person) if !self.connectors.contains(&person.session.via) => {
                 Ok(Caller::Nobody(Why::Expired))

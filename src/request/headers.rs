@@ -100,6 +100,7 @@ impl Onward {
         written.line(&TRACEPARENT, &traceparent);
         written.prefix(route);
         written.identity(permit);
+        written.tokens(permit, head);
         written.own(permit, head);
         onward.written = written;
         onward
@@ -221,7 +222,9 @@ impl Onward {
     fn is_replaced_authorization(&self, name: &HeaderName) -> bool {
         let rules = &self.route.headers;
         name == http::header::AUTHORIZATION
-            && (rules.basic_auth.is_some() || rules.own.iter().any(|(own, _)| own == name))
+            && (rules.basic_auth.is_some()
+                || rules.id_token
+                || rules.own.iter().any(|(own, _)| own == name))
     }
 }
 

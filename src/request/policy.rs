@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use super::gate::{Caller, Why};
+use super::errand::{Errand, errand};
+use super::gate::{Caller, Program, Why};
 use super::head::Head;
 use super::route::{Access, Preflight, Route};
+use crate::clock::Timestamp;
+use crate::people::profile::Proof;
+use crate::people::session::Person;
+use crate::store::ConnectorId;
 
 pub use facts::RequestFacts;
 
@@ -47,6 +52,13 @@ impl Permit {
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
+
+    fn should_be_asked(&self, head: &Head<'_>) -> bool {
+        match &self.caller {
+            Caller::Person(person) => reload_is_due(&self.route, person, head),
+            Caller::Nobody(_) | Caller::Program(_) => false,
+        }
+    }
 }
 
 /// Somebody must log in, and why.
@@ -56,6 +68,9 @@ pub struct LoginNeeded {
     pub route: Arc<Route>,
     /// Why what they brought is not enough.
     pub why: Why,
+    /// What holds when the source cannot be asked; only for [`Why::Reload`], which is a question
+    /// to the source and no reason to turn anybody away.
+    pub otherwise: Option<Permit>,
 }
 
 /// Why a request is turned away.
@@ -67,6 +82,11 @@ pub enum Denial {
     AmbiguousPath,
     /// A bearer token that does not prove what it says.
     BadToken {
+        /// On which route.
+        route: Arc<Route>,
+    },
+    /// A bearer token whose person proved themselves less than the route demands.
+    WeakToken {
         /// On which route.
         route: Arc<Route>,
     },
@@ -104,18 +124,27 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
             caller,
         });
     }
-    let why = match (&caller, route.access) {
-        (_, Access::Public) => {
-            return Verdict::Allow(Permit {
+    if route.access == Access::Public {
+        return Verdict::Allow(Permit {
+            route: Arc::clone(route),
+            caller,
+        });
+    }
+    let why = match &caller {
+        Caller::Nobody(why) => Some(*why),
+        Caller::Person(person) => {
+            let session = &person.session;
+            let at = session.minted_at;
+            shortfall(route, &session.via, &session.proof, at, head.at)
+        }
+        Caller::Program(program) if is_weak(route, program, head.at) => {
+            return Verdict::Deny(Denial::WeakToken {
                 route: Arc::clone(route),
-                caller,
             });
         }
-        (Caller::Nobody(why), _) => Some(*why),
-        (Caller::Person(person), _) if !counts_on(route, person) => Some(Why::OtherConnector),
-        (Caller::Person(_) | Caller::Program(_), _) => None,
+        Caller::Program(_) => None,
     };
-    match (why, route.access, &route.allow) {
+    let verdict = match (why, route.access, &route.allow) {
         (Some(why), Access::SignedIn, _) => login(route, why),
         (None, _, None) => Verdict::Allow(Permit {
             route: Arc::clone(route),
@@ -128,7 +157,58 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
         }
         // A rule route without a rule cannot be configured; nobody passes it.
         (Some(why), _, None) => login(route, why),
+    };
+    reload(verdict, head)
+}
+
+/// Why somebody who came in through a connector with a proof is not enough for a route, if they are
+/// not. A public route asks nothing.
+pub fn shortfall(
+    route: &Route,
+    via: &ConnectorId,
+    proof: &Proof,
+    minted_at: Timestamp,
+    now: Timestamp,
+) -> Option<Why> {
+    if route.access == Access::Public {
+        return None;
     }
+    if !route.connectors.is_empty() && !route.connectors.contains(via) {
+        return Some(Why::OtherConnector);
+    }
+    let demands = route.demands.as_ref();
+    let met = demands.is_none_or(|demands| demands.are_met(proof, Some(minted_at), now));
+    (!met).then_some(Why::StepUp)
+}
+
+/// Whether the source should be asked again before a person goes on to a page of this route.
+pub fn reload_is_due(route: &Route, person: &Person, head: &Head<'_>) -> bool {
+    let Some(demands) = &route.demands else {
+        return false;
+    };
+    let in_frame = match (head.method, errand(head)) {
+        (&http::Method::GET, Errand::Navigation) => false,
+        (&http::Method::GET, Errand::Embedded) => true,
+        (_, _) => return false,
+    };
+    route.access != Access::Public && demands.reload_is_due(person, in_frame, head.at)
+}
+
+/// Whoever may pass, but whose source should be asked first, keeps the permit for when it cannot.
+fn reload(verdict: Verdict, head: &Head<'_>) -> Verdict {
+    match verdict {
+        Verdict::Allow(permit) if permit.should_be_asked(head) => Verdict::Login(LoginNeeded {
+            route: Arc::clone(&permit.route),
+            why: Why::Reload,
+            otherwise: Some(permit),
+        }),
+        verdict => verdict,
+    }
+}
+
+fn is_weak(route: &Route, program: &Program, now: Timestamp) -> bool {
+    let demands = route.demands.as_ref();
+    demands.is_some_and(|demands| !demands.are_met(&program.proof, None, now))
 }
 
 fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
@@ -187,11 +267,8 @@ fn login(route: &Arc<Route>, why: Why) -> Verdict {
     Verdict::Login(LoginNeeded {
         route: Arc::clone(route),
         why,
+        otherwise: None,
     })
-}
-
-fn counts_on(route: &Route, person: &crate::people::session::Person) -> bool {
-    route.connectors.is_empty() || route.connectors.contains(&person.session.via)
 }
 
 /// A CORS preflight (Fetch standard): carries no credentials and asks what a request may do.
@@ -202,3 +279,6 @@ fn is_preflight(head: &Head<'_>) -> bool {
             .headers
             .contains_key(http::header::ACCESS_CONTROL_REQUEST_METHOD)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,11 +9,13 @@ use crate::expression::Expression;
 use crate::store::ConnectorId;
 
 mod config;
+mod demands;
 
 pub use config::{
     AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, LimitsConfig,
     PathPrefix, Preflight, RouteConfig, UpstreamUrl,
 };
+pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
 
 /// The name of a route, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub struct Route {
     pub allow: Option<Expression>,
     /// Whose sessions count here; empty: all.
     pub connectors: Vec<ConnectorId>,
+    /// What a session must be besides; absent on most.
+    pub demands: Option<Box<Demands>>,
     /// Where it leads; absent: nowhere, which is a 404.
     pub upstream: Option<UpstreamId>,
     /// Whether CORS preflights pass without identity.
@@ -90,6 +94,10 @@ pub struct HeaderRules {
     pub pass: Vec<http::HeaderName>,
     /// Basic credentials: the user's expression and the password.
     pub basic_auth: Option<BasicAuth>,
+    /// Whether the provider's access token is sent.
+    pub access_token: bool,
+    /// Whether the provider's ID token is sent.
+    pub id_token: bool,
 }
 
 /// Basic credentials for an application that only knows those.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{BuildError, compile, settable};
 use crate::request::forward::PoolSettings;
 use crate::request::route::{
-    Access, AccessConfig, BasicAuth, HeaderRules, Limits, Route, RouteConfig, RouteName, UpstreamId,
+    Access, AccessConfig, BasicAuth, Demands, HeaderRules, Limits, Route, RouteConfig, RouteName,
+    UpstreamId,
 };
 
 /// Builds every route, and the settings of the pools they share.
@@ -54,6 +55,7 @@ fn route(config: &RouteConfig, upstream: Option<UpstreamId>) -> Result<Route, Bu
         },
         allow,
         connectors: config.connectors.clone(),
+        demands: Demands::of(config),
         upstream,
         preflight: config.preflight,
         strip_path: config.strip_path,
@@ -97,5 +99,7 @@ fn header_rules(config: &RouteConfig) -> Result<HeaderRules, BuildError> {
         own,
         pass,
         basic_auth: basic_auth.transpose()?,
+        access_token: config.pass_access_token,
+        id_token: config.pass_id_token,
     })
 }

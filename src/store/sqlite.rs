@@ -5,8 +5,8 @@ use sqlx::{SqlitePool, Transaction};
 
 use super::{
     Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LoginName, LogoutMark, Minted,
-    NewSession, Revocation, Scope, SessionFound, SessionId, SessionKey, SessionRecord, Store,
-    StoreError, Subject,
+    NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId, SessionKey,
+    SessionRecord, Store, StoreError, Subject,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -17,6 +17,7 @@ mod open;
 mod revocations;
 mod row;
 mod sessions;
+mod tokens;
 
 /// A store in one SQLite file: one connection writes, a few read beside it (WAL).
 ///
@@ -101,6 +102,12 @@ impl Store for Sqlite {
             .map_err(asking("find a session"))
     }
 
+    async fn renew(&self, renewal: &Renewal) -> Result<Renewed, StoreError> {
+        tokens::renew(self, renewal)
+            .await
+            .map_err(asking("keep what a refresh brought"))
+    }
+
     async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError> {
         sessions::touch(self, used)
             .await
@@ -160,15 +167,16 @@ impl Store for Sqlite {
             .map_err(asking("read an account's identities"))
     }
 
-    async fn mark_logout(
+    async fn end_at_provider(
         &self,
         connector: &ConnectorId,
         mark: &LogoutMark,
+        notice: Option<&[u8; 32]>,
         at: Timestamp,
         until: Timestamp,
-    ) -> Result<(), StoreError> {
-        let marked = revocations::mark_logout(self, connector, mark, at, until).await;
-        marked.map_err(asking("note a logout at the provider"))
+    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+        let ended = revocations::end_at_provider(self, connector, mark, notice, (at, until)).await;
+        ended.map_err(asking("end what a provider ended"))
     }
 
     async fn epochs(&self) -> Result<EpochsNow, StoreError> {
@@ -188,7 +196,7 @@ impl Store for Sqlite {
     }
 
     async fn spend(&self, what: &[u8; 32], until: Timestamp) -> Result<bool, StoreError> {
-        once::spend(self, what, until)
+        once::spend(&self.writer, what, until)
             .await
             .map_err(asking("spend something once"))
     }

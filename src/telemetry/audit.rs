@@ -55,6 +55,10 @@ pub enum Event {
     Closed,
     /// An account was opened again.
     Opened,
+    /// A source no longer vouches for a session; it was ended.
+    RefreshGone,
+    /// A source says something else of a person who is here; the reason names the fields.
+    Entitlements,
 }
 
 impl Event {
@@ -67,6 +71,8 @@ impl Event {
             Self::Revoked => "revoked",
             Self::Closed => "closed",
             Self::Opened => "opened",
+            Self::RefreshGone => "refresh-gone",
+            Self::Entitlements => "entitlements",
         }
     }
 }

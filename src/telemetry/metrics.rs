@@ -30,6 +30,7 @@ pub(super) struct Metrics {
     durations: [Histogram; 3],
     upstream_duration: Histogram,
     logins: Family<Labels, Counter>,
+    refreshes: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
     config: Family<Labels, Gauge>,
     config_epoch: Gauge,
@@ -50,6 +51,23 @@ pub enum LoginOutcome {
     Refused,
     /// The source or the store failed.
     Failed,
+}
+
+/// What became of a refresh of tokens, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshOutcome {
+    /// The source brought new ones.
+    Done,
+    /// Another process had brought them already.
+    Adopted,
+    /// The source no longer vouches for the session.
+    Gone,
+    /// The source could not be asked.
+    Unavailable,
+    /// It did not get its turn.
+    Busy,
+    /// The store failed.
+    Store,
 }
 
 /// What became of a reload, as a label.
@@ -94,6 +112,7 @@ impl Metrics {
             }),
             upstream_duration: histogram(),
             logins: Family::default(),
+            refreshes: Family::default(),
             reloads: Family::default(),
             config: Family::default(),
             config_epoch: Gauge::default(),
@@ -122,6 +141,8 @@ impl Metrics {
         let (name, help) = ("upstream_duration", "What upstreams took of it");
         all.register_with_unit(name, help, Unit::Seconds, self.upstream_duration.clone());
         all.register("logins", "Logins that came to an end", self.logins.clone());
+        let help = "Refreshes of tokens that came to an end";
+        all.register("refreshes", help, self.refreshes.clone());
         all.register(
             "reloads",
             "Configurations that were read again",
@@ -215,6 +236,23 @@ impl Telemetry {
             ("outcome", outcome.to_owned()),
         ];
         self.0.metrics.logins.get_or_create(&labels).inc();
+    }
+
+    /// Counts a refresh of tokens that came to an end.
+    pub fn refresh(&self, connector: &str, outcome: RefreshOutcome) {
+        let outcome = match outcome {
+            RefreshOutcome::Done => "done",
+            RefreshOutcome::Adopted => "adopted",
+            RefreshOutcome::Gone => "gone",
+            RefreshOutcome::Unavailable => "unavailable",
+            RefreshOutcome::Busy => "busy",
+            RefreshOutcome::Store => "store",
+        };
+        let labels = vec![
+            ("connector", connector.to_owned()),
+            ("outcome", outcome.to_owned()),
+        ];
+        self.0.metrics.refreshes.get_or_create(&labels).inc();
     }
 
     /// Counts a login that was stopped because it went in circles.

@@ -34,6 +34,8 @@ pub(crate) struct Cookie {
     pub(crate) name: String,
     pub(crate) value: String,
     pub(crate) secure: bool,
+    /// Lower case; empty when the cookie says nothing.
+    pub(crate) same_site: String,
 }
 
 /// Where a walk ended.
@@ -191,6 +193,62 @@ impl Browser {
         self.follow(&back).await
     }
 
+    /// Submits the only form of a page, as its script does, and follows redirects until a page.
+    ///
+    /// The form goes to another site: only cookies that say `SameSite=None` go with it.
+    pub(crate) async fn submit(&mut self, page: &Page) -> Page {
+        let html = page.answer.text();
+        let unescape = |text: &str| text.replace("&quot;", "\"").replace("&lt;", "<");
+        let unescape = |text: &str| unescape(text).replace("&amp;", "&");
+        let after = |text: &str, mark: &str| {
+            let rest = text.split_once(mark)?.1;
+            rest.split_once('"').map(|(value, _)| unescape(value))
+        };
+        let action = after(&html, "action=\"").unwrap_or_else(|| panic!("no form: {html}"));
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        for input in html.split("<input").skip(1) {
+            let name = after(input, "name=\"").expect("a field has a name");
+            body.append_pair(&name, &after(input, "value=\"").unwrap_or_default());
+        }
+        let origin = Url::parse(&page.url)
+            .unwrap()
+            .origin()
+            .ascii_serialization();
+        let headers = [
+            ("Accept", "text/html"),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+            ("Origin", origin.as_str()),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Sec-Fetch-Dest", "document"),
+            ("Sec-Fetch-Site", "cross-site"),
+        ];
+        let kept_back = |cookie: &Cookie| cookie.same_site != "none";
+        let (back, sent): (Vec<_>, _) = self.jar.drain(..).partition(kept_back);
+        self.jar = sent;
+        let answer = self
+            .send("POST", &action, &headers, body.finish().as_bytes())
+            .await;
+        let was_set = |old: &Cookie, jar: &[Cookie]| {
+            jar.iter()
+                .any(|new| new.name == old.name && new.host == old.host)
+        };
+        for cookie in back {
+            if !was_set(&cookie, &self.jar) {
+                self.jar.push(cookie);
+            }
+        }
+        match answer.header("location") {
+            Some(to) if (300..400).contains(&answer.status) => {
+                let next = Url::parse(&action).unwrap().join(to).unwrap();
+                self.follow(next.as_str()).await
+            }
+            _ => Page {
+                url: action,
+                answer,
+            },
+        }
+    }
+
     /// Sends one request with the cookies of its host.
     pub(crate) async fn send(
         &mut self,
@@ -282,12 +340,14 @@ impl Browser {
             .retain(|cookie| !(cookie.name == name && cookie.host == host));
         if flags.get("max-age").is_none_or(|age| age != "0") {
             let (name, value) = (name.to_owned(), value.to_owned());
+            let same_site = flags.get("samesite").map_or("", String::as_str);
             self.jar.push(Cookie {
                 host,
                 wide,
                 name,
                 value,
                 secure,
+                same_site: same_site.to_lowercase(),
             });
         }
     }

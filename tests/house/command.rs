@@ -38,7 +38,7 @@ impl Drop for Folder {
     }
 }
 
-fn menshen(arguments: &[&str]) -> Output {
+pub(crate) fn menshen(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_menshen"));
     command
         .env_remove("MENSHEN_CONFIG")
@@ -48,7 +48,7 @@ fn menshen(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 

@@ -1,8 +1,10 @@
 //! Every file in conf/ parses; full.toml matches the code; what is wrong is said where it is.
 
+mod accepted;
 mod full;
 mod keys;
 mod mutated;
+mod providers;
 mod refused;
 mod schema;
 mod warned;

@@ -18,7 +18,9 @@ const FLOORS: &[(u8, &[&str])] = &[
         &[
             "clock",
             "expression",
+            "issuer",
             "keys",
+            "outbound",
             "secret",
             "setting",
             "telemetry",
@@ -26,8 +28,16 @@ const FLOORS: &[(u8, &[&str])] = &[
     ),
 ];
 
-/// Neighbours in the cellar that may use another: the other is a leaf and uses nobody.
-const NEIGHBOURS: &[(&str, &str)] = &[("keys", "secret"), ("telemetry", "clock")];
+/// Neighbours in the cellar that may use another: the other stands deeper in it.
+const NEIGHBOURS: &[(&str, &str)] = &[
+    ("issuer", "clock"),
+    ("issuer", "outbound"),
+    ("issuer", "setting"),
+    ("issuer", "telemetry"),
+    ("keys", "secret"),
+    ("outbound", "secret"),
+    ("telemetry", "clock"),
+];
 
 fn floor_of(module: &str) -> Option<u8> {
     FLOORS

@@ -82,6 +82,7 @@ pub(crate) struct Plan {
     more: String,
     routes: String,
     store: String,
+    clock: Option<Clock>,
 }
 
 impl Default for Plan {
@@ -95,6 +96,7 @@ impl Default for Plan {
             more: String::new(),
             routes: ROUTES.to_owned(),
             store: "sqlite::memory:".to_owned(),
+            clock: None,
         }
     }
 }
@@ -164,6 +166,14 @@ impl Plan {
         }
     }
 
+    /// The time of somebody else, instead of a clock of its own.
+    pub(crate) fn clock(self, clock: &Clock) -> Self {
+        Self {
+            clock: Some(clock.clone()),
+            ..self
+        }
+    }
+
     /// The configuration as an operator would write it.
     pub(crate) fn text(&self, source: &WeCom, app: &LegacyApp) -> String {
         let Self {
@@ -175,6 +185,7 @@ impl Plan {
             more,
             routes,
             store,
+            clock: _,
         } = self;
         let routes = routes.replace("{app}", &app.base_url());
         let more = more
@@ -247,7 +258,8 @@ impl House {
             .expect("the upstream starts");
         let host = plan.external_url.split_once("://").expect("a URL").1;
         source.domains_of_agent(AGENT_ID, &[host]);
-        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let clock = plan.clock.clone();
+        let clock = clock.unwrap_or_else(|| Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)));
         let records = Records::default();
         let running = start(&plan.text(&source, &app), &clock, &records).await;
         Self {

@@ -6,6 +6,7 @@ mod outage;
 mod overtaken;
 mod reloaded;
 mod revoked;
+mod tokens;
 mod tunnels;
 mod watched;
 
@@ -148,16 +149,19 @@ async fn every_login_gets_a_new_session() {
     browser.sign_in(&start, "zhangsan").await;
     let second = browser.cookie("menshen").unwrap().value.clone();
     assert!(planted != first && first != second);
+    // Each of them ended the one before: a copy of an old cookie opens nothing.
+    for (cookie, status) in [(&planted, 401), (&first, 401), (&second, 200)] {
+        let answer = Ask::get("/echo").session(cookie).of(&house).await;
+        assert_eq!(answer.status, status);
+    }
     let store = &house.running.house().shared().store;
     let sessions = store.sessions(None, 10).await.unwrap();
-    let mut keys: Vec<_> = sessions.iter().map(|one| *one.key.as_bytes()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    assert_eq!(keys.len(), 3);
+    assert_eq!(sessions.len(), 1);
     // The cookie holds no name of anything the administrator or the log sees.
-    for session in &sessions {
-        assert!(!first.contains(&session.public_id.to_string()));
-    }
+    assert!(!second.contains(&sessions[0].public_id.to_string()));
+    let replaced = house.audit();
+    let replaced = replaced.iter().filter(|line| line["reason"] == "replaced");
+    assert_eq!(replaced.count(), 2);
 }
 
 #[tokio::test]

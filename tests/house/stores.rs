@@ -16,6 +16,7 @@ mod file;
 mod once;
 mod revocations;
 mod sessions;
+mod tokens;
 
 /// A store under test, and where it lies.
 struct Backend {
@@ -96,6 +97,7 @@ fn admission(login: &str) -> Admission {
         links: Vec::new(),
         vouched: Vec::new(),
         create: true,
+        sync: true,
         entitlements: "{}".to_owned(),
         at: at(0),
     }
@@ -127,6 +129,7 @@ fn new_session(account: &Account, began_at: Timestamp) -> NewSession {
         connector_epoch: 0,
         everyone_epoch: 0,
         began_at,
+        tokens: None,
     }
 }
 

@@ -1,11 +1,10 @@
 //! `[connector.ID]`: its kind, who starts by itself, where logins land, its mapping.
 
-use super::Findings;
 use super::destinations::Destinations;
+use super::{Findings, oauth2, oidc};
 use crate::config::place::Place;
 use crate::expression::Scope;
-use crate::login::config::{AutoLogin, ConnectorConfig};
-use crate::login::connector;
+use crate::login::config::{AutoLogin, ConnectorConfig, KindError};
 use crate::login::return_to::ReturnTo;
 
 pub(super) fn look(findings: &mut Findings<'_>) {
@@ -13,7 +12,21 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         let place = Place::of(["connector", id.as_str()]);
         if let Err(error) = connector.kind() {
             let help = error.to_string().replace("ID", id.as_str());
-            findings.key(&place, format!("the connector `{id}` is of no kind"), help);
+            match error {
+                KindError::Missing => {
+                    findings.key(&place, format!("the connector `{id}` is of no kind"), help);
+                }
+                KindError::Several(_, second) => {
+                    let message = format!("the connector `{id}` is of two kinds");
+                    findings.key(&place.clone().key(second), message, help);
+                }
+            }
+        }
+        if let Some(oauth2) = &connector.oauth2 {
+            oauth2::look(findings, &place, connector, oauth2);
+        }
+        if let Some(oidc) = &connector.oidc {
+            oidc::look(findings, &place, oidc);
         }
         if let Some(base) = &connector.callback_base {
             findings.origin(&place.clone().key("callback_base"), base);
@@ -73,28 +86,18 @@ fn starters(findings: &mut Findings<'_>) {
         }
         // Who always starts a login also does inside its own client.
         let starts = !matches!(connector.auto_login, AutoLogin::Never);
-        let Some(kind) = connector
-            .kind()
-            .ok()
-            .map(|kind| name(&kind))
-            .filter(|_| starts)
-        else {
+        let app = connector.kind().ok().and_then(|kind| kind.app());
+        let Some(client) = app.filter(|_| starts) else {
             continue;
         };
-        match in_app.iter().find(|(other, _)| *other == kind) {
-            Some((_, other)) if connector.auto_login == AutoLogin::InApp => {
+        match in_app.iter().find(|(other, _)| *other == client) {
+            Some((_, other)) => {
                 let message =
-                    format!("inside the client of {kind}, `{other}` already starts logins");
+                    format!("inside the client of {client}, `{other}` already starts logins");
                 let help = "set auto_login = \"never\" on all but one connector of a kind";
                 findings.value(&place, message, help);
             }
-            _ => in_app.push((kind, id)),
+            None => in_app.push((client, id)),
         }
-    }
-}
-
-fn name(kind: &connector::Config) -> &'static str {
-    match kind {
-        connector::Config::Wecom(_) => "wecom",
     }
 }

@@ -8,6 +8,7 @@ use super::Findings;
 use crate::config::place::Place;
 use crate::expression::Scope;
 use crate::request::headers::is_reserved;
+use crate::request::route::RouteConfig;
 
 /// Identity that only menshen may claim, on every route.
 const IDENTITY: [&str; 6] = [
@@ -40,18 +41,37 @@ pub(super) fn look(findings: &mut Findings<'_>) {
             }
             findings.expression(&place, expression, Scope::Rule);
         }
-        if route.basic_auth.is_some() && seen.contains("authorization") {
-            let help = "remove it from [route.headers], or remove basic_auth";
-            findings.key(
-                &place.clone().key("basic_auth"),
-                "Authorization is set twice",
-                help,
-            );
-        }
+        twice(findings, &place, route, &seen);
         for (item, name) in route.pass_headers.iter().enumerate() {
             let place = place.clone().key("pass_headers").item(item);
             passable(findings, &place, name, &ours);
         }
+    }
+}
+
+/// What more than one key would write.
+fn twice(
+    findings: &mut Findings<'_>,
+    place: &Place<'_>,
+    route: &RouteConfig,
+    own: &HashSet<String>,
+) {
+    let own_authorization = own.contains("authorization");
+    if route.basic_auth.is_some() && own_authorization {
+        let help = "remove it from [route.headers], or remove basic_auth";
+        let place = place.clone().key("basic_auth");
+        findings.key(&place, "Authorization is set twice", help);
+    }
+    if route.pass_id_token && (route.basic_auth.is_some() || own_authorization) {
+        let help = "the ID token goes into Authorization: remove pass_id_token, or whatever else \
+                    sets it";
+        let place = place.clone().key("pass_id_token");
+        findings.key(&place, "Authorization is set twice", help);
+    }
+    if route.pass_access_token && own.contains("x-forwarded-access-token") {
+        let help = "remove it from [route.headers], or remove pass_access_token";
+        let place = place.clone().key("pass_access_token");
+        findings.key(&place, "X-Forwarded-Access-Token is set twice", help);
     }
 }
 

@@ -7,12 +7,15 @@ use crate::config::place::Place;
 use crate::expression::Scope;
 use crate::request::route::{AccessConfig, HostPattern, RouteConfig};
 
+mod demands;
+
 pub(super) fn look(findings: &mut Findings<'_>) {
     for (at, route) in findings.config.route.iter().enumerate() {
         let place = Place::of(["route"]).item(at);
         named(findings, &place, route);
         access(findings, &place, route);
         connectors(findings, &place, route);
+        demands::look(findings, &place, route);
         limits(findings, &place, route);
     }
     twice(findings);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::clock::{Clock, Timestamp};
+use crate::keys::{self, KeyRing};
 use crate::people::profile::Proof;
 use crate::people::session::{NewLogin, Terms};
 use crate::store::{self, Account, AccountId, Admission, Admitted};
@@ -75,6 +76,7 @@ impl Desk {
             links: Vec::new(),
             vouched: Vec::new(),
             create: true,
+            sync: true,
             entitlements: "{}".to_owned(),
             at: now,
         };
@@ -89,12 +91,14 @@ impl Desk {
             subject: admission.subject,
             provider_sid: None,
             proof: Proof::default(),
+            tokens: None,
             expires_at: None,
             began_at: now,
             connector_epoch,
             everyone_epoch,
         };
-        let minting = sessions.mint(login, &TERMS).await.unwrap();
+        let ring = KeyRing::new(&[keys::generate()], None).unwrap();
+        let minting = sessions.mint(&ring, login, &TERMS).await.unwrap();
         (id, minting.public_id.to_string())
     }
 

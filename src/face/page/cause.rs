@@ -58,6 +58,8 @@ pub enum Cause {
     Revoked,
     /// The source sent nothing a login could be made of.
     NoLogin,
+    /// The source did not confirm the proof that the place demands.
+    ProofTooWeak,
     /// A ticket that is used, late or another browser's.
     TicketBad,
     /// Logins run on another host.
@@ -81,7 +83,7 @@ pub(super) enum WayOn {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::NotFound,
         Self::BadRequest,
         Self::AmbiguousPath,
@@ -108,6 +110,7 @@ impl Cause {
         Self::AccountClosed,
         Self::Revoked,
         Self::NoLogin,
+        Self::ProofTooWeak,
         Self::TicketBad,
         Self::NotHere,
         Self::FrameLogin,
@@ -142,6 +145,7 @@ impl Cause {
             Self::AccountClosed => "account-closed",
             Self::Revoked => "revoked",
             Self::NoLogin => "no-login",
+            Self::ProofTooWeak => "proof-too-weak",
             Self::TicketBad => "ticket-bad",
             Self::NotHere => "not-here",
             Self::FrameLogin => "frame-login",
@@ -186,6 +190,7 @@ impl Cause {
             | Self::AccountClosed
             | Self::Revoked
             | Self::NoLogin
+            | Self::ProofTooWeak
             | Self::TicketBad => WayOn::SignIn,
             Self::NotHere => WayOn::There,
             Self::FrameLogin => WayOn::NewTab,

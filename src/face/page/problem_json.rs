@@ -1,5 +1,7 @@
 //! `ProblemJson`: a dead end as programs read it, `application/problem+json` (RFC 9457).
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 /// A dead end as programs read it.
@@ -17,13 +19,17 @@ pub struct ProblemJson<'a> {
     pub request_id: &'a str,
     /// Where a person could log in, absolute.
     pub login_url: Option<&'a str>,
+    /// Authentication contexts that would be enough there, when the person's is not.
+    pub acr_values: &'a [String],
+    /// How long ago they may have proved themselves there at most.
+    pub max_age: Option<Duration>,
 }
 
 impl ProblemJson<'_> {
     /// The content type it is sent with.
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
 
-    /// The JSON: the members of RFC 9457 and `request_id`, `login_url`.
+    /// The JSON: the members of RFC 9457 and `request_id`, `login_url`, `acr_values`, `max_age`.
     pub fn render(&self) -> String {
         let mut members = Map::new();
         members.insert(
@@ -36,6 +42,12 @@ impl ProblemJson<'_> {
         members.insert("request_id".to_owned(), self.request_id.into());
         if let Some(url) = self.login_url {
             members.insert("login_url".to_owned(), url.into());
+        }
+        if !self.acr_values.is_empty() {
+            members.insert("acr_values".to_owned(), self.acr_values.into());
+        }
+        if let Some(max_age) = self.max_age {
+            members.insert("max_age".to_owned(), max_age.as_secs().into());
         }
         Value::Object(members).to_string()
     }
@@ -54,6 +66,8 @@ mod tests {
             detail: "say \"hello\"",
             request_id: "r-1",
             login_url: Some("https://sso.corp.example/.menshen/sign_in"),
+            acr_values: &["gold".to_owned()],
+            max_age: Some(Duration::from_secs(600)),
         };
         let json: Value = serde_json::from_str(&problem.render()).unwrap();
         assert_eq!(json["type"], "urn:menshen:problem:login-needed");
@@ -63,7 +77,10 @@ mod tests {
             json["login_url"],
             "https://sso.corp.example/.menshen/sign_in"
         );
-        problem.login_url = None;
-        assert!(!problem.render().contains("login_url"));
+        assert_eq!(json["acr_values"], serde_json::json!(["gold"]));
+        assert_eq!(json["max_age"], 600);
+        (problem.login_url, problem.acr_values, problem.max_age) = (None, &[], None);
+        let json: Value = serde_json::from_str(&problem.render()).unwrap();
+        assert_eq!(json.as_object().unwrap().len(), 5);
     }
 }

@@ -32,6 +32,8 @@ pub enum Reason {
     SignedOut,
     /// A login began by itself a moment ago and never came back.
     GoingRound,
+    /// Their source was asked again, and nobody is signed in there.
+    Gone,
 }
 
 /// Who is signed in.
@@ -76,6 +78,7 @@ impl SignInPage<'_> {
             Reason::StepUp => words.step_up,
             Reason::SignedOut => words.signed_out,
             Reason::GoingRound => words.going_round,
+            Reason::Gone => words.gone,
         });
         let has_wecom = self.choices.iter().any(|choice| choice.kind == "wecom");
         finish(

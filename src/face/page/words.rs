@@ -69,6 +69,7 @@ pub(super) struct SignIn {
     pub(super) step_up: &'static str,
     pub(super) signed_out: &'static str,
     pub(super) going_round: &'static str,
+    pub(super) gone: &'static str,
 }
 
 /// The page after a sign-out.
@@ -135,6 +136,7 @@ pub(super) struct Causes {
     pub(super) account_closed: Story,
     pub(super) revoked: Story,
     pub(super) no_login: Story,
+    pub(super) proof_too_weak: Story,
     pub(super) ticket_bad: Story,
     pub(super) not_here: Story,
     pub(super) frame_login: Story,
@@ -170,6 +172,7 @@ impl Causes {
             Cause::AccountClosed => &self.account_closed,
             Cause::Revoked => &self.revoked,
             Cause::NoLogin => &self.no_login,
+            Cause::ProofTooWeak => &self.proof_too_weak,
             Cause::TicketBad => &self.ticket_bad,
             Cause::NotHere => &self.not_here,
             Cause::FrameLogin => &self.frame_login,

@@ -23,7 +23,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
         LoginError::Connector(error) => match error {
             ConnectorError::Stale(_) => Cause::StaleTwice,
             ConnectorError::Refused { why, .. } => match why {
-                RefusedWhy::Declined => Cause::LoginDeclined,
+                RefusedWhy::Declined | RefusedWhy::Silent => Cause::LoginDeclined,
                 RefusedWhy::NotMember => Cause::NotMember,
                 RefusedWhy::Inactive => Cause::Inactive,
                 RefusedWhy::OutOfRange => Cause::OutOfRange,
@@ -31,7 +31,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
             },
             ConnectorError::Misconfigured { .. } => Cause::SourceMisconfigured,
             ConnectorError::Busy(_) => Cause::SourceBusy,
-            ConnectorError::Unreachable(_) => Cause::SourceUnreachable,
+            ConnectorError::Unreachable(_) | ConnectorError::Issuer(_) => Cause::SourceUnreachable,
         },
         LoginError::Admit { source, .. } => match source {
             AdmitError::Map(_) => Cause::NoLogin,

@@ -1,31 +1,45 @@
 //! `/sign_in` and `/start`: choose a connector, open a login.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
 
+use super::super::navigation::in_frame;
 use super::super::navigation::{Errand, errand};
-use super::super::page::{Cause, Choice, Footing, Href, Present, Reason, SignInPage, Who};
+use super::super::page::{Cause, Href, Reason};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
-use super::{Target, caller, elsewhere, only_get, ticket, user_agent};
+use super::{
+    Target, audit, caller, chooser, elsewhere, only_get, place, reload, ticket, user_agent,
+};
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
-use crate::login::limits::Limited;
 use crate::login::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending};
 use crate::login::return_to::ReturnTo;
 use crate::login::{Begun, Entry, LoginError, Wish};
+use crate::people::session::Person;
 use crate::request::Body;
-use crate::request::gate::{Caller, Why};
-use crate::request::policy::LoginNeeded;
-use crate::request::route::{Found, Route};
+use crate::request::gate::Caller;
+use crate::request::policy::{LoginNeeded, reload_is_due};
 use crate::store::ConnectorId;
 
 /// How many logins one browser has under way at most; the oldest gives way.
 const PENDING_MAX: usize = 5;
 /// A second start by itself for the same place within this time shows the chooser instead.
 const LOOP_WITHIN: Duration = Duration::from_secs(60);
+
+/// How a login is opened, besides through what and where to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Start {
+    /// Through which door; absent: the User-Agent decides.
+    pub(super) mode: Option<Mode>,
+    /// Whether nobody clicked.
+    pub(super) automatic: bool,
+    /// How often it was begun again by itself.
+    pub(super) retries: u8,
+    /// Whether the source must show nothing.
+    pub(super) silent: bool,
+}
 
 /// `GET /sign_in`: the page with the connectors. It starts nothing by itself, except where the one
 /// connector is configured so.
@@ -41,7 +55,7 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
         Ok(who) => who,
         Err(response) => return Told::own("unavailable", response),
     };
-    let entries = allowed(visit, &target);
+    let entries = place::allowed(visit, &target);
     let stranger = matches!(who, Caller::Nobody(_));
     let navigates = errand(visit.head) == Errand::Navigation && visit.head.method == Method::GET;
     let only = entries.first().filter(|entry| {
@@ -50,14 +64,15 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
     });
     if let Some(entry) = only {
         if !goes_round(visit, &target) {
-            return Told::own("start", open(visit, entry, None, &target, true, 0).await);
+            let start = by_nobody(None);
+            return Told::own("start", open(visit, entry, &target, start).await);
         }
         return Told::own(
             "going round",
-            chooser(visit, &target, &who, Some(Reason::GoingRound)),
+            chooser::page(visit, &target, &who, Some(Reason::GoingRound)),
         );
     }
-    let response = chooser(visit, &target, &who, reason_in(query));
+    let response = chooser::page(visit, &target, &who, chooser::reason_in(query));
     Told::own("chooser", reply::for_method(visit.head.method, response))
 }
 
@@ -66,15 +81,10 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
     if let Err(told) = only_get(visit) {
         return *told;
     }
+    let target = Target::of(visit, query);
     match errand(visit.head) {
         Errand::Navigation => {}
-        Errand::Embedded => {
-            let again = Href::new(address::login(visit));
-            return Told::own(
-                "embedded",
-                reply::problem(visit, Cause::FrameLogin, Some(again)),
-            );
-        }
+        Errand::Embedded => return in_a_frame(visit, query, &target).await,
         Errand::Program => {
             let status = StatusCode::UNAUTHORIZED;
             let title = "Sign in first";
@@ -84,7 +94,6 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
             );
         }
     }
-    let target = Target::of(visit, query);
     if !visit.site.is_home(visit.head) {
         return elsewhere::to_home(visit, "start", query, &target);
     }
@@ -100,29 +109,67 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
         let Some(entry) = entry else {
             return Told::own("no connector", reply::problem(visit, Cause::NotFound, None));
         };
-        return Told::own("start", open(visit, entry, mode, &target, false, 0).await);
+        let start = Start {
+            mode,
+            ..Start::default()
+        };
+        return Told::own("start", open(visit, entry, &target, start).await);
     }
     let who = match caller(visit).await {
         Ok(who) => who,
         Err(response) => return Told::own("unavailable", response),
     };
-    let route = route_of(visit, &target);
-    if let (Caller::Person(person), Some(place)) = (&who, &target.return_to) {
-        let counts = route.as_ref().is_none_or(|route| {
-            route.connectors.is_empty() || route.connectors.contains(&person.session.via)
-        });
-        if counts {
-            return Told::own(
-                "already here",
-                ticket::send_on(visit, place, target.ticket_for.as_ref()),
-            );
+    if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
+        && place::short_of(visit, &target, person).is_none()
+    {
+        if asks_again(visit, place, person) {
+            return reload::at_start(visit, &target, place, person).await;
         }
+        let nonce = target.ticket_for.as_ref();
+        let response = ticket::send_on(visit, place, nonce, None);
+        return Told::own("already here", response);
     }
     let response = match by_itself(visit, &target, mode).await {
         Ok(response) => response,
-        Err(round) => chooser(visit, &target, &who, round.or_else(|| reason_of(&who))),
+        Err(round) => {
+            let why = match &who {
+                Caller::Nobody(why) => chooser::reason_of(*why),
+                Caller::Person(_) | Caller::Program(_) => None,
+            };
+            chooser::page(visit, &target, &who, round.or(why))
+        }
     };
     Told::own("start", response)
+}
+
+/// In a frame nobody logs in; but whoever is here may be asked for where the place wants that.
+async fn in_a_frame(visit: &Visit<'_>, query: &Fields, target: &Target) -> Told {
+    let embedded = || {
+        let again = Href::new(address::login(visit));
+        let response = reply::problem(visit, Cause::FrameLogin, Some(again));
+        Told::own("embedded", response)
+    };
+    if !in_frame(visit.head) || !visit.site.is_home(visit.head) || query.has("connector") {
+        return embedded();
+    }
+    let who = match caller(visit).await {
+        Ok(who) => who,
+        Err(response) => return Told::own("unavailable", response),
+    };
+    match (&who, &target.return_to) {
+        (Caller::Person(person), Some(place))
+            if place::short_of(visit, target, person).is_none()
+                && asks_again(visit, place, person) =>
+        {
+            reload::at_start(visit, target, place, person).await
+        }
+        _ => embedded(),
+    }
+}
+
+/// Whether the place wants to know again who sits there.
+fn asks_again(visit: &Visit<'_>, to: &ReturnTo, person: &Person) -> bool {
+    place::route(visit, to).is_some_and(|route| reload_is_due(route, person, visit.head))
 }
 
 /// For a stranger in front of an application on the host that logs people in: straight to the
@@ -132,13 +179,12 @@ pub(super) async fn automatic(
     target: &Target,
     needed: &LoginNeeded,
 ) -> Response<Body> {
-    let who = Caller::Nobody(needed.why);
     match by_itself(visit, target, None).await {
         Ok(response) => response,
         Err(round) => {
-            let reason = round.or_else(|| reason_of(&who));
-            let why = reason.map_or(String::new(), |reason| format!("why={}", word_of(reason)));
-            let query = target.query(&visit.site.external_url, &why);
+            let reason = round.or_else(|| chooser::reason_of(needed.why));
+            let why = reason.map(|reason| format!("why={}", chooser::word_of(reason)));
+            let query = target.query(&visit.site.external_url, &why.unwrap_or_default());
             reply::redirect(&format!("{}/sign_in{query}", visit.site.prefix))
         }
     }
@@ -151,14 +197,18 @@ async fn by_itself(
     target: &Target,
     mode: Option<Mode>,
 ) -> Result<Response<Body>, Option<Reason>> {
-    let entries = allowed(visit, target);
+    let mut willing = place::allowed(visit, target);
     let agent = user_agent(visit);
-    let mut willing = entries.iter().filter(|entry| entry.starts_by_itself(agent));
-    match (willing.next(), willing.next()) {
-        (Some(entry), None) if !goes_round(visit, target) => {
-            Ok(open(visit, entry, mode, target, true, 0).await)
+    willing.retain(|entry| entry.starts_by_itself(agent));
+    // Inside a source's own client that source goes before the one that always starts.
+    if willing.iter().any(|entry| entry.is_at_home(agent)) {
+        willing.retain(|entry| entry.is_at_home(agent));
+    }
+    match willing.as_slice() {
+        [entry] if !goes_round(visit, target) => {
+            Ok(open(visit, entry, target, by_nobody(mode)).await)
         }
-        (Some(_), None) => {
+        [_] => {
             visit.shared.telemetry.login_loop();
             Err(Some(Reason::GoingRound))
         }
@@ -166,73 +216,53 @@ async fn by_itself(
     }
 }
 
-fn reason_of(who: &Caller) -> Option<Reason> {
-    match who {
-        Caller::Nobody(Why::Nobody) | Caller::Program(_) => None,
-        Caller::Nobody(Why::Expired) => Some(Reason::Expired),
-        Caller::Nobody(Why::OtherConnector) | Caller::Person(_) => Some(Reason::OtherConnector),
-        Caller::Nobody(Why::StepUp) => Some(Reason::StepUp),
+fn by_nobody(mode: Option<Mode>) -> Start {
+    Start {
+        mode,
+        automatic: true,
+        ..Start::default()
     }
-}
-
-/// The reason as it stands in an address.
-fn word_of(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Expired => "expired",
-        Reason::OtherConnector => "other",
-        Reason::StepUp => "step-up",
-        Reason::SignedOut => "signed-out",
-        Reason::GoingRound => "round",
-    }
-}
-
-fn reason_in(query: &Fields) -> Option<Reason> {
-    let all = [
-        Reason::Expired,
-        Reason::OtherConnector,
-        Reason::StepUp,
-        Reason::SignedOut,
-        Reason::GoingRound,
-    ];
-    let word = query.one("why").ok().flatten()?;
-    all.into_iter().find(|reason| word_of(*reason) == word)
 }
 
 /// Opens a login and sends the browser to the source.
 pub(super) async fn open(
     visit: &Visit<'_>,
-    entry: &Arc<Entry>,
-    mode: Option<Mode>,
+    entry: &Entry,
     target: &Target,
-    automatic: bool,
-    retries: u8,
+    start: Start,
 ) -> Response<Body> {
-    let home = || ReturnTo::parse(entry.home(user_agent(visit)), visit.site);
+    match try_open(visit, entry, target, start).await {
+        Ok(response) => response,
+        Err(error) => not_begun(visit, entry, &error),
+    }
+}
+
+/// The same for who has another way when it cannot be opened.
+pub(super) async fn try_open(
+    visit: &Visit<'_>,
+    entry: &Entry,
+    target: &Target,
+    start: Start,
+) -> Result<Response<Body>, LoginError> {
+    let return_to = target.place(visit, entry);
     let wish = Wish {
         via: &entry.id,
-        mode,
-        return_to: target
-            .return_to
-            .clone()
-            .or_else(home)
-            .unwrap_or_else(ReturnTo::home),
-        automatic,
-        retries,
+        mode: start.mode,
+        ask: place::ask(visit, &return_to, &target.hints, start.silent),
+        return_to,
+        automatic: start.automatic,
+        retries: start.retries,
         ticket_for: target.ticket_for.clone(),
         client: visit.head.client,
         user_agent: user_agent(visit),
     };
-    match visit.site.login.begin(wish).await {
-        Ok(begun) => {
-            let Challenge::Redirect(to) = &begun.challenge;
-            let mut response = reply::redirect(to.as_str());
-            for cookie in pending_cookies(visit, &begun) {
-                reply::add_cookie(&mut response, &cookie);
-            }
-            response
-        }
-        Err(error) => not_begun(visit, entry, &error),
+    let begun = visit.site.login.begin(wish).await?;
+    let Challenge::Redirect(to) = &begun.challenge;
+    let mut response = reply::redirect(to.as_str());
+    for cookie in pending_cookies(visit, &begun) {
+        reply::add_cookie(&mut response, &cookie);
     }
+    Ok(response)
 }
 
 /// The cookie of a login that began, and the deletion of those that give way to it.
@@ -240,7 +270,9 @@ pub(super) fn pending_cookies(visit: &Visit<'_>, begun: &Begun) -> Vec<String> {
     let flags = &visit.site.cookies;
     let name = format!("{}{}", flags.flow_prefix(), begun.pending.flow);
     let age = i64::try_from(PENDING_AGE_MAX_S).unwrap_or(i64::MAX);
-    let mut cookies = vec![if begun.returns_by_post {
+    let mut cookies = vec![if in_frame(visit.head) {
+        flags.set_embedded(&name, &begun.sealed, age)
+    } else if begun.returns_by_post {
         flags.set_cross_site(&name, &begun.sealed, age)
     } else {
         flags.set_local(&name, &begun.sealed, age)
@@ -267,6 +299,11 @@ fn remembered(visit: &Visit<'_>, name: &str, value: &str) -> Option<Pending> {
 
 /// Whether this browser was just sent away by itself for the same place and never came back.
 fn goes_round(visit: &Visit<'_>, target: &Target) -> bool {
+    is_unanswered(visit, target, false)
+}
+
+/// The same for one of the two kinds of login that begin by themselves.
+pub(super) fn is_unanswered(visit: &Visit<'_>, target: &Target, silent: bool) -> bool {
     let prefix = visit.site.cookies.flow_prefix();
     reply::cookies_named(visit.head.headers, prefix)
         .filter_map(|(name, value)| remembered(visit, name, value))
@@ -276,92 +313,21 @@ fn goes_round(visit: &Visit<'_>, target: &Target) -> bool {
                 .return_to
                 .as_ref()
                 .is_none_or(|to| *to == pending.return_to);
-            pending.automatic && recent && same
+            pending.automatic && pending.silent == silent && recent && same
         })
 }
 
-fn not_begun(visit: &Visit<'_>, entry: &Entry, error: &LoginError) -> Response<Body> {
+/// A login that could not be opened.
+pub(super) fn not_begun(visit: &Visit<'_>, entry: &Entry, error: &LoginError) -> Response<Body> {
     tracing::warn!(request_id = %visit.id, connector = %entry.id, error = %crate::telemetry::chain(error), "a login did not begin");
-    let cause = match error {
-        LoginError::Limited(Limited::Client | Limited::All) => Cause::TooManyLogins,
-        LoginError::Limited(Limited::Circuit) => Cause::SourceBusy,
-        _ => Cause::SourceUnreachable,
-    };
+    if matches!(error, LoginError::Connector(_)) {
+        audit::failed(visit, &entry.id, error);
+    }
     let again = Href::new(format!("{}/sign_in", visit.site.prefix));
-    reply::problem_of(visit, cause, Some(again), Some(&entry.display_name))
-}
-
-/// The page with the connectors that count for the target.
-pub(super) fn chooser(
-    visit: &Visit<'_>,
-    target: &Target,
-    who: &Caller,
-    reason: Option<Reason>,
-) -> Response<Body> {
-    let site = visit.head.host.to_string();
-    let agent = user_agent(visit);
-    let entries = allowed(visit, target);
-    let choices = entries.iter().map(|entry| {
-        let first = format!("connector={}", entry.id);
-        let query = target.query(&visit.site.external_url, &first);
-        Choice {
-            name: &entry.display_name,
-            kind: entry.connector.kind(),
-            href: Href::new(format!("{}/start{query}", visit.site.prefix)),
-            last: false,
-        }
-    });
-    let present = match who {
-        Caller::Person(person) => Some(Present {
-            who: Who {
-                name: person.entitlements.fields.name.as_deref(),
-                login: person.session.login.as_str(),
-            },
-            go_on: target.return_to.as_ref().map(|_| {
-                let query = target.query(&visit.site.external_url, "");
-                Href::new(format!("{}/start{query}", visit.site.prefix))
-            }),
-        }),
-        Caller::Nobody(_) | Caller::Program(_) => None,
-    };
-    let page = SignInPage {
-        footing: Footing {
-            site: &site,
-            request_id: visit.id.as_str(),
-        },
-        reason,
-        present,
-        choices: choices.collect(),
-        in_wechat: agent.contains("MicroMessenger") && !agent.to_lowercase().contains("wxwork"),
-    };
-    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
-}
-
-/// The connectors that count where the person wants to go; all when that is not known.
-fn allowed<'a>(visit: &Visit<'a>, target: &Target) -> Vec<&'a Arc<Entry>> {
-    let entries = visit.site.login.entries().iter();
-    match route_of(visit, target) {
-        Some(route) if !route.connectors.is_empty() => entries
-            .filter(|entry| route.connectors.contains(&entry.id))
-            .collect(),
-        _ => entries.collect(),
-    }
-}
-
-/// The route that a return address leads to.
-fn route_of<'a>(visit: &Visit<'a>, target: &Target) -> Option<&'a Arc<Route>> {
-    let place = target.return_to.as_ref()?;
-    let url = url::Url::parse(&place.absolute_from(&visit.site.external_url)).ok()?;
-    let (host, _) = crate::request::head::parse_host(url.host_str()?).ok()?;
-    let local = place.local();
-    let raw = &local[..local.find(['?', '#']).unwrap_or(local.len())];
-    let path = crate::request::path::Path::parse(raw, None).ok()?;
-    match visit
-        .site
-        .routes
-        .find(&host, url.port_or_known_default()?, &path)
-    {
-        Found::Route(route) => Some(route),
-        Found::Own | Found::None | Found::Ambiguous => None,
-    }
+    reply::problem_of(
+        visit,
+        audit::cause_of(error),
+        Some(again),
+        Some(&entry.display_name),
+    )
 }

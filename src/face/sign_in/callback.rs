@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use http::{Method, Response};
 
+use super::super::navigation::in_frame;
 use super::super::page::{Cause, Href};
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::{Target, audit, begin, caller, small_body, ticket};
+use super::begin::{self, Start};
+use super::{Target, arrival, audit, caller, reload, small_body, ticket};
 use crate::login::connector::{Answer, AnswerKind, ConnectorError};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Mode, NoFlow, Pending, PendingError};
@@ -61,12 +63,15 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
     let again = Target {
         return_to: Some(pending.return_to.clone()),
         ticket_for: pending.ticket_for.clone(),
+        ..Target::default()
     };
-    let (retries, mode) = (pending.retries, pending.mode);
+    let (retries, mode, silent) = (pending.retries, pending.mode, pending.silent);
+    // What a source says of itself came through the browser.
+    let from_browser = answer.fields.has("error");
     let outcome = visit.site.login.finish(pending, answer).await;
     let error = match &outcome {
         Ok(outcome) => match outcome.as_ref() {
-            Ok(finished) => return let_in(visit, finished, &flow, mode, &again),
+            Ok(finished) => return let_in(visit, finished, &flow, mode, &again).await,
             Err(error) => error,
         },
         Err(error) => error,
@@ -76,9 +81,19 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
     let stale = matches!(error, LoginError::Connector(ConnectorError::Stale(_)));
     if let (true, 0, Some(entry)) = (stale, retries, entry) {
         // The code was spent or too old: once more, by itself, once.
-        let mut response = begin::open(visit, entry, Some(mode), &again, true, 1).await;
+        let start = Start {
+            mode: Some(mode),
+            automatic: true,
+            retries: 1,
+            silent,
+        };
+        let mut response = begin::open(visit, entry, &again, start).await;
         clear_flow(visit, &flow, &mut response);
         return Told::own("stale code", response);
+    }
+    if silent {
+        let told = reload::came_to_nothing(visit, &via, &again, error, from_browser).await;
+        return told.also(|response| clear_flow(visit, &flow, response));
     }
     let cause = audit::cause_of(error);
     let mut response = dead_end(
@@ -97,15 +112,30 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
     Told::own(cause.slug(), response)
 }
 
-/// Hands out the session, forgets this login, and sends the person where they wanted to go.
-fn let_in(
+/// Hands out the session, forgets this login, and sends the person where they wanted to go, if what
+/// they proved is enough there.
+async fn let_in(
     visit: &Visit<'_>,
     finished: &Finished,
     flow: &FlowId,
     mode: Mode,
     target: &Target,
 ) -> Told {
-    audit::came_in(visit, finished);
+    let (reason, mut response) = match arrival::not_enough(visit, finished, target) {
+        Some(page) => (Cause::ProofTooWeak.slug(), page),
+        None => ("login", on_the_way(visit, finished, mode, target)),
+    };
+    arrival::hand_out(visit, finished, &mut response).await;
+    clear_flow(visit, flow, &mut response);
+    Told::own(reason, response)
+}
+
+fn on_the_way(
+    visit: &Visit<'_>,
+    finished: &Finished,
+    mode: Mode,
+    target: &Target,
+) -> Response<Body> {
     let mut to = ticket::way_on(
         visit,
         &finished.return_to,
@@ -118,20 +148,11 @@ fn let_in(
     if mode == Mode::InApp && !to.contains('#') {
         to.push('#');
     }
-    let mut response = if visit.head.method == Method::POST {
+    if visit.head.method == Method::POST {
         reply::see_other(&to)
     } else {
         reply::redirect(&to)
-    };
-    let left = finished.handle.expires_at.since(visit.head.at).as_secs();
-    let age = i64::try_from(left).unwrap_or(i64::MAX);
-    let cookie = visit
-        .site
-        .cookies
-        .set_session(finished.expose_cookie(), age);
-    reply::add_cookie(&mut response, &cookie);
-    clear_flow(visit, flow, &mut response);
-    Told::own("login", response)
+    }
 }
 
 /// A callback without the memory of its begin: seen again, late, or in another browser.
@@ -185,6 +206,11 @@ fn dead_end(
 
 fn clear_flow(visit: &Visit<'_>, flow: &FlowId, response: &mut Response<Body>) {
     let flags = &visit.site.cookies;
-    let cookie = flags.clear_local(&format!("{}{flow}", flags.flow_prefix()));
+    let name = format!("{}{flow}", flags.flow_prefix());
+    let cookie = if in_frame(visit.head) {
+        flags.clear_embedded(&name)
+    } else {
+        flags.clear_local(&name)
+    };
     reply::add_cookie(response, &cookie);
 }

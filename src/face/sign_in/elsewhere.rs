@@ -69,7 +69,11 @@ fn send_for(visit: &Visit<'_>, page: &str, target: &Target) -> Response<Body> {
     let place = target.return_to.as_ref();
     let rd = place.map(|place| place.absolute_from(&visit.site.external_url));
     let rd = rd.unwrap_or_else(|| format!("{}/", visit.head.origin()));
-    let (to, cookie) = home_url(visit, page, &rd);
+    let (mut to, cookie) = home_url(visit, page, &rd);
+    for (name, hint) in target.hints.pairs() {
+        let hint = utf8_percent_encode(hint, address::QUERY_VALUE);
+        to.push_str(&format!("&{name}={hint}"));
+    }
     let mut response = reply::redirect(&to);
     set_nonce(visit, cookie, &mut response);
     response

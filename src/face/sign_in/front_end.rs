@@ -13,7 +13,7 @@ use super::super::navigation::text;
 use super::super::page::Cause;
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::{Target, audit, begin, caller, small_body, user_agent};
+use super::{Target, arrival, audit, begin, caller, place, small_body, user_agent};
 use crate::login::connector::{Answer, AnswerKind};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S};
@@ -54,14 +54,15 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
     }
     let target = Target::of(visit, query);
     let entry = visit.site.login.entry(via);
-    let home = || ReturnTo::parse(entry?.home(user_agent(visit)), visit.site);
+    let return_to = match entry {
+        Some(entry) => target.place(visit, entry),
+        None => ReturnTo::home(),
+    };
     let wish = Wish {
         via,
         mode: None,
-        return_to: target
-            .return_to
-            .or_else(home)
-            .unwrap_or_else(ReturnTo::home),
+        ask: place::ask(visit, &return_to, &target.hints, false),
+        return_to,
         automatic: false,
         retries: 0,
         ticket_for: None,
@@ -147,13 +148,15 @@ where
         kind: posted.kind,
     };
     match visit.site.login.finish(pending, answer).await.as_deref() {
-        Ok(Ok(finished)) => Told::own("login", with_origin(let_in(visit, finished, &name), origin)),
+        Ok(Ok(finished)) => {
+            let response = let_in(visit, finished, &name).await;
+            Told::own("login", with_origin(response, origin))
+        }
         Ok(Err(error)) | Err(error) => refused(visit, via, error, origin),
     }
 }
 
-fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Response<Body> {
-    audit::came_in(visit, finished);
+async fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Response<Body> {
     let left = finished.handle.expires_at.since(visit.head.at).as_secs();
     let fields = &finished.fields;
     let of = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
@@ -176,12 +179,7 @@ fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Response
         },
     });
     let mut response = reply::json(StatusCode::OK, &body);
-    let age = i64::try_from(left).unwrap_or(i64::MAX);
-    let cookie = visit
-        .site
-        .cookies
-        .set_session(finished.expose_cookie(), age);
-    reply::add_cookie(&mut response, &cookie);
+    arrival::hand_out(visit, finished, &mut response).await;
     reply::add_cookie(&mut response, &visit.site.cookies.clear_local(flow_cookie));
     response
 }

@@ -6,30 +6,47 @@ use super::super::navigation::{Errand, errand};
 use super::super::page::{Cause, Footing, FragmentPage, Href};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
+use super::reload::{self, Asking};
 use super::{Target, begin, elsewhere};
 use crate::login::return_to::ReturnTo;
 use crate::request::gate::Why;
-use crate::request::policy::LoginNeeded;
+use crate::request::policy::{LoginNeeded, Permit};
 use http::Method;
 
-/// Offers a login, or says 401. Only a person going somewhere is ever sent anywhere.
-pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
+/// What becomes of a request that needs a login.
+#[derive(Debug)]
+pub(in crate::face) enum Offer {
+    /// It is answered here.
+    Told(Told),
+    /// It goes on: its source cannot be asked. With `true` the session's cookie says that it was.
+    GoOn(Permit, bool),
+}
+
+/// Offers a login, or says 401. Only a person going somewhere is ever sent anywhere; whoever may go
+/// on when their source cannot be asked does.
+pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: LoginNeeded) -> Offer {
+    let Some(permit) = needed.otherwise.clone() else {
+        return Offer::Told(to_log_in(visit, &needed).await);
+    };
+    match reload::before(visit, &needed, &permit).await {
+        Asking::Answer(response) => Offer::Told(Told::login("reload", &needed.route, response)),
+        Asking::GoOn(counts) => Offer::GoOn(permit, counts),
+    }
+}
+
+async fn to_log_in(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
     let reason = match needed.why {
         Why::Nobody => "nobody",
         Why::Expired => "expired",
         Why::OtherConnector => "other connector",
         Why::StepUp => "step up",
+        Why::Reload => "reload",
     };
     let response = match errand(visit.head) {
         Errand::Program => {
-            let title = "Sign in first";
-            reply::json_problem(
-                visit,
-                StatusCode::UNAUTHORIZED,
-                "login-needed",
-                title,
-                reason,
-            )
+            let demands = needed.route.demands.as_deref();
+            let demands = demands.filter(|_| needed.why == Why::StepUp);
+            reply::login_needed(visit, reason, demands)
         }
         Errand::Embedded => reply::problem(
             visit,
@@ -45,7 +62,7 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> T
             let here = ReturnTo::parse(&address::target(visit.head), visit.site);
             let target = Target {
                 return_to: here,
-                ticket_for: None,
+                ..Target::default()
             };
             begin::automatic(visit, &target, needed).await
         }
@@ -55,7 +72,7 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> T
 }
 
 /// The stop that carries the fragment of the address along.
-fn by_fragment(visit: &Visit<'_>) -> http::Response<crate::request::Body> {
+pub(super) fn by_fragment(visit: &Visit<'_>) -> http::Response<crate::request::Body> {
     let (start, cookie) = elsewhere::home_url(visit, "start", &address::here(visit));
     let site = visit.head.host.to_string();
     let page = FragmentPage {

@@ -1,16 +1,27 @@
 //! `/sign_out`: ends the session and lands on a page that starts nothing by itself.
 
-use http::{Method, StatusCode};
+use http::{Method, Response, StatusCode};
+use url::Url;
 
-use super::super::navigation::{Errand, errand, is_same_origin};
+use super::super::navigation::{Errand, errand, is_same_origin, text};
 use super::super::page::{Cause, Footing, Href, SignedOutPage};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
 use super::{Target, audit, caller};
+use crate::keys::Purpose;
+use crate::login::Entry;
 use crate::login::fields::Fields;
+use crate::login::return_to::ReturnTo;
+use crate::people::session::Person;
+use crate::request::Body;
 use crate::request::gate::Caller;
 use crate::store::Scope;
 use crate::telemetry::{Audit, Event};
+
+/// What the place to go to afterwards is sealed under on its way through the source.
+const STATE_NAME: &[u8] = b"sign out";
+/// The longest such place, in bytes; a longer one is the site's root.
+const STATE_BYTES_MAX: usize = 512;
 
 /// Only a person going there, or a page of ours, ends a session.
 pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
@@ -27,7 +38,7 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
         Ok(who) => who,
         Err(response) => return Told::own("unavailable", response),
     };
-    let mut source = None;
+    let (mut source, mut onward) = (None, None);
     if let Caller::Person(person) = &who {
         let session = &person.session;
         let scope = if everywhere {
@@ -40,6 +51,7 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
             return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
         }
         source = visit.site.login.entry(&session.via);
+        onward = at_the_source(visit, query, person).await;
         visit.shared.telemetry.audit(&Audit {
             connector: Some(session.via.as_str()),
             subject: Some(session.subject.as_str()),
@@ -50,6 +62,21 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
             ..audit::entry(visit, Event::SignOut)
         });
     }
+    let mut response = match onward {
+        Some(onward) => reply::see_other(onward.as_str()),
+        None => page(visit, query, source.map(|entry| &**entry), everywhere),
+    };
+    let cookie = visit.site.cookies.clear_session(visit.head.host.as_str());
+    reply::add_cookie(&mut response, &cookie);
+    Told::own("sign_out", response)
+}
+
+fn page(
+    visit: &Visit<'_>,
+    query: &Fields,
+    source: Option<&Entry>,
+    everywhere: bool,
+) -> Response<Body> {
     let site = visit.head.host.to_string();
     let page = SignedOutPage {
         footing: Footing {
@@ -60,15 +87,55 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
         everywhere,
         sign_in: sign_in_again(visit, query),
     };
-    let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang()));
-    let cookie = visit.site.cookies.clear_session(visit.head.host.as_str());
-    reply::add_cookie(&mut response, &cookie);
-    Told::own("sign_out", response)
+    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
+}
+
+/// Where the browser ends the source's own session, when somebody watches and the source has such a
+/// page. The session here is over already, whatever becomes of it there.
+async fn at_the_source(visit: &Visit<'_>, query: &Fields, person: &Person) -> Option<Url> {
+    if !is_watched(visit) {
+        return None;
+    }
+    let entry = visit.site.login.entry(&person.session.via)?;
+    let back = Url::parse(&address::own(visit, "sign_out")).ok()?;
+    let state = Target::of(visit, query).return_to.map(|place| {
+        let place = place.absolute_from(&visit.site.external_url);
+        let fits = place.len() <= STATE_BYTES_MAX;
+        let place = if fits { place.as_str() } else { "/" };
+        let ring = &visit.site.ring;
+        ring.seal(Purpose::Pending, STATE_NAME, place.as_bytes())
+    });
+    let state = state.unwrap_or_default();
+    let tokens = person.tokens();
+    let id_token = tokens.as_ref().and_then(|tokens| tokens.id.as_ref());
+    entry.connector.end_session(id_token, &back, &state).await
+}
+
+/// Whether a person goes there with a window of their own, by a link or by a form.
+fn is_watched(visit: &Visit<'_>) -> bool {
+    let head = visit.head;
+    match errand(head) {
+        Errand::Navigation => true,
+        Errand::Embedded => text(head.headers, "sec-fetch-dest").is_none_or(|it| it == "document"),
+        Errand::Program => false,
+    }
 }
 
 /// Where the page leads to. A path is one of this host, which sends its strangers home by itself.
+/// Whoever comes back from the source brings the place as it was sealed.
 fn sign_in_again(visit: &Visit<'_>, query: &Fields) -> Href {
-    let target = Target::of(visit, query);
+    let target = match query.one("state").ok().flatten() {
+        Some(state) => Target {
+            return_to: visit
+                .site
+                .ring
+                .open(Purpose::Pending, STATE_NAME, state)
+                .and_then(|place| String::from_utf8(place).ok())
+                .and_then(|place| ReturnTo::parse(&place, visit.site)),
+            ..Target::default()
+        },
+        None => Target::of(visit, query),
+    };
     let query = target.query(&visit.site.external_url, "");
     let query = if query.len() > 1 { query.as_str() } else { "" };
     let elsewhere = target

@@ -6,7 +6,8 @@ use super::super::navigation::{Errand, errand};
 use super::super::page::{Cause, Href};
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::{audit, caller, only_get};
+use super::{audit, caller, only_get, set_again};
+use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::{NonceHash, Ticket, TicketError};
@@ -25,25 +26,37 @@ pub(super) fn way_on(
         nonce: nonce.clone(),
         sid: session.sid,
         account: session.account,
+        issued_at: session.issued_at,
         expires_at: session.expires_at,
         to: place.local().to_owned(),
     });
     with_ticket(visit, place, ticket)
 }
 
-/// Sends somebody who is here already on, with a ticket where their cookie does not reach.
+/// Sends somebody who is here already on, with a ticket where their cookie does not reach. Their
+/// cookie gets another date when their source was just asked in vain.
 pub(super) fn send_on(
     visit: &Visit<'_>,
     place: &ReturnTo,
     nonce: Option<&NonceHash>,
+    asked_at: Option<Timestamp>,
 ) -> Response<Body> {
     let session = visit.head.credentials.session;
     let session = session.and_then(|value| cookie::verify(&visit.site.ring, value));
-    let ticket = nonce.zip(session).map(|(nonce, verified)| {
-        let session: HostBound = verified.handle;
-        Ticket::of(&session, nonce.clone(), place.local().to_owned())
+    let session: Option<HostBound> = session.map(|verified| HostBound {
+        issued_at: asked_at.unwrap_or(verified.handle.issued_at),
+        ..verified.handle
     });
-    reply::redirect(&with_ticket(visit, place, ticket))
+    let ticket = nonce
+        .zip(session.as_ref())
+        .map(|(nonce, session)| Ticket::of(session, nonce.clone(), place.local().to_owned()));
+    let mut response = reply::redirect(&with_ticket(visit, place, ticket));
+    let renewed = session.filter(|_| asked_at.is_some());
+    let renewed = renewed.and_then(|session| set_again(visit.site, &session, visit.head.at));
+    if let Some(cookie) = renewed {
+        reply::add_cookie(&mut response, &cookie);
+    }
+    response
 }
 
 fn with_ticket(visit: &Visit<'_>, place: &ReturnTo, ticket: Option<Ticket>) -> String {
@@ -104,7 +117,7 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
         }
     }
     let ticket = &opened.ticket;
-    let value = cookie::sign(&site.ring, &ticket.handle(head.host.as_str(), head.at));
+    let value = cookie::sign(&site.ring, &ticket.handle(head.host.as_str()));
     let left = i64::try_from(ticket.expires_at.since(head.at).as_secs()).unwrap_or(i64::MAX);
     let mut response = reply::redirect(&ticket.to);
     reply::add_cookie(&mut response, &site.cookies.set_bound_session(&value, left));

@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 use url::Url;
 
-use super::outbound::OutboundError;
 use super::{
-    Answer, AnswerKind, AppLogin, BuildError, Challenge, Connector, ConnectorError, Finding,
+    Answer, AnswerKind, AppLogin, Ask, BuildError, Challenge, Connector, ConnectorError, Finding,
     Refusal, RefusedWhy, Surroundings,
 };
 use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
+use crate::outbound::OutboundError;
 use crate::people::profile::Profile;
 
 mod api;
@@ -186,7 +186,7 @@ impl Connector for WeCom {
         "wecom"
     }
 
-    async fn begin(&self, pending: &Pending) -> Result<Challenge, ConnectorError> {
+    async fn begin(&self, pending: &Pending, _ask: &Ask) -> Result<Challenge, ConnectorError> {
         Ok(Challenge::Redirect(match pending.mode {
             Mode::Web => self.web_url(pending),
             Mode::InApp => self.in_app_url(pending),
@@ -216,6 +216,11 @@ impl Connector for WeCom {
 
     fn forced_mode(&self) -> Option<Mode> {
         self.page.forced()
+    }
+
+    /// The client hands out a code without a word, except for a scope its member must grant.
+    fn can_be_silent(&self, mode: Mode) -> bool {
+        mode == Mode::InApp && self.scope == Scope::Base
     }
 
     fn app_login(&self, pending: &Pending) -> Option<AppLogin> {
@@ -270,8 +275,8 @@ fn host_and_port(url: &Url) -> String {
 mod tests {
     use super::*;
     use crate::clock::{Clock, Timestamp};
-    use crate::login::connector::outbound::{self, Outbound};
     use crate::login::return_to::ReturnTo;
+    use crate::outbound::{self, Outbound};
     use crate::people::profile::{Mapping, MappingConfig};
 
     const CALLBACK: &str = "https://sso.corp.example:443/.menshen/callback/corp";
@@ -308,7 +313,7 @@ mod tests {
     }
 
     async fn sent_to(wecom: &WeCom, pending: &Pending) -> String {
-        let Challenge::Redirect(url) = wecom.begin(pending).await.unwrap();
+        let Challenge::Redirect(url) = wecom.begin(pending, &Ask::default()).await.unwrap();
         url.into()
     }
 

@@ -30,17 +30,17 @@ impl Epoch {
 pub(super) struct AccountCell {
     /// Revoking the person raises it.
     pub(super) epoch: Epoch,
-    renames: AtomicU64,
+    changes: AtomicU64,
 }
 
 impl AccountCell {
-    /// Changes whenever the account may have got another login.
-    pub(super) fn renames(&self) -> u64 {
-        self.renames.load(Ordering::Acquire)
+    /// Grows whenever the account may have got another login, or other entitlements by a login.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
-    pub(super) fn may_be_renamed(&self) {
-        self.renames.fetch_add(1, Ordering::AcqRel);
+    pub(super) fn may_have_changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -100,6 +100,20 @@ impl SessionCell {
 /// The current entitlements of one identity.
 #[derive(Debug)]
 pub(super) struct IdentityCell(pub(super) ArcSwap<Entitlements>);
+
+impl IdentityCell {
+    /// Takes over entitlements, unless newer ones are here.
+    pub(super) fn at_least(&self, fresh: &Arc<Entitlements>) {
+        self.0.rcu(|current| {
+            let newer = if current.epoch <= fresh.epoch {
+                fresh
+            } else {
+                current
+            };
+            Arc::clone(newer)
+        });
+    }
+}
 
 /// Cells by key, alive as long as somebody stands on them.
 #[derive(Debug)]

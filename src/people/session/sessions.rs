@@ -6,23 +6,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::{BoxFuture, Shared};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::cell::{AccountCell, Cells, Epoch, IdentityCell, SessionCell};
-use super::{Entitlements, Person, Session, Terms};
+use super::refresh::REFRESHES_MAX;
+use super::tokens::{Due, TokenCell};
+use super::{Person, Session, Terms};
 use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
 use crate::people::cookie::{self, COOKIE_BYTES_MAX, HostMark};
-use crate::people::profile::Fields;
 use crate::store::{
-    Account, AccountId, ConnectorId, Revocation, Scope, SessionKey, Store, StoreError, Subject,
+    AccountId, ConnectorId, LogoutMark, Revocation, Scope, SessionKey, Store, StoreError, Subject,
 };
 
 mod background;
 mod load;
 mod mint;
+mod told;
 
 pub use mint::{MintError, Minting, NewLogin};
 
@@ -32,6 +36,8 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 const UNKNOWN_MAX: u64 = 10_000;
 /// How many sessions are loaded from the store at a time.
 const LOADS_MAX: usize = 64;
+/// How often a session is looked for again while logins of the same person overtake the look.
+const LOOKS_MAX: usize = 4;
 /// How many uses may wait to be written; more are written later.
 const TOUCHES_MAX: usize = 16_384;
 /// A session that nobody used for so long leaves the memory, not the store.
@@ -76,6 +82,10 @@ pub struct Sessions {
     accounts: Cells<AccountId, AccountCell>,
     identities: Cells<(ConnectorId, Subject), IdentityCell>,
     live: Cells<SessionKey, SessionCell>,
+    tokens: Cells<SessionKey, TokenCell>,
+    /// Who this process is to the others that ask for the same leases.
+    pub(super) holder: String,
+    pub(super) refresh_permits: Semaphore,
     touches: mpsc::Sender<(SessionKey, Timestamp)>,
     changes: watch::Sender<u64>,
     /// Set while the store has not been heard of for longer than sessions may count without it.
@@ -87,12 +97,14 @@ pub struct Sessions {
 struct Entry {
     session: Arc<Session>,
     host: Option<HostMark>,
+    asked_at: Timestamp,
     by_signer: bool,
     ring_epoch: u64,
     identity: Arc<IdentityCell>,
     cell: Arc<SessionCell>,
+    tokens: Option<Arc<TokenCell>>,
     account: (Arc<AccountCell>, u64),
-    renames: u64,
+    changes: u64,
     connector: (Arc<Epoch>, u64),
     everyone: u64,
 }
@@ -153,6 +165,9 @@ impl Sessions {
             accounts: Cells::default(),
             identities: Cells::default(),
             live: Cells::default(),
+            tokens: Cells::default(),
+            holder: URL_SAFE_NO_PAD.encode(keys::random::<16>()),
+            refresh_permits: Semaphore::new(REFRESHES_MAX),
             touches,
             changes: watch::Sender::new(0),
             silent: AtomicBool::new(false),
@@ -169,7 +184,7 @@ impl Sessions {
     /// The store could not be asked, or has not been heard of for too long: nobody may pass on that.
     pub async fn find(
         self: &Arc<Self>,
-        ring: &KeyRing,
+        ring: &Arc<KeyRing>,
         terms: &Terms,
         value: &str,
         host: &str,
@@ -193,16 +208,22 @@ impl Sessions {
         if verified.handle.expires_at <= self.clock.now() {
             return Ok(Found::Missing(Missing::Over));
         }
-        match self.load(hash, verified, ring.epoch(), *terms).await? {
-            Loaded::Missing(missing) => Ok(Found::Missing(missing)),
-            // What was loaded is measured like every hit: it may have been revoked meanwhile. It is
-            // not looked for in the memory, which may be too full to have kept it.
-            Loaded::Entry(entry) => Ok(match self.measure(&entry, ring, terms, host) {
-                Hit::Person(person) => Found::Person(person),
-                Hit::Missing(missing) => Found::Missing(missing),
-                Hit::Ask => Found::Missing(Missing::Over),
-            }),
+        for _ in 0..LOOKS_MAX {
+            let load = self.load(hash, verified.clone(), Arc::clone(ring), *terms);
+            match load.await? {
+                Loaded::Missing(missing) => return Ok(Found::Missing(missing)),
+                // What was loaded is measured like every hit: it may have been revoked meanwhile.
+                // It is not looked for in the memory, which may be too full to have kept it.
+                Loaded::Entry(entry) => match self.measure(&entry, ring, terms, host) {
+                    Hit::Person(person) => return Ok(Found::Person(person)),
+                    Hit::Missing(missing) => return Ok(Found::Missing(missing)),
+                    // Another login of theirs was admitted while we looked: it may have renamed
+                    // them, and the store knows.
+                    Hit::Ask => {}
+                },
+            }
         }
+        Ok(Found::Missing(Missing::Over))
     }
 
     fn hit(&self, hash: &CookieHash, ring: &KeyRing, terms: &Terms, host: &str) -> Hit {
@@ -230,8 +251,8 @@ impl Sessions {
         if !alive {
             return Hit::Missing(Missing::Over);
         }
-        if entry.account.0.renames() != entry.renames {
-            // Their old login may be somebody else's by now.
+        if entry.account.0.changes() != entry.changes {
+            // Their old login may be somebody else's by now, their old groups not theirs.
             return Hit::Ask;
         }
         if now.since(entry.cell.used_at()) >= terms.idle_timeout {
@@ -246,10 +267,14 @@ impl Sessions {
             // A full queue loses nothing: the next use asks again.
             let _ = self.touches.try_send((entry.session.key, now));
         }
+        let due = entry.tokens.as_ref().map(|cell| cell.due(now));
         Hit::Person(Person {
             session: Arc::clone(&entry.session),
             entitlements: entry.identity.0.load_full(),
+            asked_at: entry.asked_at,
             sign_again: !entry.by_signer,
+            due: due.unwrap_or(Due::Nothing),
+            tokens: entry.tokens.clone(),
         })
     }
 
@@ -284,6 +309,28 @@ impl Sessions {
         let revocation = self.store.revoke(scope, self.clock.now()).await?;
         self.apply(&revocation);
         Ok(())
+    }
+
+    /// A provider ended one of its sessions, or all of a person's: ours that stand on it end, and a
+    /// login that began before and comes back until `until` mints none. Answers how many ended; nothing when this `notice` was
+    /// taken before.
+    pub async fn end_at_provider(
+        &self,
+        connector: &ConnectorId,
+        mark: &LogoutMark,
+        notice: Option<&[u8; 32]>,
+        until: Timestamp,
+    ) -> Result<Option<usize>, StoreError> {
+        let now = self.clock.now();
+        let store = &self.store;
+        let ended = store.end_at_provider(connector, mark, notice, now, until);
+        let Some(ended) = ended.await? else {
+            return Ok(None);
+        };
+        for revocation in &ended {
+            self.apply(revocation);
+        }
+        Ok(Some(ended.len()))
     }
 
     /// Closes an account and ends its sessions, or opens it again; false when there is none.
@@ -323,31 +370,6 @@ impl Sessions {
         self.changes.send_modify(|number| *number += 1);
     }
 
-    /// Takes over the entitlements a login brought for an identity that is here already.
-    pub(crate) fn refresh(
-        &self,
-        via: &ConnectorId,
-        subject: &Subject,
-        account: &Account,
-        fields: &Fields,
-    ) {
-        let cell = self.identities.known(&(via.clone(), subject.clone()));
-        let current = cell.as_ref().map(|cell| cell.0.load());
-        let same_login = current.as_ref().is_some_and(|it| it.login == account.login);
-        if let Some(known) = self.accounts.known(&account.id).filter(|_| !same_login) {
-            known.may_be_renamed();
-        }
-        let (Some(cell), Some(current)) = (&cell, current) else {
-            return;
-        };
-        if current.fields != *fields || !same_login {
-            // One more, as in the store: a load that read the old ones does not bring them back.
-            let epoch = current.epoch + u64::from(current.fields != *fields);
-            let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
-            cell.0.store(Arc::new(fresh));
-        }
-    }
-
     /// Tells whenever somebody's session may be over; whoever holds a connection open asks again.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -356,6 +378,11 @@ impl Sessions {
     /// The store, for questions that are nobody's session.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The time they are measured by.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// How many sessions are in memory. Not for the path of a request: it tidies up first, because

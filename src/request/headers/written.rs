@@ -18,6 +18,7 @@ use crate::request::gate::Caller;
 use crate::request::head::{Head, Peer};
 use crate::request::policy::{Permit, RequestFacts};
 use crate::request::route::{BasicAuth, HeaderEncoding, Route};
+use crate::secret::Secret;
 
 /// Room for what most requests are told of us, in bytes.
 const LINES_BYTES: usize = 1024;
@@ -33,6 +34,7 @@ const PREFERRED: HeaderName = HeaderName::from_static("x-forwarded-preferred-use
 const NAME: HeaderName = HeaderName::from_static("x-forwarded-name");
 const EMAIL: HeaderName = HeaderName::from_static("x-forwarded-email");
 const GROUPS: HeaderName = HeaderName::from_static("x-forwarded-groups");
+const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
 
 /// A person as header values, whatever the headers are called. What is missing is absent.
 ///
@@ -213,6 +215,28 @@ impl Written {
         }
     }
 
+    /// What the provider handed out, as it is now, where the route asks for it.
+    pub(super) fn tokens(&mut self, permit: &Permit, head: &Head<'_>) {
+        let rules = &permit.route().headers;
+        if !(rules.access_token || rules.id_token) {
+            return;
+        }
+        let Caller::Person(person) = permit.caller() else {
+            return;
+        };
+        let Some(tokens) = person.tokens() else {
+            return;
+        };
+        let access = tokens.access_at(head.at).filter(|_| rules.access_token);
+        if let Some(value) = access.and_then(|token| credential("", token)) {
+            super::line(&mut self.lines, &ACCESS_TOKEN, value.as_bytes());
+        }
+        let id = tokens.id_at(head.at).filter(|_| rules.id_token);
+        if let Some(value) = id.and_then(|token| credential("Bearer ", token)) {
+            super::line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
+        }
+    }
+
     /// The route's own headers. One that has no value now is absent, even if we would have written
     /// it.
     pub(super) fn own(&mut self, permit: &Permit, head: &Head<'_>) {
@@ -255,6 +279,19 @@ impl Written {
         }
         self.lines = kept;
     }
+}
+
+/// A token as a header's value; a provider's bytes that cannot stand in one are left out.
+fn credential(scheme: &str, token: &Secret<String>) -> Option<HeaderValue> {
+    let text = zeroize::Zeroizing::new(format!("{scheme}{}", token.expose()));
+    let bytes = token.expose().as_bytes();
+    let visible = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic);
+    let Some(mut value) = HeaderValue::from_str(&text).ok().filter(|_| visible) else {
+        tracing::warn!("a token has characters that no header takes: it is left out");
+        return None;
+    };
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn encode(name: &HeaderName, encoding: HeaderEncoding, value: &Value) -> Option<HeaderValue> {

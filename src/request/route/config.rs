@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use super::demands::{self, LoginPrompt, ReloadUser};
 use crate::request::head::parse_host;
 use crate::secret::SecretSource;
 use crate::setting::{NotBuilt, Period, text_schema};
@@ -39,6 +40,27 @@ pub struct RouteConfig {
     /// Whose sessions count here, and who may log in; absent: all.
     #[serde(default)]
     pub connectors: Vec<ConnectorId>,
+    /// Authentication contexts of the source (`acr`) that are enough here, the best first: whoever
+    /// came in with another one is sent to prove themselves again. Absent: any.
+    #[serde(default)]
+    pub acr_values: Vec<String>,
+    /// How long ago somebody may have proved themselves to the source at most; after that they are
+    /// sent to do it again. A source that does not say when counts from the login. Absent: any time.
+    #[serde(default)]
+    pub max_age: Option<Period>,
+    /// What the source shows at a login for this route, where its protocol can be told: `login`,
+    /// `consent` or `select_account`. Who is signed in already is not asked.
+    #[serde(default)]
+    pub prompt: Option<LoginPrompt>,
+    /// Whether the source is asked again, without a click, who sits there when a page is loaded:
+    /// `always` for pages in a window, `embedded` for pages in another site's frame. Another person
+    /// is switched to; when nobody is signed in there, the session ends. A source that cannot be
+    /// asked so is not.
+    #[serde(default)]
+    pub reload_user: ReloadUser,
+    /// How old the source's last word may be before `reload_user` asks again.
+    #[serde(default = "demands::reload_after")]
+    pub reload_after: Period,
     /// Whether the prefix is taken off; the upstream is told by `X-Forwarded-Prefix`, and its
     /// `Location` and cookie paths are mended.
     #[serde(default)]
@@ -67,18 +89,20 @@ pub struct RouteConfig {
     /// Basic credentials for an application that only knows those.
     #[serde(default)]
     pub basic_auth: Option<BasicAuthConfig>,
+    /// Whether the upstream gets the provider's access token, in `X-Forwarded-Access-Token`. One that
+    /// has ended and cannot be refreshed is left out.
+    #[serde(default)]
+    pub pass_access_token: bool,
+    /// Whether the upstream gets the provider's ID token, as `Authorization: Bearer`, instead of the
+    /// client's own `Authorization`. One that has ended is left out.
+    #[serde(default)]
+    pub pass_id_token: bool,
     /// How long and how much.
     #[serde(default)]
     pub limits: LimitsConfig,
     /// Whose bearer tokens are looked at here.
     #[serde(default)]
     pub issuers: Option<NotBuilt>,
-    /// The access token for the upstream.
-    #[serde(default)]
-    pub pass_access_token: Option<NotBuilt>,
-    /// The ID token for the upstream.
-    #[serde(default)]
-    pub pass_id_token: Option<NotBuilt>,
     /// A signed assertion for the upstream.
     #[serde(default)]
     pub assertion: Option<NotBuilt>,

@@ -18,7 +18,10 @@ pub(super) async fn admit(db: &Sqlite, admission: &Admission) -> Result<Admitted
         },
     };
     if matches!(admitted, Admitted::Account(_)) {
-        vouch(&mut tx, admission).await?;
+        let Admission {
+            connector, subject, ..
+        } = admission;
+        vouch(&mut tx, connector, subject, &admission.vouched).await?;
         tx.commit().await?;
     }
     Ok(admitted)
@@ -76,18 +79,21 @@ async fn again(
     if account.closed {
         return Ok(Admitted::Closed(account.id));
     }
-    let sql = "UPDATE identity SET used_at = ?3, entitlements = ?4, \
-               entitlements_epoch = entitlements_epoch + (entitlements <> ?4) \
+    let sql = "UPDATE identity SET used_at = ?3, \
+               entitlements = CASE WHEN ?5 THEN ?4 ELSE entitlements END, \
+               entitlements_epoch = entitlements_epoch + (?5 AND entitlements <> ?4) \
                WHERE connector = ?1 AND subject = ?2";
     sqlx::query(sql)
         .bind(admission.connector.as_str())
         .bind(admission.subject.as_str())
         .bind(admission.at.unix_ms())
         .bind(&admission.entitlements)
+        .bind(admission.sync)
         .execute(&mut *tx)
         .await?;
     // Only the identity that made the account renames it: two that map differently would otherwise
     // take turns, and each turn would free a login for somebody else.
+    let names = names && admission.sync;
     if names && account.login != admission.login && rename(tx, &account, &admission.login).await? {
         account.login = admission.login.clone();
     }
@@ -200,18 +206,23 @@ async fn add_identity(
 }
 
 /// Keeps what the source vouches for now, and only that.
-async fn vouch(tx: &mut SqliteConnection, admission: &Admission) -> Result<(), Trouble> {
+pub(super) async fn vouch(
+    tx: &mut SqliteConnection,
+    connector: &ConnectorId,
+    subject: &Subject,
+    vouched: &[(LinkField, String)],
+) -> Result<(), Trouble> {
     sqlx::query("DELETE FROM vouched WHERE connector = ?1 AND subject = ?2")
-        .bind(admission.connector.as_str())
-        .bind(admission.subject.as_str())
+        .bind(connector.as_str())
+        .bind(subject.as_str())
         .execute(&mut *tx)
         .await?;
     let sql = "INSERT INTO vouched (connector, subject, field, value) VALUES (?1, ?2, ?3, ?4) \
                ON CONFLICT DO NOTHING";
-    for (field, value) in &admission.vouched {
+    for (field, value) in vouched {
         sqlx::query(sql)
-            .bind(admission.connector.as_str())
-            .bind(admission.subject.as_str())
+            .bind(connector.as_str())
+            .bind(subject.as_str())
             .bind(name(*field))
             .bind(value)
             .execute(&mut *tx)

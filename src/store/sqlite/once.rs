@@ -39,12 +39,16 @@ pub(super) async fn keys(
     Ok(vec![candidate.clone()])
 }
 
-pub(super) async fn spend(db: &Sqlite, what: &[u8; 32], until: Timestamp) -> Result<bool, Trouble> {
+pub(super) async fn spend(
+    db: impl sqlx::SqliteExecutor<'_>,
+    what: &[u8; 32],
+    until: Timestamp,
+) -> Result<bool, Trouble> {
     let sql = "INSERT INTO spent (what, until) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     let spent = sqlx::query(sql)
         .bind(what.as_slice())
         .bind(until.unix_ms())
-        .execute(&db.writer)
+        .execute(db)
         .await?;
     Ok(spent.rows_affected() == 1)
 }
@@ -97,6 +101,11 @@ pub(super) async fn sweep(
         (
             "DELETE FROM logout_mark WHERE (connector, kind, what) IN \
           (SELECT connector, kind, what FROM logout_mark WHERE until < ?1 LIMIT ?2)",
+            now,
+        ),
+        (
+            "DELETE FROM lease WHERE name IN \
+          (SELECT name FROM lease WHERE until < ?1 LIMIT ?2)",
             now,
         ),
         (

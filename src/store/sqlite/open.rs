@@ -180,7 +180,11 @@ fn migrator() -> Migrator {
         let kind = MigrationType::Simple;
         Migration::new(version, description.into(), kind, sql.into_sql_str(), false)
     };
-    Migrator::with_migrations(vec![migration(1, "house", include_str!("0001_house.sql"))])
+    Migrator::with_migrations(vec![
+        migration(1, "house", include_str!("0001_house.sql")),
+        migration(2, "tokens", include_str!("0002_tokens.sql")),
+        migration(3, "provider", include_str!("0003_provider.sql")),
+    ])
 }
 
 /// Whether another process holds the lock (SQLITE_BUSY, whatever its extended code).

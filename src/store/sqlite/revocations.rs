@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{AccountId, ConnectorId, EpochsNow, LogoutMark, Revocation, Scope, SessionKey};
-use super::{Sqlite, Trouble, row};
+use super::{Sqlite, Trouble, once, row, tokens};
 use crate::clock::Timestamp;
 
 /// What precedes a connector's id in the name of its number.
@@ -29,6 +29,7 @@ pub(super) async fn revoke(
         Scope::Account(account) => raise_account(&mut tx, account, at).await?,
         Scope::Connector(_) | Scope::Everyone => raise(&mut tx, scope).await?,
     };
+    tokens::forget(&mut tx, scope).await?;
     let entry = log(&mut tx, scope.clone(), epoch, at).await?;
     tx.commit().await?;
     Ok(entry)
@@ -53,6 +54,7 @@ pub(super) async fn close_account(
     let scope = Scope::Account(*account);
     let entry = if closed {
         let epoch = raise_account(&mut tx, account, at).await?;
+        tokens::forget(&mut tx, &scope).await?;
         log(&mut tx, scope, epoch, at).await?
     } else {
         let sql = "SELECT coalesce(max(number), 0) FROM revocation";
@@ -67,8 +69,46 @@ pub(super) async fn close_account(
     Ok(Some(entry))
 }
 
-pub(super) async fn mark_logout(
+pub(super) async fn end_at_provider(
     db: &Sqlite,
+    connector: &ConnectorId,
+    mark: &LogoutMark,
+    notice: Option<&[u8; 32]>,
+    (at, until): (Timestamp, Timestamp),
+) -> Result<Option<Vec<Revocation>>, Trouble> {
+    let mut tx = db.write().await?;
+    if let Some(notice) = notice
+        && !once::spend(&mut *tx, notice, until).await?
+    {
+        return Ok(None);
+    }
+    mark_logout(&mut tx, connector, mark, at, until).await?;
+    let (sql, what) = match mark {
+        LogoutMark::ProviderSession(sid) => (
+            "DELETE FROM session WHERE connector = ?1 AND provider_sid = ?2 RETURNING key",
+            sid.as_str(),
+        ),
+        LogoutMark::Subject(subject) => (
+            "DELETE FROM session WHERE connector = ?1 AND subject = ?2 RETURNING key",
+            subject.as_str(),
+        ),
+    };
+    let gone = sqlx::query(sql)
+        .bind(connector.as_str())
+        .bind(what)
+        .fetch_all(&mut *tx)
+        .await?;
+    let mut entries = Vec::with_capacity(gone.len());
+    for row in &gone {
+        let key = SessionKey::new(row::bytes(row, "key", "session")?);
+        entries.push(log(&mut tx, Scope::Session(key), 0, at).await?);
+    }
+    tx.commit().await?;
+    Ok(Some(entries))
+}
+
+async fn mark_logout(
+    tx: &mut SqliteConnection,
     connector: &ConnectorId,
     mark: &LogoutMark,
     at: Timestamp,
@@ -87,7 +127,7 @@ pub(super) async fn mark_logout(
         .bind(what)
         .bind(at.unix_ms())
         .bind(until.unix_ms())
-        .execute(&db.writer)
+        .execute(tx)
         .await?;
     Ok(())
 }

@@ -5,7 +5,9 @@ use std::str::FromStr;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::super::{Account, AccountId, SessionFound, SessionId, SessionKey, SessionRecord};
+use super::super::{
+    Account, AccountId, SessionFound, SessionId, SessionKey, SessionRecord, StoredTokens,
+};
 use super::Trouble;
 use crate::clock::Timestamp;
 
@@ -35,7 +37,8 @@ pub(super) fn session(row: &SqliteRow) -> Result<SessionRecord, Trouble> {
     })
 }
 
-/// A session and what it stands on, from the columns of `standing_session`.
+/// A session and what it stands on, from the columns of `standing_session`, `tokens_version` and
+/// `tokens_sealed`.
 pub(super) fn found(row: &SqliteRow) -> Result<SessionFound, Trouble> {
     let session = session(row)?;
     let account = Account {
@@ -51,7 +54,18 @@ pub(super) fn found(row: &SqliteRow) -> Result<SessionFound, Trouble> {
         entitlements_epoch: number(row, "entitlements_epoch", "identity")?,
         connector_epoch: number(row, "connector_epoch", "session")?,
         everyone_epoch: number(row, "everyone_epoch", "session")?,
+        tokens: tokens(row)?,
     })
+}
+
+fn tokens(row: &SqliteRow) -> Result<Option<StoredTokens>, Trouble> {
+    let Some(version) = row.try_get::<Option<i64>, _>("tokens_version")? else {
+        return Ok(None);
+    };
+    Ok(Some(StoredTokens {
+        version: unsigned(version, "session's tokens")?,
+        sealed: row.try_get("tokens_sealed")?,
+    }))
 }
 
 /// A text that must parse.

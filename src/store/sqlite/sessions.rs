@@ -4,7 +4,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{AccountId, Minted, NewSession, SessionFound, SessionId, SessionKey};
 use super::super::{Scope, SessionRecord};
-use super::{Sqlite, Trouble, revocations, row};
+use super::{Sqlite, Trouble, revocations, row, tokens};
 use crate::clock::Timestamp;
 
 pub(super) async fn mint(db: &Sqlite, new: &NewSession) -> Result<Minted, Trouble> {
@@ -13,12 +13,17 @@ pub(super) async fn mint(db: &Sqlite, new: &NewSession) -> Result<Minted, Troubl
         return Ok(refused);
     }
     insert(&mut tx, new).await?;
+    if let Some(sealed) = &new.tokens {
+        tokens::insert(&mut tx, &new.record.key, sealed).await?;
+    }
     tx.commit().await?;
     Ok(Minted::Session)
 }
 
 pub(super) async fn find(db: &Sqlite, key: &SessionKey) -> Result<Option<SessionFound>, Trouble> {
-    let sql = "SELECT * FROM standing_session WHERE key = ?1";
+    let sql = "SELECT s.*, t.version AS tokens_version, t.sealed AS tokens_sealed \
+               FROM standing_session AS s LEFT JOIN session_tokens AS t ON t.session_key = s.key \
+               WHERE s.key = ?1";
     let key = key.as_bytes().as_slice();
     let found = sqlx::query(sql)
         .bind(key)

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::keys::{FREE, KEYS, SEVERAL, Shown};
+use super::keys::{FREE, KEYS, OTHERS, SEVERAL, Shown};
 use super::schema::{self, Schema};
 use super::{file, parse};
 
@@ -64,9 +64,9 @@ fn full_toml_parses_with_every_example() {
 fn a_default_that_is_shown_is_the_default() {
     let with = |more: Option<&str>| {
         parse(&document(&|path, shown| match shown {
-            Shown::Needed => Some(Line::Live),
+            Shown::Needed | Shown::Example => Some(Line::Live),
             Shown::Default if more == Some(path) => Some(Line::Live),
-            Shown::Default | Shown::Example | Shown::Absent => None,
+            Shown::Default | Shown::Absent | Shown::Instead => None,
         }))
     };
     let least = with(None);
@@ -75,15 +75,16 @@ fn a_default_that_is_shown_is_the_default() {
     }
 }
 
-/// full.toml with everything live, also what is commented out there.
+/// full.toml with everything live, also what is commented out there; of two that exclude each other
+/// the first.
 pub(super) fn everything() -> String {
-    document(&|_, _| Some(Line::Live))
+    document(&|_, shown| (shown != Shown::Instead).then_some(Line::Live))
 }
 
 fn render(schema: &Schema) -> String {
     let choose = |_: &str, shown| match shown {
         Shown::Needed | Shown::Default | Shown::Example => Some(Line::Live),
-        Shown::Absent => Some(Line::CommentedOut),
+        Shown::Absent | Shown::Instead => Some(Line::CommentedOut),
     };
     let mut text = HEAD.to_owned();
     text.push_str(&write(&choose, Some(schema)));
@@ -130,7 +131,7 @@ fn write(choose: &dyn Fn(&str, Shown) -> Option<Line>, schema: Option<&Schema>) 
             let remark = match shown {
                 Shown::Needed => " (required)",
                 Shown::Example => " (example)",
-                Shown::Default | Shown::Absent => "",
+                Shown::Default | Shown::Absent | Shown::Instead => "",
             };
             comment(&mut text, &format!("{}{remark}", schema.keys[*path]));
         }
@@ -153,7 +154,8 @@ fn header(text: &mut String, table: &str, line: Line, schema: Option<&Schema>) {
         let doc = schema.tables.get(table).or_else(|| schema.keys.get(table));
         comment(text, doc.map_or("", String::as_str));
     }
-    let name = table.replace('*', "corp");
+    let other = OTHERS.iter().find(|(other, _)| table.starts_with(other));
+    let name = table.replace('*', other.map_or("corp", |(_, name)| name));
     let mark = mark(line);
     match SEVERAL.contains(&table) {
         true => writeln!(text, "{mark}[[{name}]]").unwrap(),

@@ -11,9 +11,11 @@ pub(super) enum Shown {
     Example,
     /// Commented out, with an example: it has no default and may be absent.
     Absent,
+    /// The same, and it does not stand beside what is shown before it.
+    Instead,
 }
 
-use Shown::{Absent, Default, Example, Needed};
+use Shown::{Absent, Default, Example, Instead, Needed};
 
 /// Path, how it is shown, TOML of its value; for a table of free names its lines.
 pub(super) const KEYS: &[(&str, Shown, &str)] = &[
@@ -86,6 +88,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("connector.*.auto_login", Default, r#""in-app""#),
     ("connector.*.admission", Default, r#""create""#),
     ("connector.*.link_by", Absent, r#"["mobile", "email"]"#),
+    ("connector.*.sync", Default, "true"),
     ("connector.*.login_prefix", Absent, r#""corp-""#),
     (
         "connector.*.callback_base",
@@ -139,6 +142,134 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Default,
         r#""https://login.work.weixin.qq.com/wwlogin/sso/login""#,
     ),
+    (
+        "connector.*.oidc.issuer",
+        Needed,
+        r#""https://id.corp.example/realms/corp""#,
+    ),
+    ("connector.*.oidc.client_id", Needed, r#""menshen""#),
+    (
+        "connector.*.oidc.client_secret",
+        Example,
+        r#"{ file = "/etc/menshen/keycloak.secret" }"#,
+    ),
+    (
+        "connector.*.oidc.private_key",
+        Instead,
+        r#"{ file = "/etc/menshen/keycloak.key" }"#,
+    ),
+    (
+        "connector.*.oidc.private_key_id",
+        Instead,
+        r#""menshen-2026""#,
+    ),
+    ("connector.*.oidc.client_auth", Absent, r#""basic""#),
+    (
+        "connector.*.oidc.scopes",
+        Default,
+        r#"["openid", "profile", "email"]"#,
+    ),
+    (
+        "connector.*.oidc.metadata_url",
+        Absent,
+        r#""https://id.corp.example/realms/corp/.well-known/openid-configuration""#,
+    ),
+    (
+        "connector.*.oidc.jwks_url",
+        Absent,
+        r#""https://id.corp.example/realms/corp/protocol/openid-connect/certs""#,
+    ),
+    (
+        "connector.*.oidc.algorithms",
+        Absent,
+        r#"["RS256", "ES256"]"#,
+    ),
+    ("connector.*.oidc.response_mode", Default, r#""query""#),
+    ("connector.*.oidc.userinfo", Default, "true"),
+    (
+        "connector.*.oidc.authorize_params",
+        Absent,
+        "kc_idp_hint = \"staff\"",
+    ),
+    ("connector.*.oauth2.preset", Example, r#""github""#),
+    (
+        "connector.*.oauth2.base_url",
+        Absent,
+        r#""https://github.corp.example""#,
+    ),
+    (
+        "connector.*.oauth2.client_id",
+        Needed,
+        r#""Iv1.0123456789abcdef""#,
+    ),
+    (
+        "connector.*.oauth2.client_secret",
+        Example,
+        r#"{ env = "GITHUB_SECRET" }"#,
+    ),
+    (
+        "connector.*.oauth2.private_key",
+        Instead,
+        r#"{ file = "/etc/menshen/github.pem" }"#,
+    ),
+    ("connector.*.oauth2.private_key_id", Instead, r#""2026-01""#),
+    ("connector.*.oauth2.client_auth", Absent, r#""post""#),
+    (
+        "connector.*.oauth2.authorize_url",
+        Absent,
+        r#""https://github.com/login/oauth/authorize""#,
+    ),
+    (
+        "connector.*.oauth2.token_url",
+        Absent,
+        r#""https://github.com/login/oauth/access_token""#,
+    ),
+    ("connector.*.oauth2.token_at", Absent, r#""/data""#),
+    (
+        "connector.*.oauth2.profile_url",
+        Absent,
+        r#""https://api.github.com/user""#,
+    ),
+    ("connector.*.oauth2.profile_at", Absent, r#""/data""#),
+    ("connector.*.oauth2.profile_auth", Absent, r#""bearer""#),
+    (
+        "connector.*.oauth2.scopes",
+        Absent,
+        r#"["read:user", "user:email", "read:org"]"#,
+    ),
+    ("connector.*.oauth2.scope_separator", Absent, r#"" ""#),
+    ("connector.*.oauth2.pkce", Absent, r#"true"#),
+    (
+        "connector.*.oauth2.subject",
+        Absent,
+        r#""string(profile.id)""#,
+    ),
+    (
+        "connector.*.oauth2.vouched_email",
+        Absent,
+        r#""profile.email_verified ? profile.email : null""#,
+    ),
+    ("connector.*.oauth2.return_param", Absent, r#""returnUrl""#),
+    (
+        "connector.*.oauth2.logout_url",
+        Absent,
+        r#""https://id.corp.example/logout""#,
+    ),
+    (
+        "connector.*.oauth2.logout_return_param",
+        Absent,
+        r#""service""#,
+    ),
+    (
+        "connector.*.oauth2.profiles",
+        Absent,
+        "teams = \"https://api.github.com/user/teams?per_page=100\"",
+    ),
+    (
+        "connector.*.oauth2.authorize_params",
+        Absent,
+        "allow_signup = \"false\"",
+    ),
     ("route.name", Needed, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),
@@ -150,6 +281,15 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         r#""'财务部' in user.departments || user.login == 'boss'""#,
     ),
     ("route.connectors", Absent, r#"["corp"]"#),
+    (
+        "route.acr_values",
+        Absent,
+        r#"["urn:corp:two-factor", "urn:corp:card"]"#,
+    ),
+    ("route.max_age", Absent, r#""10m""#),
+    ("route.prompt", Absent, r#""login""#),
+    ("route.reload_user", Default, r#""never""#),
+    ("route.reload_after", Default, r#""30s""#),
     ("route.strip_path", Default, "false"),
     ("route.host_header", Default, r#""client""#),
     ("route.preflight", Default, r#""deny""#),
@@ -161,6 +301,8 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Absent,
         r#"["X-HTTP-Method-Override"]"#,
     ),
+    ("route.pass_access_token", Default, "false"),
+    ("route.pass_id_token", Default, "false"),
     ("route.headers", Example, "X-Remote-User = \"user.login\""),
     ("route.basic_auth.user", Absent, r#""user.login""#),
     (
@@ -175,7 +317,19 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
 ];
 
 /// Keys whose value is a table of names the administrator chooses, written as a table of its own.
-pub(super) const FREE: [&str; 2] = ["connector.*.mapping", "route.headers"];
+pub(super) const FREE: [&str; 5] = [
+    "connector.*.mapping",
+    "connector.*.oauth2.profiles",
+    "connector.*.oauth2.authorize_params",
+    "connector.*.oidc.authorize_params",
+    "route.headers",
+];
+
+/// Tables of a kind that stands in a connector of its own, and the name of that one.
+pub(super) const OTHERS: [(&str, &str); 2] = [
+    ("connector.*.oauth2", "github"),
+    ("connector.*.oidc", "keycloak"),
+];
 
 /// Tables that may stand several times.
 pub(super) const SEVERAL: [&str; 2] = ["route", "server.tls.more"];

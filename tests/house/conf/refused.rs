@@ -11,7 +11,7 @@ secret = { file = \"/s\" }
 ";
 
 /// Refuses a whole document.
-fn refuse(text: &str) -> ConfigError {
+pub(super) fn refuse(text: &str) -> ConfigError {
     match Config::parse(text, "menshen.toml") {
         Ok(_) => panic!("accepted:\n{text}"),
         Err(error) => error,
@@ -34,7 +34,7 @@ fn refused_behind_corp(more: &str, line: usize, column: usize, words: &[&str]) {
     );
 }
 
-fn says(error: &ConfigError, line: usize, column: usize, words: &[&str]) {
+pub(super) fn says(error: &ConfigError, line: usize, column: usize, words: &[&str]) {
     let shown = error.to_string();
     let first = &error.problems[0];
     assert_eq!((first.line, first.column), (line, column), "{shown}");
@@ -115,12 +115,6 @@ fn a_key_of_a_later_version_is_refused_as_such() {
         3,
         2,
         &["does not build `issuer` yet"],
-    );
-    refused(
-        "[connector.a.oidc]\n",
-        3,
-        1,
-        &["does not build `connector.a.oidc` yet"],
     );
     refused(
         "[[route]]\nname = 'a'\nassertion = true\n",
@@ -360,6 +354,30 @@ fn a_header_that_cannot_be_set_is_refused() {
 }
 
 #[test]
+fn a_header_that_two_keys_would_write_is_refused() {
+    let route = |lines: &str| format!("[[route]]\nname = 'a'\n{lines}\n");
+    let basic = "basic_auth = { user = 'user.login', password = 'hunter2' }";
+    let own = "[route.headers]\nauthorization = '\"x\"'";
+    let twice = &["Authorization is set twice"];
+    refused_behind_corp(&route(&format!("{basic}\n{own}")), 9, 1, twice);
+    refused_behind_corp(
+        &route(&format!("pass_id_token = true\n{basic}")),
+        9,
+        1,
+        twice,
+    );
+    refused_behind_corp(&route(&format!("pass_id_token = true\n{own}")), 9, 1, twice);
+    let token = "pass_access_token = true\n[route.headers]\nx_forwarded_access_token = '\"x\"'";
+    let twice = &["X-Forwarded-Access-Token is set twice"];
+    refused_behind_corp(&route(token), 9, 1, twice);
+    let apart = "pass_access_token = true\npass_id_token = false";
+    super::parse(&format!(
+        "{SERVER}{WECOM}{}",
+        route(&format!("{apart}\n{basic}"))
+    ));
+}
+
+#[test]
 fn a_header_that_says_who_somebody_is_never_passes() {
     let pass = |name: &str| format!("[[route]]\nname = 'a'\npass_headers = ['Proxy', '{name}']\n");
     for bad in [
@@ -478,6 +496,113 @@ fn own_pages_are_not_hidden() {
     );
     let base = "[connector.corp]\ncallback_base = 'https://a/b'\n";
     refused_behind_corp(base, 8, 17, &["must be an origin"]);
+}
+
+/// A route after a connector `corp`; `more` begins in line 10.
+fn refused_of_route(more: &str, line: usize, column: usize, words: &[&str]) {
+    let route = format!("[[route]]\nname = 'a'\nupstream = ['http://a']\n{more}");
+    refused_behind_corp(&route, line, column, words);
+}
+
+#[test]
+fn a_proof_that_nobody_can_give_is_refused_where_it_stands() {
+    refused_of_route(
+        "prompt = 'none'\n",
+        10,
+        10,
+        &["login", "consent", "select_account"],
+    );
+    refused_of_route("acr_values = ['a b']\n", 10, 15, &["no name of a context"]);
+    refused_of_route(
+        "acr_values = ['a', 'b\"']\n",
+        10,
+        20,
+        &["no name of a context"],
+    );
+    refused_of_route("acr_values = ['']\n", 10, 15, &["no name of a context"]);
+    let many = format!("acr_values = {:?}\n", ["a"; 9]);
+    refused_of_route(&many, 10, 14, &["too many contexts", "at most 8"]);
+    refused_of_route("max_age = '9s'\n", 10, 11, &["max_age is too short", "10s"]);
+    refused_of_route("max_age = 10\n", 10, 11, &["quotes"]);
+    for key in [
+        "acr_values = ['a']",
+        "max_age = '1h'",
+        "prompt = 'login'",
+        "reload_user = 'always'",
+    ] {
+        let public = format!("access = 'public'\n{key}\n");
+        refused_of_route(&public, 11, 1, &["a public route", "would not count"]);
+    }
+}
+
+#[test]
+fn a_source_that_cannot_be_asked_silently_is_refused_where_it_is_to_be() {
+    refused_of_route(
+        "reload_user = 'sometimes'\n",
+        10,
+        15,
+        &["embedded", "always"],
+    );
+    let short = "reload_user = 'always'\nreload_after = '1s'\n";
+    refused_of_route(short, 11, 16, &["reload_after is too short"]);
+    let embedded = "reload_user = 'embedded'\nhost = 'sso.corp.example'\n";
+    refused_of_route(embedded, 10, 15, &["cookie_same_site = \"none\""]);
+    let elsewhere = "reload_user = 'embedded'\nhost = 'oa.corp.example'\n\
+                     [session]\ncookie_same_site = 'none'\n";
+    refused_of_route(elsewhere, 10, 15, &["external_url", "cookie_domain"]);
+    for never in ["mode = 'web'\n", "scope = 'snsapi_privateinfo'\n"] {
+        let more = format!(
+            "{never}[[route]]\nname = 'a'\nupstream = ['http://a']\nreload_user = 'always'\n"
+        );
+        refused_behind_corp(&more, 11, 15, &["none of the connectors", "WeCom"]);
+    }
+    // What can be is taken.
+    let covered = "[session]\ncookie_same_site = 'none'\ncookie_domain = 'corp.example'\n";
+    for good in [
+        format!("reload_user = 'embedded'\nhost = '*.corp.example'\n{covered}"),
+        format!("reload_user = 'embedded'\n{covered}"),
+        "reload_user = 'always'\nmax_age = '10s'\nprompt = 'select_account'\n".to_owned(),
+    ] {
+        let route = format!("[[route]]\nname = 'a'\nupstream = ['http://a']\n{good}");
+        let text = format!("{SERVER}{WECOM}{route}");
+        if let Err(error) = Config::parse(&text, "menshen.toml") {
+            panic!("{error}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn inside_one_client_one_connector_starts_logins_in_whatever_order_they_stand() {
+    let two = |first: &str, second: &str| {
+        let wecom = WECOM.replace("[connector.corp.wecom]\n", "");
+        let one = format!("[connector.a]\nauto_login = '{first}'\n[connector.a.wecom]\n{wecom}");
+        format!("{one}[connector.b]\nauto_login = '{second}'\n[connector.b.wecom]\n{wecom}")
+    };
+    for (first, second) in [
+        ("in-app", "in-app"),
+        ("always", "in-app"),
+        ("in-app", "always"),
+    ] {
+        refused(
+            &two(first, second),
+            10,
+            14,
+            &["`a` already starts logins", "never"],
+        );
+    }
+    refused(
+        &two("always", "always"),
+        10,
+        14,
+        &["`a` already has auto_login"],
+    );
+    for (first, second) in [("never", "always"), ("in-app", "never")] {
+        let text = format!("{SERVER}{}", two(first, second));
+        assert!(
+            Config::parse(&text, "menshen.toml").is_ok(),
+            "{first} {second}"
+        );
+    }
 }
 
 #[test]

@@ -41,6 +41,17 @@ upstream = ["http://127.0.0.1:8080"]
 preflight = "pass"
 pass_headers = ["X-Original-URL"]
 case_insensitive = true
+[[route]]
+name = "hr"
+path = "/hr"
+upstream = ["https://10.0.0.5", "http://10.0.0.5"]
+pass_access_token = true
+pass_id_token = true
+[[route]]
+name = "here"
+path = "/here"
+upstream = ["http://[::1]:8080", "http://localhost", "unix:/run/app.sock", "https://10.0.0.5"]
+pass_access_token = true
 "#;
     let expected = [
         ("server.trusted_proxies[1]", 3),
@@ -54,6 +65,8 @@ case_insensitive = true
         ("route[0].preflight", 20),
         ("route[0].pass_headers", 21),
         ("route[0].case_insensitive", 22),
+        ("route[1].pass_access_token", 27),
+        ("route[1].pass_id_token", 28),
     ];
     assert_eq!(
         warned(text),
@@ -98,4 +111,12 @@ fn a_route_that_leads_nowhere_is_warned_of() {
     let text =
         "[server]\nexternal_url = 'http://127.0.0.1'\n[[route]]\nname = 'a'\naccess = 'public'\n";
     assert_eq!(warned(text), [("route[0]".to_owned(), 3)]);
+}
+
+#[test]
+fn a_context_that_no_source_names_is_warned_of() {
+    let text = "[server]\nexternal_url = 'http://127.0.0.1'\n[connector.corp.wecom]\n\
+                corp_id = 'ww1'\nagent_id = 7\nsecret = { file = '/s' }\n[[route]]\nname = 'a'\n\
+                upstream = ['http://a']\nacr_values = ['gold']\n";
+    assert_eq!(warned(text), [("route[0].acr_values".to_owned(), 10)]);
 }

@@ -18,8 +18,8 @@ use menshen::secret::Secret;
 use menshen::site::{Shared, Site};
 use menshen::store::{
     self, Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LoginName, LogoutMark,
-    Minted, NewSession, Revocation, Scope, SessionFound, SessionId, SessionKey, SessionRecord,
-    Store, StoreError, Subject,
+    Minted, NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId, SessionKey,
+    SessionRecord, Store, StoreError, Subject,
 };
 use menshen::telemetry::Telemetry;
 use tokio::sync::watch;
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::browser::Browser;
 use crate::house::{HOME, Plan};
 use crate::legacy_app::LegacyApp;
+use crate::records::Records;
 use crate::wecom::{AGENT_ID, Options, WeCom};
 
 /// How a store may fail.
@@ -80,6 +81,7 @@ pub(super) struct Watched {
     inner: Arc<dyn Store>,
     asked: Mutex<BTreeMap<&'static str, usize>>,
     fault: Mutex<Option<Fault>>,
+    fault_at: Mutex<Option<(&'static str, Fault)>>,
     held: watch::Sender<Option<(&'static str, When)>>,
     waiting: watch::Sender<usize>,
 }
@@ -90,6 +92,7 @@ impl Watched {
             inner,
             asked: Mutex::default(),
             fault: Mutex::default(),
+            fault_at: Mutex::default(),
             held: watch::Sender::new(None),
             waiting: watch::Sender::new(0),
         }
@@ -108,6 +111,16 @@ impl Watched {
     /// Every question fails from now on; `None` mends it.
     pub(super) fn fail(&self, fault: Option<Fault>) {
         *self.fault.lock().unwrap() = fault;
+    }
+
+    /// One question fails from now on; `None` mends it.
+    pub(super) fn fail_at(&self, question: &'static str, fault: Option<Fault>) {
+        *self.fault_at.lock().unwrap() = fault.map(|fault| (question, fault));
+    }
+
+    /// The real store, as another process asks it.
+    pub(super) fn behind(&self) -> &Arc<dyn Store> {
+        &self.inner
     }
 
     /// Holds one question back, before the real store is asked or after it answered.
@@ -133,7 +146,11 @@ impl Watched {
     async fn before(&self, question: &'static str) -> Result<(), StoreError> {
         *self.asked.lock().unwrap().entry(question).or_default() += 1;
         self.pass(question, When::Before).await;
-        let fault = *self.fault.lock().unwrap();
+        let one = *self.fault_at.lock().unwrap();
+        let one = one
+            .filter(|(at, _)| *at == question)
+            .map(|(_, fault)| fault);
+        let fault = self.fault.lock().unwrap().or(one);
         fault.map_or(Ok(()), |fault| Err(fault.error()))
     }
 
@@ -173,12 +190,19 @@ questions! {
     close_account(account: &AccountId, closed: bool, at: Timestamp) -> Option<Revocation>;
     account_by_login(login: &LoginName) -> Option<Account>;
     identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
-    mark_logout(connector: &ConnectorId, mark: &LogoutMark, at: Timestamp, until: Timestamp) -> ();
+    end_at_provider(
+        connector: &ConnectorId,
+        mark: &LogoutMark,
+        notice: Option<&[u8; 32]>,
+        at: Timestamp,
+        until: Timestamp
+    ) -> Option<Vec<Revocation>>;
     epochs() -> EpochsNow;
     revocations_after(number: i64, max: u32) -> Vec<Revocation>;
     spend(what: &[u8; 32], until: Timestamp) -> bool;
     lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
     sweep(at: Timestamp, idle_before: Timestamp, max: u32) -> u64;
+    renew(renewal: &Renewal) -> Renewed;
 }
 
 /// A house over a watched store, put together as [`menshen::run::start`] does.
@@ -187,6 +211,8 @@ pub(super) struct WatchedHouse {
     pub(super) sessions: Arc<Sessions>,
     pub(super) clock: Clock,
     pub(super) address: SocketAddr,
+    pub(super) records: Records,
+    pub(super) telemetry: Telemetry,
     closing: CancellationToken,
     pub(super) app: LegacyApp,
     _source: WeCom,
@@ -194,6 +220,14 @@ pub(super) struct WatchedHouse {
 
 impl WatchedHouse {
     pub(super) async fn start(plan: Plan) -> Self {
+        Self::furnish(plan, |_, _| ()).await.0
+    }
+
+    /// With something of its own built in before the door opens.
+    pub(super) async fn furnish<T>(
+        plan: Plan,
+        build: impl FnOnce(&mut Site, &Shared) -> T,
+    ) -> (Self, T) {
         menshen::keys::install_crypto();
         let free: SocketAddr = ([127, 0, 0, 1], 0).into();
         let source = WeCom::start(Options::default()).await.unwrap();
@@ -207,19 +241,21 @@ impl WatchedHouse {
         let watched: Arc<dyn Store> = Arc::<Watched>::clone(&store);
         let opened = Sessions::open(Arc::clone(&watched), clock.clone(), 1_000, grace);
         let sessions = opened.await.unwrap();
-        let telemetry = Telemetry::new(&config.log);
+        let records = Records::default();
+        let telemetry = Telemetry::writing_to(&config.log, Box::new(records.clone()));
         let shared = Shared {
             store: watched,
             sessions: Arc::clone(&sessions),
             clock: clock.clone(),
             telemetry: telemetry.clone(),
         };
-        let site = Site::build(&config.site(), &shared, None).await.unwrap();
+        let mut site = Site::build(&config.site(), &shared, None).await.unwrap();
+        let built = build(&mut site, &shared);
         let closing = CancellationToken::new();
         let serving = Serving {
             trust: Arc::new(ArcSwap::new(Arc::clone(&site.trust))),
             limits: DoorLimits::default(),
-            telemetry,
+            telemetry: telemetry.clone(),
             shutdown: closing.clone(),
         };
         let house = Arc::new(House::new(site, shared, closing.clone()));
@@ -230,15 +266,18 @@ impl WatchedHouse {
         let door = Door::bind(&[ListenConfig::plain(Address::Ip(free))], None).unwrap();
         let address = door.ip().unwrap();
         tokio::spawn(door.serve(handler, serving));
-        Self {
+        let house = Self {
             store,
             sessions,
             clock,
             address,
+            records,
+            telemetry,
             closing,
             app,
             _source: source,
-        }
+        };
+        (house, built)
     }
 
     /// The session cookie of somebody who logs in.

@@ -82,11 +82,11 @@ async fn the_broom_takes_only_what_is_over() {
         assert!(store.spend(&fresh, now).await.unwrap());
         let subject = |text: &str| LogoutMark::Subject(text.parse().unwrap());
         store
-            .mark_logout(&corp(), &subject("subject:lisi"), at(0), at(60))
+            .end_at_provider(&corp(), &subject("subject:lisi"), None, at(0), at(60))
             .await
             .unwrap();
         store
-            .mark_logout(&corp(), &subject("subject:zhangsan"), at(0), now)
+            .end_at_provider(&corp(), &subject("subject:nobody"), None, at(0), now)
             .await
             .unwrap();
         store
@@ -109,7 +109,9 @@ async fn the_broom_takes_only_what_is_over() {
             [kept],
             "{name}"
         );
-        let marked = store.mint(&new_session(&account, at(0))).await.unwrap();
+        let mut late = new_session(&account, at(0));
+        late.record.subject = "subject:nobody".parse().unwrap();
+        let marked = store.mint(&late).await.unwrap();
         assert_eq!(marked, Minted::LoggedOut, "{name}");
     }
 }

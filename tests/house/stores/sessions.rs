@@ -134,12 +134,12 @@ async fn a_session_ended_at_its_provider_meanwhile_is_not_minted() {
         ];
         for (mark, ended_at) in marks.iter().zip([at(10), at(20)]) {
             store
-                .mark_logout(&corp(), mark, ended_at, at(600))
+                .end_at_provider(&corp(), mark, None, ended_at, at(600))
                 .await
                 .unwrap();
             // An older mark that arrives late takes nothing back.
             store
-                .mark_logout(&corp(), mark, at(1), at(2))
+                .end_at_provider(&corp(), mark, None, at(1), at(2))
                 .await
                 .unwrap();
             let during = new_session(&account, ended_at);
@@ -168,19 +168,19 @@ async fn a_logout_of_somebody_else_ends_nothing() {
         // The name of a session is not the name of a person, and the other way round.
         let swapped = LogoutMark::Subject("sid at the provider".parse().unwrap());
         store
-            .mark_logout(&corp(), &sid, at(10), at(600))
+            .end_at_provider(&corp(), &sid, None, at(10), at(600))
             .await
             .unwrap();
         store
-            .mark_logout(&corp(), &subject, at(10), at(600))
+            .end_at_provider(&corp(), &subject, None, at(10), at(600))
             .await
             .unwrap();
         store
-            .mark_logout(&corp(), &swapped, at(10), at(600))
+            .end_at_provider(&corp(), &swapped, None, at(10), at(600))
             .await
             .unwrap();
         store
-            .mark_logout(&github(), &elsewhere, at(10), at(600))
+            .end_at_provider(&github(), &elsewhere, None, at(10), at(600))
             .await
             .unwrap();
         let new = new_session(&account, at(5));
@@ -232,5 +232,70 @@ async fn sessions_are_listed_newest_first_and_at_most_so_many() {
         let all = store.sessions(None, 10).await.unwrap();
         assert_eq!(all.len(), 4, "{name}");
         assert!(all.contains(&other.record), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_provider_ends_is_gone_and_in_the_log_and_nothing_else_is() {
+    for Backend { name, store, .. } in backends().await {
+        let zhangsan = admit(&*store, &admission("zhangsan")).await;
+        let lisi = admit(&*store, &admission("lisi")).await;
+        let mint = async |account: &Account, who: &str, sid: &str, began: u64| {
+            let mut new = new_session(account, at(began));
+            new.record.key = SessionKey::new(menshen::keys::random());
+            new.record.public_id = SessionId::new(menshen::keys::random());
+            new.record.subject = format!("subject:{who}").parse().unwrap();
+            new.record.provider_sid = Some(sid.to_owned());
+            assert_eq!(store.mint(&new).await.unwrap(), Minted::Session, "{name}");
+            new.record.key
+        };
+        let here = async |key: &SessionKey| store.session(key).await.unwrap().is_some();
+        let (first, second) = (
+            mint(&zhangsan, "zhangsan", "one", 0).await,
+            mint(&zhangsan, "zhangsan", "two", 0).await,
+        );
+        let other = mint(&lisi, "lisi", "three", 0).await;
+
+        let sid = LogoutMark::ProviderSession("one".to_owned());
+        let elsewhere = store
+            .end_at_provider(&github(), &sid, None, at(10), at(600))
+            .await;
+        assert_eq!(elsewhere.unwrap(), Some(Vec::new()), "{name}");
+        let ended = store
+            .end_at_provider(&corp(), &sid, Some(&[7; 32]), at(10), at(600))
+            .await
+            .unwrap()
+            .unwrap();
+        let scopes: Vec<_> = ended.iter().map(|entry| entry.scope.clone()).collect();
+        assert_eq!(scopes, [Scope::Session(first)], "{name}");
+        assert_eq!(
+            store.revocations_after(0, 9).await.unwrap(),
+            ended,
+            "{name}"
+        );
+        assert!(
+            !here(&first).await && here(&second).await && here(&other).await,
+            "{name}"
+        );
+
+        // The same notice again does nothing: they may have come back meanwhile.
+        let back = mint(&zhangsan, "zhangsan", "one", 11).await;
+        let again = store
+            .end_at_provider(&corp(), &sid, Some(&[7; 32]), at(10), at(600))
+            .await;
+        assert_eq!(again.unwrap(), None, "{name}");
+        assert!(here(&back).await, "{name}");
+
+        let subject = LogoutMark::Subject("subject:zhangsan".parse().unwrap());
+        let ended = store
+            .end_at_provider(&corp(), &subject, None, at(20), at(600))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(ended.len(), 2, "{name}");
+        assert!(
+            !here(&second).await && !here(&back).await && here(&other).await,
+            "{name}"
+        );
     }
 }

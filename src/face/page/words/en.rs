@@ -42,6 +42,8 @@ pub(super) static WORDS: Words = Words {
         signed_out: "You have signed out.",
         going_round: "The automatic sign-in did not finish, so we stopped here. Press the button \
                       to try again. If you keep coming back, check that cookies are not blocked.",
+        gone: "Your sign-in service says that you are no longer signed in there, so we ended your \
+               sign-in here. Please sign in again.",
     },
     signed_out: SignedOut {
         title: "You have signed out",
@@ -228,6 +230,15 @@ pub(super) static WORDS: Words = Words {
                    name.",
             remedy: "Tell your administrator the request ID; the mapping of the login name needs \
                      a look.",
+        },
+        proof_too_weak: Story {
+            title: "One more confirmation is missing",
+            what: "You are signed in. But where you are going wants you to confirm who you are in \
+                   a stronger way, or just now, and the sign-in service did not tell us that you \
+                   did.",
+            remedy: "Sign in again and complete every step you are asked for, or choose another \
+                     way to sign in. If you are asked for nothing more, tell your administrator \
+                     the request ID.",
         },
         ticket_bad: Story {
             title: "This pass no longer works",

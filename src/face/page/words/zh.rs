@@ -40,6 +40,7 @@ pub(super) static WORDS: Words = Words {
         signed_out: "你已退出登录。",
         going_round: "刚才的自动登录没有完成，所以在这里停一下。请点按钮再试；\
                       如果总是回到这里，请确认浏览器没有禁用 Cookie。",
+        gone: "登录服务说你在那边已经退出，所以这里的登录也结束了，请重新登录。",
     },
     signed_out: SignedOut {
         title: "你已退出登录",
@@ -203,6 +204,12 @@ pub(super) static WORDS: Words = Words {
             title: "缺少登录名",
             what: "登录服务确认了你的身份，但没有给出可以作登录名的内容。",
             remedy: "请把请求编号告诉管理员，需要检查登录名取自哪一项。",
+        },
+        proof_too_weak: Story {
+            title: "还差一步身份确认",
+            what: "你已经登录，但要去的地方需要更严格或刚刚完成的身份确认，而登录服务没有告诉我们你已完成。",
+            remedy: "请重新登录，并完成要求的每一步，或换一种登录方式。如果没有出现更多步骤，\
+                     请把请求编号告诉管理员。",
         },
         ticket_bad: Story {
             title: "通行票已经失效",

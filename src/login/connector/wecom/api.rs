@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use url::{Host, Url};
 
-use super::super::outbound::{Outbound, OutboundError};
 use super::errors::{Fault, GET_TOKEN, is_token_refused, refusal};
 use super::token::{AppToken, Bought};
 use crate::clock::Clock;
+use crate::outbound::{Outbound, OutboundError};
 use crate::secret::Secret;
 
 /// The longest list of departments that is read, in bytes: 30 000 of them with their leaders.
@@ -315,7 +315,7 @@ mod tests {
 
     fn api(base: &str) -> Api {
         let clock = Clock::system();
-        let outbound = Outbound::build(&super::super::super::outbound::Config::default()).unwrap();
+        let outbound = Outbound::build(&crate::outbound::Config::default()).unwrap();
         let secret = Secret::new("hunter2".to_owned());
         Api::new(
             outbound,

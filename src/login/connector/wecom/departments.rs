@@ -9,10 +9,10 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::super::outbound::{CALL_TIMEOUT, OutboundError};
 use super::api::number;
 use super::errors::Fault;
 use crate::clock::{Clock, Timestamp};
+use crate::outbound::{CALL_TIMEOUT, OutboundError};
 
 /// How long a tree is used before it is asked for again.
 const AGE_MAX: Duration = Duration::from_secs(600);

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::super::outbound::OutboundError;
 use super::super::{ConnectorError, Refusal, RefusedWhy};
+use crate::outbound::OutboundError;
 
 /// The longest message of WeCom that is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 300;

@@ -110,22 +110,6 @@ fn is_corp_id(text: &str) -> bool {
     rest.is_some_and(|rest| rest.len() == 16 && rest.bytes().all(digit))
 }
 
-impl Finding {
-    fn good(text: impl Into<String>) -> Self {
-        Self {
-            good: true,
-            text: text.into(),
-        }
-    }
-
-    fn bad(text: impl Into<String>) -> Self {
-        Self {
-            good: false,
-            text: text.into(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::outbound::OutboundError;
 use super::super::{ConnectorError, Refusal, RefusedWhy};
 use super::api::{Redeemed, Said, number};
 use super::departments::Tree;
+use crate::outbound::OutboundError;
 use crate::people::profile::{Profile, Proof};
 use crate::store::{LinkField, Subject};
 
@@ -122,6 +122,7 @@ pub(super) fn profile(corp_id: &str, member: Said) -> Result<Profile, ConnectorE
         vouched,
         provider_sid: None,
         facts,
+        tokens: None,
     })
 }
 

@@ -8,9 +8,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::super::Refusal;
-use super::super::outbound::{CALL_TIMEOUT, OutboundError};
 use super::errors::{Fault, GET_TOKEN, is_lasting};
 use crate::clock::{Clock, Timestamp};
+use crate::outbound::{CALL_TIMEOUT, OutboundError};
 use crate::secret::Secret;
 
 /// How long before its end a token is no longer used.

@@ -2,15 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 
 use super::{CookieHash, Entry, Loaded, Loads, Missing, Sessions};
 use crate::expression::Document;
+use crate::keys::KeyRing;
 use crate::people::cookie::Verified;
-use crate::people::profile::{Fields, Proof};
-use crate::people::session::cell::{AccountCell, IdentityCell, SessionCell};
-use crate::people::session::{Entitlements, Session, Terms};
+use crate::people::profile::Proof;
+use crate::people::session::cell::{AccountCell, SessionCell};
+use crate::people::session::{Session, Terms};
 use crate::store::{Account, SessionFound, SessionRecord, StoreError};
 
 /// A load that is taken off the list when it ends.
@@ -29,10 +29,10 @@ impl Sessions {
         self: &Arc<Self>,
         hash: CookieHash,
         verified: Verified,
-        ring_epoch: u64,
+        ring: Arc<KeyRing>,
         terms: Terms,
     ) -> Result<Loaded, Arc<StoreError>> {
-        let name = (hash, ring_epoch);
+        let name = (hash, ring.epoch());
         let load = {
             let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(load) = loads.get(&name) {
@@ -42,7 +42,7 @@ impl Sessions {
                 let task = tokio::spawn(async move {
                     // However it ends, by a panic too, the next who asks begins anew.
                     let _under_way = UnderWay(&this.loads, name);
-                    this.read(hash, &verified, ring_epoch, &terms).await
+                    this.read(hash, &verified, &ring, &terms).await
                 });
                 let load = task
                     .map(|joined| {
@@ -63,7 +63,7 @@ impl Sessions {
         &self,
         hash: CookieHash,
         verified: &Verified,
-        ring_epoch: u64,
+        ring: &KeyRing,
         terms: &Terms,
     ) -> Result<Loaded, Arc<StoreError>> {
         let _permit = self.load_permits.acquire().await;
@@ -73,7 +73,7 @@ impl Sessions {
         let account = self
             .accounts
             .of(verified.handle.account, AccountCell::default);
-        let renames = account.renames();
+        let changes = account.changes();
         let found = self.store.session(&key).await.map_err(Arc::new)?;
         let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
             self.unknown.insert(hash, Missing::Over);
@@ -87,7 +87,7 @@ impl Sessions {
             return Ok(Loaded::Missing(Missing::Over));
         }
         let entry = self
-            .entry(found, verified, ring_epoch, cell, (account, renames))
+            .entry(found, verified, ring, cell, (account, changes))
             .map_err(Arc::new)?;
         let entry = Arc::new(entry);
         self.cache.insert(hash, Arc::clone(&entry));
@@ -98,15 +98,16 @@ impl Sessions {
         &self,
         found: SessionFound,
         verified: &Verified,
-        ring_epoch: u64,
+        ring: &KeyRing,
         cell: Arc<SessionCell>,
-        (account, renames): (Arc<AccountCell>, u64),
+        (account, changes): (Arc<AccountCell>, u64),
     ) -> Result<Entry, StoreError> {
         let connector = self.connector_epoch(&found.session.connector);
         account.epoch.raise_to(found.account.epoch);
         connector.raise_to(found.connector_epoch);
         self.everyone.raise_to(found.everyone_epoch);
         let identity = self.identity(&found)?;
+        let tokens = self.tokens(&found, ring);
         let numbers = (
             found.account.epoch,
             found.connector_epoch,
@@ -116,38 +117,17 @@ impl Sessions {
         Ok(Entry {
             session,
             host: verified.handle.host,
+            asked_at: verified.handle.issued_at,
             by_signer: verified.by_signer,
-            ring_epoch,
+            ring_epoch: ring.epoch(),
             identity,
             cell,
+            tokens,
             account: (account, numbers.0),
-            renames,
+            changes,
             connector: (connector, numbers.1),
             everyone: numbers.2,
         })
-    }
-
-    fn identity(&self, found: &SessionFound) -> Result<Arc<IdentityCell>, StoreError> {
-        let fields: Fields = serde_json::from_str(&found.entitlements)
-            .map_err(|_| StoreError::Damaged { record: "identity" })?;
-        let fresh = Arc::new(Entitlements::new(
-            found.account.id,
-            &found.account.login,
-            &found.session.connector,
-            fields,
-            found.entitlements_epoch,
-        ));
-        let key = (
-            found.session.connector.clone(),
-            found.session.subject.clone(),
-        );
-        let cell = self
-            .identities
-            .of(key, || IdentityCell(ArcSwap::new(Arc::clone(&fresh))));
-        if cell.0.load().epoch <= fresh.epoch {
-            cell.0.store(fresh);
-        }
-        Ok(cell)
     }
 }
 

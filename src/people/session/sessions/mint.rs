@@ -2,10 +2,11 @@
 
 use super::Sessions;
 use crate::clock::Timestamp;
-use crate::keys;
+use crate::keys::{self, KeyRing};
 use crate::people::cookie::{Handle, Sid};
 use crate::people::profile::Proof;
-use crate::people::session::Terms;
+use crate::people::session::{Terms, tokens};
+use crate::people::source::Tokens;
 use crate::store::{
     Account, ConnectorId, Minted, NewSession, SessionId, SessionRecord, StoreError, Subject,
 };
@@ -23,6 +24,8 @@ pub struct NewLogin {
     pub provider_sid: Option<String>,
     /// What the login proved besides.
     pub proof: Proof,
+    /// What the source handed out besides.
+    pub tokens: Option<Tokens>,
     /// The session ends no later.
     pub expires_at: Option<Timestamp>,
     /// When the login began.
@@ -57,8 +60,14 @@ pub struct Minting {
 }
 
 impl Sessions {
-    /// Mints a session: a new id at every login. Answers the handle to sign.
-    pub async fn mint(&self, login: NewLogin, terms: &Terms) -> Result<Minting, MintError> {
+    /// Mints a session: a new id at every login. Answers the handle to sign. `ring` seals its tokens;
+    /// those that are too large are left out.
+    pub async fn mint(
+        &self,
+        ring: &KeyRing,
+        login: NewLogin,
+        terms: &Terms,
+    ) -> Result<Minting, MintError> {
         let now = self.clock.now();
         let sid = Sid::random();
         let end = now.plus(terms.lifetime);
@@ -76,12 +85,20 @@ impl Sessions {
             used_at: now,
         };
         let public_id = record.public_id;
+        let sealed = login.tokens.map(|tokens| {
+            let sealed = tokens::seal(ring, &record.key, &tokens, now);
+            if sealed.is_none() {
+                tracing::warn!(connector = %record.connector, "tokens are too large to be kept");
+            }
+            sealed
+        });
         let new = NewSession {
             record,
             account_epoch: login.account.epoch,
             connector_epoch: login.connector_epoch,
             everyone_epoch: login.everyone_epoch,
             began_at: login.began_at,
+            tokens: sealed.flatten(),
         };
         match self.store.mint(&new).await.map_err(MintError::Store)? {
             Minted::Session => Ok(Minting {

@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use crate::secret::Secret;
+
 mod proxy;
 mod tls;
 
@@ -104,6 +106,46 @@ pub enum OutboundError {
     },
 }
 
+/// How we prove ourselves to whom we ask by a form.
+#[derive(Clone, Copy)]
+pub enum Credentials<'a> {
+    /// Not in the head.
+    None,
+    /// RFC 7617; whoever follows RFC 6749 §2.3.1 encodes both first.
+    Basic {
+        /// The user.
+        user: &'a str,
+        /// Their password.
+        password: &'a str,
+    },
+}
+
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Basic { .. } => "Basic(…)",
+        })
+    }
+}
+
+/// What a form was answered with. May hold tokens: never print it.
+#[derive(Clone, PartialEq)]
+pub struct Said {
+    /// The HTTP status, 2xx or 4xx.
+    pub status: u16,
+    /// The JSON.
+    pub body: Value,
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Said")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The road to a source. Clones share their connections; `Debug` shows no credentials.
 ///
 /// Follows no redirect, reads no environment variable, repeats nothing.
@@ -180,30 +222,76 @@ impl Outbound {
             .await
     }
 
+    /// Asks by GET as whoever an access token stands for.
+    pub async fn get_json_as(
+        &self,
+        url: &Url,
+        token: &Secret<String>,
+        call: &'static str,
+    ) -> Result<Value, OutboundError> {
+        let request = self.client.get(url.clone());
+        self.ask(request.bearer_auth(token.expose()), call).await
+    }
+
+    /// Asks by POST of a form. Protocols of the OAuth family answer JSON with a status of their
+    /// own when they refuse: that is an answer here, as long as it is JSON and no redirect.
+    pub async fn post_form(
+        &self,
+        url: &Url,
+        form: &[(&str, &str)],
+        credentials: Credentials<'_>,
+        call: &'static str,
+    ) -> Result<Said, OutboundError> {
+        let request = self.client.post(url.clone()).form(form);
+        let request = match credentials {
+            Credentials::None => request,
+            Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),
+        };
+        let (status, body) = self.exchange(request, call, may_carry_json).await?;
+        Ok(Said { status, body })
+    }
+
     async fn ask(
         &self,
         request: RequestBuilder,
         call: &'static str,
     ) -> Result<Value, OutboundError> {
+        let only_ok = |status| status == StatusCode::OK;
+        let (_, body) = self.exchange(request, call, only_ok).await?;
+        Ok(body)
+    }
+
+    async fn exchange(
+        &self,
+        request: RequestBuilder,
+        call: &'static str,
+        answers: impl Fn(StatusCode) -> bool,
+    ) -> Result<(u16, Value), OutboundError> {
         let request = request.header(ACCEPT, "application/json");
         let mut response = request
             .send()
             .await
             .map_err(|error| transport(error, call))?;
         let content_type = content_type(&response);
-        if response.status() != StatusCode::OK {
-            let status = response.status().as_u16();
-            return Err(OutboundError::Status {
-                call,
-                status,
-                content_type,
-            });
+        let status = response.status().as_u16();
+        let refused = || OutboundError::Status {
+            call,
+            status,
+            content_type: content_type.clone(),
+        };
+        let html = content_type.to_ascii_lowercase().contains("html");
+        if !answers(response.status()) || (html && status != StatusCode::OK) {
+            return Err(refused());
         }
-        if content_type.to_ascii_lowercase().contains("html") {
+        if html {
             return Err(OutboundError::NotJson { call, content_type });
         }
         let body = self.read(&mut response, call).await?;
-        serde_json::from_slice(&body).map_err(|_| OutboundError::NotJson { call, content_type })
+        match serde_json::from_slice(&body) {
+            Ok(body) => Ok((status, body)),
+            Err(_) if status != StatusCode::OK => Err(refused()),
+            Err(_) => Err(OutboundError::NotJson { call, content_type }),
+        }
     }
 
     async fn read(
@@ -225,6 +313,11 @@ impl Outbound {
         }
         Ok(body)
     }
+}
+
+/// Success, or the refusals of RFC 6749 §5.2 and what providers answer instead of them.
+fn may_carry_json(status: StatusCode) -> bool {
+    status.is_success() || status.is_client_error()
 }
 
 fn with_query(url: &Url, query: &[(&str, &str)]) -> Url {

@@ -1,0 +1,20 @@
+//! `[connector.ID.oidc]`: who we are to an issuer, and how its answers come back.
+
+use super::Findings;
+use crate::config::place::Place;
+use crate::login::connector::oidc::{Config, ResponseMode};
+
+pub(super) fn look<'a>(findings: &mut Findings<'a>, place: &Place<'a>, oidc: &'a Config) {
+    let place = place.clone().key("oidc");
+    for (key, why) in oidc.contradictions() {
+        let message = format!("{key} makes no sense");
+        findings.value(&place.clone().key(key), message, why);
+    }
+    let external = &findings.config.server.external_url;
+    if oidc.response_mode == ResponseMode::FormPost && !external.secure() {
+        let help = "browsers send no cookie with such a POST over plain http: make external_url \
+                    https:// or remove this key";
+        let message = "no answer would ever be taken";
+        findings.value(&place.key("response_mode"), message, help);
+    }
+}

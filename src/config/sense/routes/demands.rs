@@ -1,0 +1,115 @@
+//! What a route asks of a session: that somebody can prove it, and that a source can be asked.
+
+use std::time::Duration;
+
+use super::Findings;
+use crate::config::place::Place;
+use crate::people::cookie::SameSiteConfig;
+use crate::request::route::{AccessConfig, HostPattern, ReloadUser, RouteConfig};
+
+/// How many contexts a route can name, and how long each can be in bytes: they travel in addresses.
+const ACR_VALUES_MAX: usize = 8;
+const ACR_BYTES_MAX: usize = 128;
+/// Less would be over before a browser is back from the source.
+const LEAST: Duration = Duration::from_secs(10);
+
+pub(super) fn look<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    if route.access == AccessConfig::Public {
+        on_public(findings, place, route);
+        return;
+    }
+    acr_values(findings, place, route);
+    let periods = [
+        ("max_age", route.max_age),
+        ("reload_after", Some(route.reload_after)),
+    ];
+    for (key, period) in periods {
+        if period.is_some_and(|period| period.duration() < LEAST) {
+            let place = place.clone().key(key);
+            let help = "the way to the source and back takes longer: write \"10s\" or more";
+            findings.value(&place, format!("{key} is too short"), help);
+        }
+    }
+    if route.reload_user != ReloadUser::Never {
+        silent(findings, place, route);
+    }
+    if route.reload_user == ReloadUser::Embedded {
+        embedded(findings, place, route);
+    }
+}
+
+fn on_public<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfig) {
+    let written = [
+        ("acr_values", !route.acr_values.is_empty()),
+        ("max_age", route.max_age.is_some()),
+        ("prompt", route.prompt.is_some()),
+        ("reload_user", route.reload_user != ReloadUser::Never),
+    ];
+    for (key, _) in written.into_iter().filter(|(_, written)| *written) {
+        let message = format!("a public route lets everybody pass: {key} would not count");
+        let help = "remove it, or write access = \"signed-in\"";
+        findings.key(&place.clone().key(key), message, help);
+    }
+}
+
+fn acr_values<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfig) {
+    let place = place.clone().key("acr_values");
+    if route.acr_values.len() > ACR_VALUES_MAX {
+        let help = format!("at most {ACR_VALUES_MAX}, the best first");
+        findings.value(&place, "these are too many contexts", help);
+    }
+    for (at, acr) in route.acr_values.iter().enumerate() {
+        // They travel side by side in one parameter and in a quoted header (RFC 9470).
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
+        if acr.is_empty() || acr.len() > ACR_BYTES_MAX || !acr.bytes().all(plain) {
+            let help =
+                format!("1 to {ACR_BYTES_MAX} letters, digits and signs, no spaces or quotes");
+            let place = place.clone().item(at);
+            findings.value(&place, "this is no name of a context", help);
+        }
+    }
+}
+
+/// Somebody who counts here must come from a source that can be asked.
+fn silent<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfig) {
+    let counts = |id| route.connectors.is_empty() || route.connectors.contains(id);
+    let connectors = findings.config.connector.iter();
+    let mut known = connectors
+        .filter(|(id, _)| counts(id))
+        .filter_map(|(_, connector)| connector.kind().ok())
+        .peekable();
+    if known.peek().is_some() && !known.any(|kind| kind.may_be_silent()) {
+        let message = "none of the connectors that count here can be asked without a click";
+        let help = "WeCom can be inside its own client only, by mode \"auto\" or \"in-app\" and \
+                    scope \"snsapi_base\", oauth2 by some presets; remove reload_user";
+        findings.value(&place.clone().key("reload_user"), message, help);
+    }
+}
+
+/// A browser brings cookies into another site's frame only where they are made for it.
+fn embedded<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfig) {
+    let place = place.clone().key("reload_user");
+    let session = &findings.config.session;
+    if session.cookie_same_site != SameSiteConfig::None {
+        let message = "in another site's frame no browser sends the session cookie";
+        let help = "add cookie_same_site = \"none\" to [session]";
+        findings.value(&place, message, help);
+    }
+    let covered = |host: &str| {
+        let domain = session.cookie_domain.as_deref();
+        let below = domain.and_then(|domain| host.strip_suffix(domain));
+        below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let reached = match &route.host {
+        HostPattern::Any { .. } => true,
+        HostPattern::Exact { name, .. } => {
+            covered(name) || *name == findings.config.server.external_url.host()
+        }
+        HostPattern::Wildcard { suffix, .. } => covered(suffix),
+    };
+    if !reached {
+        let message = "a login in a frame cannot bring its session to this host";
+        let help = "serve it on the host of external_url, or set cookie_domain";
+        findings.value(&place, message, help);
+    }
+}

@@ -1,0 +1,95 @@
+//! What programs read instead of a page: `application/problem+json`.
+
+use http::header::{VARY, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+
+use super::super::page::ProblemJson;
+use super::super::{Visit, address};
+use super::text;
+use crate::request::Body;
+use crate::request::route::Demands;
+
+/// Programs read that a person must log in, and what the login must prove.
+pub(in crate::face) fn login_needed(
+    visit: &Visit<'_>,
+    reason: &str,
+    demands: Option<&Demands>,
+) -> Response<Body> {
+    let title = "Sign in first";
+    json_of(
+        visit,
+        StatusCode::UNAUTHORIZED,
+        "login-needed",
+        title,
+        reason,
+        demands,
+    )
+}
+
+/// The challenge for a token that proves too little (RFC 9470, 3).
+pub(super) fn challenge(demands: &Demands) -> Option<HeaderValue> {
+    let mut text = "Bearer error=\"insufficient_user_authentication\"".to_owned();
+    if !demands.acr_values.is_empty() {
+        text.push_str(&format!(
+            ", acr_values=\"{}\"",
+            demands.acr_values.join(" ")
+        ));
+    }
+    if let Some(max_age) = demands.max_age {
+        text.push_str(&format!(", max_age=\"{}\"", max_age.as_secs()));
+    }
+    HeaderValue::from_str(&text).ok()
+}
+
+/// Programs read what happened and where a person could log in.
+pub(in crate::face) fn json_problem(
+    visit: &Visit<'_>,
+    status: StatusCode,
+    slug: &str,
+    title: &str,
+    detail: &str,
+) -> Response<Body> {
+    json_of(visit, status, slug, title, detail, None)
+}
+
+fn json_of(
+    visit: &Visit<'_>,
+    status: StatusCode,
+    slug: &str,
+    title: &str,
+    detail: &str,
+    demands: Option<&Demands>,
+) -> Response<Body> {
+    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| address::login(visit));
+    let problem = ProblemJson {
+        status: status.as_u16(),
+        slug,
+        title,
+        detail,
+        request_id: visit.id.as_str(),
+        login_url: login_url.as_deref(),
+        acr_values: demands.map_or(&[], |demands| &demands.acr_values),
+        max_age: demands.and_then(|demands| demands.max_age),
+    };
+    let mut response = text(status, ProblemJson::CONTENT_TYPE, problem.render());
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110 15.5.2 demands a challenge; this one makes no browser ask for a password.
+        let challenge = HeaderValue::from_static("menshen");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        response
+            .headers_mut()
+            .insert(VARY, HeaderValue::from_static("cookie"));
+    }
+    response
+}
+
+/// A request from another site that must come from ours.
+pub(in crate::face) fn foreign(visit: &Visit<'_>) -> Response<Body> {
+    json_problem(
+        visit,
+        StatusCode::FORBIDDEN,
+        "foreign-origin",
+        "Only from this site's own pages",
+        "",
+    )
+}

@@ -1,0 +1,121 @@
+//! `/backchannel-logout` and `/frontchannel-logout`: the source ends sessions.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use serde_json::json;
+
+use super::super::page::Cause;
+use super::super::record::Told;
+use super::super::{Visit, reply};
+use super::{audit, small_body};
+use crate::keys;
+use crate::login::Entry;
+use crate::login::connector::LogoutNotice;
+use crate::login::fields::Fields;
+use crate::login::pending::PENDING_AGE_MAX_S;
+use crate::request::{Body, BodyError};
+use crate::store::{ConnectorId, LogoutMark};
+use crate::telemetry::{Audit, Event};
+
+/// How long a mark stops logins that began before it: no login takes longer.
+const MARK_KEPT: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
+
+/// `POST /backchannel-logout/{connector}`: the source itself says what it ended.
+pub(super) async fn back_channel<B>(visit: &Visit<'_>, via: &ConnectorId, body: Option<B>) -> Told
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BodyError>,
+{
+    if *visit.head.method != Method::POST {
+        return Told::own("method", reply::wrong_method("POST"));
+    }
+    let Some(entry) = visit.site.login.entry(via) else {
+        return Told::own("no connector", reply::problem(visit, Cause::NotFound, None));
+    };
+    let form = small_body(body).await.and_then(|form| Fields::parse(&form));
+    let token = form.as_ref().map(|form| form.one("logout_token"));
+    let Some(Ok(Some(token))) = token else {
+        return Told::own("no logout token", refused("there is not one logout_token"));
+    };
+    match entry.connector.logout_notice(token).await {
+        None => Told::own(
+            "no back channel",
+            reply::problem(visit, Cause::NotFound, None),
+        ),
+        Some(Ok(notice)) => end(visit, entry, &notice.mark, Some(&notice)).await,
+        Some(Err(error)) => {
+            audit::refused(visit, Some(via), &error);
+            Told::own("logout token", refused("the logout token does not count"))
+        }
+    }
+}
+
+/// `GET /frontchannel-logout/{connector}`: the source says so through the browser, in a frame. Only
+/// a session that it names ends; no cookie is looked at.
+pub(super) async fn front_channel(visit: &Visit<'_>, via: &ConnectorId, query: &Fields) -> Told {
+    if let Err(told) = super::only_get(visit) {
+        return *told;
+    }
+    let entry = visit.site.login.entry(via);
+    let mark = entry.and_then(|entry| entry.connector.front_channel(query));
+    match (entry, mark) {
+        (Some(entry), Some(mark)) => end(visit, entry, &mark, None).await,
+        _ => Told::own(
+            "nothing to end",
+            refused("it names no session of this source"),
+        ),
+    }
+}
+
+async fn end(
+    visit: &Visit<'_>,
+    entry: &Entry,
+    mark: &LogoutMark,
+    notice: Option<&LogoutNotice>,
+) -> Told {
+    let name = notice.map(|notice| {
+        let parts = [
+            b"logout notice",
+            entry.id.as_str().as_bytes(),
+            notice.id.as_bytes(),
+        ];
+        keys::fingerprint(&parts)
+    });
+    let until = visit.head.at.plus(MARK_KEPT);
+    let sessions = &visit.shared.sessions;
+    let ended = sessions
+        .end_at_provider(&entry.id, mark, name.as_ref(), until)
+        .await;
+    let ended = match ended {
+        Ok(Some(ended)) => ended,
+        Ok(None) => return Told::own("logout seen before", refused("it was taken before")),
+        Err(error) => {
+            visit.shared.telemetry.store_error();
+            tracing::error!(request_id = %visit.id, connector = %entry.id, error = %crate::telemetry::chain(&error), "what a source ended could not be ended here");
+            return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
+        }
+    };
+    let reason = match notice {
+        Some(_) => format!("back-channel logout: {ended} sessions"),
+        None => format!("front-channel logout: {ended} sessions"),
+    };
+    visit.shared.telemetry.audit(&Audit {
+        connector: Some(entry.id.as_str()),
+        subject: match mark {
+            LogoutMark::Subject(subject) => Some(subject.as_str()),
+            LogoutMark::ProviderSession(_) => None,
+        },
+        reason: Some(&reason),
+        ..audit::entry(visit, Event::Revoked)
+    });
+    let done = reply::text(StatusCode::OK, "text/plain; charset=utf-8", String::new());
+    Told::own("logout at the source", done)
+}
+
+/// What the standard has a source told (Back-Channel Logout 1.0 §2.8): no more than that it is wrong.
+fn refused(why: &str) -> Response<Body> {
+    let problem = json!({ "error": "invalid_request", "error_description": why });
+    reply::json(StatusCode::BAD_REQUEST, &problem)
+}

@@ -1,0 +1,120 @@
+//! The page with the connectors, and why somebody stands there.
+
+use http::{Response, StatusCode};
+
+use super::super::page::{Choice, Footing, Href, Present, Reason, SignInPage, Who};
+use super::super::{Visit, reply};
+use super::{Target, place, user_agent};
+use crate::login::Entry;
+use crate::login::fields::Fields;
+use crate::request::Body;
+use crate::request::gate::{Caller, Why};
+use crate::request::head::cookies;
+
+/// How long a browser remembers through which connector it came in last, in seconds.
+const LAST_AGE_S: i64 = 365 * 24 * 3600;
+
+/// The page with the connectors that count for the target.
+pub(super) fn page(
+    visit: &Visit<'_>,
+    target: &Target,
+    who: &Caller,
+    reason: Option<Reason>,
+) -> Response<Body> {
+    let site = visit.head.host.to_string();
+    let agent = user_agent(visit);
+    let mut entries = place::allowed(visit, target);
+    let last = last_used(visit);
+    // Who was here before finds their way first; the others keep their order.
+    entries.sort_by_key(|entry| last != Some(entry.id.as_str()));
+    let choices = entries.iter().map(|entry| {
+        let first = format!("connector={}", entry.id);
+        let query = target.query(&visit.site.external_url, &first);
+        Choice {
+            name: &entry.display_name,
+            kind: entry.connector.kind(),
+            href: Href::new(format!("{}/start{query}", visit.site.prefix)),
+            last: last == Some(entry.id.as_str()),
+        }
+    });
+    let short = match who {
+        Caller::Person(person) => place::short_of(visit, target, person),
+        Caller::Nobody(_) | Caller::Program(_) => None,
+    };
+    let present = match who {
+        Caller::Person(person) => Some(Present {
+            who: Who {
+                name: person.entitlements.fields.name.as_deref(),
+                login: person.session.login.as_str(),
+            },
+            go_on: target
+                .return_to
+                .as_ref()
+                .filter(|_| short.is_none())
+                .map(|_| {
+                    let query = target.query(&visit.site.external_url, "");
+                    Href::new(format!("{}/start{query}", visit.site.prefix))
+                }),
+        }),
+        Caller::Nobody(_) | Caller::Program(_) => None,
+    };
+    let page = SignInPage {
+        footing: Footing {
+            site: &site,
+            request_id: visit.id.as_str(),
+        },
+        reason: reason.or_else(|| short.and_then(reason_of)),
+        present,
+        choices: choices.collect(),
+        in_wechat: agent.contains("MicroMessenger") && !agent.to_lowercase().contains("wxwork"),
+    };
+    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
+}
+
+/// What to tell somebody of why they must log in.
+pub(super) fn reason_of(why: Why) -> Option<Reason> {
+    match why {
+        Why::Nobody | Why::Reload => None,
+        Why::Expired => Some(Reason::Expired),
+        Why::OtherConnector => Some(Reason::OtherConnector),
+        Why::StepUp => Some(Reason::StepUp),
+    }
+}
+
+/// The reason as it stands in an address.
+pub(super) fn word_of(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Expired => "expired",
+        Reason::OtherConnector => "other",
+        Reason::StepUp => "step-up",
+        Reason::SignedOut => "signed-out",
+        Reason::GoingRound => "round",
+        Reason::Gone => "gone",
+    }
+}
+
+/// The reason an address names.
+pub(super) fn reason_in(query: &Fields) -> Option<Reason> {
+    let all = [
+        Reason::Expired,
+        Reason::OtherConnector,
+        Reason::StepUp,
+        Reason::SignedOut,
+        Reason::GoingRound,
+        Reason::Gone,
+    ];
+    let word = query.one("why").ok().flatten()?;
+    all.into_iter().find(|reason| word_of(*reason) == word)
+}
+
+/// Through which connector this browser came in last. Anybody can write that; it only sorts.
+fn last_used<'a>(visit: &Visit<'a>) -> Option<&'a str> {
+    cookies(visit.head.headers, visit.site.cookies.last_name()).next()
+}
+
+/// The `Set-Cookie` by which a browser remembers the connector, where there is a choice.
+pub(super) fn remember(visit: &Visit<'_>, entry: &Entry) -> Option<String> {
+    let several = visit.site.login.entries().len() > 1;
+    let flags = &visit.site.cookies;
+    several.then(|| flags.set_local(flags.last_name(), entry.id.as_str(), LAST_AGE_S))
+}

@@ -1,0 +1,66 @@
+//! What the place a person wants to go to asks of a login: which connectors, what proof.
+
+use std::sync::Arc;
+
+use super::super::Visit;
+use super::{Hints, Target};
+use crate::login::Entry;
+use crate::login::connector::{Ask, Prompt};
+use crate::login::return_to::ReturnTo;
+use crate::people::session::Person;
+use crate::request::gate::Why;
+use crate::request::policy::shortfall;
+use crate::request::route::{Found, LoginPrompt, Route};
+
+/// The connectors that count where the person wants to go; all when that is not known.
+pub(super) fn allowed<'a>(visit: &Visit<'a>, target: &Target) -> Vec<&'a Arc<Entry>> {
+    let entries = visit.site.login.entries().iter();
+    match target.return_to.as_ref().and_then(|to| route(visit, to)) {
+        Some(route) if !route.connectors.is_empty() => entries
+            .filter(|entry| route.connectors.contains(&entry.id))
+            .collect(),
+        _ => entries.collect(),
+    }
+}
+
+/// The route that a return address leads to.
+pub(super) fn route<'a>(visit: &Visit<'a>, place: &ReturnTo) -> Option<&'a Arc<Route>> {
+    let url = url::Url::parse(&place.absolute_from(&visit.site.external_url)).ok()?;
+    let (host, _) = crate::request::head::parse_host(url.host_str()?).ok()?;
+    let local = place.local();
+    let raw = &local[..local.find(['?', '#']).unwrap_or(local.len())];
+    let path = crate::request::path::Path::parse(raw, None).ok()?;
+    let port = url.port_or_known_default()?;
+    match visit.site.routes.find(&host, port, &path) {
+        Found::Route(route) => Some(route),
+        Found::Own | Found::None | Found::Ambiguous => None,
+    }
+}
+
+/// Why somebody who is here may not go on to where they want.
+pub(super) fn short_of(visit: &Visit<'_>, target: &Target, person: &Person) -> Option<Why> {
+    let route = route(visit, target.return_to.as_ref()?)?;
+    let session = &person.session;
+    let (via, proof, at) = (&session.via, &session.proof, session.minted_at);
+    shortfall(route, via, proof, at, visit.head.at)
+}
+
+/// What a login for a place must prove. It is read from the route, never from the address: whoever
+/// edits that only chooses another place.
+pub(super) fn ask(visit: &Visit<'_>, place: &ReturnTo, hints: &Hints, silent: bool) -> Ask {
+    let demands = route(visit, place).and_then(|route| route.demands.as_deref());
+    let prompt = demands.and_then(|demands| demands.prompt);
+    Ask {
+        acr_values: demands.map_or_else(Vec::new, |demands| demands.acr_values.clone()),
+        max_age: demands.and_then(|demands| demands.max_age),
+        prompt: match (silent, prompt) {
+            (true, _) => Some(Prompt::None),
+            (false, Some(LoginPrompt::Login)) => Some(Prompt::Login),
+            (false, Some(LoginPrompt::Consent)) => Some(Prompt::Consent),
+            (false, Some(LoginPrompt::SelectAccount)) => Some(Prompt::SelectAccount),
+            (false, None) => None,
+        },
+        login_hint: hints.login.clone(),
+        domain_hint: hints.domain.clone(),
+    }
+}

@@ -1,0 +1,204 @@
+//! The source is asked again who sits there, without a click: before a page is loaded, for routes
+//! that say `reload_user`. Whoever cannot be asked for goes on as who they are.
+
+use std::time::Duration;
+
+use http::Response;
+
+use super::super::address;
+use super::super::navigation::in_frame;
+use super::super::page::{Cause, Href, Reason};
+use super::super::record::Told;
+use super::super::{Visit, reply};
+use super::begin::{self, Start};
+use super::{Target, arrival, audit, caller, chooser, elsewhere, offer, ticket, user_agent};
+use crate::clock::Timestamp;
+use crate::login::connector::{ConnectorError, RefusedWhy};
+use crate::login::return_to::ReturnTo;
+use crate::login::{Entry, LoginError};
+use crate::people::AdmitError;
+use crate::people::session::{MintError, Person, Session};
+use crate::request::Body;
+use crate::request::gate::Caller;
+use crate::request::policy::{LoginNeeded, Permit};
+use crate::store::ConnectorId;
+
+/// How long after a login the browser's word is enough that its source is away. What the browser
+/// says, anybody who sits there can make it say; what we see ourselves counts without an end.
+const WORD_COUNTS_FOR: Duration = Duration::from_secs(600);
+
+/// What becomes of a load whose source should be asked first.
+pub(super) enum Asking {
+    /// The browser goes and asks.
+    Answer(Response<Body>),
+    /// Nobody can be asked: the person goes on. With `true` that counts as an answer for a while.
+    GoOn(bool),
+}
+
+/// Before a page of an application is loaded.
+pub(super) async fn before(visit: &Visit<'_>, needed: &LoginNeeded, permit: &Permit) -> Asking {
+    let Caller::Person(person) = permit.caller() else {
+        return Asking::GoOn(false);
+    };
+    let Some(entry) = askable(visit, person) else {
+        return Asking::GoOn(false);
+    };
+    if visit.site.is_home(visit.head) {
+        let target = Target {
+            return_to: ReturnTo::parse(&address::target(visit.head), visit.site),
+            ..Target::default()
+        };
+        if in_frame(visit.head) || !needed.route.keep_fragment {
+            return ask(visit, entry, &target, person).await;
+        }
+    }
+    if needed.route.keep_fragment && !in_frame(visit.head) {
+        return Asking::Answer(offer::by_fragment(visit));
+    }
+    Asking::Answer(elsewhere::send(visit, "start"))
+}
+
+/// At `/start`, for somebody who is here and whose place asks for it.
+pub(super) async fn at_start(
+    visit: &Visit<'_>,
+    target: &Target,
+    place: &ReturnTo,
+    person: &Person,
+) -> Told {
+    let asking = match askable(visit, person) {
+        Some(entry) => ask(visit, entry, target, person).await,
+        None => Asking::GoOn(false),
+    };
+    match asking {
+        Asking::Answer(response) => Told::own("reload", response),
+        Asking::GoOn(counts) => {
+            let asked_at = counts.then_some(visit.head.at);
+            let nonce = target.ticket_for.as_ref();
+            Told::own(
+                "already here",
+                ticket::send_on(visit, place, nonce, asked_at),
+            )
+        }
+    }
+}
+
+/// The person's own source, when it can be asked from where they sit.
+fn askable<'a>(visit: &Visit<'a>, person: &Person) -> Option<&'a Entry> {
+    let entry = visit.site.login.entry(&person.session.via)?;
+    // In a frame only cookies for embedding come back, and no ticket can be waited for.
+    let host = visit.head.host.as_str();
+    let reaches = visit.site.is_home(visit.head) || visit.site.shares_cookie(host);
+    let fits = !in_frame(visit.head) || (visit.site.cookies.are_embedded() && reaches);
+    (fits && entry.can_be_asked(user_agent(visit))).then_some(&**entry)
+}
+
+async fn ask(visit: &Visit<'_>, entry: &Entry, target: &Target, person: &Person) -> Asking {
+    let session = &person.session;
+    // It was asked a moment ago and nothing came back: most likely the browser cannot reach it.
+    if begin::is_unanswered(visit, target, true) && word_counts(session, visit.head.at) {
+        return Asking::GoOn(false);
+    }
+    let start = Start {
+        automatic: true,
+        silent: true,
+        ..Start::default()
+    };
+    match begin::try_open(visit, entry, target, start).await {
+        Ok(response) => Asking::Answer(response),
+        Err(error) if goes_on(session, &error, false, visit.head.at) => Asking::GoOn(true),
+        Err(error) => Asking::Answer(begin::not_begun(visit, entry, &error)),
+    }
+}
+
+/// A silent login that came back without a person.
+pub(super) async fn came_to_nothing(
+    visit: &Visit<'_>,
+    via: &ConnectorId,
+    target: &Target,
+    error: &LoginError,
+    from_browser: bool,
+) -> Told {
+    let who = match caller(visit).await {
+        Ok(who) => who,
+        Err(response) => return Told::own("unavailable", response),
+    };
+    if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
+        && goes_on(&person.session, error, from_browser, visit.head.at)
+    {
+        let (nonce, now) = (target.ticket_for.as_ref(), visit.head.at);
+        let response = ticket::send_on(visit, place, nonce, Some(now));
+        return Told::own("source away", response);
+    }
+    if let Caller::Person(person) = &who
+        && !arrival::end(visit, &person.session, "not signed in at the source").await
+    {
+        let response = reply::problem(visit, Cause::StoreAway, None);
+        return Told::own("unavailable", response);
+    }
+    let mut response = ended(visit, via, target, error);
+    let cookie = visit.site.cookies.clear_session(visit.head.host.as_str());
+    reply::add_cookie(&mut response, &cookie);
+    Told::own("reload ended it", response)
+}
+
+/// Where somebody goes whose source no longer vouches for them.
+fn ended(
+    visit: &Visit<'_>,
+    via: &ConnectorId,
+    target: &Target,
+    error: &LoginError,
+) -> Response<Body> {
+    let LoginError::Connector(ConnectorError::Refused {
+        why: RefusedWhy::Silent | RefusedWhy::Declined,
+        ..
+    }) = error
+    else {
+        // Somebody else sits there, and may not come in.
+        let query = target.query(&visit.site.external_url, "");
+        let again = Href::new(format!("{}/sign_in{query}", visit.site.prefix));
+        let entry = visit.site.login.entry(via);
+        let source = entry.map(|entry| entry.display_name.as_str());
+        return reply::problem_of(visit, audit::cause_of(error), Some(again), source);
+    };
+    match &target.return_to {
+        // The page with the connectors stands in no frame; what strangers see at the place does.
+        Some(place) if in_frame(visit.head) => reply::redirect(&place.location()),
+        _ => {
+            let why = format!("why={}", chooser::word_of(Reason::Gone));
+            let query = target.query(&visit.site.external_url, &why);
+            reply::redirect(&format!("{}/sign_in{query}", visit.site.prefix))
+        }
+    }
+}
+
+/// Whether somebody goes on with their session although their source said nothing of them.
+fn goes_on(session: &Session, error: &LoginError, from_browser: bool, now: Timestamp) -> bool {
+    match error {
+        LoginError::Connector(
+            ConnectorError::Unreachable(_)
+            | ConnectorError::Issuer(_)
+            | ConnectorError::Busy(_)
+            | ConnectorError::Misconfigured { .. },
+        ) => !from_browser || word_counts(session, now),
+        // Anybody can begin more logins than are taken.
+        LoginError::Limited(_) => word_counts(session, now),
+        LoginError::Dropped
+        | LoginError::Admit {
+            source: AdmitError::Store(_),
+            ..
+        }
+        | LoginError::Mint {
+            source: MintError::Store(_),
+            ..
+        } => true,
+        LoginError::NoConnector
+        | LoginError::Pending(_)
+        | LoginError::Connector(ConnectorError::Stale(_) | ConnectorError::Refused { .. })
+        | LoginError::Admit { .. }
+        | LoginError::Mint { .. } => false,
+    }
+}
+
+fn word_counts(session: &Session, now: Timestamp) -> bool {
+    now.since(session.minted_at) < WORD_COUNTS_FOR
+}

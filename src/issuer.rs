@@ -1,0 +1,170 @@
+//! `Issuer`: who signs tokens: its metadata and keys, asked lazily and kept; verifies what it signed.
+//!
+//! OpenID Connect Discovery 1.0, RFC 7517 (keys), RFC 7519 (claims), RFC 8725 (how such tokens were
+//! broken). An issuer that is down keeps what it last said: whoever has its keys goes on.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::Algorithm;
+use url::Url;
+
+use crate::clock::Clock;
+use crate::outbound::{Outbound, OutboundError};
+
+mod algorithm;
+mod claims;
+mod half;
+mod kept;
+mod keys;
+mod metadata;
+mod name;
+mod verify;
+
+pub use algorithm::SigningAlgorithm;
+pub use claims::{Claims, NoClaim};
+pub use half::half_hash;
+pub use metadata::{Metadata, MetadataError};
+pub use name::{IssuerName, NoIssuerName};
+pub use verify::{Expect, TokenError, Verified};
+
+use kept::Kept;
+use keys::Keys;
+
+/// The algorithms that count unless a configuration pins others: asymmetric ones only, so that a
+/// public key can never be taken for a shared secret.
+pub const ALGORITHMS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// How far the issuer's clock and ours may lie apart.
+pub const LEEWAY: Duration = Duration::from_secs(60);
+
+/// How long metadata is used before it is asked for again, behind the requests.
+const METADATA_FRESH: Duration = Duration::from_secs(3600);
+/// The same for keys: a key that was withdrawn stops counting soon after.
+const KEYS_FRESH: Duration = Duration::from_secs(600);
+
+/// What an issuer is known by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name, as it stands in tokens.
+    pub name: IssuerName,
+    /// Where its metadata is, when that is not `.well-known/openid-configuration` below the name.
+    pub metadata_url: Option<Url>,
+    /// Where its keys are, when the metadata is not to be asked for that.
+    pub keys_url: Option<Url>,
+    /// The algorithms that count; symmetric ones never do.
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// One issuer. Asks nobody until it is used.
+pub struct Issuer {
+    settings: Settings,
+    outbound: Outbound,
+    clock: Clock,
+    metadata: Arc<Kept<Metadata>>,
+    keys: Arc<Kept<Keys>>,
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer")
+            .field("name", &self.settings.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an issuer could not be asked what it says of itself, or said nothing of use.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum IssuerError {
+    /// It gave no answer that can be read.
+    #[error("ask the issuer {issuer}")]
+    Unreachable {
+        /// Which.
+        issuer: IssuerName,
+        /// Why.
+        #[source]
+        source: Arc<OutboundError>,
+    },
+    /// What it says of itself cannot be used.
+    #[error("read the metadata of {issuer}")]
+    Metadata {
+        /// Which.
+        issuer: IssuerName,
+        /// Why.
+        #[source]
+        source: Arc<MetadataError>,
+    },
+    /// It was asked in vain a moment ago.
+    #[error("the issuer {issuer} gave no answer a moment ago")]
+    Pausing {
+        /// Which.
+        issuer: IssuerName,
+    },
+}
+
+impl Issuer {
+    /// An issuer that is reached by this road.
+    pub fn new(settings: Settings, outbound: Outbound, clock: Clock) -> Self {
+        Self {
+            metadata: Arc::new(Kept::new(METADATA_FRESH, clock.clone())),
+            keys: Arc::new(Kept::new(KEYS_FRESH, clock.clone())),
+            settings,
+            outbound,
+            clock,
+        }
+    }
+
+    /// Its name, as it stands in tokens.
+    pub fn name(&self) -> &IssuerName {
+        &self.settings.name
+    }
+
+    /// What it says of itself: asked for by the first who needs it, kept for all, and asked for
+    /// again behind the requests. Cancel-safe.
+    pub async fn metadata(&self) -> Result<Arc<Metadata>, IssuerError> {
+        let fetch = metadata::fetch(self.settings.clone(), self.outbound.clone());
+        self.metadata.get(&self.settings.name, fetch).await
+    }
+
+    /// What it last said of itself, when it ever did; asks nobody.
+    pub fn known_metadata(&self) -> Option<Arc<Metadata>> {
+        self.metadata.known()
+    }
+
+    /// How many keys it has that could sign something for us; asks when they are not known.
+    pub async fn count_keys(&self) -> Result<usize, IssuerError> {
+        let keys = self.keys(false).await?;
+        Ok(keys.count(&self.settings.algorithms))
+    }
+
+    /// Its keys; `again` asks for them although they are known, as often as the throttle allows.
+    async fn keys(&self, again: bool) -> Result<Arc<Keys>, IssuerError> {
+        let name = &self.settings.name;
+        if again && self.keys.known().is_some() && !self.keys.may_ask_again() {
+            return self.keys.known().ok_or(IssuerError::Pausing {
+                issuer: name.clone(),
+            });
+        }
+        let url = match &self.settings.keys_url {
+            Some(url) => url.clone(),
+            None => self.metadata().await?.jwks_uri.clone(),
+        };
+        let fetch = keys::fetch(name.clone(), url, self.outbound.clone());
+        if again {
+            self.keys.renew(name, fetch).await
+        } else {
+            self.keys.get(name, fetch).await
+        }
+    }
+}

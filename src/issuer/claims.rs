@@ -1,0 +1,139 @@
+//! `Claims`: what a verified token says, read with care.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+
+/// What a verified token says. `Debug` shows only the names.
+#[derive(Clone, PartialEq)]
+pub struct Claims(Map<String, Value>);
+
+/// A claim is missing or of another type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the claim `{0}` is missing or malformed")]
+pub struct NoClaim(pub &'static str);
+
+/// Later moments are no moments: the year 9999 is enough for everybody.
+const MOMENT_MAX_S: f64 = 253_402_300_799.0;
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Claims {
+    /// Of what was verified.
+    pub fn new(claims: Map<String, Value>) -> Self {
+        Self(claims)
+    }
+
+    /// A claim.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// A text that is there and not empty.
+    pub fn text(&self, name: &'static str) -> Result<&str, NoClaim> {
+        let text = self.0.get(name).and_then(Value::as_str);
+        text.filter(|text| !text.is_empty()).ok_or(NoClaim(name))
+    }
+
+    /// A text or a list of texts; nothing when it is not there.
+    pub fn texts(&self, name: &'static str) -> Result<Vec<&str>, NoClaim> {
+        match self.0.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::String(text)) => Ok(vec![text]),
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().ok_or(NoClaim(name)))
+                .collect(),
+            Some(_) => Err(NoClaim(name)),
+        }
+    }
+
+    /// A moment in seconds since 1970 (RFC 7519 §2); nothing when it is not there.
+    pub fn moment(&self, name: &'static str) -> Result<Option<Timestamp>, NoClaim> {
+        let Some(value) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let seconds = value.as_f64().ok_or(NoClaim(name))?;
+        if !(0.0..=MOMENT_MAX_S).contains(&seconds) {
+            return Err(NoClaim(name));
+        }
+        let whole = value
+            .as_i64()
+            .or_else(|| format!("{:.0}", seconds.floor()).parse().ok());
+        whole
+            .map(|s| Some(Timestamp::from_unix_s(s)))
+            .ok_or(NoClaim(name))
+    }
+
+    /// Everything.
+    pub fn into_map(self) -> Map<String, Value> {
+        self.0
+    }
+
+    /// Everything, lent.
+    pub fn as_map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn claims(value: Value) -> Claims {
+        match value {
+            Value::Object(map) => Claims::new(map),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_number_of_this_era() {
+        let moment = |value: Value| claims(json!({ "exp": value })).moment("exp");
+        assert_eq!(
+            moment(json!(2_147_483_648_i64)),
+            Ok(Some(Timestamp::from_unix_s(2_147_483_648)))
+        );
+        assert_eq!(moment(json!(1.9)), Ok(Some(Timestamp::from_unix_s(1))));
+        assert_eq!(claims(json!({})).moment("exp"), Ok(None));
+        for bad in [
+            json!(1e300),
+            json!(-1),
+            json!("1700000000"),
+            json!(null),
+            json!([1]),
+        ] {
+            assert_eq!(moment(bad.clone()), Err(NoClaim("exp")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_texts_has_only_texts() {
+        let aud = |value: Value| {
+            claims(json!({ "aud": value }))
+                .texts("aud")
+                .map(|t| t.len())
+        };
+        assert_eq!(aud(json!("a")), Ok(1));
+        assert_eq!(aud(json!(["a", "b"])), Ok(2));
+        assert_eq!(aud(json!(["a", 1])), Err(NoClaim("aud")));
+        assert_eq!(aud(json!({ "a": 1 })), Err(NoClaim("aud")));
+    }
+
+    #[test]
+    fn nothing_of_a_person_is_printed() {
+        let shown = format!("{:?}", claims(json!({ "email": "zhangsan@corp.example" })));
+        assert!(
+            shown.contains("email") && !shown.contains("zhangsan"),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! The half hash by which a token says which code or access token it came with.
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+
+/// `at_hash` and its kin (OpenID Connect Core §3.1.3.6, §3.3.2.11): the left half of the hash that
+/// goes with the token's algorithm. Ed25519 hashes by SHA-512. A shared secret's algorithm has
+/// none here.
+pub fn half_hash(algorithm: Algorithm, text: &str) -> Option<String> {
+    let hash = match algorithm {
+        Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => &digest::SHA256,
+        Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 => &digest::SHA384,
+        Algorithm::RS512 | Algorithm::PS512 | Algorithm::EdDSA => &digest::SHA512,
+        _ => return None,
+    };
+    let whole = digest::digest(hash, text.as_bytes());
+    let bytes = whole.as_ref();
+    Some(URL_SAFE_NO_PAD.encode(&bytes[..bytes.len() / 2]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_half_hash_is_that_of_the_standard() {
+        // OpenID Connect Core, appendix A.3 and A.4.
+        let access = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+        assert_eq!(
+            half_hash(Algorithm::RS256, access).as_deref(),
+            Some("77QmUPtjPfzWtF2AnpK9RQ")
+        );
+        let code = "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk";
+        assert_eq!(
+            half_hash(Algorithm::RS256, code).as_deref(),
+            Some("LDktKdoQak3Pk0cnXxCltA")
+        );
+        let lengths = [Algorithm::ES384, Algorithm::EdDSA]
+            .map(|algorithm| half_hash(algorithm, code).map(|hash| hash.len()));
+        assert_eq!(lengths, [Some(32), Some(43)]);
+        assert_eq!(half_hash(Algorithm::HS256, code), None);
+    }
+}

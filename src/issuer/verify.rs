@@ -1,0 +1,237 @@
+//! Verifying: is this text a token that this issuer signed, for us, and now?
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Claims, Issuer, IssuerError, LEEWAY, NoClaim};
+use crate::clock::Timestamp;
+
+/// The longest token that is looked at, in bytes.
+const TOKEN_BYTES_MAX: usize = 64 * 1024;
+/// The longest foreign name an error repeats, in characters.
+const NAME_CHARS_MAX: usize = 80;
+
+/// What a token must be besides signed by the issuer.
+#[derive(Clone, Copy, Debug)]
+pub struct Expect<'a> {
+    /// For one of these; an empty list lets nothing pass.
+    pub audiences: &'a [String],
+    /// Its type in the head (`typ`), where it must have one: `logout+jwt`.
+    pub kind: Option<&'a str>,
+    /// Whether it must say when it ends. Only a logout token of an older provider may not.
+    pub ends: bool,
+}
+
+/// Why a text is no token that counts.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TokenError {
+    /// Not three parts of base64url with JSON in them, or too long.
+    #[error("it is no signed token")]
+    Malformed,
+    /// Its head demands an extension we do not speak (RFC 7515 §4.1.11).
+    #[error("it demands an extension that is not known")]
+    Critical,
+    /// An algorithm that does not count: none, a symmetric one, one that is not pinned.
+    #[error("its algorithm {said} does not count here")]
+    Algorithm {
+        /// What it says, bounded.
+        said: String,
+    },
+    /// Its type is another.
+    #[error("its type is {said}")]
+    Kind {
+        /// What it says, bounded.
+        said: String,
+    },
+    /// The issuer has no such key.
+    #[error("the issuer has no key {kid} for it")]
+    NoKey {
+        /// What it says, bounded.
+        kid: String,
+    },
+    /// The signature does not fit.
+    #[error("its signature does not fit")]
+    Signature,
+    /// Another issuer's.
+    #[error("it was issued by {said}")]
+    Issuer {
+        /// What it says, bounded.
+        said: String,
+    },
+    /// For somebody else.
+    #[error("it is for {said}")]
+    Audience {
+        /// What it says, bounded.
+        said: String,
+    },
+    /// Over.
+    #[error("it has expired")]
+    Expired,
+    /// From the future.
+    #[error("it is not valid yet")]
+    Early,
+    /// A claim.
+    #[error(transparent)]
+    Claim(#[from] NoClaim),
+    /// Whether it counts could not be found out.
+    #[error("its issuer's keys are not known")]
+    Unavailable(#[source] IssuerError),
+}
+
+/// What was verified, with what its head says that a protocol may still look at.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// What it says.
+    pub claims: Claims,
+    /// What signed it.
+    pub algorithm: Algorithm,
+    /// Its type (`typ`), without the `application/` before it.
+    pub kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    alg: String,
+    kid: Option<String>,
+    typ: Option<String>,
+    crit: Option<Value>,
+}
+
+impl Issuer {
+    /// Verifies signature, issuer, audience and times; answers the claims.
+    ///
+    /// A key of an unknown name is asked for once more, as often as the throttle allows.
+    /// Cancel-safe.
+    pub async fn verify(&self, token: &str, expect: &Expect<'_>) -> Result<Claims, TokenError> {
+        let verified = self.verify_whole(token, expect).await?;
+        Ok(verified.claims)
+    }
+
+    /// The same; answers what the head says, too. Cancel-safe.
+    pub async fn verify_whole(
+        &self,
+        token: &str,
+        expect: &Expect<'_>,
+    ) -> Result<Verified, TokenError> {
+        let head = head_of(token)?;
+        let algorithm = self.pinned(&head.alg)?;
+        let kind = head.typ.as_deref();
+        let kind = kind.map(|said| said.strip_prefix("application/").unwrap_or(said));
+        if let Some(wanted) = expect.kind {
+            let said = kind.unwrap_or("none");
+            if !said.eq_ignore_ascii_case(wanted) {
+                return Err(TokenError::Kind {
+                    said: bounded(said),
+                });
+            }
+        }
+        let claims = self.signed(token, &head, algorithm).await?;
+        self.judge(&claims, expect)?;
+        Ok(Verified {
+            claims,
+            algorithm,
+            kind: kind.map(bounded),
+        })
+    }
+
+    fn pinned(&self, said: &str) -> Result<Algorithm, TokenError> {
+        let algorithm = said.parse::<Algorithm>().ok().filter(|algorithm| {
+            algorithm.family() != AlgorithmFamily::Hmac
+                && self.settings.algorithms.contains(algorithm)
+        });
+        algorithm.ok_or_else(|| TokenError::Algorithm {
+            said: bounded(said),
+        })
+    }
+
+    async fn signed(
+        &self,
+        token: &str,
+        head: &Head,
+        algorithm: Algorithm,
+    ) -> Result<Claims, TokenError> {
+        let kid = head.kid.as_deref();
+        let keys = self.keys(false).await.map_err(TokenError::Unavailable)?;
+        if let Some(key) = keys.find(kid, algorithm) {
+            return decode(token, key, algorithm);
+        }
+        let keys = self.keys(true).await.map_err(TokenError::Unavailable)?;
+        match keys.find(kid, algorithm) {
+            Some(key) => decode(token, key, algorithm),
+            None => Err(TokenError::NoKey {
+                kid: bounded(kid.unwrap_or("without a name")),
+            }),
+        }
+    }
+
+    fn judge(&self, claims: &Claims, expect: &Expect<'_>) -> Result<(), TokenError> {
+        let issuer = claims.text("iss")?;
+        if issuer != self.settings.name.as_str() {
+            return Err(TokenError::Issuer {
+                said: bounded(issuer),
+            });
+        }
+        let audience = claims.texts("aud")?;
+        if !audience
+            .iter()
+            .any(|aud| expect.audiences.iter().any(|own| own == aud))
+        {
+            return Err(TokenError::Audience {
+                said: bounded(&audience.join(", ")),
+            });
+        }
+        let now = self.clock.now();
+        let ahead = now.plus(LEEWAY);
+        match claims.moment("exp")? {
+            Some(end) if end.plus(LEEWAY) <= now => return Err(TokenError::Expired),
+            None if expect.ends => return Err(NoClaim("exp").into()),
+            Some(_) | None => {}
+        }
+        let early = |at: Option<Timestamp>| at.is_some_and(|at| at > ahead);
+        if early(claims.moment("nbf")?) || early(claims.moment("iat")?) {
+            return Err(TokenError::Early);
+        }
+        Ok(())
+    }
+}
+
+fn head_of(token: &str) -> Result<Head, TokenError> {
+    let parts = token.split('.').count();
+    if token.len() > TOKEN_BYTES_MAX || parts != 3 {
+        return Err(TokenError::Malformed);
+    }
+    let (head, _) = token.split_once('.').ok_or(TokenError::Malformed)?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(head)
+        .map_err(|_| TokenError::Malformed)?;
+    let head: Head = serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)?;
+    match head.crit {
+        Some(_) => Err(TokenError::Critical),
+        None => Ok(head),
+    }
+}
+
+/// Checks the signature and nothing else; the claims are judged by our own clock.
+fn decode(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Claims, TokenError> {
+    let mut only_signature = Validation::new(algorithm);
+    only_signature.required_spec_claims.clear();
+    only_signature.validate_exp = false;
+    only_signature.validate_nbf = false;
+    only_signature.validate_aud = false;
+    jsonwebtoken::decode::<Map<String, Value>>(token, key, &only_signature)
+        .map(|token| Claims::new(token.claims))
+        .map_err(|error| match error.kind() {
+            // Signed, but what was signed are no claims.
+            ErrorKind::Json(_) => TokenError::Malformed,
+            _ => TokenError::Signature,
+        })
+}
+
+fn bounded(text: &str) -> String {
+    let plain = text.chars().filter(|c| !c.is_control());
+    plain.take(NAME_CHARS_MAX).collect()
+}

@@ -1,0 +1,289 @@
+//! `Client`: who we are to a provider, and how we prove it.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::{Url, form_urlencoded};
+
+use super::super::BuildError;
+use crate::clock::Clock;
+use crate::keys;
+use crate::outbound::Credentials;
+use crate::secret::{Secret, SecretSource};
+
+/// How long an assertion is good.
+const ASSERTION_AGE_MAX_S: i64 = 60;
+
+/// The kind of assertion of RFC 7523 §2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// How a secret or a key is shown to the token endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAuth {
+    /// The secret in the `Authorization` header: `client_secret_basic`.
+    Basic,
+    /// The secret in the form: `client_secret_post`.
+    Post,
+    /// An assertion signed with `private_key`: `private_key_jwt`.
+    PrivateKeyJwt,
+}
+
+/// What a configuration says of us.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientSettings<'a> {
+    /// `client_id`.
+    pub client_id: &'a str,
+    /// `client_secret`.
+    pub client_secret: Option<&'a SecretSource>,
+    /// `private_key`, PEM.
+    pub private_key: Option<&'a SecretSource>,
+    /// `private_key_id`: the `kid` by which the provider knows it.
+    pub private_key_id: Option<&'a str>,
+    /// `client_auth`; absent: what the secret or key suggests.
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// Who we are to a provider. `Debug` shows no secret.
+#[derive(Clone)]
+pub struct Client {
+    id: String,
+    own: Own,
+    clock: Clock,
+}
+
+/// What we have to prove it.
+#[derive(Clone)]
+enum Own {
+    Nothing,
+    Secret {
+        secret: Secret<String>,
+        /// As configured; absent: the provider's wishes count.
+        how: Option<ClientAuth>,
+        in_form: bool,
+    },
+    Key(Box<SigningKey>),
+}
+
+#[derive(Clone)]
+struct SigningKey {
+    key: EncodingKey,
+    header: Header,
+}
+
+/// The proof for one call.
+pub(super) struct Proof {
+    basic: Option<(Secret<String>, Secret<String>)>,
+    form: Vec<(&'static str, Secret<String>)>,
+}
+
+#[derive(Serialize)]
+struct Assertion<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    jti: String,
+    iat: i64,
+    exp: i64,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proof = match &self.own {
+            Own::Nothing => "none",
+            Own::Secret { in_form: false, .. } => "client_secret_basic",
+            Own::Secret { in_form: true, .. } => "client_secret_post",
+            Own::Key(_) => "private_key_jwt",
+        };
+        f.debug_struct("Client")
+            .field("id", &self.id)
+            .field("proof", &proof)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why settings of a client do not fit together, for whoever reads them before a secret is read.
+pub fn contradiction(settings: ClientSettings<'_>) -> Option<&'static str> {
+    let secret = settings.client_secret.is_some();
+    let key = settings.private_key.is_some();
+    match settings.client_auth {
+        _ if secret && key => Some("either `client_secret` or `private_key`, not both"),
+        Some(ClientAuth::Basic | ClientAuth::Post) if !secret => {
+            Some("this `client_auth` needs a `client_secret`")
+        }
+        Some(ClientAuth::PrivateKeyJwt) if !key => Some("this `client_auth` needs a `private_key`"),
+        _ if settings.private_key_id.is_some() && !key => {
+            Some("`private_key_id` names a `private_key`, and there is none")
+        }
+        _ => None,
+    }
+}
+
+impl Client {
+    /// Reads the secret or the key now; asks nobody.
+    pub fn build(settings: ClientSettings<'_>, clock: Clock) -> Result<Self, BuildError> {
+        if settings.client_id.is_empty() {
+            return Err(BuildError::Setting("client_id is empty".to_owned()));
+        }
+        if let Some(why) = contradiction(settings) {
+            return Err(BuildError::Setting(why.to_owned()));
+        }
+        let own = match (settings.client_secret, settings.private_key) {
+            (Some(secret), _) => Own::Secret {
+                secret: secret.read().map_err(BuildError::Secret)?,
+                how: settings.client_auth,
+                in_form: settings.client_auth == Some(ClientAuth::Post),
+            },
+            (None, Some(key)) => {
+                let pem = key.read().map_err(BuildError::Secret)?;
+                let key = SigningKey::read(&pem, settings.private_key_id).ok_or_else(|| {
+                    BuildError::Setting(
+                        "private_key is no RSA, EC (P-256, P-384) or Ed25519 key in PEM (PKCS#8)"
+                            .to_owned(),
+                    )
+                })?;
+                Own::Key(Box::new(key))
+            }
+            (None, None) => Own::Nothing,
+        };
+        Ok(Self {
+            id: settings.client_id.to_owned(),
+            own,
+            clock,
+        })
+    }
+
+    /// `client_id`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The same, showing a secret as the provider wants it (`token_endpoint_auth_methods_supported`)
+    /// unless `client_auth` says how.
+    pub fn as_supported(&self, methods: &[impl AsRef<str>]) -> Self {
+        let has = |name: &str| methods.iter().any(|method| method.as_ref() == name);
+        let mut client = self.clone();
+        if let Own::Secret {
+            how: None, in_form, ..
+        } = &mut client.own
+        {
+            *in_form = has("client_secret_post") && !has("client_secret_basic");
+        }
+        client
+    }
+
+    /// What must not stand in a message.
+    pub(super) fn secret(&self) -> Option<&str> {
+        match &self.own {
+            Own::Secret { secret, .. } => Some(secret.expose()),
+            Own::Nothing | Own::Key(_) => None,
+        }
+    }
+
+    /// Proves it to the token endpoint at `url`.
+    pub(super) fn proof(&self, url: &Url) -> Proof {
+        let id = || ("client_id", Secret::new(self.id.clone()));
+        match &self.own {
+            Own::Nothing => Proof {
+                basic: None,
+                form: vec![id()],
+            },
+            // RFC 6749 §2.3.1: each is a form's value before it is Basic's user or password.
+            Own::Secret {
+                secret,
+                in_form: false,
+                ..
+            } => Proof {
+                basic: Some((encoded(&self.id), encoded(secret.expose()))),
+                form: Vec::new(),
+            },
+            Own::Secret { secret, .. } => Proof {
+                basic: None,
+                form: vec![id(), ("client_secret", secret.clone())],
+            },
+            Own::Key(key) => {
+                let kind = Secret::new(ASSERTION_TYPE.to_owned());
+                let assertion = key.sign(&self.id, url, &self.clock);
+                Proof {
+                    basic: None,
+                    form: vec![
+                        id(),
+                        ("client_assertion_type", kind),
+                        ("client_assertion", assertion),
+                    ],
+                }
+            }
+        }
+    }
+}
+
+impl Proof {
+    pub(super) fn form(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.form
+            .iter()
+            .map(|(name, value)| (*name, value.expose().as_str()))
+    }
+
+    /// What must not stand in a message: everything but who we say we are.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let form = self.form().filter(|(name, _)| *name != "client_id");
+        let basic = self.basic.iter().map(|(_, password)| password.expose());
+        form.map(|(_, value)| value)
+            .chain(basic.map(String::as_str))
+    }
+
+    pub(super) fn credentials(&self) -> Credentials<'_> {
+        match &self.basic {
+            None => Credentials::None,
+            Some((user, password)) => Credentials::Basic {
+                user: user.expose(),
+                password: password.expose(),
+            },
+        }
+    }
+}
+
+impl SigningKey {
+    /// Reads a PEM key; its kind decides the algorithm. One that cannot sign is no key.
+    fn read(pem: &Secret<String>, kid: Option<&str>) -> Option<Self> {
+        let pem = pem.expose().as_bytes();
+        let keys = [
+            (Algorithm::RS256, EncodingKey::from_rsa_pem(pem)),
+            (Algorithm::ES256, EncodingKey::from_ec_pem(pem)),
+            (Algorithm::ES384, EncodingKey::from_ec_pem(pem)),
+            (Algorithm::EdDSA, EncodingKey::from_ed_pem(pem)),
+        ];
+        keys.into_iter().find_map(|(algorithm, key)| {
+            let mut header = Header::new(algorithm);
+            header.kid = kid.map(str::to_owned);
+            let key = key.ok()?;
+            let tried = jsonwebtoken::encode(&header, &serde_json::json!({}), &key);
+            tried.is_ok().then_some(Self { key, header })
+        })
+    }
+
+    fn sign(&self, id: &str, audience: &Url, clock: &Clock) -> Secret<String> {
+        let iat = clock.now().unix_s();
+        let assertion = Assertion {
+            iss: id,
+            sub: id,
+            aud: audience.as_str(),
+            jti: URL_SAFE_NO_PAD.encode(keys::random::<16>()),
+            iat,
+            exp: iat + ASSERTION_AGE_MAX_S,
+        };
+        let signed = jsonwebtoken::encode(&self.header, &assertion, &self.key);
+        Secret::new(signed.expect("a key that signed once signs again"))
+    }
+}
+
+fn encoded(text: &str) -> Secret<String> {
+    Secret::new(form_urlencoded::byte_serialize(text.as_bytes()).collect())
+}
+
+#[cfg(test)]
+mod tests;

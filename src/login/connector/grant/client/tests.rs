@@ -1,0 +1,175 @@
+use std::time::Duration;
+
+use jsonwebtoken::{DecodingKey, Validation};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
+
+use super::*;
+use crate::clock::Timestamp;
+
+fn literal(text: &str) -> SecretSource {
+    SecretSource::Literal(Secret::new(text.to_owned()))
+}
+
+fn settings<'a>(
+    secret: Option<&'a SecretSource>,
+    key: Option<&'a SecretSource>,
+) -> ClientSettings<'a> {
+    ClientSettings {
+        client_id: "me & co",
+        client_secret: secret,
+        private_key: key,
+        private_key_id: None,
+        client_auth: None,
+    }
+}
+
+fn clock() -> Clock {
+    Clock::by_hand(Timestamp::from_unix_s(1_800_000_000))
+}
+
+fn token_url() -> Url {
+    Url::parse("https://id.example/token").unwrap()
+}
+
+fn form(proof: &Proof) -> Vec<(String, String)> {
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    proof.form().map(owned).collect()
+}
+
+#[test]
+fn a_secret_goes_by_basic_encoded_first() {
+    let secret = literal("hunter2:+/ 密");
+    let client = Client::build(settings(Some(&secret), None), clock()).unwrap();
+    let proof = client.proof(&token_url());
+    let Credentials::Basic { user, password } = proof.credentials() else {
+        panic!("basic");
+    };
+    assert_eq!(
+        (user, password),
+        ("me+%26+co", "hunter2%3A%2B%2F+%E5%AF%86")
+    );
+    assert_eq!(form(&proof), []);
+    assert!(!format!("{client:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_secret_goes_by_the_form_where_that_is_said_or_the_only_way() {
+    let secret = literal("hunter2");
+    let in_form = |client: &Client| form(&client.proof(&token_url())).len() == 2;
+    let how = |client_auth| {
+        let settings = ClientSettings {
+            client_auth,
+            ..settings(Some(&secret), None)
+        };
+        Client::build(settings, clock()).unwrap()
+    };
+    assert!(in_form(&how(Some(ClientAuth::Post))));
+    let free = how(None);
+    assert!(!in_form(&free));
+    assert!(in_form(&free.as_supported(&["client_secret_post", "none"])));
+    for methods in [&["client_secret_post", "client_secret_basic"][..], &[]] {
+        assert!(!in_form(&free.as_supported(methods)));
+    }
+    let told = how(Some(ClientAuth::Basic));
+    assert!(!in_form(&told.as_supported(&["client_secret_post"])));
+}
+
+#[test]
+fn a_public_client_names_itself_alone() {
+    let client = Client::build(settings(None, None), clock()).unwrap();
+    let proof = client.proof(&token_url());
+    assert!(matches!(proof.credentials(), Credentials::None));
+    assert_eq!(
+        form(&proof),
+        [("client_id".to_owned(), "me & co".to_owned())]
+    );
+}
+
+#[test]
+fn a_key_signs_what_is_good_once_and_for_a_minute() {
+    keys::install_crypto();
+    for (kind, algorithm) in [
+        (&PKCS_ECDSA_P256_SHA256, Algorithm::ES256),
+        (&PKCS_ECDSA_P384_SHA384, Algorithm::ES384),
+        (&PKCS_ED25519, Algorithm::EdDSA),
+    ] {
+        let pair = KeyPair::generate_for(kind).unwrap();
+        let source = literal(&pair.serialize_pem());
+        let settings = ClientSettings {
+            private_key_id: Some("k1"),
+            ..settings(None, Some(&source))
+        };
+        let clock = clock();
+        let client = Client::build(settings, clock.clone()).unwrap();
+        let sent = |client: &Client| form(&client.proof(&token_url()));
+        let (first, second) = (sent(&client), sent(&client));
+        assert_eq!(first[1].1, ASSERTION_TYPE);
+        assert_ne!(first[2].1, second[2].1, "each has its own jti");
+        let header = jsonwebtoken::decode_header(&first[2].1).unwrap();
+        assert_eq!((header.alg, header.kid.as_deref()), (algorithm, Some("k1")));
+        let public = pair.public_key_pem();
+        let public = match algorithm {
+            Algorithm::EdDSA => DecodingKey::from_ed_pem(public.as_bytes()),
+            _ => DecodingKey::from_ec_pem(public.as_bytes()),
+        };
+        let mut validation = Validation::new(algorithm);
+        validation.set_audience(&["https://id.example/token"]);
+        validation.validate_exp = false;
+        let claims: jsonwebtoken::TokenData<serde_json::Value> =
+            jsonwebtoken::decode(&first[2].1, &public.unwrap(), &validation).unwrap();
+        let claims = claims.claims;
+        assert_eq!(
+            (&claims["iss"], &claims["sub"]),
+            (&"me & co".into(), &"me & co".into())
+        );
+        assert_eq!(claims["iat"], clock.now().unix_s());
+        let end = clock.now().plus(Duration::from_secs(60));
+        assert_eq!(claims["exp"], end.unix_s());
+        assert!(!format!("{client:?}").contains("PRIVATE"));
+    }
+}
+
+#[test]
+fn an_rsa_key_signs_too_and_a_broken_one_is_refused() {
+    keys::install_crypto();
+    let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+    let der = aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair);
+    let body = base64::engine::general_purpose::STANDARD.encode(der.unwrap().as_ref());
+    let lines: Vec<_> = body.as_bytes().chunks(64).collect();
+    let body = String::from_utf8(lines.join(&b'\n')).unwrap();
+    let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+    let good = literal(&format!("{begin}\n{body}\n{end}\n"));
+    assert!(Client::build(settings(None, Some(&good)), clock()).is_ok());
+    for broken in ["hunter2", &format!("{begin}\nAAAA\n{end}\n")] {
+        let error = Client::build(settings(None, Some(&literal(broken))), clock()).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(
+            shown.contains("private_key") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let some = literal("hunter2");
+    let with = |secret, key, client_auth, private_key_id| ClientSettings {
+        client_auth,
+        private_key_id,
+        ..settings(secret, key)
+    };
+    for bad in [
+        with(Some(&some), Some(&some), None, None),
+        with(None, None, Some(ClientAuth::Basic), None),
+        with(None, Some(&some), Some(ClientAuth::Post), None),
+        with(Some(&some), None, Some(ClientAuth::PrivateKeyJwt), None),
+        with(Some(&some), None, None, Some("k")),
+        ClientSettings {
+            client_id: "",
+            ..settings(None, None)
+        },
+    ] {
+        let error = Client::build(bad, clock()).unwrap_err();
+        assert!(matches!(error, BuildError::Setting(_)), "{error:?}");
+    }
+}

@@ -1,0 +1,280 @@
+//! The token endpoint: a code or a refresh token goes there, tokens come back.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::super::ConnectorError;
+use super::client::Client;
+use super::fault::{self, Fault};
+use crate::outbound::{Outbound, OutboundError, Said};
+use crate::people::source::SourceError;
+use crate::secret::Secret;
+
+/// The longest answer of a token endpoint that is read, in bytes.
+const ANSWER_BYTES_MAX: usize = 256 << 10;
+
+/// The longest access or refresh token, in bytes.
+const TOKEN_BYTES_MAX: usize = 16 << 10;
+
+/// The longest ID token, in bytes: it may carry many groups.
+const ID_TOKEN_BYTES_MAX: usize = 128 << 10;
+
+/// The longest list of scopes that is kept, in bytes.
+const SCOPE_BYTES_MAX: usize = 4096;
+
+/// The longest life of an access token that is believed.
+const LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// The calls, as errors and logs name them.
+const REDEEM: &str = "token";
+const REFRESH: &str = "refresh";
+
+/// Where tokens are bought, and on which road.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenEndpoint<'a> {
+    /// The road there.
+    pub outbound: &'a Outbound,
+    /// Its address.
+    pub url: &'a Url,
+    /// Where logins return to; sent along, and what remedies name.
+    pub callback: &'a Url,
+    /// How it speaks.
+    pub dialect: Dialect<'a>,
+}
+
+/// How far a token endpoint is from the book.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dialect<'a> {
+    /// Whether an answer may lack `token_type`; one that stands there is always checked.
+    pub untyped: bool,
+    /// Where in its answer the tokens stand, as a JSON pointer; absent: at its top.
+    pub at: Option<&'a str>,
+}
+
+/// What was granted. `Debug` shows no token.
+#[derive(Clone)]
+pub struct Granted {
+    /// The bearer token.
+    pub access: Secret<String>,
+    /// How long it lives, when the provider says.
+    pub expires_in: Option<Duration>,
+    /// Buys the next one.
+    pub refresh: Option<Secret<String>>,
+    /// What the provider signed about the person; not verified here.
+    pub id_token: Option<Secret<String>>,
+    /// What was granted, when the provider says.
+    pub scope: Option<String>,
+}
+
+impl fmt::Debug for Granted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Granted")
+            .field("expires_in", &self.expires_in)
+            .field("refresh", &self.refresh.is_some())
+            .field("id_token", &self.id_token.is_some())
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Redeems a code (RFC 6749 §4.1.3), with the verifier of its challenge when there was one.
+    pub async fn redeem(
+        &self,
+        at: TokenEndpoint<'_>,
+        code: &str,
+        verifier: Option<&str>,
+    ) -> Result<Granted, ConnectorError> {
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", at.callback.as_str()),
+        ];
+        form.extend(verifier.map(|verifier| ("code_verifier", verifier)));
+        let mut hidden = vec![code];
+        hidden.extend(verifier);
+        self.buy(at, &form, &hidden, REDEEM)
+            .await
+            .map_err(|fault| fault.at_redemption(at.callback))
+    }
+
+    /// Spends a refresh token (RFC 6749 §6). Not cancel-safe: run it detached.
+    pub async fn refresh(
+        &self,
+        at: TokenEndpoint<'_>,
+        refresh: &Secret<String>,
+        scope: Option<&str>,
+    ) -> Result<Granted, SourceError> {
+        let refresh = refresh.expose();
+        let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        form.extend(scope.map(|scope| ("scope", scope)));
+        self.buy(at, &form, &[refresh], REFRESH)
+            .await
+            .map_err(|fault| fault.at_refresh(at.callback))
+    }
+
+    async fn buy(
+        &self,
+        at: TokenEndpoint<'_>,
+        form: &[(&str, &str)],
+        hidden: &[&str],
+        call: &'static str,
+    ) -> Result<Granted, Fault> {
+        let proof = self.proof(at.url);
+        let mut form = form.to_vec();
+        form.extend(proof.form());
+        let outbound = at.outbound.reading(ANSWER_BYTES_MAX);
+        let said = outbound
+            .post_form(at.url, &form, proof.credentials(), call)
+            .await
+            .map_err(Fault::Unasked)?;
+        let mut hidden = hidden.to_vec();
+        hidden.extend(proof.secrets());
+        // Basic has it encoded.
+        hidden.extend(self.secret());
+        read(&said, at.dialect, &hidden, call)
+    }
+}
+
+/// Reads an answer. An error is one with any status: some providers say 200.
+fn read(
+    said: &Said,
+    dialect: Dialect<'_>,
+    hidden: &[&str],
+    call: &'static str,
+) -> Result<Granted, Fault> {
+    let incomplete = |missing| Fault::Unasked(OutboundError::Incomplete { call, missing });
+    let body = said
+        .body
+        .as_object()
+        .ok_or_else(|| incomplete("an object"))?;
+    let tokens = match dialect.at {
+        None => Some(body),
+        Some(at) => said.body.pointer(at).and_then(Value::as_object),
+    };
+    let granted_any = tokens.is_some_and(|tokens| tokens.contains_key("access_token"));
+    let error = error_of(body).or_else(|| number_of(body).filter(|_| !granted_any));
+    if let Some((error, description)) = error {
+        let refusal = fault::said(call, i64::from(said.status), &error, description, hidden);
+        return Err(Fault::Said { error, refusal });
+    }
+    let (status, content_type) = (said.status, "JSON without an error".to_owned());
+    if !(200..300).contains(&status) {
+        return Err(Fault::Unasked(OutboundError::Status {
+            call,
+            status,
+            content_type,
+        }));
+    }
+    let tokens = tokens.ok_or_else(|| incomplete("an object where `token_at` points"))?;
+    granted(tokens, dialect).map_err(incomplete)
+}
+
+/// The error an answer holds, by the book.
+fn error_of(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
+    let error = match body.get("error")? {
+        Value::Null | Value::Bool(false) => return None,
+        Value::String(error) if error.is_empty() => return None,
+        Value::String(error) => bounded(error),
+        other => bounded(&other.to_string()),
+    };
+    Some((
+        error,
+        text_of(body, &["error_description", "msg", "message"]),
+    ))
+}
+
+/// The error of providers that have numbers for it, and words beside them.
+fn number_of(body: &Map<String, Value>) -> Option<(String, Option<&str>)> {
+    let number = ["code", "errcode"]
+        .iter()
+        .find_map(|name| body.get(*name))?;
+    let number = number.as_i64().filter(|number| *number != 0)?;
+    let words = text_of(body, &["msg", "message", "errmsg"]);
+    Some((format!("code {number}"), words))
+}
+
+fn text_of<'a>(body: &'a Map<String, Value>, names: &[&str]) -> Option<&'a str> {
+    names
+        .iter()
+        .find_map(|name| body.get(*name).and_then(Value::as_str))
+}
+
+fn bounded(error: &str) -> String {
+    error.chars().take(super::ERROR_BYTES_MAX).collect()
+}
+
+fn granted(tokens: &Map<String, Value>, dialect: Dialect<'_>) -> Result<Granted, &'static str> {
+    let access = token(tokens, "access_token", TOKEN_BYTES_MAX)
+        .map_err(|()| "a sound `access_token`")?
+        .ok_or("an `access_token`")?;
+    match tokens.get("token_type") {
+        None | Some(Value::Null) if dialect.untyped => {}
+        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => {}
+        _ => return Err("the `token_type` bearer"),
+    }
+    let refresh =
+        token(tokens, "refresh_token", TOKEN_BYTES_MAX).map_err(|()| "a sound `refresh_token`")?;
+    let id_token =
+        token(tokens, "id_token", ID_TOKEN_BYTES_MAX).map_err(|()| "a sound `id_token`")?;
+    let scope = match tokens.get("scope") {
+        Some(Value::String(scope)) if scope.len() <= SCOPE_BYTES_MAX => Some(scope.clone()),
+        Some(Value::String(_)) => return Err("a `scope` of sane length"),
+        _ => None,
+    };
+    let expires_in = lifetime(tokens.get("expires_in")).ok_or("a sane `expires_in`")?;
+    Ok(Granted {
+        access,
+        expires_in,
+        refresh,
+        id_token,
+        scope,
+    })
+}
+
+/// A token is visible ASCII: it stands in headers. Empty ones and null are none.
+fn token(
+    tokens: &Map<String, Value>,
+    name: &str,
+    bytes_max: usize,
+) -> Result<Option<Secret<String>>, ()> {
+    match tokens.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text))
+            if text.len() <= bytes_max && text.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
+            Ok(Some(Secret::new(text.clone())))
+        }
+        Some(_) => Err(()),
+    }
+}
+
+/// How long a token lives: a number or the text of one. 0 says nothing, as does null: some providers
+/// mean for ever by it. What is longer than is believed is cut; less than nothing is refused.
+fn lifetime(value: Option<&Value>) -> Option<Option<Duration>> {
+    let seconds = match value {
+        None | Some(Value::Null) => return Some(None),
+        Some(Value::Number(number)) => number.as_f64()?,
+        Some(Value::String(text)) if text.is_empty() => return Some(None),
+        Some(Value::String(text)) if text.len() <= 20 => {
+            let digits = text.trim();
+            if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            digits.parse::<f64>().ok()?
+        }
+        Some(_) => return None,
+    };
+    if !seconds.is_finite() || seconds < 0.0 {
+        return None;
+    }
+    let capped = Duration::from_secs_f64(seconds.min(LIFETIME_MAX.as_secs_f64()));
+    Some(Some(capped).filter(|lifetime| *lifetime >= Duration::from_secs(1)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! OAuth 2: a code buys a token, and the token a profile, for providers without an ID token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::timeout;
+use url::Url;
+
+use super::grant::{self, Client, Dialect, Granted, TokenEndpoint};
+use super::{Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Finding, Surroundings};
+use crate::clock::Clock;
+use crate::login::pending::{Mode, Pending};
+use crate::outbound::{Outbound, OutboundError};
+use crate::people::profile::{Profile, Proof};
+use crate::people::source::{Source, Tokens};
+
+mod config;
+mod examine;
+mod presets;
+mod profile;
+mod refresh;
+mod settings;
+
+pub use config::{Config, ProfileAuth};
+pub use presets::Preset;
+use profile::Told;
+use settings::Settings;
+pub use settings::Unfit;
+
+/// How long all questions about one person may take together.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Login through one client of one provider.
+#[derive(Debug)]
+pub struct OAuth2 {
+    settings: Settings,
+    client: Client,
+    callback: Url,
+    outbound: Outbound,
+    clock: Clock,
+}
+
+/// What does not fit in a configuration, for whoever reads it before anything is built.
+pub fn examine_settings(config: &Config) -> Result<(), Unfit> {
+    Settings::of(config).map(drop)
+}
+
+impl OAuth2 {
+    /// Builds the connector; reads its secret now and asks nobody.
+    pub fn build(config: &Config, around: Surroundings) -> Result<Self, BuildError> {
+        let settings = Settings::of(config).map_err(|unfit| match unfit {
+            Unfit::Key { .. } => BuildError::Setting(unfit.to_string()),
+            Unfit::Expression { .. } => {
+                BuildError::Setting(crate::telemetry::chain(&unfit).to_string())
+            }
+        })?;
+        let Surroundings {
+            callback,
+            outbound,
+            clock,
+            ..
+        } = around;
+        Ok(Self {
+            settings,
+            client: Client::build(config.client(), clock.clone())?,
+            callback,
+            outbound,
+            clock,
+        })
+    }
+
+    /// The provider's page that logs people out there and sends them `back`, when it has one.
+    pub fn logout_page(&self, back: &Url) -> Option<Url> {
+        let (page, parameter) = self.settings.logout.as_ref()?;
+        let mut page = page.clone();
+        if let Some(parameter) = parameter {
+            page.query_pairs_mut().append_pair(parameter, back.as_str());
+        }
+        Some(page)
+    }
+
+    fn token_endpoint(&self) -> TokenEndpoint<'_> {
+        TokenEndpoint {
+            outbound: &self.outbound,
+            url: &self.settings.token,
+            callback: &self.callback,
+            dialect: Dialect {
+                untyped: true,
+                at: self.settings.token_at.as_deref(),
+            },
+        }
+    }
+
+    /// Who is behind the answer, and what was granted.
+    async fn identify(
+        &self,
+        pending: &Pending,
+        answer: &Answer,
+    ) -> Result<(Told, Granted), ConnectorError> {
+        let code = grant::code_of(&answer.fields, &self.callback)?;
+        let verifier = self.settings.pkce.then_some(pending.verifier.as_str());
+        let granted = self
+            .client
+            .redeem(self.token_endpoint(), code, verifier)
+            .await?;
+        let told = profile::ask(&self.outbound, &self.settings, &granted.access).await?;
+        Ok((told, granted))
+    }
+
+    /// What was granted, as a session keeps it; what was not replaced is kept from `before`.
+    fn tokens(&self, granted: Granted, before: Tokens) -> Tokens {
+        let now = self.clock.now();
+        Tokens {
+            access: Some(granted.access),
+            access_expires_at: granted.expires_in.map(|lifetime| now.plus(lifetime)),
+            refresh: granted.refresh.or(before.refresh),
+            id: granted.id_token.or(before.id),
+        }
+    }
+
+    /// What a provider has a word for, of what a login is asked.
+    fn asked<'a>(&'a self, ask: &'a Ask) -> Vec<(&'static str, &'a str)> {
+        let known = self.settings.known;
+        let mut asked = Vec::new();
+        if let (Some(word), Some(hint)) = (known.login_hint, &ask.login_hint) {
+            asked.push((word, hint.as_str()));
+        }
+        if let (Some(word), Some(hint)) = (known.domain_hint, &ask.domain_hint) {
+            asked.push((word, hint.as_str()));
+        }
+        if let Some(prompt) = ask.prompt.filter(|_| known.prompts) {
+            asked.push(("prompt", prompt.as_str()));
+        }
+        asked
+    }
+}
+
+#[async_trait]
+impl Connector for OAuth2 {
+    fn kind(&self) -> &'static str {
+        "oauth2"
+    }
+
+    async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError> {
+        let settings = &self.settings;
+        let challenge = settings.pkce.then(|| grant::challenge(&pending.verifier));
+        let wanted = settings
+            .return_param
+            .as_ref()
+            .map(|name| (name, pending.return_to.absolute_from(&self.callback)));
+        let mut own = vec![
+            ("response_type", "code"),
+            ("client_id", self.client.id()),
+            ("redirect_uri", self.callback.as_str()),
+        ];
+        own.extend(settings.scope.as_deref().map(|scope| ("scope", scope)));
+        own.push(("state", pending.flow.as_str()));
+        if let Some(challenge) = &challenge {
+            own.push(("code_challenge", challenge));
+            own.push(("code_challenge_method", "S256"));
+        }
+        own.extend(self.asked(ask));
+        if let Some((name, url)) = &wanted {
+            own.push((name, url));
+        }
+        let extra: Vec<_> = settings
+            .params
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let url = grant::authorize_url(&settings.authorize, &own, &extra);
+        Ok(Challenge::Redirect(url))
+    }
+
+    async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
+        let identified = timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer)).await;
+        let (told, granted) = identified.unwrap_or_else(|_| {
+            Err(ConnectorError::Unreachable(OutboundError::Timeout {
+                call: "the whole login",
+            }))
+        })?;
+        Ok(Profile {
+            subject: told.subject,
+            raw: told.raw,
+            vouched: told.vouched,
+            provider_sid: None,
+            facts: Proof::default(),
+            tokens: Some(self.tokens(granted, Tokens::default())),
+        })
+    }
+
+    fn default_mapping(&self) -> &'static [(&'static str, &'static str)] {
+        self.settings.known.mapping
+    }
+
+    fn is_own_app(&self, user_agent: &str) -> bool {
+        let user_agent = user_agent.to_ascii_lowercase();
+        let apps = self.settings.known.apps;
+        apps.iter().any(|app| user_agent.contains(app))
+    }
+
+    fn can_be_silent(&self, mode: Mode) -> bool {
+        mode == Mode::Web && self.settings.known.silent
+    }
+
+    fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {
+        Some(self)
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        examine::examine(self).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! `check --online`: whether the provider is there and takes us for who we are.
+
+use std::error::Error;
+
+use super::super::{ConnectorError, Finding};
+use super::OAuth2;
+use crate::keys;
+use crate::outbound::OutboundError;
+use crate::secret::Secret;
+
+/// Asks everything that can be asked without a person; one finding a line.
+pub(super) async fn examine(oauth2: &OAuth2) -> Vec<Finding> {
+    let mut findings = vec![Finding::good(format!(
+        "register {} at the provider, exactly so, as where logins return to",
+        oauth2.callback
+    ))];
+    findings.push(page(oauth2).await);
+    findings.push(client(oauth2).await);
+    findings.push(profile(oauth2).await);
+    findings
+}
+
+/// The page people see: anything that answers will do.
+async fn page(oauth2: &OAuth2) -> Finding {
+    let url = &oauth2.settings.authorize;
+    match oauth2.outbound.get_json(url, &[], "authorize").await {
+        Err(error) if is_away(&error) => bad("authorize_url", &error),
+        Err(OutboundError::Status {
+            status: 404 | 410, ..
+        }) => Finding::bad("authorize_url: there is no such page"),
+        _ => Finding::good(format!("authorize_url answers ({})", origin(url))),
+    }
+}
+
+/// A code that is none: whoever knows us says so, and whoever does not says that.
+async fn client(oauth2: &OAuth2) -> Finding {
+    let code = nonsense();
+    let verifier = oauth2
+        .settings
+        .pkce
+        .then(|| format!("{}{}", nonsense().expose(), nonsense().expose()));
+    let redeemed = oauth2
+        .client
+        .redeem(oauth2.token_endpoint(), code.expose(), verifier.as_deref())
+        .await;
+    match redeemed {
+        Err(ConnectorError::Stale(_)) => {
+            Finding::good("token_url takes client_id and its proof, and no code that is none")
+        }
+        Ok(_) => Finding::bad("token_url takes any code: it is no provider's"),
+        Err(error) => bad("token_url, client_id and client_secret", &error),
+    }
+}
+
+/// The profile, with a token that is none.
+async fn profile(oauth2: &OAuth2) -> Finding {
+    let url = &oauth2.settings.profile;
+    let token = nonsense();
+    match oauth2.outbound.get_json_as(url, &token, "profile").await {
+        Err(error) if is_away(&error) => bad("profile_url", &error),
+        Err(OutboundError::Status {
+            status: 404 | 410, ..
+        }) => Finding::bad("profile_url: there is no such address"),
+        _ => Finding::good(format!("profile_url answers ({})", origin(url))),
+    }
+}
+
+fn nonsense() -> Secret<String> {
+    let random = keys::random::<16>();
+    Secret::new(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn is_away(error: &OutboundError) -> bool {
+    match error {
+        OutboundError::Connect { .. }
+        | OutboundError::Timeout { .. }
+        | OutboundError::Exchange { .. } => true,
+        OutboundError::Status { status, .. } => *status >= 500,
+        OutboundError::NotJson { .. }
+        | OutboundError::Incomplete { .. }
+        | OutboundError::TooLarge { .. } => false,
+    }
+}
+
+fn origin(url: &url::Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+fn bad(what: &str, error: &(dyn Error + 'static)) -> Finding {
+    Finding::bad(format!("{what}: {}", crate::telemetry::chain(error)))
+}

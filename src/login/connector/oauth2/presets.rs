@@ -1,0 +1,350 @@
+//! What is known of well-known providers: data, so that one more is a few lines.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::grant::ClientAuth;
+use super::config::ProfileAuth;
+
+/// A provider whose endpoints are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// GitHub, in the cloud or on premises.
+    Github,
+    /// GitLab, in the cloud or on premises.
+    Gitlab,
+    /// Google.
+    Google,
+    /// Microsoft Entra ID; `base_url` names the tenant.
+    Microsoft,
+    /// Keycloak; `base_url` is the realm.
+    Keycloak,
+    /// Gitee 码云.
+    Gitee,
+    /// 飞书, and what speaks like it.
+    Feishu,
+}
+
+/// What is known of one.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// Its endpoints in the cloud, where it has any.
+    pub(super) cloud: Option<Endpoints>,
+    /// Those on premises; `{base}` is `base_url`.
+    pub(super) own: Option<Endpoints>,
+    /// What is asked for.
+    pub(super) scopes: &'static [&'static str],
+    /// How it wants a secret.
+    pub(super) client_auth: ClientAuth,
+    /// Whether it takes a proof key.
+    pub(super) pkce: bool,
+    /// How it wants the token at its profile.
+    pub(super) profile_auth: ProfileAuth,
+    /// Where in its answers the profile stands.
+    pub(super) profile_at: Option<&'static str>,
+    /// The immutable id.
+    pub(super) subject: &'static str,
+    /// The e-mail that it has verified.
+    pub(super) vouched_email: Option<&'static str>,
+    /// What becomes of a profile.
+    pub(super) mapping: &'static [(&'static str, &'static str)],
+    /// Further parameters of the authorization request.
+    pub(super) params: &'static [(&'static str, &'static str)],
+    /// Its word for who it probably is.
+    pub(super) login_hint: Option<&'static str>,
+    /// Its word for the domain they are probably in.
+    pub(super) domain_hint: Option<&'static str>,
+    /// Whether it heeds `prompt`, as OpenID Connect has it.
+    pub(super) prompts: bool,
+    /// Whether it answers `prompt=none` without a page.
+    pub(super) silent: bool,
+    /// What the User-Agent of its own client holds.
+    pub(super) apps: &'static [&'static str],
+}
+
+/// Where it is asked. `{base}` is `base_url`, `{client_id}` is ours.
+#[derive(Debug)]
+pub(super) struct Endpoints {
+    pub(super) authorize: &'static str,
+    pub(super) token: &'static str,
+    pub(super) profile: &'static str,
+    /// Further calls: the name under `profile`, and the address.
+    pub(super) profiles: &'static [(&'static str, &'static str)],
+    /// The page that logs people out there, and its parameter for the way back.
+    pub(super) logout: Option<(&'static str, &'static str)>,
+}
+
+/// What most have in common.
+const COMMON: Known = Known {
+    cloud: None,
+    own: None,
+    scopes: &["openid", "profile", "email"],
+    client_auth: ClientAuth::Post,
+    pkce: true,
+    profile_auth: ProfileAuth::Bearer,
+    profile_at: None,
+    subject: "profile.sub",
+    vouched_email: None,
+    mapping: &[],
+    params: &[],
+    login_hint: None,
+    domain_hint: None,
+    prompts: false,
+    silent: false,
+    apps: &[],
+};
+
+const GITHUB: Known = Known {
+    cloud: Some(Endpoints {
+        authorize: "https://github.com/login/oauth/authorize",
+        token: "https://github.com/login/oauth/access_token",
+        profile: "https://api.github.com/user",
+        profiles: &[("emails", "https://api.github.com/user/emails?per_page=100")],
+        logout: None,
+    }),
+    own: Some(Endpoints {
+        authorize: "{base}/login/oauth/authorize",
+        token: "{base}/login/oauth/access_token",
+        profile: "{base}/api/v3/user",
+        profiles: &[("emails", "{base}/api/v3/user/emails?per_page=100")],
+        logout: None,
+    }),
+    scopes: &["read:user", "user:email"],
+    subject: "string(profile.id)",
+    vouched_email: Some("profile.emails.filter(e, e.primary && e.verified)[0].email"),
+    mapping: &[
+        ("login", "profile.login"),
+        ("name", "profile.name"),
+        (
+            "email",
+            "profile.emails.filter(e, e.primary && e.verified)[0].email",
+        ),
+        // With `profiles = { teams = ".../user/teams?per_page=100" }` and the scope read:org.
+        (
+            "groups",
+            "profile.teams.map(t, t.organization.login + '/' + t.slug)",
+        ),
+        ("orgs", "profile.orgs.map(o, o.login)"),
+        ("avatar", "profile.avatar_url"),
+    ],
+    login_hint: Some("login"),
+    prompts: true,
+    ..COMMON
+};
+
+const GITLAB: Known = Known {
+    cloud: Some(Endpoints {
+        authorize: "https://gitlab.com/oauth/authorize",
+        token: "https://gitlab.com/oauth/token",
+        profile: "https://gitlab.com/oauth/userinfo",
+        profiles: &[],
+        logout: None,
+    }),
+    own: Some(Endpoints {
+        authorize: "{base}/oauth/authorize",
+        token: "{base}/oauth/token",
+        profile: "{base}/oauth/userinfo",
+        profiles: &[],
+        logout: None,
+    }),
+    mapping: &[
+        ("login", "profile.preferred_username"),
+        ("name", "profile.name"),
+        ("email", "profile.email"),
+        ("groups", "profile.groups"),
+        ("avatar", "profile.picture"),
+    ],
+    ..COMMON
+};
+
+const GOOGLE: Known = Known {
+    cloud: Some(Endpoints {
+        authorize: "https://accounts.google.com/o/oauth2/v2/auth",
+        token: "https://oauth2.googleapis.com/token",
+        profile: "https://openidconnect.googleapis.com/v1/userinfo",
+        profiles: &[],
+        logout: None,
+    }),
+    vouched_email: Some("profile.email_verified == true ? profile.email : null"),
+    mapping: &[
+        ("login", "profile.email"),
+        ("name", "profile.name"),
+        ("email", "profile.email"),
+        ("tenant_code", "profile.hd"),
+        ("avatar", "profile.picture"),
+    ],
+    params: &[("access_type", "offline")],
+    login_hint: Some("login_hint"),
+    domain_hint: Some("hd"),
+    prompts: true,
+    silent: true,
+    ..COMMON
+};
+
+const MICROSOFT: Known = Known {
+    own: Some(Endpoints {
+        authorize: "{base}/oauth2/v2.0/authorize",
+        token: "{base}/oauth2/v2.0/token",
+        profile: "https://graph.microsoft.com/v1.0/me",
+        profiles: &[],
+        logout: Some(("{base}/oauth2/v2.0/logout", "post_logout_redirect_uri")),
+    }),
+    scopes: &["User.Read", "offline_access"],
+    subject: "profile.id",
+    mapping: &[
+        ("login", "profile.userPrincipalName"),
+        ("name", "profile.displayName"),
+        ("email", "profile.mail"),
+        ("mobile", "profile.mobilePhone"),
+        // With `profiles = { groups = "https://graph.microsoft.com/v1.0/me/memberOf" }`.
+        ("groups", "profile.groups.value.map(g, g.displayName)"),
+    ],
+    login_hint: Some("login_hint"),
+    domain_hint: Some("domain_hint"),
+    prompts: true,
+    silent: true,
+    ..COMMON
+};
+
+const KEYCLOAK: Known = Known {
+    own: Some(Endpoints {
+        authorize: "{base}/protocol/openid-connect/auth",
+        token: "{base}/protocol/openid-connect/token",
+        profile: "{base}/protocol/openid-connect/userinfo",
+        profiles: &[],
+        logout: Some((
+            "{base}/protocol/openid-connect/logout?client_id={client_id}",
+            "post_logout_redirect_uri",
+        )),
+    }),
+    client_auth: ClientAuth::Basic,
+    mapping: &[
+        ("login", "profile.preferred_username"),
+        ("name", "profile.name"),
+        ("email", "profile.email"),
+        ("mobile", "profile.phone_number"),
+        ("groups", "profile.groups"),
+        ("roles", "profile.realm_access.roles"),
+    ],
+    login_hint: Some("login_hint"),
+    prompts: true,
+    silent: true,
+    ..COMMON
+};
+
+const GITEE: Known = Known {
+    cloud: Some(Endpoints {
+        authorize: "https://gitee.com/oauth/authorize",
+        token: "https://gitee.com/oauth/token",
+        profile: "https://gitee.com/api/v5/user",
+        profiles: &[],
+        logout: None,
+    }),
+    own: Some(Endpoints {
+        authorize: "{base}/oauth/authorize",
+        token: "{base}/oauth/token",
+        profile: "{base}/api/v5/user",
+        profiles: &[],
+        logout: None,
+    }),
+    scopes: &["user_info"],
+    pkce: false,
+    profile_auth: ProfileAuth::Query,
+    subject: "string(profile.id)",
+    mapping: &[
+        ("login", "profile.login"),
+        ("name", "profile.name"),
+        ("email", "profile.email"),
+        ("avatar", "profile.avatar_url"),
+    ],
+    ..COMMON
+};
+
+const FEISHU: Known = Known {
+    cloud: Some(Endpoints {
+        authorize: "https://accounts.feishu.cn/open-apis/authen/v1/authorize",
+        token: "https://open.feishu.cn/open-apis/authen/v2/oauth/token",
+        profile: "https://open.feishu.cn/open-apis/authen/v1/user_info",
+        profiles: &[],
+        logout: None,
+    }),
+    own: Some(Endpoints {
+        authorize: "{base}/open-apis/authen/v1/authorize",
+        token: "{base}/open-apis/authen/v2/oauth/token",
+        profile: "{base}/open-apis/authen/v1/user_info",
+        profiles: &[],
+        logout: None,
+    }),
+    scopes: &[],
+    profile_at: Some("/data"),
+    // Of one person across all applications of a developer; open_id is another one in each.
+    subject: "profile.union_id",
+    mapping: &[
+        (
+            "login",
+            "has(profile.user_id) && profile.user_id != '' ? profile.user_id : profile.union_id",
+        ),
+        ("name", "profile.name"),
+        (
+            "email",
+            "has(profile.enterprise_email) && profile.enterprise_email != '' ? \
+             profile.enterprise_email : profile.email",
+        ),
+        ("mobile", "profile.mobile"),
+        ("tenant_code", "profile.tenant_key"),
+        ("avatar", "profile.avatar_url"),
+    ],
+    apps: &["lark/", "feishu/"],
+    ..COMMON
+};
+
+impl Preset {
+    /// As it stands in a configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Google => "google",
+            Self::Microsoft => "microsoft",
+            Self::Keycloak => "keycloak",
+            Self::Gitee => "gitee",
+            Self::Feishu => "feishu",
+        }
+    }
+
+    /// Whether it has a client of its own, in which people are signed in already.
+    pub fn has_app(self) -> bool {
+        !self.known().apps.is_empty()
+    }
+
+    /// Whether it can say who is signed in there without showing a page.
+    pub fn is_silent(self) -> bool {
+        self.known().silent
+    }
+
+    pub(super) fn known(self) -> &'static Known {
+        match self {
+            Self::Github => &GITHUB,
+            Self::Gitlab => &GITLAB,
+            Self::Google => &GOOGLE,
+            Self::Microsoft => &MICROSOFT,
+            Self::Keycloak => &KEYCLOAK,
+            Self::Gitee => &GITEE,
+            Self::Feishu => &FEISHU,
+        }
+    }
+}
+
+/// What is known of a provider without a preset.
+pub(super) fn unknown() -> &'static Known {
+    &UNKNOWN
+}
+
+const UNKNOWN: Known = Known {
+    scopes: &[],
+    client_auth: ClientAuth::Basic,
+    mapping: &[("name", "profile.name"), ("email", "profile.email")],
+    subject: "",
+    ..COMMON
+};

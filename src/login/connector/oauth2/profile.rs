@@ -1,0 +1,242 @@
+//! What the provider knows of a person: the profile, and further calls merged into it.
+
+use futures_util::future::try_join_all;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::super::grant;
+use super::super::{ConnectorError, Refusal, RefusedWhy};
+use super::config::ProfileAuth;
+use super::settings::Settings;
+use crate::expression::{self, EvalError, Expression};
+use crate::outbound::{Outbound, OutboundError};
+use crate::people::profile::over_profile;
+use crate::secret::Secret;
+use crate::store::{LinkField, Subject};
+
+/// The calls, as errors and logs name them.
+const PROFILE: &str = "profile";
+const PROFILES: &str = "profiles";
+
+/// How many pages of a list are read; one with more is refused rather than cut.
+const PAGES_MAX: usize = 10;
+
+/// The longest message of a provider that is kept, in characters.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// A person as the provider tells of them.
+pub(super) struct Told {
+    pub(super) subject: Subject,
+    pub(super) raw: Value,
+    pub(super) vouched: Vec<(LinkField, String)>,
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Told")
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Asks who somebody is. Every call must answer: with a part missing they might be let in, or kept
+/// out, as somebody they are not.
+pub(super) async fn ask(
+    outbound: &Outbound,
+    settings: &Settings,
+    access: &Secret<String>,
+) -> Result<Told, ConnectorError> {
+    let call = Call {
+        outbound,
+        settings,
+        access,
+    };
+    let further = settings.profiles.iter().map(|(name, url)| {
+        let call = &call;
+        async move { Ok((name.clone(), call.ask(url, Some(name)).await?)) }
+    });
+    let whole = call.ask(&settings.profile, None);
+    let (profile, further) = futures_util::future::try_join(whole, try_join_all(further)).await?;
+    let Value::Object(profile) = profile else {
+        return Err(incomplete(PROFILE, "an object"));
+    };
+    told(settings, profile, further)
+}
+
+/// One road to every part of a profile.
+struct Call<'a> {
+    outbound: &'a Outbound,
+    settings: &'a Settings,
+    access: &'a Secret<String>,
+}
+
+impl Call<'_> {
+    /// One answer, or all pages of a list that comes in pages: a list that is as long as the
+    /// address's `per_page` goes on at `page=2`, as at GitHub, GitLab and Gitee.
+    async fn ask(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
+        let mut first = self.page(url, name).await?;
+        let (Some(length), Some(all)) = (page_length(url), first.as_array_mut()) else {
+            return Ok(first);
+        };
+        for number in 2..=PAGES_MAX {
+            if all.len() < length * (number - 1) {
+                return Ok(first);
+            }
+            let mut url = url.clone();
+            let page = number.to_string();
+            url.query_pairs_mut().append_pair("page", &page);
+            match self.page(&url, name).await? {
+                Value::Array(more) => all.extend(more),
+                _ => return Err(incomplete(PROFILES, "a list on each page")),
+            }
+        }
+        if all.len() < length * PAGES_MAX {
+            return Ok(first);
+        }
+        Err(incomplete(PROFILES, "an end to its pages"))
+    }
+
+    async fn page(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
+        let call = if name.is_some() { PROFILES } else { PROFILE };
+        let said = match self.settings.profile_auth {
+            ProfileAuth::Bearer => self.outbound.get_json_as(url, self.access, call).await,
+            ProfileAuth::Query => {
+                let token = [("access_token", self.access.expose().as_str())];
+                self.outbound.get_json(url, &token, call).await
+            }
+        };
+        let mut said = said.map_err(|error| unasked(error, call, name))?;
+        let Some(at) = &self.settings.profile_at else {
+            return Ok(said);
+        };
+        if let Some(refusal) = number_of(&said, call, self.access) {
+            return Err(misconfigured(refusal, name));
+        }
+        let part = said.pointer_mut(at).map(Value::take);
+        part.filter(|part| !part.is_null())
+            .ok_or_else(|| incomplete(call, "anything where `profile_at` points"))
+    }
+}
+
+/// How long a page of a list is, where the address says so.
+fn page_length(url: &Url) -> Option<usize> {
+    let (_, length) = url.query_pairs().find(|(name, _)| name == "per_page")?;
+    length.parse().ok().filter(|length| *length > 0)
+}
+
+fn told(
+    settings: &Settings,
+    mut profile: Map<String, Value>,
+    further: Vec<(String, Value)>,
+) -> Result<Told, ConnectorError> {
+    profile.extend(further);
+    let raw = Value::Object(profile);
+    let subject = match over_profile(&settings.subject, &raw) {
+        Ok(expression::Value::Text(text)) if !text.is_empty() => Some(text),
+        Ok(expression::Value::Int(number)) => Some(number.to_string()),
+        Ok(_) => None,
+        Err(error) => return Err(senseless("subject", &error)),
+    };
+    let subject = subject
+        .and_then(|text| Subject::try_from(text).ok())
+        .ok_or_else(|| nonsense("`subject` is no text and no number, or none that can be kept"))?;
+    let vouched = match &settings.vouched_email {
+        None => None,
+        Some(expression) => email(expression, &raw)?,
+    };
+    Ok(Told {
+        subject,
+        raw,
+        vouched: vouched
+            .map(|email| (LinkField::Email, email))
+            .into_iter()
+            .collect(),
+    })
+}
+
+/// Only a text is an address: nothing else is vouched for, whatever it could be turned into.
+fn email(expression: &Expression, raw: &Value) -> Result<Option<String>, ConnectorError> {
+    match over_profile(expression, raw) {
+        Ok(expression::Value::Text(text)) if text.contains('@') => Ok(Some(text)),
+        Ok(_) | Err(EvalError::Missing { .. }) => Ok(None),
+        Err(error) => Err(senseless("vouched_email", &error)),
+    }
+}
+
+/// Providers that have numbers for errors answer them with status 200.
+fn number_of(said: &Value, call: &'static str, access: &Secret<String>) -> Option<Refusal> {
+    let number = ["code", "errcode"]
+        .iter()
+        .find_map(|name| said.get(*name))?;
+    let code = number.as_i64().filter(|number| *number != 0)?;
+    let words = ["msg", "message", "errmsg"]
+        .iter()
+        .find_map(|name| said.get(*name)?.as_str())
+        .unwrap_or("no words");
+    Some(grant::said(call, code, words, None, &[access.expose()]))
+}
+
+fn bounded(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MESSAGE_CHARS_MAX)
+        .collect()
+}
+
+/// A provider that took the code and refuses the profile: most often a scope is missing.
+fn unasked(error: OutboundError, call: &'static str, name: Option<&str>) -> ConnectorError {
+    let OutboundError::Status {
+        status,
+        content_type,
+        ..
+    } = &error
+    else {
+        return ConnectorError::Unreachable(error);
+    };
+    let refusal = Refusal {
+        call,
+        code: i64::from(*status),
+        message: format!("HTTP status {status} and {content_type}"),
+    };
+    match status {
+        401 | 403 | 404 => misconfigured(refusal, name),
+        429 => ConnectorError::Busy(refusal),
+        _ => ConnectorError::Unreachable(error),
+    }
+}
+
+fn misconfigured(source: Refusal, name: Option<&str>) -> ConnectorError {
+    let key = name.map_or_else(
+        || "profile_url".to_owned(),
+        |name| format!("profiles.{name}"),
+    );
+    ConnectorError::Misconfigured {
+        remedy: format!(
+            "see that `{key}` is right, that `scopes` ask for what it needs, and that the provider \
+             allows them to this `client_id`"
+        ),
+        source,
+    }
+}
+
+fn incomplete(call: &'static str, missing: &'static str) -> ConnectorError {
+    ConnectorError::Unreachable(OutboundError::Incomplete { call, missing })
+}
+
+fn senseless(key: &str, error: &EvalError) -> ConnectorError {
+    nonsense(&bounded(&format!("`{key}` has no value: {error}")))
+}
+
+fn nonsense(why: &str) -> ConnectorError {
+    ConnectorError::Refused {
+        why: RefusedWhy::BadAnswer,
+        source: Refusal {
+            call: PROFILE,
+            code: 0,
+            message: why.to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

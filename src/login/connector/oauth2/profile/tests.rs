@@ -1,0 +1,89 @@
+use serde_json::json;
+
+use super::super::config::Config;
+use super::*;
+
+fn settings(more: &str) -> Settings {
+    let text = format!(
+        "client_id = 'me'\nauthorize_url = 'https://p/a'\ntoken_url = 'https://p/t'\n\
+         profile_url = 'https://p/u'\nvouched_email = 'profile.verified ? profile.email : null'\n\
+         {more}"
+    );
+    Settings::of(&toml::from_str::<Config>(&text).unwrap()).unwrap()
+}
+
+fn tell(subject: &str, profile: Value) -> Result<Told, ConnectorError> {
+    let Value::Object(profile) = profile else {
+        panic!("an object");
+    };
+    told(
+        &settings(&format!("subject = '{subject}'")),
+        profile,
+        Vec::new(),
+    )
+}
+
+#[test]
+fn a_subject_is_a_text_or_a_number() {
+    for (subject, profile, expected) in [
+        ("profile.id", json!({ "id": "a b" }), Some("a b")),
+        ("profile.id", json!({ "id": 7 }), Some("7")),
+        ("string(profile.id)", json!({ "id": 7 }), Some("7")),
+        ("profile.id", json!({ "id": "" }), None),
+        ("profile.id", json!({ "id": true }), None),
+        ("profile.id", json!({ "id": null }), None),
+        ("profile.id", json!({ "id": 1.5 }), None),
+        ("profile.id", json!({ "id": ["a"] }), None),
+        ("profile.id", json!({ "id": "a\nb" }), None),
+        ("profile.id", json!({ "id": "x".repeat(513) }), None),
+        ("profile.id", json!({}), None),
+        ("string(profile.id)", json!({ "id": null }), None),
+        ("profile.id + 1", json!({ "id": "a" }), None),
+    ] {
+        let told = tell(subject, profile.clone());
+        let subject = told.as_ref().ok().map(|told| told.subject.as_str());
+        assert_eq!(subject, expected, "{profile}");
+        if let Err(error) = told {
+            let bad = matches!(
+                error,
+                ConnectorError::Refused {
+                    why: RefusedWhy::BadAnswer,
+                    ..
+                }
+            );
+            assert!(bad, "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn only_an_address_the_provider_verified_is_vouched_for() {
+    let vouched = |profile| tell("profile.id", profile).map(|told| told.vouched);
+    let one = |address: &str| vec![(LinkField::Email, address.to_owned())];
+    let profile = json!({ "id": 1, "email": "a@b", "verified": true });
+    assert_eq!(vouched(profile).unwrap(), one("a@b"));
+    for none in [
+        json!({ "id": 1, "email": "a@b", "verified": false }),
+        json!({ "id": 1, "email": "a@b" }),
+        json!({ "id": 1, "verified": true }),
+        json!({ "id": 1, "email": "", "verified": true }),
+        json!({ "id": 1, "email": ["a@b"], "verified": true }),
+        json!({ "id": 1, "email": true, "verified": true }),
+        json!({ "id": 1, "email": null, "verified": true }),
+    ] {
+        assert_eq!(vouched(none.clone()).unwrap(), [], "{none}");
+    }
+    assert!(vouched(json!({ "id": 1, "email": "a@b", "verified": "yes" })).is_err());
+}
+
+#[test]
+fn further_calls_stand_under_their_names() {
+    let further = vec![("emails".to_owned(), json!([{ "email": "a@b" }]))];
+    let profile = json!({ "id": 1, "emails": "what the profile says itself" });
+    let Value::Object(profile) = profile else {
+        panic!("an object");
+    };
+    let told = told(&settings("subject = 'profile.id'"), profile, further).unwrap();
+    assert_eq!(told.raw["emails"][0]["email"], "a@b");
+    assert!(!format!("{told:?}").contains("a@b"));
+}

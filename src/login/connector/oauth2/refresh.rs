@@ -1,0 +1,67 @@
+//! The provider asked again while somebody is here.
+
+use async_trait::async_trait;
+
+use super::super::{ConnectorError, Refusal};
+use super::{OAuth2, profile};
+use crate::people::source::{Refreshed, Source, SourceError, Tokens};
+use crate::store::Subject;
+
+/// The call that spends a refresh token, as errors and logs name it.
+const REFRESH: &str = "refresh";
+
+#[async_trait]
+impl Source for OAuth2 {
+    /// Without a refresh token the access token asks for the profile, for as long as it lives.
+    async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError> {
+        let tokens = match &tokens.refresh {
+            Some(refresh) => {
+                let endpoint = self.token_endpoint();
+                let granted = self.client.refresh(endpoint, refresh, None).await?;
+                self.tokens(granted, tokens.clone())
+            }
+            None => tokens.clone(),
+        };
+        let now = self.clock.now();
+        let usable = tokens
+            .access
+            .as_ref()
+            .filter(|_| tokens.access_expires_at.is_none_or(|end| now < end));
+        let Some(access) = usable else {
+            return Err(SourceError::Unavailable(Box::new(said(
+                "there is no token left to ask with",
+            ))));
+        };
+        match profile::ask(&self.outbound, &self.settings, access).await {
+            Ok(told) if told.subject == *subject => Ok(Refreshed {
+                tokens,
+                raw: Some(told.raw),
+                vouched: told.vouched,
+            }),
+            Ok(_) => Err(SourceError::Gone(Box::new(said(
+                "the profile is now another person's",
+            )))),
+            Err(ConnectorError::Misconfigured { source, .. }) if source.code == 401 => {
+                Err(SourceError::Gone(Box::new(source)))
+            }
+            // The tokens are new, and the old ones are spent: they must not be lost with the rest.
+            Err(error) => {
+                let error = crate::telemetry::chain(&error).to_string();
+                tracing::warn!(error, "a refresh brought tokens and no profile");
+                Ok(Refreshed {
+                    tokens,
+                    raw: None,
+                    vouched: Vec::new(),
+                })
+            }
+        }
+    }
+}
+
+fn said(message: &str) -> Refusal {
+    Refusal {
+        call: REFRESH,
+        code: 0,
+        message: message.to_owned(),
+    }
+}

@@ -1,0 +1,330 @@
+//! `Settings`: the configuration and its preset, put together and found to fit.
+
+use url::{Url, form_urlencoded};
+
+use super::super::grant;
+use super::config::{Config, ProfileAuth};
+use super::presets::{self, Endpoints, Known};
+use crate::expression::{CompileError, Expression, Scope};
+
+/// The most further calls a login makes.
+const PROFILES_MAX: usize = 8;
+
+/// The longest pointer into an answer, in bytes.
+const POINTER_BYTES_MAX: usize = 200;
+
+/// Everything a login needs to know of its provider.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) known: &'static Known,
+    pub(super) authorize: Url,
+    pub(super) token: Url,
+    pub(super) token_at: Option<String>,
+    pub(super) profile: Url,
+    pub(super) profiles: Vec<(String, Url)>,
+    pub(super) profile_at: Option<String>,
+    pub(super) profile_auth: ProfileAuth,
+    pub(super) scope: Option<String>,
+    pub(super) pkce: bool,
+    pub(super) subject: Expression,
+    pub(super) vouched_email: Option<Expression>,
+    pub(super) params: Vec<(String, String)>,
+    pub(super) return_param: Option<String>,
+    pub(super) logout: Option<(Url, Option<String>)>,
+}
+
+/// Why a configuration does not fit together.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// A key, or what stands at `name` in it, cannot be so.
+    #[error("{key}: {message}: {help}")]
+    Key {
+        /// Which key of the table.
+        key: &'static str,
+        /// Which name within it.
+        name: Option<String>,
+        /// What is wrong.
+        message: String,
+        /// What helps.
+        help: &'static str,
+    },
+    /// An expression does not compile.
+    #[error("the expression `{key}` does not compile")]
+    Expression {
+        /// Which key of the table.
+        key: &'static str,
+        /// Why.
+        #[source]
+        source: CompileError,
+    },
+}
+
+fn unfit(key: &'static str, message: impl Into<String>, help: &'static str) -> Unfit {
+    Unfit::Key {
+        key,
+        name: None,
+        message: message.into(),
+        help,
+    }
+}
+
+impl Settings {
+    /// Puts both together. Pure: no secret is read, nobody is asked.
+    pub(super) fn of(config: &Config) -> Result<Self, Unfit> {
+        if let Some(why) = grant::contradiction(config.client()) {
+            let help = "a client has one proof: a secret, a key, or none";
+            let both = config.client_secret.is_some() && config.private_key.is_some();
+            let key = if both { "private_key" } else { "client_auth" };
+            return Err(unfit(key, why, help));
+        }
+        if config.client_id.is_empty() {
+            return Err(unfit(
+                "client_id",
+                "it is empty",
+                "copy it from the provider",
+            ));
+        }
+        let known = config
+            .preset
+            .map_or_else(presets::unknown, |preset| preset.known());
+        let places = places(config, known)?;
+        let address = |key, own: &Option<Url>, usual: fn(&Endpoints) -> &'static str| {
+            let help = "without a preset every endpoint is given";
+            let usual = places.map(|(all, base)| fill(usual(all), base, &config.client_id));
+            own.clone()
+                .or_else(|| usual.flatten())
+                .ok_or_else(|| unfit(key, "it is not given", help))
+                .and_then(|url| endpoint(key, url))
+        };
+        let text = |own: &Option<String>, usual: Option<&str>| {
+            own.clone().or_else(|| usual.map(str::to_owned))
+        };
+        let separator = config.scope_separator.as_deref().unwrap_or(" ");
+        Ok(Self {
+            known,
+            authorize: address("authorize_url", &config.authorize_url, |all| all.authorize)?,
+            token: address("token_url", &config.token_url, |all| all.token)?,
+            token_at: pointer("token_at", text(&config.token_at, None))?,
+            profile: address("profile_url", &config.profile_url, |all| all.profile)?,
+            profiles: profiles(config, places)?,
+            profile_at: pointer("profile_at", text(&config.profile_at, known.profile_at))?,
+            profile_auth: config.profile_auth.unwrap_or(known.profile_auth),
+            scope: scope(config, known, separator)?,
+            pkce: config.pkce.unwrap_or(known.pkce),
+            subject: subject(config, known)?,
+            vouched_email: text(&config.vouched_email, known.vouched_email)
+                .map(|source| compile("vouched_email", &source))
+                .transpose()?,
+            params: params(config, known)?,
+            return_param: return_param(config)?,
+            logout: logout(config, places)?,
+        })
+    }
+}
+
+/// The preset's endpoints, and what `{base}` means in them.
+fn places<'a>(
+    config: &'a Config,
+    known: &'static Known,
+) -> Result<Option<(&'static Endpoints, &'a str)>, Unfit> {
+    let given = |key: &Option<Url>| key.is_some();
+    let all = [
+        &config.authorize_url,
+        &config.token_url,
+        &config.profile_url,
+    ];
+    let name = config.preset.map_or("", |preset| preset.as_str());
+    match (&config.base_url, &known.own, &known.cloud) {
+        (Some(_), None, _) if config.preset.is_none() => {
+            let help = "leave it out, or name a preset";
+            Err(unfit("base_url", "it means nothing without a preset", help))
+        }
+        (Some(_), None, _) => Err(unfit(
+            "base_url",
+            format!("the preset {name} has one address only"),
+            "leave it out",
+        )),
+        (Some(base), Some(own), _) => {
+            endpoint("base_url", base.clone())?;
+            if base.query().is_some() || base.fragment().is_some() {
+                let help = "paths are added to it";
+                return Err(unfit("base_url", "it has a query or a fragment", help));
+            }
+            Ok(Some((own, base.as_str().trim_end_matches('/'))))
+        }
+        (None, _, Some(cloud)) => Ok(Some((cloud, ""))),
+        (None, Some(_), None) if !all.iter().all(|key| given(key)) => Err(unfit(
+            "base_url",
+            format!("the preset {name} needs it"),
+            "such as https://id.corp.example/realms/corp for Keycloak, or \
+             https://login.microsoftonline.com/TENANT for Microsoft",
+        )),
+        (None, _, None) => Ok(None),
+    }
+}
+
+/// An address of a preset; nothing when `base_url` makes it none.
+fn fill(template: &str, base: &str, client_id: &str) -> Option<Url> {
+    let client_id: String = form_urlencoded::byte_serialize(client_id.as_bytes()).collect();
+    let text = template.replace("{base}", base);
+    Url::parse(&text.replace("{client_id}", &client_id)).ok()
+}
+
+/// An address that can be asked: http or https, a host, nobody's password.
+fn endpoint(key: &'static str, url: Url) -> Result<Url, Unfit> {
+    let plain = url.username().is_empty() && url.password().is_none();
+    if matches!(url.scheme(), "http" | "https") && url.has_host() && plain {
+        return Ok(url);
+    }
+    let help = "it begins with https:// and holds no user or password";
+    Err(unfit(key, "this is no address to ask", help))
+}
+
+fn profiles(
+    config: &Config,
+    places: Option<(&'static Endpoints, &str)>,
+) -> Result<Vec<(String, Url)>, Unfit> {
+    let mut all = Vec::new();
+    if let Some((endpoints, base)) = places {
+        let usual = endpoints.profiles.iter();
+        all.extend(
+            usual
+                .filter(|(name, _)| !config.profiles.contains_key(*name))
+                .filter_map(|(name, template)| {
+                    Some(((*name).to_owned(), fill(template, base, &config.client_id)?))
+                }),
+        );
+    }
+    for (name, url) in &config.profiles {
+        let at = |message: &str, help| Unfit::Key {
+            key: "profiles",
+            name: Some(name.clone()),
+            message: message.to_owned(),
+            help,
+        };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+            let help = "letters, digits and _, at most 64: a mapping says profile.NAME";
+            return Err(at("this is no name for a part of a profile", help));
+        }
+        let url = endpoint("profiles", url.clone())
+            .map_err(|_| at("this is no address to ask", "it begins with https://"))?;
+        all.push((name.clone(), url));
+    }
+    if all.len() > PROFILES_MAX {
+        let message = format!("a login makes at most {PROFILES_MAX} further calls");
+        return Err(unfit("profiles", message, "leave some out"));
+    }
+    Ok(all)
+}
+
+fn pointer(key: &'static str, text: Option<String>) -> Result<Option<String>, Unfit> {
+    match text {
+        Some(text) if !text.starts_with('/') || text.len() > POINTER_BYTES_MAX => {
+            let help = "it begins with /, such as /data";
+            Err(unfit(key, "this is no JSON pointer (RFC 6901)", help))
+        }
+        text => Ok(text),
+    }
+}
+
+fn scope(config: &Config, known: &Known, separator: &str) -> Result<Option<String>, Unfit> {
+    if !matches!(separator, " " | "," | ";" | "+" | "|") {
+        let help = "a space, or what the provider says: a comma, most often";
+        return Err(unfit(
+            "scope_separator",
+            "nothing of the kind stands between scopes",
+            help,
+        ));
+    }
+    let scopes: Vec<&str> = match &config.scopes {
+        Some(scopes) => scopes.iter().map(String::as_str).collect(),
+        None => known.scopes.to_vec(),
+    };
+    // RFC 6749 §3.3.
+    let sound = |scope: &&str| {
+        let letter = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        !scope.is_empty() && scope.bytes().all(letter)
+    };
+    if !scopes.iter().all(|scope| sound(scope)) {
+        let help = "each scope is a text of its own, without spaces";
+        return Err(unfit("scopes", "this is no list of scopes", help));
+    }
+    Ok(Some(scopes.join(separator)).filter(|all| !all.is_empty()))
+}
+
+fn subject(config: &Config, known: &Known) -> Result<Expression, Unfit> {
+    let source = config.subject.as_deref().unwrap_or(known.subject);
+    if source.is_empty() {
+        let help = "CEL over profile: an id that never changes and is given to nobody else, such \
+                    as string(profile.id); no e-mail address, no name";
+        return Err(unfit("subject", "it is not given", help));
+    }
+    compile("subject", source)
+}
+
+fn compile(key: &'static str, source: &str) -> Result<Expression, Unfit> {
+    Expression::compile(source, Scope::Mapping).map_err(|source| Unfit::Expression { key, source })
+}
+
+fn params(config: &Config, known: &Known) -> Result<Vec<(String, String)>, Unfit> {
+    if let Some(name) = config.authorize_params.keys().find(|name| is_ours(name)) {
+        return Err(Unfit::Key {
+            key: "authorize_params",
+            name: Some(name.clone()),
+            message: format!("`{name}` is said by menshen itself"),
+            help: "leave it out; scopes stand in `scopes`",
+        });
+    }
+    let usual = known.params.iter();
+    let own = config.authorize_params.iter();
+    Ok(usual
+        .filter(|(name, _)| !config.authorize_params.contains_key(*name))
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .chain(own.map(|(name, value)| (name.clone(), value.clone())))
+        .collect())
+}
+
+fn is_ours(name: &str) -> bool {
+    grant::is_reserved(name) || name == "scope"
+}
+
+fn return_param(config: &Config) -> Result<Option<String>, Unfit> {
+    match &config.return_param {
+        Some(name) if name.is_empty() || is_ours(name) => {
+            let help = "the name of a parameter that the provider reads, such as returnUrl";
+            Err(unfit("return_param", "this name is taken", help))
+        }
+        name => Ok(name.clone()),
+    }
+}
+
+fn logout(
+    config: &Config,
+    places: Option<(&'static Endpoints, &str)>,
+) -> Result<Option<(Url, Option<String>)>, Unfit> {
+    let usual = places.and_then(|(all, base)| {
+        let (template, parameter) = all.logout?;
+        Some((fill(template, base, &config.client_id)?, parameter))
+    });
+    let parameter = config
+        .logout_return_param
+        .clone()
+        .or_else(|| usual.as_ref().map(|(_, parameter)| (*parameter).to_owned()));
+    let url = config
+        .logout_url
+        .clone()
+        .or_else(|| usual.map(|(url, _)| url));
+    match url {
+        Some(url) => Ok(Some((endpoint("logout_url", url)?, parameter))),
+        None if config.logout_return_param.is_some() => {
+            let help = "give `logout_url`, too";
+            Err(unfit(
+                "logout_return_param",
+                "there is no page it belongs to",
+                help,
+            ))
+        }
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,384 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::super::Prompt;
+use super::*;
+use crate::clock::Timestamp;
+use crate::login::pending::Mode;
+use crate::login::return_to::ReturnTo;
+use crate::outbound;
+use crate::people::profile::{Mapped, Mapping, MappingConfig, over_profile};
+
+const ENDPOINTS: &str = "authorize_url = 'https://p.example/authorize?site=a'\n\
+     token_url = 'https://p.example/token'\nprofile_url = 'https://p.example/me'\n";
+
+fn build(text: &str) -> Result<OAuth2, BuildError> {
+    let text = format!("client_id = 'me'\nclient_secret = 'hunter2'\n{text}");
+    let around = Surroundings {
+        id: "gh".parse().unwrap(),
+        callback: Url::parse("https://sso.corp.example/.menshen/callback/gh").unwrap(),
+        outbound: Outbound::build(&outbound::Config::default()).unwrap(),
+        clock: Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)),
+    };
+    OAuth2::build(&toml::from_str(&text).unwrap(), around)
+}
+
+fn pending() -> Pending {
+    Pending::new(
+        "gh".parse().unwrap(),
+        Mode::Web,
+        ReturnTo::path("/a?b=c&d").unwrap(),
+        Timestamp::from_unix_s(0),
+    )
+}
+
+async fn sent(oauth2: &OAuth2, ask: &Ask) -> (Url, BTreeMap<String, String>) {
+    let Challenge::Redirect(url) = oauth2.begin(&pending(), ask).await.unwrap();
+    let all: Vec<_> = url.query_pairs().into_owned().collect();
+    let map: BTreeMap<_, _> = all.iter().cloned().collect();
+    assert_eq!(all.len(), map.len(), "nothing stands twice: {url}");
+    (url, map)
+}
+
+const PRESETS: [(Preset, &str); 7] = [
+    (Preset::Github, ""),
+    (Preset::Gitlab, ""),
+    (Preset::Google, ""),
+    (
+        Preset::Microsoft,
+        "base_url = 'https://login.microsoftonline.com/t'",
+    ),
+    (
+        Preset::Keycloak,
+        "base_url = 'https://id.corp.example/realms/corp/'",
+    ),
+    (Preset::Gitee, ""),
+    (Preset::Feishu, ""),
+];
+
+#[tokio::test]
+async fn every_preset_builds_and_sends_people_to_its_provider() {
+    for (preset, more) in PRESETS {
+        let name = preset.as_str();
+        let oauth2 = build(&format!("preset = '{name}'\n{more}")).unwrap();
+        let (url, sent) = sent(&oauth2, &Ask::default()).await;
+        assert_eq!(url.scheme(), "https", "{name}");
+        for (key, value) in [
+            ("response_type", "code"),
+            ("client_id", "me"),
+            (
+                "redirect_uri",
+                "https://sso.corp.example/.menshen/callback/gh",
+            ),
+        ] {
+            assert_eq!(sent[key], value, "{name}");
+        }
+        assert_eq!(sent["state"].len(), 32, "{name}");
+        let pkce = sent.contains_key("code_challenge");
+        assert_eq!(pkce, preset != Preset::Gitee, "{name}");
+        assert!(Mapping::build(oauth2.default_mapping(), &MappingConfig::default(), "").is_ok());
+        let shown = format!("{oauth2:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_configured_says_what_binds_an_answer_to_its_login() {
+    let oauth2 = build(&format!(
+        "{ENDPOINTS}subject = 'profile.id'\nreturn_param = 'back'\nscopes = ['a', 'b']\n\
+         scope_separator = ','\n[authorize_params]\nbrand = '甲'\nsite = 'b'"
+    ))
+    .unwrap();
+    let (_, sent) = sent(&oauth2, &Ask::default()).await;
+    assert_eq!((sent["site"].as_str(), sent["brand"].as_str()), ("b", "甲"));
+    assert_eq!(sent["scope"], "a,b");
+    assert_eq!(sent["back"], "https://sso.corp.example/a?b=c&d");
+    for name in [
+        "state",
+        "nonce",
+        "redirect_uri",
+        "client_id",
+        "scope",
+        "code_challenge",
+    ] {
+        let params = format!("{ENDPOINTS}subject = 'profile.id'\n[authorize_params]\n{name} = 'x'");
+        assert!(build(&params).is_err(), "{name}");
+        let back = format!("{ENDPOINTS}subject = 'profile.id'\nreturn_param = '{name}'");
+        assert!(build(&back).is_err(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_is_told_what_it_has_a_word_for() {
+    let ask = Ask {
+        acr_values: vec!["high".to_owned()],
+        max_age: Some(Duration::from_secs(60)),
+        prompt: Some(Prompt::SelectAccount),
+        login_hint: Some("zhangsan".to_owned()),
+        domain_hint: Some("corp.example".to_owned()),
+    };
+    let asked = async |text: &str| {
+        let (_, mut sent) = sent(&build(text).unwrap(), &ask).await;
+        for ours in [
+            "response_type",
+            "client_id",
+            "redirect_uri",
+            "scope",
+            "state",
+            "code_challenge",
+            "code_challenge_method",
+            "site",
+            "access_type",
+        ] {
+            sent.remove(ours);
+        }
+        sent.into_iter().collect::<Vec<_>>()
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let prompt = pair("prompt", "select_account");
+    assert_eq!(
+        asked("preset = 'github'").await,
+        [pair("login", "zhangsan"), prompt.clone()]
+    );
+    assert_eq!(
+        asked("preset = 'google'").await,
+        [
+            pair("hd", "corp.example"),
+            pair("login_hint", "zhangsan"),
+            prompt
+        ]
+    );
+    assert_eq!(
+        asked(&format!("{ENDPOINTS}subject = 'profile.id'")).await,
+        []
+    );
+}
+
+#[test]
+fn a_providers_own_client_is_known() {
+    let feishu = build("preset = 'feishu'").unwrap();
+    assert!(feishu.is_own_app("Mozilla/5.0 (iPhone) Lark/7.1.0 LarkLocale/zh_CN"));
+    assert!(feishu.is_own_app("Mozilla/5.0 Feishu/7.1"));
+    assert!(!feishu.is_own_app("Mozilla/5.0 Firefox/140.0"));
+    assert!(!build("preset = 'github'").unwrap().is_own_app("Lark/7"));
+}
+
+#[test]
+fn the_logout_page_brings_people_back() {
+    let back = Url::parse("https://sso.corp.example/bye?a=b").unwrap();
+    let page = |text: &str| build(text).unwrap().logout_page(&back).map(String::from);
+    let keycloak = "preset = 'keycloak'\nbase_url = 'https://id.corp.example/realms/corp'";
+    assert_eq!(
+        page(keycloak).unwrap(),
+        "https://id.corp.example/realms/corp/protocol/openid-connect/logout?client_id=me\
+         &post_logout_redirect_uri=https%3A%2F%2Fsso.corp.example%2Fbye%3Fa%3Db"
+    );
+    let own =
+        format!("{ENDPOINTS}subject = 'profile.id'\nlogout_url = 'https://p.example/out?x=1'");
+    assert_eq!(page(&own).unwrap(), "https://p.example/out?x=1");
+    assert_eq!(
+        page(&format!("{own}\nlogout_return_param = 'service'")).unwrap(),
+        "https://p.example/out?x=1&service=https%3A%2F%2Fsso.corp.example%2Fbye%3Fa%3Db"
+    );
+    assert_eq!(page("preset = 'github'"), None);
+}
+
+#[test]
+fn one_at_home_is_asked_at_home() {
+    let own = |preset: &str| {
+        let text = format!("preset = '{preset}'\nbase_url = 'https://git.corp.example/sub/'");
+        build(&text).unwrap().settings
+    };
+    let github = own("github");
+    assert_eq!(
+        github.authorize.as_str(),
+        "https://git.corp.example/sub/login/oauth/authorize"
+    );
+    assert_eq!(
+        github.profile.as_str(),
+        "https://git.corp.example/sub/api/v3/user"
+    );
+    assert_eq!(
+        github.profiles[0].1.as_str(),
+        "https://git.corp.example/sub/api/v3/user/emails?per_page=100"
+    );
+    assert_eq!(
+        own("gitlab").token.as_str(),
+        "https://git.corp.example/sub/oauth/token"
+    );
+    // What is given counts instead, one by one.
+    let mixed = "preset = 'github'\ntoken_url = 'https://p.example/t'\n\
+                 [profiles]\nemails = 'https://p.example/e'\nteams = 'https://p.example/teams'";
+    let mixed = build(mixed).unwrap().settings;
+    assert_eq!(mixed.token.as_str(), "https://p.example/t");
+    assert_eq!(mixed.profile.as_str(), "https://api.github.com/user");
+    let further = mixed
+        .profiles
+        .iter()
+        .map(|(name, url)| (name.as_str(), url.as_str()));
+    assert_eq!(
+        further.collect::<Vec<_>>(),
+        [
+            ("emails", "https://p.example/e"),
+            ("teams", "https://p.example/teams")
+        ]
+    );
+}
+
+fn mapped(preset: &str, raw: &Value) -> (Mapped, String, Option<String>) {
+    let (_, more) = PRESETS
+        .iter()
+        .find(|(known, _)| known.as_str() == preset)
+        .unwrap();
+    let oauth2 = build(&format!("preset = '{preset}'\n{more}")).unwrap();
+    let mapping = Mapping::build(oauth2.default_mapping(), &MappingConfig::default(), "").unwrap();
+    let text = |expression| match over_profile(expression, raw) {
+        Ok(crate::expression::Value::Text(text)) => Some(text),
+        _ => None,
+    };
+    let subject = text(&oauth2.settings.subject).unwrap();
+    let vouched = oauth2.settings.vouched_email.as_ref().and_then(text);
+    (mapping.map(raw).unwrap(), subject, vouched)
+}
+
+#[test]
+fn github_vouches_for_the_primary_verified_address_alone() {
+    let mut raw = json!({
+        "id": 583231, "login": "octocat", "name": null, "email": "shown@example.com",
+        "emails": [
+            { "email": "old@example.com", "primary": false, "verified": true },
+            { "email": "octo@corp.example", "primary": true, "verified": true },
+        ],
+        "teams": [{ "slug": "ops", "organization": { "login": "corp" } }],
+        "orgs": [{ "login": "corp" }],
+    });
+    let (all, subject, vouched) = mapped("github", &raw);
+    assert_eq!(
+        (all.login.as_str(), subject.as_str()),
+        ("octocat", "583231")
+    );
+    assert_eq!(all.fields.email.as_deref(), Some("octo@corp.example"));
+    assert_eq!(vouched.as_deref(), Some("octo@corp.example"));
+    assert_eq!(
+        (all.fields.groups, all.fields.orgs),
+        (vec!["corp/ops".to_owned()], vec!["corp".to_owned()])
+    );
+    assert_eq!(all.fields.name, None);
+    for emails in [
+        json!([{ "email": "octo@corp.example", "primary": true, "verified": false }]),
+        json!([]),
+    ] {
+        raw["emails"] = emails;
+        let (all, _, vouched) = mapped("github", &raw);
+        assert_eq!((all.fields.email, vouched), (None, None));
+    }
+}
+
+#[test]
+fn what_each_provider_tells_becomes_a_person() {
+    let (all, subject, vouched) = mapped(
+        "gitlab",
+        &json!({
+            "sub": "7", "preferred_username": "zhangsan", "name": "张三", "email": "z@corp.example",
+            "email_verified": true, "groups": ["corp", "corp/ops"],
+        }),
+    );
+    assert_eq!(
+        (all.login.as_str(), subject.as_str(), vouched),
+        ("zhangsan", "7", None)
+    );
+    assert_eq!(all.fields.groups, ["corp", "corp/ops"]);
+
+    let google = |verified: Value| {
+        mapped(
+            "google",
+            &json!({
+                "sub": "110", "name": "张三", "email": "z@corp.example", "email_verified": verified,
+                "hd": "corp.example",
+            }),
+        )
+    };
+    let (all, subject, vouched) = google(json!(true));
+    assert_eq!(
+        (all.login.as_str(), subject.as_str()),
+        ("z@corp.example", "110")
+    );
+    assert_eq!(vouched.as_deref(), Some("z@corp.example"));
+    assert_eq!(all.fields.tenant_code.as_deref(), Some("corp.example"));
+    for other in [
+        json!(false),
+        json!("false"),
+        json!("true"),
+        json!(null),
+        json!(1),
+    ] {
+        assert_eq!(google(other.clone()).2, None, "{other}");
+    }
+
+    let (all, subject, vouched) = mapped(
+        "microsoft",
+        &json!({
+            "id": "48d3", "userPrincipalName": "z@corp.example", "displayName": "张三", "mail": null,
+            "mobilePhone": "138", "groups": { "value": [{ "displayName": "ops" }] },
+        }),
+    );
+    assert_eq!(
+        (all.login.as_str(), subject.as_str(), vouched),
+        ("z@corp.example", "48d3", None)
+    );
+    assert_eq!(
+        (all.fields.groups, all.fields.email),
+        (vec!["ops".to_owned()], None)
+    );
+
+    let (all, subject, vouched) = mapped(
+        "keycloak",
+        &json!({
+            "sub": "f-1", "preferred_username": "zhangsan", "email": "z@corp.example",
+            "email_verified": true, "groups": ["/ops"], "realm_access": { "roles": ["boss"] },
+        }),
+    );
+    assert_eq!(
+        (all.login.as_str(), subject.as_str(), vouched),
+        ("zhangsan", "f-1", None)
+    );
+    assert_eq!(
+        (all.fields.groups, all.fields.roles),
+        (vec!["/ops".to_owned()], vec!["boss".to_owned()])
+    );
+
+    let (all, subject, _) = mapped(
+        "gitee",
+        &json!({
+            "id": 8, "login": "zhangsan", "name": "张三", "email": "",
+        }),
+    );
+    assert_eq!(
+        (all.login.as_str(), subject.as_str(), all.fields.email),
+        ("zhangsan", "8", None)
+    );
+
+    let (all, subject, vouched) = mapped(
+        "feishu",
+        &json!({
+            "name": "张三", "open_id": "ou_1", "union_id": "on_1", "user_id": "zhangsan",
+            "email": "own@home", "enterprise_email": "z@corp.example", "mobile": "+86138",
+            "tenant_key": "t1",
+        }),
+    );
+    assert_eq!(
+        (all.login.as_str(), subject.as_str(), vouched),
+        ("zhangsan", "on_1", None)
+    );
+    assert_eq!(all.fields.email.as_deref(), Some("z@corp.example"));
+    assert_eq!(all.fields.tenant_code.as_deref(), Some("t1"));
+    let (all, _, _) = mapped(
+        "feishu",
+        &json!({ "union_id": "on_1", "email": "own@home" }),
+    );
+    assert_eq!(
+        (all.login.as_str(), all.fields.email.as_deref()),
+        ("on_1", Some("own@home"))
+    );
+}

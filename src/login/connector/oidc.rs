@@ -1,0 +1,300 @@
+//! `Oidc`: login by OpenID Connect.
+//!
+//! The authorization code flow, always with PKCE (S256) and a nonce. The issuer is asked when the
+//! first person logs in, never before: a provider that is down keeps nothing else from working.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::time::timeout;
+use url::Url;
+
+use super::grant::{self, Client, Dialect, Granted, TokenEndpoint, bad_answer};
+use super::{Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Finding, Surroundings};
+use crate::clock::Clock;
+use crate::issuer::{self, Issuer, Metadata};
+use crate::login::fields::Fields;
+use crate::login::pending::{Mode, Pending};
+use crate::outbound::{Outbound, OutboundError};
+use crate::people::profile::Profile;
+use crate::people::source::Tokens;
+use crate::store::ConnectorId;
+
+mod config;
+mod fault;
+mod id_token;
+mod userinfo;
+
+pub use config::{Config, ResponseMode};
+use id_token::{Asked, Fitting, IdToken, IdTokenError};
+
+/// How long all questions about one person may take together.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// What becomes of a profile unless the configuration says otherwise.
+const MAPPING: &[(&str, &str)] = &[
+    (
+        "login",
+        "has(profile.preferred_username) && profile.preferred_username != '' ? \
+         profile.preferred_username : \
+         has(profile.email) && profile.email != '' ? profile.email : profile.sub",
+    ),
+    ("name", "profile.name"),
+    ("email", "profile.email"),
+    ("mobile", "profile.phone_number"),
+    ("groups", "profile.groups"),
+];
+
+/// Login at one issuer, as one client.
+#[derive(Debug)]
+pub struct Oidc {
+    id: ConnectorId,
+    config: Config,
+    scope: String,
+    client: Client,
+    issuer: Issuer,
+    callback: Url,
+    outbound: Outbound,
+    clock: Clock,
+}
+
+impl Oidc {
+    /// Builds the connector; reads the secret or key now and asks nobody.
+    pub fn build(config: &Config, around: Surroundings) -> Result<Self, BuildError> {
+        if let Some((key, why)) = config.contradictions().into_iter().next() {
+            return Err(BuildError::Setting(format!("{key}: {why}")));
+        }
+        let Surroundings {
+            id,
+            callback,
+            outbound,
+            clock,
+        } = around;
+        let settings = issuer::Settings {
+            name: config.issuer.clone(),
+            metadata_url: config.metadata_url.clone(),
+            keys_url: config.jwks_url.clone(),
+            algorithms: config.algorithms(),
+        };
+        Ok(Self {
+            id,
+            scope: config.scopes.join(" "),
+            client: Client::build(config.client(), clock.clone())?,
+            issuer: Issuer::new(settings, outbound.clone(), clock.clone()),
+            config: config.clone(),
+            callback,
+            outbound,
+            clock,
+        })
+    }
+
+    async fn metadata(&self) -> Result<Arc<Metadata>, ConnectorError> {
+        self.issuer.metadata().await.map_err(fault::unasked)
+    }
+
+    /// The address that opens a login (OpenID Connect Core §3.1.2.1). What the route asks for beats
+    /// what the configuration adds, and nothing replaces what binds the answer to this login.
+    fn authorize_url(&self, endpoint: &Url, pending: &Pending, ask: &Ask) -> Url {
+        let challenge = grant::challenge(&pending.verifier);
+        let (acr_values, max_age) = (
+            ask.acr_values.join(" "),
+            ask.max_age.map(|age| age.as_secs().to_string()),
+        );
+        let mut own = vec![
+            ("response_type", "code"),
+            ("client_id", &self.config.client_id),
+            ("redirect_uri", self.callback.as_str()),
+            ("scope", &self.scope),
+            ("state", pending.flow.as_str()),
+            ("nonce", &pending.nonce),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ];
+        if self.returns_by_post() {
+            own.push(("response_mode", "form_post"));
+        }
+        if !acr_values.is_empty() {
+            own.push(("acr_values", &acr_values));
+        }
+        let asked = [
+            ("max_age", max_age.as_deref()),
+            ("prompt", ask.prompt.map(super::Prompt::as_str)),
+            ("login_hint", ask.login_hint.as_deref()),
+            ("domain_hint", ask.domain_hint.as_deref()),
+        ];
+        own.extend(
+            asked
+                .iter()
+                .filter_map(|(name, value)| Some((*name, (*value)?))),
+        );
+        let extra: Vec<_> = self
+            .config
+            .authorize_params
+            .iter()
+            .filter(|(name, _)| !config::is_ours(name))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        grant::authorize_url(endpoint, &own, &extra)
+    }
+
+    /// Whether this issuer answered, and this login (RFC 9207 §2.4): an answer that another provider
+    /// gave is never taken to this one's token endpoint.
+    fn is_answer_to(
+        &self,
+        metadata: &Metadata,
+        pending: &Pending,
+        fields: &Fields,
+    ) -> Result<(), ConnectorError> {
+        let one = |name| {
+            fields
+                .one(name)
+                .map_err(|_| bad_answer("a parameter stands twice"))
+        };
+        if one("state")?.is_some_and(|state| state != pending.flow.as_str()) {
+            return Err(bad_answer("its state is that of another login"));
+        }
+        match one("iss")? {
+            Some(name) if name != self.issuer.name().as_str() => {
+                Err(bad_answer("another issuer answered"))
+            }
+            None if metadata.names_itself => Err(bad_answer(
+                "it does not name the issuer, which always does so",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn token_endpoint<'a>(
+        &'a self,
+        metadata: &'a Metadata,
+    ) -> Result<TokenEndpoint<'a>, ConnectorError> {
+        let url = metadata.token_endpoint.as_ref();
+        Ok(TokenEndpoint {
+            outbound: &self.outbound,
+            url: url.ok_or_else(|| fault::lacks("token_endpoint"))?,
+            callback: &self.callback,
+            dialect: Dialect::default(),
+        })
+    }
+
+    /// Where more is asked about a person, when the configuration wants that and the provider can.
+    fn userinfo_endpoint<'a>(&self, metadata: &'a Metadata) -> Option<&'a Url> {
+        let endpoint = metadata.userinfo_endpoint.as_ref();
+        endpoint.filter(|_| self.config.userinfo)
+    }
+
+    async fn identify(
+        &self,
+        pending: &Pending,
+        answer: &Answer,
+    ) -> Result<Profile, ConnectorError> {
+        let metadata = self.metadata().await?;
+        self.is_answer_to(&metadata, pending, &answer.fields)?;
+        let code = grant::code_of(&answer.fields, &self.callback)?;
+        let client = self
+            .client
+            .as_supported(&metadata.token_endpoint_auth_methods);
+        let granted = client
+            .redeem(
+                self.token_endpoint(&metadata)?,
+                code,
+                Some(&pending.verifier),
+            )
+            .await?;
+        let token = granted.id_token.as_ref();
+        let token = token.ok_or_else(|| IdTokenError::None.at_login())?;
+        let fitting = Fitting {
+            client_id: &self.config.client_id,
+            access: &granted.access,
+            asked: Asked::Login(pending, code),
+        };
+        let verified = id_token::verify(&self.issuer, &self.clock, token, fitting).await;
+        let id_token = verified.map_err(IdTokenError::at_login)?;
+        let said = match self.userinfo_endpoint(&metadata) {
+            None => None,
+            Some(url) => {
+                let said = userinfo::ask(&self.outbound, url, &granted.access, &id_token.subject);
+                Some(said.await.map_err(userinfo::UserinfoError::at_login)?)
+            }
+        };
+        Ok(self.profile(id_token, said, granted))
+    }
+
+    fn profile(
+        &self,
+        id_token: IdToken,
+        said: Option<serde_json::Map<String, Value>>,
+        granted: Granted,
+    ) -> Profile {
+        let raw = userinfo::profile(id_token.claims.into_map(), said);
+        if userinfo::groups_are_elsewhere(&raw) {
+            tracing::warn!(
+                connector = %self.id,
+                subject = %id_token.subject,
+                "the person has too many groups for a token, so none are known here: let the \
+                 provider send only those of this application, or roles instead of groups"
+            );
+        }
+        Profile {
+            subject: id_token.subject,
+            vouched: userinfo::vouched(&raw),
+            raw: Value::Object(raw),
+            provider_sid: id_token.provider_sid,
+            facts: id_token.proof,
+            tokens: Some(self.tokens(granted)),
+        }
+    }
+
+    fn tokens(&self, granted: Granted) -> Tokens {
+        let now = self.clock.now();
+        Tokens {
+            access: Some(granted.access),
+            access_expires_at: granted.expires_in.map(|lifetime| now.plus(lifetime)),
+            refresh: granted.refresh,
+            id: granted.id_token,
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for Oidc {
+    fn kind(&self) -> &'static str {
+        "oidc"
+    }
+
+    async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError> {
+        let metadata = self.metadata().await?;
+        let endpoint = metadata.authorization_endpoint.as_ref();
+        let endpoint = endpoint.ok_or_else(|| fault::lacks("authorization_endpoint"))?;
+        Ok(Challenge::Redirect(
+            self.authorize_url(endpoint, pending, ask),
+        ))
+    }
+
+    async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
+        let call = "the questions about one person";
+        timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer))
+            .await
+            .unwrap_or(Err(ConnectorError::Unreachable(OutboundError::Timeout {
+                call,
+            })))
+    }
+
+    fn default_mapping(&self) -> &'static [(&'static str, &'static str)] {
+        MAPPING
+    }
+
+    fn can_be_silent(&self, _mode: Mode) -> bool {
+        true
+    }
+
+    fn returns_by_post(&self) -> bool {
+        self.config.response_mode == ResponseMode::FormPost
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,57 @@
+//! What the troubles of an issuer mean for a login.
+
+use std::error::Error;
+
+use super::super::{ConnectorError, Refusal, RefusedWhy};
+use crate::issuer::IssuerError;
+use crate::telemetry;
+
+/// The longest reason that is kept, in characters.
+const REASON_CHARS_MAX: usize = 300;
+
+/// The issuer did not say what we need of it.
+pub(super) fn unasked(error: IssuerError) -> ConnectorError {
+    match &error {
+        IssuerError::Metadata { issuer, source } => {
+            misconfigured(source.to_string(), &format!("what {issuer} says of itself"))
+        }
+        IssuerError::Unreachable { .. } | IssuerError::Pausing { .. } => {
+            ConnectorError::Issuer(error)
+        }
+    }
+}
+
+/// The provider has no such endpoint.
+pub(super) fn lacks(endpoint: &'static str) -> ConnectorError {
+    let remedy = "see that `issuer` names an OpenID Connect provider that logs people in";
+    misconfigured(remedy.to_owned(), &format!("it lacks `{endpoint}`"))
+}
+
+/// The settings and the provider do not fit together.
+pub(super) fn misconfigured(remedy: String, message: &str) -> ConnectorError {
+    ConnectorError::Misconfigured {
+        remedy,
+        source: Refusal {
+            call: "discovery",
+            code: 0,
+            message: bounded(message),
+        },
+    }
+}
+
+/// What came proves nothing, and why.
+pub(super) fn refused(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
+    ConnectorError::Refused {
+        why: RefusedWhy::BadAnswer,
+        source: Refusal {
+            call,
+            code: 0,
+            message: bounded(&telemetry::chain(why).to_string()),
+        },
+    }
+}
+
+fn bounded(text: &str) -> String {
+    let plain = text.chars().filter(|c| !c.is_control());
+    plain.take(REASON_CHARS_MAX).collect()
+}

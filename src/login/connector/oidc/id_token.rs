@@ -1,0 +1,261 @@
+//! `IdToken`: what the issuer signed about a person, believed after every check of OpenID Connect
+//! Core §3.1.3.7; signature, issuer, audience and times are [`Issuer::verify_whole`]'s.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::super::ConnectorError;
+use super::fault;
+use crate::clock::{Clock, Timestamp};
+use crate::issuer::{Claims, Expect, Issuer, LEEWAY, NoClaim, TokenError, Verified, half_hash};
+use crate::keys;
+use crate::login::pending::{PENDING_AGE_MAX_S, Pending};
+use crate::people::profile::Proof;
+use crate::secret::Secret;
+use crate::store::Subject;
+
+/// The longest subject, in bytes (OpenID Connect Core §2).
+const SUBJECT_BYTES_MAX: usize = 255;
+
+/// The longest name of a provider's session, of a context or of a method, in bytes.
+const NAME_BYTES_MAX: usize = 255;
+
+/// How many authentication methods are kept.
+const METHODS_MAX: usize = 32;
+
+/// How long ago an ID token may have been issued: a login takes no longer.
+const ISSUED_AGE_MAX: Duration = Duration::from_secs(PENDING_AGE_MAX_S);
+
+/// Types of tokens that are not of a login.
+const OTHER_KINDS: [&str; 2] = ["logout+jwt", "at+jwt"];
+
+/// What an ID token must fit.
+#[derive(Clone, Copy)]
+pub(super) struct Fitting<'a> {
+    /// Whom it is for.
+    pub(super) client_id: &'a str,
+    /// The access token that came with it.
+    pub(super) access: &'a Secret<String>,
+    /// What asked for it.
+    pub(super) asked: Asked<'a>,
+}
+
+/// What asked for an ID token.
+#[derive(Clone, Copy)]
+pub(super) enum Asked<'a> {
+    /// A login, with this code.
+    Login(&'a Pending, &'a str),
+    /// A refresh, about this person.
+    Refresh(&'a Subject),
+}
+
+/// An ID token that counts.
+#[derive(Debug)]
+pub(super) struct IdToken {
+    /// Who it is about.
+    pub(super) subject: Subject,
+    /// What it says.
+    pub(super) claims: Claims,
+    /// What the login proved besides.
+    pub(super) proof: Proof,
+    /// The session's name at the provider.
+    pub(super) provider_sid: Option<String>,
+}
+
+/// Why an ID token does not count.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum IdTokenError {
+    #[error("the provider answered without an ID token")]
+    None,
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Claim(#[from] NoClaim),
+    #[error("its type is another's")]
+    Kind,
+    #[error("it is for several, and does not say who asked for it")]
+    NoParty,
+    #[error("somebody else asked for it")]
+    OtherParty,
+    #[error("its nonce is not that of this login")]
+    Nonce,
+    #[error("it was issued with another access token")]
+    AccessHash,
+    #[error("it was issued for another code")]
+    CodeHash,
+    #[error("it was issued too long ago")]
+    Old,
+    #[error("it is about somebody else than before")]
+    OtherSubject,
+    #[error("it does not say when the person proved themselves, although that was asked for")]
+    NoProofTime,
+    #[error("the person proved themselves longer ago than was asked for")]
+    StaleProof,
+}
+
+impl IdTokenError {
+    /// What it means while somebody logs in.
+    pub(super) fn at_login(self) -> ConnectorError {
+        match self {
+            Self::Token(TokenError::Unavailable(error)) => fault::unasked(error),
+            other => fault::refused("the ID token", &other),
+        }
+    }
+
+    /// Whether it says nothing of the person: keys are not there, or clocks lie apart.
+    pub(super) fn is_passing(&self) -> bool {
+        let passing = [
+            matches!(self, Self::Token(TokenError::Unavailable(_))),
+            matches!(self, Self::Token(TokenError::NoKey { .. })),
+            matches!(self, Self::Token(TokenError::Expired | TokenError::Early)),
+            matches!(self, Self::Old),
+        ];
+        passing.contains(&true)
+    }
+}
+
+/// Verifies an ID token; asks for the issuer's keys when they are not known. Cancel-safe.
+pub(super) async fn verify(
+    issuer: &Issuer,
+    clock: &Clock,
+    token: &Secret<String>,
+    fitting: Fitting<'_>,
+) -> Result<IdToken, IdTokenError> {
+    let audiences = [fitting.client_id.to_owned()];
+    let expect = Expect {
+        audiences: &audiences,
+        kind: None,
+        ends: true,
+    };
+    let verified = issuer.verify_whole(token.expose(), &expect).await?;
+    judge(verified, fitting, clock.now())
+}
+
+fn judge(
+    verified: Verified,
+    fitting: Fitting<'_>,
+    now: Timestamp,
+) -> Result<IdToken, IdTokenError> {
+    let claims = &verified.claims;
+    let kind = verified.kind.as_deref().unwrap_or_default();
+    if OTHER_KINDS
+        .iter()
+        .any(|other| kind.eq_ignore_ascii_case(other))
+    {
+        return Err(IdTokenError::Kind);
+    }
+    party(claims, fitting.client_id)?;
+    let subject = subject(claims)?;
+    let issued_at = claims.moment("iat")?.ok_or(NoClaim("iat"))?;
+    if now.since(issued_at) > ISSUED_AGE_MAX + LEEWAY {
+        return Err(IdTokenError::Old);
+    }
+    let hash_fits = |name: &str, text: &str| match claims.get(name) {
+        None => true,
+        Some(said) => {
+            let own = half_hash(verified.algorithm, text);
+            own.is_some_and(|own| said.as_str() == Some(&own))
+        }
+    };
+    if !hash_fits("at_hash", fitting.access.expose()) {
+        return Err(IdTokenError::AccessHash);
+    }
+    match fitting.asked {
+        Asked::Refresh(before) if *before != subject => return Err(IdTokenError::OtherSubject),
+        Asked::Refresh(_) => {}
+        Asked::Login(pending, code) => {
+            if !hash_fits("c_hash", code) {
+                return Err(IdTokenError::CodeHash);
+            }
+            let nonce = claims.get("nonce").and_then(Value::as_str);
+            if !nonce.is_some_and(|nonce| same(nonce, &pending.nonce)) {
+                return Err(IdTokenError::Nonce);
+            }
+            fresh(claims, pending, now)?;
+        }
+    }
+    Ok(IdToken {
+        subject,
+        proof: proof(claims, now),
+        provider_sid: name(claims.get("sid")),
+        claims: verified.claims,
+    })
+}
+
+/// Whether it was issued to us: `azp`, which must be there when it is for several.
+fn party(claims: &Claims, client_id: &str) -> Result<(), IdTokenError> {
+    let several = claims.texts("aud")?.len() > 1;
+    match claims.get("azp") {
+        None if several => Err(IdTokenError::NoParty),
+        None => Ok(()),
+        Some(party) if party.as_str() == Some(client_id) => Ok(()),
+        Some(_) => Err(IdTokenError::OtherParty),
+    }
+}
+
+/// Whether the person proved themselves as lately as this login asked for. Measured from the
+/// begin: what they did since then is fresh, however long it took.
+fn fresh(claims: &Claims, pending: &Pending, now: Timestamp) -> Result<(), IdTokenError> {
+    let Some(max_age) = pending.max_age else {
+        return Ok(());
+    };
+    let at = claims.moment("auth_time")?;
+    let at = at.ok_or(IdTokenError::NoProofTime)?;
+    if at > now.plus(LEEWAY) {
+        return Err(TokenError::Early.into());
+    }
+    let good_until = at.plus(Duration::from_secs(u64::from(max_age)) + LEEWAY);
+    if good_until < pending.begun_at {
+        return Err(IdTokenError::StaleProof);
+    }
+    Ok(())
+}
+
+/// The subject a token names.
+pub(super) fn subject(claims: &Claims) -> Result<Subject, NoClaim> {
+    let text = claims.text("sub")?;
+    if text.len() > SUBJECT_BYTES_MAX {
+        return Err(NoClaim("sub"));
+    }
+    Subject::try_from(text.to_owned()).map_err(|_| NoClaim("sub"))
+}
+
+/// A name of the provider's, when it is one.
+pub(super) fn name(value: Option<&Value>) -> Option<String> {
+    let text = value.and_then(Value::as_str)?;
+    let sound = !text.is_empty() && !text.chars().any(char::is_control);
+    (sound && text.len() <= NAME_BYTES_MAX).then(|| text.to_owned())
+}
+
+/// What the login proved besides. A moment that lies ahead proves nothing.
+fn proof(claims: &Claims, now: Timestamp) -> Proof {
+    let methods: Vec<_> = match claims.get("amr") {
+        Some(Value::Array(methods)) => methods.iter().filter_map(|one| name(Some(one))).collect(),
+        other => name(other).into_iter().collect(),
+    };
+    let at = claims.moment("auth_time").ok().flatten();
+    Proof {
+        acr: name(claims.get("acr")),
+        amr: methods.into_iter().take(METHODS_MAX).collect(),
+        auth_time: at.filter(|at| *at <= now.plus(LEEWAY)),
+    }
+}
+
+/// Compares without telling by the time it takes where they differ.
+fn same(said: &str, own: &str) -> bool {
+    let hash = |text: &str| keys::fingerprint(&[text.as_bytes()]);
+    aws_lc_rs::constant_time::verify_slices_are_equal(&hash(said), &hash(own)).is_ok()
+}
+
+/// What an ID token says that counted when it came and was kept since; not verified again.
+pub(super) fn read_again(token: &Secret<String>) -> Option<Map<String, Value>> {
+    let claims = token.expose().split('.').nth(1)?;
+    let bytes = URL_SAFE_NO_PAD.decode(claims).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+#[cfg(test)]
+mod tests;

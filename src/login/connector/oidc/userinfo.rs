@@ -1,0 +1,254 @@
+//! The userinfo endpoint (OpenID Connect Core §5.3), and what becomes of what a provider says.
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::super::ConnectorError;
+use super::fault;
+use crate::outbound::{Outbound, OutboundError};
+use crate::secret::Secret;
+use crate::store::{LinkField, Subject};
+
+/// The call, as errors and logs name it.
+const CALL: &str = "userinfo";
+
+/// What the ID token alone says: who it is, who says so, and what the login proved.
+const SIGNED: [&str; 16] = [
+    "acr",
+    "amr",
+    "at_hash",
+    "aud",
+    "auth_time",
+    "azp",
+    "c_hash",
+    "exp",
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "nonce",
+    "s_hash",
+    "sid",
+    "sub",
+];
+
+/// What binds a token to one login; of no use afterwards.
+const BINDING: [&str; 4] = ["at_hash", "c_hash", "nonce", "s_hash"];
+
+/// Values and the words that vouch for them: neither is taken without the other.
+const VERIFIED: [(&str, &str); 2] = [
+    ("email", "email_verified"),
+    ("phone_number", "phone_number_verified"),
+];
+
+/// Why what the userinfo endpoint said does not count.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UserinfoError {
+    #[error("ask for more about the person")]
+    Unasked(#[source] OutboundError),
+    #[error("it is no object")]
+    NoObject,
+    #[error("it does not say about whom it is")]
+    NoSubject,
+    #[error("it is about somebody else than the ID token")]
+    OtherSubject,
+}
+
+impl UserinfoError {
+    /// What it means while somebody logs in.
+    pub(super) fn at_login(self) -> ConnectorError {
+        match self {
+            Self::Unasked(OutboundError::Status { status, .. }) if matches!(status, 401 | 403) => {
+                let remedy = "the provider does not let the access token ask its userinfo \
+                              endpoint: set `userinfo = false`, or see which scope it wants";
+                let message = format!("{CALL} answered with HTTP status {status}");
+                fault::misconfigured(remedy.to_owned(), &message)
+            }
+            Self::Unasked(error) => ConnectorError::Unreachable(error),
+            other => fault::refused(CALL, &other),
+        }
+    }
+
+    /// Whether the provider no longer takes the access token it just handed out.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(
+            self,
+            Self::Unasked(OutboundError::Status { status: 401, .. })
+        )
+    }
+
+    /// Whether it says nothing of the person: the endpoint could not be asked.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Unasked(_)) && !self.is_closed()
+    }
+}
+
+/// Asks, and believes only what is about `subject`.
+pub(super) async fn ask(
+    outbound: &Outbound,
+    url: &Url,
+    access: &Secret<String>,
+    subject: &Subject,
+) -> Result<Map<String, Value>, UserinfoError> {
+    let said = outbound.get_json_as(url, access, CALL).await;
+    about(said.map_err(UserinfoError::Unasked)?, subject)
+}
+
+fn about(said: Value, subject: &Subject) -> Result<Map<String, Value>, UserinfoError> {
+    let Value::Object(said) = said else {
+        return Err(UserinfoError::NoObject);
+    };
+    match said.get("sub").and_then(Value::as_str) {
+        None => Err(UserinfoError::NoSubject),
+        Some(other) if other != subject.as_str() => Err(UserinfoError::OtherSubject),
+        Some(_) => Ok(said),
+    }
+}
+
+/// The raw profile: the claims, and over them what userinfo said. What is null is not there.
+pub(super) fn profile(
+    claims: Map<String, Value>,
+    said: Option<Map<String, Value>>,
+) -> Map<String, Value> {
+    let mut merged = claims;
+    let mut said = said.unwrap_or_default();
+    said.retain(|name, value| !SIGNED.contains(&name.as_str()) && !value.is_null());
+    for (value, verified) in VERIFIED {
+        if said.contains_key(value) {
+            // The claims vouch for their own value, which may be another.
+            merged.remove(verified);
+        } else {
+            said.remove(verified);
+        }
+    }
+    merged.extend(said);
+    merged.retain(|name, value| !BINDING.contains(&name.as_str()) && !value.is_null());
+    merged
+}
+
+/// What the provider vouches for: an address it has verified, by its own word. Some write it as
+/// text.
+pub(super) fn vouched(profile: &Map<String, Value>) -> Vec<(LinkField, String)> {
+    let verified = match profile.get("email_verified") {
+        Some(Value::Bool(verified)) => *verified,
+        Some(Value::String(text)) => text == "true",
+        _ => false,
+    };
+    let email = profile.get("email").and_then(Value::as_str).map(str::trim);
+    let email = email.filter(|email| verified && !email.is_empty());
+    email
+        .map(|email| (LinkField::Email, email.to_owned()))
+        .into_iter()
+        .collect()
+}
+
+/// Whether groups stand elsewhere: too many for a token, so that it holds only where to ask
+/// (OpenID Connect Core §5.6.2).
+pub(super) fn groups_are_elsewhere(profile: &Map<String, Value>) -> bool {
+    let elsewhere = profile
+        .get("_claim_names")
+        .is_some_and(|names| names.get("groups").is_some());
+    let hinted = profile.get("hasgroups").is_some_and(|has| match has {
+        Value::Bool(has) => *has,
+        Value::String(text) => text == "true",
+        _ => false,
+    });
+    !profile.contains_key("groups") && (elsewhere || hinted)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    fn merged(claims: Value, said: Value) -> Value {
+        Value::Object(profile(map(claims), Some(map(said))))
+    }
+
+    #[test]
+    fn userinfo_is_about_the_same_person_or_refused() {
+        let subject = Subject::try_from("u1".to_owned()).unwrap();
+        assert!(about(json!({ "sub": "u1", "name": "张三" }), &subject).is_ok());
+        for (bad, why) in [
+            (json!({ "sub": "u2" }), "somebody else"),
+            (json!({ "sub": "U1" }), "somebody else"),
+            (json!({}), "about whom"),
+            (json!({ "sub": 1 }), "about whom"),
+            (json!([]), "no object"),
+        ] {
+            let error = about(bad.clone(), &subject).unwrap_err();
+            assert!(error.to_string().contains(why), "{bad}: {error}");
+            assert!(!error.is_passing() && !error.is_closed());
+            assert!(matches!(error.at_login(), ConnectorError::Refused { .. }));
+        }
+    }
+
+    #[test]
+    fn userinfo_adds_and_never_says_who_it_is_or_what_was_proved() {
+        let claims =
+            json!({ "sub": "u1", "iss": "i", "exp": 1, "acr": "1", "name": "a", "nonce": "n" });
+        let said = json!({
+            "sub": "u2", "iss": "j", "exp": 2, "acr": "9", "amr": ["mfa"], "auth_time": 3, "sid": "s",
+            "aud": "x", "name": "张三", "groups": ["财务部"], "picture": null,
+        });
+        assert_eq!(
+            merged(claims, said),
+            json!({
+                "sub": "u1", "iss": "i", "exp": 1, "acr": "1", "name": "张三",
+                "groups": ["财务部"],
+            })
+        );
+    }
+
+    #[test]
+    fn nobody_vouches_for_a_value_of_the_other() {
+        let signed = json!({ "sub": "u", "email": "own@corp.example", "email_verified": true });
+        let other = merged(signed.clone(), json!({ "email": "boss@corp.example" }));
+        assert_eq!(other, json!({ "sub": "u", "email": "boss@corp.example" }));
+        assert!(vouched(&map(other)).is_empty());
+        let unsigned = json!({ "sub": "u", "email": "boss@corp.example" });
+        let word = merged(unsigned.clone(), json!({ "email_verified": true }));
+        assert_eq!(word, unsigned);
+        let both = json!({ "email": "boss@corp.example", "email_verified": true });
+        assert_eq!(vouched(&map(merged(signed, both))).len(), 1);
+    }
+
+    #[test]
+    fn only_a_verified_address_is_vouched_for() {
+        let vouched = |value: Value| vouched(&map(value));
+        for verified in [json!(true), json!("true")] {
+            let profile = json!({ "email": "a@b", "email_verified": verified });
+            assert_eq!(vouched(profile), [(LinkField::Email, "a@b".to_owned())]);
+        }
+        for verified in [
+            json!(false),
+            json!("false"),
+            json!(1),
+            json!(null),
+            json!("yes"),
+        ] {
+            let profile = json!({ "email": "a@b", "email_verified": verified });
+            assert!(vouched(profile).is_empty(), "{verified}");
+        }
+        assert!(vouched(json!({ "email": "a@b" })).is_empty());
+        assert!(vouched(json!({ "email_verified": true })).is_empty());
+        let phone = json!({ "phone_number": "138", "phone_number_verified": true });
+        assert!(vouched(phone).is_empty());
+    }
+
+    #[test]
+    fn groups_that_stand_elsewhere_are_noticed() {
+        let elsewhere = json!({ "_claim_names": { "groups": "src1" } });
+        assert!(groups_are_elsewhere(&map(elsewhere)));
+        assert!(groups_are_elsewhere(&map(json!({ "hasgroups": true }))));
+        let both = json!({ "_claim_names": { "groups": "src1" }, "groups": ["a"] });
+        for fine in [both, json!({}), json!({ "_claim_names": { "x": "y" } })] {
+            assert!(!groups_are_elsewhere(&map(fine.clone())), "{fine}");
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! `Flying`: one refresh, detached from whoever asked for it.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Known, Refresher};
+use crate::people::folded;
+use crate::people::profile::Fields;
+use crate::people::session::Session;
+use crate::people::session::tokens::{Landing, TokenCell, seal};
+use crate::people::source::{Refreshed, SourceError, Tokens};
+use crate::store::{Renewal, Renewed, Said, Scope, SessionFound, StoreError};
+use crate::telemetry::{Audit, Event, RefreshOutcome, chain};
+
+/// How often a lease that another process holds is asked for again.
+const LEASE_AGAIN: Duration = Duration::from_millis(100);
+/// How much longer than its source may think a refresh holds its lease.
+const LEASE_SLACK: Duration = Duration::from_secs(30);
+/// Nobody tries again for so long after a refresh that did not get its turn.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// After how long the store is asked again to keep what a refresh brought: it cannot be had twice.
+const STORE_AGAIN: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+];
+
+/// One refresh of one session's tokens.
+pub(super) struct Flying {
+    pub(super) refresher: Arc<Refresher>,
+    pub(super) session: Arc<Session>,
+    pub(super) cell: Arc<TokenCell>,
+}
+
+/// What became of it.
+enum Outcome {
+    /// The source brought new tokens.
+    Renewed,
+    /// Another process was faster, and its tokens are here now.
+    Adopted,
+    /// The session was over before.
+    Over,
+    /// The source no longer vouches for it.
+    Gone(Box<dyn Error + Send + Sync>),
+    /// The source could not be asked.
+    Unavailable(Box<dyn Error + Send + Sync>),
+    /// It did not get its turn.
+    Busy,
+    /// The store.
+    Store(StoreError),
+}
+
+/// A source took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {0:?}")]
+struct Late(Duration);
+
+impl Flying {
+    /// Refreshes, and says when to do so again.
+    pub(super) async fn fly(self, landing: Landing) {
+        let outcome = self.refresh().await;
+        self.close(outcome).await;
+        landing.land();
+    }
+
+    async fn refresh(&self) -> Outcome {
+        let Refresher { sessions, pace, .. } = &*self.refresher;
+        let Some(known) = self.refresher.sources.get(&self.session.via) else {
+            return Outcome::Busy;
+        };
+        let turn = timeout(pace.wait, sessions.refresh_permits.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Outcome::Busy;
+        };
+        if let Some(outcome) = self.wait_for_lease().await {
+            return outcome;
+        }
+        let outcome = self.leased(known).await;
+        if let Err(error) = self.lease(Duration::ZERO).await {
+            tracing::debug!(error = %chain(&error), "a lease was not given back");
+        }
+        outcome
+    }
+
+    /// Waits for the lease, which another process may hold; answers what it brought meanwhile, or
+    /// what else went wrong.
+    async fn wait_for_lease(&self) -> Option<Outcome> {
+        let pace = self.refresher.pace;
+        let until = Instant::now() + pace.wait;
+        loop {
+            match self.lease(pace.source + LEASE_SLACK).await {
+                Ok(true) => return None,
+                Ok(false) => match self.adopt().await {
+                    Some(outcome) => return Some(outcome),
+                    None if Instant::now() >= until => return Some(Outcome::Busy),
+                    None => sleep(LEASE_AGAIN).await,
+                },
+                Err(error) => return Some(Outcome::Store(error)),
+            }
+        }
+    }
+
+    /// Takes the lease, or gives it back when it is for no time at all.
+    async fn lease(&self, period: Duration) -> Result<bool, StoreError> {
+        let Refresher {
+            sessions, clock, ..
+        } = &*self.refresher;
+        let name = format!("refresh/{}", self.session.public_id);
+        let now = clock.now();
+        let store = sessions.store();
+        store
+            .lease(&name, &sessions.holder, now, now.plus(period))
+            .await
+    }
+
+    /// The refresh itself, when no other process is at it.
+    async fn leased(&self, known: &Known) -> Outcome {
+        if let Some(outcome) = self.adopt().await {
+            return outcome;
+        }
+        let Some((tokens, version)) = self.cell.held() else {
+            return Outcome::Busy;
+        };
+        let patience = self.refresher.pace.source;
+        let asked = known.terms.source.refresh(&self.session.subject, &tokens);
+        match timeout(patience, asked).await {
+            Ok(Ok(refreshed)) => self.keep(known, refreshed, version).await,
+            Ok(Err(SourceError::Unavailable(why))) => Outcome::Unavailable(why),
+            Ok(Err(SourceError::Gone(why))) => self.gone(why).await,
+            Err(_) => Outcome::Unavailable(Box::new(Late(patience))),
+        }
+    }
+
+    /// A token that another process spent looks like one that was taken back. That cannot be while
+    /// the lease is ours; but a clock may have jumped.
+    async fn gone(&self, why: Box<dyn Error + Send + Sync>) -> Outcome {
+        match self.wait_for_lease().await {
+            Some(outcome) => outcome,
+            None => self.adopt().await.unwrap_or(Outcome::Gone(why)),
+        }
+    }
+
+    /// Takes over what the store holds by now; nothing when that is no news.
+    async fn adopt(&self) -> Option<Outcome> {
+        let (sessions, ring) = (&self.refresher.sessions, &self.refresher.ring);
+        let found: SessionFound = match sessions.store().session(&self.session.key).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Some(Outcome::Over),
+            Err(error) => return Some(Outcome::Store(error)),
+        };
+        let stored = found.tokens.as_ref().map_or(0, |stored| stored.version);
+        let known = self.cell.held().map_or(0, |(_, version)| version);
+        (stored > known).then(|| match sessions.overtaken_by(&found, ring) {
+            Ok(()) => Outcome::Adopted,
+            Err(error) => Outcome::Store(error),
+        })
+    }
+
+    /// Keeps what the source brought: in the store first, then here.
+    async fn keep(&self, known: &Known, refreshed: Refreshed, version: u64) -> Outcome {
+        let Refresher { clock, ring, .. } = &*self.refresher;
+        let now = clock.now();
+        let fields = self.mapped(known, &refreshed);
+        let said = fields.as_ref().map(|fields| Said {
+            entitlements: serde_json::to_string(fields).expect("fields are plain data"),
+            vouched: folded(&refreshed.vouched),
+        });
+        let tokens = refreshed.tokens;
+        let Some(sealed) = seal(ring, &self.session.key, &tokens, now) else {
+            tracing::error!(
+                connector = %self.session.via,
+                "refreshed tokens are too large to be kept: they are lost with this process"
+            );
+            return self.renewed(tokens, version, fields.as_ref(), None);
+        };
+        let renewal = Renewal {
+            session: self.session.key,
+            version,
+            sealed,
+            said,
+            at: now,
+        };
+        match self.store(&renewal).await {
+            Ok(Renewed::Stored {
+                version,
+                entitlements_epoch,
+            }) => self.renewed(tokens, version, fields.as_ref(), Some(entitlements_epoch)),
+            Ok(Renewed::Overtaken) => self.adopt().await.unwrap_or(Outcome::Adopted),
+            Ok(Renewed::SessionGone) => Outcome::Over,
+            Err(error) => {
+                // What the source took away is gone here all the same.
+                self.renewed(tokens, version, fields.as_ref(), None);
+                Outcome::Store(error)
+            }
+        }
+    }
+
+    async fn store(&self, renewal: &Renewal) -> Result<Renewed, StoreError> {
+        let store = self.refresher.sessions.store();
+        for pause in STORE_AGAIN {
+            match store.renew(renewal).await {
+                Ok(renewed) => return Ok(renewed),
+                Err(error) => {
+                    tracing::debug!(error = %chain(&error), "the store is asked once more");
+                    sleep(pause).await;
+                }
+            }
+        }
+        store.renew(renewal).await
+    }
+
+    /// The fields a source's answer gives; nothing when it gave none, or none that can be used.
+    fn mapped(&self, known: &Known, refreshed: &Refreshed) -> Option<Fields> {
+        // Fields that do not follow the source stay as the first login brought them.
+        let raw = refreshed
+            .raw
+            .as_ref()
+            .filter(|_| known.terms.admittance.sync)?;
+        // The login it is mapped to is not looked at: only a login gives a person another name.
+        match known.terms.admittance.mapping.map(raw) {
+            Ok(mapped) => Some(mapped.fields),
+            Err(error) => {
+                tracing::warn!(
+                    connector = %self.session.via,
+                    error = %chain(&error),
+                    "a refreshed profile was left out"
+                );
+                None
+            }
+        }
+    }
+
+    /// Takes over what was brought; `epoch` is the number the store gave the fields.
+    fn renewed(
+        &self,
+        tokens: Tokens,
+        version: u64,
+        fields: Option<&Fields>,
+        epoch: Option<u64>,
+    ) -> Outcome {
+        let Refresher {
+            sessions,
+            clock,
+            telemetry,
+            ..
+        } = &*self.refresher;
+        let now = clock.now();
+        if let Some(fields) = fields {
+            let changed = sessions.refreshed(&self.session, fields, epoch);
+            if !changed.is_empty() {
+                let reason = changed.join(", ");
+                telemetry.audit(&Audit {
+                    reason: Some(&reason),
+                    ..self.audit(Event::Entitlements)
+                });
+            }
+        }
+        // After the entitlements: who sees the new tokens sees those, too.
+        self.cell.renew(tokens, version, now);
+        Outcome::Renewed
+    }
+
+    /// Says what became of it, and when the next one is due.
+    async fn close(&self, outcome: Outcome) {
+        let Refresher {
+            sessions,
+            clock,
+            telemetry,
+            ..
+        } = &*self.refresher;
+        let counted = match outcome {
+            Outcome::Renewed => {
+                self.works_again();
+                RefreshOutcome::Done
+            }
+            Outcome::Adopted => RefreshOutcome::Adopted,
+            Outcome::Over => {
+                sessions.is_over(&self.session.key);
+                self.cell.wait_until(clock.now().plus(BUSY_PAUSE));
+                return;
+            }
+            Outcome::Gone(why) => {
+                self.end(&*why).await;
+                RefreshOutcome::Gone
+            }
+            Outcome::Unavailable(why) => {
+                self.fails(&*why);
+                self.cell.failed(clock.now());
+                RefreshOutcome::Unavailable
+            }
+            Outcome::Busy => {
+                self.cell.wait_until(clock.now().plus(BUSY_PAUSE));
+                RefreshOutcome::Busy
+            }
+            Outcome::Store(error) => {
+                tracing::error!(error = %chain(&error), "a refresh failed at the store");
+                telemetry.store_error();
+                self.cell.failed(clock.now());
+                RefreshOutcome::Store
+            }
+        };
+        telemetry.refresh(self.session.via.as_str(), counted);
+    }
+
+    /// The source no longer vouches for the session.
+    async fn end(&self, why: &(dyn Error + Send + Sync + 'static)) {
+        let Refresher {
+            sessions,
+            clock,
+            telemetry,
+            ..
+        } = &*self.refresher;
+        self.cell.failed(clock.now());
+        // It is over here even if the store cannot be told now: whoever finds it there again asks
+        // the source again.
+        if let Err(error) = sessions.revoke(&Scope::Session(self.session.key)).await {
+            tracing::error!(error = %chain(&error), "a session that its source ended was not deleted");
+            telemetry.store_error();
+        }
+        telemetry.audit(&Audit {
+            error: Some(why),
+            ..self.audit(Event::RefreshGone)
+        });
+    }
+
+    fn audit(&self, event: Event) -> Audit<'_> {
+        let session = &self.session;
+        Audit {
+            connector: Some(session.via.as_str()),
+            subject: Some(session.subject.as_str()),
+            login: Some(session.login.as_str()),
+            account: Some(&session.account),
+            session: Some(&session.public_id),
+            ..Audit::new(event, self.refresher.clock.now())
+        }
+    }
+
+    /// Said once, not for every session of an outage.
+    fn fails(&self, why: &(dyn Error + Send + Sync + 'static)) {
+        let known = self.refresher.sources.get(&self.session.via);
+        if known.is_some_and(|known| !known.failing.swap(true, Ordering::Relaxed)) {
+            tracing::warn!(
+                connector = %self.session.via,
+                error = %chain(why),
+                "tokens cannot be refreshed: sessions go on as they are"
+            );
+        }
+    }
+
+    fn works_again(&self) {
+        let known = self.refresher.sources.get(&self.session.via);
+        if known.is_some_and(|known| known.failing.swap(false, Ordering::Relaxed)) {
+            tracing::info!(connector = %self.session.via, "tokens are refreshed again");
+        }
+    }
+}

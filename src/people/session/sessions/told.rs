@@ -1,0 +1,153 @@
+//! What becomes known of people who are here already: by a load, by another login, by a refresh.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::Sessions;
+use crate::keys::KeyRing;
+use crate::people::profile::Fields;
+use crate::people::session::cell::IdentityCell;
+use crate::people::session::tokens::TokenCell;
+use crate::people::session::{Entitlements, Session};
+use crate::store::{Account, ConnectorId, SessionFound, SessionKey, StoreError, Subject};
+
+impl Sessions {
+    /// The cell of a session's identity, at least as new as what was found.
+    pub(super) fn identity(&self, found: &SessionFound) -> Result<Arc<IdentityCell>, StoreError> {
+        let fields: Fields = serde_json::from_str(&found.entitlements)
+            .map_err(|_| StoreError::Damaged { record: "identity" })?;
+        let fresh = Arc::new(Entitlements::new(
+            found.account.id,
+            &found.account.login,
+            &found.session.connector,
+            fields,
+            found.entitlements_epoch,
+        ));
+        let key = (
+            found.session.connector.clone(),
+            found.session.subject.clone(),
+        );
+        let cell = self
+            .identities
+            .of(key, || IdentityCell(ArcSwap::new(Arc::clone(&fresh))));
+        cell.at_least(&fresh);
+        Ok(cell)
+    }
+
+    /// The cell of a session's tokens, at least as new as what was found.
+    pub(super) fn tokens(&self, found: &SessionFound, ring: &KeyRing) -> Option<Arc<TokenCell>> {
+        let stored = found.tokens.as_ref()?;
+        let key = found.session.key;
+        let cell = self.tokens.of(key, TokenCell::default);
+        cell.read(ring, &key, stored);
+        if cell.tokens().is_none() {
+            let session = found.session.public_id;
+            tracing::warn!(%session, "the session's tokens do not open: it goes on without them");
+        }
+        Some(cell)
+    }
+
+    /// Takes over the entitlements a login brought for an identity that is here already.
+    pub(crate) fn logged_in(
+        &self,
+        via: &ConnectorId,
+        subject: &Subject,
+        account: &Account,
+        fields: &Fields,
+    ) {
+        let cell = self.identities.known(&(via.clone(), subject.clone()));
+        let current = cell.as_ref().map(|cell| cell.0.load());
+        let same_login = current.as_ref().is_some_and(|it| it.login == account.login);
+        let same = same_login && current.as_ref().is_some_and(|it| it.fields == *fields);
+        if let Some(known) = self.accounts.known(&account.id).filter(|_| !same) {
+            // Their sessions are read anew. A refresh may be under way whose fields the store took
+            // before or after these: the store knows which are the last.
+            known.may_have_changed();
+        }
+        let (Some(cell), Some(current)) = (&cell, current) else {
+            return;
+        };
+        if !same {
+            // One more, as in the store: a load that read the old ones does not bring them back.
+            let epoch = current.epoch + u64::from(current.fields != *fields);
+            let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
+            cell.0.store(Arc::new(fresh));
+        }
+    }
+
+    /// Takes over what a refresh says of a person; answers the names of the fields that changed.
+    ///
+    /// `epoch` is the number the store gave those fields; without one they count as the next.
+    pub(in crate::people::session) fn refreshed(
+        &self,
+        session: &Session,
+        fields: &Fields,
+        epoch: Option<u64>,
+    ) -> Vec<String> {
+        let key = (session.via.clone(), session.subject.clone());
+        let Some(cell) = self.identities.known(&key) else {
+            return Vec::new();
+        };
+        let before = cell.0.load_full();
+        let epoch = epoch.unwrap_or(before.epoch + 1);
+        let (account, login) = (session.account, &before.login);
+        let fresh = Entitlements::new(account, login, &session.via, fields.clone(), epoch);
+        cell.at_least(&Arc::new(fresh));
+        let changed = differences(&before.fields, fields);
+        if !changed.is_empty() {
+            // Tunnels are judged by what their people may do now.
+            self.changed();
+        }
+        changed
+    }
+
+    /// Takes over what another process refreshed.
+    pub(in crate::people::session) fn overtaken_by(
+        &self,
+        found: &SessionFound,
+        ring: &KeyRing,
+    ) -> Result<(), StoreError> {
+        let identity = (
+            found.session.connector.clone(),
+            found.session.subject.clone(),
+        );
+        let before = self.identities.known(&identity);
+        let before = before.map(|cell| cell.0.load().epoch);
+        let after = self.identity(found)?;
+        self.tokens(found, ring);
+        if before.is_some_and(|before| before < after.0.load().epoch) {
+            self.changed();
+        }
+        Ok(())
+    }
+
+    /// A session that the store does not know any more is over here, too.
+    pub(in crate::people::session) fn is_over(&self, key: &SessionKey) {
+        if let Some(cell) = self.live.known(key) {
+            cell.end();
+            self.changed();
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|number| *number += 1);
+    }
+}
+
+/// The names of the fields in which two differ; never what stands in them.
+fn differences(before: &Fields, after: &Fields) -> Vec<String> {
+    let object = |fields| match serde_json::to_value(fields) {
+        Ok(serde_json::Value::Object(object)) => object,
+        Ok(_) | Err(_) => serde_json::Map::new(),
+    };
+    let (before, after) = (object(before), object(after));
+    let names = before.keys().chain(after.keys());
+    let mut changed: Vec<_> = names
+        .filter(|name| before.get(*name) != after.get(*name))
+        .cloned()
+        .collect();
+    changed.sort_unstable();
+    changed.dedup();
+    changed
+}

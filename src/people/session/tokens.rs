@@ -1,0 +1,371 @@
+//! What a provider handed out with a session, in memory: current, shared by all who stand on the
+//! session, and due for a refresh in time.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::clock::Timestamp;
+use crate::keys::{KeyRing, Purpose};
+use crate::people::source::Tokens;
+use crate::secret::Secret;
+use crate::store::{SessionKey, StoredTokens};
+
+/// The largest tokens that are kept, as they are sealed.
+const TOKENS_BYTES_MAX: usize = 256 * 1024;
+/// How long before its end an access token is refreshed, at least and at most.
+const MARGIN_MIN: Duration = Duration::from_secs(30);
+const MARGIN_MAX: Duration = Duration::from_secs(300);
+/// A source is left alone for so long after a refresh, however short its tokens live, and after the
+/// first one that failed.
+const PAUSE_MIN: Duration = Duration::from_secs(5);
+/// So long at most after many that failed.
+const PAUSE_MAX: Duration = Duration::from_secs(300);
+
+/// Whether a session's tokens want a refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// No.
+    Nothing,
+    /// The access token ends soon: the old ones serve, the refresh goes on behind.
+    Soon,
+    /// It has ended: whoever asks waits for the refresh.
+    Now,
+}
+
+/// The current tokens of one session. Its `Debug` shows none.
+#[derive(Debug)]
+pub(crate) struct TokenCell {
+    /// When somebody should see to them; all that a request reads.
+    due_ms: AtomicI64,
+    held: ArcSwapOption<Held>,
+    state: Mutex<State>,
+}
+
+/// Tokens with the version they have in the store.
+#[derive(Debug)]
+struct Held {
+    tokens: Arc<Tokens>,
+    version: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    flight: Option<Flight>,
+    failures: u32,
+}
+
+/// A refresh under way. Ended when nobody holds the other end.
+#[derive(Clone, Debug)]
+pub(super) struct Flight {
+    pub(super) began: Instant,
+    ended: watch::Receiver<()>,
+}
+
+/// The end of a flight: dropped, it lets the next one begin and tells all who wait.
+#[derive(Debug)]
+pub(super) struct Landing {
+    cell: Arc<TokenCell>,
+    /// When to try again if the flight crashes.
+    again_at: Option<Timestamp>,
+    _told: watch::Sender<()>,
+}
+
+/// What whoever wants a refresh must do.
+#[derive(Debug)]
+pub(super) enum Boarding {
+    /// Look again: somebody was faster.
+    NotDue,
+    /// Leave it to the flight under way.
+    Joined(Flight),
+    /// Fly.
+    Begun(Flight, Landing),
+}
+
+impl Default for TokenCell {
+    fn default() -> Self {
+        Self {
+            due_ms: AtomicI64::new(i64::MAX),
+            held: ArcSwapOption::empty(),
+            state: Mutex::default(),
+        }
+    }
+}
+
+impl TokenCell {
+    /// What is due; one number is read when nothing is.
+    pub(super) fn due(&self, now: Timestamp) -> Due {
+        if self.due_ms.load(Ordering::Acquire) > now.unix_ms() {
+            return Due::Nothing;
+        }
+        let held = self.held.load();
+        match held.as_ref().and_then(|held| held.tokens.access_expires_at) {
+            Some(end) if end > now => Due::Soon,
+            _ => Due::Now,
+        }
+    }
+
+    /// The tokens now.
+    pub(super) fn tokens(&self) -> Option<Arc<Tokens>> {
+        self.held
+            .load()
+            .as_ref()
+            .map(|held| Arc::clone(&held.tokens))
+    }
+
+    /// The tokens with their version.
+    pub(super) fn held(&self) -> Option<(Arc<Tokens>, u64)> {
+        let held = self.held.load();
+        held.as_ref()
+            .map(|held| (Arc::clone(&held.tokens), held.version))
+    }
+
+    /// Takes over what the store holds, unless it is no news. What does not open is none.
+    pub(super) fn read(&self, ring: &KeyRing, session: &SessionKey, stored: &StoredTokens) {
+        let opened = open(ring, session, &stored.sealed);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.held.load().as_ref().map_or(0, |held| held.version);
+        match opened {
+            Some((tokens, received_at)) if known < stored.version => {
+                state.failures = 0;
+                self.set(tokens, stored.version, received_at);
+            }
+            None if known <= stored.version => {
+                self.held.store(None);
+                self.due_ms.store(i64::MAX, Ordering::Release);
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// Takes over what a refresh brought.
+    pub(super) fn renew(&self, tokens: Tokens, version: u64, received_at: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.held.load().as_ref().map_or(0, |held| held.version);
+        if known <= version {
+            state.failures = 0;
+            self.set(tokens, version, received_at);
+        }
+    }
+
+    /// Nobody asks again before `at`.
+    pub(super) fn wait_until(&self, at: Timestamp) {
+        self.due_ms.store(at.unix_ms(), Ordering::Release);
+    }
+
+    /// A refresh failed: each failure makes the pause before the next one longer.
+    pub(super) fn failed(&self, now: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let pause = PAUSE_MIN.saturating_mul(1 << state.failures.min(16));
+        state.failures = state.failures.saturating_add(1);
+        self.wait_until(now.plus(pause.min(PAUSE_MAX)));
+    }
+
+    /// Joins the flight under way, or begins one when there is still something to do.
+    pub(super) fn board(self: &Arc<Self>, now: Timestamp) -> Boarding {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = &state.flight {
+            return Boarding::Joined(flight.clone());
+        }
+        if self.due(now) == Due::Nothing {
+            return Boarding::NotDue;
+        }
+        let (told, ended) = watch::channel(());
+        let flight = Flight {
+            began: Instant::now(),
+            ended,
+        };
+        state.flight = Some(flight.clone());
+        let landing = Landing {
+            cell: Arc::clone(self),
+            again_at: Some(now.plus(PAUSE_MIN)),
+            _told: told,
+        };
+        Boarding::Begun(flight, landing)
+    }
+
+    fn set(&self, tokens: Tokens, version: u64, received_at: Timestamp) {
+        let due = refresh_at(&tokens, received_at).map_or(i64::MAX, Timestamp::unix_ms);
+        let tokens = Arc::new(tokens);
+        self.held.store(Some(Arc::new(Held { tokens, version })));
+        self.due_ms.store(due, Ordering::Release);
+    }
+}
+
+impl Flight {
+    /// Waits for its end.
+    pub(super) async fn ended(mut self) {
+        // Nothing is ever sent: the answer is that the other end is gone.
+        let _ = self.ended.changed().await;
+    }
+}
+
+impl Landing {
+    /// The flight came to its end and said itself when the next one is due.
+    pub(super) fn land(mut self) {
+        self.again_at = None;
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        if let Some(at) = self.again_at {
+            self.cell.wait_until(at);
+        }
+        let mut state = self
+            .cell
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        state.flight = None;
+    }
+}
+
+/// When tokens should be refreshed; never without a refresh token, or when no end is known.
+fn refresh_at(tokens: &Tokens, received_at: Timestamp) -> Option<Timestamp> {
+    tokens.refresh.as_ref()?;
+    let lifetime = tokens.access_expires_at?.since(received_at);
+    let margin = (lifetime / 5).clamp(MARGIN_MIN, MARGIN_MAX);
+    let after = lifetime.saturating_sub(margin.min(lifetime / 2));
+    Some(received_at.plus(after.max(PAUSE_MIN)))
+}
+
+/// Tokens as they are sealed.
+#[derive(Serialize, Deserialize)]
+struct Plain<'a> {
+    access: Option<Cow<'a, str>>,
+    access_expires_at: Option<Timestamp>,
+    refresh: Option<Cow<'a, str>>,
+    id: Option<Cow<'a, str>>,
+    received_at: Timestamp,
+}
+
+/// Seals tokens for one session; nothing when they are too large to be kept.
+pub(super) fn seal(
+    ring: &KeyRing,
+    session: &SessionKey,
+    tokens: &Tokens,
+    received_at: Timestamp,
+) -> Option<String> {
+    fn lent(secret: Option<&Secret<String>>) -> Option<Cow<'_, str>> {
+        secret.map(|secret| Cow::Borrowed(secret.expose().as_str()))
+    }
+    let plain = Plain {
+        access: lent(tokens.access.as_ref()),
+        access_expires_at: tokens.access_expires_at,
+        refresh: lent(tokens.refresh.as_ref()),
+        id: lent(tokens.id.as_ref()),
+        received_at,
+    };
+    let plain = Zeroizing::new(serde_json::to_vec(&plain).expect("tokens are plain data"));
+    let sealed = ring.seal(Purpose::Tokens, session.as_bytes(), &plain);
+    (sealed.len() <= TOKENS_BYTES_MAX).then_some(sealed)
+}
+
+/// Opens what was sealed for this session, by a key the ring still holds.
+fn open(ring: &KeyRing, session: &SessionKey, sealed: &str) -> Option<(Tokens, Timestamp)> {
+    let plain = ring.open(Purpose::Tokens, session.as_bytes(), sealed)?;
+    let plain = Zeroizing::new(plain);
+    let plain: Plain<'_> = serde_json::from_slice(&plain).ok()?;
+    let kept = |text: Option<Cow<'_, str>>| text.map(|text| Secret::new(text.into_owned()));
+    let tokens = Tokens {
+        access: kept(plain.access),
+        access_expires_at: plain.access_expires_at,
+        refresh: kept(plain.refresh),
+        id: kept(plain.id),
+    };
+    Some((tokens, plain.received_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECEIVED: Timestamp = Timestamp::from_unix_s(1_000);
+
+    fn tokens(lifetime_s: i64) -> Tokens {
+        Tokens {
+            access: Some(Secret::new("access".to_owned())),
+            access_expires_at: Some(Timestamp::from_unix_s(1_000 + lifetime_s)),
+            refresh: Some(Secret::new("refresh".to_owned())),
+            id: None,
+        }
+    }
+
+    #[test]
+    fn tokens_are_refreshed_in_good_time_and_never_at_every_request() {
+        for (lifetime_s, after_s) in [
+            (86_400, 86_100),
+            (3_600, 3_300),
+            (600, 480),
+            (60, 30),
+            (40, 20),
+            (8, 5),
+            (1, 5),
+            (0, 5),
+            (-60, 5),
+        ] {
+            let at = refresh_at(&tokens(lifetime_s), RECEIVED);
+            assert_eq!(
+                at,
+                Some(Timestamp::from_unix_s(1_000 + after_s)),
+                "{lifetime_s}"
+            );
+        }
+    }
+
+    #[test]
+    fn tokens_that_cannot_be_refreshed_or_end_at_no_known_time_are_never_due() {
+        let bare = Tokens {
+            refresh: None,
+            ..tokens(60)
+        };
+        assert_eq!(refresh_at(&bare, RECEIVED), None);
+        let endless = Tokens {
+            access_expires_at: None,
+            ..tokens(60)
+        };
+        assert_eq!(refresh_at(&endless, RECEIVED), None);
+    }
+
+    #[test]
+    fn older_tokens_never_replace_newer_ones() {
+        let ring = KeyRing::new(&[crate::keys::generate()], None).unwrap();
+        let key = SessionKey::new([7; 32]);
+        let stored = |version, name: &str| {
+            let tokens = Tokens {
+                access: Some(Secret::new(name.to_owned())),
+                ..tokens(60)
+            };
+            let sealed = seal(&ring, &key, &tokens, RECEIVED).unwrap();
+            StoredTokens { version, sealed }
+        };
+        let cell = TokenCell::default();
+        for (version, name, now) in [(1, "a", "a"), (3, "c", "c"), (2, "b", "c"), (3, "x", "c")] {
+            cell.read(&ring, &key, &stored(version, name));
+            let held = cell.tokens().unwrap();
+            assert_eq!(held.access.as_ref().unwrap().expose(), now);
+        }
+        cell.renew(tokens(60), 2, RECEIVED);
+        assert_eq!(cell.held().unwrap().1, 3);
+    }
+
+    #[test]
+    fn a_cell_shows_no_token() {
+        let cell = TokenCell::default();
+        cell.renew(tokens(60), 1, RECEIVED);
+        let shown = format!("{cell:?}");
+        assert!(
+            !shown.contains("\"access\"") && !shown.contains("\"refresh\""),
+            "{shown}"
+        );
+        assert!(shown.contains("version: 1"), "{shown}");
+    }
+}

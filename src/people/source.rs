@@ -1,0 +1,167 @@
+//! `Source`: the provider behind a session, asked again while somebody is here. `Tokens`: what it
+//! handed out.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+use crate::clock::Timestamp;
+use crate::secret::Secret;
+use crate::store::{LinkField, Subject};
+
+/// What a provider handed out with a login. Stays on the server; only a route that asks for it
+/// sends one on.
+#[derive(Clone, Default)]
+pub struct Tokens {
+    /// Opens the provider's own interfaces.
+    pub access: Option<Secret<String>>,
+    /// When it ends; unknown when the provider does not say.
+    pub access_expires_at: Option<Timestamp>,
+    /// Buys the next ones, most often once.
+    pub refresh: Option<Secret<String>>,
+    /// What the provider signed about the person, as it came.
+    pub id: Option<Secret<String>>,
+}
+
+impl Tokens {
+    /// The access token, as long as it has not ended.
+    pub fn access_at(&self, now: Timestamp) -> Option<&Secret<String>> {
+        let lives = self.access_expires_at.is_none_or(|end| end > now);
+        self.access.as_ref().filter(|_| lives)
+    }
+
+    /// The ID token, as long as its own `exp` has not come; one that does not say when is over.
+    pub fn id_at(&self, now: Timestamp) -> Option<&Secret<String>> {
+        let id = self.id.as_ref()?;
+        exp(id.expose()).is_some_and(|end| end > now).then_some(id)
+    }
+}
+
+/// When a signed token (RFC 7519) says that it ends. Whoever received it verified it then.
+fn exp(token: &str) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: f64,
+    }
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let Claims { exp } = serde_json::from_slice(&claims).ok()?;
+    let ms = Duration::try_from_secs_f64(exp).ok()?.as_millis();
+    Some(Timestamp::from_unix_ms(
+        i64::try_from(ms).unwrap_or(i64::MAX),
+    ))
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("access", &self.access.is_some())
+            .field("access_expires_at", &self.access_expires_at)
+            .field("refresh", &self.refresh.is_some())
+            .field("id", &self.id.is_some())
+            .finish()
+    }
+}
+
+/// The provider behind sessions: declared here, spoken upstairs by each connector that can.
+#[async_trait]
+pub trait Source: fmt::Debug + Send + Sync {
+    /// Spends the refresh token for new tokens, and asks what the person is now. Whoever answers as
+    /// another subject is an error.
+    ///
+    /// Not cancel-safe: a refresh token that was on its way is spent. Run it detached.
+    async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError>;
+}
+
+/// What a refresh brought.
+#[derive(Clone)]
+pub struct Refreshed {
+    /// The new tokens, with those kept that were not replaced.
+    pub tokens: Tokens,
+    /// The raw profile as a login would have brought it; nothing when the provider was not asked or
+    /// did not say.
+    pub raw: Option<serde_json::Value>,
+    /// Fields the source vouches for now.
+    pub vouched: Vec<(LinkField, String)>,
+}
+
+impl fmt::Debug for Refreshed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refreshed")
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a refresh brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The provider no longer vouches for this person or session: it is over.
+    #[error("the source no longer vouches for the session")]
+    Gone(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The provider could not be asked, is busy, or refuses us; nothing is known of the person.
+    #[error("the source could not be asked again")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed(claims: &str) -> Tokens {
+        let id = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims));
+        Tokens {
+            access: Some(Secret::new("opaque".to_owned())),
+            access_expires_at: Some(Timestamp::from_unix_s(100)),
+            id: Some(Secret::new(id)),
+            ..Tokens::default()
+        }
+    }
+
+    #[test]
+    fn tokens_are_over_in_the_second_they_end() {
+        let tokens = signed(r#"{"exp":200}"#);
+        let at = |s| Timestamp::from_unix_s(s);
+        assert!(tokens.access_at(at(99)).is_some() && tokens.access_at(at(100)).is_none());
+        assert!(tokens.id_at(at(199)).is_some() && tokens.id_at(at(200)).is_none());
+    }
+
+    #[test]
+    fn an_id_token_that_does_not_say_when_it_ends_is_over() {
+        for claims in [
+            "{}",
+            r#"{"exp":"200"}"#,
+            r#"{"exp":-1}"#,
+            r#"{"exp":1e300}"#,
+            "no",
+        ] {
+            assert!(
+                signed(claims).id_at(Timestamp::from_unix_s(0)).is_none(),
+                "{claims}"
+            );
+        }
+        let bare = Tokens {
+            id: Some(Secret::new("opaque".to_owned())),
+            ..Tokens::default()
+        };
+        assert!(bare.id_at(Timestamp::from_unix_s(0)).is_none());
+    }
+
+    #[test]
+    fn an_access_token_whose_end_is_unknown_goes_on() {
+        let tokens = Tokens {
+            access_expires_at: None,
+            ..signed("{}")
+        };
+        assert!(tokens.access_at(Timestamp::from_unix_s(i64::MAX)).is_some());
+    }
+
+    #[test]
+    fn tokens_never_print() {
+        let text = format!("{:?}", signed(r#"{"exp":200}"#));
+        assert!(!text.contains("opaque") && !text.contains("e30"), "{text}");
+    }
+}

@@ -1,0 +1,51 @@
+//! `Errand`: what a request is to a browser, a person going somewhere or a program reading.
+
+use http::header::{ACCEPT, UPGRADE};
+use http::{HeaderMap, Method};
+
+use super::head::Head;
+
+/// What a request is, as far as its headers tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// A person goes to a page in a window of its own.
+    Navigation,
+    /// A person sees the answer, but in a frame or after a form was posted: a page, no flow.
+    Embedded,
+    /// A program reads the answer.
+    Program,
+}
+
+/// Tells by `Sec-Fetch-*` (Fetch Metadata), and without them by what old browsers send.
+pub fn errand(head: &Head<'_>) -> Errand {
+    let reads = head.method == Method::GET || head.method == Method::HEAD;
+    let mode = text(head.headers, "sec-fetch-mode");
+    let dest = text(head.headers, "sec-fetch-dest");
+    if mode.is_some() || dest.is_some() || head.headers.contains_key("sec-fetch-site") {
+        let prefetch = head.headers.contains_key("sec-purpose");
+        return match (mode, dest) {
+            (Some("navigate"), Some("document")) if reads && !prefetch => Errand::Navigation,
+            (Some("navigate"), Some(_)) if !prefetch => Errand::Embedded,
+            _ => Errand::Program,
+        };
+    }
+    let html =
+        text(head.headers, ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html"));
+    let by_script = head.headers.contains_key("x-requested-with");
+    let upgrade = head.headers.contains_key(UPGRADE);
+    match (html && !by_script && !upgrade, reads) {
+        (true, true) => Errand::Navigation,
+        (true, false) => Errand::Embedded,
+        (false, _) => Errand::Program,
+    }
+}
+
+/// The one readable value of a header; empty text when it stands twice.
+pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        (Some(_), Some(_)) => Some(""),
+        (None, _) => None,
+    }
+}

@@ -1,0 +1,256 @@
+//! What a route demands of a session, and when its source is asked again.
+
+use std::time::Duration;
+
+use http::Request;
+use http::request::Parts;
+
+use super::*;
+use crate::expression::Document;
+use crate::people::profile::Fields;
+use crate::people::session::Session;
+use crate::request::fixture::{self, nobody, rule};
+use crate::request::head::{Connection, Peer, Trust};
+use crate::request::route::{Demands, Reload};
+
+/// When the person of the fixture came in.
+const MINTED_S: i64 = 1_700_000_000;
+
+fn demanding(demands: Demands) -> Route {
+    Route {
+        access: Access::SignedIn,
+        demands: Some(Box::new(demands)),
+        ..fixture::route()
+    }
+}
+
+fn golden() -> Route {
+    demanding(Demands {
+        acr_values: vec!["gold".to_owned(), "silver".to_owned()],
+        ..Demands::default()
+    })
+}
+
+fn fresh() -> Route {
+    demanding(Demands {
+        max_age: Some(Duration::from_secs(600)),
+        ..Demands::default()
+    })
+}
+
+fn reloading(embedded: bool) -> Route {
+    demanding(Demands {
+        reload: Some(Reload {
+            embedded,
+            after: Duration::from_secs(30),
+        }),
+        ..Demands::default()
+    })
+}
+
+fn proof(acr: Option<&str>, auth_time_s: Option<i64>) -> Proof {
+    Proof {
+        acr: acr.map(str::to_owned),
+        amr: Vec::new(),
+        auth_time: auth_time_s.map(Timestamp::from_unix_s),
+    }
+}
+
+/// 张三 with a proof.
+fn proved(proof: Proof) -> Caller {
+    let Caller::Person(person) = fixture::person("zhangsan", Fields::default()) else {
+        panic!("a person");
+    };
+    let old = &person.session;
+    let session = Session {
+        public_id: old.public_id,
+        key: old.key,
+        account: old.account,
+        login: old.login.clone(),
+        via: old.via.clone(),
+        subject: old.subject.clone(),
+        provider_sid: None,
+        proof,
+        amr: old.amr.clone(),
+        minted_at: old.minted_at,
+        expires_at: old.expires_at,
+    };
+    Caller::Person(Person {
+        session: Arc::new(session),
+        ..person
+    })
+}
+
+fn window() -> Parts {
+    let request = Request::get("/x")
+        .header("Host", "oa.corp.example")
+        .header("Sec-Fetch-Mode", "navigate")
+        .header("Sec-Fetch-Dest", "document");
+    request.body(()).unwrap().into_parts().0
+}
+
+fn frame() -> Parts {
+    let mut parts = window();
+    let value = http::HeaderValue::from_static("iframe");
+    parts.headers.insert("sec-fetch-dest", value);
+    parts
+}
+
+fn judged(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
+    let connection = Connection {
+        peer: Peer::Ip([10, 0, 0, 9].into()),
+        tls: true,
+        server_name: None,
+        tls_subject: None,
+    };
+    let trust = Trust {
+        networks: Vec::new(),
+        unix: false,
+    };
+    let at = Timestamp::from_unix_s(MINTED_S + age_s);
+    let head = Head::of(parts, &connection, &trust, "menshen", at).unwrap();
+    judge(&Arc::new(route), caller, &head)
+}
+
+/// `allow`, or why not.
+fn says(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Allow(_) => "allow".to_owned(),
+        Verdict::Login(needed) => format!("{:?} {}", needed.why, needed.otherwise.is_some()),
+        Verdict::Deny(Denial::WeakToken { .. }) => "weak token".to_owned(),
+        Verdict::Deny(_) => "deny".to_owned(),
+    }
+}
+
+#[test]
+fn only_a_context_the_route_names_is_enough() {
+    for (acr, expected) in [
+        (Some("gold"), "allow"),
+        (Some("silver"), "allow"),
+        (Some("bronze"), "StepUp false"),
+        (Some("Gold"), "StepUp false"),
+        (Some("gold silver"), "StepUp false"),
+        (Some(""), "StepUp false"),
+        (None, "StepUp false"),
+    ] {
+        let verdict = judged(golden(), proved(proof(acr, None)), &window(), 1);
+        assert_eq!(says(&verdict), expected, "{acr:?}");
+    }
+    assert_eq!(
+        says(&judged(golden(), nobody(), &window(), 1)),
+        "Nobody false"
+    );
+}
+
+#[test]
+fn a_proof_grows_old_from_when_the_source_says_or_from_the_login() {
+    for (auth_time, age, expected) in [
+        (None, 600, "allow"),
+        (None, 601, "StepUp false"),
+        (Some(MINTED_S - 590), 10, "allow"),
+        (Some(MINTED_S - 590), 11, "StepUp false"),
+        // The source's clock may be ahead of ours.
+        (Some(MINTED_S + 60), 600, "allow"),
+    ] {
+        let verdict = judged(fresh(), proved(proof(None, auth_time)), &window(), age);
+        assert_eq!(says(&verdict), expected, "{auth_time:?} {age}");
+    }
+}
+
+#[test]
+fn who_proved_too_little_is_nobody_to_a_rule_and_sent_to_prove_more() {
+    let ruled = |allow: &str| Route {
+        access: Access::Rule,
+        allow: Some(rule(allow)),
+        ..golden()
+    };
+    let weak = || proved(proof(None, None));
+    let strong = || proved(proof(Some("gold"), None));
+    let is_zhang = "user != null && user.login == 'zhangsan'";
+    for (allow, caller, expected) in [
+        (is_zhang, strong(), "allow"),
+        (is_zhang, weak(), "StepUp false"),
+        ("user != null && user.login == 'lisi'", strong(), "deny"),
+        ("true", weak(), "allow"),
+    ] {
+        assert_eq!(
+            says(&judged(ruled(allow), caller, &window(), 1)),
+            expected,
+            "{allow}"
+        );
+    }
+    let Verdict::Allow(permit) = judged(ruled("true"), weak(), &window(), 1) else {
+        panic!("it lets everybody pass");
+    };
+    assert!(matches!(permit.caller(), Caller::Nobody(Why::StepUp)));
+    let public = Route {
+        access: Access::Public,
+        ..golden()
+    };
+    assert_eq!(says(&judged(public, weak(), &window(), 1)), "allow");
+}
+
+#[test]
+fn a_token_proves_as_much_as_it_says_and_is_never_sent_to_log_in() {
+    let program = |proof| {
+        Caller::Program(Arc::new(Program {
+            subject: "ci".to_owned(),
+            claims: Document::from(&serde_json::json!({})),
+            proof,
+        }))
+    };
+    for (route, proof, expected) in [
+        (golden(), proof(Some("gold"), None), "allow"),
+        (golden(), proof(None, None), "weak token"),
+        (fresh(), proof(None, Some(MINTED_S)), "allow"),
+        (fresh(), proof(None, Some(MINTED_S - 600)), "weak token"),
+        // When its person proved themselves is not known: it cannot be fresh.
+        (fresh(), proof(None, None), "weak token"),
+        (reloading(false), proof(None, None), "allow"),
+    ] {
+        let verdict = judged(route, program(proof.clone()), &window(), 31);
+        assert_eq!(says(&verdict), expected, "{proof:?}");
+    }
+}
+
+#[test]
+fn a_source_is_asked_again_before_a_page_and_whoever_may_pass_keeps_the_permit() {
+    let asks = |embedded, parts: &Parts, age| {
+        let verdict = judged(reloading(embedded), proved(proof(None, None)), parts, age);
+        says(&verdict)
+    };
+    assert_eq!(asks(false, &window(), 29), "allow");
+    assert_eq!(asks(false, &window(), 30), "Reload true");
+    assert_eq!(asks(false, &frame(), 30), "allow");
+    assert_eq!(asks(true, &frame(), 30), "Reload true");
+    assert_eq!(asks(true, &window(), 30), "allow");
+    for edit in [
+        |parts: &mut Parts| parts.method = http::Method::POST,
+        |parts: &mut Parts| parts.method = http::Method::HEAD,
+        |parts: &mut Parts| {
+            let value = http::HeaderValue::from_static("cors");
+            parts.headers.insert("sec-fetch-mode", value);
+        },
+        |parts: &mut Parts| {
+            let value = http::HeaderValue::from_static("prefetch");
+            parts.headers.insert("sec-purpose", value);
+        },
+    ] {
+        for embedded in [false, true] {
+            let mut parts = if embedded { frame() } else { window() };
+            edit(&mut parts);
+            assert_eq!(asks(embedded, &parts, 30), "allow", "{parts:?}");
+        }
+    }
+    // Who may not pass is told so, and their source is left alone.
+    let forbidden = Route {
+        allow: Some(rule("user.login == 'lisi'")),
+        ..reloading(false)
+    };
+    let verdict = judged(forbidden, proved(proof(None, None)), &window(), 30);
+    assert_eq!(says(&verdict), "deny");
+    assert_eq!(
+        says(&judged(reloading(false), nobody(), &window(), 30)),
+        "Nobody false"
+    );
+}

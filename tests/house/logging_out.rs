@@ -1,0 +1,330 @@
+//! Logging out at an OpenID provider, too: begun here, begun there, and while a login is under way.
+
+use serde_json::{Value, json};
+
+use crate::browser::{Browser, Page};
+use crate::house::{HOME, House};
+use crate::logging_in::OWN;
+use crate::provider::{Key, LOGOUT_EVENT, Provider};
+use jsonwebtoken::Algorithm;
+
+/// Whether a browser sees the application.
+async fn is_here(browser: &mut Browser) -> bool {
+    browser.visit(&format!("{HOME}/echo")).await.status == 200
+}
+
+/// Somebody who came in through the provider.
+async fn somebody(provider: &Provider, house: &House, login: &str) -> Browser {
+    let mut browser = Browser::new(house);
+    let page = provider.sign_in(&mut browser, "keycloak", login).await;
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    browser
+}
+
+async fn push(provider: &Provider, house: &House, token: &str) -> u16 {
+    let answer = provider.push_logout(house.address(), "keycloak", token);
+    answer.await.status
+}
+
+fn sid(provider: &Provider, login: &str, which: usize) -> Value {
+    json!({ "sid": provider.sids(login)[which] })
+}
+
+fn is_signed_out_page(page: &Page) -> bool {
+    let text = page.answer.text();
+    page.answer.status == 200 && text.contains("/sign_in") && !text.contains("id_token")
+}
+
+#[tokio::test]
+async fn signing_out_leads_through_the_source_and_ends_on_a_page_that_starts_nothing() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let kept = browser.clone();
+    let page = browser
+        .follow(&format!("{OWN}/sign_out?rd=%2Fecho%3Fa%3D1"))
+        .await;
+
+    assert_eq!(provider.calls("end_session"), 1);
+    let asked = provider.last("end_session");
+    assert_eq!(asked.one("client_id"), Some("menshen"));
+    assert_eq!(
+        asked.one("post_logout_redirect_uri"),
+        Some(format!("{OWN}/sign_out").as_str())
+    );
+    assert!(
+        asked
+            .one("id_token_hint")
+            .is_some_and(|hint| hint.split('.').count() == 3)
+    );
+    assert!(
+        page.url.starts_with(&format!("{OWN}/sign_out?state=")),
+        "{}",
+        page.url
+    );
+    assert!(is_signed_out_page(&page), "{}", page.answer.text());
+    assert!(
+        page.answer.text().contains("rd=/echo%3Fa%3D1"),
+        "{}",
+        page.answer.text()
+    );
+    // Over here, whatever became of it there; and nobody is signed in there either.
+    let mut kept = kept;
+    assert!(!is_here(&mut kept).await && !is_here(&mut browser).await);
+}
+
+#[tokio::test]
+async fn the_place_to_go_to_afterwards_cannot_be_made_up() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = Browser::new(&house);
+    for state in ["https://evil.test/", "AAAA", "", "%00"] {
+        let page = browser
+            .follow(&format!("{OWN}/sign_out?state={state}"))
+            .await;
+        assert!(is_signed_out_page(&page), "{state}");
+        assert!(!page.answer.text().contains("evil"), "{state}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_signs_out_is_sent_nowhere() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let by_script = [
+        ("Origin", HOME),
+        ("Sec-Fetch-Mode", "cors"),
+        ("Sec-Fetch-Dest", "empty"),
+    ];
+    let url = format!("{OWN}/sign_out");
+    assert_eq!(
+        browser.send("POST", &url, &by_script, b"").await.status,
+        200
+    );
+    assert_eq!(provider.calls("end_session"), 0);
+    assert!(!is_here(&mut browser).await);
+
+    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let by_form = [
+        ("Origin", HOME),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Dest", "document"),
+        ("Sec-Fetch-Site", "same-origin"),
+    ];
+    let answer = browser.send("POST", &url, &by_form, b"").await;
+    assert_eq!(answer.status, 303);
+    assert!(
+        answer
+            .header("location")
+            .unwrap()
+            .starts_with(&provider.url("/end_session"))
+    );
+    assert!(!is_here(&mut browser).await);
+}
+
+#[tokio::test]
+async fn signing_out_works_while_the_source_is_down() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    provider.down();
+    let answer = browser.visit(&format!("{OWN}/sign_out")).await;
+    assert!(matches!(answer.status, 200 | 303), "{}", answer.text());
+    assert!(!is_here(&mut browser).await);
+}
+
+#[tokio::test]
+async fn a_source_ends_one_session_by_its_name_and_all_of_a_person_by_theirs() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut first = somebody(&provider, &house, "zhangsan").await;
+    let mut second = somebody(&provider, &house, "zhangsan").await;
+    let mut third = somebody(&provider, &house, "zhangsan").await;
+    let mut other = somebody(&provider, &house, "lisi").await;
+
+    let token = provider.logout_token(&sid(&provider, "zhangsan", 0));
+    assert_eq!(push(&provider, &house, &token).await, 200);
+    assert!(!is_here(&mut first).await);
+    assert!(is_here(&mut second).await && is_here(&mut third).await && is_here(&mut other).await);
+
+    let both = json!({ "sub": provider.sub("zhangsan"), "sid": provider.sids("zhangsan")[1] });
+    assert_eq!(
+        push(&provider, &house, &provider.logout_token(&both)).await,
+        200
+    );
+    assert!(!is_here(&mut second).await && is_here(&mut third).await);
+
+    let all = provider.logout_token(&json!({ "sub": provider.sub("zhangsan") }));
+    assert_eq!(push(&provider, &house, &all).await, 200);
+    assert!(!is_here(&mut third).await && is_here(&mut other).await);
+    let told = house.audit();
+    let revoked: Vec<_> = told
+        .iter()
+        .filter(|line| line["event"] == "revoked")
+        .collect();
+    assert_eq!(revoked.len(), 3);
+    assert!(revoked.iter().all(|line| line["connector"] == "keycloak"));
+}
+
+#[tokio::test]
+async fn a_notice_is_taken_once() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let token = provider.logout_token(&json!({ "sub": provider.sub("zhangsan") }));
+    assert_eq!(push(&provider, &house, &token).await, 200);
+    assert!(!is_here(&mut browser).await);
+    house.advance(std::time::Duration::from_secs(1));
+    let mut back = somebody(&provider, &house, "zhangsan").await;
+    assert_eq!(push(&provider, &house, &token).await, 400);
+    assert!(is_here(&mut back).await);
+}
+
+#[tokio::test]
+async fn a_login_that_was_under_way_when_the_source_ended_it_lets_nobody_in() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    for by in ["sid", "sub"] {
+        let mut browser = Browser::new(&house);
+        let back = provider
+            .way_back(&mut browser, "keycloak", "zhangsan")
+            .await;
+        // The source names its sessions when a code is redeemed: by the person it needs no name.
+        let with = match by {
+            "sub" => json!({ "sub": provider.sub("zhangsan") }),
+            _ => sid(&provider, "zhangsan", 0),
+        };
+        assert_eq!(
+            push(&provider, &house, &provider.logout_token(&with)).await,
+            200,
+            "{by}"
+        );
+        let page = browser.follow(&back).await;
+        assert_ne!(page.answer.status, 200, "{by}");
+        assert!(!is_here(&mut browser).await, "{by}");
+        house.advance(std::time::Duration::from_secs(1));
+        let mut after = somebody(&provider, &house, "zhangsan").await;
+        assert!(is_here(&mut after).await, "{by}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_token_that_does_not_count_ends_nothing() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let sub = provider.sub("zhangsan");
+    let now = provider.clock().now().unix_s();
+    let with = |more: Value| {
+        let mut claims = json!({ "sub": sub });
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        provider.logout_token(&claims)
+    };
+    let stranger = Key::generate(Algorithm::ES256);
+    let whole = json!({
+        "iss": provider.issuer(), "aud": "menshen", "iat": now, "exp": now + 120, "jti": "x",
+        "sub": sub, "events": { LOGOUT_EVENT: {} },
+    });
+    let broken = [
+        (
+            "another issuer",
+            with(json!({ "iss": "https://evil.test" })),
+        ),
+        ("another audience", with(json!({ "aud": "somebody" }))),
+        ("no audience", with(json!({ "aud": null }))),
+        ("no iat", with(json!({ "iat": null }))),
+        ("issued long ago", with(json!({ "iat": now - 7200 }))),
+        ("issued in the future", with(json!({ "iat": now + 7200 }))),
+        ("over", with(json!({ "exp": now - 300 }))),
+        ("no jti", with(json!({ "jti": null }))),
+        ("no events", with(json!({ "events": null }))),
+        (
+            "another event",
+            with(json!({ "events": { "urn:other": {} } })),
+        ),
+        (
+            "an event that is no object",
+            with(json!({ "events": { LOGOUT_EVENT: true } })),
+        ),
+        ("a nonce", with(json!({ "nonce": "x" }))),
+        ("nobody", provider.logout_token(&json!({}))),
+        (
+            "a session name that is none",
+            provider.logout_token(&json!({ "sid": 7 })),
+        ),
+        (
+            "a stranger's key",
+            stranger.sign(&whole, &json!({ "typ": "logout+jwt" })),
+        ),
+        (
+            "another type",
+            provider.sign(&whole, &json!({ "typ": "at+jwt" })),
+        ),
+        (
+            "no algorithm",
+            provider.sign(&whole, &json!({ "alg": "none" })),
+        ),
+        ("no token", "a.b.c".to_owned()),
+        ("nothing", String::new()),
+    ];
+    for (what, token) in broken {
+        let status = push(&provider, &house, &token).await;
+        assert_eq!(status, 400, "{what}");
+        assert!(is_here(&mut browser).await, "{what}");
+    }
+    for (id, status) in [("corp", 404), ("nobody", 404)] {
+        let answer = provider
+            .push_logout(house.address(), id, &with(json!({})))
+            .await;
+        assert_eq!(answer.status, status, "{id}");
+    }
+    let other_members = json!({ "events": { LOGOUT_EVENT: {}, "revoke_offline_access": true } });
+    assert_eq!(push(&provider, &house, &with(other_members)).await, 200);
+    assert!(!is_here(&mut browser).await);
+}
+
+#[tokio::test]
+async fn the_front_channel_ends_only_a_session_it_can_name() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let name = provider.sids("zhangsan")[0].clone();
+    let issuer: String =
+        url::form_urlencoded::byte_serialize(provider.issuer().as_bytes()).collect();
+    let mut frame = Browser::new(&house);
+    let address = format!("{OWN}/frontchannel-logout/keycloak");
+    for query in [
+        String::new(),
+        format!("iss={issuer}"),
+        format!("sid={name}"),
+        format!("iss=https%3A%2F%2Fevil.test&sid={name}"),
+        format!("iss={issuer}&sid={name}&sid=other"),
+    ] {
+        let answer = frame.visit(&format!("{address}?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(is_here(&mut browser).await, "{query}");
+    }
+    let named = format!("{address}?iss={issuer}&sid={name}");
+    let answer = frame.send("HEAD", &named, &[], b"").await;
+    assert_eq!(answer.status, 405);
+    let unknown = frame
+        .visit(&format!("{address}?iss={issuer}&sid=unknown"))
+        .await;
+    assert_eq!(unknown.status, 200);
+    assert!(is_here(&mut browser).await);
+    // Without any cookie, in a frame: the source's own page shows it.
+    let framed = [
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Dest", "iframe"),
+        ("Sec-Fetch-Site", "cross-site"),
+    ];
+    let answer = frame.send("GET", &named, &framed, b"").await;
+    assert_eq!(
+        (answer.status, answer.header("x-frame-options")),
+        (200, None)
+    );
+    assert!(!is_here(&mut browser).await);
+}

@@ -1,0 +1,159 @@
+//! What the browser brings back from a provider that misbehaves.
+
+use jsonwebtoken::Algorithm;
+use menshen::face::page::Cause;
+
+use super::{all_refused, by, row};
+use crate::provider::Misbehaves;
+
+/// The same parameter once more.
+fn twice(name: &'static str, value: &'static str) -> Misbehaves {
+    Misbehaves::back(move |pairs| pairs.push((name.to_owned(), value.to_owned())))
+}
+
+/// Another value; nothing takes the parameter away.
+fn other(name: &'static str, value: Option<&'static str>) -> Misbehaves {
+    Misbehaves::back(move |pairs| {
+        pairs.retain(|(key, _)| key != name);
+        pairs.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    })
+}
+
+/// An error instead of a code.
+fn error(name: &'static str) -> Misbehaves {
+    Misbehaves::back(move |pairs| {
+        pairs.retain(|(key, _)| key != "code");
+        pairs.push(("error".to_owned(), name.to_owned()));
+        let words = format!("simulated {name} <script>alert(1)</script>");
+        pairs.push(("error_description".to_owned(), words));
+    })
+}
+
+#[tokio::test]
+async fn an_answer_that_says_something_twice_or_too_little_lets_nobody_in() {
+    const TWICE: &str = "a parameter stands twice";
+    const STATE: &str = "not the state of a login of ours";
+    const DAMAGED: &str = "the code is empty, too long or damaged";
+    let long: &'static str = Box::leak("c".repeat(5000).into_boxed_str());
+    let bad = |what, bend, says| row(what, bend, Cause::BadAnswer, says);
+    let rows = vec![
+        bad("two codes", twice("code", "another"), TWICE),
+        bad("two issuers", twice("iss", "https://evil.test"), TWICE),
+        bad("two states", twice("state", "another"), STATE),
+        bad("no state", other("state", None), STATE),
+        bad(
+            "a state that is none",
+            other("state", Some("../../x")),
+            STATE,
+        ),
+        bad("no code", other("code", None), "there is no code"),
+        bad("an empty code", other("code", Some("")), DAMAGED),
+        bad(
+            "a code with a line end",
+            other("code", Some("a\r\nb")),
+            DAMAGED,
+        ),
+        bad(
+            "a code beyond all bounds",
+            other("code", Some(long)),
+            DAMAGED,
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_names_another_issuer_lets_nobody_in_and_costs_no_code() {
+    const OTHER: &str = "another issuer answered";
+    let evil = || other("iss", Some("https://evil.test"));
+    let bad = |what, bend, says| row(what, bend, Cause::BadAnswer, says);
+    let rows = vec![
+        bad("another issuer", evil(), OTHER),
+        bad("an empty issuer", other("iss", Some("")), OTHER),
+        bad(
+            "no issuer although it was announced",
+            other("iss", None),
+            "does not name the issuer",
+        ),
+        by(
+            "another issuer that was not announced",
+            move |provider| {
+                provider.set(|settings| settings.names_itself = false);
+                provider.misbehave(evil());
+            },
+            Cause::BadAnswer,
+            OTHER,
+        ),
+        by(
+            "another issuer's refusal",
+            move |provider| {
+                provider.misbehave(error("access_denied"));
+                provider.misbehave(evil());
+            },
+            Cause::BadAnswer,
+            OTHER,
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}
+
+#[tokio::test]
+async fn an_error_is_told_in_words_and_to_the_operator_by_its_name() {
+    let rows = vec![
+        row(
+            "no",
+            error("access_denied"),
+            Cause::LoginDeclined,
+            "access_denied",
+        ),
+        row(
+            "nobody there",
+            error("login_required"),
+            Cause::LoginDeclined,
+            "login_required",
+        ),
+        row(
+            "not without asking",
+            error("interaction_required"),
+            Cause::LoginDeclined,
+            "interaction_required",
+        ),
+        row(
+            "broken",
+            error("server_error"),
+            Cause::SourceBusy,
+            "server_error",
+        ),
+        row(
+            "away",
+            error("temporarily_unavailable"),
+            Cause::SourceBusy,
+            "temporarily_unavailable",
+        ),
+        row(
+            "a scope it does not know",
+            error("invalid_scope"),
+            Cause::SourceMisconfigured,
+            "invalid_scope",
+        ),
+        row(
+            "a client it does not know",
+            error("unauthorized_client"),
+            Cause::SourceMisconfigured,
+            "unauthorized_client",
+        ),
+        row(
+            "an error nobody knows",
+            error("out_of_cheese"),
+            Cause::SourceMisconfigured,
+            "out_of_cheese",
+        ),
+        row(
+            "an error that is none",
+            error("\r\nX-Evil: 1"),
+            Cause::BadAnswer,
+            "error",
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}

@@ -1,0 +1,176 @@
+//! Endpoints that answer something else, too much, too late, or from elsewhere.
+
+use jsonwebtoken::Algorithm;
+use menshen::clock::{Clock, Timestamp};
+use menshen::face::page::Cause;
+
+use super::{Row, all_refused, refused, row};
+use crate::provider::{Misbehaves, Odd, Provider};
+
+/// Everything that is asked for during a login, in this order.
+const ENDPOINTS: [(&str, &str); 4] = [
+    ("discovery", "the issuer's metadata"),
+    ("token", "token"),
+    ("keys", "the issuer's keys"),
+    ("userinfo", "userinfo"),
+];
+
+/// The same at every endpoint; `says` follows the name of the call in the audit line.
+fn everywhere(what: &'static str, odd: &Odd, says: &'static str) -> Vec<Row> {
+    let one = |(endpoint, _): (&'static str, &str)| {
+        row(
+            what,
+            Misbehaves::At(endpoint, odd.clone()),
+            Cause::SourceUnreachable,
+            says,
+        )
+    };
+    ENDPOINTS.into_iter().map(one).collect()
+}
+
+#[tokio::test]
+async fn a_page_instead_of_json_is_no_answer() {
+    all_refused(
+        Algorithm::ES256,
+        everywhere("a page", &Odd::Html, "something else than JSON"),
+    )
+    .await;
+    let bad_gateway = everywhere("a gateway's page", &Odd::HtmlStatus(502), "HTTP status 502");
+    all_refused(Algorithm::ES256, bad_gateway).await;
+}
+
+#[tokio::test]
+async fn no_redirect_is_followed() {
+    for status in [301, 302, 303, 307, 308] {
+        let rows = everywhere("a redirect", &Odd::Redirect(status), "HTTP status 30");
+        all_refused(Algorithm::ES256, rows).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_no_answer() {
+    let deep = "[".repeat(100_000);
+    for text in ["", "{", "{}{}", "\u{feff}{}", "\u{1f}", deep.as_str()] {
+        let odd = Odd::Json(200, text.to_owned());
+        let rows = everywhere("no JSON", &odd, "something else than JSON");
+        all_refused(Algorithm::ES256, rows).await;
+    }
+}
+
+#[tokio::test]
+async fn json_of_another_shape_is_no_answer() {
+    for text in ["[]", "7", "null", "\"{}\"", "{}"] {
+        let odd = || Odd::Json(200, text.to_owned());
+        let at =
+            |endpoint, cause, says| row(endpoint, Misbehaves::At(endpoint, odd()), cause, says);
+        let rows = vec![
+            at("discovery", Cause::SourceMisconfigured, "lacks `issuer`"),
+            at(
+                "token",
+                Cause::SourceUnreachable,
+                "token answered with JSON that lacks",
+            ),
+            at(
+                "keys",
+                Cause::SourceUnreachable,
+                "the issuer's keys answered with JSON that lacks",
+            ),
+            at("userinfo", Cause::BadAnswer, "userinfo"),
+        ];
+        all_refused(Algorithm::ES256, rows).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_read_to_a_bound() {
+    for (endpoint, call) in ENDPOINTS {
+        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let provider = Provider::start(&clock, Algorithm::ES256).await;
+        let house = provider.plan("").start().await;
+        let how = Misbehaves::At(endpoint, Odd::Endless);
+        let row = row(
+            "no end",
+            how,
+            Cause::SourceUnreachable,
+            "answered with more than",
+        );
+        refused(&provider, &house, &row, "en").await;
+        let error = house.audit()[0]["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(call), "{endpoint}: {error}");
+        // What is read, and what fits into the buffers on the way.
+        let streamed = provider.streamed();
+        assert!(
+            streamed < 16 << 20,
+            "{endpoint}: {streamed} bytes were read"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_waited_for_in_bounds() {
+    let mut waiting = Vec::new();
+    for (endpoint, _) in ENDPOINTS {
+        for odd in [Odd::Hold, Odd::HoldBody] {
+            waiting.push(async move {
+                let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+                let provider = Provider::start(&clock, Algorithm::ES256).await;
+                let house = provider.plan("").start().await;
+                let how = Misbehaves::At(endpoint, odd);
+                let row = row(
+                    "silence",
+                    how,
+                    Cause::SourceUnreachable,
+                    "not answered in time",
+                );
+                refused(&provider, &house, &row, "zh-CN").await;
+            });
+        }
+    }
+    futures_util::future::join_all(waiting).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_is_no_answer() {
+    all_refused(Algorithm::ES256, everywhere("a cut", &Odd::Cut, "exchange")).await;
+}
+
+#[tokio::test]
+async fn what_the_provider_says_when_it_refuses_is_told_apart() {
+    let error = |status, error: &str| {
+        let body = format!(r#"{{"error":"{error}","error_description":"simulated {error}"}}"#);
+        Misbehaves::At("token", Odd::Json(status, body))
+    };
+    let rows = vec![
+        row(
+            "a client it does not know",
+            error(401, "invalid_client"),
+            Cause::SourceMisconfigured,
+            "invalid_client",
+        ),
+        row(
+            "a client that may not",
+            error(400, "unauthorized_client"),
+            Cause::SourceMisconfigured,
+            "unauthorized_client",
+        ),
+        row(
+            "an error with status 200",
+            error(200, "invalid_client"),
+            Cause::SourceMisconfigured,
+            "invalid_client",
+        ),
+        row(
+            "busy",
+            error(503, "temporarily_unavailable"),
+            Cause::SourceUnreachable,
+            "HTTP status 503",
+        ),
+        row(
+            "too many",
+            error(429, "slow_down"),
+            Cause::SourceBusy,
+            "429",
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}

@@ -1,0 +1,491 @@
+//! Tokens that prove nothing, or something else.
+
+use jsonwebtoken::Algorithm;
+use menshen::face::page::Cause;
+use serde_json::{Value, json};
+
+use super::{Row, all_refused, by, row};
+use crate::provider::{Key, Misbehaves, compact};
+
+const NOW_S: i64 = 1_800_000_000;
+
+/// An ID token with another value of a claim; null takes it away.
+fn claim(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
+    let bend = Misbehaves::claims(move |claims| put(claims, name, &value));
+    row(what, bend, Cause::BadAnswer, says)
+}
+
+/// An ID token with another value in its head.
+fn head(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
+    let bend = Misbehaves::head(move |head| head[name] = value.clone());
+    row(what, bend, Cause::BadAnswer, says)
+}
+
+/// An answer of the token endpoint with another value.
+fn answer(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
+    let bend = Misbehaves::answer("token", move |answer| put(answer, name, &value));
+    row(what, bend, Cause::SourceUnreachable, says)
+}
+
+fn put(object: &mut Value, name: &str, value: &Value) {
+    let object = object.as_object_mut().unwrap();
+    if value.is_null() {
+        object.remove(name);
+    } else {
+        object.insert(name.to_owned(), value.clone());
+    }
+}
+
+/// An ID token signed in another way.
+fn signed(
+    what: &'static str,
+    sign: impl Fn(&Value, &Key) -> String + Send + Sync + 'static,
+    says: &'static str,
+) -> Row {
+    row(what, Misbehaves::sign(sign), Cause::BadAnswer, says)
+}
+
+#[tokio::test]
+async fn an_id_token_of_another_issuer_client_or_login_lets_nobody_in() {
+    let several = |azp: Value| {
+        Misbehaves::claims(move |claims| {
+            claims["aud"] = json!(["menshen", "wiki"]);
+            put(claims, "azp", &azp);
+        })
+    };
+    let rows = vec![
+        claim(
+            "another issuer",
+            "iss",
+            json!("https://evil.test"),
+            "issued by https://evil.test",
+        ),
+        claim("an issuer that is no text", "iss", json!(["x"]), "`iss`"),
+        claim("no issuer", "iss", Value::Null, "`iss`"),
+        by(
+            "the same issuer with a slash",
+            |provider| {
+                let slash = format!("{}/", provider.issuer());
+                provider.misbehave(Misbehaves::claims(move |claims| {
+                    claims["iss"] = json!(slash)
+                }));
+            },
+            Cause::BadAnswer,
+            "it was issued by",
+        ),
+        claim("another audience", "aud", json!("wiki"), "it is for wiki"),
+        claim(
+            "an audience that only begins so",
+            "aud",
+            json!("menshen2"),
+            "it is for menshen2",
+        ),
+        claim("no audience", "aud", Value::Null, "it is for"),
+        claim("an empty list of audiences", "aud", json!([]), "it is for"),
+        claim(
+            "an audience that is no text",
+            "aud",
+            json!(["menshen", 7]),
+            "`aud`",
+        ),
+        row(
+            "several audiences without azp",
+            several(Value::Null),
+            Cause::BadAnswer,
+            "for several",
+        ),
+        row(
+            "several audiences and another azp",
+            several(json!("wiki")),
+            Cause::BadAnswer,
+            "somebody else",
+        ),
+        claim("another azp", "azp", json!("wiki"), "somebody else asked"),
+        claim(
+            "an azp that is no text",
+            "azp",
+            json!(["menshen"]),
+            "somebody else asked",
+        ),
+        claim("another nonce", "nonce", json!("n-0S6_WzA2Mj"), "nonce"),
+        claim("no nonce", "nonce", Value::Null, "nonce"),
+        claim("an empty nonce", "nonce", json!(""), "nonce"),
+        claim("a nonce that is no text", "nonce", json!([1]), "nonce"),
+        claim(
+            "another access token's hash",
+            "at_hash",
+            json!("77QmUPtjPfzWtF2AnpK9RQ"),
+            "access token",
+        ),
+        claim(
+            "a hash that is no text",
+            "at_hash",
+            json!(7),
+            "access token",
+        ),
+        claim(
+            "another code's hash",
+            "c_hash",
+            json!("77QmUPtjPfzWtF2AnpK9RQ"),
+            "issued for another code",
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}
+
+#[tokio::test]
+async fn an_id_token_from_another_time_lets_nobody_in() {
+    let rows = vec![
+        claim("over", "exp", json!(NOW_S - 61), "it has expired"),
+        claim("over since long", "exp", json!(1), "it has expired"),
+        claim("without an end", "exp", Value::Null, "`exp`"),
+        claim("an end beyond all times", "exp", json!(1e300), "`exp`"),
+        claim("an end before all times", "exp", json!(-1e300), "`exp`"),
+        claim("an end that is text", "exp", json!("1900000000"), "`exp`"),
+        claim(
+            "issued in the future",
+            "iat",
+            json!(NOW_S + 62),
+            "not valid yet",
+        ),
+        claim("issued never", "iat", Value::Null, "`iat`"),
+        claim(
+            "issued long ago",
+            "iat",
+            json!(NOW_S - 86_400),
+            "too long ago",
+        ),
+        claim(
+            "not before tomorrow",
+            "nbf",
+            json!(NOW_S + 86_400),
+            "not valid yet",
+        ),
+        claim("not before nonsense", "nbf", json!("tomorrow"), "`nbf`"),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}
+
+#[tokio::test]
+async fn an_id_token_about_nobody_lets_nobody_in() {
+    let rows = vec![
+        claim("nobody", "sub", Value::Null, "`sub`"),
+        claim("an empty name", "sub", json!(""), "`sub`"),
+        claim(
+            "a name beyond all bounds",
+            "sub",
+            json!("z".repeat(10_000)),
+            "`sub`",
+        ),
+        claim(
+            "a byte too long a name",
+            "sub",
+            json!("z".repeat(256)),
+            "`sub`",
+        ),
+        claim(
+            "a name with control characters",
+            "sub",
+            json!("a\r\nb"),
+            "`sub`",
+        ),
+        claim("a name with a zero", "sub", json!("a\0b"), "`sub`"),
+        claim("a number", "sub", json!(7), "`sub`"),
+        claim(
+            "a list",
+            "sub",
+            json!(["f5b7e6c0-zhangsan"]),
+            "no signed token",
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}
+
+#[tokio::test]
+async fn a_token_that_the_issuer_did_not_sign_lets_nobody_in() {
+    let other = Key::generate(Algorithm::ES256);
+    let (stranger, offered) = (other.clone(), other.clone());
+    let rows = vec![
+        signed(
+            "a broken signature",
+            |claims, key| broken(&key.sign(claims, &json!({}))),
+            "signature",
+        ),
+        signed(
+            "another's claims below a signature",
+            changed_after,
+            "signature",
+        ),
+        signed(
+            "no signature",
+            |claims, key| {
+                let token = key.sign(claims, &json!({}));
+                format!("{}.", token.rsplit_once('.').unwrap().0)
+            },
+            "signature",
+        ),
+        signed(
+            "another provider's key under our key's name",
+            move |claims, key| stranger.sign(claims, &json!({ "kid": key.kid })),
+            "signature",
+        ),
+        signed(
+            "a key that the token brings along",
+            move |claims, key| {
+                let jwk = offered.jwk();
+                offered.sign(
+                    claims,
+                    &json!({ "kid": key.kid, "jwk": jwk, "jku": "http://127.0.0.1/k" }),
+                )
+            },
+            "signature",
+        ),
+        signed(
+            "another provider's key",
+            move |claims, _| other.sign(claims, &json!({})),
+            "has no key key-",
+        ),
+        signed(
+            "alg none",
+            |claims, key| unsigned("none", claims, key),
+            "algorithm none",
+        ),
+        signed(
+            "alg None",
+            |claims, key| unsigned("None", claims, key),
+            "algorithm None",
+        ),
+        signed(
+            "no alg at all",
+            |claims, key| compact(&json!({ "kid": key.kid }), claims, |_| String::new()),
+            "no signed token",
+        ),
+        head(
+            "the name of another algorithm",
+            "alg",
+            json!("RS256"),
+            "has no key",
+        ),
+        head(
+            "an algorithm nobody knows",
+            "alg",
+            json!("ES256K"),
+            "algorithm ES256K",
+        ),
+        head("an unknown key", "kid", json!("ghost"), "has no key ghost"),
+        head(
+            "a key's name beyond all bounds",
+            "kid",
+            json!("k".repeat(20_000)),
+            "has no key",
+        ),
+        head(
+            "an extension that must be understood",
+            "crit",
+            json!(["exp"]),
+            "extension",
+        ),
+        head(
+            "the type of a logout token",
+            "typ",
+            json!("logout+jwt"),
+            "its type is another's",
+        ),
+        head(
+            "the type of an access token",
+            "typ",
+            json!("application/at+jwt"),
+            "its type is another's",
+        ),
+        by(
+            "several keys and no name",
+            |provider| {
+                provider.rotate(true);
+                provider.misbehave(Misbehaves::head(|head| head["kid"] = Value::Null));
+            },
+            Cause::BadAnswer,
+            "without a name",
+        ),
+        row(
+            "a key that is for encryption",
+            Misbehaves::answer("keys", |said| {
+                said["keys"][0]["use"] = json!("enc");
+            }),
+            Cause::BadAnswer,
+            "has no key",
+        ),
+        row(
+            "no key at all",
+            Misbehaves::answer("keys", |said| said["keys"] = json!([])),
+            Cause::BadAnswer,
+            "has no key",
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}
+
+/// The public key as a shared secret, in each shape in which somebody may hold it (RFC 8725 §2.1).
+#[tokio::test]
+async fn a_public_key_is_no_shared_secret() {
+    let shared = |said: &mut Value| {
+        let key = json!({ "kty": "oct", "kid": "shared", "alg": "HS256", "k": "c2VjcmV0" });
+        said["keys"].as_array_mut().unwrap().push(key);
+    };
+    let rows = vec![
+        signed(
+            "PEM",
+            move |claims, key| hmac(key.public_pem.as_bytes(), &key.kid, claims),
+            "algorithm HS256",
+        ),
+        signed(
+            "JWK",
+            move |claims, key| hmac(key.jwk().to_string().as_bytes(), &key.kid, claims),
+            "algorithm HS256",
+        ),
+        signed(
+            "the modulus",
+            move |claims, key| {
+                hmac(
+                    key.jwk()["n"].as_str().unwrap().as_bytes(),
+                    &key.kid,
+                    claims,
+                )
+            },
+            "algorithm HS256",
+        ),
+        by(
+            "a shared secret among the keys",
+            move |provider| {
+                provider.misbehave(Misbehaves::answer("keys", shared));
+                provider.misbehave(Misbehaves::sign(|claims, _| {
+                    hmac(b"secret", "shared", claims)
+                }));
+            },
+            Cause::BadAnswer,
+            "algorithm HS256",
+        ),
+    ];
+    all_refused(Algorithm::RS256, rows).await;
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_answers_nonsense_lets_nobody_in() {
+    let wrong = |what, value, says| {
+        row(
+            what,
+            Misbehaves::answer("token", move |answer| put(answer, "id_token", &value)),
+            Cause::BadAnswer,
+            says,
+        )
+    };
+    let rows = vec![
+        wrong("no ID token", Value::Null, "without an ID token"),
+        wrong(
+            "an ID token of two parts",
+            json!("e30.e30"),
+            "no signed token",
+        ),
+        wrong(
+            "an encrypted ID token",
+            json!("e30.a.b.c.d"),
+            "no signed token",
+        ),
+        wrong("an ID token of dots", json!("..."), "no signed token"),
+        wrong(
+            "an ID token that is no base64",
+            json!("!.!.!"),
+            "no signed token",
+        ),
+        answer(
+            "an ID token that is a number",
+            "id_token",
+            json!(7),
+            "`id_token`",
+        ),
+        answer(
+            "an ID token beyond all bounds",
+            "id_token",
+            json!("a".repeat(200_000)),
+            "`id_token`",
+        ),
+        answer(
+            "no access token",
+            "access_token",
+            Value::Null,
+            "`access_token`",
+        ),
+        answer(
+            "an access token that is a list",
+            "access_token",
+            json!([]),
+            "`access_token`",
+        ),
+        answer(
+            "an access token with a line end",
+            "access_token",
+            json!("a\r\nX-Evil: 1"),
+            "`access_token`",
+        ),
+        answer(
+            "an access token beyond all bounds",
+            "access_token",
+            json!("a".repeat(20_000)),
+            "`access_token`",
+        ),
+        answer("no type", "token_type", Value::Null, "`token_type`"),
+        answer("another type", "token_type", json!("mac"), "`token_type`"),
+        answer(
+            "a life that is none",
+            "expires_in",
+            json!(-5),
+            "`expires_in`",
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}
+
+#[tokio::test]
+async fn userinfo_about_somebody_else_lets_nobody_in() {
+    let userinfo = |what, value: Value| {
+        let bend = Misbehaves::answer("userinfo", move |said| put(said, "sub", &value));
+        row(what, bend, Cause::BadAnswer, "userinfo")
+    };
+    let rows = vec![
+        userinfo("another subject", json!("f5b7e6c0-lisi")),
+        userinfo("a subject in other letters", json!("F5B7E6C0-ZHANGSAN")),
+        userinfo("no subject", Value::Null),
+        userinfo("a subject that is no text", json!(["f5b7e6c0-zhangsan"])),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}
+
+/// One character of the signature changed.
+fn broken(token: &str) -> String {
+    let (input, signature) = token.rsplit_once('.').unwrap();
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    format!("{input}.{first}{}", &signature[1..])
+}
+
+/// The signature of other claims.
+fn changed_after(claims: &Value, key: &Key) -> String {
+    let mut other = claims.clone();
+    other["groups"] = json!(["管理员"]);
+    let good = key.sign(claims, &json!({}));
+    let changed = key.sign(&other, &json!({}));
+    let (input, _) = changed.rsplit_once('.').unwrap();
+    format!("{input}.{}", good.rsplit_once('.').unwrap().1)
+}
+
+fn unsigned(algorithm: &str, claims: &Value, key: &Key) -> String {
+    compact(&json!({ "alg": algorithm, "kid": key.kid }), claims, |_| {
+        String::new()
+    })
+}
+
+fn hmac(secret: &[u8], kid: &str, claims: &Value) -> String {
+    let secret = jsonwebtoken::EncodingKey::from_secret(secret);
+    let head = json!({ "alg": "HS256", "kid": kid, "typ": "JWT" });
+    compact(&head, claims, |input| {
+        jsonwebtoken::crypto::sign(input, &secret, Algorithm::HS256).unwrap()
+    })
+}

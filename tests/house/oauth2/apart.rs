@@ -1,0 +1,128 @@
+//! Two providers never make one person of two, nor two logins one.
+
+use menshen::face::page::Cause;
+use serde_json::{Value, json};
+
+use super::provider::Provider;
+use super::{account, through};
+use crate::browser::href;
+use crate::house::{House, Plan, UNLIMITED};
+
+/// Two providers at which somebody called `zhangsan` is signed in.
+async fn two(other: &str, kind: &str) -> (Provider, Provider, House) {
+    let (first, second) = (Provider::start().await, Provider::start().await);
+    let vouches = "vouched_email = 'profile.email_verified ? profile.email : null'";
+    let tables = format!(
+        "{}{}{UNLIMITED}",
+        first.table("gh", "", vouches),
+        second.table("gl", other, kind),
+    );
+    let house = Plan::default().more(&tables).start().await;
+    (first, second, house)
+}
+
+fn person(id: u32, email: &str, verified: Value) -> Value {
+    json!({ "id": id, "login": "zhangsan", "name": "张三", "email": email,
+            "email_verified": verified })
+}
+
+const VOUCHES: &str = "vouched_email = 'profile.email_verified ? profile.email : null'";
+
+#[tokio::test]
+async fn a_login_two_providers_give_is_only_the_first_ones() {
+    let (_first, second, house) = two("", VOUCHES).await;
+    let (mut owner, page) = through(&house, "gh").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+    let (stranger, page) = through(&house, "gl").await;
+    assert_eq!(
+        (page.answer.status, page.cause()),
+        (403, Some(Cause::LoginTaken))
+    );
+    assert!(stranger.cookie("menshen").is_none());
+    assert!(href(&page.answer.text(), "/sign_in").is_some());
+    let refused = house.audit().pop().unwrap();
+    assert_eq!(
+        (&refused["event"], &refused["connector"]),
+        (&json!("refused"), &json!("gl"))
+    );
+    assert_eq!(
+        (&refused["subject"], &refused["login"]),
+        (&json!("7"), &json!("zhangsan"))
+    );
+    assert!(
+        refused["error"]
+            .as_str()
+            .unwrap()
+            .contains(&account(&mut owner).await)
+    );
+    // The same id at another provider is another identity, and a free login comes in.
+    second.person(json!({ "id": 7, "login": "lisi" }));
+    let (mut other, page) = through(&house, "gl").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
+    assert_ne!(account(&mut other).await, account(&mut owner).await);
+}
+
+#[tokio::test]
+async fn a_prefix_keeps_two_providers_apart() {
+    let (_first, _second, house) = two("login_prefix = 'gl-'", VOUCHES).await;
+    let (mut one, page) = through(&house, "gh").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+    let (mut two, page) = through(&house, "gl").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["gl-zhangsan"]);
+    assert_ne!(account(&mut one).await, account(&mut two).await);
+}
+
+#[tokio::test]
+async fn only_an_address_the_provider_verified_joins_an_account() {
+    for (link_by, kind, verified, joined) in [
+        ("link_by = ['email']", VOUCHES, json!(true), true),
+        ("link_by = ['email']", VOUCHES, json!(false), false),
+        ("link_by = ['email']", VOUCHES, json!(null), false),
+        // Without a word about what is verified nothing is.
+        ("link_by = ['email']", "", json!(true), false),
+        ("link_by = ['mobile']", VOUCHES, json!(true), false),
+        ("", VOUCHES, json!(true), false),
+    ] {
+        let (first, second, house) = two(link_by, kind).await;
+        first.person(person(1, "z@corp.example", json!(true)));
+        second.person(person(2, "Z@Corp.example", verified.clone()));
+        let (mut one, _) = through(&house, "gh").await;
+        let (mut two, page) = through(&house, "gl").await;
+        let what = format!("{link_by} {kind} {verified}");
+        if joined {
+            assert_eq!(account(&mut one).await, account(&mut two).await, "{what}");
+        } else if verified.is_null() && !kind.is_empty() {
+            // `null ? …` has no value: a login that says nothing sound ends here.
+            assert_eq!(page.cause(), Some(Cause::BadAnswer), "{what}");
+        } else {
+            assert_eq!(page.cause(), Some(Cause::LoginTaken), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_the_first_that_nobody_verified_joins_nobody() {
+    let (first, second, house) = two("link_by = ['email']", VOUCHES).await;
+    first.person(person(1, "z@corp.example", json!(false)));
+    second.person(person(2, "z@corp.example", json!(true)));
+    through(&house, "gh").await;
+    assert_eq!(
+        through(&house, "gl").await.1.cause(),
+        Some(Cause::LoginTaken)
+    );
+}
+
+#[tokio::test]
+async fn who_changes_their_login_at_the_provider_stays_the_same_account() {
+    let (first, _second, house) = two("", VOUCHES).await;
+    let (mut before, _) = through(&house, "gh").await;
+    first.person(json!({ "id": 7, "login": "zhangsan2" }));
+    let (mut after, page) = through(&house, "gh").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan2"]);
+    assert_eq!(account(&mut before).await, account(&mut after).await);
+    // And whoever takes the login there now is somebody else.
+    first.person(json!({ "id": 8, "login": "zhangsan" }));
+    let (mut new, page) = through(&house, "gh").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+    assert_ne!(account(&mut new).await, account(&mut after).await);
+}

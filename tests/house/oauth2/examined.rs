@@ -1,0 +1,76 @@
+//! `menshen check --online` over a provider: what it says, and what to enter where.
+
+use std::process::Output;
+
+use super::provider::{Provider, SECRET};
+use crate::command::{menshen, text};
+use crate::house::{House, Plan};
+use crate::upstream::Folder;
+
+/// Checks a house whose connector `gh` leads to the provider.
+async fn check(provider: &Provider, edit: impl Fn(String) -> String) -> Output {
+    let house = House::new().await;
+    let plan = Plan::default().more(&provider.table("gh", "", ""));
+    let folder = Folder::new();
+    let path = folder.write("menshen.toml", &edit(plan.text(&house.source, &house.app)));
+    let path = path.display().to_string();
+    tokio::task::spawn_blocking(move || menshen(&["check", "--online", "-c", &path]))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_provider_that_knows_us_is_fine_and_what_to_register_is_printed() {
+    let provider = Provider::start().await;
+    let output = check(&provider, |text| text).await;
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said} {output:?}");
+    for words in [
+        "register http://sso.test/.menshen/callback/gh",
+        "ok authorize_url answers",
+        "ok token_url takes client_id",
+        "ok profile_url answers",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("!!"), "{said}");
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_exit_code_1_with_the_way_out() {
+    let provider = Provider::start().await;
+    let output = check(&provider, |text| {
+        text.replace(SECRET, "not-the-secret-at-all")
+    })
+    .await;
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("!! token_url") && said.contains("`client_secret`"),
+        "{said}"
+    );
+    assert!(!format!("{said}{}", text(&output.stderr)).contains("not-the-secret"));
+}
+
+#[tokio::test]
+async fn endpoints_that_are_not_there_are_named() {
+    let provider = Provider::start().await;
+    let gone = crate::upstream::listener().await.local_addr().unwrap();
+    let url = provider.url().to_owned();
+    for (from, to, words) in [
+        ("/authorize\"", "/nothing\"", "!! authorize_url"),
+        ("/api/me\"", "/nothing\"", "!! profile_url"),
+        ("/token\"", "/nothing\"", "!! token_url"),
+    ] {
+        let output = check(&provider, |text| text.replace(from, to)).await;
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let output = check(&provider, |text| {
+        text.replace(&url, &format!("http://{gone}"))
+    })
+    .await;
+    let said = text(&output.stdout);
+    assert_eq!(said.matches("!!").count(), 3, "{said}");
+}

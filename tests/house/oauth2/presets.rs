@@ -1,0 +1,284 @@
+//! Providers by name, with their endpoints led to loopback.
+
+use menshen::face::page::Cause;
+use serde_json::json;
+
+use super::provider::Provider;
+use super::{account, last_error, through};
+use crate::house::{House, Plan, UNLIMITED};
+
+async fn house(tables: &str) -> House {
+    let tables = format!("{tables}{UNLIMITED}");
+    Plan::default().more(&tables).start().await
+}
+
+fn github(provider: &Provider, connector: &str) -> String {
+    let url = provider.url();
+    let kind = provider.kind(
+        "gh",
+        "preset = 'github'\nscopes = ['read:user', 'user:email', 'read:org']",
+    );
+    format!(
+        "[connector.gh]\n{connector}\n{kind}[connector.gh.oauth2.profiles]\n\
+         emails = '{url}/api/emails?per_page=100'\nteams = '{url}/api/teams?per_page=100'\n"
+    )
+}
+
+/// 张三 as GitHub tells of them.
+fn at_github(provider: &Provider) {
+    provider.person(json!({
+        "login": "zhangsan", "id": 583_231, "node_id": "MDQ6", "name": "张三", "email": null,
+        "avatar_url": "https://avatars.example/u/583231",
+    }));
+    let mut world = provider.world();
+    world.api.insert("emails".to_owned(), json!([
+        { "email": "old@example.com", "primary": false, "verified": true, "visibility": null },
+        { "email": "z@corp.example", "primary": true, "verified": true, "visibility": "private" },
+    ]));
+    world.api.insert(
+        "teams".to_owned(),
+        json!([
+            { "slug": "ops", "name": "运维", "organization": { "login": "corp" } },
+            { "slug": "dba", "name": "DBA", "organization": { "login": "corp" } },
+        ]),
+    );
+}
+
+#[tokio::test]
+async fn github_tells_addresses_and_teams() {
+    let provider = Provider::start().await;
+    at_github(&provider);
+    let house = house(&github(&provider, "")).await;
+    let (_, page) = through(&house, "gh").await;
+    for (header, value) in [
+        ("x-forwarded-user", "zhangsan"),
+        ("x-forwarded-name", "%E5%BC%A0%E4%B8%89"),
+        ("x-forwarded-email", "z@corp.example"),
+        ("x-forwarded-groups", "corp/ops,corp/dba"),
+    ] {
+        assert_eq!(page.answer.echoed(header), [value], "{header}");
+    }
+    assert_eq!(house.audit().pop().unwrap()["subject"], "583231");
+    let world = provider.world();
+    assert_eq!(world.asked[0]["scope"], "read:user user:email read:org");
+    assert!(
+        world.forms[0].contains_key("client_secret"),
+        "as GitHub wants it"
+    );
+    drop(world);
+    let emails = provider.calls("/api/emails");
+    assert_eq!(emails[0].target(), "/api/emails?per_page=100");
+    assert!(
+        emails[0].one("user-agent").is_some(),
+        "GitHub refuses who says no name"
+    );
+}
+
+#[tokio::test]
+async fn a_part_that_is_missing_ends_the_login_with_what_to_do() {
+    let provider = Provider::start().await;
+    let house = house(&github(&provider, "")).await;
+    for (path, status, cause, words) in [
+        (
+            "/api/teams",
+            403,
+            Cause::SourceMisconfigured,
+            "`profiles.teams`",
+        ),
+        ("/api/teams", 404, Cause::SourceMisconfigured, "`scopes`"),
+        (
+            "/api/emails",
+            401,
+            Cause::SourceMisconfigured,
+            "`profiles.emails`",
+        ),
+        (
+            "/api/emails",
+            500,
+            Cause::SourceUnreachable,
+            "HTTP status 500",
+        ),
+        ("/api/teams", 429, Cause::SourceBusy, "429"),
+        ("/api/me", 403, Cause::SourceMisconfigured, "`profile_url`"),
+    ] {
+        at_github(&provider);
+        provider.instead(path, status, "Content-Type: application/json\r\n", "{}");
+        let (browser, page) = through(&house, "gh").await;
+        provider.mend();
+        assert_eq!(page.cause(), Some(cause), "{path} {status}");
+        assert!(browser.cookie("menshen").is_none());
+        let error = last_error(&house);
+        assert!(error.contains(words), "{path} {status}: {error}");
+    }
+    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_list_in_pages_is_read_to_its_end_and_never_cut() {
+    let provider = Provider::start().await;
+    let kind = provider.kind("gh", "preset = 'github'");
+    let url = provider.url();
+    let tables = format!(
+        "{kind}[connector.gh.oauth2.profiles]\nemails = '{url}/api/emails'\n\
+         teams = '{url}/api/teams?per_page=20'\n"
+    );
+    let house = house(&tables).await;
+    let team = |at: usize| json!({ "slug": format!("t{at}"), "organization": { "login": "c" } });
+    for (teams, calls) in [(0, 1), (19, 1), (20, 2), (41, 3), (199, 10), (200, 10)] {
+        at_github(&provider);
+        let all: Vec<_> = (0..teams).map(team).collect();
+        provider.world().pages.insert("teams".to_owned(), 20);
+        provider.world().api.insert("teams".to_owned(), all.into());
+        let before = provider.calls("/api/teams").len();
+        let (browser, page) = through(&house, "gh").await;
+        assert_eq!(
+            provider.calls("/api/teams").len() - before,
+            calls,
+            "{teams}"
+        );
+        if teams == 200 {
+            assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+            assert!(browser.cookie("menshen").is_none());
+            assert!(last_error(&house).contains("an end to its pages"));
+            continue;
+        }
+        let groups = page.answer.echoed("x-forwarded-groups").concat();
+        let groups: Vec<_> = groups
+            .split(',')
+            .filter(|group| !group.is_empty())
+            .collect();
+        assert_eq!(groups.len(), teams);
+        assert_eq!(
+            groups.last().copied().unwrap_or("none").ends_with("t198"),
+            teams == 199
+        );
+    }
+}
+
+#[tokio::test]
+async fn github_vouches_for_the_primary_verified_address_alone() {
+    for (verified, joined) in [(true, true), (false, false)] {
+        let (github_site, other) = (Provider::start().await, Provider::start().await);
+        at_github(&github_site);
+        github_site.world().api.insert(
+            "emails".to_owned(),
+            json!([
+                { "email": "z@corp.example", "primary": true, "verified": verified },
+                { "email": "more@corp.example", "primary": false, "verified": true },
+            ]),
+        );
+        other.person(json!({ "id": 1, "login": "zhang", "email": "z@corp.example" }));
+        let vouches = "vouched_email = 'profile.email'";
+        let house = house(&format!(
+            "{}{}",
+            other.table("own", "", vouches),
+            github(&github_site, "link_by = ['email']"),
+        ))
+        .await;
+        let (mut own, _) = through(&house, "own").await;
+        let (mut gh, page) = through(&house, "gh").await;
+        assert_eq!(page.answer.status, 200);
+        let same = account(&mut own).await == account(&mut gh).await;
+        assert_eq!(same, joined, "{verified}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_an_envelope_is_opened() {
+    let provider = Provider::start().await;
+    let me = json!({ "name": "张三", "union_id": "on_7", "open_id": "ou_7", "user_id": "zhangsan",
+                     "enterprise_email": "z@corp.example", "tenant_key": "t1" });
+    provider.person(json!({ "code": 0, "msg": "success", "data": me }));
+    provider.world().tokens = json!({ "code": 0, "token_type": "Bearer" });
+    let house = house(&provider.kind("fs", "preset = 'feishu'")).await;
+    let (_, page) = through(&house, "fs").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+    assert_eq!(page.answer.echoed("x-forwarded-email"), ["z@corp.example"]);
+    assert_eq!(house.audit().pop().unwrap()["subject"], "on_7");
+    assert!(!provider.world().asked[0].contains_key("scope"));
+    for (me, cause, words) in [
+        (
+            json!({ "code": 99_991_668, "msg": "Invalid access token" }),
+            Cause::SourceMisconfigured,
+            "answered 99991668: Invalid access token",
+        ),
+        (
+            json!({ "code": 0, "msg": "success" }),
+            Cause::SourceUnreachable,
+            "`profile_at`",
+        ),
+        (
+            json!({ "code": 0, "data": null }),
+            Cause::SourceUnreachable,
+            "`profile_at`",
+        ),
+        (
+            json!({ "code": 0, "data": [] }),
+            Cause::SourceUnreachable,
+            "an object",
+        ),
+        (
+            json!({ "code": 0, "data": { "open_id": "ou_7" } }),
+            Cause::BadAnswer,
+            "`subject`",
+        ),
+    ] {
+        provider.person(me.clone());
+        let (browser, page) = through(&house, "fs").await;
+        assert_eq!(page.cause(), Some(cause), "{me}");
+        assert!(browser.cookie("menshen").is_none());
+        let error = last_error(&house);
+        assert!(error.contains(words), "{me}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_an_envelope_repeats_is_not_written_down() {
+    let provider = Provider::start().await;
+    let house = house(&provider.kind("fs", "preset = 'feishu'")).await;
+    let access = provider.world().give_access();
+    let body = json!({ "access_token": access, "token_type": "bearer" }).to_string();
+    provider.instead("/token", 200, "Content-Type: application/json\r\n", &body);
+    provider.person(json!({ "code": 1, "msg": format!("the token {access} is no good") }));
+    through(&house, "fs").await;
+    let error = last_error(&house);
+    assert!(
+        error.contains("the token … is no good") && !error.contains(&access),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn tokens_in_an_envelope_are_found() {
+    let provider = Provider::start().await;
+    let tables = provider.table("odd", "", "token_at = '/data'");
+    let house = house(&tables).await;
+    // The real answer, and then the same one deeper.
+    assert_eq!(
+        through(&house, "odd").await.1.cause(),
+        Some(Cause::SourceUnreachable)
+    );
+    assert!(last_error(&house).contains("`token_at`"));
+    let refused = json!({ "code": 10003, "msg": "invalid app" }).to_string();
+    provider.instead(
+        "/token",
+        200,
+        "Content-Type: application/json\r\n",
+        &refused,
+    );
+    assert_eq!(
+        through(&house, "odd").await.1.cause(),
+        Some(Cause::SourceMisconfigured)
+    );
+    assert!(last_error(&house).contains("code 10003: invalid app"));
+    let access = provider.world().give_access();
+    let body = json!({ "code": 0, "data": { "access_token": access, "expires_in": "7200" } });
+    provider.instead(
+        "/token",
+        200,
+        "Content-Type: application/json\r\n",
+        &body.to_string(),
+    );
+    let (_, page) = through(&house, "odd").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+}

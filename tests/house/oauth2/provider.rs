@@ -1,0 +1,302 @@
+//! `Provider`: an OAuth 2 provider on loopback that goes by the book, unless a test tells it not to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use crate::line::Message;
+use crate::upstream::{Asked, Reply, Upstream};
+
+pub(crate) const CLIENT_ID: &str = "menshen";
+pub(crate) const SECRET: &str = "hunter2-of-the-client";
+
+/// A running provider.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    upstream: Upstream,
+    world: Arc<Mutex<World>>,
+}
+
+/// What it knows, and what it met with. Tests edit it.
+#[derive(Debug)]
+pub(crate) struct World {
+    /// What each call under `/api/` answers, by its last part; `me` is the profile.
+    pub(crate) api: BTreeMap<String, Value>,
+    /// The lists that come in pages, and how long a page is.
+    pub(crate) pages: BTreeMap<String, usize>,
+    /// What a path answers instead, whole.
+    pub(crate) instead: BTreeMap<String, Reply>,
+    /// The query the browser comes back with instead; `STATE` and `CODE` stand for the real ones.
+    pub(crate) back: Option<String>,
+    /// What is merged into every answer with tokens; null takes a field away.
+    pub(crate) tokens: Value,
+    /// Every authorization request.
+    pub(crate) asked: Vec<BTreeMap<String, String>>,
+    /// Every form of the token endpoint.
+    pub(crate) forms: Vec<BTreeMap<String, String>>,
+    /// Every code and token that was given out.
+    pub(crate) secrets: Vec<String>,
+    codes: BTreeMap<String, BTreeMap<String, String>>,
+    access: BTreeSet<String>,
+    refresh: BTreeSet<String>,
+    number: usize,
+}
+
+impl Provider {
+    /// 张三 is signed in at it.
+    pub(crate) async fn start() -> Self {
+        let me = json!({ "id": 7, "login": "zhangsan", "name": "张三" });
+        let world = Arc::new(Mutex::new(World {
+            api: BTreeMap::from([("me".to_owned(), me)]),
+            pages: BTreeMap::new(),
+            instead: BTreeMap::new(),
+            back: None,
+            tokens: json!({}),
+            asked: Vec::new(),
+            forms: Vec::new(),
+            secrets: Vec::new(),
+            codes: BTreeMap::new(),
+            access: BTreeSet::new(),
+            refresh: BTreeSet::new(),
+            number: 0,
+        }));
+        let shared = Arc::clone(&world);
+        let upstream = Upstream::start(move |asked| shared.lock().unwrap().answer(asked)).await;
+        Self { upstream, world }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.upstream.url()
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// Every request whose path this is.
+    pub(crate) fn calls(&self, path: &str) -> Vec<Message> {
+        let all = self.upstream.asked().into_iter().map(|asked| asked.message);
+        all.filter(|message| message.target().split('?').next() == Some(path))
+            .collect()
+    }
+
+    /// Who is signed in at it from now on.
+    pub(crate) fn person(&self, me: Value) {
+        self.world().api.insert("me".to_owned(), me);
+    }
+
+    /// What a path answers from now on, whole.
+    pub(crate) fn instead(&self, path: &str, status: u16, headers: &str, body: &str) {
+        let length = body.len();
+        let answer =
+            format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
+        let reply = Reply::Keep(answer.into_bytes());
+        self.world().instead.insert(path.to_owned(), reply);
+    }
+
+    /// Never answers at this path again.
+    pub(crate) fn hang(&self, path: &str) {
+        let reply = Reply::Hang(Vec::new());
+        self.world().instead.insert(path.to_owned(), reply);
+    }
+
+    /// Goes by the book again.
+    pub(crate) fn mend(&self) {
+        let mut world = self.world();
+        world.instead.clear();
+        world.back = None;
+        world.tokens = json!({});
+    }
+
+    /// `[connector.ID.oauth2]` with its endpoints and nothing of a preset, after lines of
+    /// `[connector.ID]`.
+    pub(crate) fn table(&self, id: &str, connector: &str, more: &str) -> String {
+        let subject = "subject = \"string(profile.id)\"";
+        let mapping = format!(
+            "[connector.{id}.mapping]\nlogin = \"profile.login\"\nname = \"profile.name\"\n\
+             email = \"profile.email\"\ngroups = \"profile.groups\"\n"
+        );
+        let kind = self.kind(id, &format!("{subject}\n{more}"));
+        format!("[connector.{id}]\n{connector}\n{mapping}{kind}")
+    }
+
+    /// `[connector.ID.oauth2]` with its endpoints.
+    pub(crate) fn kind(&self, id: &str, more: &str) -> String {
+        let url = self.url();
+        format!(
+            "[connector.{id}.oauth2]\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{SECRET}\"\n\
+             authorize_url = \"{url}/authorize\"\ntoken_url = \"{url}/token\"\n\
+             profile_url = \"{url}/api/me\"\n{more}\n"
+        )
+    }
+}
+
+impl World {
+    fn answer(&mut self, asked: &Asked) -> Reply {
+        let message = &asked.message;
+        let target = message.target();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if path == "/token" {
+            self.forms.push(pairs(&message.body));
+        }
+        if let Some(reply) = self.instead.get(path) {
+            return reply.clone();
+        }
+        match path {
+            "/authorize" => self.authorize(pairs(query.as_bytes())),
+            "/token" => self.token(message),
+            "/logout" => Reply::Keep(answer(200, "", "bye")),
+            _ => match path.strip_prefix("/api/") {
+                Some(name) => self.profile(message, name, &pairs(query.as_bytes())),
+                None => Reply::Keep(answer(404, "", "{}")),
+            },
+        }
+    }
+
+    /// Whoever is signed in is sent back at once.
+    fn authorize(&mut self, query: BTreeMap<String, String>) -> Reply {
+        if !query.contains_key("redirect_uri") {
+            let html = "Content-Type: text/html\r\n";
+            return Reply::Keep(answer(400, html, "<html>no such client"));
+        }
+        self.asked.push(query.clone());
+        let code = self.give("code");
+        let back = self.back.as_deref().unwrap_or("code=CODE&state=STATE");
+        let back = back
+            .replace("CODE", &code)
+            .replace("STATE", &query["state"]);
+        let to = format!("{}?{back}", query["redirect_uri"]);
+        self.codes.insert(code, query);
+        Reply::Keep(answer(302, &format!("Location: {to}\r\n"), ""))
+    }
+
+    fn token(&mut self, message: &Message) -> Reply {
+        let form = pairs(&message.body);
+        let refuse = |status, error: &str| {
+            let body = json!({ "error": error, "error_description": "so it is" });
+            Reply::Keep(answer(status, JSON, &body.to_string()))
+        };
+        if !knows(message, &form) {
+            return refuse(401, "invalid_client");
+        }
+        let good = match form["grant_type"].as_str() {
+            "authorization_code" => self.codes.remove(&form["code"]).is_some_and(|asked| {
+                let proved =
+                    asked.get("code_challenge") == form.get("code_verifier").map(s256).as_ref();
+                proved && asked["redirect_uri"] == form["redirect_uri"]
+            }),
+            "refresh_token" => self.refresh.remove(&form["refresh_token"]),
+            _ => return refuse(400, "unsupported_grant_type"),
+        };
+        if !good {
+            return refuse(400, "invalid_grant");
+        }
+        let (access, refresh) = (self.give("access"), self.give("refresh"));
+        self.access.insert(access.clone());
+        self.refresh.insert(refresh.clone());
+        let mut body = json!({ "access_token": access, "token_type": "bearer",
+                               "expires_in": 3600, "refresh_token": refresh });
+        for (name, value) in self.tokens.as_object().unwrap() {
+            match value {
+                Value::Null => body.as_object_mut().unwrap().remove(name),
+                value => body
+                    .as_object_mut()
+                    .unwrap()
+                    .insert(name.clone(), value.clone()),
+            };
+        }
+        Reply::Keep(answer(200, JSON, &body.to_string()))
+    }
+
+    fn profile(&self, message: &Message, name: &str, query: &BTreeMap<String, String>) -> Reply {
+        let bearer = message
+            .one("authorization")
+            .and_then(|v| v.strip_prefix("Bearer "));
+        let token = bearer.or_else(|| query.get("access_token").map(String::as_str));
+        if !token.is_some_and(|token| self.access.contains(token)) {
+            return Reply::Keep(answer(401, JSON, "{\"message\":\"Bad credentials\"}"));
+        }
+        match self.api.get(name) {
+            None => Reply::Keep(answer(404, JSON, "{\"message\":\"Not Found\"}")),
+            Some(Value::Array(all)) if self.pages.contains_key(name) => {
+                let length = self.pages[name];
+                assert_eq!(query["per_page"], length.to_string());
+                let number: usize = query.get("page").map_or(1, |page| page.parse().unwrap());
+                let page: Vec<_> = all
+                    .iter()
+                    .skip(length * (number - 1))
+                    .take(length)
+                    .collect();
+                Reply::Keep(answer(200, JSON, &json!(page).to_string()))
+            }
+            Some(body) => Reply::Keep(answer(200, JSON, &body.to_string())),
+        }
+    }
+
+    /// An access token that counts, without a login.
+    pub(crate) fn give_access(&mut self) -> String {
+        let access = self.give("access");
+        self.access.insert(access.clone());
+        access
+    }
+
+    /// A refresh token that counts, without a login.
+    pub(crate) fn give_refresh(&mut self) -> String {
+        let refresh = self.give("refresh");
+        self.refresh.insert(refresh.clone());
+        refresh
+    }
+
+    /// Every code on its way is spent.
+    pub(crate) fn forget_codes(&mut self) {
+        self.codes.clear();
+    }
+
+    fn give(&mut self, what: &str) -> String {
+        self.number += 1;
+        let random = u64::from_ne_bytes(menshen::keys::random());
+        let secret = format!("{what}-{}-{random:016x}", self.number);
+        self.secrets.push(secret.clone());
+        secret
+    }
+}
+
+const JSON: &str = "Content-Type: application/json; charset=utf-8\r\n";
+
+fn answer(status: u16, headers: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// By the header or by the form, and never by both (RFC 6749 §2.3).
+fn knows(message: &Message, form: &BTreeMap<String, String>) -> bool {
+    let basic = message
+        .one("authorization")
+        .and_then(|value| value.strip_prefix("Basic "));
+    let posted = form.get("client_secret");
+    match (basic, posted) {
+        (Some(basic), None) => {
+            let text = STANDARD.decode(basic).unwrap();
+            text == format!("{CLIENT_ID}:{SECRET}").as_bytes()
+        }
+        (None, Some(secret)) => secret == SECRET && form["client_id"] == CLIENT_ID,
+        _ => false,
+    }
+}
+
+/// Each stands once, or it is no request.
+fn pairs(text: &[u8]) -> BTreeMap<String, String> {
+    let all: Vec<_> = form_urlencoded::parse(text).into_owned().collect();
+    let map: BTreeMap<_, _> = all.iter().cloned().collect();
+    assert_eq!(all.len(), map.len(), "a parameter stands twice: {all:?}");
+    map
+}
+
+fn s256(verifier: &String) -> String {
+    use aws_lc_rs::digest;
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
+}

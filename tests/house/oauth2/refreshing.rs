@@ -1,0 +1,180 @@
+//! The provider asked again while somebody is here, as whoever keeps sessions asks it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use menshen::clock::{Clock, Timestamp};
+use menshen::login::connector::{self, Connector};
+use menshen::outbound::{self, Outbound};
+use menshen::people::source::{Refreshed, SourceError, Tokens};
+use menshen::secret::Secret;
+use menshen::store::Subject;
+use serde_json::json;
+
+use super::provider::Provider;
+
+/// A connector by itself, and tokens of a login of 张三.
+async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, Tokens) {
+    menshen::keys::install_crypto();
+    let text = provider.table("gh", "", "vouched_email = 'profile.email'");
+    let text = format!("[server]\nexternal_url = 'http://sso.test'\n{text}");
+    let config = crate::conf::parse(&text);
+    let kind = config.connector.values().next().unwrap().kind().unwrap();
+    let around = connector::Surroundings {
+        id: "gh".parse().unwrap(),
+        callback: "http://sso.test/.menshen/callback/gh".parse().unwrap(),
+        outbound: Outbound::build(&outbound::Config::default()).unwrap(),
+        clock: clock.clone(),
+    };
+    let tokens = {
+        let mut world = provider.world();
+        Tokens {
+            access: Some(Secret::new(world.give_access())),
+            access_expires_at: Some(clock.now().plus(Duration::from_secs(60))),
+            refresh: Some(Secret::new(world.give_refresh())),
+            id: None,
+        }
+    };
+    (connector::build(&kind, around).unwrap(), tokens)
+}
+
+fn clock() -> Clock {
+    Clock::by_hand(Timestamp::from_unix_s(1_800_000_000))
+}
+
+async fn refresh(
+    connector: &Arc<dyn Connector>,
+    tokens: &Tokens,
+) -> Result<Refreshed, SourceError> {
+    let source = Arc::clone(connector).source().expect("it can be asked");
+    let subject: Subject = "7".parse().unwrap();
+    source.refresh(&subject, tokens).await
+}
+
+fn token(secret: Option<&Secret<String>>) -> &str {
+    secret.unwrap().expose()
+}
+
+#[tokio::test]
+async fn a_refresh_brings_new_tokens_and_what_the_person_is_now() {
+    let (provider, clock) = (Provider::start().await, clock());
+    let (connector, tokens) = connector(&provider, &clock).await;
+    provider
+        .person(json!({ "id": 7, "login": "zhangsan", "email": "z@corp.example", "groups": [] }));
+    let new = refresh(&connector, &tokens).await.unwrap();
+    assert_eq!(new.raw.as_ref().unwrap()["groups"], json!([]));
+    assert_eq!(new.vouched[0].1, "z@corp.example");
+    assert_ne!(
+        token(new.tokens.access.as_ref()),
+        token(tokens.access.as_ref())
+    );
+    assert_ne!(
+        token(new.tokens.refresh.as_ref()),
+        token(tokens.refresh.as_ref())
+    );
+    let end = clock.now().plus(Duration::from_secs(3600));
+    assert_eq!(new.tokens.access_expires_at, Some(end));
+    // Each refresh token is good once; the next one is kept.
+    let again = refresh(&connector, &new.tokens).await.unwrap();
+    assert!(again.raw.is_some());
+    let spent = refresh(&connector, &tokens).await;
+    assert!(matches!(spent, Err(SourceError::Gone(_))), "{spent:?}");
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_not_replaced_is_kept() {
+    let (provider, clock) = (Provider::start().await, clock());
+    let (connector, tokens) = connector(&provider, &clock).await;
+    provider.world().tokens = json!({ "refresh_token": null });
+    let new = refresh(&connector, &tokens).await.unwrap();
+    assert_eq!(
+        token(new.tokens.refresh.as_ref()),
+        token(tokens.refresh.as_ref())
+    );
+}
+
+#[tokio::test]
+async fn only_the_providers_own_word_ends_a_session() {
+    let (provider, clock) = (Provider::start().await, clock());
+    let (connector, tokens) = connector(&provider, &clock).await;
+    let json = "Content-Type: application/json\r\n";
+    for (status, body, gone) in [
+        (400, "{\"error\":\"invalid_grant\"}", true),
+        (200, "{\"error\":\"bad_refresh_token\"}", true),
+        (401, "{\"error\":\"invalid_client\"}", false),
+        (400, "{\"error\":\"temporarily_unavailable\"}", false),
+        (429, "{\"error\":\"invalid_request\"}", false),
+        (500, "{\"error\":\"invalid_grant\"}", false),
+        (200, "<html>", false),
+        (302, "{\"error\":\"invalid_grant\"}", false),
+    ] {
+        provider.instead("/token", status, json, body);
+        let error = refresh(&connector, &tokens).await.unwrap_err();
+        let ended = matches!(error, SourceError::Gone(_));
+        assert_eq!(ended, gone, "{status} {body}: {error:?}");
+        let shown = menshen::telemetry::chain(&error).to_string();
+        assert!(!shown.contains(token(tokens.refresh.as_ref())), "{shown}");
+    }
+    provider.mend();
+    assert!(
+        refresh(&connector, &tokens).await.is_ok(),
+        "the token was not spent"
+    );
+}
+
+#[tokio::test]
+async fn a_person_who_is_another_or_gone_ends_the_session() {
+    let (provider, clock) = (Provider::start().await, clock());
+    let (connector, tokens) = connector(&provider, &clock).await;
+    provider.person(json!({ "id": 8, "login": "zhangsan" }));
+    let error = refresh(&connector, &tokens).await.unwrap_err();
+    assert!(matches!(error, SourceError::Gone(_)), "{error:?}");
+    let (connector, tokens) = self::connector(&provider, &clock).await;
+    provider.instead("/api/me", 401, "Content-Type: application/json\r\n", "{}");
+    let error = refresh(&connector, &tokens).await.unwrap_err();
+    assert!(matches!(error, SourceError::Gone(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn new_tokens_are_kept_also_where_the_profile_does_not_come() {
+    let (provider, clock) = (Provider::start().await, clock());
+    let (connector, tokens) = connector(&provider, &clock).await;
+    for status in [403, 429, 500, 200] {
+        provider.instead(
+            "/api/me",
+            status,
+            "Content-Type: application/json\r\n",
+            "[]",
+        );
+        let (_, tokens) = self::connector(&provider, &clock).await;
+        let new = refresh(&connector, &tokens).await.unwrap();
+        assert!(new.raw.is_none() && new.vouched.is_empty(), "{status}");
+        assert_ne!(
+            token(new.tokens.refresh.as_ref()),
+            token(tokens.refresh.as_ref())
+        );
+    }
+    provider.mend();
+    assert!(refresh(&connector, &tokens).await.unwrap().raw.is_some());
+}
+
+#[tokio::test]
+async fn without_a_refresh_token_the_access_token_asks_for_as_long_as_it_lives() {
+    let (provider, clock) = (Provider::start().await, clock());
+    let (connector, tokens) = connector(&provider, &clock).await;
+    let tokens = Tokens {
+        refresh: None,
+        ..tokens
+    };
+    let new = refresh(&connector, &tokens).await.unwrap();
+    assert_eq!(new.raw.unwrap()["login"], "zhangsan");
+    assert_eq!(
+        token(new.tokens.access.as_ref()),
+        token(tokens.access.as_ref())
+    );
+    clock.advance(Duration::from_secs(60));
+    let late = refresh(&connector, &tokens).await;
+    assert!(matches!(late, Err(SourceError::Unavailable(_))), "{late:?}");
+    let none = refresh(&connector, &Tokens::default()).await;
+    assert!(matches!(none, Err(SourceError::Unavailable(_))), "{none:?}");
+}

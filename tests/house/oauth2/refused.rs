@@ -1,0 +1,384 @@
+//! What a provider may refuse, garble or keep us waiting for: a page that helps, a line that
+//! explains, nobody inside, and a login that is fine again afterwards.
+
+use menshen::face::page::Cause;
+use serde_json::{Value, json};
+
+use super::provider::Provider;
+use super::{house, last_error, start, through};
+use crate::browser::{Browser, href};
+use crate::house::{HOME, House};
+use crate::logging_in::OWN;
+
+const JSON: &str = "Content-Type: application/json\r\n";
+
+/// One login that must end so.
+async fn ends(house: &House, cause: Cause, words: &str, what: &str) {
+    let (browser, page) = through(house, "gh").await;
+    let text = page.answer.text();
+    assert_eq!(page.cause(), Some(cause), "{what}: {text}");
+    assert!(browser.cookie("menshen").is_none(), "{what}");
+    assert!(
+        href(&text, "/sign_in").is_some() || href(&text, "/start").is_some(),
+        "{what}"
+    );
+    assert!(
+        !text.contains("so it is") && !text.contains("Hotel"),
+        "{what}"
+    );
+    let error = last_error(house);
+    assert!(error.contains(words), "{what}: {error}");
+}
+
+#[tokio::test]
+async fn every_error_of_the_authorization_endpoint_has_its_page_and_its_reason() {
+    let provider = Provider::start().await;
+    let house = house(&provider, "").await;
+    let callback = format!("{OWN}/callback/gh");
+    for (error, cause, words) in [
+        ("access_denied", Cause::LoginDeclined, "declined"),
+        ("login_required", Cause::LoginDeclined, "without asking"),
+        (
+            "interaction_required",
+            Cause::LoginDeclined,
+            "without asking",
+        ),
+        ("consent_required", Cause::LoginDeclined, "without asking"),
+        (
+            "account_selection_required",
+            Cause::LoginDeclined,
+            "without asking",
+        ),
+        (
+            "temporarily_unavailable",
+            Cause::SourceBusy,
+            "temporarily_unavailable: hm",
+        ),
+        ("server_error", Cause::SourceBusy, "server_error"),
+        ("invalid_scope", Cause::SourceMisconfigured, "`scopes`"),
+        (
+            "unauthorized_client",
+            Cause::SourceMisconfigured,
+            "`client_id`",
+        ),
+        (
+            "unsupported_response_type",
+            Cause::SourceMisconfigured,
+            "`authorize_url`",
+        ),
+        ("invalid_request", Cause::SourceMisconfigured, &callback),
+        (
+            "redirect_uri_mismatch",
+            Cause::SourceMisconfigured,
+            &callback,
+        ),
+        (
+            "application_suspended",
+            Cause::SourceMisconfigured,
+            "application_suspended",
+        ),
+    ] {
+        let back = format!("error={error}&error_description=hm&state=STATE");
+        provider.world().back = Some(back);
+        ends(&house, cause, words, error).await;
+    }
+    assert_eq!(provider.calls("/token").len(), 0, "nothing was redeemed");
+    provider.mend();
+    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_that_says_something_twice_says_nothing() {
+    let provider = Provider::start().await;
+    let house = house(&provider, "").await;
+    for back in [
+        "code=CODE&code=CODE&state=STATE",
+        "code=CODE&code=other&state=STATE",
+        "code=CODE&state=STATE&state=STATE",
+        "code=CODE&state=STATE&iss=a&iss=b",
+        "code=CODE&state=STATE&error=a&error=b",
+        "code=&state=STATE",
+        "code=CODE%0d%0aX&state=STATE",
+        "state=STATE",
+        "error=&state=STATE",
+        "error=a%20b&state=STATE",
+    ] {
+        provider.world().back = Some(back.to_owned());
+        let (browser, page) = through(&house, "gh").await;
+        assert_eq!(page.cause(), Some(Cause::BadAnswer), "{back}");
+        assert!(browser.cookie("menshen").is_none(), "{back}");
+    }
+    let long = format!("code={}&state=STATE", "c".repeat(4097));
+    provider.world().back = Some(long);
+    assert_eq!(
+        through(&house, "gh").await.1.cause(),
+        Some(Cause::BadAnswer)
+    );
+    assert_eq!(provider.calls("/token").len(), 0, "nothing was redeemed");
+    // What means nothing may stand twice.
+    provider.world().back = Some("code=CODE&state=STATE&utm=1&utm=2".to_owned());
+    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+}
+
+#[tokio::test]
+async fn every_error_of_the_token_endpoint_has_its_page_and_its_reason() {
+    let provider = Provider::start().await;
+    let house = house(&provider, "").await;
+    let callback = format!("{OWN}/callback/gh");
+    for (error, cause, words) in [
+        (
+            "invalid_client",
+            Cause::SourceMisconfigured,
+            "`client_secret`",
+        ),
+        (
+            "incorrect_client_credentials",
+            Cause::SourceMisconfigured,
+            "`client_id`",
+        ),
+        (
+            "unauthorized_client",
+            Cause::SourceMisconfigured,
+            "`client_id`",
+        ),
+        (
+            "redirect_uri_mismatch",
+            Cause::SourceMisconfigured,
+            callback.as_str(),
+        ),
+        ("invalid_scope", Cause::SourceMisconfigured, "`scopes`"),
+        (
+            "unsupported_grant_type",
+            Cause::SourceMisconfigured,
+            "`token_url`",
+        ),
+        (
+            "who_knows",
+            Cause::SourceMisconfigured,
+            "who_knows: so it is",
+        ),
+        (
+            "temporarily_unavailable",
+            Cause::SourceBusy,
+            "token answered",
+        ),
+        ("unverified_user_email", Cause::OutOfRange, "out of range"),
+    ] {
+        for status in [200, 400, 401] {
+            let body = json!({ "error": error, "error_description": "so it is" }).to_string();
+            provider.instead("/token", status, JSON, &body);
+            let what = format!("{error} {status}");
+            ends(&house, cause, words, &what).await;
+            assert!(
+                last_error(&house).contains(&format!("answered {status}")),
+                "{what}"
+            );
+        }
+    }
+    for body in ["{}", "{\"error\":\"slow\"}", "too many"] {
+        provider.instead("/token", 429, JSON, body);
+        ends(&house, Cause::SourceBusy, "429", body).await;
+    }
+    assert_eq!(provider.calls("/api/me").len(), 0, "nobody was asked after");
+    provider.mend();
+    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_spent_code_starts_the_login_once_more_by_itself_and_then_stops() {
+    for (status, error) in [(400, "invalid_grant"), (200, "bad_verification_code")] {
+        let provider = Provider::start().await;
+        let house = house(&provider, "").await;
+        let body = json!({ "error": error }).to_string();
+        provider.instead("/token", status, JSON, &body);
+        let (browser, page) = through(&house, "gh").await;
+        assert_eq!(page.cause(), Some(Cause::StaleTwice), "{error}");
+        assert!(browser.cookies().is_empty());
+        assert_eq!(provider.world().asked.len(), 2, "{error}");
+        provider.mend();
+        // Whose first code alone is spent sees nothing of it.
+        let mut browser = Browser::new(&house);
+        let back = browser
+            .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
+            .await;
+        provider.world().forget_codes();
+        let page = browser.follow(&back.url).await;
+        assert_eq!(page.url, format!("{HOME}/echo?a=b"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn nonsense_for_tokens_lets_nobody_in() {
+    let provider = Provider::start().await;
+    let house = house(&provider, "").await;
+    for odd in [
+        json!({ "access_token": null }),
+        json!({ "access_token": 7 }),
+        json!({ "access_token": "a\r\nX-User: boss" }),
+        json!({ "access_token": "x".repeat(20_000) }),
+        json!({ "token_type": "mac" }),
+        json!({ "token_type": 1 }),
+        json!({ "expires_in": -1 }),
+        json!({ "expires_in": "soon" }),
+        json!({ "expires_in": [1] }),
+        json!({ "refresh_token": {} }),
+        json!({ "id_token": 1 }),
+    ] {
+        provider.world().tokens = odd.clone();
+        let what = odd.to_string().chars().take(60).collect::<String>();
+        ends(&house, Cause::SourceUnreachable, "token answered", &what).await;
+    }
+    for fine in [
+        json!({ "token_type": null }),
+        json!({ "token_type": "BEARER" }),
+        json!({ "expires_in": "3600" }),
+        json!({ "expires_in": 1e300 }),
+        json!({ "expires_in": null, "refresh_token": null }),
+    ] {
+        provider.world().tokens = fine.clone();
+        assert_eq!(through(&house, "gh").await.1.answer.status, 200, "{fine}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_lets_nobody_in() {
+    let provider = Provider::start().await;
+    let house = house(&provider, "").await;
+    let huge = format!(
+        "{{\"access_token\":\"A\",\"id\":7,\"login\":\"boss\",\"x\":\"{}\"}}",
+        "x".repeat(2 << 20)
+    );
+    let good = "{\"access_token\":\"A\",\"token_type\":\"bearer\",\"id\":7,\"login\":\"boss\"}";
+    let elsewhere = format!("{JSON}Location: {}/api/me\r\n", provider.url());
+    for (status, headers, body) in [
+        (200, "Content-Type: text/html\r\n", "<html>Hotel WiFi"),
+        (200, "Content-Type: text/html\r\n", good),
+        (200, JSON, ""),
+        (200, JSON, "{\"access_token\":\"A\""),
+        (200, JSON, "access_token=A&token_type=bearer"),
+        (200, JSON, "null"),
+        (200, JSON, "[]"),
+        (200, JSON, &huge),
+        (302, &elsewhere, good),
+        (307, &elsewhere, good),
+        (500, JSON, good),
+        (502, "Content-Type: text/html\r\n", "<html>bad gateway"),
+    ] {
+        for path in ["/token", "/api/me"] {
+            provider.instead(path, status, headers, body);
+            let start: String = body.chars().take(40).collect();
+            let what = format!("{status} {start} at {path}");
+            ends(
+                &house,
+                Cause::SourceUnreachable,
+                "could not be asked",
+                &what,
+            )
+            .await;
+            provider.mend();
+        }
+    }
+    let redirected = provider.calls("/api/me").iter().any(|asked| {
+        asked
+            .one("authorization")
+            .is_some_and(|value| value == "Bearer A")
+    });
+    assert!(!redirected, "nobody followed");
+    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_profile_that_names_nobody_lets_nobody_in() {
+    let provider = Provider::start().await;
+    let house = house(&provider, "").await;
+    let cases: [(Value, Cause, &str); 8] = [
+        (
+            json!({ "login": "zhangsan" }),
+            Cause::BadAnswer,
+            "`subject`",
+        ),
+        (
+            json!({ "id": null, "login": "zhangsan" }),
+            Cause::BadAnswer,
+            "`subject`",
+        ),
+        (
+            json!({ "id": [7], "login": "zhangsan" }),
+            Cause::BadAnswer,
+            "`subject`",
+        ),
+        (
+            json!({ "id": "", "login": "zhangsan" }),
+            Cause::BadAnswer,
+            "`subject`",
+        ),
+        (
+            json!({ "id": "x".repeat(513), "login": "z" }),
+            Cause::BadAnswer,
+            "`subject`",
+        ),
+        (json!({ "id": 7 }), Cause::NoLogin, "no login"),
+        (json!({ "id": 7, "login": "" }), Cause::NoLogin, "no login"),
+        (json!("zhangsan"), Cause::SourceUnreachable, "an object"),
+    ];
+    for (me, cause, words) in cases {
+        provider.person(me.clone());
+        ends(&house, cause, words, &me.to_string()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_told_to_the_operator_alone() {
+    let provider = Provider::start().await;
+    let table = provider
+        .table("gh", "", "")
+        .replace(super::SECRET, "not-the-secret-at-all");
+    let house = crate::house::Plan::default().more(&table).start().await;
+    ends(
+        &house,
+        Cause::SourceMisconfigured,
+        "`client_secret`",
+        "a wrong secret",
+    )
+    .await;
+    assert!(!last_error(&house).contains("not-the-secret"));
+}
+
+#[tokio::test]
+async fn while_a_provider_hangs_nobody_waits_for_ever_and_whoever_is_here_goes_on() {
+    let provider = Provider::start().await;
+    let house = house(&provider, "").await;
+    let (mut here, _) = through(&house, "gh").await;
+    provider.hang("/token");
+    let stuck = async {
+        let page = through(&house, "gh").await.1;
+        assert_eq!(
+            (page.answer.status, page.cause()),
+            (502, Some(Cause::SourceUnreachable))
+        );
+    };
+    let goes_on = async {
+        for _ in 0..20 {
+            assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
+        }
+    };
+    futures_util::future::join(stuck, goes_on).await;
+    assert!(last_error(&house).contains("not answered in time"));
+    provider.mend();
+    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+}
+
+#[tokio::test]
+async fn when_the_provider_is_gone_whoever_is_here_goes_on() {
+    let provider = Provider::start().await;
+    let house = house(&provider, "").await;
+    let (mut here, _) = through(&house, "gh").await;
+    let mut coming = Browser::new(&house);
+    let back = coming
+        .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
+        .await;
+    drop(provider);
+    let page = coming.follow(&back.url).await;
+    assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+    assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
+}

@@ -1,0 +1,307 @@
+//! Login by OpenID Connect, through a provider that behaves.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+
+use crate::browser::{Browser, Page};
+use crate::house::{HOME, House};
+use crate::provider::{CLIENT_ID, CLIENT_SECRET, ClientProof, Key, Provider, start};
+use crate::upstream::Folder;
+
+mod crowd;
+mod down;
+mod form_post;
+mod keys;
+
+/// 张三, and the two groups they are in, as an application gets them.
+const ZHANG_SAN: &str = "%E5%BC%A0%E4%B8%89";
+const GROUPS: &str = "%E8%B4%A2%E5%8A%A1%E9%83%A8,%E5%B9%B3%E5%8F%B0%E9%83%A8";
+
+async fn sign_in(provider: &Provider, house: &House, login: &str) -> (Browser, Page) {
+    let mut browser = Browser::new(house);
+    let page = provider.sign_in(&mut browser, "keycloak", login).await;
+    (browser, page)
+}
+
+/// The application was reached by this person.
+fn is_here(page: &Page, login: &str) {
+    assert_eq!(
+        page.answer.status,
+        200,
+        "{}: {}",
+        page.url,
+        page.answer.text()
+    );
+    assert_eq!(page.answer.echoed("x-forwarded-user"), [login]);
+}
+
+fn last_error(house: &House) -> String {
+    let audit = house.audit();
+    let last = audit.last().expect("somebody was turned away");
+    last["error"].as_str().expect("it says why").to_owned()
+}
+
+#[tokio::test]
+async fn the_application_learns_who_came_from_the_provider() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let (browser, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+    assert_eq!(page.url, format!("{HOME}/echo"));
+    let got = |name| page.answer.echoed(name);
+    assert_eq!(got("x-forwarded-preferred-username"), ["zhangsan"]);
+    assert_eq!(got("x-forwarded-name"), [ZHANG_SAN]);
+    assert_eq!(got("x-forwarded-email"), ["zhangsan@corp.example"]);
+    assert_eq!(got("x-forwarded-groups"), [GROUPS]);
+    assert!(browser.cookie("menshen").is_some());
+    let audit = house.audit();
+    let last = audit.last().unwrap();
+    assert_eq!(
+        (&last["event"], &last["subject"], &last["login"]),
+        (
+            &"login".into(),
+            &provider.sub("zhangsan").into(),
+            &"zhangsan".into()
+        )
+    );
+    // Once each, and everything that is known of the provider by now stays known.
+    for (what, calls) in [("discovery", 1), ("keys", 1), ("token", 1), ("userinfo", 1)] {
+        assert_eq!(provider.calls(what), calls, "{what}");
+    }
+    let (_, page) = sign_in(&provider, &house, "lisi").await;
+    is_here(&page, "lisi");
+    assert_eq!(
+        (provider.calls("discovery"), provider.calls("keys")),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn what_the_provider_does_not_know_of_a_person_is_absent() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let (_, page) = sign_in(&provider, &house, "lisi").await;
+    is_here(&page, "lisi");
+    assert_eq!(page.answer.echoed("x-forwarded-email"), [""; 0]);
+    // An address nobody verified is still what the provider says of them.
+    let (_, page) = sign_in(&provider, &house, "wangfang").await;
+    assert_eq!(
+        page.answer.echoed("x-forwarded-email"),
+        ["wangfang@corp.example"]
+    );
+    // Without a login name it is the address, and without that the subject.
+    let nameless = provider
+        .person("wangfang")
+        .claim("preferred_username", ().into());
+    let house = provider.plan("").start().await;
+    let (_, page) = sign_in(&provider, &house, "wangfang").await;
+    is_here(&page, "wangfang@corp.example");
+    nameless.claim("email", ().into());
+    let house = provider.plan("").start().await;
+    let (_, page) = sign_in(&provider, &house, "wangfang").await;
+    is_here(&page, &provider.sub("wangfang"));
+}
+
+#[tokio::test]
+async fn fields_of_another_type_are_absent_and_nobodys_login() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let person = provider.person("zhangsan");
+    person
+        .claim("email", 7.into())
+        .claim("name", vec![1].into());
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+    assert_eq!(page.answer.echoed("x-forwarded-email"), [""; 0]);
+    assert_eq!(page.answer.echoed("x-forwarded-name"), [""; 0]);
+    for login in ["a\nb", "a\0b", "\u{85}"] {
+        person.claim("preferred_username", login.into());
+        let (browser, page) = sign_in(&provider, &house, "zhangsan").await;
+        assert_eq!(page.cause(), Some(Cause::NoLogin), "{login:?}");
+        assert!(browser.cookie("menshen").is_none());
+    }
+}
+
+#[tokio::test]
+async fn groups_may_come_from_userinfo_alone() {
+    let provider = Provider::new().await;
+    provider.set(|settings| settings.claims_in_id_token = false);
+    let house = provider.plan("").start().await;
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+    assert_eq!(page.answer.echoed("x-forwarded-groups"), [GROUPS]);
+    // Who does not want that asks nobody, and knows no more than the token says.
+    let house = provider.plan("userinfo = false").start().await;
+    let asked = provider.calls("userinfo");
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, &provider.sub("zhangsan"));
+    assert_eq!(page.answer.echoed("x-forwarded-groups"), [""; 0]);
+    assert_eq!(provider.calls("userinfo"), asked);
+    provider.set(|settings| {
+        settings.claims_in_id_token = true;
+        settings.claims_in_userinfo = false;
+    });
+    let house = provider.plan("userinfo = false").start().await;
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+}
+
+#[tokio::test]
+async fn every_login_has_a_state_a_nonce_and_a_proof_key_of_its_own() {
+    let provider = Provider::new().await;
+    let lines = "scopes = ['openid', 'groups', 'offline_access']\n\
+                 authorize_params = { kc_idp_hint = '企业 微信&x=1', audience = 'menshen' }";
+    let house = provider.plan(lines).start().await;
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+        is_here(&page, "zhangsan");
+        let asked = provider.last("authorize");
+        let one = |name: &str| asked.one(name).unwrap_or_default().to_owned();
+        assert_eq!(one("response_type"), "code");
+        assert_eq!(one("client_id"), CLIENT_ID);
+        assert_eq!(
+            one("redirect_uri"),
+            format!("{HOME}/.menshen/callback/keycloak")
+        );
+        assert_eq!(one("scope"), "openid groups offline_access");
+        assert_eq!(one("code_challenge_method"), "S256");
+        assert_eq!(one("kc_idp_hint"), "企业 微信&x=1");
+        assert_eq!(one("audience"), "menshen");
+        assert!(asked.one("prompt").is_none() && asked.one("response_mode").is_none());
+        let verifier = provider
+            .last("token")
+            .one("code_verifier")
+            .unwrap()
+            .to_owned();
+        assert!((43..=128).contains(&verifier.len()), "{verifier}");
+        assert_eq!(one("code_challenge").len(), 43);
+        for own in [one("state"), one("nonce"), one("code_challenge"), verifier] {
+            assert!(own.len() >= 22, "{own} can be guessed");
+            assert!(!seen.contains(&own), "{own} came twice");
+            seen.push(own);
+        }
+    }
+    // They are sent to a provider that says it knows nothing of them, or something weaker.
+    let weaker = crate::provider::Misbehaves::answer("discovery", |said| {
+        said["code_challenge_methods_supported"] = vec!["plain"].into();
+    });
+    provider.misbehave(weaker);
+    let house = provider.plan("").start().await;
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+    let asked = provider.last("authorize");
+    assert_eq!(asked.one("code_challenge_method"), Some("S256"));
+    assert!(provider.last("token").one("code_verifier").is_some());
+}
+
+#[tokio::test]
+async fn the_client_proves_itself_as_the_provider_wants_it() {
+    let provider = Provider::new().await;
+    let folder = Folder::new();
+    let secret = "";
+    for (proof, lines) in [
+        (ClientProof::Secret, secret),
+        (ClientProof::Basic, secret),
+        (ClientProof::Basic, "client_auth = 'basic'"),
+        (ClientProof::Post, secret),
+        (ClientProof::Post, "client_auth = 'post'"),
+    ] {
+        provider.set(|settings| settings.client = proof.clone());
+        let house = provider.plan(lines).start().await;
+        let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+        is_here(&page, "zhangsan");
+        let asked = provider.last("token");
+        let in_form = asked.one("client_secret") == Some(CLIENT_SECRET);
+        assert_eq!(in_form, matches!(proof, ClientProof::Post), "{proof:?}");
+    }
+    for algorithm in ["RS256", "ES256", "EdDSA"] {
+        let key = Key::generate(algorithm.parse().unwrap());
+        let path = folder.write("client.key", &key.private_pem);
+        provider.set(|settings| settings.client = ClientProof::PrivateKey(key.public_pem.clone()));
+        let lines = format!("private_key = {{ file = '{}' }}", path.display());
+        let house = provider.plan_without_secret(&lines).start().await;
+        for _ in 0..2 {
+            let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+            is_here(&page, "zhangsan");
+        }
+    }
+    provider.set(|settings| settings.client = ClientProof::Public);
+    let house = provider.plan_without_secret("").start().await;
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+    assert!(provider.last("token").authorization.is_none());
+}
+
+#[tokio::test]
+async fn a_client_the_provider_does_not_know_is_the_operators_trouble() {
+    let provider = Provider::new().await;
+    let folder = Folder::new();
+    let other = Key::generate(jsonwebtoken::Algorithm::ES256);
+    let path = folder.write("client.key", &other.private_pem);
+    let by_key = format!("private_key = {{ file = '{}' }}", path.display());
+    let known = Key::generate(jsonwebtoken::Algorithm::ES256).public_pem;
+    for (proof, lines) in [
+        (ClientProof::Secret, "client_secret = 'hunter2hunter2'"),
+        (
+            ClientProof::Basic,
+            "client_secret = 'x'\nclient_auth = 'post'",
+        ),
+        (ClientProof::Secret, ""),
+        (ClientProof::PrivateKey(known), by_key.as_str()),
+    ] {
+        provider.set(|settings| settings.client = proof.clone());
+        let house = provider.plan_without_secret(lines).start().await;
+        let (browser, page) = sign_in(&provider, &house, "zhangsan").await;
+        assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{proof:?}");
+        assert!(browser.cookie("menshen").is_none());
+        let error = last_error(&house);
+        assert!(
+            error.contains("invalid_client") && error.contains("remedy: "),
+            "{error}"
+        );
+        assert!(
+            !error.contains("hunter2") && !error.contains("BEGIN"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_shut_out_at_the_provider_does_not_come_in() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    provider.person("zhangsan").disabled(true);
+    let (browser, page) = sign_in(&provider, &house, "zhangsan").await;
+    assert_eq!(
+        (page.answer.status, page.cause()),
+        (403, Some(Cause::LoginDeclined))
+    );
+    assert!(browser.cookie("menshen").is_none());
+    provider.person("zhangsan").disabled(false);
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+}
+
+#[tokio::test]
+async fn a_code_that_came_too_late_is_asked_for_once_more_by_itself() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = Browser::new(&house);
+    let back = provider
+        .way_back(&mut browser, "keycloak", "zhangsan")
+        .await;
+    house.advance(Duration::from_secs(61));
+    let page = browser.follow(&back).await;
+    is_here(&page, "zhangsan");
+    assert_eq!(provider.calls("code"), 2);
+    // A provider that takes no code at all is asked twice, and no more.
+    provider.set(|settings| settings.code_s = 0);
+    let mut browser = Browser::new(&house);
+    provider.sit(&mut browser, "zhangsan");
+    let page = browser.follow(&start("keycloak")).await;
+    assert_eq!(page.cause(), Some(Cause::StaleTwice));
+    assert_eq!(provider.calls("code"), 4);
+    assert!(browser.cookie("menshen").is_none());
+}

@@ -1,0 +1,51 @@
+//! Many people at once: each gets a session of their own.
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use crate::browser::Browser;
+use crate::house::HOME;
+use crate::provider::Provider;
+
+const LOGINS: usize = 1000;
+const PEOPLE: usize = 25;
+const AT_ONCE: usize = 50;
+
+#[tokio::test]
+async fn among_a_thousand_interleaved_logins_everybody_stays_themselves() {
+    let provider = Provider::new().await;
+    let house = provider.plan("userinfo = false").start().await;
+    let log_in = async |nth: usize| {
+        let login = format!("p{}", nth % PEOPLE);
+        let mut browser = Browser::new(&house);
+        let back = provider.way_back(&mut browser, "keycloak", &login).await;
+        // Others begin and finish between the way there and the way back.
+        for _ in 0..nth % 7 {
+            tokio::task::yield_now().await;
+        }
+        let page = browser.follow(&back).await;
+        assert_eq!(page.url, format!("{HOME}/echo"), "{login}");
+        assert_eq!(page.answer.echoed("x-forwarded-user"), [login.as_str()]);
+        let session = browser.cookie("menshen").expect("a session").value.clone();
+        (login, session)
+    };
+    let all: Vec<_> = stream::iter(0..LOGINS)
+        .map(log_in)
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut sessions: Vec<_> = all.iter().map(|(_, session)| session).collect();
+    sessions.sort_unstable();
+    sessions.dedup();
+    assert_eq!(sessions.len(), LOGINS);
+    let audit = house.audit();
+    assert_eq!(audit.len(), LOGINS);
+    for line in audit {
+        let login = line["login"].as_str().unwrap();
+        assert_eq!(line["subject"], provider.sub(login), "{line}");
+    }
+    assert_eq!(
+        (provider.calls("code"), provider.calls("discovery")),
+        (LOGINS, 1)
+    );
+}

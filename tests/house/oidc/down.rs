@@ -1,0 +1,125 @@
+//! A provider that is down keeps nobody away who is here, and tells whoever wants to come.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+
+use super::{is_here, last_error, sign_in};
+use crate::browser::Browser;
+use crate::house::HOME;
+use crate::provider::{Provider, start};
+use crate::wire;
+
+const ADMIN: &str = "[admin]\nlisten = '127.0.0.1:0'\n";
+
+#[tokio::test]
+async fn the_house_starts_and_serves_while_the_provider_is_down() {
+    let provider = Provider::new().await;
+    provider.down();
+    let house = provider.plan(ADMIN).start().await;
+    assert_eq!(
+        Browser::new(&house)
+            .visit(&format!("{HOME}/public/echo"))
+            .await
+            .status,
+        200
+    );
+    let mut browser = Browser::new(&house);
+    let page = browser.follow(&start("keycloak")).await;
+    assert_eq!(
+        (page.answer.status, page.cause()),
+        (502, Some(Cause::SourceUnreachable))
+    );
+    assert_eq!(browser.cookies(), []);
+    assert!(
+        last_error(&house).contains(provider.issuer()),
+        "{}",
+        last_error(&house)
+    );
+    let metrics = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let admin = house.running.admin_address().unwrap();
+    let metrics = wire::raw(admin, metrics).await.text();
+    let counted = "menshen_logins_total{connector=\"keycloak\",outcome=\"failed\"} 1\n";
+    assert!(metrics.contains(counted), "{metrics}");
+    // Whoever gave no answer is left alone for a moment, and then asked again.
+    provider.up();
+    house.advance(Duration::from_secs(2));
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+}
+
+#[tokio::test]
+async fn whoever_is_here_stays_and_can_leave_while_the_provider_is_down() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let (mut browser, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+    provider.down();
+    for _ in 0..3 {
+        let page = browser.follow(&format!("{HOME}/echo")).await;
+        is_here(&page, "zhangsan");
+        house.advance(Duration::from_secs(1200));
+    }
+    let page = browser.follow(&format!("{HOME}/.menshen/sign_out")).await;
+    assert!(page.answer.status < 500, "{}", page.answer.text());
+    assert!(browser.cookie("menshen").is_none());
+    let after = browser.follow(&format!("{HOME}/echo")).await;
+    assert!(after.url.contains("/.menshen/sign_in"), "{}", after.url);
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_provider_stays_known_while_it_is_down() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = Browser::new(&house);
+    let back = provider
+        .way_back(&mut browser, "keycloak", "zhangsan")
+        .await;
+    provider.down();
+    // The way there is known; what comes back cannot be redeemed.
+    let to = Browser::new(&house).visit(&start("keycloak")).await;
+    assert!(
+        to.header("location")
+            .unwrap()
+            .starts_with(&provider.url("/authorize"))
+    );
+    let page = browser.follow(&back).await;
+    assert_eq!(
+        (page.answer.status, page.cause()),
+        (502, Some(Cause::SourceUnreachable))
+    );
+    assert!(browser.cookie("menshen").is_none());
+    // Long after it was last asked, too.
+    house.advance(Duration::from_secs(7200));
+    let to = Browser::new(&house).visit(&start("keycloak")).await;
+    assert!(
+        to.header("location")
+            .unwrap()
+            .starts_with(&provider.url("/authorize"))
+    );
+    provider.up();
+    house.advance(Duration::from_secs(2));
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+}
+
+#[tokio::test]
+async fn strangers_cost_a_provider_that_is_down_one_question_in_two_seconds() {
+    let provider = Provider::new().await;
+    provider.misbehave(crate::provider::Misbehaves::At(
+        "discovery",
+        crate::provider::Odd::Cut,
+    ));
+    let house = provider.plan("").start().await;
+    let strangers = (0..20).map(async |_| {
+        let page = Browser::new(&house).follow(&start("keycloak")).await;
+        assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+    });
+    futures_util::future::join_all(strangers).await;
+    let asked = provider.calls("discovery");
+    // A client may repeat what was cut before its first byte.
+    assert!(asked <= 2, "{asked}");
+    house.advance(Duration::from_secs(2));
+    Browser::new(&house).follow(&start("keycloak")).await;
+    assert!(provider.calls("discovery") > asked);
+}

@@ -1,0 +1,90 @@
+//! The answer by a POST from the provider's page.
+
+use menshen::config::Config;
+
+use super::is_here;
+use crate::browser::Browser;
+use crate::house::Plan;
+use crate::provider::Provider;
+
+const HTTPS: &str = "https://sso.test";
+const BY_POST: &str = "response_mode = 'form_post'";
+
+fn plan(provider: &Provider) -> Plan {
+    let plan = provider.plan(BY_POST).external_url(HTTPS);
+    plan.server("trusted_proxies = ['127.0.0.1']")
+}
+
+#[tokio::test]
+async fn the_answer_may_come_by_a_post_from_the_providers_page() {
+    let provider = Provider::new().await;
+    let house = plan(&provider).start().await;
+    let mut browser = Browser::new(&house).over_https();
+    provider.sit(&mut browser, "zhangsan");
+    let start = format!("{HTTPS}/.menshen/start?connector=keycloak&rd=%2Fecho");
+    let page = browser.follow(&start).await;
+    assert!(
+        page.url.starts_with(&provider.url("/authorize")),
+        "{}",
+        page.url
+    );
+    assert_eq!(
+        provider.last("authorize").one("response_mode"),
+        Some("form_post")
+    );
+    let mut pending = browser
+        .cookies()
+        .iter()
+        .filter(|cookie| cookie.name.contains("flow"));
+    let one = pending.next().expect("a memory of this login");
+    assert!(one.name.starts_with("__Host-menshen-flow-"), "{}", one.name);
+    assert!(one.secure && one.same_site == "none" && !one.wide);
+    assert!(pending.next().is_none());
+    let page = browser.submit(&page).await;
+    is_here(&page, "zhangsan");
+    assert_eq!(page.url, format!("{HTTPS}/echo"));
+    let session = browser.cookie("__Host-menshen").expect("a session");
+    assert_eq!(session.same_site, "lax");
+    assert!(
+        !browser
+            .cookies()
+            .iter()
+            .any(|cookie| cookie.name.contains("flow"))
+    );
+    // No code was ever in an address of ours.
+    let ours = browser.visited.iter().filter(|url| url.starts_with(HTTPS));
+    assert!(ours.clone().count() > 0);
+    assert!(ours.into_iter().all(|url| !url.contains("code=")));
+}
+
+#[tokio::test]
+async fn a_form_that_another_site_made_up_lets_nobody_in() {
+    let provider = Provider::new().await;
+    let house = plan(&provider).start().await;
+    let mut attacker = Browser::new(&house).over_https();
+    provider.sit(&mut attacker, "lisi");
+    let start = format!("{HTTPS}/.menshen/start?connector=keycloak&rd=%2Fecho");
+    let bait = attacker.follow(&start).await;
+    let mut victim = Browser::new(&house).over_https();
+    let page = victim.submit(&bait).await;
+    assert_eq!(page.answer.status, 400, "{}", page.answer.text());
+    assert!(victim.cookie("__Host-menshen").is_none());
+    assert_eq!(provider.calls("token"), 0);
+    let page = attacker.submit(&bait).await;
+    is_here(&page, "lisi");
+}
+
+#[tokio::test]
+async fn it_needs_https_and_says_so() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let plain = provider.plan(BY_POST);
+    let text = plain.text(&house.source, &house.app);
+    let error = Config::parse(&text, "test.toml").unwrap_err().to_string();
+    assert!(
+        error.contains("response_mode") && error.contains("https"),
+        "{error}"
+    );
+    let text = plan(&provider).text(&house.source, &house.app);
+    assert!(Config::parse(&text, "test.toml").is_ok());
+}

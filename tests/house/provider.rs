@@ -1,0 +1,338 @@
+//! `Provider`: an OpenID provider on loopback of which a test knows everything, and which behaves,
+//! or misbehaves, as it is told.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use jsonwebtoken::Algorithm;
+use menshen::clock::{Clock, Timestamp};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::browser::{Browser, Page};
+use crate::house::{HOME, Plan, UNLIMITED};
+use crate::upstream;
+use crate::wire::{self, Answer};
+
+mod authorize;
+mod keys;
+mod misbehaves;
+mod people;
+mod server;
+mod sessions;
+mod state;
+mod token;
+mod told;
+
+pub(crate) use keys::{Key, compact};
+pub(crate) use misbehaves::{Misbehaves, Odd};
+pub(crate) use people::Login;
+pub(crate) use state::{ClientProof, Seen, Settings};
+
+use state::{State, World};
+
+/// The client that a house is at every provider.
+pub(crate) const CLIENT_ID: &str = "menshen";
+/// Its secret: with every character that is written differently in a form and in a header.
+pub(crate) const CLIENT_SECRET: &str = "simulated:secret+of%2Fmenshen&co=é";
+/// Where the provider keeps its realm: an issuer with a path, as most have.
+const REALM: &str = "/realms/corp";
+/// The event of a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
+pub(crate) const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+/// A running provider. Dropping it closes its socket and every connection.
+pub(crate) struct Provider {
+    address: SocketAddr,
+    world: Arc<World>,
+    accepting: JoinHandle<()>,
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Provider {
+    /// A provider with a clock of its own, that signs by ES256.
+    pub(crate) async fn new() -> Self {
+        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        Self::start(&clock, Algorithm::ES256).await
+    }
+
+    /// A provider on this clock, which signs by RS256, ES256 or `EdDSA`.
+    pub(crate) async fn start(clock: &Clock, algorithm: Algorithm) -> Self {
+        menshen::keys::install_crypto();
+        let listener = upstream::listener().await;
+        let address = listener.local_addr().unwrap();
+        let world = Arc::new(World {
+            issuer: format!("http://{address}{REALM}"),
+            clock: clock.clone(),
+            state: Mutex::new(State::new(algorithm)),
+            down: false.into(),
+            streamed: 0.into(),
+        });
+        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&world)));
+        Self {
+            address,
+            world,
+            accepting,
+        }
+    }
+
+    /// Its name, as its tokens spell it.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.world.issuer
+    }
+
+    /// An address below its name: `/token`.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer())
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The clock it goes by; [`Provider::plan`] gives it to the house.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.world.clock
+    }
+
+    /// `[connector.ID.oidc]` for this provider; lines that follow it belong to that table.
+    pub(crate) fn toml(&self, id: &str) -> String {
+        let secret = Value::from(CLIENT_SECRET);
+        let issuer = self.issuer();
+        format!(
+            "[connector.{id}]\nauto_login = \"never\"\n[connector.{id}.oidc]\n\
+             issuer = \"{issuer}\"\nclient_id = \"{CLIENT_ID}\"\nclient_secret = {secret}\n"
+        )
+    }
+
+    /// The same for a client that keeps no secret, or proves itself in another way.
+    pub(crate) fn toml_without_secret(&self, id: &str) -> String {
+        let all = self.toml(id);
+        let kept = all
+            .lines()
+            .filter(|line| !line.starts_with("client_secret"));
+        kept.fold(String::new(), |text, line| text + line + "\n")
+    }
+
+    /// A house on this provider's clock that has it as the connector `keycloak`, with further
+    /// lines of its `oidc` table.
+    pub(crate) fn plan(&self, lines: &str) -> Plan {
+        let more = format!("{}{lines}\n{UNLIMITED}", self.toml("keycloak"));
+        Plan::default().clock(self.clock()).more(&more)
+    }
+
+    /// The same for a client without that secret.
+    pub(crate) fn plan_without_secret(&self, lines: &str) -> Plan {
+        let more = format!(
+            "{}{lines}\n{UNLIMITED}",
+            self.toml_without_secret("keycloak")
+        );
+        Plan::default().clock(self.clock()).more(&more)
+    }
+
+    /// Edits its settings.
+    pub(crate) fn set(&self, edit: impl FnOnce(&mut Settings)) {
+        edit(&mut self.world.state().settings);
+    }
+
+    /// From now on, until [`Provider::behave`].
+    pub(crate) fn misbehave(&self, how: Misbehaves) {
+        self.world.state().misbehaves.push(how);
+    }
+
+    /// Takes back every misbehaviour.
+    pub(crate) fn behave(&self) {
+        self.world.state().misbehaves.clear();
+    }
+
+    /// Answers nobody any more: connections are cut, before or after they were made.
+    pub(crate) fn down(&self) {
+        self.world.down.store(true, Ordering::SeqCst);
+    }
+
+    /// Answers again.
+    pub(crate) fn up(&self) {
+        self.world.down.store(false, Ordering::SeqCst);
+    }
+
+    /// How often it was asked: `discovery`, `keys`, `authorize`, `token`, `userinfo`, `introspect`,
+    /// `end_session`; of `token` also by grant: `code`, `refresh`. `elsewhere` is where its
+    /// redirects lead that nobody should follow.
+    pub(crate) fn calls(&self, what: &str) -> usize {
+        self.world.state().calls.get(what).copied().unwrap_or(0)
+    }
+
+    /// The last request of that name.
+    pub(crate) fn last(&self, what: &str) -> Seen {
+        let state = self.world.state();
+        let seen = state.last.get(what);
+        seen.unwrap_or_else(|| panic!("nobody asked {what}"))
+            .clone()
+    }
+
+    /// How many bytes of answers without end were read.
+    pub(crate) fn streamed(&self) -> usize {
+        self.world.streamed.load(Ordering::SeqCst)
+    }
+
+    /// Everything it handed out or got that belongs into no log line and on no page.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        self.world.state().secrets.clone()
+    }
+
+    /// One of its people, to be edited; who was not there before is made.
+    pub(crate) fn person(&self, login: &str) -> Login<'_> {
+        Login::of(&self.world, login)
+    }
+
+    /// The `sub` of a person.
+    pub(crate) fn sub(&self, login: &str) -> String {
+        people::sub(login)
+    }
+
+    /// Who sits down at a browser that nobody sits at.
+    pub(crate) fn choose(&self, login: &str) {
+        login.clone_into(&mut self.world.state().chosen);
+    }
+
+    /// Signs a person in at this browser, whoever sat there before.
+    pub(crate) fn sit(&self, browser: &mut Browser, login: &str) {
+        let now = self.clock().now();
+        let seat = self.world.state().sit(login, now, "pwd");
+        browser.set("127.0.0.1", &self.cookie(), &seat);
+    }
+
+    /// Signs whoever sits at this browser out, without telling anybody.
+    pub(crate) fn leave(&self, browser: &mut Browser) {
+        browser.forget(&self.cookie());
+    }
+
+    fn cookie(&self) -> String {
+        format!("op-{}", self.address.port())
+    }
+
+    /// The provider's own sessions of a person (`sid`), oldest first.
+    pub(crate) fn sids(&self, login: &str) -> Vec<String> {
+        self.world.state().sids(login)
+    }
+
+    /// A whole login of one person through the connector of this id, to the page they see.
+    pub(crate) async fn sign_in(&self, browser: &mut Browser, id: &str, login: &str) -> Page {
+        self.sit(browser, login);
+        self.walk(browser, &start(id)).await
+    }
+
+    /// The walk from an address of the house, over the provider, to the page at its end.
+    pub(crate) async fn walk(&self, browser: &mut Browser, url: &str) -> Page {
+        let page = browser.follow(url).await;
+        if page.url.starts_with(self.issuer()) && page.answer.text().contains("<form") {
+            return browser.submit(&page).await;
+        }
+        page
+    }
+
+    /// The walk up to the provider and its answer: the address it sends the browser back to.
+    pub(crate) async fn way_back(&self, browser: &mut Browser, id: &str, login: &str) -> String {
+        self.sit(browser, login);
+        let callback = format!("/callback/{id}");
+        let page = browser
+            .follow_until(&start(id), |next| next.contains(&callback))
+            .await;
+        assert!(
+            page.url.contains(&callback),
+            "{}: {}",
+            page.url,
+            page.answer.text()
+        );
+        page.url
+    }
+
+    /// Changes the signing key: the old one stays published (`soft`) or is gone.
+    pub(crate) fn rotate(&self, soft: bool) {
+        self.rotate_to(soft, None);
+    }
+
+    /// The same, to a key of another algorithm.
+    pub(crate) fn rotate_to(&self, soft: bool, algorithm: Option<Algorithm>) {
+        let mut state = self.world.state();
+        let algorithm = algorithm.unwrap_or(state.keys[0].algorithm);
+        state.keys.insert(0, Key::generate(algorithm));
+        if !soft {
+            state.keys.truncate(1);
+        }
+    }
+
+    /// Forgets what proof keys its codes were bound to, as a provider that knows no PKCE.
+    pub(crate) fn forget_challenges(&self) {
+        let codes = &mut self.world.state().codes;
+        codes.values_mut().for_each(|code| code.challenge = None);
+    }
+
+    /// The key that signs now.
+    pub(crate) fn key(&self) -> Key {
+        self.world.state().keys[0].clone()
+    }
+
+    /// Signs any claims by the current key; what stands in `head` replaces or, by null, removes
+    /// what a token's head has of itself.
+    pub(crate) fn sign(&self, claims: &Value, head: &Value) -> String {
+        self.key().sign(claims, head)
+    }
+
+    /// The claims of an access token of this provider as a JWT, for `audience`, good for an hour.
+    pub(crate) fn claims(&self, login: &str, audience: &str) -> Value {
+        let now = self.clock().now().unix_s();
+        json!({
+            "iss": self.issuer(), "sub": people::sub(login), "aud": audience,
+            "iat": now, "exp": now + 3600, "jti": state::random(),
+        })
+    }
+
+    /// A logout token as it should be, with these claims put in, or taken out by null.
+    pub(crate) fn logout_token(&self, with: &Value) -> String {
+        let now = self.clock().now().unix_s();
+        let mut claims = json!({
+            "iss": self.issuer(), "aud": CLIENT_ID, "iat": now, "exp": now + 120,
+            "jti": state::random(), "events": { LOGOUT_EVENT: {} },
+        });
+        keys::merge(&mut claims, with);
+        self.sign(&claims, &json!({ "typ": "logout+jwt" }))
+    }
+
+    /// Posts a logout token to a house, as a provider does: server to server.
+    pub(crate) async fn push_logout(&self, house: SocketAddr, id: &str, token: &str) -> Answer {
+        let body = server::form(&[("logout_token", token)]);
+        let request = format!(
+            "POST /.menshen/backchannel-logout/{id} HTTP/1.1\r\nHost: sso.test\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            body.len()
+        );
+        wire::raw(house, request.as_bytes()).await
+    }
+
+    /// Makes every refresh token given so far worthless, as when a session is ended there.
+    pub(crate) fn revoke(&self, login: &str) {
+        self.world.state().revoke(login);
+    }
+}
+
+/// Where a login through a connector starts that ends at `/echo`.
+pub(crate) fn start(id: &str) -> String {
+    format!("{HOME}/.menshen/start?connector={id}&rd=%2Fecho")
+}

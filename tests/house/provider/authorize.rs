@@ -1,0 +1,205 @@
+//! The authorization endpoint: nobody clicks; whoever sits there, or is chosen, goes back at once.
+
+use super::CLIENT_ID;
+use super::server::{Reply, Request, escape, form, page, redirect};
+use super::sessions::{Code, Grant, Seat};
+use super::state::{Seen, State, World, random};
+
+type Pairs = Vec<(String, String)>;
+
+/// Answers a browser.
+pub(super) fn answer(world: &World, request: &Request) -> Reply {
+    let seen = &request.seen;
+    let state = &mut *world.state();
+    let known = seen.one("client_id") == Some(CLIENT_ID);
+    let Some(back) = seen.one("redirect_uri").filter(|_| known) else {
+        return page(400, "<p>invalid client or redirect_uri");
+    };
+    if let Some(nonce) = seen.one("nonce") {
+        state.secrets.push(nonce.to_owned());
+    }
+    let mut cookie = None;
+    let mut pairs: Pairs = match granted(world, state, request, &mut cookie) {
+        Ok(code) => vec![("code".to_owned(), code)],
+        Err(error) => vec![
+            ("error".to_owned(), error.to_owned()),
+            ("error_description".to_owned(), format!("simulated {error}")),
+        ],
+    };
+    if let Some(value) = seen.one("state") {
+        pairs.push(("state".to_owned(), value.to_owned()));
+    }
+    if state.settings.names_itself {
+        pairs.push(("iss".to_owned(), world.issuer.clone()));
+    }
+    let pairs = state.bent_back(pairs);
+    let mut reply = go_back(back, &pairs, seen.one("response_mode") == Some("form_post"));
+    if let Some(cookie) = cookie {
+        let line = format!("{}={cookie}; Path=/; HttpOnly", request.cookie_name);
+        reply
+            .headers_mut()
+            .append("set-cookie", line.parse().unwrap());
+    }
+    reply
+}
+
+fn granted(
+    world: &World,
+    state: &mut State,
+    request: &Request,
+    cookie: &mut Option<String>,
+) -> Result<String, &'static str> {
+    let seen = &request.seen;
+    if seen.one("response_type") != Some("code") {
+        return Err("unsupported_response_type");
+    }
+    let scope = seen.one("scope").unwrap_or_default();
+    if !scope.split(' ').any(|one| one == "openid") {
+        return Err("invalid_scope");
+    }
+    let challenge = seen.one("code_challenge").map(str::to_owned);
+    let s256 = seen.one("code_challenge_method") == Some("S256");
+    if state.settings.pkce && (challenge.is_none() || !s256) {
+        return Err("invalid_request");
+    }
+    let seat = seated(world, state, request, cookie)?;
+    if state.person(&seat.login).disabled {
+        return Err("access_denied");
+    }
+    let code = state.secret();
+    let grant = Grant {
+        seat,
+        nonce: seen.one("nonce").map(str::to_owned),
+        scope: scope.to_owned(),
+        dead: false,
+    };
+    let kept = Code {
+        grant,
+        redirect_uri: seen.one("redirect_uri").unwrap_or_default().to_owned(),
+        challenge,
+        born: world.clock.now(),
+        redeemed: None,
+    };
+    state.codes.insert(code.clone(), kept);
+    Ok(code)
+}
+
+/// Who sits there, and proved themselves as the client asks for.
+fn seated(
+    world: &World,
+    state: &mut State,
+    request: &Request,
+    cookie: &mut Option<String>,
+) -> Result<Seat, &'static str> {
+    let now = world.clock.now();
+    let seen = &request.seen;
+    let here = request
+        .cookie
+        .as_ref()
+        .and_then(|cookie| state.seats.get(cookie))
+        .cloned();
+    let prompt = seen.one("prompt").unwrap_or_default();
+    let acr = acr_of(state, seen);
+    let hinted = seen.one("login_hint").and_then(|hint| known(state, hint));
+    let max_age = seen
+        .one("max_age")
+        .and_then(|text| text.parse::<u64>().ok());
+    let good = here.as_ref().is_some_and(|seat| {
+        let fresh = max_age.is_none_or(|most| now.since(seat.since).as_secs() <= most);
+        let wanted = hinted.as_ref().is_none_or(|login| *login == seat.login);
+        fresh && wanted && acr.as_ref().is_none_or(|acr| *acr == seat.acr) && prompt != "login"
+    });
+    match here {
+        Some(seat) if good => Ok(seat),
+        _ if prompt == "none" => Err("login_required"),
+        here => {
+            let sitting = here.map(|seat| seat.login);
+            let login = hinted.or(sitting).unwrap_or_else(|| state.chosen.clone());
+            let acr = acr.unwrap_or_else(|| state.settings.acrs[0].clone());
+            let new = state.sit(&login, now, &acr);
+            let seat = state.seats[&new].clone();
+            *cookie = Some(new);
+            Ok(seat)
+        }
+    }
+}
+
+/// The first context that was asked for and can be reached; nothing when none was.
+fn acr_of(state: &State, seen: &Seen) -> Option<String> {
+    let asked = seen.one("acr_values")?;
+    let reached = asked
+        .split(' ')
+        .find(|acr| state.settings.acrs.iter().any(|own| own == acr));
+    reached.map(str::to_owned)
+}
+
+/// The login of a person known by login or e-mail.
+fn known(state: &State, hint: &str) -> Option<String> {
+    let is = |email: Option<&serde_json::Value>| email.is_some_and(|email| email == hint);
+    let mut people = state.people.iter();
+    let found = people.find(|one| one.login == hint || is(one.claims.get("email")))?;
+    Some(found.login.clone())
+}
+
+fn go_back(back: &str, pairs: &Pairs, by_post: bool) -> Reply {
+    if by_post {
+        let field = |(name, value): &(String, String)| {
+            let (name, value) = (escape(name), escape(value));
+            format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">")
+        };
+        let fields: String = pairs.iter().map(field).collect();
+        let action = escape(back);
+        return page(
+            200,
+            &format!(
+                "<body onload=\"document.forms[0].submit()\">\
+                 <form method=\"post\" action=\"{action}\">{fields}</form>"
+            ),
+        );
+    }
+    let pairs: Vec<_> = pairs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let joint = if back.contains('?') { '&' } else { '?' };
+    redirect(302, &format!("{back}{joint}{}", form(&pairs)))
+}
+
+/// Ends the session of an ID token and sends the browser on (RP-Initiated Logout 1.0).
+pub(super) fn end_session(world: &World, request: &Request) -> Reply {
+    let seen = &request.seen;
+    let state = &mut *world.state();
+    let hint = seen
+        .one("id_token_hint")
+        .and_then(|token| state.id_tokens.get(token))
+        .cloned();
+    let theirs = request
+        .cookie
+        .as_ref()
+        .and_then(|cookie| state.seats.get(cookie));
+    let Some(sid) = hint.or_else(|| theirs.map(|seat| seat.sid.clone())) else {
+        return page(400, "<p>nobody to sign out");
+    };
+    state.seats.retain(|_, seat| seat.sid != sid);
+    for grant in state
+        .grants
+        .iter_mut()
+        .filter(|grant| grant.seat.sid == sid)
+    {
+        grant.dead = true;
+    }
+    match seen.one("post_logout_redirect_uri") {
+        None => page(200, "<p>signed out"),
+        Some(to) => {
+            let joint = if to.contains('?') { '&' } else { '?' };
+            let kept = seen.one("state");
+            let query = kept.map(|kept| format!("{joint}{}", form(&[("state", kept)])));
+            redirect(302, &format!("{to}{}", query.unwrap_or_default()))
+        }
+    }
+}
+
+/// A place a redirect leads to that nobody should follow.
+pub(super) fn elsewhere() -> Reply {
+    page(200, &format!("<p>{}", random()))
+}

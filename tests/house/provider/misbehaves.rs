@@ -1,0 +1,125 @@
+//! `Misbehaves`: what a provider may do that it should not.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::keys::Key;
+use super::state::State;
+
+type Edit = Arc<dyn Fn(&mut Value) + Send + Sync>;
+type Sign = Arc<dyn Fn(&Value, &Key) -> String + Send + Sync>;
+type Pairs = Vec<(String, String)>;
+
+/// One way of misbehaving.
+#[derive(Clone)]
+pub(crate) enum Misbehaves {
+    /// Edits the claims of each ID token before they are signed.
+    Claims(Edit),
+    /// Edits the head of each ID token before it is signed.
+    Head(Edit),
+    /// Makes the ID token of its claims, instead of signing it.
+    Sign(Sign),
+    /// Edits a JSON answer: of `discovery`, `keys`, `token`, `userinfo`, `introspect`.
+    Answer(&'static str, Edit),
+    /// Edits the parameters that the browser brings back.
+    Back(Arc<dyn Fn(&mut Pairs) + Send + Sync>),
+    /// Does something else at an endpoint than to answer.
+    At(&'static str, Odd),
+}
+
+/// What an endpoint does instead of answering.
+#[derive(Clone, Debug)]
+pub(crate) enum Odd {
+    /// A page, status 200.
+    Html,
+    /// A page, with this status.
+    HtmlStatus(u16),
+    /// A redirect with this status to where everything would be fine.
+    Redirect(u16),
+    /// JSON that never ends.
+    Endless,
+    /// Nothing, ever.
+    Hold,
+    /// The head of an answer and half a word; nothing more, ever.
+    HoldBody,
+    /// This status and body, as JSON.
+    Json(u16, String),
+    /// Cuts the connection.
+    Cut,
+}
+
+impl Misbehaves {
+    pub(crate) fn claims(edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
+        Self::Claims(Arc::new(edit))
+    }
+
+    pub(crate) fn head(edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
+        Self::Head(Arc::new(edit))
+    }
+
+    pub(crate) fn sign(sign: impl Fn(&Value, &Key) -> String + Send + Sync + 'static) -> Self {
+        Self::Sign(Arc::new(sign))
+    }
+
+    pub(crate) fn answer(
+        endpoint: &'static str,
+        edit: impl Fn(&mut Value) + Send + Sync + 'static,
+    ) -> Self {
+        Self::Answer(endpoint, Arc::new(edit))
+    }
+
+    pub(crate) fn back(edit: impl Fn(&mut Pairs) + Send + Sync + 'static) -> Self {
+        Self::Back(Arc::new(edit))
+    }
+}
+
+impl State {
+    /// What the endpoint does instead of answering, if anything.
+    pub(super) fn odd(&self, endpoint: &str) -> Option<Odd> {
+        self.misbehaves.iter().find_map(|how| match how {
+            Misbehaves::At(at, odd) if *at == endpoint => Some(odd.clone()),
+            _ => None,
+        })
+    }
+
+    /// The JSON of an endpoint, bent as told.
+    pub(super) fn bent(&self, endpoint: &str, mut answer: Value) -> Value {
+        for how in &self.misbehaves {
+            if let Misbehaves::Answer(at, edit) = how
+                && *at == endpoint
+            {
+                edit(&mut answer);
+            }
+        }
+        answer
+    }
+
+    /// What the browser brings back, bent as told.
+    pub(super) fn bent_back(&self, mut pairs: Pairs) -> Pairs {
+        for how in &self.misbehaves {
+            if let Misbehaves::Back(edit) = how {
+                edit(&mut pairs);
+            }
+        }
+        pairs
+    }
+
+    /// The ID token of these claims, bent as told.
+    pub(super) fn id_token(&self, mut claims: Value) -> String {
+        let mut head = serde_json::json!({});
+        let mut sign: Option<&Sign> = None;
+        for how in &self.misbehaves {
+            match how {
+                Misbehaves::Claims(edit) => edit(&mut claims),
+                Misbehaves::Head(edit) => edit(&mut head),
+                Misbehaves::Sign(by) => sign = Some(by),
+                Misbehaves::Answer(..) | Misbehaves::Back(_) | Misbehaves::At(..) => {}
+            }
+        }
+        match sign {
+            Some(sign) => sign(&claims, &self.keys[0]),
+            None => self.keys[0].sign(&claims, &head),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The socket of a provider: one task a connection, every request counted.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Response, header};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::misbehaves::Odd;
+use super::state::{Seen, World};
+use super::{REALM, authorize, token, told};
+
+/// The most a request body may hold.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// One piece of an answer without end.
+const PIECE_BYTES: usize = 64 * 1024;
+
+pub(super) type Reply = Response<BoxBody<Bytes, Infallible>>;
+
+/// One request, read.
+pub(super) struct Request {
+    pub(super) seen: Seen,
+    /// The seat that the browser brings.
+    pub(super) cookie: Option<String>,
+    pub(super) cookie_name: String,
+}
+
+/// Accepts until aborted; the connections end with this task, whose set they are in.
+pub(super) async fn accept(listener: TcpListener, world: Arc<World>) {
+    let port = listener.local_addr().map_or(0, |address| address.port());
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => {
+                if world.down.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let world = Arc::clone(&world);
+                connections.spawn(async move {
+                    let serve = service_fn(|request| serve(&world, port, request));
+                    // A client that goes away early is no concern of the provider.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), serve)
+                        .await;
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(
+    world: &Arc<World>,
+    port: u16,
+    request: hyper::Request<Incoming>,
+) -> Result<Reply, io::Error> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
+    let body = body.map_err(io::Error::other)?.to_bytes();
+    if world.down.load(Ordering::SeqCst) {
+        return Err(io::ErrorKind::ConnectionReset.into());
+    }
+    let text = |name: header::HeaderName| {
+        let value = head.headers.get(name);
+        value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let cookie_name = format!("op-{port}");
+    let cookies = text(header::COOKIE).unwrap_or_default();
+    let mut pairs = cookies.split("; ").filter_map(|pair| pair.split_once('='));
+    let cookie = pairs.find(|(name, _)| *name == cookie_name);
+    let request = Request {
+        seen: Seen {
+            query: read_form(head.uri.query().unwrap_or_default()),
+            form: read_form(&String::from_utf8_lossy(&body)),
+            authorization: text(header::AUTHORIZATION),
+        },
+        cookie: cookie.map(|(_, value)| value.to_owned()),
+        cookie_name,
+    };
+    let path = head.uri.path().strip_prefix(REALM).unwrap_or_default();
+    let name = match path.trim_start_matches('/') {
+        ".well-known/openid-configuration" => "discovery",
+        other => other,
+    };
+    let odd = {
+        let mut state = world.state();
+        state.count(name);
+        state.last.insert(name.to_owned(), request.seen.clone());
+        state.odd(name)
+    };
+    if let Some(odd) = odd {
+        return behave_oddly(world, odd).await;
+    }
+    Ok(match name {
+        "discovery" => told::discovery(world),
+        "keys" => told::keys(world),
+        "authorize" => authorize::answer(world, &request),
+        "token" => token::answer(world, &request),
+        "userinfo" => told::userinfo(world, &request),
+        "introspect" => told::introspect(world, &request),
+        "end_session" => authorize::end_session(world, &request),
+        "elsewhere" => authorize::elsewhere(),
+        _ => page(404, "<p>not found"),
+    })
+}
+
+async fn behave_oddly(world: &Arc<World>, odd: Odd) -> Result<Reply, io::Error> {
+    Ok(match odd {
+        Odd::Html => page(200, "<h1>Please log in to the network</h1>"),
+        Odd::HtmlStatus(status) => page(status, "<h1>Bad gateway</h1>"),
+        Odd::Redirect(status) => redirect(status, &format!("{}/elsewhere", world.issuer)),
+        Odd::Json(status, text) => whole(status, "application/json", text),
+        Odd::Cut => return Err(io::ErrorKind::ConnectionReset.into()),
+        Odd::Hold => std::future::pending().await,
+        Odd::HoldBody => {
+            let first = stream::once(async { Ok(Frame::data(Bytes::from_static(b"{\"acce"))) });
+            let never = stream::pending::<Result<Frame<Bytes>, Infallible>>();
+            let body = StreamBody::new(futures_util::StreamExt::chain(first, never));
+            answer(200, "application/json", body.boxed())
+        }
+        Odd::Endless => {
+            let world = Arc::clone(world);
+            let piece = Bytes::from(vec![b' '; PIECE_BYTES]);
+            let pieces = stream::repeat_with(move || {
+                world.streamed.fetch_add(PIECE_BYTES, Ordering::SeqCst);
+                Ok::<_, Infallible>(Frame::data(piece.clone()))
+            });
+            answer(200, "application/json", StreamBody::new(pieces).boxed())
+        }
+    })
+}
+
+fn answer(status: u16, content_type: &str, body: BoxBody<Bytes, Infallible>) -> Reply {
+    Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, content_type)
+        .header(header::CACHE_CONTROL, "no-store")
+        .body(body)
+        .unwrap()
+}
+
+fn whole(status: u16, content_type: &str, body: String) -> Reply {
+    answer(status, content_type, Full::new(Bytes::from(body)).boxed())
+}
+
+/// A JSON answer.
+pub(super) fn json_reply(status: u16, value: &Value) -> Reply {
+    whole(status, "application/json", value.to_string())
+}
+
+/// A page.
+pub(super) fn page(status: u16, html: &str) -> Reply {
+    whole(
+        status,
+        "text/html; charset=utf-8",
+        format!("<!doctype html>{html}"),
+    )
+}
+
+/// A redirect.
+pub(super) fn redirect(status: u16, to: &str) -> Reply {
+    let mut reply = whole(status, "text/plain", String::new());
+    reply
+        .headers_mut()
+        .insert(header::LOCATION, to.parse().unwrap());
+    reply
+}
+
+/// Text inside of HTML.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;")
+}
+
+/// `application/x-www-form-urlencoded`, written and read by the book.
+pub(super) fn form(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
+}
+
+fn read_form(text: &str) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(text.as_bytes())
+        .into_owned()
+        .collect()
+}
+
+/// One value as it stands in a form, read.
+pub(super) fn decode_form(text: &str) -> String {
+    let mut pairs = url::form_urlencoded::parse(text.as_bytes());
+    pairs
+        .next()
+        .map(|(name, _)| name.into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,172 @@
+//! The provider's own sessions, and the codes and tokens that come of them.
+
+use menshen::clock::Timestamp;
+use serde_json::{Value, json};
+
+use super::CLIENT_ID;
+use super::keys::half_hash;
+use super::people;
+use super::state::{State, World, random};
+
+/// Somebody who sits at a browser, signed in at the provider.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    pub(super) login: String,
+    pub(super) sid: String,
+    /// When they proved themselves (`auth_time`).
+    pub(super) since: Timestamp,
+    /// How (`acr`).
+    pub(super) acr: String,
+}
+
+/// What a person granted the client: everything that comes of one code.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    pub(super) seat: Seat,
+    pub(super) nonce: Option<String>,
+    pub(super) scope: String,
+    /// Its tokens count no more.
+    pub(super) dead: bool,
+}
+
+/// A code that is on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Code {
+    pub(super) grant: Grant,
+    pub(super) redirect_uri: String,
+    pub(super) challenge: Option<String>,
+    pub(super) born: Timestamp,
+    /// The grant it was redeemed for.
+    pub(super) redeemed: Option<usize>,
+}
+
+/// An access token.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    pub(super) grant: usize,
+    pub(super) ends_s: i64,
+}
+
+/// A refresh token.
+#[derive(Clone, Debug)]
+pub(super) struct Refresh {
+    pub(super) grant: usize,
+    pub(super) ends_s: i64,
+    pub(super) spent: bool,
+}
+
+impl State {
+    /// The tokens of a grant, as the token endpoint answers them.
+    pub(super) fn issue(&mut self, world: &World, grant: usize, first: bool) -> Value {
+        let now_s = world.clock.now().unix_s();
+        let settings = self.settings.clone();
+        let access = self.access_token(world, grant);
+        let mut answer = json!({
+            "access_token": access,
+            "token_type": "Bearer",
+            "expires_in": settings.access_s,
+            "scope": self.grants[grant].scope,
+        });
+        if settings.gives_refresh_token && (first || settings.rotates) {
+            let refresh = self.secret();
+            let ends_s = now_s + settings.refresh_s;
+            let spent = false;
+            let kept = Refresh {
+                grant,
+                ends_s,
+                spent,
+            };
+            self.refresh.insert(refresh.clone(), kept);
+            answer["refresh_token"] = json!(refresh);
+        }
+        if first || settings.refresh_gives_id_token {
+            let claims = self.id_claims(world, grant, &access, first);
+            let token = self.id_token(claims);
+            let sid = self.grants[grant].seat.sid.clone();
+            self.id_tokens.insert(token.clone(), sid);
+            self.secrets.push(token.clone());
+            answer["id_token"] = json!(token);
+        }
+        answer
+    }
+
+    fn access_token(&mut self, world: &World, grant: usize) -> String {
+        let now_s = world.clock.now().unix_s();
+        let ends_s = now_s + self.settings.access_s;
+        let token = if self.settings.access_token_is_jwt {
+            let login = self.grants[grant].seat.login.clone();
+            let claims = json!({
+                "iss": world.issuer, "sub": people::sub(&login), "aud": "account",
+                "azp": CLIENT_ID, "iat": now_s, "exp": ends_s, "jti": random(),
+                "scope": self.grants[grant].scope,
+            });
+            let token = self.keys[0].sign(&claims, &json!({ "typ": "at+jwt" }));
+            self.secrets.push(token.clone());
+            token
+        } else {
+            self.secret()
+        };
+        self.access.insert(token.clone(), Access { grant, ends_s });
+        token
+    }
+
+    fn id_claims(&mut self, world: &World, grant: usize, access: &str, first: bool) -> Value {
+        let now_s = world.clock.now().unix_s();
+        let Grant { seat, nonce, .. } = self.grants[grant].clone();
+        let amr: &[&str] = if seat.acr == "mfa" {
+            &["pwd", "otp"]
+        } else {
+            &["pwd"]
+        };
+        let mut claims = json!({
+            "iss": world.issuer,
+            "sub": people::sub(&seat.login),
+            "aud": CLIENT_ID,
+            "azp": CLIENT_ID,
+            "iat": now_s,
+            "exp": now_s + self.settings.id_s,
+            "auth_time": seat.since.unix_s(),
+            "sid": seat.sid,
+            "acr": seat.acr,
+            "amr": amr,
+            "at_hash": half_hash(self.keys[0].algorithm, access),
+        });
+        if let Some(nonce) = nonce.filter(|_| first) {
+            claims["nonce"] = json!(nonce);
+        }
+        if self.settings.claims_in_id_token {
+            for (name, value) in &self.person(&seat.login).claims {
+                claims[name] = value.clone();
+            }
+        }
+        claims
+    }
+
+    /// The person of an access token that counts.
+    pub(super) fn bearer(&mut self, token: &str, now: Timestamp) -> Option<Grant> {
+        let access = self.access.get(token)?;
+        let grant = self.grants[access.grant].clone();
+        let alive = access.ends_s > now.unix_s() && !grant.dead;
+        (alive && !self.person(&grant.seat.login).disabled).then_some(grant)
+    }
+
+    /// The provider's sessions of a person, oldest first.
+    pub(super) fn sids(&self, login: &str) -> Vec<String> {
+        let mut seen: Vec<String> = Vec::new();
+        for grant in self.grants.iter().filter(|grant| grant.seat.login == login) {
+            if !seen.contains(&grant.seat.sid) {
+                seen.push(grant.seat.sid.clone());
+            }
+        }
+        seen
+    }
+
+    /// Ends everything that was granted for a person.
+    pub(super) fn revoke(&mut self, login: &str) {
+        let theirs = |grant: &&mut Grant| grant.seat.login == login;
+        self.grants
+            .iter_mut()
+            .filter(theirs)
+            .for_each(|grant| grant.dead = true);
+    }
+}

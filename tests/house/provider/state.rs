@@ -1,0 +1,207 @@
+//! What a provider remembers, and what a test may set.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+use menshen::clock::{Clock, Timestamp};
+
+use super::CLIENT_SECRET;
+use super::keys::Key;
+use super::misbehaves::Misbehaves;
+use super::people::{self, Person};
+use super::sessions::{Access, Code, Grant, Refresh, Seat};
+
+/// What every connection shares.
+pub(super) struct World {
+    pub(super) issuer: String,
+    pub(super) clock: Clock,
+    pub(super) state: Mutex<State>,
+    pub(super) down: AtomicBool,
+    pub(super) streamed: AtomicUsize,
+}
+
+impl World {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a test may set.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// How the client proves itself.
+    pub(crate) client: ClientProof,
+    /// Whether a login without PKCE is refused.
+    pub(crate) pkce: bool,
+    /// Whether the metadata and every answer name it (RFC 9207).
+    pub(crate) names_itself: bool,
+    /// Whether ID tokens say what it knows of a person, or only `sub`.
+    pub(crate) claims_in_id_token: bool,
+    /// Whether userinfo says what it knows of a person, or only `sub`.
+    pub(crate) claims_in_userinfo: bool,
+    /// Whether access tokens are JWTs, or opaque.
+    pub(crate) access_token_is_jwt: bool,
+    /// Whether a refresh token is spent by its use, and the use of a spent one ends its family.
+    pub(crate) rotates: bool,
+    /// Whether a code buys a refresh token.
+    pub(crate) gives_refresh_token: bool,
+    /// Whether a refresh brings a new ID token.
+    pub(crate) refresh_gives_id_token: bool,
+    /// How long things live, in seconds.
+    pub(crate) code_s: i64,
+    pub(crate) access_s: i64,
+    pub(crate) id_s: i64,
+    pub(crate) refresh_s: i64,
+    /// The authentication contexts it can reach, the first for everybody.
+    pub(crate) acrs: Vec<String>,
+}
+
+/// How the client proves itself at the token endpoint.
+#[derive(Clone, Debug)]
+pub(crate) enum ClientProof {
+    /// By its secret, in the head or in the form.
+    Secret,
+    /// By its secret in the head only.
+    Basic,
+    /// By its secret in the form only.
+    Post,
+    /// By signing with the private part of this public key (PEM).
+    PrivateKey(String),
+    /// Not at all.
+    Public,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            client: ClientProof::Secret,
+            pkce: true,
+            names_itself: true,
+            claims_in_id_token: true,
+            claims_in_userinfo: true,
+            access_token_is_jwt: false,
+            rotates: true,
+            gives_refresh_token: true,
+            refresh_gives_id_token: true,
+            code_s: 60,
+            access_s: 300,
+            id_s: 300,
+            refresh_s: 86_400,
+            acrs: vec!["pwd".to_owned(), "mfa".to_owned()],
+        }
+    }
+}
+
+/// One request as it came.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) form: Vec<(String, String)>,
+    pub(crate) authorization: Option<String>,
+}
+
+impl Seen {
+    /// A parameter of the query or the form; a test that asks for one which came twice has failed.
+    pub(crate) fn one(&self, name: &str) -> Option<&str> {
+        let mut all = self
+            .query
+            .iter()
+            .chain(&self.form)
+            .filter(|(key, _)| key == name);
+        let first = all.next().map(|(_, value)| value.as_str());
+        assert!(all.next().is_none(), "{name} came twice");
+        first
+    }
+}
+
+/// Everything that changes.
+pub(super) struct State {
+    pub(super) settings: Settings,
+    /// The first signs; all are published.
+    pub(super) keys: Vec<Key>,
+    pub(super) people: Vec<Person>,
+    pub(super) chosen: String,
+    pub(super) seats: HashMap<String, Seat>,
+    pub(super) codes: HashMap<String, Code>,
+    pub(super) grants: Vec<Grant>,
+    pub(super) access: HashMap<String, Access>,
+    pub(super) refresh: HashMap<String, Refresh>,
+    /// Which of the provider's sessions an ID token is about.
+    pub(super) id_tokens: HashMap<String, String>,
+    /// Proofs of clients (`jti`) that were used.
+    pub(super) proofs: Vec<String>,
+    pub(super) misbehaves: Vec<Misbehaves>,
+    pub(super) calls: BTreeMap<String, usize>,
+    pub(super) last: BTreeMap<String, Seen>,
+    pub(super) secrets: Vec<String>,
+}
+
+impl State {
+    pub(super) fn new(algorithm: Algorithm) -> Self {
+        Self {
+            settings: Settings::default(),
+            keys: vec![Key::generate(algorithm)],
+            people: people::people(),
+            chosen: "zhangsan".to_owned(),
+            seats: HashMap::new(),
+            codes: HashMap::new(),
+            grants: Vec::new(),
+            access: HashMap::new(),
+            refresh: HashMap::new(),
+            id_tokens: HashMap::new(),
+            proofs: Vec::new(),
+            misbehaves: Vec::new(),
+            calls: BTreeMap::new(),
+            last: BTreeMap::new(),
+            secrets: vec![CLIENT_SECRET.to_owned()],
+        }
+    }
+
+    pub(super) fn count(&mut self, what: &str) {
+        *self.calls.entry(what.to_owned()).or_default() += 1;
+    }
+
+    /// Where a person stands in the directory; who is not there is made.
+    pub(super) fn person_at(&mut self, login: &str) -> usize {
+        let known = self.people.iter().position(|one| one.login == login);
+        known.unwrap_or_else(|| {
+            self.people.push(Person::new(login));
+            self.people.len() - 1
+        })
+    }
+
+    pub(super) fn person(&mut self, login: &str) -> &Person {
+        let at = self.person_at(login);
+        &self.people[at]
+    }
+
+    /// A new secret of the provider's, remembered as one.
+    pub(super) fn secret(&mut self) -> String {
+        let secret = random();
+        self.secrets.push(secret.clone());
+        secret
+    }
+
+    /// Seats a person at a browser; answers the cookie that says so.
+    pub(super) fn sit(&mut self, login: &str, now: Timestamp, acr: &str) -> String {
+        self.person_at(login);
+        let cookie = random();
+        let seat = Seat {
+            login: login.to_owned(),
+            sid: random(),
+            since: now,
+            acr: acr.to_owned(),
+        };
+        self.seats.insert(cookie.clone(), seat);
+        cookie
+    }
+}
+
+/// 32 random bytes as text.
+pub(super) fn random() -> String {
+    URL_SAFE_NO_PAD.encode(menshen::keys::random::<32>())
+}

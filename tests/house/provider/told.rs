@@ -1,0 +1,91 @@
+//! What the provider says of itself, its keys, a person and a token.
+
+use serde_json::{Value, json};
+
+use super::people;
+use super::server::{Reply, Request, json_reply};
+use super::state::{ClientProof, World};
+use super::{CLIENT_ID, token};
+
+/// Its metadata (OpenID Connect Discovery 1.0 §3).
+pub(super) fn discovery(world: &World) -> Reply {
+    let state = world.state();
+    let at = |path: &str| format!("{}{path}", world.issuer);
+    let methods: &[&str] = match state.settings.client {
+        ClientProof::Secret => &["client_secret_basic", "client_secret_post"],
+        ClientProof::Basic => &["client_secret_basic"],
+        ClientProof::Post => &["client_secret_post"],
+        ClientProof::PrivateKey(_) => &["private_key_jwt"],
+        ClientProof::Public => &["none"],
+    };
+    let said = json!({
+        "issuer": world.issuer,
+        "authorization_endpoint": at("/authorize"),
+        "token_endpoint": at("/token"),
+        "userinfo_endpoint": at("/userinfo"),
+        "jwks_uri": at("/keys"),
+        "introspection_endpoint": at("/introspect"),
+        "end_session_endpoint": at("/end_session"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+        "scopes_supported": ["openid", "profile", "email", "groups", "offline_access"],
+        "token_endpoint_auth_methods_supported": methods,
+        "code_challenge_methods_supported": ["S256"],
+        "acr_values_supported": state.settings.acrs,
+        "authorization_response_iss_parameter_supported": state.settings.names_itself,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
+    });
+    json_reply(200, &state.bent("discovery", said))
+}
+
+/// Its public keys.
+pub(super) fn keys(world: &World) -> Reply {
+    let state = world.state();
+    let keys: Vec<_> = state.keys.iter().map(super::Key::jwk).collect();
+    json_reply(200, &state.bent("keys", json!({ "keys": keys })))
+}
+
+/// What it knows of the person of an access token.
+pub(super) fn userinfo(world: &World, request: &Request) -> Reply {
+    let state = &mut *world.state();
+    let head = request.seen.authorization.as_deref().unwrap_or_default();
+    let token = head.strip_prefix("Bearer ").unwrap_or_default();
+    let Some(grant) = state.bearer(token, world.clock.now()) else {
+        return json_reply(401, &json!({ "error": "invalid_token" }));
+    };
+    let mut said = json!({ "sub": people::sub(&grant.seat.login) });
+    if state.settings.claims_in_userinfo {
+        for (name, value) in &state.person(&grant.seat.login).claims {
+            said[name] = value.clone();
+        }
+    }
+    json_reply(200, &state.bent("userinfo", said))
+}
+
+/// Explains a token to a client that proves itself (RFC 7662).
+pub(super) fn introspect(world: &World, request: &Request) -> Reply {
+    let state = &mut *world.state();
+    if let Err((status, error)) = token::client(world, state, request) {
+        return json_reply(status, &json!({ "error": error }));
+    }
+    let asked = request.seen.one("token").unwrap_or_default().to_owned();
+    let ends_s = state.access.get(&asked).map(|access| access.ends_s);
+    let said: Value = match state.bearer(&asked, world.clock.now()).zip(ends_s) {
+        None => json!({ "active": false }),
+        Some((grant, ends_s)) => json!({
+            "active": true,
+            "iss": world.issuer,
+            "sub": people::sub(&grant.seat.login),
+            "username": grant.seat.login,
+            "client_id": CLIENT_ID,
+            "aud": CLIENT_ID,
+            "token_type": "Bearer",
+            "scope": grant.scope,
+            "exp": ends_s,
+        }),
+    };
+    json_reply(200, &state.bent("introspect", said))
+}

@@ -1,0 +1,362 @@
+//! Tokens stay on the server, are renewed ahead of their end, and go where a route asks for them.
+
+mod ended;
+mod kept;
+mod outside;
+mod refreshed;
+mod sent;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use menshen::clock::{Clock, Timestamp};
+use menshen::keys::KeyRing;
+use menshen::people::cookie;
+use menshen::people::profile::{Mapping, MappingConfig, Profile, Proof};
+use menshen::people::session::{NewLogin, Pace, Refresher, SourceTerms, Terms};
+use menshen::people::source::{Refreshed, Source, SourceError, Tokens};
+use menshen::people::{Admittance, People};
+use menshen::secret::Secret;
+use menshen::store::{ConnectorId, Subject};
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::watched::WatchedHouse;
+use super::{HOUR, eventually};
+use crate::asking::Ask;
+use crate::house::Plan;
+use crate::wire::Answer;
+
+/// Access tokens live for an hour and are renewed five minutes before that is over.
+const LIFETIME: Duration = HOUR;
+const SOON: Duration = Duration::from_secs(3600 - 300);
+const SECOND: Duration = Duration::from_secs(1);
+
+const ROUTES: &str = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{app}"]
+pass_access_token = true
+pass_id_token = true
+
+[[route]]
+name = "finance"
+host = "sso.test"
+path = "/finance"
+strip_path = true
+upstream = ["{app}"]
+allow = "'财务部' in user.groups"
+
+[[route]]
+name = "public"
+host = "sso.test"
+path = "/public"
+strip_path = true
+access = "public"
+upstream = ["{app}"]
+pass_access_token = true
+"#;
+
+const TERMS: Terms = Terms {
+    lifetime: Duration::from_secs(12 * 3600),
+    idle_timeout: Duration::from_secs(2 * 3600),
+};
+
+/// How a provider answers.
+#[derive(Clone, Debug)]
+enum Mood {
+    Good,
+    Gone,
+    Unavailable,
+    Panics,
+    /// It says nothing of the person but their tokens.
+    Silent,
+}
+
+/// A provider whose refresh tokens are good for one refresh each.
+#[derive(Debug)]
+struct Provider {
+    clock: Clock,
+    state: Mutex<State>,
+    /// Of the refreshes it is asked for, how many are held back.
+    held: watch::Sender<usize>,
+    waiting: watch::Sender<usize>,
+}
+
+#[derive(Debug)]
+struct State {
+    mood: Mood,
+    lifetime: Duration,
+    groups: Vec<&'static str>,
+    login: &'static str,
+    issued: usize,
+    good: HashSet<String>,
+    asked: usize,
+    reused: usize,
+}
+
+impl Provider {
+    fn new() -> Arc<Self> {
+        let state = State {
+            mood: Mood::Good,
+            lifetime: LIFETIME,
+            groups: vec!["财务部"],
+            login: "zhangsan",
+            issued: 0,
+            good: HashSet::new(),
+            asked: 0,
+            reused: 0,
+        };
+        Arc::new(Self {
+            clock: Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)),
+            state: Mutex::new(state),
+            held: watch::Sender::new(0),
+            waiting: watch::Sender::new(0),
+        })
+    }
+
+    fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap());
+    }
+
+    /// How often it was asked for a refresh.
+    fn asked(&self) -> usize {
+        self.state.lock().unwrap().asked
+    }
+
+    /// How often a refresh token came that was spent before.
+    fn reused(&self) -> usize {
+        self.state.lock().unwrap().reused
+    }
+
+    fn issue(&self) -> Tokens {
+        let mut state = self.state.lock().unwrap();
+        state.issued += 1;
+        let (n, ends_at) = (state.issued, self.clock.now().plus(state.lifetime));
+        let refresh = format!("refresh-{n}");
+        state.good.insert(refresh.clone());
+        let id = json!({ "sub": "zhang", "n": n, "exp": ends_at.unix_s() }).to_string();
+        Tokens {
+            access: Some(Secret::new(format!("access-{n}"))),
+            access_expires_at: Some(ends_at),
+            refresh: Some(Secret::new(refresh)),
+            id: Some(Secret::new(format!(
+                "e30.{}.c2ln",
+                URL_SAFE_NO_PAD.encode(id)
+            ))),
+        }
+    }
+
+    fn raw(&self) -> serde_json::Value {
+        let state = self.state.lock().unwrap();
+        json!({ "login": state.login, "groups": state.groups })
+    }
+
+    fn hold(&self) {
+        self.held.send_replace(usize::MAX);
+    }
+
+    fn release(&self) {
+        self.held.send_replace(0);
+    }
+
+    /// Holds only the first ones back.
+    fn hold_first(&self, number: usize) {
+        self.held.send_replace(number);
+    }
+
+    /// Waits until so many refreshes were asked for and are held back.
+    async fn holds(&self, number: usize) {
+        let mut waiting = self.waiting.subscribe();
+        let reached = waiting.wait_for(|now| *now >= number);
+        let reached = tokio::time::timeout(Duration::from_secs(15), reached).await;
+        reached.expect("the provider is asked").unwrap();
+    }
+}
+
+#[async_trait]
+impl Source for Provider {
+    async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError> {
+        assert_eq!(subject.as_str(), "zhang");
+        let (mood, number) = {
+            let mut state = self.state.lock().unwrap();
+            state.asked += 1;
+            (state.mood.clone(), state.asked)
+        };
+        self.waiting.send_modify(|number| *number += 1);
+        let mut held = self.held.subscribe();
+        held.wait_for(|held| *held < number).await.unwrap();
+        match mood {
+            Mood::Good | Mood::Silent => {}
+            Mood::Gone => return Err(SourceError::Gone("invalid_grant".into())),
+            Mood::Unavailable => return Err(SourceError::Unavailable("no answer".into())),
+            Mood::Panics => panic!("a source that breaks"),
+        }
+        let refresh = tokens.refresh.as_ref().unwrap().expose();
+        if !self.state.lock().unwrap().good.remove(refresh) {
+            self.set(|state| state.reused += 1);
+            return Err(SourceError::Gone("the token was used before".into()));
+        }
+        Ok(Refreshed {
+            tokens: self.issue(),
+            raw: (!matches!(mood, Mood::Silent)).then(|| self.raw()),
+            vouched: Vec::new(),
+        })
+    }
+}
+
+/// A house whose connector `corp` has a provider behind it that hands out tokens.
+struct TokenHouse {
+    house: WatchedHouse,
+    provider: Arc<Provider>,
+    ring: Arc<KeyRing>,
+    terms: Admittance,
+}
+
+impl TokenHouse {
+    async fn new() -> Self {
+        Self::with(&Provider::new(), plan(), Pace::default()).await
+    }
+
+    async fn with(provider: &Arc<Provider>, plan: Plan, pace: Pace) -> Self {
+        let defaults = [("login", "profile.login"), ("groups", "profile.groups")];
+        let terms = Admittance {
+            connector: corp(),
+            mapping: Mapping::build(&defaults, &MappingConfig::default(), "").unwrap(),
+            create: true,
+            sync: true,
+            link_by: Vec::new(),
+        };
+        let source = Arc::<Provider>::clone(provider);
+        let known = SourceTerms {
+            source,
+            admittance: terms.clone(),
+        };
+        let (house, ring) = WatchedHouse::furnish(plan, |site, shared| {
+            let (sessions, ring) = (Arc::clone(&shared.sessions), Arc::clone(&site.ring));
+            let telemetry = shared.telemetry.clone();
+            site.gate.refresher =
+                Refresher::new(sessions, Arc::clone(&ring), telemetry, [known], pace);
+            ring
+        })
+        .await;
+        Self {
+            house,
+            provider: Arc::clone(provider),
+            ring,
+            terms,
+        }
+    }
+
+    /// Time passes, here and at the provider.
+    fn advance(&self, by: Duration) {
+        self.house.clock.advance(by);
+        self.provider.clock.advance(by);
+    }
+
+    /// The cookie of 张三, who logs in.
+    async fn signed_in(&self) -> String {
+        self.signed_in_with(Some(self.provider.issue())).await
+    }
+
+    async fn signed_in_with(&self, tokens: Option<Tokens>) -> String {
+        let (sessions, now) = (&self.house.sessions, self.house.clock.now());
+        let subject: Subject = "zhang".parse().unwrap();
+        let profile = Profile {
+            subject: subject.clone(),
+            raw: self.provider.raw(),
+            vouched: Vec::new(),
+            provider_sid: None,
+            facts: Proof::default(),
+            tokens: None,
+        };
+        let people = People::new(Arc::clone(sessions), self.house.clock.clone());
+        let (account, _) = people.admit(&self.terms, &profile).await.unwrap();
+        let (connector_epoch, everyone_epoch) = sessions.epochs_of(&corp());
+        let login = NewLogin {
+            account,
+            via: corp(),
+            subject,
+            provider_sid: None,
+            proof: Proof::default(),
+            tokens,
+            expires_at: None,
+            began_at: now,
+            connector_epoch,
+            everyone_epoch,
+        };
+        let minting = sessions.mint(&self.ring, login, &TERMS).await.unwrap();
+        cookie::sign(&self.ring, &minting.handle)
+    }
+
+    async fn ask(&self, path: &str, cookie: &str) -> Answer {
+        let ask = Ask::get(path).session(cookie);
+        ask.at(self.house.address).await
+    }
+
+    /// The access token the application got.
+    async fn access(&self, cookie: &str) -> Option<String> {
+        access(&self.ask("/echo", cookie).await)
+    }
+
+    /// So many requests at once, as a browser that opens a page sends them.
+    fn crowd(
+        &self,
+        number: usize,
+        path: &str,
+        cookie: &str,
+    ) -> Vec<tokio::task::JoinHandle<Answer>> {
+        let (ask, address) = (Ask::get(path).session(cookie), self.house.address);
+        let one = |_| {
+            let ask = ask.clone();
+            tokio::spawn(async move { ask.at(address).await })
+        };
+        (0..number).map(one).collect()
+    }
+
+    /// How many refreshes ended so.
+    fn counted(&self, outcome: &str) -> u64 {
+        let line = format!("menshen_refreshes_total{{connector=\"corp\",outcome=\"{outcome}\"}} ");
+        let page = self.house.telemetry.render();
+        let count = page.lines().find_map(|it| it.strip_prefix(&line));
+        count.map_or(0, |count| count.parse().unwrap())
+    }
+
+    fn audit(&self, event: &str) -> Vec<serde_json::Value> {
+        self.house.telemetry.flush();
+        let lines = self.house.records.audit();
+        lines
+            .into_iter()
+            .filter(|line| line["event"] == event)
+            .collect()
+    }
+
+    /// Waits until so many refreshes ended so.
+    async fn counts(&self, outcome: &str, number: u64) {
+        eventually(outcome, async || self.counted(outcome) >= number).await;
+    }
+}
+
+fn plan() -> Plan {
+    Plan::default().routes(ROUTES)
+}
+
+fn corp() -> ConnectorId {
+    "corp".parse().unwrap()
+}
+
+fn access(answer: &Answer) -> Option<String> {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let mut values = answer.echoed("x-forwarded-access-token");
+    assert!(values.len() < 2, "{values:?}");
+    values.pop()
+}
+
+fn name(n: usize) -> Option<String> {
+    Some(format!("access-{n}"))
+}

@@ -1,0 +1,286 @@
+//! A source that no longer vouches ends the session; one that cannot be asked does not.
+
+use menshen::store::{Scope, Store as _};
+
+use super::*;
+use crate::sessions::tunnels::{GOODBYE, Socket};
+use crate::sessions::watched::{Fault, When};
+
+#[tokio::test]
+async fn who_is_gone_at_the_source_is_sent_to_log_in() {
+    let house = TokenHouse::new().await;
+    let (cookie, other) = (house.signed_in().await, house.signed_in().await);
+    assert_eq!(house.access(&cookie).await, name(1));
+    house.provider.set(|state| state.mood = Mood::Gone);
+    house.advance(SOON);
+    // The request that is served meanwhile is the last.
+    assert_eq!(house.access(&cookie).await, name(1));
+    house.counts("gone", 1).await;
+    assert_eq!(house.ask("/echo", &cookie).await.status, 401);
+    assert_eq!(house.house.store.sessions(None, 9).await.unwrap().len(), 1);
+    let audit = house.audit("refresh-gone");
+    assert_eq!(audit.len(), 1, "{audit:?}");
+    assert_eq!(audit[0]["login"], "zhangsan");
+    assert_eq!(audit[0]["connector"], "corp");
+    // Another session of theirs is its own.
+    house.provider.set(|state| state.mood = Mood::Good);
+    assert_eq!(house.ask("/echo", &other).await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_waited_for_a_source_that_says_they_are_gone_is_refused() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    house.provider.set(|state| state.mood = Mood::Gone);
+    house.advance(LIFETIME);
+    for asked in house.crowd(20, "/echo", &cookie) {
+        assert_eq!(asked.await.unwrap().status, 401);
+    }
+    assert_eq!(house.provider.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_with_the_session() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    let mut socket = Socket::open(house.house.address, "/ws", &cookie).await;
+    assert!(socket.echoes().await);
+    house.provider.set(|state| state.mood = Mood::Gone);
+    house.advance(SOON);
+    house.access(&cookie).await;
+    assert_eq!(socket.ends("gone at the source").await, GOODBYE);
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_when_a_refresh_takes_its_right_away() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    let mut socket = Socket::open(house.house.address, "/finance/ws", &cookie).await;
+    assert!(socket.echoes().await);
+    house.provider.set(|state| state.groups = Vec::new());
+    house.advance(SOON);
+    house.access(&cookie).await;
+    assert_eq!(socket.ends("lost the group").await, GOODBYE);
+}
+
+#[tokio::test]
+async fn a_source_that_cannot_be_asked_ends_nothing_and_is_asked_ever_more_seldom() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    house.provider.set(|state| state.mood = Mood::Unavailable);
+    house.advance(LIFETIME);
+    let mut pauses = Vec::new();
+    let mut waited = 0;
+    for second in 0..1_300 {
+        let before = house.provider.asked();
+        // It is over, so it is not sent.
+        assert_eq!(house.access(&cookie).await, None, "{second}");
+        if house.provider.asked() > before {
+            pauses.push(waited);
+            waited = 0;
+        }
+        house.advance(SECOND);
+        waited += 1;
+    }
+    assert_eq!(pauses, [0, 5, 10, 20, 40, 80, 160, 300, 300, 300]);
+    assert_eq!(house.counted("unavailable"), 10);
+    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
+    // It comes back.
+    house.provider.set(|state| state.mood = Mood::Good);
+    house.advance(Duration::from_secs(300));
+    assert_eq!(house.access(&cookie).await, name(2));
+    house.provider.set(|state| state.mood = Mood::Unavailable);
+    house.advance(LIFETIME);
+    house.access(&cookie).await;
+    house.advance(Duration::from_secs(5));
+    house.access(&cookie).await;
+    assert_eq!(house.provider.asked(), 13, "the pauses begin anew");
+}
+
+#[tokio::test]
+async fn a_token_that_still_lives_is_sent_while_the_source_cannot_be_asked() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    house.provider.set(|state| state.mood = Mood::Unavailable);
+    house.advance(SOON);
+    assert_eq!(house.access(&cookie).await, name(1));
+    house.counts("unavailable", 1).await;
+    assert_eq!(house.access(&cookie).await, name(1));
+    house.advance(LIFETIME - SOON - SECOND);
+    assert_eq!(house.access(&cookie).await, name(1));
+    house.advance(SECOND);
+    assert_eq!(house.access(&cookie).await, None);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_source_that_never_answers() {
+    let pace = Pace {
+        wait: Duration::from_millis(200),
+        ..Pace::default()
+    };
+    let house = TokenHouse::with(&Provider::new(), plan(), pace).await;
+    let cookie = house.signed_in().await;
+    house.advance(LIFETIME);
+    house.provider.hold();
+    for asked in house.crowd(50, "/echo", &cookie) {
+        assert_eq!(access(&asked.await.unwrap()), None);
+    }
+    assert_eq!(house.provider.asked(), 1);
+    // Whoever comes later waits no longer; and when it answers at last, that counts.
+    assert_eq!(house.access(&cookie).await, None);
+    house.provider.release();
+    house.counts("done", 1).await;
+    assert_eq!(house.access(&cookie).await, name(2));
+}
+
+#[tokio::test]
+async fn who_signs_out_waits_for_no_source() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    house.advance(LIFETIME);
+    house.provider.hold();
+    for own in ["userinfo", "sign_in", "sign_out"] {
+        let ask = Ask::get(&format!("/.menshen/{own}")).session(&cookie);
+        let answer = ask.navigating().at(house.house.address).await;
+        assert!(
+            [200, 303].contains(&answer.status),
+            "{own}: {}",
+            answer.status
+        );
+    }
+    assert_eq!(house.ask("/echo", &cookie).await.status, 401);
+    assert_eq!(house.provider.asked(), 0);
+}
+
+#[tokio::test]
+async fn a_process_that_stops_lets_a_refresh_end() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    house.access(&cookie).await;
+    house.advance(SOON);
+    house.provider.hold();
+    house.access(&cookie).await;
+    house.provider.holds(1).await;
+    let sessions = Arc::clone(&house.house.sessions);
+    let stopping = tokio::spawn(async move { sessions.refreshes_end(HOUR).await });
+    tokio::task::yield_now().await;
+    assert!(!stopping.is_finished());
+    house.provider.release();
+    stopping.await.unwrap();
+    let session = house.house.store.sessions(None, 9).await.unwrap().remove(0);
+    let kept = house.house.store.session(&session.key).await.unwrap();
+    assert_eq!(kept.unwrap().tokens.unwrap().version, 2);
+}
+
+#[tokio::test]
+async fn a_source_that_takes_too_long_counts_as_away() {
+    let pace = Pace {
+        wait: Duration::from_secs(10),
+        source: Duration::from_millis(50),
+    };
+    let house = TokenHouse::with(&Provider::new(), plan(), pace).await;
+    let cookie = house.signed_in().await;
+    house.advance(LIFETIME);
+    house.provider.hold();
+    assert_eq!(house.access(&cookie).await, None);
+    assert_eq!(house.counted("unavailable"), 1);
+}
+
+#[tokio::test]
+async fn a_source_that_breaks_ends_nothing_and_is_left_alone_for_a_while() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    house.provider.set(|state| state.mood = Mood::Panics);
+    house.advance(LIFETIME);
+    for _ in 0..5 {
+        assert_eq!(house.access(&cookie).await, None);
+    }
+    assert_eq!(house.provider.asked(), 1);
+    house.provider.set(|state| state.mood = Mood::Good);
+    // The lease of the one that broke must end first.
+    house.advance(Duration::from_secs(100));
+    assert_eq!(house.access(&cookie).await, name(2));
+}
+
+#[tokio::test]
+async fn a_revocation_during_a_refresh_is_not_undone_by_it() {
+    for at in 0..4 {
+        let house = TokenHouse::new().await;
+        let cookie = house.signed_in().await;
+        house.access(&cookie).await;
+        house.advance(LIFETIME);
+        let session = house.house.store.sessions(None, 9).await.unwrap().remove(0);
+        let scope = match at {
+            0 => Scope::Session(session.key),
+            1 => Scope::Account(session.account),
+            2 => Scope::Connector(corp()),
+            _ => Scope::Everyone,
+        };
+        house.provider.hold();
+        let crowd = house.crowd(5, "/echo", &cookie);
+        house.provider.holds(1).await;
+        house.house.sessions.revoke(&scope).await.unwrap();
+        house.provider.release();
+        for asked in crowd {
+            assert_eq!(asked.await.unwrap().status, 401, "{scope:?}");
+        }
+        assert_eq!(house.ask("/echo", &cookie).await.status, 401, "{scope:?}");
+        let left = house.house.store.sessions(None, 9).await.unwrap();
+        assert_eq!(left.len(), 0, "{scope:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_another_process_ended_meanwhile_is_over_here_too() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    house.access(&cookie).await;
+    house.advance(LIFETIME);
+    let session = house.house.store.sessions(None, 9).await.unwrap().remove(0);
+    house.house.store.hold("renew", When::Before);
+    let crowd = house.crowd(3, "/echo", &cookie);
+    house.house.store.holds(1).await;
+    // Behind the back of this process, which has not read the log yet.
+    let now = house.house.clock.now();
+    let scope = Scope::Session(session.key);
+    house
+        .house
+        .store
+        .behind()
+        .revoke(&scope, now)
+        .await
+        .unwrap();
+    house.house.store.release();
+    for asked in crowd {
+        assert_eq!(asked.await.unwrap().status, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_ends_nothing() {
+    for question in ["lease", "session", "renew"] {
+        let house = TokenHouse::new().await;
+        let cookie = house.signed_in().await;
+        house.access(&cookie).await;
+        house.advance(LIFETIME);
+        house.provider.set(|state| state.groups = Vec::new());
+        house.house.store.fail_at(question, Some(Fault::Failed));
+        let finance = house.ask("/finance/echo", &cookie).await.status;
+        // What the source took away is gone even if the store could not be told.
+        assert_eq!(
+            finance,
+            if question == "renew" { 403 } else { 200 },
+            "{question}"
+        );
+        house.house.store.fail_at(question, None);
+        house.advance(Duration::from_secs(5));
+        house.ask("/echo", &cookie).await;
+        house.counts("done", 1).await;
+        assert_eq!(
+            house.ask("/finance/echo", &cookie).await.status,
+            403,
+            "{question}"
+        );
+        assert_eq!(house.provider.reused(), 0, "{question}");
+    }
+}

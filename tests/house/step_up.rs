@@ -1,0 +1,299 @@
+//! A route that wants a stronger or a fresher proof: whoever falls short is sent to prove it, comes
+//! back to where they wanted, and never goes round.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+
+use crate::asking::{Ask, signed_in};
+use crate::browser::{Browser, href};
+use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::logging_in::{OWN, PHONE};
+
+/// An application for everybody, one that wants people to have proved themselves just now, one
+/// that wants a context which WeCom never names, and one of that kind on another host.
+const ROUTES: &str = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{app}"]
+
+[[route]]
+name = "fresh"
+host = "sso.test"
+path = "/fresh"
+strip_path = true
+upstream = ["{app}"]
+max_age = "10m"
+
+[[route]]
+name = "strong"
+host = "sso.test"
+path = "/strong"
+strip_path = true
+upstream = ["{app}"]
+acr_values = ["gold", "silver"]
+max_age = "1h"
+
+[[route]]
+name = "ruled"
+host = "sso.test"
+path = "/ruled"
+strip_path = true
+upstream = ["{app}"]
+access = "rule"
+allow = "user != null && user.login == 'zhangsan'"
+max_age = "10m"
+
+[[route]]
+name = "public"
+host = "sso.test"
+path = "/public"
+strip_path = true
+upstream = ["{app}"]
+access = "public"
+
+[[route]]
+name = "oa"
+host = "oa.test"
+upstream = ["{app}"]
+acr_values = ["gold"]
+
+[[route]]
+name = "hr"
+host = "hr.test"
+upstream = ["{app}"]
+max_age = "10m"
+"#;
+
+fn plan() -> Plan {
+    Plan::default().routes(ROUTES).more(UNLIMITED)
+}
+
+async fn house() -> House {
+    plan().start().await
+}
+
+#[tokio::test]
+async fn who_proved_themselves_too_long_ago_does_it_again_and_comes_back() {
+    let house = house().await;
+    let mut browser = Browser::new(&house);
+    let page = browser
+        .sign_in(&format!("{HOME}/fresh/echo?a=1"), "zhangsan")
+        .await;
+    assert_eq!(page.answer.status, 200);
+    house.advance(Duration::from_secs(600));
+    assert_eq!(browser.visit(&page.url).await.status, 200);
+    house.advance(Duration::from_secs(1));
+    // The session is as good as ever elsewhere.
+    assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
+    let asked = browser.follow(&page.url).await;
+    assert!(
+        asked.url.contains("/sign_in?why=step-up&rd="),
+        "{}",
+        asked.url
+    );
+    let html = asked.answer.text();
+    assert!(html.contains("需要再确认一次你的身份"), "{html}");
+    assert!(html.contains("张三"), "who is here is named: {html}");
+    assert!(
+        href(&html, "/start?rd=").is_none(),
+        "no way on without a login: {html}"
+    );
+    let before = browser.cookie("menshen").unwrap().value.clone();
+    let back = browser.sign_in(&page.url, "zhangsan").await;
+    assert_eq!((back.answer.status, &back.url), (200, &page.url));
+    assert_ne!(browser.cookie("menshen").unwrap().value, before);
+}
+
+#[tokio::test]
+async fn the_page_says_why_in_english_too() {
+    let house = house().await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    house.advance(Duration::from_secs(601));
+    browser
+        .extra
+        .push(("Accept-Language".to_owned(), "en".to_owned()));
+    let page = browser.follow(&format!("{HOME}/fresh/echo")).await;
+    let words = "needs you to confirm once more who you are";
+    assert!(page.answer.text().contains(words), "{}", page.answer.text());
+}
+
+#[tokio::test]
+async fn a_program_is_told_what_is_missing_and_sent_nowhere() {
+    let house = house().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let get = |path: &str| Ask::get(path).session(&cookie);
+    assert_eq!(get("/fresh/echo").of(&house).await.status, 200);
+    house.advance(Duration::from_secs(601));
+    let answer = get("/fresh/echo").of(&house).await;
+    assert_eq!((answer.status, answer.header("location")), (401, None));
+    let said = answer.json();
+    assert_eq!(said["detail"], "step up", "{said}");
+    assert_eq!(said["max_age"], 600, "{said}");
+    assert_eq!(said.get("acr_values"), None, "{said}");
+    assert!(
+        said["login_url"].as_str().unwrap().contains("/sign_in"),
+        "{said}"
+    );
+    assert_eq!(answer.all("set-cookie").count(), 0);
+    let strong = get("/strong/echo").of(&house).await.json();
+    assert_eq!(strong["acr_values"], serde_json::json!(["gold", "silver"]));
+    assert_eq!(strong["max_age"], 3600);
+    // Who is nobody is not told of a stronger proof.
+    let nobody = Ask::get("/strong/echo").of(&house).await.json();
+    assert_eq!(
+        (&nobody["detail"], nobody.get("acr_values")),
+        (&"nobody".into(), None)
+    );
+    let socket = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
+    assert_eq!(
+        get("/fresh/ws").headers(&socket).of(&house).await.status,
+        401
+    );
+    let framed = [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")];
+    let frame = get("/fresh/echo").headers(&framed).of(&house).await;
+    assert_eq!(
+        (frame.status, frame.cause()),
+        (401, Some(Cause::FrameLogin))
+    );
+    assert_eq!(get("/.menshen/userinfo").of(&house).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_rule_decides_only_over_who_proved_enough_and_a_public_route_asks_nothing() {
+    let house = house().await;
+    let zhang = signed_in(&house, "zhangsan").await;
+    let li = signed_in(&house, "lisi").await;
+    let status = async |path: &str, cookie: &str| {
+        let answer = Ask::get(path).session(cookie).of(&house).await;
+        let said = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
+        (answer.status, said["detail"].clone())
+    };
+    assert_eq!(status("/ruled/echo", &zhang).await.0, 200);
+    assert_eq!(status("/ruled/echo", &li).await.0, 403);
+    house.advance(Duration::from_secs(601));
+    for cookie in [&zhang, &li] {
+        assert_eq!(status("/ruled/echo", cookie).await, (401, "step up".into()));
+        let public = Ask::get("/public/echo").session(cookie).of(&house).await;
+        assert_eq!(public.status, 200);
+        assert_eq!(
+            public.echoed("x-forwarded-user").len(),
+            1,
+            "they are still here"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_does_not_confirm_it_ends_on_a_page_and_never_in_a_circle() {
+    for (settings, agent) in [
+        ("", "Firefox/140.0"),
+        ("auto_login = 'always'", "Firefox/140.0"),
+        ("", PHONE),
+    ] {
+        let house = plan().connector(settings).start().await;
+        house.source.phone_of("zhangsan");
+        for place in [
+            format!("{HOME}/strong/echo?a"),
+            "http://oa.test/echo?a".to_owned(),
+        ] {
+            let mut browser = Browser::new(&house).with_agent(agent);
+            let page = if agent == PHONE {
+                browser.follow(&place).await
+            } else {
+                browser.sign_in(&place, "zhangsan").await
+            };
+            let what = format!("{settings} {agent} {place}: {}", page.url);
+            assert_eq!(page.answer.status, 403, "{what}");
+            assert_eq!(page.cause(), Some(Cause::ProofTooWeak), "{what}");
+            assert!(page.url.contains("/callback/corp"), "{what}");
+            let again = href(&page.answer.text(), "/sign_in?rd=").expect("a way to try again");
+            // They came in all the same, and the memory of the login is gone.
+            let info = browser.visit(&format!("{OWN}/userinfo")).await;
+            assert_eq!(info.json()["login"], "zhangsan", "{what}");
+            assert_eq!(
+                browser
+                    .cookies()
+                    .iter()
+                    .filter(|one| one.name.contains("-flow-"))
+                    .count(),
+                0
+            );
+            // Who tries again sees why, and the choice, but no way around it.
+            let chooser = browser.visit(&format!("{HOME}{again}")).await;
+            assert_eq!(chooser.status, 200, "{what}");
+            let html = chooser.text();
+            assert!(html.contains("需要再确认一次你的身份"), "{what} {html}");
+            assert!(
+                href(&html, "/start?connector=corp").is_some(),
+                "{what} {html}"
+            );
+            assert!(href(&html, "/start?rd=").is_none(), "{what} {html}");
+            // By hand they get no further either: at most they are asked to log in again.
+            let start = again.replace("/sign_in?", "/start?");
+            let started = browser.visit(&format!("{HOME}{start}")).await;
+            let to = started.header("location").unwrap_or_default();
+            assert!(
+                to.is_empty() || to.starts_with(&house.source.base_url()),
+                "{what} {to}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_of_its_own_gets_the_fresh_session_and_not_the_old_one() {
+    let house = house().await;
+    let mut browser = Browser::new(&house);
+    let place = "http://hr.test/echo?a";
+    assert_eq!(browser.sign_in(place, "zhangsan").await.answer.status, 200);
+    house.advance(Duration::from_secs(601));
+    let page = browser.follow(place).await;
+    assert!(
+        page.url.starts_with(&format!("{OWN}/start")),
+        "{}",
+        page.url
+    );
+    assert!(page.answer.text().contains("需要再确认一次你的身份"));
+    let back = browser.sign_in(place, "zhangsan").await;
+    assert_eq!((back.answer.status, back.url.as_str()), (200, place));
+}
+
+#[tokio::test]
+async fn nobody_weakens_what_a_route_demands_by_the_address_of_the_login() {
+    let house = house().await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    for extra in [
+        "max_age=999999",
+        "acr_values=",
+        "why=expired",
+        "prompt=none",
+        "acr=gold",
+    ] {
+        let start = format!("{OWN}/start?connector=corp&rd=/strong/echo&{extra}");
+        let page = browser.sign_in(&start, "zhangsan").await;
+        assert_eq!(page.cause(), Some(Cause::ProofTooWeak), "{extra}");
+        assert_eq!(
+            browser.visit(&format!("{HOME}/strong/echo")).await.status,
+            302,
+            "{extra}"
+        );
+    }
+    // A path that only looks like another place is judged as the place it is.
+    for place in [
+        "/%73trong/echo",
+        "/strong;x/echo",
+        "//strong/echo",
+        "/./strong/echo",
+    ] {
+        let answer = browser.visit(&format!("{HOME}{place}")).await;
+        assert!(
+            matches!(answer.status, 302 | 400),
+            "{place} {}",
+            answer.status
+        );
+    }
+}

@@ -1,0 +1,255 @@
+//! Sealed tokens: kept with a session, renewed by one, gone with it.
+
+use menshen::store::{Renewal, Renewed, Said, Scope, StoredTokens};
+
+use sqlx::Connection as _;
+
+use super::*;
+
+/// Somebody who came in with sealed tokens.
+async fn with_tokens(store: &dyn Store, login: &str) -> (Account, NewSession) {
+    let account = admit(store, &admission(login)).await;
+    let new = NewSession {
+        tokens: Some("first".to_owned()),
+        ..new_session(&account, at(0))
+    };
+    assert_eq!(store.mint(&new).await.unwrap(), Minted::Session);
+    (account, new)
+}
+
+fn renewal(new: &NewSession, version: u64, sealed: &str) -> Renewal {
+    Renewal {
+        session: new.record.key,
+        version,
+        sealed: sealed.to_owned(),
+        said: None,
+        at: at(60),
+    }
+}
+
+fn said(entitlements: &str) -> Said {
+    Said {
+        entitlements: entitlements.to_owned(),
+        vouched: mobile("13800000000"),
+    }
+}
+
+async fn stored(store: &dyn Store, new: &NewSession) -> Option<StoredTokens> {
+    store.session(&new.record.key).await.unwrap()?.tokens
+}
+
+#[tokio::test]
+async fn tokens_are_found_with_their_session() {
+    for Backend { name, store, .. } in backends().await {
+        let (_, new) = with_tokens(&*store, "zhangsan").await;
+        let first = StoredTokens {
+            version: 1,
+            sealed: "first".to_owned(),
+        };
+        assert_eq!(stored(&*store, &new).await, Some(first), "{name}");
+        let (_, without) = somebody(&*store, "lisi").await;
+        assert_eq!(stored(&*store, &without).await, None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_minted_leaves_no_tokens() {
+    for Backend { name, store, .. } in backends().await {
+        let (account, new) = with_tokens(&*store, "zhangsan").await;
+        store.revoke(&Scope::Everyone, at(1)).await.unwrap();
+        let late = NewSession {
+            tokens: Some("late".to_owned()),
+            ..new_session(&account, at(0))
+        };
+        assert_eq!(store.mint(&late).await.unwrap(), Minted::Revoked, "{name}");
+        let renewed = store.renew(&renewal(&late, 1, "second")).await.unwrap();
+        assert_eq!(renewed, Renewed::SessionGone, "{name}");
+        assert_eq!(stored(&*store, &new).await, None, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_who_renew_the_same_version_one_is_first() {
+    for Backend { name, store, .. } in backends().await {
+        let (_, new) = with_tokens(&*store, "zhangsan").await;
+        let mut asks = tokio::task::JoinSet::new();
+        for n in 0..20 {
+            let (store, renewal) = (Arc::clone(&store), renewal(&new, 1, &format!("by {n}")));
+            asks.spawn(
+                async move { (renewal.sealed.clone(), store.renew(&renewal).await.unwrap()) },
+            );
+        }
+        let first = Renewed::Stored {
+            version: 2,
+            entitlements_epoch: 0,
+        };
+        let (stored_by, overtaken): (Vec<_>, Vec<_>) = asks
+            .join_all()
+            .await
+            .into_iter()
+            .partition(|(_, renewed)| *renewed == first);
+        assert_eq!((stored_by.len(), overtaken.len()), (1, 19), "{name}");
+        assert!(
+            overtaken.iter().all(|(_, it)| *it == Renewed::Overtaken),
+            "{name}"
+        );
+        let now = stored(&*store, &new).await.unwrap();
+        assert_eq!((now.version, &now.sealed), (2, &stored_by[0].0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_says_what_the_person_may_do_now_and_numbers_what_changed() {
+    for Backend { name, store, .. } in backends().await {
+        let (account, new) = with_tokens(&*store, "zhangsan").await;
+        for (version, entitlements, epoch) in
+            [(1, "{}", 0), (2, r#"{"a":1}"#, 1), (3, r#"{"a":1}"#, 1)]
+        {
+            let renewal = Renewal {
+                said: Some(said(entitlements)),
+                ..renewal(&new, version, "next")
+            };
+            let renewed = Renewed::Stored {
+                version: version + 1,
+                entitlements_epoch: epoch,
+            };
+            assert_eq!(store.renew(&renewal).await.unwrap(), renewed, "{name}");
+        }
+        let found = store.session(&new.record.key).await.unwrap().unwrap();
+        assert_eq!(found.entitlements, r#"{"a":1}"#, "{name}");
+        assert_eq!(found.entitlements_epoch, 1, "{name}");
+        // What is vouched for by a refresh joins a later login by another source.
+        let joining = Admission {
+            connector: github(),
+            links: mobile("13800000000"),
+            ..admission("somebody-else")
+        };
+        assert_eq!(admit(&*store, &joining).await.id, account.id, "{name}");
+        // One that says nothing changes nothing.
+        store.renew(&renewal(&new, 4, "last")).await.unwrap();
+        let found = store.session(&new.record.key).await.unwrap().unwrap();
+        assert_eq!(found.entitlements_epoch, 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_overtaken_renewal_says_nothing_of_the_person() {
+    for Backend { name, store, .. } in backends().await {
+        let (_, new) = with_tokens(&*store, "zhangsan").await;
+        store.renew(&renewal(&new, 1, "second")).await.unwrap();
+        let late = Renewal {
+            said: Some(said(r#"{"stale":1}"#)),
+            ..renewal(&new, 1, "late")
+        };
+        assert_eq!(
+            store.renew(&late).await.unwrap(),
+            Renewed::Overtaken,
+            "{name}"
+        );
+        let found = store.session(&new.record.key).await.unwrap().unwrap();
+        assert_eq!(
+            (found.entitlements.as_str(), found.entitlements_epoch),
+            ("{}", 0),
+            "{name}"
+        );
+        assert_eq!(found.tokens.unwrap().sealed, "second", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_is_not_renewed_and_brought_back() {
+    for at_scope in 0..4 {
+        for Backend { name, store, .. } in backends().await {
+            let (account, new) = with_tokens(&*store, "zhangsan").await;
+            let scope = match at_scope {
+                0 => Scope::Session(new.record.key),
+                1 => Scope::Account(account.id),
+                2 => Scope::Connector(corp()),
+                _ => Scope::Everyone,
+            };
+            store.revoke(&scope, at(1)).await.unwrap();
+            let late = Renewal {
+                said: Some(said(r#"{"late":1}"#)),
+                ..renewal(&new, 1, "late")
+            };
+            let renewed = store.renew(&late).await.unwrap();
+            assert_eq!(renewed, Renewed::SessionGone, "{name} {scope:?}");
+            assert!(!is_here(&*store, &new).await, "{name} {scope:?}");
+            let (_, _, entitlements) = store.identities(&account.id).await.unwrap().remove(0);
+            assert_eq!(entitlements, "{}", "{name} {scope:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_closed_account_and_a_session_past_its_end_are_not_renewed() {
+    for Backend { name, store, .. } in backends().await {
+        let (account, closed) = with_tokens(&*store, "zhangsan").await;
+        store.close_account(&account.id, true, at(1)).await.unwrap();
+        let renewed = store.renew(&renewal(&closed, 1, "late")).await.unwrap();
+        assert_eq!(renewed, Renewed::SessionGone, "{name}");
+
+        let (_, over) = with_tokens(&*store, "lisi").await;
+        let late = Renewal {
+            at: over.record.expires_at,
+            ..renewal(&over, 1, "late")
+        };
+        assert_eq!(
+            store.renew(&late).await.unwrap(),
+            Renewed::SessionGone,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn tokens_go_with_their_sessions_and_the_others_stay() {
+    for at_scope in 0..6 {
+        let dir = TempDir::new();
+        let store = store::open(&dir.url()).await.unwrap();
+        let (account, new) = with_tokens(&*store, "zhangsan").await;
+        let (_, other) = with_tokens(&*store, "lisi").await;
+        let ended: u32 = match at_scope {
+            0 => revoke(&*store, &Scope::Session(new.record.key)).await,
+            1 => revoke(&*store, &Scope::Account(account.id)).await,
+            2 => 1 + revoke(&*store, &Scope::Connector(corp())).await,
+            3 => 1 + revoke(&*store, &Scope::Everyone).await,
+            4 => {
+                store.close_account(&account.id, true, at(1)).await.unwrap();
+                1
+            }
+            _ => {
+                store.touch(&[(other.record.key, at(100))]).await.unwrap();
+                store.sweep(at(100), at(50), 10).await.unwrap();
+                1
+            }
+        };
+        let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM session_tokens")
+            .fetch_one(&mut db)
+            .await
+            .unwrap();
+        assert_eq!(left, 2 - i64::from(ended), "{at_scope}");
+    }
+}
+
+async fn revoke(store: &dyn Store, scope: &Scope) -> u32 {
+    store.revoke(scope, at(1)).await.unwrap();
+    1
+}
+
+#[tokio::test]
+async fn a_lease_that_was_given_back_is_swept() {
+    let dir = TempDir::new();
+    let store = store::open(&dir.url()).await.unwrap();
+    assert!(store.lease("over", "a", at(0), at(0)).await.unwrap());
+    assert!(store.lease("held", "a", at(0), at(90)).await.unwrap());
+    store.sweep(at(60), at(0), 10).await.unwrap();
+    let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
+    let left: Vec<String> = sqlx::query_scalar("SELECT name FROM lease")
+        .fetch_all(&mut db)
+        .await
+        .unwrap();
+    assert_eq!(left, ["held"]);
+    assert!(!store.lease("held", "b", at(60), at(90)).await.unwrap());
+}
