@@ -19,6 +19,7 @@ use menshen::people::profile::{Mapping, MappingConfig, Profile, Proof};
 use menshen::people::session::{Found, NewLogin, Pace, Refresher, Sessions, Terms};
 use menshen::people::{Admittance, People};
 use menshen::request;
+use menshen::request::bearer::Bearers;
 use menshen::request::gate::Gate;
 use menshen::request::head::{Connection, Head, Peer, Trust};
 use menshen::request::policy::Verdict;
@@ -168,6 +169,7 @@ impl House {
                 ring,
                 terms,
                 connectors: vec![corp],
+                bearers: Bearers::default(),
             },
             cookie,
         })
@@ -332,6 +334,9 @@ fn routes() -> Outcome<Routes> {
                 access,
                 allow,
                 connectors: Vec::new(),
+                issuers: Vec::new(),
+                scopes: Vec::new(),
+                demands: None,
                 upstream: Some(UpstreamId(0)),
                 preflight: Preflight::Deny,
                 strip_path: false,
@@ -339,6 +344,7 @@ fn routes() -> Outcome<Routes> {
                 keep_fragment: false,
                 host_header: HostHeader::Client,
                 headers: HeaderRules::default(),
+                demands: None,
                 limits: Limits {
                     connect: Duration::from_secs(5),
                     response: Duration::from_secs(60),

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::keys;
 use crate::login::config::{ConnectorConfig, LoginConfig};
 use crate::people::session::SessionConfig;
+use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::RouteConfig;
 use crate::secret::SecretSource;
 use crate::setting::NotBuilt;
@@ -73,9 +74,9 @@ pub struct Config {
     /// The check faces for other proxies.
     #[serde(default)]
     pub check: Option<NotBuilt>,
-    /// Whose bearer tokens routes may name.
+    /// Whose bearer tokens routes may name in `issuers`. A token lets a program in, never a person.
     #[serde(default)]
-    pub issuer: Option<NotBuilt>,
+    pub issuer: BTreeMap<IssuerId, IssuerConfig>,
     /// The web console.
     #[serde(default)]
     pub console: Option<NotBuilt>,
@@ -121,6 +122,7 @@ impl Config {
             session: self.session.clone(),
             login: self.login.clone(),
             connectors: self.connector.clone(),
+            issuers: self.issuer.clone(),
             routes: self.route.clone(),
         }
     }
@@ -140,6 +142,7 @@ impl Config {
                 .values()
                 .filter_map(|connector| connector.ca.clone()),
         );
+        files.extend(self.issuer.values().filter_map(|issuer| issuer.ca.clone()));
         let secrets = self.secrets().into_iter();
         files.extend(secrets.filter_map(|(_, source)| source.file().map(PathBuf::from)));
         files.sort();
@@ -180,6 +183,12 @@ impl Config {
                 secrets.push((place.clone().key("oauth2").key(key), secret));
             }
         }
+        for (id, issuer) in &self.issuer {
+            if let Some(introspection) = &issuer.introspection {
+                let place = Place::of(["issuer", id.as_str(), "introspection", "client_secret"]);
+                secrets.push((place, &introspection.client_secret));
+            }
+        }
         for (at, route) in self.route.iter().enumerate() {
             if let Some(basic) = &route.basic_auth {
                 let place = Place::of(["route"])
@@ -203,6 +212,7 @@ impl PartialEq for Config {
             && self.login == other.login
             && self.log == other.log
             && self.connector == other.connector
+            && self.issuer == other.issuer
             && self.route == other.route
     }
 }

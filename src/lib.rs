@@ -7,10 +7,11 @@
 //! said at one login; an **account** is the person as our directory keeps them, and their **login**
 //! is the name applications know them by. A **session** is somebody who is here: an immutable
 //! snapshot minted at a login; their **entitlements** are what may change meanwhile. A **route** says
-//! who may pass where. A **head** is what a decision may look at, a **caller** who is asking, a
-//! **verdict** the answer: allow with a **permit**, log in first, or deny with a **denial**. A
-//! **face** speaks a protocol to the outside and decides nothing. A **site** is one configuration,
-//! built; a reload replaces it whole.
+//! who may pass where. An **issuer** makes the bearer tokens by which **programs** come in, on routes
+//! that name it; a program is never a person. A **head** is what a decision may look at, a **caller**
+//! who is asking, a **verdict** the answer: allow with a **permit**, log in first, or deny with a
+//! **denial**. A **face** speaks a protocol to the outside and decides nothing. A **site** is one
+//! configuration, built; a reload replaces it whole.
 //!
 //! # Two journeys
 //!
@@ -63,6 +64,8 @@
 //!   [`login::pending::Pending`].
 //! * What is cached of a session is immutable and carries the numbers it was loaded under; every hit
 //!   compares them: [`people::session::Sessions`].
+//! * A refresh token is spent once: one flight in a process, one lease among processes, one version
+//!   in the store: [`people::session::Refresher`].
 //! * Connectors never see a cookie and never write a response: [`login::connector::Connector`].
 
 pub mod run;

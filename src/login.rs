@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::keys::{self, KeyRing};
 use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
 use crate::people::{AdmitError, Admittance, People};
-use crate::store::{ConnectorId, LoginName, Subject};
+use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
 use config::{AutoLogin, ConnectorConfig};
 use connector::{Answer, AppLogin, Ask, Challenge, Connector, ConnectorError, Prompt};
 use limits::{Limited, Limits, Step};
@@ -86,6 +86,8 @@ pub struct Wish<'a> {
     pub retries: u8,
     /// Which host's browser the session is for, when it is another one.
     pub ticket_for: Option<NonceHash>,
+    /// The session of whoever is here already.
+    pub replaces: Option<SessionKey>,
     /// Who asks.
     pub client: IpAddr,
     /// With what.
@@ -213,6 +215,8 @@ impl Login {
         pending.automatic = wish.automatic;
         pending.retries = wish.retries;
         pending.ticket_for = wish.ticket_for;
+        let by_post = entry.connector.returns_by_post();
+        pending.replaces = wish.replaces.filter(|_| by_post);
         pending.silent = wish.ask.prompt == Some(Prompt::None);
         pending.max_age = wish.ask.max_age.map(seconds);
         let sealed = pending.seal(&self.ring);

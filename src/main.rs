@@ -12,6 +12,7 @@ use menshen::config::Config;
 use menshen::door::BindError;
 use menshen::run::watch::Watch;
 use menshen::run::{self, Running, StartError};
+use menshen::site::Site;
 use menshen::{keys, telemetry};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -176,12 +177,31 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
             print(format_args!("  {mark} {}", finding.text))?;
         }
     }
+    if online {
+        good &= ask_issuers(&site).await?;
+    }
     if good {
         return print(format_args!("{}: fine", path.display()));
     }
     Err(Failure::Refused(
         "a source does not agree with the configuration: see !! above".to_owned(),
     ))
+}
+
+/// Whether every issuer of bearer tokens can be asked what it is needed for.
+async fn ask_issuers(site: &Site) -> Result<bool, Failure> {
+    let mut good = true;
+    for (id, found) in site.gate.bearers.examine().await {
+        good &= found.is_ok();
+        match found {
+            Ok(text) => print(format_args!("issuer {id}:\n  ok {text}"))?,
+            Err(error) => {
+                let error = telemetry::chain(&*error);
+                print(format_args!("issuer {id}:\n  !! {error}"))?;
+            }
+        }
+    }
+    Ok(good)
 }
 
 /// Reads and parses the configuration.

@@ -1,15 +1,18 @@
 //! `decide()`: Head → Verdict. The spine of the request journey.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
-use gate::{Gate, GateError};
+use bearer::BearerError;
+use gate::{Caller, Gate, GateError};
 use head::Head;
 use policy::{Denial, Verdict};
-use route::{Found, Routes};
+use route::{Found, Route, Routes};
 
+pub mod bearer;
 pub mod errand;
 #[cfg(test)]
 mod fixture;
@@ -36,17 +39,31 @@ pub async fn decide(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
     };
     match gate.identify(route, head).await {
         Ok(caller) => policy::judge(route, caller, head),
-        Err(error) => {
+        Err(error) => Verdict::Deny(denial(route, error)),
+    }
+}
+
+fn denial(route: &Arc<Route>, error: GateError) -> Denial {
+    let route = Arc::clone(route);
+    match error {
+        // Programs cause these as often as they like: the records tell of them, the log does not.
+        GateError::Bearer(BearerError::Refused { issuer, why }) => {
+            Denial::BadToken { route, issuer, why }
+        }
+        GateError::Bearer(BearerError::Scope { program, needed }) => Denial::Scope {
+            route,
+            caller: Caller::Program(program),
+            needed,
+        },
+        GateError::Bearer(BearerError::Away { issuer, .. }) => Denial::IssuerAway { route, issuer },
+        GateError::TwoCallers => Denial::TwoCallers { route },
+        GateError::Unavailable(_) => {
             tracing::warn!(
                 route = route.name.as_str(),
                 error = %crate::telemetry::chain(&error),
                 "who is asking could not be found out"
             );
-            let route = route.clone();
-            Verdict::Deny(match error {
-                GateError::Forged => Denial::BadToken { route },
-                GateError::Unavailable(_) => Denial::Unavailable { route },
-            })
+            Denial::Unavailable { route }
         }
     }
 }

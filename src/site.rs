@@ -14,6 +14,7 @@ use crate::login::return_to::Destinations;
 use crate::login::{self, Login};
 use crate::people::cookie::CookieFlags;
 use crate::people::session::{Pace, Refresher, SessionConfig, Sessions, Terms};
+use crate::request::bearer::{self, Bearers, IssuerConfig, IssuerId};
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
 use crate::request::head::{Head, Trust};
@@ -42,6 +43,8 @@ pub struct Config {
     pub login: LoginConfig,
     /// `[connector.ID]`.
     pub connectors: BTreeMap<ConnectorId, ConnectorConfig>,
+    /// `[issuer.NAME]`.
+    pub issuers: BTreeMap<IssuerId, IssuerConfig>,
     /// `[[route]]`.
     pub routes: Vec<RouteConfig>,
 }
@@ -128,6 +131,9 @@ pub enum BuildError {
     /// A connector.
     #[error("build the logins")]
     Login(#[source] login::BuildError),
+    /// An issuer of bearer tokens.
+    #[error("build the issuers")]
+    Bearer(#[source] bearer::BuildError),
     /// The ways to the upstreams.
     #[error("build the ways to the upstreams")]
     Forward(#[source] forward::BuildError),
@@ -166,6 +172,13 @@ impl Site {
         let previous_login = previous.map(|site| &site.login);
         let login = Login::build(&config.connectors, &config.login, &around, previous_login)
             .map_err(BuildError::Login)?;
+        let bearers = Bearers::build(
+            &config.issuers,
+            &shared.clock,
+            &shared.telemetry,
+            previous.map(|site| &site.gate.bearers),
+        )
+        .map_err(BuildError::Bearer)?;
         Ok(Self {
             external_url: config.external_url.clone(),
             prefix: config.prefix.clone(),
@@ -189,6 +202,7 @@ impl Site {
                 ring: Arc::clone(&ring),
                 terms,
                 connectors: config.connectors.keys().cloned().collect(),
+                bearers,
             },
             ring,
             namespace: Namespace::new(routes.all()),

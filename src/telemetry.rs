@@ -14,7 +14,9 @@ use tracing_subscriber::EnvFilter;
 
 pub use access::{Access, Outcome, Speaker};
 pub use audit::{Audit, Event};
-pub use metrics::{Counted, LoginOutcome, RefreshOutcome, ReloadOutcome};
+pub use metrics::{
+    BearerCounts, BearerOutcome, Counted, LoginOutcome, RefreshOutcome, ReloadOutcome,
+};
 pub use seldom::Seldom;
 
 mod access;

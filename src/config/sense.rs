@@ -11,6 +11,7 @@ use crate::setting::Period;
 mod connectors;
 mod destinations;
 mod headers;
+mod issuers;
 mod oauth2;
 mod oidc;
 mod routes;
@@ -24,6 +25,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     };
     server::look(&mut findings);
     connectors::look(&mut findings);
+    issuers::look(&mut findings);
     routes::look(&mut findings);
     headers::look(&mut findings);
     findings.problems

@@ -141,11 +141,6 @@ impl ExternalUrl {
     pub fn secure(&self) -> bool {
         self.0.scheme() == "https"
     }
-
-    /// Whether it names this machine.
-    pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.0)
-    }
 }
 
 /// Whether a URL names this machine.

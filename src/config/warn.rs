@@ -15,6 +15,8 @@ use crate::secret::SecretSource;
 
 use super::TrustedProxy;
 
+mod issuers;
+
 /// A key that weakens the house.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
@@ -54,6 +56,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     admin(&mut list);
     session(&mut list);
     connectors(&mut list);
+    issuers::look(&mut list);
     routes(&mut list);
     list.warnings
         .sort_by_key(|warning| (warning.line, warning.column));
@@ -93,7 +96,7 @@ fn server(list: &mut List<'_>) {
     let server = &list.config.server;
     let external = &server.external_url;
     let place = Place::of(["server", "external_url"]);
-    if !external.secure() && !external.is_loopback() {
+    if !external.secure() && !is_loopback(external.url()) {
         let text = "plain http: whoever is on the way can read and steal sessions; use https";
         list.add(&place, text);
     }
@@ -259,7 +262,8 @@ fn routes(list: &mut List<'_>) {
                         themselves: nobody ever passes";
             list.add(&place.clone().key("acr_values"), text);
         }
-        if route.access == AccessConfig::Rule && list.config.connector.is_empty() {
+        let nobody = list.config.connector.is_empty() && route.issuers.is_empty();
+        if route.access == AccessConfig::Rule && nobody {
             let text = "nobody can sign in: the rule only ever sees nobody";
             list.add(&place.key("access"), text);
         }

@@ -185,6 +185,12 @@ impl Told {
             Some(Caller::Person(person)) => Some(&person.session),
             _ => None,
         };
+        let program = match &self.caller {
+            Some(Caller::Program(program)) => {
+                Some((program.issuer.as_str(), program.subject.as_str()))
+            }
+            _ => None,
+        };
         let session = person.map(|session| session.public_id);
         let line = seen.line.as_deref();
         let bytes = http_body::Body::size_hint(response.body()).exact();
@@ -202,6 +208,7 @@ impl Told {
             route: self.route.as_ref().map(|route| route.name.as_str()),
             login: person.map(|session| session.login.as_str()),
             session: session.as_ref().map(|id| id as &dyn fmt::Display),
+            program,
             verdict: self.verdict,
             reason: Some(&*self.reason).filter(|reason| !reason.is_empty()),
             status: response.status().as_u16(),

@@ -7,6 +7,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
+pub(super) use bearer::invite;
+
 use super::navigation::lang;
 use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, ProblemPage, Who};
 use super::record::Told;
@@ -18,6 +20,7 @@ use crate::request::head::{Head, HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
 use crate::request::policy::{Because, Denial};
 
+mod bearer;
 mod program;
 
 pub(super) use program::{foreign, json_problem, login_needed};
@@ -92,18 +95,16 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             None,
             problem(visit, Cause::AmbiguousPath, None),
         ),
-        Denial::BadToken { route } => {
-            let mut response = json_problem(
-                visit,
-                StatusCode::UNAUTHORIZED,
-                "bad-token",
-                "The bearer token is not valid here",
-                "",
-            );
-            let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-            Told::denied("bad token", Some(route), None, response)
+        Denial::BadToken { route, issuer, why } => {
+            bearer::refused(visit, route, issuer.as_ref(), why)
         }
+        Denial::Scope {
+            route,
+            caller,
+            needed,
+        } => bearer::lacks_scope(visit, route, caller, needed),
+        Denial::TwoCallers { route } => bearer::two_callers(visit, route),
+        Denial::IssuerAway { route, issuer } => bearer::issuer_away(visit, route, issuer),
         Denial::WeakToken { route } => {
             let demands = route.demands.as_deref();
             let mut response = login_needed(visit, "step up", demands);

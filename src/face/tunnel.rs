@@ -7,20 +7,28 @@ use http::Request;
 use http::request::Parts;
 
 use super::House;
+use crate::request::bearer::IssuerId;
 use crate::request::decide;
 use crate::request::forward::Tunnel;
 use crate::request::gate::Caller;
 use crate::request::head::{Connection, Head};
 use crate::request::headers::RequestId;
 use crate::request::policy::{Permit, Verdict};
-use crate::store::SessionId;
+use crate::store::{SessionId, Subject};
 
 /// The request that opened a tunnel, to be judged again.
 #[derive(Debug)]
 pub(super) struct Again {
     head: Parts,
-    /// The session whose person the upstream was told of.
-    session: Option<SessionId>,
+    /// Whom the upstream was told of.
+    who: Option<Who>,
+}
+
+/// A person's session, or a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Who {
+    Person(SessionId),
+    Program(IssuerId, Subject),
 }
 
 impl Again {
@@ -31,7 +39,7 @@ impl Again {
         copy.headers = parts.headers.clone();
         Self {
             head: copy,
-            session: session_of(permit),
+            who: who(permit),
         }
     }
 }
@@ -41,7 +49,7 @@ impl Default for Again {
     fn default() -> Self {
         Self {
             head: Request::new(()).into_parts().0,
-            session: None,
+            who: None,
         }
     }
 }
@@ -101,22 +109,26 @@ async fn still_allowed(
     match decide(&site.routes, &site.gate, &head).await {
         // A public route would let them pass as nobody, but the upstream still takes them for whom
         // it was told of.
-        Verdict::Allow(permit)
-            if again.session.is_some() && session_of(&permit) != again.session =>
-        {
-            None
-        }
+        Verdict::Allow(permit) if again.who.is_some() && who(&permit) != again.who => None,
         Verdict::Allow(permit) => Some(match permit.caller() {
             Caller::Person(person) => person.session.expires_at.since(now).min(ASK_AGAIN),
-            Caller::Nobody(_) | Caller::Program(_) => ASK_AGAIN,
+            Caller::Program(program) => {
+                let left = program.over_at().map(|end| end.since(now));
+                left.map_or(ASK_AGAIN, |left| left.min(ASK_AGAIN))
+            }
+            Caller::Nobody(_) => ASK_AGAIN,
         }),
         Verdict::Login(_) | Verdict::Deny(_) => None,
     }
 }
 
-fn session_of(permit: &Permit) -> Option<SessionId> {
+fn who(permit: &Permit) -> Option<Who> {
     match permit.caller() {
-        Caller::Person(person) => Some(person.session.public_id),
-        Caller::Nobody(_) | Caller::Program(_) => None,
+        Caller::Person(person) => Some(Who::Person(person.session.public_id)),
+        Caller::Program(program) => {
+            let (issuer, subject) = (program.issuer.clone(), program.subject.clone());
+            Some(Who::Program(issuer, subject))
+        }
+        Caller::Nobody(_) => None,
     }
 }

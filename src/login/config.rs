@@ -78,11 +78,12 @@ pub enum KindError {
 impl ConnectorConfig {
     /// The one kind it is of.
     pub fn kind(&self) -> Result<connector::Config, KindError> {
-        let wecom = self.wecom.clone().map(connector::Config::Wecom);
-        let oauth2 = self.oauth2.clone();
-        let oauth2 = oauth2.map(|config| connector::Config::OAuth2(Box::new(config)));
-        let oidc = self.oidc.clone();
-        let oidc = oidc.map(|config| connector::Config::Oidc(Box::new(config)));
+        let wecom = self.wecom.clone().map(Box::new);
+        let wecom = wecom.map(connector::Config::Wecom);
+        let oidc = self.oidc.clone().map(Box::new);
+        let oidc = oidc.map(connector::Config::Oidc);
+        let oauth2 = self.oauth2.clone().map(Box::new);
+        let oauth2 = oauth2.map(connector::Config::OAuth2);
         let mut kinds = [("wecom", wecom), ("oidc", oidc), ("oauth2", oauth2)]
             .into_iter()
             .filter_map(|(name, kind)| Some((name, kind?)));

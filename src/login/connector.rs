@@ -250,6 +250,18 @@ pub enum ConnectorError {
     Issuer(#[source] IssuerError),
 }
 
+impl ConnectorError {
+    /// Whether the source said nothing at all.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Issuer(_) => true,
+            Self::Stale(_) | Self::Refused { .. } | Self::Misconfigured { .. } | Self::Busy(_) => {
+                false
+            }
+        }
+    }
+}
+
 /// Why a source does not vouch for a person; each has its own words on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusedWhy {
@@ -264,6 +276,8 @@ pub enum RefusedWhy {
     /// What came back makes no sense: a parameter twice, none at all, or a proof that proves
     /// nothing.
     BadAnswer,
+    /// They proved themselves less, or longer ago, than was asked for.
+    Unproven,
     /// The source was asked to show nothing, and could not say who it is without showing something.
     Silent,
 }
@@ -276,6 +290,7 @@ impl std::fmt::Display for RefusedWhy {
             Self::Inactive => "inactive",
             Self::OutOfRange => "out of range",
             Self::BadAnswer => "bad answer",
+            Self::Unproven => "proved too little",
             Self::Silent => "nobody the source knows without asking",
         })
     }
@@ -322,7 +337,7 @@ impl Finding {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Config {
     /// 企业微信.
-    Wecom(wecom::Config),
+    Wecom(Box<wecom::Config>),
     /// OpenID Connect.
     Oidc(Box<oidc::Config>),
     /// OAuth 2.

@@ -8,7 +8,7 @@ use super::return_to::ReturnTo;
 use super::ticket::NonceHash;
 use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing, Purpose};
-use crate::store::ConnectorId;
+use crate::store::{ConnectorId, SessionKey};
 
 /// How long a login may take, in seconds.
 pub const PENDING_AGE_MAX_S: u64 = 600;
@@ -123,10 +123,49 @@ pub struct Pending {
     /// The hash of the nonce of the host that wants the session, when it is another one.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub ticket_for: Option<NonceHash>,
+    /// The session this browser had when it began, for an answer that comes without its cookie.
+    #[serde(
+        rename = "o",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "key_text"
+    )]
+    pub replaces: Option<SessionKey>,
     /// How long ago the person may have proved themselves to the source at most, in seconds: a
     /// source that was asked must say when it was.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u32>,
+}
+
+/// A key as short text: the memory has little room.
+mod key_text {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::store::SessionKey;
+
+    #[expect(clippy::ref_option, reason = "serde passes fields by reference")]
+    pub(super) fn serialize<S: Serializer>(
+        key: &Option<SessionKey>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = key.map(|key| URL_SAFE_NO_PAD.encode(key.as_bytes()));
+        text.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SessionKey>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else {
+            return Ok(None);
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(D::Error::custom)?;
+        let hash = bytes.try_into();
+        let hash = hash.map_err(|_| D::Error::custom("not the key of a session"))?;
+        Ok(Some(SessionKey::new(hash)))
+    }
 }
 
 #[expect(
@@ -191,6 +230,7 @@ impl Pending {
             automatic: false,
             silent: false,
             ticket_for: None,
+            replaces: None,
             max_age: None,
         }
     }

@@ -29,6 +29,8 @@ pub(super) fn route() -> Route {
         access: Access::Public,
         allow: None,
         connectors: Vec::new(),
+        issuers: Vec::new(),
+        scopes: Vec::new(),
         demands: None,
         upstream: Some(UpstreamId(0)),
         preflight: Preflight::Deny,

@@ -1,12 +1,12 @@
-//! `Gate::identify()`: Head → Caller. The session cookie, as far as the request itself proves it.
+//! `Gate::identify()`: Head → Caller. The session cookie, and on some routes a bearer token, as far
+//! as the request itself proves them.
 
 use std::sync::Arc;
 
+use super::bearer::{BearerError, Bearers, Program};
 use super::head::Head;
 use super::route::{Access, Route};
-use crate::expression::Document;
 use crate::keys::KeyRing;
-use crate::people::profile::Proof;
 use crate::people::session::{Attended, Due, Found, Missing, Person, Refresher, Sessions, Terms};
 use crate::store::{ConnectorId, StoreError};
 
@@ -19,17 +19,6 @@ pub enum Caller {
     Person(Person),
     /// A program with a verified bearer token.
     Program(Arc<Program>),
-}
-
-/// A program whose bearer token was verified.
-#[derive(Debug)]
-pub struct Program {
-    /// What its issuer calls it.
-    pub subject: String,
-    /// Its claims as rules see them.
-    pub claims: Document,
-    /// How whoever the token stands for proved themselves, as far as it says.
-    pub proof: Proof,
 }
 
 /// Why somebody must log in.
@@ -50,9 +39,12 @@ pub enum Why {
 /// Why it could not be found out who is asking.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
-    /// A bearer token that does not prove what it says.
-    #[error("the bearer token is not valid here")]
-    Forged,
+    /// A bearer token that lets nobody in.
+    #[error(transparent)]
+    Bearer(#[from] BearerError),
+    /// A person's session and a program's token at once, both good: nobody knows who asks.
+    #[error("a session and a bearer token came together")]
+    TwoCallers,
     /// The store could not be asked.
     #[error("look for the session")]
     Unavailable(#[source] Arc<StoreError>),
@@ -71,12 +63,22 @@ pub struct Gate {
     pub terms: Terms,
     /// Whose sessions count on this site at all.
     pub connectors: Vec<ConnectorId>,
+    /// Whose bearer tokens count, on routes that name them.
+    pub bearers: Bearers,
 }
 
 impl Gate {
     /// Says who is asking, after their source was asked again where that is due. On a public route
     /// trouble is nobody; elsewhere it is an error.
+    ///
+    /// A bearer token on a route that names issuers must be good, whatever else is there.
     pub async fn identify(&self, route: &Route, head: &Head<'_>) -> Result<Caller, GateError> {
+        if let Some(program) = self.bearers.program(route, head).await? {
+            return match self.person(head).await? {
+                Caller::Person(_) => Err(GateError::TwoCallers),
+                Caller::Nobody(_) | Caller::Program(_) => Ok(Caller::Program(program)),
+            };
+        }
         match (self.fresh(head).await, route.access) {
             (Err(error), Access::Public) => {
                 tracing::warn!(error = %crate::telemetry::chain(&error), "a public route goes on without identity");

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, COOKIE, HOST};
+use http::header::{COOKIE, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Uri};
 use ipnet::IpNet;
@@ -80,15 +80,12 @@ impl fmt::Display for Host<'_> {
 pub struct Credentials<'a> {
     /// The session cookie; two different ones are none.
     pub session: Option<&'a str>,
-    /// The token of an `Authorization: Bearer`.
-    pub bearer: Option<&'a str>,
 }
 
 impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
             .field("session", &self.session.is_some())
-            .field("bearer", &self.bearer.is_some())
             .finish()
     }
 }
@@ -180,7 +177,6 @@ impl<'a> Head<'a> {
             tls_subject: connection.tls_subject.as_deref(),
             credentials: Credentials {
                 session: session_cookie(&parts.headers, cookie),
-                bearer: bearer(&parts.headers),
             },
             at,
         })
@@ -237,15 +233,6 @@ fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         }
     }
     found.filter(|value| !value.is_empty())
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<(Host<'a>, Option<u16>), HeadError> {

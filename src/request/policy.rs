@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::bearer::{IssuerId, Program, Refusal};
 use super::errand::{Errand, errand};
-use super::gate::{Caller, Program, Why};
+use super::gate::{Caller, Why};
 use super::head::Head;
 use super::route::{Access, Preflight, Route};
 use crate::clock::Timestamp;
@@ -84,6 +85,31 @@ pub enum Denial {
     BadToken {
         /// On which route.
         route: Arc<Route>,
+        /// Whose it would have been, when that was found out.
+        issuer: Option<IssuerId>,
+        /// Why, for the log.
+        why: Arc<Refusal>,
+    },
+    /// A bearer token that counts, but not for what the route asks.
+    Scope {
+        /// On which route.
+        route: Arc<Route>,
+        /// Whose.
+        caller: Caller,
+        /// What the route asks for, separated by spaces.
+        needed: String,
+    },
+    /// A person's session and a program's token came at once.
+    TwoCallers {
+        /// On which route.
+        route: Arc<Route>,
+    },
+    /// Whether a bearer token counts could not be found out.
+    IssuerAway {
+        /// On which route.
+        route: Arc<Route>,
+        /// Who was asked in vain.
+        issuer: IssuerId,
     },
     /// A bearer token whose person proved themselves less than the route demands.
     WeakToken {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::bearer::{IssuerId, ScopeName};
 use super::head::Host;
 use super::path::Path;
 use crate::expression::Expression;
@@ -10,12 +11,14 @@ use crate::store::ConnectorId;
 
 mod config;
 mod demands;
+mod limits;
 
 pub use config::{
-    AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, LimitsConfig,
-    PathPrefix, Preflight, RouteConfig, UpstreamUrl,
+    AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, PathPrefix, Preflight,
+    RouteConfig, UpstreamUrl,
 };
 pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
+pub use limits::LimitsConfig;
 
 /// The name of a route, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +41,8 @@ impl RouteName {
 pub enum Access {
     /// Everybody; somebody who is signed in is still named to the upstream.
     Public,
-    /// Whoever is signed in, and passes `allow` when there is one.
+    /// Whoever is signed in or a program with a token that counts here, and passes `allow` when
+    /// there is one.
     SignedIn,
     /// Whomever `allow` lets pass, nobody included.
     Rule,
@@ -63,6 +67,10 @@ pub struct Route {
     pub allow: Option<Expression>,
     /// Whose sessions count here; empty: all.
     pub connectors: Vec<ConnectorId>,
+    /// Whose bearer tokens are looked at here.
+    pub issuers: Vec<IssuerId>,
+    /// What those tokens must be good for.
+    pub scopes: Vec<ScopeName>,
     /// What a session must be besides; absent on most.
     pub demands: Option<Box<Demands>>,
     /// Where it leads; absent: nowhere, which is a 404.

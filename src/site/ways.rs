@@ -55,6 +55,8 @@ fn route(config: &RouteConfig, upstream: Option<UpstreamId>) -> Result<Route, Bu
         },
         allow,
         connectors: config.connectors.clone(),
+        issuers: config.issuers.clone(),
+        scopes: config.scopes.clone(),
         demands: Demands::of(config),
         upstream,
         preflight: config.preflight,

@@ -35,6 +35,8 @@ pub struct Access<'a> {
     pub login: Option<&'a str>,
     /// The public id of their session.
     pub session: Option<&'a dyn fmt::Display>,
+    /// The program of a bearer token: its issuer as configured, and what that calls it.
+    pub program: Option<(&'a str, &'a str)>,
     /// What was decided.
     pub verdict: Outcome,
     /// Why, unless it was allowed.
@@ -120,6 +122,8 @@ impl Access<'_> {
             .maybe("route", self.route)
             .maybe("login", self.login)
             .shown("session", self.session)
+            .maybe("issuer", self.program.map(|(issuer, _)| issuer))
+            .maybe("subject", self.program.map(|(_, subject)| subject))
             .text("verdict", self.verdict.as_str())
             .maybe("reason", self.reason)
             .number("status", self.status.into())

@@ -22,7 +22,9 @@ pub struct Audit<'a> {
     pub request_id: Option<&'a str>,
     /// Through which connector.
     pub connector: Option<&'a str>,
-    /// What that source calls them.
+    /// Whose bearer token it was about, as configured.
+    pub issuer: Option<&'a str>,
+    /// What that source or issuer calls them.
     pub subject: Option<&'a str>,
     /// What applications know them by.
     pub login: Option<&'a str>,
@@ -85,6 +87,7 @@ impl<'a> Audit<'a> {
             event,
             request_id: None,
             connector: None,
+            issuer: None,
             subject: None,
             login: None,
             account: None,
@@ -102,6 +105,7 @@ impl<'a> Audit<'a> {
             .text("event", self.event.as_str())
             .maybe("request_id", self.request_id)
             .maybe("connector", self.connector)
+            .maybe("issuer", self.issuer)
             .maybe("subject", self.subject)
             .maybe("login", self.login)
             .shown("account", self.account)

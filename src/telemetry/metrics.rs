@@ -30,6 +30,7 @@ pub(super) struct Metrics {
     durations: [Histogram; 3],
     upstream_duration: Histogram,
     logins: Family<Labels, Counter>,
+    bearers: Family<Labels, Counter>,
     refreshes: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
     config: Family<Labels, Gauge>,
@@ -51,6 +52,43 @@ pub enum LoginOutcome {
     Refused,
     /// The source or the store failed.
     Failed,
+}
+
+/// What became of a bearer token, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BearerOutcome {
+    /// It was verified.
+    Verified,
+    /// It was verified a moment ago.
+    Cached,
+    /// It was refused.
+    Refused,
+    /// Its issuer could not be asked.
+    Away,
+}
+
+/// The counters of one issuer's tokens. Clones count the same.
+#[derive(Clone, Debug, Default)]
+pub struct BearerCounts([Counter; 4]);
+
+impl BearerOutcome {
+    const ALL: [Self; 4] = [Self::Verified, Self::Cached, Self::Refused, Self::Away];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Cached => "cached",
+            Self::Refused => "refused",
+            Self::Away => "away",
+        }
+    }
+}
+
+impl BearerCounts {
+    /// Counts one more.
+    pub fn count(&self, outcome: BearerOutcome) {
+        self.0[outcome as usize].inc();
+    }
 }
 
 /// What became of a refresh of tokens, as a label.
@@ -112,6 +150,7 @@ impl Metrics {
             }),
             upstream_duration: histogram(),
             logins: Family::default(),
+            bearers: Family::default(),
             refreshes: Family::default(),
             reloads: Family::default(),
             config: Family::default(),
@@ -141,6 +180,8 @@ impl Metrics {
         let (name, help) = ("upstream_duration", "What upstreams took of it");
         all.register_with_unit(name, help, Unit::Seconds, self.upstream_duration.clone());
         all.register("logins", "Logins that came to an end", self.logins.clone());
+        let help = "Bearer tokens that were looked at";
+        all.register("bearers", help, self.bearers.clone());
         let help = "Refreshes of tokens that came to an end";
         all.register("refreshes", help, self.refreshes.clone());
         all.register(
@@ -236,6 +277,17 @@ impl Telemetry {
             ("outcome", outcome.to_owned()),
         ];
         self.0.metrics.logins.get_or_create(&labels).inc();
+    }
+
+    /// The counters of one issuer's bearer tokens; without a name, of those nobody issued.
+    pub fn bearers(&self, issuer: &str) -> BearerCounts {
+        BearerCounts(BearerOutcome::ALL.map(|outcome| {
+            let labels = vec![
+                ("issuer", issuer.to_owned()),
+                ("outcome", outcome.as_str().to_owned()),
+            ];
+            self.0.metrics.bearers.get_or_create_owned(&labels)
+        }))
     }
 
     /// Counts a refresh of tokens that came to an end.

@@ -45,6 +45,7 @@ fn access() -> Access<'static> {
         route: Some("oa"),
         login: Some("zhangsan"),
         session: Some(&"public"),
+        program: None,
         verdict: Outcome::Allow,
         reason: None,
         status: 200,

@@ -2,8 +2,10 @@
 
 mod accepted;
 mod full;
+mod issuers;
 mod keys;
 mod mutated;
+mod oidc;
 mod providers;
 mod refused;
 mod schema;

@@ -7,6 +7,7 @@ use crate::asking::Ask;
 use crate::browser::{Browser, Page, href};
 use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, ROUTES, UNLIMITED};
 use crate::logging_in::{OWN, parameter};
+use crate::provider::Provider;
 
 /// Beside the usual routes one that only the other connector's people may take.
 const OTHER_ONLY: &str = r#"
@@ -247,4 +248,44 @@ async fn a_taken_login_ends_on_its_page_and_whoever_was_here_stays() {
         (info.status, &info.json()["connector"]),
         (200, &"corp".into())
     );
+}
+
+/// WeCom and an OpenID provider know people of the same names, who need not be the same.
+#[tokio::test]
+async fn two_kinds_of_source_never_become_one_person() {
+    let provider = Provider::new().await;
+    let routes = format!("{ROUTES}{OTHER_ONLY}").replace("[\"other\"]", "[\"keycloak\"]");
+    for (prefix, login) in [("", None), ("login_prefix = 'kc-'", Some("kc-zhangsan"))] {
+        let table = "[connector.keycloak]\n";
+        let toml = provider
+            .toml("keycloak")
+            .replace(table, &format!("{table}{prefix}\n"));
+        let plan = Plan::default().clock(provider.clock()).routes(&routes);
+        let house = plan.more(&format!("{toml}{UNLIMITED}")).start().await;
+        let mut browser = Browser::new(&house);
+        let page = through(&mut browser, "corp", "/echo").await;
+        assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+        let corp = browser.cookie("menshen").unwrap().value.clone();
+        let other = Ask::get("/other/echo").session(&corp).of(&house).await;
+        assert_eq!(
+            (other.status, &other.json()["detail"]),
+            (401, &"other connector".into())
+        );
+        let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+        let Some(login) = login else {
+            assert_eq!(page.cause(), Some(Cause::LoginTaken));
+            let told = house.audit().pop().unwrap();
+            assert_eq!(told["connector"], "keycloak", "{told}");
+            assert_eq!(told["subject"], provider.sub("zhangsan").as_str(), "{told}");
+            assert_eq!(told["login"], "zhangsan", "{told}");
+            continue;
+        };
+        assert_eq!(page.answer.echoed("x-forwarded-user"), [login]);
+        let passed = browser.visit(&format!("{HOME}/other/echo")).await;
+        assert_eq!(passed.status, 200);
+        assert_eq!(
+            Ask::get("/echo").session(&corp).of(&house).await.status,
+            401
+        );
+    }
 }

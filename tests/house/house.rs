@@ -83,6 +83,7 @@ pub(crate) struct Plan {
     routes: String,
     store: String,
     clock: Option<Clock>,
+    access: bool,
 }
 
 impl Default for Plan {
@@ -97,6 +98,7 @@ impl Default for Plan {
             routes: ROUTES.to_owned(),
             store: "sqlite::memory:".to_owned(),
             clock: None,
+            access: false,
         }
     }
 }
@@ -174,6 +176,14 @@ impl Plan {
         }
     }
 
+    /// With a record of every request among its records.
+    pub(crate) fn access_log(self) -> Self {
+        Self {
+            access: true,
+            ..self
+        }
+    }
+
     /// The configuration as an operator would write it.
     pub(crate) fn text(&self, source: &WeCom, app: &LegacyApp) -> String {
         let Self {
@@ -186,6 +196,7 @@ impl Plan {
             routes,
             store,
             clock: _,
+            access,
         } = self;
         let routes = routes.replace("{app}", &app.base_url());
         let more = more
@@ -204,7 +215,7 @@ external_url = "{external_url}"
 [store]
 url = "{store}"
 [log]
-access = false
+access = {access}
 [connector.corp]
 display_name = "企业微信"
 {connector}

@@ -18,6 +18,9 @@ mod back;
 mod endpoints;
 mod metadata;
 mod mixed_up;
+mod refreshed;
+mod secrets;
+mod signatures;
 mod tokens;
 
 /// One misbehaviour and what must come of it.

@@ -178,6 +178,44 @@ async fn the_address_a_person_wanted_travels_where_that_is_set() {
 }
 
 #[tokio::test]
+async fn signing_out_leads_to_the_providers_own_page_where_there_is_one() {
+    let provider = Provider::start().await;
+    let page = format!("{}/logout?brand=a", provider.url());
+    let there = format!("logout_url = '{page}'");
+    let and_back = format!("{there}\nlogout_return_param = 'service'");
+    let back = format!("{OWN}/sign_out");
+    for (settings, expected) in [
+        ("", None),
+        (there.as_str(), Some("/logout?brand=a".to_owned())),
+        (
+            and_back.as_str(),
+            Some("/logout?brand=a&service=http%3A%2F%2Fsso.test%2F.menshen%2Fsign_out".to_owned()),
+        ),
+    ] {
+        let house = house(&provider, settings).await;
+        let (mut browser, _) = through(&house, "gh").await;
+        let mut stolen = browser.clone();
+        let answer = browser.visit(&back).await;
+        let led = answer.header("location").map(str::to_owned);
+        let expected = expected.map(|path| format!("{}{path}", provider.url()));
+        assert_eq!(led, expected, "{settings}");
+        // Here it is over, whatever happens there.
+        assert!(browser.cookie("menshen").is_none());
+        let info = stolen.visit(&format!("{OWN}/userinfo")).await;
+        assert_eq!(info.status, 401, "{settings}");
+        // Whoever comes back finds a page that starts nothing.
+        let page = browser.visit(&back).await;
+        assert_eq!(page.status, 200);
+        assert!(browser.cookie("menshen").is_none());
+        let flows = browser
+            .cookies()
+            .iter()
+            .filter(|one| one.name.contains("flow"));
+        assert_eq!(flows.count(), 0, "{settings}");
+    }
+}
+
+#[tokio::test]
 async fn no_secret_of_a_login_is_written_or_shown() {
     let log = Records::of_the_log();
     let provider = Provider::start().await;

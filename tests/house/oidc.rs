@@ -108,9 +108,8 @@ async fn fields_of_another_type_are_absent_and_nobodys_login() {
     let provider = Provider::new().await;
     let house = provider.plan("").start().await;
     let person = provider.person("zhangsan");
-    person
-        .claim("email", 7.into())
-        .claim("name", vec![1].into());
+    let object = || serde_json::json!({ "value": "zhangsan@corp.example" });
+    person.claim("email", object()).claim("name", object());
     let (_, page) = sign_in(&provider, &house, "zhangsan").await;
     is_here(&page, "zhangsan");
     assert_eq!(page.answer.echoed("x-forwarded-email"), [""; 0]);

@@ -8,12 +8,16 @@ use std::sync::{Arc, Mutex};
 
 use jsonwebtoken::Algorithm;
 use menshen::clock::{Clock, Timestamp};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::browser::{Browser, Page};
 use crate::house::{HOME, Plan, UNLIMITED};
-use crate::upstream;
+use crate::tls;
+use crate::upstream::{self, Folder};
 use crate::wire::{self, Answer};
 
 mod authorize;
@@ -72,17 +76,36 @@ impl Provider {
 
     /// A provider on this clock, which signs by RS256, ES256 or `EdDSA`.
     pub(crate) async fn start(clock: &Clock, algorithm: Algorithm) -> Self {
+        Self::open(clock, algorithm, None).await
+    }
+
+    /// A provider over https, whose certificate is in `op.pem` of a folder.
+    pub(crate) async fn over_tls(folder: &Folder) -> (Self, CertificateDer<'static>) {
+        let certificate = tls::pair(folder, "op", &["127.0.0.1"]);
+        let key = PrivateKeyDer::from_pem_file(folder.path("op.key")).unwrap();
+        let config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let provider = Self::open(&clock, Algorithm::ES256, Some(acceptor)).await;
+        (provider, certificate)
+    }
+
+    async fn open(clock: &Clock, algorithm: Algorithm, tls: Option<TlsAcceptor>) -> Self {
         menshen::keys::install_crypto();
         let listener = upstream::listener().await;
         let address = listener.local_addr().unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let world = Arc::new(World {
-            issuer: format!("http://{address}{REALM}"),
+            issuer: format!("{scheme}://{address}{REALM}"),
             clock: clock.clone(),
             state: Mutex::new(State::new(algorithm)),
             down: false.into(),
             streamed: 0.into(),
         });
-        let accepting = tokio::spawn(server::accept(listener, Arc::clone(&world)));
+        let accepting = tokio::spawn(server::accept(listener, tls, Arc::clone(&world)));
         Self {
             address,
             world,

@@ -6,7 +6,10 @@ use jsonwebtoken::Algorithm;
 use menshen::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
 
-use crate::provider::{CLIENT_ID, CLIENT_SECRET, ClientProof, Key, Misbehaves, Odd, Provider};
+use crate::browser::Browser;
+use crate::provider::{
+    CLIENT_ID, CLIENT_SECRET, ClientProof, Key, Misbehaves, Odd, Provider, start,
+};
 use crate::wire::{self, Answer};
 
 const BACK: &str = "http://sso.test/.menshen/callback/keycloak";
@@ -315,4 +318,43 @@ async fn it_misbehaves_until_it_is_told_to_behave() {
     );
     provider.up();
     assert_eq!(client.get("/keys", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_is_chosen_sits_down_where_nobody_sits() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = Browser::new(&house);
+    let who = async |browser: &mut Browser| {
+        let page = provider.walk(browser, &start("keycloak")).await;
+        page.answer.echoed("x-forwarded-user").concat()
+    };
+    assert_eq!(who(&mut browser).await, "zhangsan");
+    provider.choose("lisi");
+    assert_eq!(who(&mut browser).await, "zhangsan");
+    provider.leave(&mut browser);
+    assert_eq!(who(&mut browser).await, "lisi");
+    provider.sit(&mut browser, "wangfang");
+    assert_eq!(who(&mut browser).await, "wangfang");
+}
+
+#[tokio::test]
+async fn what_is_revoked_refreshes_nothing() {
+    let provider = Provider::new().await;
+    let mut client = Client::new(&provider);
+    let bought = client.log_in(&[]).await;
+    provider.revoke("lisi");
+    let bought = client
+        .refresh(bought["refresh_token"].as_str().unwrap())
+        .await;
+    assert_eq!(bought.status, 200);
+    provider.revoke("zhangsan");
+    let bought = bought.json();
+    let refused = client
+        .refresh(bought["refresh_token"].as_str().unwrap())
+        .await;
+    assert_eq!(
+        (refused.status, &refused.json()["error"]),
+        (400, &json!("invalid_grant"))
+    );
 }

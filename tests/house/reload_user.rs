@@ -1,6 +1,8 @@
 //! A source is asked again who sits there when a page is loaded: another person is switched to,
 //! nobody ends the session, and a source that is away changes nothing.
 
+mod provider;
+
 use std::time::Duration;
 
 use menshen::face::page::Cause;
@@ -183,6 +185,26 @@ async fn on_another_host_the_answer_comes_by_a_ticket() {
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     assert_eq!(asked(&phone), 1);
     assert_eq!(phone.follow(place).await.answer.status, 200);
+    assert_eq!(asked(&phone), 1);
+}
+
+#[tokio::test]
+async fn a_ticket_makes_no_word_of_the_source_fresher() {
+    let free = "[[route]]\nname = 'free'\nhost = 'oa.test'\npath = '/free'\n\
+                upstream = ['{app}']\n";
+    let plan = Plan::default().routes(&format!("{ROUTES}{free}"));
+    let plan = plan.more(UNLIMITED).connector("auto_login = 'never'");
+    let house = plan.start().await;
+    house.source.phone_of("zhangsan");
+    let mut phone = inside(&house).await;
+    house.advance(Duration::from_secs(60));
+    // A cookie for the other host, by way of a place that asks nothing.
+    let free = phone.follow("http://oa.test/free").await;
+    assert!(free.url.starts_with("http://oa.test/free"), "{}", free.url);
+    assert_eq!(asked(&phone), 0);
+    house.source.phone_of("lisi");
+    let page = phone.follow("http://oa.test/echo").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     assert_eq!(asked(&phone), 1);
 }
 

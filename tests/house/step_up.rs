@@ -1,6 +1,8 @@
 //! A route that wants a stronger or a fresher proof: whoever falls short is sent to prove it, comes
 //! back to where they wanted, and never goes round.
 
+mod provider;
+
 use std::time::Duration;
 
 use menshen::face::page::Cause;

@@ -16,7 +16,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How often is looked.
 const POLL: Duration = Duration::from_millis(20);
 
-/// A running program, killed when dropped; what it said is shown when the test fails.
+/// How long a program on a leash may take to end by itself.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// How many of its last lines are shown of what a program said.
+const LINES_SHOWN: usize = 200;
+
+/// A running program, ended when dropped; what it said is shown when the test fails.
 #[derive(Debug)]
 pub(crate) struct Program {
     name: String,
@@ -28,8 +33,17 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it. A program that is not there is a failure that says where it comes from.
     pub(crate) fn start(name: &str, command: &mut Command) -> Self {
+        Self::spawn(name, command.stdin(Stdio::null()))
+    }
+
+    /// Starts one that promises to end, with all it started, when its standard input does. So it
+    /// also ends when this process does, however that happens.
+    pub(crate) fn on_a_leash(name: &str, command: &mut Command) -> Self {
+        Self::spawn(name, command.stdin(Stdio::piped()))
+    }
+
+    fn spawn(name: &str, command: &mut Command) -> Self {
         let started = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
@@ -49,7 +63,16 @@ impl Program {
 
     /// The first line that `find` makes something of; `None` when the program ends before it.
     pub(crate) fn line<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let end = Instant::now() + PATIENCE;
+        self.line_within(PATIENCE, find)
+    }
+
+    /// The same for a program that needs longer.
+    pub(crate) fn line_within<T>(
+        &mut self,
+        patience: Duration,
+        find: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let end = Instant::now() + patience;
         loop {
             match self
                 .said
@@ -72,16 +95,33 @@ impl Program {
     pub(crate) fn ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
+
+    /// Shows what it said last.
+    pub(crate) fn show(&mut self) {
+        self.heard.extend(self.said.try_iter());
+        let skipped = self.heard.len().saturating_sub(LINES_SHOWN);
+        eprintln!(
+            "--- {} said:\n{}",
+            self.name,
+            self.heard[skipped..].join("\n")
+        );
+    }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
+        if let Some(leash) = self.child.stdin.take() {
+            drop(leash);
+            let end = Instant::now() + FAREWELL;
+            while !self.ended() && Instant::now() < end {
+                thread::sleep(POLL);
+            }
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            self.heard.extend(self.said.try_iter());
-            eprintln!("--- {} said:\n{}", self.name, self.heard.join("\n"));
+            self.show();
         }
     }
 }
@@ -152,6 +192,11 @@ pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
         assert!(Instant::now() < end, "waited in vain: {what}");
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// Where `tests/run` keeps counterparts that Debian does not have.
+pub(crate) fn counterparts() -> PathBuf {
+    target_dir().join("counterparts")
 }
 
 /// Where cargo puts what it builds.

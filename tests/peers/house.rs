@@ -30,15 +30,23 @@ pub(crate) struct House {
 impl House {
     /// Starts it, with one connector that leads to the simulated WeCom.
     pub(crate) async fn start(wecom: &WeCom, plan: Plan<'_>) -> Self {
-        for _ in 0..10 {
-            let url = format!("http://127.0.0.1:{}", free_ports(1));
-            let external = plan.external_url.unwrap_or(&url);
+        Self::built(Clock::system(), |url, dir| {
+            let external = plan.external_url.unwrap_or(url);
             let (_, host) = external.split_once("://").unwrap();
             wecom.domains_of_agent(AGENT_ID, &[host]);
+            configuration(wecom, plan, dir, url, external)
+        })
+        .await
+    }
+
+    /// Starts it from a text that is told where to listen, and which directory is its own.
+    pub(crate) async fn built(clock: Clock, text: impl Fn(&str, &TempDir) -> String) -> Self {
+        for _ in 0..10 {
+            let url = format!("http://127.0.0.1:{}", free_ports(1));
             let dir = TempDir::new();
-            let text = configuration(wecom, plan, &dir, &url, external);
+            let text = text(&url, &dir);
             let config = Config::parse(&text, "menshen.toml").unwrap_or_else(|e| panic!("{e}"));
-            match run::start(config, Clock::system()).await {
+            match run::start(config, clock.clone()).await {
                 Ok(running) => {
                     return Self {
                         url,

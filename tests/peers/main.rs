@@ -1,4 +1,5 @@
-//! Against real counterparts: Chromium and nginx from Debian. `tests/run` installs and runs them.
+//! Against real counterparts: Chromium and nginx from Debian, oidc-provider from npm, Keycloak by
+//! Maven. `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +13,7 @@ mod house;
 mod legacy_app;
 mod look;
 mod nginx;
+mod op;
 mod walk;
 mod webdriver;
 #[path = "../../examples/demo/wecom.rs"]

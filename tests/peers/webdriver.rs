@@ -127,6 +127,20 @@ impl Browser {
         self.click_by("css selector", css).await;
     }
 
+    /// Waits for the field and types into it.
+    pub(crate) async fn fill(&self, css: &str, text: &str) {
+        let wanted = json!({ "using": "css selector", "value": css });
+        self.until(css, async || {
+            let Ok(found) = self.ask("POST", "/element", Some(wanted.clone())).await else {
+                return false;
+            };
+            let path = format!("/element/{}/value", found[ELEMENT].as_str().unwrap());
+            let typed = self.ask("POST", &path, Some(json!({ "text": text }))).await;
+            typed.is_ok()
+        })
+        .await;
+    }
+
     /// Waits for a link or button that says this, and clicks it.
     pub(crate) async fn click_text(&self, text: &str) {
         let path = format!("//*[self::a or self::button][contains(normalize-space(.), '{text}')]");

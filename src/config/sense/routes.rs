@@ -90,7 +90,7 @@ fn connectors<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a Rou
             findings.value(&place, format!("there is no connector `{id}`"), help);
         }
     }
-    if known.is_empty() && route.access == AccessConfig::SignedIn {
+    if known.is_empty() && route.issuers.is_empty() && route.access == AccessConfig::SignedIn {
         let help = "add a [connector.ID], or write access = \"public\"";
         let message = format!("nobody can sign in, so nobody ever passes `{}`", route.name);
         findings.value(place, message, help);

@@ -285,6 +285,7 @@ async fn metrics_are_open_metrics() {
         face: Speaker::Own,
         route: None,
         login: None,
+        program: None,
         session: None,
         verdict: Outcome::Deny,
         reason: None,

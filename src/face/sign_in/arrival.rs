@@ -4,23 +4,29 @@ use http::Response;
 
 use super::super::page::{Cause, Href};
 use super::super::{Visit, reply};
-use super::{Target, audit, chooser, place};
+use super::{Target, audit, begin, chooser, place};
+use crate::clock::Timestamp;
 use crate::login::Finished;
 use crate::people::session::Session;
 use crate::request::Body;
-use crate::request::gate::{Caller, Why};
+use crate::request::gate::Why;
 use crate::request::policy::shortfall;
-use crate::store::Scope;
+use crate::store::{Scope, SessionKey};
 use crate::telemetry::{Audit, Event};
+
+/// How much older than the route allows a proof may be that was fresh enough when the source looked
+/// at it, in milliseconds: its clock is another, and the way back takes time.
+const ON_THE_WAY_MS: i64 = 120_000;
 
 /// Writes down who came in, ends the session that was there before, and sets the cookies.
 pub(super) async fn hand_out(
     visit: &Visit<'_>,
     finished: &Finished,
+    replaces: Option<SessionKey>,
     response: &mut Response<Body>,
 ) {
     audit::came_in(visit, finished);
-    end_the_old(visit, finished).await;
+    end_the_old(visit, finished, replaces).await;
     let left = finished.handle.expires_at.since(visit.head.at).as_secs();
     let age = i64::try_from(left).unwrap_or(i64::MAX);
     let flags = &visit.site.cookies;
@@ -32,36 +38,82 @@ pub(super) async fn hand_out(
     }
 }
 
-/// One browser, one session: whoever kept a copy of the old cookie has nothing any more.
-async fn end_the_old(visit: &Visit<'_>, finished: &Finished) {
-    // A store that is away now let the new one be minted a moment ago; the old one runs out.
-    let Ok(Caller::Person(old)) = visit.site.gate.person(visit.head).await else {
+/// One browser, one session: whoever kept a copy of the old cookie has nothing any more. A store that
+/// is away let the new one be minted a moment ago; then the old one runs out by itself.
+async fn end_the_old(visit: &Visit<'_>, finished: &Finished, replaces: Option<SessionKey>) {
+    let key = begin::session_key(visit).or(replaces);
+    // A callback that is seen again brings the session it made itself.
+    let Some(key) = key.filter(|key| *key != finished.handle.sid.key()) else {
         return;
     };
-    // A callback that is seen again brings the session it made itself.
-    if old.session.public_id != finished.public_id {
-        end(visit, &old.session, "replaced").await;
-    }
-}
-
-/// Ends a session of this browser; false when the store could not be told.
-pub(super) async fn end(visit: &Visit<'_>, session: &Session, reason: &'static str) -> bool {
-    let scope = Scope::Session(session.key);
-    if let Err(error) = visit.shared.sessions.revoke(&scope).await {
-        visit.shared.telemetry.store_error();
-        tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a session could not be ended");
-        return false;
+    let Ok(Some(found)) = visit.shared.store.session(&key).await else {
+        return;
+    };
+    let old = &found.session;
+    if old.expires_at <= visit.head.at || !revoke(visit, key).await {
+        return;
     }
     visit.shared.telemetry.audit(&Audit {
-        connector: Some(session.via.as_str()),
-        subject: Some(session.subject.as_str()),
-        login: Some(session.login.as_str()),
-        account: Some(&session.account),
-        session: Some(&session.public_id),
-        reason: Some(reason),
+        connector: Some(old.connector.as_str()),
+        subject: Some(old.subject.as_str()),
+        login: Some(found.account.login.as_str()),
+        account: Some(&old.account),
+        session: Some(&old.public_id),
+        reason: Some("replaced"),
         ..audit::entry(visit, Event::SignOut)
     });
-    true
+}
+
+/// Ends the session of whoever is here; false when the store could not be told.
+pub(super) async fn end(visit: &Visit<'_>, session: &Session, reason: &'static str) -> bool {
+    let revoked = revoke(visit, session.key).await;
+    if revoked {
+        visit.shared.telemetry.audit(&Audit {
+            connector: Some(session.via.as_str()),
+            subject: Some(session.subject.as_str()),
+            login: Some(session.login.as_str()),
+            account: Some(&session.account),
+            session: Some(&session.public_id),
+            reason: Some(reason),
+            ..audit::entry(visit, Event::SignOut)
+        });
+    }
+    revoked
+}
+
+async fn revoke(visit: &Visit<'_>, key: SessionKey) -> bool {
+    let revoked = visit.shared.sessions.revoke(&Scope::Session(key)).await;
+    if let Err(error) = &revoked {
+        visit.shared.telemetry.store_error();
+        tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(error), "a session could not be ended");
+    }
+    revoked.is_ok()
+}
+
+/// What the proof of somebody who came in lacks where they want to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// It was fresh enough when they left, and is not any more.
+    Age,
+    /// Anything else.
+    Proof,
+}
+
+/// What is missing, if anything is.
+pub(super) fn lacks(visit: &Visit<'_>, finished: &Finished) -> Option<Lack> {
+    let (route, at) = (place::route(visit, &finished.return_to)?, visit.head.at);
+    let short = |at| {
+        let minted_at = finished.handle.issued_at;
+        shortfall(route, &finished.via, &finished.proof, minted_at, at) == Some(Why::StepUp)
+    };
+    let before = Timestamp::from_unix_ms(at.unix_ms() - ON_THE_WAY_MS);
+    short(at).then(|| {
+        if short(before) {
+            Lack::Proof
+        } else {
+            Lack::Age
+        }
+    })
 }
 
 /// The page for somebody who came in, but not with the proof that the place demands: they stop
@@ -70,15 +122,10 @@ pub(super) fn not_enough(
     visit: &Visit<'_>,
     finished: &Finished,
     target: &Target,
-) -> Option<Response<Body>> {
-    let (route, at) = (place::route(visit, &finished.return_to)?, visit.head.at);
-    let minted_at = finished.handle.issued_at;
-    let short = shortfall(route, &finished.via, &finished.proof, minted_at, at);
-    (short == Some(Why::StepUp)).then(|| {
-        let query = target.query(&visit.site.external_url, "");
-        let again = Href::new(format!("{}/sign_in{query}", visit.site.prefix));
-        let entry = visit.site.login.entry(&finished.via);
-        let source = entry.map(|entry| entry.display_name.as_str());
-        reply::problem_of(visit, Cause::ProofTooWeak, Some(again), source)
-    })
+) -> Response<Body> {
+    let query = target.query(&visit.site.external_url, "");
+    let again = Href::new(format!("{}/sign_in{query}", visit.site.prefix));
+    let entry = visit.site.login.entry(&finished.via);
+    let source = entry.map(|entry| entry.display_name.as_str());
+    reply::problem_of(visit, Cause::ProofTooWeak, Some(again), source)
 }

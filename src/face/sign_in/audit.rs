@@ -28,6 +28,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
                 RefusedWhy::Inactive => Cause::Inactive,
                 RefusedWhy::OutOfRange => Cause::OutOfRange,
                 RefusedWhy::BadAnswer => Cause::BadAnswer,
+                RefusedWhy::Unproven => Cause::ProofTooWeak,
             },
             ConnectorError::Misconfigured { .. } => Cause::SourceMisconfigured,
             ConnectorError::Busy(_) => Cause::SourceBusy,

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
 
-use super::super::navigation::in_frame;
-use super::super::navigation::{Errand, errand};
+use super::super::navigation::{Errand, errand, in_frame};
 use super::super::page::{Cause, Href, Reason};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
@@ -17,11 +16,12 @@ use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending};
 use crate::login::return_to::ReturnTo;
 use crate::login::{Begun, Entry, LoginError, Wish};
+use crate::people::cookie;
 use crate::people::session::Person;
 use crate::request::Body;
 use crate::request::gate::Caller;
 use crate::request::policy::{LoginNeeded, reload_is_due};
-use crate::store::ConnectorId;
+use crate::store::{ConnectorId, SessionKey};
 
 /// How many logins one browser has under way at most; the oldest gives way.
 const PENDING_MAX: usize = 5;
@@ -216,6 +216,13 @@ async fn by_itself(
     }
 }
 
+/// What the store knows the session of this browser by, if its cookie is ours.
+pub(super) fn session_key(visit: &Visit<'_>) -> Option<SessionKey> {
+    let value = visit.head.credentials.session?;
+    let verified = cookie::verify(&visit.site.ring, value)?;
+    Some(verified.handle.sid.key())
+}
+
 fn by_nobody(mode: Option<Mode>) -> Start {
     Start {
         mode,
@@ -253,6 +260,7 @@ pub(super) async fn try_open(
         automatic: start.automatic,
         retries: start.retries,
         ticket_for: target.ticket_for.clone(),
+        replaces: session_key(visit),
         client: visit.head.client,
         user_agent: user_agent(visit),
     };

@@ -7,8 +7,9 @@ use super::super::navigation::in_frame;
 use super::super::page::{Cause, Href};
 use super::super::record::Told;
 use super::super::{Visit, reply};
+use super::arrival::{self, Lack};
 use super::begin::{self, Start};
-use super::{Target, arrival, audit, caller, reload, small_body, ticket};
+use super::{Target, audit, caller, reload, small_body, ticket};
 use crate::login::connector::{Answer, AnswerKind, ConnectorError};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Mode, NoFlow, Pending, PendingError};
@@ -16,7 +17,7 @@ use crate::login::{Finished, LoginError};
 use crate::request::gate::Caller;
 use crate::request::head::cookies;
 use crate::request::{Body, BodyError};
-use crate::store::ConnectorId;
+use crate::store::{ConnectorId, SessionKey};
 
 /// Answers a callback. Without a connector in the path the sealed login names it.
 pub(super) async fn answer<B>(
@@ -66,12 +67,23 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         ..Target::default()
     };
     let (retries, mode, silent) = (pending.retries, pending.mode, pending.silent);
+    let again_once = Start {
+        mode: Some(mode),
+        automatic: true,
+        retries: 1,
+        silent,
+    };
+    let replaces = pending.replaces;
     // What a source says of itself came through the browser.
     let from_browser = answer.fields.has("error");
     let outcome = visit.site.login.finish(pending, answer).await;
     let error = match &outcome {
         Ok(outcome) => match outcome.as_ref() {
-            Ok(finished) => return let_in(visit, finished, &flow, mode, &again).await,
+            Ok(finished) => {
+                let once = (retries == 0).then_some(again_once);
+                let told = let_in(visit, finished, replaces, once, mode, &again).await;
+                return told.also(|response| clear_flow(visit, &flow, response));
+            }
             Err(error) => error,
         },
         Err(error) => error,
@@ -81,13 +93,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
     let stale = matches!(error, LoginError::Connector(ConnectorError::Stale(_)));
     if let (true, 0, Some(entry)) = (stale, retries, entry) {
         // The code was spent or too old: once more, by itself, once.
-        let start = Start {
-            mode: Some(mode),
-            automatic: true,
-            retries: 1,
-            silent,
-        };
-        let mut response = begin::open(visit, entry, &again, start).await;
+        let mut response = begin::open(visit, entry, &again, again_once).await;
         clear_flow(visit, &flow, &mut response);
         return Told::own("stale code", response);
     }
@@ -112,21 +118,29 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
     Told::own(cause.slug(), response)
 }
 
-/// Hands out the session, forgets this login, and sends the person where they wanted to go, if what
-/// they proved is enough there.
+/// Hands out the session and sends the person where they wanted to go, if what they proved is
+/// enough there. What only grew too old on the way is asked for once more, by itself, once.
 async fn let_in(
     visit: &Visit<'_>,
     finished: &Finished,
-    flow: &FlowId,
+    replaces: Option<SessionKey>,
+    once_more: Option<Start>,
     mode: Mode,
     target: &Target,
 ) -> Told {
-    let (reason, mut response) = match arrival::not_enough(visit, finished, target) {
-        Some(page) => (Cause::ProofTooWeak.slug(), page),
-        None => ("login", on_the_way(visit, finished, mode, target)),
+    let entry = visit.site.login.entry(&finished.via);
+    let (reason, mut response) = match (arrival::lacks(visit, finished), once_more, entry) {
+        (None, _, _) => ("login", on_the_way(visit, finished, mode, target)),
+        (Some(Lack::Age), Some(start), Some(entry)) if !start.silent => (
+            "proof too old",
+            begin::open(visit, entry, target, start).await,
+        ),
+        (Some(_), _, _) => {
+            let page = arrival::not_enough(visit, finished, target);
+            (Cause::ProofTooWeak.slug(), page)
+        }
     };
-    arrival::hand_out(visit, finished, &mut response).await;
-    clear_flow(visit, flow, &mut response);
+    arrival::hand_out(visit, finished, replaces, &mut response).await;
     Told::own(reason, response)
 }
 

@@ -66,6 +66,7 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
         automatic: false,
         retries: 0,
         ticket_for: None,
+        replaces: begin::session_key(visit),
         client: visit.head.client,
         user_agent: user_agent(visit),
     };
@@ -179,7 +180,7 @@ async fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Re
         },
     });
     let mut response = reply::json(StatusCode::OK, &body);
-    arrival::hand_out(visit, finished, &mut response).await;
+    arrival::hand_out(visit, finished, None, &mut response).await;
     reply::add_cookie(&mut response, &visit.site.cookies.clear_local(flow_cookie));
     response
 }

@@ -46,7 +46,11 @@ async fn to_log_in(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
         Errand::Program => {
             let demands = needed.route.demands.as_deref();
             let demands = demands.filter(|_| needed.why == Why::StepUp);
-            reply::login_needed(visit, reason, demands)
+            let mut response = reply::login_needed(visit, reason, demands);
+            if !needed.route.issuers.is_empty() {
+                reply::invite(visit, &mut response);
+            }
+            response
         }
         Errand::Embedded => reply::problem(
             visit,

@@ -88,8 +88,12 @@ fn askable<'a>(visit: &Visit<'a>, person: &Person) -> Option<&'a Entry> {
     // In a frame only cookies for embedding come back, and no ticket can be waited for.
     let host = visit.head.host.as_str();
     let reaches = visit.site.is_home(visit.head) || visit.site.shares_cookie(host);
-    let fits = !in_frame(visit.head) || (visit.site.cookies.are_embedded() && reaches);
-    (fits && entry.can_be_asked(user_agent(visit))).then_some(&**entry)
+    let embedded = visit.site.cookies.are_embedded();
+    let fits = !in_frame(visit.head) || (embedded && reaches);
+    // An answer that comes by a POST from another site brings no other cookies, and without the
+    // session it could not be said whose it is.
+    let comes_back = !entry.connector.returns_by_post() || embedded;
+    (fits && comes_back && entry.can_be_asked(user_agent(visit))).then_some(&**entry)
 }
 
 async fn ask(visit: &Visit<'_>, entry: &Entry, target: &Target, person: &Person) -> Asking {

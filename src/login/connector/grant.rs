@@ -131,6 +131,7 @@ fn refused(error: &str, said: Refusal, callback: &Url) -> ConnectorError {
         | "interaction_required"
         | "consent_required"
         | "account_selection_required" => refused(RefusedWhy::Silent),
+        "unmet_authentication_requirements" => refused(RefusedWhy::Unproven),
         "temporarily_unavailable" | "server_error" => ConnectorError::Busy(said),
         _ => ConnectorError::Misconfigured {
             remedy: fault::remedy(error, callback),

@@ -14,6 +14,7 @@ use crate::login::pending::{Mode, Pending};
 use crate::outbound::{Outbound, OutboundError};
 use crate::people::profile::{Profile, Proof};
 use crate::people::source::{Source, Tokens};
+use crate::secret::Secret;
 
 mod config;
 mod examine;
@@ -30,6 +31,9 @@ pub use settings::Unfit;
 
 /// How long all questions about one person may take together.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// What OpenID Connect RP-Initiated Logout 1.0 calls the address to return to.
+const OPENID_RETURN: &str = "post_logout_redirect_uri";
 
 /// Login through one client of one provider.
 #[derive(Debug)]
@@ -70,12 +74,16 @@ impl OAuth2 {
         })
     }
 
-    /// The provider's page that logs people out there and sends them `back`, when it has one.
-    pub fn logout_page(&self, back: &Url) -> Option<Url> {
+    /// The provider's page that logs people out there and sends them `back`, when it has one. What
+    /// takes the address as OpenID Connect calls it also takes its `state`.
+    fn logout_page(&self, back: &Url, state: &str) -> Option<Url> {
         let (page, parameter) = self.settings.logout.as_ref()?;
         let mut page = page.clone();
         if let Some(parameter) = parameter {
             page.query_pairs_mut().append_pair(parameter, back.as_str());
+            if parameter == OPENID_RETURN && !state.is_empty() {
+                page.query_pairs_mut().append_pair("state", state);
+            }
         }
         Some(page)
     }
@@ -206,6 +214,19 @@ impl Connector for OAuth2 {
 
     fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {
         Some(self)
+    }
+
+    fn end_session_page(&self) -> Option<Url> {
+        self.settings.logout.as_ref().map(|(page, _)| page.clone())
+    }
+
+    async fn end_session(
+        &self,
+        _id_token: Option<&Secret<String>>,
+        back: &Url,
+        state: &str,
+    ) -> Option<Url> {
+        self.logout_page(back, state)
     }
 
     async fn examine(&self) -> Vec<Finding> {

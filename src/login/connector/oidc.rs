@@ -4,27 +4,35 @@
 //! first person logs in, never before: a provider that is down keeps nothing else from working.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 use url::Url;
 
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint, bad_answer};
-use super::{Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Finding, Surroundings};
+use super::{
+    Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Finding, LogoutNotice,
+    Surroundings,
+};
 use crate::clock::Clock;
 use crate::issuer::{self, Issuer, Metadata};
 use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
 use crate::outbound::{Outbound, OutboundError};
 use crate::people::profile::Profile;
-use crate::people::source::Tokens;
-use crate::store::ConnectorId;
+use crate::people::source::{Source, Tokens};
+use crate::secret::Secret;
+use crate::store::{ConnectorId, LogoutMark, Subject};
 
 mod config;
+mod examine;
 mod fault;
 mod id_token;
+mod logout;
+mod refresh;
 mod userinfo;
 
 pub use config::{Config, ResponseMode};
@@ -58,6 +66,8 @@ pub struct Oidc {
     callback: Url,
     outbound: Outbound,
     clock: Clock,
+    /// Whether it gave no answer when it was last asked.
+    silent: AtomicBool,
 }
 
 impl Oidc {
@@ -87,11 +97,25 @@ impl Oidc {
             callback,
             outbound,
             clock,
+            silent: AtomicBool::new(false),
         })
     }
 
+    /// Keeps in mind that the issuer gave no answer, until it gives one again: a logout leads nobody
+    /// to a page that never comes.
+    fn note(&self, error: &ConnectorError) {
+        if error.is_silence() {
+            self.silent.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn note_answer(&self) {
+        self.silent.store(false, Ordering::Relaxed);
+    }
+
     async fn metadata(&self) -> Result<Arc<Metadata>, ConnectorError> {
-        self.issuer.metadata().await.map_err(fault::unasked)
+        let metadata = self.issuer.metadata().await.map_err(fault::unasked);
+        metadata.inspect_err(|error| self.note(error))
     }
 
     /// The address that opens a login (OpenID Connect Core §3.1.2.1). What the route asks for beats
@@ -179,6 +203,12 @@ impl Oidc {
         })
     }
 
+    /// Who we are, proved as this provider wants it.
+    fn client_of(&self, metadata: &Metadata) -> Client {
+        self.client
+            .as_supported(&metadata.token_endpoint_auth_methods)
+    }
+
     /// Where more is asked about a person, when the configuration wants that and the provider can.
     fn userinfo_endpoint<'a>(&self, metadata: &'a Metadata) -> Option<&'a Url> {
         let endpoint = metadata.userinfo_endpoint.as_ref();
@@ -193,16 +223,15 @@ impl Oidc {
         let metadata = self.metadata().await?;
         self.is_answer_to(&metadata, pending, &answer.fields)?;
         let code = grant::code_of(&answer.fields, &self.callback)?;
-        let client = self
-            .client
-            .as_supported(&metadata.token_endpoint_auth_methods);
-        let granted = client
+        let granted = self
+            .client_of(&metadata)
             .redeem(
                 self.token_endpoint(&metadata)?,
                 code,
                 Some(&pending.verifier),
             )
             .await?;
+        self.note_answer();
         let token = granted.id_token.as_ref();
         let token = token.ok_or_else(|| IdTokenError::None.at_login())?;
         let fitting = Fitting {
@@ -222,21 +251,32 @@ impl Oidc {
         Ok(self.profile(id_token, said, granted))
     }
 
-    fn profile(
+    /// The raw profile, as the mapping sees it.
+    fn raw(
         &self,
-        id_token: IdToken,
-        said: Option<serde_json::Map<String, Value>>,
-        granted: Granted,
-    ) -> Profile {
-        let raw = userinfo::profile(id_token.claims.into_map(), said);
+        subject: &Subject,
+        claims: Map<String, Value>,
+        said: Option<Map<String, Value>>,
+    ) -> Map<String, Value> {
+        let raw = userinfo::profile(claims, said);
         if userinfo::groups_are_elsewhere(&raw) {
             tracing::warn!(
                 connector = %self.id,
-                subject = %id_token.subject,
+                %subject,
                 "the person has too many groups for a token, so none are known here: let the \
                  provider send only those of this application, or roles instead of groups"
             );
         }
+        raw
+    }
+
+    fn profile(
+        &self,
+        id_token: IdToken,
+        said: Option<Map<String, Value>>,
+        granted: Granted,
+    ) -> Profile {
+        let raw = self.raw(&id_token.subject, id_token.claims.into_map(), said);
         Profile {
             subject: id_token.subject,
             vouched: userinfo::vouched(&raw),
@@ -275,11 +315,10 @@ impl Connector for Oidc {
 
     async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
         let call = "the questions about one person";
-        timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer))
-            .await
-            .unwrap_or(Err(ConnectorError::Unreachable(OutboundError::Timeout {
-                call,
-            })))
+        let late = || ConnectorError::Unreachable(OutboundError::Timeout { call });
+        let identified = timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer)).await;
+        let identified = identified.unwrap_or_else(|_| Err(late()));
+        identified.inspect_err(|error| self.note(error))
     }
 
     fn default_mapping(&self) -> &'static [(&'static str, &'static str)] {
@@ -294,7 +333,35 @@ impl Connector for Oidc {
         self.config.response_mode == ResponseMode::FormPost
     }
 
+    fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {
+        Some(self)
+    }
+
+    fn end_session_page(&self) -> Option<Url> {
+        self.issuer.known_metadata()?.end_session_endpoint.clone()
+    }
+
+    async fn end_session(
+        &self,
+        id_token: Option<&Secret<String>>,
+        back: &Url,
+        state: &str,
+    ) -> Option<Url> {
+        self.end_session_url(id_token, back, state).await
+    }
+
+    async fn logout_notice(&self, token: &str) -> Option<Result<LogoutNotice, ConnectorError>> {
+        Some(self.notice(token).await)
+    }
+
+    fn front_channel(&self, fields: &Fields) -> Option<LogoutMark> {
+        self.session_named(fields)
+    }
+
     async fn examine(&self) -> Vec<Finding> {
-        Vec::new()
+        examine::examine(self).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -194,9 +194,12 @@ fn who_proved_too_little_is_nobody_to_a_rule_and_sent_to_prove_more() {
 fn a_token_proves_as_much_as_it_says_and_is_never_sent_to_log_in() {
     let program = |proof| {
         Caller::Program(Arc::new(Program {
-            subject: "ci".to_owned(),
+            issuer: "corp".to_owned().try_into().unwrap(),
+            subject: "ci".parse().unwrap(),
+            scopes: Vec::new(),
             claims: Document::from(&serde_json::json!({})),
             proof,
+            ends_at: None,
         }))
     };
     for (route, proof, expected) in [

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use url::Url;
 
 use super::demands::{self, LoginPrompt, ReloadUser};
+use super::limits::LimitsConfig;
+use crate::request::bearer::{IssuerId, ScopeName};
 use crate::request::head::parse_host;
 use crate::secret::SecretSource;
 use crate::setting::{NotBuilt, Period, text_schema};
@@ -33,8 +35,8 @@ pub struct RouteConfig {
     /// `public`, `signed-in`, or `rule`: then `allow` decides for nobody too.
     #[serde(default)]
     pub access: AccessConfig,
-    /// A CEL rule over `user`, `request` and `session` that must be true. One that fails, because a
-    /// field is missing for example, denies.
+    /// A CEL rule over `user`, `request`, `session` and a program's `claims` that must be true. One
+    /// that fails, because a field is missing for example, denies.
     #[serde(default)]
     pub allow: Option<String>,
     /// Whose sessions count here, and who may log in; absent: all.
@@ -80,7 +82,7 @@ pub struct RouteConfig {
     /// How text that is not ASCII is written into headers: `percent`, `utf-8`, `base64`, `rfc8187`.
     #[serde(default)]
     pub header_encoding: HeaderEncoding,
-    /// Further headers: name = CEL over `user`, `request`, `session`.
+    /// Further headers: name = CEL over `user`, `request`, `session`, `claims`.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Headers of the client's that pass although menshen removes them by default, by name.
@@ -100,9 +102,16 @@ pub struct RouteConfig {
     /// How long and how much.
     #[serde(default)]
     pub limits: LimitsConfig,
-    /// Whose bearer tokens are looked at here.
+    /// Whose bearer tokens let programs in here, by the names of `[issuer.NAME]`. Programs need no
+    /// session and no connector; without `allow` every good token passes. A bad one is a 401. The
+    /// application gets the token, too, unless `headers` sets `Authorization` (`"null"` removes it),
+    /// and none of the headers that name a person: say who asks by `headers` over `claims`. On routes
+    /// that name no issuer `Authorization` is the application's.
     #[serde(default)]
-    pub issuers: Option<NotBuilt>,
+    pub issuers: Vec<IssuerId>,
+    /// What a program's token must be good for here, besides what its issuer's `scopes` ask.
+    #[serde(default)]
+    pub scopes: Vec<ScopeName>,
     /// A signed assertion for the upstream.
     #[serde(default)]
     pub assertion: Option<NotBuilt>,
@@ -117,7 +126,7 @@ pub struct RouteConfig {
 pub enum AccessConfig {
     /// Everybody.
     Public,
-    /// Whoever is signed in.
+    /// Whoever is signed in, and programs of the route's `issuers`.
     #[default]
     SignedIn,
     /// Whomever `allow` lets pass.
@@ -132,31 +141,6 @@ pub struct BasicAuthConfig {
     pub user: String,
     /// The one password the application knows.
     pub password: SecretSource,
-}
-
-/// `[route.limits]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    /// To connect to an upstream.
-    pub connect: Period,
-    /// Until the upstream's response begins.
-    pub response: Period,
-    /// Between two pieces of a body, and how long a WebSocket may be silent.
-    pub idle: Period,
-    /// The largest request body, in bytes; more is a 413.
-    pub body_bytes_max: u64,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            connect: Period::s(5),
-            response: Period::s(60),
-            idle: Period::s(60),
-            body_bytes_max: 1 << 30,
-        }
-    }
 }
 
 /// What happens to CORS preflights.

@@ -20,7 +20,7 @@ pub(super) fn refuse(text: &str) -> ConfigError {
 
 /// Each line of `more` stands after a `[server]` of two lines, so `more` begins in line 3. The first
 /// problem must stand at `line` and `column` and say every one of `words`.
-fn refused(more: &str, line: usize, column: usize, words: &[&str]) {
+pub(super) fn refused(more: &str, line: usize, column: usize, words: &[&str]) {
     says(&refuse(&format!("{SERVER}{more}")), line, column, words);
 }
 
@@ -109,12 +109,6 @@ fn a_key_of_a_later_version_is_refused_as_such() {
         3,
         1,
         &["does not build `check` yet"],
-    );
-    refused(
-        "[issuer.ci]\nurl = 'a'\n",
-        3,
-        2,
-        &["does not build `issuer` yet"],
     );
     refused(
         "[[route]]\nname = 'a'\nassertion = true\n",

@@ -3,7 +3,7 @@
 use super::parse;
 
 /// The keys `check` warns of, with their lines.
-fn warned(text: &str) -> Vec<(String, usize)> {
+pub(super) fn warned(text: &str) -> Vec<(String, usize)> {
     let warnings = parse(text).warnings();
     warnings
         .into_iter()

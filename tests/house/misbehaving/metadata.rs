@@ -4,12 +4,16 @@ use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
-use super::{Row, all_refused, by};
-use crate::provider::Misbehaves;
+use super::{Row, all_refused, by, is_refusal, speaking};
+use crate::browser::Browser;
+use crate::line::Line;
+use crate::provider::{Misbehaves, Provider, start};
+use crate::tls;
+use crate::upstream::Folder;
 
 /// Metadata with another value; null takes it away.
 fn says(what: &'static str, name: &'static str, value: Value, reason: &'static str) -> Row {
-    let bend = move |provider: &crate::provider::Provider| {
+    let bend = move |provider: &Provider| {
         let value = value.clone();
         provider.misbehave(Misbehaves::answer("discovery", move |said| {
             let said = said.as_object_mut().unwrap();
@@ -67,4 +71,82 @@ async fn metadata_of_somebody_else_or_without_the_least_is_not_used() {
         ),
     ];
     all_refused(Algorithm::ES256, rows).await;
+}
+
+/// What such metadata says is kept for an hour, so each yes is another house.
+#[tokio::test]
+async fn metadata_without_an_endpoint_that_a_login_needs_is_told_to_the_operator() {
+    for (name, language) in [
+        ("authorization_endpoint", "zh-CN"),
+        ("token_endpoint", "en"),
+    ] {
+        let provider = Provider::new().await;
+        let row = says("nothing", name, Value::Null, name);
+        (row.bend)(&provider);
+        let house = provider.plan("").start().await;
+        let mut browser = speaking(&house, language);
+        let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+        is_refusal(&house, &browser, &page, &row, language);
+        assert_eq!(provider.calls("token"), 0);
+        provider.behave();
+        let house = provider.plan("").start().await;
+        let mut browser = Browser::new(&house);
+        let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+        assert_eq!(page.answer.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_https_provider_leads_nobody_to_plain_http() {
+    let folder = Folder::new();
+    let (provider, certificate) = Provider::over_tls(&folder).await;
+    let plain = Provider::start(provider.clock(), Algorithm::ES256).await;
+    let ca = format!(
+        "[connector.keycloak]\nca = '{}'",
+        folder.path("op.pem").display()
+    );
+    let trusting = |text: String| text.replace("[connector.keycloak]", &ca);
+    for name in [
+        "jwks_uri",
+        "token_endpoint",
+        "userinfo_endpoint",
+        "authorization_endpoint",
+    ] {
+        let row = says("plain http", name, json!(plain.url("/keys")), name);
+        (row.bend)(&provider);
+        let more = trusting(provider.toml("keycloak"));
+        let house = crate::house::Plan::default()
+            .clock(provider.clock())
+            .more(&more)
+            .start()
+            .await;
+        let mut browser = speaking(&house, "en");
+        let page = browser.follow(&start("keycloak")).await;
+        is_refusal(&house, &browser, &page, &row, "en");
+        provider.behave();
+        // Over https all the way somebody comes in.
+        house.advance(std::time::Duration::from_secs(3));
+        let back = {
+            let answer = browser.visit(&start("keycloak")).await;
+            let to = url::Url::parse(answer.header("location").unwrap()).unwrap();
+            let stream = tls::connect(provider.address(), "127.0.0.1", &certificate, b"http/1.1");
+            let mut line = Line::over(stream.await.unwrap());
+            let target = format!("{}?{}", to.path(), to.query().unwrap());
+            line.send(format!("GET {target} HTTP/1.1\r\nHost: op\r\n\r\n"))
+                .await;
+            line.answer().await.header("location").unwrap().to_owned()
+        };
+        let page = browser.follow(&back).await;
+        assert_eq!(
+            page.answer.echoed("x-forwarded-user"),
+            ["zhangsan"],
+            "{name}"
+        );
+    }
+    assert_eq!(plain.calls("keys"), 0);
+    // Whoever is not told to trust that certificate talks to nobody.
+    let house = provider.plan("").start().await;
+    let mut browser = Browser::new(&house);
+    let page = browser.follow(&start("keycloak")).await;
+    assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
 }

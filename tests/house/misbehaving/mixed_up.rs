@@ -134,12 +134,12 @@ async fn an_answer_that_comes_twice_is_redeemed_once() {
     let session = |tab: &Browser| tab.cookie("menshen").map(|one| one.value.clone());
     assert!(session(&tabs[0]).is_some());
     assert!(tabs.iter().all(|tab| session(tab) == session(&tabs[0])));
-    assert_eq!(provider.calls("token"), 1);
+    assert_eq!(provider.calls("code"), 1);
     // Once more, later, with the memory of this login gone: they are here, and nothing happens.
     house.advance(std::time::Duration::from_secs(300));
     let page = tabs[0].follow(&back).await;
     assert_eq!(page.answer.status, 200);
-    assert_eq!(provider.calls("token"), 1);
+    assert_eq!(provider.calls("code"), 1);
 }
 
 #[tokio::test]

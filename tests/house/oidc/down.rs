@@ -60,8 +60,9 @@ async fn whoever_is_here_stays_and_can_leave_while_the_provider_is_down() {
         is_here(&page, "zhangsan");
         house.advance(Duration::from_secs(1200));
     }
-    let page = browser.follow(&format!("{HOME}/.menshen/sign_out")).await;
-    assert!(page.answer.status < 500, "{}", page.answer.text());
+    // They leave here first; that the way on leads to a provider that is down takes nothing back.
+    let left = browser.visit(&format!("{HOME}/.menshen/sign_out")).await;
+    assert!(left.status < 400, "{}", left.text());
     assert!(browser.cookie("menshen").is_none());
     let after = browser.follow(&format!("{HOME}/echo")).await;
     assert!(after.url.contains("/.menshen/sign_in"), "{}", after.url);

@@ -14,8 +14,10 @@ use hyper::service::service_fn;
 use hyper::{Response, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use super::misbehaves::Odd;
 use super::state::{Seen, World};
@@ -37,7 +39,7 @@ pub(super) struct Request {
 }
 
 /// Accepts until aborted; the connections end with this task, whose set they are in.
-pub(super) async fn accept(listener: TcpListener, world: Arc<World>) {
+pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, world: Arc<World>) {
     let port = listener.local_addr().map_or(0, |address| address.port());
     let mut connections = JoinSet::new();
     loop {
@@ -47,17 +49,28 @@ pub(super) async fn accept(listener: TcpListener, world: Arc<World>) {
                     continue;
                 }
                 let world = Arc::clone(&world);
+                let tls = tls.clone();
                 connections.spawn(async move {
-                    let serve = service_fn(|request| serve(&world, port, request));
-                    // A client that goes away early is no concern of the provider.
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), serve)
-                        .await;
+                    let Some(tls) = tls else {
+                        return converse(&world, port, stream).await;
+                    };
+                    // Whoever does not like our certificate goes away.
+                    if let Ok(stream) = tls.accept(stream).await {
+                        converse(&world, port, stream).await;
+                    }
                 });
             }
             Some(_) = connections.join_next() => {}
         }
     }
+}
+
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(world: &Arc<World>, port: u16, stream: S) {
+    let serve = service_fn(|request| serve(world, port, request));
+    // A client that goes away early is no concern of the provider.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), serve)
+        .await;
 }
 
 async fn serve(

@@ -150,12 +150,14 @@ impl State {
         (alive && !self.person(&grant.seat.login).disabled).then_some(grant)
     }
 
-    /// The provider's sessions of a person, oldest first.
+    /// The provider's sessions of a person: those something was granted to, oldest first, and then
+    /// the others in no order.
     pub(super) fn sids(&self, login: &str) -> Vec<String> {
         let mut seen: Vec<String> = Vec::new();
-        for grant in self.grants.iter().filter(|grant| grant.seat.login == login) {
-            if !seen.contains(&grant.seat.sid) {
-                seen.push(grant.seat.sid.clone());
+        let granted = self.grants.iter().map(|grant| &grant.seat);
+        for seat in granted.chain(self.seats.values()) {
+            if seat.login == login && !seen.contains(&seat.sid) {
+                seen.push(seat.sid.clone());
             }
         }
         seen

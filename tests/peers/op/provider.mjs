@@ -2,7 +2,7 @@
 // choice, with people, clients and keys that a test changes over /control, where it also reads what
 // was asked. Everything is kept in memory, and all of it ends with standard input.
 //
-//   node provider.mjs MODULES '{"accessTokenSeconds": 300, "claimsInIdToken": true}'
+//   node provider.mjs MODULES '{"accessTokenSeconds": 300, "claimsInIdToken": true, "port": 0}'
 //
 // PUT    /control/client         metadata by the names of RFC 7591; the id is in it
 // PUT    /control/person/ID      claims; makes, changes
@@ -17,7 +17,7 @@ import { pathToFileURL } from 'node:url';
 const [modules, wishes] = process.argv.slice(2);
 const installed = createRequire(`${modules}/`).resolve('oidc-provider');
 const { Provider } = await import(pathToFileURL(installed));
-const { accessTokenSeconds = 300, claimsInIdToken = true } = JSON.parse(wishes ?? '{}');
+const { accessTokenSeconds = 300, claimsInIdToken = true, port = 0 } = JSON.parse(wishes ?? '{}');
 
 const people = new Map();
 const records = new Map();
@@ -107,7 +107,7 @@ function build() {
       AccessToken: accessTokenSeconds,
       AuthorizationCode: 60,
       Grant: 86400,
-      IdToken: 3600,
+      IdToken: 86400,
       Interaction: 600,
       RefreshToken: 86400,
       Session: 86400,
@@ -220,7 +220,7 @@ const server = http.createServer((request, response) => {
     response.end(String(error));
   });
 });
-server.listen(0, '127.0.0.1', () => {
+server.listen(port, '127.0.0.1', () => {
   issuer = `http://127.0.0.1:${server.address().port}`;
   build();
   console.log(`issuer ${issuer}`);

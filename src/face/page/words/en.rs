@@ -233,7 +233,7 @@ pub(super) static WORDS: Words = Words {
         },
         proof_too_weak: Story {
             title: "One more confirmation is missing",
-            what: "You are signed in. But where you are going wants you to confirm who you are in \
+            what: "We know who you are. But where you are going wants you to confirm who you are in \
                    a stronger way, or just now, and the sign-in service did not tell us that you \
                    did.",
             remedy: "Sign in again and complete every step you are asked for, or choose another \

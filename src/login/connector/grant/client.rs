@@ -93,15 +93,9 @@ struct Assertion<'a> {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let proof = match &self.own {
-            Own::Nothing => "none",
-            Own::Secret { in_form: false, .. } => "client_secret_basic",
-            Own::Secret { in_form: true, .. } => "client_secret_post",
-            Own::Key(_) => "private_key_jwt",
-        };
         f.debug_struct("Client")
             .field("id", &self.id)
-            .field("proof", &proof)
+            .field("proof", &self.method())
             .finish_non_exhaustive()
     }
 }
@@ -160,6 +154,16 @@ impl Client {
     /// `client_id`.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// How we prove it, as metadata names it (`token_endpoint_auth_methods_supported`).
+    pub fn method(&self) -> &'static str {
+        match &self.own {
+            Own::Nothing => "none",
+            Own::Secret { in_form: false, .. } => "client_secret_basic",
+            Own::Secret { in_form: true, .. } => "client_secret_post",
+            Own::Key(_) => "private_key_jwt",
+        }
     }
 
     /// The same, showing a secret as the provider wants it (`token_endpoint_auth_methods_supported`)

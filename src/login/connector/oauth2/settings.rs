@@ -246,7 +246,7 @@ fn scope(config: &Config, known: &Known, separator: &str) -> Result<Option<Strin
         let letter = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
         !scope.is_empty() && scope.bytes().all(letter)
     };
-    if !scopes.iter().all(|scope| sound(scope)) {
+    if !scopes.iter().all(sound) {
         let help = "each scope is a text of its own, without spaces";
         return Err(unfit("scopes", "this is no list of scopes", help));
     }

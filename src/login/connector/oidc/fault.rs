@@ -41,8 +41,17 @@ pub(super) fn misconfigured(remedy: String, message: &str) -> ConnectorError {
 
 /// What came proves nothing, and why.
 pub(super) fn refused(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
+    refused_as(RefusedWhy::BadAnswer, call, why)
+}
+
+/// What came proves less than was asked for, and why.
+pub(super) fn unproven(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
+    refused_as(RefusedWhy::Unproven, call, why)
+}
+
+fn refused_as(what: RefusedWhy, call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
     ConnectorError::Refused {
-        why: RefusedWhy::BadAnswer,
+        why: what,
         source: Refusal {
             call,
             code: 0,

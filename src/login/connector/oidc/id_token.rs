@@ -101,6 +101,7 @@ impl IdTokenError {
     pub(super) fn at_login(self) -> ConnectorError {
         match self {
             Self::Token(TokenError::Unavailable(error)) => fault::unasked(error),
+            weak @ (Self::NoProofTime | Self::StaleProof) => fault::unproven("the ID token", &weak),
             other => fault::refused("the ID token", &other),
         }
     }

@@ -35,6 +35,24 @@ const SIGNED: [&str; 16] = [
 /// What binds a token to one login; of no use afterwards.
 const BINDING: [&str; 4] = ["at_hash", "c_hash", "nonce", "s_hash"];
 
+/// What is text (OpenID Connect Core §5.1); of another type it is not there.
+const TEXTS: [&str; 14] = [
+    "birthdate",
+    "email",
+    "family_name",
+    "gender",
+    "given_name",
+    "locale",
+    "middle_name",
+    "name",
+    "nickname",
+    "phone_number",
+    "picture",
+    "preferred_username",
+    "profile",
+    "website",
+];
+
 /// Values and the words that vouch for them: neither is taken without the other.
 const VERIFIED: [(&str, &str); 2] = [
     ("email", "email_verified"),
@@ -105,14 +123,15 @@ fn about(said: Value, subject: &Subject) -> Result<Map<String, Value>, UserinfoE
     }
 }
 
-/// The raw profile: the claims, and over them what userinfo said. What is null is not there.
+/// The raw profile: the claims, and over them what userinfo said. What is null, or of a type it
+/// cannot be, is not there.
 pub(super) fn profile(
     claims: Map<String, Value>,
     said: Option<Map<String, Value>>,
 ) -> Map<String, Value> {
     let mut merged = claims;
     let mut said = said.unwrap_or_default();
-    said.retain(|name, value| !SIGNED.contains(&name.as_str()) && !value.is_null());
+    said.retain(|name, value| !SIGNED.contains(&name.as_str()) && is_there(name, value));
     for (value, verified) in VERIFIED {
         if said.contains_key(value) {
             // The claims vouch for their own value, which may be another.
@@ -122,8 +141,16 @@ pub(super) fn profile(
         }
     }
     merged.extend(said);
-    merged.retain(|name, value| !BINDING.contains(&name.as_str()) && !value.is_null());
+    merged.retain(|name, value| !BINDING.contains(&name.as_str()) && is_there(name, value));
     merged
+}
+
+fn is_there(name: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(_) => true,
+        _ => !TEXTS.contains(&name),
+    }
 }
 
 /// What the provider vouches for: an address it has verified, by its own word. Some write it as
@@ -202,6 +229,16 @@ mod tests {
                 "sub": "u1", "iss": "i", "exp": 1, "acr": "1", "name": "张三",
                 "groups": ["财务部"],
             })
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_none() {
+        let claims = json!({ "sub": "u", "email": 7, "name": ["a"], "preferred_username": "z" });
+        let said = json!({ "preferred_username": { "a": 1 }, "phone_number": 138, "age": 7 });
+        assert_eq!(
+            merged(claims, said),
+            json!({ "sub": "u", "preferred_username": "z", "age": 7 })
         );
     }
 

@@ -25,8 +25,8 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// After how long the store is asked again to keep what a refresh brought: it cannot be had twice.
 const STORE_AGAIN: [Duration; 3] = [
     Duration::from_millis(100),
-    Duration::from_millis(500),
-    Duration::from_secs(2),
+    Duration::from_millis(300),
+    Duration::from_millis(900),
 ];
 
 /// One refresh of one session's tokens.

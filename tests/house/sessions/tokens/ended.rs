@@ -71,16 +71,16 @@ async fn a_source_that_cannot_be_asked_ends_nothing_and_is_asked_ever_more_seldo
     house.advance(LIFETIME);
     let mut pauses = Vec::new();
     let mut waited = 0;
-    for second in 0..1_300 {
+    for _ in 0..260 {
         let before = house.provider.asked();
         // It is over, so it is not sent.
-        assert_eq!(house.access(&cookie).await, None, "{second}");
+        assert_eq!(house.access(&cookie).await, None);
         if house.provider.asked() > before {
             pauses.push(waited);
             waited = 0;
         }
-        house.advance(SECOND);
-        waited += 1;
+        house.advance(5 * SECOND);
+        waited += 5;
     }
     assert_eq!(pauses, [0, 5, 10, 20, 40, 80, 160, 300, 300, 300]);
     assert_eq!(house.counted("unavailable"), 10);

@@ -1,1 +1,191 @@
+use jsonwebtoken::Algorithm;
+use serde_json::json;
 
+use super::super::tests::pending;
+use super::*;
+
+const NOW_S: i64 = 1_800_000_000;
+const ACCESS: &str = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+const CODE: &str = "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk";
+
+/// A good ID token with these claims put in, or taken out by null; `NONCE` is that of the login.
+fn verified(pending: &Pending, with: &Value, kind: Option<&str>) -> Verified {
+    let mut claims = json!({
+        "iss": "https://id.corp.example", "aud": "menshen", "sub": "u1", "iat": NOW_S,
+        "exp": NOW_S + 300, "nonce": "NONCE", "at_hash": "77QmUPtjPfzWtF2AnpK9RQ",
+    });
+    let claims = claims.as_object_mut().unwrap();
+    for (name, value) in with.as_object().unwrap() {
+        match value {
+            Value::Null => claims.remove(name),
+            value => claims.insert(name.clone(), value.clone()),
+        };
+    }
+    if claims.get("nonce") == Some(&json!("NONCE")) {
+        claims.insert("nonce".to_owned(), json!(pending.nonce));
+    }
+    Verified {
+        claims: Claims::new(claims.clone()),
+        algorithm: Algorithm::RS256,
+        kind: kind.map(str::to_owned),
+    }
+}
+
+fn login(max_age: Option<u32>, with: &Value) -> Result<IdToken, IdTokenError> {
+    let mut pending = pending(NOW_S - 30);
+    pending.max_age = max_age;
+    judged(
+        verified(&pending, with, Some("JWT")),
+        Asked::Login(&pending, CODE),
+    )
+}
+
+fn judged(verified: Verified, asked: Asked<'_>) -> Result<IdToken, IdTokenError> {
+    let access = Secret::new(ACCESS.to_owned());
+    let fitting = Fitting {
+        client_id: "menshen",
+        access: &access,
+        asked,
+    };
+    judge(verified, fitting, Timestamp::from_unix_s(NOW_S))
+}
+
+#[test]
+fn a_good_token_says_who_it_is_and_what_was_proved() {
+    let token = login(
+        None,
+        &json!({
+            "acr": "mfa", "amr": ["pwd", "otp"], "auth_time": NOW_S - 10, "sid": "s1",
+            "c_hash": "LDktKdoQak3Pk0cnXxCltA", "azp": "menshen",
+        }),
+    )
+    .unwrap();
+    assert_eq!(token.subject.as_str(), "u1");
+    assert_eq!(token.provider_sid.as_deref(), Some("s1"));
+    assert_eq!(
+        token.proof,
+        Proof {
+            acr: Some("mfa".to_owned()),
+            amr: vec!["pwd".to_owned(), "otp".to_owned()],
+            auth_time: Some(Timestamp::from_unix_s(NOW_S - 10)),
+        }
+    );
+    let single = login(None, &json!({ "amr": "pwd", "at_hash": null })).unwrap();
+    assert_eq!(single.proof.amr, ["pwd"]);
+}
+
+#[test]
+fn what_does_not_fit_this_login_is_refused() {
+    let long = "s".repeat(256);
+    for (bad, word) in [
+        (json!({ "nonce": null }), "nonce"),
+        (json!({ "nonce": "" }), "nonce"),
+        (json!({ "nonce": "other" }), "nonce"),
+        (json!({ "nonce": ["NONCE"] }), "nonce"),
+        (json!({ "aud": ["menshen", "other"] }), "who asked"),
+        (
+            json!({ "aud": ["menshen", "other"], "azp": "other" }),
+            "somebody else",
+        ),
+        (json!({ "azp": "other" }), "somebody else"),
+        (json!({ "azp": "" }), "somebody else"),
+        (json!({ "azp": 1 }), "somebody else"),
+        (
+            json!({ "at_hash": "77QmUPtjPfzWtF2AnpK9RR" }),
+            "access token",
+        ),
+        (json!({ "at_hash": "" }), "access token"),
+        (json!({ "at_hash": 1 }), "access token"),
+        (json!({ "c_hash": "77QmUPtjPfzWtF2AnpK9RQ" }), "code"),
+        (json!({ "iat": null }), "`iat`"),
+        (json!({ "iat": NOW_S - 661 }), "too long ago"),
+        (json!({ "sub": null }), "`sub`"),
+        (json!({ "sub": "" }), "`sub`"),
+        (json!({ "sub": 7 }), "`sub`"),
+        (json!({ "sub": "a\nb" }), "`sub`"),
+        (json!({ "sub": long }), "`sub`"),
+    ] {
+        let error = login(None, &bad).unwrap_err().to_string();
+        assert!(error.contains(word), "{bad}: {error}");
+    }
+    for good in [
+        json!({ "aud": ["menshen", "other"], "azp": "menshen" }),
+        json!({ "aud": ["menshen"] }),
+        json!({ "iat": NOW_S - 659 }),
+        json!({ "sub": "s".repeat(255) }),
+    ] {
+        assert!(login(None, &good).is_ok(), "{good}");
+    }
+}
+
+#[test]
+fn a_token_of_another_kind_proves_nobody() {
+    let pending = pending(NOW_S);
+    for kind in ["logout+jwt", "at+JWT"] {
+        let verified = verified(&pending, &json!({}), Some(kind));
+        let error = judged(verified, Asked::Login(&pending, CODE)).unwrap_err();
+        assert!(matches!(error, IdTokenError::Kind), "{kind}");
+    }
+    let verified = verified(&pending, &json!({}), None);
+    assert!(judged(verified, Asked::Login(&pending, CODE)).is_ok());
+}
+
+#[test]
+fn who_was_asked_for_a_fresh_proof_must_say_when_it_was() {
+    let at = |max_age, value: Value| login(Some(max_age), &json!({ "auth_time": value }));
+    // The login began 30 seconds ago; a minute is between the clocks.
+    assert!(at(300, json!(NOW_S - 390)).is_ok());
+    assert!(matches!(
+        at(300, json!(NOW_S - 391)),
+        Err(IdTokenError::StaleProof)
+    ));
+    assert!(at(0, json!(NOW_S)).is_ok());
+    assert!(matches!(at(0, json!(null)), Err(IdTokenError::NoProofTime)));
+    assert!(matches!(
+        at(0, json!("1800000000")),
+        Err(IdTokenError::Claim(_))
+    ));
+    assert!(matches!(
+        at(0, json!(NOW_S + 61)),
+        Err(IdTokenError::Token(TokenError::Early))
+    ));
+    let unasked = login(None, &json!({ "auth_time": NOW_S + 61 })).unwrap();
+    assert_eq!(unasked.proof.auth_time, None);
+}
+
+#[test]
+fn a_refreshed_token_is_about_the_same_person_and_needs_no_nonce() {
+    let (pending, subject) = (pending(NOW_S), Subject::try_from("u1".to_owned()).unwrap());
+    let refreshed = |with: Value| judged(verified(&pending, &with, None), Asked::Refresh(&subject));
+    assert!(refreshed(json!({ "nonce": null })).is_ok());
+    assert!(refreshed(json!({ "nonce": "of the login" })).is_ok());
+    let other = refreshed(json!({ "sub": "u2" })).unwrap_err();
+    assert!(matches!(other, IdTokenError::OtherSubject) && !other.is_passing());
+    let hash = refreshed(json!({ "at_hash": "x" })).unwrap_err();
+    assert!(matches!(hash, IdTokenError::AccessHash) && !hash.is_passing());
+}
+
+#[test]
+fn a_kept_token_is_read_again_and_a_broken_one_says_nothing() {
+    let read = |text: &str| read_again(&Secret::new(text.to_owned()));
+    let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"u1"}"#);
+    assert_eq!(read(&format!("e30.{claims}.c2ln")).unwrap()["sub"], "u1");
+    for bad in ["", "opaque", "a.b.c", "e30.W10.c2ln", "e30.!!.c2ln"] {
+        assert!(read(bad).is_none(), "{bad}");
+    }
+}
+
+#[test]
+fn no_reason_repeats_what_a_token_says_of_a_person() {
+    for bad in [
+        json!({ "nonce": "hunter2" }),
+        json!({ "sub": "hunter2\n" }),
+        json!({ "at_hash": "hunter2" }),
+        json!({ "azp": "hunter2" }),
+    ] {
+        let error = login(None, &bad).unwrap_err();
+        let own = format!("{error} {error:?}");
+        let shown = format!("{own} {:?}", error.at_login());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

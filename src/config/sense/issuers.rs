@@ -1,0 +1,130 @@
+//! `[issuer.NAME]`, and the routes that name issuers: that a token can be verified by one, and by
+//! one only.
+
+use url::Url;
+
+use super::Findings;
+use crate::config::place::Place;
+use crate::request::bearer::{IssuerConfig, IssuerId};
+use crate::request::route::{AccessConfig, RouteConfig};
+
+pub(super) fn look(findings: &mut Findings<'_>) {
+    for (id, issuer) in &findings.config.issuer {
+        let place = Place::of(["issuer", id.as_str()]);
+        tokens(findings, &place, issuer);
+        addresses(findings, &place, issuer);
+    }
+    for (at, route) in findings.config.route.iter().enumerate() {
+        let place = Place::of(["route"]).item(at);
+        named(findings, &place, route);
+        alone(findings, &place, route);
+    }
+}
+
+fn tokens<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
+    if issuer.audiences.is_empty() {
+        let help = "name what the issuer writes into `aud` of tokens for these applications";
+        let place = place.clone().key("audiences");
+        findings.value(&place, "no token is ever for nobody", help);
+    }
+    for (at, audience) in issuer.audiences.iter().enumerate() {
+        if audience.is_empty() {
+            let place = place.clone().key("audiences").item(at);
+            findings.value(&place, "this is no audience", "such as \"menshen\"");
+        }
+    }
+    if issuer.algorithms.as_ref().is_some_and(Vec::is_empty) {
+        let place = place.clone().key("algorithms");
+        findings.value(
+            &place,
+            "no signature ever counts",
+            "leave it out for the default",
+        );
+    }
+    findings.at_least_one(place, &[("cached_max", issuer.cached_max)]);
+    if let Some(introspection) = &issuer.introspection
+        && introspection.client_id.is_empty()
+    {
+        let place = place.clone().key("introspection").key("client_id");
+        findings.value(
+            &place,
+            "we must be somebody to ask",
+            "a client of the issuer",
+        );
+    }
+}
+
+fn addresses<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
+    let introspection = issuer.introspection.as_ref();
+    let urls: [(Place<'_>, Option<&Url>); 3] = [
+        (
+            place.clone().key("metadata_url"),
+            issuer.metadata_url.as_ref(),
+        ),
+        (place.clone().key("jwks_url"), issuer.jwks_url.as_ref()),
+        (
+            place.clone().key("introspection").key("url"),
+            introspection.and_then(|it| it.url.as_ref()),
+        ),
+    ];
+    for (place, url) in urls {
+        let bad = |url: &Url| {
+            let http = matches!(url.scheme(), "http" | "https") && url.has_host();
+            !http || !url.username().is_empty() || url.password().is_some()
+        };
+        if url.is_some_and(bad) {
+            let help = "http:// or https://, a host and a path, without credentials";
+            findings.value(&place, "this is no address to ask at", help);
+        }
+    }
+}
+
+fn named<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    let known = &findings.config.issuer;
+    let names: Vec<_> = known.keys().map(IssuerId::as_str).collect();
+    for (at, id) in route.issuers.iter().enumerate() {
+        if !known.contains_key(id) {
+            let help = match names.as_slice() {
+                [] => format!("there is none: add [issuer.{id}]"),
+                names => format!("there are: {}", names.join(", ")),
+            };
+            let place = place.clone().key("issuers").item(at);
+            findings.value(&place, format!("there is no issuer `{id}`"), help);
+        }
+    }
+    if !route.issuers.is_empty() && route.access == AccessConfig::Public {
+        let help =
+            "access = \"rule\" with allow = \"true\" lets everybody pass and looks at tokens";
+        let message = "a public route lets everybody pass: `issuers` would not count";
+        findings.key(&place.clone().key("issuers"), message, help);
+    }
+    if route.issuers.is_empty() && !route.scopes.is_empty() {
+        let help = "only tokens have scopes: add issuers = [...]";
+        findings.key(
+            &place.clone().key("scopes"),
+            "`scopes` would not count",
+            help,
+        );
+    }
+}
+
+/// A token belongs to one issuer of a route; an opaque one must not be shown to others.
+fn alone<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    let known = &findings.config.issuer;
+    let all: Vec<_> = route.issuers.iter().map(|id| known.get(id)).collect();
+    for (at, issuer) in all.iter().enumerate() {
+        let Some(issuer) = issuer else { continue };
+        let before = all[..at].iter().flatten();
+        let twice = before.clone().any(|other| other.url == issuer.url);
+        let asks = |issuer: &IssuerConfig| issuer.introspection.is_some();
+        let place = place.clone().key("issuers").item(at);
+        if twice {
+            let message = format!("this route names an issuer of {} already", issuer.url);
+            findings.value(&place, message, "name one of them");
+        } else if asks(issuer) && before.clone().any(|other| asks(other)) {
+            let help = "a token of one would be shown to the other: use two routes";
+            let message = "two issuers of this route are asked about opaque tokens";
+            findings.value(&place, message, help);
+        }
+    }
+}

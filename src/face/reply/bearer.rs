@@ -1,0 +1,95 @@
+//! What a program hears whose bearer token lets it nowhere: RFC 6750 §3, and never a redirect.
+
+use std::sync::Arc;
+
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, Response, StatusCode};
+
+use super::super::Visit;
+use super::super::record::Told;
+use super::json_problem;
+use crate::request::Body;
+use crate::request::bearer::{IssuerId, Refusal};
+use crate::request::gate::Caller;
+use crate::request::route::Route;
+use crate::telemetry::{Audit, Event, chain};
+
+/// A token that does not prove what it says. Whoever brought it is not told why; the records are.
+pub(super) fn refused(
+    visit: &Visit<'_>,
+    route: &Arc<Route>,
+    issuer: Option<&IssuerId>,
+    why: &Refusal,
+) -> Told {
+    let reason = format!("bad token: {}", chain(why));
+    if visit.site.gate.bearers.may_complain() {
+        let agent = visit.head.headers.get(http::header::USER_AGENT);
+        visit.shared.telemetry.audit(&Audit {
+            request_id: Some(visit.id.as_str()),
+            issuer: issuer.map(IssuerId::as_str),
+            client: Some(visit.head.client),
+            user_agent: agent.and_then(|agent| agent.to_str().ok()),
+            reason: Some(&reason),
+            ..Audit::new(Event::Refused, visit.head.at)
+        });
+    }
+    let title = "The bearer token is not valid here";
+    let mut response = json_problem(visit, StatusCode::UNAUTHORIZED, "bad-token", title, "");
+    challenge(visit, &mut response, ", error=\"invalid_token\"");
+    Told::denied(reason, Some(route), None, response)
+}
+
+/// A token that is good, but not for this.
+pub(super) fn lacks_scope(
+    visit: &Visit<'_>,
+    route: &Arc<Route>,
+    caller: &Caller,
+    needed: &str,
+) -> Told {
+    let title = "The bearer token is not good for this";
+    let mut response = json_problem(
+        visit,
+        StatusCode::FORBIDDEN,
+        "insufficient-scope",
+        title,
+        "",
+    );
+    let rest = format!(", error=\"insufficient_scope\", scope=\"{needed}\"");
+    challenge(visit, &mut response, &rest);
+    Told::denied("scope", Some(route), Some(caller), response)
+}
+
+/// A session and a token at once (RFC 6750 §3.1, `invalid_request`).
+pub(super) fn two_callers(visit: &Visit<'_>, route: &Arc<Route>) -> Told {
+    let title = "A session cookie and a bearer token came together";
+    let detail = "They name two callers: send one of them.";
+    let mut response = json_problem(visit, StatusCode::BAD_REQUEST, "two-callers", title, detail);
+    challenge(visit, &mut response, ", error=\"invalid_request\"");
+    Told::denied("two callers", Some(route), None, response)
+}
+
+/// Nobody can say whether the token counts.
+pub(super) fn issuer_away(visit: &Visit<'_>, route: &Arc<Route>, issuer: &IssuerId) -> Told {
+    let title = "Whether the bearer token is valid cannot be found out now";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let response = json_problem(visit, status, "issuer-away", title, "");
+    Told::denied(format!("issuer {issuer} away"), Some(route), None, response)
+}
+
+/// Says that a bearer token would do, beside what the answer offers already.
+pub(in crate::face) fn invite(visit: &Visit<'_>, response: &mut Response<Body>) {
+    response
+        .headers_mut()
+        .append(WWW_AUTHENTICATE, challenge_of(visit, ""));
+}
+
+fn challenge(visit: &Visit<'_>, response: &mut Response<Body>, rest: &str) {
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, challenge_of(visit, rest));
+}
+
+fn challenge_of(visit: &Visit<'_>, rest: &str) -> HeaderValue {
+    let text = format!("Bearer realm=\"{}\"{rest}", visit.head.host);
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer"))
+}

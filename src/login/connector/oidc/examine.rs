@@ -1,0 +1,210 @@
+//! `check --online`: whether the issuer is there, is who it should be, and takes us for who we are.
+
+use std::error::Error;
+
+use super::super::grant::bad_answer;
+use super::super::{ConnectorError, Finding};
+use super::{Oidc, fault};
+use crate::issuer::Metadata;
+use crate::keys;
+use crate::telemetry;
+
+/// Asks everything that can be asked without a person; one finding a line.
+pub(super) async fn examine(oidc: &Oidc) -> Vec<Finding> {
+    let mut findings = registered(oidc);
+    let metadata = match oidc.metadata().await {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            findings.push(bad("issuer", &error));
+            return findings;
+        }
+    };
+    let name = oidc.issuer.name();
+    findings.push(Finding::good(format!("{name} answers by that name")));
+    findings.push(keys_of(oidc).await);
+    findings.extend(abilities(oidc, &metadata));
+    findings.push(client(oidc, &metadata).await);
+    findings
+}
+
+/// What an administrator enters at the provider.
+fn registered(oidc: &Oidc) -> Vec<Finding> {
+    let own = |path: &str| {
+        let mut url = oidc.callback.clone();
+        let (prefix, _) = url.path().split_once("/callback/").unwrap_or_default();
+        url.set_path(&format!("{prefix}{path}"));
+        url
+    };
+    let id = &oidc.id;
+    vec![
+        Finding::good(format!(
+            "register {} at the provider, exactly so, as where logins return to (redirect URI)",
+            oidc.callback
+        )),
+        Finding::good(format!(
+            "and {} as where logouts return to (post-logout redirect URI)",
+            own("/sign_out")
+        )),
+        Finding::good(format!(
+            "and {} as where it says that it ended a session (back-channel logout URI), which the \
+             provider must be able to reach",
+            own(&format!("/backchannel-logout/{id}"))
+        )),
+    ]
+}
+
+async fn keys_of(oidc: &Oidc) -> Finding {
+    match oidc.issuer.count_keys().await {
+        Ok(0) => Finding::bad(
+            "it has no key that `algorithms` counts: its tokens cannot be verified; see by which \
+             algorithm the provider signs ID tokens",
+        ),
+        Ok(keys) => Finding::good(format!("{keys} of its keys may sign ID tokens")),
+        Err(error) => bad("its keys", &fault::unasked(error)),
+    }
+}
+
+/// What the metadata says it can do, and we want of it.
+fn abilities(oidc: &Oidc, metadata: &Metadata) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let needed = [
+        ("authorization_endpoint", &metadata.authorization_endpoint),
+        ("token_endpoint", &metadata.token_endpoint),
+    ];
+    for (name, endpoint) in needed {
+        if endpoint.is_none() {
+            findings.push(Finding::bad(format!("its metadata lacks `{name}`")));
+        }
+    }
+    let methods = &metadata.code_challenge_methods;
+    if !methods.is_empty() {
+        findings.push(if methods.iter().any(|method| method == "S256") {
+            Finding::good("it takes PKCE by S256")
+        } else {
+            Finding::bad(
+                "it takes PKCE, but not by S256, the only way menshen speaks: allow it there",
+            )
+        });
+    }
+    let supported = &metadata.token_endpoint_auth_methods;
+    let method = oidc.client_of(metadata).method();
+    // Few providers list that they take public clients.
+    if method != "none" && !supported.iter().any(|known| known == method) {
+        findings.push(Finding::bad(format!(
+            "it takes clients by {}, and we come by {method}: see `client_auth`",
+            supported.join(", ")
+        )));
+    }
+    if metadata.end_session_endpoint.is_none() {
+        findings.push(Finding::good(
+            "it has no page that logs people out: signing out here does not sign them out there",
+        ));
+    }
+    if oidc.config.userinfo && metadata.userinfo_endpoint.is_none() {
+        findings.push(Finding::good(
+            "it has no userinfo endpoint: the ID token must say everything",
+        ));
+    }
+    findings
+}
+
+/// A code that is none: whoever knows us says so, and whoever does not says that.
+async fn client(oidc: &Oidc, metadata: &Metadata) -> Finding {
+    let endpoint = match oidc.token_endpoint(metadata) {
+        Ok(endpoint) => endpoint,
+        Err(error) => return bad("client_id", &error),
+    };
+    let (code, verifier) = (nonsense(), format!("{}{}", nonsense(), nonsense()));
+    let redeemed = oidc
+        .client_of(metadata)
+        .redeem(endpoint, &code, Some(&verifier))
+        .await;
+    match redeemed {
+        Err(ConnectorError::Stale(_)) => {
+            Finding::good("it takes our client_id and its proof, and no code that is none")
+        }
+        Ok(_) => bad("token_endpoint", &bad_answer("it takes any code")),
+        Err(error) => bad("client_id and its proof", &error),
+    }
+}
+
+fn nonsense() -> String {
+    let random = keys::random::<16>();
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bad(what: &str, error: &(dyn Error + 'static)) -> Finding {
+    Finding::bad(format!("{what}: {}", telemetry::chain(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::super::tests::oidc;
+    use super::*;
+
+    fn metadata() -> Metadata {
+        let url = |path: &str| Url::parse(&format!("https://id.corp.example{path}")).unwrap();
+        Metadata {
+            jwks_uri: url("/keys"),
+            authorization_endpoint: Some(url("/authorize")),
+            token_endpoint: Some(url("/token")),
+            userinfo_endpoint: Some(url("/userinfo")),
+            end_session_endpoint: Some(url("/logout")),
+            introspection_endpoint: None,
+            names_itself: true,
+            token_endpoint_auth_methods: vec!["client_secret_basic".to_owned()],
+            code_challenge_methods: vec!["S256".to_owned()],
+        }
+    }
+
+    fn complaints(more: &str, metadata: &Metadata) -> Vec<String> {
+        let found = abilities(&oidc(more), metadata).into_iter();
+        found.filter(|it| !it.good).map(|it| it.text).collect()
+    }
+
+    #[test]
+    fn an_administrator_is_told_what_to_enter_at_the_provider() {
+        let told: Vec<_> = registered(&oidc(""))
+            .into_iter()
+            .map(|it| it.text)
+            .collect();
+        let told = told.join("\n");
+        for url in [
+            "https://sso.corp.example/.menshen/callback/keycloak",
+            "https://sso.corp.example/.menshen/sign_out",
+            "https://sso.corp.example/.menshen/backchannel-logout/keycloak",
+        ] {
+            assert!(told.contains(&format!("{url} ")), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_the_provider_cannot_is_told() {
+        assert_eq!(complaints("", &metadata()), Vec::<String>::new());
+        let without = |edit: &dyn Fn(&mut Metadata)| {
+            let mut metadata = metadata();
+            edit(&mut metadata);
+            complaints("client_secret = 'a'", &metadata).join("\n")
+        };
+        for (said, word) in [
+            (without(&|it| it.token_endpoint = None), "`token_endpoint`"),
+            (
+                without(&|it| it.authorization_endpoint = None),
+                "`authorization_endpoint`",
+            ),
+            (
+                without(&|it| it.code_challenge_methods = vec!["plain".to_owned()]),
+                "S256",
+            ),
+            (
+                without(&|it| it.token_endpoint_auth_methods = vec!["private_key_jwt".to_owned()]),
+                "`client_auth`",
+            ),
+        ] {
+            assert!(said.contains(word), "{said}");
+        }
+        assert_eq!(without(&|it| it.code_challenge_methods.clear()), "");
+    }
+}

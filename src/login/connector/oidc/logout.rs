@@ -1,0 +1,291 @@
+//! Logging out at the issuer, and what it says when it ends a session itself: RP-Initiated,
+//! Back-Channel and Front-Channel Logout 1.0.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::timeout;
+use url::Url;
+
+use super::super::{ConnectorError, LogoutNotice, grant};
+use super::id_token;
+use super::{Oidc, fault};
+use crate::clock::Timestamp;
+use crate::issuer::{Expect, LEEWAY, NoClaim, TokenError, Verified};
+use crate::login::fields::Fields;
+use crate::secret::Secret;
+use crate::store::LogoutMark;
+
+/// How long a logout waits for the metadata of an issuer that nobody asked before.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The longest ID token that travels in an address, in bytes: many servers take no more than 8 KiB
+/// of address and headers together. Without it the provider may ask the person.
+const HINT_BYTES_MAX: usize = 4096;
+
+/// How old a logout token may be: it is sent when it is made.
+const NOTICE_AGE_MAX: Duration = Duration::from_secs(300);
+
+/// The event of a logout token (Back-Channel Logout 1.0 §2.4).
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+/// The type of a logout token, and that of whoever gives all tokens the same one.
+const KINDS: [&str; 2] = ["logout+jwt", "JWT"];
+
+/// Why a logout token does not count.
+#[derive(Debug, thiserror::Error)]
+enum NoticeError {
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Claim(#[from] NoClaim),
+    #[error("its type is another's")]
+    Kind,
+    #[error("it does not say that somebody logged out")]
+    Event,
+    #[error("it has a nonce, so it is of a login")]
+    Nonce,
+    #[error("it is too old")]
+    Old,
+    #[error("it names neither a session nor a person")]
+    Nobody,
+}
+
+impl Oidc {
+    /// Where a browser ends the issuer's session; nowhere while the issuer gives no answer, or
+    /// somebody who leaves here would end on a page that never comes.
+    pub(super) async fn end_session_url(
+        &self,
+        id_token: Option<&Secret<String>>,
+        back: &Url,
+        state: &str,
+    ) -> Option<Url> {
+        let metadata = match self.issuer.known_metadata() {
+            Some(_) if self.silent.load(Ordering::Relaxed) => return None,
+            Some(metadata) => metadata,
+            None => timeout(METADATA_TIMEOUT, self.issuer.metadata())
+                .await
+                .ok()?
+                .ok()?,
+        };
+        let endpoint = metadata.end_session_endpoint.as_ref()?;
+        Some(self.end_session_at(endpoint, id_token, back, state))
+    }
+
+    fn end_session_at(
+        &self,
+        endpoint: &Url,
+        id_token: Option<&Secret<String>>,
+        back: &Url,
+        state: &str,
+    ) -> Url {
+        let mut own = vec![
+            ("client_id", self.config.client_id.as_str()),
+            ("post_logout_redirect_uri", back.as_str()),
+        ];
+        let hint = id_token.map(|token| token.expose().as_str());
+        let hint = hint.filter(|hint| hint.len() <= HINT_BYTES_MAX);
+        own.extend(hint.map(|hint| ("id_token_hint", hint)));
+        if !state.is_empty() {
+            own.push(("state", state));
+        }
+        grant::authorize_url(endpoint, &own, &[])
+    }
+
+    /// Checks a logout token (Back-Channel Logout 1.0 §2.6).
+    pub(super) async fn notice(&self, token: &str) -> Result<LogoutNotice, ConnectorError> {
+        let audiences = [self.config.client_id.clone()];
+        let expect = Expect {
+            audiences: &audiences,
+            kind: None,
+            ends: false,
+        };
+        let verified = self.issuer.verify_whole(token, &expect).await;
+        let notice = verified
+            .map_err(NoticeError::Token)
+            .and_then(|verified| judge(&verified, self.clock.now()));
+        notice.map_err(|error| match error {
+            NoticeError::Token(TokenError::Unavailable(error)) => fault::unasked(error),
+            other => fault::refused("the logout token", &other),
+        })
+    }
+
+    /// The session that a front-channel logout names, when it is this issuer's.
+    pub(super) fn session_named(&self, fields: &Fields) -> Option<LogoutMark> {
+        let issuer = fields.one("iss").ok()??;
+        let sid = fields.one("sid").ok()??;
+        let ours = issuer == self.issuer.name().as_str();
+        let sid = id_token::name(Some(&Value::from(sid))).filter(|_| ours)?;
+        Some(LogoutMark::ProviderSession(sid))
+    }
+}
+
+fn judge(verified: &Verified, now: Timestamp) -> Result<LogoutNotice, NoticeError> {
+    let claims = &verified.claims;
+    if let Some(kind) = &verified.kind
+        && !KINDS.iter().any(|good| kind.eq_ignore_ascii_case(good))
+    {
+        return Err(NoticeError::Kind);
+    }
+    let issued_at = claims.moment("iat")?.ok_or(NoClaim("iat"))?;
+    if now.since(issued_at) > NOTICE_AGE_MAX + LEEWAY {
+        return Err(NoticeError::Old);
+    }
+    // Others may stand beside it, and be anything.
+    let event = claims.get("events").and_then(|events| events.get(EVENT));
+    if !event.is_some_and(Value::is_object) {
+        return Err(NoticeError::Event);
+    }
+    if claims.get("nonce").is_some() {
+        return Err(NoticeError::Nonce);
+    }
+    let id = id_token::name(claims.get("jti")).ok_or(NoClaim("jti"))?;
+    // With a session and a person it is that session; a person alone means all of theirs (§2.4).
+    let mark = match (claims.get("sid"), claims.get("sub")) {
+        (Some(sid), subject) => {
+            if subject.is_some() {
+                id_token::subject(claims)?;
+            }
+            let sid = id_token::name(Some(sid)).ok_or(NoClaim("sid"))?;
+            LogoutMark::ProviderSession(sid)
+        }
+        (None, Some(_)) => LogoutMark::Subject(id_token::subject(claims)?),
+        (None, None) => return Err(NoticeError::Nobody),
+    };
+    Ok(LogoutNotice { id, mark })
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::Algorithm;
+    use serde_json::json;
+
+    use super::super::tests::oidc;
+    use super::*;
+    use crate::issuer::Claims;
+
+    const NOW_S: i64 = 1_800_000_000;
+
+    fn judged(with: Value, kind: Option<&str>) -> Result<LogoutNotice, NoticeError> {
+        let mut claims = json!({
+            "iss": "https://id.corp.example", "aud": "menshen", "iat": NOW_S, "exp": NOW_S + 120,
+            "jti": "j1", "events": { EVENT: {} }, "sid": "s1", "sub": "u1",
+        });
+        let claims = claims.as_object_mut().unwrap();
+        for (name, value) in with.as_object().unwrap() {
+            match value {
+                Value::Null => claims.remove(name),
+                value => claims.insert(name.clone(), value.clone()),
+            };
+        }
+        let verified = Verified {
+            claims: Claims::new(claims.clone()),
+            algorithm: Algorithm::ES256,
+            kind: kind.map(str::to_owned),
+        };
+        judge(&verified, Timestamp::from_unix_s(NOW_S))
+    }
+
+    #[test]
+    fn a_logout_token_names_a_session_or_a_person() {
+        let mark = |with| judged(with, Some("logout+jwt")).unwrap().mark;
+        let session = LogoutMark::ProviderSession("s1".to_owned());
+        assert_eq!(mark(json!({})), session);
+        assert_eq!(mark(json!({ "sub": null })), session);
+        assert!(matches!(
+            mark(json!({ "sid": null })),
+            LogoutMark::Subject(subject) if subject.as_str() == "u1"
+        ));
+        let beside = json!({ "events": { EVENT: { "x": 1 }, "revoke_offline_access": true } });
+        assert_eq!(mark(beside), session);
+        for kind in [None, Some("JWT"), Some("jwt"), Some("Logout+JWT")] {
+            assert!(judged(json!({}), kind).is_ok(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_logout_token_ends_nothing() {
+        for (bad, word) in [
+            (json!({ "events": null }), "logged out"),
+            (json!({ "events": { EVENT: true } }), "logged out"),
+            (json!({ "events": { EVENT: null } }), "logged out"),
+            (json!({ "events": [EVENT] }), "logged out"),
+            (json!({ "events": { "other": {} } }), "logged out"),
+            (json!({ "nonce": "n" }), "nonce"),
+            (json!({ "nonce": "" }), "nonce"),
+            (json!({ "iat": null }), "`iat`"),
+            (json!({ "iat": NOW_S - 361 }), "too old"),
+            (json!({ "jti": null }), "`jti`"),
+            (json!({ "jti": "" }), "`jti`"),
+            (json!({ "jti": 7 }), "`jti`"),
+            (json!({ "sid": null, "sub": null }), "neither"),
+            (json!({ "sid": "" }), "`sid`"),
+            (json!({ "sid": 7 }), "`sid`"),
+            (json!({ "sub": "" }), "`sub`"),
+            (json!({ "sid": null, "sub": "a\u{0}" }), "`sub`"),
+        ] {
+            let error = judged(bad.clone(), None).unwrap_err().to_string();
+            assert!(error.contains(word), "{bad}: {error}");
+        }
+        assert!(judged(json!({ "iat": NOW_S - 359 }), None).is_ok());
+        let other = judged(json!({}), Some("at+jwt")).unwrap_err();
+        assert!(matches!(other, NoticeError::Kind));
+    }
+
+    #[test]
+    fn a_front_channel_names_its_issuer_and_a_session() {
+        let named = |query: &str| oidc("").session_named(&Fields::parse(query.as_bytes()).unwrap());
+        let issuer = "iss=https://id.corp.example/realms/corp";
+        assert_eq!(
+            named(&format!("{issuer}&sid=s%201")),
+            Some(LogoutMark::ProviderSession("s 1".to_owned()))
+        );
+        for bad in [
+            "sid=s1".to_owned(),
+            issuer.to_owned(),
+            format!("{issuer}&sid="),
+            format!("{issuer}&sid=a&sid=b"),
+            format!("{issuer}&{issuer}&sid=a"),
+            format!("{issuer}/&sid=a"),
+            "iss=https://evil.example&sid=a".to_owned(),
+            format!("{issuer}&sid={}", "s".repeat(256)),
+        ] {
+            assert_eq!(named(&bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_issuer_learns_whom_to_log_out_and_where_to_go_back_to() {
+        let endpoint = Url::parse("https://id.corp.example/logout?kc=1&state=theirs").unwrap();
+        let back = Url::parse("https://sso.corp.example/.menshen/sign_out").unwrap();
+        let at = |token: Option<&str>, state: &str| {
+            let token = token.map(|token| Secret::new(token.to_owned()));
+            oidc("").end_session_at(&endpoint, token.as_ref(), &back, state)
+        };
+        let known = "https://id.corp.example/logout?kc=1&client_id=menshen\
+             &post_logout_redirect_uri=https%3A%2F%2Fsso.corp.example%2F.menshen%2Fsign_out";
+        assert_eq!(
+            at(Some("a.b.c"), "s 1").as_str(),
+            format!("{known}&id_token_hint=a.b.c&state=s+1")
+        );
+        let long = "x".repeat(HINT_BYTES_MAX + 1);
+        assert_eq!(at(Some(&long), "").as_str(), known);
+        assert_eq!(at(None, "").as_str(), known);
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_was_never_reached_delays_no_logout() {
+        let back = Url::parse("https://sso.corp.example/.menshen/sign_out").unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = format!(
+            "metadata_url = 'http://{}/'",
+            listener.local_addr().unwrap()
+        );
+        let oidc = oidc(&silent);
+        tokio::time::pause();
+        let begun = tokio::time::Instant::now();
+        assert_eq!(oidc.end_session_url(None, &back, "s").await, None);
+        assert!(begun.elapsed() <= METADATA_TIMEOUT + Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,236 @@
+use serde_json::json;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::issuer::IssuerName;
+use crate::login::connector::{Prompt, RefusedWhy};
+use crate::login::pending::Mode;
+use crate::login::return_to::ReturnTo;
+use crate::outbound;
+use crate::people::profile::{Mapping, MappingConfig};
+
+const LEAST: &str = "issuer = 'https://id.corp.example/realms/corp'\nclient_id = 'menshen'\n";
+
+/// A connector with these further lines.
+pub(super) fn oidc(more: &str) -> Oidc {
+    build(more).unwrap()
+}
+
+fn build(more: &str) -> Result<Oidc, BuildError> {
+    let config: Config = toml::from_str(&format!("{LEAST}{more}")).unwrap();
+    let callback = "https://sso.corp.example/.menshen/callback/keycloak";
+    let around = Surroundings {
+        id: ConnectorId::try_from("keycloak".to_owned()).unwrap(),
+        callback: Url::parse(callback).unwrap(),
+        outbound: Outbound::build(&outbound::Config::default()).unwrap(),
+        clock: Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)),
+    };
+    Oidc::build(&config, around)
+}
+
+/// A login that began at this second.
+pub(super) fn pending(at_s: i64) -> Pending {
+    let id = ConnectorId::try_from("keycloak".to_owned()).unwrap();
+    Pending::new(
+        id,
+        Mode::Web,
+        ReturnTo::home(),
+        Timestamp::from_unix_s(at_s),
+    )
+}
+
+fn metadata(names_itself: bool) -> Metadata {
+    let url = |path: &str| Url::parse(&format!("https://id.corp.example{path}")).unwrap();
+    Metadata {
+        jwks_uri: url("/keys"),
+        authorization_endpoint: Some(url("/authorize")),
+        token_endpoint: None,
+        userinfo_endpoint: Some(url("/userinfo")),
+        end_session_endpoint: None,
+        introspection_endpoint: None,
+        names_itself,
+        token_endpoint_auth_methods: Vec::new(),
+        code_challenge_methods: Vec::new(),
+    }
+}
+
+fn asked(oidc: &Oidc, ask: &Ask) -> Vec<(String, String)> {
+    let endpoint = Url::parse("https://id.corp.example/authorize?kc=1&nonce=theirs").unwrap();
+    let url = oidc.authorize_url(&endpoint, &pending(0), ask);
+    url.query_pairs().into_owned().collect()
+}
+
+fn one<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let mut values = pairs.iter().filter(|(key, _)| key == name);
+    let value = values.next().map(|(_, value)| value.as_str());
+    assert!(values.next().is_none(), "{name} stands twice");
+    value
+}
+
+#[test]
+fn a_login_always_has_a_state_a_nonce_and_a_challenge() {
+    let oidc = oidc("");
+    let pairs = asked(&oidc, &Ask::default());
+    for name in ["state", "nonce", "code_challenge"] {
+        assert!(one(&pairs, name).is_some_and(|it| it.len() >= 22), "{name}");
+    }
+    for (name, value) in [
+        ("kc", "1"),
+        ("response_type", "code"),
+        ("client_id", "menshen"),
+        (
+            "redirect_uri",
+            "https://sso.corp.example/.menshen/callback/keycloak",
+        ),
+        ("scope", "openid profile email"),
+        ("code_challenge_method", "S256"),
+    ] {
+        assert_eq!(one(&pairs, name), Some(value), "{name}");
+    }
+    for name in ["response_mode", "prompt", "max_age", "acr_values"] {
+        assert_eq!(one(&pairs, name), None, "{name}");
+    }
+    assert_ne!(
+        one(&pairs, "nonce"),
+        one(&asked(&oidc, &Ask::default()), "nonce")
+    );
+}
+
+#[test]
+fn what_a_route_asks_for_beats_what_the_configuration_adds() {
+    let added = "response_mode = 'form_post'\n\
+                 authorize_params = { prompt = 'consent', max_age = '9', hd = 'corp.example' }";
+    let oidc = oidc(added);
+    assert!(oidc.returns_by_post());
+    let pairs = asked(&oidc, &Ask::default());
+    assert_eq!(one(&pairs, "prompt"), Some("consent"));
+    assert_eq!(one(&pairs, "response_mode"), Some("form_post"));
+    let ask = Ask {
+        acr_values: vec!["mfa".to_owned(), "pwd".to_owned()],
+        max_age: Some(Duration::from_secs(300)),
+        prompt: Some(Prompt::Login),
+        login_hint: Some("zhangsan@corp.example".to_owned()),
+        domain_hint: Some("corp.example".to_owned()),
+    };
+    let pairs = asked(&oidc, &ask);
+    for (name, value) in [
+        ("acr_values", "mfa pwd"),
+        ("max_age", "300"),
+        ("prompt", "login"),
+        ("login_hint", "zhangsan@corp.example"),
+        ("domain_hint", "corp.example"),
+        ("hd", "corp.example"),
+    ] {
+        assert_eq!(one(&pairs, name), Some(value), "{name}");
+    }
+}
+
+#[test]
+fn an_answer_of_another_issuer_or_login_is_refused() {
+    let (oidc, pending) = (oidc(""), pending(0));
+    let state = pending.flow.as_str();
+    let judged = |names_itself: bool, query: &str| {
+        let fields = Fields::parse(query.replace("STATE", state).as_bytes()).unwrap();
+        oidc.is_answer_to(&metadata(names_itself), &pending, &fields)
+    };
+    let iss = "iss=https://id.corp.example/realms/corp";
+    for (names_itself, good) in [
+        (true, format!("code=a&state=STATE&{iss}")),
+        (false, format!("code=a&state=STATE&{iss}")),
+        (false, "code=a&state=STATE".to_owned()),
+        (true, format!("error=access_denied&state=STATE&{iss}")),
+    ] {
+        assert!(judged(names_itself, &good).is_ok(), "{good}");
+    }
+    for (names_itself, bad) in [
+        (true, "code=a&state=STATE".to_owned()),
+        (false, "code=a&state=STATE&iss=".to_owned()),
+        (false, format!("code=a&state=STATE&{iss}/")),
+        (
+            false,
+            "code=a&state=STATE&iss=https://id.corp.example/realms/other".to_owned(),
+        ),
+        (false, format!("code=a&state=STATE&{iss}&{iss}")),
+        (false, format!("code=a&state=STATE&state=STATE&{iss}")),
+        (true, format!("code=a&state=other&{iss}")),
+    ] {
+        let error = judged(names_itself, &bad).unwrap_err();
+        let refused = matches!(
+            error,
+            ConnectorError::Refused {
+                why: RefusedWhy::BadAnswer,
+                ..
+            }
+        );
+        assert!(refused, "{bad}: {error:?}");
+    }
+}
+
+#[test]
+fn userinfo_is_asked_where_there_is_one_and_it_is_wanted() {
+    let all = metadata(true);
+    assert!(oidc("").userinfo_endpoint(&all).is_some());
+    assert!(oidc("userinfo = false").userinfo_endpoint(&all).is_none());
+    let none = Metadata {
+        userinfo_endpoint: None,
+        ..all
+    };
+    assert!(oidc("").userinfo_endpoint(&none).is_none());
+}
+
+#[test]
+fn settings_that_make_no_sense_build_nothing() {
+    for bad in [
+        "scopes = ['profile']",
+        "client_secret = 'a'\nclient_auth = 'private-key-jwt'",
+        "private_key = 'no key'",
+        "authorize_params = { client_id = 'x' }",
+    ] {
+        assert!(matches!(build(bad), Err(BuildError::Setting(_))), "{bad}");
+    }
+    let hidden = format!("{:?}", oidc("client_secret = 'hunter2'"));
+    assert!(!hidden.contains("hunter2"), "{hidden}");
+}
+
+#[test]
+fn a_person_is_called_by_what_is_there() {
+    let mapping = Mapping::build(MAPPING, &MappingConfig::default(), "").unwrap();
+    let login = |raw: serde_json::Value| mapping.map(&raw).unwrap().login.to_string();
+    let all = json!({ "sub": "u1", "preferred_username": "zhangsan", "email": "z@corp.example" });
+    assert_eq!(login(all), "zhangsan");
+    assert_eq!(
+        login(json!({ "sub": "u1", "email": "z@corp.example" })),
+        "z@corp.example"
+    );
+    assert_eq!(
+        login(json!({ "sub": "u1", "preferred_username": "", "email": "" })),
+        "u1"
+    );
+    let mapped = mapping
+        .map(&json!({
+            "sub": "u1", "name": "张三", "email": "z@corp.example", "phone_number": "+8613800000001",
+            "groups": ["财务部"],
+        }))
+        .unwrap();
+    assert_eq!(mapped.fields.name.as_deref(), Some("张三"));
+    assert_eq!(mapped.fields.mobile.as_deref(), Some("+8613800000001"));
+    assert_eq!(mapped.fields.groups, ["财务部"]);
+}
+
+#[test]
+fn an_issuer_of_another_name_is_the_administrators_business() {
+    let issuer = IssuerName::try_from("https://id.corp.example".to_owned()).unwrap();
+    let source = issuer::MetadataError::OtherName {
+        said: "https://id.corp.example/".to_owned(),
+    };
+    let error = fault::unasked(issuer::IssuerError::Metadata {
+        issuer: issuer.clone(),
+        source: Arc::new(source),
+    });
+    let ConnectorError::Misconfigured { remedy, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert!(remedy.contains("`https://id.corp.example/`"), "{remedy}");
+    let away = fault::unasked(issuer::IssuerError::Pausing { issuer });
+    assert!(matches!(away, ConnectorError::Issuer(_)));
+}

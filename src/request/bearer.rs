@@ -1,0 +1,349 @@
+//! `Bearers`: Authorization → Program, on routes that name issuers. Elsewhere nobody looks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::head::Head;
+use super::route::Route;
+use crate::clock::{Clock, Timestamp};
+use crate::expression::Document;
+use crate::issuer::{IssuerError, NoClaim, TokenError};
+use crate::keys;
+use crate::outbound::{OutboundBuildError, OutboundError};
+use crate::people::profile::Proof;
+use crate::secret::SecretError;
+use crate::store::Subject;
+use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
+
+mod config;
+mod introspection;
+mod token;
+mod trusted;
+
+pub use config::{
+    IntrospectionAuth, IntrospectionConfig, IssuerConfig, IssuerId, NoIssuerId, NoScopeName,
+    ScopeName,
+};
+
+use token::{Brought, Shape};
+use trusted::{TokenHash, Trusted};
+
+/// A program whose bearer token was verified. Never a person, whatever its claims say.
+#[derive(Debug)]
+pub struct Program {
+    /// Whose token it brought.
+    pub issuer: IssuerId,
+    /// What its issuer calls it.
+    pub subject: Subject,
+    /// What its token is good for.
+    pub scopes: Vec<String>,
+    /// Its claims as rules see them.
+    pub claims: Document,
+    /// How whoever the token stands for proved themselves, as far as it says.
+    pub proof: Proof,
+    /// When the token says that it ends.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl Program {
+    /// When it stops counting for sure, clocks that differ included.
+    pub fn over_at(&self) -> Option<Timestamp> {
+        trusted::ends_at(self)
+    }
+}
+
+/// Whose bearer tokens count on a site, and what is remembered of them. By default nobody's do.
+#[derive(Debug, Default)]
+pub struct Bearers {
+    issuers: BTreeMap<IssuerId, Arc<Trusted>>,
+    /// For tokens that are refused before an issuer is known.
+    unnamed: BearerCounts,
+    /// For the audit trail: strangers cause these lines.
+    complaints: Seldom,
+}
+
+/// Why a bearer token lets nobody in.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BearerError {
+    /// It does not prove what it says.
+    #[error("a bearer token was refused")]
+    Refused {
+        /// Whose it would have been, when that was found out.
+        issuer: Option<IssuerId>,
+        /// Why.
+        #[source]
+        why: Arc<Refusal>,
+    },
+    /// It counts, but not for what this route asks.
+    #[error("the token of {} lacks a scope", program.subject)]
+    Scope {
+        /// Whose it is.
+        program: Arc<Program>,
+        /// What the route asks for, separated by spaces.
+        needed: String,
+    },
+    /// Its issuer could not be asked.
+    #[error("ask the issuer {issuer} about a bearer token")]
+    Away {
+        /// Which.
+        issuer: IssuerId,
+        /// Why.
+        #[source]
+        source: Arc<Away>,
+    },
+}
+
+/// Why a token is refused. For the log; whoever brought it is told nothing of it.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Nobody knows which of them counts.
+    #[error("there are several Authorization headers")]
+    Several,
+    /// Empty, too long, or of other letters than a token has.
+    #[error("it is no token")]
+    Malformed,
+    /// It says that somebody issued it whom this route does not name.
+    #[error("it says that {said} issued it, who does not count on this route")]
+    Stranger {
+        /// Whom it names, bounded.
+        said: String,
+    },
+    /// Nobody here could read it.
+    #[error("it is opaque, and no issuer of this route explains such tokens")]
+    Opaque,
+    /// Its issuer says so.
+    #[error("its issuer says that it is not active")]
+    Inactive,
+    /// It was made for another purpose.
+    #[error("it is no access token but of the kind `{said}`")]
+    Kind {
+        /// What it says, bounded.
+        said: String,
+    },
+    /// Whoever brings it must prove more than that they have it.
+    #[error("it is bound to a key, which a bearer does not prove")]
+    Bound,
+    /// It names nobody we can write down.
+    #[error("its subject is no subject")]
+    Subject,
+    /// What every token of an issuer must be.
+    #[error(transparent)]
+    Token(TokenError),
+}
+
+/// Why it could not be found out whether a token counts. Never a yes, and never a no.
+#[derive(Debug, thiserror::Error)]
+pub enum Away {
+    /// Its metadata or keys.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// Its introspection.
+    #[error(transparent)]
+    Introspection(OutboundError),
+    /// It explains no tokens.
+    #[error("its metadata names no introspection endpoint: set `introspection.url`")]
+    NoEndpoint,
+    /// It answered with something else than an explanation.
+    #[error("its answer does not say whether the token is active")]
+    Unreadable,
+    /// It could not be reached a moment ago.
+    #[error("it could not be reached a moment ago")]
+    Pausing,
+    /// Too many others wait.
+    #[error("too many tokens wait to be verified")]
+    Busy,
+    /// The verification came to no end.
+    #[error("the verification came to no end")]
+    Lost,
+}
+
+/// Why an issuer could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The road to it.
+    #[error("issuer {id}: the way to it")]
+    Outbound {
+        /// Which.
+        id: IssuerId,
+        /// Why.
+        #[source]
+        source: OutboundBuildError,
+    },
+    /// What proves us to it.
+    #[error("issuer {id}: introspection client_secret")]
+    Secret {
+        /// Which.
+        id: IssuerId,
+        /// Why.
+        #[source]
+        source: SecretError,
+    },
+}
+
+/// Why one token was not verified, shared by all who brought it.
+#[derive(Clone, Debug)]
+enum Fault {
+    Refused(Arc<Refusal>),
+    Away(Arc<Away>),
+}
+
+impl Refusal {
+    fn claim(error: NoClaim) -> Self {
+        Self::Token(TokenError::Claim(error))
+    }
+
+    /// Whether the same token can only be refused again in a moment. A key may turn up, and time
+    /// goes on.
+    fn is_final(&self) -> bool {
+        !matches!(
+            self,
+            Self::Token(TokenError::NoKey { .. } | TokenError::Early)
+        )
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(why: Refusal) -> Self {
+        Self::Refused(Arc::new(why))
+    }
+}
+
+impl From<Away> for Fault {
+    fn from(why: Away) -> Self {
+        Self::Away(Arc::new(why))
+    }
+}
+
+impl From<TokenError> for Fault {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Unavailable(why) => Away::Issuer(why).into(),
+            error => Refusal::Token(error).into(),
+        }
+    }
+}
+
+impl Bearers {
+    /// Builds every issuer; one whose settings did not change is taken over with what it remembers.
+    /// Reads secrets, asks nobody.
+    pub fn build(
+        issuers: &BTreeMap<IssuerId, IssuerConfig>,
+        clock: &Clock,
+        telemetry: &Telemetry,
+        previous: Option<&Self>,
+    ) -> Result<Self, BuildError> {
+        let built = issuers.iter().map(|(id, config)| {
+            let known = previous.and_then(|bearers| bearers.issuers.get(id));
+            let trusted = match known.filter(|known| known.is_still(config)) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(Trusted::build(id, config, clock, telemetry)?),
+            };
+            Ok((id.clone(), trusted))
+        });
+        Ok(Self {
+            issuers: built.collect::<Result<_, _>>()?,
+            unnamed: telemetry.bearers(""),
+            complaints: Seldom::default(),
+        })
+    }
+
+    /// Asks every issuer whether its tokens could be verified now; for `check --online`.
+    pub async fn examine(&self) -> Vec<(&IssuerId, Result<String, Arc<Away>>)> {
+        let mut found = Vec::with_capacity(self.issuers.len());
+        for (id, trusted) in &self.issuers {
+            found.push((id, trusted.examine().await));
+        }
+        found
+    }
+
+    /// Leave to write down that a token was refused, once a second.
+    pub fn may_complain(&self) -> bool {
+        self.complaints.may_speak()
+    }
+
+    /// Which program brings a bearer token to this route; nothing when nobody brings one. A token
+    /// that is there and does not count is an error, whatever else the request brings.
+    pub async fn program(
+        &self,
+        route: &Route,
+        head: &Head<'_>,
+    ) -> Result<Option<Arc<Program>>, BearerError> {
+        if route.issuers.is_empty() {
+            return Ok(None);
+        }
+        let token = match token::brought(head.headers) {
+            Brought::Nothing => return Ok(None),
+            Brought::Refused(why) => return Err(self.refused(why)),
+            Brought::Token(token) => token,
+        };
+        let hash = keys::fingerprint(&[b"bearer", token.as_bytes()]);
+        let program = match self.known(route, &hash) {
+            Some(found) => found?,
+            None => {
+                let trusted = self.choose(route, token).map_err(|why| self.refused(why))?;
+                let verdict = trusted.verify(hash, token).await;
+                verdict.map_err(|fault| named(trusted, fault))?
+            }
+        };
+        self.suffices(route, program).map(Some)
+    }
+
+    /// Whoever verified a token remembers it; nobody else has an entry of it.
+    fn known(&self, route: &Route, hash: &TokenHash) -> Option<Result<Arc<Program>, BearerError>> {
+        let mut trusted = route.issuers.iter().filter_map(|id| self.issuers.get(id));
+        trusted.find_map(|trusted| {
+            let known = trusted.known(hash)?;
+            Some(known.map_err(|fault| named(trusted, fault)))
+        })
+    }
+
+    /// Whom to ask about a token: the issuer it names, or the one that explains opaque tokens. A
+    /// token is shown to nobody else.
+    fn choose(&self, route: &Route, token: &str) -> Result<&Arc<Trusted>, Refusal> {
+        let mut trusted = route.issuers.iter().filter_map(|id| self.issuers.get(id));
+        match token::shape(token)? {
+            Shape::Signed { issuer } => trusted
+                .find(|trusted| trusted.config.url.as_str() == issuer)
+                .ok_or_else(|| Refusal::Stranger {
+                    said: token::bounded(&issuer),
+                }),
+            Shape::Opaque => trusted
+                .find(|trusted| trusted.explains())
+                .ok_or(Refusal::Opaque),
+        }
+    }
+
+    /// Every scope that its issuer and this route ask for. Asked on every request.
+    fn suffices(&self, route: &Route, program: Arc<Program>) -> Result<Arc<Program>, BearerError> {
+        let trusted = self.issuers.get(&program.issuer);
+        let of_issuer = trusted.map_or(&[][..], |trusted| &trusted.config.scopes);
+        let needed = || of_issuer.iter().chain(&route.scopes).map(ScopeName::as_str);
+        if needed().all(|scope| program.scopes.iter().any(|own| own == scope)) {
+            return Ok(program);
+        }
+        let needed: Vec<_> = needed().collect();
+        Err(BearerError::Scope {
+            program,
+            needed: needed.join(" "),
+        })
+    }
+
+    fn refused(&self, why: Refusal) -> BearerError {
+        self.unnamed.count(BearerOutcome::Refused);
+        BearerError::Refused {
+            issuer: None,
+            why: Arc::new(why),
+        }
+    }
+}
+
+fn named(trusted: &Trusted, fault: Fault) -> BearerError {
+    let issuer = trusted.id.clone();
+    match fault {
+        Fault::Refused(why) => BearerError::Refused {
+            issuer: Some(issuer),
+            why,
+        },
+        Fault::Away(source) => BearerError::Away { issuer, source },
+    }
+}

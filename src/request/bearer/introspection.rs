@@ -1,0 +1,161 @@
+//! `Introspection`: asks an issuer what a token is (RFC 7662). Never twice at once for one token,
+//! and never for too many at once.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use url::{Url, form_urlencoded};
+
+use super::config::{IntrospectionAuth, IntrospectionConfig};
+use super::{Away, Fault, Refusal};
+use crate::clock::{Clock, Timestamp};
+use crate::issuer::{Claims, Issuer};
+use crate::outbound::{Credentials, Outbound, OutboundError};
+use crate::secret::{Secret, SecretError};
+
+/// How many tokens an issuer is asked about at once.
+const QUESTIONS_MAX: usize = 32;
+/// How long a question waits for its turn.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
+/// How long nobody asks an issuer that cannot be reached.
+const PAUSE: Duration = Duration::from_secs(2);
+/// The longest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+const CALL: &str = "the introspection of a token";
+
+/// The way an issuer is asked about tokens. `Debug` shows no secret.
+pub(super) struct Introspection {
+    url: Option<Url>,
+    client_id: String,
+    client_secret: Secret<String>,
+    auth: IntrospectionAuth,
+    outbound: Outbound,
+    clock: Clock,
+    turns: Semaphore,
+    unreachable_at: Mutex<Option<Timestamp>>,
+}
+
+impl fmt::Debug for Introspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Introspection")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Introspection {
+    pub(super) fn build(
+        config: &IntrospectionConfig,
+        outbound: &Outbound,
+        clock: Clock,
+    ) -> Result<Self, SecretError> {
+        Ok(Self {
+            url: config.url.clone(),
+            client_id: config.client_id.clone(),
+            client_secret: config.client_secret.read()?,
+            auth: config.client_auth,
+            outbound: outbound.reading(ANSWER_BYTES_MAX),
+            clock,
+            turns: Semaphore::new(QUESTIONS_MAX),
+            unreachable_at: Mutex::default(),
+        })
+    }
+
+    /// What the issuer says of a token it calls active; what it leaves empty is not there.
+    pub(super) async fn explain(&self, issuer: &Issuer, token: &str) -> Result<Claims, Fault> {
+        let turn = tokio::time::timeout(TURN_WITHIN, self.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(Away::Busy.into());
+        };
+        if self.is_pausing() {
+            return Err(Away::Pausing.into());
+        }
+        let url = self.endpoint(issuer).await?;
+        let said = self.ask(&url, token).await;
+        self.note(&said);
+        let body = said.map_err(|source| Away::Introspection(source))?;
+        let Value::Object(mut claims) = body else {
+            return Err(Away::Unreadable.into());
+        };
+        match claims.get("active") {
+            Some(Value::Bool(true)) => {}
+            Some(Value::Bool(false)) => return Err(Refusal::Inactive.into()),
+            _ => return Err(Away::Unreadable.into()),
+        }
+        claims.retain(|_, value| !value.is_null());
+        Ok(Claims::new(claims))
+    }
+
+    async fn endpoint(&self, issuer: &Issuer) -> Result<Url, Fault> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let metadata = issuer.metadata().await.map_err(Away::Issuer)?;
+        let named = metadata.introspection_endpoint.clone();
+        Ok(named.ok_or(Away::NoEndpoint)?)
+    }
+
+    async fn ask(&self, url: &Url, token: &str) -> Result<Value, OutboundError> {
+        let mut form = vec![("token", token), ("token_type_hint", "access_token")];
+        let (user, password) = (
+            encoded(&self.client_id),
+            encoded(self.client_secret.expose()),
+        );
+        let credentials = match self.auth {
+            IntrospectionAuth::Basic => Credentials::Basic {
+                user: user.expose(),
+                password: password.expose(),
+            },
+            IntrospectionAuth::Post => {
+                form.push(("client_id", &self.client_id));
+                form.push(("client_secret", self.client_secret.expose()));
+                Credentials::None
+            }
+        };
+        let said = self
+            .outbound
+            .post_form(url, &form, credentials, CALL)
+            .await?;
+        // A refusal is about us, not about the token (RFC 7662 §2.3).
+        match said.status {
+            200 => Ok(said.body),
+            status => Err(OutboundError::Status {
+                call: CALL,
+                status,
+                content_type: "JSON".to_owned(),
+            }),
+        }
+    }
+
+    /// Only an issuer that is away is left alone: an error that one token provokes is no reason to
+    /// keep the others waiting.
+    fn note(&self, said: &Result<Value, OutboundError>) {
+        let unreachable = matches!(
+            said,
+            Err(OutboundError::Connect { .. } | OutboundError::Timeout { .. })
+        );
+        let mut at = self
+            .unreachable_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *at = unreachable.then(|| self.clock.now());
+    }
+
+    fn is_pausing(&self) -> bool {
+        let at = self
+            .unreachable_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        at.is_some_and(|at| self.clock.now().since(at) < PAUSE)
+    }
+}
+
+/// RFC 6749 §2.3.1 encodes both before they are joined.
+fn encoded(text: &str) -> Secret<String> {
+    Secret::new(form_urlencoded::byte_serialize(text.as_bytes()).collect())
+}

@@ -1,0 +1,223 @@
+//! What a request brings as a bearer token, before anybody vouches for it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use serde_json::{Map, Value};
+
+use super::Refusal;
+use crate::issuer::{Claims, NoClaim};
+
+/// The longest token that is looked at, in bytes.
+const TOKEN_BYTES_MAX: usize = 32 * 1024;
+/// The longest foreign name an error repeats, in characters.
+const NAME_CHARS_MAX: usize = 80;
+/// How many scopes of one token are kept.
+const SCOPES_MAX: usize = 500;
+
+/// What a request brings to prove a program. Its text must never be printed.
+pub(super) enum Brought<'a> {
+    /// No bearer token: nothing at all, or credentials for the application.
+    Nothing,
+    /// One token, of the right letters and length.
+    Token(&'a str),
+    /// Something that cannot be one.
+    Refused(Refusal),
+}
+
+/// Reads `Authorization` (RFC 6750 §2.1). Two of them are never one, whatever they say: whoever is
+/// behind us might take the other.
+pub(super) fn brought(headers: &HeaderMap) -> Brought<'_> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Brought::Nothing,
+        (Some(_), Some(_)) => return Brought::Refused(Refusal::Several),
+        (Some(value), None) => value.as_bytes(),
+    };
+    let end = value.iter().position(|byte| !byte.is_ascii_alphanumeric());
+    let (scheme, rest) = value.split_at(end.unwrap_or(value.len()));
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Brought::Nothing;
+    }
+    let token = rest.strip_prefix(b" ").map(<[u8]>::trim_ascii);
+    let token = token.and_then(|token| std::str::from_utf8(token).ok());
+    match token.filter(|token| is_token(token)) {
+        Some(token) => Brought::Token(token),
+        None => Brought::Refused(Refusal::Malformed),
+    }
+}
+
+/// `b64token` of RFC 6750.
+fn is_token(text: &str) -> bool {
+    let letters = text.trim_end_matches('=');
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    !letters.is_empty() && text.len() <= TOKEN_BYTES_MAX && letters.bytes().all(allowed)
+}
+
+/// What a token looks like. Proves nothing: it only says who is to be asked.
+pub(super) enum Shape {
+    /// It says that this issuer signed it.
+    Signed { issuer: String },
+    /// Only its issuer can read it.
+    Opaque,
+}
+
+/// Reads who a token says issued it, and refuses signed ones that are no access tokens: a token made
+/// for one purpose must not count for another (RFC 8725 §3.11).
+pub(super) fn shape(token: &str) -> Result<Shape, Refusal> {
+    let mut parts = token.split('.');
+    let (Some(head), Some(body), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Ok(Shape::Opaque);
+    };
+    let Some(head) = object(head).filter(|head| head.contains_key("alg")) else {
+        return Ok(Shape::Opaque);
+    };
+    if let Some(kind) = head.get("typ") {
+        let kind = kind.as_str().unwrap_or_default().to_ascii_lowercase();
+        let bare = kind.strip_prefix("application/").unwrap_or(&kind);
+        if !matches!(bare, "jwt" | "at+jwt") {
+            return Err(Refusal::Kind {
+                said: bounded(&kind),
+            });
+        }
+    }
+    let claims = Claims::new(object(body).ok_or(Refusal::Malformed)?);
+    let issuer = claims.text("iss").map_err(Refusal::claim)?.to_owned();
+    Ok(Shape::Signed { issuer })
+}
+
+fn object(part: &str) -> Option<Map<String, Value>> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Refuses what is verified and still no bearer token: other kinds of tokens, and those that only
+/// count together with a key (RFC 9449 §7.2, RFC 8705 §3).
+pub(super) fn is_bearer(claims: &Claims) -> Result<(), Refusal> {
+    let kinds: [(&str, &[&str]); 3] = [
+        ("token_type", &["bearer"]),
+        ("typ", &["bearer", "jwt", "at+jwt"]),
+        ("token_use", &["access", "access_token"]),
+    ];
+    for (name, good) in kinds {
+        let Some(kind) = claims.get(name) else {
+            continue;
+        };
+        let kind = kind.as_str().unwrap_or_default();
+        if !good.iter().any(|good| kind.eq_ignore_ascii_case(good)) {
+            return Err(Refusal::Kind {
+                said: bounded(kind),
+            });
+        }
+    }
+    if claims.get("cnf").is_some() {
+        return Err(Refusal::Bound);
+    }
+    match claims.get("events") {
+        Some(_) => Err(Refusal::Kind {
+            said: "an event".to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What a token is good for: `scope`, words in one text (RFC 8693 §4.2) or a list; else `scp`.
+pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, NoClaim> {
+    let name = if claims.get("scope").is_some() {
+        "scope"
+    } else {
+        "scp"
+    };
+    let texts = claims.texts(name)?;
+    let words = texts.iter().flat_map(|text| text.split_ascii_whitespace());
+    Ok(words.take(SCOPES_MAX).map(str::to_owned).collect())
+}
+
+/// What a foreign name may look like in an error.
+pub(super) fn bounded(text: &str) -> String {
+    let plain = text.chars().filter(|c| !c.is_control());
+    plain.take(NAME_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use serde_json::json;
+
+    use super::*;
+
+    fn reads(values: &[&[u8]]) -> Result<Option<String>, ()> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
+        }
+        match brought(&headers) {
+            Brought::Nothing => Ok(None),
+            Brought::Token(token) => Ok(Some(token.to_owned())),
+            Brought::Refused(_) => Err(()),
+        }
+    }
+
+    #[test]
+    fn a_bearer_is_one_word_behind_its_scheme() {
+        for good in ["Bearer abc", "bearer abc", "BEARER   abc "] {
+            assert_eq!(
+                reads(&[good.as_bytes()]),
+                Ok(Some("abc".to_owned())),
+                "{good}"
+            );
+        }
+        assert_eq!(
+            reads(&[b"Bearer a-._~+/9=="]),
+            Ok(Some("a-._~+/9==".to_owned()))
+        );
+        for other in ["Basic abc", "Bearerx abc", "Digest a=\"Bearer b\"", ""] {
+            assert_eq!(reads(&[other.as_bytes()]), Ok(None), "{other}");
+        }
+        assert_eq!(reads(&[]), Ok(None));
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        let bad: [&[u8]; 9] = [
+            b"Bearer",
+            b"Bearer ",
+            b"Bearer\tabc",
+            b"Bearer,abc",
+            b"Bearer a b",
+            b"Bearer a,b",
+            b"Bearer ====",
+            b"Bearer a=b",
+            b"Bearer \xe5\xbc\xa0",
+        ];
+        for bad in bad {
+            assert_eq!(reads(&[bad]), Err(()), "{}", String::from_utf8_lossy(bad));
+        }
+        assert_eq!(reads(&[b"Bearer a", b"Bearer a"]), Err(()));
+        assert_eq!(reads(&[b"Bearer a", b"Basic b"]), Err(()));
+        let longest = "a".repeat(TOKEN_BYTES_MAX);
+        assert!(reads(&[format!("Bearer {longest}").as_bytes()]).is_ok());
+        assert_eq!(reads(&[format!("Bearer {longest}a").as_bytes()]), Err(()));
+    }
+
+    #[test]
+    fn scopes_are_words_or_a_list() {
+        let of = |claims: Value| {
+            let Value::Object(claims) = claims else {
+                panic!("an object")
+            };
+            scopes(&Claims::new(claims)).ok()
+        };
+        let both = Some(vec!["read".to_owned(), "write".to_owned()]);
+        assert_eq!(of(json!({ "scope": " read  write " })), both);
+        assert_eq!(of(json!({ "scope": ["read", "write"] })), both);
+        assert_eq!(of(json!({ "scp": "read write" })), both);
+        assert_eq!(of(json!({ "scp": ["read", "write"] })), both);
+        assert_eq!(of(json!({ "scope": "", "scp": "read" })), Some(Vec::new()));
+        assert_eq!(of(json!({})), Some(Vec::new()));
+        assert_eq!(of(json!({ "scope": 7 })), None);
+    }
+}

@@ -1,0 +1,301 @@
+//! `Trusted`: one issuer whose tokens count: verifies each once, and remembers that for a while.
+//!
+//! What is remembered belongs to one built issuer: a configuration that says otherwise builds
+//! another, which knows nothing yet. So the key of a verdict is the whole token and every setting it
+//! came about under. What a route asks for besides is asked on every request, after the memory.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use moka::sync::Cache;
+use serde_json::Value;
+
+use super::config::{IssuerConfig, IssuerId};
+use super::introspection::Introspection;
+use super::{Away, BuildError, Fault, Program, Refusal, token};
+use crate::clock::{Clock, Timestamp};
+use crate::expression::Document;
+use crate::issuer::{ALGORITHMS, Claims, Expect, Issuer, LEEWAY, Settings};
+use crate::keys;
+use crate::outbound::{self, Outbound};
+use crate::people::profile::Proof;
+use crate::secret::Secret;
+use crate::store::Subject;
+use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
+
+/// How many refused tokens are remembered, and for how long.
+const REFUSED_MAX: u64 = 1_000;
+const REFUSED_FOR: Duration = Duration::from_secs(2);
+/// How many tokens may be under way to being verified.
+const LOADS_MAX: usize = 1_000;
+
+/// The fingerprint of a whole token.
+pub(super) type TokenHash = [u8; 32];
+
+type Verdict = Result<Arc<Program>, Fault>;
+type Load = Shared<BoxFuture<'static, Verdict>>;
+
+/// One issuer as configured, and what is remembered of its tokens.
+pub(super) struct Trusted {
+    pub(super) id: IssuerId,
+    pub(super) config: IssuerConfig,
+    issuer: Issuer,
+    introspection: Option<Introspection>,
+    verified: Cache<TokenHash, (Arc<Program>, Timestamp)>,
+    refused: Cache<TokenHash, (Arc<Refusal>, Timestamp)>,
+    loads: Mutex<HashMap<TokenHash, Load>>,
+    clock: Clock,
+    counts: BearerCounts,
+    complaints: Seldom,
+}
+
+impl fmt::Debug for Trusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trusted")
+            .field("id", &self.id)
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A load that is taken off the list when it ends.
+struct UnderWay<'a>(&'a Trusted, TokenHash);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.loads().remove(&self.1);
+    }
+}
+
+impl Trusted {
+    pub(super) fn build(
+        id: &IssuerId,
+        config: &IssuerConfig,
+        clock: &Clock,
+        telemetry: &Telemetry,
+    ) -> Result<Self, BuildError> {
+        let road = outbound::Config {
+            proxy: config.proxy.clone(),
+            ca: config.ca.clone(),
+        };
+        let outbound = Outbound::build(&road).map_err(|source| BuildError::Outbound {
+            id: id.clone(),
+            source,
+        })?;
+        let introspection = config
+            .introspection
+            .as_ref()
+            .map(|config| Introspection::build(config, &outbound, clock.clone()))
+            .transpose()
+            .map_err(|source| BuildError::Secret {
+                id: id.clone(),
+                source,
+            })?;
+        let pinned = config.algorithms.as_ref().map(|pinned| {
+            let pinned = pinned.iter().copied();
+            pinned.map(Into::into).collect()
+        });
+        let settings = Settings {
+            name: config.url.clone(),
+            metadata_url: config.metadata_url.clone(),
+            keys_url: config.jwks_url.clone(),
+            algorithms: pinned.unwrap_or_else(|| ALGORITHMS.to_vec()),
+        };
+        Ok(Self {
+            id: id.clone(),
+            issuer: Issuer::new(settings, outbound, clock.clone()),
+            introspection,
+            verified: Cache::builder()
+                .max_capacity(config.cached_max)
+                .time_to_live(config.cache.duration())
+                .build(),
+            refused: Cache::builder()
+                .max_capacity(REFUSED_MAX)
+                .time_to_live(REFUSED_FOR)
+                .build(),
+            loads: Mutex::default(),
+            clock: clock.clone(),
+            counts: telemetry.bearers(id.as_str()),
+            complaints: Seldom::default(),
+            config: config.clone(),
+        })
+    }
+
+    /// Whether it is the one of these settings, down to what its files held when it was built.
+    pub(super) fn is_still(&self, config: &IssuerConfig) -> bool {
+        let secret = config.introspection.as_ref().map(|it| &it.client_secret);
+        let in_files = config.ca.is_some() || secret.is_some_and(|it| it.file().is_some());
+        self.config == *config && !in_files
+    }
+
+    /// Asks the issuer for what its tokens are verified with, as `check --online` does, and says it.
+    pub(super) async fn examine(&self) -> Result<String, Arc<Away>> {
+        let Some(introspection) = &self.introspection else {
+            let keys = self.issuer.count_keys().await.map_err(Away::Issuer)?;
+            return Ok(format!("its keys are known: {keys}"));
+        };
+        let nobodys = URL_SAFE_NO_PAD.encode(keys::random::<32>());
+        match introspection.explain(&self.issuer, &nobodys).await {
+            Err(Fault::Away(why)) => Err(why),
+            Ok(_) | Err(Fault::Refused(_)) => Ok("it explains tokens to us".to_owned()),
+        }
+    }
+
+    /// Whether it is asked about tokens, rather than its signature verified.
+    pub(super) fn explains(&self) -> bool {
+        self.introspection.is_some()
+    }
+
+    /// What is remembered of a token.
+    pub(super) fn known(&self, hash: &TokenHash) -> Option<Verdict> {
+        let found = self.remembered(hash)?;
+        self.counts.count(match found {
+            Ok(_) => BearerOutcome::Cached,
+            Err(_) => BearerOutcome::Refused,
+        });
+        Some(found)
+    }
+
+    fn remembered(&self, hash: &TokenHash) -> Option<Verdict> {
+        let now = self.clock.now();
+        if let Some((program, until)) = self.verified.get(hash) {
+            return (now < until).then_some(Ok(program));
+        }
+        let (why, until) = self.refused.get(hash)?;
+        (now < until).then_some(Err(Fault::Refused(why)))
+    }
+
+    /// Verifies a token, once for all who bring it, detached from every one of them. Cancel-safe.
+    pub(super) async fn verify(self: &Arc<Self>, hash: TokenHash, token: &str) -> Verdict {
+        let load = {
+            let mut loads = self.loads();
+            // It may have been remembered since we looked: the list is left after that.
+            if let Some(verdict) = self.remembered(&hash) {
+                return verdict;
+            }
+            match loads.get(&hash) {
+                Some(load) => load.clone(),
+                None if loads.len() >= LOADS_MAX => return Err(Away::Busy.into()),
+                None => {
+                    let load = self.begin(hash, token);
+                    loads.insert(hash, load.clone());
+                    load
+                }
+            }
+        };
+        load.await
+    }
+
+    fn begin(self: &Arc<Self>, hash: TokenHash, token: &str) -> Load {
+        let (this, token) = (Arc::clone(self), Secret::new(token.to_owned()));
+        let task = tokio::spawn(async move {
+            // However it ends, by a panic too, the next who asks begins anew.
+            let _under_way = UnderWay(&this, hash);
+            let verdict = this.judge(token.expose()).await;
+            this.remember(hash, &verdict);
+            verdict
+        });
+        task.map(|joined| joined.unwrap_or_else(|_| Err(Away::Lost.into())))
+            .boxed()
+            .shared()
+    }
+
+    async fn judge(&self, token: &str) -> Verdict {
+        let expect = Expect {
+            audiences: &self.config.audiences,
+            kind: None,
+            ends: self.introspection.is_none(),
+        };
+        let claims = match (&self.introspection, &self.config.introspection) {
+            (Some(introspection), Some(config)) => {
+                let claims = introspection.explain(&self.issuer, token).await?;
+                let needs_audience = !config.audience_optional;
+                self.issuer.judge_told(&claims, &expect, needs_audience)?;
+                claims
+            }
+            _ => self.issuer.verify(token, &expect).await?,
+        };
+        token::is_bearer(&claims)?;
+        Ok(Arc::new(self.program(claims)?))
+    }
+
+    fn program(&self, claims: Claims) -> Result<Program, Refusal> {
+        // Some tokens of machines name nobody but the client they were issued to.
+        let named = ["sub", "client_id", "azp"];
+        let named = named.into_iter().find(|name| claims.get(name).is_some());
+        let subject = claims
+            .text(named.unwrap_or("sub"))
+            .map_err(Refusal::claim)?;
+        let subject = Subject::try_from(subject.to_owned()).map_err(|_| Refusal::Subject)?;
+        let scopes = token::scopes(&claims).map_err(Refusal::claim)?;
+        let ends_at = claims.moment("exp").map_err(Refusal::claim)?;
+        let proof = self.proof(&claims);
+        let mut claims = claims.into_map();
+        let issuer = Value::String(self.config.url.as_str().to_owned());
+        claims.entry("iss").or_insert(issuer);
+        Ok(Program {
+            issuer: self.id.clone(),
+            subject,
+            scopes,
+            claims: Document::from(&Value::Object(claims)),
+            proof,
+            ends_at,
+        })
+    }
+
+    /// How whoever the token stands for proved themselves, as far as it says; what lies ahead was
+    /// not yet.
+    fn proof(&self, claims: &Claims) -> Proof {
+        let ahead = self.clock.now().plus(LEEWAY);
+        let proved_at = claims.moment("auth_time").ok().flatten();
+        let amr = claims.texts("amr").unwrap_or_default().into_iter();
+        Proof {
+            acr: claims.text("acr").ok().map(str::to_owned),
+            amr: amr.map(str::to_owned).collect(),
+            auth_time: proved_at.filter(|at| *at <= ahead),
+        }
+    }
+
+    fn remember(&self, hash: TokenHash, verdict: &Verdict) {
+        let now = self.clock.now();
+        match verdict {
+            Ok(program) => {
+                self.counts.count(BearerOutcome::Verified);
+                let until = now.plus(self.config.cache.duration());
+                let until = program.ends_at.map_or(until, |end| until.min(end));
+                if now < until {
+                    self.verified.insert(hash, (Arc::clone(program), until));
+                }
+            }
+            Err(Fault::Refused(why)) => {
+                self.counts.count(BearerOutcome::Refused);
+                if why.is_final() {
+                    let until = now.plus(REFUSED_FOR);
+                    self.refused.insert(hash, (Arc::clone(why), until));
+                }
+            }
+            Err(Fault::Away(why)) => {
+                self.counts.count(BearerOutcome::Away);
+                if self.complaints.may_speak() {
+                    let error = crate::telemetry::chain(&**why);
+                    tracing::warn!(issuer = %self.id, %error, "bearer tokens cannot be verified");
+                }
+            }
+        }
+    }
+
+    fn loads(&self) -> MutexGuard<'_, HashMap<TokenHash, Load>> {
+        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When a token that is let through now stops counting for sure, whatever is remembered.
+pub(super) fn ends_at(program: &Program) -> Option<Timestamp> {
+    program.ends_at.map(|end| end.plus(LEEWAY))
+}

@@ -1,0 +1,31 @@
+//! `[route.limits]` as it is written.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::setting::Period;
+
+/// `[route.limits]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// To connect to an upstream.
+    pub connect: Period,
+    /// Until the upstream's response begins.
+    pub response: Period,
+    /// Between two pieces of a body, and how long a WebSocket may be silent.
+    pub idle: Period,
+    /// The largest request body, in bytes; more is a 413.
+    pub body_bytes_max: u64,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            connect: Period::s(5),
+            response: Period::s(60),
+            idle: Period::s(60),
+            body_bytes_max: 1 << 30,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! `[issuer.NAME]` is whole, routes name issuers that are there, and what weakens them is said.
+
+use super::parse;
+use super::refused::refused;
+use super::warned::warned;
+
+#[test]
+fn an_issuer_says_who_it_is_and_for_whom_its_tokens_are() {
+    refused(
+        "[issuer.ci]\nurl = 'https://a'\n",
+        3,
+        1,
+        &["`audiences` is missing"],
+    );
+    refused(
+        "[issuer.ci]\naudiences = ['a']\n",
+        3,
+        1,
+        &["`url` is missing"],
+    );
+    refused(
+        "[issuer.ci]\nurl = 'a'\naudiences = ['a']\n",
+        4,
+        7,
+        &["http(s) address without query"],
+    );
+    refused(
+        "[issuer.ci]\nurl = 'https://a'\naudiences = []\n",
+        5,
+        13,
+        &["for nobody", "`aud`"],
+    );
+    refused(
+        "[issuer.ci]\nurl = 'https://a'\naudiences = ['a', '']\n",
+        5,
+        19,
+        &["no audience"],
+    );
+    refused(
+        "[issuer.Ci]\nurl = 'https://a'\naudiences = ['a']\n",
+        3,
+        9,
+        &["1 to 32 characters"],
+    );
+}
+
+#[test]
+fn only_what_can_be_verified_is_accepted() {
+    let issuer =
+        |lines: &str| format!("[issuer.ci]\nurl = 'https://a'\naudiences = ['a']\n{lines}");
+    for (bad, word) in [
+        ("algorithms = ['HS256']\n", "not a choice here"),
+        ("algorithms = ['none']\n", "not a choice here"),
+        ("algorithms = []\n", "no signature ever counts"),
+        ("scopes = ['a b']\n", "without spaces"),
+        ("scopes = ['a\"b']\n", "without spaces"),
+        ("cached_max = 0\n", "at least 1"),
+        ("jwks_url = 'file:///keys'\n", "no address to ask at"),
+        ("metadata_url = 'https://u:p@a/'\n", "no address to ask at"),
+    ] {
+        let column = bad.find(['[', '\'', '0']).unwrap() + 1;
+        let column = if bad.contains("['") {
+            column + 1
+        } else {
+            column
+        };
+        refused(&issuer(bad), 6, column, &[word]);
+    }
+    let introspection = |lines: &str| issuer(&format!("[issuer.ci.introspection]\n{lines}"));
+    refused(
+        &introspection("client_id = 'a'\n"),
+        6,
+        1,
+        &["`client_secret` is missing"],
+    );
+    refused(
+        &introspection("client_id = ''\nclient_secret = { env = 'A' }\n"),
+        7,
+        13,
+        &["somebody to ask"],
+    );
+    refused(
+        &introspection("client_id = 'a'\nclient_secret = { env = 'A' }\nurl = 'ftp://a'\n"),
+        9,
+        7,
+        &["no address to ask at"],
+    );
+}
+
+const TWO: &str = "\
+[issuer.ci]
+url = 'https://a'
+audiences = ['a']
+[issuer.other]
+url = 'https://b'
+audiences = ['a']
+";
+
+#[test]
+fn a_route_names_issuers_that_are_there_and_looks_at_their_tokens() {
+    let route = |lines: &str| format!("{TWO}[[route]]\nname = 'r'\n{lines}\n");
+    refused(
+        &route("issuers = ['ci', 'cI']"),
+        11,
+        18,
+        &["1 to 32 characters"],
+    );
+    refused(
+        &route("issuers = ['ci', 'si']"),
+        11,
+        18,
+        &["no issuer `si`", "there are: ci, other"],
+    );
+    let bare = "[[route]]\nname = 'r'\nissuers = ['ci']\n";
+    refused(bare, 5, 12, &["no issuer `ci`", "add [issuer.ci]"]);
+    refused(
+        &route("access = 'public'\nissuers = ['ci']"),
+        12,
+        1,
+        &["would not count", "access = \"rule\""],
+    );
+    refused(
+        &route("access = 'public'\nscopes = ['x']"),
+        12,
+        1,
+        &["`scopes` would not count"],
+    );
+    // Nobody can sign in, but programs come.
+    parse(&format!(
+        "[server]\nexternal_url = 'https://a.example'\n{}",
+        route("issuers = ['ci', 'other']")
+    ));
+}
+
+#[test]
+fn a_token_belongs_to_one_issuer_of_a_route() {
+    let same = TWO.replace("https://b", "https://a");
+    let route = "[[route]]\nname = 'r'\nissuers = ['ci', 'other']\n";
+    refused(
+        &format!("{same}{route}"),
+        11,
+        18,
+        &["an issuer of https://a already"],
+    );
+    let asks = |id: &str| {
+        format!("[issuer.{id}.introspection]\nclient_id = 'a'\nclient_secret = {{ env = 'A' }}\n")
+    };
+    let both = format!("{TWO}{}{}{route}", asks("ci"), asks("other"));
+    refused(&both, 17, 18, &["would be shown to the other"]);
+}
+
+#[test]
+fn what_weakens_an_issuer_is_named_with_its_line() {
+    let text = r#"[server]
+external_url = "http://localhost"
+[issuer.idle]
+url = "https://id.corp.example"
+audiences = ["a"]
+[issuer.loose]
+url = "http://id.corp.example"
+jwks_url = "http://id.corp.example/keys"
+audiences = ["a"]
+cache = "6m"
+[issuer.loose.introspection]
+url = "http://id.corp.example/explain"
+client_id = "a"
+client_secret = "hunter2"
+audience_optional = true
+[issuer.sound]
+url = "http://127.0.0.1:8080/realms/corp"
+audiences = ["a"]
+cache = "5m"
+[[route]]
+name = "api"
+upstream = ["http://127.0.0.1:8081"]
+issuers = ["loose", "sound"]
+"#;
+    let expected = [
+        ("issuer.idle", 3),
+        ("issuer.loose.url", 7),
+        ("issuer.loose.jwks_url", 8),
+        ("issuer.loose.cache", 10),
+        ("issuer.loose.introspection.url", 12),
+        ("issuer.loose.introspection.client_secret", 14),
+        ("issuer.loose.introspection.audience_optional", 15),
+    ];
+    assert_eq!(
+        warned(text),
+        expected.map(|(key, line)| (key.to_owned(), line))
+    );
+}

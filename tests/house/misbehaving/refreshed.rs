@@ -1,0 +1,194 @@
+//! A provider that misbehaves when it is asked again about somebody who is here.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::house::{HOME, House};
+use crate::provider::{Key, Misbehaves, Odd, Provider};
+
+/// How long an access token lives: whoever comes after that waits for a new one.
+const LIFETIME: Duration = Duration::from_secs(300);
+
+const ROUTES: &str = r#"
+[[route]]
+name = "finance"
+host = "sso.test"
+upstream = ["{app}"]
+allow = "'财务部' in user.groups"
+"#;
+
+/// What becomes of the session.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Then {
+    /// It is over, and the operator reads why.
+    Over(&'static str),
+    /// It goes on, as it was.
+    Stays,
+    /// It goes on; the route is closed to them.
+    Loses,
+}
+
+async fn here(provider: &Provider) -> (House, Browser) {
+    let house = provider.plan("").routes(ROUTES).start().await;
+    let mut browser = Browser::new(&house);
+    let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    (house, browser)
+}
+
+async fn look(house: &House, browser: &mut Browser) -> Then {
+    let answer = browser.visit(&format!("{HOME}/echo")).await;
+    match answer.status {
+        200 => Then::Stays,
+        403 => Then::Loses,
+        302 | 303 => {
+            let audit = house.audit();
+            let gone = audit.iter().rfind(|line| line["event"] == "refresh-gone");
+            let gone = gone.unwrap_or_else(|| panic!("no word of it: {audit:?}"));
+            let error = gone["error"].as_str().unwrap_or_default().to_owned();
+            Then::Over(Box::leak(error.into_boxed_str()))
+        }
+        other => panic!("{other}: {}", answer.text()),
+    }
+}
+
+async fn refreshed(what: &str, bend: impl FnOnce(&Provider), then: Then) {
+    let provider = Provider::new().await;
+    let (house, mut browser) = here(&provider).await;
+    // Beside the no its yes: the same refresh, unbent.
+    house.advance(LIFETIME);
+    assert_eq!(
+        look(&house, &mut browser).await,
+        Then::Stays,
+        "{what}: unbent"
+    );
+    assert_eq!(provider.calls("refresh"), 1, "{what}");
+    bend(&provider);
+    house.advance(LIFETIME);
+    match (look(&house, &mut browser).await, then) {
+        (Then::Over(error), Then::Over(says)) => assert!(error.contains(says), "{what}: {error}"),
+        (is, then) => assert_eq!(is, then, "{what}"),
+    }
+    if let Then::Over(_) = then {
+        provider.behave();
+        // It does not come back with the provider's senses.
+        let again = browser.visit(&format!("{HOME}/echo")).await;
+        assert_ne!(again.status, 200, "{what}");
+    }
+    let told = house.records.text();
+    for secret in provider.secrets() {
+        assert!(!told.contains(&secret), "{what}: a record tells {secret}");
+    }
+}
+
+fn claims(name: &'static str, value: serde_json::Value) -> impl FnOnce(&Provider) {
+    move |provider| {
+        provider.misbehave(Misbehaves::claims(move |claims| {
+            claims[name] = value.clone()
+        }));
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_about_somebody_else_ends_the_session() {
+    let other = || json!("f5b7e6c0-lisi");
+    refreshed(
+        "another subject",
+        claims("sub", other()),
+        Then::Over("somebody else"),
+    )
+    .await;
+    let userinfo = |provider: &Provider| {
+        provider.misbehave(Misbehaves::answer("userinfo", |said| {
+            said["sub"] = json!("x")
+        }));
+    };
+    refreshed(
+        "another subject in userinfo",
+        userinfo,
+        Then::Over("somebody else than the ID token"),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_refresh_with_an_id_token_that_proves_nothing_ends_the_session() {
+    refreshed(
+        "another issuer",
+        claims("iss", json!("https://evil.test")),
+        Then::Over("issued by"),
+    )
+    .await;
+    refreshed(
+        "another audience",
+        claims("aud", json!("wiki")),
+        Then::Over("it is for wiki"),
+    )
+    .await;
+    refreshed(
+        "another party",
+        claims("azp", json!("wiki")),
+        Then::Over("somebody else"),
+    )
+    .await;
+    refreshed(
+        "another hash",
+        claims("at_hash", json!("77QmUPtjPfzWtF2AnpK9RQ")),
+        Then::Over("access token"),
+    )
+    .await;
+    let stranger = Key::generate(jsonwebtoken::Algorithm::ES256);
+    let signed = move |provider: &Provider| {
+        provider.misbehave(Misbehaves::sign(move |claims, key| {
+            stranger.sign(claims, &json!({ "kid": key.kid }))
+        }));
+    };
+    refreshed("another's signature", signed, Then::Over("signature")).await;
+    let none = |provider: &Provider| {
+        provider.misbehave(Misbehaves::head(|head| head["alg"] = json!("none")));
+    };
+    refreshed("alg none", none, Then::Over("algorithm none")).await;
+}
+
+#[tokio::test]
+async fn a_refresh_that_is_refused_ends_the_session() {
+    let revoke = |provider: &Provider| provider.revoke("zhangsan");
+    refreshed("revoked", revoke, Then::Over("invalid_grant")).await;
+    let disable = |provider: &Provider| {
+        provider.person("zhangsan").disabled(true);
+    };
+    refreshed("shut out", disable, Then::Over("invalid_grant")).await;
+}
+
+#[tokio::test]
+async fn a_refresh_without_the_group_closes_the_route_at_once() {
+    let leaves = |provider: &Provider| {
+        provider.person("zhangsan").groups(&["平台部"]);
+    };
+    refreshed("another group", leaves, Then::Loses).await;
+    let none = |provider: &Provider| {
+        provider.person("zhangsan").claim("groups", ().into());
+    };
+    refreshed("no groups at all", none, Then::Loses).await;
+}
+
+#[tokio::test]
+async fn a_refresh_that_says_nothing_changes_nothing() {
+    for odd in [
+        Odd::Html,
+        Odd::HtmlStatus(502),
+        Odd::Redirect(302),
+        Odd::Cut,
+    ] {
+        let at = |endpoint| {
+            let odd = odd.clone();
+            move |provider: &Provider| provider.misbehave(Misbehaves::At(endpoint, odd))
+        };
+        refreshed("token", at("token"), Then::Stays).await;
+        refreshed("userinfo", at("userinfo"), Then::Stays).await;
+    }
+    let down = |provider: &Provider| provider.down();
+    refreshed("down", down, Then::Stays).await;
+}

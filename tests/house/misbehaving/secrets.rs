@@ -1,0 +1,85 @@
+//! Whatever a provider says, and however it misbehaves: no page, no record and no log line of any
+//! part of the program has a code, a token, a nonce, a verifier or a secret in it.
+
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::logging_in::parameter;
+use crate::provider::{CLIENT_SECRET, Misbehaves, Odd, Provider};
+use crate::records::Records;
+
+#[tokio::test]
+async fn no_secret_comes_out_again_whatever_the_provider_does() {
+    let log = Records::of_the_log();
+    let provider = Provider::new().await;
+    provider.set(|settings| settings.access_token_is_jwt = true);
+    let house = provider.plan("").access_log().start().await;
+    let mut pages = Vec::new();
+    let mut cookies = Vec::new();
+    for round in 0..12 {
+        let mut browser = Browser::new(&house);
+        let back = provider
+            .way_back(&mut browser, "keycloak", "zhangsan")
+            .await;
+        let code = parameter(&back, "code").expect("a code");
+        if let Some(how) = bend(round, &code) {
+            provider.misbehave(how);
+        }
+        let page = browser.follow(&back).await;
+        let came_in = round == 0;
+        assert_eq!(
+            page.answer.status == 200,
+            came_in,
+            "{round}: {}",
+            page.answer.text()
+        );
+        cookies.extend(browser.cookie("menshen").map(|cookie| cookie.value.clone()));
+        pages.push(page.answer.text());
+        provider.behave();
+        house.advance(std::time::Duration::from_secs(3));
+    }
+    house.audit();
+    let written = [house.records.text(), log.text()];
+    assert!(
+        written[1].contains("hyper"),
+        "the log is watched, other programs' lines too"
+    );
+    assert!(written[0].contains("menshen::access") && written[0].contains("/callback/keycloak"));
+    let mut hidden = provider.secrets();
+    hidden.extend(cookies);
+    assert!(
+        hidden.len() > 40,
+        "codes, nonces, verifiers and tokens of every round"
+    );
+    for secret in &hidden {
+        for text in written.iter().chain(&pages) {
+            assert!(!text.contains(secret), "{secret} came out");
+        }
+    }
+}
+
+/// How it misbehaves in a round; in the first not at all.
+fn bend(round: usize, code: &str) -> Option<Misbehaves> {
+    // It repeats what it was told in confidence.
+    let told = |endpoint, status: u16| {
+        let words = format!("{code} {CLIENT_SECRET}");
+        let body = json!({ "error": "invalid_client", "error_description": words });
+        Misbehaves::At(endpoint, Odd::Json(status, body.to_string()))
+    };
+    Some(match round {
+        0 => return None,
+        1 => told("token", 400),
+        2 => told("userinfo", 401),
+        3 => Misbehaves::claims(|claims| {
+            claims["nonce"] = format!("{}x", claims["nonce"].as_str().unwrap()).into();
+        }),
+        4 => Misbehaves::head(|head| head["kid"] = "ghost".into()),
+        5 => Misbehaves::At("token", Odd::Html),
+        6 => Misbehaves::At("userinfo", Odd::Cut),
+        7 => Misbehaves::answer("token", |said| said["token_type"] = 7.into()),
+        8 => Misbehaves::answer("userinfo", |said| said["sub"] = "x".into()),
+        9 => Misbehaves::sign(|claims, key| format!("{}x", key.sign(claims, &json!({})))),
+        10 => Misbehaves::At("token", Odd::Redirect(307)),
+        _ => Misbehaves::At("token", Odd::Endless),
+    })
+}

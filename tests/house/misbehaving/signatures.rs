@@ -1,0 +1,235 @@
+//! Signatures that prove nothing: broken, another's, none, or made with what everybody knows.
+
+use jsonwebtoken::Algorithm;
+use menshen::face::page::Cause;
+use serde_json::{Value, json};
+
+use super::{Row, all_refused, by, row};
+use crate::provider::{Key, Misbehaves, compact};
+
+/// An ID token with another value in its head.
+fn head(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
+    let bend = Misbehaves::head(move |head| head[name] = value.clone());
+    row(what, bend, Cause::BadAnswer, says)
+}
+
+/// An ID token signed in another way.
+fn signed(
+    what: &'static str,
+    sign: impl Fn(&Value, &Key) -> String + Send + Sync + 'static,
+    says: &'static str,
+) -> Row {
+    row(what, Misbehaves::sign(sign), Cause::BadAnswer, says)
+}
+
+#[tokio::test]
+async fn a_token_that_the_issuer_did_not_sign_lets_nobody_in() {
+    let other = Key::generate(Algorithm::ES256);
+    let (stranger, offered) = (other.clone(), other.clone());
+    let rows = vec![
+        signed(
+            "a broken signature",
+            |claims, key| broken(&key.sign(claims, &json!({}))),
+            "signature",
+        ),
+        signed(
+            "another's claims below a signature",
+            changed_after,
+            "signature",
+        ),
+        signed(
+            "no signature",
+            |claims, key| {
+                let token = key.sign(claims, &json!({}));
+                format!("{}.", token.rsplit_once('.').unwrap().0)
+            },
+            "signature",
+        ),
+        signed(
+            "another provider's key under our key's name",
+            move |claims, key| stranger.sign(claims, &json!({ "kid": key.kid })),
+            "signature",
+        ),
+        signed(
+            "a key that the token brings along",
+            move |claims, key| {
+                let jwk = offered.jwk();
+                offered.sign(
+                    claims,
+                    &json!({ "kid": key.kid, "jwk": jwk, "jku": "http://127.0.0.1/k" }),
+                )
+            },
+            "signature",
+        ),
+        signed(
+            "another provider's key",
+            move |claims, _| other.sign(claims, &json!({})),
+            "has no key key-",
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}
+
+#[tokio::test]
+async fn an_algorithm_that_proves_nothing_lets_nobody_in() {
+    let rows = vec![
+        signed(
+            "alg none",
+            |claims, key| unsigned("none", claims, key),
+            "algorithm none",
+        ),
+        signed(
+            "alg None",
+            |claims, key| unsigned("None", claims, key),
+            "algorithm None",
+        ),
+        signed(
+            "no alg at all",
+            |claims, key| compact(&json!({ "kid": key.kid }), claims, |_| String::new()),
+            "no signed token",
+        ),
+        head(
+            "the name of another algorithm",
+            "alg",
+            json!("RS256"),
+            "has no key",
+        ),
+        head(
+            "an algorithm nobody knows",
+            "alg",
+            json!("ES256K"),
+            "algorithm ES256K",
+        ),
+        head(
+            "an extension that must be understood",
+            "crit",
+            json!(["exp"]),
+            "extension",
+        ),
+        head(
+            "the type of a logout token",
+            "typ",
+            json!("logout+jwt"),
+            "its type is another's",
+        ),
+        head(
+            "the type of an access token",
+            "typ",
+            json!("application/at+jwt"),
+            "its type is another's",
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_the_issuers_lets_nobody_in() {
+    let rows = vec![
+        head("an unknown key", "kid", json!("ghost"), "has no key ghost"),
+        head(
+            "a key's name beyond all bounds",
+            "kid",
+            json!("k".repeat(20_000)),
+            "has no key",
+        ),
+        by(
+            "several keys and no name",
+            |provider| {
+                provider.rotate(true);
+                provider.misbehave(Misbehaves::head(|head| head["kid"] = Value::Null));
+            },
+            Cause::BadAnswer,
+            "without a name",
+        ),
+        row(
+            "a key that is for encryption",
+            Misbehaves::answer("keys", |said| {
+                said["keys"][0]["use"] = json!("enc");
+            }),
+            Cause::BadAnswer,
+            "has no key",
+        ),
+        row(
+            "no key at all",
+            Misbehaves::answer("keys", |said| said["keys"] = json!([])),
+            Cause::BadAnswer,
+            "has no key",
+        ),
+    ];
+    all_refused(Algorithm::ES256, rows).await;
+}
+
+/// The public key as a shared secret, in each shape in which somebody may hold it (RFC 8725 §2.1).
+#[tokio::test]
+async fn a_public_key_is_no_shared_secret() {
+    let shared = |said: &mut Value| {
+        let key = json!({ "kty": "oct", "kid": "shared", "alg": "HS256", "k": "c2VjcmV0" });
+        said["keys"].as_array_mut().unwrap().push(key);
+    };
+    let rows = vec![
+        signed(
+            "PEM",
+            move |claims, key| hmac(key.public_pem.as_bytes(), &key.kid, claims),
+            "algorithm HS256",
+        ),
+        signed(
+            "JWK",
+            move |claims, key| hmac(key.jwk().to_string().as_bytes(), &key.kid, claims),
+            "algorithm HS256",
+        ),
+        signed(
+            "the modulus",
+            move |claims, key| {
+                hmac(
+                    key.jwk()["n"].as_str().unwrap().as_bytes(),
+                    &key.kid,
+                    claims,
+                )
+            },
+            "algorithm HS256",
+        ),
+        by(
+            "a shared secret among the keys",
+            move |provider| {
+                provider.misbehave(Misbehaves::answer("keys", shared));
+                provider.misbehave(Misbehaves::sign(|claims, _| {
+                    hmac(b"secret", "shared", claims)
+                }));
+            },
+            Cause::BadAnswer,
+            "algorithm HS256",
+        ),
+    ];
+    all_refused(Algorithm::RS256, rows).await;
+}
+
+/// One character of the signature changed.
+fn broken(token: &str) -> String {
+    let (input, signature) = token.rsplit_once('.').unwrap();
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    format!("{input}.{first}{}", &signature[1..])
+}
+
+/// The signature of other claims.
+fn changed_after(claims: &Value, key: &Key) -> String {
+    let mut other = claims.clone();
+    other["groups"] = json!(["管理员"]);
+    let good = key.sign(claims, &json!({}));
+    let changed = key.sign(&other, &json!({}));
+    let (input, _) = changed.rsplit_once('.').unwrap();
+    format!("{input}.{}", good.rsplit_once('.').unwrap().1)
+}
+
+fn unsigned(algorithm: &str, claims: &Value, key: &Key) -> String {
+    compact(&json!({ "alg": algorithm, "kid": key.kid }), claims, |_| {
+        String::new()
+    })
+}
+
+fn hmac(secret: &[u8], kid: &str, claims: &Value) -> String {
+    let secret = jsonwebtoken::EncodingKey::from_secret(secret);
+    let head = json!({ "alg": "HS256", "kid": kid, "typ": "JWT" });
+    compact(&head, claims, |input| {
+        jsonwebtoken::crypto::sign(input, &secret, Algorithm::HS256).unwrap()
+    })
+}

@@ -1,0 +1,104 @@
+//! An issuer asked again while somebody is here: what it says then counts from the next request on.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::house::{HOME, House};
+use crate::provider::{Misbehaves, Odd, Provider};
+
+const ROUTES: &str = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{app}"]
+pass_access_token = true
+
+[[route]]
+name = "finance"
+host = "sso.test"
+path = "/finance"
+upstream = ["{app}"]
+allow = "'财务部' in user.groups"
+pass_access_token = true
+"#;
+
+/// Somebody who came in, and whose access token has just ended.
+async fn whose_token_ended(provider: &Provider) -> (House, Browser) {
+    let house = provider.plan("").routes(ROUTES).start().await;
+    let mut browser = Browser::new(&house);
+    let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    house.advance(Duration::from_secs(301));
+    (house, browser)
+}
+
+async fn status(browser: &mut Browser, path: &str) -> u16 {
+    let headers = [("Accept", "application/json")];
+    let url = format!("{HOME}{path}");
+    browser.send("GET", &url, &headers, b"").await.status
+}
+
+#[tokio::test]
+async fn a_group_that_is_lost_at_the_issuer_is_lost_on_the_next_request() {
+    for id_tokens in [true, false] {
+        let provider = Provider::new().await;
+        provider.set(|it| it.refresh_gives_id_token = id_tokens);
+        let (_house, mut browser) = whose_token_ended(&provider).await;
+        provider.person("zhangsan").groups(&["平台部"]);
+        assert_eq!(status(&mut browser, "/finance/echo").await, 403);
+        assert_eq!(status(&mut browser, "/echo").await, 200);
+        assert_eq!(provider.calls("refresh"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_about_somebody_else_or_nobody_ends_the_session() {
+    for how in [
+        Misbehaves::claims(|claims| claims["sub"] = json!("f5b7e6c0-lisi")),
+        Misbehaves::claims(|claims| claims["aud"] = json!("other")),
+        Misbehaves::claims(|claims| claims["iss"] = json!("https://evil.example")),
+        Misbehaves::claims(|claims| claims["at_hash"] = json!("AAAAAAAAAAAAAAAAAAAAAA")),
+        Misbehaves::answer("userinfo", |said| said["sub"] = json!("f5b7e6c0-lisi")),
+        Misbehaves::At("userinfo", Odd::Json(401, "{}".to_owned())),
+        Misbehaves::At(
+            "token",
+            Odd::Json(400, r#"{"error":"invalid_grant"}"#.to_owned()),
+        ),
+    ] {
+        let provider = Provider::new().await;
+        let (house, mut browser) = whose_token_ended(&provider).await;
+        provider.misbehave(how);
+        assert_eq!(status(&mut browser, "/echo").await, 401);
+        let audit = house.audit();
+        assert!(
+            audit.iter().any(|line| line["event"] == "refresh-gone"),
+            "{audit:?}"
+        );
+        provider.behave();
+        assert_eq!(status(&mut browser, "/echo").await, 401);
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_that_falls_silent_after_a_refresh_ends_nothing_and_loses_no_token() {
+    for how in [
+        Misbehaves::At("userinfo", Odd::Json(503, "{}".to_owned())),
+        Misbehaves::At("userinfo", Odd::Html),
+        Misbehaves::head(|head| head["kid"] = json!("a key of tomorrow")),
+        Misbehaves::claims(|claims| claims["iat"] = json!(1_900_000_000)),
+    ] {
+        let provider = Provider::new().await;
+        let (house, mut browser) = whose_token_ended(&provider).await;
+        provider.misbehave(how);
+        assert_eq!(status(&mut browser, "/finance/echo").await, 200);
+        provider.behave();
+        provider.person("zhangsan").groups(&[]);
+        house.advance(Duration::from_secs(301));
+        // The refresh token that came with the first answer buys the second.
+        assert_eq!(status(&mut browser, "/finance/echo").await, 403);
+        assert_eq!(status(&mut browser, "/echo").await, 200);
+        assert_eq!(provider.calls("refresh"), 2);
+    }
+}

@@ -1,0 +1,373 @@
+//! Programs come in by bearer tokens, on routes that name whose tokens count, and nowhere else.
+
+mod checked;
+mod explained;
+mod explainer;
+mod forged;
+mod remembered;
+mod seen;
+mod told;
+
+use std::time::Duration;
+
+use jsonwebtoken::Algorithm;
+use menshen::clock::{Clock, Timestamp};
+use serde_json::{Value, json};
+
+use crate::asking::{Ask, signed_in};
+use crate::house::{House, Plan};
+use crate::mirror::{self, Mirror};
+use crate::provider::Provider;
+use crate::wire::Answer;
+
+/// Routes that name issuers in every way, and one that names none.
+const ROUTES: &str = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "api"
+host = "sso.test"
+path = "/api"
+upstream = ["{mirror}"]
+connectors = ["corp"]
+issuers = ["ci"]
+
+[[route]]
+name = "deploy"
+host = "sso.test"
+path = "/deploy"
+upstream = ["{mirror}"]
+issuers = ["ci"]
+scopes = ["deploy"]
+
+[[route]]
+name = "rule"
+host = "sso.test"
+path = "/rule"
+upstream = ["{mirror}"]
+access = "rule"
+issuers = ["ci"]
+allow = "claims == null ? request.method == 'OPTIONS' : 'runner' in claims.groups && user == null"
+
+[[route]]
+name = "partner"
+host = "sso.test"
+path = "/partner"
+upstream = ["{mirror}"]
+issuers = ["partner"]
+
+[[route]]
+name = "either"
+host = "sso.test"
+path = "/either"
+upstream = ["{mirror}"]
+issuers = ["ci", "partner"]
+
+[[route]]
+name = "public"
+host = "sso.test"
+path = "/public"
+access = "public"
+upstream = ["{mirror}"]
+"#;
+
+/// Two issuers, an application that shows every byte it gets, and the house between them.
+struct Desk {
+    house: House,
+    ci: Provider,
+    partner: Provider,
+    mirror: Mirror,
+}
+
+impl Desk {
+    async fn open() -> Self {
+        Self::signing(Algorithm::ES256).await
+    }
+
+    async fn signing(algorithm: Algorithm) -> Self {
+        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let ci = Provider::start(&clock, algorithm).await;
+        let partner = Provider::start(&clock, algorithm).await;
+        let mirror = Mirror::start().await;
+        let plan = plan(&[("ci", &ci, ""), ("partner", &partner, "")], &mirror, "");
+        let house = plan.clock(&clock).start().await;
+        Self {
+            house,
+            ci,
+            partner,
+            mirror,
+        }
+    }
+
+    /// The claims of a token that counts on every route of the issuer `ci`.
+    fn claims(&self) -> Value {
+        with(
+            self.ci.claims("zhangsan", "menshen"),
+            &json!({ "scope": "read deploy", "groups": ["runner"], "azp": "runner" }),
+        )
+    }
+
+    fn token(&self) -> String {
+        self.ci.sign(&self.claims(), &json!({}))
+    }
+
+    async fn ask(&self, path: &str, token: &str) -> Answer {
+        bearer(path, token).of(&self.house).await
+    }
+
+    fn advance(&self, s: u64) {
+        self.house.advance(Duration::from_secs(s));
+    }
+}
+
+/// A house with these issuers, each with further lines of its table, and further routes.
+fn plan(issuers: &[(&str, &Provider, &str)], mirror: &Mirror, routes: &str) -> Plan {
+    let tables = issuers.iter().map(|(id, provider, lines)| {
+        let url = provider.issuer();
+        let audiences = if lines.contains("audiences") {
+            ""
+        } else {
+            "audiences = [\"menshen\"]\n"
+        };
+        format!("[issuer.{id}]\nurl = \"{url}\"\n{audiences}{lines}\n")
+    });
+    let routes = format!("{ROUTES}{routes}").replace("{mirror}", &mirror.base_url());
+    Plan::default()
+        .more(&tables.collect::<String>())
+        .routes(&routes)
+}
+
+fn bearer(path: &str, token: &str) -> Ask {
+    Ask::get(path).header("Authorization", &format!("Bearer {token}"))
+}
+
+/// Claims with others put in, or taken out by null.
+fn with(mut claims: Value, more: &Value) -> Value {
+    for (name, value) in more.as_object().unwrap() {
+        match value {
+            Value::Null => claims.as_object_mut().unwrap().remove(name),
+            value => claims
+                .as_object_mut()
+                .unwrap()
+                .insert(name.clone(), value.clone()),
+        };
+    }
+    claims
+}
+
+fn passed(answer: &Answer) -> bool {
+    mirror::reflected(answer).is_some()
+}
+
+/// Whether somebody was turned away as RFC 6750 says, and led nowhere.
+fn is_refused(answer: &Answer, status: u16, error: &str) -> bool {
+    let challenge = format!("Bearer realm=\"sso.test\", error=\"{error}\"");
+    let challenges: Vec<_> = answer.all("www-authenticate").collect();
+    answer.status == status
+        && matches!(challenges[..], [one] if one.starts_with(&challenge))
+        && answer.header("location").is_none()
+        && answer.header("set-cookie").is_none()
+        && answer.header("content-type") == Some("application/problem+json")
+        && !passed(answer)
+}
+
+#[track_caller]
+fn refused(answer: &Answer, what: &str) {
+    assert!(
+        is_refused(answer, 401, "invalid_token"),
+        "{what}: {} {:?} {}",
+        answer.status,
+        answer.headers,
+        answer.text()
+    );
+}
+
+#[tokio::test]
+async fn a_program_passes_where_its_issuer_counts_and_nowhere_else() {
+    for algorithm in [Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA] {
+        let desk = Desk::signing(algorithm).await;
+        let token = desk.token();
+        for path in ["/api", "/deploy", "/rule", "/either"] {
+            let answer = desk.ask(path, &token).await;
+            assert!(passed(&answer), "{algorithm:?} {path}: {}", answer.text());
+        }
+        refused(&desk.ask("/partner", &token).await, "another's route");
+        // Nobody looks at it there: they are nobody.
+        assert_eq!(desk.ask("/x", &token).await.status, 401);
+        let partners = desk.partner.claims("zhangsan", "menshen");
+        let partners = desk.partner.sign(&partners, &json!({}));
+        assert!(passed(&desk.ask("/partner", &partners).await));
+        assert!(passed(&desk.ask("/either", &partners).await));
+        refused(&desk.ask("/api", &partners).await, "the partner at ci's");
+    }
+}
+
+#[tokio::test]
+async fn the_scheme_is_written_in_any_case() {
+    let desk = Desk::open().await;
+    let token = desk.token();
+    for scheme in ["bearer", "BEARER", "Bearer "] {
+        let ask = Ask::get("/api").header("Authorization", &format!("{scheme} {token}"));
+        assert!(passed(&ask.of(&desk.house).await), "{scheme}");
+    }
+}
+
+#[tokio::test]
+async fn a_route_for_programs_serves_people_too_and_never_both_at_once() {
+    let desk = Desk::open().await;
+    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let person = Ask::get("/api").session(&cookie).of(&desk.house).await;
+    assert_eq!(mirror::values(&person, "x-forwarded-user"), ["zhangsan"]);
+    // A bad token is a no, whoever brings it.
+    let bad = bearer("/api", "a.b.c").session(&cookie);
+    refused(&bad.of(&desk.house).await, "a bad token beside a session");
+    refused(&bad.navigating().of(&desk.house).await, "in a browser");
+    // Two who are both good are nobody we could name.
+    let both = bearer("/api", &desk.token()).session(&cookie);
+    for ask in [both.clone(), both.navigating()] {
+        let answer = ask.of(&desk.house).await;
+        assert!(is_refused(&answer, 400, "invalid_request"), "{answer:?}");
+    }
+    // A session that is none is no second caller.
+    let stale = bearer("/api", &desk.token()).session("stale");
+    assert!(passed(&stale.of(&desk.house).await));
+    // Credentials of the application's own are no bearer token.
+    let basic = Ask::get("/api").header("Authorization", "Basic YTpi");
+    assert!(passed(
+        &basic.clone().session(&cookie).of(&desk.house).await
+    ));
+    assert_eq!(basic.of(&desk.house).await.status, 401);
+}
+
+#[tokio::test]
+async fn nobody_is_told_that_a_token_would_do_and_a_person_is_sent_to_log_in() {
+    let desk = Desk::open().await;
+    let answer = Ask::get("/api").of(&desk.house).await;
+    let challenges: Vec<_> = answer.all("www-authenticate").collect();
+    assert_eq!(answer.status, 401);
+    assert_eq!(challenges, ["menshen", "Bearer realm=\"sso.test\""]);
+    assert!(answer.json()["login_url"].is_string());
+    let person = Ask::get("/api").navigating().of(&desk.house).await;
+    assert!(matches!(person.status, 200 | 302), "to the login");
+    // Where no token counts none is asked for.
+    let answer = Ask::get("/x").of(&desk.house).await;
+    assert_eq!(
+        answer.all("www-authenticate").collect::<Vec<_>>(),
+        ["menshen"]
+    );
+}
+
+#[tokio::test]
+async fn what_a_token_is_good_for_is_asked_on_every_route_anew() {
+    let desk = Desk::open().await;
+    let cases = [
+        (json!({ "scope": "read" }), false),
+        (json!({ "scope": null }), false),
+        (json!({ "scope": "deployment xdeploy" }), false),
+        (json!({ "scope": null, "scp": ["read", "deploy"] }), true),
+        (json!({ "scope": ["deploy"] }), true),
+    ];
+    for (more, good) in cases {
+        let token = desk.ci.sign(&with(desk.claims(), &more), &json!({}));
+        // The other way round, too: what a route remembers is not what the next one asks.
+        let paths = ["/api", "/deploy", "/api", "/deploy"];
+        for path in paths {
+            let answer = desk.ask(path, &token).await;
+            if good || path == "/api" {
+                assert!(passed(&answer), "{more} {path}");
+            } else {
+                assert!(is_refused(&answer, 403, "insufficient_scope"), "{more}");
+                let challenge = answer.header("www-authenticate").unwrap();
+                assert!(challenge.ends_with(", scope=\"deploy\""), "{challenge}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_scopes_of_an_issuer_count_on_all_its_routes() {
+    let desk = Desk::open().await;
+    let issuers = [
+        ("ci", &desk.ci, "scopes = [\"ops\"]"),
+        ("partner", &desk.partner, ""),
+    ];
+    let token = |scope: &str| {
+        let claims = with(desk.claims(), &json!({ "scope": scope }));
+        desk.ci.sign(&claims, &json!({}))
+    };
+    assert!(passed(&desk.ask("/api", &token("deploy")).await));
+    let stricter = plan(&issuers, &desk.mirror, "");
+    desk.house.reload(&stricter).await.unwrap();
+    let answer = desk.ask("/api", &token("deploy")).await;
+    assert!(is_refused(&answer, 403, "insufficient_scope"), "{answer:?}");
+    assert!(passed(&desk.ask("/api", &token("deploy ops")).await));
+    let answer = desk.ask("/deploy", &token("ops")).await;
+    let challenge = answer.header("www-authenticate").unwrap();
+    assert!(challenge.ends_with(", scope=\"ops deploy\""), "{challenge}");
+}
+
+#[tokio::test]
+async fn a_rule_sees_the_claims_and_its_no_is_a_403() {
+    let desk = Desk::open().await;
+    assert!(passed(&desk.ask("/rule", &desk.token()).await));
+    for groups in [json!(["guest"]), json!(null), json!(7)] {
+        let claims = with(desk.claims(), &json!({ "groups": groups }));
+        let token = desk.ci.sign(&claims, &json!({}));
+        let ask = bearer("/rule", &token);
+        for ask in [ask.clone(), ask.navigating()] {
+            let answer = ask.of(&desk.house).await;
+            assert_eq!(answer.status, 403, "{groups}");
+            assert!(answer.header("location").is_none() && !passed(&answer));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_route_that_demands_a_proof_demands_it_of_tokens_too() {
+    let desk = Desk::open().await;
+    let demanding = "[[route]]\nname = \"gold\"\nhost = \"sso.test\"\npath = \"/gold\"\n\
+                     upstream = [\"{mirror}\"]\nissuers = [\"ci\"]\nacr_values = [\"gold\"]\n\
+                     max_age = \"10m\"\n";
+    let issuers = [("ci", &desk.ci, ""), ("partner", &desk.partner, "")];
+    let plan = plan(&issuers, &desk.mirror, demanding);
+    desk.house.reload(&plan).await.unwrap();
+    let now = desk.house.clock.now().unix_s();
+    let cases = [
+        (json!({ "acr": "gold", "auth_time": now }), true),
+        (json!({ "acr": "silver", "auth_time": now }), false),
+        (json!({ "acr": ["gold"], "auth_time": now }), false),
+        (json!({ "acr": "gold" }), false),
+        (json!({ "acr": "gold", "auth_time": now - 601 }), false),
+        (json!({ "acr": "gold", "auth_time": now + 3600 }), false),
+    ];
+    for (more, good) in cases {
+        let token = desk.ci.sign(&with(desk.claims(), &more), &json!({}));
+        let answer = desk.ask("/gold", &token).await;
+        assert_eq!(passed(&answer), good, "{more}: {}", answer.text());
+        if !good {
+            let challenge = answer.header("www-authenticate").unwrap();
+            assert_eq!(answer.status, 401);
+            assert!(
+                challenge.contains("insufficient_user_authentication"),
+                "{challenge}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_ends_closes_what_it_opened() {
+    let desk = Desk::open().await;
+    let now = desk.house.clock.now().unix_s();
+    let claims = with(desk.claims(), &json!({ "exp": now + 30 }));
+    let token = desk.ci.sign(&claims, &json!({}));
+    assert!(passed(&desk.ask("/api", &token).await));
+    // Clocks may differ by a minute.
+    desk.advance(89);
+    assert!(passed(&desk.ask("/api", &token).await));
+    desk.advance(1);
+    refused(&desk.ask("/api", &token).await, "expired");
+}

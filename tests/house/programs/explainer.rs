@@ -1,0 +1,114 @@
+//! `Explainer`: an issuer of opaque tokens that answers what it is told to about each (RFC 7662).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::upstream::{Asked, Reply, Upstream};
+
+/// Who may ask it.
+pub(super) const CLIENT: &str = "menshen of corp";
+/// What proves that: with what a header and a form write differently.
+pub(super) const SECRET: &str = "s:e+c%r&e=t";
+
+/// A running one.
+pub(super) struct Explainer {
+    upstream: Upstream,
+    book: Arc<Mutex<Book>>,
+}
+
+#[derive(Default)]
+struct Book {
+    said: HashMap<String, Value>,
+    /// What it answers whatever it is asked.
+    instead: Option<Reply>,
+    asked: Vec<String>,
+}
+
+impl Explainer {
+    pub(super) async fn start() -> Self {
+        let book = Arc::new(Mutex::new(Book::default()));
+        let own = Arc::clone(&book);
+        let upstream = Upstream::start(move |asked| answer(&own, asked)).await;
+        Self { upstream, book }
+    }
+
+    /// `[issuer.ID]` for it; it is asked at `path`.
+    pub(super) fn toml(&self, id: &str, path: &str, lines: &str) -> String {
+        format!(
+            "[issuer.{id}]\nurl = \"{url}\"\naudiences = [\"menshen\"]\n[issuer.{id}.introspection]\n\
+             url = \"{url}{path}\"\nclient_id = \"{CLIENT}\"\nclient_secret = \"{SECRET}\"\n{lines}\n",
+            url = self.upstream.url()
+        )
+    }
+
+    pub(super) fn url(&self) -> &str {
+        self.upstream.url()
+    }
+
+    /// What it says of a token from now on.
+    pub(super) fn says(&self, token: &str, said: Value) {
+        self.book
+            .lock()
+            .unwrap()
+            .said
+            .insert(token.to_owned(), said);
+    }
+
+    /// Claims of an active token of this program.
+    pub(super) fn active(&self, sub: &str) -> Value {
+        json!({ "active": true, "sub": sub, "aud": "menshen", "scope": "read", "iss": self.url() })
+    }
+
+    /// Answers this, whatever it is asked.
+    pub(super) fn instead(&self, reply: Option<Reply>) {
+        self.book.lock().unwrap().instead = reply;
+    }
+
+    /// Every token it was asked about.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.book.lock().unwrap().asked.clone()
+    }
+}
+
+/// JSON with a status.
+pub(super) fn says(status: u16, kind: &str, body: &str) -> Reply {
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n");
+    Reply::Keep(format!("{head}\r\n{body}").into_bytes())
+}
+
+fn answer(book: &Mutex<Book>, asked: &Asked) -> Reply {
+    let book = &mut *book.lock().unwrap();
+    let form: HashMap<String, String> = url::form_urlencoded::parse(&asked.message.body)
+        .into_owned()
+        .collect();
+    let token = form.get("token").cloned().unwrap_or_default();
+    book.asked.push(token.clone());
+    if let Some(reply) = &book.instead {
+        return reply.clone();
+    }
+    let plain =
+        |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
+    let basic = STANDARD.encode(format!("{}:{}", plain(CLIENT), plain(SECRET)));
+    let head = asked.message.one("authorization");
+    let by_head = head == Some(&*format!("Basic {basic}"));
+    let by_form = head.is_none()
+        && form.get("client_id").map(String::as_str) == Some(CLIENT)
+        && form.get("client_secret").map(String::as_str) == Some(SECRET);
+    let proved = match asked.message.target() {
+        "/basic" => by_head,
+        "/post" => by_form,
+        _ => false,
+    };
+    if !proved || form.get("token_type_hint").map(String::as_str) != Some("access_token") {
+        return says(401, "application/json", "{\"error\":\"invalid_client\"}");
+    }
+    let said = book.said.get(&token).cloned();
+    let said = said.unwrap_or_else(|| json!({ "active": false }));
+    says(200, "application/json", &said.to_string())
+}

@@ -1,0 +1,273 @@
+//! A token that proves nothing is a 401 on every route that looks, in every state of the memory.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
+use serde_json::{Value, json};
+
+use super::{Desk, bearer, passed, refused, with};
+use crate::asking::Ask;
+use crate::provider::Key;
+
+/// A token of these parts with a signature made by hand.
+fn compact(head: &Value, claims: &Value, sign: impl Fn(&[u8]) -> String) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let input = format!("{}.{}", part(head), part(claims));
+    let signature = sign(input.as_bytes());
+    format!("{input}.{signature}")
+}
+
+/// Signed with a public key as if it were a shared secret.
+fn by_public_key(desk: &Desk, secret: &[u8]) -> String {
+    let head = json!({ "alg": "HS256", "kid": desk.ci.key().kid, "typ": "JWT" });
+    let key = EncodingKey::from_secret(secret);
+    compact(&head, &desk.claims(), |input| {
+        jsonwebtoken::crypto::sign(input, &key, Algorithm::HS256).unwrap()
+    })
+}
+
+/// Claims that do not fit, signed as they should be.
+fn wrong_claims(desk: &Desk) -> Vec<(String, Value)> {
+    let now = desk.house.clock.now().unix_s();
+    let issuer = desk.ci.issuer();
+    let wrong = [
+        json!({ "iss": desk.partner.issuer() }),
+        json!({ "iss": format!("{issuer}/") }),
+        json!({ "iss": issuer.to_uppercase() }),
+        json!({ "iss": null }),
+        json!({ "iss": [issuer] }),
+        json!({ "aud": "other" }),
+        json!({ "aud": "menshen2" }),
+        json!({ "aud": ["other", "MENSHEN"] }),
+        json!({ "aud": ["menshen", 7] }),
+        json!({ "aud": "" }),
+        json!({ "aud": [] }),
+        json!({ "aud": null }),
+        json!({ "exp": now - 60 }),
+        json!({ "exp": 0 }),
+        json!({ "exp": null }),
+        json!({ "exp": (now + 3600).to_string() }),
+        json!({ "exp": -1 }),
+        json!({ "exp": 1e300 }),
+        json!({ "iat": now + 61 }),
+        json!({ "nbf": now + 61 }),
+        json!({ "nbf": "soon" }),
+        json!({ "sub": null, "azp": null }),
+        json!({ "sub": "" }),
+        json!({ "sub": 7 }),
+        json!({ "sub": "a\nb" }),
+        json!({ "sub": "x".repeat(513) }),
+        json!({ "scope": 7 }),
+        json!({ "typ": "ID" }),
+        json!({ "typ": "Refresh" }),
+        json!({ "token_use": "id" }),
+        json!({ "cnf": { "jkt": "x" } }),
+        json!({ "events": {} }),
+    ];
+    wrong
+        .map(|more| (more.to_string(), with(desk.claims(), &more)))
+        .into()
+}
+
+/// Heads that do not fit, with a signature that does.
+fn wrong_heads(desk: &Desk) -> Vec<Value> {
+    let jwk = desk.partner.key().jwk();
+    vec![
+        json!({ "kid": "another" }),
+        json!({ "kid": null }),
+        json!({ "kid": "../../keys" }),
+        json!({ "kid": 7 }),
+        json!({ "alg": "RS384" }),
+        json!({ "alg": "none" }),
+        json!({ "crit": ["exp"] }),
+        json!({ "crit": [] }),
+        json!({ "typ": "logout+jwt" }),
+        json!({ "typ": "dpop+jwt" }),
+        json!({ "typ": 7 }),
+        json!({ "kid": null, "jwk": jwk, "jku": desk.partner.url("/keys") }),
+    ]
+}
+
+/// Every token that must not count, and what is wrong with it.
+fn forged(desk: &Desk) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for (what, claims) in wrong_claims(desk) {
+        all.push((what, desk.ci.sign(&claims, &json!({}))));
+    }
+    for head in wrong_heads(desk) {
+        all.push((head.to_string(), desk.ci.sign(&desk.claims(), &head)));
+    }
+    let key = desk.ci.key();
+    let mut add = |what: &str, token: String| all.push((what.to_owned(), token));
+    let kid = json!({ "kid": key.kid });
+    add(
+        "another's key",
+        desk.partner.sign(&desk.claims(), &json!({})),
+    );
+    add(
+        "another's key, our name",
+        desk.partner.sign(&desk.claims(), &kid),
+    );
+    let jwk = with(kid, &json!({ "jwk": desk.partner.key().jwk() }));
+    add("it brings its key", desk.partner.sign(&desk.claims(), &jwk));
+    let stranger = Key::generate(Algorithm::RS256);
+    add(
+        "another kind of key",
+        stranger.sign(&desk.claims(), &json!({ "kid": key.kid })),
+    );
+    for alg in ["none", "None", "NONE", ""] {
+        let head = json!({ "alg": alg, "kid": key.kid });
+        add(
+            "no signature",
+            compact(&head, &desk.claims(), |_| String::new()),
+        );
+        add(
+            "nonsense",
+            compact(&head, &desk.claims(), |_| "AAAA".to_owned()),
+        );
+    }
+    add(
+        "the public key",
+        by_public_key(desk, key.public_pem.as_bytes()),
+    );
+    let jwk = key.jwk().to_string();
+    add(
+        "the public key as published",
+        by_public_key(desk, jwk.as_bytes()),
+    );
+    let good = desk.token();
+    let (input, signature) = good.rsplit_once('.').unwrap();
+    let other = with(desk.claims(), &json!({ "sub": "root" }));
+    let other = desk.ci.sign(&other, &json!({}));
+    let parts: Vec<_> = other.split('.').collect();
+    add(
+        "other claims",
+        format!("{}.{}.{signature}", parts[0], parts[1]),
+    );
+    add("no signature at all", format!("{input}."));
+    add("a cut signature", good[..good.len() - 2].to_owned());
+    add("two tokens", format!("{good}.{good}"));
+    add("five parts", format!("{good}.a.b"));
+    add("an equals sign more", format!("{good}="));
+    let huge = with(desk.claims(), &json!({ "x": "x".repeat(40_000) }));
+    add("huge", desk.ci.sign(&huge, &json!({})));
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    let deep = URL_SAFE_NO_PAD.encode(format!("{{\"iss\":\"{}\",\"x\":{deep}}}", desk.ci.issuer()));
+    add("deep", format!("{}.{deep}.{signature}", parts[0]));
+    for garbage in [
+        "a",
+        "a.b.c",
+        "..",
+        "...",
+        "e30.e30.e30",
+        "bnVsbA.bnVsbA.AAAA",
+        "YWRtaW4=",
+    ] {
+        add("garbage", garbage.to_owned());
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_token_that_proves_nothing_lets_nobody_in_on_any_route() {
+    for algorithm in [Algorithm::ES256, Algorithm::RS256] {
+        let desk = Desk::signing(algorithm).await;
+        let good = desk.token();
+        for (what, token) in forged(&desk) {
+            // Where a rule would let nobody pass, too, and with a memory that knows a good one.
+            for path in ["/api", "/deploy", "/rule", "/either"] {
+                let ask = bearer(path, &token);
+                refused(&ask.clone().of(&desk.house).await, &what);
+                refused(&ask.navigating().of(&desk.house).await, &what);
+                assert!(passed(&desk.ask(path, &good).await), "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_is_no_token_is_refused_and_two_are_none() {
+    let desk = Desk::open().await;
+    let token = desk.token();
+    let values = [
+        "Bearer".to_owned(),
+        "Bearer =".to_owned(),
+        format!("Bearer {token} "),
+        format!("Bearer {token}, Bearer {token}"),
+        format!("Bearer {token} {token}"),
+        format!("Bearer\t{token}"),
+        format!("Bearer \"{token}\""),
+        format!("Bearer realm=\"{token}\""),
+        format!("Bearer {}", "a".repeat(33_000)),
+    ];
+    for value in &values {
+        let answer = Ask::get("/api")
+            .header("Authorization", value)
+            .of(&desk.house)
+            .await;
+        if value.ends_with(' ') {
+            // A blank at its end is none (RFC 9110 §5.5).
+            assert!(passed(&answer), "{}", answer.text());
+        } else {
+            refused(&answer, value);
+        }
+    }
+    let bytes = Ask::get("/api").bytes("Authorization", b"Bearer \xff\xfe");
+    refused(&bytes.of(&desk.house).await, "no text");
+    for second in [
+        format!("Bearer {token}"),
+        "Basic YTpi".to_owned(),
+        String::new(),
+    ] {
+        let good = bearer("/api", &token);
+        let ask = good.header("Authorization", &second);
+        refused(&ask.of(&desk.house).await, &second);
+        let ask = Ask::get("/api").header("Authorization", &second);
+        let ask = ask.header("authorization", &format!("Bearer {token}"));
+        refused(&ask.of(&desk.house).await, &second);
+    }
+}
+
+#[tokio::test]
+async fn the_edges_of_time_are_a_minute_wide() {
+    let desk = Desk::open().await;
+    let now = desk.house.clock.now().unix_s();
+    let edges = [
+        json!({ "exp": now - 59 }),
+        json!({ "iat": now + 60 }),
+        json!({ "nbf": now + 60 }),
+        json!({ "iat": null }),
+        json!({ "exp": f64::from(i32::try_from(now).unwrap()) + 0.5 }),
+    ];
+    for more in edges {
+        let token = desk.ci.sign(&with(desk.claims(), &more), &json!({}));
+        assert!(passed(&desk.ask("/api", &token).await), "{more}");
+    }
+    for typ in ["at+jwt", "application/at+jwt", "AT+JWT", "jwt"] {
+        let token = desk.ci.sign(&desk.claims(), &json!({ "typ": typ }));
+        assert!(passed(&desk.ask("/api", &token).await), "{typ}");
+    }
+    let token = desk.ci.sign(&desk.claims(), &json!({ "typ": null }));
+    assert!(passed(&desk.ask("/api", &token).await));
+}
+
+#[tokio::test]
+async fn only_the_pinned_algorithms_count() {
+    let desk = Desk::signing(Algorithm::RS256).await;
+    let pinned = |lines: &'static str| {
+        let issuers = [("ci", &desk.ci, lines), ("partner", &desk.partner, "")];
+        super::plan(&issuers, &desk.mirror, "")
+    };
+    let token = desk.token();
+    assert!(passed(&desk.ask("/api", &token).await));
+    desk.house
+        .reload(&pinned("algorithms = [\"ES256\", \"PS256\"]"))
+        .await
+        .unwrap();
+    refused(&desk.ask("/api", &token).await, "RS256 is not pinned");
+    desk.house
+        .reload(&pinned("algorithms = [\"RS256\"]"))
+        .await
+        .unwrap();
+    assert!(passed(&desk.ask("/api", &token).await));
+}

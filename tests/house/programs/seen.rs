@@ -1,0 +1,124 @@
+//! What is written down of programs, and what is not; and that our own paths know people only.
+
+use serde_json::json;
+
+use menshen::config::Config;
+use menshen::telemetry::Telemetry;
+
+use super::{Desk, bearer, passed, with};
+use crate::asking::{Ask, signed_in};
+use crate::records::Records;
+
+#[tokio::test]
+async fn own_paths_know_people_only() {
+    let desk = Desk::open().await;
+    let (token, cookie) = (desk.token(), signed_in(&desk.house, "zhangsan").await);
+    for token in [token.as_str(), "a.b.c"] {
+        let ask = bearer("/.menshen/userinfo", token);
+        assert_eq!(ask.clone().of(&desk.house).await.status, 401);
+        let answer = ask.session(&cookie).of(&desk.house).await;
+        assert_eq!(
+            (answer.status, &answer.json()["login"]),
+            (200, &json!("zhangsan"))
+        );
+    }
+    assert_eq!(desk.ci.calls("keys"), 0);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_one_audit_line_with_its_reason() {
+    let desk = Desk::open().await;
+    let expired = with(desk.claims(), &json!({ "exp": 1 }));
+    let token = desk.ci.sign(&expired, &json!({}));
+    let answer = bearer("/api", &token)
+        .header("User-Agent", "runner/1")
+        .of(&desk.house)
+        .await;
+    assert!(!answer.text().contains("expired"), "{}", answer.text());
+    for _ in 0..50 {
+        desk.ask("/api", &token).await;
+    }
+    let audit = desk.house.audit();
+    let lines: Vec<_> = audit
+        .iter()
+        .filter(|line| line["event"] == "refused")
+        .collect();
+    // Strangers cause them: not more than one a second.
+    assert!((1..20).contains(&lines.len()), "{}", lines.len());
+    let line = lines[0];
+    assert_eq!(line["issuer"], "ci");
+    assert_eq!(line["reason"], "bad token: it has expired");
+    assert_eq!(line["user_agent"], "runner/1");
+    assert_eq!(line["client"], "127.0.0.1");
+}
+
+#[tokio::test]
+async fn the_access_record_names_the_program_and_nothing_holds_a_token() {
+    let log = Records::of_the_log();
+    let desk = Desk::open().await;
+    let text = desk.house.plan.text(&desk.house.source, &desk.house.app);
+    let text = text.replace("access = false", "access = true");
+    let config = Config::parse(&text, "test.toml").unwrap();
+    let records = Records::default();
+    let telemetry = Telemetry::writing_to(&config.log, Box::new(records.clone()));
+    let running = menshen::run::start_recording(config, desk.house.clock.clone(), telemetry)
+        .await
+        .unwrap();
+    let address = running.addresses()[0];
+    let good = desk.token();
+    assert!(passed(&bearer("/api", &good).at(address).await));
+    let bad = desk.partner.sign(&desk.claims(), &json!({}));
+    assert_eq!(bearer("/api", &bad).at(address).await.status, 401);
+    assert_eq!(
+        bearer("/api", "opaque-secret").at(address).await.status,
+        401
+    );
+    let lacking = desk
+        .ci
+        .sign(&with(desk.claims(), &json!({ "scope": "x" })), &json!({}));
+    assert_eq!(bearer("/deploy", &lacking).at(address).await.status, 403);
+    desk.ci.down();
+    let unknown = desk.ci.sign(&desk.claims(), &json!({ "kid": "new" }));
+    assert_eq!(bearer("/api", &unknown).at(address).await.status, 503);
+    running.house().shared().telemetry.flush();
+    let shown = records.text();
+    let lines: Vec<serde_json::Value> = shown
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let access: Vec<_> = lines
+        .iter()
+        .filter(|line| line["target"] == "menshen::access")
+        .collect();
+    let sub = desk.ci.sub("zhangsan");
+    assert_eq!(access.len(), 5);
+    assert_eq!(
+        (&access[0]["issuer"], &access[0]["subject"]),
+        (&json!("ci"), &json!(sub))
+    );
+    assert!(access[0].get("login").is_none());
+    assert_eq!(
+        access[1]["reason"],
+        "bad token: the issuer has no key for it".replace(
+            "no key for it",
+            &format!("no key {} for it", desk.partner.key().kid)
+        )
+    );
+    assert_eq!(access[3]["reason"], "scope");
+    assert_eq!(access[3]["subject"], json!(sub));
+    assert_eq!(access[4]["reason"], "issuer ci away");
+    let metrics = running.house().shared().telemetry.render();
+    let pages = [shown, log.text(), metrics];
+    for token in [&good, &bad, &lacking, &unknown] {
+        let parts: Vec<_> = token.split('.').collect();
+        for page in &pages {
+            assert!(!page.contains(parts[1]) && !page.contains(parts[2]));
+        }
+    }
+    assert!(pages.iter().all(|page| !page.contains("opaque-secret")));
+    // Nothing of what counts is a secret to those who measure.
+    let ask = Ask::get("/api").at(address).await;
+    assert_eq!(ask.status, 401);
+    assert!(pages[2].contains("menshen_bearers_total{issuer=\"ci\",outcome=\"verified\"} "));
+    assert!(pages[2].contains("menshen_bearers_total{issuer=\"\",outcome=\"refused\"} 1"));
+}

@@ -1,0 +1,162 @@
+//! What the application is told of a program; and that elsewhere `Authorization` is its own.
+
+use serde_json::json;
+
+use super::{Desk, bearer, passed, plan, with};
+use crate::asking::{Ask, signed_in};
+use crate::mirror;
+
+/// Routes that say who asks in their own way.
+const OWN: &str = r#"
+[[route]]
+name = "named"
+host = "sso.test"
+path = "/named"
+upstream = ["{mirror}"]
+issuers = ["ci"]
+[route.headers]
+X-Client = "claims.azp"
+X-Remote-User = "user.login"
+X-Who = "user != null ? user.login : claims.sub"
+
+[[route]]
+name = "kept"
+host = "sso.test"
+path = "/kept"
+upstream = ["{mirror}"]
+issuers = ["ci"]
+[route.headers]
+Authorization = "null"
+
+[[route]]
+name = "replaced"
+host = "sso.test"
+path = "/replaced"
+upstream = ["{mirror}"]
+issuers = ["ci"]
+[route.headers]
+Authorization = "'Program ' + claims.sub"
+
+[[route]]
+name = "basic"
+host = "sso.test"
+path = "/basic"
+upstream = ["{mirror}"]
+issuers = ["ci"]
+basic_auth = { user = "user.login", password = "shared" }
+"#;
+
+/// What names a person to an application.
+const PERSON: [&str; 7] = [
+    "x-forwarded-user",
+    "x-forwarded-preferred-username",
+    "x-forwarded-name",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-remote-user",
+    "x-auth-request-user",
+];
+
+async fn desk() -> Desk {
+    let desk = Desk::open().await;
+    let issuers = [("ci", &desk.ci, ""), ("partner", &desk.partner, "")];
+    let plan = plan(&issuers, &desk.mirror, OWN);
+    desk.house.reload(&plan).await.unwrap();
+    desk
+}
+
+#[tokio::test]
+async fn a_program_is_never_told_as_a_person_whatever_its_token_says() {
+    let desk = desk().await;
+    // Zhang is here, and the token says that it is Zhang in every way there is.
+    signed_in(&desk.house, "zhangsan").await;
+    let zhang = json!({
+        "sub": "zhangsan", "preferred_username": "zhangsan", "username": "zhangsan",
+        "login": "zhangsan", "name": "张三", "email": "zhangsan@corp.example",
+        "email_verified": true, "groups": ["runner", "财务部"],
+    });
+    let token = desk.ci.sign(&with(desk.claims(), &zhang), &json!({}));
+    for path in [
+        "/api", "/deploy", "/rule", "/either", "/named", "/kept", "/basic",
+    ] {
+        let ask = PERSON.iter().fold(bearer(path, &token), |ask, name| {
+            ask.header(name, "zhangsan")
+        });
+        let answer = ask.of(&desk.house).await;
+        assert!(passed(&answer), "{path}: {}", answer.text());
+        for name in PERSON {
+            assert!(mirror::values(&answer, name).is_empty(), "{path} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_route_says_of_a_program_what_it_says() {
+    let desk = desk().await;
+    let answer = desk.ask("/named", &desk.token()).await;
+    assert_eq!(mirror::values(&answer, "x-client"), ["runner"]);
+    assert_eq!(mirror::values(&answer, "x-who"), [desk.ci.sub("zhangsan")]);
+    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let answer = Ask::get("/named").session(&cookie).of(&desk.house).await;
+    assert_eq!(mirror::values(&answer, "x-who"), ["zhangsan"]);
+    assert!(mirror::values(&answer, "x-client").is_empty());
+}
+
+#[tokio::test]
+async fn the_application_gets_the_token_unless_the_route_says_otherwise() {
+    let desk = desk().await;
+    let token = desk.token();
+    let value = |answer| mirror::values(&answer, "authorization");
+    assert_eq!(
+        value(desk.ask("/api", &token).await),
+        [format!("Bearer {token}")]
+    );
+    assert!(value(desk.ask("/kept", &token).await).is_empty());
+    let sub = desk.ci.sub("zhangsan");
+    assert_eq!(
+        value(desk.ask("/replaced", &token).await),
+        [format!("Program {sub}")]
+    );
+    // No person, no credentials; and none of the program's in their place.
+    assert!(value(desk.ask("/basic", &token).await).is_empty());
+}
+
+#[tokio::test]
+async fn elsewhere_the_header_passes_byte_for_byte_and_proves_nothing() {
+    let desk = desk().await;
+    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let values: [&[&[u8]]; 7] = [
+        &[b"Bearer a.b.c"],
+        &[b"bearer   two  blanks"],
+        &[b"Basic YTpi"],
+        &[b"Bearer"],
+        &[b"Negotiate \xff\xfe"],
+        &[b"Bearer a", b"Bearer b", b"Digest username=\"a\""],
+        &[b""],
+    ];
+    for lines in values {
+        for path in ["/x", "/public"] {
+            let ask = Ask::get(path).session(&cookie);
+            let ask = lines
+                .iter()
+                .fold(ask, |ask, line| ask.bytes("Authorization", line));
+            let answer = ask.of(&desk.house).await;
+            let sent = mirror::reflected(&answer).expect("they passed");
+            let text: Vec<&[u8]> = sent.split(|byte| *byte == b'\n').collect();
+            let found: Vec<_> = text
+                .iter()
+                .filter_map(|line| {
+                    let (name, value) = line.split_at_checked(b"authorization:".len())?;
+                    let same = name.eq_ignore_ascii_case(b"authorization:");
+                    same.then(|| value.trim_ascii())
+                })
+                .collect();
+            assert_eq!(found, lines, "{path}");
+            assert_eq!(mirror::values(&answer, "x-forwarded-user"), ["zhangsan"]);
+        }
+    }
+    // A good token is nobody there.
+    let answer = desk.ask("/public", &desk.token()).await;
+    assert!(mirror::values(&answer, "x-forwarded-user").is_empty() && passed(&answer));
+    assert_eq!(desk.ask("/x", &desk.token()).await.status, 401);
+}

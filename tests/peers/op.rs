@@ -1,0 +1,171 @@
+//! OpenID Connect before two providers that nobody here wrote: npm's certified oidc-provider over
+//! plain HTTP, and Keycloak with Chromium. `tests/peers/op/install` gets both.
+
+mod away;
+mod certified;
+mod keycloak;
+mod leaving;
+mod refreshing;
+mod rotating;
+mod signing_in;
+mod themselves;
+mod visitor;
+
+use std::time::{Duration, Instant};
+
+use menshen::clock::Clock;
+use tokio::task::JoinSet;
+
+use super::beside::TempDir;
+use super::house::House;
+use super::legacy_app::LegacyApp;
+
+/// The client that both providers know, and its secret.
+const CLIENT_ID: &str = "menshen";
+const CLIENT_SECRET: &str = "secret-of-the-client-menshen";
+
+/// menshen before an application, with one connector that leads to an OpenID provider.
+#[derive(Debug)]
+struct Stage {
+    /// What browsers call it: scheme, host and port.
+    url: String,
+    _house: House,
+    _app: LegacyApp,
+    clock: Clock,
+    /// What makes the clock go; it stops with the stage.
+    _going: JoinSet<()>,
+}
+
+/// How often the clock of a stage is put right.
+const TICK: Duration = Duration::from_millis(10);
+
+impl Stage {
+    /// Starts it with the usual client and further lines of the connector's own table.
+    async fn start(issuer: &str, lines: &str) -> Self {
+        let secret = format!("client_secret = '{CLIENT_SECRET}'");
+        Self::start_as(issuer, &format!("{secret}\n{lines}")).await
+    }
+
+    /// The same with all the lines that follow the client's id.
+    async fn start_as(issuer: &str, lines: &str) -> Self {
+        let table = format!(
+            "[connector.corp.oidc]\nissuer = '{issuer}'\nclient_id = '{CLIENT_ID}'\n{lines}"
+        );
+        Self::start_with(&table).await
+    }
+
+    /// Starts it with these tables of the connector.
+    async fn start_with(tables: &str) -> Self {
+        Self::built(tables, "http").await
+    }
+
+    /// The same behind a certificate that nobody signed.
+    async fn start_secure(issuer: &str, lines: &str) -> Self {
+        let table = format!("[connector.corp.oidc]\nissuer = '{issuer}'\n{lines}");
+        let client = format!("client_id = '{CLIENT_ID}'\nclient_secret = '{CLIENT_SECRET}'");
+        Self::built(&format!("{table}\n{client}"), "https").await
+    }
+
+    async fn built(tables: &str, scheme: &str) -> Self {
+        let app = LegacyApp::start(([127, 0, 0, 1], 0).into(), "应用")
+            .await
+            .unwrap();
+        let clock = Clock::by_hand(Clock::system().now());
+        let mut going = JoinSet::new();
+        going.spawn(go(clock.clone()));
+        let house = House::built(clock.clone(), |url, dir| {
+            let external = url.replace("http", scheme);
+            format!(
+                "{}{}",
+                configuration(tables, &external, dir, &app),
+                if scheme == "https" {
+                    certificate(dir)
+                } else {
+                    String::new()
+                }
+            )
+        })
+        .await;
+        Self {
+            url: house.url.replace("http", scheme),
+            _house: house,
+            _app: app,
+            clock,
+            _going: going,
+        }
+    }
+
+    /// An address at menshen.
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// So much time passes here at once, and none at the provider.
+    fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+fn configuration(tables: &str, url: &str, dir: &TempDir, app: &LegacyApp) -> String {
+    format!(
+        r#"
+        [server]
+        listen = ["{listen}"]
+        external_url = "{url}"
+
+        [log]
+        access = false
+
+        [store]
+        url = "sqlite://{dir}/menshen.db"
+
+        [connector.corp]
+        display_name = "公司账号"
+        {tables}
+
+        [[route]]
+        name = "app"
+        upstream = ["{app}"]
+
+        [[route]]
+        name = "api"
+        path = "/api"
+        strip_path = true
+        pass_access_token = true
+        upstream = ["{app}"]
+
+        [[route]]
+        name = "finance"
+        path = "/finance"
+        upstream = ["{app}"]
+        allow = "'财务部' in user.groups"
+        "#,
+        listen = url.split_once("://").unwrap().1,
+        dir = dir.path().display(),
+        app = app.base_url(),
+    )
+}
+
+/// Lets a clock go as the world's does: what a provider signs now must not lie ahead here.
+async fn go(clock: Clock) {
+    let mut ticks = tokio::time::interval(TICK);
+    let mut last = Instant::now();
+    loop {
+        ticks.tick().await;
+        // Whole milliseconds, since the clock keeps no more.
+        let gone = Duration::from_millis(u64::try_from(last.elapsed().as_millis()).unwrap());
+        clock.advance(gone);
+        last += gone;
+    }
+}
+
+fn certificate(dir: &TempDir) -> String {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = dir.write("tls.pem", &made.cert.pem());
+    let key = dir.write("tls.key", &made.signing_key.serialize_pem());
+    format!(
+        "[server.tls]\ncertificate = '{}'\nkey = '{}'\n",
+        certificate.display(),
+        key.display()
+    )
+}

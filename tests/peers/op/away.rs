@@ -1,0 +1,70 @@
+//! The provider is down: who is here stays, who wants to leave leaves, who comes is told why not.
+
+use menshen::face::page::Cause;
+use serde_json::json;
+
+use super::Stage;
+use super::certified::{self, Certified};
+use super::visitor::{Page, Visitor};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_provider_menshen_starts_serves_and_lets_people_leave() {
+    let mut provider = Certified::start(json!({})).await;
+    provider.stop();
+    // It starts before its provider does.
+    let stage = Stage::start(&provider.issuer, certified::SETTINGS).await;
+    nobody_comes_in(&stage).await;
+
+    provider.start_again().await;
+    provider.register(&stage.url).await;
+    stage.advance(60);
+    let (mut stays, mut leaves) = (Visitor::new(), Visitor::new());
+    for visitor in [&mut stays, &mut leaves] {
+        let page = certified::sign_in(visitor, &stage.at("/echo"), "zhangsan").await;
+        assert_eq!((page.status, page.url.path()), (200, "/echo"));
+    }
+
+    // Somebody is at the provider's page, and then it is away.
+    let mut comes = Visitor::new();
+    let page = certified::to_provider(&mut comes, &stage.at("/echo")).await;
+    let back = comes.submit_only(&page, &[("person", "lisi")]).await;
+    let callback = comes.follow_until(back, "/.menshen/callback/corp").await;
+    provider.stop();
+    let page = comes.open(callback.as_str()).await;
+    is_told(&page);
+    assert!(!comes.has("menshen"));
+
+    assert_eq!(stays.visit(&stage.at("/finance")).await.status, 200);
+    leaves.visit(&stage.at("/.menshen/sign_out")).await;
+    assert!(!leaves.has("menshen"));
+    let me = stage.at("/.menshen/userinfo");
+    assert_eq!(leaves.peek(&me).await, 401);
+    // It comes back with other keys.
+    provider.start_again().await;
+    provider.register(&stage.url).await;
+    stage.advance(60);
+    let page = certified::sign_in(&mut comes, &stage.at("/echo"), "lisi").await;
+    assert_eq!((page.status, page.url.path()), (200, "/echo"));
+
+    // Nor does it matter how long it is away.
+    provider.stop();
+    stage.advance(3600);
+    for visitor in [stays, comes] {
+        assert_eq!(visitor.peek(&stage.at("/echo")).await, 200);
+    }
+}
+
+/// Who wants to come in is told that the source is away, and what to do.
+async fn nobody_comes_in(stage: &Stage) {
+    let mut visitor = Visitor::new();
+    let page = certified::to_provider(&mut visitor, &stage.at("/echo")).await;
+    is_told(&page);
+    assert!(!visitor.has("menshen"));
+}
+
+fn is_told(page: &Page) {
+    assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+    assert_eq!(page.status, 502);
+    // The page leads on, and not in circles.
+    page.link("/.menshen/");
+}

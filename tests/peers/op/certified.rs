@@ -1,0 +1,190 @@
+//! The certified provider: npm's oidc-provider, one for each test, on a port of its own.
+
+use std::process::Command;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::super::beside::{Program, counterparts};
+use super::visitor::{Page, Visitor};
+use super::{CLIENT_ID, CLIENT_SECRET};
+
+/// What menshen's connector is told besides the client.
+pub(super) const SETTINGS: &str = "scopes = ['openid', 'profile', 'email', 'groups']";
+
+/// The tables of a connector that knows the provider as what it is.
+pub(super) fn openid(issuer: &str) -> String {
+    format!(
+        "[connector.corp.oidc]
+        issuer = '{issuer}'
+        client_id = '{CLIENT_ID}'
+        client_secret = '{CLIENT_SECRET}'
+        {SETTINGS}"
+    )
+}
+
+/// The tables of one that knows it as a provider of plain OAuth 2.
+pub(super) fn only_oauth2(issuer: &str) -> String {
+    format!(
+        "[connector.corp.mapping]
+        login = 'profile.preferred_username'
+        name = 'profile.name'
+        email = 'profile.email'
+        groups = 'profile.groups'
+        [connector.corp.oauth2]
+        client_id = '{CLIENT_ID}'
+        client_secret = '{CLIENT_SECRET}'
+        authorize_url = '{issuer}/auth'
+        token_url = '{issuer}/token'
+        profile_url = '{issuer}/me'
+        subject = 'profile.sub'
+        {SETTINGS}"
+    )
+}
+
+/// A running provider; ends when dropped.
+#[derive(Debug)]
+pub(super) struct Certified {
+    pub(super) issuer: String,
+    client: reqwest::Client,
+    program: Option<Program>,
+}
+
+impl Certified {
+    /// Starts one with the wishes that `provider.mjs` lists.
+    pub(super) async fn start(wishes: Value) -> Self {
+        menshen::keys::install_crypto();
+        let installed = counterparts();
+        let mut command = Command::new(installed.join("bin/node"));
+        let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/op/provider.mjs");
+        command
+            .arg(launcher)
+            .arg(installed.join("npm"))
+            .arg(wishes.to_string());
+        let mut program = Program::on_a_leash("oidc-provider", &mut command);
+        let issuer = program.line(|line| Some(line.strip_prefix("issuer ")?.to_owned()));
+        let provider = Self {
+            issuer: issuer.expect("oidc-provider ended"),
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            program: Some(program),
+        };
+        let groups = json!(["研发中心", "财务部"]);
+        let zhangsan = json!({
+            "preferred_username": "zhangsan", "name": "张三", "groups": groups,
+            "email": "zhangsan@corp.example", "email_verified": true,
+        });
+        provider.is("zhangsan", &zhangsan).await;
+        let lisi = json!({ "preferred_username": "lisi", "name": "李四" });
+        provider.is("lisi", &lisi).await;
+        provider
+    }
+
+    /// Makes menshen, at this address, its client.
+    pub(super) async fn register(&self, menshen: &str) {
+        self.register_with(menshen, json!({})).await;
+    }
+
+    /// The same with further metadata, by the names of RFC 7591; null takes one away.
+    pub(super) async fn register_with(&self, menshen: &str, more: Value) {
+        let mut client = json!({
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "redirect_uris": [format!("{menshen}/.menshen/callback/corp")],
+            "post_logout_redirect_uris": [format!("{menshen}/.menshen/sign_out")],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "backchannel_logout_uri": format!("{menshen}/.menshen/backchannel-logout/corp"),
+            "backchannel_logout_session_required": true,
+        });
+        for (name, value) in more.as_object().unwrap() {
+            client[name] = value.clone();
+        }
+        client
+            .as_object_mut()
+            .unwrap()
+            .retain(|_, value| !value.is_null());
+        self.control(Method::PUT, "client", Some(&client)).await;
+    }
+
+    /// Somebody is, or from now on is, like this.
+    pub(super) async fn is(&self, id: &str, claims: &Value) {
+        self.control(Method::PUT, &format!("person/{id}"), Some(claims))
+            .await;
+    }
+
+    /// Somebody is not there any more.
+    pub(super) async fn gone(&self, id: &str) {
+        self.control(Method::DELETE, &format!("person/{id}"), None)
+            .await;
+    }
+
+    /// Signs with a new key; the old ones stay published, or not.
+    pub(super) async fn rotate_keys(&self, keep: bool) {
+        let path = if keep { "keys?keep=1" } else { "keys" };
+        self.control(Method::POST, path, None).await;
+    }
+
+    /// How often a grant was asked for with this outcome.
+    pub(super) async fn asked(&self, grant: &str, good: bool) -> usize {
+        let all = self.all_asked().await;
+        let same = |one: &&Value| one["grant"] == grant && one["good"] == good;
+        all.iter().filter(same).count()
+    }
+
+    /// Whether an access token of its own still opens anything.
+    pub(super) async fn honours(&self, token: &str) -> bool {
+        let url = format!("{}/token/introspection", self.issuer);
+        let request = self.client.post(url).form(&[("token", token)]);
+        let request = request.basic_auth(CLIENT_ID, Some(CLIENT_SECRET));
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        answer["active"] == true
+    }
+
+    /// Of each logout that it told its client of, whether the client took it.
+    pub(super) async fn told_of_logout(&self) -> Vec<bool> {
+        let all = self.all_asked().await;
+        let told = all.iter().filter(|one| one["backchannel"] == true);
+        told.map(|one| one["good"].as_bool().unwrap()).collect()
+    }
+
+    async fn all_asked(&self) -> Vec<Value> {
+        let all = self.control(Method::GET, "asked", None).await;
+        serde_json::from_str(&all).unwrap()
+    }
+
+    /// Is not there any more.
+    pub(super) fn stop(&mut self) {
+        self.program = None;
+    }
+
+    /// Is there again where it was, with new keys, and remembers nothing.
+    pub(super) async fn start_again(&mut self) {
+        let url: Url = self.issuer.parse().unwrap();
+        let again = Self::start(json!({ "port": url.port() })).await;
+        assert_eq!(again.issuer, self.issuer);
+        *self = again;
+    }
+
+    async fn control(&self, method: Method, path: &str, body: Option<&Value>) -> String {
+        let url = format!("{}/control/{path}", self.issuer);
+        let mut request = self.client.request(method, url);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.unwrap().error_for_status().unwrap();
+        answer.text().await.unwrap()
+    }
+}
+
+/// From an address that a stranger types to the provider's page.
+pub(super) async fn to_provider(visitor: &mut Visitor, url: &str) -> Page {
+    let chooser = visitor.open(url).await;
+    visitor.open(&chooser.link("connector=corp")).await
+}
+
+/// From an address that a stranger types to what they see in the end; nobody is who turns back.
+pub(super) async fn sign_in(visitor: &mut Visitor, url: &str, person: &str) -> Page {
+    let page = to_provider(visitor, url).await;
+    visitor.submit(&page, &[("person", person)]).await
+}

@@ -1,0 +1,228 @@
+//! Keycloak: one server for all tests, since it needs seconds to start, and a realm of its own for
+//! each.
+
+use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use menshen::keys;
+use menshen::store::SessionId;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::super::beside::{Program, counterparts};
+use super::super::webdriver::Browser;
+use super::CLIENT_ID;
+use super::visitor::{Page, Visitor};
+
+/// The version that `install` gets.
+const DIRECTORY: &str = "keycloak-26.0.8";
+/// How long a start may take: seconds on a machine with nothing else to do.
+const START: Duration = Duration::from_secs(180);
+/// The realm of `realm.json`, under whose name every test makes its own.
+const REALM: &str = include_str!("realm.json");
+
+/// The running server; it ends with this process.
+struct Server {
+    address: String,
+    program: Mutex<Program>,
+}
+
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    let server = SERVER.get_or_init(|| {
+        let mut command = Command::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/peers/op/keycloak"
+        ));
+        command.arg("run").arg(counterparts().join(DIRECTORY));
+        let mut program = Program::on_a_leash("keycloak", &mut command);
+        let address = program.line_within(START, |line| {
+            let (_, address) = line.split_once("Listening on: ")?;
+            Some(address.trim().to_owned())
+        });
+        if address.is_none() {
+            program.show();
+        }
+        Some(Server {
+            address: address?,
+            program: Mutex::new(program),
+        })
+    });
+    server
+        .as_ref()
+        .expect("Keycloak does not start; tests/run installs it")
+}
+
+/// One test's realm.
+#[derive(Debug)]
+pub(super) struct Realm {
+    pub(super) issuer: String,
+    name: String,
+    client: reqwest::Client,
+}
+
+impl Realm {
+    /// A realm that is known by name, but not there before [`Realm::open`].
+    pub(super) fn new() -> Self {
+        keys::install_crypto();
+        let server = tokio::task::block_in_place(server);
+        let name = format!("corp-{}", SessionId::new(keys::random())).to_lowercase();
+        Self {
+            issuer: format!("{}/realms/{name}", server.address),
+            name,
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+        }
+    }
+
+    /// Makes the realm, with menshen, at this address, as its client.
+    pub(super) async fn open(&self, menshen: &str) {
+        let text = REALM.replace("{menshen}", menshen);
+        let mut realm: Value = serde_json::from_str(&text).unwrap();
+        realm["realm"] = json!(self.name);
+        self.ask(Method::POST, "", Some(&realm)).await;
+    }
+
+    /// Signs with a new key.
+    pub(super) async fn add_key(&self) {
+        self.make_key("RS256").await;
+    }
+
+    async fn make_key(&self, algorithm: &str) {
+        let realm = self.of_realm(Method::GET, "", None).await;
+        let key = json!({
+            "name": format!("newer {algorithm}"), "providerId": "rsa-generated",
+            "providerType": "org.keycloak.keys.KeyProvider", "parentId": realm["id"],
+            "config": { "priority": ["200"], "enabled": ["true"], "active": ["true"],
+                "algorithm": [algorithm], "keySize": ["2048"] },
+        });
+        self.of_realm(Method::POST, "/components", Some(&key)).await;
+    }
+
+    /// Forgets the key that the realm was made with.
+    pub(super) async fn forget_first_key(&self) {
+        let path = "/components?type=org.keycloak.keys.KeyProvider&name=rsa-generated";
+        let found = self.of_realm(Method::GET, path, None).await;
+        let id = found[0]["id"].as_str().unwrap();
+        self.of_realm(Method::DELETE, &format!("/components/{id}"), None)
+            .await;
+    }
+
+    /// Signs what it says about people with another algorithm.
+    pub(super) async fn sign_with(&self, algorithm: &str) {
+        if algorithm.starts_with("PS") {
+            // Else it makes one while somebody signs in, which takes its time.
+            self.make_key(algorithm).await;
+        }
+        let path = format!("/clients?clientId={CLIENT_ID}");
+        let mut client = self.of_realm(Method::GET, &path, None).await[0].take();
+        client["attributes"]["id.token.signed.response.alg"] = json!(algorithm);
+        let path = format!("/clients/{}", client["id"].as_str().unwrap());
+        self.of_realm(Method::PUT, &path, Some(&client)).await;
+    }
+
+    /// Somebody leaves a group that stands at the top.
+    pub(super) async fn leave(&self, person: &str, group: &str) {
+        let person = self.person(person).await;
+        let groups = self
+            .of_realm(Method::GET, &format!("/users/{person}/groups"), None)
+            .await;
+        let mut groups = groups.as_array().unwrap().iter();
+        let group = groups.find(|one| one["name"] == group).unwrap();
+        let path = format!("/users/{person}/groups/{}", group["id"].as_str().unwrap());
+        self.of_realm(Method::DELETE, &path, None).await;
+    }
+
+    /// An administrator ends all sessions of somebody.
+    pub(super) async fn end_sessions(&self, person: &str) {
+        let person = self.person(person).await;
+        self.of_realm(Method::POST, &format!("/users/{person}/logout"), None)
+            .await;
+    }
+
+    /// How many sessions somebody has.
+    pub(super) async fn sessions(&self, person: &str) -> usize {
+        let person = self.person(person).await;
+        let path = format!("/users/{person}/sessions");
+        let sessions = self.of_realm(Method::GET, &path, None).await;
+        sessions.as_array().unwrap().len()
+    }
+
+    /// Nobody may sign in as this person any more.
+    pub(super) async fn disable(&self, person: &str) {
+        let path = format!("/users/{}", self.person(person).await);
+        let body = json!({ "enabled": false });
+        self.of_realm(Method::PUT, &path, Some(&body)).await;
+    }
+
+    async fn person(&self, name: &str) -> String {
+        let path = format!("/users?exact=true&username={name}");
+        let found = self.of_realm(Method::GET, &path, None).await;
+        found[0]["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn of_realm(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        self.ask(method, &format!("/{}{path}", self.name), body)
+            .await
+    }
+
+    /// Asks as the administrator.
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        let server = server();
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", "admin-cli"),
+            ("username", "admin"),
+            ("password", "admin"),
+        ];
+        let token_url = format!(
+            "{}/realms/master/protocol/openid-connect/token",
+            server.address
+        );
+        let token = self.client.post(token_url).form(&form).send().await;
+        let token: Value = token.unwrap().json().await.unwrap();
+        let url = format!("{}/admin/realms{path}", server.address);
+        let mut request = self
+            .client
+            .request(method, &url)
+            .bearer_auth(token["access_token"].as_str().unwrap());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{url}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+}
+
+impl Drop for Realm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let program = &server().program;
+            program
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .show();
+        }
+    }
+}
+
+/// Signs in at Keycloak's page.
+pub(super) async fn sign_in(browser: &Browser, person: &str) {
+    browser.click("main a[href*='connector=']").await;
+    browser.fill("#username", person).await;
+    browser
+        .fill("#password", &format!("{person}-password"))
+        .await;
+    browser.click("#kc-login").await;
+}
+
+/// From an address that a stranger types to what they see in the end, without a browser.
+pub(super) async fn sign_in_over_http(visitor: &mut Visitor, url: &str, person: &str) -> Page {
+    let chooser = visitor.open(url).await;
+    let page = visitor.open(&chooser.link("connector=corp")).await;
+    let password = format!("{person}-password");
+    let filled = [("username", person), ("password", &password)];
+    visitor.submit(&page, &filled).await
+}

@@ -1,0 +1,114 @@
+//! Leaving: here and at the provider, whoever of the two is told first.
+
+use serde_json::json;
+
+use super::super::webdriver::{Browser, Person};
+use super::Stage;
+use super::certified::{self, Certified};
+use super::keycloak::{self, Realm};
+use super::visitor::Visitor;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_here_signs_out_at_oidc_provider_too() {
+    let provider = Certified::start(json!({})).await;
+    let stage = Stage::start(&provider.issuer, certified::SETTINGS).await;
+    provider.register(&stage.url).await;
+    let (mut leaves, mut stays) = (Visitor::new(), Visitor::new());
+    for visitor in [&mut leaves, &mut stays] {
+        certified::sign_in(visitor, &stage.at("/echo"), "zhangsan").await;
+    }
+    let asks = leaves.open(&stage.at("/.menshen/sign_out")).await;
+    // It is over here whatever is answered there.
+    assert!(!leaves.has("menshen"));
+    assert!(
+        asks.url.as_str().starts_with(&provider.issuer),
+        "{}",
+        asks.url
+    );
+    let page = leaves.submit(&asks, &[("logout", "yes")]).await;
+    assert_eq!(page.status, 200);
+    assert!(
+        page.url.as_str().starts_with(&stage.at("/.menshen/")),
+        "{}",
+        page.url
+    );
+    assert!(page.body.contains("已退出"), "{}", page.body);
+    // Nobody is known there either: it asks who it is.
+    let who = certified::to_provider(&mut leaves, &stage.at("/echo")).await;
+    assert!(who.body.contains("zhangsan"), "{}", who.body);
+    // The same person's other browser was not meant.
+    assert_eq!(stays.peek(&stage.at("/.menshen/userinfo")).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_out_at_oidc_provider_is_a_stranger_here_with_the_next_request() {
+    // By the session's id, or without one by the person's.
+    for by_sid in [true, false] {
+        let provider = Certified::start(json!({})).await;
+        let stage = Stage::start(&provider.issuer, certified::SETTINGS).await;
+        let metadata = json!({ "backchannel_logout_session_required": by_sid });
+        provider.register_with(&stage.url, metadata).await;
+        let (mut leaves, mut same, mut other) = (Visitor::new(), Visitor::new(), Visitor::new());
+        for (visitor, person) in [
+            (&mut leaves, "zhangsan"),
+            (&mut same, "zhangsan"),
+            (&mut other, "lisi"),
+        ] {
+            certified::sign_in(visitor, &stage.at("/echo"), person).await;
+        }
+        let asks = leaves
+            .open(&format!("{}/session/end", provider.issuer))
+            .await;
+        leaves.submit(&asks, &[("logout", "yes")]).await;
+        assert_eq!(provider.told_of_logout().await, [true]);
+        let me = stage.at("/.menshen/userinfo");
+        assert_eq!(leaves.peek(&me).await, 401);
+        assert_eq!(same.peek(&me).await, if by_sid { 200 } else { 401 });
+        assert_eq!(other.peek(&me).await, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_in_chromium_signs_out_at_keycloak_too() {
+    let realm = Realm::new();
+    let stage = Stage::start(&realm.issuer, "").await;
+    realm.open(&stage.url).await;
+    let browser = Browser::start(&Person::default()).await;
+    browser.open(&stage.at("/todo")).await;
+    keycloak::sign_in(&browser, "zhangsan").await;
+    browser.reads("三 张").await;
+    assert_eq!(realm.sessions("zhangsan").await, 1);
+
+    browser.open(&stage.at("/.menshen/sign_out")).await;
+    browser.reads("已退出").await;
+    assert!(browser.url().await.starts_with(&stage.at("/.menshen/")));
+    assert_eq!(realm.sessions("zhangsan").await, 0);
+    browser.open(&stage.at("/todo")).await;
+    browser.click("main a[href*='connector=']").await;
+    browser
+        .until("Keycloak's form", async || browser.has("#kc-login").await)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_sessions_an_administrator_ends_at_keycloak_is_a_stranger_in_chromium() {
+    let realm = Realm::new();
+    let stage = Stage::start(&realm.issuer, "").await;
+    realm.open(&stage.url).await;
+    let browser = Browser::start(&Person::default()).await;
+    browser.open(&stage.at("/todo")).await;
+    keycloak::sign_in(&browser, "zhangsan").await;
+    browser.reads("三 张").await;
+    let mut other = Visitor::new();
+    keycloak::sign_in_over_http(&mut other, &stage.at("/echo"), "lisi").await;
+
+    // Keycloak answers the administrator after it has told its clients.
+    realm.end_sessions("zhangsan").await;
+    browser.open(&stage.at("/todo")).await;
+    browser
+        .until("a stranger's page", async || {
+            browser.has("main a[href*='connector=']").await
+        })
+        .await;
+    assert_eq!(other.peek(&stage.at("/.menshen/userinfo")).await, 200);
+}

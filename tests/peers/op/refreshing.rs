@@ -1,0 +1,152 @@
+//! Tokens: bought anew before they end, each refresh token once, and what that brings counts at once.
+
+use serde_json::json;
+
+use super::super::beside::until;
+use super::Stage;
+use super::certified::{self, Certified};
+use super::keycloak::{self, Realm};
+use super::visitor::{Visitor, echoed};
+
+/// How long an access token of oidc-provider lives, in seconds.
+const LIFE: u64 = 60;
+/// The same in the realm of `realm.json`.
+const REALM_LIFE: u64 = 300;
+/// How many come at once.
+const CROWD: usize = 100;
+
+/// What a connector to oidc-provider may be.
+const KINDS: [fn(&str) -> String; 2] = [certified::openid, certified::only_oauth2];
+
+async fn oidc_provider(kind: fn(&str) -> String) -> (Certified, Stage) {
+    let provider = Certified::start(json!({ "accessTokenSeconds": LIFE })).await;
+    let stage = Stage::start_with(&kind(&provider.issuer)).await;
+    provider.register(&stage.url).await;
+    (provider, stage)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_at_refresh_time_spends_one_refresh_token() {
+    for kind in KINDS {
+        let (provider, stage) = oidc_provider(kind).await;
+        let mut visitor = Visitor::new();
+        certified::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
+        assert_eq!(provider.asked("refresh_token", true).await, 0);
+        for round in 1..=3 {
+            // The old access token is over, so nobody is served by it.
+            stage.advance(LIFE);
+            let crowd = (0..CROWD).map(|_| {
+                let (visitor, url) = (visitor.clone(), stage.at("/echo"));
+                tokio::spawn(async move { visitor.peek(&url).await })
+            });
+            for one in crowd.collect::<Vec<_>>() {
+                assert_eq!(one.await.unwrap(), 200);
+            }
+            until("a refresh", async || {
+                provider.asked("refresh_token", true).await >= round
+            })
+            .await;
+            assert_eq!(visitor.peek(&stage.at("/echo")).await, 200);
+            assert_eq!(provider.asked("refresh_token", true).await, round);
+            assert_eq!(provider.asked("refresh_token", false).await, 0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_may_have_the_access_token_always_has_one_that_opens() {
+    for kind in KINDS {
+        let (provider, stage) = oidc_provider(kind).await;
+        let mut visitor = Visitor::new();
+        certified::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let page = visitor.visit(&stage.at("/api/echo")).await;
+            let [token] = &echoed(&page.body, "x-forwarded-access-token")[..] else {
+                panic!("not one token: {}", page.body);
+            };
+            assert!(provider.honours(token).await);
+            assert!(!seen.contains(token), "a new one each time");
+            seen.push(token.clone());
+            stage.advance(LIFE);
+        }
+        let page = visitor.visit(&stage.at("/echo")).await;
+        assert!(echoed(&page.body, "x-forwarded-access-token").is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lost_a_group_at_oidc_provider_lost_it_here_with_the_next_refresh() {
+    for kind in KINDS {
+        let (provider, stage) = oidc_provider(kind).await;
+        let mut visitor = Visitor::new();
+        certified::sign_in(&mut visitor, &stage.at("/finance"), "zhangsan").await;
+        let finance = stage.at("/finance");
+        assert_eq!(visitor.peek(&finance).await, 200);
+        let fewer =
+            json!({ "preferred_username": "zhangsan", "name": "张三", "groups": ["研发中心"] });
+        provider.is("zhangsan", &fewer).await;
+        stage.advance(LIFE);
+        until("403", async || visitor.peek(&finance).await == 403).await;
+        assert_eq!(visitor.peek(&stage.at("/echo")).await, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_gone_at_oidc_provider_is_gone_here_with_the_next_refresh() {
+    for kind in KINDS {
+        let (provider, stage) = oidc_provider(kind).await;
+        let (mut goes, mut stays) = (Visitor::new(), Visitor::new());
+        certified::sign_in(&mut goes, &stage.at("/echo"), "zhangsan").await;
+        certified::sign_in(&mut stays, &stage.at("/echo"), "lisi").await;
+        provider.gone("zhangsan").await;
+        stage.advance(LIFE);
+        let me = stage.at("/.menshen/userinfo");
+        until("a stranger", async || {
+            // Any request will do to notice it.
+            goes.peek(&stage.at("/echo")).await;
+            goes.peek(&me).await == 401
+        })
+        .await;
+        assert_eq!(stays.peek(&me).await, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_while_the_provider_is_away_costs_nobody_their_session() {
+    for kind in KINDS {
+        let (mut provider, stage) = oidc_provider(kind).await;
+        let mut visitor = Visitor::new();
+        certified::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
+        provider.stop();
+        for _ in 0..5 {
+            stage.advance(LIFE);
+            assert_eq!(visitor.peek(&stage.at("/echo")).await, 200);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_administrator_does_at_keycloak_counts_with_the_next_refresh() {
+    let realm = Realm::new();
+    let stage = Stage::start(&realm.issuer, "").await;
+    realm.open(&stage.url).await;
+    let mut visitor = Visitor::new();
+    let finance = stage.at("/finance");
+    let page = keycloak::sign_in_over_http(&mut visitor, &finance, "zhangsan").await;
+    assert_eq!(page.status, 200);
+    realm.leave("zhangsan", "财务部").await;
+    stage.advance(REALM_LIFE);
+    until("403", async || visitor.peek(&finance).await == 403).await;
+    assert_eq!(visitor.peek(&stage.at("/echo")).await, 200);
+
+    // Keycloak sends no word of this: the next refresh is refused.
+    realm.disable("zhangsan").await;
+    stage.advance(REALM_LIFE);
+    let me = stage.at("/.menshen/userinfo");
+    until("a stranger", async || {
+        visitor.peek(&stage.at("/echo")).await;
+        visitor.peek(&me).await == 401
+    })
+    .await;
+}

@@ -1,0 +1,69 @@
+//! Keys: a provider changes them between two logins, with and without a time for both.
+
+use serde_json::json;
+
+use super::Stage;
+use super::certified::{self, Certified};
+use super::keycloak::{self, Realm};
+use super::visitor::Visitor;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oidc_provider_may_change_its_keys_between_two_logins() {
+    let provider = Certified::start(json!({})).await;
+    let stage = Stage::start(&provider.issuer, certified::SETTINGS).await;
+    provider.register(&stage.url).await;
+    let mut all = Vec::new();
+    for change in [None, Some("softly"), Some("hard")] {
+        if let Some(how) = change {
+            provider.rotate_keys(how == "softly").await;
+        }
+        let mut visitor = Visitor::new();
+        let page = certified::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
+        assert_eq!((page.status, page.url.path()), (200, "/echo"), "{change:?}");
+        all.push(visitor);
+    }
+    for mut visitor in all {
+        assert_eq!(visitor.visit(&stage.at("/echo")).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keycloak_may_change_its_keys_between_two_logins() {
+    let realm = Realm::new();
+    let stage = Stage::start(&realm.issuer, "").await;
+    realm.open(&stage.url).await;
+    let mut all = Vec::new();
+    for change in ["none", "softly", "hard"] {
+        match change {
+            "softly" => realm.add_key().await,
+            "hard" => realm.forget_first_key().await,
+            _ => {}
+        }
+        let mut visitor = Visitor::new();
+        let page = keycloak::sign_in_over_http(&mut visitor, &stage.at("/echo"), "lisi").await;
+        assert_eq!((page.status, page.url.path()), (200, "/echo"), "{change}");
+        all.push(visitor);
+    }
+    for mut visitor in all {
+        assert_eq!(visitor.visit(&stage.at("/echo")).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keycloak_may_sign_with_every_public_key_and_with_no_shared_secret() {
+    let realm = Realm::new();
+    let stage = Stage::start(&realm.issuer, "").await;
+    realm.open(&stage.url).await;
+    for algorithm in ["PS256", "ES256", "ES384", "EdDSA", "HS256"] {
+        realm.sign_with(algorithm).await;
+        // Each is a new key to menshen, which does not ask for keys without end; what
+        // Keycloak signs lives five minutes.
+        stage.advance(30);
+        let mut visitor = Visitor::new();
+        let page = keycloak::sign_in_over_http(&mut visitor, &stage.at("/echo"), "lisi").await;
+        let good = algorithm != "HS256";
+        let said = (page.status, page.cause());
+        assert_eq!(page.status == 200, good, "{algorithm}: {said:?}");
+        assert_eq!(visitor.has("menshen"), good, "{algorithm}");
+    }
+}

@@ -1,0 +1,225 @@
+//! Signing in: back to the page that was asked for, and the application knows who it is.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::super::webdriver::{Browser, Person};
+use super::certified::{self, Certified, SETTINGS};
+use super::keycloak::{self, Realm};
+use super::visitor::{Visitor, echoed};
+use super::{CLIENT_ID, CLIENT_SECRET, Stage};
+
+/// Where somebody was going, with a query that only survives when it is treated as bytes.
+const DEEP: &str = "/echo?from=a%20b&to=%E5%8C%97%E4%BA%AC&x=1+1";
+
+/// What an application is sent of 张三, of 研发中心 and 财务部.
+const NAME: &str = "%E5%BC%A0%E4%B8%89";
+const GROUPS: [&str; 2] = [
+    "%E7%A0%94%E5%8F%91%E4%B8%AD%E5%BF%83",
+    "%E8%B4%A2%E5%8A%A1%E9%83%A8",
+];
+
+/// The headers that say who it is: user, name, e-mail, groups.
+fn identity(echo: &str) -> [Vec<String>; 4] {
+    ["user", "name", "email", "groups"].map(|header| echoed(echo, &format!("x-forwarded-{header}")))
+}
+
+fn all(values: [&str; 4]) -> [Vec<String>; 4] {
+    values.map(|value| match value {
+        "" => Vec::new(),
+        value => vec![value.to_owned()],
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oidc_provider_says_who_it_is_in_the_id_token_or_in_userinfo() {
+    for claims_in_id_token in [true, false] {
+        let provider = Certified::start(json!({ "claimsInIdToken": claims_in_id_token })).await;
+        let stage = Stage::start(&provider.issuer, SETTINGS).await;
+        provider.register(&stage.url).await;
+
+        let mut visitor = Visitor::new();
+        let page = certified::sign_in(&mut visitor, &stage.at(DEEP), "zhangsan").await;
+        assert_eq!(
+            (page.status, page.url.as_str()),
+            (200, stage.at(DEEP).as_str())
+        );
+        let groups = GROUPS.join(",");
+        let expected = all(["zhangsan", NAME, "zhangsan@corp.example", &groups]);
+        assert_eq!(identity(&page.body), expected, "{claims_in_id_token}");
+        assert_eq!(visitor.open(&stage.at("/finance")).await.status, 200);
+
+        // 李四 has no e-mail and no group, and is 李四 all the same.
+        let mut visitor = Visitor::new();
+        let page = certified::sign_in(&mut visitor, &stage.at("/echo"), "lisi").await;
+        let expected = all(["lisi", "%E6%9D%8E%E5%9B%9B", "", ""]);
+        assert_eq!(identity(&page.body), expected, "{claims_in_id_token}");
+        assert_eq!(visitor.open(&stage.at("/finance")).await.status, 403);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_turns_back_at_the_provider_is_told_so_and_can_try_again() {
+    let provider = Certified::start(json!({})).await;
+    let stage = Stage::start(&provider.issuer, SETTINGS).await;
+    provider.register(&stage.url).await;
+    let mut visitor = Visitor::new();
+    let page = certified::sign_in(&mut visitor, &stage.at(DEEP), "").await;
+    assert!((400..500).contains(&page.status), "{}", page.body);
+    assert!(!visitor.has("menshen"));
+    let again = visitor.open(&page.link("/.menshen/")).await;
+    assert_eq!(again.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_of_another_browser_signs_nobody_in() {
+    let provider = Certified::start(json!({})).await;
+    let stage = Stage::start(&provider.issuer, SETTINGS).await;
+    provider.register(&stage.url).await;
+    let mut theirs = Visitor::new();
+    let page = certified::to_provider(&mut theirs, &stage.at("/echo")).await;
+    let back = theirs.submit_only(&page, &[("person", "zhangsan")]).await;
+    let callback = theirs.follow_until(back, "/.menshen/callback/corp").await;
+    // Whoever is lured to that address stays a stranger, and the code is not spent on them.
+    let mut lured = Visitor::new();
+    let page = lured.open(callback.as_str()).await;
+    assert!((400..500).contains(&page.status), "{}", page.body);
+    assert!(!lured.has("menshen"));
+    assert_eq!(provider.asked("authorization_code", true).await, 0);
+    let page = theirs.open(callback.as_str()).await;
+    assert_eq!((page.status, page.url.path()), (200, "/echo"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_proves_itself_in_the_way_the_provider_demands() {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let [basic, post, pem] = [
+        format!("client_secret = '{CLIENT_SECRET}'"),
+        format!("client_secret = '{CLIENT_SECRET}'\nclient_auth = 'post'"),
+        format!("private_key = '''\n{}'''", key.serialize_pem()),
+    ];
+    for (settings, metadata) in [
+        (basic.as_str(), json!({})),
+        (
+            &post,
+            json!({ "token_endpoint_auth_method": "client_secret_post" }),
+        ),
+        (
+            &pem,
+            json!({
+                "token_endpoint_auth_method": "private_key_jwt", "client_secret": null,
+                "token_endpoint_auth_signing_alg": "ES256", "jwks": { "keys": [public(&key)] },
+            }),
+        ),
+        (
+            "",
+            json!({ "token_endpoint_auth_method": "none", "client_secret": null }),
+        ),
+    ] {
+        let provider = Certified::start(json!({})).await;
+        let stage = Stage::start_as(&provider.issuer, settings).await;
+        provider.register_with(&stage.url, metadata).await;
+        let mut visitor = Visitor::new();
+        let page = certified::sign_in(&mut visitor, &stage.at("/echo"), "zhangsan").await;
+        assert_eq!((page.status, page.url.path()), (200, "/echo"), "{settings}");
+    }
+}
+
+/// The public half as a key of RFC 7517.
+fn public(key: &rcgen::KeyPair) -> Value {
+    // An uncompressed point: 4, then both coordinates.
+    let (x, y) = key.public_key_raw()[1..].split_at(32);
+    let text = |bytes| URL_SAFE_NO_PAD.encode(bytes);
+    json!({ "kty": "EC", "crv": "P-256", "use": "sig", "x": text(x), "y": text(y) })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keycloak_in_chromium_leads_back_and_says_who_it_is() {
+    let realm = Realm::new();
+    let stage = Stage::start(&realm.issuer, "").await;
+    realm.open(&stage.url).await;
+
+    let browser = Browser::start(&Person::default()).await;
+    browser.open(&stage.at(DEEP)).await;
+    keycloak::sign_in(&browser, "zhangsan").await;
+    browser
+        .until(DEEP, async || browser.url().await == stage.at(DEEP))
+        .await;
+    let [user, name, email, groups] = identity(&browser.text().await);
+    assert_eq!(user, ["zhangsan"]);
+    // Keycloak puts the given name first and a space between: 三 张.
+    assert_eq!(name, ["%E4%B8%89 %E5%BC%A0"]);
+    assert_eq!(email, ["zhangsan@corp.example"]);
+    // It promises no order.
+    let mut groups: Vec<_> = groups[0].split(',').collect();
+    groups.sort_unstable();
+    let platform = "%E5%B9%B3%E5%8F%B0%E7%BB%84";
+    assert_eq!(groups, [platform, GROUPS[1]]);
+    browser.open(&stage.at("/finance")).await;
+    browser.reads("三 张").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keycloak_lets_somebody_without_an_e_mail_address_in() {
+    let realm = Realm::new();
+    let stage = Stage::start(&realm.issuer, "").await;
+    realm.open(&stage.url).await;
+    let browser = Browser::start(&Person::default()).await;
+    browser.open(&stage.at("/echo")).await;
+    keycloak::sign_in(&browser, "lisi").await;
+    browser
+        .until("/echo", async || browser.url().await == stage.at("/echo"))
+        .await;
+    let expected = all(["lisi", "%E6%9D%8E%E5%9B%9B", "", ""]);
+    assert_eq!(identity(&browser.text().await), expected);
+}
+
+/// The answer comes by a POST from another site, with which only a cookie that says so travels.
+#[tokio::test(flavor = "multi_thread")]
+async fn keycloak_in_chromium_may_post_its_answer() {
+    let realm = Realm::new();
+    let stage = Stage::start_secure(&realm.issuer, "response_mode = 'form_post'").await;
+    realm.open(&stage.url).await;
+    let person = Person {
+        accepts_any_certificate: true,
+        ..Person::default()
+    };
+    let browser = Browser::start(&person).await;
+    browser.open(&stage.at(DEEP)).await;
+    keycloak::sign_in(&browser, "zhangsan").await;
+    let there = async || browser.url().await == stage.at(DEEP);
+    browser.until(DEEP, there).await;
+    assert_eq!(identity(&browser.text().await)[0], ["zhangsan"]);
+}
+
+/// Both providers also speak plain OAuth 2: no ID token is looked at, the profile says who it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_providers_serve_a_connector_that_knows_only_oauth2() {
+    let expected = all(["zhangsan", NAME, "zhangsan@corp.example", &GROUPS.join(",")]);
+    let provider = Certified::start(json!({})).await;
+    let tables = certified::only_oauth2(&provider.issuer);
+    let stage = Stage::start_with(&tables).await;
+    provider.register(&stage.url).await;
+    let mut visitor = Visitor::new();
+    let page = certified::sign_in(&mut visitor, &stage.at(DEEP), "zhangsan").await;
+    assert_eq!(page.url.as_str(), stage.at(DEEP));
+    assert_eq!(identity(&page.body), expected);
+
+    let realm = Realm::new();
+    let tables = format!(
+        "[connector.corp.oauth2]
+        preset = 'keycloak'
+        base_url = '{}'
+        client_id = '{CLIENT_ID}'
+        client_secret = '{CLIENT_SECRET}'",
+        realm.issuer
+    );
+    let stage = Stage::start_with(&tables).await;
+    realm.open(&stage.url).await;
+    let mut visitor = Visitor::new();
+    let page = keycloak::sign_in_over_http(&mut visitor, &stage.at(DEEP), "lisi").await;
+    assert_eq!(page.url.as_str(), stage.at(DEEP));
+    let expected = all(["lisi", "%E6%9D%8E%E5%9B%9B", "", ""]);
+    assert_eq!(identity(&page.body), expected);
+}
