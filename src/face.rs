@@ -165,7 +165,7 @@ impl House {
                 Step::Forward(permit, onward, InVain(false))
             }
             Verdict::Login(needed) => match sign_in::offer(&visit, needed).await {
-                sign_in::Offer::Told(told) => Step::Told(told),
+                sign_in::Offer::Told(told) => Step::Told(*told),
                 sign_in::Offer::GoOn(permit, asked) => {
                     let onward = Onward::new(&permit, &head, id, &site.namespace);
                     Step::Forward(permit, onward, InVain(asked))

@@ -17,7 +17,7 @@ use http::Method;
 #[derive(Debug)]
 pub(in crate::face) enum Offer {
     /// It is answered here.
-    Told(Told),
+    Told(Box<Told>),
     /// It goes on: its source cannot be asked. With `true` the session's cookie says that it was.
     GoOn(Permit, bool),
 }
@@ -26,10 +26,13 @@ pub(in crate::face) enum Offer {
 /// on when their source cannot be asked does.
 pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: LoginNeeded) -> Offer {
     let Some(permit) = needed.otherwise.clone() else {
-        return Offer::Told(to_log_in(visit, &needed).await);
+        return Offer::Told(Box::new(to_log_in(visit, &needed).await));
     };
     match reload::before(visit, &needed, &permit).await {
-        Asking::Answer(response) => Offer::Told(Told::login("reload", &needed.route, response)),
+        Asking::Answer(response) => {
+            let told = Told::login("reload", &needed.route, response);
+            Offer::Told(Box::new(told))
+        }
         Asking::GoOn(counts) => Offer::GoOn(permit, counts),
     }
 }
