@@ -344,7 +344,6 @@ fn routes() -> Outcome<Routes> {
                 keep_fragment: false,
                 host_header: HostHeader::Client,
                 headers: HeaderRules::default(),
-                demands: None,
                 limits: Limits {
                     connect: Duration::from_secs(5),
                     response: Duration::from_secs(60),

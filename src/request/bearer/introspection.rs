@@ -78,7 +78,7 @@ impl Introspection {
         let url = self.endpoint(issuer).await?;
         let said = self.ask(&url, token).await;
         self.note(&said);
-        let body = said.map_err(|source| Away::Introspection(source))?;
+        let body = said.map_err(Away::Introspection)?;
         let Value::Object(mut claims) = body else {
             return Err(Away::Unreadable.into());
         };
