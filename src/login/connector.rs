@@ -352,7 +352,6 @@ impl Config {
             // `prompt=none` is of the standard.
             Self::Oidc(_) => true,
             Self::OAuth2(config) => config.preset.is_some_and(oauth2::Preset::is_silent),
-            Self::Oidc(_) => true,
         }
     }
 
@@ -361,7 +360,6 @@ impl Config {
         match self {
             Self::Oidc(_) => true,
             Self::Wecom(_) | Self::OAuth2(_) => false,
-            Self::Oidc(_) => true,
         }
     }
 
