@@ -10,7 +10,8 @@ use http::request::Parts;
 use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
 
-use crate::request::forward::Forwarded;
+use crate::clock::Timestamp;
+use crate::request::forward::{Answered, Forwarded};
 use crate::request::head::{Connection, Head};
 use crate::request::headers::{Onward, RequestId};
 use crate::request::policy::{Permit, Verdict};
@@ -44,14 +45,24 @@ struct Visit<'a> {
     shared: &'a Shared,
     head: &'a Head<'a>,
     id: &'a RequestId,
-    lang: page::Lang,
+}
+
+impl Visit<'_> {
+    /// The language to answer in; most requests are never answered by us.
+    fn lang(&self) -> page::Lang {
+        navigation::lang(self.head.headers)
+    }
 }
 
 /// How far a request came before its body moves.
 enum Step {
     Told(Told),
-    Forward(Permit, Box<Onward>, reply::Asked),
+    Forward(Permit, Onward, InVain),
 }
+
+/// Whether a person's source was asked for them, in vain.
+#[derive(Clone, Copy, Debug)]
+struct InVain(bool);
 
 impl House {
     /// Opens with a first site; tunnels end when `closing` is cancelled.
@@ -103,8 +114,10 @@ impl House {
             .await;
         let told = match (step, body) {
             (Step::Told(told), _) => told,
-            (Step::Forward(permit, onward, asked), Some(body)) => {
-                self.forwarded(&site, permit, *onward, asked, &id, parts, body, connection)
+            (Step::Forward(permit, onward, in_vain), Some(body)) => {
+                let told = Told::allowed(&permit);
+                let sent = (permit, &onward, in_vain);
+                self.forwarded(&site, sent, told, &id, seen.at, parts, body, connection)
                     .await
             }
             // A body moves only into an own path, and those are told.
@@ -127,12 +140,12 @@ impl House {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
-        let lang = page::Lang::of(navigation::text(&parts.headers, "accept-language"));
         let cookie = site.cookies.session_name();
         let head = match Head::of(parts, connection, &site.trust, cookie, seen.at) {
             Ok(head) => head,
             Err(error) => {
                 tracing::info!(request_id = %id, %error, "a malformed request was refused");
+                let lang = navigation::lang(&parts.headers);
                 return Step::Told(reply::bad_head(lang, id, error));
             }
         };
@@ -142,7 +155,6 @@ impl House {
             shared: &self.shared,
             head: &head,
             id,
-            lang,
         };
         if site.routes.is_own(head.path.as_str()) {
             return Step::Told(sign_in::answer(&visit, body.take()).await);
@@ -150,17 +162,13 @@ impl House {
         match decide(&site.routes, &site.gate, &head).await {
             Verdict::Allow(permit) => {
                 let onward = Onward::new(&permit, &head, id, &site.namespace);
-                Step::Forward(permit, Box::new(onward), reply::Asked::of(&visit))
+                Step::Forward(permit, onward, InVain(false))
             }
             Verdict::Login(needed) => match sign_in::offer(&visit, needed).await {
                 sign_in::Offer::Told(told) => Step::Told(told),
                 sign_in::Offer::GoOn(permit, asked) => {
                     let onward = Onward::new(&permit, &head, id, &site.namespace);
-                    Step::Forward(
-                        permit,
-                        Box::new(onward),
-                        reply::Asked::of(&visit).in_vain(asked),
-                    )
+                    Step::Forward(permit, onward, InVain(asked))
                 }
             },
             Verdict::Deny(denial) => Step::Told(reply::deny(&visit, &denial)),
@@ -171,11 +179,11 @@ impl House {
     async fn forwarded<B>(
         self: &Arc<Self>,
         site: &Arc<Site>,
-        permit: Permit,
-        onward: Onward,
-        asked: reply::Asked,
+        (permit, onward, InVain(in_vain)): (Permit, &Onward, InVain),
+        told: Told,
         id: &RequestId,
-        parts: Parts,
+        now: Timestamp,
+        mut parts: Parts,
         body: B,
         connection: Arc<Connection>,
     ) -> Told
@@ -187,27 +195,31 @@ impl House {
             .headers
             .contains_key(UPGRADE)
             .then(|| tunnel::Again::of(&parts, &permit));
-        let told = Told::allowed(&permit);
-        let now = self.shared.clock.now();
-        let renewed = sign_in::renewed_cookie(site, &permit, &parts, now, asked.in_vain);
+        let renewed = sign_in::renewed_cookie(site, &permit, &parts, now, in_vain);
         let sent_at = Instant::now();
-        let sent = site
-            .forwarder
-            .forward(permit, onward, Request::from_parts(parts, body))
-            .await;
+        let sent = site.forwarder.forward(&permit, onward, &mut parts, body);
+        let sent = sent.await;
         let told = told.after(sent_at);
-        let mut response = match sent {
-            Ok(Forwarded::Response(response)) => response,
-            Ok(Forwarded::Upgraded { response, tunnel }) => {
+        let Answered { forwarded, by } = match sent {
+            Ok(answered) => answered,
+            Err(error) => {
+                // Read again: whoever is answered pays nothing for the page of a failure.
+                let cookie = site.cookies.session_name();
+                let head = Head::of(&parts, &connection, &site.trust, cookie, now).ok();
+                return reply::upstream_failed(told, &parts.headers, head.as_ref(), id, &error);
+            }
+        };
+        let mut response = match forwarded {
+            Forwarded::Response(response) => response,
+            Forwarded::Upgraded { response, tunnel } => {
                 let again = again.unwrap_or_default();
                 tunnel::keep(self, *tunnel, again, connection, id);
                 response
             }
-            Err(error) => return reply::upstream_failed(told, &asked, id, &error),
         };
         if let Some(cookie) = renewed {
             reply::add_cookie(&mut response, &cookie);
         }
-        told.with(response)
+        told.answered_by(by).with(response)
     }
 }

@@ -5,6 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Visit;
 use super::navigation::{Errand, errand};
+use crate::request::head::Head;
 
 /// Bytes that stay as they are in a query value.
 pub(super) const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
@@ -34,7 +35,7 @@ pub(super) fn login(visit: &Visit<'_>) -> String {
 
 /// Where somebody who may not go here posts to become somebody else: signed out first.
 pub(super) fn switch(visit: &Visit<'_>) -> String {
-    let rd = target(visit);
+    let rd = target(visit.head);
     format!(
         "{}/sign_out?rd={}",
         visit.site.prefix,
@@ -53,14 +54,14 @@ pub(super) fn own(visit: &Visit<'_>, page: &str) -> String {
 }
 
 /// What was asked for, byte for byte: path and query.
-pub(super) fn target(visit: &Visit<'_>) -> String {
-    match visit.head.path.query() {
-        Some(query) => format!("{}?{query}", visit.head.path.as_str()),
-        None => visit.head.path.as_str().to_owned(),
+pub(super) fn target(head: &Head<'_>) -> String {
+    match head.path.query() {
+        Some(query) => format!("{}?{query}", head.path.as_str()),
+        None => head.path.as_str().to_owned(),
     }
 }
 
 /// The same with scheme and host.
 pub(super) fn here(visit: &Visit<'_>) -> String {
-    format!("{}{}", visit.head.origin(), target(visit))
+    format!("{}{}", visit.head.origin(), target(visit.head))
 }

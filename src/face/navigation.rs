@@ -1,5 +1,8 @@
 //! Whether a request is a person going somewhere: only those are ever sent to log in.
 
+use http::HeaderMap;
+
+use super::page::Lang;
 use crate::request::head::Head;
 
 pub(super) use crate::request::errand::{Errand, errand, text};
@@ -17,6 +20,11 @@ pub(super) fn is_same_origin(head: &Head<'_>) -> bool {
             .and_then(|referer| url::Url::parse(referer).ok())
             .is_some_and(|referer| referer.origin().ascii_serialization() == head.origin()),
     }
+}
+
+/// The language to answer a request in.
+pub(super) fn lang(headers: &HeaderMap) -> Lang {
+    Lang::of(text(headers, "accept-language"))
 }
 
 /// Whether a browser says that it loads a page into another page's frame.

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{Method, Response};
+use http::{HeaderValue, Method, Response};
 
 use crate::clock::Timestamp;
 use crate::request::Body;
-use crate::request::forward::AnsweredBy;
 use crate::request::gate::Caller;
 use crate::request::head::{Connection, Peer};
 use crate::request::headers::RequestId;
@@ -75,6 +74,9 @@ pub(super) struct Told {
     route: Option<Arc<Route>>,
     caller: Option<Caller>,
     upstream: Option<Duration>,
+    /// When the head of the upstream's answer was there; ours follows at once.
+    answered: Option<Instant>,
+    answered_by: Option<HeaderValue>,
 }
 
 impl Told {
@@ -133,12 +135,25 @@ impl Told {
             route: None,
             caller: None,
             upstream: None,
+            answered: None,
+            answered_by: None,
         }
     }
 
+    /// Notes that the upstream, asked then, has answered now.
     pub(super) fn after(self, asked: Instant) -> Self {
+        let now = Instant::now();
         Self {
-            upstream: Some(asked.elapsed()),
+            upstream: Some(now.saturating_duration_since(asked)),
+            answered: Some(now),
+            ..self
+        }
+    }
+
+    /// Names the upstream that answered.
+    pub(super) fn answered_by(self, upstream: HeaderValue) -> Self {
+        Self {
+            answered_by: Some(upstream),
             ..self
         }
     }
@@ -179,8 +194,8 @@ impl Told {
         let session = person.map(|session| session.public_id);
         let line = seen.line.as_deref();
         let bytes = http_body::Body::size_hint(response.body()).exact();
-        let answered_by = response.extensions().get::<AnsweredBy>();
-        let answered_by = answered_by.and_then(|AnsweredBy(name)| name.to_str().ok());
+        let answered_by = self.answered_by.as_ref();
+        let answered_by = answered_by.and_then(|name| name.to_str().ok());
         telemetry.record(&Access {
             at: seen.at,
             request_id: id.as_str(),
@@ -198,7 +213,10 @@ impl Told {
             reason: Some(&*self.reason).filter(|reason| !reason.is_empty()),
             status: response.status().as_u16(),
             upstream: answered_by,
-            took: started.elapsed(),
+            took: self
+                .answered
+                .unwrap_or_else(Instant::now)
+                .saturating_duration_since(started),
             upstream_took: self.upstream,
             bytes,
         });

@@ -9,13 +9,14 @@ use http_body_util::{BodyExt, Full};
 
 pub(super) use bearer::invite;
 
+use super::navigation::lang;
 use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, ProblemPage, Who};
 use super::record::Told;
 use super::{Visit, address};
 use crate::request::Body;
 use crate::request::forward::ForwardError;
 use crate::request::gate::Caller;
-use crate::request::head::{HeadError, cookie_pairs};
+use crate::request::head::{Head, HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
 use crate::request::policy::{Because, Denial};
 
@@ -129,7 +130,7 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
         }
         Denial::Unavailable { route } => {
             visit.shared.telemetry.store_error();
-            let response = problem(visit, Cause::StoreAway, again(visit));
+            let response = problem(visit, Cause::StoreAway, again(visit.head));
             Told::denied("unavailable", Some(route), None, response)
         }
     }
@@ -177,7 +178,7 @@ fn forbidden(visit: &Visit<'_>, route: &str, caller: &Caller) -> Response<Body> 
         .chain(home)
         .map(|url| url.origin().ascii_serialization());
     let targets: Vec<_> = targets.collect();
-    let page = page.render(visit.lang);
+    let page = page.render(visit.lang());
     page_sent(StatusCode::FORBIDDEN, &page, &targets)
 }
 
@@ -194,7 +195,7 @@ pub(super) fn problem_of(
     source: Option<&str>,
 ) -> Response<Body> {
     if !reads_html(visit.head.headers) {
-        let (title, detail) = (cause.title(visit.lang), cause.detail(visit.lang));
+        let (title, detail) = (cause.title(visit.lang()), cause.detail(visit.lang()));
         return json_problem(visit, status_of(cause), cause.slug(), title, detail);
     }
     let site = visit.head.host.to_string();
@@ -209,48 +210,19 @@ pub(super) fn problem_of(
         // The way home would lead into the frame that shows this page.
         home: (cause != Cause::FrameLogin).then(|| Href::new("/")),
     };
-    page_response(status_of(cause), &page.render(visit.lang))
-}
-
-/// What an error page needs of a request that has gone on to the upstream.
-#[derive(Debug)]
-pub(super) struct Asked {
-    lang: Lang,
-    /// The host; absent when whoever asked cannot show a page.
-    site: Option<String>,
-    /// The same once more, when asking again changes nothing.
-    again: Option<Href>,
-    /// Whether the person's source was asked for them, in vain.
-    pub(super) in_vain: bool,
-}
-
-impl Asked {
-    /// Only whoever can show a page costs anything here.
-    pub(super) fn of(visit: &Visit<'_>) -> Self {
-        let html = reads_html(visit.head.headers);
-        Self {
-            lang: visit.lang,
-            site: html.then(|| visit.head.host.to_string()),
-            again: if html { again(visit) } else { None },
-            in_vain: false,
-        }
-    }
-
-    /// Of somebody whose source was asked for them, in vain.
-    pub(super) fn in_vain(self, in_vain: bool) -> Self {
-        Self { in_vain, ..self }
-    }
+    page_response(status_of(cause), &page.render(visit.lang()))
 }
 
 /// What was asked for, to be asked for once more.
-fn again(visit: &Visit<'_>) -> Option<Href> {
-    (visit.head.method == Method::GET).then(|| Href::new(address::target(visit)))
+fn again(head: &Head<'_>) -> Option<Href> {
+    (head.method == Method::GET).then(|| Href::new(address::target(head)))
 }
 
 /// The upstream did not answer, or not in time.
 pub(super) fn upstream_failed(
     told: Told,
-    asked: &Asked,
+    headers: &HeaderMap,
+    head: Option<&Head<'_>>,
     id: &RequestId,
     error: &ForwardError,
 ) -> Told {
@@ -268,17 +240,17 @@ pub(super) fn upstream_failed(
         ForwardError::Client => Cause::BadRequest,
         ForwardError::Unreachable(_) | ForwardError::Broken(_) => Cause::UpstreamDown,
     };
-    let lang = asked.lang;
-    let response = if let Some(site) = &asked.site {
+    let lang = lang(headers);
+    let response = if let Some(head) = head.filter(|_| reads_html(headers)) {
         let passes = matches!(cause, Cause::UpstreamDown | Cause::StoreAway);
         let page = ProblemPage {
             footing: Footing {
-                site,
+                site: head.host.as_str(),
                 request_id: id.as_str(),
             },
             cause,
             source: None,
-            again: asked.again.clone().filter(|_| passes),
+            again: again(head).filter(|_| passes),
             home: Some(Href::new("/")),
         };
         page_response(status_of(cause), &page.render(lang))

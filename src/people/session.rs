@@ -1,7 +1,9 @@
 //! `Session`, `Sessions`: mint, find, revoke. moka before the store.
 
+use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -62,6 +64,25 @@ pub struct Entitlements {
     pub login: LoginName,
     /// Their number.
     pub epoch: u64,
+    /// What others made of them, for as long as they hold.
+    pub memo: Memo,
+}
+
+/// Something that is computed from what does not change, once; whoever asks knows what it is.
+#[derive(Default)]
+pub struct Memo(OnceLock<Box<dyn Any + Send + Sync>>);
+
+impl Memo {
+    /// What was made before, or is made now; nothing when somebody else made something else.
+    pub fn get_or_make<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.0.get_or_init(|| Box::new(make())).downcast_ref()
+    }
+}
+
+impl fmt::Debug for Memo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memo(..)")
+    }
 }
 
 /// A session with what it may do now.
@@ -148,6 +169,7 @@ impl Entitlements {
             user,
             login: login.clone(),
             epoch,
+            memo: Memo::default(),
         }
     }
 }

@@ -5,15 +5,14 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
-use super::headers::{Inward, Onward};
+use super::headers::{Inward, Length, Onward};
 use super::policy::Permit;
 use super::route::Limits;
 use super::{Body, BodyError};
@@ -32,7 +31,7 @@ pub use tunnel::{Tunnel, TunnelEnd};
 
 use outgoing::{Outgoing, Progress, State};
 use pool::{Lease, Pool};
-use wire::Lost;
+use wire::{Head, Lost, WireError};
 
 /// The pools of a site, by [`UpstreamId`](super::route::UpstreamId).
 #[derive(Debug)]
@@ -40,9 +39,14 @@ pub struct Forwarder {
     pools: Vec<Arc<Pool>>,
 }
 
-/// Which upstream answered, `host:port`; stands in the response's extensions, for the record.
-#[derive(Clone, Debug)]
-pub struct AnsweredBy(pub HeaderValue);
+/// What an upstream answered, and which, as `host:port`.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer.
+    pub forwarded: Forwarded,
+    /// The name of the upstream, for the record.
+    pub by: HeaderValue,
+}
 
 /// What an upstream answered.
 pub enum Forwarded {
@@ -142,7 +146,8 @@ impl Forwarder {
     /// Forwards a request and returns as soon as the head of the response is there.
     ///
     /// Both bodies stream; the response's lives in the task that reads it. Dropping the future or
-    /// the response's body closes the connection to the upstream.
+    /// the response's body closes the connection to the upstream. The head stays the caller's, but
+    /// for its right to be upgraded.
     ///
     /// # Errors
     ///
@@ -150,10 +155,11 @@ impl Forwarder {
     /// [`ForwardError`] in its box.
     pub async fn forward<B>(
         &self,
-        permit: Permit,
-        onward: Onward,
-        mut request: Request<B>,
-    ) -> Result<Forwarded, ForwardError>
+        permit: &Permit,
+        onward: &Onward,
+        parts: &mut Parts,
+        body: B,
+    ) -> Result<Answered, ForwardError>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
@@ -161,93 +167,114 @@ impl Forwarder {
         let route = permit.route();
         let pool = route.upstream.and_then(|id| self.pools.get(id.0));
         let pool = pool.ok_or(ForwardError::NoUpstream)?;
-        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return Err(ForwardError::Method);
         }
-        let client = hyper::upgrade::on(&mut request);
-        let (mut parts, body) = request.into_parts();
+        let client = parts.extensions.remove::<OnUpgrade>();
         let (body, upload) = outgoing(body, route.limits.body_bytes_max)?;
-        let inward = onward.apply(&mut parts);
-        parts.extensions.clear();
-        frame(&mut parts, &body);
-        let request = Request::from_parts(parts, body);
-        let (lease, response) =
-            exchange(pool, request, &inward, upload.as_deref(), &route.limits).await?;
-        finish(lease, response, &inward, client, upload, &route.limits).await
+        let inward = onward.inward(parts);
+        let sent = Sent {
+            length: length(parts, body.as_ref()),
+            onward,
+            inward: &inward,
+            parts,
+            upload: upload.as_deref(),
+            limits: &route.limits,
+        };
+        let (lease, head) = exchange(pool, &sent, body).await?;
+        let by = lease.slot.0.target.authority.clone();
+        let forwarded = finish(lease, head, &inward, client, upload, &route.limits)?;
+        Ok(Answered { forwarded, by })
     }
+}
+
+/// A request on its way, but for its body.
+struct Sent<'a> {
+    onward: &'a Onward,
+    inward: &'a Inward,
+    parts: &'a Parts,
+    length: Length,
+    upload: Option<&'a Progress>,
+    limits: &'a Limits,
 }
 
 /// Sends a request, once more on a new connection when an old one turns out to be closed and
 /// nothing can happen twice.
 async fn exchange(
     pool: &Pool,
-    mut request: Request<Outgoing>,
-    inward: &Inward,
-    upload: Option<&Progress>,
-    limits: &Limits,
-) -> Result<(Lease, Response<Incoming>), ForwardError> {
-    let repeatable = upload.is_none() && request.method().is_idempotent();
+    sent: &Sent<'_>,
+    body: Option<Outgoing>,
+) -> Result<(Lease, Head), ForwardError> {
+    let Sent { parts, upload, .. } = *sent;
+    let repeatable = upload.is_none() && parts.method.is_idempotent();
+    let mut body = body.map(|body| (body, sent.length.known()));
     let mut lease = pool.lease(false).await?;
     loop {
-        if inward.wants_upstream_host() {
-            let own = lease.slot.0.target.authority.clone();
-            request.headers_mut().insert(HOST, own);
-        }
-        let copy = (lease.reused && repeatable).then(|| copy_head(&request));
+        let upstream = &lease.slot.0.target.authority;
+        let head = lease.wire.head();
+        sent.onward
+            .write(head, parts, sent.inward, upstream, sent.length);
         let start = Instant::now();
         let deadline = || match upload.map(|upload| (upload.state(), upload.last())) {
-            Some((State::Sending, last)) => last + limits.idle,
-            Some((State::Sent | State::TooLarge | State::Broken, last)) => last + limits.response,
-            None => start + limits.response,
+            Some((State::Sending, last)) => last + sent.limits.idle,
+            Some((State::Sent | State::TooLarge | State::Broken, last)) => {
+                last + sent.limits.response
+            }
+            None => start + sent.limits.response,
         };
-        let (error, unsent) = match lease.wire.exchange(request, deadline).await {
-            Ok(response) => return Ok((lease, response)),
-            Err(Lost::Late) => return Err(ForwardError::Timeout(phase(upload))),
-            Err(Lost::Failed(error, unsent)) => (error, unsent),
+        let about_head = parts.method == Method::HEAD;
+        let lost = match lease.wire.exchange(&mut body, about_head, deadline).await {
+            Ok(head) => return Ok((lease, head)),
+            Err(lost) => lost,
         };
         match upload.map(Progress::state) {
             Some(State::TooLarge) => return Err(ForwardError::TooLarge),
             Some(State::Broken) => return Err(ForwardError::Client),
             Some(State::Sending | State::Sent) | None => {}
         }
-        request = match (unsent, copy) {
-            (Some(unsent), _) if lease.reused => *unsent,
-            (None, Some(copy)) if !error.is_parse() => copy,
-            _ => return Err(ForwardError::Broken(Box::new(error))),
-        };
+        match lost {
+            Lost::Unsent if lease.reused => {}
+            Lost::Unanswered(_) if lease.reused && repeatable => {}
+            Lost::Late => return Err(ForwardError::Timeout(phase(upload))),
+            Lost::Unsent => return Err(ForwardError::Broken(Box::new(WireError::Closed))),
+            Lost::Unanswered(error) | Lost::Failed(error) => {
+                return Err(ForwardError::Broken(Box::new(error)));
+            }
+        }
         drop(lease);
         lease = pool.lease(true).await?;
     }
 }
 
 /// Makes an upstream's response ours.
-async fn finish(
+fn finish(
     lease: Lease,
-    response: Response<Incoming>,
+    head: Head,
     inward: &Inward,
-    client: OnUpgrade,
+    client: Option<OnUpgrade>,
     upload: Option<Arc<Progress>>,
     limits: &Limits,
 ) -> Result<Forwarded, ForwardError> {
-    let (mut parts, body) = response.into_parts();
-    parts.extensions.clear();
-    let upstream = lease.slot.0.target.authority.clone();
-    parts.extensions.insert(AnsweredBy(upstream));
+    let mut response = Response::new(());
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    let (mut parts, ()) = response.into_parts();
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-    if upgraded && !answers_upgrade(inward, &parts.headers) {
-        return Err(ForwardError::Broken(Box::new(Unasked)));
-    }
-    inward.apply(&mut parts, &lease.slot.0.target.authority);
     if !upgraded {
-        let body = answer::streamed(body, lease, upload, limits.idle);
+        inward.apply(&mut parts, &lease.slot.0.target.authority);
+        let body = answer::streamed(lease, upload, limits.idle);
         return Ok(Forwarded::Response(Response::from_parts(parts, body)));
     }
+    let client = client.filter(|_| answers_upgrade(inward, &parts.headers));
+    let Some(client) = client.filter(|_| lease.wire.is_sent()) else {
+        return Err(ForwardError::Broken(Box::new(Unasked)));
+    };
+    inward.apply(&mut parts, &lease.slot.0.target.authority);
     let websocket = inward
         .upgrade()
         .is_some_and(|name| is_protocol(name, b"websocket"));
     let Lease { wire, slot, .. } = lease;
-    let opened = wire.into_io(Instant::now() + limits.response).await;
-    let (upstream, early) = opened.ok_or(ForwardError::Timeout(Phase::Response))?;
+    let (upstream, early) = wire.into_io();
     let tunnel = Tunnel {
         upstream,
         early,
@@ -263,48 +290,32 @@ async fn finish(
     })
 }
 
-fn outgoing<B>(body: B, bytes_max: u64) -> Result<(Outgoing, Option<Arc<Progress>>), ForwardError>
+type Upload = (Option<Outgoing>, Option<Arc<Progress>>);
+
+fn outgoing<B>(body: B, bytes_max: u64) -> Result<Upload, ForwardError>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
     if body.is_end_stream() {
-        return Ok((Outgoing::default(), None));
+        return Ok((None, None));
     }
     if body.size_hint().lower() > bytes_max {
         return Err(ForwardError::TooLarge);
     }
     let (body, upload) = Outgoing::new(Body::new(body.map_err(Into::into)), bytes_max);
-    Ok((body, Some(upload)))
+    Ok((Some(body), Some(upload)))
 }
 
-/// Says how long the body is, in one way and one only.
-fn frame(parts: &mut Parts, body: &Outgoing) {
-    let known = http_body::Body::size_hint(body).exact();
+/// How long the body is, to be said in one way and one only.
+fn length(parts: &Parts, body: Option<&Outgoing>) -> Length {
     // Servers expect a length of these methods (RFC 9110 8.6), and some insist on it.
     let needs_one = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
-    match known {
-        Some(0) if !needs_one && !parts.headers.contains_key(CONTENT_LENGTH) => {}
-        Some(length) => {
-            parts
-                .headers
-                .insert(CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        None => {
-            parts.headers.remove(CONTENT_LENGTH);
-            parts
-                .headers
-                .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
+    match body.map_or(Some(0), Outgoing::length) {
+        Some(0) if !needs_one && !parts.headers.contains_key(CONTENT_LENGTH) => Length::Unsaid,
+        Some(length) => Length::Bytes(length),
+        None => Length::Chunked,
     }
-}
-
-fn copy_head(request: &Request<Outgoing>) -> Request<Outgoing> {
-    let mut copy = Request::new(Outgoing::default());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }
 
 fn phase(upload: Option<&Progress>) -> Phase {

@@ -217,7 +217,8 @@ pub fn cookie_pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
         .flat_map(|header| header.split(';'))
         .filter_map(|pair| {
             let (name, value) = pair.split_once('=')?;
-            Some((name.trim(), value.trim()))
+            // A header that is text holds no other blanks.
+            Some((name.trim_ascii(), value.trim_ascii()))
         })
 }
 

@@ -1,15 +1,15 @@
 //! Which headers travel: what is removed from a request, what is written, what comes back.
 //!
-//! [`Onward`] is computed from the decision while the request is still lent to it, owns what will be
-//! written, and is then applied to the request. What it leaves behind, [`Inward`], is applied to the
-//! response.
+//! [`Onward`] is computed from the decision while the request is still lent to it and owns what will
+//! be written; then it writes the upstream's head, in one pass over the client's. [`Inward`] is what
+//! the way back must know, and is applied to the response.
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TE, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use super::head::Head;
 use super::policy::Permit;
@@ -31,6 +31,11 @@ pub use trace::{REQUEST_ID_BYTES_MAX, RequestId};
 pub use written::Identity;
 
 use namespace::Fate;
+use written::Written;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// What an upstream's request will look like. Owns everything it will write.
 ///
@@ -39,7 +44,7 @@ use namespace::Fate;
 pub struct Onward {
     route: Arc<Route>,
     namespace: Namespace,
-    written: Vec<(HeaderName, HeaderValue)>,
+    written: Written,
     /// `host[:port]` as the client knows us.
     authority: HeaderValue,
     /// The target without the route's prefix, when that is taken off.
@@ -47,12 +52,31 @@ pub struct Onward {
     continues_trace: bool,
 }
 
+/// What a request's head says of the length of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// Nothing, because there is no body.
+    Unsaid,
+    /// So many bytes.
+    Bytes(u64),
+    /// Its chunks will tell.
+    Chunked,
+}
+
+impl Length {
+    /// In bytes; absent: only the end will tell.
+    pub fn known(self) -> Option<u64> {
+        match self {
+            Self::Unsaid => Some(0),
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Chunked => None,
+        }
+    }
+}
+
 impl std::fmt::Debug for Onward {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.written.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Onward")
-            .field("written", &names)
-            .finish_non_exhaustive()
+        f.debug_struct("Onward").finish_non_exhaustive()
     }
 }
 
@@ -62,93 +86,118 @@ impl Onward {
         let route = permit.route();
         let authority = written::authority(head);
         let (traceparent, continues_trace) = trace::traceparent(head.headers, id);
-        let mut written = Vec::with_capacity(16 + route.headers.own.len());
-        written::hops(&mut written, head, &authority);
-        written.push((HeaderName::from_static("x-request-id"), id.value().clone()));
-        written.push((HeaderName::from_static("traceparent"), traceparent));
-        written::prefix(&mut written, route);
-        written::identity(&mut written, permit);
-        written::tokens(&mut written, permit, head);
-        written::own(&mut written, permit, head);
-        Self {
+        let mut onward = Self {
             route: Arc::clone(route),
             namespace: namespace.clone(),
-            written,
-            authority,
+            written: Written::default(),
             target: stripped(route, head),
+            authority,
             continues_trace,
-        }
-    }
-
-    /// Every header that will be written, the last of a name winning.
-    pub fn written(&self) -> &[(HeaderName, HeaderValue)] {
-        &self.written
-    }
-
-    /// The names among a client's headers that do not travel.
-    pub fn unwanted(&self, headers: &HeaderMap) -> Vec<HeaderName> {
-        let mut unwanted: Vec<HeaderName> = headers
-            .keys()
-            .filter(|name| !self.travels(name))
-            .cloned()
-            .collect();
-        for name in nominated(headers) {
-            // Without them hyper could not frame the message, nor would a host be asked for.
-            if name != CONTENT_LENGTH && name != HOST && headers.contains_key(&name) {
-                unwanted.push(name);
-            }
-        }
-        unwanted
-    }
-
-    /// Makes a client's head the upstream's: nothing that is ours survives but what we write.
-    pub fn apply(self, parts: &mut Parts) -> Inward {
-        let upgrade = asked_upgrade(parts);
-        let trailers = tokens(&parts.headers, &TE).any(|token| is_token(token, "trailers"));
-        for name in self.unwanted(&parts.headers) {
-            parts.headers.remove(name);
-        }
-        if !self.continues_trace {
-            parts.headers.remove("tracestate");
-        }
-        cookies::cut(&mut parts.headers);
-        self.write(parts, upgrade.as_ref(), trailers);
-        parts.version = Version::HTTP_11;
-        let target = self.target.or_else(|| parts.uri.path_and_query().cloned());
-        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        parts.uri = Uri::from(target);
-        Inward::new(self.route, self.authority, upgrade)
-    }
-
-    fn write(&self, parts: &mut Parts, upgrade: Option<&HeaderValue>, trailers: bool) {
-        let headers = &mut parts.headers;
-        headers.reserve(self.written.len() + 3);
-        for (name, value) in &self.written {
-            // What a route readmits is the client's when the client sends it.
-            if !(self.readmits(name) && headers.contains_key(name)) {
-                headers.insert(name.clone(), value.clone());
-            }
-        }
-        match &self.route.host_header {
-            HostHeader::Literal(host) => headers.insert(HOST, host.clone()),
-            HostHeader::Client | HostHeader::Upstream => {
-                headers.insert(HOST, self.authority.clone())
-            }
         };
-        match (upgrade, trailers) {
-            (Some(protocol), _) => {
-                headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-                headers.insert(UPGRADE, protocol.clone());
+        let mut written = onward.unreadmitted(head.headers);
+        written.hops(head, &onward.authority);
+        written.line(&X_REQUEST_ID, id.value().as_bytes());
+        written.line(&TRACEPARENT, &traceparent);
+        written.prefix(route);
+        written.identity(permit);
+        written.tokens(permit, head);
+        written.own(permit, head);
+        onward.written = written;
+        onward
+    }
+
+    /// What the way back must know of a request.
+    pub fn inward(&self, parts: &Parts) -> Inward {
+        let (route, authority) = (Arc::clone(&self.route), self.authority.clone());
+        Inward::new(route, authority, asked_upgrade(parts))
+    }
+
+    /// Writes the upstream's head as HTTP/1.1: what travels of the client's, and nothing that is
+    /// ours but what we write. `upstream` is its own name.
+    pub fn write(
+        &self,
+        head: &mut Vec<u8>,
+        parts: &Parts,
+        inward: &Inward,
+        upstream: &HeaderValue,
+        length: Length,
+    ) {
+        let target = self.target.as_ref().or_else(|| parts.uri.path_and_query());
+        head.extend_from_slice(parts.method.as_str().as_bytes());
+        head.push(b' ');
+        head.extend_from_slice(target.map_or("/", PathAndQuery::as_str).as_bytes());
+        head.extend_from_slice(b" HTTP/1.1\r\n");
+        let host = match &self.route.host_header {
+            HostHeader::Literal(host) => host,
+            HostHeader::Client => &self.authority,
+            HostHeader::Upstream => upstream,
+        };
+        line(head, &HOST, host.as_bytes());
+        self.write_clients(head, &parts.headers);
+        head.extend_from_slice(self.written.lines());
+        match inward.upgrade() {
+            Some(protocol) => {
+                head.extend_from_slice(b"connection: upgrade\r\n");
+                line(head, &UPGRADE, protocol.as_bytes());
             }
-            (None, true) => {
-                headers.insert(CONNECTION, HeaderValue::from_static("te"));
-                headers.insert(TE, HeaderValue::from_static("trailers"));
+            None if takes_trailers(&parts.headers) => {
+                head.extend_from_slice(b"connection: te\r\nte: trailers\r\n");
             }
-            (None, false) => {}
+            None => {}
+        }
+        match length {
+            Length::Unsaid => {}
+            Length::Bytes(bytes) => {
+                line(head, &CONTENT_LENGTH, HeaderValue::from(bytes).as_bytes());
+            }
+            Length::Chunked => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        }
+        head.extend_from_slice(b"\r\n");
+    }
+
+    /// Writes what travels of a client's headers.
+    fn write_clients(&self, head: &mut Vec<u8>, headers: &HeaderMap) {
+        let nominated: Vec<_> = nominated(headers).collect();
+        let mut last: Option<(&HeaderName, bool)> = None;
+        for (name, value) in headers {
+            let goes = match last {
+                Some((before, goes)) if std::ptr::eq(before, name) => goes,
+                _ => self.travels(name) && !nominated.contains(name),
+            };
+            last = Some((name, goes));
+            if goes {
+                line(head, name, value.as_bytes());
+            }
+        }
+        if !nominated.contains(&COOKIE) {
+            cookies::write_others(head, headers);
         }
     }
 
+    /// Room for what we write, without what a route readmits and the client sent.
+    fn unreadmitted(&self, headers: &HeaderMap) -> Written {
+        let pass = self.route.headers.pass.iter();
+        let sent = pass.filter(|name| headers.contains_key(*name) && self.readmits(name));
+        let sent: Vec<_> = sent.cloned().collect();
+        match sent.is_empty() {
+            true => Written::default(),
+            false => {
+                let nominated: Vec<_> = nominated(headers).collect();
+                let left = sent.into_iter().filter(|name| !nominated.contains(name));
+                Written::without(left.collect())
+            }
+        }
+    }
+
+    /// Whether a header goes on as the client sent it. Those that every request has of ours are
+    /// written elsewhere.
     fn travels(&self, name: &HeaderName) -> bool {
+        if [&HOST, &COOKIE, &CONTENT_LENGTH].contains(&name)
+            || (*name == TRACESTATE && !self.continues_trace)
+            || (*name == TRACEPARENT && !self.readmits(name))
+        {
+            return false;
+        }
         match self.namespace.fate(name) {
             Fate::Drop => false,
             Fate::Hearsay => self.readmits(name),
@@ -177,6 +226,19 @@ impl Onward {
                 || rules.id_token
                 || rules.own.iter().any(|(own, _)| own == name))
     }
+}
+
+/// Writes one line of a head.
+fn line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    head.extend_from_slice(name.as_str().as_bytes());
+    head.extend_from_slice(b": ");
+    head.extend_from_slice(value);
+    head.extend_from_slice(b"\r\n");
+}
+
+/// Whether the client reads trailers, so that the upstream may send them.
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    tokens(headers, &TE).any(|token| is_token(token, "trailers"))
 }
 
 /// The target without the route's prefix; its other bytes are as they were judged.

@@ -1,6 +1,7 @@
 //! What is permitted reaches the upstream as it was, and the answer comes back as it was.
 
 mod bodies;
+mod lies;
 mod mended;
 mod pools;
 mod shapes;

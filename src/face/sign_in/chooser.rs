@@ -68,7 +68,7 @@ pub(super) fn page(
         choices: choices.collect(),
         in_wechat: agent.contains("MicroMessenger") && !agent.to_lowercase().contains("wxwork"),
     };
-    reply::page_response(StatusCode::OK, &page.render(visit.lang))
+    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
 }
 
 /// What to tell somebody of why they must log in.

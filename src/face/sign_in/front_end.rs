@@ -200,7 +200,7 @@ fn refused(
 }
 
 fn problem_json(visit: &Visit<'_>, cause: Cause) -> Response<Body> {
-    let (title, detail) = (cause.title(visit.lang), cause.detail(visit.lang));
+    let (title, detail) = (cause.title(visit.lang()), cause.detail(visit.lang()));
     reply::json_problem(visit, reply::status_of(cause), cause.slug(), title, detail)
 }
 

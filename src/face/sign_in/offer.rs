@@ -63,7 +63,7 @@ async fn to_log_in(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
         }
         Errand::Navigation if needed.route.keep_fragment => by_fragment(visit),
         Errand::Navigation if visit.site.is_home(visit.head) => {
-            let here = ReturnTo::parse(&address::target(visit), visit.site);
+            let here = ReturnTo::parse(&address::target(visit.head), visit.site);
             let target = Target {
                 return_to: here,
                 ..Target::default()
@@ -87,7 +87,7 @@ pub(super) fn by_fragment(visit: &Visit<'_>) -> http::Response<crate::request::B
         start: Href::new(start),
         script: Href::new(format!("{}/fragment.js", visit.site.prefix)),
     };
-    let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang));
+    let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang()));
     elsewhere::set_nonce(visit, cookie, &mut response);
     response
 }

@@ -45,7 +45,7 @@ pub(super) async fn before(visit: &Visit<'_>, needed: &LoginNeeded, permit: &Per
     };
     if visit.site.is_home(visit.head) {
         let target = Target {
-            return_to: ReturnTo::parse(&address::target(visit), visit.site),
+            return_to: ReturnTo::parse(&address::target(visit.head), visit.site),
             ..Target::default()
         };
         if in_frame(visit.head) || !needed.route.keep_fragment {

@@ -87,7 +87,7 @@ fn page(
         everywhere,
         sign_in: sign_in_again(visit, query),
     };
-    reply::page_response(StatusCode::OK, &page.render(visit.lang))
+    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
 }
 
 /// Where the browser ends the source's own session, when somebody watches and the source has such a

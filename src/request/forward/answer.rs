@@ -2,13 +2,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt as _, Empty, Full};
 use tokio::time::Instant;
 
 use super::outgoing::Progress;
@@ -19,7 +18,6 @@ use crate::request::{Body, BodyError};
 
 /// A response body and, until it was read to its end, the connection it comes from.
 struct Answer {
-    body: Incoming,
     lease: Option<Lease>,
     /// The request's body, while it may still be on its way.
     upload: Option<Arc<Progress>>,
@@ -28,24 +26,21 @@ struct Answer {
 }
 
 /// Makes a body that gives its connection back at its end, and closes it when dropped before.
-pub(super) fn streamed(
-    body: Incoming,
-    lease: Lease,
-    upload: Option<Arc<Progress>>,
-    idle: Duration,
-) -> Body {
-    let mut answer = Answer {
-        body,
-        lease: Some(lease),
-        upload,
-        idle,
-        waiting_since: None,
+pub(super) fn streamed(mut lease: Lease, upload: Option<Arc<Progress>>, idle: Duration) -> Body {
+    let Some(whole) = lease.wire.take_whole() else {
+        return Body::new(Answer {
+            lease: Some(lease),
+            upload,
+            idle,
+            waiting_since: None,
+        });
     };
-    answer.release_when_free();
-    if answer.body.is_end_stream() {
+    // What was read of this answer no longer needs the connection.
+    lease.release();
+    if whole.is_empty() {
         return empty();
     }
-    Body::new(answer)
+    Body::new(Full::new(whole).map_err(|never| match never {}))
 }
 
 /// A body without content.
@@ -54,36 +49,14 @@ pub(super) fn empty() -> Body {
 }
 
 impl Answer {
-    /// Parks the connection as soon as it could take the next request; what was read of this
-    /// answer no longer needs it.
-    fn release_when_free(&mut self) {
-        if self
-            .lease
-            .as_ref()
-            .is_some_and(|lease| lease.wire.is_free())
-        {
-            let Some(Lease { wire, slot, .. }) = self.lease.take() else {
-                return;
-            };
-            slot.0.park(wire);
-        }
-    }
-
     fn poll_inner(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ForwardError>>> {
-        let broken = |error| ForwardError::Broken(Box::new(error));
         let Some(lease) = &mut self.lease else {
-            return Pin::new(&mut self.body).poll_frame(cx).map_err(broken);
+            return Poll::Ready(None);
         };
-        // The body fills only while we drive its connection, so it needs no waker.
-        let mut still = Context::from_waker(Waker::noop());
-        let mut frame = Pin::new(&mut self.body).poll_frame(&mut still);
-        if frame.is_pending() {
-            lease.wire.drive(cx);
-            frame = Pin::new(&mut self.body).poll_frame(&mut still);
-        }
+        let frame = lease.wire.poll_frame(cx);
         if frame.is_pending() {
             let since = *self.waiting_since.get_or_insert_with(Instant::now);
             let upload = self.upload.as_ref().map_or(since, |upload| upload.last());
@@ -93,13 +66,13 @@ impl Answer {
             return Poll::Pending;
         }
         self.waiting_since = None;
-        let at_end = self.body.is_end_stream() || matches!(frame, Poll::Ready(None));
-        if at_end && !lease.wire.is_free() {
-            // The connection may have stopped at this answer's last piece.
-            lease.wire.drive(cx);
+        if lease.wire.is_read()
+            && let Some(lease) = self.lease.take()
+        {
+            // Free for the next request, unless this one is still being sent.
+            lease.release();
         }
-        self.release_when_free();
-        frame.map_err(broken)
+        frame.map_err(|error| ForwardError::Broken(Box::new(error)))
     }
 }
 
@@ -123,19 +96,18 @@ impl http_body::Body for Answer {
                 self.lease = None;
                 Poll::Ready(Some(Err(Box::new(error))))
             }
-            Poll::Ready(None) => {
-                self.lease = None;
-                Poll::Ready(None)
-            }
+            Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.lease.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.lease
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), |lease| lease.wire.size_hint())
     }
 }

@@ -5,18 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
-use http_body::{Frame, SizeHint};
+use bytes::Bytes;
+use http_body::Body as _;
 use tokio::time::Instant;
 
-use crate::request::{Body, BodyError};
+use crate::request::Body;
 
-/// A request body; most requests have none.
-#[derive(Debug, Default)]
-pub(super) struct Outgoing(Option<Upload>);
-
+/// A request body.
 #[derive(Debug)]
-struct Upload {
+pub(super) struct Outgoing {
     body: Body,
     left: u64,
     progress: Arc<Progress>,
@@ -45,10 +42,9 @@ pub(super) enum State {
     Broken = 3,
 }
 
-/// The body is larger than the route allows.
-#[derive(Debug, thiserror::Error)]
-#[error("the request body is larger than the route allows")]
-struct TooLarge;
+/// The body will not come to its end; its [`State`] says why.
+#[derive(Debug)]
+pub(super) struct Stopped;
 
 impl Outgoing {
     /// Watches a body of at most `bytes_max` bytes.
@@ -58,12 +54,12 @@ impl Outgoing {
             last_ms: AtomicU64::new(0),
             state: AtomicU8::new(State::Sending as u8),
         });
-        let upload = Upload {
+        let body = Self {
             body,
             left: bytes_max,
             progress: Arc::clone(&progress),
         };
-        (Self(Some(upload)), progress)
+        (body, progress)
     }
 }
 
@@ -89,53 +85,44 @@ impl Progress {
     }
 }
 
-impl http_body::Body for Outgoing {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+impl Outgoing {
+    /// The next piece, which may be empty; nothing at the end.
+    pub(super) fn poll_piece(
+        &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(upload) = &mut self.0 else {
-            return Poll::Ready(None);
-        };
-        let data = match ready!(Pin::new(&mut upload.body).poll_frame(cx)) {
+    ) -> Poll<Result<Option<Bytes>, Stopped>> {
+        let data = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             // Trailers end here (RFC 9110 6.5.1 lets us): none of them can pose as a header.
             Some(Ok(frame)) => frame.into_data().ok(),
-            Some(Err(error)) => {
-                upload.progress.note(State::Broken);
-                return Poll::Ready(Some(Err(error)));
+            Some(Err(_)) => {
+                self.progress.note(State::Broken);
+                return Poll::Ready(Err(Stopped));
             }
             None => None,
         };
         let Some(data) = data else {
-            upload.progress.note(State::Sent);
-            self.0 = None;
-            return Poll::Ready(None);
+            self.progress.note(State::Sent);
+            return Poll::Ready(Ok(None));
         };
-        let Some(left) = upload.left.checked_sub(data.remaining() as u64) else {
-            upload.progress.note(State::TooLarge);
-            return Poll::Ready(Some(Err(Box::new(TooLarge))));
+        let Some(left) = self.left.checked_sub(data.len() as u64) else {
+            self.progress.note(State::TooLarge);
+            return Poll::Ready(Err(Stopped));
         };
-        upload.left = left;
-        // Over HTTP/2 the end may come alone, and hyper does not ask once the length is reached.
-        let end = upload.body.is_end_stream() || upload.body.size_hint().exact() == Some(0);
-        upload
-            .progress
+        self.left = left;
+        // Over HTTP/2 the end may come alone, and is not asked for once the length is reached.
+        let end = self.is_end();
+        self.progress
             .note(if end { State::Sent } else { State::Sending });
-        Poll::Ready(Some(Ok(Frame::data(data))))
+        Poll::Ready(Ok(Some(data)))
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_none_or(|upload| upload.body.is_end_stream())
+    /// Whether all of it went.
+    pub(super) fn is_end(&self) -> bool {
+        self.body.is_end_stream() || self.length() == Some(0)
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.0
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), |upload| upload.body.size_hint())
+    /// How long what is left of it is, when that is known.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
     }
 }

@@ -86,6 +86,15 @@ pub(super) struct Lease {
     pub(super) reused: bool,
 }
 
+impl Lease {
+    /// Keeps the connection for the next request where it is free for it, and closes it elsewhere.
+    pub(super) fn release(self) {
+        if self.wire.is_free() {
+            self.slot.0.park(self.wire);
+        }
+    }
+}
+
 /// One of the requests that may be under way.
 #[derive(Debug)]
 pub(super) struct Slot(pub(super) Arc<Upstream>);
@@ -145,16 +154,13 @@ impl Pool {
                 });
             }
             let error = match timeout(self.settings.connect, upstream.target.connect()).await {
-                Ok(Ok(io)) => match Wire::open(io).await {
-                    Ok(wire) => {
-                        return Ok(Lease {
-                            wire,
-                            slot,
-                            reused: false,
-                        });
-                    }
-                    Err(error) => ForwardError::Broken(Box::new(error)),
-                },
+                Ok(Ok(io)) => {
+                    return Ok(Lease {
+                        wire: Wire::new(io),
+                        slot,
+                        reused: false,
+                    });
+                }
                 Ok(Err(error)) => ForwardError::Unreachable(error),
                 Err(_) => ForwardError::Timeout(Phase::Connect),
             };
@@ -224,7 +230,8 @@ impl Upstream {
     }
 
     /// Keeps a connection for the next request.
-    pub(super) fn park(self: &Arc<Self>, wire: Box<Wire>) {
+    pub(super) fn park(self: &Arc<Self>, mut wire: Box<Wire>) {
+        wire.rest();
         let mut idle = self.idle();
         if idle.wires.len() >= self.idle_max {
             drop(idle);

@@ -3,9 +3,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use http::StatusCode;
+use http::{Request, StatusCode};
 use http_body_util::{Empty, Full, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -58,11 +58,10 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let (permit, onward) = decided(&Arc::new(route), nobody(), &parts, false);
-    forwarder
-        .forward(permit, onward, Request::from_parts(parts, body))
-        .await
+    let answered = forwarder.forward(&permit, &onward, &mut parts, body).await;
+    answered.map(|answered| answered.forwarded)
 }
 
 async fn text(forwarded: Result<Forwarded, ForwardError>) -> String {

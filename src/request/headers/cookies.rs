@@ -1,37 +1,31 @@
 //! Our own cookies: cut out of what goes to an upstream, refused when an upstream sets them.
 
-use bytes::Bytes;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
 use crate::people::cookie::CookieFlags;
 
-/// Cuts our cookies out; the others stay byte for byte, in one `Cookie` header.
+/// Writes a request's cookies without ours; the others byte for byte, in one `Cookie` header.
 ///
 /// Over HTTP/2 each may come in a header of its own, which HTTP/1.1 does not know (RFC 9113 8.2.3).
-pub(super) fn cut(headers: &mut HeaderMap) {
-    let mut lines = headers.get_all(COOKIE).iter();
-    let rest = match (lines.next(), lines.next()) {
-        (None, _) => return,
-        (Some(line), None) => match without_ours(line) {
-            Rest::Whole => return,
-            Rest::Others(others) => Some(others),
-            Rest::Nothing => None,
-        },
-        (Some(_), Some(_)) => {
-            let lines = headers.get_all(COOKIE).iter();
-            let others = lines.filter_map(|line| match without_ours(line) {
-                Rest::Whole => Some(line.clone()),
-                Rest::Others(others) => Some(others),
-                Rest::Nothing => None,
-            });
-            joined(&others.collect::<Vec<_>>())
+pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap) {
+    let begin = head.len();
+    head.extend_from_slice(b"cookie: ");
+    let start = head.len();
+    for line in headers.get_all(COOKIE) {
+        let before = head.len();
+        if before > start {
+            head.extend_from_slice(b"; ");
         }
-    };
-    match rest {
-        Some(rest) => headers.insert(COOKIE, rest),
-        None => headers.remove(COOKIE),
-    };
+        if !without_ours(head, line.as_bytes()) {
+            head.truncate(before);
+        }
+    }
+    if head.len() == start {
+        head.truncate(begin);
+    } else {
+        head.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Removes every `Set-Cookie` with one of our names.
@@ -67,62 +61,45 @@ pub(super) fn set_name(cookie: &[u8]) -> &[u8] {
     name(rest)
 }
 
-fn joined(lines: &[HeaderValue]) -> Option<HeaderValue> {
-    let lines: Vec<_> = lines.iter().map(HeaderValue::as_bytes).collect();
-    let one = Bytes::from(lines.join(&b"; "[..]));
-    HeaderValue::from_maybe_shared(one)
-        .ok()
-        .filter(|line| !line.is_empty())
-}
-
-/// What is left of a `Cookie` header without ours.
-enum Rest {
-    /// None of them was ours.
-    Whole,
-    /// The other cookies.
-    Others(HeaderValue),
-    /// There are no others.
-    Nothing,
-}
-
-/// Takes our cookies out of one header, in one pass over it.
-fn without_ours(line: &HeaderValue) -> Rest {
-    let bytes = line.as_bytes();
-    let mut kept: Option<Vec<u8>> = None;
-    let mut next = 0;
-    for pair in bytes.split(|byte| *byte == b';') {
-        let start = next;
+/// Writes one header without our cookies, in one pass over it; false when nothing is left of it.
+fn without_ours(head: &mut Vec<u8>, line: &[u8]) -> bool {
+    let start = head.len();
+    // Up to where everything was looked at, while none was ours.
+    let (mut next, mut whole) = (0, true);
+    for pair in line.split(|byte| *byte == b';') {
+        let begin = next;
         next += pair.len() + 1;
         if is_ours(name(pair)) {
-            kept.get_or_insert_with(|| before(bytes, start));
-        } else if let Some(kept) = &mut kept {
-            if kept.is_empty() {
-                kept.extend_from_slice(pair.trim_ascii_start());
+            if whole {
+                whole = false;
+                head.extend_from_slice(begun(&line[..begin.saturating_sub(1)]));
+            }
+        } else if !whole {
+            if head.len() == start {
+                head.extend_from_slice(pair.trim_ascii_start());
             } else {
-                kept.push(b';');
-                kept.extend_from_slice(pair);
+                head.push(b';');
+                head.extend_from_slice(pair);
             }
         }
     }
-    match kept {
-        None => Rest::Whole,
-        Some(kept) if kept.trim_ascii().is_empty() => Rest::Nothing,
-        Some(kept) => {
-            let value = HeaderValue::from_maybe_shared(Bytes::from(kept));
-            value.map_or(Rest::Nothing, Rest::Others)
-        }
+    if whole {
+        head.extend_from_slice(line);
+        return true;
     }
+    if head[start..].trim_ascii().is_empty() {
+        head.truncate(start);
+        return false;
+    }
+    true
 }
 
-/// The cookies before the first of ours, with room for those behind it.
-fn before(line: &[u8], ours: usize) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(line.len());
-    let before = &line[..ours.saturating_sub(1)];
+/// The cookies before the first of ours.
+fn begun(before: &[u8]) -> &[u8] {
     let filled = before
         .iter()
         .position(|byte| !(byte.is_ascii_whitespace() || *byte == b';'));
-    kept.extend_from_slice(&before[filled.unwrap_or(before.len())..]);
-    kept
+    &before[filled.unwrap_or(before.len())..]
 }
 
 fn name(pair: &[u8]) -> &[u8] {

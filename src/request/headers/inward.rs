@@ -36,11 +36,6 @@ impl Inward {
         self.upgrade.as_ref()
     }
 
-    /// Whether the upstream is to see its own name as `Host`, which only the forwarder knows.
-    pub fn wants_upstream_host(&self) -> bool {
-        self.route.host_header == HostHeader::Upstream
-    }
-
     /// Makes an upstream's head ours: `upstream` is its `host:port`, for redirects to itself.
     pub fn apply(&self, parts: &mut Parts, upstream: &HeaderValue) {
         parts.version = Version::HTTP_11;

@@ -89,8 +89,7 @@ pub fn is_reserved(name: &HeaderName) -> bool {
 }
 
 /// Whether two names are aliases of each other.
-pub(super) fn are_aliases(one: &HeaderName, other: &HeaderName) -> bool {
-    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
+pub(super) fn are_aliases(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len()
         && one
             .iter()

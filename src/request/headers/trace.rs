@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{TRACEPARENT, X_REQUEST_ID};
 
 use crate::keys;
 
@@ -32,7 +34,7 @@ impl RequestId {
         trace.copy_from_slice(&bytes[..16]);
         span.copy_from_slice(&bytes[16..]);
         let kept = peer_trusted
-            .then(|| single(headers, "x-request-id"))
+            .then(|| single(headers, &X_REQUEST_ID))
             .flatten();
         let text = match kept.filter(|id| is_sane(id.as_bytes())) {
             Some(kept) => kept.clone(),
@@ -83,9 +85,9 @@ impl std::fmt::Display for RequestId {
 }
 
 /// The `traceparent` (W3C Trace Context) to send on, and whether it continues the client's trace.
-pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> (HeaderValue, bool) {
+pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> ([u8; 55], bool) {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
-    let parent = single(headers, "traceparent").and_then(|value| parse(value.as_bytes()));
+    let parent = single(headers, &TRACEPARENT).and_then(|value| parse(value.as_bytes()));
     match parent {
         Some((trace, flags)) => {
             text[3..35].copy_from_slice(trace);
@@ -95,8 +97,7 @@ pub(super) fn traceparent(headers: &HeaderMap, id: &RequestId) -> (HeaderValue, 
         None => write_hex(&mut text[3..35], &id.trace),
     }
     write_hex(&mut text[36..52], &id.span);
-    let value = HeaderValue::from_bytes(&text).expect("digits and dashes are a header value");
-    (value, parent.is_some())
+    (text, parent.is_some())
 }
 
 /// The trace id and the flags of a valid parent.
@@ -120,7 +121,7 @@ fn parse(text: &[u8]) -> Option<(&[u8], u8)> {
     (dashes && length && set(trace) && set(span)).then_some((trace, flags))
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a HeaderValue> {
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => Some(value),

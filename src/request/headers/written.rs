@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,7 +20,8 @@ use crate::request::policy::{Permit, RequestFacts};
 use crate::request::route::{BasicAuth, HeaderEncoding, Route};
 use crate::secret::Secret;
 
-type Written = Vec<(HeaderName, HeaderValue)>;
+/// Room for what most requests are told of us, in bytes.
+const LINES_BYTES: usize = 1024;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOST_SEEN: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -101,69 +103,181 @@ pub(super) fn authority(head: &Head<'_>) -> HeaderValue {
     sent.cloned().unwrap_or_else(written)
 }
 
-/// Where the request came from, and by which name.
-pub(super) fn hops(written: &mut Written, head: &Head<'_>, authority: &HeaderValue) {
-    let client = ip(head.client);
-    written.push((FOR, chain(head).unwrap_or_else(|| client.clone())));
-    written.push((REAL_IP, client));
-    written.push((HOST_SEEN, authority.clone()));
-    written.push((PROTO, HeaderValue::from_static(head.scheme())));
-    let port = match head.effective_port() {
-        443 => HeaderValue::from_static("443"),
-        80 => HeaderValue::from_static("80"),
-        port => HeaderValue::from(port),
-    };
-    written.push((PORT, port));
+/// The header lines that are ours, ready to be sent.
+#[derive(Clone, Default)]
+pub(super) struct Written {
+    lines: Vec<u8>,
+    /// Names that a route readmits and the client sent: those lines are the client's.
+    readmitted: Vec<HeaderName>,
 }
 
-/// The prefix that is taken off.
-pub(super) fn prefix(written: &mut Written, route: &Route) {
-    if let Some(prefix) = prefix_of(route) {
-        let value = HeaderValue::from_str(prefix).expect("a path prefix is plain ASCII");
-        written.push((PREFIX, value));
+/// A person as header lines, in each encoding that some route asked for.
+#[derive(Default)]
+struct Lines {
+    percent: OnceLock<Box<[u8]>>,
+    utf8: OnceLock<Box<[u8]>>,
+    base64: OnceLock<Box<[u8]>>,
+    rfc8187: OnceLock<Box<[u8]>>,
+}
+
+impl Lines {
+    fn of(&self, encoding: HeaderEncoding) -> &OnceLock<Box<[u8]>> {
+        match encoding {
+            HeaderEncoding::Percent => &self.percent,
+            HeaderEncoding::Utf8 => &self.utf8,
+            HeaderEncoding::Base64 => &self.base64,
+            HeaderEncoding::Rfc8187 => &self.rfc8187,
+        }
     }
 }
 
-/// Who is asking, when that is known.
-pub(super) fn identity(written: &mut Written, permit: &Permit) {
-    let Caller::Person(person) = permit.caller() else {
-        return;
-    };
-    let identity = Identity::of(person, permit.route().headers.encoding);
-    if let Some(user) = identity.user {
-        written.push((USER, user.clone()));
-        written.push((PREFERRED, user));
+impl Written {
+    /// Leaves some names to the client.
+    pub(super) fn without(readmitted: Vec<HeaderName>) -> Self {
+        Self {
+            lines: Vec::new(),
+            readmitted,
+        }
     }
-    let rest = [
-        (NAME, identity.name),
-        (EMAIL, identity.email),
-        (GROUPS, identity.groups),
-    ];
-    written.extend(
-        rest.into_iter()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-}
 
-/// What the provider handed out, as it is now, where the route asks for it.
-pub(super) fn tokens(written: &mut Written, permit: &Permit, head: &Head<'_>) {
-    let rules = &permit.route().headers;
-    if !(rules.access_token || rules.id_token) {
-        return;
+    /// All lines, each with its end.
+    pub(super) fn lines(&self) -> &[u8] {
+        &self.lines
     }
-    let Caller::Person(person) = permit.caller() else {
-        return;
-    };
-    let Some(tokens) = person.tokens() else {
-        return;
-    };
-    let access = tokens.access_at(head.at).filter(|_| rules.access_token);
-    if let Some(value) = access.and_then(|token| credential("", token)) {
-        written.push((ACCESS_TOKEN, value));
+
+    /// Writes a line; its value is one that a header may have.
+    pub(super) fn line(&mut self, name: &HeaderName, value: &[u8]) {
+        if !self.readmitted.contains(name) {
+            super::line(&mut self.lines, name, value);
+        }
     }
-    let id = tokens.id_at(head.at).filter(|_| rules.id_token);
-    if let Some(value) = id.and_then(|token| credential("Bearer ", token)) {
-        written.push((AUTHORIZATION, value));
+
+    /// Where the request came from, and by which name.
+    pub(super) fn hops(&mut self, head: &Head<'_>, authority: &HeaderValue) {
+        self.lines.reserve(LINES_BYTES);
+        let (mut text, mut digits) = ([0; 48], [0; 48]);
+        let client = ip(head.client, &mut text);
+        match chain(head) {
+            Some(chain) => self.line(&FOR, chain.as_bytes()),
+            None => self.line(&FOR, client),
+        }
+        self.line(&REAL_IP, client);
+        self.line(&HOST_SEEN, authority.as_bytes());
+        self.line(&PROTO, head.scheme().as_bytes());
+        let port = printed(format_args!("{}", head.effective_port()), &mut digits);
+        self.line(&PORT, port);
+    }
+
+    /// The prefix that is taken off.
+    pub(super) fn prefix(&mut self, route: &Route) {
+        if let Some(prefix) = prefix_of(route) {
+            let value = HeaderValue::from_str(prefix).expect("a path prefix is plain ASCII");
+            self.line(&PREFIX, value.as_bytes());
+        }
+    }
+
+    /// Who is asking, when that is known, but for what the route's own headers replace.
+    pub(super) fn identity(&mut self, permit: &Permit) {
+        let Caller::Person(person) = permit.caller() else {
+            return;
+        };
+        let encoding = permit.route().headers.encoding;
+        let memo = person.entitlements.memo.get_or_make(Lines::default);
+        let login = &person.session.login;
+        // A session keeps the login it was minted with; the memo is of the current one.
+        let known =
+            memo.filter(|_| *login == person.entitlements.login && self.readmitted.is_empty());
+        match known {
+            Some(memo) => {
+                let lines = memo.of(encoding).get_or_init(|| {
+                    let mut written = Self::default();
+                    written.person(person, encoding);
+                    written.lines.into()
+                });
+                self.lines.extend_from_slice(lines);
+            }
+            None => self.person(person, encoding),
+        }
+    }
+
+    fn person(&mut self, person: &Person, encoding: HeaderEncoding) {
+        let identity = Identity::of(person, encoding);
+        for (name, value) in [
+            (&USER, &identity.user),
+            (&PREFERRED, &identity.user),
+            (&NAME, &identity.name),
+            (&EMAIL, &identity.email),
+            (&GROUPS, &identity.groups),
+        ] {
+            if let Some(value) = value {
+                self.line(name, value.as_bytes());
+            }
+        }
+    }
+
+    /// What the provider handed out, as it is now, where the route asks for it.
+    pub(super) fn tokens(&mut self, permit: &Permit, head: &Head<'_>) {
+        let rules = &permit.route().headers;
+        if !(rules.access_token || rules.id_token) {
+            return;
+        }
+        let Caller::Person(person) = permit.caller() else {
+            return;
+        };
+        let Some(tokens) = person.tokens() else {
+            return;
+        };
+        let access = tokens.access_at(head.at).filter(|_| rules.access_token);
+        if let Some(value) = access.and_then(|token| credential("", token)) {
+            super::line(&mut self.lines, &ACCESS_TOKEN, value.as_bytes());
+        }
+        let id = tokens.id_at(head.at).filter(|_| rules.id_token);
+        if let Some(value) = id.and_then(|token| credential("Bearer ", token)) {
+            super::line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
+        }
+    }
+
+    /// The route's own headers. One that has no value now is absent, even if we would have written
+    /// it.
+    pub(super) fn own(&mut self, permit: &Permit, head: &Head<'_>) {
+        let (route, rules) = (permit.route(), &permit.route().headers);
+        if rules.own.is_empty() && rules.basic_auth.is_none() {
+            return;
+        }
+        let facts = RequestFacts::new(permit.caller(), head, head.path.as_str());
+        for (name, expression) in rules.own.iter().filter(|(name, _)| !is_reserved(name)) {
+            self.unwrite(name);
+            let value = match expression.evaluate(&facts) {
+                Ok(value) => encode(name, rules.encoding, &value),
+                Err(EvalError::Missing { .. }) => None,
+                Err(error @ (EvalError::WrongType { .. } | EvalError::Failed { .. })) => {
+                    let (route, header) = (route.name.as_str(), name.as_str());
+                    tracing::warn!(route, header, error = %error, "a header has no value");
+                    None
+                }
+            };
+            if let Some(value) = value {
+                super::line(&mut self.lines, name, value.as_bytes());
+            }
+        }
+        if let Some(basic) = &rules.basic_auth {
+            self.unwrite(&AUTHORIZATION);
+            if let Some(value) = credentials(basic, &facts) {
+                super::line(&mut self.lines, &AUTHORIZATION, value.as_bytes());
+            }
+        }
+    }
+
+    /// Takes back what stands under a name or an alias of it.
+    fn unwrite(&mut self, name: &HeaderName) {
+        let mut kept = Vec::with_capacity(self.lines.capacity());
+        for line in self.lines.split_inclusive(|byte| *byte == b'\n') {
+            let known = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            if !are_aliases(known, name.as_str().as_bytes()) {
+                kept.extend_from_slice(line);
+            }
+        }
+        self.lines = kept;
     }
 }
 
@@ -178,32 +292,6 @@ fn credential(scheme: &str, token: &Secret<String>) -> Option<HeaderValue> {
     };
     value.set_sensitive(true);
     Some(value)
-}
-
-/// The route's own headers. One that has no value now is absent, even if we would have written it.
-pub(super) fn own(written: &mut Written, permit: &Permit, head: &Head<'_>) {
-    let (route, rules) = (permit.route(), &permit.route().headers);
-    if rules.own.is_empty() && rules.basic_auth.is_none() {
-        return;
-    }
-    let facts = RequestFacts::new(permit.caller(), head, head.path.as_str());
-    for (name, expression) in rules.own.iter().filter(|(name, _)| !is_reserved(name)) {
-        written.retain(|(known, _)| !are_aliases(known, name));
-        let value = match expression.evaluate(&facts) {
-            Ok(value) => encode(name, rules.encoding, &value),
-            Err(EvalError::Missing { .. }) => None,
-            Err(error @ (EvalError::WrongType { .. } | EvalError::Failed { .. })) => {
-                let (route, header) = (route.name.as_str(), name.as_str());
-                tracing::warn!(route, header, error = %error, "a header has no value");
-                None
-            }
-        };
-        written.extend(value.map(|value| (name.clone(), value)));
-    }
-    if let Some(basic) = &rules.basic_auth {
-        written.retain(|(known, _)| *known != AUTHORIZATION);
-        written.extend(credentials(basic, &facts).map(|value| (AUTHORIZATION, value)));
-    }
 }
 
 fn encode(name: &HeaderName, encoding: HeaderEncoding, value: &Value) -> Option<HeaderValue> {
@@ -279,12 +367,35 @@ fn chain(head: &Head<'_>) -> Option<HeaderValue> {
         .filter(|value| !value.is_empty())
 }
 
-fn ip(ip: IpAddr) -> HeaderValue {
-    let mut text = [0; 48];
+/// An address as text.
+fn ip(ip: IpAddr, text: &mut [u8; 48]) -> &[u8] {
+    match ip {
+        IpAddr::V4(v4) => {
+            let mut end = 0;
+            for (at, octet) in v4.octets().into_iter().enumerate() {
+                if at > 0 {
+                    text[end] = b'.';
+                    end += 1;
+                }
+                for (unit, least) in [(100, 100), (10, 10), (1, 0)] {
+                    if octet >= least {
+                        text[end] = b'0' + octet / unit % 10;
+                        end += 1;
+                    }
+                }
+            }
+            &text[..end]
+        }
+        IpAddr::V6(v6) => printed(format_args!("{v6}"), text),
+    }
+}
+
+fn printed<'a>(arguments: std::fmt::Arguments<'_>, text: &'a mut [u8; 48]) -> &'a [u8] {
     let mut rest = &mut text[..];
-    write!(rest, "{ip}").expect("an address is at most 45 bytes");
+    rest.write_fmt(arguments)
+        .expect("an address is at most 45 bytes, a port 5");
     let left = rest.len();
-    HeaderValue::from_bytes(&text[..48 - left]).expect("an address is ASCII")
+    &text[..48 - left]
 }
 
 fn encoded(what: &str, value: Result<HeaderValue, EncodeError>) -> Option<HeaderValue> {

@@ -1,0 +1,325 @@
+//! `Chunks`: takes the chunked coding off a body (RFC 9112 7.1), and refuses what two readers
+//! could read in two ways.
+
+use bytes::{Buf as _, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::head::LINES_MAX;
+
+/// What the extensions of all chunks of a body may take, in bytes. Nobody uses them.
+const EXTENSION_BYTES_MAX: usize = 16 * 1024;
+/// What trailers may take, in bytes.
+const TRAILER_BYTES_MAX: usize = 16 * 1024;
+
+/// How far a chunked body was read.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    state: State,
+    /// Of the size that is being read, or of the chunk that is.
+    size: u64,
+    extension_bytes: usize,
+    trailers: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Before the first digit of a size.
+    Begin,
+    /// Behind a digit.
+    Digits,
+    /// Behind the blanks that may follow a size.
+    Blank,
+    /// Inside an extension.
+    Extension,
+    /// Behind the CR that ends a line with a size.
+    SizeEnd,
+    /// Inside a chunk.
+    Data,
+    /// Behind a chunk.
+    DataEnd,
+    /// Behind the CR behind a chunk.
+    DataEndLine,
+    /// Behind the last chunk.
+    Trailers,
+}
+
+/// What comes out.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// A part of a chunk; never empty.
+    Data(Bytes),
+    /// What stood behind the last chunk. The body is over.
+    Trailers(HeaderMap),
+    /// The body is over.
+    End,
+}
+
+/// A body that is not chunked as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in super::super) enum ChunkError {
+    #[error("the size of a chunk is no number, or too large a one")]
+    Size,
+    #[error("a chunk does not end where its size says")]
+    End,
+    #[error("a line of a chunk ends in a way of its own")]
+    Line,
+    #[error("the extensions of the chunks are too long")]
+    Extensions,
+    #[error("the trailers are too long, too many or no headers")]
+    Trailers,
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self {
+            state: State::Begin,
+            size: 0,
+            extension_bytes: 0,
+            trailers: Vec::new(),
+        }
+    }
+}
+
+impl Chunks {
+    /// Takes the next piece out of what was read; nothing when all of it is used up before one.
+    pub(super) fn next(&mut self, read: &mut Bytes) -> Result<Option<Piece>, ChunkError> {
+        loop {
+            if self.state == State::Data {
+                if read.is_empty() {
+                    return Ok(None);
+                }
+                let here =
+                    usize::try_from(self.size).map_or(read.len(), |size| size.min(read.len()));
+                self.size -= here as u64;
+                if self.size == 0 {
+                    self.state = State::DataEnd;
+                }
+                return Ok(Some(Piece::Data(read.split_to(here))));
+            }
+            let Some(byte) = read.first().copied() else {
+                return Ok(None);
+            };
+            read.advance(1);
+            if self.state == State::Trailers {
+                if let Some(end) = self.trailer(byte)? {
+                    return Ok(Some(end));
+                }
+            } else {
+                self.state = self.step(byte)?;
+            }
+        }
+    }
+
+    fn step(&mut self, byte: u8) -> Result<State, ChunkError> {
+        match (self.state, byte) {
+            (State::Begin | State::Digits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                if self.state == State::Begin {
+                    self.size = 0;
+                }
+                let digit = char::from(byte).to_digit(16).ok_or(ChunkError::Size)?;
+                let shifted = self.size.checked_mul(16).ok_or(ChunkError::Size)?;
+                self.size = shifted + u64::from(digit);
+                Ok(State::Digits)
+            }
+            (State::Begin, _) => Err(ChunkError::Size),
+            (State::Digits | State::Blank | State::Extension, b'\r') => Ok(State::SizeEnd),
+            (State::Digits | State::Blank, b';') => Ok(State::Extension),
+            (State::Digits | State::Blank, b' ' | b'\t') => {
+                self.extend()?;
+                Ok(State::Blank)
+            }
+            (State::Digits | State::Blank, _) => Err(ChunkError::Size),
+            // Some end a line here, others do not.
+            (State::Extension, b'\n') => Err(ChunkError::Line),
+            (State::Extension, _) => {
+                self.extend()?;
+                Ok(State::Extension)
+            }
+            (State::SizeEnd, b'\n') if self.size == 0 => Ok(State::Trailers),
+            (State::SizeEnd, b'\n') => Ok(State::Data),
+            (State::SizeEnd, _) => Err(ChunkError::Line),
+            (State::DataEnd, b'\r') => Ok(State::DataEndLine),
+            (State::DataEndLine, b'\n') => Ok(State::Begin),
+            (State::DataEnd | State::DataEndLine | State::Data | State::Trailers, _) => {
+                Err(ChunkError::End)
+            }
+        }
+    }
+
+    fn extend(&mut self) -> Result<(), ChunkError> {
+        self.extension_bytes += 1;
+        if self.extension_bytes > EXTENSION_BYTES_MAX {
+            return Err(ChunkError::Extensions);
+        }
+        Ok(())
+    }
+
+    fn trailer(&mut self, byte: u8) -> Result<Option<Piece>, ChunkError> {
+        let before = self.trailers.last().copied();
+        if (byte == b'\n') != (before == Some(b'\r')) {
+            return Err(ChunkError::Line);
+        }
+        self.trailers.push(byte);
+        if self.trailers == b"\r\n" {
+            return Ok(Some(Piece::End));
+        }
+        if self.trailers.ends_with(b"\r\n\r\n") {
+            return parsed(&self.trailers).map(|trailers| Some(Piece::Trailers(trailers)));
+        }
+        if self.trailers.len() >= TRAILER_BYTES_MAX {
+            return Err(ChunkError::Trailers);
+        }
+        Ok(None)
+    }
+}
+
+fn parsed(lines: &[u8]) -> Result<HeaderMap, ChunkError> {
+    let mut headers = [httparse::EMPTY_HEADER; LINES_MAX];
+    let Ok(httparse::Status::Complete((bytes, headers))) =
+        httparse::parse_headers(lines, &mut headers)
+    else {
+        return Err(ChunkError::Trailers);
+    };
+    if bytes != lines.len() {
+        return Err(ChunkError::Trailers);
+    }
+    let mut trailers = HeaderMap::with_capacity(headers.len());
+    for header in headers {
+        let name = HeaderName::from_bytes(header.name.as_bytes());
+        let value = HeaderValue::from_bytes(header.value);
+        let (Ok(name), Ok(value)) = (name, value) else {
+            return Err(ChunkError::Trailers);
+        };
+        trailers.append(name, value);
+    }
+    Ok(trailers)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Decodes a body that arrives in pieces of a size.
+    fn decoded(
+        body: &[u8],
+        at_once: usize,
+    ) -> Result<(Vec<u8>, Option<HeaderMap>, usize), ChunkError> {
+        let (mut chunks, mut data, mut used) = (Chunks::default(), Vec::new(), 0);
+        for piece in body.chunks(at_once) {
+            let mut piece = Bytes::copy_from_slice(piece);
+            let whole = piece.len();
+            loop {
+                match chunks.next(&mut piece)? {
+                    Some(Piece::Data(bytes)) => data.extend_from_slice(&bytes),
+                    Some(Piece::Trailers(trailers)) => {
+                        return Ok((data, Some(trailers), used + whole - piece.len()));
+                    }
+                    Some(Piece::End) => return Ok((data, None, used + whole - piece.len())),
+                    None => break,
+                }
+            }
+            used += whole;
+        }
+        Ok((data, None, usize::MAX))
+    }
+
+    #[test]
+    fn chunks_are_put_together_and_what_follows_them_is_left_alone() {
+        let body =
+            b"5\r\nhello\r\n00a ;x=\"y\"\r\n0123456789\r\nB\t\r\n0123456789a\r\n0\r\n\r\nHTTP/1.1";
+        for at_once in 1..body.len() {
+            let (data, trailers, used) = decoded(body, at_once).unwrap();
+            assert_eq!(data, b"hello01234567890123456789a");
+            assert!(trailers.is_none());
+            assert_eq!(&body[used..], b"HTTP/1.1", "{at_once}");
+        }
+    }
+
+    #[test]
+    fn trailers_come_as_headers() {
+        let body = b"1\r\nx\r\n0\r\nX-Sum: 7\r\nx-sum: 8\r\n\r\nrest";
+        for at_once in [1, 3, 100] {
+            let (data, trailers, used) = decoded(body, at_once).unwrap();
+            let trailers = trailers.unwrap();
+            assert_eq!((data.as_slice(), &body[used..]), (&b"x"[..], &b"rest"[..]));
+            assert_eq!(trailers.get_all("x-sum").iter().count(), 2);
+        }
+    }
+
+    #[test]
+    fn what_two_readers_could_read_in_two_ways_is_refused() {
+        let long = "a".repeat(EXTENSION_BYTES_MAX + 1);
+        for (body, why) in [
+            ("\r\n", ChunkError::Size),
+            ("zz\r\n", ChunkError::Size),
+            ("-1\r\n", ChunkError::Size),
+            ("+1\r\n", ChunkError::Size),
+            (" 1\r\n", ChunkError::Size),
+            ("0x1\r\n", ChunkError::Size),
+            ("1 2\r\n", ChunkError::Size),
+            ("1\nx\r\n", ChunkError::Size),
+            ("fffffffffffffffff\r\n", ChunkError::Size),
+            ("1;a\nx\r\n", ChunkError::Line),
+            ("1;a\rx\r\n", ChunkError::Line),
+            ("1\rx", ChunkError::Line),
+            ("1\r\nxy\r\n", ChunkError::End),
+            ("1\r\nx\n0\r\n\r\n", ChunkError::End),
+            ("1\r\nx\r0\r\n\r\n", ChunkError::End),
+            ("0\r\n\n", ChunkError::Line),
+            ("0\r\nA: b\n\r\n", ChunkError::Line),
+            ("0\r\nA: b\rc\r\n\r\n", ChunkError::Line),
+            ("0\r\nno header\r\n\r\n", ChunkError::Trailers),
+            ("0\r\nA: b\r\n folded\r\n\r\n", ChunkError::Trailers),
+            ("0\r\nA : b\r\n\r\n", ChunkError::Trailers),
+            (&format!("1;{long}\r\n"), ChunkError::Extensions),
+            (
+                &format!("1{}\r\n", " ".repeat(EXTENSION_BYTES_MAX + 1)),
+                ChunkError::Extensions,
+            ),
+            (&format!("0\r\nA: {long}\r\n\r\n"), ChunkError::Trailers),
+            (
+                &format!("0\r\n{}\r\n", "A: b\r\n".repeat(LINES_MAX + 1)),
+                ChunkError::Trailers,
+            ),
+        ] {
+            for at_once in [1, 7, body.len()] {
+                assert_eq!(
+                    decoded(body.as_bytes(), at_once).unwrap_err(),
+                    why,
+                    "{body:.40?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_stops_anywhere_is_not_over() {
+        let body = b"5\r\nhello\r\n0\r\nA: b\r\n\r\n";
+        for end in 0..body.len() {
+            assert_eq!(decoded(&body[..end], 4).unwrap().2, usize::MAX, "{end}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_invented(body in proptest::collection::vec(any::<u8>(), 0..200), at_once in 1_usize..50) {
+            if let Ok((data, _, _)) = decoded(&body, at_once) {
+                prop_assert!(data.len() <= body.len());
+            }
+        }
+
+        #[test]
+        fn every_body_comes_back(data in proptest::collection::vec(any::<u8>(), 1..300), size in 1_usize..50, at_once in 1_usize..50) {
+            let mut body = Vec::new();
+            for chunk in data.chunks(size) {
+                body.extend_from_slice(format!("{:X}\r\n", chunk.len()).as_bytes());
+                body.extend_from_slice(chunk);
+                body.extend_from_slice(b"\r\n");
+            }
+            body.extend_from_slice(b"0\r\n\r\n");
+            prop_assert_eq!(decoded(&body, at_once).unwrap().0, data);
+        }
+    }
+}

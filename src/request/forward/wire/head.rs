@@ -1,0 +1,312 @@
+//! The head of an answer: parsed strictly, and framed in one way or refused.
+
+use std::mem::MaybeUninit;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+/// How many header lines an answer may have.
+pub(super) const LINES_MAX: usize = 100;
+
+/// What an upstream says before the body.
+#[derive(Debug)]
+pub(in super::super) struct Head {
+    /// Never an interim one, except `101`.
+    pub(in super::super) status: StatusCode,
+    pub(in super::super) headers: HeaderMap,
+    pub(super) framing: Framing,
+    /// Whether the upstream means to go on using the connection.
+    pub(super) keeps: bool,
+}
+
+/// Where the body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// There is none.
+    Empty,
+    /// After so many bytes.
+    Length(u64),
+    /// Where its last chunk says.
+    Chunked,
+    /// With the connection.
+    UntilClose,
+}
+
+/// A head that is none, or that could be read in two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in super::super) enum HeadError {
+    #[error("the head of the answer is no HTTP/1")]
+    Syntax(#[source] httparse::Error),
+    #[error("the status of the answer is none")]
+    Status,
+    #[error("the length of the answer is no number, or there are several")]
+    Length,
+    #[error("the answer has a coding that is not `chunked`, or that HTTP/1.0 does not know")]
+    Coding,
+    #[error("the answer has both a length and a coding")]
+    LengthAndCoding,
+}
+
+/// Parses a head, and says how many bytes it has; nothing when it is not all there.
+///
+/// `about_head`: the request was a HEAD, so that no body follows whatever the head says.
+pub(super) fn parse(read: &Bytes, about_head: bool) -> Result<Option<(Head, usize)>, HeadError> {
+    let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
+    let mut parsed = httparse::Response::new(&mut []);
+    let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut parsed,
+        read,
+        &mut lines,
+    );
+    let bytes = match status.map_err(HeadError::Syntax)? {
+        httparse::Status::Complete(bytes) => bytes,
+        httparse::Status::Partial => return Ok(None),
+    };
+    let code = parsed.code.ok_or(HeadError::Status)?;
+    let status = StatusCode::from_u16(code).map_err(|_| HeadError::Status)?;
+    let old = parsed.version != Some(1);
+    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    for line in parsed.headers.iter() {
+        let name = HeaderName::from_bytes(line.name.as_bytes());
+        let name = name.map_err(|_| HeadError::Syntax(httparse::Error::HeaderName))?;
+        let value = HeaderValue::from_maybe_shared(read.slice_ref(line.value));
+        let value = value.map_err(|_| HeadError::Syntax(httparse::Error::HeaderValue))?;
+        headers.append(name, value);
+    }
+    let framing = if status.is_informational() {
+        Framing::Empty
+    } else {
+        let said = framing(&mut headers, old)?;
+        let bare =
+            about_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if bare { Framing::Empty } else { said }
+    };
+    let keeps = keeps(&headers, old);
+    let head = Head {
+        status,
+        headers,
+        framing,
+        keeps,
+    };
+    Ok(Some((head, bytes)))
+}
+
+/// What length and coding say together (RFC 9112 6.3), where they agree.
+fn framing(headers: &mut HeaderMap, old: bool) -> Result<Framing, HeadError> {
+    let length = length(headers)?;
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next(), length) {
+        (None, _, None) => Ok(Framing::UntilClose),
+        (None, _, Some(length)) => Ok(Framing::Length(length)),
+        (Some(_), _, Some(_)) => Err(HeadError::LengthAndCoding),
+        (Some(coding), None, None)
+            if !old && coding.as_bytes().eq_ignore_ascii_case(b"chunked") =>
+        {
+            Ok(Framing::Chunked)
+        }
+        (Some(_), _, None) => Err(HeadError::Coding),
+    }
+}
+
+/// The one length of an answer. Repetitions of the same become one, as clients of ours need it.
+fn length(headers: &mut HeaderMap) -> Result<Option<u64>, HeadError> {
+    let mut found = None;
+    let mut count = 0_usize;
+    for line in headers.get_all(CONTENT_LENGTH) {
+        for text in line.as_bytes().split(|byte| *byte == b',') {
+            let length = number(text.trim_ascii()).ok_or(HeadError::Length)?;
+            if found.is_some_and(|other| other != length) {
+                return Err(HeadError::Length);
+            }
+            found = Some(length);
+            count += 1;
+        }
+    }
+    if let (Some(length), true) = (found, count > 1) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(found)
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+fn keeps(headers: &HeaderMap, old: bool) -> bool {
+    let mut options = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii);
+    if old {
+        options.any(|option| option.eq_ignore_ascii_case(b"keep-alive"))
+    } else {
+        !options.any(|option| option.eq_ignore_ascii_case(b"close"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(text: &str) -> Result<Option<(Head, usize)>, HeadError> {
+        parse(&Bytes::copy_from_slice(text.as_bytes()), false)
+    }
+
+    fn framed(lines: &str) -> Result<Framing, HeadError> {
+        head(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n")).map(|head| head.unwrap().0.framing)
+    }
+
+    #[test]
+    fn a_body_ends_where_its_head_says() {
+        for (lines, framing) in [
+            ("", Framing::UntilClose),
+            ("Content-Length: 0\r\n", Framing::Length(0)),
+            ("Content-Length: 007\r\n", Framing::Length(7)),
+            (
+                "Content-Length: 7\r\nContent-Length: 7\r\n",
+                Framing::Length(7),
+            ),
+            ("Content-Length: 7, 7\r\n", Framing::Length(7)),
+            (
+                "Content-Length: 18446744073709551615\r\n",
+                Framing::Length(u64::MAX),
+            ),
+            ("Transfer-Encoding: Chunked\r\n", Framing::Chunked),
+        ] {
+            assert_eq!(framed(lines), Ok(framing), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_could_be_read_in_two_ways_is_refused() {
+        use HeadError::{Coding, Length, LengthAndCoding};
+        for (lines, why) in [
+            ("Content-Length: 7\r\nContent-Length: 8\r\n", Length),
+            ("Content-Length: 7, 8\r\n", Length),
+            ("Content-Length: \r\n", Length),
+            ("Content-Length: 7,\r\n", Length),
+            ("Content-Length: +7\r\n", Length),
+            ("Content-Length: -7\r\n", Length),
+            ("Content-Length: 0x7\r\n", Length),
+            ("Content-Length: 7 7\r\n", Length),
+            ("Content-Length: 18446744073709551616\r\n", Length),
+            (
+                "Content-Length: 7\r\nTransfer-Encoding: chunked\r\n",
+                LengthAndCoding,
+            ),
+            (
+                "Transfer-Encoding: chunked\r\nContent-Length: 7\r\n",
+                LengthAndCoding,
+            ),
+            (
+                "Content-Length: 7\r\nTransfer-Encoding: identity\r\n",
+                LengthAndCoding,
+            ),
+            ("Transfer-Encoding: gzip\r\n", Coding),
+            ("Transfer-Encoding: gzip, chunked\r\n", Coding),
+            ("Transfer-Encoding: chunked, identity\r\n", Coding),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                Coding,
+            ),
+            ("Transfer-Encoding: xchunked\r\n", Coding),
+            ("Transfer-Encoding: \"chunked\"\r\n", Coding),
+            (
+                "Transfer-Encoding: chunked\u{b}\r\n",
+                HeadError::Syntax(httparse::Error::HeaderValue),
+            ),
+            ("Transfer-Encoding:\r\n", Coding),
+        ] {
+            assert_eq!(framed(lines), Err(why), "{lines:?}");
+        }
+        let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(head(old).unwrap_err(), Coding);
+    }
+
+    #[test]
+    fn a_head_that_is_none_is_refused() {
+        for text in [
+            "SSH-2.0-OpenSSH_9.6\r\n\r\n",
+            "HTTP/2.0 200 OK\r\n\r\n",
+            "HTTP/1.1 99 Low\r\n\r\n",
+            "HTTP/1.1 099 Low\r\n\r\n",
+            "HTTP/1.1 2000 High\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nNo colon\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n: b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n A: b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA: b\rContent-Length: 1\r\n\r\n",
+        ] {
+            assert!(head(text).is_err(), "{text:?}");
+        }
+        let many = format!(
+            "HTTP/1.1 200 OK\r\n{}\r\n",
+            "A: b\r\n".repeat(LINES_MAX + 1)
+        );
+        assert_eq!(
+            head(&many).unwrap_err(),
+            HeadError::Syntax(httparse::Error::TooManyHeaders)
+        );
+    }
+
+    #[test]
+    fn answers_that_have_no_body_have_none_whatever_they_say() {
+        for status in [
+            "100 Continue",
+            "101 Switching Protocols",
+            "204 None",
+            "304 Same",
+        ] {
+            let text = format!("HTTP/1.1 {status}\r\nContent-Length: 7\r\n\r\n");
+            assert_eq!(
+                head(&text).unwrap().unwrap().0.framing,
+                Framing::Empty,
+                "{status}"
+            );
+        }
+        let whole = Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n");
+        assert_eq!(
+            parse(&whole, true).unwrap().unwrap().0.framing,
+            Framing::Empty
+        );
+    }
+
+    #[test]
+    fn a_connection_is_kept_when_both_versions_of_http_say_so() {
+        for (start, options, kept) in [
+            ("HTTP/1.1", "", true),
+            ("HTTP/1.1", "Connection: foo, Close\r\n", false),
+            (
+                "HTTP/1.1",
+                "Connection: keep-alive\r\nConnection: close\r\n",
+                false,
+            ),
+            ("HTTP/1.0", "", false),
+            ("HTTP/1.0", "Connection: Keep-Alive\r\n", true),
+        ] {
+            let text = format!("{start} 200 OK\r\n{options}Content-Length: 0\r\n\r\n");
+            assert_eq!(head(&text).unwrap().unwrap().0.keeps, kept, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_parsed_when_it_is_all_there_and_not_before() {
+        let text = "HTTP/1.1 200 OK\r\nA: b\r\nA: c\r\n\r\n";
+        for end in 0..text.len() {
+            assert!(head(&text[..end]).unwrap().is_none(), "{end}");
+        }
+        let (head, bytes) = head(&format!("{text}body")).unwrap().unwrap();
+        assert_eq!(bytes, text.len());
+        assert_eq!(head.headers.get_all("a").iter().count(), 2);
+    }
+}

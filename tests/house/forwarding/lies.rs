@@ -1,0 +1,265 @@
+//! An answer that could be read in two ways is refused, and poisons nobody who asks next.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::house::House;
+use crate::line::Line;
+use crate::upstream::{Reply, UP, Upstream, accept, get, house_before, listener, ok};
+
+/// What a liar hides behind its answer: whoever asks next would get it.
+const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+
+/// Answers `/` well, and every other target with the lie of that number; never closes.
+async fn liar(lies: Vec<String>) -> (Upstream, House) {
+    let upstream = Upstream::start(move |asked| {
+        let number = asked.message.target().trim_start_matches('/').parse();
+        Reply::Keep(number.map_or_else(
+            |_| ok("fine"),
+            |number: usize| lies[number].clone().into_bytes(),
+        ))
+    })
+    .await;
+    let house = house_before(upstream.url(), "").await;
+    (upstream, house)
+}
+
+async fn is_fine(house: &House, after: &str) {
+    let mut line = Line::open(house.address()).await;
+    for _ in 0..2 {
+        line.send(get("/", "")).await;
+        let told = line.try_answer().await.map(|told| told.text());
+        assert_eq!(told.as_deref(), Some("fine"), "after {after:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_of_two_readings_is_a_502_and_what_it_hides_answers_nobody() {
+    let long = "a".repeat(300 * 1024);
+    let lies: Vec<String> = [
+        "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc",
+        "Content-Length: 0\r\nContent-Length: 3\r\n\r\nabc",
+        "Content-Length: 0, 3\r\n\r\nabc",
+        "Content-Length: +3\r\n\r\nabc",
+        "Content-Length: 0x3\r\n\r\nabc",
+        "Content-Length: 3 3\r\n\r\nabc",
+        "Content-Length:\r\n\r\n",
+        "Content-Length: 18446744073709551616\r\n\r\n",
+        "Content-Length : 3\r\n\r\nabc",
+        "X: y\r\n Content-Length: 3\r\n\r\nabc",
+        "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        "X: a\rContent-Length: 3\r\n\r\nabc",
+        "X: a\0b\r\nContent-Length: 0\r\n\r\n",
+        "no header\r\nContent-Length: 0\r\n\r\n",
+        &format!("X: {long}\r\n\r\n"),
+        &"X: y\r\n".repeat(101),
+    ]
+    .map(|lie| format!("HTTP/1.1 200 OK\r\n{lie}{POISON}"))
+    .into_iter()
+    .chain([
+        format!("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{POISON}"),
+        format!("HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n{POISON}"),
+        format!("HTTP/1.1 1000 OK\r\nContent-Length: 0\r\n\r\n{POISON}"),
+        format!("{}{POISON}", "HTTP/1.1 102 Processing\r\n\r\n".repeat(100)),
+    ])
+    .collect();
+    let (_upstream, house) = liar(lies.clone()).await;
+    for (number, lie) in lies.iter().enumerate() {
+        let mut line = Line::open(house.address()).await;
+        line.send(get(&format!("/{number}"), "")).await;
+        let told = line.try_answer().await;
+        assert_eq!(told.map(|told| told.status), Some(502), "{lie:.200?}");
+        is_fine(&house, &lie[..lie.len().min(200)]).await;
+    }
+}
+
+#[tokio::test]
+async fn chunks_of_two_readings_never_look_whole_and_what_they_hide_answers_nobody() {
+    let long = "a".repeat(20 * 1024);
+    let lies: Vec<String> = [
+        "zz\r\n",
+        "-1\r\nx\r\n0\r\n\r\n",
+        "+1\r\nx\r\n0\r\n\r\n",
+        "0x1\r\nx\r\n0\r\n\r\n",
+        "1 1\r\nx\r\n0\r\n\r\n",
+        "fffffffffffffffff\r\nx",
+        "1\nx\r\n0\r\n\r\n",
+        "1\r\nx\n0\r\n\r\n",
+        "1\r\nxy\r\n0\r\n\r\n",
+        "1;a\nb\r\nx\r\n0\r\n\r\n",
+        "1;a\rb\r\nx\r\n0\r\n\r\n",
+        "1\r\nx\r\n0\r\n\n",
+        "1\r\nx\r\n0\r\nA: b\n\r\n",
+        "1\r\nx\r\n0\r\nno header\r\n\r\n",
+        "1\r\nx\r\n0\r\nA: b\r\n folded\r\n\r\n",
+        &format!("1;{long}\r\nx\r\n0\r\n\r\n"),
+        &format!("1\r\nx\r\n0\r\nA: {long}\r\n\r\n"),
+    ]
+    .map(|lie| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{lie}{POISON}"))
+    .into();
+    let (_upstream, house) = liar(lies.clone()).await;
+    for (number, lie) in lies.iter().enumerate() {
+        let mut line = Line::open(house.address()).await;
+        line.send(get(&format!("/{number}"), "")).await;
+        let whole = line.try_answer().await;
+        assert!(whole.is_none(), "{lie:.200?}: {whole:?}");
+        is_fine(&house, &lie[..lie.len().min(200)]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_behind_an_answer_answers_nobody() {
+    let ends = [
+        ("GET", "200 OK\r\nContent-Length: 2\r\n\r\nhi"),
+        (
+            "GET",
+            "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        ),
+        ("GET", "204 No Content\r\n\r\n"),
+        ("GET", "304 Not Modified\r\nContent-Length: 9\r\n\r\n"),
+        ("HEAD", "200 OK\r\nContent-Length: 9\r\n\r\n"),
+    ];
+    for (method, end) in ends {
+        let (upstream, house) = liar(vec![format!("HTTP/1.1 {end}{POISON}")]).await;
+        let mut line = Line::open(house.address()).await;
+        line.send(format!("{method} /0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+            .await;
+        let head = line.answer_head().await;
+        assert!(head.status < 400, "{end:?}: {}", head.status);
+        is_fine(&house, end).await;
+        assert_eq!(upstream.connections(), 2, "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_byte_by_byte_is_the_same_answer() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = Line::open(house.address()).await;
+    client.send(get("/", "")).await;
+    let mut upstream = accept(&socket).await;
+    upstream.request().await.unwrap();
+    upstream.stream.set_nodelay(true).unwrap();
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_owned(),
+        format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3 ;a=b\r\nllo\r\n0\r\nX-Sum: 1\r\nX-Forwarded-User: boss\r\n\r\n"
+            .to_owned(),
+    ] {
+        for byte in answer.bytes() {
+            upstream.send([byte]).await;
+            tokio::task::yield_now().await;
+        }
+        let told = client.answer().await;
+        assert_eq!((told.status, told.text().as_str()), (200, "hello"), "{answer:?}");
+        assert!(told.all("content-length").count() <= 1, "{answer:?}");
+        assert_eq!(told.header("x-forwarded-user"), None);
+        client.send(get("/", "")).await;
+        // Each was read to its end, so the connection is the same.
+        upstream.request().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_http_1_0_ends_with_its_connection() {
+    let upstream = Upstream::start(|asked| match asked.message.target() {
+        "/close" => Reply::Close(b"HTTP/1.0 200 OK\r\n\r\nto the end".to_vec()),
+        "/kept" => Reply::Keep(
+            b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nkept".to_vec(),
+        ),
+        _ => Reply::Keep(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nplain".to_vec()),
+    })
+    .await;
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    for (target, text, connections) in [
+        ("/kept", "kept", 1),
+        ("/kept", "kept", 1),
+        ("/plain", "plain", 1),
+        ("/plain", "plain", 2),
+        ("/close", "to the end", 3),
+        ("/kept", "kept", 4),
+    ] {
+        line.send(get(target, "")).await;
+        assert_eq!(line.answer().await.text(), text, "{target}");
+        assert_eq!(upstream.connections(), connections, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_request_was_not_sent_whole_is_never_used_again() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = Line::open(house.address()).await;
+    let half = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 100\r\n\r\nhalf");
+    client.send(half).await;
+    let mut upstream = accept(&socket).await;
+    upstream.head().await.unwrap();
+    upstream
+        .send("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        .await;
+    let told = client.answer_head().await;
+    assert_eq!(told.status, 413);
+    let mut other = Line::open(house.address()).await;
+    other.send(get("/other", "")).await;
+    let mut fresh = timeout(Duration::from_secs(10), accept(&socket))
+        .await
+        .expect("a new connection");
+    assert_eq!(fresh.request().await.unwrap().target(), "/other");
+    fresh.send(ok("fine")).await;
+    assert_eq!(other.answer().await.text(), "fine");
+}
+
+#[tokio::test]
+async fn an_upgrade_before_the_request_was_sent_whole_is_a_502() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = Line::open(house.address()).await;
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: {UP}\r\nConnection: upgrade\r\nUpgrade: chat\r\n\
+             Content-Length: 100\r\n\r\nhalf"
+        ))
+        .await;
+    let mut upstream = accept(&socket).await;
+    upstream.head().await.unwrap();
+    upstream
+        .send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
+        .await;
+    assert_eq!(client.answer_head().await.status, 502);
+    // Nothing of the request is taken for the new protocol.
+    assert!(!upstream.rest().await.starts_with(b"GET"));
+}
+
+#[tokio::test]
+async fn a_request_whose_body_broke_off_never_looks_whole_to_the_upstream() {
+    let socket = listener().await;
+    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    for (framing, sent) in [
+        ("Content-Length: 100", "half"),
+        ("Transfer-Encoding: chunked", "4\r\nhalf\r\n"),
+        ("Transfer-Encoding: chunked", "4\r\nhalf\r\nzz\r\n"),
+    ] {
+        let mut client = Line::open(house.address()).await;
+        client
+            .send(format!(
+                "POST / HTTP/1.1\r\nHost: {UP}\r\n{framing}\r\n\r\n{sent}"
+            ))
+            .await;
+        let mut upstream = accept(&socket).await;
+        upstream.head().await.unwrap();
+        drop(client);
+        let rest = upstream.rest().await;
+        assert!(
+            !rest.ends_with(b"0\r\n\r\n") && rest.len() < 100,
+            "{framing}: {rest:?}"
+        );
+    }
+}
