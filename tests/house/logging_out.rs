@@ -209,26 +209,17 @@ async fn a_login_that_was_under_way_when_the_source_ended_it_lets_nobody_in() {
     }
 }
 
-#[tokio::test]
-async fn a_logout_token_that_does_not_count_ends_nothing() {
-    let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = somebody(&provider, &house, "zhangsan").await;
+/// Every logout token that must not count, and what is wrong with it.
+fn broken(provider: &Provider) -> Vec<(&'static str, String)> {
     let sub = provider.sub("zhangsan");
     let now = provider.clock().now().unix_s();
-    let with = |more: Value| {
-        let mut claims = json!({ "sub": sub });
-        for (name, value) in more.as_object().unwrap() {
-            claims[name] = value.clone();
-        }
-        provider.logout_token(&claims)
-    };
+    let with = |more: Value| with(provider, &more);
     let stranger = Key::generate(Algorithm::ES256);
     let whole = json!({
         "iss": provider.issuer(), "aud": "menshen", "iat": now, "exp": now + 120, "jti": "x",
         "sub": sub, "events": { LOGOUT_EVENT: {} },
     });
-    let broken = [
+    vec![
         (
             "another issuer",
             with(json!({ "iss": "https://evil.test" })),
@@ -269,20 +260,39 @@ async fn a_logout_token_that_does_not_count_ends_nothing() {
         ),
         ("no token", "a.b.c".to_owned()),
         ("nothing", String::new()),
-    ];
-    for (what, token) in broken {
+    ]
+}
+
+/// A logout token for 张三 with other claims.
+fn with(provider: &Provider, more: &Value) -> String {
+    let mut claims = json!({ "sub": provider.sub("zhangsan") });
+    for (name, value) in more.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    provider.logout_token(&claims)
+}
+
+#[tokio::test]
+async fn a_logout_token_that_does_not_count_ends_nothing() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    for (what, token) in broken(&provider) {
         let status = push(&provider, &house, &token).await;
         assert_eq!(status, 400, "{what}");
         assert!(is_here(&mut browser).await, "{what}");
     }
     for (id, status) in [("corp", 404), ("nobody", 404)] {
         let answer = provider
-            .push_logout(house.address(), id, &with(json!({})))
+            .push_logout(house.address(), id, &with(&provider, &json!({})))
             .await;
         assert_eq!(answer.status, status, "{id}");
     }
     let other_members = json!({ "events": { LOGOUT_EVENT: {}, "revoke_offline_access": true } });
-    assert_eq!(push(&provider, &house, &with(other_members)).await, 200);
+    assert_eq!(
+        push(&provider, &house, &with(&provider, &other_members)).await,
+        200
+    );
     assert!(!is_here(&mut browser).await);
 }
 

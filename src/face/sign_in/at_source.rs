@@ -12,7 +12,7 @@ use super::super::{Visit, reply};
 use super::{audit, small_body};
 use crate::keys;
 use crate::login::Entry;
-use crate::login::connector::LogoutNotice;
+use crate::login::connector::{ConnectorError, LogoutNotice};
 use crate::login::fields::Fields;
 use crate::login::pending::PENDING_AGE_MAX_S;
 use crate::request::{Body, BodyError};
@@ -47,7 +47,14 @@ where
         Some(Ok(notice)) => end(visit, entry, &notice.mark, Some(&notice)).await,
         Some(Err(error)) => {
             audit::refused(visit, Some(via), &error);
-            Told::own("logout token", refused("the logout token does not count"))
+            match error {
+                // Whether it counts is not known yet: the source may say it again.
+                ConnectorError::Issuer(_) | ConnectorError::Unreachable(_) => {
+                    let away = reply::problem(visit, Cause::SourceUnreachable, None);
+                    Told::own("keys away", away)
+                }
+                _ => Told::own("logout token", refused("the logout token does not count")),
+            }
         }
     }
 }

@@ -418,6 +418,9 @@ async fn what_one_issuer_said_is_nothing_to_another() {
     }
 }
 
+/// What is changed in a configuration.
+type Edit<'a> = &'a dyn Fn(String) -> String;
+
 #[tokio::test]
 async fn other_settings_remember_nothing_of_what_was_before() {
     let counter = Counter::open("").await;
@@ -428,7 +431,7 @@ async fn other_settings_remember_nothing_of_what_was_before() {
         edit(counter.explainer.toml("opaque", path, ""))
     };
     let same = |text: String| text;
-    let edits: [(&str, &dyn Fn(String) -> String, bool); 5] = [
+    let edits: [(&str, Edit<'_>, bool); 5] = [
         (
             "/basic",
             &|text| text.replace("[\"menshen\"]", "[\"other\"]"),

@@ -135,6 +135,14 @@ fn forged(desk: &Desk) -> Vec<(String, String)> {
         "the public key as published",
         by_public_key(desk, jwk.as_bytes()),
     );
+    all.extend(broken(desk));
+    all
+}
+
+/// Good tokens that were tampered with, and what never was one.
+fn broken(desk: &Desk) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let mut add = |what: &str, token: String| all.push((what.to_owned(), token));
     let good = desk.token();
     let (input, signature) = good.rsplit_once('.').unwrap();
     let other = with(desk.claims(), &json!({ "sub": "root" }));
