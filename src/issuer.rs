@@ -113,6 +113,17 @@ pub enum IssuerError {
     },
 }
 
+impl IssuerError {
+    /// Whether nobody answered at all: a browser that was led there would meet nobody, too.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => source.is_silence(),
+            Self::Pausing { .. } => true,
+            Self::Metadata { .. } => false,
+        }
+    }
+}
+
 impl Issuer {
     /// An issuer that is reached by this road.
     pub fn new(settings: Settings, outbound: Outbound, clock: Clock) -> Self {
@@ -135,6 +146,14 @@ impl Issuer {
     pub async fn metadata(&self) -> Result<Arc<Metadata>, IssuerError> {
         let fetch = metadata::fetch(self.settings.clone(), self.outbound.clone());
         self.metadata.get(&self.settings.name, fetch).await
+    }
+
+    /// The same, but asked for again unless it was said within this time: for whoever is about to
+    /// lead a person there. An error does not take away what is known. Cancel-safe.
+    pub async fn metadata_within(&self, age: Duration) -> Result<Arc<Metadata>, IssuerError> {
+        let fetch = metadata::fetch(self.settings.clone(), self.outbound.clone());
+        let name = &self.settings.name;
+        self.metadata.within(name, age, fetch).await
     }
 
     /// What it last said of itself, when it ever did; asks nobody.

@@ -106,6 +106,19 @@ pub enum OutboundError {
     },
 }
 
+impl OutboundError {
+    /// Whether there was no answer of any kind.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Exchange { .. } => true,
+            Self::Status { .. }
+            | Self::NotJson { .. }
+            | Self::Incomplete { .. }
+            | Self::TooLarge { .. } => false,
+        }
+    }
+}
+
 /// How we prove ourselves to whom we ask by a form.
 #[derive(Clone, Copy)]
 pub enum Credentials<'a> {

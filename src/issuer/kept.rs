@@ -100,6 +100,19 @@ impl<T: Send + Sync + 'static> Kept<T> {
         self.ask(issuer, fetch, Want::Since(since)).await
     }
 
+    /// The document, asked for again unless somebody brought it within this time.
+    pub(super) async fn within<F>(
+        &self,
+        issuer: &IssuerName,
+        age: Duration,
+        fetch: F,
+    ) -> Result<Arc<T>, IssuerError>
+    where
+        F: Future<Output = Result<T, IssuerError>> + Send + 'static,
+    {
+        self.ask(issuer, fetch, Want::Within(age)).await
+    }
+
     /// Takes one from the throttle.
     pub(super) fn may_ask_again(&self) -> bool {
         let now = self.clock.now();
@@ -149,6 +162,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
             Want::Any => true,
             Want::Fresh => self.is_fresh(*at),
             Want::Since(since) => at > since,
+            Want::Within(age) => self.clock.now().since(*at) < *age,
         };
         good.then(|| Ok(Arc::clone(document)))
     }
@@ -176,6 +190,7 @@ enum Want {
     Any,
     Fresh,
     Since(Timestamp),
+    Within(Duration),
 }
 
 #[cfg(test)]

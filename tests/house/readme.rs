@@ -104,6 +104,8 @@ fn every_file_a_readme_leads_to_is_there() {
         });
         let named = [
             "conf/full.toml",
+            "conf/github.toml",
+            "conf/keycloak.toml",
             "conf/minimal.toml",
             "conf/menshen.service",
         ];

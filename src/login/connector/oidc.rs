@@ -41,6 +41,12 @@ use id_token::{Asked, Fitting, IdToken, IdTokenError};
 /// How long all questions about one person may take together.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
 
+/// How long an answer of the issuer counts before a login that begins makes sure of it.
+const ANSWER_COUNTS_FOR: Duration = Duration::from_secs(10);
+
+/// How long a login that begins waits for that.
+const ASKED_AGAIN_FOR: Duration = Duration::from_secs(3);
+
 /// What becomes of a profile unless the configuration says otherwise.
 const MAPPING: &[(&str, &str)] = &[
     (
@@ -116,6 +122,25 @@ impl Oidc {
     async fn metadata(&self) -> Result<Arc<Metadata>, ConnectorError> {
         let metadata = self.issuer.metadata().await.map_err(fault::unasked);
         metadata.inspect_err(|error| self.note(error))
+    }
+
+    /// The same for a login that begins: whoever gives no answer is asked again before a browser is
+    /// led to a page that never comes. One who is slow, or answers anything else, is believed to be
+    /// where it was.
+    async fn metadata_to_lead_to(&self) -> Result<Arc<Metadata>, ConnectorError> {
+        let asking = self.issuer.metadata_within(ANSWER_COUNTS_FOR);
+        let asked = timeout(ASKED_AGAIN_FOR, asking).await;
+        match (asked, self.issuer.known_metadata()) {
+            (Ok(Ok(metadata)), _) => Ok(metadata),
+            (Ok(Err(error)), Some(known)) if !error.is_silence() => Ok(known),
+            (Err(_), Some(known)) => Ok(known),
+            (Ok(Err(error)), _) => {
+                let error = fault::unasked(error);
+                self.note(&error);
+                Err(error)
+            }
+            (Err(_), None) => self.metadata().await,
+        }
     }
 
     /// The address that opens a login (OpenID Connect Core §3.1.2.1). What the route asks for beats
@@ -305,7 +330,7 @@ impl Connector for Oidc {
     }
 
     async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError> {
-        let metadata = self.metadata().await?;
+        let metadata = self.metadata_to_lead_to().await?;
         let endpoint = metadata.authorization_endpoint.as_ref();
         let endpoint = endpoint.ok_or_else(|| fault::lacks("authorization_endpoint"))?;
         Ok(Challenge::Redirect(

@@ -7,7 +7,7 @@ use menshen::face::page::Cause;
 use super::{is_here, last_error, sign_in};
 use crate::browser::Browser;
 use crate::house::HOME;
-use crate::provider::{Provider, start};
+use crate::provider::{Misbehaves, Odd, Provider, start};
 use crate::wire;
 
 const ADMIN: &str = "[admin]\nlisten = '127.0.0.1:0'\n";
@@ -69,7 +69,7 @@ async fn whoever_is_here_stays_and_can_leave_while_the_provider_is_down() {
 }
 
 #[tokio::test]
-async fn what_is_known_of_a_provider_stays_known_while_it_is_down() {
+async fn nobody_is_led_to_a_provider_that_gives_no_answer() {
     let provider = Provider::new().await;
     let house = provider.plan("").start().await;
     let mut browser = Browser::new(&house);
@@ -77,27 +77,24 @@ async fn what_is_known_of_a_provider_stays_known_while_it_is_down() {
         .way_back(&mut browser, "keycloak", "zhangsan")
         .await;
     provider.down();
-    // The way there is known; what comes back cannot be redeemed.
-    let to = Browser::new(&house).visit(&start("keycloak")).await;
-    assert!(
-        to.header("location")
-            .unwrap()
-            .starts_with(&provider.url("/authorize"))
-    );
+    // Who was there already cannot be let in, and is told why.
     let page = browser.follow(&back).await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (502, Some(Cause::SourceUnreachable))
     );
     assert!(browser.cookie("menshen").is_none());
-    // Long after it was last asked, too.
-    house.advance(Duration::from_secs(7200));
-    let to = Browser::new(&house).visit(&start("keycloak")).await;
-    assert!(
-        to.header("location")
-            .unwrap()
-            .starts_with(&provider.url("/authorize"))
-    );
+    // Whoever comes now is told here, not by their browser's own page. Long after, too.
+    for wait_s in [10, 7200] {
+        house.advance(Duration::from_secs(wait_s));
+        let mut stranger = Browser::new(&house);
+        let page = stranger.follow(&start("keycloak")).await;
+        assert_eq!(
+            (page.answer.status, page.cause()),
+            (502, Some(Cause::SourceUnreachable))
+        );
+        assert_eq!(stranger.cookies(), []);
+    }
     provider.up();
     house.advance(Duration::from_secs(2));
     let (_, page) = sign_in(&provider, &house, "zhangsan").await;
@@ -105,12 +102,29 @@ async fn what_is_known_of_a_provider_stays_known_while_it_is_down() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_a_provider_stays_known_while_it_says_nothing_of_itself() {
+    for odd in [
+        Odd::HtmlStatus(503),
+        Odd::Html,
+        Odd::Json(200, "{}".to_owned()),
+    ] {
+        let provider = Provider::new().await;
+        let house = provider.plan("").start().await;
+        let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+        is_here(&page, "zhangsan");
+        provider.misbehave(Misbehaves::At("discovery", odd));
+        for wait_s in [10, 7200] {
+            house.advance(Duration::from_secs(wait_s));
+            let (_, page) = sign_in(&provider, &house, "lisi").await;
+            is_here(&page, "lisi");
+        }
+    }
+}
+
+#[tokio::test]
 async fn strangers_cost_a_provider_that_is_down_one_question_in_two_seconds() {
     let provider = Provider::new().await;
-    provider.misbehave(crate::provider::Misbehaves::At(
-        "discovery",
-        crate::provider::Odd::Cut,
-    ));
+    provider.misbehave(Misbehaves::At("discovery", Odd::Cut));
     let house = provider.plan("").start().await;
     let strangers = (0..20).map(async |_| {
         let page = Browser::new(&house).follow(&start("keycloak")).await;

@@ -92,14 +92,18 @@ async fn somebody_who_may_not_come_in_takes_nobodys_place() {
 
 #[tokio::test]
 async fn a_provider_that_is_down_at_any_step_locks_nobody_out() {
-    // Before the browser reaches it: the person comes back by hand.
+    // The browser does not reach it: the person comes back by hand.
     let provider = Provider::new().await;
     let (house, mut browser) = later(&provider).await;
-    provider.down();
     let there = |url: &str| url.starts_with(provider.issuer());
     let stopped = browser.follow_until(PLACE, there).await;
     assert!(there(&stopped.url));
     assert_eq!(browser.follow_until(PLACE, there).await.url, PLACE);
+    // We do not reach it either: nobody is led there.
+    house.advance(Duration::from_secs(3600));
+    provider.down();
+    let page = browser.follow_until(PLACE, there).await;
+    assert_eq!((page.answer.status, page.url.as_str()), (200, PLACE));
     provider.up();
     // After the browser came back: for us it is gone.
     house.advance(Duration::from_secs(3600));
