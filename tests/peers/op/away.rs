@@ -52,6 +52,7 @@ async fn without_its_provider_menshen_starts_serves_and_lets_people_leave() {
     for visitor in [stays, comes] {
         assert_eq!(visitor.peek(&stage.at("/echo")).await, 200);
     }
+    nobody_comes_in(&stage).await;
 }
 
 /// Who wants to come in is told that the source is away, and what to do.
