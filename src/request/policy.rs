@@ -141,6 +141,19 @@ pub enum Because {
     RuleFailed(String),
 }
 
+/// Whoever came through a connector that does not count on a public route is nobody there: their
+/// name and their provider's tokens are not for its application.
+fn as_counted(route: &Route, caller: Caller) -> Caller {
+    match caller {
+        Caller::Person(person)
+            if !route.connectors.is_empty() && !route.connectors.contains(&person.session.via) =>
+        {
+            Caller::Nobody(Why::OtherConnector)
+        }
+        counted => counted,
+    }
+}
+
 /// Decides whether a caller may take a route.
 pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
     if route.preflight == Preflight::Pass && is_preflight(head) {
@@ -153,7 +166,7 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
     if route.access == Access::Public {
         return Verdict::Allow(Permit {
             route: Arc::clone(route),
-            caller,
+            caller: as_counted(route, caller),
         });
     }
     let why = match &caller {

@@ -23,6 +23,15 @@ name = "far"
 host = "far.test"
 upstream = ["{app}"]
 connectors = ["other"]
+
+[[route]]
+name = "open"
+host = "sso.test"
+path = "/open"
+access = "public"
+strip_path = true
+upstream = ["{app}"]
+connectors = ["other"]
 "#;
 
 async fn house() -> House {
@@ -40,6 +49,19 @@ async fn house() -> House {
 async fn through(browser: &mut Browser, connector: &str, place: &str) -> Page {
     let start = format!("{OWN}/start?connector={connector}&rd={place}");
     browser.sign_in(&start, "zhangsan").await
+}
+
+#[tokio::test]
+async fn a_public_route_names_only_people_of_the_connectors_that_count_there() {
+    let house = house().await;
+    let nobody: [&str; 0] = [];
+    for (connector, named) in [("corp", &nobody[..]), ("other", &["zhangsan"])] {
+        let mut browser = Browser::new(&house);
+        through(&mut browser, connector, "/hello").await;
+        let page = browser.visit(&format!("{HOME}/open/echo")).await;
+        assert_eq!(page.status, 200);
+        assert_eq!(page.echoed("x-forwarded-user"), named, "{connector}");
+    }
 }
 
 /// The links of a page that begin a login, in their order.

@@ -142,7 +142,7 @@ fn starts_with_alias(name: &[u8], known: &str) -> bool {
 fn fate(name: &[u8]) -> Fate {
     match name.first().map(|byte| byte.to_ascii_lowercase()) {
         Some(b'x') => fate_of_x(name),
-        Some(b'c' | b'k' | b't' | b'u') if is_hop_by_hop(name) => Fate::Drop,
+        Some(b'c' | b'h' | b'k' | b't' | b'u') if is_hop_by_hop(name) => Fate::Drop,
         // A look-alike of the framing that a lenient server might believe.
         Some(b'c') if name != b"content-length" && is_alias(name, "content-length") => Fate::Drop,
         // The client's own wait for `100 Continue` ends at us.

@@ -47,7 +47,8 @@ pub struct RouteConfig {
     #[serde(default)]
     pub acr_values: Vec<String>,
     /// How long ago somebody may have proved themselves to the source at most; after that they are
-    /// sent to do it again. A source that does not say when counts from the login. Absent: any time.
+    /// sent to do it again. A source whose protocol cannot say when counts from the login. Absent:
+    /// any time.
     #[serde(default)]
     pub max_age: Option<Period>,
     /// What the source shows at a login for this route, where its protocol can be told: `login`,

@@ -200,7 +200,8 @@ async fn answers_without_a_body_keep_the_connection_in_step() {
             _ => {}
         }
     }
-    assert_eq!(upstream.connections(), 1);
+    // What an answer to HEAD announces might come all the same: its connection is not used again.
+    assert_eq!(upstream.connections(), 2);
 }
 
 #[tokio::test]

@@ -138,6 +138,33 @@ async fn what_comes_behind_an_answer_answers_nobody() {
 }
 
 #[tokio::test]
+async fn whoever_announces_content_where_there_is_none_answers_nobody_else() {
+    for (method, end, connections) in [
+        // It might come a moment later.
+        ("HEAD", "200 OK\r\nContent-Length: 9\r\n\r\n", 2),
+        ("HEAD", "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 2),
+        ("GET", "204 No Content\r\nContent-Length: 5\r\n\r\n", 2),
+        (
+            "GET",
+            "304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
+            2,
+        ),
+        ("GET", "304 Not Modified\r\nContent-Length: 9\r\n\r\n", 1),
+        ("GET", "204 No Content\r\n\r\n", 1),
+        ("HEAD", "200 OK\r\nContent-Length: 0\r\n\r\n", 1),
+    ] {
+        let (upstream, house) = liar(vec![format!("HTTP/1.1 {end}")]).await;
+        let mut line = Line::open(house.address()).await;
+        line.send(format!("{method} /0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+            .await;
+        let head = line.answer_head().await;
+        assert!(head.status < 400, "{end:?}: {}", head.status);
+        is_fine(&house, end).await;
+        assert_eq!(upstream.connections(), connections, "{method} {end:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_comes_byte_by_byte_is_the_same_answer() {
     let socket = listener().await;
     let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;

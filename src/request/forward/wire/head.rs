@@ -74,15 +74,28 @@ pub(super) fn parse(read: &Bytes, about_head: bool) -> Result<Option<(Head, usiz
         let value = value.map_err(|_| HeadError::Syntax(httparse::Error::HeaderValue))?;
         headers.append(name, value);
     }
-    let framing = if status.is_informational() {
-        Framing::Empty
+    let (framing, whole) = if status.is_informational() {
+        (Framing::Empty, true)
     } else {
         let said = framing(&mut headers, old)?;
         let bare =
             about_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if bare { Framing::Empty } else { said }
+        // Whoever announces content where there can be none might send it all the same, a moment
+        // later, and the next person would take it for their answer: such a connection is not used
+        // again. A 304 names the length of what it stands for, and is too common for that.
+        let length_alone = matches!(said, Framing::Length(_)) && status != StatusCode::NO_CONTENT;
+        let quiet = matches!(
+            said,
+            Framing::Empty | Framing::UntilClose | Framing::Length(0)
+        );
+        let sure = quiet || (status == StatusCode::NOT_MODIFIED && length_alone);
+        if bare {
+            (Framing::Empty, sure)
+        } else {
+            (said, true)
+        }
     };
-    let keeps = keeps(&headers, old);
+    let keeps = whole && keeps(&headers, old);
     let head = Head {
         status,
         headers,
