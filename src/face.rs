@@ -219,6 +219,7 @@ impl House {
         };
         if let Some(cookie) = renewed {
             reply::add_cookie(&mut response, &cookie);
+            reply::keep_private(&mut response);
         }
         told.answered_by(by).with(response)
     }

@@ -154,7 +154,7 @@ fn folded(vouched: &[(LinkField, String)]) -> Vec<(LinkField, String)> {
 
 fn fold(field: LinkField, value: &str) -> String {
     match field {
-        LinkField::Email => value.trim().to_lowercase(),
+        LinkField::Email => value.trim().to_ascii_lowercase(),
         LinkField::Mobile => {
             let digits: String = value
                 .chars()

@@ -312,7 +312,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// A provider ended a session of its own or all of a subject: deletes ours that stand on it,
     /// writes each into the log, and notes it until `until`, so that a login that is under way mints
     /// none; in one transaction. Answers the entries; nothing at all happens and nothing is
-    /// answered when `notice`, which it spends, was spent before.
+    /// answered when `notice`, which it spends, was spent before. Without a notice a session
+    /// that no session here stands on is not noted.
     async fn end_at_provider(
         &self,
         connector: &ConnectorId,

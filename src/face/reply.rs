@@ -351,6 +351,12 @@ pub(super) fn lost() -> Told {
     Told::denied("lost", None, None, response)
 }
 
+/// Tells caches that an answer of the upstream now carries somebody's cookie.
+pub(super) fn keep_private(response: &mut Response<Body>) {
+    let private = HeaderValue::from_static("private, no-cache");
+    response.headers_mut().insert(CACHE_CONTROL, private);
+}
+
 /// Adds a `Set-Cookie`; what cannot stand in a header is not set.
 pub(super) fn add_cookie(response: &mut Response<Body>, cookie: &str) {
     if let Ok(value) = HeaderValue::from_str(cookie) {

@@ -254,7 +254,8 @@ impl ConnectorError {
     /// Whether the source said nothing at all.
     pub fn is_silence(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Issuer(_) => true,
+            Self::Unreachable(error) => error.is_silence(),
+            Self::Issuer(error) => error.is_silence(),
             Self::Stale(_) | Self::Refused { .. } | Self::Misconfigured { .. } | Self::Busy(_) => {
                 false
             }

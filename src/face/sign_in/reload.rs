@@ -127,6 +127,13 @@ pub(super) async fn came_to_nothing(
         Err(response) => return Told::own("unavailable", response),
     };
     if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
+        && person.session.via != *via
+    {
+        // They came in through another source meanwhile, of which this one knows nothing.
+        let response = ticket::send_on(visit, place, target.ticket_for.as_ref(), None);
+        return Told::own("came in elsewhere", response);
+    }
+    if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
         && goes_on(&person.session, error, from_browser, visit.head.at)
     {
         let (nonce, now) = (target.ticket_for.as_ref(), visit.head.at);

@@ -76,6 +76,19 @@ pub(super) async fn end_at_provider(
     notice: Option<&[u8; 32]>,
     (at, until): (Timestamp, Timestamp),
 ) -> Result<Option<Vec<Revocation>>, Trouble> {
+    if let (None, LogoutMark::ProviderSession(sid)) = (notice, mark) {
+        // Anybody can say this: what ends nothing here is not written down.
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM session WHERE connector = ?1 AND provider_sid = ?2)";
+        let known: bool = sqlx::query_scalar(sql)
+            .bind(connector.as_str())
+            .bind(sid.as_str())
+            .fetch_one(&db.readers)
+            .await?;
+        if !known {
+            return Ok(Some(Vec::new()));
+        }
+    }
     let mut tx = db.write().await?;
     if let Some(notice) = notice
         && !once::spend(&mut *tx, notice, until).await?

@@ -134,12 +134,12 @@ async fn a_session_ended_at_its_provider_meanwhile_is_not_minted() {
         ];
         for (mark, ended_at) in marks.iter().zip([at(10), at(20)]) {
             store
-                .end_at_provider(&corp(), mark, None, ended_at, at(600))
+                .end_at_provider(&corp(), mark, Some(&keys::random()), ended_at, at(600))
                 .await
                 .unwrap();
             // An older mark that arrives late takes nothing back.
             store
-                .end_at_provider(&corp(), mark, None, at(1), at(2))
+                .end_at_provider(&corp(), mark, Some(&keys::random()), at(1), at(2))
                 .await
                 .unwrap();
             let during = new_session(&account, ended_at);

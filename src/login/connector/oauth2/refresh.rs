@@ -1,9 +1,11 @@
 //! The provider asked again while somebody is here.
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 use super::super::{ConnectorError, Refusal};
-use super::{OAuth2, profile};
+use super::{IDENTIFY_TIMEOUT, OAuth2, profile};
+use crate::outbound::OutboundError;
 use crate::people::source::{Refreshed, Source, SourceError, Tokens};
 use crate::store::Subject;
 
@@ -32,7 +34,13 @@ impl Source for OAuth2 {
                 "there is no token left to ask with",
             ))));
         };
-        match profile::ask(&self.outbound, &self.settings, access).await {
+        let asked = profile::ask(&self.outbound, &self.settings, access);
+        let asked = timeout(IDENTIFY_TIMEOUT, asked).await.unwrap_or_else(|_| {
+            Err(ConnectorError::Unreachable(OutboundError::Timeout {
+                call: "the profile",
+            }))
+        });
+        match asked {
             Ok(told) if told.subject == *subject => Ok(Refreshed {
                 tokens,
                 raw: Some(told.raw),

@@ -231,7 +231,8 @@ pub(super) fn name(value: Option<&Value>) -> Option<String> {
     (sound && text.len() <= NAME_BYTES_MAX).then(|| text.to_owned())
 }
 
-/// What the login proved besides. A moment that lies ahead proves nothing.
+/// What the login proved besides. An issuer says when somebody proved themselves if it is asked: what
+/// it did not say, and a moment that lies ahead, is never fresh.
 fn proof(claims: &Claims, now: Timestamp) -> Proof {
     let methods: Vec<_> = match claims.get("amr") {
         Some(Value::Array(methods)) => methods.iter().filter_map(|one| name(Some(one))).collect(),
@@ -241,7 +242,9 @@ fn proof(claims: &Claims, now: Timestamp) -> Proof {
     Proof {
         acr: name(claims.get("acr")),
         amr: methods.into_iter().take(METHODS_MAX).collect(),
-        auth_time: at.filter(|at| *at <= now.plus(LEEWAY)),
+        auth_time: at
+            .filter(|at| *at <= now.plus(LEEWAY))
+            .or(Some(Timestamp::from_unix_s(0))),
     }
 }
 

@@ -86,7 +86,7 @@ impl Oidc {
                     Err(error) if error.is_passing() => {
                         self.fell_silent(&error);
                         granted.id_token = None;
-                        (None, false)
+                        (kept(old, subject), false)
                     }
                     Err(error) => return Err(SourceError::Gone(Box::new(error))),
                 }

@@ -90,7 +90,7 @@ impl Sessions {
             return Vec::new();
         };
         let before = cell.0.load_full();
-        let epoch = epoch.unwrap_or(before.epoch + 1);
+        let epoch = epoch.unwrap_or_else(|| before.epoch + u64::from(before.fields != *fields));
         let (account, login) = (session.account, &before.login);
         let fresh = Entitlements::new(account, login, &session.via, fields.clone(), epoch);
         cell.at_least(&Arc::new(fresh));

@@ -150,7 +150,9 @@ fn who_was_asked_for_a_fresh_proof_must_say_when_it_was() {
         Err(IdTokenError::Token(TokenError::Early))
     ));
     let unasked = login(None, &json!({ "auth_time": NOW_S + 61 })).unwrap();
-    assert_eq!(unasked.proof.auth_time, None);
+    assert_eq!(unasked.proof.auth_time, Some(Timestamp::from_unix_s(0)));
+    let unsaid = login(None, &json!({ "auth_time": null })).unwrap();
+    assert_eq!(unsaid.proof.auth_time, Some(Timestamp::from_unix_s(0)));
 }
 
 #[test]
