@@ -211,6 +211,14 @@ async fn what_concerns_one_hop_goes_no_further() {
     ] {
         assert!(!names.iter().any(|name| name == gone), "{gone}: {names:?}");
     }
+    // Also where `Connection` does not name it.
+    let asked = ask("/x", &zhang).header("HTTP2-Settings", "AAMAAABkAAQAAP__");
+    let answer = asked.of(&house).await;
+    let told = mirror::headers(&answer);
+    assert!(
+        told.iter().all(|(name, _)| name != "http2-settings"),
+        "{told:?}"
+    );
 }
 
 #[test]

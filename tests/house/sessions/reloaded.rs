@@ -27,6 +27,8 @@ async fn keys_rotate_without_signing_anybody_out() {
     assert_eq!(answer.status, 200);
     let set: Vec<_> = answer.all("set-cookie").collect();
     assert_eq!(set.len(), 1, "{set:?}");
+    // No cache between may hand the cookie to the next person.
+    assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
     let (pair, flags) = set[0].split_once("; ").unwrap();
     assert_eq!(flags, "HttpOnly; SameSite=Lax; Path=/; Max-Age=43200");
     let after = pair.strip_prefix("menshen=").unwrap();

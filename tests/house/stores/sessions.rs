@@ -159,6 +159,23 @@ async fn a_session_ended_at_its_provider_meanwhile_is_not_minted() {
 }
 
 #[tokio::test]
+async fn what_anybody_can_say_leaves_nothing_behind_unless_it_ends_something() {
+    for Backend { name, store, .. } in backends().await {
+        let (corp, account) = (corp(), admit(&*store, &admission("zhangsan")).await);
+        let sid = LogoutMark::ProviderSession("sid at the provider".to_owned());
+        let said = store.end_at_provider(&corp, &sid, None, at(10), at(600));
+        assert_eq!(said.await.unwrap(), Some(Vec::new()), "{name}");
+        assert_eq!(store.revocations_after(0, 9).await.unwrap(), [], "{name}");
+        assert_eq!(store.sweep(at(700), at(0), 9).await.unwrap(), 0, "{name}");
+        let new = new_session(&account, at(5));
+        assert_eq!(store.mint(&new).await.unwrap(), Minted::Session, "{name}");
+        let said = store.end_at_provider(&corp, &sid, None, at(10), at(600));
+        assert_eq!(said.await.unwrap().unwrap().len(), 1, "{name}");
+        assert!(!is_here(&*store, &new).await, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_logout_of_somebody_else_ends_nothing() {
     for Backend { name, store, .. } in backends().await {
         let account = admit(&*store, &admission("zhangsan")).await;
