@@ -13,9 +13,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::door::{Address, BindError, Door, DoorLimits, ListenConfig, Serving, Tls, TlsError};
+use crate::door::{Address, BindError, Door, DoorLimits, Serving, Tls, TlsError};
 use crate::face::House;
-use crate::face::admin::{Admin, Health};
+use crate::face::admin::Health;
+use crate::face::ext_authz::ExtAuthz;
 use crate::keys;
 use crate::people::session::Sessions;
 use crate::request::head::{Connection, Trust};
@@ -27,7 +28,10 @@ use crate::telemetry::{ReloadOutcome, Telemetry};
 /// How long a process that stops waits for refreshes of tokens.
 const REFRESHES_DRAIN: Duration = Duration::from_secs(10);
 
+mod doors;
 pub mod watch;
+
+use doors::Doors;
 
 /// Why menshen did not start.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +45,14 @@ pub enum StartError {
     /// A socket could not be bound.
     #[error("open the door")]
     Bind(#[source] BindError),
-    /// The administrator's listener.
-    #[error("[admin] listen: {0}")]
-    AdminAddress(String),
+    /// What is no address to listen at.
+    #[error("{key}: {why}")]
+    Address {
+        /// Where it is written.
+        key: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The administrator's token.
     #[error("[admin] token")]
     AdminToken(#[source] SecretError),
@@ -65,6 +74,7 @@ pub enum ReloadError {
 pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
+    grpc_address: Option<SocketAddr>,
     house: Arc<House>,
     started: Config,
     reloading: tokio::sync::Mutex<()>,
@@ -99,14 +109,13 @@ pub async fn start_recording(
     let site = Site::build(&config.site(), &shared, None)
         .await
         .map_err(|error| StartError::Build(Box::new(error)))?;
-    let server = &config.server;
-    let door = Door::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
     let health = Arc::new(Health::default());
-    let admin = admin(&config, &shared, &health)?;
+    let Doors { main, admin, grpc } = Doors::bind(&config, &shared, &health)?;
     let shutdown = CancellationToken::new();
     let trust = Arc::new(ArcSwap::new(Arc::clone(&site.trust)));
-    let (tls, addresses) = (door.tls().cloned(), ips(&door));
+    let (tls, addresses) = (main.tls().cloned(), ips(&main));
     let admin_address = admin.as_ref().and_then(|(door, _)| door.ip());
+    let grpc_address = grpc.as_ref().and_then(Door::ip);
     let telemetry = shared.telemetry.clone();
     let house = Arc::new(House::new(site, shared, shutdown.clone()));
     health.site_is_loaded();
@@ -118,12 +127,30 @@ pub async fn start_recording(
         telemetry: telemetry.clone(),
         shutdown: shutdown.clone(),
     };
-    let visitor = Arc::clone(&house);
+    let envoys = config.ext_authz.as_ref().map(|settings| {
+        let closing = shutdown.clone();
+        let envoys = ExtAuthz::new(Arc::clone(&house), Arc::clone(&health), closing);
+        (Arc::new(envoys), settings.on_main)
+    });
+    let (visitor, limits) = (Arc::clone(&house), &config.server.limits);
+    let on_main = envoys.clone().filter(|(_, on_main)| *on_main);
     let handler = move |request: Request<Incoming>, connection: Arc<Connection>| {
-        let house = Arc::clone(&visitor);
-        async move { house.handle(request, connection).await }
+        let (house, envoys) = (Arc::clone(&visitor), on_main.clone());
+        async move {
+            match envoys.filter(|_| ExtAuthz::is_asked(&request)) {
+                Some((envoys, _)) => envoys.handle(request, connection).await,
+                None => house.handle(request, connection).await,
+            }
+        }
     };
-    serving.spawn(door.serve(handler, front(server.limits.clone())));
+    serving.spawn(main.serve(handler, front(limits.clone())));
+    if let (Some(door), Some((envoys, _))) = (grpc, envoys) {
+        let handler = move |request: Request<Incoming>, connection: Arc<Connection>| {
+            let envoys = Arc::clone(&envoys);
+            async move { envoys.handle(request, connection).await }
+        };
+        serving.spawn(door.serve(handler, front(limits.clone())));
+    }
     if let Some((door, admin)) = admin {
         let handler = move |request: Request<Incoming>, _: Arc<Connection>| {
             let admin = Arc::clone(&admin);
@@ -135,6 +162,7 @@ pub async fn start_recording(
     Ok(Running {
         addresses,
         admin_address,
+        grpc_address,
         house,
         started: config,
         reloading: tokio::sync::Mutex::new(()),
@@ -162,7 +190,7 @@ pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
         if let Some(token) = &admin.token {
             token.read().map_err(StartError::AdminToken)?;
         }
-        address(&admin.listen)?;
+        doors::address("[admin] listen", &admin.listen)?;
     }
     Ok((site, shared))
 }
@@ -176,6 +204,11 @@ impl Running {
     /// Where the administrator's listener is, when it is an IP address.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// Where Envoy may ask over gRPC alone, when it is an IP address.
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc_address
     }
 
     /// What is served.
@@ -266,29 +299,6 @@ async fn open(
         clock,
         telemetry,
     })
-}
-
-fn admin(
-    config: &Config,
-    shared: &Shared,
-    health: &Arc<Health>,
-) -> Result<Option<(Door, Arc<Admin>)>, StartError> {
-    let Some(settings) = &config.admin else {
-        return Ok(None);
-    };
-    let place = ListenConfig::plain(address(&settings.listen)?);
-    let door = Door::bind(&[place], None).map_err(StartError::Bind)?;
-    let (sessions, telemetry) = (Arc::clone(&shared.sessions), shared.telemetry.clone());
-    let admin = Admin::new(settings, sessions, telemetry, Arc::clone(health));
-    Ok(Some((
-        door,
-        Arc::new(admin.map_err(StartError::AdminToken)?),
-    )))
-}
-
-fn address(text: &str) -> Result<Address, StartError> {
-    let parsed = Address::try_from(text.to_owned());
-    parsed.map_err(|error| StartError::AdminAddress(error.to_string()))
 }
 
 fn ips(door: &Door) -> Vec<SocketAddr> {
