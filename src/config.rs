@@ -29,6 +29,7 @@ mod suggest;
 mod warn;
 
 pub use crate::door::{DoorLimits, ListenConfig, TlsConfig};
+pub use crate::face::CheckConfig;
 pub use crate::face::admin::AdminConfig;
 pub use crate::face::ext_authz::ExtAuthzConfig;
 pub use crate::telemetry::LogConfig;
@@ -74,7 +75,7 @@ pub struct Config {
     pub route: Vec<RouteConfig>,
     /// The check faces for other proxies.
     #[serde(default)]
-    pub check: Option<NotBuilt>,
+    pub check: CheckConfig,
     /// Whose bearer tokens routes may name in `issuers`. A token lets a program in, never a person.
     #[serde(default)]
     pub issuer: BTreeMap<IssuerId, IssuerConfig>,
@@ -117,6 +118,7 @@ impl Config {
             external_url: self.server.external_url.url().clone(),
             prefix: self.server.prefix.as_str().to_owned(),
             trust: server::trust(&self.server.trusted_proxies),
+            original: self.check.original,
             files: files
                 .map(|(path, content)| (path.as_str().to_owned(), content.clone()))
                 .collect(),
@@ -209,6 +211,7 @@ impl PartialEq for Config {
         self.server == other.server
             && self.admin == other.admin
             && self.ext_authz == other.ext_authz
+            && self.check == other.check
             && self.session == other.session
             && self.store == other.store
             && self.login == other.login

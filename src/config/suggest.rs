@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn what_is_not_built_is_never_offered() {
         let found = not_built();
-        for key in ["check", "console", "assertion"] {
+        for key in ["console", "assertion"] {
             assert!(found.iter().any(|name| name == key), "{key}");
         }
         for key in ["wecom", "oidc", "oauth2", "issuer", "listen", "ext_authz"] {

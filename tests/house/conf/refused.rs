@@ -99,12 +99,6 @@ fn an_unknown_key_is_told_what_is_allowed_and_what_was_meant() {
 #[test]
 fn a_key_of_a_later_version_is_refused_as_such() {
     refused(
-        "[check]\noriginal = 'a'\n",
-        3,
-        1,
-        &["does not build `check` yet", "remove"],
-    );
-    refused(
         "[[route]]\nname = 'a'\nassertion = true\n",
         5,
         13,
