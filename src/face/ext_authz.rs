@@ -2,7 +2,7 @@
 //! Envoy asks for it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -18,17 +18,24 @@ use tonic::codegen::Service as _;
 use tonic_health::pb::health_server::HealthServer;
 
 use super::admin::Health;
-use super::{House, reply};
-use crate::request::head::{Connection, Peer};
-use crate::request::{Body, BodyError};
-use crate::telemetry::Seldom;
+use super::check::{self, Said};
+use super::record::{Seen, Told};
+use super::{House, Visit, reply};
+use crate::request::head::{Connection, Head, HeadError, Peer};
+use crate::request::headers::{Granted, RequestId};
+use crate::request::policy::{Denial, Verdict};
+use crate::request::route::Route;
+use crate::request::{Body, BodyError, decide, decide_on};
+use crate::site::{Shared, Site};
+use asked::Asked;
 use frame::Unread;
 use health::Wellness;
 pub use reflection::DESCRIPTORS;
 use reflection::Reflection;
-use wire::CheckRequest;
+use wire::{CheckRequest, CheckResponse};
 
 mod answer;
+mod asked;
 mod frame;
 mod health;
 mod reflection;
@@ -60,7 +67,6 @@ pub struct ExtAuthz {
     house: Arc<House>,
     health: HealthServer<Wellness>,
     reflection: Reflection,
-    refusals: Seldom,
 }
 
 impl ExtAuthz {
@@ -74,7 +80,6 @@ impl ExtAuthz {
             house,
             health: HealthServer::new(wellness),
             reflection: Reflection::new(closing),
-            refusals: Seldom::default(),
         }
     }
 
@@ -139,50 +144,100 @@ impl ExtAuthz {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
-        let site = self.house.site();
-        if !site.trust.includes(connection.peer) {
-            if self.refusals.may_speak() {
-                let entry = match connection.peer {
-                    Peer::Ip(ip) => ip.to_string(),
-                    Peer::Unix => "unix".to_owned(),
-                };
-                tracing::warn!(
-                    entry,
-                    "a check over gRPC was refused: if it is your proxy that asks, add this entry \
-                     to [server] trusted_proxies"
-                );
+        let started = Instant::now();
+        let (site, shared) = (self.house.site(), self.house.shared());
+        let (parts, body) = request.into_parts();
+        let now = shared.clock.now();
+        let mut seen = Seen::of(&shared.telemetry, &parts, connection, now);
+        let mut id = RequestId::of(&parts.headers, false);
+        let asked = if site.trust.includes(connection.peer) {
+            match frame::message(body).await {
+                Ok(message) => Ok(CheckRequest::decode(message)
+                    .map_err(|_| HeadError::Forwarded("message"))
+                    .and_then(Asked::read)),
+                Err(Unread::Compressed) => {
+                    return refused(Status::unimplemented("messages are read uncompressed only"));
+                }
+                Err(Unread::TooLong | Unread::Broken | Unread::Lost) => {
+                    Ok(Err(HeadError::Forwarded("message")))
+                }
             }
-            return no("untrusted-peer");
-        }
-        let message = match frame::message(request.into_body()).await {
-            Ok(message) => message,
-            Err(Unread::Compressed) => {
-                return refused(Status::unimplemented("messages are read uncompressed only"));
-            }
-            Err(error @ (Unread::TooLong | Unread::Broken | Unread::Lost)) => {
-                tracing::info!(%error, "a check over gRPC could not be read");
-                return no("bad-head");
-            }
+        } else {
+            Err(check::stranger(&site, connection.peer, &id))
         };
-        match CheckRequest::decode(message) {
-            Ok(_) => no("unavailable"),
-            Err(error) => {
-                tracing::info!(%error, "a check over gRPC could not be read");
-                no("bad-head")
+        let said = match asked {
+            Ok(Ok(asked)) => {
+                id = RequestId::of(&asked.headers, true);
+                decided((&site, shared), &asked, connection.peer, &id, &mut seen).await
+            }
+            Ok(Err(error)) => Answered::No(check::bad_head(&id, error)),
+            Err(told) => Answered::No(told),
+        };
+        match said {
+            Answered::Yes(told, answer) => {
+                told.record(&shared.telemetry, &seen, &id, started);
+                frame::reply(&answer)
+            }
+            Answered::No(told) => {
+                let response = told.record(&shared.telemetry, &seen, &id, started);
+                frame::reply(&answer::denied(response).await)
             }
         }
     }
 }
 
-/// A no to somebody of whom nothing is known.
-fn no(reason: &'static str) -> Response<Body> {
-    let mut headers = HeaderMap::with_capacity(1);
-    headers.insert("x-menshen-reason", HeaderValue::from_static(reason));
-    frame::reply(&answer::denied(
-        StatusCode::FORBIDDEN,
-        &headers,
-        String::new(),
-    ))
+/// What is answered, and what the record says of it.
+enum Answered {
+    Yes(Told, CheckResponse),
+    No(Told),
+}
+
+/// Decides what was asked: by the route that the question names, else as everybody does.
+async fn decided(
+    (site, shared): (&Site, &Shared),
+    asked: &Asked,
+    peer: Peer,
+    id: &RequestId,
+    seen: &mut Seen,
+) -> Answered {
+    let cookie = site.cookies.session_name();
+    let secure = site.external_url.scheme() == "https";
+    let head = asked.original();
+    let head = head.and_then(|original| Head::asked(original, peer, cookie, secure, seen.at));
+    let head = match head {
+        Ok(head) => head,
+        Err(error) => return Answered::No(check::bad_head(id, error)),
+    };
+    seen.is_about(&head);
+    let visit = Visit {
+        site,
+        shared,
+        head: &head,
+        id,
+    };
+    let verdict = match asked.route.as_ref().map(|name| named(site, name)) {
+        None => decide(&site.routes, &site.gate, &head).await,
+        Some(Some(route)) => decide_on(route, &site.gate, &head).await,
+        Some(None) => {
+            if site.strangers.may_speak() {
+                tracing::warn!(request_id = %id, "a check names a route in context_extensions that there is not");
+            }
+            Verdict::Deny(Denial::NoRoute)
+        }
+    };
+    match check::ask(&visit, verdict, Some(StatusCode::FOUND)).await {
+        Said::Go(permit, cookie) => {
+            let granted = Granted::to_apply(&permit, &head, &site.namespace);
+            let answer = answer::granted(&permit, &granted, cookie.as_deref(), id);
+            Answered::Yes(Told::allowed(&permit).by_check(), answer)
+        }
+        Said::Stop(_, reason, told) => Answered::No(check::stopped(*told, reason).by_check()),
+    }
+}
+
+fn named<'a>(site: &'a Site, name: &[u8]) -> Option<&'a Arc<Route>> {
+    let name = std::str::from_utf8(name).ok()?;
+    site.routes.named_so(name)
 }
 
 /// Whether these are the media types of gRPC with protocol buffers.

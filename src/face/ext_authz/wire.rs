@@ -8,7 +8,6 @@ use std::fmt;
 
 use bytes::Bytes;
 use prost::Message;
-use prost_types::Struct;
 
 /// `envoy.service.auth.v3.CheckRequest`.
 #[derive(Clone, PartialEq, Message)]
@@ -123,13 +122,6 @@ pub(super) struct HeaderValueOption {
     pub(super) append_action: i32,
 }
 
-impl HeaderValueOption {
-    /// `APPEND_IF_EXISTS_OR_ADD`.
-    pub(super) const APPEND: i32 = 0;
-    /// `OVERWRITE_IF_EXISTS_OR_ADD`.
-    pub(super) const OVERWRITE: i32 = 2;
-}
-
 /// `google.protobuf.BoolValue`.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(super) struct BoolValue {
@@ -151,12 +143,10 @@ pub(super) struct CheckResponse {
 }
 
 /// `google.rpc.Status`: 0 lets the request through, anything else does not.
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, Copy, PartialEq, Message)]
 pub(super) struct Status {
     #[prost(int32, tag = "1")]
     pub(super) code: i32,
-    #[prost(string, tag = "2")]
-    pub(super) message: String,
 }
 
 /// `envoy.service.auth.v3.DeniedHttpResponse`.
@@ -166,8 +156,8 @@ pub(super) struct DeniedHttpResponse {
     pub(super) status: Option<HttpStatus>,
     #[prost(message, repeated, tag = "2")]
     pub(super) headers: Vec<HeaderValueOption>,
-    #[prost(string, tag = "3")]
-    pub(super) body: String,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) body: Bytes,
 }
 
 /// `envoy.type.v3.HttpStatus`.
@@ -182,8 +172,49 @@ pub(super) struct HttpStatus {
 pub(super) struct OkHttpResponse {
     #[prost(message, repeated, tag = "2")]
     pub(super) headers: Vec<HeaderValueOption>,
-    #[prost(string, repeated, tag = "5")]
-    pub(super) headers_to_remove: Vec<String>,
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub(super) headers_to_remove: Vec<Bytes>,
     #[prost(message, repeated, tag = "6")]
     pub(super) response_headers_to_add: Vec<HeaderValueOption>,
+}
+
+/// `google.protobuf.Struct`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Struct {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) fields: Vec<StructField>,
+}
+
+/// One pair of its map.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StructField {
+    #[prost(bytes = "bytes", tag = "1")]
+    key: Bytes,
+    #[prost(message, optional, tag = "2")]
+    value: Option<Value>,
+}
+
+impl StructField {
+    pub(super) fn new(key: &'static str, value: Value) -> Self {
+        Self {
+            key: Bytes::from_static(key.as_bytes()),
+            value: Some(value),
+        }
+    }
+}
+
+/// `google.protobuf.Value`, of the kinds we write: one of them.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Value {
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    pub(super) text: Option<Bytes>,
+    #[prost(message, optional, tag = "6")]
+    pub(super) list: Option<ListValue>,
+}
+
+/// `google.protobuf.ListValue`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListValue {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) values: Vec<Value>,
 }

@@ -1,10 +1,10 @@
 //! Calls that are none: what is refused as a call, and what is answered with a no all the same.
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::client::{CHECK, framed};
-use super::{asking, plan};
+use super::{asking, plan, said};
 use crate::house::Plan;
 
 const UNIMPLEMENTED: u32 = 12;
@@ -13,27 +13,10 @@ const NOT_FOUND: u32 = 5;
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 /// A no, with its status and its reason.
-fn no(answer: &Value) -> (i64, &str) {
-    assert!(answer.get("ok_response").is_none(), "{answer}");
-    assert_ne!(answer["status"]["code"], json!(0), "{answer}");
-    assert!(answer["status"]["code"].is_i64(), "{answer}");
-    let denied = &answer["denied_response"];
-    let headers = denied["headers"].as_array().unwrap();
-    let reason = headers
-        .iter()
-        .find(|option| option["header"]["key"] == "x-menshen-reason");
-    let reason = reason.and_then(|option| option["header"]["value"].as_str());
-    let status = match &denied["status"]["code"] {
-        Value::String(name) => match name.as_str() {
-            "Found" => 302,
-            "Unauthorized" => 401,
-            "Forbidden" => 403,
-            "ServiceUnavailable" => 503,
-            other => panic!("{other}"),
-        },
-        number => number.as_i64().unwrap(),
-    };
-    (status, reason.unwrap_or_default())
+fn no(answer: &Value) -> (i64, String) {
+    let said = said(answer);
+    assert_ne!(said.code, 0);
+    (said.http.unwrap(), said.reason().to_owned())
 }
 
 #[tokio::test]
@@ -59,7 +42,11 @@ async fn what_cannot_be_read_is_a_no_and_never_an_error() {
     ];
     for (what, body) in broken {
         let called = client.call(CHECK, &[], body).await;
-        assert_eq!(no(&client.answer(&called)), (403, "bad-head"), "{what}");
+        assert_eq!(
+            no(&client.answer(&called)),
+            (403, "bad-request".to_owned()),
+            "{what}"
+        );
     }
     // The connection lives on.
     let mut health = client.call(HEALTH, &[], framed(b"")).await;
@@ -154,7 +141,7 @@ async fn a_peer_that_is_not_trusted_is_told_no_and_the_log_what_to_add() {
     let mut client = asking(&house).await;
     for question in [&b""[..], b"\xff"] {
         let answer = client.check_bytes(question).await;
-        assert_eq!(no(&answer), (403, "untrusted-peer"));
+        assert_eq!(no(&answer), (403, "not-trusted".to_owned()));
     }
     // Health is nobody's secret.
     let called = client.call(HEALTH, &[], framed(b"")).await;

@@ -19,30 +19,30 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub(super) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const WITHIN: Duration = Duration::from_secs(30);
 
 type Sent = UnsyncBoxBody<Bytes, Infallible>;
 
 /// One connection.
-pub(super) struct Client {
+pub(crate) struct Client {
     sender: SendRequest<Sent>,
     pool: DescriptorPool,
 }
 
 /// How a call ended.
 #[derive(Clone, Debug)]
-pub(super) struct Called {
-    pub(super) http: u16,
+pub(crate) struct Called {
+    pub(crate) http: u16,
     /// `grpc-status`, wherever it stood.
-    pub(super) status: Option<u32>,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(crate) status: Option<u32>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Called {
     /// The one message.
-    pub(super) fn message(&self) -> Bytes {
+    pub(crate) fn message(&self) -> Bytes {
         let messages = unframed(&self.body);
         assert_eq!(messages.len(), 1, "one message: {self:?}");
         messages[0].clone()
@@ -50,7 +50,7 @@ impl Called {
 }
 
 /// A message with its frame.
-pub(super) fn framed(message: &[u8]) -> Bytes {
+pub(crate) fn framed(message: &[u8]) -> Bytes {
     let mut bytes = BytesMut::new();
     bytes.put_u8(0);
     bytes.put_u32(u32::try_from(message.len()).unwrap());
@@ -59,7 +59,7 @@ pub(super) fn framed(message: &[u8]) -> Bytes {
 }
 
 /// Every message of a body.
-pub(super) fn unframed(mut body: &[u8]) -> Vec<Bytes> {
+pub(crate) fn unframed(mut body: &[u8]) -> Vec<Bytes> {
     let mut messages = Vec::new();
     while let [flag, a, b, c, d, rest @ ..] = body {
         assert_eq!(*flag, 0);
@@ -73,7 +73,7 @@ pub(super) fn unframed(mut body: &[u8]) -> Vec<Bytes> {
 
 impl Client {
     /// With prior knowledge of HTTP/2.
-    pub(super) async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
@@ -91,13 +91,13 @@ impl Client {
     }
 
     /// The bytes of a question.
-    pub(super) fn question(&self, question: &Value) -> Vec<u8> {
+    pub(crate) fn question(&self, question: &Value) -> Vec<u8> {
         let asked = DynamicMessage::deserialize(self.described("CheckRequest"), question);
         asked.unwrap().encode_to_vec()
     }
 
     /// What an answer says.
-    pub(super) fn answer(&self, called: &Called) -> Value {
+    pub(crate) fn answer(&self, called: &Called) -> Value {
         assert_eq!((called.http, called.status), (200, Some(0)), "{called:?}");
         assert_eq!(called.headers["content-type"], "application/grpc");
         let message = DynamicMessage::decode(self.described("CheckResponse"), called.message());
@@ -111,19 +111,19 @@ impl Client {
     }
 
     /// Asks; an answer is what comes, never an error.
-    pub(super) async fn check(&mut self, question: &Value) -> Value {
+    pub(crate) async fn check(&mut self, question: &Value) -> Value {
         let question = self.question(question);
         self.check_bytes(&question).await
     }
 
     /// The same for a question that is not quite one.
-    pub(super) async fn check_bytes(&mut self, question: &[u8]) -> Value {
+    pub(crate) async fn check_bytes(&mut self, question: &[u8]) -> Value {
         let called = self.call(CHECK, &[], framed(question)).await;
         self.answer(&called)
     }
 
     /// Calls a method with a body, to its end.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &mut self,
         path: &str,
         headers: &[(&str, &str)],
@@ -134,7 +134,7 @@ impl Client {
     }
 
     /// The same with a body that begins and never ends.
-    pub(super) async fn call_endless(
+    pub(crate) async fn call_endless(
         &mut self,
         path: &str,
         headers: &[(&str, &str)],
@@ -162,7 +162,7 @@ impl Client {
     }
 
     /// Begins a call; headers of ours take the place of the usual ones.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         &mut self,
         path: &str,
         headers: &[(&str, &str)],
