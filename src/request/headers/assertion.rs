@@ -223,6 +223,26 @@ mod tests {
     }
 
     #[test]
+    fn whoever_comes_while_it_is_signed_gets_the_same() {
+        const CROWD: usize = 4;
+        let (asserter, session) = (asserter(), session("zhangsan", 3600));
+        let start = std::sync::Barrier::new(CROWD);
+        for round in 0..200 {
+            let audience = round.to_string();
+            let one = || {
+                start.wait();
+                asserter.assert(&session, &audience, NOW).unwrap()
+            };
+            let all = std::thread::scope(|scope| {
+                let crowd: Vec<_> = (0..CROWD).map(|_| scope.spawn(one)).collect();
+                let all = crowd.into_iter().map(|thread| thread.join().unwrap());
+                all.collect::<Vec<_>>()
+            });
+            assert!(all.iter().all(|one| *one == all[0]), "round {round}");
+        }
+    }
+
+    #[test]
     fn a_clock_that_steps_back_signs_again() {
         let (asserter, session) = (asserter(), session("zhangsan", 7200));
         let late = NOW.plus(Duration::from_secs(3600));
