@@ -117,7 +117,8 @@ impl Expression {
     /// `request.headers["x-b"]`. Not for the hot path.
     pub fn named(&self) -> Vec<Self> {
         let names = &self.compiled.names;
-        let new = |(at, name): (usize, &Box<str>)| (!names[..at].contains(name)).then(|| name.clone());
+        let new =
+            |(at, name): (usize, &Box<str>)| (!names[..at].contains(name)).then(|| name.clone());
         let names = names.iter().enumerate().filter_map(new);
         names
             .filter_map(|name| Self::compile(&name, self.compiled.scope).ok())

@@ -20,6 +20,7 @@ use crate::site::{Shared, Site};
 
 mod address;
 pub mod admin;
+pub mod explained;
 mod navigation;
 pub mod page;
 mod record;

@@ -36,6 +36,19 @@ pub enum Why {
     Reload,
 }
 
+impl Why {
+    /// The one word of the records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Expired => "expired",
+            Self::OtherConnector => "other connector",
+            Self::StepUp => "step up",
+            Self::Reload => "reload",
+        }
+    }
+}
+
 /// Why it could not be found out who is asking.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {

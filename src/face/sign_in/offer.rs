@@ -38,13 +38,7 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: LoginNeeded) -> Of
 }
 
 async fn to_log_in(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
-    let reason = match needed.why {
-        Why::Nobody => "nobody",
-        Why::Expired => "expired",
-        Why::OtherConnector => "other connector",
-        Why::StepUp => "step up",
-        Why::Reload => "reload",
-    };
+    let reason = needed.why.word();
     let response = match errand(visit.head) {
         Errand::Program => {
             let demands = needed.route.demands.as_deref();
