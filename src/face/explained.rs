@@ -38,7 +38,7 @@ pub fn text(explanation: &Explanation) -> String {
     if let Some(rule) = &explanation.rule {
         lines.add(
             "rule",
-            &format!("{} = {} says {}", rule.key, rule.text, rule.says),
+            &format!("{} = {} → {}", rule.key, rule.text, rule.says),
         );
     }
     for named in &explanation.values {

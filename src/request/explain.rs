@@ -26,7 +26,7 @@ pub use upstream::{Line, Upstream};
 pub use way::{NotRoute, Way};
 
 /// The longest text that is shown whole, in characters.
-const TEXT_CHARS_MAX: usize = 200;
+const TEXT_CHARS_MAX: usize = 400;
 
 /// What decides about requests.
 #[derive(Clone, Copy, Debug)]

@@ -13,6 +13,7 @@ mod command;
 mod conf;
 mod connectors;
 mod cookie_domains;
+mod explain;
 mod floors;
 mod forwarding;
 mod front_end;

@@ -110,7 +110,7 @@ fn name(found: Found<'_>) -> String {
 fn why_not(route: &Route, why: &Unfound) -> String {
     let (host, path) = (&route.host, route.path.as_str());
     match why {
-        Unfound::Host => format!("it serves the host {host}"),
+        Unfound::Host => format!("it serves another host: {host}"),
         Unfound::HostNamed => {
             format!(
                 "it serves {host}, and the host is chosen first: another route names it more closely"
@@ -128,6 +128,6 @@ fn why_not(route: &Route, why: &Unfound) -> String {
             )
         }
         Unfound::Own => "the path is menshen's own on every host".to_owned(),
-        Unfound::Disputed => format!("only some readings of the path are below {path}"),
+        Unfound::Disputed => "readers of the path do not agree on it".to_owned(),
     }
 }

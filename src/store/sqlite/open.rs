@@ -55,6 +55,11 @@ pub(super) async fn look(url: &str) -> Result<SqlitePool, StoreError> {
         let opened = open_memory(options).await.map_err(failed);
         return opened.map(|(_, readers)| readers);
     }
+    let path = options.get_filename();
+    if !tokio::fs::try_exists(path).await.unwrap_or(true) {
+        let why = format!("there is no {}: nobody ever signed in here", path.display());
+        return Err(failed(sqlx::Error::Configuration(why.into())));
+    }
     let found = inspect(url, &options).await?.unwrap_or(0);
     let known = known();
     if found < known {
