@@ -224,13 +224,14 @@ fn ending(
                 Ending::of(End::Forbidden, &format!("rule failed: {error}"))
             }
         },
-        // Only what the gate finds out leads here, and it was not asked.
+        // Only what the gate finds out leads here, which was not asked, or a check that told too little.
         Denial::NoRoute
         | Denial::BadToken { .. }
         | Denial::Scope { .. }
         | Denial::TwoCallers { .. }
         | Denial::IssuerAway { .. }
         | Denial::WeakToken { .. }
+        | Denial::Untold { .. }
         | Denial::Unavailable { .. } => Ending::of(End::NoRoute, "no route"),
     };
     (ending, None)

@@ -11,7 +11,7 @@ use crate::keys::{self, KeyRing};
 use crate::login::config::LoginConfig;
 use crate::people::profile::Proof;
 use crate::people::session::{NewLogin, SessionConfig, Terms};
-use crate::request::head::Trust;
+use crate::request::head::{OriginalHeader, Trust};
 use crate::site::{self, Shared, Site};
 use crate::store::{self, Account, AccountId, Admission, Admitted};
 use crate::telemetry::{Access, LogConfig, Outcome, Speaker};
@@ -28,6 +28,7 @@ fn no_routes() -> site::Config {
         external_url: "http://sso.test".parse().unwrap(),
         prefix: "/.menshen".to_owned(),
         trust: Trust::default(),
+        original: OriginalHeader::default(),
         files: BTreeMap::new(),
         session: SessionConfig::default(),
         login: LoginConfig::default(),
