@@ -15,6 +15,7 @@ use crate::login::{self, Login};
 use crate::people::cookie::CookieFlags;
 use crate::people::session::{Pace, Refresher, SessionConfig, Sessions, Terms};
 use crate::request::bearer::{self, Bearers, IssuerConfig, IssuerId};
+use crate::request::explain::Ways;
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
 use crate::request::head::{Head, OriginalHeader, Trust};
@@ -226,6 +227,18 @@ impl Site {
             original: config.original,
             strangers: Seldom::default(),
         })
+    }
+
+    /// What decides about requests, for whoever asks why.
+    pub fn ways(&self) -> Ways<'_> {
+        Ways {
+            routes: &self.routes,
+            gate: &self.gate,
+            forwarder: &self.forwarder,
+            namespace: &self.namespace,
+            trust: &self.trust,
+            cookie: self.cookies.session_name(),
+        }
     }
 
     /// Whether a request came to the host that logs people in.

@@ -13,6 +13,7 @@ use crate::store::ConnectorId;
 mod config;
 mod demands;
 mod limits;
+mod others;
 
 pub use config::{
     AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, PathPrefix, Preflight,
@@ -20,6 +21,7 @@ pub use config::{
 };
 pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
 pub use limits::LimitsConfig;
+pub use others::Unfound;
 
 /// The name of a route, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ mod conf;
 mod connectors;
 mod cookie_domains;
 mod drop_in;
+mod explain;
 mod floors;
 mod forwarding;
 mod front_end;
