@@ -21,6 +21,7 @@ use crate::site::{Shared, Site};
 mod address;
 pub mod admin;
 mod check;
+pub mod explained;
 pub mod ext_authz;
 mod navigation;
 pub mod page;

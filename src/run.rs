@@ -6,20 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::Request;
-use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::door::{Address, BindError, Door, DoorLimits, Serving, Tls, TlsError};
+use crate::door::{Address, BindError, Door, Serving, Tls, TlsError};
 use crate::face::House;
 use crate::face::admin::Health;
-use crate::face::ext_authz::ExtAuthz;
 use crate::keys;
 use crate::people::session::Sessions;
-use crate::request::head::{Connection, Trust};
+use crate::people::supposed::SupposeError;
+use crate::request::explain::{self, Explanation, Question};
+use crate::request::head::Trust;
 use crate::secret::SecretError;
 use crate::site::{self, Shared, Site};
 use crate::store::{self, StoreError};
@@ -69,6 +68,20 @@ pub enum ReloadError {
     Tls(#[source] TlsError),
 }
 
+/// Why a request was not explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The configuration could not be built.
+    #[error(transparent)]
+    Start(StartError),
+    /// The database could not be looked at.
+    #[error("look at the store")]
+    Store(#[source] StoreError),
+    /// Nobody is known by that login.
+    #[error(transparent)]
+    Suppose(SupposeError),
+}
+
 /// A running menshen. Dropping it closes everything at once; [`Running::stop`] drains first.
 #[derive(Debug)]
 pub struct Running {
@@ -109,56 +122,24 @@ pub async fn start_recording(
     let site = Site::build(&config.site(), &shared, None)
         .await
         .map_err(|error| StartError::Build(Box::new(error)))?;
+    let doors = Doors::bind(&config)?;
     let health = Arc::new(Health::default());
-    let Doors { main, admin, grpc } = Doors::bind(&config, &shared, &health)?;
     let shutdown = CancellationToken::new();
     let trust = Arc::new(ArcSwap::new(Arc::clone(&site.trust)));
-    let (tls, addresses) = (main.tls().cloned(), ips(&main));
-    let admin_address = admin.as_ref().and_then(|(door, _)| door.ip());
-    let grpc_address = grpc.as_ref().and_then(Door::ip);
+    let (tls, addresses) = (doors.main.tls().cloned(), ips(&doors.main));
+    let admin_address = doors.admin.as_ref().and_then(Door::ip);
+    let grpc_address = doors.grpc.as_ref().and_then(Door::ip);
     let telemetry = shared.telemetry.clone();
     let house = Arc::new(House::new(site, shared, shutdown.clone()));
-    health.site_is_loaded();
-    telemetry.config_in_force(&config.hash());
-    let serving = TaskTracker::new();
-    let front = |limits: DoorLimits| Serving {
+    let front = Serving {
         trust: Arc::clone(&trust),
-        limits,
+        limits: config.server.limits.clone(),
         telemetry: telemetry.clone(),
         shutdown: shutdown.clone(),
     };
-    let envoys = config.ext_authz.as_ref().map(|settings| {
-        let closing = shutdown.clone();
-        let envoys = ExtAuthz::new(Arc::clone(&house), Arc::clone(&health), closing);
-        (Arc::new(envoys), settings.on_main)
-    });
-    let (visitor, limits) = (Arc::clone(&house), &config.server.limits);
-    let on_main = envoys.clone().filter(|(_, on_main)| *on_main);
-    let handler = move |request: Request<Incoming>, connection: Arc<Connection>| {
-        let (house, envoys) = (Arc::clone(&visitor), on_main.clone());
-        async move {
-            match envoys.filter(|_| ExtAuthz::is_asked(&request)) {
-                Some((envoys, _)) => envoys.handle(request, connection).await,
-                None => house.handle(request, connection).await,
-            }
-        }
-    };
-    serving.spawn(main.serve(handler, front(limits.clone())));
-    if let (Some(door), Some((envoys, _))) = (grpc, envoys) {
-        let handler = move |request: Request<Incoming>, connection: Arc<Connection>| {
-            let envoys = Arc::clone(&envoys);
-            async move { envoys.handle(request, connection).await }
-        };
-        serving.spawn(door.serve(handler, front(limits.clone())));
-    }
-    if let Some((door, admin)) = admin {
-        let handler = move |request: Request<Incoming>, _: Arc<Connection>| {
-            let admin = Arc::clone(&admin);
-            async move { admin.handle(request).await }
-        };
-        serving.spawn(door.serve(handler, front(DoorLimits::default())));
-    }
-    serving.close();
+    let serving = doors.open(&config, &house, &health, &front)?;
+    health.site_is_loaded();
+    telemetry.config_in_force(&config.hash());
     Ok(Running {
         addresses,
         admin_address,
@@ -193,6 +174,21 @@ pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
         doors::address("[admin] listen", &admin.listen)?;
     }
     Ok((site, shared))
+}
+
+/// Explains a request by a configuration, beside whoever serves with it: nothing is bound, and the
+/// store is only looked at, and only to know somebody.
+pub async fn explain(config: &Config, question: &Question) -> Result<Explanation, ExplainError> {
+    let (site, shared) = rehearse(config).await.map_err(ExplainError::Start)?;
+    let store = match question.is_about_somebody() {
+        true => store::look(config.store.url.as_str()).await,
+        false => Ok(shared.store),
+    };
+    let store = store.map_err(ExplainError::Store)?;
+    let now = shared.clock.now();
+    explain::explain(&site.ways(), &*store, question, now)
+        .await
+        .map_err(ExplainError::Suppose)
 }
 
 impl Running {

@@ -1,38 +1,98 @@
-//! Every door of the house, bound before any is opened.
+//! Every door of the house: bound together, then opened.
 
 use std::sync::Arc;
 
+use http::Request;
+use hyper::body::Incoming;
+use tokio_util::task::TaskTracker;
+
 use super::StartError;
 use crate::config::Config;
-use crate::door::{Address, Door, ListenConfig};
+use crate::door::{Address, Door, DoorLimits, ListenConfig, Serving};
+use crate::face::House;
 use crate::face::admin::{Admin, Health};
-use crate::site::Shared;
+use crate::face::ext_authz::ExtAuthz;
+use crate::request::head::Connection;
 
 /// The doors a configuration names.
 #[derive(Debug)]
 pub(super) struct Doors {
     pub(super) main: Door,
-    pub(super) admin: Option<(Door, Arc<Admin>)>,
+    pub(super) admin: Option<Door>,
     pub(super) grpc: Option<Door>,
 }
 
 impl Doors {
     /// Binds all of them, or none.
-    pub(super) fn bind(
-        config: &Config,
-        shared: &Shared,
-        health: &Arc<Health>,
-    ) -> Result<Self, StartError> {
+    pub(super) fn bind(config: &Config) -> Result<Self, StartError> {
         let server = &config.server;
         let mut main = Door::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
-        if config.ext_authz.as_ref().is_some_and(|ext| ext.on_main) {
+        let ext_authz = config.ext_authz.as_ref();
+        if ext_authz.is_some_and(|ext_authz| ext_authz.on_main) {
             main = main.with_plain_http2();
         }
+        let admin = config.admin.as_ref();
+        let admin = admin.map(|admin| plain("[admin] listen", &admin.listen));
+        let grpc = ext_authz.and_then(|ext_authz| ext_authz.grpc_listen.as_deref());
+        let grpc = grpc.map(|listen| plain("[ext_authz] grpc_listen", listen));
         Ok(Self {
             main,
-            admin: admin(config, shared, health)?,
-            grpc: grpc(config)?,
+            admin: admin.transpose()?,
+            grpc: grpc.transpose()?.map(Door::with_plain_http2),
         })
+    }
+
+    /// Serves at all of them in the background; done when the last is closed.
+    pub(super) fn open(
+        self,
+        config: &Config,
+        house: &Arc<House>,
+        health: &Arc<Health>,
+        front: &Serving,
+    ) -> Result<TaskTracker, StartError> {
+        let admin = config.admin.as_ref();
+        let admin = admin.map(|admin| Admin::new(admin, Arc::clone(house), Arc::clone(health)));
+        let admin = admin.transpose().map_err(StartError::AdminToken)?;
+        let envoys = config.ext_authz.as_ref().map(|settings| {
+            let closing = front.shutdown.clone();
+            let envoys = ExtAuthz::new(Arc::clone(house), Arc::clone(health), closing);
+            (Arc::new(envoys), settings.on_main)
+        });
+        let on_main = envoys.clone().filter(|(_, on_main)| *on_main);
+        let house = Arc::clone(house);
+        let serving = TaskTracker::new();
+        let visits = move |request: Request<Incoming>, connection: Arc<Connection>| {
+            let (house, envoys) = (Arc::clone(&house), on_main.clone());
+            async move {
+                match envoys.filter(|_| ExtAuthz::is_asked(&request)) {
+                    // In a box: what is seldom asked here makes no other request's way longer.
+                    Some((envoys, _)) => Box::pin(envoys.handle(request, connection)).await,
+                    None => house.handle(request, connection).await,
+                }
+            }
+        };
+        serving.spawn(self.main.serve(visits, front.clone()));
+        if let (Some(door), Some((envoys, _))) = (self.grpc, envoys) {
+            let calls = move |request: Request<Incoming>, connection: Arc<Connection>| {
+                let envoys = Arc::clone(&envoys);
+                async move { envoys.handle(request, connection).await }
+            };
+            serving.spawn(door.serve(calls, front.clone()));
+        }
+        if let (Some(door), Some(admin)) = (self.admin, admin) {
+            let admin = Arc::new(admin);
+            let visits = move |request: Request<Incoming>, _: Arc<Connection>| {
+                let admin = Arc::clone(&admin);
+                async move { admin.handle(request).await }
+            };
+            let front = Serving {
+                limits: DoorLimits::default(),
+                ..front.clone()
+            };
+            serving.spawn(door.serve(visits, front));
+        }
+        serving.close();
+        Ok(serving)
     }
 }
 
@@ -45,28 +105,7 @@ pub(super) fn address(key: &'static str, text: &str) -> Result<Address, StartErr
     })
 }
 
-fn admin(
-    config: &Config,
-    shared: &Shared,
-    health: &Arc<Health>,
-) -> Result<Option<(Door, Arc<Admin>)>, StartError> {
-    let Some(settings) = &config.admin else {
-        return Ok(None);
-    };
-    let place = ListenConfig::plain(address("[admin] listen", &settings.listen)?);
-    let door = Door::bind(&[place], None).map_err(StartError::Bind)?;
-    let (sessions, telemetry) = (Arc::clone(&shared.sessions), shared.telemetry.clone());
-    let admin = Admin::new(settings, sessions, telemetry, Arc::clone(health));
-    let admin = admin.map_err(StartError::AdminToken)?;
-    Ok(Some((door, Arc::new(admin))))
-}
-
-fn grpc(config: &Config) -> Result<Option<Door>, StartError> {
-    let settings = config.ext_authz.as_ref();
-    let Some(listen) = settings.and_then(|settings| settings.grpc_listen.as_deref()) else {
-        return Ok(None);
-    };
-    let place = ListenConfig::plain(address("[ext_authz] grpc_listen", listen)?);
-    let door = Door::bind(&[place], None).map_err(StartError::Bind)?;
-    Ok(Some(door.with_plain_http2()))
+fn plain(key: &'static str, listen: &str) -> Result<Door, StartError> {
+    let place = ListenConfig::plain(address(key, listen)?);
+    Door::bind(&[place], None).map_err(StartError::Bind)
 }
