@@ -8,6 +8,7 @@
 
 mod beside;
 mod demo;
+mod grpc;
 mod house;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
