@@ -15,16 +15,21 @@ use crate::login::{self, Login};
 use crate::people::cookie::CookieFlags;
 use crate::people::session::{Pace, Refresher, SessionConfig, Sessions, Terms};
 use crate::request::bearer::{self, Bearers, IssuerConfig, IssuerId};
+use crate::request::explain::Ways;
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
-use crate::request::head::{Head, Trust};
+use crate::request::head::{Head, OriginalHeader, Trust};
 use crate::request::headers::{self, Asserter, Namespace};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, Store, StoreError};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Seldom, Telemetry};
 
 mod ways;
+
+/// The prefix with which menshen stands where oauth2-proxy stood; that also has `/ping` and `/ready`
+/// at the root.
+const OAUTH2_PROXY: &str = "/oauth2";
 
 /// What a site is built from: the parts of a configuration that may change without a restart.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +40,8 @@ pub struct Config {
     pub prefix: String,
     /// Whose forwarding headers count.
     pub trust: Trust,
+    /// Where `/auth` reads the original URI.
+    pub original: OriginalHeader,
     /// Path and content of files for proof of a domain's ownership.
     pub files: BTreeMap<String, String>,
     /// `[session]`.
@@ -91,6 +98,10 @@ pub struct Site {
     pub forwarder: Forwarder,
     /// Who logs people in.
     pub login: Login,
+    /// Where `/auth` reads the original URI.
+    pub original: OriginalHeader,
+    /// Leave to complain of checks from peers whose word does not count.
+    pub strangers: Seldom,
 }
 
 /// Why a configuration could not be built. The old site stays.
@@ -151,17 +162,13 @@ impl Site {
     ) -> Result<Self, BuildError> {
         keys::install_crypto();
         let ring = Arc::new(ring(config, shared, previous).await?);
-        let own = OwnPaths {
-            prefix: config.prefix.clone(),
-            exact: config.files.keys().cloned().collect(),
-        };
         let asserter = Asserter::new(
             &config.external_url,
             &ring,
             previous.map(|site| &site.asserter),
         );
         let (routes, pools) = ways::build(&config.routes, &asserter)?;
-        let routes = Routes::new(routes, own);
+        let routes = Routes::new(routes, own_paths(config));
         let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))
             .map_err(BuildError::Forward)?;
         let terms = Terms {
@@ -217,7 +224,21 @@ impl Site {
             routes,
             forwarder,
             login,
+            original: config.original,
+            strangers: Seldom::default(),
         })
+    }
+
+    /// What decides about requests, for whoever asks why.
+    pub fn ways(&self) -> Ways<'_> {
+        Ways {
+            routes: &self.routes,
+            gate: &self.gate,
+            forwarder: &self.forwarder,
+            namespace: &self.namespace,
+            trust: &self.trust,
+            cookie: self.cookies.session_name(),
+        }
     }
 
     /// Whether a request came to the host that logs people in.
@@ -250,6 +271,18 @@ impl Destinations for Site {
 
     fn prefix(&self) -> &str {
         &self.prefix
+    }
+}
+
+/// The paths that are ours on every host.
+fn own_paths(config: &Config) -> OwnPaths {
+    let mut exact: Vec<String> = config.files.keys().cloned().collect();
+    if config.prefix == OAUTH2_PROXY {
+        exact.extend(["/ping", "/ready"].map(str::to_owned));
+    }
+    OwnPaths {
+        prefix: config.prefix.clone(),
+        exact,
     }
 }
 

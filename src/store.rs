@@ -50,6 +50,19 @@ pub enum StoreError {
         /// The latest version of the tables that this program knows.
         known: i64,
     },
+    /// The file was written by an earlier version, and is only looked at.
+    #[error(
+        "the store {url} was written by an older menshen: tables {found}, this one knows {known}; \
+         `menshen run` brings it up to date"
+    )]
+    Older {
+        /// Where it is, without credentials.
+        url: String,
+        /// The version of the tables that are there.
+        found: i64,
+        /// The version of the tables that this program asks.
+        known: i64,
+    },
     /// The file is a database, but not menshen's; it is left as it is.
     #[error("the store {url} belongs to another program")]
     Foreign {
@@ -358,17 +371,38 @@ pub trait Store: fmt::Debug + Send + Sync {
 pub enum LogoutMark {
     /// One session of its own.
     ProviderSession(String),
+    /// One session of its own, and whose it is: what this person has here that stands on no session
+    /// by its name may stand on this one.
+    SessionOf {
+        /// Its name.
+        sid: String,
+        /// Whose it is.
+        subject: Subject,
+    },
     /// All sessions of a person.
     Subject(Subject),
 }
 
 /// Opens the store a URL names: `sqlite:///path/to/file`, or `sqlite::memory:` for a test.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
-    if url.starts_with("sqlite:") {
-        return Ok(Arc::new(Sqlite::open(url).await?));
+    match url.starts_with("sqlite:") {
+        true => Ok(Arc::new(Sqlite::open(url).await?)),
+        false => Err(unsupported(url)),
     }
+}
+
+/// Opens the store beside whoever serves with it, to be read only: nothing is made, brought up to
+/// date or written, and every question that would is refused.
+pub async fn look(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match url.starts_with("sqlite:") {
+        true => Ok(Arc::new(Sqlite::look(url).await?)),
+        false => Err(unsupported(url)),
+    }
+}
+
+fn unsupported(url: &str) -> StoreError {
     let bare = url.split_once("://").map_or("", |(scheme, _)| scheme);
-    Err(StoreError::Unsupported {
+    StoreError::Unsupported {
         url: format!("{bare}://…"),
-    })
+    }
 }

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use http::header::COOKIE;
-use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::utf8_percent_encode;
 
@@ -36,7 +35,7 @@ mod reload;
 mod sign_out;
 mod ticket;
 
-pub(super) use offer::{Offer, offer};
+pub(super) use offer::{Offer, needed, offer};
 
 /// The largest form or JSON an own path reads, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -61,7 +60,11 @@ where
         Some((name, rest)) => (name, Some(rest)),
         None => (own.trim_start_matches('/'), None),
     };
-    let query = Fields::parse(head.path.query().unwrap_or("").as_bytes());
+    let query = head.path.query().unwrap_or("");
+    let query = match name {
+        "sign_in" | "start" | "sign_out" => place::query(query),
+        _ => Fields::parse(query.as_bytes()),
+    };
     let Some(query) = query else {
         return Told::own(
             "too many parameters",
@@ -88,6 +91,7 @@ where
             let response = reply::text(StatusCode::OK, "text/plain", "OK\n".to_owned());
             Told::own("ping", reply::for_method(head.method, response))
         }
+        ("ready", None) => ready(visit).await,
         ("fragment.js", None) => {
             let script = page::FRAGMENT_JS.to_owned();
             let response = reply::text(StatusCode::OK, "text/javascript; charset=utf-8", script);
@@ -98,6 +102,21 @@ where
             reply::problem(visit, page::Cause::NotFound, None),
         ),
     }
+}
+
+/// Whether requests can be decided: the store answers.
+async fn ready(visit: &Visit<'_>) -> Told {
+    let asked = visit.shared.store.ping();
+    let answered = tokio::time::timeout(std::time::Duration::from_secs(2), asked).await;
+    let (status, text) = match answered {
+        Ok(Ok(())) => (StatusCode::OK, "OK\n"),
+        Ok(Err(_)) | Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store does not answer\n",
+        ),
+    };
+    let response = reply::text(status, "text/plain", text.to_owned());
+    Told::own("ready", reply::for_method(visit.head.method, response))
 }
 
 /// What applications verify assertions with: the public halves of every key. They change seldom,
@@ -117,17 +136,17 @@ fn keys(visit: &Visit<'_>) -> Told {
 pub(super) fn renewed_cookie(
     site: &Site,
     permit: &Permit,
-    parts: &Parts,
+    headers: &HeaderMap,
     now: Timestamp,
     asked: bool,
 ) -> Option<String> {
     let Caller::Person(person) = permit.caller() else {
         return None;
     };
-    if !(person.sign_again || asked) || !parts.headers.contains_key(COOKIE) {
+    if !(person.sign_again || asked) || !headers.contains_key(COOKIE) {
         return None;
     }
-    let value = cookies(&parts.headers, site.cookies.session_name()).next()?;
+    let value = cookies(headers, site.cookies.session_name()).next()?;
     let mut handle = cookie::verify(&site.ring, value)?.handle;
     if asked {
         handle.issued_at = now;
@@ -195,24 +214,7 @@ impl Target {
     /// From `rd` and `k`; a path is one of the host that is asked, and a return address that leads
     /// elsewhere is none.
     fn of(visit: &Visit<'_>, query: &Fields) -> Self {
-        let wanted = query
-            .one("rd")
-            .ok()
-            .flatten()
-            .filter(|text| !text.is_empty());
-        let return_to = wanted.and_then(|text| {
-            let parsed = if text.starts_with('/') && !visit.site.is_home(visit.head) {
-                ReturnTo::path(text)
-                    .map(|_| format!("{}{text}", visit.head.origin()))
-                    .and_then(|whole| ReturnTo::parse(&whole, visit.site))
-            } else {
-                ReturnTo::parse(text, visit.site)
-            };
-            if parsed.is_none() {
-                tracing::info!(request_id = %visit.id, "a return address leads elsewhere and is not followed");
-            }
-            parsed
-        });
+        let return_to = place::told_by_front(visit).or_else(|| place::wanted(visit, query));
         let nonce = query.one("k").ok().flatten().and_then(NonceHash::parse);
         let elsewhere = return_to
             .as_ref()
