@@ -29,6 +29,7 @@ mod suggest;
 mod warn;
 
 pub use crate::door::{DoorLimits, ListenConfig, TlsConfig};
+pub use crate::face::CheckConfig;
 pub use crate::face::admin::AdminConfig;
 pub use crate::telemetry::LogConfig;
 pub use error::{ConfigError, Problem};
@@ -73,7 +74,7 @@ pub struct Config {
     pub ext_authz: Option<NotBuilt>,
     /// The check faces for other proxies.
     #[serde(default)]
-    pub check: Option<NotBuilt>,
+    pub check: CheckConfig,
     /// Whose bearer tokens routes may name in `issuers`. A token lets a program in, never a person.
     #[serde(default)]
     pub issuer: BTreeMap<IssuerId, IssuerConfig>,
@@ -116,6 +117,7 @@ impl Config {
             external_url: self.server.external_url.url().clone(),
             prefix: self.server.prefix.as_str().to_owned(),
             trust: server::trust(&self.server.trusted_proxies),
+            original: self.check.original,
             files: files
                 .map(|(path, content)| (path.as_str().to_owned(), content.clone()))
                 .collect(),
@@ -207,6 +209,7 @@ impl PartialEq for Config {
     fn eq(&self, other: &Self) -> bool {
         self.server == other.server
             && self.admin == other.admin
+            && self.check == other.check
             && self.session == other.session
             && self.store == other.store
             && self.login == other.login

@@ -20,6 +20,7 @@ use crate::site::{Shared, Site};
 
 mod address;
 pub mod admin;
+mod check;
 mod navigation;
 pub mod page;
 mod record;
@@ -27,6 +28,8 @@ mod reply;
 mod sign_in;
 mod tunnel;
 
+pub use check::CheckConfig;
+use check::Contract;
 use record::{Seen, Told};
 
 /// The house as the outside meets it: the current site, and what outlives it.
@@ -140,6 +143,10 @@ impl House {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
+        if let Some(contract) = Contract::at(site, parts.uri.path()) {
+            let (answer, asked) = (check::answer, (site, &self.shared));
+            return Step::Told(answer(contract, asked, parts, connection, id, seen).await);
+        }
         let cookie = site.cookies.session_name();
         let head = match Head::of(parts, connection, &site.trust, cookie, seen.at) {
             Ok(head) => head,
@@ -195,7 +202,7 @@ impl House {
             .headers
             .contains_key(UPGRADE)
             .then(|| tunnel::Again::of(&parts, &permit));
-        let renewed = sign_in::renewed_cookie(site, &permit, &parts, now, in_vain);
+        let renewed = sign_in::renewed_cookie(site, &permit, &parts.headers, now, in_vain);
         let sent_at = Instant::now();
         let sent = site.forwarder.forward(&permit, onward, &mut parts, body);
         let sent = sent.await;

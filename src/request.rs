@@ -23,6 +23,7 @@ pub mod headers;
 pub mod path;
 pub mod policy;
 pub mod route;
+mod untold;
 
 /// What goes wrong inside a body.
 pub type BodyError = Box<dyn Error + Send + Sync>;
@@ -32,11 +33,25 @@ pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
 /// Decides one request. Every face asks this and nothing else.
 pub async fn decide(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
-    let route = match routes.find(&head.host, head.effective_port(), &head.path) {
-        Found::Route(route) => route,
-        Found::None | Found::Own => return Verdict::Deny(Denial::NoRoute),
-        Found::Ambiguous => return Verdict::Deny(Denial::AmbiguousPath),
+    if head.untold.path {
+        // In a box: what is seldom done makes no other request's way longer.
+        return Box::pin(untold::for_every_path(routes, gate, head)).await;
+    }
+    let found = match head.untold.scheme {
+        true => untold::by_either_port(routes, head),
+        false => Ok(routes.find(&head.host, head.effective_port(), &head.path)),
     };
+    let route = match found {
+        Ok(Found::Route(route)) => route,
+        Ok(Found::None | Found::Own) => return Verdict::Deny(Denial::NoRoute),
+        Ok(Found::Ambiguous) => return Verdict::Deny(Denial::AmbiguousPath),
+        Err(what) => return Verdict::Deny(Denial::Untold { route: None, what }),
+    };
+    decide_on(route, gate, head).await
+}
+
+/// The same for a route that was named, whatever host and path say.
+pub async fn decide_on(route: &Arc<Route>, gate: &Gate, head: &Head<'_>) -> Verdict {
     match gate.identify(route, head).await {
         Ok(caller) => policy::judge(route, caller, head),
         Err(error) => Verdict::Deny(denial(route, error)),

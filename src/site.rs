@@ -17,12 +17,12 @@ use crate::people::session::{Pace, Refresher, SessionConfig, Sessions, Terms};
 use crate::request::bearer::{self, Bearers, IssuerConfig, IssuerId};
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
-use crate::request::head::{Head, Trust};
+use crate::request::head::{Head, OriginalHeader, Trust};
 use crate::request::headers::{self, Namespace};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, Store, StoreError};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Seldom, Telemetry};
 
 mod ways;
 
@@ -35,6 +35,8 @@ pub struct Config {
     pub prefix: String,
     /// Whose forwarding headers count.
     pub trust: Trust,
+    /// Where `/auth` reads the original URI.
+    pub original: OriginalHeader,
     /// Path and content of files for proof of a domain's ownership.
     pub files: BTreeMap<String, String>,
     /// `[session]`.
@@ -89,6 +91,10 @@ pub struct Site {
     pub forwarder: Forwarder,
     /// Who logs people in.
     pub login: Login,
+    /// Where `/auth` reads the original URI.
+    pub original: OriginalHeader,
+    /// Leave to complain of checks from peers whose word does not count.
+    pub strangers: Seldom,
 }
 
 /// Why a configuration could not be built. The old site stays.
@@ -209,6 +215,8 @@ impl Site {
             routes,
             forwarder,
             login,
+            original: config.original,
+            strangers: Seldom::default(),
         })
     }
 

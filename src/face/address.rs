@@ -33,6 +33,17 @@ pub(super) fn login(visit: &Visit<'_>) -> String {
     )
 }
 
+/// Where a login begins that comes back to what was asked for, absolute: on the host that logs
+/// people in when its cookie counts here, else on this one.
+pub(super) fn start(visit: &Visit<'_>) -> String {
+    let (site, head) = (visit.site, visit.head);
+    let rd = utf8_percent_encode(&here(visit), QUERY_VALUE).to_string();
+    if site.is_home(head) || site.shares_cookie(head.host.as_str()) {
+        return format!("{}?rd={rd}", own(visit, "start"));
+    }
+    format!("{}{}/start?rd={rd}", head.origin(), site.prefix)
+}
+
 /// Where somebody who may not go here posts to become somebody else: signed out first.
 pub(super) fn switch(visit: &Visit<'_>) -> String {
     let rd = target(visit.head);

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::clock::Timestamp;
 use crate::request::Body;
 use crate::request::gate::Caller;
-use crate::request::head::{Connection, Peer};
+use crate::request::head::{Connection, Head, Peer};
 use crate::request::headers::RequestId;
 use crate::request::policy::Permit;
 use crate::request::route::Route;
@@ -61,6 +61,19 @@ impl Seen {
             })
         });
         Self { at, client, line }
+    }
+
+    /// From now on it is about another request, which this one asks about.
+    pub(super) fn is_about(&mut self, head: &Head<'_>) {
+        self.client = head.client;
+        if let Some(line) = &mut self.line {
+            line.method = head.method.clone();
+            line.host = head
+                .origin()
+                .split_once("://")
+                .map_or_else(String::new, |(_, host)| host.to_owned());
+            line.path = head.path.as_str().to_owned();
+        }
     }
 }
 
@@ -115,6 +128,20 @@ impl Told {
     pub(super) fn also(mut self, add: impl FnOnce(&mut Response<Body>)) -> Self {
         self.response.as_mut().map(add);
         self
+    }
+
+    /// The same, told by a check.
+    pub(super) fn by_check(self) -> Self {
+        Self {
+            face: Speaker::Check,
+            ..self
+        }
+    }
+
+    /// What is answered, as far as that is known.
+    pub(super) fn status(&self) -> StatusCode {
+        let response = self.response.as_ref();
+        response.map_or(StatusCode::OK, Response::status)
     }
 
     /// A permitted request on its way to the upstream; its response comes later.

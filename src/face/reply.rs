@@ -128,6 +128,15 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             let response = forbidden(visit, route.name.as_str(), caller);
             Told::denied(reason, Some(route), Some(caller), response)
         }
+        Denial::Untold { route, what } => {
+            let route_name = route.as_ref().map_or("", |route| route.name.as_str());
+            if visit.site.strangers.may_speak() {
+                tracing::warn!(request_id = %visit.id, route = route_name, host = %visit.head.host, untold = what, "a check does not say what the decision needs, which denies: let the proxy that asks send it");
+            }
+            let (status, title) = (StatusCode::FORBIDDEN, "Not allowed here");
+            let response = json_problem(visit, status, "untold", title, "");
+            Told::denied(format!("untold: {what}"), route.as_ref(), None, response)
+        }
         Denial::Unavailable { route } => {
             visit.shared.telemetry.store_error();
             let response = problem(visit, Cause::StoreAway, again(visit.head));
@@ -404,6 +413,7 @@ fn full(text: String) -> Body {
     Body::new(Full::new(Bytes::from(text)).map_err(|never| match never {}))
 }
 
-fn empty() -> Body {
+/// No body.
+pub(super) fn empty() -> Body {
     Body::new(http_body_util::Empty::new().map_err(|never| match never {}))
 }

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use http::header::COOKIE;
-use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::utf8_percent_encode;
 
@@ -36,7 +35,7 @@ mod reload;
 mod sign_out;
 mod ticket;
 
-pub(super) use offer::{Offer, offer};
+pub(super) use offer::{Offer, needed, offer};
 
 /// The largest form or JSON an own path reads, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -101,17 +100,17 @@ where
 pub(super) fn renewed_cookie(
     site: &Site,
     permit: &Permit,
-    parts: &Parts,
+    headers: &HeaderMap,
     now: Timestamp,
     asked: bool,
 ) -> Option<String> {
     let Caller::Person(person) = permit.caller() else {
         return None;
     };
-    if !(person.sign_again || asked) || !parts.headers.contains_key(COOKIE) {
+    if !(person.sign_again || asked) || !headers.contains_key(COOKIE) {
         return None;
     }
-    let value = cookies(&parts.headers, site.cookies.session_name()).next()?;
+    let value = cookies(headers, site.cookies.session_name()).next()?;
     let mut handle = cookie::verify(&site.ring, value)?.handle;
     if asked {
         handle.issued_at = now;

@@ -12,6 +12,10 @@ use ipnet::IpNet;
 use super::path::{Path, PathError};
 use crate::clock::Timestamp;
 
+mod original;
+
+pub use original::{Original, OriginalHeader, Untold};
+
 /// A connection as the door knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
@@ -115,6 +119,8 @@ pub struct Head<'a> {
     pub tls_subject: Option<&'a str>,
     /// What proves the caller.
     pub credentials: Credentials<'a>,
+    /// What is not known of it, because another proxy asks about it and did not say.
+    pub untold: Untold,
     /// When it was received.
     pub at: Timestamp,
 }
@@ -137,6 +143,9 @@ pub enum HeadError {
     /// A trusted peer sent a forwarding header nobody can read.
     #[error("a trusted proxy sent a broken {0}")]
     Forwarded(&'static str),
+    /// A trusted peer asks about a request and does not say to which host.
+    #[error("the check names no host: it needs {0}")]
+    Unnamed(&'static str),
 }
 
 impl<'a> Head<'a> {
@@ -178,6 +187,7 @@ impl<'a> Head<'a> {
             credentials: Credentials {
                 session: session_cookie(&parts.headers, cookie),
             },
+            untold: Untold::default(),
             at,
         })
     }
@@ -236,6 +246,11 @@ fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<(Host<'a>, Option<u16>), HeadError> {
+    parse_host(authority_of(uri, headers)?)
+}
+
+/// `host[:port]` of a request, from its target and its one `Host`, which must agree.
+pub fn authority_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, HeadError> {
     let mut named = headers.get_all(HOST).iter();
     let (header, None) = (named.next(), named.next()) else {
         return Err(HeadError::TwoHosts);
@@ -245,16 +260,12 @@ fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<(Host<'a>, Option
         .transpose()?;
     match (uri.authority(), header) {
         (None, None) => Err(HeadError::NoHost),
-        (None, Some(header)) => parse_host(header),
-        (Some(target), None) => parse_host(target.as_str()),
-        (Some(target), Some(header)) => {
-            let (from_target, from_header) = (parse_host(target.as_str())?, parse_host(header)?);
-            if from_target == from_header {
-                Ok(from_header)
-            } else {
-                Err(HeadError::TwoHosts)
-            }
+        (None, Some(header)) => Ok(header),
+        (Some(target), None) => Ok(target.as_str()),
+        (Some(target), Some(header)) if parse_host(target.as_str())? == parse_host(header)? => {
+            Ok(header)
         }
+        (Some(_), Some(_)) => Err(HeadError::TwoHosts),
     }
 }
 
@@ -307,7 +318,8 @@ fn is_name(name: &str) -> bool {
             .all(|label| !label.is_empty() && label.len() <= 63)
 }
 
-fn parse_scheme(text: &str) -> Result<bool, HeadError> {
+/// Whether a scheme means that the client used TLS.
+pub fn parse_scheme(text: &str) -> Result<bool, HeadError> {
     if text.eq_ignore_ascii_case("https") || text.eq_ignore_ascii_case("wss") {
         Ok(true)
     } else if text.eq_ignore_ascii_case("http") || text.eq_ignore_ascii_case("ws") {
@@ -318,7 +330,10 @@ fn parse_scheme(text: &str) -> Result<bool, HeadError> {
 }
 
 /// The one value of a forwarding header; copies must agree.
-fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, HeadError> {
+pub fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &'static str,
+) -> Result<Option<&'a str>, HeadError> {
     let mut found: Option<&str> = None;
     for value in headers.get_all(HeaderName::from_static(name)) {
         let value = value
@@ -333,8 +348,9 @@ fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a s
     Ok(found)
 }
 
-/// Walks `X-Forwarded-For` from the right over the hops that are trusted.
-fn client_behind(headers: &HeaderMap, trust: &Trust) -> Result<Option<IpAddr>, HeadError> {
+/// Walks `X-Forwarded-For` from the right over the hops that are trusted; nothing when nobody sent
+/// it.
+pub fn client_behind(headers: &HeaderMap, trust: &Trust) -> Result<Option<IpAddr>, HeadError> {
     let broken = HeadError::Forwarded("X-Forwarded-For");
     let mut client = None;
     let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();

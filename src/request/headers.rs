@@ -17,6 +17,7 @@ use super::route::{HostHeader, Preflight, Route};
 
 mod cookies;
 mod encoding;
+mod granted;
 mod inward;
 mod namespace;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod trace;
 mod written;
 
 pub use encoding::{EncodeError, VALUE_BYTES_MAX, list, text};
+pub use granted::Granted;
 pub use inward::Inward;
 pub use namespace::{Namespace, is_reserved};
 pub use trace::{REQUEST_ID_BYTES_MAX, RequestId};
@@ -201,31 +203,35 @@ impl Onward {
         match self.namespace.fate(name) {
             Fate::Drop => false,
             Fate::Hearsay => self.readmits(name),
-            Fate::Method => self.readmits(name) || !self.judges_method(),
-            Fate::Pass => !self.is_replaced_authorization(name),
+            Fate::Method => self.readmits(name) || !judges_method(&self.route),
+            Fate::Pass => !is_replaced_authorization(&self.route, name),
         }
     }
 
     fn readmits(&self, name: &HeaderName) -> bool {
-        let pass = &self.route.headers.pass;
-        !pass.is_empty() && pass.contains(name) && !self.namespace.includes(name)
+        readmits(&self.route, &self.namespace, name)
     }
+}
 
-    /// Whether the method was part of the decision, by a rule or as a preflight that passes.
-    fn judges_method(&self) -> bool {
-        let rule = self.route.allow.as_ref();
-        self.route.preflight == Preflight::Pass
-            || rule.is_some_and(|rule| rule.looks_at("request.method"))
-    }
+/// Whether a route lets a client's header through although it is removed elsewhere.
+fn readmits(route: &Route, namespace: &Namespace, name: &HeaderName) -> bool {
+    let pass = &route.headers.pass;
+    !pass.is_empty() && pass.contains(name) && !namespace.includes(name)
+}
 
-    /// `Authorization` is the application's, except on a route that writes it.
-    fn is_replaced_authorization(&self, name: &HeaderName) -> bool {
-        let rules = &self.route.headers;
-        name == http::header::AUTHORIZATION
-            && (rules.basic_auth.is_some()
-                || rules.id_token
-                || rules.own.iter().any(|(own, _)| own == name))
-    }
+/// Whether the method was part of the decision, by a rule or as a preflight that passes.
+fn judges_method(route: &Route) -> bool {
+    let rule = route.allow.as_ref();
+    route.preflight == Preflight::Pass || rule.is_some_and(|rule| rule.looks_at("request.method"))
+}
+
+/// `Authorization` is the application's, except on a route that writes it.
+fn is_replaced_authorization(route: &Route, name: &HeaderName) -> bool {
+    let rules = &route.headers;
+    name == http::header::AUTHORIZATION
+        && (rules.basic_auth.is_some()
+            || rules.id_token
+            || rules.own.iter().any(|(own, _)| own == name))
 }
 
 /// Writes one line of a head.

@@ -125,6 +125,13 @@ pub enum Denial {
         /// Why, for the log.
         because: Because,
     },
+    /// Another proxy asks and did not tell what the decision needs.
+    Untold {
+        /// On which route; several may have been meant.
+        route: Option<Arc<Route>>,
+        /// What, as rules call it.
+        what: &'static str,
+    },
     /// Whether they may pass could not be found out.
     Unavailable {
         /// On which route.
@@ -258,6 +265,10 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
             caller,
         }),
         Err(RuleTrouble::Ambiguous) => Verdict::Deny(Denial::AmbiguousPath),
+        Err(RuleTrouble::Untold(what)) => Verdict::Deny(Denial::Untold {
+            route: Some(Arc::clone(route)),
+            what,
+        }),
         Ok(false) | Err(RuleTrouble::Failed(_)) => match caller {
             Caller::Nobody(why) => login(route, why),
             Caller::Person(_) | Caller::Program(_) => {
@@ -278,6 +289,8 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
 enum RuleTrouble {
     /// Readings of the path are judged differently.
     Ambiguous,
+    /// The rule looks at something that was not told.
+    Untold(&'static str),
     /// The rule erred.
     Failed(String),
 }
@@ -287,6 +300,15 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
     let Some(rule) = &route.allow else {
         return Ok(false);
     };
+    // Before anything is evaluated: to a rule, what was not told would be missing, and it may ask
+    // whether something is.
+    let untold = ["path", "method", "ip"];
+    let asks = |name: &&&str| head.untold.hides(name) && rule.looks_at(&format!("request.{name}"));
+    if head.untold.any()
+        && let Some(what) = untold.iter().find(asks)
+    {
+        return Err(RuleTrouble::Untold(what));
+    }
     let failed = |error: crate::expression::EvalError| RuleTrouble::Failed(error.to_string());
     let sent = rule.test(&RequestFacts::new(caller, head, head.path.as_str()));
     if (head.path.is_plain() && !route.case_insensitive) || !rule.looks_at("request.path") {

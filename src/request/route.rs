@@ -243,6 +243,17 @@ impl Routes {
         found.unwrap_or(Found::None)
     }
 
+    /// Every route of a host and port, longest path first.
+    pub fn of_host(&self, host: &Host<'_>, port: u16) -> impl Iterator<Item = &Arc<Route>> {
+        let groups = self.on(host.as_str(), port).iter();
+        groups.flat_map(|group| &group.routes)
+    }
+
+    /// The route of that name.
+    pub fn named_so(&self, name: &str) -> Option<&Arc<Route>> {
+        self.all.iter().find(|route| route.name.as_str() == name)
+    }
+
     /// The host is chosen first: exact, the longest wildcard, any; within it the named port.
     fn on(&self, host: &str, port: u16) -> &[OnPort] {
         let groups = self.named(host).unwrap_or(&self.any);
@@ -280,7 +291,7 @@ impl Routes {
 }
 
 impl Found<'_> {
-    fn agrees_with(&self, other: &Self) -> bool {
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Route(a), Self::Route(b)) => Arc::ptr_eq(a, b),
             (Self::Own, Self::Own) | (Self::None, Self::None) => true,

@@ -9,6 +9,7 @@ mod app_token;
 mod asking;
 mod browser;
 mod callbacks;
+mod checking;
 mod command;
 mod conf;
 mod connectors;

@@ -37,29 +37,38 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: LoginNeeded) -> Of
     }
 }
 
-async fn to_log_in(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
-    let reason = match needed.why {
+fn reason_of(why: Why) -> &'static str {
+    match why {
         Why::Nobody => "nobody",
         Why::Expired => "expired",
         Why::OtherConnector => "other connector",
         Why::StepUp => "step up",
         Why::Reload => "reload",
-    };
-    let response = match errand(visit.head) {
-        Errand::Program => {
-            let demands = needed.route.demands.as_deref();
-            let demands = demands.filter(|_| needed.why == Why::StepUp);
-            let mut response = reply::login_needed(visit, reason, demands);
-            if !needed.route.issuers.is_empty() {
-                reply::invite(visit, &mut response);
-            }
-            response
+    }
+}
+
+/// Says 401, and leads nobody anywhere: to programs in JSON, in a frame with a way out of it.
+pub(in crate::face) fn needed(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
+    let reason = reason_of(needed.why);
+    let response = if errand(visit.head) == Errand::Embedded {
+        let out = Href::new(address::login(visit));
+        reply::problem(visit, Cause::FrameLogin, Some(out))
+    } else {
+        let demands = needed.route.demands.as_deref();
+        let demands = demands.filter(|_| needed.why == Why::StepUp);
+        let mut response = reply::login_needed(visit, reason, demands);
+        if !needed.route.issuers.is_empty() {
+            reply::invite(visit, &mut response);
         }
-        Errand::Embedded => reply::problem(
-            visit,
-            Cause::FrameLogin,
-            Some(Href::new(address::login(visit))),
-        ),
+        response
+    };
+    Told::login(reason, &needed.route, response)
+}
+
+async fn to_log_in(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
+    let reason = reason_of(needed.why);
+    let response = match errand(visit.head) {
+        Errand::Program | Errand::Embedded => return self::needed(visit, needed),
         // HEAD starts nothing: it is told where a GET would go.
         Errand::Navigation if visit.head.method == Method::HEAD => {
             reply::redirect(&address::login(visit))

@@ -28,6 +28,22 @@ pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap) {
     }
 }
 
+/// A request's cookies without ours, when it holds some of ours: what is left, or that nothing is.
+pub(super) fn others(headers: &HeaderMap) -> Option<Option<HeaderValue>> {
+    let ours = |line: &HeaderValue| {
+        let mut pairs = line.as_bytes().split(|byte| *byte == b';');
+        pairs.any(|pair| is_ours(name(pair)))
+    };
+    if !headers.get_all(COOKIE).iter().any(ours) {
+        return None;
+    }
+    let mut line = Vec::new();
+    write_others(&mut line, headers);
+    let left = line.strip_prefix(b"cookie: ");
+    let left = left.and_then(|left| left.strip_suffix(b"\r\n"));
+    Some(left.and_then(|left| HeaderValue::from_bytes(left).ok()))
+}
+
 /// Removes every `Set-Cookie` with one of our names.
 pub(super) fn refuse(headers: &mut HeaderMap) {
     let ours = |value: &HeaderValue| is_ours(set_name(value.as_bytes()));

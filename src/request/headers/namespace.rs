@@ -18,9 +18,29 @@ pub struct Namespace(Arc<Own>);
 struct Own {
     /// Folded, without repetition.
     names: Vec<Box<[u8]>>,
+    /// Every name that is ours and can be listed, as we write it.
+    known: Vec<HeaderName>,
     /// Which lengths occur in `names`: bit 63 stands for all that are longer.
     lengths: u64,
 }
+
+/// The built-in names that we write; of `x-auth-request-` and `x-menshen-` every name is ours.
+const BUILT_IN: [&str; 14] = [
+    "x-forwarded-user",
+    "x-forwarded-preferred-username",
+    "x-forwarded-name",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-access-token",
+    "x-auth-request-user",
+    "x-auth-request-preferred-username",
+    "x-auth-request-name",
+    "x-auth-request-email",
+    "x-auth-request-groups",
+    "x-auth-request-access-token",
+    "x-auth-request-redirect",
+    "x-menshen-assertion",
+];
 
 /// What becomes of a header that a client sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +68,19 @@ impl Namespace {
                 own.names.push(folded);
             }
         }
+        let names = own.names.iter();
+        let named = names.filter_map(|name| HeaderName::from_bytes(name).ok());
+        own.known = BUILT_IN
+            .map(HeaderName::from_static)
+            .into_iter()
+            .chain(named)
+            .collect();
         Self(Arc::new(own))
+    }
+
+    /// The names that are ours, without their aliases.
+    pub(super) fn known(&self) -> &[HeaderName] {
+        &self.0.known
     }
 
     /// Whether a name, under any alias, is ours.

@@ -145,6 +145,19 @@ impl Written {
         &self.lines
     }
 
+    /// The same as names and values.
+    pub(super) fn into_pairs(self) -> Vec<(HeaderName, HeaderValue)> {
+        let lines = self.lines.split(|byte| *byte == b'\n');
+        let pairs = lines.filter_map(|line| {
+            let line = line.strip_suffix(b"\r")?;
+            let end = line.iter().position(|byte| *byte == b':')?;
+            let value = line.get(end + 2..)?;
+            let name = HeaderName::from_bytes(&line[..end]).ok()?;
+            Some((name, HeaderValue::from_bytes(value).ok()?))
+        });
+        pairs.collect()
+    }
+
     /// Writes a line; its value is one that a header may have.
     pub(super) fn line(&mut self, name: &HeaderName, value: &[u8]) {
         if !self.readmitted.contains(name) {

@@ -64,6 +64,9 @@ struct RequestRecord<'a> {
 
 impl Record for RequestRecord<'_> {
     fn field(&self, name: &str) -> Option<Field<'_>> {
+        if self.head.untold.hides(name) {
+            return None;
+        }
         Some(match name {
             "host" => Field::Text(Cow::Borrowed(self.head.host.as_str())),
             "path" => Field::Text(Cow::Borrowed(self.path)),

@@ -53,6 +53,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("server.limits.keep_alive", Default, r#""75s""#),
     ("server.limits.drain", Default, r#""30s""#),
     ("server.limits.header_bytes_max", Default, "65536"),
+    ("check.original", Default, r#""x-forwarded-uri""#),
     ("admin.listen", Absent, r#""127.0.0.1:9180""#),
     (
         "admin.token",

@@ -105,12 +105,6 @@ fn a_key_of_a_later_version_is_refused_as_such() {
         &["does not build `ext_authz` yet", "remove"],
     );
     refused(
-        "[check]\noriginal = 'a'\n",
-        3,
-        1,
-        &["does not build `check` yet"],
-    );
-    refused(
         "[[route]]\nname = 'a'\nassertion = true\n",
         5,
         13,

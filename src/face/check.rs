@@ -1,0 +1,289 @@
+//! The same verdict for another proxy over HTTP: nginx, Traefik, Caddy, Envoy; one endpoint a
+//! contract. Each says what it reads; all ask [`ask`], which decides nothing itself.
+
+use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+
+use super::navigation::{Errand, errand};
+use super::page::Cause;
+use super::record::{Seen, Told};
+use super::{Visit, address, reply, sign_in};
+use crate::request::gate::Why;
+use crate::request::head::{Connection, Head, HeadError, Peer};
+use crate::request::headers::{Granted, RequestId};
+use crate::request::policy::{Denial, LoginNeeded, Permit, Verdict};
+use crate::request::{Body, decide};
+use crate::site::{Shared, Site};
+
+mod asked;
+mod narrow;
+
+use asked::Asked;
+pub use asked::CheckConfig;
+
+/// Says in one word why something was not allowed, for programs and for operators.
+pub(super) const REASON: HeaderName = HeaderName::from_static("x-menshen-reason");
+/// What Envoy is to take off a request, by commas.
+const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+
+/// How another proxy asks, and how it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contract {
+    /// nginx `auth_request`: 202, 401, 403 and 503, never a redirect.
+    AuthRequest,
+    /// Traefik ForwardAuth, Caddy forward_auth: whatever is no 2xx goes to the browser.
+    ForwardAuth,
+    /// Envoy's ext_authz over HTTP: exactly 200 allows, and a 5xx may, so none is ever sent.
+    Envoy,
+}
+
+/// What became of a question, before a contract puts it into its own words.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// It may pass. The cookie is the session's, signed again.
+    Go(Permit, Option<String>),
+    /// It may not; the response is for whoever sent the original request.
+    Stop(Stop, &'static str, Told),
+}
+
+/// Why something may not pass, as far as contracts tell it apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// A login would help: the response says how, or leads there.
+    Login,
+    /// A bearer token does not count.
+    Unauthorized,
+    /// No.
+    Denied,
+    /// It cannot be found out now.
+    Away,
+}
+
+impl Contract {
+    /// The contract that is spoken at a path, if it is one of these.
+    pub(super) fn at(site: &Site, path: &str) -> Option<Self> {
+        let own = path.strip_prefix(site.prefix.as_str())?;
+        match own {
+            "/auth" => Some(Self::AuthRequest),
+            "/forward-auth" => Some(Self::ForwardAuth),
+            _ => {
+                let rest = own.strip_prefix(asked::ENVOY)?;
+                (rest.is_empty() || rest.starts_with('/')).then_some(Self::Envoy)
+            }
+        }
+    }
+
+    /// The status that leads a person on, where the contract has one.
+    fn leads_on_by(self) -> Option<StatusCode> {
+        match self {
+            Self::AuthRequest => None,
+            Self::ForwardAuth => Some(StatusCode::SEE_OTHER),
+            Self::Envoy => Some(StatusCode::FOUND),
+        }
+    }
+}
+
+/// Answers a check. Infallible: every failure is a no.
+pub(super) async fn answer(
+    contract: Contract,
+    (site, shared): (&Site, &Shared),
+    parts: &Parts,
+    connection: &Connection,
+    id: &RequestId,
+    seen: &mut Seen,
+) -> Told {
+    if !site.trust.includes(connection.peer) {
+        return stranger(site, connection.peer, id);
+    }
+    let asked = match Asked::read(contract, site, parts) {
+        Ok(asked) => asked,
+        Err(error) => return bad_head(id, error),
+    };
+    let cookie = site.cookies.session_name();
+    let secure = site.external_url.scheme() == "https";
+    let original = asked.original(&parts.headers);
+    let head = match Head::asked(original, connection.peer, cookie, secure, seen.at) {
+        Ok(head) => head,
+        Err(error) => return bad_head(id, error),
+    };
+    seen.is_about(&head);
+    let visit = Visit {
+        site,
+        shared,
+        head: &head,
+        id,
+    };
+    let verdict = decide(&site.routes, &site.gate, &head).await;
+    let verdict = match (&asked.only, verdict) {
+        (Some(only), Verdict::Allow(permit)) => only.narrow(permit),
+        (_, verdict) => verdict,
+    };
+    let said = ask(&visit, verdict, contract.leads_on_by()).await;
+    say(contract, &visit, said)
+}
+
+/// Makes an answer of a verdict: `leads_on_by` is the status that sends a person to log in, where
+/// there is one.
+pub(super) async fn ask(
+    visit: &Visit<'_>,
+    verdict: Verdict,
+    leads_on_by: Option<StatusCode>,
+) -> Said {
+    match verdict {
+        Verdict::Allow(permit) => go(visit, permit, false),
+        Verdict::Login(needed) => log_in(visit, needed, leads_on_by).await,
+        Verdict::Deny(denial) => {
+            let (stop, reason) = reason_of(&denial);
+            let mut told = reply::deny(visit, &denial);
+            let status = match stop {
+                Stop::Login | Stop::Unauthorized => StatusCode::UNAUTHORIZED,
+                Stop::Denied => StatusCode::FORBIDDEN,
+                Stop::Away => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            told = told.also(|response| *response.status_mut() = status);
+            Said::Stop(stop, reason, told)
+        }
+    }
+}
+
+fn go(visit: &Visit<'_>, permit: Permit, asked: bool) -> Said {
+    let (site, head) = (visit.site, visit.head);
+    let cookie = sign_in::renewed_cookie(site, &permit, head.headers, head.at, asked);
+    Said::Go(permit, cookie)
+}
+
+async fn log_in(visit: &Visit<'_>, needed: LoginNeeded, leads_on_by: Option<StatusCode>) -> Said {
+    let reason = match needed.why {
+        Why::Nobody => "nobody",
+        Why::Expired => "expired",
+        Why::OtherConnector => "other-connector",
+        Why::StepUp => "step-up",
+        Why::Reload => "reload",
+    };
+    let stop = |told| Said::Stop(Stop::Login, reason, told);
+    let Some(status) = leads_on_by else {
+        // Whoever cannot be led to their source goes on as who they are.
+        return match needed.otherwise {
+            Some(permit) => go(visit, permit, false),
+            None => stop(sign_in::needed(visit, &needed)),
+        };
+    };
+    if needed.otherwise.is_some() {
+        let route = std::sync::Arc::clone(&needed.route);
+        return match sign_in::offer(visit, needed).await {
+            sign_in::Offer::GoOn(permit, asked) => go(visit, permit, asked),
+            sign_in::Offer::Told(told) if told.status().is_redirection() => {
+                stop(told.also(|response| *response.status_mut() = status))
+            }
+            // A page of ours would read as leave to pass.
+            sign_in::Offer::Told(_) => stop(Told::login(reason, &route, led_on(visit, status))),
+        };
+    }
+    stop(match errand(visit.head) {
+        Errand::Navigation => Told::login(reason, &needed.route, led_on(visit, status)),
+        Errand::Embedded | Errand::Program => sign_in::needed(visit, &needed),
+    })
+}
+
+/// Sends a person to log in, by way of a page of ours that sets what a login needs.
+fn led_on(visit: &Visit<'_>, status: StatusCode) -> Response<Body> {
+    // HEAD starts nothing: it is told where a GET would go.
+    let to = match *visit.head.method {
+        Method::HEAD => address::login(visit),
+        _ => address::start(visit),
+    };
+    let mut response = reply::redirect(&to);
+    *response.status_mut() = status;
+    response
+}
+
+/// Puts an answer into the words of a contract.
+fn say(contract: Contract, visit: &Visit<'_>, said: Said) -> Told {
+    let head = visit.head;
+    match said {
+        Said::Go(permit, cookie) => {
+            let (status, granted) = match contract {
+                Contract::AuthRequest => (StatusCode::ACCEPTED, Granted::to_hand_on(&permit, head)),
+                Contract::ForwardAuth => (StatusCode::OK, Granted::to_hand_on(&permit, head)),
+                Contract::Envoy => {
+                    let granted = Granted::to_apply(&permit, head, &visit.site.namespace);
+                    (StatusCode::OK, granted)
+                }
+            };
+            let mut response = Response::new(reply::empty());
+            *response.status_mut() = status;
+            let headers = response.headers_mut();
+            *headers = granted.set().clone();
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            let names: Vec<_> = granted.remove().iter().map(HeaderName::as_str).collect();
+            if let (false, Ok(names)) = (names.is_empty(), HeaderValue::from_str(&names.join(",")))
+            {
+                headers.insert(TO_REMOVE, names);
+            }
+            if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
+                headers.insert(SET_COOKIE, cookie);
+            }
+            Told::allowed(&permit).with(response)
+        }
+        Said::Stop(Stop::Away, _, told) if contract == Contract::Envoy => stopped(
+            told.also(|response| *response.status_mut() = StatusCode::FORBIDDEN),
+            "unavailable",
+        ),
+        Said::Stop(_, reason, told) => stopped(told, reason),
+    }
+    .by_check()
+}
+
+/// Adds the reason to a no.
+pub(super) fn stopped(told: Told, reason: &'static str) -> Told {
+    told.also(|response| {
+        let reason = HeaderValue::from_static(reason);
+        response.headers_mut().insert(REASON, reason);
+    })
+}
+
+/// How a denial is told apart, and its word.
+fn reason_of(denial: &Denial) -> (Stop, &'static str) {
+    match denial {
+        Denial::NoRoute => (Stop::Denied, "no-route"),
+        Denial::AmbiguousPath => (Stop::Denied, "ambiguous-path"),
+        Denial::BadToken { .. } => (Stop::Unauthorized, "bad-token"),
+        Denial::WeakToken { .. } => (Stop::Unauthorized, "weak-token"),
+        Denial::Scope { .. } => (Stop::Denied, "scope"),
+        Denial::TwoCallers { .. } => (Stop::Denied, "two-callers"),
+        Denial::Forbidden { .. } => (Stop::Denied, "forbidden"),
+        Denial::Untold { .. } => (Stop::Denied, "untold"),
+        Denial::IssuerAway { .. } => (Stop::Away, "issuer-away"),
+        Denial::Unavailable { .. } => (Stop::Away, "unavailable"),
+    }
+}
+
+/// Somebody asks whose word does not count.
+pub(super) fn stranger(site: &Site, peer: Peer, id: &RequestId) -> Told {
+    let entry = match peer {
+        Peer::Ip(ip) => ip.to_canonical().to_string(),
+        Peer::Unix => "unix".to_owned(),
+    };
+    if site.strangers.may_speak() {
+        tracing::warn!(
+            request_id = %id,
+            "a check was refused: \"{entry}\" may not speak for others; add it to [server] trusted_proxies \
+             if it is a proxy of yours"
+        );
+    }
+    let response = reply::text(StatusCode::FORBIDDEN, "text/plain", String::new());
+    stopped(
+        Told::denied("not a trusted proxy", None, None, response),
+        "not-trusted",
+    )
+    .by_check()
+}
+
+/// The question itself cannot be read.
+pub(super) fn bad_head(id: &RequestId, error: HeadError) -> Told {
+    tracing::info!(request_id = %id, %error, "a check of a malformed request was refused");
+    let response = reply::text(StatusCode::FORBIDDEN, "text/plain", String::new());
+    let told = Told::denied(error.to_string(), None, None, response);
+    stopped(told, Cause::BadRequest.slug()).by_check()
+}

@@ -1,0 +1,155 @@
+//! What each contract reads of the original request: a fixed set of headers, and nothing else.
+
+use std::net::IpAddr;
+
+use http::request::Parts;
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderName, Method};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Contract;
+use super::narrow::Only;
+use crate::request::head::{
+    HeadError, Original, OriginalHeader, authority_of, client_behind, parse_scheme, single,
+};
+use crate::site::Site;
+
+/// Where Envoy's `path_prefix` leads, below the prefix of the own paths.
+pub(super) const ENVOY: &str = "/ext_authz";
+
+/// `[check]`: how other proxies ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckConfig {
+    /// The one header from which `/auth` reads the original URI; whoever asks must overwrite what
+    /// clients send under that name. With `x-original-url` it may be a whole URL, and then `Host`
+    /// and `X-Forwarded-Proto` are not read.
+    pub original: OriginalHeader,
+}
+
+/// The original request, as far as it was told.
+#[derive(Debug)]
+pub(super) struct Asked {
+    host: String,
+    target: Option<PathAndQuery>,
+    method: Option<Method>,
+    secure: Option<bool>,
+    client: Option<IpAddr>,
+    /// Who may pass besides, where the check itself says so.
+    pub(super) only: Option<Only>,
+}
+
+impl Asked {
+    /// Reads a check as its contract says. The peer is trusted.
+    pub(super) fn read(contract: Contract, site: &Site, parts: &Parts) -> Result<Self, HeadError> {
+        let headers = &parts.headers;
+        let client = client_behind(headers, &site.trust)?;
+        match contract {
+            Contract::AuthRequest => Self::auth_request(site, parts, client),
+            Contract::ForwardAuth => Ok(Self {
+                host: single(headers, "x-forwarded-host")?
+                    .ok_or(HeadError::Unnamed("X-Forwarded-Host"))?
+                    .to_owned(),
+                target: target(headers, "x-forwarded-uri")?,
+                method: method(headers, "x-forwarded-method")?,
+                secure: scheme(headers)?,
+                client,
+                only: None,
+            }),
+            Contract::Envoy => {
+                let whole = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+                let rest = whole.get(site.prefix.len() + ENVOY.len()..);
+                Ok(Self {
+                    host: authority_of(&parts.uri, headers)?.to_owned(),
+                    target: Some(path_and_query(rest.unwrap_or("").as_bytes(), "path")?),
+                    method: Some(parts.method.clone()),
+                    secure: None,
+                    client,
+                    only: None,
+                })
+            }
+        }
+    }
+
+    fn auth_request(site: &Site, parts: &Parts, client: Option<IpAddr>) -> Result<Self, HeadError> {
+        let headers = &parts.headers;
+        let name = site.original.name();
+        let asked = Self {
+            host: String::new(),
+            target: None,
+            method: method(headers, "x-original-method")?,
+            secure: None,
+            client,
+            only: Only::of(parts.uri.query())?,
+        };
+        let url = bytes(headers, name)?.filter(|url| !url.starts_with(b"/"));
+        let (Some(url), OriginalHeader::XOriginalUrl) = (url, site.original) else {
+            return Ok(Self {
+                host: authority_of(&parts.uri, headers)?.to_owned(),
+                target: target(headers, name)?,
+                secure: scheme(headers)?,
+                ..asked
+            });
+        };
+        // A whole URL says everything; the Host is that of the check.
+        let broken = || HeadError::Forwarded(name);
+        let url = Some(url).filter(|url| !url.contains(&b'#'));
+        let url = Uri::try_from(url.ok_or_else(broken)?).map_err(|_| broken())?;
+        let (Some(authority), Some(scheme)) = (url.authority(), url.scheme_str()) else {
+            return Err(broken());
+        };
+        Ok(Self {
+            host: authority.as_str().to_owned(),
+            target: url.path_and_query().cloned(),
+            secure: Some(parse_scheme(scheme)?),
+            ..asked
+        })
+    }
+
+    /// For the head.
+    pub(super) fn original<'a>(&'a self, headers: &'a HeaderMap) -> Original<'a> {
+        Original {
+            host: &self.host,
+            target: self.target.as_ref(),
+            method: self.method.as_ref(),
+            secure: self.secure,
+            client: self.client,
+            headers,
+        }
+    }
+}
+
+fn scheme(headers: &HeaderMap) -> Result<Option<bool>, HeadError> {
+    let told = single(headers, "x-forwarded-proto")?;
+    told.map(parse_scheme).transpose()
+}
+
+fn method(headers: &HeaderMap, name: &'static str) -> Result<Option<Method>, HeadError> {
+    let told = single(headers, name)?;
+    let parsed = told.map(|method| Method::from_bytes(method.as_bytes()));
+    parsed.transpose().map_err(|_| HeadError::Forwarded(name))
+}
+
+fn target(headers: &HeaderMap, name: &'static str) -> Result<Option<PathAndQuery>, HeadError> {
+    let told = bytes(headers, name)?;
+    told.map(|target| path_and_query(target, name)).transpose()
+}
+
+/// The one value of a header; copies must agree.
+fn bytes<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a [u8]>, HeadError> {
+    let mut values = headers.get_all(HeaderName::from_static(name)).iter();
+    let first = values.next();
+    match values.all(|value| Some(value) == first) {
+        true => Ok(first.map(|value| value.as_bytes().trim_ascii())),
+        false => Err(HeadError::Forwarded(name)),
+    }
+}
+
+/// Parses what a client sent as its target. A `#` is not cut off: whoever forwards the request does
+/// not, either.
+fn path_and_query(target: &[u8], name: &'static str) -> Result<PathAndQuery, HeadError> {
+    let whole = target.starts_with(b"/") && !target.contains(&b'#');
+    let parsed = whole.then(|| PathAndQuery::try_from(target).ok()).flatten();
+    parsed.ok_or(HeadError::Forwarded(name))
+}

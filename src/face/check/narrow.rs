@@ -1,0 +1,126 @@
+//! `Only`: who may pass besides, where the check itself says so; it only narrows.
+
+use std::sync::Arc;
+
+use crate::login::fields::Fields;
+use crate::people::profile;
+use crate::request::gate::{Caller, Why};
+use crate::request::head::HeadError;
+use crate::request::policy::{Because, Denial, LoginNeeded, Permit, Verdict};
+
+/// `allowed_groups`, `allowed_emails`, `allowed_email_domains` of oauth2-proxy's check, each a list
+/// with commas. All that are there must hold; an empty one lets nobody pass.
+#[derive(Debug, Default)]
+pub(super) struct Only {
+    groups: Option<Vec<String>>,
+    emails: Option<Vec<String>>,
+    domains: Option<Vec<String>>,
+}
+
+impl Only {
+    /// From the query of a check; nothing when none of them is there.
+    pub(super) fn of(query: Option<&str>) -> Result<Option<Self>, HeadError> {
+        let Some(query) = query else { return Ok(None) };
+        let broken = HeadError::Forwarded("query");
+        let fields = Fields::parse(query.as_bytes()).ok_or(broken)?;
+        let list = |name| {
+            let text = fields.one(name).map_err(|_| broken)?;
+            Ok::<_, HeadError>(text.map(|text| {
+                let items = text.split(',').map(str::trim);
+                let filled = items.filter(|item| !item.is_empty());
+                filled.map(str::to_owned).collect()
+            }))
+        };
+        let only = Self {
+            groups: list("allowed_groups")?,
+            emails: list("allowed_emails")?,
+            domains: list("allowed_email_domains")?,
+        };
+        let any = only.groups.is_some() || only.emails.is_some() || only.domains.is_some();
+        Ok(any.then_some(only))
+    }
+
+    /// Turns away whoever is not on every list. Nobody is asked to log in first, also on a route
+    /// that is open to all.
+    pub(super) fn narrow(&self, permit: Permit) -> Verdict {
+        let route = Arc::clone(permit.route());
+        match permit.caller() {
+            Caller::Person(person) if self.includes(&person.entitlements.fields) => {
+                Verdict::Allow(permit)
+            }
+            Caller::Nobody(_) => Verdict::Login(LoginNeeded {
+                route,
+                why: Why::Nobody,
+                otherwise: None,
+            }),
+            Caller::Person(_) | Caller::Program(_) => Verdict::Deny(Denial::Forbidden {
+                route,
+                caller: permit.caller().clone(),
+                because: Because::Rule,
+            }),
+        }
+    }
+
+    fn includes(&self, person: &profile::Fields) -> bool {
+        let email = person.email.as_deref();
+        let in_groups = |groups: &Vec<String>| person.groups.iter().any(|own| groups.contains(own));
+        let is_one = |emails: &Vec<String>| {
+            let is = |email: &str| emails.iter().any(|one| one.eq_ignore_ascii_case(email));
+            email.is_some_and(is)
+        };
+        let in_domains = |domains: &Vec<String>| {
+            let domain = email.and_then(|email| Some(email.rsplit_once('@')?.1));
+            domain.is_some_and(|own| domains.iter().any(|domain| covers(domain, own)))
+        };
+        self.groups.as_ref().is_none_or(in_groups)
+            && self.emails.as_ref().is_none_or(is_one)
+            && self.domains.as_ref().is_none_or(in_domains)
+    }
+}
+
+/// Whether a domain is the one that is named, or below one that is written `.example.com` or
+/// `*.example.com`.
+fn covers(named: &str, own: &str) -> bool {
+    let (named, own) = (named.to_ascii_lowercase(), own.to_ascii_lowercase());
+    match named.strip_prefix('*').unwrap_or(&named).strip_prefix('.') {
+        Some(parent) => {
+            let label = own
+                .strip_suffix(parent)
+                .and_then(|rest| rest.strip_suffix('.'));
+            label.is_some_and(|label| !label.is_empty())
+        }
+        None => named == own,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_covers_itself_and_only_with_a_dot_what_is_below() {
+        for (named, own, covered) in [
+            ("corp.example", "corp.example", true),
+            ("corp.example", "Corp.Example", true),
+            ("corp.example", "evilcorp.example", false),
+            ("corp.example", "a.corp.example", false),
+            (".corp.example", "a.corp.example", true),
+            ("*.corp.example", "a.b.corp.example", true),
+            (".corp.example", "corp.example", false),
+            (".corp.example", "evilcorp.example", false),
+            (".corp.example", ".corp.example", false),
+            ("*", "corp.example", false),
+            ("", "", true),
+        ] {
+            assert_eq!(covers(named, own), covered, "{named} {own}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_stands_twice_is_refused_and_others_are_not_ours() {
+        assert!(Only::of(None).unwrap().is_none());
+        assert!(Only::of(Some("x=1&rd=/")).unwrap().is_none());
+        assert!(Only::of(Some("allowed_groups=")).unwrap().is_some());
+        assert!(Only::of(Some("allowed_groups=a&allowed_groups=a")).is_err());
+    }
+}

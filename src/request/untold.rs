@@ -1,0 +1,74 @@
+//! Decisions about requests that were not told whole: only what does not hang on the rest.
+
+use std::sync::Arc;
+
+use super::decide_on;
+use super::gate::Gate;
+use super::head::Head;
+use super::policy::{Denial, Verdict};
+use super::route::{Found, HeaderRules, Route, Routes};
+
+/// Finds a route when the scheme, and with it the port, was not told: both must lead to it.
+pub(super) fn by_either_port<'a>(
+    routes: &'a Routes,
+    head: &Head<'_>,
+) -> Result<Found<'a>, &'static str> {
+    let found = |port| routes.find(&head.host, port, &head.path);
+    let Some(port) = head.port else {
+        let (plain, secure) = (found(80), found(443));
+        return plain.agrees_with(&secure).then_some(plain).ok_or("scheme");
+    };
+    Ok(found(port))
+}
+
+/// Decides when the path was not told: every route of the host must say the same, and together they
+/// must serve every path.
+pub(super) async fn for_every_path(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
+    let untold = |what| Verdict::Deny(Denial::Untold { route: None, what });
+    let on = |port| routes.of_host(&head.host, port).collect::<Vec<_>>();
+    let candidates = match (head.port, head.untold.scheme) {
+        (None, true) => {
+            let (plain, secure) = (on(80), on(443));
+            let same = |(a, b): (&&Arc<Route>, &&Arc<Route>)| Arc::ptr_eq(a, b);
+            if plain.len() != secure.len() || !plain.iter().zip(&secure).all(same) {
+                return untold("scheme");
+            }
+            plain
+        }
+        _ => on(head.effective_port()),
+    };
+    // The shortest path is the last.
+    let Some(whole) = candidates.last() else {
+        return Verdict::Deny(Denial::NoRoute);
+    };
+    if whole.path.as_str() != "/" {
+        return untold("path");
+    }
+    let first = decide_on(whole, gate, head).await;
+    for route in candidates.iter().rev().skip(1) {
+        if !say_the_same(&first, &decide_on(route, gate, head).await) {
+            return untold("path");
+        }
+    }
+    first
+}
+
+/// Whether two verdicts come to the same for whoever asks, and for the application.
+fn say_the_same(a: &Verdict, b: &Verdict) -> bool {
+    match (a, b) {
+        (Verdict::Allow(a), Verdict::Allow(b)) => {
+            let (a, b) = (&a.route().headers, &b.route().headers);
+            a.encoding == b.encoding && writes_no_more(a) && writes_no_more(b)
+        }
+        (Verdict::Login(a), Verdict::Login(b)) => a.why == b.why && a.otherwise.is_none(),
+        (Verdict::Deny(a), Verdict::Deny(b)) => {
+            std::mem::discriminant(a) == std::mem::discriminant(b)
+        }
+        (Verdict::Allow(_) | Verdict::Login(_) | Verdict::Deny(_), _) => false,
+    }
+}
+
+/// Whether a route tells an application who is there, and nothing of its own.
+fn writes_no_more(rules: &HeaderRules) -> bool {
+    rules.own.is_empty() && rules.basic_auth.is_none() && !rules.access_token && !rules.id_token
+}

@@ -1,0 +1,112 @@
+//! Other proxies ask, each in its own words, and hear what the application's own door would say.
+
+use crate::asking::{Ask, signed_in};
+use crate::house::{House, Plan};
+use crate::wire::Answer;
+
+/// The peer of every test is a proxy whose word counts.
+pub(crate) const TRUSTED: &str = "trusted_proxies = [\"127.0.0.1\"]";
+
+const PAGE: [(&str, &str); 1] = [("Accept", "text/html")];
+
+fn auth(uri: &str) -> Ask {
+    Ask::get("/.menshen/auth")
+        .header("X-Forwarded-Uri", uri)
+        .header("X-Original-Method", "GET")
+        .header("X-Forwarded-Proto", "http")
+        .header("X-Forwarded-For", "192.0.2.7")
+}
+
+fn forward_auth(uri: &str) -> Ask {
+    Ask::get("/.menshen/forward-auth")
+        .host("menshen.internal")
+        .header("X-Forwarded-Method", "GET")
+        .header("X-Forwarded-Proto", "http")
+        .header("X-Forwarded-Host", "sso.test")
+        .header("X-Forwarded-Uri", uri)
+        .header("X-Forwarded-For", "192.0.2.7")
+}
+
+fn envoy(uri: &str) -> Ask {
+    Ask::get(&format!("/.menshen/ext_authz{uri}")).header("X-Forwarded-For", "192.0.2.7")
+}
+
+async fn house() -> House {
+    Plan::default().server(TRUSTED).start().await
+}
+
+fn reason(answer: &Answer) -> &str {
+    answer.header("x-menshen-reason").unwrap_or("")
+}
+
+#[tokio::test]
+async fn every_contract_lets_a_member_pass_and_says_who_it_is() {
+    let house = house().await;
+    let cookie = signed_in(&house, "lisi").await;
+    let answer = auth("/finance?x=1").session(&cookie).of(&house).await;
+    assert_eq!(
+        (answer.status, answer.header("x-auth-request-user")),
+        (202, Some("lisi"))
+    );
+    let answer = forward_auth("/finance?x=1")
+        .session(&cookie)
+        .of(&house)
+        .await;
+    assert_eq!(
+        (answer.status, answer.header("x-auth-request-user")),
+        (200, Some("lisi"))
+    );
+    let answer = envoy("/finance?x=1")
+        .header("Cookie", &format!("a=b; menshen={cookie}"))
+        .header("X_Forwarded_User", "boss")
+        .of(&house)
+        .await;
+    assert_eq!(
+        (answer.status, answer.header("x-forwarded-user")),
+        (200, Some("lisi"))
+    );
+    assert_eq!(answer.header("cookie"), Some("a=b"));
+    let removed = answer.header("x-envoy-auth-headers-to-remove").unwrap();
+    let removed: Vec<_> = removed.split(',').collect();
+    assert!(removed.contains(&"x_forwarded_user") && removed.contains(&"x-auth-request-user"));
+    assert!(!removed.contains(&"x-forwarded-user") && !removed.contains(&"cookie"));
+}
+
+#[tokio::test]
+async fn every_contract_says_no_in_its_own_words() {
+    let house = house().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let at = house.address();
+    for (ask, nobody, program) in [
+        (auth as fn(&str) -> Ask, 401, 401),
+        (forward_auth, 303, 401),
+        (envoy, 302, 401),
+    ] {
+        let answer = ask("/deep?x=1&y=%2f").headers(&PAGE).at(at).await;
+        assert_eq!((answer.status, reason(&answer)), (nobody, "nobody"));
+        let location = answer.header("location");
+        let start = "http://sso.test/.menshen/start?rd=http%3A//sso.test/deep%3Fx%3D1%26y%3D%252f";
+        assert_eq!(location, (nobody != 401).then_some(start));
+        let answer = ask("/deep").at(at).await;
+        assert_eq!((answer.status, answer.header("location")), (program, None));
+        let answer = ask("/finance").session(&cookie).at(at).await;
+        assert_eq!((answer.status, reason(&answer)), (403, "forbidden"));
+        let answer = ask("/a/%2e%2e/b").session(&cookie).at(at).await;
+        assert_eq!(answer.status, 403);
+        let answer = ask("/deep").host("nowhere.test").session(&cookie);
+        let answer = answer.at(at).await;
+        let expected = if nobody == 303 { 200 } else { 403 };
+        assert_eq!(answer.status, expected, "forward-auth does not read Host");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_not_trusted_is_not_believed() {
+    let house = Plan::default().start().await;
+    let cookie = signed_in(&house, "lisi").await;
+    for ask in [auth("/"), forward_auth("/"), envoy("/")] {
+        let answer = ask.session(&cookie).of(&house).await;
+        assert_eq!((answer.status, reason(&answer)), (403, "not-trusted"));
+        assert_eq!(answer.header("x-auth-request-user"), None);
+    }
+}
