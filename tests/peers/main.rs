@@ -1,5 +1,5 @@
-//! Against real counterparts: Chromium and nginx from Debian, oidc-provider from npm, Keycloak by
-//! Maven. `tests/run` installs and runs them.
+//! Against real counterparts: Chromium, nginx and HAProxy from Debian, Caddy, Traefik and Envoy by
+//! pip, oidc-provider from npm, Keycloak by Maven. `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,12 +8,14 @@
 
 mod beside;
 mod demo;
+mod fronts;
 mod house;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
 mod look;
 mod nginx;
 mod op;
+mod visitor;
 mod walk;
 mod webdriver;
 #[path = "../../examples/demo/wecom.rs"]
