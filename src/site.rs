@@ -26,6 +26,10 @@ use crate::telemetry::{Seldom, Telemetry};
 
 mod ways;
 
+/// The prefix with which menshen stands where oauth2-proxy stood; that also has `/ping` and `/ready`
+/// at the root.
+const OAUTH2_PROXY: &str = "/oauth2";
+
 /// What a site is built from: the parts of a configuration that may change without a restart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -155,9 +159,13 @@ impl Site {
     ) -> Result<Self, BuildError> {
         keys::install_crypto();
         let ring = Arc::new(ring(config, shared, previous).await?);
+        let mut exact: Vec<String> = config.files.keys().cloned().collect();
+        if config.prefix == OAUTH2_PROXY {
+            exact.extend(["/ping", "/ready"].map(str::to_owned));
+        }
         let own = OwnPaths {
             prefix: config.prefix.clone(),
-            exact: config.files.keys().cloned().collect(),
+            exact,
         };
         let (routes, pools) = ways::build(&config.routes)?;
         let routes = Routes::new(routes, own);

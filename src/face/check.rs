@@ -44,7 +44,7 @@ pub(super) enum Said {
     /// It may pass. The cookie is the session's, signed again.
     Go(Permit, Option<String>),
     /// It may not; the response is for whoever sent the original request.
-    Stop(Stop, &'static str, Told),
+    Stop(Stop, &'static str, Box<Told>),
 }
 
 /// Why something may not pass, as far as contracts tell it apart.
@@ -142,7 +142,7 @@ pub(super) async fn ask(
                 Stop::Away => StatusCode::SERVICE_UNAVAILABLE,
             };
             told = told.also(|response| *response.status_mut() = status);
-            Said::Stop(stop, reason, told)
+            Said::Stop(stop, reason, Box::new(told))
         }
     }
 }
@@ -161,7 +161,7 @@ async fn log_in(visit: &Visit<'_>, needed: LoginNeeded, leads_on_by: Option<Stat
         Why::StepUp => "step-up",
         Why::Reload => "reload",
     };
-    let stop = |told| Said::Stop(Stop::Login, reason, told);
+    let stop = |told| Said::Stop(Stop::Login, reason, Box::new(told));
     let Some(status) = leads_on_by else {
         // Whoever cannot be led to their source goes on as who they are.
         return match needed.otherwise {
@@ -230,7 +230,7 @@ fn say(contract: Contract, visit: &Visit<'_>, said: Said) -> Told {
             told.also(|response| *response.status_mut() = StatusCode::FORBIDDEN),
             "unavailable",
         ),
-        Said::Stop(_, reason, told) => stopped(told, reason),
+        Said::Stop(_, reason, told) => stopped(*told, reason),
     }
     .by_check()
 }

@@ -57,7 +57,11 @@ where
         Some((name, rest)) => (name, Some(rest)),
         None => (own.trim_start_matches('/'), None),
     };
-    let query = Fields::parse(head.path.query().unwrap_or("").as_bytes());
+    let query = head.path.query().unwrap_or("");
+    let query = match name {
+        "sign_in" | "start" | "sign_out" => place::query(query),
+        _ => Fields::parse(query.as_bytes()),
+    };
     let Some(query) = query else {
         return Told::own(
             "too many parameters",
@@ -83,6 +87,7 @@ where
             let response = reply::text(StatusCode::OK, "text/plain", "OK\n".to_owned());
             Told::own("ping", reply::for_method(head.method, response))
         }
+        ("ready", None) => ready(visit).await,
         ("fragment.js", None) => {
             let script = page::FRAGMENT_JS.to_owned();
             let response = reply::text(StatusCode::OK, "text/javascript; charset=utf-8", script);
@@ -93,6 +98,21 @@ where
             reply::problem(visit, page::Cause::NotFound, None),
         ),
     }
+}
+
+/// Whether requests can be decided: the store answers.
+async fn ready(visit: &Visit<'_>) -> Told {
+    let asked = visit.shared.store.ping();
+    let answered = tokio::time::timeout(std::time::Duration::from_secs(2), asked).await;
+    let (status, text) = match answered {
+        Ok(Ok(())) => (StatusCode::OK, "OK\n"),
+        Ok(Err(_)) | Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store does not answer\n",
+        ),
+    };
+    let response = reply::text(status, "text/plain", text.to_owned());
+    Told::own("ready", reply::for_method(visit.head.method, response))
 }
 
 /// The session cookie signed again: when its key no longer signs, or with today's date because its
@@ -178,24 +198,7 @@ impl Target {
     /// From `rd` and `k`; a path is one of the host that is asked, and a return address that leads
     /// elsewhere is none.
     fn of(visit: &Visit<'_>, query: &Fields) -> Self {
-        let wanted = query
-            .one("rd")
-            .ok()
-            .flatten()
-            .filter(|text| !text.is_empty());
-        let return_to = wanted.and_then(|text| {
-            let parsed = if text.starts_with('/') && !visit.site.is_home(visit.head) {
-                ReturnTo::path(text)
-                    .map(|_| format!("{}{text}", visit.head.origin()))
-                    .and_then(|whole| ReturnTo::parse(&whole, visit.site))
-            } else {
-                ReturnTo::parse(text, visit.site)
-            };
-            if parsed.is_none() {
-                tracing::info!(request_id = %visit.id, "a return address leads elsewhere and is not followed");
-            }
-            parsed
-        });
+        let return_to = place::told_by_front(visit).or_else(|| place::wanted(visit, query));
         let nonce = query.one("k").ok().flatten().and_then(NonceHash::parse);
         let elsewhere = return_to
             .as_ref()

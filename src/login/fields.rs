@@ -32,6 +32,11 @@ impl Fields {
         Self(fields)
     }
 
+    /// Adds one that was parsed otherwise.
+    pub fn push(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The value of a parameter that must not stand twice.
     pub fn one(&self, name: &str) -> Result<Option<&str>, Twice> {
         let mut values = self.0.iter().filter(|(key, _)| key == name);

@@ -14,6 +14,7 @@ mod command;
 mod conf;
 mod connectors;
 mod cookie_domains;
+mod drop_in;
 mod floors;
 mod forwarding;
 mod front_end;

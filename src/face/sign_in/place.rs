@@ -3,14 +3,70 @@
 use std::sync::Arc;
 
 use super::super::Visit;
+use super::super::navigation::text;
 use super::{Hints, Target};
 use crate::login::Entry;
 use crate::login::connector::{Ask, Prompt};
+use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::people::session::Person;
 use crate::request::gate::Why;
 use crate::request::policy::shortfall;
 use crate::request::route::{Found, LoginPrompt, Route};
+
+/// The query of one of our addresses.
+///
+/// People write `rd=$scheme://$http_host$request_uri` into the configuration of nginx, which encodes
+/// nothing: an `rd` that itself has a query runs to the end. In one that was encoded there is no `?`.
+pub(super) fn query(text: &str) -> Option<Fields> {
+    let begin = match text.strip_prefix("rd=") {
+        Some(_) => Some(0),
+        None => text.find("&rd=").map(|at| at + 1),
+    };
+    let raw = begin.and_then(|begin| {
+        let value = &text[begin + "rd=".len()..];
+        let first = value.split('&').next().unwrap_or_default();
+        first.contains('?').then_some((begin, value))
+    });
+    let Some((begin, value)) = raw else {
+        return Fields::parse(text.as_bytes());
+    };
+    let mut fields = Fields::parse(text[..begin].trim_end_matches('&').as_bytes())?;
+    fields.push("rd", value);
+    Some(fields)
+}
+
+/// Where a proxy in front says that the person wanted to go: it knows better than the address. What
+/// it says of our own pages is no place to go to.
+pub(super) fn told_by_front(visit: &Visit<'_>) -> Option<ReturnTo> {
+    if !visit.head.peer_trusted {
+        return None;
+    }
+    let told = text(visit.head.headers, "x-auth-request-redirect")?;
+    parse(visit, told)
+}
+
+/// Where a login should lead; nothing when that is not on this site.
+pub(super) fn wanted(visit: &Visit<'_>, query: &Fields) -> Option<ReturnTo> {
+    let wanted = query.one("rd").ok().flatten();
+    let text = wanted.filter(|text| !text.is_empty())?;
+    let parsed = parse(visit, text);
+    if parsed.is_none() {
+        tracing::info!(request_id = %visit.id, "a return address leads elsewhere and is not followed");
+    }
+    parsed
+}
+
+/// A path is one of the host that is asked.
+fn parse(visit: &Visit<'_>, text: &str) -> Option<ReturnTo> {
+    if !text.starts_with('/') || visit.site.is_home(visit.head) {
+        return ReturnTo::parse(text, visit.site);
+    }
+    ReturnTo::path(text)?;
+    // What is ours on this host is ours on every one.
+    let whole = format!("{}{text}", visit.head.origin());
+    ReturnTo::parse(&whole, visit.site)
+}
 
 /// The connectors that count where the person wants to go; all when that is not known.
 pub(super) fn allowed<'a>(visit: &Visit<'a>, target: &Target) -> Vec<&'a Arc<Entry>> {

@@ -1,0 +1,222 @@
+//! Where oauth2-proxy stood, menshen stands with its paths, parameters and headers.
+
+use crate::asking::{Ask, signed_in};
+use crate::browser::Browser;
+use crate::checking::TRUSTED;
+use crate::house::{HOME, House, Plan};
+
+async fn house() -> House {
+    let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
+    let mapping = "[connector.corp.mapping]\nemail = \"profile.userid + '@corp.example'\"\n\
+                   groups = \"['engineers', 'night shift']\"\n";
+    Plan::default().server(&server).more(mapping).start().await
+}
+
+/// What the recipe of oauth2-proxy for nginx sends, and nothing more.
+fn auth(query: &str, uri: &str) -> Ask {
+    Ask::get(&format!("/oauth2/auth{query}"))
+        .header("X-Real-IP", "192.0.2.7")
+        .header("X-Forwarded-Uri", uri)
+}
+
+#[tokio::test]
+async fn its_check_answers_its_recipe_unchanged() {
+    let house = house().await;
+    let cookie = signed_in(&house, "lisi").await;
+    let answer = auth("", "/deep?x=1").of(&house).await;
+    assert_eq!((answer.status, answer.header("location")), (401, None));
+    let answer = auth("", "/deep?x=1").session(&cookie).of(&house).await;
+    assert_eq!(answer.status, 202);
+    for (name, value) in [
+        ("x-auth-request-user", Some("lisi")),
+        ("x-auth-request-preferred-username", Some("lisi")),
+        ("x-auth-request-email", Some("lisi@corp.example")),
+    ] {
+        assert_eq!(answer.header(name), value, "{name}");
+    }
+    let other = signed_in(&house, "zhangsan").await;
+    let answer = auth("", "/finance").session(&other).of(&house).await;
+    assert_eq!(answer.status, 403);
+}
+
+#[tokio::test]
+async fn without_an_original_address_only_hosts_of_one_mind_are_decided() {
+    let house = house().await;
+    let cookies = [
+        signed_in(&house, "zhangsan").await,
+        signed_in(&house, "lisi").await,
+    ];
+    let ask = |host: &str, who: usize| Ask::get("/oauth2/auth").host(host).session(&cookies[who]);
+    // sso.test has a route for everybody and one for 财务部.
+    assert_eq!(ask("sso.test", 1).of(&house).await.status, 202);
+    let answer = ask("sso.test", 0).of(&house).await;
+    assert_eq!(
+        (answer.status, answer.header("x-menshen-reason")),
+        (403, Some("untold"))
+    );
+    let answer = ask("oa.test", 0).of(&house).await;
+    assert_eq!(answer.status, 202);
+    let answer = ask("nowhere.test", 1).of(&house).await;
+    assert_eq!(answer.status, 403);
+}
+
+#[tokio::test]
+async fn its_lists_narrow_and_never_widen() {
+    let house = house().await;
+    let cookie = signed_in(&house, "lisi").await;
+    for (query, status) in [
+        ("?allowed_emails=lisi@corp.example", 202),
+        ("?allowed_emails=boss@corp.example,LISI@corp.example", 202),
+        ("?allowed_emails=boss@corp.example", 403),
+        ("?allowed_emails=", 403),
+        ("?allowed_email_domains=corp.example", 202),
+        ("?allowed_email_domains=other.example,corp.example", 202),
+        ("?allowed_email_domains=.corp.example", 403),
+        ("?allowed_email_domains=example", 403),
+        ("?allowed_groups=nobody", 403),
+        ("?allowed_groups=nobody,engineers", 202),
+        ("?allowed_groups=night%20shift", 202),
+        ("?allowed_groups=Engineers", 403),
+        (
+            "?allowed_groups=engineers&allowed_emails=boss@corp.example",
+            403,
+        ),
+        ("?allowed_groups=", 403),
+        (
+            "?allowed_emails=lisi@corp.example&allowed_groups=nobody",
+            403,
+        ),
+        (
+            "?allowed_emails=lisi@corp.example&allowed_emails=lisi@corp.example",
+            403,
+        ),
+        ("?rd=/&other=1", 202),
+    ] {
+        let answer = auth(query, "/deep").session(&cookie).of(&house).await;
+        assert_eq!(answer.status, status, "{query}");
+        let answer = auth(query, "/deep").of(&house).await;
+        let stranger = if query.matches("allowed_emails").count() == 2 {
+            403
+        } else {
+            401
+        };
+        assert_eq!(answer.status, stranger, "nobody, {query}");
+        let answer = auth(query, "/finance/x").session("forged").of(&house).await;
+        assert_ne!(answer.status, 202, "{query}");
+    }
+    // On a public route, too, nobody is on a list.
+    let answer = auth("?allowed_groups=a", "/public").of(&house).await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(auth("", "/public").of(&house).await.status, 202);
+}
+
+#[tokio::test]
+async fn its_unencoded_return_address_keeps_its_query() {
+    let house = house().await;
+    for url in [
+        "/oauth2/start?rd=http://sso.test/echo?x=1&y=%2f&connector=other",
+        "/oauth2/sign_in?rd=http://sso.test/echo?x=1&y=%2f&connector=other",
+        "/oauth2/start?rd=/echo?x=1&y=%2f&connector=other",
+        "/oauth2/start?rd=http%3A%2F%2Fsso.test%2Fecho%3Fx%3D1%26y%3D%252f%26connector%3Dother",
+    ] {
+        let mut browser = Browser::new(&house);
+        let page = browser.sign_in(&format!("{HOME}{url}"), "lisi").await;
+        let wanted = format!("{HOME}/echo?x=1&y=%2f&connector=other");
+        assert_eq!((page.answer.status, page.url), (200, wanted), "{url}");
+    }
+    // Nowhere else, encoded or not.
+    for url in [
+        "/oauth2/start?rd=http://evil.test/echo?x=1&y=2",
+        "/oauth2/start?rd=//evil.test/echo?x=1&y=2",
+    ] {
+        let mut browser = Browser::new(&house);
+        let page = browser.sign_in(&format!("{HOME}{url}"), "lisi").await;
+        assert!(page.url.starts_with(HOME), "{url}: {}", page.url);
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_front_says_where_somebody_wanted_to_go() {
+    let trusted = house().await;
+    let sign_in = async |house: &House, header: &str, url: &str| {
+        let mut browser = Browser::new(house);
+        let header = ("X-Auth-Request-Redirect".to_owned(), header.to_owned());
+        browser.extra.push(header);
+        browser.sign_in(&format!("{HOME}{url}"), "lisi").await.url
+    };
+    for (header, url, wanted) in [
+        ("/echo?a=1&b=2", "/oauth2/start?rd=/other", "/echo?a=1&b=2"),
+        ("http://sso.test/echo?a=1", "/oauth2/start", "/echo?a=1"),
+        // The address of our own page is what nginx's $request_uri says when a person went there.
+        (
+            "/oauth2/start?rd=%2Fecho%3Fa=1",
+            "/oauth2/start?rd=/echo%3Fa=1",
+            "/echo?a=1",
+        ),
+        ("http://evil.test/", "/oauth2/start?rd=/echo", "/echo"),
+        ("//evil.test/", "/oauth2/start?rd=/echo", "/echo"),
+    ] {
+        let url = sign_in(&trusted, header, url).await;
+        assert_eq!(url, format!("{HOME}{wanted}"), "{header}");
+    }
+    let untrusting = Plan::default().server("prefix = \"/oauth2\"").start().await;
+    let url = sign_in(&untrusting, "/other", "/oauth2/start?rd=/echo").await;
+    assert_eq!(url, format!("{HOME}/echo"), "not from whom nobody trusts");
+}
+
+#[tokio::test]
+async fn it_is_asked_how_it_is_doing_at_the_root() {
+    let house = house().await;
+    for path in ["/ping", "/ready", "/oauth2/ping", "/oauth2/ready"] {
+        let answer = Ask::get(path).host("10.0.0.1").of(&house).await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (200, "OK\n"),
+            "{path}"
+        );
+    }
+    let elsewhere = House::new().await;
+    for path in ["/ping", "/ready"] {
+        let answer = Ask::get(path).of(&elsewhere).await;
+        assert_eq!(
+            answer.status, 401,
+            "without /oauth2, {path} is the application's"
+        );
+    }
+}
+
+#[tokio::test]
+async fn ingress_nginx_names_the_whole_address() {
+    let house = Plan::default()
+        .server(TRUSTED)
+        .more("[check]\noriginal = \"x-original-url\"\n")
+        .start()
+        .await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let ask = |url: &str| {
+        Ask::get("/.menshen/auth")
+            .host("menshen.default.svc.cluster.local")
+            .header("X-Original-URL", url)
+            .header("X-Original-Method", "GET")
+            .session(&cookie)
+    };
+    for (url, status) in [
+        ("http://sso.test/deep?x=1", 202),
+        ("https://sso.test/deep", 202),
+        ("http://sso.test/finance", 403),
+        ("http://SSO.test:80/finance?/deep", 403),
+        ("http://nowhere.test/deep", 403),
+        ("http://sso.test/deep#/finance", 403),
+        ("http://sso.test@nowhere.test/deep", 403),
+        ("//sso.test/deep", 403),
+        ("sso.test/deep", 403),
+        ("", 403),
+    ] {
+        assert_eq!(ask(url).of(&house).await.status, status, "{url}");
+    }
+    // The other names are not read.
+    let answer = ask("http://sso.test/finance").header("X-Forwarded-Uri", "/deep");
+    assert_eq!(answer.of(&house).await.status, 403);
+    let twice = ask("http://sso.test/deep").header("X-Original-URL", "http://sso.test/finance");
+    assert_eq!(twice.of(&house).await.status, 403);
+}
