@@ -10,6 +10,7 @@ mod members;
 mod pretending;
 mod recipes;
 mod strangers;
+mod swapped;
 
 use std::time::Duration;
 
