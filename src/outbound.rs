@@ -14,9 +14,11 @@ use url::Url;
 
 use crate::secret::Secret;
 
+mod knock;
 mod proxy;
 mod tls;
 
+pub use knock::KNOCK_TIMEOUT;
 pub use proxy::{NoProxyUrl, ProxyUrl};
 pub use tls::OutboundBuildError;
 
@@ -104,13 +106,22 @@ pub enum OutboundError {
         /// The limit.
         bytes_max: usize,
     },
+    /// There was no answer a moment ago, and nobody asks again yet.
+    #[error("{call} was not answered a moment ago")]
+    Pausing {
+        /// Which call.
+        call: &'static str,
+    },
 }
 
 impl OutboundError {
     /// Whether there was no answer of any kind.
     pub fn is_silence(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Timeout { .. } | Self::Exchange { .. } => true,
+            Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::Exchange { .. }
+            | Self::Pausing { .. } => true,
             Self::Status { .. }
             | Self::NotJson { .. }
             | Self::Incomplete { .. }
@@ -165,6 +176,8 @@ impl fmt::Debug for Said {
 #[derive(Clone)]
 pub struct Outbound {
     client: Client,
+    /// The same with less patience, for [`Outbound::knock`].
+    knocking: Client,
     proxy: Option<ProxyUrl>,
     answer_bytes_max: usize,
 }
@@ -180,25 +193,27 @@ impl fmt::Debug for Outbound {
 impl Outbound {
     /// Builds the road; reads the certificate authorities now and asks nobody.
     pub fn build(config: &Config) -> Result<Self, OutboundBuildError> {
-        let builder = Client::builder()
-            .user_agent("menshen")
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
-            .no_proxy()
-            .tls_backend_preconfigured(tls::believing(config.ca.as_deref())?);
-        let builder = match &config.proxy {
-            None => builder,
-            Some(proxy) => {
-                let all = Proxy::all(proxy.expose().clone()).map_err(reqwest::Error::without_url);
-                builder.proxy(all.map_err(OutboundBuildError::Client)?)
-            }
+        let tls = tls::believing(config.ca.as_deref())?;
+        let client = |connect_timeout| {
+            let builder = Client::builder()
+                .user_agent("menshen")
+                .redirect(Policy::none())
+                .connect_timeout(connect_timeout)
+                .timeout(CALL_TIMEOUT)
+                .no_proxy()
+                .tls_backend_preconfigured(tls.clone());
+            let builder = match &config.proxy {
+                None => builder,
+                Some(proxy) => builder.proxy(Proxy::all(proxy.expose().clone())?),
+            };
+            builder.build()
         };
-        let client = builder
-            .build()
-            .map_err(|error| OutboundBuildError::Client(error.without_url()))?;
+        let built = |connect_timeout| {
+            client(connect_timeout).map_err(|error| OutboundBuildError::Client(error.without_url()))
+        };
         Ok(Self {
-            client,
+            client: built(CONNECT_TIMEOUT)?,
+            knocking: built(knock::CONNECT_TIMEOUT)?,
             proxy: config.proxy.clone(),
             answer_bytes_max: ANSWER_BYTES_MAX,
         })

@@ -159,16 +159,8 @@ impl Site {
     ) -> Result<Self, BuildError> {
         keys::install_crypto();
         let ring = Arc::new(ring(config, shared, previous).await?);
-        let mut exact: Vec<String> = config.files.keys().cloned().collect();
-        if config.prefix == OAUTH2_PROXY {
-            exact.extend(["/ping", "/ready"].map(str::to_owned));
-        }
-        let own = OwnPaths {
-            prefix: config.prefix.clone(),
-            exact,
-        };
         let (routes, pools) = ways::build(&config.routes)?;
-        let routes = Routes::new(routes, own);
+        let routes = Routes::new(routes, own_paths(config));
         let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))
             .map_err(BuildError::Forward)?;
         let terms = Terms {
@@ -258,6 +250,18 @@ impl Destinations for Site {
 
     fn prefix(&self) -> &str {
         &self.prefix
+    }
+}
+
+/// The paths that are ours on every host.
+fn own_paths(config: &Config) -> OwnPaths {
+    let mut exact: Vec<String> = config.files.keys().cloned().collect();
+    if config.prefix == OAUTH2_PROXY {
+        exact.extend(["/ping", "/ready"].map(str::to_owned));
+    }
+    OwnPaths {
+        prefix: config.prefix.clone(),
+        exact,
     }
 }
 

@@ -358,6 +358,14 @@ pub trait Store: fmt::Debug + Send + Sync {
 pub enum LogoutMark {
     /// One session of its own.
     ProviderSession(String),
+    /// One session of its own, and whose it is: what this person has here that stands on no session
+    /// by its name may stand on this one.
+    SessionOf {
+        /// Its name.
+        sid: String,
+        /// Whose it is.
+        subject: Subject,
+    },
     /// All sessions of a person.
     Subject(Subject),
 }

@@ -154,6 +154,7 @@ fn go(visit: &Visit<'_>, permit: Permit, asked: bool) -> Said {
 }
 
 async fn log_in(visit: &Visit<'_>, needed: LoginNeeded, leads_on_by: Option<StatusCode>) -> Said {
+    let why = sign_in::reason_of(needed.why);
     let reason = match needed.why {
         Why::Nobody => "nobody",
         Why::Expired => "expired",
@@ -177,11 +178,11 @@ async fn log_in(visit: &Visit<'_>, needed: LoginNeeded, leads_on_by: Option<Stat
                 stop(told.also(|response| *response.status_mut() = status))
             }
             // A page of ours would read as leave to pass.
-            sign_in::Offer::Told(_) => stop(Told::login(reason, &route, led_on(visit, status))),
+            sign_in::Offer::Told(_) => stop(Told::login(why, &route, led_on(visit, status))),
         };
     }
     stop(match errand(visit.head) {
-        Errand::Navigation => Told::login(reason, &needed.route, led_on(visit, status)),
+        Errand::Navigation => Told::login(why, &needed.route, led_on(visit, status)),
         Errand::Embedded | Errand::Program => sign_in::needed(visit, &needed),
     })
 }

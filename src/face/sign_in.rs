@@ -35,7 +35,7 @@ mod reload;
 mod sign_out;
 mod ticket;
 
-pub(super) use offer::{Offer, needed, offer};
+pub(super) use offer::{Offer, needed, offer, reason_of};
 
 /// The largest form or JSON an own path reads, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;

@@ -22,6 +22,7 @@ use crate::store::{ConnectorId, LogoutMark};
 pub mod grant;
 pub mod oauth2;
 pub mod oidc;
+mod presence;
 pub mod wecom;
 
 /// One configured way of proving who a person is.

@@ -294,7 +294,9 @@ impl Found<'_> {
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Route(a), Self::Route(b)) => Arc::ptr_eq(a, b),
-            (Self::Own, Self::Own) | (Self::None, Self::None) => true,
+            (Self::Own, Self::Own)
+            | (Self::None, Self::None)
+            | (Self::Ambiguous, Self::Ambiguous) => true,
             (Self::Route(_) | Self::Own | Self::None | Self::Ambiguous, _) => false,
         }
     }

@@ -1,5 +1,8 @@
 //! Other proxies ask, each in its own words, and hear what the application's own door would say.
 
+pub(crate) mod faces;
+mod table;
+
 use crate::asking::{Ask, signed_in};
 use crate::house::{House, Plan};
 use crate::wire::Answer;

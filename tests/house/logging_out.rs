@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::browser::{Browser, Page};
 use crate::house::{HOME, House};
 use crate::logging_in::OWN;
-use crate::provider::{Key, LOGOUT_EVENT, Provider};
+use crate::provider::{Key, LOGOUT_EVENT, Misbehaves, Provider};
 use jsonwebtoken::Algorithm;
 
 /// Whether a browser sees the application.
@@ -165,6 +165,45 @@ async fn a_source_ends_one_session_by_its_name_and_all_of_a_person_by_theirs() {
         .collect();
     assert_eq!(revoked.len(), 3);
     assert!(revoked.iter().all(|line| line["connector"] == "keycloak"));
+}
+
+#[tokio::test]
+async fn a_session_that_the_source_gave_no_name_ends_with_any_of_its_persons() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut named = somebody(&provider, &house, "zhangsan").await;
+    let nameless = Misbehaves::claims(|claims| {
+        claims.as_object_mut().unwrap().remove("sid");
+    });
+    provider.misbehave(nameless);
+    let mut unnamed = somebody(&provider, &house, "zhangsan").await;
+    let mut other = somebody(&provider, &house, "lisi").await;
+    let mut coming = Browser::new(&house);
+    let back = provider.way_back(&mut coming, "keycloak", "zhangsan").await;
+
+    // A name alone says nothing about whom it may mean.
+    let alone = provider.logout_token(&json!({ "sid": "elsewhere" }));
+    assert_eq!(push(&provider, &house, &alone).await, 200);
+    assert!(is_here(&mut unnamed).await);
+
+    let both = json!({ "sub": provider.sub("zhangsan"), "sid": "elsewhere" });
+    let both = provider.logout_token(&both);
+    assert_eq!(push(&provider, &house, &both).await, 200);
+    assert!(!is_here(&mut unnamed).await);
+    assert!(is_here(&mut named).await && is_here(&mut other).await);
+    let told = house.audit();
+    let last = told.last().unwrap();
+    let subject = provider.sub("zhangsan");
+    assert_eq!(
+        (&last["event"], &last["subject"]),
+        (&"revoked".into(), &subject.into())
+    );
+    // Nor does a login that was under way let them in without a name.
+    let page = coming.follow(&back).await;
+    assert_ne!(page.answer.status, 200);
+    assert!(!is_here(&mut coming).await);
+    house.advance(std::time::Duration::from_secs(1));
+    somebody(&provider, &house, "zhangsan").await;
 }
 
 #[tokio::test]

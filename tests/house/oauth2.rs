@@ -1,6 +1,7 @@
 //! Logins through providers that speak OAuth 2 and have a profile endpoint.
 
 mod apart;
+mod away;
 mod examined;
 mod presets;
 mod provider;

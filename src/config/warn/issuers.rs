@@ -20,6 +20,7 @@ pub(super) fn look(list: &mut List<'_>) {
             list.add(&place, text);
         }
         plain(list, &place, id, issuer);
+        logins(list, &place, issuer);
         if issuer.cache.duration() > CACHE_LONG {
             let text = "a token that was withdrawn lets its program in for that long";
             list.add(&place.clone().key("cache"), text);
@@ -31,6 +32,29 @@ pub(super) fn look(list: &mut List<'_>) {
             let place = place.key("introspection").key("audience_optional");
             list.add(&place, text);
         }
+    }
+}
+
+/// An ID token is for the client that people log in by: as an audience it is no program's.
+fn logins(list: &mut List<'_>, place: &Place<'_>, issuer: &IssuerConfig) {
+    let found: Vec<_> = list
+        .config
+        .connector
+        .iter()
+        .filter_map(|(id, connector)| Some((id, connector.oidc.as_ref()?)))
+        .filter(|(_, oidc)| oidc.issuer == issuer.url)
+        .filter_map(|(id, oidc)| {
+            let mut audiences = issuer.audiences.iter();
+            let at = audiences.position(|audience| *audience == oidc.client_id)?;
+            Some((at, id))
+        })
+        .collect();
+    for (at, id) in found {
+        let text = format!(
+            "people's ID tokens of [connector.{id}] let programs in here: let the issuer make \
+             tokens for an audience of their own"
+        );
+        list.add(&place.clone().key("audiences").item(at), text);
     }
 }
 

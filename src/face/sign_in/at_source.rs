@@ -111,7 +111,9 @@ async fn end(
     visit.shared.telemetry.audit(&Audit {
         connector: Some(entry.id.as_str()),
         subject: match mark {
-            LogoutMark::Subject(subject) => Some(subject.as_str()),
+            LogoutMark::SessionOf { subject, .. } | LogoutMark::Subject(subject) => {
+                Some(subject.as_str())
+            }
             LogoutMark::ProviderSession(_) => None,
         },
         reason: Some(&reason),

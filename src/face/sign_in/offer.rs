@@ -37,7 +37,8 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: LoginNeeded) -> Of
     }
 }
 
-fn reason_of(why: Why) -> &'static str {
+/// Why somebody must log in, as the records say it.
+pub(in crate::face) fn reason_of(why: Why) -> &'static str {
     match why {
         Why::Nobody => "nobody",
         Why::Expired => "expired",

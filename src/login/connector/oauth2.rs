@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint};
+use super::presence::Presence;
 use super::{Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Finding, Surroundings};
 use crate::clock::Clock;
 use crate::login::pending::{Mode, Pending};
@@ -43,6 +44,8 @@ pub struct OAuth2 {
     callback: Url,
     outbound: Outbound,
     clock: Clock,
+    /// Of the token endpoint: people's browsers reach the page they log in at, and we may not.
+    presence: Presence,
 }
 
 /// What does not fit in a configuration, for whoever reads it before anything is built.
@@ -66,6 +69,7 @@ impl OAuth2 {
             ..
         } = around;
         Ok(Self {
+            presence: Presence::at(&settings.token, outbound.clone(), clock.clone()),
             settings,
             client: Client::build(config.client(), clock.clone())?,
             callback,
@@ -86,6 +90,13 @@ impl OAuth2 {
             }
         }
         Some(page)
+    }
+
+    /// Keeps in mind that the token endpoint gave no answer.
+    fn note(&self, error: &ConnectorError) {
+        if error.is_silence() {
+            self.presence.note_silence();
+        }
     }
 
     fn token_endpoint(&self) -> TokenEndpoint<'_> {
@@ -111,7 +122,9 @@ impl OAuth2 {
         let granted = self
             .client
             .redeem(self.token_endpoint(), code, verifier)
-            .await?;
+            .await
+            .inspect_err(|error| self.note(error))?;
+        self.presence.note_answer();
         let told = profile::ask(&self.outbound, &self.settings, &granted.access).await?;
         Ok((told, granted))
     }
@@ -127,30 +140,9 @@ impl OAuth2 {
         }
     }
 
-    /// What a provider has a word for, of what a login is asked.
-    fn asked<'a>(&'a self, ask: &'a Ask) -> Vec<(&'static str, &'a str)> {
-        let known = self.settings.known;
-        let mut asked = Vec::new();
-        if let (Some(word), Some(hint)) = (known.login_hint, &ask.login_hint) {
-            asked.push((word, hint.as_str()));
-        }
-        if let (Some(word), Some(hint)) = (known.domain_hint, &ask.domain_hint) {
-            asked.push((word, hint.as_str()));
-        }
-        if let Some(prompt) = ask.prompt.filter(|_| known.prompts) {
-            asked.push(("prompt", prompt.as_str()));
-        }
-        asked
-    }
-}
-
-#[async_trait]
-impl Connector for OAuth2 {
-    fn kind(&self) -> &'static str {
-        "oauth2"
-    }
-
-    async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError> {
+    /// The address that opens a login (RFC 6749 §4.1.1). Nothing replaces what binds the answer to
+    /// this login.
+    fn authorize_url(&self, pending: &Pending, ask: &Ask) -> Url {
         let settings = &self.settings;
         let challenge = settings.pkce.then(|| grant::challenge(&pending.verifier));
         let wanted = settings
@@ -177,8 +169,36 @@ impl Connector for OAuth2 {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let url = grant::authorize_url(&settings.authorize, &own, &extra);
-        Ok(Challenge::Redirect(url))
+        grant::authorize_url(&settings.authorize, &own, &extra)
+    }
+
+    /// What a provider has a word for, of what a login is asked.
+    fn asked<'a>(&'a self, ask: &'a Ask) -> Vec<(&'static str, &'a str)> {
+        let known = self.settings.known;
+        let mut asked = Vec::new();
+        if let (Some(word), Some(hint)) = (known.login_hint, &ask.login_hint) {
+            asked.push((word, hint.as_str()));
+        }
+        if let (Some(word), Some(hint)) = (known.domain_hint, &ask.domain_hint) {
+            asked.push((word, hint.as_str()));
+        }
+        if let Some(prompt) = ask.prompt.filter(|_| known.prompts) {
+            asked.push(("prompt", prompt.as_str()));
+        }
+        asked
+    }
+}
+
+#[async_trait]
+impl Connector for OAuth2 {
+    fn kind(&self) -> &'static str {
+        "oauth2"
+    }
+
+    async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError> {
+        let there = self.presence.make_sure().await;
+        there.map_err(ConnectorError::Unreachable)?;
+        Ok(Challenge::Redirect(self.authorize_url(pending, ask)))
     }
 
     async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
@@ -226,7 +246,9 @@ impl Connector for OAuth2 {
         back: &Url,
         state: &str,
     ) -> Option<Url> {
-        self.logout_page(back, state)
+        // Or somebody who leaves here would end on a page that never comes.
+        let away = self.presence.is_silent();
+        self.logout_page(back, state).filter(|_| !away)
     }
 
     async fn examine(&self) -> Vec<Finding> {

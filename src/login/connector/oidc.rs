@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint, bad_answer};
+use super::presence::ANSWER_COUNTS_FOR;
 use super::{
     Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Finding, LogoutNotice,
     Surroundings,
@@ -21,7 +22,7 @@ use crate::clock::Clock;
 use crate::issuer::{self, Issuer, Metadata};
 use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
-use crate::outbound::{Outbound, OutboundError};
+use crate::outbound::{KNOCK_TIMEOUT, Outbound, OutboundError};
 use crate::people::profile::Profile;
 use crate::people::source::{Source, Tokens};
 use crate::secret::Secret;
@@ -40,12 +41,6 @@ use id_token::{Asked, Fitting, IdToken, IdTokenError};
 
 /// How long all questions about one person may take together.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
-
-/// How long an answer of the issuer counts before a login that begins makes sure of it.
-const ANSWER_COUNTS_FOR: Duration = Duration::from_secs(10);
-
-/// How long a login that begins waits for that.
-const ASKED_AGAIN_FOR: Duration = Duration::from_secs(3);
 
 /// What becomes of a profile unless the configuration says otherwise.
 const MAPPING: &[(&str, &str)] = &[
@@ -129,7 +124,7 @@ impl Oidc {
     /// where it was.
     async fn metadata_to_lead_to(&self) -> Result<Arc<Metadata>, ConnectorError> {
         let asking = self.issuer.metadata_within(ANSWER_COUNTS_FOR);
-        let asked = timeout(ASKED_AGAIN_FOR, asking).await;
+        let asked = timeout(KNOCK_TIMEOUT, asking).await;
         match (asked, self.issuer.known_metadata()) {
             (Ok(Ok(metadata)), _) => Ok(metadata),
             (Ok(Err(error)), Some(known)) if !error.is_silence() => Ok(known),

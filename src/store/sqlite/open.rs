@@ -184,6 +184,7 @@ fn migrator() -> Migrator {
         migration(1, "house", include_str!("0001_house.sql")),
         migration(2, "tokens", include_str!("0002_tokens.sql")),
         migration(3, "provider", include_str!("0003_provider.sql")),
+        migration(4, "unnamed", include_str!("0004_unnamed.sql")),
     ])
 }
 

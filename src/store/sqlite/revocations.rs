@@ -1,11 +1,14 @@
 //! Revocations: a number raised or a row deleted, and the log entry that tells the other processes.
 
 use std::borrow::Cow;
+use std::iter;
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::super::{AccountId, ConnectorId, EpochsNow, LogoutMark, Revocation, Scope, SessionKey};
+use super::super::{
+    AccountId, ConnectorId, EpochsNow, LogoutMark, Revocation, Scope, SessionKey, Subject,
+};
 use super::{Sqlite, Trouble, once, row, tokens};
 use crate::clock::Timestamp;
 
@@ -95,20 +98,29 @@ pub(super) async fn end_at_provider(
     {
         return Ok(None);
     }
-    mark_logout(&mut tx, connector, mark, at, until).await?;
-    let (sql, what) = match mark {
+    mark_logout(&mut tx, connector, mark, (at, until)).await?;
+    let (sql, sid, subject) = match mark {
         LogoutMark::ProviderSession(sid) => (
             "DELETE FROM session WHERE connector = ?1 AND provider_sid = ?2 RETURNING key",
-            sid.as_str(),
+            Some(sid),
+            None,
+        ),
+        LogoutMark::SessionOf { sid, subject } => (
+            "DELETE FROM session WHERE connector = ?1 AND (provider_sid = ?2 OR \
+             (provider_sid IS NULL AND subject = ?3)) RETURNING key",
+            Some(sid),
+            Some(subject),
         ),
         LogoutMark::Subject(subject) => (
-            "DELETE FROM session WHERE connector = ?1 AND subject = ?2 RETURNING key",
-            subject.as_str(),
+            "DELETE FROM session WHERE connector = ?1 AND subject = ?3 RETURNING key",
+            None,
+            Some(subject),
         ),
     };
     let gone = sqlx::query(sql)
         .bind(connector.as_str())
-        .bind(what)
+        .bind(sid)
+        .bind(subject.map(Subject::as_str))
         .fetch_all(&mut *tx)
         .await?;
     let mut entries = Vec::with_capacity(gone.len());
@@ -124,24 +136,27 @@ async fn mark_logout(
     tx: &mut SqliteConnection,
     connector: &ConnectorId,
     mark: &LogoutMark,
-    at: Timestamp,
-    until: Timestamp,
+    (at, until): (Timestamp, Timestamp),
 ) -> Result<(), Trouble> {
-    let (kind, what) = match mark {
-        LogoutMark::ProviderSession(sid) => ("session", sid.as_str()),
-        LogoutMark::Subject(subject) => ("subject", subject.as_str()),
+    let (kind, what, unnamed) = match mark {
+        LogoutMark::ProviderSession(sid) => ("session", sid.as_str(), None),
+        LogoutMark::SessionOf { sid, subject } => ("session", sid.as_str(), Some(subject)),
+        LogoutMark::Subject(subject) => ("subject", subject.as_str(), None),
     };
+    let unnamed = unnamed.map(|subject| ("unnamed", subject.as_str()));
     let sql = "INSERT INTO logout_mark (connector, kind, what, at, until) \
                VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE \
                SET at = max(at, excluded.at), until = max(until, excluded.until)";
-    sqlx::query(sql)
-        .bind(connector.as_str())
-        .bind(kind)
-        .bind(what)
-        .bind(at.unix_ms())
-        .bind(until.unix_ms())
-        .execute(tx)
-        .await?;
+    for (kind, what) in iter::once((kind, what)).chain(unnamed) {
+        sqlx::query(sql)
+            .bind(connector.as_str())
+            .bind(kind)
+            .bind(what)
+            .bind(at.unix_ms())
+            .bind(until.unix_ms())
+            .execute(&mut *tx)
+            .await?;
+    }
     Ok(())
 }
 

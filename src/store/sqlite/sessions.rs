@@ -112,7 +112,8 @@ async fn marked(
     began_at: i64,
 ) -> Result<bool, Trouble> {
     let sql = "SELECT EXISTS (SELECT 1 FROM logout_mark WHERE connector = ?1 AND at >= ?2 AND \
-               ((kind = 'session' AND what = ?3) OR (kind = 'subject' AND what = ?4)))";
+               ((kind = 'session' AND what = ?3) OR (kind = 'subject' AND what = ?4) OR \
+               (kind = 'unnamed' AND what = ?4 AND ?3 IS NULL)))";
     let marked = sqlx::query_scalar(sql)
         .bind(record.connector.as_str())
         .bind(began_at)

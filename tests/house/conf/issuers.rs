@@ -189,3 +189,40 @@ issuers = ["loose", "sound"]
         expected.map(|(key, line)| (key.to_owned(), line))
     );
 }
+
+#[test]
+fn an_audience_that_is_the_client_of_a_login_is_named_with_its_line() {
+    let text = |issuer: &str, audience: &str| {
+        format!(
+            r#"[server]
+external_url = "http://localhost"
+[connector.keycloak.oidc]
+issuer = "https://id.corp.example/realms/corp"
+client_id = "menshen"
+[connector.other.oidc]
+issuer = "https://id.corp.example/realms/other"
+client_id = "ci"
+[issuer.ci]
+url = "{issuer}"
+audiences = ["api", "{audience}"]
+[[route]]
+name = "api"
+upstream = ["http://127.0.0.1:8081"]
+issuers = ["ci"]
+"#
+        )
+    };
+    let corp = "https://id.corp.example/realms/corp";
+    let bad = text(corp, "menshen");
+    let place = ("issuer.ci.audiences[1]".to_owned(), 11);
+    assert_eq!(warned(&bad), [place]);
+    let warnings = parse(&bad).warnings();
+    assert!(warnings[0].text.contains("[connector.keycloak]"));
+    for (issuer, audience) in [
+        (corp, "ci"),
+        (corp, "Menshen"),
+        ("https://id.corp.example/realms/corp/", "menshen"),
+    ] {
+        assert_eq!(warned(&text(issuer, audience)), [], "{issuer} {audience}");
+    }
+}

@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) api: BTreeMap<String, Value>,
     /// The lists that come in pages, and how long a page is.
     pub(crate) pages: BTreeMap<String, usize>,
+    /// Whether every connection is cut before anybody is answered.
+    pub(crate) down: bool,
     /// What a path answers instead, whole.
     pub(crate) instead: BTreeMap<String, Reply>,
     /// The query the browser comes back with instead; `STATE` and `CODE` stand for the real ones.
@@ -53,6 +55,7 @@ impl Provider {
         let world = Arc::new(Mutex::new(World {
             api: BTreeMap::from([("me".to_owned(), me)]),
             pages: BTreeMap::new(),
+            down: false,
             instead: BTreeMap::new(),
             back: None,
             tokens: json!({}),
@@ -104,6 +107,16 @@ impl Provider {
         self.world().instead.insert(path.to_owned(), reply);
     }
 
+    /// Answers nobody any more.
+    pub(crate) fn down(&self) {
+        self.world().down = true;
+    }
+
+    /// Answers again.
+    pub(crate) fn up(&self) {
+        self.world().down = false;
+    }
+
     /// Goes by the book again.
     pub(crate) fn mend(&self) {
         let mut world = self.world();
@@ -140,6 +153,9 @@ impl World {
         let message = &asked.message;
         let target = message.target();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if self.down {
+            return Reply::Close(Vec::new());
+        }
         if path == "/token" {
             self.forms.push(pairs(&message.body));
         }

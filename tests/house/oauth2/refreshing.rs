@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use menshen::clock::{Clock, Timestamp};
-use menshen::login::connector::{self, Connector};
+use menshen::login::connector::{self, Ask, Connector};
+use menshen::login::pending::{Mode, Pending};
+use menshen::login::return_to::ReturnTo;
 use menshen::outbound::{self, Outbound};
 use menshen::people::source::{Refreshed, SourceError, Tokens};
 use menshen::secret::Secret;
@@ -49,6 +51,14 @@ async fn refresh(
     let source = Arc::clone(connector).source().expect("it can be asked");
     let subject: Subject = "7".parse().unwrap();
     source.refresh(&subject, tokens).await
+}
+
+/// A login that begins: whether it leads to the provider.
+async fn begins(connector: &Arc<dyn Connector>, clock: &Clock) -> bool {
+    let id = "gh".parse().unwrap();
+    let pending = Pending::new(id, Mode::Web, ReturnTo::home(), clock.now());
+    let begun = connector.begin(&pending, &Ask::default()).await;
+    begun.is_ok()
 }
 
 fn token(secret: Option<&Secret<String>>) -> &str {
@@ -177,4 +187,17 @@ async fn without_a_refresh_token_the_access_token_asks_for_as_long_as_it_lives()
     assert!(matches!(late, Err(SourceError::Unavailable(_))), "{late:?}");
     let none = refresh(&connector, &Tokens::default()).await;
     assert!(matches!(none, Err(SourceError::Unavailable(_))), "{none:?}");
+}
+
+#[tokio::test]
+async fn a_provider_that_renews_tokens_is_there_for_a_login() {
+    let (provider, clock) = (Provider::start().await, clock());
+    let (connector, tokens) = connector(&provider, &clock).await;
+    refresh(&connector, &tokens).await.unwrap();
+    provider.down();
+    clock.advance(Duration::from_secs(9));
+    assert!(begins(&connector, &clock).await);
+    assert_eq!(provider.calls("/").len(), 0);
+    clock.advance(Duration::from_secs(1));
+    assert!(!begins(&connector, &clock).await);
 }

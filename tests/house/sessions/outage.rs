@@ -3,6 +3,8 @@
 use super::watched::{Fault, WatchedHouse};
 use crate::asking::{Ask, until};
 use crate::browser::Browser;
+use crate::checking::TRUSTED;
+use crate::checking::faces::{Face, Original, Verdict};
 use crate::house::{HOME, Plan};
 use crate::wire::Answer;
 
@@ -75,6 +77,43 @@ async fn no_error_of_the_store_lets_anybody_in() {
     // It was the store, not the session.
     let ask = Ask::get("/echo").session(&cookie);
     assert_eq!(ask.at(house.address).await.status, 200);
+}
+
+#[tokio::test]
+async fn no_face_lets_anybody_in_while_the_store_is_away() {
+    let house = WatchedHouse::start(Plan::default().server(TRUSTED)).await;
+    let mut browser = Browser::at(house.address);
+    let source = browser.to_source(&format!("{HOME}/echo")).await;
+    let back = browser.choose(&source, "lisi").await;
+    browser.visit(&back).await;
+    let cookie = browser.cookie("menshen").unwrap().value.clone();
+    let cookie = format!("menshen={cookie}");
+    for fault in Fault::ALL {
+        house.store.fail(Some(fault));
+        for target in ["/echo", "/finance/echo"] {
+            for original in [
+                Original::get(target),
+                Original::get(target).header("Accept", "text/html"),
+            ] {
+                let original = original.header("Cookie", &cookie);
+                for face in Face::ALL {
+                    let heard = original.heard(face, house.address).await;
+                    assert_eq!(heard.verdict, Verdict::Away, "{fault:?} {face:?}");
+                }
+            }
+        }
+        let stranger = Original::get("/echo");
+        for face in Face::ALL {
+            let heard = stranger.heard(face, house.address).await;
+            assert_eq!(heard.verdict, Verdict::Login, "{fault:?} {face:?}");
+        }
+    }
+    house.store.fail(None);
+    for face in Face::ALL.into_iter().filter(|face| *face != Face::Proxy) {
+        let original = Original::get("/finance").header("Cookie", &cookie);
+        let heard = original.heard(face, house.address).await;
+        assert_eq!(heard.verdict, Verdict::Allow, "{face:?}");
+    }
 }
 
 #[tokio::test]

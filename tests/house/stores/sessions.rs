@@ -176,6 +176,46 @@ async fn what_anybody_can_say_leaves_nothing_behind_unless_it_ends_something() {
 }
 
 #[tokio::test]
+async fn a_session_without_a_name_at_its_provider_ends_with_one_of_its_person() {
+    for Backend { name, store, .. } in backends().await {
+        let zhangsan = admit(&*store, &admission("zhangsan")).await;
+        let named = |began: u64, sid: Option<&str>| {
+            let mut new = new_session(&zhangsan, at(began));
+            new.record.provider_sid = sid.map(str::to_owned);
+            new
+        };
+        let (other, unnamed) = (named(5, Some("other")), named(5, None));
+        for new in [&other, &unnamed] {
+            assert_eq!(store.mint(new).await.unwrap(), Minted::Session, "{name}");
+        }
+        let of = |subject: &str| LogoutMark::SessionOf {
+            sid: "one".to_owned(),
+            subject: subject.parse().unwrap(),
+        };
+        let end = async |connector: &ConnectorId, mark: &LogoutMark| {
+            let notice = menshen::keys::random();
+            let said = store.end_at_provider(connector, mark, Some(&notice), at(10), at(600));
+            said.await.unwrap().unwrap().len()
+        };
+        assert_eq!(end(&corp(), &of("subject:lisi")).await, 0, "{name}");
+        assert_eq!(end(&github(), &of("subject:zhangsan")).await, 0, "{name}");
+        assert!(is_here(&*store, &unnamed).await, "{name}");
+        assert_eq!(end(&corp(), &of("subject:zhangsan")).await, 1, "{name}");
+        assert!(!is_here(&*store, &unnamed).await, "{name}");
+        assert!(is_here(&*store, &other).await, "{name}");
+        // Logins that were under way.
+        for (new, minted) in [
+            (named(9, None), Minted::LoggedOut),
+            (named(9, Some("one")), Minted::LoggedOut),
+            (named(9, Some("another")), Minted::Session),
+            (named(11, None), Minted::Session),
+        ] {
+            assert_eq!(store.mint(&new).await.unwrap(), minted, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_logout_of_somebody_else_ends_nothing() {
     for Backend { name, store, .. } in backends().await {
         let account = admit(&*store, &admission("zhangsan")).await;

@@ -9,10 +9,19 @@ use super::visitor::{Page, Visitor};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_provider_menshen_starts_serves_and_lets_people_leave() {
+    goes_on_without(certified::openid).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_without_a_provider_of_which_it_knows_only_oauth2() {
+    goes_on_without(certified::only_oauth2).await;
+}
+
+async fn goes_on_without(tables: fn(&str) -> String) {
     let mut provider = Certified::start(json!({})).await;
     provider.stop();
     // It starts before its provider does.
-    let stage = Stage::start(&provider.issuer, certified::SETTINGS).await;
+    let stage = Stage::start_with(&tables(&provider.issuer)).await;
     nobody_comes_in(&stage).await;
 
     provider.start_again().await;

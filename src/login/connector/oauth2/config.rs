@@ -43,7 +43,9 @@ pub struct Config {
     /// The page that asks people to log in. Needed without a preset.
     #[serde(default)]
     pub authorize_url: Option<Url>,
-    /// Where a code buys a token. Needed without a preset.
+    /// Where a code buys a token. Needed without a preset. While nobody answers at this host, or no
+    /// proxy builds a tunnel to it, no browser is led to the provider: it is asked for `/` before a
+    /// login, at most every ten seconds.
     #[serde(default)]
     pub token_url: Option<Url>,
     /// Where in the answer of `token_url` the tokens stand, as a JSON pointer such as `/data`.

@@ -74,7 +74,8 @@ fn is_away(error: &OutboundError) -> bool {
     match error {
         OutboundError::Connect { .. }
         | OutboundError::Timeout { .. }
-        | OutboundError::Exchange { .. } => true,
+        | OutboundError::Exchange { .. }
+        | OutboundError::Pausing { .. } => true,
         OutboundError::Status { status, .. } => *status >= 500,
         OutboundError::NotJson { .. }
         | OutboundError::Incomplete { .. }

@@ -33,8 +33,8 @@ fn pending() -> Pending {
     )
 }
 
-async fn sent(oauth2: &OAuth2, ask: &Ask) -> (Url, BTreeMap<String, String>) {
-    let Challenge::Redirect(url) = oauth2.begin(&pending(), ask).await.unwrap();
+fn sent(oauth2: &OAuth2, ask: &Ask) -> (Url, BTreeMap<String, String>) {
+    let url = oauth2.authorize_url(&pending(), ask);
     let all: Vec<_> = url.query_pairs().into_owned().collect();
     let map: BTreeMap<_, _> = all.iter().cloned().collect();
     assert_eq!(all.len(), map.len(), "nothing stands twice: {url}");
@@ -57,12 +57,12 @@ const PRESETS: [(Preset, &str); 7] = [
     (Preset::Feishu, ""),
 ];
 
-#[tokio::test]
-async fn every_preset_builds_and_sends_people_to_its_provider() {
+#[test]
+fn every_preset_builds_and_sends_people_to_its_provider() {
     for (preset, more) in PRESETS {
         let name = preset.as_str();
         let oauth2 = build(&format!("preset = '{name}'\n{more}")).unwrap();
-        let (url, sent) = sent(&oauth2, &Ask::default()).await;
+        let (url, sent) = sent(&oauth2, &Ask::default());
         assert_eq!(url.scheme(), "https", "{name}");
         for (key, value) in [
             ("response_type", "code"),
@@ -83,14 +83,14 @@ async fn every_preset_builds_and_sends_people_to_its_provider() {
     }
 }
 
-#[tokio::test]
-async fn nothing_configured_says_what_binds_an_answer_to_its_login() {
+#[test]
+fn nothing_configured_says_what_binds_an_answer_to_its_login() {
     let oauth2 = build(&format!(
         "{ENDPOINTS}subject = 'profile.id'\nreturn_param = 'back'\nscopes = ['a', 'b']\n\
          scope_separator = ','\n[authorize_params]\nbrand = '甲'\nsite = 'b'"
     ))
     .unwrap();
-    let (_, sent) = sent(&oauth2, &Ask::default()).await;
+    let (_, sent) = sent(&oauth2, &Ask::default());
     assert_eq!((sent["site"].as_str(), sent["brand"].as_str()), ("b", "甲"));
     assert_eq!(sent["scope"], "a,b");
     assert_eq!(sent["back"], "https://sso.corp.example/a?b=c&d");
@@ -109,8 +109,8 @@ async fn nothing_configured_says_what_binds_an_answer_to_its_login() {
     }
 }
 
-#[tokio::test]
-async fn a_provider_is_told_what_it_has_a_word_for() {
+#[test]
+fn a_provider_is_told_what_it_has_a_word_for() {
     let ask = Ask {
         acr_values: vec!["high".to_owned()],
         max_age: Some(Duration::from_secs(60)),
@@ -118,8 +118,8 @@ async fn a_provider_is_told_what_it_has_a_word_for() {
         login_hint: Some("zhangsan".to_owned()),
         domain_hint: Some("corp.example".to_owned()),
     };
-    let asked = async |text: &str| {
-        let (_, mut sent) = sent(&build(text).unwrap(), &ask).await;
+    let asked = |text: &str| {
+        let (_, mut sent) = sent(&build(text).unwrap(), &ask);
         for ours in [
             "response_type",
             "client_id",
@@ -138,21 +138,18 @@ async fn a_provider_is_told_what_it_has_a_word_for() {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let prompt = pair("prompt", "select_account");
     assert_eq!(
-        asked("preset = 'github'").await,
+        asked("preset = 'github'"),
         [pair("login", "zhangsan"), prompt.clone()]
     );
     assert_eq!(
-        asked("preset = 'google'").await,
+        asked("preset = 'google'"),
         [
             pair("hd", "corp.example"),
             pair("login_hint", "zhangsan"),
             prompt
         ]
     );
-    assert_eq!(
-        asked(&format!("{ENDPOINTS}subject = 'profile.id'")).await,
-        []
-    );
+    assert_eq!(asked(&format!("{ENDPOINTS}subject = 'profile.id'")), []);
 }
 
 #[test]

@@ -142,14 +142,13 @@ fn judge(verified: &Verified, now: Timestamp) -> Result<LogoutNotice, NoticeErro
     }
     let id = id_token::name(claims.get("jti")).ok_or(NoClaim("jti"))?;
     // With a session and a person it is that session; a person alone means all of theirs (§2.4).
+    let sid = |sid| id_token::name(Some(sid)).ok_or(NoClaim("sid"));
     let mark = match (claims.get("sid"), claims.get("sub")) {
-        (Some(sid), subject) => {
-            if subject.is_some() {
-                id_token::subject(claims)?;
-            }
-            let sid = id_token::name(Some(sid)).ok_or(NoClaim("sid"))?;
-            LogoutMark::ProviderSession(sid)
-        }
+        (Some(named), None) => LogoutMark::ProviderSession(sid(named)?),
+        (Some(named), Some(_)) => LogoutMark::SessionOf {
+            sid: sid(named)?,
+            subject: id_token::subject(claims)?,
+        },
         (None, Some(_)) => LogoutMark::Subject(id_token::subject(claims)?),
         (None, None) => return Err(NoticeError::Nobody),
     };
@@ -191,14 +190,18 @@ mod tests {
     fn a_logout_token_names_a_session_or_a_person() {
         let mark = |with| judged(with, Some("logout+jwt")).unwrap().mark;
         let session = LogoutMark::ProviderSession("s1".to_owned());
-        assert_eq!(mark(json!({})), session);
+        let both = LogoutMark::SessionOf {
+            sid: "s1".to_owned(),
+            subject: "u1".parse().unwrap(),
+        };
+        assert_eq!(mark(json!({})), both);
         assert_eq!(mark(json!({ "sub": null })), session);
         assert!(matches!(
             mark(json!({ "sid": null })),
             LogoutMark::Subject(subject) if subject.as_str() == "u1"
         ));
         let beside = json!({ "events": { EVENT: { "x": 1 }, "revoke_offline_access": true } });
-        assert_eq!(mark(beside), session);
+        assert_eq!(mark(beside), both);
         for kind in [None, Some("JWT"), Some("jwt"), Some("Logout+JWT")] {
             assert!(judged(json!({}), kind).is_ok(), "{kind:?}");
         }

@@ -1,0 +1,188 @@
+//! One request, put to every face in its own words, and what each of them says heard alike.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::asking::Ask;
+use crate::mirror;
+use crate::wire::Answer;
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// The application's own door.
+    Proxy,
+    /// nginx.
+    Auth,
+    /// Traefik and Caddy.
+    ForwardAuth,
+    /// Envoy over HTTP.
+    Envoy,
+}
+
+impl Face {
+    pub(crate) const ALL: [Self; 4] = [Self::Proxy, Self::Auth, Self::ForwardAuth, Self::Envoy];
+
+    /// Whether it can lead a person to log in.
+    pub(crate) fn leads_on(self) -> bool {
+        self != Self::Auth
+    }
+}
+
+/// A request as a client would send it.
+#[derive(Clone, Debug)]
+pub(crate) struct Original {
+    pub(crate) method: String,
+    pub(crate) host: String,
+    pub(crate) target: Vec<u8>,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) client: &'static str,
+}
+
+impl Original {
+    pub(crate) fn get(target: &str) -> Self {
+        Self {
+            method: "GET".to_owned(),
+            host: "sso.test".to_owned(),
+            target: target.as_bytes().to_vec(),
+            headers: Vec::new(),
+            client: "192.0.2.7",
+        }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers
+            .push((name.to_owned(), value.as_bytes().to_vec()));
+        self
+    }
+
+    pub(crate) fn method(self, method: &str) -> Self {
+        let method = method.to_owned();
+        Self { method, ..self }
+    }
+
+    fn ask(&self, face: Face) -> Ask {
+        let mut ask = match face {
+            Face::Proxy => Ask::raw(&self.target)
+                .method(&self.method)
+                .host(&self.host)
+                .header("X-Forwarded-Proto", "http"),
+            Face::Auth => Ask::get("/.menshen/auth")
+                .host(&self.host)
+                .bytes("X-Forwarded-Uri", &self.target)
+                .header("X-Original-Method", &self.method)
+                .header("X-Forwarded-Proto", "http"),
+            Face::ForwardAuth => Ask::get("/.menshen/forward-auth?what=the+user+asked")
+                .host("menshen.internal:9")
+                .bytes("X-Forwarded-Uri", &self.target)
+                .header("X-Forwarded-Host", &self.host)
+                .header("X-Forwarded-Method", &self.method)
+                .header("X-Forwarded-Proto", "http"),
+            Face::Envoy => {
+                let target = [b"/.menshen/ext_authz", self.target.as_slice()].concat();
+                Ask::raw(&target).method(&self.method).host(&self.host)
+            }
+        };
+        ask = ask.header("X-Forwarded-For", self.client);
+        for (name, value) in &self.headers {
+            ask = ask.bytes(name, value);
+        }
+        ask
+    }
+
+    /// What a face says to it.
+    pub(crate) async fn heard(&self, face: Face, at: SocketAddr) -> Heard {
+        let answer = self.ask(face).at(at).await;
+        let verdict = verdict(face, &answer);
+        assert!(
+            verdict == Verdict::Allow || !carries_identity(&answer),
+            "{face:?} {answer:?}"
+        );
+        let identity = match verdict {
+            Verdict::Allow => identity(face, &answer),
+            _ => BTreeMap::new(),
+        };
+        Heard {
+            verdict,
+            identity,
+            answer,
+        }
+    }
+}
+
+/// What was decided, in whatever words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Allow,
+    /// Log in first.
+    Login,
+    /// A bearer token that does not count.
+    Unauthorized,
+    Deny,
+    /// Come back later.
+    Away,
+}
+
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) verdict: Verdict,
+    /// Header, as the proxy face calls it, and value.
+    pub(crate) identity: BTreeMap<String, String>,
+    pub(crate) answer: Answer,
+}
+
+fn verdict(face: Face, answer: &Answer) -> Verdict {
+    let bearer = answer.header("www-authenticate").unwrap_or_default();
+    let reason = answer.header("x-menshen-reason").unwrap_or_default();
+    match (face, answer.status) {
+        (Face::Proxy | Face::ForwardAuth | Face::Envoy, 200) | (Face::Auth, 202) => Verdict::Allow,
+        (_, 401) if bearer.contains("error=") => Verdict::Unauthorized,
+        (_, 401) | (Face::Proxy | Face::Envoy, 302) | (Face::ForwardAuth, 303) => Verdict::Login,
+        (Face::Envoy, 403) if reason == "unavailable" => Verdict::Away,
+        // What is no HTTP at all is refused before any face sees it.
+        (Face::Envoy, 400) if answer.body.is_empty() => Verdict::Deny,
+        (Face::Proxy, 400 | 404) | (_, 403) => Verdict::Deny,
+        (Face::Proxy | Face::Auth | Face::ForwardAuth, 503) => {
+            assert!(answer.header("retry-after").is_some(), "{face:?}");
+            Verdict::Away
+        }
+        _ => panic!("{face:?} never answers so: {answer:?}"),
+    }
+}
+
+fn carries_identity(answer: &Answer) -> bool {
+    let names = [
+        "x-auth-request-user",
+        "x-forwarded-user",
+        "x-remote-user",
+        "x-auth-request-groups",
+    ];
+    names.iter().any(|name| answer.header(name).is_some())
+}
+
+fn identity(face: Face, answer: &Answer) -> BTreeMap<String, String> {
+    let pairs: Vec<(String, String)> = match face {
+        Face::Proxy => mirror::headers(answer),
+        Face::Auth | Face::ForwardAuth | Face::Envoy => answer.headers.clone(),
+    };
+    let known = |name: &str| {
+        let hops = [
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-host",
+            "x-forwarded-port",
+        ];
+        (name.starts_with("x-forwarded-") && !hops.contains(&name)) || name == "x-remote-user"
+    };
+    let mut identity = BTreeMap::new();
+    for (name, value) in pairs {
+        let name = name
+            .to_lowercase()
+            .replace("x-auth-request-", "x-forwarded-");
+        if known(&name) {
+            let before = identity.insert(name.clone(), value);
+            assert!(before.is_none(), "{face:?} says {name} twice");
+        }
+    }
+    identity
+}

@@ -1,0 +1,401 @@
+//! Every face says the same of the same request: one table, and heads made up by the hundred.
+
+use std::time::Duration;
+
+use jsonwebtoken::Algorithm;
+use menshen::clock::{Clock, Timestamp};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::TRUSTED;
+use super::faces::{Face, Original, Verdict};
+use crate::asking::{signed_in, signed_in_by};
+use crate::browser::Browser;
+use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::logging_in::OWN;
+use crate::mirror::Mirror;
+use crate::passing::guests;
+use crate::provider::Provider;
+use crate::wecom::OTHER_AGENT_ID;
+
+use Verdict::{Allow, Deny, Login, Unauthorized};
+
+const ROUTES: &str = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{mirror}"]
+[[route]]
+name = "finance"
+host = "sso.test"
+path = "/finance"
+upstream = ["{mirror}"]
+connectors = ["corp"]
+allow = "'财务部' in user.departments"
+[route.headers]
+X-Remote-User = "user.login + '@' + request.ip"
+[[route]]
+name = "api"
+host = "sso.test"
+path = "/api"
+upstream = ["{mirror}"]
+issuers = ["ci"]
+[[route]]
+name = "hours"
+host = "sso.test"
+path = "/hours"
+access = "rule"
+upstream = ["{mirror}"]
+allow = "request.method == 'GET' && request.ip == '192.0.2.7' && request.path != '/hours/no'"
+[[route]]
+name = "public"
+host = "sso.test"
+path = "/public"
+access = "public"
+preflight = "pass"
+upstream = ["{mirror}"]
+[[route]]
+name = "wild"
+host = "*.apps.test"
+access = "public"
+upstream = ["{mirror}"]
+[[route]]
+name = "port"
+host = "sso.test:8443"
+access = "public"
+upstream = ["{mirror}"]
+"#;
+
+struct Table {
+    house: House,
+    provider: Provider,
+    _mirror: Mirror,
+}
+
+impl Table {
+    async fn lay() -> Self {
+        let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
+        let provider = Provider::start(&clock, Algorithm::ES256).await;
+        let mirror = Mirror::start().await;
+        let issuer = format!(
+            "[issuer.ci]\nurl = \"{}\"\naudiences = [\"menshen\"]\n",
+            provider.issuer()
+        );
+        let plan = Plan::default()
+            .server(TRUSTED)
+            .clock(&clock)
+            .access_log()
+            .more(&format!("{}{issuer}{UNLIMITED}", guests()))
+            .routes(&ROUTES.replace("{mirror}", &mirror.base_url()));
+        let house = plan.start().await;
+        house.source.domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
+        Self {
+            house,
+            provider,
+            _mirror: mirror,
+        }
+    }
+
+    fn token(&self, audience: &str) -> String {
+        let claims = self.provider.claims("zhangsan", audience);
+        format!("Bearer {}", self.provider.sign(&claims, &json!({})))
+    }
+
+    /// Puts a request to every face; all must say this, for the same reason, of the same person.
+    async fn all_say(&self, what: &str, original: &Original, verdict: Verdict) {
+        let mut first = None;
+        for face in Face::ALL {
+            let heard = original.heard(face, self.house.address()).await;
+            assert_eq!(
+                heard.verdict, verdict,
+                "{what}: {face:?}: {:?}",
+                heard.answer
+            );
+            let record = self.last_record();
+            let said = (
+                heard.identity,
+                record["verdict"].clone(),
+                record["reason"].clone(),
+                record["route"].clone(),
+                record["login"].clone(),
+                // What could not be read is told of as it came.
+                Some(record["path"].clone()).filter(|_| record["route"].is_string()),
+                Some(record["client"].clone()).filter(|_| record["route"].is_string()),
+            );
+            let known = first.get_or_insert_with(|| said.clone());
+            assert_eq!(&said, known, "{what}: {face:?}");
+        }
+    }
+
+    fn last_record(&self) -> Value {
+        self.house.running.house().shared().telemetry.flush();
+        let text = self.house.records.text();
+        let mut lines = text.lines().rev();
+        let last = lines.find(|line| line.contains("menshen::access")).unwrap();
+        serde_json::from_str(last).unwrap()
+    }
+}
+
+fn page(target: &str) -> Original {
+    Original::get(target).header("Accept", "text/html")
+}
+
+fn with(original: Original, cookie: &str) -> Original {
+    original.header("Cookie", &format!("other=1; menshen={cookie}"))
+}
+
+#[tokio::test]
+async fn every_face_says_the_same_of_every_caller() {
+    let table = Table::lay().await;
+    let house = &table.house;
+    let signed_out = signed_in(house, "lisi").await;
+    let mut browser = Browser::new(house);
+    browser.set("sso.test", "menshen", &signed_out);
+    let post = browser
+        .send("POST", &format!("{OWN}/sign_out"), &[("Origin", HOME)], b"")
+        .await;
+    assert!(post.status < 400, "{}", post.text());
+    let lisi = signed_in(house, "lisi").await;
+    let zhangsan = signed_in(house, "zhangsan").await;
+    let guest = signed_in_by(house, "/.menshen/start?connector=guests&rd=/echo", "lisi").await;
+    let forged = format!("{}A", &lisi[..lisi.len() - 1]);
+
+    let people: [(&str, &str, [Verdict; 3]); 7] = [
+        ("nobody", "", [Login, Login, Allow]),
+        ("a member who is allowed", &lisi, [Allow, Allow, Allow]),
+        ("a member who is not", &zhangsan, [Allow, Deny, Allow]),
+        (
+            "somebody of another connector",
+            &guest,
+            [Allow, Login, Allow],
+        ),
+        (
+            "somebody who signed out",
+            &signed_out,
+            [Login, Login, Allow],
+        ),
+        ("a forged cookie", &forged, [Login, Login, Allow]),
+        ("no cookie of ours", "garbage", [Login, Login, Allow]),
+    ];
+    for (what, cookie, verdicts) in people {
+        for (target, verdict) in ["/app?x=1", "/finance/x", "/public"].iter().zip(verdicts) {
+            for original in [page(target), Original::get(target)] {
+                let what = format!("{what} at {target}");
+                table.all_say(&what, &with(original, cookie), verdict).await;
+            }
+        }
+    }
+    programs(&table, &lisi).await;
+    let two = with(page("/app"), &lisi).header("Cookie", &format!("menshen={zhangsan}"));
+    table.all_say("two cookies", &two, Login).await;
+
+    house.advance(Duration::from_secs(13 * 3600));
+    for target in ["/app", "/finance"] {
+        table
+            .all_say("expired", &with(page(target), &lisi), Login)
+            .await;
+    }
+}
+
+async fn programs(table: &Table, lisi: &str) {
+    let (good, bad) = (table.token("menshen"), table.token("somebody-else"));
+    for (what, token, cookie, verdict) in [
+        ("a good token", good.as_str(), "", Allow),
+        ("a bad token", bad.as_str(), "", Unauthorized),
+        ("garbage for a token", "Bearer garbage", "", Unauthorized),
+        ("a token beside a person", good.as_str(), lisi, Deny),
+        (
+            "a bad token beside a person",
+            bad.as_str(),
+            lisi,
+            Unauthorized,
+        ),
+        ("no token", "Basic eA==", "", Login),
+    ] {
+        let original = with(Original::get("/api/x"), cookie).header("Authorization", token);
+        table.all_say(what, &original, verdict).await;
+    }
+    let elsewhere = Original::get("/app").header("Authorization", &good);
+    table
+        .all_say("a token where none counts", &elsewhere, Login)
+        .await;
+}
+
+#[tokio::test]
+async fn every_face_says_the_same_of_every_request() {
+    let table = Table::lay().await;
+    let lisi = signed_in(&table.house, "lisi").await;
+    for (what, original, verdict) in requests(&lisi) {
+        table.all_say(what, &original, verdict).await;
+    }
+}
+
+fn requests(lisi: &str) -> Vec<(&'static str, Original, Verdict)> {
+    let stranger = |target: &str| Original::get(target);
+    let host = |host: &str, target: &str| Original {
+        host: host.to_owned(),
+        ..Original::get(target)
+    };
+    vec![
+        ("the rule's yes", stranger("/hours"), Allow),
+        ("another method", stranger("/hours").method("POST"), Login),
+        ("another path", stranger("/hours/no"), Login),
+        (
+            "another client",
+            Original {
+                client: "198.51.100.1",
+                ..stranger("/hours")
+            },
+            Login,
+        ),
+        ("a path of two minds", stranger("/hours/n%6f"), Deny),
+        ("a disguised path", with(stranger("/%66inance"), lisi), Deny),
+        ("an honest escape", with(stranger("/a%20b"), lisi), Allow),
+        ("dots", with(stranger("/a/../b"), lisi), Deny),
+        ("hidden dots", with(stranger("/a/%252e%252e/b"), lisi), Deny),
+        ("a broken escape", with(stranger("/a%zz"), lisi), Deny),
+        ("a NUL", with(stranger("/a%00"), lisi), Deny),
+        ("no such host", with(host("nowhere.test", "/"), lisi), Deny),
+        (
+            "a host with a dot and case",
+            with(host("SSO.Test.", "/"), lisi),
+            Allow,
+        ),
+        ("a host below a domain", host("a.apps.test", "/x"), Allow),
+        ("a host of another port", host("sso.test:8443", "/x"), Allow),
+        ("no host name", with(host("s$o.test", "/"), lisi), Deny),
+        (
+            "our own page",
+            with(stranger("/app/x"), lisi).method("DELETE"),
+            Allow,
+        ),
+        (
+            "a preflight",
+            stranger("/public")
+                .method("OPTIONS")
+                .header("Origin", "http://a.test")
+                .header("Access-Control-Request-Method", "PUT"),
+            Allow,
+        ),
+        (
+            "a preflight elsewhere",
+            stranger("/app")
+                .method("OPTIONS")
+                .header("Origin", "http://a.test")
+                .header("Access-Control-Request-Method", "PUT"),
+            Login,
+        ),
+        (
+            "a websocket of nobody",
+            stranger("/app").header("Sec-WebSocket-Version", "13"),
+            Login,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_login_that_is_needed_leads_the_same_way() {
+    let table = Table::lay().await;
+    for face in Face::ALL.into_iter().filter(|face| face.leads_on()) {
+        let heard = page("/app?x=1&y=%2f")
+            .heard(face, table.house.address())
+            .await;
+        let mut to = heard.answer.header("location").unwrap().to_owned();
+        if to.starts_with('/') {
+            to = format!("{HOME}{to}");
+        }
+        let mut browser = Browser::new(&table.house);
+        let page = browser.sign_in(&to, "lisi").await;
+        assert_eq!(
+            (page.answer.status, page.url),
+            (200, format!("{HOME}/app?x=1&y=%2f")),
+            "{face:?}"
+        );
+    }
+}
+
+fn made_up() -> impl Strategy<Value = Original> {
+    let path = prop_oneof![
+        "/(app|finance|hours|public|api|)(/[a-z%;.0-9]{0,6}){0,3}",
+        r"/[\x21-\x7e]{0,24}",
+    ];
+    let method = prop::sample::select(vec!["GET", "POST", "HEAD", "OPTIONS", "DELETE", "QUERY"]);
+    let host = prop::sample::select(vec![
+        "sso.test",
+        "SSO.test.",
+        "sso.test:80",
+        "sso.test:8443",
+        "a.apps.test",
+        "x",
+        "sso.test:0",
+    ]);
+    let names = prop::sample::select(vec![
+        "Accept",
+        "Sec-Fetch-Mode",
+        "Sec-Fetch-Dest",
+        "X-Requested-With",
+        "Origin",
+        "Cookie",
+        "X-Forwarded-User",
+        "x_forwarded_user",
+        "X-Auth-Request-Groups",
+        "Authorization",
+        "X-Remote-User",
+        "X-HTTP-Method-Override",
+    ]);
+    let values = prop::sample::select(vec![
+        "text/html",
+        "navigate",
+        "document",
+        "iframe",
+        "boss",
+        "menshen=x",
+        "menshen=x; menshen=y",
+        "Bearer x",
+        "a",
+        "",
+    ]);
+    let headers = prop::collection::vec((names, values), 0..6);
+    (method, host, path, headers, any::<bool>()).prop_map(|(method, host, target, headers, far)| {
+        let original = Original {
+            method: method.to_owned(),
+            host: host.to_owned(),
+            client: if far { "198.51.100.1" } else { "192.0.2.7" },
+            ..Original::get(&target)
+        };
+        let add = |original: Original, (name, value): (&str, &str)| original.header(name, value);
+        headers.into_iter().fold(original, add)
+    })
+}
+
+#[test]
+fn the_faces_agree_on_requests_that_nobody_thought_of() {
+    let runtime = Runtime::new().unwrap();
+    let (table, lisi) = runtime.block_on(async {
+        let table = Table::lay().await;
+        let lisi = signed_in(&table.house, "lisi").await;
+        (table, lisi)
+    });
+    let at = table.house.address();
+    let config = ProptestConfig {
+        cases: 300,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |(original in made_up(), known in any::<bool>())| {
+        // What the application's door keeps for itself is asked of nobody.
+        prop_assume!(!original.target.starts_with(b"/.menshen") && !original.target.contains(&b'#'));
+        let original = if known { with(original, &lisi) } else { original };
+        runtime.block_on(async {
+            let proxy = original.heard(Face::Proxy, at).await;
+            for face in Face::ALL {
+                let heard = original.heard(face, at).await;
+                assert_eq!(heard.verdict, proxy.verdict, "{face:?} {original:?} {:?}", heard.answer);
+                // A mirror shows nothing to HEAD.
+                if original.method != "HEAD" {
+                    assert_eq!(heard.identity, proxy.identity, "{face:?} {original:?}");
+                }
+            }
+        });
+    });
+}
