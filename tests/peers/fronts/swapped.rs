@@ -170,7 +170,8 @@ async fn the_nginx_of_oauth2_proxy_works_unchanged() {
         let left = visitor
             .open(&format!("{}/oauth2/sign_out", stage.url))
             .await;
-        assert_eq!(left.url.path(), "/oauth2/sign_out", "{left:?}");
+        // The provider asks whether to sign out there, too.
+        assert_eq!(left.url.path(), "/session/end", "{left:?}");
         let ask = Ask::get("/engineers/page").with("cookie", &cookie);
         assert_eq!(stage.client.send(&ask).await.status, 401);
     }
