@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::bearer::{IssuerId, ScopeName};
 use super::head::Host;
+use super::headers::AssertionRule;
 use super::path::Path;
 use crate::expression::Expression;
 use crate::store::ConnectorId;
@@ -108,6 +109,8 @@ pub struct HeaderRules {
     pub access_token: bool,
     /// Whether the provider's ID token is sent.
     pub id_token: bool,
+    /// How a signed assertion is sent.
+    pub assertion: Option<AssertionRule>,
 }
 
 /// Basic credentials for an application that only knows those.

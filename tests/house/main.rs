@@ -7,6 +7,7 @@
 mod admin;
 mod app_token;
 mod asking;
+mod assertion;
 mod browser;
 mod callbacks;
 mod checking;

@@ -1,11 +1,12 @@
 //! Against real counterparts: Chromium and nginx from Debian, oidc-provider from npm, Keycloak by
-//! Maven. `tests/run` installs and runs them.
+//! Maven, and applications in Python, Java and Go. `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
     reason = "what a test builds on must be there, or it fails"
 )]
 
+mod assertion;
 mod beside;
 mod demo;
 mod house;
@@ -14,6 +15,7 @@ mod legacy_app;
 mod look;
 mod nginx;
 mod op;
+mod visitor;
 mod walk;
 mod webdriver;
 #[path = "../../examples/demo/wecom.rs"]
