@@ -241,6 +241,7 @@ mod tests {
             "oauth2",
             "issuer",
             "assertion",
+            "check",
             "ext_authz",
         ] {
             assert!(!found.iter().any(|name| name == key), "{key}");
