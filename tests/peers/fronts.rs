@@ -17,7 +17,7 @@ use std::time::Duration;
 use menshen::clock::Clock;
 use rustls::pki_types::CertificateDer;
 
-use super::beside::{Program, TempDir, free_ports, until};
+use super::beside::{Program, TempDir, free_ports};
 use super::house::House;
 use super::visitor::{Page, Visitor};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
@@ -102,12 +102,12 @@ impl Stage {
                 grpc,
                 dir: &dir,
             };
-            let Some(program) = front.start(places).await else {
-                continue;
-            };
             let client = Client::new(port, CertificateDer::from(made.cert.der().to_vec()));
+            let mut program = front.start(places);
             // Traefik listens before it has read whom to ask.
-            until("a front that asks", async || client.is_served().await).await;
+            if !program.until(async || client.is_served().await).await {
+                continue;
+            }
             return Self {
                 front,
                 url: format!("https://{HOST}:{port}"),
