@@ -58,6 +58,8 @@ struct Compiled {
     constants: Vec<Constant>,
     /// Every path read from a variable, as `request.path`.
     reads: Vec<Box<str>>,
+    /// Everything it names as a whole: `user.login`, `request.headers["x-a"]`.
+    names: Vec<Box<str>>,
 }
 
 impl Expression {
@@ -74,6 +76,7 @@ impl Expression {
             root,
             constants,
             reads,
+            names,
         } = parse::parse(source, scope)?;
         let source = source.into();
         let compiled = Compiled {
@@ -82,6 +85,7 @@ impl Expression {
             root,
             constants,
             reads,
+            names,
         };
         Ok(Self {
             compiled: Arc::new(compiled),
@@ -106,6 +110,18 @@ impl Expression {
             .reads
             .iter()
             .any(|read| within(read, path) || within(path, read))
+    }
+
+    /// Every value it names, each as an expression of its own, in the order of the source: what
+    /// `'a' in user.groups && request.headers['x-b'] == 'c'` looks at is `user.groups` and
+    /// `request.headers["x-b"]`. Not for the hot path.
+    pub fn named(&self) -> Vec<Self> {
+        let names = &self.compiled.names;
+        let positions = names.iter().enumerate();
+        let names = positions.filter(|(at, name)| !names[..*at].contains(name));
+        names
+            .filter_map(|(_, name)| Self::compile(name, self.compiled.scope).ok())
+            .collect()
     }
 
     /// Evaluates it over `facts`.

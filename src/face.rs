@@ -21,6 +21,7 @@ use crate::site::{Shared, Site};
 mod address;
 pub mod admin;
 mod check;
+pub mod explained;
 mod navigation;
 pub mod page;
 mod record;

@@ -4,6 +4,7 @@
 //! is made for one purpose means nothing to another.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hkdf, rand};
@@ -12,6 +13,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
 use crate::secret::Secret;
+
+mod pair;
+
+pub use pair::{Pair, PublicKey};
 
 /// How many random bytes a key must at least hold.
 pub const KEY_BYTES_MIN: usize = 32;
@@ -77,6 +82,7 @@ struct Key {
     pending: LessSafeKey,
     ticket: LessSafeKey,
     tokens: LessSafeKey,
+    pair: Arc<Pair>,
 }
 
 impl fmt::Debug for KeyRing {
@@ -171,6 +177,16 @@ impl KeyRing {
             .map(|key| &key.verifying)
     }
 
+    /// What signs for others to verify, of the key that signs.
+    pub fn pair(&self) -> &Arc<Pair> {
+        &self.keys[0].pair
+    }
+
+    /// What others verify with: every key's, so that what an older one signed still counts.
+    pub fn public(&self) -> impl Iterator<Item = &PublicKey> {
+        self.keys.iter().map(|key| key.pair.public())
+    }
+
     /// Seals `plain` with AES-256-GCM under a fresh nonce, bound to `name`; URL-safe text.
     pub fn seal(&self, purpose: Purpose, name: &[u8], plain: &[u8]) -> String {
         let nonce = random::<NONCE_LEN>();
@@ -222,6 +238,7 @@ impl Key {
             pending: sealing_key(&derive(&root, "pending")),
             ticket: sealing_key(&derive(&root, "ticket")),
             tokens: sealing_key(&derive(&root, "tokens")),
+            pair: Arc::new(Pair::derive(&root)),
         })
     }
 
@@ -255,9 +272,12 @@ fn decode(text: &str) -> Option<Secret<Vec<u8>>> {
 }
 
 fn derive(root: &hkdf::Prk, purpose: &str) -> Secret<Vec<u8>> {
-    let info = [purpose.as_bytes()];
+    expand(root, &[purpose.as_bytes()])
+}
+
+fn expand(root: &hkdf::Prk, info: &[&[u8]]) -> Secret<Vec<u8>> {
     let expanded = root
-        .expand(&info, hkdf::HKDF_SHA256)
+        .expand(info, hkdf::HKDF_SHA256)
         .expect("32 bytes are within HKDF's limit");
     let mut bytes = vec![0; 32];
     expanded

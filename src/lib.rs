@@ -10,8 +10,9 @@
 //! who may pass where. An **issuer** makes the bearer tokens by which **programs** come in, on routes
 //! that name it; a program is never a person. A **head** is what a decision may look at, a **caller**
 //! who is asking, a **verdict** the answer: allow with a **permit**, log in first, or deny with a
-//! **denial**. A **face** speaks a protocol to the outside and decides nothing. A **site** is one
-//! configuration, built; a reload replaces it whole.
+//! **denial**. An **assertion** is a person's name signed for one **audience**, so that an application
+//! can check it for itself. A **face** speaks a protocol to the outside and decides nothing. A
+//! **site** is one configuration, built; a reload replaces it whole.
 //!
 //! # Two journeys
 //!

@@ -10,6 +10,8 @@ use clap_complete::Shell;
 use menshen::clock::Clock;
 use menshen::config::Config;
 use menshen::door::BindError;
+use menshen::face::explained;
+use menshen::request::explain::{Question, Words};
 use menshen::run::watch::Watch;
 use menshen::run::{self, Running, StartError};
 use menshen::site::Site;
@@ -53,6 +55,15 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// Say what would become of a request, and why. Asks no source and writes nothing; works beside
+    /// a running server.
+    Explain {
+        #[command(flatten)]
+        asked: Asked,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print a new session key.
     Keygen,
     /// Print the JSON schema of the configuration.
@@ -64,11 +75,35 @@ enum Command {
     },
 }
 
+/// Which request is explained.
+#[derive(Debug, clap::Args)]
+struct Asked {
+    /// The whole URL, as it stands in a browser.
+    url: String,
+    /// As if the person of this login had just signed in; absent: nobody.
+    #[arg(long = "as", value_name = "LOGIN")]
+    login: Option<String>,
+    /// Through this connector; absent: the one they came in by last.
+    #[arg(long, value_name = "CONNECTOR")]
+    via: Option<String>,
+    /// The method.
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// The address at the other end of the connection.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    from: String,
+    /// A header of the request; may be given more than once.
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+}
+
 /// Why the program ends otherwise than well; each has its exit code.
 #[derive(Debug)]
 enum Failure {
     /// 1: the configuration, or something it names.
     Refused(String),
+    /// 2: what was asked.
+    Usage(String),
     /// 3: a socket could not be bound.
     NotBound(String),
 }
@@ -80,6 +115,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command.unwrap_or_default() {
         Command::Run => in_runtime(serve(config)),
         Command::Check { online } => in_runtime(check(config, online)),
+        Command::Explain { asked, json } => in_runtime(explain(config, asked, json)),
         Command::Keygen => print(keys::generate().expose()),
         Command::Schema => print(format_args!(
             "{:#}",
@@ -98,6 +134,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Refused(why)) => complain(&why, 1),
+        Err(Failure::Usage(why)) => complain(&why, 2),
         Err(Failure::NotBound(why)) => complain(&why, 3),
     }
 }
@@ -188,6 +225,26 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     ))
 }
 
+/// Explains a request.
+async fn explain(path: &Path, asked: Asked, json: bool) -> Result<(), Failure> {
+    let question = Question::parse(Words {
+        url: asked.url,
+        login: asked.login,
+        via: asked.via,
+        method: Some(asked.method),
+        from: Some(asked.from),
+        headers: asked.header,
+    });
+    let question = question.map_err(|error| Failure::Usage(error.to_string()))?;
+    let config = load(path).await?;
+    let explained = run::explain(&config, &question).await;
+    let explanation = explained.map_err(|error| Failure::refused(&error))?;
+    match json {
+        true => print(format_args!("{:#}", explained::json(&explanation))),
+        false => print(explained::text(&explanation).trim_end()),
+    }
+}
+
 /// Whether every issuer of bearer tokens can be asked what it is needed for.
 async fn ask_issuers(site: &Site) -> Result<bool, Failure> {
     let mut good = true;
@@ -248,7 +305,7 @@ impl Failure {
 
     fn why(&self) -> &str {
         match self {
-            Self::Refused(why) | Self::NotBound(why) => why,
+            Self::Refused(why) | Self::Usage(why) | Self::NotBound(why) => why,
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod cookie;
 pub mod profile;
 pub mod session;
 pub mod source;
+pub mod supposed;
 
 /// On what terms a connector's people are admitted.
 #[derive(Clone, Debug)]

@@ -14,6 +14,7 @@ use route::{Found, Route, Routes};
 
 pub mod bearer;
 pub mod errand;
+pub mod explain;
 #[cfg(test)]
 mod fixture;
 pub mod forward;

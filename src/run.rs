@@ -18,6 +18,8 @@ use crate::face::House;
 use crate::face::admin::{Admin, Health};
 use crate::keys;
 use crate::people::session::Sessions;
+use crate::people::supposed::SupposeError;
+use crate::request::explain::{self, Explanation, Question};
 use crate::request::head::{Connection, Trust};
 use crate::secret::SecretError;
 use crate::site::{self, Shared, Site};
@@ -58,6 +60,20 @@ pub enum ReloadError {
     /// The certificates.
     #[error("read the certificates")]
     Tls(#[source] TlsError),
+}
+
+/// Why a request was not explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The configuration could not be built.
+    #[error(transparent)]
+    Start(StartError),
+    /// The database could not be looked at.
+    #[error("look at the store")]
+    Store(#[source] StoreError),
+    /// Nobody is known by that login.
+    #[error(transparent)]
+    Suppose(SupposeError),
 }
 
 /// A running menshen. Dropping it closes everything at once; [`Running::stop`] drains first.
@@ -102,13 +118,13 @@ pub async fn start_recording(
     let server = &config.server;
     let door = Door::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
     let health = Arc::new(Health::default());
-    let admin = admin(&config, &shared, &health)?;
     let shutdown = CancellationToken::new();
     let trust = Arc::new(ArcSwap::new(Arc::clone(&site.trust)));
     let (tls, addresses) = (door.tls().cloned(), ips(&door));
-    let admin_address = admin.as_ref().and_then(|(door, _)| door.ip());
     let telemetry = shared.telemetry.clone();
     let house = Arc::new(House::new(site, shared, shutdown.clone()));
+    let admin = admin(&config, &house, &health)?;
+    let admin_address = admin.as_ref().and_then(|(door, _)| door.ip());
     health.site_is_loaded();
     telemetry.config_in_force(&config.hash());
     let serving = TaskTracker::new();
@@ -165,6 +181,21 @@ pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
         address(&admin.listen)?;
     }
     Ok((site, shared))
+}
+
+/// Explains a request by a configuration, beside whoever serves with it: nothing is bound, and the
+/// store is only looked at, and only to know somebody.
+pub async fn explain(config: &Config, question: &Question) -> Result<Explanation, ExplainError> {
+    let (site, shared) = rehearse(config).await.map_err(ExplainError::Start)?;
+    let store = match question.is_about_somebody() {
+        true => store::look(config.store.url.as_str()).await,
+        false => Ok(shared.store),
+    };
+    let store = store.map_err(ExplainError::Store)?;
+    let now = shared.clock.now();
+    explain::explain(&site.ways(), &*store, question, now)
+        .await
+        .map_err(ExplainError::Suppose)
 }
 
 impl Running {
@@ -270,7 +301,7 @@ async fn open(
 
 fn admin(
     config: &Config,
-    shared: &Shared,
+    house: &Arc<House>,
     health: &Arc<Health>,
 ) -> Result<Option<(Door, Arc<Admin>)>, StartError> {
     let Some(settings) = &config.admin else {
@@ -278,8 +309,7 @@ fn admin(
     };
     let place = ListenConfig::plain(address(&settings.listen)?);
     let door = Door::bind(&[place], None).map_err(StartError::Bind)?;
-    let (sessions, telemetry) = (Arc::clone(&shared.sessions), shared.telemetry.clone());
-    let admin = Admin::new(settings, sessions, telemetry, Arc::clone(health));
+    let admin = Admin::new(settings, Arc::clone(house), Arc::clone(health));
     Ok(Some((
         door,
         Arc::new(admin.map_err(StartError::AdminToken)?),

@@ -15,10 +15,11 @@ use crate::login::{self, Login};
 use crate::people::cookie::CookieFlags;
 use crate::people::session::{Pace, Refresher, SessionConfig, Sessions, Terms};
 use crate::request::bearer::{self, Bearers, IssuerConfig, IssuerId};
+use crate::request::explain::Ways;
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
 use crate::request::head::{Head, OriginalHeader, Trust};
-use crate::request::headers::{self, Namespace};
+use crate::request::headers::{self, Asserter, Namespace};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, Store, StoreError};
@@ -89,6 +90,8 @@ pub struct Site {
     pub routes: Routes,
     /// Who is asking.
     pub gate: Gate,
+    /// Who signs assertions.
+    pub asserter: Arc<Asserter>,
     /// The header names that are ours.
     pub namespace: Namespace,
     /// The ways to the upstreams.
@@ -159,7 +162,12 @@ impl Site {
     ) -> Result<Self, BuildError> {
         keys::install_crypto();
         let ring = Arc::new(ring(config, shared, previous).await?);
-        let (routes, pools) = ways::build(&config.routes)?;
+        let asserter = Asserter::new(
+            &config.external_url,
+            &ring,
+            previous.map(|site| &site.asserter),
+        );
+        let (routes, pools) = ways::build(&config.routes, &asserter)?;
         let routes = Routes::new(routes, own_paths(config));
         let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))
             .map_err(BuildError::Forward)?;
@@ -211,6 +219,7 @@ impl Site {
                 bearers,
             },
             ring,
+            asserter,
             namespace: Namespace::new(routes.all()),
             routes,
             forwarder,
@@ -218,6 +227,18 @@ impl Site {
             original: config.original,
             strangers: Seldom::default(),
         })
+    }
+
+    /// What decides about requests, for whoever asks why.
+    pub fn ways(&self) -> Ways<'_> {
+        Ways {
+            routes: &self.routes,
+            gate: &self.gate,
+            forwarder: &self.forwarder,
+            namespace: &self.namespace,
+            trust: &self.trust,
+            cookie: self.cookies.session_name(),
+        }
     }
 
     /// Whether a request came to the host that logs people in.

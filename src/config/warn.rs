@@ -10,7 +10,7 @@ use super::place::Place;
 use super::server::is_loopback;
 use crate::login::connector::{oauth2, oidc};
 use crate::people::cookie::SameSiteConfig;
-use crate::request::route::{AccessConfig, Preflight, RouteConfig, UpstreamUrl};
+use crate::request::route::{AccessConfig, HostPattern, Preflight, RouteConfig, UpstreamUrl};
 use crate::secret::SecretSource;
 
 use super::TrustedProxy;
@@ -257,6 +257,11 @@ fn routes(list: &mut List<'_>) {
                         does so, too";
             list.add(&place.clone().key("case_insensitive"), text);
         }
+        if shares_its_audience(list.config, at) {
+            let text = "another application on this host gets assertions for the same audience, \
+                        and each may use them at the other: add an audience to both";
+            list.add(&place.clone().key("assertion"), text);
+        }
         if !route.acr_values.is_empty() && !says_acr(list.config, route) {
             let text = "none of the connectors that count here says how somebody proved \
                         themselves: nobody ever passes";
@@ -267,6 +272,27 @@ fn routes(list: &mut List<'_>) {
             let text = "nobody can sign in: the rule only ever sees nobody";
             list.add(&place.key("access"), text);
         }
+    }
+}
+
+/// Whether an assertion for the host of this route is one for another application, too.
+fn shares_its_audience(config: &Config, at: usize) -> bool {
+    let by_host = |route: &RouteConfig| route.assertion && route.audience.is_none();
+    let this = &config.route[at];
+    let same = |other: &RouteConfig| {
+        by_host(other)
+            && name_of(&other.host) == name_of(&this.host)
+            && other.upstream != this.upstream
+    };
+    by_host(this) && config.route.iter().any(same)
+}
+
+/// A host pattern without its port, as an audience has none.
+fn name_of(host: &HostPattern) -> (bool, &str) {
+    match host {
+        HostPattern::Any { .. } => (false, ""),
+        HostPattern::Exact { name, .. } => (false, name),
+        HostPattern::Wildcard { suffix, .. } => (true, suffix),
     }
 }
 

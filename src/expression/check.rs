@@ -33,6 +33,7 @@ pub(super) struct Checked {
     pub(super) root: IdedExpr,
     pub(super) constants: Vec<Constant>,
     pub(super) reads: Vec<Box<str>>,
+    pub(super) names: Vec<Box<str>>,
 }
 
 /// Checks `program` and makes its literals ready.
@@ -48,6 +49,8 @@ pub(super) fn check(
         info: program.source_info(),
         constants: Vec::new(),
         reads: Vec::new(),
+        names: Vec::new(),
+        naming: false,
         bound: Vec::new(),
         macros: 0,
         macro_level: 0,
@@ -57,6 +60,7 @@ pub(super) fn check(
     let Checker {
         constants,
         mut reads,
+        names,
         ..
     } = checker;
     reads.sort();
@@ -65,6 +69,7 @@ pub(super) fn check(
         root,
         constants,
         reads,
+        names,
     })
 }
 
@@ -74,6 +79,10 @@ struct Checker<'a> {
     info: &'a SourceInfo,
     constants: Vec<Constant>,
     reads: Vec<Box<str>>,
+    /// Everything that is named as a whole, in the order of the source.
+    names: Vec<Box<str>>,
+    /// Whether what is visited is part of something named already.
+    naming: bool,
     /// The names macros have given to their items, innermost last.
     bound: Vec<String>,
     macros: usize,
@@ -93,6 +102,10 @@ impl Checker<'_> {
             ));
         }
         let id = node.id;
+        let name = if self.naming { None } else { self.name(node) };
+        let named = name.is_some();
+        self.naming |= named;
+        self.names.extend(name.map(Into::into));
         match &mut node.expr {
             Expr::Literal(_) => {}
             Expr::Ident(_) | Expr::Select(_) => self.visit_path(node)?,
@@ -114,8 +127,42 @@ impl Checker<'_> {
             }
             Expr::Struct(_) | Expr::Unspecified => return Err(self.refuse(id, Refusal::Message)),
         }
+        self.naming &= !named;
         self.depth -= 1;
         Ok(())
+    }
+
+    /// How a source spells `a`, `a.b` or `a["b"]` of a variable; nothing for anything else.
+    fn name(&self, mut node: &IdedExpr) -> Option<String> {
+        let mut fields = Vec::new();
+        loop {
+            if fields.len() > DEPTH_MAX {
+                return None;
+            }
+            node = match &node.expr {
+                Expr::Ident(root) => {
+                    let known = self.scope.variables().contains(&root.as_str());
+                    fields.push(root.clone());
+                    return known.then(|| fields.into_iter().rev().collect());
+                }
+                Expr::Select(select) => {
+                    fields.push(format!(".{}", select.field));
+                    &select.operand
+                }
+                Expr::Call(call) if call.func_name == operators::INDEX => {
+                    let [operand, key] = call.args.as_slice() else {
+                        return None;
+                    };
+                    let Expr::Literal(LiteralValue::String(key)) = &key.expr else {
+                        return None;
+                    };
+                    // Text in JSON is text in CEL.
+                    fields.push(format!("[{}]", serde_json::json!(key.inner())));
+                    operand
+                }
+                _ => return None,
+            };
+        }
     }
 
     /// Visits `a`, `a.b.c`, `has(a.b.c)`, or a field of anything else.

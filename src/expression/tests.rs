@@ -564,3 +564,30 @@ proptest::proptest! {
         let _ = Expression::compile(&source, Scope::Rule);
     }
 }
+
+#[test]
+fn what_a_rule_names_is_known_as_a_whole_and_has_the_values_it_saw() {
+    let rule = "'总经办' in user.departments && user != null && has(user.email) \
+                && request.headers['x-y'] == 'z' && user.extattr[\"attrs\"].exists(a, a.value == user.login) \
+                && request.headers[user.login] == '' && user.departments.size() > 0";
+    let rule = Expression::compile(rule, Scope::Rule).unwrap();
+    let named = rule.named();
+    let names: Vec<_> = named.iter().map(Expression::source).collect();
+    assert_eq!(
+        names,
+        [
+            "user.departments",
+            "user",
+            "user.email",
+            "request.headers[\"x-y\"]",
+            "user.extattr[\"attrs\"]",
+            "user.login",
+            "request.headers",
+        ]
+    );
+    assert_eq!(named[3].evaluate(&lent()), Ok(text("z")));
+    assert_eq!(
+        named[0].evaluate(&lent()),
+        Ok(Value::List(vec![text("财务部"), text("总经办")]))
+    );
+}

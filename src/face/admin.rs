@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::House;
 use crate::keys;
 use crate::people::session::Sessions;
 use crate::request::{Body, BodyError};
@@ -21,6 +22,7 @@ use crate::secret::{Secret, SecretError, SecretSource};
 use crate::telemetry::{Telemetry, chain};
 
 mod api;
+mod explain;
 
 /// How long the store may take to say that it is well.
 const PING_WITHIN: Duration = Duration::from_secs(2);
@@ -71,6 +73,7 @@ pub struct Admin {
     sessions: Arc<Sessions>,
     telemetry: Telemetry,
     health: Arc<Health>,
+    house: Arc<House>,
 }
 
 impl fmt::Debug for Admin {
@@ -85,19 +88,20 @@ impl Admin {
     /// Reads the token, when there is one.
     pub fn new(
         config: &AdminConfig,
-        sessions: Arc<Sessions>,
-        telemetry: Telemetry,
+        house: Arc<House>,
         health: Arc<Health>,
     ) -> Result<Self, SecretError> {
         let token = config.token.as_ref().map(SecretSource::read).transpose()?;
         let token = token
             .as_ref()
             .map(|token: &Secret<String>| fingerprint(token.expose()));
+        let shared = house.shared();
         Ok(Self {
             token,
-            sessions,
-            telemetry,
+            sessions: Arc::clone(&shared.sessions),
+            telemetry: shared.telemetry.clone(),
             health,
+            house,
         })
     }
 

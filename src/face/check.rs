@@ -154,7 +154,7 @@ fn go(visit: &Visit<'_>, permit: Permit, asked: bool) -> Said {
 }
 
 async fn log_in(visit: &Visit<'_>, needed: LoginNeeded, leads_on_by: Option<StatusCode>) -> Said {
-    let why = sign_in::reason_of(needed.why);
+    let why = needed.why.word();
     let reason = match needed.why {
         Why::Nobody => "nobody",
         Why::Expired => "expired",

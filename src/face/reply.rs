@@ -322,6 +322,13 @@ pub(super) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Bo
     text(status, "application/json", value.to_string())
 }
 
+/// The same answer for everybody, which caches may keep.
+pub(super) fn cacheable(mut response: Response<Body>, how: &'static str) -> Response<Body> {
+    let how = HeaderValue::from_static(how);
+    response.headers_mut().insert(CACHE_CONTROL, how);
+    response
+}
+
 /// Sends a browser on by GET; what cannot stand in a header leads home.
 pub(super) fn redirect(to: &str) -> Response<Body> {
     let mut response = Response::new(empty());

@@ -35,10 +35,13 @@ mod reload;
 mod sign_out;
 mod ticket;
 
-pub(super) use offer::{Offer, needed, offer, reason_of};
+pub(super) use offer::{Offer, needed, offer};
 
 /// The largest form or JSON an own path reads, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// How long anybody may keep the keys that verify assertions: as long as an assertion lives.
+const KEYS_AGE_MAX: &str = "public, max-age=300";
 
 /// Answers a request to an own path or a file of ours.
 pub(super) async fn answer<B>(visit: &Visit<'_>, body: Option<B>) -> Told
@@ -83,6 +86,7 @@ where
         ("sign_out", None) => sign_out::answer(visit, &query).await,
         ("userinfo", None) => front_end::userinfo(visit).await,
         ("ticket", None) => ticket::redeem(visit, &query).await,
+        ("jwks.json", None) => keys(visit),
         ("ping", None) => {
             let response = reply::text(StatusCode::OK, "text/plain", "OK\n".to_owned());
             Told::own("ping", reply::for_method(head.method, response))
@@ -113,6 +117,18 @@ async fn ready(visit: &Visit<'_>) -> Told {
     };
     let response = reply::text(status, "text/plain", text.to_owned());
     Told::own("ready", reply::for_method(visit.head.method, response))
+}
+
+/// What applications verify assertions with: the public halves of every key. They change seldom,
+/// and a new one stands here before it signs where it is put behind the old one first.
+fn keys(visit: &Visit<'_>) -> Told {
+    if ![Method::GET, Method::HEAD].contains(visit.head.method) {
+        return Told::own("method", reply::wrong_method("GET, HEAD"));
+    }
+    let keys: Vec<_> = visit.site.ring.public().collect();
+    let set = serde_json::json!({ "keys": keys });
+    let response = reply::cacheable(reply::json(StatusCode::OK, &set), KEYS_AGE_MAX);
+    Told::own("keys", reply::for_method(visit.head.method, response))
 }
 
 /// The session cookie signed again: when its key no longer signs, or with today's date because its

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::headers::{Inward, Length, Onward};
 use super::policy::Permit;
-use super::route::Limits;
+use super::route::{Limits, Route};
 use super::{Body, BodyError};
 
 mod answer;
@@ -143,6 +143,12 @@ impl Forwarder {
         })
     }
 
+    /// The names of the upstreams of a route, as `host:port`; none where it leads nowhere.
+    pub fn names(&self, route: &Route) -> Vec<HeaderValue> {
+        let pool = route.upstream.and_then(|id| self.pools.get(id.0));
+        pool.map(|pool| pool.names()).unwrap_or_default()
+    }
+
     /// Forwards a request and returns as soon as the head of the response is there.
     ///
     /// Both bodies stream; the response's lives in the task that reads it. Dropping the future or
@@ -167,7 +173,7 @@ impl Forwarder {
         let route = permit.route();
         let pool = route.upstream.and_then(|id| self.pools.get(id.0));
         let pool = pool.ok_or(ForwardError::NoUpstream)?;
-        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+        if never_travels(&parts.method) {
             return Err(ForwardError::Method);
         }
         let client = parts.extensions.remove::<OnUpgrade>();
@@ -186,6 +192,12 @@ impl Forwarder {
         let forwarded = finish(lease, head, &inward, client, upload, &route.limits)?;
         Ok(Answered { forwarded, by })
     }
+}
+
+/// Whether a method is refused on every route: `CONNECT` would open a tunnel, `TRACE` would show
+/// the client what we wrote.
+pub fn never_travels(method: &Method) -> bool {
+    matches!(*method, Method::CONNECT | Method::TRACE)
 }
 
 /// A request on its way, but for its body.

@@ -36,6 +36,19 @@ pub enum Why {
     Reload,
 }
 
+impl Why {
+    /// The one word of the records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Expired => "expired",
+            Self::OtherConnector => "other connector",
+            Self::StepUp => "step up",
+            Self::Reload => "reload",
+        }
+    }
+}
+
 /// Why it could not be found out who is asking.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
@@ -109,12 +122,17 @@ impl Gate {
         let (ring, host) = (&self.ring, head.host.as_str());
         let found = self.sessions.find(ring, &self.terms, cookie, host).await;
         match found.map_err(GateError::Unavailable)? {
-            Found::Person(person) if !self.connectors.contains(&person.session.via) => {
-                Ok(Caller::Nobody(Why::Expired))
-            }
-            Found::Person(person) => Ok(Caller::Person(person)),
+            Found::Person(person) => Ok(self.counted(person)),
             Found::Missing(Missing::Over) => Ok(Caller::Nobody(Why::Expired)),
             Found::Missing(Missing::Unknown) => Ok(Caller::Nobody(Why::Nobody)),
+        }
+    }
+
+    /// Somebody with a session, as far as their connector is still configured.
+    pub fn counted(&self, person: Person) -> Caller {
+        match self.connectors.contains(&person.session.via) {
+            true => Caller::Person(person),
+            false => Caller::Nobody(Why::Expired),
         }
     }
 }

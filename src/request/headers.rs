@@ -15,6 +15,7 @@ use super::head::Head;
 use super::policy::Permit;
 use super::route::{HostHeader, Preflight, Route};
 
+mod assertion;
 mod cookies;
 mod encoding;
 mod granted;
@@ -25,6 +26,7 @@ mod tests;
 mod trace;
 mod written;
 
+pub use assertion::{Asserter, AssertionRule};
 pub use encoding::{EncodeError, VALUE_BYTES_MAX, list, text};
 pub use granted::Granted;
 pub use inward::Inward;
@@ -102,6 +104,7 @@ impl Onward {
         written.line(&TRACEPARENT, &traceparent);
         written.prefix(route);
         written.identity(permit);
+        written.assertion(permit, head);
         written.tokens(permit, head);
         written.own(permit, head);
         onward.written = written;

@@ -333,7 +333,7 @@ fn login(route: &Arc<Route>, why: Why) -> Verdict {
 }
 
 /// A CORS preflight (Fetch standard): carries no credentials and asks what a request may do.
-fn is_preflight(head: &Head<'_>) -> bool {
+pub(super) fn is_preflight(head: &Head<'_>) -> bool {
     head.method == http::Method::OPTIONS
         && head.headers.contains_key(http::header::ORIGIN)
         && head

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::bearer::{IssuerId, ScopeName};
 use super::head::Host;
+use super::headers::AssertionRule;
 use super::path::Path;
 use crate::expression::Expression;
 use crate::store::ConnectorId;
@@ -12,6 +13,7 @@ use crate::store::ConnectorId;
 mod config;
 mod demands;
 mod limits;
+mod others;
 
 pub use config::{
     AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, PathPrefix, Preflight,
@@ -19,6 +21,7 @@ pub use config::{
 };
 pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
 pub use limits::LimitsConfig;
+pub use others::Unfound;
 
 /// The name of a route, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +109,8 @@ pub struct HeaderRules {
     pub access_token: bool,
     /// Whether the provider's ID token is sent.
     pub id_token: bool,
+    /// How a signed assertion is sent.
+    pub assertion: Option<AssertionRule>,
 }
 
 /// Basic credentials for an application that only knows those.

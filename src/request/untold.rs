@@ -70,5 +70,9 @@ fn say_the_same(a: &Verdict, b: &Verdict) -> bool {
 
 /// Whether a route tells an application who is there, and nothing of its own.
 fn writes_no_more(rules: &HeaderRules) -> bool {
-    rules.own.is_empty() && rules.basic_auth.is_none() && !rules.access_token && !rules.id_token
+    rules.own.is_empty()
+        && rules.basic_auth.is_none()
+        && rules.assertion.is_none()
+        && !rules.access_token
+        && !rules.id_token
 }

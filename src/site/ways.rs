@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{BuildError, compile, settable};
 use crate::request::forward::PoolSettings;
+use crate::request::headers::{Asserter, AssertionRule};
 use crate::request::route::{
     Access, AccessConfig, BasicAuth, Demands, HeaderRules, Limits, Route, RouteConfig, RouteName,
     UpstreamId,
@@ -12,13 +13,14 @@ use crate::request::route::{
 /// Builds every route, and the settings of the pools they share.
 pub(super) fn build(
     configs: &[RouteConfig],
+    asserter: &Arc<Asserter>,
 ) -> Result<(Vec<Arc<Route>>, Vec<PoolSettings>), BuildError> {
     let mut pools = Vec::new();
     let routes = configs
         .iter()
         .map(|config| {
             let upstream = upstream(config, &mut pools);
-            route(config, upstream).map(Arc::new)
+            route(config, upstream, asserter).map(Arc::new)
         })
         .collect::<Result<_, _>>()?;
     Ok((routes, pools))
@@ -37,7 +39,11 @@ fn upstream(config: &RouteConfig, pools: &mut Vec<PoolSettings>) -> Option<Upstr
     })))
 }
 
-fn route(config: &RouteConfig, upstream: Option<UpstreamId>) -> Result<Route, BuildError> {
+fn route(
+    config: &RouteConfig,
+    upstream: Option<UpstreamId>,
+    asserter: &Arc<Asserter>,
+) -> Result<Route, BuildError> {
     let name = config.name.as_str();
     let allow = config
         .allow
@@ -64,7 +70,7 @@ fn route(config: &RouteConfig, upstream: Option<UpstreamId>) -> Result<Route, Bu
         case_insensitive: config.case_insensitive,
         keep_fragment: config.keep_fragment,
         host_header: config.host_header.clone(),
-        headers: header_rules(config)?,
+        headers: header_rules(config, asserter)?,
         limits: Limits {
             connect: config.limits.connect.duration(),
             response: config.limits.response.duration(),
@@ -74,7 +80,7 @@ fn route(config: &RouteConfig, upstream: Option<UpstreamId>) -> Result<Route, Bu
     })
 }
 
-fn header_rules(config: &RouteConfig) -> Result<HeaderRules, BuildError> {
+fn header_rules(config: &RouteConfig, asserter: &Arc<Asserter>) -> Result<HeaderRules, BuildError> {
     let route = config.name.as_str();
     let own = config
         .headers
@@ -103,5 +109,9 @@ fn header_rules(config: &RouteConfig) -> Result<HeaderRules, BuildError> {
         basic_auth: basic_auth.transpose()?,
         access_token: config.pass_access_token,
         id_token: config.pass_id_token,
+        assertion: config.assertion.then(|| AssertionRule {
+            asserter: Arc::clone(asserter),
+            audience: config.audience.as_deref().map(Box::from),
+        }),
     })
 }

@@ -40,6 +40,15 @@ impl Sqlite {
         Ok(Self { writer, readers })
     }
 
+    /// Opens a file that is there to be read only, beside whoever serves with it. Memory is empty.
+    ///
+    /// What [`Sqlite::open`] refuses is refused, and a file of an older version, too.
+    pub async fn look(url: &str) -> Result<Self, StoreError> {
+        let readers = open::look(url).await?;
+        let writer = readers.clone();
+        Ok(Self { writer, readers })
+    }
+
     /// Waits for running questions and closes the file; every later question fails.
     pub async fn close(&self) {
         self.readers.close().await;

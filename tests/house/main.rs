@@ -7,6 +7,7 @@
 mod admin;
 mod app_token;
 mod asking;
+mod assertion;
 mod browser;
 mod callbacks;
 mod checking;
@@ -15,6 +16,7 @@ mod conf;
 mod connectors;
 mod cookie_domains;
 mod drop_in;
+mod explain;
 mod floors;
 mod forwarding;
 mod front_end;

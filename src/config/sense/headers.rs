@@ -73,6 +73,11 @@ fn twice(
         let place = place.clone().key("pass_access_token");
         findings.key(&place, "X-Forwarded-Access-Token is set twice", help);
     }
+    if route.assertion && own.contains("x-menshen-assertion") {
+        let help = "remove it from [route.headers], or remove assertion";
+        let place = place.clone().key("assertion");
+        findings.key(&place, "X-Menshen-Assertion is set twice", help);
+    }
 }
 
 fn settable(findings: &mut Findings<'_>, place: &Place<'_>, name: &str) {

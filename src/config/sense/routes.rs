@@ -9,6 +9,9 @@ use crate::request::route::{AccessConfig, HostPattern, RouteConfig};
 
 mod demands;
 
+/// How long an audience can be in bytes: it travels with every request.
+const AUDIENCE_BYTES_MAX: usize = 256;
+
 pub(super) fn look(findings: &mut Findings<'_>) {
     for (at, route) in findings.config.route.iter().enumerate() {
         let place = Place::of(["route"]).item(at);
@@ -16,6 +19,7 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         access(findings, &place, route);
         connectors(findings, &place, route);
         demands::look(findings, &place, route);
+        audience(findings, &place, route);
         limits(findings, &place, route);
     }
     twice(findings);
@@ -94,6 +98,24 @@ fn connectors<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a Rou
         let help = "add a [connector.ID], or write access = \"public\"";
         let message = format!("nobody can sign in, so nobody ever passes `{}`", route.name);
         findings.value(place, message, help);
+    }
+}
+
+fn audience<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    let Some(audience) = &route.audience else {
+        return;
+    };
+    let place = place.clone().key("audience");
+    if !route.assertion {
+        let message = "without an assertion nobody reads its audience";
+        findings.key(&place, message, "add assertion = true, or remove it");
+    }
+    if audience.trim().is_empty()
+        || audience.len() > AUDIENCE_BYTES_MAX
+        || audience.chars().any(char::is_control)
+    {
+        let help = format!("1 to {AUDIENCE_BYTES_MAX} bytes, such as \"oa\"");
+        findings.value(&place, "this is no audience", help);
     }
 }
 

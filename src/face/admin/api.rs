@@ -1,4 +1,4 @@
-//! The admin API: list sessions, end them, close and open accounts.
+//! The admin API: list sessions, end them, close and open accounts, explain a request.
 
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{Admin, not_allowed, not_found, problem, reply};
+use super::{Admin, explain, not_allowed, not_found, problem, reply};
 use crate::clock::Clock;
+use crate::request::explain::QuestionError;
 use crate::request::{Body, BodyError};
 use crate::store::{
     AccountId, ConnectorId, LoginName, Scope, SessionId, SessionRecord, StoreError,
@@ -25,11 +26,15 @@ const LISTED: u32 = 100;
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
-enum ApiError {
+pub(super) enum ApiError {
     #[error("{0}")]
     Malformed(&'static str),
+    #[error(transparent)]
+    Question(#[from] QuestionError),
     #[error("there is no such thing here")]
     NotFound,
+    #[error("{0}")]
+    Nobody(String),
     #[error("use {0}")]
     Method(&'static str),
     #[error(transparent)]
@@ -46,7 +51,10 @@ where
     let method = request.method().clone();
     let answered = match (method, parts.as_slice()) {
         (Method::GET, ["sessions"]) => list(admin, request.uri().query().unwrap_or("")).await,
-        (_, ["sessions"]) => Err(ApiError::Method("GET")),
+        (Method::GET, ["explain"]) => {
+            explain::answer(admin, request.uri().query().unwrap_or("")).await
+        }
+        (_, ["sessions" | "explain"]) => Err(ApiError::Method("GET")),
         (Method::DELETE, ["sessions", id]) => end_session(admin, id).await,
         (_, ["sessions", _]) => Err(ApiError::Method("DELETE")),
         (Method::POST, ["revoke"]) => revoke(admin, request).await,
@@ -57,7 +65,9 @@ where
     };
     answered.unwrap_or_else(|error| match error {
         ApiError::Malformed(detail) => problem(StatusCode::BAD_REQUEST, detail),
+        ApiError::Question(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
         ApiError::NotFound => not_found(),
+        ApiError::Nobody(detail) => problem(StatusCode::NOT_FOUND, &detail),
         ApiError::Method(allowed) => not_allowed(allowed),
         ApiError::Store(error) => {
             admin.telemetry.store_error();

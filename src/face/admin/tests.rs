@@ -1,12 +1,18 @@
 //! The administrator's listener, asked without a socket.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
+use crate::login::config::LoginConfig;
 use crate::people::profile::Proof;
-use crate::people::session::{NewLogin, Terms};
+use crate::people::session::{NewLogin, SessionConfig, Terms};
+use crate::request::head::{OriginalHeader, Trust};
+use crate::site::{self, Shared, Site};
 use crate::store::{self, Account, AccountId, Admission, Admitted};
 use crate::telemetry::{Access, LogConfig, Outcome, Speaker};
 
@@ -15,6 +21,22 @@ const TERMS: Terms = Terms {
     lifetime: Duration::from_secs(3600),
     idle_timeout: Duration::from_secs(600),
 };
+
+/// A site that serves nothing.
+fn no_routes() -> site::Config {
+    site::Config {
+        external_url: "http://sso.test".parse().unwrap(),
+        prefix: "/.menshen".to_owned(),
+        trust: Trust::default(),
+        original: OriginalHeader::default(),
+        files: BTreeMap::new(),
+        session: SessionConfig::default(),
+        login: LoginConfig::default(),
+        connectors: BTreeMap::new(),
+        issuers: BTreeMap::new(),
+        routes: Vec::new(),
+    }
+}
 
 struct Desk {
     admin: Admin,
@@ -27,7 +49,7 @@ impl Desk {
         let store = store::open("sqlite::memory:").await.unwrap();
         let grace = Duration::from_secs(300);
         let clock = Clock::by_hand(Timestamp::from_unix_s(1_700_000_000));
-        let sessions = Sessions::open(store, clock.clone(), 100, grace)
+        let sessions = Sessions::open(Arc::clone(&store), clock.clone(), 100, grace)
             .await
             .unwrap();
         let token = token.map(|text| SecretSource::Literal(Secret::new(text.to_owned())));
@@ -36,8 +58,16 @@ impl Desk {
             token,
         };
         let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
+        let shared = Shared {
+            store,
+            sessions,
+            clock: clock.clone(),
+            telemetry,
+        };
+        let site = Site::build(&no_routes(), &shared, None).await.unwrap();
+        let house = Arc::new(House::new(site, shared, CancellationToken::new()));
         let health = Arc::new(Health::default());
-        let admin = Admin::new(&config, sessions, telemetry, Arc::clone(&health)).unwrap();
+        let admin = Admin::new(&config, house, Arc::clone(&health)).unwrap();
         Self {
             admin,
             health,

@@ -37,20 +37,9 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: LoginNeeded) -> Of
     }
 }
 
-/// Why somebody must log in, as the records say it.
-pub(in crate::face) fn reason_of(why: Why) -> &'static str {
-    match why {
-        Why::Nobody => "nobody",
-        Why::Expired => "expired",
-        Why::OtherConnector => "other connector",
-        Why::StepUp => "step up",
-        Why::Reload => "reload",
-    }
-}
-
 /// Says 401, and leads nobody anywhere: to programs in JSON, in a frame with a way out of it.
 pub(in crate::face) fn needed(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
-    let reason = reason_of(needed.why);
+    let reason = needed.why.word();
     let response = if errand(visit.head) == Errand::Embedded {
         let out = Href::new(address::login(visit));
         reply::problem(visit, Cause::FrameLogin, Some(out))
@@ -67,7 +56,7 @@ pub(in crate::face) fn needed(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
 }
 
 async fn to_log_in(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
-    let reason = reason_of(needed.why);
+    let reason = needed.why.word();
     let response = match errand(visit.head) {
         Errand::Program | Errand::Embedded => return self::needed(visit, needed),
         // HEAD starts nothing: it is told where a GET would go.

@@ -25,6 +25,7 @@ mod background;
 mod ending;
 mod load;
 mod mint;
+mod supposed;
 mod told;
 
 pub use mint::{MintError, Minting, NewLogin};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use http::HeaderValue;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
@@ -134,6 +135,12 @@ impl Pool {
             upstreams,
             turn: AtomicUsize::new(0),
         })
+    }
+
+    /// What its upstreams are called, in the order of the configuration.
+    pub(super) fn names(&self) -> Vec<HeaderValue> {
+        let targets = self.upstreams.iter().map(|upstream| &upstream.target);
+        targets.map(|target| target.authority.clone()).collect()
     }
 
     /// A connection to the upstream with the least to do; `fresh` when it must be a new one.

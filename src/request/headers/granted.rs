@@ -99,6 +99,7 @@ fn written(permit: &Permit, head: &Head<'_>) -> impl Iterator<Item = (HeaderName
     let mut written = Written::default();
     written.identity(permit);
     written.tokens(permit, head);
+    written.assertion(permit, head);
     written.own(permit, head);
     written.into_pairs().into_iter()
 }

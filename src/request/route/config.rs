@@ -12,7 +12,7 @@ use super::limits::LimitsConfig;
 use crate::request::bearer::{IssuerId, ScopeName};
 use crate::request::head::parse_host;
 use crate::secret::SecretSource;
-use crate::setting::{NotBuilt, Period, text_schema};
+use crate::setting::{Period, text_schema};
 use crate::store::ConnectorId;
 
 /// One way through the house. The host is chosen first (exact, then the longest wildcard, then any),
@@ -113,12 +113,14 @@ pub struct RouteConfig {
     /// What a program's token must be good for here, besides what its issuer's `scopes` ask.
     #[serde(default)]
     pub scopes: Vec<ScopeName>,
-    /// A signed assertion for the upstream.
+    /// Whether the upstream gets `X-Menshen-Assertion`: who is asking, signed (ES256), so that it can
+    /// check that itself; the keys are at `/jwks.json` below `prefix`. Nobody and programs have none.
     #[serde(default)]
-    pub assertion: Option<NotBuilt>,
-    /// Whom the assertion is for.
+    pub assertion: bool,
+    /// Whom the assertion is for, its `aud`; absent: the host that was asked for, without its port.
+    /// Applications that share a host need one each, or take each other's.
     #[serde(default)]
-    pub audience: Option<NotBuilt>,
+    pub audience: Option<String>,
 }
 
 /// Who may take a route.

@@ -23,23 +23,12 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// Opens the store at `url`: the pool that writes and the pool that reads.
 pub(super) async fn open(url: &str) -> Result<(SqlitePool, SqlitePool), StoreError> {
-    let place = url.strip_prefix("sqlite:").unwrap_or(url);
-    let place = place.strip_prefix("//").unwrap_or(place);
-    if place.is_empty() || place.contains('?') {
-        return Err(StoreError::Unsupported {
-            url: url.to_owned(),
-        });
-    }
     let failed = |source| StoreError::Open {
         url: url.to_owned(),
         source,
     };
-    let options: SqliteConnectOptions = url.parse().map_err(failed)?;
-    let options = options
-        .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(WAIT)
-        .pragma("journal_size_limit", WAL_BYTES_KEPT);
-    if place == ":memory:" {
+    let options = options(url)?;
+    if is_memory(url) {
         return open_memory(options).await.map_err(failed);
     }
     let started = Instant::now();
@@ -53,6 +42,59 @@ pub(super) async fn open(url: &str) -> Result<(SqlitePool, SqlitePool), StoreErr
             done => return done,
         }
     }
+}
+
+/// Opens the store at `url` without a right to write.
+pub(super) async fn look(url: &str) -> Result<SqlitePool, StoreError> {
+    let failed = |source| StoreError::Open {
+        url: url.to_owned(),
+        source,
+    };
+    let options = options(url)?;
+    if is_memory(url) {
+        let opened = open_memory(options).await.map_err(failed);
+        return opened.map(|(_, readers)| readers);
+    }
+    let path = options.get_filename();
+    if !tokio::fs::try_exists(path).await.unwrap_or(true) {
+        let why = format!("there is no {}: nobody ever signed in here", path.display());
+        return Err(failed(sqlx::Error::Configuration(why.into())));
+    }
+    let found = inspect(url, &options).await?.unwrap_or(0);
+    let known = known();
+    if found < known {
+        return Err(StoreError::Older {
+            url: url.to_owned(),
+            found,
+            known,
+        });
+    }
+    let reading = options.read_only(true).pragma("query_only", "ON");
+    pool(1).connect_with(reading).await.map_err(failed)
+}
+
+/// How the file at `url` is opened.
+fn options(url: &str) -> Result<SqliteConnectOptions, StoreError> {
+    let place = url.strip_prefix("sqlite:").unwrap_or(url);
+    let place = place.strip_prefix("//").unwrap_or(place);
+    if place.is_empty() || place.contains('?') {
+        return Err(StoreError::Unsupported {
+            url: url.to_owned(),
+        });
+    }
+    let failed = |source| StoreError::Open {
+        url: url.to_owned(),
+        source,
+    };
+    let options: SqliteConnectOptions = url.parse().map_err(failed)?;
+    Ok(options
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(WAIT)
+        .pragma("journal_size_limit", WAL_BYTES_KEPT))
+}
+
+fn is_memory(url: &str) -> bool {
+    matches!(url, "sqlite::memory:" | "sqlite://:memory:")
 }
 
 /// One connection for both, never closed: what is in memory lives as long as it.
@@ -111,7 +153,8 @@ async fn create(path: &Path) -> sqlx::Result<()> {
 }
 
 /// Looks at the file without a right to write: is it a database, ours, and not newer than we are?
-async fn inspect(url: &str, options: &SqliteConnectOptions) -> Result<(), StoreError> {
+/// Answers the version of its tables, when it has any.
+async fn inspect(url: &str, options: &SqliteConnectOptions) -> Result<Option<i64>, StoreError> {
     let failed = |source| StoreError::Open {
         url: url.to_owned(),
         source,
@@ -120,7 +163,7 @@ async fn inspect(url: &str, options: &SqliteConnectOptions) -> Result<(), StoreE
         .await
         .is_ok_and(|file| file.len() == 0);
     if empty {
-        return Ok(());
+        return Ok(None);
     }
     let mut db = SqliteConnectOptions::new()
         .filename(options.get_filename())
@@ -132,23 +175,25 @@ async fn inspect(url: &str, options: &SqliteConnectOptions) -> Result<(), StoreE
     let found = versions(&mut db).await;
     db.close().await.map_err(failed)?;
     let (application, tables) = found.map_err(failed)?;
-    let known = migrator()
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
+    let known = known();
     match (application, tables) {
-        (_, None) if application == 0 => Ok(()),
+        (_, None) if application == 0 => Ok(None),
         (APPLICATION_ID, Some(found)) if found > known => Err(StoreError::Newer {
             url: url.to_owned(),
             found,
             known,
         }),
-        (APPLICATION_ID, _) => Ok(()),
+        (APPLICATION_ID, found) => Ok(found),
         (_, _) => Err(StoreError::Foreign {
             url: url.to_owned(),
         }),
     }
+}
+
+/// The version of the tables this program asks.
+fn known() -> i64 {
+    let versions = migrator().iter().map(|migration| migration.version).max();
+    versions.unwrap_or(0)
 }
 
 /// Whose file it is, and the version of its tables; no version when there are no tables at all.

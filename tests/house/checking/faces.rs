@@ -172,7 +172,9 @@ fn identity(face: Face, answer: &Answer) -> BTreeMap<String, String> {
             "x-forwarded-host",
             "x-forwarded-port",
         ];
-        (name.starts_with("x-forwarded-") && !hops.contains(&name)) || name == "x-remote-user"
+        (name.starts_with("x-forwarded-") && !hops.contains(&name))
+            || name == "x-remote-user"
+            || name == "x-menshen-assertion"
     };
     let mut identity = BTreeMap::new();
     for (name, value) in pairs {

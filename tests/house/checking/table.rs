@@ -32,6 +32,7 @@ host = "sso.test"
 path = "/finance"
 upstream = ["{mirror}"]
 connectors = ["corp"]
+assertion = true
 allow = "'财务部' in user.departments"
 [route.headers]
 X-Remote-User = "user.login + '@' + request.ip"

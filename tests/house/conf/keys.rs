@@ -345,6 +345,8 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ),
     ("route.pass_access_token", Default, "false"),
     ("route.pass_id_token", Default, "false"),
+    ("route.assertion", Absent, "true"),
+    ("route.audience", Absent, r#""oa""#),
     ("route.headers", Example, "X-Remote-User = \"user.login\""),
     ("route.basic_auth.user", Absent, r#""user.login""#),
     (

@@ -105,12 +105,6 @@ fn a_key_of_a_later_version_is_refused_as_such() {
         &["does not build `ext_authz` yet", "remove"],
     );
     refused(
-        "[[route]]\nname = 'a'\nassertion = true\n",
-        5,
-        13,
-        &["`route.assertion`"],
-    );
-    refused(
         "[store]\nurl = 'postgres://u:hunter2@h/d'\n",
         4,
         7,
@@ -283,6 +277,20 @@ fn access_and_allow_fit_together() {
 }
 
 #[test]
+fn an_audience_is_one_and_of_an_assertion() {
+    let route = |lines: &str| format!("[[route]]\nname = 'a'\n{lines}\n");
+    let unread = &["nobody reads its audience", "assertion = true"];
+    refused_behind_corp(&route("audience = 'oa'"), 9, 1, unread);
+    refused_behind_corp(&route("assertion = false\naudience = 'oa'"), 10, 1, unread);
+    for bad in ["''", "'  '", "\"a\\n\"", &format!("'{}'", "a".repeat(257))] {
+        let text = route(&format!("assertion = true\naudience = {bad}"));
+        refused_behind_corp(&text, 10, 12, &["this is no audience"]);
+    }
+    let longest = format!("assertion = true\naudience = '{}'", "a".repeat(256));
+    super::parse(&format!("{SERVER}{WECOM}{}", route(&longest)));
+}
+
+#[test]
 fn a_route_somebody_must_sign_in_for_needs_a_connector() {
     refused(
         "[[route]]\nname = 'oa'\n",
@@ -358,7 +366,10 @@ fn a_header_that_two_keys_would_write_is_refused() {
     let token = "pass_access_token = true\n[route.headers]\nx_forwarded_access_token = '\"x\"'";
     let twice = &["X-Forwarded-Access-Token is set twice"];
     refused_behind_corp(&route(token), 9, 1, twice);
-    let apart = "pass_access_token = true\npass_id_token = false";
+    let assertion = "assertion = true\n[route.headers]\nx_menshen_assertion = '\"x\"'";
+    let twice = &["X-Menshen-Assertion is set twice"];
+    refused_behind_corp(&route(assertion), 9, 1, twice);
+    let apart = "pass_access_token = true\npass_id_token = false\nassertion = true";
     super::parse(&format!(
         "{SERVER}{WECOM}{}",
         route(&format!("{apart}\n{basic}"))

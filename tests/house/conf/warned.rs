@@ -18,6 +18,38 @@ fn a_sound_configuration_is_not_warned_of() {
 }
 
 #[test]
+fn applications_that_would_take_each_others_assertions_are_named() {
+    let head = "[server]\nexternal_url = \"https://sso.corp.example\"\n[server.tls]\n\
+                certificate = \"/a\"\nkey = \"/b\"\n[connector.corp.wecom]\ncorp_id = \"ww1\"\n\
+                agent_id = 7\nsecret = { env = \"S\" }\n";
+    let route = |name: &str, host: &str, up: u8, more: &str| {
+        format!(
+            "[[route]]\nname = \"{name}\"\nhost = \"{host}\"\npath = \"/{name}\"\n\
+             upstream = [\"http://127.0.0.{up}\"]\n{more}\n"
+        )
+    };
+    let (on, named) = ("assertion = true", "assertion = true\naudience = \"a\"");
+    for (one, other, expected) in [
+        (route("a", "oa", 1, on), route("b", "oa", 2, on), 2),
+        (route("a", "oa:81", 1, on), route("b", "oa:82", 2, on), 2),
+        (route("a", "*.oa", 1, on), route("b", "*.oa", 2, on), 2),
+        // One application on two paths, another host, and audiences of their own are well.
+        (route("a", "oa", 1, on), route("b", "oa", 1, on), 0),
+        (route("a", "oa", 1, on), route("b", "hr", 2, on), 0),
+        (route("a", "oa", 1, on), route("b", "oa", 2, named), 0),
+        (route("a", "oa", 1, on), route("b", "oa", 2, ""), 0),
+    ] {
+        let warned = warned(&format!("{head}{one}{other}"));
+        let keys = warned.iter().filter(|(key, _)| key.ends_with(".assertion"));
+        assert_eq!(
+            (keys.count(), warned.len()),
+            (expected, expected),
+            "{one}{other}"
+        );
+    }
+}
+
+#[test]
 fn every_key_that_weakens_is_named_with_its_line() {
     let text = r#"[server]
 external_url = "https://sso.corp.example"

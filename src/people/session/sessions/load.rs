@@ -131,7 +131,8 @@ impl Sessions {
     }
 }
 
-fn session_of(record: SessionRecord, account: Account) -> Result<Session, StoreError> {
+/// A session as the store keeps it, with the login of its account.
+pub(super) fn session_of(record: SessionRecord, account: Account) -> Result<Session, StoreError> {
     let proof: Proof = serde_json::from_str(&record.facts)
         .map_err(|_| StoreError::Damaged { record: "session" })?;
     Ok(Session {

@@ -15,15 +15,7 @@ use crate::store::{Account, ConnectorId, SessionFound, SessionKey, StoreError, S
 impl Sessions {
     /// The cell of a session's identity, at least as new as what was found.
     pub(super) fn identity(&self, found: &SessionFound) -> Result<Arc<IdentityCell>, StoreError> {
-        let fields: Fields = serde_json::from_str(&found.entitlements)
-            .map_err(|_| StoreError::Damaged { record: "identity" })?;
-        let fresh = Arc::new(Entitlements::new(
-            found.account.id,
-            &found.account.login,
-            &found.session.connector,
-            fields,
-            found.entitlements_epoch,
-        ));
+        let fresh = Arc::new(entitlements_of(found)?);
         let key = (
             found.session.connector.clone(),
             found.session.subject.clone(),
@@ -133,6 +125,19 @@ impl Sessions {
     fn changed(&self) {
         self.changes.send_modify(|number| *number += 1);
     }
+}
+
+/// What somebody may do, as the store keeps it.
+pub(super) fn entitlements_of(found: &SessionFound) -> Result<Entitlements, StoreError> {
+    let fields: Fields = serde_json::from_str(&found.entitlements)
+        .map_err(|_| StoreError::Damaged { record: "identity" })?;
+    Ok(Entitlements::new(
+        found.account.id,
+        &found.account.login,
+        &found.session.connector,
+        fields,
+        found.entitlements_epoch,
+    ))
 }
 
 /// The names of the fields in which two differ; never what stands in them.

@@ -1,0 +1,54 @@
+//! `GET /api/explain`: what would become of a request, as JSON.
+
+use http::{Response, StatusCode};
+
+use super::api::ApiError;
+use super::{Admin, reply};
+use crate::face::explained;
+use crate::people::supposed::SupposeError;
+use crate::request::Body;
+use crate::request::explain::{Question, Words, explain};
+
+/// Explains what the query asks, by the site that is served now.
+pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
+    let question = Question::parse(words(query)?)?;
+    let (site, shared) = (admin.house.site(), admin.house.shared());
+    let now = shared.clock.now();
+    let explained = explain(&site.ways(), &*shared.store, &question, now).await;
+    let explanation = explained.map_err(|error| match error {
+        SupposeError::Store(error) => ApiError::Store(error),
+        SupposeError::Unknown { .. } | SupposeError::NeverThrough { .. } => {
+            ApiError::Nobody(error.to_string())
+        }
+    })?;
+    Ok(reply(StatusCode::OK, &explained::json(&explanation)))
+}
+
+/// What the query says; only headers may be said more than once.
+fn words(query: &str) -> Result<Words, ApiError> {
+    let mut words = Words::default();
+    let mut url = None;
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let place = match name.as_ref() {
+            "url" => &mut url,
+            "as" => &mut words.login,
+            "via" => &mut words.via,
+            "method" => &mut words.method,
+            "from" => &mut words.from,
+            "header" => {
+                words.headers.push(value.into_owned());
+                continue;
+            }
+            _ => {
+                return Err(ApiError::Malformed(
+                    "known are url, as, via, method, from and header",
+                ));
+            }
+        };
+        if place.replace(value.into_owned()).is_some() {
+            return Err(ApiError::Malformed("say everything but headers once"));
+        }
+    }
+    let url = url.ok_or(ApiError::Malformed("say which url"))?;
+    Ok(Words { url, ..words })
+}

@@ -1,0 +1,55 @@
+//! Somebody as they would be right after a login: built as a load builds them, and minted nowhere.
+
+use std::sync::Arc;
+
+use super::load::session_of;
+use super::told::entitlements_of;
+use crate::clock::Timestamp;
+use crate::people::profile::Proof;
+use crate::people::session::{Due, Person, Terms};
+use crate::store::{
+    Account, ConnectorId, SessionFound, SessionId, SessionKey, SessionRecord, StoreError, Subject,
+};
+
+impl Person {
+    /// Whoever signs in now through one of an account's identities, with the fields of its last
+    /// login or refresh. No store knows the session, no cookie opens it, it has no tokens, and what
+    /// its login proved besides is unknown.
+    pub(in crate::people) fn supposed(
+        account: Account,
+        (via, subject, fields): (ConnectorId, Subject, String),
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let record = SessionRecord {
+            key: SessionKey::new([0; 32]),
+            public_id: SessionId::new([0; 16]),
+            account: account.id,
+            connector: via,
+            subject,
+            provider_sid: None,
+            facts: serde_json::to_string(&Proof::default()).expect("a proof is plain data"),
+            minted_at: now,
+            expires_at: now.plus(terms.lifetime),
+            used_at: now,
+        };
+        let found = SessionFound {
+            session: record,
+            account,
+            entitlements: fields,
+            entitlements_epoch: 0,
+            connector_epoch: 0,
+            everyone_epoch: 0,
+            tokens: None,
+        };
+        let entitlements = Arc::new(entitlements_of(&found)?);
+        Ok(Self {
+            session: Arc::new(session_of(found.session, found.account)?),
+            entitlements,
+            asked_at: now,
+            sign_again: false,
+            due: Due::Nothing,
+            tokens: None,
+        })
+    }
+}

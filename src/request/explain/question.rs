@@ -1,0 +1,191 @@
+//! `Question`: a request that somebody asks about, put together as a browser would send it.
+
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
+
+use crate::request::head::{Connection, Peer};
+use crate::store::{ConnectorId, IdError, LoginName};
+
+/// The longest URL that is explained, in bytes.
+const URL_BYTES_MAX: usize = 16 * 1024;
+/// How many headers a question may have.
+const HEADERS_MAX: usize = 100;
+/// What browsers encode of what people type: only what is not ASCII, and that always.
+const TYPED: AsciiSet = AsciiSet::EMPTY;
+
+/// What was asked, in words.
+#[derive(Clone, Debug, Default)]
+pub struct Words {
+    /// The whole URL, as it stands in a browser.
+    pub url: String,
+    /// Who asks; absent: nobody.
+    pub login: Option<String>,
+    /// Through which connector they came in; absent: the one they came in by last.
+    pub via: Option<String>,
+    /// Absent: `GET`.
+    pub method: Option<String>,
+    /// The address at the other end of the connection; absent: `127.0.0.1`.
+    pub from: Option<String>,
+    /// Each `Name: value`; never cookies or credentials.
+    pub headers: Vec<String>,
+}
+
+/// Why nothing can be explained.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuestionError {
+    /// The URL.
+    #[error("`{url}` cannot be asked about: write the whole URL, as https://host/path")]
+    Url {
+        /// What was written.
+        url: String,
+    },
+    /// The login.
+    #[error("{0}")]
+    Login(IdError),
+    /// The connector.
+    #[error("{0}")]
+    Via(IdError),
+    /// A connector of nobody.
+    #[error("a connector is somebody's: say whose login")]
+    ViaNobody,
+    /// The method.
+    #[error("`{method}` is no method")]
+    Method {
+        /// What was written.
+        method: String,
+    },
+    /// The address.
+    #[error("`{from}` is no IP address")]
+    From {
+        /// What was written.
+        from: String,
+    },
+    /// A header.
+    #[error("a header is written `Name: value`, at most {HEADERS_MAX} of them")]
+    Header,
+    /// A header that is a secret, or comes with the URL.
+    #[error("{name} cannot be given: who asks is said by their login, the host by the URL")]
+    Credential {
+        /// Which.
+        name: HeaderName,
+    },
+}
+
+/// A request that somebody asks about.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Who asks; absent: nobody.
+    pub(super) login: Option<LoginName>,
+    /// Through which connector they came in.
+    pub(super) via: Option<ConnectorId>,
+    https: bool,
+    authority: HeaderValue,
+    target: PathAndQuery,
+    method: Method,
+    from: IpAddr,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Question {
+    /// Understands what was asked.
+    pub fn parse(words: Words) -> Result<Self, QuestionError> {
+        let (https, authority, target) = split(&words.url).ok_or_else(|| QuestionError::Url {
+            url: shown(&words.url),
+        })?;
+        let method = words.method.unwrap_or_else(|| "GET".to_owned());
+        let from = words.from.unwrap_or_else(|| "127.0.0.1".to_owned());
+        let login = words.login.map(LoginName::try_from).transpose();
+        let via = words.via.map(ConnectorId::try_from).transpose();
+        let (login, via) = (
+            login.map_err(QuestionError::Login)?,
+            via.map_err(QuestionError::Via)?,
+        );
+        if via.is_some() && login.is_none() {
+            return Err(QuestionError::ViaNobody);
+        }
+        if words.headers.len() > HEADERS_MAX {
+            return Err(QuestionError::Header);
+        }
+        let headers = words.headers.iter().map(|line| header(line));
+        Ok(Self {
+            login,
+            via,
+            https,
+            authority,
+            target,
+            method: Method::from_bytes(method.to_ascii_uppercase().as_bytes())
+                .map_err(|_| QuestionError::Method { method })?,
+            from: from.parse().map_err(|_| QuestionError::From { from })?,
+            headers: headers.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether it names somebody, whom only the store knows.
+    pub fn is_about_somebody(&self) -> bool {
+        self.login.is_some()
+    }
+
+    /// The request it asks about.
+    pub(super) fn request(&self) -> (Parts, Connection) {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = self.method.clone();
+        parts.uri = Uri::from(self.target.clone());
+        parts.headers.append(HOST, self.authority.clone());
+        for (name, value) in &self.headers {
+            parts.headers.append(name.clone(), value.clone());
+        }
+        let connection = Connection {
+            peer: Peer::Ip(self.from),
+            tls: self.https,
+            server_name: None,
+            tls_subject: None,
+        };
+        (parts, connection)
+    }
+}
+
+/// Scheme, authority and target as a browser sends them: no fragment, no port that the scheme
+/// implies. Nothing is resolved or decoded: the bytes of the path are what is judged.
+fn split(url: &str) -> Option<(bool, HeaderValue, PathAndQuery)> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    let https = match scheme.to_ascii_lowercase().as_str() {
+        "https" => true,
+        "http" => false,
+        _ => return None,
+    };
+    let rest = rest.split('#').next().unwrap_or(rest);
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    if url.len() > URL_BYTES_MAX || authority.is_empty() || authority.contains('@') {
+        return None;
+    }
+    let implied = if https { ":443" } else { ":80" };
+    let authority = authority.strip_suffix(implied).unwrap_or(authority);
+    let slash = if target.starts_with('/') { "" } else { "/" };
+    let target = format!("{slash}{}", utf8_percent_encode(target, &TYPED));
+    Some((
+        https,
+        HeaderValue::from_bytes(authority.as_bytes()).ok()?,
+        PathAndQuery::try_from(target).ok()?,
+    ))
+}
+
+fn header(line: &str) -> Result<(HeaderName, HeaderValue), QuestionError> {
+    let (name, value) = line.split_once(':').ok_or(QuestionError::Header)?;
+    let name = HeaderName::try_from(name.trim()).map_err(|_| QuestionError::Header)?;
+    let value =
+        HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| QuestionError::Header)?;
+    match [COOKIE, AUTHORIZATION, PROXY_AUTHORIZATION, HOST].contains(&name) {
+        true => Err(QuestionError::Credential { name }),
+        false => Ok((name, value)),
+    }
+}
+
+fn shown(url: &str) -> String {
+    super::cut(url)
+}

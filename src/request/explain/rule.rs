@@ -1,0 +1,236 @@
+//! `Rule`: which of a route's terms decided, and what it saw.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::cut;
+use super::way::shown;
+use crate::expression::{EvalError, Expression, Value};
+use crate::people::session::Person;
+use crate::request::gate::{Caller, Why};
+use crate::request::head::Head;
+use crate::request::policy::{RequestFacts, is_preflight, shortfall};
+use crate::request::route::{Access, Demands, Preflight, Route};
+
+/// What is shown instead of a secret.
+pub(super) const HIDDEN: &str = "(hidden)";
+
+/// Which of a route's terms decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// The key of the route: `preflight`, `access`, `connectors`, `acr_values`, `max_age`, `allow`.
+    pub key: &'static str,
+    /// What stands there.
+    pub text: String,
+    /// What it says of this request.
+    pub says: String,
+}
+
+/// Something a rule named, and what it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// As the rule writes it.
+    pub name: String,
+    /// Absent: it is not there, or has no value.
+    pub value: Option<Json>,
+}
+
+/// What decided, and the values it saw. Says in words what the judgement did, and decides nothing.
+pub(super) fn of(route: &Route, caller: Caller, head: &Head<'_>) -> (Rule, Vec<Named>) {
+    let rule = |key, text: String, says: &str| {
+        let says = says.to_owned();
+        (Rule { key, text, says }, Vec::new())
+    };
+    if route.preflight == Preflight::Pass && is_preflight(head) {
+        let says = "a CORS preflight passes without identity";
+        return rule("preflight", "pass".to_owned(), says);
+    }
+    if route.access == Access::Public {
+        return rule("access", "public".to_owned(), "everybody passes");
+    }
+    let short = match &caller {
+        Caller::Person(person) => lacks(route, person, head),
+        Caller::Nobody(why) => Some(*why),
+        Caller::Program(_) => None,
+    };
+    match (short, &route.allow) {
+        (Some(Why::OtherConnector), _) if route.access == Access::SignedIn => rule(
+            "connectors",
+            listed(route),
+            "whoever came in through another counts as nobody",
+        ),
+        (Some(Why::StepUp), _) if route.access == Access::SignedIn => {
+            let (key, text, says) = unmet(route, &caller, head);
+            rule(key, text, says)
+        }
+        (Some(_), _) if route.access == Access::SignedIn => rule(
+            "access",
+            "signed-in".to_owned(),
+            "whoever is not signed in must log in",
+        ),
+        (_, None) => rule(
+            "access",
+            "signed-in".to_owned(),
+            "whoever is signed in passes",
+        ),
+        (why, Some(allow)) => {
+            // As the judgement does: whoever does not count here is nobody to the rule, too.
+            let seen = why.map_or(caller, Caller::Nobody);
+            let says = says(route, allow, &seen, head);
+            let text = cut(allow.source());
+            let key = "allow";
+            (Rule { key, text, says }, values(allow, &seen, head))
+        }
+    }
+}
+
+/// What one should know of a route besides.
+pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Caller::Person(person) = caller
+        && route.access == Access::Rule
+        && lacks(route, person, head) == Some(Why::StepUp)
+    {
+        let (key, text, says) = unmet(route, caller, head);
+        notes.push(format!(
+            "{key} = {text} → {says}; the rule sees nobody until then"
+        ));
+    }
+    if !route.issuers.is_empty() {
+        let names: Vec<_> = route.issuers.iter().map(|issuer| issuer.as_str()).collect();
+        notes.push(format!(
+            "programs with a bearer token of {} come in here, too; tokens are not explained",
+            names.join(", ")
+        ));
+    }
+    if let Caller::Person(person) = caller
+        && !route.connectors.is_empty()
+        && !route.connectors.contains(&person.session.via)
+        && (route.access == Access::Public || route.allow.is_some())
+    {
+        notes.push(format!(
+            "connectors = {}: whoever came in through {} is nobody on this route",
+            listed(route),
+            person.session.via
+        ));
+    }
+    notes
+}
+
+fn lacks(route: &Route, person: &Person, head: &Head<'_>) -> Option<Why> {
+    let session = &person.session;
+    shortfall(
+        route,
+        &session.via,
+        &session.proof,
+        session.minted_at,
+        head.at,
+    )
+}
+
+fn listed(route: &Route) -> String {
+    let names: Vec<_> = route.connectors.iter().map(|id| id.as_str()).collect();
+    Json::from(names).to_string()
+}
+
+/// Which demand a session does not meet.
+fn unmet(route: &Route, caller: &Caller, head: &Head<'_>) -> (&'static str, String, &'static str) {
+    let demands = route.demands.as_deref().cloned().unwrap_or_default();
+    let alone = Demands {
+        max_age: None,
+        ..demands.clone()
+    };
+    let proved = match caller {
+        Caller::Person(person) => {
+            let session = &person.session;
+            alone.are_met(&session.proof, Some(session.minted_at), head.at)
+        }
+        Caller::Nobody(_) | Caller::Program(_) => true,
+    };
+    match (proved, demands.max_age) {
+        (true, Some(max_age)) => (
+            "max_age",
+            format!("{} s", max_age.as_secs()),
+            "they proved themselves too long ago",
+        ),
+        _ => (
+            "acr_values",
+            Json::from(demands.acr_values).to_string(),
+            "not met: what a login would prove is known only after it",
+        ),
+    }
+}
+
+/// What a rule says, of every reading of the path where that matters.
+fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> String {
+    let answer = |path: &str| match allow.test(&RequestFacts::new(seen, head, path)) {
+        Ok(true) => "yes".to_owned(),
+        Ok(false) => "no".to_owned(),
+        Err(error) => format!("it fails: {error}"),
+    };
+    let first = answer(head.path.as_str());
+    let mut says = match seen {
+        Caller::Nobody(why) if *why != Why::Nobody => {
+            format!("{first}, of nobody ({})", why.word())
+        }
+        Caller::Nobody(_) => format!("{first}, of nobody"),
+        Caller::Person(_) | Caller::Program(_) => first.clone(),
+    };
+    if allow.looks_at("request.path") {
+        let readings = head.path.readings(route.case_insensitive);
+        let other = readings.iter().skip(1).find_map(|reading| {
+            let other = answer(&String::from_utf8_lossy(reading));
+            (other != first).then(|| format!("; of the reading {}: {other}", shown(reading)))
+        });
+        says.extend(other);
+    }
+    says
+}
+
+/// Everything a rule names, as it was for this caller and the path as sent.
+fn values(allow: &Expression, seen: &Caller, head: &Head<'_>) -> Vec<Named> {
+    let facts = RequestFacts::new(seen, head, head.path.as_str());
+    let named = allow.named().into_iter().filter_map(|expression| {
+        let name = expression.source().to_owned();
+        let value = match expression.evaluate(&facts) {
+            // All headers at once are no value.
+            Err(EvalError::WrongType { .. }) if name.starts_with("request") => return None,
+            Ok(Value::Null) | Err(_) => None,
+            Ok(_) if is_secret(&name) => Some(HIDDEN.into()),
+            Ok(value) => Some(fitting(json(value))),
+        };
+        Some(Named { name, value })
+    });
+    named.collect()
+}
+
+/// Whether a name is that of a header which proves who somebody is.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.contains("headers") && (name.contains("authorization") || name.contains("cookie"))
+}
+
+/// A value as it is, or its text cut.
+fn fitting(value: Json) -> Json {
+    let text = value.to_string();
+    let short = cut(&text);
+    match short == text {
+        true => value,
+        false => short.into(),
+    }
+}
+
+fn json(value: Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(truth) => truth.into(),
+        Value::Int(number) => number.into(),
+        Value::Float(number) => number.into(),
+        Value::Text(text) => text.into(),
+        Value::List(items) => items.into_iter().map(json).collect(),
+        Value::Map(entries) => {
+            let entries = entries.into_iter();
+            entries.map(|(key, value)| (key, json(value))).collect()
+        }
+    }
+}

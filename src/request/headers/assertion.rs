@@ -1,0 +1,254 @@
+//! `Asserter`: who is asking, signed, so that an application can verify it itself.
+//!
+//! Signing costs more than all the rest of a decision, so an assertion is used again while a third
+//! of its life is left: whoever gets it has that long to look at it, and clocks may differ.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use moka::sync::Cache;
+use serde::Serialize;
+use url::Url;
+
+use super::written::Written;
+use crate::clock::Timestamp;
+use crate::keys::{self, KeyRing, Pair};
+use crate::people::session::Session;
+use crate::request::gate::Caller;
+use crate::request::head::Head;
+use crate::request::policy::Permit;
+
+const ASSERTION: HeaderName = HeaderName::from_static("x-menshen-assertion");
+
+/// How long an assertion lives at most, in seconds.
+const LIFE_MAX_S: i64 = 300;
+/// One over the part of its life that must be left where an assertion is used again.
+const LEFT_MIN: i64 = 3;
+/// How far our own clock may step back before what was signed is signed again, in seconds.
+const STEP_BACK_MAX_S: i64 = 5;
+/// How many bytes of assertions are kept.
+const KEPT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// What an assertion costs in memory besides its own bytes.
+const KEPT_BYTES_EACH: usize = 256;
+
+/// Whom an assertion is for, and of which session: a hash of all that is signed but the times.
+type Whom = [u8; 32];
+
+/// Signs who is asking, for the routes of a site that ask for it. Its `Debug` shows no assertion.
+pub struct Asserter {
+    issuer: String,
+    pair: Arc<Pair>,
+    kept: Cache<Whom, Assertion>,
+}
+
+/// How a route's upstream gets assertions.
+#[derive(Clone, Debug)]
+pub struct AssertionRule {
+    /// Who signs them.
+    pub asserter: Arc<Asserter>,
+    /// Whom they are for; absent: the host that was asked for, without its port.
+    pub audience: Option<Box<str>>,
+}
+
+/// A signed assertion and its times, in seconds since the epoch.
+#[derive(Clone, Debug)]
+struct Assertion {
+    value: HeaderValue,
+    from_s: i64,
+    until_s: i64,
+}
+
+/// What is signed.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    login: &'a str,
+    aud: &'a str,
+    iat: i64,
+    exp: i64,
+}
+
+impl fmt::Debug for Asserter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asserter")
+            .field("issuer", &self.issuer)
+            .field("pair", &self.pair)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Asserter {
+    /// For a site that browsers know by this address; the ring's first key signs. The previous one
+    /// stays, with all it signed, where it would sign the same.
+    pub fn new(external_url: &Url, ring: &KeyRing, previous: Option<&Arc<Self>>) -> Arc<Self> {
+        let issuer = external_url.origin().ascii_serialization();
+        let pair = Arc::clone(ring.pair());
+        let same =
+            previous.filter(|other| other.issuer == issuer && other.pair.public() == pair.public());
+        same.map(Arc::clone).unwrap_or_else(|| {
+            let kept = Cache::builder()
+                .max_capacity(KEPT_BYTES_MAX)
+                .weigher(|_, assertion: &Assertion| {
+                    u32::try_from(assertion.value.len() + KEPT_BYTES_EACH).unwrap_or(u32::MAX)
+                })
+                .time_to_live(Duration::from_secs(LIFE_MAX_S.unsigned_abs()))
+                .build();
+            Arc::new(Self { issuer, pair, kept })
+        })
+    }
+
+    /// Who somebody is, for an audience; nothing in the last second of a session, when no assertion
+    /// could outlive the way to whoever reads it.
+    fn assert(&self, session: &Session, audience: &str, now: Timestamp) -> Option<HeaderValue> {
+        let end_s = session.expires_at.unix_s();
+        let whom = keys::fingerprint(&[
+            session.key.as_bytes(),
+            session.account.as_bytes(),
+            session.login.as_str().as_bytes(),
+            audience.as_bytes(),
+        ]);
+        let is_stale = |kept: &Assertion| !kept.is_good_at(now.unix_s(), end_s);
+        let kept = self.kept.get(&whom).filter(|kept| !is_stale(kept));
+        // Whoever asks for the same while it is being signed waits for it.
+        let assertion = kept.unwrap_or_else(|| {
+            let sign = || self.sign(session, audience, now.unix_s(), end_s);
+            let entry = self.kept.entry_by_ref(&whom);
+            entry.or_insert_with_if(sign, is_stale).into_value()
+        });
+        (assertion.until_s > now.unix_s()).then_some(assertion.value)
+    }
+
+    fn sign(&self, session: &Session, audience: &str, now_s: i64, end_s: i64) -> Assertion {
+        let until_s = end_s.min(now_s.saturating_add(LIFE_MAX_S));
+        let claims = Claims {
+            iss: &self.issuer,
+            sub: &session.account.to_string(),
+            login: session.login.as_str(),
+            aud: audience,
+            iat: now_s,
+            exp: until_s,
+        };
+        let claims = serde_json::to_vec(&claims).expect("text and numbers are JSON");
+        let token = self.pair.token(&claims);
+        let mut value = HeaderValue::try_from(token).expect("a token is base64url and dots");
+        value.set_sensitive(true);
+        Assertion {
+            value,
+            from_s: now_s,
+            until_s,
+        }
+    }
+}
+
+impl Assertion {
+    /// Whether it may be used again for a session that ends then.
+    fn is_good_at(&self, now_s: i64, end_s: i64) -> bool {
+        let (life_s, left_s) = (self.until_s - self.from_s, self.until_s - now_s);
+        self.until_s <= end_s
+            && left_s.saturating_mul(LEFT_MIN) >= life_s
+            && left_s <= life_s + STEP_BACK_MAX_S
+    }
+}
+
+impl Written {
+    /// Who is asking, signed, where the route asks for it: a person, never nobody or a program.
+    pub(super) fn assertion(&mut self, permit: &Permit, head: &Head<'_>) {
+        let Some(rule) = &permit.route().headers.assertion else {
+            return;
+        };
+        let Caller::Person(person) = permit.caller() else {
+            return;
+        };
+        let audience = rule.audience.as_deref().unwrap_or(head.host.as_str());
+        let asserted = rule.asserter.assert(&person.session, audience, head.at);
+        if let Some(value) = asserted {
+            self.line(&ASSERTION, value.as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::fixture;
+    use crate::store::LoginName;
+
+    const NOW: Timestamp = Timestamp::from_unix_s(1_700_000_000);
+
+    fn asserter() -> Arc<Asserter> {
+        let ring = KeyRing::new(&[keys::generate()], None).unwrap();
+        Asserter::new(&"https://sso.corp.example".parse().unwrap(), &ring, None)
+    }
+
+    /// A session with this login, and so many seconds to live.
+    fn session(login: &str, left_s: u64) -> Session {
+        let Caller::Person(person) = fixture::zhang() else {
+            panic!("somebody is a person")
+        };
+        let session = Arc::into_inner(person.session).unwrap();
+        Session {
+            login: login.parse::<LoginName>().unwrap(),
+            expires_at: NOW.plus(Duration::from_secs(left_s)),
+            ..session
+        }
+    }
+
+    #[test]
+    fn a_session_whose_login_changed_gets_another_assertion() {
+        let asserter = asserter();
+        let [old, new] = ["zhangsan", "zhang.san"].map(|login| session(login, 3600));
+        let of = |session| asserter.assert(session, "oa", NOW).unwrap();
+        assert_eq!(of(&old), of(&old));
+        assert_ne!(of(&old), of(&new));
+    }
+
+    #[test]
+    fn a_session_that_ends_sooner_than_it_did_gets_another_assertion() {
+        let asserter = asserter();
+        let of = |left_s| asserter.assert(&session("zhangsan", left_s), "oa", NOW);
+        assert_eq!(of(3600), of(7200));
+        assert_ne!(of(3600), of(200));
+    }
+
+    #[test]
+    fn in_the_last_second_nothing_is_signed_that_is_over_on_arrival() {
+        let asserter = asserter();
+        let session = session("zhangsan", 1);
+        let at = |ms| asserter.assert(&session, "oa", NOW.plus(Duration::from_millis(ms)));
+        assert!(at(0).is_some() && at(999).is_some());
+        assert!(at(1000).is_none() && at(1999).is_none());
+    }
+
+    #[test]
+    fn whoever_comes_while_it_is_signed_gets_the_same() {
+        const CROWD: usize = 4;
+        let (asserter, session) = (asserter(), session("zhangsan", 3600));
+        let start = std::sync::Barrier::new(CROWD);
+        for round in 0..200 {
+            let audience = round.to_string();
+            let one = || {
+                start.wait();
+                asserter.assert(&session, &audience, NOW).unwrap()
+            };
+            let all = std::thread::scope(|scope| {
+                let crowd: Vec<_> = (0..CROWD).map(|_| scope.spawn(one)).collect();
+                let all = crowd.into_iter().map(|thread| thread.join().unwrap());
+                all.collect::<Vec<_>>()
+            });
+            assert!(all.iter().all(|one| *one == all[0]), "round {round}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_signs_again() {
+        let (asserter, session) = (asserter(), session("zhangsan", 7200));
+        let late = NOW.plus(Duration::from_secs(3600));
+        let first = asserter.assert(&session, "oa", late).unwrap();
+        let jitter = Timestamp::from_unix_s(late.unix_s() - 1);
+        assert_eq!(asserter.assert(&session, "oa", jitter).unwrap(), first);
+        assert_ne!(asserter.assert(&session, "oa", NOW).unwrap(), first);
+    }
+}

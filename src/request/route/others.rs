@@ -1,0 +1,157 @@
+//! Why a route is not the one that was found: for whoever asks, never for a decision.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Found, HostPattern, OnPort, Route, RouteName, Routes};
+use crate::request::head::Host;
+use crate::request::path::Path;
+
+/// Why a route does not serve a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfound {
+    /// It serves other hosts.
+    Host,
+    /// It serves this host, too, but the host is chosen first, and another is closer.
+    HostNamed,
+    /// It serves another port.
+    Port,
+    /// It serves every port, and another route names this one.
+    PortNamed,
+    /// Its path is another one.
+    Path,
+    /// A longer path was found.
+    Longer {
+        /// Whose.
+        by: RouteName,
+    },
+    /// The path is ours on every host.
+    Own,
+    /// Some readers of the path find it, others do not.
+    Disputed,
+}
+
+/// A reading of a path, and what is found for it.
+type Read<'a> = (Cow<'a, [u8]>, Found<'a>);
+
+impl Routes {
+    /// Every route but the one that is found, and why not.
+    pub fn others(
+        &self,
+        host: &Host<'_>,
+        port: u16,
+        path: &Path<'_>,
+    ) -> Vec<(&Arc<Route>, Unfound)> {
+        let own = self.is_own(path.as_str());
+        let found = self.find(host, port, path);
+        let is_found = |route: &Arc<Route>| match found {
+            Found::Route(found) => Arc::ptr_eq(found, route) && !own,
+            Found::Own | Found::None | Found::Ambiguous => false,
+        };
+        let others = self.all.iter().filter(|route| !is_found(route));
+        others
+            .map(|route| {
+                let why = match own {
+                    true => Unfound::Own,
+                    false => self.unfound(route, host, port, path, found),
+                };
+                (route, why)
+            })
+            .collect()
+    }
+
+    /// Two readings of a path that find different things, the path as sent first.
+    pub fn disputed<'a>(
+        &'a self,
+        host: &Host<'_>,
+        port: u16,
+        path: &Path<'a>,
+    ) -> Option<(Read<'a>, Read<'a>)> {
+        let groups = self.on(host.as_str(), port);
+        let readings = path.readings(groups.iter().any(|group| group.any_case));
+        let mut found = readings.into_iter().map(|reading| {
+            let found = self.lookup(groups, &reading);
+            (reading, found)
+        });
+        let first = found.next()?;
+        let other = found.find(|(_, other)| !first.1.agrees_with(other))?;
+        Some((first, other))
+    }
+
+    /// Which of our own pages a path is, without the prefix; of a file, the whole path.
+    pub fn own_page<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let page = || {
+            let rest = path.strip_prefix(self.own.prefix.as_str());
+            rest.unwrap_or(path).trim_start_matches('/')
+        };
+        self.is_own(path).then(page)
+    }
+
+    fn unfound(
+        &self,
+        route: &Arc<Route>,
+        host: &Host<'_>,
+        port: u16,
+        path: &Path<'_>,
+        found: Found<'_>,
+    ) -> Unfound {
+        if !holds(self.named(host.as_str()).unwrap_or(&self.any), route) {
+            return match route.host.includes(host.as_str()) {
+                true => Unfound::HostNamed,
+                false => Unfound::Host,
+            };
+        }
+        if !holds(self.on(host.as_str(), port), route) {
+            return match route.host.port() {
+                Some(_) => Unfound::Port,
+                None => Unfound::PortNamed,
+            };
+        }
+        let readings = path.readings(route.case_insensitive);
+        let mut readings = readings.iter();
+        if !readings.any(|reading| route.path.includes(reading, route.case_insensitive)) {
+            return Unfound::Path;
+        }
+        match found {
+            Found::Route(by) => Unfound::Longer {
+                by: by.name.clone(),
+            },
+            Found::Ambiguous => Unfound::Disputed,
+            Found::Own | Found::None => Unfound::Own,
+        }
+    }
+}
+
+fn holds(groups: &[OnPort], route: &Arc<Route>) -> bool {
+    let mut routes = groups.iter().flat_map(|group| &group.routes);
+    routes.any(|own| Arc::ptr_eq(own, route))
+}
+
+impl HostPattern {
+    fn includes(&self, host: &str) -> bool {
+        match self {
+            Self::Any { .. } => true,
+            Self::Exact { name, .. } => name == host,
+            Self::Wildcard { suffix, .. } => {
+                let label = host.strip_suffix(suffix.as_str());
+                label.is_some_and(|label| !label.is_empty())
+            }
+        }
+    }
+}
+
+/// As it is configured.
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any { .. } => f.write_str("*"),
+            Self::Exact { name, .. } => f.write_str(name),
+            Self::Wildcard { suffix, .. } => write!(f, "*{suffix}"),
+        }?;
+        match self.port() {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! An application can check for itself who is asking: by a signature, and by keys anybody may read.
+
+mod again;
+mod keys;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::jwk::{JwkSet, ThumbprintHash};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use menshen::clock::{Clock, Timestamp};
+use serde_json::{Value, json};
+
+use crate::asking::{Ask, signed_in};
+use crate::house::{HOME, House, Plan};
+use crate::mirror::{self, Mirror};
+use crate::provider::{Provider, compact};
+use crate::wire::Answer;
+
+/// Routes with and without an assertion, and with and without an audience.
+const ROUTES: &str = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{mirror}"]
+assertion = true
+[route.headers]
+X-Account = "user == null ? 'nobody' : user.id"
+
+[[route]]
+name = "finance"
+host = "sso.test"
+path = "/finance"
+upstream = ["{mirror}"]
+assertion = true
+audience = "财务 finance"
+
+[[route]]
+name = "silent"
+host = "sso.test"
+path = "/silent"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "public"
+host = "sso.test"
+path = "/public"
+access = "public"
+upstream = ["{mirror}"]
+assertion = true
+
+[[route]]
+name = "rule"
+host = "sso.test"
+path = "/rule"
+access = "rule"
+allow = "true"
+preflight = "pass"
+upstream = ["{mirror}"]
+assertion = true
+
+[[route]]
+name = "everywhere"
+access = "public"
+upstream = ["{mirror}"]
+assertion = true
+"#;
+
+/// How long an assertion lives.
+const LIFE_S: i64 = 300;
+
+/// A house before a mirror.
+struct Desk {
+    house: House,
+    mirror: Mirror,
+}
+
+impl Desk {
+    async fn open(session: &str) -> Self {
+        Self::at(now_s(), session).await
+    }
+
+    /// One whose clock stands at a time.
+    async fn at(s: i64, session: &str) -> Self {
+        let mirror = Mirror::start().await;
+        let clock = Clock::by_hand(Timestamp::from_unix_s(s));
+        let house = plan(&mirror, session).clock(&clock).start().await;
+        Self { house, mirror }
+    }
+
+    /// What the upstream is told at an address of the home host.
+    async fn asserted(&self, path: &str, cookie: &str) -> Option<String> {
+        one(&Ask::get(path).session(cookie).of(&self.house).await)
+    }
+
+    async fn keys(&self) -> JwkSet {
+        let answer = Ask::get("/.menshen/jwks.json").of(&self.house).await;
+        serde_json::from_value(answer.json()).unwrap()
+    }
+
+    fn now_s(&self) -> i64 {
+        self.house.clock.now().unix_s()
+    }
+
+    fn advance(&self, s: u64) {
+        self.house.advance(Duration::from_secs(s));
+    }
+}
+
+/// The time of this machine, by which an application judges.
+fn now_s() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_secs()).unwrap()
+}
+
+fn plan(mirror: &Mirror, session: &str) -> Plan {
+    Plan::default()
+        .session(session)
+        .routes(&ROUTES.replace("{mirror}", &mirror.base_url()))
+}
+
+/// `[session] keys`, the signing one first.
+fn ring(keys: &[&menshen::secret::Secret<String>]) -> String {
+    let keys: Vec<_> = keys.iter().map(|key| key.expose().as_str()).collect();
+    format!("keys = {keys:?}")
+}
+
+/// The one assertion an upstream was sent, if it was sent one.
+fn one(answer: &Answer) -> Option<String> {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let mut all = mirror::values(answer, "x-menshen-assertion");
+    assert!(all.len() <= 1, "{all:?}");
+    all.pop()
+}
+
+/// What an application of this name finds, by the keys it has read and nothing else.
+fn verified(keys: &JwkSet, token: &str, audience: &str) -> Result<Value, ErrorKind> {
+    let head = jsonwebtoken::decode_header(token).map_err(|error| error.kind().clone())?;
+    let key = head.kid.as_deref().and_then(|kid| keys.find(kid));
+    let key = key.ok_or(ErrorKind::InvalidKeyFormat)?;
+    let mut validation = Validation::new(Algorithm::ES256);
+    validation.leeway = 0;
+    validation.set_audience(&[audience]);
+    validation.set_issuer(&[HOME]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    let key = DecodingKey::from_jwk(key).unwrap();
+    let told = jsonwebtoken::decode::<Value>(token, &key, &validation);
+    told.map(|told| told.claims)
+        .map_err(|error| error.kind().clone())
+}
+
+/// A part of a token, read without a look at its signature.
+fn part(token: &str, at: usize) -> Value {
+    let bytes = token.split('.').nth(at).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(bytes).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn an_application_verifies_who_asks_by_keys_that_anybody_may_read() {
+    let desk = Desk::open("").await;
+    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let keys = desk.keys().await;
+    let answer = Ask::get("/x").session(&cookie).of(&desk.house).await;
+    let token = one(&answer).unwrap();
+    let account = mirror::values(&answer, "x-account");
+    let expected = json!({
+        "iss": HOME,
+        "sub": account[0],
+        "login": "zhangsan",
+        "aud": "sso.test",
+        "iat": desk.now_s(),
+        "exp": desk.now_s() + LIFE_S,
+    });
+    assert_eq!(verified(&keys, &token, "sso.test"), Ok(expected));
+    let kid = keys.keys[0].thumbprint(ThumbprintHash::SHA256).unwrap();
+    let head = json!({ "alg": "ES256", "typ": "JWT", "kid": kid });
+    assert_eq!(part(&token, 0), head);
+}
+
+#[tokio::test]
+async fn an_assertion_is_for_the_routes_audience_or_the_host_without_its_port() {
+    let desk = Desk::open("").await;
+    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let keys = desk.keys().await;
+    for (path, host, audience) in [
+        ("/finance", "sso.test", "财务 finance"),
+        ("/finance/x", "sso.test:8080", "财务 finance"),
+        ("/x", "sso.test:8080", "sso.test"),
+        ("/x", "SSO.Test.", "sso.test"),
+        ("/x", "[2001:db8::1]:80", "[2001:db8::1]"),
+        ("/x", "other.test", "other.test"),
+    ] {
+        let ask = Ask::get(path).host(host).session(&cookie);
+        let token = one(&ask.of(&desk.house).await).unwrap();
+        assert!(verified(&keys, &token, audience).is_ok(), "{path} {host}");
+        assert_eq!(part(&token, 1)["aud"], audience, "{path} {host}");
+    }
+}
+
+#[tokio::test]
+async fn only_people_have_an_assertion_and_only_where_a_route_asks_for_it() {
+    let clock = Clock::by_hand(Timestamp::from_unix_s(now_s()));
+    let (ci, mirror) = (
+        Provider::start(&clock, Algorithm::ES256).await,
+        Mirror::start().await,
+    );
+    let issuer = format!(
+        "[issuer.ci]\nurl = \"{}\"\naudiences = [\"menshen\"]\n",
+        ci.issuer()
+    );
+    let api = "[[route]]\nname = \"api\"\nhost = \"sso.test\"\npath = \"/api\"\nissuers = [\"ci\"]\n\
+               upstream = [\"{mirror}\"]\nassertion = true\n";
+    let routes = format!("{ROUTES}{api}").replace("{mirror}", &mirror.base_url());
+    let house = Plan::default()
+        .more(&issuer)
+        .routes(&routes)
+        .clock(&clock)
+        .start()
+        .await;
+    let desk = Desk { house, mirror };
+    let cookie = signed_in(&desk.house, "zhangsan").await;
+    for (path, expected) in [
+        ("/x", true),
+        ("/api", true),
+        ("/public", true),
+        ("/rule", true),
+        ("/silent", false),
+    ] {
+        let asserted = desk.asserted(path, &cookie).await;
+        assert_eq!(asserted.is_some(), expected, "{path}");
+    }
+    // Nobody, also with a cookie that is none.
+    for path in ["/public", "/rule"] {
+        assert_eq!(one(&Ask::get(path).of(&desk.house).await), None, "{path}");
+        assert_eq!(desk.asserted(path, "forged").await, None, "{path}");
+    }
+    let preflight = Ask::get("/rule")
+        .method("OPTIONS")
+        .header("Origin", "http://app.test");
+    let preflight = preflight
+        .header("Access-Control-Request-Method", "PUT")
+        .session(&cookie);
+    assert_eq!(one(&preflight.of(&desk.house).await), None);
+    // A program is never a person.
+    let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
+    let program = Ask::get("/api").header("Authorization", &format!("Bearer {token}"));
+    assert_eq!(one(&program.of(&desk.house).await), None);
+    // Somebody who left is nobody, however long an assertion of theirs still lives.
+    let leaving = Ask::get("/.menshen/sign_out").session(&cookie).navigating();
+    assert!(leaving.of(&desk.house).await.status < 400);
+    assert_eq!(desk.asserted("/public", &cookie).await, None);
+    assert_eq!(
+        Ask::get("/x").session(&cookie).of(&desk.house).await.status,
+        401
+    );
+}
+
+#[tokio::test]
+async fn what_a_client_asserts_of_itself_reaches_no_application() {
+    let desk = Desk::open("").await;
+    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let own = desk.asserted("/x", &cookie).await.unwrap();
+    for name in [
+        "X-Menshen-Assertion",
+        "x-menshen-assertion",
+        "x_menshen_assertion",
+        "X-Menshen_Assertion",
+        "x.menshen.assertion",
+    ] {
+        for (path, cookie, expected) in [
+            ("/x", cookie.as_str(), Some(&own)),
+            ("/silent", cookie.as_str(), None),
+            ("/public", "", None),
+            ("/rule", "", None),
+        ] {
+            let lies = Ask::get(path).session(cookie);
+            let lies = lies.header(name, "lie").header(name, "lie");
+            for ask in [lies.clone(), lies.header("Connection", name)] {
+                let answer = ask.of(&desk.house).await;
+                assert_eq!(one(&answer).as_ref(), expected, "{name} {path}");
+                assert!(!answer.text().contains("lie"), "{name} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_that_is_not_as_it_was_signed_counts_nowhere() {
+    let desk = Desk::open("").await;
+    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let (keys, token) = (
+        desk.keys().await,
+        desk.asserted("/x", &cookie).await.unwrap(),
+    );
+    let refused = |token: &str| verified(&keys, token, "sso.test").unwrap_err();
+    assert!(verified(&keys, &token, "sso.test").is_ok());
+    assert_eq!(
+        verified(&keys, &token, "oa.test"),
+        Err(ErrorKind::InvalidAudience)
+    );
+    let parts: Vec<_> = token.split('.').collect();
+    let mut boss = part(&token, 1);
+    boss["login"] = json!("boss");
+    let forged = |head: &Value| compact(head, &boss, |_| parts[2].to_owned());
+    assert_eq!(
+        refused(&forged(&part(&token, 0))),
+        ErrorKind::InvalidSignature
+    );
+    for at in (0..parts[2].len()).step_by(7) {
+        let mut signature = parts[2].as_bytes().to_vec();
+        signature[at] = if signature[at] == b'A' { b'B' } else { b'A' };
+        let signature = String::from_utf8(signature).unwrap();
+        let forged = format!("{}.{}.{signature}", parts[0], parts[1]);
+        assert_eq!(refused(&forged), ErrorKind::InvalidSignature, "at {at}");
+    }
+    let kid = part(&token, 0)["kid"].clone();
+    let other = Desk::open("").await;
+    let others = signed_in(&other.house, "zhangsan").await;
+    let others = other.asserted("/x", &others).await.unwrap();
+    // Another house's key, under its own name and under ours.
+    assert_eq!(refused(&others), ErrorKind::InvalidKeyFormat);
+    let rest: Vec<_> = others.split('.').collect();
+    let posing = format!("{}.{}.{}", parts[0], rest[1], rest[2]);
+    assert_eq!(refused(&posing), ErrorKind::InvalidSignature);
+    let none = compact(&json!({ "alg": "none", "kid": kid }), &boss, |_| {
+        String::new()
+    });
+    assert!(verified(&keys, &none, "sso.test").is_err());
+    let hmac = forged(&json!({ "alg": "HS256", "kid": kid }));
+    assert_eq!(refused(&hmac), ErrorKind::InvalidAlgorithm);
+}
+
+#[tokio::test]
+async fn an_assertion_is_over_when_it_says() {
+    let past = Desk::at(now_s() - LIFE_S - 10, "").await;
+    let cookie = signed_in(&past.house, "zhangsan").await;
+    let (keys, token) = (
+        past.keys().await,
+        past.asserted("/x", &cookie).await.unwrap(),
+    );
+    assert_eq!(
+        verified(&keys, &token, "sso.test"),
+        Err(ErrorKind::ExpiredSignature)
+    );
+    past.advance(250);
+    let token = past.asserted("/x", &cookie).await.unwrap();
+    assert!(verified(&keys, &token, "sso.test").is_ok());
+}
+
+#[tokio::test]
+async fn other_proxies_are_given_the_assertion_for_the_host_their_client_asked_for() {
+    let mirror = Mirror::start().await;
+    let plan = plan(&mirror, "").server("trusted_proxies = ['127.0.0.1']");
+    let house = plan.start().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let own = one(&Ask::get("/x").session(&cookie).of(&house).await);
+    let auth = |uri: &str| {
+        Ask::get("/.menshen/auth")
+            .header("X-Forwarded-Uri", uri)
+            .header("X-Original-Method", "GET")
+            .header("X-Forwarded-Proto", "http")
+    };
+    let forward_auth = |uri: &str| {
+        Ask::get("/.menshen/forward-auth")
+            .host("menshen.internal")
+            .header("X-Forwarded-Host", "sso.test:8080")
+            .header("X-Forwarded-Method", "GET")
+            .header("X-Forwarded-Proto", "http")
+            .header("X-Forwarded-Uri", uri)
+    };
+    let envoy = |uri: &str| Ask::get(&format!("/.menshen/ext_authz{uri}"));
+    for (ask, status, expected) in [
+        (auth("/x"), 202, &own),
+        (forward_auth("/x"), 200, &own),
+        (envoy("/x"), 200, &own),
+        (auth("/silent"), 202, &None),
+        (forward_auth("/silent"), 200, &None),
+        (envoy("/silent"), 200, &None),
+    ] {
+        let ask = ask.session(&cookie).header("X-Forwarded-For", "192.0.2.7");
+        let ask = ask.header("X-Menshen-Assertion", "lie");
+        let answer = ask.of(&house).await;
+        assert_eq!(answer.status, status, "{ask:?}");
+        let given: Vec<_> = answer.all("x-menshen-assertion").collect();
+        assert_eq!(given, Vec::from_iter(expected.as_deref()), "{ask:?}");
+    }
+}

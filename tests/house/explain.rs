@@ -1,0 +1,264 @@
+//! What would become of a request, and why: said by the same evaluator as decides, line by line.
+
+mod agreement;
+mod command;
+mod lines;
+
+use menshen::store::{Admission, Admitted, ConnectorId, LinkField};
+use serde_json::Value;
+
+use crate::asking::{Ask, signed_in};
+use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
+use crate::mirror::Mirror;
+use crate::wire::Answer;
+
+const TOKEN: &str = "correct-horse-battery-staple";
+
+/// A route for each way a decision may go; `{mirror}` is an upstream that shows what it gets.
+const ROUTES: &str = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "finance"
+host = "sso.test"
+path = "/finance"
+upstream = ["{mirror}"]
+allow = "'财务部' in user.departments && request.ip != '10.9.9.9'"
+
+[[route]]
+name = "public"
+host = "sso.test"
+path = "/public"
+access = "public"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "named"
+host = "sso.test"
+path = "/public/named"
+access = "public"
+connectors = ["other"]
+upstream = ["{mirror}"]
+
+[[route]]
+name = "other"
+host = "sso.test"
+path = "/other"
+connectors = ["other"]
+upstream = ["{mirror}"]
+
+[[route]]
+name = "ruled"
+host = "sso.test"
+path = "/ruled"
+access = "rule"
+connectors = ["other"]
+allow = "user == null"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "failing"
+host = "sso.test"
+path = "/failing"
+upstream = ["{mirror}"]
+allow = "user.attributes.level > 3 || request.headers['x-level'] == user.login"
+
+[[route]]
+name = "by-path"
+host = "sso.test"
+path = "/by-path"
+upstream = ["{mirror}"]
+allow = "!request.path.contains('//')"
+
+[[route]]
+name = "method"
+host = "sso.test"
+path = "/method"
+access = "public"
+preflight = "pass"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "preflight"
+host = "sso.test"
+path = "/preflight"
+preflight = "pass"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "strong"
+host = "sso.test"
+path = "/strong"
+acr_values = ["gold"]
+max_age = "10m"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "strongly-ruled"
+host = "sso.test"
+path = "/strong/ruled"
+access = "rule"
+acr_values = ["gold"]
+allow = "user != null"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "nowhere"
+host = "sso.test"
+path = "/nowhere"
+
+[[route]]
+name = "dressed"
+host = "sso.test"
+path = "/dressed"
+strip_path = true
+upstream = ["{mirror}"]
+host_header = "upstream"
+pass_headers = ["x-real-ip"]
+[route.headers]
+X-Departments = "user.departments"
+X-Paths = "user.department_paths"
+X-Nothing = "user.attributes.nothing"
+X-Groups-Size = "size(user.departments)"
+
+[[route]]
+name = "basic"
+host = "sso.test"
+path = "/basic"
+upstream = ["{mirror}"]
+host_header = "legacy.internal"
+header_encoding = "rfc8187"
+[route.basic_auth]
+user = "user.login"
+password = "swordfish-of-the-application"
+
+[[route]]
+name = "tokens"
+host = "sso.test"
+path = "/tokens"
+upstream = ["{mirror}"]
+header_encoding = "utf-8"
+pass_access_token = true
+pass_id_token = true
+
+[[route]]
+name = "case"
+host = "case.test"
+path = "/Admin"
+case_insensitive = true
+upstream = ["{mirror}"]
+header_encoding = "base64"
+
+[[route]]
+name = "case-rest"
+host = "case.test"
+access = "public"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "port"
+host = "port.test:8080"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "any-port"
+host = "port.test"
+access = "public"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "wild"
+host = "*.wild.test"
+upstream = ["{mirror}"]
+
+[[route]]
+name = "wilder"
+host = "*.very.wild.test"
+access = "public"
+upstream = ["{mirror}"]
+"#;
+
+/// A house before a mirror, with an admin listener.
+struct Desk {
+    house: House,
+    _mirror: Mirror,
+}
+
+impl Desk {
+    async fn open() -> Self {
+        Self::with_store("sqlite::memory:").await
+    }
+
+    async fn with_store(store: &str) -> Self {
+        let mirror = Mirror::start().await;
+        let plan = plan(&mirror).store(store);
+        let house = plan.start().await;
+        Self {
+            house,
+            _mirror: mirror,
+        }
+    }
+
+    /// `GET /api/explain` with these parameters.
+    async fn asked(&self, parameters: &[(&str, &str)]) -> Answer {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(parameters);
+        let admin = self.house.running.admin_address().unwrap();
+        Ask::get(&format!("/api/explain?{}", query.finish()))
+            .header("Authorization", &format!("Bearer {TOKEN}"))
+            .at(admin)
+            .await
+    }
+
+    async fn explained(&self, parameters: &[(&str, &str)]) -> Value {
+        let answer = self.asked(parameters).await;
+        assert_eq!(answer.status, 200, "{parameters:?}: {}", answer.text());
+        answer.json()
+    }
+
+    /// Somebody known by two connectors, the one of `via` last.
+    async fn known_by_both(&self, login: &str, via: &str) {
+        let first = if via == "corp" { "other" } else { "corp" };
+        let number = vec![(LinkField::Mobile, "13900000000".to_owned())];
+        let shared = self.house.running.house().shared();
+        let (now, mut at) = (shared.clock.now(), 0);
+        for connector in [first, via] {
+            let admission = Admission {
+                connector: connector.parse::<ConnectorId>().unwrap(),
+                subject: login.parse().unwrap(),
+                login: login.parse().unwrap(),
+                links: number.clone(),
+                vouched: number.clone(),
+                create: true,
+                sync: true,
+                entitlements: format!(r#"{{"departments":["{connector}"]}}"#),
+                at: now.plus(std::time::Duration::from_secs(at)),
+            };
+            at += 1;
+            let admitted = shared.store.admit(&admission).await.unwrap();
+            assert!(matches!(admitted, Admitted::Account(_)), "{admitted:?}");
+        }
+    }
+}
+
+fn plan(mirror: &Mirror) -> Plan {
+    let admin = format!("[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n");
+    Plan::default()
+        .more(&format!("{admin}{UNLIMITED}{OTHER_CONNECTOR}"))
+        .routes(&ROUTES.replace("{mirror}", &mirror.base_url()))
+}
+
+/// The texts of a list of objects, by their names.
+fn pairs(list: &Value, name: &str, value: &str) -> Vec<(String, String)> {
+    let items = list.as_array().unwrap().iter();
+    let text = |item: &Value| match item {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    items
+        .map(|item| (text(&item[name]), text(&item[value])))
+        .collect()
+}

@@ -1,0 +1,151 @@
+//! Whatever is explained is what happens: the same verdict, and the same request for the upstream.
+
+use super::*;
+use crate::mirror;
+
+/// What is new for each request, and what is hidden: compared by name only.
+const UNCOMPARED: [&str; 3] = ["x-request-id", "traceparent", "authorization"];
+
+const PLACES: [(&str, &str); 32] = [
+    ("sso.test", "/x?a=%2f"),
+    ("SSO.test.", "/x"),
+    ("sso.test", "/finance"),
+    ("sso.test", "/finance/x"),
+    ("sso.test", "/finance%2fx"),
+    ("sso.test", "/finance;a=b/x"),
+    ("sso.test", "/Finance"),
+    ("sso.test", "/public/%E8%B4%A2?x"),
+    ("sso.test", "/public/named"),
+    ("sso.test", "/other"),
+    ("sso.test", "/ruled"),
+    ("sso.test", "/failing"),
+    ("sso.test", "/by-path/a"),
+    ("sso.test", "/by-path/a%2fb"),
+    ("sso.test", "/by-path/a%2f/b"),
+    ("sso.test", "/by-path//a"),
+    ("sso.test", "/method"),
+    ("sso.test", "/preflight"),
+    ("sso.test", "/strong"),
+    ("sso.test", "/nowhere"),
+    ("sso.test", "/dressed"),
+    ("sso.test", "/dressed/a/b?c=d"),
+    ("sso.test", "/basic"),
+    ("sso.test", "/a/../b"),
+    ("sso.test", "/%zz"),
+    ("a!b", "/"),
+    ("case.test", "/ADMIN/x"),
+    ("case.test", "/%41dmin"),
+    ("port.test:8080", "/"),
+    ("port.test", "/"),
+    ("a.wild.test", "/"),
+    ("wild.test", "/"),
+];
+
+/// Method and headers.
+const MANNERS: [(&str, &[(&str, &str)]); 4] = [
+    ("GET", &[("Accept", "*/*"), ("X-Level", "lisi")]),
+    (
+        "OPTIONS",
+        &[
+            ("Origin", "http://a.test"),
+            ("Access-Control-Request-Method", "PUT"),
+        ],
+    ),
+    (
+        "GET",
+        &[
+            ("X-Forwarded-For", "10.9.9.9"),
+            ("X-Forwarded-User", "root"),
+            ("X-Real-IP", "1.2.3.4"),
+            ("X_Departments", "财务部"),
+            ("X-HTTP-Method-Override", "PUT"),
+            ("TE", "trailers"),
+            ("X-Request-Id", "abc"),
+            ("X-Twice", "1"),
+            ("X-Twice", "2"),
+        ],
+    ),
+    ("TRACE", &[]),
+];
+
+#[tokio::test]
+async fn explain_and_the_proxy_agree_on_every_verdict_and_every_header() {
+    let desk = Desk::open().await;
+    let mut callers = vec![(None, String::new())];
+    for who in ["lisi", "zhangsan"] {
+        callers.push((Some(who), signed_in(&desk.house, who).await));
+    }
+    let mut ends = std::collections::BTreeMap::<String, usize>::new();
+    for (who, cookie) in &callers {
+        for (host, target) in PLACES {
+            for (method, headers) in MANNERS {
+                let end = compared(&desk, (*who, cookie), (host, target), (method, headers)).await;
+                *ends.entry(end).or_default() += 1;
+            }
+        }
+    }
+    // Every way it may end was met.
+    let met: Vec<_> = ends.keys().map(String::as_str).collect();
+    assert_eq!(
+        met,
+        [
+            "allow",
+            "ambiguous-path",
+            "bad-request",
+            "forbidden",
+            "log-in",
+            "method",
+            "no-route",
+            "no-upstream"
+        ],
+        "{ends:?}"
+    );
+}
+
+async fn compared(
+    desk: &Desk,
+    (who, cookie): (Option<&str>, &str),
+    (host, target): (&str, &str),
+    (method, headers): (&str, &[(&str, &str)]),
+) -> String {
+    let mut ask = Ask::get(target).host(host).method(method).headers(headers);
+    if who.is_some() {
+        ask = ask.session(cookie);
+    }
+    let answer = ask.of(&desk.house).await;
+    let url = format!("http://{host}{target}");
+    let lines: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {v}")).collect();
+    let mut asked = vec![("url", url.as_str()), ("method", method)];
+    asked.extend(who.map(|who| ("as", who)));
+    asked.extend(lines.iter().map(|line| ("header", line.as_str())));
+    let explained = desk.explained(&asked).await;
+    let what = format!("{who:?} {method} {url}: {explained}");
+
+    let end = explained["verdict"]["end"].as_str().unwrap();
+    let sent = mirror::reflected(&answer).is_some();
+    assert_eq!(sent, end == "allow", "{} {what}", answer.status);
+    match (end, explained["verdict"]["status"].as_u64()) {
+        ("allow", None) => {
+            let target = String::from_utf8_lossy(mirror::target(&answer).unwrap()).into_owned();
+            assert_eq!(
+                explained["upstream"]["request"],
+                format!("{method} {target}"),
+                "{what}"
+            );
+            let told = pairs(&explained["upstream"]["headers"], "name", "value");
+            let got = mirror::headers(&answer);
+            assert_eq!(comparable(told), comparable(got), "{what}");
+        }
+        ("log-in", None) => assert_eq!(answer.status, 401, "{what}"),
+        (_, status) => assert_eq!(Some(u64::from(answer.status)), status, "{what}"),
+    }
+    end.to_owned()
+}
+
+fn comparable(headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    let hide = |(name, value): (String, String)| match UNCOMPARED.contains(&name.as_str()) {
+        true => (name, String::new()),
+        false => (name, value),
+    };
+    headers.into_iter().map(hide).collect()
+}

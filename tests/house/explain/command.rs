@@ -1,0 +1,251 @@
+//! `menshen explain`, beside a running house and its store.
+
+use std::path::Path;
+
+use super::*;
+use crate::command::{menshen, text};
+use crate::upstream::Folder;
+
+/// A running house whose store is a file, and the same configuration as a file.
+struct Beside {
+    desk: Desk,
+    folder: Folder,
+    config: String,
+}
+
+impl Beside {
+    async fn open() -> Self {
+        let folder = Folder::new();
+        let store = format!("sqlite://{}", folder.path("menshen.db").display());
+        let desk = Desk::with_store(&store).await;
+        let house = &desk.house;
+        let path = folder.write("menshen.toml", &house.plan.text(&house.source, &house.app));
+        let config = path.to_str().unwrap().to_owned();
+        Self {
+            desk,
+            folder,
+            config,
+        }
+    }
+
+    /// Exit code, standard output, standard error.
+    fn explain(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut all = vec!["explain", "-c", &self.config];
+        all.extend(arguments);
+        let output = menshen(&all);
+        (
+            output.status.code(),
+            text(&output.stdout).to_owned(),
+            text(&output.stderr).to_owned(),
+        )
+    }
+}
+
+/// Everything that stands in the tables of people.
+async fn rows(file: &Path) -> Vec<String> {
+    let url = format!("sqlite://{}?mode=ro", file.display());
+    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let mut all = Vec::new();
+    for sql in [
+        "SELECT hex(id) || login || epoch || closed FROM account",
+        "SELECT connector || subject || hex(account) || entitlements || used_at FROM identity",
+        "SELECT hex(key) || facts || minted_at || expires_at || used_at FROM session",
+        "SELECT name || holder || until FROM lease",
+        "SELECT 'spent ' || count(*) FROM spent",
+    ] {
+        let found: Vec<Option<String>> = sqlx::query_scalar(sql).fetch_all(&pool).await.unwrap();
+        all.extend(found.into_iter().flatten());
+    }
+    pool.close().await;
+    all
+}
+
+#[tokio::test]
+async fn the_command_says_line_by_line_what_becomes_of_a_request() {
+    let beside = Beside::open().await;
+    signed_in(&beside.desk.house, "lisi").await;
+    let url = format!("{HOME}/finance/x?y=1");
+    let (code, out, err) = beside.explain(&[&url, "--as", "lisi", "--from", "192.0.2.7"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    for line in [
+        "request: GET http://sso.test/finance/x from 192.0.2.7",
+        "caller: lisi, as if just signed in through corp",
+        "route: finance (host sso.test, path /finance)",
+        "not: app: its path / matches, and finance has a longer one",
+        "not: public: its path is /public",
+        "not: port: it serves another host: port.test:8080",
+        "rule: allow = '财务部' in user.departments && request.ip != '10.9.9.9' → yes",
+        "value: user.departments = [\"财务部\"]",
+        "value: request.ip = \"192.0.2.7\"",
+        "verdict: allow",
+        "header: host: sso.test",
+        "header: x-forwarded-user: lisi",
+        "header: x-forwarded-name: %E6%9D%8E%E5%9B%9B (李四)",
+        "header: x-forwarded-for: 192.0.2.7",
+    ] {
+        assert!(out.lines().any(|own| own == line), "{line}\n{out}");
+    }
+    let upstream = out.lines().find(|line| line.starts_with("upstream: "));
+    assert!(
+        upstream.unwrap().ends_with(" gets GET /finance/x?y=1"),
+        "{out}"
+    );
+    let (code, out, _) = beside.explain(&[&format!("{HOME}/failing"), "--as", "lisi"]);
+    assert_eq!(code, Some(0));
+    for line in [
+        "value: user.attributes.level: not there",
+        "value: user.login = \"lisi\"",
+    ] {
+        assert!(out.lines().any(|own| own == line), "{line}\n{out}");
+    }
+    assert!(out.contains("verdict: deny, 403 (rule failed: "), "{out}");
+    let (code, out, _) = beside.explain(&[&format!("{HOME}/x")]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("\ncaller: nobody\n"), "{out}");
+    assert!(out.contains("\nverdict: login (nobody): "), "{out}");
+}
+
+#[tokio::test]
+async fn the_command_and_the_api_say_the_same() {
+    let beside = Beside::open().await;
+    signed_in(&beside.desk.house, "lisi").await;
+    for path in [
+        "/finance/x",
+        "/dressed/a",
+        "/failing",
+        "/finance%2f",
+        "/a/../b",
+        "/strong",
+    ] {
+        let url = format!("{HOME}{path}");
+        let asked = [
+            ("url", url.as_str()),
+            ("as", "lisi"),
+            ("via", "corp"),
+            ("from", "192.0.2.7"),
+            ("method", "POST"),
+            ("header", "X-Level: 7"),
+        ];
+        let api = beside.desk.explained(&asked).await;
+        let (code, out, _) = beside.explain(&[
+            &url,
+            "--as",
+            "lisi",
+            "--via",
+            "corp",
+            "--from",
+            "192.0.2.7",
+            "--method",
+            "POST",
+            "--header",
+            "X-Level: 7",
+            "--json",
+        ]);
+        assert_eq!(code, Some(0), "{path}");
+        let command: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(command, api, "{path}");
+        assert_eq!(command["caller"]["login"], "lisi");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_unknown_is_exit_code_1_and_what_is_no_question_is_2() {
+    let beside = Beside::open().await;
+    signed_in(&beside.desk.house, "lisi").await;
+    let url = format!("{HOME}/x");
+    for (arguments, code, part) in [
+        (
+            vec![&*url, "--as", "nobody"],
+            1,
+            "error: the directory knows nobody whose login is nobody",
+        ),
+        (
+            vec![&*url, "--as", "lisi", "--via", "other"],
+            1,
+            "they are known by corp",
+        ),
+        (vec!["/x"], 2, "write the whole URL"),
+        (vec![&*url, "--as", ""], 2, "a login is"),
+        (vec![&*url, "--header", "Cookie: a=b"], 2, "cannot be given"),
+        (vec![&*url, "--with", "lisi"], 2, "--with"),
+        (vec![], 2, "<URL>"),
+    ] {
+        let (exit, out, err) = beside.explain(&arguments);
+        assert_eq!(
+            (exit, out.as_str()),
+            (Some(code), ""),
+            "{arguments:?}: {err}"
+        );
+        assert!(err.contains(part), "{arguments:?}: {err}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written_and_no_session_is_minted_beside_a_running_server() {
+    let beside = Beside::open().await;
+    let cookie = signed_in(&beside.desk.house, "lisi").await;
+    let file = beside.folder.path("menshen.db");
+    let before = rows(&file).await;
+    assert!(before.iter().any(|row| row.contains("lisi")), "{before:?}");
+    let url = format!("{HOME}/finance/x");
+    let calls = |path| beside.desk.house.source.calls(path);
+    let asked = || (calls("/cgi-bin/gettoken"), calls("/cgi-bin/user/get"));
+    let asked_before = asked();
+    for _ in 0..3 {
+        assert_eq!(beside.explain(&[&url, "--as", "lisi"]).0, Some(0));
+        beside
+            .desk
+            .explained(&[("url", &url), ("as", "lisi")])
+            .await;
+    }
+    assert_eq!(rows(&file).await, before);
+    assert_eq!(asked(), asked_before, "no source is asked");
+    let ask = Ask::get("/finance/x").session(&cookie);
+    assert_eq!(ask.of(&beside.desk.house).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_or_not_of_this_version_is_left_alone() {
+    let beside = Beside::open().await;
+    signed_in(&beside.desk.house, "lisi").await;
+    let url = format!("{HOME}/x");
+    let file = beside.folder.path("other.db");
+    let text = std::fs::read_to_string(&beside.config).unwrap();
+    std::fs::write(&beside.config, text.replace("menshen.db", "other.db")).unwrap();
+    // Nobody is asked about: no store is needed.
+    assert_eq!(beside.explain(&[&url]).0, Some(0));
+    let (code, _, err) = beside.explain(&[&url, "--as", "lisi"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("nobody ever signed in here"), "{err}");
+    assert!(!file.exists(), "nothing is made");
+    for (sql, part) in [
+        (
+            "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
+            "older",
+        ),
+        (
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (999, 'later', TRUE, x'00', 0)",
+            "newer",
+        ),
+    ] {
+        // A file of its own, that nobody serves with.
+        let _ = std::fs::remove_file(&file);
+        let url_of_file = format!("sqlite://{}", file.display());
+        menshen::store::Sqlite::open(&url_of_file)
+            .await
+            .unwrap()
+            .close()
+            .await;
+        let pool = sqlx::SqlitePool::connect(&url_of_file).await.unwrap();
+        sqlx::query(sql).execute(&pool).await.unwrap();
+        pool.close().await;
+        let bytes = std::fs::read(&file).unwrap();
+        let (code, _, err) = beside.explain(&[&url, "--as", "lisi"]);
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains(part), "{err}");
+        assert!(
+            std::fs::read(&file).unwrap() == bytes,
+            "the file was changed"
+        );
+    }
+}

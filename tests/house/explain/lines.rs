@@ -1,0 +1,445 @@
+//! What each part of an explanation says.
+
+use super::*;
+
+async fn somebody() -> Desk {
+    let desk = Desk::open().await;
+    for who in ["lisi", "zhangsan"] {
+        signed_in(&desk.house, who).await;
+    }
+    desk
+}
+
+fn why_not(explained: &Value, route: &str) -> String {
+    let all = pairs(&explained["not"], "route", "why");
+    let found = all.into_iter().find(|(name, _)| name == route);
+    found.unwrap_or_else(|| panic!("{route}: {explained}")).1
+}
+
+#[tokio::test]
+async fn the_other_routes_are_told_with_their_reason() {
+    let desk = Desk::open().await;
+    for (url, found, other, why) in [
+        ("/finance/x", "finance", "app", "finance has a longer one"),
+        ("/financex", "app", "finance", "its path is /finance"),
+        (
+            "/x",
+            "app",
+            "port",
+            "it serves another host: port.test:8080",
+        ),
+        (
+            "http://port.test:8080/",
+            "port",
+            "any-port",
+            "another route names this one",
+        ),
+        (
+            "http://port.test/",
+            "any-port",
+            "port",
+            "another port: port.test:8080",
+        ),
+        (
+            "http://a.wild.test/",
+            "wild",
+            "wilder",
+            "another host: *.very.wild.test",
+        ),
+        (
+            "http://a.very.wild.test/",
+            "wilder",
+            "wild",
+            "names it more closely",
+        ),
+        (
+            "http://case.test/aDMIN/x",
+            "case",
+            "case-rest",
+            "case has a longer one",
+        ),
+        (
+            "http://case.test/admins",
+            "case-rest",
+            "case",
+            "its path is /Admin",
+        ),
+    ] {
+        let url = match url.starts_with('/') {
+            true => format!("{HOME}{url}"),
+            false => url.to_owned(),
+        };
+        let explained = desk.explained(&[("url", &url)]).await;
+        assert_eq!(explained["route"]["name"], found, "{url}");
+        let said = why_not(&explained, other);
+        assert!(said.contains(why), "{url}: {said}");
+        let names = pairs(&explained["not"], "route", "why");
+        assert_eq!(names.len(), 21, "{url}: every other route: {names:?}");
+        assert!(names.iter().all(|(name, _)| name != found));
+    }
+    let explained = desk.explained(&[("url", "http://nobodys.test/")]).await;
+    assert_eq!(explained["route"]["found"], "nothing");
+    assert_eq!(explained["verdict"]["reason"], "no route");
+    assert_eq!(explained["verdict"]["status"], 404);
+}
+
+#[tokio::test]
+async fn a_disputed_path_is_told_with_two_readings() {
+    let desk = Desk::open().await;
+    let url = format!("{HOME}/finance%2fx");
+    let explained = desk.explained(&[("url", &url)]).await;
+    assert_eq!(
+        pairs(&explained["route"]["readings"], "path", "finds"),
+        [
+            ("/finance%2fx".to_owned(), "app".to_owned()),
+            ("/finance/x".to_owned(), "finance".to_owned())
+        ]
+    );
+    assert_eq!(explained["verdict"]["reason"], "ambiguous path");
+    assert_eq!(explained["verdict"]["status"], 400);
+    assert!(explained["upstream"].is_null());
+    // A rule that would say yes of one reading and no of another.
+    signed_in(&desk.house, "lisi").await;
+    let url = format!("{HOME}/by-path/a%2f/b");
+    let explained = desk.explained(&[("url", &url), ("as", "lisi")]).await;
+    assert_eq!(explained["route"]["name"], "by-path");
+    assert_eq!(explained["verdict"]["reason"], "ambiguous path");
+    assert_eq!(
+        explained["rule"]["says"],
+        "yes; of the reading /by-path/a//b: no"
+    );
+}
+
+#[tokio::test]
+async fn a_malformed_request_is_the_400_it_would_be() {
+    let desk = Desk::open().await;
+    for (url, reason) in [
+        ("http://sso.test/a/../b", "dot segment"),
+        ("http://sso.test/%2e%2e;/b", "dot segment"),
+        ("http://sso.test/a%00", "control character"),
+        ("http://sso.test/%zz", "broken escape"),
+        ("http://sso.test/a\\b", "backslash"),
+        ("http://a!b/", "not a host name"),
+        ("http://a:0/", "not a host name"),
+    ] {
+        let explained = desk.explained(&[("url", url)]).await;
+        let verdict = &explained["verdict"];
+        assert_eq!(verdict["verdict"], "deny", "{url}: {explained}");
+        assert_eq!(verdict["status"], 400, "{url}");
+        let said = verdict["reason"].as_str().unwrap();
+        assert!(said.contains(reason), "{url}: {said}");
+        assert_eq!(explained["route"]["found"], "unread");
+    }
+}
+
+#[tokio::test]
+async fn our_own_pages_are_told_by_name() {
+    let desk = Desk::open().await;
+    for page in ["userinfo", "callback/corp", "no-such-page"] {
+        let url = format!("http://any.test/.menshen/{page}?code=secret");
+        let explained = desk.explained(&[("url", &url)]).await;
+        assert_eq!(explained["route"]["found"], "own-page");
+        assert_eq!(explained["route"]["page"], page);
+        assert_eq!(explained["verdict"]["end"], "own-page");
+        assert!(why_not(&explained, "app").contains("menshen's own"));
+        assert!(!explained.to_string().contains("secret"), "{explained}");
+    }
+}
+
+#[tokio::test]
+async fn the_rule_is_told_with_what_it_said_and_the_values_it_saw() {
+    let desk = somebody().await;
+    let finance = format!("{HOME}/finance/x");
+    let text = "'财务部' in user.departments && request.ip != '10.9.9.9'";
+    for (who, from, says, departments) in [
+        ("lisi", "192.0.2.7", "yes", r#"["财务部"]"#),
+        ("LISI", "10.9.9.9", "no", r#"["财务部"]"#),
+        ("zhangsan", "192.0.2.7", "no", r#"["平台部","应用部"]"#),
+    ] {
+        let asked = [("url", finance.as_str()), ("as", who), ("from", from)];
+        let explained = desk.explained(&asked).await;
+        assert_eq!(explained["rule"]["key"], "allow");
+        assert_eq!(explained["rule"]["text"], text);
+        assert_eq!(explained["rule"]["says"], says, "{who}");
+        assert_eq!(
+            pairs(&explained["values"], "name", "value"),
+            [
+                ("user.departments".to_owned(), departments.to_owned()),
+                ("request.ip".to_owned(), from.to_owned())
+            ],
+            "{who}"
+        );
+        let verdict = &explained["verdict"];
+        assert_eq!(verdict["verdict"] == "allow", says == "yes", "{who}");
+        assert_eq!(verdict["status"] == 403, says == "no", "{who}");
+    }
+    // Nobody is not judged by the rule of a route for people.
+    let explained = desk.explained(&[("url", &finance)]).await;
+    assert_eq!(explained["rule"]["key"], "access");
+    assert_eq!(explained["verdict"]["verdict"], "login");
+    assert_eq!(explained["verdict"]["reason"], "nobody");
+    assert_eq!(explained["values"], Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_rule_that_fails_is_told_with_what_was_not_there() {
+    let desk = somebody().await;
+    let url = format!("{HOME}/failing");
+    let asked = [("url", url.as_str()), ("as", "lisi")];
+    let explained = desk.explained(&asked).await;
+    let says = explained["rule"]["says"].as_str().unwrap();
+    assert!(says.starts_with("it fails: "), "{says}");
+    let reason = explained["verdict"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("rule failed: "), "{reason}");
+    assert_eq!(
+        pairs(&explained["values"], "name", "value"),
+        [
+            ("user.attributes.level".to_owned(), "null".to_owned()),
+            ("request.headers[\"x-level\"]".to_owned(), "null".to_owned()),
+            ("user.login".to_owned(), "lisi".to_owned()),
+        ]
+    );
+    let asked = [asked[0], asked[1], ("header", "X-Level: lisi")];
+    let explained = desk.explained(&asked).await;
+    assert_eq!(explained["rule"]["says"], "yes");
+    assert_eq!(explained["verdict"]["verdict"], "allow");
+}
+
+#[tokio::test]
+async fn connectors_demands_and_preflights_are_told_as_the_rule() {
+    let desk = somebody().await;
+    for (path, who, key, text, verdict, reason) in [
+        (
+            "/other",
+            "lisi",
+            "connectors",
+            "[\"other\"]",
+            "login",
+            "other connector",
+        ),
+        (
+            "/strong",
+            "lisi",
+            "acr_values",
+            "[\"gold\"]",
+            "login",
+            "step up",
+        ),
+        ("/x", "lisi", "access", "signed-in", "allow", ""),
+        ("/x", "", "access", "signed-in", "login", "nobody"),
+        ("/public", "", "access", "public", "allow", ""),
+        ("/ruled", "", "allow", "user == null", "allow", ""),
+        (
+            "/nowhere",
+            "lisi",
+            "access",
+            "signed-in",
+            "allow",
+            "not-found",
+        ),
+    ] {
+        let url = format!("{HOME}{path}");
+        let mut asked = vec![("url", url.as_str())];
+        asked.extend((!who.is_empty()).then_some(("as", who)));
+        let explained = desk.explained(&asked).await;
+        assert_eq!(explained["rule"]["key"], key, "{path}");
+        assert_eq!(explained["rule"]["text"], text, "{path}");
+        assert_eq!(explained["verdict"]["verdict"], verdict, "{path}");
+        assert_eq!(explained["verdict"]["reason"], reason, "{path}");
+    }
+    // Whoever does not count is nobody to a rule, too.
+    for (path, says, note) in [
+        (
+            "/ruled",
+            "yes, of nobody (other connector)",
+            "connectors = [\"other\"]",
+        ),
+        (
+            "/strong/ruled",
+            "no, of nobody (step up)",
+            "acr_values = [\"gold\"]",
+        ),
+    ] {
+        let url = format!("{HOME}{path}");
+        let explained = desk.explained(&[("url", &url), ("as", "lisi")]).await;
+        assert_eq!(explained["rule"]["says"], says);
+        let said = explained["notes"][0].as_str().unwrap();
+        assert!(said.starts_with(note), "{said}");
+    }
+    let url = format!("{HOME}/preflight");
+    let mut asked = vec![
+        ("url", url.as_str()),
+        ("method", "options"),
+        ("header", "Origin: https://a.test"),
+        ("header", "Access-Control-Request-Method: PUT"),
+    ];
+    let explained = desk.explained(&asked).await;
+    assert_eq!(explained["rule"]["key"], "preflight");
+    assert_eq!(explained["verdict"]["verdict"], "allow");
+    asked.pop();
+    let explained = desk.explained(&asked).await;
+    assert_eq!(explained["verdict"]["verdict"], "login");
+    // On a public route whoever came in through another connector is nobody.
+    let url = format!("{HOME}/public/named");
+    let explained = desk.explained(&[("url", &url), ("as", "lisi")]).await;
+    assert!(
+        explained["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("nobody on this route")
+    );
+    let names = pairs(&explained["upstream"]["headers"], "name", "value");
+    assert!(names.iter().all(|(name, _)| name != "x-forwarded-user"));
+}
+
+#[tokio::test]
+async fn who_asks_is_the_account_as_if_just_signed_in() {
+    let desk = Desk::open().await;
+    desk.known_by_both("wang", "other").await;
+    let url = format!("{HOME}/other");
+    let asked = [("url", url.as_str()), ("as", "wang")];
+    for (via, expected, verdict) in [
+        (None, "other", "allow"),
+        (Some("other"), "other", "allow"),
+        (Some("corp"), "corp", "login"),
+    ] {
+        let mut asked = asked.to_vec();
+        asked.extend(via.map(|via| ("via", via)));
+        let explained = desk.explained(&asked).await;
+        assert_eq!(explained["caller"]["via"], expected);
+        assert_eq!(
+            explained["caller"]["connectors"],
+            serde_json::json!(["other", "corp"])
+        );
+        assert_eq!(explained["verdict"]["verdict"], verdict, "{via:?}");
+    }
+    let shared = desk.house.running.house().shared();
+    let login = "wang".parse().unwrap();
+    let account = shared.store.account_by_login(&login).await;
+    let account = account.unwrap().unwrap();
+    let now = shared.clock.now();
+    shared
+        .store
+        .close_account(&account.id, true, now)
+        .await
+        .unwrap();
+    let explained = desk.explained(&asked).await;
+    assert_eq!(explained["caller"]["closed"], true);
+    assert_eq!(explained["verdict"]["verdict"], "login");
+    assert!(
+        explained["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("is closed")
+    );
+}
+
+#[tokio::test]
+async fn secrets_are_hidden_and_long_values_are_cut() {
+    let desk = somebody().await;
+    let explained = desk
+        .explained(&[("url", &format!("{HOME}/basic")), ("as", "lisi")])
+        .await;
+    let headers = pairs(&explained["upstream"]["headers"], "name", "value");
+    assert!(
+        headers.contains(&("authorization".to_owned(), "(hidden)".to_owned())),
+        "{headers:?}"
+    );
+    assert!(!explained.to_string().contains("swordfish"));
+    let explained = desk
+        .explained(&[("url", &format!("{HOME}/tokens")), ("as", "lisi")])
+        .await;
+    for name in ["authorization", "x-forwarded-access-token"] {
+        let all = explained["upstream"]["headers"].as_array().unwrap();
+        let line = all.iter().find(|line| line["name"] == name).unwrap();
+        assert_eq!(line["value"], "(hidden, when the session has one)");
+    }
+    let long = format!("X-Long: {}", "长".repeat(500));
+    let url = format!("{HOME}/x/{}", "a".repeat(500));
+    let explained = desk
+        .explained(&[("url", &url), ("as", "lisi"), ("header", &long)])
+        .await;
+    assert!(
+        explained["request"]["url"]
+            .as_str()
+            .unwrap()
+            .ends_with("a…")
+    );
+    let headers = pairs(&explained["upstream"]["headers"], "name", "value");
+    let (_, value) = headers.iter().find(|(name, _)| name == "x-long").unwrap();
+    assert_eq!(value.chars().count(), 401);
+    // Names are sent encoded, and readable beside it.
+    let headers = explained["upstream"]["headers"].as_array().unwrap();
+    let name = headers
+        .iter()
+        .find(|line| line["name"] == "x-forwarded-name")
+        .unwrap();
+    assert_eq!(name["value"], "%E6%9D%8E%E5%9B%9B");
+    assert_eq!(name["decoded"], "李四");
+}
+
+#[tokio::test]
+async fn the_api_refuses_what_it_does_not_understand() {
+    let desk = somebody().await;
+    let url = ("url", "http://sso.test/x");
+    for (asked, status, part) in [
+        (vec![], 400, "say which url"),
+        (vec![("url", "/x")], 400, "write the whole URL"),
+        (
+            vec![("url", "ftp://sso.test/x")],
+            400,
+            "write the whole URL",
+        ),
+        (
+            vec![("url", "http://user@sso.test/x")],
+            400,
+            "write the whole URL",
+        ),
+        (vec![url, url], 400, "once"),
+        (vec![url, ("who", "lisi")], 400, "known are url"),
+        (vec![url, ("as", " lisi")], 400, "a login is"),
+        (
+            vec![url, ("as", "lisi"), ("via", "CORP")],
+            400,
+            "a connector's id",
+        ),
+        (vec![url, ("via", "corp")], 400, "say whose login"),
+        (vec![url, ("method", "G E T")], 400, "is no method"),
+        (vec![url, ("from", "localhost")], 400, "is no IP address"),
+        (vec![url, ("header", "nonsense")], 400, "Name: value"),
+        (
+            vec![url, ("header", "Cookie: menshen=a")],
+            400,
+            "cookie cannot be given",
+        ),
+        (
+            vec![url, ("header", "Authorization: Bearer a")],
+            400,
+            "cannot be given",
+        ),
+        (vec![url, ("header", "Host: a")], 400, "cannot be given"),
+        (
+            vec![url, ("as", "nobody")],
+            404,
+            "knows nobody whose login is nobody",
+        ),
+        (
+            vec![url, ("as", "lisi"), ("via", "other")],
+            404,
+            "they are known by corp",
+        ),
+    ] {
+        let answer = desk.asked(&asked).await;
+        assert_eq!(answer.status, status, "{asked:?}");
+        let said = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(said.contains(part), "{asked:?}: {said}");
+    }
+    let admin = desk.house.running.admin_address().unwrap();
+    let explain = "/api/explain?url=http://sso.test/x";
+    assert_eq!(Ask::get(explain).at(admin).await.status, 401);
+    for method in ["POST", "HEAD", "DELETE"] {
+        let ask = Ask::get(explain).method(method);
+        let ask = ask.header("Authorization", &format!("Bearer {TOKEN}"));
+        assert_eq!(ask.at(admin).await.status, 405, "{method}");
+    }
+}
