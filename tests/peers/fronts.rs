@@ -15,6 +15,7 @@ mod swapped;
 use std::time::Duration;
 
 use menshen::clock::Clock;
+use menshen::keys;
 use rustls::pki_types::CertificateDer;
 
 use super::beside::{Program, TempDir, free_ports};
@@ -128,14 +129,16 @@ impl Stage {
         format!("{}{target}", self.url)
     }
 
-    /// Somebody who signed in through the front, and their `Cookie`.
+    /// Somebody who signed in through the front, and the cookie that says so.
     async fn member(&self, userid: &str) -> (Visitor, String) {
         let mut visitor = Visitor::who_knows(HOST);
         let page = sign_in(&mut visitor, &self.at("/"), userid).await;
         assert_eq!(page.status, 200, "{page:?}");
         let cookies = visitor.cookies(&page.url);
-        assert!(cookies.contains("__Host-menshen="), "{cookies}");
-        (visitor, cookies)
+        let mut pairs = cookies.split("; ");
+        let session = pairs.find(|pair| pair.starts_with("__Host-menshen="));
+        let session = session.unwrap_or_else(|| panic!("no session: {cookies}"));
+        (visitor, session.to_owned())
     }
 
     /// Asks the admin API.
@@ -189,10 +192,17 @@ fn sidecar(
         .into_iter()
         .filter(|(from, _)| !from.ends_with("9181"))
         .collect();
-    let dir = dir.path().display();
     format!(
-        "{}{MORE_ROUTES}\n[log]\naccess = false\n[store]\nurl = \"sqlite://{dir}/menshen.db\"\n",
-        recipe(name, &changes)
+        "{}{MORE_ROUTES}
+        [log]
+        access = false
+        [session]
+        keys = [\"{}\"]
+        [store]
+        url = \"sqlite://{}/menshen.db\"",
+        recipe(name, &changes),
+        keys::generate().expose(),
+        dir.path().display()
     )
 }
 
