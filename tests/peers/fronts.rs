@@ -188,10 +188,6 @@ fn sidecar(
             ),
         ),
     ];
-    let changes: Vec<_> = changes
-        .into_iter()
-        .filter(|(from, _)| !from.ends_with("9181"))
-        .collect();
     format!(
         "{}{MORE_ROUTES}
         [log]
@@ -234,6 +230,7 @@ macro_rules! promised {
         promised!(@ caddy Caddy $($promise)*);
         promised!(@ traefik Traefik $($promise)*);
         promised!(@ envoy_http EnvoyHttp $($promise)*);
+        promised!(@ envoy_grpc EnvoyGrpc $($promise)*);
     };
     (@ $name:ident $front:ident $($promise:ident)*) => {
         mod $name {
