@@ -15,9 +15,10 @@ mod swapped;
 use std::time::Duration;
 
 use menshen::clock::Clock;
+use menshen::keys;
 use rustls::pki_types::CertificateDer;
 
-use super::beside::{Program, TempDir, free_ports, until};
+use super::beside::{Program, TempDir, free_ports};
 use super::house::House;
 use super::visitor::{Page, Visitor};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
@@ -102,12 +103,12 @@ impl Stage {
                 grpc,
                 dir: &dir,
             };
-            let Some(program) = front.start(places).await else {
-                continue;
-            };
             let client = Client::new(port, CertificateDer::from(made.cert.der().to_vec()));
+            let mut program = front.start(places);
             // Traefik listens before it has read whom to ask.
-            until("a front that asks", async || client.is_served().await).await;
+            if !program.until(async || client.is_served().await).await {
+                continue;
+            }
             return Self {
                 front,
                 url: format!("https://{HOST}:{port}"),
@@ -128,14 +129,16 @@ impl Stage {
         format!("{}{target}", self.url)
     }
 
-    /// Somebody who signed in through the front, and their `Cookie`.
+    /// Somebody who signed in through the front, and the cookie that says so.
     async fn member(&self, userid: &str) -> (Visitor, String) {
         let mut visitor = Visitor::who_knows(HOST);
         let page = sign_in(&mut visitor, &self.at("/"), userid).await;
         assert_eq!(page.status, 200, "{page:?}");
         let cookies = visitor.cookies(&page.url);
-        assert!(cookies.contains("__Host-menshen="), "{cookies}");
-        (visitor, cookies)
+        let mut pairs = cookies.split("; ");
+        let session = pairs.find(|pair| pair.starts_with("__Host-menshen="));
+        let session = session.unwrap_or_else(|| panic!("no session: {cookies}"));
+        (visitor, session.to_owned())
     }
 
     /// Asks the admin API.
@@ -185,14 +188,17 @@ fn sidecar(
             ),
         ),
     ];
-    let changes: Vec<_> = changes
-        .into_iter()
-        .filter(|(from, _)| !from.ends_with("9181"))
-        .collect();
-    let dir = dir.path().display();
     format!(
-        "{}{MORE_ROUTES}\n[log]\naccess = false\n[store]\nurl = \"sqlite://{dir}/menshen.db\"\n",
-        recipe(name, &changes)
+        "{}{MORE_ROUTES}
+        [log]
+        access = false
+        [session]
+        keys = [\"{}\"]
+        [store]
+        url = \"sqlite://{}/menshen.db\"",
+        recipe(name, &changes),
+        keys::generate().expose(),
+        dir.path().display()
     )
 }
 
@@ -224,6 +230,7 @@ macro_rules! promised {
         promised!(@ caddy Caddy $($promise)*);
         promised!(@ traefik Traefik $($promise)*);
         promised!(@ envoy_http EnvoyHttp $($promise)*);
+        promised!(@ envoy_grpc EnvoyGrpc $($promise)*);
     };
     (@ $name:ident $front:ident $($promise:ident)*) => {
         mod $name {

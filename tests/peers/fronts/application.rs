@@ -1,5 +1,5 @@
-//! The application behind a front: it says as JSON what it was sent, whatever the path, and echoes
-//! over a WebSocket.
+//! The application behind a front: it says as JSON what it was sent, whatever the path, sets a cookie,
+//! and echoes over a WebSocket.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
+use hyper::header::{CONNECTION, CONTENT_TYPE, SET_COOKIE, UPGRADE};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -94,7 +94,9 @@ async fn serve(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, 
         "headers": pairs.collect::<Vec<_>>(),
         "body": text(&body.unwrap_or_default()),
     });
-    let answer = Response::builder().header(CONTENT_TYPE, "application/json");
+    let answer = Response::builder()
+        .header(CONTENT_TYPE, "application/json")
+        .header(SET_COOKIE, "own=1; Path=/");
     Ok(answer.body(Full::new(said.to_string().into())).unwrap())
 }
 

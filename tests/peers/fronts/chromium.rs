@@ -15,7 +15,7 @@ async fn chromium_signs_in_and_out_through_nginx() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_signs_in_and_out_through_envoy() {
-    comes_and_goes(Front::EnvoyHttp).await;
+    comes_and_goes(Front::EnvoyGrpc).await;
 }
 
 async fn comes_and_goes(front: Front) {

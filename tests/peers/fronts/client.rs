@@ -128,7 +128,7 @@ impl Client {
     /// Whether the front shows its certificate and asks menshen before it lets a program in.
     pub(super) async fn is_served(&self) -> bool {
         let shown = self.connect(Ipv4Addr::LOCALHOST).await.is_ok();
-        shown && self.send(&Ask::get("/")).await.status == 401
+        shown && self.send(&Ask::get("/data")).await.status == 401
     }
 
     /// Sends a request and reads the whole answer.

@@ -33,8 +33,8 @@ pub(super) struct Places<'a> {
 }
 
 impl Front {
-    /// Starts it; `None` when somebody was faster and took its port.
-    pub(super) async fn start(self, places: Places<'_>) -> Option<Program> {
+    /// Starts it; it ends by itself when somebody was faster and took its port.
+    pub(super) fn start(self, places: Places<'_>) -> Program {
         let mut command = match self {
             Self::Nginx => nginx(places),
             Self::HaProxy => haproxy(places),
@@ -43,8 +43,7 @@ impl Front {
             Self::EnvoyHttp => envoy(places, "port_value: 8443 }", "port_value: 443 }"),
             Self::EnvoyGrpc => envoy(places, "port_value: 443 }", "port_value: 8443 }"),
         };
-        let mut program = Program::start(&format!("{self:?}"), &mut command);
-        program.listens(places.port).await.then_some(program)
+        Program::start(&format!("{self:?}"), &mut command)
     }
 }
 
