@@ -97,6 +97,15 @@ max_age = "10m"
 upstream = ["{mirror}"]
 
 [[route]]
+name = "strongly-ruled"
+host = "sso.test"
+path = "/strong/ruled"
+access = "rule"
+acr_values = ["gold"]
+allow = "user != null"
+upstream = ["{mirror}"]
+
+[[route]]
 name = "nowhere"
 host = "sso.test"
 path = "/nowhere"
@@ -122,6 +131,7 @@ path = "/basic"
 upstream = ["{mirror}"]
 host_header = "legacy.internal"
 header_encoding = "rfc8187"
+assertion = true
 [route.basic_auth]
 user = "user.login"
 password = "swordfish-of-the-application"

@@ -1,9 +1,11 @@
 //! What runs beside a test and ends with it: programs, directories; free ports; waiting.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -96,6 +98,22 @@ impl Program {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Waits until somebody listens on this port of this machine, or the program ends without that.
+    pub(crate) async fn listens(&mut self, port: u16) -> bool {
+        let here = (Ipv4Addr::LOCALHOST, port);
+        self.until(async || tokio::net::TcpStream::connect(here).await.is_ok())
+            .await
+    }
+
+    /// Waits until it is so; false when the program ends before.
+    pub(crate) async fn until(&mut self, is_so: impl AsyncFn() -> bool) -> bool {
+        let name = self.name.clone();
+        let program = Mutex::new(&mut *self);
+        let ended = || program.lock().unwrap().ended();
+        until(&name, async || ended() || is_so().await).await;
+        !self.ended()
+    }
+
     /// Shows what it said last.
     pub(crate) fn show(&mut self) {
         self.heard.extend(self.said.try_iter());
@@ -168,9 +186,12 @@ impl Drop for TempDir {
     }
 }
 
-/// So many free ports in a row, as the system says. Somebody may still take one before it is used,
-/// so whoever binds them is asked, and given others when they are gone.
+/// So many free ports in a row, as the system says, that were not given to another test. Somebody may
+/// still take one before it is used, so whoever binds them is asked, and given others when they are
+/// gone.
 pub(crate) fn free_ports(count: u16) -> u16 {
+    // Some servers share a port with whoever lets them, and nobody would notice.
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = first.local_addr().unwrap().port();
@@ -179,7 +200,11 @@ pub(crate) fn free_ports(count: u16) -> u16 {
             TcpListener::bind((Ipv4Addr::LOCALHOST, next)).ok()
         });
         // All are held until each is known to be free.
-        if rest.collect::<Option<Vec<_>>>().is_some() {
+        let held = rest.collect::<Option<Vec<_>>>();
+        let mut given = GIVEN.lock().unwrap();
+        let ports = port..port.saturating_add(count);
+        if held.is_some() && ports.clone().all(|port| !given.contains(&port)) {
+            given.extend(ports);
             return port;
         }
     }

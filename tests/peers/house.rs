@@ -23,7 +23,9 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct House {
     /// Where it listens: scheme, host and port.
     pub(crate) url: String,
-    _running: Running,
+    /// The configuration it was started with.
+    text: String,
+    running: Running,
     _dir: TempDir,
 }
 
@@ -50,7 +52,8 @@ impl House {
                 Ok(running) => {
                     return Self {
                         url,
-                        _running: running,
+                        text,
+                        running,
                         _dir: dir,
                     };
                 }
@@ -60,6 +63,12 @@ impl House {
             }
         }
         panic!("menshen finds no port");
+    }
+
+    /// Goes on with what becomes of its configuration.
+    pub(crate) async fn reload(&self, change: impl FnOnce(&str) -> String) {
+        let config = Config::parse(&change(&self.text), "menshen.toml").unwrap();
+        self.running.reload(config).await.unwrap();
     }
 }
 

