@@ -57,6 +57,8 @@
 //! # Invariants
 //!
 //! * One function decides: [`request::decide`]; every face calls it.
+//! * Whoever explains a decision asks the functions that make it, with a person as a load builds
+//!   them, and changes nothing: [`request::explain`].
 //! * Only [`request::policy::judge`] makes a [`request::policy::Permit`], and only a permit can be
 //!   forwarded by [`request::forward::Forwarder::forward`].
 //! * The bytes of a path that are judged are the bytes that are sent: [`request::path::Path`].

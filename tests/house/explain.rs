@@ -131,6 +131,7 @@ path = "/basic"
 upstream = ["{mirror}"]
 host_header = "legacy.internal"
 header_encoding = "rfc8187"
+assertion = true
 [route.basic_auth]
 user = "user.login"
 password = "swordfish-of-the-application"

@@ -8,9 +8,12 @@ mod doors;
 mod question;
 
 pub(crate) use client::Client;
-pub(crate) use question::{Said, ask, said};
+pub(crate) use question::{Said, ask, field, said};
 
 use crate::house::{House, Plan};
+
+/// Answers Envoy where everybody else is answered.
+pub(crate) const ON_MAIN: &str = "[ext_authz]\non_main = true\n";
 
 /// A house that answers Envoy on a listener of its own.
 pub(crate) fn plan() -> Plan {

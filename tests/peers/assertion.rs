@@ -285,7 +285,15 @@ fn forged(good: &str, key: &Value) -> Vec<(&'static str, String)> {
         ("dots", "..".to_owned()),
         ("nothing", String::new()),
     ];
-    // A verifier that lets the token choose takes the public key for a shared secret.
+    all.extend(by_shared_secrets(&with("alg", json!("HS256")), &boss, key));
+    signature[40] ^= 1;
+    all.push(("one bit", token(&head, parts[1], &signature)));
+    all
+}
+
+/// Signed by HS256 with what everybody may read: a verifier that lets the token choose takes the public
+/// key for a shared secret.
+fn by_shared_secrets(head: &Value, claims: &str, key: &Value) -> Vec<(&'static str, String)> {
     let coordinates = ["x", "y"].map(|name| key[name].as_str().unwrap());
     let coordinates = coordinates.map(|text| URL_SAFE_NO_PAD.decode(text).unwrap());
     let mut spki = STANDARD.decode(SPKI).unwrap();
@@ -301,23 +309,22 @@ fn forged(good: &str, key: &Value) -> Vec<(&'static str, String)> {
         lines.join("\n")
     );
     let point = spki[spki.len() - 65..].to_vec();
-    for secret in [
+    let secrets = [
         pem.into_bytes(),
         point,
         spki,
         key.to_string().into_bytes(),
         Vec::new(),
-    ] {
-        let head = URL_SAFE_NO_PAD.encode(with("alg", json!("HS256")).to_string());
-        let input = format!("{head}.{boss}");
+    ];
+    let head = URL_SAFE_NO_PAD.encode(head.to_string());
+    let input = format!("{head}.{claims}");
+    let forged = secrets.into_iter().map(|secret| {
         let secret = EncodingKey::from_secret(&secret);
         let algorithm = jsonwebtoken::Algorithm::HS256;
         let signed = jsonwebtoken::crypto::sign(input.as_bytes(), &secret, algorithm).unwrap();
-        all.push(("HS256", format!("{input}.{signed}")));
-    }
-    signature[40] ^= 1;
-    all.push(("one bit", token(&head, parts[1], &signature)));
-    all
+        ("HS256", format!("{input}.{signed}"))
+    });
+    forged.collect()
 }
 
 async fn checks_for_itself(command: impl Fn(&TempDir) -> Command) {

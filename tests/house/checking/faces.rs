@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::asking::Ask;
+use crate::ext_authz::{Client, field, said};
 use crate::mirror;
 use crate::wire::Answer;
 
@@ -18,10 +19,18 @@ pub(crate) enum Face {
     ForwardAuth,
     /// Envoy over HTTP.
     Envoy,
+    /// Envoy over gRPC.
+    Grpc,
 }
 
 impl Face {
-    pub(crate) const ALL: [Self; 4] = [Self::Proxy, Self::Auth, Self::ForwardAuth, Self::Envoy];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Proxy,
+        Self::Auth,
+        Self::ForwardAuth,
+        Self::Envoy,
+        Self::Grpc,
+    ];
 
     /// Whether it can lead a person to log in.
     pub(crate) fn leads_on(self) -> bool {
@@ -63,7 +72,7 @@ impl Original {
 
     fn ask(&self, face: Face) -> Ask {
         let mut ask = match face {
-            Face::Proxy => Ask::raw(&self.target)
+            Face::Proxy | Face::Grpc => Ask::raw(&self.target)
                 .method(&self.method)
                 .host(&self.host)
                 .header("X-Forwarded-Proto", "http"),
@@ -90,9 +99,50 @@ impl Original {
         ask
     }
 
+    /// The question as Envoy writes it when it is to change no byte.
+    fn question(&self) -> Vec<u8> {
+        let pair = |(name, value): &(String, Vec<u8>)| {
+            let name = name.to_ascii_lowercase();
+            field(1, &[field(1, name.as_bytes()), field(3, value)].concat())
+        };
+        let headers: Vec<u8> = self.headers.iter().flat_map(pair).collect();
+        let http = [
+            field(2, self.method.as_bytes()),
+            field(4, &self.target),
+            field(5, self.host.as_bytes()),
+            field(6, b"http"),
+            field(13, &headers),
+        ];
+        let address = field(1, &field(1, &field(2, self.client.as_bytes())));
+        let request = field(4, &field(2, &http.concat()));
+        field(1, &[field(1, &address), request].concat())
+    }
+
+    /// What it comes to over gRPC, as the answer of a proxy that does as it is told.
+    async fn call(&self, at: SocketAddr) -> Answer {
+        let said = said(
+            &Client::connect(at)
+                .await
+                .check_bytes(&self.question())
+                .await,
+        );
+        Answer {
+            status: said
+                .http
+                .map_or(200, |status| u16::try_from(status).unwrap()),
+            headers: said.set.into_iter().collect(),
+            body: said.body.into_bytes(),
+        }
+    }
+
     /// What a face says to it.
     pub(crate) async fn heard(&self, face: Face, at: SocketAddr) -> Heard {
-        let answer = self.ask(face).at(at).await;
+        let answer = match face {
+            Face::Grpc => self.call(at).await,
+            Face::Proxy | Face::Auth | Face::ForwardAuth | Face::Envoy => {
+                self.ask(face).at(at).await
+            }
+        };
         let verdict = verdict(face, &answer);
         assert!(
             verdict == Verdict::Allow || !carries_identity(&answer),
@@ -135,14 +185,18 @@ fn verdict(face: Face, answer: &Answer) -> Verdict {
     let bearer = answer.header("www-authenticate").unwrap_or_default();
     let reason = answer.header("x-menshen-reason").unwrap_or_default();
     match (face, answer.status) {
-        (Face::Proxy | Face::ForwardAuth | Face::Envoy, 200) | (Face::Auth, 202) => Verdict::Allow,
+        (Face::Proxy | Face::ForwardAuth | Face::Envoy | Face::Grpc, 200) | (Face::Auth, 202) => {
+            Verdict::Allow
+        }
         (_, 401) if bearer.contains("error=") => Verdict::Unauthorized,
-        (_, 401) | (Face::Proxy | Face::Envoy, 302) | (Face::ForwardAuth, 303) => Verdict::Login,
+        (_, 401) | (Face::Proxy | Face::Envoy | Face::Grpc, 302) | (Face::ForwardAuth, 303) => {
+            Verdict::Login
+        }
         (Face::Envoy, 403) if reason == "unavailable" => Verdict::Away,
         // What is no HTTP at all is refused before any face sees it.
         (Face::Envoy, 400) if answer.body.is_empty() => Verdict::Deny,
         (Face::Proxy, 400 | 404) | (_, 403) => Verdict::Deny,
-        (Face::Proxy | Face::Auth | Face::ForwardAuth, 503) => {
+        (Face::Proxy | Face::Auth | Face::ForwardAuth | Face::Grpc, 503) => {
             assert!(answer.header("retry-after").is_some(), "{face:?}");
             Verdict::Away
         }
@@ -163,7 +217,7 @@ fn carries_identity(answer: &Answer) -> bool {
 fn identity(face: Face, answer: &Answer) -> BTreeMap<String, String> {
     let pairs: Vec<(String, String)> = match face {
         Face::Proxy => mirror::headers(answer),
-        Face::Auth | Face::ForwardAuth | Face::Envoy => answer.headers.clone(),
+        Face::Auth | Face::ForwardAuth | Face::Envoy | Face::Grpc => answer.headers.clone(),
     };
     let known = |name: &str| {
         let hops = [

@@ -4,7 +4,12 @@ use super::*;
 use crate::mirror;
 
 /// What is new for each request, and what is hidden: compared by name only.
-const UNCOMPARED: [&str; 3] = ["x-request-id", "traceparent", "authorization"];
+const UNCOMPARED: [&str; 4] = [
+    "x-request-id",
+    "traceparent",
+    "authorization",
+    "x-menshen-assertion",
+];
 
 const PLACES: [(&str, &str); 32] = [
     ("sso.test", "/x?a=%2f"),

@@ -247,7 +247,11 @@ async fn connectors_demands_and_preflights_are_told_as_the_rule() {
         assert_eq!(explained["verdict"]["verdict"], verdict, "{path}");
         assert_eq!(explained["verdict"]["reason"], reason, "{path}");
     }
-    // Whoever does not count is nobody to a rule, too.
+}
+
+#[tokio::test]
+async fn whoever_does_not_count_is_nobody_to_a_rule_and_it_is_said_why() {
+    let desk = somebody().await;
     for (path, says, note) in [
         (
             "/ruled",
@@ -266,6 +270,11 @@ async fn connectors_demands_and_preflights_are_told_as_the_rule() {
         let said = explained["notes"][0].as_str().unwrap();
         assert!(said.starts_with(note), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_preflight_and_a_public_route_are_told_as_they_pass() {
+    let desk = somebody().await;
     let url = format!("{HOME}/preflight");
     let mut asked = vec![
         ("url", url.as_str()),
@@ -341,10 +350,10 @@ async fn secrets_are_hidden_and_long_values_are_cut() {
         .explained(&[("url", &format!("{HOME}/basic")), ("as", "lisi")])
         .await;
     let headers = pairs(&explained["upstream"]["headers"], "name", "value");
-    assert!(
-        headers.contains(&("authorization".to_owned(), "(hidden)".to_owned())),
-        "{headers:?}"
-    );
+    for name in ["authorization", "x-menshen-assertion"] {
+        let line = (name.to_owned(), "(hidden)".to_owned());
+        assert!(headers.contains(&line), "{name}: {headers:?}");
+    }
     assert!(!explained.to_string().contains("swordfish"));
     let explained = desk
         .explained(&[("url", &format!("{HOME}/tokens")), ("as", "lisi")])

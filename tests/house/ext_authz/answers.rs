@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::{Said, ask, asking, plan, said};
+use super::{ON_MAIN, Said, ask, asking, plan, said};
 use crate::asking::{Ask, signed_in};
 use crate::browser::navigation;
 use crate::house::{House, Plan};
@@ -380,7 +380,7 @@ async fn a_revoked_session_is_refused_at_the_next_question() {
 async fn the_main_listener_says_the_same() {
     let house = Plan::default()
         .server("trusted_proxies = [\"127.0.0.1\"]")
-        .more("[ext_authz]\non_main = true\n")
+        .more(ON_MAIN)
         .start()
         .await;
     let cookie = signed_in(&house, "lisi").await;

@@ -3,11 +3,10 @@
 use serde_json::json;
 
 use super::client::{CHECK, Client, framed};
-use super::{asking, plan};
+use super::{ON_MAIN, asking, plan};
 use crate::house::Plan;
 use crate::wire;
 
-const MAIN: &str = "[ext_authz]\non_main = true\n";
 const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
 #[tokio::test]
@@ -28,7 +27,7 @@ async fn its_own_listener_tells_http1_what_it_is() {
 
 #[tokio::test]
 async fn the_main_listener_answers_it_only_when_wanted() {
-    let house = Plan::default().server(TRUSTING).more(MAIN).start().await;
+    let house = Plan::default().server(TRUSTING).more(ON_MAIN).start().await;
     assert_eq!(house.running.grpc_address(), None);
     let mut client = Client::connect(house.address()).await;
     let answer = client.check(&json!({})).await;

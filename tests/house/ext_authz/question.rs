@@ -74,6 +74,19 @@ impl Question {
     }
 }
 
+/// One field of a message, in bytes that need not be text.
+pub(crate) fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![number << 3 | 2];
+    let mut length = content.len();
+    while length >= 0x80 {
+        bytes.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+        length >>= 7;
+    }
+    bytes.push(u8::try_from(length).unwrap());
+    bytes.extend_from_slice(content);
+    bytes
+}
+
 /// What an answer comes to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {

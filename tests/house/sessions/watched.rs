@@ -12,6 +12,8 @@ use menshen::clock::{Clock, Timestamp};
 use menshen::config::Config;
 use menshen::door::{Address, Door, DoorLimits, ListenConfig, Serving};
 use menshen::face::House;
+use menshen::face::admin::Health;
+use menshen::face::ext_authz::ExtAuthz;
 use menshen::people::session::Sessions;
 use menshen::request::head::Connection;
 use menshen::secret::Secret;
@@ -259,13 +261,20 @@ impl WatchedHouse {
             shutdown: closing.clone(),
         };
         let house = Arc::new(House::new(site, shared, closing.clone()));
+        let health = Arc::new(Health::default());
+        let envoys = Arc::new(ExtAuthz::new(Arc::clone(&house), health, closing.clone()));
         let handler = move |request: Request<Incoming>, connection: Arc<Connection>| {
-            let house = Arc::clone(&house);
-            async move { house.handle(request, connection).await }
+            let (house, envoys) = (Arc::clone(&house), Arc::clone(&envoys));
+            async move {
+                match ExtAuthz::is_asked(&request) {
+                    true => envoys.handle(request, connection).await,
+                    false => house.handle(request, connection).await,
+                }
+            }
         };
         let door = Door::bind(&[ListenConfig::plain(Address::Ip(free))], None).unwrap();
         let address = door.ip().unwrap();
-        tokio::spawn(door.serve(handler, serving));
+        tokio::spawn(door.with_plain_http2().serve(handler, serving));
         let house = Self {
             store,
             sessions,
