@@ -114,6 +114,14 @@ pub enum IssuerError {
 }
 
 impl IssuerError {
+    /// Whether it is there and did not answer in time.
+    pub fn is_slowness(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => source.is_slowness(),
+            Self::Metadata { .. } | Self::Pausing { .. } => false,
+        }
+    }
+
     /// Whether nobody answered at all: a browser that was led there would meet nobody, too.
     pub fn is_silence(&self) -> bool {
         match self {
@@ -144,14 +152,14 @@ impl Issuer {
     /// What it says of itself: asked for by the first who needs it, kept for all, and asked for
     /// again behind the requests. Cancel-safe.
     pub async fn metadata(&self) -> Result<Arc<Metadata>, IssuerError> {
-        let fetch = metadata::fetch(self.settings.clone(), self.outbound.clone());
+        let fetch = metadata::fetch(self.settings.clone(), self.outbound.afresh());
         self.metadata.get(&self.settings.name, fetch).await
     }
 
     /// The same, but asked for again unless it was said within this time: for whoever is about to
     /// lead a person there. An error does not take away what is known. Cancel-safe.
     pub async fn metadata_within(&self, age: Duration) -> Result<Arc<Metadata>, IssuerError> {
-        let fetch = metadata::fetch(self.settings.clone(), self.outbound.clone());
+        let fetch = metadata::fetch(self.settings.clone(), self.outbound.afresh());
         let name = &self.settings.name;
         self.metadata.within(name, age, fetch).await
     }

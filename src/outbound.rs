@@ -28,6 +28,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a call may take from its beginning to the last byte of its answer.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many connections to one origin wait for their next call.
+const IDLE_MAX: usize = 32;
+
 /// The longest answer that is read unless [`Outbound::reading`] says otherwise, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 
@@ -48,7 +51,7 @@ pub struct Config {
 /// Why a call gave no answer that can be read. Never holds an address, a query or a body.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
-    /// No connection came about: name, network, proxy or TLS.
+    /// No connection came about, or not in time: name, network, proxy or TLS.
     #[error("connect for {call}")]
     Connect {
         /// Which call.
@@ -57,7 +60,7 @@ pub enum OutboundError {
         #[source]
         source: reqwest::Error,
     },
-    /// It took too long.
+    /// Somebody took the connection and took too long to answer.
     #[error("{call} was not answered in time")]
     Timeout {
         /// Which call.
@@ -115,6 +118,11 @@ pub enum OutboundError {
 }
 
 impl OutboundError {
+    /// Whether somebody is there who did not answer in time.
+    pub fn is_slowness(&self) -> bool {
+        matches!(self, Self::Timeout { .. })
+    }
+
     /// Whether there was no answer of any kind.
     pub fn is_silence(&self) -> bool {
         match self {
@@ -176,7 +184,7 @@ impl fmt::Debug for Said {
 #[derive(Clone)]
 pub struct Outbound {
     client: Client,
-    /// The same with less patience, for [`Outbound::knock`].
+    /// The same with less patience and no kept connection, for [`Outbound::afresh`].
     knocking: Client,
     proxy: Option<ProxyUrl>,
     answer_bytes_max: usize,
@@ -194,8 +202,9 @@ impl Outbound {
     /// Builds the road; reads the certificate authorities now and asks nobody.
     pub fn build(config: &Config) -> Result<Self, OutboundBuildError> {
         let tls = tls::believing(config.ca.as_deref())?;
-        let client = |connect_timeout| {
+        let client = |connect_timeout, idle_max| {
             let builder = Client::builder()
+                .pool_max_idle_per_host(idle_max)
                 .user_agent("menshen")
                 .redirect(Policy::none())
                 .connect_timeout(connect_timeout)
@@ -208,12 +217,13 @@ impl Outbound {
             };
             builder.build()
         };
-        let built = |connect_timeout| {
-            client(connect_timeout).map_err(|error| OutboundBuildError::Client(error.without_url()))
+        let built = |connect_timeout, idle_max| {
+            let client = client(connect_timeout, idle_max);
+            client.map_err(|error| OutboundBuildError::Client(error.without_url()))
         };
         Ok(Self {
-            client: built(CONNECT_TIMEOUT)?,
-            knocking: built(knock::CONNECT_TIMEOUT)?,
+            client: built(CONNECT_TIMEOUT, IDLE_MAX)?,
+            knocking: built(knock::CONNECT_TIMEOUT, 0)?,
             proxy: config.proxy.clone(),
             answer_bytes_max: ANSWER_BYTES_MAX,
         })
@@ -359,10 +369,10 @@ fn with_query(url: &Url, query: &[(&str, &str)]) -> Url {
 /// The address is taken out: its query carries tokens and secrets.
 fn transport(error: reqwest::Error, call: &'static str) -> OutboundError {
     let source = error.without_url();
-    if source.is_timeout() {
-        OutboundError::Timeout { call }
-    } else if source.is_connect() {
+    if source.is_connect() {
         OutboundError::Connect { call, source }
+    } else if source.is_timeout() {
+        OutboundError::Timeout { call }
     } else {
         OutboundError::Exchange { call, source }
     }

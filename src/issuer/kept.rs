@@ -18,7 +18,7 @@ const AGAIN_EVERY: Duration = Duration::from_secs(30);
 
 pub(super) struct Kept<T> {
     state: Mutex<State<T>>,
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
     fresh_for: Duration,
     clock: Clock,
 }
@@ -40,7 +40,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
         };
         Self {
             state: Mutex::new(state),
-            turn: Semaphore::new(1),
+            turn: Arc::new(Semaphore::new(1)),
             fresh_for,
             clock,
         }
@@ -102,7 +102,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
 
     /// The document, asked for again unless somebody brought it within this time.
     pub(super) async fn within<F>(
-        &self,
+        self: &Arc<Self>,
         issuer: &IssuerName,
         age: Duration,
         fetch: F,
@@ -126,19 +126,33 @@ impl<T: Send + Sync + 'static> Kept<T> {
         left > 0
     }
 
-    async fn ask<F>(&self, issuer: &IssuerName, fetch: F, want: Want) -> Result<Arc<T>, IssuerError>
+    async fn ask<F>(
+        self: &Arc<Self>,
+        issuer: &IssuerName,
+        fetch: F,
+        want: Want,
+    ) -> Result<Arc<T>, IssuerError>
     where
         F: Future<Output = Result<T, IssuerError>> + Send + 'static,
     {
         let pausing = || IssuerError::Pausing {
             issuer: issuer.clone(),
         };
-        // One asks, the others wait for its answer; whoever asks may be dropped, then the next asks.
-        let _turn = self.turn.acquire().await.map_err(|_| pausing())?;
+        // One asks, the others wait for its answer, also when whoever asks is gone by then.
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        let turn = turn.map_err(|_| pausing())?;
         if let Some(outcome) = self.meanwhile(&want) {
             return outcome;
         }
-        let outcome = fetch.await.map(Arc::new);
+        let this = Arc::clone(self);
+        let asking = tokio::spawn(async move {
+            let _turn = turn;
+            this.keep(fetch.await.map(Arc::new))
+        });
+        asking.await.unwrap_or_else(|_| Err(pausing()))
+    }
+
+    fn keep(&self, outcome: Result<Arc<T>, IssuerError>) -> Result<Arc<T>, IssuerError> {
         let now = self.clock.now();
         let mut state = self.state();
         match &outcome {

@@ -1,4 +1,4 @@
-//! `Outbound::knock`: whether anybody is there at all.
+//! `Outbound::knock`, `Outbound::afresh`: whether anybody is there at all.
 
 use std::time::Duration;
 
@@ -17,6 +17,16 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(2500);
 const KNOCK: &str = "a knock";
 
 impl Outbound {
+    /// The same road for whoever must know whether anybody is there: each call makes a connection of
+    /// its own, and gives up early when none comes about. One that was kept from better days would
+    /// make whoever is gone by now look slow.
+    pub fn afresh(&self) -> Self {
+        Self {
+            client: self.knocking.clone(),
+            ..self.clone()
+        }
+    }
+
     /// Makes sure that there is anybody at the origin of this address: any HTTP answer will do, and
     /// so does somebody who took the connection and is slow. Asks for `/` there and for nothing
     /// else, sends nothing of ours, follows nothing and reads no body.
@@ -27,10 +37,10 @@ impl Outbound {
     pub async fn knock(&self, url: &Url) -> Result<(), OutboundError> {
         let origin = url.join("/").unwrap_or_else(|_| url.clone());
         let knock = self.knocking.get(origin).timeout(KNOCK_TIMEOUT);
-        match knock.send().await {
+        match knock.send().await.map_err(|error| transport(error, KNOCK)) {
             Ok(_) => Ok(()),
-            Err(error) if error.is_timeout() && !error.is_connect() => Ok(()),
-            Err(error) => Err(transport(error, KNOCK)),
+            Err(error) if error.is_slowness() => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }

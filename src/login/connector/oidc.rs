@@ -120,14 +120,16 @@ impl Oidc {
     }
 
     /// The same for a login that begins: whoever gives no answer is asked again before a browser is
-    /// led to a page that never comes. One who is slow, or answers anything else, is believed to be
-    /// where it was.
+    /// led to a page that never comes. One who takes the connection and is slow, or answers anything
+    /// else, is believed to be where it was.
     async fn metadata_to_lead_to(&self) -> Result<Arc<Metadata>, ConnectorError> {
         let asking = self.issuer.metadata_within(ANSWER_COUNTS_FOR);
         let asked = timeout(KNOCK_TIMEOUT, asking).await;
         match (asked, self.issuer.known_metadata()) {
             (Ok(Ok(metadata)), _) => Ok(metadata),
-            (Ok(Err(error)), Some(known)) if !error.is_silence() => Ok(known),
+            (Ok(Err(error)), Some(known)) if !error.is_silence() || error.is_slowness() => {
+                Ok(known)
+            }
             (Err(_), Some(known)) => Ok(known),
             (Ok(Err(error)), _) => {
                 let error = fault::unasked(error);

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use futures_util::future::{join, join_all};
 use menshen::face::page::Cause;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{is_here, last_error, sign_in};
-use crate::browser::Browser;
-use crate::house::HOME;
+use crate::browser::{Browser, Page};
+use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::line::Line;
 use crate::provider::{Misbehaves, Odd, Provider, start};
-use crate::wire;
+use crate::{upstream, wire};
 
 const ADMIN: &str = "[admin]\nlisten = '127.0.0.1:0'\n";
 
@@ -130,11 +134,136 @@ async fn strangers_cost_a_provider_that_is_down_one_question_in_two_seconds() {
         let page = Browser::new(&house).follow(&start("keycloak")).await;
         assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
     });
-    futures_util::future::join_all(strangers).await;
+    join_all(strangers).await;
     let asked = provider.calls("discovery");
     // A client may repeat what was cut before its first byte.
     assert!(asked <= 2, "{asked}");
     house.advance(Duration::from_secs(2));
     Browser::new(&house).follow(&start("keycloak")).await;
     assert!(provider.calls("discovery") > asked);
+}
+
+/// The socket of a provider that says of itself what it must, as often as a test has it do so.
+struct Socket {
+    listener: TcpListener,
+    url: String,
+}
+
+impl Socket {
+    /// Takes hardly anybody who is not served.
+    fn open() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        Self { listener, url }
+    }
+
+    /// A house that has it as the connector `keycloak`.
+    async fn house(&self) -> House {
+        let (url, never) = (&self.url, "auto_login = 'never'");
+        let more = format!(
+            "[connector.keycloak]\n{never}\n[connector.keycloak.oidc]\nissuer = '{url}'\n\
+             client_id = 'menshen'\n{UNLIMITED}"
+        );
+        Plan::default().more(&more).start().await
+    }
+
+    /// Answers whoever comes next; the connection stays open and is served no more.
+    async fn answer(&self) -> Line<TcpStream> {
+        let mut line = upstream::accept(&self.listener).await;
+        let asked = line.request().await.unwrap();
+        assert!(asked.target().ends_with("/openid-configuration"));
+        let place = |path: &str| format!("{}/{path}", self.url);
+        let said = json!({
+            "issuer": self.url,
+            "jwks_uri": place("keys"),
+            "authorization_endpoint": place("authorize"),
+            "token_endpoint": place("token"),
+        });
+        line.send(upstream::with(
+            "Content-Type: application/json\r\n",
+            said.to_string(),
+        ))
+        .await;
+        line
+    }
+
+    /// From now on nobody's packets are answered, as behind a firewall that drops them.
+    async fn vanish(&self) -> [TcpStream; 2] {
+        let address = self.listener.local_addr().unwrap();
+        let fill = async || TcpStream::connect(address).await.unwrap();
+        [fill().await, fill().await]
+    }
+}
+
+/// Somebody begins a login and stops before they are led away.
+async fn begins(house: &House) -> Page {
+    let away = |next: &str| next.contains("/authorize");
+    let mut browser = Browser::new(house);
+    let page = browser.follow_until(&start("keycloak"), away).await;
+    if page.answer.status == 502 {
+        assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
+        assert_eq!(browser.cookies(), []);
+    }
+    page
+}
+
+#[track_caller]
+fn is_led(page: &Page) {
+    assert!(page.url.contains("/authorize?"), "{}", page.url);
+}
+
+#[tokio::test]
+async fn nobody_is_led_to_a_provider_whose_packets_vanish() {
+    let socket = Socket::open();
+    let house = socket.house().await;
+    let (page, kept) = join(begins(&house), socket.answer()).await;
+    is_led(&page);
+    // A connection from better days is no sign of life.
+    let open = socket.vanish().await;
+    house.advance(Duration::from_secs(10));
+    let crowd = join_all((0..3).map(|_| begins(&house))).await;
+    for page in crowd {
+        assert_eq!(page.answer.status, 502, "{}", page.url);
+    }
+    let error = last_error(&house);
+    assert!(
+        error.contains("connect for the issuer's metadata"),
+        "{error}"
+    );
+    drop((open, kept));
+}
+
+#[tokio::test]
+async fn who_goes_away_has_asked_a_provider_whose_packets_vanish_for_the_others() {
+    let socket = Socket::open();
+    let house = socket.house().await;
+    let (page, kept) = join(begins(&house), socket.answer()).await;
+    is_led(&page);
+    let open = socket.vanish().await;
+    house.advance(Duration::from_secs(10));
+    // The first is gone before there is an answer; whoever came meanwhile is told by the same one.
+    let (gone, page) = join(
+        tokio::time::timeout(Duration::from_millis(1500), begins(&house)),
+        begins(&house),
+    )
+    .await;
+    assert!(gone.is_err(), "nobody is told so early");
+    assert_eq!(page.answer.status, 502, "{}", page.url);
+    drop((open, kept));
+}
+
+#[tokio::test]
+async fn a_provider_that_takes_the_connection_is_there_however_slow_it_is() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+    provider.misbehave(Misbehaves::At("discovery", Odd::Hold));
+    house.advance(Duration::from_secs(10));
+    // Long enough that the first question is given up amid them.
+    for _ in 0..4 {
+        is_led(&begins(&house).await);
+    }
 }

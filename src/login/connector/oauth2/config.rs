@@ -45,7 +45,7 @@ pub struct Config {
     pub authorize_url: Option<Url>,
     /// Where a code buys a token. Needed without a preset. While nobody answers at this host, or no
     /// proxy builds a tunnel to it, no browser is led to the provider: it is asked for `/` before a
-    /// login, at most every ten seconds.
+    /// login, at most every ten seconds while it answers and every two while it does not.
     #[serde(default)]
     pub token_url: Option<Url>,
     /// Where in the answer of `token_url` the tokens stand, as a JSON pointer such as `/data`.
