@@ -31,6 +31,7 @@ mod warn;
 pub use crate::door::{DoorLimits, ListenConfig, TlsConfig};
 pub use crate::face::CheckConfig;
 pub use crate::face::admin::AdminConfig;
+pub use crate::face::ext_authz::ExtAuthzConfig;
 pub use crate::telemetry::LogConfig;
 pub use error::{ConfigError, Problem};
 pub use server::{
@@ -50,6 +51,9 @@ pub struct Config {
     /// Metrics, health and the admin API, on a listener of their own. Absent: none.
     #[serde(default)]
     pub admin: Option<AdminConfig>,
+    /// Envoy's ext_authz over gRPC. Absent: not spoken.
+    #[serde(default)]
+    pub ext_authz: Option<ExtAuthzConfig>,
     /// How long somebody who logged in is here, and the cookie that says so.
     #[serde(default)]
     pub session: SessionConfig,
@@ -69,9 +73,6 @@ pub struct Config {
     /// then any), then the longest path within it.
     #[serde(default)]
     pub route: Vec<RouteConfig>,
-    /// Envoy's ext_authz.
-    #[serde(default)]
-    pub ext_authz: Option<NotBuilt>,
     /// The check faces for other proxies.
     #[serde(default)]
     pub check: CheckConfig,
@@ -209,6 +210,7 @@ impl PartialEq for Config {
     fn eq(&self, other: &Self) -> bool {
         self.server == other.server
             && self.admin == other.admin
+            && self.ext_authz == other.ext_authz
             && self.check == other.check
             && self.session == other.session
             && self.store == other.store

@@ -32,6 +32,7 @@ pub use tls::{PairConfig, Tls, TlsConfig, TlsError};
 mod activity;
 mod connection;
 mod listen;
+mod preface;
 mod proxy_protocol;
 mod redirect;
 mod tls;
@@ -132,10 +133,20 @@ impl Door {
                 tls: acceptor.clone().filter(|_| speaks_tls),
                 redirect_https: place.redirect_https,
                 proxy_protocol: place.proxy_protocol,
+                http2: false,
             };
             listeners.push((listener, manner));
         }
         Ok(Self { listeners, tls })
+    }
+
+    /// Understands HTTP/2 without TLS, too, from clients that begin with it.
+    #[must_use]
+    pub fn with_plain_http2(mut self) -> Self {
+        for (_, manner) in &mut self.listeners {
+            manner.http2 = true;
+        }
+        self
     }
 
     /// Where it stands: the ports that were found for port 0, too.

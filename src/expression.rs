@@ -117,11 +117,10 @@ impl Expression {
     /// `request.headers["x-b"]`. Not for the hot path.
     pub fn named(&self) -> Vec<Self> {
         let names = &self.compiled.names;
-        let new =
-            |(at, name): (usize, &Box<str>)| (!names[..at].contains(name)).then(|| name.clone());
-        let names = names.iter().enumerate().filter_map(new);
+        let positions = names.iter().enumerate();
+        let names = positions.filter(|(at, name)| !names[..*at].contains(name));
         names
-            .filter_map(|name| Self::compile(&name, self.compiled.scope).ok())
+            .filter_map(|(_, name)| Self::compile(name, self.compiled.scope).ok())
             .collect()
     }
 

@@ -22,6 +22,7 @@ mod address;
 pub mod admin;
 mod check;
 pub mod explained;
+pub mod ext_authz;
 mod navigation;
 pub mod page;
 mod record;

@@ -319,7 +319,7 @@ impl From<StartError> for Failure {
             StartError::Bind(_) => Self::NotBound(why),
             StartError::Store(_)
             | StartError::Build(_)
-            | StartError::AdminAddress(_)
+            | StartError::Address { .. }
             | StartError::AdminToken(_) => Self::Refused(why),
         }
     }

@@ -6,21 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::Request;
-use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::door::{Address, BindError, Door, DoorLimits, ListenConfig, Serving, Tls, TlsError};
+use crate::door::{Address, BindError, Door, Serving, Tls, TlsError};
 use crate::face::House;
-use crate::face::admin::{Admin, Health};
+use crate::face::admin::Health;
 use crate::keys;
 use crate::people::session::Sessions;
 use crate::people::supposed::SupposeError;
 use crate::request::explain::{self, Explanation, Question};
-use crate::request::head::{Connection, Trust};
+use crate::request::head::Trust;
 use crate::secret::SecretError;
 use crate::site::{self, Shared, Site};
 use crate::store::{self, StoreError};
@@ -29,7 +27,10 @@ use crate::telemetry::{ReloadOutcome, Telemetry};
 /// How long a process that stops waits for refreshes of tokens.
 const REFRESHES_DRAIN: Duration = Duration::from_secs(10);
 
+mod doors;
 pub mod watch;
+
+use doors::Doors;
 
 /// Why menshen did not start.
 #[derive(Debug, thiserror::Error)]
@@ -43,9 +44,14 @@ pub enum StartError {
     /// A socket could not be bound.
     #[error("open the door")]
     Bind(#[source] BindError),
-    /// The administrator's listener.
-    #[error("[admin] listen: {0}")]
-    AdminAddress(String),
+    /// What is no address to listen at.
+    #[error("{key}: {why}")]
+    Address {
+        /// Where it is written.
+        key: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The administrator's token.
     #[error("[admin] token")]
     AdminToken(#[source] SecretError),
@@ -81,6 +87,7 @@ pub enum ExplainError {
 pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
+    grpc_address: Option<SocketAddr>,
     house: Arc<House>,
     started: Config,
     reloading: tokio::sync::Mutex<()>,
@@ -115,42 +122,28 @@ pub async fn start_recording(
     let site = Site::build(&config.site(), &shared, None)
         .await
         .map_err(|error| StartError::Build(Box::new(error)))?;
-    let server = &config.server;
-    let door = Door::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
+    let doors = Doors::bind(&config)?;
     let health = Arc::new(Health::default());
     let shutdown = CancellationToken::new();
     let trust = Arc::new(ArcSwap::new(Arc::clone(&site.trust)));
-    let (tls, addresses) = (door.tls().cloned(), ips(&door));
+    let (tls, addresses) = (doors.main.tls().cloned(), ips(&doors.main));
+    let admin_address = doors.admin.as_ref().and_then(Door::ip);
+    let grpc_address = doors.grpc.as_ref().and_then(Door::ip);
     let telemetry = shared.telemetry.clone();
     let house = Arc::new(House::new(site, shared, shutdown.clone()));
-    let admin = admin(&config, &house, &health)?;
-    let admin_address = admin.as_ref().and_then(|(door, _)| door.ip());
-    health.site_is_loaded();
-    telemetry.config_in_force(&config.hash());
-    let serving = TaskTracker::new();
-    let front = |limits: DoorLimits| Serving {
+    let front = Serving {
         trust: Arc::clone(&trust),
-        limits,
+        limits: config.server.limits.clone(),
         telemetry: telemetry.clone(),
         shutdown: shutdown.clone(),
     };
-    let visitor = Arc::clone(&house);
-    let handler = move |request: Request<Incoming>, connection: Arc<Connection>| {
-        let house = Arc::clone(&visitor);
-        async move { house.handle(request, connection).await }
-    };
-    serving.spawn(door.serve(handler, front(server.limits.clone())));
-    if let Some((door, admin)) = admin {
-        let handler = move |request: Request<Incoming>, _: Arc<Connection>| {
-            let admin = Arc::clone(&admin);
-            async move { admin.handle(request).await }
-        };
-        serving.spawn(door.serve(handler, front(DoorLimits::default())));
-    }
-    serving.close();
+    let serving = doors.open(&config, &house, &health, &front)?;
+    health.site_is_loaded();
+    telemetry.config_in_force(&config.hash());
     Ok(Running {
         addresses,
         admin_address,
+        grpc_address,
         house,
         started: config,
         reloading: tokio::sync::Mutex::new(()),
@@ -178,7 +171,7 @@ pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
         if let Some(token) = &admin.token {
             token.read().map_err(StartError::AdminToken)?;
         }
-        address(&admin.listen)?;
+        doors::address("[admin] listen", &admin.listen)?;
     }
     Ok((site, shared))
 }
@@ -207,6 +200,11 @@ impl Running {
     /// Where the administrator's listener is, when it is an IP address.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// Where Envoy may ask over gRPC alone, when it is an IP address.
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc_address
     }
 
     /// What is served.
@@ -297,28 +295,6 @@ async fn open(
         clock,
         telemetry,
     })
-}
-
-fn admin(
-    config: &Config,
-    house: &Arc<House>,
-    health: &Arc<Health>,
-) -> Result<Option<(Door, Arc<Admin>)>, StartError> {
-    let Some(settings) = &config.admin else {
-        return Ok(None);
-    };
-    let place = ListenConfig::plain(address(&settings.listen)?);
-    let door = Door::bind(&[place], None).map_err(StartError::Bind)?;
-    let admin = Admin::new(settings, Arc::clone(house), Arc::clone(health));
-    Ok(Some((
-        door,
-        Arc::new(admin.map_err(StartError::AdminToken)?),
-    )))
-}
-
-fn address(text: &str) -> Result<Address, StartError> {
-    let parsed = Address::try_from(text.to_owned());
-    parsed.map_err(|error| StartError::AdminAddress(error.to_string()))
 }
 
 fn ips(door: &Door) -> Vec<SocketAddr> {

@@ -13,6 +13,7 @@ pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
             old.server.tls.is_some() != new.server.tls.is_some(),
         ),
         ("[admin]", old.admin != new.admin),
+        ("[ext_authz]", old.ext_authz != new.ext_authz),
         ("[store]", old.store != new.store),
         (
             "[session] cached_sessions_max",
@@ -44,6 +45,8 @@ mod tests {
         let old = config("");
         let new = config("listen = ['127.0.0.1:1']\n[admin]\nlisten = '127.0.0.1:2'\n");
         assert_eq!(old.restart_needed(&new), ["[server] listen", "[admin]"]);
+        let trusting = "trusted_proxies = ['127.0.0.1']\n[ext_authz]\non_main = true\n";
+        assert_eq!(old.restart_needed(&config(trusting)), ["[ext_authz]"]);
         let new = config("[store]\nurl = 'sqlite:///a'\n[session]\ncached_sessions_max = 7\n");
         assert_eq!(
             old.restart_needed(&new),

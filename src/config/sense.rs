@@ -10,6 +10,7 @@ use crate::setting::Period;
 
 mod connectors;
 mod destinations;
+mod ext_authz;
 mod headers;
 mod issuers;
 mod oauth2;
@@ -24,6 +25,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         problems: Vec::new(),
     };
     server::look(&mut findings);
+    ext_authz::look(&mut findings);
     connectors::look(&mut findings);
     issuers::look(&mut findings);
     routes::look(&mut findings);

@@ -54,6 +54,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     secrets(&mut list);
     server(&mut list);
     admin(&mut list);
+    ext_authz(&mut list);
     session(&mut list);
     connectors(&mut list);
     issuers::look(&mut list);
@@ -129,6 +130,17 @@ fn admin(list: &mut List<'_>) {
         let text = "other machines can reach metrics, health and the admin API, in plain http: \
                     keep them away by a firewall";
         list.add(&Place::of(["admin", "listen"]), text);
+    }
+}
+
+fn ext_authz(list: &mut List<'_>) {
+    let listen = list.config.ext_authz.as_ref();
+    let listen = listen.and_then(|ext_authz| ext_authz.grpc_listen.as_deref());
+    let address = listen.and_then(|listen| listen.parse::<SocketAddr>().ok());
+    if address.is_some_and(|address| !address.ip().is_loopback()) {
+        let text = "your proxy's questions carry session cookies here in plain HTTP/2: let only \
+                    your own network see them";
+        list.add(&Place::of(["ext_authz", "grpc_listen"]), text);
     }
 }
 

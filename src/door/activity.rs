@@ -72,6 +72,11 @@ impl Activity {
         Open(Arc::clone(self))
     }
 
+    /// Notes that bytes came in.
+    pub(super) fn hear(&self) {
+        self.heard.store(true, Ordering::Relaxed);
+    }
+
     /// Whether anything at all came in.
     pub(super) fn was_heard(&self) -> bool {
         self.heard.load(Ordering::Relaxed)
@@ -183,7 +188,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Noted<T> {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if read.is_ready() {
-            self.activity.heard.store(true, Ordering::Relaxed);
+            self.activity.hear();
         }
         read
     }

@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use super::activity::{Activity, Advice, Noted, OpenBody, Place};
 use super::listen::Wire;
 use super::proxy_protocol::{self, ProxyError};
-use super::{DoorLimits, Hall, Handle, redirect};
+use super::{DoorLimits, Hall, Handle, preface, redirect};
 use crate::request::head::{Connection, Peer};
 use crate::telemetry::chain;
 
@@ -37,6 +37,8 @@ pub(super) struct Manner {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) redirect_https: bool,
     pub(super) proxy_protocol: bool,
+    /// Whether HTTP/2 is understood without TLS, too.
+    pub(super) http2: bool,
 }
 
 impl fmt::Debug for Manner {
@@ -60,6 +62,10 @@ enum Refused {
     SlowHandshake,
     #[error("shake hands in TLS")]
     Handshake(#[source] io::Error),
+    #[error("no request came in {0:?}")]
+    Silent(Duration),
+    #[error("read the first bytes")]
+    Unread(#[source] io::Error),
     #[error("the door is being closed")]
     Closing,
 }
@@ -80,7 +86,11 @@ pub(super) async fn serve<H: Handle>(
                     tracing::warn!(?peer, error = %chain(&refused), "a connection was refused");
                 }
             }
-            Refused::SlowHandshake | Refused::Handshake(_) | Refused::Closing => {
+            Refused::SlowHandshake
+            | Refused::Handshake(_)
+            | Refused::Silent(_)
+            | Refused::Unread(_)
+            | Refused::Closing => {
                 tracing::debug!(?peer, error = %chain(&refused), "a connection came to nothing");
             }
         }
@@ -107,6 +117,9 @@ async fn greet<H: Handle>(
         tls_subject: None,
     };
     let Some(acceptor) = &manner.tls else {
+        if manner.http2 {
+            return greet_either(hall, manner, wire, connection, activity).await;
+        }
         let stream = Noted::new(wire, Arc::clone(&activity));
         serve_http1(hall, manner, stream, connection, activity).await;
         return Ok(());
@@ -122,6 +135,32 @@ async fn greet<H: Handle>(
     connection.tls = true;
     connection.server_name = session.server_name().map(str::to_ascii_lowercase);
     let speaks_h2 = session.alpn_protocol() == Some(b"h2");
+    let stream = Noted::new(stream, Arc::clone(&activity));
+    if speaks_h2 {
+        serve_http2(hall, manner, stream, connection, activity).await;
+    } else {
+        serve_http1(hall, manner, stream, connection, activity).await;
+    }
+    Ok(())
+}
+
+/// Serves whoever speaks either version without TLS.
+async fn greet_either<H: Handle>(
+    hall: &Arc<Hall<H>>,
+    manner: &Manner,
+    wire: Wire,
+    connection: Connection,
+    activity: Arc<Activity>,
+) -> Result<(), Refused> {
+    let within = hall.limits.header_read.duration();
+    let begin = async {
+        let looked = timeout(within, preface::look(wire)).await;
+        looked
+            .map_err(|_| Refused::Silent(within))?
+            .map_err(Refused::Unread)
+    };
+    let (stream, speaks_h2) = hall.unless_closing(begin).await?;
+    activity.hear();
     let stream = Noted::new(stream, Arc::clone(&activity));
     if speaks_h2 {
         serve_http2(hall, manner, stream, connection, activity).await;

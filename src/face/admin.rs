@@ -59,6 +59,11 @@ impl Health {
         self.draining.store(true, Ordering::Release);
     }
 
+    /// Whether requests are decided, and will be.
+    pub fn serves(&self) -> bool {
+        self.site_loaded.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire)
+    }
+
     /// What works less well than configured, such as a reload that was refused; replaces what was
     /// said before. Nothing secret: whoever can reach the listener reads it.
     pub fn degraded(&self, reasons: Vec<String>) {

@@ -184,7 +184,7 @@ fn judged(
     head: &Head<'_>,
     parts: &Parts,
 ) -> Explanation {
-    explained.notes.extend(rule::notes(route, &caller));
+    explained.notes.extend(rule::notes(route, &caller, head));
     let verdict = judge(route, caller.clone(), head);
     let (rule, values) = rule::of(route, caller, head);
     let (ending, permit) = ending(verdict, parts, ways, route);
@@ -213,6 +213,7 @@ fn ending(
             return (Ending::of(End::Method, "method"), None);
         }
         Verdict::Allow(permit) => return (Ending::of(End::Allow, ""), Some(permit)),
+        // Nobody's source is asked again right after they signed in.
         Verdict::Login(needed) => return (Ending::of(End::LogIn, needed.why.word()), None),
         Verdict::Deny(denial) => denial,
     };

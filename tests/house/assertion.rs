@@ -348,3 +348,42 @@ async fn an_assertion_is_over_when_it_says() {
     let token = past.asserted("/x", &cookie).await.unwrap();
     assert!(verified(&keys, &token, "sso.test").is_ok());
 }
+
+#[tokio::test]
+async fn other_proxies_are_given_the_assertion_for_the_host_their_client_asked_for() {
+    let mirror = Mirror::start().await;
+    let plan = plan(&mirror, "").server("trusted_proxies = ['127.0.0.1']");
+    let house = plan.start().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let own = one(&Ask::get("/x").session(&cookie).of(&house).await);
+    let auth = |uri: &str| {
+        Ask::get("/.menshen/auth")
+            .header("X-Forwarded-Uri", uri)
+            .header("X-Original-Method", "GET")
+            .header("X-Forwarded-Proto", "http")
+    };
+    let forward_auth = |uri: &str| {
+        Ask::get("/.menshen/forward-auth")
+            .host("menshen.internal")
+            .header("X-Forwarded-Host", "sso.test:8080")
+            .header("X-Forwarded-Method", "GET")
+            .header("X-Forwarded-Proto", "http")
+            .header("X-Forwarded-Uri", uri)
+    };
+    let envoy = |uri: &str| Ask::get(&format!("/.menshen/ext_authz{uri}"));
+    for (ask, status, expected) in [
+        (auth("/x"), 202, &own),
+        (forward_auth("/x"), 200, &own),
+        (envoy("/x"), 200, &own),
+        (auth("/silent"), 202, &None),
+        (forward_auth("/silent"), 200, &None),
+        (envoy("/silent"), 200, &None),
+    ] {
+        let ask = ask.session(&cookie).header("X-Forwarded-For", "192.0.2.7");
+        let ask = ask.header("X-Menshen-Assertion", "lie");
+        let answer = ask.of(&house).await;
+        assert_eq!(answer.status, status, "{ask:?}");
+        let given: Vec<_> = answer.all("x-menshen-assertion").collect();
+        assert_eq!(given, Vec::from_iter(expected.as_deref()), "{ask:?}");
+    }
+}

@@ -97,6 +97,15 @@ max_age = "10m"
 upstream = ["{mirror}"]
 
 [[route]]
+name = "strongly-ruled"
+host = "sso.test"
+path = "/strong/ruled"
+access = "rule"
+acr_values = ["gold"]
+allow = "user != null"
+upstream = ["{mirror}"]
+
+[[route]]
 name = "nowhere"
 host = "sso.test"
 path = "/nowhere"

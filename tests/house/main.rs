@@ -17,6 +17,7 @@ mod connectors;
 mod cookie_domains;
 mod drop_in;
 mod explain;
+mod ext_authz;
 mod floors;
 mod forwarding;
 mod front_end;

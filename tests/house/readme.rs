@@ -30,6 +30,19 @@ fn every_configuration_in_a_readme_is_taken() {
 }
 
 #[test]
+fn the_page_of_the_assertion_shows_a_configuration_that_is_taken() {
+    let pages = ["docs/assertion.md", "docs/assertion.zh-CN.md"].map(tables);
+    assert_eq!(pages[0], pages[1]);
+    for part in &pages[0] {
+        let mut all = tables(ENGLISH)[0].clone();
+        all.remove("route");
+        join(&mut all, part);
+        assert_eq!(parse(&all.to_string()).warnings(), []);
+    }
+    assert_eq!(pages[0].len(), 1);
+}
+
+#[test]
 fn the_main_configuration_of_a_readme_is_not_warned_of() {
     for name in [ENGLISH, CHINESE] {
         assert_eq!(parse(&tables(name)[0].to_string()).warnings(), [], "{name}");

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -94,6 +95,20 @@ impl Program {
     /// Whether it has ended by itself.
     pub(crate) fn ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits until somebody listens on this port of this machine, or the program ends without that.
+    pub(crate) async fn listens(&mut self, port: u16) -> bool {
+        let name = self.name.clone();
+        let program = Mutex::new(&mut *self);
+        let ended = || program.lock().unwrap().ended();
+        let connects = async || {
+            tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+                .await
+                .is_ok()
+        };
+        until(&name, async || connects().await || ended()).await;
+        !self.ended()
     }
 
     /// Shows what it said last.

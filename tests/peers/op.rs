@@ -2,14 +2,13 @@
 //! plain HTTP, and Keycloak with Chromium. `tests/peers/op/install` gets both.
 
 mod away;
-mod certified;
+pub(crate) mod certified;
 mod keycloak;
 mod leaving;
 mod refreshing;
 mod rotating;
 mod signing_in;
 mod themselves;
-mod visitor;
 
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use tokio::task::JoinSet;
 use super::beside::TempDir;
 use super::house::House;
 use super::legacy_app::LegacyApp;
+use super::visitor;
 
 /// The client that both providers know, and its secret.
 const CLIENT_ID: &str = "menshen";

@@ -343,8 +343,9 @@ fn capabilities(person: &Person, profile: &TempDir) -> Value {
         "--disable-sync".to_owned(),
         "--disable-dev-shm-usage".to_owned(),
         "--window-size=1280,800".to_owned(),
-        // Loopback only: no other name is ever asked for.
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1".to_owned(),
+        // Loopback only: the hosts of the recipes in conf/ are here, and no other name is asked for.
+        "--host-resolver-rules=MAP *.corp.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+            .to_owned(),
         format!("--accept-lang={}", person.language),
         format!("--user-data-dir={}", profile.path().display()),
     ];

@@ -85,8 +85,17 @@ pub(super) fn of(route: &Route, caller: Caller, head: &Head<'_>) -> (Rule, Vec<N
 }
 
 /// What one should know of a route besides.
-pub(super) fn notes(route: &Route, caller: &Caller) -> Vec<String> {
+pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<String> {
     let mut notes = Vec::new();
+    if let Caller::Person(person) = caller
+        && route.access == Access::Rule
+        && lacks(route, person, head) == Some(Why::StepUp)
+    {
+        let (key, text, says) = unmet(route, caller, head);
+        notes.push(format!(
+            "{key} = {text} → {says}; the rule sees nobody until then"
+        ));
+    }
     if !route.issuers.is_empty() {
         let names: Vec<_> = route.issuers.iter().map(|issuer| issuer.as_str()).collect();
         notes.push(format!(

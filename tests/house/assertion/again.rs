@@ -128,6 +128,10 @@ async fn who_signs_in_again_is_named_as_they_are_called_now() {
         let claims = part(&token, 1);
         assert_eq!(claims["login"], name);
         let sub = claims["sub"].clone();
-        assert_eq!(last.get_or_insert(sub.clone()), &sub, "the account stays");
+        assert_eq!(
+            last.get_or_insert_with(|| sub.clone()),
+            &sub,
+            "the account stays"
+        );
     }
 }

@@ -99,17 +99,42 @@ fn an_unknown_key_is_told_what_is_allowed_and_what_was_meant() {
 #[test]
 fn a_key_of_a_later_version_is_refused_as_such() {
     refused(
-        "[ext_authz]\ngrpc_listen = 'a'\n",
-        3,
-        1,
-        &["does not build `ext_authz` yet", "remove"],
-    );
-    refused(
         "[store]\nurl = 'postgres://u:hunter2@h/d'\n",
         4,
         7,
         &["PostgreSQL yet", "sqlite"],
     );
+}
+
+#[test]
+fn ext_authz_needs_somewhere_to_ask_and_somebody_who_may() {
+    refused(
+        "[ext_authz]\ngrpc_listen = '127.0.0.1:9181'\n",
+        3,
+        2,
+        &["trusted_proxies is empty", "127.0.0.1"],
+    );
+    let trusting = |more: &str| format!("trusted_proxies = ['127.0.0.1']\n[ext_authz]\n{more}");
+    refused(&trusting(""), 4, 2, &["answered nowhere", "on_main = true"]);
+    refused(
+        &trusting("grpc_listen = 'a'\n"),
+        5,
+        15,
+        &["`a` is no address", "unix:/path"],
+    );
+    refused(
+        &trusting("grpc_listen = '127.0.0.1:8080'\n"),
+        5,
+        15,
+        &["listened on twice"],
+    );
+    refused(&trusting("grpc = 1\n"), 5, 1, &["`grpc`", "grpc_listen"]);
+    for more in [
+        "on_main = true",
+        "grpc_listen = 'unix:/run/menshen/grpc.sock'",
+    ] {
+        super::parse(&format!("{SERVER}{}\n", trusting(more)));
+    }
 }
 
 #[test]

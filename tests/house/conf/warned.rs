@@ -56,6 +56,8 @@ external_url = "https://sso.corp.example"
 trusted_proxies = ["10.0.0.0/8", "0.0.0.0/0"]
 [admin]
 listen = "0.0.0.0:9180"
+[ext_authz]
+grpc_listen = "10.0.0.5:9181"
 [session]
 keys = ["hunter2"]
 cookie_domain = "corp.example"
@@ -88,17 +90,18 @@ pass_access_token = true
     let expected = [
         ("server.trusted_proxies[1]", 3),
         ("admin.listen", 5),
-        ("session.keys[0]", 7),
-        ("session.cookie_domain", 8),
-        ("session.cookie_same_site", 9),
-        ("connector.corp.link_by", 11),
-        ("connector.corp.wecom.secret", 15),
-        ("connector.corp.wecom.api_base", 16),
-        ("route[0].preflight", 20),
-        ("route[0].pass_headers", 21),
-        ("route[0].case_insensitive", 22),
-        ("route[1].pass_access_token", 27),
-        ("route[1].pass_id_token", 28),
+        ("ext_authz.grpc_listen", 7),
+        ("session.keys[0]", 9),
+        ("session.cookie_domain", 10),
+        ("session.cookie_same_site", 11),
+        ("connector.corp.link_by", 13),
+        ("connector.corp.wecom.secret", 17),
+        ("connector.corp.wecom.api_base", 18),
+        ("route[0].preflight", 22),
+        ("route[0].pass_headers", 23),
+        ("route[0].case_insensitive", 24),
+        ("route[1].pass_access_token", 29),
+        ("route[1].pass_id_token", 30),
     ];
     assert_eq!(
         warned(text),

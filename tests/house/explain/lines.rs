@@ -74,7 +74,7 @@ async fn the_other_routes_are_told_with_their_reason() {
         let said = why_not(&explained, other);
         assert!(said.contains(why), "{url}: {said}");
         let names = pairs(&explained["not"], "route", "why");
-        assert_eq!(names.len(), 20, "{url}: every other route: {names:?}");
+        assert_eq!(names.len(), 21, "{url}: every other route: {names:?}");
         assert!(names.iter().all(|(name, _)| name != found));
     }
     let explained = desk.explained(&[("url", "http://nobodys.test/")]).await;
@@ -246,6 +246,25 @@ async fn connectors_demands_and_preflights_are_told_as_the_rule() {
         assert_eq!(explained["rule"]["text"], text, "{path}");
         assert_eq!(explained["verdict"]["verdict"], verdict, "{path}");
         assert_eq!(explained["verdict"]["reason"], reason, "{path}");
+    }
+    // Whoever does not count is nobody to a rule, too.
+    for (path, says, note) in [
+        (
+            "/ruled",
+            "yes, of nobody (other connector)",
+            "connectors = [\"other\"]",
+        ),
+        (
+            "/strong/ruled",
+            "no, of nobody (step up)",
+            "acr_values = [\"gold\"]",
+        ),
+    ] {
+        let url = format!("{HOME}{path}");
+        let explained = desk.explained(&[("url", &url), ("as", "lisi")]).await;
+        assert_eq!(explained["rule"]["says"], says);
+        let said = explained["notes"][0].as_str().unwrap();
+        assert!(said.starts_with(note), "{said}");
     }
     let url = format!("{HOME}/preflight");
     let mut asked = vec![

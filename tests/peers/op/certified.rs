@@ -45,15 +45,15 @@ pub(super) fn only_oauth2(issuer: &str) -> String {
 
 /// A running provider; ends when dropped.
 #[derive(Debug)]
-pub(super) struct Certified {
-    pub(super) issuer: String,
+pub(crate) struct Certified {
+    pub(crate) issuer: String,
     client: reqwest::Client,
     program: Option<Program>,
 }
 
 impl Certified {
     /// Starts one with the wishes that `provider.mjs` lists.
-    pub(super) async fn start(wishes: Value) -> Self {
+    pub(crate) async fn start(wishes: Value) -> Self {
         menshen::keys::install_crypto();
         let installed = counterparts();
         let mut command = Command::new(installed.join("bin/node"));
@@ -86,7 +86,7 @@ impl Certified {
     }
 
     /// The same with further metadata, by the names of RFC 7591; null takes one away.
-    pub(super) async fn register_with(&self, menshen: &str, more: Value) {
+    pub(crate) async fn register_with(&self, menshen: &str, more: Value) {
         let mut client = json!({
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,

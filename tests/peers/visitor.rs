@@ -1,11 +1,12 @@
 //! A browser without eyes: cookies, redirects and forms over plain HTTP.
 
 use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use menshen::face::page::{Cause, Lang};
-use reqwest::Method;
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
+use reqwest::{ClientBuilder, Method};
 use url::Url;
 
 /// How many redirects are followed before a test fails: more is a loop.
@@ -13,11 +14,11 @@ const HOPS_MAX: usize = 12;
 
 /// Somebody with a cookie jar.
 #[derive(Clone, Debug)]
-pub(super) struct Visitor {
+pub(crate) struct Visitor {
     client: reqwest::Client,
     jar: Vec<Kept>,
     /// Every address that was visited, oldest first.
-    pub(super) visited: Vec<Url>,
+    pub(crate) visited: Vec<Url>,
 }
 
 /// One cookie; ports are all the same to cookies.
@@ -31,52 +32,64 @@ struct Kept {
 
 /// What is shown.
 #[derive(Clone, Debug)]
-pub(super) struct Page {
-    pub(super) url: Url,
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
+pub(crate) struct Page {
+    pub(crate) url: Url,
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Visitor {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::with(|client| client)
+    }
+
+    /// One for whom this name is on this machine, with a certificate that nobody signed.
+    pub(crate) fn who_knows(name: &str) -> Self {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::with(|client| {
+            client
+                .resolve(name, here)
+                .tls_danger_accept_invalid_certs(true)
+        })
+    }
+
+    fn with(more: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         menshen::keys::install_crypto();
         let client = reqwest::Client::builder()
             .no_proxy()
-            .redirect(Policy::none())
-            .build()
-            .unwrap();
+            .redirect(Policy::none());
         Self {
-            client,
+            client: more(client).build().unwrap(),
             jar: Vec::new(),
             visited: Vec::new(),
         }
     }
 
     /// Goes to an address and on to where it leads.
-    pub(super) async fn open(&mut self, url: &str) -> Page {
+    pub(crate) async fn open(&mut self, url: &str) -> Page {
         let page = self.visit(url).await;
         self.follow(page).await
     }
 
     /// Goes to an address and follows nothing.
-    pub(super) async fn visit(&mut self, url: &str) -> Page {
+    pub(crate) async fn visit(&mut self, url: &str) -> Page {
         self.send(Method::GET, Url::parse(url).unwrap(), &[]).await
     }
 
     /// How an address answers; whatever cookies come with it are not kept.
-    pub(super) async fn peek(&self, url: &str) -> u16 {
+    pub(crate) async fn peek(&self, url: &str) -> u16 {
         self.clone().visit(url).await.status
     }
 
     /// Sends the page's form with what it holds and these fields, and goes on to where that leads.
-    pub(super) async fn submit(&mut self, page: &Page, filled: &[(&str, &str)]) -> Page {
+    pub(crate) async fn submit(&mut self, page: &Page, filled: &[(&str, &str)]) -> Page {
         let page = self.submit_only(page, filled).await;
         self.follow(page).await
     }
 
     /// Sends the page's form and follows nothing.
-    pub(super) async fn submit_only(&mut self, page: &Page, filled: &[(&str, &str)]) -> Page {
+    pub(crate) async fn submit_only(&mut self, page: &Page, filled: &[(&str, &str)]) -> Page {
         let (action, mut fields) = page.form();
         fields.retain(|(name, _)| filled.iter().all(|(filled, _)| filled != name));
         let filled = filled.iter();
@@ -85,7 +98,7 @@ impl Visitor {
     }
 
     /// What would be sent as `Cookie` to this address.
-    pub(super) fn cookies(&self, url: &Url) -> String {
+    pub(crate) fn cookies(&self, url: &Url) -> String {
         let mine = |kept: &&Kept| {
             Some(kept.host.as_str()) == url.host_str() && url.path().starts_with(&kept.path)
         };
@@ -95,12 +108,12 @@ impl Visitor {
     }
 
     /// Whether there is such a cookie.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.jar.iter().any(|kept| kept.name == name)
     }
 
     /// Goes on from a page to one that leads to an address with this path, and no further.
-    pub(super) async fn follow_until(&mut self, mut page: Page, path: &str) -> Url {
+    pub(crate) async fn follow_until(&mut self, mut page: Page, path: &str) -> Url {
         for _ in 0..HOPS_MAX {
             let next = page.leads_to();
             let next = next.unwrap_or_else(|| panic!("not {path}: {} {}", page.url, page.body));
@@ -181,7 +194,7 @@ impl Visitor {
 
 impl Page {
     /// Where it sends the browser on to.
-    pub(super) fn leads_to(&self) -> Option<Url> {
+    pub(crate) fn leads_to(&self) -> Option<Url> {
         let to = self.headers.get(LOCATION)?.to_str().unwrap();
         (300..400)
             .contains(&self.status)
@@ -189,7 +202,7 @@ impl Page {
     }
 
     /// The dead end it tells of.
-    pub(super) fn cause(&self) -> Option<Cause> {
+    pub(crate) fn cause(&self) -> Option<Cause> {
         let (_, rest) = self.body.split_once("<title>")?;
         let (title, _) = rest.split_once(" · ")?;
         let titled = |cause: &Cause| {
@@ -201,7 +214,7 @@ impl Page {
     }
 
     /// The first link that holds this.
-    pub(super) fn link(&self, part: &str) -> String {
+    pub(crate) fn link(&self, part: &str) -> String {
         let links = tags(&self.body, "a").filter_map(|tag| attribute(tag, "href"));
         let mut fitting = links.filter(|link| link.contains(part));
         let link = fitting.next();
@@ -220,7 +233,7 @@ impl Page {
 }
 
 /// Every value of a header that the application got, from the JSON of its `/echo`.
-pub(super) fn echoed(body: &str, name: &str) -> Vec<String> {
+pub(crate) fn echoed(body: &str, name: &str) -> Vec<String> {
     let json: serde_json::Value =
         serde_json::from_str(body).unwrap_or_else(|_| panic!("no echo: {body}"));
     let headers = json["headers"].as_array().unwrap();

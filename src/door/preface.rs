@@ -1,0 +1,140 @@
+//! HTTP/2 without TLS: its clients begin with a line that no HTTP/1.1 request is.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+/// What a client with prior knowledge sends first (RFC 9113 §3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A stream some of whose bytes were looked at; they are read again.
+#[derive(Debug)]
+pub(super) struct Begun<T> {
+    seen: [u8; PREFACE.len()],
+    /// Where what is not read again yet begins, and where it ends.
+    unread: (usize, usize),
+    stream: T,
+}
+
+/// Looks at no more bytes than it takes to know whether a client speaks HTTP/2. A client that went
+/// away speaks it no more.
+pub(super) async fn look<T: AsyncRead + Unpin>(mut stream: T) -> io::Result<(Begun<T>, bool)> {
+    let mut seen = [0; PREFACE.len()];
+    let mut end = 0;
+    let speaks_h2 = loop {
+        let count = stream.read(&mut seen[end..]).await?;
+        end += count;
+        if count == 0 || seen[..end] != PREFACE[..end] {
+            break false;
+        }
+        if end == PREFACE.len() {
+            break true;
+        }
+    };
+    let begun = Begun {
+        seen,
+        unread: (0, end),
+        stream,
+    };
+    Ok((begun, speaks_h2))
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Begun<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (start, end) = self.unread;
+        if start == end {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let next = end.min(start + buffer.remaining());
+        buffer.put_slice(&self.seen[start..next]);
+        self.unread.0 = next;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Begun<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of pieces that arrive one after another.
+    async fn looked(pieces: &[&[u8]]) -> (bool, Vec<u8>) {
+        use tokio::io::AsyncWriteExt as _;
+
+        let (mut client, server) = tokio::io::duplex(64);
+        let sending = async {
+            for piece in pieces {
+                client.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            drop(client);
+        };
+        let reading = async {
+            let (mut begun, speaks_h2) = look(server).await.unwrap();
+            let mut all = Vec::new();
+            begun.read_to_end(&mut all).await.unwrap();
+            (speaks_h2, all)
+        };
+        tokio::join!(sending, reading).1
+    }
+
+    #[tokio::test]
+    async fn who_begins_as_http2_does_speaks_it_and_nothing_is_lost() {
+        let (head, tail) = PREFACE.split_at(7);
+        for pieces in [vec![&PREFACE[..], b"frames"], vec![head, tail, b"frames"]] {
+            let (speaks_h2, all) = looked(&pieces).await;
+            assert!(speaks_h2);
+            assert_eq!(all, [PREFACE, &b"frames"[..]].concat());
+        }
+    }
+
+    #[tokio::test]
+    async fn who_begins_otherwise_does_not_and_nothing_is_lost() {
+        for pieces in [
+            vec![&b"GET / HTTP/1.1\r\n\r\n"[..]],
+            vec![b"PRI * HTTP/2.0\r\n\r\n", b"XX\r\n\r\n"],
+            vec![b"P", b"OST / HTTP/1.1\r\n\r\n"],
+            vec![b"PRI * HTTP/2.0\r\n"],
+            vec![],
+        ] {
+            let (speaks_h2, all) = looked(&pieces).await;
+            assert!(!speaks_h2, "{pieces:?}");
+            assert_eq!(all, pieces.concat());
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Envoy's ext_authz v3 over gRPC: may this request pass? The verdict is everybody's; this is how
+//! Envoy asks for it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body_util::BodyExt as _;
+use prost::Message as _;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::codegen::Service as _;
+use tonic_health::pb::health_server::HealthServer;
+
+use super::admin::Health;
+use super::check::{self, Said};
+use super::record::{Seen, Told};
+use super::{House, Visit, reply};
+use crate::request::head::{Connection, Head, HeadError, Peer};
+use crate::request::headers::{Granted, RequestId};
+use crate::request::policy::{Denial, Verdict};
+use crate::request::route::Route;
+use crate::request::{Body, BodyError, decide, decide_on};
+use crate::site::{Shared, Site};
+use asked::Asked;
+use frame::Unread;
+use health::Wellness;
+pub use reflection::DESCRIPTORS;
+use reflection::Reflection;
+use wire::{CheckRequest, CheckResponse};
+
+mod answer;
+mod asked;
+mod frame;
+mod health;
+mod reflection;
+mod wire;
+
+/// The service, as Envoy calls it.
+const SERVICE: &str = "envoy.service.auth.v3.Authorization";
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+/// The longest an answer may take, also where the question names no time or a longer one.
+const ANSWER_WITHIN_MAX: Duration = Duration::from_secs(10);
+
+/// `[ext_authz]`: answers Envoy's external authorization filter over gRPC, version 3. Over HTTP it is
+/// always answered, under `/ext_authz/` of `[server] prefix`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtAuthzConfig {
+    /// Where, in plain HTTP/2: `127.0.0.1:9181`, or a `unix:` path. Health and reflection are
+    /// answered there, too. Who asks must be in `trusted_proxies`. Absent: no listener of its own.
+    #[serde(default)]
+    pub grpc_listen: Option<String>,
+    /// Answers it on `[server] listen`, too; HTTP/2 without TLS is understood there then.
+    #[serde(default)]
+    pub on_main: bool,
+}
+
+/// Answers Envoy.
+#[derive(Debug)]
+pub struct ExtAuthz {
+    house: Arc<House>,
+    health: HealthServer<Wellness>,
+    reflection: Reflection,
+}
+
+impl ExtAuthz {
+    /// Answers for `house`, until `closing` is cancelled.
+    pub fn new(house: Arc<House>, health: Arc<Health>, closing: CancellationToken) -> Self {
+        let wellness = Wellness {
+            health,
+            closing: closing.clone(),
+        };
+        Self {
+            house,
+            health: HealthServer::new(wellness),
+            reflection: Reflection::new(closing),
+        }
+    }
+
+    /// Whether a request that came where other things are asked, too, asks this.
+    pub fn is_asked<B>(request: &Request<B>) -> bool {
+        request.uri().path() == CHECK && speaks_grpc(request)
+    }
+
+    /// Answers one call. A no is an answer; an error is what is no question at all.
+    pub async fn handle<B>(
+        &self,
+        request: Request<B>,
+        connection: Arc<Connection>,
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BodyError>,
+    {
+        if request.version() != Version::HTTP_2 {
+            let words = "This is gRPC: it is spoken in HTTP/2.\n".to_owned();
+            return reply::text(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "text/plain", words);
+        }
+        if request.method() != Method::POST {
+            let mut response =
+                reply::text(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("POST"));
+            return response;
+        }
+        if !speaks_grpc(&request) {
+            let words = "This is gRPC: application/grpc is understood.\n".to_owned();
+            return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "text/plain", words);
+        }
+        let within = deadline(request.headers());
+        let answer = timeout(within, self.answer(request, &connection)).await;
+        answer.unwrap_or_else(|_| refused(Status::deadline_exceeded("there was no time to answer")))
+    }
+
+    async fn answer<B>(&self, request: Request<B>, connection: &Connection) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BodyError>,
+    {
+        if request.uri().path() == CHECK {
+            return self.check(request, connection).await;
+        }
+        let request = request.map(tonic::body::Body::new);
+        if request.uri().path().starts_with("/grpc.health.v1.Health/") {
+            let mut health = self.health.clone();
+            let Ok(response) = health.call(request).await;
+            return response.map(sent);
+        }
+        match self.reflection.answer(request).await {
+            Ok(response) => response,
+            Err(_) => refused(Status::unimplemented("there is no such method here")),
+        }
+    }
+
+    async fn check<B>(&self, request: Request<B>, connection: &Connection) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let started = Instant::now();
+        let (site, shared) = (self.house.site(), self.house.shared());
+        let (parts, body) = request.into_parts();
+        let now = shared.clock.now();
+        let mut seen = Seen::of(&shared.telemetry, &parts, connection, now);
+        let mut id = RequestId::of(&parts.headers, false);
+        let asked = if site.trust.includes(connection.peer) {
+            match frame::message(body).await {
+                Ok(message) => Ok(CheckRequest::decode(message)
+                    .map_err(|_| HeadError::Forwarded("message"))
+                    .and_then(Asked::read)),
+                Err(Unread::Compressed) => {
+                    return refused(Status::unimplemented("messages are read uncompressed only"));
+                }
+                Err(Unread::TooLong | Unread::Broken | Unread::Lost) => {
+                    Ok(Err(HeadError::Forwarded("message")))
+                }
+            }
+        } else {
+            Err(check::stranger(&site, connection.peer, &id))
+        };
+        let said = match asked {
+            Ok(Ok(asked)) => {
+                id = RequestId::of(&asked.headers, true);
+                decided((&site, shared), &asked, connection.peer, &id, &mut seen).await
+            }
+            Ok(Err(error)) => Answered::No(check::bad_head(&id, error)),
+            Err(told) => Answered::No(told),
+        };
+        match said {
+            Answered::Yes(told, answer) => {
+                told.record(&shared.telemetry, &seen, &id, started);
+                frame::reply(&answer)
+            }
+            Answered::No(told) => {
+                let response = told.record(&shared.telemetry, &seen, &id, started);
+                frame::reply(&answer::denied(response).await)
+            }
+        }
+    }
+}
+
+/// What is answered, and what the record says of it.
+enum Answered {
+    Yes(Told, CheckResponse),
+    No(Told),
+}
+
+/// Decides what was asked: by the route that the question names, else as everybody does.
+async fn decided(
+    (site, shared): (&Site, &Shared),
+    asked: &Asked,
+    peer: Peer,
+    id: &RequestId,
+    seen: &mut Seen,
+) -> Answered {
+    let cookie = site.cookies.session_name();
+    let secure = site.external_url.scheme() == "https";
+    let head = asked.original();
+    let head = head.and_then(|original| Head::asked(original, peer, cookie, secure, seen.at));
+    let head = match head {
+        Ok(head) => head,
+        Err(error) => return Answered::No(check::bad_head(id, error)),
+    };
+    seen.is_about(&head);
+    let visit = Visit {
+        site,
+        shared,
+        head: &head,
+        id,
+    };
+    let verdict = match asked.route.as_ref().map(|name| named(site, name)) {
+        None => decide(&site.routes, &site.gate, &head).await,
+        Some(Some(route)) => decide_on(route, &site.gate, &head).await,
+        Some(None) => {
+            if site.strangers.may_speak() {
+                tracing::warn!(request_id = %id, "a check names a route in context_extensions that there is not");
+            }
+            Verdict::Deny(Denial::NoRoute)
+        }
+    };
+    match check::ask(&visit, verdict, Some(StatusCode::FOUND)).await {
+        Said::Go(permit, cookie) => {
+            let granted = Granted::to_apply(&permit, &head, &site.namespace);
+            let answer = answer::granted(&permit, &granted, cookie.as_deref(), id);
+            Answered::Yes(Told::allowed(&permit).by_check(), answer)
+        }
+        Said::Stop(_, reason, told) => Answered::No(check::stopped(*told, reason).by_check()),
+    }
+}
+
+fn named<'a>(site: &'a Site, name: &[u8]) -> Option<&'a Arc<Route>> {
+    let name = std::str::from_utf8(name).ok()?;
+    site.routes.named_so(name)
+}
+
+/// Whether these are the media types of gRPC with protocol buffers.
+fn speaks_grpc<B>(request: &Request<B>) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE);
+    let kind = kind.map(|kind| kind.as_bytes());
+    matches!(kind, Some(b"application/grpc" | b"application/grpc+proto"))
+}
+
+/// How long the answer may take: as the caller says, within reason.
+fn deadline(headers: &HeaderMap) -> Duration {
+    let said = headers
+        .get("grpc-timeout")
+        .and_then(|said| said.to_str().ok());
+    let said = said.and_then(timeout_of).unwrap_or(ANSWER_WITHIN_MAX);
+    said.min(ANSWER_WITHIN_MAX)
+}
+
+/// At most eight digits and a unit.
+fn timeout_of(said: &str) -> Option<Duration> {
+    let (digits, unit) = said.split_at_checked(said.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+/// What is no question that we answer.
+fn refused(status: Status) -> Response<Body> {
+    status.into_http().map(sent)
+}
+
+fn sent(body: tonic::body::Body) -> Body {
+    Body::new(body.map_err(Into::into))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_read_as_grpc_writes_it() {
+        for (said, expected) in [
+            ("200m", Duration::from_millis(200)),
+            ("1S", Duration::from_secs(1)),
+            ("99999999u", Duration::from_micros(99_999_999)),
+            ("0n", Duration::ZERO),
+            ("99999999H", ANSWER_WITHIN_MAX),
+            ("1M", ANSWER_WITHIN_MAX),
+            ("999999999n", ANSWER_WITHIN_MAX),
+            ("", ANSWER_WITHIN_MAX),
+            ("S", ANSWER_WITHIN_MAX),
+            ("+1S", ANSWER_WITHIN_MAX),
+            ("1s", ANSWER_WITHIN_MAX),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", HeaderValue::from_static(said));
+            assert_eq!(
+                deadline(&headers),
+                expected.min(ANSWER_WITHIN_MAX),
+                "{said}"
+            );
+        }
+        assert_eq!(deadline(&HeaderMap::new()), ANSWER_WITHIN_MAX);
+    }
+}

@@ -1,0 +1,160 @@
+//! A verdict in Envoy's words.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt as _;
+
+use super::wire::{
+    self, BoolValue, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpStatus, ListValue,
+    OkHttpResponse, Status, Struct, StructField, Value,
+};
+use crate::request::Body;
+use crate::request::gate::Caller;
+use crate::request::headers::{Granted, RequestId};
+use crate::request::policy::Permit;
+
+/// Codes of gRPC, as far as we say them.
+const OK: i32 = 0;
+const PERMISSION_DENIED: i32 = 7;
+const UNAVAILABLE: i32 = 14;
+const UNAUTHENTICATED: i32 = 16;
+
+/// `append_action`: beside what is there; and instead of it.
+const APPEND: i32 = 0;
+const OVERWRITE: i32 = 2;
+
+/// About what an answer holds, so that its bytes are kept in one place.
+const BYTES_ABOUT: usize = 2048;
+
+/// It may pass: what changes of the request, who it is, and the session's cookie if it was signed
+/// again.
+pub(super) fn granted(
+    permit: &Permit,
+    granted: &Granted,
+    cookie: Option<&str>,
+    id: &RequestId,
+) -> CheckResponse {
+    let mut kept = Kept::default();
+    let set = granted.set().iter();
+    let headers = set.map(|(name, value)| kept.option(name, value, OVERWRITE));
+    let headers = headers.collect();
+    let removed = granted.remove().iter();
+    let headers_to_remove = removed.map(|name| kept.bytes(name.as_str().as_bytes()));
+    let headers_to_remove = headers_to_remove.collect();
+    let mut response_headers_to_add = Vec::new();
+    if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(cookie).ok()) {
+        let private = HeaderValue::from_static("private, no-cache");
+        // Caches must not keep an answer that now carries somebody's cookie.
+        response_headers_to_add.push(kept.option(&CACHE_CONTROL, &private, OVERWRITE));
+        response_headers_to_add.push(kept.option(&SET_COOKIE, &cookie, APPEND));
+    }
+    CheckResponse {
+        status: Some(Status { code: OK }),
+        ok_response: Some(OkHttpResponse {
+            headers,
+            headers_to_remove,
+            response_headers_to_add,
+        }),
+        dynamic_metadata: Some(kept.identity(permit, id)),
+        ..CheckResponse::default()
+    }
+}
+
+/// It may not: what the client gets instead of the application's answer.
+pub(super) async fn denied(response: Response<Body>) -> CheckResponse {
+    let (parts, body) = response.into_parts();
+    let code = match parts.status {
+        StatusCode::SERVICE_UNAVAILABLE => UNAVAILABLE,
+        StatusCode::UNAUTHORIZED => UNAUTHENTICATED,
+        redirect if redirect.is_redirection() => UNAUTHENTICATED,
+        _ => PERMISSION_DENIED,
+    };
+    // Ours are whole and at hand; one that breaks off leaves a no without words.
+    let body = body.collect().await;
+    let body = body.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+    let mut kept = Kept::default();
+    let headers = parts.headers.iter();
+    // Envoy counts for itself.
+    let headers = headers.filter(|(name, _)| *name != CONTENT_LENGTH);
+    // A name that comes twice is sent twice: Envoy takes its own of that name away first.
+    let headers = headers.map(|(name, value)| kept.option(name, value, OVERWRITE));
+    CheckResponse {
+        status: Some(Status { code }),
+        denied_response: Some(DeniedHttpResponse {
+            status: Some(HttpStatus {
+                code: parts.status.as_u16().into(),
+            }),
+            headers: headers.collect(),
+            body,
+        }),
+        ..CheckResponse::default()
+    }
+}
+
+/// The bytes of an answer, in one place that many lend from: most answers ask for memory once.
+struct Kept(BytesMut);
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self(BytesMut::with_capacity(BYTES_ABOUT))
+    }
+}
+
+impl Kept {
+    fn bytes(&mut self, bytes: &[u8]) -> Bytes {
+        self.0.extend_from_slice(bytes);
+        self.0.split().freeze()
+    }
+
+    fn option(&mut self, name: &HeaderName, value: &HeaderValue, action: i32) -> HeaderValueOption {
+        let bytes = self.bytes(value.as_bytes());
+        let (value, raw_value) = match std::str::from_utf8(&bytes) {
+            Ok(_) => (bytes, Bytes::new()),
+            Err(_) => (Bytes::new(), bytes),
+        };
+        HeaderValueOption {
+            header: Some(wire::HeaderValue {
+                key: self.bytes(name.as_str().as_bytes()),
+                value,
+                raw_value,
+            }),
+            append: (action == APPEND).then_some(BoolValue { value: true }),
+            append_action: action,
+        }
+    }
+
+    /// Who passes, for filters behind this one; never a token.
+    fn identity(&mut self, permit: &Permit, id: &RequestId) -> Struct {
+        let mut fields = Vec::with_capacity(7);
+        let mut add = |key: &'static str, value| fields.push(StructField::new(key, value));
+        match permit.caller() {
+            Caller::Nobody(_) => {}
+            Caller::Person(person) => {
+                let session = &person.session;
+                add("login", self.text(session.login.as_str()));
+                add("account", self.text(&session.account.to_string()));
+                add("session", self.text(&session.public_id.to_string()));
+                add("connector", self.text(session.via.as_str()));
+                let groups = person.entitlements.fields.groups.iter();
+                let values = groups.map(|group| self.text(group)).collect();
+                let list = Some(ListValue { values });
+                add("groups", Value { text: None, list });
+            }
+            Caller::Program(program) => {
+                add("issuer", self.text(program.issuer.as_str()));
+                add("subject", self.text(program.subject.as_str()));
+            }
+        }
+        add("route", self.text(permit.route().name.as_str()));
+        add("request_id", self.text(id.as_str()));
+        Struct { fields }
+    }
+
+    fn text(&mut self, text: &str) -> Value {
+        Value {
+            text: Some(self.bytes(text.as_bytes())),
+            list: None,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The original request, as Envoy tells of it. What it does not tell is unknown; what it tells
+//! twice, and not the same, is refused.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use super::wire::{self, CheckRequest};
+use crate::request::head::{HeadError, Original, parse_scheme};
+
+/// How many headers a request may have: Envoy itself takes 100 unless it is told otherwise.
+const HEADERS_MAX: usize = 1024;
+/// The key under which a route is named.
+const ROUTE: &[u8] = b"route";
+
+/// What one question is about.
+#[derive(Debug)]
+pub(super) struct Asked {
+    host: Bytes,
+    target: Option<PathAndQuery>,
+    method: Option<Method>,
+    secure: Option<bool>,
+    client: Option<IpAddr>,
+    /// The client's headers.
+    pub(super) headers: HeaderMap,
+    /// The name of the route that is to judge.
+    pub(super) route: Option<Bytes>,
+}
+
+impl Asked {
+    /// Reads a question. The peer is trusted.
+    pub(super) fn read(question: CheckRequest) -> Result<Self, HeadError> {
+        let attributes = question.attributes.unwrap_or_default();
+        let http = attributes.request.and_then(|request| request.http);
+        let http = http.unwrap_or_default();
+        let told = |bytes: &Bytes| !bytes.is_empty();
+        let raw = http.header_map.unwrap_or_default().headers;
+        Ok(Self {
+            headers: headers(http.headers, raw)?,
+            target: Some(http.path).filter(told).map(target).transpose()?,
+            method: Some(http.method).filter(told).map(method).transpose()?,
+            secure: Some(http.scheme).filter(told).map(scheme).transpose()?,
+            client: attributes.source.and_then(client),
+            route: route(&attributes.context_extensions)?,
+            host: http.host,
+        })
+    }
+
+    /// For the head.
+    pub(super) fn original(&self) -> Result<Original<'_>, HeadError> {
+        if self.host.is_empty() {
+            return Err(HeadError::Unnamed("attributes.request.http.host"));
+        }
+        Ok(Original {
+            host: std::str::from_utf8(&self.host).map_err(|_| HeadError::BadHost)?,
+            target: self.target.as_ref(),
+            method: self.method.as_ref(),
+            secure: self.secure,
+            client: self.client,
+            headers: &self.headers,
+        })
+    }
+}
+
+/// A `#` is not cut off: Envoy does not, either.
+fn target(path: Bytes) -> Result<PathAndQuery, HeadError> {
+    let whole = path.starts_with(b"/") && !path.contains(&b'#');
+    let parsed = whole.then(|| PathAndQuery::from_maybe_shared(path).ok());
+    parsed.flatten().ok_or(HeadError::Forwarded("path"))
+}
+
+fn method(method: Bytes) -> Result<Method, HeadError> {
+    Method::from_bytes(&method).map_err(|_| HeadError::Forwarded("method"))
+}
+
+fn scheme(scheme: Bytes) -> Result<bool, HeadError> {
+    let text = std::str::from_utf8(&scheme).map_err(|_| HeadError::Forwarded("scheme"))?;
+    parse_scheme(text)
+}
+
+/// An address that is an IP address; a client on a unix socket has none.
+fn client(source: wire::Peer) -> Option<IpAddr> {
+    let address = source.address?.socket_address?.address;
+    std::str::from_utf8(&address).ok()?.parse().ok()
+}
+
+fn route(extensions: &[wire::HeaderValue]) -> Result<Option<Bytes>, HeadError> {
+    let mut named = extensions.iter().filter(|pair| pair.key == ROUTE);
+    let first = named.next().map(|pair| pair.value.clone());
+    if named.any(|pair| Some(&pair.value) != first.as_ref()) {
+        return Err(HeadError::Forwarded("context_extensions.route"));
+    }
+    Ok(first)
+}
+
+/// Both lists of headers, without what HTTP/2 says of the request in their form.
+fn headers(
+    merged: Vec<wire::HeaderValue>,
+    raw: Vec<wire::HeaderValue>,
+) -> Result<HeaderMap, HeadError> {
+    let broken = HeadError::Forwarded("headers");
+    let count = merged.len() + raw.len();
+    if count > HEADERS_MAX {
+        return Err(broken);
+    }
+    let mut headers = HeaderMap::with_capacity(count);
+    for pair in merged.into_iter().chain(raw) {
+        if pair.key.starts_with(b":") {
+            continue;
+        }
+        let value = match (pair.value.is_empty(), pair.raw_value.is_empty()) {
+            (false, false) if pair.value != pair.raw_value => return Err(broken),
+            (true, false) => pair.raw_value,
+            _ => pair.value,
+        };
+        let name = HeaderName::from_bytes(&pair.key).map_err(|_| broken)?;
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| broken)?;
+        headers.try_append(name, value).map_err(|_| broken)?;
+    }
+    Ok(headers)
+}

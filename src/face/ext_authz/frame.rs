@@ -1,0 +1,166 @@
+//! gRPC for one question and one answer: the frame around a message, the trailers behind it.
+//!
+//! Own, because a question that cannot be read must be a no: what libraries answer to it is an error
+//! of the call, and an Envoy that is told `failure_mode_allow` lets those through.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use prost::Message;
+
+use crate::request::{Body, BodyError};
+
+/// The longest question: all headers there may be, and what Envoy may be told to send of a body.
+pub(super) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// A flag and a length before every message.
+const PREFIX_BYTES: usize = 5;
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// Why there is no message in a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unread {
+    /// It is longer than [`MESSAGE_BYTES_MAX`].
+    #[error("the message is longer than {MESSAGE_BYTES_MAX} bytes")]
+    TooLong,
+    /// It is compressed; we never said that we could read that.
+    #[error("the message is compressed")]
+    Compressed,
+    /// It is not one whole message.
+    #[error("the body is not one whole message")]
+    Broken,
+    /// The client went away.
+    #[error("the body did not come whole")]
+    Lost,
+}
+
+/// Reads the one message of a body.
+pub(super) async fn message<B>(body: B) -> Result<Bytes, Unread>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BodyError>,
+{
+    let whole = Limited::new(body, PREFIX_BYTES + MESSAGE_BYTES_MAX).collect();
+    let whole = whole.await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            Unread::TooLong
+        } else {
+            Unread::Lost
+        }
+    })?;
+    let mut bytes = whole.to_bytes();
+    if bytes.len() < PREFIX_BYTES {
+        return Err(Unread::Broken);
+    }
+    let (flag, length) = (bytes.get_u8(), bytes.get_u32());
+    match flag {
+        0 if usize::try_from(length) == Ok(bytes.len()) => Ok(bytes),
+        1 => Err(Unread::Compressed),
+        _ => Err(Unread::Broken),
+    }
+}
+
+/// Answers with one message.
+pub(super) fn reply(message: &impl Message) -> Response<Body> {
+    let length = message.encoded_len();
+    let mut bytes = BytesMut::with_capacity(PREFIX_BYTES + length);
+    bytes.put_u8(0);
+    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    message
+        .encode(&mut bytes)
+        .expect("a buffer that grows has room for every message");
+    let mut response = Response::new(Body::new(Reply::Message(bytes.freeze())));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// A message, then the trailers that say the call went well.
+enum Reply {
+    Message(Bytes),
+    Trailers,
+    Done,
+}
+
+impl http_body::Body for Reply {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let (next, frame) = match &mut *self {
+            Self::Message(bytes) => (Self::Trailers, Some(Frame::data(std::mem::take(bytes)))),
+            Self::Trailers => {
+                let mut trailers = HeaderMap::with_capacity(1);
+                trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
+                (Self::Done, Some(Frame::trailers(trailers)))
+            }
+            Self::Done => (Self::Done, None),
+        };
+        *self = next;
+        Poll::Ready(frame.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+    use crate::face::ext_authz::wire::{CheckResponse, Status};
+
+    async fn read(bytes: &'static [u8]) -> Result<Bytes, Unread> {
+        message(Full::new(Bytes::from_static(bytes))).await
+    }
+
+    #[tokio::test]
+    async fn one_whole_message_is_read_and_nothing_else() {
+        assert_eq!(read(b"\0\0\0\0\0").await.unwrap(), "");
+        assert_eq!(read(b"\0\0\0\0\x02ab").await.unwrap(), "ab");
+        for (bytes, expected) in [
+            (&b""[..], Unread::Broken),
+            (b"\0\0\0\0", Unread::Broken),
+            (b"\0\0\0\0\x03ab", Unread::Broken),
+            (b"\0\0\0\0\x01ab", Unread::Broken),
+            (b"\0\0\0\0\0\0\0\0\0\0", Unread::Broken),
+            (b"\x02\0\0\0\x02ab", Unread::Broken),
+            (b"\x01\0\0\0\x02ab", Unread::Compressed),
+        ] {
+            assert_eq!(read(bytes).await, Err(expected), "{bytes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_too_long_is_told_from_one_that_is_broken() {
+        let mut long = vec![0; PREFIX_BYTES + MESSAGE_BYTES_MAX];
+        long[1..5].copy_from_slice(&(1024_u32 * 1024).to_be_bytes());
+        assert!(message(Full::new(Bytes::from(long.clone()))).await.is_ok());
+        long.push(0);
+        let read = message(Full::new(Bytes::from(long))).await;
+        assert_eq!(read, Err(Unread::TooLong));
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_a_frame_and_trailers() {
+        let answer = CheckResponse {
+            status: Some(Status { code: 7 }),
+            ..CheckResponse::default()
+        };
+        let whole = reply(&answer).into_body().collect().await.unwrap();
+        assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");
+        let bytes = whole.to_bytes();
+        let read = message(Full::new(bytes)).await.unwrap();
+        assert_eq!(CheckResponse::decode(read).unwrap(), answer);
+    }
+}

@@ -1,0 +1,71 @@
+//! gRPC's own health question, for whoever watches us from outside.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_server};
+
+use super::SERVICE;
+use crate::face::admin::Health;
+
+/// Says how the process is doing: the whole of it and the one service are the same.
+#[derive(Debug)]
+pub(super) struct Wellness {
+    pub(super) health: Arc<Health>,
+    pub(super) closing: CancellationToken,
+}
+
+impl Wellness {
+    fn status(&self, service: &str) -> Option<ServingStatus> {
+        let known = service.is_empty() || service == SERVICE;
+        let status = if self.health.serves() && !self.closing.is_cancelled() {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        known.then_some(status)
+    }
+}
+
+fn says(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse {
+        status: status.into(),
+    }
+}
+
+#[tonic::async_trait]
+impl health_server::Health for Wellness {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        let status = self.status(&request.get_ref().service);
+        let status = status.ok_or_else(|| Status::not_found("no such service"))?;
+        Ok(Response::new(says(status)))
+    }
+
+    /// Tells how it is now and, when the door closes, that it is over; then the stream ends, so that
+    /// nobody who only watches holds the door open.
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let status = self.status(&request.get_ref().service);
+        let now = says(status.unwrap_or(ServingStatus::ServiceUnknown));
+        let closing = self.closing.clone();
+        let later = async move {
+            closing.cancelled().await;
+            Ok(says(status.map_or(ServingStatus::ServiceUnknown, |_| {
+                ServingStatus::NotServing
+            })))
+        };
+        let told = stream::once(async move { Ok(now) }).chain(stream::once(later));
+        Ok(Response::new(Box::pin(told)))
+    }
+}

@@ -1,0 +1,127 @@
+//! What tools such as grpcurl ask for: which services there are, and how their messages look.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::Frame;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tonic::codegen::Service as _;
+use tonic_reflection::server::Builder;
+
+use super::frame::MESSAGE_BYTES_MAX;
+use crate::request::{Body, BodyError};
+
+/// The files below `proto`, compiled; a test keeps them the same.
+pub const DESCRIPTORS: &[u8] = include_bytes!("proto/descriptors.bin");
+/// How long somebody may look at it in one go.
+const LOOK_WITHIN: Duration = Duration::from_secs(60);
+
+type Called = Pin<Box<dyn Future<Output = Response<tonic::body::Body>> + Send>>;
+type Call = Box<dyn Fn(Request<tonic::body::Body>) -> Called + Send + Sync>;
+
+/// The reflection service, in the version everybody has and in the one older tools ask for.
+pub(super) struct Reflection {
+    v1: Call,
+    v1alpha: Call,
+    closing: CancellationToken,
+}
+
+impl fmt::Debug for Reflection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reflection").finish_non_exhaustive()
+    }
+}
+
+fn described() -> Builder<'static> {
+    Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+macro_rules! call {
+    ($server:expr) => {{
+        let server = $server
+            .expect("the descriptors are in the program, and a test reads them")
+            .max_decoding_message_size(MESSAGE_BYTES_MAX);
+        Box::new(move |request| {
+            let answer = server.clone().call(request);
+            Box::pin(async move {
+                match answer.await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                }
+            }) as Called
+        })
+    }};
+}
+
+impl Reflection {
+    /// Describes what is served; whoever looks when `closing` is cancelled looks no longer.
+    pub(super) fn new(closing: CancellationToken) -> Self {
+        Self {
+            v1: call!(described().build_v1()),
+            v1alpha: call!(described().build_v1alpha()),
+            closing,
+        }
+    }
+
+    /// Answers a call of either version; `None`: it is of neither.
+    pub(super) async fn answer(
+        &self,
+        request: Request<tonic::body::Body>,
+    ) -> Result<Response<Body>, Request<tonic::body::Body>> {
+        let call = match request.uri().path() {
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" => &self.v1,
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => &self.v1alpha,
+            _ => return Err(request),
+        };
+        let response = call(request).await;
+        let closing = self.closing.clone();
+        let end = async move {
+            tokio::select! {
+                () = closing.cancelled() => (),
+                () = sleep(LOOK_WITHIN) => (),
+            }
+        };
+        let end = Some(Box::pin(end) as _);
+        Ok(response.map(|body| Body::new(Until { body, end })))
+    }
+}
+
+/// A body that ends by itself when it is over, and by a status of ours when its time is.
+struct Until {
+    body: tonic::body::Body,
+    end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl http_body::Body for Until {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(end) = &mut self.end else {
+            return Poll::Ready(None);
+        };
+        if end.as_mut().poll(cx).is_ready() {
+            self.end = None;
+            let mut trailers = HeaderMap::with_capacity(1);
+            // UNAVAILABLE: whoever needs more asks again.
+            trailers.insert("grpc-status", HeaderValue::from_static("14"));
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.end.is_none() || self.body.is_end_stream()
+    }
+}

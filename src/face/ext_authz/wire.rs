@@ -1,0 +1,220 @@
+//! The messages of Envoy's ext_authz v3, as far as we read and write them.
+//!
+//! Field numbers are Envoy's; what is not listed is skipped when it comes. What Envoy calls a string
+//! and we only pass on is kept as bytes: they are lent from the message that came, not copied. A map
+//! is, on the wire, a list of pairs, and is read as one: a key that comes twice is seen twice.
+
+use std::fmt;
+
+use bytes::Bytes;
+use prost::Message;
+
+/// `envoy.service.auth.v3.CheckRequest`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CheckRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) attributes: Option<AttributeContext>,
+}
+
+/// `envoy.service.auth.v3.AttributeContext`: what is asked about.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AttributeContext {
+    #[prost(message, optional, tag = "1")]
+    pub(super) source: Option<Peer>,
+    #[prost(message, optional, tag = "4")]
+    pub(super) request: Option<Request>,
+    #[prost(message, repeated, tag = "10")]
+    pub(super) context_extensions: Vec<HeaderValue>,
+}
+
+/// `envoy.service.auth.v3.AttributeContext.Peer`: who sent the request.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Peer {
+    #[prost(message, optional, tag = "1")]
+    pub(super) address: Option<Address>,
+}
+
+/// `envoy.config.core.v3.Address`; the other kinds name no address that we know.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Address {
+    #[prost(message, optional, tag = "1")]
+    pub(super) socket_address: Option<SocketAddress>,
+}
+
+/// `envoy.config.core.v3.SocketAddress`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SocketAddress {
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) address: Bytes,
+}
+
+/// `envoy.service.auth.v3.AttributeContext.Request`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Request {
+    #[prost(message, optional, tag = "2")]
+    pub(super) http: Option<HttpRequest>,
+}
+
+/// `envoy.service.auth.v3.AttributeContext.HttpRequest`. `Debug` shows none of it.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(super) struct HttpRequest {
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) method: Bytes,
+    /// Merged by name, values in UTF-8.
+    #[prost(message, repeated, tag = "3")]
+    pub(super) headers: Vec<HeaderValue>,
+    /// Path and query, as they were sent.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) path: Bytes,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(super) host: Bytes,
+    #[prost(bytes = "bytes", tag = "6")]
+    pub(super) scheme: Bytes,
+    /// Instead of `headers` with `encode_raw_headers`.
+    #[prost(message, optional, tag = "13")]
+    pub(super) header_map: Option<HeaderMap>,
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest").finish_non_exhaustive()
+    }
+}
+
+/// `envoy.config.core.v3.HeaderMap`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct HeaderMap {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) headers: Vec<HeaderValue>,
+}
+
+/// `envoy.config.core.v3.HeaderValue`, and any pair of a map of strings. `Debug` shows the key only.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(super) struct HeaderValue {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) key: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) value: Bytes,
+    /// What is not UTF-8.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) raw_value: Bytes,
+}
+
+impl fmt::Debug for HeaderValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeaderValue")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `envoy.config.core.v3.HeaderValueOption`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct HeaderValueOption {
+    #[prost(message, optional, tag = "1")]
+    pub(super) header: Option<HeaderValue>,
+    /// The older way of saying the same: `append_action` alone is not looked at everywhere.
+    #[prost(message, optional, tag = "2")]
+    pub(super) append: Option<BoolValue>,
+    #[prost(int32, tag = "3")]
+    pub(super) append_action: i32,
+}
+
+/// `google.protobuf.BoolValue`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct BoolValue {
+    #[prost(bool, tag = "1")]
+    pub(super) value: bool,
+}
+
+/// `envoy.service.auth.v3.CheckResponse`; at most one of the two responses.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CheckResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) status: Option<Status>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) denied_response: Option<DeniedHttpResponse>,
+    #[prost(message, optional, tag = "3")]
+    pub(super) ok_response: Option<OkHttpResponse>,
+    #[prost(message, optional, tag = "4")]
+    pub(super) dynamic_metadata: Option<Struct>,
+}
+
+/// `google.rpc.Status`: 0 lets the request through, anything else does not.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct Status {
+    #[prost(int32, tag = "1")]
+    pub(super) code: i32,
+}
+
+/// `envoy.service.auth.v3.DeniedHttpResponse`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct DeniedHttpResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) status: Option<HttpStatus>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) headers: Vec<HeaderValueOption>,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) body: Bytes,
+}
+
+/// `envoy.type.v3.HttpStatus`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct HttpStatus {
+    #[prost(int32, tag = "1")]
+    pub(super) code: i32,
+}
+
+/// `envoy.service.auth.v3.OkHttpResponse`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OkHttpResponse {
+    #[prost(message, repeated, tag = "2")]
+    pub(super) headers: Vec<HeaderValueOption>,
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub(super) headers_to_remove: Vec<Bytes>,
+    #[prost(message, repeated, tag = "6")]
+    pub(super) response_headers_to_add: Vec<HeaderValueOption>,
+}
+
+/// `google.protobuf.Struct`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Struct {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) fields: Vec<StructField>,
+}
+
+/// One pair of its map.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StructField {
+    #[prost(bytes = "bytes", tag = "1")]
+    key: Bytes,
+    #[prost(message, optional, tag = "2")]
+    value: Option<Value>,
+}
+
+impl StructField {
+    pub(super) fn new(key: &'static str, value: Value) -> Self {
+        Self {
+            key: Bytes::from_static(key.as_bytes()),
+            value: Some(value),
+        }
+    }
+}
+
+/// `google.protobuf.Value`, of the kinds we write: one of them.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Value {
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    pub(super) text: Option<Bytes>,
+    #[prost(message, optional, tag = "6")]
+    pub(super) list: Option<ListValue>,
+}
+
+/// `google.protobuf.ListValue`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListValue {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) values: Vec<Value>,
+}

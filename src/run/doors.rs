@@ -1,0 +1,111 @@
+//! Every door of the house: bound together, then opened.
+
+use std::sync::Arc;
+
+use http::Request;
+use hyper::body::Incoming;
+use tokio_util::task::TaskTracker;
+
+use super::StartError;
+use crate::config::Config;
+use crate::door::{Address, Door, DoorLimits, ListenConfig, Serving};
+use crate::face::House;
+use crate::face::admin::{Admin, Health};
+use crate::face::ext_authz::ExtAuthz;
+use crate::request::head::Connection;
+
+/// The doors a configuration names.
+#[derive(Debug)]
+pub(super) struct Doors {
+    pub(super) main: Door,
+    pub(super) admin: Option<Door>,
+    pub(super) grpc: Option<Door>,
+}
+
+impl Doors {
+    /// Binds all of them, or none.
+    pub(super) fn bind(config: &Config) -> Result<Self, StartError> {
+        let server = &config.server;
+        let mut main = Door::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
+        let ext_authz = config.ext_authz.as_ref();
+        if ext_authz.is_some_and(|ext_authz| ext_authz.on_main) {
+            main = main.with_plain_http2();
+        }
+        let admin = config.admin.as_ref();
+        let admin = admin.map(|admin| plain("[admin] listen", &admin.listen));
+        let grpc = ext_authz.and_then(|ext_authz| ext_authz.grpc_listen.as_deref());
+        let grpc = grpc.map(|listen| plain("[ext_authz] grpc_listen", listen));
+        Ok(Self {
+            main,
+            admin: admin.transpose()?,
+            grpc: grpc.transpose()?.map(Door::with_plain_http2),
+        })
+    }
+
+    /// Serves at all of them in the background; done when the last is closed.
+    pub(super) fn open(
+        self,
+        config: &Config,
+        house: &Arc<House>,
+        health: &Arc<Health>,
+        front: &Serving,
+    ) -> Result<TaskTracker, StartError> {
+        let admin = config.admin.as_ref();
+        let admin = admin.map(|admin| Admin::new(admin, Arc::clone(house), Arc::clone(health)));
+        let admin = admin.transpose().map_err(StartError::AdminToken)?;
+        let envoys = config.ext_authz.as_ref().map(|settings| {
+            let closing = front.shutdown.clone();
+            let envoys = ExtAuthz::new(Arc::clone(house), Arc::clone(health), closing);
+            (Arc::new(envoys), settings.on_main)
+        });
+        let on_main = envoys.clone().filter(|(_, on_main)| *on_main);
+        let house = Arc::clone(house);
+        let serving = TaskTracker::new();
+        let visits = move |request: Request<Incoming>, connection: Arc<Connection>| {
+            let (house, envoys) = (Arc::clone(&house), on_main.clone());
+            async move {
+                match envoys.filter(|_| ExtAuthz::is_asked(&request)) {
+                    // In a box: what is seldom asked here makes no other request's way longer.
+                    Some((envoys, _)) => Box::pin(envoys.handle(request, connection)).await,
+                    None => house.handle(request, connection).await,
+                }
+            }
+        };
+        serving.spawn(self.main.serve(visits, front.clone()));
+        if let (Some(door), Some((envoys, _))) = (self.grpc, envoys) {
+            let calls = move |request: Request<Incoming>, connection: Arc<Connection>| {
+                let envoys = Arc::clone(&envoys);
+                async move { envoys.handle(request, connection).await }
+            };
+            serving.spawn(door.serve(calls, front.clone()));
+        }
+        if let (Some(door), Some(admin)) = (self.admin, admin) {
+            let admin = Arc::new(admin);
+            let visits = move |request: Request<Incoming>, _: Arc<Connection>| {
+                let admin = Arc::clone(&admin);
+                async move { admin.handle(request).await }
+            };
+            let front = Serving {
+                limits: DoorLimits::default(),
+                ..front.clone()
+            };
+            serving.spawn(door.serve(visits, front));
+        }
+        serving.close();
+        Ok(serving)
+    }
+}
+
+/// What a configuration writes for an address.
+pub(super) fn address(key: &'static str, text: &str) -> Result<Address, StartError> {
+    let parsed = Address::try_from(text.to_owned());
+    parsed.map_err(|error| StartError::Address {
+        key,
+        why: error.to_string(),
+    })
+}
+
+fn plain(key: &'static str, listen: &str) -> Result<Door, StartError> {
+    let place = ListenConfig::plain(address(key, listen)?);
+    Door::bind(&[place], None).map_err(StartError::Bind)
+}

@@ -1,0 +1,25 @@
+//! Envoy's ext_authz over gRPC: whoever may ask always gets an answer, and the same as everybody.
+
+mod answers;
+mod calls;
+mod client;
+mod described;
+mod doors;
+mod question;
+
+pub(crate) use client::Client;
+pub(crate) use question::{Said, ask, said};
+
+use crate::house::{House, Plan};
+
+/// A house that answers Envoy on a listener of its own.
+pub(crate) fn plan() -> Plan {
+    Plan::default()
+        .server("trusted_proxies = [\"127.0.0.1\"]")
+        .more("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
+}
+
+pub(crate) async fn asking(house: &House) -> Client {
+    let address = house.running.grpc_address();
+    Client::connect(address.expect("it answers over gRPC")).await
+}

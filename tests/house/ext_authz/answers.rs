@@ -1,0 +1,395 @@
+//! What Envoy is told: what the application would get, who it is, or what the client gets instead.
+
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::{Said, ask, asking, plan, said};
+use crate::asking::{Ask, signed_in};
+use crate::browser::navigation;
+use crate::house::{House, Plan};
+use crate::upstream::Folder;
+
+/// The house, a way to ask, and 李四 of 财务部.
+async fn lisi() -> (House, Client, String) {
+    let house = plan().start().await;
+    let client = asking(&house).await;
+    let cookie = signed_in(&house, "lisi").await;
+    (house, client, cookie)
+}
+
+#[tokio::test]
+async fn a_member_passes_and_the_application_gets_what_the_door_would_give_it() {
+    let (house, mut client, cookie) = lisi().await;
+    let cookies = format!("a=b; menshen={cookie}; c=d");
+    let question = ask("/echo?x=1")
+        .header("cookie", &cookies)
+        .header("x_forwarded_user", "boss")
+        .header("x-forwarded-email", "boss@corp.example")
+        .header("x-auth-request-groups", "admin");
+    let answer = said(&client.check(&question.json()).await);
+    assert_eq!((answer.code, answer.http), (0, None));
+    // What it gets through our own door.
+    let direct = Ask::get("/echo?x=1")
+        .header("Cookie", &cookies)
+        .of(&house)
+        .await;
+    for name in [
+        "x-forwarded-user",
+        "x-forwarded-preferred-username",
+        "x-forwarded-name",
+        "x-forwarded-email",
+        "x-forwarded-groups",
+        "cookie",
+    ] {
+        let given = answer.set.get(name).map(|value| vec![value.clone()]);
+        assert_eq!(given.unwrap_or_default(), direct.echoed(name), "{name}");
+    }
+    assert_eq!(answer.set["cookie"], "a=b; c=d");
+    for name in [
+        "x_forwarded_user",
+        "x-auth-request-groups",
+        "x-auth-request-user",
+    ] {
+        assert!(
+            answer.removed.iter().any(|removed| removed == name),
+            "{name}"
+        );
+        assert!(!answer.set.contains_key(name), "{name}");
+    }
+    assert!(
+        answer
+            .removed
+            .iter()
+            .all(|name| !answer.set.contains_key(name))
+    );
+    assert!(answer.to_client.is_empty());
+}
+
+#[tokio::test]
+async fn every_header_to_set_takes_the_place_of_the_clients() {
+    let (_house, mut client, cookie) = lisi().await;
+    let answer = client.check(&ask("/echo").session(&cookie).json()).await;
+    let headers = answer["ok_response"]["headers"].as_array().unwrap();
+    assert!(!headers.is_empty());
+    for option in headers {
+        assert_eq!(
+            option["append_action"], "OVERWRITE_IF_EXISTS_OR_ADD",
+            "{option}"
+        );
+        assert!(option.get("append").is_none(), "{option}");
+    }
+}
+
+#[tokio::test]
+async fn who_passes_is_told_to_other_filters_and_no_token_is() {
+    let (house, mut client, cookie) = lisi().await;
+    let question = ask("/finance")
+        .session(&cookie)
+        .header("x-request-id", "one-7");
+    let answer = client.check(&question.json()).await;
+    let told = answer["dynamic_metadata"].as_object().unwrap();
+    assert_eq!(told["login"], "lisi");
+    assert_eq!(told["connector"], "corp");
+    assert_eq!(told["route"], "finance");
+    assert_eq!(told["request_id"], "one-7");
+    let minted = house.audit();
+    let session = minted.iter().find_map(|line| line["session"].as_str());
+    assert_eq!(told["session"].as_str(), session);
+    assert!(told["account"].as_str().is_some_and(|id| !id.is_empty()));
+    assert!(told["groups"].is_array());
+    assert!(!answer.to_string().contains(&cookie));
+    // Nobody is nobody.
+    let answer = client.check(&ask("/public").json()).await;
+    let told = answer["dynamic_metadata"].as_object().unwrap();
+    let keys: Vec<_> = told.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["request_id", "route"]);
+    assert_eq!(answer["ok_response"].get("headers"), None);
+}
+
+#[tokio::test]
+async fn a_stranger_who_goes_somewhere_is_led_to_log_in() {
+    let (_house, mut client, _) = lisi().await;
+    let question = ask("/deep?x=1&y=%2f").headers(&navigation());
+    let answer = said(&client.check(&question.json()).await);
+    assert_eq!(
+        (answer.code, answer.http, answer.reason()),
+        (16, Some(302), "nobody")
+    );
+    let start = "http://sso.test/.menshen/start?rd=http%3A//sso.test/deep%3Fx%3D1%26y%3D%252f";
+    assert_eq!(answer.set["location"], start);
+    assert_eq!(answer.set["cache-control"], "no-store");
+}
+
+#[tokio::test]
+async fn a_program_and_a_forged_cookie_are_told_to_log_in() {
+    let (_house, mut client, cookie) = lisi().await;
+    let forged = format!("{}x", &cookie[..cookie.len() - 1]);
+    for question in [
+        ask("/deep"),
+        ask("/deep").session(&forged),
+        ask("/deep").session("a.b.c"),
+    ] {
+        let answer = said(&client.check(&question.json()).await);
+        assert_eq!((answer.code, answer.http), (16, Some(401)));
+        assert_eq!(answer.set["content-type"], "application/problem+json");
+        let problem: Value = serde_json::from_str(&answer.body).unwrap();
+        assert!(
+            problem["login_url"]
+                .as_str()
+                .unwrap()
+                .starts_with("http://sso.test/")
+        );
+        assert!(!answer.set.contains_key("content-length"));
+    }
+}
+
+#[tokio::test]
+async fn every_other_no_is_a_403() {
+    let (house, mut client, cookie) = lisi().await;
+    let zhangsan = signed_in(&house, "zhangsan").await;
+    for (question, reason) in [
+        (ask("/finance").session(&zhangsan), "forbidden"),
+        (
+            ask("/finance").session(&zhangsan).headers(&navigation()),
+            "forbidden",
+        ),
+        (ask("/").host("nowhere.test").session(&cookie), "no-route"),
+        (ask("/.menshen/userinfo").session(&cookie), "no-route"),
+        (ask("/a/%2e%2e/b").session(&cookie), "bad-request"),
+        (ask("/a/../b").session(&cookie), "bad-request"),
+        (ask("/a#b").session(&cookie), "bad-request"),
+        (ask("a").session(&cookie), "bad-request"),
+        (ask("*").session(&cookie), "bad-request"),
+        (ask("/").host("").session(&cookie), "bad-request"),
+        (ask("/").host("a b").session(&cookie), "bad-request"),
+        (ask("/").method("G T").session(&cookie), "bad-request"),
+        (ask("/").scheme("gopher").session(&cookie), "bad-request"),
+        (
+            ask("/").header("bad name", "x").session(&cookie),
+            "bad-request",
+        ),
+        (
+            ask("/").header("x", "a\u{0}b").session(&cookie),
+            "bad-request",
+        ),
+        (ask("/public%2f..%2ffinance"), "bad-request"),
+        (ask("/").route("no-such-route").session(&cookie), "no-route"),
+        (ask("/").route("").session(&cookie), "no-route"),
+    ] {
+        let answer = said(&client.check(&question.json()).await);
+        let shown = (answer.code, answer.http, answer.reason());
+        assert_eq!(shown, (7, Some(403), reason), "{}", question.json());
+    }
+    let many = (0..2000).fold(ask("/"), |ask, n| ask.header(&format!("x-{n}"), "y"));
+    let answer = said(&client.check(&many.json()).await);
+    assert_eq!((answer.code, answer.http), (7, Some(403)));
+}
+
+#[tokio::test]
+async fn an_empty_question_is_a_no_whatever_else_it_holds() {
+    let (_house, mut client, _) = lisi().await;
+    for question in [
+        json!({}),
+        json!({ "attributes": {} }),
+        json!({ "attributes": { "request": {} } }),
+        json!({ "attributes": { "request": { "http": {} } } }),
+        json!({ "attributes": { "source": { "address": {} }, "context_extensions": { "route": "public" } } }),
+    ] {
+        let answer = said(&client.check(&question).await);
+        assert_eq!((answer.code, answer.http), (7, Some(403)), "{question}");
+    }
+}
+
+#[tokio::test]
+async fn fields_nobody_knows_change_nothing() {
+    let (_house, mut client, cookie) = lisi().await;
+    let question = client.question(&ask("/finance").session(&cookie).json());
+    // Field 1000: a varint; 1001: bytes; 1002: a fixed64.
+    let unknown = b"\xc0\x3e\x07\xca\x3e\x03abc\xd1\x3e\x01\x02\x03\x04\x05\x06\x07\x08";
+    let answer = client
+        .check_bytes(&[&question, &unknown[..]].concat())
+        .await;
+    assert_eq!(said(&answer).code, 0, "{answer}");
+}
+
+#[tokio::test]
+async fn raw_headers_count_as_merged_ones_do() {
+    let (_house, mut client, cookie) = lisi().await;
+    let mut question = ask("/finance").json();
+    let http = &mut question["attributes"]["request"]["http"];
+    http["headers"] = json!({});
+    let raw = |text: &str| {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(text)
+    };
+    http["header_map"] = json!({ "headers": [
+        { "key": ":path", "raw_value": raw("/finance") },
+        { "key": "cookie", "raw_value": raw(&format!("menshen={cookie}")) },
+        { "key": "x-latin", "raw_value": "/w==" },
+    ] });
+    let answer = said(&client.check(&question).await);
+    assert_eq!(
+        (answer.code, answer.set["x-forwarded-user"].as_str()),
+        (0, "lisi")
+    );
+    // Two that differ are two cookies: nobody.
+    let two = &mut question["attributes"]["request"]["http"]["headers"];
+    *two = json!({ "cookie": "menshen=a.b.c" });
+    let answer = said(&client.check(&question).await);
+    assert_eq!((answer.code, answer.http), (16, Some(401)));
+}
+
+#[tokio::test]
+async fn a_route_that_is_named_judges_whatever_host_and_path_say() {
+    let (house, mut client, cookie) = lisi().await;
+    let zhangsan = signed_in(&house, "zhangsan").await;
+    let at = |cookie: &str| {
+        ask("/anything")
+            .host("elsewhere.test")
+            .session(cookie)
+            .route("finance")
+    };
+    assert_eq!(said(&client.check(&at(&cookie).json()).await).code, 0);
+    let answer = said(&client.check(&at(&zhangsan).json()).await);
+    assert_eq!((answer.code, answer.reason()), (7, "forbidden"));
+    let answer = said(&client.check(&ask("/finance").route("public").json()).await);
+    assert_eq!(answer.code, 0);
+}
+
+/// A route for one network only.
+const NEAR: &str = r#"
+[[route]]
+name = "near"
+host = "sso.test"
+access = "rule"
+allow = "in_network(request.ip, '192.0.2.0/24')"
+upstream = ["{app}"]
+[[route]]
+name = "reading"
+host = "read.test"
+access = "rule"
+allow = "request.method == 'GET'"
+upstream = ["{app}"]
+"#;
+
+#[tokio::test]
+async fn what_was_not_told_is_unknown_and_denies_where_it_is_needed() {
+    let house = plan().routes(NEAR).start().await;
+    let mut client = asking(&house).await;
+    for (source, code, reason) in [
+        (
+            json!({ "address": { "socket_address": { "address": "192.0.2.9" } } }),
+            0,
+            "",
+        ),
+        (
+            json!({ "address": { "socket_address": { "address": "::ffff:192.0.2.9" } } }),
+            0,
+            "",
+        ),
+        (
+            json!({ "address": { "socket_address": { "address": "198.51.100.1" } } }),
+            7,
+            "forbidden",
+        ),
+        (
+            json!({ "address": { "socket_address": { "address": "not-an-address" } } }),
+            7,
+            "untold",
+        ),
+        (
+            json!({ "address": { "pipe": { "path": "/run/a.sock" } } }),
+            7,
+            "untold",
+        ),
+        (json!({ "address": {} }), 7, "untold"),
+        (json!({}), 7, "untold"),
+    ] {
+        // What the client says of itself is not heard.
+        let question = ask("/").header("x-forwarded-for", "192.0.2.9");
+        let mut question = question.json();
+        question["attributes"]["source"] = source.clone();
+        let answer = said(&client.check(&question).await);
+        if code == 7 && reason == "forbidden" {
+            assert_ne!(answer.code, 0, "{source}");
+        } else {
+            assert_eq!((answer.code, answer.reason()), (code, reason), "{source}");
+        }
+    }
+    for (method, code) in [("GET", 0), ("", 7)] {
+        let question = ask("/").host("read.test").method(method);
+        assert_eq!(
+            said(&client.check(&question.json()).await).code,
+            code,
+            "{method:?}"
+        );
+    }
+    // A path that was not told is no path: only a host whose every path says the same is answered.
+    let question = ask("").host("read.test");
+    assert_eq!(said(&client.check(&question.json()).await).code, 0);
+}
+
+#[tokio::test]
+async fn a_cookie_that_is_signed_again_goes_to_the_client_beside_the_answer() {
+    let folder = Folder::new();
+    let key = |name: &str| {
+        let path = folder.write(name, menshen::keys::generate().expose());
+        format!("{{ file = {path:?} }}")
+    };
+    let (old, new) = (key("old"), key("new"));
+    let with = |keys: &str| plan().session(&format!("keys = [{keys}]"));
+    let house = with(&old).start().await;
+    let cookie = signed_in(&house, "lisi").await;
+    house.reload(&with(&format!("{new}, {old}"))).await.unwrap();
+    let mut client = asking(&house).await;
+    let answer = client.check(&ask("/echo").session(&cookie).json()).await;
+    let Said {
+        to_client, code, ..
+    } = said(&answer);
+    assert_eq!(code, 0);
+    let renewed = &to_client["set-cookie"];
+    assert!(renewed.starts_with("menshen=") && !renewed.contains(&cookie));
+    assert_eq!(to_client["cache-control"], "private, no-cache");
+    let cookie = renewed
+        .strip_prefix("menshen=")
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap();
+    house.reload(&with(&new)).await.unwrap();
+    let answer = said(&client.check(&ask("/echo").session(cookie).json()).await);
+    assert_eq!((answer.code, answer.to_client.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_revoked_session_is_refused_at_the_next_question() {
+    let (house, mut client, cookie) = lisi().await;
+    let question = ask("/echo").session(&cookie).json();
+    assert_eq!(said(&client.check(&question).await).code, 0);
+    let answer = Ask::get("/.menshen/sign_out")
+        .session(&cookie)
+        .navigating()
+        .of(&house)
+        .await;
+    assert!(answer.status < 400, "{}", answer.text());
+    let answer = said(&client.check(&question).await);
+    assert_eq!((answer.code, answer.http), (16, Some(401)));
+}
+
+#[tokio::test]
+async fn the_main_listener_says_the_same() {
+    let house = Plan::default()
+        .server("trusted_proxies = [\"127.0.0.1\"]")
+        .more("[ext_authz]\non_main = true\n")
+        .start()
+        .await;
+    let cookie = signed_in(&house, "lisi").await;
+    let mut client = Client::connect(house.address()).await;
+    let answer = said(&client.check(&ask("/finance").session(&cookie).json()).await);
+    assert_eq!(
+        (answer.code, answer.set["x-forwarded-user"].as_str()),
+        (0, "lisi")
+    );
+    let answer = said(&client.check(&ask("/finance").json()).await);
+    assert_eq!((answer.code, answer.http), (16, Some(401)));
+}

@@ -1,0 +1,189 @@
+//! Calls that are none: what is refused as a call, and what is answered with a no all the same.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::client::{CHECK, framed};
+use super::{asking, plan, said};
+use crate::house::Plan;
+
+const UNIMPLEMENTED: u32 = 12;
+const DEADLINE_EXCEEDED: u32 = 4;
+const NOT_FOUND: u32 = 5;
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+
+/// A no, with its status and its reason.
+fn no(answer: &Value) -> (i64, String) {
+    let said = said(answer);
+    assert_ne!(said.code, 0);
+    (said.http.unwrap(), said.reason().to_owned())
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_no_and_never_an_error() {
+    let house = plan().start().await;
+    let mut client = asking(&house).await;
+    let long = vec![0; 2 * 1024 * 1024];
+    let broken: [(&str, Bytes); 8] = [
+        ("nothing", Bytes::new()),
+        ("half a prefix", Bytes::from_static(b"\0\0\0")),
+        (
+            "less than is said",
+            Bytes::from_static(b"\0\0\0\0\x09\x0a\x00"),
+        ),
+        (
+            "more than is said",
+            Bytes::from_static(b"\0\0\0\0\x00\x0a\x00"),
+        ),
+        ("two messages", Bytes::from_static(b"\0\0\0\0\0\0\0\0\0\0")),
+        ("a flag nobody knows", Bytes::from_static(b"\x07\0\0\0\0")),
+        ("no protocol buffer", framed(b"\xff\xff\xff\xff")),
+        ("too long", framed(&long)),
+    ];
+    for (what, body) in broken {
+        let called = client.call(CHECK, &[], body).await;
+        assert_eq!(
+            no(&client.answer(&called)),
+            (403, "bad-request".to_owned()),
+            "{what}"
+        );
+    }
+    // The connection lives on.
+    let mut health = client.call(HEALTH, &[], framed(b"")).await;
+    assert_eq!(health.status.take(), Some(0));
+}
+
+#[tokio::test]
+async fn what_is_no_call_is_refused_as_grpc_refuses() {
+    let house = plan().start().await;
+    let mut client = asking(&house).await;
+    let empty = framed(b"");
+    let compressed = Bytes::from_static(b"\x01\0\0\0\x02ab");
+    for (path, headers, body, expected) in [
+        (
+            CHECK,
+            &[("grpc-encoding", "gzip")][..],
+            compressed.clone(),
+            (200, Some(UNIMPLEMENTED)),
+        ),
+        (CHECK, &[], compressed, (200, Some(UNIMPLEMENTED))),
+        ("/", &[], empty.clone(), (200, Some(UNIMPLEMENTED))),
+        (
+            "/envoy.service.auth.v2.Authorization/Check",
+            &[],
+            empty.clone(),
+            (200, Some(UNIMPLEMENTED)),
+        ),
+        (
+            "/envoy.service.auth.v3.Authorization/Chuck",
+            &[],
+            empty.clone(),
+            (200, Some(UNIMPLEMENTED)),
+        ),
+        (
+            "/grpc.health.v1.Health/Chuck",
+            &[],
+            empty.clone(),
+            (200, Some(UNIMPLEMENTED)),
+        ),
+        (
+            CHECK,
+            &[("content-type", "application/json")],
+            empty.clone(),
+            (415, None),
+        ),
+        (
+            CHECK,
+            &[("content-type", "application/grpc-web")],
+            empty.clone(),
+            (415, None),
+        ),
+        (
+            CHECK,
+            &[("content-type", "application/grpc+json")],
+            empty.clone(),
+            (415, None),
+        ),
+    ] {
+        let called = client.call(path, headers, body).await;
+        assert_eq!((called.http, called.status), expected, "{path} {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_is_told_as_grpc_tells_it() {
+    let house = plan().start().await;
+    let mut client = asking(&house).await;
+    for path in [CHECK, HEALTH] {
+        let half = Bytes::from_static(b"\0\0\0\0\x05a");
+        let called = client
+            .call_endless(path, &[("grpc-timeout", "5m")], half)
+            .await;
+        assert_eq!(
+            (called.http, called.status),
+            (200, Some(DEADLINE_EXCEEDED)),
+            "{path}"
+        );
+    }
+    // What can be answered at once needs no time.
+    let headers = [("grpc-timeout", "1S")];
+    let called = client.call(CHECK, &headers, framed(b"")).await;
+    client.answer(&called);
+}
+
+#[tokio::test]
+async fn a_peer_that_is_not_trusted_is_told_no_and_the_log_what_to_add() {
+    let house = Plan::default()
+        .server("trusted_proxies = [\"192.0.2.0/24\"]")
+        .more("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
+        .start()
+        .await;
+    let mut client = asking(&house).await;
+    for question in [&b""[..], b"\xff"] {
+        let answer = client.check_bytes(question).await;
+        assert_eq!(no(&answer), (403, "not-trusted".to_owned()));
+    }
+    // Health is nobody's secret.
+    let called = client.call(HEALTH, &[], framed(b"")).await;
+    assert_eq!(called.status, Some(0));
+}
+
+#[tokio::test]
+async fn health_is_told_of_the_house_and_of_the_service() {
+    let house = plan().start().await;
+    let mut client = asking(&house).await;
+    let service = b"envoy.service.auth.v3.Authorization";
+    let named = [&[0x0a, u8::try_from(service.len()).unwrap()][..], service].concat();
+    for question in [&b""[..], &named] {
+        let called = client.call(HEALTH, &[], framed(question)).await;
+        // status = 1: SERVING
+        assert_eq!(
+            (called.status, called.message()),
+            (Some(0), Bytes::from_static(b"\x08\x01"))
+        );
+    }
+    let called = client.call(HEALTH, &[], framed(b"\x0a\x01x")).await;
+    assert_eq!(called.status, Some(NOT_FOUND));
+}
+
+#[tokio::test]
+async fn who_watches_is_told_when_the_door_closes_and_holds_it_open_no_longer() {
+    use http_body_util::BodyExt as _;
+
+    let house = plan().start().await;
+    let mut client = asking(&house).await;
+    let watched = client
+        .open("/grpc.health.v1.Health/Watch", &[], framed(b""))
+        .await;
+    let mut body = watched.into_body();
+    let mut next = async || {
+        let frame = body.frame().await?.unwrap();
+        frame.into_data().ok()
+    };
+    assert_eq!(next().await.unwrap(), framed(b"\x08\x01"));
+    let stopped = tokio::spawn(house.running.stop());
+    assert_eq!(next().await.unwrap(), framed(b"\x08\x02"));
+    assert_eq!(next().await, None);
+    drop(client);
+    stopped.await.unwrap();
+}

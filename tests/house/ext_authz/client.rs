@@ -1,0 +1,198 @@
+//! A gRPC client: frames by hand, messages by the descriptors that the house itself shows.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, Request, Response, Version};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use menshen::face::ext_authz::DESCRIPTORS;
+use prost_reflect::prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+const WITHIN: Duration = Duration::from_secs(30);
+
+type Sent = UnsyncBoxBody<Bytes, Infallible>;
+
+/// One connection.
+pub(crate) struct Client {
+    sender: SendRequest<Sent>,
+    pool: DescriptorPool,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Called {
+    pub(crate) http: u16,
+    /// `grpc-status`, wherever it stood.
+    pub(crate) status: Option<u32>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Called {
+    /// The one message.
+    pub(crate) fn message(&self) -> Bytes {
+        let messages = unframed(&self.body);
+        assert_eq!(messages.len(), 1, "one message: {self:?}");
+        messages[0].clone()
+    }
+}
+
+/// A message with its frame.
+pub(crate) fn framed(message: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_u8(0);
+    bytes.put_u32(u32::try_from(message.len()).unwrap());
+    bytes.put_slice(message);
+    bytes.freeze()
+}
+
+/// Every message of a body.
+pub(crate) fn unframed(mut body: &[u8]) -> Vec<Bytes> {
+    let mut messages = Vec::new();
+    while let [flag, a, b, c, d, rest @ ..] = body {
+        assert_eq!(*flag, 0);
+        let (message, more) = rest.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);
+        messages.push(Bytes::copy_from_slice(message));
+        body = more;
+    }
+    assert!(body.is_empty());
+    messages
+}
+
+impl Client {
+    /// With prior knowledge of HTTP/2.
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        Self {
+            sender,
+            pool: DescriptorPool::decode(DESCRIPTORS).unwrap(),
+        }
+    }
+
+    fn described(&self, name: &str) -> MessageDescriptor {
+        let name = format!("envoy.service.auth.v3.{name}");
+        self.pool.get_message_by_name(&name).unwrap()
+    }
+
+    /// The bytes of a question.
+    pub(crate) fn question(&self, question: &Value) -> Vec<u8> {
+        let asked = DynamicMessage::deserialize(self.described("CheckRequest"), question);
+        asked.unwrap().encode_to_vec()
+    }
+
+    /// What an answer says.
+    pub(crate) fn answer(&self, called: &Called) -> Value {
+        assert_eq!((called.http, called.status), (200, Some(0)), "{called:?}");
+        assert_eq!(called.headers["content-type"], "application/grpc");
+        let message = DynamicMessage::decode(self.described("CheckResponse"), called.message());
+        let message = message.unwrap();
+        // Whatever we write is described.
+        assert_eq!(message.unknown_fields().count(), 0);
+        let options = SerializeOptions::new().use_proto_field_name(true);
+        message
+            .serialize_with_options(serde_json::value::Serializer, &options)
+            .unwrap()
+    }
+
+    /// Asks; an answer is what comes, never an error.
+    pub(crate) async fn check(&mut self, question: &Value) -> Value {
+        let question = self.question(question);
+        self.check_bytes(&question).await
+    }
+
+    /// The same for a question that is not quite one.
+    pub(crate) async fn check_bytes(&mut self, question: &[u8]) -> Value {
+        let called = self.call(CHECK, &[], framed(question)).await;
+        self.answer(&called)
+    }
+
+    /// Calls a method with a body, to its end.
+    pub(crate) async fn call(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Called {
+        self.call_with(path, headers, Full::new(body).boxed_unsync())
+            .await
+    }
+
+    /// The same with a body that begins and never ends.
+    pub(crate) async fn call_endless(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Called {
+        let begun = stream::once(async { Ok(Frame::data(body)) });
+        let body = StreamBody::new(begun.chain(stream::pending()));
+        self.call_with(path, headers, body.boxed_unsync()).await
+    }
+
+    async fn call_with(&mut self, path: &str, headers: &[(&str, &str)], body: Sent) -> Called {
+        let response = self.open_with(path, headers, body).await;
+        let (head, body) = response.into_parts();
+        let body = timeout(WITHIN, body.collect()).await.unwrap().unwrap();
+        let status = |headers: &HeaderMap| {
+            let status = headers.get("grpc-status")?.to_str().ok()?;
+            status.parse().ok()
+        };
+        Called {
+            http: head.status.as_u16(),
+            status: status(&head.headers).or_else(|| body.trailers().and_then(status)),
+            headers: head.headers,
+            body: body.to_bytes(),
+        }
+    }
+
+    /// Begins a call; headers of ours take the place of the usual ones.
+    pub(crate) async fn open(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Response<Incoming> {
+        let body = Full::new(body).boxed_unsync();
+        self.open_with(path, headers, body).await
+    }
+
+    async fn open_with(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Sent,
+    ) -> Response<Incoming> {
+        let mut request = Request::post(format!("http://menshen{path}")).version(Version::HTTP_2);
+        let own = |name: &str| headers.iter().any(|(own, _)| *own == name);
+        for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")] {
+            if !own(name) {
+                request = request.header(name, value);
+            }
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body).unwrap();
+        let sent = async {
+            self.sender.ready().await.unwrap();
+            self.sender.send_request(request).await.unwrap()
+        };
+        timeout(WITHIN, sent).await.unwrap()
+    }
+}

@@ -1,0 +1,103 @@
+//! What tools are shown of the service, and that it is what is spoken.
+
+use menshen::face::ext_authz::DESCRIPTORS;
+use prost_reflect::prost::Message;
+use prost_reflect::prost_types::FileDescriptorProto;
+use serde_json::json;
+
+use super::client::{framed, unframed};
+use super::{asking, plan};
+use crate::conf;
+
+const FILES: [&str; 6] = [
+    "envoy/service/auth/v3/external_auth.proto",
+    "envoy/service/auth/v3/attribute_context.proto",
+    "envoy/config/core/v3/address.proto",
+    "envoy/config/core/v3/base.proto",
+    "envoy/type/v3/http_status.proto",
+    "google/rpc/status.proto",
+];
+
+/// `MENSHEN_BLESS=1 cargo test --test house described` compiles them anew.
+#[test]
+fn the_descriptors_are_the_proto_files_compiled() {
+    let folder = conf::file("src/face/ext_authz/proto");
+    let mut compiler = protox::Compiler::new([&folder]).unwrap();
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(FILES).unwrap();
+    let compiled = compiler.encode_file_descriptor_set();
+    let path = folder.join("descriptors.bin");
+    if std::env::var_os("MENSHEN_BLESS").is_some() {
+        std::fs::write(&path, &compiled).unwrap();
+        return;
+    }
+    assert!(
+        compiled == DESCRIPTORS,
+        "descriptors.bin is stale: run the test with MENSHEN_BLESS=1"
+    );
+}
+
+/// Asks the reflection service of a version; answers every field of one kind in its answers.
+async fn reflected(version: &str, question: &[u8]) -> Vec<u8> {
+    let house = plan().start().await;
+    let mut client = asking(&house).await;
+    let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
+    let called = client.call(&path, &[], framed(question)).await;
+    assert_eq!((called.http, called.status), (200, Some(0)), "{called:?}");
+    unframed(&called.body).concat()
+}
+
+fn has(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+#[tokio::test]
+async fn tools_are_told_which_services_there_are() {
+    for version in ["v1", "v1alpha"] {
+        // list_services = 7: "*"
+        let told = reflected(version, b"\x3a\x01*").await;
+        for service in [
+            "envoy.service.auth.v3.Authorization",
+            "grpc.health.v1.Health",
+            "ServerReflection",
+        ] {
+            assert!(has(&told, service), "{version}: {service}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tools_are_told_how_a_message_looks() {
+    for version in ["v1", "v1alpha"] {
+        // file_containing_symbol = 4
+        let symbol = b"envoy.service.auth.v3.CheckRequest";
+        let question = [&[0x22, u8::try_from(symbol.len()).unwrap()][..], symbol].concat();
+        let told = reflected(version, &question).await;
+        assert!(has(&told, "external_auth.proto"), "{version}");
+        assert!(has(&told, "AttributeContext"), "{version}");
+    }
+}
+
+#[tokio::test]
+async fn every_field_that_is_described_is_understood() {
+    let house = plan().start().await;
+    let mut client = asking(&house).await;
+    let all = json!({ "attributes": {
+        "source": { "address": { "socket_address": { "address": "192.0.2.9", "port_value": 7 } } },
+        "request": { "http": {
+            "method": "GET", "path": "/echo?a=b", "host": "sso.test", "scheme": "http",
+            "headers": { ":path": "/echo?a=b", "accept": "*/*" },
+            "header_map": { "headers": [{ "key": "a", "value": "b" }, { "key": "c", "raw_value": "/w==" }] },
+        } },
+        "context_extensions": { "route": "app" },
+    } });
+    let answer = client.check(&all).await;
+    assert!(answer["status"]["code"].as_i64().is_some(), "{answer}");
+    let set: Vec<FileDescriptorProto> =
+        prost_reflect::prost_types::FileDescriptorSet::decode(DESCRIPTORS)
+            .unwrap()
+            .file;
+    assert!(set.len() >= FILES.len());
+}

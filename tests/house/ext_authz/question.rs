@@ -1,0 +1,151 @@
+//! A question put together, and an answer taken apart.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// What Envoy would ask.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    http: Value,
+    route: Option<String>,
+}
+
+/// Asks about a GET of the home host, from 192.0.2.7.
+pub(crate) fn ask(path: &str) -> Question {
+    Question {
+        http: json!({
+            "method": "GET", "path": path, "host": "sso.test", "scheme": "http",
+            "headers": { ":authority": "sso.test", ":method": "GET" },
+        }),
+        route: None,
+    }
+}
+
+impl Question {
+    fn set(mut self, key: &str, value: &str) -> Self {
+        self.http[key] = json!(value);
+        self
+    }
+
+    pub(crate) fn host(self, host: &str) -> Self {
+        self.set("host", host)
+    }
+
+    pub(crate) fn method(self, method: &str) -> Self {
+        self.set("method", method)
+    }
+
+    pub(crate) fn scheme(self, scheme: &str) -> Self {
+        self.set("scheme", scheme)
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.http["headers"][name.to_ascii_lowercase()] = json!(value);
+        self
+    }
+
+    pub(crate) fn headers(self, headers: &[(&str, &str)]) -> Self {
+        let add = |ask: Self, (name, value): &(&str, &str)| ask.header(name, value);
+        headers.iter().fold(self, add)
+    }
+
+    /// With the session cookie of a site on plain http.
+    pub(crate) fn session(self, cookie: &str) -> Self {
+        self.header("cookie", &format!("menshen={cookie}"))
+    }
+
+    /// Names the route that is to judge.
+    pub(crate) fn route(self, name: &str) -> Self {
+        let route = Some(name.to_owned());
+        Self { route, ..self }
+    }
+
+    /// As JSON of `CheckRequest`.
+    pub(crate) fn json(&self) -> Value {
+        let source = json!({ "address": { "socket_address": { "address": "192.0.2.7" } } });
+        let mut question = json!({
+            "attributes": { "source": source, "request": { "http": self.http } },
+        });
+        if let Some(route) = &self.route {
+            question["attributes"]["context_extensions"] = json!({ "route": route });
+        }
+        question
+    }
+}
+
+/// What an answer comes to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    /// 0: it may pass.
+    pub(crate) code: i64,
+    /// The status the client gets instead.
+    pub(crate) http: Option<i64>,
+    /// Headers of the request to set, or of what the client gets instead.
+    pub(crate) set: BTreeMap<String, String>,
+    pub(crate) removed: Vec<String>,
+    /// Headers the client gets beside the application's answer.
+    pub(crate) to_client: BTreeMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Said {
+    /// Why not.
+    pub(crate) fn reason(&self) -> &str {
+        self.set.get("x-menshen-reason").map_or("", String::as_str)
+    }
+}
+
+/// Takes the JSON of a `CheckResponse` apart: exactly one of the two responses must be there, and it
+/// must fit the code.
+pub(crate) fn said(answer: &Value) -> Said {
+    let code = answer["status"]["code"].as_i64().unwrap_or(0);
+    assert!(answer.get("status").is_some(), "{answer}");
+    let headers = |options: &Value| {
+        let options = options.as_array().into_iter().flatten();
+        let pairs = options.map(|option| {
+            let header = &option["header"];
+            let value = header["value"].as_str().unwrap_or("");
+            (header["key"].as_str().unwrap().to_owned(), value.to_owned())
+        });
+        pairs.collect()
+    };
+    match (answer.get("ok_response"), answer.get("denied_response")) {
+        (Some(ok), None) => {
+            assert_eq!(code, 0, "{answer}");
+            let removed = ok["headers_to_remove"].as_array().into_iter().flatten();
+            Said {
+                code,
+                set: headers(&ok["headers"]),
+                removed: removed
+                    .map(|name| name.as_str().unwrap().to_owned())
+                    .collect(),
+                to_client: headers(&ok["response_headers_to_add"]),
+                ..Said::default()
+            }
+        }
+        (None, Some(denied)) => {
+            assert_ne!(code, 0, "{answer}");
+            assert!(answer.get("dynamic_metadata").is_none(), "{answer}");
+            Said {
+                code,
+                http: Some(status(&denied["status"]["code"])),
+                set: headers(&denied["headers"]),
+                body: denied["body"].as_str().unwrap_or("").to_owned(),
+                ..Said::default()
+            }
+        }
+        _ => panic!("one response: {answer}"),
+    }
+}
+
+fn status(code: &Value) -> i64 {
+    match code.as_str() {
+        Some("Found") => 302,
+        Some("Unauthorized") => 401,
+        Some("Forbidden") => 403,
+        Some("ServiceUnavailable") => 503,
+        Some(other) => panic!("{other}"),
+        None => code.as_i64().unwrap(),
+    }
+}

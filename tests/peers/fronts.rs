@@ -1,0 +1,241 @@
+//! menshen at the side of proxies that nobody here wrote. Each runs its recipe from conf/, and what
+//! the recipes promise is asked of all of them alike. `tests/peers/fronts/install` gets those that
+//! Debian does not have.
+
+mod application;
+mod chromium;
+mod client;
+mod leaving;
+mod members;
+mod pretending;
+mod recipes;
+mod strangers;
+mod swapped;
+
+use std::time::Duration;
+
+use menshen::clock::Clock;
+use rustls::pki_types::CertificateDer;
+
+use super::beside::{Program, TempDir, free_ports, until};
+use super::house::House;
+use super::visitor::{Page, Visitor};
+use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
+use application::Application;
+use client::Client;
+use recipes::{Front, Places, recipe};
+
+/// The host of the recipes.
+const HOST: &str = "oa.corp.example";
+/// What opens the admin API.
+const ADMIN_TOKEN: &str = "a-token-for-the-tests-of-the-fronts";
+/// 张三, who is not of 财务部, and 李四, who is.
+const ZHANG_SAN: &str = "zhangsan";
+const LI_SI: &str = "lisi";
+
+/// What no recipe needs, and the tests do.
+const MORE_ROUTES: &str = r#"
+[[route]]
+name = "public"
+host = "oa.corp.example"
+path = "/public"
+access = "public"
+
+[[route]]
+name = "office"
+host = "oa.corp.example"
+path = "/office"
+allow = "in_network(request.ip, '127.0.0.3/32')"
+
+[[route]]
+name = "reading"
+host = "oa.corp.example"
+path = "/reading"
+allow = "request.method == 'GET'"
+
+[[route]]
+name = "elsewhere"
+host = "elsewhere.corp.example"
+access = "public"
+"#;
+
+/// A front, an application behind it, and menshen at its side.
+#[derive(Debug)]
+struct Stage {
+    front: Front,
+    /// What browsers call it: scheme, host and port.
+    url: String,
+    client: Client,
+    application: Application,
+    clock: Clock,
+    /// Where the admin API is.
+    admin: String,
+    house: Option<House>,
+    _wecom: WeCom,
+    _program: Program,
+    _dir: TempDir,
+}
+
+impl Stage {
+    async fn start(front: Front) -> Self {
+        let wecom = WeCom::start(Options::default()).await.unwrap();
+        let application = Application::start().await;
+        let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
+        for _ in 0..10 {
+            let port = free_ports(3);
+            let (admin, grpc) = (port + 1, port + 2);
+            wecom.domains_of_agent(AGENT_ID, &[&format!("{HOST}:{port}")]);
+            let clock = Clock::by_hand(Clock::system().now());
+            let house = House::built(clock.clone(), |url, dir| {
+                sidecar("sidecar.toml", &wecom, (port, admin, grpc), url, dir)
+            })
+            .await;
+            let dir = TempDir::new();
+            let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+            dir.write("tls.pem", &certificate);
+            dir.write("tls.key", &key);
+            dir.write("both.pem", &format!("{certificate}{key}"));
+            let places = Places {
+                port,
+                application: application.address,
+                menshen: house.url.trim_start_matches("http://"),
+                grpc,
+                dir: &dir,
+            };
+            let Some(program) = front.start(places).await else {
+                continue;
+            };
+            let client = Client::new(port, CertificateDer::from(made.cert.der().to_vec()));
+            // Traefik listens before it has read whom to ask.
+            until("a front that asks", async || client.is_served().await).await;
+            return Self {
+                front,
+                url: format!("https://{HOST}:{port}"),
+                client,
+                application,
+                clock,
+                admin: format!("http://127.0.0.1:{admin}"),
+                house: Some(house),
+                _wecom: wecom,
+                _program: program,
+                _dir: dir,
+            };
+        }
+        panic!("{front:?} does not start");
+    }
+
+    fn at(&self, target: &str) -> String {
+        format!("{}{target}", self.url)
+    }
+
+    /// Somebody who signed in through the front, and their `Cookie`.
+    async fn member(&self, userid: &str) -> (Visitor, String) {
+        let mut visitor = Visitor::who_knows(HOST);
+        let page = sign_in(&mut visitor, &self.at("/"), userid).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        let cookies = visitor.cookies(&page.url);
+        assert!(cookies.contains("__Host-menshen="), "{cookies}");
+        (visitor, cookies)
+    }
+
+    /// Asks the admin API.
+    async fn administrate(&self, method: reqwest::Method, path: &str) -> serde_json::Value {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let asked = client.request(method, format!("{}/api/{path}", self.admin));
+        let answer = asked.bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default()
+    }
+
+    fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+}
+
+/// menshen's side of the recipes, at these ports: the front's, the administrator's, gRPC's.
+fn sidecar(
+    name: &str,
+    wecom: &WeCom,
+    (port, admin, grpc): (u16, u16, u16),
+    url: &str,
+    dir: &TempDir,
+) -> String {
+    let listen = url.trim_start_matches("http://");
+    let changes = [
+        ("127.0.0.1:8480", listen.to_owned()),
+        (
+            "external_url = \"https://oa.corp.example\"",
+            format!("external_url = \"https://{HOST}:{port}\""),
+        ),
+        ("127.0.0.1:9180", format!("127.0.0.1:{admin}")),
+        ("127.0.0.1:9181", format!("127.0.0.1:{grpc}")),
+        (
+            "{ file = \"/etc/menshen/admin.token\" }",
+            format!("\"{ADMIN_TOKEN}\""),
+        ),
+        ("ww0123456789abcdef", CORP_ID.to_owned()),
+        ("1000002", AGENT_ID.to_string()),
+        (
+            "{ file = \"/etc/menshen/wecom.secret\" }",
+            format!(
+                "\"{SECRET}\"\napi_base = \"{}\"\nauthorize_url = \"{}\"\nlogin_url = \"{}\"",
+                wecom.base_url(),
+                wecom.authorize_url(),
+                wecom.login_url()
+            ),
+        ),
+    ];
+    let changes: Vec<_> = changes
+        .into_iter()
+        .filter(|(from, _)| !from.ends_with("9181"))
+        .collect();
+    let dir = dir.path().display();
+    format!(
+        "{}{MORE_ROUTES}\n[log]\naccess = false\n[store]\nurl = \"sqlite://{dir}/menshen.db\"\n",
+        recipe(name, &changes)
+    )
+}
+
+/// How many pages somebody goes through at most before they are signed in.
+const PAGES_MAX: usize = 6;
+
+/// Goes to an address, and on through the simulated WeCom to wherever that leads.
+async fn sign_in(visitor: &mut Visitor, address: &str, userid: &str) -> Page {
+    let mut page = visitor.open(address).await;
+    for _ in 0..PAGES_MAX {
+        if page.url.host_str() != Some(HOST) {
+            let chosen = WeCom::choose(page.url.as_str(), userid);
+            page = visitor.open(&chosen).await;
+        } else if page.url.path().starts_with("/.menshen/") {
+            let link = page.link("connector=");
+            page = visitor.open(&link).await;
+        } else {
+            return page;
+        }
+    }
+    panic!("not signed in: {:?}", visitor.visited);
+}
+
+/// Each of these promises for each of the fronts.
+macro_rules! promised {
+    ($($promise:ident)*) => {
+        promised!(@ nginx Nginx $($promise)*);
+        promised!(@ haproxy HaProxy $($promise)*);
+        promised!(@ caddy Caddy $($promise)*);
+        promised!(@ traefik Traefik $($promise)*);
+        promised!(@ envoy_http EnvoyHttp $($promise)*);
+    };
+    (@ $name:ident $front:ident $($promise:ident)*) => {
+        mod $name {
+            use crate::fronts::{Front, Stage};
+
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $promise() {
+                    super::$promise(Stage::start(Front::$front).await).await;
+                }
+            )*
+        }
+    };
+}
+use promised;

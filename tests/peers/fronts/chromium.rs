@@ -1,0 +1,40 @@
+//! A real browser through two of the fronts.
+
+use super::recipes::Front;
+use super::{Stage, ZHANG_SAN};
+use crate::demo::sign_in_as;
+use crate::webdriver::{Browser, Person};
+
+/// What a browser does not rewrite by itself.
+const DEEP: &str = "/dept%20a/c%2fd?year=2026&q=%E5%BC%A0";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_signs_in_and_out_through_nginx() {
+    comes_and_goes(Front::Nginx).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_signs_in_and_out_through_envoy() {
+    comes_and_goes(Front::EnvoyHttp).await;
+}
+
+async fn comes_and_goes(front: Front) {
+    let stage = Stage::start(front).await;
+    let person = Person {
+        accepts_any_certificate: true,
+        ..Person::default()
+    };
+    let browser = Browser::start(&person).await;
+    browser.open(&stage.at(DEEP)).await;
+    sign_in_as(&browser, ZHANG_SAN).await;
+    browser.reads("\"x-forwarded-user\",\"zhangsan\"").await;
+    assert_eq!(browser.url().await, stage.at(DEEP));
+    browser.open(&stage.at("/finance/ledger")).await;
+    browser.reads("zhangsan").await;
+    assert!(!browser.text().await.contains("x-forwarded-user"));
+    browser.open(&stage.at("/.menshen/sign_out")).await;
+    browser.reads("已退出").await;
+    browser.open(&stage.at(DEEP)).await;
+    let choice = async || browser.has("main a[href*='connector=']").await;
+    browser.until("a way to sign in", choice).await;
+}

@@ -1,0 +1,86 @@
+//! Somebody signed in: who may pass passes, and the application knows who it is.
+
+use super::client::Ask;
+use super::recipes::Front;
+use super::{LI_SI, Stage, ZHANG_SAN, promised};
+
+promised! {
+    members_pass_and_the_application_knows_them
+    whom_a_rule_turns_away_sees_why
+    bodies_and_websockets_go_through
+}
+
+/// The header that tells the application a login: Traefik cannot rename what menshen answers.
+pub(super) fn login_header(front: Front) -> &'static str {
+    match front {
+        Front::Traefik => "x-auth-request-user",
+        _ => "x-forwarded-user",
+    }
+}
+
+async fn members_pass_and_the_application_knows_them(stage: Stage) {
+    let (_, cookie) = stage.member(ZHANG_SAN).await;
+    let login = login_header(stage.front);
+    let name = login.replace("user", "name");
+    // Once as the only cookie, once in the middle of the application's own.
+    let among = format!("own=1; {cookie}; other=2");
+    for (sent, kept) in [(&cookie, ""), (&among, "own=1; other=2")] {
+        for target in ["/data?x=1", "/public/data"] {
+            let ask = Ask::get(target).with("cookie", sent);
+            let answer = stage.client.send(&ask).await;
+            assert_eq!(answer.said()["target"], target);
+            assert_eq!(answer.told(login), [ZHANG_SAN], "{answer:?}");
+            assert_eq!(answer.told(&name), ["%E5%BC%A0%E4%B8%89"], "{answer:?}");
+            // Traefik cannot cut a cookie.
+            if stage.front != Front::Traefik {
+                let told = answer.told("cookie").join("; ");
+                assert_eq!(told, kept, "{sent}");
+            }
+        }
+    }
+    let nobody = stage.client.send(&Ask::get("/public/data")).await;
+    assert_eq!(nobody.said()["target"], "/public/data");
+    assert!(nobody.told(login).is_empty(), "{nobody:?}");
+}
+
+async fn whom_a_rule_turns_away_sees_why(stage: Stage) {
+    let (mut zhang, cookie) = stage.member(ZHANG_SAN).await;
+    let before = stage.application.requests();
+    let page = zhang.open(&stage.at("/finance/ledger?year=2026")).await;
+    assert_eq!(page.status, 403, "{page:?}");
+    assert!(page.body.contains(ZHANG_SAN), "{page:?}");
+    let kind = page.headers.get("content-type").unwrap();
+    assert_eq!(kind, "text/html; charset=utf-8");
+    let policy = page.headers.get("content-security-policy").unwrap();
+    assert!(policy.to_str().unwrap().contains("frame-ancestors 'none'"));
+    let program = Ask::get("/finance/ledger").with("cookie", &cookie);
+    let answer = stage
+        .client
+        .send(&program.with("accept", "application/json"))
+        .await;
+    assert_eq!(answer.status, 403, "{answer:?}");
+    let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(problem["status"], 403, "{answer:?}");
+    assert_eq!(stage.application.requests(), before);
+
+    let (mut li, _) = stage.member(LI_SI).await;
+    let page = li.open(&stage.at("/finance/ledger?year=2026")).await;
+    assert_eq!(page.status, 200, "{page:?}");
+}
+
+async fn bodies_and_websockets_go_through(stage: Stage) {
+    let (_, cookie) = stage.member(ZHANG_SAN).await;
+    let mut post = Ask::get("/data").with("cookie", &cookie);
+    post.method = "POST";
+    post.body = "一张报销单";
+    let answer = stage.client.send(&post).await;
+    assert_eq!(answer.said()["method"], "POST");
+    assert_eq!(answer.said()["body"], "一张报销单");
+    let before = stage.application.requests();
+    post.headers.clear();
+    assert_eq!(stage.client.send(&post).await.status, 401);
+    assert_eq!(stage.client.echo(Ask::get("/ws")).await, Err(401));
+    assert_eq!(stage.application.requests(), before);
+    let socket = Ask::get("/ws").with("cookie", &cookie);
+    assert_eq!(stage.client.echo(socket).await.as_deref(), Ok("门神"));
+}

@@ -1,0 +1,167 @@
+//! Nobody signed in: people are led to sign in and come back, programs are told, nobody passes.
+
+use futures_util::future::join_all;
+
+use super::client::Ask;
+use super::{HOST, LI_SI, Stage, ZHANG_SAN, promised, sign_in};
+use crate::visitor::Visitor;
+
+promised! {
+    people_are_led_to_sign_in_and_come_back_to_the_deep_address
+    programs_are_told_401_and_a_forged_cookie_is_nobody
+    what_is_judged_is_what_is_sent_or_it_is_refused
+    without_menshen_nobody_passes
+}
+
+/// A deep address with what is easily mended away.
+const DEEP: &str = "/dept%20a/c%2fd//e;v=1?year=2026&q=%E5%BC%A0&r=%26";
+
+/// Paths that some server reads as one below /finance.
+const TRICKS: [&str; 17] = [
+    "//finance/ledger",
+    "/finance//ledger",
+    "/%66inance/ledger",
+    "/%2566inance/ledger",
+    "/finance%2fledger",
+    "/finance;a=b/ledger",
+    "/x/../finance/ledger",
+    "/x/..%2ffinance/ledger",
+    "/x/%2e%2e/finance/ledger",
+    "/x/..;/finance/ledger",
+    "/x%5c..%5cfinance/ledger",
+    "/./finance/ledger",
+    "/public/../finance/ledger",
+    "/public/%2e%2e/finance/ledger",
+    "/public/..%2ffinance/ledger",
+    "/.menshen/../finance/ledger",
+    "/%2emenshen/../finance/ledger",
+];
+
+async fn people_are_led_to_sign_in_and_come_back_to_the_deep_address(stage: Stage) {
+    let mut visitor = Visitor::who_knows(HOST);
+    let page = sign_in(&mut visitor, &stage.at(DEEP), ZHANG_SAN).await;
+    // Traefik writes the digits of an escape large.
+    assert_eq!(
+        page.url.as_str().to_lowercase(),
+        stage.at(DEEP).to_lowercase()
+    );
+    assert_eq!(page.status, 200, "{page:?}");
+    let said: serde_json::Value = serde_json::from_str(&page.body).unwrap();
+    assert_eq!(
+        said["target"].as_str().unwrap().to_lowercase(),
+        DEEP.to_lowercase()
+    );
+    let own: Vec<_> = visitor.visited.iter().map(|url| url.path()).collect();
+    assert!(own.contains(&"/.menshen/callback/corp"), "{own:?}");
+
+    // HEAD starts nothing, and what is loaded into a frame or ahead of time does not, either.
+    let before = stage.application.requests();
+    let [mut head, mut frame, mut ahead] = [(); 3].map(|()| Ask::get("/page").navigating());
+    head.method = "HEAD";
+    frame.headers.retain(|(name, _)| *name != "sec-fetch-dest");
+    frame.headers.push(("sec-fetch-dest", "iframe"));
+    ahead.headers.push(("sec-purpose", "prefetch"));
+    for ask in [head, frame, ahead] {
+        let answer = stage.client.send(&ask).await;
+        assert_ne!(answer.status, 200, "{ask:?} {answer:?}");
+        assert_eq!(answer.header("set-cookie"), None, "{ask:?} {answer:?}");
+    }
+    assert_eq!(stage.application.requests(), before);
+}
+
+async fn programs_are_told_401_and_a_forged_cookie_is_nobody(stage: Stage) {
+    let (_, cookie) = stage.member(ZHANG_SAN).await;
+    let passed = stage
+        .client
+        .send(&Ask::get("/data").with("cookie", &cookie))
+        .await;
+    assert_eq!(passed.status, 200, "{passed:?}");
+    let before = stage.application.requests();
+    // The last letter of a signature may hold bits that nobody reads; one further in does not.
+    let at = cookie.len() - 8;
+    let other = if cookie.as_bytes()[at] == b'A' {
+        "B"
+    } else {
+        "A"
+    };
+    let forged = format!("{}{other}{}", &cookie[..at], &cookie[at + 1..]);
+    let two = format!("{cookie}; {forged}");
+    for cookie in [None, Some("__Host-menshen=x"), Some(&forged), Some(&two)] {
+        for method in ["GET", "POST", "OPTIONS"] {
+            let mut ask = Ask::get("/data?x=1").with("accept", "application/json");
+            ask.method = method;
+            if let Some(cookie) = cookie {
+                ask = ask.with("cookie", cookie);
+            }
+            let answer = stage.client.send(&ask).await;
+            assert_eq!(answer.status, 401, "{ask:?} {answer:?}");
+            let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+            let kind = answer.header("content-type");
+            assert_eq!(kind, Some("application/problem+json"), "{answer:?}");
+            assert_eq!(problem["status"], 401, "{answer:?}");
+            assert_eq!(answer.header("set-cookie"), None, "{answer:?}");
+        }
+        let mut page = Ask::get("/page?x=1").navigating();
+        page.headers.extend(cookie.map(|cookie| ("cookie", cookie)));
+        let answer = stage.client.send(&page).await;
+        assert!((302..=303).contains(&answer.status), "{answer:?}");
+        assert!(
+            answer.header("location").unwrap().contains("/.menshen/"),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(stage.application.requests(), before);
+}
+
+async fn what_is_judged_is_what_is_sent_or_it_is_refused(stage: Stage) {
+    let (_, cookie) = stage.member(ZHANG_SAN).await;
+    let answer = stage
+        .client
+        .send(&Ask::get(DEEP).with("cookie", &cookie))
+        .await;
+    let target = answer.said()["target"].as_str().unwrap().to_owned();
+    assert_eq!(target.to_lowercase(), DEEP.to_lowercase());
+    for trick in TRICKS {
+        let member = Ask::get(trick).with("cookie", &cookie);
+        for ask in [Ask::get(trick), member] {
+            let answer = stage.client.send(&ask).await;
+            let told = answer.from_application();
+            assert_eq!(told, None, "{trick}");
+            assert!(answer.status >= 300, "{trick} {answer:?}");
+        }
+    }
+    // The one who may go there does, by the plain name.
+    let (_, cookie) = stage.member(LI_SI).await;
+    let ledger = Ask::get("/finance/ledger").with("cookie", &cookie);
+    assert_eq!(
+        stage.client.send(&ledger).await.said()["target"],
+        "/finance/ledger"
+    );
+    // What only fronts ask is nobody else's to ask.
+    for target in ["/auth", "/forward-auth", "/ext_authz/", "/ext_authz/public"] {
+        let target = format!("/.menshen{target}");
+        let ask = Ask::get(&target).with("cookie", &cookie);
+        let answer = stage
+            .client
+            .send(&ask.with("x-forwarded-uri", "/public"))
+            .await;
+        assert!(answer.status >= 400, "{target} {answer:?}");
+    }
+}
+
+async fn without_menshen_nobody_passes(mut stage: Stage) {
+    let (_, cookie) = stage.member(ZHANG_SAN).await;
+    let before = stage.application.requests();
+    stage.house = None;
+    let targets = ["/data", "/public", "/.menshen/sign_in", "/.menshen/../data"];
+    let asks = targets.map(|target| [Ask::get(target), Ask::get(target).navigating()]);
+    // All at once: HAProxy tries for seconds before it gives up.
+    let answers = asks.into_iter().flatten().map(async |ask| {
+        let ask = ask.with("cookie", &cookie);
+        (stage.client.send(&ask).await, ask)
+    });
+    for (answer, ask) in join_all(answers).await {
+        assert!((500..=504).contains(&answer.status), "{ask:?} {answer:?}");
+    }
+    assert_eq!(stage.application.requests(), before);
+}
