@@ -141,13 +141,13 @@ impl Report {
         println!("{per_second} a second by schedule, {lines} lines, {seconds:.1} s a run");
         let heads = ["p50 us", "p99 us of each run", "CPU us", "per s", "failed"];
         let [p50, p99, cpu, rate, failed] = heads;
-        println!("{:<32}{p50:>8}{p99:>36}{cpu:>9}{rate:>9}{failed:>8}", "");
+        println!("{:<32}{p50:>9}{p99:>40}{cpu:>9}{rate:>9}{failed:>8}", "");
         for (name, rows) in &self.0 {
             let of = |pick: fn(&Row) -> f64| Spread::of(rows.iter().map(pick)).median;
             let each = rows.iter().map(|row| format!("{:.0}", row.p99_us));
             let each: Vec<_> = each.collect();
             println!(
-                "{name:<32}{:>8.0}{:>36}{:>9.2}{:>9.0}{:>8}",
+                "{name:<32}{:>9.0}{:>40}{:>9.2}{:>9.0}{:>8}",
                 of(|row| row.p50_us),
                 each.join(" "),
                 of(|row| row.cpu_us),
@@ -158,7 +158,7 @@ impl Report {
         for (name, rows) in &self.0 {
             let p99 = Spread::of(rows.iter().map(|row| row.p99_us)).median;
             let verdict = verdict(p99, Some(P99_US_MAX));
-            println!("{name}: p99 {p99:.0} us in the middle run{verdict}");
+            println!("{name}, p99 of the middle run: {p99:.0} us{verdict}");
         }
     }
 
