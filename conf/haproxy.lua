@@ -21,6 +21,7 @@ local identity = {
   ["x-auth-request-groups"] = "X-Forwarded-Groups",
   ["x-auth-request-access-token"] = "X-Forwarded-Access-Token",
   ["x-menshen-assertion"] = "X-Menshen-Assertion",
+  -- A route's own: ["x-remote-user"] = "X-Remote-User".
 }
 
 -- What concerns menshen's connection to us, or what HAProxy writes itself.

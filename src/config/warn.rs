@@ -231,9 +231,13 @@ fn routes(list: &mut List<'_>) {
             "there is no [[route]]: every address answers 404",
         );
     }
-    for (at, route) in list.config.route.iter().enumerate() {
+    let routes = &list.config.route;
+    // At the side of a proxy that asks, nothing is forwarded here.
+    let only_asked = !list.config.server.trusted_proxies.is_empty()
+        && routes.iter().all(|route| route.upstream.is_empty());
+    for (at, route) in routes.iter().enumerate() {
         let place = Place::of(["route"]).item(at);
-        if route.upstream.is_empty() {
+        if route.upstream.is_empty() && !only_asked {
             let text = "it has no upstream: whoever may take it finds nothing there, a 404";
             list.add(&place, text);
         }

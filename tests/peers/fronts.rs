@@ -55,6 +55,12 @@ path = "/reading"
 allow = "request.method == 'GET'"
 
 [[route]]
+name = "proved"
+host = "oa.corp.example"
+path = "/proved"
+assertion = true
+
+[[route]]
 name = "elsewhere"
 host = "elsewhere.corp.example"
 access = "public"

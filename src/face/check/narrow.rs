@@ -6,7 +6,7 @@ use crate::login::fields::Fields;
 use crate::people::profile;
 use crate::request::gate::{Caller, Why};
 use crate::request::head::HeadError;
-use crate::request::policy::{Because, Denial, LoginNeeded, Permit, Verdict};
+use crate::request::policy::{Because, Denial, LoginNeeded, Verdict};
 
 /// `allowed_groups`, `allowed_emails`, `allowed_email_domains` of oauth2-proxy's check, each a list
 /// with commas. All that are there must hold; an empty one lets nobody pass.

@@ -80,7 +80,17 @@ impl Reflection {
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => &self.v1alpha,
             _ => return Err(request),
         };
-        let response = call(request).await;
+        // Both ways end: the library reads on for as long as there may be a question.
+        let asked = request.map(|body| tonic::body::Body::new(self.until_over(body, None)));
+        let response = call(asked).await;
+        let mut trailers = HeaderMap::with_capacity(1);
+        // UNAVAILABLE: whoever needs more asks again.
+        trailers.insert("grpc-status", HeaderValue::from_static("14"));
+        let last = Some(Frame::trailers(trailers));
+        Ok(response.map(|body| Body::new(self.until_over(body, last))))
+    }
+
+    fn until_over(&self, body: tonic::body::Body, last: Option<Frame<Bytes>>) -> Until {
         let closing = self.closing.clone();
         let end = async move {
             tokio::select! {
@@ -88,15 +98,19 @@ impl Reflection {
                 () = sleep(LOOK_WITHIN) => (),
             }
         };
-        let end = Some(Box::pin(end) as _);
-        Ok(response.map(|body| Body::new(Until { body, end })))
+        Until {
+            body,
+            end: Some(Box::pin(end)),
+            last,
+        }
     }
 }
 
-/// A body that ends by itself when it is over, and by a status of ours when its time is.
+/// A body that ends by itself when it is over, and with one frame of ours when its time is.
 struct Until {
     body: tonic::body::Body,
     end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    last: Option<Frame<Bytes>>,
 }
 
 impl http_body::Body for Until {
@@ -112,10 +126,7 @@ impl http_body::Body for Until {
         };
         if end.as_mut().poll(cx).is_ready() {
             self.end = None;
-            let mut trailers = HeaderMap::with_capacity(1);
-            // UNAVAILABLE: whoever needs more asks again.
-            trailers.insert("grpc-status", HeaderValue::from_static("14"));
-            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            return Poll::Ready(self.last.take().map(Ok));
         }
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))

@@ -18,7 +18,7 @@ pub struct Namespace(Arc<Own>);
 struct Own {
     /// Folded, without repetition.
     names: Vec<Box<[u8]>>,
-    /// Every name that is ours and can be listed, as we write it.
+    /// Every name that is ours and can be listed, as we write it, once.
     known: Vec<HeaderName>,
     /// Which lengths occur in `names`: bit 63 stands for all that are longer.
     lengths: u64,
@@ -77,11 +77,13 @@ impl Namespace {
         }
         let names = own.names.iter();
         let named = names.filter_map(|name| HeaderName::from_bytes(name).ok());
-        own.known = BUILT_IN
-            .map(HeaderName::from_static)
-            .into_iter()
-            .chain(named)
-            .collect();
+        let mut known = BUILT_IN.map(HeaderName::from_static).to_vec();
+        for name in named {
+            if !known.contains(&name) {
+                known.push(name);
+            }
+        }
+        own.known = known;
         Self(Arc::new(own))
     }
 

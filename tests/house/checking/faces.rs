@@ -3,12 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
-
 use crate::asking::Ask;
-use crate::ext_authz::{Client, said};
+use crate::ext_authz::{Client, field, said};
 use crate::mirror;
 use crate::wire::Answer;
 
@@ -76,7 +72,7 @@ impl Original {
 
     fn ask(&self, face: Face) -> Ask {
         let mut ask = match face {
-            Face::Proxy => Ask::raw(&self.target)
+            Face::Proxy | Face::Grpc => Ask::raw(&self.target)
                 .method(&self.method)
                 .host(&self.host)
                 .header("X-Forwarded-Proto", "http"),
@@ -95,7 +91,6 @@ impl Original {
                 let target = [b"/.menshen/ext_authz", self.target.as_slice()].concat();
                 Ask::raw(&target).method(&self.method).host(&self.host)
             }
-            Face::Grpc => unreachable!("it is asked in another way"),
         };
         ask = ask.header("X-Forwarded-For", self.client);
         for (name, value) in &self.headers {
@@ -104,23 +99,33 @@ impl Original {
         ask
     }
 
-    /// Asks as Envoy does, and gives the answer the form of the others.
-    async fn over_grpc(&self, at: SocketAddr) -> Answer {
-        let headers = self.headers.iter().map(|(name, value)| {
-            json!({ "key": name.to_lowercase(), "raw_value": STANDARD.encode(value) })
-        });
-        let question = json!({ "attributes": {
-            "source": { "address": { "socket_address": { "address": self.client } } },
-            "request": { "http": {
-                "method": self.method,
-                "host": self.host,
-                "path": String::from_utf8(self.target.clone()).unwrap(),
-                "scheme": "http",
-                "header_map": { "headers": headers.collect::<Vec<_>>() },
-            } },
-        } });
-        let mut client = Client::connect(at).await;
-        let said = said(&client.check(&question).await);
+    /// The question as Envoy writes it when it is to change no byte.
+    fn question(&self) -> Vec<u8> {
+        let pair = |(name, value): &(String, Vec<u8>)| {
+            let name = name.to_ascii_lowercase();
+            field(1, &[field(1, name.as_bytes()), field(3, value)].concat())
+        };
+        let headers: Vec<u8> = self.headers.iter().flat_map(pair).collect();
+        let http = [
+            field(2, self.method.as_bytes()),
+            field(4, &self.target),
+            field(5, self.host.as_bytes()),
+            field(6, b"http"),
+            field(13, &headers),
+        ];
+        let address = field(1, &field(1, &field(2, self.client.as_bytes())));
+        let request = field(4, &field(2, &http.concat()));
+        field(1, &[field(1, &address), request].concat())
+    }
+
+    /// What it comes to over gRPC, as the answer of a proxy that does as it is told.
+    async fn call(&self, at: SocketAddr) -> Answer {
+        let said = said(
+            &Client::connect(at)
+                .await
+                .check_bytes(&self.question())
+                .await,
+        );
         Answer {
             status: said
                 .http
@@ -133,8 +138,10 @@ impl Original {
     /// What a face says to it.
     pub(crate) async fn heard(&self, face: Face, at: SocketAddr) -> Heard {
         let answer = match face {
-            Face::Grpc => self.over_grpc(at).await,
-            face => self.ask(face).at(at).await,
+            Face::Grpc => self.call(at).await,
+            Face::Proxy | Face::Auth | Face::ForwardAuth | Face::Envoy => {
+                self.ask(face).at(at).await
+            }
         };
         let verdict = verdict(face, &answer);
         assert!(

@@ -12,6 +12,7 @@ use super::TRUSTED;
 use super::faces::{Face, Original, Verdict};
 use crate::asking::{signed_in, signed_in_by};
 use crate::browser::Browser;
+use crate::ext_authz::ON_MAIN;
 use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::OWN;
 use crate::mirror::Mirror;
@@ -68,8 +69,6 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-const ON_MAIN: &str = "[ext_authz]\non_main = true\n";
-
 struct Table {
     house: House,
     provider: Provider,
@@ -89,7 +88,7 @@ impl Table {
             .server(TRUSTED)
             .clock(&clock)
             .access_log()
-            .more(&format!("{}{issuer}{UNLIMITED}{ON_MAIN}", guests()))
+            .more(&format!("{ON_MAIN}{}{issuer}{UNLIMITED}", guests()))
             .routes(&ROUTES.replace("{mirror}", &mirror.base_url()));
         let house = plan.start().await;
         house.source.domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);

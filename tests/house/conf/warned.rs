@@ -13,8 +13,32 @@ pub(super) fn warned(text: &str) -> Vec<(String, usize)> {
 
 #[test]
 fn a_sound_configuration_is_not_warned_of() {
-    let text = std::fs::read_to_string(super::file("conf/minimal.toml")).unwrap();
-    assert_eq!(parse(&text).warnings(), []);
+    for name in ["minimal.toml", "sidecar.toml", "oauth2-proxy.toml"] {
+        let text = std::fs::read_to_string(super::file("conf").join(name)).unwrap();
+        assert_eq!(parse(&text).warnings(), [], "{name}");
+    }
+}
+
+#[test]
+fn a_route_without_upstream_is_sound_only_where_all_are_for_others_to_ask() {
+    let head = "[server]\nexternal_url = \"http://sso.corp.example\"\n";
+    let trusting = format!("{head}trusted_proxies = [\"10.0.0.1\"]\n");
+    let route = |name: &str| format!("[[route]]\nname = \"{name}\"\naccess = \"public\"\n");
+    let asked = route("asked");
+    let forwarded = format!(
+        "{}path = \"/f\"\nupstream = [\"http://[::1]\"]\n",
+        route("f")
+    );
+    for (text, warnings) in [
+        (format!("{trusting}{asked}"), 0),
+        (format!("{trusting}{asked}{forwarded}"), 1),
+        (format!("{trusting}{forwarded}"), 0),
+        (format!("{head}{asked}"), 1),
+    ] {
+        let warned = warned(&text);
+        let of_route = warned.iter().filter(|(key, _)| key.starts_with("route"));
+        assert_eq!(of_route.count(), warnings, "{text}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use menshen::face::ext_authz::DESCRIPTORS;
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -71,10 +72,22 @@ pub(crate) fn unframed(mut body: &[u8]) -> Vec<Bytes> {
     messages
 }
 
+fn endless(body: Bytes) -> Sent {
+    let begun = stream::once(async { Ok(Frame::data(body)) });
+    StreamBody::new(begun.chain(stream::pending())).boxed_unsync()
+}
+
 impl Client {
     /// With prior knowledge of HTTP/2.
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap()).await
+    }
+
+    /// Over whatever leads there.
+    pub(crate) async fn over<S>(stream: S) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
             .unwrap();
@@ -140,9 +153,12 @@ impl Client {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Called {
-        let begun = stream::once(async { Ok(Frame::data(body)) });
-        let body = StreamBody::new(begun.chain(stream::pending()));
-        self.call_with(path, headers, body.boxed_unsync()).await
+        self.call_with(path, headers, endless(body)).await
+    }
+
+    /// Begins a call with a body that begins and never ends.
+    pub(crate) async fn open_endless(&mut self, path: &str, body: Bytes) -> Response<Incoming> {
+        self.open_with(path, &[], endless(body)).await
     }
 
     async fn call_with(&mut self, path: &str, headers: &[(&str, &str)], body: Sent) -> Called {

@@ -1,5 +1,6 @@
 //! What tools are shown of the service, and that it is what is spoken.
 
+use http_body_util::BodyExt;
 use menshen::face::ext_authz::DESCRIPTORS;
 use prost_reflect::prost::Message;
 use prost_reflect::prost_types::FileDescriptorProto;
@@ -78,6 +79,23 @@ async fn tools_are_told_how_a_message_looks() {
         assert!(has(&told, "external_auth.proto"), "{version}");
         assert!(has(&told, "AttributeContext"), "{version}");
     }
+}
+
+#[tokio::test]
+async fn who_looks_on_and_on_holds_no_door_open() {
+    let house = plan().start().await;
+    let mut client = asking(&house).await;
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let looking = client.open_endless(path, framed(b"\x3a\x01*")).await;
+    let mut body = looking.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(has(&first, "Authorization"));
+    let stopped = tokio::spawn(house.running.stop());
+    let last = body.frame().await.unwrap().unwrap();
+    // UNAVAILABLE: ask somebody else.
+    assert_eq!(last.into_trailers().unwrap()["grpc-status"], "14");
+    drop((body, client));
+    stopped.await.unwrap();
 }
 
 #[tokio::test]

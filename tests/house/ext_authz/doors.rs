@@ -1,10 +1,14 @@
 //! Where it is asked: on a listener of its own, on a unix socket, on the main one when wanted.
 
 use serde_json::json;
+use tokio::net::UnixStream;
 
 use super::client::{CHECK, Client, framed};
-use super::{ON_MAIN, asking, plan};
+use super::{ON_MAIN, ask, asking, plan, said};
 use crate::house::Plan;
+use crate::records::Records;
+use crate::tls::{connect, pair};
+use crate::upstream::Folder;
 use crate::wire;
 
 const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\"]";
@@ -60,4 +64,57 @@ async fn the_main_listener_without_it_speaks_no_http2_and_knows_no_such_path() {
     assert_eq!(answer.status, 404);
     let answer = wire::try_raw(house.address(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     assert!(answer.is_none_or(|answer| answer.status == 400));
+}
+
+fn at_a_path(folder: &Folder, trusted: &str) -> Plan {
+    let path = folder.path("grpc.sock");
+    Plan::default()
+        .server(&format!("trusted_proxies = [\"{trusted}\"]"))
+        .more(&format!(
+            "[ext_authz]\ngrpc_listen = \"unix:{}\"\n",
+            path.display()
+        ))
+}
+
+#[tokio::test]
+async fn it_is_asked_over_a_unix_socket_by_whoever_is_trusted_there() {
+    let log = Records::of_the_log();
+    for (trusted, reason) in [("unix", "nobody"), ("127.0.0.1", "not-trusted")] {
+        let folder = Folder::new();
+        let house = at_a_path(&folder, trusted).start().await;
+        assert_eq!(house.running.grpc_address(), None);
+        let stream = UnixStream::connect(folder.path("grpc.sock")).await.unwrap();
+        let mut client = Client::over(stream).await;
+        let answer = said(&client.check(&ask("/echo").json()).await);
+        assert_eq!(answer.reason(), reason);
+    }
+    // The log says what to add.
+    let lines = log.text();
+    let mut refusals = lines
+        .lines()
+        .filter(|line| line.contains("trusted_proxies"));
+    assert!(
+        refusals.any(|line| line.contains("\\\"unix\\\"")),
+        "{lines}"
+    );
+}
+
+#[tokio::test]
+async fn the_main_listener_answers_it_over_tls_too() {
+    let folder = Folder::new();
+    let trusted = pair(&folder, "a", &["sso.test"]);
+    let file = |name: &str| folder.path(name);
+    let (certificate, key) = (file("a.pem"), file("a.key"));
+    let tls = format!("tls = {{ certificate = {certificate:?}, key = {key:?} }}");
+    let house = Plan::default()
+        .external_url("https://sso.test")
+        .server(&format!("{TRUSTING}\n{tls}"))
+        .more(ON_MAIN)
+        .start()
+        .await;
+    let stream = connect(house.address(), "sso.test", &trusted, b"h2").await;
+    let mut client = Client::over(stream.unwrap()).await;
+    let question = ask("/echo").scheme("https");
+    let answer = said(&client.check(&question.json()).await);
+    assert_eq!((answer.http, answer.reason()), (Some(401), "nobody"));
 }

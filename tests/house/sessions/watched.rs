@@ -273,7 +273,6 @@ impl WatchedHouse {
             }
         };
         let door = Door::bind(&[ListenConfig::plain(Address::Ip(free))], None).unwrap();
-        let door = door.with_plain_http2();
         let address = door.ip().unwrap();
         tokio::spawn(door.with_plain_http2().serve(handler, serving));
         let house = Self {

@@ -6,6 +6,7 @@ use super::{LI_SI, Stage, ZHANG_SAN, promised};
 
 promised! {
     members_pass_and_the_application_knows_them
+    the_assertion_arrives_where_a_route_asks_for_it
     whom_a_rule_turns_away_sees_why
     bodies_and_websockets_go_through
 }
@@ -41,6 +42,21 @@ async fn members_pass_and_the_application_knows_them(stage: Stage) {
     let nobody = stage.client.send(&Ask::get("/public/data")).await;
     assert_eq!(nobody.said()["target"], "/public/data");
     assert!(nobody.told(login).is_empty(), "{nobody:?}");
+}
+
+async fn the_assertion_arrives_where_a_route_asks_for_it(stage: Stage) {
+    let (_, cookie) = stage.member(ZHANG_SAN).await;
+    for (target, proofs) in [("/proved", 1), ("/data", 0)] {
+        let ask = Ask::get(target).with("cookie", &cookie);
+        let ask = ask.with("x-menshen-assertion", "made.up.here");
+        let told = stage.client.send(&ask).await.told("x-menshen-assertion");
+        assert_eq!(told.len(), proofs, "{target}");
+        // A JWT begins so, and 张三 has one of menshen's.
+        assert!(
+            told.iter().all(|proof| proof.starts_with("eyJ")),
+            "{told:?}"
+        );
+    }
 }
 
 async fn whom_a_rule_turns_away_sees_why(stage: Stage) {
