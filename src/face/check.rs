@@ -117,8 +117,8 @@ pub(super) async fn answer(
     };
     let verdict = decide(&site.routes, &site.gate, &head).await;
     let verdict = match (&asked.only, verdict) {
-        (Some(only), Verdict::Allow(permit)) => only.narrow(permit),
-        (_, verdict) => verdict,
+        (Some(only), verdict) => only.narrow(verdict),
+        (None, verdict) => verdict,
     };
     let said = ask(&visit, verdict, contract.leads_on_by()).await;
     say(contract, &visit, said)

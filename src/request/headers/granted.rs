@@ -3,7 +3,7 @@
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName};
 
-use super::namespace::{Fate, Namespace};
+use super::namespace::{Fate, METHODS, Namespace};
 use super::written::{self, Identity, Written};
 use super::{cookies, is_replaced_authorization, judges_method, readmits};
 use crate::request::head::Head;
@@ -106,10 +106,14 @@ impl Granted {
             Fate::Method => judges_method(route) && !readmits(route, namespace, name),
             Fate::Pass => is_replaced_authorization(route, name),
         };
+        let methods = METHODS.map(HeaderName::from_static);
+        let method_is_judged =
+            |name: &&HeaderName| judges_method(route) && !readmits(route, namespace, name);
         // Not all that the client sent may have been passed on to us.
         let known = namespace.known().iter();
         remove.extend(known.filter(|name| !set.contains_key(*name)).cloned());
-        for name in sent.keys().filter(unwanted) {
+        let methods = methods.iter().filter(method_is_judged);
+        for name in methods.chain(sent.keys().filter(unwanted)) {
             if !set.contains_key(name) && !remove.contains(name) {
                 remove.push(name.clone());
             }
