@@ -1,11 +1,11 @@
-//! How long a process and its children were on a processor, in nanoseconds, as the scheduler counts.
+//! How long processes and their children were on a processor, in nanoseconds, as the scheduler counts.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-/// The processor time of a process and its children.
+/// The processor time of some processes and their children.
 #[derive(Debug)]
 pub(crate) struct Clock {
     processes: Vec<u32>,
@@ -14,14 +14,16 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Of a process and the children it has now.
-    pub(crate) fn of(pid: u32) -> io::Result<Self> {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-        let children = children
-            .split_ascii_whitespace()
-            .filter_map(|word| word.parse().ok());
+    /// Of these processes and the children they have now.
+    pub(crate) fn of(pids: &[u32]) -> io::Result<Self> {
+        let mut processes = pids.to_vec();
+        for pid in pids {
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+            let children = children.split_ascii_whitespace();
+            processes.extend(children.filter_map(|word| word.parse::<u32>().ok()));
+        }
         Ok(Self {
-            processes: [pid].into_iter().chain(children).collect(),
+            processes,
             seen: BTreeMap::new(),
         })
     }

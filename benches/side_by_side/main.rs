@@ -1,7 +1,7 @@
 //! What a request costs in menshen, beside nginx, on this machine and on loopback only.
 //!
-//! `cargo bench --bench side_by_side [-- --rounds N --seconds S --connections C]`. The proxies run on core 0,
-//! the load and the upstream on core 1; the variants take turns. See `benches/README.md`.
+//! `cargo bench --bench side_by_side [-- --group G --rounds N --seconds S --connections C]`. The proxies run on
+//! core 0, the load and the upstream on core 1; the variants take turns. See `benches/README.md`.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -9,13 +9,13 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use load::{Load, Tally};
-use proxies::{Folder, Menshen, Nginx};
+use load::{Ask, Load, Tally};
 use report::{Report, Row};
-use upstream::Upstream;
-use wecom::{AGENT_ID, Options, WeCom};
 
+mod checking;
 mod cpu;
+mod forwarding;
+mod grpc;
 mod load;
 mod proxies;
 mod report;
@@ -23,6 +23,7 @@ mod sign_in;
 mod upstream;
 #[path = "../../examples/demo/wecom.rs"]
 mod wecom;
+mod wire;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -34,6 +35,9 @@ const LOAD_CORE: &str = "1";
 const PINNED: &str = "MENSHEN_SIDE_BY_SIDE_PINNED";
 /// A variant stops early rather than send more.
 const REQUESTS_MAX: u64 = 5_000_000;
+/// How often menshen is asked at a pace, and how many runs there are.
+const CHECKS_PER_SECOND: u32 = 10_000;
+const PACED_RUNS: u32 = 5;
 
 fn main() -> Outcome<ExitCode> {
     let effort = Effort::from_arguments()?;
@@ -60,6 +64,8 @@ fn main() -> Outcome<ExitCode> {
 /// How much is asked.
 #[derive(Clone, Debug)]
 struct Effort {
+    /// Leaves out the other groups.
+    group: Option<Group>,
     rounds: u32,
     measured: Duration,
     connections: usize,
@@ -67,9 +73,18 @@ struct Effort {
     only: Option<String>,
 }
 
+/// What is measured together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Proxy,
+    Checks,
+    Pace,
+}
+
 impl Effort {
     fn from_arguments() -> Outcome<Self> {
         let mut effort = Self {
+            group: None,
             rounds: 7,
             measured: Duration::from_secs(2),
             connections: 16,
@@ -79,6 +94,14 @@ impl Effort {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             match word.as_str() {
+                "--group" => {
+                    effort.group = Some(match value()?.as_str() {
+                        "proxy" => Group::Proxy,
+                        "checks" => Group::Checks,
+                        "pace" => Group::Pace,
+                        _ => return Err("the groups are proxy, checks and pace".into()),
+                    });
+                }
                 "--rounds" => effort.rounds = value()?.parse::<u32>()?.clamp(1, 100),
                 "--seconds" => {
                     let seconds = value()?.parse::<f64>()?.clamp(0.1, 30.0);
@@ -93,16 +116,23 @@ impl Effort {
         }
         Ok(effort)
     }
+
+    fn includes(&self, group: Group) -> bool {
+        self.group.is_none_or(|only| only == group)
+    }
+
+    fn keeps(&self, variant: &Variant) -> bool {
+        self.only.as_ref().is_none_or(|only| variant.name == only)
+    }
 }
 
 /// One thing to measure: who is asked what.
 struct Variant {
     name: &'static str,
-    pid: u32,
+    /// Whose processor time it is, with that of their children.
+    pids: Vec<u32>,
     address: SocketAddr,
-    request: Vec<u8>,
-    /// Whether the upstream must be told who is asking.
-    identified: bool,
+    ask: Ask,
 }
 
 async fn run(effort: Effort) -> Outcome<ExitCode> {
@@ -113,115 +143,91 @@ async fn run(effort: Effort) -> Outcome<ExitCode> {
             tokio::task::yield_now().await;
         }
     });
-    let stage = Stage::set().await?;
-    let mut variants = stage.variants().await?;
-    if let Some(only) = &effort.only {
-        variants.retain(|variant| variant.name == only.as_str());
+    if !proxies::has_nginx() {
+        println!("nginx is not installed here; its rows are left out");
     }
-    for variant in &variants {
-        check(variant, &stage.upstream).await?;
-    }
-    let mut report = Report::new(variants.iter().map(|variant| variant.name));
-    for _ in 0..effort.rounds {
+    let mut failed = 0;
+    if effort.includes(Group::Proxy) {
+        let stage = forwarding::Stage::set().await?;
+        let mut variants = stage.variants().await?;
+        variants.retain(|variant| effort.keeps(variant));
         for variant in &variants {
-            report.add(variant.name, measure(variant, &effort).await?);
+            stage.check(variant).await?;
+        }
+        failed += in_turns(&variants, &effort).await?;
+    }
+    if effort.includes(Group::Checks) || effort.includes(Group::Pace) {
+        let stage = checking::Stage::set().await?;
+        if effort.includes(Group::Checks) {
+            let mut variants = stage.variants();
+            variants.retain(|variant| effort.keeps(variant));
+            for variant in &variants {
+                stage.check(variant).await?;
+            }
+            failed += in_turns(&variants, &effort).await?;
+        }
+        if effort.includes(Group::Pace) {
+            let mut variants = stage.paced();
+            variants.retain(|variant| effort.keeps(variant));
+            for variant in &variants {
+                stage.check(variant).await?;
+            }
+            failed += at_a_pace(&variants, &effort).await?;
         }
     }
-    report.print(effort.rounds, effort.measured, effort.connections);
-    Ok(if report.failed() == 0 {
+    Ok(if failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-/// Everything that runs. The processes end before their folder goes.
-struct Stage {
-    nginx: Option<Nginx>,
-    quiet: Menshen,
-    logging: Menshen,
-    upstream: Upstream,
-    _source: WeCom,
-    _folder: Folder,
-}
-
-impl Stage {
-    async fn set() -> Outcome<Self> {
-        let folder = Folder::make()?;
-        let upstream = Upstream::start().await?;
-        let source = WeCom::start(Options::default()).await?;
-        let to = upstream.address;
-        let quiet = Menshen::start(&folder, "quiet", to, &source, false).await?;
-        let logging = Menshen::start(&folder, "logging", to, &source, true).await?;
-        let hosts = [&quiet, &logging].map(|menshen| menshen.address.to_string());
-        source.domains_of_agent(AGENT_ID, &[&hosts[0], &hosts[1]]);
-        let nginx = Nginx::start(&folder, to).await?;
-        if nginx.is_none() {
-            println!("nginx is not installed here; its rows are left out");
-        }
-        Ok(Self {
-            nginx,
-            quiet,
-            logging,
-            upstream,
-            _source: source,
-            _folder: folder,
-        })
-    }
-
-    /// Signs in where somebody must be, and says what is to be measured.
-    async fn variants(&self) -> Outcome<Vec<Variant>> {
-        let quiet = &self.quiet;
-        let cookie = sign_in::walk(quiet.address, "lisi").await?;
-        let logged = sign_in::walk(self.logging.address, "lisi").await?;
-        let mut variants = Vec::new();
-        let mut add = |name, pid, address: SocketAddr, path: &str, session: Option<&str>| {
-            variants.push(Variant {
-                name,
-                pid,
-                address,
-                request: load::browser_request(address, path, session),
-                identified: matches!(name, report::SIGNED_IN | report::LOGGED),
+/// Measures each variant in every round, as fast as it goes; how many answers were wrong.
+async fn in_turns(variants: &[Variant], effort: &Effort) -> Outcome<u64> {
+    let mut report = Report::new(variants.iter().map(|variant| variant.name));
+    for _ in 0..effort.rounds {
+        for variant in variants {
+            let (ask, lines) = (&variant.ask, effort.connections);
+            let mut load = Load::open(variant.address, ask, lines).await?;
+            let warm = load.run(effort.measured / 10, REQUESTS_MAX).await?;
+            let row = measured(variant, warm.failed, async {
+                load.run(effort.measured, REQUESTS_MAX).await
             });
-        };
-        if let Some(nginx) = &self.nginx {
-            let (board, pid) = ("/board/42", nginx.pid());
-            add(report::NGINX, pid, nginx.plain, board, Some(&cookie));
-            add(report::NGINX_USUAL, pid, nginx.usual, board, Some(&cookie));
+            report.add(variant.name, row.await?);
         }
-        let (board, pid) = ("/board/42", quiet.pid());
-        add(report::PUBLIC, pid, quiet.address, "/public/42", None);
-        add(report::SIGNED_IN, pid, quiet.address, board, Some(&cookie));
-        let (address, pid) = (self.logging.address, self.logging.pid());
-        add(report::LOGGED, pid, address, board, Some(&logged));
-        Ok(variants)
     }
+    report.print(effort.rounds, effort.measured, effort.connections);
+    Ok(report.failed())
 }
 
-/// Sees one request go all the way, with what the upstream must and must not learn.
-async fn check(variant: &Variant, upstream: &Upstream) -> Outcome<()> {
-    upstream.listen();
-    let mut load = Load::open(variant.address, &variant.request, 1).await?;
-    let tally = load.run(Duration::ZERO, 1).await?;
-    let heard = upstream.heard().ok_or("the upstream was not asked")?;
-    let heard = String::from_utf8_lossy(&heard).to_ascii_lowercase();
-    let named = heard.contains("x-forwarded-user: lisi\r\n");
-    if tally.failed > 0 || named != variant.identified {
-        return Err(format!(
-            "{}: not what was expected; the upstream saw\n{heard}",
-            variant.name
-        )
-        .into());
+/// Asks each variant by a schedule, run after run; how many answers were wrong.
+async fn at_a_pace(variants: &[Variant], effort: &Effort) -> Outcome<u64> {
+    let mut report = Report::new(variants.iter().map(|variant| variant.name));
+    for _ in 0..PACED_RUNS {
+        for variant in variants {
+            let (ask, lines) = (&variant.ask, effort.connections);
+            let mut load = Load::open(variant.address, ask, lines).await?;
+            let rate = CHECKS_PER_SECOND;
+            let warm = load.paced(rate, effort.measured / 10).await?;
+            let row = measured(variant, warm.failed, async {
+                load.paced(rate, effort.measured).await
+            });
+            report.add(variant.name, row.await?);
+        }
     }
-    Ok(())
+    report.print_paced(CHECKS_PER_SECOND, effort.measured, effort.connections);
+    Ok(report.failed())
 }
 
-async fn measure(variant: &Variant, effort: &Effort) -> Outcome<Row> {
-    let mut load = Load::open(variant.address, &variant.request, effort.connections).await?;
-    let warm = load.run(effort.measured / 10, REQUESTS_MAX).await?;
-    let mut clock = cpu::Clock::of(variant.pid)?;
+/// What a load came to, with the processor time that it took.
+async fn measured(
+    variant: &Variant,
+    failed_before: u64,
+    load: impl Future<Output = std::io::Result<Tally>>,
+) -> Outcome<Row> {
+    let mut clock = cpu::Clock::of(&variant.pids)?;
     let before = clock.read()?;
-    let tally: Tally = load.run(effort.measured, REQUESTS_MAX).await?;
+    let tally = load.await?;
     let spent = clock.read()?.saturating_sub(before);
-    Ok(Row::of(spent, tally, warm.failed))
+    Ok(Row::of(spent, tally, failed_before))
 }

@@ -21,8 +21,9 @@ pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// Makes it.
-    pub(crate) fn make() -> io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("menshen-bench-{}", std::process::id()));
+    pub(crate) fn make(group: &str) -> io::Result<Self> {
+        let name = format!("menshen-bench-{}-{group}", std::process::id());
+        let path = std::env::temp_dir().join(name);
         fs::create_dir(&path)?;
         Ok(Self(path))
     }
@@ -95,22 +96,39 @@ pub(crate) struct Menshen {
     running: Running,
 }
 
+/// How menshen is set up; everything else is at its defaults.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    /// Of its files.
+    pub(crate) name: &'a str,
+    /// Whether it writes an access log.
+    pub(crate) access_log: bool,
+    /// What browsers type; absent: its own address.
+    pub(crate) known_as: Option<SocketAddr>,
+    /// More of `[server]`.
+    pub(crate) server: &'a str,
+    /// Routes, and tables of other things.
+    pub(crate) tables: &'a str,
+}
+
 impl Menshen {
-    /// Starts it with everything at its defaults, except the access log when that is not wanted.
-    pub(crate) async fn start(
-        folder: &Folder,
-        name: &str,
-        upstream: SocketAddr,
-        source: &WeCom,
-        access_log: bool,
-    ) -> Outcome<Self> {
+    /// Starts it.
+    pub(crate) async fn start(folder: &Folder, plan: &Plan<'_>, source: &WeCom) -> Outcome<Self> {
         let address = free_address()?;
+        let Plan {
+            name,
+            access_log,
+            server,
+            tables,
+            ..
+        } = plan;
         let file = |ending: &str| folder.0.join(format!("{name}.{ending}"));
         let text = format!(
             r#"
             [server]
             listen = ["{address}"]
-            external_url = "http://{address}"
+            external_url = "http://{known_as}"
+            {server}
             [store]
             url = "sqlite://{store}"
             [log]
@@ -122,15 +140,9 @@ impl Menshen {
             api_base = "{api}"
             authorize_url = "{authorize}"
             login_url = "{login}"
-            [[route]]
-            name = "board"
-            upstream = ["http://{upstream}"]
-            [[route]]
-            name = "public"
-            path = "/public"
-            upstream = ["http://{upstream}"]
-            access = "public"
+            {tables}
             "#,
+            known_as = plan.known_as.unwrap_or(address),
             store = file("db").display(),
             api = source.base_url(),
             authorize = source.authorize_url(),
@@ -156,88 +168,62 @@ impl Menshen {
     }
 }
 
-/// nginx with one worker, as a plain proxy.
-#[derive(Debug)]
-pub(crate) struct Nginx {
-    /// Forwards and does nothing else.
-    pub(crate) plain: SocketAddr,
-    /// Writes the usual forwarding headers and an access log.
-    pub(crate) usual: SocketAddr,
-    running: Running,
+/// Whether nginx is installed.
+pub(crate) fn has_nginx() -> bool {
+    nginx().is_some()
 }
 
+fn nginx() -> Option<&'static Path> {
+    let known = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"].map(Path::new);
+    known.into_iter().find(|path| path.exists())
+}
+
+/// nginx with one worker.
+#[derive(Debug)]
+pub(crate) struct Nginx(Running);
+
 impl Nginx {
-    /// Starts it, when it is installed.
-    pub(crate) async fn start(folder: &Folder, upstream: SocketAddr) -> Outcome<Option<Self>> {
-        let known = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"].map(Path::new);
-        let Some(program) = known.into_iter().find(|path| path.exists()) else {
-            return Ok(None);
-        };
-        let (plain, usual) = (free_address()?, free_address()?);
-        let home = folder.0.join("nginx");
+    /// Starts it with these servers; none of them writes an access log unless it says so.
+    pub(crate) async fn start(
+        folder: &Folder,
+        name: &str,
+        servers: &str,
+        listens: SocketAddr,
+    ) -> Outcome<Self> {
+        let program = nginx().ok_or("nginx is not installed")?;
+        let home = folder.0.join(name);
         fs::create_dir(&home)?;
-        fs::write(
-            home.join("nginx.conf"),
-            configuration(upstream, plain, usual),
-        )?;
+        let text = format!(
+            r#"
+            daemon off;
+            worker_processes 1;
+            pid nginx.pid;
+            events {{ worker_connections 4096; }}
+            http {{
+                client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+                uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+                keepalive_requests 1000000000;
+                access_log off;
+                {servers}
+            }}
+            "#
+        );
+        fs::write(home.join("nginx.conf"), text)?;
         let log = home.join("output.log");
         let home = format!("{}/", home.display());
         let arguments = ["-p", &home, "-c", "nginx.conf", "-e", "error.log"];
         let mut running = Running::start(program, &arguments, &log)?;
-        running.ready(usual, &log).await?;
-        Ok(Some(Self {
-            plain,
-            usual,
-            running,
-        }))
+        running.ready(listens, &log).await?;
+        Ok(Self(running))
     }
 
     /// Its master; the worker is its child.
     pub(crate) fn pid(&self) -> u32 {
-        self.running.0.id()
+        self.0.0.id()
     }
 }
 
-fn configuration(upstream: SocketAddr, plain: SocketAddr, usual: SocketAddr) -> String {
-    let forward = "proxy_pass http://upstream; proxy_http_version 1.1; \
-        proxy_set_header Connection \"\"; proxy_set_header Host $http_host;";
-    let more = "proxy_set_header X-Real-IP $remote_addr; \
-        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; \
-        proxy_set_header X-Forwarded-Proto $scheme; \
-        proxy_set_header X-Forwarded-Host $http_host; \
-        proxy_set_header X-Forwarded-Port $server_port; \
-        proxy_set_header X-Request-Id $request_id;";
-    format!(
-        r#"
-        daemon off;
-        worker_processes 1;
-        pid nginx.pid;
-        events {{ worker_connections 4096; }}
-        http {{
-            client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
-            uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-            keepalive_requests 1000000000;
-            upstream upstream {{
-                server {upstream};
-                keepalive 1024;
-                keepalive_requests 1000000000;
-            }}
-            server {{
-                listen {plain};
-                access_log off;
-                location / {{ {forward} }}
-            }}
-            server {{
-                listen {usual};
-                access_log access.log;
-                location / {{ {forward} {more} }}
-            }}
-        }}
-        "#
-    )
-}
-
 /// An address nobody listens at; somebody else could still take it first.
-fn free_address() -> io::Result<SocketAddr> {
+pub(crate) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

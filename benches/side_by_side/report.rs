@@ -15,8 +15,36 @@ pub(crate) const SIGNED_IN: &str = "menshen, signed in";
 /// The same with an access log.
 pub(crate) const LOGGED: &str = "menshen, signed in, log";
 
-/// What is promised: more than this many times the other's processor time is too much.
-const PROMISES: [(&str, &str, f64); 2] = [(SIGNED_IN, NGINX, 1.3), (SIGNED_IN, PUBLIC, 1.1)];
+/// nginx by the recipe, asking an nginx that says 204 and nothing else.
+pub(crate) const ASKS_204: &str = "nginx asks nginx: 204";
+/// The same with the headers that menshen answers.
+pub(crate) const ASKS_204_NAMED: &str = "nginx asks nginx: 204, identity";
+/// nginx by the recipe, asking menshen.
+pub(crate) const ASKS_US: &str = "nginx asks menshen";
+/// The same with menshen's access log.
+pub(crate) const ASKS_US_LOGGED: &str = "nginx asks menshen, log";
+/// menshen, asked as nginx asks.
+pub(crate) const CHECK_AUTH: &str = "check /auth";
+/// menshen, asked as Envoy asks over HTTP.
+pub(crate) const CHECK_ENVOY: &str = "check /ext_authz";
+/// menshen, asked as Envoy asks over gRPC, by four threads of it.
+pub(crate) const CHECK_GRPC_4: &str = "check gRPC, 4 connections";
+/// The same by one.
+pub(crate) const CHECK_GRPC_1: &str = "check gRPC, 1 connection";
+
+/// What is promised: more than this many times the other's processor time is too much. Without a
+/// number nothing is.
+const PROMISES: [(&str, &str, Option<f64>); 7] = [
+    (SIGNED_IN, NGINX, Some(1.3)),
+    (SIGNED_IN, PUBLIC, Some(1.1)),
+    (ASKS_US, ASKS_204, Some(1.3)),
+    (ASKS_US_LOGGED, ASKS_204, None),
+    (ASKS_US, ASKS_204_NAMED, None),
+    (CHECK_GRPC_4, CHECK_ENVOY, Some(2.0)),
+    (CHECK_GRPC_1, CHECK_ENVOY, Some(2.0)),
+];
+/// At a pace: the 99th percentile of the middle run, in microseconds.
+const P99_US_MAX: f64 = 1000.0;
 
 /// One variant in one round.
 #[derive(Clone, Copy, Debug)]
@@ -103,12 +131,34 @@ impl Report {
                 continue;
             };
             let ratio = Spread::of(ours.iter().zip(theirs).map(|(a, b)| a.cpu_us / b.cpu_us));
-            let verdict = if ratio.median <= most {
-                "within"
-            } else {
-                "ABOVE"
-            };
-            println!("{one} / {other}: {ratio}  {verdict} the {most} that are promised");
+            println!("{one} / {other}: {ratio}{}", verdict(ratio.median, most));
+        }
+    }
+
+    /// Prints what came of asking at a pace, run by run.
+    pub(crate) fn print_paced(&self, per_second: u32, lasting: Duration, lines: usize) {
+        let seconds = lasting.as_secs_f64();
+        println!("{per_second} a second by schedule, {lines} lines, {seconds:.1} s a run");
+        let heads = ["p50 us", "p99 us of each run", "CPU us", "per s", "failed"];
+        let [p50, p99, cpu, rate, failed] = heads;
+        println!("{:<32}{p50:>9}{p99:>40}{cpu:>9}{rate:>9}{failed:>8}", "");
+        for (name, rows) in &self.0 {
+            let of = |pick: fn(&Row) -> f64| Spread::of(rows.iter().map(pick)).median;
+            let each = rows.iter().map(|row| format!("{:.0}", row.p99_us));
+            let each: Vec<_> = each.collect();
+            println!(
+                "{name:<32}{:>9.0}{:>40}{:>9.2}{:>9.0}{:>8}",
+                of(|row| row.p50_us),
+                each.join(" "),
+                of(|row| row.cpu_us),
+                of(|row| row.per_second),
+                rows.iter().map(|row| row.failed).sum::<u64>(),
+            );
+        }
+        for (name, rows) in &self.0 {
+            let p99 = Spread::of(rows.iter().map(|row| row.p99_us)).median;
+            let verdict = verdict(p99, Some(P99_US_MAX));
+            println!("{name}, p99 of the middle run: {p99:.0} us{verdict}");
         }
     }
 
@@ -118,6 +168,15 @@ impl Report {
             .find(|(known, _)| *known == name)
             .map(|(_, rows)| rows.as_slice())
     }
+}
+
+/// What is said of a number for which there is a promise.
+fn verdict(number: f64, most: Option<f64>) -> String {
+    let Some(most) = most else {
+        return String::new();
+    };
+    let word = if number <= most { "within" } else { "ABOVE" };
+    format!("  {word} the {most} that are promised")
 }
 
 /// The middle of some numbers, and how far they go.

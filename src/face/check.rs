@@ -1,6 +1,7 @@
 //! The same verdict for another proxy over HTTP: nginx, Traefik, Caddy, Envoy; one endpoint a
 //! contract. Each says what it reads; all ask [`ask`], which decides nothing itself.
 
+use bytes::BytesMut;
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -116,8 +117,8 @@ pub(super) async fn answer(
     };
     let verdict = decide(&site.routes, &site.gate, &head).await;
     let verdict = match (&asked.only, verdict) {
-        (Some(only), Verdict::Allow(permit)) => only.narrow(permit),
-        (_, verdict) => verdict,
+        (Some(only), verdict) => only.narrow(verdict),
+        (None, verdict) => verdict,
     };
     let said = ask(&visit, verdict, contract.leads_on_by()).await;
     say(contract, &visit, said)
@@ -214,12 +215,11 @@ fn say(contract: Contract, visit: &Visit<'_>, said: Said) -> Told {
             };
             let mut response = Response::new(reply::empty());
             *response.status_mut() = status;
+            let to_remove = listed(granted.remove());
             let headers = response.headers_mut();
-            *headers = granted.set().clone();
+            *headers = granted.into_set();
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            let names: Vec<_> = granted.remove().iter().map(HeaderName::as_str).collect();
-            if let (false, Ok(names)) = (names.is_empty(), HeaderValue::from_str(&names.join(",")))
-            {
+            if let Some(names) = to_remove {
                 headers.insert(TO_REMOVE, names);
             }
             if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
@@ -234,6 +234,19 @@ fn say(contract: Contract, visit: &Visit<'_>, said: Said) -> Told {
         Said::Stop(_, reason, told) => stopped(*told, reason),
     }
     .by_check()
+}
+
+/// Names by commas; nothing where there is none.
+fn listed(names: &[HeaderName]) -> Option<HeaderValue> {
+    let (first, rest) = names.split_first()?;
+    let bytes = names.iter().map(|name| name.as_str().len() + 1).sum();
+    let mut line = BytesMut::with_capacity(bytes);
+    line.extend_from_slice(first.as_str().as_bytes());
+    for name in rest {
+        line.extend_from_slice(b",");
+        line.extend_from_slice(name.as_str().as_bytes());
+    }
+    HeaderValue::from_maybe_shared(line.freeze()).ok()
 }
 
 /// Adds the reason to a no.

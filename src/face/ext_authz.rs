@@ -115,7 +115,9 @@ impl ExtAuthz {
             return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "text/plain", words);
         }
         let within = deadline(request.headers());
-        let answer = timeout(within, self.answer(request, &connection)).await;
+        // What answers is large, and the door would move it about: a box is cheaper than that.
+        let answer = Box::pin(self.answer(request, &connection));
+        let answer = timeout(within, answer).await;
         answer.unwrap_or_else(|_| refused(Status::deadline_exceeded("there was no time to answer")))
     }
 

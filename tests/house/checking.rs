@@ -4,7 +4,8 @@ pub(crate) mod faces;
 mod table;
 
 use crate::asking::{Ask, signed_in};
-use crate::house::{House, Plan};
+use crate::browser::Browser;
+use crate::house::{HOME, House, Plan};
 use crate::wire::Answer;
 
 /// The peer of every test is a proxy whose word counts.
@@ -73,6 +74,43 @@ async fn every_contract_lets_a_member_pass_and_says_who_it_is() {
     let removed: Vec<_> = removed.split(',').collect();
     assert!(removed.contains(&"x_forwarded_user") && removed.contains(&"x-auth-request-user"));
     assert!(!removed.contains(&"x-forwarded-user") && !removed.contains(&"cookie"));
+}
+
+#[tokio::test]
+async fn envoy_takes_off_what_says_another_method_than_was_judged() {
+    let route = |name: &str, more: &str| {
+        format!(
+            "[[route]]\nname = '{name}'\nhost = 'sso.test'\npath = '/{name}'\n\
+             upstream = ['{{app}}']\n{more}\n"
+        )
+    };
+    let routes = route(
+        "reads",
+        "allow = \"user != null && request.method == 'GET'\"",
+    ) + &route("works", "allow = 'user != null'");
+    let house = Plan::default()
+        .server(TRUSTED)
+        .routes(&routes)
+        .start()
+        .await;
+    let mut browser = Browser::new(&house);
+    browser
+        .sign_in(&format!("{HOME}/.menshen/start?connector=corp"), "lisi")
+        .await;
+    let cookie = browser.cookie("menshen").unwrap().value.clone();
+    for (path, taken) in [("/reads", true), ("/works", false)] {
+        // Envoy itself passes on no more to menshen than it is told to.
+        let answer = envoy(path).session(&cookie).of(&house).await;
+        let removed = answer.header("x-envoy-auth-headers-to-remove").unwrap();
+        for name in [
+            "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
+        ] {
+            let found = removed.split(',').any(|one| one == name);
+            assert_eq!((answer.status, found), (200, taken), "{path} {name}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! Where oauth2-proxy stood, menshen stands with its paths, parameters and headers.
 
+use std::time::Duration;
+
 use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
-use crate::house::{HOME, House, Plan};
+use crate::house::{HOME, House, OTHER_CONNECTOR, Plan};
 
 async fn house() -> House {
     let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
@@ -58,6 +60,63 @@ async fn without_an_original_address_only_hosts_of_one_mind_are_decided() {
     assert_eq!(answer.status, 202);
     let answer = ask("nowhere.test", 1).of(&house).await;
     assert_eq!(answer.status, 403);
+}
+
+/// An application at `/`, and what a route below it says of its own.
+fn below(own: &str) -> String {
+    let route = "[[route]]\nname = 'NAME'\nhost = 'sso.test'\nupstream = ['{app}']\n";
+    let (whole, part) = (
+        route.replace("NAME", "whole"),
+        route.replace("NAME", "part"),
+    );
+    format!("{whole}access = 'public'\n{part}path = '/part'\n{own}\n")
+}
+
+#[tokio::test]
+async fn without_an_original_address_nobody_is_named_where_they_are_nobody() {
+    for (own, status) in [
+        ("access = 'public'", 202),
+        ("access = 'public'\nconnectors = ['other']", 403),
+    ] {
+        let plan = Plan::default().server(TRUSTED).routes(&below(own));
+        let house = plan.more(OTHER_CONNECTOR).start().await;
+        let mut browser = Browser::new(&house);
+        browser
+            .sign_in(&format!("{HOME}/.menshen/start?connector=corp"), "lisi")
+            .await;
+        let cookie = browser.cookie("menshen").unwrap().value.clone();
+        let ask = |ask: Ask| ask.session(&cookie);
+        let there = Ask::get("/.menshen/auth").header("X-Forwarded-Uri", "/part");
+        let named = ask(there).of(&house).await;
+        assert_eq!(named.status, 202);
+        let answer = ask(Ask::get("/.menshen/auth")).of(&house).await;
+        assert_eq!(answer.status, status, "{own}");
+        let name = answer.header("x-auth-request-user");
+        assert_eq!(
+            name,
+            named
+                .header("x-auth-request-user")
+                .filter(|_| status == 202),
+            "{own}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn its_lists_also_narrow_who_is_to_be_asked_again() {
+    let route = "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
+                 reload_user = 'always'\n";
+    let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
+    let house = Plan::default().server(&server).routes(route).start().await;
+    let cookie = signed_in(&house, "lisi").await;
+    for wait_s in [0, 60] {
+        house.advance(Duration::from_secs(wait_s));
+        for (query, status) in [("", 202), ("?allowed_groups=nobody", 403)] {
+            let ask = auth(query, "/deep").header("X-Original-Method", "GET");
+            let answer = ask.session(&cookie).navigating().of(&house).await;
+            assert_eq!(answer.status, status, "{query}, after {wait_s} s");
+        }
+    }
 }
 
 #[tokio::test]
@@ -208,6 +267,9 @@ async fn ingress_nginx_names_the_whole_address() {
         ("http://nowhere.test/deep", 403),
         ("http://sso.test/deep#/finance", 403),
         ("http://sso.test@nowhere.test/deep", 403),
+        // Where a visitor's Host ends is not where the path begins.
+        ("http://sso.test?.apps.test/deep", 403),
+        ("http://sso.test", 403),
         ("//sso.test/deep", 403),
         ("sso.test/deep", 403),
         ("", 403),

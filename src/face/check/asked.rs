@@ -94,7 +94,8 @@ impl Asked {
         };
         // A whole URL says everything; the Host is that of the check.
         let broken = || HeadError::Forwarded(name);
-        let url = Some(url).filter(|url| !url.contains(&b'#'));
+        // Its host ends where its path begins, or a visitor's `Host: a?.b` would name another one.
+        let url = Some(url).filter(|url| !url.contains(&b'#') && has_path(url));
         let url = Uri::try_from(url.ok_or_else(broken)?).map_err(|_| broken())?;
         let (Some(authority), Some(scheme)) = (url.authority(), url.scheme_str()) else {
             return Err(broken());
@@ -144,6 +145,14 @@ fn bytes<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a [u
         true => Ok(first.map(|value| value.as_bytes().trim_ascii())),
         false => Err(HeadError::Forwarded(name)),
     }
+}
+
+/// Whether the first thing after scheme and authority is a path.
+fn has_path(url: &[u8]) -> bool {
+    let authority = url.windows(3).position(|three| three == b"://");
+    let rest = authority.map_or(&[][..], |at| &url[at + 3..]);
+    let end = rest.iter().find(|byte| matches!(byte, b'/' | b'?'));
+    end == Some(&b'/')
 }
 
 /// Parses what a client sent as its target. A `#` is not cut off: whoever forwards the request does

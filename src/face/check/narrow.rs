@@ -6,7 +6,7 @@ use crate::login::fields::Fields;
 use crate::people::profile;
 use crate::request::gate::{Caller, Why};
 use crate::request::head::HeadError;
-use crate::request::policy::{Because, Denial, LoginNeeded, Permit, Verdict};
+use crate::request::policy::{Because, Denial, LoginNeeded, Verdict};
 
 /// `allowed_groups`, `allowed_emails`, `allowed_email_domains` of oauth2-proxy's check, each a list
 /// with commas. All that are there must hold; an empty one lets nobody pass.
@@ -40,14 +40,20 @@ impl Only {
         Ok(any.then_some(only))
     }
 
-    /// Turns away whoever is not on every list. Nobody is asked to log in first, also on a route
-    /// that is open to all.
-    pub(super) fn narrow(&self, permit: Permit) -> Verdict {
+    /// Turns away whoever is not on every list, also who may go on because their source need not
+    /// answer. Nobody is asked to log in first, also on a route that is open to all.
+    pub(super) fn narrow(&self, verdict: Verdict) -> Verdict {
+        let (Verdict::Allow(permit)
+        | Verdict::Login(LoginNeeded {
+            otherwise: Some(permit),
+            ..
+        })) = &verdict
+        else {
+            return verdict;
+        };
         let route = Arc::clone(permit.route());
         match permit.caller() {
-            Caller::Person(person) if self.includes(&person.entitlements.fields) => {
-                Verdict::Allow(permit)
-            }
+            Caller::Person(person) if self.includes(&person.entitlements.fields) => verdict,
             Caller::Nobody(_) => Verdict::Login(LoginNeeded {
                 route,
                 why: Why::Nobody,
@@ -69,13 +75,20 @@ impl Only {
             email.is_some_and(is)
         };
         let in_domains = |domains: &Vec<String>| {
-            let domain = email.and_then(|email| Some(email.rsplit_once('@')?.1));
-            domain.is_some_and(|own| domains.iter().any(|domain| covers(domain, own)))
+            email
+                .and_then(domain_of)
+                .is_some_and(|own| domains.iter().any(|domain| covers(domain, own)))
         };
         self.groups.as_ref().is_none_or(in_groups)
             && self.emails.as_ref().is_none_or(is_one)
             && self.domains.as_ref().is_none_or(in_domains)
     }
+}
+
+/// The domain of an address. One with two `@` has none: readers differ about which it is.
+fn domain_of(email: &str) -> Option<&str> {
+    let (local, domain) = email.split_once('@')?;
+    (!local.is_empty() && !domain.contains('@')).then_some(domain)
 }
 
 /// Whether a domain is the one that is named, or below one that is written `.example.com` or
@@ -113,6 +126,19 @@ mod tests {
             ("", "", true),
         ] {
             assert_eq!(covers(named, own), covered, "{named} {own}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_two_domains_has_none() {
+        for (email, domain) in [
+            ("zhangsan@corp.example", Some("corp.example")),
+            ("zhangsan@evil.example@corp.example", None),
+            ("\"a@b\"@corp.example", None),
+            ("@corp.example", None),
+            ("corp.example", None),
+        ] {
+            assert_eq!(domain_of(email), domain, "{email}");
         }
     }
 

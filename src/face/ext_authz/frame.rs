@@ -19,6 +19,9 @@ use crate::request::{Body, BodyError};
 pub(super) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// A flag and a length before every message.
 const PREFIX_BYTES: usize = 5;
+/// The library below writes pieces of up to this many bytes together with the headers before and the
+/// trailers behind them; a longer one is written for itself, and a write costs more than the check.
+const PIECE_BYTES_MAX: usize = 255;
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Why there is no message in a body.
@@ -96,7 +99,14 @@ impl http_body::Body for Reply {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let (next, frame) = match &mut *self {
-            Self::Message(bytes) => (Self::Trailers, Some(Frame::data(std::mem::take(bytes)))),
+            Self::Message(rest) if rest.len() > PIECE_BYTES_MAX => {
+                let piece = rest.split_to(PIECE_BYTES_MAX);
+                (
+                    Self::Message(std::mem::take(rest)),
+                    Some(Frame::data(piece)),
+                )
+            }
+            Self::Message(rest) => (Self::Trailers, Some(Frame::data(std::mem::take(rest)))),
             Self::Trailers => {
                 let mut trailers = HeaderMap::with_capacity(1);
                 trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));

@@ -1,10 +1,10 @@
 //! `Granted`: what a permitted request is told, for another proxy that forwards it itself.
 
 use http::header::{AUTHORIZATION, COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
-use super::namespace::{Fate, Namespace};
-use super::written::Written;
+use super::namespace::{Fate, METHODS, Namespace};
+use super::written::{self, Identity, Written};
 use super::{cookies, is_replaced_authorization, judges_method, readmits};
 use crate::request::head::Head;
 use crate::request::policy::Permit;
@@ -34,16 +34,50 @@ const GOVERNED_IN_FRONT: [&str; 4] = [
     "x-request-id",
 ];
 
+/// About how many headers are set, with one that whoever answers adds.
+const SET_ABOUT: usize = 8;
+
+/// What is ours of the headers that are set, by the names that a kind of proxy knows.
+struct Names {
+    identity: [HeaderName; 5],
+    access_token: HeaderName,
+}
+
+/// As an upstream gets them.
+static FORWARDED: Names = Names {
+    identity: written::IDENTITY,
+    access_token: written::ACCESS_TOKEN,
+};
+
+/// As they are answered, and as users of oauth2-proxy know them.
+static ANSWERED: Names = Names {
+    identity: [
+        HeaderName::from_static("x-auth-request-user"),
+        HeaderName::from_static("x-auth-request-preferred-username"),
+        HeaderName::from_static("x-auth-request-name"),
+        HeaderName::from_static("x-auth-request-email"),
+        HeaderName::from_static("x-auth-request-groups"),
+    ],
+    access_token: HeaderName::from_static("x-auth-request-access-token"),
+};
+
+impl Names {
+    /// The name for what an upstream gets under this one.
+    fn of(&self, name: &HeaderName) -> Option<HeaderName> {
+        let place = FORWARDED.identity.iter().position(|ours| ours == name);
+        match place {
+            Some(place) => self.identity.get(place).cloned(),
+            None => (*name == FORWARDED.access_token).then(|| self.access_token.clone()),
+        }
+    }
+}
+
 impl Granted {
     /// For a proxy that hands single headers on, under names of its own choice: the identity as
     /// `X-Auth-Request-*`, and nothing is removed.
     pub fn to_hand_on(permit: &Permit, head: &Head<'_>) -> Self {
-        let mut set = HeaderMap::new();
-        for (name, value) in written(permit, head) {
-            set.insert(as_answered(&name).unwrap_or(name), value);
-        }
         Self {
-            set,
+            set: written(permit, head, &ANSWERED),
             remove: Vec::new(),
         }
     }
@@ -51,7 +85,7 @@ impl Granted {
     /// For a proxy that changes the request as it is told: what the upstream would get from us, and
     /// what of the client's it would not.
     pub fn to_apply(permit: &Permit, head: &Head<'_>, namespace: &Namespace) -> Self {
-        let mut set: HeaderMap = written(permit, head).collect();
+        let mut set = written(permit, head, &FORWARDED);
         let mut remove = Vec::new();
         let sent = head.headers;
         if let Some(left) = cookies::others(sent) {
@@ -72,8 +106,14 @@ impl Granted {
             Fate::Method => judges_method(route) && !readmits(route, namespace, name),
             Fate::Pass => is_replaced_authorization(route, name),
         };
+        let methods = METHODS.map(HeaderName::from_static);
+        let method_is_judged =
+            |name: &&HeaderName| judges_method(route) && !readmits(route, namespace, name);
         // Not all that the client sent may have been passed on to us.
-        for name in namespace.known().iter().chain(sent.keys().filter(unwanted)) {
+        let known = namespace.known().iter();
+        remove.extend(known.filter(|name| !set.contains_key(*name)).cloned());
+        let methods = methods.iter().filter(method_is_judged);
+        for name in methods.chain(sent.keys().filter(unwanted)) {
             if !set.contains_key(name) && !remove.contains(name) {
                 remove.push(name.clone());
             }
@@ -89,30 +129,39 @@ impl Granted {
         &self.set
     }
 
+    /// The same, for who needs them alone.
+    pub fn into_set(self) -> HeaderMap {
+        self.set
+    }
+
     /// The names to remove; none of them is set.
     pub fn remove(&self) -> &[HeaderName] {
         &self.remove
     }
 }
 
-fn written(permit: &Permit, head: &Head<'_>) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+/// What we write, with these names for what is ours.
+fn written(permit: &Permit, head: &Head<'_>, names: &Names) -> HeaderMap {
+    let rules = &permit.route().headers;
+    let mut set = HeaderMap::with_capacity(SET_ABOUT);
     let mut written = Written::default();
-    written.identity(permit);
+    // What a route writes itself may take the place of what we would have written.
+    if rules.own.is_empty() && rules.basic_auth.is_none() {
+        let identity = Identity::permitted(permit);
+        let values = identity.iter().flat_map(|identity| identity.values());
+        for (name, value) in names.identity.iter().zip(values) {
+            if let Some(value) = value {
+                set.insert(name, value.clone());
+            }
+        }
+    } else {
+        written.identity(permit);
+    }
     written.tokens(permit, head);
     written.assertion(permit, head);
     written.own(permit, head);
-    written.into_pairs().into_iter()
-}
-
-/// The name of an identity header in an answer, as users of oauth2-proxy know it.
-fn as_answered(name: &HeaderName) -> Option<HeaderName> {
-    Some(HeaderName::from_static(match name.as_str() {
-        "x-forwarded-user" => "x-auth-request-user",
-        "x-forwarded-preferred-username" => "x-auth-request-preferred-username",
-        "x-forwarded-name" => "x-auth-request-name",
-        "x-forwarded-email" => "x-auth-request-email",
-        "x-forwarded-groups" => "x-auth-request-groups",
-        "x-forwarded-access-token" => "x-auth-request-access-token",
-        _ => return None,
-    }))
+    for (name, value) in written.into_pairs() {
+        set.insert(names.of(&name).unwrap_or(name), value);
+    }
+    set
 }

@@ -18,7 +18,7 @@ pub struct Namespace(Arc<Own>);
 struct Own {
     /// Folded, without repetition.
     names: Vec<Box<[u8]>>,
-    /// Every name that is ours and can be listed, as we write it.
+    /// Every name that is ours and can be listed, as we write it, once.
     known: Vec<HeaderName>,
     /// Which lengths occur in `names`: bit 63 stands for all that are longer.
     lengths: u64,
@@ -40,6 +40,13 @@ const BUILT_IN: [&str; 14] = [
     "x-auth-request-access-token",
     "x-auth-request-redirect",
     "x-menshen-assertion",
+];
+
+/// What says which method is meant, in place of the request line.
+pub(super) const METHODS: [&str; 3] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
 ];
 
 /// What becomes of a header that a client sent.
@@ -70,11 +77,13 @@ impl Namespace {
         }
         let names = own.names.iter();
         let named = names.filter_map(|name| HeaderName::from_bytes(name).ok());
-        own.known = BUILT_IN
-            .map(HeaderName::from_static)
-            .into_iter()
-            .chain(named)
-            .collect();
+        let mut known = BUILT_IN.map(HeaderName::from_static).to_vec();
+        for name in named {
+            if !known.contains(&name) {
+                known.push(name);
+            }
+        }
+        own.known = known;
         Self(Arc::new(own))
     }
 
@@ -197,18 +206,13 @@ fn fate_of_x(name: &[u8]) -> Fate {
         "x-rewrite-url",
         "x-request-id",
     ];
-    let methods = [
-        "x-http-method-override",
-        "x-http-method",
-        "x-method-override",
-    ];
     if is_identity(name) {
         Fate::Drop
     } else if starts_with_alias(name, "x-forwarded-")
         || hearsay.iter().any(|known| is_alias(name, known))
     {
         Fate::Hearsay
-    } else if methods.iter().any(|known| is_alias(name, known)) {
+    } else if METHODS.iter().any(|known| is_alias(name, known)) {
         Fate::Method
     } else {
         Fate::Pass

@@ -1,5 +1,6 @@
 //! What is written into an upstream's request: hops, identity, the route's own headers.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -29,12 +30,16 @@ const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const USER: HeaderName = HeaderName::from_static("x-forwarded-user");
-const PREFERRED: HeaderName = HeaderName::from_static("x-forwarded-preferred-username");
-const NAME: HeaderName = HeaderName::from_static("x-forwarded-name");
-const EMAIL: HeaderName = HeaderName::from_static("x-forwarded-email");
-const GROUPS: HeaderName = HeaderName::from_static("x-forwarded-groups");
-const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
+/// The name of an access token, as an upstream knows it.
+pub(super) const ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
+/// The names of [`Identity::values`], as an upstream knows them.
+pub(super) const IDENTITY: [HeaderName; 5] = [
+    HeaderName::from_static("x-forwarded-user"),
+    HeaderName::from_static("x-forwarded-preferred-username"),
+    HeaderName::from_static("x-forwarded-name"),
+    HeaderName::from_static("x-forwarded-email"),
+    HeaderName::from_static("x-forwarded-groups"),
+];
 
 /// A person as header values, whatever the headers are called. What is missing is absent.
 ///
@@ -77,6 +82,25 @@ impl Identity {
             groups,
         }
     }
+
+    /// Who a permit is for, as its route says; memory keeps it while the person stays the same.
+    pub(super) fn permitted(permit: &Permit) -> Option<Cow<'_, Self>> {
+        let Caller::Person(person) = permit.caller() else {
+            return None;
+        };
+        let encoding = permit.route().headers.encoding;
+        Some(match Described::known(person, encoding) {
+            Some(known) => Cow::Borrowed(&known.identity),
+            None => Cow::Owned(Self::of(person, encoding)),
+        })
+    }
+
+    /// Login, login, name, address, groups: as many as there are names for them.
+    pub(super) fn values(&self) -> [Option<&HeaderValue>; 5] {
+        let user = self.user.as_ref();
+        let (name, email) = (self.name.as_ref(), self.email.as_ref());
+        [user, user, name, email, self.groups.as_ref()]
+    }
 }
 
 /// `host[:port]` as the client knows us; the client's own header when it says just that.
@@ -111,23 +135,48 @@ pub(super) struct Written {
     readmitted: Vec<HeaderName>,
 }
 
-/// A person as header lines, in each encoding that some route asked for.
-#[derive(Default)]
-struct Lines {
-    percent: OnceLock<Box<[u8]>>,
-    utf8: OnceLock<Box<[u8]>>,
-    base64: OnceLock<Box<[u8]>>,
-    rfc8187: OnceLock<Box<[u8]>>,
+/// A person in one encoding: as values, and as lines.
+struct Described {
+    identity: Identity,
+    lines: Box<[u8]>,
 }
 
-impl Lines {
-    fn of(&self, encoding: HeaderEncoding) -> &OnceLock<Box<[u8]>> {
+/// A person in each encoding that some route asked for.
+#[derive(Default)]
+struct Descriptions {
+    percent: OnceLock<Described>,
+    utf8: OnceLock<Described>,
+    base64: OnceLock<Described>,
+    rfc8187: OnceLock<Described>,
+}
+
+impl Descriptions {
+    fn of(&self, encoding: HeaderEncoding) -> &OnceLock<Described> {
         match encoding {
             HeaderEncoding::Percent => &self.percent,
             HeaderEncoding::Utf8 => &self.utf8,
             HeaderEncoding::Base64 => &self.base64,
             HeaderEncoding::Rfc8187 => &self.rfc8187,
         }
+    }
+}
+
+impl Described {
+    /// What is kept of a person.
+    fn known(person: &Person, encoding: HeaderEncoding) -> Option<&Self> {
+        let memo = person.entitlements.memo.get_or_make(Descriptions::default);
+        let login = &person.session.login;
+        // A session keeps the login it was minted with; the memo is of the current one.
+        let memo = memo.filter(|_| *login == person.entitlements.login)?;
+        Some(memo.of(encoding).get_or_init(|| {
+            let identity = Identity::of(person, encoding);
+            let mut written = Written::default();
+            written.person(&identity);
+            Self {
+                identity,
+                lines: written.lines.into(),
+            }
+        }))
     }
 }
 
@@ -195,35 +244,17 @@ impl Written {
             return;
         };
         let encoding = permit.route().headers.encoding;
-        let memo = person.entitlements.memo.get_or_make(Lines::default);
-        let login = &person.session.login;
-        // A session keeps the login it was minted with; the memo is of the current one.
-        let known =
-            memo.filter(|_| *login == person.entitlements.login && self.readmitted.is_empty());
-        match known {
-            Some(memo) => {
-                let lines = memo.of(encoding).get_or_init(|| {
-                    let mut written = Self::default();
-                    written.person(person, encoding);
-                    written.lines.into()
-                });
-                self.lines.extend_from_slice(lines);
-            }
-            None => self.person(person, encoding),
+        let known = Described::known(person, encoding);
+        match known.filter(|_| self.readmitted.is_empty()) {
+            Some(known) => self.lines.extend_from_slice(&known.lines),
+            None => self.person(&Identity::of(person, encoding)),
         }
     }
 
-    fn person(&mut self, person: &Person, encoding: HeaderEncoding) {
-        let identity = Identity::of(person, encoding);
-        for (name, value) in [
-            (&USER, &identity.user),
-            (&PREFERRED, &identity.user),
-            (&NAME, &identity.name),
-            (&EMAIL, &identity.email),
-            (&GROUPS, &identity.groups),
-        ] {
+    fn person(&mut self, identity: &Identity) {
+        for (name, value) in IDENTITY.into_iter().zip(identity.values()) {
             if let Some(value) = value {
-                self.line(name, value.as_bytes());
+                self.line(&name, value.as_bytes());
             }
         }
     }

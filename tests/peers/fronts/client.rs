@@ -89,14 +89,14 @@ impl Answer {
     }
 
     /// What the application says it was sent; nothing when it is not the application that answered.
-    pub(super) fn from_application(&self) -> Option<Value> {
+    pub(super) fn of_application(&self) -> Option<Value> {
         let said: Value = serde_json::from_str(&self.body).ok()?;
         said.get("target").is_some().then_some(said)
     }
 
     /// The same where it must have answered.
     pub(super) fn said(&self) -> Value {
-        self.from_application()
+        self.of_application()
             .unwrap_or_else(|| panic!("not the application: {self:?}"))
     }
 

@@ -125,7 +125,7 @@ async fn what_is_judged_is_what_is_sent_or_it_is_refused(stage: Stage) {
         let member = Ask::get(trick).with("cookie", &cookie);
         for ask in [Ask::get(trick), member] {
             let answer = stage.client.send(&ask).await;
-            let told = answer.from_application();
+            let told = answer.of_application();
             assert_eq!(told, None, "{trick}");
             assert!(answer.status >= 300, "{trick} {answer:?}");
         }

@@ -1,0 +1,165 @@
+//! The group `proxy`: a request through menshen, beside one through nginx.
+
+use std::net::SocketAddr;
+
+use crate::load::{Ask, Load};
+use crate::proxies::{Folder, Menshen, Nginx, Plan, free_address, has_nginx};
+use crate::upstream::Upstream;
+use crate::wecom::{AGENT_ID, Options, WeCom};
+use crate::{Outcome, Variant, report, sign_in, wire};
+
+/// Everything that runs. The processes end before their folder goes.
+pub(crate) struct Stage {
+    nginx: Option<Nginxes>,
+    quiet: Menshen,
+    logging: Menshen,
+    upstream: Upstream,
+    _source: WeCom,
+    _folder: Folder,
+}
+
+/// nginx as a plain proxy, in two manners.
+struct Nginxes {
+    /// Forwards and does nothing else.
+    plain: SocketAddr,
+    /// Writes the usual forwarding headers and an access log.
+    usual: SocketAddr,
+    nginx: Nginx,
+}
+
+impl Stage {
+    pub(crate) async fn set() -> Outcome<Self> {
+        let folder = Folder::make("proxy")?;
+        let upstream = Upstream::start().await?;
+        let source = WeCom::start(Options::default()).await?;
+        let to = upstream.address;
+        let tables = format!(
+            r#"
+            [[route]]
+            name = "board"
+            upstream = ["http://{to}"]
+            [[route]]
+            name = "public"
+            path = "/public"
+            upstream = ["http://{to}"]
+            access = "public"
+            "#
+        );
+        let plan = |name, access_log| Plan {
+            name,
+            access_log,
+            known_as: None,
+            server: "",
+            tables: &tables,
+        };
+        let quiet = Menshen::start(&folder, &plan("quiet", false), &source).await?;
+        let logging = Menshen::start(&folder, &plan("logging", true), &source).await?;
+        let hosts = [&quiet, &logging].map(|menshen| menshen.address.to_string());
+        source.domains_of_agent(AGENT_ID, &[&hosts[0], &hosts[1]]);
+        let nginx = match has_nginx() {
+            true => Some(Nginxes::start(&folder, to).await?),
+            false => None,
+        };
+        Ok(Self {
+            nginx,
+            quiet,
+            logging,
+            upstream,
+            _source: source,
+            _folder: folder,
+        })
+    }
+
+    /// Signs in where somebody must be, and says what is to be measured.
+    pub(crate) async fn variants(&self) -> Outcome<Vec<Variant>> {
+        let quiet = &self.quiet;
+        let cookie = sign_in::walk(quiet.address, "lisi").await?;
+        let logged = sign_in::walk(self.logging.address, "lisi").await?;
+        let mut variants = Vec::new();
+        let mut add = |name, pid, address: SocketAddr, path: &str, session: Option<&str>| {
+            let headers = wire::browser_headers(address, session);
+            let request = wire::get(address, &wire::target(path), &headers);
+            variants.push(Variant {
+                name,
+                pids: vec![pid],
+                address,
+                ask: Ask::Http(request, 200),
+            });
+        };
+        if let Some(Nginxes {
+            plain,
+            usual,
+            nginx,
+        }) = &self.nginx
+        {
+            let (board, pid) = ("/board/42", nginx.pid());
+            add(report::NGINX, pid, *plain, board, Some(&cookie));
+            add(report::NGINX_USUAL, pid, *usual, board, Some(&cookie));
+        }
+        let (board, pid) = ("/board/42", quiet.pid());
+        add(report::PUBLIC, pid, quiet.address, "/public/42", None);
+        add(report::SIGNED_IN, pid, quiet.address, board, Some(&cookie));
+        let (address, pid) = (self.logging.address, self.logging.pid());
+        add(report::LOGGED, pid, address, board, Some(&logged));
+        Ok(variants)
+    }
+
+    /// Sees one request go all the way, with what the upstream must and must not learn.
+    pub(crate) async fn check(&self, variant: &Variant) -> Outcome<()> {
+        let identified = matches!(variant.name, report::SIGNED_IN | report::LOGGED);
+        arrives(variant, &self.upstream, identified).await
+    }
+}
+
+/// Sees one request go all the way to the upstream, which learns who is asking, or must not.
+pub(crate) async fn arrives(variant: &Variant, upstream: &Upstream, named: bool) -> Outcome<()> {
+    upstream.listen();
+    let mut load = Load::open(variant.address, &variant.ask, 1).await?;
+    load.once().await?;
+    let heard = upstream.heard().ok_or("the upstream was not asked")?;
+    let heard = String::from_utf8_lossy(&heard).to_ascii_lowercase();
+    if heard.contains("x-forwarded-user: lisi\r\n") != named {
+        let name = variant.name;
+        let words = format!("{name}: not what was expected; the upstream saw\n{heard}");
+        return Err(words.into());
+    }
+    Ok(())
+}
+
+impl Nginxes {
+    async fn start(folder: &Folder, upstream: SocketAddr) -> Outcome<Self> {
+        let (plain, usual) = (free_address()?, free_address()?);
+        let forward = "proxy_pass http://upstream; proxy_http_version 1.1; \
+            proxy_set_header Connection \"\"; proxy_set_header Host $http_host;";
+        let more = "proxy_set_header X-Real-IP $remote_addr; \
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; \
+            proxy_set_header X-Forwarded-Proto $scheme; \
+            proxy_set_header X-Forwarded-Host $http_host; \
+            proxy_set_header X-Forwarded-Port $server_port; \
+            proxy_set_header X-Request-Id $request_id;";
+        let servers = format!(
+            r#"
+            upstream upstream {{
+                server {upstream};
+                keepalive 1024;
+                keepalive_requests 1000000000;
+            }}
+            server {{
+                listen {plain};
+                location / {{ {forward} }}
+            }}
+            server {{
+                listen {usual};
+                access_log access.log;
+                location / {{ {forward} {more} }}
+            }}
+            "#
+        );
+        let nginx = Nginx::start(folder, "nginx", &servers, usual).await?;
+        Ok(Self {
+            plain,
+            usual,
+            nginx,
+        })
+    }
+}

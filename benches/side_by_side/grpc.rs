@@ -1,0 +1,166 @@
+//! Questions as Envoy asks them over gRPC: its messages by hand, HTTP/2 by hyper.
+
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, Request, StatusCode, Uri, Version};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+/// A flag and a length before every message.
+const PREFIX_BYTES: usize = 5;
+/// How an answer begins that lets the request pass: `status` with nothing in it, then `ok_response`.
+const PASSES: [u8; 3] = [0x0a, 0x00, 0x1a];
+
+/// One question at a time, on a connection that others share.
+#[derive(Debug)]
+pub(crate) struct Call {
+    sender: SendRequest<Full<Bytes>>,
+    uri: Uri,
+    question: Bytes,
+    answer: Bytes,
+}
+
+/// Opens connections, and so many calls that share them.
+pub(crate) async fn open(
+    to: SocketAddr,
+    question: &[u8],
+    calls: usize,
+    connections: usize,
+) -> io::Result<Vec<Call>> {
+    let mut senders = Vec::with_capacity(connections);
+    for _ in 0..connections.clamp(1, calls) {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::spawn(connection);
+        senders.push(sender);
+    }
+    let uri: Uri = format!("http://{to}{CHECK}")
+        .parse()
+        .map_err(io::Error::other)?;
+    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + question.len());
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(question.len()).map_err(io::Error::other)?);
+    framed.put_slice(question);
+    let question = framed.freeze();
+    let shared = senders.into_iter().cycle().take(calls);
+    let calls = shared.map(|sender| Call {
+        sender,
+        uri: uri.clone(),
+        question: question.clone(),
+        answer: Bytes::new(),
+    });
+    Ok(calls.collect())
+}
+
+impl Call {
+    /// The last message, in its frame.
+    pub(crate) fn answer(&self) -> &[u8] {
+        &self.answer
+    }
+
+    /// Asks, reads the whole answer, says whether the request may pass.
+    pub(crate) async fn exchange(&mut self) -> io::Result<bool> {
+        let request = Request::post(self.uri.clone())
+            .version(Version::HTTP_2)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("grpc-timeout", "1S")
+            .body(Full::new(self.question.clone()))
+            .map_err(io::Error::other)?;
+        self.sender.ready().await.map_err(io::Error::other)?;
+        let response = self.sender.send_request(request).await;
+        let (head, body) = response.map_err(io::Error::other)?.into_parts();
+        let whole = body.collect().await.map_err(io::Error::other)?;
+        let went_well = |headers: &HeaderMap| {
+            let status = headers.get("grpc-status");
+            status.is_some_and(|status| status == "0")
+        };
+        let went_well = whole.trailers().is_some_and(went_well);
+        self.answer = whole.to_bytes();
+        let message = self.answer.get(PREFIX_BYTES..).unwrap_or_default();
+        Ok(head.status == StatusCode::OK && went_well && message.starts_with(&PASSES))
+    }
+}
+
+/// What Envoy tells of a GET that came to `host` from a port of this machine, also what menshen does
+/// not read.
+pub(crate) fn question(host: SocketAddr, target: &str, headers: &[(&str, String)]) -> Vec<u8> {
+    let address = |port| {
+        let socket = message([text(2, "127.0.0.1"), number(3, port)]);
+        message([field(1, &message([field(1, &socket)]))])
+    };
+    let host_text = host.to_string();
+    let pseudo = [
+        (":authority", host_text.as_str()),
+        (":method", "GET"),
+        (":path", target),
+        (":scheme", "http"),
+        ("x-forwarded-proto", "http"),
+        ("x-request-id", REQUEST_ID),
+    ];
+    let pair = |name: &str, value: &str| field(3, &message([text(1, name), text(2, value)]));
+    let mut http = message([text(1, "6128749301837460913"), text(2, "GET")]);
+    for (name, value) in pseudo {
+        http.extend(pair(name, value));
+    }
+    for (name, value) in headers {
+        http.extend(pair(&name.to_ascii_lowercase(), value));
+    }
+    http.extend(message([
+        text(4, target),
+        text(5, &host_text),
+        text(6, "http"),
+        text(10, "HTTP/1.1"),
+    ]));
+    let time = message([number(1, 1_700_000_000), number(2, 123_456_000)]);
+    let request = message([field(1, &time), field(2, &http)]);
+    message([field(
+        1,
+        &message([
+            field(1, &address(53_412)),
+            field(2, &address(host.port().into())),
+            field(4, &request),
+            // Empty, as Envoy sends it.
+            field(11, &[]),
+        ]),
+    )])
+}
+
+const REQUEST_ID: &str = "7c1f0f3e-5a52-4c3c-9a3f-0d8b0a3f5b11";
+
+fn message<const N: usize>(fields: [Vec<u8>; N]) -> Vec<u8> {
+    fields.concat()
+}
+
+fn text(tag: u8, text: &str) -> Vec<u8> {
+    field(tag, text.as_bytes())
+}
+
+fn field(tag: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut written = vec![tag << 3 | 2];
+    varint(&mut written, bytes.len() as u64);
+    written.extend_from_slice(bytes);
+    written
+}
+
+fn number(tag: u8, number: u64) -> Vec<u8> {
+    let mut written = vec![tag << 3];
+    varint(&mut written, number);
+    written
+}
+
+fn varint(written: &mut Vec<u8>, mut rest: u64) {
+    while rest >= 0x80 {
+        written.push((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    written.push(rest as u8);
+}

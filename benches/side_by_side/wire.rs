@@ -1,0 +1,146 @@
+//! One keep-alive connection of HTTP/1.1, and what a browser sends on it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// The largest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// One connection, and what is asked on it.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    stream: TcpStream,
+    request: Arc<[u8]>,
+    status: u16,
+    buffer: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects.
+    pub(crate) async fn open(to: SocketAddr, request: Arc<[u8]>, status: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            request,
+            status,
+            buffer: Vec::with_capacity(ANSWER_BYTES_MAX),
+        })
+    }
+
+    /// The bytes of the last answer.
+    pub(crate) fn answer(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Sends the request, reads the whole answer, says whether its status is the right one.
+    pub(crate) async fn exchange(&mut self) -> io::Result<bool> {
+        self.stream.write_all(&self.request).await?;
+        self.buffer.clear();
+        let mut expected: Option<(u16, usize)> = None;
+        loop {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if expected.is_none() {
+                expected = head_of(&self.buffer)?;
+            }
+            match expected {
+                Some((status, bytes)) if self.buffer.len() == bytes => {
+                    return Ok(status == self.status);
+                }
+                Some((_, bytes)) if self.buffer.len() > bytes => return Err(broken()),
+                _ if self.buffer.len() >= ANSWER_BYTES_MAX => return Err(broken()),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The status of an answer and how many bytes it has in all, once its head is complete.
+fn head_of(answer: &[u8]) -> io::Result<Option<(u16, usize)>> {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = std::str::from_utf8(&answer[..end]).map_err(|_| broken())?;
+    let mut lines = head.split("\r\n");
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let length = lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse::<usize>().ok())?
+    });
+    match (status, length) {
+        (Some(status), Some(length)) => Ok(Some((status, end + 4 + length))),
+        _ => Err(broken()),
+    }
+}
+
+fn broken() -> io::Error {
+    io::ErrorKind::InvalidData.into()
+}
+
+/// What a browser sends along with a click, without the name of whom it asks.
+pub(crate) fn browser_headers(
+    to: SocketAddr,
+    session: Option<&str>,
+) -> Vec<(&'static str, String)> {
+    let session = session
+        .map(|cookie| format!("; {cookie}"))
+        .unwrap_or_default();
+    let known = [
+        (
+            "sec-ch-ua",
+            "\"Chromium\";v=\"140\", \"Not=A?Brand\";v=\"24\"",
+        ),
+        ("sec-ch-ua-mobile", "?0"),
+        ("sec-ch-ua-platform", "\"Windows\""),
+        ("Upgrade-Insecure-Requests", "1"),
+        (
+            "User-Agent",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/140.0.0.0",
+        ),
+        (
+            "Accept",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        ),
+        ("Sec-Fetch-Site", "same-origin"),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-User", "?1"),
+        ("Sec-Fetch-Dest", "document"),
+        ("Referer", ""),
+        ("Accept-Encoding", "gzip, deflate, br, zstd"),
+        ("Accept-Language", "zh-CN,zh;q=0.9,en;q=0.8"),
+        (
+            "Cookie",
+            "theme=dark; lang=zh-CN; _ga=GA1.1.1234567890.1700000000",
+        ),
+    ];
+    let filled = known.map(|(name, value)| match name {
+        "Referer" => (name, format!("http://{to}/board")),
+        "Cookie" => (name, format!("{value}{session}")),
+        _ => (name, value.to_owned()),
+    });
+    filled.into()
+}
+
+/// What a browser asks for with a click.
+pub(crate) fn target(path: &str) -> String {
+    format!("{path}?tab=open&page=2")
+}
+
+/// A GET with these headers.
+pub(crate) fn get(to: SocketAddr, target: &str, headers: &[(&str, String)]) -> Vec<u8> {
+    let mut request = format!("GET {target} HTTP/1.1\r\nHost: {to}\r\n");
+    for (name, value) in headers {
+        request.extend([*name, ": ", value, "\r\n"]);
+    }
+    request.push_str("\r\n");
+    request.into_bytes()
+}
