@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 
 use super::wire::{
-    self, BoolValue, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpStatus, ListValue,
+    self, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpStatus, ListValue,
     OkHttpResponse, Status, Struct, StructField, Value,
 };
 use crate::request::Body;
@@ -77,8 +77,12 @@ pub(super) async fn denied(response: Response<Body>) -> CheckResponse {
     let headers = parts.headers.iter();
     // Envoy counts for itself.
     let headers = headers.filter(|(name, _)| *name != CONTENT_LENGTH);
-    // A name that comes twice is sent twice: Envoy takes its own of that name away first.
-    let headers = headers.map(|(name, value)| kept.option(name, value, OVERWRITE));
+    // A name that comes twice, such as Set-Cookie, comes side by side.
+    let mut last = None;
+    let headers = headers.map(|(name, value)| {
+        let again = last.replace(name) == Some(name);
+        kept.option(name, value, if again { APPEND } else { OVERWRITE })
+    });
     CheckResponse {
         status: Some(Status { code }),
         denied_response: Some(DeniedHttpResponse {
@@ -119,7 +123,6 @@ impl Kept {
                 value,
                 raw_value,
             }),
-            append: (action == APPEND).then_some(BoolValue { value: true }),
             append_action: action,
         }
     }
@@ -156,5 +159,46 @@ impl Kept {
             text: Some(self.bytes(text.as_bytes())),
             list: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn two_cookies_of_a_no_both_reach_the_client() {
+        let body = Full::new(Bytes::from_static(b"no")).map_err(|never| match never {});
+        let response = Response::builder()
+            .status(302)
+            .header("set-cookie", "a=1")
+            .header("location", "/x")
+            .header("set-cookie", "b=2")
+            .body(Body::new(body));
+        let answer = denied(response.unwrap()).await;
+        let denied = answer.denied_response.unwrap();
+        let options: Vec<_> = denied
+            .headers
+            .iter()
+            .map(|option| {
+                let header = option.header.clone().unwrap();
+                (header.key, header.value, option.append_action)
+            })
+            .collect();
+        let option = |name, value, action| (Bytes::from(name), Bytes::from(value), action);
+        assert_eq!(
+            options,
+            [
+                option("set-cookie", "a=1", OVERWRITE),
+                option("set-cookie", "b=2", APPEND),
+                option("location", "/x", OVERWRITE),
+            ]
+        );
+        assert_eq!(
+            (answer.status.unwrap().code, &denied.body[..]),
+            (16, &b"no"[..])
+        );
     }
 }

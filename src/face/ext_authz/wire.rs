@@ -115,18 +115,8 @@ impl fmt::Debug for HeaderValue {
 pub(super) struct HeaderValueOption {
     #[prost(message, optional, tag = "1")]
     pub(super) header: Option<HeaderValue>,
-    /// The older way of saying the same: `append_action` alone is not looked at everywhere.
-    #[prost(message, optional, tag = "2")]
-    pub(super) append: Option<BoolValue>,
     #[prost(int32, tag = "3")]
     pub(super) append_action: i32,
-}
-
-/// `google.protobuf.BoolValue`.
-#[derive(Clone, Copy, PartialEq, Message)]
-pub(super) struct BoolValue {
-    #[prost(bool, tag = "1")]
-    pub(super) value: bool,
 }
 
 /// `envoy.service.auth.v3.CheckResponse`; at most one of the two responses.
