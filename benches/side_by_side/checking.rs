@@ -38,6 +38,8 @@ struct Sidecar {
 
 /// An nginx that answers every check with the same 204; and two that ask it.
 struct Fixed {
+    /// Where it says nothing but 204.
+    at: SocketAddr,
     says: Nginx,
     /// Told nothing but the status.
     bare: Front,
@@ -92,7 +94,10 @@ impl Stage {
                 ask: Ask::Http(request, 200),
             });
         };
-        if let Some(Fixed { says, bare, named }) = &self.fixed {
+        if let Some(Fixed {
+            says, bare, named, ..
+        }) = &self.fixed
+        {
             let pids = [says.pid(), bare.nginx.pid()];
             add(report::ASKS_204, pids, bare.address, &self.cookie);
             let pids = [says.pid(), named.nginx.pid()];
@@ -116,18 +121,36 @@ impl Stage {
         variants
     }
 
-    /// What is asked at a pace.
+    /// What is asked at a pace; first what costs next to nothing, to see what the machine is worth.
     pub(crate) fn paced(&self) -> Vec<Variant> {
-        vec![
+        let mut variants = Vec::new();
+        if let Some(Fixed { says, at, .. }) = &self.fixed {
+            let headers = wire::browser_headers(*at, Some(&self.cookie));
+            let ask = Ask::Http(wire::get(*at, &wire::target("/board/42"), &headers), 204);
+            variants.push(Variant {
+                name: report::SAYS_204,
+                pids: vec![says.pid()],
+                address: *at,
+                ask,
+            });
+        }
+        variants.extend([
             self.auth(),
             self.ext_authz(),
             self.grpc(report::CHECK_GRPC_4, 4),
-        ]
+        ]);
+        variants
     }
 
     /// Sees one answer, and that it says who is asking.
     pub(crate) async fn check(&self, variant: &Variant) -> Outcome<()> {
         match variant.name {
+            report::SAYS_204 => Load::open(variant.address, &variant.ask, 1)
+                .await?
+                .once()
+                .await
+                .map(drop)
+                .map_err(Into::into),
             report::ASKS_204 => forwarding::arrives(variant, &self.upstream, false).await,
             report::ASKS_204_NAMED | report::ASKS_US | report::ASKS_US_LOGGED => {
                 forwarding::arrives(variant, &self.upstream, true).await
@@ -224,6 +247,7 @@ impl Stage {
         let (folder, to) = (&self._folder, self.upstream.address);
         Ok(Fixed {
             says: Nginx::start(folder, "says", &servers, named).await?,
+            at: bare,
             bare: Front::start(folder, "bare", free_address()?, bare, to).await?,
             named: Front::start(folder, "named", free_address()?, named, to).await?,
         })
@@ -287,6 +311,8 @@ impl Front {
             ("ssl_certificate_key ", "#".to_owned()),
             ("server 127.0.0.1:8480;", format!("server {asked};")),
             ("server 127.0.0.1:8080;", format!("server {upstream};")),
+            // The load goes to an address.
+            ("^oa.corp.example", format!("^{}", address.ip())),
         ] {
             if !servers.contains(theirs) {
                 return Err(format!("{RECIPE} has no \"{theirs}\" any more").into());

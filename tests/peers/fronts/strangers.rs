@@ -10,6 +10,7 @@ promised! {
     people_are_led_to_sign_in_and_come_back_to_the_deep_address
     programs_are_told_401_and_a_forged_cookie_is_nobody
     what_is_judged_is_what_is_sent_or_it_is_refused
+    under_the_name_of_another_application_nobody_reaches_this_one
     without_menshen_nobody_passes
 }
 
@@ -147,6 +148,29 @@ async fn what_is_judged_is_what_is_sent_or_it_is_refused(stage: Stage) {
             .await;
         assert!(answer.status >= 400, "{target} {answer:?}");
     }
+}
+
+async fn under_the_name_of_another_application_nobody_reaches_this_one(stage: Stage) {
+    let (_, cookie) = stage.member(ZHANG_SAN).await;
+    let before = stage.application.requests();
+    // To menshen that one is open to everybody.
+    let port = stage.url.rsplit(':').next().unwrap();
+    let with_port = format!("elsewhere.corp.example:{port}");
+    for host in [
+        "elsewhere.corp.example",
+        &with_port,
+        "ELSEWHERE.corp.example",
+    ] {
+        for target in ["/data", "/finance/ledger", "/public"] {
+            let stranger = Ask::get(target).with("host", host);
+            let member = stranger.clone().with("cookie", &cookie);
+            for ask in [stranger.clone().navigating(), stranger, member] {
+                let answer = stage.client.send(&ask).await;
+                assert_eq!(answer.of_application(), None, "{ask:?} {answer:?}");
+            }
+        }
+    }
+    assert_eq!(stage.application.requests(), before);
 }
 
 async fn without_menshen_nobody_passes(mut stage: Stage) {
