@@ -77,6 +77,8 @@ fn head_of(answer: &[u8]) -> io::Result<Option<(u16, usize)>> {
             .then(|| value.trim().parse::<usize>().ok())?
     });
     match (status, length) {
+        // It has no body, and nginx says nothing of its length.
+        (Some(204), None) => Ok(Some((204, end + 4))),
         (Some(status), Some(length)) => Ok(Some((status, end + 4 + length))),
         _ => Err(broken()),
     }
