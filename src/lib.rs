@@ -26,6 +26,11 @@
 //! telemetry one access record, always last
 //! ```
 //!
+//! Where another proxy only asks, the request it asks about walks the same way and is not forwarded:
+//! a contract tells what it was (`Head::asked`), `decide` answers, and the contract says so in its own
+//! words: `face::check` over HTTP, [`face::ext_authz`] over gRPC. What was not told is unknown, and a
+//! decision that needs it denies.
+//!
 //! A login walks [`face`] → [`login`] → [`people`]:
 //!
 //! ```text
@@ -56,7 +61,8 @@
 //!
 //! # Invariants
 //!
-//! * One function decides: [`request::decide`]; every face calls it.
+//! * One function decides: [`request::decide`]; every face calls it, and one table of tests drives
+//!   them all.
 //! * Whoever explains a decision asks the functions that make it, with a person as a load builds
 //!   them, and changes nothing: [`request::explain`].
 //! * Only [`request::policy::judge`] makes a [`request::policy::Permit`], and only a permit can be
