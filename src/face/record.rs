@@ -68,10 +68,10 @@ impl Seen {
         self.client = head.client;
         if let Some(line) = &mut self.line {
             line.method = head.method.clone();
-            line.host = head
-                .origin()
-                .split_once("://")
-                .map_or_else(String::new, |(_, host)| host.to_owned());
+            line.host = match head.port {
+                Some(port) => format!("{}:{port}", head.host),
+                None => head.host.to_string(),
+            };
             line.path = head.path.as_str().to_owned();
         }
     }

@@ -34,6 +34,13 @@ const GOVERNED_IN_FRONT: [&str; 4] = [
     "x-request-id",
 ];
 
+/// The names by which a client may mean another method.
+static METHOD_NAMES: [HeaderName; 3] = [
+    HeaderName::from_static(METHODS[0]),
+    HeaderName::from_static(METHODS[1]),
+    HeaderName::from_static(METHODS[2]),
+];
+
 /// About how many headers are set, with one that whoever answers adds.
 const SET_ABOUT: usize = 8;
 
@@ -106,14 +113,12 @@ impl Granted {
             Fate::Method => judges_method(route) && !readmits(route, namespace, name),
             Fate::Pass => is_replaced_authorization(route, name),
         };
-        let methods = METHODS.map(HeaderName::from_static);
-        let method_is_judged =
-            |name: &&HeaderName| judges_method(route) && !readmits(route, namespace, name);
         // Not all that the client sent may have been passed on to us.
         let known = namespace.known().iter();
         remove.extend(known.filter(|name| !set.contains_key(*name)).cloned());
-        let methods = methods.iter().filter(method_is_judged);
-        for name in methods.chain(sent.keys().filter(unwanted)) {
+        let methods = judges_method(route).then_some(&METHOD_NAMES);
+        let methods = methods.into_iter().flatten();
+        for name in methods.chain(sent.keys()).filter(unwanted) {
             if !set.contains_key(name) && !remove.contains(name) {
                 remove.push(name.clone());
             }
