@@ -10,8 +10,9 @@ use super::navigation::{Errand, errand};
 use super::page::Cause;
 use super::record::{Seen, Told};
 use super::{Visit, address, reply, sign_in};
+use crate::clock::Timestamp;
 use crate::request::gate::Why;
-use crate::request::head::{Connection, Head, HeadError, Peer};
+use crate::request::head::{Connection, Head, HeadError, Original, Peer};
 use crate::request::headers::{Granted, RequestId};
 use crate::request::policy::{Denial, LoginNeeded, Permit, Verdict};
 use crate::request::{Body, decide};
@@ -101,10 +102,8 @@ pub(super) async fn answer(
         Ok(asked) => asked,
         Err(error) => return bad_head(id, error),
     };
-    let cookie = site.cookies.session_name();
-    let secure = site.external_url.scheme() == "https";
     let original = asked.original(&parts.headers);
-    let head = match Head::asked(original, connection.peer, cookie, secure, seen.at) {
+    let head = match head_of(site, original, connection.peer, seen.at) {
         Ok(head) => head,
         Err(error) => return bad_head(id, error),
     };
@@ -124,6 +123,17 @@ pub(super) async fn answer(
     say(contract, &visit, said)
 }
 
+/// The head of what is asked about. Where the scheme is not told, it is the one of the site.
+pub(super) fn head_of<'a>(
+    site: &Site,
+    original: Original<'a>,
+    peer: Peer,
+    at: Timestamp,
+) -> Result<Head<'a>, HeadError> {
+    let secure = site.external_url.scheme() == "https";
+    Head::asked(original, peer, site.cookies.session_name(), secure, at)
+}
+
 /// Makes an answer of a verdict: `leads_on_by` is the status that sends a person to log in, where
 /// there is one.
 pub(super) async fn ask(
@@ -135,7 +145,20 @@ pub(super) async fn ask(
         Verdict::Allow(permit) => go(visit, permit, false),
         Verdict::Login(needed) => log_in(visit, needed, leads_on_by).await,
         Verdict::Deny(denial) => {
-            let (stop, reason) = reason_of(&denial);
+            let (stop, mut reason) = reason_of(&denial);
+            let (site, head) = (visit.site, visit.head);
+            if matches!(denial, Denial::NoRoute) && site.routes.is_own(head.path.as_str()) {
+                reason = "own-page";
+                if site.strangers.may_speak() {
+                    let prefix = &site.prefix;
+                    tracing::warn!(
+                        request_id = %visit.id,
+                        host = %head.host,
+                        "a check asks about a page of menshen's own: let the proxy that asks lead \
+                         {prefix}/ to menshen without asking, or nobody can sign in"
+                    );
+                }
+            }
             let mut told = reply::deny(visit, &denial);
             let status = match stop {
                 Stop::Login | Stop::Unauthorized => StatusCode::UNAUTHORIZED,

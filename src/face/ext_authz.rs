@@ -21,7 +21,7 @@ use super::admin::Health;
 use super::check::{self, Said};
 use super::record::{Seen, Told};
 use super::{House, Visit, reply};
-use crate::request::head::{Connection, Head, HeadError, Peer};
+use crate::request::head::{Connection, HeadError, Peer};
 use crate::request::headers::{Granted, RequestId};
 use crate::request::policy::{Denial, Verdict};
 use crate::request::route::Route;
@@ -202,10 +202,8 @@ async fn decided(
     id: &RequestId,
     seen: &mut Seen,
 ) -> Answered {
-    let cookie = site.cookies.session_name();
-    let secure = site.external_url.scheme() == "https";
     let head = asked.original();
-    let head = head.and_then(|original| Head::asked(original, peer, cookie, secure, seen.at));
+    let head = head.and_then(|original| check::head_of(site, original, peer, seen.at));
     let head = match head {
         Ok(head) => head,
         Err(error) => return Answered::No(check::bad_head(id, error)),

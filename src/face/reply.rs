@@ -131,7 +131,8 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
         Denial::Untold { route, what } => {
             let route_name = route.as_ref().map_or("", |route| route.name.as_str());
             if visit.site.strangers.may_speak() {
-                tracing::warn!(request_id = %visit.id, route = route_name, host = %visit.head.host, untold = what, "a check does not say what the decision needs, which denies: let the proxy that asks send it");
+                let send = remedy(what);
+                tracing::warn!(request_id = %visit.id, route = route_name, host = %visit.head.host, "a check does not tell the {what} that the decision needs, which denies: let the proxy that asks send {send}");
             }
             let (status, title) = (StatusCode::FORBIDDEN, "Not allowed here");
             let response = json_problem(visit, status, "untold", title, "");
@@ -142,6 +143,16 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             let response = problem(visit, Cause::StoreAway, again(visit.head));
             Told::denied("unavailable", Some(route), None, response)
         }
+    }
+}
+
+/// What a proxy sends to tell something of a request.
+fn remedy(untold: &str) -> &'static str {
+    match untold {
+        "path" => "X-Forwarded-Uri, or what [check] original names",
+        "method" => "X-Original-Method at /auth, X-Forwarded-Method at /forward-auth",
+        "scheme" => "X-Forwarded-Proto, or the port within the host",
+        _ => "X-Forwarded-For, and over gRPC the source",
     }
 }
 

@@ -6,6 +6,7 @@ mod table;
 use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;
 use crate::house::{HOME, House, Plan};
+use crate::records::Records;
 use crate::wire::Answer;
 
 /// The peer of every test is a proxy whose word counts.
@@ -150,4 +151,82 @@ async fn whoever_is_not_trusted_is_not_believed() {
         assert_eq!((answer.status, reason(&answer)), (403, "not-trusted"));
         assert_eq!(answer.header("x-auth-request-user"), None);
     }
+}
+
+/// A route for what each fact decides, and one on a port of its own.
+const NEEDY: &str = r#"
+[[route]]
+name = "method"
+host = "sso.test"
+path = "/method"
+access = "rule"
+allow = "request.method == 'GET'"
+[[route]]
+name = "unsaid"
+host = "sso.test"
+path = "/unsaid"
+access = "rule"
+allow = "!has(request.method)"
+[[route]]
+name = "ip"
+host = "sso.test"
+path = "/ip"
+access = "rule"
+allow = "request.ip == '192.0.2.7' || request.ip == '127.0.0.1'"
+[[route]]
+name = "board"
+host = "board.test"
+access = "public"
+[[route]]
+name = "secure board"
+host = "board.test:443"
+"#;
+
+#[tokio::test]
+async fn what_a_proxy_does_not_tell_is_never_guessed_at() {
+    let log = Records::of_the_log();
+    let house = Plan::default().server(TRUSTED).routes(NEEDY).start().await;
+    let ask = |uri: &str| Ask::get("/.menshen/auth").header("X-Forwarded-Uri", uri);
+    let told = |uri: &str| {
+        ask(uri)
+            .header("X-Original-Method", "GET")
+            .header("X-Forwarded-For", "192.0.2.7")
+    };
+    for (uri, status) in [("/method", 202), ("/unsaid", 401), ("/ip", 202)] {
+        assert_eq!(told(uri).of(&house).await.status, status, "{uri}");
+        let answer = ask(uri).of(&house).await;
+        assert_eq!((answer.status, reason(&answer)), (403, "untold"), "{uri}");
+    }
+    let board = |proto: Option<&str>| {
+        let ask = ask("/x").host("board.test");
+        match proto {
+            Some(proto) => ask.header("X-Forwarded-Proto", proto),
+            None => ask,
+        }
+    };
+    assert_eq!(board(Some("http")).of(&house).await.status, 202);
+    assert_eq!(board(Some("https")).of(&house).await.status, 401);
+    let answer = board(None).of(&house).await;
+    assert_eq!((answer.status, reason(&answer)), (403, "untold"));
+    // The first complaint of a second is written down, with what to send.
+    let said = log.text();
+    assert!(
+        said.contains("send X-Original-Method at /auth"),
+        "no remedy"
+    );
+}
+
+#[tokio::test]
+async fn whoever_asks_about_our_own_pages_is_told_so() {
+    let log = Records::of_the_log();
+    let house = house().await;
+    for ask in [auth as fn(&str) -> Ask, forward_auth, envoy] {
+        let answer = ask("/.menshen/start?rd=/").headers(&PAGE).of(&house).await;
+        assert_eq!((answer.status, reason(&answer)), (403, "own-page"));
+        assert_eq!(reason(&ask("/.menshenx").of(&house).await), "nobody");
+    }
+    assert!(
+        log.text()
+            .contains("lead /.menshen/ to menshen without asking")
+    );
 }

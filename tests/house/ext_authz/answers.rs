@@ -153,7 +153,7 @@ async fn every_other_no_is_a_403() {
             "forbidden",
         ),
         (ask("/").host("nowhere.test").session(&cookie), "no-route"),
-        (ask("/.menshen/userinfo").session(&cookie), "no-route"),
+        (ask("/.menshen/userinfo").session(&cookie), "own-page"),
         (ask("/a/%2e%2e/b").session(&cookie), "bad-request"),
         (ask("/a/../b").session(&cookie), "bad-request"),
         (ask("/a#b").session(&cookie), "bad-request"),
