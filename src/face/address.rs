@@ -33,15 +33,25 @@ pub(super) fn login(visit: &Visit<'_>) -> String {
     )
 }
 
+/// Marks the address of a login for which a check has just found nobody: whoever is somebody there
+/// would be sent round for ever.
+pub(super) const FOUND_NOBODY: (&str, &str) = ("n", "1");
+
 /// Where a login begins that comes back to what was asked for, absolute: on the host that logs
 /// people in when its cookie counts here, else on this one.
-pub(super) fn start(visit: &Visit<'_>) -> String {
+pub(super) fn start(visit: &Visit<'_>, found_nobody: bool) -> String {
     let (site, head) = (visit.site, visit.head);
     let rd = utf8_percent_encode(&here(visit), QUERY_VALUE).to_string();
-    if site.is_home(head) || site.shares_cookie(head.host.as_str()) {
-        return format!("{}?rd={rd}", own(visit, "start"));
+    let mut to = match site.is_home(head) || site.shares_cookie(head.host.as_str()) {
+        true => own(visit, "start"),
+        false => format!("{}{}/start", head.origin(), site.prefix),
+    };
+    to.push_str(&format!("?rd={rd}"));
+    if found_nobody {
+        let (name, value) = FOUND_NOBODY;
+        to.push_str(&format!("&{name}={value}"));
     }
-    format!("{}{}/start?rd={rd}", head.origin(), site.prefix)
+    to
 }
 
 /// Where somebody who may not go here posts to become somebody else: signed out first.

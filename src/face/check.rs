@@ -202,21 +202,25 @@ async fn log_in(visit: &Visit<'_>, needed: LoginNeeded, leads_on_by: Option<Stat
                 stop(told.also(|response| *response.status_mut() = status))
             }
             // A page of ours would read as leave to pass.
-            sign_in::Offer::Told(_) => stop(Told::login(why, &route, led_on(visit, status))),
+            sign_in::Offer::Told(_) => stop(Told::login(why, &route, led_on(visit, status, false))),
         };
     }
     stop(match errand(visit.head) {
-        Errand::Navigation => Told::login(why, &needed.route, led_on(visit, status)),
+        Errand::Navigation => {
+            let found_nobody = matches!(needed.why, Why::Nobody | Why::Expired);
+            let response = led_on(visit, status, found_nobody);
+            Told::login(why, &needed.route, response)
+        }
         Errand::Embedded | Errand::Program => sign_in::needed(visit, &needed),
     })
 }
 
 /// Sends a person to log in, by way of a page of ours that sets what a login needs.
-fn led_on(visit: &Visit<'_>, status: StatusCode) -> Response<Body> {
+fn led_on(visit: &Visit<'_>, status: StatusCode, found_nobody: bool) -> Response<Body> {
     // HEAD starts nothing: it is told where a GET would go.
     let to = match *visit.head.method {
         Method::HEAD => address::login(visit),
-        _ => address::start(visit),
+        _ => address::start(visit, found_nobody),
     };
     let mut response = reply::redirect(&to);
     *response.status_mut() = status;

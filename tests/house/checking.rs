@@ -127,7 +127,8 @@ async fn every_contract_says_no_in_its_own_words() {
         let answer = ask("/deep?x=1&y=%2f").headers(&PAGE).at(at).await;
         assert_eq!((answer.status, reason(&answer)), (nobody, "nobody"));
         let location = answer.header("location");
-        let start = "http://sso.test/.menshen/start?rd=http%3A//sso.test/deep%3Fx%3D1%26y%3D%252f";
+        let start =
+            "http://sso.test/.menshen/start?rd=http%3A//sso.test/deep%3Fx%3D1%26y%3D%252f&n=1";
         assert_eq!(location, (nobody != 401).then_some(start));
         let answer = ask("/deep").at(at).await;
         assert_eq!((answer.status, answer.header("location")), (program, None));
@@ -229,4 +230,34 @@ async fn whoever_asks_about_our_own_pages_is_told_so() {
         log.text()
             .contains("lead /.menshen/ to menshen without asking")
     );
+}
+
+#[tokio::test]
+async fn nobody_goes_round_when_a_proxy_keeps_the_cookie_to_itself() {
+    let log = Records::of_the_log();
+    let house = house().await;
+    for (home, at) in [("sso.test", HOME), ("oa.test", "http://oa.test")] {
+        let mut browser = Browser::new(&house);
+        browser.sign_in(&format!("{at}/echo"), "lisi").await;
+        // The check is asked without the browser's cookie, as a proxy that names no cookie does.
+        let check = forward_auth("/echo").headers(&PAGE);
+        let check = match home {
+            "sso.test" => check,
+            _ => Ask::get("/.menshen/ext_authz/echo")
+                .host(home)
+                .headers(&PAGE),
+        };
+        let led = check.of(&house).await;
+        let page = browser.follow(led.header("location").unwrap()).await;
+        assert_eq!(page.answer.status, 200, "{}", page.url);
+        assert!(page.url.contains("/.menshen/start?"), "{}", page.url);
+        assert!(page.answer.text().contains("/start?"), "there is a way on");
+    }
+    assert!(log.text().contains("let it pass Cookie"));
+    // Who is nobody in truth signs in by the very same address.
+    let led = forward_auth("/echo").headers(&PAGE).of(&house).await;
+    let mut browser = Browser::new(&house);
+    let to = led.header("location").unwrap();
+    let page = browser.sign_in(to, "lisi").await;
+    assert_eq!(page.url, format!("{HOME}/echo"));
 }

@@ -19,7 +19,7 @@ use crate::login::{Begun, Entry, LoginError, Wish};
 use crate::people::cookie;
 use crate::people::session::Person;
 use crate::request::Body;
-use crate::request::gate::Caller;
+use crate::request::gate::{Caller, Why};
 use crate::request::policy::{LoginNeeded, reload_is_due};
 use crate::store::{ConnectorId, SessionKey};
 
@@ -94,6 +94,12 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
             );
         }
     }
+    let (name, value) = address::FOUND_NOBODY;
+    if query.one(name) == Ok(Some(value)) && is_not_seen_by_checks(visit, &target).await {
+        let who = Caller::Nobody(Why::Nobody);
+        let page = chooser::page(visit, &target, &who, Some(Reason::GoingRound));
+        return Told::own("not seen by checks", page);
+    }
     if !visit.site.is_home(visit.head) {
         return elsewhere::to_home(visit, "start", query, &target);
     }
@@ -140,6 +146,26 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
         }
     };
     Told::own("start", response)
+}
+
+/// Whether somebody is here whom a check has just not found: the proxy that asks keeps their cookie
+/// to itself, and would send them back here for ever.
+async fn is_not_seen_by_checks(visit: &Visit<'_>, target: &Target) -> bool {
+    let Ok(Caller::Person(person)) = caller(visit).await else {
+        return false;
+    };
+    let goes_round =
+        target.return_to.is_some() && place::short_of(visit, target, &person).is_none();
+    if goes_round {
+        visit.shared.telemetry.login_loop();
+        tracing::error!(
+            request_id = %visit.id,
+            host = %visit.head.host,
+            "somebody who is signed in is nobody to the check of a proxy: let it pass Cookie, and the \
+             host that the browser asked for, on to the check"
+        );
+    }
+    goes_round
 }
 
 /// In a frame nobody logs in; but whoever is here may be asked for where the place wants that.

@@ -114,7 +114,7 @@ async fn a_stranger_who_goes_somewhere_is_led_to_log_in() {
         (answer.code, answer.http, answer.reason()),
         (16, Some(302), "nobody")
     );
-    let start = "http://sso.test/.menshen/start?rd=http%3A//sso.test/deep%3Fx%3D1%26y%3D%252f";
+    let start = "http://sso.test/.menshen/start?rd=http%3A//sso.test/deep%3Fx%3D1%26y%3D%252f&n=1";
     assert_eq!(answer.set["location"], start);
     assert_eq!(answer.set["cache-control"], "no-store");
 }
