@@ -222,6 +222,10 @@ pub enum ConnectorError {
     /// The code is spent or too old: begin once more, by itself, once.
     #[error("the source no longer takes this code")]
     Stale(#[source] Refusal),
+    /// The login at the source came to no end in time, and there is no code: begin once more, by
+    /// itself, once.
+    #[error("the login at the source took too long")]
+    Expired(#[source] Refusal),
     /// They did not prove who they are, or may not come. Shown kindly, logged with its reason.
     #[error("the source does not vouch for this person: {why}")]
     Refused {
@@ -257,9 +261,11 @@ impl ConnectorError {
         match self {
             Self::Unreachable(error) => error.is_silence(),
             Self::Issuer(error) => error.is_silence(),
-            Self::Stale(_) | Self::Refused { .. } | Self::Misconfigured { .. } | Self::Busy(_) => {
-                false
-            }
+            Self::Stale(_)
+            | Self::Expired(_)
+            | Self::Refused { .. }
+            | Self::Misconfigured { .. }
+            | Self::Busy(_) => false,
         }
     }
 }

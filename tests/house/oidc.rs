@@ -11,6 +11,7 @@ use crate::upstream::Folder;
 
 mod crowd;
 mod down;
+mod expired;
 mod form_post;
 mod keys;
 mod refresh;

@@ -21,7 +21,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
         LoginError::Pending(PendingError::Forged) => Cause::LoginForged,
         LoginError::Pending(PendingError::Late) => Cause::LoginLate,
         LoginError::Connector(error) => match error {
-            ConnectorError::Stale(_) => Cause::StaleTwice,
+            ConnectorError::Stale(_) | ConnectorError::Expired(_) => Cause::StaleTwice,
             ConnectorError::Refused { why, .. } => match why {
                 RefusedWhy::Declined | RefusedWhy::Silent => Cause::LoginDeclined,
                 RefusedWhy::NotMember => Cause::NotMember,

@@ -90,12 +90,11 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
     };
     audit::failed(visit, &via, error);
     let entry = visit.site.login.entry(&via);
-    let stale = matches!(error, LoginError::Connector(ConnectorError::Stale(_)));
-    if let (true, 0, Some(entry)) = (stale, retries, entry) {
-        // The code was spent or too old: once more, by itself, once.
+    if let (Some(reason), 0, Some(entry)) = (too_late(error), retries, entry) {
+        // Once more, by itself, once.
         let mut response = begin::open(visit, entry, &again, again_once).await;
         clear_flow(visit, &flow, &mut response);
-        return Told::own("stale code", response);
+        return Told::own(reason, response);
     }
     if silent {
         let told = reload::came_to_nothing(visit, &via, &again, error, from_browser).await;
@@ -116,6 +115,15 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         clear_flow(visit, &flow, &mut response);
     }
     Told::own(cause.slug(), response)
+}
+
+/// What a login came too late for, when the source would take the same person at once.
+fn too_late(error: &LoginError) -> Option<&'static str> {
+    match error {
+        LoginError::Connector(ConnectorError::Stale(_)) => Some("stale code"),
+        LoginError::Connector(ConnectorError::Expired(_)) => Some("login expired at the source"),
+        _ => None,
+    }
 }
 
 /// Hands out the session and sends the person where they wanted to go, if what they proved is

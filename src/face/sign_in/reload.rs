@@ -189,6 +189,7 @@ fn goes_on(session: &Session, error: &LoginError, from_browser: bool, now: Times
             ConnectorError::Unreachable(_)
             | ConnectorError::Issuer(_)
             | ConnectorError::Busy(_)
+            | ConnectorError::Expired(_)
             | ConnectorError::Misconfigured { .. },
         ) => !from_browser || word_counts(session, now),
         // Anybody can begin more logins than are taken.

@@ -49,6 +49,10 @@ const ANSWERED: [&str; 7] = [
 /// The longest error of an answer, in bytes; longer ones are none.
 const ERROR_BYTES_MAX: usize = 100;
 
+/// What Keycloak answers when its login page was open for too long, or another tab of the browser
+/// came in meanwhile: the next login succeeds, often without a click.
+const EXPIRED: (&str, Option<&str>) = ("temporarily_unavailable", Some("authentication_expired"));
+
 /// The challenge that a verifier answers (RFC 7636 §4.2, S256).
 pub fn challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
@@ -92,6 +96,9 @@ pub fn code_of<'a>(fields: &'a Fields, callback: &Url) -> Result<&'a str, Connec
             return Err(bad_answer("its error is none"));
         }
         let said = fault::said("authorize", 0, error, one("error_description"), &[]);
+        if (error, one("error_description")) == EXPIRED {
+            return Err(ConnectorError::Expired(said));
+        }
         return Err(refused(error, said, callback));
     }
     match one("code") {

@@ -88,6 +88,33 @@ async fn every_error_of_the_authorization_endpoint_has_its_page_and_its_reason()
 }
 
 #[tokio::test]
+async fn a_login_page_that_was_open_too_long_is_opened_once_more_and_no_more() {
+    let provider = Provider::start().await;
+    let house = house(&provider, "").await;
+    let words = "error=temporarily_unavailable&error_description=authentication_expired";
+    provider.world().back = Some(format!("{words}&state=STATE"));
+    let asked = provider.world().asked.len();
+    ends(
+        &house,
+        Cause::StaleTwice,
+        "authentication_expired",
+        "expired",
+    )
+    .await;
+    assert_eq!(provider.world().asked.len(), asked + 2);
+    provider.mend();
+    let mut browser = Browser::new(&house);
+    provider.world().back = Some(format!("{words}&state=STATE"));
+    let first = browser
+        .follow_until(&start("gh"), |next| next.contains("/callback/"))
+        .await;
+    provider.mend();
+    let page = browser.follow(&first.url).await;
+    assert_eq!(page.url, format!("{HOME}/echo?a=b"));
+    assert_eq!(page.answer.status, 200);
+}
+
+#[tokio::test]
 async fn an_answer_that_says_something_twice_says_nothing() {
     let provider = Provider::start().await;
     let house = house(&provider, "").await;

@@ -180,7 +180,7 @@ pub(super) static WORDS: Words = Words {
         },
         stale_twice: Story {
             title: "The sign-in expired twice in a row",
-            what: "Twice we were told that your sign-in code was used or too old, so we stopped.",
+            what: "Twice we were told that your sign-in was used or too old, so we stopped.",
             remedy: "Wait a moment, then sign in again without reloading or going back.",
         },
         source_misconfigured: Story {

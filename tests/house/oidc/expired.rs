@@ -1,0 +1,147 @@
+//! Somebody left the provider's page open too long, or came in through another tab meanwhile: the
+//! provider sends them back without a code, and the login begins once more by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use menshen::face::page::Cause;
+
+use super::{is_here, last_error};
+use crate::browser::{Browser, Page};
+use crate::house::{HOME, House, Plan};
+use crate::provider::{Misbehaves, Provider, start};
+
+/// Keycloak's words for it.
+const EXPIRED: (&str, &str) = ("temporarily_unavailable", "authentication_expired");
+
+/// The next so many answers of the provider are this error, with these words.
+fn answers(times: usize, error: (&'static str, &'static str)) -> Misbehaves {
+    let left = Arc::new(AtomicUsize::new(times));
+    Misbehaves::back(move |pairs| {
+        let one_less = |left: usize| left.checked_sub(1);
+        if left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+            .is_err()
+        {
+            return;
+        }
+        pairs.retain(|(name, _)| name != "code");
+        pairs.push(("error".to_owned(), error.0.to_owned()));
+        pairs.push(("error_description".to_owned(), error.1.to_owned()));
+    })
+}
+
+/// Somebody whom the provider knows already begins a login.
+async fn sign_in(provider: &Provider, house: &House) -> (Browser, Page) {
+    let mut browser = Browser::new(house);
+    let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+    (browser, page)
+}
+
+fn flows(browser: &Browser) -> usize {
+    let cookies = browser.cookies().iter();
+    cookies.filter(|one| one.name.contains("flow")).count()
+}
+
+#[tokio::test]
+async fn a_login_page_that_was_open_too_long_leads_in_all_the_same() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    provider.misbehave(answers(1, EXPIRED));
+    let (browser, page) = sign_in(&provider, &house).await;
+    is_here(&page, "zhangsan");
+    assert_eq!(page.url, format!("{HOME}/echo"), "where they wanted to go");
+    assert_eq!(provider.calls("authorize"), 2);
+    assert_eq!(flows(&browser), 0, "no memory of either login is left");
+    // The operator still sees what happened.
+    let audit = house.audit();
+    let said = audit.iter().filter_map(|line| line["error"].as_str());
+    assert_eq!(said.filter(|it| it.contains(EXPIRED.1)).count(), 1);
+}
+
+#[tokio::test]
+async fn it_begins_again_once_and_never_goes_round() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    provider.misbehave(answers(100, EXPIRED));
+    let (browser, page) = sign_in(&provider, &house).await;
+    assert_eq!(page.cause(), Some(Cause::StaleTwice));
+    assert_eq!(provider.calls("authorize"), 2);
+    assert!(browser.cookie("menshen").is_none());
+    assert!(last_error(&house).contains(EXPIRED.1));
+    // Beginning once more is the person's choice, and is as good as the first time.
+    provider.behave();
+    let (_, page) = sign_in(&provider, &house).await;
+    is_here(&page, "zhangsan");
+}
+
+#[tokio::test]
+async fn other_words_and_other_errors_begin_nothing() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    for (error, cause) in [
+        (
+            ("temporarily_unavailable", "maintenance"),
+            Cause::SourceBusy,
+        ),
+        (
+            ("temporarily_unavailable", "not authentication_expired"),
+            Cause::SourceBusy,
+        ),
+        (
+            ("access_denied", "authentication_expired"),
+            Cause::LoginDeclined,
+        ),
+    ] {
+        provider.misbehave(answers(1, error));
+        let asked = provider.calls("authorize");
+        let (browser, page) = sign_in(&provider, &house).await;
+        assert_eq!(page.cause(), Some(cause), "{error:?}");
+        assert_eq!(provider.calls("authorize"), asked + 1, "{error:?}");
+        assert!(browser.cookie("menshen").is_none());
+        provider.behave();
+    }
+}
+
+#[tokio::test]
+async fn many_who_were_too_slow_keep_nobody_else_out() {
+    let provider = Provider::new().await;
+    // A single wrong code closes the way to the source for everybody: here there was none.
+    let more = format!("{}[login]\nbad_codes_max = 1\n", provider.toml("keycloak"));
+    let plan = Plan::default().clock(provider.clock()).more(&more);
+    let house = plan.start().await;
+    provider.misbehave(answers(6, EXPIRED));
+    for _ in 0..3 {
+        let (_, page) = sign_in(&provider, &house).await;
+        assert_eq!(page.cause(), Some(Cause::StaleTwice));
+    }
+    let (_, page) = sign_in(&provider, &house).await;
+    is_here(&page, "zhangsan");
+}
+
+#[tokio::test]
+async fn a_login_that_another_tab_overtook_ends_where_it_should() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let mut browser = Browser::new(&house);
+    let slow = provider
+        .way_back(&mut browser, "keycloak", "zhangsan")
+        .await;
+    let page = browser.follow(&start("keycloak")).await;
+    is_here(&page, "zhangsan");
+    // The provider has no code for the tab that was slower.
+    let mut back = url::Url::parse(&slow).unwrap();
+    let kept: Vec<_> = back
+        .query_pairs()
+        .filter(|(name, _)| name != "code")
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    back.query_pairs_mut()
+        .clear()
+        .extend_pairs(kept)
+        .append_pair("error", EXPIRED.0)
+        .append_pair("error_description", EXPIRED.1);
+    let page = browser.follow(back.as_str()).await;
+    is_here(&page, "zhangsan");
+    assert_eq!(page.url, format!("{HOME}/echo"));
+}
