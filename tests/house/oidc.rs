@@ -14,6 +14,7 @@ mod down;
 mod expired;
 mod form_post;
 mod keys;
+mod labels;
 mod refresh;
 
 /// 张三, and the two groups they are in, as an application gets them.

@@ -275,11 +275,11 @@ async fn an_answer_that_is_none_lets_nobody_in() {
         "{{\"access_token\":\"A\",\"id\":7,\"login\":\"boss\",\"x\":\"{}\"}}",
         "x".repeat(2 << 20)
     );
+    // It is a good answer wherever the status says so, whatever it is called.
     let good = "{\"access_token\":\"A\",\"token_type\":\"bearer\",\"id\":7,\"login\":\"boss\"}";
     let elsewhere = format!("{JSON}Location: {}/api/me\r\n", provider.url());
     for (status, headers, body) in [
         (200, "Content-Type: text/html\r\n", "<html>Hotel WiFi"),
-        (200, "Content-Type: text/html\r\n", good),
         (200, JSON, ""),
         (200, JSON, "{\"access_token\":\"A\""),
         (200, JSON, "access_token=A&token_type=bearer"),
@@ -304,6 +304,16 @@ async fn an_answer_that_is_none_lets_nobody_in() {
             .await;
             provider.mend();
         }
+    }
+    for label in [
+        "",
+        "Content-Type: text/html\r\n",
+        "Content-Type: text/plain\r\n",
+    ] {
+        let person = json!({ "id": 7, "login": "zhangsan" }).to_string();
+        provider.instead("/api/me", 200, label, &person);
+        assert_eq!(through(&house, "gh").await.1.answer.status, 200, "{label}");
+        provider.mend();
     }
     let redirected = provider.calls("/api/me").iter().any(|asked| {
         asked

@@ -24,6 +24,8 @@ pub(crate) enum Misbehaves {
     Answer(&'static str, Edit),
     /// Edits the parameters that the browser brings back.
     Back(Arc<dyn Fn(&mut Pairs) + Send + Sync>),
+    /// Calls what an endpoint answers something else: a content type, or none at all.
+    Label(&'static str, Option<&'static str>),
     /// Does something else at an endpoint than to answer.
     At(&'static str, Odd),
 }
@@ -45,6 +47,8 @@ pub(crate) enum Odd {
     HoldBody,
     /// This status and body, as JSON.
     Json(u16, String),
+    /// This status and body, called so.
+    Called(u16, &'static str, String),
     /// Cuts the connection.
     Cut,
 }
@@ -83,6 +87,14 @@ impl State {
         })
     }
 
+    /// What the endpoint calls its answer, when that is not what it is.
+    pub(super) fn label(&self, endpoint: &str) -> Option<Option<&'static str>> {
+        self.misbehaves.iter().find_map(|how| match how {
+            Misbehaves::Label(at, label) if *at == endpoint => Some(*label),
+            _ => None,
+        })
+    }
+
     /// The JSON of an endpoint, bent as told.
     pub(super) fn bent(&self, endpoint: &str, mut answer: Value) -> Value {
         for how in &self.misbehaves {
@@ -114,7 +126,10 @@ impl State {
                 Misbehaves::Claims(edit) => edit(&mut claims),
                 Misbehaves::Head(edit) => edit(&mut head),
                 Misbehaves::Sign(by) => sign = Some(by),
-                Misbehaves::Answer(..) | Misbehaves::Back(_) | Misbehaves::At(..) => {}
+                Misbehaves::Answer(..)
+                | Misbehaves::Back(_)
+                | Misbehaves::Label(..)
+                | Misbehaves::At(..) => {}
             }
         }
         match sign {

@@ -115,7 +115,7 @@ async fn serve(
     if let Some(odd) = odd {
         return behave_oddly(world, odd).await;
     }
-    Ok(match name {
+    let mut reply = match name {
         "discovery" => told::discovery(world),
         "keys" => told::keys(world),
         "authorize" => authorize::answer(world, &request),
@@ -125,7 +125,16 @@ async fn serve(
         "end_session" => authorize::end_session(world, &request),
         "elsewhere" => authorize::elsewhere(),
         _ => page(404, "<p>not found"),
-    })
+    };
+    match world.state().label(name) {
+        None => {}
+        Some(None) => drop(reply.headers_mut().remove(header::CONTENT_TYPE)),
+        Some(Some(label)) => {
+            let label = label.parse().unwrap();
+            reply.headers_mut().insert(header::CONTENT_TYPE, label);
+        }
+    }
+    Ok(reply)
 }
 
 async fn behave_oddly(world: &Arc<World>, odd: Odd) -> Result<Reply, io::Error> {
@@ -133,6 +142,7 @@ async fn behave_oddly(world: &Arc<World>, odd: Odd) -> Result<Reply, io::Error> 
         Odd::Html => page(200, "<h1>Please log in to the network</h1>"),
         Odd::HtmlStatus(status) => page(status, "<h1>Bad gateway</h1>"),
         Odd::Redirect(status) => redirect(status, &format!("{}/elsewhere", world.issuer)),
+        Odd::Called(status, label, text) => whole(status, label, text),
         Odd::Json(status, text) => whole(status, "application/json", text),
         Odd::Cut => return Err(io::ErrorKind::ConnectionReset.into()),
         Odd::Hold => std::future::pending().await,

@@ -1,0 +1,102 @@
+//! JSON that is called something else is JSON all the same; what is none says what it was called.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+
+use super::{is_here, last_error};
+use crate::browser::{Browser, Page};
+use crate::house::{HOME, House};
+use crate::provider::{CLIENT_SECRET, ClientProof, Misbehaves, Odd, Provider};
+
+/// What old servers, and servers behind other servers, call JSON.
+const LABELS: [Option<&str>; 6] = [
+    None,
+    Some("text/html; charset=utf-8"),
+    Some("TEXT/HTML"),
+    Some("text/plain"),
+    Some("application/octet-stream"),
+    Some("text/javascript;charset=GBK"),
+];
+
+/// Everything that is asked while somebody logs in.
+const ENDPOINTS: [&str; 4] = ["discovery", "keys", "token", "userinfo"];
+
+async fn sign_in(provider: &Provider, house: &House) -> (Browser, Page) {
+    let mut browser = Browser::new(house);
+    let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+    (browser, page)
+}
+
+#[tokio::test]
+async fn json_is_read_whatever_it_is_called() {
+    for label in LABELS {
+        let provider = Provider::new().await;
+        for endpoint in ENDPOINTS {
+            provider.misbehave(Misbehaves::Label(endpoint, label));
+        }
+        let house = provider.plan("").start().await;
+        let (mut browser, page) = sign_in(&provider, &house).await;
+        is_here(&page, "zhangsan");
+        assert!(
+            page.answer.echoed("x-forwarded-groups").len() == 1,
+            "{label:?}"
+        );
+        // A refresh is asked for in the same way.
+        house.advance(Duration::from_secs(301));
+        is_here(&browser.follow(&format!("{HOME}/echo")).await, "zhangsan");
+        assert_eq!(provider.calls("refresh"), 1, "{label:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_protocol_is_one_whatever_it_is_called() {
+    for label in LABELS {
+        let provider = Provider::new().await;
+        provider.misbehave(Misbehaves::Label("token", label));
+        let house = provider.plan("").start().await;
+        provider.set(|settings| settings.code_s = 0);
+        let (browser, page) = sign_in(&provider, &house).await;
+        assert_eq!(page.cause(), Some(Cause::StaleTwice), "{label:?}");
+        assert!(browser.cookie("menshen").is_none());
+        provider.set(|settings| {
+            settings.code_s = 60;
+            settings.client = ClientProof::Public;
+        });
+        let wrong = provider.plan_without_secret("client_secret = 'hunter2hunter2'");
+        let house = wrong.start().await;
+        provider.set(|settings| settings.client = ClientProof::Secret);
+        let (_, page) = sign_in(&provider, &house).await;
+        assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{label:?}");
+        assert!(last_error(&house).contains("invalid_client"), "{label:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_json_says_what_it_was_called_and_nothing_it_held() {
+    for endpoint in ENDPOINTS {
+        for (status, body, type_of_it) in [
+            (200, format!("<html>{CLIENT_SECRET}"), "text/html"),
+            (
+                200,
+                format!("{{\"access_token\": {CLIENT_SECRET}"),
+                "text/plain",
+            ),
+            (502, format!("<html>{CLIENT_SECRET}"), "text/html"),
+        ] {
+            let provider = Provider::new().await;
+            provider.misbehave(Misbehaves::At(
+                endpoint,
+                Odd::Called(status, type_of_it, body),
+            ));
+            let house = provider.plan("").start().await;
+            let (browser, page) = sign_in(&provider, &house).await;
+            let what = format!("{endpoint} {status} {type_of_it}");
+            assert_eq!(page.cause(), Some(Cause::SourceUnreachable), "{what}");
+            assert!(browser.cookie("menshen").is_none());
+            let error = last_error(&house);
+            assert!(error.contains(type_of_it), "{what}: {error}");
+            assert!(!error.contains(CLIENT_SECRET), "{what}: {error}");
+        }
+    }
+}
