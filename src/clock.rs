@@ -1,5 +1,6 @@
 //! Clock: what time it is, told by the system or, in a test, by hand.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -41,6 +42,25 @@ impl Timestamp {
     /// How long ago `earlier` was; zero when it lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// RFC 3339, UTC, to the millisecond.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (
+            self.unix_s().div_euclid(86_400),
+            self.unix_s().rem_euclid(86_400),
+        );
+        let (year, month, day) = date(days);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+            second / 3600,
+            second / 60 % 60,
+            second % 60,
+            self.unix_ms().rem_euclid(1000),
+        )
     }
 }
 
@@ -88,6 +108,32 @@ impl Clock {
     }
 }
 
+/// The Gregorian date so many days after 1970-01-01. Years are counted from March, so that the day
+/// that comes and goes is their last.
+fn date(days: i64) -> (i64, i64, i64) {
+    const DAYS_PER_400_YEARS: i64 = 146_097;
+    let since_march_0 = days + 719_468;
+    let (era, day) = (
+        since_march_0.div_euclid(DAYS_PER_400_YEARS),
+        since_march_0.rem_euclid(DAYS_PER_400_YEARS),
+    );
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
+    let january_or_later = month >= 10;
+    let month = if january_or_later {
+        month - 9
+    } else {
+        month + 3
+    };
+    (
+        era * 400 + year + i64::from(january_or_later),
+        month,
+        day_of_month,
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +146,19 @@ mod tests {
             now.plus(Duration::from_secs(5)).since(now),
             Duration::from_secs(5)
         );
+    }
+
+    #[test]
+    fn a_moment_is_written_as_rfc_3339() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_735_689_599_001, "2024-12-31T23:59:59.001Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(Timestamp::from_unix_ms(ms).to_string(), text);
+        }
     }
 
     #[test]

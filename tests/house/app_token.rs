@@ -6,6 +6,7 @@ use menshen::face::page::Cause;
 
 use crate::browser::Browser;
 use crate::house::{HOME, Plan, UNLIMITED};
+use crate::records::Records;
 use crate::troubles::{DETAIL, MEMBER, REDEEM, TOKEN, last_error, log_in, talkative};
 use crate::wecom::{AGENT_ID, SECRET};
 
@@ -93,6 +94,62 @@ async fn a_wrong_secret_is_not_tried_again_and_again() {
     house
         .source
         .app(AGENT_ID, |app| app.secret = SECRET.to_owned());
+    let page = Browser::new(&house)
+        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .await;
+    assert_eq!(page.answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_refused_secret_says_until_when_it_is_not_tried_again() {
+    let log = Records::of_the_log();
+    for code in [40001, 40091, 60020, 301_002] {
+        let house = Plan::default().more(UNLIMITED).start().await;
+        house.source.fail(TOKEN, code, 1);
+        // The clock of a house begins at 2027-01-15 08:00.
+        let until = "2027-01-15T08:01:00.000Z";
+        for second in [0, 30, 29] {
+            house.advance(Duration::from_secs(second));
+            let page = Browser::new(&house)
+                .sign_in(&format!("{HOME}/echo"), "lisi")
+                .await;
+            assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{code}");
+            let error = last_error(&house);
+            assert!(
+                error.contains(&format!("before {until}")),
+                "{code}: {error}"
+            );
+            assert!(
+                !page.answer.text().contains(until),
+                "that is the operator's"
+            );
+        }
+        assert_eq!(house.source.calls(TOKEN), 1);
+        let text = log.text();
+        let mut said = text
+            .lines()
+            .filter(|line| line.contains("WeCom refuses the application's token"));
+        let fits = |line: &str| line.contains("WARN") && line.contains(until);
+        assert!(said.any(|line| fits(line) && line.contains(&code.to_string())));
+        // From then on it is asked again, and good.
+        house.advance(Duration::from_secs(1));
+        let page = Browser::new(&house)
+            .sign_in(&format!("{HOME}/echo"), "lisi")
+            .await;
+        assert_eq!(page.answer.status, 200, "{code}");
+    }
+    // What passes by itself is not remembered, and nothing is said of it.
+    let house = Plan::default().more(UNLIMITED).start().await;
+    house.source.fail(TOKEN, -1, 1);
+    let page = Browser::new(&house)
+        .sign_in(&format!("{HOME}/echo"), "lisi")
+        .await;
+    assert_eq!(page.cause(), Some(Cause::SourceBusy));
+    assert!(
+        !last_error(&house).contains("before"),
+        "{}",
+        last_error(&house)
+    );
     let page = Browser::new(&house)
         .sign_in(&format!("{HOME}/echo"), "lisi")
         .await;

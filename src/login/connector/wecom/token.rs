@@ -85,6 +85,13 @@ impl AppToken {
             }
             Err(Fault::Said(refusal)) if is_lasting(refusal.code) => {
                 let until = self.clock.now().plus(REFUSAL_AGE);
+                let refusal = not_asked_again(refusal, until);
+                tracing::warn!(
+                    code = refusal.code,
+                    %until,
+                    "WeCom refuses the application's token; it is not asked again until then, \
+                     whatever is mended meanwhile"
+                );
                 *self.kept() = Kept::Refused(refusal.clone(), until);
                 Err(Fault::Said(refusal))
             }
@@ -114,6 +121,12 @@ impl AppToken {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The same refusal with how long it counts, for the records of everybody who meets it.
+fn not_asked_again(refusal: Refusal, until: Timestamp) -> Refusal {
+    let message = format!("{}, and is not asked again before {until}", refusal.message);
+    Refusal { message, ..refusal }
 }
 
 /// A token that lives hardly longer than the margin is used for half its life.
