@@ -163,6 +163,11 @@ impl Config {
         warn::warnings(self)
     }
 
+    /// What is odd about the files the document names, and is read as it must be meant. Reads them.
+    pub fn warnings_of_files(&self) -> Vec<Warning> {
+        warn::of_files(self)
+    }
+
     /// Every secret the document names, with its place.
     fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)> {
         let mut secrets = Vec::new();

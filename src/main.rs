@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use menshen::clock::Clock;
-use menshen::config::Config;
+use menshen::config::{Config, Warning};
 use menshen::door::BindError;
 use menshen::face::explained;
 use menshen::request::explain::{Question, Words};
@@ -145,7 +145,7 @@ async fn serve(path: &Path) -> Result<(), Failure> {
     let mut watch = Watch::over(vec![path.to_owned()]).await;
     let config = load(path).await?;
     telemetry::init(&config.log).map_err(|error| Failure::refused(&error))?;
-    for warning in config.warnings() {
+    for warning in weaknesses(&config) {
         tracing::warn!(key = warning.key, line = warning.line, "{}", warning.text);
     }
     let mut signals = Signals::new()?;
@@ -194,10 +194,16 @@ async fn reload(path: &Path, running: &Running, watch: &mut Watch) {
     }
 }
 
+/// What is weak or odd about a configuration and the files it names.
+fn weaknesses(config: &Config) -> impl Iterator<Item = Warning> {
+    let of_files = config.warnings_of_files();
+    config.warnings().into_iter().chain(of_files)
+}
+
 /// Builds everything and says what is wrong or weak; asks the sources, if they should be.
 async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     let config = load(path).await?;
-    for warning in config.warnings() {
+    for warning in weaknesses(&config) {
         print(format_args!("warning: {warning}"))?;
     }
     let (site, _shared) = run::rehearse(&config).await?;

@@ -9,6 +9,12 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+/// The character that says nothing but how a file is encoded.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// What ends a line.
+const LINE_END: [char; 2] = ['\r', '\n'];
+
 /// A value whose `Debug` shows nothing and whose memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct Secret<T: Zeroize>(Zeroizing<T>);
@@ -39,7 +45,7 @@ impl<T: Zeroize> ZeroizeOnDrop for Secret<T> {}
 /// [`SecretSource::read`].
 #[derive(Clone, Debug)]
 pub enum SecretSource {
-    /// The file's content without the line end that editors add.
+    /// The file's content, without what editors add at its ends: a byte order mark, blanks, line ends.
     File(PathBuf),
     /// The variable's content.
     Env(String),
@@ -104,13 +110,38 @@ impl SecretSource {
             Self::Literal(secret) => secret.expose().clone(),
         };
         let text = Zeroizing::new(text);
-        let trimmed = text.trim_end_matches(['\r', '\n']);
+        let trimmed = match self {
+            Self::File(_) => trimmed(&text),
+            // Nobody's editor writes these: what is there is meant.
+            Self::Env(_) | Self::Literal(_) => text.trim_end_matches(LINE_END),
+        };
         if trimmed.is_empty() {
             return Err(SecretError::Empty {
                 place: self.place(),
             });
         }
         Ok(Secret::new(trimmed.to_owned()))
+    }
+
+    /// What of its file is not taken for a part of the secret, besides the end of the last line: nothing
+    /// for most files, and for those that cannot be read.
+    pub fn stray(&self) -> Option<Stray> {
+        let Self::File(path) = self else {
+            return None;
+        };
+        let text = Zeroizing::new(std::fs::read_to_string(path).ok()?);
+        let kept = trimmed(&text);
+        let mark = text.starts_with(BYTE_ORDER_MARK);
+        let blanks = text
+            .trim_start_matches(BYTE_ORDER_MARK)
+            .trim_end_matches(LINE_END)
+            != kept;
+        match (mark, blanks) {
+            (false, false) => None,
+            (true, false) => Some(Stray::Mark),
+            (false, true) => Some(Stray::Blanks),
+            (true, true) => Some(Stray::Both),
+        }
     }
 
     /// The file to watch for changes, when there is one.
@@ -128,6 +159,32 @@ impl SecretSource {
             Self::Literal(_) => "the configuration".to_owned(),
         }
     }
+}
+
+/// What stood at the ends of a secret's file and is not part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// A byte order mark, as Windows' editors write it.
+    Mark,
+    /// Blanks, tabs or empty lines.
+    Blanks,
+    /// Both.
+    Both,
+}
+
+impl fmt::Display for Stray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mark => "a byte order mark",
+            Self::Blanks => "white space",
+            Self::Both => "a byte order mark and white space",
+        })
+    }
+}
+
+/// A secret without what stands around it in its file.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == BYTE_ORDER_MARK)
 }
 
 impl<'de> Deserialize<'de> for SecretSource {
@@ -222,5 +279,38 @@ mod tests {
     fn an_empty_secret_is_refused() {
         let source = SecretSource::Literal(Secret::new("\n".to_owned()));
         assert!(matches!(source.read(), Err(SecretError::Empty { .. })));
+    }
+
+    #[test]
+    fn a_file_is_read_without_what_editors_put_around_the_secret() {
+        let folder = std::env::temp_dir().join(format!("menshen-secret-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for (at, (content, stray)) in [
+            ("hunter 2", None),
+            ("hunter 2\n", None),
+            ("hunter 2\r\n\r\n", None),
+            ("\u{feff}hunter 2\r\n", Some(Stray::Mark)),
+            (" hunter 2", Some(Stray::Blanks)),
+            ("hunter 2 \t\n", Some(Stray::Blanks)),
+            ("\n\u{a0}hunter 2\u{3000}\n", Some(Stray::Blanks)),
+            ("\u{feff} hunter 2\n \n", Some(Stray::Both)),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let path = folder.join(at.to_string());
+            std::fs::write(&path, content).unwrap();
+            let source = SecretSource::File(path);
+            assert_eq!(source.read().unwrap().expose(), "hunter 2", "{content:?}");
+            assert_eq!(source.stray(), stray, "{content:?}");
+        }
+        let empty = folder.join("empty");
+        std::fs::write(&empty, "\u{feff} \r\n").unwrap();
+        let read = SecretSource::File(empty).read();
+        assert!(matches!(read, Err(SecretError::Empty { .. })));
+        std::fs::remove_dir_all(&folder).unwrap();
+        // What somebody wrote into a configuration or a variable is what they meant.
+        let literal = SecretSource::Literal(Secret::new(" hunter2 ".to_owned()));
+        assert_eq!(literal.read().unwrap().expose(), " hunter2 ");
     }
 }

@@ -59,9 +59,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     connectors(&mut list);
     issuers::look(&mut list);
     routes(&mut list);
-    list.warnings
-        .sort_by_key(|warning| (warning.line, warning.column));
-    list.warnings
+    list.in_order()
 }
 
 struct List<'a> {
@@ -70,6 +68,12 @@ struct List<'a> {
 }
 
 impl List<'_> {
+    fn in_order(mut self) -> Vec<Warning> {
+        self.warnings
+            .sort_by_key(|warning| (warning.line, warning.column));
+        self.warnings
+    }
+
     fn add(&mut self, place: &Place<'_>, text: impl Into<String>) {
         let source = &self.config.source;
         let (line, column) = source.line_column(source.value(place).start);
@@ -91,6 +95,24 @@ fn secrets(list: &mut List<'_>) {
             list.add(&place, text);
         }
     }
+}
+
+/// What is odd about the files that the document names. Reads them.
+pub(super) fn of_files(config: &Config) -> Vec<Warning> {
+    let mut list = List {
+        config,
+        warnings: Vec::new(),
+    };
+    for (place, secret) in config.secrets() {
+        if let Some(stray) = secret.stray() {
+            let text = format!(
+                "the file has {stray} around the secret, which is not taken for a part of it: write \
+                 the file anew, as printf does"
+            );
+            list.add(&place, text);
+        }
+    }
+    list.in_order()
 }
 
 fn server(list: &mut List<'_>) {

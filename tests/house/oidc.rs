@@ -16,6 +16,7 @@ mod form_post;
 mod keys;
 mod labels;
 mod refresh;
+mod secret_files;
 
 /// 张三, and the two groups they are in, as an application gets them.
 const ZHANG_SAN: &str = "%E5%BC%A0%E4%B8%89";

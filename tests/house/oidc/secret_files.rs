@@ -1,0 +1,73 @@
+//! A secret in a file that an editor wrote, with what editors add.
+
+use super::is_here;
+use crate::browser::Browser;
+use crate::command::{menshen, text};
+use crate::house::House;
+use crate::provider::{CLIENT_SECRET, Key, Provider};
+use crate::upstream::Folder;
+
+#[tokio::test]
+async fn a_secret_from_an_editor_logs_people_in_and_check_says_what_stands_around_it() {
+    let provider = Provider::new().await;
+    let folder = Folder::new();
+    for (at, (before, after, said)) in [
+        ("", "", None),
+        ("", "\n", None),
+        ("\u{feff}", "\r\n", Some("a byte order mark around")),
+        (" ", " \t\n", Some("white space around")),
+        (
+            "\u{feff}\n",
+            "\n \n",
+            Some("a byte order mark and white space around"),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("{at}.secret");
+        let path = folder.write(&name, &format!("{before}{CLIENT_SECRET}{after}"));
+        let line = format!("client_secret = {{ file = \"{}\" }}", path.display());
+        let plan = provider.plan_without_secret(&line);
+        let house = plan.start().await;
+        let mut browser = Browser::new(&house);
+        let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+        is_here(&page, "zhangsan");
+        let warned = checked(&house, &folder).await;
+        let key = "connector.keycloak.oidc.client_secret";
+        let line = warned.lines().find(|line| line.contains(key));
+        match said {
+            None => assert_eq!(line, None, "{before:?} {after:?}"),
+            Some(said) => assert!(line.is_some_and(|it| it.contains(said)), "{warned}"),
+        }
+        assert!(!warned.contains(CLIENT_SECRET));
+    }
+}
+
+/// What `check` prints of the configuration of a house.
+async fn checked(house: &House, folder: &Folder) -> String {
+    let text_of = house.plan.text(&house.source, &house.app);
+    let path = folder.write("menshen.toml", &text_of);
+    let path = path.display().to_string();
+    let checked = tokio::task::spawn_blocking(move || menshen(&["check", "-c", &path]));
+    let output = checked.await.unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    text(&output.stdout).to_owned()
+}
+
+#[tokio::test]
+async fn a_private_key_from_an_editor_is_a_key() {
+    let provider = Provider::new().await;
+    let folder = Folder::new();
+    let key = Key::generate(jsonwebtoken::Algorithm::ES256);
+    let path = folder.write(
+        "client.key",
+        &format!("\u{feff}\r\n{}\r\n ", key.private_pem),
+    );
+    provider.set(|it| it.client = crate::provider::ClientProof::PrivateKey(key.public_pem.clone()));
+    let line = format!("private_key = {{ file = '{}' }}", path.display());
+    let house = provider.plan_without_secret(&line).start().await;
+    let mut browser = Browser::new(&house);
+    let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+    is_here(&page, "zhangsan");
+}
