@@ -20,6 +20,7 @@ mod kept;
 mod keys;
 mod metadata;
 mod name;
+mod tenant;
 mod verify;
 
 pub use algorithm::SigningAlgorithm;
@@ -27,6 +28,7 @@ pub use claims::{Claims, NoClaim};
 pub use half::half_hash;
 pub use metadata::{Metadata, MetadataError};
 pub use name::{IssuerName, NoIssuerName};
+pub use tenant::{NoTenantName, Tenant, TenantName, Wrong, contradiction};
 pub use verify::{Expect, TokenError, Verified};
 
 use kept::Kept;
@@ -59,6 +61,8 @@ const KEYS_FRESH: Duration = Duration::from_secs(600);
 pub struct Settings {
     /// Its name, as it stands in tokens.
     pub name: IssuerName,
+    /// Whose tokens count, where the name stands for many tenants.
+    pub tenants: Vec<TenantName>,
     /// Where its metadata is, when that is not `.well-known/openid-configuration` below the name.
     pub metadata_url: Option<Url>,
     /// Where its keys are, when the metadata is not to be asked for that.
@@ -147,6 +151,17 @@ impl Issuer {
     /// Its name, as it stands in tokens.
     pub fn name(&self) -> &IssuerName {
         &self.settings.name
+    }
+
+    /// Whether it is this issuer that a name means, and which tenant of it that counts here. The name
+    /// may have come from anybody.
+    pub fn tenant_named(&self, said: &str) -> Option<Tenant> {
+        let name = &self.settings.name;
+        if !name.serves_tenants() {
+            return (said == name.as_str()).then(Tenant::default);
+        }
+        let id = name.tenant_in(said)?;
+        tenant::counts(&self.settings.tenants, id).then(|| Tenant::of(id))
     }
 
     /// What it says of itself: asked for by the first who needs it, kept for all, and asked for

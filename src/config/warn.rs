@@ -8,6 +8,7 @@ use url::Url;
 use super::Config;
 use super::place::Place;
 use super::server::is_loopback;
+use crate::issuer::TenantName;
 use crate::login::connector::{oauth2, oidc};
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, Preflight, RouteConfig, UpstreamUrl};
@@ -208,6 +209,11 @@ fn connectors(list: &mut List<'_>) {
 
 /// Whoever is on the way to the issuer can say who anybody is.
 fn oidc(list: &mut List<'_>, place: &Place<'_>, oidc: &oidc::Config) {
+    if oidc.tenants.contains(&TenantName::Any) {
+        let text = "everybody with an account in any organisation comes in, and every organisation's \
+                    administrator says what its people are called and belong to: name the tenants";
+        list.add(&place.clone().key("tenants"), text);
+    }
     let issuer = oidc.issuer.url();
     let addresses = [
         ("issuer", Some(&issuer)),

@@ -18,10 +18,12 @@ const CALL: &str = "the issuer's keys";
 /// The public keys of an issuer that may have signed something.
 pub(super) struct Keys(Vec<Key>);
 
-struct Key {
+pub(super) struct Key {
     id: Option<String>,
     algorithm: Option<Algorithm>,
-    verifying: DecodingKey,
+    pub(super) verifying: DecodingKey,
+    /// Whose tokens it signs among those of many tenants, where that is said; may be a template.
+    pub(super) issuer: Option<String>,
 }
 
 pub(super) async fn fetch(
@@ -63,6 +65,7 @@ fn read(key: &Value) -> Option<Key> {
         id: jwk.common.key_id,
         algorithm,
         verifying,
+        issuer: key.get("issuer").and_then(Value::as_str).map(str::to_owned),
     })
 }
 
@@ -80,7 +83,7 @@ impl Keys {
 
     /// The key of this name for this algorithm. A token without a name is taken only from an issuer
     /// whose only key has none either.
-    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
+    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
         let family = algorithm.family();
         let fits = |key: &&Key| {
             key.verifying.family() == family
@@ -89,10 +92,8 @@ impl Keys {
         };
         let mut fitting = self.0.iter().filter(fits);
         match (id, fitting.next()) {
-            (Some(_), found) => found.map(|key| &key.verifying),
-            (None, found) => found
-                .filter(|_| self.0.len() == 1)
-                .map(|key| &key.verifying),
+            (Some(_), found) => found,
+            (None, found) => found.filter(|_| self.0.len() == 1),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::Url;
 
-use super::{IssuerError, IssuerName, Settings};
+use super::{IssuerError, IssuerName, Settings, tenant};
 use crate::outbound::{Outbound, OutboundError};
 
 /// What an issuer says of itself, as far as somebody here asks for it.
@@ -40,6 +40,17 @@ pub enum MetadataError {
         /// What it calls itself, bounded.
         said: String,
     },
+    /// It serves many tenants, and a configuration must say which.
+    #[error(
+        "it serves many tenants and names itself `{said}`; write exactly that as its name, \
+         metadata_url = \"{asked}\", and in `tenants` the ids of those whose people count"
+    )]
+    ManyTenants {
+        /// What it calls itself, bounded.
+        said: String,
+        /// Where it said so.
+        asked: Url,
+    },
     /// Something is not there.
     #[error("it lacks `{0}`")]
     Missing(&'static str),
@@ -63,27 +74,31 @@ pub(super) async fn fetch(settings: Settings, outbound: Outbound) -> Result<Meta
     let url = url.unwrap_or_else(|| well_known(name));
     let said = outbound.get_json(&url, &[], CALL).await;
     let said = said.map_err(unreachable)?;
-    read(name, &said).map_err(|source| IssuerError::Metadata {
+    read(name, &said, &url).map_err(|source| IssuerError::Metadata {
         issuer: name.clone(),
         source: Arc::new(source),
     })
 }
 
 fn well_known(name: &IssuerName) -> Url {
-    let text = name.as_str().trim_end_matches('/');
+    let text = name.with_tenant(tenant::EVERY_ORGANISATION);
+    let text = text.trim_end_matches('/');
     Url::parse(&format!("{text}/.well-known/openid-configuration")).unwrap_or_else(|_| name.url())
 }
 
-fn read(name: &IssuerName, said: &Value) -> Result<Metadata, MetadataError> {
+fn read(name: &IssuerName, said: &Value, asked: &Url) -> Result<Metadata, MetadataError> {
     let own = said.get("issuer").and_then(Value::as_str);
     let own = own.ok_or(MetadataError::Missing("issuer"))?;
     if own != name.as_str() {
-        return Err(MetadataError::OtherName {
-            said: own
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(NAME_CHARS_MAX)
-                .collect(),
+        let plain = own.chars().filter(|c| !c.is_control());
+        let said = plain.take(NAME_CHARS_MAX).collect();
+        let many = IssuerName::try_from(own.to_owned()).is_ok_and(|own| own.serves_tenants());
+        return Err(match many {
+            true => MetadataError::ManyTenants {
+                said,
+                asked: asked.clone(),
+            },
+            false => MetadataError::OtherName { said },
         });
     }
     let address = |field: &'static str| match said.get(field) {
@@ -138,10 +153,36 @@ mod tests {
         IssuerName::try_from("https://id.corp.example/realms/corp".to_owned()).unwrap()
     }
 
+    fn read_of(name: &IssuerName, said: &Value) -> Result<Metadata, MetadataError> {
+        read(name, said, &well_known(name))
+    }
+
+    #[test]
+    fn an_issuer_of_many_tenants_is_asked_for_all_of_them_and_said_to_be_one() {
+        let many = "https://login.example/{tenantid}/v2.0";
+        let template = IssuerName::try_from(many.to_owned()).unwrap();
+        assert_eq!(
+            well_known(&template).as_str(),
+            "https://login.example/organizations/v2.0/.well-known/openid-configuration"
+        );
+        let said = json!({ "issuer": many, "jwks_uri": "https://login.example/keys" });
+        assert!(read_of(&template, &said).is_ok());
+        let common = "https://login.example/common/v2.0".to_owned();
+        let common = IssuerName::try_from(common).unwrap();
+        let error = read_of(&common, &said).unwrap_err().to_string();
+        for word in [
+            many,
+            "`tenants`",
+            "https://login.example/common/v2.0/.well-known",
+        ] {
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
     #[test]
     fn the_least_there_must_be_is_a_name_and_keys() {
         let least = json!({ "issuer": "https://id.corp.example/realms/corp", "jwks_uri": "https://id.corp.example/keys" });
-        let metadata = read(&name(), &least).unwrap();
+        let metadata = read_of(&name(), &least).unwrap();
         assert_eq!(
             metadata.token_endpoint_auth_methods,
             ["client_secret_basic"]
@@ -156,7 +197,7 @@ mod tests {
     #[test]
     fn metadata_of_another_issuer_is_refused_with_its_name() {
         let other = json!({ "issuer": "https://id.corp.example/realms/corp/", "jwks_uri": "https://id.corp.example/keys" });
-        let error = read(&name(), &other).unwrap_err();
+        let error = read_of(&name(), &other).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -164,7 +205,7 @@ mod tests {
             "{error}"
         );
         assert!(matches!(
-            read(&name(), &json!({})),
+            read_of(&name(), &json!({})),
             Err(MetadataError::Missing("issuer"))
         ));
     }
@@ -180,7 +221,7 @@ mod tests {
             let said = json!({ "issuer": name().as_str(), "jwks_uri": bad });
             assert!(
                 matches!(
-                    read(&name(), &said),
+                    read_of(&name(), &said),
                     Err(MetadataError::Address("jwks_uri"))
                 ),
                 "{bad}"
@@ -189,7 +230,7 @@ mod tests {
         let said =
             json!({ "issuer": name().as_str(), "jwks_uri": "https://a/b", "token_endpoint": 7 });
         assert!(matches!(
-            read(&name(), &said),
+            read_of(&name(), &said),
             Err(MetadataError::Address("token_endpoint"))
         ));
     }

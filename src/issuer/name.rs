@@ -5,7 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::tenant;
+
 /// The name of an issuer as its tokens spell it: an http(s) address without query and fragment.
+///
+/// `{tenantid}` in its path stands for the id of a tenant, where an issuer serves many.
 ///
 /// Kept as text: a URL library would add or drop a slash, and the comparison is by bytes
 /// (OpenID Connect Core §3.1.3.7, RFC 9207 §2.4).
@@ -17,7 +21,10 @@ crate::setting::text_schema!(IssuerName: "the address that names an issuer, as i
 
 /// Not the name of an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an issuer is an http(s) address without query, fragment and credentials")]
+#[error(
+    "an issuer is an http(s) address without query, fragment and credentials; braces only stand \
+     around tenantid, for an issuer of many tenants"
+)]
 pub struct NoIssuerName;
 
 impl IssuerName {
@@ -29,6 +36,27 @@ impl IssuerName {
     /// The address.
     pub fn url(&self) -> Url {
         Url::parse(&self.0).expect("an issuer's name was parsed as an address when it was made")
+    }
+
+    /// Whether it stands for many tenants, each with a name of its own.
+    pub fn serves_tenants(&self) -> bool {
+        self.0.contains(tenant::PLACE)
+    }
+
+    /// Whether tokens of that name could be of this issuer, too.
+    pub fn covers(&self, other: &Self) -> bool {
+        self == other || self.tenant_in(&other.0).is_some()
+    }
+
+    /// The name with the id of a tenant, or another word, in its place.
+    pub(super) fn with_tenant(&self, id: &str) -> String {
+        self.0.replace(tenant::PLACE, id)
+    }
+
+    /// What stands in the place of the tenant in a name that is otherwise this one.
+    pub(super) fn tenant_in<'a>(&self, said: &'a str) -> Option<&'a str> {
+        let (before, after) = self.0.split_once(tenant::PLACE)?;
+        said.strip_prefix(before)?.strip_suffix(after)
     }
 }
 
@@ -43,8 +71,23 @@ impl TryFrom<String> for IssuerName {
             && url.fragment().is_none()
             && url.username().is_empty()
             && url.password().is_none()
-            && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+            && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+            && has_one_place(&text);
         plain.then_some(Self(text)).ok_or(NoIssuerName)
+    }
+}
+
+/// No braces, or those of one segment of the path that stands for a tenant.
+fn has_one_place(text: &str) -> bool {
+    let path = text
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('/'));
+    let mut segments = path.map_or("", |(_, path)| path).split('/');
+    let places = segments.by_ref().filter(|one| *one == tenant::PLACE);
+    match text.matches(['{', '}']).count() {
+        0 => true,
+        2 => places.count() == 1,
+        _ => false,
     }
 }
 
@@ -70,6 +113,8 @@ mod tests {
             "https://id.corp.example",
             "http://127.0.0.1:8080/realms/corp",
             "https://a.example/",
+            "https://login.example/{tenantid}/v2.0",
+            "https://sts.example/{tenantid}/",
         ] {
             assert_eq!(
                 IssuerName::try_from(good.to_owned()).unwrap().as_str(),
@@ -84,12 +129,34 @@ mod tests {
             "https://a#x",
             "https://u:p@a",
             "https://a /x",
+            "https://login.example/{tenant}/v2.0",
+            "https://login.example/{tenantid}x/v2.0",
+            "https://login.example/{tenantid}/{tenantid}",
+            "https://{tenantid}.example/v2.0",
+            "https://login.example/}/{",
         ] {
             assert_eq!(
                 IssuerName::try_from(bad.to_owned()),
                 Err(NoIssuerName),
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn a_name_for_many_tenants_finds_each_in_its_place() {
+        let name = "https://login.example/{tenantid}/v2.0".to_owned();
+        let name = IssuerName::try_from(name).unwrap();
+        assert!(name.serves_tenants());
+        assert_eq!(name.with_tenant("t1"), "https://login.example/t1/v2.0");
+        let found = |said| name.tenant_in(said);
+        assert_eq!(found("https://login.example/t1/v2.0"), Some("t1"));
+        for other in [
+            "https://login.example/v2.0",
+            "https://login.example/t1/v2.0/",
+            "https://login.test/t1/v2.0",
+        ] {
+            assert_eq!(found(other), None, "{other}");
         }
     }
 }

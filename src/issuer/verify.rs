@@ -7,7 +7,8 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Claims, Issuer, IssuerError, LEEWAY, NoClaim};
+use super::keys::Key;
+use super::{Claims, Issuer, IssuerError, LEEWAY, NoClaim, Tenant, tenant};
 use crate::clock::Timestamp;
 
 /// The longest token that is looked at, in bytes.
@@ -62,6 +63,15 @@ pub enum TokenError {
         /// What it says, bounded.
         said: String,
     },
+    /// Of a tenant whose tokens do not count.
+    #[error("it is of the tenant {said}, which does not count here: see `tenants`")]
+    Tenant {
+        /// What it says, bounded.
+        said: String,
+    },
+    /// Signed by a key that signs for other tenants.
+    #[error("its key does not sign for its tenant")]
+    TenantKey,
     /// For somebody else.
     #[error("it is for {said}")]
     Audience {
@@ -91,6 +101,8 @@ pub struct Verified {
     pub algorithm: Algorithm,
     /// Its type (`typ`), without the `application/` before it.
     pub kind: Option<String>,
+    /// Whose it is, where the issuer serves many tenants.
+    pub tenant: Tenant,
 }
 
 #[derive(Deserialize)]
@@ -130,10 +142,11 @@ impl Issuer {
             }
         }
         let claims = self.signed(token, &head, algorithm).await?;
-        self.judge(&claims, expect)?;
+        let tenant = self.judge(&claims, expect)?;
         Ok(Verified {
             claims,
             algorithm,
+            tenant,
             kind: kind.map(bounded),
         })
     }
@@ -157,11 +170,11 @@ impl Issuer {
         let kid = head.kid.as_deref();
         let keys = self.keys(false).await.map_err(TokenError::Unavailable)?;
         if let Some(key) = keys.find(kid, algorithm) {
-            return decode(token, key, algorithm);
+            return self.decode(token, key, algorithm);
         }
         let keys = self.keys(true).await.map_err(TokenError::Unavailable)?;
         match keys.find(kid, algorithm) {
-            Some(key) => decode(token, key, algorithm),
+            Some(key) => self.decode(token, key, algorithm),
             None => Err(TokenError::NoKey {
                 kid: bounded(kid.unwrap_or("without a name")),
             }),
@@ -176,30 +189,61 @@ impl Issuer {
         claims: &Claims,
         expect: &Expect<'_>,
         needs_audience: bool,
-    ) -> Result<(), TokenError> {
-        if claims.get("iss").is_some() {
-            self.is_ours(claims)?;
-        }
+    ) -> Result<Tenant, TokenError> {
+        // Without its name nobody knows of which tenant it is.
+        let unnamed = claims.get("iss").is_none() && !self.settings.name.serves_tenants();
+        let tenant = match unnamed {
+            true => Tenant::default(),
+            false => self.is_ours(claims)?,
+        };
         if needs_audience || claims.get("aud").is_some() {
             is_for(claims, expect.audiences)?;
         }
-        self.is_in_time(claims, expect.ends)
+        self.is_in_time(claims, expect.ends)?;
+        Ok(tenant)
     }
 
-    fn judge(&self, claims: &Claims, expect: &Expect<'_>) -> Result<(), TokenError> {
-        self.is_ours(claims)?;
+    fn judge(&self, claims: &Claims, expect: &Expect<'_>) -> Result<Tenant, TokenError> {
+        let tenant = self.is_ours(claims)?;
         is_for(claims, expect.audiences)?;
-        self.is_in_time(claims, expect.ends)
+        self.is_in_time(claims, expect.ends)?;
+        Ok(tenant)
     }
 
-    fn is_ours(&self, claims: &Claims) -> Result<(), TokenError> {
+    /// Whether this issuer says so, and for which tenant: the one that `tid` names, whose id must
+    /// stand in the issuer's name, too. Both are compared when the signature has been checked.
+    fn is_ours(&self, claims: &Claims) -> Result<Tenant, TokenError> {
         let issuer = claims.text("iss")?;
-        if issuer == self.settings.name.as_str() {
-            return Ok(());
-        }
-        Err(TokenError::Issuer {
+        let name = &self.settings.name;
+        let other = || TokenError::Issuer {
             said: bounded(issuer),
-        })
+        };
+        if !name.serves_tenants() {
+            return if issuer == name.as_str() {
+                Ok(Tenant::default())
+            } else {
+                Err(other())
+            };
+        }
+        let id = claims.text("tid")?;
+        if name.with_tenant(id) != issuer {
+            return Err(other());
+        }
+        self.tenant_named(issuer)
+            .ok_or_else(|| TokenError::Tenant { said: bounded(id) })
+    }
+
+    /// Checks the signature, and whether the key signs for the token's issuer: among the keys of many
+    /// tenants some are of one alone, and say so (Entra ID's `issuer` of a key).
+    fn decode(&self, token: &str, key: &Key, algorithm: Algorithm) -> Result<Claims, TokenError> {
+        let claims = decode(token, &key.verifying, algorithm)?;
+        if let Some(signs_for) = &key.issuer
+            && self.settings.name.serves_tenants()
+            && signs_for.replace(tenant::PLACE, claims.text("tid")?) != claims.text("iss")?
+        {
+            return Err(TokenError::TenantKey);
+        }
+        Ok(claims)
     }
 
     fn is_in_time(&self, claims: &Claims, ends: bool) -> Result<(), TokenError> {

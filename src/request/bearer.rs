@@ -303,7 +303,7 @@ impl Bearers {
         let mut trusted = route.issuers.iter().filter_map(|id| self.issuers.get(id));
         match token::shape(token)? {
             Shape::Signed { issuer } => trusted
-                .find(|trusted| trusted.config.url.as_str() == issuer)
+                .find(|trusted| trusted.is_named(&issuer))
                 .ok_or_else(|| Refusal::Stranger {
                     said: token::bounded(&issuer),
                 }),

@@ -17,6 +17,7 @@ mod keys;
 mod labels;
 mod refresh;
 mod secret_files;
+pub(crate) mod tenants;
 
 /// 张三, and the two groups they are in, as an application gets them.
 const ZHANG_SAN: &str = "%E5%BC%A0%E4%B8%89";

@@ -6,6 +6,7 @@ mod explainer;
 mod forged;
 mod remembered;
 mod seen;
+mod tenants;
 mod told;
 
 use std::time::Duration;

@@ -26,7 +26,7 @@ pub(super) fn look(findings: &mut Findings<'_>) {
             oauth2::look(findings, &place, connector, oauth2);
         }
         if let Some(oidc) = &connector.oidc {
-            oidc::look(findings, &place, oidc);
+            oidc::look(findings, &place, connector, oidc);
         }
         if let Some(base) = &connector.callback_base {
             findings.origin(&place.clone().key("callback_base"), base);

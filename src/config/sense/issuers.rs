@@ -5,6 +5,7 @@ use url::Url;
 
 use super::Findings;
 use crate::config::place::Place;
+use crate::issuer::{Wrong, contradiction};
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::{AccessConfig, RouteConfig};
 
@@ -22,6 +23,13 @@ pub(super) fn look(findings: &mut Findings<'_>) {
 }
 
 fn tokens<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
+    if let Some((wrong, why)) = contradiction(&issuer.url, &issuer.tenants) {
+        let (key, message) = match wrong {
+            Wrong::Name => ("url", "no tenant's tokens would count"),
+            Wrong::Tenants => ("tenants", "tenants makes no sense"),
+        };
+        findings.value(&place.clone().key(key), message, why);
+    }
     if issuer.audiences.is_empty() {
         let help = "name what the issuer writes into `aud` of tokens for these applications";
         let place = place.clone().key("audiences");
@@ -115,7 +123,9 @@ fn alone<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCon
     for (at, issuer) in all.iter().enumerate() {
         let Some(issuer) = issuer else { continue };
         let before = all[..at].iter().flatten();
-        let twice = before.clone().any(|other| other.url == issuer.url);
+        let same =
+            |other: &&IssuerConfig| other.url.covers(&issuer.url) || issuer.url.covers(&other.url);
+        let twice = before.clone().any(same);
         let asks = |issuer: &IssuerConfig| issuer.introspection.is_some();
         let place = place.clone().key("issuers").item(at);
         if twice {

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::List;
 use crate::config::place::Place;
+use crate::issuer::TenantName;
 use crate::request::bearer::{IssuerConfig, IssuerId};
 
 /// Longer than this nobody should wait for a withdrawn token or key to stop counting.
@@ -20,6 +21,10 @@ pub(super) fn look(list: &mut List<'_>) {
             list.add(&place, text);
         }
         plain(list, &place, id, issuer);
+        if issuer.tenants.contains(&TenantName::Any) {
+            let text = "tokens of every organisation there is let programs in: name the tenants";
+            list.add(&place.clone().key("tenants"), text);
+        }
         logins(list, &place, issuer);
         if issuer.cache.duration() > CACHE_LONG {
             let text = "a token that was withdrawn lets its program in for that long";

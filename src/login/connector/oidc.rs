@@ -85,6 +85,7 @@ impl Oidc {
         } = around;
         let settings = issuer::Settings {
             name: config.issuer.clone(),
+            tenants: config.tenants.clone(),
             metadata_url: config.metadata_url.clone(),
             keys_url: config.jwks_url.clone(),
             algorithms: config.algorithms(),
@@ -202,7 +203,7 @@ impl Oidc {
             return Err(bad_answer("its state is that of another login"));
         }
         match one("iss")? {
-            Some(name) if name != self.issuer.name().as_str() => {
+            Some(name) if self.issuer.tenant_named(name).is_none() => {
                 Err(bad_answer("another issuer answered"))
             }
             None if metadata.names_itself => Err(bad_answer(
@@ -263,14 +264,29 @@ impl Oidc {
         };
         let verified = id_token::verify(&self.issuer, &self.clock, token, fitting).await;
         let id_token = verified.map_err(IdTokenError::at_login)?;
+        if let Ok(Some(name)) = answer.fields.one("iss")
+            && id_token.claims.text("iss") != Ok(name)
+        {
+            return Err(bad_answer("another tenant answered than the token is of"));
+        }
         let said = match self.userinfo_endpoint(&metadata) {
             None => None,
             Some(url) => {
-                let said = userinfo::ask(&self.outbound, url, &granted.access, &id_token.subject);
+                let sub = self.sub_of(&id_token.subject);
+                let said = userinfo::ask(&self.outbound, url, &granted.access, sub);
                 Some(said.await.map_err(userinfo::UserinfoError::at_login)?)
             }
         };
         Ok(self.profile(id_token, said, granted))
+    }
+
+    /// What the provider itself calls a person: `sub`, without the tenant it is unique in.
+    fn sub_of<'a>(&self, subject: &'a Subject) -> &'a str {
+        let subject = subject.as_str();
+        match subject.split_once(':') {
+            Some((_, sub)) if self.issuer.name().serves_tenants() => sub,
+            _ => subject,
+        }
     }
 
     /// The raw profile, as the mapping sees it.

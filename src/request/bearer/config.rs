@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use url::Url;
 
-use crate::issuer::{IssuerName, SigningAlgorithm};
+use crate::issuer::{IssuerName, SigningAlgorithm, TenantName};
 use crate::outbound::ProxyUrl;
 use crate::secret::SecretSource;
 use crate::setting::{Period, text_schema};
@@ -18,8 +18,13 @@ use crate::setting::{Period, text_schema};
 #[serde(deny_unknown_fields)]
 pub struct IssuerConfig {
     /// What the issuer calls itself, exactly as `iss` of its tokens spells it. Its metadata is
-    /// looked for below this address.
+    /// looked for below this address. `{tenantid}` in it stands for the tenant that a token's `tid`
+    /// names, one of `tenants`.
     pub url: IssuerName,
+    /// The tenants whose tokens count, by their ids, where `url` has `{tenantid}`; `["*"]` is every
+    /// one there is.
+    #[serde(default)]
+    pub tenants: Vec<TenantName>,
     /// For whom a token must be issued: one of these must stand in its `aud`. Not the client id of a
     /// login: the ID tokens of people would count, too.
     pub audiences: Vec<String>,

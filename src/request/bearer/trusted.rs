@@ -21,7 +21,7 @@ use super::introspection::Introspection;
 use super::{Away, BuildError, Fault, Program, Refusal, token};
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
-use crate::issuer::{ALGORITHMS, Claims, Expect, Issuer, LEEWAY, Settings};
+use crate::issuer::{ALGORITHMS, Claims, Expect, Issuer, LEEWAY, Settings, Tenant};
 use crate::keys;
 use crate::outbound::{self, Outbound};
 use crate::people::profile::Proof;
@@ -103,6 +103,7 @@ impl Trusted {
         });
         let settings = Settings {
             name: config.url.clone(),
+            tenants: config.tenants.clone(),
             metadata_url: config.metadata_url.clone(),
             keys_url: config.jwks_url.clone(),
             algorithms: pinned.unwrap_or_else(|| ALGORITHMS.to_vec()),
@@ -145,6 +146,11 @@ impl Trusted {
             Err(Fault::Away(why)) => Err(why),
             Ok(_) | Err(Fault::Refused(_)) => Ok("it explains tokens to us".to_owned()),
         }
+    }
+
+    /// Whether this is the issuer that a token names, before anybody vouches for that.
+    pub(super) fn is_named(&self, said: &str) -> bool {
+        self.issuer.tenant_named(said).is_some()
     }
 
     /// Whether it is asked about tokens, rather than its signature verified.
@@ -212,27 +218,30 @@ impl Trusted {
             kind: None,
             ends: self.introspection.is_none(),
         };
-        let claims = match (&self.introspection, &self.config.introspection) {
+        let (claims, tenant) = match (&self.introspection, &self.config.introspection) {
             (Some(introspection), Some(config)) => {
                 let claims = introspection.explain(&self.issuer, token).await?;
                 let needs_audience = !config.audience_optional;
-                self.issuer.judge_told(&claims, &expect, needs_audience)?;
-                claims
+                let tenant = self.issuer.judge_told(&claims, &expect, needs_audience)?;
+                (claims, tenant)
             }
-            _ => self.issuer.verify(token, &expect).await?,
+            _ => {
+                let verified = self.issuer.verify_whole(token, &expect).await?;
+                (verified.claims, verified.tenant)
+            }
         };
         token::is_bearer(&claims)?;
-        Ok(Arc::new(self.program(claims)?))
+        Ok(Arc::new(self.program(claims, &tenant)?))
     }
 
-    fn program(&self, claims: Claims) -> Result<Program, Refusal> {
+    fn program(&self, claims: Claims, tenant: &Tenant) -> Result<Program, Refusal> {
         // Some tokens of machines name nobody but the client they were issued to.
         let named = ["sub", "client_id", "azp"];
         let named = named.into_iter().find(|name| claims.get(name).is_some());
         let subject = claims
             .text(named.unwrap_or("sub"))
             .map_err(Refusal::claim)?;
-        let subject = Subject::try_from(subject.to_owned()).map_err(|_| Refusal::Subject)?;
+        let subject = Subject::try_from(tenant.qualify(subject)).map_err(|_| Refusal::Subject)?;
         let scopes = token::scopes(&claims).map_err(Refusal::claim)?;
         let ends_at = claims.moment("exp").map_err(Refusal::claim)?;
         let proof = self.proof(&claims);

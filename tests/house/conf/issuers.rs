@@ -87,6 +87,27 @@ fn only_what_can_be_verified_is_accepted() {
     );
 }
 
+#[test]
+fn an_issuer_of_many_tenants_says_whose_tokens_count() {
+    const ID: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+    let issuer = |url: &str, lines: &str| {
+        format!("[issuer.ci]\nurl = 'https://a{url}'\naudiences = ['a']\n{lines}")
+    };
+    let many = |lines: &str| issuer("/{tenantid}/v2.0", lines);
+    refused(&many(""), 4, 7, &["no tenant's tokens", "`tenants`"]);
+    let two = format!("tenants = ['*', '{ID}']\n");
+    refused(&many(&two), 6, 11, &["every tenant"]);
+    let one = format!("tenants = ['{ID}']\n");
+    refused(&issuer("/v2.0", &one), 6, 11, &["no {tenantid}"]);
+    // A token would be of both.
+    let both = format!(
+        "{}[issuer.one]\nurl = 'https://a/{ID}/v2.0'\naudiences = ['a']\n[[route]]\nname = 'r'\n\
+         issuers = ['ci', 'one']\n",
+        many(&one)
+    );
+    refused(&both, 12, 18, &["already"]);
+}
+
 const TWO: &str = "\
 [issuer.ci]
 url = 'https://a'

@@ -150,6 +150,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Absent,
         r#""https://id.corp.example/realms/corp""#,
     ),
+    (
+        "issuer.*.tenants",
+        Instead,
+        r#"["72f988bf-86f1-41af-91ab-2d7cd011db47"]"#,
+    ),
     ("issuer.*.audiences", Absent, r#"["menshen"]"#),
     ("issuer.*.scopes", Absent, r#"["deploy"]"#),
     ("issuer.*.algorithms", Absent, r#"["RS256", "ES256"]"#),
@@ -188,6 +193,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         "connector.*.oidc.issuer",
         Needed,
         r#""https://id.corp.example/realms/corp""#,
+    ),
+    (
+        "connector.*.oidc.tenants",
+        Instead,
+        r#"["72f988bf-86f1-41af-91ab-2d7cd011db47"]"#,
     ),
     ("connector.*.oidc.client_id", Needed, r#""menshen""#),
     (

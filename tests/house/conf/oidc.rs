@@ -82,3 +82,50 @@ fn plain_http_on_the_way_to_an_issuer_is_read_out() {
     let here = WHOLE.replace("https://id.corp.example", "http://127.0.0.1:8080");
     assert_eq!(warned(&here), []);
 }
+
+#[test]
+fn an_issuer_of_many_tenants_says_whose_people_count() {
+    const ID: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+    let many = WHOLE.replace(
+        "id.corp.example/realms/corp",
+        "login.example/{tenantid}/v2.0",
+    );
+    says(&refuse(&many), 5, 10, &["issuer", "`tenants`"]);
+    assert_eq!(
+        parse(&format!("{many}tenants = ['{ID}']\n{ROUTE}")).warnings(),
+        []
+    );
+    for (lines, column, words) in [
+        ("tenants = []".to_owned(), 10, ["issuer", "`tenants`"]),
+        (
+            "tenants = ['corp.example']".to_owned(),
+            12,
+            ["an id", "domain"],
+        ),
+        ("tenants = ['common']".to_owned(), 12, ["an id", "\"*\""]),
+        (
+            format!("tenants = ['*', '{ID}']"),
+            11,
+            ["tenants", "every tenant"],
+        ),
+    ] {
+        let line = if lines.ends_with("[]") { 5 } else { 7 };
+        says(&refuse(&format!("{many}{lines}\n")), line, column, &words);
+    }
+    let one = format!("{WHOLE}tenants = ['{ID}']\n");
+    says(&refuse(&one), 7, 11, &["no {tenantid}"]);
+    let all = format!("{many}tenants = ['*']\n");
+    let warned = super::warned::warned(&format!("{all}{ROUTE}"));
+    assert_eq!(warned, [("connector.kc.oidc.tenants".to_owned(), 7)]);
+    // Whoever may write an address anywhere would become whoever has it here.
+    let linked = all.replace(
+        "[connector.kc.oidc]",
+        "[connector.kc]\nlink_by = ['email']\n[connector.kc.oidc]",
+    );
+    says(&refuse(&linked), 5, 11, &["link_by", "tenants"]);
+    parse(&linked.replace("['*']", &format!("['{ID}']")));
+    for bad in ["{tenant}", "{tenantid}x", "{tenantid}/{tenantid}"] {
+        let text = many.replace("{tenantid}", bad);
+        says(&refuse(&text), 5, 10, &["braces"]);
+    }
+}

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::super::grant::{self, ClientAuth, ClientSettings};
-use crate::issuer::{self, IssuerName, SigningAlgorithm};
+use crate::issuer::{self, IssuerName, SigningAlgorithm, TenantName, Wrong};
 use crate::secret::SecretSource;
 
 /// The scope without which there is no ID token.
@@ -23,7 +23,14 @@ const KEYS_OF_THEIR_OWN: [&str; 2] = ["scope", "response_mode"];
 pub struct Config {
     /// The provider's name, exactly as it calls itself: slash or no slash at the end counts. What
     /// it says of itself is read from `.well-known/openid-configuration` below it.
+    ///
+    /// Entra ID serves many tenants under one name, `https://login.microsoftonline.com/{tenantid}/v2.0`:
+    /// then `tenants` says whose people may come, and a token's `tid` fills the place.
     pub issuer: IssuerName,
+    /// The tenants whose people count, by their ids (`tid`), where `issuer` has `{tenantid}`; `["*"]`
+    /// is every one there is.
+    #[serde(default)]
+    pub tenants: Vec<TenantName>,
     /// What the provider calls us.
     pub client_id: String,
     /// What we prove it with. Without it and without `private_key` we are a public client, whom
@@ -98,6 +105,11 @@ impl Config {
     pub fn contradictions(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         let mut add = |key: &'static str, why: &str| found.push((key, why.to_owned()));
+        match issuer::contradiction(&self.issuer, &self.tenants) {
+            Some((Wrong::Name, why)) => add("issuer", why),
+            Some((Wrong::Tenants, why)) => add("tenants", why),
+            None => {}
+        }
         if self.client_id.is_empty() {
             add("client_id", "it is empty: copy it from the provider");
         }

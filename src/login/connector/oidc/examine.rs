@@ -21,6 +21,7 @@ pub(super) async fn examine(oidc: &Oidc) -> Vec<Finding> {
     };
     let name = oidc.issuer.name();
     findings.push(Finding::good(format!("{name} answers by that name")));
+    findings.extend(tenants(oidc));
     findings.push(keys_of(oidc).await);
     findings.extend(abilities(oidc, &metadata));
     findings.push(client(oidc, &metadata).await);
@@ -51,6 +52,22 @@ fn registered(oidc: &Oidc) -> Vec<Finding> {
             own(&format!("/backchannel-logout/{id}"))
         )),
     ]
+}
+
+/// Whose people come in, where the issuer serves many tenants.
+fn tenants(oidc: &Oidc) -> Option<Finding> {
+    let tenants: Vec<_> = oidc
+        .config
+        .tenants
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    (!tenants.is_empty()).then(|| {
+        Finding::good(format!(
+            "of its tenants these count: {}",
+            tenants.join(", ")
+        ))
+    })
 }
 
 async fn keys_of(oidc: &Oidc) -> Finding {

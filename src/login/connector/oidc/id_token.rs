@@ -149,7 +149,7 @@ fn judge(
         return Err(IdTokenError::Kind);
     }
     party(claims, fitting.client_id)?;
-    let subject = subject(claims)?;
+    let subject = subject(&verified)?;
     let issued_at = claims.moment("iat")?.ok_or(NoClaim("iat"))?;
     if now.since(issued_at) > ISSUED_AGE_MAX + LEEWAY {
         return Err(IdTokenError::Old);
@@ -181,7 +181,7 @@ fn judge(
     Ok(IdToken {
         subject,
         proof: proof(claims, now),
-        provider_sid: name(claims.get("sid")),
+        provider_sid: name(claims.get("sid")).map(|sid| verified.tenant.qualify(&sid)),
         claims: verified.claims,
     })
 }
@@ -215,13 +215,13 @@ fn fresh(claims: &Claims, pending: &Pending, now: Timestamp) -> Result<(), IdTok
     Ok(())
 }
 
-/// The subject a token names.
-pub(super) fn subject(claims: &Claims) -> Result<Subject, NoClaim> {
-    let text = claims.text("sub")?;
+/// The subject a token names: two tenants may give two people the same `sub`.
+pub(super) fn subject(verified: &Verified) -> Result<Subject, NoClaim> {
+    let text = verified.claims.text("sub")?;
     if text.len() > SUBJECT_BYTES_MAX {
         return Err(NoClaim("sub"));
     }
-    Subject::try_from(text.to_owned()).map_err(|_| NoClaim("sub"))
+    Subject::try_from(verified.tenant.qualify(text)).map_err(|_| NoClaim("sub"))
 }
 
 /// A name of the provider's, when it is one.

@@ -115,9 +115,9 @@ impl Oidc {
     pub(super) fn session_named(&self, fields: &Fields) -> Option<LogoutMark> {
         let issuer = fields.one("iss").ok()??;
         let sid = fields.one("sid").ok()??;
-        let ours = issuer == self.issuer.name().as_str();
-        let sid = id_token::name(Some(&Value::from(sid))).filter(|_| ours)?;
-        Some(LogoutMark::ProviderSession(sid))
+        let tenant = self.issuer.tenant_named(issuer)?;
+        let sid = id_token::name(Some(&Value::from(sid)))?;
+        Some(LogoutMark::ProviderSession(tenant.qualify(&sid)))
     }
 }
 
@@ -142,14 +142,17 @@ fn judge(verified: &Verified, now: Timestamp) -> Result<LogoutNotice, NoticeErro
     }
     let id = id_token::name(claims.get("jti")).ok_or(NoClaim("jti"))?;
     // With a session and a person it is that session; a person alone means all of theirs (§2.4).
-    let sid = |sid| id_token::name(Some(sid)).ok_or(NoClaim("sid"));
+    let sid = |sid| {
+        let sid = id_token::name(Some(sid)).ok_or(NoClaim("sid"))?;
+        Ok::<_, NoClaim>(verified.tenant.qualify(&sid))
+    };
     let mark = match (claims.get("sid"), claims.get("sub")) {
         (Some(named), None) => LogoutMark::ProviderSession(sid(named)?),
         (Some(named), Some(_)) => LogoutMark::SessionOf {
             sid: sid(named)?,
-            subject: id_token::subject(claims)?,
+            subject: id_token::subject(verified)?,
         },
-        (None, Some(_)) => LogoutMark::Subject(id_token::subject(claims)?),
+        (None, Some(_)) => LogoutMark::Subject(id_token::subject(verified)?),
         (None, None) => return Err(NoticeError::Nobody),
     };
     Ok(LogoutNotice { id, mark })
@@ -162,7 +165,7 @@ mod tests {
 
     use super::super::tests::oidc;
     use super::*;
-    use crate::issuer::Claims;
+    use crate::issuer::{Claims, Tenant};
 
     const NOW_S: i64 = 1_800_000_000;
 
@@ -182,6 +185,7 @@ mod tests {
             claims: Claims::new(claims.clone()),
             algorithm: Algorithm::ES256,
             kind: kind.map(str::to_owned),
+            tenant: Tenant::default(),
         };
         judge(&verified, Timestamp::from_unix_s(NOW_S))
     }

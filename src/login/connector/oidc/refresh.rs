@@ -33,7 +33,7 @@ impl Source for Oidc {
             Some(refresh) => self.buy(&metadata, subject, tokens, refresh).await?,
             None => Bought {
                 tokens: tokens.clone(),
-                claims: kept(tokens, subject),
+                claims: kept(tokens, self.sub_of(subject)),
                 signed_anew: false,
             },
         };
@@ -79,14 +79,14 @@ impl Oidc {
             asked: Asked::Refresh(subject),
         };
         let (claims, signed_anew) = match &granted.id_token {
-            None => (kept(old, subject), false),
+            None => (kept(old, self.sub_of(subject)), false),
             Some(token) => {
                 match id_token::verify(&self.issuer, &self.clock, token, fitting).await {
                     Ok(id_token) => (Some(id_token.claims.into_map()), true),
                     Err(error) if error.is_passing() => {
                         self.fell_silent(&error);
                         granted.id_token = None;
-                        (kept(old, subject), false)
+                        (kept(old, self.sub_of(subject)), false)
                     }
                     Err(error) => return Err(SourceError::Gone(Box::new(error))),
                 }
@@ -125,7 +125,7 @@ impl Oidc {
         };
         // Without either nobody knows whether it lives.
         let lives = tokens.refresh.is_some() || tokens.access_expires_at.is_some();
-        match userinfo::ask(&self.outbound, url, access, subject).await {
+        match userinfo::ask(&self.outbound, url, access, self.sub_of(subject)).await {
             Ok(said) => Ok(Some(said)),
             Err(error) if error.is_closed() && !lives => Err(unavailable(error)),
             Err(error) if error.is_passing() => {
@@ -151,10 +151,10 @@ impl Oidc {
 }
 
 /// What the ID token of the login says, when it is about them.
-fn kept(tokens: &Tokens, subject: &Subject) -> Option<Map<String, Value>> {
+fn kept(tokens: &Tokens, sub: &str) -> Option<Map<String, Value>> {
     let claims = id_token::read_again(tokens.id.as_ref()?)?;
     let about = claims.get("sub").and_then(Value::as_str);
-    (about == Some(subject.as_str())).then_some(claims)
+    (about == Some(sub)).then_some(claims)
 }
 
 fn unavailable(error: impl Error + Send + Sync + 'static) -> SourceError {

@@ -7,7 +7,7 @@ use super::super::ConnectorError;
 use super::fault;
 use crate::outbound::{Outbound, OutboundError};
 use crate::secret::Secret;
-use crate::store::{LinkField, Subject};
+use crate::store::LinkField;
 
 /// The call, as errors and logs name it.
 const CALL: &str = "userinfo";
@@ -101,24 +101,24 @@ impl UserinfoError {
     }
 }
 
-/// Asks, and believes only what is about `subject`.
+/// Asks, and believes only what is about `sub`.
 pub(super) async fn ask(
     outbound: &Outbound,
     url: &Url,
     access: &Secret<String>,
-    subject: &Subject,
+    sub: &str,
 ) -> Result<Map<String, Value>, UserinfoError> {
     let said = outbound.get_json_as(url, access, CALL).await;
-    about(said.map_err(UserinfoError::Unasked)?, subject)
+    about(said.map_err(UserinfoError::Unasked)?, sub)
 }
 
-fn about(said: Value, subject: &Subject) -> Result<Map<String, Value>, UserinfoError> {
+fn about(said: Value, sub: &str) -> Result<Map<String, Value>, UserinfoError> {
     let Value::Object(said) = said else {
         return Err(UserinfoError::NoObject);
     };
     match said.get("sub").and_then(Value::as_str) {
         None => Err(UserinfoError::NoSubject),
-        Some(other) if other != subject.as_str() => Err(UserinfoError::OtherSubject),
+        Some(other) if other != sub => Err(UserinfoError::OtherSubject),
         Some(_) => Ok(said),
     }
 }
@@ -199,8 +199,8 @@ mod tests {
 
     #[test]
     fn userinfo_is_about_the_same_person_or_refused() {
-        let subject = Subject::try_from("u1".to_owned()).unwrap();
-        assert!(about(json!({ "sub": "u1", "name": "张三" }), &subject).is_ok());
+        let subject = "u1";
+        assert!(about(json!({ "sub": "u1", "name": "张三" }), subject).is_ok());
         for (bad, why) in [
             (json!({ "sub": "u2" }), "somebody else"),
             (json!({ "sub": "U1" }), "somebody else"),
@@ -208,7 +208,7 @@ mod tests {
             (json!({ "sub": 1 }), "about whom"),
             (json!([]), "no object"),
         ] {
-            let error = about(bad.clone(), &subject).unwrap_err();
+            let error = about(bad.clone(), subject).unwrap_err();
             assert!(error.to_string().contains(why), "{bad}: {error}");
             assert!(!error.is_passing() && !error.is_closed());
             assert!(matches!(error.at_login(), ConnectorError::Refused { .. }));

@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::super::tests::pending;
 use super::*;
+use crate::issuer::Tenant;
 
 const NOW_S: i64 = 1_800_000_000;
 const ACCESS: &str = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
@@ -28,6 +29,7 @@ fn verified(pending: &Pending, with: &Value, kind: Option<&str>) -> Verified {
         claims: Claims::new(claims.clone()),
         algorithm: Algorithm::RS256,
         kind: kind.map(str::to_owned),
+        tenant: Tenant::default(),
     }
 }
 

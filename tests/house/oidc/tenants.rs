@@ -1,0 +1,309 @@
+//! An issuer of many tenants, as Entra ID's `common` and `organizations`: it names itself by a
+//! template, and each token by its own tenant.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+use serde_json::{Value, json};
+
+use super::{is_here, last_error};
+use crate::browser::{Browser, Page};
+use crate::command::{menshen, text};
+use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::provider::{Misbehaves, Provider};
+use crate::upstream::Folder;
+
+/// Three tenants; the last is of strangers.
+pub(crate) const CORP: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+pub(crate) const PARTNER: &str = "11111111-2222-3333-4444-555555555555";
+const STRANGERS: &str = "99999999-8888-7777-6666-555555555555";
+
+/// Refresh tokens that are good, and access tokens that end after five minutes.
+const ENDS: Duration = Duration::from_secs(301);
+
+/// The issuer's name for a tenant, or for none: `{tenantid}`.
+pub(crate) fn name_of(provider: &Provider, tenant: &str) -> String {
+    format!("http://{}/{tenant}/v2.0", provider.address())
+}
+
+/// The provider serves many tenants, and everybody who comes from now on is of this one.
+fn everybody_is_of(provider: &Provider, tenant: &str) {
+    let (name, tenant) = (name_of(provider, tenant), tenant.to_owned());
+    serves_many(provider);
+    provider.misbehave(Misbehaves::claims(move |claims| {
+        claims["iss"] = json!(name);
+        claims["tid"] = json!(tenant);
+    }));
+}
+
+/// The same, and claims are as they are.
+fn serves_many(provider: &Provider) {
+    provider.behave();
+    provider.set(|settings| settings.names_itself = false);
+    let template = name_of(provider, "{tenantid}");
+    provider.misbehave(Misbehaves::answer("discovery", move |said| {
+        said["issuer"] = json!(template);
+    }));
+}
+
+/// The connector with this line for its tenants.
+fn table(provider: &Provider, tenants: &str) -> String {
+    let template = name_of(provider, "{tenantid}");
+    let metadata = provider.url("/.well-known/openid-configuration");
+    let table = provider
+        .toml("keycloak")
+        .replace(provider.issuer(), &template);
+    format!("{table}metadata_url = \"{metadata}\"\ntenants = {tenants}\n")
+}
+
+async fn house_of(provider: &Provider, tenants: &str) -> House {
+    let more = format!("{}{UNLIMITED}", table(provider, tenants));
+    let plan = Plan::default().clock(provider.clock()).more(&more);
+    plan.start().await
+}
+
+async fn sign_in(provider: &Provider, house: &House) -> (Browser, Page) {
+    let mut browser = Browser::new(house);
+    let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+    (browser, page)
+}
+
+async fn account(browser: &mut Browser) -> Value {
+    let said = browser.visit(&format!("{HOME}/.menshen/userinfo")).await;
+    said.json()["id"].clone()
+}
+
+#[tokio::test]
+async fn people_of_the_tenants_that_are_named_come_in_and_nobody_else() {
+    let provider = Provider::new().await;
+    everybody_is_of(&provider, CORP);
+    let both = format!("['{CORP}', '{}']", PARTNER.to_uppercase());
+    let house = house_of(&provider, &both).await;
+    let (_, page) = sign_in(&provider, &house).await;
+    is_here(&page, "zhangsan");
+    provider
+        .person("zhangsan")
+        .claim("preferred_username", "zs@partner".into());
+    everybody_is_of(&provider, PARTNER);
+    let (_, page) = sign_in(&provider, &house).await;
+    is_here(&page, "zs@partner");
+    everybody_is_of(&provider, STRANGERS);
+    let (browser, page) = sign_in(&provider, &house).await;
+    assert_eq!(page.cause(), Some(Cause::BadAnswer));
+    assert!(browser.cookie("menshen").is_none());
+    let error = last_error(&house);
+    assert!(
+        error.contains(STRANGERS) && error.contains("tenants"),
+        "{error}"
+    );
+    // Where everybody may come, strangers may.
+    let house = house_of(&provider, "['*']").await;
+    let (_, page) = sign_in(&provider, &house).await;
+    is_here(&page, "zs@partner");
+}
+
+#[tokio::test]
+async fn the_same_name_in_two_tenants_is_two_people() {
+    let provider = Provider::new().await;
+    let house = house_of(&provider, "['*']").await;
+    everybody_is_of(&provider, CORP);
+    let (mut corps, page) = sign_in(&provider, &house).await;
+    is_here(&page, "zhangsan");
+    // The same `sub`, and the same login: an application could not tell them apart.
+    everybody_is_of(&provider, PARTNER);
+    let (browser, page) = sign_in(&provider, &house).await;
+    assert_eq!(page.cause(), Some(Cause::LoginTaken));
+    assert!(browser.cookie("menshen").is_none());
+    provider
+        .person("zhangsan")
+        .claim("preferred_username", "partner".into());
+    let (mut partners, page) = sign_in(&provider, &house).await;
+    is_here(&page, "partner");
+    let (one, other) = (account(&mut corps).await, account(&mut partners).await);
+    assert!(one.is_string() && one != other, "{one} {other}");
+    let subjects: Vec<_> = house
+        .audit()
+        .iter()
+        .filter(|line| line["event"] == "login")
+        .map(|line| line["subject"].clone())
+        .collect();
+    let sub = provider.sub("zhangsan");
+    assert_eq!(
+        subjects,
+        [format!("{CORP}:{sub}"), format!("{PARTNER}:{sub}")]
+    );
+}
+
+#[tokio::test]
+async fn a_token_whose_tenant_and_issuer_differ_lets_nobody_in() {
+    for tenants in [format!("['{CORP}']"), "['*']".to_owned()] {
+        let provider = Provider::new().await;
+        let house = house_of(&provider, &tenants).await;
+        let corps = name_of(&provider, CORP);
+        let strangers = name_of(&provider, STRANGERS);
+        let template = name_of(&provider, "{tenantid}");
+        for (what, iss, tid) in [
+            (
+                "a stranger says it is of the corporation",
+                &strangers,
+                json!(CORP),
+            ),
+            (
+                "the corporation's name on a stranger",
+                &corps,
+                json!(STRANGERS),
+            ),
+            ("no tenant", &corps, Value::Null),
+            ("a list of tenants", &corps, json!([CORP, STRANGERS])),
+            ("the template itself", &template, json!("{tenantid}")),
+            ("a word", &name_of(&provider, "common"), json!("common")),
+            ("a path", &name_of(&provider, "a/../b"), json!("a/../b")),
+            (
+                "an issuer elsewhere",
+                &"https://evil.test".to_owned(),
+                json!(CORP),
+            ),
+            ("a slash more", &format!("{corps}/"), json!(CORP)),
+        ] {
+            serves_many(&provider);
+            let iss = iss.clone();
+            provider.misbehave(Misbehaves::claims(move |claims| {
+                claims["iss"] = json!(iss);
+                claims["tid"] = tid.clone();
+            }));
+            let (browser, page) = sign_in(&provider, &house).await;
+            assert_eq!(page.cause(), Some(Cause::BadAnswer), "{tenants} {what}");
+            assert!(browser.cookie("menshen").is_none(), "{what}");
+        }
+        everybody_is_of(&provider, CORP);
+        let (_, page) = sign_in(&provider, &house).await;
+        is_here(&page, "zhangsan");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_one_tenant_signs_for_no_other() {
+    for (signs_for, tenant, comes_in) in [
+        ("{tenantid}", CORP, true),
+        (CORP, CORP, true),
+        (STRANGERS, CORP, false),
+        (CORP, PARTNER, false),
+    ] {
+        let provider = Provider::new().await;
+        let house = house_of(&provider, "['*']").await;
+        everybody_is_of(&provider, tenant);
+        let name = name_of(&provider, signs_for);
+        provider.misbehave(Misbehaves::answer("keys", move |said| {
+            for key in said["keys"].as_array_mut().unwrap() {
+                key["issuer"] = json!(name);
+            }
+        }));
+        let (_, page) = sign_in(&provider, &house).await;
+        let expected = (!comes_in).then_some(Cause::BadAnswer);
+        assert_eq!(page.cause(), expected, "{signs_for} for {tenant}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_refreshed_stays_who_they_are_in_their_tenant() {
+    let provider = Provider::new().await;
+    everybody_is_of(&provider, CORP);
+    let house = house_of(&provider, "['*']").await;
+    let (mut browser, page) = sign_in(&provider, &house).await;
+    is_here(&page, "zhangsan");
+    let echo = format!("{HOME}/echo");
+    house.advance(ENDS);
+    let page = browser.follow(&echo).await;
+    is_here(&page, "zhangsan");
+    assert_eq!(provider.calls("refresh"), 1);
+    // The same person of another tenant is somebody else.
+    everybody_is_of(&provider, PARTNER);
+    house.advance(ENDS);
+    let answer = browser
+        .send("GET", &echo, &[("Accept", "application/json")], b"")
+        .await;
+    assert_eq!(answer.status, 401);
+    let audit = house.audit();
+    assert!(audit.iter().any(|line| line["event"] == "refresh-gone"));
+}
+
+#[tokio::test]
+async fn a_logout_of_one_tenant_ends_nothing_of_another() {
+    let provider = Provider::new().await;
+    everybody_is_of(&provider, CORP);
+    let both = format!("['{CORP}', '{PARTNER}']");
+    let house = house_of(&provider, &both).await;
+    let sub = provider.sub("zhangsan");
+    let is_here = async |browser: &mut Browser| {
+        let said = browser.visit(&format!("{HOME}/.menshen/userinfo")).await;
+        said.status == 200
+    };
+    let push = async |tenant: &str, with: Value| {
+        let mut claims = json!({ "iss": name_of(&provider, tenant), "tid": tenant });
+        let more = with.as_object().unwrap().clone();
+        claims.as_object_mut().unwrap().extend(more);
+        let token = provider.logout_token(&claims);
+        let pushed = provider.push_logout(house.address(), "keycloak", &token);
+        pushed.await.status
+    };
+    let front = async |tenant: &str, sid: &str| {
+        let issuer = name_of(&provider, tenant);
+        let issuer: String = url::form_urlencoded::byte_serialize(issuer.as_bytes()).collect();
+        let query = format!("iss={issuer}&sid={sid}");
+        let address = format!("{HOME}/.menshen/frontchannel-logout/keycloak?{query}");
+        Browser::new(&house).visit(&address).await.status
+    };
+    let (mut browser, _) = sign_in(&provider, &house).await;
+    let sid = provider.sids("zhangsan").pop().unwrap();
+    assert_eq!(push(STRANGERS, json!({ "sub": sub })).await, 400);
+    assert_eq!(push(PARTNER, json!({ "sub": sub })).await, 200);
+    assert_eq!(push(PARTNER, json!({ "sid": sid })).await, 200);
+    assert_eq!(push(PARTNER, json!({ "sid": sid, "sub": sub })).await, 200);
+    assert_eq!(front(STRANGERS, &sid).await, 400);
+    assert_eq!(front("common", &sid).await, 400);
+    assert_eq!(front(PARTNER, &sid).await, 200);
+    assert!(is_here(&mut browser).await, "nothing of theirs was ended");
+    assert_eq!(front(CORP, &sid).await, 200);
+    assert!(!is_here(&mut browser).await);
+    for with in [json!({ "sub": sub }), json!({ "sid": "SID" })] {
+        let (mut browser, _) = sign_in(&provider, &house).await;
+        let sid = provider.sids("zhangsan").pop().unwrap();
+        let with = with.to_string().replace("SID", &sid);
+        let with: Value = serde_json::from_str(&with).unwrap();
+        assert!(is_here(&mut browser).await);
+        assert_eq!(push(CORP, with.clone()).await, 200, "{with}");
+        assert!(!is_here(&mut browser).await, "{with}");
+        house.advance(Duration::from_secs(1));
+    }
+}
+
+async fn check_online(house: &House, plan: &Plan) -> String {
+    let folder = Folder::new();
+    let path = folder.write("menshen.toml", &plan.text(&house.source, &house.app));
+    let path = path.display().to_string();
+    let checked = tokio::task::spawn_blocking(move || menshen(&["check", "--online", "-c", &path]));
+    let output = checked.await.unwrap();
+    format!("{}{}", text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test]
+async fn what_check_says_of_such_an_issuer_leads_to_one_that_logs_people_in() {
+    let provider = Provider::new().await;
+    everybody_is_of(&provider, CORP);
+    let house = House::new().await;
+    // The address people find in the portal.
+    let said = check_online(&house, &provider.plan("")).await;
+    let template = name_of(&provider, "{tenantid}");
+    let metadata = provider.url("/.well-known/openid-configuration");
+    for words in [
+        format!("`{template}`"),
+        format!("metadata_url = \"{metadata}\""),
+        "`tenants`".to_owned(),
+    ] {
+        assert!(said.contains(&words), "{words}: {said}");
+    }
+    let more = table(&provider, &format!("['{CORP}']"));
+    let said = check_online(&house, &Plan::default().more(&more)).await;
+    assert!(!said.contains("!!"), "{said}");
+    assert!(said.contains(&format!("these count: {CORP}")), "{said}");
+}

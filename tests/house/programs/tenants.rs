@@ -1,0 +1,79 @@
+//! Programs of an issuer that serves many tenants.
+
+use serde_json::{Value, json};
+
+use super::{passed, refused, with};
+use crate::asking::Ask;
+use crate::house::{House, Plan};
+use crate::mirror::Mirror;
+use crate::oidc::tenants::{CORP, PARTNER, name_of};
+use crate::provider::{Misbehaves, Provider};
+
+const ROUTE: &str = r#"
+[[route]]
+name = "api"
+host = "sso.test"
+path = "/api"
+upstream = ["{mirror}"]
+issuers = ["ci"]
+"#;
+
+async fn house_of(ci: &Provider, mirror: &Mirror, tenants: &str) -> House {
+    let template = name_of(ci, "{tenantid}");
+    let metadata = ci.url("/.well-known/openid-configuration");
+    let issuer = format!(
+        "[issuer.ci]\nurl = \"{template}\"\naudiences = [\"menshen\"]\n\
+         metadata_url = \"{metadata}\"\ntenants = {tenants}\n"
+    );
+    ci.misbehave(Misbehaves::answer("discovery", move |said| {
+        said["issuer"] = json!(template);
+    }));
+    let routes = ROUTE.replace("{mirror}", &mirror.base_url());
+    let plan = Plan::default().more(&issuer).routes(&routes);
+    plan.clock(ci.clock()).start().await
+}
+
+fn token(ci: &Provider, iss: &str, tid: Value) -> String {
+    let claims = ci.claims("zhangsan", "menshen");
+    ci.sign(
+        &with(claims, &json!({ "iss": iss, "tid": tid })),
+        &json!({}),
+    )
+}
+
+#[tokio::test]
+async fn a_program_of_a_tenant_that_is_named_passes_and_no_other() {
+    let ci = Provider::new().await;
+    let mirror = Mirror::start().await;
+    let house = house_of(&ci, &mirror, &format!("['{CORP}']")).await;
+    let (corps, partners) = (name_of(&ci, CORP), name_of(&ci, PARTNER));
+    let ask = async |iss: &str, tid: Value| {
+        let token = token(&ci, iss, tid);
+        let ask = Ask::get("/api").header("Authorization", &format!("Bearer {token}"));
+        ask.of(&house).await
+    };
+    assert!(passed(&ask(&corps, json!(CORP)).await));
+    for (what, iss, tid) in [
+        ("another tenant", &partners, json!(PARTNER)),
+        (
+            "another tenant under this one's name",
+            &corps,
+            json!(PARTNER),
+        ),
+        ("this tenant under another's name", &partners, json!(CORP)),
+        ("no tenant", &corps, Value::Null),
+        (
+            "the template",
+            &name_of(&ci, "{tenantid}"),
+            json!("{tenantid}"),
+        ),
+    ] {
+        refused(&ask(iss, tid).await, what);
+    }
+    let everybodys = house_of(&ci, &mirror, "['*']").await;
+    for tenant in [CORP, PARTNER] {
+        let token = token(&ci, &name_of(&ci, tenant), json!(tenant));
+        let ask = Ask::get("/api").header("Authorization", &format!("Bearer {token}"));
+        assert!(passed(&ask.of(&everybodys).await), "{tenant}");
+    }
+}
