@@ -31,6 +31,7 @@ pub use tls::{PairConfig, Tls, TlsConfig, TlsError};
 
 mod activity;
 mod connection;
+mod failed;
 mod listen;
 mod preface;
 mod proxy_protocol;

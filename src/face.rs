@@ -28,6 +28,7 @@ pub mod page;
 mod record;
 mod reply;
 mod sign_in;
+mod streamed;
 mod tunnel;
 
 pub use check::CheckConfig;
@@ -209,13 +210,17 @@ impl House {
         let sent = site.forwarder.forward(&permit, onward, &mut parts, body);
         let sent = sent.await;
         let told = told.after(sent_at);
-        let Answered { forwarded, by } = match sent {
+        let Answered {
+            forwarded,
+            by,
+            streams,
+        } = match sent {
             Ok(answered) => answered,
-            Err(error) => {
+            Err(failed) => {
                 // Read again: whoever is answered pays nothing for the page of a failure.
                 let cookie = site.cookies.session_name();
                 let head = Head::of(&parts, &connection, &site.trust, cookie, now).ok();
-                return reply::upstream_failed(told, &parts.headers, head.as_ref(), id, &error);
+                return reply::upstream_failed(told, &parts.headers, head.as_ref(), id, failed);
             }
         };
         let mut response = match forwarded {
@@ -230,6 +235,6 @@ impl House {
             reply::add_cookie(&mut response, &cookie);
             reply::keep_private(&mut response);
         }
-        told.answered_by(by).with(response)
+        told.answered_by(by).streaming(streams).with(response)
     }
 }

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-pub use access::{Access, Outcome, Speaker};
+pub use access::{Access, Cut, Outcome, Speaker};
 pub use audit::{Audit, Event};
 pub use metrics::{
     BearerCounts, BearerOutcome, Counted, LoginOutcome, RefreshOutcome, ReloadOutcome,
@@ -116,7 +116,17 @@ impl Telemetry {
     /// Counts a request, and writes it down unless `[log] access` says otherwise. Never blocks: a
     /// line that finds no room is dropped and counted.
     pub fn record(&self, access: &Access<'_>) {
+        self.count(access);
+        self.write(access);
+    }
+
+    /// Counts a request that is written down later.
+    pub fn count(&self, access: &Access<'_>) {
         self.0.metrics.request(access);
+    }
+
+    /// Writes a request down that was counted before.
+    pub fn write(&self, access: &Access<'_>) {
         if self.0.access {
             self.0.lines.push(|line| access.write(line));
         }

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::DoorLimits;
+use super::failed::Failed;
 use crate::request::{Body, BodyError};
 use crate::telemetry::Counted;
 
@@ -127,11 +128,34 @@ impl Drop for Open {
     }
 }
 
-/// A body that keeps its request open until its end.
+/// A body that keeps its request open until its end. One that fails is cut off only after what came
+/// of it was sent.
 #[derive(Debug)]
 pub(super) struct OpenBody {
-    pub(super) body: Body,
-    pub(super) _open: Open,
+    body: Body,
+    open: Open,
+    /// What the connection's writes stood at when the last piece was handed over.
+    writes: u32,
+    failed: Option<Box<Failed>>,
+}
+
+impl OpenBody {
+    pub(super) fn new(body: Body, open: Open) -> Self {
+        let writes = open.0.writes.load(Ordering::Relaxed);
+        Self {
+            body,
+            open,
+            writes,
+            failed: None,
+        }
+    }
+
+    /// Whether what was handed over has left, as far as the connection's writes tell.
+    fn is_sent(&self) -> bool {
+        let activity = &self.open.0;
+        activity.writes.load(Ordering::Relaxed) != self.writes
+            && !activity.blocked.load(Ordering::Relaxed)
+    }
 }
 
 impl http_body::Body for OpenBody {
@@ -142,11 +166,25 @@ impl http_body::Body for OpenBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        if self.failed.is_none() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Err(error)) => self.failed = Some(Box::new(Failed::new(error))),
+                piece => {
+                    self.writes = self.open.0.writes.load(Ordering::Relaxed);
+                    return Poll::Ready(piece);
+                }
+            }
+        }
+        let sent = self.is_sent();
+        let Some(failed) = &mut self.failed else {
+            return Poll::Ready(None);
+        };
+        let error = ready!(failed.poll(cx, sent));
+        Poll::Ready(error.map(Err))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.failed.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -272,7 +272,7 @@ fn answering<H: Handle>(
                 let connection = Arc::clone(&guest.connection);
                 guest.hall.handler.handle(request, connection).await
             };
-            Ok(response.map(|body| OpenBody { body, _open: open }))
+            Ok(response.map(|body| OpenBody::new(body, open)))
         }
     })
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 
+use super::streamed;
 use crate::clock::Timestamp;
 use crate::request::Body;
 use crate::request::gate::Caller;
@@ -16,10 +17,10 @@ use crate::request::head::{Connection, Head, Peer};
 use crate::request::headers::RequestId;
 use crate::request::policy::Permit;
 use crate::request::route::Route;
-use crate::telemetry::{Access, Outcome, Speaker, Telemetry};
+use crate::telemetry::{Access, Cut, Outcome, Speaker, Telemetry};
 
 /// What the access record says of the request itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Seen {
     /// When it came.
     pub(super) at: Timestamp,
@@ -29,7 +30,7 @@ pub(super) struct Seen {
     line: Option<Box<SeenLine>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct SeenLine {
     method: Method,
     host: String,
@@ -90,6 +91,18 @@ pub(super) struct Told {
     /// When the head of the upstream's answer was there; ours follows at once.
     answered: Option<Instant>,
     answered_by: Option<HeaderValue>,
+    /// Whether the response's body still comes from an upstream.
+    streams: bool,
+}
+
+/// What the access record says of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    pub(super) status: StatusCode,
+    /// From the request to the head of the answer.
+    pub(super) took: Duration,
+    pub(super) bytes: Option<u64>,
+    pub(super) cut: Option<Cut>,
 }
 
 impl Told {
@@ -164,6 +177,7 @@ impl Told {
             upstream: None,
             answered: None,
             answered_by: None,
+            streams: false,
         }
     }
 
@@ -185,6 +199,11 @@ impl Told {
         }
     }
 
+    /// Says whether the response's body still comes from an upstream.
+    pub(super) fn streaming(self, streams: bool) -> Self {
+        Self { streams, ..self }
+    }
+
     pub(super) fn because(self, reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason: reason.into(),
@@ -199,15 +218,38 @@ impl Told {
         }
     }
 
-    /// Writes the record, always last, and lets the response go.
+    /// Writes the record, always last, and lets the response go. Of an answer that still streams
+    /// the record is written at its end.
     pub(super) fn record(
-        self,
+        mut self,
         telemetry: &Telemetry,
         seen: &Seen,
         id: &RequestId,
         started: Instant,
     ) -> Response<Body> {
-        let response = self.response.unwrap_or_default();
+        let response = self.response.take().unwrap_or_default();
+        let answered = self.answered.unwrap_or_else(Instant::now);
+        let given = Given {
+            status: response.status(),
+            took: answered.saturating_duration_since(started),
+            bytes: http_body::Body::size_hint(response.body()).exact(),
+            cut: None,
+        };
+        if self.streams {
+            telemetry.count(&self.access(seen, id, given));
+            return streamed::follow(response, telemetry, self, seen, id, given);
+        }
+        telemetry.record(&self.access(seen, id, given));
+        response
+    }
+
+    /// The access record, when `given` was answered.
+    pub(super) fn access<'a>(
+        &'a self,
+        seen: &'a Seen,
+        id: &'a RequestId,
+        given: Given,
+    ) -> Access<'a> {
         let person = match &self.caller {
             Some(Caller::Person(person)) => Some(&person.session),
             _ => None,
@@ -218,12 +260,8 @@ impl Told {
             }
             _ => None,
         };
-        let session = person.map(|session| session.public_id);
         let line = seen.line.as_deref();
-        let bytes = http_body::Body::size_hint(response.body()).exact();
-        let answered_by = self.answered_by.as_ref();
-        let answered_by = answered_by.and_then(|name| name.to_str().ok());
-        telemetry.record(&Access {
+        Access {
             at: seen.at,
             request_id: id.as_str(),
             trace_id: None,
@@ -232,21 +270,30 @@ impl Told {
             host: line.map_or("", |line| &line.host),
             path: line.map_or("", |line| &line.path),
             face: self.face,
-            route: self.route.as_ref().map(|route| route.name.as_str()),
+            route: self.route_name(),
             login: person.map(|session| session.login.as_str()),
-            session: session.as_ref().map(|id| id as &dyn fmt::Display),
+            session: person.map(|session| &session.public_id as &dyn fmt::Display),
             program,
             verdict: self.verdict,
             reason: Some(&*self.reason).filter(|reason| !reason.is_empty()),
-            status: response.status().as_u16(),
-            upstream: answered_by,
-            took: self
-                .answered
-                .unwrap_or_else(Instant::now)
-                .saturating_duration_since(started),
+            status: given.status.as_u16(),
+            upstream: self.upstream_name(),
+            took: given.took,
             upstream_took: self.upstream,
-            bytes,
-        });
-        response
+            bytes: given.bytes,
+            cut: given.cut,
+        }
+    }
+
+    /// The route's name, when one was found.
+    pub(super) fn route_name(&self) -> Option<&str> {
+        self.route.as_ref().map(|route| route.name.as_str())
+    }
+
+    /// Who behind us answered, as `host:port`.
+    pub(super) fn upstream_name(&self) -> Option<&str> {
+        self.answered_by
+            .as_ref()
+            .and_then(|name| name.to_str().ok())
     }
 }

@@ -14,7 +14,7 @@ use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, 
 use super::record::Told;
 use super::{Visit, address};
 use crate::request::Body;
-use crate::request::forward::ForwardError;
+use crate::request::forward::{Failed, ForwardError};
 use crate::request::gate::Caller;
 use crate::request::head::{Head, HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
@@ -44,9 +44,10 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         Cause::StoreAway | Cause::SourceBusy | Cause::UpstreamBusy => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        Cause::UpstreamDown | Cause::SourceMisconfigured | Cause::SourceUnreachable => {
-            StatusCode::BAD_GATEWAY
-        }
+        Cause::UpstreamDown
+        | Cause::UpstreamUnreadable
+        | Cause::SourceMisconfigured
+        | Cause::SourceUnreachable => StatusCode::BAD_GATEWAY,
         Cause::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
         Cause::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Cause::TooManyLogins => StatusCode::TOO_MANY_REQUESTS,
@@ -244,9 +245,18 @@ pub(super) fn upstream_failed(
     headers: &HeaderMap,
     head: Option<&Head<'_>>,
     id: &RequestId,
-    error: &ForwardError,
+    Failed { error, by }: Failed,
 ) -> Told {
-    tracing::warn!(request_id = %id, error = %crate::telemetry::chain(error), "the upstream did not answer");
+    let upstream = by.as_ref().and_then(|by| by.to_str().ok());
+    let what = match error {
+        ForwardError::Unreadable(_) => "the upstream's answer was not passed on",
+        _ => "the upstream did not answer",
+    };
+    tracing::warn!(request_id = %id, upstream, error = %crate::telemetry::chain(&error), "{what}");
+    let told = match by {
+        Some(by) => told.answered_by(by),
+        None => told,
+    };
     let cause = match error {
         ForwardError::Timeout(_) => Cause::UpstreamSlow,
         ForwardError::TooLarge => Cause::TooLarge,
@@ -259,10 +269,14 @@ pub(super) fn upstream_failed(
         }
         ForwardError::Client => Cause::BadRequest,
         ForwardError::Unreachable(_) | ForwardError::Broken(_) => Cause::UpstreamDown,
+        ForwardError::Unreadable(_) => Cause::UpstreamUnreadable,
     };
     let lang = lang(headers);
     let response = if let Some(head) = head.filter(|_| reads_html(headers)) {
-        let passes = matches!(cause, Cause::UpstreamDown | Cause::StoreAway);
+        let passes = matches!(
+            cause,
+            Cause::UpstreamDown | Cause::UpstreamUnreadable | Cause::StoreAway
+        );
         let page = ProblemPage {
             footing: Footing {
                 site: head.host.as_str(),

@@ -46,6 +46,8 @@ pub struct Answered {
     pub forwarded: Forwarded,
     /// The name of the upstream, for the record.
     pub by: HeaderValue,
+    /// Whether the body still comes from the upstream, and may break off.
+    pub streams: bool,
 }
 
 /// What an upstream answered.
@@ -92,15 +94,47 @@ pub enum ForwardError {
     /// Something took longer than the route allows.
     #[error("the time was up while {0}")]
     Timeout(Phase),
-    /// The upstream closed the connection, or does not speak HTTP.
+    /// The upstream closed the connection before an answer, or within the body of one.
     #[error("the upstream's answer is broken")]
     Broken(#[source] BodyError),
+    /// The head of the answer is no HTTP, too large, or could be read in two ways.
+    #[error("the upstream's answer cannot be read")]
+    Unreadable(#[source] BodyError),
     /// The request's body is larger than the route allows.
     #[error("the request body is larger than the route allows")]
     TooLarge,
     /// The client broke its request off.
     #[error("the client broke its request off")]
     Client,
+}
+
+/// Why there is no response, and who gave none.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: ForwardError,
+    /// The name of the upstream, as `host:port`, where it is known which one was asked.
+    pub by: Option<HeaderValue>,
+}
+
+impl Failed {
+    fn at(lease: &Lease, error: ForwardError) -> Self {
+        let by = Some(lease.slot.0.target.authority.clone());
+        Self { error, by }
+    }
+
+    /// No connection was had.
+    fn before(pool: &Pool, error: ForwardError) -> Self {
+        let mut names = pool.names();
+        let by = names.pop().filter(|_| names.is_empty());
+        Self { error, by }
+    }
+}
+
+impl From<ForwardError> for Failed {
+    fn from(error: ForwardError) -> Self {
+        Self { error, by: None }
+    }
 }
 
 /// Why a pool cannot be built.
@@ -165,7 +199,7 @@ impl Forwarder {
         onward: &Onward,
         parts: &mut Parts,
         body: B,
-    ) -> Result<Answered, ForwardError>
+    ) -> Result<Answered, Failed>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
@@ -174,7 +208,7 @@ impl Forwarder {
         let pool = route.upstream.and_then(|id| self.pools.get(id.0));
         let pool = pool.ok_or(ForwardError::NoUpstream)?;
         if never_travels(&parts.method) {
-            return Err(ForwardError::Method);
+            return Err(ForwardError::Method.into());
         }
         let client = parts.extensions.remove::<OnUpgrade>();
         let (body, upload) = outgoing(body, route.limits.body_bytes_max)?;
@@ -189,8 +223,12 @@ impl Forwarder {
         };
         let (lease, head) = exchange(pool, &sent, body).await?;
         let by = lease.slot.0.target.authority.clone();
-        let forwarded = finish(lease, head, &inward, client, upload, &route.limits)?;
-        Ok(Answered { forwarded, by })
+        let (forwarded, streams) = finish(lease, head, &inward, client, upload, &route.limits)?;
+        Ok(Answered {
+            forwarded,
+            by,
+            streams,
+        })
     }
 }
 
@@ -216,11 +254,12 @@ async fn exchange(
     pool: &Pool,
     sent: &Sent<'_>,
     body: Option<Outgoing>,
-) -> Result<(Lease, Head), ForwardError> {
+) -> Result<(Lease, Head), Failed> {
     let Sent { parts, upload, .. } = *sent;
     let repeatable = upload.is_none() && parts.method.is_idempotent();
     let mut body = body.map(|body| (body, sent.length.known()));
-    let mut lease = pool.lease(false).await?;
+    let leased = |error| Failed::before(pool, error);
+    let mut lease = pool.lease(false).await.map_err(leased)?;
     loop {
         let upstream = &lease.slot.0.target.authority;
         let head = lease.wire.head();
@@ -239,26 +278,26 @@ async fn exchange(
             Ok(head) => return Ok((lease, head)),
             Err(lost) => lost,
         };
-        match upload.map(Progress::state) {
-            Some(State::TooLarge) => return Err(ForwardError::TooLarge),
-            Some(State::Broken) => return Err(ForwardError::Client),
-            Some(State::Sending | State::Sent) | None => {}
-        }
-        match lost {
-            Lost::Unsent if lease.reused => {}
-            Lost::Unanswered(_) if lease.reused && repeatable => {}
-            Lost::Late => return Err(ForwardError::Timeout(phase(upload))),
-            Lost::Unsent => return Err(ForwardError::Broken(Box::new(WireError::Closed))),
-            Lost::Unanswered(error) | Lost::Failed(error) => {
-                return Err(ForwardError::Broken(Box::new(error)));
-            }
+        let error = match (upload.map(Progress::state), lost) {
+            (Some(State::TooLarge), _) => Some(ForwardError::TooLarge),
+            (Some(State::Broken), _) => Some(ForwardError::Client),
+            (_, Lost::Unsent) if lease.reused => None,
+            (_, Lost::Unanswered(_)) if lease.reused && repeatable => None,
+            (_, Lost::Late) => Some(ForwardError::Timeout(phase(upload))),
+            (_, Lost::Unsent) => Some(ForwardError::Broken(Box::new(WireError::Closed))),
+            (_, Lost::Unanswered(error)) => Some(ForwardError::Broken(Box::new(error))),
+            (_, Lost::Failed(WireError::Request)) => Some(ForwardError::Client),
+            (_, Lost::Failed(error)) => Some(ForwardError::Unreadable(Box::new(error))),
+        };
+        if let Some(error) = error {
+            return Err(Failed::at(&lease, error));
         }
         drop(lease);
-        lease = pool.lease(true).await?;
+        lease = pool.lease(true).await.map_err(leased)?;
     }
 }
 
-/// Makes an upstream's response ours.
+/// Makes an upstream's response ours, and says whether its body still comes.
 fn finish(
     lease: Lease,
     head: Head,
@@ -266,20 +305,25 @@ fn finish(
     client: Option<OnUpgrade>,
     upload: Option<Arc<Progress>>,
     limits: &Limits,
-) -> Result<Forwarded, ForwardError> {
+) -> Result<(Forwarded, bool), Failed> {
     let mut response = Response::new(());
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
+    if let Some(reason) = head.reason {
+        response.extensions_mut().insert(reason);
+    }
     let (mut parts, ()) = response.into_parts();
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     if !upgraded {
         inward.apply(&mut parts, &lease.slot.0.target.authority);
-        let body = answer::streamed(lease, upload, limits.idle);
-        return Ok(Forwarded::Response(Response::from_parts(parts, body)));
+        let (body, streams) = answer::streamed(lease, upload, limits.idle);
+        let response = Response::from_parts(parts, body);
+        return Ok((Forwarded::Response(response), streams));
     }
     let client = client.filter(|_| answers_upgrade(inward, &parts.headers));
     let Some(client) = client.filter(|_| lease.wire.is_sent()) else {
-        return Err(ForwardError::Broken(Box::new(Unasked)));
+        let error = ForwardError::Unreadable(Box::new(Unasked));
+        return Err(Failed::at(&lease, error));
     };
     inward.apply(&mut parts, &lease.slot.0.target.authority);
     let websocket = inward
@@ -296,10 +340,11 @@ fn finish(
         slot,
     };
     let response = Response::from_parts(parts, answer::empty());
-    Ok(Forwarded::Upgraded {
+    let forwarded = Forwarded::Upgraded {
         response,
         tunnel: Box::new(tunnel),
-    })
+    };
+    Ok((forwarded, false))
 }
 
 type Upload = (Option<Outgoing>, Option<Arc<Progress>>);

@@ -51,6 +51,27 @@ pub struct Access<'a> {
     pub upstream_took: Option<Duration>,
     /// The length of the answer, when it is known.
     pub bytes: Option<u64>,
+    /// Who ended the answer before its end.
+    pub cut: Option<Cut>,
+}
+
+/// Who ended an answer before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The application, or its time was up.
+    Upstream,
+    /// The client went away or broke its request off.
+    Client,
+}
+
+impl Cut {
+    /// As it stands in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::Client => "client",
+        }
+    }
 }
 
 /// Which face answered.
@@ -135,6 +156,7 @@ impl Access<'_> {
         if let Some(bytes) = self.bytes {
             line.number("bytes", bytes);
         }
+        line.maybe("cut", self.cut.map(Cut::as_str));
         line.end();
     }
 }

@@ -53,6 +53,7 @@ fn access() -> Access<'static> {
         took: Duration::from_micros(1_250),
         upstream_took: Some(Duration::from_millis(1)),
         bytes: Some(17),
+        cut: None,
     }
 }
 

@@ -1,9 +1,12 @@
 //! What is permitted reaches the upstream as it was, and the answer comes back as it was.
 
 mod bodies;
+mod cut;
+mod heads;
 mod lies;
 mod mended;
 mod pools;
+mod secured;
 mod shapes;
 mod soak;
 mod streams;

@@ -324,6 +324,7 @@ async fn metrics_are_open_metrics() {
         took: Duration::ZERO,
         upstream_took: None,
         bytes: None,
+        cut: None,
     });
     let request = Request::get("/metrics")
         .body(Full::new(Bytes::new()))

@@ -16,6 +16,8 @@ pub enum Cause {
     StoreAway,
     /// The application cannot be reached.
     UpstreamDown,
+    /// The application's answer is no HTTP, or could be read in two ways.
+    UpstreamUnreadable,
     /// The application does not answer in time.
     UpstreamSlow,
     /// As many requests as it may have are with the application already.
@@ -83,12 +85,13 @@ pub(super) enum WayOn {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::NotFound,
         Self::BadRequest,
         Self::AmbiguousPath,
         Self::StoreAway,
         Self::UpstreamDown,
+        Self::UpstreamUnreadable,
         Self::UpstreamSlow,
         Self::UpstreamBusy,
         Self::TooLarge,
@@ -124,6 +127,7 @@ impl Cause {
             Self::AmbiguousPath => "ambiguous-path",
             Self::StoreAway => "store-away",
             Self::UpstreamDown => "upstream-down",
+            Self::UpstreamUnreadable => "upstream-unreadable",
             Self::UpstreamSlow => "upstream-slow",
             Self::UpstreamBusy => "upstream-busy",
             Self::TooLarge => "too-large",
@@ -169,6 +173,7 @@ impl Cause {
             | Self::AmbiguousPath
             | Self::StoreAway
             | Self::UpstreamDown
+            | Self::UpstreamUnreadable
             | Self::UpstreamSlow
             | Self::UpstreamBusy
             | Self::TooLarge

@@ -10,8 +10,9 @@ use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, Empty, Full};
 use tokio::time::Instant;
 
-use super::outgoing::Progress;
+use super::outgoing::{Progress, State};
 use super::pool::Lease;
+use super::wire::WireError;
 use super::{ForwardError, Phase};
 use crate::request::headers::Namespace;
 use crate::request::{Body, BodyError};
@@ -25,22 +26,29 @@ struct Answer {
     waiting_since: Option<Instant>,
 }
 
-/// Makes a body that gives its connection back at its end, and closes it when dropped before.
-pub(super) fn streamed(mut lease: Lease, upload: Option<Arc<Progress>>, idle: Duration) -> Body {
+/// Makes a body that gives its connection back at its end, and closes it when dropped before; and
+/// says whether anything of it still has to come.
+pub(super) fn streamed(
+    mut lease: Lease,
+    upload: Option<Arc<Progress>>,
+    idle: Duration,
+) -> (Body, bool) {
     let Some(whole) = lease.wire.take_whole() else {
-        return Body::new(Answer {
+        let answer = Answer {
             lease: Some(lease),
             upload,
             idle,
             waiting_since: None,
-        });
+        };
+        return (Body::new(answer), true);
     };
     // What was read of this answer no longer needs the connection.
     lease.release();
     if whole.is_empty() {
-        return empty();
+        return (empty(), false);
     }
-    Body::new(Full::new(whole).map_err(|never| match never {}))
+    let body = Full::new(whole).map_err(|never| match never {});
+    (Body::new(body), false)
 }
 
 /// A body without content.
@@ -72,7 +80,18 @@ impl Answer {
             // Free for the next request, unless this one is still being sent.
             lease.release();
         }
-        frame.map_err(|error| ForwardError::Broken(Box::new(error)))
+        frame.map_err(|error| match error {
+            WireError::Request => self.broken_request(),
+            error => ForwardError::Broken(Box::new(error)),
+        })
+    }
+
+    /// Why the request's body did not come to its end.
+    fn broken_request(&self) -> ForwardError {
+        match self.upload.as_ref().map(|upload| upload.state()) {
+            Some(State::TooLarge) => ForwardError::TooLarge,
+            _ => ForwardError::Client,
+        }
     }
 }
 

@@ -61,7 +61,8 @@ where
     let (mut parts, body) = request.into_parts();
     let (permit, onward) = decided(&Arc::new(route), nobody(), &parts, false);
     let answered = forwarder.forward(&permit, &onward, &mut parts, body).await;
-    answered.map(|answered| answered.forwarded)
+    let answered = answered.map_err(|failed| failed.error)?;
+    Ok(answered.forwarded)
 }
 
 async fn text(forwarded: Result<Forwarded, ForwardError>) -> String {

@@ -35,7 +35,7 @@ mod sending;
 const READ_BYTES_MIN: usize = 8 * 1024;
 const READ_BYTES_MAX: usize = 128 * 1024;
 /// How long the head of an answer may be, in bytes.
-const HEAD_BYTES_MAX: usize = 256 * 1024;
+const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How many interim answers may come before the one that counts.
 const INTERIM_MAX: usize = 32;
 

@@ -107,6 +107,13 @@ pub(super) static WORDS: Words = Words {
             remedy: "Please try again in a moment. If it stays like this, tell your administrator \
                      the request ID.",
         },
+        upstream_unreadable: Story {
+            title: "The application's answer cannot be read",
+            what: "We let you through and the application answered, but not in a way that could \
+                   be passed on to you.",
+            remedy: "What you did may have worked. Please check before you do it again. If it \
+                     stays like this, tell your administrator the request ID.",
+        },
         upstream_slow: Story {
             title: "The application is not answering",
             what: "We let you through, but the application behind us did not reply in time.",

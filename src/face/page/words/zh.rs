@@ -98,6 +98,11 @@ pub(super) static WORDS: Words = Words {
             what: "这边已经放行，但后面的应用连接不上。",
             remedy: "请过一会儿再试；如果一直这样，请把请求编号告诉管理员。",
         },
+        upstream_unreadable: Story {
+            title: "应用的回应读不懂",
+            what: "这边已经放行，应用也有回应，但回应的格式有问题，无法转给你。",
+            remedy: "刚才的操作可能已经生效，重做之前请先确认一下；如果一直这样，请把请求编号告诉管理员。",
+        },
         upstream_slow: Story {
             title: "应用迟迟没有回应",
             what: "这边已经放行，但后面的应用没有在规定时间内答复。",

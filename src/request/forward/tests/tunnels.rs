@@ -99,5 +99,8 @@ async fn an_upgrade_nobody_asked_for_is_a_broken_answer() {
     let body = Empty::<Bytes>::new();
     let plain = Request::get("/").header("host", "a").body(body).unwrap();
     let broken = send(&forwarder(vec![http(port)]), route(), plain).await;
-    assert!(matches!(broken, Err(ForwardError::Broken(_))), "{broken:?}");
+    assert!(
+        matches!(broken, Err(ForwardError::Unreadable(_))),
+        "{broken:?}"
+    );
 }

@@ -4,12 +4,12 @@
 use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::head::LINES_MAX;
-
 /// What the extensions of all chunks of a body may take, in bytes. Nobody uses them.
 const EXTENSION_BYTES_MAX: usize = 16 * 1024;
 /// What trailers may take, in bytes.
 const TRAILER_BYTES_MAX: usize = 16 * 1024;
+/// How many trailers there may be.
+const TRAILERS_MAX: usize = 100;
 
 /// How far a chunked body was read.
 #[derive(Debug)]
@@ -174,7 +174,7 @@ impl Chunks {
 }
 
 fn parsed(lines: &[u8]) -> Result<HeaderMap, ChunkError> {
-    let mut headers = [httparse::EMPTY_HEADER; LINES_MAX];
+    let mut headers = [httparse::EMPTY_HEADER; TRAILERS_MAX];
     let Ok(httparse::Status::Complete((bytes, headers))) =
         httparse::parse_headers(lines, &mut headers)
     else {
@@ -280,7 +280,7 @@ mod tests {
             ),
             (&format!("0\r\nA: {long}\r\n\r\n"), ChunkError::Trailers),
             (
-                &format!("0\r\n{}\r\n", "A: b\r\n".repeat(LINES_MAX + 1)),
+                &format!("0\r\n{}\r\n", "A: b\r\n".repeat(TRAILERS_MAX + 1)),
                 ChunkError::Trailers,
             ),
         ] {

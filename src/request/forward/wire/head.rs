@@ -5,9 +5,12 @@ use std::mem::MaybeUninit;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use hyper::ext::ReasonPhrase;
 
 /// How many header lines an answer may have.
-pub(super) const LINES_MAX: usize = 100;
+const LINES_MAX: usize = 1000;
+/// How many most answers have at most: room for these costs nothing.
+const LINES_USUAL: usize = 100;
 
 /// What an upstream says before the body.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(in super::super) struct Head {
     /// Never an interim one, except `101`.
     pub(in super::super) status: StatusCode,
     pub(in super::super) headers: HeaderMap,
+    /// The words behind the status, where they are not the usual ones.
+    pub(in super::super) reason: Option<ReasonPhrase>,
     pub(super) framing: Framing,
     /// Whether the upstream means to go on using the connection.
     pub(super) keeps: bool,
@@ -38,6 +43,8 @@ pub(super) enum Framing {
 pub(in super::super) enum HeadError {
     #[error("the head of the answer is no HTTP/1")]
     Syntax(#[source] httparse::Error),
+    #[error("the answer has more than {LINES_MAX} header lines")]
+    Lines,
     #[error("the status of the answer is none")]
     Status,
     #[error("the length of the answer is no number, or there are several")]
@@ -52,14 +59,29 @@ pub(in super::super) enum HeadError {
 ///
 /// `about_head`: the request was a HEAD, so that no body follows whatever the head says.
 pub(super) fn parse(read: &Bytes, about_head: bool) -> Result<Option<(Head, usize)>, HeadError> {
-    let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
+    let mut lines = [const { MaybeUninit::uninit() }; LINES_USUAL];
+    match parse_lines(read, about_head, &mut lines) {
+        Err(HeadError::Lines) => {
+            let mut lines = vec![MaybeUninit::uninit(); LINES_MAX];
+            parse_lines(read, about_head, &mut lines)
+        }
+        parsed => parsed,
+    }
+}
+
+/// The same, with room for as many header lines as `lines` has.
+fn parse_lines<'read>(
+    read: &'read Bytes,
+    about_head: bool,
+    lines: &mut [MaybeUninit<httparse::Header<'read>>],
+) -> Result<Option<(Head, usize)>, HeadError> {
     let mut parsed = httparse::Response::new(&mut []);
     let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
         &mut parsed,
         read,
-        &mut lines,
+        lines,
     );
-    let bytes = match status.map_err(HeadError::Syntax)? {
+    let bytes = match status.map_err(HeadError::from)? {
         httparse::Status::Complete(bytes) => bytes,
         httparse::Status::Partial => return Ok(None),
     };
@@ -99,10 +121,30 @@ pub(super) fn parse(read: &Bytes, about_head: bool) -> Result<Option<(Head, usiz
     let head = Head {
         status,
         headers,
+        reason: unusual_reason(status, parsed.reason),
         framing,
         keeps,
     };
     Ok(Some((head, bytes)))
+}
+
+/// What an answer says behind its status, unless it is what we would say ourselves. Words that are
+/// not ASCII are lost: nothing says how they are encoded.
+fn unusual_reason(status: StatusCode, reason: Option<&str>) -> Option<ReasonPhrase> {
+    let reason = reason.filter(|reason| !reason.is_empty())?;
+    if status.canonical_reason() == Some(reason) {
+        return None;
+    }
+    ReasonPhrase::try_from(reason.as_bytes()).ok()
+}
+
+impl From<httparse::Error> for HeadError {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::TooManyHeaders => Self::Lines,
+            other => Self::Syntax(other),
+        }
+    }
 }
 
 /// What length and coding say together (RFC 9112 6.3), where they agree.
@@ -266,10 +308,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\n{}\r\n",
             "A: b\r\n".repeat(LINES_MAX + 1)
         );
-        assert_eq!(
-            head(&many).unwrap_err(),
-            HeadError::Syntax(httparse::Error::TooManyHeaders)
-        );
+        assert_eq!(head(&many).unwrap_err(), HeadError::Lines);
     }
 
     #[test]

@@ -1,0 +1,143 @@
+//! `Streamed`: an answer that still comes from an upstream when its head is sent. Its access record
+//! is written when it ends, because only then it is known whether all of it came.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Frame, SizeHint};
+
+use super::record::{Given, Seen, Told};
+use crate::request::forward::ForwardError;
+use crate::request::headers::RequestId;
+use crate::request::{Body, BodyError};
+use crate::telemetry::{Cut, Telemetry, chain};
+
+/// A body of which every byte is counted.
+struct Streamed {
+    body: Body,
+    bytes: u64,
+    /// Absent once it is written.
+    record: Option<Box<Record>>,
+}
+
+/// What is known of a request when the head of its answer is sent.
+struct Record {
+    telemetry: Telemetry,
+    told: Told,
+    seen: Seen,
+    id: RequestId,
+    given: Given,
+}
+
+/// Writes the access record when the response's body ends, however it ends.
+pub(super) fn follow(
+    response: Response<Body>,
+    telemetry: &Telemetry,
+    told: Told,
+    seen: &Seen,
+    id: &RequestId,
+    given: Given,
+) -> Response<Body> {
+    let record = Box::new(Record {
+        telemetry: telemetry.clone(),
+        told,
+        seen: seen.clone(),
+        id: id.clone(),
+        given,
+    });
+    response.map(|body| {
+        Body::new(Streamed {
+            body,
+            bytes: 0,
+            record: Some(record),
+        })
+    })
+}
+
+impl Streamed {
+    fn end(&mut self, cut: Option<Cut>) {
+        if let Some(record) = self.record.take() {
+            record.write(self.bytes, cut);
+        }
+    }
+
+    /// It will not come to its end; the log says why.
+    fn fail(&mut self, error: &BodyError) {
+        let cut = match error.downcast_ref() {
+            Some(ForwardError::Client | ForwardError::TooLarge) => Cut::Client,
+            _ => Cut::Upstream,
+        };
+        if let Some(record) = &self.record {
+            record.warn(error, self.bytes, cut);
+        }
+        self.end(Some(cut));
+    }
+}
+
+impl Record {
+    fn write(&self, bytes: u64, cut: Option<Cut>) {
+        let given = Given {
+            bytes: Some(bytes),
+            cut,
+            ..self.given
+        };
+        let access = self.told.access(&self.seen, &self.id, given);
+        self.telemetry.write(&access);
+    }
+
+    fn warn(&self, error: &BodyError, bytes: u64, cut: Cut) {
+        let (route, upstream) = (self.told.route_name(), self.told.upstream_name());
+        let error = chain(&**error);
+        match cut {
+            Cut::Upstream => {
+                tracing::warn!(request_id = %self.id, route, upstream, %error, bytes, "an answer was cut off: its end did not come");
+            }
+            Cut::Client => {
+                tracing::info!(request_id = %self.id, route, upstream, %error, bytes, "an answer was cut off: its request broke off");
+            }
+        }
+    }
+}
+
+impl http_body::Body for Streamed {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.bytes += bytes as u64;
+                // Whoever sends it need not ask for more than its length.
+                if self.body.is_end_stream() {
+                    self.end(None);
+                }
+            }
+            Poll::Ready(Some(Err(error))) => self.fail(error),
+            Poll::Ready(None) => self.end(None),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        // Nobody wants the rest of it.
+        self.end(Some(Cut::Client));
+    }
+}

@@ -1,0 +1,197 @@
+//! An answer whose end never comes: what came of it arrives, the client notices the cut, and the
+//! log and the access line say so.
+
+use serde_json::Value;
+
+use super::secured::{Secured, ask};
+use crate::line::Line;
+use crate::records::Records;
+use crate::upstream::{Reply, Upstream, get, house_before, until};
+
+/// Every way to break off, by target: what is sent before the close, and what of it is body.
+fn truncated(target: &str) -> (Vec<u8>, &'static str) {
+    let long = "x".repeat(300_000);
+    let (answer, body) = match target {
+        "/length" => ("Content-Length: 20\r\n\r\nhi", "hi"),
+        "/nothing" => ("Content-Length: 20\r\n\r\n", ""),
+        "/chunked" => ("Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", "hi"),
+        "/chunk" => ("Transfer-Encoding: chunked\r\n\r\n5\r\nhi", "hi"),
+        "/bad" => ("Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\nzz\r\n", "hi"),
+        "/long" => {
+            let head = "HTTP/1.1 200 OK\r\nX-Kept: yes\r\nContent-Length: 400000\r\n\r\n";
+            return (format!("{head}{long}").into_bytes(), "");
+        }
+        other => panic!("{other}"),
+    };
+    let head = "HTTP/1.1 200 OK\r\nX-Kept: yes\r\n";
+    (format!("{head}{answer}").into_bytes(), body)
+}
+
+const WAYS: [&str; 5] = ["/length", "/nothing", "/chunked", "/chunk", "/bad"];
+
+async fn breaking_off() -> Upstream {
+    Upstream::start(|asked| Reply::Close(truncated(asked.message.target()).0)).await
+}
+
+/// The access lines of a path.
+fn access(records: &Records, path: &str) -> Vec<Value> {
+    let text = records.text();
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    lines
+        .filter(|line: &Value| line["target"] == "menshen::access" && line["path"] == path)
+        .collect()
+}
+
+/// The log line with this request id.
+fn warning(log: &Records, id: &str) -> Option<Value> {
+    let text = log.text();
+    let line = text
+        .lines()
+        .find(|line| line.contains(id) && line.contains("\"WARN\""))?;
+    serde_json::from_str(line).ok()
+}
+
+async fn told(secured: &Secured, log: &Records, path: &str, count: usize, own: &str) {
+    let telemetry = &secured.house.running.house().shared().telemetry;
+    let lines = || {
+        telemetry.flush();
+        access(&secured.house.records, path)
+    };
+    until("every access line is there", || lines().len() >= count).await;
+    for line in lines() {
+        assert_eq!(
+            (&line["status"], &line["cut"]),
+            (&200.into(), &"upstream".into()),
+            "{line}"
+        );
+        assert_eq!(line["upstream"], own, "{line}");
+        let warning = warning(log, line["request_id"].as_str().unwrap()).expect("a warning");
+        let text = warning.to_string();
+        assert!(text.contains(own), "{text}");
+        assert!(
+            text.contains("closed before the end") || text.contains("chunk"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_truncated_answer_arrives_as_far_as_it_came_over_http_1() {
+    let log = Records::of_the_log();
+    let upstream = breaking_off().await;
+    let own = upstream.url().trim_start_matches("http://");
+    let secured = Secured::before(upstream.url(), "").await;
+    for path in WAYS {
+        let body = truncated(path).1;
+        for _ in 0..10 {
+            let mut line = secured.line().await;
+            line.send(get(path, "")).await;
+            let head = line.answer_head().await;
+            assert_eq!(head.status, 200, "{path}");
+            assert_eq!(head.header("x-kept"), Some("yes"), "{path}");
+            // The connection ends, and no last chunk came.
+            let rest = String::from_utf8(line.rest().await).unwrap();
+            assert!(rest.contains(body), "{path}: {rest:?}");
+            assert!(!rest.contains("0\r\n\r\n"), "{path}: {rest:?}");
+        }
+        told(&secured, log, path, 10, own).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_truncated_answer_arrives_as_far_as_it_came_over_http_2() {
+    let log = Records::of_the_log();
+    let upstream = breaking_off().await;
+    let own = upstream.url().trim_start_matches("http://");
+    let secured = Secured::before(upstream.url(), "").await;
+    let mut client = secured.h2().await;
+    for path in WAYS {
+        let body = truncated(path).1;
+        for _ in 0..10 {
+            let came = ask(&mut client, path).await;
+            assert_eq!(came.status, 200, "{path}");
+            assert_eq!(came.headers["x-kept"], "yes", "{path}");
+            assert_eq!(came.body, body.as_bytes(), "{path}");
+            assert!(!came.whole, "{path} looks whole");
+        }
+        told(&secured, log, path, 10, own).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_byte_of_a_long_truncated_answer_arrives() {
+    let upstream = breaking_off().await;
+    let secured = Secured::before(upstream.url(), "").await;
+    let mut line = secured.line().await;
+    line.send(get("/long", "")).await;
+    assert_eq!(line.answer_head().await.status, 200);
+    assert_eq!(line.rest().await.len(), 300_000);
+    let came = ask(&mut secured.h2().await, "/long").await;
+    assert_eq!((came.body.len(), came.whole), (300_000, false));
+    // Without TLS, too.
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    line.send(get("/long", "")).await;
+    assert_eq!(line.answer_head().await.status, 200);
+    assert_eq!(line.rest().await.len(), 300_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_came_whole_is_not_said_to_be_cut() {
+    let upstream = Upstream::start(|asked| {
+        let whole = match asked.message.target() {
+            "/chunked" => "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n".to_owned(),
+            "/close" => "\r\nhi".to_owned(),
+            "/empty" => "Content-Length: 0\r\n\r\n".to_owned(),
+            _ => format!("Content-Length: 300000\r\n\r\n{}", "x".repeat(300_000)),
+        };
+        Reply::Close(format!("HTTP/1.1 200 OK\r\n{whole}").into_bytes())
+    })
+    .await;
+    let secured = Secured::before(upstream.url(), "").await;
+    let telemetry = &secured.house.running.house().shared().telemetry;
+    for (path, bytes) in [
+        ("/chunked", 2),
+        ("/close", 2),
+        ("/empty", 0),
+        ("/long", 300_000),
+    ] {
+        let mut line = secured.line().await;
+        line.send(get(path, "")).await;
+        assert_eq!(line.answer().await.body.len(), bytes);
+        let came = ask(&mut secured.h2().await, path).await;
+        assert_eq!((came.body.len(), came.whole), (bytes, true));
+        let lines = || {
+            telemetry.flush();
+            access(&secured.house.records, path)
+        };
+        until("both access lines are there", || lines().len() == 2).await;
+        for line in lines() {
+            assert_eq!(line["bytes"], bytes, "{line}");
+            assert!(line.get("cut").is_none(), "{line}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_within_an_answer_is_told_from_an_upstream_that_does() {
+    let upstream = Upstream::start(|_| {
+        Reply::Hang(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi".to_vec())
+    })
+    .await;
+    let secured = Secured::before(upstream.url(), "").await;
+    let mut line = secured.line().await;
+    line.send(get("/left", "")).await;
+    assert_eq!(line.answer_head().await.status, 200);
+    let telemetry = &secured.house.running.house().shared().telemetry;
+    let lines = || {
+        telemetry.flush();
+        access(&secured.house.records, "/left")
+    };
+    assert!(lines().is_empty(), "it has not ended");
+    drop(line);
+    until("its access line is there", || !lines().is_empty()).await;
+    assert_eq!(lines()[0]["cut"], "client");
+}

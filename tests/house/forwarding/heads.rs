@@ -1,0 +1,142 @@
+//! Heads of answers: how many lines they may have, what stands behind the status, and what is said
+//! of a head that cannot be read.
+
+use crate::browser::navigation;
+use crate::line::Line;
+use crate::records::Records;
+use crate::upstream::{Reply, Upstream, get, house_before};
+use crate::wire;
+
+/// The log line of a request about an answer that could not be read.
+fn logged(log: &Records, request_id: &str) -> Option<serde_json::Value> {
+    let text = log.text();
+    let mut lines = text.lines().filter(|line| line.contains(request_id));
+    let warning = |line: &&str| line.contains("\"WARN\"");
+    let line = lines.find(warning)?;
+    serde_json::from_str(line).ok()
+}
+
+#[tokio::test]
+async fn an_answer_with_hundreds_of_header_lines_arrives_whole() {
+    let upstream = Upstream::start(|asked| {
+        let count: usize = asked.message.target()[1..].parse().unwrap();
+        let lines: String = (0..count)
+            .map(|number| format!("Set-Cookie: c{number}={number}\r\n"))
+            .collect();
+        Reply::Keep(format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 4\r\n\r\nfine").into_bytes())
+    })
+    .await;
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    for count in [99, 100, 101, 300, 999] {
+        line.send(get(&format!("/{count}"), "")).await;
+        let answer = line.answer().await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "fine"));
+        let cookies: Vec<_> = answer.all("set-cookie").map(str::to_owned).collect();
+        let expected: Vec<_> = (0..count).map(|n| format!("c{n}={n}")).collect();
+        assert_eq!(cookies, expected);
+    }
+    // With its length, that is one line more than may be.
+    line.send(get("/1000", "")).await;
+    assert_eq!(line.answer().await.status, 502);
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_has_a_page_of_its_own_and_the_log_says_who_and_why() {
+    let log = Records::of_the_log();
+    let long = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(70_000));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(1001));
+    let answers = [
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "no HTTP"),
+        (long.as_str(), "65536 bytes"),
+        (many.as_str(), "1000 header lines"),
+        (
+            "HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n",
+            "invalid header name",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            "several",
+        ),
+        ("HTTP/1.1 200 OK\r\nX-Half", "before the end"),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", "not asked for"),
+    ]
+    .map(|(answer, why)| (answer.to_owned(), why));
+    let sent = answers.clone();
+    let upstream = Upstream::start(move |asked| {
+        let number: usize = asked.message.target()[1..].parse().unwrap();
+        Reply::Close(sent[number].0.clone().into_bytes())
+    })
+    .await;
+    let own = upstream.url().trim_start_matches("http://").to_owned();
+    let house = house_before(upstream.url(), "").await;
+    let html: String = navigation()
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    for (number, (answer, why)) in answers.iter().enumerate() {
+        let target = format!("/{number}");
+        for (language, words) in [("en", "cannot be read"), ("zh-CN", "读不懂")] {
+            let headers = format!("{html}Accept-Language: {language}\r\n");
+            let page = wire::raw(house.address(), get(&target, &headers).as_bytes()).await;
+            assert_eq!(page.status, 502, "{answer:.99?}");
+            assert!(
+                page.text().contains(words),
+                "{answer:.99?}: {}",
+                page.text()
+            );
+            assert!(!page.text().contains(&own), "the address is ours to know");
+        }
+        let told = wire::raw(house.address(), get(&target, "").as_bytes()).await;
+        assert_eq!(told.status, 502, "{answer:.99?}");
+        let told = told.json();
+        assert_eq!(told["type"], "urn:menshen:problem:upstream-unreadable");
+        let id = told["request_id"].as_str().unwrap();
+        let line = logged(log, id).expect("a warning");
+        let text = line.to_string();
+        assert!(text.contains(&own), "{text}");
+        assert!(text.contains(why), "{answer:.99?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_hangs_up_without_a_word_is_still_one_that_is_not_there() {
+    let upstream = Upstream::start(|_| Reply::Close(Vec::new())).await;
+    let house = house_before(upstream.url(), "").await;
+    let told = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    assert_eq!(told.status, 502);
+    assert_eq!(told.json()["type"], "urn:menshen:problem:upstream-down");
+}
+
+#[tokio::test]
+async fn the_words_behind_a_status_arrive_as_the_application_wrote_them() {
+    let firsts = [
+        (
+            "HTTP/1.1 403 Invalid Requestor ID",
+            "HTTP/1.1 403 Invalid Requestor ID",
+        ),
+        ("HTTP/1.1 200 Fine, thanks", "HTTP/1.1 200 Fine, thanks"),
+        ("HTTP/1.0 404 Nope", "HTTP/1.1 404 Nope"),
+        ("HTTP/1.1 599 Own Invention", "HTTP/1.1 599 Own Invention"),
+        ("HTTP/1.1 200 OK", "HTTP/1.1 200 OK"),
+        ("HTTP/1.1 404 Not Found", "HTTP/1.1 404 Not Found"),
+        // Without words there is still a blank, and ours are as good as none.
+        ("HTTP/1.1 404 ", "HTTP/1.1 404 Not Found"),
+        ("HTTP/1.1 404", "HTTP/1.1 404 Not Found"),
+        // What is no ASCII could be any encoding.
+        ("HTTP/1.1 404 没有", "HTTP/1.1 404 Not Found"),
+    ];
+    let upstream = Upstream::start(move |asked| {
+        let number: usize = asked.message.target()[1..].parse().unwrap();
+        let first = firsts[number].0;
+        Reply::Close(format!("{first}\r\nContent-Length: 0\r\n\r\n").into_bytes())
+    })
+    .await;
+    let house = house_before(upstream.url(), "").await;
+    for (number, (sent, expected)) in firsts.iter().enumerate() {
+        let mut line = Line::open(house.address()).await;
+        line.send(get(&format!("/{number}"), "")).await;
+        let head = line.head().await.expect("an answer comes");
+        assert_eq!(head.first, *expected, "{sent}");
+    }
+}

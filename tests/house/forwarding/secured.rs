@@ -1,0 +1,111 @@
+//! A house whose clients speak TLS, over HTTP/1.1 and HTTP/2, before an upstream of a test's own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::CertificateDer;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::house::{House, Plan};
+use crate::line::Line;
+use crate::tls::{connect, pair};
+use crate::upstream::{Folder, UP, open_route};
+
+type Sent = UnsyncBoxBody<Bytes, std::convert::Infallible>;
+
+/// A house at `https://up.test`, and who vouches for it.
+pub(super) struct Secured {
+    pub(super) house: House,
+    trusted: CertificateDer<'static>,
+    _folder: Arc<Folder>,
+}
+
+/// What came of an answer over HTTP/2, whether or not its end did.
+#[derive(Debug)]
+pub(super) struct Came {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    pub(super) trailers: HeaderMap,
+    /// Whether the stream ended as it should.
+    pub(super) whole: bool,
+}
+
+impl Secured {
+    /// Before `url`, with further lines of the route.
+    pub(super) async fn before(url: &str, more: &str) -> Self {
+        let folder = Folder::new();
+        let trusted = pair(&folder, "a", &[UP]);
+        let (certificate, key) = (folder.path("a.pem"), folder.path("a.key"));
+        let house = Plan::default()
+            .external_url("https://up.test")
+            .server(&format!(
+                "tls = {{ certificate = {certificate:?}, key = {key:?} }}"
+            ))
+            .routes(&open_route(url, more))
+            .access_log()
+            .start()
+            .await;
+        Self {
+            house,
+            trusted,
+            _folder: Arc::new(folder),
+        }
+    }
+
+    /// A client that speaks HTTP/1.1.
+    pub(super) async fn line(&self) -> Line<TlsStream<TcpStream>> {
+        let alpn = b"http/1.1";
+        let stream = connect(self.house.address(), UP, &self.trusted, alpn).await;
+        Line::over(stream.unwrap())
+    }
+
+    /// A client that speaks HTTP/2.
+    pub(super) async fn h2(&self) -> SendRequest<Sent> {
+        let stream = connect(self.house.address(), UP, &self.trusted, b"h2").await;
+        let io = TokioIo::new(stream.unwrap());
+        let (client, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+}
+
+/// Asks over HTTP/2 and reads as much as comes.
+pub(super) async fn ask(client: &mut SendRequest<Sent>, target: &str) -> Came {
+    let request = Request::get(format!("https://{UP}{target}"));
+    send(
+        client,
+        request.body(Full::default().boxed_unsync()).unwrap(),
+    )
+    .await
+}
+
+/// The same with any request.
+pub(super) async fn send(client: &mut SendRequest<Sent>, request: Request<Sent>) -> Came {
+    let answer = client.send_request(request).await.expect("a head comes");
+    let (parts, mut body) = answer.into_parts();
+    let mut came = Came {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body: Vec::new(),
+        trailers: HeaderMap::new(),
+        whole: true,
+    };
+    while let Some(frame) = body.frame().await {
+        match frame.map(http_body::Frame::into_data) {
+            Ok(Ok(data)) => came.body.extend_from_slice(&data),
+            Ok(Err(frame)) => came.trailers = frame.into_trailers().unwrap(),
+            Err(_) => {
+                came.whole = false;
+                break;
+            }
+        }
+    }
+    came
+}
