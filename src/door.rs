@@ -135,6 +135,7 @@ impl Door {
                 redirect_https: place.redirect_https,
                 proxy_protocol: place.proxy_protocol,
                 http2: false,
+                https_port: None,
             };
             listeners.push((listener, manner));
         }
@@ -146,6 +147,15 @@ impl Door {
     pub fn with_plain_http2(mut self) -> Self {
         for (_, manner) in &mut self.listeners {
             manner.http2 = true;
+        }
+        self
+    }
+
+    /// Sends to https at this port, where it sends everybody there; absent: 443.
+    #[must_use]
+    pub fn with_https_port(mut self, port: Option<u16>) -> Self {
+        for (_, manner) in &mut self.listeners {
+            manner.https_port = port;
         }
         self
     }

@@ -141,6 +141,11 @@ impl ExternalUrl {
     pub fn secure(&self) -> bool {
         self.0.scheme() == "https"
     }
+
+    /// At which port browsers use https, unless at its own.
+    pub fn https_port(&self) -> Option<u16> {
+        self.0.port().filter(|_| self.secure())
+    }
 }
 
 /// Whether a URL names this machine.

@@ -39,6 +39,8 @@ pub(super) struct Manner {
     pub(super) proxy_protocol: bool,
     /// Whether HTTP/2 is understood without TLS, too.
     pub(super) http2: bool,
+    /// Where `redirect_https` leads, unless to 443.
+    pub(super) https_port: Option<u16>,
 }
 
 impl fmt::Debug for Manner {
@@ -261,13 +263,14 @@ fn answering<H: Handle>(
         hall: Arc::clone(hall),
         connection: Arc::new(connection),
         redirects: manner.redirect_https,
+        https_port: manner.https_port,
     });
     service_fn(move |request: Request<Incoming>| {
         let open = activity.receive();
         let guest = Arc::clone(&guest);
         async move {
             let response = if guest.redirects {
-                redirect::to_https(&request)
+                redirect::to_https(&request, guest.https_port)
             } else {
                 let connection = Arc::clone(&guest.connection);
                 guest.hall.handler.handle(request, connection).await
@@ -282,6 +285,7 @@ struct Guest<H> {
     hall: Arc<Hall<H>>,
     connection: Arc<Connection>,
     redirects: bool,
+    https_port: Option<u16>,
 }
 
 /// Drives a connection, ends it when its client has gone silent, sees it off when the door closes.

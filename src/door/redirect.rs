@@ -10,12 +10,12 @@ use crate::request::head::parse_host;
 /// Where certificate authorities look (RFC 8555 8.3); whoever answers them sits elsewhere.
 const ACME: &str = "/.well-known/acme-challenge/";
 
-/// The same address at https: 308, so that a method stays what it is (RFC 9110 15.4.9).
-pub(super) fn to_https<B>(request: &Request<B>) -> Response<Body> {
+/// The same address at https, at `port` or 443: 308, so that a method stays what it is (RFC 9110 15.4.9).
+pub(super) fn to_https<B>(request: &Request<B>, port: Option<u16>) -> Response<Body> {
     if request.uri().path().starts_with(ACME) {
         return answer(StatusCode::NOT_FOUND);
     }
-    let Some(target) = target(request) else {
+    let Some(target) = target(request, port) else {
         return answer(StatusCode::BAD_REQUEST);
     };
     let mut response = answer(StatusCode::PERMANENT_REDIRECT);
@@ -23,7 +23,7 @@ pub(super) fn to_https<B>(request: &Request<B>) -> Response<Body> {
     response
 }
 
-fn target<B>(request: &Request<B>) -> Option<HeaderValue> {
+fn target<B>(request: &Request<B>, port: Option<u16>) -> Option<HeaderValue> {
     let mut named = request.headers().get_all(HOST).iter();
     let (header, None) = (named.next(), named.next()) else {
         return None;
@@ -44,7 +44,8 @@ fn target<B>(request: &Request<B>) -> Option<HeaderValue> {
         .map_or("/", |path| path.as_str());
     // The `*` of OPTIONS is no path.
     let path = if path.starts_with('/') { path } else { "/" };
-    HeaderValue::try_from(format!("https://{host}{path}")).ok()
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    HeaderValue::try_from(format!("https://{host}{port}{path}")).ok()
 }
 
 fn answer(status: StatusCode) -> Response<Body> {
@@ -63,7 +64,7 @@ mod tests {
         for host in hosts {
             request = request.header(HOST, *host);
         }
-        let response = to_https(&request.body(()).unwrap());
+        let response = to_https(&request.body(()).unwrap(), None);
         let to = response
             .headers()
             .get(LOCATION)
@@ -84,6 +85,16 @@ mod tests {
         );
         assert_eq!(sent("*", &["a"]), to("https://a/"));
         assert_eq!(sent("http://a/x", &["a"]), to("https://a/x"));
+    }
+
+    #[test]
+    fn the_port_of_https_is_the_one_that_browsers_type() {
+        let request = Request::builder()
+            .uri("/a?b")
+            .header(HOST, "oa.example:8080");
+        let response = to_https(&request.body(()).unwrap(), Some(8443));
+        let to = response.headers().get(LOCATION).unwrap();
+        assert_eq!(to, "https://oa.example:8443/a?b");
     }
 
     #[test]

@@ -211,7 +211,7 @@ impl Forwarder {
             return Err(ForwardError::Method.into());
         }
         let client = parts.extensions.remove::<OnUpgrade>();
-        let (body, upload) = outgoing(body, route.limits.body_bytes_max)?;
+        let (body, upload) = outgoing(body, onward, route.limits.body_bytes_max)?;
         let inward = onward.inward(parts);
         let sent = Sent {
             length: length(parts, body.as_ref()),
@@ -315,7 +315,7 @@ fn finish(
     let (mut parts, ()) = response.into_parts();
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     if !upgraded {
-        inward.apply(&mut parts, &lease.slot.0.target.authority);
+        inward.apply(&mut parts, &lease.slot.0.target.name());
         let (body, streams) = answer::streamed(lease, upload, limits.idle);
         let response = Response::from_parts(parts, body);
         return Ok((Forwarded::Response(response), streams));
@@ -325,7 +325,7 @@ fn finish(
         let error = ForwardError::Unreadable(Box::new(Unasked));
         return Err(Failed::at(&lease, error));
     };
-    inward.apply(&mut parts, &lease.slot.0.target.authority);
+    inward.apply(&mut parts, &lease.slot.0.target.name());
     let websocket = inward
         .upgrade()
         .is_some_and(|name| is_protocol(name, b"websocket"));
@@ -349,7 +349,7 @@ fn finish(
 
 type Upload = (Option<Outgoing>, Option<Arc<Progress>>);
 
-fn outgoing<B>(body: B, bytes_max: u64) -> Result<Upload, ForwardError>
+fn outgoing<B>(body: B, onward: &Onward, bytes_max: u64) -> Result<Upload, ForwardError>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
@@ -360,7 +360,8 @@ where
     if body.size_hint().lower() > bytes_max {
         return Err(ForwardError::TooLarge);
     }
-    let (body, upload) = Outgoing::new(Body::new(body.map_err(Into::into)), bytes_max);
+    let body = Body::new(body.map_err(Into::into));
+    let (body, upload) = Outgoing::new(body, onward.namespace().clone(), bytes_max);
     Ok((Some(body), Some(upload)))
 }
 

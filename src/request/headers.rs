@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TE, TRAILER, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
@@ -20,6 +20,7 @@ mod cookies;
 mod encoding;
 mod granted;
 mod inward;
+mod mended;
 mod namespace;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use assertion::{Asserter, AssertionRule};
 pub use encoding::{EncodeError, VALUE_BYTES_MAX, list, text};
 pub use granted::Granted;
 pub use inward::Inward;
+pub use mended::UpstreamName;
 pub use namespace::{Namespace, is_reserved};
 pub use trace::{REQUEST_ID_BYTES_MAX, RequestId};
 pub use written::Identity;
@@ -51,6 +53,8 @@ pub struct Onward {
     written: Written,
     /// `host[:port]` as the client knows us.
     authority: HeaderValue,
+    /// `https` or `http`, as the client speaks to us.
+    scheme: &'static str,
     /// The target without the route's prefix, when that is taken off.
     target: Option<PathAndQuery>,
     continues_trace: bool,
@@ -96,6 +100,7 @@ impl Onward {
             written: Written::default(),
             target: stripped(route, head),
             authority,
+            scheme: head.scheme(),
             continues_trace,
         };
         let mut written = onward.unreadmitted(head.headers);
@@ -114,7 +119,12 @@ impl Onward {
     /// What the way back must know of a request.
     pub fn inward(&self, parts: &Parts) -> Inward {
         let (route, authority) = (Arc::clone(&self.route), self.authority.clone());
-        Inward::new(route, authority, asked_upgrade(parts))
+        Inward::new(route, authority, self.scheme, asked_upgrade(parts))
+    }
+
+    /// The names that are ours in this request.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     /// Writes the upstream's head as HTTP/1.1: what travels of the client's, and nothing that is
@@ -155,7 +165,13 @@ impl Onward {
             Length::Bytes(bytes) => {
                 line(head, &CONTENT_LENGTH, HeaderValue::from(bytes).as_bytes());
             }
-            Length::Chunked => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            Length::Chunked => {
+                head.extend_from_slice(b"transfer-encoding: chunked\r\n");
+                let trailers = trailers_of(&parts.headers, &self.namespace);
+                if !trailers.is_empty() {
+                    line(head, &TRAILER, &trailers);
+                }
+            }
         }
         head.extend_from_slice(b"\r\n");
     }
@@ -243,6 +259,23 @@ fn line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     head.extend_from_slice(b": ");
     head.extend_from_slice(value);
     head.extend_from_slice(b"\r\n");
+}
+
+/// The trailers that a head announces, but for those that are taken out.
+fn trailers_of(headers: &HeaderMap, namespace: &Namespace) -> Vec<u8> {
+    let mut names = Vec::new();
+    for token in tokens(headers, &TRAILER) {
+        let Ok(name) = HeaderName::from_bytes(token) else {
+            continue;
+        };
+        if namespace.lets_trail(&name) {
+            if !names.is_empty() {
+                names.extend_from_slice(b", ");
+            }
+            names.extend_from_slice(token);
+        }
+    }
+    names
 }
 
 /// Whether the client reads trailers, so that the upstream may send them.

@@ -27,6 +27,7 @@ impl Doors {
     pub(super) fn bind(config: &Config) -> Result<Self, StartError> {
         let server = &config.server;
         let mut main = Door::bind(&server.listen, server.tls.as_ref()).map_err(StartError::Bind)?;
+        main = main.with_https_port(server.external_url.https_port());
         let ext_authz = config.ext_authz.as_ref();
         if ext_authz.is_some_and(|ext_authz| ext_authz.on_main) {
             main = main.with_plain_http2();

@@ -1,5 +1,6 @@
 //! What is permitted reaches the upstream as it was, and the answer comes back as it was.
 
+mod addresses;
 mod bodies;
 mod cut;
 mod heads;
@@ -10,5 +11,6 @@ mod secured;
 mod shapes;
 mod soak;
 mod streams;
+mod trailers;
 mod trouble;
 pub(crate) mod upgrades;

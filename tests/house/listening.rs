@@ -141,6 +141,25 @@ async fn a_redirecting_listener_serves_nothing_but_the_way_to_https() {
 }
 
 #[tokio::test]
+async fn the_way_to_https_leads_to_the_port_that_browsers_type() {
+    let house = House::new().await;
+    let place = "{ address = \"127.0.0.1:0\", redirect_https = true }";
+    for (url, to) in [
+        ("https://sso.test:8443", "https://up.test:8443/a?b"),
+        ("https://sso.test:443", "https://up.test/a?b"),
+        ("https://sso.test", "https://up.test/a?b"),
+        ("http://sso.test:8080", "https://up.test/a?b"),
+    ] {
+        let plan = echo_route().external_url(url);
+        let running = beside(&house, &plan, place).await;
+        let address = running.addresses()[0];
+        let request = format!("GET /a?b HTTP/1.1\r\nHost: {UP}:8080\r\n\r\n");
+        let answer = wire::raw(address, request.as_bytes()).await;
+        assert_eq!(answer.header("location"), Some(to), "{url}");
+    }
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named_and_leaves_nothing_behind() {
     let house = House::new().await;
     let taken = listener().await;

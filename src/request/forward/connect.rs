@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::BuildError;
+use crate::request::headers::UpstreamName;
 use crate::request::route::UpstreamUrl;
 
 /// Where an upstream is, and how to speak to it.
@@ -67,6 +68,14 @@ impl Target {
             tls,
             authority,
         })
+    }
+
+    /// What its answers may call it.
+    pub(super) fn name(&self) -> UpstreamName<'_> {
+        UpstreamName {
+            authority: &self.authority,
+            tls: self.tls.is_some(),
+        }
     }
 
     /// Opens a connection. The caller limits how long this may take.

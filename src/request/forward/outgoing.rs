@@ -6,16 +6,21 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::Body as _;
 use tokio::time::Instant;
 
 use crate::request::Body;
+use crate::request::headers::Namespace;
 
 /// A request body.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     body: Body,
     left: u64,
+    namespace: Namespace,
+    /// What came behind the last piece and may travel.
+    trailers: Option<HeaderMap>,
     progress: Arc<Progress>,
 }
 
@@ -48,7 +53,7 @@ pub(super) struct Stopped;
 
 impl Outgoing {
     /// Watches a body of at most `bytes_max` bytes.
-    pub(super) fn new(body: Body, bytes_max: u64) -> (Self, Arc<Progress>) {
+    pub(super) fn new(body: Body, namespace: Namespace, bytes_max: u64) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress {
             start: Instant::now(),
             last_ms: AtomicU64::new(0),
@@ -57,6 +62,8 @@ impl Outgoing {
         let body = Self {
             body,
             left: bytes_max,
+            namespace,
+            trailers: None,
             progress: Arc::clone(&progress),
         };
         (body, progress)
@@ -92,8 +99,13 @@ impl Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, Stopped>> {
         let data = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            // Trailers end here (RFC 9110 6.5.1 lets us): none of them can pose as a header.
-            Some(Ok(frame)) => frame.into_data().ok(),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => Some(data),
+                Err(frame) => {
+                    self.trailers = frame.into_trailers().ok();
+                    None
+                }
+            },
             Some(Err(_)) => {
                 self.progress.note(State::Broken);
                 return Poll::Ready(Err(Stopped));
@@ -114,6 +126,13 @@ impl Outgoing {
         self.progress
             .note(if end { State::Sent } else { State::Sending });
         Poll::Ready(Ok(Some(data)))
+    }
+
+    /// What may travel of the trailers, once the end was reached.
+    pub(super) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let mut trailers = self.trailers.take()?;
+        self.namespace.clean_trailers(&mut trailers);
+        Some(trailers).filter(|trailers| !trailers.is_empty())
     }
 
     /// Whether all of it went.

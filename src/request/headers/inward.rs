@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, LOCATION, SET_COOKIE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 
+use super::mended::{Names, UpstreamName};
+use super::namespace::Namespace;
 use super::{cookies, namespace, nominated};
 use crate::request::route::{HostHeader, Route};
 
@@ -15,6 +20,8 @@ pub struct Inward {
     route: Arc<Route>,
     /// `host[:port]` as the client knows us.
     authority: HeaderValue,
+    /// `https` or `http`, as the client speaks to us.
+    scheme: &'static str,
     upgrade: Option<HeaderValue>,
 }
 
@@ -22,11 +29,13 @@ impl Inward {
     pub(super) fn new(
         route: Arc<Route>,
         authority: HeaderValue,
+        scheme: &'static str,
         upgrade: Option<HeaderValue>,
     ) -> Self {
         Self {
             route,
             authority,
+            scheme,
             upgrade,
         }
     }
@@ -36,53 +45,45 @@ impl Inward {
         self.upgrade.as_ref()
     }
 
-    /// Makes an upstream's head ours: `upstream` is its `host:port`, for redirects to itself.
-    pub fn apply(&self, parts: &mut Parts, upstream: &HeaderValue) {
+    /// Makes an upstream's head ours: `upstream` is where it is, for what it says of itself.
+    pub fn apply(&self, parts: &mut Parts, upstream: &UpstreamName<'_>) {
         parts.version = Version::HTTP_11;
-        if parts.headers.contains_key(TRANSFER_ENCODING) {
+        let found = Found::in_answer(&parts.headers);
+        let trailers = (found.coding && found.trailer).then(|| announced(&parts.headers));
+        if found.coding {
             // The coding said where the body ended; a length beside it is a trap for the next hop.
             parts.headers.remove(CONTENT_LENGTH);
         }
-        remove_hop_by_hop(&mut parts.headers);
-        cookies::refuse(&mut parts.headers);
-        if let Some(prefix) = prefix_of(&self.route) {
-            self.mend_location(&mut parts.headers, prefix, upstream);
-            mend_cookies(&mut parts.headers, prefix);
+        if found.hop {
+            remove_hop_by_hop(&mut parts.headers);
+        }
+        if found.cookies {
+            cookies::refuse(&mut parts.headers);
+        }
+        let prefix = prefix_of(&self.route);
+        if found.addresses || found.cookies {
+            let names = Names {
+                scheme: self.scheme,
+                authority: &self.authority,
+                upstream,
+                literal: self.literal_host(),
+                prefix: prefix.unwrap_or_default(),
+            };
+            if found.addresses {
+                names.mend_addresses(&mut parts.headers);
+            }
+            if found.cookies {
+                names.mend_cookies(&mut parts.headers);
+            }
+        }
+        if let Some(trailers) = trailers.flatten() {
+            parts.headers.insert(TRAILER, trailers);
         }
         if let (Some(protocol), StatusCode::SWITCHING_PROTOCOLS) = (&self.upgrade, parts.status) {
             parts
                 .headers
                 .insert(CONNECTION, HeaderValue::from_static("upgrade"));
             parts.headers.insert(UPGRADE, protocol.clone());
-        }
-    }
-
-    /// Puts the prefix back into a redirect to a path, to us, or to the upstream by its own name.
-    ///
-    /// An upstream that heeds `X-Forwarded-Prefix` has done so already; then nothing is changed.
-    fn mend_location(&self, headers: &mut HeaderMap, prefix: &str, upstream: &HeaderValue) {
-        let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok()) else {
-            return;
-        };
-        if location.is_empty() {
-            return;
-        }
-        let (origin, path) = split_origin(location);
-        let authority = origin
-            .split_once("://")
-            .map_or("", |(_, authority)| authority);
-        let is = |name: &HeaderValue| authority.as_bytes().eq_ignore_ascii_case(name.as_bytes());
-        let path = if path.is_empty() { "/" } else { path };
-        let mended = match origin {
-            "" if !path.starts_with('/') || path.starts_with("//") => return,
-            _ if is_below(path, prefix) => return,
-            "" => format!("{prefix}{path}"),
-            _ if is(&self.authority) => format!("{origin}{prefix}{path}"),
-            _ if is(upstream) || self.literal_host().is_some_and(is) => format!("{prefix}{path}"),
-            _ => return,
-        };
-        if let Ok(value) = HeaderValue::from_str(&mended) {
-            headers.insert(LOCATION, value);
         }
     }
 
@@ -100,6 +101,50 @@ pub(super) fn prefix_of(route: &Route) -> Option<&str> {
     (route.strip_path && !prefix.is_empty()).then_some(prefix)
 }
 
+/// What of an answer's headers must be looked at closer, found in one pass over them.
+#[derive(Default)]
+struct Found {
+    /// Something concerns one hop only, `Connection` for example.
+    hop: bool,
+    coding: bool,
+    trailer: bool,
+    cookies: bool,
+    /// A header that holds addresses.
+    addresses: bool,
+}
+
+impl Found {
+    fn in_answer(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in headers.keys() {
+            match name.as_str().as_bytes().first() {
+                Some(b'c') => {
+                    found.hop |= *name == CONNECTION;
+                    found.addresses |= *name == CONTENT_LOCATION;
+                }
+                Some(b'l') => found.addresses |= *name == LOCATION || *name == LINK,
+                Some(b'r') => found.addresses |= *name == REFRESH,
+                Some(b's') => found.cookies |= *name == SET_COOKIE,
+                Some(b'h' | b'k' | b'p' | b't' | b'u') => {
+                    found.hop |= namespace::is_hop_by_hop(name.as_str().as_bytes());
+                    found.coding |= *name == TRANSFER_ENCODING;
+                    found.trailer |= *name == TRAILER;
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// Which trailers an answer announces, but for those that are taken out.
+fn announced(headers: &HeaderMap) -> Option<HeaderValue> {
+    let names = super::trailers_of(headers, &Namespace::default());
+    HeaderValue::from_bytes(&names)
+        .ok()
+        .filter(|names| !names.is_empty())
+}
+
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let hop = |name: &str| namespace::is_hop_by_hop(name.as_bytes());
     let mut unwanted: Vec<_> = headers
@@ -112,81 +157,4 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in unwanted {
         headers.remove(name);
     }
-}
-
-fn mend_cookies(headers: &mut HeaderMap, prefix: &str) {
-    let values: Vec<_> = headers
-        .get_all(SET_COOKIE)
-        .iter()
-        .map(|v| with_path(v, prefix))
-        .collect();
-    if values.iter().all(Option::is_none) {
-        return;
-    }
-    let old: Vec<_> = headers.get_all(SET_COOKIE).iter().cloned().collect();
-    headers.remove(SET_COOKIE);
-    for (old, mended) in old.into_iter().zip(values) {
-        headers.append(SET_COOKIE, mended.unwrap_or(old));
-    }
-}
-
-/// A cookie with the prefix before its path; nothing when it stays as it is.
-fn with_path(cookie: &HeaderValue, prefix: &str) -> Option<HeaderValue> {
-    let bytes = cookie.as_bytes();
-    // Browsers take such a cookie only with `Path=/`.
-    let host_only = b"__Host-";
-    let name = cookies::set_name(bytes);
-    if name
-        .get(..host_only.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(host_only))
-    {
-        return None;
-    }
-    let mut mended = Vec::with_capacity(bytes.len() + prefix.len());
-    let mut changed = false;
-    for (at, attribute) in bytes.split(|byte| *byte == b';').enumerate() {
-        if at > 0 {
-            mended.push(b';');
-        }
-        let path = (at > 0).then(|| path_of(attribute)).flatten();
-        match path.filter(|path| !is_below(path, prefix)) {
-            Some(path) => {
-                changed = true;
-                let rest = if path == "/" { "" } else { path };
-                mended.extend_from_slice(format!(" Path={prefix}{rest}").as_bytes());
-            }
-            None => mended.extend_from_slice(attribute),
-        }
-    }
-    changed
-        .then(|| HeaderValue::from_bytes(&mended).ok())
-        .flatten()
-}
-
-/// The absolute path of a `Path` attribute (RFC 6265 5.2.4).
-fn path_of(attribute: &[u8]) -> Option<&str> {
-    let (name, path) = std::str::from_utf8(attribute).ok()?.split_once('=')?;
-    let path = path.trim();
-    (name.trim().eq_ignore_ascii_case("path") && path.starts_with('/')).then_some(path)
-}
-
-fn is_below(path: &str, prefix: &str) -> bool {
-    let rest = path.strip_prefix(prefix);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
-}
-
-/// `https://host` and the rest; an empty origin when the text does not begin with one.
-fn split_origin(location: &str) -> (&str, &str) {
-    let Some(at) = location.find("://") else {
-        return ("", location);
-    };
-    let scheme = &location[..at];
-    if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
-        return ("", location);
-    }
-    let start = at + 3;
-    let end = location[start..]
-        .find(['/', '?', '#'])
-        .map_or(location.len(), |end| start + end);
-    location.split_at(end)
 }

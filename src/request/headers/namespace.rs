@@ -42,6 +42,31 @@ const BUILT_IN: [&str; 14] = [
     "x-menshen-assertion",
 ];
 
+/// What frames, routes, authenticates or otherwise decides a message: as a trailer it would come
+/// too late, and some programs take trailers for headers.
+const NEVER_TRAIL: [&str; 20] = [
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-location",
+    "content-range",
+    "content-type",
+    "cookie",
+    "host",
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "if-unmodified-since",
+    "if-range",
+    "location",
+    "max-forwards",
+    "range",
+    "retry-after",
+    "set-cookie",
+    "www-authenticate",
+];
+
 /// What says which method is meant, in place of the request line.
 pub(super) const METHODS: [&str; 3] = [
     "x-http-method-override",
@@ -97,13 +122,19 @@ impl Namespace {
         self.0.includes(name.as_str().as_bytes()) || is_identity(name.as_str().as_bytes())
     }
 
-    /// Removes from trailers what is ours, what concerns one hop, and our cookies' way in.
+    /// Whether a header may stand in trailers: it is not ours, does not concern one hop, and changes
+    /// nothing of what was read and judged before it (RFC 9110 6.5.1).
+    pub(super) fn lets_trail(&self, name: &HeaderName) -> bool {
+        let bytes = name.as_str().as_bytes();
+        let decides = NEVER_TRAIL.iter().any(|known| is_alias(bytes, known));
+        self.fate(name) == Fate::Pass && !decides
+    }
+
+    /// Removes from trailers what may not stand there.
     pub fn clean_trailers(&self, trailers: &mut HeaderMap) {
-        let travels =
-            |name: &HeaderName| self.fate(name) == Fate::Pass && name != http::header::SET_COOKIE;
         let unwanted: Vec<_> = trailers
             .keys()
-            .filter(|name| !travels(name))
+            .filter(|name| !self.lets_trail(name))
             .cloned()
             .collect();
         for name in unwanted {

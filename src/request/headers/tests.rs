@@ -410,7 +410,9 @@ fn redirects_and_cookie_paths_get_the_prefix_back() {
         parts
             .headers
             .insert(name.clone(), HeaderValue::from_static(value));
-        inward.apply(&mut parts, &HeaderValue::from_static("10.0.0.5:8080"));
+        let authority = HeaderValue::from_static("10.0.0.5:8080");
+        let (authority, tls) = (&authority, false);
+        inward.apply(&mut parts, &UpstreamName { authority, tls });
         parts.headers[name].to_str().unwrap().to_owned()
     };
     for (from, to) in [
@@ -447,7 +449,8 @@ fn a_response_loses_what_concerned_the_upstreams_hop() {
         .header("content-length", "5")
         .header("x-other", "2");
     let mut parts = response.body(()).unwrap().into_parts().0;
-    inward.apply(&mut parts, &HeaderValue::from_static("a"));
+    let (authority, tls) = (&HeaderValue::from_static("a"), false);
+    inward.apply(&mut parts, &UpstreamName { authority, tls });
     let left: Vec<_> = parts.headers.keys().map(HeaderName::as_str).collect();
     assert_eq!(left, ["x-other"]);
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
+use http::HeaderMap;
 use tokio::io::AsyncWrite;
 
 use super::super::outgoing::{Outgoing, Stopped};
@@ -41,6 +42,17 @@ pub(super) enum SendError {
     Io(io::Error),
     /// The body ended before its time, or after it.
     Body,
+}
+
+/// Writes the last chunk and the trailers behind it, but for the empty line at their end.
+fn write_trailers(text: &mut Vec<u8>, trailers: &HeaderMap) {
+    text.extend_from_slice(b"0\r\n");
+    for (name, value) in trailers {
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(b"\r\n");
+    }
 }
 
 impl Sending {
@@ -131,6 +143,11 @@ impl Sending {
             if self.written == self.text.len() {
                 self.text.clear();
                 self.written = 0;
+            }
+            // Trailers come without a piece.
+            if let Some(trailers) = upload.body.take_trailers().filter(|_| piece.is_empty()) {
+                self.end = b"\r\n";
+                write_trailers(&mut self.text, &trailers);
             }
             if !piece.is_empty() {
                 write!(self.text, "{:x}\r\n", piece.len()).expect("a vector takes every byte");

@@ -1,0 +1,290 @@
+//! What an upstream's answer says of addresses, as the client must read it: what names the upstream
+//! names us instead, and a prefix that was taken off is put back.
+
+use http::header::{CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::cookies;
+
+/// Where an upstream is.
+#[derive(Clone, Copy, Debug)]
+pub struct UpstreamName<'a> {
+    /// `host[:port]`, the port unless it is its scheme's own.
+    pub authority: &'a HeaderValue,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+}
+
+/// Who is called what, on both sides of us.
+pub(super) struct Names<'a> {
+    /// `https` or `http`, as the client speaks to us.
+    pub(super) scheme: &'static str,
+    /// `host[:port]` as the client knows us.
+    pub(super) authority: &'a HeaderValue,
+    pub(super) upstream: &'a UpstreamName<'a>,
+    /// The `Host` that the route says to the upstream.
+    pub(super) literal: Option<&'a HeaderValue>,
+    /// What was taken off the path; empty when nothing was.
+    pub(super) prefix: &'a str,
+}
+
+/// The parts of an absolute address.
+struct Address<'a> {
+    https: bool,
+    host: &'a [u8],
+    port: Option<&'a [u8]>,
+    rest: &'a [u8],
+}
+
+impl Names<'_> {
+    /// Mends every header that holds addresses.
+    pub(super) fn mend_addresses(&self, headers: &mut HeaderMap) {
+        replace(headers, &LOCATION, |value| self.address(value));
+        replace(headers, &CONTENT_LOCATION, |value| self.address(value));
+        replace(headers, &REFRESH, |value| self.refresh(value));
+        replace(headers, &LINK, |value| self.links(value));
+    }
+
+    /// Mends what cookies say of host and path.
+    pub(super) fn mend_cookies(&self, headers: &mut HeaderMap) {
+        replace(headers, &SET_COOKIE, |value| self.cookie(value));
+    }
+
+    /// An address as the client must read it; nothing when it is right already.
+    fn address(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let Some(address) = Address::parse(text) else {
+            let absolute = text.first() == Some(&b'/') && !leads_elsewhere(text);
+            return (absolute && !self.is_prefixed(text)).then(|| self.prefixed(text));
+        };
+        let path: Vec<u8> = match address.rest.first() {
+            Some(b'/') => address.rest.to_vec(),
+            _ => [b"/", address.rest].concat(),
+        };
+        let path = if self.is_prefixed(&path) {
+            path
+        } else {
+            self.prefixed(&path)
+        };
+        if self.is_upstream(&address) {
+            // A path alone, unless a browser would read a host at its beginning.
+            return Some(match leads_elsewhere(&path) {
+                false => path,
+                true => [&self.origin(), &path[..]].concat(),
+            });
+        }
+        let (host, port) = host_port(self.authority.as_bytes());
+        if !address.host.eq_ignore_ascii_case(host) {
+            return None;
+        }
+        let downgrades = self.scheme == "https" && !address.https;
+        let ours = address.port == port
+            || port_or_default(address.port, address.https)
+                == port_or_default(port, self.scheme == "https");
+        if !downgrades && !ours {
+            // Another service of this host.
+            return None;
+        }
+        let mended = match downgrades {
+            true => [&self.origin(), &path[..]].concat(),
+            false if self.prefix.is_empty() => return None,
+            false => {
+                let origin = text.len() - address.rest.len();
+                [&text[..origin], &path[..]].concat()
+            }
+        };
+        (mended != text).then_some(mended)
+    }
+
+    /// `5; url=http://...`, as browsers read it.
+    fn refresh(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let at = text
+            .windows(4)
+            .position(|part| part.eq_ignore_ascii_case(b"url="))?;
+        let start = at + 4;
+        let (start, end) = match text.get(start) {
+            Some(quote @ (b'"' | b'\'')) => {
+                let quoted = &text[start + 1..];
+                let length = quoted.iter().position(|byte| byte == quote);
+                (start + 1, start + 1 + length.unwrap_or(quoted.len()))
+            }
+            _ => (start, text.len()),
+        };
+        let mended = self.address(text[start..end].trim_ascii())?;
+        Some([&text[..start], &mended, &text[end..]].concat())
+    }
+
+    /// `<http://...>; rel=next, <...>` (RFC 8288).
+    fn links(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let mut mended = Vec::with_capacity(text.len());
+        let (mut rest, mut quoted, mut changed) = (text, false, false);
+        while let Some((byte, behind)) = rest.split_first() {
+            mended.push(*byte);
+            rest = behind;
+            match byte {
+                b'"' => quoted = !quoted,
+                b'<' if !quoted => {
+                    let end = rest.iter().position(|byte| *byte == b'>')?;
+                    let address = self.address(&rest[..end]);
+                    changed |= address.is_some();
+                    mended.extend_from_slice(address.as_deref().unwrap_or(&rest[..end]));
+                    rest = &rest[end..];
+                }
+                _ => {}
+            }
+        }
+        changed.then_some(mended)
+    }
+
+    /// A cookie with the prefix before its path, and without a domain that is the upstream's.
+    fn cookie(&self, cookie: &[u8]) -> Option<Vec<u8>> {
+        let host_only = b"__Host-";
+        let start = cookies::set_name(cookie).get(..host_only.len());
+        // Browsers take such a cookie only with `Path=/`.
+        let keeps_path = start.is_some_and(|start| start.eq_ignore_ascii_case(host_only));
+        let mut mended = Vec::with_capacity(cookie.len() + self.prefix.len());
+        let mut changed = false;
+        for (at, attribute) in cookie.split(|byte| *byte == b';').enumerate() {
+            if at == 0 {
+                mended.extend_from_slice(attribute);
+                continue;
+            }
+            if value_of(attribute, b"domain").is_some_and(|domain| self.is_upstreams(domain)) {
+                // Without one the cookie belongs to the host that the browser asked.
+                changed = true;
+                continue;
+            }
+            mended.push(b';');
+            let path = value_of(attribute, b"path").filter(|path| path.first() == Some(&b'/'));
+            match path.filter(|path| !keeps_path && !self.is_prefixed(path)) {
+                Some(path) => {
+                    changed = true;
+                    mended.extend_from_slice(b" Path=");
+                    mended.extend_from_slice(self.prefix.as_bytes());
+                    mended.extend_from_slice(if path == b"/" { b"" } else { path });
+                }
+                None => mended.extend_from_slice(attribute),
+            }
+        }
+        changed.then_some(mended)
+    }
+
+    /// `https://host:port` as the client knows us.
+    fn origin(&self) -> Vec<u8> {
+        [self.scheme.as_bytes(), b"://", self.authority.as_bytes()].concat()
+    }
+
+    /// Whether an address is one of the upstream's own.
+    fn is_upstream(&self, address: &Address<'_>) -> bool {
+        let (host, port) = host_port(self.upstream.authority.as_bytes());
+        let named = address.host.eq_ignore_ascii_case(host)
+            && port_or_default(address.port, address.https)
+                == port_or_default(port, self.upstream.tls);
+        let literal = || {
+            let Some(literal) = self.literal else {
+                return false;
+            };
+            let (host, port) = host_port(literal.as_bytes());
+            let plain = port_or_default(None, address.https);
+            address.host.eq_ignore_ascii_case(host)
+                && match port {
+                    Some(_) => address.port == port,
+                    None => port_or_default(address.port, address.https) == plain,
+                }
+        };
+        named || literal()
+    }
+
+    /// Whether a cookie's domain is the upstream's, or one above it that is not above us.
+    fn is_upstreams(&self, domain: &[u8]) -> bool {
+        let domain = domain.strip_prefix(b".").unwrap_or(domain);
+        let covers = |authority: &HeaderValue| {
+            let (host, _) = host_port(authority.as_bytes());
+            is_within(host, domain)
+        };
+        let upstreams = covers(self.upstream.authority) || self.literal.is_some_and(covers);
+        !domain.is_empty() && upstreams && !covers(self.authority)
+    }
+
+    /// Whether nothing is to be put before a path. An upstream that heeds `X-Forwarded-Prefix` has
+    /// done so already.
+    fn is_prefixed(&self, path: &[u8]) -> bool {
+        let rest = path.strip_prefix(self.prefix.as_bytes());
+        self.prefix.is_empty()
+            || rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?' | b'#')))
+    }
+
+    fn prefixed(&self, path: &[u8]) -> Vec<u8> {
+        [self.prefix.as_bytes(), path].concat()
+    }
+}
+
+impl<'a> Address<'a> {
+    /// Takes an absolute http or https address apart.
+    fn parse(text: &'a [u8]) -> Option<Self> {
+        let at = text.windows(3).position(|part| part == b"://")?;
+        let https = match &text[..at] {
+            scheme if scheme.eq_ignore_ascii_case(b"https") => true,
+            scheme if scheme.eq_ignore_ascii_case(b"http") => false,
+            _ => return None,
+        };
+        let behind = &text[at + 3..];
+        let end = behind
+            .iter()
+            .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'));
+        let (authority, rest) = behind.split_at(end.unwrap_or(behind.len()));
+        let (host, port) = host_port(authority);
+        Some(Self {
+            https,
+            host,
+            port,
+            rest,
+        })
+    }
+}
+
+/// `host[:port]` in two. An IPv6 address keeps its brackets.
+fn host_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let colon = authority.iter().rposition(|byte| *byte == b':');
+    match colon.map(|at| (&authority[..at], &authority[at + 1..])) {
+        Some((host, port)) if port.iter().all(u8::is_ascii_digit) => {
+            (host, Some(port).filter(|port| !port.is_empty()))
+        }
+        _ => (authority, None),
+    }
+}
+
+fn port_or_default(port: Option<&[u8]>, https: bool) -> &[u8] {
+    port.unwrap_or(if https { b"443" } else { b"80" })
+}
+
+/// Whether a host is a domain or below it.
+fn is_within(host: &[u8], domain: &[u8]) -> bool {
+    let Some(above) = host.len().checked_sub(domain.len()) else {
+        return false;
+    };
+    host[above..].eq_ignore_ascii_case(domain) && (above == 0 || host[above - 1] == b'.')
+}
+
+/// Whether a browser reads a host at the beginning of what looks like a path.
+fn leads_elsewhere(path: &[u8]) -> bool {
+    matches!(path.get(1), Some(b'/' | b'\\' | b'\t'))
+}
+
+/// The value of a cookie's attribute with this name (RFC 6265 5.2).
+fn value_of<'a>(attribute: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let at = attribute.iter().position(|byte| *byte == b'=')?;
+    let named = attribute[..at].trim_ascii().eq_ignore_ascii_case(name);
+    named.then(|| attribute[at + 1..].trim_ascii())
+}
+
+/// Replaces the values of a header where `mend` has another one.
+fn replace(headers: &mut HeaderMap, name: &HeaderName, mend: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+    if let http::header::Entry::Occupied(mut entry) = headers.entry(name) {
+        for value in entry.iter_mut() {
+            let mended = mend(value.as_bytes());
+            if let Some(mended) = mended.and_then(|text| HeaderValue::from_bytes(&text).ok()) {
+                *value = mended;
+            }
+        }
+    }
+}

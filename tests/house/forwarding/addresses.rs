@@ -1,0 +1,262 @@
+//! Addresses in an answer's headers: what names the upstream names us, on every route.
+
+use super::secured::{Secured, ask};
+use crate::line::Line;
+use crate::upstream::{Reply, Upstream, get, house_before, with};
+
+/// An upstream that answers with the header lines the client wants.
+async fn echoing() -> (Upstream, String) {
+    let upstream = Upstream::start(|asked| {
+        let wanted = asked.message.one("x-want").unwrap_or_default();
+        let lines = wanted.replace('|', "\r\n");
+        Reply::Keep(with(&format!("{lines}\r\n"), ""))
+    })
+    .await;
+    let own = upstream.url().trim_start_matches("http://").to_owned();
+    (upstream, own)
+}
+
+/// What the client reads where the upstream wrote `value`.
+async fn read(line: &mut Line<tokio::net::TcpStream>, name: &str, value: &str) -> String {
+    line.send(get("/", &format!("X-Want: {name}: {value}\r\n")))
+        .await;
+    let answer = line.answer().await;
+    assert_eq!(answer.status, 200);
+    answer.header(name).unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn an_address_of_the_upstream_becomes_one_of_ours_without_strip_path() {
+    let (upstream, own) = echoing().await;
+    let house = house_before(upstream.url(), "host_header = \"Legacy.internal\"").await;
+    let mut line = Line::open(house.address()).await;
+    for name in ["Location", "Content-Location"] {
+        for (wrote, reads) in [
+            (format!("http://{own}/login?a=b#c"), "/login?a=b#c"),
+            (format!("HTTP://{own}"), "/"),
+            (format!("http://{own}?a"), "/?a"),
+            ("http://legacy.internal/x".to_owned(), "/x"),
+            ("http://legacy.internal:80/x".to_owned(), "/x"),
+            ("https://LEGACY.internal/x".to_owned(), "/x"),
+            // A browser would read a host behind two slashes.
+            (
+                format!("http://{own}//evil.test/x"),
+                "http://up.test//evil.test/x",
+            ),
+            (
+                format!("http://{own}/\\evil.test"),
+                "http://up.test/\\evil.test",
+            ),
+            // What is not the upstream's stays.
+            ("http://up.test/x".to_owned(), "http://up.test/x"),
+            ("/x".to_owned(), "/x"),
+            ("x".to_owned(), "x"),
+            ("//legacy.internal/x".to_owned(), "//legacy.internal/x"),
+            ("http://127.0.0.1:1/x".to_owned(), "http://127.0.0.1:1/x"),
+            (
+                "http://legacy.internal:81/x".to_owned(),
+                "http://legacy.internal:81/x",
+            ),
+            (
+                "http://legacy.internal.test/x".to_owned(),
+                "http://legacy.internal.test/x",
+            ),
+            (
+                format!("http://user@{own}/x"),
+                format!("http://user@{own}/x").as_str(),
+            ),
+            (
+                format!("https://{own}.test/"),
+                format!("https://{own}.test/").as_str(),
+            ),
+            (
+                format!("/go?to=http://{own}/x"),
+                format!("/go?to=http://{own}/x").as_str(),
+            ),
+            (format!("ftp://{own}/x"), format!("ftp://{own}/x").as_str()),
+        ] {
+            assert_eq!(
+                read(&mut line, name, &wrote).await,
+                reads,
+                "{name}: {wrote}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn refresh_and_link_are_mended_where_they_name_the_upstream() {
+    let (upstream, own) = echoing().await;
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    for (name, wrote, reads) in [
+        (
+            "Refresh",
+            format!("5; url=http://{own}/x"),
+            "5; url=/x".to_owned(),
+        ),
+        (
+            "Refresh",
+            format!("0;URL='http://{own}/x'"),
+            "0;URL='/x'".to_owned(),
+        ),
+        (
+            "Refresh",
+            format!("0; url=\"http://{own}/x\""),
+            "0; url=\"/x\"".to_owned(),
+        ),
+        ("Refresh", "5".to_owned(), "5".to_owned()),
+        (
+            "Refresh",
+            "5; url=http://else.test/x".to_owned(),
+            "5; url=http://else.test/x".to_owned(),
+        ),
+        (
+            "Link",
+            format!(
+                "<http://{own}/a>; rel=\"next\", <http://else.test/b>; title=\"<http://{own}/c>\", <http://{own}/d>"
+            ),
+            format!("</a>; rel=\"next\", <http://else.test/b>; title=\"<http://{own}/c>\", </d>"),
+        ),
+        ("Link", "<broken".to_owned(), "<broken".to_owned()),
+    ] {
+        assert_eq!(
+            read(&mut line, name, &wrote).await,
+            reads,
+            "{name}: {wrote}"
+        );
+    }
+    // Each line of several.
+    let want = format!("Link: <http://{own}/a>|Link: <http://{own}/b>");
+    line.send(get("/", &format!("X-Want: {want}\r\n"))).await;
+    let answer = line.answer().await;
+    assert_eq!(answer.all("link").collect::<Vec<_>>(), ["</a>", "</b>"]);
+}
+
+#[tokio::test]
+async fn a_prefix_that_was_taken_off_is_put_back_everywhere() {
+    let (upstream, own) = echoing().await;
+    let house = house_before(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
+    let mut line = Line::open(house.address()).await;
+    for (name, wrote, reads) in [
+        ("Location", format!("http://{own}/x"), "/app/x"),
+        ("Location", format!("http://{own}//x"), "/app//x"),
+        (
+            "Location",
+            "http://up.test/x".to_owned(),
+            "http://up.test/app/x",
+        ),
+        ("Content-Location", "/x".to_owned(), "/app/x"),
+        ("Refresh", "0; url=/x".to_owned(), "0; url=/app/x"),
+        (
+            "Link",
+            "</a.css>; rel=preload, </app/b>".to_owned(),
+            "</app/a.css>; rel=preload, </app/b>",
+        ),
+    ] {
+        line.send(get("/app/", &format!("X-Want: {name}: {wrote}\r\n")))
+            .await;
+        assert_eq!(
+            line.answer().await.header(name),
+            Some(reads),
+            "{name}: {wrote}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn addresses_that_are_no_text_are_mended_as_bytes() {
+    for target in [&b"/\xe4\xbd\xa0"[..], b"/\xc4\xe3"] {
+        let upstream = Upstream::start(move |asked| {
+            let host = asked.message.one("host").unwrap_or_default();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nLocation: http://{host}");
+            Reply::Keep([head.as_bytes(), target, b"\r\n\r\n"].concat())
+        })
+        .await;
+        let house = house_before(upstream.url(), "host_header = \"upstream\"").await;
+        let mut line = Line::open(house.address()).await;
+        line.send(get("/", "")).await;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.extend(line.bytes(1).await.unwrap());
+        }
+        let expected = [b"location: ", target, b"\r\n"].concat();
+        let found = head.windows(expected.len()).any(|part| part == expected);
+        assert!(found, "{}", String::from_utf8_lossy(&head));
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_for_the_upstreams_own_domain_becomes_one_for_the_host_that_was_asked() {
+    let (upstream, _) = echoing().await;
+    let house = house_before(upstream.url(), "host_header = \"oa.legacy.internal:81\"").await;
+    let mut line = Line::open(house.address()).await;
+    for (wrote, reads) in [
+        ("a=1; Domain=127.0.0.1; Path=/x", "a=1; Path=/x"),
+        ("a=1; path=/; domain=OA.legacy.internal", "a=1; path=/"),
+        ("a=1;Domain=.oa.legacy.internal;Secure", "a=1;Secure"),
+        ("a=1; Domain=.legacy.internal", "a=1"),
+        ("domain=legacy.internal", "domain=legacy.internal"),
+        (
+            "a=domain=legacy.internal; Domain=up.test",
+            "a=domain=legacy.internal; Domain=up.test",
+        ),
+        ("a=1; Domain=.test", "a=1; Domain=.test"),
+        ("a=1; Domain=else.internal", "a=1; Domain=else.internal"),
+        ("a=1; Domain=egacy.internal", "a=1; Domain=egacy.internal"),
+        ("a=1; Domain=", "a=1; Domain="),
+        ("a=1; Domain", "a=1; Domain"),
+    ] {
+        assert_eq!(read(&mut line, "Set-Cookie", wrote).await, reads, "{wrote}");
+    }
+}
+
+#[tokio::test]
+async fn plain_http_of_our_own_host_becomes_https_where_the_client_speaks_it() {
+    let (upstream, own) = echoing().await;
+    let secured = Secured::before(upstream.url(), "").await;
+    let mut line = secured.line().await;
+    for (wrote, reads) in [
+        ("http://up.test/x?a", "https://up.test/x?a"),
+        ("http://UP.test:80/x", "https://up.test/x"),
+        ("http://up.test:8080", "https://up.test/"),
+        ("https://up.test/x", "https://up.test/x"),
+        ("https://up.test:8443/x", "https://up.test:8443/x"),
+        ("http://else.test/x", "http://else.test/x"),
+        ("http://up.test.evil/x", "http://up.test.evil/x"),
+        (&format!("http://{own}//x"), "https://up.test//x"),
+    ] {
+        for name in ["Location", "Content-Location"] {
+            let want = format!("X-Want: {name}: {wrote}\r\n");
+            line.send(get("/", &want)).await;
+            assert_eq!(
+                line.answer().await.header(name),
+                Some(reads),
+                "{name}: {wrote}"
+            );
+        }
+    }
+    let want = "X-Want: Refresh: 0; url=http://up.test/x|Link: <http://up.test/x>\r\n";
+    line.send(get("/", want)).await;
+    let answer = line.answer().await;
+    assert_eq!(answer.header("refresh"), Some("0; url=https://up.test/x"));
+    assert_eq!(answer.header("link"), Some("<https://up.test/x>"));
+    // Whoever speaks plain http stays with it.
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    let location = read(&mut line, "Location", "http://up.test/x").await;
+    assert_eq!(location, "http://up.test/x");
+}
+
+#[tokio::test]
+async fn addresses_are_mended_over_http_2_too() {
+    let upstream = Upstream::start(|asked| {
+        let host = asked.message.one("host").unwrap_or_default();
+        let lines = format!("Location: http://{host}:81/x\r\n");
+        Reply::Keep(with(&lines, ""))
+    })
+    .await;
+    let secured = Secured::before(upstream.url(), "").await;
+    let came = ask(&mut secured.h2().await, "/").await;
+    assert_eq!(came.headers["location"], "https://up.test/x");
+}

@@ -1,0 +1,161 @@
+//! Trailers pass both ways, but for those that could pose as headers.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
+
+use super::secured::{Secured, ask, send};
+use crate::house::Plan;
+use crate::line::Line;
+use crate::upstream::{Reply, UP, Upstream, accept, get, house_before, listener, ok, open_route};
+
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
+    Trailer: X-Sum, X-Forwarded-User, Set-Cookie\r\nTrailer: Content-Length, Server-Timing\r\n\r\n\
+    2\r\nhi\r\n0\r\nX-Sum: 1\r\nX-Forwarded-User: boss\r\nX_Auth-Request-User: boss\r\n\
+    Set-Cookie: a=1\r\nContent-Length: 9\r\nTransfer-Encoding: gzip\r\nConnection: close\r\n\
+    Server-Timing: db\r\n\r\n";
+
+/// What must not arrive as a trailer, whichever way.
+const NEVER: [&str; 12] = [
+    "x-forwarded-user",
+    "x_forwarded_user",
+    "x-auth-request-user",
+    "x-remote-user",
+    "x-forwarded-for",
+    "cookie",
+    "set-cookie",
+    "authorization",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "host",
+];
+
+/// The lines behind the last chunk.
+async fn behind_the_chunks<S>(line: &mut Line<S>) -> String
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let mut read = Vec::new();
+    while !read.ends_with(b"\r\n\r\n") {
+        read.extend(line.bytes(1).await.expect("the end of the chunks comes"));
+    }
+    let text = String::from_utf8(read).unwrap();
+    let (_, trailers) = text.split_once("0\r\n").expect("a last chunk");
+    trailers.to_ascii_lowercase()
+}
+
+#[tokio::test]
+async fn trailers_of_an_answer_reach_clients_of_http_1_that_take_them() {
+    let upstream = Upstream::start(|_| Reply::Keep(ANSWER.as_bytes().to_vec())).await;
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    line.send(get("/", "TE: trailers\r\nConnection: te\r\n"))
+        .await;
+    let head = line.answer_head().await;
+    let announced: Vec<_> = head.all("trailer").collect();
+    assert_eq!(
+        announced.join(", ").to_ascii_lowercase(),
+        "x-sum, server-timing"
+    );
+    let trailers = behind_the_chunks(&mut line).await;
+    assert!(trailers.contains("x-sum: 1\r\n"), "{trailers}");
+    assert!(trailers.contains("server-timing: db\r\n"), "{trailers}");
+    for name in NEVER {
+        assert!(
+            !trailers.contains(&format!("{name}:")),
+            "{name} in {trailers}"
+        );
+    }
+    // Whoever does not take them gets none, and the connection goes on.
+    line.send(get("/", "")).await;
+    assert_eq!(line.answer().await.text(), "hi");
+    line.send(get("/", "")).await;
+    assert_eq!(line.answer().await.text(), "hi");
+}
+
+#[tokio::test]
+async fn trailers_of_an_answer_reach_clients_of_http_2() {
+    let upstream = Upstream::start(|_| Reply::Keep(ANSWER.as_bytes().to_vec())).await;
+    let secured = Secured::before(upstream.url(), "").await;
+    let came = ask(&mut secured.h2().await, "/").await;
+    assert_eq!((came.body.as_slice(), came.whole), (&b"hi"[..], true));
+    let names: Vec<_> = came.trailers.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["x-sum", "server-timing"], "{:?}", came.trailers);
+}
+
+#[tokio::test]
+async fn trailers_of_a_request_reach_the_upstream_and_none_of_them_poses_as_a_header() {
+    let socket = listener().await;
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let routes = open_route(&url, "headers = { X-Remote-User = \"'nobody'\" }");
+    let house = Plan::default().routes(&routes).start().await;
+    let mut client = Line::open(house.address()).await;
+    let evil: String = NEVER.map(|name| format!("{name}: boss\r\n")).concat();
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\
+             Trailer: X-Sum, X-Forwarded-User, Authorization\r\n\r\n\
+             2\r\nhi\r\n0\r\nX-Sum: 1\r\nServer-Timing: a\r\n{evil}\r\n"
+        ))
+        .await;
+    let mut upstream = accept(&socket).await;
+    let head = upstream.head().await.unwrap();
+    assert_eq!(
+        head.one("trailer").map(str::to_ascii_lowercase).as_deref(),
+        Some("x-sum")
+    );
+    assert_eq!(head.all("x-forwarded-user"), Vec::<&str>::new());
+    let trailers = behind_the_chunks(&mut upstream).await;
+    assert_eq!(trailers, "x-sum: 1\r\nserver-timing: a\r\n\r\n");
+    upstream.send(ok("fine")).await;
+    assert_eq!(client.answer().await.text(), "fine");
+    // The connection is free for the next.
+    client.send(get("/next", "")).await;
+    assert_eq!(upstream.request().await.unwrap().target(), "/next");
+}
+
+#[tokio::test]
+async fn trailers_of_a_request_over_http_2_reach_the_upstream() {
+    let socket = listener().await;
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let secured = Secured::before(&url, "").await;
+    let mut client = secured.h2().await;
+    let mut trailers = HeaderMap::new();
+    for (name, value) in [
+        ("x-sum", "1"),
+        ("x-forwarded-user", "boss"),
+        ("cookie", "a=1"),
+    ] {
+        trailers.insert(name, HeaderValue::from_static(value));
+    }
+    let frames = [
+        Ok(Frame::data(Bytes::from_static(b"hi"))),
+        Ok(Frame::trailers(trailers)),
+    ];
+    let body = StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
+    let request = Request::post(format!("https://{UP}/")).body(body).unwrap();
+    let asking = tokio::spawn(async move { send(&mut client, request).await });
+    let mut upstream = accept(&socket).await;
+    let head = upstream.head().await.unwrap();
+    assert_eq!(head.one("transfer-encoding"), Some("chunked"));
+    assert_eq!(behind_the_chunks(&mut upstream).await, "x-sum: 1\r\n\r\n");
+    upstream.send(ok("fine")).await;
+    assert_eq!(asking.await.unwrap().body, b"fine");
+}
+
+#[tokio::test]
+async fn a_body_of_known_length_has_no_trailers_to_announce() {
+    let upstream = Upstream::start(|_| {
+        Reply::Keep(b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nContent-Length: 2\r\n\r\nhi".to_vec())
+    })
+    .await;
+    let secured = Secured::before(upstream.url(), "").await;
+    let mut client = secured.h2().await;
+    let body = Full::new(Bytes::from_static(b"hi")).boxed_unsync();
+    let request = Request::post(format!("https://{UP}/")).header("trailer", "x-sum");
+    let came = send(&mut client, request.body(body).unwrap()).await;
+    assert!(came.headers.get("trailer").is_none(), "{:?}", came.headers);
+    assert!(upstream.last().all("trailer").is_empty());
+}
