@@ -146,6 +146,11 @@ impl Config {
                 .filter_map(|connector| connector.ca.clone()),
         );
         files.extend(self.issuer.values().filter_map(|issuer| issuer.ca.clone()));
+        let upstreams = self
+            .route
+            .iter()
+            .filter_map(|route| route.upstream_tls.as_ref());
+        files.extend(upstreams.flat_map(|tls| tls.files().map(PathBuf::from)));
         let secrets = self.secrets().into_iter();
         files.extend(secrets.filter_map(|(_, source)| source.file().map(PathBuf::from)));
         files.sort();
@@ -204,6 +209,10 @@ impl Config {
                     .key("basic_auth")
                     .key("password");
                 secrets.push((place, &basic.password));
+            }
+            if let Some(key) = route.upstream_tls.as_ref().and_then(|tls| tls.key.as_ref()) {
+                let place = Place::of(["route"]).item(at);
+                secrets.push((place.key("upstream_tls").key("key"), key));
             }
         }
         secrets

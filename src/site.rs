@@ -141,6 +141,29 @@ pub enum BuildError {
         /// Which.
         header: String,
     },
+    /// A file for the TLS to an upstream.
+    #[error(
+        "route {route}: read {}: it must exist and be readable by the user menshen runs as",
+        path.display()
+    )]
+    UpstreamFile {
+        /// Of which route.
+        route: String,
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What is in such a file.
+    #[error("route {route}: upstream_tls")]
+    UpstreamTls {
+        /// Of which route.
+        route: String,
+        /// What is wrong with it.
+        #[source]
+        source: forward::TlsMaterialError,
+    },
     /// A connector.
     #[error("build the logins")]
     Login(#[source] login::BuildError),

@@ -296,6 +296,12 @@ fn routes(list: &mut List<'_>) {
                 list.add(&place.clone().key(key), text);
             }
         }
+        if route.upstream_tls.as_ref().is_some_and(|tls| !tls.verify) {
+            let text = "whoever is on the way can answer as the application, and read and change \
+                        everything: name its authority or its own certificate in `ca` instead";
+            let place = place.clone().key("upstream_tls").key("verify");
+            list.add(&place, text);
+        }
         if route.case_insensitive {
             let text = "paths are compared without case; that is right only if the application \
                         does so, too";

@@ -23,10 +23,12 @@ mod outgoing;
 mod pool;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tunnel;
 mod wire;
 
 pub use pool::PoolSettings;
+pub use tls::{TlsMaterial, TlsMaterialError, UpstreamTls};
 pub use tunnel::{Tunnel, TunnelEnd};
 
 use outgoing::{Outgoing, Progress, State};
@@ -146,13 +148,7 @@ pub enum BuildError {
         /// What was configured.
         name: String,
     },
-    /// The authorities are no PEM.
-    #[error("read the certificates of the authority")]
-    Pem(#[source] rustls::pki_types::pem::Error),
-    /// There is none among them.
-    #[error("the file of the authority holds no certificate")]
-    NoAuthority,
-    /// TLS refuses them.
+    /// TLS refuses its settings.
     #[error("set up TLS to the upstream")]
     Tls(#[source] rustls::Error),
 }

@@ -14,6 +14,7 @@ mod config;
 mod demands;
 mod limits;
 mod others;
+mod upstream_tls;
 
 pub use config::{
     AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, PathPrefix, Preflight,
@@ -22,6 +23,7 @@ pub use config::{
 pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
 pub use limits::LimitsConfig;
 pub use others::Unfound;
+pub use upstream_tls::UpstreamTlsConfig;
 
 /// The name of a route, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

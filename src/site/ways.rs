@@ -1,13 +1,14 @@
 //! `[[route]]` built: names resolved, rules compiled, every pool once.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{BuildError, compile, settable};
-use crate::request::forward::PoolSettings;
+use crate::request::forward::{PoolSettings, TlsMaterial, UpstreamTls};
 use crate::request::headers::{Asserter, AssertionRule};
 use crate::request::route::{
     Access, AccessConfig, BasicAuth, Demands, HeaderRules, Limits, Route, RouteConfig, RouteName,
-    UpstreamId,
+    UpstreamId, UpstreamTlsConfig,
 };
 
 /// Builds every route, and the settings of the pools they share.
@@ -19,24 +20,62 @@ pub(super) fn build(
     let routes = configs
         .iter()
         .map(|config| {
-            let upstream = upstream(config, &mut pools);
+            let upstream = upstream(config, &mut pools)?;
             route(config, upstream, asserter).map(Arc::new)
         })
         .collect::<Result<_, _>>()?;
     Ok((routes, pools))
 }
 
-/// Routes with the same upstreams and limits share one pool.
-fn upstream(config: &RouteConfig, pools: &mut Vec<PoolSettings>) -> Option<UpstreamId> {
+/// Routes with the same upstreams, limits and TLS share one pool.
+fn upstream(
+    config: &RouteConfig,
+    pools: &mut Vec<PoolSettings>,
+) -> Result<Option<UpstreamId>, BuildError> {
     if config.upstream.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let settings = PoolSettings::new(config.upstream.clone(), config.limits.connect.duration());
+    let tls = config.upstream_tls.as_ref();
+    let settings = PoolSettings {
+        tls: tls.map(|tls| upstream_tls(&config.name, tls)).transpose()?,
+        ..PoolSettings::new(config.upstream.clone(), config.limits.connect.duration())
+    };
     let known = pools.iter().position(|pool| *pool == settings);
-    Some(UpstreamId(known.unwrap_or_else(|| {
+    Ok(Some(UpstreamId(known.unwrap_or_else(|| {
         pools.push(settings);
         pools.len() - 1
-    })))
+    }))))
+}
+
+/// Reads the files that a route names for its upstreams.
+fn upstream_tls(route: &str, config: &UpstreamTlsConfig) -> Result<UpstreamTls, BuildError> {
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|source| BuildError::UpstreamFile {
+            route: route.to_owned(),
+            path: path.clone(),
+            source,
+        })
+    };
+    let identity = match (&config.certificate, &config.key) {
+        (Some(certificate), Some(key)) => {
+            let what = format!("route {route}: upstream_tls key");
+            let key = key
+                .read()
+                .map_err(|source| BuildError::Secret { what, source })?;
+            Some((read(certificate)?, key))
+        }
+        (_, _) => None,
+    };
+    let material = TlsMaterial {
+        ca: config.ca.as_ref().map(read).transpose()?,
+        server_name: config.server_name.clone(),
+        identity,
+        verify: config.verify,
+    };
+    UpstreamTls::new(&material).map_err(|source| BuildError::UpstreamTls {
+        route: route.to_owned(),
+        source,
+    })
 }
 
 fn route(

@@ -9,6 +9,7 @@ mod oidc;
 mod providers;
 mod refused;
 mod schema;
+mod upstream_tls;
 mod warned;
 
 use std::path::{Path, PathBuf};

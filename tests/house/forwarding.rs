@@ -14,3 +14,4 @@ mod streams;
 mod trailers;
 mod trouble;
 pub(crate) mod upgrades;
+mod upstream_tls;

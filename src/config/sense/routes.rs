@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Findings;
 use crate::config::place::Place;
 use crate::expression::Scope;
-use crate::request::route::{AccessConfig, HostPattern, RouteConfig};
+use crate::request::route::{AccessConfig, HostPattern, RouteConfig, UpstreamUrl};
 
 mod demands;
 
@@ -21,6 +21,7 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         demands::look(findings, &place, route);
         audience(findings, &place, route);
         limits(findings, &place, route);
+        upstream_tls(findings, &place, route);
     }
     twice(findings);
 }
@@ -129,6 +130,35 @@ fn limits<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCo
     ];
     findings.positive(&table, &periods);
     findings.at_least_one(&table, &[("body_bytes_max", limits.body_bytes_max)]);
+}
+
+fn upstream_tls<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    let Some(tls) = &route.upstream_tls else {
+        return;
+    };
+    let place = place.clone().key("upstream_tls");
+    let secure = |upstream: &UpstreamUrl| matches!(upstream, UpstreamUrl::Tcp { tls: true, .. });
+    if !route.upstream.iter().any(secure) {
+        let message = "no upstream of this route speaks TLS";
+        findings.key(&place, message, "write https:// in upstream, or remove it");
+    }
+    match (&tls.certificate, &tls.key) {
+        (Some(_), None) => {
+            let help = "add key = { file = \"...\" }";
+            let place = place.clone().key("certificate");
+            findings.key(&place, "a certificate needs its private key", help);
+        }
+        (None, Some(_)) => {
+            let help = "add certificate = \"...\"";
+            let place = place.clone().key("key");
+            findings.key(&place, "a private key needs its certificate", help);
+        }
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    if tls.ca.is_some() && !tls.verify {
+        let message = "with verify = false nobody is believed or not: `ca` would not count";
+        findings.key(&place.key("ca"), message, "remove one of them");
+    }
 }
 
 /// Two routes that share a name, or a host, port and path.

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::HeaderValue;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::BuildError;
+use super::{BuildError, tls};
 use crate::request::headers::UpstreamName;
 use crate::request::route::UpstreamUrl;
 
@@ -41,10 +40,12 @@ pub(super) enum Io {
 }
 
 impl Target {
-    /// Reads the address. `trust` is asked for the TLS settings when they are needed.
+    /// Reads the address. `trust` is asked for the TLS settings when they are needed; `name` is the
+    /// one that its certificate must have instead of its host.
     pub(super) fn new(
         url: &UpstreamUrl,
         trust: &mut dyn FnMut() -> Result<Arc<ClientConfig>, BuildError>,
+        name: Option<&ServerName<'static>>,
     ) -> Result<Self, BuildError> {
         let (tls, authority) = match url {
             UpstreamUrl::Unix(_) => (None, "localhost".to_owned()),
@@ -53,9 +54,10 @@ impl Target {
                     (true, 443) | (false, 80) => host.clone(),
                     _ => format!("{host}:{port}"),
                 };
-                let tls = match tls {
-                    true => Some((TlsConnector::from(trust()?), server_name(host)?)),
-                    false => None,
+                let tls = match (tls, name) {
+                    (true, Some(name)) => Some((TlsConnector::from(trust()?), name.clone())),
+                    (true, None) => Some((TlsConnector::from(trust()?), server_name(host)?)),
+                    (false, _) => None,
                 };
                 (tls, named)
             }
@@ -89,40 +91,21 @@ impl Target {
         match &self.tls {
             None => Ok(Io::Tcp(stream)),
             Some((connector, name)) => {
-                let stream = connector.connect(name.clone(), stream).await?;
+                let shaken = connector.connect(name.clone(), stream).await;
+                let stream = shaken.map_err(tls::explained_handshake)?;
                 Ok(Io::Tls(Box::new(stream)))
             }
         }
     }
 }
 
-/// TLS settings that trust the given authorities, or those of the system when none are given.
-///
-/// A system without any falls back to Mozilla's list.
-pub(super) fn trust(ca_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, BuildError> {
-    let mut roots = RootCertStore::empty();
-    match ca_pem {
-        Some(pem) => {
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(BuildError::Pem)?;
-                roots.add(certificate).map_err(BuildError::Tls)?;
-            }
-            if roots.is_empty() {
-                return Err(BuildError::NoAuthority);
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            }
-        }
-    }
+/// TLS that believes the system's authorities.
+pub(super) fn believing_the_system() -> Result<Arc<ClientConfig>, BuildError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(BuildError::Tls)?
-        .with_root_certificates(roots)
+        .with_root_certificates(tls::system_roots())
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -150,7 +133,8 @@ impl AsyncRead for Io {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            // A server that wants a certificate of ours says so only after the handshake.
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf).map_err(tls::explained),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }

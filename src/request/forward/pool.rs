@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::connect::{self, Target};
+use super::tls::UpstreamTls;
 use super::wire::Wire;
 use super::{BuildError, ForwardError, Phase};
 use crate::request::route::UpstreamUrl;
@@ -33,8 +34,8 @@ pub struct PoolSettings {
     pub idle_max: usize,
     /// How many requests may be under way, for each upstream.
     pub connections_max: usize,
-    /// Authorities (PEM) that https upstreams are verified against; absent: the system's.
-    pub ca_pem: Option<Vec<u8>>,
+    /// TLS to https upstreams; absent: verified against the system's authorities.
+    pub tls: Option<UpstreamTls>,
 }
 
 impl PoolSettings {
@@ -46,7 +47,7 @@ impl PoolSettings {
             idle: Duration::from_secs(90),
             idle_max: 64,
             connections_max: 1024,
-            ca_pem: None,
+            tls: None,
         }
     }
 }
@@ -108,11 +109,13 @@ impl Drop for Slot {
 
 impl Pool {
     pub(super) fn new(settings: PoolSettings) -> Result<Self, BuildError> {
-        let mut tls = None;
+        let own = settings.tls.as_ref();
+        let name = own.and_then(|own| own.server_name.as_ref());
+        let mut tls = own.map(|own| Arc::clone(&own.client));
         let mut trust = || match &tls {
             Some(config) => Ok(Arc::clone(config)),
             None => {
-                let config = connect::trust(settings.ca_pem.as_deref())?;
+                let config = connect::believing_the_system()?;
                 Ok(Arc::clone(tls.insert(config)))
             }
         };
@@ -121,7 +124,7 @@ impl Pool {
             .iter()
             .map(|url| {
                 Ok(Arc::new(Upstream {
-                    target: Target::new(url, &mut trust)?,
+                    target: Target::new(url, &mut trust, name)?,
                     slots: Semaphore::new(settings.connections_max),
                     idle: Mutex::default(),
                     idle_for: settings.idle,

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::demands::{self, LoginPrompt, ReloadUser};
 use super::limits::LimitsConfig;
+use super::upstream_tls::UpstreamTlsConfig;
 use crate::request::bearer::{IssuerId, ScopeName};
 use crate::request::head::parse_host;
 use crate::secret::SecretSource;
@@ -28,8 +29,8 @@ pub struct RouteConfig {
     /// A prefix on a segment boundary; the longest wins.
     #[serde(default)]
     pub path: PathPrefix,
-    /// Where it leads: `http://`, `https://` (verified against the system's authorities) or
-    /// `unix:/path`; several share the load. Absent: whoever may pass gets a 404.
+    /// Where it leads: `http://`, `https://` (verified against the system's authorities, or as
+    /// `upstream_tls` says) or `unix:/path`; several share the load. Absent: whoever may pass gets a 404.
     #[serde(default)]
     pub upstream: Vec<UpstreamUrl>,
     /// `public`, `signed-in`, or `rule`: then `allow` decides for nobody too.
@@ -64,8 +65,8 @@ pub struct RouteConfig {
     /// How old the source's last word may be before `reload_user` asks again.
     #[serde(default = "demands::reload_after")]
     pub reload_after: Period,
-    /// Whether the prefix is taken off; the upstream is told by `X-Forwarded-Prefix`, and its
-    /// `Location` and cookie paths are mended.
+    /// Whether the prefix is taken off; the upstream is told by `X-Forwarded-Prefix`, and the
+    /// addresses and cookie paths in its headers are mended.
     #[serde(default)]
     pub strip_path: bool,
     /// Which `Host` the upstream sees: `client`, `upstream`, or this name.
@@ -103,6 +104,10 @@ pub struct RouteConfig {
     /// How long and how much.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// TLS to upstreams that the system's authorities do not vouch for, or that want to know who we
+    /// are.
+    #[serde(default)]
+    pub upstream_tls: Option<UpstreamTlsConfig>,
     /// Whose bearer tokens let programs in here, by the names of `[issuer.NAME]`. Programs need no
     /// session and no connector; without `allow` every good token passes. A bad one is a 401. The
     /// application gets the token, too, unless `headers` sets `Authorization` (`"null"` removes it),

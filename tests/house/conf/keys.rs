@@ -325,7 +325,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("route.name", Needed, r#""oa""#),
     ("route.host", Example, r#""oa.corp.example""#),
     ("route.path", Default, r#""/""#),
-    ("route.upstream", Example, r#"["http://10.0.0.5:8080"]"#),
+    (
+        "route.upstream",
+        Example,
+        r#"["http://10.0.0.5:8080", "https://10.0.0.6"]"#,
+    ),
     ("route.access", Default, r#""signed-in""#),
     (
         "route.allow",
@@ -370,6 +374,19 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("route.limits.response", Default, r#""60s""#),
     ("route.limits.idle", Default, r#""60s""#),
     ("route.limits.body_bytes_max", Default, "1073741824"),
+    ("route.upstream_tls.ca", Absent, r#""/etc/menshen/oa.pem""#),
+    ("route.upstream_tls.server_name", Absent, r#""oa.internal""#),
+    (
+        "route.upstream_tls.certificate",
+        Absent,
+        r#""/etc/menshen/client.pem""#,
+    ),
+    (
+        "route.upstream_tls.key",
+        Absent,
+        r#"{ file = "/etc/menshen/client.key" }"#,
+    ),
+    ("route.upstream_tls.verify", Absent, "true"),
 ];
 
 /// Keys whose value is a table of names the administrator chooses, written as a table of its own.

@@ -261,8 +261,15 @@ async fn an_https_upstream_must_prove_its_name() {
             host: host.to_owned(),
             port,
         };
+        let material = |ca| TlsMaterial {
+            ca: Some(ca),
+            server_name: None,
+            identity: None,
+            verify: true,
+        };
+        let tls = ca_pem.map(|pem| UpstreamTls::new(&material(pem)).unwrap());
         let settings = PoolSettings {
-            ca_pem,
+            tls,
             ..PoolSettings::new(vec![url], Duration::from_secs(2))
         };
         let forwarder = Forwarder::build(vec![settings], None).unwrap();

@@ -1,0 +1,413 @@
+//! `UpstreamTls`: whom a route believes to be its application, and what is wrong when no TLS comes
+//! about.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::{Error as PemError, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::{ParsedCertificate, VerifierBuilderError};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError,
+    PeerIncompatible, RootCertStore, SignatureScheme,
+};
+
+use crate::keys;
+use crate::secret::Secret;
+
+/// What a route says of the TLS to its upstreams.
+#[derive(Clone, Debug)]
+pub struct TlsMaterial {
+    /// Whom to believe, as PEM: authorities, or the upstream's own certificate; absent: the
+    /// system's authorities.
+    pub ca: Option<Vec<u8>>,
+    /// The name that its certificate must have; absent: the host of its address.
+    pub server_name: Option<String>,
+    /// What we show of ourselves: the certificates and the private key, as PEM.
+    pub identity: Option<(Vec<u8>, Secret<String>)>,
+    /// Whether its certificate counts at all.
+    pub verify: bool,
+}
+
+/// Why it cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsMaterialError {
+    /// A file is no PEM.
+    #[error("{key} is no PEM")]
+    Pem {
+        /// Which key names it.
+        key: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: PemError,
+    },
+    /// A file holds nothing that is needed.
+    #[error("{key} holds no certificate")]
+    Empty {
+        /// Which key names it.
+        key: &'static str,
+    },
+    /// The key is encrypted or of another certificate.
+    #[error("key does not fit certificate")]
+    Pair(#[source] Error),
+    /// A certificate cannot be an authority.
+    #[error("ca holds a certificate that cannot be used")]
+    Authority(#[source] Error),
+    /// No certificate could have this name.
+    #[error("`{name}` cannot be the name of a server")]
+    ServerName {
+        /// What was configured.
+        name: String,
+    },
+    /// TLS refuses it.
+    #[error("set up TLS to the upstream")]
+    Setup(#[source] Error),
+    /// TLS cannot verify with it.
+    #[error("set up TLS to the upstream")]
+    Verifier(#[source] VerifierBuilderError),
+}
+
+/// TLS to the upstreams of a pool. Two are equal when they were made of the same.
+#[derive(Clone)]
+pub struct UpstreamTls {
+    pub(super) client: Arc<ClientConfig>,
+    pub(super) server_name: Option<ServerName<'static>>,
+    made_of: [u8; 32],
+}
+
+impl PartialEq for UpstreamTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.made_of == other.made_of
+    }
+}
+
+impl Eq for UpstreamTls {}
+
+impl fmt::Debug for UpstreamTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamTls")
+            .field("server_name", &self.server_name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl UpstreamTls {
+    /// Parses what a route says.
+    pub fn new(material: &TlsMaterial) -> Result<Self, TlsMaterialError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsMaterialError::Setup)?;
+        let builder = match (&material.ca, material.verify) {
+            (_, false) => {
+                let anybody = Arc::new(Anybody(provider));
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(anybody)
+            }
+            (Some(pem), true) => {
+                let known = Known::new(pem, provider)?;
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(known))
+            }
+            (None, true) => builder.with_root_certificates(system_roots()),
+        };
+        let mut client = match &material.identity {
+            Some((certificates, key)) => {
+                let chain = certificates_of("certificate", certificates)?;
+                let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
+                    .map_err(|source| TlsMaterialError::Pem { key: "key", source })?;
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .map_err(TlsMaterialError::Pair)?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        client.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let server_name = material
+            .server_name
+            .as_deref()
+            .map(server_name)
+            .transpose()?;
+        Ok(Self {
+            client: Arc::new(client),
+            server_name,
+            made_of: fingerprint(material),
+        })
+    }
+}
+
+/// The authorities of the system; one without any falls back to Mozilla's list.
+pub(super) fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
+}
+
+fn fingerprint(material: &TlsMaterial) -> [u8; 32] {
+    let (certificates, key) = match &material.identity {
+        Some((certificates, key)) => (&certificates[..], key.expose().as_bytes()),
+        None => (&b""[..], &b""[..]),
+    };
+    keys::fingerprint(&[
+        material.ca.as_deref().unwrap_or_default(),
+        material
+            .server_name
+            .as_deref()
+            .unwrap_or_default()
+            .as_bytes(),
+        certificates,
+        key,
+        &[u8::from(material.verify)],
+    ])
+}
+
+fn certificates_of(
+    key: &'static str,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, TlsMaterialError> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|source| TlsMaterialError::Pem { key, source })?;
+    match found.is_empty() {
+        true => Err(TlsMaterialError::Empty { key }),
+        false => Ok(found),
+    }
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, TlsMaterialError> {
+    ServerName::try_from(name.to_owned()).map_err(|_| TlsMaterialError::ServerName {
+        name: name.to_owned(),
+    })
+}
+
+/// Believes authorities, and these very certificates: that is how appliances are known that signed
+/// themselves, often as an authority, for dates long past or without the name of any server.
+#[derive(Debug)]
+struct Known {
+    certificates: Vec<CertificateDer<'static>>,
+    authorities: Arc<WebPkiServerVerifier>,
+}
+
+impl Known {
+    fn new(pem: &[u8], provider: Arc<CryptoProvider>) -> Result<Self, TlsMaterialError> {
+        let certificates = certificates_of("ca", pem)?;
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            roots
+                .add(certificate.clone())
+                .map_err(TlsMaterialError::Authority)?;
+        }
+        let roots = Arc::new(roots);
+        let authorities = WebPkiServerVerifier::builder_with_provider(roots, provider)
+            .build()
+            .map_err(TlsMaterialError::Verifier)?;
+        Ok(Self {
+            certificates,
+            authorities,
+        })
+    }
+}
+
+impl ServerCertVerifier for Known {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.certificates.iter().any(|known| known == end_entity) {
+            return is_named(end_entity, server_name);
+        }
+        let authorities = &self.authorities;
+        authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let authorities = &self.authorities;
+        authorities.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let authorities = &self.authorities;
+        authorities.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authorities.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate that is known has the name, or none at all.
+fn is_named(
+    certificate: &CertificateDer<'_>,
+    name: &ServerName<'_>,
+) -> Result<ServerCertVerified, Error> {
+    match verify_server_name(&ParsedCertificate::try_from(certificate)?, name) {
+        Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+            presented,
+            ..
+        })) if presented.is_empty() => Ok(ServerCertVerified::assertion()),
+        named => named.map(|()| ServerCertVerified::assertion()),
+    }
+}
+
+/// Believes whoever answers: nothing that it shows is looked at, so that its certificate may be of a
+/// kind nobody signs any more.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let mut schemes = self.0.signature_verification_algorithms.supported_schemes();
+        schemes.extend([
+            SignatureScheme::RSA_PKCS1_SHA1,
+            SignatureScheme::ECDSA_SHA1_Legacy,
+        ]);
+        schemes
+    }
+}
+
+/// TLS did not come about, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("TLS with the upstream failed: {error}; {remedy}")]
+struct TlsFailed {
+    error: Error,
+    remedy: &'static str,
+}
+
+/// Says what to do about a failure of TLS. Others stay as they are.
+pub(super) fn explained(error: io::Error) -> io::Error {
+    let inner = error.get_ref();
+    let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<Error>()) else {
+        return error;
+    };
+    let (error, kind) = (tls.clone(), error.kind());
+    let remedy = remedy(&error);
+    io::Error::new(kind, TlsFailed { error, remedy })
+}
+
+/// The same while hands are shaken: then hanging up is an answer, too.
+pub(super) fn explained_handshake(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+            let error = Error::Other(OtherError(Arc::new(error)));
+            let remedy = "it hung up during the handshake: perhaps it speaks TLS 1.1 or older, or \
+                          no TLS at all at this port";
+            io::Error::new(io::ErrorKind::UnexpectedEof, TlsFailed { error, remedy })
+        }
+        _ => explained(error),
+    }
+}
+
+fn remedy(error: &Error) -> &'static str {
+    const OLD: &str = "it speaks neither TLS 1.2 nor TLS 1.3: switch one of them on there, or put a \
+                       proxy before it that does";
+    const CIPHERS: &str = "it has no cipher in common with us: switch ECDHE with AES-GCM or \
+                           ChaCha20-Poly1305 on there; RSA key exchange and CBC are not spoken here";
+    const OURS: &str = "it wants a certificate of ours, or another one: [route.upstream_tls] \
+                        certificate and key";
+    match error {
+        Error::InvalidCertificate(error) => remedy_for_certificate(error),
+        Error::AlertReceived(alert) => match alert {
+            AlertDescription::ProtocolVersion => OLD,
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => CIPHERS,
+            AlertDescription::UnrecognisedName => {
+                "it knows no such name: give the one it has as [route.upstream_tls] server_name"
+            }
+            AlertDescription::CertificateRequired
+            | AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::DecryptError
+            | AlertDescription::AccessDenied => OURS,
+            _ => "its own log may say why",
+        },
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled,
+        ) => OLD,
+        Error::PeerIncompatible(_) | Error::PeerMisbehaved(_) => CIPHERS,
+        Error::InvalidMessage(_) => {
+            "what it answers is no TLS: if it speaks plain HTTP, write http:// in `upstream`"
+        }
+        _ => "see whether its TLS works with another client",
+    }
+}
+
+fn remedy_for_certificate(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::UnknownIssuer => {
+            "name the file of its authority, or its own certificate, in [route.upstream_tls] ca"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "give a name that is in its certificate as [route.upstream_tls] server_name"
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            "renew its certificate, see whether this machine's clock is right, or name its own \
+             certificate in [route.upstream_tls] ca"
+        }
+        _ => {
+            "give it another certificate, or name its own in [route.upstream_tls] ca; with verify \
+             = false anybody may answer in its place"
+        }
+    }
+}

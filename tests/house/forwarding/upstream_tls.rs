@@ -1,0 +1,279 @@
+//! TLS to applications with certificates of their own, and what the log says when none comes about.
+
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use tokio_rustls::TlsAcceptor;
+
+use crate::house::{House, Plan};
+use crate::line::Line;
+use crate::records::Records;
+use crate::tls::pair;
+use crate::upstream::{Folder, accept, get, house_before, listener, ok, open_route};
+use crate::wire;
+
+/// How an application speaks TLS.
+struct Manner<'a> {
+    /// The name of its certificate in the folder.
+    certificate: &'a str,
+    versions: &'a [&'static SupportedProtocolVersion],
+    /// Whose certificates it wants to see.
+    wants: Option<CertificateDer<'static>>,
+}
+
+impl<'a> Manner<'a> {
+    fn of(certificate: &'a str) -> Self {
+        Self {
+            certificate,
+            versions: rustls::ALL_VERSIONS,
+            wants: None,
+        }
+    }
+}
+
+/// Runs an application and says its address.
+async fn application(folder: &Folder, manner: Manner<'_>) -> String {
+    menshen::keys::install_crypto();
+    let file = |end: &str| folder.path(&format!("{}.{end}", manner.certificate));
+    let certificate = CertificateDer::from_pem_file(file("pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("key")).unwrap();
+    let builder = ServerConfig::builder_with_protocol_versions(manner.versions);
+    let builder = match manner.wants {
+        Some(trusted) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(trusted).unwrap();
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots));
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let config = builder.with_single_cert(vec![certificate], key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let socket = listener().await;
+    let port = socket.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = socket.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let mut line = Line::over(stream);
+                while line.head().await.is_some() {
+                    if line.try_send(ok("believed")).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    format!("https://localhost:{port}")
+}
+
+/// Asks, and says what was answered or what the log says instead.
+async fn asked(house: &House) -> Result<String, String> {
+    let log = Records::of_the_log();
+    let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    if answer.status == 200 {
+        return Ok(answer.text());
+    }
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    let id = answer.json()["request_id"].as_str().unwrap().to_owned();
+    let text = log.text();
+    let line = text
+        .lines()
+        .find(|line| line.contains(&id) && line.contains("\"WARN\""));
+    Err(line.expect("a warning").to_owned())
+}
+
+async fn refused(house: &House, words: &[&str]) {
+    let why = asked(house).await.unwrap_err();
+    for word in words {
+        assert!(why.contains(word), "`{word}` in {why}");
+    }
+    assert!(
+        why.contains("localhost:") || why.contains("127.0.0.1:"),
+        "it names the upstream: {why}"
+    );
+}
+
+fn tls(lines: &str) -> String {
+    format!("[route.upstream_tls]\n{lines}")
+}
+
+#[tokio::test]
+async fn an_application_is_believed_by_its_authority_or_by_its_own_certificate() {
+    let folder = Folder::new();
+    pair(&folder, "app", &["localhost"]);
+    pair(&folder, "other", &["localhost"]);
+    let (own, other) = (folder.path("app.pem"), folder.path("other.pem"));
+    for versions in [rustls::ALL_VERSIONS, &[&rustls::version::TLS12]] {
+        let manner = Manner {
+            versions,
+            ..Manner::of("app")
+        };
+        let url = application(&folder, manner).await;
+        let house = house_before(&url, &tls(&format!("ca = {own:?}"))).await;
+        assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
+        let house = house_before(&url, &tls(&format!("ca = {other:?}"))).await;
+        refused(&house, &["[route.upstream_tls] ca"]).await;
+        let house = house_before(&url, "").await;
+        refused(&house, &["UnknownIssuer", "[route.upstream_tls] ca"]).await;
+        let house = house_before(&url, &tls("verify = false")).await;
+        assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_openssl_made_an_authority_of_itself_is_believed_when_it_is_named() {
+    let folder = Folder::new();
+    menshen::keys::install_crypto();
+    // As `openssl req -x509` makes it for an appliance: an authority, often without a server's name,
+    // and long expired.
+    for (names, expired, lines, believed) in [
+        (vec!["localhost"], false, "", true),
+        (vec![], false, "", true),
+        (vec![], true, "", true),
+        (vec!["appliance"], true, "server_name = \"appliance\"", true),
+        (vec!["appliance"], false, "", false),
+    ] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let named: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut parameters = rcgen::CertificateParams::new(named).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        if expired {
+            parameters.not_before = rcgen::date_time_ymd(2001, 1, 1);
+            parameters.not_after = rcgen::date_time_ymd(2011, 1, 1);
+        }
+        let certificate = parameters.self_signed(&key).unwrap();
+        let file = folder.write("app.pem", &certificate.pem());
+        folder.write("app.key", &key.serialize_pem());
+        let url = application(&folder, Manner::of("app")).await;
+        let house = house_before(&url, &tls(&format!("ca = {file:?}\n{lines}"))).await;
+        match believed {
+            true => assert_eq!(asked(&house).await.as_deref(), Ok("believed"), "{names:?}"),
+            false => refused(&house, &["appliance", "server_name"]).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_name_is_believed_by_server_name() {
+    let folder = Folder::new();
+    menshen::keys::install_crypto();
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = parameters.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(parameters, authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters = rcgen::CertificateParams::new(vec!["oa.internal".to_owned()]).unwrap();
+    let certificate = parameters.signed_by(&key, &issuer).unwrap();
+    folder.write("app.pem", &certificate.pem());
+    folder.write("app.key", &key.serialize_pem());
+    let ca = folder.write("ca.pem", &authority.pem());
+    let url = application(&folder, Manner::of("app")).await;
+    let named = format!("ca = {ca:?}\nserver_name = \"oa.internal\"");
+    let house = house_before(&url, &tls(&named)).await;
+    assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
+    let house = house_before(&url, &tls(&format!("ca = {ca:?}"))).await;
+    refused(
+        &house,
+        &["not valid for name", "oa.internal", "server_name"],
+    )
+    .await;
+    let wrong = format!("ca = {ca:?}\nserver_name = \"else.internal\"");
+    let house = house_before(&url, &tls(&wrong)).await;
+    refused(&house, &["server_name"]).await;
+}
+
+#[tokio::test]
+async fn an_application_that_wants_a_certificate_gets_ours() {
+    let folder = Folder::new();
+    pair(&folder, "app", &["localhost"]);
+    let ours = pair(&folder, "ours", &["menshen"]);
+    pair(&folder, "stranger", &["menshen"]);
+    let ca = folder.path("app.pem");
+    for versions in [rustls::ALL_VERSIONS, &[&rustls::version::TLS12]] {
+        let manner = Manner {
+            versions,
+            wants: Some(ours.clone()),
+            ..Manner::of("app")
+        };
+        let url = application(&folder, manner).await;
+        let lines = |name: &str| {
+            let (certificate, key) = (
+                folder.path(&format!("{name}.pem")),
+                folder.path(&format!("{name}.key")),
+            );
+            let pair = format!("certificate = {certificate:?}\nkey = {{ file = {key:?} }}");
+            tls(&format!("ca = {ca:?}\n{pair}"))
+        };
+        let house = house_before(&url, &lines("ours")).await;
+        assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
+        let house = house_before(&url, &lines("stranger")).await;
+        refused(&house, &["[route.upstream_tls] certificate and key"]).await;
+        let house = house_before(&url, &tls(&format!("ca = {ca:?}"))).await;
+        refused(&house, &["[route.upstream_tls] certificate and key"]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_old_appliance_cannot_do_is_said_with_the_remedy() {
+    // Alerts as TLS 1.0 writes them: level 2, then which.
+    let alert = |which: u8| vec![0x15, 3, 1, 0, 2, 2, which];
+    for (answer, words) in [
+        (alert(70), ["ProtocolVersion", "TLS 1.2"]),
+        (alert(40), ["HandshakeFailure", "cipher"]),
+        (alert(71), ["InsufficientSecurity", "cipher"]),
+        (alert(112), ["UnrecognisedName", "server_name"]),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+            ["TLS", "http://"],
+        ),
+        (Vec::new(), ["hung up", "TLS 1.1"]),
+    ] {
+        let socket = listener().await;
+        let port = socket.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut line = accept(&socket).await;
+            let _ = line.bytes(1).await;
+            line.send(&answer).await;
+            let _ = tokio::io::AsyncWriteExt::shutdown(&mut line.stream).await;
+            line.rest().await;
+        });
+        let house = house_before(&format!("https://localhost:{port}"), "").await;
+        refused(&house, &words).await;
+    }
+}
+
+#[tokio::test]
+async fn new_files_count_after_a_reload_and_bad_ones_change_nothing() {
+    let folder = Folder::new();
+    pair(&folder, "app", &["localhost"]);
+    pair(&folder, "ca", &["localhost"]);
+    let url = application(&folder, Manner::of("app")).await;
+    let ca = folder.path("ca.pem");
+    let plan = Plan::default().routes(&open_route(&url, &tls(&format!("ca = {ca:?}"))));
+    let house = plan.clone().start().await;
+    refused(&house, &["[route.upstream_tls] ca"]).await;
+    let files = menshen::config::Config::parse(&plan.text(&house.source, &house.app), "t").unwrap();
+    assert!(files.files().contains(&ca), "it is watched");
+    std::fs::copy(folder.path("app.pem"), &ca).unwrap();
+    house.reload(&plan).await.unwrap();
+    assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
+    folder.write("ca.pem", "no certificate\n");
+    let why = house.reload(&plan).await.unwrap_err();
+    assert!(
+        why.contains("route up: upstream_tls: ca holds no certificate"),
+        "{why}"
+    );
+    std::fs::remove_file(&ca).unwrap();
+    let why = house.reload(&plan).await.unwrap_err();
+    assert!(why.contains("ca.pem"), "{why}");
+    assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
+}
