@@ -4,9 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Proxy, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, Proxy, RequestBuilder, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,10 +13,13 @@ use url::Url;
 
 use crate::secret::Secret;
 
+mod call;
+mod exchange;
 mod knock;
 mod proxy;
 mod tls;
 
+pub use call::{Call, Repeatable};
 pub use knock::KNOCK_TIMEOUT;
 pub use proxy::{NoProxyUrl, ProxyUrl};
 pub use tls::OutboundBuildError;
@@ -33,9 +35,6 @@ const IDLE_MAX: usize = 32;
 
 /// The longest answer that is read unless [`Outbound::reading`] says otherwise, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
-
-/// The longest content type an error repeats, in characters.
-const CONTENT_TYPE_CHARS_MAX: usize = 80;
 
 /// How a connector reaches its source: keys of `[connector.ID]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -180,11 +179,15 @@ impl fmt::Debug for Said {
 
 /// The road to a source. Clones share their connections; `Debug` shows no credentials.
 ///
-/// Follows no redirect, reads no environment variable, repeats nothing.
+/// Follows no redirect and reads no environment variable. What it repeats, and on which connection,
+/// is written in [`Repeatable`].
 #[derive(Clone)]
 pub struct Outbound {
-    client: Client,
-    /// The same with less patience and no kept connection, for [`Outbound::afresh`].
+    /// Keeps its connections for the next call.
+    kept: Client,
+    /// Makes a connection for each call.
+    fresh: Client,
+    /// The same with less patience, for [`Outbound::afresh`].
     knocking: Client,
     proxy: Option<ProxyUrl>,
     answer_bytes_max: usize,
@@ -222,7 +225,8 @@ impl Outbound {
             client.map_err(|error| OutboundBuildError::Client(error.without_url()))
         };
         Ok(Self {
-            client: built(CONNECT_TIMEOUT, IDLE_MAX)?,
+            kept: built(CONNECT_TIMEOUT, IDLE_MAX)?,
+            fresh: built(CONNECT_TIMEOUT, 0)?,
             knocking: built(knock::CONNECT_TIMEOUT, 0)?,
             proxy: config.proxy.clone(),
             answer_bytes_max: ANSWER_BYTES_MAX,
@@ -242,10 +246,9 @@ impl Outbound {
         &self,
         url: &Url,
         query: &[(&str, &str)],
-        call: &'static str,
+        call: Call,
     ) -> Result<Value, OutboundError> {
-        self.ask(self.client.get(with_query(url, query)), call)
-            .await
+        self.ask(self.kept.get(with_query(url, query)), call).await
     }
 
     /// Asks by POST with these parameters and a JSON body.
@@ -254,9 +257,9 @@ impl Outbound {
         url: &Url,
         query: &[(&str, &str)],
         body: &Value,
-        call: &'static str,
+        call: Call,
     ) -> Result<Value, OutboundError> {
-        self.ask(self.client.post(with_query(url, query)).json(body), call)
+        self.ask(self.kept.post(with_query(url, query)).json(body), call)
             .await
     }
 
@@ -265,9 +268,9 @@ impl Outbound {
         &self,
         url: &Url,
         token: &Secret<String>,
-        call: &'static str,
+        call: Call,
     ) -> Result<Value, OutboundError> {
-        let request = self.client.get(url.clone());
+        let request = self.kept.get(url.clone());
         self.ask(request.bearer_auth(token.expose()), call).await
     }
 
@@ -278,9 +281,9 @@ impl Outbound {
         url: &Url,
         form: &[(&str, &str)],
         credentials: Credentials<'_>,
-        call: &'static str,
+        call: Call,
     ) -> Result<Said, OutboundError> {
-        let request = self.client.post(url.clone()).form(form);
+        let request = self.kept.post(url.clone()).form(form);
         let request = match credentials {
             Credentials::None => request,
             Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),
@@ -289,64 +292,9 @@ impl Outbound {
         Ok(Said { status, body })
     }
 
-    async fn ask(
-        &self,
-        request: RequestBuilder,
-        call: &'static str,
-    ) -> Result<Value, OutboundError> {
+    async fn ask(&self, request: RequestBuilder, call: Call) -> Result<Value, OutboundError> {
         let only_ok = |status| status == StatusCode::OK;
         let (_, body) = self.exchange(request, call, only_ok).await?;
-        Ok(body)
-    }
-
-    async fn exchange(
-        &self,
-        request: RequestBuilder,
-        call: &'static str,
-        answers: impl Fn(StatusCode) -> bool,
-    ) -> Result<(u16, Value), OutboundError> {
-        let request = request.header(ACCEPT, "application/json");
-        let mut response = request
-            .send()
-            .await
-            .map_err(|error| transport(error, call))?;
-        let content_type = content_type(&response);
-        let status = response.status().as_u16();
-        let refused = || OutboundError::Status {
-            call,
-            status,
-            content_type: content_type.clone(),
-        };
-        if !answers(response.status()) {
-            return Err(refused());
-        }
-        let body = self.read(&mut response, call).await?;
-        // What it is called says little: older servers call JSON a page, or nothing at all. A page,
-        // on the other hand, never is JSON.
-        match serde_json::from_slice(&body) {
-            Ok(body) => Ok((status, body)),
-            Err(_) if status != StatusCode::OK => Err(refused()),
-            Err(_) => Err(OutboundError::NotJson { call, content_type }),
-        }
-    }
-
-    async fn read(
-        &self,
-        response: &mut Response,
-        call: &'static str,
-    ) -> Result<Vec<u8>, OutboundError> {
-        let bytes_max = self.answer_bytes_max;
-        let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| transport(error, call))?
-        {
-            if body.len() + chunk.len() > bytes_max {
-                return Err(OutboundError::TooLarge { call, bytes_max });
-            }
-            body.extend_from_slice(&chunk);
-        }
         Ok(body)
     }
 }
@@ -362,29 +310,6 @@ fn with_query(url: &Url, query: &[(&str, &str)]) -> Url {
         url.query_pairs_mut().extend_pairs(query);
     }
     url
-}
-
-/// The address is taken out: its query carries tokens and secrets.
-fn transport(error: reqwest::Error, call: &'static str) -> OutboundError {
-    let source = error.without_url();
-    if source.is_connect() {
-        OutboundError::Connect { call, source }
-    } else if source.is_timeout() {
-        OutboundError::Timeout { call }
-    } else {
-        OutboundError::Exchange { call, source }
-    }
-}
-
-fn content_type(response: &Response) -> String {
-    let text = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    text.unwrap_or("no content type")
-        .chars()
-        .take(CONTENT_TYPE_CHARS_MAX)
-        .collect()
 }
 
 #[cfg(test)]
@@ -453,7 +378,7 @@ mod tests {
         let road = Outbound::build(&Config::default()).unwrap();
         let url = Url::parse(&url).unwrap();
         let error = road
-            .get_json(&url, &[("secret", "hunter2")], "gettoken")
+            .get_json(&url, &[("secret", "hunter2")], Call::repeatable("gettoken"))
             .await
             .unwrap_err();
         assert!(matches!(error, OutboundError::Connect { .. }), "{error:?}");

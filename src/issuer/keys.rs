@@ -8,12 +8,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::{IssuerError, IssuerName};
-use crate::outbound::{Outbound, OutboundError};
+use crate::outbound::{Call, Outbound, OutboundError};
 
 /// How many keys of one issuer are kept.
 const KEYS_MAX: usize = 100;
 
-const CALL: &str = "the issuer's keys";
+const CALL: Call = Call::repeatable("the issuer's keys");
 
 /// The public keys of an issuer that may have signed something.
 pub(super) struct Keys(Vec<Key>);
@@ -40,7 +40,7 @@ pub(super) async fn fetch(
     let keys = said.get("keys").and_then(Value::as_array);
     let keys = keys.ok_or_else(|| {
         unreachable(OutboundError::Incomplete {
-            call: CALL,
+            call: CALL.name(),
             missing: "`keys`",
         })
     })?;

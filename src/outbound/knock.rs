@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Outbound, OutboundError, transport};
+use super::exchange::transport;
+use super::{Call, Outbound, OutboundError};
 
 /// How long a knock takes at most.
 pub const KNOCK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -14,7 +15,7 @@ pub const KNOCK_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// The call, as errors name it.
-const KNOCK: &str = "a knock";
+const KNOCK: Call = Call::repeatable("a knock");
 
 impl Outbound {
     /// The same road for whoever must know whether anybody is there: each call makes a connection of
@@ -22,7 +23,8 @@ impl Outbound {
     /// make whoever is gone by now look slow.
     pub fn afresh(&self) -> Self {
         Self {
-            client: self.knocking.clone(),
+            kept: self.knocking.clone(),
+            fresh: self.knocking.clone(),
             ..self.clone()
         }
     }

@@ -98,8 +98,10 @@ mod tests {
     use tokio_rustls::TlsAcceptor;
     use url::Url;
 
-    use super::super::{Config, Outbound, OutboundError};
+    use super::super::{Call, Config, Outbound, OutboundError};
     use super::*;
+
+    const GET_TOKEN: Call = Call::repeatable("gettoken");
 
     /// A source with a certificate of its own, that answers `{}` to everyone.
     async fn source() -> (SocketAddr, String) {
@@ -136,7 +138,7 @@ mod tests {
         let (address, pem) = source().await;
         let url = Url::parse(&format!("https://{address}/")).unwrap();
         let strict = Outbound::build(&Config::default()).unwrap();
-        let refused = strict.get_json(&url, &[], "gettoken").await;
+        let refused = strict.get_json(&url, &[], GET_TOKEN).await;
         assert!(
             matches!(refused, Err(OutboundError::Connect { .. })),
             "{refused:?}"
@@ -149,7 +151,7 @@ mod tests {
             ca: Some(ca.clone()),
         });
         std::fs::remove_file(&ca).unwrap();
-        let answered = built.unwrap().get_json(&url, &[], "gettoken").await;
+        let answered = built.unwrap().get_json(&url, &[], GET_TOKEN).await;
         assert_eq!(answered.unwrap(), serde_json::json!({}));
     }
 }

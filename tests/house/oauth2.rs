@@ -4,7 +4,7 @@ mod apart;
 mod away;
 mod examined;
 mod presets;
-mod provider;
+pub(crate) mod provider;
 mod refreshing;
 mod refused;
 mod synced;

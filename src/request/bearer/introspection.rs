@@ -14,7 +14,7 @@ use super::config::{IntrospectionAuth, IntrospectionConfig};
 use super::{Away, Fault, Refusal};
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::{Claims, Issuer};
-use crate::outbound::{Credentials, Outbound, OutboundError};
+use crate::outbound::{Call, Credentials, Outbound, OutboundError};
 use crate::secret::{Secret, SecretError};
 
 /// How many tokens an issuer is asked about at once.
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-const CALL: &str = "the introspection of a token";
+const CALL: Call = Call::repeatable("the introspection of a token");
 
 /// The way an issuer is asked about tokens. `Debug` shows no secret.
 pub(super) struct Introspection {
@@ -125,7 +125,7 @@ impl Introspection {
         match said.status {
             200 => Ok(said.body),
             status => Err(OutboundError::Status {
-                call: CALL,
+                call: CALL.name(),
                 status,
                 content_type: "JSON".to_owned(),
             }),

@@ -9,7 +9,7 @@ use url::Url;
 use super::super::ConnectorError;
 use super::client::Client;
 use super::fault::{self, Fault};
-use crate::outbound::{Outbound, OutboundError, Said};
+use crate::outbound::{Call, Outbound, OutboundError, Said};
 use crate::people::source::SourceError;
 use crate::secret::Secret;
 
@@ -29,8 +29,8 @@ const SCOPE_BYTES_MAX: usize = 4096;
 const LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The calls, as errors and logs name them.
-const REDEEM: &str = "token";
-const REFRESH: &str = "refresh";
+const REDEEM: Call = Call::once("token");
+const REFRESH: Call = Call::once("refresh");
 
 /// Where tokens are bought, and on which road.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +121,7 @@ impl Client {
         at: TokenEndpoint<'_>,
         form: &[(&str, &str)],
         hidden: &[&str],
-        call: &'static str,
+        call: Call,
     ) -> Result<Granted, Fault> {
         let proof = self.proof(at.url);
         let mut form = form.to_vec();
@@ -135,7 +135,7 @@ impl Client {
         hidden.extend(proof.secrets());
         // Basic has it encoded.
         hidden.extend(self.secret());
-        read(&said, at.dialect, &hidden, call)
+        read(&said, at.dialect, &hidden, call.name())
     }
 }
 

@@ -5,8 +5,11 @@ use std::error::Error;
 use super::super::{ConnectorError, Finding};
 use super::OAuth2;
 use crate::keys;
-use crate::outbound::OutboundError;
+use crate::outbound::{Call, OutboundError};
 use crate::secret::Secret;
+
+const AUTHORIZE: Call = Call::repeatable("authorize");
+const PROFILE: Call = Call::repeatable("profile");
 
 /// Asks everything that can be asked without a person; one finding a line.
 pub(super) async fn examine(oauth2: &OAuth2) -> Vec<Finding> {
@@ -23,7 +26,7 @@ pub(super) async fn examine(oauth2: &OAuth2) -> Vec<Finding> {
 /// The page people see: anything that answers will do.
 async fn page(oauth2: &OAuth2) -> Finding {
     let url = &oauth2.settings.authorize;
-    match oauth2.outbound.get_json(url, &[], "authorize").await {
+    match oauth2.outbound.get_json(url, &[], AUTHORIZE).await {
         Err(error) if is_away(&error) => bad("authorize_url", &error),
         Err(OutboundError::Status {
             status: 404 | 410, ..
@@ -56,7 +59,7 @@ async fn client(oauth2: &OAuth2) -> Finding {
 async fn profile(oauth2: &OAuth2) -> Finding {
     let url = &oauth2.settings.profile;
     let token = nonsense();
-    match oauth2.outbound.get_json_as(url, &token, "profile").await {
+    match oauth2.outbound.get_json_as(url, &token, PROFILE).await {
         Err(error) if is_away(&error) => bad("profile_url", &error),
         Err(OutboundError::Status {
             status: 404 | 410, ..

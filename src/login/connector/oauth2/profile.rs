@@ -9,7 +9,7 @@ use super::super::{ConnectorError, Refusal, RefusedWhy};
 use super::config::ProfileAuth;
 use super::settings::Settings;
 use crate::expression::{self, EvalError, Expression};
-use crate::outbound::{Outbound, OutboundError};
+use crate::outbound::{self, Outbound, OutboundError};
 use crate::people::profile::over_profile;
 use crate::secret::Secret;
 use crate::store::{LinkField, Subject};
@@ -98,11 +98,12 @@ impl Call<'_> {
 
     async fn page(&self, url: &Url, name: Option<&str>) -> Result<Value, ConnectorError> {
         let call = if name.is_some() { PROFILES } else { PROFILE };
+        let asked = outbound::Call::repeatable(call);
         let said = match self.settings.profile_auth {
-            ProfileAuth::Bearer => self.outbound.get_json_as(url, self.access, call).await,
+            ProfileAuth::Bearer => self.outbound.get_json_as(url, self.access, asked).await,
             ProfileAuth::Query => {
                 let token = [("access_token", self.access.expose().as_str())];
-                self.outbound.get_json(url, &token, call).await
+                self.outbound.get_json(url, &token, asked).await
             }
         };
         let mut said = said.map_err(|error| unasked(error, call, name))?;

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::super::ConnectorError;
 use super::fault;
-use crate::outbound::{Outbound, OutboundError};
+use crate::outbound::{Call, Outbound, OutboundError};
 use crate::secret::Secret;
 use crate::store::LinkField;
 
@@ -108,7 +108,9 @@ pub(super) async fn ask(
     access: &Secret<String>,
     sub: &str,
 ) -> Result<Map<String, Value>, UserinfoError> {
-    let said = outbound.get_json_as(url, access, CALL).await;
+    let said = outbound
+        .get_json_as(url, access, Call::repeatable(CALL))
+        .await;
     about(said.map_err(UserinfoError::Unasked)?, sub)
 }
 

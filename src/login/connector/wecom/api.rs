@@ -10,7 +10,7 @@ use url::{Host, Url};
 use super::errors::{Fault, GET_TOKEN, is_token_refused, refusal};
 use super::token::{AppToken, Bought};
 use crate::clock::Clock;
-use crate::outbound::{Outbound, OutboundError};
+use crate::outbound::{Call, Outbound, OutboundError};
 use crate::secret::Secret;
 
 /// The longest list of departments that is read, in bytes: 30 000 of them with their leaders.
@@ -51,7 +51,7 @@ pub(super) struct Redeemed {
 }
 
 struct Question<'a> {
-    call: &'static str,
+    call: Call,
     query: &'a [(&'a str, &'a str)],
     body: Option<&'a Value>,
     /// What must not come back in a message.
@@ -87,7 +87,7 @@ impl Api {
     pub(super) async fn redeem(&self, code: &str) -> Result<Redeemed, Fault> {
         let query = [("code", code)];
         let question = |call| Question {
-            call,
+            call: Call::once(call),
             query: &query,
             body: None,
             hidden: code,
@@ -113,7 +113,7 @@ impl Api {
         let query = [("js_code", code), ("grant_type", "authorization_code")];
         let said = self
             .ask(Question {
-                call,
+                call: Call::once(call),
                 query: &query,
                 body: None,
                 hidden: code,
@@ -126,7 +126,7 @@ impl Api {
     pub(super) async fn member(&self, userid: &str) -> Result<Said, Fault> {
         let query = [("userid", userid)];
         self.ask(Question {
-            call: "user/get",
+            call: Call::repeatable("user/get"),
             query: &query,
             body: None,
             hidden: "",
@@ -144,7 +144,7 @@ impl Api {
         };
         let body = json!({ "user_ticket": user_ticket });
         self.ask(Question {
-            call,
+            call: Call::repeatable(call),
             query: &[],
             body: Some(&body),
             hidden: user_ticket,
@@ -158,7 +158,7 @@ impl Api {
         let call = "department/list";
         let road = self.outbound.reading(DEPARTMENTS_BYTES_MAX);
         let question = Question {
-            call,
+            call: Call::repeatable(call),
             query: &[],
             body: None,
             hidden: "",
@@ -173,7 +173,7 @@ impl Api {
     pub(super) async fn agent(&self, agent_id: &str) -> Result<Said, Fault> {
         let query = [("agentid", agent_id)];
         self.ask(Question {
-            call: "agent/get",
+            call: Call::repeatable("agent/get"),
             query: &query,
             body: None,
             hidden: "",
@@ -220,13 +220,13 @@ impl Api {
         } = *question;
         let mut query = vec![("access_token", token.expose().as_str())];
         query.extend(question.query);
-        let url = self.url(call);
+        let url = self.url(call.name());
         let answered = match body {
             None => road.get_json(&url, &query, call).await,
             Some(body) => road.post_json(&url, &query, body, call).await,
         };
         accepted(
-            call,
+            call.name(),
             answered.map_err(Fault::Unasked)?,
             &[token.expose().as_str(), hidden],
         )
@@ -237,7 +237,7 @@ impl Api {
         let query = [("corpid", self.corp_id.as_str()), ("corpsecret", secret)];
         let answered = self
             .outbound
-            .get_json(&self.url(GET_TOKEN), &query, GET_TOKEN)
+            .get_json(&self.url(GET_TOKEN), &query, Call::repeatable(GET_TOKEN))
             .await;
         let mut said = accepted(GET_TOKEN, answered.map_err(Fault::Unasked)?, &[secret])?;
         let lifetime_s = said

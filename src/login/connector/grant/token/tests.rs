@@ -7,7 +7,12 @@ fn answer(status: u16, body: Value) -> Result<Granted, Fault> {
 }
 
 fn heard(status: u16, body: Value, dialect: Dialect<'_>) -> Result<Granted, Fault> {
-    read(&Said { status, body }, dialect, &["hunter2-code"], REDEEM)
+    read(
+        &Said { status, body },
+        dialect,
+        &["hunter2-code"],
+        REDEEM.name(),
+    )
 }
 
 fn callback() -> Url {

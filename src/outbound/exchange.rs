@@ -1,0 +1,270 @@
+//! One call and its answer: on which connection it is sent, and when it is sent once more.
+
+use std::error::Error;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, Request, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{CALL_TIMEOUT, Call, Outbound, OutboundError};
+
+/// The longest content type an error repeats, in characters.
+const CONTENT_TYPE_CHARS_MAX: usize = 80;
+
+impl Outbound {
+    /// Sends a call and reads its answer, JSON of a status that `answers`. Whatever happens, it
+    /// takes no longer than [`CALL_TIMEOUT`].
+    pub(super) async fn exchange(
+        &self,
+        request: RequestBuilder,
+        call: Call,
+        answers: impl Fn(StatusCode) -> bool,
+    ) -> Result<(u16, Value), OutboundError> {
+        let request = request.header(ACCEPT, "application/json").build();
+        let request = request.map_err(|error| transport(error, call))?;
+        if !call.is_repeatable() {
+            return self.attempt(&self.fresh, request, call, &answers).await;
+        }
+        let began = Instant::now();
+        let again = request.try_clone();
+        let first = self.attempt(&self.kept, request, call, &answers).await;
+        match (first, again) {
+            (Err(error), Some(mut again)) if is_broken(&error) => {
+                let call_name = call.name();
+                tracing::debug!(
+                    call = call_name,
+                    "the connection broke; the call is repeated"
+                );
+                let left = CALL_TIMEOUT.saturating_sub(began.elapsed());
+                *again.timeout_mut() = Some(left);
+                self.attempt(&self.fresh, again, call, &answers).await
+            }
+            (first, _) => first,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        client: &Client,
+        request: Request,
+        call: Call,
+        answers: &impl Fn(StatusCode) -> bool,
+    ) -> Result<(u16, Value), OutboundError> {
+        let response = client.execute(request).await;
+        let mut response = response.map_err(|error| transport(error, call))?;
+        let call_name = call.name();
+        let content_type = content_type(&response);
+        let status = response.status().as_u16();
+        let refused = || OutboundError::Status {
+            call: call_name,
+            status,
+            content_type: content_type.clone(),
+        };
+        if !answers(response.status()) {
+            return Err(refused());
+        }
+        let body = self.read(&mut response, call).await?;
+        // What it is called says little: older servers call JSON a page, or nothing at all. A page,
+        // on the other hand, never is JSON.
+        match serde_json::from_slice(&body) {
+            Ok(body) => Ok((status, body)),
+            Err(_) if status != StatusCode::OK => Err(refused()),
+            Err(_) => Err(OutboundError::NotJson {
+                call: call_name,
+                content_type,
+            }),
+        }
+    }
+
+    async fn read(&self, response: &mut Response, call: Call) -> Result<Vec<u8>, OutboundError> {
+        let bytes_max = self.answer_bytes_max;
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| transport(error, call))?
+        {
+            if body.len() + chunk.len() > bytes_max {
+                return Err(OutboundError::TooLarge {
+                    call: call.name(),
+                    bytes_max,
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+/// Whether the connection broke before the answer was complete: another one may carry it. An answer
+/// that is not HTTP is no better on another connection.
+fn is_broken(error: &OutboundError) -> bool {
+    let OutboundError::Exchange { source, .. } = error else {
+        return false;
+    };
+    let mut cause: Option<&(dyn Error + 'static)> = source.source();
+    while let Some(found) = cause {
+        if found
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(hyper::Error::is_parse)
+        {
+            return false;
+        }
+        cause = found.source();
+    }
+    true
+}
+
+/// The address is taken out: its query carries tokens and secrets.
+pub(super) fn transport(error: reqwest::Error, call: Call) -> OutboundError {
+    let call = call.name();
+    let source = error.without_url();
+    if source.is_connect() {
+        OutboundError::Connect { call, source }
+    } else if source.is_timeout() {
+        OutboundError::Timeout { call }
+    } else {
+        OutboundError::Exchange { call, source }
+    }
+}
+
+fn content_type(response: &Response) -> String {
+    let text = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    text.unwrap_or("no content type")
+        .chars()
+        .take(CONTENT_TYPE_CHARS_MAX)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use hyper::server::conn::http2;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::Notify;
+    use tokio_rustls::TlsAcceptor;
+    use url::Url;
+
+    use super::super::Config;
+    use super::*;
+
+    /// A source that speaks HTTP/2, and drops a connection when a second request arrives on it.
+    struct Source {
+        address: SocketAddr,
+        certificate: String,
+        requests: Arc<AtomicUsize>,
+    }
+
+    impl Source {
+        async fn start() -> Self {
+            let CertifiedKey { cert, signing_key } =
+                generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+            let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let mut tls = ServerConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![cert.der().clone()], key)
+                .unwrap();
+            tls.alpn_protocols = vec![b"h2".to_vec()];
+            let acceptor = TlsAcceptor::from(Arc::new(tls));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let requests = Arc::new(AtomicUsize::new(0));
+            let counter = Arc::clone(&requests);
+            tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(serve(acceptor.clone(), stream, Arc::clone(&counter)));
+                }
+            });
+            Self {
+                address,
+                certificate: cert.pem(),
+                requests,
+            }
+        }
+
+        fn outbound(&self) -> Outbound {
+            let name = format!("menshen-h2-{}.pem", self.address.port());
+            let ca = std::env::temp_dir().join(name);
+            std::fs::write(&ca, &self.certificate).unwrap();
+            let built = Outbound::build(&Config {
+                proxy: None,
+                ca: Some(ca.clone()),
+            });
+            std::fs::remove_file(&ca).unwrap();
+            built.unwrap()
+        }
+
+        async fn asked(&self, outbound: &Outbound, call: Call) -> Result<Value, OutboundError> {
+            let url = Url::parse(&format!("https://{}/", self.address)).unwrap();
+            outbound.get_json(&url, &[], call).await
+        }
+    }
+
+    async fn serve(acceptor: TlsAcceptor, stream: TcpStream, requests: Arc<AtomicUsize>) {
+        let Ok(stream) = acceptor.accept(stream).await else {
+            return;
+        };
+        let over = Arc::new(Notify::new());
+        let (on_connection, end) = (AtomicUsize::new(0), Arc::clone(&over));
+        let service = service_fn(move |_| {
+            requests.fetch_add(1, Ordering::SeqCst);
+            let first = on_connection.fetch_add(1, Ordering::SeqCst) == 0;
+            let end = Arc::clone(&end);
+            async move {
+                if !first {
+                    end.notify_one();
+                    std::future::pending::<()>().await;
+                }
+                let answer = Full::new(Bytes::from_static(b"{}"));
+                Ok::<_, Infallible>(http::Response::new(answer))
+            }
+        });
+        let serving = http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::select! {
+            _ = serving => {}
+            () = over.notified() => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_over_http_2_is_asked_once_more_when_its_connection_ends() {
+        let source = Source::start().await;
+        let outbound = source.outbound();
+        for _ in 0..2 {
+            let answer = source.asked(&outbound, Call::repeatable("userinfo")).await;
+            assert_eq!(answer.unwrap(), serde_json::json!({}));
+        }
+        // The second was asked on the connection of the first, and then again.
+        assert_eq!(source.requests.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn what_spends_something_is_sent_once_over_http_2_on_a_connection_of_its_own() {
+        let source = Source::start().await;
+        let outbound = source.outbound();
+        for _ in 0..3 {
+            let answer = source.asked(&outbound, Call::once("token")).await;
+            assert_eq!(answer.unwrap(), serde_json::json!({}));
+        }
+        assert_eq!(source.requests.load(Ordering::SeqCst), 3);
+    }
+}

@@ -1,0 +1,223 @@
+//! `Relay`: stands between a house and a source, as a proxy of the house or in the source's place,
+//! and closes connections where a test says so.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::line::{Line, Message};
+use crate::upstream;
+use crate::wire;
+
+/// How a connection ends instead of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The request arrives, and nobody reads it.
+    Unread,
+    /// The source reads it and does what it asks for; nothing comes back.
+    Unanswered,
+    /// The same; half of the answer's head comes back.
+    AmidHead,
+    /// The same; the answer lacks its last byte.
+    AmidBody,
+}
+
+impl Cut {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Unread,
+        Self::Unanswered,
+        Self::AmidHead,
+        Self::AmidBody,
+    ];
+}
+
+/// Which requests are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// The first one that comes over a connection that was used before.
+    Reused,
+    /// The next one.
+    Next,
+    /// Each one.
+    Always,
+}
+
+/// A running relay. Dropping it closes its socket and every connection.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    accepting: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    wanted: Option<(String, Cut, When)>,
+    cuts: usize,
+    reused: Vec<String>,
+}
+
+impl Relay {
+    /// In front of this source.
+    pub(crate) async fn to(source: SocketAddr) -> Self {
+        let listener = upstream::listener().await;
+        let address = listener.local_addr().unwrap();
+        let state = Arc::default();
+        let shared = Arc::clone(&state);
+        let accepting = tokio::spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                open.spawn(serve(stream, source, Arc::clone(&shared)));
+            }
+        });
+        Self {
+            address,
+            state,
+            accepting,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A line of a table that makes it the proxy on the way to the source.
+    pub(crate) fn as_proxy(&self) -> String {
+        format!("proxy = \"{}\"\n", self.url())
+    }
+
+    /// Cuts requests for this path from now on, and forgets earlier ones.
+    pub(crate) fn cut(&self, path: &str, how: Cut, when: When) {
+        *self.state() = State {
+            wanted: Some((path.to_owned(), how, when)),
+            ..State::default()
+        };
+    }
+
+    /// How many requests were cut.
+    pub(crate) fn cuts(&self) -> usize {
+        self.state().cuts
+    }
+
+    /// The paths that were asked for over a connection that was used before.
+    pub(crate) fn reused(&self) -> Vec<String> {
+        self.state().reused.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl State {
+    /// What to do about a request for this path.
+    fn decide(&mut self, path: &str, reused: bool) -> Option<Cut> {
+        if reused {
+            self.reused.push(path.to_owned());
+        }
+        let (_, how, when) = self.wanted.clone().filter(|(wanted, ..)| wanted == path)?;
+        if when == When::Reused && !reused {
+            return None;
+        }
+        if when != When::Always {
+            self.wanted = None;
+        }
+        self.cuts += 1;
+        Some(how)
+    }
+}
+
+async fn serve(stream: TcpStream, source: SocketAddr, state: Arc<Mutex<State>>) {
+    let mut line = Line::over(stream);
+    let mut reused = false;
+    while let Some(path) = arrived(&line.stream).await {
+        let cut = state.lock().unwrap().decide(&path, reused);
+        reused = true;
+        if cut == Some(Cut::Unread) {
+            return;
+        }
+        let Some(request) = line.request().await else {
+            return;
+        };
+        let Some(answer) = wire::try_raw(source, &forwarded(&request)).await else {
+            return;
+        };
+        let mut bytes = format!("HTTP/1.1 {} X\r\n", answer.status);
+        let own = ["content-length", "transfer-encoding", "connection"];
+        for (name, value) in &answer.headers {
+            if !own.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+                bytes.push_str(&format!("{name}: {value}\r\n"));
+            }
+        }
+        bytes.push_str(&format!("content-length: {}\r\n\r\n", answer.body.len()));
+        let head = bytes.len();
+        let mut bytes = bytes.into_bytes();
+        bytes.extend_from_slice(&answer.body);
+        let sent = match cut {
+            None => bytes.len(),
+            Some(Cut::Unread | Cut::Unanswered) => 0,
+            Some(Cut::AmidHead) => head / 2,
+            Some(Cut::AmidBody) => bytes.len() - 1,
+        };
+        let written = line.stream.write_all(&bytes[..sent]).await;
+        if cut.is_some() || written.is_err() {
+            return;
+        }
+    }
+}
+
+/// The path of a request whose head has arrived, which stays unread; nothing when the connection
+/// ends first.
+async fn arrived(stream: &TcpStream) -> Option<String> {
+    let mut bytes = vec![0; 64 * 1024];
+    let mut known = 0;
+    loop {
+        let n = stream.peek(&mut bytes).await.ok()?;
+        if n == 0 || n == bytes.len() {
+            return None;
+        }
+        let head = String::from_utf8_lossy(&bytes[..n]).into_owned();
+        if head.contains("\r\n\r\n") {
+            let (_, rest) = head.split_once(' ')?;
+            let (target, _) = rest.split_once(' ')?;
+            let target = origin_form(target);
+            return target.split('?').next().map(str::to_owned);
+        }
+        if n == known {
+            // What is there is peeked at again at once: let the rest come.
+            tokio::task::yield_now().await;
+        }
+        known = n;
+    }
+}
+
+/// A target as the source itself gets it, also where a proxy was asked.
+fn origin_form(target: &str) -> &str {
+    let rest = target.strip_prefix("http://");
+    let path = rest.and_then(|rest| rest.find('/').map(|at| &rest[at..]));
+    path.unwrap_or(target)
+}
+
+fn forwarded(request: &Message) -> Vec<u8> {
+    let mut words = request.first.splitn(3, ' ');
+    let method = words.next().unwrap_or_default();
+    let target = origin_form(words.next().unwrap_or_default());
+    let mut head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
+    for (name, value) in &request.headers {
+        if !name.eq_ignore_ascii_case("connection") {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
+    let mut bytes = format!("{head}\r\n").into_bytes();
+    bytes.extend_from_slice(&request.body);
+    bytes
+}
