@@ -26,6 +26,7 @@ mod verify;
 pub use algorithm::SigningAlgorithm;
 pub use claims::{Claims, NoClaim};
 pub use half::half_hash;
+pub use kept::Asker;
 pub use metadata::{Metadata, MetadataError};
 pub use name::{IssuerName, NoIssuerName};
 pub use tenant::{NoTenantName, Tenant, TenantName, Wrong, contradiction};
@@ -186,24 +187,24 @@ impl Issuer {
 
     /// How many keys it has that could sign something for us; asks when they are not known.
     pub async fn count_keys(&self) -> Result<usize, IssuerError> {
-        let keys = self.keys(false).await?;
+        let keys = self.keys(None).await?;
         Ok(keys.count(&self.settings.algorithms))
     }
 
-    /// Its keys; `again` asks for them although they are known, as often as the throttle allows.
-    async fn keys(&self, again: bool) -> Result<Arc<Keys>, IssuerError> {
+    /// Its keys; with `again` they are asked for although they are known, as often as this asker may.
+    async fn keys(&self, again: Option<Asker>) -> Result<Arc<Keys>, IssuerError> {
         let name = &self.settings.name;
-        if again && self.keys.known().is_some() && !self.keys.may_ask_again() {
-            return self.keys.known().ok_or(IssuerError::Pausing {
-                issuer: name.clone(),
-            });
+        if let (Some(asker), Some(known)) = (again, self.keys.known())
+            && !self.keys.may_ask_again(asker)
+        {
+            return Ok(known);
         }
         let url = match &self.settings.keys_url {
             Some(url) => url.clone(),
             None => self.metadata().await?.jwks_uri.clone(),
         };
         let fetch = keys::fetch(name.clone(), url, self.outbound.clone());
-        if again {
+        if again.is_some() {
             self.keys.renew(name, fetch).await
         } else {
             self.keys.get(name, fetch).await

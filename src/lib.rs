@@ -57,7 +57,7 @@
 //! | 3 | [`request`], [`login`] | know each other; know HTTP status codes |
 //! | 2 | [`people`] | know a protocol |
 //! | 1 | [`store`] | decide anything |
-//! | 0 | [`clock`], [`expression`], [`issuer`], [`keys`], [`outbound`], [`secret`], [`setting`], [`telemetry`] | know the house |
+//! | 0 | [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`outbound`], [`secret`], [`setting`], [`telemetry`] | know the house |
 //!
 //! # Invariants
 //!
@@ -94,6 +94,7 @@ pub mod people;
 
 pub mod store;
 
+pub mod client;
 pub mod clock;
 pub mod expression;
 pub mod issuer;

@@ -72,6 +72,9 @@ fn denial(route: &Arc<Route>, error: GateError) -> Denial {
             needed,
         },
         GateError::Bearer(BearerError::Away { issuer, .. }) => Denial::IssuerAway { route, issuer },
+        GateError::Bearer(BearerError::Limited { issuer }) => {
+            Denial::TooManyTokens { route, issuer }
+        }
         GateError::TwoCallers => Denial::TwoCallers { route },
         GateError::Unavailable(_) => {
             tracing::warn!(

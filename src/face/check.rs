@@ -296,6 +296,7 @@ fn reason_of(denial: &Denial) -> (Stop, &'static str) {
         Denial::Forbidden { .. } => (Stop::Denied, "forbidden"),
         Denial::Untold { .. } => (Stop::Denied, "untold"),
         Denial::IssuerAway { .. } => (Stop::Away, "issuer-away"),
+        Denial::TooManyTokens { .. } => (Stop::Away, "too-many-tokens"),
         Denial::Unavailable { .. } => (Stop::Away, "unavailable"),
     }
 }

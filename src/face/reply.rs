@@ -106,6 +106,7 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
         } => bearer::lacks_scope(visit, route, caller, needed),
         Denial::TwoCallers { route } => bearer::two_callers(visit, route),
         Denial::IssuerAway { route, issuer } => bearer::issuer_away(visit, route, issuer),
+        Denial::TooManyTokens { route, issuer } => bearer::too_many_tokens(visit, route, issuer),
         Denial::WeakToken { route } => {
             let demands = route.demands.as_deref();
             let mut response = login_needed(visit, "step up", demands);

@@ -1,20 +1,49 @@
 //! `Kept`: a document of the issuer: asked for once for all who wait, kept while it is down.
 
+use std::collections::HashMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::{IssuerError, IssuerName};
+use crate::client::network_of;
 use crate::clock::{Clock, Timestamp};
 
 /// How long nobody asks again after asking in vain.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How often one may ask again although the document is fresh, before the throttle closes.
-const AGAIN_MAX: u32 = 3;
-/// How long until the throttle lets one more through.
-const AGAIN_EVERY: Duration = Duration::from_secs(30);
+/// How often the document is asked for again although it is fresh: three times at once, and then
+/// every 30 s.
+const AGAIN: Allowance = Allowance {
+    at_once: 3,
+    every: Duration::from_secs(30),
+};
+/// How much of that one client may use up, so that its made-up tokens leave something for others.
+const AGAIN_PER_CLIENT: Allowance = Allowance {
+    at_once: 2,
+    every: Duration::from_secs(60),
+};
+
+/// On whose account a document is asked for again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The source itself sent the token, over a connection that we opened to it.
+    Source,
+    /// This client sent the token, which may be made up.
+    Client(IpAddr),
+}
+
+#[derive(Clone, Copy)]
+struct Allowance {
+    at_once: u32,
+    every: Duration,
+}
+
+/// What is left of an allowance, and since when.
+#[derive(Clone, Copy)]
+struct Left(u32, Timestamp);
 
 pub(super) struct Kept<T> {
     state: Mutex<State<T>>,
@@ -27,8 +56,12 @@ struct State<T> {
     document: Option<(Arc<T>, Timestamp)>,
     /// When asking was last in vain, and why.
     failed: Option<(IssuerError, Timestamp)>,
-    /// How many times one may ask again, and since when.
-    again: (u32, Timestamp),
+    /// What the source's own tokens may still ask for.
+    source: Left,
+    /// What the tokens of all clients together may still ask for.
+    clients: Left,
+    /// What each of those clients may still ask for that did so lately.
+    client: HashMap<IpAddr, Left>,
 }
 
 impl<T: Send + Sync + 'static> Kept<T> {
@@ -36,7 +69,9 @@ impl<T: Send + Sync + 'static> Kept<T> {
         let state = State {
             document: None,
             failed: None,
-            again: (AGAIN_MAX, clock.now()),
+            source: Left(AGAIN.at_once, clock.now()),
+            clients: Left(AGAIN.at_once, clock.now()),
+            client: HashMap::new(),
         };
         Self {
             state: Mutex::new(state),
@@ -113,17 +148,25 @@ impl<T: Send + Sync + 'static> Kept<T> {
         self.ask(issuer, fetch, Want::Within(age)).await
     }
 
-    /// Takes one from the throttle.
-    pub(super) fn may_ask_again(&self) -> bool {
+    /// Whether the document may be asked for again although it is fresh; counts it.
+    pub(super) fn may_ask_again(&self, asker: Asker) -> bool {
         let now = self.clock.now();
         let mut state = self.state();
-        let (left, since) = state.again;
-        let grown = now.since(since).as_millis() / AGAIN_EVERY.as_millis();
-        let grown = u32::try_from(grown).unwrap_or(AGAIN_MAX);
-        let since = if grown == 0 { since } else { now };
-        let left = left.saturating_add(grown).min(AGAIN_MAX);
-        state.again = (left.saturating_sub(1), since);
-        left > 0
+        let Asker::Client(client) = asker else {
+            return state.source.take(AGAIN, now);
+        };
+        let client = network_of(client);
+        let unused = Left(AGAIN_PER_CLIENT.at_once, now);
+        let mut own = state.client.get(&client).copied().unwrap_or(unused);
+        if !own.take(AGAIN_PER_CLIENT, now) || !state.clients.take(AGAIN, now) {
+            return false;
+        }
+        // Only those are kept whose allowance is not whole again: few, as all together are limited.
+        let whole_after = AGAIN_PER_CLIENT.every * AGAIN_PER_CLIENT.at_once;
+        let lately = |left: &Left| now.since(left.1) < whole_after;
+        state.client.retain(|_, left| lately(left));
+        state.client.insert(client, own);
+        true
     }
 
     async fn ask<F>(
@@ -196,6 +239,20 @@ impl<T: Send + Sync + 'static> Kept<T> {
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Left {
+    fn take(&mut self, allowance: Allowance, now: Timestamp) -> bool {
+        let Allowance { at_once, every } = allowance;
+        let grown = now.since(self.1).as_millis() / every.as_millis();
+        let grown = u32::try_from(grown).unwrap_or(at_once);
+        if grown > 0 {
+            *self = Self(self.0.saturating_add(grown).min(at_once), now);
+        }
+        let good = self.0 > 0;
+        self.0 = self.0.saturating_sub(1);
+        good
     }
 }
 
@@ -308,11 +365,33 @@ mod tests {
     #[test]
     fn asking_again_is_throttled() {
         let desk = Desk::open();
-        let burst = (0..10).filter(|_| desk.kept.may_ask_again()).count();
+        let may = || desk.kept.may_ask_again(Asker::Source);
+        let burst = (0..10).filter(|_| may()).count();
         assert_eq!(burst, 3);
         desk.clock.advance(Duration::from_secs(29));
-        assert!(!desk.kept.may_ask_again());
+        assert!(!may());
         desk.clock.advance(Duration::from_secs(1));
-        assert!(desk.kept.may_ask_again() && !desk.kept.may_ask_again());
+        assert!(may() && !may());
+    }
+
+    #[test]
+    fn one_client_leaves_something_for_another_and_clients_for_the_source() {
+        let desk = Desk::open();
+        let may = |asker| desk.kept.may_ask_again(asker);
+        let [one, two, three] =
+            [1, 2, 3].map(|last| Asker::Client(IpAddr::from([192, 0, 2, last])));
+        assert_eq!((0..10).filter(|_| may(one)).count(), 2);
+        assert!(may(two));
+        // All that clients may ask for together is used up.
+        assert!(!may(three));
+        assert!(may(Asker::Source));
+        // What grows again is not all the first one's, who is always quicker.
+        let (mut first, mut second) = (0, 0);
+        for _ in 0..20 {
+            desk.clock.advance(Duration::from_secs(30));
+            first += usize::from(may(one));
+            second += usize::from(may(two));
+        }
+        assert!(first <= 11 && second >= 8, "{first} {second}");
     }
 }

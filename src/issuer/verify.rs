@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::keys::Key;
-use super::{Claims, Issuer, IssuerError, LEEWAY, NoClaim, Tenant, tenant};
+use super::{Asker, Claims, Issuer, IssuerError, LEEWAY, NoClaim, Tenant, tenant};
 use crate::clock::Timestamp;
 
 /// The longest token that is looked at, in bytes.
@@ -25,6 +25,8 @@ pub struct Expect<'a> {
     pub kind: Option<&'a str>,
     /// Whether it must say when it ends. Only a logout token of an older provider may not.
     pub ends: bool,
+    /// Who brought it: on their account the keys are asked for again when it names an unknown one.
+    pub asker: Asker,
 }
 
 /// Why a text is no token that counts.
@@ -141,7 +143,7 @@ impl Issuer {
                 });
             }
         }
-        let claims = self.signed(token, &head, algorithm).await?;
+        let claims = self.signed(token, &head, algorithm, expect.asker).await?;
         let tenant = self.judge(&claims, expect)?;
         Ok(Verified {
             claims,
@@ -166,13 +168,15 @@ impl Issuer {
         token: &str,
         head: &Head,
         algorithm: Algorithm,
+        asker: Asker,
     ) -> Result<Claims, TokenError> {
         let kid = head.kid.as_deref();
-        let keys = self.keys(false).await.map_err(TokenError::Unavailable)?;
+        let keys = self.keys(None).await.map_err(TokenError::Unavailable)?;
         if let Some(key) = keys.find(kid, algorithm) {
             return self.decode(token, key, algorithm);
         }
-        let keys = self.keys(true).await.map_err(TokenError::Unavailable)?;
+        let keys = self.keys(Some(asker)).await;
+        let keys = keys.map_err(TokenError::Unavailable)?;
         match keys.find(kid, algorithm) {
             Some(key) => self.decode(token, key, algorithm),
             None => Err(TokenError::NoKey {

@@ -95,9 +95,13 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
-    /// What a source says it has ended (Back-Channel Logout 1.0 §2.6); nothing when its kind has no
-    /// such word.
-    async fn logout_notice(&self, _token: &str) -> Option<Result<LogoutNotice, ConnectorError>> {
+    /// What a source says it has ended, by a token that a client brought (Back-Channel Logout 1.0
+    /// §2.6); nothing when its kind has no such word.
+    async fn logout_notice(
+        &self,
+        _token: &str,
+        _client: IpAddr,
+    ) -> Option<Result<LogoutNotice, ConnectorError>> {
         None
     }
 

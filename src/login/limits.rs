@@ -10,6 +10,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::config::LoginConfig;
+use crate::client::network_of;
 use crate::clock::{Clock, Timestamp};
 use crate::store::ConnectorId;
 
@@ -151,17 +152,6 @@ impl Pair {
             client: RateLimiter::keyed(quota(client)),
             all: RateLimiter::direct(quota(all)),
         }
-    }
-}
-
-/// Whoever has one IPv6 address has the whole /64.
-fn network_of(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, ..] = ip.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
 
 mod config;
 mod introspection;
+mod new_tokens;
 mod token;
 mod trusted;
 
@@ -81,6 +82,12 @@ pub enum BearerError {
         program: Arc<Program>,
         /// What the route asks for, separated by spaces.
         needed: String,
+    },
+    /// Its client brings too many new tokens: nobody looked at it.
+    #[error("the client brings too many new tokens of the issuer {issuer}")]
+    Limited {
+        /// Whose it would have been.
+        issuer: IssuerId,
     },
     /// Its issuer could not be asked.
     #[error("ask the issuer {issuer} about a bearer token")]
@@ -184,6 +191,7 @@ pub enum BuildError {
 #[derive(Clone, Debug)]
 enum Fault {
     Refused(Arc<Refusal>),
+    Limited,
     Away(Arc<Away>),
 }
 
@@ -281,7 +289,7 @@ impl Bearers {
             Some(found) => found?,
             None => {
                 let trusted = self.choose(route, token).map_err(|why| self.refused(why))?;
-                let verdict = trusted.verify(hash, token).await;
+                let verdict = trusted.verify(hash, token, head.client).await;
                 verdict.map_err(|fault| named(trusted, fault))?
             }
         };
@@ -344,6 +352,7 @@ fn named(trusted: &Trusted, fault: Fault) -> BearerError {
             issuer: Some(issuer),
             why,
         },
+        Fault::Limited => BearerError::Limited { issuer },
         Fault::Away(source) => BearerError::Away { issuer, source },
     }
 }

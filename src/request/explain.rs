@@ -231,6 +231,7 @@ fn ending(
         | Denial::Scope { .. }
         | Denial::TwoCallers { .. }
         | Denial::IssuerAway { .. }
+        | Denial::TooManyTokens { .. }
         | Denial::WeakToken { .. }
         | Denial::Untold { .. }
         | Denial::Unavailable { .. } => Ending::of(End::NoRoute, "no route"),

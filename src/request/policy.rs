@@ -111,6 +111,13 @@ pub enum Denial {
         /// Who was asked in vain.
         issuer: IssuerId,
     },
+    /// A client brings more new bearer tokens than it may: this one was not looked at.
+    TooManyTokens {
+        /// On which route.
+        route: Arc<Route>,
+        /// Whose it would have been.
+        issuer: IssuerId,
+    },
     /// A bearer token whose person proved themselves less than the route demands.
     WeakToken {
         /// On which route.

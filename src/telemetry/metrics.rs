@@ -65,14 +65,22 @@ pub enum BearerOutcome {
     Refused,
     /// Its issuer could not be asked.
     Away,
+    /// Its client brings too many new ones: nobody looked at it.
+    Limited,
 }
 
 /// The counters of one issuer's tokens. Clones count the same.
 #[derive(Clone, Debug, Default)]
-pub struct BearerCounts([Counter; 4]);
+pub struct BearerCounts([Counter; 5]);
 
 impl BearerOutcome {
-    const ALL: [Self; 4] = [Self::Verified, Self::Cached, Self::Refused, Self::Away];
+    const ALL: [Self; 5] = [
+        Self::Verified,
+        Self::Cached,
+        Self::Refused,
+        Self::Away,
+        Self::Limited,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -80,6 +88,7 @@ impl BearerOutcome {
             Self::Cached => "cached",
             Self::Refused => "refused",
             Self::Away => "away",
+            Self::Limited => "limited",
         }
     }
 }

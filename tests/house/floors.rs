@@ -16,6 +16,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (
         0,
         &[
+            "client",
             "clock",
             "expression",
             "issuer",
@@ -30,6 +31,7 @@ const FLOORS: &[(u8, &[&str])] = &[
 
 /// Neighbours in the cellar that may use another: the other stands deeper in it.
 const NEIGHBOURS: &[(&str, &str)] = &[
+    ("issuer", "client"),
     ("issuer", "clock"),
     ("issuer", "outbound"),
     ("issuer", "setting"),

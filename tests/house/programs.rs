@@ -3,6 +3,7 @@
 mod checked;
 mod explained;
 mod explainer;
+mod flooded;
 mod forged;
 mod remembered;
 mod seen;

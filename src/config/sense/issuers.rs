@@ -49,7 +49,20 @@ fn tokens<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a Issuer
             "leave it out for the default",
         );
     }
-    findings.at_least_one(place, &[("cached_max", issuer.cached_max)]);
+    findings.at_least_one(
+        place,
+        &[
+            ("cached_max", issuer.cached_max),
+            (
+                "new_tokens_per_client_per_minute",
+                issuer.new_tokens_per_client_per_minute.into(),
+            ),
+            (
+                "new_tokens_per_client_at_once",
+                issuer.new_tokens_per_client_at_once.into(),
+            ),
+        ],
+    );
     if let Some(introspection) = &issuer.introspection
         && introspection.client_id.is_empty()
     {

@@ -76,6 +76,17 @@ pub(super) fn issuer_away(visit: &Visit<'_>, route: &Arc<Route>, issuer: &Issuer
     Told::denied(format!("issuer {issuer} away"), Some(route), None, response)
 }
 
+/// The client brings too many new tokens. Not 401: the token may be good, and not 429: a check that
+/// another proxy makes has one status for what may be repeated later, and every face says the same.
+pub(super) fn too_many_tokens(visit: &Visit<'_>, route: &Arc<Route>, issuer: &IssuerId) -> Told {
+    let title = "Too many new bearer tokens come from this address";
+    let detail = "Nobody looked at this one: send it again later.";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let response = json_problem(visit, status, "too-many-tokens", title, detail);
+    let reason = format!("too many new tokens for issuer {issuer}");
+    Told::denied(reason, Some(route), None, response)
+}
+
 /// Says that a bearer token would do, beside what the answer offers already.
 pub(in crate::face) fn invite(visit: &Visit<'_>, response: &mut Response<Body>) {
     response

@@ -39,7 +39,11 @@ where
     let Some(Ok(Some(token))) = token else {
         return Told::own("no logout token", refused("there is not one logout_token"));
     };
-    match entry.connector.logout_notice(token).await {
+    match entry
+        .connector
+        .logout_notice(token, visit.head.client)
+        .await
+    {
         None => Told::own(
             "no back channel",
             reply::problem(visit, Cause::NotFound, None),

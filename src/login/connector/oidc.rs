@@ -3,6 +3,7 @@
 //! The authorization code flow, always with PKCE (S256) and a nonce. The issuer is asked when the
 //! first person logs in, never before: a provider that is down keeps nothing else from working.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -388,8 +389,12 @@ impl Connector for Oidc {
         self.end_session_url(id_token, back, state).await
     }
 
-    async fn logout_notice(&self, token: &str) -> Option<Result<LogoutNotice, ConnectorError>> {
-        Some(self.notice(token).await)
+    async fn logout_notice(
+        &self,
+        token: &str,
+        client: IpAddr,
+    ) -> Option<Result<LogoutNotice, ConnectorError>> {
+        Some(self.notice(token, client).await)
     }
 
     fn front_channel(&self, fields: &Fields) -> Option<LogoutMark> {

@@ -54,6 +54,15 @@ pub struct IssuerConfig {
     /// How many verified tokens are remembered; 10000 by default.
     #[serde(default = "cached_max")]
     pub cached_max: u64,
+    /// How many tokens that are not remembered are verified for one client address in a minute, and
+    /// as many at once; 600 by default. Beyond that new ones get 503. A token that counted within the
+    /// last hour is not counted. An IPv6 client has a /64 to itself.
+    #[serde(default = "new_tokens_per_client_per_minute")]
+    pub new_tokens_per_client_per_minute: u32,
+    /// How many such tokens of one client address may wait to be verified at the same time; 100 by
+    /// default. Beyond that new ones get 503.
+    #[serde(default = "new_tokens_per_client_at_once")]
+    pub new_tokens_per_client_at_once: u32,
     /// Asks the issuer about every token (RFC 7662), for tokens that are opaque or can be withdrawn;
     /// absent: tokens are JWTs, verified by their signature.
     #[serde(default)]
@@ -121,6 +130,14 @@ fn cache() -> Period {
 
 fn cached_max() -> u64 {
     10_000
+}
+
+fn new_tokens_per_client_per_minute() -> u32 {
+    600
+}
+
+fn new_tokens_per_client_at_once() -> u32 {
+    100
 }
 
 impl IssuerId {

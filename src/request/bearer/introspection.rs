@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore};
 use url::{Url, form_urlencoded};
 
 use super::config::{IntrospectionAuth, IntrospectionConfig};
@@ -18,7 +18,7 @@ use crate::outbound::{Call, Credentials, Outbound, OutboundError};
 use crate::secret::{Secret, SecretError};
 
 /// How many tokens an issuer is asked about at once.
-const QUESTIONS_MAX: usize = 32;
+pub(super) const QUESTIONS_MAX: usize = 32;
 /// How long a question waits for its turn.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// How long nobody asks an issuer that cannot be reached.
@@ -67,9 +67,21 @@ impl Introspection {
     }
 
     /// What the issuer says of a token it calls active; what it leaves empty is not there.
-    pub(super) async fn explain(&self, issuer: &Issuer, token: &str) -> Result<Claims, Fault> {
-        let turn = tokio::time::timeout(TURN_WITHIN, self.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
+    /// With `questions` it first waits for one of those that a client may have under way.
+    pub(super) async fn explain(
+        &self,
+        issuer: &Issuer,
+        token: &str,
+        questions: Option<&Semaphore>,
+    ) -> Result<Claims, Fault> {
+        let turn = async {
+            let own = match questions {
+                Some(questions) => Some(questions.acquire().await?),
+                None => None,
+            };
+            Ok::<_, AcquireError>((own, self.turns.acquire().await?))
+        };
+        let Ok(Ok(_turn)) = tokio::time::timeout(TURN_WITHIN, turn).await else {
             return Err(Away::Busy.into());
         };
         if self.is_pausing() {

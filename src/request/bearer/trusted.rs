@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,10 +19,11 @@ use serde_json::Value;
 
 use super::config::{IssuerConfig, IssuerId};
 use super::introspection::Introspection;
+use super::new_tokens::{Limit, NewTokens, Place};
 use super::{Away, BuildError, Fault, Program, Refusal, token};
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
-use crate::issuer::{ALGORITHMS, Claims, Expect, Issuer, LEEWAY, Settings, Tenant};
+use crate::issuer::{ALGORITHMS, Asker, Claims, Expect, Issuer, LEEWAY, Settings, Tenant};
 use crate::keys;
 use crate::outbound::{self, Outbound};
 use crate::people::profile::Proof;
@@ -32,6 +34,8 @@ use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
 /// How many refused tokens are remembered, and for how long.
 const REFUSED_MAX: u64 = 1_000;
 const REFUSED_FOR: Duration = Duration::from_secs(2);
+/// How long a token that counted is verified again without regard to the limits of its client.
+const GOOD_FOR: Duration = Duration::from_secs(3600);
 /// How many tokens may be under way to being verified.
 const LOADS_MAX: usize = 1_000;
 
@@ -49,10 +53,15 @@ pub(super) struct Trusted {
     introspection: Option<Introspection>,
     verified: Cache<TokenHash, (Arc<Program>, Timestamp)>,
     refused: Cache<TokenHash, (Arc<Refusal>, Timestamp)>,
+    /// Tokens that counted lately: a client that made-up tokens have used up its limits still
+    /// renews what it had.
+    good: Cache<TokenHash, ()>,
+    new_tokens: Arc<NewTokens>,
     loads: Mutex<HashMap<TokenHash, Load>>,
     clock: Clock,
     counts: BearerCounts,
     complaints: Seldom,
+    limit_complaints: Seldom,
 }
 
 impl fmt::Debug for Trusted {
@@ -120,10 +129,16 @@ impl Trusted {
                 .max_capacity(REFUSED_MAX)
                 .time_to_live(REFUSED_FOR)
                 .build(),
+            good: Cache::builder()
+                .max_capacity(config.cached_max)
+                .time_to_live(GOOD_FOR)
+                .build(),
+            new_tokens: NewTokens::new(config),
             loads: Mutex::default(),
             clock: clock.clone(),
             counts: telemetry.bearers(id.as_str()),
             complaints: Seldom::default(),
+            limit_complaints: Seldom::default(),
             config: config.clone(),
         })
     }
@@ -142,9 +157,11 @@ impl Trusted {
             return Ok(format!("its keys are known: {keys}"));
         };
         let nobodys = URL_SAFE_NO_PAD.encode(keys::random::<32>());
-        match introspection.explain(&self.issuer, &nobodys).await {
+        match introspection.explain(&self.issuer, &nobodys, None).await {
             Err(Fault::Away(why)) => Err(why),
-            Ok(_) | Err(Fault::Refused(_)) => Ok("it explains tokens to us".to_owned()),
+            Ok(_) | Err(Fault::Refused(_) | Fault::Limited) => {
+                Ok("it explains tokens to us".to_owned())
+            }
         }
     }
 
@@ -177,8 +194,14 @@ impl Trusted {
         (now < until).then_some(Err(Fault::Refused(why)))
     }
 
-    /// Verifies a token, once for all who bring it, detached from every one of them. Cancel-safe.
-    pub(super) async fn verify(self: &Arc<Self>, hash: TokenHash, token: &str) -> Verdict {
+    /// Verifies a token that this client brings, once for all who bring it, detached from every one
+    /// of them. Cancel-safe.
+    pub(super) async fn verify(
+        self: &Arc<Self>,
+        hash: TokenHash,
+        token: &str,
+        client: IpAddr,
+    ) -> Verdict {
         let load = {
             let mut loads = self.loads();
             // It may have been remembered since we looked: the list is left after that.
@@ -189,7 +212,8 @@ impl Trusted {
                 Some(load) => load.clone(),
                 None if loads.len() >= LOADS_MAX => return Err(Away::Busy.into()),
                 None => {
-                    let load = self.begin(hash, token);
+                    let place = self.place(&hash, client)?;
+                    let load = self.begin(hash, token, client, place);
                     loads.insert(hash, load.clone());
                     load
                 }
@@ -198,12 +222,43 @@ impl Trusted {
         load.await
     }
 
-    fn begin(self: &Arc<Self>, hash: TokenHash, token: &str) -> Load {
+    /// A place for a new token among those of its client; none where it needs none.
+    fn place(&self, hash: &TokenHash, client: IpAddr) -> Result<Option<Place>, Fault> {
+        if self.good.contains_key(hash) {
+            return Ok(None);
+        }
+        match self.new_tokens.take(client) {
+            Ok(place) => Ok(Some(place)),
+            Err(limit) => Err(self.limited(client, limit)),
+        }
+    }
+
+    fn limited(&self, client: IpAddr, limit: Limit) -> Fault {
+        self.counts.count(BearerOutcome::Limited);
+        if self.limit_complaints.may_speak() {
+            tracing::warn!(
+                issuer = %self.id,
+                %client,
+                "a client brings more new bearer tokens than [issuer.{}] {} allows: they get 503",
+                self.id,
+                limit.key()
+            );
+        }
+        Fault::Limited
+    }
+
+    fn begin(
+        self: &Arc<Self>,
+        hash: TokenHash,
+        token: &str,
+        client: IpAddr,
+        place: Option<Place>,
+    ) -> Load {
         let (this, token) = (Arc::clone(self), Secret::new(token.to_owned()));
         let task = tokio::spawn(async move {
             // However it ends, by a panic too, the next who asks begins anew.
             let _under_way = UnderWay(&this, hash);
-            let verdict = this.judge(token.expose()).await;
+            let verdict = this.judge(token.expose(), client, place.as_ref()).await;
             this.remember(hash, &verdict);
             verdict
         });
@@ -212,15 +267,18 @@ impl Trusted {
             .shared()
     }
 
-    async fn judge(&self, token: &str) -> Verdict {
+    async fn judge(&self, token: &str, client: IpAddr, place: Option<&Place>) -> Verdict {
         let expect = Expect {
             audiences: &self.config.audiences,
             kind: None,
             ends: self.introspection.is_none(),
+            asker: Asker::Client(client),
         };
         let (claims, tenant) = match (&self.introspection, &self.config.introspection) {
             (Some(introspection), Some(config)) => {
-                let claims = introspection.explain(&self.issuer, token).await?;
+                let claims = introspection
+                    .explain(&self.issuer, token, place.map(Place::questions))
+                    .await?;
                 let needs_audience = !config.audience_optional;
                 let tenant = self.issuer.judge_told(&claims, &expect, needs_audience)?;
                 (claims, tenant)
@@ -276,6 +334,7 @@ impl Trusted {
         match verdict {
             Ok(program) => {
                 self.counts.count(BearerOutcome::Verified);
+                self.good.insert(hash, ());
                 let until = now.plus(self.config.cache.duration());
                 let until = program.ends_at.map_or(until, |end| until.min(end));
                 if now < until {
@@ -284,11 +343,14 @@ impl Trusted {
             }
             Err(Fault::Refused(why)) => {
                 self.counts.count(BearerOutcome::Refused);
+                self.good.invalidate(&hash);
                 if why.is_final() {
                     let until = now.plus(REFUSED_FOR);
                     self.refused.insert(hash, (Arc::clone(why), until));
                 }
             }
+            // Counted where it was found.
+            Err(Fault::Limited) => {}
             Err(Fault::Away(why)) => {
                 self.counts.count(BearerOutcome::Away);
                 if self.complaints.may_speak() {

@@ -55,6 +55,8 @@ fn only_what_can_be_verified_is_accepted() {
         ("scopes = ['a b']\n", "without spaces"),
         ("scopes = ['a\"b']\n", "without spaces"),
         ("cached_max = 0\n", "at least 1"),
+        ("new_tokens_per_client_per_minute = 0\n", "at least 1"),
+        ("new_tokens_per_client_at_once = 0\n", "at least 1"),
         ("jwks_url = 'file:///keys'\n", "no address to ask at"),
         ("metadata_url = 'https://u:p@a/'\n", "no address to ask at"),
     ] {

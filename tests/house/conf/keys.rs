@@ -176,6 +176,8 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("issuer.*.ca", Absent, r#""/etc/menshen/proxy-ca.pem""#),
     ("issuer.*.cache", Absent, r#""60s""#),
     ("issuer.*.cached_max", Absent, "10000"),
+    ("issuer.*.new_tokens_per_client_per_minute", Absent, "600"),
+    ("issuer.*.new_tokens_per_client_at_once", Absent, "100"),
     (
         "issuer.*.introspection.url",
         Absent,

@@ -5,9 +5,10 @@ use std::time::Duration;
 use jsonwebtoken::Algorithm;
 use menshen::clock::{Clock, Timestamp};
 use menshen::face::page::Cause;
+use serde_json::json;
 
 use super::{is_here, last_error, sign_in};
-use crate::provider::{Misbehaves, Provider};
+use crate::provider::{CLIENT_ID, Misbehaves, Provider};
 
 #[tokio::test]
 async fn keys_change_between_two_logins_and_nobody_notices() {
@@ -76,6 +77,27 @@ async fn one_key_without_a_name_needs_none() {
         said["keys"][0].as_object_mut().unwrap().remove("kid");
     }));
     let house = provider.plan("").start().await;
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+}
+
+#[tokio::test]
+async fn made_up_logout_tokens_keep_nobody_from_logging_in_by_a_new_key() {
+    let provider = Provider::new().await;
+    let house = provider.plan("").start().await;
+    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    is_here(&page, "zhangsan");
+    let before = provider.calls("keys");
+    for nth in 0..30 {
+        let head = json!({ "kid": format!("ghost-{nth}"), "typ": "logout+jwt" });
+        let claims = provider.claims("zhangsan", CLIENT_ID);
+        let token = provider.sign(&claims, &head);
+        let answer = provider.push_logout(house.address(), "keycloak", &token);
+        assert_eq!(answer.await.status, 400);
+    }
+    let asked = provider.calls("keys") - before;
+    assert!((1..=3).contains(&asked), "{asked}");
+    provider.rotate(false);
     let (_, page) = sign_in(&provider, &house, "zhangsan").await;
     is_here(&page, "zhangsan");
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::explainer::{Explainer, says};
 use super::{Desk, bearer, is_refused, passed, plan, refused, with};
+use crate::checking::TRUSTED;
 use crate::house::{House, Plan};
 use crate::line::Line;
 use crate::mirror::{self, Mirror};
@@ -470,9 +471,17 @@ async fn other_settings_remember_nothing_of_what_was_before() {
 #[tokio::test]
 async fn an_issuer_is_asked_about_so_many_tokens_at_once_and_the_others_are_not_let_in() {
     let counter = Counter::open("").await;
+    let issuer = counter.explainer.toml("opaque", "/basic", "");
+    let trusting = before(&counter._mirror, &issuer).server(TRUSTED);
+    counter.house.reload(&trusting).await.unwrap();
     counter.explainer.instead(Some(Reply::Hang(Vec::new())));
-    let tokens: Vec<_> = (0..40).map(|at| format!("t{at}")).collect();
-    let asks = tokens.iter().map(|token| Box::pin(counter.ask(token)));
+    // From ten clients: no single one has as many questions under way.
+    let asks = (0..40).map(|at| {
+        let ask = bearer("/opaque", &format!("t{at}"));
+        let ask = ask.header("X-Forwarded-For", &format!("192.0.2.{}", at % 10));
+        let address = counter.house.address();
+        Box::pin(async move { ask.at(address).await })
+    });
     // Whoever waits for a turn in vain is told so first.
     let (answer, _, waiting) = select_all(asks).await;
     unavailable(&answer);

@@ -25,6 +25,8 @@ struct Book {
     said: HashMap<String, Value>,
     /// What it answers whatever it is asked.
     instead: Option<Reply>,
+    /// Whether it never comes to an end with tokens it does not know.
+    ponders: bool,
     asked: Vec<String>,
 }
 
@@ -68,6 +70,11 @@ impl Explainer {
         self.book.lock().unwrap().instead = reply;
     }
 
+    /// Never answers about a token it does not know.
+    pub(super) fn ponders(&self, ponders: bool) {
+        self.book.lock().unwrap().ponders = ponders;
+    }
+
     /// Every token it was asked about.
     pub(super) fn asked(&self) -> Vec<String> {
         self.book.lock().unwrap().asked.clone()
@@ -91,6 +98,9 @@ fn answer(book: &Mutex<Book>, asked: &Asked) -> Reply {
     book.asked.push(token.clone());
     if let Some(reply) = &book.instead {
         return reply.clone();
+    }
+    if book.ponders && !book.said.contains_key(&token) {
+        return Reply::Hang(Vec::new());
     }
     let plain =
         |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };

@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use super::super::ConnectorError;
 use super::fault;
 use crate::clock::{Clock, Timestamp};
-use crate::issuer::{Claims, Expect, Issuer, LEEWAY, NoClaim, TokenError, Verified, half_hash};
+use crate::issuer::{
+    Asker, Claims, Expect, Issuer, LEEWAY, NoClaim, TokenError, Verified, half_hash,
+};
 use crate::keys;
 use crate::login::pending::{PENDING_AGE_MAX_S, Pending};
 use crate::people::profile::Proof;
@@ -130,6 +132,7 @@ pub(super) async fn verify(
         audiences: &audiences,
         kind: None,
         ends: true,
+        asker: Asker::Source,
     };
     let verified = issuer.verify_whole(token.expose(), &expect).await?;
     judge(verified, fitting, clock.now())

@@ -1,6 +1,7 @@
 //! Logging out at the issuer, and what it says when it ends a session itself: RP-Initiated,
 //! Back-Channel and Front-Channel Logout 1.0.
 
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::super::{ConnectorError, LogoutNotice, grant};
 use super::id_token;
 use super::{Oidc, fault};
 use crate::clock::Timestamp;
-use crate::issuer::{Expect, LEEWAY, NoClaim, TokenError, Verified};
+use crate::issuer::{Asker, Expect, LEEWAY, NoClaim, TokenError, Verified};
 use crate::login::fields::Fields;
 use crate::secret::Secret;
 use crate::store::LogoutMark;
@@ -93,13 +94,18 @@ impl Oidc {
         grant::authorize_url(endpoint, &own, &[])
     }
 
-    /// Checks a logout token (Back-Channel Logout 1.0 §2.6).
-    pub(super) async fn notice(&self, token: &str) -> Result<LogoutNotice, ConnectorError> {
+    /// Checks a logout token that a client brought (Back-Channel Logout 1.0 §2.6).
+    pub(super) async fn notice(
+        &self,
+        token: &str,
+        client: IpAddr,
+    ) -> Result<LogoutNotice, ConnectorError> {
         let audiences = [self.config.client_id.clone()];
         let expect = Expect {
             audiences: &audiences,
             kind: None,
             ends: false,
+            asker: Asker::Client(client),
         };
         let verified = self.issuer.verify_whole(token, &expect).await;
         let notice = verified
