@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::wire::Answer;
 
 /// How long a test waits for what must come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One connection and what was read of it too early.
 #[derive(Debug)]

@@ -78,9 +78,9 @@ pub(crate) async fn try_raw(address: SocketAddr, bytes: &[u8]) -> Option<Answer>
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), exchange)
+    tokio::time::timeout(Duration::from_secs(60), exchange)
         .await
-        .expect("an answer within 30 s")
+        .expect("an answer within 60 s")
 }
 
 /// Parses an answer once it is whole.

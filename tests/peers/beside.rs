@@ -14,7 +14,7 @@ use menshen::keys;
 use menshen::store::SessionId;
 
 /// How long anything may take before the test that waits for it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often is looked.
 const POLL: Duration = Duration::from_millis(20);
 

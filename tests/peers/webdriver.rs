@@ -17,6 +17,9 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// How long chromedriver may take to close its browser before both are killed.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// How often chromedriver is started before a test gives up: about one start of ten fails.
+const STARTS_MAX: usize = 10;
+
 /// Who sits in front of the browser.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
@@ -62,13 +65,8 @@ impl Browser {
     pub(crate) async fn start(person: &Person) -> Self {
         menshen::keys::install_crypto();
         let profile = TempDir::new();
-        let mut driver =
-            Program::start("chromedriver", Command::new("chromedriver").arg("--port=0"));
-        let port = driver.line(|line| {
-            let (_, port) = line.split_once("started successfully on port ")?;
-            port.trim_end_matches('.').parse::<u16>().ok()
-        });
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.expect("chromedriver ended")));
+        let (driver, port) = start_driver();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(2 * PATIENCE)
@@ -311,6 +309,24 @@ impl Drop for Browser {
         }
         kill_those_of(&self.profile);
     }
+}
+
+/// Starts chromedriver on a port of its own choice. It looks for a free one of IPv6 and then wants the
+/// same of IPv4, too; where that is taken it ends, and is started again.
+fn start_driver() -> (Program, u16) {
+    for start in 1.. {
+        let mut driver =
+            Program::start("chromedriver", Command::new("chromedriver").arg("--port=0"));
+        let port = driver.line(|line| {
+            let (_, port) = line.split_once("started successfully on port ")?;
+            port.trim_end_matches('.').parse::<u16>().ok()
+        });
+        if let Some(port) = port {
+            return (driver, port);
+        }
+        assert!(start < STARTS_MAX, "chromedriver ended {start} times");
+    }
+    unreachable!("one start succeeds or the last one fails the test");
 }
 
 /// Kills, one by one, the processes that were started with this profile and are still there.

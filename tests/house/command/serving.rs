@@ -154,7 +154,7 @@ async fn a_changed_file_and_sighup_reload() {
     // A file that is written is enough.
     write(&folder, &house, &with("new.test"));
     let mut now = 0;
-    for _ in 0..2000 {
+    for _ in 0..6000 {
         now = status(address, "new.test", "/echo").await;
         if now == 200 {
             break;

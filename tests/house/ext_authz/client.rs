@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
-const WITHIN: Duration = Duration::from_secs(30);
+const WITHIN: Duration = Duration::from_secs(60);
 
 type Sent = UnsyncBoxBody<Bytes, Infallible>;
 

@@ -170,7 +170,7 @@ async fn an_answer_that_breaks_off_never_looks_whole() {
 async fn a_body_that_stands_still_is_cut_off() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let limits = "limits.idle = \"200ms\"\nlimits.response = \"10s\"";
+    let limits = "limits.idle = \"2s\"\nlimits.response = \"30s\"";
     let house = house_before(&url, limits).await;
     // The upstream's.
     let mut client = Line::open(house.address()).await;
@@ -206,7 +206,7 @@ async fn a_body_that_stands_still_is_cut_off() {
         .send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
         .await;
     for _ in 0..10 {
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
         first.send("x").await;
     }
     assert_eq!(client.answer().await.text(), "xxxxxxxxxx");

@@ -174,7 +174,7 @@ impl Provider {
     async fn holds(&self, number: usize) {
         let mut waiting = self.waiting.subscribe();
         let reached = waiting.wait_for(|now| *now >= number);
-        let reached = tokio::time::timeout(Duration::from_secs(15), reached).await;
+        let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
         reached.expect("the provider is asked").unwrap();
     }
 }

@@ -41,7 +41,7 @@ impl Socket {
         }
         let mut back = [0; 4];
         let read = self.0.read_exact(&mut back);
-        let read = tokio::time::timeout(Duration::from_secs(15), read).await;
+        let read = tokio::time::timeout(Duration::from_secs(60), read).await;
         read.expect("an end or an echo").is_ok() && back == [0x81, 2, b'h', b'i']
     }
 
@@ -49,7 +49,7 @@ impl Socket {
     pub(super) async fn ends(mut self, what: &str) -> Vec<u8> {
         let mut said = Vec::new();
         let end = self.0.read_to_end(&mut said);
-        let end = tokio::time::timeout(Duration::from_secs(15), end).await;
+        let end = tokio::time::timeout(Duration::from_secs(60), end).await;
         // A reset is an end, too.
         let _ = end.unwrap_or_else(|_| panic!("{what}: still open"));
         said

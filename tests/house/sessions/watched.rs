@@ -134,7 +134,7 @@ impl Watched {
     pub(super) async fn holds(&self, number: usize) {
         let mut waiting = self.waiting.subscribe();
         let reached = waiting.wait_for(|now| *now >= number);
-        let patience = std::time::Duration::from_secs(15);
+        let patience = std::time::Duration::from_secs(60);
         let reached = tokio::time::timeout(patience, reached).await;
         reached.expect("the question is asked").unwrap();
     }

@@ -65,7 +65,7 @@ async fn a_tunnel_that_is_stopped_within_a_frame_is_just_closed() {
 #[tokio::test]
 async fn a_silent_tunnel_ends_and_a_closed_one_closes_the_other_side() {
     for route in [hasty(), route()] {
-        let silent = route.limits.idle < Duration::from_secs(1);
+        let silent = route.limits.idle == HASTE;
         let upstream = upgrading("websocket", "").await;
         let (port, _stop) = front(forwarder(vec![http(upstream)]), route).await;
         let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
