@@ -152,7 +152,8 @@ async fn serve(path: &Path) -> Result<(), Failure> {
     watch.look_at(watched(path, &config)).await;
     let running = run::start(config, Clock::system()).await?;
     tell_systemd(&[NotifyState::Ready]);
-    tracing::info!(addresses = ?running.addresses(), "serving");
+    let admin = running.admin_address().map(tracing::field::display);
+    tracing::info!(addresses = ?running.addresses(), admin, "serving");
     loop {
         tokio::select! {
             _ = signals.hangup.recv() => reload(path, &running, &mut watch).await,

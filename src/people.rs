@@ -140,8 +140,7 @@ impl People {
         });
         // An identity that is gone again has no fields; its session will not be minted.
         let text = own.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
-        serde_json::from_str(&text)
-            .map_err(|_| AdmitError::Store(StoreError::Damaged { record: "identity" }))
+        serde_json::from_str(&text).map_err(|_| AdmitError::Store(store.damaged("identity")))
     }
 }
 

@@ -21,11 +21,14 @@ use crate::request::explain::{self, Explanation, Question};
 use crate::request::head::Trust;
 use crate::secret::SecretError;
 use crate::site::{self, Shared, Site};
-use crate::store::{self, StoreError};
+use crate::store::{self, Monitored, Store, StoreError};
 use crate::telemetry::{ReloadOutcome, Telemetry};
 
 /// How long a process that stops waits for refreshes of tokens.
 const REFRESHES_DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a process that stops tries to store what was ended and is not stored yet.
+const STORE_DRAIN: Duration = Duration::from_secs(5);
 
 mod doors;
 pub mod watch;
@@ -267,6 +270,12 @@ impl Running {
             ..
         } = self.house.shared();
         sessions.refreshes_end(REFRESHES_DRAIN).await;
+        let left = tokio::time::timeout(STORE_DRAIN, sessions.store_held(0)).await;
+        if left != Ok(0) {
+            tracing::error!(
+                "sessions that were ended count again after a restart: the store did not take it"
+            );
+        }
         telemetry.flush();
     }
 }
@@ -284,6 +293,7 @@ async fn open(
     telemetry: Telemetry,
 ) -> Result<Shared, StartError> {
     let store = store::open(url).await.map_err(StartError::Store)?;
+    let store: Arc<dyn Store> = Monitored::new(store, telemetry.clone());
     let session = &config.session;
     let grace = session.store_outage_grace.duration();
     let cached_max = session.cached_sessions_max;

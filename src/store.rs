@@ -14,11 +14,13 @@ use crate::secret::Secret;
 
 mod error;
 mod ids;
+mod monitored;
 mod sqlite;
 mod tokens;
 
 pub use error::StoreError;
 pub use ids::{AccountId, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject};
+pub use monitored::Monitored;
 pub use sqlite::Sqlite;
 pub use tokens::{Renewal, Renewed, Said, StoredTokens};
 
@@ -159,7 +161,7 @@ pub enum Minted {
 }
 
 /// Whose sessions are revoked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Scope {
     /// One session.
     Session(SessionKey),
@@ -199,6 +201,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Whether it answers at all.
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// Writes a little, to learn whether anything can be written.
+    async fn try_write(&self) -> Result<(), StoreError>;
+
+    /// What a record is answered with that was read, but cannot be what this program wrote.
+    fn damaged(&self, record: &'static str) -> StoreError {
+        StoreError::Damaged { record }
+    }
+
     /// The key ring kept here, signer first; `candidate` is kept when there is none yet.
     async fn keys(&self, candidate: &Secret<String>) -> Result<Vec<Secret<String>>, StoreError>;
 
@@ -221,7 +231,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError>;
 
     /// Deletes a session, or raises a number, and writes it into the log; answers the entry. The
-    /// tokens of all it ends are deleted.
+    /// tokens of all it ends are deleted. An account that is not there is [`StoreError::NoAccount`].
     async fn revoke(&self, scope: &Scope, at: Timestamp) -> Result<Revocation, StoreError>;
 
     /// Which session an administrator means.
@@ -297,7 +307,7 @@ pub trait Store: fmt::Debug + Send + Sync {
 }
 
 /// What a provider ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LogoutMark {
     /// One session of its own.
     ProviderSession(String),

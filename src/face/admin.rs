@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -12,7 +11,6 @@ use http_body_util::{BodyExt as _, Full};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::House;
 use crate::keys;
@@ -24,8 +22,6 @@ use crate::telemetry::{Telemetry, chain};
 mod api;
 mod explain;
 
-/// How long the store may take to say that it is well.
-const PING_WITHIN: Duration = Duration::from_secs(2);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `[admin]`: metrics, health and the admin API, on their own listener.
@@ -142,22 +138,30 @@ impl Admin {
         text(StatusCode::OK, OPEN_METRICS, self.telemetry.render())
     }
 
+    /// Why nobody can be looked for, or nobody can come in and nothing can be ended.
+    async fn store_fails(&self) -> Option<String> {
+        let store = self.sessions.store();
+        if let Err(error) = store.ping().await {
+            tracing::warn!(error = %chain(&error), "the store does not answer");
+            return Some(format!("the store does not answer: {}", error.cause()));
+        }
+        if let Err(error) = store.try_write().await {
+            tracing::warn!(error = %chain(&error), "the store cannot be written to");
+            return Some(format!("the store cannot be written to: {}", error.cause()));
+        }
+        None
+    }
+
     async fn readiness(&self) -> Response<Body> {
         let mut reasons = Vec::new();
         if !self.health.site_loaded.load(Ordering::Acquire) {
-            reasons.push("no configuration is in force yet");
+            reasons.push("no configuration is in force yet".to_owned());
         }
         if self.health.draining.load(Ordering::Acquire) {
-            reasons.push("the process is about to end");
+            reasons.push("the process is about to end".to_owned());
         }
-        match timeout(PING_WITHIN, self.sessions.store().ping()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                self.telemetry.store_error();
-                tracing::warn!(error = %chain(&error), "the store does not answer");
-                reasons.push("the store does not answer");
-            }
-            Err(_) => reasons.push("the store does not answer in time"),
+        if let Some(reason) = self.store_fails().await {
+            reasons.push(reason);
         }
         let degraded = self
             .health

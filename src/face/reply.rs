@@ -41,7 +41,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::StaleTwice
         | Cause::TicketBad
         | Cause::NotHere => StatusCode::BAD_REQUEST,
-        Cause::StoreAway | Cause::SourceBusy | Cause::UpstreamBusy => {
+        Cause::StoreAway | Cause::SignOutUnstored | Cause::SourceBusy | Cause::UpstreamBusy => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Cause::UpstreamDown
@@ -141,7 +141,6 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             Told::denied(format!("untold: {what}"), route.as_ref(), None, response)
         }
         Denial::Unavailable { route } => {
-            visit.shared.telemetry.store_error();
             let response = problem(visit, Cause::StoreAway, again(visit.head));
             Told::denied("unavailable", Some(route), None, response)
         }

@@ -265,7 +265,6 @@ impl Target {
 /// Who asks an own path. A store that is away counts as nobody only where nothing hangs on it.
 async fn caller(visit: &Visit<'_>) -> Result<Caller, Response<Body>> {
     visit.site.gate.person(visit.head).await.map_err(|error| {
-        visit.shared.telemetry.store_error();
         tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "who is asking could not be found out");
         reply::problem(visit, page::Cause::StoreAway, None)
     })

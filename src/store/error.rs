@@ -58,6 +58,13 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// The file is not where it was opened: what is written to it is lost, and what stands there now
+    /// is another store.
+    #[error("the store's file {} was taken away or replaced: put it back, or restart menshen", path.display())]
+    Moved {
+        /// Where it was.
+        path: std::path::PathBuf,
+    },
     /// Nothing was heard of it for longer than sessions may count without it.
     #[error("the store has not answered for {for_s} s")]
     Silent {
@@ -70,4 +77,64 @@ pub enum StoreError {
         /// Which kind of record.
         record: &'static str,
     },
+    /// The account that was named does not exist.
+    #[error("there is no account {account}")]
+    NoAccount {
+        /// Which one.
+        account: super::AccountId,
+    },
+    /// No answer came in time.
+    #[error("{question} in the store: no answer in time")]
+    Late {
+        /// What was asked.
+        question: &'static str,
+    },
+    /// A write failed a moment ago.
+    #[error("writes to the store fail: {cause}")]
+    Unwritable {
+        /// Why, in a word.
+        cause: &'static str,
+    },
+}
+
+impl StoreError {
+    /// Whether the store did answer, and well: to ask again brings nothing else.
+    pub fn is_an_answer(&self) -> bool {
+        matches!(self, Self::NoAccount { .. })
+    }
+
+    /// Why, in plain words that name nothing of this machine: for whoever may read how menshen is,
+    /// but not its log.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::Open { source, .. } | Self::Failed { source, .. } => cause(source),
+            Self::Unsupported { .. }
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Foreign { .. } => "it is not a store of this version",
+            Self::NoAccount { .. } => "there is no such account",
+            Self::Moved { .. } => "its file was taken away or replaced",
+            Self::Silent { .. } | Self::Late { .. } => "no answer in time",
+            Self::Damaged { .. } => "a record is damaged",
+            Self::Unwritable { cause } => cause,
+        }
+    }
+}
+
+/// What the primary result codes of SQLite mean to an operator (<https://sqlite.org/rescode.html>).
+fn cause(error: &sqlx::Error) -> &'static str {
+    let code = match error {
+        sqlx::Error::PoolTimedOut => return "no answer in time",
+        sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i32>().ok()),
+        _ => None,
+    };
+    match code.map(|code| code & 0xff) {
+        Some(5 | 6) => "another process holds the lock",
+        Some(8) => "it is read-only",
+        Some(10) => "the disk fails (I/O error)",
+        Some(11 | 26) => "the file is damaged",
+        Some(13) => "the disk is full",
+        Some(14) => "the file cannot be opened",
+        _ => "the log says why",
+    }
 }

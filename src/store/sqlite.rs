@@ -1,7 +1,10 @@
 //! `Sqlite`: the embedded store, one file on this machine.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
-use sqlx::{SqlitePool, Transaction};
+use sqlx::SqlitePool;
+use sqlx::pool::PoolConnection;
 
 use super::{
     Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LoginName, LogoutMark, Minted,
@@ -14,10 +17,15 @@ use crate::secret::Secret;
 mod accounts;
 mod once;
 mod open;
+mod place;
 mod revocations;
 mod row;
 mod sessions;
 mod tokens;
+mod write;
+
+use place::Place;
+use write::Write;
 
 /// A store in one SQLite file: one connection writes, a few read beside it (WAL).
 ///
@@ -28,6 +36,9 @@ mod tokens;
 pub struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
+    place: Place,
+    /// What is in memory lives as long as this connection.
+    _memory: Option<sqlx::SqliteConnection>,
 }
 
 impl Sqlite {
@@ -36,17 +47,14 @@ impl Sqlite {
     /// A missing file is made (mode 0600), a missing directory is not. A file that is damaged, not
     /// ours, or written by a newer version is refused and left as it is.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let (writer, readers) = open::open(url).await?;
-        Ok(Self { writer, readers })
+        open::open(url).await
     }
 
     /// Opens a file that is there to be read only, beside whoever serves with it. Memory is empty.
     ///
     /// What [`Sqlite::open`] refuses is refused, and a file of an older version, too.
     pub async fn look(url: &str) -> Result<Self, StoreError> {
-        let readers = open::look(url).await?;
-        let writer = readers.clone();
-        Ok(Self { writer, readers })
+        open::look(url).await
     }
 
     /// Waits for running questions and closes the file; every later question fails.
@@ -55,9 +63,20 @@ impl Sqlite {
         self.writer.close().await;
     }
 
-    /// The writer, alone until this transaction ends; dropped, it leaves no trace.
-    async fn write(&self) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+    /// The writer, alone until this transaction ends.
+    async fn write(&self) -> Result<Write, Trouble> {
+        Write::begin(&self.writer, &self.place).await
+    }
+
+    /// A connection that reads.
+    async fn read(&self) -> Result<PoolConnection<sqlx::Sqlite>, Trouble> {
+        let mut connection = self.readers.acquire().await?;
+        // After it is opened: it may have been opened a moment ago, in another file.
+        let checked = self.place.check().await;
+        if checked.is_err() {
+            connection.close_on_drop();
+        }
+        checked.map(|()| connection)
     }
 }
 
@@ -66,11 +85,16 @@ impl Sqlite {
 enum Trouble {
     Sql(sqlx::Error),
     Damaged(&'static str),
+    Moved(PathBuf),
+    NoAccount(AccountId),
 }
 
 impl From<sqlx::Error> for Trouble {
     fn from(error: sqlx::Error) -> Self {
-        Self::Sql(error)
+        match error {
+            sqlx::Error::ColumnDecode { .. } => Self::Damaged("record"),
+            error => Self::Sql(error),
+        }
     }
 }
 
@@ -78,6 +102,8 @@ fn asking(question: &'static str) -> impl FnOnce(Trouble) -> StoreError {
     move |trouble| match trouble {
         Trouble::Sql(source) => StoreError::Failed { question, source },
         Trouble::Damaged(record) => StoreError::Damaged { record },
+        Trouble::NoAccount(account) => StoreError::NoAccount { account },
+        Trouble::Moved(path) => StoreError::Moved { path },
     }
 }
 
@@ -85,6 +111,10 @@ fn asking(question: &'static str) -> impl FnOnce(Trouble) -> StoreError {
 impl Store for Sqlite {
     async fn ping(&self) -> Result<(), StoreError> {
         once::ping(self).await.map_err(asking("look around"))
+    }
+
+    async fn try_write(&self) -> Result<(), StoreError> {
+        once::try_write(self).await.map_err(asking("try a write"))
     }
 
     async fn keys(&self, candidate: &Secret<String>) -> Result<Vec<Secret<String>>, StoreError> {
@@ -205,7 +235,7 @@ impl Store for Sqlite {
     }
 
     async fn spend(&self, what: &[u8; 32], until: Timestamp) -> Result<bool, StoreError> {
-        once::spend(&self.writer, what, until)
+        once::spend_alone(self, what, until)
             .await
             .map_err(asking("spend something once"))
     }

@@ -10,6 +10,7 @@ use crate::forwarding::upgrades::open_socket;
 use crate::house::{HOME, House, Plan};
 use crate::wire::{self, Answer};
 
+mod failing;
 mod shown;
 
 const TOKEN: &str = "correct-horse-battery-staple";

@@ -8,6 +8,7 @@ mod reloaded;
 mod revoked;
 mod tokens;
 mod tunnels;
+mod unstored;
 mod watched;
 
 use std::time::{Duration, Instant};

@@ -12,11 +12,16 @@ use menshen::store::{
 };
 
 mod directory;
+mod failing;
 mod file;
+mod meddler;
 mod once;
 mod revocations;
 mod sessions;
 mod tokens;
+mod writes;
+
+pub(crate) use meddler::Meddler;
 
 /// A store under test, and where it lies.
 struct Backend {

@@ -38,7 +38,19 @@ pub(super) enum ApiError {
     #[error("use {0}")]
     Method(&'static str),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+    /// Sessions were ended in this process, but not in the store.
+    #[error(transparent)]
+    NotStored(StoreError),
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoAccount { .. } => Self::NotFound,
+            error => Self::Store(error),
+        }
+    }
 }
 
 /// Answers a request whose token was checked. `path` is what follows `/api/`.
@@ -70,9 +82,18 @@ where
         ApiError::Nobody(detail) => problem(StatusCode::NOT_FOUND, &detail),
         ApiError::Method(allowed) => not_allowed(allowed),
         ApiError::Store(error) => {
-            admin.telemetry.store_error();
             tracing::error!(error = %chain(&error), "the admin API could not ask the store");
-            problem(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer")
+            let detail = format!("the store does not answer: {}", error.cause());
+            problem(StatusCode::SERVICE_UNAVAILABLE, &detail)
+        }
+        ApiError::NotStored(error) => {
+            tracing::error!(error = %chain(&error), "what the admin API ended could not be stored");
+            let detail = format!(
+                "it holds in this process, but the store did not take it yet: {}; \
+                 menshen asks it again until it does",
+                error.cause()
+            );
+            problem(StatusCode::SERVICE_UNAVAILABLE, &detail)
         }
     })
 }
@@ -126,17 +147,14 @@ fn shown(session: &SessionRecord) -> serde_json::Value {
 
 async fn end_session(admin: &Admin, id: &str) -> Result<Response<Body>, ApiError> {
     let id = SessionId::try_from(id.to_owned()).map_err(|_| ApiError::NotFound)?;
-    let key = admin
-        .sessions
-        .store()
-        .session_key(&id)
-        .await?
-        .ok_or(ApiError::NotFound)?;
-    admin.sessions.revoke(&Scope::Session(key)).await?;
+    let key = admin.sessions.key(&id).await?;
+    let key = key.ok_or(ApiError::NotFound)?;
+    let stored = admin.sessions.revoke(&Scope::Session(key)).await;
     admin.telemetry.audit(&Audit {
         session: Some(&id),
-        ..by_admin(Event::Revoked)
+        ..ended_by_admin(Event::Revoked, &stored)
     });
+    stored.map_err(not_stored)?;
     Ok(done())
 }
 
@@ -180,8 +198,11 @@ where
         Whose::Everyone(true) => Scope::Everyone,
         Whose::Everyone(false) => return Err(ApiError::Malformed("everyone is true or absent")),
     };
-    admin.sessions.revoke(&scope).await?;
-    let audit = by_admin(Event::Revoked);
+    let stored = admin.sessions.revoke(&scope).await;
+    if let Err(StoreError::NoAccount { .. }) = stored {
+        return Err(ApiError::NotFound);
+    }
+    let audit = ended_by_admin(Event::Revoked, &stored);
     match &scope {
         Scope::Account(id) => admin.telemetry.audit(&Audit {
             account: Some(id),
@@ -195,30 +216,49 @@ where
         }
         Scope::Everyone | Scope::Session(_) => {
             admin.telemetry.audit(&Audit {
-                reason: Some("everyone, by the admin API"),
+                reason: Some(match stored {
+                    Ok(()) => "everyone, by the admin API",
+                    Err(_) => "everyone, by the admin API; not stored yet",
+                }),
                 ..audit
             });
         }
     }
+    stored.map_err(not_stored)?;
     Ok(done())
 }
 
 async fn close(admin: &Admin, id: &str, closed: bool) -> Result<Response<Body>, ApiError> {
     let id = AccountId::try_from(id.to_owned()).map_err(|_| ApiError::NotFound)?;
-    if !admin.sessions.close_account(&id, closed).await? {
-        return Err(ApiError::NotFound);
-    }
-    let event = if closed { Event::Closed } else { Event::Opened };
+    let stored = admin.sessions.close_account(&id, closed).await;
+    let event = match (&stored, closed) {
+        (Ok(false), _) => return Err(ApiError::NotFound),
+        (_, true) => Event::Closed,
+        (Ok(true), false) => Event::Opened,
+        (Err(_), false) => return stored.map(|_| done()).map_err(ApiError::from),
+    };
     admin.telemetry.audit(&Audit {
         account: Some(&id),
-        ..by_admin(event)
+        ..ended_by_admin(event, &stored)
     });
+    stored.map_err(not_stored)?;
     Ok(done())
 }
 
-fn by_admin<'a>(event: Event) -> Audit<'a> {
+/// What was ended holds here; whether it is stored as well is another matter.
+fn not_stored(error: StoreError) -> ApiError {
+    match error {
+        StoreError::NoAccount { .. } => ApiError::NotFound,
+        error => ApiError::NotStored(error),
+    }
+}
+
+fn ended_by_admin<'a, T>(event: Event, stored: &Result<T, StoreError>) -> Audit<'a> {
     Audit {
-        reason: Some("by the admin API"),
+        reason: Some(match stored {
+            Ok(_) => "by the admin API",
+            Err(_) => "by the admin API; not stored yet",
+        }),
         ..Audit::new(event, Clock::system().now())
     }
 }

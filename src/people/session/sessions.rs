@@ -23,11 +23,13 @@ use crate::store::{AccountId, ConnectorId, SessionKey, Store, StoreError, Subjec
 
 mod background;
 mod ending;
+mod held;
 mod load;
 mod mint;
 mod supposed;
 mod told;
 
+use held::Held;
 pub use mint::{MintError, Minting, NewLogin};
 
 /// How long a cookie whose session the store does not know is remembered as such.
@@ -87,6 +89,8 @@ pub struct Sessions {
     pub(super) holder: String,
     pub(super) refresh_permits: Semaphore,
     touches: mpsc::Sender<(SessionKey, Timestamp)>,
+    /// What was ended and is not stored yet.
+    held: Held,
     changes: watch::Sender<u64>,
     /// Set while the store has not been heard of for longer than sessions may count without it.
     silent: AtomicBool,
@@ -169,6 +173,7 @@ impl Sessions {
             holder: URL_SAFE_NO_PAD.encode(keys::random::<16>()),
             refresh_permits: Semaphore::new(REFRESHES_MAX),
             touches,
+            held: Held::default(),
             changes: watch::Sender::new(0),
             silent: AtomicBool::new(false),
             outage_grace,
@@ -280,7 +285,8 @@ impl Sessions {
 
     /// The connector's number and everyone's, for a login that begins now.
     pub fn epochs_of(&self, connector: &ConnectorId) -> (u64, u64) {
-        (self.connector_epoch(connector).now(), self.everyone.now())
+        let connector = self.connector_epoch(connector);
+        (connector.number(), self.everyone.number())
     }
 
     fn connector_epoch(&self, connector: &ConnectorId) -> Arc<Epoch> {

@@ -23,6 +23,8 @@ pub(super) async fn admit(db: &Sqlite, admission: &Admission) -> Result<Admitted
         } = admission;
         vouch(&mut tx, connector, subject, &admission.vouched).await?;
         tx.commit().await?;
+    } else {
+        tx.leave().await?;
     }
     Ok(admitted)
 }
@@ -31,7 +33,7 @@ pub(super) async fn by_login(db: &Sqlite, login: &LoginName) -> Result<Option<Ac
     let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
     let found = sqlx::query(sql)
         .bind(login.folded())
-        .fetch_optional(&db.readers)
+        .fetch_optional(&mut *db.read().await?)
         .await?;
     found.as_ref().map(row::account).transpose()
 }
@@ -43,7 +45,8 @@ pub(super) async fn identities(
     let sql = "SELECT connector, subject, entitlements FROM identity WHERE account = ?1 \
                ORDER BY used_at DESC, connector, subject";
     let id = account.as_bytes().as_slice();
-    let rows = sqlx::query(sql).bind(id).fetch_all(&db.readers).await?;
+    let mut db = db.read().await?;
+    let rows = sqlx::query(sql).bind(id).fetch_all(&mut *db).await?;
     let identity = |found: &_| {
         let connector = row::text(found, "connector", "identity")?;
         let subject = row::text(found, "subject", "identity")?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::Row as _;
+use sqlx::{Row as _, SqliteConnection};
 
 use super::{Sqlite, Trouble};
 use crate::clock::Timestamp;
@@ -15,21 +15,34 @@ const LOG_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) async fn ping(db: &Sqlite) -> Result<(), Trouble> {
     // Reads a page of the file; `SELECT 1` alone would not.
     sqlx::query("SELECT count(*) FROM key_ring")
-        .fetch_one(&db.readers)
+        .fetch_one(&mut *db.read().await?)
         .await?;
     Ok(())
+}
+
+/// The lease that nobody holds: a row that is only there to be written.
+pub(super) async fn try_write(db: &Sqlite) -> Result<(), Trouble> {
+    let sql = "INSERT INTO lease (name, holder, until) VALUES ('try_write', '', ?1) \
+               ON CONFLICT DO UPDATE SET until = excluded.until";
+    let mut tx = db.write().await?;
+    sqlx::query(sql).bind(i64::MAX).execute(&mut *tx).await?;
+    tx.commit().await
 }
 
 pub(super) async fn keys(
     db: &Sqlite,
     candidate: &Secret<String>,
 ) -> Result<Vec<Secret<String>>, Trouble> {
+    // Who only reads them needs no room on the disk.
+    let kept = kept_keys(&mut *db.read().await?).await?;
+    if !kept.is_empty() {
+        return Ok(kept);
+    }
     let mut tx = db.write().await?;
-    let sql = "SELECT text FROM key_ring ORDER BY position";
-    let rows = sqlx::query(sql).fetch_all(&mut *tx).await?;
-    if !rows.is_empty() {
-        let key = |found: &sqlx::sqlite::SqliteRow| Ok(Secret::new(found.try_get("text")?));
-        return rows.iter().map(key).collect();
+    let kept = kept_keys(&mut tx).await?;
+    if !kept.is_empty() {
+        tx.leave().await?;
+        return Ok(kept);
     }
     sqlx::query("INSERT INTO key_ring (position, text) VALUES (0, ?1)")
         .bind(candidate.expose())
@@ -39,8 +52,26 @@ pub(super) async fn keys(
     Ok(vec![candidate.clone()])
 }
 
+async fn kept_keys(db: &mut SqliteConnection) -> Result<Vec<Secret<String>>, Trouble> {
+    let sql = "SELECT text FROM key_ring ORDER BY position";
+    let rows = sqlx::query(sql).fetch_all(db).await?;
+    let key = |found: &sqlx::sqlite::SqliteRow| Ok(Secret::new(found.try_get("text")?));
+    rows.iter().map(key).collect()
+}
+
+pub(super) async fn spend_alone(
+    db: &Sqlite,
+    what: &[u8; 32],
+    until: Timestamp,
+) -> Result<bool, Trouble> {
+    let mut tx = db.write().await?;
+    let first = spend(&mut tx, what, until).await?;
+    tx.commit().await?;
+    Ok(first)
+}
+
 pub(super) async fn spend(
-    db: impl sqlx::SqliteExecutor<'_>,
+    tx: &mut SqliteConnection,
     what: &[u8; 32],
     until: Timestamp,
 ) -> Result<bool, Trouble> {
@@ -48,7 +79,7 @@ pub(super) async fn spend(
     let spent = sqlx::query(sql)
         .bind(what.as_slice())
         .bind(until.unix_ms())
-        .execute(db)
+        .execute(tx)
         .await?;
     Ok(spent.rows_affected() == 1)
 }
@@ -63,13 +94,15 @@ pub(super) async fn lease(
     let sql = "INSERT INTO lease (name, holder, until) VALUES (?1, ?2, ?4) \
                ON CONFLICT DO UPDATE SET holder = excluded.holder, until = excluded.until \
                WHERE lease.holder = excluded.holder OR lease.until <= ?3";
+    let mut tx = db.write().await?;
     let taken = sqlx::query(sql)
         .bind(name)
         .bind(holder)
         .bind(at.unix_ms())
         .bind(until.unix_ms())
-        .execute(&db.writer)
+        .execute(&mut *tx)
         .await?;
+    tx.commit().await?;
     Ok(taken.rows_affected() == 1)
 }
 

@@ -8,6 +8,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnection, SqlitePool};
 
 use super::super::StoreError;
+use super::Sqlite;
+use super::place::Place;
 
 /// What marks our files, as the first migration writes it.
 const APPLICATION_ID: i64 = 0x6d65_6e73;
@@ -21,8 +23,8 @@ const WAL_BYTES_KEPT: &str = "67108864";
 const PATIENCE: Duration = Duration::from_secs(10);
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
-/// Opens the store at `url`: the pool that writes and the pool that reads.
-pub(super) async fn open(url: &str) -> Result<(SqlitePool, SqlitePool), StoreError> {
+/// Opens the store at `url`.
+pub(super) async fn open(url: &str) -> Result<Sqlite, StoreError> {
     let failed = |source| StoreError::Open {
         url: url.to_owned(),
         source,
@@ -45,15 +47,14 @@ pub(super) async fn open(url: &str) -> Result<(SqlitePool, SqlitePool), StoreErr
 }
 
 /// Opens the store at `url` without a right to write.
-pub(super) async fn look(url: &str) -> Result<SqlitePool, StoreError> {
+pub(super) async fn look(url: &str) -> Result<Sqlite, StoreError> {
     let failed = |source| StoreError::Open {
         url: url.to_owned(),
         source,
     };
     let options = options(url)?;
     if is_memory(url) {
-        let opened = open_memory(options).await.map_err(failed);
-        return opened.map(|(_, readers)| readers);
+        return open_memory(options).await.map_err(failed);
     }
     let path = options.get_filename();
     if !tokio::fs::try_exists(path).await.unwrap_or(true) {
@@ -69,8 +70,15 @@ pub(super) async fn look(url: &str) -> Result<SqlitePool, StoreError> {
             known,
         });
     }
+    let place = place(url, path).await?;
     let reading = options.read_only(true).pragma("query_only", "ON");
-    pool(1).connect_with(reading).await.map_err(failed)
+    let readers = pool(1).connect_with(reading).await.map_err(failed)?;
+    Ok(Sqlite {
+        writer: readers.clone(),
+        readers,
+        place,
+        _memory: None,
+    })
 }
 
 /// How the file at `url` is opened.
@@ -97,17 +105,20 @@ fn is_memory(url: &str) -> bool {
     matches!(url, "sqlite::memory:" | "sqlite://:memory:")
 }
 
-/// One connection for both, never closed: what is in memory lives as long as it.
-async fn open_memory(options: SqliteConnectOptions) -> sqlx::Result<(SqlitePool, SqlitePool)> {
+/// One connection for both at a time, and one that keeps what is in memory while there is none.
+async fn open_memory(options: SqliteConnectOptions) -> sqlx::Result<Sqlite> {
+    let memory = options.connect().await?;
     let pool = pool(1).connect_with(options).await?;
     migrate(&pool).await?;
-    Ok((pool.clone(), pool))
+    Ok(Sqlite {
+        writer: pool.clone(),
+        readers: pool,
+        place: Place::MEMORY,
+        _memory: Some(memory),
+    })
 }
 
-async fn open_file(
-    url: &str,
-    options: &SqliteConnectOptions,
-) -> Result<(SqlitePool, SqlitePool), StoreError> {
+async fn open_file(url: &str, options: &SqliteConnectOptions) -> Result<Sqlite, StoreError> {
     let failed = |source| StoreError::Open {
         url: url.to_owned(),
         source,
@@ -124,13 +135,27 @@ async fn open_file(
         .connect_with(reading)
         .await
         .map_err(failed)?;
-    Ok((writer, readers))
+    Ok(Sqlite {
+        writer,
+        readers,
+        place: place(url, path).await?,
+        _memory: None,
+    })
 }
 
+async fn place(url: &str, path: &Path) -> Result<Place, StoreError> {
+    Place::of(path).await.map_err(|source| StoreError::Open {
+        url: url.to_owned(),
+        source: sqlx::Error::Io(source),
+    })
+}
+
+/// Connections are opened by whoever needs one, never in the background: whoever needs one looks
+/// whether it is to the right file.
 fn pool(connections_max: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections_max)
-        .min_connections(1)
+        .min_connections(0)
         .acquire_timeout(WAIT)
         .idle_timeout(None)
         .max_lifetime(None)

@@ -53,7 +53,10 @@ pub(super) async fn close_account(
         .bind(closed)
         .fetch_optional(&mut *tx)
         .await?;
-    let Some(epoch) = epoch else { return Ok(None) };
+    let Some(epoch) = epoch else {
+        tx.leave().await?;
+        return Ok(None);
+    };
     let scope = Scope::Account(*account);
     let entry = if closed {
         let epoch = raise_account(&mut tx, account, at).await?;
@@ -86,7 +89,7 @@ pub(super) async fn end_at_provider(
         let known: bool = sqlx::query_scalar(sql)
             .bind(connector.as_str())
             .bind(sid.as_str())
-            .fetch_one(&db.readers)
+            .fetch_one(&mut *db.read().await?)
             .await?;
         if !known {
             return Ok(Some(Vec::new()));
@@ -94,8 +97,9 @@ pub(super) async fn end_at_provider(
     }
     let mut tx = db.write().await?;
     if let Some(notice) = notice
-        && !once::spend(&mut *tx, notice, until).await?
+        && !once::spend(&mut tx, notice, until).await?
     {
+        tx.leave().await?;
         return Ok(None);
     }
     mark_logout(&mut tx, connector, mark, (at, until)).await?;
@@ -165,7 +169,8 @@ pub(super) async fn epochs(db: &Sqlite) -> Result<EpochsNow, Trouble> {
     let sql = "SELECT name, number FROM epoch UNION ALL \
                SELECT 'log', coalesce(max(number), 0) FROM revocation";
     let mut now = EpochsNow::default();
-    for found in sqlx::query(sql).fetch_all(&db.readers).await? {
+    let mut db = db.read().await?;
+    for found in sqlx::query(sql).fetch_all(&mut *db).await? {
         let number: i64 = found.try_get("number")?;
         match found.try_get("name")? {
             "log" => now.log_number = number,
@@ -186,7 +191,7 @@ pub(super) async fn after(db: &Sqlite, number: i64, max: u32) -> Result<Vec<Revo
     let rows = sqlx::query(sql)
         .bind(number)
         .bind(max)
-        .fetch_all(&db.readers)
+        .fetch_all(&mut *db.read().await?)
         .await?;
     rows.iter().map(entry).collect()
 }
@@ -224,9 +229,9 @@ async fn raise_account(
     let epoch = sqlx::query_scalar(sql)
         .bind(account.as_bytes().as_slice())
         .bind(at.unix_ms())
-        .fetch_one(tx)
+        .fetch_optional(tx)
         .await?;
-    row::unsigned(epoch, "account")
+    row::unsigned(epoch.ok_or(Trouble::NoAccount(*account))?, "account")
 }
 
 async fn log(

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 pub(super) async fn mint(db: &Sqlite, new: &NewSession) -> Result<Minted, Trouble> {
     let mut tx = db.write().await?;
     if let Some(refused) = refusal(&mut tx, new).await? {
+        tx.leave().await?;
         return Ok(refused);
     }
     insert(&mut tx, new).await?;
@@ -27,7 +28,7 @@ pub(super) async fn find(db: &Sqlite, key: &SessionKey) -> Result<Option<Session
     let key = key.as_bytes().as_slice();
     let found = sqlx::query(sql)
         .bind(key)
-        .fetch_optional(&db.readers)
+        .fetch_optional(&mut *db.read().await?)
         .await?;
     found.as_ref().map(row::found).transpose()
 }
@@ -37,7 +38,7 @@ pub(super) async fn key(db: &Sqlite, public_id: &SessionId) -> Result<Option<Ses
     let id = public_id.as_bytes().as_slice();
     let found = sqlx::query(sql)
         .bind(id)
-        .fetch_optional(&db.readers)
+        .fetch_optional(&mut *db.read().await?)
         .await?;
     found
         .map(|found| Ok(SessionKey::new(row::bytes(&found, "key", "session")?)))
@@ -56,7 +57,8 @@ pub(super) async fn list(
         .bind(account.as_bytes().as_slice()),
         None => sqlx::query("SELECT * FROM standing_session ORDER BY minted_at DESC LIMIT ?1"),
     };
-    let rows = query.bind(max).fetch_all(&db.readers).await?;
+    let mut db = db.read().await?;
+    let rows = query.bind(max).fetch_all(&mut *db).await?;
     rows.iter().map(row::session).collect()
 }
 

@@ -30,6 +30,7 @@ pub(super) async fn renew(db: &Sqlite, renewal: &Renewal) -> Result<Renewed, Tro
         .fetch_optional(&mut *tx)
         .await?;
     let Some(standing) = standing else {
+        tx.leave().await?;
         return Ok(Renewed::SessionGone);
     };
     let sql = "UPDATE session_tokens SET version = version + 1, sealed = ?3 \
@@ -41,6 +42,7 @@ pub(super) async fn renew(db: &Sqlite, renewal: &Renewal) -> Result<Renewed, Tro
         .fetch_optional(&mut *tx)
         .await?;
     let Some(version) = version else {
+        tx.leave().await?;
         return Ok(Renewed::Overtaken);
     };
     let entitlements_epoch = match &renewal.said {

@@ -10,7 +10,7 @@ use crate::upstream::{Folder, until};
 use crate::wire;
 
 /// The value of one line of the metrics; 0 when there is none yet.
-async fn metric(house: &House, line: &str) -> f64 {
+pub(super) async fn metric(house: &House, line: &str) -> f64 {
     let page = ask(house, "GET", "/metrics", "", "").await.text();
     let found = page.lines().find_map(|shown| {
         shown

@@ -16,7 +16,7 @@ use crate::upstream::{Folder, until};
 use crate::wire;
 
 /// A program under test; it is killed when the test ends otherwise.
-struct Program {
+pub(super) struct Program {
     child: Child,
     stdout: Arc<Mutex<Vec<String>>>,
     stderr: Arc<Mutex<Vec<String>>>,
@@ -25,7 +25,20 @@ struct Program {
 impl Program {
     /// Starts it and waits until it serves.
     async fn run(config: &Path) -> (Self, SocketAddr) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_menshen"))
+        let command = Command::new(env!("CARGO_BIN_EXE_menshen"));
+        Self::run_by(command, config).await
+    }
+
+    /// The same for one that ignores a signal.
+    pub(super) async fn run_ignoring(config: &Path, signal: &str) -> (Self, SocketAddr) {
+        let mut command = Command::new("sh");
+        let script = format!("trap '' {signal}; exec \"$0\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_menshen")]);
+        Self::run_by(command, config).await
+    }
+
+    async fn run_by(mut command: Command, config: &Path) -> (Self, SocketAddr) {
+        let mut child = command
             .env_remove("MENSHEN_LOG")
             .env("MENSHEN_CONFIG", config)
             .stdout(Stdio::piped())
@@ -40,14 +53,20 @@ impl Program {
             stderr,
         };
         program.says("serving").await;
-        let line = program.line("serving").unwrap();
-        let addresses: Value = serde_json::from_str(&line).unwrap();
-        let addresses = addresses["addresses"]
-            .as_str()
-            .unwrap()
-            .trim_matches(['[', ']']);
-        let address = addresses.parse().unwrap();
+        let address = program.address("addresses");
         (program, address)
+    }
+
+    /// One of the addresses it says it serves at.
+    pub(super) fn address(&self, name: &str) -> SocketAddr {
+        let line = self.line("serving").unwrap();
+        let addresses: Value = serde_json::from_str(&line).unwrap();
+        let address = addresses[name].as_str().unwrap();
+        address.trim_matches(['[', ']']).parse().unwrap()
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn line(&self, part: &str) -> Option<String> {
@@ -68,7 +87,7 @@ impl Program {
     }
 
     /// Asks it to end and says its exit code and what it wrote, standard output first.
-    async fn end(mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
+    pub(super) async fn end(mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
         self.signal("-TERM");
         let mut code = None;
         until("it ends", || {
@@ -109,7 +128,7 @@ fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
 }
 
 /// Writes a plan as a file with its store beside it.
-fn write(folder: &Folder, house: &House, plan: &Plan) -> PathBuf {
+pub(super) fn write(folder: &Folder, house: &House, plan: &Plan) -> PathBuf {
     let store = format!("sqlite://{}", folder.path("menshen.db").display());
     let text = plan.clone().store(&store).text(&house.source, &house.app);
     folder.write(

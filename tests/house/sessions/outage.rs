@@ -163,5 +163,11 @@ async fn a_failing_sign_out_says_so() {
     assert_eq!(ask.at(house.address).await.status, 200);
     house.store.fail(Some(Fault::TimedOut));
     let out = Ask::get("/.menshen/sign_out").session(&cookie).navigating();
-    is_away(&out.at(house.address).await, "sign out");
+    let answer = out.at(house.address).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    // The cookie is taken back all the same, and a copy of it does not count here any more.
+    let cleared: Vec<_> = answer.all("set-cookie").collect();
+    assert!(matches!(cleared[..], [line] if line.contains("Max-Age=0")));
+    house.store.fail(None);
+    assert_eq!(ask.at(house.address).await.status, 401);
 }

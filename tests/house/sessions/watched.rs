@@ -181,6 +181,7 @@ macro_rules! questions {
 
 questions! {
     ping() -> ();
+    try_write() -> ();
     keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
     admit(admission: &Admission) -> Admitted;
     mint(new: &NewSession) -> Minted;

@@ -101,6 +101,12 @@ pub(super) static WORDS: Words = Words {
                    let anybody through.",
             remedy: "This usually passes quickly. Please try again in a moment.",
         },
+        sign_out_unstored: Story {
+            title: "You are signed out here, but it is not on record yet",
+            what: "Your session was ended on this server. It could not be written down, so another \
+                   server may not know yet.",
+            remedy: "We keep trying. If you used a shared device, close the browser as well.",
+        },
         upstream_down: Story {
             title: "The application is not there",
             what: "We let you through, but the application behind us cannot be reached.",

@@ -93,6 +93,11 @@ pub(super) static WORDS: Words = Words {
             what: "登记登录的地方没有回应，现在无法核对身份，所以谁也不能放行。",
             remedy: "一般很快就会恢复，请过一会儿再试。",
         },
+        sign_out_unstored: Story {
+            title: "已在这里退出，但还没能存下来",
+            what: "您在这台服务器上的会话已经结束，但写入数据库失败，其他服务器可能还不知道。",
+            remedy: "我们会继续尝试。如果这是公用设备，请同时关闭浏览器。",
+        },
         upstream_down: Story {
             title: "应用没有开门",
             what: "这边已经放行，但后面的应用连接不上。",

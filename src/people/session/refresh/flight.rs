@@ -298,7 +298,6 @@ impl Flying {
             }
             Outcome::Store(error) => {
                 tracing::error!(error = %chain(&error), "a refresh failed at the store");
-                telemetry.store_error();
                 self.cell.failed(clock.now());
                 RefreshOutcome::Store
             }
@@ -315,11 +314,9 @@ impl Flying {
             ..
         } = &*self.refresher;
         self.cell.failed(clock.now());
-        // It is over here even if the store cannot be told now: whoever finds it there again asks
-        // the source again.
+        // It is over here even if the store does not take it now.
         if let Err(error) = sessions.revoke(&Scope::Session(self.session.key)).await {
             tracing::error!(error = %chain(&error), "a session that its source ended was not deleted");
-            telemetry.store_error();
         }
         telemetry.audit(&Audit {
             error: Some(why),

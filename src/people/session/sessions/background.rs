@@ -13,10 +13,12 @@ use crate::store::SessionKey;
 
 /// How long uses are collected before they are written.
 const BATCH_EVERY: Duration = Duration::from_millis(500);
+/// After how long the store is asked again to write uses that it did not take.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// How often the log of revocations is read.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How long one reading may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How many entries of the log, and how many uses, one question carries.
 const BATCH_MAX: usize = 1_000;
 /// How often what is over is deleted.
@@ -33,6 +35,7 @@ pub(super) fn start(
     tokio::spawn(write_uses(Arc::downgrade(sessions), touched));
     tokio::spawn(read_log(Arc::downgrade(sessions), log_number));
     tokio::spawn(sweep(Arc::downgrade(sessions)));
+    tokio::spawn(store_held(Arc::downgrade(sessions)));
 }
 
 async fn write_uses(
@@ -40,17 +43,47 @@ async fn write_uses(
     mut touched: mpsc::Receiver<(SessionKey, Timestamp)>,
 ) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    while touched.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let latest: HashMap<_, _> = batch.drain(..).collect();
-        let used: Vec<_> = latest.into_iter().collect();
+    // What is not written yet, by session: the latest use counts.
+    let mut uses = HashMap::new();
+    let mut failing = false;
+    loop {
+        // While a batch waits for the store, the next ones wait in the channel.
+        if uses.is_empty() {
+            if touched.recv_many(&mut batch, BATCH_MAX).await == 0 {
+                return;
+            }
+            uses.extend(batch.drain(..));
+        }
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
-        if let Err(error) = sessions.store.touch(&used).await {
-            tracing::warn!(error = %crate::telemetry::chain(&error), "uses of sessions were not written");
+        let used: Vec<_> = uses.iter().map(|(key, at)| (*key, *at)).collect();
+        match sessions.store.touch(&used).await {
+            Ok(()) => {
+                uses.clear();
+                failing = false;
+            }
+            // Said once, not at every try of an outage.
+            Err(error) if !failing => {
+                tracing::warn!(error = %crate::telemetry::chain(&error), "uses of sessions are not written: the store is asked again");
+                failing = true;
+            }
+            Err(_) => {}
         }
         drop(sessions);
-        tokio::time::sleep(BATCH_EVERY).await;
+        let pause = if failing { TRY_AGAIN } else { BATCH_EVERY };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Asks the store again to take what was ended while it failed.
+async fn store_held(sessions: Weak<Sessions>) {
+    for round in 0.. {
+        tokio::time::sleep(POLL_EVERY).await;
+        let Some(sessions) = sessions.upgrade() else {
+            return;
+        };
+        sessions.store_held(round).await;
     }
 }
 

@@ -1,26 +1,28 @@
 //! Ending: by the person, an administrator, a provider, or another process.
 
 use super::Sessions;
+use super::held::Ending;
 use crate::clock::Timestamp;
-use crate::people::session::cell::SessionCell;
-use crate::store::{AccountId, ConnectorId, LogoutMark, Revocation, Scope, StoreError};
+use crate::store::{
+    AccountId, ConnectorId, LogoutMark, Revocation, Scope, SessionId, SessionKey, StoreError,
+};
 
 impl Sessions {
-    /// Ends sessions: in the store, in this memory, and for every tunnel that stands on them.
+    /// Ends sessions: in this memory, for every tunnel that stands on them, and in the store.
+    ///
+    /// # Errors
+    /// The store did not take it. They are over in this process all the same, and the store is asked
+    /// again until it takes it.
     pub async fn revoke(&self, scope: &Scope) -> Result<(), StoreError> {
-        // The memory of a session that is being ended forgets it first: a load that is under way
-        // finds the cell ended, and the store's answer comes too late to matter.
-        if let Scope::Session(key) = scope {
-            self.live.of(*key, SessionCell::default).end();
-        }
-        let revocation = self.store.revoke(scope, self.clock.now()).await?;
-        self.apply(&revocation);
-        Ok(())
+        self.end(Ending::Revoke(scope.clone())).await.map(drop)
     }
 
     /// A provider ended one of its sessions, or all of a person's: ours that stand on it end, and a
     /// login that began before and comes back until `until` mints none. Answers how many ended; nothing when this `notice` was
     /// taken before.
+    ///
+    /// # Errors
+    /// As [`Self::revoke`].
     pub async fn end_at_provider(
         &self,
         connector: &ConnectorId,
@@ -28,29 +30,52 @@ impl Sessions {
         notice: Option<&[u8; 32]>,
         until: Timestamp,
     ) -> Result<Option<usize>, StoreError> {
-        let now = self.clock.now();
-        let store = &self.store;
-        let ended = store.end_at_provider(connector, mark, notice, now, until);
-        let Some(ended) = ended.await? else {
-            return Ok(None);
+        let ending = Ending::AtProvider {
+            connector: connector.clone(),
+            mark: mark.clone(),
+            notice: notice.copied(),
+            until,
         };
-        for revocation in &ended {
-            self.apply(revocation);
-        }
-        Ok(Some(ended.len()))
+        let ended = self.end(ending).await?;
+        Ok(ended.map(|entries| entries.len()))
+    }
+
+    /// Which session a public id names. A store that fails is not the only one to know: somebody who
+    /// is here is in memory, too.
+    pub async fn key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError> {
+        let error = match self.store.session_key(public_id).await {
+            Ok(key) => return Ok(key),
+            Err(error) => error,
+        };
+        let mut cached = self.cache.iter().map(|(_, entry)| entry);
+        let found = cached.find(|entry| entry.session.public_id == *public_id);
+        found.map_or(Err(error), |entry| Ok(Some(entry.session.key)))
     }
 
     /// Closes an account and ends its sessions, or opens it again; false when there is none.
+    ///
+    /// # Errors
+    /// As [`Self::revoke`]; an account that could not be opened stays closed.
     pub async fn close_account(
         &self,
         account: &AccountId,
         closed: bool,
     ) -> Result<bool, StoreError> {
+        let closing = Ending::Close(*account);
+        if closed {
+            return Ok(self.end(closing).await?.is_some());
+        }
         let now = self.clock.now();
-        let Some(revocation) = self.store.close_account(account, closed, now).await? else {
+        let Some(revocation) = self.store.close_account(account, false, now).await? else {
             return Ok(false);
         };
         self.apply(&revocation);
+        // A closing that waits to be stored would shut them out again. The sessions it ended stay so.
+        if self.held.holds(&closing) {
+            let ended = self.end(Ending::Revoke(Scope::Account(*account))).await;
+            self.forget(&closing);
+            ended?;
+        }
         Ok(true)
     }
 

@@ -86,11 +86,16 @@ impl Sessions {
             self.unknown.insert(hash, Missing::Over);
             return Ok(Loaded::Missing(Missing::Over));
         }
+        let record = found.session.clone();
         let entry = self
             .entry(found, verified, ring, cell, (account, changes))
             .map_err(Arc::new)?;
         let entry = Arc::new(entry);
         self.cache.insert(hash, Arc::clone(&entry));
+        // After it is in memory: what is held from here on finds it there.
+        if self.held.ends(&record) {
+            entry.cell.end();
+        }
         Ok(Loaded::Entry(entry))
     }
 
@@ -113,7 +118,9 @@ impl Sessions {
             found.connector_epoch,
             found.everyone_epoch,
         );
-        let session = Arc::new(session_of(found.session, found.account)?);
+        let session =
+            session_of(found.session, found.account).map_err(|error| self.counted(error))?;
+        let session = Arc::new(session);
         Ok(Entry {
             session,
             host: verified.handle.host,

@@ -15,7 +15,8 @@ use crate::store::{Account, ConnectorId, SessionFound, SessionKey, StoreError, S
 impl Sessions {
     /// The cell of a session's identity, at least as new as what was found.
     pub(super) fn identity(&self, found: &SessionFound) -> Result<Arc<IdentityCell>, StoreError> {
-        let fresh = Arc::new(entitlements_of(found)?);
+        let fresh = entitlements_of(found).map_err(|error| self.counted(error))?;
+        let fresh = Arc::new(fresh);
         let key = (
             found.session.connector.clone(),
             found.session.subject.clone(),
@@ -122,7 +123,15 @@ impl Sessions {
         }
     }
 
-    fn changed(&self) {
+    /// Counts a record that the store gave and nobody can read.
+    pub(super) fn counted(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Damaged { record } => self.store.damaged(record),
+            error => error,
+        }
+    }
+
+    pub(super) fn changed(&self) {
         self.changes.send_modify(|number| *number += 1);
     }
 }

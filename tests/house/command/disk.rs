@@ -1,0 +1,75 @@
+//! A disk that fails under a running menshen: every write to a file is an I/O error for a while.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use menshen::face::page::Cause;
+
+use super::serving::{Program, write};
+use crate::browser::Browser;
+use crate::house::{HOME, House, Plan};
+use crate::upstream::Folder;
+use crate::wire;
+
+/// Lets writes fail beyond so many bytes into a file. A soft limit can be raised again.
+fn limit_files(program: &Program, bytes: &str) {
+    let pid = program.id().to_string();
+    let limited = Command::new("prlimit")
+        .args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")])
+        .status();
+    assert!(limited.unwrap().success());
+}
+
+async fn admin(address: SocketAddr, path: &str) -> wire::Answer {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    wire::raw(address, request.as_bytes()).await
+}
+
+#[tokio::test]
+async fn an_io_error_is_counted_and_forgotten_once_it_is_over() {
+    let house = House::new().await;
+    let folder = Folder::new();
+    let plan = Plan::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let config = write(&folder, &house, &plan);
+    let (program, address) = Program::run_ignoring(&config, "XFSZ").await;
+    let admin_address = program.address("admin");
+    let mut li = Browser::at(address);
+    let page = li.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+
+    for _ in 0..2 {
+        limit_files(&program, "1");
+        let mut zhang = Browser::at(address);
+        let page = zhang.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+        assert_eq!(page.answer.status, 503, "{}", page.answer.text());
+        assert_eq!(page.cause(), Some(Cause::StoreAway));
+        assert_eq!(zhang.cookie("menshen"), None);
+        let ready = admin(admin_address, "/readyz").await;
+        assert_eq!(ready.status, 503, "{}", ready.text());
+        let reason = "the store cannot be written to: the disk fails (I/O error)";
+        assert_eq!(ready.json()["reasons"][0], reason);
+        let metrics = admin(admin_address, "/metrics").await.text();
+        assert!(
+            !metrics.contains("menshen_store_errors_total 0\n"),
+            "{metrics}"
+        );
+        assert_eq!(li.visit(&format!("{HOME}/echo")).await.status, 200);
+
+        limit_files(&program, "unlimited");
+        until_ready(admin_address).await;
+        let page = zhang.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+        assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    }
+    let (code, ..) = program.end().await;
+    assert_eq!(code, Some(0));
+}
+
+async fn until_ready(address: SocketAddr) {
+    for _ in 0..300 {
+        if admin(address, "/readyz").await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("it is never ready again");
+}

@@ -1,0 +1,208 @@
+//! Whoever is ended while the store takes nothing is out all the same, at once and for good: here
+//! first, and in the store as soon as it takes it.
+
+use menshen::clock::Timestamp;
+use menshen::store::{LogoutMark, Scope, StoreError};
+
+use super::eventually;
+use super::watched::{Fault, WatchedHouse, When};
+use crate::asking::Ask;
+use crate::checking::TRUSTED;
+use crate::checking::faces::{Face, Original, Verdict};
+use crate::house::Plan;
+
+/// Everything that ends sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Session,
+    Account,
+    Connector,
+    Everyone,
+    Close,
+    Person,
+}
+
+impl End {
+    const ALL: [Self; 6] = [
+        Self::Session,
+        Self::Account,
+        Self::Connector,
+        Self::Everyone,
+        Self::Close,
+        Self::Person,
+    ];
+
+    /// The question the store is asked.
+    fn question(self) -> &'static str {
+        match self {
+            Self::Session | Self::Account | Self::Connector | Self::Everyone => "revoke",
+            Self::Close => "close_account",
+            Self::Person => "end_at_provider",
+        }
+    }
+
+    /// Whether it ends 李四, too.
+    fn ends_others(self) -> bool {
+        matches!(self, Self::Connector | Self::Everyone)
+    }
+
+    /// Ends 张三, who has one session.
+    async fn ask(self, house: &WatchedHouse) -> Result<(), StoreError> {
+        let store = house.store.behind();
+        let login = "zhangsan".parse().unwrap();
+        let account = store.account_by_login(&login).await.unwrap().unwrap().id;
+        let session = store.sessions(Some(&account), 1).await.unwrap().remove(0);
+        let sessions = &house.sessions;
+        match self {
+            Self::Session => sessions.revoke(&Scope::Session(session.key)).await,
+            Self::Account => sessions.revoke(&Scope::Account(account)).await,
+            Self::Connector => sessions.revoke(&Scope::Connector(session.connector)).await,
+            Self::Everyone => sessions.revoke(&Scope::Everyone).await,
+            Self::Close => sessions.close_account(&account, true).await.map(drop),
+            Self::Person => {
+                let mark = LogoutMark::Subject(session.subject);
+                let until = Timestamp::from_unix_s(1_900_000_000);
+                let ended = sessions.end_at_provider(&session.connector, &mark, None, until);
+                ended.await.map(drop)
+            }
+        }
+    }
+}
+
+/// 张三, 李四, and a house that knows both.
+async fn two() -> (WatchedHouse, String, String) {
+    let house = WatchedHouse::start(Plan::default().server(TRUSTED)).await;
+    let zhang = house.signed_in("zhangsan").await;
+    let li = house.signed_in("lisi").await;
+    (house, zhang, li)
+}
+
+async fn verdicts(house: &WatchedHouse, cookie: &str) -> Vec<Verdict> {
+    let cookie = format!("menshen={cookie}");
+    let original = Original::get("/echo").header("Cookie", &cookie);
+    let mut verdicts = Vec::new();
+    for face in Face::ALL {
+        verdicts.push(original.heard(face, house.address).await.verdict);
+    }
+    verdicts
+}
+
+async fn is_out(house: &WatchedHouse, cookie: &str, what: &str) {
+    // More than once: what was in memory is, after it was refused, looked for in the store.
+    for again in 0..3 {
+        for verdict in verdicts(house, cookie).await {
+            assert_eq!(verdict, Verdict::Login, "{what}, {again}");
+        }
+    }
+}
+
+async fn is_in(house: &WatchedHouse, cookie: &str, what: &str) {
+    let ask = Ask::get("/echo").session(cookie);
+    assert_eq!(ask.at(house.address).await.status, 200, "{what}");
+}
+
+#[tokio::test]
+async fn who_is_ended_while_the_store_fails_is_out_at_once_and_stays_out() {
+    for end in End::ALL {
+        let what = format!("{end:?}");
+        let (house, zhang, li) = two().await;
+        house.store.fail_at(end.question(), Some(Fault::Failed));
+        assert!(end.ask(&house).await.is_err(), "{what}: it is said aloud");
+        is_out(&house, &zhang, &what).await;
+        match end.ends_others() {
+            true => is_out(&house, &li, &what).await,
+            false => is_in(&house, &li, &what).await,
+        }
+        // The store knows nothing of it yet, and is asked until it does.
+        let epochs = house.store.behind().epochs().await.unwrap();
+        assert_eq!(epochs.log_number, 0, "{what}");
+        house.store.fail_at(end.question(), None);
+        eventually(&what, async || {
+            house.store.behind().epochs().await.unwrap().log_number > 0
+        })
+        .await;
+        eventually("nothing waits any more", async || {
+            house.sessions.store_held(0).await == 0
+        })
+        .await;
+        is_out(&house, &zhang, &what).await;
+        // Whoever was not meant goes on; whoever was comes in again, unless they were shut out.
+        if !end.ends_others() {
+            is_in(&house, &li, &what).await;
+        }
+        if end != End::Close {
+            house.clock.advance(std::time::Duration::from_secs(1));
+            let anew = house.signed_in("zhangsan").await;
+            is_in(&house, &anew, &what).await;
+            is_out(&house, &zhang, &what).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_ended_by_somebody_who_goes_away_is_out_all_the_same() {
+    for end in End::ALL {
+        let what = format!("{end:?}");
+        let (house, zhang, _) = two().await;
+        house.store.hold(end.question(), When::Before);
+        {
+            let asked = end.ask(&house);
+            tokio::pin!(asked);
+            tokio::select! {
+                _ = &mut asked => panic!("{what}: it is held back"),
+                () = house.store.holds(1) => {}
+            }
+        }
+        is_out(&house, &zhang, &what).await;
+        house.store.release();
+        eventually(&what, async || {
+            house.store.behind().epochs().await.unwrap().log_number > 0
+        })
+        .await;
+        is_out(&house, &zhang, &what).await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_opened_is_not_closed_again_by_what_was_not_stored() {
+    let (house, zhang, _) = two().await;
+    let login = "zhangsan".parse().unwrap();
+    let store = house.store.behind();
+    let account = store.account_by_login(&login).await.unwrap().unwrap().id;
+    house.store.fail_at("close_account", Some(Fault::Failed));
+    assert!(house.sessions.close_account(&account, true).await.is_err());
+    // It cannot be opened either, and stays closed here.
+    assert!(house.sessions.close_account(&account, false).await.is_err());
+    is_out(&house, &zhang, "closed").await;
+    house.store.fail_at("close_account", None);
+    assert!(house.sessions.close_account(&account, false).await.unwrap());
+    eventually("nothing waits any more", async || {
+        house.sessions.store_held(0).await == 0
+    })
+    .await;
+    let known = store.account_by_login(&login).await.unwrap().unwrap();
+    assert!(!known.closed);
+    house.clock.advance(std::time::Duration::from_secs(1));
+    let anew = house.signed_in("zhangsan").await;
+    is_in(&house, &anew, "opened").await;
+    is_out(&house, &zhang, "the session that was ended").await;
+}
+
+#[tokio::test]
+async fn one_ending_that_is_never_stored_does_not_keep_the_others_from_it() {
+    let (house, zhang, li) = two().await;
+    house.store.fail(Some(Fault::Failed));
+    for end in End::ALL {
+        // All fail, and one of them goes on failing.
+        let asked = end.ask(&house).await;
+        assert!(asked.is_err(), "{end:?}");
+    }
+    house.store.fail(None);
+    house.store.fail_at("close_account", Some(Fault::Failed));
+    eventually("the others are stored", async || {
+        house.sessions.store_held(0).await == 1
+    })
+    .await;
+    is_out(&house, &zhang, "still closed").await;
+    is_out(&house, &li, "everyone").await;
+}

@@ -1,0 +1,179 @@
+//! Every write of a store: a table of them for tests that let each of them fail or be given up.
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use menshen::keys;
+use menshen::secret::Secret;
+use menshen::store::{LogoutMark, NewSession, Renewal, Said, Scope, SessionKey, Store, StoreError};
+
+use super::{Backend, admission, at, corp, github, mobile, new_session, somebody};
+
+/// One kind of write, ready to be asked of the store it was prepared on.
+pub(super) struct Write {
+    pub(super) name: &'static str,
+    ask: Ask,
+}
+
+type Ask = for<'a> fn(&'a dyn Store, &'a Prepared) -> BoxFuture<'a, Result<(), StoreError>>;
+
+/// What is in a store before a write.
+pub(super) struct Prepared {
+    /// Somebody who is signed in, with tokens.
+    pub(super) session: NewSession,
+    /// Somebody who would get their second session.
+    next: NewSession,
+    key: SessionKey,
+}
+
+impl Prepared {
+    /// Somebody with a session, and something of each kind that a sweep deletes.
+    pub(super) async fn on(store: &dyn Store) -> Self {
+        let (account, _) = somebody(store, "zhangsan").await;
+        let mut session = new_session(&account, at(0));
+        session.tokens = Some("sealed".to_owned());
+        store.mint(&session).await.unwrap();
+        store.spend(&[1; 32], at(1)).await.unwrap();
+        store.lease("old", "me", at(0), at(1)).await.unwrap();
+        Self {
+            key: session.record.key,
+            session,
+            next: new_session(&account, at(0)),
+        }
+    }
+}
+
+impl Write {
+    pub(super) fn ask<'a>(
+        &self,
+        store: &'a dyn Store,
+        prepared: &'a Prepared,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        (self.ask)(store, prepared)
+    }
+
+    pub(super) fn all() -> Vec<Self> {
+        let mut all = Self::that_let_in();
+        all.extend(Self::that_end());
+        all.extend(Self::that_happen_once());
+        all
+    }
+
+    fn that_let_in() -> Vec<Self> {
+        let write = |name, ask| Self { name, ask };
+        vec![
+            write("the first key", |store, _| {
+                async { store.keys(&Secret::new("key".to_owned())).await.map(drop) }.boxed()
+            }),
+            write("a new account", |store, _| {
+                async {
+                    let mut lisi = admission("lisi");
+                    lisi.vouched = mobile("13800000000");
+                    store.admit(&lisi).await.map(drop)
+                }
+                .boxed()
+            }),
+            write("a login of somebody known", |store, _| {
+                async {
+                    let mut zhangsan = admission("zhangsan");
+                    zhangsan.entitlements = r#"{"name":"张三"}"#.to_owned();
+                    zhangsan.vouched = mobile("13800000001");
+                    store.admit(&zhangsan).await.map(drop)
+                }
+                .boxed()
+            }),
+            write("a session", |store, prepared| {
+                async { store.mint(&prepared.next).await.map(drop) }.boxed()
+            }),
+            write("refreshed tokens", |store, prepared| {
+                async {
+                    let renewal = Renewal {
+                        session: prepared.key,
+                        version: 1,
+                        sealed: "sealed again".to_owned(),
+                        said: Some(Said {
+                            entitlements: r#"{"name":"张三丰"}"#.to_owned(),
+                            vouched: mobile("13800000002"),
+                        }),
+                        at: at(1),
+                    };
+                    store.renew(&renewal).await.map(drop)
+                }
+                .boxed()
+            }),
+            write("the last uses", |store, prepared| {
+                async {
+                    let other = prepared.next.record.key;
+                    store.touch(&[(prepared.key, at(9)), (other, at(9))]).await
+                }
+                .boxed()
+            }),
+        ]
+    }
+
+    fn that_end() -> Vec<Self> {
+        let write = |name, ask| Self { name, ask };
+        vec![
+            write("one session ended", |store, prepared| {
+                revoke(store, Scope::Session(prepared.key))
+            }),
+            write("one person's sessions ended", |store, prepared| {
+                revoke(store, Scope::Account(prepared.next.record.account))
+            }),
+            write("one connector's sessions ended", |store, _| {
+                revoke(store, Scope::Connector(corp()))
+            }),
+            write("everyone's sessions ended", |store, _| {
+                revoke(store, Scope::Everyone)
+            }),
+            write("an account closed", |store, prepared| {
+                async {
+                    let account = &prepared.next.record.account;
+                    store.close_account(account, true, at(1)).await.map(drop)
+                }
+                .boxed()
+            }),
+            write("a logout at the source", |store, _| {
+                async {
+                    let mark = LogoutMark::Subject("subject:zhangsan".parse().unwrap());
+                    let (corp, notice) = (corp(), Some(&[7; 32]));
+                    let ended = store.end_at_provider(&corp, &mark, notice, at(1), at(60));
+                    ended.await.map(drop)
+                }
+                .boxed()
+            }),
+        ]
+    }
+
+    fn that_happen_once() -> Vec<Self> {
+        let write = |name, ask| Self { name, ask };
+        vec![
+            write("something spent", |store, _| {
+                async { store.spend(&[2; 32], at(61)).await.map(drop) }.boxed()
+            }),
+            write("a lease", |store, _| {
+                async { store.lease("new", "me", at(1), at(60)).await.map(drop) }.boxed()
+            }),
+            write("a sweep", |store, _| {
+                async { store.sweep(at(100), at(0), 100).await.map(drop) }.boxed()
+            }),
+        ]
+    }
+}
+
+fn revoke(store: &dyn Store, scope: Scope) -> BoxFuture<'_, Result<(), StoreError>> {
+    async move { store.revoke(&scope, at(1)).await.map(drop) }.boxed()
+}
+
+/// Proves that a store still takes writes and keeps them.
+pub(super) async fn writes_work(backend: &Backend, what: &str) {
+    let store = &*backend.store;
+    let before = store.epochs().await.unwrap();
+    let written = store.revoke(&Scope::Connector(github()), at(1)).await;
+    written.unwrap_or_else(|error| panic!("{}: after {what}: {error:?}", backend.name));
+    let after = store.epochs().await.unwrap();
+    assert_eq!(after.log_number, before.log_number + 1, "after {what}");
+    assert!(
+        store.spend(&keys::random(), at(62)).await.unwrap(),
+        "{what}"
+    );
+}
