@@ -289,6 +289,7 @@ fn reason_of(denial: &Denial) -> (Stop, &'static str) {
     match denial {
         Denial::NoRoute => (Stop::Denied, "no-route"),
         Denial::AmbiguousPath => (Stop::Denied, "ambiguous-path"),
+        Denial::Method { .. } => (Stop::Denied, Cause::BadRequest.slug()),
         Denial::BadToken { .. } => (Stop::Unauthorized, "bad-token"),
         Denial::WeakToken { .. } => (Stop::Unauthorized, "weak-token"),
         Denial::Scope { .. } => (Stop::Denied, "scope"),

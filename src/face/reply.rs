@@ -96,6 +96,10 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             None,
             problem(visit, Cause::AmbiguousPath, None),
         ),
+        Denial::Method { route } => {
+            let response = problem(visit, Cause::BadRequest, None);
+            Told::denied("method not in capitals", Some(route), None, response)
+        }
         Denial::BadToken { route, issuer, why } => {
             bearer::refused(visit, route, issuer.as_ref(), why)
         }

@@ -219,6 +219,7 @@ fn ending(
     };
     let ending = match denial {
         Denial::AmbiguousPath => Ending::of(End::AmbiguousPath, "ambiguous path"),
+        Denial::Method { .. } => Ending::of(End::BadRequest, "method not in capitals"),
         Denial::Forbidden { because, .. } => match because {
             Because::Rule => Ending::of(End::Forbidden, "rule"),
             Because::RuleFailed(error) => {

@@ -231,7 +231,9 @@ impl Forwarder {
 /// Whether a method is refused on every route: `CONNECT` would open a tunnel, `TRACE` would show
 /// the client what we wrote.
 pub fn never_travels(method: &Method) -> bool {
-    matches!(*method, Method::CONNECT | Method::TRACE)
+    let method = method.as_str();
+    // Some applications read methods without case.
+    method.eq_ignore_ascii_case("CONNECT") || method.eq_ignore_ascii_case("TRACE")
 }
 
 /// A request on its way, but for its body.

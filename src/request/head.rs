@@ -16,6 +16,9 @@ mod original;
 
 pub use original::{Original, OriginalHeader, Untold};
 
+/// The longest method in bytes; the longest that is registered has 17.
+const METHOD_BYTES_MAX: usize = 64;
+
 /// A connection as the door knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
@@ -140,6 +143,9 @@ pub enum HeadError {
     /// The path.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// A method nobody has heard of.
+    #[error("the method is longer than {METHOD_BYTES_MAX} bytes")]
+    Method,
     /// A trusted peer sent a forwarding header nobody can read.
     #[error("a trusted proxy sent a broken {0}")]
     Forwarded(&'static str),
@@ -177,7 +183,7 @@ impl<'a> Head<'a> {
             host,
             port,
             path: Path::parse(parts.uri.path(), parts.uri.query())?,
-            method: &parts.method,
+            method: short(&parts.method)?,
             headers: &parts.headers,
             client,
             secure,
@@ -190,6 +196,13 @@ impl<'a> Head<'a> {
             untold: Untold::default(),
             at,
         })
+    }
+
+    /// Whether the method is written in capitals, as every registered one is. Some applications
+    /// take `delete` for `DELETE`.
+    pub fn has_capital_method(&self) -> bool {
+        let method = self.method.as_str();
+        !method.bytes().any(|byte| byte.is_ascii_lowercase())
     }
 
     /// The port the client used: the one it named, else its scheme's.
@@ -210,6 +223,13 @@ impl<'a> Head<'a> {
             }
             _ => format!("{}://{}", self.scheme(), self.host),
         }
+    }
+}
+
+fn short(method: &Method) -> Result<&Method, HeadError> {
+    match method.as_str().len() {
+        ..=METHOD_BYTES_MAX => Ok(method),
+        _ => Err(HeadError::Method),
     }
 }
 

@@ -138,9 +138,14 @@ impl Onward {
         length: Length,
     ) {
         let target = self.target.as_ref().or_else(|| parts.uri.path_and_query());
+        let target = target.map_or("/", PathAndQuery::as_str);
         head.extend_from_slice(parts.method.as_str().as_bytes());
         head.push(b' ');
-        head.extend_from_slice(target.map_or("/", PathAndQuery::as_str).as_bytes());
+        // Of `http://host?query` this is the query alone; its path was judged as `/`.
+        if !target.starts_with('/') {
+            head.push(b'/');
+        }
+        head.extend_from_slice(target.as_bytes());
         head.extend_from_slice(b" HTTP/1.1\r\n");
         let host = match &self.route.host_header {
             HostHeader::Literal(host) => host,
@@ -285,7 +290,7 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
 
 /// The target without the route's prefix; its other bytes are as they were judged.
 fn stripped(route: &Route, head: &Head<'_>) -> Option<PathAndQuery> {
-    let prefix = inward::prefix_of(route)?;
+    let prefix = route.stripped_prefix()?;
     let path = head.path.as_str().get(prefix.len()..)?;
     let path = if path.is_empty() { "/" } else { path };
     let target = match head.path.query() {

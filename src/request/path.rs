@@ -2,20 +2,19 @@
 
 use std::borrow::Cow;
 
+mod reading;
+
 /// The longest path that is not plain, in bytes: every reading of it is worked out.
 const TRICKY_BYTES_MAX: usize = 8192;
 
-/// How long all readings of one path may be together, in bytes: a stranger's request must not cost
-/// much more than its length. Names in any script have two or three readings.
-const READINGS_BYTES_MAX: usize = 64 * 1024;
-
 /// The path and query of a request as they were sent; the bytes that are judged are the bytes that
 /// are sent on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Path<'a> {
     raw: &'a str,
     query: Option<&'a str>,
-    plain: bool,
+    /// Every reading, the path as sent first; of a plain path none is kept.
+    readings: Vec<Vec<u8>>,
 }
 
 /// A path nobody should be asked to read.
@@ -44,32 +43,15 @@ impl<'a> Path<'a> {
         if !raw.starts_with('/') {
             return Err(PathError::NoSlash);
         }
-        let plain = is_plain(raw.as_bytes());
-        let path = Self { raw, query, plain };
-        if !plain {
-            if raw.len() > TRICKY_BYTES_MAX {
-                return Err(PathError::Long);
-            }
-            if raw
-                .bytes()
-                .any(|byte| matches!(byte, 0 | b'\r' | b'\n' | b'\\'))
-            {
-                return Err(PathError::Control);
-            }
-            if has_broken_escape(raw.as_bytes()) {
-                return Err(PathError::Escape);
-            }
-            let readings = path.readings_within(READINGS_BYTES_MAX);
-            for reading in readings.ok_or(PathError::Long)? {
-                if reading.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
-                    return Err(PathError::Control);
-                }
-                if has_dots(&reading) {
-                    return Err(PathError::Dots);
-                }
-            }
-        }
-        Ok(path)
+        let readings = match is_plain(raw.as_bytes()) {
+            true => Vec::new(),
+            false => readings_of(raw)?,
+        };
+        Ok(Self {
+            raw,
+            query,
+            readings,
+        })
     }
 
     /// The path as sent.
@@ -82,150 +64,103 @@ impl<'a> Path<'a> {
         self.query
     }
 
-    /// Whether everybody reads it alike: no escape, `;`, doubled slash or dot segment.
+    /// Whether everybody reads it alike: no escape, `;`, doubled slash or dot segment, and nothing
+    /// else that somebody reads otherwise.
     pub fn is_plain(&self) -> bool {
-        self.plain
+        self.readings.is_empty()
     }
 
-    /// Every reading, without repetition, the path as sent first.
-    ///
-    /// As sent, decoded once and twice, before and after segments were cut at `;`; each with `\` as
-    /// `/`, with segments cut at `;`, with slashes merged, with overlong UTF-8 read as the ASCII it
-    /// hides, and in every combination of these; each also in lower case when somebody behind
-    /// compares so.
-    pub fn readings(&self, any_case: bool) -> Vec<Cow<'a, [u8]>> {
-        // A path was parsed within its limit.
-        let mut readings = self.readings_within(usize::MAX).unwrap_or_default();
+    /// Every reading, without repetition, the path as sent first; each also in lower case when
+    /// somebody behind compares so.
+    pub fn readings(&self, any_case: bool) -> Vec<Cow<'_, [u8]>> {
+        let mut readings = self.readings_as_sent();
         if any_case {
-            for at in 0..readings.len() {
-                let lower = readings[at].to_ascii_lowercase();
-                insert(&mut readings, lower);
-            }
+            add_lower_case(&mut readings);
         }
         readings
     }
 
-    /// The same without case, unless they are longer than so many bytes together.
-    fn readings_within(&self, bytes_max: usize) -> Option<Vec<Cow<'a, [u8]>>> {
-        let mut readings = vec![Cow::Borrowed(self.raw.as_bytes())];
-        if self.plain {
-            return Some(readings);
-        }
-        let mut left = bytes_max;
-        for base in &bases(self.raw.as_bytes()) {
-            for choice in 0..16u8 {
-                let reading = read(base, choice);
-                let bytes = reading.len();
-                if insert(&mut readings, reading) {
-                    left = left.checked_sub(bytes)?;
-                }
+    /// The same for an upstream that is sent the path without this prefix: what it makes of the rest
+    /// is judged below the prefix, too. Of `/app//host/admin` it may read `/admin`, which is
+    /// `/app/admin` to us.
+    pub fn readings_below(
+        &self,
+        prefix: &str,
+        any_case: bool,
+    ) -> Result<Vec<Cow<'_, [u8]>>, PathError> {
+        let mut readings = self.readings_as_sent();
+        if !self.is_plain()
+            && let Some((start, rest)) = self.raw.split_at_checked(prefix.len())
+            && start.eq_ignore_ascii_case(prefix)
+            && rest.starts_with('/')
+        {
+            for reading in readings_of(rest)? {
+                let below = [start.as_bytes(), &reading].concat();
+                add(&mut readings, below);
             }
         }
-        Some(readings)
+        if any_case {
+            add_lower_case(&mut readings);
+        }
+        Ok(readings)
+    }
+
+    fn readings_as_sent(&self) -> Vec<Cow<'_, [u8]>> {
+        match self.readings.as_slice() {
+            [] => vec![Cow::Borrowed(self.raw.as_bytes())],
+            readings => readings
+                .iter()
+                .map(|reading| Cow::Borrowed(reading.as_slice()))
+                .collect(),
+        }
     }
 }
 
-/// Adds a reading that is not there yet; says whether it was added.
-fn insert(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) -> bool {
-    let new = !readings.iter().any(|known| **known == *reading);
-    if new {
+fn add(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) {
+    if !readings.iter().any(|known| **known == *reading) {
         readings.push(Cow::Owned(reading));
     }
-    new
 }
 
-/// The path as sent, decoded once and twice; each as it is and with its parameters cut, because some
-/// servers (Tomcat, Jetty) cut before they decode, and the slash that ends a parameter may be hidden.
-fn bases(sent: &[u8]) -> Vec<Vec<u8>> {
-    let mut bases: Vec<Vec<u8>> = Vec::new();
-    let mut stage = vec![sent.to_vec()];
-    for _ in 0..3 {
-        let cut: Vec<_> = stage.iter().map(|base| cut_parameters(base)).collect();
-        stage.extend(cut);
-        let decoded = stage.iter().filter_map(|base| decode(base)).collect();
-        for base in std::mem::replace(&mut stage, decoded) {
-            if !bases.contains(&base) {
-                bases.push(base);
-            }
-        }
+fn add_lower_case(readings: &mut Vec<Cow<'_, [u8]>>) {
+    for at in 0..readings.len() {
+        let lower = readings[at].to_ascii_lowercase();
+        add(readings, lower);
     }
-    bases
 }
 
-/// One pass over a path, with the tricks that `choice` has bits for.
-fn read(base: &[u8], choice: u8) -> Vec<u8> {
-    let mut path = base.to_vec();
-    if choice & 1 != 0 {
-        path = unfold_overlong(&path);
+/// The readings of a path that is not plain.
+fn readings_of(raw: &str) -> Result<Vec<Vec<u8>>, PathError> {
+    if raw.len() > TRICKY_BYTES_MAX {
+        return Err(PathError::Long);
     }
-    if choice & 2 != 0 {
-        path.iter_mut()
-            .filter(|byte| **byte == b'\\')
-            .for_each(|byte| *byte = b'/');
+    if raw.contains('\\') {
+        return Err(PathError::Control);
     }
-    if choice & 4 != 0 {
-        path = cut_parameters(&path);
+    if has_broken_escape(raw.as_bytes()) {
+        return Err(PathError::Escape);
     }
-    if choice & 8 != 0 {
-        path.dedup_by(|next, previous| *next == b'/' && *previous == b'/');
-    }
-    path
+    reading::all(raw.as_bytes())
 }
 
+/// Whether nothing in a path is read otherwise by anybody, in one pass: a segment that ends in a dot
+/// may be a dot segment, or a name that Windows shortens.
 fn is_plain(path: &[u8]) -> bool {
     let mut previous = 0;
     for byte in path {
         match (previous, *byte) {
-            (_, b'%' | b'\\' | b';' | 0..=0x20 | 0x7f..) | (b'/', b'/') => return false,
+            (_, b'%' | b'\\' | b';' | 0..=0x20 | 0x7f..) | (b'/' | b'.', b'/') | (b':', b'$') => {
+                return false;
+            }
             _ => previous = *byte,
         }
     }
-    !has_dots(path)
-}
-
-fn has_dots(path: &[u8]) -> bool {
-    path.split(|byte| *byte == b'/')
-        .any(|segment| matches!(segment, b"." | b".."))
+    previous != b'.'
 }
 
 fn has_broken_escape(path: &[u8]) -> bool {
     let digit = |at: usize| path.get(at).is_some_and(u8::is_ascii_hexdigit);
     (0..path.len()).any(|at| path[at] == b'%' && !(digit(at + 1) && digit(at + 2)))
-}
-
-/// Decodes every escape once, as lenient decoders do: what is broken stays. Nothing without any.
-fn decode(path: &[u8]) -> Option<Vec<u8>> {
-    let any = path.contains(&b'%');
-    any.then(|| percent_encoding::percent_decode(path).collect())
-}
-
-fn cut_parameters(path: &[u8]) -> Vec<u8> {
-    let mut cut = Vec::with_capacity(path.len());
-    let mut inside = false;
-    for byte in path {
-        inside = *byte != b'/' && (inside || *byte == b';');
-        if !inside {
-            cut.push(*byte);
-        }
-    }
-    cut
-}
-
-/// Reads two, three and four byte forms of ASCII (RFC 3629 forbids them) as lenient decoders do.
-fn unfold_overlong(path: &[u8]) -> Vec<u8> {
-    let mut unfolded = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((first, tail)) = rest.split_first() {
-        let (byte, length) = match rest {
-            [a @ 0xc0..=0xc1, b @ 0x80..=0xbf, ..] => ((a & 1) << 6 | (b & 0x3f), 2),
-            [0xe0, b @ 0x80..=0x81, c @ 0x80..=0xbf, ..] => ((b & 1) << 6 | (c & 0x3f), 3),
-            [0xf0, 0x80, c @ 0x80..=0x81, d @ 0x80..=0xbf, ..] => ((c & 1) << 6 | (d & 0x3f), 4),
-            _ => (*first, 1),
-        };
-        unfolded.push(byte);
-        rest = if length == 1 { tail } else { &rest[length..] };
-    }
-    unfolded
 }
 
 #[cfg(test)]
@@ -240,13 +175,13 @@ mod tests {
 
     #[test]
     fn ordinary_paths_take_the_fast_way() {
-        for path in ["/", "/a/b.c", "/a/..b", "/a/...", "/~x/@y/:z", "/a-b_c/%"] {
-            let parsed = Path::parse(path, None);
-            assert_eq!(
-                parsed.is_ok_and(|p| p.is_plain()),
-                !path.contains('%'),
-                "{path}"
-            );
+        for path in ["/", "/a/b.c", "/a/..b", "/~x/@y/:z", "/$a:b", "/a-b_c/$"] {
+            assert!(Path::parse(path, None).unwrap().is_plain(), "{path}");
+        }
+        for path in [
+            "/a/...", "/a./b", "/a::$b", "/a%20", "/a//b", "/a;b", "/\u{e9}",
+        ] {
+            assert!(!Path::parse(path, None).unwrap().is_plain(), "{path}");
         }
     }
 
@@ -260,6 +195,8 @@ mod tests {
             "/%B2%C6%CE%F1",
             "/100%25",
             "/a/..b/c",
+            "/a/...",
+            "/a%3fb%23c%20",
             "/%D5%5C",
         ] {
             assert_eq!(parse(path), Ok(()), "{path}");
@@ -289,6 +226,12 @@ mod tests {
             "/a/..%5c",
             "/a/.;x%2f./b",
             "/%252e%252e/100%25",
+            "/a/..%20/b",
+            "/a/..%3fx",
+            "/a/..%23",
+            "/a/.%09./b",
+            "/a/.%20.",
+            "//x%2f../b",
         ] {
             assert_eq!(parse(path), Err(PathError::Dots), "{path}");
         }
@@ -333,6 +276,77 @@ mod tests {
         );
     }
 
+    fn is_read_as(path: &str, seen: &str) -> bool {
+        let path = Path::parse(path, None).unwrap();
+        let readings = path.readings(false);
+        readings.iter().any(|reading| **reading == *seen.as_bytes())
+    }
+
+    #[test]
+    fn what_stands_after_two_slashes_may_be_a_host() {
+        for path in [
+            "//x/finance",
+            "///x/finance",
+            "//x@y:1/finance",
+            "/%2fx/finance",
+            "/%5cx/finance",
+            "/%5c%5cx/finance",
+            "//x%2ffinance",
+            "//x//y/finance",
+            "/%252fx/finance",
+            "//x%3fy/finance%3fz",
+            "//x;y/finance",
+        ] {
+            let ends = if path.contains("3fy") {
+                "/"
+            } else {
+                "/finance"
+            };
+            assert!(is_read_as(path, ends), "{path}");
+        }
+        assert!(is_read_as("//x", "/") && is_read_as("//", "/"));
+        assert!(!is_read_as("/x//y/finance", "/finance"));
+    }
+
+    #[test]
+    fn an_escape_may_end_a_path_or_a_name() {
+        for path in [
+            "/finance%3f",
+            "/finance%3fa/b",
+            "/finance%23",
+            "/finance%253f",
+            "/finance%20",
+            "/finance%09%20",
+            "/finance.",
+            "/finance%2e%2e%2e",
+            "/finance.%20.",
+            "/finance%20%3f",
+            "/finance::$DATA",
+            "/finance%3a%3a$data",
+            "/finance:$I30:$INDEX_ALLOCATION",
+            "/fin%09ance",
+        ] {
+            assert!(is_read_as(path, "/finance"), "{path}");
+        }
+        assert!(is_read_as("/finance%20/x", "/finance/x"));
+        assert!(is_read_as("/finance./x", "/finance/x"));
+        assert!(!is_read_as("/%20finance", "/finance"));
+        assert!(!is_read_as("/finance:$/x", "/x"));
+    }
+
+    #[test]
+    fn what_is_left_of_a_path_is_read_below_its_prefix() {
+        let path = Path::parse("/Mounted//x/admin", None).unwrap();
+        let readings = path.readings_below("/mounted", false).unwrap();
+        assert!(readings.iter().any(|seen| **seen == *b"/Mounted/admin"));
+        for elsewhere in ["/other", "/mount", "/mounted//x/admin/and/more"] {
+            let readings = path.readings_below(elsewhere, false).unwrap();
+            assert_eq!(readings, path.readings(false), "{elsewhere}");
+        }
+        let plain = Path::parse("/mounted/x", None).unwrap();
+        assert_eq!(plain.readings_below("/mounted", false).unwrap().len(), 1);
+    }
+
     proptest! {
         #[test]
         fn any_text_is_parsed_or_refused(text in "\\PC{0,40}") {
@@ -343,7 +357,8 @@ mod tests {
         fn any_accepted_path_has_no_reading_with_dots(text in "/[a./%25cC0aefE2;\\\\-]{0,24}") {
             if let Ok(path) = Path::parse(&text, None) {
                 for reading in path.readings(true) {
-                    prop_assert!(!has_dots(&reading));
+                    let mut segments = reading.split(|byte| *byte == b'/');
+                    prop_assert!(!segments.any(|segment| matches!(segment, b"." | b"..")));
                 }
             }
         }

@@ -81,6 +81,12 @@ pub enum Denial {
     NoRoute,
     /// Whoever is behind us might read the path as another route, or judge it otherwise.
     AmbiguousPath,
+    /// The route's rule looks at the method, and this one is not in capitals: the application may
+    /// take it for one that the rule does not let pass.
+    Method {
+        /// On which route.
+        route: Arc<Route>,
+    },
     /// A bearer token that does not prove what it says.
     BadToken {
         /// On which route.
@@ -272,6 +278,9 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
             caller,
         }),
         Err(RuleTrouble::Ambiguous) => Verdict::Deny(Denial::AmbiguousPath),
+        Err(RuleTrouble::Method) => Verdict::Deny(Denial::Method {
+            route: Arc::clone(route),
+        }),
         Err(RuleTrouble::Untold(what)) => Verdict::Deny(Denial::Untold {
             route: Some(Arc::clone(route)),
             what,
@@ -296,6 +305,8 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
 enum RuleTrouble {
     /// Readings of the path are judged differently.
     Ambiguous,
+    /// The rule looks at the method, which is not in capitals.
+    Method,
     /// The rule looks at something that was not told.
     Untold(&'static str),
     /// The rule erred.
@@ -316,19 +327,22 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
     {
         return Err(RuleTrouble::Untold(what));
     }
-    let failed = |error: crate::expression::EvalError| RuleTrouble::Failed(error.to_string());
-    let sent = rule.test(&RequestFacts::new(caller, head, head.path.as_str()));
-    if (head.path.is_plain() && !route.case_insensitive) || !rule.looks_at("request.path") {
-        return sent.map_err(failed);
+    if !head.has_capital_method() && rule.looks_at("request.method") {
+        return Err(RuleTrouble::Method);
     }
-    let first = sent.as_ref().ok().copied();
-    for reading in head.path.readings(route.case_insensitive).iter().skip(1) {
-        let text = String::from_utf8_lossy(reading);
-        if rule.test(&RequestFacts::new(caller, head, &text)).ok() != first {
-            return Err(RuleTrouble::Ambiguous);
+    let test = |path: &str| rule.test(&RequestFacts::new(caller, head, path));
+    let sent = test(head.path.as_str());
+    if (!head.path.is_plain() || route.case_insensitive) && rule.looks_at("request.path") {
+        let first = sent.as_ref().ok().copied();
+        let readings = route.readings(&head.path, route.case_insensitive);
+        let readings = readings.map_err(|_| RuleTrouble::Ambiguous)?;
+        for reading in readings.iter().skip(1) {
+            if test(&String::from_utf8_lossy(reading)).ok() != first {
+                return Err(RuleTrouble::Ambiguous);
+            }
         }
     }
-    sent.map_err(failed)
+    sent.map_err(|error| RuleTrouble::Failed(error.to_string()))
 }
 
 fn login(route: &Arc<Route>, why: Why) -> Verdict {

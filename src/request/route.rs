@@ -1,12 +1,13 @@
 //! `Route`, `Routes`: where a request may go and who may take the way. Plain data.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::bearer::{IssuerId, ScopeName};
 use super::head::Host;
 use super::headers::AssertionRule;
-use super::path::Path;
+use super::path::{Path, PathError};
 use crate::expression::Expression;
 use crate::store::ConnectorId;
 
@@ -232,22 +233,26 @@ impl Routes {
             .any(|group| group.port.unwrap_or(default_port) == port)
     }
 
-    /// The route every reader of this path finds.
+    /// The route every reader of this path finds, also the upstream that is sent a part of it.
     pub fn find(&self, host: &Host<'_>, port: u16, path: &Path<'_>) -> Found<'_> {
         let groups = self.on(host.as_str(), port);
-        if path.is_plain() && !groups.iter().any(|group| group.any_case) {
-            return self.lookup(groups, path.as_str().as_bytes());
+        let any_case = groups.iter().any(|group| group.any_case);
+        let first = self.lookup(groups, path.as_str().as_bytes());
+        if path.is_plain() && !any_case {
+            return first;
         }
-        let mut found: Option<Found<'_>> = None;
-        for reading in path.readings(groups.iter().any(|group| group.any_case)) {
-            let this = self.lookup(groups, &reading);
-            match found {
-                None => found = Some(this),
-                Some(first) if first.agrees_with(&this) => {}
-                Some(_) => return Found::Ambiguous,
-            }
+        let readings = match first {
+            Found::Route(route) => route.readings(path, any_case),
+            Found::Own | Found::None | Found::Ambiguous => Ok(path.readings(any_case)),
+        };
+        let Ok(readings) = readings else {
+            return Found::Ambiguous;
+        };
+        let mut others = readings.iter().skip(1);
+        match others.all(|reading| first.agrees_with(&self.lookup(groups, reading))) {
+            true => first,
+            false => Found::Ambiguous,
         }
-        found.unwrap_or(Found::None)
     }
 
     /// Every route of a host and port, longest path first.
@@ -293,6 +298,26 @@ impl Routes {
         match routes.find(|route| route.path.includes(path, route.case_insensitive)) {
             Some(route) => Found::Route(route),
             None => Found::None,
+        }
+    }
+}
+
+impl Route {
+    /// What is taken off the path on the way to the upstream, without a slash at its end.
+    pub fn stripped_prefix(&self) -> Option<&str> {
+        let prefix = self.path.as_str().trim_end_matches('/');
+        (self.strip_path && !prefix.is_empty()).then_some(prefix)
+    }
+
+    /// Every reading of a path by whoever is behind this route, the path as sent first.
+    pub fn readings<'p>(
+        &self,
+        path: &'p Path<'_>,
+        any_case: bool,
+    ) -> Result<Vec<Cow<'p, [u8]>>, PathError> {
+        match self.stripped_prefix() {
+            Some(prefix) => path.readings_below(prefix, any_case),
+            None => Ok(path.readings(any_case)),
         }
     }
 }

@@ -177,7 +177,8 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
         Caller::Person(_) | Caller::Program(_) => first.clone(),
     };
     if allow.looks_at("request.path") {
-        let readings = head.path.readings(route.case_insensitive);
+        let readings = route.readings(&head.path, route.case_insensitive);
+        let readings = readings.unwrap_or_default();
         let other = readings.iter().skip(1).find_map(|reading| {
             let other = answer(&String::from_utf8_lossy(reading));
             (other != first).then(|| format!("; of the reading {}: {other}", shown(reading)))

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Credentials, Head, HeadError, Peer, parse_host, session_cookie};
+use super::{Credentials, Head, HeadError, Peer, parse_host, session_cookie, short};
 use crate::clock::Timestamp;
 use crate::request::path::Path;
 
@@ -107,7 +107,7 @@ impl<'a> Head<'a> {
             host,
             port,
             path,
-            method: original.method.unwrap_or(&Method::GET),
+            method: short(original.method.unwrap_or(&Method::GET))?,
             headers: original.headers,
             client: original.client.map_or(asking, |ip| ip.to_canonical()),
             secure: original.secure.unwrap_or(secure),

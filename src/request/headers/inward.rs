@@ -60,7 +60,7 @@ impl Inward {
         if found.cookies {
             cookies::refuse(&mut parts.headers);
         }
-        let prefix = prefix_of(&self.route);
+        let prefix = self.route.stripped_prefix();
         if found.addresses || found.cookies {
             let names = Names {
                 scheme: self.scheme,
@@ -93,12 +93,6 @@ impl Inward {
             HostHeader::Client | HostHeader::Upstream => None,
         }
     }
-}
-
-/// The prefix a route takes off, without a slash at its end; nothing when there is none.
-pub(super) fn prefix_of(route: &Route) -> Option<&str> {
-    let prefix = route.path.as_str().trim_end_matches('/');
-    (route.strip_path && !prefix.is_empty()).then_some(prefix)
 }
 
 /// What of an answer's headers must be looked at closer, found in one pass over them.

@@ -11,7 +11,6 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderName, HeaderValue};
 
 use super::encoding::{self, EncodeError};
-use super::inward::prefix_of;
 use super::namespace::{are_aliases, is_reserved};
 use crate::expression::{EvalError, Value};
 use crate::people::session::Person;
@@ -232,7 +231,7 @@ impl Written {
 
     /// The prefix that is taken off.
     pub(super) fn prefix(&mut self, route: &Route) {
-        if let Some(prefix) = prefix_of(route) {
+        if let Some(prefix) = route.stripped_prefix() {
             let value = HeaderValue::from_str(prefix).expect("a path prefix is plain ASCII");
             self.line(&PREFIX, value.as_bytes());
         }

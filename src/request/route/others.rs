@@ -66,17 +66,21 @@ impl Routes {
         &'a self,
         host: &Host<'_>,
         port: u16,
-        path: &Path<'a>,
+        path: &'a Path<'_>,
     ) -> Option<(Read<'a>, Read<'a>)> {
         let groups = self.on(host.as_str(), port);
-        let readings = path.readings(groups.iter().any(|group| group.any_case));
-        let mut found = readings.into_iter().map(|reading| {
+        let any_case = groups.iter().any(|group| group.any_case);
+        let first = self.lookup(groups, path.as_str().as_bytes());
+        let readings = match first {
+            Found::Route(route) => route.readings(path, any_case).ok()?,
+            Found::Own | Found::None | Found::Ambiguous => path.readings(any_case),
+        };
+        let found = readings.into_iter().map(|reading| {
             let found = self.lookup(groups, &reading);
             (reading, found)
         });
-        let first = found.next()?;
-        let other = found.find(|(_, other)| !first.1.agrees_with(other))?;
-        Some((first, other))
+        let other = found.skip(1).find(|(_, other)| !first.agrees_with(other))?;
+        Some(((Cow::Borrowed(path.as_str().as_bytes()), first), other))
     }
 
     /// Which of our own pages a path is, without the prefix; of a file, the whole path.

@@ -228,7 +228,7 @@ async fn programs(table: &Table, lisi: &str) {
 async fn every_face_says_the_same_of_every_request() {
     let table = Table::lay().await;
     let lisi = signed_in(&table.house, "lisi").await;
-    for (what, original, verdict) in requests(&lisi) {
+    for (what, original, verdict) in requests(&lisi).into_iter().chain(disguises(&lisi)) {
         table.all_say(what, &original, verdict).await;
     }
 }
@@ -292,6 +292,52 @@ fn requests(lisi: &str) -> Vec<(&'static str, Original, Verdict)> {
             "a websocket of nobody",
             stranger("/app").header("Sec-WebSocket-Version", "13"),
             Login,
+        ),
+    ]
+}
+
+fn disguises(lisi: &str) -> Vec<(&'static str, Original, Verdict)> {
+    let stranger = |target: &str| Original::get(target);
+    vec![
+        (
+            "a host within the path",
+            with(stranger("//x/finance"), lisi),
+            Deny,
+        ),
+        (
+            "an escape that ends a path",
+            with(stranger("/finance%3f"), lisi),
+            Deny,
+        ),
+        (
+            "a name that Windows shortens",
+            with(stranger("/finance."), lisi),
+            Deny,
+        ),
+        (
+            "a host within a path that a rule looks at",
+            stranger("//x/hours/no"),
+            Deny,
+        ),
+        (
+            "a method in small letters where a rule looks at it",
+            stranger("/hours").method("get"),
+            Deny,
+        ),
+        (
+            "a method in small letters elsewhere",
+            with(stranger("/app"), lisi).method("purge"),
+            Allow,
+        ),
+        (
+            "a method that is too long",
+            with(stranger("/app"), lisi).method(&"M".repeat(65)),
+            Deny,
+        ),
+        (
+            "a long method",
+            with(stranger("/app"), lisi).method(&"M".repeat(64)),
+            Allow,
         ),
     ]
 }

@@ -1,0 +1,218 @@
+//! The readings of a path: what the servers and libraries behind us make of the same bytes.
+
+use super::PathError;
+
+/// How long all readings of one path may be together, in bytes: a stranger's request must not cost
+/// much more than its length. Names in any script have two or three readings.
+const BYTES_MAX: usize = 64 * 1024;
+
+/// How many readings one path may have: a rule is evaluated for each. A path that somebody uses has
+/// a dozen at most.
+const COUNT_MAX: usize = 128;
+
+/// How often somebody may decode a path: once at a proxy, once more at the application.
+const DECODINGS_MAX: usize = 2;
+
+/// What a reader does to a path; it gives nothing where it changes nothing.
+type Change = fn(&[u8]) -> Option<Vec<u8>>;
+
+/// Everything a reader may do to a path besides decoding it.
+const CHANGES: [Change; 10] = [
+    unfold_overlong,
+    turn_backslashes,
+    cut_parameters,
+    merge_slashes,
+    drop_authority,
+    cut_query,
+    cut_blanks,
+    cut_blanks_and_dots,
+    cut_streams,
+    drop_tabs,
+];
+
+/// Every reading of a path, without repetition, the path as sent first: undecoded, decoded once and
+/// twice, each with every change a reader may make to it, in any order.
+pub(super) fn all(sent: &[u8]) -> Result<Vec<Vec<u8>>, PathError> {
+    let mut readings = Readings {
+        known: Vec::new(),
+        bytes_left: BYTES_MAX,
+    };
+    readings.add(sent.to_vec())?;
+    let mut stage = 0;
+    for decodings in 0..=DECODINGS_MAX {
+        let mut at = stage;
+        while let Some(reading) = readings.known.get(at) {
+            let changed = CHANGES.map(|change| change(reading));
+            for reading in changed.into_iter().flatten() {
+                readings.add(reading)?;
+            }
+            at += 1;
+        }
+        if decodings < DECODINGS_MAX {
+            for at in std::mem::replace(&mut stage, at)..at {
+                if let Some(decoded) = decode(&readings.known[at]) {
+                    readings.add(decoded)?;
+                }
+            }
+        }
+    }
+    Ok(readings.known)
+}
+
+/// The readings that are known so far, each of which harms nobody.
+struct Readings {
+    known: Vec<Vec<u8>>,
+    bytes_left: usize,
+}
+
+impl Readings {
+    fn add(&mut self, reading: Vec<u8>) -> Result<(), PathError> {
+        if self.known.contains(&reading) {
+            return Ok(());
+        }
+        if reading.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
+            return Err(PathError::Control);
+        }
+        if has_dots(&reading) {
+            return Err(PathError::Dots);
+        }
+        if self.known.len() == COUNT_MAX {
+            return Err(PathError::Long);
+        }
+        let left = self.bytes_left.checked_sub(reading.len());
+        self.bytes_left = left.ok_or(PathError::Long)?;
+        self.known.push(reading);
+        Ok(())
+    }
+}
+
+fn has_dots(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(is_dot_segment)
+}
+
+/// Whether a segment is `.` or `..`, or may become one where blanks are cut.
+fn is_dot_segment(segment: &[u8]) -> bool {
+    let dots = segment.iter().filter(|byte| **byte == b'.').count();
+    let blanks = segment.iter().filter(|byte| is_blank(**byte)).count();
+    dots > 0 && dots + blanks == segment.len() && (dots <= 2 || blanks > 0)
+}
+
+/// Java trims every one of these, Python most.
+fn is_blank(byte: u8) -> bool {
+    byte <= b' '
+}
+
+/// Decodes every escape once, as lenient decoders do: what is broken stays.
+fn decode(path: &[u8]) -> Option<Vec<u8>> {
+    let any = path.contains(&b'%');
+    any.then(|| percent_encoding::percent_decode(path).collect())
+}
+
+/// Reads two, three and four byte forms of ASCII (RFC 3629 forbids them) as lenient decoders do.
+fn unfold_overlong(path: &[u8]) -> Option<Vec<u8>> {
+    let begins = |byte: &u8| matches!(byte, 0xc0 | 0xc1 | 0xe0 | 0xf0);
+    if !path.iter().any(begins) {
+        return None;
+    }
+    let mut unfolded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((first, tail)) = rest.split_first() {
+        let (byte, length) = match rest {
+            [a @ 0xc0..=0xc1, b @ 0x80..=0xbf, ..] => ((a & 1) << 6 | (b & 0x3f), 2),
+            [0xe0, b @ 0x80..=0x81, c @ 0x80..=0xbf, ..] => ((b & 1) << 6 | (c & 0x3f), 3),
+            [0xf0, 0x80, c @ 0x80..=0x81, d @ 0x80..=0xbf, ..] => ((c & 1) << 6 | (d & 0x3f), 4),
+            _ => (*first, 1),
+        };
+        unfolded.push(byte);
+        rest = if length == 1 { tail } else { &rest[length..] };
+    }
+    (unfolded.len() < path.len()).then_some(unfolded)
+}
+
+fn turn_backslashes(path: &[u8]) -> Option<Vec<u8>> {
+    let turn = |byte: &u8| if *byte == b'\\' { b'/' } else { *byte };
+    path.contains(&b'\\')
+        .then(|| path.iter().map(turn).collect())
+}
+
+/// Cuts every segment at its `;`. Some servers (Tomcat, Jetty) do so before they decode.
+fn cut_parameters(path: &[u8]) -> Option<Vec<u8>> {
+    path.contains(&b';').then(|| {
+        let is_end = |byte: &u8| *byte == b';';
+        each_segment(path, |segment| segment.split(is_end).next().unwrap_or(b""))
+    })
+}
+
+fn merge_slashes(path: &[u8]) -> Option<Vec<u8>> {
+    path.windows(2).any(|two| two == b"//").then(|| {
+        let mut merged = path.to_vec();
+        merged.dedup_by(|next, previous| *next == b'/' && *previous == b'/');
+        merged
+    })
+}
+
+/// Reads `//host/path` as a reference with a host of its own (RFC 3986 4.2), as Node's `URL`, the
+/// JDK's `URI` and Python's `urlsplit` do; browsers skip further slashes.
+fn drop_authority(path: &[u8]) -> Option<Vec<u8>> {
+    let start = path.iter().position(|byte| *byte != b'/');
+    let authority = &path[start.unwrap_or(path.len())..];
+    (path.len() - authority.len() > 1).then(|| {
+        let end = authority.iter().position(|byte| *byte == b'/');
+        end.map_or(&b"/"[..], |end| &authority[end..]).to_vec()
+    })
+}
+
+/// Ends a path where a decoded `?` or `#` ends it for whoever is sent it decoded.
+fn cut_query(path: &[u8]) -> Option<Vec<u8>> {
+    let end = path.iter().position(|byte| matches!(byte, b'?' | b'#'))?;
+    Some(path[..end].to_vec())
+}
+
+fn cut_blanks(path: &[u8]) -> Option<Vec<u8>> {
+    cut_ends(path, is_blank)
+}
+
+/// As Windows does with the name of a file.
+fn cut_blanks_and_dots(path: &[u8]) -> Option<Vec<u8>> {
+    cut_ends(path, |byte| is_blank(byte) || byte == b'.')
+}
+
+/// Takes `name::$DATA` and `name:$I30:$INDEX_ALLOCATION` for `name`, as NTFS does.
+fn cut_streams(path: &[u8]) -> Option<Vec<u8>> {
+    let names_stream = |segment: &[u8]| segment.windows(2).any(|two| two == b":$");
+    path.split(|byte| *byte == b'/').any(names_stream).then(|| {
+        each_segment(path, |segment| match names_stream(segment) {
+            true => segment.split(|byte| *byte == b':').next().unwrap_or(b""),
+            false => segment,
+        })
+    })
+}
+
+/// Browsers' and Python's parsers of URLs skip them wherever they stand.
+fn drop_tabs(path: &[u8]) -> Option<Vec<u8>> {
+    let is_kept = |byte: &u8| *byte != b'\t';
+    path.contains(&b'\t')
+        .then(|| path.iter().copied().filter(is_kept).collect())
+}
+
+fn each_segment<'a>(path: &'a [u8], change: impl Fn(&'a [u8]) -> &'a [u8]) -> Vec<u8> {
+    let mut changed = Vec::with_capacity(path.len());
+    for (at, segment) in path.split(|byte| *byte == b'/').enumerate() {
+        if at > 0 {
+            changed.push(b'/');
+        }
+        changed.extend_from_slice(change(segment));
+    }
+    changed
+}
+
+/// Cuts such bytes off the end of every segment.
+fn cut_ends(path: &[u8], is_cut: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
+    let ends = |at: usize| is_cut(path[at]) && matches!(path.get(at + 1), None | Some(b'/'));
+    (0..path.len()).any(ends).then(|| {
+        each_segment(path, |segment| {
+            let last = segment.iter().rposition(|byte| !is_cut(*byte));
+            &segment[..last.map_or(0, |last| last + 1)]
+        })
+    })
+}
