@@ -16,6 +16,7 @@ use crate::secret::SecretSource;
 
 use super::TrustedProxy;
 
+mod cases;
 mod issuers;
 
 /// A key that weakens the house.
@@ -60,6 +61,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     connectors(&mut list);
     issuers::look(&mut list);
     routes(&mut list);
+    cases::look(&mut list);
     list.in_order()
 }
 
@@ -302,7 +304,7 @@ fn routes(list: &mut List<'_>) {
             let place = place.clone().key("upstream_tls").key("verify");
             list.add(&place, text);
         }
-        if route.case_insensitive {
+        if route.case_insensitive == Some(true) {
             let text = "paths are compared without case; that is right only if the application \
                         does so, too";
             list.add(&place.clone().key("case_insensitive"), text);

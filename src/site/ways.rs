@@ -106,7 +106,7 @@ fn route(
         upstream,
         preflight: config.preflight,
         strip_path: config.strip_path,
-        case_insensitive: config.case_insensitive,
+        case_insensitive: config.case_insensitive.unwrap_or(false),
         keep_fragment: config.keep_fragment,
         host_header: config.host_header.clone(),
         headers: header_rules(config, asserter)?,

@@ -237,3 +237,41 @@ async fn a_host_or_path_nobody_configured_is_not_found() {
         is(&answer, expected, &format!("{host}{path}"));
     }
 }
+
+#[tokio::test]
+async fn a_path_that_ends_in_a_slash_covers_the_one_without() {
+    let route = |name: &str, path: &str, more: &str| {
+        format!(
+            "[[route]]\nname = '{name}'\nhost = 'sso.test'\npath = '{path}'\n\
+             upstream = ['{{app}}']\n{more}\n"
+        )
+    };
+    let open = "access = 'public'";
+    let routes = route("all", "/", open)
+        + &route("archive", "/archive/", "")
+        + &route("deep", "/a/deep/", "")
+        + &route("bare", "/bare", "");
+    let house = Plan::default().routes(&routes).start().await;
+    for path in [
+        "/archive",
+        "/archive/",
+        "/archive/x",
+        "/archive?x",
+        "/a/deep",
+        "/a/deep/x",
+        "/bare",
+        "/bare/",
+        "/bare/x",
+    ] {
+        let answer = Ask::get(path).of(&house).await;
+        is(&answer, Outcome::Login, path);
+    }
+    for path in ["/archives", "/archiv", "/a", "/a/deeper", "/echo"] {
+        let answer = Ask::get(path).of(&house).await;
+        assert!(
+            ![401, 403].contains(&answer.status),
+            "{path}: {}",
+            answer.status
+        );
+    }
+}

@@ -183,7 +183,7 @@ fn twice(findings: &mut Findings<'_>) {
             .config
             .route
             .iter()
-            .any(|route| route.case_insensitive);
+            .any(|route| route.case_insensitive == Some(true));
         let path = route.path.as_str();
         let path = if any_case {
             path.to_ascii_lowercase()

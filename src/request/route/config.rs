@@ -26,7 +26,8 @@ pub struct RouteConfig {
     /// `oa.corp.example`, `*.corp.example`, `oa.corp.example:8080` when the port matters; absent: any.
     #[serde(default)]
     pub host: HostPattern,
-    /// A prefix on a segment boundary; the longest wins.
+    /// A prefix on a segment boundary; the longest wins. A slash at its end changes nothing:
+    /// `/archive/` covers `/archive`, too.
     #[serde(default)]
     pub path: PathPrefix,
     /// Where it leads: `http://`, `https://` (verified against the system's authorities, or as
@@ -75,9 +76,10 @@ pub struct RouteConfig {
     /// `pass` lets CORS preflights through without identity.
     #[serde(default)]
     pub preflight: Preflight,
-    /// Whether the upstream compares paths without case.
+    /// Whether the upstream compares paths without case. Absent: no, and `menshen check` asks where
+    /// it matters.
     #[serde(default)]
-    pub case_insensitive: bool,
+    pub case_insensitive: Option<bool>,
     /// Carries the part of the address behind `#` through a login, by a small page with a script.
     #[serde(default)]
     pub keep_fragment: bool,
@@ -245,7 +247,10 @@ pub enum RouteConfigError {
     #[error("a host is a name, `*.name`, or either with `:port`; no scheme, no path")]
     Host,
     /// `path`.
-    #[error("a path starts with / and holds no `%`, `;`, `\\`, `?`, `#`, `//` or dot segment")]
+    #[error(
+        "a path starts with / and holds no `%`, `;`, `\\`, `?`, `#`, `//` or `:$`, and no segment \
+         that ends in a dot"
+    )]
     Path,
     /// `upstream`.
     #[error("an upstream is http://host[:port], https://host[:port] or unix:/path, without a path")]
@@ -305,8 +310,9 @@ impl PathPrefix {
 
     /// Whether a path is this one or below it.
     pub fn includes(&self, path: &[u8], any_case: bool) -> bool {
-        let prefix = self.0.as_bytes();
-        let Some(start) = path.get(..prefix.len()) else {
+        // Only `/` itself ends in a slash.
+        let prefix = self.0.strip_suffix('/').unwrap_or(&self.0).as_bytes();
+        let Some((start, rest)) = path.split_at_checked(prefix.len()) else {
             return false;
         };
         let same = if any_case {
@@ -314,9 +320,7 @@ impl PathPrefix {
         } else {
             start == prefix
         };
-        let boundary =
-            prefix.ends_with(b"/") || matches!(path.get(prefix.len()), None | Some(b'/'));
-        same && boundary
+        same && matches!(rest.first(), None | Some(b'/'))
     }
 }
 
@@ -334,7 +338,8 @@ impl TryFrom<String> for PathPrefix {
             crate::request::path::Path::parse(&text, None).is_ok_and(|path| path.is_plain());
         let clean = !text.contains(['?', '#']) && text.is_ascii();
         if plain && clean {
-            Ok(Self(text))
+            let whole = text.strip_suffix('/').filter(|rest| !rest.is_empty());
+            Ok(Self(whole.unwrap_or(&text).to_owned()))
         } else {
             Err(RouteConfigError::Path)
         }

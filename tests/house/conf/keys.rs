@@ -353,7 +353,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("route.strip_path", Default, "false"),
     ("route.host_header", Default, r#""client""#),
     ("route.preflight", Default, r#""deny""#),
-    ("route.case_insensitive", Default, "false"),
+    ("route.case_insensitive", Absent, "false"),
     ("route.keep_fragment", Default, "false"),
     ("route.header_encoding", Default, r#""percent""#),
     (

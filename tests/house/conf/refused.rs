@@ -279,6 +279,8 @@ fn route_names_and_places_are_unique() {
     refused_behind_corp(&names, 11, 8, &["two routes are named `a`", "line 7"]);
     let places = format!("{}{}", route("a", "/x"), route("b", "/x"));
     refused_behind_corp(&places, 12, 8, &["the same host and path", "line 7"]);
+    let slash = format!("{}{}", route("a", "/x"), route("b", "/x/"));
+    refused_behind_corp(&slash, 12, 8, &["the same host and path", "line 7"]);
     let ports = "[[route]]\nname = 'a'\nhost = 'a:1'\n[[route]]\nname = 'b'\nhost = 'a:2'\n";
     assert!(Config::parse(&format!("{SERVER}{WECOM}{ports}"), "m").is_ok());
 }

@@ -74,6 +74,63 @@ fn applications_that_would_take_each_others_assertions_are_named() {
 }
 
 #[test]
+fn a_path_in_other_letters_is_warned_of_where_another_route_judges_it() {
+    let head = "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
+                [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n";
+    let route = |name: &str, path: &str, more: &str| {
+        format!(
+            "[[route]]\nname = '{name}'\nhost = 'oa.test'\npath = '{path}'\n\
+             upstream = ['http://10.0.0.5']\n{more}\n"
+        )
+    };
+    let (public, rule) = ("access = 'public'", "allow = \"user.login == 'boss'\"");
+    let one = "connectors = ['corp']";
+    let elsewhere = "host = 'hr.test'\npath = '/finance'";
+    let yes = format!("{rule}\ncase_insensitive = true");
+    let no = format!("{rule}\ncase_insensitive = false");
+    for (all, path, expected) in [
+        (public, ("/finance", rule), true),
+        (public, ("/finance", ""), true),
+        ("", ("/finance", rule), true),
+        ("", ("/finance", one), true),
+        ("", ("/finance", "max_age = '1m'"), true),
+        (rule, ("/finance", one), true),
+        // It lets nobody pass whom the other one keeps out.
+        ("", ("/finance", ""), false),
+        (rule, ("/finance", ""), false),
+        (rule, ("/finance", rule), false),
+        ("", ("/finance", public), false),
+        // There is no other way to write it, or the operator says how the application reads it.
+        ("", ("/2026", rule), false),
+        ("", ("/finance", &no), false),
+    ] {
+        let text = format!(
+            "{head}{}{}",
+            route("all", "/", all),
+            route("one", path.0, path.1)
+        );
+        let keys: Vec<_> = warned(&text).into_iter().map(|(key, _)| key).collect();
+        let named = ["route[1].path".to_owned()];
+        let expected = if expected { &named[..] } else { &[] };
+        assert_eq!(keys, expected, "{text}");
+    }
+    let text = format!(
+        "{head}{}{}",
+        route("all", "/", public),
+        route("one", "/finance", &yes)
+    );
+    assert_eq!(
+        warned(&text).len(),
+        1,
+        "case_insensitive itself is warned of"
+    );
+    let other =
+        route("one", "/finance", rule).replace("host = 'oa.test'\npath = '/finance'", elsewhere);
+    let text = format!("{head}{}{other}", route("all", "/", public));
+    assert_eq!(warned(&text), [], "another host");
+}
+
+#[test]
 fn every_key_that_weakens_is_named_with_its_line() {
     let text = r#"[server]
 external_url = "https://sso.corp.example"

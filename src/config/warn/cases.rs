@@ -1,0 +1,61 @@
+//! Paths in other letters: what an application that compares without case answers, and another
+//! route judges.
+
+use super::List;
+use crate::config::place::Place;
+use crate::request::route::{AccessConfig, RouteConfig};
+
+/// Warns of every route that somebody may get past by writing its path in other letters, unless it
+/// says how its application compares.
+pub(super) fn look(list: &mut List<'_>) {
+    let routes = &list.config.route;
+    for (at, route) in routes.iter().enumerate() {
+        let path = route.path.as_str();
+        if route.case_insensitive.is_some() || !path.bytes().any(|byte| byte.is_ascii_alphabetic())
+        {
+            continue;
+        }
+        let covers = |other: &&RouteConfig| {
+            other.host == route.host
+                && other.path != route.path
+                && other.path.includes(path.as_bytes(), false)
+        };
+        let others = routes.iter().filter(covers);
+        let next = others.max_by_key(|other| other.path.as_str().len());
+        if let Some(other) = next.filter(|other| lets_others_pass(other, route)) {
+            let text = format!(
+                "an application that compares paths without case answers {}, too, and that is \
+                 judged as `{}`: write case_insensitive = true if yours does so, false if it does \
+                 not",
+                path.to_ascii_uppercase(),
+                other.name
+            );
+            list.add(&Place::of(["route"]).item(at).key("path"), text);
+        }
+    }
+}
+
+/// Whether a route may let somebody pass whom the one that was meant does not.
+fn lets_others_pass(other: &RouteConfig, meant: &RouteConfig) -> bool {
+    if meant.access == AccessConfig::Public {
+        return false;
+    }
+    let demands_nothing = meant.access == AccessConfig::SignedIn
+        && meant.allow.is_none()
+        && meant.connectors.is_empty()
+        && meant.acr_values.is_empty()
+        && meant.max_age.is_none()
+        && meant.scopes.is_empty();
+    let same_programs = other.issuers.iter().all(|id| meant.issuers.contains(id));
+    if demands_nothing && other.access == AccessConfig::SignedIn && same_programs {
+        return false;
+    }
+    let terms = |route: &RouteConfig| {
+        (
+            (route.access, route.allow.clone(), route.connectors.clone()),
+            (route.acr_values.clone(), route.max_age),
+            (route.issuers.clone(), route.scopes.clone()),
+        )
+    };
+    terms(other) != terms(meant)
+}
