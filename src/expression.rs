@@ -5,7 +5,8 @@
 //!
 //! Limits: a source of [`SOURCE_BYTES_MAX`], a syntax tree of [`DEPTH_MAX`] levels,
 //! [`MACROS_MAX`] macros in [`MACRO_LEVELS_MAX`] levels over [`OUTER_ITEMS_MAX`] and
-//! [`INNER_ITEMS_MAX`] items, and patterns known when compiling. The author of an expression is
+//! [`INNER_ITEMS_MAX`] items, and patterns known when compiling; where the facts come with a
+//! [`Work`], so many steps for all evaluations that share it. The author of an expression is
 //! trusted to want an answer; the data it reads is not trusted at all.
 
 mod check;
@@ -16,6 +17,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 mod value;
+mod work;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ pub use self::fact::{Document, Fact, Facts, Field, Record};
 pub use self::function::{INNER_ITEMS_MAX, OUTER_ITEMS_MAX};
 pub use self::parse::SOURCE_BYTES_MAX;
 pub use self::value::Value;
+pub use self::work::{STEPS_MAX, Work};
 
 use self::check::Checked;
 use self::fact::Lens;
@@ -54,6 +57,8 @@ struct Compiled {
     source: Box<str>,
     scope: Scope,
     root: IdedExpr,
+    /// How many nodes `root` has.
+    nodes: u64,
     /// What literals became when compiling; the tree refers to them by index.
     constants: Vec<Constant>,
     /// Every path read from a variable, as `request.path`.
@@ -74,6 +79,7 @@ impl Expression {
     pub fn compile(source: &str, scope: Scope) -> Result<Self, CompileError> {
         let Checked {
             root,
+            nodes,
             constants,
             reads,
             names,
@@ -83,6 +89,7 @@ impl Expression {
             source,
             scope,
             root,
+            nodes,
             constants,
             reads,
             names,
@@ -128,8 +135,9 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// [`EvalError::Missing`] for a fact, field, key or item that is not there; the other
-    /// variants for everything else that has no value.
+    /// [`EvalError::Missing`] for a fact, field, key or item that is not there,
+    /// [`EvalError::TooMuchWork`] where the facts' [`Work`] is spent; the other variants for
+    /// everything else that has no value.
     pub fn evaluate(&self, facts: &dyn Facts) -> Result<Value, EvalError> {
         self.run(facts, Value::lift)
     }
@@ -153,10 +161,17 @@ impl Expression {
         let lens = Lens::new(compiled.scope, facts, &compiled.constants);
         let mut context = Context::with_env(function::environment());
         context.set_variable_resolver(&lens);
-        match cel::Value::resolve_val(&compiled.root, &context) {
-            Ok(value) => read(value.as_ref()),
-            Err(error) => Err(EvalError::translate(error, &compiled.source)),
-        }
+        let evaluated = work::within(facts.work(), || {
+            if !work::spend(compiled.nodes) {
+                return Err(EvalError::TooMuchWork);
+            }
+            match cel::Value::resolve_val(&compiled.root, &context) {
+                Ok(value) => read(value.as_ref()),
+                Err(error) => Err(EvalError::translate(error, &compiled.source)),
+            }
+        });
+        // The engine takes an error within `||` or `exists` for no answer and goes on.
+        evaluated.unwrap_or(Err(EvalError::TooMuchWork))
     }
 }
 

@@ -70,6 +70,15 @@ enum Step {
 #[derive(Clone, Copy, Debug)]
 struct InVain(bool);
 
+/// Computes what is forwarded; the route's headers may take more work than the request is worth.
+fn onward(visit: &Visit<'_>, permit: Permit, in_vain: InVain) -> Step {
+    let onward = Onward::new(&permit, visit.head, visit.id, &visit.site.namespace);
+    match permit.too_costly(visit.head) {
+        None => Step::Forward(permit, onward, in_vain),
+        Some(denial) => Step::Told(reply::deny(visit, &denial)),
+    }
+}
+
 impl House {
     /// Opens with a first site; tunnels end when `closing` is cancelled.
     pub fn new(site: Site, shared: Shared, closing: CancellationToken) -> Self {
@@ -170,16 +179,10 @@ impl House {
             return Step::Told(sign_in::answer(&visit, body.take()).await);
         }
         match decide(&site.routes, &site.gate, &head).await {
-            Verdict::Allow(permit) => {
-                let onward = Onward::new(&permit, &head, id, &site.namespace);
-                Step::Forward(permit, onward, InVain(false))
-            }
+            Verdict::Allow(permit) => onward(&visit, permit, InVain(false)),
             Verdict::Login(needed) => match sign_in::offer(&visit, needed).await {
                 sign_in::Offer::Told(told) => Step::Told(*told),
-                sign_in::Offer::GoOn(permit, asked) => {
-                    let onward = Onward::new(&permit, &head, id, &site.namespace);
-                    Step::Forward(permit, onward, InVain(asked))
-                }
+                sign_in::Offer::GoOn(permit, asked) => onward(&visit, permit, InVain(asked)),
             },
             Verdict::Deny(denial) => Step::Told(reply::deny(&visit, &denial)),
         }

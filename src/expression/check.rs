@@ -3,6 +3,7 @@
 
 use cel::common::ast::operators;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SourceInfo};
+use cel::common::types::CelInt;
 use cel::{IdedExpr, Program};
 
 use super::Scope;
@@ -31,6 +32,7 @@ const TYPES: &[&str] = &[
 /// A tree that may be evaluated.
 pub(super) struct Checked {
     pub(super) root: IdedExpr,
+    pub(super) nodes: u64,
     pub(super) constants: Vec<Constant>,
     pub(super) reads: Vec<Box<str>>,
     pub(super) names: Vec<Box<str>>,
@@ -55,18 +57,21 @@ pub(super) fn check(
         macros: 0,
         macro_level: 0,
         depth: 0,
+        nodes: 0,
     };
     checker.visit(&mut root)?;
     let Checker {
         constants,
         mut reads,
         names,
+        nodes,
         ..
     } = checker;
     reads.sort();
     reads.dedup();
     Ok(Checked {
         root,
+        nodes: nodes.unsigned_abs(),
         constants,
         reads,
         names,
@@ -88,11 +93,14 @@ struct Checker<'a> {
     macros: usize,
     macro_level: usize,
     depth: usize,
+    /// How many nodes were visited.
+    nodes: i64,
 }
 
 impl Checker<'_> {
     fn visit(&mut self, node: &mut IdedExpr) -> Result<(), CompileError> {
         self.depth += 1;
+        self.nodes += 1;
         if self.depth > DEPTH_MAX {
             return Err(self.refuse(
                 node.id,
@@ -279,19 +287,6 @@ impl Checker<'_> {
         } else {
             INNER_RANGE
         };
-        let range = std::mem::take(&mut walk.iter_range);
-        let id_of_range = range.id;
-        let func_name = limit.to_owned();
-        let call = Expr::Call(CallExpr {
-            func_name,
-            target: None,
-            args: vec![range],
-        });
-        walk.iter_range = IdedExpr {
-            id: id_of_range,
-            expr: call,
-        };
-
         self.macro_level += 1;
         if self.macro_level > MACRO_LEVELS_MAX {
             let refusal = Refusal::MacrosTooDeep {
@@ -301,11 +296,15 @@ impl Checker<'_> {
         }
         let bound = self.bound.len();
         self.bound.extend(names);
+        let nodes_before = self.nodes;
         self.visit(&mut walk.loop_cond)?;
         self.visit(&mut walk.loop_step)?;
         self.visit(&mut walk.result)?;
         self.bound.truncate(bound);
         self.macro_level -= 1;
+        let nodes = self.nodes - nodes_before;
+        let range = std::mem::take(&mut walk.iter_range);
+        walk.iter_range = limited(range, limit, nodes);
         Ok(())
     }
 
@@ -317,6 +316,21 @@ impl Checker<'_> {
         let place = start.map(|offset| Place::at_offset(self.source, offset));
         CompileError { refusal, place }
     }
+}
+
+/// What a macro walks, checked by a function of ours that is told what each item costs.
+fn limited(range: IdedExpr, limit: &str, nodes: i64) -> IdedExpr {
+    let id = range.id;
+    let nodes = IdedExpr {
+        id,
+        expr: Expr::Literal(LiteralValue::Int(CelInt::from(nodes))),
+    };
+    let expr = Expr::Call(CallExpr {
+        func_name: limit.to_owned(),
+        target: None,
+        args: vec![range, nodes],
+    });
+    IdedExpr { id, expr }
 }
 
 /// A name and the fields selected from it, last first.

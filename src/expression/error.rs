@@ -118,6 +118,9 @@ pub enum EvalError {
         /// The operation and the types it met.
         problem: String,
     },
+    /// It would cost more than one request may.
+    #[error("evaluating it takes too much work")]
+    TooMuchWork,
     /// An operation did not succeed on values of the right type.
     #[error("{operation} failed")]
     Failed {

@@ -15,6 +15,7 @@ use cel::context::VariableResolver;
 
 use super::Scope;
 use super::function::Constant;
+use super::work::{self, Work};
 
 /// Owned data, converted once and lent to many evaluations. Cheap to clone.
 ///
@@ -27,6 +28,11 @@ pub struct Document(Arc<dyn Val>);
 pub trait Facts: Send + Sync {
     /// The fact of that name. It is asked once for each variable of an evaluation.
     fn fact(&self, name: &str) -> Option<Fact<'_>>;
+
+    /// What is left to everything that is evaluated for the same request; absent: there is no limit.
+    fn work(&self) -> Option<&Work> {
+        None
+    }
 }
 
 /// What a variable stands for.
@@ -217,7 +223,10 @@ impl Indexer for Fields<'_> {
             .ok_or_else(|| ExecutionError::no_such_key(name))?;
         Ok(match field {
             Field::Null => CowVal::Borrowed(&NULL),
-            Field::Text(text) => CowVal::owned(CelString::from(text)),
+            Field::Text(text) => match work::read(&text) {
+                true => CowVal::owned(CelString::from(text)),
+                false => return Err(too_much_work(name)),
+            },
             Field::Int(int) => CowVal::owned(CelInt::from(int)),
             Field::Bool(bool) => CowVal::owned(CelBool::from(bool)),
             Field::Record(record) => CowVal::owned(Fields(record)),
@@ -231,6 +240,10 @@ impl Indexer for Fields<'_> {
     {
         self.get(name).map(CowVal::into_owned)
     }
+}
+
+fn too_much_work(name: &str) -> ExecutionError {
+    ExecutionError::function_error(name, "too much work")
 }
 
 fn text(name: &dyn Val) -> Result<&str, ExecutionError> {

@@ -6,17 +6,20 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use cel::common::types::{CelBool, CelString, DYN_TYPE, STRING_TYPE, Type};
+use cel::common::types::{CelBool, CelInt, CelString, DYN_TYPE, INT_TYPE, STRING_TYPE, Type};
 use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{Env, ExecutionError, extensions};
 use ipnet::{IpNet, Ipv4Net};
+
+use super::work;
 
 /// Most items a macro walks.
 pub const OUTER_ITEMS_MAX: usize = 1000;
 /// Most items a macro walks inside another macro.
 pub const INNER_ITEMS_MAX: usize = 100;
 
-/// Passes on what an outer macro walks, unless it is too long.
+/// Passes on what an outer macro walks, unless it is too long; also takes how many nodes are
+/// evaluated for each item.
 pub(super) const OUTER_RANGE: &str = "@outer_range";
 /// Passes on what an inner macro walks, unless it is too long.
 pub(super) const INNER_RANGE: &str = "@inner_range";
@@ -121,8 +124,22 @@ fn build() -> Env {
             let text = vec![STRING_TYPE, STRING_TYPE];
             env.add_overload("in_network", "in_network_text", text, in_network)
         })
-        .and_then(|()| env.add_overload(OUTER_RANGE, OUTER_RANGE, vec![DYN_TYPE], outer_range))
-        .and_then(|()| env.add_overload(INNER_RANGE, INNER_RANGE, vec![DYN_TYPE], inner_range))
+        .and_then(|()| {
+            env.add_overload(
+                OUTER_RANGE,
+                OUTER_RANGE,
+                vec![DYN_TYPE, INT_TYPE],
+                outer_range,
+            )
+        })
+        .and_then(|()| {
+            env.add_overload(
+                INNER_RANGE,
+                INNER_RANGE,
+                vec![DYN_TYPE, INT_TYPE],
+                inner_range,
+            )
+        })
         .expect("each overload is declared once and differs from the standard ones");
     env
 }
@@ -134,7 +151,10 @@ fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
         && let Some(text) = text.downcast_ref::<CelString>()
         && let Some(Constant::Pattern(pattern)) = pattern.downcast_ref::<Constant>()
     {
-        return Ok(CowVal::owned(CelBool::from(pattern.is_match(text.inner()))));
+        return match work::matched(text.inner()) {
+            true => Ok(CowVal::owned(CelBool::from(pattern.is_match(text.inner())))),
+            false => Err(ExecutionError::function_error("matches", "too much work")),
+        };
     }
     Err(ExecutionError::function_error(
         "matches",
@@ -190,10 +210,15 @@ fn inner_range<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
 
 fn bounded<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>, items_max: usize) -> Answer<'b, 'v> {
     let failed = |why| ExecutionError::function_error("walking a list", why);
-    let range = arguments.pop().ok_or_else(|| failed("nothing to walk"))?;
+    let nodes = arguments.pop();
+    let nodes = nodes.and_then(|nodes| nodes.downcast_ref::<CelInt>().map(|nodes| *nodes.inner()));
+    let (Some(range), Some(nodes)) = (arguments.pop(), nodes) else {
+        return Err(failed("nothing to walk"));
+    };
     let items = range.as_sizer().map(|sizer| *sizer.size().inner());
     match items.map(usize::try_from) {
         Some(Ok(items)) if items > items_max => Err(failed("too many items")),
+        Some(Ok(items)) if !work::walked(items, nodes) => Err(failed("too much work")),
         _ => Ok(range),
     }
 }

@@ -240,6 +240,9 @@ fn say(contract: Contract, visit: &Visit<'_>, said: Said) -> Told {
                     (StatusCode::OK, granted)
                 }
             };
+            if let Some(denial) = permit.too_costly(head) {
+                return too_costly(visit, &denial);
+            }
             let mut response = Response::new(reply::empty());
             *response.status_mut() = status;
             let to_remove = listed(granted.remove());
@@ -261,6 +264,13 @@ fn say(contract: Contract, visit: &Visit<'_>, said: Said) -> Told {
         Said::Stop(_, reason, told) => stopped(*told, reason),
     }
     .by_check()
+}
+
+/// What the route writes into the request takes too much work.
+pub(super) fn too_costly(visit: &Visit<'_>, denial: &Denial) -> Told {
+    let told = reply::deny(visit, denial);
+    let told = told.also(|response| *response.status_mut() = StatusCode::FORBIDDEN);
+    stopped(told, reason_of(denial).1).by_check()
 }
 
 /// Names by commas; nothing where there is none.
@@ -289,6 +299,7 @@ fn reason_of(denial: &Denial) -> (Stop, &'static str) {
     match denial {
         Denial::NoRoute => (Stop::Denied, "no-route"),
         Denial::AmbiguousPath => (Stop::Denied, "ambiguous-path"),
+        Denial::TooCostly { .. } => (Stop::Denied, "too-costly"),
         Denial::Method { .. } => (Stop::Denied, Cause::BadRequest.slug()),
         Denial::BadToken { .. } => (Stop::Unauthorized, "bad-token"),
         Denial::WeakToken { .. } => (Stop::Unauthorized, "weak-token"),

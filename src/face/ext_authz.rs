@@ -228,6 +228,9 @@ async fn decided(
     match check::ask(&visit, verdict, Some(StatusCode::FOUND)).await {
         Said::Go(permit, cookie) => {
             let granted = Granted::to_apply(&permit, &head, &site.namespace);
+            if let Some(denial) = permit.too_costly(&head) {
+                return Answered::No(check::too_costly(&visit, &denial));
+            }
             let answer = answer::granted(&permit, &granted, cookie.as_deref(), id);
             Answered::Yes(Told::allowed(&permit).by_check(), answer)
         }

@@ -1,5 +1,7 @@
 //! Denial → response. The only file that knows status codes and error pages.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
@@ -19,6 +21,7 @@ use crate::request::gate::Caller;
 use crate::request::head::{Head, HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
 use crate::request::policy::{Because, Denial};
+use crate::request::route::Route;
 
 mod bearer;
 mod program;
@@ -100,6 +103,7 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             let response = problem(visit, Cause::BadRequest, None);
             Told::denied("method not in capitals", Some(route), None, response)
         }
+        Denial::TooCostly { route } => too_costly(visit, route),
         Denial::BadToken { route, issuer, why } => {
             bearer::refused(visit, route, issuer.as_ref(), why)
         }
@@ -149,6 +153,17 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             Told::denied("unavailable", Some(route), None, response)
         }
     }
+}
+
+/// A request that would cost more than one may.
+fn too_costly(visit: &Visit<'_>, route: &Arc<Route>) -> Told {
+    visit.shared.telemetry.costly_request();
+    if visit.site.strangers.may_speak() {
+        let name = route.name.as_str();
+        tracing::warn!(request_id = %visit.id, route = name, client = %visit.head.client, "the expressions of a route take too much work for a request, which denies: its path has too many readings, or its headers are too long for the rule");
+    }
+    let response = problem(visit, Cause::BadRequest, None);
+    Told::denied("too costly", Some(route), None, response)
 }
 
 /// What a proxy sends to tell something of a request.

@@ -186,10 +186,15 @@ fn judged(
 ) -> Explanation {
     explained.notes.extend(rule::notes(route, &caller, head));
     let verdict = judge(route, caller.clone(), head);
-    let (rule, values) = rule::of(route, caller, head);
-    let (ending, permit) = ending(verdict, parts, ways, route);
+    let (mut ending, permit) = ending(verdict, parts, ways, route);
     let id = RequestId::of(&parts.headers, head.peer_trusted);
-    let upstream = permit.map(|permit| Upstream::of(&permit, ways, head, parts, &id));
+    let mut upstream = permit.map(|permit| Upstream::of(&permit, ways, head, parts, &id));
+    if head.work.is_spent() {
+        (ending, upstream) = (Ending::of(End::BadRequest, "too costly"), None);
+    }
+    // What was judged is judged again, to be shown.
+    head.work.renew();
+    let (rule, values) = rule::of(route, caller, head);
     Explanation {
         rule: Some(rule),
         values,
@@ -219,6 +224,7 @@ fn ending(
     };
     let ending = match denial {
         Denial::AmbiguousPath => Ending::of(End::AmbiguousPath, "ambiguous path"),
+        Denial::TooCostly { .. } => Ending::of(End::BadRequest, "too costly"),
         Denial::Method { .. } => Ending::of(End::BadRequest, "method not in capitals"),
         Denial::Forbidden { because, .. } => match because {
             Because::Rule => Ending::of(End::Forbidden, "rule"),

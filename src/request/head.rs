@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use super::path::{Path, PathError};
 use crate::clock::Timestamp;
+use crate::expression::Work;
 
 mod original;
 
@@ -126,6 +127,8 @@ pub struct Head<'a> {
     pub untold: Untold,
     /// When it was received.
     pub at: Timestamp,
+    /// What all expressions that are evaluated for it may still cost together.
+    pub work: Work,
 }
 
 /// A head nobody should act on. Each is a 400 to the outside.
@@ -195,6 +198,7 @@ impl<'a> Head<'a> {
             },
             untold: Untold::default(),
             at,
+            work: Work::default(),
         })
     }
 

@@ -8,6 +8,7 @@ use super::gate::{Caller, Why};
 use super::head::Head;
 use super::route::{Access, Preflight, Route};
 use crate::clock::Timestamp;
+use crate::expression::EvalError;
 use crate::people::profile::Proof;
 use crate::people::session::Person;
 use crate::store::ConnectorId;
@@ -54,6 +55,15 @@ impl Permit {
         &self.caller
     }
 
+    /// What is said instead where what the route writes into the request took more work than is
+    /// left: to be asked when everything is written.
+    pub fn too_costly(&self, head: &Head<'_>) -> Option<Denial> {
+        let route = &self.route;
+        head.work.is_spent().then(|| Denial::TooCostly {
+            route: Arc::clone(route),
+        })
+    }
+
     fn should_be_asked(&self, head: &Head<'_>) -> bool {
         match &self.caller {
             Caller::Person(person) => reload_is_due(&self.route, person, head),
@@ -84,6 +94,11 @@ pub enum Denial {
     /// The route's rule looks at the method, and this one is not in capitals: the application may
     /// take it for one that the rule does not let pass.
     Method {
+        /// On which route.
+        route: Arc<Route>,
+    },
+    /// The expressions of the route take more work for this request than one request may cost.
+    TooCostly {
         /// On which route.
         route: Arc<Route>,
     },
@@ -281,6 +296,9 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
         Err(RuleTrouble::Method) => Verdict::Deny(Denial::Method {
             route: Arc::clone(route),
         }),
+        Err(RuleTrouble::TooCostly) => Verdict::Deny(Denial::TooCostly {
+            route: Arc::clone(route),
+        }),
         Err(RuleTrouble::Untold(what)) => Verdict::Deny(Denial::Untold {
             route: Some(Arc::clone(route)),
             what,
@@ -307,6 +325,8 @@ enum RuleTrouble {
     Ambiguous,
     /// The rule looks at the method, which is not in capitals.
     Method,
+    /// The rule, asked for every reading of the path, costs too much.
+    TooCostly,
     /// The rule looks at something that was not told.
     Untold(&'static str),
     /// The rule erred.
@@ -337,12 +357,19 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
         let readings = route.readings(&head.path, route.case_insensitive);
         let readings = readings.map_err(|_| RuleTrouble::Ambiguous)?;
         for reading in readings.iter().skip(1) {
-            if test(&String::from_utf8_lossy(reading)).ok() != first {
+            let said = test(&String::from_utf8_lossy(reading));
+            if said == Err(EvalError::TooMuchWork) {
+                return Err(RuleTrouble::TooCostly);
+            }
+            if said.ok() != first {
                 return Err(RuleTrouble::Ambiguous);
             }
         }
     }
-    sent.map_err(|error| RuleTrouble::Failed(error.to_string()))
+    sent.map_err(|error| match error {
+        EvalError::TooMuchWork => RuleTrouble::TooCostly,
+        error => RuleTrouble::Failed(error.to_string()),
+    })
 }
 
 fn login(route: &Arc<Route>, why: Why) -> Verdict {

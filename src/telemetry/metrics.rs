@@ -40,6 +40,7 @@ pub(super) struct Metrics {
     sessions_cached: Gauge<u64, AtomicU64>,
     store_errors: Counter,
     login_loops: Counter,
+    costly_requests: Counter,
     lines_lost: Counter,
 }
 
@@ -169,6 +170,7 @@ impl Metrics {
             sessions_cached: Gauge::default(),
             store_errors: Counter::default(),
             login_loops: Counter::default(),
+            costly_requests: Counter::default(),
             lines_lost: Counter::default(),
             registry: Registry::default(),
         };
@@ -230,6 +232,8 @@ impl Metrics {
         );
         let help = "Logins that were stopped because they went in circles";
         all.register("login_loops", help, self.login_loops.clone());
+        let help = "Requests that were denied because a rule or a header takes too much work";
+        all.register("costly_requests", help, self.costly_requests.clone());
         all.register(
             "records_lost",
             "Access lines without room",
@@ -319,6 +323,11 @@ impl Telemetry {
     /// Counts a login that was stopped because it went in circles.
     pub fn login_loop(&self) {
         self.0.metrics.login_loops.inc();
+    }
+
+    /// Counts a request that was denied because its expressions take too much work.
+    pub fn costly_request(&self) {
+        self.0.metrics.costly_requests.inc();
     }
 
     /// Counts a question the store failed at.

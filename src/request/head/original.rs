@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{Credentials, Head, HeadError, Peer, parse_host, session_cookie, short};
 use crate::clock::Timestamp;
+use crate::expression::Work;
 use crate::request::path::Path;
 
 /// What a trusted proxy tells of a request that it received. What it does not tell is unknown, and
@@ -124,6 +125,7 @@ impl<'a> Head<'a> {
                 client: original.client.is_none(),
             },
             at,
+            work: Work::default(),
         })
     }
 }

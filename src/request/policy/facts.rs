@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::expression::{Fact, Facts, Field, Record};
+use crate::expression::{Fact, Facts, Field, Record, Work};
 use crate::people::session::Session;
 use crate::request::gate::Caller;
 use crate::request::head::Head;
@@ -51,6 +51,10 @@ impl Facts for RequestFacts<'_> {
             ("user" | "claims" | "session", _) => Some(Fact::Null),
             _ => None,
         }
+    }
+
+    fn work(&self) -> Option<&Work> {
+        Some(&self.request.head.work)
     }
 }
 

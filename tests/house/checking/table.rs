@@ -51,6 +51,23 @@ access = "rule"
 upstream = ["{mirror}"]
 allow = "request.method == 'GET' && request.ip == '192.0.2.7' && request.path != '/hours/no'"
 [[route]]
+name = "costly"
+host = "sso.test"
+path = "/costly"
+access = "rule"
+upstream = ["{mirror}"]
+allow = """!request.headers['x-list'].split(',').exists(i,
+  request.headers['x-list'].split(';').exists(j, i == j && request.path == j))"""
+[[route]]
+name = "costly-header"
+host = "sso.test"
+path = "/costly-header"
+access = "public"
+upstream = ["{mirror}"]
+[route.headers]
+X-Remote-User = """request.headers['x-list'].split(',').exists(i,
+  request.headers['x-list'].contains('no' + i)) ? 'a' : 'b'"""
+[[route]]
 name = "public"
 host = "sso.test"
 path = "/public"
@@ -231,6 +248,37 @@ async fn every_face_says_the_same_of_every_request() {
     for (what, original, verdict) in requests(&lisi).into_iter().chain(disguises(&lisi)) {
         table.all_say(what, &original, verdict).await;
     }
+}
+
+#[tokio::test]
+async fn no_request_costs_more_than_one_may() {
+    let table = Table::lay().await;
+    let list = |items: usize, bytes: usize| vec!["x".repeat(bytes); items].join(",");
+    let with_list = |target: &str, list: &str| Original::get(target).header("X-List", list);
+    let (short, many, long) = (list(3, 3), list(900, 1), list(900, 40));
+    let tricky = "/costly/x;y//z%20%5c";
+    for (target, list, verdict) in [
+        ("/costly", &short, Allow),
+        ("/costly", &many, Allow),
+        ("/costly", &long, Deny),
+        // Every reading of a path is asked about.
+        (tricky, &short, Allow),
+        (tricky, &many, Deny),
+        ("/costly-header", &short, Allow),
+        ("/costly-header", &many, Allow),
+        ("/costly-header", &long, Deny),
+    ] {
+        let what = format!("{target}, a list of {} bytes", list.len());
+        table
+            .all_say(&what, &with_list(target, list), verdict)
+            .await;
+        if verdict == Deny {
+            assert_eq!(table.last_record()["reason"], "too costly", "{what}");
+        }
+    }
+    let metrics = table.house.running.house().shared().telemetry.render();
+    let counted = format!("menshen_costly_requests_total {}\n", 3 * Face::ALL.len());
+    assert!(metrics.contains(&counted), "{metrics}");
 }
 
 fn requests(lisi: &str) -> Vec<(&'static str, Original, Verdict)> {

@@ -1,0 +1,94 @@
+//! `Work`: how much the expressions of one request may cost together, however often they are
+//! evaluated.
+//!
+//! The engine counts nothing itself. Counted are the nodes of an expression, once for every item
+//! that a macro walks, and the bytes of a request that it reads or matches.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many steps the expressions of one request may take, all together. A step is about a node of
+/// an expression: a tenth of a microsecond.
+pub const STEPS_MAX: u64 = 250_000;
+
+/// How many bytes of a text are read in a step.
+const BYTES_READ: usize = 64;
+/// How many bytes of a text are matched in a step.
+const BYTES_MATCHED: usize = 16;
+
+thread_local! {
+    /// What is left to the evaluation that runs on this thread.
+    static LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
+}
+
+/// What is left to one request.
+#[derive(Debug)]
+pub struct Work(AtomicU64);
+
+impl Default for Work {
+    fn default() -> Self {
+        Self(AtomicU64::new(STEPS_MAX))
+    }
+}
+
+impl Clone for Work {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.left()))
+    }
+}
+
+impl Work {
+    /// Whether nothing is left: what was evaluated last has no value.
+    pub fn is_spent(&self) -> bool {
+        self.left() == 0
+    }
+
+    /// Begins anew, for whoever evaluates a second time only to explain.
+    pub fn renew(&self) {
+        self.0.store(STEPS_MAX, Ordering::Relaxed);
+    }
+
+    fn left(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Evaluates something within what is left, which is all there is without a limit. Nothing when it
+/// was not enough: then no part of the answer counts.
+pub(super) fn within<T>(work: Option<&Work>, evaluate: impl FnOnce() -> T) -> Option<T> {
+    let Some(work) = work else {
+        LEFT.set(u64::MAX);
+        return Some(evaluate());
+    };
+    LEFT.set(work.left());
+    let answer = evaluate();
+    let left = LEFT.replace(u64::MAX);
+    work.0.store(left, Ordering::Relaxed);
+    (left > 0).then_some(answer)
+}
+
+/// Takes some steps; says whether there were as many left.
+pub(super) fn spend(steps: u64) -> bool {
+    let left = LEFT.get().saturating_sub(steps);
+    LEFT.set(left);
+    left > 0
+}
+
+/// What a text that is read costs.
+pub(super) fn read(text: &str) -> bool {
+    spend(steps(text.len() / BYTES_READ + 1))
+}
+
+/// What a text that is matched costs.
+pub(super) fn matched(text: &str) -> bool {
+    spend(steps(text.len() / BYTES_MATCHED + 1))
+}
+
+/// What so many items cost, each so many nodes.
+pub(super) fn walked(items: usize, nodes: i64) -> bool {
+    spend(steps(items).saturating_mul(u64::try_from(nodes).unwrap_or(u64::MAX)))
+}
+
+fn steps(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
