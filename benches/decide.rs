@@ -342,6 +342,7 @@ fn routes() -> Outcome<Routes> {
                 strip_path: false,
                 case_insensitive: false,
                 keep_fragment: false,
+                keep_header_case: false,
                 host_header: HostHeader::Client,
                 headers: HeaderRules::default(),
                 limits: Limits {

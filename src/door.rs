@@ -116,6 +116,7 @@ pub struct Serving {
 pub struct Door {
     listeners: Vec<(Listener, Manner)>,
     tls: Option<Arc<Tls>>,
+    header_case: Arc<AtomicBool>,
 }
 
 impl Door {
@@ -127,6 +128,7 @@ impl Door {
             .map_err(BindError::Tls)?
             .map(Arc::new);
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server()));
+        let header_case = Arc::new(AtomicBool::new(false));
         let mut listeners = Vec::with_capacity(places.len());
         for (listener, place) in listen::bind_all(places)? {
             let speaks_tls = place.speaks_tls(acceptor.is_some())?;
@@ -136,10 +138,15 @@ impl Door {
                 proxy_protocol: place.proxy_protocol,
                 http2: false,
                 https_port: None,
+                header_case: Arc::clone(&header_case),
             };
             listeners.push((listener, manner));
         }
-        Ok(Self { listeners, tls })
+        Ok(Self {
+            listeners,
+            tls,
+            header_case,
+        })
     }
 
     /// Understands HTTP/2 without TLS, too, from clients that begin with it.
@@ -176,6 +183,11 @@ impl Door {
     /// Its certificates, to be read again when they change.
     pub fn tls(&self) -> Option<&Arc<Tls>> {
         self.tls.as_ref()
+    }
+
+    /// Whether new connections keep the case of header names, which costs; may be set at any time.
+    pub fn header_case(&self) -> &Arc<AtomicBool> {
+        &self.header_case
     }
 
     /// Serves until `serving.shutdown` is cancelled; then accepts no more, closes idle connections,

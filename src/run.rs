@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -96,6 +97,7 @@ pub struct Running {
     reloading: tokio::sync::Mutex<()>,
     tls: Option<Arc<Tls>>,
     trust: Arc<ArcSwap<Trust>>,
+    header_case: Arc<AtomicBool>,
     health: Arc<Health>,
     shutdown: CancellationToken,
     serving: TaskTracker,
@@ -130,6 +132,8 @@ pub async fn start_recording(
     let shutdown = CancellationToken::new();
     let trust = Arc::new(ArcSwap::new(Arc::clone(&site.trust)));
     let (tls, addresses) = (doors.main.tls().cloned(), ips(&doors.main));
+    let header_case = Arc::clone(doors.main.header_case());
+    header_case.store(site.keeps_header_case(), Ordering::Relaxed);
     let admin_address = doors.admin.as_ref().and_then(Door::ip);
     let grpc_address = doors.grpc.as_ref().and_then(Door::ip);
     let telemetry = shared.telemetry.clone();
@@ -152,6 +156,7 @@ pub async fn start_recording(
         reloading: tokio::sync::Mutex::new(()),
         tls,
         trust,
+        header_case,
         health,
         shutdown,
         serving,
@@ -254,6 +259,8 @@ impl Running {
             tls.reload(files).map_err(ReloadError::Tls)?;
         }
         self.trust.store(Arc::clone(&site.trust));
+        let header_case = site.keeps_header_case();
+        self.header_case.store(header_case, Ordering::Relaxed);
         self.house.swap(site);
         Ok(())
     }

@@ -264,6 +264,11 @@ impl Site {
         }
     }
 
+    /// Whether some route keeps the case of header names.
+    pub fn keeps_header_case(&self) -> bool {
+        self.routes.all().iter().any(|route| route.keep_header_case)
+    }
+
     /// Whether a request came to the host that logs people in.
     pub fn is_home(&self, head: &Head<'_>) -> bool {
         self.external_url.host_str() == Some(head.host.as_str())

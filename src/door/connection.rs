@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(super) struct Manner {
     pub(super) http2: bool,
     /// Where `redirect_https` leads, unless to 443.
     pub(super) https_port: Option<u16>,
+    /// Whether the case of header names is kept over HTTP/1.1.
+    pub(super) header_case: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Manner {
@@ -209,6 +211,7 @@ async fn serve_http1<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'stat
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
+        .preserve_header_case(manner.header_case.load(Ordering::Relaxed))
         .max_header_size(header_bytes_max)
         .max_buf_size(header_bytes_max.max(DoorLimits::BUFFER_BYTES_MIN))
         .serve_connection(

@@ -37,6 +37,7 @@ pub(super) fn route() -> Route {
         strip_path: false,
         case_insensitive: false,
         keep_fragment: false,
+        keep_header_case: false,
         host_header: HostHeader::Client,
         headers: HeaderRules::default(),
         limits: Limits {

@@ -33,7 +33,7 @@ pub use tunnel::{Tunnel, TunnelEnd};
 
 use outgoing::{Outgoing, Progress, State};
 use pool::{Lease, Pool};
-use wire::{Head, Lost, WireError};
+use wire::{Expected, Head, Lost, WireError};
 
 /// The pools of a site, by [`UpstreamId`](super::route::UpstreamId).
 #[derive(Debug)]
@@ -271,8 +271,11 @@ async fn exchange(
             }
             None => start + sent.limits.response,
         };
-        let about_head = parts.method == Method::HEAD;
-        let lost = match lease.wire.exchange(&mut body, about_head, deadline).await {
+        let expected = Expected {
+            about_head: parts.method == Method::HEAD,
+            keep_names: sent.inward.keeps_names(),
+        };
+        let lost = match lease.wire.exchange(&mut body, expected, deadline).await {
             Ok(head) => return Ok((lease, head)),
             Err(lost) => lost,
         };
@@ -309,6 +312,9 @@ fn finish(
     *response.headers_mut() = head.headers;
     if let Some(reason) = head.reason {
         response.extensions_mut().insert(reason);
+    }
+    if !head.names.is_empty() {
+        inward.spell(response.extensions_mut(), &head.names);
     }
     let (mut parts, ()) = response.into_parts();
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;

@@ -22,6 +22,7 @@ mod granted;
 mod inward;
 mod mended;
 mod namespace;
+mod spelling;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -37,6 +38,7 @@ pub use trace::{REQUEST_ID_BYTES_MAX, RequestId};
 pub use written::Identity;
 
 use namespace::Fate;
+use spelling::Spelling;
 use written::Written;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -119,7 +121,8 @@ impl Onward {
     /// What the way back must know of a request.
     pub fn inward(&self, parts: &Parts) -> Inward {
         let (route, authority) = (Arc::clone(&self.route), self.authority.clone());
-        Inward::new(route, authority, self.scheme, asked_upgrade(parts))
+        let spelling = route.keep_header_case.then(|| Spelling::of(parts));
+        Inward::new(route, authority, self.scheme, asked_upgrade(parts)).spelled(spelling)
     }
 
     /// The names that are ours in this request.
@@ -179,6 +182,9 @@ impl Onward {
             }
         }
         head.extend_from_slice(b"\r\n");
+        if let Some(spelling) = inward.spelling() {
+            spelling.respell(head);
+        }
     }
 
     /// Writes what travels of a client's headers.

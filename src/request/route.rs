@@ -89,6 +89,8 @@ pub struct Route {
     pub case_insensitive: bool,
     /// Whether a stranger's URL fragment is carried through the login.
     pub keep_fragment: bool,
+    /// Whether header names keep the case they came in.
+    pub keep_header_case: bool,
     /// Which `Host` the upstream sees.
     pub host_header: HostHeader,
     /// What the upstream is told besides the defaults.

@@ -108,6 +108,7 @@ fn route(
         strip_path: config.strip_path,
         case_insensitive: config.case_insensitive.unwrap_or(false),
         keep_fragment: config.keep_fragment,
+        keep_header_case: config.keep_header_case,
         host_header: config.host_header.clone(),
         headers: header_rules(config, asserter)?,
         limits: Limits {

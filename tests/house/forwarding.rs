@@ -10,6 +10,7 @@ mod pools;
 mod secured;
 mod shapes;
 mod soak;
+mod spelling;
 mod streams;
 mod trailers;
 mod trouble;

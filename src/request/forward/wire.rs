@@ -25,7 +25,7 @@ use chunks::{ChunkError, Chunks, Piece};
 use head::{Framing, HeadError};
 use sending::{SendError, Sending};
 
-pub(super) use head::Head;
+pub(super) use head::{Expected, Head};
 
 mod chunks;
 mod head;
@@ -132,7 +132,7 @@ impl Wire {
     pub(super) async fn exchange(
         &mut self,
         body: &mut Option<(Outgoing, Option<u64>)>,
-        about_head: bool,
+        expected: Expected,
         deadline: impl Fn() -> Instant,
     ) -> Result<Head, Lost> {
         if !self.is_alive() {
@@ -150,7 +150,7 @@ impl Wire {
                 // The upstream may have said why before it closed.
                 Err(SendError::Io(error)) => broken = Some(error),
             }
-            match self.poll_head(cx, about_head, &mut interim) {
+            match self.poll_head(cx, expected, &mut interim) {
                 Poll::Ready(Ok(head)) => Poll::Ready(Ok(head)),
                 Poll::Ready(Err(error)) => Poll::Ready(Err(match error {
                     WireError::Io(_) | WireError::Closed
@@ -190,13 +190,13 @@ impl Wire {
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        about_head: bool,
+        expected: Expected,
         interim: &mut usize,
     ) -> Poll<Result<Head, WireError>> {
         loop {
             if !self.early.is_empty() {
                 if let Some((head, bytes)) =
-                    head::parse(&self.early, about_head).map_err(WireError::Head)?
+                    head::parse(&self.early, expected).map_err(WireError::Head)?
                 {
                     if bytes > HEAD_BYTES_MAX {
                         return Poll::Ready(Err(WireError::HeadTooLong));

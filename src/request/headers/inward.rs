@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, LINK, LOCATION, REFRESH, SET_COOKIE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version};
 
 use super::mended::{Names, UpstreamName};
 use super::namespace::Namespace;
+use super::spelling::{self, Spelling};
 use super::{cookies, namespace, nominated};
 use crate::request::route::{HostHeader, Route};
 
@@ -23,6 +25,8 @@ pub struct Inward {
     /// `https` or `http`, as the client speaks to us.
     scheme: &'static str,
     upgrade: Option<HeaderValue>,
+    /// How the client spelled its names, where the route keeps that.
+    spelling: Option<Box<Spelling>>,
 }
 
 impl Inward {
@@ -37,6 +41,30 @@ impl Inward {
             authority,
             scheme,
             upgrade,
+            spelling: None,
+        }
+    }
+
+    /// The same, of a request whose names were spelled so.
+    pub(super) fn spelled(self, spelling: Option<Spelling>) -> Self {
+        let spelling = spelling.map(Box::new);
+        Self { spelling, ..self }
+    }
+
+    /// How the client spelled its names, where the route keeps that.
+    pub(super) fn spelling(&self) -> Option<&Spelling> {
+        self.spelling.as_deref()
+    }
+
+    /// Whether it matters how an answer spells its names.
+    pub fn keeps_names(&self) -> bool {
+        self.spelling.is_some()
+    }
+
+    /// Has the names of an answer written as the upstream spelled them.
+    pub fn spell(&self, extensions: &mut Extensions, names: &[Bytes]) {
+        if let Some(spelled) = spelling::extensions(names) {
+            extensions.extend(spelled);
         }
     }
 

@@ -83,6 +83,10 @@ pub struct RouteConfig {
     /// Carries the part of the address behind `#` through a login, by a small page with a script.
     #[serde(default)]
     pub keep_fragment: bool,
+    /// Whether header names keep the case they came in, both ways, over HTTP/1.1; else they are in
+    /// lower case. For old programs that know them in one case only: each request costs more.
+    #[serde(default)]
+    pub keep_header_case: bool,
     /// How text that is not ASCII is written into headers: `percent`, `utf-8`, `base64`, `rfc8187`.
     #[serde(default)]
     pub header_encoding: HeaderEncoding,

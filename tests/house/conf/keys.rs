@@ -355,6 +355,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("route.preflight", Default, r#""deny""#),
     ("route.case_insensitive", Absent, "false"),
     ("route.keep_fragment", Default, "false"),
+    ("route.keep_header_case", Default, "false"),
     ("route.header_encoding", Default, r#""percent""#),
     (
         "route.pass_headers",

@@ -18,11 +18,22 @@ pub(in super::super) struct Head {
     /// Never an interim one, except `101`.
     pub(in super::super) status: StatusCode,
     pub(in super::super) headers: HeaderMap,
+    /// Its names as they are spelled, line by line, where that was asked for.
+    pub(in super::super) names: Vec<Bytes>,
     /// The words behind the status, where they are not the usual ones.
     pub(in super::super) reason: Option<ReasonPhrase>,
     pub(super) framing: Framing,
     /// Whether the upstream means to go on using the connection.
     pub(super) keeps: bool,
+}
+
+/// What is known of an answer before it comes.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Expected {
+    /// The request was a HEAD, so that no body follows whatever the head says.
+    pub(in super::super) about_head: bool,
+    /// Whether it matters how its names are spelled.
+    pub(in super::super) keep_names: bool,
 }
 
 /// Where the body ends.
@@ -56,14 +67,12 @@ pub(in super::super) enum HeadError {
 }
 
 /// Parses a head, and says how many bytes it has; nothing when it is not all there.
-///
-/// `about_head`: the request was a HEAD, so that no body follows whatever the head says.
-pub(super) fn parse(read: &Bytes, about_head: bool) -> Result<Option<(Head, usize)>, HeadError> {
+pub(super) fn parse(read: &Bytes, expected: Expected) -> Result<Option<(Head, usize)>, HeadError> {
     let mut lines = [const { MaybeUninit::uninit() }; LINES_USUAL];
-    match parse_lines(read, about_head, &mut lines) {
+    match parse_lines(read, expected, &mut lines) {
         Err(HeadError::Lines) => {
             let mut lines = vec![MaybeUninit::uninit(); LINES_MAX];
-            parse_lines(read, about_head, &mut lines)
+            parse_lines(read, expected, &mut lines)
         }
         parsed => parsed,
     }
@@ -72,7 +81,7 @@ pub(super) fn parse(read: &Bytes, about_head: bool) -> Result<Option<(Head, usiz
 /// The same, with room for as many header lines as `lines` has.
 fn parse_lines<'read>(
     read: &'read Bytes,
-    about_head: bool,
+    expected: Expected,
     lines: &mut [MaybeUninit<httparse::Header<'read>>],
 ) -> Result<Option<(Head, usize)>, HeadError> {
     let mut parsed = httparse::Response::new(&mut []);
@@ -100,8 +109,8 @@ fn parse_lines<'read>(
         (Framing::Empty, true)
     } else {
         let said = framing(&mut headers, old)?;
-        let bare =
-            about_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let bare = expected.about_head
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         // Whoever announces content where there can be none might send it all the same, a moment
         // later, and the next person would take it for their answer: such a connection is not used
         // again. A 304 names the length of what it stands for, and is too common for that.
@@ -118,9 +127,18 @@ fn parse_lines<'read>(
         }
     };
     let keeps = whole && keeps(&headers, old);
+    let names = match expected.keep_names {
+        true => parsed
+            .headers
+            .iter()
+            .map(|line| read.slice_ref(line.name.as_bytes()))
+            .collect(),
+        false => Vec::new(),
+    };
     let head = Head {
         status,
         headers,
+        names,
         reason: unusual_reason(status, parsed.reason),
         framing,
         keeps,
@@ -211,8 +229,13 @@ fn keeps(headers: &HeaderMap, old: bool) -> bool {
 mod tests {
     use super::*;
 
+    const PLAIN: Expected = Expected {
+        about_head: false,
+        keep_names: false,
+    };
+
     fn head(text: &str) -> Result<Option<(Head, usize)>, HeadError> {
-        parse(&Bytes::copy_from_slice(text.as_bytes()), false)
+        parse(&Bytes::copy_from_slice(text.as_bytes()), PLAIN)
     }
 
     fn framed(lines: &str) -> Result<Framing, HeadError> {
@@ -327,8 +350,12 @@ mod tests {
             );
         }
         let whole = Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n");
+        let about_head = Expected {
+            about_head: true,
+            ..PLAIN
+        };
         assert_eq!(
-            parse(&whole, true).unwrap().unwrap().0.framing,
+            parse(&whole, about_head).unwrap().unwrap().0.framing,
             Framing::Empty
         );
     }

@@ -1,0 +1,186 @@
+//! `Spelling`: how header names were spelled, for programs that only know them in one case.
+//!
+//! hyper reads and writes names as they were spelled, but keeps that in an extension which only it can
+//! make and look into. So a head passes through a client connection of hyper's that leads into
+//! memory. That costs about half as much as the rest of a request: only routes that ask for it pay.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::request::Parts;
+use http::{Extensions, HeaderName, HeaderValue, Request, Response, Version};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+/// How many names a head may have.
+const NAMES_MAX: usize = 1024;
+/// How often both ends of the connection are driven at most; three times are enough.
+const TURNS_MAX: usize = 16;
+
+/// What hyper writes or does by itself.
+const HYPERS: [HeaderName; 7] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    HOST,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// How the names of a request are spelled towards an upstream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spelling(HashMap<Box<[u8]>, Box<[u8]>>);
+
+impl Spelling {
+    /// As a client spelled them over HTTP/1.1; over HTTP/2 there is only one way.
+    pub(super) fn of(parts: &Parts) -> Self {
+        if parts.version == Version::HTTP_2 {
+            return Self::default();
+        }
+        let mut request = Request::new(Empty::new());
+        *request.extensions_mut() = parts.extensions.clone();
+        let names = parts.headers.keys();
+        for name in names.filter(|name| !HYPERS.contains(name)) {
+            let nothing = HeaderValue::from_static("");
+            request.headers_mut().insert(name, nothing);
+        }
+        let answer = Bytes::from_static(b"HTTP/1.1 204 No Content\r\n\r\n");
+        let written = pass(request, answer).map(|(written, _)| written);
+        let written = written.unwrap_or_default();
+        let lines = written.split(|byte| *byte == b'\n').skip(1);
+        let spelled = lines.filter_map(|line| {
+            let name = line.split(|byte| *byte == b':').next()?;
+            Some((name.to_ascii_lowercase().into(), name.into()))
+        });
+        Self(spelled.collect())
+    }
+
+    /// Spells the names of a head that is written in lower case. Those the client did not send begin
+    /// each word with a capital.
+    pub(super) fn respell(&self, head: &mut [u8]) {
+        let lines = head.split_mut(|byte| *byte == b'\n').skip(1);
+        for line in lines {
+            let end = line.iter().position(|byte| *byte == b':');
+            let name = &mut line[..end.unwrap_or(0)];
+            match self.0.get(&*name) {
+                Some(spelled) => name.copy_from_slice(spelled),
+                None => capitalize(name),
+            }
+        }
+    }
+}
+
+fn capitalize(name: &mut [u8]) {
+    for word in name.split_mut(|byte| *byte == b'-') {
+        if let Some(first) = word.first_mut() {
+            first.make_ascii_uppercase();
+        }
+    }
+}
+
+/// What makes hyper write the names of an answer as they are spelled here.
+pub(super) fn extensions(names: &[Bytes]) -> Option<Extensions> {
+    let mut answer = b"HTTP/1.1 200 OK\r\n".to_vec();
+    let is = |name: &[u8], known: &HeaderName| name.eq_ignore_ascii_case(known.as_str().as_bytes());
+    let chunked = names.iter().any(|name| is(name, &TRANSFER_ENCODING));
+    for name in names {
+        let value: &[u8] = if is(name, &TRANSFER_ENCODING) {
+            b"chunked"
+        } else if !is(name, &CONTENT_LENGTH) {
+            b""
+        } else if chunked {
+            // Both would be an answer of two readings.
+            continue;
+        } else {
+            b"0"
+        };
+        for part in [&name[..], b": ", value, b"\r\n"] {
+            answer.extend_from_slice(part);
+        }
+    }
+    answer.extend_from_slice(if chunked { b"\r\n0\r\n\r\n" } else { b"\r\n" });
+    let (_, response) = pass(Request::new(Empty::new()), Bytes::from(answer))?;
+    Some(response.into_parts().0.extensions)
+}
+
+/// Sends a request into memory and reads an answer from there: what was written, and the answer.
+fn pass(request: Request<Empty<Bytes>>, answer: Bytes) -> Option<(Vec<u8>, Response<Incoming>)> {
+    let exchange = async {
+        let memory = Memory {
+            answer,
+            written: Vec::new(),
+        };
+        let builder = http1::Builder::new()
+            .preserve_header_case(true)
+            .max_headers(NAMES_MAX)
+            .handshake(memory);
+        let (mut sender, mut connection) = builder.await.ok()?;
+        let mut answer = pin!(sender.send_request(request));
+        let response = std::future::poll_fn(|cx| {
+            for _ in 0..TURNS_MAX {
+                if let Poll::Ready(response) = answer.as_mut().poll(cx) {
+                    return Poll::Ready(response.ok());
+                }
+                // Its own end is no matter: it is over with the answer.
+                let _ = connection.poll_without_shutdown(cx);
+            }
+            Poll::Ready(None)
+        });
+        let response = response.await?;
+        Some((connection.into_parts().io.written, response))
+    };
+    // It waits for nobody, so its share of the task's time does not count.
+    let exchange = pin!(tokio::task::coop::unconstrained(exchange));
+    match exchange.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(passed) => passed,
+        Poll::Pending => None,
+    }
+}
+
+/// The other end of a connection: it has answered already.
+struct Memory {
+    answer: Bytes,
+    written: Vec<u8>,
+}
+
+impl Read for Memory {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        // An answer before the request would be nobody's.
+        if self.written.is_empty() || self.answer.is_empty() {
+            return Poll::Pending;
+        }
+        let count = self.answer.len().min(buffer.remaining());
+        buffer.put_slice(&self.answer.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Memory {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.written.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

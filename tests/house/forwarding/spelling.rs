@@ -1,0 +1,128 @@
+//! Header names keep the case they came in where a route says so, for programs that need it.
+
+use super::secured::{Secured, ask};
+use crate::house::Plan;
+use crate::line::{Line, Message};
+use crate::upstream::{Reply, UP, Upstream, house_before, open_route};
+
+const REQUEST: &str = "POST / HTTP/1.1\r\nHOST: up.test\r\nSOAPAction: \"x\"\r\nx-lower: 1\r\n\
+    X-UPPER: 2\r\nCookie: a=1\r\nuser-AGENT: firmware\r\nContent-length: 2\r\n\r\nhi";
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nSOAPVersion: 1\r\nx-lower: 1\r\nX-UPPER: 2\r\n\
+    ETag: \"a\"\r\nSET-Cookie: a=1\r\nSet-cookie: b=2\r\nContent-TYPE: text/xml\r\n\
+    CONTENT-Length: 4\r\n\r\nfine";
+
+fn names(message: &Message) -> Vec<&str> {
+    message
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect()
+}
+
+async fn soap() -> Upstream {
+    Upstream::start(|asked| {
+        Reply::Keep(match asked.message.target() {
+            "/chunked" => "HTTP/1.1 200 OK\r\nX-Chunked: 1\r\nTransfer-ENCODING: chunked\r\n\r\n\
+                           4\r\nfine\r\n0\r\n\r\n"
+                .into(),
+            _ => ANSWER.into(),
+        })
+    })
+    .await
+}
+
+/// The head of the answer to a request, and what the upstream got of that.
+async fn asked(line: &mut Line<tokio::net::TcpStream>, upstream: &Upstream) -> (Message, Message) {
+    line.send(REQUEST).await;
+    let head = line.head().await.expect("an answer comes");
+    assert_eq!(line.bytes(4).await.unwrap(), b"fine");
+    (head, upstream.last())
+}
+
+#[tokio::test]
+async fn names_keep_their_case_both_ways_where_a_route_says_so() {
+    let upstream = soap().await;
+    let house = house_before(upstream.url(), "keep_header_case = true").await;
+    let mut line = Line::open(house.address()).await;
+    for _ in 0..2 {
+        let (answer, request) = asked(&mut line, &upstream).await;
+        let sent = names(&request);
+        for name in ["SOAPAction", "x-lower", "X-UPPER", "Cookie", "user-AGENT"] {
+            assert!(sent.contains(&name), "{name} in {sent:?}");
+        }
+        // What is ours is spelled as everybody spells it.
+        for name in ["Host", "Content-Length", "X-Forwarded-For", "X-Request-Id"] {
+            assert!(sent.contains(&name), "{name} in {sent:?}");
+        }
+        assert_eq!(request.body, b"hi");
+        let got = names(&answer);
+        for name in ["SOAPVersion", "x-lower", "X-UPPER", "ETag", "Content-TYPE"] {
+            assert!(got.contains(&name), "{name} in {got:?}");
+        }
+        for name in ["SET-Cookie", "Set-cookie", "CONTENT-Length"] {
+            assert!(got.contains(&name), "{name} in {got:?}");
+        }
+    }
+    line.send(format!("GET /chunked HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+        .await;
+    let head = line.head().await.unwrap();
+    assert!(names(&head).contains(&"X-Chunked"), "{head:?}");
+    assert_eq!(line.chunk().await.unwrap(), b"fine");
+    assert_eq!(line.chunk().await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn elsewhere_names_are_in_lower_case() {
+    let upstream = soap().await;
+    let house = house_before(upstream.url(), "").await;
+    let mut line = Line::open(house.address()).await;
+    let (answer, request) = asked(&mut line, &upstream).await;
+    for name in names(&answer).into_iter().chain(names(&request)) {
+        assert_eq!(name, name.to_ascii_lowercase());
+    }
+}
+
+#[tokio::test]
+async fn identity_headers_are_removed_however_their_names_are_spelled() {
+    let upstream = soap().await;
+    let house = house_before(upstream.url(), "keep_header_case = true").await;
+    let mut line = Line::open(house.address()).await;
+    for name in ["X-FORWARDED-USER", "x-Forwarded-user", "X_Forwarded_User"] {
+        line.send(format!(
+            "GET / HTTP/1.1\r\nHost: {UP}\r\n{name}: boss\r\n\r\n"
+        ))
+        .await;
+        assert_eq!(line.answer().await.status, 200);
+        let request = upstream.last();
+        let boss = request.headers.iter().find(|(_, value)| value == "boss");
+        assert_eq!(boss, None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_that_asks_for_it_counts_for_new_connections() {
+    let upstream = soap().await;
+    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
+    let house = plan.clone().start().await;
+    let keeping = plan.routes(&open_route(upstream.url(), "keep_header_case = true"));
+    house.reload(&keeping).await.unwrap();
+    let mut line = Line::open(house.address()).await;
+    let (_, request) = asked(&mut line, &upstream).await;
+    assert!(names(&request).contains(&"SOAPAction"), "{request:?}");
+}
+
+#[tokio::test]
+async fn over_http_2_names_stay_in_lower_case_and_the_upstream_reads_capitals() {
+    let upstream = soap().await;
+    let secured = Secured::before(upstream.url(), "keep_header_case = true").await;
+    let came = ask(&mut secured.h2().await, "/").await;
+    assert_eq!(
+        (came.status, came.headers["soapversion"].as_bytes()),
+        (200, &b"1"[..])
+    );
+    let request = upstream.last();
+    assert!(
+        names(&request).contains(&"X-Forwarded-Proto"),
+        "{request:?}"
+    );
+}
