@@ -127,6 +127,8 @@ impl Config {
             connectors: self.connector.clone(),
             issuers: self.issuer.clone(),
             routes: self.route.clone(),
+            upstream_share: self.server.limits.upstream_share,
+            lasting: self.server.limits.judged_again_after.duration(),
         }
     }
 

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -22,59 +21,83 @@ use tokio_util::task::TaskTracker;
 
 use crate::request::Body;
 use crate::request::head::{Connection, Trust};
+use crate::request::share::Shares;
 use crate::setting::Period;
 use crate::telemetry::{Seldom, Telemetry};
 use connection::Manner;
 use listen::Listener;
 pub use listen::{Address, BindError, ListenConfig, NoAddress};
+pub use progress::Upload;
 pub use tls::{PairConfig, Tls, TlsConfig, TlsError};
 
 mod activity;
 mod connection;
 mod failed;
+mod greed;
 mod listen;
 mod preface;
+mod progress;
 mod proxy_protocol;
 mod redirect;
 mod tls;
 
 /// Whoever answers requests. Infallible: what went wrong is a response, too.
 ///
-/// Any `Fn(Request<Incoming>, Arc<Connection>) -> impl Future<Output = Response<Body>>` is one.
+/// Any `Fn(Request<Upload>, Arc<Connection>) -> impl Future<Output = Response<Body>>` is one.
 pub trait Handle: Send + Sync + 'static {
     /// Answers one request. The future is dropped when the client goes away.
     fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<Upload>,
         connection: Arc<Connection>,
     ) -> impl Future<Output = Response<Body>> + Send;
 }
 
 impl<F, A> Handle for F
 where
-    F: Fn(Request<Incoming>, Arc<Connection>) -> A + Send + Sync + 'static,
+    F: Fn(Request<Upload>, Arc<Connection>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send,
 {
     fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<Upload>,
         connection: Arc<Connection>,
     ) -> impl Future<Output = Response<Body>> + Send {
         self(request, connection)
     }
 }
 
-/// `[server.limits]`: what a client may take of us before it has said who it is.
+/// `[server.limits]`: what all clients together, and each of them, may take of us.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DoorLimits {
     /// Connections that are served at a time, tunnels included; further ones wait.
     pub connections_max: usize,
+    /// Connections that one client address may hold; a further one is closed. Here and below, an
+    /// IPv6 network of 64 bits is one address, and `trusted_proxies` are not counted.
+    pub connections_per_client_max: usize,
+    /// Requests that one client address may have under way; a further one is a 503.
+    pub requests_per_client_max: usize,
+    /// Requests that one HTTP/2 connection may have under way; further ones wait.
+    pub streams_max: u32,
+    /// How many percent of the requests that may be under way at the upstreams of a route one client
+    /// address may have; a further one is a 503. Behind `trusted_proxies` the client they name
+    /// counts.
+    pub upstream_share: u8,
     /// From the opening of a connection to the end of its first request's head.
     pub header_read: Period,
-    /// From the end of an answer to the end of the next request's head; and how long a client may
-    /// leave an answer unread.
+    /// From the end of an answer to the end of the next request's head.
     pub keep_alive: Period,
+    /// Over how long a client's speed is measured while it is the one that is waited for. One that is
+    /// too slow loses its request: over HTTP/1.1 with the connection, over HTTP/2 without.
+    pub progress_interval: Period,
+    /// How much of a request's body a client must send in each interval, in bytes.
+    pub upload_bytes_min: u32,
+    /// How much of an answer a client must take in each interval, in bytes.
+    pub download_bytes_min: u32,
+    /// After how long an answer or an upload that goes on is watched as WebSockets are: it ends when
+    /// the session does, or when a changed configuration no longer lets it pass.
+    pub judged_again_after: Period,
     /// How long requests in flight may go on when the door closes.
     pub drain: Period,
     /// The head of a request, in bytes; a longer one is a 431.
@@ -90,8 +113,16 @@ impl Default for DoorLimits {
     fn default() -> Self {
         Self {
             connections_max: 20_000,
+            connections_per_client_max: 10_000,
+            requests_per_client_max: 10_000,
+            streams_max: 128,
+            upstream_share: 75,
             header_read: Period::s(30),
             keep_alive: Period::s(75),
+            progress_interval: Period::s(60),
+            upload_bytes_min: 16 * 1024,
+            download_bytes_min: 16 * 1024,
+            judged_again_after: Period::s(10),
             drain: Period::s(30),
             header_bytes_max: 64 * 1024,
         }
@@ -206,6 +237,8 @@ impl Door {
             places: Arc::new(Semaphore::new(
                 limits.connections_max.min(Semaphore::MAX_PERMITS),
             )),
+            connections: Arc::new(Shares::new(limits.connections_per_client_max)),
+            requests: Arc::new(Shares::new(limits.requests_per_client_max)),
             limits,
             telemetry,
             tracker: TaskTracker::new(),
@@ -214,6 +247,7 @@ impl Door {
             cut: CancellationToken::new(),
             refusals: Seldom::default(),
             complaints: Seldom::default(),
+            greed: Seldom::default(),
         });
         let accepting = TaskTracker::new();
         for (listener, manner) in self.listeners {
@@ -240,6 +274,10 @@ struct Hall<H> {
     limits: DoorLimits,
     telemetry: Telemetry,
     places: Arc<Semaphore>,
+    /// What each client has of them.
+    connections: Arc<Shares>,
+    /// What each client has under way.
+    requests: Arc<Shares>,
     tracker: TaskTracker,
     /// Set just before `leave`, and cheaper to look at.
     closing: AtomicBool,
@@ -249,6 +287,8 @@ struct Hall<H> {
     cut: CancellationToken,
     refusals: Seldom,
     complaints: Seldom,
+    /// Leave to complain of clients that take too much, or too long.
+    greed: Seldom,
 }
 
 async fn accept<H: Handle>(hall: Arc<Hall<H>>, listener: Listener, manner: Manner) {

@@ -5,13 +5,12 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Request, Response};
+use hyper::upgrade::OnUpgrade;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Timestamp;
-use crate::request::forward::{Answered, Forwarded};
+use crate::request::forward::{Answered, ForwardError, Forwarded};
 use crate::request::head::{Connection, Head};
 use crate::request::headers::{Onward, RequestId};
 use crate::request::policy::{Permit, Verdict};
@@ -20,9 +19,11 @@ use crate::site::{Shared, Site};
 
 mod address;
 pub mod admin;
+mod again;
 mod check;
 pub mod explained;
 pub mod ext_authz;
+mod lasting;
 mod navigation;
 pub mod page;
 mod record;
@@ -31,8 +32,10 @@ mod sign_in;
 mod streamed;
 mod tunnel;
 
+use again::{LetIn, Who};
 pub use check::CheckConfig;
 use check::Contract;
+use lasting::{GoingOn, Lasting};
 use record::{Seen, Told};
 
 /// The house as the outside meets it: the current site, and what outlives it.
@@ -101,7 +104,7 @@ impl House {
         &self.shared
     }
 
-    /// Serves another site from the next request on; open tunnels are judged again.
+    /// Serves another site from the next request on; what lasts is judged again.
     pub fn swap(&self, site: Site) {
         self.site.store(Arc::new(site));
         self.reloads.send_modify(|number| *number += 1);
@@ -132,7 +135,7 @@ impl House {
             (Step::Forward(permit, onward, in_vain), Some(body)) => {
                 let told = Told::allowed(&permit);
                 let sent = (permit, &onward, in_vain);
-                self.forwarded(&site, sent, told, &id, seen.at, parts, body, connection)
+                self.forwarded(&site, sent, told, &id, &mut seen, parts, body, connection)
                     .await
             }
             // A body moves only into an own path, and those are told.
@@ -195,7 +198,7 @@ impl House {
         (permit, onward, InVain(in_vain)): (Permit, &Onward, InVain),
         told: Told,
         id: &RequestId,
-        now: Timestamp,
+        seen: &mut Seen,
         mut parts: Parts,
         body: B,
         connection: Arc<Connection>,
@@ -204,15 +207,28 @@ impl House {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
-        let again = parts
-            .headers
-            .contains_key(UPGRADE)
-            .then(|| tunnel::Again::of(&parts, &permit));
-        let renewed = sign_in::renewed_cookie(site, &permit, &parts.headers, now, in_vain);
+        let client = parts.extensions.remove::<OnUpgrade>();
+        let renewed = sign_in::renewed_cookie(site, &permit, &parts.headers, seen.at, in_vain);
         let sent_at = Instant::now();
-        let sent = site.forwarder.forward(&permit, onward, &mut parts, body);
-        let sent = sent.await;
+        let lasting = permit.route().limits.lasting;
+        let uploads = !body.is_end_stream();
+        let sent = site
+            .forwarder
+            .forward(&permit, onward, &parts, client, body);
+        let sent = if uploads {
+            let who = Who::of(&permit);
+            let request = let_in(&parts, &connection, who.as_ref());
+            // In a box: whoever sends nothing pays nothing for it.
+            Box::pin(lasting::unless_over(sent, lasting, self, request)).await
+        } else {
+            Some(sent.await)
+        };
         let told = told.after(sent_at);
+        let stale = told.upstream_took() >= lasting
+            && !Box::pin(self.still_lets_in(&permit, &parts, &connection)).await;
+        let Some(sent) = sent.filter(|_| !stale) else {
+            return Box::pin(self.no_longer::<B>(&parts, &connection, id, seen)).await;
+        };
         let Answered {
             forwarded,
             by,
@@ -220,17 +236,32 @@ impl House {
         } = match sent {
             Ok(answered) => answered,
             Err(failed) => {
+                if matches!(failed.error, ForwardError::Share) {
+                    self.shared.telemetry.limit_reached("upstream_share");
+                }
                 // Read again: whoever is answered pays nothing for the page of a failure.
                 let cookie = site.cookies.session_name();
-                let head = Head::of(&parts, &connection, &site.trust, cookie, now).ok();
+                let head = Head::of(&parts, &connection, &site.trust, cookie, seen.at).ok();
                 return reply::upstream_failed(told, &parts.headers, head.as_ref(), id, failed);
             }
         };
+        let going_on = |head| GoingOn {
+            house: Arc::clone(self),
+            head,
+            connection,
+            permit,
+            id: id.clone(),
+            client: seen.client,
+            since: sent_at,
+        };
         let mut response = match forwarded {
+            Forwarded::Response(response) if streams => {
+                let request = going_on(parts);
+                response.map(|body| Lasting::wrap(body, request))
+            }
             Forwarded::Response(response) => response,
             Forwarded::Upgraded { response, tunnel } => {
-                let again = again.unwrap_or_default();
-                tunnel::keep(self, *tunnel, again, connection, id);
+                tunnel::keep(*tunnel, going_on(parts));
                 response
             }
         };
@@ -239,5 +270,43 @@ impl House {
             reply::keep_private(&mut response);
         }
         told.answered_by(by).streaming(streams).with(response)
+    }
+
+    /// Whether a request that took long would still be let in, for the same person.
+    async fn still_lets_in(&self, permit: &Permit, head: &Parts, connection: &Connection) -> bool {
+        let who = Who::of(permit);
+        let request = let_in(head, connection, who.as_ref());
+        again::still_allowed(self, request).await.is_some()
+    }
+
+    /// The answer to a request that is no longer let in: what it would get if it came now.
+    async fn no_longer<B>(
+        &self,
+        parts: &Parts,
+        connection: &Connection,
+        id: &RequestId,
+        seen: &mut Seen,
+    ) -> Told
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let site = self.site();
+        let mut no_body = None::<B>;
+        let step = self.step(&site, parts, connection, id, seen, &mut no_body);
+        let told = match step.await {
+            Step::Told(told) => told,
+            // As somebody else, who did not send it.
+            Step::Forward(..) => reply::no_longer(navigation::lang(&parts.headers), id),
+        };
+        told.because("no longer allowed")
+    }
+}
+
+fn let_in<'a>(head: &'a Parts, connection: &'a Connection, who: Option<&'a Who>) -> LetIn<'a> {
+    LetIn {
+        head,
+        connection,
+        who,
     }
 }

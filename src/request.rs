@@ -24,6 +24,7 @@ pub mod headers;
 pub mod path;
 pub mod policy;
 pub mod route;
+pub mod share;
 mod untold;
 
 /// What goes wrong inside a body.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
 use url::Url;
@@ -54,6 +55,10 @@ pub struct Config {
     pub issuers: BTreeMap<IssuerId, IssuerConfig>,
     /// `[[route]]`.
     pub routes: Vec<RouteConfig>,
+    /// How many percent of an upstream's requests one client address may have.
+    pub upstream_share: u8,
+    /// From when on an answer or an upload is judged again.
+    pub lasting: Duration,
 }
 
 /// What outlives every site.
@@ -190,7 +195,7 @@ impl Site {
             &ring,
             previous.map(|site| &site.asserter),
         );
-        let (routes, pools) = ways::build(&config.routes, &asserter)?;
+        let (routes, pools) = ways::build(config, &asserter)?;
         let routes = Routes::new(routes, own_paths(config));
         let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))
             .map_err(BuildError::Forward)?;

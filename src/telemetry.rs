@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-pub use access::{Access, Cut, Outcome, Speaker};
+pub use access::{Access, Cut, Ended, Lasted, Outcome, Speaker};
 pub use audit::{Audit, Event};
 pub use metrics::{
     BearerCounts, BearerOutcome, Counted, LoginOutcome, RefreshOutcome, ReloadOutcome,
@@ -129,6 +129,15 @@ impl Telemetry {
     pub fn write(&self, access: &Access<'_>) {
         if self.0.access {
             self.0.lines.push(|line| access.write(line));
+        }
+    }
+
+    /// Counts a request that was ended after its answer had begun, and writes it down as
+    /// [`Self::record`] does.
+    pub fn ended(&self, ended: &Ended<'_>) {
+        self.0.metrics.ended(ended.what);
+        if self.0.access {
+            self.0.lines.push(|line| ended.write(line));
         }
     }
 

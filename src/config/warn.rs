@@ -18,6 +18,7 @@ use super::TrustedProxy;
 
 mod cases;
 mod issuers;
+mod limits;
 
 /// A key that weakens the house.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     };
     secrets(&mut list);
     server(&mut list);
+    limits::look(&mut list);
     admin(&mut list);
     ext_authz(&mut list);
     session(&mut list);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -16,8 +16,17 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::DoorLimits;
 use super::failed::Failed;
+use super::progress::{DOWNLOAD, Pace, Paces, Progress, Streams, add};
+use crate::request::share::{Places, Share, Shares};
 use crate::request::{Body, BodyError};
 use crate::telemetry::Counted;
+
+/// The most that an HTTP/2 stream is given of an answer at once, in bytes: what its client has not
+/// taken of it stays in memory, and what it took is known no finer.
+const PIECE_BYTES_MAX: usize = 8 * 1024;
+
+/// How much of an answer may stay in memory once its request is over, in bytes.
+const UNREAD_BYTES_MAX: usize = 512;
 
 /// One connection's state. Lives as long as its socket, in a tunnel too.
 #[derive(Debug)]
@@ -31,11 +40,25 @@ pub(super) struct Activity {
     ended_ms: AtomicU64,
     /// Whether any byte came.
     heard: AtomicBool,
-    /// Counts writes that went through.
-    writes: AtomicU32,
+    /// How much was written, in bytes; it wraps.
+    written: AtomicU32,
     /// Whether the last write found the client not reading.
     blocked: AtomicBool,
+    /// Of the one request that HTTP/1.1 has at a time.
+    notes: Arc<Progress>,
+    /// Of the many that HTTP/2 has.
+    streams: Streams,
+    welcome: Welcome,
     _place: Place,
+}
+
+/// What the house knows of a client at its door.
+#[derive(Debug, Default)]
+pub(super) struct Welcome {
+    /// Of the connections it may hold.
+    pub(super) _connection: Option<Share>,
+    /// Where its requests are counted. Absent: they are not.
+    pub(super) requests: Option<(Arc<Shares>, Places)>,
 }
 
 /// What a connection holds of the house's limits and counts, given back at its end.
@@ -50,27 +73,56 @@ pub(super) enum Advice {
     Leave,
     /// End it now.
     Cut(&'static str),
+    /// End it now: its client was slower than this key allows.
+    Slow(&'static str),
+}
+
+/// How a connection went on over the last looks.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    written: Pace,
+    request: Paces,
+    /// Limits that single requests did not keep, which were ended for it.
+    pub(super) ended: Vec<&'static str>,
 }
 
 impl Activity {
-    pub(super) fn new(place: Place) -> Arc<Self> {
+    pub(super) fn new(place: Place, welcome: Welcome) -> Arc<Self> {
         Arc::new(Self {
             opened: Instant::now(),
             open: AtomicU32::new(0),
             begun: AtomicBool::new(false),
             ended_ms: AtomicU64::new(0),
             heard: AtomicBool::new(false),
-            writes: AtomicU32::new(0),
+            written: AtomicU32::new(0),
             blocked: AtomicBool::new(false),
+            notes: Arc::default(),
+            streams: Streams::default(),
+            welcome,
             _place: place,
         })
     }
 
-    /// Notes that a request was received; it is open until the answer is dropped.
-    pub(super) fn receive(self: &Arc<Self>) -> Open {
+    /// Notes that a request was received; it is open until the answer is dropped. `in_stream`: over
+    /// HTTP/2.
+    pub(super) fn receive(self: &Arc<Self>, in_stream: bool) -> Open {
         self.begun.store(true, Ordering::Relaxed);
         self.open.fetch_add(1, Ordering::Relaxed);
-        Open(Arc::clone(self))
+        let requests = self.welcome.requests.as_ref();
+        Open {
+            welcome: requests.is_none_or(|(shares, places)| shares.add(*places)),
+            notes: match in_stream {
+                true => self.streams.begin(),
+                false => Arc::clone(&self.notes),
+            },
+            in_stream,
+            activity: Arc::clone(self),
+        }
+    }
+
+    /// Where the requests of HTTP/2 run.
+    pub(super) fn streams(&self) -> Streams {
+        self.streams.clone()
     }
 
     /// Notes that bytes came in.
@@ -83,33 +135,34 @@ impl Activity {
         self.heard.load(Ordering::Relaxed)
     }
 
-    /// Judges the connection. `written` is what the writes stood at, and since when.
-    pub(super) fn advise(
-        &self,
-        limits: &DoorLimits,
-        leaving: bool,
-        written: &mut (u32, Instant),
-    ) -> Advice {
+    /// Judges the connection.
+    pub(super) fn advise(&self, limits: &DoorLimits, leaving: bool, watch: &mut Watch) -> Advice {
         let now = Instant::now();
-        let keep_alive = limits.keep_alive.duration();
         if !self.begun.load(Ordering::Relaxed) {
-            return Advice::Cut("no request came");
+            let until = self.opened + limits.header_read.duration();
+            return match now < until {
+                true => Advice::Ask(until),
+                false => Advice::Cut("no request came"),
+            };
         }
-        let writes = self.writes.load(Ordering::Relaxed);
-        if !self.blocked.load(Ordering::Relaxed) || writes != written.0 {
-            *written = (writes, now);
-        } else if now >= written.1 + keep_alive {
-            return Advice::Cut("the client stopped reading");
-        } else {
-            return Advice::Ask(written.1 + keep_alive);
+        let blocked = self.blocked.load(Ordering::Relaxed);
+        let written = self.written.load(Ordering::Relaxed);
+        let min = limits.download_bytes_min;
+        if watch.written.is_slow(blocked, written, min) {
+            return Advice::Slow(DOWNLOAD);
         }
-        if self.open.load(Ordering::Acquire) > 0 {
-            return Advice::Ask(now + keep_alive);
+        if let Some(key) = watch.request.look(&self.notes, limits) {
+            return Advice::Slow(key);
+        }
+        watch.ended = self.streams.end_slow(limits);
+        if blocked || self.open.load(Ordering::Acquire) > 0 {
+            return Advice::Ask(now + limits.look_after());
         }
         let ended = Duration::from_millis(self.ended_ms.load(Ordering::Relaxed));
-        let until = self.opened + ended + keep_alive;
+        let until = self.opened + ended + limits.keep_alive.duration();
         match (now < until, leaving) {
-            (true, _) => Advice::Ask(until),
+            // What begins meanwhile is looked at soon.
+            (true, _) => Advice::Ask(until.min(now + limits.progress_interval.duration())),
             (false, false) => Advice::Leave,
             (false, true) => Advice::Cut("the client did not close"),
         }
@@ -118,13 +171,45 @@ impl Activity {
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub(super) struct Open(Arc<Activity>);
+pub(super) struct Open {
+    activity: Arc<Activity>,
+    notes: Arc<Progress>,
+    in_stream: bool,
+    /// Whether its client may have another request under way.
+    welcome: bool,
+}
+
+impl Open {
+    pub(super) fn is_welcome(&self) -> bool {
+        self.welcome
+    }
+
+    /// How many its client may have, when they are counted.
+    pub(super) fn requests_max(&self) -> Option<u32> {
+        let requests = self.activity.welcome.requests.as_ref();
+        requests.map(|(shares, _)| shares.max())
+    }
+
+    pub(super) fn notes(&self) -> &Arc<Progress> {
+        &self.notes
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let elapsed = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.ended_ms.store(elapsed, Ordering::Relaxed);
-        self.0.open.fetch_sub(1, Ordering::Release);
+        let activity = &*self.activity;
+        if self.in_stream {
+            activity.streams.end(&self.notes);
+        } else {
+            self.notes.clear();
+        }
+        if let Some((shares, places)) = activity.welcome.requests.as_ref().filter(|_| self.welcome)
+        {
+            shares.give_back(*places);
+        }
+        let elapsed = u64::try_from(activity.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        activity.ended_ms.store(elapsed, Ordering::Relaxed);
+        activity.open.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -133,28 +218,68 @@ impl Drop for Open {
 #[derive(Debug)]
 pub(super) struct OpenBody {
     body: Body,
+    /// Of a piece that is longer than a stream is given at once.
+    rest: Bytes,
     open: Open,
     /// What the connection's writes stood at when the last piece was handed over.
-    writes: u32,
+    written: u32,
     failed: Option<Box<Failed>>,
 }
 
 impl OpenBody {
     pub(super) fn new(body: Body, open: Open) -> Self {
-        let writes = open.0.writes.load(Ordering::Relaxed);
+        open.notes.answer();
+        let written = open.activity.written.load(Ordering::Relaxed);
         Self {
             body,
+            rest: Bytes::new(),
             open,
-            writes,
+            written,
             failed: None,
         }
     }
 
     /// Whether what was handed over has left, as far as the connection's writes tell.
     fn is_sent(&self) -> bool {
-        let activity = &self.open.0;
-        activity.writes.load(Ordering::Relaxed) != self.writes
+        let activity = &self.open.activity;
+        activity.written.load(Ordering::Relaxed) != self.written
             && !activity.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Whether something surely follows what came of the body so far.
+    fn goes_on(&self) -> bool {
+        !self.body.is_end_stream() && self.body.size_hint().exact().is_some_and(|left| left > 0)
+    }
+
+    /// The next piece for a stream, which is watched.
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut data = std::mem::take(&mut self.rest);
+        if data.is_empty() {
+            let polled = Pin::new(&mut self.body).poll_frame(cx);
+            match polled {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(whole) => data = whole,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                Poll::Ready(_) => return polled,
+                Poll::Pending => {
+                    self.open.notes.answered(None);
+                    return Poll::Pending;
+                }
+            }
+        }
+        let mut bytes = data.len().min(PIECE_BYTES_MAX);
+        if bytes == data.len() && bytes > UNREAD_BYTES_MAX && !self.goes_on() {
+            // The library lets go of a request once it has its last piece, whether that fits into
+            // the client's window or not. A single byte it keeps until there is room for it.
+            bytes -= 1;
+        }
+        self.rest = data.split_off(bytes);
+        self.open.notes.answered(Some(data.len()));
+        Poll::Ready(Some(Ok(Frame::data(data))))
     }
 }
 
@@ -167,10 +292,15 @@ impl http_body::Body for OpenBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.failed.is_none() {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            // Over HTTP/1.1 the connection's own writes say whether its client reads.
+            let polled = match self.open.in_stream {
+                true => self.poll_piece(cx),
+                false => Pin::new(&mut self.body).poll_frame(cx),
+            };
+            match ready!(polled) {
                 Some(Err(error)) => self.failed = Some(Box::new(Failed::new(error))),
                 piece => {
-                    self.writes = self.open.0.writes.load(Ordering::Relaxed);
+                    self.written = self.open.activity.written.load(Ordering::Relaxed);
                     return Poll::Ready(piece);
                 }
             }
@@ -184,11 +314,19 @@ impl http_body::Body for OpenBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.failed.is_none() && self.body.is_end_stream()
+        self.failed.is_none() && self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let mut hint = self.body.size_hint();
+        let rest = self.rest.len() as u64;
+        if rest > 0 {
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper.saturating_add(rest));
+            }
+            hint.set_lower(hint.lower().saturating_add(rest));
+        }
+        hint
     }
 }
 
@@ -204,12 +342,10 @@ impl<T> Noted<T> {
         Self { stream, activity }
     }
 
-    fn note<R>(&self, written: Poll<R>) -> Poll<R> {
-        // Only the connection's own task writes: a load and a store lose nothing.
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let activity = &self.activity;
-        if written.is_ready() {
-            let writes = activity.writes.load(Ordering::Relaxed).wrapping_add(1);
-            activity.writes.store(writes, Ordering::Relaxed);
+        if let Poll::Ready(Ok(bytes)) = &written {
+            add(&activity.written, *bytes);
         }
         activity
             .blocked

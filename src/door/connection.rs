@@ -14,13 +14,14 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::activity::{Activity, Advice, Noted, OpenBody, Place};
+use super::activity::{Activity, Advice, Noted, OpenBody, Place, Watch};
 use super::listen::Wire;
+use super::progress::Upload;
 use super::proxy_protocol::{self, ProxyError};
 use super::{DoorLimits, Hall, Handle, preface, redirect};
 use crate::request::head::{Connection, Peer};
@@ -72,6 +73,8 @@ enum Refused {
     Unread(#[source] io::Error),
     #[error("the door is being closed")]
     Closing,
+    #[error("its address has all the connections it may have")]
+    Greedy,
 }
 
 /// Serves a connection to its end.
@@ -82,9 +85,9 @@ pub(super) async fn serve<H: Handle>(
     peer: Peer,
     place: Place,
 ) {
-    let activity = Activity::new(place);
-    if let Err(refused) = greet(&hall, &manner, wire, peer, activity).await {
+    if let Err(refused) = greet(&hall, &manner, wire, peer, place).await {
         match refused {
+            Refused::Greedy => {}
             Refused::Stranger | Refused::Header(_) | Refused::SlowHeader => {
                 if hall.refusals.may_speak() {
                     tracing::warn!(?peer, error = %chain(&refused), "a connection was refused");
@@ -107,13 +110,14 @@ async fn greet<H: Handle>(
     manner: &Manner,
     mut wire: Wire,
     mut peer: Peer,
-    activity: Arc<Activity>,
+    place: Place,
 ) -> Result<(), Refused> {
     if manner.proxy_protocol {
         peer = hall
             .unless_closing(named_peer(hall, &mut wire, peer))
             .await?;
     }
+    let activity = Activity::new(place, hall.welcome(peer).ok_or(Refused::Greedy)?);
     let mut connection = Connection {
         peer,
         tls: false,
@@ -205,7 +209,7 @@ async fn serve_http1<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'stat
     connection: Connection,
     activity: Arc<Activity>,
 ) {
-    let header_bytes_max = hall.limits.header_bytes_max;
+    let (peer, header_bytes_max) = (connection.peer, hall.limits.header_bytes_max);
     // Our own clock watches heads and idle times: hyper's costs a timer per request. A limit on
     // the number of headers is hyper's own, 100: to set another costs memory per request.
     let http = http1::Builder::new()
@@ -216,10 +220,10 @@ async fn serve_http1<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'stat
         .max_buf_size(header_bytes_max.max(DoorLimits::BUFFER_BYTES_MIN))
         .serve_connection(
             TokioIo::new(stream),
-            answering(hall, manner, connection, Arc::clone(&activity)),
+            answering(hall, manner, connection, Arc::clone(&activity), false),
         )
         .with_upgrades();
-    attend(http, |http| http.graceful_shutdown(), hall, &activity).await;
+    attend(http, |http| http.graceful_shutdown(), hall, peer, &activity).await;
 }
 
 async fn serve_http2<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
@@ -229,11 +233,12 @@ async fn serve_http2<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'stat
     connection: Connection,
     activity: Arc<Activity>,
 ) {
-    let http = http2::Builder::new(TokioExecutor::new())
+    let peer = connection.peer;
+    let http = http2::Builder::new(activity.streams())
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20))
-        .max_concurrent_streams(200)
+        .max_concurrent_streams(hall.limits.streams_max)
         .max_header_list_size(u32::try_from(hall.limits.header_bytes_max).unwrap_or(u32::MAX))
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
@@ -243,9 +248,9 @@ async fn serve_http2<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'stat
         .max_local_error_reset_streams(256)
         .serve_connection(
             TokioIo::new(stream),
-            answering(hall, manner, connection, Arc::clone(&activity)),
+            answering(hall, manner, connection, Arc::clone(&activity), true),
         );
-    attend(http, |http| http.graceful_shutdown(), hall, &activity).await;
+    attend(http, |http| http.graceful_shutdown(), hall, peer, &activity).await;
 }
 
 /// What hyper asks for every request of a connection.
@@ -254,6 +259,7 @@ fn answering<H: Handle>(
     manner: &Manner,
     connection: Connection,
     activity: Arc<Activity>,
+    in_streams: bool,
 ) -> impl Service<
     Request<Incoming>,
     Response = http::Response<OpenBody>,
@@ -269,10 +275,13 @@ fn answering<H: Handle>(
         https_port: manner.https_port,
     });
     service_fn(move |request: Request<Incoming>| {
-        let open = activity.receive();
+        let open = activity.receive(in_streams);
         let guest = Arc::clone(&guest);
         async move {
-            let response = if guest.redirects {
+            let request = request.map(|body| Upload::new(body, open.notes()));
+            let response = if !open.is_welcome() {
+                guest.hall.too_many(guest.connection.peer, &open)
+            } else if guest.redirects {
                 redirect::to_https(&request, guest.https_port)
             } else {
                 let connection = Arc::clone(&guest.connection);
@@ -299,16 +308,16 @@ async fn attend<C: Future<Output = hyper::Result<()>>, H>(
     http: C,
     see_off: fn(Pin<&mut C>),
     hall: &Hall<H>,
+    peer: Peer,
     activity: &Activity,
 ) {
     let mut http = pin!(http);
     let mut leave = pin!(hall.leave.cancelled());
     let mut cut = pin!(hall.cut.cancelled());
-    let mut wake = pin!(sleep_until(
-        Instant::now() + hall.limits.header_read.duration()
-    ));
+    let soon = hall.limits.header_read.min(hall.limits.progress_interval);
+    let mut wake = pin!(sleep_until(Instant::now() + soon.duration()));
     let (mut registered, mut told, mut leaving) = (false, false, false);
-    let mut written = (0, Instant::now());
+    let mut watch = Watch::default();
     let outcome = poll_fn(|cx| {
         loop {
             if let Poll::Ready(outcome) = http.as_mut().poll(cx) {
@@ -331,9 +340,18 @@ async fn attend<C: Future<Output = hyper::Result<()>>, H>(
             if wake.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            match activity.advise(&hall.limits, leaving, &mut written) {
+            let advice = activity.advise(&hall.limits, leaving, &mut watch);
+            watch
+                .ended
+                .drain(..)
+                .for_each(|key| hall.tell_of(peer, key));
+            match advice {
                 Advice::Ask(at) => wake.as_mut().reset(at),
                 Advice::Cut(why) => return Poll::Ready(Err(why.to_owned())),
+                Advice::Slow(key) => {
+                    hall.tell_of(peer, key);
+                    return Poll::Ready(Err(format!("the client was slower than {key}")));
+                }
                 Advice::Leave => {
                     leaving = true;
                     wake.as_mut()

@@ -36,7 +36,7 @@ fn body(text: String) -> Body {
 }
 
 /// Says who asked, and how.
-async fn tell(request: Request<Incoming>, connection: Arc<Connection>) -> Response<Body> {
+async fn tell(request: Request<Upload>, connection: Arc<Connection>) -> Response<Body> {
     let Connection {
         peer,
         tls,
@@ -397,7 +397,7 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
 async fn a_tunnel_keeps_its_place_and_the_door_waits_for_it() {
     let (opened, tunnel) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell_opened, wait) = (Arc::clone(&opened), Arc::clone(&tunnel));
-    let upgrade = move |request: Request<Incoming>, _| {
+    let upgrade = move |request: Request<Upload>, _| {
         let (opened, end) = (Arc::clone(&tell_opened), Arc::clone(&wait));
         async move {
             tokio::spawn(async move {

@@ -191,6 +191,11 @@ impl Told {
         }
     }
 
+    /// How long the upstream took.
+    pub(super) fn upstream_took(&self) -> Duration {
+        self.upstream.unwrap_or_default()
+    }
+
     /// Names the upstream that answered.
     pub(super) fn answered_by(self, upstream: HeaderValue) -> Self {
         Self {

@@ -84,6 +84,22 @@ pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> Told {
     Told::denied(error.to_string(), None, None, response)
 }
 
+/// A request that was let in and would not be any more.
+pub(super) fn no_longer(lang: Lang, id: &RequestId) -> Told {
+    let page = ProblemPage {
+        footing: Footing {
+            site: "",
+            request_id: id.as_str(),
+        },
+        cause: Cause::Revoked,
+        source: None,
+        again: None,
+        home: Some(Href::new("/")),
+    };
+    let response = page_response(status_of(Cause::Revoked), &page.render(lang));
+    Told::denied("revoked", None, None, response)
+}
+
 /// A decided no.
 pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
     match denial {
@@ -271,7 +287,10 @@ pub(super) fn upstream_failed(
         ForwardError::Unreadable(_) => "the upstream's answer was not passed on",
         _ => "the upstream did not answer",
     };
-    tracing::warn!(request_id = %id, upstream, error = %crate::telemetry::chain(&error), "{what}");
+    // A client that takes too much writes no log: its pool speaks of it now and then.
+    if !matches!(error, ForwardError::Share) {
+        tracing::warn!(request_id = %id, upstream, error = %crate::telemetry::chain(&error), "{what}");
+    }
     let told = match by {
         Some(by) => told.answered_by(by),
         None => told,
@@ -279,7 +298,7 @@ pub(super) fn upstream_failed(
     let cause = match error {
         ForwardError::Timeout(_) => Cause::UpstreamSlow,
         ForwardError::TooLarge => Cause::TooLarge,
-        ForwardError::Busy => Cause::UpstreamBusy,
+        ForwardError::Busy | ForwardError::Share => Cause::UpstreamBusy,
         ForwardError::NoUpstream => Cause::NotFound,
         ForwardError::Method => {
             return told

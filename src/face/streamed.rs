@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::{Frame, SizeHint};
 
+use super::lasting::NoLonger;
 use super::record::{Given, Seen, Told};
 use crate::request::forward::ForwardError;
 use crate::request::headers::RequestId;
@@ -67,6 +68,7 @@ impl Streamed {
     fn fail(&mut self, error: &BodyError) {
         let cut = match error.downcast_ref() {
             Some(ForwardError::Client | ForwardError::TooLarge) => Cut::Client,
+            _ if error.is::<NoLonger>() => Cut::Session,
             _ => Cut::Upstream,
         };
         if let Some(record) = &self.record {
@@ -97,6 +99,8 @@ impl Record {
             Cut::Client => {
                 tracing::info!(request_id = %self.id, route, upstream, %error, bytes, "an answer was cut off: its request broke off");
             }
+            // The record says it all.
+            Cut::Session => {}
         }
     }
 }

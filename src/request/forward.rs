@@ -90,6 +90,9 @@ pub enum ForwardError {
     /// As many requests as may be are under way, and none ended in time.
     #[error("every connection to the upstream is in use")]
     Busy,
+    /// The client has as many under way as one client may have.
+    #[error("the client has its share of the requests that may be under way")]
+    Share,
     /// No connection could be opened.
     #[error("the upstream cannot be reached")]
     Unreachable(#[source] io::Error),
@@ -182,8 +185,8 @@ impl Forwarder {
     /// Forwards a request and returns as soon as the head of the response is there.
     ///
     /// Both bodies stream; the response's lives in the task that reads it. Dropping the future or
-    /// the response's body closes the connection to the upstream. The head stays the caller's, but
-    /// for its right to be upgraded.
+    /// the response's body closes the connection to the upstream. `client` is its right to be
+    /// upgraded.
     ///
     /// # Errors
     ///
@@ -193,7 +196,8 @@ impl Forwarder {
         &self,
         permit: &Permit,
         onward: &Onward,
-        parts: &mut Parts,
+        parts: &Parts,
+        client: Option<OnUpgrade>,
         body: B,
     ) -> Result<Answered, Failed>
     where
@@ -206,7 +210,7 @@ impl Forwarder {
         if never_travels(&parts.method) {
             return Err(ForwardError::Method.into());
         }
-        let client = parts.extensions.remove::<OnUpgrade>();
+        let share = pool.share(onward.client())?;
         let (body, upload) = outgoing(body, onward, route.limits.body_bytes_max)?;
         let inward = onward.inward(parts);
         let sent = Sent {
@@ -217,7 +221,8 @@ impl Forwarder {
             upload: upload.as_deref(),
             limits: &route.limits,
         };
-        let (lease, head) = exchange(pool, &sent, body).await?;
+        let (mut lease, head) = exchange(pool, &sent, body).await?;
+        lease.slot.1 = share;
         let by = lease.slot.0.target.authority.clone();
         let (forwarded, streams) = finish(lease, head, &inward, client, upload, &route.limits)?;
         Ok(Answered {
@@ -320,7 +325,7 @@ fn finish(
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     if !upgraded {
         inward.apply(&mut parts, &lease.slot.0.target.name());
-        let (body, streams) = answer::streamed(lease, upload, limits.idle);
+        let (body, streams) = answer::streamed(lease, upload, limits);
         let response = Response::from_parts(parts, body);
         return Ok((Forwarded::Response(response), streams));
     }

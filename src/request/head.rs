@@ -209,6 +209,16 @@ impl<'a> Head<'a> {
         !method.bytes().any(|byte| byte.is_ascii_lowercase())
     }
 
+    /// Whose share of what is limited a request takes. A proxy that speaks for many and names nobody
+    /// is not one client, nor is whoever may open our unix socket.
+    pub fn sharing_client(&self) -> Option<IpAddr> {
+        let is_peer = match self.peer {
+            Peer::Ip(ip) => self.peer_trusted && ip.to_canonical() == self.client,
+            Peer::Unix => self.client.is_loopback(),
+        };
+        (!is_peer).then_some(self.client)
+    }
+
     /// The port the client used: the one it named, else its scheme's.
     pub fn effective_port(&self) -> u16 {
         self.port.unwrap_or(if self.secure { 443 } else { 80 })

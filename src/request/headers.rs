@@ -4,6 +4,7 @@
 //! be written; then it writes the upstream's head, in one pass over the client's. [`Inward`] is what
 //! the way back must know, and is applied to the response.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TE, TRAILER, UPGRADE};
@@ -60,6 +61,8 @@ pub struct Onward {
     /// The target without the route's prefix, when that is taken off.
     target: Option<PathAndQuery>,
     continues_trace: bool,
+    /// Whose share of an upstream it takes.
+    client: Option<IpAddr>,
 }
 
 /// What a request's head says of the length of its body.
@@ -104,6 +107,7 @@ impl Onward {
             authority,
             scheme: head.scheme(),
             continues_trace,
+            client: head.sharing_client(),
         };
         let mut written = onward.unreadmitted(head.headers);
         written.hops(head, &onward.authority);
@@ -116,6 +120,11 @@ impl Onward {
         written.own(permit, head);
         onward.written = written;
         onward
+    }
+
+    /// Whose share of an upstream the request takes; nobody's for a proxy that names nobody.
+    pub fn client(&self) -> Option<IpAddr> {
+        self.client
     }
 
     /// What the way back must know of a request.

@@ -138,6 +138,8 @@ pub struct Limits {
     pub idle: std::time::Duration,
     /// The largest request body.
     pub body_bytes_max: u64,
+    /// From when on an answer counts as one that lasts.
+    pub lasting: std::time::Duration,
 }
 
 /// What was found for a host and a path.

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use http::Request;
-use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use crate::config::Config;
-use crate::door::{Address, Door, DoorLimits, ListenConfig, Serving};
+use crate::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
 use crate::face::House;
 use crate::face::admin::{Admin, Health};
 use crate::face::ext_authz::ExtAuthz;
@@ -62,7 +61,7 @@ impl Doors {
         let on_main = envoys.clone().filter(|(_, on_main)| *on_main);
         let house = Arc::clone(house);
         let serving = TaskTracker::new();
-        let visits = move |request: Request<Incoming>, connection: Arc<Connection>| {
+        let visits = move |request: Request<Upload>, connection: Arc<Connection>| {
             let (house, envoys) = (Arc::clone(&house), on_main.clone());
             async move {
                 match envoys.filter(|_| ExtAuthz::is_asked(&request)) {
@@ -74,7 +73,7 @@ impl Doors {
         };
         serving.spawn(self.main.serve(visits, front.clone()));
         if let (Some(door), Some((envoys, _))) = (self.grpc, envoys) {
-            let calls = move |request: Request<Incoming>, connection: Arc<Connection>| {
+            let calls = move |request: Request<Upload>, connection: Arc<Connection>| {
                 let envoys = Arc::clone(&envoys);
                 async move { envoys.handle(request, connection).await }
             };
@@ -82,7 +81,7 @@ impl Doors {
         }
         if let (Some(door), Some(admin)) = (self.admin, admin) {
             let admin = Arc::new(admin);
-            let visits = move |request: Request<Incoming>, _: Arc<Connection>| {
+            let visits = move |request: Request<Upload>, _: Arc<Connection>| {
                 let admin = Arc::clone(&admin);
                 async move { admin.handle(request).await }
             };

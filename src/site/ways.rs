@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{BuildError, compile, settable};
+use super::{BuildError, Config, compile, settable};
 use crate::request::forward::{PoolSettings, TlsMaterial, UpstreamTls};
 use crate::request::headers::{Asserter, AssertionRule};
 use crate::request::route::{
@@ -13,15 +14,16 @@ use crate::request::route::{
 
 /// Builds every route, and the settings of the pools they share.
 pub(super) fn build(
-    configs: &[RouteConfig],
+    config: &Config,
     asserter: &Arc<Asserter>,
 ) -> Result<(Vec<Arc<Route>>, Vec<PoolSettings>), BuildError> {
     let mut pools = Vec::new();
-    let routes = configs
+    let routes = config
+        .routes
         .iter()
-        .map(|config| {
-            let upstream = upstream(config, &mut pools)?;
-            route(config, upstream, asserter).map(Arc::new)
+        .map(|one| {
+            let upstream = upstream(one, config.upstream_share, &mut pools)?;
+            route(one, upstream, asserter, config.lasting).map(Arc::new)
         })
         .collect::<Result<_, _>>()?;
     Ok((routes, pools))
@@ -30,6 +32,7 @@ pub(super) fn build(
 /// Routes with the same upstreams, limits and TLS share one pool.
 fn upstream(
     config: &RouteConfig,
+    client_share: u8,
     pools: &mut Vec<PoolSettings>,
 ) -> Result<Option<UpstreamId>, BuildError> {
     if config.upstream.is_empty() {
@@ -37,6 +40,7 @@ fn upstream(
     }
     let tls = config.upstream_tls.as_ref();
     let settings = PoolSettings {
+        client_share,
         tls: tls.map(|tls| upstream_tls(&config.name, tls)).transpose()?,
         ..PoolSettings::new(config.upstream.clone(), config.limits.connect.duration())
     };
@@ -82,6 +86,7 @@ fn route(
     config: &RouteConfig,
     upstream: Option<UpstreamId>,
     asserter: &Arc<Asserter>,
+    lasting: Duration,
 ) -> Result<Route, BuildError> {
     let name = config.name.as_str();
     let allow = config
@@ -116,6 +121,7 @@ fn route(
             response: config.limits.response.duration(),
             idle: config.limits.idle.duration(),
             body_bytes_max: config.limits.body_bytes_max,
+            lasting,
         },
     })
 }

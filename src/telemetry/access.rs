@@ -62,6 +62,8 @@ pub enum Cut {
     Upstream,
     /// The client went away or broke its request off.
     Client,
+    /// We, because whoever asked may no longer pass.
+    Session,
 }
 
 impl Cut {
@@ -70,8 +72,42 @@ impl Cut {
         match self {
             Self::Upstream => "upstream",
             Self::Client => "client",
+            Self::Session => "session",
         }
     }
+}
+
+/// What is said of a request that was ended after its answer had begun, because whoever sent it may
+/// no longer pass.
+#[derive(Clone, Copy)]
+pub struct Ended<'a> {
+    /// When it was ended.
+    pub at: Timestamp,
+    /// Its id, as in its access record.
+    pub request_id: &'a str,
+    /// Who sent it, behind trusted proxies.
+    pub client: IpAddr,
+    /// The route.
+    pub route: &'a str,
+    /// The login of a person.
+    pub login: Option<&'a str>,
+    /// The public id of their session.
+    pub session: Option<&'a dyn fmt::Display>,
+    /// The program of a bearer token, as in an access record.
+    pub program: Option<(&'a str, &'a str)>,
+    /// What went on.
+    pub what: Lasted,
+    /// For how long.
+    pub after: Duration,
+}
+
+/// What may go on for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasted {
+    /// The body of an answer.
+    Answer,
+    /// A WebSocket, or whatever follows another upgrade.
+    Tunnel,
 }
 
 /// Which face answered.
@@ -157,6 +193,43 @@ impl Access<'_> {
             line.number("bytes", bytes);
         }
         line.maybe("cut", self.cut.map(Cut::as_str));
+        line.end();
+    }
+}
+
+impl fmt::Debug for Ended<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ended")
+            .field("request_id", &self.request_id)
+            .field("what", &self.what)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lasted {
+    /// As it stands in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Tunnel => "tunnel",
+        }
+    }
+}
+
+impl Ended<'_> {
+    pub(super) fn write(&self, buffer: &mut Vec<u8>) {
+        let mut line = Line::begin(buffer, self.at, "menshen::access");
+        line.text("request_id", self.request_id)
+            .shown("client", Some(&self.client))
+            .text("route", self.route)
+            .maybe("login", self.login)
+            .shown("session", self.session)
+            .maybe("issuer", self.program.map(|(issuer, _)| issuer))
+            .maybe("subject", self.program.map(|(_, subject)| subject))
+            .text("verdict", Outcome::Deny.as_str())
+            .text("reason", "no longer allowed")
+            .text("ended", self.what.as_str())
+            .ms("ms", self.after);
         line.end();
     }
 }

@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Access, Outcome, Speaker, Telemetry};
+use super::{Access, Lasted, Outcome, Speaker, Telemetry};
 
 /// Upper bounds in seconds: from what a cached decision takes to what nobody waits for.
 const SECONDS: [f64; 13] = [
@@ -41,6 +41,8 @@ pub(super) struct Metrics {
     store_errors: Counter,
     login_loops: Counter,
     costly_requests: Counter,
+    limits: Family<Labels, Counter>,
+    ended: Family<Labels, Counter>,
     lines_lost: Counter,
 }
 
@@ -171,6 +173,8 @@ impl Metrics {
             store_errors: Counter::default(),
             login_loops: Counter::default(),
             costly_requests: Counter::default(),
+            limits: Family::default(),
+            ended: Family::default(),
             lines_lost: Counter::default(),
             registry: Registry::default(),
         };
@@ -234,6 +238,10 @@ impl Metrics {
         all.register("login_loops", help, self.login_loops.clone());
         let help = "Requests that were denied because a rule or a header takes too much work";
         all.register("costly_requests", help, self.costly_requests.clone());
+        let help = "Requests and connections that were refused or ended by a limit, by its key";
+        all.register("limits_reached", help, self.limits.clone());
+        let help = "Answers and tunnels that were ended because their requests may no longer pass";
+        all.register("ended", help, self.ended.clone());
         all.register(
             "records_lost",
             "Access lines without room",
@@ -249,6 +257,11 @@ impl Metrics {
         if let Some(took) = access.upstream_took {
             self.upstream_duration.observe(took.as_secs_f64());
         }
+    }
+
+    pub(super) fn ended(&self, what: Lasted) {
+        let labels = vec![("what", what.as_str().to_owned())];
+        self.ended.get_or_create(&labels).inc();
     }
 
     pub(super) fn lines_lost(&self) -> Counter {
@@ -328,6 +341,12 @@ impl Telemetry {
     /// Counts a request that was denied because its expressions take too much work.
     pub fn costly_request(&self) {
         self.0.metrics.costly_requests.inc();
+    }
+
+    /// Counts a request or a connection that was refused or ended by a limit, by its key.
+    pub fn limit_reached(&self, key: &'static str) {
+        let labels = vec![("key", key.to_owned())];
+        self.0.metrics.limits.get_or_create(&labels).inc();
     }
 
     /// Counts a question the store failed at.

@@ -14,6 +14,7 @@ use crate::upstream::{
 };
 use crate::wire;
 
+mod greed;
 mod secure;
 
 /// The configuration of a plan that listens elsewhere.

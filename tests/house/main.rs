@@ -21,6 +21,7 @@ mod explain;
 mod ext_authz;
 mod floors;
 mod forwarding;
+mod frames;
 mod front_end;
 mod hostile;
 mod hosts;

@@ -110,14 +110,31 @@ fn limits(findings: &mut Findings<'_>) {
     let table = Place::of(["server", "limits"]);
     let numbers = [
         ("connections_max", door.connections_max as u64),
+        (
+            "connections_per_client_max",
+            door.connections_per_client_max as u64,
+        ),
+        (
+            "requests_per_client_max",
+            door.requests_per_client_max as u64,
+        ),
+        ("streams_max", door.streams_max.into()),
+        ("upstream_share", door.upstream_share.into()),
         ("header_bytes_max", door.header_bytes_max as u64),
     ];
     findings.at_least_one(&table, &numbers);
     let periods = [
         ("header_read", door.header_read),
         ("keep_alive", door.keep_alive),
+        ("progress_interval", door.progress_interval),
+        ("judged_again_after", door.judged_again_after),
     ];
     findings.positive(&table, &periods);
+    if door.upstream_share > 100 {
+        let place = table.clone().key("upstream_share");
+        let help = "100 lets one client have all of them";
+        findings.value(&place, "upstream_share is more than 100 percent", help);
+    }
     let session = &findings.config.session;
     let table = Place::of(["session"]);
     let periods = [

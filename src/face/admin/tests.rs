@@ -36,6 +36,8 @@ fn no_routes() -> site::Config {
         connectors: BTreeMap::new(),
         issuers: BTreeMap::new(),
         routes: Vec::new(),
+        upstream_share: 75,
+        lasting: Duration::from_secs(10),
     }
 }
 

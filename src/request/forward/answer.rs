@@ -15,6 +15,7 @@ use super::pool::Lease;
 use super::wire::WireError;
 use super::{ForwardError, Phase};
 use crate::request::headers::Namespace;
+use crate::request::route::Limits;
 use crate::request::{Body, BodyError};
 
 /// A response body and, until it was read to its end, the connection it comes from.
@@ -24,21 +25,25 @@ struct Answer {
     upload: Option<Arc<Progress>>,
     idle: Duration,
     waiting_since: Option<Instant>,
+    /// When whoever reads looks whether it may go on. Absent: they did.
+    look_at: Option<Instant>,
 }
 
 /// Makes a body that gives its connection back at its end, and closes it when dropped before; and
-/// says whether anything of it still has to come.
+/// says whether anything of it still has to come. One that waits is asked again when it begins to
+/// last.
 pub(super) fn streamed(
     mut lease: Lease,
     upload: Option<Arc<Progress>>,
-    idle: Duration,
+    limits: &Limits,
 ) -> (Body, bool) {
     let Some(whole) = lease.wire.take_whole() else {
         let answer = Answer {
             lease: Some(lease),
             upload,
-            idle,
+            idle: limits.idle,
             waiting_since: None,
+            look_at: Some(Instant::now() + limits.lasting),
         };
         return (Body::new(answer), true);
     };
@@ -68,7 +73,14 @@ impl Answer {
         if frame.is_pending() {
             let since = *self.waiting_since.get_or_insert_with(Instant::now);
             let upload = self.upload.as_ref().map_or(since, |upload| upload.last());
-            if lease.wire.is_late(cx, since.max(upload) + self.idle) {
+            let deadline = since.max(upload) + self.idle;
+            if let Some(at) = self.look_at.filter(|at| *at < deadline) {
+                if !lease.wire.is_late(cx, at) {
+                    return Poll::Pending;
+                }
+                self.look_at = None;
+            }
+            if lease.wire.is_late(cx, deadline) {
                 return Poll::Ready(Some(Err(ForwardError::Timeout(Phase::ResponseBody))));
             }
             return Poll::Pending;

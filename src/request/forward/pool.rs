@@ -1,6 +1,7 @@
 //! The upstreams of a route: which one is asked, and which connections wait to be used again.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -14,6 +15,8 @@ use super::tls::UpstreamTls;
 use super::wire::Wire;
 use super::{BuildError, ForwardError, Phase};
 use crate::request::route::UpstreamUrl;
+use crate::request::share::{Share, Shares};
+use crate::telemetry::Seldom;
 
 /// How long an upstream that could not be reached is asked last.
 const SHUNNED: Duration = Duration::from_secs(5);
@@ -34,6 +37,8 @@ pub struct PoolSettings {
     pub idle_max: usize,
     /// How many requests may be under way, for each upstream.
     pub connections_max: usize,
+    /// How many percent of these one client address may have under way.
+    pub client_share: u8,
     /// TLS to https upstreams; absent: verified against the system's authorities.
     pub tls: Option<UpstreamTls>,
 }
@@ -47,6 +52,7 @@ impl PoolSettings {
             idle: Duration::from_secs(90),
             idle_max: 64,
             connections_max: 1024,
+            client_share: 75,
             tls: None,
         }
     }
@@ -58,6 +64,9 @@ pub(super) struct Pool {
     pub(super) settings: PoolSettings,
     upstreams: Vec<Arc<Upstream>>,
     turn: AtomicUsize,
+    /// What each client has under way.
+    shares: Arc<Shares>,
+    greed: Seldom,
 }
 
 /// One server, and the connections to it.
@@ -99,7 +108,7 @@ impl Lease {
 
 /// One of the requests that may be under way.
 #[derive(Debug)]
-pub(super) struct Slot(pub(super) Arc<Upstream>);
+pub(super) struct Slot(pub(super) Arc<Upstream>, pub(super) Option<Share>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
@@ -132,11 +141,15 @@ impl Pool {
                     slots_max: settings.connections_max,
                 }))
             })
-            .collect::<Result<_, BuildError>>()?;
+            .collect::<Result<Vec<_>, BuildError>>()?;
+        let all = settings.connections_max.saturating_mul(upstreams.len());
+        let most = (all.saturating_mul(settings.client_share.into()) / 100).max(1);
         Ok(Self {
             settings,
             upstreams,
             turn: AtomicUsize::new(0),
+            shares: Arc::new(Shares::new(most)),
+            greed: Seldom::default(),
         })
     }
 
@@ -144,6 +157,19 @@ impl Pool {
     pub(super) fn names(&self) -> Vec<HeaderValue> {
         let targets = self.upstreams.iter().map(|upstream| &upstream.target);
         targets.map(|target| target.authority.clone()).collect()
+    }
+
+    /// One of the requests that a client may have under way. A proxy that names nobody has no share.
+    pub(super) fn share(&self, client: Option<IpAddr>) -> Result<Option<Share>, ForwardError> {
+        let Some(client) = client else {
+            return Ok(None);
+        };
+        let share = self.shares.take(client);
+        if share.is_none() && self.greed.may_speak() {
+            let max = self.shares.max();
+            tracing::warn!(%client, key = "upstream_share", max, "a client has all the requests under way that it may have at an upstream: a further one was refused");
+        }
+        share.map(Some).ok_or(ForwardError::Share)
     }
 
     /// A connection to the upstream with the least to do; `fresh` when it must be a new one.
@@ -223,7 +249,7 @@ impl Upstream {
             }
         };
         permit.forget();
-        Ok(Slot(Arc::clone(self)))
+        Ok(Slot(Arc::clone(self), None))
     }
 
     fn take(&self) -> Option<Box<Wire>> {

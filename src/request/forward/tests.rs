@@ -62,8 +62,11 @@ where
     B::Error: Into<BodyError>,
 {
     let (mut parts, body) = request.into_parts();
+    let client = parts.extensions.remove::<OnUpgrade>();
     let (permit, onward) = decided(&Arc::new(route), nobody(), &parts, false);
-    let answered = forwarder.forward(&permit, &onward, &mut parts, body).await;
+    let answered = forwarder
+        .forward(&permit, &onward, &parts, client, body)
+        .await;
     let answered = answered.map_err(|failed| failed.error)?;
     Ok(answered.forwarded)
 }

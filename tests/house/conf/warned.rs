@@ -131,6 +131,26 @@ fn a_path_in_other_letters_is_warned_of_where_another_route_judges_it() {
 }
 
 #[test]
+fn limits_that_limit_nothing_are_named() {
+    let head = "[server]\nexternal_url = \"http://localhost\"\n[server.limits]\n";
+    let route = "[[route]]\nname = \"a\"\naccess = \"public\"\n\
+                 upstream = [\"http://localhost:1\"]\n";
+    let wide = "upstream_share = 100\nconnections_per_client_max = 20000\n\
+                judged_again_after = \"10m\"\n";
+    let expected = [
+        ("server.limits.upstream_share", 4),
+        ("server.limits.connections_per_client_max", 5),
+        ("server.limits.judged_again_after", 6),
+    ];
+    assert_eq!(
+        warned(&format!("{head}{wide}{route}")),
+        expected.map(|(key, line)| (key.to_owned(), line))
+    );
+    let narrow = "upstream_share = 99\nconnections_per_client_max = 19999\n";
+    assert_eq!(warned(&format!("{head}{narrow}{route}")), []);
+}
+
+#[test]
 fn every_key_that_weakens_is_named_with_its_line() {
     let text = r#"[server]
 external_url = "https://sso.corp.example"

@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::Request;
-use hyper::body::Incoming;
 use menshen::clock::{Clock, Timestamp};
 use menshen::config::Config;
-use menshen::door::{Address, Door, DoorLimits, ListenConfig, Serving};
+use menshen::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
 use menshen::face::House;
 use menshen::face::admin::Health;
 use menshen::face::ext_authz::ExtAuthz;
@@ -264,7 +263,7 @@ impl WatchedHouse {
         let house = Arc::new(House::new(site, shared, closing.clone()));
         let health = Arc::new(Health::default());
         let envoys = Arc::new(ExtAuthz::new(Arc::clone(&house), health, closing.clone()));
-        let handler = move |request: Request<Incoming>, connection: Arc<Connection>| {
+        let handler = move |request: Request<Upload>, connection: Arc<Connection>| {
             let (house, envoys) = (Arc::clone(&house), Arc::clone(&envoys));
             async move {
                 match ExtAuthz::is_asked(&request) {

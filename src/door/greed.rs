@@ -1,0 +1,85 @@
+//! What one client address may have, and what it gets beyond that.
+
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+
+use super::Hall;
+use super::activity::{Open, Welcome};
+use crate::request::Body;
+use crate::request::head::Peer;
+
+const CONNECTIONS: &str = "connections_per_client_max";
+const REQUESTS: &str = "requests_per_client_max";
+
+/// What somebody reads whose address has too many requests under way.
+const WORDS: &str = "Too many requests at once from your address. Try again in a few seconds.\n\
+                     您所在的地址同时发出的请求过多，请几秒后再试。\n";
+
+impl<H> Hall<H> {
+    /// Counts a connection of a client that has room for it; nothing where it has none. A proxy is
+    /// not one client, and whoever may open our unix socket has no address.
+    pub(super) fn welcome(&self, peer: Peer) -> Option<Welcome> {
+        let Peer::Ip(client) = peer else {
+            return Some(Welcome::default());
+        };
+        if self.trust.load().includes(peer) {
+            return Some(Welcome::default());
+        }
+        let connection = self.connections.take(client);
+        if connection.is_none() {
+            self.telemetry.limit_reached(CONNECTIONS);
+            if self.greed.may_speak() {
+                let max = self.connections.max();
+                tracing::warn!(%client, key = CONNECTIONS, max, "a client has all the connections it may have: a further one was closed");
+            }
+        }
+        let requests = (Arc::clone(&self.requests), self.requests.places(client));
+        connection.map(|connection| Welcome {
+            _connection: Some(connection),
+            requests: Some(requests),
+        })
+    }
+
+    /// The answer to one request too many.
+    pub(super) fn too_many(&self, client: Peer, open: &Open) -> Response<Body> {
+        self.telemetry.limit_reached(REQUESTS);
+        if self.greed.may_speak() {
+            let max = open.requests_max();
+            tracing::warn!(
+                ?client,
+                key = REQUESTS,
+                max,
+                "a client has all the requests under way that it may have: a further one was refused"
+            );
+        }
+        let body = Full::from(WORDS).map_err(|never| match never {});
+        let mut response = Response::new(body.boxed_unsync());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        for (name, value) in [
+            (CONTENT_TYPE, "text/plain; charset=utf-8"),
+            (CACHE_CONTROL, "no-store"),
+            (RETRY_AFTER, "5"),
+        ] {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+
+    /// Notes that a request was ended because its client was too slow.
+    pub(super) fn tell_of(&self, client: Peer, key: &'static str) {
+        self.telemetry.limit_reached(key);
+        if self.greed.may_speak() {
+            let within = self.limits.progress_interval.duration();
+            tracing::warn!(
+                ?client,
+                key,
+                ?within,
+                "a client was too slow: its request was ended"
+            );
+        }
+    }
+}

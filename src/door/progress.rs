@@ -1,0 +1,297 @@
+//! Whether a client goes on: sends what it began to send, and reads what it asked for.
+//!
+//! Nothing is measured per piece. Bodies note for whom they wait and how many bytes moved; the
+//! connection looks at the notes a few times in each interval, while a request is open.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use tokio::task::AbortHandle;
+
+use super::DoorLimits;
+
+/// How often the notes are looked at in each interval. Who waits for its client at every look, and
+/// gets less than the minimum from the first to the last, has a slow client.
+const LOOKS: u8 = 4;
+
+/// The notes of one request.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Whether more of the request's body is awaited from the client.
+    sending: AtomicBool,
+    /// How much of it came, in bytes; it wraps.
+    sent: AtomicU32,
+    /// Whether the answer began. From then on a client may send as it likes.
+    answering: AtomicBool,
+    /// Whether the client has a piece of the answer that it has not taken.
+    reading: AtomicBool,
+    /// How much of the answer went, in bytes; it wraps.
+    read: AtomicU32,
+    /// Whether the request is over.
+    over: AtomicBool,
+}
+
+impl Progress {
+    /// Forgets a request that is over.
+    pub(super) fn clear(&self) {
+        self.sending.store(false, Ordering::Relaxed);
+        self.answering.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that the head of the answer is there.
+    pub(super) fn answer(&self) {
+        self.answering.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes what asking an answer's body for its next piece came to.
+    pub(super) fn answered(&self, bytes: Option<usize>) {
+        if let Some(bytes) = bytes {
+            add(&self.read, bytes);
+        }
+        self.reading.store(bytes.is_some(), Ordering::Relaxed);
+    }
+}
+
+/// Only one task moves a body: a load and a store lose nothing.
+pub(super) fn add(counter: &AtomicU32, bytes: usize) {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    let sum = counter.load(Ordering::Relaxed).wrapping_add(bytes);
+    counter.store(sum, Ordering::Relaxed);
+}
+
+/// How one direction went on over the last looks.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    looks: u8,
+    first: u32,
+}
+
+impl Pace {
+    /// Takes a look. Says whether the client was slow over a whole interval.
+    pub(super) fn is_slow(&mut self, waits: bool, bytes: u32, min: u32) -> bool {
+        if !waits {
+            self.looks = 0;
+            return false;
+        }
+        if self.looks == 0 {
+            self.first = bytes;
+        }
+        self.looks += 1;
+        if self.looks <= LOOKS {
+            return false;
+        }
+        let moved = bytes.wrapping_sub(self.first);
+        (self.looks, self.first) = (1, bytes);
+        moved < min.max(1)
+    }
+}
+
+/// How both directions of a request went on.
+#[derive(Debug, Default)]
+pub(super) struct Paces {
+    up: Pace,
+    down: Pace,
+}
+
+/// A limit a client did not keep, by its key.
+pub(super) const UPLOAD: &str = "upload_bytes_min";
+/// The other one.
+pub(super) const DOWNLOAD: &str = "download_bytes_min";
+
+impl Paces {
+    /// Takes a look at a request. Names the limit that its client did not keep.
+    pub(super) fn look(&mut self, notes: &Progress, limits: &DoorLimits) -> Option<&'static str> {
+        let answering = notes.answering.load(Ordering::Relaxed);
+        let sending = notes.sending.load(Ordering::Relaxed) && !answering;
+        let sent = notes.sent.load(Ordering::Relaxed);
+        if self.up.is_slow(sending, sent, limits.upload_bytes_min) {
+            return Some(UPLOAD);
+        }
+        let reading = notes.reading.load(Ordering::Relaxed);
+        let read = notes.read.load(Ordering::Relaxed);
+        let slow = self.down.is_slow(reading, read, limits.download_bytes_min);
+        slow.then_some(DOWNLOAD)
+    }
+}
+
+impl DoorLimits {
+    /// From one look to the next.
+    pub(super) fn look_after(&self) -> Duration {
+        self.progress_interval.duration() / u32::from(LOOKS)
+    }
+}
+
+/// The body of a request, as it comes in.
+pub struct Upload {
+    body: Incoming,
+    /// Absent where there is no body.
+    notes: Option<Arc<Progress>>,
+}
+
+impl Upload {
+    pub(super) fn new(body: Incoming, notes: &Arc<Progress>) -> Self {
+        let notes = (!http_body::Body::is_end_stream(&body)).then(|| Arc::clone(notes));
+        Self { body, notes }
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Upload").field(&self.body).finish()
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        // Nobody waits for the rest of it.
+        if let Some(notes) = &self.notes {
+            notes.sending.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl http_body::Body for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Some(notes) = &self.notes {
+            if let Poll::Ready(Some(Ok(frame))) = &polled {
+                add(&notes.sent, frame.data_ref().map_or(0, Bytes::len));
+            }
+            notes.sending.store(polled.is_pending(), Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The requests of an HTTP/2 connection, each in a task of its own that can be ended.
+///
+/// The library keeps a stream whose client opens no window for ever, and asks no body about it.
+/// Ending its task drops the answer and resets the stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Streams(Arc<Mutex<Open>>);
+
+#[derive(Debug, Default)]
+struct Open {
+    /// Of the request that was received just now, until its task is there.
+    next: Option<Arc<Progress>>,
+    all: Vec<Stream>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    notes: Arc<Progress>,
+    paces: Paces,
+    task: AbortHandle,
+}
+
+impl Streams {
+    /// Notes of a request whose task comes next.
+    pub(super) fn begin(&self) -> Arc<Progress> {
+        let notes = Arc::new(Progress::default());
+        self.open().next = Some(Arc::clone(&notes));
+        notes
+    }
+
+    /// Forgets a request that is over.
+    pub(super) fn end(&self, notes: &Arc<Progress>) {
+        notes.over.store(true, Ordering::Release);
+        let mut open = self.open();
+        let at = open
+            .all
+            .iter()
+            .position(|one| Arc::ptr_eq(&one.notes, notes));
+        let ended = at.map(|at| open.all.swap_remove(at));
+        drop(open);
+        drop(ended);
+    }
+
+    /// Looks at every request, ends the slow ones and names the limits they did not keep.
+    pub(super) fn end_slow(&self, limits: &DoorLimits) -> Vec<&'static str> {
+        let mut slow = Vec::new();
+        for stream in &mut self.open().all {
+            if let Some(key) = stream.paces.look(&stream.notes, limits) {
+                slow.push(key);
+                stream.task.abort();
+            }
+        }
+        slow
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, Open> {
+        // Nothing that holds the lock can leave it half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    /// Called right behind the service, so what comes next is the task of that request.
+    fn execute(&self, task: F) {
+        // Not under the lock: a runtime that ends drops the task here, and with it the request.
+        let task = tokio::spawn(task).abort_handle();
+        let mut open = self.open();
+        let next = open.next.take();
+        if let Some(notes) = next.filter(|notes| !notes.over.load(Ordering::Acquire)) {
+            open.all.push(Stream {
+                notes,
+                paces: Paces::default(),
+                task,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a client was slow at each look; what it is waited for at, and what moved so far.
+    fn slow(looks: &[(bool, u32)]) -> Vec<bool> {
+        let mut pace = Pace::default();
+        let of = |(waits, bytes): &(bool, u32)| pace.is_slow(*waits, *bytes, 100);
+        looks.iter().map(of).collect()
+    }
+
+    #[test]
+    fn whoever_is_waited_for_over_an_interval_must_move_the_minimum() {
+        let still = [(true, 7); 6];
+        assert_eq!(slow(&still), [false, false, false, false, true, false]);
+        let trickles: [_; 5] = std::array::from_fn(|at| (true, 20 * at as u32));
+        assert_eq!(slow(&trickles)[4..], [true]);
+        let moves: [_; 9] = std::array::from_fn(|at| (true, 25 * at as u32));
+        assert_eq!(slow(&moves), [false; 9]);
+        // Counters wrap.
+        let wraps = [u32::MAX - 10, u32::MAX, 20, 60, 100].map(|bytes| (true, bytes));
+        assert_eq!(slow(&wraps), [false; 5]);
+    }
+
+    #[test]
+    fn whoever_is_not_waited_for_now_and_then_is_not_slow() {
+        let looks: [_; 20] = std::array::from_fn(|at| (at % 4 != 3, 7));
+        assert_eq!(slow(&looks), [false; 20]);
+    }
+}

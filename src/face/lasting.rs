@@ -1,0 +1,245 @@
+//! What lasts ends when its request would no longer be let in: an answer that streams, an upload, a
+//! tunnel.
+//!
+//! An answer that is over soon costs nothing but a look at the time. One that lasts is watched by a
+//! task of its own, which can end it also while its client reads nothing.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::task::AbortHandle;
+
+use super::House;
+use super::again::{LetIn, Who, over};
+use crate::request::gate::Caller;
+use crate::request::head::Connection;
+use crate::request::headers::RequestId;
+use crate::request::policy::Permit;
+use crate::request::{Body, BodyError};
+use crate::telemetry::{Ended, Lasted};
+
+/// A request that was let in and goes on, with everything that judging it again needs.
+pub(super) struct GoingOn {
+    pub(super) house: Arc<House>,
+    pub(super) head: Parts,
+    pub(super) connection: Arc<Connection>,
+    pub(super) permit: Permit,
+    pub(super) id: RequestId,
+    pub(super) client: IpAddr,
+    /// When it was sent to the upstream.
+    pub(super) since: Instant,
+}
+
+impl GoingOn {
+    /// Ready once it would not be let in any more.
+    pub(super) async fn over(&self) {
+        let who = Who::of(&self.permit);
+        let request = LetIn {
+            head: &self.head,
+            connection: &self.connection,
+            who: who.as_ref(),
+        };
+        over(&self.house, request).await;
+    }
+
+    /// Writes down that it was ended.
+    pub(super) fn record(&self, what: Lasted) {
+        let shared = &self.house.shared;
+        let caller = self.permit.caller();
+        let person = match caller {
+            Caller::Person(person) => Some(&person.session),
+            Caller::Program(_) | Caller::Nobody(_) => None,
+        };
+        let session = person.map(|session| session.public_id);
+        shared.telemetry.ended(&Ended {
+            at: shared.clock.now(),
+            request_id: self.id.as_str(),
+            client: self.client,
+            route: self.permit.route().name.as_str(),
+            login: person.map(|session| session.login.as_str()),
+            session: session.as_ref().map(|id| id as &dyn std::fmt::Display),
+            program: match caller {
+                Caller::Program(program) => {
+                    Some((program.issuer.as_str(), program.subject.as_str()))
+                }
+                Caller::Person(_) | Caller::Nobody(_) => None,
+            },
+            what,
+            after: self.since.elapsed(),
+        });
+    }
+}
+
+/// Waits for `work`, but once it lasts only while its request would still be let in.
+pub(super) async fn unless_over<T>(
+    work: impl Future<Output = T>,
+    lasting: Duration,
+    house: &House,
+    request: LetIn<'_>,
+) -> Option<T> {
+    let ends = async {
+        tokio::time::sleep(lasting).await;
+        over(house, request).await;
+    };
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = ends => None,
+    }
+}
+
+/// The body of an answer that may last.
+pub(super) struct Lasting {
+    stage: Stage,
+    look_at: Instant,
+}
+
+enum Stage {
+    /// It may be over soon.
+    Young(Body, Option<Box<GoingOn>>),
+    /// It lasts.
+    Watched(Arc<Watched>, AbortHandle),
+}
+
+/// The request would no longer be let in, so its answer ends before its end.
+#[derive(Debug, thiserror::Error)]
+#[error("whoever asked may no longer pass")]
+pub(super) struct NoLonger;
+
+impl Lasting {
+    /// Wraps a body that is polled again, at the latest when it begins to last.
+    pub(super) fn wrap(body: Body, request: GoingOn) -> Body {
+        let look_at = request.since + request.permit.route().limits.lasting;
+        Body::new(Self {
+            stage: Stage::Young(body, Some(Box::new(request))),
+            look_at,
+        })
+    }
+
+    fn watch_when_it_lasts(&mut self) {
+        let Stage::Young(body, request) = &mut self.stage else {
+            return;
+        };
+        if Instant::now() < self.look_at || body.is_end_stream() {
+            return;
+        }
+        let Some(request) = request.take() else {
+            return;
+        };
+        let body = std::mem::replace(body, super::reply::empty());
+        let watched = Arc::new(Watched::new(body));
+        let watching = Arc::clone(&watched);
+        let task = tokio::spawn(async move {
+            request.over().await;
+            if watching.end() {
+                request.record(Lasted::Answer);
+            }
+        });
+        self.stage = Stage::Watched(watched, task.abort_handle());
+    }
+}
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        if let Stage::Watched(watched, task) = &self.stage {
+            task.abort();
+            // The task may hold it for a moment longer; the upstream should not.
+            watched.end();
+        }
+    }
+}
+
+impl http_body::Body for Lasting {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.watch_when_it_lasts();
+        match &mut self.stage {
+            Stage::Young(body, _) => Pin::new(body).poll_frame(cx),
+            Stage::Watched(watched, _) => watched.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.stage {
+            Stage::Young(body, _) => body.is_end_stream(),
+            Stage::Watched(watched, _) => {
+                let state = watched.state();
+                !state.over && state.body.as_ref().is_none_or(|body| body.is_end_stream())
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.stage {
+            Stage::Young(body, _) => body.size_hint(),
+            Stage::Watched(watched, _) => {
+                let state = watched.state();
+                let body = state.body.as_ref();
+                body.map(|body| body.size_hint()).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// A body that can be taken away from whoever reads it.
+struct Watched(Mutex<State>);
+
+struct State {
+    body: Option<Body>,
+    /// Whether it was taken away.
+    over: bool,
+    reader: Option<Waker>,
+}
+
+impl Watched {
+    fn new(body: Body) -> Self {
+        Self(Mutex::new(State {
+            body: Some(body),
+            over: false,
+            reader: None,
+        }))
+    }
+
+    /// Takes the body away. Says whether it was still there.
+    fn end(&self) -> bool {
+        let mut state = self.state();
+        state.over = true;
+        let (body, reader) = (state.body.take(), state.reader.take());
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        body.is_some()
+    }
+
+    fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut state = self.state();
+        if state.over {
+            return Poll::Ready(Some(Err(Box::new(NoLonger))));
+        }
+        let Some(body) = &mut state.body else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(body).poll_frame(cx);
+        if polled.is_pending() {
+            state.reader = Some(cx.waker().clone());
+        }
+        polled
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds the lock can leave it half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,169 @@
+//! `Frames`: an HTTP/2 client (RFC 9113) that sends what it is told and opens no window by itself.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+
+use crate::line::Line;
+
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
+
+const ACK: u8 = 1;
+pub(crate) const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// Lines of a configuration with which HTTP/2 is spoken without TLS. Tests come from elsewhere.
+pub(crate) const PLAIN_HTTP2: &str = "[ext_authz]\non_main = true\n";
+/// What such a configuration needs in `[server]`.
+pub(crate) const NOBODY_TRUSTED: &str = "trusted_proxies = [\"192.0.2.1\"]\n";
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Frames(Line<TcpStream>);
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) stream: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Frames {
+    /// Connects; each stream may be sent `window` bytes.
+    pub(crate) async fn open(address: SocketAddr, window: u32) -> Self {
+        let mut frames = Self(Line::open(address).await);
+        frames.0.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        let initial_window = [&[0, 4][..], &window.to_be_bytes()].concat();
+        frames.send(SETTINGS, 0, 0, &initial_window).await;
+        frames
+    }
+
+    pub(crate) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        self.try_send(kind, flags, stream, payload).await.unwrap();
+    }
+
+    pub(crate) async fn try_send(
+        &mut self,
+        kind: u8,
+        flags: u8,
+        stream: u32,
+        payload: &[u8],
+    ) -> std::io::Result<()> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let stream = stream.to_be_bytes();
+        let frame = [&length[1..], &[kind, flags], &stream, payload].concat();
+        self.0.try_send(frame).await
+    }
+
+    /// Opens a stream with a request; `flags` says whether a body follows.
+    pub(crate) async fn ask(
+        &mut self,
+        stream: u32,
+        flags: u8,
+        (method, host, path): (&str, &str, &str),
+        headers: &[(&str, &str)],
+    ) {
+        let own = [
+            (":method", method),
+            (":scheme", "http"),
+            (":authority", host),
+            (":path", path),
+        ];
+        let mut block = Vec::new();
+        for (name, value) in own.iter().chain(headers) {
+            // A literal that is not indexed, with a new name (RFC 7541 6.2.2).
+            block.push(0);
+            for text in [name, value] {
+                // Its length: seven bits, and the rest of it in groups of seven (RFC 7541 5.1).
+                match u8::try_from(text.len()) {
+                    Ok(short @ 0..127) => block.push(short),
+                    _ => {
+                        let rest = u16::try_from(text.len() - 127).unwrap();
+                        let [low, high] = [rest % 128, rest / 128].map(|part| part as u8);
+                        block.extend([127, 0x80 | low, high]);
+                    }
+                }
+                block.extend_from_slice(text.as_bytes());
+            }
+        }
+        self.send(HEADERS, flags | END_HEADERS, stream, &block)
+            .await;
+    }
+
+    /// Opens a stream with a request that has no body.
+    pub(crate) async fn get(&mut self, stream: u32, host: &str, path: &str) {
+        self.ask(stream, END_STREAM, ("GET", host, path), &[]).await;
+    }
+
+    /// Lets so much more be sent; stream 0 is the whole connection.
+    pub(crate) async fn allow(&mut self, stream: u32, bytes: u32) {
+        let bytes = bytes.to_be_bytes();
+        self.send(WINDOW_UPDATE, 0, stream, &bytes).await;
+    }
+
+    /// The next frame that is about a stream; nothing at the end of the connection.
+    pub(crate) async fn next(&mut self) -> Option<Frame> {
+        loop {
+            let head = self.0.bytes(9).await?;
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let frame = Frame {
+                kind: head[3],
+                flags: head[4],
+                stream: u32::from_be_bytes([head[5], head[6], head[7], head[8]]),
+                payload: self.0.bytes(length as usize).await?,
+            };
+            match (frame.kind, frame.flags) {
+                (SETTINGS, 0) => self.try_send(SETTINGS, ACK, 0, &[]).await.ok()?,
+                (PING, 0) => self.try_send(PING, ACK, 0, &frame.payload).await.ok()?,
+                _ if frame.stream != 0 => return Some(frame),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next frame of a stream; those of others are passed over.
+    pub(crate) async fn next_of(&mut self, stream: u32) -> Option<Frame> {
+        loop {
+            let frame = self.next().await?;
+            if frame.stream == stream {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// Reads until a stream is reset; how much of an answer it got before.
+    pub(crate) async fn reset(&mut self, stream: u32) -> usize {
+        let mut bytes = 0;
+        loop {
+            let frame = self.next_of(stream).await.expect("the connection stays");
+            match frame.kind {
+                RST_STREAM => return bytes,
+                DATA => bytes += frame.payload.len(),
+                _ => {}
+            }
+            assert_eq!(frame.flags & END_STREAM, 0, "it ended well: {frame:?}");
+        }
+    }
+
+    /// Reads a whole answer's body.
+    pub(crate) async fn body(&mut self, stream: u32) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let frame = self.next_of(stream).await.expect("the connection stays");
+            assert_ne!(frame.kind, RST_STREAM, "{frame:?}");
+            if frame.kind == DATA {
+                body.extend_from_slice(&frame.payload);
+            }
+            if frame.flags & END_STREAM != 0 {
+                return body;
+            }
+        }
+    }
+}

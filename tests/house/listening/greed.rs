@@ -1,0 +1,358 @@
+//! A client that takes its time, or all there is, costs nobody else their place.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::forwarding::upgrades::open_socket;
+use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2};
+use crate::house::{House, Plan, ROUTES};
+use crate::line::{Line, PATIENCE};
+use crate::upstream::{Reply, UP, Upstream, accept, get, listener, ok, open_route, until};
+
+/// A client must move a hundred bytes in each fifth of a second.
+const IMPATIENT: &str = "limits.progress_interval = \"200ms\"\nlimits.upload_bytes_min = 100\n\
+                         limits.download_bytes_min = 100\n";
+/// The same with time enough for whoever goes on on a busy machine.
+const PATIENT: &str = "limits.progress_interval = \"2s\"\nlimits.upload_bytes_min = 100\n";
+
+async fn house(url: &str, server: &str) -> House {
+    let routes = format!("{ROUTES}{}", open_route(url, ""));
+    let plan = Plan::default().routes(&routes).more(PLAIN_HTTP2);
+    let server = format!("{NOBODY_TRUSTED}{server}");
+    plan.server(&server).start().await
+}
+
+/// How often a limit was reached.
+fn reached(house: &House, key: &str) -> u64 {
+    let page = house.running.house().shared().telemetry.render();
+    let line = format!("menshen_limits_reached_total{{key=\"{key}\"}} ");
+    let found = page.lines().find_map(|one| one.strip_prefix(&line));
+    found.map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_over_http_2_frees_its_upstream() {
+    let socket = listener().await;
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let house = house(&url, IMPATIENT).await;
+    for (window, length) in [(0, 100_000), (1, 100_000), (9_000, 100_000)] {
+        let mut client = Frames::open(house.address(), window).await;
+        client.get(1, UP, "/").await;
+        let mut upstream = accept(&socket).await;
+        upstream.request().await.unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        upstream.send(head).await;
+        upstream.send(vec![b'x'; 50_000]).await;
+        assert!(client.reset(1).await <= window as usize);
+        assert!(upstream.rest().await.is_empty(), "its connection is closed");
+        // The connection stays, for whoever reads.
+        client.get(3, UP, "/").await;
+        let mut upstream = accept(&socket).await;
+        upstream.request().await.unwrap();
+        upstream.send(ok("y")).await;
+        client.allow(3, 1).await;
+        assert_eq!(client.body(3).await, b"y");
+    }
+    assert_eq!(reached(&house, "download_bytes_min"), 3);
+}
+
+#[tokio::test]
+async fn our_own_pages_that_nobody_reads_are_not_kept() {
+    let house = house("http://127.0.0.1:9", IMPATIENT).await;
+    for window in [0, 1, 4_000] {
+        let mut client = Frames::open(house.address(), window).await;
+        for at in 0..10 {
+            client
+                .get(1 + 2 * at, "sso.test", "/.menshen/sign_in")
+                .await;
+        }
+        for at in 0..10 {
+            assert!(client.reset(1 + 2 * at).await <= window as usize);
+        }
+    }
+    assert_eq!(reached(&house, "download_bytes_min"), 30);
+    // Who has room for exactly one page gets it.
+    let mut client = Frames::open(house.address(), 1 << 20).await;
+    client.get(1, "sso.test", "/.menshen/sign_in").await;
+    let page = client.body(1).await;
+    let window = u32::try_from(page.len()).unwrap();
+    let mut client = Frames::open(house.address(), window).await;
+    client.get(1, "sso.test", "/.menshen/sign_in").await;
+    assert_eq!(client.body(1).await.len(), page.len());
+    let mut client = Frames::open(house.address(), 0).await;
+    client.get(41, "sso.test", "/.menshen/ping").await;
+    client.allow(41, 100_000).await;
+    client.body(41).await;
+}
+
+#[tokio::test]
+async fn whoever_reads_on_gets_all_of_it_however_slow_the_upstream_is() {
+    let socket = listener().await;
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let house = house(&url, IMPATIENT).await;
+    let mut first = Frames::open(house.address(), 1 << 20).await;
+    let mut second = Line::open(house.address()).await;
+    first.get(1, UP, "/").await;
+    let mut upstreams = [accept(&socket).await];
+    upstreams[0].request().await.unwrap();
+    second.send(get("/", "")).await;
+    let mut other = accept(&socket).await;
+    other.request().await.unwrap();
+    let [upstream] = &mut upstreams;
+    for up in [&mut *upstream, &mut other] {
+        up.send("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n")
+            .await;
+    }
+    for _ in 0..12 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        upstream.send("x").await;
+        other.send("x").await;
+    }
+    assert_eq!(first.body(1).await, b"xxxxxxxxxxxx");
+    assert_eq!(second.answer().await.text(), "xxxxxxxxxxxx");
+    assert_eq!(reached(&house, "download_bytes_min"), 0);
+}
+
+/// Sends a byte now and then for as long as it can.
+fn trickle(mut client: Line<TcpStream>) -> JoinHandle<Vec<u8>> {
+    tokio::spawn(async move {
+        for _ in 0..400 {
+            if client.try_send("x").await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        client.rest().await
+    })
+}
+
+#[tokio::test]
+async fn an_upload_of_a_byte_at_a_time_is_cut_off() {
+    let socket = listener().await;
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let house = house(&url, IMPATIENT).await;
+    // To an application.
+    let mut client = Line::open(house.address()).await;
+    let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 100000\r\n\r\n");
+    client.send(head).await;
+    let mut upstream = accept(&socket).await;
+    upstream.head().await.unwrap();
+    let sending = trickle(client);
+    assert!(upstream.rest().await.len() < 10_000);
+    assert!(sending.await.unwrap().is_empty());
+    assert_eq!(reached(&house, "upload_bytes_min"), 1);
+    // Over HTTP/2 the connection stays.
+    let mut client = Frames::open(house.address(), 1 << 20).await;
+    client.ask(1, 0, ("POST", UP, "/"), &[]).await;
+    let mut upstream = accept(&socket).await;
+    upstream.head().await.unwrap();
+    client.send(DATA, 0, 1, b"x").await;
+    assert_eq!(client.reset(1).await, 0);
+    upstream.rest().await;
+    client.get(3, "sso.test", "/.menshen/ping").await;
+    client.body(3).await;
+    assert_eq!(reached(&house, "upload_bytes_min"), 2);
+}
+
+#[tokio::test]
+async fn an_upload_that_goes_on_passes_however_long_the_upstream_thinks_about_it() {
+    let socket = listener().await;
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let house = house(&url, PATIENT).await;
+    let mut client = Line::open(house.address()).await;
+    let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 10000\r\n\r\n");
+    client.send(head).await;
+    let mut upstream = accept(&socket).await;
+    upstream.head().await.unwrap();
+    for _ in 0..10 {
+        client.send([b'x'; 1_000]).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(upstream.bytes(10_000).await.unwrap().len(), 10_000);
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    upstream.send(ok("thanks")).await;
+    assert_eq!(client.answer().await.text(), "thanks");
+    assert_eq!(reached(&house, "upload_bytes_min"), 0);
+}
+
+#[tokio::test]
+async fn whoever_asks_on_and_on_and_reads_nothing_is_cut_off() {
+    let upstream = Upstream::start(|_| Reply::Keep(ok(vec![b'x'; 1 << 20]))).await;
+    let house = house(upstream.url(), IMPATIENT).await;
+    let mut client = Line::open(house.address()).await;
+    let all = get("/", "").repeat(1_000);
+    // They may be too many to be taken at all.
+    let _ = client.try_send(all).await;
+    until("the connection is cut off", || {
+        reached(&house, "download_bytes_min") == 1
+    })
+    .await;
+    assert!(upstream.asked().len() < 100, "{}", upstream.asked().len());
+}
+
+/// A connection from another address of this machine.
+async fn from(last: u8, to: SocketAddr) -> Line<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, last], 0).into()).unwrap();
+    Line::over(socket.connect(to).await.unwrap())
+}
+
+#[tokio::test]
+async fn connections_beyond_a_clients_share_are_closed_and_others_get_theirs() {
+    let house = house("{app}", "limits.connections_per_client_max = 2").await;
+    let mut here = Vec::new();
+    for _ in 0..2 {
+        // An idle WebSocket is one of them.
+        here.push(open_socket(&house, UP, "").await);
+    }
+    for _ in 0..3 {
+        let mut third = Line::open(house.address()).await;
+        let _ = third.try_send(get("/echo", "")).await;
+        assert!(third.rest().await.is_empty());
+    }
+    assert_eq!(reached(&house, "connections_per_client_max"), 3);
+    let mut other = from(2, house.address()).await;
+    other.send(get("/echo", "")).await;
+    assert_eq!(other.answer().await.status, 200);
+    // What was given back is there again, a little later.
+    drop(here);
+    let again = async {
+        loop {
+            let mut again = Line::open(house.address()).await;
+            let _ = again.try_send(get("/echo", "")).await;
+            if again
+                .try_answer()
+                .await
+                .is_some_and(|one| one.status == 200)
+            {
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, again).await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_is_not_one_client() {
+    let limits = "trusted_proxies = [\"127.0.0.1\"]\nlimits.connections_per_client_max = 1\n\
+                  limits.requests_per_client_max = 1";
+    let upstream = Upstream::start(|asked| match asked.message.target() {
+        "/hang" => Reply::Hang(Vec::new()),
+        _ => Reply::Keep(ok("fine")),
+    })
+    .await;
+    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
+    let house = plan.server(limits).start().await;
+    let mut waiting = Vec::new();
+    for number in 1..=3 {
+        let mut line = Line::open(house.address()).await;
+        line.send(get("/hang", "")).await;
+        until("it is asked", || upstream.asked().len() == number).await;
+        waiting.push(line);
+    }
+    let mut line = Line::open(house.address()).await;
+    line.send(get("/", "")).await;
+    assert_eq!(line.answer().await.text(), "fine");
+}
+
+#[tokio::test]
+async fn requests_beyond_a_clients_share_are_503_and_others_get_theirs() {
+    let upstream = Upstream::start(|asked| match asked.message.target() {
+        "/hang" => Reply::Hang(Vec::new()),
+        _ => Reply::Keep(ok("fine")),
+    })
+    .await;
+    let house = house(upstream.url(), "limits.requests_per_client_max = 3").await;
+    // Two over HTTP/2, one over HTTP/1.1.
+    let mut streams = Frames::open(house.address(), 1 << 20).await;
+    streams.get(1, UP, "/hang").await;
+    streams.get(3, UP, "/hang").await;
+    let mut third = Line::open(house.address()).await;
+    third.send(get("/hang", "")).await;
+    until("three are under way", || upstream.asked().len() == 3).await;
+    for path in ["/", "/.menshen/ping"] {
+        let mut line = Line::open(house.address()).await;
+        line.send(get(path, "")).await;
+        let answer = line.answer().await;
+        assert_eq!(answer.status, 503, "{path}");
+        assert!(answer.header("retry-after").is_some());
+        assert!(answer.text().contains("稍后") || answer.text().contains("秒后"));
+    }
+    streams.get(5, UP, "/").await;
+    let head = streams.next_of(5).await.unwrap();
+    assert_eq!((head.kind, head.flags & END_STREAM), (HEADERS, 0));
+    assert!(String::from_utf8_lossy(&streams.body(5).await).contains("Too many requests"));
+    assert_eq!(reached(&house, "requests_per_client_max"), 3);
+    let mut other = from(2, house.address()).await;
+    other.send(get("/", "")).await;
+    assert_eq!(other.answer().await.text(), "fine");
+    // One that ends makes room.
+    drop(third);
+    let again = async {
+        loop {
+            let mut line = Line::open(house.address()).await;
+            line.send(get("/", "")).await;
+            if line.answer().await.status == 200 {
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, again).await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn one_client_never_has_all_of_an_upstream() {
+    let upstream = Upstream::start(|asked| match asked.message.target() {
+        "/hang" => Reply::Hang(Vec::new()),
+        _ => Reply::Keep(ok("fine")),
+    })
+    .await;
+    // One percent of 1024.
+    let share = 10;
+    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
+    let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
+    let house = plan.server(server).start().await;
+    let mut asked = 0;
+    for (greedy, same, other) in [
+        ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"),
+    ] {
+        let named = |client: &str| format!("X-Forwarded-For: {client}\r\n");
+        let mut held = Vec::new();
+        for _ in 0..share {
+            let mut line = Line::open(house.address()).await;
+            line.send(get("/hang", &named(greedy))).await;
+            held.push(line);
+        }
+        asked += share;
+        until("all of them are under way", || {
+            upstream.asked().len() == asked
+        })
+        .await;
+        for (client, status) in [(same, 503), (other, 200)] {
+            let mut line = Line::open(house.address()).await;
+            line.send(get("/", &named(client))).await;
+            let answer = line.answer().await;
+            assert_eq!(answer.status, status, "{client}");
+            assert_eq!(answer.header("retry-after").is_some(), status == 503);
+        }
+        asked += 1;
+    }
+    assert_eq!(reached(&house, "upstream_share"), 2);
+    // The proxy itself is no client.
+    let mut held = Vec::new();
+    for _ in 0..=share {
+        let mut line = Line::open(house.address()).await;
+        line.send(get("/hang", "")).await;
+        held.push(line);
+    }
+    asked += share + 1;
+    until("all of them are under way", || {
+        upstream.asked().len() == asked
+    })
+    .await;
+}
