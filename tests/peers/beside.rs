@@ -93,6 +93,11 @@ impl Program {
         }
     }
 
+    /// Its process; a program that it becomes by `exec` has the same.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended by itself.
     pub(crate) fn ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()

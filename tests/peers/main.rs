@@ -11,6 +11,7 @@ mod assertion;
 mod beside;
 mod demo;
 mod fronts;
+mod full_disk;
 mod grpc;
 mod house;
 #[path = "../../examples/demo/legacy_app.rs"]
