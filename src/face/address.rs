@@ -5,6 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Visit;
 use super::navigation::{Errand, errand};
+use crate::login::return_to::kept_part;
 use crate::request::head::Head;
 
 /// Bytes that stay as they are in a query value.
@@ -82,7 +83,9 @@ pub(super) fn target(head: &Head<'_>) -> String {
     }
 }
 
-/// The same with scheme and host.
+/// The same with scheme and host, as much of it as survives a login.
 pub(super) fn here(visit: &Visit<'_>) -> String {
-    format!("{}{}", visit.head.origin(), target(visit.head))
+    let mut here = format!("{}{}", visit.head.origin(), target(visit.head));
+    here.truncate(kept_part(&here).len());
+    here
 }

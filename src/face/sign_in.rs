@@ -28,6 +28,7 @@ mod begin;
 mod callback;
 mod chooser;
 mod elsewhere;
+mod flow_cookies;
 mod front_end;
 mod offer;
 mod place;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::return_to::ReturnTo;
+use super::return_to::{self, ReturnTo};
 use super::ticket::NonceHash;
 use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing, Purpose};
@@ -13,8 +13,9 @@ use crate::store::{ConnectorId, SessionKey};
 /// How long a login may take, in seconds.
 pub const PENDING_AGE_MAX_S: u64 = 600;
 
-/// The longest sealed value, in bytes.
-pub const PENDING_BYTES_MAX: usize = 1024;
+/// The longest sealed value, in bytes: one with a return address of 4,000 bytes, if it needs no
+/// escapes.
+pub const PENDING_BYTES_MAX: usize = 5_900;
 
 /// The longest login id that is looked at, in bytes.
 const FLOW_BYTES: usize = 32;
@@ -235,13 +236,13 @@ impl Pending {
         }
     }
 
-    /// Seals it for the browser; a return address too long for the cookie keeps its path, else `/`.
+    /// Seals it for the browser; a return address too long for its cookies keeps its path, else `/`.
     pub fn seal(&mut self, ring: &KeyRing) -> String {
         let sealed = self.seal_once(ring);
         if sealed.len() <= PENDING_BYTES_MAX {
             return sealed;
         }
-        tracing::warn!(connector = %self.connector, "the return address is too long: shortened");
+        return_to::say_shortened(self.return_to.local().len());
         self.return_to = self.return_to.without_query();
         let sealed = self.seal_once(ring);
         if sealed.len() <= PENDING_BYTES_MAX {
@@ -293,6 +294,25 @@ mod tests {
 
     use super::*;
 
+    /// Every host is one of ours.
+    struct Anywhere;
+
+    impl return_to::Destinations for Anywhere {
+        fn serves(&self, _: &url::Url) -> bool {
+            true
+        }
+
+        fn home(&self) -> &url::Url {
+            static HOME: std::sync::LazyLock<url::Url> =
+                std::sync::LazyLock::new(|| url::Url::parse("https://sso.corp.example").unwrap());
+            &HOME
+        }
+
+        fn prefix(&self) -> &str {
+            "/.menshen"
+        }
+    }
+
     fn ring() -> KeyRing {
         KeyRing::new(&[keys::generate()], None).unwrap()
     }
@@ -335,11 +355,24 @@ mod tests {
 
     #[test]
     fn a_long_return_address_keeps_its_path_and_the_cookie_stays_small() {
-        let (ring, long) = (ring(), format!("/report?{}", "x".repeat(4000)));
+        let ring = ring();
+        let kept = format!("/report?{}", "x".repeat(3992));
+        let mut begun = pending(&kept);
+        let host = "https://a-host-with-a-long-name.oa.corp.example";
+        begun.return_to =
+            ReturnTo::parse(&format!("{host}{}", &kept[..3990 - host.len()]), &Anywhere).unwrap();
+        begun.ticket_for = Some(crate::login::ticket::Nonce::random().hash());
+        begun.replaces = Some(SessionKey::new([7; 32]));
+        begun.max_age = Some(u32::MAX);
+        (begun.retries, begun.automatic, begun.silent) = (1, true, true);
+        let before = begun.return_to.clone();
+        assert!(begun.seal(&ring).len() <= PENDING_BYTES_MAX);
+        assert_eq!(begun.return_to, before);
+        let long = format!("/report?{}", "\"".repeat(4000));
         let mut begun = pending(&long);
         assert!(begun.seal(&ring).len() <= PENDING_BYTES_MAX);
         assert_eq!(begun.return_to, ReturnTo::path("/report").unwrap());
-        let mut begun = pending(&format!("/{}", "y".repeat(4000)));
+        let mut begun = pending(&format!("/{}", "y".repeat(5000)));
         assert!(begun.seal(&ring).len() <= PENDING_BYTES_MAX);
         assert_eq!(begun.return_to, ReturnTo::path("/").unwrap());
     }

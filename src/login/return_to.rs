@@ -3,8 +3,34 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::telemetry::Seldom;
+
 /// The longest return address that is read, in bytes.
-const BYTES_MAX: usize = 8192;
+const BYTES_MAX: usize = 64 * 1024;
+
+/// The longest that is kept whole, in bytes; a longer one keeps its path.
+pub const KEPT_BYTES_MAX: usize = 4_000;
+
+/// Says that somebody will not find everything again that they asked for. Strangers cause it.
+pub(super) fn say_shortened(bytes: usize) {
+    static SELDOM: Seldom = Seldom::new();
+    if SELDOM.may_speak() {
+        tracing::warn!(
+            bytes,
+            bytes_max = KEPT_BYTES_MAX,
+            "a return address is too long for a login: only its path is kept"
+        );
+    }
+}
+
+/// What is kept of an address that somebody asked for: all of it, or what stands before its query.
+pub fn kept_part(text: &str) -> &str {
+    if text.len() <= KEPT_BYTES_MAX {
+        return text;
+    }
+    say_shortened(text.len());
+    &text[..text.find(['?', '#']).unwrap_or(text.len())]
+}
 
 /// A place on this site: a path, on the site's own host or on another one that a route serves.
 ///
@@ -61,7 +87,7 @@ impl ReturnTo {
         let prefix = destinations.prefix();
         let own = parsed.path.strip_prefix(prefix);
         let own = own.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
-        (!own).then_some(parsed)
+        (!own).then(|| parsed.shortened())
     }
 
     fn absolute(text: &str, destinations: &dyn Destinations) -> Option<Self> {
@@ -119,6 +145,22 @@ impl ReturnTo {
     pub fn absolute_from(&self, home: &Url) -> String {
         let own = home.origin().ascii_serialization();
         format!("{}{}", self.origin.as_deref().unwrap_or(&own), self.path)
+    }
+
+    /// As much of it as survives a login.
+    fn shortened(self) -> Self {
+        let bytes = |place: &Self| place.origin.as_deref().map_or(0, str::len) + place.path.len();
+        let long = bytes(&self);
+        if long <= KEPT_BYTES_MAX {
+            return self;
+        }
+        say_shortened(long);
+        let path = self.without_query();
+        if bytes(&path) <= KEPT_BYTES_MAX {
+            path
+        } else {
+            path.root()
+        }
     }
 
     pub(super) fn without_query(&self) -> Self {

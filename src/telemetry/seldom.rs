@@ -8,6 +8,11 @@ use std::time::{Duration, SystemTime};
 pub struct Seldom(AtomicU64);
 
 impl Seldom {
+    /// Nothing was said yet.
+    pub const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
     /// Whether now is the time: true for one caller a second.
     pub fn may_speak(&self) -> bool {
         let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

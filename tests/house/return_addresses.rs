@@ -9,6 +9,7 @@ use crate::logging_in::{OWN, PHONE};
 use crate::wire::Answer;
 
 mod hostile;
+mod long;
 
 use hostile::HOSTILE;
 

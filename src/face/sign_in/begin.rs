@@ -9,13 +9,14 @@ use super::super::page::{Cause, Href, Reason};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
 use super::{
-    Target, audit, caller, chooser, elsewhere, only_get, place, reload, ticket, user_agent,
+    Target, audit, caller, chooser, elsewhere, flow_cookies, only_get, place, reload, ticket,
+    user_agent,
 };
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
-use crate::login::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending};
+use crate::login::pending::Mode;
 use crate::login::return_to::ReturnTo;
-use crate::login::{Begun, Entry, LoginError, Wish};
+use crate::login::{Entry, LoginError, Wish};
 use crate::people::cookie;
 use crate::people::session::Person;
 use crate::request::Body;
@@ -23,8 +24,6 @@ use crate::request::gate::{Caller, Why};
 use crate::request::policy::{LoginNeeded, reload_is_due};
 use crate::store::{ConnectorId, SessionKey};
 
-/// How many logins one browser has under way at most; the oldest gives way.
-const PENDING_MAX: usize = 5;
 /// A second start by itself for the same place within this time shows the chooser instead.
 const LOOP_WITHIN: Duration = Duration::from_secs(60);
 
@@ -293,42 +292,8 @@ pub(super) async fn try_open(
     let begun = visit.site.login.begin(wish).await?;
     let Challenge::Redirect(to) = &begun.challenge;
     let mut response = reply::redirect(to.as_str());
-    for cookie in pending_cookies(visit, &begun) {
-        reply::add_cookie(&mut response, &cookie);
-    }
+    flow_cookies::set(visit, &begun, &mut response);
     Ok(response)
-}
-
-/// The cookie of a login that began, and the deletion of those that give way to it.
-pub(super) fn pending_cookies(visit: &Visit<'_>, begun: &Begun) -> Vec<String> {
-    let flags = &visit.site.cookies;
-    let name = format!("{}{}", flags.flow_prefix(), begun.pending.flow);
-    let age = i64::try_from(PENDING_AGE_MAX_S).unwrap_or(i64::MAX);
-    let mut cookies = vec![if in_frame(visit.head) {
-        flags.set_embedded(&name, &begun.sealed, age)
-    } else if begun.returns_by_post {
-        flags.set_cross_site(&name, &begun.sealed, age)
-    } else {
-        flags.set_local(&name, &begun.sealed, age)
-    }];
-    let mut open: Vec<_> = reply::cookies_named(visit.head.headers, flags.flow_prefix())
-        .map(|(name, value)| (remembered(visit, name, value).map(|p| p.begun_at), name))
-        .collect();
-    // What does not open is older than anything.
-    open.sort();
-    let surplus = (open.len() + 1).saturating_sub(PENDING_MAX);
-    cookies.extend(
-        open.iter()
-            .take(surplus)
-            .map(|(_, name)| flags.clear_local(name)),
-    );
-    cookies
-}
-
-fn remembered(visit: &Visit<'_>, name: &str, value: &str) -> Option<Pending> {
-    let flow = name.strip_prefix(visit.site.cookies.flow_prefix())?;
-    let flow = FlowId::try_from(flow.to_owned()).ok()?;
-    visit.site.login.remember(None, &flow, Some(value)).ok()
 }
 
 /// Whether this browser was just sent away by itself for the same place and never came back.
@@ -338,17 +303,14 @@ fn goes_round(visit: &Visit<'_>, target: &Target) -> bool {
 
 /// The same for one of the two kinds of login that begin by themselves.
 pub(super) fn is_unanswered(visit: &Visit<'_>, target: &Target, silent: bool) -> bool {
-    let prefix = visit.site.cookies.flow_prefix();
-    reply::cookies_named(visit.head.headers, prefix)
-        .filter_map(|(name, value)| remembered(visit, name, value))
-        .any(|pending| {
-            let recent = visit.head.at.since(pending.begun_at) < LOOP_WITHIN;
-            let same = target
-                .return_to
-                .as_ref()
-                .is_none_or(|to| *to == pending.return_to);
-            pending.automatic && pending.silent == silent && recent && same
-        })
+    flow_cookies::remembered(visit).any(|pending| {
+        let recent = visit.head.at.since(pending.begun_at) < LOOP_WITHIN;
+        let same = target
+            .return_to
+            .as_ref()
+            .is_none_or(|to| *to == pending.return_to);
+        pending.automatic && pending.silent == silent && recent && same
+    })
 }
 
 /// A login that could not be opened.

@@ -3,19 +3,17 @@
 use bytes::Bytes;
 use http::{Method, Response};
 
-use super::super::navigation::in_frame;
 use super::super::page::{Cause, Href};
 use super::super::record::Told;
 use super::super::{Visit, reply};
 use super::arrival::{self, Lack};
 use super::begin::{self, Start};
-use super::{Target, audit, caller, reload, small_body, ticket};
+use super::{Target, audit, caller, flow_cookies, reload, small_body, ticket};
 use crate::login::connector::{Answer, AnswerKind, ConnectorError};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Mode, NoFlow, Pending, PendingError};
 use crate::login::{Finished, LoginError};
 use crate::request::gate::Caller;
-use crate::request::head::cookies;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, SessionKey};
 
@@ -51,9 +49,9 @@ where
         client: visit.head.client,
         kind: AnswerKind::Code,
     };
-    let name = format!("{}{flow}", visit.site.cookies.flow_prefix());
-    let sealed = cookies(visit.head.headers, &name).next();
-    match visit.site.login.remember(via.as_ref(), &flow, sealed) {
+    let sealed = flow_cookies::sealed(visit, &flow);
+    let login = &visit.site.login;
+    match login.remember(via.as_ref(), &flow, sealed.as_deref()) {
         Ok(pending) => finish(visit, pending, answer).await,
         Err(error) => forgotten(visit, via, &flow, answer, error).await,
     }
@@ -82,7 +80,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
             Ok(finished) => {
                 let once = (retries == 0).then_some(again_once);
                 let told = let_in(visit, finished, replaces, once, mode, &again).await;
-                return told.also(|response| clear_flow(visit, &flow, response));
+                return told.also(|response| flow_cookies::clear(visit, &flow, response));
             }
             Err(error) => error,
         },
@@ -93,12 +91,12 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
     if let (Some(reason), 0, Some(entry)) = (too_late(error), retries, entry) {
         // Once more, by itself, once.
         let mut response = begin::open(visit, entry, &again, again_once).await;
-        clear_flow(visit, &flow, &mut response);
+        flow_cookies::clear(visit, &flow, &mut response);
         return Told::own(reason, response);
     }
     if silent {
         let told = reload::came_to_nothing(visit, &via, &again, error, from_browser).await;
-        return told.also(|response| clear_flow(visit, &flow, response));
+        return told.also(|response| flow_cookies::clear(visit, &flow, response));
     }
     let cause = audit::cause_of(error);
     let mut response = dead_end(
@@ -112,7 +110,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         cause,
         Cause::StoreAway | Cause::SourceBusy | Cause::SourceUnreachable | Cause::TooManyLogins
     ) {
-        clear_flow(visit, &flow, &mut response);
+        flow_cookies::clear(visit, &flow, &mut response);
     }
     Told::own(cause.slug(), response)
 }
@@ -208,7 +206,7 @@ async fn forgotten(
     };
     let mut response = dead_end(visit, cause, None, None);
     if error != PendingError::Missing {
-        clear_flow(visit, flow, &mut response);
+        flow_cookies::clear(visit, flow, &mut response);
     }
     Told::own(cause.slug(), response)
 }
@@ -224,15 +222,4 @@ fn dead_end(
     let query = query.filter(|query| query.len() > 1).unwrap_or_default();
     let again = Href::new(format!("{}/sign_in{query}", visit.site.prefix));
     reply::problem_of(visit, cause, Some(again), source)
-}
-
-fn clear_flow(visit: &Visit<'_>, flow: &FlowId, response: &mut Response<Body>) {
-    let flags = &visit.site.cookies;
-    let name = format!("{}{flow}", flags.flow_prefix());
-    let cookie = if in_frame(visit.head) {
-        flags.clear_embedded(&name)
-    } else {
-        flags.clear_local(&name)
-    };
-    reply::add_cookie(response, &cookie);
 }

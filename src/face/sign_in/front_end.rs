@@ -13,14 +13,13 @@ use super::super::navigation::text;
 use super::super::page::Cause;
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::{Target, arrival, audit, begin, caller, place, small_body, user_agent};
+use super::{Target, arrival, audit, begin, caller, flow_cookies, place, small_body, user_agent};
 use crate::login::connector::{Answer, AnswerKind};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S};
 use crate::login::return_to::ReturnTo;
 use crate::login::{Finished, LoginError, Wish};
 use crate::request::gate::Caller;
-use crate::request::head::cookies;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
 
@@ -89,9 +88,7 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
         object.extend(members.map(|(name, value)| (name.to_owned(), value)));
     }
     let mut response = reply::json(StatusCode::OK, &body);
-    for cookie in begin::pending_cookies(visit, &begun) {
-        reply::add_cookie(&mut response, &cookie);
-    }
+    flow_cookies::set(visit, &begun, &mut response);
     Told::own("login config", with_origin(response, origin))
 }
 
@@ -130,12 +127,9 @@ where
         let response = problem_json(visit, Cause::BadRequest);
         return Told::own("bad request", with_origin(response, origin));
     };
-    let name = format!("{}{flow}", visit.site.cookies.flow_prefix());
-    let sealed = posted
-        .flow
-        .as_deref()
-        .or_else(|| cookies(visit.head.headers, &name).next());
-    let pending = match visit.site.login.remember(Some(via), &flow, sealed) {
+    let sealed = posted.flow.or_else(|| flow_cookies::sealed(visit, &flow));
+    let login = &visit.site.login;
+    let pending = match login.remember(Some(via), &flow, sealed.as_deref()) {
         Ok(pending) => pending,
         Err(error) => return refused(visit, via, &LoginError::Pending(error), origin),
     };
@@ -150,14 +144,14 @@ where
     };
     match visit.site.login.finish(pending, answer).await.as_deref() {
         Ok(Ok(finished)) => {
-            let response = let_in(visit, finished, &name).await;
+            let response = let_in(visit, finished, &flow).await;
             Told::own("login", with_origin(response, origin))
         }
         Ok(Err(error)) | Err(error) => refused(visit, via, error, origin),
     }
 }
 
-async fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Response<Body> {
+async fn let_in(visit: &Visit<'_>, finished: &Finished, flow: &FlowId) -> Response<Body> {
     let left = finished.handle.expires_at.since(visit.head.at).as_secs();
     let fields = &finished.fields;
     let of = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
@@ -181,7 +175,7 @@ async fn let_in(visit: &Visit<'_>, finished: &Finished, flow_cookie: &str) -> Re
     });
     let mut response = reply::json(StatusCode::OK, &body);
     arrival::hand_out(visit, finished, None, &mut response).await;
-    reply::add_cookie(&mut response, &visit.site.cookies.clear_local(flow_cookie));
+    flow_cookies::clear(visit, flow, &mut response);
     response
 }
 

@@ -1,0 +1,170 @@
+//! The cookies by which a browser remembers the logins it has under way.
+//!
+//! One login is one cookie, or two where the return address is long: browsers keep no cookie above
+//! 4 KiB. All of one browser together stay so small that a server in front, which takes a line of
+//! 8 KiB, lets them through beside the cookies of applications.
+
+use http::Response;
+
+use super::super::navigation::in_frame;
+use super::super::{Visit, reply};
+use crate::login::Begun;
+use crate::login::pending::{FlowId, PENDING_AGE_MAX_S, Pending};
+use crate::request::Body;
+
+/// How many logins one browser has under way at most; the oldest gives way.
+const LOGINS_MAX: usize = 5;
+
+/// How long their cookies are together at most, in bytes of the line that brings them back.
+const BYTES_MAX: usize = 6 * 1024;
+
+/// The longest value of one cookie, in bytes: browsers drop those whose name and value have more
+/// than 4096.
+const PART_BYTES_MAX: usize = 3900;
+
+/// What the name of a login's second cookie ends with. No login's name has a dot.
+const SECOND: &str = ".2";
+
+/// What stands between two cookies in a line, and between a name and its value.
+const BETWEEN: usize = "; ".len() + "=".len();
+
+/// One login that a browser remembers, as far as its cookies came along.
+struct Kept<'a> {
+    /// What its cookies are named after; of a cookie that is none of ours anything at all.
+    flow: &'a str,
+    first: Option<&'a str>,
+    second: Option<&'a str>,
+}
+
+impl Kept<'_> {
+    fn sealed(&self) -> Option<String> {
+        let first = self.first?;
+        Some(match self.second {
+            None => first.to_owned(),
+            Some(second) => format!("{first}{second}"),
+        })
+    }
+
+    fn bytes(&self, prefix: &str) -> usize {
+        let name = prefix.len() + self.flow.len();
+        let first = self.first.map(|value| name + value.len() + BETWEEN);
+        let second = self.second;
+        let second = second.map(|value| name + SECOND.len() + value.len() + BETWEEN);
+        first.unwrap_or(0) + second.unwrap_or(0)
+    }
+}
+
+/// The sealed memory of one login, as its browser brings it.
+pub(super) fn sealed(visit: &Visit<'_>, flow: &FlowId) -> Option<String> {
+    let mut kept = kept(visit).into_iter();
+    kept.find(|kept| kept.flow == flow.as_str())?.sealed()
+}
+
+/// Every login that this browser remembers and that is of this site.
+pub(super) fn remembered(visit: &Visit<'_>) -> impl Iterator<Item = Pending> {
+    kept(visit)
+        .into_iter()
+        .filter_map(|kept| remember(visit, &kept))
+}
+
+fn remember(visit: &Visit<'_>, kept: &Kept<'_>) -> Option<Pending> {
+    let flow = FlowId::try_from(kept.flow.to_owned()).ok()?;
+    let sealed = kept.sealed();
+    let login = &visit.site.login;
+    login.remember(None, &flow, sealed.as_deref()).ok()
+}
+
+/// Lets the browser remember a login that began, and takes back those that give way to it.
+pub(super) fn set(visit: &Visit<'_>, begun: &Begun, response: &mut Response<Body>) {
+    let flags = &visit.site.cookies;
+    let prefix = flags.flow_prefix();
+    let age = i64::try_from(PENDING_AGE_MAX_S).unwrap_or(i64::MAX);
+    let flow = begun.pending.flow.as_str();
+    let (first, second) = begun
+        .sealed
+        .split_at(begun.sealed.len().min(PART_BYTES_MAX));
+    let parts = [("", first), (SECOND, second)];
+    for (end, value) in parts.iter().filter(|(_, value)| !value.is_empty()) {
+        let name = format!("{prefix}{flow}{end}");
+        let cookie = if in_frame(visit.head) {
+            flags.set_embedded(&name, value, age)
+        } else if begun.returns_by_post {
+            flags.set_cross_site(&name, value, age)
+        } else {
+            flags.set_local(&name, value, age)
+        };
+        reply::add_cookie(response, &cookie);
+    }
+    let new = Kept {
+        flow,
+        first: Some(first),
+        second: Some(second).filter(|value| !value.is_empty()),
+    };
+    let mut others: Vec<_> = kept(visit)
+        .into_iter()
+        .map(|kept| (remember(visit, &kept).map(|it| it.begun_at), kept))
+        .collect();
+    // What does not open is older than anything.
+    others.sort_by_key(|(begun_at, _)| *begun_at);
+    let (mut count, mut bytes) = (1, new.bytes(prefix));
+    for (_, kept) in others.iter().rev() {
+        count += 1;
+        bytes += kept.bytes(prefix);
+        if count > LOGINS_MAX || bytes > BYTES_MAX {
+            forget(visit, kept, response);
+        }
+    }
+}
+
+/// Lets the browser forget a login.
+pub(super) fn clear(visit: &Visit<'_>, flow: &FlowId, response: &mut Response<Body>) {
+    let mut kept = kept(visit).into_iter();
+    if let Some(kept) = kept.find(|kept| kept.flow == flow.as_str()) {
+        forget(visit, &kept, response);
+    }
+}
+
+fn forget(visit: &Visit<'_>, kept: &Kept<'_>, response: &mut Response<Body>) {
+    let flags = &visit.site.cookies;
+    let parts = [("", kept.first), (SECOND, kept.second)];
+    for (end, _) in parts.iter().filter(|(_, value)| value.is_some()) {
+        let name = format!("{}{}{end}", flags.flow_prefix(), kept.flow);
+        let cookie = if in_frame(visit.head) {
+            flags.clear_embedded(&name)
+        } else {
+            flags.clear_local(&name)
+        };
+        reply::add_cookie(response, &cookie);
+    }
+}
+
+/// Every login whose cookies came along, in the order in which a browser names them.
+fn kept<'a>(visit: &Visit<'a>) -> Vec<Kept<'a>> {
+    let prefix = visit.site.cookies.flow_prefix();
+    let mut all: Vec<Kept<'a>> = Vec::new();
+    for (name, value) in reply::cookies_named(visit.head.headers, prefix) {
+        let Some(name) = name.strip_prefix(prefix) else {
+            continue;
+        };
+        let (flow, is_second) = match name.strip_suffix(SECOND) {
+            Some(flow) => (flow, true),
+            None => (name, false),
+        };
+        let at = all.iter().position(|kept| kept.flow == flow);
+        let at = at.unwrap_or_else(|| {
+            all.push(Kept {
+                flow,
+                first: None,
+                second: None,
+            });
+            all.len() - 1
+        });
+        // Of two of one name the first counts, as everywhere.
+        let place = match is_second {
+            true => &mut all[at].second,
+            false => &mut all[at].first,
+        };
+        place.get_or_insert(value);
+    }
+    all
+}

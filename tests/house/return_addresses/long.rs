@@ -1,0 +1,296 @@
+//! Long addresses: saved searches of Kibana and Grafana, and the requests of identity providers
+//! behind us, which put everything they know into a query.
+
+use menshen::face::page::Cause;
+
+use super::encoded;
+use crate::browser::{Browser, Page, href};
+use crate::house::{HOME, Plan, UNLIMITED};
+use crate::logging_in::OWN;
+use crate::provider::Provider;
+use crate::records::Records;
+
+/// The most that survives, in bytes.
+const KEPT: usize = 4_000;
+
+/// What a front takes as one line, and what is left of it for an application's cookies.
+const LINE: usize = 8 * 1024;
+
+/// An address of so many bytes in all, as such applications make it.
+fn long(path: &str, bytes: usize) -> String {
+    let piece =
+        "_a=(filters:!(),query:(language:kuery,query:*x%3D1*))&time=now-15m,now&q=%E5%BC%A0&";
+    let mut text = format!("{path}?");
+    while text.len() < bytes {
+        text.push_str(piece);
+    }
+    text.truncate(bytes);
+    // An escape that was cut is none.
+    let cut = text.len()
+        - text
+            .bytes()
+            .rev()
+            .take(2)
+            .position(|it| it == b'%')
+            .map_or(0, |at| at + 1);
+    text.truncate(cut);
+    while text.len() < bytes {
+        text.push('x');
+    }
+    text
+}
+
+fn flows(browser: &Browser) -> Vec<(String, String)> {
+    let flows = browser
+        .cookies()
+        .iter()
+        .filter(|one| one.name.contains("flow"));
+    flows
+        .map(|one| (one.name.clone(), one.value.clone()))
+        .collect()
+}
+
+/// What the browser's memories of logins are together, as they come back.
+fn bytes_of(flows: &[(String, String)]) -> usize {
+    flows
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 3)
+        .sum()
+}
+
+/// What a browser takes and a front lets through.
+#[track_caller]
+fn fits(browser: &Browser) {
+    let flows = flows(browser);
+    for (name, value) in &flows {
+        assert!(name.len() + value.len() <= 4096, "a browser drops {name}");
+    }
+    assert!(bytes_of(&flows) <= 6 * 1024, "{} bytes", bytes_of(&flows));
+    assert!(bytes_of(&flows) + 1024 < LINE);
+}
+
+async fn arrive(browser: &mut Browser, url: &str) -> Page {
+    let source = browser.to_source(url).await;
+    fits(browser);
+    let back = browser.choose(&source, "lisi").await;
+    let page = browser.follow(&back).await;
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    assert!(flows(browser).is_empty(), "nothing of it is left");
+    let app = page.answer.text();
+    assert!(!app.contains("menshen-flow"), "{app}");
+    page
+}
+
+#[tokio::test]
+async fn a_long_address_survives_a_login_on_every_way() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for bytes in [500, 600, 900, 1_500, 2_900, 3_999, KEPT] {
+        let here = long("/echo", bytes);
+        let there = format!("http://oa.test{}", long("/echo", bytes - 14));
+        assert_eq!((here.len(), there.len()), (bytes, bytes));
+        // On the host that logs people in, on another one by ticket, by name, and by the chooser.
+        for (url, lands) in [
+            (format!("{HOME}{here}"), format!("{HOME}{here}")),
+            (there.clone(), there.clone()),
+            (
+                format!("{OWN}/start?rd={}", encoded(&here)),
+                format!("{HOME}{here}"),
+            ),
+            (format!("{OWN}/start?rd={}", encoded(&there)), there.clone()),
+            (
+                format!("{OWN}/sign_in?rd={}", encoded(&here)),
+                format!("{HOME}{here}"),
+            ),
+            (
+                format!("http://oa.test/.menshen/sign_in?rd={}", encoded(&here)),
+                format!("http://oa.test{here}"),
+            ),
+        ] {
+            if lands.starts_with("http://oa.test") && lands.len() > KEPT {
+                // Another host's name counts, too: it travels with the rest.
+                continue;
+            }
+            let mut browser = Browser::new(&house);
+            let page = arrive(&mut browser, &url).await;
+            assert_eq!(page.url, lands, "{bytes} bytes from {}", &url[..40]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_longer_keeps_its_path_and_the_log_says_so() {
+    let log = Records::of_the_log();
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for bytes in [KEPT + 1, 9_000, 30_000] {
+        for host in [HOME, "http://oa.test"] {
+            let url = format!("{host}{}", long("/echo", bytes));
+            let mut browser = Browser::new(&house);
+            let page = arrive(&mut browser, &url).await;
+            assert_eq!(page.url, format!("{host}/echo"), "{bytes}");
+        }
+    }
+    let said = log.text();
+    let mut lines = said
+        .lines()
+        .filter(|line| line.contains("only its path is kept"));
+    assert!(lines.any(|line| line.contains("WARN") && line.contains("4000")));
+    // A path alone that is longer leads to the root of its host.
+    let url = format!("http://oa.test/{}", "p".repeat(5_000));
+    let page = arrive(&mut Browser::new(&house), &url).await;
+    assert_eq!(page.url, "http://oa.test/");
+}
+
+#[tokio::test]
+async fn the_tabs_of_one_browser_stay_small_together_and_the_oldest_gives_way() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    let mut browser = Browser::new(&house);
+    let mut tabs = Vec::new();
+    for bytes in [1_500, 1_501, 1_502, KEPT] {
+        let place = long("/echo", bytes);
+        let source = browser
+            .to_source(&format!(
+                "{OWN}/start?connector=corp&rd={}",
+                encoded(&place)
+            ))
+            .await;
+        fits(&browser);
+        tabs.push((source, place));
+        house.advance(std::time::Duration::from_secs(1));
+    }
+    // The longest took the room of all others.
+    assert_eq!(flows(&browser).len(), 2);
+    let (source, place) = tabs.pop().unwrap();
+    let back = browser.choose(&source, "lisi").await;
+    let page = browser.follow(&back).await;
+    assert_eq!(page.url, format!("{HOME}{place}"));
+    // Short ones still stand beside each other, five of them.
+    let mut browser = Browser::new(&house);
+    let mut tabs = Vec::new();
+    for at in 0..6 {
+        let rd = encoded(&format!("/echo?n={at}"));
+        tabs.push(
+            browser
+                .to_source(&format!("{OWN}/start?connector=corp&rd={rd}"))
+                .await,
+        );
+        house.advance(std::time::Duration::from_secs(1));
+    }
+    assert_eq!(flows(&browser).len(), 5);
+    let back = browser.choose(&tabs[0], "lisi").await;
+    assert_eq!(
+        browser.follow(&back).await.cause(),
+        Some(Cause::LoginMissing)
+    );
+    let back = browser.choose(&tabs[1], "lisi").await;
+    assert_eq!(browser.follow(&back).await.url, format!("{HOME}/echo?n=1"));
+}
+
+#[tokio::test]
+async fn halves_of_two_logins_are_no_login() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    let place = long("/echo", KEPT);
+    let start = format!("{OWN}/start?connector=corp&rd={}", encoded(&place));
+    let mut other = Browser::new(&house);
+    other.to_source(&start).await;
+    let second_of_other = flows(&other)
+        .into_iter()
+        .find(|(name, _)| name.ends_with(".2"))
+        .unwrap()
+        .1;
+    for swap in [None, Some(second_of_other)] {
+        let mut browser = Browser::new(&house);
+        let source = browser.to_source(&start).await;
+        let back = browser.choose(&source, "lisi").await;
+        let (name, _) = flows(&browser)
+            .into_iter()
+            .find(|(name, _)| name.ends_with(".2"))
+            .unwrap();
+        browser.forget(".2");
+        if let Some(value) = swap {
+            browser.set("sso.test", &name, &value);
+        }
+        let page = browser.follow(&back).await;
+        assert_eq!(page.cause(), Some(Cause::LoginForged));
+        assert!(browser.cookie("menshen").is_none());
+        assert!(flows(&browser).is_empty(), "both halves are taken back");
+    }
+}
+
+#[tokio::test]
+async fn an_own_front_end_and_an_app_keep_it_too() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    let place = long("/echo", KEPT);
+    for by_cookie in [true, false] {
+        let mut browser = Browser::new(&house);
+        let url = format!("{OWN}/login-config/corp?rd={}", encoded(&place));
+        let config = browser
+            .send("GET", &url, &[("Accept", "application/json")], b"")
+            .await
+            .json();
+        fits(&browser);
+        let web = config["web_url"].as_str().unwrap().to_owned();
+        let back = url::Url::parse(&browser.choose(&web, "lisi").await).unwrap();
+        let code = back
+            .query_pairs()
+            .find(|(name, _)| name == "code")
+            .unwrap()
+            .1
+            .into_owned();
+        let mut body = serde_json::json!({ "code": code, "state": config["state"] });
+        if !by_cookie {
+            body["flow"] = config["flow"].clone();
+            browser.forget("flow");
+        }
+        let headers = [("Content-Type", "application/json"), ("Origin", HOME)];
+        let url = format!("{OWN}/login/corp");
+        let said = browser
+            .send("POST", &url, &headers, body.to_string().as_bytes())
+            .await;
+        assert_eq!(said.status, 200, "{}", said.text());
+        assert_eq!(said.json()["return_to"], place);
+        assert!(flows(&browser).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_by_post_finds_both_halves() {
+    let https = "https://sso.test";
+    let provider = Provider::new().await;
+    let plan = provider
+        .plan("response_mode = 'form_post'")
+        .external_url(https);
+    let house = plan.server("trusted_proxies = ['127.0.0.1']").start().await;
+    let mut browser = Browser::new(&house).over_https();
+    provider.sit(&mut browser, "zhangsan");
+    let place = long("/echo", KEPT);
+    let start = format!(
+        "{https}/.menshen/start?connector=keycloak&rd={}",
+        encoded(&place)
+    );
+    let page = browser.follow(&start).await;
+    fits(&browser);
+    assert_eq!(flows(&browser).len(), 2);
+    let page = browser.submit(&page).await;
+    assert_eq!(page.url, format!("{https}{place}"));
+    assert!(flows(&browser).is_empty());
+}
+
+#[tokio::test]
+async fn every_connector_of_the_chooser_leads_to_the_whole_of_it() {
+    let more = format!("{}{UNLIMITED}", crate::house::OTHER_CONNECTOR);
+    let house = Plan::default().more(&more).start().await;
+    let place = long("/echo", KEPT);
+    // One login belongs to one source.
+    for (id, userid) in [("corp", "lisi"), ("other", "zhangsan")] {
+        let mut browser = Browser::new(&house);
+        let page = browser.follow(&format!("{HOME}{place}")).await;
+        let start = href(&page.answer.text(), &format!("/start?connector={id}")).unwrap();
+        let source = browser.to_source(&format!("{HOME}{start}")).await;
+        let back = browser.choose(&source, userid).await;
+        assert_eq!(
+            browser.follow(&back).await.url,
+            format!("{HOME}{place}"),
+            "{id}"
+        );
+    }
+}
