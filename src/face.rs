@@ -37,6 +37,7 @@ pub use check::CheckConfig;
 use check::Contract;
 use lasting::{GoingOn, Lasting};
 use record::{Seen, Told};
+pub use sign_in::OWN_PAGES;
 
 /// The house as the outside meets it: the current site, and what outlives it.
 #[derive(Debug)]

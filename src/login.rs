@@ -236,18 +236,18 @@ impl Login {
 
     /// Opens the memory of a login that a callback names, before anything is asked of the source.
     ///
-    /// `via` is the connector in the path; without one every connector's name is tried.
-    pub fn remember(
+    /// `among` are the connectors whose answers come to the address that was asked for; the login
+    /// is that of one of them.
+    pub fn remember<'a>(
         &self,
-        via: Option<&ConnectorId>,
+        among: impl IntoIterator<Item = &'a ConnectorId>,
         flow: &FlowId,
         sealed: Option<&str>,
     ) -> Result<Pending, PendingError> {
         let sealed = sealed.ok_or(PendingError::Missing)?;
         let now = self.clock.now();
-        let names = self.entries.iter().map(|entry| &entry.id);
         let mut outcome = Err(PendingError::Forged);
-        for name in names.filter(|name| via.is_none_or(|via| via == *name)) {
+        for name in among.into_iter().filter(|name| self.entry(name).is_some()) {
             outcome = Pending::open(&self.ring, flow, name, sealed, now);
             if !matches!(outcome, Err(PendingError::Forged)) {
                 return outcome;

@@ -9,10 +9,12 @@ use super::Config;
 use super::place::Place;
 use super::server::is_loopback;
 use crate::issuer::TenantName;
+use crate::login::config::ConnectorConfig;
 use crate::login::connector::{oauth2, oidc};
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, Preflight, RouteConfig, UpstreamUrl};
 use crate::secret::SecretSource;
+use crate::store::ConnectorId;
 
 use super::TrustedProxy;
 
@@ -194,6 +196,7 @@ fn connectors(list: &mut List<'_>) {
                         person: it must check both";
             list.add(&place.clone().key("link_by"), text);
         }
+        shared(list, &place, id, connector);
         let plain = connector
             .wecom
             .as_ref()
@@ -208,6 +211,29 @@ fn connectors(list: &mut List<'_>) {
         if let Some(settings) = &connector.oidc {
             oidc(list, &place.key("oidc"), settings);
         }
+    }
+}
+
+/// Two sources that return to one address: one of them may have codes of the other sent there as
+/// answers to its own logins (RFC 9700 §4.4).
+fn shared<'a>(
+    list: &mut List<'a>,
+    place: &Place<'a>,
+    id: &ConnectorId,
+    connector: &'a ConnectorConfig,
+) {
+    let Some(callback) = &connector.callback else {
+        return;
+    };
+    let mut others = list.config.connector.iter();
+    let other = others.find(|(other, it)| *other != id && it.callback.as_ref() == Some(callback));
+    if let Some((other, _)) = other {
+        let text = format!(
+            "`{other}` returns there, too: a provider that turns hostile could get at codes of the \
+             other, unless that names itself in its answers (RFC 9207); share an address only among \
+             providers you trust"
+        );
+        list.add(&place.clone().key("callback"), text);
     }
 }
 

@@ -41,6 +41,27 @@ pub(super) use offer::{Offer, needed, offer};
 /// The largest form or JSON an own path reads, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
+/// The first parts of the paths of our own pages below `prefix`. No source returns to one.
+pub const OWN_PAGES: [&str; 17] = [
+    "auth",
+    "backchannel-logout",
+    "events",
+    "ext_authz",
+    "forward-auth",
+    "fragment.js",
+    "frontchannel-logout",
+    "jwks.json",
+    "login",
+    "login-config",
+    "ping",
+    "ready",
+    "sign_in",
+    "sign_out",
+    "start",
+    "ticket",
+    "userinfo",
+];
+
 /// How long anybody may keep the keys that verify assertions: as long as an assertion lives.
 const KEYS_AGE_MAX: &str = "public, max-age=300";
 
@@ -72,12 +93,19 @@ where
             reply::problem(visit, page::Cause::BadRequest, None),
         );
     };
+    let returning: Vec<_> = callback::returning_to(visit, path).collect();
+    if !returning.is_empty() {
+        return callback::answer(visit, &returning, query, body).await;
+    }
     let via = rest.map(|id| id.parse::<ConnectorId>());
     match (name, via) {
         ("sign_in", None) => begin::choose(visit, &query).await,
         ("start", None) => begin::start(visit, &query).await,
-        ("callback", None) => callback::answer(visit, None, query, body).await,
-        ("callback", Some(Ok(via))) => callback::answer(visit, Some(via), query, body).await,
+        ("callback", None) => {
+            let all: Vec<_> = site.login.entries().iter().map(|entry| &entry.id).collect();
+            callback::answer(visit, &all, query, body).await
+        }
+        ("callback", Some(Ok(via))) => callback::answer(visit, &[&via], query, body).await,
         ("login-config", Some(Ok(via))) => front_end::login_config(visit, &via, &query).await,
         ("login", Some(Ok(via))) => front_end::login(visit, &via, body).await,
         ("backchannel-logout", Some(Ok(via))) => at_source::back_channel(visit, &via, body).await,

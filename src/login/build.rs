@@ -140,21 +140,24 @@ fn callback_of(
     settings: &ConnectorConfig,
     around: &Surroundings<'_>,
 ) -> Result<Url, BuildError> {
-    let base = settings
-        .callback_base
-        .as_ref()
-        .unwrap_or(around.external_url);
+    if let Some(callback) = &settings.callback {
+        return Ok(callback.clone());
+    }
+    let base = settings.callback_base.as_ref();
+    own_address(
+        base.unwrap_or(around.external_url),
+        around.prefix,
+        &format!("/callback/{id}"),
+    )
+    .ok_or_else(|| BuildError::Callback { id: id.clone() })
+}
+
+/// An address of ours, at one of the origins that browsers know us by.
+fn own_address(base: &Url, prefix: &str, path: &str) -> Option<Url> {
     let origin = base.origin();
-    let text = format!(
-        "{}{}/callback/{id}",
-        origin.ascii_serialization(),
-        around.prefix
-    );
     let good = origin.is_tuple() && matches!(base.scheme(), "http" | "https");
-    Url::parse(&text)
-        .ok()
-        .filter(|_| good)
-        .ok_or_else(|| BuildError::Callback { id: id.clone() })
+    let text = format!("{}{prefix}{path}", origin.ascii_serialization());
+    Url::parse(&text).ok().filter(|_| good)
 }
 
 fn build_entry(
@@ -180,6 +183,8 @@ fn build_entry(
         connector::Surroundings {
             id: id.clone(),
             callback: callback.clone(),
+            own: own_address(around.external_url, around.prefix, "")
+                .ok_or_else(|| BuildError::Callback { id: id.clone() })?,
             outbound,
             clock: around.clock.clone(),
         },

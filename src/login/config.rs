@@ -43,6 +43,11 @@ pub struct ConnectorConfig {
     /// Where the source returns to, when that is not `external_url`: scheme, host and port.
     #[serde(default)]
     pub callback_base: Option<Url>,
+    /// The whole address that the source returns to, where it knows another than
+    /// `PREFIX/callback/ID` and should keep it. Its path lies below `prefix`; several connectors may
+    /// share one. Its host is that of `external_url`, or of `callback_base`.
+    #[serde(default)]
+    pub callback: Option<Url>,
     /// The HTTP proxy on the way to the source.
     #[serde(default)]
     pub proxy: Option<ProxyUrl>,

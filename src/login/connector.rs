@@ -402,8 +402,10 @@ impl Config {
 pub struct Surroundings {
     /// The connector's own id.
     pub id: ConnectorId,
-    /// Where the source returns to: callback base, prefix and id.
+    /// Where the source returns to.
     pub callback: Url,
+    /// What our own pages lie below, as browsers type it: `https://sso.corp.example/.menshen`.
+    pub own: Url,
     /// The road to the source: outbound proxy, CA.
     pub outbound: outbound::Outbound,
     /// The time.

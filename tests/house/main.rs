@@ -9,6 +9,7 @@ mod app_token;
 mod asking;
 mod assertion;
 mod browser;
+mod callback_addresses;
 mod callbacks;
 mod checking;
 mod closing;

@@ -4,6 +4,7 @@ use super::destinations::Destinations;
 use super::{Findings, oauth2, oidc};
 use crate::config::place::Place;
 use crate::expression::Scope;
+use crate::face::OWN_PAGES;
 use crate::login::config::{AutoLogin, ConnectorConfig, KindError};
 use crate::login::return_to::ReturnTo;
 
@@ -31,10 +32,61 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         if let Some(base) = &connector.callback_base {
             findings.origin(&place.clone().key("callback_base"), base);
         }
+        callback(findings, &place, connector);
         homes(findings, &place, connector);
         mapping(findings, &place, connector);
     }
     starters(findings);
+}
+
+/// An address that no answer could ever come to, or that a page of ours has.
+fn callback<'a>(findings: &mut Findings<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {
+    let Some(callback) = &connector.callback else {
+        return;
+    };
+    let server = &findings.config.server;
+    let place = place.clone().key("callback");
+    let external = server.external_url.url();
+    let known = [Some(external), connector.callback_base.as_ref()];
+    if !known
+        .iter()
+        .flatten()
+        .any(|url| url.origin() == callback.origin())
+    {
+        let help = format!(
+            "logins run on {}: name that host and scheme, or in `callback_base` the one from which \
+             answers reach it",
+            external.origin().ascii_serialization()
+        );
+        findings.value(&place, "no answer would come back to menshen", help);
+        return;
+    }
+    let prefix = server.prefix.as_str();
+    let below = callback.path().strip_prefix(prefix);
+    let below = below.and_then(|rest| rest.strip_prefix('/'));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let is_path = |path: &&str| !path.is_empty() && path.bytes().all(plain) && !path.contains("//");
+    let bare = callback.query().is_none()
+        && callback.fragment().is_none()
+        && callback.username().is_empty()
+        && callback.password().is_none();
+    match below.filter(is_path).filter(|_| bare) {
+        None => {
+            let help = format!(
+                "a path below {prefix}/ of letters, digits and -._~/, without query; set `prefix` \
+                 to what comes before it, such as \"/oauth2\""
+            );
+            findings.value(&place, "this is no address below `prefix`", help);
+        }
+        Some(path) => {
+            let first = path.split('/').next().unwrap_or_default();
+            if OWN_PAGES.contains(&first) {
+                let help = "choose another, such as callback";
+                let message = format!("{prefix}/{first} is a page of menshen's");
+                findings.value(&place, message, help);
+            }
+        }
+    }
 }
 
 fn homes<'a>(findings: &mut Findings<'a>, place: &Place<'a>, connector: &'a ConnectorConfig) {

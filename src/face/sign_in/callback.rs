@@ -17,10 +17,21 @@ use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, SessionKey};
 
-/// Answers a callback. Without a connector in the path the sealed login names it.
+/// The connectors whose sources return to this path of ours.
+pub(super) fn returning_to<'a>(
+    visit: &Visit<'a>,
+    path: &str,
+) -> impl Iterator<Item = &'a ConnectorId> {
+    let entries = visit.site.login.entries().iter();
+    let here = entries.filter(move |entry| entry.callback.path() == path);
+    here.map(|entry| &entry.id)
+}
+
+/// Answers a callback at an address that these connectors share; the sealed login says whose answer
+/// it is.
 pub(super) async fn answer<B>(
     visit: &Visit<'_>,
-    via: Option<ConnectorId>,
+    among: &[&ConnectorId],
     query: Fields,
     body: Option<B>,
 ) -> Told
@@ -28,8 +39,14 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let by_post = via.as_ref().and_then(|id| visit.site.login.entry(id));
-    let by_post = by_post.is_some_and(|entry| entry.connector.returns_by_post());
+    let entries = among.iter().filter_map(|id| visit.site.login.entry(id));
+    let mut posting = entries.filter(|entry| entry.connector.returns_by_post());
+    let by_post = posting.next().is_some();
+    // Of several nobody knows whose answer it would have been.
+    let via = match among {
+        [only] => Some(*only),
+        _ => None,
+    };
     let fields = match (visit.head.method, by_post) {
         (&Method::GET, _) => Some(query),
         (&Method::POST, true) => small_body(body).await.and_then(|form| Fields::parse(&form)),
@@ -41,7 +58,7 @@ where
         .and_then(|fields| fields.one("state").ok().flatten());
     let flow = state.and_then(|state| FlowId::try_from(state.to_owned()).ok());
     let (Some(fields), Some(flow)) = (fields.clone(), flow) else {
-        audit::refused(visit, via.as_ref(), &NoFlow);
+        audit::refused(visit, via, &NoFlow);
         return Told::own("no state", dead_end(visit, Cause::BadAnswer, None, None));
     };
     let answer = Answer {
@@ -51,9 +68,9 @@ where
     };
     let sealed = flow_cookies::sealed(visit, &flow);
     let login = &visit.site.login;
-    match login.remember(via.as_ref(), &flow, sealed.as_deref()) {
+    match login.remember(among.iter().copied(), &flow, sealed.as_deref()) {
         Ok(pending) => finish(visit, pending, answer).await,
-        Err(error) => forgotten(visit, via, &flow, answer, error).await,
+        Err(error) => forgotten(visit, among, via, &flow, answer, error).await,
     }
 }
 
@@ -178,7 +195,8 @@ fn on_the_way(
 /// A callback without the memory of its begin: seen again, late, or in another browser.
 async fn forgotten(
     visit: &Visit<'_>,
-    via: Option<ConnectorId>,
+    among: &[&ConnectorId],
+    via: Option<&ConnectorId>,
     flow: &FlowId,
     answer: Answer,
     error: PendingError,
@@ -189,16 +207,18 @@ async fn forgotten(
     };
     if let Caller::Person(person) = &who {
         // They are here already: seen again, the callback is harmless.
-        let outcome = match &via {
-            Some(via) => visit.site.login.outcome(via, flow, &answer).await,
-            None => None,
-        };
+        let mut outcome = None;
+        for via in among {
+            if outcome.is_none() {
+                outcome = visit.site.login.outcome(via, flow, &answer).await;
+            }
+        }
         let mine = outcome.as_deref().and_then(|outcome| outcome.as_ref().ok());
         let mine = mine.filter(|finished| finished.public_id == person.session.public_id);
         let to = mine.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
         return Told::own("seen again", reply::redirect(&to));
     }
-    audit::refused(visit, via.as_ref(), &error);
+    audit::refused(visit, via, &error);
     let cause = match error {
         PendingError::Missing => Cause::LoginMissing,
         PendingError::Forged => Cause::LoginForged,

@@ -71,7 +71,8 @@ fn remember(visit: &Visit<'_>, kept: &Kept<'_>) -> Option<Pending> {
     let flow = FlowId::try_from(kept.flow.to_owned()).ok()?;
     let sealed = kept.sealed();
     let login = &visit.site.login;
-    login.remember(None, &flow, sealed.as_deref()).ok()
+    let all = login.entries().iter().map(|entry| &entry.id);
+    login.remember(all, &flow, sealed.as_deref()).ok()
 }
 
 /// Lets the browser remember a login that began, and takes back those that give way to it.

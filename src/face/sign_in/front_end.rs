@@ -129,7 +129,7 @@ where
     };
     let sealed = posted.flow.or_else(|| flow_cookies::sealed(visit, &flow));
     let login = &visit.site.login;
-    let pending = match login.remember(Some(via), &flow, sealed.as_deref()) {
+    let pending = match login.remember([via], &flow, sealed.as_deref()) {
         Ok(pending) => pending,
         Err(error) => return refused(visit, via, &LoginError::Pending(error), origin),
     };

@@ -66,6 +66,8 @@ pub struct Oidc {
     client: Client,
     issuer: Issuer,
     callback: Url,
+    /// What our own pages lie below.
+    own: Url,
     outbound: Outbound,
     clock: Clock,
     /// Whether it gave no answer when it was last asked.
@@ -81,6 +83,7 @@ impl Oidc {
         let Surroundings {
             id,
             callback,
+            own,
             outbound,
             clock,
         } = around;
@@ -98,6 +101,7 @@ impl Oidc {
             issuer: Issuer::new(settings, outbound.clone(), clock.clone()),
             config: config.clone(),
             callback,
+            own,
             outbound,
             clock,
             silent: AtomicBool::new(false),

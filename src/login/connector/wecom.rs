@@ -296,6 +296,7 @@ mod tests {
         let around = Surroundings {
             id: "corp".parse().unwrap(),
             callback: Url::parse(callback).unwrap(),
+            own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
             outbound: Outbound::build(&outbound::Config::default()).unwrap(),
             clock: Clock::system(),
         };

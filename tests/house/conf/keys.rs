@@ -107,6 +107,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         r#""https://login.corp.example""#,
     ),
     (
+        "connector.*.callback",
+        Instead,
+        r#""https://sso.corp.example/.menshen/callback""#,
+    ),
+    (
         "connector.*.proxy",
         Absent,
         r#""http://proxy.corp.example:3128""#,

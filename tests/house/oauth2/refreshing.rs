@@ -25,6 +25,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, T
     let around = connector::Surroundings {
         id: "gh".parse().unwrap(),
         callback: "http://sso.test/.menshen/callback/gh".parse().unwrap(),
+        own: "http://sso.test/.menshen".parse().unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: clock.clone(),
     };

@@ -87,7 +87,7 @@ async fn swapped() -> Swapped {
     for _ in 0..10 {
         let port = free_ports(2);
         let url = format!("https://{HOST}:{port}");
-        let callback = format!("{url}/oauth2/callback/keycloak");
+        let callback = format!("{url}/oauth2/callback");
         let known = json!({
             "redirect_uris": [callback],
             "post_logout_redirect_uris": [format!("{url}/oauth2/sign_out")],
@@ -128,6 +128,10 @@ fn configuration(issuer: &str, url: &str, menshen: &str, admin: u16, dir: &TempD
         (
             "external_url    = \"https://oa.corp.example\"",
             &format!("external_url = \"{url}\""),
+        ),
+        (
+            "https://oa.corp.example/oauth2/callback",
+            &format!("{url}/oauth2/callback"),
         ),
         ("127.0.0.1:9180", &format!("127.0.0.1:{admin}")),
         ("sqlite:///var/lib/menshen/menshen.db", &store),

@@ -18,6 +18,7 @@ fn build(text: &str) -> Result<OAuth2, BuildError> {
     let around = Surroundings {
         id: "gh".parse().unwrap(),
         callback: Url::parse("https://sso.corp.example/.menshen/callback/gh").unwrap(),
+        own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)),
     };

@@ -30,12 +30,7 @@ pub(super) async fn examine(oidc: &Oidc) -> Vec<Finding> {
 
 /// What an administrator enters at the provider.
 fn registered(oidc: &Oidc) -> Vec<Finding> {
-    let own = |path: &str| {
-        let mut url = oidc.callback.clone();
-        let (prefix, _) = url.path().split_once("/callback/").unwrap_or_default();
-        url.set_path(&format!("{prefix}{path}"));
-        url
-    };
+    let own = |path: &str| format!("{}{path}", oidc.own);
     let id = &oidc.id;
     vec![
         Finding::good(format!(

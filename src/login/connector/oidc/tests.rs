@@ -22,6 +22,7 @@ fn build(more: &str) -> Result<Oidc, BuildError> {
     let around = Surroundings {
         id: ConnectorId::try_from("keycloak".to_owned()).unwrap(),
         callback: Url::parse(callback).unwrap(),
+        own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)),
     };
