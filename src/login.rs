@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::keys::{self, KeyRing};
+use crate::people::holders::HolderTerms;
 use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
 use crate::people::{AdmitError, Admittance, People};
 use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
@@ -198,6 +199,16 @@ impl Login {
         self.entries.iter().filter_map(|entry| {
             Some(SourceTerms {
                 source: Arc::clone(&entry.connector).source()?,
+                admittance: entry.admittance.clone(),
+            })
+        })
+    }
+
+    /// The connectors whose people may bring a token that their source signed.
+    pub fn holders(&self) -> impl Iterator<Item = HolderTerms> {
+        self.entries.iter().filter_map(|entry| {
+            Some(HolderTerms {
+                reader: Arc::clone(&entry.connector).reads_tokens()?,
                 admittance: entry.admittance.clone(),
             })
         })

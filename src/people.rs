@@ -11,6 +11,7 @@ use crate::store::{
 };
 
 pub mod cookie;
+pub mod holders;
 pub mod profile;
 pub mod session;
 pub mod source;

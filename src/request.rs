@@ -77,7 +77,7 @@ fn denial(route: &Arc<Route>, error: GateError) -> Denial {
             Denial::TooManyTokens { route, issuer }
         }
         GateError::TwoCallers => Denial::TwoCallers { route },
-        GateError::Unavailable(_) => {
+        GateError::Bearer(BearerError::Store(_)) | GateError::Unavailable(_) => {
             tracing::warn!(
                 route = route.name.as_str(),
                 error = %crate::telemetry::chain(&error),

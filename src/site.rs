@@ -14,6 +14,7 @@ use crate::login::config::{ConnectorConfig, LoginConfig};
 use crate::login::return_to::Destinations;
 use crate::login::{self, Login};
 use crate::people::cookie::CookieFlags;
+use crate::people::holders::Holders;
 use crate::people::session::{Pace, Refresher, SessionConfig, Sessions, Terms};
 use crate::request::bearer::{self, Bearers, IssuerConfig, IssuerId};
 use crate::request::explain::Ways;
@@ -214,13 +215,7 @@ impl Site {
         let previous_login = previous.map(|site| &site.login);
         let login = Login::build(&config.connectors, &config.login, &around, previous_login)
             .map_err(BuildError::Login)?;
-        let bearers = Bearers::build(
-            &config.issuers,
-            &shared.clock,
-            &shared.telemetry,
-            previous.map(|site| &site.gate.bearers),
-        )
-        .map_err(BuildError::Bearer)?;
+        let gate = gate(config, shared, (&ring, terms), &login, previous)?;
         Ok(Self {
             external_url: config.external_url.clone(),
             prefix: config.prefix.clone(),
@@ -232,20 +227,7 @@ impl Site {
                 domain: config.session.cookie_domain.clone(),
                 same_site: config.session.cookie_same_site,
             },
-            gate: Gate {
-                sessions: Arc::clone(&shared.sessions),
-                refresher: Refresher::new(
-                    Arc::clone(&shared.sessions),
-                    Arc::clone(&ring),
-                    shared.telemetry.clone(),
-                    login.sources(),
-                    Pace::default(),
-                ),
-                ring: Arc::clone(&ring),
-                terms,
-                connectors: config.connectors.keys().cloned().collect(),
-                bearers,
-            },
+            gate,
             ring,
             asserter,
             namespace: Namespace::new(routes.all()),
@@ -317,6 +299,44 @@ fn own_paths(config: &Config) -> OwnPaths {
         prefix: config.prefix.clone(),
         exact,
     }
+}
+
+/// What callers are known by.
+fn gate(
+    config: &Config,
+    shared: &Shared,
+    (ring, terms): (&Arc<KeyRing>, Terms),
+    login: &Login,
+    previous: Option<&Site>,
+) -> Result<Gate, BuildError> {
+    let holders = Arc::new(Holders::new(
+        login.holders(),
+        &shared.sessions,
+        ring,
+        &shared.clock,
+        &shared.telemetry,
+    ));
+    let bearers = Bearers::build(
+        &config.issuers,
+        &shared.clock,
+        &shared.telemetry,
+        &holders,
+        previous.map(|site| &site.gate.bearers),
+    );
+    Ok(Gate {
+        sessions: Arc::clone(&shared.sessions),
+        refresher: Refresher::new(
+            Arc::clone(&shared.sessions),
+            Arc::clone(ring),
+            shared.telemetry.clone(),
+            login.sources(),
+            Pace::default(),
+        ),
+        ring: Arc::clone(ring),
+        terms,
+        connectors: config.connectors.keys().cloned().collect(),
+        bearers: bearers.map_err(BuildError::Bearer)?,
+    })
 }
 
 async fn ring(

@@ -145,6 +145,8 @@ pub struct NewSession {
     pub began_at: Timestamp,
     /// Its sealed tokens, kept with it.
     pub tokens: Option<String>,
+    /// What is spent in the same transaction, and until when that is remembered.
+    pub spends: Option<([u8; 32], Timestamp)>,
 }
 
 /// What became of a mint.
@@ -152,6 +154,8 @@ pub struct NewSession {
 pub enum Minted {
     /// It is inserted.
     Session,
+    /// What it would spend was spent before.
+    Spent,
     /// The account was closed meanwhile.
     AccountClosed,
     /// The person, the connector or everyone was revoked since the login began.

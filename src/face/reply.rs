@@ -9,7 +9,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
-pub(super) use bearer::invite;
+pub(super) use bearer::{invite, on_own_page};
 
 use super::navigation::lang;
 use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, ProblemPage, Who};
@@ -121,16 +121,18 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
         }
         Denial::TooCostly { route } => too_costly(visit, route),
         Denial::BadToken { route, issuer, why } => {
-            bearer::refused(visit, route, issuer.as_ref(), why)
+            bearer::refused(visit, Some(route), issuer.as_ref(), why)
         }
         Denial::Scope {
             route,
             caller,
             needed,
         } => bearer::lacks_scope(visit, route, caller, needed),
-        Denial::TwoCallers { route } => bearer::two_callers(visit, route),
-        Denial::IssuerAway { route, issuer } => bearer::issuer_away(visit, route, issuer),
-        Denial::TooManyTokens { route, issuer } => bearer::too_many_tokens(visit, route, issuer),
+        Denial::TwoCallers { route } => bearer::two_callers(visit, Some(route)),
+        Denial::IssuerAway { route, issuer } => bearer::issuer_away(visit, Some(route), issuer),
+        Denial::TooManyTokens { route, issuer } => {
+            bearer::too_many_tokens(visit, Some(route), issuer)
+        }
         Denial::WeakToken { route } => {
             let demands = route.demands.as_deref();
             let mut response = login_needed(visit, "step up", demands);

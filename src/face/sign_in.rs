@@ -14,7 +14,7 @@ use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::NonceHash;
 use crate::people::cookie::{self, HostBound};
-use crate::request::gate::Caller;
+use crate::request::gate::{Caller, GateError};
 use crate::request::head::cookies;
 use crate::request::policy::Permit;
 use crate::request::{Body, BodyError};
@@ -293,10 +293,22 @@ impl Target {
 
 /// Who asks an own path. A store that is away counts as nobody only where nothing hangs on it.
 async fn caller(visit: &Visit<'_>) -> Result<Caller, Response<Body>> {
-    visit.site.gate.person(visit.head).await.map_err(|error| {
-        tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "who is asking could not be found out");
-        reply::problem(visit, page::Cause::StoreAway, None)
+    let found = visit.site.gate.person(visit.head).await;
+    found.map_err(|error| not_found_out(visit, &error))
+}
+
+/// The same where a person may bring a token of their source instead of a cookie.
+async fn caller_or_holder(visit: &Visit<'_>) -> Result<Caller, Box<Told>> {
+    let found = visit.site.gate.person_or_holder(visit.head).await;
+    found.map_err(|error| {
+        let told = reply::on_own_page(visit, &error);
+        Box::new(told.unwrap_or_else(|| Told::own("unavailable", not_found_out(visit, &error))))
     })
+}
+
+fn not_found_out(visit: &Visit<'_>, error: &GateError) -> Response<Body> {
+    tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(error), "who is asking could not be found out");
+    reply::problem(visit, page::Cause::StoreAway, None)
 }
 
 /// Reads a small body whole; nothing when it is too large, broken or not there.

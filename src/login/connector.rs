@@ -14,6 +14,7 @@ use super::pending::{Mode, Pending};
 use crate::clock::Clock;
 use crate::issuer::IssuerError;
 use crate::outbound;
+use crate::people::holders::ReadsTokens;
 use crate::people::profile::Profile;
 use crate::people::source::Source;
 use crate::secret::{Secret, SecretError, SecretSource};
@@ -74,6 +75,11 @@ pub trait Connector: Debug + Send + Sync {
 
     /// The same source, asked again while somebody is here, when its protocol can.
     fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {
+        None
+    }
+
+    /// The same source as one whose tokens say who somebody is, when it signs such tokens.
+    fn reads_tokens(self: Arc<Self>) -> Option<Arc<dyn ReadsTokens>> {
         None
     }
 

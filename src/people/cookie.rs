@@ -55,6 +55,14 @@ impl Sid {
         Self(keys::random())
     }
 
+    /// The one that belongs to something which is secret itself and has a session of its own.
+    pub fn derived(parts: &[&[u8]]) -> Self {
+        let whole = keys::fingerprint(parts);
+        let mut first = [0; 16];
+        first.copy_from_slice(&whole[..16]);
+        Self(first)
+    }
+
     /// From its text.
     pub fn parse(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)

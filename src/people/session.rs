@@ -13,6 +13,7 @@ use super::profile::{Fields, Proof};
 use super::source::Tokens;
 use crate::clock::Timestamp;
 use crate::expression::Document;
+use crate::secret::Secret;
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
 
 mod cell;
@@ -21,7 +22,7 @@ mod sessions;
 mod tokens;
 
 pub use refresh::{Attended, Pace, Refresher, SourceTerms};
-pub use sessions::{Found, MintError, Minting, Missing, NewLogin, Sessions};
+pub use sessions::{Found, MintError, Minting, Missing, NewLogin, Once, Sessions};
 pub use tokens::Due;
 
 use tokens::TokenCell;
@@ -98,6 +99,8 @@ pub struct Person {
     pub sign_again: bool,
     /// Whether the session's tokens want a refresh.
     pub due: Due,
+    /// The token of their source that they brought instead of a cookie.
+    pub token: Option<Arc<Secret<String>>>,
     pub(crate) tokens: Option<Arc<TokenCell>>,
 }
 

@@ -1,4 +1,5 @@
-//! `Bearers`: Authorization → Program, on routes that name issuers. Elsewhere nobody looks.
+//! `Bearers`: Authorization → Program, or the person a token stands for, on routes that name issuers.
+//! Elsewhere nobody looks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,9 +11,11 @@ use crate::expression::Document;
 use crate::issuer::{IssuerError, NoClaim, TokenError};
 use crate::keys;
 use crate::outbound::{OutboundBuildError, OutboundError};
+use crate::people::holders::{Holder, HolderError, Holders};
 use crate::people::profile::Proof;
+use crate::people::session::Person;
 use crate::secret::SecretError;
-use crate::store::Subject;
+use crate::store::{StoreError, Subject};
 use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
 
 mod config;
@@ -29,7 +32,8 @@ pub use config::{
 use token::{Brought, Shape};
 use trusted::{TokenHash, Trusted};
 
-/// A program whose bearer token was verified. Never a person, whatever its claims say.
+/// A program whose bearer token was verified. Never a person, whatever its claims say, unless its
+/// issuer's tokens are configured to be people's: then it is only the way to its `holder`.
 #[derive(Debug)]
 pub struct Program {
     /// Whose token it brought.
@@ -44,6 +48,8 @@ pub struct Program {
     pub proof: Proof,
     /// When the token says that it ends.
     pub ends_at: Option<Timestamp>,
+    /// The person it stands for instead, where tokens of its issuer are people's.
+    pub holder: Option<Holder>,
 }
 
 impl Program {
@@ -56,7 +62,11 @@ impl Program {
 /// Whose bearer tokens count on a site, and what is remembered of them. By default nobody's do.
 #[derive(Debug, Default)]
 pub struct Bearers {
+    /// Who admits the people of tokens; without issuers nobody does.
+    holders: Option<Arc<Holders>>,
     issuers: BTreeMap<IssuerId, Arc<Trusted>>,
+    /// Those whose tokens are people's.
+    of_people: Vec<IssuerId>,
     /// For tokens that are refused before an issuer is known.
     unnamed: BearerCounts,
     /// For the audit trail: strangers cause these lines.
@@ -98,6 +108,9 @@ pub enum BearerError {
         #[source]
         source: Arc<Away>,
     },
+    /// Whom it is about could not be found out.
+    #[error("look for whom a bearer token is about")]
+    Store(#[source] Arc<StoreError>),
 }
 
 /// Why a token is refused. For the log; whoever brought it is told nothing of it.
@@ -133,6 +146,9 @@ pub enum Refusal {
     /// It names nobody we can write down.
     #[error("its subject is no subject")]
     Subject,
+    /// It is about nobody who may come in.
+    #[error(transparent)]
+    Holder(HolderError),
     /// What every token of an issuer must be.
     #[error(transparent)]
     Token(TokenError),
@@ -193,6 +209,7 @@ enum Fault {
     Refused(Arc<Refusal>),
     Limited,
     Away(Arc<Away>),
+    Store(Arc<StoreError>),
 }
 
 impl Refusal {
@@ -222,6 +239,15 @@ impl From<Away> for Fault {
     }
 }
 
+impl From<HolderError> for Fault {
+    fn from(error: HolderError) -> Self {
+        match error {
+            HolderError::Store(error) => Self::Store(error),
+            other => Refusal::Holder(other).into(),
+        }
+    }
+}
+
 impl From<TokenError> for Fault {
     fn from(error: TokenError) -> Self {
         match error {
@@ -238,18 +264,25 @@ impl Bearers {
         issuers: &BTreeMap<IssuerId, IssuerConfig>,
         clock: &Clock,
         telemetry: &Telemetry,
+        holders: &Arc<Holders>,
         previous: Option<&Self>,
     ) -> Result<Self, BuildError> {
         let built = issuers.iter().map(|(id, config)| {
             let known = previous.and_then(|bearers| bearers.issuers.get(id));
             let trusted = match known.filter(|known| known.is_still(config)) {
                 Some(known) => Arc::clone(known),
-                None => Arc::new(Trusted::build(id, config, clock, telemetry)?),
+                None => Arc::new(Trusted::build(id, config, clock, telemetry, holders)?),
             };
             Ok((id.clone(), trusted))
         });
         Ok(Self {
+            holders: Some(Arc::clone(holders)),
             issuers: built.collect::<Result<_, _>>()?,
+            of_people: issuers
+                .iter()
+                .filter(|(_, config)| config.people.is_some())
+                .map(|(id, _)| id.clone())
+                .collect(),
             unnamed: telemetry.bearers(""),
             complaints: Seldom::default(),
         })
@@ -279,26 +312,65 @@ impl Bearers {
         if route.issuers.is_empty() {
             return Ok(None);
         }
+        let Some(program) = self.verified(&route.issuers, head).await? else {
+            return Ok(None);
+        };
+        self.suffices(route, program).map(Some)
+    }
+
+    /// Whose token a request to a page of ours brings, among those that are people's.
+    pub async fn of_person(&self, head: &Head<'_>) -> Result<Option<Arc<Program>>, BearerError> {
+        match self.of_people.is_empty() {
+            true => Ok(None),
+            false => self.verified(&self.of_people, head).await,
+        }
+    }
+
+    async fn verified(
+        &self,
+        issuers: &[IssuerId],
+        head: &Head<'_>,
+    ) -> Result<Option<Arc<Program>>, BearerError> {
         let token = match token::brought(head.headers) {
             Brought::Nothing => return Ok(None),
             Brought::Refused(why) => return Err(self.refused(why)),
             Brought::Token(token) => token,
         };
         let hash = keys::fingerprint(&[b"bearer", token.as_bytes()]);
-        let program = match self.known(route, &hash) {
-            Some(found) => found?,
+        match self.known(issuers, &hash) {
+            Some(found) => found.map(Some),
             None => {
-                let trusted = self.choose(route, token).map_err(|why| self.refused(why))?;
+                let trusted = self.choose(issuers, token);
+                let trusted = trusted.map_err(|why| self.refused(why))?;
                 let verdict = trusted.verify(hash, token, head.client).await;
-                verdict.map_err(|fault| named(trusted, fault))?
+                verdict.map(Some).map_err(|fault| named(trusted, fault))
             }
+        }
+    }
+
+    /// The person a token stands for now; an error when their session was ended.
+    pub async fn person(&self, program: &Program, holder: &Holder) -> Result<Person, BearerError> {
+        let found = match &self.holders {
+            Some(holders) => holders.find(holder).await,
+            None => Ok(None),
         };
-        self.suffices(route, program).map(Some)
+        match found {
+            Ok(Some(person)) => Ok(person),
+            Ok(None) => Err(BearerError::Refused {
+                issuer: Some(program.issuer.clone()),
+                why: Arc::new(Refusal::Holder(HolderError::Over)),
+            }),
+            Err(error) => Err(BearerError::Store(error)),
+        }
     }
 
     /// Whoever verified a token remembers it; nobody else has an entry of it.
-    fn known(&self, route: &Route, hash: &TokenHash) -> Option<Result<Arc<Program>, BearerError>> {
-        let mut trusted = route.issuers.iter().filter_map(|id| self.issuers.get(id));
+    fn known(
+        &self,
+        issuers: &[IssuerId],
+        hash: &TokenHash,
+    ) -> Option<Result<Arc<Program>, BearerError>> {
+        let mut trusted = issuers.iter().filter_map(|id| self.issuers.get(id));
         trusted.find_map(|trusted| {
             let known = trusted.known(hash)?;
             Some(known.map_err(|fault| named(trusted, fault)))
@@ -307,8 +379,8 @@ impl Bearers {
 
     /// Whom to ask about a token: the issuer it names, or the one that explains opaque tokens. A
     /// token is shown to nobody else.
-    fn choose(&self, route: &Route, token: &str) -> Result<&Arc<Trusted>, Refusal> {
-        let mut trusted = route.issuers.iter().filter_map(|id| self.issuers.get(id));
+    fn choose(&self, issuers: &[IssuerId], token: &str) -> Result<&Arc<Trusted>, Refusal> {
+        let mut trusted = issuers.iter().filter_map(|id| self.issuers.get(id));
         match token::shape(token)? {
             Shape::Signed { issuer } => trusted
                 .find(|trusted| trusted.is_named(&issuer))
@@ -354,5 +426,6 @@ fn named(trusted: &Trusted, fault: Fault) -> BearerError {
         },
         Fault::Limited => BearerError::Limited { issuer },
         Fault::Away(source) => BearerError::Away { issuer, source },
+        Fault::Store(error) => BearerError::Store(error),
     }
 }

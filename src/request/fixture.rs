@@ -85,6 +85,7 @@ pub(super) fn person(login: &str, fields: Fields) -> Caller {
         entitlements: Arc::new(entitlements),
         asked_at: at,
         sign_again: false,
+        token: None,
         due: Due::Nothing,
         tokens: None,
     })

@@ -87,10 +87,8 @@ impl Gate {
     /// A bearer token on a route that names issuers must be good, whatever else is there.
     pub async fn identify(&self, route: &Route, head: &Head<'_>) -> Result<Caller, GateError> {
         if let Some(program) = self.bearers.program(route, head).await? {
-            return match self.person(head).await? {
-                Caller::Person(_) => Err(GateError::TwoCallers),
-                Caller::Nobody(_) | Caller::Program(_) => Ok(Caller::Program(program)),
-            };
+            // In a box: programs are few among those who ask.
+            return Box::pin(self.by_token(program, head)).await;
         }
         match (self.fresh(head).await, route.access) {
             (Err(error), Access::Public) => {
@@ -111,6 +109,35 @@ impl Gate {
             return self.person(head).await;
         }
         Ok(caller)
+    }
+
+    /// Who brings a verified token, and perhaps a session, too: one of two only if it is the same
+    /// person.
+    async fn by_token(&self, program: Arc<Program>, head: &Head<'_>) -> Result<Caller, GateError> {
+        let session = match self.person(head).await? {
+            Caller::Person(person) => Some(person.session.account),
+            Caller::Nobody(_) | Caller::Program(_) => None,
+        };
+        let Some(holder) = &program.holder else {
+            return match session {
+                Some(_) => Err(GateError::TwoCallers),
+                None => Ok(Caller::Program(program)),
+            };
+        };
+        let person = self.bearers.person(&program, holder).await?;
+        match session {
+            Some(account) if account != person.session.account => Err(GateError::TwoCallers),
+            Some(_) | None => Ok(self.counted(person)),
+        }
+    }
+
+    /// Who asks a page of ours that tells people who they are: by their cookie, or by a token of an
+    /// issuer whose tokens are people's.
+    pub async fn person_or_holder(&self, head: &Head<'_>) -> Result<Caller, GateError> {
+        match self.bearers.of_person(head).await? {
+            Some(program) => self.by_token(program, head).await,
+            None => self.person(head).await,
+        }
     }
 
     /// Who brings this session cookie, on any route. No source is asked: whoever signs out, for one,

@@ -260,6 +260,10 @@ pub fn reload_is_due(route: &Route, person: &Person, head: &Head<'_>) -> bool {
     let Some(demands) = &route.demands else {
         return false;
     };
+    // Whoever brings a token has no browser that could go and ask.
+    if person.token.is_some() {
+        return false;
+    }
     let in_frame = match (head.method, errand(head)) {
         (&http::Method::GET, Errand::Navigation) => false,
         (&http::Method::GET, Errand::Embedded) => true,

@@ -57,6 +57,7 @@ mod smoke;
 mod step_up;
 mod stores;
 mod tls;
+mod token_people;
 mod troubles;
 mod upstream;
 mod wire;

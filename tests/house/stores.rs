@@ -135,6 +135,7 @@ fn new_session(account: &Account, began_at: Timestamp) -> NewSession {
         everyone_epoch: 0,
         began_at,
         tokens: None,
+        spends: None,
     }
 }
 

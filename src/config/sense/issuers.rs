@@ -5,7 +5,7 @@ use url::Url;
 
 use super::Findings;
 use crate::config::place::Place;
-use crate::issuer::{Wrong, contradiction};
+use crate::issuer::{TenantName, Wrong, contradiction};
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::{AccessConfig, RouteConfig};
 
@@ -14,6 +14,7 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         let place = Place::of(["issuer", id.as_str()]);
         tokens(findings, &place, issuer);
         addresses(findings, &place, issuer);
+        people(findings, &place, issuer);
     }
     for (at, route) in findings.config.route.iter().enumerate() {
         let place = Place::of(["route"]).item(at);
@@ -73,6 +74,44 @@ fn tokens<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a Issuer
             "a client of the issuer",
         );
     }
+}
+
+/// A token names a person as its issuer does: only a connector of that issuer knows them by it.
+fn people<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
+    let Some(people) = &issuer.people else {
+        return;
+    };
+    let place = place.clone().key("people");
+    let connector = findings.config.connector.get(people);
+    let oidc = connector.and_then(|connector| connector.oidc.as_ref());
+    let Some(oidc) = oidc else {
+        let help = "name a connector that has an [connector.ID.oidc] of the same issuer";
+        let message = format!("there is no OpenID Connect connector `{people}`");
+        findings.value(&place, message, help);
+        return;
+    };
+    if oidc.issuer != issuer.url || !same_tenants(&oidc.tenants, &issuer.tenants) {
+        let help = format!(
+            "its issuer is {}; `url` and `tenants` here must be the same",
+            oidc.issuer
+        );
+        let message = format!("`{people}` knows its people by another issuer's names");
+        findings.value(&place, message, help);
+    }
+    let optional = issuer.introspection.as_ref();
+    if optional.is_some_and(|introspection| introspection.audience_optional) {
+        let help = "remove `audience_optional`: a token that was made for another application would \
+                    make its holder a person here";
+        findings.value(
+            &place,
+            "whoever gets hold of any token would be its person",
+            help,
+        );
+    }
+}
+
+fn same_tenants(one: &[TenantName], other: &[TenantName]) -> bool {
+    one.len() == other.len() && one.iter().all(|tenant| other.contains(tenant))
 }
 
 fn addresses<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {

@@ -9,15 +9,15 @@ use super::super::Visit;
 use super::super::record::Told;
 use super::json_problem;
 use crate::request::Body;
-use crate::request::bearer::{IssuerId, Refusal};
-use crate::request::gate::Caller;
+use crate::request::bearer::{BearerError, IssuerId, Refusal};
+use crate::request::gate::{Caller, GateError};
 use crate::request::route::Route;
 use crate::telemetry::{Audit, Event, chain};
 
 /// A token that does not prove what it says. Whoever brought it is not told why; the records are.
 pub(super) fn refused(
     visit: &Visit<'_>,
-    route: &Arc<Route>,
+    route: Option<&Arc<Route>>,
     issuer: Option<&IssuerId>,
     why: &Refusal,
 ) -> Told {
@@ -36,7 +36,7 @@ pub(super) fn refused(
     let title = "The bearer token is not valid here";
     let mut response = json_problem(visit, StatusCode::UNAUTHORIZED, "bad-token", title, "");
     challenge(visit, &mut response, ", error=\"invalid_token\"");
-    Told::denied(reason, Some(route), None, response)
+    Told::denied(reason, route, None, response)
 }
 
 /// A token that is good, but not for this.
@@ -60,31 +60,58 @@ pub(super) fn lacks_scope(
 }
 
 /// A session and a token at once (RFC 6750 §3.1, `invalid_request`).
-pub(super) fn two_callers(visit: &Visit<'_>, route: &Arc<Route>) -> Told {
+pub(super) fn two_callers(visit: &Visit<'_>, route: Option<&Arc<Route>>) -> Told {
     let title = "A session cookie and a bearer token came together";
     let detail = "They name two callers: send one of them.";
     let mut response = json_problem(visit, StatusCode::BAD_REQUEST, "two-callers", title, detail);
     challenge(visit, &mut response, ", error=\"invalid_request\"");
-    Told::denied("two callers", Some(route), None, response)
+    Told::denied("two callers", route, None, response)
 }
 
 /// Nobody can say whether the token counts.
-pub(super) fn issuer_away(visit: &Visit<'_>, route: &Arc<Route>, issuer: &IssuerId) -> Told {
+pub(super) fn issuer_away(
+    visit: &Visit<'_>,
+    route: Option<&Arc<Route>>,
+    issuer: &IssuerId,
+) -> Told {
     let title = "Whether the bearer token is valid cannot be found out now";
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let response = json_problem(visit, status, "issuer-away", title, "");
-    Told::denied(format!("issuer {issuer} away"), Some(route), None, response)
+    Told::denied(format!("issuer {issuer} away"), route, None, response)
+}
+
+/// The same for a page of ours, which is on no route; nothing when it is not about a token.
+pub(in crate::face) fn on_own_page(visit: &Visit<'_>, error: &GateError) -> Option<Told> {
+    match error {
+        GateError::Bearer(BearerError::Refused { issuer, why }) => {
+            Some(refused(visit, None, issuer.as_ref(), why))
+        }
+        GateError::Bearer(BearerError::Away { issuer, .. }) => {
+            Some(issuer_away(visit, None, issuer))
+        }
+        GateError::Bearer(BearerError::Limited { issuer }) => {
+            Some(too_many_tokens(visit, None, issuer))
+        }
+        GateError::TwoCallers => Some(two_callers(visit, None)),
+        // Only routes ask for scopes.
+        GateError::Bearer(BearerError::Scope { .. } | BearerError::Store(_))
+        | GateError::Unavailable(_) => None,
+    }
 }
 
 /// The client brings too many new tokens. Not 401: the token may be good, and not 429: a check that
 /// another proxy makes has one status for what may be repeated later, and every face says the same.
-pub(super) fn too_many_tokens(visit: &Visit<'_>, route: &Arc<Route>, issuer: &IssuerId) -> Told {
+pub(super) fn too_many_tokens(
+    visit: &Visit<'_>,
+    route: Option<&Arc<Route>>,
+    issuer: &IssuerId,
+) -> Told {
     let title = "Too many new bearer tokens come from this address";
     let detail = "Nobody looked at this one: send it again later.";
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let response = json_problem(visit, status, "too-many-tokens", title, detail);
     let reason = format!("too many new tokens for issuer {issuer}");
-    Told::denied(reason, Some(route), None, response)
+    Told::denied(reason, route, None, response)
 }
 
 /// Says that a bearer token would do, beside what the answer offers already.

@@ -43,7 +43,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
         },
         LoginError::Mint { source, .. } => match source {
             MintError::Closed => Cause::AccountClosed,
-            MintError::Revoked => Cause::Revoked,
+            MintError::Revoked | MintError::Spent => Cause::Revoked,
             MintError::Store(_) => Cause::StoreAway,
         },
         LoginError::Dropped => Cause::StoreAway,

@@ -13,7 +13,9 @@ use super::super::navigation::text;
 use super::super::page::Cause;
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::{Target, arrival, audit, begin, caller, flow_cookies, place, small_body, user_agent};
+use super::{
+    Target, arrival, audit, begin, caller_or_holder, flow_cookies, place, small_body, user_agent,
+};
 use crate::login::connector::{Answer, AnswerKind};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S};
@@ -203,7 +205,7 @@ pub(super) async fn userinfo(visit: &Visit<'_>) -> Told {
     if !matches!(*visit.head.method, Method::GET | Method::HEAD) {
         return Told::own("method", reply::wrong_method("GET, HEAD"));
     }
-    let person = match caller(visit).await {
+    let person = match caller_or_holder(visit).await {
         Ok(Caller::Person(person)) => person,
         Ok(Caller::Nobody(_) | Caller::Program(_)) => {
             let title = "Sign in first";
@@ -211,7 +213,7 @@ pub(super) async fn userinfo(visit: &Visit<'_>) -> Told {
                 reply::json_problem(visit, StatusCode::UNAUTHORIZED, "login-needed", title, "");
             return Told::own("nobody", response);
         }
-        Err(response) => return Told::own("unavailable", response),
+        Err(told) => return *told,
     };
     let (session, fields) = (&person.session, &person.entitlements.fields);
     let response = reply::json(

@@ -24,6 +24,7 @@ use crate::issuer::{self, Issuer, Metadata};
 use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
 use crate::outbound::{KNOCK_TIMEOUT, Outbound, OutboundError};
+use crate::people::holders::ReadsTokens;
 use crate::people::profile::Profile;
 use crate::people::source::{Source, Tokens};
 use crate::secret::Secret;
@@ -35,6 +36,7 @@ mod fault;
 mod id_token;
 mod logout;
 mod refresh;
+mod shown;
 mod userinfo;
 
 pub use config::{Config, ResponseMode};
@@ -377,6 +379,10 @@ impl Connector for Oidc {
     }
 
     fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {
+        Some(self)
+    }
+
+    fn reads_tokens(self: Arc<Self>) -> Option<Arc<dyn ReadsTokens>> {
         Some(self)
     }
 

@@ -30,7 +30,7 @@ mod supposed;
 mod told;
 
 use held::Held;
-pub use mint::{MintError, Minting, NewLogin};
+pub use mint::{MintError, Minting, NewLogin, Once};
 
 /// How long a cookie whose session the store does not know is remembered as such.
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
@@ -279,6 +279,7 @@ impl Sessions {
             asked_at: entry.asked_at,
             sign_again: !entry.by_signer,
             due: due.unwrap_or(Due::Nothing),
+            token: None,
             tokens: entry.tokens.clone(),
         })
     }

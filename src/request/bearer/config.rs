@@ -12,8 +12,10 @@ use crate::issuer::{IssuerName, SigningAlgorithm, TenantName};
 use crate::outbound::ProxyUrl;
 use crate::secret::SecretSource;
 use crate::setting::{Period, text_schema};
+use crate::store::ConnectorId;
 
-/// Whose bearer tokens routes may name in `issuers`. A token lets a program in, never a person.
+/// Whose bearer tokens routes may name in `issuers`. A token lets a program in, or a person where
+/// `people` says so.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerConfig {
@@ -25,6 +27,13 @@ pub struct IssuerConfig {
     /// one there is.
     #[serde(default)]
     pub tenants: Vec<TenantName>,
+    /// The connector whose people these tokens are about, where apps bring a token that a person
+    /// logged in for. Then a verified token is that person: admitted by the connector's mapping over
+    /// the token's claims, with identity headers and rules as for a session, and without a cookie. The
+    /// connector is of the same issuer. Tokens of programs are refused; absent: every token is a
+    /// program's.
+    #[serde(default)]
+    pub people: Option<ConnectorId>,
     /// For whom a token must be issued: one of these must stand in its `aud`. Not the client id of a
     /// login: the ID tokens of people would count, too.
     pub audiences: Vec<String>,

@@ -23,12 +23,13 @@ use super::new_tokens::{Limit, NewTokens, Place};
 use super::{Away, BuildError, Fault, Program, Refusal, token};
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
-use crate::issuer::{ALGORITHMS, Asker, Claims, Expect, Issuer, LEEWAY, Settings, Tenant};
+use crate::issuer::{ALGORITHMS, Asker, Claims, Expect, Issuer, LEEWAY, NoClaim, Settings, Tenant};
 use crate::keys;
 use crate::outbound::{self, Outbound};
+use crate::people::holders::{Holders, Shown};
 use crate::people::profile::Proof;
 use crate::secret::Secret;
-use crate::store::Subject;
+use crate::store::{ConnectorId, Subject};
 use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
 
 /// How many refused tokens are remembered, and for how long.
@@ -62,6 +63,8 @@ pub(super) struct Trusted {
     counts: BearerCounts,
     complaints: Seldom,
     limit_complaints: Seldom,
+    /// Whose people its tokens are, and who admits them.
+    people: Option<(ConnectorId, Arc<Holders>)>,
 }
 
 impl fmt::Debug for Trusted {
@@ -88,6 +91,7 @@ impl Trusted {
         config: &IssuerConfig,
         clock: &Clock,
         telemetry: &Telemetry,
+        holders: &Arc<Holders>,
     ) -> Result<Self, BuildError> {
         let road = outbound::Config {
             proxy: config.proxy.clone(),
@@ -139,15 +143,20 @@ impl Trusted {
             counts: telemetry.bearers(id.as_str()),
             complaints: Seldom::default(),
             limit_complaints: Seldom::default(),
+            people: config
+                .people
+                .as_ref()
+                .map(|via| (via.clone(), Arc::clone(holders))),
             config: config.clone(),
         })
     }
 
-    /// Whether it is the one of these settings, down to what its files held when it was built.
+    /// Whether it is the one of these settings, down to what its files held when it was built. One
+    /// whose tokens are people's stands on a connector, too, and is always built anew.
     pub(super) fn is_still(&self, config: &IssuerConfig) -> bool {
         let secret = config.introspection.as_ref().map(|it| &it.client_secret);
         let in_files = config.ca.is_some() || secret.is_some_and(|it| it.file().is_some());
-        self.config == *config && !in_files
+        self.config == *config && !in_files && self.people.is_none()
     }
 
     /// Asks the issuer for what its tokens are verified with, as `check --online` does, and says it.
@@ -159,7 +168,7 @@ impl Trusted {
         let nobodys = URL_SAFE_NO_PAD.encode(keys::random::<32>());
         match introspection.explain(&self.issuer, &nobodys, None).await {
             Err(Fault::Away(why)) => Err(why),
-            Ok(_) | Err(Fault::Refused(_) | Fault::Limited) => {
+            Ok(_) | Err(Fault::Refused(_) | Fault::Limited | Fault::Store(_)) => {
                 Ok("it explains tokens to us".to_owned())
             }
         }
@@ -289,7 +298,30 @@ impl Trusted {
             }
         };
         token::is_bearer(&claims)?;
-        Ok(Arc::new(self.program(claims, &tenant)?))
+        let holder = match &self.people {
+            None => None,
+            Some((via, holders)) => {
+                let shown = self
+                    .shown(token, &claims, &tenant)
+                    .map_err(Refusal::claim)?;
+                Some(holders.admit(via, shown).await?)
+            }
+        };
+        let program = self.program(claims, &tenant)?;
+        Ok(Arc::new(Program { holder, ..program }))
+    }
+
+    /// What a token says of a person. Without its times nobody knows what became of them since.
+    fn shown(&self, token: &str, claims: &Claims, tenant: &Tenant) -> Result<Shown, NoClaim> {
+        let ends_at = claims.moment("exp")?.ok_or(NoClaim("exp"))?;
+        Ok(Shown {
+            token: Secret::new(token.to_owned()),
+            claims: claims.clone().into_map(),
+            tenant: tenant.clone(),
+            proof: self.proof(claims),
+            issued_at: claims.moment("iat")?.ok_or(NoClaim("iat"))?,
+            ends_at: ends_at.plus(LEEWAY),
+        })
     }
 
     fn program(&self, claims: Claims, tenant: &Tenant) -> Result<Program, Refusal> {
@@ -313,6 +345,7 @@ impl Trusted {
             claims: Document::from(&Value::Object(claims)),
             proof,
             ends_at,
+            holder: None,
         })
     }
 
@@ -351,6 +384,8 @@ impl Trusted {
             }
             // Counted where it was found.
             Err(Fault::Limited) => {}
+            // Said where the request is decided.
+            Err(Fault::Store(_)) => self.counts.count(BearerOutcome::Away),
             Err(Fault::Away(why)) => {
                 self.counts.count(BearerOutcome::Away);
                 if self.complaints.may_speak() {

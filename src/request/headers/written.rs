@@ -267,6 +267,14 @@ impl Written {
         let Caller::Person(person) = permit.caller() else {
             return;
         };
+        if let Some(token) = &person.token {
+            // What they brought is an access token; the request has it in its place already.
+            let value = rules.access_token.then(|| credential("", token)).flatten();
+            if let Some(value) = value {
+                super::line(&mut self.lines, &ACCESS_TOKEN, value.as_bytes());
+            }
+            return;
+        }
         let Some(tokens) = person.tokens() else {
             return;
         };

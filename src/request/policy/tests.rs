@@ -200,6 +200,7 @@ fn a_token_proves_as_much_as_it_says_and_is_never_sent_to_log_in() {
             claims: Document::from(&serde_json::json!({})),
             proof,
             ends_at: None,
+            holder: None,
         }))
     };
     for (route, proof, expected) in [

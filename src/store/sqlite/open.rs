@@ -255,6 +255,7 @@ fn migrator() -> Migrator {
         migration(2, "tokens", include_str!("0002_tokens.sql")),
         migration(3, "provider", include_str!("0003_provider.sql")),
         migration(4, "unnamed", include_str!("0004_unnamed.sql")),
+        migration(5, "raised", include_str!("0005_raised.sql")),
     ])
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn revoke(
             0
         }
         Scope::Account(account) => raise_account(&mut tx, account, at).await?,
-        Scope::Connector(_) | Scope::Everyone => raise(&mut tx, scope).await?,
+        Scope::Connector(_) | Scope::Everyone => raise(&mut tx, scope, at).await?,
     };
     tokens::forget(&mut tx, scope).await?;
     let entry = log(&mut tx, scope.clone(), epoch, at).await?;
@@ -196,22 +196,36 @@ pub(super) async fn after(db: &Sqlite, number: i64, max: u32) -> Result<Vec<Revo
     rows.iter().map(entry).collect()
 }
 
-/// The number of a connector or of everyone; zero when it was never raised.
-pub(super) async fn number(tx: &mut SqliteConnection, scope: &Scope) -> Result<u64, Trouble> {
-    let sql = "SELECT number FROM epoch WHERE name = ?1";
-    let found = sqlx::query_scalar(sql)
+/// Whether the number of a connector or of everyone is this one, zero when it was never raised, and
+/// was not raised since a moment: what began then may have read the number later.
+pub(super) async fn stands(
+    tx: &mut SqliteConnection,
+    scope: &Scope,
+    number: u64,
+    since_ms: i64,
+) -> Result<bool, Trouble> {
+    let sql = "SELECT number, coalesce(raised_at >= ?2, FALSE) AS raised_since \
+               FROM epoch WHERE name = ?1";
+    let found = sqlx::query(sql)
         .bind(name(scope))
+        .bind(since_ms)
         .fetch_optional(tx)
         .await?;
-    row::unsigned(found.unwrap_or(0), "number")
+    let Some(found) = found else {
+        return Ok(number == 0);
+    };
+    let raised: bool = found.try_get("raised_since")?;
+    Ok(!raised && row::number(&found, "number", "number")? == number)
 }
 
-async fn raise(tx: &mut SqliteConnection, scope: &Scope) -> Result<u64, Trouble> {
-    let sql = "INSERT INTO epoch (name, number) VALUES (?1, 1) \
-               ON CONFLICT DO UPDATE SET number = number + 1 RETURNING number";
+async fn raise(tx: &mut SqliteConnection, scope: &Scope, at: Timestamp) -> Result<u64, Trouble> {
+    let sql = "INSERT INTO epoch (name, number, raised_at) VALUES (?1, 1, ?2) \
+               ON CONFLICT DO UPDATE SET number = number + 1, \
+               raised_at = max(coalesce(raised_at, ?2), ?2) RETURNING number";
     row::unsigned(
         sqlx::query_scalar(sql)
             .bind(name(scope))
+            .bind(at.unix_ms())
             .fetch_one(tx)
             .await?,
         "number",

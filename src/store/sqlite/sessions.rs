@@ -4,7 +4,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{AccountId, Minted, NewSession, SessionFound, SessionId, SessionKey};
 use super::super::{Scope, SessionRecord};
-use super::{Sqlite, Trouble, revocations, row, tokens};
+use super::{Sqlite, Trouble, once, revocations, row, tokens};
 use crate::clock::Timestamp;
 
 pub(super) async fn mint(db: &Sqlite, new: &NewSession) -> Result<Minted, Trouble> {
@@ -12,6 +12,11 @@ pub(super) async fn mint(db: &Sqlite, new: &NewSession) -> Result<Minted, Troubl
     if let Some(refused) = refusal(&mut tx, new).await? {
         tx.leave().await?;
         return Ok(refused);
+    }
+    if let Some((what, until)) = &new.spends
+        && !once::spend(&mut *tx, what, *until).await?
+    {
+        return Ok(Minted::Spent);
     }
     insert(&mut tx, new).await?;
     if let Some(sealed) = &new.tokens {
@@ -98,8 +103,8 @@ async fn refusal(tx: &mut SqliteConnection, new: &NewSession) -> Result<Option<M
     let connector = Scope::Connector(new.record.connector.clone());
     let stands = !found.try_get::<bool, _>("raised_since")?
         && row::number(&found, "epoch", "account")? == new.account_epoch
-        && revocations::number(tx, &connector).await? == new.connector_epoch
-        && revocations::number(tx, &Scope::Everyone).await? == new.everyone_epoch;
+        && revocations::stands(tx, &connector, new.connector_epoch, began_at).await?
+        && revocations::stands(tx, &Scope::Everyone, new.everyone_epoch, began_at).await?;
     if !stands {
         return Ok(Some(Minted::Revoked));
     }

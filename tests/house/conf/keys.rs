@@ -168,6 +168,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Instead,
         r#"["72f988bf-86f1-41af-91ab-2d7cd011db47"]"#,
     ),
+    ("issuer.*.people", Instead, r#""keycloak""#),
     ("issuer.*.audiences", Absent, r#"["menshen"]"#),
     ("issuer.*.scopes", Absent, r#"["deploy"]"#),
     ("issuer.*.algorithms", Absent, r#"["RS256", "ES256"]"#),

@@ -36,6 +36,17 @@ pub struct NewLogin {
     pub everyone_epoch: u64,
 }
 
+/// A session that something gets once, whatever becomes of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Once {
+    /// Its name.
+    pub sid: Sid,
+    /// What is spent by it.
+    pub what: [u8; 32],
+    /// How long that is remembered.
+    pub until: Timestamp,
+}
+
 /// Why no session was minted.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
@@ -45,6 +56,9 @@ pub enum MintError {
     /// The person, the connector or everyone was revoked while they logged in.
     #[error("the login was overtaken by a revocation")]
     Revoked,
+    /// What the session was for has had one.
+    #[error("it has had its session")]
+    Spent,
     /// The store.
     #[error("mint the session")]
     Store(#[source] StoreError),
@@ -68,8 +82,30 @@ impl Sessions {
         login: NewLogin,
         terms: &Terms,
     ) -> Result<Minting, MintError> {
+        self.mint_as(ring, login, terms, Sid::random(), None).await
+    }
+
+    /// The same for something that gets a session once.
+    pub(in crate::people) async fn mint_once(
+        &self,
+        ring: &KeyRing,
+        login: NewLogin,
+        terms: &Terms,
+        once: Once,
+    ) -> Result<Minting, MintError> {
+        let spends = Some((once.what, once.until));
+        self.mint_as(ring, login, terms, once.sid, spends).await
+    }
+
+    async fn mint_as(
+        &self,
+        ring: &KeyRing,
+        login: NewLogin,
+        terms: &Terms,
+        sid: Sid,
+        spends: Option<([u8; 32], Timestamp)>,
+    ) -> Result<Minting, MintError> {
         let now = self.clock.now();
-        let sid = Sid::random();
         let end = now.plus(terms.lifetime);
         let expires_at = login.expires_at.map_or(end, |earlier| earlier.min(end));
         let record = SessionRecord {
@@ -99,6 +135,7 @@ impl Sessions {
             everyone_epoch: login.everyone_epoch,
             began_at: login.began_at,
             tokens: sealed.flatten(),
+            spends,
         };
         match self.store.mint(&new).await.map_err(MintError::Store)? {
             Minted::Session => Ok(Minting {
@@ -111,6 +148,7 @@ impl Sessions {
                 },
                 public_id,
             }),
+            Minted::Spent => Err(MintError::Spent),
             Minted::AccountClosed => Err(MintError::Closed),
             Minted::Revoked | Minted::LoggedOut => Err(MintError::Revoked),
         }

@@ -49,6 +49,7 @@ impl Person {
             asked_at: now,
             sign_again: false,
             due: Due::Nothing,
+            token: None,
             tokens: None,
         })
     }

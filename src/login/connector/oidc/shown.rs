@@ -1,0 +1,101 @@
+//! A token of this issuer that somebody brings instead of logging in: whom it is about.
+
+use serde_json::{Map, Value};
+
+use super::{Oidc, id_token, userinfo};
+use crate::clock::Timestamp;
+use crate::people::holders::{NoPerson, ReadsTokens, Shown};
+use crate::people::profile::{Profile, Proof};
+use crate::store::Subject;
+
+/// The longest subject, in bytes (OpenID Connect Core §2).
+const SUBJECT_BYTES_MAX: usize = 255;
+
+/// The names of the client that a token was issued to.
+const CLIENT: [&str; 5] = ["client_id", "azp", "appid", "cid", "clientId"];
+
+impl ReadsTokens for Oidc {
+    fn read(&self, shown: &Shown) -> Result<Profile, NoPerson> {
+        let sub = shown.claims.get("sub").and_then(Value::as_str);
+        let sub = sub.filter(|sub| !sub.is_empty() && sub.len() <= SUBJECT_BYTES_MAX);
+        let sub = sub.ok_or(NoPerson::Subject)?;
+        if is_of_a_program(&shown.claims, sub) {
+            return Err(NoPerson::Program);
+        }
+        let subject = Subject::try_from(shown.tenant.qualify(sub));
+        let raw = userinfo::profile(shown.claims.clone(), None);
+        Ok(Profile {
+            subject: subject.map_err(|_| NoPerson::Subject)?,
+            vouched: userinfo::vouched(&raw),
+            provider_sid: id_token::name(raw.get("sid")).map(|sid| shown.tenant.qualify(&sid)),
+            raw: Value::Object(raw),
+            facts: Proof {
+                // An issuer that does not say when somebody proved themselves never says "lately".
+                auth_time: shown.proof.auth_time.or(Some(Timestamp::from_unix_s(0))),
+                ..shown.proof.clone()
+            },
+            tokens: None,
+        })
+    }
+}
+
+/// Whether a client asked for a token for itself (RFC 6749 §4.4), by the marks of those who issue
+/// such tokens: nobody logged in for it.
+fn is_of_a_program(claims: &Map<String, Value>, sub: &str) -> bool {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let clients = || CLIENT.iter().filter_map(|name| text(name));
+    // RFC 9068 §2.2: without a person the subject is the client. Auth0 marks it.
+    let is_client = clients().any(|client| sub == client || sub == format!("{client}@clients"));
+    // Entra ID: a person is known to each application by another `sub` than by their `oid`.
+    let is_app = text("idtyp") == Some("app")
+        || (text("tid").is_some() && text("oid") == Some(sub) && text("scp").is_none());
+    let grants = ["gty", "grant_type"].map(text);
+    let by_grant = grants
+        .iter()
+        .flatten()
+        .any(|grant| matches!(*grant, "client-credentials" | "client_credentials"));
+    // Keycloak gives each client that may do so a user of its own.
+    let user = text("preferred_username").and_then(|user| user.strip_prefix("service-account-"));
+    let is_account = user.is_some_and(|user| clients().any(|it| it.eq_ignore_ascii_case(user)));
+    is_client || is_app || by_grant || is_account
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn is_program(claims: Value) -> bool {
+        let claims = claims.as_object().unwrap();
+        is_of_a_program(claims, claims["sub"].as_str().unwrap())
+    }
+
+    #[test]
+    fn a_token_that_a_client_got_for_itself_is_a_programs() {
+        for claims in [
+            json!({ "sub": "runner", "client_id": "runner" }),
+            json!({ "sub": "runner", "azp": "runner" }),
+            json!({ "sub": "runner@clients", "azp": "runner" }),
+            json!({ "sub": "x", "gty": "client-credentials" }),
+            json!({ "sub": "x", "idtyp": "app" }),
+            json!({ "sub": "x", "oid": "x", "tid": "t", "roles": ["a"] }),
+            json!({ "sub": "f3", "azp": "Runner", "preferred_username": "service-account-runner" }),
+        ] {
+            assert!(is_program(claims.clone()), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_somebody_logged_in_for_is_theirs() {
+        for claims in [
+            json!({ "sub": "u1" }),
+            json!({ "sub": "u1", "azp": "app", "scope": "openid" }),
+            json!({ "sub": "u1", "oid": "o1", "tid": "t", "scp": "access" }),
+            json!({ "sub": "u1", "azp": "app", "preferred_username": "service-account-runner" }),
+            json!({ "sub": "u1", "azp": "app", "gty": "refresh-token" }),
+        ] {
+            assert!(!is_program(claims.clone()), "{claims}");
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! `Holders`: people who bring a token that their source signed, instead of a cookie of ours.
+//!
+//! The first time a token comes, its person is admitted as at a login and gets a session; from then on
+//! the token stands for that session, which is measured on every request like any other: whoever is
+//! revoked or closed is out on the next one. The session's name is derived from the token, and a token
+//! gets a session once, so that one that was ended does not come back, on no node and after no
+//! restart. No cookie is made of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use serde_json::{Map, Value};
+
+use super::cookie::{self, Handle, Sid};
+use super::profile::{Fields, Profile, Proof};
+use super::session::{Entitlements, Found, MintError, NewLogin, Once, Person, Sessions, Terms};
+use super::{AdmitError, Admittance, People};
+use crate::clock::{Clock, Timestamp};
+use crate::issuer::Tenant;
+use crate::keys::{self, KeyRing};
+use crate::secret::Secret;
+use crate::store::{ConnectorId, SessionFound, StoreError};
+use crate::telemetry::{Audit, Event, Telemetry};
+
+/// A token says itself when it ends: nobody who has one goes out for want of clicks. Shorter than
+/// the store keeps sessions that nobody uses.
+const IDLE: Duration = Duration::from_secs(14 * 86_400);
+
+/// What a verified token says.
+#[derive(Debug)]
+pub struct Shown {
+    /// The token itself.
+    pub token: Secret<String>,
+    /// What it says, all of it verified.
+    pub claims: Map<String, Value>,
+    /// The tenant it is of, where its issuer has several.
+    pub tenant: Tenant,
+    /// How its person proved themselves, as far as it says.
+    pub proof: Proof,
+    /// When it was issued: a person revoked since then is not let in by it.
+    pub issued_at: Timestamp,
+    /// When it stops counting for sure.
+    pub ends_at: Timestamp,
+}
+
+/// A source whose tokens say who somebody is.
+pub trait ReadsTokens: fmt::Debug + Send + Sync {
+    /// Who a token is about, as a login of theirs would say it.
+    fn read(&self, shown: &Shown) -> Result<Profile, NoPerson>;
+}
+
+/// Why a token is about nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPerson {
+    /// It was issued to a program for itself.
+    #[error("it is a program's own, and tokens of this issuer are people's")]
+    Program,
+    /// It does not say whom it is about in a way that can be kept.
+    #[error("it does not say whom it is about")]
+    Subject,
+}
+
+/// Why a token lets nobody in.
+#[derive(Debug, thiserror::Error)]
+pub enum HolderError {
+    /// The connector whose people its holders are does not read tokens.
+    #[error("no connector of this name reads tokens")]
+    NoConnector,
+    /// It names nobody.
+    #[error(transparent)]
+    NoPerson(#[from] NoPerson),
+    /// The directory.
+    #[error("admit the person")]
+    Admit(#[source] AdmitError),
+    /// Its session was ended: signed out, revoked, closed or logged out at the source.
+    #[error("its session was ended")]
+    Over,
+    /// The store.
+    #[error("look for the session of the token")]
+    Store(#[source] Arc<StoreError>),
+}
+
+/// A token's person as they were admitted.
+pub struct Holder {
+    /// The handle of its session, as a cookie would bring it. Never leaves the house.
+    handle: Secret<String>,
+    via: ConnectorId,
+    fields: Fields,
+    token: Arc<Secret<String>>,
+    entitlements: ArcSwapOption<Entitlements>,
+}
+
+impl fmt::Debug for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Holder")
+            .field("via", &self.via)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One connector whose people may bring tokens.
+#[derive(Clone, Debug)]
+pub struct HolderTerms {
+    /// Says who a token is about.
+    pub reader: Arc<dyn ReadsTokens>,
+    /// On what terms they are admitted.
+    pub admittance: Admittance,
+}
+
+/// Everybody who may bring a token. One per site.
+#[derive(Debug)]
+pub struct Holders {
+    connectors: BTreeMap<ConnectorId, HolderTerms>,
+    people: People,
+    sessions: Arc<Sessions>,
+    ring: Arc<KeyRing>,
+    clock: Clock,
+    telemetry: Telemetry,
+}
+
+impl Holders {
+    /// Over the people of these connectors.
+    pub fn new(
+        connectors: impl Iterator<Item = HolderTerms>,
+        sessions: &Arc<Sessions>,
+        ring: &Arc<KeyRing>,
+        clock: &Clock,
+        telemetry: &Telemetry,
+    ) -> Self {
+        let named = connectors.map(|terms| (terms.admittance.connector.clone(), terms));
+        Self {
+            connectors: named.collect(),
+            people: People::new(Arc::clone(sessions), clock.clone()),
+            sessions: Arc::clone(sessions),
+            ring: Arc::clone(ring),
+            clock: clock.clone(),
+            telemetry: telemetry.clone(),
+        }
+    }
+
+    /// Admits whom a token is about, or finds the session it has. Run once for all who bring it.
+    pub async fn admit(&self, via: &ConnectorId, shown: Shown) -> Result<Holder, HolderError> {
+        let terms = self.connectors.get(via).ok_or(HolderError::NoConnector)?;
+        let profile = terms.reader.read(&shown)?;
+        let mapped = terms.admittance.mapping.map(&profile.raw);
+        let mapped = mapped.map_err(|error| HolderError::Admit(AdmitError::Map(error)))?;
+        let sid = Sid::derived(&[
+            b"token",
+            via.as_str().as_bytes(),
+            shown.token.expose().as_bytes(),
+        ]);
+        let (handle, kept) = match self.standing(sid).await? {
+            Some(found) => known(sid, &found)?,
+            None => {
+                self.let_in(terms, sid, &shown, profile, mapped.session_expires)
+                    .await?
+            }
+        };
+        Ok(Holder {
+            handle: Secret::new(cookie::sign(&self.ring, &handle)),
+            via: via.clone(),
+            fields: if terms.admittance.sync {
+                mapped.fields
+            } else {
+                kept
+            },
+            token: Arc::new(shown.token),
+            entitlements: ArcSwapOption::empty(),
+        })
+    }
+
+    /// Who a token stands for now; nobody when their session was ended.
+    ///
+    /// # Errors
+    /// The store could not be asked: nobody may pass on that.
+    pub async fn find(&self, holder: &Holder) -> Result<Option<Person>, Arc<StoreError>> {
+        let terms = Terms {
+            lifetime: IDLE,
+            idle_timeout: IDLE,
+        };
+        let found = self
+            .sessions
+            .find(&self.ring, &terms, holder.handle.expose(), "");
+        Ok(match found.await? {
+            Found::Person(person) => Some(holder.dressed(person)),
+            Found::Missing(_) => None,
+        })
+    }
+
+    async fn standing(&self, sid: Sid) -> Result<Option<SessionFound>, HolderError> {
+        let found = self.sessions.store().session(&sid.key()).await;
+        found.map_err(|error| HolderError::Store(Arc::new(error)))
+    }
+
+    /// Admits them and mints the one session that this token ever gets.
+    async fn let_in(
+        &self,
+        terms: &HolderTerms,
+        sid: Sid,
+        shown: &Shown,
+        profile: Profile,
+        session_expires: Option<Timestamp>,
+    ) -> Result<(Handle, Fields), HolderError> {
+        let via = &terms.admittance.connector;
+        let (connector_epoch, everyone_epoch) = self.sessions.epochs_of(via);
+        // A token is no login: it may be older than the last one, and changes nobody's fields.
+        let admittance = Admittance {
+            sync: false,
+            ..terms.admittance.clone()
+        };
+        let admitted = self.people.admit(&admittance, &profile).await;
+        let (account, kept) = admitted.map_err(|error| match error {
+            AdmitError::Store(error) => HolderError::Store(Arc::new(error)),
+            other => HolderError::Admit(other),
+        })?;
+        let ends_at = session_expires.map_or(shown.ends_at, |end| end.min(shown.ends_at));
+        let login = NewLogin {
+            account,
+            via: via.clone(),
+            subject: profile.subject,
+            provider_sid: profile.provider_sid,
+            proof: profile.facts,
+            tokens: None,
+            expires_at: Some(ends_at),
+            began_at: shown.issued_at,
+            connector_epoch,
+            everyone_epoch,
+        };
+        let once = Once {
+            sid,
+            what: keys::fingerprint(&[b"a token's session", sid.key().as_bytes()]),
+            until: shown.ends_at,
+        };
+        let lifetime = Terms {
+            lifetime: shown.ends_at.since(self.clock.now()),
+            idle_timeout: IDLE,
+        };
+        let (name, subject) = (login.account.login.clone(), login.subject.clone());
+        let minted = self
+            .sessions
+            .mint_once(&self.ring, login, &lifetime, once)
+            .await;
+        match minted {
+            Ok(minting) => {
+                self.telemetry.audit(&Audit {
+                    connector: Some(via.as_str()),
+                    subject: Some(subject.as_str()),
+                    login: Some(name.as_str()),
+                    account: Some(&minting.handle.account),
+                    session: Some(&minting.public_id),
+                    reason: Some("token"),
+                    ..Audit::new(Event::Login, self.clock.now())
+                });
+                Ok((minting.handle, kept.fields))
+            }
+            // Another process let them in a moment ago, or this session was ended.
+            Err(MintError::Spent) => match self.standing(sid).await? {
+                Some(found) => known(sid, &found),
+                None => Err(HolderError::Over),
+            },
+            Err(MintError::Closed | MintError::Revoked) => Err(HolderError::Over),
+            Err(MintError::Store(error)) => Err(HolderError::Store(Arc::new(error))),
+        }
+    }
+}
+
+/// A session that a token has already.
+fn known(sid: Sid, found: &SessionFound) -> Result<(Handle, Fields), HolderError> {
+    if found.account.closed {
+        return Err(HolderError::Over);
+    }
+    let fields = serde_json::from_str(&found.entitlements);
+    let damaged = |_| HolderError::Store(Arc::new(StoreError::Damaged { record: "identity" }));
+    let handle = Handle {
+        sid,
+        account: found.account.id,
+        issued_at: found.session.minted_at,
+        expires_at: found.session.expires_at,
+        host: None,
+    };
+    Ok((handle, fields.map_err(damaged)?))
+}
+
+impl Holder {
+    /// Through which connector.
+    pub fn via(&self) -> &ConnectorId {
+        &self.via
+    }
+
+    /// The person of a session as this token describes them: what other tokens and logins say of them
+    /// is neither more nor less than that.
+    fn dressed(&self, person: Person) -> Person {
+        let (session, login) = (&person.session, &person.session.login);
+        let made = self.entitlements.load_full();
+        let entitlements = made.filter(|made| made.login == *login).unwrap_or_else(|| {
+            let fields = self.fields.clone();
+            let fresh = Entitlements::new(session.account, login, &self.via, fields, 0);
+            let fresh = Arc::new(fresh);
+            self.entitlements.store(Some(Arc::clone(&fresh)));
+            fresh
+        });
+        Person {
+            entitlements,
+            sign_again: false,
+            token: Some(Arc::clone(&self.token)),
+            ..person
+        }
+    }
+}

@@ -1,0 +1,499 @@
+//! People who bring a token that their provider signed: mobile apps and pages that hold one already.
+
+use std::time::Duration;
+
+use menshen::store::{ConnectorId, LoginName, Scope, SessionRecord};
+use serde_json::{Value, json};
+
+use crate::asking::Ask;
+use crate::browser::Browser;
+use crate::checking::TRUSTED;
+use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
+use crate::provider::{CLIENT_ID, Provider};
+use crate::wire::Answer;
+
+const ROUTES: &str = r#"
+[[route]]
+name = "echo"
+host = "sso.test"
+path = "/echo"
+upstream = ["{app}"]
+issuers = ["apps"]
+pass_access_token = true
+
+[[route]]
+name = "finance"
+host = "sso.test"
+path = "/finance"
+upstream = ["{app}"]
+issuers = ["apps"]
+allow = "'财务部' in user.groups && claims == null"
+
+[[route]]
+name = "other"
+host = "sso.test"
+path = "/other"
+upstream = ["{app}"]
+
+[[route]]
+name = "corp"
+host = "sso.test"
+path = "/corp"
+upstream = ["{app}"]
+connectors = ["corp"]
+issuers = ["apps"]
+
+[[route]]
+name = "lately"
+host = "sso.test"
+path = "/lately"
+upstream = ["{app}"]
+issuers = ["apps"]
+max_age = "5m"
+"#;
+
+/// What an app's token is for.
+const APPS: &str = "apps";
+
+fn plan(provider: &Provider, connector: &str, issuer: &str) -> Plan {
+    let table = provider.toml("keycloak");
+    let head = "[connector.keycloak]\n";
+    let table = table.replace(head, &format!("{head}{connector}\n"));
+    let more = format!(
+        "{table}{UNLIMITED}[issuer.apps]\nurl = \"{}\"\naudiences = [\"{APPS}\"]\n{issuer}\n",
+        provider.issuer()
+    );
+    Plan::default()
+        .clock(provider.clock())
+        .server(TRUSTED)
+        .more(&more)
+        .routes(ROUTES)
+}
+
+async fn house(provider: &Provider) -> House {
+    plan(provider, "", "people = \"keycloak\"").start().await
+}
+
+/// The claims of a token that somebody's app got for them.
+fn claims(provider: &Provider, login: &str) -> Value {
+    let mut claims = provider.claims(login, APPS);
+    let more = json!({
+        "azp": "mobile", "scope": "openid email", "preferred_username": login,
+        "name": "张三", "email": format!("{login}@corp.example"), "groups": ["财务部"],
+    });
+    let object = claims.as_object_mut().unwrap();
+    object.extend(more.as_object().unwrap().clone());
+    claims
+}
+
+fn token(provider: &Provider, login: &str) -> String {
+    provider.sign(&claims(provider, login), &json!({}))
+}
+
+fn with(provider: &Provider, login: &str, more: &Value) -> String {
+    let mut claims = claims(provider, login);
+    for (name, value) in more.as_object().unwrap() {
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+            value => claims[name] = value.clone(),
+        }
+    }
+    provider.sign(&claims, &json!({}))
+}
+
+fn bearer(path: &str, token: &str) -> Ask {
+    Ask::get(path).header("Authorization", &format!("Bearer {token}"))
+}
+
+async fn status(house: &House, path: &str, token: &str) -> u16 {
+    bearer(path, token).of(house).await.status
+}
+
+#[track_caller]
+fn refused(answer: &Answer, what: &str) {
+    let challenge = answer.header("www-authenticate").unwrap_or_default();
+    let told = challenge.contains("error=\"invalid_token\"");
+    assert!(
+        answer.status == 401 && told,
+        "{what}: {} {challenge}",
+        answer.status
+    );
+    assert!(answer.header("location").is_none() && answer.header("set-cookie").is_none());
+}
+
+fn last_reason(house: &House) -> String {
+    let audit = house.audit();
+    let last = audit.iter().rev().find(|line| line["event"] == "refused");
+    last.expect("somebody was refused")["reason"].to_string()
+}
+
+async fn sessions(house: &House) -> Vec<SessionRecord> {
+    let shared = house.running.house().shared();
+    shared.store.sessions(None, 1_000).await.unwrap()
+}
+
+async fn revoke(house: &House, scope: &Scope) {
+    house
+        .running
+        .house()
+        .shared()
+        .sessions
+        .revoke(scope)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_persons_token_is_that_person_on_routes_that_name_its_issuer() {
+    let provider = Provider::new().await;
+    let house = house(&provider).await;
+    let token = token(&provider, "zhangsan");
+    for _ in 0..3 {
+        let answer = bearer("/echo", &token).of(&house).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.header("set-cookie").is_none());
+        let got = |name| answer.echoed(name);
+        assert_eq!(got("x-forwarded-user"), ["zhangsan"]);
+        assert_eq!(got("x-forwarded-email"), ["zhangsan@corp.example"]);
+        assert_eq!(got("x-forwarded-name"), ["%E5%BC%A0%E4%B8%89"]);
+        assert_eq!(got("x-forwarded-groups"), ["%E8%B4%A2%E5%8A%A1%E9%83%A8"]);
+        assert_eq!(got("x-forwarded-access-token"), [token.clone()]);
+    }
+    // Rules, connectors and proofs hold as for a session.
+    assert_eq!(status(&house, "/finance", &token).await, 200);
+    assert_eq!(status(&house, "/corp", &token).await, 401);
+    assert_eq!(
+        status(&house, "/lately", &token).await,
+        401,
+        "nobody knows when they logged in"
+    );
+    let now = provider.clock().now().unix_s();
+    let lately = with(&provider, "zhangsan", &json!({ "auth_time": now - 10 }));
+    assert_eq!(status(&house, "/lately", &lately).await, 200);
+    let poor = with(&provider, "zhangsan", &json!({ "groups": ["平台部"] }));
+    assert_eq!(status(&house, "/finance", &poor).await, 403);
+    // Elsewhere nobody looks at it.
+    assert_eq!(status(&house, "/other", &token).await, 401);
+    // The checks of other proxies and our own page answer, too.
+    let auth = |uri: &str| bearer("/.menshen/auth", &token).header("X-Forwarded-Uri", uri);
+    let answer = auth("/echo").of(&house).await;
+    assert_eq!(
+        (answer.status, answer.header("x-auth-request-user")),
+        (202, Some("zhangsan"))
+    );
+    assert_eq!(
+        answer.header("x-auth-request-access-token"),
+        Some(token.as_str())
+    );
+    assert_eq!(auth("/other").of(&house).await.status, 401);
+    let answer = bearer("/.menshen/ext_authz/echo", &token).of(&house).await;
+    assert_eq!(
+        (answer.status, answer.header("x-forwarded-user")),
+        (200, Some("zhangsan"))
+    );
+    let forward = bearer("/.menshen/forward-auth", &token).headers(&[
+        ("X-Forwarded-Method", "GET"),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Forwarded-Host", "sso.test"),
+        ("X-Forwarded-Uri", "/echo"),
+    ]);
+    let answer = forward.of(&house).await;
+    assert_eq!(
+        (answer.status, answer.header("x-auth-request-user")),
+        (200, Some("zhangsan"))
+    );
+    let answer = bearer("/.menshen/userinfo", &token).of(&house).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(
+        (&answer.json()["login"], &answer.json()["connector"]),
+        (&json!("zhangsan"), &json!("keycloak"))
+    );
+    refused(
+        &bearer("/.menshen/userinfo", &format!("{token}x"))
+            .of(&house)
+            .await,
+        "userinfo",
+    );
+    // One token, one session; it came in once.
+    assert_eq!(sessions(&house).await.len(), 3);
+    let audit = house.audit();
+    let logins: Vec<_> = audit
+        .iter()
+        .filter(|line| line["event"] == "login")
+        .collect();
+    assert_eq!(logins.len(), 3);
+    assert_eq!(
+        (&logins[0]["login"], &logins[0]["reason"]),
+        (&json!("zhangsan"), &json!("token"))
+    );
+    assert!(!house.records.text().contains(&token));
+}
+
+#[tokio::test]
+async fn without_the_key_a_token_stays_a_programs() {
+    let provider = Provider::new().await;
+    let house = plan(&provider, "", "").start().await;
+    let token = token(&provider, "zhangsan");
+    let answer = bearer("/echo", &token).of(&house).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.echoed("x-forwarded-user").is_empty());
+    assert!(answer.echoed("x-forwarded-access-token").is_empty());
+    assert_eq!(status(&house, "/.menshen/userinfo", &token).await, 401);
+    assert!(sessions(&house).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_person_is_the_same_by_cookie_and_by_token() {
+    let provider = Provider::new().await;
+    let house = house(&provider).await;
+    let token = token(&provider, "zhangsan");
+    let by_token = bearer("/.menshen/userinfo", &token).of(&house).await.json()["id"].clone();
+    let mut browser = Browser::new(&house);
+    provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+    let said = browser
+        .visit(&format!("{HOME}/.menshen/userinfo"))
+        .await
+        .json();
+    assert_eq!(said["id"], by_token);
+    let cookie = browser.cookie("menshen").unwrap().value.clone();
+    assert_eq!(
+        bearer("/echo", &token)
+            .session(&cookie)
+            .of(&house)
+            .await
+            .status,
+        200
+    );
+    let mut other = Browser::new(&house);
+    provider.sign_in(&mut other, "keycloak", "lisi").await;
+    let others = other.cookie("menshen").unwrap().value.clone();
+    let answer = bearer("/echo", &token).session(&others).of(&house).await;
+    assert_eq!(answer.status, 400, "nobody knows which of two people asks");
+    // What a token says of its person is theirs while they bring it, and no session's.
+    let poor = with(
+        &provider,
+        "zhangsan",
+        &json!({ "groups": null, "email": null }),
+    );
+    assert_eq!(status(&house, "/finance", &poor).await, 403);
+    let answer = browser.visit(&format!("{HOME}/echo")).await;
+    assert_eq!(
+        answer.echoed("x-forwarded-email"),
+        ["zhangsan@corp.example"]
+    );
+    assert_eq!(browser.visit(&format!("{HOME}/finance")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_count_is_nobody() {
+    let provider = Provider::new().await;
+    let other = Provider::start(provider.clock(), jsonwebtoken::Algorithm::ES256).await;
+    let house = house(&provider).await;
+    let now = provider.clock().now().unix_s();
+    for (what, more) in [
+        ("another audience", json!({ "aud": "others" })),
+        ("the web client's", json!({ "aud": CLIENT_ID })),
+        ("over", json!({ "exp": now - 61 })),
+        ("from the future", json!({ "iat": now + 3600 })),
+        ("no end", json!({ "exp": null })),
+        ("no beginning", json!({ "iat": null })),
+        ("nobody", json!({ "sub": null })),
+        ("nobody at all", json!({ "sub": "" })),
+        ("an ID token", json!({ "typ": "ID" })),
+        ("bound to a key", json!({ "cnf": { "jkt": "x" } })),
+        ("a program's", json!({ "sub": "mobile" })),
+        (
+            "a service account's",
+            json!({ "preferred_username": "service-account-mobile" }),
+        ),
+        ("an application's", json!({ "idtyp": "app" })),
+        (
+            "a login that is none",
+            json!({ "preferred_username": "a\nb" }),
+        ),
+    ] {
+        let token = with(&provider, "zhangsan", &more);
+        refused(&bearer("/echo", &token).of(&house).await, what);
+        refused(&bearer("/.menshen/userinfo", &token).of(&house).await, what);
+    }
+    let foreign = other.sign(&claims(&provider, "zhangsan"), &json!({}));
+    refused(
+        &bearer("/echo", &foreign).of(&house).await,
+        "another issuer's key",
+    );
+    assert!(sessions(&house).await.is_empty());
+    assert_eq!(
+        status(&house, "/echo", &token(&provider, "zhangsan")).await,
+        200
+    );
+}
+
+#[tokio::test]
+async fn who_would_not_come_in_by_a_login_does_not_by_a_token() {
+    let provider = Provider::new().await;
+    let house = plan(&provider, "admission = 'existing'", "people = 'keycloak'")
+        .start()
+        .await;
+    let token_of = |login| token(&provider, login);
+    refused(
+        &bearer("/echo", &token_of("zhangsan")).of(&house).await,
+        "a stranger",
+    );
+    assert!(
+        last_reason(&house).contains("admits nobody new"),
+        "{}",
+        last_reason(&house)
+    );
+    // The login is a WeCom member's.
+    let house = self::house(&provider).await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/other"), "zhangsan").await;
+    refused(
+        &bearer("/echo", &token_of("zhangsan")).of(&house).await,
+        "another's login",
+    );
+    assert!(
+        last_reason(&house).contains("belongs to account"),
+        "{}",
+        last_reason(&house)
+    );
+    assert_eq!(status(&house, "/echo", &token_of("wangfang")).await, 200);
+}
+
+#[tokio::test]
+async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() {
+    for what in [
+        "session",
+        "account",
+        "closed",
+        "connector",
+        "everyone",
+        "logout",
+    ] {
+        let provider = Provider::new().await;
+        let house = house(&provider).await;
+        let (used, unused) = (token(&provider, "zhangsan"), token(&provider, "zhangsan"));
+        let others = token(&provider, "lisi");
+        assert_eq!(status(&house, "/echo", &used).await, 200);
+        assert_eq!(status(&house, "/echo", &others).await, 200);
+        let shared = house.running.house().shared();
+        let login: LoginName = "zhangsan".parse().unwrap();
+        let account = shared
+            .store
+            .account_by_login(&login)
+            .await
+            .unwrap()
+            .unwrap()
+            .id;
+        let keycloak: ConnectorId = "keycloak".parse().unwrap();
+        house.advance(Duration::from_secs(1));
+        match what {
+            "session" => {
+                let all = sessions(&house).await;
+                let own = all.iter().find(|one| one.account == account).unwrap();
+                revoke(&house, &Scope::Session(own.key)).await;
+            }
+            "account" => revoke(&house, &Scope::Account(account)).await,
+            "closed" => drop(shared.sessions.close_account(&account, true).await.unwrap()),
+            "connector" => revoke(&house, &Scope::Connector(keycloak)).await,
+            "everyone" => revoke(&house, &Scope::Everyone).await,
+            _ => {
+                let sub = provider.sub("zhangsan");
+                let notice = provider.logout_token(&json!({ "sub": sub }));
+                let pushed = provider
+                    .push_logout(house.address(), "keycloak", &notice)
+                    .await;
+                assert_eq!(pushed.status, 200);
+            }
+        }
+        refused(&bearer("/echo", &used).of(&house).await, what);
+        // Also when nothing of it is remembered any more.
+        house.advance(Duration::from_secs(90));
+        refused(&bearer("/echo", &used).of(&house).await, what);
+        refused(&bearer("/.menshen/userinfo", &used).of(&house).await, what);
+        let many = matches!(what, "connector" | "everyone");
+        assert_eq!(
+            status(&house, "/echo", &others).await == 200,
+            !many,
+            "{what}"
+        );
+        // A token from before, that was never shown: only a session of its own would have been ended.
+        let still = status(&house, "/echo", &unused).await;
+        assert_eq!(still == 200, what == "session", "{what}: {still}");
+        // A new one is a new login.
+        if what == "closed" {
+            refused(
+                &bearer("/echo", &token(&provider, "zhangsan"))
+                    .of(&house)
+                    .await,
+                what,
+            );
+            shared
+                .sessions
+                .close_account(&account, false)
+                .await
+                .unwrap();
+            house.advance(Duration::from_secs(3));
+            refused(
+                &bearer("/echo", &used).of(&house).await,
+                "an old one stays out",
+            );
+        }
+        let new = token(&provider, "zhangsan");
+        assert_eq!(status(&house, "/echo", &new).await, 200, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn one_token_gets_one_session_however_often_and_wherever_it_comes() {
+    let provider = Provider::new().await;
+    let house = house(&provider).await;
+    let token = token(&provider, "zhangsan");
+    let asks = (0..50).map(|_| status(&house, "/echo", &token));
+    let all = futures_util::future::join_all(asks).await;
+    assert!(all.iter().all(|status| *status == 200), "{all:?}");
+    assert_eq!(sessions(&house).await.len(), 1);
+    // A reload forgets what was remembered, and finds the session again.
+    let plan = house.plan.clone();
+    house.reload(&plan).await.unwrap();
+    assert_eq!(status(&house, "/echo", &token).await, 200);
+    house.advance(Duration::from_secs(3_000));
+    assert_eq!(
+        status(&house, "/echo", &token).await,
+        200,
+        "nobody goes out for want of clicks"
+    );
+    assert_eq!(sessions(&house).await.len(), 1);
+    // It ends when the token does.
+    house.advance(Duration::from_secs(700));
+    refused(&bearer("/echo", &token).of(&house).await, "over");
+}
+
+#[tokio::test]
+async fn a_connector_that_is_gone_or_of_another_source_has_no_such_people() {
+    let provider = Provider::new().await;
+    let house = House::new().await;
+    for (issuer, words) in [
+        ("people = 'nobody'", "no OpenID Connect connector `nobody`"),
+        ("people = 'other'", "no OpenID Connect connector `other`"),
+        ("people = 'elsewhere'", "another issuer's names"),
+        (
+            "people = 'keycloak'\n[issuer.apps.introspection]\nclient_id = 'a'\n\
+             client_secret = 'hunter2hunter2'\naudience_optional = true",
+            "audience_optional",
+        ),
+    ] {
+        let elsewhere =
+            "[connector.elsewhere.oidc]\nissuer = 'https://id.example'\nclient_id = 'a'\n";
+        let text = plan(&provider, "", issuer).text(&house.source, &house.app);
+        let text = format!(
+            "{text}{elsewhere}{}",
+            OTHER_CONNECTOR.replace("{source}", "http://127.0.0.1:1")
+        );
+        let error = match menshen::config::Config::parse(&text, "test.toml") {
+            Ok(_) => panic!("{issuer} is accepted"),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(words), "{issuer}: {error}");
+    }
+}
