@@ -14,7 +14,7 @@ pub(super) async fn mint(db: &Sqlite, new: &NewSession) -> Result<Minted, Troubl
         return Ok(refused);
     }
     if let Some((what, until)) = &new.spends
-        && !once::spend(&mut *tx, what, *until).await?
+        && !once::spend(&mut tx, what, *until).await?
     {
         return Ok(Minted::Spent);
     }
