@@ -278,6 +278,10 @@ fn an_address_where_no_answer_could_arrive_is_refused() {
         assert!(error.contains(words), "{address}: {error}");
         assert!(error.contains(":6:12"), "{address}: {error}");
     }
+}
+
+#[test]
+fn an_address_where_answers_arrive_is_taken_and_one_that_two_share_is_read_out() {
     for lines in [
         "callback = \"https://sso.corp.example/oauth2/callback\"",
         "callback = \"https://SSO.corp.example:443/oauth2/callback/keycloak\"",
