@@ -38,12 +38,20 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The most pieces `/stream` sends.
 const PIECES_MAX: u64 = 1000;
 
+/// A service worker as many applications have one: it passes pages on, and takes over at once.
+const WORKER: &str = "addEventListener('install', () => skipWaiting());
+addEventListener('activate', (event) => event.waitUntil(clients.claim()));
+addEventListener('fetch', (event) => {
+  if (event.request.mode === 'navigate') event.respondWith(fetch(event.request));
+});
+";
+
 /// A running application; dropping it closes its socket and every connection.
 ///
 /// Every path shows the same page, but for these:
 /// `/echo` says as JSON what arrived; `/slow?ms=` waits (2000 by default) and then answers;
 /// `/stream?pieces=&ms=` sends that many lines (5), that far apart (200); `/ws` echoes over a
-/// WebSocket; `/set-cookie` tries to set cookies of menshen beside one of its own.
+/// WebSocket; `/worker.js` is a service worker that fetches every page itself; `/set-cookie` tries to set cookies of menshen beside one of its own.
 pub struct LegacyApp {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -162,6 +170,7 @@ async fn serve(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Inf
                 .unwrap_or_else(PoisonError::into_inner);
             echo_socket::upgrade(request, &mut sockets).map(|body| body.boxed_unsync())
         }
+        "/worker.js" => whole("text/javascript; charset=utf-8", WORKER.to_owned()),
         "/set-cookie" => set_cookies(),
         _ => {
             let link = shared

@@ -8,7 +8,8 @@ use super::head::Head;
 /// What a request is, as far as its headers tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Errand {
-    /// A person goes to a page in a window of its own.
+    /// A person goes to a page in a window of its own. Behind a service worker, which hides what it
+    /// is for, it may be a frame's, too.
     Navigation,
     /// A person sees the answer, but in a frame or after a form was posted: a page, no flow.
     Embedded,
@@ -21,10 +22,16 @@ pub fn errand(head: &Head<'_>) -> Errand {
     let reads = head.method == Method::GET || head.method == Method::HEAD;
     let mode = text(head.headers, "sec-fetch-mode");
     let dest = text(head.headers, "sec-fetch-dest");
-    if mode.is_some() || dest.is_some() || head.headers.contains_key("sec-fetch-site") {
+    let site = text(head.headers, "sec-fetch-site");
+    if mode.is_some() || dest.is_some() || site.is_some() {
         let prefetch = head.headers.contains_key("sec-purpose");
+        // What a service worker passes on (`fetch(event.request)`) keeps the mode, which no script
+        // can choose, and is its own request otherwise.
+        let by_worker = site == Some("same-origin");
         return match (mode, dest) {
             (Some("navigate"), Some("document")) if reads && !prefetch => Errand::Navigation,
+            (Some("navigate"), Some("empty")) if !by_worker => Errand::Program,
+            (Some("navigate"), Some("empty")) if reads && !prefetch => Errand::Navigation,
             (Some("navigate"), Some(_)) if !prefetch => Errand::Embedded,
             _ => Errand::Program,
         };

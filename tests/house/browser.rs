@@ -24,6 +24,8 @@ pub(crate) struct Browser {
     pub(crate) extra: Vec<(String, String)>,
     /// Every address that was visited, oldest first.
     pub(crate) visited: Vec<String>,
+    /// Whether every page's service worker fetches what its page asks for.
+    has_workers: bool,
 }
 
 /// One cookie as a browser keeps it (RFC 6265bis).
@@ -77,6 +79,15 @@ impl Browser {
             user_agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0".to_owned(),
             extra: Vec::new(),
             visited: Vec::new(),
+            has_workers: false,
+        }
+    }
+
+    /// The same with a service worker on every host that fetches what its pages ask for.
+    pub(crate) fn behind_a_service_worker(self) -> Self {
+        Self {
+            has_workers: true,
+            ..self
         }
     }
 
@@ -113,7 +124,12 @@ impl Browser {
 
     /// Goes to an address, as a person does; follows nothing.
     pub(crate) async fn visit(&mut self, url: &str) -> Answer {
-        self.send("GET", url, &navigation(), b"").await
+        let mut headers = navigation();
+        if self.has_workers {
+            headers[2] = ("Sec-Fetch-Dest", "empty");
+            headers[3] = ("Sec-Fetch-Site", "same-origin");
+        }
+        self.send("GET", url, &headers, b"").await
     }
 
     /// Goes to an address and follows redirects until a page.

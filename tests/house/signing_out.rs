@@ -25,6 +25,9 @@ async fn only_a_person_or_a_page_of_ours_signs_out() {
         ("GET", fetch("no-cors", "image", "cross-site"), false),
         ("GET", fetch("cors", "empty", "same-origin"), false),
         ("GET", fetch("navigate", "iframe", "cross-site"), false),
+        ("GET", fetch("navigate", "empty", "cross-site"), false),
+        ("GET", fetch("navigate", "empty", "same-site"), false),
+        ("POST", fetch("navigate", "empty", "cross-site"), false),
         ("GET", vec![("Accept", "image/*")], false),
         (
             "GET",
@@ -50,6 +53,9 @@ async fn only_a_person_or_a_page_of_ours_signs_out() {
         ("POST", vec![("Sec-Fetch-Site", "same-origin")], true),
         ("POST", vec![("Referer", "http://sso.test/page")], true),
         ("GET", navigation().to_vec(), true),
+        // A service worker passed it on.
+        ("GET", fetch("navigate", "empty", "same-origin"), true),
+        ("POST", fetch("navigate", "empty", "same-origin"), true),
         ("GET", vec![("Accept", "text/html")], true),
     ] {
         let mut tab = Browser::new(&house);
@@ -67,6 +73,21 @@ async fn only_a_person_or_a_page_of_ours_signs_out() {
     }
     let still = browser.visit(&format!("{OWN}/userinfo")).await;
     assert_eq!(still.status, 200, "nobody else's session was ended");
+}
+
+#[tokio::test]
+async fn who_has_a_service_worker_between_signs_in_on_every_host_and_out_again() {
+    let house = House::new().await;
+    for start in [format!("{HOME}/echo"), "http://oa.test/echo".to_owned()] {
+        let mut browser = Browser::new(&house).behind_a_service_worker();
+        let page = browser.sign_in(&start, "lisi").await;
+        assert_eq!((page.answer.status, &page.url), (200, &start));
+        let host = start.strip_suffix("/echo").unwrap();
+        let page = browser.visit(&format!("{host}/.menshen/sign_out")).await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        let gone = browser.visit(&format!("{host}/.menshen/userinfo")).await;
+        assert_eq!(gone.status, 401);
+    }
 }
 
 #[tokio::test]

@@ -133,7 +133,11 @@ fn is_watched(visit: &Visit<'_>) -> bool {
     let head = visit.head;
     match errand(head) {
         Errand::Navigation => true,
-        Errand::Embedded => text(head.headers, "sec-fetch-dest").is_none_or(|it| it == "document"),
+        // A form that a service worker passed on has no destination left.
+        Errand::Embedded => {
+            let dest = text(head.headers, "sec-fetch-dest");
+            dest.is_none_or(|dest| matches!(dest, "document" | "empty"))
+        }
         Errand::Program => false,
     }
 }
