@@ -64,7 +64,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::Revoked
         | Cause::NoLogin
         | Cause::ProofTooWeak => StatusCode::FORBIDDEN,
-        Cause::FrameLogin => StatusCode::UNAUTHORIZED,
+        Cause::FrameLogin | Cause::FormLogin => StatusCode::UNAUTHORIZED,
     }
 }
 
@@ -265,8 +265,8 @@ pub(super) fn problem_of(
         cause,
         source,
         again,
-        // The way home would lead into the frame that shows this page.
-        home: (cause != Cause::FrameLogin).then(|| Href::new("/")),
+        // The way home would lead into the frame that shows this page, or away from the form.
+        home: (!matches!(cause, Cause::FrameLogin | Cause::FormLogin)).then(|| Href::new("/")),
     };
     page_response(status_of(cause), &page.render(visit.lang()))
 }

@@ -68,8 +68,10 @@ pub enum Cause {
     TicketBad,
     /// Logins run on another host.
     NotHere,
-    /// A frame or a posted form wants a login; only a page of its own can have one.
+    /// A frame wants a login; only a page of its own can have one.
     FrameLogin,
+    /// A form was sent by somebody who is not signed in.
+    FormLogin,
 }
 
 /// What a page offers as the way on.
@@ -81,13 +83,13 @@ pub(super) enum WayOn {
     SignIn,
     /// Logging in, where logins run.
     There,
-    /// Logging in, outside of the frame.
+    /// Logging in, while this page stays.
     NewTab,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::NotFound,
         Self::BadRequest,
         Self::AmbiguousPath,
@@ -120,6 +122,7 @@ impl Cause {
         Self::TicketBad,
         Self::NotHere,
         Self::FrameLogin,
+        Self::FormLogin,
     ];
 
     /// Its name for logs and for the `type` of a JSON problem; never changes.
@@ -157,6 +160,7 @@ impl Cause {
             Self::TicketBad => "ticket-bad",
             Self::NotHere => "not-here",
             Self::FrameLogin => "frame-login",
+            Self::FormLogin => "form-login",
         }
     }
 
@@ -203,7 +207,7 @@ impl Cause {
             | Self::ProofTooWeak
             | Self::TicketBad => WayOn::SignIn,
             Self::NotHere => WayOn::There,
-            Self::FrameLogin => WayOn::NewTab,
+            Self::FrameLogin | Self::FormLogin => WayOn::NewTab,
         }
     }
 }
@@ -219,7 +223,7 @@ mod tests {
         let slugs: HashSet<_> = Cause::ALL.iter().map(|cause| cause.slug()).collect();
         assert_eq!(slugs.len(), Cause::ALL.len());
         assert_eq!(
-            Cause::FrameLogin as usize + 1,
+            Cause::FormLogin as usize + 1,
             Cause::ALL.len(),
             "the last one is the last"
         );

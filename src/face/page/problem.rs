@@ -32,7 +32,8 @@ struct View<'a> {
 }
 
 impl ProblemPage<'_> {
-    /// Writes it. The page of [`Cause::FrameLogin`] alone may be shown in a frame.
+    /// Writes it. Only the pages of [`Cause::FrameLogin`] and [`Cause::FormLogin`] may be shown in a
+    /// frame: an old browser does not say whether a form was sent from one.
     pub fn render(&self, lang: Lang) -> Page {
         let words = words::of(lang);
         let (way_on, needs) = match self.cause.way_on() {

@@ -129,9 +129,10 @@ fn a_policy_takes_origins_for_forms_and_nothing_that_could_change_it() {
 }
 
 #[test]
-fn only_the_page_for_frames_may_be_shown_in_one() {
+fn only_pages_that_may_have_been_asked_for_in_a_frame_may_be_shown_in_one() {
     for (name, page) in pages(&KIND) {
-        let framed = name.starts_with("problem-frame-login");
+        let framed =
+            name.starts_with("problem-frame-login") || name.starts_with("problem-form-login");
         let headers = page.headers(&[]);
         let denied = headers.contains(&("x-frame-options", "DENY".to_owned()));
         assert_eq!(denied, !framed, "{name}");

@@ -142,6 +142,7 @@ pub(super) struct Causes {
     pub(super) ticket_bad: Story,
     pub(super) not_here: Story,
     pub(super) frame_login: Story,
+    pub(super) form_login: Story,
 }
 
 impl Causes {
@@ -180,6 +181,7 @@ impl Causes {
             Cause::TicketBad => &self.ticket_bad,
             Cause::NotHere => &self.not_here,
             Cause::FrameLogin => &self.frame_login,
+            Cause::FormLogin => &self.form_login,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::super::navigation::{Errand, errand};
+use super::super::navigation::{Errand, errand, in_frame};
 use super::super::page::{Cause, Footing, FragmentPage, Href};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
@@ -37,12 +37,18 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: LoginNeeded) -> Of
     }
 }
 
-/// Says 401, and leads nobody anywhere: to programs in JSON, in a frame with a way out of it.
+/// Says 401, and leads nobody anywhere: to programs in JSON, to people with a page that stays: in a
+/// frame, or where a form can be sent again.
 pub(in crate::face) fn needed(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
     let reason = needed.why.word();
     let response = if errand(visit.head) == Errand::Embedded {
+        let reads = matches!(*visit.head.method, Method::GET | Method::HEAD);
+        let cause = match reads || in_frame(visit.head) {
+            true => Cause::FrameLogin,
+            false => Cause::FormLogin,
+        };
         let out = Href::new(address::login(visit));
-        reply::problem(visit, Cause::FrameLogin, Some(out))
+        reply::problem(visit, cause, Some(out))
     } else {
         let demands = needed.route.demands.as_deref();
         let demands = demands.filter(|_| needed.why == Why::StepUp);

@@ -1,5 +1,7 @@
 //! A login is offered only to a person going somewhere; everybody else hears 401.
 
+use menshen::face::page::Cause;
+
 use crate::asking::Ask;
 use crate::house::Plan;
 use crate::wire::Answer;
@@ -92,6 +94,37 @@ const MATRIX: &[(&str, &str, Offer)] = &[
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Accept: text/html",
         Offer::Page,
     ),
+    // A service worker passes on what its page asks for, without saying what that is for.
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Sec-Fetch-Site: same-origin|Accept: */*",
+        Offer::Redirect,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Sec-Fetch-Site: same-origin|Sec-Purpose: prefetch",
+        Offer::Json,
+    ),
+    (
+        "POST",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Sec-Fetch-Site: same-origin|Accept: */*",
+        Offer::Page,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Sec-Fetch-Site: cross-site|Accept: text/html",
+        Offer::Json,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Sec-Fetch-Site: same-site|Accept: text/html",
+        Offer::Json,
+    ),
+    (
+        "GET",
+        "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: empty|Accept: text/html",
+        Offer::Json,
+    ),
     (
         "GET",
         "Sec-Fetch-Mode: cors|Sec-Fetch-Dest: empty|Accept: text/html",
@@ -157,6 +190,42 @@ async fn a_login_is_offered_only_to_a_person_going_somewhere() {
         let ask = Ask::get("/echo?a=b").method(method).headers(&headers);
         let what = format!("{method} {headers:?}");
         assert_eq!(offer(&ask.of(&house).await, &what), *expected, "{what}");
+    }
+    assert_eq!(house.app.requests(), 0);
+}
+
+#[tokio::test]
+async fn who_sends_a_form_without_a_session_reads_how_to_send_it_again() {
+    let house = Plan::default().start().await;
+    let from = |dest: &'static str| {
+        vec![
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Sec-Fetch-Dest", dest),
+            ("Sec-Fetch-Site", "same-origin"),
+        ]
+    };
+    for (method, headers, cause) in [
+        ("POST", from("document"), Cause::FormLogin),
+        ("POST", from("empty"), Cause::FormLogin),
+        ("POST", vec![("Accept", "text/html")], Cause::FormLogin),
+        ("PUT", from("document"), Cause::FormLogin),
+        ("POST", from("iframe"), Cause::FrameLogin),
+        ("GET", from("iframe"), Cause::FrameLogin),
+    ] {
+        for lang in ["zh-CN", "en"] {
+            let ask = Ask::get("/echo").method(method).headers(&headers);
+            let ask = ask.header("Accept-Language", lang);
+            let answer = ask.of(&house).await;
+            let what = format!("{method} {headers:?} {lang}");
+            assert_eq!(
+                (answer.status, answer.cause()),
+                (401, Some(cause)),
+                "{what}"
+            );
+            let page = answer.text();
+            let leads = "/.menshen/sign_in?rd=";
+            assert!(page.contains(leads) && page.contains("_blank"), "{page}");
+        }
     }
     assert_eq!(house.app.requests(), 0);
 }

@@ -267,8 +267,14 @@ pub(super) static WORDS: Words = Words {
         frame_login: Story {
             title: "Please sign in in a new tab",
             what: "You need to sign in to see this, but that cannot happen inside an embedded \
-                   page or while a form is being sent.",
-            remedy: "Come back afterwards and reload, or send the form again.",
+                   page.",
+            remedy: "Come back afterwards and reload.",
+        },
+        form_login: Story {
+            title: "Sign in, then send it again",
+            what: "You are not signed in, or no longer, so what you just sent was not accepted.",
+            remedy: "Sign in in a new tab, come back here and reload: the browser asks whether to \
+                     send it again. Or go back and send it once more.",
         },
     },
 };
