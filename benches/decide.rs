@@ -332,6 +332,7 @@ fn routes() -> Outcome<Routes> {
                 host: HostPattern::try_from(format!("{host}.corp.example"))?,
                 path: PathPrefix::try_from(path.to_owned())?,
                 access,
+                public_paths: Vec::new(),
                 allow,
                 connectors: Vec::new(),
                 issuers: Vec::new(),

@@ -21,6 +21,7 @@ use super::TrustedProxy;
 mod cases;
 mod issuers;
 mod limits;
+mod public_paths;
 
 /// A key that weakens the house.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -303,6 +304,7 @@ fn routes(list: &mut List<'_>) {
             let text = "OPTIONS with Origin reach the application from anybody, without identity";
             list.add(&place.clone().key("preflight"), text);
         }
+        public_paths::look(list, &place, route);
         if !route.pass_headers.is_empty() {
             let text = "clients can say this themselves; some frameworks let it override the \
                         path or method that was judged";

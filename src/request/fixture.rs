@@ -27,6 +27,7 @@ pub(super) fn route() -> Route {
         host: HostPattern::default(),
         path: PathPrefix::default(),
         access: Access::Public,
+        public_paths: Vec::new(),
         allow: None,
         connectors: Vec::new(),
         issuers: Vec::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bearer::{BearerError, Bearers, Program};
 use super::head::Head;
-use super::route::{Access, Route};
+use super::route::Route;
 use crate::keys::KeyRing;
 use crate::people::session::{Attended, Due, Found, Missing, Person, Refresher, Sessions, Terms};
 use crate::store::{ConnectorId, StoreError};
@@ -90,8 +90,8 @@ impl Gate {
             // In a box: programs are few among those who ask.
             return Box::pin(self.by_token(program, head)).await;
         }
-        match (self.fresh(head).await, route.access) {
-            (Err(error), Access::Public) => {
+        match (self.fresh(head).await, route.is_public(head)) {
+            (Err(error), true) => {
                 tracing::warn!(error = %crate::telemetry::chain(&error), "a public route goes on without identity");
                 Ok(Caller::Nobody(Why::Nobody))
             }

@@ -177,15 +177,20 @@ pub enum Because {
 }
 
 /// Whoever came through a connector that does not count on a public route is nobody there: their
-/// name and their provider's tokens are not for its application.
-fn as_counted(route: &Route, caller: Caller) -> Caller {
-    match caller {
-        Caller::Person(person)
-            if !route.connectors.is_empty() && !route.connectors.contains(&person.session.via) =>
-        {
-            Caller::Nobody(Why::OtherConnector)
-        }
-        counted => counted,
+/// name and their provider's tokens are not for its application. The same holds on a public path for
+/// whoever the route asks to prove more.
+fn as_counted(route: &Route, caller: Caller, head: &Head<'_>) -> Caller {
+    let Caller::Person(person) = &caller else {
+        return caller;
+    };
+    let session = &person.session;
+    if !route.connectors.is_empty() && !route.connectors.contains(&session.via) {
+        return Caller::Nobody(Why::OtherConnector);
+    }
+    let at = session.minted_at;
+    match shortfall(route, &session.via, &session.proof, at, head.at) {
+        Some(why) => Caller::Nobody(why),
+        None => caller,
     }
 }
 
@@ -198,10 +203,10 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
             caller,
         });
     }
-    if route.access == Access::Public {
+    if route.is_public(head) {
         return Verdict::Allow(Permit {
             route: Arc::clone(route),
-            caller: as_counted(route, caller),
+            caller: as_counted(route, caller, head),
         });
     }
     let why = match &caller {
@@ -269,7 +274,7 @@ pub fn reload_is_due(route: &Route, person: &Person, head: &Head<'_>) -> bool {
         (&http::Method::GET, Errand::Embedded) => true,
         (_, _) => return false,
     };
-    route.access != Access::Public && demands.reload_is_due(person, in_frame, head.at)
+    !route.is_public(head) && demands.reload_is_due(person, in_frame, head.at)
 }
 
 /// Whoever may pass, but whose source should be asked first, keeps the permit for when it cannot.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::bearer::{IssuerId, ScopeName};
-use super::head::Host;
+use super::head::{Head, Host};
 use super::headers::AssertionRule;
 use super::path::{Path, PathError};
 use crate::expression::Expression;
@@ -15,6 +15,7 @@ mod config;
 mod demands;
 mod limits;
 mod others;
+mod public_path;
 mod upstream_tls;
 
 pub use config::{
@@ -24,6 +25,7 @@ pub use config::{
 pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
 pub use limits::LimitsConfig;
 pub use others::Unfound;
+pub use public_path::PublicPath;
 pub use upstream_tls::UpstreamTlsConfig;
 
 /// The name of a route, for people.
@@ -69,6 +71,8 @@ pub struct Route {
     pub path: PathPrefix,
     /// Who may take it.
     pub access: Access,
+    /// Paths that everybody may ask for.
+    pub public_paths: Vec<PublicPath>,
     /// What must hold besides.
     pub allow: Option<Expression>,
     /// Whose sessions count here; empty: all.
@@ -311,6 +315,18 @@ impl Route {
     pub fn stripped_prefix(&self) -> Option<&str> {
         let prefix = self.path.as_str().trim_end_matches('/');
         (self.strip_path && !prefix.is_empty()).then_some(prefix)
+    }
+
+    /// Whether everybody may ask for what a head asks for. A path that somebody could read as another
+    /// one is never public by its name, and neither is one that was not told.
+    pub fn is_public(&self, head: &Head<'_>) -> bool {
+        let (path, any_case) = (&head.path, self.case_insensitive);
+        let is = |public: &PublicPath| match any_case {
+            true => public.as_str().eq_ignore_ascii_case(path.as_str()),
+            false => public.as_str() == path.as_str(),
+        };
+        self.access == Access::Public
+            || (path.is_plain() && !head.untold.path && self.public_paths.iter().any(is))
     }
 
     /// Every reading of a path by whoever is behind this route, the path as sent first.

@@ -103,6 +103,7 @@ fn route(
             AccessConfig::SignedIn => Access::SignedIn,
             AccessConfig::Rule => Access::Rule,
         },
+        public_paths: config.public_paths.clone(),
         allow,
         connectors: config.connectors.clone(),
         issuers: config.issuers.clone(),

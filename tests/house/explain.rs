@@ -25,6 +25,7 @@ upstream = ["{mirror}"]
 name = "finance"
 host = "sso.test"
 path = "/finance"
+public_paths = ["/finance/icon.png"]
 upstream = ["{mirror}"]
 allow = "'财务部' in user.departments && request.ip != '10.9.9.9'"
 

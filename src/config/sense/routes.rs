@@ -17,6 +17,7 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         let place = Place::of(["route"]).item(at);
         named(findings, &place, route);
         access(findings, &place, route);
+        public_paths(findings, &place, route);
         connectors(findings, &place, route);
         demands::look(findings, &place, route);
         audience(findings, &place, route);
@@ -79,6 +80,22 @@ fn access<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCo
             &basic.user,
             Scope::Rule,
         );
+    }
+}
+
+fn public_paths<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteConfig) {
+    let place = place.clone().key("public_paths");
+    if route.access == AccessConfig::Public && !route.public_paths.is_empty() {
+        let help = "remove it, or write another `access`";
+        findings.key(&place, "on a public route every path is public", help);
+    }
+    let any_case = route.case_insensitive == Some(true);
+    for (at, path) in route.public_paths.iter().enumerate() {
+        if !route.path.includes(path.as_str().as_bytes(), any_case) {
+            let help = format!("it serves what is below {}", route.path.as_str());
+            let message = "this route never serves this path";
+            findings.value(&place.clone().item(at), message, help);
+        }
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) const HIDDEN: &str = "(hidden)";
 /// Which of a route's terms decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rule {
-    /// The key of the route: `preflight`, `access`, `connectors`, `acr_values`, `max_age`, `allow`.
+    /// The key of the route: `preflight`, `access`, `public_paths`, `connectors`, `acr_values`,
+    /// `max_age`, `allow`.
     pub key: &'static str,
     /// What stands there.
     pub text: String,
@@ -47,6 +48,10 @@ pub(super) fn of(route: &Route, caller: Caller, head: &Head<'_>) -> (Rule, Vec<N
     }
     if route.access == Access::Public {
         return rule("access", "public".to_owned(), "everybody passes");
+    }
+    if route.is_public(head) {
+        let text = Json::from(head.path.as_str()).to_string();
+        return rule("public_paths", text, "everybody may ask for this path");
     }
     let short = match &caller {
         Caller::Person(person) => lacks(route, person, head),
@@ -89,6 +94,7 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
     let mut notes = Vec::new();
     if let Caller::Person(person) = caller
         && route.access == Access::Rule
+        && !route.is_public(head)
         && lacks(route, person, head) == Some(Why::StepUp)
     {
         let (key, text, says) = unmet(route, caller, head);
@@ -106,7 +112,7 @@ pub(super) fn notes(route: &Route, caller: &Caller, head: &Head<'_>) -> Vec<Stri
     if let Caller::Person(person) = caller
         && !route.connectors.is_empty()
         && !route.connectors.contains(&person.session.via)
-        && (route.access == Access::Public || route.allow.is_some())
+        && (route.is_public(head) || route.allow.is_some())
     {
         notes.push(format!(
             "connectors = {}: whoever came in through {} is nobody on this route",

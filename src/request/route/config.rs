@@ -9,6 +9,7 @@ use url::Url;
 
 use super::demands::{self, LoginPrompt, ReloadUser};
 use super::limits::LimitsConfig;
+use super::public_path::PublicPath;
 use super::upstream_tls::UpstreamTlsConfig;
 use crate::request::bearer::{IssuerId, ScopeName};
 use crate::request::head::parse_host;
@@ -41,6 +42,10 @@ pub struct RouteConfig {
     /// that fails, because a field is missing for example, denies.
     #[serde(default)]
     pub allow: Option<String>,
+    /// Paths that everybody may ask for, whatever `access` says: exactly these, whole, as a manifest,
+    /// an icon or a health check that is asked for without cookies.
+    #[serde(default)]
+    pub public_paths: Vec<PublicPath>,
     /// Whose sessions count here, and who may log in; absent: all.
     #[serde(default)]
     pub connectors: Vec<ConnectorId>,
@@ -256,6 +261,12 @@ pub enum RouteConfigError {
          that ends in a dot"
     )]
     Path,
+    /// `public_paths`.
+    #[error(
+        "a public path is a whole path that starts with / and holds no `%`, `;`, `\\`, `?`, `#`, \
+         `//` or `:$`, and no segment that ends in a dot"
+    )]
+    PublicPath,
     /// `upstream`.
     #[error("an upstream is http://host[:port], https://host[:port] or unix:/path, without a path")]
     Upstream,
@@ -338,16 +349,19 @@ impl TryFrom<String> for PathPrefix {
     type Error = RouteConfigError;
 
     fn try_from(text: String) -> Result<Self, RouteConfigError> {
-        let plain =
-            crate::request::path::Path::parse(&text, None).is_ok_and(|path| path.is_plain());
-        let clean = !text.contains(['?', '#']) && text.is_ascii();
-        if plain && clean {
+        if is_read_in_one_way(&text) {
             let whole = text.strip_suffix('/').filter(|rest| !rest.is_empty());
             Ok(Self(whole.unwrap_or(&text).to_owned()))
         } else {
             Err(RouteConfigError::Path)
         }
     }
+}
+
+/// Whether everybody takes a configured path for the same.
+pub(super) fn is_read_in_one_way(text: &str) -> bool {
+    let plain = crate::request::path::Path::parse(text, None).is_ok_and(|path| path.is_plain());
+    plain && !text.contains(['?', '#']) && text.is_ascii()
 }
 
 impl TryFrom<String> for UpstreamUrl {

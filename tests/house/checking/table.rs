@@ -75,6 +75,15 @@ access = "public"
 preflight = "pass"
 upstream = ["{mirror}"]
 [[route]]
+name = "shop"
+host = "sso.test"
+path = "/shop"
+upstream = ["{mirror}"]
+allow = "user.login == 'zhangsan'"
+public_paths = ["/shop/manifest.webmanifest", "/shop"]
+[route.headers]
+X-Remote-User = "user.login"
+[[route]]
 name = "wild"
 host = "*.apps.test"
 access = "public"
@@ -248,6 +257,69 @@ async fn every_face_says_the_same_of_every_request() {
     let lisi = signed_in(&table.house, "lisi").await;
     for (what, original, verdict) in requests(&lisi).into_iter().chain(disguises(&lisi)) {
         table.all_say(what, &original, verdict).await;
+    }
+}
+
+#[tokio::test]
+async fn a_public_path_is_public_in_one_spelling_and_nothing_below_it_is() {
+    let table = Table::lay().await;
+    let lisi = signed_in(&table.house, "lisi").await;
+    let path = "/shop/manifest.webmanifest";
+    for (target, verdict) in [
+        (path, Allow),
+        ("/shop/manifest.webmanifest?v=1", Allow),
+        ("/shop", Allow),
+        ("/shop/", Login),
+        ("/shop/manifest.webmanifest/", Login),
+        ("/shop/manifest.webmanifest/x", Login),
+        ("/shop/manifest.webmanifest;x", Login),
+        ("/shop/manifest.webmanifestx", Login),
+        ("/shop/Manifest.webmanifest", Login),
+        ("/shop/manifest%2ewebmanifest", Login),
+        ("/shop/manifest.webmanifest%3fx", Login),
+        ("/shop//manifest.webmanifest", Login),
+        ("/shop/x", Login),
+    ] {
+        table.all_say(target, &Original::get(target), verdict).await;
+        let mine = with(Original::get(target), &lisi);
+        let verdict = if verdict == Login { Deny } else { verdict };
+        table.all_say(target, &mine, verdict).await;
+    }
+    for method in ["HEAD", "POST", "OPTIONS"] {
+        let original = Original::get(path).method(method);
+        let face = Face::Proxy;
+        let heard = original.heard(face, table.house.address()).await;
+        assert_eq!(heard.verdict, Allow, "{method}");
+    }
+    // Whoever is signed in is named there, as on a public route; nobody is nobody.
+    for face in Face::ALL {
+        let at = table.house.address();
+        let heard = with(Original::get(path), &lisi).heard(face, at).await;
+        assert_eq!(heard.identity["x-remote-user"], "lisi", "{face:?}");
+        let heard = Original::get(path).header("X-Remote-User", "root");
+        let heard = heard.heard(face, at).await;
+        assert_eq!(heard.identity.get("x-remote-user"), None, "{face:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_a_service_worker_asks_for_leads_to_the_login_on_every_face() {
+    let table = Table::lay().await;
+    for face in Face::ALL.into_iter().filter(|face| face.leads_on()) {
+        for (site, leads) in [
+            ("same-origin", true),
+            ("same-site", false),
+            ("cross-site", false),
+        ] {
+            let original = Original::get("/app")
+                .header("Sec-Fetch-Mode", "navigate")
+                .header("Sec-Fetch-Dest", "empty")
+                .header("Sec-Fetch-Site", site);
+            let heard = original.heard(face, table.house.address()).await;
+            assert_eq!(heard.verdict, Login, "{face:?} {site}");
+            let led = heard.answer.header("location").is_some();
+            assert_eq!(led, leads, "{face:?} {site}: {:?}", heard.answer);
+        }
     }
 }
 

@@ -352,6 +352,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Absent,
         r#""'财务部' in user.departments || user.login == 'boss'""#,
     ),
+    (
+        "route.public_paths",
+        Absent,
+        r#"["/manifest.webmanifest", "/favicon.ico"]"#,
+    ),
     ("route.connectors", Absent, r#"["corp"]"#),
     ("route.issuers", Absent, r#"["corp"]"#),
     ("route.scopes", Absent, r#"["deploy"]"#),

@@ -657,3 +657,19 @@ fn a_refusal_shows_no_secret_and_is_plain_ascii() {
         assert!(shown.is_ascii(), "{shown}");
     }
 }
+
+#[test]
+fn a_public_path_is_whole_and_read_in_one_way_only() {
+    for path in [
+        "icon.png", "", "/a%20b", "/a//b", "/a/../b", "/a;b", "/a?b", "/a#b", "/a\\\\b", "/图标",
+    ] {
+        let route = format!("[[route]]\nname = \"a\"\npublic_paths = [\"{path}\"]\n");
+        let error = refuse(&format!("{SERVER}{WECOM}{route}")).to_string();
+        assert!(error.contains("a public path is a whole path"), "{error}");
+    }
+    let route = "[[route]]\nname = \"a\"\npath = \"/app\"\n";
+    let elsewhere = format!("{route}public_paths = [\"/app/a\", \"/b\"]\n");
+    refused_behind_corp(&elsewhere, 10, 27, &["never serves", "/app"]);
+    let public = format!("{route}access = \"public\"\npublic_paths = [\"/app/a\"]\n");
+    refused_behind_corp(&public, 11, 1, &["every path is public"]);
+}

@@ -217,6 +217,28 @@ pass_access_token = true
 }
 
 #[test]
+fn paths_that_everybody_may_ask_for_are_warned_of() {
+    let head = "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
+                [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n\
+                [[route]]\nname = 'a'\nupstream = ['http://[::1]']\n";
+    let basic = "basic_auth = { user = \"'app'\", password = { env = 'X' } }\n";
+    let public = "public_paths = ['/icon.png']\n";
+    for (more, keys) in [
+        (String::new(), &[][..]),
+        (basic.to_owned(), &[]),
+        (public.to_owned(), &["route[0].public_paths"]),
+        (
+            format!("{public}{basic}"),
+            &["route[0].public_paths", "route[0].basic_auth.user"],
+        ),
+    ] {
+        let warned = warned(&format!("{head}{more}"));
+        let said: Vec<_> = warned.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(said, keys, "{more}");
+    }
+}
+
+#[test]
 fn plain_http_is_warned_of_unless_it_stays_on_this_machine() {
     let site = |url: &str| {
         let route = "[[route]]\nname = 'a'\naccess = 'public'\nupstream = ['http://a']\n";

@@ -11,13 +11,15 @@ const UNCOMPARED: [&str; 4] = [
     "x-menshen-assertion",
 ];
 
-const PLACES: [(&str, &str); 32] = [
+const PLACES: [(&str, &str); 34] = [
     ("sso.test", "/x?a=%2f"),
     ("SSO.test.", "/x"),
     ("sso.test", "/finance"),
     ("sso.test", "/finance/x"),
     ("sso.test", "/finance%2fx"),
     ("sso.test", "/finance;a=b/x"),
+    ("sso.test", "/finance/icon.png"),
+    ("sso.test", "/finance/icon.pn%67"),
     ("sso.test", "/Finance"),
     ("sso.test", "/public/%E8%B4%A2?x"),
     ("sso.test", "/public/named"),

@@ -452,3 +452,20 @@ async fn the_api_refuses_what_it_does_not_understand() {
         assert_eq!(ask.at(admin).await.status, 405, "{method}");
     }
 }
+
+#[tokio::test]
+async fn a_public_path_is_named_as_the_reason() {
+    let desk = somebody().await;
+    for (path, key) in [
+        ("/finance/icon.png", "public_paths"),
+        ("/finance/x", "allow"),
+    ] {
+        let url = format!("{HOME}{path}");
+        let explained = desk.explained(&[("url", &url), ("as", "lisi")]).await;
+        assert_eq!(explained["rule"]["key"], key, "{path}: {explained}");
+    }
+    let url = format!("{HOME}/finance/icon.png");
+    let explained = desk.explained(&[("url", &url)]).await;
+    assert_eq!(explained["rule"]["text"], "\"/finance/icon.png\"");
+    assert_eq!(explained["verdict"]["verdict"], "allow");
+}
