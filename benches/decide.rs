@@ -356,10 +356,7 @@ fn routes() -> Outcome<Routes> {
             }));
         }
     }
-    let own = OwnPaths {
-        prefix: "/.menshen".to_owned(),
-        exact: Vec::new(),
-    };
+    let own = OwnPaths::new("/.menshen", std::iter::empty());
     Ok(Routes::new(all, own))
 }
 

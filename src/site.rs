@@ -29,10 +29,6 @@ use crate::telemetry::{Seldom, Telemetry};
 
 mod ways;
 
-/// The prefix with which menshen stands where oauth2-proxy stood; that also has `/ping` and `/ready`
-/// at the root.
-const OAUTH2_PROXY: &str = "/oauth2";
-
 /// What a site is built from: the parts of a configuration that may change without a restart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -197,7 +193,8 @@ impl Site {
             previous.map(|site| &site.asserter),
         );
         let (routes, pools) = ways::build(config, &asserter)?;
-        let routes = Routes::new(routes, own_paths(config));
+        let files = config.files.keys().map(String::as_str);
+        let routes = Routes::new(routes, OwnPaths::new(&config.prefix, files));
         let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))
             .map_err(BuildError::Forward)?;
         let terms = Terms {
@@ -284,20 +281,8 @@ impl Destinations for Site {
         &self.external_url
     }
 
-    fn prefix(&self) -> &str {
-        &self.prefix
-    }
-}
-
-/// The paths that are ours on every host.
-fn own_paths(config: &Config) -> OwnPaths {
-    let mut exact: Vec<String> = config.files.keys().cloned().collect();
-    if config.prefix == OAUTH2_PROXY {
-        exact.extend(["/ping", "/ready"].map(str::to_owned));
-    }
-    OwnPaths {
-        prefix: config.prefix.clone(),
-        exact,
+    fn is_ours(&self, path: &str) -> bool {
+        self.routes.own().may_include(path)
     }
 }
 

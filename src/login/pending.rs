@@ -308,8 +308,8 @@ mod tests {
             &HOME
         }
 
-        fn prefix(&self) -> &str {
-            "/.menshen"
+        fn is_ours(&self, path: &str) -> bool {
+            path.starts_with("/.menshen/")
         }
     }
 

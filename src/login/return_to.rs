@@ -34,7 +34,8 @@ pub fn kept_part(text: &str) -> &str {
 
 /// A place on this site: a path, on the site's own host or on another one that a route serves.
 ///
-/// The path keeps the bytes that were asked for; it is never decoded and encoded again.
+/// The path keeps the bytes that were asked for; it is never decoded and encoded again. Dot segments
+/// are resolved as browsers do before they send a path: what is judged is what is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnTo {
     /// `https://oa.corp.example`, when it is not the host that logs people in.
@@ -53,8 +54,9 @@ pub trait Destinations: Send + Sync {
     /// The origin that logs people in.
     fn home(&self) -> &Url;
 
-    /// The prefix of the own paths: nobody is sent back into the login itself.
-    fn prefix(&self) -> &str;
+    /// Whether a path may be read as one of our own pages, or is refused before anybody reads it:
+    /// nobody is sent there after a login.
+    fn is_ours(&self, path: &str) -> bool;
 }
 
 impl ReturnTo {
@@ -68,9 +70,9 @@ impl ReturnTo {
 
     /// A path on the host that logs people in; nothing when it could lead elsewhere.
     pub fn path(text: &str) -> Option<Self> {
-        is_local(text).then(|| Self {
+        Some(Self {
             origin: None,
-            path: text.to_owned(),
+            path: local(text)?,
         })
     }
 
@@ -84,10 +86,8 @@ impl ReturnTo {
         } else {
             Self::absolute(text, destinations)?
         };
-        let prefix = destinations.prefix();
-        let own = parsed.path.strip_prefix(prefix);
-        let own = own.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
-        (!own).then(|| parsed.shortened())
+        let (path, _) = split_path(&parsed.path);
+        (!destinations.is_ours(path)).then(|| parsed.shortened())
     }
 
     fn absolute(text: &str, destinations: &dyn Destinations) -> Option<Self> {
@@ -107,13 +107,10 @@ impl ReturnTo {
             return None;
         }
         let path = if path.starts_with('/') {
-            path.to_owned()
+            local(path)?
         } else {
-            format!("/{path}")
+            local(&format!("/{path}"))?
         };
-        if !is_local(&path) {
-            return None;
-        }
         if origin.origin() == destinations.home().origin() {
             return Some(Self { origin: None, path });
         }
@@ -164,10 +161,9 @@ impl ReturnTo {
     }
 
     pub(super) fn without_query(&self) -> Self {
-        let end = self.path.find(['?', '#']).unwrap_or(self.path.len());
         Self {
             origin: self.origin.clone(),
-            path: self.path[..end].to_owned(),
+            path: split_path(&self.path).0.to_owned(),
         }
     }
 
@@ -184,14 +180,38 @@ fn is_unsafe(byte: u8) -> bool {
     byte.is_ascii_control() || byte == b'\\' || byte == b' '
 }
 
+/// The path, and what follows it: query and fragment.
+fn split_path(text: &str) -> (&str, &str) {
+    text.split_at(text.find(['?', '#']).unwrap_or(text.len()))
+}
+
+/// A path, query and fragment as a browser asks for them; nothing when they could lead elsewhere.
+fn local(text: &str) -> Option<String> {
+    if !is_local(text) {
+        return None;
+    }
+    let (path, rest) = split_path(text);
+    if !path.split('/').any(is_dot_segment) {
+        return Some(text.to_owned());
+    }
+    let resolved = Url::parse(&format!("http://host{path}")).ok()?;
+    let resolved = format!("{}{rest}", resolved.path());
+    is_local(&resolved).then_some(resolved)
+}
+
+/// Whether browsers take a segment for `.` or `..` (URL Standard, "double-dot URL path segment").
+fn is_dot_segment(segment: &str) -> bool {
+    let dots = segment.to_ascii_lowercase().replace("%2e", ".");
+    matches!(dots.as_str(), "." | "..")
+}
+
 /// Whether a browser that follows this stays on the host it is on, however often a proxy between
 /// decodes the path or resolves its dots.
 fn is_local(text: &str) -> bool {
     if !text.starts_with('/') || text.bytes().any(is_unsafe) {
         return false;
     }
-    let path = &text[..text.find(['?', '#']).unwrap_or(text.len())];
-    let mut reading = path.as_bytes().to_vec();
+    let mut reading = split_path(text).0.as_bytes().to_vec();
     // Decoded as often as anybody may: as sent, once, twice.
     for _ in 0..3 {
         if leads_away(&reading) {
@@ -251,8 +271,8 @@ mod tests {
             &HOME
         }
 
-        fn prefix(&self) -> &'static str {
-            "/.menshen"
+        fn is_ours(&self, path: &str) -> bool {
+            path == "/.menshen" || path.starts_with("/.menshen/")
         }
     }
 
@@ -282,6 +302,20 @@ mod tests {
     }
 
     #[test]
+    fn dots_are_resolved_as_browsers_do() {
+        for (text, resolved) in [
+            ("/a/../b?c=/../d#/../e", "/b?c=/../d#/../e"),
+            ("/a/%2e%2E/b", "/b"),
+            ("/a/.%2e", "/"),
+            ("/./a/.", "/a/"),
+            ("/../..", "/"),
+            ("/a/..b/...", "/a/..b/..."),
+        ] {
+            assert_eq!(lands(text).as_deref(), Some(resolved), "{text}");
+        }
+    }
+
+    #[test]
     fn nobody_is_sent_to_another_site() {
         for text in [
             "",
@@ -304,6 +338,8 @@ mod tests {
             "/%255cevil.example",
             "/.//evil.example",
             "/..//evil.example",
+            "/x/..//evil.example",
+            "/x/%2e%2e//evil.example",
             "/.%2f/evil.example",
             "/%2e%2e//evil.example",
             "/./\\evil.example",
@@ -345,6 +381,9 @@ mod tests {
             "/.menshen/sign_out",
             "/.menshen?x",
             "https://sso.corp.example/.menshen/start",
+            "/x/../.menshen/sign_out",
+            "/x/%2E%2e/.menshen",
+            "https://sso.corp.example/./.menshen/start",
         ] {
             assert_eq!(lands(text), None, "{text}");
         }

@@ -15,6 +15,7 @@ mod config;
 mod demands;
 mod limits;
 mod others;
+mod own;
 mod public_path;
 mod upstream_tls;
 
@@ -25,6 +26,7 @@ pub use config::{
 pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
 pub use limits::LimitsConfig;
 pub use others::Unfound;
+pub use own::OwnPaths;
 pub use public_path::PublicPath;
 pub use upstream_tls::UpstreamTlsConfig;
 
@@ -170,15 +172,6 @@ pub struct Routes {
     all: Vec<Arc<Route>>,
 }
 
-/// The paths that are ours on every host.
-#[derive(Clone, Debug, Default)]
-pub struct OwnPaths {
-    /// `/.menshen`.
-    pub prefix: String,
-    /// Files for proof of a domain's ownership, and the like.
-    pub exact: Vec<String>,
-}
-
 /// The routes of one host pattern that share a port rule, longest path first.
 #[derive(Debug)]
 struct OnPort {
@@ -230,6 +223,11 @@ impl Routes {
     /// Whether the path as sent is one of ours; the quick question before a decision.
     pub fn is_own(&self, path: &str) -> bool {
         self.own.includes(path.as_bytes())
+    }
+
+    /// Which paths are ours.
+    pub fn own(&self) -> &OwnPaths {
+        &self.own
     }
 
     /// Whether a route names this host, exactly or below a domain, on this port; a route for any
@@ -351,14 +349,6 @@ impl Found<'_> {
             | (Self::Ambiguous, Self::Ambiguous) => true,
             (Self::Route(_) | Self::Own | Self::None | Self::Ambiguous, _) => false,
         }
-    }
-}
-
-impl OwnPaths {
-    fn includes(&self, path: &[u8]) -> bool {
-        let own = path.strip_prefix(self.prefix.as_bytes());
-        own.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
-            || self.exact.iter().any(|exact| exact.as_bytes() == path)
     }
 }
 

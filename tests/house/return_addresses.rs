@@ -10,6 +10,7 @@ use crate::wire::Answer;
 
 mod hostile;
 mod long;
+mod own_pages;
 
 use hostile::HOSTILE;
 

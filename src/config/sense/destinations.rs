@@ -2,9 +2,9 @@
 
 use url::Url;
 
-use crate::config::Config;
+use crate::config::{Config, FilePath};
 use crate::login::return_to;
-use crate::request::route::HostPattern;
+use crate::request::route::{HostPattern, OwnPaths};
 
 /// The origins a document's routes serve.
 pub(super) struct Destinations<'a>(&'a Config);
@@ -45,7 +45,9 @@ impl return_to::Destinations for Destinations<'_> {
         self.0.server.external_url.url()
     }
 
-    fn prefix(&self) -> &str {
-        self.0.server.prefix.as_str()
+    fn is_ours(&self, path: &str) -> bool {
+        let server = &self.0.server;
+        let files = server.files.keys().map(FilePath::as_str);
+        OwnPaths::new(server.prefix.as_str(), files).may_include(path)
     }
 }

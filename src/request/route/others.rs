@@ -86,7 +86,7 @@ impl Routes {
     /// Which of our own pages a path is, without the prefix; of a file, the whole path.
     pub fn own_page<'a>(&self, path: &'a str) -> Option<&'a str> {
         let page = || {
-            let rest = path.strip_prefix(self.own.prefix.as_str());
+            let rest = path.strip_prefix(self.own.prefix());
             rest.unwrap_or(path).trim_start_matches('/')
         };
         self.is_own(path).then(page)

@@ -1,0 +1,220 @@
+//! Nobody who signs in is led to one of our own pages, however the return address hides it: a
+//! browser resolves an address before it follows it, and servers behind it read it once more.
+
+use serde_json::json;
+use url::Url;
+
+use super::encoded;
+use crate::browser::Browser;
+use crate::checking::TRUSTED;
+use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::logging_in::PHONE;
+
+/// Ways to write a path that a browser, or a server that reads the path again, takes for the page.
+const HIDDEN: &[&str] = &[
+    "{page}",
+    "{page}?x=1",
+    "{page}#x",
+    "/x/..{page}",
+    "/x/../y/../..{page}",
+    "/.{page}",
+    "/./.{page}",
+    "/..{page}",
+    "/../..{page}",
+    "/%2e{page}",
+    "/%2E{page}",
+    "/x/%2e%2e{page}",
+    "/x/%2E%2e{page}",
+    "/x/.%2e{page}",
+    "/x/%2e.{page}",
+    "/x/%252e%252e{page}",
+    "/x/..;{page}",
+    "/x/..;a=b{page}",
+    "/x/..%2f..{page}",
+    "/x%2f..{page}",
+    "/x\\..{page}",
+    "/x/..\\{page}",
+    "/\t.{page}",
+    "/x/.\n.{page}",
+    "/x/.\t./..{page}",
+    "/.\t/{page}",
+    "{page};x",
+    "{page}/..{page}",
+    "/x/..{page}/../..{page}",
+];
+
+/// The same where the last segment of the page itself is written otherwise.
+fn respelt(page: &str) -> Vec<String> {
+    let at = page.rfind('/').unwrap() + 1;
+    let (folder, name) = page.split_at(at);
+    let first = name.as_bytes()[0];
+    let escaped = format!("{folder}%{first:02x}{}", &name[1..]);
+    let twice = escaped.replace('%', "%25");
+    let (stem, last) = (&folder[..at - 1], name);
+    let mut spellings = vec![escaped, twice];
+    if !stem.is_empty() {
+        spellings.push(format!("{stem}%2f{last}"));
+        spellings.push(format!("{stem}%5c{last}"));
+        spellings.push(format!("{stem}//{last}"));
+        spellings.push(format!("{stem};x/{last}"));
+        spellings.push(format!("{stem}/x/../{last}"));
+        spellings.push(format!("{stem}/./{last}"));
+    }
+    spellings
+}
+
+fn hidden(page: &str) -> Vec<String> {
+    let ways = HIDDEN.iter().map(|way| way.replace("{page}", page));
+    ways.chain(respelt(page)).collect()
+}
+
+/// The path of an address as servers behind a browser may read it in the end.
+fn read_again(url: &str) -> String {
+    let mut path = Url::parse(url).unwrap().path().to_owned();
+    for _ in 0..2 {
+        let decoded = percent_encoding::percent_decode_str(&path);
+        path = decoded.decode_utf8_lossy().replace('\\', "/");
+        let cut: Vec<_> = path
+            .split('/')
+            .map(|segment| segment.split(';').next().unwrap_or_default())
+            .collect();
+        let cut = Url::parse(&format!("http://x{}", cut.join("/"))).unwrap();
+        path = cut.path().to_owned();
+        while path.contains("//") {
+            path = path.replace("//", "/");
+        }
+    }
+    path
+}
+
+fn assert_is_no_page_of_ours(url: &str, prefix: &str, why: &str) {
+    let path = read_again(url);
+    let own = path == prefix || path.starts_with(&format!("{prefix}/"));
+    let exact = ["/ping", "/ready", "/WW_verify_abc.txt"].contains(&path.as_str());
+    assert!(!own && !exact, "{why} leads to {url}");
+}
+
+/// Every page that a house with this prefix keeps to itself.
+fn pages(prefix: &str) -> Vec<String> {
+    let mut pages: Vec<_> = ["sign_out", "start", "ticket"]
+        .iter()
+        .map(|page| format!("{prefix}/{page}"))
+        .collect();
+    pages.push("/WW_verify_abc.txt".to_owned());
+    if prefix == "/oauth2" {
+        pages.extend(["/ping", "/ready"].map(str::to_owned));
+    }
+    pages
+}
+
+async fn house(prefix: &str) -> House {
+    let server =
+        format!("prefix = \"{prefix}\"\nfiles = {{ \"/WW_verify_abc.txt\" = \"abc\" }}\n{TRUSTED}");
+    Plan::default()
+        .server(&server)
+        .more(UNLIMITED)
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn no_login_ends_on_a_page_of_ours_however_it_is_spelt() {
+    for prefix in ["/.menshen", "/oauth2"] {
+        let house = house(prefix).await;
+        for rd in pages(prefix).iter().flat_map(|page| hidden(page)) {
+            for whole in [String::new(), HOME.to_owned(), "http://oa.test".to_owned()] {
+                let rd = format!("{whole}{rd}");
+                let mut phone = Browser::new(&house).with_agent(PHONE);
+                let start = format!("{HOME}{prefix}/start?rd={}", encoded(&rd));
+                let end = phone.follow(&start).await;
+                assert_is_no_page_of_ours(&end.url, prefix, &rd);
+                assert!(phone.cookie("menshen").is_some(), "{rd} signs nobody out");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_entry_takes_a_page_of_ours_for_a_place_to_go_to() {
+    let prefix = "/.menshen";
+    let house = house(prefix).await;
+    let mut here = Browser::new(&house).with_agent(PHONE);
+    here.follow(&format!("{HOME}/x")).await;
+    for rd in pages(prefix).iter().flat_map(|page| hidden(page)) {
+        let spelt = encoded(&rd);
+        // Pages that only show where somebody would go: links carry the place on.
+        for (page, part) in [("sign_in", "/start?"), ("sign_out", "/sign_in")] {
+            let answer = Browser::new(&house)
+                .visit(&format!("{HOME}{prefix}/{page}?rd={spelt}"))
+                .await;
+            let link = crate::browser::href(&answer.text(), part).unwrap_or_default();
+            assert!(!link.contains("rd="), "{page} {rd}: {link}");
+        }
+        // Somebody who is here already is sent on at once.
+        let there = here
+            .clone()
+            .visit(&format!("{HOME}{prefix}/start?rd={spelt}"))
+            .await;
+        if let Some(to) = there.header("location") {
+            let to = Url::parse(HOME).unwrap().join(to).unwrap();
+            assert_is_no_page_of_ours(to.as_str(), prefix, &rd);
+        }
+        // A proxy in front names the place in a header; a tab or a backslash cannot stand there.
+        if rd.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let mut headers = crate::browser::navigation().to_vec();
+            headers.push(("X-Auth-Request-Redirect", &rd));
+            let start = format!("{HOME}{prefix}/sign_in");
+            let answer = Browser::new(&house)
+                .send("GET", &start, &headers, b"")
+                .await;
+            let link = crate::browser::href(&answer.text(), "/start?").unwrap_or_default();
+            assert!(!link.contains("rd="), "header {rd}: {link}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_own_front_end_is_told_of_no_page_of_ours_either() {
+    let prefix = "/.menshen";
+    let house = house(prefix).await;
+    for rd in hidden("/.menshen/sign_out") {
+        let mut browser = Browser::new(&house);
+        let url = format!("{HOME}{prefix}/login-config/corp?rd={}", encoded(&rd));
+        let config = browser.send("GET", &url, &[], b"").await.json();
+        let code = house.source.issue_code("lisi", "sso.test");
+        let body = json!({ "code": code, "state": config["state"] }).to_string();
+        let headers = [("Origin", HOME), ("Content-Type", "application/json")];
+        let answer = browser
+            .send(
+                "POST",
+                &format!("{HOME}{prefix}/login/corp"),
+                &headers,
+                body.as_bytes(),
+            )
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let to = answer.json()["return_to"].as_str().unwrap().to_owned();
+        let to = Url::parse(HOME).unwrap().join(&to).unwrap();
+        assert_is_no_page_of_ours(to.as_str(), prefix, &rd);
+    }
+}
+
+#[tokio::test]
+async fn a_place_with_dots_that_is_no_page_of_ours_is_reached_as_a_browser_resolves_it() {
+    let house = house("/.menshen").await;
+    for (rd, reached) in [
+        ("/x/../echo?a=/../b", "/echo?a=/../b"),
+        ("/x/%2e%2e/echo", "/echo"),
+        ("/./echo#/../x", "/echo#/../x"),
+        ("/.menshen/../echo", "/echo"),
+        ("/.menshenx/../echo", "/echo"),
+        ("/echo/...", "/echo/..."),
+        ("http://oa.test/x/../echo", "http://oa.test/echo"),
+    ] {
+        let mut phone = Browser::new(&house).with_agent(PHONE);
+        let start = format!("{HOME}/.menshen/start?rd={}", encoded(rd));
+        let page = phone.follow(&start).await;
+        let reached = Url::parse(HOME).unwrap().join(reached).unwrap();
+        assert_eq!(page.url, reached.as_str(), "{rd}");
+    }
+}
