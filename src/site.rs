@@ -259,6 +259,15 @@ impl Site {
             && self.external_url.port_or_known_default() == Some(head.effective_port())
     }
 
+    /// Whether the configuration itself names this host. A session is brought to another one only
+    /// when its person says so.
+    pub fn knows(&self, origin: &Url) -> bool {
+        let (Some(host), Some(port), Some(own_port)) = ports_of(origin, &self.external_url) else {
+            return false;
+        };
+        self.routes.name_exactly(host, port, own_port)
+    }
+
     /// Whether the session cookie of the host that logs people in reaches this host, too.
     pub fn shares_cookie(&self, host: &str) -> bool {
         self.cookies.cover(host)
@@ -267,11 +276,7 @@ impl Site {
 
 impl Destinations for Site {
     fn serves(&self, origin: &Url) -> bool {
-        let (Some(host), Some(port), Some(own_port)) = (
-            origin.host_str(),
-            origin.port_or_known_default(),
-            self.external_url.port_or_known_default(),
-        ) else {
+        let (Some(host), Some(port), Some(own_port)) = ports_of(origin, &self.external_url) else {
             return false;
         };
         origin.scheme() == self.external_url.scheme() && self.routes.name(host, port, own_port)
@@ -322,6 +327,18 @@ fn gate(
         connectors: config.connectors.keys().cloned().collect(),
         bearers: bearers.map_err(BuildError::Bearer)?,
     })
+}
+
+/// The host and port of an origin, and the port of patterns that name none.
+fn ports_of<'a>(
+    origin: &'a Url,
+    external_url: &Url,
+) -> (Option<&'a str>, Option<u16>, Option<u16>) {
+    (
+        origin.host_str(),
+        origin.port_or_known_default(),
+        external_url.port_or_known_default(),
+    )
 }
 
 async fn ring(

@@ -67,6 +67,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     issuers::look(&mut list);
     routes(&mut list);
     cases::look(&mut list);
+    unnamed_hosts(&mut list);
     list.in_order()
 }
 
@@ -355,6 +356,28 @@ fn routes(list: &mut List<'_>) {
             list.add(&place.key("access"), text);
         }
     }
+}
+
+fn unnamed_hosts(list: &mut List<'_>) {
+    for (at, route) in list.config.route.iter().enumerate() {
+        if leads_to_unnamed_hosts(list.config, route) {
+            let text = "whoever has a name below it in the DNS has an address of this site: people \
+                        are asked before their session goes there; name the hosts, or set \
+                        [session] cookie_domain where all of them are yours";
+            list.add(&Place::of(["route"]).item(at).key("host"), text);
+        }
+    }
+}
+
+/// Whether people's sessions go to hosts that only the DNS names.
+fn leads_to_unnamed_hosts(config: &Config, route: &RouteConfig) -> bool {
+    let HostPattern::Wildcard { suffix, .. } = &route.host else {
+        return false;
+    };
+    let domain = config.session.cookie_domain.as_deref();
+    let covered = domain.and_then(|domain| suffix.strip_suffix(domain));
+    let covered = covered.is_some_and(|rest| rest.ends_with('.'));
+    route.access != AccessConfig::Public && !config.connector.is_empty() && !covered
 }
 
 /// Whether an assertion for the host of this route is one for another application, too.

@@ -7,6 +7,7 @@
 use askama::Template;
 
 mod cause;
+mod cross;
 mod forbidden;
 mod fragment;
 mod href;
@@ -21,6 +22,7 @@ mod tests;
 mod words;
 
 pub use cause::Cause;
+pub use cross::CrossPage;
 pub use forbidden::ForbiddenPage;
 pub use fragment::{FRAGMENT_JS, FragmentPage};
 pub use href::Href;
@@ -50,6 +52,9 @@ enum Needs {
     Nothing,
     /// To run our script.
     Script,
+    /// To post a form that leads to another host. What is there may lead on to anywhere, and Chromium
+    /// holds `form-action` against every redirect after a form.
+    FormToAnywhere,
     /// To be shown in somebody's frame: it says that frames cannot log in, and does nothing else.
     Frame,
 }
@@ -112,6 +117,9 @@ impl Page {
             "'none'"
         };
         let mut forms = "'self'".to_owned();
+        if self.needs == Needs::FormToAnywhere {
+            forms.push_str(" http: https:");
+        }
         for target in form_targets.iter().filter(|target| is_origin(target)) {
             forms.push(' ');
             forms.push_str(target);

@@ -100,6 +100,7 @@ where
     let via = rest.map(|id| id.parse::<ConnectorId>());
     match (name, via) {
         ("sign_in", None) => begin::choose(visit, &query).await,
+        ("start", None) if head.method == Method::POST => ticket::agreed(visit, body).await,
         ("start", None) => begin::start(visit, &query).await,
         ("callback", None) => {
             let all: Vec<_> = site.login.entries().iter().map(|entry| &entry.id).collect();

@@ -7,6 +7,10 @@ use crate::keys::{self, KeyRing, Purpose};
 use crate::people::cookie::{Handle, HostBound, Sid};
 use crate::store::AccountId;
 
+mod asked;
+
+pub use asked::Asked;
+
 /// How long a ticket may take from one host to the other, in seconds.
 pub const TICKET_AGE_MAX_S: u64 = 60;
 
@@ -130,6 +134,11 @@ impl Unsealed {
         &self.0.p
     }
 
+    /// What is spent in the store when it is used, or shown by a browser that is not its own.
+    pub fn spend(&self) -> [u8; 32] {
+        keys::fingerprint(&[b"ticket", self.0.x.as_bytes()])
+    }
+
     /// Opens it while it is fresh and for this browser's nonces.
     pub fn check<'a>(
         self,
@@ -157,7 +166,6 @@ impl Unsealed {
                 expires_at: Timestamp::from_unix_ms(found.e),
                 to: found.p,
             },
-            spend: keys::fingerprint(&[b"ticket", found.x.as_bytes()]),
         })
     }
 }
@@ -167,8 +175,6 @@ impl Unsealed {
 pub struct Opened {
     /// What it says.
     pub ticket: Ticket,
-    /// What is spent in the store.
-    pub spend: [u8; 32],
 }
 
 impl Ticket {

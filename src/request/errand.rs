@@ -20,19 +20,21 @@ pub enum Errand {
 /// Tells by `Sec-Fetch-*` (Fetch Metadata), and without them by what old browsers send.
 pub fn errand(head: &Head<'_>) -> Errand {
     let reads = head.method == Method::GET || head.method == Method::HEAD;
+    if is_prefetch(head.headers) {
+        return Errand::Program;
+    }
     let mode = text(head.headers, "sec-fetch-mode");
     let dest = text(head.headers, "sec-fetch-dest");
     let site = text(head.headers, "sec-fetch-site");
     if mode.is_some() || dest.is_some() || site.is_some() {
-        let prefetch = head.headers.contains_key("sec-purpose");
         // What a service worker passes on (`fetch(event.request)`) keeps the mode, which no script
         // can choose, and is its own request otherwise.
         let by_worker = site == Some("same-origin");
         return match (mode, dest) {
-            (Some("navigate"), Some("document")) if reads && !prefetch => Errand::Navigation,
+            (Some("navigate"), Some("document")) if reads => Errand::Navigation,
             (Some("navigate"), Some("empty")) if !by_worker => Errand::Program,
-            (Some("navigate"), Some("empty")) if reads && !prefetch => Errand::Navigation,
-            (Some("navigate"), Some(_)) if !prefetch => Errand::Embedded,
+            (Some("navigate"), Some("empty")) if reads => Errand::Navigation,
+            (Some("navigate"), Some(_)) => Errand::Embedded,
             _ => Errand::Program,
         };
     }
@@ -45,6 +47,17 @@ pub fn errand(head: &Head<'_>) -> Errand {
         (true, false) => Errand::Embedded,
         (false, _) => Errand::Program,
     }
+}
+
+/// Whether a browser fetches a page that nobody asked to see yet. Over plain http it sends no
+/// `Sec-Fetch-*`, and older ones have names of their own.
+fn is_prefetch(headers: &HeaderMap) -> bool {
+    let older = ["purpose", "x-purpose", "x-moz"];
+    let ahead = |value: &str| value.contains("prefetch") || value.contains("preview");
+    headers.contains_key("sec-purpose")
+        || older
+            .iter()
+            .any(|name| text(headers, name).is_some_and(ahead))
 }
 
 /// The one readable value of a header; empty text when it stands twice.

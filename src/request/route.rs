@@ -239,6 +239,15 @@ impl Routes {
             .any(|group| group.port.unwrap_or(default_port) == port)
     }
 
+    /// Whether a route names this host exactly, on this port: whoever wrote the configuration knows
+    /// whose it is. Below a wildcard, whoever runs the DNS says that.
+    pub fn name_exactly(&self, host: &str, port: u16, default_port: u16) -> bool {
+        let groups = self.exact.get(host).map(Vec::as_slice).unwrap_or_default();
+        groups
+            .iter()
+            .any(|group| group.port.unwrap_or(default_port) == port)
+    }
+
     /// The route every reader of this path finds, also the upstream that is sent a part of it.
     pub fn find(&self, host: &Host<'_>, port: u16, path: &Path<'_>) -> Found<'_> {
         let groups = self.on(host.as_str(), port);

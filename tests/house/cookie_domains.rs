@@ -14,6 +14,14 @@ host = "oa.test"
 upstream = ["{app}"]
 "#;
 
+/// A host to which a session goes without a question.
+const NAMED: &str = r#"
+[[route]]
+name = "oa"
+host = "oa.corp.test"
+upstream = ["{app}"]
+"#;
+
 #[tokio::test]
 async fn one_cookie_covers_every_host_below_its_domain() {
     let plan = Plan::default()
@@ -80,7 +88,7 @@ async fn over_https_every_cookie_is_secure_and_bound_to_its_host() {
             .external_url("https://sso.corp.test")
             .server("trusted_proxies = ['127.0.0.1']")
             .session(session)
-            .routes(BELOW);
+            .routes(&format!("{BELOW}{NAMED}"));
         let house = plan.start().await;
         let mut browser = Browser::new(&house).over_https();
         let page = browser.sign_in("https://oa.corp.test/echo", "lisi").await;

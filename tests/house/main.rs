@@ -56,6 +56,7 @@ mod signing_out;
 mod smoke;
 mod step_up;
 mod stores;
+mod ticket_theft;
 mod tls;
 mod token_people;
 mod troubles;

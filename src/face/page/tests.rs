@@ -237,6 +237,17 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
             back: Some(Href::new(given.href)),
         };
         add("forbidden", page.render(lang));
+        let page = CrossPage {
+            footing: footing(given),
+            host: given.site,
+            who: Who {
+                name: Some(given.name),
+                login: given.login,
+            },
+            post_to: Href::new(given.href),
+            sealed: given.text,
+        };
+        add("cross", page.render(lang));
         let page = FragmentPage {
             footing: footing(given),
             start: Href::new(given.href),

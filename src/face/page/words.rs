@@ -42,6 +42,7 @@ pub(super) struct Words {
     pub(super) sign_in: SignIn,
     pub(super) signed_out: SignedOut,
     pub(super) forbidden: Forbidden,
+    pub(super) cross: Cross,
     pub(super) fragment: Fragment,
     pub(super) causes: Causes,
 }
@@ -97,6 +98,20 @@ pub(super) struct Forbidden {
     pub(super) you_are: &'static str,
     pub(super) switch: &'static str,
     pub(super) back: &'static str,
+}
+
+/// The page that asks before a session goes to another host.
+#[derive(Debug)]
+pub(super) struct Cross {
+    /// For the window's title.
+    pub(super) short: &'static str,
+    /// Around the host.
+    pub(super) title: Around,
+    /// Around the person.
+    pub(super) who: Around,
+    pub(super) care: &'static str,
+    /// Around the host.
+    pub(super) go: Around,
 }
 
 /// The stop before a login that carries a fragment along.

@@ -9,8 +9,7 @@ use super::super::page::{Cause, Href, Reason};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
 use super::{
-    Target, audit, caller, chooser, elsewhere, flow_cookies, only_get, place, reload, ticket,
-    user_agent,
+    Target, audit, caller, chooser, elsewhere, flow_cookies, place, reload, ticket, user_agent,
 };
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
@@ -77,8 +76,8 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
 
 /// `GET /start`: opens a login, or brings the session of somebody who is here to another host.
 pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
-    if let Err(told) = only_get(visit) {
-        return *told;
+    if visit.head.method != Method::GET {
+        return Told::own("method", reply::wrong_method("GET, POST"));
     }
     let target = Target::of(visit, query);
     match errand(visit.head) {
@@ -131,7 +130,7 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
             return reload::at_start(visit, &target, place, person).await;
         }
         let nonce = target.ticket_for.as_ref();
-        let response = ticket::send_on(visit, place, nonce, None);
+        let response = ticket::send_on(visit, person, place, nonce, None);
         return Told::own("already here", response);
     }
     let response = match by_itself(visit, &target, mode).await {

@@ -76,7 +76,7 @@ pub(super) async fn at_start(
             let nonce = target.ticket_for.as_ref();
             Told::own(
                 "already here",
-                ticket::send_on(visit, place, nonce, asked_at),
+                ticket::send_on(visit, person, place, nonce, asked_at),
             )
         }
     }
@@ -130,14 +130,14 @@ pub(super) async fn came_to_nothing(
         && person.session.via != *via
     {
         // They came in through another source meanwhile, of which this one knows nothing.
-        let response = ticket::send_on(visit, place, target.ticket_for.as_ref(), None);
+        let response = ticket::send_on(visit, person, place, target.ticket_for.as_ref(), None);
         return Told::own("came in elsewhere", response);
     }
     if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
         && goes_on(&person.session, error, from_browser, visit.head.at)
     {
         let (nonce, now) = (target.ticket_for.as_ref(), visit.head.at);
-        let response = ticket::send_on(visit, place, nonce, Some(now));
+        let response = ticket::send_on(visit, person, place, nonce, Some(now));
         return Told::own("source away", response);
     }
     if let Caller::Person(person) = &who

@@ -1,56 +1,112 @@
 //! `/ticket`: a session comes to another host of the site, for the browser that asked there.
 
-use http::Response;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use url::Url;
 
-use super::super::navigation::{Errand, errand};
-use super::super::page::{Cause, Href};
+use super::super::navigation::{Errand, errand, is_same_origin};
+use super::super::page::{Cause, CrossPage, Footing, Href, Who};
 use super::super::record::Told;
-use super::super::{Visit, reply};
-use super::{audit, caller, only_get, set_again};
+use super::super::{Visit, address, reply};
+use super::{Target, audit, caller, only_get, set_again, small_body};
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
-use crate::login::ticket::{NonceHash, Ticket, TicketError};
+use crate::login::ticket::{Asked, NonceHash, Ticket, TicketError};
 use crate::people::cookie::{self, Handle, HostBound};
-use crate::request::Body;
+use crate::people::session::Person;
 use crate::request::gate::Caller;
+use crate::request::{Body, BodyError};
 
-/// Where somebody who just came in goes: straight, or with a ticket to another host.
+/// How a session comes to where its person goes.
+enum Way<'a> {
+    /// The cookie reaches there, or nobody there waits for a ticket.
+    Straight,
+    /// By a ticket for this host, whose nonce is known.
+    Ticket(Url, &'a NonceHash),
+    /// The same, but whose host it is only the DNS says: the person is asked first.
+    Asked(Url, &'a NonceHash),
+}
+
+fn way<'a>(visit: &Visit<'_>, place: &ReturnTo, nonce: Option<&'a NonceHash>) -> Way<'a> {
+    let origin = place.origin().and_then(|origin| Url::parse(origin).ok());
+    let (Some(origin), Some(nonce)) = (origin, nonce) else {
+        return Way::Straight;
+    };
+    match origin.host_str() {
+        None => Way::Straight,
+        Some(host) if visit.site.shares_cookie(host) => Way::Straight,
+        Some(_) if visit.site.knows(&origin) => Way::Ticket(origin, nonce),
+        Some(_) => Way::Asked(origin, nonce),
+    }
+}
+
+/// Where somebody who just came in goes: straight, with a ticket to another host, or first to the
+/// page that asks.
 pub(super) fn way_on(
     visit: &Visit<'_>,
     place: &ReturnTo,
     nonce: Option<&NonceHash>,
     session: &Handle,
 ) -> String {
-    let ticket = nonce.map(|nonce| Ticket {
-        nonce: nonce.clone(),
-        sid: session.sid,
-        account: session.account,
-        issued_at: session.issued_at,
-        expires_at: session.expires_at,
-        to: place.local().to_owned(),
-    });
-    with_ticket(visit, place, ticket)
+    match way(visit, place, nonce) {
+        Way::Straight => place.location(),
+        Way::Ticket(origin, nonce) => {
+            let ticket = Ticket {
+                nonce: nonce.clone(),
+                sid: session.sid,
+                account: session.account,
+                issued_at: session.issued_at,
+                expires_at: session.expires_at,
+                to: place.local().to_owned(),
+            };
+            sealed(visit, &origin, &ticket)
+        }
+        Way::Asked(_, nonce) => {
+            let target = Target {
+                return_to: Some(place.clone()),
+                ticket_for: Some(nonce.clone()),
+                ..Target::default()
+            };
+            let query = target.query(&visit.site.external_url, "");
+            format!("{}{query}", address::own(visit, "start"))
+        }
+    }
 }
 
 /// Sends somebody who is here already on, with a ticket where their cookie does not reach. Their
 /// cookie gets another date when their source was just asked in vain.
 pub(super) fn send_on(
     visit: &Visit<'_>,
+    person: &Person,
     place: &ReturnTo,
     nonce: Option<&NonceHash>,
     asked_at: Option<Timestamp>,
 ) -> Response<Body> {
-    let session = visit.head.credentials.session;
-    let session = session.and_then(|value| cookie::verify(&visit.site.ring, value));
-    let session: Option<HostBound> = session.map(|verified| HostBound {
-        issued_at: asked_at.unwrap_or(verified.handle.issued_at),
-        ..verified.handle
+    let session = session_of(visit).map(|session| HostBound {
+        issued_at: asked_at.unwrap_or(session.issued_at),
+        ..session
     });
-    let ticket = nonce
-        .zip(session.as_ref())
-        .map(|(nonce, session)| Ticket::of(session, nonce.clone(), place.local().to_owned()));
-    let mut response = reply::redirect(&with_ticket(visit, place, ticket));
+    let mut response = match (way(visit, place, nonce), &session) {
+        (Way::Straight, _) | (_, None) => reply::redirect(&place.location()),
+        (Way::Ticket(origin, nonce), Some(session)) => {
+            let ticket = Ticket::of(session, nonce.clone(), place.local().to_owned());
+            reply::redirect(&sealed(visit, &origin, &ticket))
+        }
+        (Way::Asked(origin, nonce), Some(session)) => {
+            let asked = Asked {
+                place: place.clone(),
+                nonce: nonce.clone(),
+                at: visit.head.at,
+            };
+            ask(
+                visit,
+                person,
+                &origin,
+                &asked.seal(&visit.site.ring, &session.sid),
+            )
+        }
+    };
     let renewed = session.filter(|_| asked_at.is_some());
     let renewed = renewed.and_then(|session| set_again(visit.site, &session, visit.head.at));
     if let Some(cookie) = renewed {
@@ -59,19 +115,73 @@ pub(super) fn send_on(
     response
 }
 
-fn with_ticket(visit: &Visit<'_>, place: &ReturnTo, ticket: Option<Ticket>) -> String {
-    let origin = place
-        .origin()
-        .and_then(|origin| url::Url::parse(origin).ok());
-    let host = origin.as_ref().and_then(url::Url::host_str);
-    match (origin.as_ref(), host, ticket) {
-        (Some(origin), Some(host), Some(ticket)) if !visit.site.shares_cookie(host) => {
-            let sealed = ticket.seal(&visit.site.ring, &authority(origin), visit.head.at);
-            let origin = origin.origin().ascii_serialization();
-            format!("{origin}{}/ticket?t={sealed}", visit.site.prefix)
-        }
-        _ => place.location(),
+/// The session of this browser's cookie, when that is ours.
+fn session_of(visit: &Visit<'_>) -> Option<HostBound> {
+    let value = visit.head.credentials.session?;
+    Some(cookie::verify(&visit.site.ring, value)?.handle)
+}
+
+fn sealed(visit: &Visit<'_>, origin: &Url, ticket: &Ticket) -> String {
+    let sealed = ticket.seal(&visit.site.ring, &authority(origin), visit.head.at);
+    let origin = origin.origin().ascii_serialization();
+    format!("{origin}{}/ticket?t={sealed}", visit.site.prefix)
+}
+
+/// The page that names the host and the person, and asks.
+fn ask(visit: &Visit<'_>, person: &Person, origin: &Url, sealed: &str) -> Response<Body> {
+    let site = visit.head.host.to_string();
+    let name = origin.origin().ascii_serialization();
+    let page = CrossPage {
+        footing: Footing {
+            site: &site,
+            request_id: visit.id.as_str(),
+        },
+        host: name.split_once("://").map_or(&*name, |(_, host)| host),
+        who: Who {
+            name: person.entitlements.fields.name.as_deref(),
+            login: person.session.login.as_str(),
+        },
+        post_to: Href::new(format!("{}/start", visit.site.prefix)),
+        sealed,
+    };
+    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
+}
+
+/// `POST /start`: somebody pressed the button of the page that asks. Only that page, shown to this
+/// session, holds what is posted.
+pub(super) async fn agreed<B>(visit: &Visit<'_>, body: Option<B>) -> Told
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BodyError>,
+{
+    if !is_same_origin(visit.head) || !visit.site.is_home(visit.head) {
+        return Told::own("foreign", reply::foreign(visit));
     }
+    let form = small_body(body).await.and_then(|form| Fields::parse(&form));
+    match caller(visit).await {
+        Ok(Caller::Person(_)) => {}
+        Ok(Caller::Nobody(_) | Caller::Program(_)) => {
+            let sign_in = format!("{}/sign_in", visit.site.prefix);
+            return Told::own("nobody", reply::see_other(&sign_in));
+        }
+        Err(response) => return Told::own("unavailable", response),
+    }
+    let go = form.as_ref().and_then(|form| form.one("go").ok().flatten());
+    let asked = go.zip(session_of(visit)).and_then(|(go, session)| {
+        let asked = Asked::open(&visit.site.ring, &session.sid, go, visit.head.at)?;
+        Some((asked, session))
+    });
+    let Some((Asked { place, nonce, .. }, session)) = asked else {
+        return Told::own("not asked", reply::problem(visit, Cause::TicketBad, None));
+    };
+    let to = match way(visit, &place, Some(&nonce)) {
+        Way::Straight => place.location(),
+        Way::Ticket(origin, nonce) | Way::Asked(origin, nonce) => {
+            let ticket = Ticket::of(&session, nonce.clone(), place.local().to_owned());
+            sealed(visit, &origin, &ticket)
+        }
+    };
+    Told::own("agreed", reply::see_other(&to))
 }
 
 /// `host:port`, for which a ticket is sealed.
@@ -97,7 +207,7 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
         Ok(unsealed) => unsealed,
         Err(error) => return refused(visit, None, error).await,
     };
-    let to = unsealed.to().to_owned();
+    let (to, spend) = (unsealed.to().to_owned(), unsealed.spend());
     let nonce_of = |hash: &NonceHash| {
         names
             .find(|(name, _)| name.strip_prefix(prefix) == Some(hash.as_str()))
@@ -105,16 +215,20 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
     };
     let opened = match unsealed.check(nonce_of, head.at) {
         Ok(opened) => opened,
-        Err(error) => return refused(visit, Some(&to), error).await,
+        Err(error) => {
+            // Whoever reads the address in a browser that was led astray gets nothing for it.
+            if error == TicketError::OtherBrowser
+                && let Err(told) = spent(visit, &spend).await
+            {
+                return *told;
+            }
+            return refused(visit, Some(&to), error).await;
+        }
     };
-    let until = head.at.plus(std::time::Duration::from_secs(3600));
-    match visit.shared.store.spend(&opened.spend, until).await {
+    match spent(visit, &spend).await {
         Ok(true) => {}
         Ok(false) => return refused(visit, Some(&to), TicketError::Used).await,
-        Err(error) => {
-            tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");
-            return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
-        }
+        Err(told) => return *told,
     }
     let ticket = &opened.ticket;
     let value = cookie::sign(&site.ring, &ticket.handle(head.host.as_str()));
@@ -124,6 +238,17 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
     let nonce = format!("{prefix}{}", ticket.nonce.as_str());
     reply::add_cookie(&mut response, &site.cookies.clear_local(&nonce));
     Told::own("ticket", response)
+}
+
+/// Spends a ticket; false when it was spent before.
+async fn spent(visit: &Visit<'_>, spend: &[u8; 32]) -> Result<bool, Box<Told>> {
+    let until = visit.head.at.plus(std::time::Duration::from_secs(3600));
+    let spent = visit.shared.store.spend(spend, until).await;
+    spent.map_err(|error| {
+        tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");
+        let response = reply::problem(visit, Cause::StoreAway, None);
+        Box::new(Told::own("unavailable", response))
+    })
 }
 
 /// A ticket that lets nobody in; whoever is here already goes on.

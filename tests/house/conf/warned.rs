@@ -63,7 +63,8 @@ fn applications_that_would_take_each_others_assertions_are_named() {
         (route("a", "oa", 1, on), route("b", "oa", 2, named), 0),
         (route("a", "oa", 1, on), route("b", "oa", 2, ""), 0),
     ] {
-        let warned = warned(&format!("{head}{one}{other}"));
+        let mut warned = warned(&format!("{head}{one}{other}"));
+        warned.retain(|(key, _)| !key.ends_with(".host"));
         let keys = warned.iter().filter(|(key, _)| key.ends_with(".assertion"));
         assert_eq!(
             (keys.count(), warned.len()),
@@ -235,6 +236,44 @@ fn paths_that_everybody_may_ask_for_are_warned_of() {
         let warned = warned(&format!("{head}{more}"));
         let said: Vec<_> = warned.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(said, keys, "{more}");
+    }
+}
+
+#[test]
+fn a_wildcard_to_which_sessions_would_go_is_warned_of() {
+    let head = "[server]\nexternal_url = 'https://sso.corp.example'\ntrusted_proxies = ['unix']\n";
+    let connector = "[connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\n\
+                     secret = { env = 'S' }\n";
+    let route = |host: &str, more: &str| {
+        format!("[[route]]\nname = 'a'\nupstream = ['http://a']\nhost = '{host}'\n{more}\n")
+    };
+    let one_cookie = |domain: &str| format!("[session]\ncookie_domain = '{domain}'\n");
+    for (session, route, warnings) in [
+        (String::new(), route("*.lab.example", ""), 1),
+        (String::new(), route("*.lab.example:8443", ""), 1),
+        (
+            String::new(),
+            route("*.corp.example", "access = 'rule'\nallow = 'true'"),
+            1,
+        ),
+        (
+            String::new(),
+            route("*.lab.example", "access = 'public'"),
+            0,
+        ),
+        (String::new(), route("x.lab.example", ""), 0),
+        (one_cookie("corp.example"), route("*.corp.example", ""), 0),
+        (
+            one_cookie("corp.example"),
+            route("*.lab.corp.example", ""),
+            0,
+        ),
+        (one_cookie("corp.example"), route("*.xcorp.example", ""), 1),
+        (one_cookie("corp.example"), route("*.example", ""), 1),
+    ] {
+        let warned = warned(&format!("{head}{session}{connector}{route}"));
+        let hosts = warned.iter().filter(|(key, _)| key == "route[0].host");
+        assert_eq!(hosts.count(), warnings, "{session}{route}");
     }
 }
 

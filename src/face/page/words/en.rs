@@ -1,6 +1,6 @@
 //! The sentences in English.
 
-use super::{Around, Causes, Forbidden, Fragment, SignIn, SignedOut, Story, Words};
+use super::{Around, Causes, Cross, Forbidden, Fragment, SignIn, SignedOut, Story, Words};
 
 pub(super) static WORDS: Words = Words {
     request_id: "Request ID",
@@ -70,6 +70,23 @@ pub(super) static WORDS: Words = Words {
         you_are: "You are",
         switch: "Sign in as somebody else",
         back: "Go back",
+    },
+    cross: Cross {
+        short: "Continue to another address?",
+        title: Around {
+            before: "Continue to ",
+            after: "?",
+        },
+        who: Around {
+            before: "You will be signed in there as ",
+            after: ".",
+        },
+        care: "Go on only if you wanted to open this address. If a message or a page brought you here \
+               and you do not know the address, close this page.",
+        go: Around {
+            before: "Continue to ",
+            after: "",
+        },
     },
     fragment: Fragment {
         title: "Taking you to sign in",

@@ -1,6 +1,6 @@
 //! The sentences in Chinese.
 
-use super::{Around, Causes, Forbidden, Fragment, SignIn, SignedOut, Story, Words};
+use super::{Around, Causes, Cross, Forbidden, Fragment, SignIn, SignedOut, Story, Words};
 
 pub(super) static WORDS: Words = Words {
     request_id: "请求编号",
@@ -66,6 +66,23 @@ pub(super) static WORDS: Words = Words {
         you_are: "当前身份",
         switch: "换个身份登录",
         back: "返回",
+    },
+    cross: Cross {
+        short: "要前往另一个地址吗？",
+        title: Around {
+            before: "要前往 ",
+            after: " 吗？",
+        },
+        who: Around {
+            before: "你将以 ",
+            after: " 的身份登录那里。",
+        },
+        care: "只有本来就想打开这个地址，才点继续。如果是别人发来的链接或别的网页带你来的，\
+               而你不认识这个地址，请直接关闭本页。",
+        go: Around {
+            before: "继续前往 ",
+            after: "",
+        },
     },
     fragment: Fragment {
         title: "正在前往登录",

@@ -1,0 +1,35 @@
+//! The page that asks before a session goes to a host that the configuration does not name.
+
+use askama::Template;
+
+use super::{Footing, Frame, Href, Lang, Needs, Page, Who, finish};
+
+/// The page that asks before a session goes to a host that the configuration does not name.
+#[derive(Clone, Debug)]
+pub struct CrossPage<'a> {
+    /// What every page says of itself.
+    pub footing: Footing<'a>,
+    /// Where they would go: a host, with its port where that matters.
+    pub host: &'a str,
+    /// Who they would be there.
+    pub who: Who<'a>,
+    /// Where the form is posted.
+    pub post_to: Href,
+    /// What the form brings along: nobody else can make it.
+    pub sealed: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "cross.html")]
+struct View<'a> {
+    frame: Frame<'a>,
+    page: &'a CrossPage<'a>,
+}
+
+impl CrossPage<'_> {
+    /// Writes it.
+    pub fn render(&self, lang: Lang) -> Page {
+        let frame = Frame::new(self.footing, lang);
+        finish(&View { frame, page: self }, lang, Needs::FormToAnywhere)
+    }
+}

@@ -1,0 +1,395 @@
+//! A session never leaves for a host that only a wildcard covers unless its person says so: whoever
+//! owns a name below a wildcard in DNS gets every request for it, tickets included.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+use url::Url;
+
+use crate::browser::{Browser, Page, href, navigation};
+use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::logging_in::{OWN, PHONE};
+use crate::wire::Answer;
+
+/// The application that an attacker's name leads to, and one that is named.
+const ROUTES: &str = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{app}"]
+[[route]]
+name = "lab"
+host = "*.lab.test"
+upstream = ["{app}"]
+[[route]]
+name = "lab on a port"
+host = "*.lab.test:8080"
+upstream = ["{app}"]
+[[route]]
+name = "named"
+host = "named.lab.test"
+upstream = ["{app}"]
+[[route]]
+name = "any"
+upstream = ["{app}"]
+"#;
+
+const EVIL: &str = "http://evil.lab.test";
+
+async fn house() -> House {
+    Plan::default().routes(ROUTES).more(UNLIMITED).start().await
+}
+
+/// An attacker's own visit to their host: the address that it leads to carries their own nonce.
+async fn bait(house: &House, url: &str) -> String {
+    let answer = Browser::new(house).visit(url).await;
+    answer.header("location").unwrap().to_owned()
+}
+
+fn has_ticket(answer: &Answer) -> bool {
+    let leads = answer.header("location").unwrap_or_default();
+    leads.contains("ticket?t=") || answer.text().contains("ticket?t=")
+}
+
+/// The page that asks whether the session may go to a host; its form's address and hidden fields.
+fn question(page: &Answer, host: &str) -> Vec<(String, String)> {
+    let html = page.text();
+    assert_eq!(page.status, 200, "{html}");
+    assert!(!has_ticket(page), "{html}");
+    assert!(html.contains(host), "the page names {host}: {html}");
+    assert!(html.contains("李四"), "the page names the person: {html}");
+    assert_eq!(page.header("x-frame-options"), Some("DENY"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    fields(&html)
+}
+
+fn fields(html: &str) -> Vec<(String, String)> {
+    let inputs = html.split("<input").skip(1);
+    let attribute = |input: &str, name: &str| {
+        let rest = input.split_once(&format!("{name}=\""))?.1;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    inputs
+        .map(|input| {
+            (
+                attribute(input, "name").unwrap(),
+                attribute(input, "value").unwrap(),
+            )
+        })
+        .collect()
+}
+
+fn encoded(fields: &[(String, String)]) -> String {
+    let mut body = url::form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(fields);
+    body.finish()
+}
+
+/// Presses the button of the page, as the browser that shows it does.
+async fn agree(browser: &mut Browser, fields: &[(String, String)]) -> Answer {
+    post(
+        browser,
+        fields,
+        &[("Origin", HOME), ("Sec-Fetch-Site", "same-origin")],
+    )
+    .await
+}
+
+async fn post(
+    browser: &mut Browser,
+    fields: &[(String, String)],
+    headers: &[(&str, &str)],
+) -> Answer {
+    let mut all = vec![
+        ("Accept", "text/html"),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+    ];
+    all.extend(headers);
+    browser
+        .send(
+            "POST",
+            &format!("{OWN}/start"),
+            &all,
+            encoded(fields).as_bytes(),
+        )
+        .await
+}
+
+#[tokio::test]
+async fn whoever_owns_a_name_below_a_wildcard_gets_no_session_of_somebody_who_is_here() {
+    let house = house().await;
+    let mut victim = Browser::new(&house);
+    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    for host in [EVIL, "http://a.b.lab.test", "http://evil.lab.test:8080"] {
+        let bait = bait(&house, &format!("{host}/echo?a=1")).await;
+        let page = victim.follow(&bait).await;
+        assert!(
+            page.url.starts_with(&format!("{OWN}/start?")),
+            "{}",
+            page.url
+        );
+        question(&page.answer, host.strip_prefix("http://").unwrap());
+    }
+}
+
+#[tokio::test]
+async fn nor_of_somebody_who_signs_in_on_the_way() {
+    let house = house().await;
+    let bait = bait(&house, &format!("{EVIL}/echo")).await;
+    let page = Browser::new(&house).sign_in(&bait, "lisi").await;
+    question(&page.answer, "evil.lab.test");
+    // Inside the source's client nobody clicks at all.
+    house.source.phone_of("lisi");
+    let mut phone = Browser::new(&house).with_agent(PHONE);
+    let page = phone.follow(&bait).await;
+    question(&page.answer, "evil.lab.test");
+    // By the page with the connectors, signed in and not.
+    let chooser = bait.replace("/start?", "/sign_in?");
+    let page = Browser::new(&house).sign_in(&chooser, "lisi").await;
+    question(&page.answer, "evil.lab.test");
+    let shown = phone.visit(&chooser).await;
+    let on = href(&shown.text(), "/start?rd=").unwrap();
+    let page = phone.follow(&format!("{HOME}{on}")).await;
+    question(&page.answer, "evil.lab.test");
+}
+
+#[tokio::test]
+async fn nor_when_their_source_is_asked_again_or_cannot_be() {
+    let routes = ROUTES.replace(
+        "host = \"*.lab.test\"\n",
+        "host = \"*.lab.test\"\nreload_user = \"always\"\n",
+    );
+    let house = Plan::default()
+        .routes(&routes)
+        .more(UNLIMITED)
+        .start()
+        .await;
+    let mut victim = Browser::new(&house);
+    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    house.advance(Duration::from_secs(60));
+    let bait = bait(&house, &format!("{EVIL}/echo")).await;
+    let page = victim
+        .follow_until(&bait, |next| {
+            next.contains("/ticket?") || next.starts_with(EVIL)
+        })
+        .await;
+    assert!(
+        !page.url.starts_with(EVIL) && !has_ticket(&page.answer),
+        "{}",
+        page.url
+    );
+}
+
+#[tokio::test]
+async fn whoever_agrees_goes_there_and_is_somebody() {
+    let house = house().await;
+    let mut browser = Browser::new(&house);
+    let page = browser
+        .sign_in("http://x.lab.test/echo?a=%2f&b=1", "lisi")
+        .await;
+    let fields = question(&page.answer, "x.lab.test");
+    let answer = agree(&mut browser, &fields).await;
+    assert_eq!(answer.status, 303);
+    let to = answer.header("location").unwrap().to_owned();
+    assert!(
+        to.starts_with("http://x.lab.test/.menshen/ticket?t="),
+        "{to}"
+    );
+    let page = browser.follow(&to).await;
+    assert_eq!(page.url, "http://x.lab.test/echo?a=%2f&b=1");
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
+    // A form's redirects are held against the page's policy by Chromium: the application may lead on.
+    let policy = browser
+        .visit(&bait(&house, &format!("{EVIL}/")).await)
+        .await;
+    let policy = policy.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("form-action 'self' http: https:"),
+        "{policy}"
+    );
+}
+
+#[tokio::test]
+async fn nobody_agrees_for_somebody_else() {
+    let house = house().await;
+    let mut victim = Browser::new(&house);
+    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let bait = bait(&house, &format!("{EVIL}/echo")).await;
+    let page = victim.visit(&bait).await;
+    let token = question(&page, "evil.lab.test");
+    // What the attacker's own page says is of their own session.
+    let mut attacker = Browser::new(&house);
+    let page = attacker.sign_in(&bait, "lisi").await;
+    let theirs = question(&page.answer, "evil.lab.test");
+    let nothing: Vec<(String, String)> = Vec::new();
+    let made_up = vec![("go".to_owned(), "AAAA".to_owned())];
+    let same = [("Origin", HOME), ("Sec-Fetch-Site", "same-origin")];
+    for (what, fields, headers) in [
+        ("another's token", &theirs, &same[..]),
+        ("no token", &nothing, &same[..]),
+        ("a token that is none", &made_up, &same[..]),
+        (
+            "another site's page",
+            &token,
+            &[("Origin", EVIL), ("Sec-Fetch-Site", "cross-site")][..],
+        ),
+        (
+            "a sibling's page",
+            &token,
+            &[
+                ("Origin", "http://oa.sso.test"),
+                ("Sec-Fetch-Site", "same-site"),
+            ][..],
+        ),
+        ("a page without origin", &token, &[("Origin", "null")][..]),
+        ("nobody knows whose page", &token, &[][..]),
+    ] {
+        let answer = post(&mut victim.clone(), fields, headers).await;
+        assert!(!has_ticket(&answer), "{what}: {}", answer.status);
+        let leads = answer.header("location").unwrap_or_default();
+        assert!(!leads.starts_with(EVIL), "{what}: {leads}");
+    }
+    // The token is no address, and no token of a browser that is nobody.
+    let url = format!("{OWN}/start?{}", encoded(&token));
+    assert!(!has_ticket(&victim.clone().visit(&url).await));
+    assert!(!has_ticket(&agree(&mut Browser::new(&house), &token).await));
+    // In a frame there is no such page.
+    let mut framed = navigation();
+    framed[2].1 = "iframe";
+    let answer = victim.clone().send("GET", &bait, &framed, b"").await;
+    assert!(fields(&answer.text()).is_empty(), "{}", answer.text());
+    // A question that stands for long is asked once more, and one of a session that ended is void.
+    let mut late = victim.clone();
+    house.advance(Duration::from_secs(601));
+    assert!(!has_ticket(&agree(&mut late, &token).await));
+    let page = victim.visit(&bait).await;
+    let token = question(&page, "evil.lab.test");
+    let mut ended = victim.clone();
+    victim.visit(&format!("{OWN}/sign_out")).await;
+    assert!(!has_ticket(&agree(&mut ended, &token).await));
+}
+
+#[tokio::test]
+async fn a_host_that_is_named_is_reached_without_a_question() {
+    let house = house().await;
+    let mut browser = Browser::new(&house);
+    let page = browser.sign_in("http://named.lab.test/echo", "lisi").await;
+    assert_eq!(page.url, "http://named.lab.test/echo");
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
+}
+
+#[tokio::test]
+async fn a_name_counts_on_the_ports_that_it_is_named_with() {
+    let routes = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{app}"]
+[[route]]
+name = "named"
+host = "named.lab.test:8080"
+upstream = ["{app}"]
+[[route]]
+name = "lab"
+host = "*.lab.test"
+upstream = ["{app}"]
+"#;
+    let house = Plan::default().routes(routes).more(UNLIMITED).start().await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    for (host, goes) in [
+        ("named.lab.test:8080", true),
+        // Not served: the host is chosen first.
+        ("named.lab.test", false),
+        ("named.lab.test:81", false),
+        ("sso.test:8080", false),
+        ("evil.test", false),
+        ("evil.test:8080", false),
+    ] {
+        let nonce = "A".repeat(22);
+        let url = format!("{OWN}/start?rd=http://{host}/echo&k={nonce}");
+        let answer = browser.clone().visit(&url).await;
+        assert_eq!(has_ticket(&answer), goes, "{host}");
+        let leads = answer.header("location").unwrap_or_default();
+        assert_eq!(leads.contains(host), goes, "{host}: {leads}");
+    }
+}
+
+#[tokio::test]
+async fn one_cookie_for_all_hosts_below_asks_nobody() {
+    let routes = ROUTES.replace("sso.test", "sso.lab.test");
+    let house = Plan::default()
+        .external_url("http://sso.lab.test")
+        .session("cookie_domain = \"lab.test\"")
+        .routes(&routes)
+        .more(UNLIMITED)
+        .start()
+        .await;
+    let mut browser = Browser::new(&house);
+    let page = browser.sign_in("http://x.lab.test/echo", "lisi").await;
+    assert_eq!(
+        (page.answer.status, page.url.as_str()),
+        (200, "http://x.lab.test/echo")
+    );
+}
+
+#[tokio::test]
+async fn a_ticket_that_was_shown_to_the_wrong_browser_is_spent() {
+    let house = house().await;
+    let mut victim = Browser::new(&house);
+    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    // An attacker with a page on the named host itself reads the address that the victim is led to.
+    let mut attacker = Browser::new(&house);
+    let bait = attacker.visit("http://named.lab.test/echo").await;
+    let bait = bait.header("location").unwrap().to_owned();
+    let page: Page = victim.follow(&bait).await;
+    assert_eq!(page.cause(), Some(Cause::TicketBad));
+    assert!(page.url.contains("/ticket?t="), "{}", page.url);
+    let answer = attacker.visit(&page.url).await;
+    assert_eq!(answer.cause(), Some(Cause::TicketBad));
+    let answer = attacker
+        .visit("http://named.lab.test/.menshen/userinfo")
+        .await;
+    assert_eq!(answer.status, 401);
+}
+
+#[tokio::test]
+async fn a_prefetch_without_fetch_metadata_starts_nothing_and_spends_nothing() {
+    let house = house().await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let ticket = browser
+        .follow_until("http://named.lab.test/echo", |next| {
+            next.contains("/ticket?")
+        })
+        .await;
+    for (name, value) in [
+        ("Sec-Purpose", "prefetch"),
+        ("Sec-Purpose", "prefetch;prerender"),
+        ("Purpose", "prefetch"),
+        ("X-Purpose", "preview"),
+        ("X-Moz", "prefetch"),
+    ] {
+        let headers = [("Accept", "text/html"), (name, value)];
+        let mut tab = browser.clone();
+        let answer = tab.send("GET", &ticket.url, &headers, b"").await;
+        assert_eq!(answer.status, 403, "{name}: {value}");
+        let url = format!("{OWN}/start?connector=corp&rd=/x");
+        let answer = Browser::new(&house).send("GET", &url, &headers, b"").await;
+        assert_eq!(
+            (answer.status, answer.header("set-cookie")),
+            (401, None),
+            "{name}"
+        );
+        let url = format!("{OWN}/sign_out");
+        let answer = tab.send("GET", &url, &headers, b"").await;
+        assert_eq!(answer.status, 403, "{name}");
+    }
+    let page = browser.follow(&ticket.url).await;
+    assert_eq!(page.url, "http://named.lab.test/echo");
+    assert_eq!(
+        Url::parse(&page.url).unwrap().host_str(),
+        Some("named.lab.test")
+    );
+}
