@@ -15,6 +15,7 @@ use menshen::request::explain::{Question, Words};
 use menshen::run::watch::Watch;
 use menshen::run::{self, Running, StartError};
 use menshen::site::Site;
+use menshen::telemetry::visible;
 use menshen::{keys, telemetry};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -247,7 +248,10 @@ async fn explain(path: &Path, asked: Asked, json: bool) -> Result<(), Failure> {
     let explained = run::explain(&config, &question).await;
     let explanation = explained.map_err(|error| Failure::refused(&error))?;
     match json {
-        true => print(format_args!("{:#}", explained::json(&explanation))),
+        true => {
+            let json = format!("{:#}", explained::json(&explanation));
+            print(visible::json(&json))
+        }
         false => print(explained::text(&explanation).trim_end()),
     }
 }
@@ -349,7 +353,8 @@ fn tell_systemd(state: &[NotifyState<'_>]) {
 }
 
 fn print(line: impl Display) -> Result<(), Failure> {
-    match writeln!(std::io::stdout(), "{line}") {
+    // Names and addresses come from anywhere, and a terminal obeys what it is shown.
+    match writeln!(std::io::stdout(), "{}", visible::text(&line.to_string())) {
         // Whoever read has read enough: `menshen schema | head`.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| Failure::refused(&error)),
@@ -360,6 +365,6 @@ fn complain(why: &str, code: u8) -> ExitCode {
     // When nobody reads what is wrong, the exit code still says it.
     // What is shown with its line begins so already.
     let why = why.strip_prefix("error: ").unwrap_or(why);
-    let _ = writeln!(std::io::stderr(), "error: {why}");
+    let _ = writeln!(std::io::stderr(), "error: {}", visible::text(why));
     ExitCode::from(code)
 }

@@ -21,10 +21,17 @@ pub use seldom::Seldom;
 
 mod access;
 mod audit;
+mod bucket;
+mod events;
 mod line;
 mod lines;
 mod metrics;
 mod seldom;
+pub mod visible;
+
+/// So many entries of the audit trail about strangers at once, and then so many in a second.
+const STRANGERS_AT_ONCE: u32 = 100;
+const STRANGERS_PER_SECOND: u32 = 2;
 
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -57,7 +64,8 @@ pub enum InitError {
     Twice(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Begins to log: one JSON line per event on standard error. Once per process.
+/// Begins to log: one JSON line per event on standard error, at a pace for each kind of line. Once
+/// per process.
 pub fn init(config: &LogConfig) -> Result<(), InitError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -75,6 +83,7 @@ pub fn init(config: &LogConfig) -> Result<(), InitError> {
         .with_span_list(false)
         .with_writer(io::stderr)
         .with_env_filter(filter)
+        .map_event_format(events::Events::new)
         .finish()
         .try_init()
         .map_err(InitError::Twice)
@@ -88,6 +97,7 @@ pub struct Telemetry(Arc<Shared>);
 struct Shared {
     metrics: metrics::Metrics,
     lines: lines::Lines,
+    strangers: bucket::Bucket,
     access: bool,
 }
 
@@ -104,6 +114,7 @@ impl Telemetry {
         Self(Arc::new(Shared {
             metrics,
             lines,
+            strangers: bucket::Bucket::new(STRANGERS_AT_ONCE, STRANGERS_PER_SECOND),
             access: config.access,
         }))
     }
@@ -143,7 +154,16 @@ impl Telemetry {
 
     /// Writes down who came, went, or was turned away. Such lines are never dropped.
     pub fn audit(&self, audit: &Audit<'_>) {
-        self.0.lines.push_surely(|line| audit.write(line));
+        let left_out = self.0.strangers.left_out();
+        self.0.lines.push_surely(|line| audit.write(line, left_out));
+    }
+
+    /// Writes down what any stranger can cause without a limit: at a pace. The next line says how
+    /// many were left out.
+    pub fn audit_stranger(&self, audit: &Audit<'_>) {
+        if let Some(left_out) = self.0.strangers.take() {
+            self.0.lines.push_surely(|line| audit.write(line, left_out));
+        }
     }
 
     /// Writes what is still in memory; for the end of the process.

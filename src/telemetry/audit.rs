@@ -99,10 +99,11 @@ impl<'a> Audit<'a> {
         }
     }
 
-    pub(super) fn write(&self, buffer: &mut Vec<u8>) {
+    /// `left_out` entries of strangers were not written since the last one that was.
+    pub(super) fn write(&self, buffer: &mut Vec<u8>, left_out: u64) {
         let error = self.error.map(chain);
-        Line::begin(buffer, self.at, "menshen::audit")
-            .text("event", self.event.as_str())
+        let mut line = Line::begin(buffer, self.at, "menshen::audit");
+        line.text("event", self.event.as_str())
             .maybe("request_id", self.request_id)
             .maybe("connector", self.connector)
             .maybe("issuer", self.issuer)
@@ -119,8 +120,11 @@ impl<'a> Audit<'a> {
             .shown(
                 "error",
                 error.as_ref().map(|error| error as &dyn fmt::Display),
-            )
-            .end();
+            );
+        if left_out > 0 {
+            line.number("left_out", left_out);
+        }
+        line.end();
     }
 }
 

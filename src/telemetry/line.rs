@@ -4,11 +4,11 @@ use std::fmt;
 use std::io::Write as _;
 use std::time::Duration;
 
-use serde::Serializer as _;
-
+use super::visible::{is_unseen, push_json_escape};
 use crate::clock::Timestamp;
 
-/// A line that is being written. Every text is escaped, so a record cannot break out of its line.
+/// A line that is being written. Every text is escaped, so a record cannot break out of its line,
+/// nor look like another one on a screen.
 #[derive(Debug)]
 pub(super) struct Line<'a>(&'a mut Vec<u8>);
 
@@ -27,8 +27,9 @@ impl<'a> Line<'a> {
     /// A text.
     pub(super) fn text(&mut self, name: &str, value: &str) -> &mut Self {
         self.name(name);
-        // Writing text into memory cannot fail.
-        let _ = serde_json::to_writer(&mut *self.0, value);
+        self.0.push(b'"');
+        escape(self.0, value);
+        self.0.push(b'"');
         self
     }
 
@@ -44,7 +45,10 @@ impl<'a> Line<'a> {
     pub(super) fn shown(&mut self, name: &str, value: Option<&dyn fmt::Display>) -> &mut Self {
         if let Some(value) = value {
             self.name(name);
-            let _ = serde_json::Serializer::new(&mut *self.0).collect_str(value);
+            self.0.push(b'"');
+            // Writing text into memory cannot fail.
+            let _ = fmt::Write::write_fmt(&mut Escaping(self.0), format_args!("{value}"));
+            self.0.push(b'"');
         }
         self
     }
@@ -76,19 +80,52 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Text that something shows of itself, piece by piece.
+struct Escaping<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape(self.0, text);
+        Ok(())
+    }
+}
+
+/// Writes the inside of a JSON string. Most text is plain ASCII and copied as it is.
+fn escape(buffer: &mut Vec<u8>, text: &str) {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'"' && *byte != b'\\';
+    if text.as_bytes().iter().all(plain) {
+        buffer.extend_from_slice(text.as_bytes());
+        return;
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '"' => escaped.push_str("\\\""),
+            '\\' => escaped.push_str("\\\\"),
+            c if is_unseen(c) => push_json_escape(c, &mut escaped),
+            c => escaped.push(c),
+        }
+    }
+    buffer.extend_from_slice(escaped.as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_text_cannot_break_out_of_its_line() {
+        let said = "x\"\\\r\n}\u{1b}\u{7f}\u{85}\u{2028}\u{202e}\u{200b}\u{e0041}财";
         let mut buffer = Vec::new();
         Line::begin(&mut buffer, Timestamp::from_unix_s(0), "t")
-            .text("a", "x\"\r\n}\u{1b}")
+            .text("a", said)
+            .shown("b", Some(&format_args!("{said}-{said}")))
             .end();
         let text = String::from_utf8(buffer).unwrap();
         assert_eq!(text.matches('\n').count(), 1);
+        assert!(!text.trim_end().chars().any(is_unseen), "{text}");
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["a"], "x\"\r\n}\u{1b}");
+        assert_eq!(value["a"], said);
+        assert_eq!(value["b"], format!("{said}-{said}"));
     }
 }

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 mod disk;
 mod online;
+mod screen;
 mod serving;
 
 /// A folder with a configuration, removed afterwards.

@@ -364,6 +364,15 @@ async fn the_front_channel_ends_only_a_session_it_can_name() {
         .await;
     assert_eq!(unknown.status, 200);
     assert!(is_here(&mut browser).await);
+    // Anybody can name nobody: that is no event of anybody's.
+    let ended = |house: &House| {
+        let audit = house.audit();
+        audit
+            .iter()
+            .filter(|line| line["event"] == "revoked")
+            .count()
+    };
+    assert_eq!(ended(&house), 0);
     // Without any cookie, in a frame: the source's own page shows it.
     let framed = [
         ("Sec-Fetch-Mode", "navigate"),
@@ -376,4 +385,7 @@ async fn the_front_channel_ends_only_a_session_it_can_name() {
         (200, None)
     );
     assert!(!is_here(&mut browser).await);
+    assert_eq!(ended(&house), 1);
+    frame.send("GET", &named, &framed, b"").await;
+    assert_eq!(ended(&house), 1);
 }

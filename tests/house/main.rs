@@ -30,6 +30,7 @@ mod house;
 mod identity;
 mod line;
 mod listening;
+mod log_lines;
 mod logging_in;
 mod logging_out;
 mod members;

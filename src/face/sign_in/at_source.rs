@@ -107,6 +107,12 @@ async fn end(
             return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
         }
     };
+    // Anybody may name a session through a browser; when it is nobody's, nothing happened.
+    let done = reply::text(StatusCode::OK, "text/plain; charset=utf-8", String::new());
+    let done = Told::own("logout at the source", done);
+    if notice.is_none() && ended == 0 {
+        return done;
+    }
     let reason = match notice {
         Some(_) => format!("back-channel logout: {ended} sessions"),
         None => format!("front-channel logout: {ended} sessions"),
@@ -122,8 +128,7 @@ async fn end(
         reason: Some(&reason),
         ..audit::entry(visit, Event::Revoked)
     });
-    let done = reply::text(StatusCode::OK, "text/plain; charset=utf-8", String::new());
-    Told::own("logout at the source", done)
+    done
 }
 
 /// What the standard has a source told (Back-Channel Logout 1.0 §2.8): no more than that it is wrong.

@@ -73,7 +73,13 @@ pub(super) fn failed(visit: &Visit<'_>, via: &ConnectorId, error: &LoginError) {
         login: error.login().map(|login| login.as_str()),
         ..entry(visit, Event::Refused)
     };
-    turned_away(visit, Some(via), error, outcome_of(error), of_them);
+    // Whatever comes further is counted against the limits of logins.
+    let unlimited = matches!(
+        error,
+        LoginError::NoConnector | LoginError::Limited(_) | LoginError::Pending(_)
+    );
+    let pace = if unlimited { Pace::Slow } else { Pace::Any };
+    turned_away(visit, Some(via), error, outcome_of(error), (of_them, pace));
 }
 
 /// One line in the audit stream for a callback or ticket that let nobody in.
@@ -83,7 +89,22 @@ pub(super) fn refused(
     error: &(dyn std::error::Error + 'static),
 ) {
     let of_nobody = entry(visit, Event::Refused);
-    turned_away(visit, via, error, LoginOutcome::Refused, of_nobody);
+    turned_away(
+        visit,
+        via,
+        error,
+        LoginOutcome::Refused,
+        (of_nobody, Pace::Slow),
+    );
+}
+
+/// Whether every entry is written: anybody can cause some without a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// All of them.
+    Any,
+    /// So many in a second.
+    Slow,
 }
 
 fn turned_away(
@@ -91,17 +112,22 @@ fn turned_away(
     via: Option<&ConnectorId>,
     error: &(dyn std::error::Error + 'static),
     outcome: LoginOutcome,
-    of_whom: Audit<'_>,
+    (of_whom, pace): (Audit<'_>, Pace),
 ) {
     // An address may name any connector: one that is made up would stay in the metrics for ever.
     let known = via.filter(|via| visit.site.login.entry(via).is_some());
     let label = known.map_or("", |via| via.as_str());
-    visit.shared.telemetry.login(label, outcome);
-    visit.shared.telemetry.audit(&Audit {
+    let telemetry = &visit.shared.telemetry;
+    telemetry.login(label, outcome);
+    let entry = Audit {
         connector: via.map(|via| via.as_str()),
         error: Some(error),
         ..of_whom
-    });
+    };
+    match pace {
+        Pace::Any => telemetry.audit(&entry),
+        Pace::Slow => telemetry.audit_stranger(&entry),
+    }
 }
 
 /// Whether a login failed by itself, or was refused.

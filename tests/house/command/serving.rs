@@ -24,7 +24,7 @@ pub(super) struct Program {
 
 impl Program {
     /// Starts it and waits until it serves.
-    async fn run(config: &Path) -> (Self, SocketAddr) {
+    pub(super) async fn run(config: &Path) -> (Self, SocketAddr) {
         let command = Command::new(env!("CARGO_BIN_EXE_menshen"));
         Self::run_by(command, config).await
     }
@@ -75,11 +75,11 @@ impl Program {
     }
 
     /// Waits until it logs something.
-    async fn says(&self, part: &str) {
+    pub(super) async fn says(&self, part: &str) {
         until(part, || self.line(part).is_some()).await;
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([name, &self.child.id().to_string()])
             .status();
