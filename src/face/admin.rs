@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use schemars::JsonSchema;
@@ -17,10 +17,13 @@ use crate::keys;
 use crate::people::session::Sessions;
 use crate::request::{Body, BodyError};
 use crate::secret::{Secret, SecretError, SecretSource};
-use crate::telemetry::{Telemetry, chain};
+use crate::telemetry::{Telemetry, chain, visible};
 
 mod api;
+mod asked_by;
 mod explain;
+
+pub use asked_by::AdminHost;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -34,6 +37,11 @@ pub struct AdminConfig {
     /// metrics only.
     #[serde(default)]
     pub token: Option<SecretSource>,
+    /// Names by which the listener is asked, besides its address and `localhost`, such as
+    /// `"menshen.monitoring.svc"`. Any other name is refused: a page of another site could bring a
+    /// browser here by one. On a `unix:` path every name counts.
+    #[serde(default)]
+    pub hosts: Vec<AdminHost>,
 }
 
 /// How the process is doing, as far as only `main` knows it.
@@ -67,8 +75,10 @@ impl Health {
     }
 }
 
-/// Answers on the administrator's listener, whatever its Host.
+/// Answers on the administrator's listener.
 pub struct Admin {
+    /// By which names it is asked; absent: by any, because no browser reaches a unix socket.
+    hosts: Option<Vec<AdminHost>>,
     /// The hash of the token: comparing hashes tells nothing about the token or its length.
     token: Option<[u8; 32]>,
     sessions: Arc<Sessions>,
@@ -97,7 +107,9 @@ impl Admin {
             .as_ref()
             .map(|token: &Secret<String>| fingerprint(token.expose()));
         let shared = house.shared();
+        let on_unix = config.listen.starts_with("unix:");
         Ok(Self {
+            hosts: (!on_unix).then(|| config.hosts.clone()),
             token,
             sessions: Arc::clone(&shared.sessions),
             telemetry: shared.telemetry.clone(),
@@ -114,6 +126,20 @@ impl Admin {
     {
         let path = request.uri().path().to_owned();
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
+        let hosts = self.hosts.as_deref();
+        if hosts.is_some_and(|hosts| !asked_by::names_us(&request, hosts)) {
+            let host = request.headers().get(HOST);
+            tracing::warn!(
+                ?host,
+                "the admin listener was asked by a name it does not know: put it into [admin] hosts if it is yours"
+            );
+            let detail = "only by address, by localhost, or by a name in [admin] hosts";
+            return problem(StatusCode::FORBIDDEN, detail);
+        }
+        if !reading && asked_by::comes_from_elsewhere(request.headers()) {
+            let detail = "a page of another origin changes nothing here";
+            return problem(StatusCode::FORBIDDEN, detail);
+        }
         match path.as_str() {
             "/metrics" | "/healthz" | "/readyz" if !reading => not_allowed("GET, HEAD"),
             "/metrics" => self.metrics(),
@@ -208,11 +234,24 @@ fn text(status: StatusCode, content_type: &'static str, content: String) -> Resp
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        "cross-origin-resource-policy",
+        HeaderValue::from_static("same-origin"),
+    );
     response
 }
 
 fn reply(status: StatusCode, value: &Value) -> Response<Body> {
-    text(status, "application/json", value.to_string())
+    let json = value.to_string();
+    text(
+        status,
+        "application/json",
+        visible::json(&json).into_owned(),
+    )
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response<Body> {

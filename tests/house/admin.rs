@@ -11,6 +11,7 @@ use crate::house::{HOME, House, Plan};
 use crate::wire::{self, Answer};
 
 mod failing;
+mod rebinding;
 mod shown;
 
 const TOKEN: &str = "correct-horse-battery-staple";
@@ -41,7 +42,7 @@ fn admin_of(house: &House) -> SocketAddr {
 async fn ask(house: &House, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: admin\r\n{headers}Content-Length: {length}\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {length}\r\n\
          Connection: close\r\n\r\n{body}"
     );
     wire::raw(admin_of(house), request.as_bytes()).await
@@ -161,7 +162,7 @@ async fn nothing_changes_by_get_and_nothing_is_shown_by_post() {
     ] {
         for method in ["GET", "HEAD", "OPTIONS", "PUT"] {
             let request = format!(
-                "{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n\
+                "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\
                  Connection: close\r\n\r\n"
             );
             let answer = wire::raw(admin_of(&house), request.as_bytes()).await;

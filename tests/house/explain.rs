@@ -210,6 +210,7 @@ impl Desk {
         query.extend_pairs(parameters);
         let admin = self.house.running.admin_address().unwrap();
         Ask::get(&format!("/api/explain?{}", query.finish()))
+            .host("127.0.0.1")
             .header("Authorization", &format!("Bearer {TOKEN}"))
             .at(admin)
             .await

@@ -22,7 +22,7 @@ async fn told(house: &House, path: &str) -> wire::Answer {
         .running
         .admin_address()
         .expect("there is an admin listener");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     wire::raw(address, request.as_bytes()).await
 }
 

@@ -59,6 +59,7 @@ impl Desk {
         let config = AdminConfig {
             listen: "127.0.0.1:0".to_owned(),
             token,
+            hosts: Vec::new(),
         };
         let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
         let shared = Shared {

@@ -180,10 +180,12 @@ async fn the_two_listeners_serve_nothing_of_each_other() {
         "/.menshen/userinfo",
         "/public",
     ] {
-        let mut line = Line::open(admin_of(&house)).await;
-        line.send(format!("GET {path} HTTP/1.1\r\nHost: sso.test\r\n\r\n"))
-            .await;
-        assert_eq!(line.answer().await.status, 404, "{path}");
+        for (host, status) in [("127.0.0.1", 404), ("sso.test", 403)] {
+            let mut line = Line::open(admin_of(&house)).await;
+            line.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+                .await;
+            assert_eq!(line.answer().await.status, status, "{path} {host}");
+        }
     }
     assert_eq!(house.app.requests(), 0);
 }

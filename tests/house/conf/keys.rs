@@ -68,6 +68,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Absent,
         r#"{ file = "/etc/menshen/admin.token" }"#,
     ),
+    ("admin.hosts", Absent, r#"["menshen.monitoring.svc"]"#),
     ("ext_authz.grpc_listen", Absent, r#""127.0.0.1:9181""#),
     ("ext_authz.on_main", Absent, "false"),
     (

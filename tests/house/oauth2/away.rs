@@ -85,7 +85,7 @@ async fn the_house_starts_and_serves_while_the_provider_is_away() {
         let error = last_error(&house);
         assert!(error.contains("the source could not be asked"), "{error}");
         let admin = house.running.admin_address().unwrap();
-        let metrics = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let metrics = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
         let metrics = wire::raw(admin, metrics).await.text();
         let counted = "menshen_logins_total{connector=\"gh\",outcome=\"failed\"}";
         let counted = format!("{counted} {}\n", at + 1);

@@ -1,0 +1,117 @@
+//! Whether a request to the administrator's listener was meant for it: a page of another site can
+//! make a browser send some, by a name that leads here (DNS rebinding) or from its own address.
+
+use std::net::IpAddr;
+
+use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, Request};
+use serde::Deserialize;
+
+use crate::request::head::parse_host;
+use crate::setting::text_schema;
+
+/// A name by which the administrator's listener is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AdminHost(String);
+
+/// Not a name that can stand in `hosts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a host is a name such as menshen.monitoring.svc, without a port; addresses and localhost \
+     count already"
+)]
+pub struct NotAHost;
+
+text_schema! {
+    AdminHost: "A host name without a port, such as menshen.monitoring.svc.",
+}
+
+impl AdminHost {
+    /// In lower case, without a last dot.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AdminHost {
+    type Error = NotAHost;
+
+    fn try_from(text: String) -> Result<Self, NotAHost> {
+        match parse_host(&text) {
+            Ok((host, None)) if address(host.as_str()).is_none() => {
+                Ok(Self(host.as_str().to_owned()))
+            }
+            Ok(_) | Err(_) => Err(NotAHost),
+        }
+    }
+}
+
+/// Whether every name in a request is an address, `localhost` or one of these. Browsers always name
+/// a host; a health check of a load balancer may name none.
+pub(super) fn names_us<B>(request: &Request<B>, hosts: &[AdminHost]) -> bool {
+    let headers = request.headers().get_all(HOST);
+    let mut headers = headers.iter().map(|value| value.to_str().unwrap_or(""));
+    let (first, second) = (headers.next(), headers.next());
+    let target = request.uri().authority().map(http::uri::Authority::as_str);
+    let mut names = first.into_iter().chain(target);
+    second.is_none() && names.all(|name| is_ours(name, hosts))
+}
+
+fn is_ours(name: &str, hosts: &[AdminHost]) -> bool {
+    let Ok((host, _)) = parse_host(name) else {
+        return false;
+    };
+    let host = host.as_str();
+    let configured = hosts.iter().any(|own| own.as_str() == host);
+    address(host).is_some() || host == "localhost" || configured
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    bare.unwrap_or(host).parse().ok()
+}
+
+/// Whether a browser sends it for a page of another origin.
+pub(super) fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let own_origin = |origin: &http::HeaderValue| {
+        let origin = origin.to_str().unwrap_or("");
+        let authority = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
+        authority
+            .is_some_and(|authority| host.is_some_and(|host| host.eq_ignore_ascii_case(authority)))
+    };
+    let own_site =
+        |site: &http::HeaderValue| [&b"same-origin"[..], b"none"].contains(&site.as_bytes());
+    !headers.get_all(ORIGIN).iter().all(own_origin)
+        || !headers.get_all("sec-fetch-site").iter().all(own_site)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configured_host_is_a_name_alone() {
+        let parse = |text: &str| AdminHost::try_from(text.to_owned());
+        assert_eq!(
+            parse("Gate.corp.example.").unwrap().as_str(),
+            "gate.corp.example"
+        );
+        for bad in [
+            "",
+            "gate:9180",
+            "*.corp.example",
+            "http://gate",
+            "10.0.0.1",
+            "[::1]",
+            "a b",
+        ] {
+            assert_eq!(parse(bad), Err(NotAHost), "{bad}");
+        }
+    }
+}

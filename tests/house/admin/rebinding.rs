@@ -1,0 +1,215 @@
+//! A page of another site whose name leads to the administrator's listener (DNS rebinding), and
+//! pages that send requests there: neither reads or changes anything.
+
+use super::{TOKEN, admin_of, is_here, plan, sessions_of, signed_in};
+use crate::house::{House, Plan};
+use crate::wire::{self, Answer};
+
+const PATHS: [&str; 5] = [
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/api/sessions",
+    "/no-such-thing",
+];
+
+/// The first line and headers as they are, with the token.
+async fn send(house: &House, first: &str, headers: &str) -> Answer {
+    let request = format!(
+        "{first}\r\n{headers}Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\
+         Connection: close\r\n\r\n"
+    );
+    wire::raw(admin_of(house), request.as_bytes()).await
+}
+
+fn naming(hosts: &str) -> Plan {
+    Plan::default().more(&format!(
+        "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\nhosts = {hosts}\n"
+    ))
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_configured_reads_nothing() {
+    let house = plan().start().await;
+    for host in [
+        "evil.test",
+        "evil.test:9180",
+        "sso.test",
+        "admin",
+        "localhost.evil.test",
+        "127.0.0.1.evil.test",
+        "x.localhost",
+        "1e100",
+        "",
+        "127.0.0.1@evil.test",
+        "evil.test@127.0.0.1",
+        "[::1].evil.test",
+        "127.0.0.1:x",
+    ] {
+        for path in PATHS {
+            let first = format!("GET {path} HTTP/1.1");
+            let answer = send(&house, &first, &format!("Host: {host}\r\n")).await;
+            let text = answer.text();
+            assert!([400, 403].contains(&answer.status), "{host} {path}: {text}");
+            assert!(
+                !text.contains("menshen_") && !text.contains("ready"),
+                "{text}"
+            );
+        }
+    }
+    // Two names are none, also when the first is good, and the target's counts, too.
+    for (first, headers) in [
+        (
+            "GET /metrics HTTP/1.1",
+            "Host: 127.0.0.1\r\nHost: evil.test\r\n",
+        ),
+        (
+            "GET http://evil.test/metrics HTTP/1.1",
+            "Host: 127.0.0.1\r\n",
+        ),
+        (
+            "GET http://127.0.0.1/metrics HTTP/1.1",
+            "Host: evil.test\r\n",
+        ),
+        ("GET /metrics HTTP/1.0", "Host: evil.test\r\n"),
+    ] {
+        let answer = send(&house, first, headers).await;
+        assert!([400, 403].contains(&answer.status), "{first} {headers}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_configured_ends_nobodys_session() {
+    let house = plan().start().await;
+    let mut browser = signed_in(&house, "zhangsan").await;
+    let sessions = sessions_of(&house, "zhangsan").await;
+    let id = sessions[0]["id"].as_str().unwrap();
+    let account = sessions[0]["account"].as_str().unwrap();
+    for first in [
+        format!("DELETE /api/sessions/{id} HTTP/1.1"),
+        format!("POST /api/accounts/{account}/close HTTP/1.1"),
+    ] {
+        let answer = send(&house, &first, "Host: evil.test\r\n").await;
+        assert_eq!(answer.status, 403, "{first}");
+    }
+    assert!(is_here(&mut browser).await);
+}
+
+#[tokio::test]
+async fn probes_by_address_and_tools_on_the_machine_are_answered() {
+    let house = plan().start().await;
+    for (version, headers) in [
+        ("1.1", "Host: 127.0.0.1\r\n"),
+        ("1.1", "Host: 127.0.0.1:9180\r\n"),
+        // A kubelet and Prometheus name the pod by its address.
+        ("1.1", "Host: 10.244.1.17:9180\r\n"),
+        ("1.1", "Host: [::1]\r\n"),
+        ("1.1", "Host: [fd00::7]:9180\r\n"),
+        ("1.1", "Host: localhost\r\n"),
+        ("1.1", "Host: LocalHost:9180\r\n"),
+        // Old health checks of load balancers name nothing; browsers always do.
+        ("1.0", ""),
+        ("1.0", "Host: 127.0.0.1\r\n"),
+    ] {
+        for path in ["/metrics", "/healthz", "/readyz", "/api/sessions"] {
+            let first = format!("GET {path} HTTP/{version}");
+            let answer = send(&house, &first, headers).await;
+            assert_eq!(answer.status, 200, "{first} {headers}: {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_configured_name_is_answered_and_no_other() {
+    let house = naming(r#"["menshen.monitoring.svc", "Gate.corp.example"]"#)
+        .start()
+        .await;
+    for (host, status) in [
+        ("menshen.monitoring.svc", 200),
+        ("menshen.monitoring.svc:9180", 200),
+        ("menshen.monitoring.svc.:9180", 200),
+        ("gate.corp.example", 200),
+        ("GATE.corp.EXAMPLE:1", 200),
+        ("x.gate.corp.example", 403),
+        ("corp.example", 403),
+        ("127.0.0.1", 200),
+        ("localhost", 200),
+    ] {
+        let answer = send(
+            &house,
+            "GET /metrics HTTP/1.1",
+            &format!("Host: {host}\r\n"),
+        )
+        .await;
+        assert_eq!(answer.status, status, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_changes_nothing_even_with_the_token() {
+    let house = plan().start().await;
+    let own = format!("Host: {}\r\n", admin_of(&house));
+    for (headers, changes) in [
+        ("Origin: http://evil.test\r\n", false),
+        ("Origin: null\r\n", false),
+        ("Origin: http://127.0.0.1\r\n", false),
+        ("Origin: http://127.0.0.1:1\r\n", false),
+        ("Origin: \r\n", false),
+        ("Sec-Fetch-Site: cross-site\r\n", false),
+        ("Sec-Fetch-Site: same-site\r\n", false),
+        (
+            "Sec-Fetch-Site: none\r\nOrigin: http://evil.test\r\n",
+            false,
+        ),
+        (
+            "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n",
+            false,
+        ),
+        ("Origin: OWN\r\nSec-Fetch-Site: cross-site\r\n", false),
+        ("Origin: OWN\r\n", true),
+        ("Origin: OWN\r\nSec-Fetch-Site: same-origin\r\n", true),
+        ("Sec-Fetch-Site: same-origin\r\n", true),
+        ("", true),
+    ] {
+        let mut browser = signed_in(&house, "zhangsan").await;
+        let session = sessions_of(&house, "zhangsan").await.remove(0);
+        let first = format!(
+            "DELETE /api/sessions/{} HTTP/1.1",
+            session["id"].as_str().unwrap()
+        );
+        let headers = headers.replace("OWN", &format!("http://{}", admin_of(&house)));
+        let answer = send(&house, &first, &format!("{own}{headers}")).await;
+        let status = if changes { 200 } else { 403 };
+        assert_eq!(answer.status, status, "{headers}: {}", answer.text());
+        assert_eq!(is_here(&mut browser).await, !changes, "{headers}");
+        let account = session["account"].as_str().unwrap();
+        if !changes {
+            for first in [
+                "POST /api/revoke HTTP/1.1".to_owned(),
+                format!("POST /api/accounts/{account}/close HTTP/1.1"),
+            ] {
+                let answer = send(&house, &first, &format!("{own}{headers}")).await;
+                assert_eq!(answer.status, 403, "{first} {headers}");
+            }
+            assert!(is_here(&mut browser).await, "{headers}");
+            send(
+                &house,
+                &format!(
+                    "DELETE /api/sessions/{} HTTP/1.1",
+                    session["id"].as_str().unwrap()
+                ),
+                &own,
+            )
+            .await;
+        }
+    }
+    // Reading is what a link on another page may do: nothing of it is told to that page.
+    let linked = format!("{own}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n");
+    let answer = send(&house, "GET /metrics HTTP/1.1", &linked).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(
+        answer.header("cross-origin-resource-policy"),
+        Some("same-origin")
+    );
+}
