@@ -39,6 +39,7 @@ mod misbehaving;
 mod oauth2;
 mod oidc;
 mod own_pages;
+mod own_paths;
 mod passing;
 mod paths;
 mod people;

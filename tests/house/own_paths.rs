@@ -1,0 +1,261 @@
+//! Every path of ours, asked in every way that a person, a page, another site or a stranger can:
+//! what ends a session, what sets a cookie and what leads away is written here, and nothing else does.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::browser::Browser;
+use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::logging_in::OWN;
+use crate::wire::{self, Answer};
+
+/// Every path under the prefix, with a query where one says more.
+const PATHS: &[&str] = &[
+    "",
+    "/",
+    "/sign_in",
+    "/sign_in?rd=/x&everywhere=1",
+    "/start",
+    "/start?rd=/x",
+    "/start?connector=corp",
+    "/start?go=AAAA",
+    "/callback",
+    "/callback?code=1&state=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "/callback/corp",
+    "/callback/corp?code=1&state=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "/callback/corp?error=access_denied&state=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "/login-config/corp",
+    "/login/corp",
+    "/sign_out",
+    "/sign_out?rd=http://evil.test/&everywhere=1",
+    "/sign_out?state=AAAA",
+    "/userinfo",
+    "/ticket",
+    "/ticket?t=AAAA",
+    "/auth",
+    "/forward-auth",
+    "/ext_authz/x",
+    "/backchannel-logout/corp",
+    "/backchannel-logout/corp?logout_token=x",
+    "/frontchannel-logout/corp",
+    "/frontchannel-logout/corp?iss=x&sid=y",
+    "/jwks.json",
+    "/events/corp",
+    "/ping",
+    "/ready",
+    "/fragment.js",
+    "/no-such-page",
+];
+
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// Who asks, as a browser says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    /// A person, by the address bar or a link of this site.
+    Person,
+    /// A person, by a link or a form on another site.
+    LinkElsewhere,
+    /// A page of this host, by a script.
+    OwnScript,
+    /// A page of this host, by a form.
+    OwnForm,
+    /// A page of another site, by a script.
+    ScriptElsewhere,
+    /// A page of another site, by an image.
+    ImageElsewhere,
+    /// A page of another site, in a frame.
+    FrameElsewhere,
+    /// A page of another host below the same domain, by a script.
+    ScriptOfSibling,
+    /// A program, or whoever says nothing.
+    Program,
+    /// An old browser that says no more than what it shows.
+    OldBrowser,
+}
+
+const FROM: [From; 10] = [
+    From::Person,
+    From::LinkElsewhere,
+    From::OwnScript,
+    From::OwnForm,
+    From::ScriptElsewhere,
+    From::ImageElsewhere,
+    From::FrameElsewhere,
+    From::ScriptOfSibling,
+    From::Program,
+    From::OldBrowser,
+];
+
+impl From {
+    fn headers(self) -> Vec<(&'static str, &'static str)> {
+        let fetch = |mode, dest, site| {
+            vec![
+                ("Accept", "text/html"),
+                ("Sec-Fetch-Mode", mode),
+                ("Sec-Fetch-Dest", dest),
+                ("Sec-Fetch-Site", site),
+            ]
+        };
+        let and = |mut headers: Vec<_>, more| {
+            headers.push(("Origin", more));
+            headers
+        };
+        match self {
+            Self::Person => fetch("navigate", "document", "none"),
+            Self::LinkElsewhere => and(
+                fetch("navigate", "document", "cross-site"),
+                "http://evil.test",
+            ),
+            Self::OwnScript => and(fetch("cors", "empty", "same-origin"), HOME),
+            Self::OwnForm => and(fetch("navigate", "document", "same-origin"), HOME),
+            Self::ScriptElsewhere => and(fetch("cors", "empty", "cross-site"), "http://evil.test"),
+            Self::ImageElsewhere => fetch("no-cors", "image", "cross-site"),
+            Self::FrameElsewhere => fetch("navigate", "iframe", "cross-site"),
+            Self::ScriptOfSibling => and(fetch("cors", "empty", "same-site"), "http://oa.test"),
+            Self::Program => vec![("Accept", "*/*")],
+            Self::OldBrowser => vec![("Accept", "text/html")],
+        }
+    }
+
+    /// Whether a person goes to the page in a window of its own.
+    fn goes_there(self) -> bool {
+        matches!(
+            self,
+            Self::Person | Self::LinkElsewhere | Self::OwnForm | Self::OldBrowser
+        )
+    }
+
+    fn is_own_page(self) -> bool {
+        matches!(self, Self::OwnScript | Self::OwnForm)
+    }
+}
+
+/// Whether a request may end the session that came with it.
+fn may_end(path: &str, method: &str, from: From) -> bool {
+    let leaves = path.starts_with("/sign_out");
+    leaves
+        && match method {
+            "GET" => from.goes_there(),
+            "POST" => from.is_own_page() || from == From::Person,
+            _ => false,
+        }
+}
+
+/// Whether it may begin a login: a cookie of that login, and the way to the source.
+fn may_begin(path: &str, method: &str, from: From) -> bool {
+    let goes = path.starts_with("/start") && from.goes_there();
+    let asks = path.starts_with("/login-config")
+        && (from.is_own_page() || matches!(from, From::Person | From::Program | From::OldBrowser));
+    method == "GET" && (goes || asks)
+}
+
+/// Where an answer leads: nowhere, to a host of the site, to the source, or away.
+fn leads_away(house: &House, answer: &Answer, may_begin: bool) -> bool {
+    let Some(to) = answer.header("location") else {
+        return false;
+    };
+    let to = Url::parse(HOME).unwrap().join(to).unwrap();
+    let source = Url::parse(&house.source.base_url()).unwrap();
+    let ours = to.origin() == Url::parse(HOME).unwrap().origin();
+    !(ours || may_begin && to.origin() == source.origin())
+}
+
+/// Nothing but what it may do; `here` says whether the session still counts.
+fn assert_nothing_else(
+    house: &House,
+    answer: &Answer,
+    (path, method, from): (&str, &str, From),
+    who: &str,
+) {
+    let what = format!("{method} {path} {from:?} {who}: {}", answer.status);
+    assert!((200..500).contains(&answer.status), "{what}");
+    let (ends, begins) = (may_end(path, method, from), may_begin(path, method, from));
+    assert!(!leads_away(house, answer, begins), "{what}: {answer:?}");
+    for cookie in answer.all("set-cookie") {
+        let flow = cookie.starts_with("menshen-flow-");
+        let cleared = cookie.starts_with("menshen=;") && cookie.contains("Max-Age=0");
+        assert!(flow && begins || cleared && ends, "{what}: {cookie}");
+    }
+    let allowed = answer.header("access-control-allow-origin");
+    assert!(allowed.is_none(), "{what}: {allowed:?}");
+    assert!(
+        method != "HEAD" || answer.body.is_empty(),
+        "{what}: {}",
+        answer.text()
+    );
+}
+
+async fn is_here(browser: &Browser) -> bool {
+    let url = format!("{OWN}/userinfo");
+    browser.clone().send("GET", &url, &[], b"").await.status == 200
+}
+
+#[tokio::test]
+async fn no_path_of_ours_does_more_than_it_may() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    let mut signed_in = Browser::new(&house);
+    signed_in.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    for path in PATHS {
+        let url = format!("{OWN}{path}");
+        for method in METHODS {
+            for from in FROM {
+                let asked = (*path, method, from);
+                let mut stranger = Browser::new(&house);
+                let answer = stranger.send(method, &url, &from.headers(), b"").await;
+                assert_nothing_else(&house, &answer, asked, "a stranger");
+                let mut tab = signed_in.clone();
+                let answer = tab.send(method, &url, &from.headers(), b"").await;
+                assert_nothing_else(&house, &answer, asked, "somebody");
+                if may_end(path, method, from) {
+                    assert!(!is_here(&signed_in).await, "{asked:?} ends it");
+                    // A login must begin after everything of the person's was ended.
+                    house.advance(Duration::from_secs(1));
+                    signed_in = Browser::new(&house);
+                    signed_in.sign_in(&format!("{HOME}/echo"), "lisi").await;
+                } else {
+                    assert!(is_here(&signed_in).await, "{asked:?} ends nothing");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_path_of_ours_answers_a_request_without_a_host_or_leads_to_a_made_up_one() {
+    let house = Plan::default().more(UNLIMITED).start().await;
+    for path in PATHS {
+        for method in METHODS {
+            for (version, host, bad) in [
+                ("1.1", "", true),
+                ("1.0", "", true),
+                ("1.1", "Host: \r\n", true),
+                ("1.1", "Host: sso.test\r\nHost: evil.test\r\n", true),
+                ("1.1", "Host: evil.test@sso.test\r\n", true),
+                (
+                    "1.1",
+                    "Host: evil.test\r\nX-Forwarded-Host: evil.test\r\n",
+                    false,
+                ),
+                ("1.0", "Host: evil.test\r\n", false),
+            ] {
+                let request = format!(
+                    "{method} /.menshen{path} HTTP/{version}\r\n{host}Accept: text/html\r\n\
+                     Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\
+                     Content-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+                let answer = wire::raw(house.address(), request.as_bytes()).await;
+                let what = format!("{method} {path} {version} {host:?}: {answer:?}");
+                // A check never tells a proxy more than no; everybody else is told what is wrong.
+                let refused = [400, 403, 404, 405].contains(&answer.status);
+                assert!(refused || !bad, "{what}");
+                assert!(!leads_away(&house, &answer, false), "{what}");
+                let session = |cookie: &str| {
+                    cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;")
+                };
+                assert!(!answer.all("set-cookie").any(session), "{what}");
+            }
+        }
+    }
+}
