@@ -33,6 +33,7 @@ pub use tls::{PairConfig, Tls, TlsConfig, TlsError};
 mod activity;
 mod connection;
 mod failed;
+mod framing;
 mod greed;
 mod listen;
 mod preface;

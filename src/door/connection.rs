@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use http::Request;
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
@@ -20,10 +20,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Activity, Advice, Noted, OpenBody, Place, Watch};
+use super::framing::{self, Framing, Watched};
 use super::listen::Wire;
 use super::progress::Upload;
 use super::proxy_protocol::{self, ProxyError};
 use super::{DoorLimits, Hall, Handle, preface, redirect};
+use crate::request::Body;
 use crate::request::head::{Connection, Peer};
 use crate::telemetry::chain;
 
@@ -210,6 +212,7 @@ async fn serve_http1<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'stat
     activity: Arc<Activity>,
 ) {
     let (peer, header_bytes_max) = (connection.peer, hall.limits.header_bytes_max);
+    let (stream, framing) = Watched::new(stream);
     // Our own clock watches heads and idle times: hyper's costs a timer per request. A limit on
     // the number of headers is hyper's own, 100: to set another costs memory per request.
     let http = http1::Builder::new()
@@ -220,7 +223,13 @@ async fn serve_http1<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'stat
         .max_buf_size(header_bytes_max.max(DoorLimits::BUFFER_BYTES_MIN))
         .serve_connection(
             TokioIo::new(stream),
-            answering(hall, manner, connection, Arc::clone(&activity), false),
+            answering(
+                hall,
+                manner,
+                connection,
+                Arc::clone(&activity),
+                Some(framing),
+            ),
         )
         .with_upgrades();
     attend(http, |http| http.graceful_shutdown(), hall, peer, &activity).await;
@@ -248,7 +257,7 @@ async fn serve_http2<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'stat
         .max_local_error_reset_streams(256)
         .serve_connection(
             TokioIo::new(stream),
-            answering(hall, manner, connection, Arc::clone(&activity), true),
+            answering(hall, manner, connection, Arc::clone(&activity), None),
         );
     attend(http, |http| http.graceful_shutdown(), hall, peer, &activity).await;
 }
@@ -259,7 +268,7 @@ fn answering<H: Handle>(
     manner: &Manner,
     connection: Connection,
     activity: Arc<Activity>,
-    in_streams: bool,
+    framing: Option<Arc<Framing>>,
 ) -> impl Service<
     Request<Incoming>,
     Response = http::Response<OpenBody>,
@@ -267,19 +276,26 @@ fn answering<H: Handle>(
     Future = impl Future<Output = Result<http::Response<OpenBody>, Infallible>> + Send + 'static,
 > + Send
 + 'static {
+    // Requests of HTTP/2 come in streams; only those of HTTP/1.1 are read beside hyper.
+    let in_streams = framing.is_none();
     // One count of the connection's own: the hall's would be shared by all processors.
     let guest = Arc::new(Guest {
         hall: Arc::clone(hall),
         connection: Arc::new(connection),
         redirects: manner.redirect_https,
         https_port: manner.https_port,
+        framing,
     });
     service_fn(move |request: Request<Incoming>| {
         let open = activity.receive(in_streams);
         let guest = Arc::clone(&guest);
+        let framing = guest.framing.as_ref();
+        let clear = framing.is_none_or(|framing| framing.is_clear(&request));
         async move {
             let request = request.map(|body| Upload::new(body, open.notes()));
-            let response = if !open.is_welcome() {
+            let response = if !clear {
+                guest.refuse_unclear()
+            } else if !open.is_welcome() {
                 guest.hall.too_many(guest.connection.peer, &open)
             } else if guest.redirects {
                 redirect::to_https(&request, guest.https_port)
@@ -287,6 +303,11 @@ fn answering<H: Handle>(
                 let connection = Arc::clone(&guest.connection);
                 guest.hall.handler.handle(request, connection).await
             };
+            if let (StatusCode::SWITCHING_PROTOCOLS, Some(framing)) =
+                (response.status(), &guest.framing)
+            {
+                framing.stop();
+            }
             Ok(response.map(|body| OpenBody::new(body, open)))
         }
     })
@@ -298,6 +319,21 @@ struct Guest<H> {
     connection: Arc<Connection>,
     redirects: bool,
     https_port: Option<u16>,
+    /// What the heads of HTTP/1.1 requests say; in HTTP/2 there is one way to say it.
+    framing: Option<Arc<Framing>>,
+}
+
+impl<H> Guest<H> {
+    fn refuse_unclear(&self) -> http::Response<Body> {
+        if self.hall.refusals.may_speak() {
+            let peer = self.connection.peer;
+            tracing::warn!(
+                ?peer,
+                "a request was refused that does not say in one clear way where its body ends"
+            );
+        }
+        framing::refusal()
+    }
 }
 
 /// Drives a connection, ends it when its client has gone silent, sees it off when the door closes.

@@ -4,6 +4,7 @@ mod addresses;
 mod bodies;
 mod cut;
 mod heads;
+mod codings;
 mod lies;
 mod mended;
 mod pools;

@@ -88,14 +88,14 @@ fn two_lengths() -> Vec<(String, String, bool)> {
         )
     };
     vec![
-        normal(
+        refused(
             format!(
                 "Content-Length: {}\r\nTransfer-Encoding: chunked\r\n",
                 hidden + 5
             ),
             chunks(),
         ),
-        normal(
+        refused(
             "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n".to_owned(),
             chunks(),
         ),

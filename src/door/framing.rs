@@ -1,0 +1,138 @@
+//! How the heads of HTTP/1.1 requests say where their bodies end, read beside hyper.
+//!
+//! hyper takes `Transfer-Encoding` in many spellings, and hides a `Content-Length` beside it. A proxy
+//! in front of us may read such a request in another way, and then two people share what one sent.
+//! So the bytes of a connection are kept until it is known what their head says.
+//!
+//! Most requests have no body. Their bytes are copied and forgotten, and nobody reads them a second
+//! time.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::request::Body;
+use heads::{Coding, Reader};
+
+mod heads;
+
+/// What a client is told whose request says in two ways, or in an unusual one, where its body ends.
+const REFUSAL: &[u8] =
+    b"A request must have either one Content-Length or one \"Transfer-Encoding: chunked\".\n";
+
+/// A stream whose bytes are noted as they are read.
+#[derive(Debug)]
+pub(super) struct Watched<T> {
+    stream: T,
+    framing: Arc<Framing>,
+}
+
+/// What is known of the heads that came over a connection.
+#[derive(Debug, Default)]
+pub(super) struct Framing {
+    reader: Mutex<Reader>,
+    /// How many requests without a body were served since the reader was last asked.
+    bodiless: AtomicU32,
+}
+
+impl<T> Watched<T> {
+    pub(super) fn new(stream: T) -> (Self, Arc<Framing>) {
+        let framing = Arc::<Framing>::default();
+        let watched = Self {
+            stream,
+            framing: Arc::clone(&framing),
+        };
+        (watched, framing)
+    }
+}
+
+impl Framing {
+    /// Whether the head of a request says where its body ends in the one way that nobody reads
+    /// otherwise. Must be asked about every request of the connection, in order.
+    pub(super) fn is_clear<B: http_body::Body>(&self, request: &Request<B>) -> bool {
+        // A coding always comes with a body, even if that turns out to be empty.
+        if request.body().is_end_stream() {
+            self.bodiless.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        let coding = self.reader().next(self.bodiless.swap(0, Ordering::Relaxed));
+        coding == Some(Coding::Chunked) || !request.headers().contains_key(TRANSFER_ENCODING)
+    }
+
+    /// Stops reading: what follows is not HTTP.
+    pub(super) fn stop(&self) {
+        self.reader().stop();
+    }
+
+    fn note(&self, bytes: &[u8]) {
+        self.reader().note(bytes, &self.bodiless);
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        // Only the task of the connection asks: nobody ever waits here.
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The answer to a request that is not clear. It ends the connection: where the next request begins
+/// is a matter of opinion.
+pub(super) fn refusal() -> Response<Body> {
+    let body = Full::new(Bytes::from_static(REFUSAL)).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        self.framing.note(&buffer.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,282 @@
+//! A request says in one clear way where its body ends, or it is refused and its connection closed.
+
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use crate::house::{House, Plan};
+use crate::line::{Line, PATIENCE};
+use crate::tls::{connect, pair};
+use crate::upstream::{Folder, Reply, UP, Upstream, get, ok, open_route};
+use crate::wire::Answer;
+
+/// Lines that two servers could read in two ways, or that some do not understand.
+const UNCLEAR: [&str; 25] = [
+    "Transfer-Encoding: chunked, chunked\r\n",
+    "Transfer-Encoding: chunked,chunked\r\n",
+    "Transfer-Encoding: chunked,\r\n",
+    "Transfer-Encoding: , chunked\r\n",
+    "Transfer-Encoding: ,\r\n",
+    "Transfer-Encoding: gzip, chunked\r\n",
+    "Transfer-Encoding: identity, chunked\r\n",
+    "Transfer-Encoding: chunked, identity\r\n",
+    "Transfer-Encoding: chunked;q=1\r\n",
+    "Transfer-Encoding: \"chunked\"\r\n",
+    "Transfer-Encoding: xchunked\r\n",
+    "Transfer-Encoding: gzip\r\n",
+    "Transfer-Encoding:\r\n",
+    "Transfer-Encoding:\tchunked\r\n",
+    "Transfer-Encoding: chunked\t\r\n",
+    "Transfer-Encoding: \u{b}chunked\r\n",
+    "Transfer-Encoding: gzip,\tchunked\r\n",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+    "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+    "Transfer-Encoding: chunked\r\nX: y\r\ntransfer-encoding: chunked\r\n",
+    "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+    "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+    "Content-Length: 0\r\nX: y\r\nTransfer-Encoding: chunked\r\n",
+    "transfer-encoding: chunked\r\nX: y\r\nCONTENT-LENGTH: 0\r\n",
+    "Transfer-Encoding: chunked\n",
+];
+
+/// What follows each head: a whole body, and a request that must not be answered.
+const REST: &str = "5\r\nhello\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: up.test\r\n\r\n";
+
+async fn house_of(upstream: &Upstream) -> House {
+    let plan = Plan::default().server("trusted_proxies = [\"127.0.0.1\"]");
+    plan.routes(&open_route(upstream.url(), "")).start().await
+}
+
+async fn fine() -> Upstream {
+    Upstream::start(|_| Reply::Keep(ok("fine"))).await
+}
+
+/// Every answer until the connection is closed.
+async fn answers(line: &mut Line<tokio::net::TcpStream>) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    while let Some(answer) = line.try_answer().await {
+        answers.push(answer);
+    }
+    answers
+}
+
+/// Every place where a request can end: the application, own pages, the checks of other proxies.
+fn starts() -> [String; 7] {
+    let told = "X-Forwarded-Uri: /\r\nX-Forwarded-Host: up.test\r\nX-Forwarded-Proto: http\r\n\
+                X-Forwarded-Method: GET\r\nX-Original-Method: GET\r\n";
+    [
+        ("POST", "/", ""),
+        ("GET", "/", ""),
+        (
+            "POST",
+            "/.menshen/login/corp",
+            "Content-Type: application/json\r\n",
+        ),
+        ("POST", "/.menshen/callback/corp", ""),
+        ("GET", "/.menshen/auth", told),
+        ("GET", "/.menshen/forward-auth", told),
+        ("POST", "/.menshen/ext_authz/", told),
+    ]
+    .map(|(method, path, more)| format!("{method} {path} HTTP/1.1\r\nHost: {UP}\r\n{more}"))
+}
+
+#[tokio::test]
+async fn a_coding_that_is_not_exactly_one_chunked_is_refused_and_its_connection_closed() {
+    let upstream = fine().await;
+    let house = house_of(&upstream).await;
+    for start in starts() {
+        for lines in UNCLEAR {
+            let mut line = Line::open(house.address()).await;
+            let _ = line.try_send(format!("{start}{lines}\r\n{REST}")).await;
+            let answers = answers(&mut line).await;
+            assert_eq!(answers.len(), 1, "{start:?} {lines:?}: {answers:?}");
+            assert_eq!(answers[0].status, 400, "{start:?} {lines:?}");
+        }
+    }
+    assert!(upstream.asked().is_empty(), "{:?}", upstream.asked());
+}
+
+#[tokio::test]
+async fn a_second_request_of_a_connection_is_looked_at_as_the_first_is() {
+    let upstream = fine().await;
+    let house = house_of(&upstream).await;
+    let chunked = format!(
+        "POST /one HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n\
+         3;a=b\r\none\r\n0\r\nContent-Length: 9\r\n\r\n"
+    );
+    // Bodies that look like heads must not be taken for some.
+    let text = "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n";
+    let length = text.len();
+    let sized =
+        format!("POST /one HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {length}\r\n\r\n{text}");
+    let plain = get("/one", "");
+    for before in [
+        vec![&plain],
+        vec![&chunked],
+        vec![&sized],
+        vec![&plain, &plain, &sized, &chunked, &plain, &chunked],
+    ] {
+        for lines in ["Transfer-Encoding: chunked\r\n"].iter().chain(&UNCLEAR) {
+            let last = format!("POST /last HTTP/1.1\r\nHost: {UP}\r\n{lines}\r\n{REST}");
+            for at_once in [false, true] {
+                let asked = upstream.asked().len();
+                let mut line = Line::open(house.address()).await;
+                let mut served = Vec::new();
+                if at_once {
+                    let all: String = before.iter().map(|text| text.as_str()).collect();
+                    line.send(all + &last).await;
+                } else {
+                    for request in &before {
+                        line.send(request).await;
+                        served.push(line.answer().await);
+                    }
+                    let _ = line.try_send(&last).await;
+                }
+                while served.len() < before.len() {
+                    served.push(line.answer().await);
+                }
+                assert!(
+                    served.iter().all(|answer| answer.status == 200),
+                    "{served:?}"
+                );
+                let end = line.answer().await;
+                let is_clear = *lines == "Transfer-Encoding: chunked\r\n";
+                assert_eq!(end.status, if is_clear { 200 } else { 400 }, "{lines:?}");
+                if is_clear {
+                    assert_eq!(
+                        upstream.asked()[asked + before.len()].message.body,
+                        b"hello"
+                    );
+                    assert_eq!(line.answer().await.status, 200);
+                } else {
+                    assert!(line.try_answer().await.is_none(), "{lines:?}");
+                    assert_eq!(upstream.asked().len(), asked + before.len(), "{lines:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_comes_byte_by_byte_is_looked_at_whole() {
+    let upstream = fine().await;
+    let house = house_of(&upstream).await;
+    let lines = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
+    let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{lines}\r\n{REST}");
+    let mut line = Line::open(house.address()).await;
+    line.stream.set_nodelay(true).unwrap();
+    for byte in request.bytes() {
+        if line.try_send([byte]).await.is_err() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(line.answer().await.status, 400);
+    assert!(line.try_answer().await.is_none());
+    assert!(upstream.asked().is_empty());
+}
+
+#[tokio::test]
+async fn one_chunked_is_forwarded_whatever_its_case() {
+    let upstream = fine().await;
+    let house = house_of(&upstream).await;
+    let mut line = Line::open(house.address()).await;
+    for coding in ["chunked", "Chunked", " CHUNKED ", "chunked"] {
+        let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: {coding}\r\n\r\n");
+        line.send(format!("{head}5\r\nhello\r\n0\r\n\r\n")).await;
+        assert_eq!(line.answer().await.status, 200, "{coding:?}");
+        assert_eq!(upstream.last().body, b"hello");
+    }
+}
+
+/// Sends one request over HTTP/2, byte by byte as RFC 9113 has it, and says whether it was answered;
+/// otherwise its stream was reset or its connection closed.
+async fn answered_over_h2(
+    house: &House,
+    trusted: &CertificateDer<'static>,
+    fields: &[(&str, &str)],
+) -> bool {
+    let mut stream = connect(house.address(), UP, trusted, b"h2").await.unwrap();
+    let pseudo = [
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", UP),
+        (":path", "/"),
+    ];
+    let mut block = Vec::new();
+    for (name, value) in pseudo.iter().chain(fields) {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).unwrap());
+            block.extend_from_slice(text.as_bytes());
+        }
+    }
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    let bytes = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(4, 0, 0, b""),
+        frame(1, 5, 1, &block),
+    ];
+    stream.write_all(&bytes.concat()).await.unwrap();
+    let reading = async {
+        loop {
+            let mut head = [0; 9];
+            if stream.read_exact(&mut head).await.is_err() {
+                return false;
+            }
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; length as usize];
+            stream.read_exact(&mut payload).await.unwrap();
+            match (head[3], head[8]) {
+                (1, 1) => return true,
+                (3, 1) | (7, _) => return false,
+                _ => {}
+            }
+        }
+    };
+    timeout(PATIENCE, reading).await.expect("the house answers")
+}
+
+#[tokio::test]
+async fn over_http_2_no_request_speaks_of_codings_or_connections() {
+    let folder = Folder::new();
+    let trusted = pair(&folder, "a", &[UP]);
+    let upstream = fine().await;
+    let files = (folder.path("a.pem"), folder.path("a.key"));
+    let house = Plan::default()
+        .external_url("https://sso.test")
+        .server(&format!(
+            "tls = {{ certificate = {:?}, key = {:?} }}",
+            files.0, files.1
+        ))
+        .routes(&open_route(upstream.url(), ""))
+        .start()
+        .await;
+    for field in [
+        ("transfer-encoding", "chunked"),
+        ("transfer-encoding", "identity"),
+        ("connection", "close"),
+        ("connection", "x-forwarded-user"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-connection", "keep-alive"),
+        ("upgrade", "websocket"),
+        ("te", "gzip"),
+        ("Transfer-Encoding", "chunked"),
+    ] {
+        assert!(
+            !answered_over_h2(&house, &trusted, &[field]).await,
+            "{field:?}"
+        );
+        assert!(upstream.asked().is_empty(), "{field:?}");
+    }
+    for fields in [&[][..], &[("te", "trailers")], &[("x-plain", "yes")]] {
+        assert!(
+            answered_over_h2(&house, &trusted, fields).await,
+            "{fields:?}"
+        );
+    }
+    assert_eq!(upstream.asked().len(), 3);
+}
