@@ -251,8 +251,8 @@ struct Sent<'a> {
     limits: &'a Limits,
 }
 
-/// Sends a request, once more on a new connection when an old one turns out to be closed and
-/// nothing can happen twice.
+/// Sends a request, once more on a new connection when the first one breaks before the end of the
+/// answer's head, and either nothing was sent or nothing can happen twice.
 async fn exchange(
     pool: &Pool,
     sent: &Sent<'_>,
@@ -263,6 +263,7 @@ async fn exchange(
     let mut body = body.map(|body| (body, sent.length.known()));
     let leased = |error| Failed::before(pool, error);
     let mut lease = pool.lease(false).await.map_err(leased)?;
+    let mut may_repeat = true;
     loop {
         let upstream = &lease.slot.0.target.authority;
         let head = lease.wire.head();
@@ -280,24 +281,34 @@ async fn exchange(
             about_head: parts.method == Method::HEAD,
             keep_names: sent.inward.keeps_names(),
         };
-        let lost = match lease.wire.exchange(&mut body, expected, deadline).await {
+        // What can happen twice is not trusted to a connection that may have been closed meanwhile.
+        let exchanged = match lease.reused && !repeatable && lease.wire.was_closed() {
+            true => Err(Lost::Unsent),
+            false => lease.wire.exchange(&mut body, expected, deadline).await,
+        };
+        let lost = match exchanged {
             Ok(head) => return Ok((lease, head)),
             Err(lost) => lost,
         };
+        // A connection that was closed while it waited says nothing about the next one.
+        let was_stale = lease.reused && matches!(lost, Lost::Unsent);
         let error = match (upload.map(Progress::state), lost) {
             (Some(State::TooLarge), _) => Some(ForwardError::TooLarge),
             (Some(State::Broken), _) => Some(ForwardError::Client),
-            (_, Lost::Unsent) if lease.reused => None,
-            (_, Lost::Unanswered(_)) if lease.reused && repeatable => None,
+            (_, Lost::Unsent) if may_repeat => None,
+            (_, Lost::Unanswered(_) | Lost::Cut(_)) if may_repeat && repeatable => None,
             (_, Lost::Late) => Some(ForwardError::Timeout(phase(upload))),
             (_, Lost::Unsent) => Some(ForwardError::Broken(Box::new(WireError::Closed))),
             (_, Lost::Unanswered(error)) => Some(ForwardError::Broken(Box::new(error))),
             (_, Lost::Failed(WireError::Request)) => Some(ForwardError::Client),
-            (_, Lost::Failed(error)) => Some(ForwardError::Unreadable(Box::new(error))),
+            (_, Lost::Cut(error) | Lost::Failed(error)) => {
+                Some(ForwardError::Unreadable(Box::new(error)))
+            }
         };
         if let Some(error) = error {
             return Err(Failed::at(&lease, error));
         }
+        may_repeat = was_stale;
         drop(lease);
         lease = pool.lease(true).await.map_err(leased)?;
     }

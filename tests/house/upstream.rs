@@ -26,6 +26,7 @@ pub(crate) struct Upstream {
 #[derive(Debug, Default)]
 struct Seen {
     connections: usize,
+    closed: usize,
     asked: Vec<Asked>,
 }
 
@@ -60,7 +61,11 @@ impl Upstream {
         let accepting = tokio::spawn(async move {
             let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                open.spawn(serve(stream, Arc::clone(&shared), Arc::clone(&script)));
+                let (seen, script) = (Arc::clone(&shared), Arc::clone(&script));
+                open.spawn(async move {
+                    serve(stream, Arc::clone(&seen), script).await;
+                    seen.lock().unwrap().closed += 1;
+                });
             }
         });
         Self {
@@ -98,6 +103,12 @@ impl Upstream {
 
     pub(crate) fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        let seen = self.seen.lock().unwrap();
+        seen.connections - seen.closed
     }
 
     /// Every request so far.

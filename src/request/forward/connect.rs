@@ -1,6 +1,7 @@
 //! How a connection to an upstream is opened: TCP, TLS or a unix socket.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,6 +9,7 @@ use std::task::{Context, Poll};
 use http::HeaderValue;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -123,6 +125,22 @@ fn bare(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host)
+}
+
+impl Io {
+    /// Whether the other end is closed, or broken.
+    pub(super) fn was_closed(&self) -> bool {
+        let (socket, is_tls) = match self {
+            Self::Tcp(stream) => (SockRef::from(stream), false),
+            Self::Tls(stream) => (SockRef::from(stream.get_ref().0), true),
+            Self::Unix(stream) => (SockRef::from(stream), false),
+        };
+        match socket.peek(&mut [MaybeUninit::uninit()]) {
+            // TLS speaks between two answers, too.
+            Ok(bytes) => bytes == 0 || !is_tls,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
 }
 
 impl AsyncRead for Io {

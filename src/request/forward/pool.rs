@@ -1,6 +1,7 @@
 //! The upstreams of a route: which one is asked, and which connections wait to be used again.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -23,6 +24,9 @@ const SHUNNED: Duration = Duration::from_secs(5);
 
 /// At most so many upstreams are tried for one request.
 const TRIES_MAX: usize = 3;
+
+/// How long to wait before the only upstream is tried once more.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a pool is built from. A pool whose settings did not change outlives a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,10 +178,12 @@ impl Pool {
 
     /// A connection to the upstream with the least to do; `fresh` when it must be a new one.
     ///
-    /// Nothing was sent yet when opening one fails, so the next upstream is tried.
+    /// Nothing was sent yet when opening one fails, so the next upstream is tried, and the only one
+    /// once more.
     pub(super) async fn lease(&self, fresh: bool) -> Result<Lease, ForwardError> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut tried = Vec::new();
+        let mut first_error = None;
         loop {
             let best = self.best(first, &tried).ok_or(ForwardError::NoUpstream)?;
             let upstream = &self.upstreams[best];
@@ -197,7 +203,15 @@ impl Pool {
                         reused: false,
                     });
                 }
-                Ok(Err(error)) => ForwardError::Unreachable(error),
+                Ok(Err(error))
+                    if self.upstreams.len() == 1 && first_error.is_none() && may_pass(&error) =>
+                {
+                    drop(slot);
+                    first_error = Some(error);
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                Ok(Err(error)) => ForwardError::Unreachable(first_error.take().unwrap_or(error)),
                 Err(_) => ForwardError::Timeout(Phase::Connect),
             };
             upstream.shun();
@@ -312,6 +326,15 @@ impl Upstream {
         // Nothing that holds the lock can leave it half done.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether another try may succeed: an upstream that starts again, or a system that is short of
+/// something, is soon back. A certificate stays as it is.
+fn may_pass(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+    )
 }
 
 /// Runs while connections wait.

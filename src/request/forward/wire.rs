@@ -72,7 +72,9 @@ pub(super) enum Lost {
     Unsent,
     /// The connection was closed or broke before the first byte of an answer.
     Unanswered(WireError),
-    /// It failed later, or otherwise.
+    /// The same within the head of an answer.
+    Cut(WireError),
+    /// The upstream answered something that is no answer, or the request came to no end.
     Failed(WireError),
     /// It took too long.
     Late,
@@ -139,6 +141,7 @@ impl Wire {
             return Err(Lost::Unsent);
         }
         self.keeps = false;
+        let has_body = body.is_some();
         if let Some((body, length)) = body.take() {
             self.sending.follow(body, length);
         }
@@ -154,8 +157,16 @@ impl Wire {
                 Poll::Ready(Ok(head)) => Poll::Ready(Ok(head)),
                 Poll::Ready(Err(error)) => Poll::Ready(Err(match error {
                     WireError::Io(_) | WireError::Closed
-                        if interim == 0 && self.room.is_empty() =>
+                        if !has_body && !self.sending.was_begun() =>
                     {
+                        Lost::Unsent
+                    }
+                    WireError::Io(_) | WireError::Closed
+                        if interim > 0 || !self.room.is_empty() =>
+                    {
+                        Lost::Cut(error)
+                    }
+                    WireError::Io(_) | WireError::Closed => {
                         Lost::Unanswered(broken.take().map_or(error, WireError::Io))
                     }
                     _ => Lost::Failed(error),
@@ -349,6 +360,12 @@ impl Wire {
         // Anything that is said before the next request is no answer to it.
         let mut nobody = Context::from_waker(Waker::noop());
         self.is_between() && self.poll_read(&mut nobody).is_pending()
+    }
+
+    /// Whether the upstream has closed its end, asked of the system: what the runtime knows of a socket
+    /// is as old as its last look, and on a busy machine that is long ago.
+    pub(super) fn was_closed(&self) -> bool {
+        self.io.was_closed()
     }
 
     /// Gives back memory that waiting does not need.

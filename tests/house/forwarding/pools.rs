@@ -2,7 +2,7 @@
 
 use crate::line::Line;
 use crate::upstream::{
-    Folder, Reply, UP, Upstream, accept, get, house_before, listener, ok, open_route, post,
+    Folder, Reply, UP, Upstream, accept, get, house_before, listener, ok, open_route, post, until,
 };
 use crate::wire;
 
@@ -53,10 +53,109 @@ async fn a_request_is_repeated_once_and_no_more() {
     line.send(get("/broken", "")).await;
     assert_eq!(line.answer().await.status, 502);
     assert_eq!(upstream.asked().len(), 3);
-    // On a fresh connection there is nothing stale to blame.
+    // The same where the first connection was a fresh one.
     line.send(get("/broken", "")).await;
     assert_eq!(line.answer().await.status, 502);
-    assert_eq!(upstream.asked().len(), 4);
+    assert_eq!(upstream.asked().len(), 5);
+}
+
+#[tokio::test]
+async fn an_upstream_that_closes_before_its_answer_costs_no_request_that_may_be_repeated() {
+    let cut_at = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
+    let head_bytes = cut_at.find("fine").unwrap();
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let mut moments: Vec<String> = [0, 1, 8, 12, 17, 30, head_bytes - 2, head_bytes - 1]
+        .map(|end| cut_at[..end].to_owned())
+        .to_vec();
+    moments.extend([interim.to_owned(), format!("{interim}HTTP/1.1 2")]);
+    for moment in moments {
+        // The first request that goes wrong came over a fresh connection, or over one that served.
+        for served in [0, 1] {
+            for (method, repeats) in [
+                ("GET", true),
+                ("HEAD", true),
+                ("DELETE", true),
+                ("OPTIONS", true),
+                ("POST", false),
+                ("PATCH", false),
+            ] {
+                let bytes = moment.clone();
+                let upstream = Upstream::start(move |asked| match asked.connection {
+                    1 if asked.nth > served => Reply::Close(bytes.clone().into_bytes()),
+                    _ if asked.message.first.starts_with("HEAD") => {
+                        Reply::Keep(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n".to_vec())
+                    }
+                    _ => Reply::Keep(ok("fine")),
+                })
+                .await;
+                let house = house_before(upstream.url(), "").await;
+                for _ in 0..served {
+                    let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+                    assert_eq!(answer.status, 200);
+                }
+                let request =
+                    format!("{method} / HTTP/1.1\r\nHost: {UP}\r\nConnection: close\r\n\r\n");
+                let answer = Line::open(house.address()).await;
+                let mut line = answer;
+                line.send(request).await;
+                let status = line.answer_head().await.status;
+                let expected = if repeats { 200 } else { 502 };
+                assert_eq!(status, expected, "{method} {served} {moment:?}");
+                let times = usize::from(repeats) + 1 + served;
+                assert_eq!(
+                    upstream.asked().len(),
+                    times,
+                    "{method} {served} {moment:?}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_is_not_lost_on_a_connection_that_was_closed_while_it_waited() {
+    let upstream = Upstream::start(|_| Reply::Close(ok("and goodbye"))).await;
+    let house = house_before(upstream.url(), "").await;
+    for sent in 1..=200 {
+        let answer = wire::raw(house.address(), &post("/", "", "body")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(upstream.asked().len(), sent);
+        until("the connection is closed", || upstream.open() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_not_asked_for_again() {
+    for bytes in [
+        &b"SSH-2.0-OpenSSH_9.6\r\n\r\n"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    ] {
+        let upstream = Upstream::start(move |_| Reply::Close(bytes.to_vec())).await;
+        let house = house_before(upstream.url(), "").await;
+        let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+        assert_eq!((answer.status, upstream.asked().len()), (502, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_before_anything_is_read_costs_no_request() {
+    for method in ["GET", "DELETE"] {
+        let listener = listener().await;
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let house = house_before(&url, "").await;
+        let serving = async {
+            drop(accept(&listener).await);
+            let mut line = accept(&listener).await;
+            let asked = line.request().await.expect("the request comes again");
+            line.send(ok("fine")).await;
+            asked
+        };
+        let request = format!("{method} / HTTP/1.1\r\nHost: {UP}\r\n\r\n");
+        let asking = wire::raw(house.address(), request.as_bytes());
+        let (asked, answer) = tokio::join!(serving, asking);
+        assert!(asked.first.starts_with(method));
+        assert_eq!((answer.status, answer.text().as_str()), (200, "fine"));
+    }
 }
 
 #[tokio::test]

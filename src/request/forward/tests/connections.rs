@@ -289,6 +289,73 @@ async fn an_https_upstream_must_prove_its_name() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_does_not_take_the_first_connection_is_tried_once_more() {
+    let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key =
+        rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    for (closed, method, served) in [
+        (1, Method::GET, true),
+        (1, Method::POST, true),
+        (2, Method::GET, false),
+    ] {
+        let acceptor = acceptor.clone();
+        let port = server(move |number, stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                if number <= closed {
+                    return;
+                }
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let mut read = Vec::new();
+                while !read.ends_with(b"\r\n\r\nx") && !read.starts_with(b"GET") {
+                    read.push(stream.read_u8().await.unwrap());
+                }
+                let text = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                stream.write_all(text).await.unwrap();
+                stream.flush().await.unwrap();
+                let _ = stream.read_u8().await;
+            }
+        })
+        .await;
+        let url = UpstreamUrl::Tcp {
+            tls: true,
+            host: "localhost".to_owned(),
+            port,
+        };
+        let material = TlsMaterial {
+            ca: Some(signed.cert.pem().into_bytes()),
+            server_name: None,
+            identity: None,
+            verify: true,
+        };
+        let settings = PoolSettings {
+            tls: Some(UpstreamTls::new(&material).unwrap()),
+            ..PoolSettings::new(vec![url], Duration::from_secs(20))
+        };
+        let forwarder = Forwarder::build(vec![settings], None).unwrap();
+        let body = if method == Method::POST { "x" } else { "" };
+        let answered = send(&forwarder, route(), request(method, body)).await;
+        match served {
+            true => assert_eq!(text(answered).await, "ok"),
+            false => assert!(
+                matches!(answered, Err(ForwardError::Unreachable(_))),
+                "{answered:?}"
+            ),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_unix_socket_serves_like_a_port() {
     let name = format!(
         "menshen-{:016x}.sock",

@@ -25,6 +25,8 @@ pub(super) struct Sending {
     /// What ends a chunk, or the last one.
     end: &'static [u8],
     upload: Option<Upload>,
+    /// Whether any byte of the request went.
+    begun: bool,
     /// Whether TLS may hold some of it back.
     unflushed: bool,
 }
@@ -60,6 +62,7 @@ impl Sending {
     pub(super) fn head(&mut self) -> &mut Vec<u8> {
         self.text.clear();
         self.written = 0;
+        self.begun = false;
         if self.text.capacity() == 0 {
             self.text.reserve(TEXT_BYTES);
         }
@@ -78,7 +81,15 @@ impl Sending {
 
     /// Forgets what could not be sent.
     pub(super) fn give_up(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            begun: self.begun,
+            ..Self::default()
+        };
+    }
+
+    /// Whether any byte of the last request went.
+    pub(super) fn was_begun(&self) -> bool {
+        self.begun
     }
 
     /// Frees what an unusually long head took.
@@ -176,6 +187,7 @@ impl Sending {
         if bytes == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
+        self.begun = true;
         self.unflushed = true;
         self.advance(bytes);
         Poll::Ready(Ok(()))
