@@ -153,6 +153,7 @@ impl House {
                 tls: true,
                 server_name: Some("oa.corp.example".to_owned()),
                 tls_subject: None,
+                kept: menshen::request::forward::Kept::default(),
             },
             trust: Trust::default(),
             cookie_name: flags.session_name(),
@@ -353,6 +354,7 @@ fn routes() -> Outcome<Routes> {
                     body_bytes_max: 1 << 30,
                     lasting: Duration::from_secs(10),
                 },
+                private_connections: false,
             }));
         }
     }

@@ -215,7 +215,7 @@ impl House {
         let uploads = !body.is_end_stream();
         let sent = site
             .forwarder
-            .forward(&permit, onward, &parts, client, body);
+            .forward(&permit, onward, &parts, client, body, &connection);
         let sent = if uploads {
             let who = Who::of(&permit);
             let request = let_in(&parts, &connection, who.as_ref());

@@ -26,6 +26,7 @@ use super::progress::Upload;
 use super::proxy_protocol::{self, ProxyError};
 use super::{DoorLimits, Hall, Handle, preface, redirect};
 use crate::request::Body;
+use crate::request::forward::Kept;
 use crate::request::head::{Connection, Peer};
 use crate::telemetry::chain;
 
@@ -125,6 +126,7 @@ async fn greet<H: Handle>(
         tls: false,
         server_name: None,
         tls_subject: None,
+        kept: Kept::default(),
     };
     let Some(acceptor) = &manner.tls else {
         if manner.http2 {

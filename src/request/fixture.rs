@@ -48,6 +48,7 @@ pub(super) fn route() -> Route {
             body_bytes_max: 1 << 20,
             lasting: Duration::from_secs(5),
         },
+        private_connections: false,
     }
 }
 
@@ -119,6 +120,7 @@ pub(super) fn decided(
         tls: true,
         server_name: None,
         tls_subject: None,
+        kept: crate::request::forward::Kept::default(),
     };
     let networks = if trusted {
         vec!["10.0.0.0/8".parse().unwrap()]

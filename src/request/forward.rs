@@ -12,6 +12,7 @@ use http_body_util::BodyExt as _;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
+use super::head::Connection;
 use super::headers::{Inward, Length, Onward};
 use super::policy::Permit;
 use super::route::{Limits, Route};
@@ -21,6 +22,7 @@ mod answer;
 mod connect;
 mod outgoing;
 mod pool;
+mod private;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -28,11 +30,13 @@ mod tunnel;
 mod wire;
 
 pub use pool::PoolSettings;
+pub use private::Kept;
 pub use tls::{TlsMaterial, TlsMaterialError, UpstreamTls};
 pub use tunnel::{Tunnel, TunnelEnd};
 
 use outgoing::{Outgoing, Progress, State};
 use pool::{Lease, Pool};
+use private::Claim;
 use wire::{Expected, Head, Lost, WireError};
 
 /// The pools of a site, by [`UpstreamId`](super::route::UpstreamId).
@@ -199,6 +203,7 @@ impl Forwarder {
         parts: &Parts,
         client: Option<OnUpgrade>,
         body: B,
+        connection: &Arc<Connection>,
     ) -> Result<Answered, Failed>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -215,6 +220,12 @@ impl Forwarder {
         let inward = onward.inward(parts);
         let sent = Sent {
             length: length(parts, body.as_ref()),
+            claim: Claim {
+                client: connection,
+                permit,
+                onward,
+                headers: &parts.headers,
+            },
             onward,
             inward: &inward,
             parts,
@@ -243,6 +254,7 @@ pub fn never_travels(method: &Method) -> bool {
 
 /// A request on its way, but for its body.
 struct Sent<'a> {
+    claim: Claim<'a>,
     onward: &'a Onward,
     inward: &'a Inward,
     parts: &'a Parts,
@@ -262,7 +274,7 @@ async fn exchange(
     let repeatable = upload.is_none() && parts.method.is_idempotent();
     let mut body = body.map(|body| (body, sent.length.known()));
     let leased = |error| Failed::before(pool, error);
-    let mut lease = pool.lease(false).await.map_err(leased)?;
+    let mut lease = sent.claim.lease(pool, false).await.map_err(leased)?;
     let mut may_repeat = true;
     loop {
         let upstream = &lease.slot.0.target.authority;
@@ -287,7 +299,12 @@ async fn exchange(
             false => lease.wire.exchange(&mut body, expected, deadline).await,
         };
         let lost = match exchanged {
-            Ok(head) => return Ok((lease, head)),
+            Ok(head) => {
+                if lease.private.is_none() && private::binds(&head.headers) {
+                    lease.private = Some(sent.claim.place());
+                }
+                return Ok((lease, head));
+            }
             Err(lost) => lost,
         };
         // A connection that was closed while it waited says nothing about the next one.
@@ -310,7 +327,7 @@ async fn exchange(
         }
         may_repeat = was_stale;
         drop(lease);
-        lease = pool.lease(true).await.map_err(leased)?;
+        lease = sent.claim.lease(pool, true).await.map_err(leased)?;
     }
 }
 

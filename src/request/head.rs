@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Uri};
 use ipnet::IpNet;
 
+use super::forward::Kept;
 use super::path::{Path, PathError};
 use crate::clock::Timestamp;
 use crate::expression::Work;
@@ -31,6 +32,8 @@ pub struct Connection {
     pub server_name: Option<String>,
     /// The subject of a client certificate that was verified.
     pub tls_subject: Option<String>,
+    /// Connections to upstreams that are this client's alone.
+    pub kept: Kept,
 }
 
 /// Who is at the other end of a connection.
@@ -435,6 +438,7 @@ mod tests {
             tls: false,
             server_name: None,
             tls_subject: None,
+            kept: Kept::default(),
         }
     }
 

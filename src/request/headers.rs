@@ -63,6 +63,7 @@ pub struct Onward {
     continues_trace: bool,
     /// Whose share of an upstream it takes.
     client: Option<IpAddr>,
+    from_trusted: bool,
 }
 
 /// What a request's head says of the length of its body.
@@ -108,6 +109,7 @@ impl Onward {
             scheme: head.scheme(),
             continues_trace,
             client: head.sharing_client(),
+            from_trusted: head.peer_trusted,
         };
         let mut written = onward.unreadmitted(head.headers);
         written.hops(head, &onward.authority);
@@ -125,6 +127,11 @@ impl Onward {
     /// Whose share of an upstream the request takes; nobody's for a proxy that names nobody.
     pub fn client(&self) -> Option<IpAddr> {
         self.client
+    }
+
+    /// Whether the request came from a proxy that is trusted, which may bring many people.
+    pub fn comes_from_trusted(&self) -> bool {
+        self.from_trusted
     }
 
     /// What the way back must know of a request.

@@ -21,7 +21,7 @@ mod upstream_tls;
 
 pub use config::{
     AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, PathPrefix, Preflight,
-    RouteConfig, UpstreamUrl,
+    RouteConfig, UpstreamConnections, UpstreamUrl,
 };
 pub use demands::{Demands, LoginPrompt, Reload, ReloadUser};
 pub use limits::LimitsConfig;
@@ -103,6 +103,8 @@ pub struct Route {
     pub headers: HeaderRules,
     /// How long and how much.
     pub limits: Limits,
+    /// Whether no two clients share a connection to the upstream.
+    pub private_connections: bool,
 }
 
 /// What a route writes into the upstream's request.

@@ -9,7 +9,7 @@ use crate::request::forward::{PoolSettings, TlsMaterial, UpstreamTls};
 use crate::request::headers::{Asserter, AssertionRule};
 use crate::request::route::{
     Access, AccessConfig, BasicAuth, Demands, HeaderRules, Limits, Route, RouteConfig, RouteName,
-    UpstreamId, UpstreamTlsConfig,
+    UpstreamConnections, UpstreamId, UpstreamTlsConfig,
 };
 
 /// Builds every route, and the settings of the pools they share.
@@ -124,6 +124,7 @@ fn route(
             body_bytes_max: config.limits.body_bytes_max,
             lasting,
         },
+        private_connections: config.upstream_connections == UpstreamConnections::Private,
     })
 }
 

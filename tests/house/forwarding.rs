@@ -7,6 +7,7 @@ mod heads;
 mod codings;
 mod lies;
 mod mended;
+mod ntlm;
 mod pools;
 mod secured;
 mod shapes;

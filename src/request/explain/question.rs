@@ -144,6 +144,7 @@ impl Question {
             tls: self.https,
             server_name: None,
             tls_subject: None,
+            kept: crate::request::forward::Kept::default(),
         };
         (parts, connection)
     }

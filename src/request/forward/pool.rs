@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::connect::{self, Target};
+use super::private::Place;
 use super::tls::UpstreamTls;
 use super::wire::Wire;
 use super::{BuildError, ForwardError, Phase};
@@ -99,13 +100,19 @@ pub(super) struct Lease {
     pub(super) slot: Slot,
     /// Whether the connection has served before.
     pub(super) reused: bool,
+    /// Where it waits for its client's next request; absent: in the pool, for anybody's.
+    pub(super) private: Option<Box<Place>>,
 }
 
 impl Lease {
     /// Keeps the connection for the next request where it is free for it, and closes it elsewhere.
     pub(super) fn release(self) {
-        if self.wire.is_free() {
-            self.slot.0.park(self.wire);
+        if !self.wire.is_free() {
+            return;
+        }
+        match self.private {
+            None => self.slot.0.park(self.wire),
+            Some(place) => place.keep(self.wire, &self.slot.0),
         }
     }
 }
@@ -176,6 +183,25 @@ impl Pool {
         share.map(Some).ok_or(ForwardError::Share)
     }
 
+    /// Whether an upstream is one of these. After a reload the same address may be another one.
+    pub(super) fn has(&self, upstream: &Arc<Upstream>) -> bool {
+        self.upstreams.iter().any(|own| Arc::ptr_eq(own, upstream))
+    }
+
+    /// The right to use a connection that was kept for one client.
+    pub(super) async fn lease_kept(
+        &self,
+        (wire, upstream): (Box<Wire>, Arc<Upstream>),
+        place: Box<Place>,
+    ) -> Result<Lease, ForwardError> {
+        Ok(Lease {
+            wire,
+            slot: upstream.slot(self.settings.connect).await?,
+            reused: true,
+            private: Some(place),
+        })
+    }
+
     /// A connection to the upstream with the least to do; `fresh` when it must be a new one.
     ///
     /// Nothing was sent yet when opening one fails, so the next upstream is tried, and the only one
@@ -193,6 +219,7 @@ impl Pool {
                     wire,
                     slot,
                     reused: true,
+                    private: None,
                 });
             }
             let error = match timeout(self.settings.connect, upstream.target.connect()).await {
@@ -201,6 +228,7 @@ impl Pool {
                         wire: Wire::new(io),
                         slot,
                         reused: false,
+                        private: None,
                     });
                 }
                 Ok(Err(error))

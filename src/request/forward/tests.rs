@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::request::fixture::{decided, nobody, route};
+use crate::request::head::Peer;
 use crate::request::route::{HostHeader, Route, UpstreamUrl};
 
 mod answers;
@@ -64,8 +65,15 @@ where
     let (mut parts, body) = request.into_parts();
     let client = parts.extensions.remove::<OnUpgrade>();
     let (permit, onward) = decided(&Arc::new(route), nobody(), &parts, false);
+    let connection = Arc::new(Connection {
+        peer: Peer::Ip([10, 0, 0, 9].into()),
+        tls: true,
+        server_name: None,
+        tls_subject: None,
+        kept: Kept::default(),
+    });
     let answered = forwarder
-        .forward(&permit, &onward, &parts, client, body)
+        .forward(&permit, &onward, &parts, client, body, &connection)
         .await;
     let answered = answered.map_err(|failed| failed.error)?;
     Ok(answered.forwarded)

@@ -102,6 +102,7 @@ fn judged(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
         tls: true,
         server_name: None,
         tls_subject: None,
+        kept: crate::request::forward::Kept::default(),
     };
     let trust = Trust {
         networks: Vec::new(),

@@ -35,6 +35,11 @@ pub struct RouteConfig {
     /// `upstream_tls` says) or `unix:/path`; several share the load. Absent: whoever may pass gets a 404.
     #[serde(default)]
     pub upstream: Vec<UpstreamUrl>,
+    /// Whether clients share the connections to the upstream: `shared`, or `private` for one that
+    /// takes a client's name for the connection. Those that announce `NTLM` or `Negotiate` are noticed
+    /// without it.
+    #[serde(default)]
+    pub upstream_connections: UpstreamConnections,
     /// `public`, `signed-in`, or `rule`: then `allow` decides for nobody too.
     #[serde(default)]
     pub access: AccessConfig,
@@ -160,6 +165,17 @@ pub struct BasicAuthConfig {
     pub user: String,
     /// The one password the application knows.
     pub password: SecretSource,
+}
+
+/// Who uses a connection to an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UpstreamConnections {
+    /// One client after another.
+    #[default]
+    Shared,
+    /// One caller on one client connection; it is closed with that.
+    Private,
 }
 
 /// What happens to CORS preflights.

@@ -370,6 +370,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("route.prompt", Absent, r#""login""#),
     ("route.reload_user", Default, r#""never""#),
     ("route.reload_after", Default, r#""30s""#),
+    ("route.upstream_connections", Default, r#""shared""#),
     ("route.strip_path", Default, "false"),
     ("route.host_header", Default, r#""client""#),
     ("route.preflight", Default, r#""deny""#),

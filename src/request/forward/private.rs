@@ -1,0 +1,240 @@
+//! Connections to upstreams that belong to one client, because the upstream took that client's name
+//! for the connection and not for the request (NTLM, Negotiate).
+//!
+//! Such a connection never returns to the pool. It waits for the next request of the same caller on
+//! the same client connection, and is closed with that. So the steps of a handshake reach the
+//! connection they belong to, and nobody inherits what somebody else proved.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use http::header::{AUTHORIZATION, FORWARDED, PROXY_AUTHENTICATE, VIA, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
+
+use super::ForwardError;
+use super::pool::{Lease, Pool, Upstream};
+use super::wire::Wire;
+use crate::request::bearer::IssuerId;
+use crate::request::gate::Caller;
+use crate::request::head::Connection;
+use crate::request::headers::Onward;
+use crate::request::policy::Permit;
+use crate::store::{SessionId, Subject};
+
+/// How many connections to upstreams may wait for one client connection. Who speaks HTTP/1.1 uses one
+/// at a time.
+const KEPT_MAX: usize = 8;
+
+/// Authentication schemes whose name says that they bind the connection.
+const SCHEMES: [&[u8]; 2] = [b"ntlm", b"negotiate"];
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The connections to upstreams that wait for the next request of a client connection.
+#[derive(Debug, Default)]
+pub struct Kept(OnceLock<Mutex<Vec<One>>>);
+
+/// Two client connections that are the same otherwise may be compared and copied; what is kept for
+/// one is never kept for the other.
+impl Clone for Kept {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Kept {}
+
+#[derive(Debug)]
+struct One {
+    wire: Box<Wire>,
+    upstream: Arc<Upstream>,
+    holder: Holder,
+    since: Instant,
+}
+
+/// For whom a connection was opened. A front proxy brings many people over one connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Holder {
+    Person(SessionId),
+    Program(IssuerId, Subject),
+    /// Nobody, on a connection that carries nobody else.
+    Nobody,
+}
+
+/// Where a private connection waits.
+#[derive(Debug)]
+pub(super) struct Place {
+    client: Weak<Connection>,
+    /// Absent: it does not wait.
+    holder: Option<Holder>,
+}
+
+/// A request as far as private connections are concerned.
+#[derive(Clone, Copy)]
+pub(super) struct Claim<'a> {
+    pub(super) client: &'a Arc<Connection>,
+    pub(super) permit: &'a Permit,
+    pub(super) onward: &'a Onward,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl Claim<'_> {
+    /// A connection for the request: the one that was kept for its caller, else a free one. What
+    /// belongs to one client begins with a connection of its own.
+    pub(super) async fn lease(self, pool: &Pool, fresh: bool) -> Result<Lease, ForwardError> {
+        if !fresh && let Some(kept) = self.kept(pool) {
+            return pool.lease_kept(kept, self.place()).await;
+        }
+        if !self.is_private() {
+            return pool.lease(fresh).await;
+        }
+        let mut lease = pool.lease(true).await?;
+        lease.private = Some(self.place());
+        Ok(lease)
+    }
+
+    /// Whether the request must not go over a connection that somebody else may use.
+    fn is_private(self) -> bool {
+        // `Proxy-Authorization` is for us, and never sent on.
+        let mut sent = self.headers.get_all(AUTHORIZATION).iter();
+        self.permit.route().private_connections || sent.any(begins_with_scheme)
+    }
+
+    /// A connection that was kept for this caller, the one used last first.
+    fn kept(self, pool: &Pool) -> Option<(Box<Wire>, Arc<Upstream>)> {
+        // Most clients never have one.
+        let kept = self.client.kept.0.get()?;
+        let holder = self.holder()?;
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = Vec::new();
+        let mut found = None;
+        for at in (0..kept.len()).rev() {
+            let one = &kept[at];
+            if one.since.elapsed() >= pool.settings.idle {
+                gone.push(kept.remove(at));
+            } else if found.is_none() && one.holder == holder && pool.has(&one.upstream) {
+                let one = kept.remove(at);
+                found = Some((one.wire, one.upstream));
+            }
+        }
+        drop(kept);
+        found
+    }
+
+    /// Where this caller's private connection is to wait.
+    pub(super) fn place(self) -> Box<Place> {
+        Box::new(Place {
+            client: Arc::downgrade(self.client),
+            holder: self.holder(),
+        })
+    }
+
+    fn holder(self) -> Option<Holder> {
+        match self.permit.caller() {
+            Caller::Person(person) => Some(Holder::Person(person.session.public_id)),
+            Caller::Program(program) => Some(Holder::Program(
+                program.issuer.clone(),
+                program.subject.clone(),
+            )),
+            // Behind a proxy the next nobody may be another one.
+            Caller::Nobody(_) => (!self.is_relayed()).then_some(Holder::Nobody),
+        }
+    }
+
+    fn is_relayed(self) -> bool {
+        let traces = [VIA, FORWARDED, X_FORWARDED_FOR];
+        self.onward.comes_from_trusted()
+            || traces.iter().any(|name| self.headers.contains_key(name))
+    }
+}
+
+impl Place {
+    /// Keeps a connection for the next request, while the client's is open.
+    pub(super) fn keep(self, wire: Box<Wire>, upstream: &Arc<Upstream>) {
+        let (Some(client), Some(holder)) = (self.client.upgrade(), self.holder) else {
+            return;
+        };
+        let kept = client.kept.0.get_or_init(Mutex::default);
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = (kept.len() >= KEPT_MAX).then(|| kept.remove(0));
+        kept.push(One {
+            wire,
+            upstream: Arc::clone(upstream),
+            holder,
+            since: Instant::now(),
+        });
+        drop(kept);
+        drop(oldest);
+    }
+}
+
+/// Whether an answer asks for, or speaks of, authentication that binds the connection.
+pub(super) fn binds(answer: &HeaderMap) -> bool {
+    [WWW_AUTHENTICATE, PROXY_AUTHENTICATE].iter().any(|name| {
+        let lines = answer.get_all(name).iter();
+        // A name within a quoted text is taken for a scheme, which harms nobody.
+        let mut challenges = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        challenges.any(is_scheme)
+    })
+}
+
+fn begins_with_scheme(value: &HeaderValue) -> bool {
+    is_scheme(value.as_bytes())
+}
+
+/// Whether a text begins with the name of such a scheme.
+fn is_scheme(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let end = text.iter().position(|byte| !byte.is_ascii_alphanumeric());
+    let name = &text[..end.unwrap_or(text.len())];
+    SCHEMES
+        .iter()
+        .any(|scheme| name.eq_ignore_ascii_case(scheme))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheme_that_binds_the_connection_is_seen_wherever_it_stands() {
+        let answer = |lines: &[&str], name: HeaderName| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(&name, HeaderValue::from_str(line).unwrap());
+            }
+            binds(&headers)
+        };
+        for lines in [
+            &["NTLM"][..],
+            &["ntlm TlRMTVNTUAACAAAA"],
+            &["Negotiate"],
+            &["NEGOTIATE oYG2MIGz"],
+            &["Basic realm=\"a, b\", NTLM"],
+            &["Basic realm=\"a\",Negotiate"],
+            &[
+                "Basic realm=\"a\"",
+                "Digest realm=\"b\"",
+                " Negotiate , NTLM",
+            ],
+        ] {
+            assert!(answer(lines, WWW_AUTHENTICATE), "{lines:?}");
+            assert!(answer(lines, PROXY_AUTHENTICATE), "{lines:?}");
+        }
+        for lines in [
+            &[][..],
+            &["Basic realm=\"NTLM\""],
+            &["Bearer"],
+            &["NTLMX"],
+            &["Digest realm=\"Negotiate\""],
+        ] {
+            assert!(!answer(lines, WWW_AUTHENTICATE), "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! An upstream that takes a client's name for the connection (NTLM, Negotiate): its client keeps the
+//! connection, and nobody else ever gets it.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::asking::signed_in;
+use crate::house::{House, Plan, ROUTES};
+use crate::line::Line;
+use crate::tls::{connect, pair};
+use crate::upstream::{
+    Asked, Folder, Reply, UP, Upstream, get, house_before, open_route, until, with,
+};
+use crate::wire::Answer;
+
+/// Lines by which an upstream asks for authentication of the connection.
+const CHALLENGES: [&str; 8] = [
+    "WWW-Authenticate: NTLM\r\n",
+    "www-authenticate: ntlm\r\n",
+    "WWW-Authenticate: Negotiate\r\n",
+    "WWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM\r\n",
+    "WWW-Authenticate: Basic realm=\"x\", NTLM\r\n",
+    "WWW-Authenticate: Basic realm=\"x\"\r\nWWW-Authenticate: NEGOTIATE\r\n",
+    "Proxy-Authenticate: NTLM\r\n",
+    "Proxy-Authenticate: Digest realm=\"x\" , Negotiate\r\n",
+];
+
+/// A handshake of three steps, bound to the connection: `NTLM hello`, a challenge that names the
+/// connection, `NTLM USER CONNECTION`. Afterwards every request of the connection is that user's.
+async fn windows(challenge: &'static str) -> Upstream {
+    let users: Mutex<HashMap<usize, String>> = Mutex::default();
+    Upstream::start(move |asked: &Asked| {
+        let sent = asked.message.one("authorization").unwrap_or("");
+        let words: Vec<_> = sent.split(' ').collect();
+        let mut users = users.lock().unwrap();
+        let number = asked.connection.to_string();
+        let refused = |line: &str| {
+            Reply::Keep(
+                format!("HTTP/1.1 401 Unauthorized\r\n{line}Content-Length: 0\r\n\r\n")
+                    .into_bytes(),
+            )
+        };
+        match words[..] {
+            [_, "hello"] => refused(&format!("WWW-Authenticate: NTLM challenge {number}\r\n")),
+            [_, user, answered] if answered == number => {
+                users.insert(asked.connection, user.to_owned());
+                Reply::Keep(with("", user))
+            }
+            _ => match users.get(&asked.connection) {
+                Some(user) => Reply::Keep(with("", user)),
+                None => refused(challenge),
+            },
+        }
+    })
+    .await
+}
+
+/// One request over an open connection; more header lines as they stand.
+async fn ask(line: &mut Line<TcpStream>, lines: &str) -> Answer {
+    line.send(get("/", lines)).await;
+    line.answer().await
+}
+
+/// Does the handshake as a browser does, with more header lines in every request.
+async fn log_in(line: &mut Line<TcpStream>, user: &str, lines: &str) -> Answer {
+    assert_eq!(ask(line, lines).await.status, 401);
+    let hello = ask(line, &format!("{lines}Authorization: NTLM hello\r\n")).await;
+    let challenge = hello.header("www-authenticate").expect("a challenge comes");
+    let number = challenge.strip_prefix("NTLM challenge ").unwrap();
+    let proof = format!("{lines}Authorization: NTLM {user} {number}\r\n");
+    ask(line, &proof).await
+}
+
+#[tokio::test]
+async fn who_logs_in_by_ntlm_stays_that_and_nobody_inherits_the_connection() {
+    for challenge in CHALLENGES {
+        let upstream = windows(challenge).await;
+        let house = house_before(upstream.url(), "").await;
+        let mut one = Line::open(house.address()).await;
+        assert_eq!(
+            log_in(&mut one, "boss", "").await.text(),
+            "boss",
+            "{challenge:?}"
+        );
+        for _ in 0..3 {
+            let mut other = Line::open(house.address()).await;
+            assert_eq!(ask(&mut other, "").await.status, 401, "{challenge:?}");
+            assert_eq!(ask(&mut one, "").await.text(), "boss", "{challenge:?}");
+            assert_eq!(ask(&mut other, "").await.status, 401, "{challenge:?}");
+        }
+        // Two at a time, each their own.
+        let mut two = Line::open(house.address()).await;
+        assert_eq!(log_in(&mut two, "clerk", "").await.text(), "clerk");
+        assert_eq!(ask(&mut one, "").await.text(), "boss");
+        assert_eq!(ask(&mut two, "").await.text(), "clerk");
+        drop((one, two));
+        until("their connections are closed", || upstream.open() == 0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_never_becomes_somebody_who_logged_in_by_ntlm() {
+    let upstream = windows(CHALLENGES[0]).await;
+    let house = house_before(upstream.url(), "").await;
+    let address = house.address();
+    let mut crowd = JoinSet::new();
+    for number in 0..24 {
+        crowd.spawn(async move {
+            let mut line = Line::open(address).await;
+            let user = format!("user-{number}");
+            let logs_in = number % 3 == 0;
+            if logs_in {
+                assert_eq!(log_in(&mut line, &user, "").await.text(), user);
+            }
+            for _ in 0..20 {
+                let answer = ask(&mut line, "").await;
+                if logs_in {
+                    assert_eq!(answer.text(), user);
+                } else {
+                    assert_eq!((answer.status, answer.text().as_str()), (401, ""));
+                }
+            }
+        });
+    }
+    while let Some(done) = crowd.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_request_with_such_credentials_makes_its_connection_private() {
+    // The upstream says nothing of it: any `Authorization` names the connection for good.
+    for scheme in ["NTLM", "ntlm", "Negotiate", "NEGOTIATE"] {
+        let users: Mutex<HashMap<usize, String>> = Mutex::default();
+        let upstream = Upstream::start(move |asked| {
+            let mut users = users.lock().unwrap();
+            if let Some(sent) = asked.message.one("authorization") {
+                users.insert(asked.connection, sent.to_owned());
+            }
+            Reply::Keep(with(
+                "",
+                users.get(&asked.connection).map_or("nobody", |user| user),
+            ))
+        })
+        .await;
+        let house = house_before(upstream.url(), "").await;
+        let mut one = Line::open(house.address()).await;
+        assert_eq!(ask(&mut one, "").await.text(), "nobody");
+        let sent = format!("Authorization: {scheme} abc\r\n");
+        assert_eq!(ask(&mut one, &sent).await.text(), format!("{scheme} abc"));
+        let mut other = Line::open(house.address()).await;
+        assert_eq!(ask(&mut other, "").await.text(), "nobody", "{scheme}");
+        assert_eq!(ask(&mut one, "").await.text(), format!("{scheme} abc"));
+    }
+}
+
+#[tokio::test]
+async fn a_private_route_shares_no_connection_between_two_clients() {
+    // Whoever comes first names the connection, by a header that nobody knows.
+    let users: Mutex<HashMap<usize, String>> = Mutex::default();
+    let upstream = Upstream::start(move |asked| {
+        let mut users = users.lock().unwrap();
+        let sent = asked.message.one("x-badge").unwrap_or("nobody").to_owned();
+        let user = users.entry(asked.connection).or_insert(sent);
+        Reply::Keep(with("", user))
+    })
+    .await;
+    let house = house_before(upstream.url(), "upstream_connections = \"private\"").await;
+    let mut one = Line::open(house.address()).await;
+    assert_eq!(ask(&mut one, "X-Badge: boss\r\n").await.text(), "boss");
+    let mut other = Line::open(house.address()).await;
+    assert_eq!(ask(&mut other, "").await.text(), "nobody");
+    assert_eq!(ask(&mut one, "").await.text(), "boss");
+    assert_eq!(upstream.connections(), 2);
+    drop((one, other));
+    until("the connections are closed", || upstream.open() == 0).await;
+}
+
+#[tokio::test]
+async fn two_people_behind_one_proxy_are_never_each_other() {
+    let upstream = windows(CHALLENGES[0]).await;
+    let url = upstream.url();
+    let routes = format!(
+        "{ROUTES}\n[[route]]\nname = \"win\"\nhost = \"sso.test\"\npath = \"/win\"\n\
+         upstream = [\"{url}\"]\n{}",
+        open_route(url, "")
+    );
+    for trusted in ["", "trusted_proxies = [\"127.0.0.1\"]"] {
+        let house = Plan::default()
+            .server(trusted)
+            .routes(&routes)
+            .start()
+            .await;
+        let cookies = [
+            signed_in(&house, "zhangsan").await,
+            signed_in(&house, "lisi").await,
+        ];
+        // One connection of the proxy's carries both.
+        let mut line = Line::open(house.address()).await;
+        for user in ["zhangsan", "lisi", "zhangsan", "lisi"] {
+            let at = usize::from(user == "lisi");
+            let request = |more: &str| {
+                let cookie = &cookies[at];
+                format!(
+                    "GET /win HTTP/1.1\r\nHost: sso.test\r\nCookie: menshen={cookie}\r\n{more}\r\n"
+                )
+            };
+            line.send(request("")).await;
+            let answer = line.answer().await;
+            if answer.status == 200 {
+                assert_eq!(answer.text(), user);
+                continue;
+            }
+            line.send(request("Authorization: NTLM hello\r\n")).await;
+            let hello = line.answer().await;
+            let challenge = hello.header("www-authenticate").unwrap().to_owned();
+            let number = challenge.rsplit(' ').next().unwrap();
+            let proof = format!("Authorization: NTLM {user} {number}\r\n");
+            line.send(request(&proof)).await;
+            assert_eq!(line.answer().await.text(), user);
+        }
+        // Nobody is nobody in particular: behind a proxy the next may be another one.
+        for trace in ["X-Forwarded-For: 192.0.2.1\r\n", "Via: 1.1 front\r\n"] {
+            let mut line = Line::open(house.address()).await;
+            assert_eq!(ask(&mut line, trace).await.status, 401);
+            let hello = format!("{trace}Authorization: NTLM hello\r\n");
+            let hello = ask(&mut line, &hello).await;
+            let number = hello
+                .header("www-authenticate")
+                .unwrap()
+                .rsplit(' ')
+                .next()
+                .unwrap();
+            let proof = format!("{trace}Authorization: NTLM boss {number}\r\n");
+            assert_ne!(
+                ask(&mut line, &proof).await.text(),
+                "boss",
+                "{trusted} {trace}"
+            );
+            assert_eq!(ask(&mut line, trace).await.status, 401, "{trusted} {trace}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reload_leaves_a_private_connection_to_its_client_or_closes_it() {
+    let upstream = windows(CHALLENGES[0]).await;
+    let house = house_before(upstream.url(), "").await;
+    let mut one = Line::open(house.address()).await;
+    assert_eq!(log_in(&mut one, "boss", "").await.text(), "boss");
+    let same = house.plan.clone();
+    house.reload(&same).await.unwrap();
+    assert_eq!(ask(&mut one, "").await.text(), "boss");
+    let other = open_route(upstream.url(), "limits.connect = \"7s\"");
+    house.reload(&Plan::default().routes(&other)).await.unwrap();
+    assert_eq!(ask(&mut one, "").await.status, 401);
+    let mut other = Line::open(house.address()).await;
+    assert_eq!(ask(&mut other, "").await.status, 401);
+}
+
+/// One request over HTTP/2.
+async fn ask_h2(
+    client: &mut SendRequest<Empty<Bytes>>,
+    sent: Option<String>,
+) -> (u16, String, String) {
+    let mut request = Request::get("https://up.test/");
+    if let Some(sent) = sent {
+        request = request.header("authorization", sent);
+    }
+    let answer = client
+        .send_request(request.body(Empty::new()).unwrap())
+        .await
+        .unwrap();
+    let challenge = answer.headers().get("www-authenticate");
+    let challenge = challenge
+        .map_or("", |value| value.to_str().unwrap())
+        .to_owned();
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, challenge, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn over_http_2_nobody_inherits_either() {
+    let folder = Folder::new();
+    let trusted = pair(&folder, "a", &[UP]);
+    let upstream = windows(CHALLENGES[0]).await;
+    let files = (folder.path("a.pem"), folder.path("a.key"));
+    let house: House = Plan::default()
+        .external_url("https://sso.test")
+        .server(&format!(
+            "tls = {{ certificate = {:?}, key = {:?} }}",
+            files.0, files.1
+        ))
+        .routes(&open_route(upstream.url(), ""))
+        .start()
+        .await;
+    let open = async || {
+        let stream = connect(house.address(), UP, &trusted, b"h2").await.unwrap();
+        let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+        let (client, connection) = shaken.unwrap();
+        tokio::spawn(connection);
+        client
+    };
+    let (mut one, other) = (open().await, open().await);
+    // One after another, the steps of a handshake reach the same connection.
+    assert_eq!(ask_h2(&mut one, None).await.0, 401);
+    let (_, challenge, _) = ask_h2(&mut one, Some("NTLM hello".to_owned())).await;
+    let number = challenge
+        .strip_prefix("NTLM challenge ")
+        .unwrap()
+        .to_owned();
+    let proved = ask_h2(&mut one, Some(format!("NTLM boss {number}"))).await;
+    assert_eq!(proved.2, "boss");
+    let mut crowd = JoinSet::new();
+    for number in 0..40 {
+        let (is_one, mut client) = match number % 2 {
+            0 => (true, one.clone()),
+            _ => (false, other.clone()),
+        };
+        crowd.spawn(async move { (is_one, ask_h2(&mut client, None).await) });
+    }
+    while let Some(done) = crowd.join_next().await {
+        let (is_one, (status, _, body)) = done.unwrap();
+        assert!(
+            status == 401 || (is_one && body == "boss"),
+            "{is_one} {status} {body}"
+        );
+    }
+    drop((one, other));
+}
