@@ -6,12 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
+use address::Piece;
 use bearer::BearerError;
 use gate::{Caller, Gate, GateError};
 use head::Head;
-use policy::{Denial, Verdict};
+use policy::{Denial, Permit, Verdict};
 use route::{Found, Route, Routes};
 
+mod address;
 pub mod bearer;
 pub mod errand;
 pub mod explain;
@@ -33,8 +35,55 @@ pub type BodyError = Box<dyn Error + Send + Sync>;
 /// Every body that leaves the house, streamed or whole.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
+pub use address::AddressError;
+
 /// Decides one request. Every face asks this and nothing else.
 pub async fn decide(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
+    match decide_one(routes, gate, head).await {
+        Verdict::Allow(permit) if address::may_be_named(head) => {
+            Box::pin(decide_further(routes, gate, head, permit)).await
+        }
+        verdict => verdict,
+    }
+}
+
+/// Decides about every further address that a request names, as if it asked for that.
+async fn decide_further(routes: &Routes, gate: &Gate, head: &Head<'_>, permit: Permit) -> Verdict {
+    let refused = |why| {
+        Verdict::Deny(Denial::Address {
+            route: Arc::clone(permit.route()),
+            why,
+        })
+    };
+    let found = match address::read(head) {
+        Ok(found) => found,
+        Err(why) => return refused(why),
+    };
+    for addressed in &found {
+        let name = match addressed.name == address::DESTINATION {
+            true => "Destination",
+            false => "If",
+        };
+        for piece in &addressed.pieces {
+            let Piece::Address(address) = piece else {
+                continue;
+            };
+            let Some(other) = address.head(head) else {
+                return refused(AddressError::Unreadable(name));
+            };
+            match decide_one(routes, gate, &other).await {
+                Verdict::Allow(further)
+                    if address::same_application(permit.route(), further.route()) => {}
+                Verdict::Allow(_) => return refused(AddressError::Elsewhere(name)),
+                verdict => return verdict,
+            }
+        }
+    }
+    Verdict::Allow(permit)
+}
+
+/// Decides about the address that a request asks for.
+async fn decide_one(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
     if head.untold.path {
         // In a box: what is seldom done makes no other request's way longer.
         return Box::pin(untold::for_every_path(routes, gate, head)).await;

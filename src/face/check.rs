@@ -306,6 +306,7 @@ fn reason_of(denial: &Denial) -> (Stop, &'static str) {
         Denial::Scope { .. } => (Stop::Denied, "scope"),
         Denial::TwoCallers { .. } => (Stop::Denied, "two-callers"),
         Denial::Forbidden { .. } => (Stop::Denied, "forbidden"),
+        Denial::Address { .. } => (Stop::Denied, "bad-address"),
         Denial::Untold { .. } => (Stop::Denied, "untold"),
         Denial::IssuerAway { .. } => (Stop::Away, "issuer-away"),
         Denial::TooManyTokens { .. } => (Stop::Away, "too-many-tokens"),

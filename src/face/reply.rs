@@ -15,13 +15,13 @@ use super::navigation::lang;
 use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, ProblemPage, Who};
 use super::record::Told;
 use super::{Visit, address};
-use crate::request::Body;
 use crate::request::forward::{Failed, ForwardError};
 use crate::request::gate::Caller;
 use crate::request::head::{Head, HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
 use crate::request::policy::{Because, Denial};
 use crate::request::route::Route;
+use crate::request::{AddressError, Body};
 
 mod bearer;
 mod program;
@@ -156,6 +156,7 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             let response = forbidden(visit, route.name.as_str(), caller);
             Told::denied(reason, Some(route), Some(caller), response)
         }
+        Denial::Address { route, why } => bad_address(visit, route, *why),
         Denial::Untold { route, what } => {
             let route_name = route.as_ref().map_or("", |route| route.name.as_str());
             if visit.site.strangers.may_speak() {
@@ -182,6 +183,14 @@ fn too_costly(visit: &Visit<'_>, route: &Arc<Route>) -> Told {
     }
     let response = problem(visit, Cause::BadRequest, None);
     Told::denied("too costly", Some(route), None, response)
+}
+
+/// Another address that the request names is not one it may name.
+fn bad_address(visit: &Visit<'_>, route: &Arc<Route>, why: AddressError) -> Told {
+    let (id, name) = (visit.id, route.name.as_str());
+    tracing::info!(request_id = %id, route = name, %why, "a request was refused");
+    let response = problem(visit, Cause::BadRequest, None);
+    Told::denied(why.to_string(), Some(route), None, response)
 }
 
 /// What a proxy sends to tell something of a request.

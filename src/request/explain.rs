@@ -240,6 +240,7 @@ fn ending(
         | Denial::IssuerAway { .. }
         | Denial::TooManyTokens { .. }
         | Denial::WeakToken { .. }
+        | Denial::Address { .. }
         | Denial::Untold { .. }
         | Denial::Unavailable { .. } => Ending::of(End::NoRoute, "no route"),
     };

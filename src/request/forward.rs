@@ -277,7 +277,7 @@ async fn exchange(
     let mut lease = sent.claim.lease(pool, false).await.map_err(leased)?;
     let mut may_repeat = true;
     loop {
-        let upstream = &lease.slot.0.target.authority;
+        let upstream = lease.slot.0.target.name();
         let head = lease.wire.head();
         sent.onward
             .write(head, parts, sent.inward, upstream, sent.length);

@@ -16,6 +16,7 @@ use super::head::Head;
 use super::policy::Permit;
 use super::route::{HostHeader, Preflight, Route};
 
+mod addresses;
 mod assertion;
 mod cookies;
 mod encoding;
@@ -38,6 +39,7 @@ pub use namespace::{Namespace, is_reserved};
 pub use trace::{REQUEST_ID_BYTES_MAX, RequestId};
 pub use written::Identity;
 
+use addresses::Addresses;
 use namespace::Fate;
 use spelling::Spelling;
 use written::Written;
@@ -64,6 +66,8 @@ pub struct Onward {
     /// Whose share of an upstream it takes.
     client: Option<IpAddr>,
     from_trusted: bool,
+    /// The headers that hold further addresses; absent on most.
+    addresses: Option<Box<Addresses>>,
 }
 
 /// What a request's head says of the length of its body.
@@ -110,6 +114,7 @@ impl Onward {
             continues_trace,
             client: head.sharing_client(),
             from_trusted: head.peer_trusted,
+            addresses: Addresses::of(route, head),
         };
         let mut written = onward.unreadmitted(head.headers);
         written.hops(head, &onward.authority);
@@ -147,13 +152,13 @@ impl Onward {
     }
 
     /// Writes the upstream's head as HTTP/1.1: what travels of the client's, and nothing that is
-    /// ours but what we write. `upstream` is its own name.
+    /// ours but what we write.
     pub fn write(
         &self,
         head: &mut Vec<u8>,
         parts: &Parts,
         inward: &Inward,
-        upstream: &HeaderValue,
+        upstream: UpstreamName<'_>,
         length: Length,
     ) {
         let target = self.target.as_ref().or_else(|| parts.uri.path_and_query());
@@ -169,11 +174,14 @@ impl Onward {
         let host = match &self.route.host_header {
             HostHeader::Literal(host) => host,
             HostHeader::Client => &self.authority,
-            HostHeader::Upstream => upstream,
+            HostHeader::Upstream => upstream.authority,
         };
         line(head, &HOST, host.as_bytes());
         self.write_clients(head, &parts.headers);
         head.extend_from_slice(self.written.lines());
+        if let Some(addresses) = &self.addresses {
+            addresses.write(head, &self.route.host_header, upstream);
+        }
         match inward.upgrade() {
             Some(protocol) => {
                 head.extend_from_slice(b"connection: upgrade\r\n");
@@ -243,6 +251,7 @@ impl Onward {
         if [&HOST, &COOKIE, &CONTENT_LENGTH].contains(&name)
             || (*name == TRACESTATE && !self.continues_trace)
             || (*name == TRACEPARENT && !self.readmits(name))
+            || self.addresses.as_ref().is_some_and(|own| own.include(name))
         {
             return false;
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::AddressError;
 use super::bearer::{IssuerId, Program, Refusal};
 use super::errand::{Errand, errand};
 use super::gate::{Caller, Why};
@@ -152,6 +153,13 @@ pub enum Denial {
         caller: Caller,
         /// Why, for the log.
         because: Because,
+    },
+    /// The request names another address besides its own, and that is not one it may name.
+    Address {
+        /// On which route.
+        route: Arc<Route>,
+        /// Why.
+        why: AddressError,
     },
     /// Another proxy asks and did not tell what the decision needs.
     Untold {

@@ -1,5 +1,6 @@
 //! Other proxies ask, each in its own words, and hear what the application's own door would say.
 
+mod addresses;
 pub(crate) mod faces;
 mod table;
 

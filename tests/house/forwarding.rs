@@ -2,9 +2,10 @@
 
 mod addresses;
 mod bodies;
-mod cut;
-mod heads;
 mod codings;
+mod cut;
+mod destinations;
+mod heads;
 mod lies;
 mod mended;
 mod ntlm;

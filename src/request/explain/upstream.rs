@@ -10,7 +10,7 @@ use super::rule::HIDDEN;
 use super::{Ways, cut};
 use crate::request::gate::Caller;
 use crate::request::head::Head;
-use crate::request::headers::{Length, Onward, RequestId};
+use crate::request::headers::{Length, Onward, RequestId, UpstreamName};
 use crate::request::policy::Permit;
 
 /// What every request has anew.
@@ -65,7 +65,11 @@ impl Upstream {
         let onward = Onward::new(permit, head, id, ways.namespace);
         let mut written = Vec::new();
         let (inward, upstream) = (onward.inward(parts), names.first().unwrap_or(&nobody));
-        onward.write(&mut written, parts, &inward, upstream, Length::Unsaid);
+        let name = UpstreamName {
+            authority: upstream,
+            tls: false,
+        };
+        onward.write(&mut written, parts, &inward, name, Length::Unsaid);
         let text = String::from_utf8_lossy(&written);
         let mut lines = text.split("\r\n").filter(|line| !line.is_empty());
         let request = lines.next().unwrap_or_default();

@@ -39,7 +39,11 @@ fn sent_by(route: Route, caller: Caller, parts: Parts, trusted: bool) -> (Parts,
     let inward = onward.inward(&parts);
     let mut head = Vec::new();
     let upstream = HeaderValue::from_static("up.internal:80");
-    onward.write(&mut head, &parts, &inward, &upstream, Length::Unsaid);
+    let name = UpstreamName {
+        authority: &upstream,
+        tls: false,
+    };
+    onward.write(&mut head, &parts, &inward, name, Length::Unsaid);
     let mut lines = [httparse::EMPTY_HEADER; 100];
     let mut read = httparse::Request::new(&mut lines);
     assert_eq!(

@@ -1,0 +1,327 @@
+//! The further addresses of a request: WebDAV and Subversion name a second one in `Destination`, and
+//! others in the tagged lists of `If` (RFC 4918 10.3, 10.4). The application acts on them as on the
+//! request's own, so each is judged as that is, for the same caller, and sent as the application
+//! knows it.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName, Method};
+
+use super::head::{Head, Host, parse_host};
+use super::path::Path;
+use super::route::Route;
+
+pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
+pub(super) const IF: HeaderName = HeaderName::from_static("if");
+
+/// What names another method than the request line: then a POST may be a MOVE.
+const OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
+
+/// How many addresses a request may name: each is judged.
+const ADDRESSES_MAX: usize = 16;
+
+/// Why a request is refused because of another address that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Nobody can say for sure what it means.
+    #[error("`{0}` holds an address that cannot be read, or more than {ADDRESSES_MAX}")]
+    Unreadable(&'static str),
+    /// Another application serves it than the one that is asked.
+    #[error("`{0}` leads to another application")]
+    Elsewhere(&'static str),
+}
+
+/// A header with addresses, in pieces.
+#[derive(Clone, Debug)]
+pub(super) struct Addressed<'a> {
+    pub(super) name: HeaderName,
+    pub(super) pieces: Vec<Piece<'a>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Piece<'a> {
+    /// Sent as it is.
+    Text(&'a str),
+    Address(Address<'a>),
+}
+
+/// One address. A relative one is resolved.
+#[derive(Clone, Debug)]
+pub(super) struct Address<'a> {
+    /// Whether it is https, and `host[:port]`; absent: those of the request.
+    pub(super) origin: Option<(bool, &'a str)>,
+    /// Path and query.
+    pub(super) target: Cow<'a, str>,
+}
+
+/// Whether a request may name further addresses, asked before anything is read.
+///
+/// A GET or HEAD acts on nothing, whatever it names.
+pub(super) fn may_be_named(head: &Head<'_>) -> bool {
+    let safe = matches!(*head.method, Method::GET | Method::HEAD) && !head.untold.method;
+    !safe && (head.headers.contains_key(IF) || names_destination(head))
+}
+
+/// Reads the headers of a request that hold further addresses.
+pub(super) fn read<'a>(head: &Head<'a>) -> Result<Vec<Addressed<'a>>, AddressError> {
+    let mut found = Vec::new();
+    let base = (!head.untold.path).then(|| head.path.as_str());
+    if names_destination(head) {
+        let unreadable = AddressError::Unreadable("Destination");
+        let value = single(head.headers, &DESTINATION).ok_or(unreadable)?;
+        let address = Address::parse(value.trim_ascii(), base).ok_or(unreadable)?;
+        found.push(Addressed {
+            name: DESTINATION,
+            pieces: vec![Piece::Address(address)],
+        });
+    }
+    if head.headers.contains_key(IF) {
+        let unreadable = AddressError::Unreadable("If");
+        let value = single(head.headers, &IF).ok_or(unreadable)?;
+        let pieces = tagged(value, base).ok_or(unreadable)?;
+        found.push(Addressed { name: IF, pieces });
+    }
+    Ok(found)
+}
+
+/// Other methods of HTTP itself know no destination; some applications use the name for their own.
+fn names_destination(head: &Head<'_>) -> bool {
+    let plain = matches!(
+        *head.method,
+        Method::GET
+            | Method::HEAD
+            | Method::POST
+            | Method::PUT
+            | Method::PATCH
+            | Method::DELETE
+            | Method::OPTIONS
+    );
+    let overridden = || OVERRIDES.iter().any(|name| head.headers.contains_key(name));
+    head.headers.contains_key(DESTINATION) && (!plain || head.untold.method || overridden())
+}
+
+/// The one value of a header, as text.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    std::str::from_utf8(value.as_bytes()).ok()
+}
+
+/// Splits `<address> (list) (list) <address> (list)` at its addresses.
+fn tagged<'a>(value: &'a str, base: Option<&str>) -> Option<Vec<Piece<'a>>> {
+    let (mut pieces, mut addresses) = (Vec::new(), 0);
+    let (mut rest, mut text) = (value, value);
+    let before = |text: &'a str, rest: &'a str| &text[..text.len() - rest.len()];
+    loop {
+        rest = rest.trim_ascii_start();
+        if rest.is_empty() {
+            pieces.push(Piece::Text(text));
+            return Some(pieces);
+        }
+        if let Some(list) = rest.strip_prefix('(') {
+            rest = behind_list(list)?;
+            continue;
+        }
+        let inner = rest.strip_prefix('<')?;
+        let (address, behind) = inner.split_once('>')?;
+        addresses += 1;
+        if addresses > ADDRESSES_MAX {
+            return None;
+        }
+        pieces.push(Piece::Text(before(text, inner)));
+        pieces.push(Piece::Address(Address::parse(address, base)?));
+        text = &inner[address.len()..];
+        rest = behind;
+    }
+}
+
+/// What follows a list of conditions: `Not`, `<token>` and `["entity tag"]`.
+fn behind_list(mut rest: &str) -> Option<&str> {
+    loop {
+        rest = rest.trim_ascii_start();
+        rest = match *rest.as_bytes().first()? {
+            b')' => return Some(&rest[1..]),
+            b'<' => rest.split_once('>')?.1,
+            b'[' => {
+                let tag = rest[1..].trim_ascii_start();
+                let tag = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?;
+                let (_, behind) = tag.split_once('"')?;
+                behind.trim_ascii_start().strip_prefix(']')?
+            }
+            _ => {
+                let not = rest.get(..3)?;
+                not.eq_ignore_ascii_case("not").then_some(&rest[3..])?
+            }
+        };
+    }
+}
+
+impl<'a> Address<'a> {
+    /// Reads an absolute address, an absolute path, or one that is relative to `base`. What two
+    /// readers may take for two addresses is none.
+    fn parse(text: &'a str, base: Option<&str>) -> Option<Self> {
+        let odd = |byte: u8| matches!(byte, 0..=b' ' | 0x7f | b'#' | b'"' | b'<' | b'>' | b'\\');
+        if text.is_empty() || text.bytes().any(odd) || text.starts_with("//") {
+            return None;
+        }
+        if text.starts_with('/') {
+            let target = Cow::Borrowed(text);
+            let origin = None;
+            return Some(Self { origin, target });
+        }
+        if let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| {
+            let name = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+            scheme.bytes().all(name)
+        }) {
+            let secure = scheme.eq_ignore_ascii_case("https");
+            if !secure && !scheme.eq_ignore_ascii_case("http") {
+                return None;
+            }
+            let (authority, target) = match rest.find(['/', '?']) {
+                Some(at) if rest[at..].starts_with('?') => return None,
+                Some(at) => rest.split_at(at),
+                None => (rest, "/"),
+            };
+            return Some(Self {
+                origin: Some((secure, authority)),
+                target: Cow::Borrowed(target),
+            });
+        }
+        // Before the first slash a colon would end a scheme.
+        let first = text.split(['/', '?']).next()?;
+        if first.is_empty() || first.contains(':') {
+            return None;
+        }
+        let base = base?;
+        let folder = &base[..=base.rfind('/')?];
+        Some(Self {
+            origin: None,
+            target: Cow::Owned(format!("{folder}{text}")),
+        })
+    }
+
+    /// The request as it would be if it asked for this address.
+    pub(super) fn head<'b>(&'b self, head: &Head<'b>) -> Option<Head<'b>>
+    where
+        'a: 'b,
+    {
+        let mut other = head.clone();
+        let (path, query) = match self.target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (&*self.target, None),
+        };
+        other.path = Path::parse(path, query).ok()?;
+        other.untold.path = false;
+        if let Some((secure, authority)) = self.origin {
+            let (host, port): (Host<'b>, _) = parse_host(authority).ok()?;
+            (other.host, other.port, other.secure) = (host, port, secure);
+            other.untold.scheme = false;
+        }
+        Some(other)
+    }
+}
+
+/// Whether what one route leads to knows the addresses of another as we write them.
+pub(super) fn same_application(own: &Route, other: &Route) -> bool {
+    std::ptr::eq(own, other)
+        || (own.upstream == other.upstream
+            && own.host_header == other.host_header
+            && !own.strip_path
+            && !other.strip_path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_absolute_or_a_path_or_relative_to_the_request() {
+        for (text, origin, target) in [
+            ("https://a.test/b?c", Some((true, "a.test")), "/b?c"),
+            ("HTTP://a.test:81/b", Some((false, "a.test:81")), "/b"),
+            ("http://a.test", Some((false, "a.test")), "/"),
+            ("/b/c", None, "/b/c"),
+            ("c", None, "/a/c"),
+            ("c/d?e=f:g", None, "/a/c/d?e=f:g"),
+            ("c?u=http://x/", None, "/a/c?u=http://x/"),
+        ] {
+            let address = Address::parse(text, Some("/a/b"));
+            let address = address.unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(
+                (address.origin, &*address.target),
+                (origin, target),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            " ",
+            "//a.test/b",
+            "/a b",
+            "/a#b",
+            "/a\\b",
+            "?b",
+            "a:b",
+            "ftp://a/b",
+            "http:/b",
+            "http://a?b",
+            "urn:uuid:x",
+            "/a<b",
+            "/\u{7f}",
+        ] {
+            assert!(Address::parse(text, Some("/a/b")).is_none(), "{text:?}");
+        }
+        assert!(Address::parse("c", None).is_none());
+    }
+
+    #[test]
+    fn a_tagged_list_is_split_at_its_addresses_and_put_together_again() {
+        for (value, addresses) in [
+            ("(<urn:uuid:a>)", 0),
+            ("(<urn:uuid:a> [\"b\"]) (Not <DAV:no-lock>)", 0),
+            ("</a> (<urn:uuid:a>)", 1),
+            (
+                " <http://a.test/b> ([W/\"(<c>\"]) (<d>)\t</e>(Not [\"f\"])",
+                2,
+            ),
+        ] {
+            let pieces = tagged(value, Some("/")).unwrap_or_else(|| panic!("{value}"));
+            let found = pieces
+                .iter()
+                .filter(|piece| matches!(piece, Piece::Address(_)));
+            assert_eq!(found.count(), addresses, "{value}");
+            let whole: String = pieces
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Text(text) => (*text).to_owned(),
+                    Piece::Address(address) => match address.origin {
+                        Some((_, authority)) => format!("http://{authority}{}", address.target),
+                        None => address.target.to_string(),
+                    },
+                })
+                .collect();
+            assert_eq!(whole, value);
+        }
+        let many = "</a> (<b>) ".repeat(ADDRESSES_MAX + 1);
+        for value in [
+            "<",
+            "</a",
+            "(<b>",
+            "(",
+            ")",
+            "a",
+            "</a b> (<c>)",
+            "([b])",
+            "(nor <b>)",
+            &many,
+        ] {
+            assert!(tagged(value, Some("/")).is_none(), "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `Addresses`: the further addresses of a request, as the application knows them.
+
+use http::{HeaderName, HeaderValue};
+
+use super::{HostHeader, UpstreamName};
+use crate::request::address::{self, Piece};
+use crate::request::head::Head;
+use crate::request::route::Route;
+
+/// The headers with addresses that a request is sent with in place of the client's.
+#[derive(Clone, Debug)]
+pub(super) struct Addresses {
+    lines: Vec<(HeaderName, Vec<Part>)>,
+    /// Whether the application knows other addresses than the client.
+    mended: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    Address {
+        /// Whether it is https, and `host[:port]`; absent: it is a path.
+        origin: Option<(bool, String)>,
+        target: String,
+    },
+}
+
+impl Addresses {
+    /// Those of a request that was permitted, and with it they were.
+    pub(super) fn of(route: &Route, head: &Head<'_>) -> Option<Box<Self>> {
+        if !address::may_be_named(head) {
+            return None;
+        }
+        let prefix = route.stripped_prefix();
+        // What cannot be read was refused; if it comes here all the same it is not sent.
+        let found = address::read(head).unwrap_or_default();
+        let part = |piece: Piece<'_>| match piece {
+            Piece::Text(text) => Part::Text(text.to_owned()),
+            Piece::Address(address) => {
+                let target = &*address.target;
+                let stripped = prefix.and_then(|prefix| target.get(prefix.len()..));
+                let target = match stripped.unwrap_or(target) {
+                    rest if rest.starts_with('/') => rest.to_owned(),
+                    rest => format!("/{rest}"),
+                };
+                let origin = address
+                    .origin
+                    .map(|(secure, name)| (secure, name.to_owned()));
+                Part::Address { origin, target }
+            }
+        };
+        let lines = found.into_iter().map(|addressed| {
+            let parts = addressed.pieces.into_iter().map(part);
+            (addressed.name, parts.collect())
+        });
+        Some(Box::new(Self {
+            lines: lines.collect(),
+            mended: prefix.is_some() || !matches!(route.host_header, HostHeader::Client),
+        }))
+    }
+
+    /// Whether a header is sent by us.
+    pub(super) fn include(&self, name: &HeaderName) -> bool {
+        self.lines.iter().any(|(own, _)| own == name)
+    }
+
+    /// Writes the lines, for an application that is called as `host` says.
+    pub(super) fn write(&self, head: &mut Vec<u8>, host: &HostHeader, upstream: UpstreamName<'_>) {
+        for (name, parts) in &self.lines {
+            let mut value = Vec::new();
+            for part in parts {
+                self.write_part(&mut value, part, host, upstream);
+            }
+            super::line(head, name, &value);
+        }
+    }
+
+    fn write_part(
+        &self,
+        value: &mut Vec<u8>,
+        part: &Part,
+        host: &HostHeader,
+        upstream: UpstreamName<'_>,
+    ) {
+        let (origin, target) = match part {
+            Part::Text(text) => return value.extend_from_slice(text.as_bytes()),
+            Part::Address { origin, target } => (origin, target),
+        };
+        if let Some((secure, name)) = origin {
+            let secure = if self.mended { upstream.tls } else { *secure };
+            let scheme: &[u8] = if secure { b"https://" } else { b"http://" };
+            value.extend_from_slice(scheme);
+            value.extend_from_slice(match host {
+                HostHeader::Client => name.as_bytes(),
+                HostHeader::Upstream => upstream.authority.as_bytes(),
+                HostHeader::Literal(literal) => HeaderValue::as_bytes(literal),
+            });
+        }
+        value.extend_from_slice(target.as_bytes());
+    }
+}

@@ -1,0 +1,150 @@
+//! The further addresses of WebDAV and Subversion reach the application as it knows them.
+
+use crate::house::Plan;
+use crate::upstream::{Reply, UP, Upstream, house_before, ok, open_route};
+use crate::wire;
+
+async fn fine() -> Upstream {
+    Upstream::start(|_| Reply::Keep(ok("fine"))).await
+}
+
+fn request(target: &str, lines: &str) -> Vec<u8> {
+    format!("MOVE {target} HTTP/1.1\r\nHost: {UP}\r\n{lines}\r\n").into_bytes()
+}
+
+/// Lines of the route, what the client sends, and what reaches an upstream at `{own}`.
+const MENDED: [(&str, &str, &str); 17] = [
+    ("", "/mounted/x", "/mounted/x"),
+    ("", "https://up.test/mounted/x", "https://up.test/mounted/x"),
+    ("", "x", "/mounted/x"),
+    ("strip_path = true", "/mounted/x", "/x"),
+    ("strip_path = true", "/mounted", "/"),
+    ("strip_path = true", "/mounted?a=b", "/?a=b"),
+    (
+        "strip_path = true",
+        "/mounted/x%20y?a=/mounted/z",
+        "/x%20y?a=/mounted/z",
+    ),
+    ("strip_path = true", "x", "/x"),
+    (
+        "strip_path = true",
+        "https://up.test/mounted/x",
+        "http://up.test/x",
+    ),
+    (
+        "strip_path = true",
+        "http://UP.test:80/mounted",
+        "http://UP.test:80/",
+    ),
+    ("host_header = 'upstream'", "/mounted/x", "/mounted/x"),
+    (
+        "host_header = 'upstream'",
+        "https://up.test/mounted/x",
+        "http://{own}/mounted/x",
+    ),
+    (
+        "host_header = 'oa.internal:81'",
+        "https://up.test/mounted/x",
+        "http://oa.internal:81/mounted/x",
+    ),
+    (
+        "strip_path = true\nhost_header = 'upstream'",
+        "https://up.test/mounted/x",
+        "http://{own}/x",
+    ),
+    (
+        "strip_path = true\nhost_header = 'upstream'",
+        "http://up.test/mounted/",
+        "http://{own}/",
+    ),
+    (
+        "strip_path = true\nhost_header = 'oa.internal'",
+        "https://up.test/mounted/x?y",
+        "http://oa.internal/x?y",
+    ),
+    (
+        "strip_path = true\nhost_header = 'oa.internal'",
+        "/mounted/x",
+        "/x",
+    ),
+];
+
+#[tokio::test]
+async fn a_destination_names_what_the_application_knows() {
+    let upstream = fine().await;
+    let own = upstream.url().trim_start_matches("http://").to_owned();
+    for (lines, sent, expected) in MENDED {
+        let house = house_before(upstream.url(), &format!("path = '/mounted'\n{lines}")).await;
+        let expected = expected.replace("{own}", &own);
+        let destination = format!("Destination: {sent}\r\nOverwrite: F\r\n");
+        let answer = wire::raw(house.address(), &request("/mounted/a", &destination)).await;
+        assert_eq!(answer.status, 200, "{lines:?} {sent}");
+        let came = upstream.last();
+        assert_eq!(
+            came.one("destination"),
+            Some(expected.as_str()),
+            "{lines:?} {sent}"
+        );
+        assert_eq!(came.one("overwrite"), Some("F"));
+        let list =
+            format!("If: <{sent}>  (<urn:uuid:1> [\"</mounted/x>\"])\t(Not <DAV:no-lock>)\r\n");
+        let answer = wire::raw(house.address(), &request("/mounted/a", &list)).await;
+        assert_eq!(answer.status, 200, "{lines:?} {sent}");
+        let expected =
+            format!("<{expected}>  (<urn:uuid:1> [\"</mounted/x>\"])\t(Not <DAV:no-lock>)");
+        assert_eq!(
+            upstream.last().one("if"),
+            Some(expected.as_str()),
+            "{lines:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_addresses_stays_as_it_is() {
+    let upstream = fine().await;
+    let house = house_before(upstream.url(), "path = '/mounted'\nstrip_path = true").await;
+    for value in [
+        "(<urn:uuid:1>)",
+        "([\"a\"] <urn:uuid:1>) (Not <DAV:no-lock>)",
+    ] {
+        let lines = format!("If: {value}\r\n");
+        let answer = wire::raw(house.address(), &request("/mounted/a", &lines)).await;
+        assert_eq!(answer.status, 200, "{value}");
+        assert_eq!(upstream.last().one("if"), Some(value));
+        assert_eq!(upstream.last().one("destination"), None);
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_another_application_reaches_none() {
+    let (one, two) = (fine().await, fine().await);
+    let other = |more: &str| {
+        let url = two.url();
+        format!(
+            "[[route]]\nname = \"two\"\nhost = \"two.test\"\naccess = \"public\"\n\
+             upstream = [\"{url}\"]\n{more}"
+        )
+    };
+    let same = format!(
+        "[[route]]\nname = \"alias\"\nhost = \"alias.test\"\naccess = \"public\"\n\
+         upstream = [\"{}\"]\n",
+        one.url()
+    );
+    let routes = format!("{}{}{same}", open_route(one.url(), ""), other(""));
+    let house = Plan::default().routes(&routes).start().await;
+    for (destination, status) in [
+        ("http://up.test/x", 200),
+        // The same application by another of its names.
+        ("http://alias.test/x", 200),
+        ("http://two.test/x", 400),
+        ("https://two.test/x", 400),
+        ("http://none.test/x", 404),
+    ] {
+        let lines = format!("Destination: {destination}\r\n");
+        let answer = wire::raw(house.address(), &request("/a", &lines)).await;
+        assert_eq!(answer.status, status, "{destination}");
+    }
+    assert_eq!(one.asked().len(), 2);
+    assert!(two.asked().is_empty());
+}
