@@ -35,7 +35,7 @@ pub use tls::{TlsMaterial, TlsMaterialError, UpstreamTls};
 pub use tunnel::{Tunnel, TunnelEnd};
 
 use outgoing::{Outgoing, Progress, State};
-use pool::{Lease, Pool};
+use pool::{Lease, Pool, Wanted};
 use private::Claim;
 use wire::{Expected, Head, Lost, WireError};
 
@@ -274,7 +274,11 @@ async fn exchange(
     let repeatable = upload.is_none() && parts.method.is_idempotent();
     let mut body = body.map(|body| (body, sent.length.known()));
     let leased = |error| Failed::before(pool, error);
-    let mut lease = sent.claim.lease(pool, false).await.map_err(leased)?;
+    let wanted = match repeatable {
+        true => Wanted::Any,
+        false => Wanted::Recent,
+    };
+    let mut lease = sent.claim.lease(pool, wanted).await.map_err(leased)?;
     let mut may_repeat = true;
     loop {
         let upstream = lease.slot.0.target.name();
@@ -327,7 +331,7 @@ async fn exchange(
         }
         may_repeat = was_stale;
         drop(lease);
-        lease = sent.claim.lease(pool, true).await.map_err(leased)?;
+        lease = sent.claim.lease(pool, Wanted::New).await.map_err(leased)?;
     }
 }
 

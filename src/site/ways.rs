@@ -41,6 +41,7 @@ fn upstream(
     let tls = config.upstream_tls.as_ref();
     let settings = PoolSettings {
         client_share,
+        idle: config.limits.keep_alive.duration(),
         tls: tls.map(|tls| upstream_tls(&config.name, tls)).transpose()?,
         ..PoolSettings::new(config.upstream.clone(), config.limits.connect.duration())
     };

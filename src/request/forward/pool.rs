@@ -26,6 +26,10 @@ const SHUNNED: Duration = Duration::from_secs(5);
 /// At most so many upstreams are tried for one request.
 const TRIES_MAX: usize = 3;
 
+/// How lately a connection must have been used to carry a request that cannot be sent twice: longer
+/// ago, the upstream may be about to close it.
+const RECENT: Duration = Duration::from_secs(1);
+
 /// How long to wait before the only upstream is tried once more.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -36,7 +40,7 @@ pub struct PoolSettings {
     pub upstreams: Vec<UpstreamUrl>,
     /// How long opening a connection, or waiting for a free one, may take.
     pub connect: Duration,
-    /// How long a connection may wait to be used again.
+    /// How long a connection may wait to be used again, where the upstream's answers do not say less.
     pub idle: Duration,
     /// How many connections may wait, for each upstream.
     pub idle_max: usize,
@@ -49,12 +53,12 @@ pub struct PoolSettings {
 }
 
 impl PoolSettings {
-    /// The usual limits for these upstreams: 90 s, 64 waiting, 1024 under way.
+    /// The usual limits for these upstreams: 30 s, 64 waiting, 1024 under way.
     pub fn new(upstreams: Vec<UpstreamUrl>, connect: Duration) -> Self {
         Self {
             upstreams,
             connect,
-            idle: Duration::from_secs(90),
+            idle: Duration::from_secs(30),
             idle_max: 64,
             connections_max: 1024,
             client_share: 75,
@@ -91,6 +95,17 @@ struct Idle {
     wires: VecDeque<(Box<Wire>, Instant)>,
     swept: bool,
     shunned_until: Option<Instant>,
+}
+
+/// Which connection is good enough for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Any that is open.
+    Any,
+    /// One that served within the last second, or a new one.
+    Recent,
+    /// A new one.
+    New,
 }
 
 /// The right to one connection of an upstream, and the connection. Dropping it closes both.
@@ -202,11 +217,11 @@ impl Pool {
         })
     }
 
-    /// A connection to the upstream with the least to do; `fresh` when it must be a new one.
+    /// A connection to the upstream with the least to do.
     ///
     /// Nothing was sent yet when opening one fails, so the next upstream is tried, and the only one
     /// once more.
-    pub(super) async fn lease(&self, fresh: bool) -> Result<Lease, ForwardError> {
+    pub(super) async fn lease(&self, wanted: Wanted) -> Result<Lease, ForwardError> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut tried = Vec::new();
         let mut first_error = None;
@@ -214,7 +229,7 @@ impl Pool {
             let best = self.best(first, &tried).ok_or(ForwardError::NoUpstream)?;
             let upstream = &self.upstreams[best];
             let slot = upstream.slot(self.settings.connect).await?;
-            if let Some(wire) = (!fresh).then(|| upstream.take()).flatten() {
+            if let Some(wire) = upstream.take(wanted) {
                 return Ok(Lease {
                     wire,
                     slot,
@@ -294,16 +309,27 @@ impl Upstream {
         Ok(Slot(Arc::clone(self), None))
     }
 
-    fn take(&self) -> Option<Box<Wire>> {
-        let mut expired = VecDeque::new();
+    fn take(&self, wanted: Wanted) -> Option<Box<Wire>> {
+        let age_max = match wanted {
+            Wanted::Any => self.idle_for,
+            Wanted::Recent => self.idle_for.min(RECENT),
+            Wanted::New => return None,
+        };
+        // Closed after the lock is given back.
+        let mut expired = Vec::new();
         let mut idle = self.idle();
-        let (wire, since) = idle.wires.pop_back()?;
-        if since.elapsed() < self.idle_for {
-            return Some(wire);
+        while let Some((wire, since)) = idle.wires.pop_back() {
+            let age = since.elapsed();
+            if age >= wire.waits_for(self.idle_for) {
+                expired.push(wire);
+            } else if age >= age_max {
+                // The others wait longer still.
+                idle.wires.push_back((wire, since));
+                return None;
+            } else {
+                return Some(wire);
+            }
         }
-        // The others wait longer still. They are closed after the lock is given back.
-        std::mem::swap(&mut expired, &mut idle.wires);
-        drop(idle);
         None
     }
 
@@ -340,7 +366,7 @@ impl Upstream {
         let mut closed = Vec::new();
         let mut idle = self.idle();
         for (mut wire, since) in std::mem::take(&mut idle.wires) {
-            if since.elapsed() < self.idle_for && wire.is_alive() {
+            if since.elapsed() < wire.waits_for(self.idle_for) && wire.is_alive() {
                 idle.wires.push_back((wire, since));
             } else {
                 closed.push(wire);

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::ForwardError;
-use super::pool::{Lease, Pool, Upstream};
+use super::pool::{Lease, Pool, Upstream, Wanted};
 use super::wire::Wire;
 use crate::request::bearer::IssuerId;
 use crate::request::gate::Caller;
@@ -87,14 +87,17 @@ pub(super) struct Claim<'a> {
 impl Claim<'_> {
     /// A connection for the request: the one that was kept for its caller, else a free one. What
     /// belongs to one client begins with a connection of its own.
-    pub(super) async fn lease(self, pool: &Pool, fresh: bool) -> Result<Lease, ForwardError> {
-        if !fresh && let Some(kept) = self.kept(pool) {
+    pub(super) async fn lease(self, pool: &Pool, wanted: Wanted) -> Result<Lease, ForwardError> {
+        // A connection that was logged in is worth more than its age: another one asks for the login again.
+        if wanted != Wanted::New
+            && let Some(kept) = self.kept(pool)
+        {
             return pool.lease_kept(kept, self.place()).await;
         }
         if !self.is_private() {
-            return pool.lease(fresh).await;
+            return pool.lease(wanted).await;
         }
-        let mut lease = pool.lease(true).await?;
+        let mut lease = pool.lease(Wanted::New).await?;
         lease.private = Some(self.place());
         Ok(lease)
     }
@@ -116,7 +119,7 @@ impl Claim<'_> {
         let mut found = None;
         for at in (0..kept.len()).rev() {
             let one = &kept[at];
-            if one.since.elapsed() >= pool.settings.idle {
+            if one.since.elapsed() >= one.wire.waits_for(pool.settings.idle) {
                 gone.push(kept.remove(at));
             } else if found.is_none() && one.holder == holder && pool.has(&one.upstream) {
                 let one = kept.remove(at);

@@ -36,6 +36,8 @@ const READ_BYTES_MIN: usize = 8 * 1024;
 const READ_BYTES_MAX: usize = 128 * 1024;
 /// How long the head of an answer may be, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How long before the upstream closes a connection no further request is sent on it.
+const CLOSING: Duration = Duration::from_secs(1);
 /// How many interim answers may come before the one that counts.
 const INTERIM_MAX: usize = 32;
 
@@ -51,6 +53,8 @@ pub(super) struct Wire {
     left: Left,
     /// Whether another request may follow this one.
     keeps: bool,
+    /// How long the upstream keeps its end open between two requests, where it said so.
+    kept_for: Option<Duration>,
     /// Serves every wait of every request: it is only moved when it fires too early or would fire
     /// too late, so that most requests never touch the timer wheel.
     alarm: Pin<Box<Sleep>>,
@@ -118,6 +122,7 @@ impl Wire {
             read_bytes: READ_BYTES_MIN,
             left: Left::Nothing,
             keeps: true,
+            kept_for: None,
             alarm: Box::pin(tokio::time::sleep(Duration::from_secs(3600))),
         })
     }
@@ -182,6 +187,7 @@ impl Wire {
             Framing::Chunked => Left::Chunks(Box::default()),
             Framing::UntilClose => Left::UntilClose,
         };
+        self.kept_for = head.kept_for;
         self.keeps = head.keeps && !matches!(self.left, Left::UntilClose) && broken.is_none();
         Ok(head)
     }
@@ -366,6 +372,14 @@ impl Wire {
     /// is as old as its last look, and on a busy machine that is long ago.
     pub(super) fn was_closed(&self) -> bool {
         self.io.was_closed()
+    }
+
+    /// How long it may wait for the next request: `most`, or less where the upstream would close it
+    /// before. A request sent in that moment would be lost.
+    pub(super) fn waits_for(&self, most: Duration) -> Duration {
+        self.kept_for.map_or(most, |kept| {
+            most.min((kept / 2).max(kept.saturating_sub(CLOSING)))
+        })
     }
 
     /// Gives back memory that waiting does not need.

@@ -15,6 +15,9 @@ pub struct LimitsConfig {
     pub response: Period,
     /// Between two pieces of a body, and how long a WebSocket may be silent.
     pub idle: Period,
+    /// How long a connection to an upstream may wait for the next request, where the upstream's answers
+    /// do not say less (`Keep-Alive: timeout=5`): shorter than the upstream keeps it open.
+    pub keep_alive: Period,
     /// The largest request body, in bytes; more is a 413.
     pub body_bytes_max: u64,
 }
@@ -25,6 +28,7 @@ impl Default for LimitsConfig {
             connect: Period::s(5),
             response: Period::s(60),
             idle: Period::s(60),
+            keep_alive: Period::s(30),
             body_bytes_max: 1 << 30,
         }
     }

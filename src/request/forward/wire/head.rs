@@ -1,6 +1,7 @@
 //! The head of an answer: parsed strictly, and framed in one way or refused.
 
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -9,6 +10,8 @@ use hyper::ext::ReasonPhrase;
 
 /// How many header lines an answer may have.
 const LINES_MAX: usize = 1000;
+/// Where an upstream says how long it keeps a connection open.
+const KEEP_ALIVE: &str = "keep-alive";
 /// How many most answers have at most: room for these costs nothing.
 const LINES_USUAL: usize = 100;
 
@@ -25,6 +28,8 @@ pub(in super::super) struct Head {
     pub(super) framing: Framing,
     /// Whether the upstream means to go on using the connection.
     pub(super) keeps: bool,
+    /// How long it keeps the connection open without a request, where it says so.
+    pub(super) kept_for: Option<Duration>,
 }
 
 /// What is known of an answer before it comes.
@@ -98,7 +103,11 @@ fn parse_lines<'read>(
     let status = StatusCode::from_u16(code).map_err(|_| HeadError::Status)?;
     let old = parsed.version != Some(1);
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    let mut kept_for = None;
     for line in parsed.headers.iter() {
+        if line.name.len() == KEEP_ALIVE.len() && line.name.eq_ignore_ascii_case(KEEP_ALIVE) {
+            kept_for = shortest(kept_for, timeout(line.value));
+        }
         let name = HeaderName::from_bytes(line.name.as_bytes());
         let name = name.map_err(|_| HeadError::Syntax(httparse::Error::HeaderName))?;
         let value = HeaderValue::from_maybe_shared(read.slice_ref(line.value));
@@ -142,6 +151,7 @@ fn parse_lines<'read>(
         reason: unusual_reason(status, parsed.reason),
         framing,
         keeps,
+        kept_for,
     };
     Ok(Some((head, bytes)))
 }
@@ -210,6 +220,22 @@ fn number(text: &[u8]) -> Option<u64> {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)
     })
+}
+
+/// What `Keep-Alive` says of the time: `timeout=5, max=100`.
+fn timeout(value: &[u8]) -> Option<Duration> {
+    let mut parameters = value.split(|byte| matches!(byte, b',' | b';'));
+    parameters.find_map(|parameter| {
+        let at = parameter.iter().position(|byte| *byte == b'=')?;
+        let (name, seconds) = parameter.split_at(at);
+        let is_timeout = name.trim_ascii().eq_ignore_ascii_case(b"timeout");
+        let seconds = is_timeout.then(|| number(seconds[1..].trim_ascii()))?;
+        seconds.map(Duration::from_secs)
+    })
+}
+
+fn shortest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
 }
 
 fn keeps(headers: &HeaderMap, old: bool) -> bool {
@@ -375,6 +401,31 @@ mod tests {
         ] {
             let text = format!("{start} 200 OK\r\n{options}Content-Length: 0\r\n\r\n");
             assert_eq!(head(&text).unwrap().unwrap().0.keeps, kept, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_upstream_says_how_long_it_keeps_a_connection() {
+        for (lines, seconds) in [
+            ("", None),
+            ("Keep-Alive: timeout=5\r\n", Some(5)),
+            ("keep-alive: max=100, Timeout = 7\r\n", Some(7)),
+            ("Keep-Alive: timeout=9; max=1\r\n", Some(9)),
+            ("Keep-Alive: timeout=0\r\n", Some(0)),
+            (
+                "Keep-Alive: timeout=8\r\nKeep-Alive: timeout=3\r\n",
+                Some(3),
+            ),
+            ("Keep-Alive: max=100\r\n", None),
+            ("Keep-Alive: timeout=\r\n", None),
+            ("Keep-Alive: timeout=soon\r\n", None),
+            ("Keep-Alive: timeout=-1\r\n", None),
+            ("Keep-Alive: timeouts=1\r\n", None),
+            ("X-Keep-Alive: timeout=1\r\n", None),
+        ] {
+            let text = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 0\r\n\r\n");
+            let said = head(&text).unwrap().unwrap().0.kept_for;
+            assert_eq!(said, seconds.map(Duration::from_secs), "{lines:?}");
         }
     }
 
