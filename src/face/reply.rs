@@ -52,7 +52,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::SourceMisconfigured
         | Cause::SourceUnreachable => StatusCode::BAD_GATEWAY,
         Cause::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
-        Cause::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Cause::TooLarge | Cause::TooLargeBegun => StatusCode::PAYLOAD_TOO_LARGE,
         Cause::TooManyLogins => StatusCode::TOO_MANY_REQUESTS,
         Cause::LoginDeclined
         | Cause::NotMember
@@ -296,6 +296,10 @@ pub(super) fn upstream_failed(
     let upstream = by.as_ref().and_then(|by| by.to_str().ok());
     let what = match error {
         ForwardError::Unreadable(_) => "the upstream's answer was not passed on",
+        ForwardError::TooLarge { begun: false, .. } => "a request body was not passed on",
+        ForwardError::TooLarge { begun: true, .. } => {
+            "a request body was passed on in part, and the upstream's connection was closed"
+        }
         _ => "the upstream did not answer",
     };
     // A client that takes too much writes no log: its pool speaks of it now and then.
@@ -308,7 +312,8 @@ pub(super) fn upstream_failed(
     };
     let cause = match error {
         ForwardError::Timeout(_) => Cause::UpstreamSlow,
-        ForwardError::TooLarge => Cause::TooLarge,
+        ForwardError::TooLarge { begun: false, .. } => Cause::TooLarge,
+        ForwardError::TooLarge { begun: true, .. } => Cause::TooLargeBegun,
         ForwardError::Busy | ForwardError::Share => Cause::UpstreamBusy,
         ForwardError::NoUpstream => Cause::NotFound,
         ForwardError::Method => {

@@ -67,7 +67,7 @@ impl Streamed {
     /// It will not come to its end; the log says why.
     fn fail(&mut self, error: &BodyError) {
         let cut = match error.downcast_ref() {
-            Some(ForwardError::Client | ForwardError::TooLarge) => Cut::Client,
+            Some(ForwardError::Client | ForwardError::TooLarge { .. }) => Cut::Client,
             _ if error.is::<NoLonger>() => Cut::Session,
             _ => Cut::Upstream,
         };

@@ -110,8 +110,13 @@ pub enum ForwardError {
     #[error("the upstream's answer cannot be read")]
     Unreadable(#[source] BodyError),
     /// The request's body is larger than the route allows.
-    #[error("the request body is larger than the route allows")]
-    TooLarge,
+    #[error("the request body is larger than body_bytes_max, which is {bytes_max} bytes")]
+    TooLarge {
+        /// What the route allows.
+        bytes_max: u64,
+        /// Whether the upstream got a part of it: how large it is was not said before.
+        begun: bool,
+    },
     /// The client broke its request off.
     #[error("the client broke its request off")]
     Client,
@@ -314,7 +319,10 @@ async fn exchange(
         // A connection that was closed while it waited says nothing about the next one.
         let was_stale = lease.reused && matches!(lost, Lost::Unsent);
         let error = match (upload.map(Progress::state), lost) {
-            (Some(State::TooLarge), _) => Some(ForwardError::TooLarge),
+            (Some(State::TooLarge), _) => Some(ForwardError::TooLarge {
+                bytes_max: sent.limits.body_bytes_max,
+                begun: lease.wire.was_begun(),
+            }),
             (Some(State::Broken), _) => Some(ForwardError::Client),
             (_, Lost::Unsent) if may_repeat => None,
             (_, Lost::Unanswered(_) | Lost::Cut(_)) if may_repeat && repeatable => None,
@@ -399,7 +407,10 @@ where
         return Ok((None, None));
     }
     if body.size_hint().lower() > bytes_max {
-        return Err(ForwardError::TooLarge);
+        return Err(ForwardError::TooLarge {
+            bytes_max,
+            begun: false,
+        });
     }
     let body = Body::new(body.map_err(Into::into));
     let (body, upload) = Outgoing::new(body, onward.namespace().clone(), bytes_max);

@@ -26,6 +26,8 @@ pub enum Cause {
     UpstreamBusy,
     /// What was sent is larger than allowed.
     TooLarge,
+    /// The same, noticed when the application had a part of it.
+    TooLargeBegun,
     /// Too many logins from here, or in all.
     TooManyLogins,
     /// This browser has no memory of the login: cookies blocked, another browser or app.
@@ -89,7 +91,7 @@ pub(super) enum WayOn {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::NotFound,
         Self::BadRequest,
         Self::AmbiguousPath,
@@ -100,6 +102,7 @@ impl Cause {
         Self::UpstreamSlow,
         Self::UpstreamBusy,
         Self::TooLarge,
+        Self::TooLargeBegun,
         Self::TooManyLogins,
         Self::LoginMissing,
         Self::LoginLate,
@@ -138,6 +141,7 @@ impl Cause {
             Self::UpstreamSlow => "upstream-slow",
             Self::UpstreamBusy => "upstream-busy",
             Self::TooLarge => "too-large",
+            Self::TooLargeBegun => "too-large-begun",
             Self::TooManyLogins => "too-many-logins",
             Self::LoginMissing => "login-missing",
             Self::LoginLate => "login-late",
@@ -186,6 +190,7 @@ impl Cause {
             | Self::UpstreamSlow
             | Self::UpstreamBusy
             | Self::TooLarge
+            | Self::TooLargeBegun
             | Self::TooManyLogins
             | Self::SourceBusy
             | Self::SourceUnreachable => WayOn::Again,

@@ -24,6 +24,7 @@ struct Answer {
     /// The request's body, while it may still be on its way.
     upload: Option<Arc<Progress>>,
     idle: Duration,
+    body_bytes_max: u64,
     waiting_since: Option<Instant>,
     /// When whoever reads looks whether it may go on. Absent: they did.
     look_at: Option<Instant>,
@@ -42,6 +43,7 @@ pub(super) fn streamed(
             lease: Some(lease),
             upload,
             idle: limits.idle,
+            body_bytes_max: limits.body_bytes_max,
             waiting_since: None,
             look_at: Some(Instant::now() + limits.lasting),
         };
@@ -101,7 +103,10 @@ impl Answer {
     /// Why the request's body did not come to its end.
     fn broken_request(&self) -> ForwardError {
         match self.upload.as_ref().map(|upload| upload.state()) {
-            Some(State::TooLarge) => ForwardError::TooLarge,
+            Some(State::TooLarge) => ForwardError::TooLarge {
+                bytes_max: self.body_bytes_max,
+                begun: true,
+            },
             _ => ForwardError::Client,
         }
     }

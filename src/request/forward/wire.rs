@@ -351,6 +351,11 @@ impl Wire {
         self.sending.is_done()
     }
 
+    /// Whether any byte of the last request went.
+    pub(super) fn was_begun(&self) -> bool {
+        self.sending.was_begun()
+    }
+
     /// Whether the next request may be sent.
     pub(super) fn is_free(&self) -> bool {
         self.is_sent() && self.is_between()

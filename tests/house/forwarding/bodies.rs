@@ -1,6 +1,9 @@
 //! Methods, targets and bodies of known size arrive whole, both ways.
 
+use menshen::face::page::Cause;
+
 use crate::line::{Line, Message};
+use crate::records::Records;
 use crate::upstream::{Reply, UP, Upstream, get, house_before, ok, post};
 
 /// Bytes of which each place shows whether it is its own.
@@ -247,4 +250,40 @@ async fn many_requests_of_one_client_share_one_connection_to_the_upstream() {
     assert_eq!(line.answer().await.text(), "one");
     assert_eq!(line.answer().await.text(), "two");
     assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn who_sends_too_much_reads_whether_the_application_has_a_part_of_it() {
+    let log = Records::of_the_log();
+    let upstream = mirror().await;
+    let house = house_before(upstream.url(), "[route.limits]\nbody_bytes_max = 123457").await;
+    let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nAccept: text/html\r\n");
+    let begun = [
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes(),
+        chunked(&pattern(200_000), 10_000),
+    ]
+    .concat();
+    let announced = [
+        format!("{head}Content-Length: 200000\r\n\r\n").into_bytes(),
+        pattern(200_000),
+    ]
+    .concat();
+    for (request, cause, words) in [
+        (begun, Cause::TooLargeBegun, "was passed on in part"),
+        (announced, Cause::TooLarge, "was not passed on"),
+    ] {
+        let mut line = Line::open(house.address()).await;
+        line.send(&request).await;
+        let answer = line.answer().await;
+        assert_eq!((answer.status, answer.cause()), (413, Some(cause)));
+        let text = log.text();
+        let mut said = text.lines().filter(|line| line.contains("123457"));
+        let is_true = |line: &str| line.contains("WARN") && line.contains(words);
+        assert!(
+            said.clone().any(is_true),
+            "{words}: {:?}",
+            said.collect::<Vec<_>>()
+        );
+        assert!(!said.any(|line| line.contains("did not answer")), "{words}");
+    }
 }

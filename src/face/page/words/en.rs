@@ -153,6 +153,13 @@ pub(super) static WORDS: Words = Words {
             what: "What you sent is larger than allowed here, so it was not passed on.",
             remedy: "Choose a smaller file, or ask your administrator to raise the limit.",
         },
+        too_large_begun: Story {
+            title: "That is too large, and was stopped",
+            what: "What you sent is larger than allowed here. The application had received a part of \
+                   it when that came out, and the rest was stopped.",
+            remedy: "Choose a smaller file, or ask your administrator to raise the limit. See whether \
+                     the application kept half a file.",
+        },
         too_many_logins: Story {
             title: "Too many sign-ins",
             what: "Too many sign-ins were started from here in a short time.",

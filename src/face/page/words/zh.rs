@@ -140,6 +140,11 @@ pub(super) static WORDS: Words = Words {
             what: "发送的内容超过了这里允许的大小，没有交给应用。",
             remedy: "请换小一些的文件，或请管理员放宽限制。",
         },
+        too_large_begun: Story {
+            title: "内容太大了，只传了一部分",
+            what: "发送的内容超过了这里允许的大小。发现时应用已经收到一部分，传送随即中断。",
+            remedy: "请换小一些的文件，或请管理员放宽限制；顺便看一下应用里有没有留下半个文件。",
+        },
         too_many_logins: Story {
             title: "登录太频繁了",
             what: "短时间内从这里发起的登录太多，先歇一歇。",

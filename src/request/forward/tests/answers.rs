@@ -59,7 +59,10 @@ async fn a_body_that_is_too_large_is_refused_before_or_while_it_streams() {
         request(Method::POST, "0123456789a"),
     )
     .await;
-    assert!(matches!(large, Err(ForwardError::TooLarge)), "{large:?}");
+    assert!(
+        matches!(large, Err(ForwardError::TooLarge { begun: false, .. })),
+        "{large:?}"
+    );
     let pieces = ["012345", "678", "9a"].map(|piece| Ok::<_, BodyError>(Frame::data(piece.into())));
     // The upstream answers only when it has read everything.
     let port = server(|_, mut stream| async move {
@@ -71,7 +74,10 @@ async fn a_body_that_is_too_large_is_refused_before_or_while_it_streams() {
     let body = StreamBody::new(futures_util::stream::iter(pieces));
     let request = Request::post("/").header("host", "a").body(body).unwrap();
     let large = send(&forwarder, small, request).await;
-    assert!(matches!(large, Err(ForwardError::TooLarge)), "{large:?}");
+    assert!(
+        matches!(large, Err(ForwardError::TooLarge { begun: true, .. })),
+        "{large:?}"
+    );
 }
 
 #[tokio::test]
