@@ -32,6 +32,7 @@ pub use tls::{PairConfig, Tls, TlsConfig, TlsError};
 
 mod activity;
 mod connection;
+mod drain;
 mod failed;
 mod framing;
 mod greed;

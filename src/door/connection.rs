@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use http::header::EXPECT;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -294,7 +295,11 @@ fn answering<H: Handle>(
         let framing = guest.framing.as_ref();
         let clear = framing.is_none_or(|framing| framing.is_clear(&request));
         async move {
-            let request = request.map(|body| Upload::new(body, open.notes()));
+            // Who waits to be asked for a body has sent none.
+            let sends = !http_body::Body::is_end_stream(request.body());
+            let waits = sends && !in_streams && request.headers().contains_key(EXPECT);
+            let drains = clear && !waits;
+            let request = request.map(|body| Upload::new(body, open.notes(), drains));
             let response = if !clear {
                 guest.refuse_unclear()
             } else if !open.is_welcome() {

@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::rt::Executor;
 use tokio::task::AbortHandle;
 
-use super::DoorLimits;
+use super::{DoorLimits, drain};
 
 /// How often the notes are looked at in each interval. Who waits for its client at every look, and
 /// gets less than the minimum from the first to the last, has a slow client.
@@ -37,6 +37,8 @@ pub(super) struct Progress {
     read: AtomicU32,
     /// Whether the request is over.
     over: AtomicBool,
+    /// Whether it was ended because its client was slow.
+    cut: AtomicBool,
 }
 
 impl Progress {
@@ -131,15 +133,25 @@ impl DoorLimits {
 
 /// The body of a request, as it comes in.
 pub struct Upload {
-    body: Incoming,
+    /// There until it is dropped.
+    body: Option<Incoming>,
+    /// Whether it came to its end.
+    ended: bool,
+    /// Whether its client is to be heard out when nobody wants the rest.
+    drains: bool,
     /// Absent where there is no body.
     notes: Option<Arc<Progress>>,
 }
 
 impl Upload {
-    pub(super) fn new(body: Incoming, notes: &Arc<Progress>) -> Self {
+    pub(super) fn new(body: Incoming, notes: &Arc<Progress>, drains: bool) -> Self {
         let notes = (!http_body::Body::is_end_stream(&body)).then(|| Arc::clone(notes));
-        Self { body, notes }
+        Self {
+            body: Some(body),
+            ended: false,
+            drains,
+            notes,
+        }
     }
 }
 
@@ -151,9 +163,15 @@ impl fmt::Debug for Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
+        let Some(notes) = &self.notes else {
+            return;
+        };
         // Nobody waits for the rest of it.
-        if let Some(notes) = &self.notes {
-            notes.sending.store(false, Ordering::Relaxed);
+        notes.sending.store(false, Ordering::Relaxed);
+        let hears_out = self.drains && !self.ended && !notes.cut.load(Ordering::Relaxed);
+        let body = self.body.take().filter(|_| hears_out);
+        if let Some(body) = body.filter(|body| !http_body::Body::is_end_stream(body)) {
+            drain::rest_of(body);
         }
     }
 }
@@ -166,7 +184,11 @@ impl http_body::Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(body).poll_frame(cx);
+        self.ended |= matches!(polled, Poll::Ready(None | Some(Err(_))));
         if let Some(notes) = &self.notes {
             if let Poll::Ready(Some(Ok(frame))) = &polled {
                 add(&notes.sent, frame.data_ref().map_or(0, Bytes::len));
@@ -177,11 +199,14 @@ impl http_body::Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let body = self.body.as_ref();
+        body.map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
     }
 }
 
@@ -233,6 +258,7 @@ impl Streams {
         for stream in &mut self.open().all {
             if let Some(key) = stream.paces.look(&stream.notes, limits) {
                 slow.push(key);
+                stream.notes.cut.store(true, Ordering::Relaxed);
                 stream.task.abort();
             }
         }

@@ -14,6 +14,7 @@ use crate::upstream::{
 };
 use crate::wire;
 
+mod early;
 mod greed;
 mod secure;
 

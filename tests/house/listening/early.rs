@@ -1,0 +1,136 @@
+//! An answer that comes before the body was sent is heard, whoever gives it.
+
+use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
+use crate::house::{House, Plan};
+use crate::line::Line;
+use crate::upstream::{UP, accept, listener, ok, open_route};
+
+/// What an application says without reading on.
+const REFUSED: &str = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n";
+
+/// A place for everybody, one that needs a login, and one that few bytes may be sent to.
+async fn house(url: &str) -> House {
+    let routes = format!(
+        "{}[[route]]\nname = \"small\"\nhost = \"{UP}\"\npath = \"/small\"\naccess = \"public\"\n\
+         upstream = [\"{url}\"]\n[route.limits]\nbody_bytes_max = 10\n\
+         [[route]]\nname = \"in\"\nhost = \"{UP}\"\npath = \"/in\"\nupstream = [\"{url}\"]\n",
+        open_route(url, "")
+    );
+    let plan = Plan::default().server(NOBODY_TRUSTED).more(PLAIN_HTTP2);
+    plan.routes(&routes).start().await
+}
+
+#[tokio::test]
+async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
+    let socket = listener().await;
+    let house = house(&format!("http://{}", socket.local_addr().unwrap())).await;
+    for path in ["/in", "/small", "/", "/.menshen/x"] {
+        for length in [&[][..], &[("content-length", "50000")]] {
+            if path == "/small" && length.is_empty() {
+                // Nobody knows yet that it is too large.
+                continue;
+            }
+            let mut client = Frames::open(house.address(), 1 << 20).await;
+            client.ask(1, 0, ("POST", UP, path), length).await;
+            if path == "/" {
+                let mut upstream = accept(&socket).await;
+                upstream.head().await.unwrap();
+                upstream.send(REFUSED).await;
+            }
+            let (mut heads, mut ended) = (0, false);
+            while !ended {
+                let frame = client.next_of(1).await.expect("the connection stays");
+                assert_ne!(frame.kind, RST_STREAM, "{path} {length:?}");
+                heads += usize::from(frame.kind == HEADERS);
+                ended = frame.flags & END_STREAM != 0;
+            }
+            assert_eq!(heads, 1, "{path}");
+            // The rest of the body comes after the answer, and ends the stream in peace.
+            for piece in vec![b'x'; 50_000].chunks(16_000) {
+                client.send(DATA, 0, 1, piece).await;
+            }
+            client.send(DATA, END_STREAM, 1, &[]).await;
+            client.get(3, UP, "/.menshen/ping").await;
+            loop {
+                let frame = client.next().await.expect("the connection stays");
+                assert_ne!(frame.kind, RST_STREAM, "{path} {length:?}: {frame:?}");
+                if frame.stream == 3 && frame.flags & END_STREAM != 0 {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn over_http_1_the_connection_stays_for_who_sends_on() {
+    let socket = listener().await;
+    let house = house(&format!("http://{}", socket.local_addr().unwrap())).await;
+    let body = vec![b'x'; 2_000_000];
+    for (path, status) in [
+        ("/in", 401),
+        ("/small", 413),
+        ("/", 413),
+        ("/.menshen/x", 404),
+    ] {
+        let mut line = Line::open(house.address()).await;
+        let length = body.len();
+        line.send(format!(
+            "POST {path} HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {length}\r\n\r\n"
+        ))
+        .await;
+        if path == "/" {
+            let mut upstream = accept(&socket).await;
+            upstream.head().await.unwrap();
+            upstream.send(REFUSED).await;
+        }
+        assert_eq!(line.answer().await.status, status, "{path}");
+        line.send(&body).await;
+        line.send(format!("GET /.menshen/ping HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+            .await;
+        assert_eq!(line.answer().await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_to_be_asked_for_a_body_is_not_asked_after_the_answer() {
+    let house = house("http://127.0.0.1:9").await;
+    let mut line = Line::open(house.address()).await;
+    line.send(format!(
+        "POST /in HTTP/1.1\r\nHost: {UP}\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(line.answer_head().await.status, 401);
+}
+
+#[tokio::test]
+async fn who_never_stops_sending_is_cut_off() {
+    let house = house("http://127.0.0.1:9").await;
+    let mut line = Line::open(house.address()).await;
+    line.send(format!(
+        "POST /in HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 1000000000\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(line.answer().await.status, 401);
+    let piece = vec![b'x'; 1 << 20];
+    let mut sent = 0;
+    while line.try_send(&piece).await.is_ok() {
+        sent += 1;
+        assert!(sent < 200, "it is read on and on");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_the_application_reads_still_arrives() {
+    let socket = listener().await;
+    let house = house(&format!("http://{}", socket.local_addr().unwrap())).await;
+    let mut line = Line::open(house.address()).await;
+    line.send(format!(
+        "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 4\r\n\r\nbody"
+    ))
+    .await;
+    let mut upstream = accept(&socket).await;
+    assert_eq!(upstream.request().await.unwrap().body, b"body");
+    upstream.send(ok("fine")).await;
+    assert_eq!(line.answer().await.text(), "fine");
+}
