@@ -24,3 +24,4 @@ mod walk;
 mod webdriver;
 #[path = "../../examples/demo/wecom.rs"]
 mod wecom;
+mod worker;

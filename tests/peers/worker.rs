@@ -1,0 +1,54 @@
+//! An application's service worker that fetches every page itself, in a real Chromium: it keeps nobody
+//! from signing in or out.
+
+use serde_json::json;
+
+use super::demo::{Demo, sign_in_as, stands_at};
+use super::webdriver::{Browser, Person};
+
+/// Registers the application's worker and waits until it is between the page and the network.
+const REGISTER: &str = "return navigator.serviceWorker.register('/worker.js').then(() =>
+    new Promise((done) => {
+        const look = () => navigator.serviceWorker.controller ? done(true) : setTimeout(look, 10);
+        look(); }))";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_service_worker_signs_out_and_in_again() {
+    let (demo, browser) = (Demo::start(), Browser::start(&Person::default()).await);
+    let report = format!("{}/dept/report?year=2026", demo.office);
+    browser.open(&report).await;
+    sign_in_as(&browser, "zhangsan").await;
+    stands_at(&browser, "张三", &report).await;
+    assert_eq!(browser.script(REGISTER, json!([])).await, true);
+
+    // It is the worker that asks: the application sees a page without a destination.
+    browser.open(&format!("{}/echo", demo.office)).await;
+    let says = browser.text().await;
+    for (name, value) in [
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "empty"),
+        ("sec-fetch-site", "same-origin"),
+    ] {
+        let after = says.split_once(name);
+        let after = after.unwrap_or_else(|| panic!("no {name}: {says}")).1;
+        let said = after.split('"').nth(2);
+        assert_eq!(said, Some(value), "{name}: {says}");
+    }
+
+    let sign_out = format!("{}/.menshen/sign_out", demo.office);
+    browser.open(&sign_out).await;
+    browser.reads("已退出").await;
+    browser.open(&report).await;
+    sign_in_as(&browser, "lisi").await;
+    stands_at(&browser, "李四", &report).await;
+    // A link to the login and a form to sign out are the worker's to fetch, too.
+    browser.open(&sign_out).await;
+    browser.reads("已退出").await;
+    browser.click("main a.primary").await;
+    sign_in_as(&browser, "zhangsan").await;
+    browser
+        .until("the application", async || {
+            browser.text_of("[data-name]").await.as_deref() == Some("张三")
+        })
+        .await;
+}
