@@ -2,8 +2,8 @@
 //!
 //! The first time a token comes, its person is admitted as at a login and gets a session; from then on
 //! the token stands for that session, which is measured on every request like any other: whoever is
-//! revoked or closed is out on the next one. The session's name is derived from the token, and a token
-//! gets a session once, so that one that was ended does not come back, on no node and after no
+//! revoked or closed is out on the next one. The session's name is derived from what all spellings of
+//! the token have in common, and a token gets a session once, so that one that was ended does not come back, on no node and after no
 //! restart. No cookie is made of it.
 
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ const IDLE: Duration = Duration::from_secs(14 * 86_400);
 pub struct Shown {
     /// The token itself.
     pub token: Secret<String>,
+    /// What every spelling of it has in common, and no other token has: it names its session.
+    pub name: Secret<String>,
     /// What it says, all of it verified.
     pub claims: Map<String, Value>,
     /// The tenant it is of, where its issuer has several.
@@ -150,7 +152,8 @@ impl Holders {
         let sid = Sid::derived(&[
             b"token",
             via.as_str().as_bytes(),
-            shown.token.expose().as_bytes(),
+            profile.subject.as_str().as_bytes(),
+            shown.name.expose().as_bytes(),
         ]);
         let (handle, kept) = match self.standing(sid).await? {
             Some(found) => known(sid, &found)?,

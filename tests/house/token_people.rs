@@ -12,6 +12,8 @@ use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
 use crate::provider::{CLIENT_ID, Provider};
 use crate::wire::Answer;
 
+mod admitted;
+
 const ROUTES: &str = r#"
 [[route]]
 name = "echo"

@@ -124,6 +124,23 @@ pub(super) fn is_bearer(claims: &Claims) -> Result<(), Refusal> {
     }
 }
 
+/// What every spelling of a verified token has in common, and no other token of its person has.
+///
+/// A signature is no part of it: ECDSA has two for the same text, and both verify. An issuer may
+/// accept several spellings of an opaque token, too, so its identifier counts where the issuer gives
+/// one; with its time, because some issuers keep the identifier when they renew a token.
+pub(super) fn name(token: &str, claims: &Claims) -> String {
+    if let Ok(Shape::Signed { .. }) = shape(token)
+        && let Some((signed, _)) = token.rsplit_once('.')
+    {
+        return format!("signed {signed}");
+    }
+    match (claims.text("jti"), claims.moment("iat")) {
+        (Ok(id), Ok(Some(issued_at))) => format!("id {} {id}", issued_at.unix_ms()),
+        _ => format!("whole {token}"),
+    }
+}
+
 /// What a token is good for: `scope`, words in one text (RFC 8693 §4.2) or a list; else `scp`.
 pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, NoClaim> {
     let name = if claims.get("scope").is_some() {
@@ -201,6 +218,31 @@ mod tests {
         let longest = "a".repeat(TOKEN_BYTES_MAX);
         assert!(reads(&[format!("Bearer {longest}").as_bytes()]).is_ok());
         assert_eq!(reads(&[format!("Bearer {longest}a").as_bytes()]), Err(()));
+    }
+
+    #[test]
+    fn a_token_has_one_name_however_it_is_spelled() {
+        let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let claims = |value: Value| match value {
+            Value::Object(claims) => Claims::new(claims),
+            other => panic!("{other} is no object"),
+        };
+        let said = claims(json!({ "jti": "a", "iat": 1_800_000_000 }));
+        let signed = |sub: &str| {
+            let (head, body) = (json!({ "alg": "ES256" }), json!({ "iss": "i", "sub": sub }));
+            format!("{}.{}", part(head), part(body))
+        };
+        let of_signed = |sub: &str, signature: &str| {
+            let token = format!("{}.{signature}", signed(sub));
+            name(&token, &said)
+        };
+        assert_eq!(of_signed("u", "c2ln"), of_signed("u", "b3RoZXI"));
+        assert_ne!(of_signed("u", "c2ln"), of_signed("v", "c2ln"));
+        assert_eq!(name("opaque", &said), name("opaque=", &said));
+        let renewed = claims(json!({ "jti": "a", "iat": 1_800_000_001 }));
+        assert_ne!(name("opaque", &said), name("opaque", &renewed));
+        let silent = claims(json!({ "iat": 1_800_000_000 }));
+        assert_ne!(name("opaque", &silent), name("other", &silent));
     }
 
     #[test]

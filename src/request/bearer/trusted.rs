@@ -316,6 +316,7 @@ impl Trusted {
         let ends_at = claims.moment("exp")?.ok_or(NoClaim("exp"))?;
         Ok(Shown {
             token: Secret::new(token.to_owned()),
+            name: Secret::new(token::name(token, claims)),
             claims: claims.clone().into_map(),
             tenant: tenant.clone(),
             proof: self.proof(claims),

@@ -1,0 +1,58 @@
+//! What lets a token's person in, and what that leaves as it was.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::*;
+
+/// The order of the curve P-256.
+const ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
+/// The same ES256 token with the other signature that counts: of `(r, s)` it is `(r, n - s)`.
+fn with_other_signature(token: &str) -> String {
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let mut borrow = 0;
+    for (byte, of_order) in bytes[32..].iter_mut().zip(ORDER).rev() {
+        let left = i16::from(of_order) - i16::from(*byte) - borrow;
+        borrow = i16::from(left < 0);
+        *byte = u8::try_from(left.rem_euclid(256)).unwrap();
+    }
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+#[tokio::test]
+async fn a_token_that_was_ended_does_not_come_back_with_another_signature() {
+    let provider = Provider::new().await;
+    let house = house(&provider).await;
+    let used = token(&provider, "zhangsan");
+    let twin = with_other_signature(&used);
+    assert_ne!(used, twin);
+    assert_eq!(status(&house, "/echo", &used).await, 200);
+    assert_eq!(status(&house, "/echo", &twin).await, 200, "it counts, too");
+    assert_eq!(sessions(&house).await.len(), 1, "it is the same token");
+    let own = sessions(&house).await[0].key;
+    revoke(&house, &Scope::Session(own)).await;
+    for token in [&used, &twin, &with_other_signature(&twin)] {
+        refused(&bearer("/echo", token).of(&house).await, "ended");
+        let answer = bearer("/.menshen/userinfo", token).of(&house).await;
+        refused(&answer, "ended");
+    }
+    // It may also come for the first time after the end.
+    let used = token_of_another_app(&provider);
+    assert_eq!(status(&house, "/echo", &used).await, 200);
+    let own = sessions(&house).await[0].key;
+    revoke(&house, &Scope::Session(own)).await;
+    let twin = with_other_signature(&used);
+    refused(&bearer("/echo", &twin).of(&house).await, "ended");
+    assert!(sessions(&house).await.is_empty());
+    let other = token(&provider, "zhangsan");
+    assert_eq!(status(&house, "/echo", &other).await, 200, "a new token");
+}
+
+fn token_of_another_app(provider: &Provider) -> String {
+    with(provider, "zhangsan", &json!({ "azp": "tablet" }))
+}
