@@ -76,11 +76,34 @@ impl People {
         Self { sessions, clock }
     }
 
-    /// Finds, links or makes the account of whom a source vouches for.
+    /// Finds, links or makes the account of somebody who logs in.
     pub async fn admit(
         &self,
         terms: &Admittance,
         profile: &Profile,
+    ) -> Result<(Account, Mapped), AdmitError> {
+        self.find_or_make(terms, profile, true).await
+    }
+
+    /// The same for somebody whose token comes for the first time. It is no login: it may be older
+    /// than the last one, and changes nothing that the store keeps of somebody who is known.
+    pub async fn admit_holder(
+        &self,
+        terms: &Admittance,
+        profile: &Profile,
+    ) -> Result<(Account, Mapped), AdmitError> {
+        let terms = Admittance {
+            sync: false,
+            ..terms.clone()
+        };
+        self.find_or_make(&terms, profile, false).await
+    }
+
+    async fn find_or_make(
+        &self,
+        terms: &Admittance,
+        profile: &Profile,
+        by_login: bool,
     ) -> Result<(Account, Mapped), AdmitError> {
         let mut mapped = terms.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
         let vouched = folded(&profile.vouched);
@@ -97,6 +120,7 @@ impl People {
             vouched,
             create: terms.create,
             sync: terms.sync,
+            by_login,
             entitlements: serde_json::to_string(&mapped.fields).expect("fields are plain data"),
             at: self.clock.now(),
         };

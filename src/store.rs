@@ -64,6 +64,9 @@ pub struct Admission {
     pub create: bool,
     /// Whether login and fields replace those of somebody who is known.
     pub sync: bool,
+    /// Whether they log in now. A token may be older than their last login: what it vouches for is
+    /// kept only for somebody who is not known yet.
+    pub by_login: bool,
     /// The person's mapped fields as of this login (JSON), kept with the identity.
     pub entitlements: String,
     /// When.

@@ -209,12 +209,7 @@ impl Holders {
     ) -> Result<(Handle, Fields), HolderError> {
         let via = &terms.admittance.connector;
         let (connector_epoch, everyone_epoch) = self.sessions.epochs_of(via);
-        // A token is no login: it may be older than the last one, and changes nobody's fields.
-        let admittance = Admittance {
-            sync: false,
-            ..terms.admittance.clone()
-        };
-        let admitted = self.people.admit(&admittance, &profile).await;
+        let admitted = self.people.admit_holder(&terms.admittance, &profile).await;
         let (account, kept) = admitted.map_err(|error| match error {
             AdmitError::Store(error) => HolderError::Store(Arc::new(error)),
             other => HolderError::Admit(other),

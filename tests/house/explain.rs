@@ -237,6 +237,7 @@ impl Desk {
                 vouched: number.clone(),
                 create: true,
                 sync: true,
+                by_login: true,
                 entitlements: format!(r#"{{"departments":["{connector}"]}}"#),
                 at: now.plus(std::time::Duration::from_secs(at)),
             };

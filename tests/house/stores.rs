@@ -103,6 +103,7 @@ fn admission(login: &str) -> Admission {
         vouched: Vec::new(),
         create: true,
         sync: true,
+        by_login: true,
         entitlements: "{}".to_owned(),
         at: at(0),
     }

@@ -111,6 +111,7 @@ impl Desk {
             vouched: Vec::new(),
             create: true,
             sync: true,
+            by_login: true,
             entitlements: "{}".to_owned(),
             at: now,
         };

@@ -10,7 +10,9 @@ use crate::keys;
 
 pub(super) async fn admit(db: &Sqlite, admission: &Admission) -> Result<Admitted, Trouble> {
     let mut tx = db.write().await?;
-    let admitted = match known(&mut tx, admission).await? {
+    let known = known(&mut tx, admission).await?;
+    let vouches = known.is_none() || admission.by_login;
+    let admitted = match known {
         Some((account, names)) => again(&mut tx, admission, account, names).await?,
         None => match linked(&mut tx, &admission.links).await? {
             Some(account) => join(&mut tx, admission, account).await?,
@@ -18,10 +20,12 @@ pub(super) async fn admit(db: &Sqlite, admission: &Admission) -> Result<Admitted
         },
     };
     if matches!(admitted, Admitted::Account(_)) {
-        let Admission {
-            connector, subject, ..
-        } = admission;
-        vouch(&mut tx, connector, subject, &admission.vouched).await?;
+        if vouches {
+            let Admission {
+                connector, subject, ..
+            } = admission;
+            vouch(&mut tx, connector, subject, &admission.vouched).await?;
+        }
         tx.commit().await?;
     } else {
         tx.leave().await?;

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use menshen::store::{Admission, Admitted, LinkField};
 
 use super::*;
 
@@ -55,4 +56,43 @@ async fn a_token_that_was_ended_does_not_come_back_with_another_signature() {
 
 fn token_of_another_app(provider: &Provider) -> String {
     with(provider, "zhangsan", &json!({ "azp": "tablet" }))
+}
+
+/// Whether an e-mail address leads to an account that the directory has.
+async fn leads_somewhere(house: &House, email: &str) -> bool {
+    let admission = Admission {
+        connector: "corp".parse().unwrap(),
+        subject: "newcomer".parse().unwrap(),
+        login: "newcomer".parse().unwrap(),
+        links: vec![(LinkField::Email, email.to_owned())],
+        vouched: Vec::new(),
+        create: false,
+        sync: true,
+        by_login: true,
+        entitlements: "{}".to_owned(),
+        at: house.running.house().shared().clock.now(),
+    };
+    let store = &house.running.house().shared().store;
+    match store.admit(&admission).await.unwrap() {
+        Admitted::Account(_) => true,
+        Admitted::Unknown => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_old_token_does_not_change_the_address_that_a_later_login_vouched_for() {
+    let provider = Provider::new().await;
+    let house = house(&provider).await;
+    let old = json!({ "email": "old@corp.example", "email_verified": true });
+    let old = with(&provider, "zhangsan", &old);
+    let mut browser = Browser::new(&house);
+    provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
+    assert_eq!(status(&house, "/echo", &old).await, 200);
+    assert!(!leads_somewhere(&house, "old@corp.example").await);
+    // Whoever is not known yet is vouched for by the first token.
+    let first = json!({ "email": "lisi@corp.example", "email_verified": true });
+    let first = with(&provider, "lisi", &first);
+    assert_eq!(status(&house, "/echo", &first).await, 200);
+    assert!(leads_somewhere(&house, "lisi@corp.example").await);
 }
