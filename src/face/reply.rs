@@ -127,7 +127,7 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             route,
             caller,
             needed,
-        } => bearer::lacks_scope(visit, route, caller, needed),
+        } => bearer::lacks_scope(visit, Some(route), caller, needed),
         Denial::TwoCallers { route } => bearer::two_callers(visit, Some(route)),
         Denial::IssuerAway { route, issuer } => bearer::issuer_away(visit, Some(route), issuer),
         Denial::TooManyTokens { route, issuer } => {

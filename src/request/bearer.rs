@@ -48,7 +48,8 @@ pub struct Program {
     pub proof: Proof,
     /// When the token says that it ends.
     pub ends_at: Option<Timestamp>,
-    /// The person it stands for instead, where tokens of its issuer are people's.
+    /// The person it stands for instead, where tokens of its issuer are people's and it has the
+    /// scopes that its issuer asks for.
     pub holder: Option<Holder>,
 }
 
@@ -56,6 +57,12 @@ impl Program {
     /// When it stops counting for sure, clocks that differ included.
     pub fn over_at(&self) -> Option<Timestamp> {
         trusted::ends_at(self)
+    }
+
+    /// Whether its token is good for all of these.
+    fn has(&self, scopes: &[ScopeName]) -> bool {
+        let has = |scope: &ScopeName| self.scopes.iter().any(|own| own == scope.as_str());
+        scopes.iter().all(has)
     }
 }
 
@@ -90,7 +97,7 @@ pub enum BearerError {
     Scope {
         /// Whose it is.
         program: Arc<Program>,
-        /// What the route asks for, separated by spaces.
+        /// What its issuer and the route ask for, separated by spaces.
         needed: String,
     },
     /// Its client brings too many new tokens: nobody looked at it.
@@ -312,23 +319,23 @@ impl Bearers {
         if route.issuers.is_empty() {
             return Ok(None);
         }
-        let Some(program) = self.verified(&route.issuers, head).await? else {
-            return Ok(None);
-        };
-        self.suffices(route, program).map(Some)
+        self.verified(&route.issuers, &route.scopes, head).await
     }
 
     /// Whose token a request to a page of ours brings, among those that are people's.
     pub async fn of_person(&self, head: &Head<'_>) -> Result<Option<Arc<Program>>, BearerError> {
         match self.of_people.is_empty() {
             true => Ok(None),
-            false => self.verified(&self.of_people, head).await,
+            false => self.verified(&self.of_people, &[], head).await,
         }
     }
 
+    /// Verifies what a request brings, and that it is good for what its issuer asks of every token
+    /// and for `scopes`.
     async fn verified(
         &self,
         issuers: &[IssuerId],
+        scopes: &[ScopeName],
         head: &Head<'_>,
     ) -> Result<Option<Arc<Program>>, BearerError> {
         let token = match token::brought(head.headers) {
@@ -337,15 +344,16 @@ impl Bearers {
             Brought::Token(token) => token,
         };
         let hash = keys::fingerprint(&[b"bearer", token.as_bytes()]);
-        match self.known(issuers, &hash) {
-            Some(found) => found.map(Some),
+        let program = match self.known(issuers, &hash) {
+            Some(found) => found?,
             None => {
                 let trusted = self.choose(issuers, token);
                 let trusted = trusted.map_err(|why| self.refused(why))?;
                 let verdict = trusted.verify(hash, token, head.client).await;
-                verdict.map(Some).map_err(|fault| named(trusted, fault))
+                verdict.map_err(|fault| named(trusted, fault))?
             }
-        }
+        };
+        self.suffices(scopes, program).map(Some)
     }
 
     /// The person a token stands for now; an error when their session was ended.
@@ -393,15 +401,19 @@ impl Bearers {
         }
     }
 
-    /// Every scope that its issuer and this route ask for. Asked on every request.
-    fn suffices(&self, route: &Route, program: Arc<Program>) -> Result<Arc<Program>, BearerError> {
+    /// Whether it has every scope that its issuer and a route ask for. Asked on every request.
+    fn suffices(
+        &self,
+        of_route: &[ScopeName],
+        program: Arc<Program>,
+    ) -> Result<Arc<Program>, BearerError> {
         let trusted = self.issuers.get(&program.issuer);
         let of_issuer = trusted.map_or(&[][..], |trusted| &trusted.config.scopes);
-        let needed = || of_issuer.iter().chain(&route.scopes).map(ScopeName::as_str);
-        if needed().all(|scope| program.scopes.iter().any(|own| own == scope)) {
+        if program.has(of_issuer) && program.has(of_route) {
             return Ok(program);
         }
-        let needed: Vec<_> = needed().collect();
+        let needed = of_issuer.iter().chain(of_route).map(ScopeName::as_str);
+        let needed: Vec<_> = needed.collect();
         Err(BearerError::Scope {
             program,
             needed: needed.join(" "),

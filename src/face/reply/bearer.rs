@@ -42,7 +42,7 @@ pub(super) fn refused(
 /// A token that is good, but not for this.
 pub(super) fn lacks_scope(
     visit: &Visit<'_>,
-    route: &Arc<Route>,
+    route: Option<&Arc<Route>>,
     caller: &Caller,
     needed: &str,
 ) -> Told {
@@ -56,7 +56,7 @@ pub(super) fn lacks_scope(
     );
     let rest = format!(", error=\"insufficient_scope\", scope=\"{needed}\"");
     challenge(visit, &mut response, &rest);
-    Told::denied("scope", Some(route), Some(caller), response)
+    Told::denied("scope", route, Some(caller), response)
 }
 
 /// A session and a token at once (RFC 6750 §3.1, `invalid_request`).
@@ -93,9 +93,11 @@ pub(in crate::face) fn on_own_page(visit: &Visit<'_>, error: &GateError) -> Opti
             Some(too_many_tokens(visit, None, issuer))
         }
         GateError::TwoCallers => Some(two_callers(visit, None)),
-        // Only routes ask for scopes.
-        GateError::Bearer(BearerError::Scope { .. } | BearerError::Store(_))
-        | GateError::Unavailable(_) => None,
+        GateError::Bearer(BearerError::Scope { program, needed }) => {
+            let caller = Caller::Program(Arc::clone(program));
+            Some(lacks_scope(visit, None, &caller, needed))
+        }
+        GateError::Bearer(BearerError::Store(_)) | GateError::Unavailable(_) => None,
     }
 }
 

@@ -298,16 +298,18 @@ impl Trusted {
             }
         };
         token::is_bearer(&claims)?;
-        let holder = match &self.people {
-            None => None,
-            Some((via, holders)) => {
-                let shown = self
-                    .shown(token, &claims, &tenant)
-                    .map_err(Refusal::claim)?;
+        let shown = self.people.as_ref();
+        let shown = shown.map(|_| self.shown(token, &claims, &tenant));
+        let shown = shown.transpose().map_err(Refusal::claim)?;
+        let program = self.program(claims, &tenant)?;
+        let holder = match (&self.people, shown) {
+            // A token that is good for nothing here lets nobody in: its person gets no account, no
+            // session and no line in the audit trail. Every request with it is refused for its scopes.
+            (Some((via, holders)), Some(shown)) if program.has(&self.config.scopes) => {
                 Some(holders.admit(via, shown).await?)
             }
+            _ => None,
         };
-        let program = self.program(claims, &tenant)?;
         Ok(Arc::new(Program { holder, ..program }))
     }
 

@@ -58,6 +58,34 @@ fn token_of_another_app(provider: &Provider) -> String {
     with(provider, "zhangsan", &json!({ "azp": "tablet" }))
 }
 
+#[tokio::test]
+async fn a_token_without_the_issuers_scopes_lets_nobody_in() {
+    let provider = Provider::new().await;
+    let issuer = "people = 'keycloak'\nscopes = ['openid', 'portal']";
+    let house = plan(&provider, "", issuer).start().await;
+    let poor = token(&provider, "zhangsan");
+    for path in ["/echo", "/.menshen/userinfo"] {
+        for _ in 0..2 {
+            let answer = bearer(path, &poor).of(&house).await;
+            let challenge = answer.header("www-authenticate").unwrap_or_default();
+            assert_eq!(answer.status, 403, "{path}: {challenge}");
+            assert!(
+                challenge.contains("insufficient_scope"),
+                "{path}: {challenge}"
+            );
+        }
+    }
+    let login: LoginName = "zhangsan".parse().unwrap();
+    let store = &house.running.house().shared().store;
+    assert_eq!(store.account_by_login(&login).await.unwrap(), None);
+    assert!(sessions(&house).await.is_empty());
+    assert!(house.audit().iter().all(|line| line["event"] != "login"));
+    let rich = with(&provider, "zhangsan", &json!({ "scope": "openid portal" }));
+    for path in ["/echo", "/.menshen/userinfo"] {
+        assert_eq!(status(&house, path, &rich).await, 200, "{path}");
+    }
+}
+
 /// Whether an e-mail address leads to an account that the directory has.
 async fn leads_somewhere(house: &House, email: &str) -> bool {
     let admission = Admission {
