@@ -21,7 +21,7 @@ use connector::{Answer, AppLogin, Ask, Challenge, Connector, ConnectorError, Pro
 use limits::{Limited, Limits, Step};
 use pending::{FlowId, Mode, Pending, PendingError};
 use return_to::ReturnTo;
-use ticket::NonceHash;
+use ticket::{NonceHash, SpentTickets};
 
 mod build;
 pub mod config;
@@ -54,6 +54,7 @@ pub struct Login {
     limits: Arc<Limits>,
     clock: Clock,
     outcomes: Cache<[u8; 32], Outcome>,
+    spent_tickets: SpentTickets,
 }
 
 /// One connector with how it is used here.
@@ -212,6 +213,17 @@ impl Login {
                 admittance: entry.admittance.clone(),
             })
         })
+    }
+
+    /// Whether a client may redeem a ticket now.
+    pub fn may_redeem(&self, client: IpAddr) -> Result<(), LoginError> {
+        let taken = self.limits.take(Step::Ticket, client);
+        taken.map_err(LoginError::Limited)
+    }
+
+    /// The tickets that were used a moment ago.
+    pub fn spent_tickets(&self) -> &SpentTickets {
+        &self.spent_tickets
     }
 
     /// Opens a login. Nothing is stored here; the browser keeps the sealed memory.

@@ -106,6 +106,7 @@ impl Login {
             .map(|login| &login.limits)
             .filter(|limits| limits.is_of(config));
         let outcomes = previous.map(|login| login.outcomes.clone());
+        let spent_tickets = previous.map(|login| login.spent_tickets.clone());
         Ok(Self {
             entries,
             ring: Arc::clone(around.ring),
@@ -116,6 +117,7 @@ impl Login {
                 .cloned()
                 .unwrap_or_else(|| Arc::new(Limits::new(config, around.clock.clone()))),
             clock: around.clock.clone(),
+            spent_tickets: spent_tickets.unwrap_or_default(),
             outcomes: outcomes.unwrap_or_else(|| {
                 Cache::builder()
                     .max_capacity(OUTCOMES_MAX)

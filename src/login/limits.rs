@@ -27,6 +27,8 @@ pub enum Step {
     Begin,
     /// A login is finished.
     Finish,
+    /// A ticket is redeemed: as often as logins are finished, and counted apart from them.
+    Ticket,
 }
 
 /// Why a step is not taken now.
@@ -49,6 +51,7 @@ pub struct Limits {
     config: LoginConfig,
     begins: Pair,
     finishes: Pair,
+    tickets: Pair,
     circuits: Mutex<HashMap<ConnectorId, Circuit>>,
     clock: Clock,
 }
@@ -79,6 +82,10 @@ impl Limits {
                 config.finishes_per_client_per_minute,
                 config.finishes_per_minute,
             ),
+            tickets: Pair::new(
+                config.finishes_per_client_per_minute,
+                config.finishes_per_minute,
+            ),
             circuits: Mutex::default(),
             config: config.clone(),
             clock,
@@ -95,6 +102,7 @@ impl Limits {
         let pair = match step {
             Step::Begin => &self.begins,
             Step::Finish => &self.finishes,
+            Step::Ticket => &self.tickets,
         };
         if pair.client.len() > CLIENTS_MAX {
             pair.client.retain_recent();

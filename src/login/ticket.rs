@@ -1,5 +1,7 @@
 //! `Ticket`: brings a session to another host of the site: sealed, short-lived, spent once.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -8,11 +10,17 @@ use crate::people::cookie::{Handle, HostBound, Sid};
 use crate::store::AccountId;
 
 mod asked;
+mod spent;
 
 pub use asked::Asked;
+pub use spent::SpentTickets;
 
 /// How long a ticket may take from one host to the other, in seconds.
 pub const TICKET_AGE_MAX_S: u64 = 60;
+
+/// For so long after a ticket's end the store still knows that it was spent: the clocks of several
+/// processes may differ by as much.
+const SPENT_SLACK: Duration = Duration::from_secs(300);
 
 /// How long a host remembers the nonce that its ticket must name, in seconds: as long as a login.
 pub const NONCE_AGE_MAX_S: i64 = 660;
@@ -139,6 +147,13 @@ impl Unsealed {
         keys::fingerprint(&[b"ticket", self.0.x.as_bytes()])
     }
 
+    /// Until when the store remembers that it was spent.
+    pub fn spent_until(&self, now: Timestamp) -> Timestamp {
+        let made_at = Timestamp::from_unix_ms(self.0.t);
+        let age_max = Duration::from_secs(TICKET_AGE_MAX_S);
+        made_at.max(now).plus(age_max).plus(SPENT_SLACK)
+    }
+
     /// Opens it while it is fresh and for this browser's nonces.
     pub fn check<'a>(
         self,
@@ -237,8 +252,6 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -7,6 +7,7 @@ mod outage;
 mod overtaken;
 mod reloaded;
 mod revoked;
+mod tickets;
 mod tokens;
 mod tunnels;
 mod unstored;

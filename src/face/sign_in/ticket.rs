@@ -207,7 +207,11 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
         Ok(unsealed) => unsealed,
         Err(error) => return refused(visit, None, error).await,
     };
-    let (to, spend) = (unsealed.to().to_owned(), unsealed.spend());
+    let to = unsealed.to().to_owned();
+    let spending = Spending {
+        what: unsealed.spend(),
+        until: unsealed.spent_until(head.at),
+    };
     let nonce_of = |hash: &NonceHash| {
         names
             .find(|(name, _)| name.strip_prefix(prefix) == Some(hash.as_str()))
@@ -218,14 +222,14 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
         Err(error) => {
             // Whoever reads the address in a browser that was led astray gets nothing for it.
             if error == TicketError::OtherBrowser
-                && let Err(told) = spent(visit, &spend).await
+                && let Err(told) = spending.shown(visit).await
             {
                 return *told;
             }
             return refused(visit, Some(&to), error).await;
         }
     };
-    match spent(visit, &spend).await {
+    match spending.used(visit).await {
         Ok(true) => {}
         Ok(false) => return refused(visit, Some(&to), TicketError::Used).await,
         Err(told) => return *told,
@@ -240,15 +244,55 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
     Told::own("ticket", response)
 }
 
-/// Spends a ticket; false when it was spent before.
-async fn spent(visit: &Visit<'_>, spend: &[u8; 32]) -> Result<bool, Box<Told>> {
-    let until = visit.head.at.plus(std::time::Duration::from_secs(3600));
-    let spent = visit.shared.store.spend(spend, until).await;
-    spent.map_err(|error| {
-        tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");
-        let response = reply::problem(visit, Cause::StoreAway, None);
-        Box::new(Told::own("unavailable", response))
-    })
+/// A ticket that is to be spent.
+struct Spending {
+    what: [u8; 32],
+    until: Timestamp,
+}
+
+impl Spending {
+    /// Spends a ticket that its own browser brought; false when it was spent before. A replay costs
+    /// no question to the store, and nobody redeems more tickets than a client may.
+    async fn used(&self, visit: &Visit<'_>) -> Result<bool, Box<Told>> {
+        let login = &visit.site.login;
+        let spent = login.spent_tickets();
+        if !spent.is_first(&self.what) {
+            return Ok(false);
+        }
+        if let Err(error) = login.may_redeem(visit.head.client) {
+            // It was not spent: the person may bring it again.
+            spent.forget(&self.what);
+            let response = reply::problem(visit, audit::cause_of(&error), here(visit));
+            return Err(Box::new(Told::own("limited", response)));
+        }
+        self.store(visit).await
+    }
+
+    /// Spends a ticket that another browser showed. Over the client's limit only this process
+    /// remembers it, for as long as the ticket would count.
+    async fn shown(&self, visit: &Visit<'_>) -> Result<(), Box<Told>> {
+        let login = &visit.site.login;
+        if login.spent_tickets().is_first(&self.what) && login.may_redeem(visit.head.client).is_ok()
+        {
+            self.store(visit).await?;
+        }
+        Ok(())
+    }
+
+    async fn store(&self, visit: &Visit<'_>) -> Result<bool, Box<Told>> {
+        let spent = visit.shared.store.spend(&self.what, self.until).await;
+        spent.map_err(|error| {
+            visit.site.login.spent_tickets().forget(&self.what);
+            tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");
+            let response = reply::problem(visit, Cause::StoreAway, None);
+            Box::new(Told::own("unavailable", response))
+        })
+    }
+}
+
+/// This very address, for a second try.
+fn here(visit: &Visit<'_>) -> Option<Href> {
+    Some(Href::new(address::target(visit.head)))
 }
 
 /// A ticket that lets nobody in; whoever is here already goes on.

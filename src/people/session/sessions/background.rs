@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Sessions;
 use crate::clock::Timestamp;
-use crate::store::SessionKey;
+use crate::store::{SessionKey, StoreError};
 
 /// How long uses are collected before they are written.
 const BATCH_EVERY: Duration = Duration::from_millis(500);
@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const BATCH_MAX: usize = 1_000;
 /// How often what is over is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
+/// How many rows of a kind one round deletes.
+const SWEEP_MAX: u32 = 1_000;
 /// Rows that are idle for so long are deleted, whatever the configured idle timeout was.
 const IDLE_KEPT: Duration = Duration::from_secs(30 * 86_400);
 
@@ -139,15 +141,28 @@ async fn sweep(sessions: Weak<Sessions>) {
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
-        let now = sessions.clock.now();
+        if let Err(error) = sessions.sweep().await {
+            tracing::warn!(error = %crate::telemetry::chain(&error), "what is over was not deleted");
+        }
+    }
+}
+
+impl Sessions {
+    /// Deletes everything that is over, in rounds: between two of them others write.
+    ///
+    /// # Errors
+    /// The store did not take a round; what is left is deleted later.
+    pub async fn sweep(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
         let idle_ms = i64::try_from(IDLE_KEPT.as_millis()).unwrap_or(i64::MAX);
         let idle_before = Timestamp::from_unix_ms(now.unix_ms().saturating_sub(idle_ms));
-        match sessions.store.sweep(now, idle_before, 10_000).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "what is over was deleted"),
-            Err(error) => {
-                tracing::warn!(error = %crate::telemetry::chain(&error), "what is over was not deleted");
+        loop {
+            let rows = self.store.sweep(now, idle_before, SWEEP_MAX).await?;
+            tracing::debug!(rows, "what is over was deleted");
+            if rows < u64::from(SWEEP_MAX) {
+                return Ok(());
             }
+            tokio::task::yield_now().await;
         }
     }
 }

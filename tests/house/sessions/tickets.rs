@@ -1,0 +1,130 @@
+//! What tickets cost the store, whoever brings them and how often.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+use menshen::keys;
+
+use super::watched::{Fault, WatchedHouse};
+use crate::browser::Browser;
+use crate::house::{HOME, Plan};
+
+/// A browser that is signed in at home and holds a ticket for oa.test with its nonce.
+async fn with_ticket(house: &WatchedHouse) -> (Browser, String) {
+    let mut browser = Browser::at(house.address);
+    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let ticket = next_ticket(&mut browser).await;
+    (browser, ticket)
+}
+
+async fn next_ticket(browser: &mut Browser) -> String {
+    let page = browser
+        .follow_until("http://oa.test/echo", |next| next.contains("/ticket?"))
+        .await;
+    assert!(page.url.contains("/ticket?t="), "{}", page.url);
+    page.url
+}
+
+#[tokio::test]
+async fn a_used_ticket_asks_the_store_no_second_time() {
+    let house = WatchedHouse::start(Plan::default()).await;
+    let (browser, ticket) = with_ticket(&house).await;
+    let mut tabs: Vec<_> = (0..50).map(|_| browser.clone()).collect();
+    let visits = tabs.iter_mut().map(|tab| tab.visit(&ticket));
+    let answers = futures_util::future::join_all(visits).await;
+    let let_in = answers.iter().filter(|answer| answer.status == 302);
+    assert_eq!(let_in.count(), 1);
+    for _ in 0..50 {
+        let answer = browser.clone().visit(&ticket).await;
+        assert_eq!(answer.cause(), Some(Cause::TicketBad));
+        let mut stranger = Browser::at(house.address);
+        assert_eq!(
+            stranger.visit(&ticket).await.cause(),
+            Some(Cause::TicketBad)
+        );
+    }
+    assert_eq!(house.store.asked("spend"), 1);
+}
+
+#[tokio::test]
+async fn one_that_a_wrong_browser_shows_again_and_again_asks_it_once_too() {
+    let house = WatchedHouse::start(Plan::default()).await;
+    let (mut browser, ticket) = with_ticket(&house).await;
+    for _ in 0..50 {
+        let mut stranger = Browser::at(house.address);
+        let answer = stranger.visit(&ticket).await;
+        assert_eq!(answer.cause(), Some(Cause::TicketBad));
+    }
+    assert_eq!(house.store.asked("spend"), 1);
+    assert_eq!(browser.visit(&ticket).await.cause(), Some(Cause::TicketBad));
+}
+
+#[tokio::test]
+async fn one_that_the_store_did_not_take_counts_once_it_is_back() {
+    let house = WatchedHouse::start(Plan::default()).await;
+    let (mut browser, ticket) = with_ticket(&house).await;
+    house.store.fail_at("spend", Some(Fault::TimedOut));
+    assert_eq!(browser.visit(&ticket).await.status, 503);
+    house.store.fail_at("spend", None);
+    assert_eq!(browser.visit(&ticket).await.status, 302);
+}
+
+#[tokio::test]
+async fn fresh_tickets_are_limited_for_each_client() {
+    let plan = Plan::default()
+        .server("trusted_proxies = ['127.0.0.1']")
+        .more("[login]\nfinishes_per_client_per_minute = 2");
+    let house = WatchedHouse::start(plan).await;
+    let (browser, first) = with_ticket(&house).await;
+    let from = |client: &str| {
+        let mut tab = browser.clone();
+        tab.extra
+            .push(("X-Forwarded-For".to_owned(), client.to_owned()));
+        tab
+    };
+    let mut eager = from("192.0.2.1");
+    assert_eq!(eager.visit(&first).await.status, 302);
+    let mut refused = None;
+    for _ in 0..2 {
+        let mut tab = from("192.0.2.1");
+        let ticket = next_ticket(&mut tab).await;
+        let answer = tab.visit(&ticket).await;
+        refused = Some((tab, ticket, answer));
+    }
+    let (tab, ticket, answer) = refused.unwrap();
+    assert_eq!(
+        (answer.status, answer.cause()),
+        (429, Some(Cause::TooManyLogins))
+    );
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.header("set-cookie"), None);
+    // It is not spent: from another address, or later, it counts.
+    let mut other = tab.clone();
+    other.extra.clear();
+    assert_eq!(other.visit(&ticket).await.status, 302);
+    // One that a wrong browser shows does not count afterwards, limit or not.
+    let mut tab = from("192.0.2.1");
+    let ticket = next_ticket(&mut tab).await;
+    let mut stranger = Browser::at(house.address);
+    stranger.extra.clone_from(&tab.extra);
+    let answer = stranger.visit(&ticket).await;
+    assert_eq!(answer.cause(), Some(Cause::TicketBad));
+    tab.extra.clear();
+    assert_eq!(tab.visit(&ticket).await.cause(), Some(Cause::TicketBad));
+}
+
+#[tokio::test]
+async fn everything_that_is_over_is_deleted_however_much_it_is() {
+    let house = WatchedHouse::start(Plan::default()).await;
+    let now = house.clock.now();
+    for _ in 0..1_001 {
+        let ticket = keys::random();
+        let spent = house.store.behind().spend(&ticket, now).await;
+        assert!(spent.unwrap());
+    }
+    house.clock.advance(Duration::from_secs(1));
+    house.sessions.sweep().await.unwrap();
+    assert_eq!(house.store.asked("sweep"), 2);
+    let left = house.store.behind().sweep(house.clock.now(), now, 10_000);
+    assert_eq!(left.await.unwrap(), 0);
+}
