@@ -164,6 +164,22 @@ impl LoginError {
         }
     }
 
+    /// Whether the same callback may end otherwise a moment later.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Connector(error) => matches!(
+                error,
+                ConnectorError::Busy(_)
+                    | ConnectorError::Unreachable(_)
+                    | ConnectorError::Issuer(_)
+            ),
+            Self::Admit { source, .. } => matches!(source, AdmitError::Store(_)),
+            Self::Mint { source, .. } => matches!(source, MintError::Store(_)),
+            Self::Limited(_) | Self::Dropped => true,
+            Self::NoConnector | Self::Pending(_) => false,
+        }
+    }
+
     /// What they would have been called, where that was the trouble.
     pub fn login(&self) -> Option<&LoginName> {
         match self {
@@ -308,8 +324,16 @@ impl Login {
                 terms: self.terms,
                 limits: Arc::clone(&self.limits),
             };
+            let outcomes = self.outcomes.clone();
             tokio::spawn(work.finish(pending, answer))
-                .map(|joined| Arc::new(joined.unwrap_or(Err(LoginError::Dropped))))
+                .map(move |joined| {
+                    let outcome = joined.unwrap_or(Err(LoginError::Dropped));
+                    // The page says that a reload may help: it must not find the same failure.
+                    if outcome.as_ref().is_err_and(LoginError::may_pass) {
+                        outcomes.invalidate(&key);
+                    }
+                    Arc::new(outcome)
+                })
                 .boxed()
                 .shared()
         });

@@ -171,3 +171,26 @@ async fn a_failing_sign_out_says_so() {
     house.store.fail(None);
     assert_eq!(ask.at(house.address).await.status, 401);
 }
+
+#[tokio::test]
+async fn a_login_that_failed_with_the_store_goes_on_at_a_reload_once_it_is_back() {
+    for question in ["admit", "mint"] {
+        let house = WatchedHouse::start(Plan::default()).await;
+        let mut browser = Browser::at(house.address);
+        let source = browser.to_source(&format!("{HOME}/echo")).await;
+        let back = browser.choose(&source, "zhangsan").await;
+        house.store.fail_at(question, Some(Fault::TimedOut));
+        is_away(&browser.visit(&back).await, question);
+        let tried = house.store.asked("admit");
+        house.store.fail_at(question, None);
+        // The source takes its code once only: it is asked for a new one.
+        let answer = browser.visit(&back).await;
+        assert_eq!(answer.status, 302, "{question}: {}", answer.text());
+        assert_eq!(house.store.asked("admit"), tried, "{question}");
+        let source = answer.header("location").unwrap().to_owned();
+        let back = browser.choose(&source, "zhangsan").await;
+        let page = browser.follow(&back).await;
+        assert_eq!(page.answer.status, 200, "{question}");
+        assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
+    }
+}
