@@ -206,3 +206,31 @@ async fn one_ending_that_is_never_stored_does_not_keep_the_others_from_it() {
     is_out(&house, &zhang, "still closed").await;
     is_out(&house, &li, "everyone").await;
 }
+
+#[tokio::test]
+async fn a_logout_that_finds_no_place_to_wait_in_breaks_nothing() {
+    let (house, zhang, _) = two().await;
+    let connector = "corp".parse().unwrap();
+    let until = Timestamp::from_unix_s(1_900_000_000);
+    let end = async |number: usize| {
+        let mark = LogoutMark::ProviderSession(format!("session-{number}"));
+        let ended = house
+            .sessions
+            .end_at_provider(&connector, &mark, None, until);
+        ended.await
+    };
+    house.store.fail_at("end_at_provider", Some(Fault::Failed));
+    // Anybody may say that a session ended, so only so many of these wait for the store.
+    for number in 0..10_001 {
+        assert!(end(number).await.is_err());
+    }
+    // One that waits and one that does not come again.
+    for number in [0, 10_000, 10_001] {
+        assert!(end(number).await.is_err(), "{number}");
+    }
+    house.store.fail_at("end_at_provider", None);
+    for number in [0, 10_000, 10_001] {
+        assert_eq!(end(number).await.unwrap(), Some(0), "{number}");
+    }
+    is_in(&house, &zhang, "a logout of other sessions").await;
+}

@@ -66,6 +66,9 @@ enum Pin {
 struct Asking<'a> {
     sessions: &'a Sessions,
     ending: &'a Ending,
+    /// Whether it is counted among those who ask. An ending that found no place is held by nobody,
+    /// or by somebody else.
+    counted: bool,
     confirmed: bool,
 }
 
@@ -76,7 +79,10 @@ impl Drop for Asking<'_> {
         } = self;
         let mut held = sessions.held.lock();
         let asking = held.get_mut(*ending).map_or(0, |hold| {
-            hold.asking -= 1;
+            if self.counted {
+                // An ending that was forgotten meanwhile may be held anew, by others.
+                hold.asking = hold.asking.saturating_sub(1);
+            }
             hold.asking
         });
         if self.confirmed && asking == 0 {
@@ -141,8 +147,8 @@ impl Sessions {
     /// # Errors
     /// It is not stored. It holds here all the same, and is stored later.
     pub(super) async fn end(&self, ending: Ending) -> Result<Option<Vec<Revocation>>, StoreError> {
-        let at = self.hold(&ending);
-        let ended = self.ask_to_end(&ending, at).await;
+        let (at, counted) = self.hold(&ending);
+        let ended = self.ask_to_end(&ending, at, counted).await;
         if let Err(error) = &ended
             && !error.is_an_answer()
         {
@@ -165,7 +171,7 @@ impl Sessions {
             let Some(at) = self.hold_again(&ending) else {
                 continue;
             };
-            match self.ask_to_end(&ending, at).await {
+            match self.ask_to_end(&ending, at, true).await {
                 Err(error) if !error.is_an_answer() => failures += 1,
                 Ok(_) | Err(_) => (stored, failures) = (stored + 1, 0),
             }
@@ -186,10 +192,12 @@ impl Sessions {
         &self,
         ending: &Ending,
         at: Timestamp,
+        counted: bool,
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
         let mut asking = Asking {
             sessions: self,
             ending,
+            counted,
             confirmed: false,
         };
         let store = &self.store;
@@ -227,12 +235,14 @@ impl Sessions {
     }
 
     /// Lets an ending hold here, before the store is asked: whoever asks may go away meanwhile.
-    fn hold(&self, ending: &Ending) -> Timestamp {
+    /// Answers since when, and whether it found a place.
+    fn hold(&self, ending: &Ending) -> (Timestamp, bool) {
         let at = self.clock.now();
         let mut held = self.held.lock();
+        let is_new = ending.is_unproved() && !held.contains_key(ending);
         let unproved = held.keys().filter(|held| held.is_unproved());
-        if ending.is_unproved() && unproved.count() >= UNPROVED_MAX {
-            return at;
+        if is_new && unproved.count() >= UNPROVED_MAX {
+            return (at, false);
         }
         let at = match held.entry(ending.clone()) {
             Entry::Occupied(mut known) => {
@@ -248,7 +258,7 @@ impl Sessions {
         };
         drop(held);
         self.changed();
-        at
+        (at, true)
     }
 
     /// For the next round; nothing when somebody else is at it.
