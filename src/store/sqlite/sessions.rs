@@ -16,6 +16,7 @@ pub(super) async fn mint(db: &Sqlite, new: &NewSession) -> Result<Minted, Troubl
     if let Some((what, until)) = &new.spends
         && !once::spend(&mut tx, what, *until).await?
     {
+        tx.leave().await?;
         return Ok(Minted::Spent);
     }
     insert(&mut tx, new).await?;
@@ -154,4 +155,65 @@ async fn insert(tx: &mut SqliteConnection, new: &NewSession) -> Result<(), Troub
         .execute(tx)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::super::{Admission, Admitted, Store as _};
+    use super::*;
+    use crate::keys;
+
+    #[tokio::test]
+    async fn a_mint_that_finds_its_token_spent_leaves_the_writer_open() {
+        let db = Sqlite::open("sqlite::memory:").await.unwrap();
+        let at = Timestamp::from_unix_s(1_800_000_000);
+        let admission = Admission {
+            connector: "corp".parse().unwrap(),
+            subject: "zhangsan".parse().unwrap(),
+            login: "zhangsan".parse().unwrap(),
+            links: Vec::new(),
+            vouched: Vec::new(),
+            create: true,
+            sync: true,
+            by_login: true,
+            entitlements: "{}".to_owned(),
+            at,
+        };
+        let Admitted::Account(account) = db.admit(&admission).await.unwrap() else {
+            panic!("a stranger is admitted");
+        };
+        let end = at.plus(Duration::from_secs(60));
+        let new = NewSession {
+            record: SessionRecord {
+                key: SessionKey::new(keys::random()),
+                public_id: SessionId::new(keys::random()),
+                account: account.id,
+                connector: admission.connector,
+                subject: admission.subject,
+                provider_sid: None,
+                facts: "{}".to_owned(),
+                minted_at: at,
+                expires_at: end,
+                used_at: at,
+            },
+            account_epoch: account.epoch,
+            connector_epoch: 0,
+            everyone_epoch: 0,
+            began_at: at,
+            tokens: None,
+            spends: Some((keys::random(), end)),
+        };
+        assert_eq!(db.mint(&new).await.unwrap(), Minted::Session);
+        // A temporary table is gone with its connection.
+        let run = async |sql: &'static str| {
+            let mut writer = db.writer.acquire().await.unwrap();
+            sqlx::query(sql).execute(&mut *writer).await
+        };
+        run("CREATE TEMP TABLE mark (id INTEGER)").await.unwrap();
+        assert_eq!(db.mint(&new).await.unwrap(), Minted::Spent);
+        run("INSERT INTO temp.mark (id) VALUES (1)").await.unwrap();
+        assert!(db.spend(&keys::random(), end).await.unwrap());
+    }
 }
