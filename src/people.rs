@@ -82,11 +82,16 @@ impl People {
         terms: &Admittance,
         profile: &Profile,
     ) -> Result<(Account, Mapped), AdmitError> {
-        self.find_or_make(terms, profile, true).await
+        let (account, mapped) = self.find_or_make(terms, profile, true).await?;
+        let (via, subject) = (&terms.connector, &profile.subject);
+        self.sessions
+            .logged_in(via, subject, &account, &mapped.fields);
+        Ok((account, mapped))
     }
 
     /// The same for somebody whose token comes for the first time. It is no login: it may be older
-    /// than the last one, and changes nothing that the store keeps of somebody who is known.
+    /// than the last one, and changes nothing about somebody who is known, neither in the store nor
+    /// in the sessions that are here.
     pub async fn admit_holder(
         &self,
         terms: &Admittance,
@@ -136,12 +141,6 @@ impl People {
                 if !terms.sync {
                     mapped.fields = self.kept(terms, profile, &account).await?;
                 }
-                self.sessions.logged_in(
-                    &terms.connector,
-                    &profile.subject,
-                    &account,
-                    &mapped.fields,
-                );
                 Ok((account, mapped))
             }
             Admitted::Unknown => Err(AdmitError::Unknown { login }),

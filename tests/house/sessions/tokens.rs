@@ -259,6 +259,27 @@ impl TokenHouse {
         self.provider.clock.advance(by);
     }
 
+    fn people(&self) -> People {
+        People::new(Arc::clone(&self.house.sessions), self.house.clock.clone())
+    }
+
+    fn profile(&self) -> Profile {
+        Profile {
+            subject: "zhang".parse().unwrap(),
+            raw: self.provider.raw(),
+            vouched: Vec::new(),
+            provider_sid: None,
+            facts: Proof::default(),
+            tokens: None,
+        }
+    }
+
+    /// Admits 张三, whose token comes for the first time.
+    async fn admit_holder(&self) {
+        let (people, profile) = (self.people(), self.profile());
+        people.admit_holder(&self.terms, &profile).await.unwrap();
+    }
+
     /// The cookie of 张三, who logs in.
     async fn signed_in(&self) -> String {
         self.signed_in_with(Some(self.provider.issue())).await
@@ -266,17 +287,9 @@ impl TokenHouse {
 
     async fn signed_in_with(&self, tokens: Option<Tokens>) -> String {
         let (sessions, now) = (&self.house.sessions, self.house.clock.now());
-        let subject: Subject = "zhang".parse().unwrap();
-        let profile = Profile {
-            subject: subject.clone(),
-            raw: self.provider.raw(),
-            vouched: Vec::new(),
-            provider_sid: None,
-            facts: Proof::default(),
-            tokens: None,
-        };
-        let people = People::new(Arc::clone(sessions), self.house.clock.clone());
-        let (account, _) = people.admit(&self.terms, &profile).await.unwrap();
+        let profile = self.profile();
+        let (account, _) = self.people().admit(&self.terms, &profile).await.unwrap();
+        let subject = profile.subject;
         let (connector_epoch, everyone_epoch) = sessions.epochs_of(&corp());
         let login = NewLogin {
             account,

@@ -284,3 +284,18 @@ async fn a_store_that_fails_ends_nothing() {
         assert_eq!(house.provider.reused(), 0, "{question}");
     }
 }
+
+#[tokio::test]
+async fn a_token_does_not_give_back_a_group_that_its_source_took_away() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
+    // The store still has the group: it did not take what the refresh said.
+    house.house.store.fail_at("renew", Some(Fault::Failed));
+    house.provider.set(|state| state.groups = Vec::new());
+    house.advance(LIFETIME);
+    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 403);
+    house.house.store.fail_at("renew", None);
+    house.admit_holder().await;
+    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 403);
+}
