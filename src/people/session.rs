@@ -65,6 +65,9 @@ pub struct Entitlements {
     pub login: LoginName,
     /// Their number.
     pub epoch: u64,
+    /// Whether the store gave that number. One that it did not give is a guess, which gives way to
+    /// whatever the store numbers later.
+    pub numbered: bool,
     /// What others made of them, for as long as they hold.
     pub memo: Memo,
 }
@@ -172,7 +175,23 @@ impl Entitlements {
             user,
             login: login.clone(),
             epoch,
+            numbered: true,
             memo: Memo::default(),
+        }
+    }
+
+    /// The number of fields that follow these, as long as the store did not say it: one more, as the
+    /// store counts, so that a look that read the old ones does not bring them back. Guesses do not
+    /// add up, or they would run ahead of the store.
+    fn guess_next(&self, fields: &Fields) -> u64 {
+        self.epoch + u64::from(self.numbered && self.fields != *fields)
+    }
+
+    /// The same, when its number is a guess.
+    fn guessed(self) -> Self {
+        Self {
+            numbered: false,
+            ..self
         }
     }
 }

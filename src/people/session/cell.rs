@@ -124,6 +124,14 @@ impl SessionCell {
 pub(super) struct IdentityCell(pub(super) ArcSwap<Entitlements>);
 
 impl IdentityCell {
+    /// Takes over what a refresh said, unless the store gave a higher number to what is here.
+    pub(super) fn refreshed(&self, fresh: &Arc<Entitlements>) {
+        self.0.rcu(|current| {
+            let is_newer = current.numbered && current.epoch > fresh.epoch;
+            Arc::clone(if is_newer { current } else { fresh })
+        });
+    }
+
     /// Takes over entitlements, unless newer ones are here.
     pub(super) fn at_least(&self, fresh: &Arc<Entitlements>) {
         self.0.rcu(|current| {

@@ -62,16 +62,15 @@ impl Sessions {
             return;
         };
         if !same {
-            // One more, as in the store: a load that read the old ones does not bring them back.
-            let epoch = current.epoch + u64::from(current.fields != *fields);
+            let epoch = current.guess_next(fields);
             let fresh = Entitlements::new(account.id, &account.login, via, fields.clone(), epoch);
-            cell.0.store(Arc::new(fresh));
+            cell.0.store(Arc::new(fresh.guessed()));
         }
     }
 
     /// Takes over what a refresh says of a person; answers the names of the fields that changed.
     ///
-    /// `epoch` is the number the store gave those fields; without one they count as the next.
+    /// `epoch` is the number the store gave those fields; without one it is guessed.
     pub(in crate::people::session) fn refreshed(
         &self,
         session: &Session,
@@ -83,10 +82,14 @@ impl Sessions {
             return Vec::new();
         };
         let before = cell.0.load_full();
-        let epoch = epoch.unwrap_or_else(|| before.epoch + u64::from(before.fields != *fields));
         let (account, login) = (session.account, &before.login);
-        let fresh = Entitlements::new(account, login, &session.via, fields.clone(), epoch);
-        cell.at_least(&Arc::new(fresh));
+        let numbered =
+            |epoch| Entitlements::new(account, login, &session.via, fields.clone(), epoch);
+        let fresh = match epoch {
+            Some(epoch) => numbered(epoch),
+            None => numbered(before.guess_next(fields)).guessed(),
+        };
+        cell.refreshed(&Arc::new(fresh));
         let changed = differences(&before.fields, fields);
         if !changed.is_empty() {
             // Tunnels are judged by what their people may do now.

@@ -286,6 +286,27 @@ async fn a_store_that_fails_ends_nothing() {
 }
 
 #[tokio::test]
+async fn what_the_store_missed_gives_way_to_what_it_keeps_later() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
+    house.house.store.fail_at("renew", Some(Fault::Failed));
+    for (groups, status) in [
+        (vec![], 403),
+        (vec!["人事部", "财务部"], 200),
+        (vec!["人事部"], 403),
+    ] {
+        house.provider.set(|state| state.groups = groups);
+        house.advance(LIFETIME);
+        assert_eq!(house.ask("/finance/echo", &cookie).await.status, status);
+    }
+    house.house.store.fail_at("renew", None);
+    house.provider.set(|state| state.groups = vec!["财务部"]);
+    house.advance(LIFETIME);
+    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_token_does_not_give_back_a_group_that_its_source_took_away() {
     let house = TokenHouse::new().await;
     let cookie = house.signed_in().await;
