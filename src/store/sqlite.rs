@@ -72,7 +72,7 @@ impl Sqlite {
     async fn read(&self) -> Result<PoolConnection<sqlx::Sqlite>, Trouble> {
         let mut connection = self.readers.acquire().await?;
         // After it is opened: it may have been opened a moment ago, in another file.
-        let checked = self.place.check().await;
+        let checked = self.place.check();
         if checked.is_err() {
             connection.close_on_drop();
         }

@@ -70,7 +70,7 @@ pub(super) async fn look(url: &str) -> Result<Sqlite, StoreError> {
             known,
         });
     }
-    let place = place(url, path).await?;
+    let place = place(url, path)?;
     let reading = options.read_only(true).pragma("query_only", "ON");
     let readers = pool(1).connect_with(reading).await.map_err(failed)?;
     Ok(Sqlite {
@@ -138,13 +138,13 @@ async fn open_file(url: &str, options: &SqliteConnectOptions) -> Result<Sqlite, 
     Ok(Sqlite {
         writer,
         readers,
-        place: place(url, path).await?,
+        place: place(url, path)?,
         _memory: None,
     })
 }
 
-async fn place(url: &str, path: &Path) -> Result<Place, StoreError> {
-    Place::of(path).await.map_err(|source| StoreError::Open {
+fn place(url: &str, path: &Path) -> Result<Place, StoreError> {
+    Place::of(path).map_err(|source| StoreError::Open {
         url: url.to_owned(),
         source: sqlx::Error::Io(source),
     })

@@ -20,24 +20,27 @@ impl Place {
     pub(super) const MEMORY: Self = Self(None);
 
     /// The file that is at `path` now.
-    pub(super) async fn of(path: &Path) -> std::io::Result<Self> {
-        let identity = identity(path).await?;
+    pub(super) fn of(path: &Path) -> std::io::Result<Self> {
+        let identity = identity(path)?;
         Ok(Self(Some((path.to_owned(), identity))))
     }
 
     /// Whether the file is still there.
-    pub(super) async fn check(&self) -> Result<(), Trouble> {
+    pub(super) fn check(&self) -> Result<(), Trouble> {
         let Some((path, opened)) = &self.0 else {
             return Ok(());
         };
-        match identity(path).await {
+        match identity(path) {
             Ok(found) if found == *opened => Ok(()),
             Ok(_) | Err(_) => Err(Trouble::Moved(path.clone())),
         }
     }
 }
 
-async fn identity(path: &Path) -> std::io::Result<Identity> {
-    let file = tokio::fs::metadata(path).await?;
+/// Asks the operating system at once instead of in the pool for what blocks. The answer about a local
+/// file is there in microseconds, while lookups of host names share that pool: a name server that does
+/// not answer would fill it, and every question to the store would wait behind.
+fn identity(path: &Path) -> std::io::Result<Identity> {
+    let file = std::fs::metadata(path)?;
     Ok((file.dev(), file.ino()))
 }

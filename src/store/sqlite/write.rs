@@ -24,14 +24,14 @@ pub(super) struct Write {
 impl Write {
     pub(super) async fn begin(writer: &SqlitePool, place: &Place) -> Result<Self, Trouble> {
         // Before one is opened: to open it is to write to an empty file.
-        place.check().await?;
+        place.check()?;
         // Guarded before BEGIN: whoever gives up during it may have begun a transaction, too.
         let mut write = Self {
             connection: writer.acquire().await?,
             ended: false,
         };
         // And after: it may have been opened a moment ago, in another file.
-        place.check().await?;
+        place.check()?;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *write).await?;
         Ok(write)
     }

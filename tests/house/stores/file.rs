@@ -195,3 +195,26 @@ async fn refuses(dir: &TempDir, bytes: &[u8], so: impl Fn(&StoreError) -> bool) 
         "the file was changed: {error}"
     );
 }
+
+#[test]
+fn the_store_answers_while_everything_that_may_block_is_stuck() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(1).build();
+    runtime.unwrap().block_on(async {
+        let dir = TempDir::new();
+        let store = Sqlite::open(&dir.url()).await.unwrap();
+        let (account, new) = somebody(&store, "zhangsan").await;
+        // As the lookup of a host name, when the name server does not answer.
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let stuck = tokio::task::spawn_blocking(move || released.recv());
+        let asked = tokio::time::timeout(Duration::from_secs(60), async {
+            assert!(is_here(&store, &new).await);
+            let another = new_session(&account, at(1));
+            assert_eq!(store.mint(&another).await.unwrap(), Minted::Session);
+        });
+        let asked = asked.await;
+        drop(release);
+        assert!(stuck.await.unwrap().is_err());
+        asked.expect("the store answers");
+    });
+}
