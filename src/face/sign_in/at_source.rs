@@ -17,7 +17,7 @@ use crate::login::fields::Fields;
 use crate::login::pending::PENDING_AGE_MAX_S;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, LogoutMark};
-use crate::telemetry::{Audit, Event};
+use crate::telemetry::{Audit, Event, Seldom};
 
 /// How long a mark stops logins that began before it: no login takes longer.
 const MARK_KEPT: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
@@ -103,7 +103,11 @@ async fn end(
         Ok(Some(ended)) => ended,
         Ok(None) => return Told::own("logout seen before", refused("it was taken before")),
         Err(error) => {
-            tracing::error!(request_id = %visit.id, connector = %entry.id, error = %crate::telemetry::chain(&error), "what a source ended holds in this process, but could not be stored");
+            // Anybody may cause this line through a browser.
+            static SELDOM: Seldom = Seldom::new();
+            if notice.is_some() || SELDOM.may_speak() {
+                tracing::error!(request_id = %visit.id, connector = %entry.id, error = %crate::telemetry::chain(&error), "what a source ended holds in this process, but could not be stored");
+            }
             return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
         }
     };

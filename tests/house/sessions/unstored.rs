@@ -234,3 +234,45 @@ async fn a_logout_that_finds_no_place_to_wait_in_breaks_nothing() {
     }
     is_in(&house, &zhang, "a logout of other sessions").await;
 }
+
+#[tokio::test]
+async fn a_stranger_who_ends_nothing_wakes_nobody() {
+    let (house, zhang, _) = two().await;
+    let via = "corp".parse().unwrap();
+    let until = Timestamp::from_unix_s(1_900_000_000);
+    let changes = house.sessions.changes();
+    let mut nobody = (0..).map(|number| LogoutMark::ProviderSession(format!("nobody {number}")));
+    let mut name = || nobody.next().unwrap();
+    let end = async |mark: LogoutMark| {
+        let ended = house.sessions.end_at_provider(&via, &mark, None, until);
+        ended.await
+    };
+    assert_eq!(end(name()).await.unwrap(), Some(0));
+    assert!(!changes.has_changed().unwrap(), "it ended nothing");
+    house
+        .store
+        .fail_at("end_at_provider", Some(Fault::TimedOut));
+    assert!(end(name()).await.is_err());
+    assert!(!changes.has_changed().unwrap(), "the store is away");
+    house.store.fail_at("end_at_provider", None);
+    house.store.hold("end_at_provider", When::Before);
+    {
+        let ended = end(name());
+        tokio::pin!(ended);
+        tokio::select! {
+            _ = &mut ended => panic!("it is held back"),
+            () = house.store.holds(1) => {}
+        }
+    }
+    assert!(!changes.has_changed().unwrap(), "the stranger went away");
+    house.store.release();
+    eventually("nothing waits any more", async || {
+        house.sessions.store_held(0).await == 0
+    })
+    .await;
+    assert!(!changes.has_changed().unwrap(), "all is stored");
+    is_in(&house, &zhang, "nobody ended them").await;
+    // Whoever is ended by the source itself is woken at once.
+    assert!(End::Session.ask(&house).await.is_ok());
+    assert!(changes.has_changed().unwrap());
+}

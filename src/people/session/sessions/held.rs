@@ -11,7 +11,7 @@ use crate::people::session::cell::{AccountCell, Epoch, SessionCell};
 use crate::store::{
     AccountId, ConnectorId, LogoutMark, Revocation, Scope, SessionRecord, StoreError, Subject,
 };
-use crate::telemetry::chain;
+use crate::telemetry::{Seldom, chain};
 
 /// How much of what anybody may say, as a front-channel logout, is kept for later.
 const UNPROVED_MAX: usize = 10_000;
@@ -36,7 +36,10 @@ pub(super) enum Ending {
 
 /// Endings that the store did not confirm.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<Holds>);
+pub(super) struct Held {
+    holds: Mutex<Holds>,
+    complaints: Seldom,
+}
 
 type Holds = HashMap<Ending, Hold>;
 
@@ -69,7 +72,18 @@ struct Asking<'a> {
     /// Whether it is counted among those who ask. An ending that found no place is held by nobody,
     /// or by somebody else.
     counted: bool,
-    confirmed: bool,
+    answer: Answer,
+}
+
+/// What the store said to an ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// Nothing yet.
+    Waiting,
+    /// It did not take it.
+    Failed,
+    /// It knows it now.
+    Confirmed,
 }
 
 impl Drop for Asking<'_> {
@@ -85,18 +99,22 @@ impl Drop for Asking<'_> {
             }
             hold.asking
         });
-        if self.confirmed && asking == 0 {
-            sessions.let_go(held, ending);
-        } else if !self.confirmed {
-            drop(held);
-            sessions.end_cached(ending);
+        match self.answer {
+            Answer::Confirmed if asking == 0 => sessions.let_go(held, ending),
+            Answer::Confirmed => {}
+            // Anybody may ask and go away: the next round asks the store.
+            Answer::Waiting if ending.is_unproved() => {}
+            Answer::Waiting | Answer::Failed => {
+                drop(held);
+                sessions.end_cached(ending);
+            }
         }
     }
 }
 
 impl Held {
     fn lock(&self) -> MutexGuard<'_, Holds> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> Vec<Ending> {
@@ -134,9 +152,12 @@ impl Ending {
         }
     }
 
-    /// Whether anybody could have said so.
+    /// Whether anybody could have said so: no notice of the provider proves it.
     fn is_unproved(&self) -> bool {
-        matches!(self, Self::AtProvider { notice: None, .. })
+        let Self::AtProvider { mark, notice, .. } = self else {
+            return false;
+        };
+        notice.is_none() && matches!(mark, LogoutMark::ProviderSession(_))
     }
 }
 
@@ -151,6 +172,7 @@ impl Sessions {
         let ended = self.ask_to_end(&ending, at, counted).await;
         if let Err(error) = &ended
             && !error.is_an_answer()
+            && (!ending.is_unproved() || self.held.complaints.may_speak())
         {
             tracing::error!(
                 error = %chain(error),
@@ -198,7 +220,7 @@ impl Sessions {
             sessions: self,
             ending,
             counted,
-            confirmed: false,
+            answer: Answer::Waiting,
         };
         let store = &self.store;
         let ended = match ending {
@@ -227,9 +249,10 @@ impl Sessions {
                 for entry in entries.iter().flatten() {
                     self.apply(entry);
                 }
-                asking.confirmed = true;
+                asking.answer = Answer::Confirmed;
             }
-            Err(error) => asking.confirmed = error.is_an_answer(),
+            Err(error) if error.is_an_answer() => asking.answer = Answer::Confirmed,
+            Err(_) => asking.answer = Answer::Failed,
         }
         ended
     }
@@ -257,7 +280,10 @@ impl Sessions {
             }
         };
         drop(held);
-        self.changed();
+        // What anybody may say wakes nobody before it is known to end something.
+        if !ending.is_unproved() {
+            self.changed();
+        }
         (at, true)
     }
 
@@ -325,14 +351,18 @@ impl Sessions {
         else {
             return;
         };
+        let mut ended = false;
         for (_, entry) in &self.cache {
             let session = &entry.session;
             let provider_sid = session.provider_sid.as_deref();
             if session.via == *connector && names(mark, provider_sid, &session.subject) {
                 entry.cell.end();
+                ended = true;
             }
         }
-        self.changed();
+        if ended || !ending.is_unproved() {
+            self.changed();
+        }
     }
 }
 
