@@ -21,7 +21,7 @@ use menshen::people::{Admittance, People};
 use menshen::request;
 use menshen::request::bearer::Bearers;
 use menshen::request::gate::Gate;
-use menshen::request::head::{Connection, Head, Peer, Trust};
+use menshen::request::head::{Connection, Head, Peer, Reading, Trust};
 use menshen::request::policy::Verdict;
 use menshen::request::route::{
     self, Access, HeaderRules, HostHeader, HostPattern, Limits, OwnPaths, PathPrefix, Preflight,
@@ -29,7 +29,7 @@ use menshen::request::route::{
 };
 
 use menshen::store::{self, ConnectorId, Subject};
-use menshen::telemetry::{LogConfig, Telemetry};
+use menshen::telemetry::{LogConfig, Seldom, Telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -90,6 +90,7 @@ struct House {
     connection: Connection,
     trust: Trust,
     cookie_name: &'static str,
+    external_url: url::Url,
     routes: Routes,
     gate: Gate,
     cookie: String,
@@ -157,6 +158,7 @@ impl House {
             },
             trust: Trust::default(),
             cookie_name: flags.session_name(),
+            external_url: "https://sso.corp.example".parse()?,
             routes: routes()?,
             gate: Gate {
                 refresher: Refresher::new(
@@ -171,6 +173,7 @@ impl House {
                 terms,
                 connectors: vec![corp],
                 bearers: Bearers::default(),
+                contested: Seldom::default(),
             },
             cookie,
         })
@@ -252,13 +255,13 @@ impl House {
 
     fn head<'a>(&'a self, parts: &'a Parts) -> Outcome<Head<'a>> {
         let now = self.clock.now();
-        Ok(Head::of(
-            parts,
-            &self.connection,
-            &self.trust,
-            self.cookie_name,
-            now,
-        )?)
+        let reading = Reading {
+            trust: &self.trust,
+            external_url: &self.external_url,
+            cookie: self.cookie_name,
+            ring: &self.gate.ring,
+        };
+        Ok(Head::of(parts, &self.connection, reading, now)?)
     }
 }
 

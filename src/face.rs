@@ -11,7 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio_util::sync::CancellationToken;
 
 use crate::request::forward::{Answered, ForwardError, Forwarded};
-use crate::request::head::{Connection, Head};
+use crate::request::head::{Connection, Head, HeadError, Peer};
 use crate::request::headers::{Onward, RequestId};
 use crate::request::policy::{Permit, Verdict};
 use crate::request::{Body, BodyError, decide};
@@ -132,7 +132,9 @@ impl House {
             .step(&site, &parts, &connection, &id, &mut seen, &mut body)
             .await;
         let told = match (step, body) {
-            (Step::Told(told), _) => told,
+            (Step::Told(told), _) => {
+                told.also(|response| reply::fit_cookies(response, &parts.headers))
+            }
             (Step::Forward(permit, onward, in_vain), Some(body)) => {
                 let told = Told::allowed(&permit);
                 let sent = (permit, &onward, in_vain);
@@ -163,11 +165,15 @@ impl House {
             let (answer, asked) = (check::answer, (site, &self.shared));
             return Step::Told(answer(contract, asked, parts, connection, id, seen).await);
         }
-        let cookie = site.cookies.session_name();
-        let head = match Head::of(parts, connection, &site.trust, cookie, seen.at) {
+        let head = match Head::of(parts, connection, site.reading(), seen.at) {
             Ok(head) => head,
             Err(error) => {
-                tracing::info!(request_id = %id, %error, "a malformed request was refused");
+                if error == HeadError::NoHost
+                    && let Some(told) = sign_in::probed(site, &self.shared, parts).await
+                {
+                    return Step::Told(told);
+                }
+                complain(site, connection.peer, id, error);
                 let lang = navigation::lang(&parts.headers);
                 return Step::Told(reply::bad_head(lang, id, error));
             }
@@ -241,8 +247,7 @@ impl House {
                     self.shared.telemetry.limit_reached("upstream_share");
                 }
                 // Read again: whoever is answered pays nothing for the page of a failure.
-                let cookie = site.cookies.session_name();
-                let head = Head::of(&parts, &connection, &site.trust, cookie, seen.at).ok();
+                let head = Head::of(&parts, &connection, site.reading(), seen.at).ok();
                 return reply::upstream_failed(told, &parts.headers, head.as_ref(), id, failed);
             }
         };
@@ -301,6 +306,17 @@ impl House {
             Step::Forward(..) => reply::no_longer(navigation::lang(&parts.headers), id),
         };
         told.because("no longer allowed")
+    }
+}
+
+/// Says that a request was refused because of its head. What a trusted proxy sends is its
+/// administrator's to mend.
+fn complain(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
+    match error {
+        HeadError::Forwarded(header) if site.unreadable.may_speak() => {
+            tracing::warn!(request_id = %id, ?peer, header, "a header of a trusted proxy cannot be read, so its requests are refused");
+        }
+        _ => tracing::info!(request_id = %id, %error, "a malformed request was refused"),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::request::bearer::{self, Bearers, IssuerConfig, IssuerId};
 use crate::request::explain::Ways;
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
-use crate::request::head::{Head, OriginalHeader, Trust};
+use crate::request::head::{Head, OriginalHeader, Reading, Trust};
 use crate::request::headers::{self, Asserter, Namespace};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::secret::SecretError;
@@ -104,6 +104,8 @@ pub struct Site {
     pub original: OriginalHeader,
     /// Leave to complain of checks from peers whose word does not count.
     pub strangers: Seldom,
+    /// Leave to complain of headers of trusted proxies that cannot be read.
+    pub unreadable: Seldom,
 }
 
 /// Why a configuration could not be built. The old site stays.
@@ -233,6 +235,7 @@ impl Site {
             login,
             original: config.original,
             strangers: Seldom::default(),
+            unreadable: Seldom::default(),
         })
     }
 
@@ -243,8 +246,17 @@ impl Site {
             gate: &self.gate,
             forwarder: &self.forwarder,
             namespace: &self.namespace,
+            reading: self.reading(),
+        }
+    }
+
+    /// How requests are read.
+    pub fn reading(&self) -> Reading<'_> {
+        Reading {
             trust: &self.trust,
+            external_url: &self.external_url,
             cookie: self.cookies.session_name(),
+            ring: &self.ring,
         }
     }
 
@@ -326,6 +338,7 @@ fn gate(
         terms,
         connectors: config.connectors.keys().cloned().collect(),
         bearers: bearers.map_err(BuildError::Bearer)?,
+        contested: Seldom::default(),
     })
 }
 

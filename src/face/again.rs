@@ -60,8 +60,7 @@ pub(super) async fn still_allowed(house: &House, request: LetIn<'_>) -> Option<D
     const ASK_AGAIN: Duration = Duration::from_secs(60);
     let site = house.site();
     let now = house.shared.clock.now();
-    let cookie = site.cookies.session_name();
-    let head = Head::of(request.head, request.connection, &site.trust, cookie, now).ok()?;
+    let head = Head::of(request.head, request.connection, site.reading(), now).ok()?;
     match decide(&site.routes, &site.gate, &head).await {
         // A public route would let them pass as nobody, but the upstream still takes them for whom
         // it was told of.

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use super::navigation::{Errand, errand};
 use super::page::Cause;
 use super::record::{Seen, Told};
-use super::{Visit, address, reply, sign_in};
+use super::{Visit, address, complain, reply, sign_in};
 use crate::clock::Timestamp;
 use crate::request::gate::Why;
 use crate::request::head::{Connection, Head, HeadError, Original, Peer};
@@ -100,12 +100,12 @@ pub(super) async fn answer(
     }
     let asked = match Asked::read(contract, site, parts) {
         Ok(asked) => asked,
-        Err(error) => return bad_head(id, error),
+        Err(error) => return bad_head(site, connection.peer, id, error),
     };
     let original = asked.original(&parts.headers);
     let head = match head_of(site, original, connection.peer, seen.at) {
         Ok(head) => head,
-        Err(error) => return bad_head(id, error),
+        Err(error) => return bad_head(site, connection.peer, id, error),
     };
     seen.is_about(&head);
     let visit = Visit {
@@ -130,8 +130,7 @@ pub(super) fn head_of<'a>(
     peer: Peer,
     at: Timestamp,
 ) -> Result<Head<'a>, HeadError> {
-    let secure = site.external_url.scheme() == "https";
-    Head::asked(original, peer, site.cookies.session_name(), secure, at)
+    Head::asked(original, peer, site.reading(), at)
 }
 
 /// Makes an answer of a verdict: `leads_on_by` is the status that sends a person to log in, where
@@ -336,8 +335,8 @@ pub(super) fn stranger(site: &Site, peer: Peer, id: &RequestId) -> Told {
 }
 
 /// The question itself cannot be read.
-pub(super) fn bad_head(id: &RequestId, error: HeadError) -> Told {
-    tracing::info!(request_id = %id, %error, "a check of a malformed request was refused");
+pub(super) fn bad_head(site: &Site, peer: Peer, id: &RequestId, error: HeadError) -> Told {
+    complain(site, peer, id, error);
     let response = reply::text(StatusCode::FORBIDDEN, "text/plain", String::new());
     let told = Told::denied(error.to_string(), None, None, response);
     stopped(told, Cause::BadRequest.slug()).by_check()

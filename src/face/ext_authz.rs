@@ -172,7 +172,7 @@ impl ExtAuthz {
                 id = RequestId::of(&asked.headers, true);
                 decided((&site, shared), &asked, connection.peer, &id, &mut seen).await
             }
-            Ok(Err(error)) => Answered::No(check::bad_head(&id, error)),
+            Ok(Err(error)) => Answered::No(check::bad_head(&site, connection.peer, &id, error)),
             Err(told) => Answered::No(told),
         };
         match said {
@@ -206,7 +206,7 @@ async fn decided(
     let head = head.and_then(|original| check::head_of(site, original, peer, seen.at));
     let head = match head {
         Ok(head) => head,
-        Err(error) => return Answered::No(check::bad_head(id, error)),
+        Err(error) => return Answered::No(check::bad_head(site, peer, id, error)),
     };
     seen.is_about(&head);
     let visit = Visit {

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use super::page::Lang;
 use crate::request::head::Head;
 
-pub(super) use crate::request::errand::{Errand, errand, text};
+pub(super) use crate::request::errand::{Errand, errand, lossy, text};
 
 /// Whether a request that changes something comes from a page of ours (or from no browser at all).
 pub(super) fn is_same_origin(head: &Head<'_>) -> bool {
@@ -16,15 +16,15 @@ pub(super) fn is_same_origin(head: &Head<'_>) -> bool {
         (Some(origin), _) => origin == head.origin(),
         (None, Some(site)) => matches!(site, "same-origin" | "none"),
         // An old browser posting a form across sites would send neither: a cookie is not enough.
-        (None, None) => text(head.headers, "referer")
-            .and_then(|referer| url::Url::parse(referer).ok())
+        (None, None) => lossy(head.headers, "referer")
+            .and_then(|referer| url::Url::parse(&referer).ok())
             .is_some_and(|referer| referer.origin().ascii_serialization() == head.origin()),
     }
 }
 
 /// The language to answer a request in.
 pub(super) fn lang(headers: &HeaderMap) -> Lang {
-    Lang::of(text(headers, "accept-language"))
+    Lang::of(lossy(headers, "accept-language").as_deref())
 }
 
 /// Whether a browser says that it loads a page into another page's frame.

@@ -52,11 +52,12 @@ impl Seen {
             let host = parts
                 .headers
                 .get(http::header::HOST)
-                .and_then(|host| host.to_str().ok());
-            let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
+                .map(|host| String::from_utf8_lossy(host.as_bytes()));
+            let authority = || parts.uri.authority().map(|name| name.as_str().into());
+            let host = host.or_else(authority);
             Box::new(SeenLine {
                 method: parts.method.clone(),
-                host: host.unwrap_or_default().to_owned(),
+                host: host.unwrap_or_default().into_owned(),
                 // Never the query: codes, states and tickets travel there.
                 path: parts.uri.path().to_owned(),
             })

@@ -8,6 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 pub(super) use bearer::{invite, on_own_page};
 
@@ -15,6 +16,7 @@ use super::navigation::lang;
 use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, ProblemPage, Who};
 use super::record::Told;
 use super::{Visit, address};
+use crate::people::cookie::understood;
 use crate::request::forward::{Failed, ForwardError};
 use crate::request::gate::Caller;
 use crate::request::head::{Head, HeadError, cookie_pairs};
@@ -36,6 +38,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
     match cause {
         Cause::NotFound => StatusCode::NOT_FOUND,
         Cause::BadRequest
+        | Cause::ProxyUnreadable
         | Cause::AmbiguousPath
         | Cause::LoginMissing
         | Cause::LoginLate
@@ -75,7 +78,10 @@ pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> Told {
             site: "",
             request_id: id.as_str(),
         },
-        cause: Cause::BadRequest,
+        cause: match error {
+            HeadError::Forwarded(_) => Cause::ProxyUnreadable,
+            _ => Cause::BadRequest,
+        },
         source: None,
         again: None,
         home: Some(Href::new("/")),
@@ -408,11 +414,13 @@ pub(super) fn cacheable(mut response: Response<Body>, how: &'static str) -> Resp
     response
 }
 
-/// Sends a browser on by GET; what cannot stand in a header leads home.
+/// Sends a browser on by GET; what cannot stand in a header leads home. Browsers guess the encoding of
+/// what is not ASCII in a `Location`, and proxies refuse it.
 pub(super) fn redirect(to: &str) -> Response<Body> {
     let mut response = Response::new(empty());
     *response.status_mut() = StatusCode::FOUND;
-    let location = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
+    let to = utf8_percent_encode(to, &AsciiSet::EMPTY).to_string();
+    let location = HeaderValue::from_str(&to).unwrap_or(HeaderValue::from_static("/"));
     response.headers_mut().insert(LOCATION, location);
     response
         .headers_mut()
@@ -459,11 +467,30 @@ pub(super) fn add_cookie(response: &mut Response<Body>, cookie: &str) {
     }
 }
 
+/// Writes the cookies of an answer of ours as the browser that asks understands them.
+pub(super) fn fit_cookies(response: &mut Response<Body>, asked: &HeaderMap) {
+    if !response.headers().contains_key(SET_COOKIE) {
+        return;
+    }
+    let agent = super::navigation::lossy(asked, "user-agent").unwrap_or_default();
+    if let http::header::Entry::Occupied(mut cookies) = response.headers_mut().entry(SET_COOKIE) {
+        for cookie in cookies.iter_mut() {
+            let text = cookie.to_str().map(|text| understood(text, &agent));
+            if let Ok(std::borrow::Cow::Owned(text)) = text
+                && let Ok(fitting) = HeaderValue::try_from(text)
+            {
+                *cookie = fitting;
+            }
+        }
+    }
+}
+
 /// Whether whoever asks can show a page.
 pub(super) fn reads_html(headers: &HeaderMap) -> bool {
     let navigates = super::navigation::text(headers, "sec-fetch-mode") == Some("navigate");
-    let html = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    navigates || html.is_some_and(|accept| accept.contains("text/html"))
+    let accept = headers.get(ACCEPT).map(|accept| accept.as_bytes());
+    let names_html = |accept: &[u8]| accept.windows(9).any(|it| it == b"text/html");
+    navigates || accept.is_some_and(names_html)
 }
 
 /// Takes the body off an answer to HEAD.

@@ -1,7 +1,10 @@
 //! Own paths: choose, start, callback, sign out, who am I; and the offer to a stranger elsewhere.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::COOKIE;
+use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::utf8_percent_encode;
@@ -13,12 +16,12 @@ use crate::login::Entry;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::NonceHash;
-use crate::people::cookie::{self, HostBound};
+use crate::people::cookie::{self, HostBound, Verified};
 use crate::request::gate::{Caller, GateError};
 use crate::request::head::cookies;
 use crate::request::policy::Permit;
 use crate::request::{Body, BodyError};
-use crate::site::Site;
+use crate::site::{Shared, Site};
 use crate::store::ConnectorId;
 
 mod arrival;
@@ -117,11 +120,8 @@ where
         ("userinfo", None) => front_end::userinfo(visit).await,
         ("ticket", None) => ticket::redeem(visit, &query).await,
         ("jwks.json", None) => keys(visit),
-        ("ping", None) => {
-            let response = reply::text(StatusCode::OK, "text/plain", "OK\n".to_owned());
-            Told::own("ping", reply::for_method(head.method, response))
-        }
-        ("ready", None) => ready(visit).await,
+        ("ping", None) => ping(head.method),
+        ("ready", None) => ready(visit.shared, head.method).await,
         ("fragment.js", None) => {
             let script = page::FRAGMENT_JS.to_owned();
             let response = reply::text(StatusCode::OK, "text/javascript; charset=utf-8", script);
@@ -134,9 +134,25 @@ where
     }
 }
 
+/// Answers the probe of a load balancer, which may name no host (HTTP/1.0).
+pub(super) async fn probed(site: &Site, shared: &Shared, parts: &Parts) -> Option<Told> {
+    let path = parts.uri.path();
+    let own = path.strip_prefix(site.prefix.as_str());
+    match own.unwrap_or(path) {
+        "/ping" if site.routes.is_own(path) => Some(ping(&parts.method)),
+        "/ready" if site.routes.is_own(path) => Some(ready(shared, &parts.method).await),
+        _ => None,
+    }
+}
+
+fn ping(method: &Method) -> Told {
+    let response = reply::text(StatusCode::OK, "text/plain", "OK\n".to_owned());
+    Told::own("ping", reply::for_method(method, response))
+}
+
 /// Whether requests can be decided: the store answers.
-async fn ready(visit: &Visit<'_>) -> Told {
-    let asked = visit.shared.store.ping();
+async fn ready(shared: &Shared, method: &Method) -> Told {
+    let asked = shared.store.ping();
     let answered = tokio::time::timeout(std::time::Duration::from_secs(2), asked).await;
     let (status, text) = match answered {
         Ok(Ok(())) => (StatusCode::OK, "OK\n"),
@@ -146,7 +162,7 @@ async fn ready(visit: &Visit<'_>) -> Told {
         ),
     };
     let response = reply::text(status, "text/plain", text.to_owned());
-    Told::own("ready", reply::for_method(visit.head.method, response))
+    Told::own("ready", reply::for_method(method, response))
 }
 
 /// What applications verify assertions with: the public halves of every key. They change seldom,
@@ -176,12 +192,16 @@ pub(super) fn renewed_cookie(
     if !(person.sign_again || asked) || !headers.contains_key(COOKIE) {
         return None;
     }
-    let value = cookies(headers, site.cookies.session_name()).next()?;
-    let mut handle = cookie::verify(&site.ring, value)?.handle;
+    let sent = cookies(headers, site.cookies.session_name());
+    let mut verified = sent.filter_map(|value| cookie::verify(&site.ring, value));
+    let theirs = |it: &Verified| it.handle.sid.key() == person.session.key;
+    let mut handle = verified.find(theirs)?.handle;
     if asked {
         handle.issued_at = now;
     }
-    set_again(site, &handle, now)
+    let cookie = set_again(site, &handle, now)?;
+    let agent = super::navigation::lossy(headers, "user-agent").unwrap_or_default();
+    Some(cookie::understood(&cookie, &agent).into_owned())
 }
 
 /// The `Set-Cookie` of a session that is here already.
@@ -244,7 +264,7 @@ impl Target {
     /// From `rd` and `k`; a path is one of the host that is asked, and a return address that leads
     /// elsewhere is none.
     fn of(visit: &Visit<'_>, query: &Fields) -> Self {
-        let return_to = place::told_by_front(visit).or_else(|| place::wanted(visit, query));
+        let return_to = place::wanted(visit, query);
         let nonce = query.one("k").ok().flatten().and_then(NonceHash::parse);
         let elsewhere = return_to
             .as_ref()
@@ -258,7 +278,7 @@ impl Target {
 
     /// Where a login through a connector leads; without a target, where that connector's do.
     fn place(&self, visit: &Visit<'_>, entry: &Entry) -> ReturnTo {
-        let home = || ReturnTo::parse(entry.home(user_agent(visit)), visit.site);
+        let home = || ReturnTo::parse(entry.home(&user_agent(visit)), visit.site);
         let place = self.return_to.clone().or_else(home);
         place.unwrap_or_else(ReturnTo::home)
     }
@@ -332,6 +352,7 @@ fn only_get(visit: &Visit<'_>) -> Result<(), Box<Told>> {
     Err(Box::new(Told::own("method", reply::wrong_method("GET"))))
 }
 
-fn user_agent<'a>(visit: &Visit<'a>) -> &'a str {
-    super::navigation::text(visit.head.headers, "user-agent").unwrap_or("")
+/// What the browser calls itself. Phones write their model there, in any encoding.
+fn user_agent<'a>(visit: &Visit<'a>) -> Cow<'a, str> {
+    super::navigation::lossy(visit.head.headers, "user-agent").unwrap_or_default()
 }

@@ -14,6 +14,10 @@ use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing};
 use crate::store::{AccountId, SessionKey};
 
+mod old_browsers;
+
+pub use old_browsers::understood;
+
 /// The longest cookie value that is looked at, in bytes.
 pub const COOKIE_BYTES_MAX: usize = 300;
 

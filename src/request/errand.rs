@@ -1,5 +1,7 @@
 //! `Errand`: what a request is to a browser, a person going somewhere or a program reading.
 
+use std::borrow::Cow;
+
 use http::header::{ACCEPT, UPGRADE};
 use http::{HeaderMap, Method};
 
@@ -39,8 +41,10 @@ pub fn errand(head: &Head<'_>) -> Errand {
         };
     }
     let html =
-        text(head.headers, ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html"));
-    let by_script = head.headers.contains_key("x-requested-with");
+        lossy(head.headers, ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html"));
+    // A WebView on Android sends the name of its app there, such as `com.tencent.wework`.
+    let mut senders = head.headers.get_all("x-requested-with").iter();
+    let by_script = senders.any(|it| it.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"));
     let upgrade = head.headers.contains_key(UPGRADE);
     match (html && !by_script && !upgrade, reads) {
         (true, true) => Errand::Navigation,
@@ -62,10 +66,19 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
 
 /// The one readable value of a header; empty text when it stands twice.
 pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    std::str::from_utf8(one(headers, name)?).ok()
+}
+
+/// The same for what may hold bytes of any encoding: what is no UTF-8 is replaced.
+pub fn lossy<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
+    one(headers, name).map(String::from_utf8_lossy)
+}
+
+fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok(),
-        (Some(_), Some(_)) => Some(""),
+        (Some(value), None) => Some(value.as_bytes()),
+        (Some(_), Some(_)) => Some(b""),
         (None, _) => None,
     }
 }

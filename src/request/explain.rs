@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::forward::{Forwarder, never_travels};
 use super::gate::{Caller, Gate, Why};
-use super::head::{Head, HeadError, Trust};
+use super::head::{Head, HeadError, Reading};
 use super::headers::{Namespace, RequestId};
 use super::policy::{Because, Denial, Permit, Verdict, judge};
 use super::route::{Found, Route, Routes};
@@ -39,10 +39,8 @@ pub struct Ways<'a> {
     pub forwarder: &'a Forwarder,
     /// The header names that are ours.
     pub namespace: &'a Namespace,
-    /// Whose forwarding headers count.
-    pub trust: &'a Trust,
-    /// The name of the session cookie.
-    pub cookie: &'a str,
+    /// How requests are read.
+    pub reading: Reading<'a>,
 }
 
 /// What would become of a request, and why. Holds no secrets: what is one is said to be hidden.
@@ -137,7 +135,7 @@ pub async fn explain(
     let mut notes = Vec::new();
     let (caller, asking) = caller(ways.gate, store, question, at, &mut notes).await?;
     let (parts, connection) = question.request();
-    let head = match Head::of(&parts, &connection, ways.trust, ways.cookie, at) {
+    let head = match Head::of(&parts, &connection, ways.reading, at) {
         Ok(head) => head,
         Err(error) => return Ok(bad_head(&parts, asking, connection.tls, error, notes)),
     };

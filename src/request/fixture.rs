@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::request::Parts;
 
 use super::gate::{Caller, Why};
-use super::head::{Connection, Head, Peer, Trust};
+use super::head::{Connection, Head, Peer, Reading, Trust};
 use super::headers::{Namespace, Onward, RequestId};
 use super::policy::{self, Permit, Verdict};
 use super::route::{
@@ -16,6 +16,7 @@ use super::route::{
 };
 use crate::clock::Timestamp;
 use crate::expression::{Document, Expression, Scope};
+use crate::keys::{self, KeyRing};
 use crate::people::profile::{Fields, Proof};
 use crate::people::session::{Due, Entitlements, Person, Session};
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
@@ -58,6 +59,12 @@ pub(super) fn rule(source: &str) -> Expression {
 
 pub(super) fn nobody() -> Caller {
     Caller::Nobody(Why::Nobody)
+}
+
+/// A ring of one new key.
+pub(super) fn ring() -> KeyRing {
+    keys::install_crypto();
+    KeyRing::new(&[keys::generate()], None).unwrap()
 }
 
 /// Somebody with these fields.
@@ -132,7 +139,13 @@ pub(super) fn decided(
         unix: false,
     };
     let at = Timestamp::from_unix_s(1_700_000_100);
-    let head = Head::of(parts, &connection, &trust, "menshen", at).unwrap();
+    let reading = Reading {
+        trust: &trust,
+        external_url: &"https://sso.test".parse().unwrap(),
+        cookie: "menshen",
+        ring: &ring(),
+    };
+    let head = Head::of(parts, &connection, reading, at).unwrap();
     let Verdict::Allow(permit) = policy::judge(route, caller, &head) else {
         panic!("the route lets everybody pass")
     };

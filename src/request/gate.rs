@@ -9,6 +9,7 @@ use super::route::Route;
 use crate::keys::KeyRing;
 use crate::people::session::{Attended, Due, Found, Missing, Person, Refresher, Sessions, Terms};
 use crate::store::{ConnectorId, StoreError};
+use crate::telemetry::Seldom;
 
 /// Who is asking.
 #[derive(Clone, Debug)]
@@ -78,6 +79,8 @@ pub struct Gate {
     pub connectors: Vec<ConnectorId>,
     /// Whose bearer tokens count, on routes that name them.
     pub bearers: Bearers,
+    /// Leave to complain of requests with two good session cookies.
+    pub contested: Seldom,
 }
 
 impl Gate {
@@ -144,6 +147,14 @@ impl Gate {
     /// waits for none.
     pub async fn person(&self, head: &Head<'_>) -> Result<Caller, GateError> {
         let Some(cookie) = head.credentials.session else {
+            if head.credentials.contested && self.contested.may_speak() {
+                tracing::warn!(
+                    host = %head.host,
+                    client = %head.client,
+                    "a browser sends two session cookies that name different sessions, so it is \
+                     nobody: two sites with the same keys share a cookie's name, or somebody planted one"
+                );
+            }
             return Ok(Caller::Nobody(Why::Nobody));
         };
         let (ring, host) = (&self.ring, head.host.as_str());

@@ -6,16 +6,21 @@ use std::net::IpAddr;
 
 use http::header::{COOKIE, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Uri};
+use http::{HeaderMap, Method, Uri};
 use ipnet::IpNet;
+use url::Url;
 
 use super::forward::Kept;
 use super::path::{Path, PathError};
 use crate::clock::Timestamp;
 use crate::expression::Work;
+use crate::keys::KeyRing;
 
+mod forwarded;
 mod original;
+mod session;
 
+pub use forwarded::{Hops, parse_scheme, single};
 pub use original::{Original, OriginalHeader, Untold};
 
 /// The longest method in bytes; the longest that is registered has 17.
@@ -69,6 +74,19 @@ impl Trust {
     }
 }
 
+/// What of a site decides how its requests are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// Whose word about the original client counts.
+    pub trust: &'a Trust,
+    /// What browsers type.
+    pub external_url: &'a Url,
+    /// The name of the session cookie.
+    pub cookie: &'a str,
+    /// What session cookies are verified with, where there are several.
+    pub ring: &'a KeyRing,
+}
+
 /// A host name: lower case, without trailing dot or port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host<'a>(Cow<'a, str>);
@@ -89,14 +107,17 @@ impl fmt::Display for Host<'_> {
 /// What a request brings to prove who sent it. `Debug` shows none of it.
 #[derive(Clone, Copy, Default)]
 pub struct Credentials<'a> {
-    /// The session cookie; two different ones are none.
+    /// The session cookie.
     pub session: Option<&'a str>,
+    /// Whether there are two that count, of different sessions. Then there is none.
+    pub contested: bool,
 }
 
 impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
             .field("session", &self.session.is_some())
+            .field("contested", &self.contested)
             .finish()
     }
 }
@@ -160,16 +181,23 @@ pub enum HeadError {
     Unnamed(&'static str),
 }
 
+impl Reading<'_> {
+    /// Whether browsers type this host with https. It is the scheme of a request through a trusted
+    /// proxy that says nothing of it.
+    fn is_typed_with_https(&self, host: &Host<'_>) -> bool {
+        self.external_url.scheme() == "https" && self.external_url.host_str() == Some(host.as_str())
+    }
+}
+
 impl<'a> Head<'a> {
-    /// Parses a request once. `cookie` is the name of the session cookie.
+    /// Parses a request once.
     pub fn of(
         parts: &'a Parts,
         connection: &'a Connection,
-        trust: &Trust,
-        cookie: &str,
+        reading: Reading<'_>,
         at: Timestamp,
     ) -> Result<Self, HeadError> {
-        let peer_trusted = trust.includes(connection.peer);
+        let peer_trusted = reading.trust.includes(connection.peer);
         let (mut host, mut port) = host_of(&parts.uri, &parts.headers)?;
         let mut secure = connection.tls;
         let mut client = match connection.peer {
@@ -177,14 +205,22 @@ impl<'a> Head<'a> {
             Peer::Unix => IpAddr::from([127, 0, 0, 1]),
         };
         if peer_trusted {
-            if let Some(name) = single(&parts.headers, "x-forwarded-host")? {
-                (host, port) = parse_host(name)?;
+            let headers = &parts.headers;
+            let hops = Hops::read(headers, reading.trust)?;
+            client = hops.client.unwrap_or(client);
+            if let Some(named) = hops.host(headers)? {
+                (host, port) = named;
             }
-            if let Some(scheme) = single(&parts.headers, "x-forwarded-proto")? {
-                secure = parse_scheme(scheme)?;
-            }
-            client = client_behind(&parts.headers, trust)?.unwrap_or(client);
+            secure = match hops.secure(headers)? {
+                Some(secure) => secure,
+                None => secure || reading.is_typed_with_https(&host),
+            };
+            port = match port {
+                None => hops.port(headers)?,
+                named => named,
+            };
         }
+        let credentials = session::find(&parts.headers, &host, reading, at);
         Ok(Self {
             host,
             port,
@@ -196,9 +232,7 @@ impl<'a> Head<'a> {
             peer: connection.peer,
             peer_trusted,
             tls_subject: connection.tls_subject.as_deref(),
-            credentials: Credentials {
-                session: session_cookie(&parts.headers, cookie),
-            },
+            credentials,
             untold: Untold::default(),
             at,
             work: Work::default(),
@@ -251,35 +285,25 @@ fn short(method: &Method) -> Result<&Method, HeadError> {
 }
 
 /// The values of a request's cookies of one name, in order, from all `Cookie` headers.
-pub fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
-    cookie_pairs(headers).filter_map(move |(key, value)| (key == name).then_some(value))
+pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    let named = raw_cookies(headers).filter(move |(key, _)| *key == name.as_bytes());
+    named.filter_map(|(_, value)| std::str::from_utf8(value).ok())
 }
 
-/// Every cookie of a request; what is not text is passed over.
+/// Every cookie of a request. One that is not text is passed over: it is none of ours, and the others
+/// of its line still count.
 pub fn cookie_pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|header| header.to_str().ok())
-        .flat_map(|header| header.split(';'))
-        .filter_map(|pair| {
-            let (name, value) = pair.split_once('=')?;
-            // A header that is text holds no other blanks.
-            Some((name.trim_ascii(), value.trim_ascii()))
-        })
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    raw_cookies(headers).filter_map(move |(name, value)| Some((text(name)?, text(value)?)))
 }
 
-fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut found = None;
-    for (key, value) in cookie_pairs(headers) {
-        if key == name {
-            if found.is_some_and(|other| other != value) {
-                return None;
-            }
-            found = Some(value);
-        }
-    }
-    found.filter(|value| !value.is_empty())
+fn raw_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let lines = headers.get_all(COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| {
+        let end = pair.iter().position(|byte| *byte == b'=')?;
+        Some((pair[..end].trim_ascii(), pair[end + 1..].trim_ascii()))
+    })
 }
 
 fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<(Host<'a>, Option<u16>), HeadError> {
@@ -297,6 +321,7 @@ pub fn authority_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str,
         .transpose()?;
     match (uri.authority(), header) {
         (None, None) => Err(HeadError::NoHost),
+        (None, Some("")) => Err(HeadError::NoHost),
         (None, Some(header)) => Ok(header),
         (Some(target), None) => Ok(target.as_str()),
         (Some(target), Some(header)) if parse_host(target.as_str())? == parse_host(header)? => {
@@ -355,81 +380,12 @@ fn is_name(name: &str) -> bool {
             .all(|label| !label.is_empty() && label.len() <= 63)
 }
 
-/// Whether a scheme means that the client used TLS.
-pub fn parse_scheme(text: &str) -> Result<bool, HeadError> {
-    if text.eq_ignore_ascii_case("https") || text.eq_ignore_ascii_case("wss") {
-        Ok(true)
-    } else if text.eq_ignore_ascii_case("http") || text.eq_ignore_ascii_case("ws") {
-        Ok(false)
-    } else {
-        Err(HeadError::Forwarded("X-Forwarded-Proto"))
-    }
-}
-
-/// The one value of a forwarding header; copies must agree.
-pub fn single<'a>(
-    headers: &'a HeaderMap,
-    name: &'static str,
-) -> Result<Option<&'a str>, HeadError> {
-    let mut found: Option<&str> = None;
-    for value in headers.get_all(HeaderName::from_static(name)) {
-        let value = value
-            .to_str()
-            .map_err(|_| HeadError::Forwarded(name))?
-            .trim();
-        if found.is_some_and(|other| other != value) {
-            return Err(HeadError::Forwarded(name));
-        }
-        found = Some(value);
-    }
-    Ok(found)
-}
-
-/// Walks `X-Forwarded-For` from the right over the hops that are trusted; nothing when nobody sent
-/// it.
-pub fn client_behind(headers: &HeaderMap, trust: &Trust) -> Result<Option<IpAddr>, HeadError> {
-    let broken = HeadError::Forwarded("X-Forwarded-For");
-    let mut client = None;
-    let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-    for line in lines.into_iter().rev() {
-        let line = line.to_str().map_err(|_| broken)?;
-        for hop in line.rsplit(',') {
-            let ip = parse_hop(hop.trim()).ok_or(broken)?;
-            client = Some(ip);
-            if !trust.includes_ip(ip) {
-                return Ok(client);
-            }
-        }
-    }
-    Ok(client)
-}
-
-/// An address as proxies write it: bare, in brackets, or with a port.
-fn parse_hop(text: &str) -> Option<IpAddr> {
-    let ip = text.parse().ok().or_else(|| {
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once(']'))
-            .map(|(ip, _)| ip);
-        bare.map_or_else(
-            || {
-                text.parse::<std::net::SocketAddr>()
-                    .ok()
-                    .map(|address| address.ip())
-            },
-            |ip| ip.parse().ok(),
-        )
-    })?;
-    Some(IpAddr::to_canonical(&ip))
-}
-
 #[cfg(test)]
 mod tests {
     use http::Request;
 
     use super::*;
 
-    const COOKIE_NAME: &str = "menshen";
     const NOW: Timestamp = Timestamp::from_unix_s(1_700_000_000);
 
     fn from(ip: &str) -> Connection {
@@ -447,6 +403,22 @@ mod tests {
             networks: vec!["10.0.0.0/8".parse().unwrap()],
             unix: false,
         }
+    }
+
+    fn ring() -> KeyRing {
+        crate::keys::install_crypto();
+        KeyRing::new(&[crate::keys::generate()], None).unwrap()
+    }
+
+    fn read<'a>(parts: &'a Parts, connection: &'a Connection) -> Result<Head<'a>, HeadError> {
+        let external_url = Url::parse("https://sso.test").unwrap();
+        let reading = Reading {
+            trust: &trust(),
+            external_url: &external_url,
+            cookie: "menshen",
+            ring: &ring(),
+        };
+        Head::of(parts, connection, reading, NOW)
     }
 
     fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
@@ -472,10 +444,7 @@ mod tests {
     #[test]
     fn two_hosts_are_refused() {
         let connection = from("192.0.2.1");
-        let of = |parts: &Parts| {
-            Head::of(parts, &connection, &trust(), COOKIE_NAME, NOW)
-                .map(|head| head.host.to_string())
-        };
+        let of = |parts: &Parts| read(parts, &connection).map(|head| head.host.to_string());
         assert_eq!(of(&parts("/", &[])), Err(HeadError::NoHost));
         let two = parts("/", &[("host", "a"), ("host", "a")]);
         assert_eq!(of(&two), Err(HeadError::TwoHosts));
@@ -497,10 +466,10 @@ mod tests {
             ],
         );
         let (stranger, proxy) = (from("192.0.2.1"), from("::ffff:10.0.0.1"));
-        let head = Head::of(&parts, &stranger, &trust(), COOKIE_NAME, NOW).unwrap();
+        let head = read(&parts, &stranger).unwrap();
         assert_eq!((head.host.as_str(), head.secure), ("a", false));
         assert_eq!(head.client, "192.0.2.1".parse::<IpAddr>().unwrap());
-        let head = Head::of(&parts, &proxy, &trust(), COOKIE_NAME, NOW).unwrap();
+        let head = read(&parts, &proxy).unwrap();
         assert_eq!((head.host.as_str(), head.secure), ("b", true));
         assert_eq!(head.client, "198.51.100.7".parse::<IpAddr>().unwrap());
     }
@@ -514,10 +483,7 @@ mod tests {
             ("x-forwarded-host", "a b"),
         ] {
             let parts = parts("/", &[("host", "a"), (name, value)]);
-            assert!(
-                Head::of(&parts, &proxy, &trust(), COOKIE_NAME, NOW).is_err(),
-                "{name}"
-            );
+            assert!(read(&parts, &proxy).is_err(), "{name}");
         }
     }
 
@@ -528,7 +494,7 @@ mod tests {
             let mut all = vec![("host", "a")];
             all.extend_from_slice(headers);
             let parts = parts("/", &all);
-            let head = Head::of(&parts, &connection, &trust(), COOKIE_NAME, NOW).unwrap();
+            let head = read(&parts, &connection).unwrap();
             head.credentials.session.map(str::to_owned)
         };
         assert_eq!(

@@ -1,5 +1,6 @@
 //! `Audit`: who came, who went, who was turned away, and who ended what.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use crate::clock::Timestamp;
 const USER_AGENT_BYTES_MAX: usize = 256;
 
 /// One entry of the audit trail. There is no place for a token, a code or a cookie in it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Audit<'a> {
     /// When.
     pub at: Timestamp,
@@ -35,7 +36,7 @@ pub struct Audit<'a> {
     /// Where the request came from.
     pub client: Option<IpAddr>,
     /// What sent it, as it says; cut to 256 bytes.
-    pub user_agent: Option<&'a str>,
+    pub user_agent: Option<Cow<'a, str>>,
     /// Why.
     pub reason: Option<&'a str>,
     /// What went wrong, with everything that caused it.
@@ -115,7 +116,7 @@ impl<'a> Audit<'a> {
                 "client",
                 self.client.as_ref().map(|ip| ip as &dyn fmt::Display),
             )
-            .maybe("user_agent", self.user_agent.map(bounded))
+            .maybe("user_agent", self.user_agent.as_deref().map(bounded))
             .maybe("reason", self.reason)
             .shown(
                 "error",

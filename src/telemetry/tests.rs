@@ -112,7 +112,7 @@ fn an_audit_line_has_the_whole_chain_and_a_bounded_user_agent() {
     let agent = "企".repeat(200);
     telemetry.audit(&Audit {
         connector: Some("corp"),
-        user_agent: Some(&agent),
+        user_agent: Some(agent.as_str().into()),
         error: Some(&error),
         ..Audit::new(Event::Refused, Timestamp::from_unix_s(0))
     });

@@ -118,6 +118,12 @@ impl Browser {
         self.jar.retain(|cookie| !cookie.name.contains(name_part));
     }
 
+    /// Lets a cookie reach every host below its own.
+    pub(crate) fn widen(&mut self, name: &str) {
+        let named = self.jar.iter_mut().filter(|cookie| cookie.name == name);
+        named.for_each(|cookie| cookie.wide = true);
+    }
+
     pub(crate) fn set(&mut self, host: &str, name: &str, value: &str) {
         self.store(host, &format!("{name}={value}; Path=/"));
     }

@@ -13,7 +13,7 @@ use crate::wire::Answer;
 /// The peer of every test is a proxy whose word counts.
 pub(crate) const TRUSTED: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
-const PAGE: [(&str, &str); 1] = [("Accept", "text/html")];
+pub(crate) const PAGE: [(&str, &str); 1] = [("Accept", "text/html")];
 
 fn auth(uri: &str) -> Ask {
     Ask::get("/.menshen/auth")
@@ -216,6 +216,28 @@ async fn what_a_proxy_does_not_tell_is_never_guessed_at() {
         said.contains("send X-Original-Method at /auth"),
         "no remedy"
     );
+}
+
+#[tokio::test]
+async fn a_check_about_a_client_without_an_address_is_answered() {
+    let house = house().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    for chain in ["unix:", "unknown", "", "203.0.113.9, unknown"] {
+        let auth = Ask::get("/.menshen/auth").header("X-Forwarded-Uri", "/echo");
+        let auth = auth.header("X-Forwarded-Proto", "https, http");
+        let forward = Ask::get("/.menshen/forward-auth")
+            .header("X-Forwarded-Host", "sso.test, sso.test")
+            .header("X-Forwarded-Proto", "http, http")
+            .header("X-Forwarded-Method", "GET")
+            .header("X-Forwarded-Uri", "/echo");
+        let envoy = Ask::get("/.menshen/ext_authz/echo");
+        for (ask, allowed) in [(auth, 202), (forward, 200), (envoy, 200)] {
+            let ask = ask.header("X-Forwarded-For", chain);
+            assert_eq!(ask.of(&house).await.status, 401, "{chain} {ask:?}");
+            let answer = ask.clone().session(&cookie).of(&house).await;
+            assert_eq!(answer.status, allowed, "{chain} {ask:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::asking::{Ask, signed_in};
-use crate::browser::Browser;
+use crate::browser::{Browser, href};
 use crate::checking::TRUSTED;
 use crate::house::{HOME, House, OTHER_CONNECTOR, Plan};
+use crate::wire;
 
 async fn house() -> House {
     let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
@@ -195,22 +196,32 @@ async fn its_unencoded_return_address_keeps_its_query() {
 }
 
 #[tokio::test]
-async fn a_trusted_front_says_where_somebody_wanted_to_go() {
+async fn a_trusted_front_says_where_somebody_wanted_to_go_unless_the_address_does() {
     let trusted = house().await;
     let sign_in = async |house: &House, header: &str, url: &str| {
         let mut browser = Browser::new(house);
-        let header = ("X-Auth-Request-Redirect".to_owned(), header.to_owned());
-        browser.extra.push(header);
+        let (name, value) = header
+            .split_once(": ")
+            .unwrap_or(("X-Auth-Request-Redirect", header));
+        browser.extra.push((name.to_owned(), value.to_owned()));
         browser.sign_in(&format!("{HOME}{url}"), "lisi").await.url
     };
     for (header, url, wanted) in [
-        ("/echo?a=1&b=2", "/oauth2/start?rd=/other", "/echo?a=1&b=2"),
+        ("/echo?a=1&b=2", "/oauth2/start?rd=/echo?c=3", "/echo?c=3"),
+        ("/echo?a=1&b=2", "/oauth2/start", "/echo?a=1&b=2"),
         ("http://sso.test/echo?a=1", "/oauth2/start", "/echo?a=1"),
         // The address of our own page is what nginx's $request_uri says when a person went there.
         (
             "/oauth2/start?rd=%2Fecho%3Fa=1",
             "/oauth2/start?rd=/echo%3Fa=1",
             "/echo?a=1",
+        ),
+        ("X-Forwarded-Uri: /echo?d=4", "/oauth2/start", "/echo?d=4"),
+        ("X-Forwarded-Uri: /echo?d=4", "/oauth2/sign_in", "/echo?d=4"),
+        (
+            "X-Forwarded-Uri: /echo?d=4",
+            "/oauth2/sign_in?rd=/echo",
+            "/echo",
         ),
         ("http://evil.test/", "/oauth2/start?rd=/echo", "/echo"),
         ("//evil.test/", "/oauth2/start?rd=/echo", "/echo"),
@@ -221,6 +232,55 @@ async fn a_trusted_front_says_where_somebody_wanted_to_go() {
     let untrusting = Plan::default().server("prefix = \"/oauth2\"").start().await;
     let url = sign_in(&untrusting, "/other", "/oauth2/start?rd=/echo").await;
     assert_eq!(url, format!("{HOME}/echo"), "not from whom nobody trusts");
+}
+
+#[tokio::test]
+async fn signing_out_leads_to_another_host_of_the_site() {
+    let house = house().await;
+    let mut browser = Browser::new(&house);
+    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let url = format!("{HOME}/oauth2/sign_out?rd=http://oa.test/echo?a=1");
+    let page = browser.visit(&url).await;
+    let again = href(&page.text(), "/sign_in?").expect("a way back in");
+    let again = url::Url::parse(HOME).unwrap().join(&again).unwrap();
+    let page = browser.sign_in(again.as_str(), "lisi").await;
+    let wanted = "http://oa.test/echo?a=1".to_owned();
+    assert_eq!((page.answer.status, page.url), (200, wanted));
+    let url = format!("{HOME}/oauth2/sign_out?rd=http://evil.test/echo");
+    let page = browser.visit(&url).await;
+    assert!(!page.text().contains("evil.test"), "{}", page.text());
+}
+
+#[tokio::test]
+async fn a_probe_without_a_host_is_answered() {
+    let house = house().await;
+    let probes = ["", "Host:\r\n", "Host: \r\n"];
+    for path in ["/ping", "/ready", "/oauth2/ping", "/oauth2/ready"] {
+        for host in probes {
+            for version in ["1.0", "1.1"] {
+                for method in ["GET", "HEAD"] {
+                    let probe = format!(
+                        "{method} {path} HTTP/{version}\r\n{host}Connection: close\r\n\r\n"
+                    );
+                    let answer = wire::raw_head(house.address(), probe.as_bytes()).await;
+                    assert_eq!(answer, 200, "{probe:?}");
+                }
+            }
+        }
+    }
+    // Nothing else is told to whoever names no host.
+    for path in ["/", "/echo", "/oauth2/sign_in", "/oauth2/ping/x", "/pingx"] {
+        let probe = format!("GET {path} HTTP/1.0\r\n\r\n");
+        let answer = wire::raw_head(house.address(), probe.as_bytes()).await;
+        assert_eq!(answer, 400, "{path}");
+    }
+    let admin = Plan::default()
+        .more("[admin]\nlisten = '127.0.0.1:0'")
+        .start()
+        .await;
+    let address = admin.running.admin_address().unwrap();
+    let probe = b"GET /healthz HTTP/1.0\r\n\r\n";
+    assert_eq!(wire::raw_head(address, probe).await, 200);
 }
 
 #[tokio::test]

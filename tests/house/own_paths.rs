@@ -249,7 +249,10 @@ async fn no_path_of_ours_answers_a_request_without_a_host_or_leads_to_a_made_up_
                 let what = format!("{method} {path} {version} {host:?}: {answer:?}");
                 // A check never tells a proxy more than no; everybody else is told what is wrong.
                 let refused = [400, 403, 404, 405].contains(&answer.status);
-                assert!(refused || !bad, "{what}");
+                // The probes of load balancers name no host; the answers hold nothing.
+                let names_none = ["", "Host: \r\n"].contains(&host);
+                let probes = names_none && ["/ping", "/ready"].contains(path);
+                assert!(refused || !bad || probes, "{what}");
                 assert!(!leads_away(&house, &answer, false), "{what}");
                 let session = |cookie: &str| {
                     cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;")

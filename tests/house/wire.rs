@@ -60,6 +60,25 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> Answer {
     try_raw(address, bytes).await.expect("the server answers")
 }
 
+/// The status of an answer whose body, if it has one, is not waited for.
+pub(crate) async fn raw_head(address: SocketAddr, bytes: &[u8]) -> u16 {
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).await.unwrap();
+        let line = String::from_utf8_lossy(&received).into_owned();
+        let status = line
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        status.unwrap_or_else(|| panic!("no status: {line}"))
+    };
+    tokio::time::timeout(Duration::from_secs(60), exchange)
+        .await
+        .expect("an answer within 60 s")
+}
+
 /// The same where no answer is an answer, too.
 pub(crate) async fn try_raw(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let exchange = async {

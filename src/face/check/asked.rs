@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Contract;
 use super::narrow::Only;
 use crate::request::head::{
-    HeadError, Original, OriginalHeader, authority_of, client_behind, parse_scheme, single,
+    HeadError, Hops, Original, OriginalHeader, authority_of, parse_scheme, single,
 };
 use crate::site::Site;
 
@@ -44,16 +44,18 @@ impl Asked {
     /// Reads a check as its contract says. The peer is trusted.
     pub(super) fn read(contract: Contract, site: &Site, parts: &Parts) -> Result<Self, HeadError> {
         let headers = &parts.headers;
-        let client = client_behind(headers, &site.trust)?;
+        let hops = Hops::read(headers, &site.trust)?;
+        let client = hops.client;
         match contract {
-            Contract::AuthRequest => Self::auth_request(site, parts, client),
+            Contract::AuthRequest => Self::auth_request(site, parts, hops),
             Contract::ForwardAuth => Ok(Self {
-                host: single(headers, "x-forwarded-host")?
+                host: hops
+                    .authority(headers)?
                     .ok_or(HeadError::Unnamed("X-Forwarded-Host"))?
                     .to_owned(),
                 target: target(headers, "x-forwarded-uri")?,
                 method: method(headers, "x-forwarded-method")?,
-                secure: scheme(headers)?,
+                secure: hops.secure(headers)?,
                 client,
                 only: None,
             }),
@@ -72,7 +74,7 @@ impl Asked {
         }
     }
 
-    fn auth_request(site: &Site, parts: &Parts, client: Option<IpAddr>) -> Result<Self, HeadError> {
+    fn auth_request(site: &Site, parts: &Parts, hops: Hops) -> Result<Self, HeadError> {
         let headers = &parts.headers;
         let name = site.original.name();
         let asked = Self {
@@ -80,7 +82,7 @@ impl Asked {
             target: None,
             method: method(headers, "x-original-method")?,
             secure: None,
-            client,
+            client: hops.client,
             only: Only::of(parts.uri.query())?,
         };
         let url = bytes(headers, name)?.filter(|url| !url.starts_with(b"/"));
@@ -88,7 +90,7 @@ impl Asked {
             return Ok(Self {
                 host: authority_of(&parts.uri, headers)?.to_owned(),
                 target: target(headers, name)?,
-                secure: scheme(headers)?,
+                secure: hops.secure(headers)?,
                 ..asked
             });
         };
@@ -119,11 +121,6 @@ impl Asked {
             headers,
         }
     }
-}
-
-fn scheme(headers: &HeaderMap) -> Result<Option<bool>, HeadError> {
-    let told = single(headers, "x-forwarded-proto")?;
-    told.map(parse_scheme).transpose()
 }
 
 fn method(headers: &HeaderMap, name: &'static str) -> Result<Option<Method>, HeadError> {

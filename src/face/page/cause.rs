@@ -10,6 +10,8 @@ pub enum Cause {
     NotFound,
     /// The request is malformed.
     BadRequest,
+    /// What a proxy in front says of the request cannot be read.
+    ProxyUnreadable,
     /// The address could be read as another one behind us.
     AmbiguousPath,
     /// The store does not answer, so nobody can be recognised.
@@ -91,9 +93,10 @@ pub(super) enum WayOn {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::NotFound,
         Self::BadRequest,
+        Self::ProxyUnreadable,
         Self::AmbiguousPath,
         Self::StoreAway,
         Self::SignOutUnstored,
@@ -133,6 +136,7 @@ impl Cause {
         match self {
             Self::NotFound => "not-found",
             Self::BadRequest => "bad-request",
+            Self::ProxyUnreadable => "proxy-unreadable",
             Self::AmbiguousPath => "ambiguous-path",
             Self::StoreAway => "store-away",
             Self::SignOutUnstored => "sign-out-unstored",
@@ -182,6 +186,7 @@ impl Cause {
         match self {
             Self::NotFound
             | Self::BadRequest
+            | Self::ProxyUnreadable
             | Self::AmbiguousPath
             | Self::StoreAway
             | Self::SignOutUnstored

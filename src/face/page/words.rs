@@ -127,6 +127,7 @@ pub(super) struct Fragment {
 pub(super) struct Causes {
     pub(super) not_found: Story,
     pub(super) bad_request: Story,
+    pub(super) proxy_unreadable: Story,
     pub(super) ambiguous_path: Story,
     pub(super) store_away: Story,
     pub(super) sign_out_unstored: Story,
@@ -167,6 +168,7 @@ impl Causes {
         match cause {
             Cause::NotFound => &self.not_found,
             Cause::BadRequest => &self.bad_request,
+            Cause::ProxyUnreadable => &self.proxy_unreadable,
             Cause::AmbiguousPath => &self.ambiguous_path,
             Cause::StoreAway => &self.store_away,
             Cause::SignOutUnstored => &self.sign_out_unstored,

@@ -28,7 +28,7 @@ pub(super) fn refused(
             request_id: Some(visit.id.as_str()),
             issuer: issuer.map(IssuerId::as_str),
             client: Some(visit.head.client),
-            user_agent: agent.and_then(|agent| agent.to_str().ok()),
+            user_agent: agent.map(|agent| String::from_utf8_lossy(agent.as_bytes())),
             reason: Some(&reason),
             ..Audit::new(Event::Refused, visit.head.at)
         });

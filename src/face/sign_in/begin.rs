@@ -223,10 +223,10 @@ async fn by_itself(
 ) -> Result<Response<Body>, Option<Reason>> {
     let mut willing = place::allowed(visit, target);
     let agent = user_agent(visit);
-    willing.retain(|entry| entry.starts_by_itself(agent));
+    willing.retain(|entry| entry.starts_by_itself(&agent));
     // Inside a source's own client that source goes before the one that always starts.
-    if willing.iter().any(|entry| entry.is_at_home(agent)) {
-        willing.retain(|entry| entry.is_at_home(agent));
+    if willing.iter().any(|entry| entry.is_at_home(&agent)) {
+        willing.retain(|entry| entry.is_at_home(&agent));
     }
     match willing.as_slice() {
         [entry] if !goes_round(visit, target) => {
@@ -286,7 +286,7 @@ pub(super) async fn try_open(
         ticket_for: target.ticket_for.clone(),
         replaces: session_key(visit),
         client: visit.head.client,
-        user_agent: user_agent(visit),
+        user_agent: &user_agent(visit),
     };
     let begun = visit.site.login.begin(wish).await?;
     let Challenge::Redirect(to) = &begun.challenge;

@@ -69,7 +69,7 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
         ticket_for: None,
         replaces: begin::session_key(visit),
         client: visit.head.client,
-        user_agent: user_agent(visit),
+        user_agent: &user_agent(visit),
     };
     let begun = match visit.site.login.begin(wish).await {
         Ok(begun) => begun,

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, percent_encode};
+
 use super::super::Visit;
-use super::super::navigation::text;
 use super::{Hints, Target};
 use crate::login::Entry;
 use crate::login::connector::{Ask, Prompt};
@@ -36,20 +37,31 @@ pub(super) fn query(text: &str) -> Option<Fields> {
     Some(fields)
 }
 
-/// Where a proxy in front says that the person wanted to go: it knows better than the address. What
-/// it says of our own pages is no place to go to.
-pub(super) fn told_by_front(visit: &Visit<'_>) -> Option<ReturnTo> {
+/// Where a proxy in front says that the person wanted to go. What it says of our own pages is no
+/// place to go to.
+fn told_by_front(visit: &Visit<'_>) -> Option<ReturnTo> {
     if !visit.head.peer_trusted {
         return None;
     }
-    let told = text(visit.head.headers, "x-auth-request-redirect")?;
-    parse(visit, told)
+    let told = |name: &str| {
+        let mut values = visit.head.headers.get_all(name).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return None;
+        };
+        // Bytes as a browser sent them; an address of ours has none that are not ASCII.
+        let address = percent_encode(value.as_bytes(), &AsciiSet::EMPTY);
+        parse(visit, &address.to_string())
+    };
+    told("x-auth-request-redirect").or_else(|| told("x-forwarded-uri"))
 }
 
-/// Where a login should lead; nothing when that is not on this site.
+/// Where a login should lead: `rd`, and without one what a proxy in front says. Nothing when that is
+/// not on this site.
 pub(super) fn wanted(visit: &Visit<'_>, query: &Fields) -> Option<ReturnTo> {
     let wanted = query.one("rd").ok().flatten();
-    let text = wanted.filter(|text| !text.is_empty())?;
+    let Some(text) = wanted.filter(|text| !text.is_empty()) else {
+        return told_by_front(visit);
+    };
     let parsed = parse(visit, text);
     if parsed.is_none() {
         tracing::info!(request_id = %visit.id, "a return address leads elsewhere and is not followed");

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Credentials, Head, HeadError, Peer, parse_host, session_cookie, short};
+use super::{Head, HeadError, Peer, Reading, parse_host, session, short};
 use crate::clock::Timestamp;
 use crate::expression::Work;
 use crate::request::path::Path;
@@ -86,13 +86,12 @@ impl Untold {
 }
 
 impl<'a> Head<'a> {
-    /// The head of a request that a trusted peer asks about. `cookie` is the name of the session
-    /// cookie, `secure` what holds when the scheme was not told.
+    /// The head of a request that a trusted peer asks about. A scheme that is not told is the one of
+    /// the site.
     pub fn asked(
         original: Original<'a>,
         peer: Peer,
-        cookie: &str,
-        secure: bool,
+        reading: Reading<'_>,
         at: Timestamp,
     ) -> Result<Self, HeadError> {
         let (host, port) = parse_host(original.host)?;
@@ -100,6 +99,8 @@ impl<'a> Head<'a> {
             Some(target) => Path::parse(target.path(), target.query())?,
             None => Path::parse("/", None)?,
         };
+        let credentials = session::find(original.headers, &host, reading, at);
+        let secure = reading.external_url.scheme() == "https";
         let asking = match peer {
             Peer::Ip(ip) => ip.to_canonical(),
             Peer::Unix => IpAddr::from([127, 0, 0, 1]),
@@ -115,9 +116,7 @@ impl<'a> Head<'a> {
             peer,
             peer_trusted: true,
             tls_subject: None,
-            credentials: Credentials {
-                session: session_cookie(original.headers, cookie),
-            },
+            credentials,
             untold: Untold {
                 path: original.target.is_none(),
                 method: original.method.is_none(),

@@ -95,10 +95,7 @@ impl Record for HeaderRecord<'_> {
         // A header that stands twice has no one value a rule could trust.
         let mut values = self.0.headers.get_all(name.to_ascii_lowercase()).iter();
         match (values.next(), values.next()) {
-            (Some(value), None) => value
-                .to_str()
-                .ok()
-                .map(|text| Field::Text(Cow::Borrowed(text))),
+            (Some(value), None) => Some(Field::Text(String::from_utf8_lossy(value.as_bytes()))),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use crate::expression::Document;
 use crate::people::profile::Fields;
 use crate::people::session::Session;
 use crate::request::fixture::{self, nobody, rule};
-use crate::request::head::{Connection, Peer, Trust};
+use crate::request::head::{Connection, Peer, Reading, Trust};
 use crate::request::route::{Demands, Reload};
 
 /// When the person of the fixture came in.
@@ -109,7 +109,13 @@ fn judged(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
         unix: false,
     };
     let at = Timestamp::from_unix_s(MINTED_S + age_s);
-    let head = Head::of(parts, &connection, &trust, "menshen", at).unwrap();
+    let reading = Reading {
+        trust: &trust,
+        external_url: &"https://sso.test".parse().unwrap(),
+        cookie: "menshen",
+        ring: &fixture::ring(),
+    };
+    let head = Head::of(parts, &connection, reading, at).unwrap();
     judge(&Arc::new(route), caller, &head)
 }
 

@@ -1,9 +1,12 @@
 //! Where a request came from: our word for strangers, a trusted proxy's word for its clients.
 
+use menshen::face::page::{Cause, Lang};
+
 use super::{Mirror, house};
 use crate::asking::Ask;
 use crate::house::{House, Plan};
 use crate::mirror;
+use crate::records::Records;
 use crate::wire::Answer;
 
 const ROUTES: &str = r#"
@@ -145,28 +148,165 @@ async fn a_trusted_chain_is_read_from_the_right() {
 }
 
 #[tokio::test]
-async fn a_trusted_word_that_nobody_can_read_is_refused() {
+async fn a_trusted_word_that_nobody_can_read_is_refused_and_named_in_the_log() {
+    let log = Records::of_the_log();
     let (house, _mirror) = behind(TRUSTING).await;
     for (name, value) in [
         ("X-Forwarded-For", "a"),
-        ("X-Forwarded-For", ""),
-        ("X-Forwarded-For", "203.0.113.9,"),
         ("X-Forwarded-For", "203.0.113.9, nonsense"),
         ("X-Forwarded-For", "203.0.113.9/24"),
         ("X-Forwarded-For", "203.0.113.999"),
-        ("X-Forwarded-For", "unknown"),
+        ("X-Forwarded-For", "unknowns"),
         ("X-Forwarded-Host", "a b"),
-        ("X-Forwarded-Host", "a.test, b.test"),
+        ("X-Forwarded-Host", "a.test, b c"),
         ("X-Forwarded-Host", ""),
         ("X-Forwarded-Proto", "gopher"),
-        ("X-Forwarded-Proto", "https, http"),
+        ("X-Forwarded-Proto", "https, gopher"),
+        ("X-Forwarded-Proto", "\u{e9}"),
+        ("X-Forwarded-Port", "0"),
+        ("X-Forwarded-Port", "eight"),
     ] {
         let answer = Ask::get("/x").header(name, value).of(&house).await;
         assert_eq!(answer.status, 400, "{name}: {value:?}");
+        let text = answer.text();
+        let titles = [Lang::Zh, Lang::En].map(|lang| Cause::ProxyUnreadable.title(lang));
+        assert!(titles.iter().any(|title| text.contains(title)), "{text}");
+        assert!(!text.to_lowercase().contains("cookie"), "{text}");
     }
+    let said = log.text();
+    let mut lines = said.lines();
+    let named =
+        |line: &str| line.contains("\"WARN\"") && line.contains("\"header\":\"X-Forwarded-");
+    assert!(lines.any(named), "no header is named");
     let two = Ask::get("/x").header("X-Forwarded-Host", "a.test");
     let two = two.header("X-Forwarded-Host", "b.test");
     assert_eq!(two.of(&house).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_hop_without_an_address_is_the_proxy_that_names_it() {
+    let (house, _mirror) = behind(TRUSTING).await;
+    for (chain, client) in [
+        ("unix:", "127.0.0.1"),
+        ("unknown", "127.0.0.1"),
+        ("Unknown", "127.0.0.1"),
+        ("_hidden", "127.0.0.1"),
+        ("", "127.0.0.1"),
+        ("203.0.113.9,", "127.0.0.1"),
+        ("203.0.113.9, unknown", "127.0.0.1"),
+        ("203.0.113.9, unix:", "127.0.0.1"),
+        ("203.0.113.9, unix:, 10.1.1.1", "10.1.1.1"),
+    ] {
+        let ask = |host| Ask::get("/x").host(host).header("X-Forwarded-For", chain);
+        let answer = ask("other.test").of(&house).await;
+        assert_eq!(answer.status, 200, "{chain:?}");
+        assert_eq!(one(&answer, "x-real-ip"), client, "{chain:?}");
+        // Whatever stands before it lets nobody into a network.
+        assert_eq!(ask("ip.test").of(&house).await.status, 401, "{chain:?}");
+    }
+    // Where unix sockets are trusted, the hop before one is known.
+    let (house, _mirror) = behind("trusted_proxies = [\"127.0.0.1\", \"unix\"]").await;
+    let ask = Ask::get("/x").host("ip.test");
+    let ask = ask.header("X-Forwarded-For", "203.0.113.9, unix:");
+    assert_eq!(one(&ask.of(&house).await, "x-real-ip"), "203.0.113.9");
+}
+
+#[tokio::test]
+async fn of_several_schemes_and_hosts_the_trusted_hop_is_heard() {
+    let (house, _mirror) = behind(TRUSTING).await;
+    for (chain, schemes, hosts, scheme, host) in [
+        (
+            "203.0.113.9, 10.1.1.1",
+            "https, http",
+            "a.test, b.test",
+            "https",
+            "a.test",
+        ),
+        (
+            "203.0.113.9, 198.51.100.7",
+            "https, http",
+            "a.test, b.test",
+            "http",
+            "b.test",
+        ),
+        (
+            "203.0.113.9, 10.1.1.1",
+            "https",
+            "a.test",
+            "https",
+            "a.test",
+        ),
+        (
+            "203.0.113.9",
+            "http,https",
+            "a.test,b.test",
+            "https",
+            "b.test",
+        ),
+        ("unix:", "https", "a.test", "https", "a.test"),
+    ] {
+        let ask = Ask::get("/x")
+            .host("inner.test")
+            .header("X-Forwarded-For", chain)
+            .header("X-Forwarded-Proto", schemes)
+            .header("X-Forwarded-Host", hosts);
+        let answer = ask.of(&house).await;
+        let heard = (
+            one(&answer, "x-forwarded-proto"),
+            one(&answer, "x-forwarded-host"),
+        );
+        assert_eq!(
+            heard,
+            (scheme.to_owned(), host.to_owned()),
+            "{chain} {schemes}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_the_host_lacks_is_the_one_of_the_proxy() {
+    let (house, _mirror) = behind(TRUSTING).await;
+    for (host, port, authority, seen) in [
+        ("a.test", "8443", "a.test:8443", "8443"),
+        ("a.test:9443", "8443", "a.test:9443", "9443"),
+        ("a.test", "443", "a.test", "443"),
+        // What ended TLS stands before the proxy that names its own port.
+        ("a.test", "80", "a.test", "443"),
+        ("a.test", "", "a.test", "443"),
+    ] {
+        let ask = Ask::get("/x")
+            .host(host)
+            .header("X-Forwarded-Proto", "https")
+            .header("X-Forwarded-Port", port);
+        let answer = ask.of(&house).await;
+        assert_eq!(one(&answer, "x-forwarded-host"), authority, "{host} {port}");
+        assert_eq!(one(&answer, "x-forwarded-port"), seen, "{host} {port}");
+    }
+    let (house, _mirror) = behind("").await;
+    let stranger = Ask::get("/x")
+        .host("a.test")
+        .header("X-Forwarded-Port", "8443");
+    assert_eq!(one(&stranger.of(&house).await, "x-forwarded-port"), "80");
+}
+
+#[tokio::test]
+async fn a_proxy_that_names_no_scheme_speaks_for_what_people_type() {
+    let mirror = Mirror::start().await;
+    let routes = ROUTES.replace("{mirror}", &mirror.base_url());
+    for (server, host, scheme) in [
+        (TRUSTING, "sso.test", "https"),
+        (TRUSTING, "other.test", "http"),
+        ("", "sso.test", "http"),
+    ] {
+        let plan = Plan::default().external_url("https://sso.test");
+        let house = plan.routes(&routes).server(server).start().await;
+        let answer = Ask::get("/x").host(host).of(&house).await;
+        assert_eq!(one(&answer, "x-forwarded-proto"), scheme, "{server} {host}");
+        let told = Ask::get("/x")
+            .host(host)
+            .header("X-Forwarded-Proto", "http");
+        assert_eq!(one(&told.of(&house).await, "x-forwarded-proto"), "http");
+    }
 }
 
 #[tokio::test]

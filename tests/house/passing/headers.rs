@@ -51,8 +51,7 @@ async fn decided(site: &Site, request: Request<()>) -> String {
         kept: menshen::request::forward::Kept::default(),
     };
     let at = menshen::clock::Timestamp::from_unix_s(1_800_000_000);
-    let cookie = site.cookies.session_name();
-    let head = match Head::of(&parts, &connection, &site.trust, cookie, at) {
+    let head = match Head::of(&parts, &connection, site.reading(), at) {
         Ok(head) => head,
         Err(error) => return error.to_string(),
     };

@@ -167,6 +167,26 @@ const MATRIX: &[(&str, &str, Offer)] = &[
     ),
     (
         "GET",
+        "Accept: text/html|X-Requested-With: xmlhttprequest",
+        Offer::Json,
+    ),
+    (
+        "GET",
+        "Accept: text/html|X-Requested-With: com.tencent.wework",
+        Offer::Redirect,
+    ),
+    (
+        "GET",
+        "Accept: text/html|X-Requested-With: com.tencent.mm",
+        Offer::Redirect,
+    ),
+    (
+        "GET",
+        "Accept: text/html|X-Requested-With: cn.corp.oa|X-Requested-With: XMLHttpRequest",
+        Offer::Json,
+    ),
+    (
+        "GET",
         "Accept: text/html|Connection: Upgrade|Upgrade: websocket",
         Offer::Json,
     ),

@@ -105,6 +105,12 @@ pub(super) static WORDS: Words = Words {
             remedy: "Start again from the application's home page. If it keeps happening, clear \
                      this site's cookies and try again.",
         },
+        proxy_unreadable: Story {
+            title: "The way to this site is set up wrongly",
+            what: "A proxy in front of this site described your request in a way we cannot read. \
+                   Your browser did nothing wrong.",
+            remedy: "Tell your administrator the request ID: the log names the header.",
+        },
         ambiguous_path: Story {
             title: "This address is ambiguous",
             what: "The application could read some of its characters as a different address, so \

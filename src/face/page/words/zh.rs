@@ -100,6 +100,11 @@ pub(super) static WORDS: Words = Words {
             what: "浏览器发来的地址或内容格式不对，所以没有交给应用。",
             remedy: "请从应用首页重新进入；如果总是这样，清除本站的 Cookie 后再试。",
         },
+        proxy_unreadable: Story {
+            title: "前面的代理配置有误",
+            what: "本站前面的代理转来的请求头看不懂，问题不在您的浏览器。",
+            remedy: "请把请求编号告诉管理员，日志里写着是哪个请求头。",
+        },
         ambiguous_path: Story {
             title: "这个地址有歧义",
             what: "地址里有些字符可能被应用读成另一个地址，为了安全没有放行。",

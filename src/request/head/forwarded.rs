@@ -1,0 +1,266 @@
+//! What trusted proxies say of the client: `X-Forwarded-For`, `-Host`, `-Proto` and `-Port`.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName};
+
+use super::{HeadError, Host, Trust, parse_host};
+
+/// How a hop stands in `X-Forwarded-For`.
+enum Hop {
+    Address(IpAddr),
+    /// A client on a unix socket, as nginx writes it.
+    Unix,
+    /// The proxy does not know its client, or does not say who it is (RFC 7239 6.2 and 6.3).
+    Unnamed,
+}
+
+/// The client behind the trusted proxies, and which element of the other lists is about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Hops {
+    /// The nearest hop that has an address; absent when no proxy named one.
+    pub client: Option<IpAddr>,
+    /// The place in a list, from the right: as many proxies as were passed by each wrote one.
+    element: usize,
+}
+
+impl Hops {
+    /// Walks `X-Forwarded-For` from the right over the hops that are trusted. A hop without an
+    /// address ends the walk: whatever stands left of it is the word of a stranger.
+    pub fn read(headers: &HeaderMap, trust: &Trust) -> Result<Self, HeadError> {
+        let broken = HeadError::Forwarded("X-Forwarded-For");
+        let (mut client, mut passed) = (None, 0_usize);
+        for line in headers.get_all("x-forwarded-for").iter().rev() {
+            for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
+                let is_trusted = match Hop::parse(hop).ok_or(broken)? {
+                    Hop::Address(ip) => {
+                        client = Some(ip);
+                        trust.includes_ip(ip)
+                    }
+                    Hop::Unix => trust.unix,
+                    Hop::Unnamed => false,
+                };
+                if !is_trusted {
+                    let element = passed;
+                    return Ok(Self { client, element });
+                }
+                passed += 1;
+            }
+        }
+        let element = passed.saturating_sub(1);
+        Ok(Self { client, element })
+    }
+
+    /// `X-Forwarded-Host`.
+    pub fn host<'a>(
+        &self,
+        headers: &'a HeaderMap,
+    ) -> Result<Option<(Host<'a>, Option<u16>)>, HeadError> {
+        let name = self.element(headers, "x-forwarded-host", "X-Forwarded-Host")?;
+        let broken = |_| HeadError::Forwarded("X-Forwarded-Host");
+        name.map(parse_host).transpose().map_err(broken)
+    }
+
+    /// `X-Forwarded-Host` as it is written.
+    pub fn authority<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a str>, HeadError> {
+        self.element(headers, "x-forwarded-host", "X-Forwarded-Host")
+    }
+
+    /// `X-Forwarded-Proto`: whether the client used TLS.
+    pub fn secure(&self, headers: &HeaderMap) -> Result<Option<bool>, HeadError> {
+        let scheme = self.element(headers, "x-forwarded-proto", "X-Forwarded-Proto")?;
+        scheme.map(parse_scheme).transpose()
+    }
+
+    /// `X-Forwarded-Port`. 80 and 443 say nothing: a proxy behind the one that ends TLS writes its own
+    /// 80, and the scheme implies the right one.
+    pub fn port(&self, headers: &HeaderMap) -> Result<Option<u16>, HeadError> {
+        let Some(text) = self.element(headers, "x-forwarded-port", "X-Forwarded-Port")? else {
+            return Ok(None);
+        };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        let port = text.parse().ok().filter(|port| is_number && *port != 0);
+        let port: u16 = port.ok_or(HeadError::Forwarded("X-Forwarded-Port"))?;
+        Ok((![80, 443].contains(&port)).then_some(port))
+    }
+
+    /// The element that is about the client. A list that is shorter was not written by every proxy:
+    /// its first element is about the client then.
+    fn element<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        name: &'static str,
+        shown: &'static str,
+    ) -> Result<Option<&'a str>, HeadError> {
+        let broken = HeadError::Forwarded(shown);
+        let mut lines = headers.get_all(HeaderName::from_static(name)).iter();
+        let Some(line) = lines.next() else {
+            return Ok(None);
+        };
+        if lines.any(|other| other != line) {
+            return Err(broken);
+        }
+        let list = line.to_str().map_err(|_| broken)?;
+        let mut element = list;
+        for one in list.rsplit(',').take(self.element + 1) {
+            element = one;
+        }
+        Ok(Some(element.trim()))
+    }
+}
+
+impl Hop {
+    /// An address is bare, in brackets, or with a port.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?.trim();
+        if let Some(ip) = address(text) {
+            return Some(Self::Address(ip.to_canonical()));
+        }
+        let starts = |word: &str| {
+            let start = text.get(..word.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(word))
+        };
+        let is_unknown = text.eq_ignore_ascii_case("unknown") || starts("unknown:");
+        match text {
+            _ if starts("unix:") => Some(Self::Unix),
+            _ if text.is_empty() || is_unknown || text.starts_with('_') => Some(Self::Unnamed),
+            _ => None,
+        }
+    }
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    if let Ok(ip) = text.parse() {
+        return Some(ip);
+    }
+    if let Some((ip, _)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return ip.parse().ok();
+    }
+    let address = text.parse::<std::net::SocketAddr>().ok()?;
+    Some(address.ip())
+}
+
+/// Whether a scheme means that the client used TLS.
+pub fn parse_scheme(text: &str) -> Result<bool, HeadError> {
+    if text.eq_ignore_ascii_case("https") || text.eq_ignore_ascii_case("wss") {
+        Ok(true)
+    } else if text.eq_ignore_ascii_case("http") || text.eq_ignore_ascii_case("ws") {
+        Ok(false)
+    } else {
+        Err(HeadError::Forwarded("X-Forwarded-Proto"))
+    }
+}
+
+/// The one value of a header that a proxy writes; copies must agree.
+pub fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &'static str,
+) -> Result<Option<&'a str>, HeadError> {
+    let mut found: Option<&str> = None;
+    for value in headers.get_all(HeaderName::from_static(name)) {
+        let value = value
+            .to_str()
+            .map_err(|_| HeadError::Forwarded(name))?
+            .trim();
+        if found.is_some_and(|other| other != value) {
+            return Err(HeadError::Forwarded(name));
+        }
+        found = Some(value);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(
+        lines: &[(&str, &str)],
+        unix: bool,
+    ) -> Result<(Option<String>, Option<bool>), HeadError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.append(name, value.parse().unwrap());
+        }
+        let trust = Trust {
+            networks: vec!["10.0.0.0/8".parse().unwrap()],
+            unix,
+        };
+        let hops = Hops::read(&headers, &trust)?;
+        Ok((hops.client.map(|ip| ip.to_string()), hops.secure(&headers)?))
+    }
+
+    #[test]
+    fn every_list_is_read_at_the_hop_that_is_trusted() {
+        for (chain, schemes, unix, client, secure) in [
+            ("203.0.113.9", "https", false, Some("203.0.113.9"), true),
+            (
+                "203.0.113.9, 10.1.1.1",
+                "https, http",
+                false,
+                Some("203.0.113.9"),
+                true,
+            ),
+            (
+                "203.0.113.9, 198.51.100.7",
+                "https, http",
+                false,
+                Some("198.51.100.7"),
+                false,
+            ),
+            (
+                "198.51.100.7, 203.0.113.9, 10.1.1.1",
+                "https, http, https",
+                false,
+                Some("203.0.113.9"),
+                false,
+            ),
+            (
+                "203.0.113.9, 10.1.1.1",
+                "https",
+                false,
+                Some("203.0.113.9"),
+                true,
+            ),
+            ("unix:", "https", false, None, true),
+            ("unknown", "https", false, None, true),
+            ("", "https", false, None, true),
+            ("_hidden", "https", false, None, true),
+            ("203.0.113.9, unknown", "https, http", true, None, false),
+            ("203.0.113.9, unix:", "https, http", false, None, false),
+            (
+                "203.0.113.9, unix:",
+                "https, http",
+                true,
+                Some("203.0.113.9"),
+                true,
+            ),
+            ("unix:, 10.1.1.1", "https", false, Some("10.1.1.1"), true),
+        ] {
+            let read = read(
+                &[("x-forwarded-for", chain), ("x-forwarded-proto", schemes)],
+                unix,
+            );
+            let expected = (client.map(str::to_owned), Some(secure));
+            assert_eq!(read, Ok(expected), "{chain} {schemes} {unix}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_hop_is_named() {
+        for chain in [
+            "a",
+            "203.0.113.9/24",
+            "203.0.113.999",
+            "203.0.113.9 10.1.1.1",
+            "unixx",
+        ] {
+            let broken = Err(HeadError::Forwarded("X-Forwarded-For"));
+            assert_eq!(read(&[("x-forwarded-for", chain)], true), broken, "{chain}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Which session cookie counts where a browser sends several of one name: sites that share a domain or
+//! a host name share their cookies, too.
+
+use http::HeaderMap;
+
+use super::{Credentials, Host, Reading, cookies};
+use crate::clock::Timestamp;
+use crate::people::cookie::{self, HostBound, HostMark};
+
+/// How many session cookies of one request are verified at most.
+const COOKIES_MAX: usize = 16;
+
+/// Finds the session cookie. A single one is verified by whoever looks for its session.
+pub(super) fn find<'a>(
+    headers: &'a HeaderMap,
+    host: &Host<'_>,
+    reading: Reading<'_>,
+    at: Timestamp,
+) -> Credentials<'a> {
+    let mut values = cookies(headers, reading.cookie).filter(|value| !value.is_empty());
+    let Some(first) = values.next() else {
+        return Credentials::default();
+    };
+    match values.all(|other| other == first) {
+        true => Credentials {
+            session: Some(first),
+            contested: false,
+        },
+        false => choose(headers, host, reading, at),
+    }
+}
+
+/// The one that could let somebody in here. Two that could, of different sessions, are none: one of
+/// them may have been planted.
+fn choose<'a>(
+    headers: &'a HeaderMap,
+    host: &Host<'_>,
+    reading: Reading<'_>,
+    at: Timestamp,
+) -> Credentials<'a> {
+    let mut chosen: Option<(&str, HostBound)> = None;
+    for value in cookies(headers, reading.cookie).take(COOKIES_MAX) {
+        let Some(verified) = cookie::verify(reading.ring, value) else {
+            continue;
+        };
+        let handle = verified.handle;
+        let counts_here = handle
+            .host
+            .is_none_or(|mark| mark == HostMark::of(host.as_str()));
+        if !counts_here || handle.expires_at <= at {
+            continue;
+        }
+        match &chosen {
+            Some((_, other)) if other.sid != handle.sid => {
+                return Credentials {
+                    session: None,
+                    contested: true,
+                };
+            }
+            Some(_) => {}
+            None => chosen = Some((value, handle)),
+        }
+    }
+    Credentials {
+        session: chosen.map(|(value, _)| value),
+        contested: false,
+    }
+}
