@@ -126,7 +126,9 @@ impl Admin {
     {
         let path = request.uri().path().to_owned();
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
-        let hosts = self.hosts.as_deref();
+        let probes =
+            matches!(path.as_str(), "/healthz" | "/readyz") && asked_by::names_no_host(&request);
+        let hosts = self.hosts.as_deref().filter(|_| !probes);
         if hosts.is_some_and(|hosts| !asked_by::names_us(&request, hosts)) {
             let host = request.headers().get(HOST);
             tracing::warn!(

@@ -58,6 +58,15 @@ pub(super) fn names_us<B>(request: &Request<B>, hosts: &[AdminHost]) -> bool {
     second.is_none() && names.all(|name| is_ours(name, hosts))
 }
 
+/// Whether a request names no host, as old health checks do. No browser sends one.
+pub(super) fn names_no_host<B>(request: &Request<B>) -> bool {
+    let mut named = request.headers().get_all(HOST).iter();
+    let is_empty = |host: &http::HeaderValue| host.as_bytes().trim_ascii().is_empty();
+    request.uri().authority().is_none()
+        && named.next().is_none_or(is_empty)
+        && named.next().is_none()
+}
+
 fn is_ours(name: &str, hosts: &[AdminHost]) -> bool {
     let Ok((host, _)) = parse_host(name) else {
         return false;

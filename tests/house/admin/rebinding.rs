@@ -40,7 +40,6 @@ async fn a_name_that_nobody_configured_reads_nothing() {
         "127.0.0.1.evil.test",
         "x.localhost",
         "1e100",
-        "",
         "127.0.0.1@evil.test",
         "evil.test@127.0.0.1",
         "[::1].evil.test",
@@ -55,6 +54,12 @@ async fn a_name_that_nobody_configured_reads_nothing() {
                 !text.contains("menshen_") && !text.contains("ready"),
                 "{text}"
             );
+        }
+    }
+    for path in ["/metrics", "/api/sessions", "/no-such-thing", "/healthz/x"] {
+        for host in ["Host:\r\n", "Host: \r\n", "Host: \t\r\n"] {
+            let answer = send(&house, &format!("GET {path} HTTP/1.1"), host).await;
+            assert_eq!(answer.status, 403, "{path} {host:?}");
         }
     }
     // Two names are none, also when the first is good, and the target's counts, too.
@@ -72,6 +77,9 @@ async fn a_name_that_nobody_configured_reads_nothing() {
             "Host: evil.test\r\n",
         ),
         ("GET /metrics HTTP/1.0", "Host: evil.test\r\n"),
+        ("GET /healthz HTTP/1.1", "Host:\r\nHost: evil.test\r\n"),
+        ("GET /healthz HTTP/1.1", "Host:\r\nHost:\r\n"),
+        ("GET http://evil.test/readyz HTTP/1.1", "Host:\r\n"),
     ] {
         let answer = send(&house, first, headers).await;
         assert!([400, 403].contains(&answer.status), "{first} {headers}");
@@ -115,6 +123,26 @@ async fn probes_by_address_and_tools_on_the_machine_are_answered() {
             let first = format!("GET {path} HTTP/{version}");
             let answer = send(&house, &first, headers).await;
             assert_eq!(answer.status, 200, "{first} {headers}: {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn health_checks_that_name_no_host_are_answered() {
+    let house = naming(r#"["menshen.monitoring.svc"]"#).start().await;
+    for path in ["/healthz", "/readyz"] {
+        for method in ["GET", "HEAD"] {
+            for (version, host) in [
+                ("1.0", ""),
+                ("1.0", "Host:\r\n"),
+                ("1.1", "Host:\r\n"),
+                ("1.1", "Host:  \r\n"),
+                ("1.1", ""),
+            ] {
+                let first = format!("{method} {path} HTTP/{version}");
+                let answer = send(&house, &first, host).await;
+                assert_eq!(answer.status, 200, "{first} {host:?}: {}", answer.text());
+            }
         }
     }
 }
