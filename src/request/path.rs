@@ -124,7 +124,7 @@ fn add(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) {
 
 fn add_lower_case(readings: &mut Vec<Cow<'_, [u8]>>) {
     for at in 0..readings.len() {
-        let lower = readings[at].to_ascii_lowercase();
+        let lower = reading::without_case(&readings[at]);
         add(readings, lower);
     }
 }
@@ -328,10 +328,28 @@ mod tests {
         ] {
             assert!(is_read_as(path, "/finance"), "{path}");
         }
+        for path in ["/%25u0066inance", "/fin%25U0061nce", "/finance%25u003f"] {
+            assert!(is_read_as(path, "/finance"), "{path}");
+        }
         assert!(is_read_as("/finance%20/x", "/finance/x"));
         assert!(is_read_as("/finance./x", "/finance/x"));
         assert!(!is_read_as("/%20finance", "/finance"));
         assert!(!is_read_as("/finance:$/x", "/x"));
+    }
+
+    #[test]
+    fn letters_beyond_ascii_may_be_the_other_case_of_one_within() {
+        for path in ["/Admin", "/adm%C4%B1n", "/ADM%C4%B0N", "/adm\u{131}n"] {
+            let path = Path::parse(path, None).unwrap();
+            let is_seen = |any_case: bool| {
+                let readings = path.readings(any_case);
+                readings.iter().any(|reading| **reading == *b"/admin")
+            };
+            assert!(is_seen(true) && !is_seen(false), "{path:?}");
+        }
+        let path = Path::parse("/ta%C5%BF%E2%84%AA", None).unwrap();
+        let readings = path.readings(true);
+        assert!(readings.iter().any(|reading| **reading == *b"/task"));
     }
 
     #[test]

@@ -329,7 +329,14 @@ async fn an_escape_that_ends_a_path_leads_nobody_past_a_route() {
     ];
     all_are("sso.test", Fate::Kept, &paths).await;
     all_are("sso.test", Fate::Guarded, &["/admin/x%3f", "/admin/x%20y."]).await;
-    all_are("iis.test", Fate::Refused, &["/ADMIN%20", "/admin."]).await;
+    let paths = [
+        "/ADMIN%20",
+        "/admin.",
+        "/adm%C4%B1n",
+        "/ADM%C4%B0N/x",
+        "/%25u0041dmin",
+    ];
+    all_are("iis.test", Fate::Refused, &paths).await;
 }
 
 #[tokio::test]

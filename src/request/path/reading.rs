@@ -17,8 +17,9 @@ const DECODINGS_MAX: usize = 2;
 type Change = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// Everything a reader may do to a path besides decoding it.
-const CHANGES: [Change; 10] = [
+const CHANGES: [Change; 11] = [
     unfold_overlong,
+    decode_utf16,
     turn_backslashes,
     cut_parameters,
     merge_slashes,
@@ -106,6 +107,55 @@ fn is_blank(byte: u8) -> bool {
 fn decode(path: &[u8]) -> Option<Vec<u8>> {
     let any = path.contains(&b'%');
     any.then(|| percent_encoding::percent_decode(path).collect())
+}
+
+/// Decodes `%u0061` as IIS does: no standard knows it, so it is never left over by a sender, but may
+/// be what an escaped `%` leaves.
+fn decode_utf16(path: &[u8]) -> Option<Vec<u8>> {
+    if !path.contains(&b'%') {
+        return None;
+    }
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((first, tail)) = rest.split_first() {
+        let digits = match rest {
+            [b'%', b'u' | b'U', digits @ ..] => digits.first_chunk::<4>(),
+            _ => None,
+        };
+        let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        // A sign is no digit, but the parser takes one.
+        let text = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let unit = text.and_then(|text| u16::from_str_radix(text, 16).ok());
+        match unit.and_then(|unit| char::from_u32(u32::from(unit))) {
+            Some(char) => {
+                decoded.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+                rest = &rest[6..];
+            }
+            None => {
+                decoded.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    (decoded.len() < path.len()).then_some(decoded)
+}
+
+/// A path in lower case, with the letters beyond ASCII that have one of its letters as their other
+/// case: `ı` and `İ` are an `I` somewhere, `ſ` is an `S`, and the sign of the kelvin is a `K`.
+pub(super) fn without_case(path: &[u8]) -> Vec<u8> {
+    let mut lower = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((first, tail)) = rest.split_first() {
+        let (byte, left) = match rest {
+            [0xc4, 0xb0 | 0xb1, left @ ..] => (b'i', left),
+            [0xc5, 0xbf, left @ ..] => (b's', left),
+            [0xe2, 0x84, 0xaa, left @ ..] => (b'k', left),
+            _ => (first.to_ascii_lowercase(), tail),
+        };
+        lower.push(byte);
+        rest = left;
+    }
+    lower
 }
 
 /// Reads two, three and four byte forms of ASCII (RFC 3629 forbids them) as lenient decoders do.
