@@ -18,6 +18,7 @@ use super::route::{HostHeader, Preflight, Route};
 
 mod addresses;
 mod assertion;
+mod connection_auth;
 mod cookies;
 mod encoding;
 mod granted;
@@ -31,6 +32,7 @@ mod trace;
 mod written;
 
 pub use assertion::{Asserter, AssertionRule};
+pub use connection_auth::authenticates_connection;
 pub use encoding::{EncodeError, VALUE_BYTES_MAX, list, text};
 pub use granted::Granted;
 pub use inward::Inward;
@@ -137,6 +139,11 @@ impl Onward {
     /// Whether the request came from a proxy that is trusted, which may bring many people.
     pub fn comes_from_trusted(&self) -> bool {
         self.from_trusted
+    }
+
+    /// Whether the route's own headers authenticate the connection, so that nobody else may use it.
+    pub fn authenticates_connection(&self) -> bool {
+        self.written.authenticates_connection()
     }
 
     /// What the way back must know of a request.

@@ -17,16 +17,13 @@ use super::wire::Wire;
 use crate::request::bearer::IssuerId;
 use crate::request::gate::Caller;
 use crate::request::head::Connection;
-use crate::request::headers::Onward;
+use crate::request::headers::{Onward, authenticates_connection};
 use crate::request::policy::Permit;
 use crate::store::{SessionId, Subject};
 
 /// How many connections to upstreams may wait for one client connection. Who speaks HTTP/1.1 uses one
 /// at a time.
 const KEPT_MAX: usize = 8;
-
-/// Authentication schemes whose name says that they bind the connection.
-const SCHEMES: [&[u8]; 2] = [b"ntlm", b"negotiate"];
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -106,7 +103,9 @@ impl Claim<'_> {
     fn is_private(self) -> bool {
         // `Proxy-Authorization` is for us, and never sent on.
         let mut sent = self.headers.get_all(AUTHORIZATION).iter();
-        self.permit.route().private_connections || sent.any(begins_with_scheme)
+        self.permit.route().private_connections
+            || self.onward.authenticates_connection()
+            || sent.any(begins_with_scheme)
     }
 
     /// A connection that was kept for this caller, the one used last first.
@@ -183,22 +182,12 @@ pub(super) fn binds(answer: &HeaderMap) -> bool {
         let lines = answer.get_all(name).iter();
         // A name within a quoted text is taken for a scheme, which harms nobody.
         let mut challenges = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-        challenges.any(is_scheme)
+        challenges.any(authenticates_connection)
     })
 }
 
 fn begins_with_scheme(value: &HeaderValue) -> bool {
-    is_scheme(value.as_bytes())
-}
-
-/// Whether a text begins with the name of such a scheme.
-fn is_scheme(text: &[u8]) -> bool {
-    let text = text.trim_ascii_start();
-    let end = text.iter().position(|byte| !byte.is_ascii_alphanumeric());
-    let name = &text[..end.unwrap_or(text.len())];
-    SCHEMES
-        .iter()
-        .any(|scheme| name.eq_ignore_ascii_case(scheme))
+    authenticates_connection(value.as_bytes())
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderName, HeaderValue};
 
+use super::connection_auth::authenticates_connection;
 use super::encoding::{self, EncodeError};
 use super::namespace::{are_aliases, is_reserved};
 use crate::expression::{EvalError, Value};
@@ -132,6 +133,8 @@ pub(super) struct Written {
     lines: Vec<u8>,
     /// Names that a route readmits and the client sent: those lines are the client's.
     readmitted: Vec<HeaderName>,
+    /// Whether a route's own credentials are valid for the connection.
+    authenticates_connection: bool,
 }
 
 /// A person in one encoding: as values, and as lines.
@@ -183,14 +186,19 @@ impl Written {
     /// Leaves some names to the client.
     pub(super) fn without(readmitted: Vec<HeaderName>) -> Self {
         Self {
-            lines: Vec::new(),
             readmitted,
+            ..Self::default()
         }
     }
 
     /// All lines, each with its end.
     pub(super) fn lines(&self) -> &[u8] {
         &self.lines
+    }
+
+    /// Whether a route's own credentials are valid for the connection and not for the request.
+    pub(super) fn authenticates_connection(&self) -> bool {
+        self.authenticates_connection
     }
 
     /// The same as names and values.
@@ -310,6 +318,9 @@ impl Written {
             };
             if let Some(value) = value {
                 super::line(&mut self.lines, name, value.as_bytes());
+                self.authenticates_connection |= [AUTHORIZATION, PROXY_AUTHORIZATION]
+                    .contains(name)
+                    && authenticates_connection(value.as_bytes());
             }
         }
         if let Some(basic) = &rules.basic_auth {

@@ -163,6 +163,46 @@ async fn a_request_with_such_credentials_makes_its_connection_private() {
 }
 
 #[tokio::test]
+async fn credentials_that_a_route_writes_make_the_connection_private() {
+    // Whoever is named first is who the connection belongs to, as the upstream sees it.
+    let names_first = || {
+        let users: Mutex<HashMap<usize, String>> = Mutex::default();
+        Upstream::start(move |asked| {
+            let mut users = users.lock().unwrap();
+            let sent = asked.message.one("authorization").map(str::to_owned);
+            let user = users
+                .entry(asked.connection)
+                .or_insert_with(|| sent.unwrap_or_else(|| "nobody".to_owned()));
+            Reply::Keep(with("", &*user))
+        })
+    };
+    for (scheme, encoding, private) in [
+        ("NTLM ", "utf-8", true),
+        ("ntlm ", "percent", true),
+        ("Negotiate ", "utf-8", true),
+        ("NEGOTIATE ", "percent", true),
+        ("Custom ", "utf-8", false),
+    ] {
+        let upstream = names_first().await;
+        let headers = format!(
+            "header_encoding = \"{encoding}\"\n[route.headers]\n\
+             Authorization = '\"{scheme}\" + request.headers[\"x-badge\"]'"
+        );
+        let house = house_before(upstream.url(), &headers).await;
+        let open = || Line::open(house.address());
+        let (mut one, mut other, mut third) = (open().await, open().await, open().await);
+        let boss = ask(&mut one, "X-Badge: boss\r\n").await.text();
+        assert!(boss.ends_with("boss"), "{boss}");
+        for (line, badge) in [(&mut other, "X-Badge: clerk\r\n"), (&mut third, "")] {
+            let user = ask(line, badge).await.text();
+            assert_eq!(user.ends_with("boss"), !private, "{scheme}: {user}");
+        }
+        let again = ask(&mut one, "X-Badge: boss\r\n").await.text();
+        assert!(again.ends_with("boss"), "{again}");
+    }
+}
+
+#[tokio::test]
 async fn a_private_route_shares_no_connection_between_two_clients() {
     // Whoever comes first names the connection, by a header that nobody knows.
     let users: Mutex<HashMap<usize, String>> = Mutex::default();

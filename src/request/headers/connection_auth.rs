@@ -1,0 +1,14 @@
+//! Authentication that is valid for a connection and not for a request: NTLM and Negotiate.
+
+/// Schemes whose credentials an upstream takes for the whole connection.
+const SCHEMES: [&[u8]; 2] = [b"ntlm", b"negotiate"];
+
+/// Whether credentials or a challenge begin with the name of such a scheme.
+pub fn authenticates_connection(value: &[u8]) -> bool {
+    let value = value.trim_ascii_start();
+    let end = value.iter().position(|byte| !byte.is_ascii_alphanumeric());
+    let name = &value[..end.unwrap_or(value.len())];
+    SCHEMES
+        .iter()
+        .any(|scheme| name.eq_ignore_ascii_case(scheme))
+}
