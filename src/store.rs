@@ -191,6 +191,15 @@ pub struct Revocation {
     pub epoch: u64,
 }
 
+/// A part of the log of revocations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogPart {
+    /// Its entries, oldest first.
+    pub entries: Vec<Revocation>,
+    /// The numbers of rows that nobody can read.
+    pub damaged: Vec<i64>,
+}
+
 /// Everyone's and the connectors' numbers, as of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EpochsNow {
@@ -286,9 +295,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Everyone's and the connectors' numbers.
     async fn epochs(&self) -> Result<EpochsNow, StoreError>;
 
-    /// The log after entry `number`, oldest first, at most `max`.
-    async fn revocations_after(&self, number: i64, max: u32)
-    -> Result<Vec<Revocation>, StoreError>;
+    /// The log after entry `number`, at most `max` rows.
+    async fn revocations_after(&self, number: i64, max: u32) -> Result<LogPart, StoreError>;
 
     /// Spends something once: true for the first who asks, until `until` and after.
     async fn spend(&self, what: &[u8; 32], until: Timestamp) -> Result<bool, StoreError>;

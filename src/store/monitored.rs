@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::{
-    Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LoginName, LogoutMark, Minted,
-    NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId, SessionKey,
-    SessionRecord, Store, StoreError, Subject,
+    Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LogPart, LoginName,
+    LogoutMark, Minted, NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId,
+    SessionKey, SessionRecord, Store, StoreError, Subject,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -164,7 +164,7 @@ questions! {
         account_by_login(login: &LoginName) -> Option<Account>;
         identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
         epochs() -> EpochsNow;
-        revocations_after(number: i64, max: u32) -> Vec<Revocation>;
+        revocations_after(number: i64, max: u32) -> LogPart;
     }
     writes {
         admit(admission: &Admission) -> Admitted;

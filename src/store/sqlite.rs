@@ -7,9 +7,9 @@ use sqlx::SqlitePool;
 use sqlx::pool::PoolConnection;
 
 use super::{
-    Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LoginName, LogoutMark, Minted,
-    NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId, SessionKey,
-    SessionRecord, Store, StoreError, Subject,
+    Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LogPart, LoginName,
+    LogoutMark, Minted, NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId,
+    SessionKey, SessionRecord, Store, StoreError, Subject,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -224,11 +224,7 @@ impl Store for Sqlite {
             .map_err(asking("read the numbers"))
     }
 
-    async fn revocations_after(
-        &self,
-        number: i64,
-        max: u32,
-    ) -> Result<Vec<Revocation>, StoreError> {
+    async fn revocations_after(&self, number: i64, max: u32) -> Result<LogPart, StoreError> {
         revocations::after(self, number, max)
             .await
             .map_err(asking("read the revocations"))

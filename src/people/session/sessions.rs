@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -92,6 +92,8 @@ pub struct Sessions {
     /// What was ended and is not stored yet.
     held: Held,
     changes: watch::Sender<u64>,
+    /// Grows when everything in memory must be read again.
+    generation: AtomicU64,
     /// Set while the store has not been heard of for longer than sessions may count without it.
     silent: AtomicBool,
     outage_grace: Duration,
@@ -111,6 +113,7 @@ struct Entry {
     changes: u64,
     connector: (Arc<Epoch>, u64),
     everyone: u64,
+    generation: u64,
 }
 
 /// What the store had.
@@ -175,6 +178,7 @@ impl Sessions {
             touches,
             held: Held::default(),
             changes: watch::Sender::new(0),
+            generation: AtomicU64::new(0),
             silent: AtomicBool::new(false),
             outage_grace,
         });
@@ -244,7 +248,9 @@ impl Sessions {
 
     /// Compares the numbers a session was loaded under with the current ones.
     fn measure(&self, entry: &Entry, ring: &KeyRing, terms: &Terms, host: &str) -> Hit {
-        if entry.ring_epoch != ring.epoch() {
+        if entry.ring_epoch != ring.epoch()
+            || entry.generation != self.generation.load(Ordering::Acquire)
+        {
             return Hit::Ask;
         }
         let now = self.clock.now();

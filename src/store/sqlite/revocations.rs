@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
-    AccountId, ConnectorId, EpochsNow, LogoutMark, Revocation, Scope, SessionKey, Subject,
+    AccountId, ConnectorId, EpochsNow, LogPart, LogoutMark, Revocation, Scope, SessionKey, Subject,
 };
 use super::{Sqlite, Trouble, once, row, tokens};
 use crate::clock::Timestamp;
@@ -185,7 +185,7 @@ pub(super) async fn epochs(db: &Sqlite) -> Result<EpochsNow, Trouble> {
     Ok(now)
 }
 
-pub(super) async fn after(db: &Sqlite, number: i64, max: u32) -> Result<Vec<Revocation>, Trouble> {
+pub(super) async fn after(db: &Sqlite, number: i64, max: u32) -> Result<LogPart, Trouble> {
     let sql = "SELECT number, kind, what, epoch FROM revocation WHERE number > ?1 \
                ORDER BY number LIMIT ?2";
     let rows = sqlx::query(sql)
@@ -193,7 +193,16 @@ pub(super) async fn after(db: &Sqlite, number: i64, max: u32) -> Result<Vec<Revo
         .bind(max)
         .fetch_all(&mut *db.read().await?)
         .await?;
-    rows.iter().map(entry).collect()
+    let mut part = LogPart::default();
+    for row in &rows {
+        match entry(row) {
+            Ok(entry) => part.entries.push(entry),
+            // The rows behind it still count.
+            Err(Trouble::Damaged(_)) => part.damaged.push(row.try_get("number")?),
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Ok(part)
 }
 
 /// Whether the number of a connector or of everyone is this one, zero when it was never raised, and

@@ -8,7 +8,7 @@ use sqlx::{Connection as _, Executor as _};
 
 use crate::asking::{Ask, signed_in, until};
 use crate::house::{House, Plan, run};
-use crate::stores::TempDir;
+use crate::stores::{Meddler, TempDir};
 
 async fn two(dir: &TempDir) -> (House, Running) {
     let house = Plan::default().store(&dir.url()).start().await;
@@ -62,6 +62,69 @@ async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
         if let Some(stays) = stays {
             let ask = Ask::get("/echo").session(&stays);
             assert_eq!(ask.at(there).await.status, 200, "{scope:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_row_of_the_log_hides_no_revocation() {
+    let raised = "INSERT INTO epoch (name, number) VALUES ('everyone', 1)";
+    let deleted = "DELETE FROM session WHERE account = \
+                   (SELECT id FROM account WHERE login = 'zhangsan')";
+    for (row, hidden, ends_all) in [
+        ("'session', x'00', 0", deleted, false),
+        ("'account', x'', 1", deleted, false),
+        ("'connector', x'ff', 1", deleted, false),
+        ("'everyone', x'', -1", raised, true),
+    ] {
+        let dir = TempDir::new();
+        let (house, other) = two(&dir).await;
+        let nodes = [house.address(), other.addresses()[0]];
+        let [zhang, li, stays] = [
+            signed_in(&house, "zhangsan").await,
+            signed_in(&house, "lisi").await,
+            signed_in(&house, "lisi").await,
+        ]
+        .map(|cookie| Ask::get("/echo").session(&cookie));
+        for node in nodes {
+            for ask in [&zhang, &li, &stays] {
+                until(ask, node, |answer| answer.status == 200).await;
+            }
+        }
+        let sql =
+            format!("{hidden}; INSERT INTO revocation (kind, what, epoch, at) VALUES ({row}, 1)");
+        Meddler::at(&dir.url()).await.run(&sql).await;
+        for node in nodes {
+            until(&zhang, node, |answer| answer.status == 401).await;
+        }
+        let shared = house.running.house().shared();
+        let lisi = "lisi".parse().unwrap();
+        let account = shared.store.account_by_login(&lisi);
+        let account = account.await.unwrap().unwrap().id;
+        // What is revoked later is still heard of.
+        house.advance(Duration::from_secs(1));
+        let ask = Ask::get("/echo").session(&signed_in(&house, "zhangsan").await);
+        until(&ask, nodes[1], |answer| answer.status == 200).await;
+        if !ends_all {
+            for node in nodes {
+                assert_eq!(stays.at(node).await.status, 200, "{row}");
+            }
+            let scope = Scope::Account(account);
+            other
+                .house()
+                .shared()
+                .sessions
+                .revoke(&scope)
+                .await
+                .unwrap();
+            until(&li, nodes[0], |answer| answer.status == 401).await;
+        }
+        for node in [&house.running, &other] {
+            let page = node.house().shared().telemetry.render();
+            let counted = page
+                .lines()
+                .any(|line| line == "menshen_store_errors_total 1");
+            assert!(counted, "{row}: {page}");
         }
     }
 }

@@ -18,9 +18,9 @@ use menshen::request::head::Connection;
 use menshen::secret::Secret;
 use menshen::site::{Shared, Site};
 use menshen::store::{
-    self, Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LoginName, LogoutMark,
-    Minted, NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId, SessionKey,
-    SessionRecord, Store, StoreError, Subject,
+    self, Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LogPart, LoginName,
+    LogoutMark, Minted, NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId,
+    SessionKey, SessionRecord, Store, StoreError, Subject,
 };
 use menshen::telemetry::Telemetry;
 use tokio::sync::watch;
@@ -200,7 +200,7 @@ questions! {
         until: Timestamp
     ) -> Option<Vec<Revocation>>;
     epochs() -> EpochsNow;
-    revocations_after(number: i64, max: u32) -> Vec<Revocation>;
+    revocations_after(number: i64, max: u32) -> LogPart;
     spend(what: &[u8; 32], until: Timestamp) -> bool;
     lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
     sweep(at: Timestamp, idle_before: Timestamp, max: u32) -> u64;

@@ -30,7 +30,10 @@ async fn reopening_the_file_keeps_everything() {
     );
     let found = store.session(&new.record.key).await.unwrap().unwrap();
     assert_eq!((found.session, found.account), (new.record, account));
-    assert_eq!(store.revocations_after(0, 9).await.unwrap(), [entry]);
+    assert_eq!(
+        store.revocations_after(0, 9).await.unwrap().entries,
+        [entry]
+    );
     assert_eq!(store.epochs().await.unwrap().connectors, [(github(), 1)]);
     assert!(!store.spend(&ticket, at(1)).await.unwrap());
 }

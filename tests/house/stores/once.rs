@@ -105,7 +105,7 @@ async fn the_broom_takes_only_what_is_over() {
         assert!(is_here(&*store, &here).await, "{name}");
         assert!(!store.spend(&fresh, now).await.unwrap(), "{name}");
         assert_eq!(
-            store.revocations_after(0, 9).await.unwrap(),
+            store.revocations_after(0, 9).await.unwrap().entries,
             [kept],
             "{name}"
         );

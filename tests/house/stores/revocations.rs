@@ -103,7 +103,7 @@ async fn closing_ends_all_sessions_and_opening_brings_none_back() {
             "{name}"
         );
         assert_eq!(
-            store.revocations_after(0, 9).await.unwrap().len(),
+            store.revocations_after(0, 9).await.unwrap().entries.len(),
             1,
             "{name}"
         );
@@ -138,11 +138,12 @@ async fn the_log_tells_every_revocation_in_order() {
         assert_eq!(said, expected, "{name}");
         assert!(entries.is_sorted_by(|a, b| a.number < b.number), "{name}");
         assert_eq!(
-            store.revocations_after(0, 100).await.unwrap(),
+            store.revocations_after(0, 100).await.unwrap().entries,
             entries,
             "{name}"
         );
         let rest = store.revocations_after(entries[1].number, 2).await.unwrap();
+        let rest = rest.entries;
         assert_eq!(rest, entries[2..4], "{name}");
         let log_number = entries[4].number;
         let now = EpochsNow {
@@ -220,7 +221,7 @@ async fn two_processes_on_one_file_see_each_others_revocations_in_order() {
     let mut read: Vec<Revocation> = Vec::new();
     while read.len() < 101 {
         let last = read.last().map_or(0, |entry| entry.number);
-        read.extend(ours.revocations_after(last, 7).await.unwrap());
+        read.extend(ours.revocations_after(last, 7).await.unwrap().entries);
     }
     writers.join_all().await;
     let epochs: Vec<_> = read.iter().map(|entry| entry.epoch).collect();

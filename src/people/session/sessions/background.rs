@@ -112,11 +112,11 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
         let max = u32::try_from(BATCH_MAX).unwrap_or(u32::MAX);
         let asked = sessions.store.revocations_after(number, max);
         match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(Ok(entries)) => {
-                for entry in &entries {
-                    number = number.max(entry.number);
-                    sessions.apply(entry);
-                }
+            Ok(Ok(part)) => {
+                sessions.take_over(&part).await;
+                let read = part.entries.iter().map(|entry| entry.number);
+                let last = read.chain(part.damaged).max();
+                number = last.unwrap_or(number).max(number);
                 (failing, last_good) = (false, Instant::now());
             }
             // Said once, not every second of an outage.

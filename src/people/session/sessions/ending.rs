@@ -1,11 +1,15 @@
 //! Ending: by the person, an administrator, a provider, or another process.
 
+use std::sync::atomic::Ordering;
+
 use super::Sessions;
 use super::held::Ending;
 use crate::clock::Timestamp;
 use crate::store::{
-    AccountId, ConnectorId, LogoutMark, Revocation, Scope, SessionId, SessionKey, StoreError,
+    AccountId, ConnectorId, LogPart, LogoutMark, Revocation, Scope, SessionId, SessionKey,
+    StoreError,
 };
+use crate::telemetry::chain;
 
 impl Sessions {
     /// Ends sessions: in this memory, for every tunnel that stands on them, and in the store.
@@ -77,6 +81,34 @@ impl Sessions {
             ended?;
         }
         Ok(true)
+    }
+
+    /// Takes over a part of the log of revocations. A row that nobody can read may have ended any
+    /// session: everything that is in memory is read from the store again.
+    pub(super) async fn take_over(&self, part: &LogPart) {
+        for entry in &part.entries {
+            self.apply(entry);
+        }
+        if part.damaged.is_empty() {
+            return;
+        }
+        for number in &part.damaged {
+            let error = self.store.damaged("revocation");
+            tracing::error!(number, error = %chain(&error), "a row of the log of revocations cannot be read: every session is read from the store again");
+        }
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        match self.store.epochs().await {
+            Ok(now) => {
+                self.everyone.raise_to(now.everyone);
+                for (connector, number) in &now.connectors {
+                    self.connector_epoch(connector).raise_to(*number);
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the numbers of sessions cannot be read");
+            }
+        }
+        self.changed();
     }
 
     /// Takes over one entry of the log of revocations.

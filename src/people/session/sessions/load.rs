@@ -1,5 +1,6 @@
 //! Loading: a session that is not in memory is read once for all who wait for it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
@@ -74,6 +75,7 @@ impl Sessions {
             .accounts
             .of(verified.handle.account, AccountCell::default);
         let changes = account.changes();
+        let generation = self.generation.load(Ordering::Acquire);
         let found = self.store.session(&key).await.map_err(Arc::new)?;
         let Some(found) = found.filter(|found| found.account.id == verified.handle.account) else {
             self.unknown.insert(hash, Missing::Over);
@@ -88,7 +90,7 @@ impl Sessions {
         }
         let record = found.session.clone();
         let entry = self
-            .entry(found, verified, ring, cell, (account, changes))
+            .entry(found, verified, ring, cell, (account, changes, generation))
             .map_err(Arc::new)?;
         let entry = Arc::new(entry);
         self.cache.insert(hash, Arc::clone(&entry));
@@ -105,7 +107,7 @@ impl Sessions {
         verified: &Verified,
         ring: &KeyRing,
         cell: Arc<SessionCell>,
-        (account, changes): (Arc<AccountCell>, u64),
+        (account, changes, generation): (Arc<AccountCell>, u64, u64),
     ) -> Result<Entry, StoreError> {
         let connector = self.connector_epoch(&found.session.connector);
         account.epoch.raise_to(found.account.epoch);
@@ -134,6 +136,7 @@ impl Sessions {
             changes,
             connector: (connector, numbers.1),
             everyone: numbers.2,
+            generation,
         })
     }
 }
