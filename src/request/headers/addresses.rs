@@ -11,8 +11,6 @@ use crate::request::route::Route;
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
     lines: Vec<(HeaderName, Vec<Part>)>,
-    /// Whether the application knows other addresses than the client.
-    mended: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +53,6 @@ impl Addresses {
         });
         Some(Box::new(Self {
             lines: lines.collect(),
-            mended: prefix.is_some() || !matches!(route.host_header, HostHeader::Client),
         }))
     }
 
@@ -69,33 +66,39 @@ impl Addresses {
         for (name, parts) in &self.lines {
             let mut value = Vec::new();
             for part in parts {
-                self.write_part(&mut value, part, host, upstream);
+                write_part(&mut value, part, host, upstream);
             }
             super::line(head, name, &value);
         }
     }
+}
 
-    fn write_part(
-        &self,
-        value: &mut Vec<u8>,
-        part: &Part,
-        host: &HostHeader,
-        upstream: UpstreamName<'_>,
-    ) {
-        let (origin, target) = match part {
-            Part::Text(text) => return value.extend_from_slice(text.as_bytes()),
-            Part::Address { origin, target } => (origin, target),
+/// An absolute address has the scheme that we speak to the application: some, as Apache does, take
+/// an address with another scheme for another server's.
+fn write_part(value: &mut Vec<u8>, part: &Part, host: &HostHeader, upstream: UpstreamName<'_>) {
+    let (origin, target) = match part {
+        Part::Text(text) => return value.extend_from_slice(text.as_bytes()),
+        Part::Address { origin, target } => (origin, target),
+    };
+    if let Some((secure, name)) = origin {
+        let scheme: &[u8] = if upstream.tls {
+            b"https://"
+        } else {
+            b"http://"
         };
-        if let Some((secure, name)) = origin {
-            let secure = if self.mended { upstream.tls } else { *secure };
-            let scheme: &[u8] = if secure { b"https://" } else { b"http://" };
-            value.extend_from_slice(scheme);
-            value.extend_from_slice(match host {
-                HostHeader::Client => name.as_bytes(),
-                HostHeader::Upstream => upstream.authority.as_bytes(),
-                HostHeader::Literal(literal) => HeaderValue::as_bytes(literal),
-            });
-        }
-        value.extend_from_slice(target.as_bytes());
+        value.extend_from_slice(scheme);
+        value.extend_from_slice(match host {
+            HostHeader::Client if *secure == upstream.tls => name.as_bytes(),
+            HostHeader::Client => without_default_port(*secure, name).as_bytes(),
+            HostHeader::Upstream => upstream.authority.as_bytes(),
+            HostHeader::Literal(literal) => HeaderValue::as_bytes(literal),
+        });
     }
+    value.extend_from_slice(target.as_bytes());
+}
+
+/// A port that a scheme has by itself means another one after the scheme changes.
+fn without_default_port(secure: bool, name: &str) -> &str {
+    let port = if secure { ":443" } else { ":80" };
+    name.strip_suffix(port).unwrap_or(name)
 }

@@ -13,9 +13,19 @@ fn request(target: &str, lines: &str) -> Vec<u8> {
 }
 
 /// Lines of the route, what the client sends, and what reaches an upstream at `{own}`.
-const MENDED: [(&str, &str, &str); 17] = [
+const MENDED: [(&str, &str, &str); 19] = [
     ("", "/mounted/x", "/mounted/x"),
-    ("", "https://up.test/mounted/x", "https://up.test/mounted/x"),
+    ("", "https://up.test/mounted/x", "http://up.test/mounted/x"),
+    (
+        "",
+        "https://UP.test:443/mounted/x",
+        "http://UP.test/mounted/x",
+    ),
+    (
+        "",
+        "http://up.test:80/mounted/x",
+        "http://up.test:80/mounted/x",
+    ),
     ("", "x", "/mounted/x"),
     ("strip_path = true", "/mounted/x", "/x"),
     ("strip_path = true", "/mounted", "/"),
