@@ -1,5 +1,6 @@
 //! Against real counterparts: Chromium, nginx and HAProxy from Debian, Caddy, Traefik and Envoy by
-//! pip, oidc-provider from npm, Keycloak by Maven, and applications in Python, Java and Go.
+//! pip, oidc-provider from npm, Keycloak by Maven, applications in Python, Java and Go, and the
+//! programs with which people reach what Apache serves: git, svn, rclone and curl.
 //! `tests/run` installs and runs them.
 
 #![expect(
@@ -9,6 +10,7 @@
 
 mod assertion;
 mod beside;
+mod clients;
 mod demo;
 mod fronts;
 mod full_disk;

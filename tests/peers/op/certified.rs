@@ -107,6 +107,26 @@ impl Certified {
         self.control(Method::PUT, "client", Some(&client)).await;
     }
 
+    /// The token that a program gets itself for this audience.
+    pub(crate) async fn token_of_a_program(&self, audience: &str) -> String {
+        let client = json!({
+            "client_id": "robot", "client_secret": CLIENT_SECRET, "redirect_uris": [],
+            "response_types": [], "grant_types": ["client_credentials"],
+        });
+        self.control(Method::PUT, "client", Some(&client)).await;
+        let form = [("grant_type", "client_credentials"), ("resource", audience)];
+        let request = self
+            .client
+            .post(format!("{}/token", self.issuer))
+            .form(&form);
+        let request = request.basic_auth("robot", Some(CLIENT_SECRET));
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        let token = answer["access_token"].as_str();
+        token
+            .unwrap_or_else(|| panic!("no token: {answer}"))
+            .to_owned()
+    }
+
     /// Somebody is, or from now on is, like this.
     pub(super) async fn is(&self, id: &str, claims: &Value) {
         self.control(Method::PUT, &format!("person/{id}"), Some(claims))

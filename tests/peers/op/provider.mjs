@@ -118,8 +118,14 @@ function build() {
     fetch: (url, { dispatcher, ...options }) => fetch(url, options),
     features: {
       backchannelLogout: { enabled: true },
+      clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       introspection: { enabled: true },
+      // Whoever says for whom a token shall be gets one that says so and is signed.
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_, audience) => ({ audience, scope: '', accessTokenFormat: 'jwt' }),
+      },
       revocation: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,

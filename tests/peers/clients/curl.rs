@@ -1,0 +1,50 @@
+//! curl, whose older versions take a stream that is reset for an answer that never came.
+
+use super::{Stage, Version, noise, run};
+
+/// How often each request is tried: an answer that is lost is lost in some tries only.
+const TRIES: usize = 20;
+
+/// Bodies of people and of programs: a form, a page, and more than one window of HTTP/2.
+const BODIES: [usize; 4] = [3, 70_000, 1_100_000, 6_000_000];
+
+async fn a_refusal_is_heard(version: Version) {
+    let stage = Stage::start().await;
+    for bytes in BODIES {
+        std::fs::write(stage.path("body"), noise(bytes)).unwrap();
+        for chunked in [false, true] {
+            for _ in 0..TRIES {
+                let mut curl = stage.program("curl");
+                curl.args(["-k", "-s", "-S", "-w", "%{http_version} %{http_code}"]);
+                curl.args(["-o", "answer", "-H", "Expect:", "--data-binary", "@body"]);
+                let http = match version {
+                    Version::One => ["--http1.1", "1.1 401"],
+                    Version::Two => ["--http2", "2 401"],
+                };
+                curl.arg(http[0]);
+                if chunked {
+                    curl.args(["-H", "Transfer-Encoding: chunked"]);
+                }
+                curl.arg(format!("{}/x", stage.url));
+                let ran = run(curl).await;
+                assert!(
+                    ran.good && ran.said == http[1],
+                    "{bytes} {chunked}: {}",
+                    ran.said
+                );
+                let answer = std::fs::read_to_string(stage.path("answer")).unwrap();
+                assert!(answer.contains("login_url"), "{answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_before_the_body_came_is_heard_over_http_1() {
+    a_refusal_is_heard(Version::One).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_before_the_body_came_is_heard_over_http_2() {
+    a_refusal_is_heard(Version::Two).await;
+}
