@@ -8,7 +8,6 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 pub(super) use bearer::{invite, on_own_page};
 
@@ -27,6 +26,9 @@ use crate::request::{AddressError, Body};
 
 mod bearer;
 mod program;
+mod redirect;
+
+pub(super) use redirect::{redirect, see_other};
 
 pub(super) use program::{foreign, json_problem, login_needed};
 
@@ -411,27 +413,6 @@ pub(super) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Bo
 pub(super) fn cacheable(mut response: Response<Body>, how: &'static str) -> Response<Body> {
     let how = HeaderValue::from_static(how);
     response.headers_mut().insert(CACHE_CONTROL, how);
-    response
-}
-
-/// Sends a browser on by GET; what cannot stand in a header leads home. Browsers guess the encoding of
-/// what is not ASCII in a `Location`, and proxies refuse it.
-pub(super) fn redirect(to: &str) -> Response<Body> {
-    let mut response = Response::new(empty());
-    *response.status_mut() = StatusCode::FOUND;
-    let to = utf8_percent_encode(to, &AsciiSet::EMPTY).to_string();
-    let location = HeaderValue::from_str(&to).unwrap_or(HeaderValue::from_static("/"));
-    response.headers_mut().insert(LOCATION, location);
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// The same after a POST: the browser must not post again.
-pub(super) fn see_other(to: &str) -> Response<Body> {
-    let mut response = redirect(to);
-    *response.status_mut() = StatusCode::SEE_OTHER;
     response
 }
 

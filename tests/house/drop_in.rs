@@ -342,3 +342,33 @@ async fn ingress_nginx_names_the_whole_address() {
     let twice = ask("http://sso.test/deep").header("X-Original-URL", "http://sso.test/finance");
     assert_eq!(twice.of(&house).await.status, 403);
 }
+
+/// What a person can click where a proxy shows a redirect under a status that browsers do not follow.
+#[tokio::test]
+async fn a_redirect_shown_under_another_status_still_leads_on() {
+    let connector = "auto_login = \"always\"";
+    let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
+    let plan = Plan::default().server(&server).connector(connector);
+    let house = plan.start().await;
+    let told = [
+        ("X-Forwarded-Host", "sso.test"),
+        ("X-Forwarded-Uri", "/a?b=1&c=%3C2%3E"),
+    ];
+    let asks = [
+        Ask::get("/oauth2/sign_in?rd=%2Fa%3Fb%3D1%26c%3D%3C2%3E"),
+        Ask::get("/oauth2/start?rd=%2Fa%3Fb%3D1"),
+        Ask::get("/oauth2/forward-auth").headers(&told),
+        Ask::get("/app?b=1&c=2"),
+    ];
+    for ask in asks {
+        let answer = ask.clone().navigating().of(&house).await;
+        assert!((300..400).contains(&answer.status), "{ask:?}");
+        let text = answer.text();
+        let link = text
+            .split_once("href=\"")
+            .and_then(|(_, rest)| rest.split_once('"'));
+        let shown = link.map(|(to, _)| to.replace("&amp;", "&"));
+        assert!(shown.is_some(), "no link: {ask:?} {text}");
+        assert_eq!(answer.header("location"), shown.as_deref(), "{ask:?}");
+    }
+}
