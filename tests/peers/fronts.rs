@@ -5,6 +5,7 @@
 mod application;
 mod chromium;
 mod client;
+mod documented;
 mod leaving;
 mod members;
 mod pretending;

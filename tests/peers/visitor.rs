@@ -46,10 +46,14 @@ impl Visitor {
 
     /// One for whom this name is on this machine, with a certificate that nobody signed.
     pub(crate) fn who_knows(name: &str) -> Self {
-        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::who_knows_at(name, Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same for a name at this address of this machine.
+    pub(crate) fn who_knows_at(name: &str, address: Ipv4Addr) -> Self {
         Self::with(|client| {
             client
-                .resolve(name, here)
+                .resolve(name, SocketAddr::from((address, 0)))
                 .tls_danger_accept_invalid_certs(true)
         })
     }
@@ -80,6 +84,12 @@ impl Visitor {
     /// How an address answers; whatever cookies come with it are not kept.
     pub(crate) async fn peek(&self, url: &str) -> u16 {
         self.clone().visit(url).await.status
+    }
+
+    /// Whether something is at this address already.
+    pub(crate) async fn finds(&self, url: &str) -> bool {
+        let answer = self.client.get(url).send().await;
+        answer.is_ok_and(|answer| answer.status() != 404)
     }
 
     /// Sends the page's form with what it holds and these fields, and goes on to where that leads.

@@ -87,7 +87,8 @@ fn changes<const N: usize>(
     of.chain(tls).collect()
 }
 
-fn program(name: &str) -> Command {
+/// A proxy that Debian does not have.
+pub(super) fn program(name: &str) -> Command {
     Command::new(counterparts().join("fronts").join(name))
 }
 

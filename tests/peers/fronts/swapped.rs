@@ -121,7 +121,14 @@ async fn swapped() -> Swapped {
     panic!("nginx does not start");
 }
 
-fn configuration(issuer: &str, url: &str, menshen: &str, admin: u16, dir: &TempDir) -> String {
+/// menshen's side, with the addresses of this machine.
+pub(super) fn configuration(
+    issuer: &str,
+    url: &str,
+    menshen: &str,
+    admin: u16,
+    dir: &TempDir,
+) -> String {
     let store = format!("sqlite://{}/menshen.db", dir.path().display());
     let changes = [
         ("127.0.0.1:4180", menshen.trim_start_matches("http://")),
@@ -150,7 +157,7 @@ fn configuration(issuer: &str, url: &str, menshen: &str, admin: u16, dir: &TempD
 }
 
 /// Goes to an address, from there without a click to the provider, and on as this person.
-async fn sign_in(visitor: &mut Visitor, address: &str, person: &str) -> Page {
+pub(super) async fn sign_in(visitor: &mut Visitor, address: &str, person: &str) -> Page {
     let page = visitor.open(address).await;
     visitor.submit(&page, &[("person", person)]).await
 }
