@@ -27,6 +27,7 @@ pub mod path;
 pub mod policy;
 pub mod route;
 pub mod share;
+pub mod target;
 mod untold;
 
 /// What goes wrong inside a body.

@@ -215,7 +215,7 @@ async fn serve_http1<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'stat
     activity: Arc<Activity>,
 ) {
     let (peer, header_bytes_max) = (connection.peer, hall.limits.header_bytes_max);
-    let (stream, framing) = Watched::new(stream);
+    let (stream, framing) = Watched::new(stream, header_bytes_max);
     // Our own clock watches heads and idle times: hyper's costs a timer per request. A limit on
     // the number of headers is hyper's own, 100: to set another costs memory per request.
     let http = http1::Builder::new()

@@ -1,11 +1,12 @@
-//! How the heads of HTTP/1.1 requests say where their bodies end, read beside hyper.
+//! The heads of HTTP/1.1 requests, read beside hyper: where their bodies end, and their targets.
 //!
 //! hyper takes `Transfer-Encoding` in many spellings, and hides a `Content-Length` beside it. A proxy
 //! in front of us may read such a request in another way, and then two people share what one sent.
 //! So the bytes of a connection are kept until it is known what their head says.
 //!
 //! Most requests have no body. Their bytes are copied and forgotten, and nobody reads them a second
-//! time.
+//! time but for the request line: the URI type of hyper refuses targets that old clients send, and
+//! cuts off what begins with `#`. hyper is given such a target in another spelling.
 
 use std::io;
 use std::pin::Pin;
@@ -22,21 +23,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::request::Body;
 use heads::{Coding, Reader};
 
+mod given;
 mod heads;
+mod request_line;
 
 /// What a client is told whose request says in two ways, or in an unusual one, where its body ends.
 const REFUSAL: &[u8] =
     b"A request must have either one Content-Length or one \"Transfer-Encoding: chunked\".\n";
 
-/// A stream whose bytes are noted as they are read.
+/// A stream whose bytes are noted as they are read, some of them in another spelling than they came.
 #[derive(Debug)]
 pub(super) struct Watched<T> {
     stream: T,
     framing: Arc<Framing>,
+    /// What is given in the place of bytes that came, and how much of it was.
+    instead: Vec<u8>,
+    given: usize,
+    /// Whether some bytes did not go on as they came: then the reader may hold some back.
+    may_hold: bool,
 }
 
 /// What is known of the heads that came over a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Framing {
     reader: Mutex<Reader>,
     /// How many requests without a body were served since the reader was last asked.
@@ -44,13 +52,36 @@ pub(super) struct Framing {
 }
 
 impl<T> Watched<T> {
-    pub(super) fn new(stream: T) -> (Self, Arc<Framing>) {
-        let framing = Arc::<Framing>::default();
+    /// `head_bytes_max` is the longest head that hyper takes.
+    pub(super) fn new(stream: T, head_bytes_max: usize) -> (Self, Arc<Framing>) {
+        let framing = Arc::new(Framing {
+            reader: Mutex::new(Reader::new(head_bytes_max)),
+            bodiless: AtomicU32::new(0),
+        });
         let watched = Self {
             stream,
             framing: Arc::clone(&framing),
+            instead: Vec::new(),
+            given: 0,
+            may_hold: false,
         };
         (watched, framing)
+    }
+
+    /// Gives what stands in the place of other bytes; false when there is nothing.
+    fn give(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        if self.may_hold {
+            let released = self.framing.reader().release(false);
+            self.instead.extend_from_slice(&released);
+        }
+        let rest = &self.instead[self.given..];
+        let here = rest.len().min(buffer.remaining());
+        buffer.put_slice(&rest[..here]);
+        self.given += here;
+        if self.given == self.instead.len() {
+            (self.instead, self.given) = (Vec::new(), 0);
+        }
+        here > 0
     }
 }
 
@@ -72,8 +103,9 @@ impl Framing {
         self.reader().stop();
     }
 
-    fn note(&self, bytes: &[u8]) {
-        self.reader().note(bytes, &self.bodiless);
+    /// Takes what came; gives what hyper is to be given instead, if anything.
+    fn note(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.reader().note(bytes, &self.bodiless)
     }
 
     fn reader(&self) -> MutexGuard<'_, Reader> {
@@ -100,10 +132,25 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        self.framing.note(&buffer.filled()[before..]);
-        Poll::Ready(Ok(()))
+        let this = &mut *self;
+        loop {
+            if this.give(buffer) || buffer.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+            let came = &buffer.filled()[before..];
+            let instead = match came.is_empty() {
+                false => this.framing.note(came),
+                // The client sends no more: what was held back becomes no request line.
+                true => Some(this.framing.reader().release(true)).filter(|held| !held.is_empty()),
+            };
+            let Some(instead) = instead else {
+                return Poll::Ready(Ok(()));
+            };
+            buffer.set_filled(before);
+            (this.instead, this.may_hold) = (instead, true);
+        }
     }
 }
 

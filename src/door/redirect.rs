@@ -6,6 +6,7 @@ use http_body_util::{BodyExt, Empty};
 
 use crate::request::Body;
 use crate::request::head::parse_host;
+use crate::request::target;
 
 /// Where certificate authorities look (RFC 8555 8.3); whoever answers them sits elsewhere.
 const ACME: &str = "/.well-known/acme-challenge/";
@@ -14,6 +15,9 @@ const ACME: &str = "/.well-known/acme-challenge/";
 pub(super) fn to_https<B>(request: &Request<B>, port: Option<u16>) -> Response<Body> {
     if request.uri().path().starts_with(ACME) {
         return answer(StatusCode::NOT_FOUND);
+    }
+    if target::is_refused(request.uri()) {
+        return answer(StatusCode::BAD_REQUEST);
     }
     let Some(target) = target(request, port) else {
         return answer(StatusCode::BAD_REQUEST);

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::forward::Kept;
 use super::path::{Path, PathError};
+use super::target;
 use crate::clock::Timestamp;
 use crate::expression::Work;
 use crate::keys::KeyRing;
@@ -167,6 +168,9 @@ pub enum HeadError {
     /// Not a host name.
     #[error("the host is not a host name")]
     BadHost,
+    /// What can stand in no target.
+    #[error("the target holds a `#`, a blank or a control character, or is no address")]
+    Target,
     /// The path.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -197,6 +201,9 @@ impl<'a> Head<'a> {
         reading: Reading<'_>,
         at: Timestamp,
     ) -> Result<Self, HeadError> {
+        if target::is_refused(&parts.uri) {
+            return Err(HeadError::Target);
+        }
         let peer_trusted = reading.trust.includes(connection.peer);
         let (mut host, mut port) = host_of(&parts.uri, &parts.headers)?;
         let mut secure = connection.tls;

@@ -3,6 +3,7 @@
 mod addresses;
 pub(crate) mod faces;
 mod table;
+mod targets;
 
 use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;

@@ -15,6 +15,7 @@ mod shapes;
 mod soak;
 mod spelling;
 mod streams;
+mod targets;
 mod trailers;
 mod trouble;
 pub(crate) mod upgrades;

@@ -139,6 +139,15 @@ async fn a_redirecting_listener_serves_nothing_but_the_way_to_https() {
     }
     let own = wire::raw(address, get("/.menshen/sign_in", "").as_bytes()).await;
     assert_eq!(own.status, 308);
+    let answer = wire::raw(address, get("/a?b>\"", "").as_bytes()).await;
+    assert_eq!(answer.header("location"), Some("https://up.test/a?b%3E%22"));
+    for target in ["/a#b", "/a b", "a/b"] {
+        let no_host = format!("GET {target} HTTP/1.0\r\n\r\n");
+        for request in [get(target, ""), no_host] {
+            let answer = wire::raw(address, request.as_bytes()).await;
+            assert_eq!(answer.status, 400, "{request}");
+        }
+    }
     assert_eq!(house.app.requests(), 0);
 }
 

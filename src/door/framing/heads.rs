@@ -1,8 +1,12 @@
 //! `Reader`: follows the requests of a connection from head to head, as strictly as it can. Where
-//! it cannot follow it says so, and is never sure again.
+//! it cannot follow it says so, and is never sure again. It also says in which spelling hyper is to
+//! be given the request lines.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::given::Given;
+use super::request_line;
 
 /// How many bytes are kept before they are read.
 const UNREAD_BYTES_MAX: usize = 16 * 1024;
@@ -23,10 +27,15 @@ pub(super) enum Coding {
 }
 
 /// How far a connection was read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reader {
-    /// What came since the beginning of a head and was not read yet.
+    /// The longest head that hyper takes, in bytes.
+    head_bytes_max: usize,
+    /// What came since the beginning of a head and was not read yet: one head or its beginning, whose
+    /// request line is ordinary.
     unread: Vec<u8>,
+    /// The beginning of a request line. hyper is given it when its end has come.
+    held: Vec<u8>,
     place: Place,
     /// The beginning of a line whose end did not come yet.
     line: Vec<u8>,
@@ -65,25 +74,41 @@ struct Head {
 }
 
 impl Reader {
-    /// Takes what was read from a client. `bodiless` is how many requests without a body were served.
-    pub(super) fn note(&mut self, bytes: &[u8], bodiless: &AtomicU32) {
-        if self.place != Place::Start {
-            self.pass_over(bodiless);
-            return self.read(bytes);
+    pub(super) fn new(head_bytes_max: usize) -> Self {
+        Self {
+            head_bytes_max,
+            unread: Vec::new(),
+            held: Vec::new(),
+            place: Place::default(),
+            line: Vec::new(),
+            head: Head::default(),
+            heads: VecDeque::new(),
         }
-        // More is read only when no whole head is left. So if the kept bytes end as a head does, they
-        // are nothing but the heads of requests that were served and had no body.
-        let served = bodiless.load(Ordering::Relaxed) > 0 && self.heads.is_empty();
-        if served && self.unread.ends_with(b"\r\n\r\n") {
-            self.unread.clear();
-            bodiless.store(0, Ordering::Relaxed);
-        }
-        if self.unread.len() + bytes.len() <= UNREAD_BYTES_MAX {
-            return self.unread.extend_from_slice(bytes);
-        }
-        self.read_kept();
-        self.read(bytes);
+    }
+
+    /// Takes what was read from a client, and gives what hyper is to be given instead, if anything.
+    /// `bodiless` is how many requests without a body were served.
+    pub(super) fn note(&mut self, bytes: &[u8], bodiless: &AtomicU32) -> Option<Vec<u8>> {
         self.pass_over(bodiless);
+        if self.place == Place::Start {
+            // More is read only when no whole head is left. So if the kept bytes end as a head does,
+            // their request was served and had no body.
+            let served = bodiless.load(Ordering::Relaxed) > 0 && self.heads.is_empty();
+            if served && self.unread.ends_with(b"\r\n\r\n") {
+                self.unread.clear();
+                bodiless.store(0, Ordering::Relaxed);
+            }
+            let is_first = self.unread.is_empty() && self.held.is_empty();
+            if is_first && bytes.len() <= UNREAD_BYTES_MAX && request_line::is_ordinary_head(bytes)
+            {
+                self.unread.extend_from_slice(bytes);
+                return None;
+            }
+            self.read_kept();
+        }
+        let mut given = Given::new(bytes, false);
+        self.read(&mut given);
+        given.instead()
     }
 
     /// What the head of the next request says, after so many that had no body.
@@ -101,8 +126,20 @@ impl Reader {
     pub(super) fn stop(&mut self) {
         *self = Self {
             place: Place::Lost,
-            ..Self::default()
+            held: std::mem::take(&mut self.held),
+            ..Self::new(self.head_bytes_max)
         };
+    }
+
+    /// What was held back and is no request line any more: what follows is not HTTP, or nothing.
+    pub(super) fn release(&mut self, at_end: bool) -> Vec<u8> {
+        if at_end {
+            self.stop();
+        }
+        match self.place {
+            Place::Lost => std::mem::take(&mut self.held),
+            _ => Vec::new(),
+        }
     }
 
     /// Forgets the heads of requests that were served.
@@ -118,36 +155,75 @@ impl Reader {
 
     fn read_kept(&mut self) {
         let mut kept = std::mem::take(&mut self.unread);
-        self.read(&kept);
+        self.read(&mut Given::new(&kept, true));
         kept.clear();
         self.unread = kept;
     }
 
-    fn read(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && self.place != Place::Lost {
-            bytes = match self.place {
+    fn read(&mut self, given: &mut Given<'_>) {
+        let mut at = 0;
+        while at < given.came.len() {
+            let rest = &given.came[at..];
+            at += match self.place {
                 Place::Body(left) | Place::Chunk(left) => {
-                    let here = usize::try_from(left).map_or(bytes.len(), |n| n.min(bytes.len()));
+                    let here = usize::try_from(left).map_or(rest.len(), |n| n.min(rest.len()));
                     self.place = match (self.place, left - here as u64) {
                         (Place::Body(_), 0) => Place::Start,
                         (Place::Body(_), left) => Place::Body(left),
                         (_, 0) => Place::ChunkEnd,
                         (_, left) => Place::Chunk(left),
                     };
-                    &bytes[here..]
+                    here
                 }
-                _ => self.read_line(bytes),
+                Place::Start if !given.is_over => self.read_request_line(at, given),
+                Place::Lost => {
+                    if !self.held.is_empty() {
+                        given.replace(at..at, &std::mem::take(&mut self.held));
+                    }
+                    return;
+                }
+                _ => self.read_line(rest),
             };
         }
     }
 
-    /// Reads to the end of a line, or keeps its beginning.
-    fn read_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let end = bytes.iter().position(|byte| *byte == b'\n');
-        let (here, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
+    /// Reads to the end of a request line and respells it, or holds its beginning back. Gives how much
+    /// was read.
+    fn read_request_line(&mut self, at: usize, given: &mut Given<'_>) -> usize {
+        let rest = &given.came[at..];
+        let end = memchr::memchr(b'\n', rest).map(|end| end + 1);
+        let here = &rest[..end.unwrap_or(rest.len())];
+        let range = at..at + here.len();
+        let mut whole = std::mem::take(&mut self.held);
+        let was_held = !whole.is_empty();
+        if was_held || end.is_none() {
+            whole.extend_from_slice(here);
+        }
+        let line = if whole.is_empty() { here } else { &whole };
+        if end.is_some() {
+            let respelled = request_line::respelled(line);
+            if was_held || respelled.is_some() {
+                given.replace(range, respelled.as_deref().unwrap_or(line));
+            }
+            self.take_line(line);
+        } else if line.len() <= self.head_bytes_max && request_line::may_begin(line) {
+            given.replace(range, b"");
+            self.held = whole;
+        } else {
+            // hyper refuses it.
+            given.replace(range, line);
+            self.place = Place::Lost;
+        }
+        here.len()
+    }
+
+    /// Reads to the end of a line, or keeps its beginning. Gives how much was read.
+    fn read_line(&mut self, bytes: &[u8]) -> usize {
+        let end = memchr::memchr(b'\n', bytes);
+        let here = &bytes[..end.map_or(bytes.len(), |end| end + 1)];
         if self.line.is_empty() && end.is_some() {
             self.take_line(here);
-            return rest;
+            return here.len();
         }
         // Of a longer line the last two bytes are kept: they say how it ends.
         let mut line = std::mem::take(&mut self.line);
@@ -163,7 +239,7 @@ impl Reader {
             self.head = Head::default();
         }
         self.line = line;
-        rest
+        here.len()
     }
 
     /// Takes a line with its end.
@@ -263,104 +339,4 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What the heads of a connection say, when it arrives in pieces of a size.
-    fn codings(bytes: &[u8], at_once: usize) -> Vec<Coding> {
-        let (mut reader, none) = (Reader::default(), AtomicU32::new(0));
-        for piece in bytes.chunks(at_once) {
-            reader.note(piece, &none);
-        }
-        std::iter::from_fn(|| reader.next(0)).collect()
-    }
-
-    #[test]
-    fn each_head_of_a_connection_is_found_behind_the_body_before_it() {
-        let bytes = b"GET / HTTP/1.1\r\nA: b\r\n\r\n\
-            POST / HTTP/1.1\r\nContent-Length: 31\r\n\r\nTransfer-Encoding: chunked\r\n\r\n\n\
-            \r\nPOST / HTTP/1.1\r\ntransfer-encoding:  Chunked \r\n\r\n\
-            a;x=y\r\n0123456789\r\n0\r\nContent-Length: 7\r\n\r\n\
-            POST / HTTP/1.1\nContent-Length:\t3\n\nabc\
-            GET / HTTP/1.1\r\n\r\n";
-        use Coding::{Chunked, None};
-        for at_once in 1..bytes.len() {
-            // A length in a head whose lines end oddly is not relied on.
-            assert_eq!(
-                codings(bytes, at_once),
-                [None, None, Chunked, None],
-                "{at_once}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_head_that_two_could_read_in_two_ways_is_unclear() {
-        let long = format!("Transfer-Encoding:{}chunked\r\n", " ".repeat(300));
-        for lines in [
-            "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
-            "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
-            "Transfer-Encoding:\tchunked\r\n",
-            "Transfer-Encoding: chunked\t\r\n",
-            "Transfer-Encoding: chunked, chunked\r\n",
-            "Transfer-Encoding: chunked,\r\n",
-            "Transfer-Encoding: ,chunked\r\n",
-            "Transfer-Encoding: gzip, chunked\r\n",
-            "Transfer-Encoding: chunked\r\nA: b\r\nTransfer-Encoding: chunked\r\n",
-            "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
-            "Transfer-Encoding: chunked\n",
-            "A: b\nTransfer-Encoding: chunked\r\n",
-            &long,
-        ] {
-            let bytes = format!("POST / HTTP/1.1\r\n{lines}\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n");
-            for at_once in [1, 2, 7, bytes.len()] {
-                let found = codings(bytes.as_bytes(), at_once);
-                assert_eq!(found, [Coding::Unclear], "{lines:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_body_whose_chunks_are_odd_is_the_last_that_is_followed() {
-        let next = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
-        for body in [
-            "0\n\r\n",
-            "1 \r\na\r\n0\r\n\r\n",
-            "1\r\nab\r\n0\r\n\r\n",
-            "0\r\nA: b\n\r\n",
-            "1;a\rb\r\na\r\n0\r\n\r\n",
-        ] {
-            let bytes = format!("{next}{body}{next}");
-            assert_eq!(codings(bytes.as_bytes(), 5), [Coding::Chunked], "{body:?}");
-        }
-    }
-
-    #[test]
-    fn requests_without_a_body_leave_nothing_behind() {
-        let (mut reader, bodiless) = (Reader::default(), AtomicU32::new(0));
-        let head = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "b".repeat(2_000));
-        for _ in 0..5_000 {
-            reader.note(head.as_bytes(), &bodiless);
-            bodiless.fetch_add(1, Ordering::Relaxed);
-            assert!(reader.unread.len() <= UNREAD_BYTES_MAX && reader.heads.len() < 20);
-        }
-        let post = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
-        reader.note(post, &bodiless);
-        assert_eq!(
-            reader.next(bodiless.swap(0, Ordering::Relaxed)),
-            Some(Coding::Chunked)
-        );
-        // The same from a client whose lines end oddly.
-        let (mut reader, bodiless) = (Reader::default(), AtomicU32::new(0));
-        for _ in 0..5_000 {
-            reader.note(b"GET / HTTP/1.1\n\n", &bodiless);
-            bodiless.fetch_add(1, Ordering::Relaxed);
-            assert!(reader.unread.len() <= UNREAD_BYTES_MAX && reader.heads.len() < 5_000);
-        }
-        reader.note(post, &bodiless);
-        assert_eq!(
-            reader.next(bodiless.swap(0, Ordering::Relaxed)),
-            Some(Coding::Chunked)
-        );
-    }
-}
+mod tests;

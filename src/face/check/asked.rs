@@ -13,6 +13,7 @@ use super::narrow::Only;
 use crate::request::head::{
     HeadError, Hops, Original, OriginalHeader, authority_of, parse_scheme, single,
 };
+use crate::request::target;
 use crate::site::Site;
 
 /// Where Envoy's `path_prefix` leads, below the prefix of the own paths.
@@ -43,6 +44,9 @@ pub(super) struct Asked {
 impl Asked {
     /// Reads a check as its contract says. The peer is trusted.
     pub(super) fn read(contract: Contract, site: &Site, parts: &Parts) -> Result<Self, HeadError> {
+        if target::is_refused(&parts.uri) {
+            return Err(HeadError::Target);
+        }
         let headers = &parts.headers;
         let hops = Hops::read(headers, &site.trust)?;
         let client = hops.client;
@@ -97,8 +101,8 @@ impl Asked {
         // A whole URL says everything; the Host is that of the check.
         let broken = || HeadError::Forwarded(name);
         // Its host ends where its path begins, or a visitor's `Host: a?.b` would name another one.
-        let url = Some(url).filter(|url| !url.contains(&b'#') && has_path(url));
-        let url = Uri::try_from(url.ok_or_else(broken)?).map_err(|_| broken())?;
+        let url = Some(url).filter(|url| has_path(url)).ok_or_else(broken)?;
+        let url: Uri = target::parse(url).ok_or(HeadError::Target)?;
         let (Some(authority), Some(scheme)) = (url.authority(), url.scheme_str()) else {
             return Err(broken());
         };
@@ -152,10 +156,10 @@ fn has_path(url: &[u8]) -> bool {
     end == Some(&b'/')
 }
 
-/// Parses what a client sent as its target. A `#` is not cut off: whoever forwards the request does
-/// not, either.
+/// Parses what a client sent as its target; whoever asks says it as it came.
 fn path_and_query(target: &[u8], name: &'static str) -> Result<PathAndQuery, HeadError> {
-    let whole = target.starts_with(b"/") && !target.contains(&b'#');
-    let parsed = whole.then(|| PathAndQuery::try_from(target).ok()).flatten();
-    parsed.ok_or(HeadError::Forwarded(name))
+    if !target.starts_with(b"/") {
+        return Err(HeadError::Forwarded(name));
+    }
+    target::parse(target).ok_or(HeadError::Target)
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::wire::{self, CheckRequest};
 use crate::request::head::{HeadError, Original, parse_scheme};
+use crate::request::target;
 
 /// How many headers a request may have: Envoy itself takes 100 unless it is told otherwise.
 const HEADERS_MAX: usize = 1024;
@@ -39,7 +40,10 @@ impl Asked {
         let raw = http.header_map.unwrap_or_default().headers;
         Ok(Self {
             headers: headers(http.headers, raw)?,
-            target: Some(http.path).filter(told).map(target).transpose()?,
+            target: Some(&http.path)
+                .filter(|path| told(path))
+                .map(target)
+                .transpose()?,
             method: Some(http.method).filter(told).map(method).transpose()?,
             secure: Some(http.scheme).filter(told).map(scheme).transpose()?,
             client: attributes.source.and_then(client),
@@ -64,11 +68,11 @@ impl Asked {
     }
 }
 
-/// A `#` is not cut off: Envoy does not, either.
-fn target(path: Bytes) -> Result<PathAndQuery, HeadError> {
-    let whole = path.starts_with(b"/") && !path.contains(&b'#');
-    let parsed = whole.then(|| PathAndQuery::from_maybe_shared(path).ok());
-    parsed.flatten().ok_or(HeadError::Forwarded("path"))
+fn target(path: &Bytes) -> Result<PathAndQuery, HeadError> {
+    if !path.starts_with(b"/") {
+        return Err(HeadError::Forwarded("path"));
+    }
+    target::parse(path).ok_or(HeadError::Target)
 }
 
 fn method(method: Bytes) -> Result<Method, HeadError> {

@@ -193,8 +193,6 @@ fn verdict(face: Face, answer: &Answer) -> Verdict {
             Verdict::Login
         }
         (Face::Envoy, 403) if reason == "unavailable" => Verdict::Away,
-        // What is no HTTP at all is refused before any face sees it.
-        (Face::Envoy, 400) if answer.body.is_empty() => Verdict::Deny,
         (Face::Proxy, 400 | 404) | (_, 403) => Verdict::Deny,
         (Face::Proxy | Face::Auth | Face::ForwardAuth | Face::Grpc, 503) => {
             assert!(answer.header("retry-after").is_some(), "{face:?}");

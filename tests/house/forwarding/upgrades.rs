@@ -10,7 +10,7 @@ const ASK: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A client's frame (RFC 6455 5.2): masked.
-fn frame(first: u8, data: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, data: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match data.len() {
         short @ 0..126 => frame.push(0x80 | short as u8),

@@ -1,0 +1,166 @@
+//! The first line of a request's head, in bytes: whether hyper can be given it as it came.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use crate::request::target;
+
+/// How much of a method is looked at before its line is whole, in bytes.
+const METHOD_BYTES_SEEN: usize = 128;
+
+/// What nobody needs to look at twice in a target.
+const ORDINARY: [bool; 256] = {
+    let mut ordinary = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        ordinary[byte as usize] = !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'`');
+        byte += 1;
+    }
+    ordinary
+};
+
+/// Whether these bytes are one head or its beginning, and their request line is an ordinary one.
+pub(super) fn is_ordinary_head(bytes: &[u8]) -> bool {
+    static HEAD_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\r\n"));
+    let Some(end) = ordinary_line(bytes) else {
+        return false;
+    };
+    // From the last byte of the line on: the head may have no fields.
+    let fields = &bytes[end - 1..];
+    let found = HEAD_END.find(fields);
+    found.is_none_or(|at| at + 3 == fields.len())
+}
+
+/// Where an ordinary request line ends that stands at the beginning of these bytes.
+fn ordinary_line(bytes: &[u8]) -> Option<usize> {
+    let method = bytes.iter().position(|byte| *byte == b' ')?;
+    let target = bytes
+        .get(method + 1..)
+        .filter(|rest| rest.starts_with(b"/"))?;
+    let length = target
+        .iter()
+        .position(|byte| !ORDINARY[usize::from(*byte)])?;
+    let version = target[length..].strip_prefix(b" HTTP/1.")?;
+    let ends_well = version.starts_with(b"1\r\n") || version.starts_with(b"0\r\n");
+    ends_well.then_some(bytes.len() - version.len() + 3)
+}
+
+/// The line, with its end, as hyper is to be given it, when that is not as it came. What is wrong
+/// with more than the target is hyper's to refuse.
+pub(super) fn respelled(line: &[u8]) -> Option<Vec<u8>> {
+    if ordinary_line(line).is_some() {
+        return None;
+    }
+    let text = line.strip_suffix(b"\n")?;
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let start = text.iter().position(|byte| *byte == b' ')? + 1;
+    let end = text.iter().rposition(|byte| *byte == b' ')?;
+    if start > end || !matches!(&text[end..], b" HTTP/1.1" | b" HTTP/1.0") {
+        return None;
+    }
+    match target::readable(&line[start..end]) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(target) => Some([&line[..start], &target, &line[end..]].concat()),
+    }
+}
+
+/// Whether these bytes may become a request line, or the empty line before one.
+pub(super) fn may_begin(line: &[u8]) -> bool {
+    let is_method = |byte: &u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(byte);
+    let start = &line[..line.len().min(METHOD_BYTES_SEEN)];
+    let end = start.iter().position(|byte| *byte == b' ');
+    line == b"\r" || start[..end.unwrap_or(start.len())].iter().all(is_method)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_head_is_not_looked_at_twice() {
+        for head in [
+            "GET / HTTP/1.1\r\n\r\n",
+            "GET /a?b=%zz&c={d}|^\\ HTTP/1.0\r\nHost: h\r\n\r\n",
+            "PROPFIND /a HTTP/1.1\r\nA: b",
+            "\r\nGET / HTTP/1.1\r\n\r\n",
+        ] {
+            assert!(is_ordinary_head(head.as_bytes()), "{head:?}");
+            assert_eq!(respelled(head.as_bytes()), None, "{head:?}");
+        }
+        for head in [
+            "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+            "POST / HTTP/1.1\r\nA: b\r\n\r\nGET /a#",
+            "GET / HTTP/1.1\n\n",
+            "GET /a<b HTTP/1.1\r\n\r\n",
+            "GET /a#b HTTP/1.1\r\n\r\n",
+            "GET /财 HTTP/1.1\r\n\r\n",
+            "GET http://h/ HTTP/1.1\r\n\r\n",
+            "OPTIONS * HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1",
+            "GET /",
+            "",
+        ] {
+            assert!(!is_ordinary_head(head.as_bytes()), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_target_of_a_line_is_respelled() {
+        for (line, wanted) in [
+            (&b"GET /a<b HTTP/1.1\r\n"[..], "GET /a%3Cb HTTP/1.1\r\n"),
+            (b"GET /?\xb2 HTTP/1.0\n", "GET /?%B2 HTTP/1.0\n"),
+            (
+                b"GET /a#b HTTP/1.1\r\n",
+                "GET refused-target://-/a%23b HTTP/1.1\r\n",
+            ),
+            (
+                b"GET /a b HTTP/1.1\r\n",
+                "GET refused-target://-/a%20b HTTP/1.1\r\n",
+            ),
+            (b"GET  HTTP/1.1\r\n", "GET refused-target://-/ HTTP/1.1\r\n"),
+        ] {
+            assert_eq!(respelled(line).unwrap(), wanted.as_bytes());
+        }
+        for line in [
+            &b"GET / HTTP/1.1\r\n"[..],
+            b"GET /\xe8\xb4\xa2 HTTP/1.1\r\n",
+            b"OPTIONS * HTTP/1.1\r\n",
+            b"GET /a<b HTTP/2.0\r\n",
+            b"GET /a<b HTTP/1.1\r\r\n",
+            b"GET /a<b\r\n",
+            b"GET HTTP/1.1\r\n",
+            b" HTTP/1.1\r\n",
+            b"\r\n",
+        ] {
+            assert_eq!(respelled(line), None);
+        }
+    }
+
+    #[test]
+    fn what_begins_like_no_request_is_not_waited_for() {
+        for begin in [
+            "",
+            "\r",
+            "G",
+            "GET",
+            "GET ",
+            "GET /a<#\"",
+            "get /",
+            "M-SEARCH * H",
+        ] {
+            assert!(may_begin(begin.as_bytes()), "{begin:?}");
+        }
+        for begin in [
+            &b"\x16\x03\x01\x02\x00"[..],
+            b"\x81\x05hello",
+            b"{",
+            b"a:b",
+            b"\r\r",
+            b"\0",
+        ] {
+            assert!(!may_begin(begin), "{begin:?}");
+        }
+    }
+}

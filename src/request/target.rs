@@ -1,0 +1,166 @@
+//! The target of a request as bytes: what can be forwarded, in which spelling, and what is refused.
+//!
+//! The URI type takes less than clients send: Internet Explorer and old applications send GBK, others
+//! `"`, `<` or `>`. Such bytes are percent-encoded, as browsers do. The encoded target is the one that
+//! is judged and sent on.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use http::Uri;
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
+/// What clients send and the URI type does not take everywhere.
+const OFTEN_RAW: &AsciiSet = &AsciiSet::EMPTY.add(b'"').add(b'<').add(b'>').add(b'`');
+
+/// What can stand in no target, besides.
+const NEVER: &AsciiSet = &CONTROLS
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'`')
+    .add(b' ')
+    .add(b'#');
+
+/// The scheme by which the door marks a target that it refuses: a request with a URI type needs one
+/// that parses. A client that sends this scheme itself is refused, too.
+const REFUSED: &str = "refused-target";
+
+/// What a target begins with that the door refuses.
+const REFUSED_START: &str = "refused-target://-/";
+
+/// Parses a target. A `#` is not cut off, as the URI type would: no proxy does, so the application may
+/// read it otherwise than a rule.
+pub fn parse<T>(target: &[u8]) -> Option<T>
+where
+    T: for<'a> TryFrom<&'a [u8]>,
+{
+    if target.contains(&b'#') {
+        return None;
+    }
+    let encoded = || T::try_from(&encode(target, OFTEN_RAW)).ok();
+    T::try_from(target).ok().or_else(encoded)
+}
+
+/// The target in the spelling that the URI type takes; one that nothing helps is marked as refused.
+pub fn readable(target: &[u8]) -> Cow<'_, [u8]> {
+    let parses = |target: &[u8]| Uri::try_from(target).is_ok();
+    if target.contains(&b'#') {
+        return Cow::Owned(refused(target));
+    }
+    if parses(target) {
+        return Cow::Borrowed(target);
+    }
+    let encoded = encode(target, OFTEN_RAW);
+    Cow::Owned(if parses(&encoded) {
+        encoded
+    } else {
+        refused(target)
+    })
+}
+
+/// Whether the door refused the target of a request.
+pub fn is_refused(uri: &Uri) -> bool {
+    uri.scheme_str() == Some(REFUSED)
+}
+
+/// What remains of a refused target is its path, for the log.
+fn refused(target: &[u8]) -> Vec<u8> {
+    let mut marked = REFUSED_START.as_bytes().to_vec();
+    if let Some(path) = target.strip_prefix(b"/") {
+        marked.extend(encode(path, NEVER));
+    }
+    marked
+}
+
+fn encode(target: &[u8], set: &'static AsciiSet) -> Vec<u8> {
+    let mut encoded = String::with_capacity(target.len() + 64);
+    // Writing into a string does not fail.
+    let _ = write!(encoded, "{}", percent_encode(target, set));
+    encoded.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::uri::PathAndQuery;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spelled(target: &[u8]) -> String {
+        String::from_utf8(readable(target).into_owned()).unwrap()
+    }
+
+    #[test]
+    fn what_the_uri_type_takes_stays_as_it_was_sent() {
+        for target in [
+            "/",
+            "*",
+            "/a?b",
+            "/%zz",
+            "/你好?q=张三",
+            "/{\"a\":1}|^",
+            "/a?b={c}|^`\\",
+            "http://h/a",
+            "h:443",
+            "/a\\b",
+        ] {
+            assert_eq!(spelled(target.as_bytes()), target);
+        }
+    }
+
+    #[test]
+    fn what_it_does_not_take_is_percent_encoded() {
+        for (target, wanted) in [
+            (&b"/q?query=a>1"[..], "/q?query=a%3E1"),
+            (b"/q?key=\"a\"<", "/q?key=%22a%22%3C"),
+            (b"/<`>\"/x", "/%3C%60%3E%22/x"),
+            (b"/\xb2\xc6?\xce\xf1=%B2", "/%B2%C6?%CE%F1=%B2"),
+            (b"/100%?a>1&b=50%", "/100%?a%3E1&b=50%"),
+            (b"http://h/\xb2?<", "http://h/%B2?%3C"),
+            ("/财/\u{80}?>".as_bytes(), "/%E8%B4%A2/%C2%80?%3E"),
+        ] {
+            assert_eq!(spelled(target), wanted);
+        }
+    }
+
+    #[test]
+    fn what_can_stand_in_no_target_marks_it() {
+        for (target, wanted) in [
+            (&b"/a#b"[..], "refused-target://-/a%23b"),
+            (b"/a?b#", "refused-target://-/a?b%23"),
+            (b"/#", "refused-target://-/%23"),
+            (b"/a b\x7f\x01\xb2", "refused-target://-/a%20b%7F%01%B2"),
+            (b"http://h/#x", "refused-target://-/"),
+            (b"http://\xb2/", "refused-target://-/"),
+            (b"a/b", "refused-target://-/"),
+            (b"?q", "refused-target://-/"),
+            (b"", "refused-target://-/"),
+        ] {
+            assert_eq!(spelled(target), wanted);
+            assert!(is_refused(&Uri::try_from(wanted).unwrap()));
+            assert_eq!(parse::<Uri>(target), None);
+        }
+        assert!(!is_refused(&Uri::from_static("http://h/")));
+        assert!(!is_refused(&Uri::from_static("/refused-target://-/")));
+    }
+
+    proptest! {
+        #[test]
+        fn every_target_is_spelled_so_that_it_parses(target in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let uri = Uri::try_from(&*readable(&target)).unwrap();
+            let parsed = parse::<Uri>(&target);
+            prop_assert_eq!(is_refused(&uri), parsed.is_none());
+            prop_assert!(parsed.is_none_or(|parsed| parsed == uri));
+        }
+
+        #[test]
+        fn a_path_reads_as_it_was_sent_when_it_is_decoded(rest in "[a-z\"<>`\u{80}-\u{ff}?]{0,20}") {
+            let bytes: Vec<u8> = rest.chars().map(|char| char as u8).collect();
+            let target = [b"/", &bytes[..]].concat();
+            let parsed: PathAndQuery = parse(&target).unwrap();
+            let decoded: Vec<u8> = percent_encoding::percent_decode_str(parsed.as_str()).collect();
+            prop_assert_eq!(decoded, target);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Addresses in bytes that are no text or that browsers encode, through every face.
+
+use super::TRUSTED;
+use super::faces::{Face, Original, Verdict};
+use crate::asking::signed_in;
+use crate::ext_authz::ON_MAIN;
+use crate::house::{House, Plan};
+use crate::mirror::Mirror;
+
+const ROUTES: &str = r#"
+[[route]]
+name = "app"
+host = "sso.test"
+upstream = ["{mirror}"]
+[[route]]
+name = "finance"
+host = "sso.test"
+path = "/finance"
+upstream = ["{mirror}"]
+allow = "'财务部' in user.departments"
+[[route]]
+name = "ruled"
+host = "sso.test"
+path = "/ruled"
+upstream = ["{mirror}"]
+allow = "!request.path.startsWith('/ruled/<b') && !request.path.startsWith('/ruled/财')"
+[[route]]
+name = "public"
+host = "sso.test"
+path = "/public"
+access = "public"
+upstream = ["{mirror}"]
+"#;
+
+async fn house(mirror: &Mirror) -> House {
+    let routes = ROUTES.replace("{mirror}", &mirror.base_url());
+    let plan = Plan::default()
+        .server(TRUSTED)
+        .more(ON_MAIN)
+        .routes(&routes);
+    plan.start().await
+}
+
+fn original(target: &[u8], cookie: Option<&str>) -> Original {
+    let original = Original {
+        target: target.to_vec(),
+        ..Original::get("/")
+    };
+    match cookie {
+        Some(cookie) => original.header("Cookie", &format!("menshen={cookie}")),
+        None => original,
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_any_bytes_is_judged_alike_by_every_face() {
+    let mirror = Mirror::start().await;
+    let house = house(&mirror).await;
+    let people = [
+        signed_in(&house, "zhangsan").await,
+        signed_in(&house, "lisi").await,
+    ];
+    // Whether 张三 (not of 财务部) and 李四 (of it) may pass.
+    for (target, zhang, li) in [
+        (&b"/a?query=b>1"[..], true, true),
+        (b"/a?key=\"b\"", true, true),
+        (b"/<a>/`\"", true, true),
+        (b"/\xb2\xc6\xce\xf1?\xb2", true, true),
+        (b"/finance/<", false, true),
+        (b"/finance/\xb2\xc6?\xb2", false, true),
+        (b"/finance?a>1", false, true),
+        ("/财务/<x>".as_bytes(), true, true),
+        (b"/ruled/<a", true, true),
+        // Readers differ, or could.
+        (b"/fin%61nce/<", false, false),
+        (b"/x//\xb2/%2e%2e", false, false),
+        (b"//\xb2/finance", false, false),
+        (b"/ruled/<b", false, false),
+        (b"/ruled/%3Cb", false, false),
+        ("/ruled/财".as_bytes(), false, false),
+        ("/ruled/财/<".as_bytes(), false, false),
+        (b"/ruled/%E8%B4\xa2", false, false),
+        (b"/<%", false, false),
+        (b"/\xb2%4", false, false),
+        // GBK characters may end in the byte of a backslash.
+        (b"/\xd5\\", false, false),
+    ] {
+        for (cookie, may) in people.iter().zip([zhang, li]) {
+            for face in Face::ALL {
+                let heard = original(target, Some(cookie))
+                    .heard(face, house.address())
+                    .await;
+                let what = String::from_utf8_lossy(target);
+                let wanted = if may { Verdict::Allow } else { Verdict::Deny };
+                assert_eq!(heard.verdict, wanted, "{face:?} {what}: {:?}", heard.answer);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_can_stand_in_no_address_is_refused_by_every_face() {
+    let mirror = Mirror::start().await;
+    let house = house(&mirror).await;
+    let cookie = signed_in(&house, "lisi").await;
+    for target in [
+        &b"/public/#"[..],
+        b"/public#",
+        b"/public?a#b",
+        b"/#/public",
+        b"/public/a b",
+        b"/public/<#\xb2",
+        b"/public/a\tb",
+    ] {
+        for cookie in [None, Some(cookie.as_str())] {
+            for face in Face::ALL {
+                let heard = original(target, cookie).heard(face, house.address()).await;
+                let what = String::from_utf8_lossy(target);
+                assert_eq!(
+                    heard.verdict,
+                    Verdict::Deny,
+                    "{face:?} {what}: {:?}",
+                    heard.answer
+                );
+            }
+        }
+    }
+    // Controls can stand in no header either.
+    for target in [&b"/public/\x01"[..], b"/public?\x7f", b"/public\0"] {
+        for face in [Face::Proxy, Face::Envoy, Face::Grpc] {
+            let heard = original(target, None).heard(face, house.address()).await;
+            assert_eq!(heard.verdict, Verdict::Deny, "{face:?} {target:?}");
+        }
+    }
+}

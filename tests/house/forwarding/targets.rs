@@ -1,0 +1,234 @@
+//! Addresses that browsers would have encoded and others send raw: in GBK, with `"`, `<` and `>`.
+//! They arrive encoded, and nothing else of what a client sends is touched.
+
+use tokio::io::AsyncWriteExt as _;
+
+use super::upgrades::{frame, open_socket, read_frame};
+use crate::house::{House, Plan};
+use crate::line::Line;
+use crate::records::Records;
+use crate::upstream::{Reply, UP, Upstream, get, house_before, ok, open_route, post};
+
+/// Targets as they are sent, and as they arrive.
+const RAW: [(&[u8], &str); 14] = [
+    (b"/q?query=a>1", "/q?query=a%3E1"),
+    (b"/q?key=\"abc\"", "/q?key=%22abc%22"),
+    (b"/q?a<b&c=%3C", "/q?a%3Cb&c=%3C"),
+    (b"/<a>/`b`", "/%3Ca%3E/%60b%60"),
+    (b"/\xb2\xc6\xce\xf1", "/%B2%C6%CE%F1"),
+    (b"/a?\xb2\xc6=\xce\xf1&100%", "/a?%B2%C6=%CE%F1&100%"),
+    (b"/Jos\xe9?{\"a\":1}", "/Jos%E9?{%22a%22:1}"),
+    ("/财务?a>1".as_bytes(), "/%E8%B4%A2%E5%8A%A1?a%3E1"),
+    (b"http://up.test/q?a>1", "/q?a%3E1"),
+    (b"http://up.test?a>1", "/?a%3E1"),
+    // What needs no other spelling keeps its own.
+    ("/财务?名=张三".as_bytes(), "/财务?名=张三"),
+    (
+        b"/{\"a\":[1]}|^?b={c}|[^]`\\",
+        "/{\"a\":[1]}|^?b={c}|[^]`\\",
+    ),
+    (b"/a%2fb;c//d?%zz%", "/a%2fb;c//d?%zz%"),
+    (b"/%E4%BD%A0?%3C", "/%E4%BD%A0?%3C"),
+];
+
+/// Targets that no proxy should pass on: a `#`, a blank, controls, and what is no address.
+const NEVER: [&[u8]; 16] = [
+    b"/a#b",
+    b"/a?b#c",
+    b"/#",
+    b"/finance/../#",
+    b"/a#<\xb2",
+    b"http://up.test/a#b",
+    b"/a b",
+    b"/a?b c",
+    b"/a\tb",
+    b"/a\x01b",
+    b"/a?\x1f",
+    b"/a\x7f",
+    b"/a\0",
+    b"/a\rb",
+    b"http://\xb2\xc6/",
+    b"a/b",
+];
+
+fn head(target: &[u8], version: &str, more: &str) -> Vec<u8> {
+    let rest = format!(" HTTP/{version}\r\nHost: {UP}\r\n{more}\r\n");
+    [b"GET ", target, rest.as_bytes()].concat()
+}
+
+async fn fine() -> (Upstream, House) {
+    let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
+    let plan = Plan::default().access_log();
+    let house = plan.routes(&open_route(upstream.url(), "")).start().await;
+    (upstream, house)
+}
+
+/// Sends bytes in pieces of a size, each of them on its way before the next one.
+async fn send_in_pieces(line: &mut Line<tokio::net::TcpStream>, bytes: &[u8], size: usize) {
+    line.stream.set_nodelay(true).unwrap();
+    for piece in bytes.chunks(size) {
+        line.stream.write_all(piece).await.unwrap();
+        line.stream.flush().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_any_bytes_arrives_encoded_where_it_has_to_be() {
+    let (upstream, house) = fine().await;
+    for (target, wanted) in RAW {
+        for version in ["1.1", "1.0"] {
+            let mut line = Line::open(house.address()).await;
+            line.send(head(target, version, "")).await;
+            assert_eq!(line.answer().await.status, 200, "{wanted}");
+            assert_eq!(upstream.last().target(), wanted);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_in_pieces_and_among_other_requests_arrives_as_one_alone() {
+    let (upstream, house) = fine().await;
+    let mut sent = Vec::new();
+    let mut wanted = Vec::new();
+    for (target, arrives) in RAW {
+        // What looks like a request within a body is none.
+        let text = "GET /body<> HTTP/1.1\r\n\r\nGET /body#é HTTP/1.1\r\n\r\n";
+        let chunked = format!(
+            "POST /chunked HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n\
+             {:x}\r\n{text}\r\n0\r\n\r\n",
+            text.len()
+        );
+        sent.extend(head(target, "1.1", ""));
+        sent.extend(b"\r\n");
+        sent.extend(post("/sized?a>1", "", text));
+        sent.extend(head(target, "1.1", ""));
+        sent.extend(chunked.into_bytes());
+        wanted.extend([
+            (arrives, ""),
+            ("/sized?a%3E1", text),
+            (arrives, ""),
+            ("/chunked", text),
+        ]);
+    }
+    for size in [1, 2, 3, 7, 40, 1000, sent.len()] {
+        let before = upstream.asked().len();
+        let mut line = Line::open(house.address()).await;
+        send_in_pieces(&mut line, &sent, size).await;
+        for _ in &wanted {
+            assert_eq!(line.answer().await.status, 200, "{size}");
+        }
+        let asked = upstream.asked();
+        for (asked, (target, body)) in asked[before..].iter().zip(&wanted) {
+            assert_eq!(asked.message.target(), *target, "{size}");
+            assert_eq!(asked.message.body, body.as_bytes(), "{size} {target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_a_page_with_a_request_id_and_a_line_that_says_why() {
+    let log = Records::of_the_log();
+    let (upstream, house) = fine().await;
+    for target in NEVER {
+        for size in [1, 1000] {
+            let mut line = Line::open(house.address()).await;
+            send_in_pieces(
+                &mut line,
+                &head(target, "1.1", "Accept: text/html\r\n"),
+                size,
+            )
+            .await;
+            let answer = line.answer().await;
+            let what = String::from_utf8_lossy(target).into_owned();
+            assert_eq!(answer.status, 400, "{what:?}");
+            house.running.house().shared().telemetry.flush();
+            let records = house.records.text();
+            let access = records
+                .lines()
+                .rfind(|line| line.contains("menshen::access"))
+                .unwrap_or_else(|| panic!("{what:?} has no access line"));
+            let access: serde_json::Value = serde_json::from_str(access).unwrap();
+            assert_eq!(access["status"], 400, "{what:?}: {access}");
+            let id = access["request_id"].as_str().unwrap();
+            assert!(answer.text().contains(id), "{what:?}: {}", answer.text());
+            let log = log.text();
+            let why = log.lines().find(|line| line.contains(id));
+            assert!(why.is_some_and(|line| line.contains("target")), "{what:?}");
+            // The connection goes on.
+            line.send(get("/next", "")).await;
+            assert_eq!(line.answer().await.status, 200, "{what:?}");
+            assert_eq!(upstream.last().target(), "/next", "{what:?}");
+        }
+    }
+    let next = upstream.asked().len();
+    assert_eq!(next, 2 * NEVER.len(), "nothing else arrives");
+}
+
+#[tokio::test]
+async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
+    let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
+    let plan = Plan::default().server("limits = { header_bytes_max = 10000 }");
+    let house = plan.routes(&open_route(upstream.url(), "")).start().await;
+    for begin in ["GET /", "GET /<", "GET /#"] {
+        let mut line = Line::open(house.address()).await;
+        let _ = line
+            .try_send(format!("{begin}{}", "a".repeat(200_000)))
+            .await;
+        let answer = line.try_answer().await;
+        let status = answer.map_or(431, |answer| answer.status);
+        assert!([414, 431].contains(&status), "{begin}: {status}");
+    }
+    // What fits as it is sent may be too long when it is encoded.
+    for (count, fits) in [(1_000, true), (9_000, false)] {
+        let mut line = Line::open(house.address()).await;
+        line.send(get(&format!("/?{}", ">".repeat(count)), ""))
+            .await;
+        let answer = line.answer().await;
+        assert_eq!(answer.status, if fits { 200 } else { 431 }, "{count}");
+    }
+    assert_eq!(upstream.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn who_speaks_no_http_is_answered_at_once() {
+    let (_upstream, house) = fine().await;
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"{\"a\":1}",
+        b"(x)",
+    ] {
+        let mut line = Line::open(house.address()).await;
+        line.send(bytes).await;
+        let answer = line.try_answer().await;
+        assert!(
+            answer.is_none_or(|answer| answer.status == 400),
+            "{bytes:?}"
+        );
+    }
+    // Whoever goes away in the middle leaves nothing behind.
+    let mut line = Line::open(house.address()).await;
+    line.send("GET /a<b").await;
+    line.stream.shutdown().await.unwrap();
+    assert!(
+        line.try_answer()
+            .await
+            .is_none_or(|answer| answer.status == 400)
+    );
+}
+
+#[tokio::test]
+async fn a_tunnel_carries_what_looks_like_a_request_line_untouched() {
+    let house = house_before("{app}", "").await;
+    let mut line = open_socket(&house, UP, "").await;
+    for data in [
+        &b"GET /a<b#c HTTP/1.1\r\n\r\n"[..],
+        b"GET /half",
+        b"\r\n",
+        b"\xb2\n",
+    ] {
+        line.send(frame(0x82, data)).await;
+        let (_, back) = read_frame(&mut line).await.unwrap();
+        assert_eq!(back, data);
+    }
+}
