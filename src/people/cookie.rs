@@ -14,8 +14,11 @@ use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing};
 use crate::store::{AccountId, SessionKey};
 
+mod name;
 mod old_browsers;
 
+use name::Names;
+pub use name::{CookieName, NoCookieName};
 pub use old_browsers::understood;
 
 /// The longest cookie value that is looked at, in bytes.
@@ -32,15 +35,16 @@ pub enum SameSiteConfig {
     None,
 }
 
-/// The flags of a site's cookies.
+/// The names and flags of a site's cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieFlags {
+    names: Names,
     /// Whether the site is served over https.
-    pub secure: bool,
+    secure: bool,
     /// The domain the session cookie covers; absent: one host.
-    pub domain: Option<String>,
+    domain: Option<String>,
     /// When browsers send it from other sites.
-    pub same_site: SameSiteConfig,
+    same_site: SameSiteConfig,
 }
 
 /// The 128 random bits that name a session. Only the cookie and a ticket hold them.
@@ -239,40 +243,39 @@ pub fn verify(ring: &KeyRing, value: &str) -> Option<Verified> {
 }
 
 impl CookieFlags {
-    /// The name of the session cookie.
-    pub fn session_name(&self) -> &'static str {
-        match (self.secure, &self.domain) {
-            (true, None) => "__Host-menshen",
-            (true, Some(_)) => "__Secure-menshen",
-            (false, _) => "menshen",
+    /// The flags of cookies behind this name.
+    pub fn new(
+        name: &CookieName,
+        secure: bool,
+        domain: Option<String>,
+        same_site: SameSiteConfig,
+    ) -> Self {
+        Self {
+            names: name.names(secure, domain.is_some()),
+            secure,
+            domain,
+            same_site,
         }
+    }
+
+    /// The name of the session cookie.
+    pub fn session_name(&self) -> &str {
+        &self.names.session
     }
 
     /// The prefix of the names of pending logins.
-    pub fn flow_prefix(&self) -> &'static str {
-        if self.secure {
-            "__Host-menshen-flow-"
-        } else {
-            "menshen-flow-"
-        }
+    pub fn flow_prefix(&self) -> &str {
+        &self.names.flow_prefix
     }
 
     /// The prefix of the names of nonces that wait for a ticket.
-    pub fn nonce_prefix(&self) -> &'static str {
-        if self.secure {
-            "__Host-menshen-nonce-"
-        } else {
-            "menshen-nonce-"
-        }
+    pub fn nonce_prefix(&self) -> &str {
+        &self.names.nonce_prefix
     }
 
     /// The name of the connector this browser came in through last.
-    pub fn last_name(&self) -> &'static str {
-        if self.secure {
-            "__Host-menshen-last"
-        } else {
-            "menshen-last"
-        }
+    pub fn last_name(&self) -> &str {
+        &self.names.last
     }
 
     /// Whether a browser sends them from another site's frame.
@@ -332,7 +335,8 @@ impl CookieFlags {
         self.local(name, "", 0, SameSite::Lax)
     }
 
-    /// Whether a cookie's name is one of ours, in any of its forms.
+    /// Whether a cookie's name is one that menshen has unless it is configured otherwise, in any of its
+    /// forms. Whatever a site calls its own, those may be another site's.
     pub fn is_ours(name: &str) -> bool {
         let name = name.trim();
         let bare = ["__Host-", "__Secure-"].iter().find_map(|prefix| {
@@ -468,10 +472,9 @@ mod tests {
 
     #[test]
     fn flags_are_those_of_the_design() {
-        let flags = |secure, domain: Option<&str>, same_site| CookieFlags {
-            secure,
-            domain: domain.map(str::to_owned),
-            same_site,
+        let flags = |secure, domain: Option<&str>, same_site| {
+            let domain = domain.map(str::to_owned);
+            CookieFlags::new(&CookieName::default(), secure, domain, same_site)
         };
         assert_eq!(
             flags(true, None, SameSiteConfig::Lax).set_session("v", 60),
@@ -499,11 +502,8 @@ mod tests {
 
     #[test]
     fn a_domain_stands_only_in_cookies_of_hosts_it_covers() {
-        let flags = CookieFlags {
-            secure: false,
-            domain: Some("corp.example".to_owned()),
-            same_site: SameSiteConfig::Lax,
-        };
+        let domain = Some("corp.example".to_owned());
+        let flags = CookieFlags::new(&CookieName::default(), false, domain, SameSiteConfig::Lax);
         for (host, covered) in [
             ("corp.example", true),
             ("oa.corp.example", true),

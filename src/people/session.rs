@@ -136,6 +136,9 @@ pub struct SessionConfig {
     pub idle_timeout: crate::setting::Period,
     /// How many sessions are kept in memory.
     pub cached_sessions_max: u64,
+    /// What the session cookie is called behind `__Host-` or `__Secure-`. Two sites that share a
+    /// domain or a host need two names. After a change everybody signs in anew.
+    pub cookie_name: super::cookie::CookieName,
     /// One cookie for every host below this domain, yours or not. Without it other hosts of the
     /// site get their own cookie by a ticket.
     pub cookie_domain: Option<String>,
@@ -153,6 +156,7 @@ impl Default for SessionConfig {
             lifetime: Period::s(12 * 3600),
             idle_timeout: Period::s(2 * 3600),
             cached_sessions_max: 1_000_000,
+            cookie_name: super::cookie::CookieName::default(),
             cookie_domain: None,
             cookie_same_site: super::cookie::SameSiteConfig::Lax,
             store_outage_grace: Period::s(300),

@@ -17,6 +17,7 @@ use super::route::{
 use crate::clock::Timestamp;
 use crate::expression::{Document, Expression, Scope};
 use crate::keys::{self, KeyRing};
+use crate::people::cookie::CookieName;
 use crate::people::profile::{Fields, Proof};
 use crate::people::session::{Due, Entitlements, Person, Session};
 use crate::store::{AccountId, ConnectorId, LoginName, SessionId, SessionKey, Subject};
@@ -150,7 +151,7 @@ pub(super) fn decided(
         panic!("the route lets everybody pass")
     };
     let id = RequestId::of(&parts.headers, head.peer_trusted);
-    let namespace = Namespace::new(&[Arc::clone(route)]);
+    let namespace = Namespace::new(&[Arc::clone(route)], &CookieName::default());
     let onward = Onward::new(&permit, &head, &id, &namespace);
     (permit, onward)
 }

@@ -150,7 +150,9 @@ impl Onward {
     pub fn inward(&self, parts: &Parts) -> Inward {
         let (route, authority) = (Arc::clone(&self.route), self.authority.clone());
         let spelling = route.keep_header_case.then(|| Spelling::of(parts));
-        Inward::new(route, authority, self.scheme, asked_upgrade(parts)).spelled(spelling)
+        Inward::new(route, authority, self.scheme, asked_upgrade(parts))
+            .spelled(spelling)
+            .with_cookies(self.namespace.cookie())
     }
 
     /// The names that are ours in this request.
@@ -233,7 +235,7 @@ impl Onward {
             }
         }
         if !nominated.contains(&COOKIE) {
-            cookies::write_others(head, headers);
+            cookies::write_others(head, headers, self.namespace.cookie());
         }
     }
 

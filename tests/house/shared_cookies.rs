@@ -4,7 +4,9 @@ use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
 use crate::house::{HOME, House, Plan};
+use crate::mirror::{self, Mirror};
 use crate::records::Records;
+use crate::upstream::Folder;
 
 fn both(first: &str, second: &str) -> String {
     format!("menshen={first}; other=1; menshen={second}")
@@ -80,4 +82,130 @@ async fn a_browser_that_keeps_the_cookie_of_a_wider_domain_signs_in() {
             .status,
         401
     );
+}
+
+fn named(lines: &str) -> Plan {
+    Plan::default().server(TRUSTED).session(lines)
+}
+
+async fn signed_in_as(house: &House, name: &str, login: &str) -> String {
+    let mut browser = Browser::new(house);
+    browser.sign_in(&format!("{HOME}/echo"), login).await;
+    let cookie = browser.cookie(name).expect("a cookie of that name");
+    format!("{name}={}", cookie.value)
+}
+
+#[tokio::test]
+async fn two_sites_with_cookie_names_of_their_own_do_not_disturb_each_other() {
+    // One key for both: nothing but the names keeps their cookies apart.
+    let folder = Folder::new();
+    let key = folder.write("key", menshen::keys::generate().expose());
+    let keys = format!("keys = [{{ file = {key:?} }}]");
+    let one = named(&keys).start().await;
+    let other = named(&format!("{keys}\ncookie_name = 'gate'"))
+        .start()
+        .await;
+    let zhang = signed_in_as(&one, "menshen", "zhangsan").await;
+    let li = signed_in_as(&other, "gate", "lisi").await;
+    for line in [format!("{zhang}; a=b; {li}"), format!("{li}; a=b; {zhang}")] {
+        for (house, login, passed_on) in [
+            (&one, "zhangsan", vec!["gate", "a"]),
+            (&other, "lisi", vec!["a"]),
+        ] {
+            let answer = Ask::get("/echo").header("Cookie", &line).of(house).await;
+            assert_eq!(answer.echoed("x-forwarded-user"), [login], "{line}");
+            // The application sees no session of its own site, and none by the usual name.
+            let cookies = answer.echoed("cookie").concat();
+            let mut names: Vec<_> = cookies
+                .split("; ")
+                .map(|pair| pair.split('=').next().unwrap())
+                .collect();
+            names.sort_unstable();
+            let mut passed_on = passed_on;
+            passed_on.sort_unstable();
+            assert_eq!(names, passed_on, "{login}");
+            let auth = Ask::get("/.menshen/auth").header("X-Forwarded-Uri", "/echo");
+            let auth = auth.header("X-Forwarded-Proto", "http");
+            let answer = auth.header("Cookie", &line).of(house).await;
+            assert_eq!(answer.header("x-auth-request-user"), Some(login));
+            let envoy = Ask::get("/.menshen/ext_authz/echo").header("Cookie", &line);
+            let answer = envoy.of(house).await;
+            assert_eq!(answer.header("x-forwarded-user"), Some(login));
+        }
+    }
+    // The session of the one is nobody to the other.
+    for (house, line) in [(&one, &li), (&other, &zhang)] {
+        let answer = Ask::get("/echo").header("Cookie", line).of(house).await;
+        assert_eq!(answer.status, 401, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_logins_of_two_sites_in_one_browser_leave_each_other_alone() {
+    let house = named("cookie_name = 'gate'").start().await;
+    let mut browser = Browser::new(&house);
+    for number in 0..9 {
+        browser.set(
+            "sso.test",
+            &format!("menshen-flow-{number}"),
+            &"x".repeat(900),
+        );
+    }
+    for name in ["menshen", "menshen-last"] {
+        browser.set("sso.test", name, "theirs");
+    }
+    let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
+    let theirs = |browser: &Browser| {
+        let cookies = browser.cookies();
+        let theirs = cookies.iter().filter(|it| it.name.starts_with("menshen"));
+        theirs.count()
+    };
+    assert_eq!(theirs(&browser), 11);
+    browser.visit(&format!("{HOME}/.menshen/sign_out")).await;
+    let info = browser.visit(&format!("{HOME}/.menshen/userinfo")).await;
+    assert_eq!((info.status, theirs(&browser)), (401, 11));
+    assert!(browser.cookie("gate").is_none());
+}
+
+#[tokio::test]
+async fn an_application_sets_no_cookie_by_a_name_of_the_site() {
+    let mirror = Mirror::answering(
+        "Set-Cookie: gate=stolen; Path=/\r\n\
+         Set-Cookie: __Host-GATE=stolen; Secure\r\n\
+         Set-Cookie: gate-flow-x=stolen\r\n\
+         Set-Cookie: =gate-nonce-x=stolen\r\n\
+         Set-Cookie: gate-last=stolen\r\n\
+         Set-Cookie: menshen=stolen\r\n\
+         Set-Cookie: gate-x=kept\r\n\
+         Set-Cookie: gates=kept\r\n",
+    )
+    .await;
+    let route = format!(
+        "[[route]]\nname = 'all'\naccess = 'public'\nupstream = ['{}']\n",
+        mirror.base_url()
+    );
+    let house = named("cookie_name = 'gate'").routes(&route).start().await;
+    let ask = Ask::get("/x").header("Cookie", "gate-flow-1=x; __Secure-gate=y; gate-x=1; gate=z");
+    let answer = ask.of(&house).await;
+    let set: Vec<_> = answer.all("set-cookie").collect();
+    assert_eq!(set, ["gate-x=kept", "gates=kept"]);
+    assert_eq!(mirror::values(&answer, "cookie"), ["gate-x=1"]);
+}
+
+#[tokio::test]
+async fn the_prefix_of_a_name_is_that_of_the_site() {
+    let routes = "[[route]]\nname = 'app'\nhost = 'sso.corp.test'\nupstream = ['{app}']\n";
+    for (lines, name) in [
+        ("", "__Host-gate"),
+        ("cookie_domain = 'corp.test'", "__Secure-gate"),
+    ] {
+        let plan = named(&format!("cookie_name = 'gate'\n{lines}"));
+        let plan = plan.external_url("https://sso.corp.test").routes(routes);
+        let house = plan.start().await;
+        let mut browser = Browser::new(&house).over_https();
+        let page = browser.sign_in("https://sso.corp.test/echo", "lisi").await;
+        assert_eq!(page.answer.status, 200, "{name}");
+        assert!(browser.cookie(name).is_some(), "{:?}", browser.cookies());
+    }
 }

@@ -1,14 +1,15 @@
-//! Our own cookies: cut out of what goes to an upstream, refused when an upstream sets them.
+//! Our own cookies: cut out of what goes to an upstream, refused when an upstream sets them. `own` is
+//! the name of the site's cookies, where it has one of its own.
 
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
-use crate::people::cookie::CookieFlags;
+use crate::people::cookie::{CookieFlags, CookieName};
 
 /// Writes a request's cookies without ours; the others byte for byte, in one `Cookie` header.
 ///
 /// Over HTTP/2 each may come in a header of its own, which HTTP/1.1 does not know (RFC 9113 8.2.3).
-pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap) {
+pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap, own: Option<&CookieName>) {
     let begin = head.len();
     head.extend_from_slice(b"cookie: ");
     let start = head.len();
@@ -17,7 +18,7 @@ pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap) {
         if before > start {
             head.extend_from_slice(b"; ");
         }
-        if !without_ours(head, line.as_bytes()) {
+        if !without_ours(head, line.as_bytes(), own) {
             head.truncate(before);
         }
     }
@@ -29,24 +30,24 @@ pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap) {
 }
 
 /// A request's cookies without ours, when it holds some of ours: what is left, or that nothing is.
-pub(super) fn others(headers: &HeaderMap) -> Option<Option<HeaderValue>> {
+pub(super) fn others(headers: &HeaderMap, own: Option<&CookieName>) -> Option<Option<HeaderValue>> {
     let ours = |line: &HeaderValue| {
         let mut pairs = line.as_bytes().split(|byte| *byte == b';');
-        pairs.any(|pair| is_ours(name(pair)))
+        pairs.any(|pair| is_ours(name(pair), own))
     };
     if !headers.get_all(COOKIE).iter().any(ours) {
         return None;
     }
     let mut line = Vec::new();
-    write_others(&mut line, headers);
+    write_others(&mut line, headers, own);
     let left = line.strip_prefix(b"cookie: ");
     let left = left.and_then(|left| left.strip_suffix(b"\r\n"));
     Some(left.and_then(|left| HeaderValue::from_bytes(left).ok()))
 }
 
 /// Removes every `Set-Cookie` with one of our names.
-pub(super) fn refuse(headers: &mut HeaderMap) {
-    let ours = |value: &HeaderValue| is_ours(set_name(value.as_bytes()));
+pub(super) fn refuse(headers: &mut HeaderMap, own: Option<&CookieName>) {
+    let ours = |value: &HeaderValue| is_ours(set_name(value.as_bytes()), own);
     if !headers.get_all(SET_COOKIE).iter().any(ours) {
         return;
     }
@@ -78,14 +79,14 @@ pub(super) fn set_name(cookie: &[u8]) -> &[u8] {
 }
 
 /// Writes one header without our cookies, in one pass over it; false when nothing is left of it.
-fn without_ours(head: &mut Vec<u8>, line: &[u8]) -> bool {
+fn without_ours(head: &mut Vec<u8>, line: &[u8], own: Option<&CookieName>) -> bool {
     let start = head.len();
     // Up to where everything was looked at, while none was ours.
     let (mut next, mut whole) = (0, true);
     for pair in line.split(|byte| *byte == b';') {
         let begin = next;
         next += pair.len() + 1;
-        if is_ours(name(pair)) {
+        if is_ours(name(pair), own) {
             if whole {
                 whole = false;
                 head.extend_from_slice(begun(&line[..begin.saturating_sub(1)]));
@@ -125,7 +126,11 @@ fn name(pair: &[u8]) -> &[u8] {
         .trim_ascii()
 }
 
-fn is_ours(name: &[u8]) -> bool {
+fn is_ours(name: &[u8], own: Option<&CookieName>) -> bool {
+    own.is_some_and(|own| own.owns(name)) || has_our_name(name)
+}
+
+fn has_our_name(name: &[u8]) -> bool {
     // Every form of ours holds these bytes; the names of others leave here, unread.
     let mentions_us = |part: &[u8]| part.eq_ignore_ascii_case(b"menshen");
     if !name.windows(b"menshen".len()).any(mentions_us) {

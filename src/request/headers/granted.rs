@@ -95,7 +95,7 @@ impl Granted {
         let mut set = written(permit, head, &FORWARDED);
         let mut remove = Vec::new();
         let sent = head.headers;
-        if let Some(left) = cookies::others(sent) {
+        if let Some(left) = cookies::others(sent, namespace.cookie()) {
             match left {
                 Some(value) => {
                     set.insert(COOKIE, value);

@@ -14,6 +14,7 @@ use super::mended::{Names, UpstreamName};
 use super::namespace::Namespace;
 use super::spelling::{self, Spelling};
 use super::{cookies, namespace, nominated};
+use crate::people::cookie::CookieName;
 use crate::request::route::{HostHeader, Route};
 
 /// What the way back must know of the way there.
@@ -27,6 +28,8 @@ pub struct Inward {
     upgrade: Option<HeaderValue>,
     /// How the client spelled its names, where the route keeps that.
     spelling: Option<Box<Spelling>>,
+    /// The name of the site's cookies, where it has one of its own.
+    cookie: Option<CookieName>,
 }
 
 impl Inward {
@@ -42,7 +45,14 @@ impl Inward {
             scheme,
             upgrade,
             spelling: None,
+            cookie: None,
         }
+    }
+
+    /// The same, of a site that calls its cookies so.
+    pub(super) fn with_cookies(self, name: Option<&CookieName>) -> Self {
+        let cookie = name.cloned();
+        Self { cookie, ..self }
     }
 
     /// The same, of a request whose names were spelled so.
@@ -86,7 +96,7 @@ impl Inward {
             remove_hop_by_hop(&mut parts.headers);
         }
         if found.cookies {
-            cookies::refuse(&mut parts.headers);
+            cookies::refuse(&mut parts.headers, self.cookie.as_ref());
         }
         let prefix = self.route.stripped_prefix();
         if found.addresses || found.cookies {

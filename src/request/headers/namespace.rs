@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 
+use crate::people::cookie::CookieName;
 use crate::request::route::Route;
 
 /// The identity header names of a site: the built-in ones and what any of its routes sets.
@@ -13,7 +14,7 @@ use crate::request::route::Route;
 #[derive(Clone, Debug, Default)]
 pub struct Namespace(Arc<Own>);
 
-/// What the routes set, besides the built-in names.
+/// What the routes set, besides the built-in names, and the site's cookies.
 #[derive(Debug, Default)]
 struct Own {
     /// Folded, without repetition.
@@ -22,6 +23,8 @@ struct Own {
     known: Vec<HeaderName>,
     /// Which lengths occur in `names`: bit 63 stands for all that are longer.
     lengths: u64,
+    /// The name of the site's cookies, unless it is the one that is removed everywhere.
+    cookie: Option<CookieName>,
 }
 
 /// The built-in names that we write; of `x-auth-request-` and `x-menshen-` every name is ours.
@@ -88,9 +91,12 @@ pub(super) enum Fate {
 }
 
 impl Namespace {
-    /// Collects the names that the routes of a site set.
-    pub fn new(routes: &[Arc<Route>]) -> Self {
-        let mut own = Own::default();
+    /// Collects the names that the routes of a site set, and that of its cookies.
+    pub fn new(routes: &[Arc<Route>], cookie: &CookieName) -> Self {
+        let mut own = Own {
+            cookie: Some(cookie.clone()).filter(|name| *name != CookieName::default()),
+            ..Own::default()
+        };
         for (name, _) in routes.iter().flat_map(|route| &route.headers.own) {
             let folded = fold(name);
             // `Authorization` is the application's own on every other route.
@@ -110,6 +116,11 @@ impl Namespace {
         }
         own.known = known;
         Self(Arc::new(own))
+    }
+
+    /// The name of the site's cookies, where it has one of its own.
+    pub(super) fn cookie(&self) -> Option<&CookieName> {
+        self.0.cookie.as_ref()
     }
 
     /// The names that are ours, without their aliases.

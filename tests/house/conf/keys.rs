@@ -79,6 +79,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("session.lifetime", Default, r#""12h""#),
     ("session.idle_timeout", Default, r#""2h""#),
     ("session.cached_sessions_max", Default, "1000000"),
+    ("session.cookie_name", Default, r#""menshen""#),
     ("session.cookie_domain", Absent, r#""corp.example""#),
     ("session.cookie_same_site", Default, r#""lax""#),
     ("session.store_outage_grace", Default, r#""5m""#),

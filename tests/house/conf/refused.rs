@@ -418,6 +418,26 @@ fn a_header_that_says_who_somebody_is_never_passes() {
 }
 
 #[test]
+fn a_cookie_name_is_plain_and_gets_its_prefix_from_us() {
+    let named = |name: &str| format!("[session]\ncookie_name = '{name}'\n");
+    for bad in [
+        "",
+        "a b",
+        "a;b",
+        "__Host-gate",
+        "__secure-gate",
+        "门神",
+        "a-flow-b",
+    ] {
+        refused(&named(bad), 4, 15, &["a cookie name is"]);
+    }
+    for good in ["gate", "_oauth2_proxy", "menshen-test"] {
+        let text = format!("{SERVER}{}", named(good));
+        assert!(Config::parse(&text, "m").is_ok(), "{good}");
+    }
+}
+
+#[test]
 fn a_cookie_reaches_the_site_and_not_the_world() {
     let domain = |domain: &str| format!("[session]\ncookie_domain = '{domain}'\n");
     for bad in [
