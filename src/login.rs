@@ -88,6 +88,8 @@ pub struct Wish<'a> {
     pub retries: u8,
     /// Which host's browser the session is for, when it is another one.
     pub ticket_for: Option<NonceHash>,
+    /// Whether a page in another site's frame waits for the ticket.
+    pub for_frame: bool,
     /// The session of whoever is here already.
     pub replaces: Option<SessionKey>,
     /// Who asks.
@@ -254,6 +256,7 @@ impl Login {
         pending.automatic = wish.automatic;
         pending.retries = wish.retries;
         pending.ticket_for = wish.ticket_for;
+        pending.for_frame = wish.for_frame;
         let by_post = entry.connector.returns_by_post();
         pending.replaces = wish.replaces.filter(|_| by_post);
         pending.silent = wish.ask.prompt == Some(Prompt::None);

@@ -1,7 +1,8 @@
 //! The pages people see: typed data in, HTML in Chinese or English out. No request, no status.
 //!
 //! A page needs nothing from elsewhere: its style and its pictures stand in it, so it also works
-//! where the own paths cannot be reached. Only [`FragmentPage`] runs a script, a file of ours.
+//! where the own paths cannot be reached. Only [`FragmentPage`], [`FramePage`] and [`HandOverPage`]
+//! run a script, each a file of ours.
 //! Everything that comes from outside is escaped by askama.
 
 use askama::Template;
@@ -10,6 +11,8 @@ mod cause;
 mod cross;
 mod forbidden;
 mod fragment;
+mod frame;
+mod hand_over;
 mod href;
 mod lang;
 mod problem;
@@ -25,6 +28,8 @@ pub use cause::Cause;
 pub use cross::CrossPage;
 pub use forbidden::ForbiddenPage;
 pub use fragment::{FRAGMENT_JS, FragmentPage};
+pub use frame::{FRAME_JS, FramePage};
+pub use hand_over::{HAND_OVER_JS, HandOverPage};
 pub use href::Href;
 pub use lang::Lang;
 pub use problem::ProblemPage;
@@ -57,6 +62,23 @@ enum Needs {
     FormToAnywhere,
     /// To be shown in somebody's frame: it says that frames cannot log in, and does nothing else.
     Frame,
+    /// To be shown in somebody's frame, to run our script there, and to post a form to this host,
+    /// whose application may lead on to anywhere.
+    SignInFrame,
+}
+
+impl Needs {
+    fn script(self) -> bool {
+        matches!(self, Self::Script | Self::SignInFrame)
+    }
+
+    fn frame(self) -> bool {
+        matches!(self, Self::Frame | Self::SignInFrame)
+    }
+
+    fn form_to_anywhere(self) -> bool {
+        matches!(self, Self::FormToAnywhere | Self::SignInFrame)
+    }
 }
 
 /// What every page says of itself.
@@ -97,7 +119,7 @@ impl Page {
             // `no-referrer` would make browsers send `Origin: null` with our own sign-out form.
             ("referrer-policy", "same-origin".to_owned()),
         ];
-        if self.needs != Needs::Frame {
+        if !self.needs.frame() {
             headers.push(("x-frame-options", "DENY".to_owned()));
         }
         headers
@@ -106,18 +128,14 @@ impl Page {
     /// The value of Content-Security-Policy (CSP level 3) for this page; see [`Page::headers`].
     pub fn content_security_policy(&self, form_targets: &[&str]) -> String {
         let style = style::digest();
-        let script = if self.needs == Needs::Script {
+        let script = if self.needs.script() {
             " script-src 'self';"
         } else {
             ""
         };
-        let ancestors = if self.needs == Needs::Frame {
-            "*"
-        } else {
-            "'none'"
-        };
+        let ancestors = if self.needs.frame() { "*" } else { "'none'" };
         let mut forms = "'self'".to_owned();
-        if self.needs == Needs::FormToAnywhere {
+        if self.needs.form_to_anywhere() {
             forms.push_str(" http: https:");
         }
         for target in form_targets.iter().filter(|target| is_origin(target)) {

@@ -32,6 +32,7 @@ mod callback;
 mod chooser;
 mod elsewhere;
 mod flow_cookies;
+mod frame;
 mod front_end;
 mod offer;
 mod place;
@@ -45,14 +46,16 @@ pub(super) use offer::{Offer, needed, offer};
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// The first parts of the paths of our own pages below `prefix`. No source returns to one.
-pub const OWN_PAGES: [&str; 17] = [
+pub const OWN_PAGES: [&str; 19] = [
     "auth",
     "backchannel-logout",
     "events",
     "ext_authz",
     "forward-auth",
     "fragment.js",
+    "frame.js",
     "frontchannel-logout",
+    "hand_over.js",
     "jwks.json",
     "login",
     "login-config",
@@ -118,15 +121,13 @@ where
         }
         ("sign_out", None) => sign_out::answer(visit, &query).await,
         ("userinfo", None) => front_end::userinfo(visit).await,
-        ("ticket", None) => ticket::redeem(visit, &query).await,
+        ("ticket", None) => ticket::redeem(visit, &query, body).await,
         ("jwks.json", None) => keys(visit),
         ("ping", None) => ping(head.method),
         ("ready", None) => ready(visit.shared, head.method).await,
-        ("fragment.js", None) => {
-            let script = page::FRAGMENT_JS.to_owned();
-            let response = reply::text(StatusCode::OK, "text/javascript; charset=utf-8", script);
-            Told::own("script", reply::for_method(head.method, response))
-        }
+        ("fragment.js", None) => script(visit, page::FRAGMENT_JS),
+        ("frame.js", None) => script(visit, page::FRAME_JS),
+        ("hand_over.js", None) => script(visit, page::HAND_OVER_JS),
         _ => Told::own(
             "no such own path",
             reply::problem(visit, page::Cause::NotFound, None),
@@ -148,6 +149,13 @@ pub(super) async fn probed(site: &Site, shared: &Shared, parts: &Parts) -> Optio
 fn ping(method: &Method) -> Told {
     let response = reply::text(StatusCode::OK, "text/plain", "OK\n".to_owned());
     Told::own("ping", reply::for_method(method, response))
+}
+
+/// A script of one of our pages.
+fn script(visit: &Visit<'_>, text: &str) -> Told {
+    let kind = "text/javascript; charset=utf-8";
+    let response = reply::text(StatusCode::OK, kind, text.to_owned());
+    Told::own("script", reply::for_method(visit.head.method, response))
 }
 
 /// Whether requests can be decided: the store answers.
@@ -222,6 +230,8 @@ const HINT_BYTES_MAX: usize = 256;
 struct Target {
     return_to: Option<ReturnTo>,
     ticket_for: Option<NonceHash>,
+    /// Whether a page in another site's frame waits for the ticket, and no other host.
+    for_frame: bool,
     hints: Hints,
 }
 
@@ -261,17 +271,19 @@ impl Hints {
 }
 
 impl Target {
-    /// From `rd` and `k`; a path is one of the host that is asked, and a return address that leads
-    /// elsewhere is none.
+    /// From `rd`, `k` and `f`; a path is one of the host that is asked, and a return address that
+    /// leads elsewhere is none.
     fn of(visit: &Visit<'_>, query: &Fields) -> Self {
         let return_to = place::wanted(visit, query);
         let nonce = query.one("k").ok().flatten().and_then(NonceHash::parse);
         let elsewhere = return_to
             .as_ref()
             .is_some_and(|place| place.origin().is_some());
+        let for_frame = nonce.is_some() && return_to.is_some() && frame::is_named(visit, query);
         Self {
             return_to,
-            ticket_for: nonce.filter(|_| elsewhere),
+            ticket_for: nonce.filter(|_| elsewhere || for_frame),
+            for_frame,
             hints: Hints::of(query),
         }
     }
@@ -304,6 +316,10 @@ impl Target {
         }
         if let Some(nonce) = &self.ticket_for {
             add("k", nonce.as_str());
+        }
+        if self.for_frame {
+            let (name, value) = frame::FOR_FRAME;
+            add(name, value);
         }
         for (name, hint) in self.hints.pairs() {
             add(name, hint);

@@ -124,6 +124,9 @@ pub struct Pending {
     /// The hash of the nonce of the host that wants the session, when it is another one.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub ticket_for: Option<NonceHash>,
+    /// Whether a page in another site's frame waits for the ticket.
+    #[serde(rename = "w", default, skip_serializing_if = "is_false")]
+    pub for_frame: bool,
     /// The session this browser had when it began, for an answer that comes without its cookie.
     #[serde(
         rename = "o",
@@ -231,6 +234,7 @@ impl Pending {
             automatic: false,
             silent: false,
             ticket_for: None,
+            for_frame: false,
             replaces: None,
             max_age: None,
         }

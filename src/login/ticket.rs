@@ -25,6 +25,9 @@ const SPENT_SLACK: Duration = Duration::from_secs(300);
 /// How long a host remembers the nonce that its ticket must name, in seconds: as long as a login.
 pub const NONCE_AGE_MAX_S: i64 = 660;
 
+/// The same for a page in another site's frame, in seconds: its button may be pressed hours later.
+pub const FRAME_NONCE_AGE_MAX_S: i64 = 24 * 3600;
+
 /// The longest ticket that is looked at, in bytes.
 const TICKET_BYTES_MAX: usize = 8192;
 
@@ -222,13 +225,14 @@ impl Ticket {
     }
 
     /// The handle of the cookie it is exchanged for: it names its host and counts on no other.
-    pub fn handle(&self, host: &str) -> Handle {
+    /// Without a host it counts wherever the site's cookie reaches.
+    pub fn handle(&self, host: Option<&str>) -> Handle {
         Handle {
             sid: self.sid,
             account: self.account,
             issued_at: self.issued_at,
             expires_at: self.expires_at,
-            host: Some(host.to_owned()),
+            host: host.map(str::to_owned),
         }
     }
 

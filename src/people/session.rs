@@ -142,7 +142,8 @@ pub struct SessionConfig {
     /// One cookie for every host below this domain, yours or not. Without it other hosts of the
     /// site get their own cookie by a ticket.
     pub cookie_domain: Option<String>,
-    /// `none` for applications that are embedded in another site's frame; https only.
+    /// `none` for applications that are embedded in another site's frame; https only. Whoever signs in
+    /// for such a frame does so in a tab, and is asked there.
     pub cookie_same_site: super::cookie::SameSiteConfig,
     /// How long sessions count while the store does not answer.
     pub store_outage_grace: crate::setting::Period,

@@ -19,6 +19,7 @@ mod conf;
 mod connectors;
 mod cookie_domains;
 mod drop_in;
+mod embedding;
 mod explain;
 mod ext_authz;
 mod floors;

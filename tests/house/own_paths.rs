@@ -20,6 +20,7 @@ const PATHS: &[&str] = &[
     "/start?rd=/x",
     "/start?connector=corp",
     "/start?go=AAAA",
+    "/start?rd=/x&k=AAAAAAAAAAAAAAAAAAAAAA&f=1",
     "/callback",
     "/callback?code=1&state=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "/callback/corp",
@@ -45,6 +46,8 @@ const PATHS: &[&str] = &[
     "/ping",
     "/ready",
     "/fragment.js",
+    "/frame.js",
+    "/hand_over.js",
     "/no-such-page",
 ];
 

@@ -1,10 +1,13 @@
-//! The page that asks before a session goes to a host that the configuration does not name.
+//! The page that asks before a session goes to a host that the configuration does not name, or into a
+//! page in another site's frame.
 
 use askama::Template;
 
+use super::words::Cross;
 use super::{Footing, Frame, Href, Lang, Needs, Page, Who, finish};
 
-/// The page that asks before a session goes to a host that the configuration does not name.
+/// The page that asks before a session goes to a host that the configuration does not name, or into a
+/// page in another site's frame.
 #[derive(Clone, Debug)]
 pub struct CrossPage<'a> {
     /// What every page says of itself.
@@ -17,6 +20,8 @@ pub struct CrossPage<'a> {
     pub post_to: Href,
     /// What the form brings along: nobody else can make it.
     pub sealed: &'a str,
+    /// Whether the session goes into a page in another site's frame.
+    pub for_frame: bool,
 }
 
 #[derive(Template)]
@@ -24,12 +29,22 @@ pub struct CrossPage<'a> {
 struct View<'a> {
     frame: Frame<'a>,
     page: &'a CrossPage<'a>,
+    words: &'static Cross,
 }
 
 impl CrossPage<'_> {
     /// Writes it.
     pub fn render(&self, lang: Lang) -> Page {
         let frame = Frame::new(self.footing, lang);
-        finish(&View { frame, page: self }, lang, Needs::FormToAnywhere)
+        let words = match self.for_frame {
+            true => &frame.words.into_frame,
+            false => &frame.words.cross,
+        };
+        let view = View {
+            frame,
+            page: self,
+            words,
+        };
+        finish(&view, lang, Needs::FormToAnywhere)
     }
 }

@@ -131,8 +131,9 @@ fn a_policy_takes_origins_for_forms_and_nothing_that_could_change_it() {
 #[test]
 fn only_pages_that_may_have_been_asked_for_in_a_frame_may_be_shown_in_one() {
     for (name, page) in pages(&KIND) {
-        let framed =
-            name.starts_with("problem-frame-login") || name.starts_with("problem-form-login");
+        let framed = name.starts_with("problem-frame-login")
+            || name.starts_with("problem-form-login")
+            || name.starts_with("frame-");
         let headers = page.headers(&[]);
         let denied = headers.contains(&("x-frame-options", "DENY".to_owned()));
         assert_eq!(denied, !framed, "{name}");
@@ -237,6 +238,23 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
             back: Some(Href::new(given.href)),
         };
         add("forbidden", page.render(lang));
+        for (name, page) in leading_elsewhere(given, lang) {
+            add(&name, page);
+        }
+        let page = FragmentPage {
+            footing: footing(given),
+            start: Href::new(given.href),
+            script: Href::new(given.href),
+        };
+        add("fragment", page.render(lang));
+    }
+    pages
+}
+
+/// The pages by which a session goes to another host or into a frame.
+fn leading_elsewhere(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
+    let mut pages = Vec::new();
+    for for_frame in [false, true] {
         let page = CrossPage {
             footing: footing(given),
             host: given.site,
@@ -246,15 +264,30 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
             },
             post_to: Href::new(given.href),
             sealed: given.text,
+            for_frame,
         };
-        add("cross", page.render(lang));
-        let page = FragmentPage {
+        pages.push((format!("cross-{for_frame}"), page.render(lang)));
+    }
+    for failed in [false, true] {
+        let page = FramePage {
             footing: footing(given),
             start: Href::new(given.href),
+            place: Href::new(given.href),
+            home: given.site,
+            post_to: Href::new(given.href),
             script: Href::new(given.href),
+            failed,
         };
-        add("fragment", page.render(lang));
+        pages.push((format!("frame-{failed}"), page.render(lang)));
     }
+    let page = HandOverPage {
+        footing: footing(given),
+        to: given.site,
+        ticket: given.text,
+        place: Href::new(given.href),
+        script: Href::new(given.href),
+    };
+    pages.push(("hand-over".to_owned(), page.render(lang)));
     pages
 }
 

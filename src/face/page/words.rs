@@ -43,6 +43,9 @@ pub(super) struct Words {
     pub(super) signed_out: SignedOut,
     pub(super) forbidden: Forbidden,
     pub(super) cross: Cross,
+    pub(super) into_frame: Cross,
+    pub(super) frame: FrameSignIn,
+    pub(super) hand_over: HandOver,
     pub(super) fragment: Fragment,
     pub(super) causes: Causes,
 }
@@ -100,7 +103,7 @@ pub(super) struct Forbidden {
     pub(super) back: &'static str,
 }
 
-/// The page that asks before a session goes to another host.
+/// The page that asks before a session goes to another host, or into another site's frame.
 #[derive(Debug)]
 pub(super) struct Cross {
     /// For the window's title.
@@ -112,6 +115,27 @@ pub(super) struct Cross {
     pub(super) care: &'static str,
     /// Around the host.
     pub(super) go: Around,
+}
+
+/// The page that a frame shows to strangers; its title is that of a cause.
+#[derive(Debug)]
+pub(super) struct FrameSignIn {
+    pub(super) what: &'static str,
+    /// When a sign-in did not come into the frame.
+    pub(super) failed: &'static str,
+    /// Where no script runs.
+    pub(super) no_script: &'static str,
+    pub(super) own_tab: &'static str,
+}
+
+/// The page that hands a session over to the frame that opened it.
+#[derive(Debug)]
+pub(super) struct HandOver {
+    pub(super) title: &'static str,
+    pub(super) what: &'static str,
+    pub(super) remedy: &'static str,
+    /// For a way that needs no frame.
+    pub(super) open_here: &'static str,
 }
 
 /// The stop before a login that carries a fragment along.

@@ -9,7 +9,8 @@ use super::super::page::{Cause, Href, Reason};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
 use super::{
-    Target, audit, caller, chooser, elsewhere, flow_cookies, place, reload, ticket, user_agent,
+    Target, audit, caller, chooser, elsewhere, flow_cookies, frame, place, reload, ticket,
+    user_agent,
 };
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
@@ -46,6 +47,9 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
         return Told::own("method", reply::wrong_method("GET, HEAD"));
     }
     let target = Target::of(visit, query);
+    if let (true, Some(place)) = (frame::takes_tickets(visit), &target.return_to) {
+        return Told::own("embedded", frame::at_own_page(visit, place));
+    }
     if !visit.site.is_home(visit.head) {
         return elsewhere::to_home(visit, "sign_in", query, &target);
     }
@@ -129,8 +133,7 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
         if asks_again(visit, place, person) {
             return reload::at_start(visit, &target, place, person).await;
         }
-        let nonce = target.ticket_for.as_ref();
-        let response = ticket::send_on(visit, person, place, nonce, None);
+        let response = ticket::send_on(visit, person, place, &target, None);
         return Told::own("already here", response);
     }
     let response = match by_itself(visit, &target, mode).await {
@@ -169,6 +172,9 @@ async fn is_not_seen_by_checks(visit: &Visit<'_>, target: &Target) -> bool {
 /// In a frame nobody logs in; but whoever is here may be asked for where the place wants that.
 async fn in_a_frame(visit: &Visit<'_>, query: &Fields, target: &Target) -> Told {
     let embedded = || {
+        if let (true, Some(place)) = (frame::takes_tickets(visit), &target.return_to) {
+            return Told::own("embedded", frame::at_own_page(visit, place));
+        }
         let again = Href::new(address::login(visit));
         let response = reply::problem(visit, Cause::FrameLogin, Some(again));
         Told::own("embedded", response)
@@ -284,6 +290,7 @@ pub(super) async fn try_open(
         automatic: start.automatic,
         retries: start.retries,
         ticket_for: target.ticket_for.clone(),
+        for_frame: target.for_frame,
         replaces: session_key(visit),
         client: visit.head.client,
         user_agent: &user_agent(visit),

@@ -79,6 +79,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
     let again = Target {
         return_to: Some(pending.return_to.clone()),
         ticket_for: pending.ticket_for.clone(),
+        for_frame: pending.for_frame,
         ..Target::default()
     };
     let (retries, mode, silent) = (pending.retries, pending.mode, pending.silent);
@@ -173,12 +174,7 @@ fn on_the_way(
     mode: Mode,
     target: &Target,
 ) -> Response<Body> {
-    let mut to = ticket::way_on(
-        visit,
-        &finished.return_to,
-        target.ticket_for.as_ref(),
-        &finished.handle,
-    );
+    let mut to = ticket::way_on(visit, &finished.return_to, target, &finished.handle);
     // A browser hands the fragment it came with on to an address that has none (Fetch, §4.4), and
     // inside a client that is one of the source's (`#wechat_redirect`), which would confuse an
     // application that keeps its own state there. An empty one ends that.

@@ -12,7 +12,7 @@ use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
 use crate::request::Body;
 
 /// How many nonces one browser keeps for one host at most; the oldest gives way.
-const NONCES_MAX: usize = 5;
+pub(super) const NONCES_MAX: usize = 5;
 
 /// Marks an address that was sent to its own host: there it counts, or this goes round for ever.
 const SENT_HOME: (&str, &str) = ("h", "1");

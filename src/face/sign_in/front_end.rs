@@ -67,6 +67,7 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
         automatic: false,
         retries: 0,
         ticket_for: None,
+        for_frame: false,
         replaces: begin::session_key(visit),
         client: visit.head.client,
         user_agent: &user_agent(visit),

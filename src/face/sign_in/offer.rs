@@ -7,7 +7,7 @@ use super::super::page::{Cause, Footing, FragmentPage, Href};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
 use super::reload::{self, Asking};
-use super::{Target, begin, elsewhere};
+use super::{Target, begin, elsewhere, frame};
 use crate::login::return_to::ReturnTo;
 use crate::request::gate::Why;
 use crate::request::policy::{LoginNeeded, Permit};
@@ -41,7 +41,10 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: LoginNeeded) -> Of
 /// frame, or where a form can be sent again.
 pub(in crate::face) fn needed(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
     let reason = needed.why.word();
-    let response = if errand(visit.head) == Errand::Embedded {
+    let is_page = errand(visit.head) == Errand::Embedded;
+    let response = if is_page && frame::takes_tickets(visit) {
+        frame::at_application(visit)
+    } else if is_page {
         let reads = matches!(*visit.head.method, Method::GET | Method::HEAD);
         let cause = match reads || in_frame(visit.head) {
             true => Cause::FrameLogin,

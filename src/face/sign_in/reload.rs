@@ -73,10 +73,9 @@ pub(super) async fn at_start(
         Asking::Answer(response) => Told::own("reload", response),
         Asking::GoOn(counts) => {
             let asked_at = counts.then_some(visit.head.at);
-            let nonce = target.ticket_for.as_ref();
             Told::own(
                 "already here",
-                ticket::send_on(visit, person, place, nonce, asked_at),
+                ticket::send_on(visit, person, place, target, asked_at),
             )
         }
     }
@@ -130,14 +129,14 @@ pub(super) async fn came_to_nothing(
         && person.session.via != *via
     {
         // They came in through another source meanwhile, of which this one knows nothing.
-        let response = ticket::send_on(visit, person, place, target.ticket_for.as_ref(), None);
+        let response = ticket::send_on(visit, person, place, target, None);
         return Told::own("came in elsewhere", response);
     }
     if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
         && goes_on(&person.session, error, from_browser, visit.head.at)
     {
-        let (nonce, now) = (target.ticket_for.as_ref(), visit.head.at);
-        let response = ticket::send_on(visit, person, place, nonce, Some(now));
+        let now = visit.head.at;
+        let response = ticket::send_on(visit, person, place, target, Some(now));
         return Told::own("source away", response);
     }
     if let Caller::Person(person) = &who

@@ -1,14 +1,14 @@
 //! `/ticket`: a session comes to another host of the site, for the browser that asked there.
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use url::Url;
 
 use super::super::navigation::{Errand, errand, is_same_origin};
 use super::super::page::{Cause, CrossPage, Footing, Href, Who};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
-use super::{Target, audit, caller, only_get, set_again, small_body};
+use super::{Target, audit, caller, frame, set_again, small_body};
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
@@ -24,16 +24,22 @@ enum Way<'a> {
     Straight,
     /// By a ticket for this host, whose nonce is known.
     Ticket(Url, &'a NonceHash),
-    /// The same, but whose host it is only the DNS says: the person is asked first.
+    /// The same, but the person is asked first: whose host it is only the DNS says, or the ticket is
+    /// for a page in another site's frame.
     Asked(Url, &'a NonceHash),
 }
 
-fn way<'a>(visit: &Visit<'_>, place: &ReturnTo, nonce: Option<&'a NonceHash>) -> Way<'a> {
+fn way<'a>(visit: &Visit<'_>, place: &ReturnTo, target: &'a Target) -> Way<'a> {
     let origin = place.origin().and_then(|origin| Url::parse(origin).ok());
-    let (Some(origin), Some(nonce)) = (origin, nonce) else {
+    let origin = match origin {
+        None if target.for_frame => Some(visit.site.external_url.clone()),
+        origin => origin,
+    };
+    let (Some(origin), Some(nonce)) = (origin, &target.ticket_for) else {
         return Way::Straight;
     };
     match origin.host_str() {
+        Some(_) if target.for_frame => Way::Asked(origin, nonce),
         None => Way::Straight,
         Some(host) if visit.site.shares_cookie(host) => Way::Straight,
         Some(_) if visit.site.knows(&origin) => Way::Ticket(origin, nonce),
@@ -46,10 +52,10 @@ fn way<'a>(visit: &Visit<'_>, place: &ReturnTo, nonce: Option<&'a NonceHash>) ->
 pub(super) fn way_on(
     visit: &Visit<'_>,
     place: &ReturnTo,
-    nonce: Option<&NonceHash>,
+    target: &Target,
     session: &Handle,
 ) -> String {
-    match way(visit, place, nonce) {
+    match way(visit, place, target) {
         Way::Straight => place.location(),
         Way::Ticket(origin, nonce) => {
             let ticket = Ticket {
@@ -66,6 +72,7 @@ pub(super) fn way_on(
             let target = Target {
                 return_to: Some(place.clone()),
                 ticket_for: Some(nonce.clone()),
+                for_frame: target.for_frame,
                 ..Target::default()
             };
             let query = target.query(&visit.site.external_url, "");
@@ -80,14 +87,14 @@ pub(super) fn send_on(
     visit: &Visit<'_>,
     person: &Person,
     place: &ReturnTo,
-    nonce: Option<&NonceHash>,
+    target: &Target,
     asked_at: Option<Timestamp>,
 ) -> Response<Body> {
     let session = session_of(visit).map(|session| HostBound {
         issued_at: asked_at.unwrap_or(session.issued_at),
         ..session
     });
-    let mut response = match (way(visit, place, nonce), &session) {
+    let mut response = match (way(visit, place, target), &session) {
         (Way::Straight, _) | (_, None) => reply::redirect(&place.location()),
         (Way::Ticket(origin, nonce), Some(session)) => {
             let ticket = Ticket::of(session, nonce.clone(), place.local().to_owned());
@@ -97,14 +104,10 @@ pub(super) fn send_on(
             let asked = Asked {
                 place: place.clone(),
                 nonce: nonce.clone(),
+                for_frame: target.for_frame,
                 at: visit.head.at,
             };
-            ask(
-                visit,
-                person,
-                &origin,
-                &asked.seal(&visit.site.ring, &session.sid),
-            )
+            ask(visit, person, &origin, &asked, session)
         }
     };
     let renewed = session.filter(|_| asked_at.is_some());
@@ -128,7 +131,13 @@ fn sealed(visit: &Visit<'_>, origin: &Url, ticket: &Ticket) -> String {
 }
 
 /// The page that names the host and the person, and asks.
-fn ask(visit: &Visit<'_>, person: &Person, origin: &Url, sealed: &str) -> Response<Body> {
+fn ask(
+    visit: &Visit<'_>,
+    person: &Person,
+    origin: &Url,
+    asked: &Asked,
+    session: &HostBound,
+) -> Response<Body> {
     let site = visit.head.host.to_string();
     let name = origin.origin().ascii_serialization();
     let page = CrossPage {
@@ -142,7 +151,8 @@ fn ask(visit: &Visit<'_>, person: &Person, origin: &Url, sealed: &str) -> Respon
             login: person.session.login.as_str(),
         },
         post_to: Href::new(format!("{}/start", visit.site.prefix)),
-        sealed,
+        sealed: &asked.seal(&visit.site.ring, &session.sid),
+        for_frame: asked.for_frame,
     };
     reply::page_response(StatusCode::OK, &page.render(visit.lang()))
 }
@@ -171,13 +181,24 @@ where
         let asked = Asked::open(&visit.site.ring, &session.sid, go, visit.head.at)?;
         Some((asked, session))
     });
-    let Some((Asked { place, nonce, .. }, session)) = asked else {
+    let Some((asked, session)) = asked else {
         return Told::own("not asked", reply::problem(visit, Cause::TicketBad, None));
     };
-    let to = match way(visit, &place, Some(&nonce)) {
+    let place = asked.place;
+    let target = Target {
+        ticket_for: Some(asked.nonce),
+        for_frame: asked.for_frame,
+        ..Target::default()
+    };
+    let to = match way(visit, &place, &target) {
         Way::Straight => place.location(),
         Way::Ticket(origin, nonce) | Way::Asked(origin, nonce) => {
             let ticket = Ticket::of(&session, nonce.clone(), place.local().to_owned());
+            if asked.for_frame {
+                let sealed = ticket.seal(&visit.site.ring, &authority(&origin), visit.head.at);
+                let page = frame::hand_over(visit, &origin, &sealed, &place);
+                return Told::own("handed over", page);
+            }
             sealed(visit, &origin, &ticket)
         }
     };
@@ -190,16 +211,34 @@ fn authority(origin: &url::Url) -> String {
     format!("{}:{port}", origin.host_str().unwrap_or_default())
 }
 
-/// `GET /ticket`: spends a ticket for a cookie that names this host and counts on no other.
-pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
-    if let Err(told) = only_get(visit) {
-        return *told;
-    }
+/// `/ticket`: spends a ticket for a session cookie. A page that was sent here brings it in its
+/// address; a page of ours in a frame posts it.
+pub(super) async fn redeem<B>(visit: &Visit<'_>, query: &Fields, body: Option<B>) -> Told
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BodyError>,
+{
+    let form;
+    let fields = match *visit.head.method {
+        Method::GET => Some(query),
+        Method::POST if !is_same_origin(visit.head) => {
+            return Told::own("foreign", reply::foreign(visit));
+        }
+        Method::POST => {
+            form = small_body(body).await.and_then(|form| Fields::parse(&form));
+            form.as_ref()
+        }
+        _ => return Told::own("method", reply::wrong_method("GET, POST")),
+    };
     if errand(visit.head) == Errand::Program {
         return Told::own("program", reply::foreign(visit));
     }
+    let sealed = fields.and_then(|fields| fields.one("t").ok().flatten());
+    spend(visit, sealed.unwrap_or_default()).await
+}
+
+async fn spend(visit: &Visit<'_>, sealed: &str) -> Told {
     let (site, head) = (visit.site, visit.head);
-    let sealed = query.one("t").ok().flatten().unwrap_or_default();
     let host = format!("{}:{}", head.host, head.effective_port());
     let prefix = site.cookies.nonce_prefix();
     let mut names = reply::cookies_named(head.headers, prefix);
@@ -234,14 +273,34 @@ pub(super) async fn redeem(visit: &Visit<'_>, query: &Fields) -> Told {
         Ok(false) => return refused(visit, Some(&to), TicketError::Used).await,
         Err(told) => return *told,
     }
-    let ticket = &opened.ticket;
-    let value = cookie::sign(&site.ring, &ticket.handle(head.host.as_str()));
-    let left = i64::try_from(ticket.expires_at.since(head.at).as_secs()).unwrap_or(i64::MAX);
-    let mut response = reply::redirect(&ticket.to);
-    reply::add_cookie(&mut response, &site.cookies.set_bound_session(&value, left));
-    let nonce = format!("{prefix}{}", ticket.nonce.as_str());
-    reply::add_cookie(&mut response, &site.cookies.clear_local(&nonce));
-    Told::own("ticket", response)
+    Told::own("ticket", let_in(visit, &opened.ticket))
+}
+
+/// The session cookie for a ticket that was spent, and the way to where its person goes.
+fn let_in(visit: &Visit<'_>, ticket: &Ticket) -> Response<Body> {
+    let (flags, host) = (&visit.site.cookies, visit.head.host.as_str());
+    let left = ticket.expires_at.since(visit.head.at).as_secs();
+    let left = i64::try_from(left).unwrap_or(i64::MAX);
+    // The cookie for a frame reaches as far as the one for a tab does. Elsewhere a ticket only comes
+    // to hosts which that cookie does not reach.
+    let cookie = if flags.cover(host) {
+        flags.set_session(&cookie::sign(&visit.site.ring, &ticket.handle(None)), left)
+    } else {
+        let value = cookie::sign(&visit.site.ring, &ticket.handle(Some(host)));
+        flags.set_bound_session(&value, left)
+    };
+    let mut response = match *visit.head.method {
+        Method::POST => reply::see_other(&ticket.to),
+        _ => reply::redirect(&ticket.to),
+    };
+    reply::add_cookie(&mut response, &cookie);
+    let nonce = format!("{}{}", flags.nonce_prefix(), ticket.nonce.as_str());
+    let cleared = match frame::takes_tickets(visit) {
+        true => flags.clear_embedded(&nonce),
+        false => flags.clear_local(&nonce),
+    };
+    reply::add_cookie(&mut response, &cleared);
+    response
 }
 
 /// A ticket that is to be spent.
@@ -302,9 +361,16 @@ async fn refused(visit: &Visit<'_>, to: Option<&str>, error: TicketError) -> Tol
         Err(response) => return Told::own("unavailable", response),
     };
     if let (Caller::Person(_), Some(to)) = (&who, to) {
-        return Told::own("seen again", reply::redirect(to));
+        let response = match *visit.head.method {
+            Method::POST => reply::see_other(to),
+            _ => reply::redirect(to),
+        };
+        return Told::own("seen again", response);
     }
     audit::refused(visit, None, &error);
+    if frame::takes_tickets(visit) {
+        return Told::own("bad ticket", frame::not_handed_over(visit, to));
+    }
     let again = Href::new(to.unwrap_or("/"));
     Told::own(
         "bad ticket",

@@ -1,4 +1,5 @@
-//! `Asked`: what a person is asked before their session goes to a host that only a wildcard covers.
+//! `Asked`: what a person is asked before their session goes to a host that only a wildcard covers,
+//! or into a page in another site's frame.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,9 @@ pub struct Asked {
     /// For which browser, as that host knows it.
     #[serde(rename = "n")]
     pub nonce: NonceHash,
+    /// Whether a page in another site's frame waits for the ticket.
+    #[serde(rename = "f", default)]
+    pub for_frame: bool,
     /// When they were asked.
     #[serde(rename = "t")]
     pub at: Timestamp,
@@ -64,6 +68,7 @@ mod tests {
         let asked = Asked {
             place: ReturnTo::path("/a?b").unwrap(),
             nonce: crate::login::ticket::Nonce::random().hash(),
+            for_frame: true,
             at: now,
         };
         let sealed = asked.seal(&ring, &sid);

@@ -1,6 +1,9 @@
 //! The sentences in English.
 
-use super::{Around, Causes, Cross, Forbidden, Fragment, SignIn, SignedOut, Story, Words};
+use super::{
+    Around, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, SignIn, SignedOut, Story,
+    Words,
+};
 
 pub(super) static WORDS: Words = Words {
     request_id: "Request ID",
@@ -87,6 +90,40 @@ pub(super) static WORDS: Words = Words {
             before: "Continue to ",
             after: "",
         },
+    },
+    into_frame: Cross {
+        short: "Sign in inside the embedded page?",
+        title: Around {
+            before: "Sign in to ",
+            after: " inside the embedded page?",
+        },
+        who: Around {
+            before: "The page that another site embeds will open as ",
+            after: ".",
+        },
+        care: "Go on only if you pressed the button in that page yourself. If you do not know the \
+               site that shows it, or do not know where this page came from, close this page.",
+        go: Around {
+            before: "Continue to ",
+            after: "",
+        },
+    },
+    frame: FrameSignIn {
+        what: "You need to sign in to see this. Signing in happens in a new tab; afterwards this \
+               page opens by itself.",
+        failed: "The sign-in did not arrive here. Press the button once more. If that does not help, \
+                 your browser keeps no cookies of embedded pages: open the page in a tab of its own.",
+        no_script: "This page runs no scripts here, so the sign-in cannot arrive. Open the page in a \
+                    tab of its own.",
+        own_tab: "Open in a tab of its own",
+    },
+    hand_over: HandOver {
+        title: "Go back to the page you came from",
+        what: "You are signed in. The embedded page opens by itself, and then this tab closes.",
+        remedy: "If the embedded page still asks you to sign in, go back there and press its button \
+                 once more; there is nothing to enter this time. If that does not help, open the \
+                 page in this tab.",
+        open_here: "Open in this tab",
     },
     fragment: Fragment {
         title: "Taking you to sign in",

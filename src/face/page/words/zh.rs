@@ -1,6 +1,9 @@
 //! The sentences in Chinese.
 
-use super::{Around, Causes, Cross, Forbidden, Fragment, SignIn, SignedOut, Story, Words};
+use super::{
+    Around, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, SignIn, SignedOut, Story,
+    Words,
+};
 
 pub(super) static WORDS: Words = Words {
     request_id: "请求编号",
@@ -83,6 +86,37 @@ pub(super) static WORDS: Words = Words {
             before: "继续前往 ",
             after: "",
         },
+    },
+    into_frame: Cross {
+        short: "要在嵌入的页面里登录吗？",
+        title: Around {
+            before: "要在嵌入的页面里登录 ",
+            after: " 吗？",
+        },
+        who: Around {
+            before: "嵌在另一个网站里的页面将以 ",
+            after: " 的身份打开。",
+        },
+        care: "只有刚才是你自己在那个页面里点了登录，才点继续。如果你不认识显示它的网站，\
+               或者不知道本页从何而来，请直接关闭本页。",
+        go: Around {
+            before: "继续登录 ",
+            after: "",
+        },
+    },
+    frame: FrameSignIn {
+        what: "这部分内容需要登录。登录在新标签页里进行，完成后这里会自动打开。",
+        failed: "刚才的登录没有带进来，请再点一次登录。如果还是这样，说明浏览器不让嵌入的页面\
+                 保存 Cookie，请在单独的标签页中打开。",
+        no_script: "这里不能运行脚本，登录带不进来。请在单独的标签页中打开。",
+        own_tab: "在单独的标签页中打开",
+    },
+    hand_over: HandOver {
+        title: "请回到刚才的页面",
+        what: "你已登录。嵌入的页面会自动打开，随后本标签页会自己关闭。",
+        remedy: "如果嵌入的页面仍要求登录，请回到那里再点一次登录，这次不需要再输入什么。\
+                 还是不行的话，可以在本标签页里打开。",
+        open_here: "在本标签页中打开",
     },
     fragment: Fragment {
         title: "正在前往登录",

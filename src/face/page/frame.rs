@@ -1,0 +1,50 @@
+//! The page that a frame on another site shows to strangers: it opens a tab to sign in, and takes the
+//! ticket that the tab hands over.
+
+use askama::Template;
+
+use super::{Cause, Footing, Frame, Href, Lang, Needs, Page, finish, words};
+
+/// The script of the page; served as `{prefix}/frame.js`, `text/javascript`.
+///
+/// It posts the ticket that a page of the host that logs people in sends it.
+pub const FRAME_JS: &str = include_str!("../../../templates/frame.js");
+
+/// The page that a frame on another site shows to strangers.
+#[derive(Clone, Debug)]
+pub struct FramePage<'a> {
+    /// What every page says of itself.
+    pub footing: Footing<'a>,
+    /// Opens the login, in a tab that keeps this page as its opener.
+    pub start: Href,
+    /// The page that was asked for.
+    pub place: Href,
+    /// The origin of the host that logs people in: only its pages hand tickets over.
+    pub home: &'a str,
+    /// Where the ticket is posted, on this host.
+    pub post_to: Href,
+    /// Where [`FRAME_JS`] is, on this host.
+    pub script: Href,
+    /// Whether a ticket came and let nobody in.
+    pub failed: bool,
+}
+
+#[derive(Template)]
+#[template(path = "frame.html")]
+struct View<'a> {
+    frame: Frame<'a>,
+    page: &'a FramePage<'a>,
+    title: &'static str,
+}
+
+impl FramePage<'_> {
+    /// Writes it.
+    pub fn render(&self, lang: Lang) -> Page {
+        let view = View {
+            frame: Frame::new(self.footing, lang),
+            page: self,
+            title: words::of(lang).causes.of(Cause::FrameLogin).title,
+        };
+        finish(&view, lang, Needs::SignInFrame)
+    }
+}

@@ -1,0 +1,24 @@
+// Takes the ticket that the tab hands over, and posts it for this frame's own session cookie. A ticket
+// that was made for another frame lets nobody in: this frame's nonce cookie is not its.
+(function () {
+  "use strict";
+  var form = document.getElementById("redeem");
+  var home = form && form.getAttribute("data-home");
+  if (!home) {
+    return;
+  }
+  window.addEventListener("message", function (event) {
+    var ticket = event.data && event.data.menshenTicket;
+    if (event.origin !== home || typeof ticket !== "string" || !form) {
+      return;
+    }
+    if (event.source) {
+      event.source.postMessage("menshen-ticket-taken", home);
+    }
+    form.elements.t.value = ticket;
+    // A redirect keeps the fragment of the address that was posted to.
+    form.setAttribute("action", form.getAttribute("action") + window.location.hash);
+    form.submit();
+    form = null;
+  });
+})();

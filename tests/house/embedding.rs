@@ -1,0 +1,155 @@
+//! Signing in inside another site's frame, where a browser keeps cookies apart from those of a tab.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+use url::Url;
+
+use crate::browser::{Browser, href};
+use crate::house::{House, Plan, ROUTES, UNLIMITED};
+use crate::logging_in::parameter;
+use crate::wire::Answer;
+
+mod attacks;
+mod ways;
+
+const HOME: &str = "https://sso.test";
+
+/// A site whose cookies are made for frames.
+fn plan() -> Plan {
+    Plan::default()
+        .external_url(HOME)
+        .server("trusted_proxies = ['127.0.0.1']")
+        .session("cookie_same_site = 'none'")
+        .more(UNLIMITED)
+}
+
+/// The same with one cookie for all its hosts, which are below `corp.test`.
+fn plan_with_domain(routes: &str) -> Plan {
+    let routes = routes.replace("sso.test", "sso.corp.test");
+    plan()
+        .external_url("https://sso.corp.test")
+        .session("cookie_same_site = 'none'\ncookie_domain = 'corp.test'")
+        .routes(&routes.replace("oa.test", "oa.corp.test"))
+}
+
+/// A page in a frame. Its cookies are those of the portal around it and not those of a tab.
+#[derive(Clone)]
+struct Frame {
+    cookies: Browser,
+    url: String,
+}
+
+impl Frame {
+    fn new(house: &House, url: &str) -> Self {
+        Self {
+            cookies: Browser::new(house).over_https(),
+            url: url.to_owned(),
+        }
+    }
+
+    async fn ask(&mut self, method: &str, url: &str, more: &[(&str, &str)], body: &str) -> Answer {
+        let mut headers = vec![
+            ("Accept", "text/html"),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Sec-Fetch-Dest", "iframe"),
+        ];
+        headers.extend(more);
+        self.cookies
+            .send(method, url, &headers, body.as_bytes())
+            .await
+    }
+
+    /// The portal loads the page, or the person reloads it.
+    async fn load(&mut self) -> Answer {
+        let url = self.url.clone();
+        let from = [("Sec-Fetch-Site", "cross-site")];
+        self.ask("GET", &url, &from, "").await
+    }
+
+    /// The address that the button of the page opens in a tab.
+    async fn button(&mut self) -> String {
+        let page = self.load().await;
+        assert_eq!(page.status, 401, "{}", page.text());
+        assert_eq!(page.cause(), Some(Cause::FrameLogin));
+        button(&page)
+    }
+
+    /// What the script of the page does with a message from the tab.
+    async fn receive(&mut self, ticket: &str) -> Answer {
+        let origin = origin(&self.url);
+        self.receive_from(ticket, &origin, "same-origin").await
+    }
+
+    async fn receive_from(&mut self, ticket: &str, from: &str, site: &str) -> Answer {
+        let url = format!("{}/.menshen/ticket", origin(&self.url));
+        let headers = [
+            ("Origin", from),
+            ("Sec-Fetch-Site", site),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+        ];
+        self.ask("POST", &url, &headers, &format!("t={ticket}"))
+            .await
+    }
+
+    /// The person that the application in the frame sees.
+    async fn person(&mut self) -> Vec<String> {
+        let page = self.load().await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        page.echoed("x-forwarded-user")
+    }
+}
+
+fn origin(url: &str) -> String {
+    Url::parse(url).unwrap().origin().ascii_serialization()
+}
+
+/// Where the button of a framed page leads.
+fn button(page: &Answer) -> String {
+    let html = page.text();
+    href(&html, "/.menshen/start?").unwrap_or_else(|| panic!("no way to sign in: {html}"))
+}
+
+/// A member signs in in a tab, at the address that a framed page opened, up to the question.
+async fn sign_in(tab: &mut Browser, url: &str) -> Answer {
+    tab.sign_in(url, "lisi").await.answer
+}
+
+/// Presses the button of the question in the tab.
+async fn agree(tab: &mut Browser, question: &Answer) -> Answer {
+    let html = question.text();
+    assert_eq!(question.status, 200, "{html}");
+    assert!(html.contains("李四"), "the page names the person: {html}");
+    assert_eq!(ticket_in(question), None, "nothing is given unasked");
+    let sealed = attribute(&html, "name=\"go\" value").unwrap_or_else(|| panic!("{html}"));
+    let home = origin(tab.visited.last().unwrap());
+    let headers = [
+        ("Accept", "text/html"),
+        ("Origin", home.as_str()),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Dest", "document"),
+        ("Sec-Fetch-Site", "same-origin"),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+    ];
+    let url = format!("{home}/.menshen/start");
+    let body = format!("go={sealed}");
+    tab.send("POST", &url, &headers, body.as_bytes()).await
+}
+
+fn attribute(html: &str, name: &str) -> Option<String> {
+    let (_, rest) = html.split_once(&format!("{name}=\""))?;
+    Some(rest.split_once('"')?.0.to_owned())
+}
+
+/// The ticket that a page of the tab gives to its opener.
+fn ticket_in(page: &Answer) -> Option<String> {
+    attribute(&page.text(), "data-ticket")
+}
+
+/// The ticket of a member who signs in for a frame.
+async fn ticket_for(house: &House, frame: &mut Frame) -> String {
+    let mut tab = Browser::new(house).over_https();
+    let question = sign_in(&mut tab, &frame.button().await).await;
+    let page = agree(&mut tab, &question).await;
+    ticket_in(&page).unwrap_or_else(|| panic!("no ticket: {}", page.text()))
+}

@@ -1,0 +1,225 @@
+//! What an attacker gets from frames, tabs and tickets: nothing.
+
+use super::*;
+
+/// Whether an answer lets somebody in.
+fn lets_in(answer: &Answer) -> bool {
+    let session = |cookie: &str| {
+        let is_session = cookie.starts_with("__Host-menshen=") || cookie.contains("-menshen=e");
+        is_session && !cookie.contains("Max-Age=0")
+    };
+    answer.all("set-cookie").any(session)
+}
+
+#[tokio::test]
+async fn a_ticket_counts_in_the_frame_that_asked_for_it_and_once() {
+    let house = plan().start().await;
+    let url = "https://oa.test/echo";
+    let mut frame = Frame::new(&house, url);
+    let ticket = ticket_for(&house, &mut frame).await;
+    let copy = frame.clone();
+    assert!(lets_in(&frame.receive(&ticket).await));
+    // Again, also by whoever had the frame's cookies.
+    for mut again in [copy.clone(), Frame::new(&house, url)] {
+        let answer = again.receive(&ticket).await;
+        assert!(!lets_in(&answer), "{}", answer.text());
+        assert_eq!(again.load().await.status, 401);
+    }
+    // By the address, as between hosts.
+    let address = format!("https://oa.test/.menshen/ticket?t={ticket}");
+    let answer = copy.clone().ask("GET", &address, &[], "").await;
+    assert!(!lets_in(&answer));
+}
+
+#[tokio::test]
+async fn an_attackers_ticket_makes_nobody_the_attacker() {
+    let house = plan().start().await;
+    let mut attacker = Frame::new(&house, "https://oa.test/echo");
+    let theirs = ticket_for(&house, &mut attacker).await;
+    // The victim's frame has a nonce of its own.
+    let mut victim = Frame::new(&house, "https://oa.test/echo");
+    victim.load().await;
+    let answer = victim.receive(&theirs).await;
+    assert!(!lets_in(&answer), "{}", answer.text());
+    // What was shown to another browser is spent.
+    assert!(!lets_in(&attacker.receive(&theirs).await));
+}
+
+#[tokio::test]
+async fn a_ticket_is_for_one_host_and_a_minute() {
+    let house = plan().start().await;
+    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let ticket = ticket_for(&house, &mut frame).await;
+    let mut other = frame.clone();
+    for host in ["https://hr.test/echo", "https://sso.test/echo"] {
+        other.url = host.to_owned();
+        for cookie in frame.cookies.cookies() {
+            let host = Url::parse(host).unwrap().host_str().unwrap().to_owned();
+            let line = format!("{}={}; Secure; Path=/", cookie.name, cookie.value);
+            other
+                .cookies
+                .set(&host, &cookie.name, line.split_once('=').unwrap().1);
+        }
+        assert!(!lets_in(&other.receive(&ticket).await), "{host}");
+    }
+    house.advance(Duration::from_secs(61));
+    assert!(!lets_in(&frame.receive(&ticket).await));
+}
+
+#[tokio::test]
+async fn only_the_framed_page_itself_redeems_by_a_form() {
+    let house = plan().start().await;
+    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let ticket = ticket_for(&house, &mut frame).await;
+    for (from, site) in [
+        ("https://evil.example", "cross-site"),
+        ("https://sso.test", "cross-site"),
+        ("https://x.oa.test", "same-site"),
+        ("null", "cross-site"),
+    ] {
+        let answer = frame.receive_from(&ticket, from, site).await;
+        assert_eq!(answer.status, 403, "{from}");
+        assert!(!lets_in(&answer), "{from}");
+    }
+    // None of them spent it.
+    assert!(lets_in(&frame.receive(&ticket).await));
+}
+
+#[tokio::test]
+async fn a_link_of_an_attacker_gives_their_window_nothing() {
+    let house = plan().start().await;
+    let mut attacker = Frame::new(&house, "https://oa.test/echo");
+    let bait = attacker.button().await;
+    let mut victim = Browser::new(&house).over_https();
+    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let question = victim.visit(&bait).await;
+    let html = question.text();
+    assert_eq!(ticket_in(&question), None, "{html}");
+    assert!(html.contains("oa.test"), "it names the host: {html}");
+    // No page around it can press its button.
+    let policy = question.header("content-security-policy").unwrap();
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert_eq!(question.header("x-frame-options"), Some("DENY"));
+    // The message is for the frame's host alone, and the ticket stands in no address.
+    let page = agree(&mut victim, &question).await;
+    assert_eq!(page.header("location"), None);
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert_eq!(page.header("referrer-policy"), Some("same-origin"));
+    assert_eq!(page.header("x-frame-options"), Some("DENY"));
+    let html = page.text();
+    assert_eq!(
+        attribute(&html, "data-to").as_deref(),
+        Some("https://oa.test")
+    );
+    let ticket = ticket_in(&page).unwrap();
+    assert!(victim.visited.iter().all(|url| !url.contains(&ticket)));
+    assert_eq!(html.matches(&ticket).count(), 1, "{html}");
+}
+
+#[tokio::test]
+async fn nobody_agrees_for_somebody_else() {
+    let house = plan().start().await;
+    let mut attacker = Frame::new(&house, "https://oa.test/echo");
+    let bait = attacker.button().await;
+    let mut theirs = Browser::new(&house).over_https();
+    let question = sign_in(&mut theirs, &bait).await;
+    let sealed = attribute(&question.text(), "name=\"go\" value").unwrap();
+    let mut victim = Browser::new(&house).over_https();
+    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let url = format!("{HOME}/.menshen/start");
+    let kind = ("Content-Type", "application/x-www-form-urlencoded");
+    let html = ("Accept", "text/html");
+    for (go, origin) in [
+        (sealed.as_str(), HOME),
+        ("AAAA", HOME),
+        ("", HOME),
+        (sealed.as_str(), "https://oa.test"),
+        (sealed.as_str(), "https://evil.example"),
+    ] {
+        let headers = [html, kind, ("Origin", origin)];
+        let body = format!("go={go}");
+        let answer = victim.send("POST", &url, &headers, body.as_bytes()).await;
+        assert_eq!(ticket_in(&answer), None, "{go} {origin}");
+    }
+}
+
+#[tokio::test]
+async fn the_question_and_the_ticket_stand_in_no_frame_and_no_script_reads_them() {
+    let house = plan().start().await;
+    let mut frame = Frame::new(&house, "https://sso.test/echo");
+    let start = frame.button().await;
+    let mut victim = Browser::new(&house).over_https();
+    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    for (mode, dest) in [
+        ("navigate", "iframe"),
+        ("cors", "empty"),
+        ("no-cors", "image"),
+    ] {
+        let headers = [
+            ("Accept", "text/html"),
+            ("Sec-Fetch-Mode", mode),
+            ("Sec-Fetch-Dest", dest),
+            ("Sec-Fetch-Site", "same-origin"),
+        ];
+        let answer = victim.send("GET", &start, &headers, b"").await;
+        let html = answer.text();
+        assert!(!html.contains("name=\"go\""), "{mode} {dest}: {html}");
+        assert_eq!(ticket_in(&answer), None, "{mode} {dest}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_without_a_whole_nonce_is_an_ordinary_one() {
+    let house = plan().start().await;
+    let mut victim = Browser::new(&house).over_https();
+    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let nonce = "AAAAAAAAAAAAAAAAAAAAAA";
+    for query in [
+        "rd=/echo&f=1".to_owned(),
+        "rd=/echo&f=1&k=short".to_owned(),
+        format!("rd=/echo&k={nonce}"),
+        format!("rd=/echo&k={nonce}&f=2"),
+        format!("rd=/echo&k={nonce}&f=1&f=1"),
+    ] {
+        let answer = victim
+            .visit(&format!("{HOME}/.menshen/start?{query}"))
+            .await;
+        assert_eq!(answer.header("location"), Some("/echo"), "{query}");
+    }
+    // Nothing leads off the site.
+    let query = format!("rd=https://evil.example/&k={nonce}&f=1");
+    let answer = victim
+        .visit(&format!("{HOME}/.menshen/start?{query}"))
+        .await;
+    assert!(!answer.text().contains("evil.example"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_host_that_only_a_wildcard_covers_is_named_in_the_question() {
+    let routes = format!(
+        "{ROUTES}\n[[route]]\nname = \"lab\"\nhost = \"*.lab.test\"\nupstream = [\"{{app}}\"]\n"
+    );
+    let house = plan().routes(&routes).start().await;
+    let mut frame = Frame::new(&house, "https://x.lab.test/echo");
+    let mut tab = Browser::new(&house).over_https();
+    let question = sign_in(&mut tab, &frame.button().await).await;
+    assert!(question.text().contains("x.lab.test"));
+    let page = agree(&mut tab, &question).await;
+    let answer = frame.receive(&ticket_in(&page).unwrap()).await;
+    assert!(lets_in(&answer));
+    assert_eq!(frame.person().await, ["lisi"]);
+}
+
+#[tokio::test]
+async fn the_session_of_a_frame_ends_with_that_of_its_tab() {
+    let house = plan().start().await;
+    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let mut tab = Browser::new(&house).over_https();
+    let question = sign_in(&mut tab, &frame.button().await).await;
+    let page = agree(&mut tab, &question).await;
+    frame.receive(&ticket_in(&page).unwrap()).await;
+    assert_eq!(frame.person().await, ["lisi"]);
+    tab.follow(&format!("{HOME}/.menshen/sign_out")).await;
+    assert_eq!(frame.load().await.status, 401);
+    assert!(parameter(&frame.button().await, "k").is_some());
+}

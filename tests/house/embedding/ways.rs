@@ -1,0 +1,277 @@
+//! How somebody comes into a frame.
+
+use super::*;
+
+/// A cookie that a frame keeps has all of this; others are dropped by the browser.
+fn is_kept_in_frames(cookie: &str) -> bool {
+    ["SameSite=None", "Secure", "Partitioned", "HttpOnly"]
+        .iter()
+        .all(|flag| cookie.contains(flag))
+}
+
+#[tokio::test]
+async fn a_stranger_in_a_frame_signs_in_in_a_tab_and_is_somebody_in_the_frame() {
+    for (plan, url) in [
+        (plan(), "https://sso.test/echo?a=%2f&b=1"),
+        (plan(), "https://oa.test/echo?a=1"),
+        (plan_with_domain(ROUTES), "https://sso.corp.test/echo"),
+        (plan_with_domain(ROUTES), "https://oa.corp.test/echo?a=1"),
+    ] {
+        let house = plan.start().await;
+        let mut frame = Frame::new(&house, url);
+        let page = frame.load().await;
+        assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
+        let set: Vec<_> = page.all("set-cookie").collect();
+        assert_eq!(set.len(), 1, "{set:?}");
+        assert!(set[0].starts_with("__Host-menshen-nonce-"), "{set:?}");
+        assert!(is_kept_in_frames(set[0]), "{set:?}");
+        assert!(page.header("x-frame-options").is_none());
+
+        let mut tab = Browser::new(&house).over_https();
+        let question = sign_in(&mut tab, &button(&page)).await;
+        let page = agree(&mut tab, &question).await;
+        let html = page.text();
+        assert_eq!(page.status, 200, "{html}");
+        // Only the host of the frame hears the message, whoever opened the tab.
+        assert_eq!(attribute(&html, "data-to"), Some(origin(url)));
+
+        let answer = frame.receive(&ticket_in(&page).unwrap()).await;
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        let path = url.strip_prefix(&origin(url)).unwrap();
+        assert_eq!(answer.header("location"), Some(path));
+        for cookie in answer.all("set-cookie") {
+            assert!(is_kept_in_frames(cookie), "{cookie}");
+        }
+        assert_eq!(frame.person().await, ["lisi"], "{url}");
+        let left = frame.cookies.cookies();
+        assert_eq!(left.len(), 1, "the nonce is gone: {left:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_signed_in_already_answers_one_question() {
+    let house = plan().start().await;
+    let mut tab = Browser::new(&house).over_https();
+    tab.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    for url in ["https://sso.test/echo", "https://oa.test/echo"] {
+        let mut frame = Frame::new(&house, url);
+        tab.visited.clear();
+        let question = tab.follow(&frame.button().await).await.answer;
+        assert_eq!(tab.visited.len(), 1, "no source is asked");
+        let page = agree(&mut tab, &question).await;
+        let answer = frame.receive(&ticket_in(&page).unwrap()).await;
+        assert_eq!(answer.status, 303);
+        assert_eq!(frame.person().await, ["lisi"]);
+    }
+}
+
+#[tokio::test]
+async fn who_comes_by_the_page_of_connectors_or_without_a_click_comes_to_the_question_too() {
+    let auto = plan().connector("auto_login = 'always'").start().await;
+    let mut frame = Frame::new(&auto, "https://oa.test/echo");
+    let ticket = ticket_for(&auto, &mut frame).await;
+    assert_eq!(frame.receive(&ticket).await.status, 303);
+
+    let house = plan().start().await;
+    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let start = frame.button().await;
+    let mut tab = Browser::new(&house).over_https();
+    tab.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let chooser = tab.visit(&start.replace("/start?", "/sign_in?")).await;
+    let on = href(&chooser.text(), "/start?rd=").unwrap();
+    let question = tab.follow(&format!("{HOME}{on}")).await.answer;
+    let page = agree(&mut tab, &question).await;
+    let answer = frame.receive(&ticket_in(&page).unwrap()).await;
+    assert_eq!(answer.status, 303);
+}
+
+#[tokio::test]
+async fn several_frames_of_a_page_come_in_one_after_the_other() {
+    let house = plan().start().await;
+    let mut first = Frame::new(&house, "https://oa.test/echo?1");
+    let one = first.load().await;
+    // The second one is of the same host: it has the first one's cookies.
+    let mut second = Frame {
+        url: "https://oa.test/echo?2".to_owned(),
+        ..first.clone()
+    };
+    let two = second.load().await;
+    let names = |frame: &Frame| frame.cookies.cookies().to_vec();
+    assert_eq!(names(&first), names(&second), "one nonce serves both");
+    let mut tab = Browser::new(&house).over_https();
+    let question = sign_in(&mut tab, &button(&one)).await;
+    let page = agree(&mut tab, &question).await;
+    let answer = first.receive(&ticket_in(&page).unwrap()).await;
+    assert_eq!(answer.status, 303);
+    // Its page still shows the button.
+    second.cookies = first.cookies.clone();
+    let question = tab.follow(&button(&two)).await.answer;
+    let page = agree(&mut tab, &question).await;
+    let answer = second.receive(&ticket_in(&page).unwrap()).await;
+    assert!((300..400).contains(&answer.status), "{}", answer.text());
+    assert_eq!(second.person().await, ["lisi"]);
+}
+
+#[tokio::test]
+async fn a_page_of_ours_in_a_frame_leads_to_the_same_way_in() {
+    let house = plan().start().await;
+    // Proxies that ask `/auth` send strangers to one of these.
+    for page in ["start", "sign_in"] {
+        for (at, place) in [
+            ("https://oa.test", "https://oa.test/echo?a=1"),
+            ("https://sso.test", "https://oa.test/echo?a=1"),
+            ("https://sso.test", "https://sso.test/echo"),
+        ] {
+            let rd: String = url::form_urlencoded::byte_serialize(place.as_bytes()).collect();
+            let mut frame = Frame::new(&house, &format!("{at}/.menshen/{page}?rd={rd}"));
+            let mut answer = frame.load().await;
+            if let Some(to) = answer.header("location") {
+                assert_ne!(at, origin(place), "{page} {at} {place}");
+                frame.url = to.to_owned();
+                answer = frame.load().await;
+            }
+            assert_eq!(answer.status, 401, "{page} {at} {place}");
+            assert_eq!(origin(&frame.url), origin(place));
+            let mut tab = Browser::new(&house).over_https();
+            let question = sign_in(&mut tab, &button(&answer)).await;
+            let handed = agree(&mut tab, &question).await;
+            let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
+            assert_eq!(answer.status, 303, "{page} {at} {place}");
+            frame.url = place.to_owned();
+            assert_eq!(frame.person().await, ["lisi"], "{page} {at} {place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_check_gives_the_same_page_to_a_frame() {
+    let house = plan().start().await;
+    let mut frame = Frame::new(&house, "https://oa.test/echo?a=1");
+    let asked = [
+        ("Sec-Fetch-Site", "cross-site"),
+        ("X-Forwarded-Method", "GET"),
+        ("X-Forwarded-Host", "oa.test"),
+        ("X-Forwarded-Uri", "/echo?a=1"),
+        ("X-Forwarded-For", "192.0.2.7"),
+    ];
+    let check = "https://oa.test/.menshen/forward-auth";
+    let page = frame.ask("GET", check, &asked, "").await;
+    assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
+    let mut tab = Browser::new(&house).over_https();
+    let question = sign_in(&mut tab, &button(&page)).await;
+    let handed = agree(&mut tab, &question).await;
+    let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
+    assert_eq!(answer.header("location"), Some("/echo?a=1"));
+    let answer = frame.ask("GET", check, &asked, "").await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn where_a_stronger_proof_is_missing_the_frame_gets_the_new_session() {
+    let routes = ROUTES.replace(
+        "host = \"oa.test\"\n",
+        "host = \"oa.test\"\nmax_age = \"60s\"\n",
+    );
+    let house = plan().routes(&routes).start().await;
+    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let ticket = ticket_for(&house, &mut frame).await;
+    frame.receive(&ticket).await;
+    assert_eq!(frame.person().await, ["lisi"]);
+    house.advance(Duration::from_secs(120));
+    let ticket = ticket_for(&house, &mut frame).await;
+    assert_eq!(frame.receive(&ticket).await.status, 303);
+    assert_eq!(frame.person().await, ["lisi"]);
+}
+
+#[tokio::test]
+async fn the_source_is_asked_again_in_a_frame_that_came_in_by_a_ticket() {
+    let routes = |host: &str| {
+        let host = format!("host = \"{host}\"\n");
+        let asks = format!("{host}reload_user = \"embedded\"\nreload_after = \"30s\"\n");
+        ROUTES.replacen(&host, &asks, 1)
+    };
+    for (plan, url) in [
+        (plan().routes(&routes("sso.test")), "https://sso.test/echo"),
+        (
+            plan_with_domain(&routes("oa.test")),
+            "https://oa.corp.test/echo",
+        ),
+    ] {
+        let house = plan.start().await;
+        let mut frame = Frame::new(&house, url);
+        frame.cookies = frame.cookies.with_agent(crate::logging_in::PHONE);
+        let ticket = ticket_for(&house, &mut frame).await;
+        assert_eq!(frame.receive(&ticket).await.status, 303);
+        assert_eq!(frame.person().await, ["lisi"]);
+        house.advance(Duration::from_secs(60));
+        house.source.phone_of("zhangsan");
+        let mut next = frame.url.clone();
+        let mut seen = Vec::new();
+        for _ in 0..8 {
+            let from = [("Sec-Fetch-Site", "cross-site")];
+            let answer = frame.ask("GET", &next, &from, "").await;
+            seen.push(next.clone());
+            match answer.header("location") {
+                Some(to) => next = Url::parse(&next).unwrap().join(to).unwrap().to_string(),
+                None => {
+                    assert_eq!(answer.status, 200, "{seen:?} {}", answer.text());
+                    assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"], "{seen:?}");
+                    break;
+                }
+            }
+        }
+        assert!(seen.iter().any(|at| at.contains("/callback/")), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_says_what_to_do_where_the_frame_keeps_no_cookie_or_runs_no_script() {
+    let house = plan().start().await;
+    for (lang, words) in [
+        ("zh-CN", ["在单独的标签页中打开", "不能运行脚本", "Cookie"]),
+        ("en", ["in a tab of its own", "runs no scripts", "cookies"]),
+    ] {
+        let mut frame = Frame::new(&house, "https://oa.test/echo");
+        frame
+            .cookies
+            .extra
+            .push(("Accept-Language".to_owned(), lang.to_owned()));
+        let page = frame.load().await;
+        let html = page.text();
+        assert!(html.contains(words[0]) && html.contains(words[1]), "{html}");
+        assert!(href(&html, "https://oa.test/echo").is_some(), "{html}");
+        let mut tab = Browser::new(&house).over_https();
+        let question = sign_in(&mut tab, &button(&page)).await;
+        let handed = agree(&mut tab, &question).await;
+        frame.cookies.forget("nonce");
+        let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
+        let html = answer.text();
+        assert_eq!(answer.status, 400, "{html}");
+        assert!(answer.header("x-frame-options").is_none(), "it can be read");
+        assert!(html.contains(words[0]) && html.contains(words[2]), "{html}");
+        assert!(frame.cookies.cookie("__Host-menshen").is_none());
+        // It may be tried again from there.
+        let question = tab.follow(&button(&answer)).await.answer;
+        let handed = agree(&mut tab, &question).await;
+        let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        assert_eq!(frame.person().await, ["lisi"]);
+    }
+}
+
+#[tokio::test]
+async fn a_site_whose_cookies_are_not_made_for_frames_only_offers_a_tab() {
+    let house = plan().session("").start().await;
+    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let page = frame.load().await;
+    assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
+    assert_eq!(page.all("set-cookie").count(), 0);
+    assert!(!page.text().contains("<script"));
+    // Nor does an address make it one.
+    let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
+    let mut tab = Browser::new(&house).over_https();
+    tab.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let answer = tab.visit(&format!("{HOME}/.menshen/start?rd={rd}")).await;
+    assert_eq!(ticket_in(&answer), None);
+    assert_eq!(answer.status, 302, "{}", answer.text());
+}
