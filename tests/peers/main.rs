@@ -12,6 +12,7 @@ mod assertion;
 mod beside;
 mod clients;
 mod demo;
+mod frames;
 mod fronts;
 mod full_disk;
 mod grpc;

@@ -29,6 +29,8 @@ pub(crate) struct Person {
     pub(crate) user_agent: Option<&'static str>,
     /// Whether a certificate that nobody signed is good enough.
     pub(crate) accepts_any_certificate: bool,
+    /// Whether pages in frames keep cookies that are shared with tabs; `None` is Chromium's own choice.
+    pub(crate) third_party_cookies: Option<bool>,
 }
 
 impl Default for Person {
@@ -37,6 +39,7 @@ impl Default for Person {
             language: "zh-CN",
             user_agent: None,
             accepts_any_certificate: false,
+            third_party_cookies: None,
         }
     }
 }
@@ -168,6 +171,11 @@ impl Browser {
         .await;
     }
 
+    /// The same where there may be no page to show.
+    pub(crate) async fn until_quietly(&self, what: &str, is_so: impl AsyncFn() -> bool) {
+        until(what, is_so).await;
+    }
+
     /// Runs a function body in the page; a promise that it returns is waited for.
     pub(crate) async fn script(&self, body: &str, arguments: Value) -> Value {
         self.must(
@@ -196,6 +204,37 @@ impl Browser {
         let tab = opened["handle"].as_str().unwrap().to_owned();
         self.switch(&tab).await;
         tab
+    }
+
+    /// Every tab there is.
+    pub(crate) async fn tabs(&self) -> Vec<String> {
+        let tabs = self.get("/window/handles").await;
+        let tabs = tabs.as_array().unwrap().iter();
+        tabs.map(|tab| tab.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Closes the tab that is driven now; another must be chosen.
+    pub(crate) async fn close_tab(&self) {
+        let answer = self.ask("DELETE", "/window", None).await;
+        answer.unwrap_or_else(|refused| panic!("close a tab: {refused}"));
+    }
+
+    /// Waits for the frame and drives the page in it, until another tab or page is chosen.
+    pub(crate) async fn enter_frame(&self, css: &str) {
+        let wanted = json!({ "using": "css selector", "value": css });
+        self.until(css, async || {
+            let Ok(found) = self.ask("POST", "/element", Some(wanted.clone())).await else {
+                return false;
+            };
+            let frame = json!({ "id": found });
+            self.ask("POST", "/frame", Some(frame)).await.is_ok()
+        })
+        .await;
+    }
+
+    /// Drives the tab's own page again.
+    pub(crate) async fn leave_frames(&self) {
+        self.must("POST", "/frame", json!({ "id": null })).await;
     }
 
     /// Drives another tab from now on.
@@ -243,9 +282,16 @@ impl Browser {
             .unwrap()
     }
 
-    async fn devtools(&self, command: &str, parameters: Value) {
+    /// The manifest of the page's application, fetched as Chromium does to install it.
+    pub(crate) async fn manifest(&self) -> Option<String> {
+        let found = self.devtools("Page.getAppManifest", json!({})).await;
+        let text = found["data"].as_str().filter(|text| !text.is_empty());
+        text.map(str::to_owned)
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) -> Value {
         let body = json!({ "cmd": command, "params": parameters });
-        self.must("POST", "/goog/cdp/execute", body).await;
+        self.must("POST", "/goog/cdp/execute", body).await
     }
 
     async fn click_by(&self, using: &str, value: &str) {
@@ -360,7 +406,8 @@ fn capabilities(person: &Person, profile: &TempDir) -> Value {
         "--disable-dev-shm-usage".to_owned(),
         "--window-size=1280,800".to_owned(),
         // Loopback only: the hosts of the recipes in conf/ are here, and no other name is asked for.
-        "--host-resolver-rules=MAP *.corp.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        "--host-resolver-rules=MAP *.corp.example 127.0.0.1, MAP *.portal.example 127.0.0.1, \
+         MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
             .to_owned(),
         format!("--accept-lang={}", person.language),
         format!("--user-data-dir={}", profile.path().display()),
@@ -370,12 +417,19 @@ fn capabilities(person: &Person, profile: &TempDir) -> Value {
             .user_agent
             .map(|agent| format!("--user-agent={agent}")),
     );
+    let preferences = match person.third_party_cookies {
+        None => json!({}),
+        Some(kept) => json!({
+            "profile.block_third_party_cookies": !kept,
+            "profile.cookie_controls_mode": i32::from(!kept),
+        }),
+    };
     json!({ "capabilities": { "alwaysMatch": {
         "browserName": "chrome",
         "acceptInsecureCerts": person.accepts_any_certificate,
         "unhandledPromptBehavior": "ignore",
         "timeouts": { "script": PATIENCE.as_millis(), "pageLoad": PATIENCE.as_millis() },
         "goog:loggingPrefs": { "browser": "ALL" },
-        "goog:chromeOptions": { "binary": "/usr/bin/chromium", "args": arguments },
+        "goog:chromeOptions": { "binary": "/usr/bin/chromium", "args": arguments, "prefs": preferences },
     } } })
 }
