@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
@@ -26,6 +27,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The longest configuration that is read, in bytes.
 const CONFIG_BYTES_MAX: u64 = 4 << 20;
+
+/// How long a process that ends waits for system calls that block.
+const BLOCKING_WAIT: Duration = Duration::from_secs(3);
 
 /// menshen 门神: an authenticating reverse proxy.
 #[derive(Debug, Parser)]
@@ -132,11 +136,13 @@ fn main() -> ExitCode {
             Ok(())
         }
     };
+    // What was logged before comes first. Where nobody reads it, nobody reads a complaint either, and
+    // writing one could wait for ever.
+    let is_read = telemetry::flush_log();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Refused(why)) => complain(&why, 1),
-        Err(Failure::Usage(why)) => complain(&why, 2),
-        Err(Failure::NotBound(why)) => complain(&why, 3),
+        Err(failure) if !is_read => ExitCode::from(failure.code()),
+        Err(failure) => complain(&failure),
     }
 }
 
@@ -314,6 +320,14 @@ impl Failure {
         Self::Refused(telemetry::chain(error).to_string())
     }
 
+    fn code(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 1,
+            Self::Usage(_) => 2,
+            Self::NotBound(_) => 3,
+        }
+    }
+
     fn why(&self) -> &str {
         match self {
             Self::Refused(why) | Self::Usage(why) | Self::NotBound(why) => why,
@@ -340,9 +354,11 @@ fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Fai
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    runtime
-        .map_err(|error| Failure::refused(&error))?
-        .block_on(work)
+    let runtime = runtime.map_err(|error| Failure::refused(&error))?;
+    let outcome = runtime.block_on(work);
+    // A system call that hangs, on a file system that is away, must not keep the process.
+    runtime.shutdown_timeout(BLOCKING_WAIT);
+    outcome
 }
 
 /// Nobody listens where menshen was not started by systemd.
@@ -361,10 +377,11 @@ fn print(line: impl Display) -> Result<(), Failure> {
     }
 }
 
-fn complain(why: &str, code: u8) -> ExitCode {
+fn complain(failure: &Failure) -> ExitCode {
     // When nobody reads what is wrong, the exit code still says it.
     // What is shown with its line begins so already.
+    let why = failure.why();
     let why = why.strip_prefix("error: ").unwrap_or(why);
     let _ = writeln!(std::io::stderr(), "error: {}", visible::text(why));
-    ExitCode::from(code)
+    ExitCode::from(failure.code())
 }

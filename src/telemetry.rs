@@ -1,7 +1,8 @@
 //! Logs, metrics, the access record.
 //!
-//! Programs log through `tracing`. Requests and logins are records of their own: one JSON line
-//! each, collected in memory and written by a thread, so that no request waits for a disk.
+//! Programs log through `tracing`, on standard error. Requests and logins are records of their own
+//! on standard output. Each is one JSON line, collected in memory and written by a thread, so that
+//! no request waits for a disk or for the reader of a pipe.
 
 use std::error::Error;
 use std::fmt;
@@ -10,13 +11,14 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
 
 pub use access::{Access, Cut, Ended, Lasted, Outcome, Speaker};
 pub use audit::{Audit, Event};
+use lines::Kind;
 pub use metrics::{
     BearerCounts, BearerOutcome, Counted, LoginOutcome, RefreshOutcome, ReloadOutcome,
 };
+pub use program_log::{flush_log, init};
 pub use seldom::Seldom;
 
 mod access;
@@ -25,8 +27,11 @@ mod bucket;
 mod events;
 mod line;
 mod lines;
+mod losses;
 mod metrics;
+mod program_log;
 mod seldom;
+mod standard;
 pub mod visible;
 
 /// So many entries of the audit trail about strangers at once, and then so many in a second.
@@ -64,31 +69,6 @@ pub enum InitError {
     Twice(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Begins to log: one JSON line per event on standard error, at a pace for each kind of line. Once
-/// per process.
-pub fn init(config: &LogConfig) -> Result<(), InitError> {
-    use tracing_subscriber::util::SubscriberInitExt as _;
-
-    let level = std::env::var("MENSHEN_LOG")
-        .ok()
-        .filter(|level| !level.is_empty());
-    let level = level.unwrap_or_else(|| config.level.clone());
-    let Ok(filter) = EnvFilter::try_new(&level) else {
-        return Err(InitError::Level(level));
-    };
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_writer(io::stderr)
-        .with_env_filter(filter)
-        .map_event_format(events::Events::new)
-        .finish()
-        .try_init()
-        .map_err(InitError::Twice)
-}
-
 /// Where everything is counted and recorded. One per process; clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Telemetry(Arc<Shared>);
@@ -96,26 +76,34 @@ pub struct Telemetry(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     metrics: metrics::Metrics,
-    lines: lines::Lines,
+    lines: Arc<lines::Lines>,
     strangers: bucket::Bucket,
     access: bool,
+    /// Leave to say that lines are dropped.
+    drops: Seldom,
 }
 
 impl Telemetry {
     /// Records go to standard output.
     pub fn new(config: &LogConfig) -> Self {
-        Self::writing_to(config, Box::new(io::stdout()))
+        Self::to(config, standard::output())
     }
 
     /// Records go wherever a test looks.
     pub fn writing_to(config: &LogConfig, out: Box<dyn io::Write + Send>) -> Self {
-        let metrics = metrics::Metrics::new();
-        let lines = lines::Lines::start(out, metrics.lines_lost());
+        let name = "records";
+        let turn = None;
+        Self::to(config, lines::Destination { name, out, turn })
+    }
+
+    fn to(config: &LogConfig, destination: lines::Destination) -> Self {
+        let lines = Arc::new(lines::Lines::start(destination));
         Self(Arc::new(Shared {
-            metrics,
+            metrics: metrics::Metrics::new(losses::Losses::of(&lines)),
             lines,
             strangers: bucket::Bucket::new(STRANGERS_AT_ONCE, STRANGERS_PER_SECOND),
             access: config.access,
+            drops: Seldom::default(),
         }))
     }
 
@@ -139,7 +127,7 @@ impl Telemetry {
     /// Writes a request down that was counted before.
     pub fn write(&self, access: &Access<'_>) {
         if self.0.access {
-            self.0.lines.push(|line| access.write(line));
+            self.push(Kind::Access, |line| access.write(line));
         }
     }
 
@@ -148,25 +136,45 @@ impl Telemetry {
     pub fn ended(&self, ended: &Ended<'_>) {
         self.0.metrics.ended(ended.what);
         if self.0.access {
-            self.0.lines.push(|line| ended.write(line));
+            self.push(Kind::Access, |line| ended.write(line));
         }
     }
 
-    /// Writes down who came, went, or was turned away. Such lines are never dropped.
+    /// Writes down who came, went, or was turned away. Such lines have a reserve of memory that no
+    /// other kind of line can fill.
     pub fn audit(&self, audit: &Audit<'_>) {
         let left_out = self.0.strangers.left_out();
-        self.0.lines.push_surely(|line| audit.write(line, left_out));
+        self.push(Kind::Audit, |line| audit.write(line, left_out));
     }
 
     /// Writes down what any stranger can cause without a limit: at a pace. The next line says how
     /// many were left out.
     pub fn audit_stranger(&self, audit: &Audit<'_>) {
         if let Some(left_out) = self.0.strangers.take() {
-            self.0.lines.push_surely(|line| audit.write(line, left_out));
+            self.push(Kind::Audit, |line| audit.write(line, left_out));
         }
     }
 
-    /// Writes what is still in memory; for the end of the process.
+    fn push(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        if !self.0.lines.push(kind, write) && self.0.drops.may_speak() {
+            let (kind, output) = (kind.as_str(), self.0.lines.name());
+            tracing::warn!(
+                kind,
+                output,
+                "log lines are dropped: nobody reads them in time"
+            );
+        }
+    }
+
+    /// What hinders the log now, for an operator who looks at the health of the process.
+    pub fn log_troubles(&self) -> Vec<String> {
+        let records = self.0.lines.trouble();
+        let program = program_log::lines().and_then(lines::Lines::trouble);
+        records.into_iter().chain(program).collect()
+    }
+
+    /// Writes the records that are still in memory; for the end of the process. Gives up after a few
+    /// seconds when nobody reads them.
     pub fn flush(&self) {
         self.0.lines.flush();
     }

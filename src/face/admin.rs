@@ -191,12 +191,14 @@ impl Admin {
         if let Some(reason) = self.store_fails().await {
             reasons.push(reason);
         }
-        let degraded = self
+        let mut degraded = self
             .health
             .degraded
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        // No reason to send requests elsewhere: they are served all the same.
+        degraded.extend(self.telemetry.log_troubles());
         let status = if reasons.is_empty() {
             StatusCode::OK
         } else {

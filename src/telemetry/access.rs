@@ -4,8 +4,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::line::Line;
+use super::line::{Line, bounded};
 use crate::clock::Timestamp;
+
+/// How much of a path is written down; a longer one is cut, and `path_bytes` says how long it is.
+const PATH_BYTES_MAX: usize = 2 * 1024;
+/// How much of a host is written down: no name in the DNS is longer.
+const HOST_BYTES_MAX: usize = 255 + ":65535".len();
+/// How much of a method is written down.
+const METHOD_BYTES_MAX: usize = 32;
 
 /// What a face says about one request when it is answered. Lends everything.
 ///
@@ -172,10 +179,14 @@ impl Access<'_> {
         line.text("request_id", self.request_id)
             .maybe("trace_id", self.trace_id)
             .shown("client", Some(&self.client))
-            .text("method", self.method)
-            .text("host", self.host)
-            .text("path", path_only(self.path))
-            .text("face", self.face.as_str())
+            .text("method", bounded(self.method, METHOD_BYTES_MAX))
+            .text("host", bounded(self.host, HOST_BYTES_MAX));
+        let path = path_only(self.path);
+        line.text("path", bounded(path, PATH_BYTES_MAX));
+        if path.len() > PATH_BYTES_MAX {
+            line.number("path_bytes", path.len() as u64);
+        }
+        line.text("face", self.face.as_str())
             .maybe("route", self.route)
             .maybe("login", self.login)
             .shown("session", self.session)

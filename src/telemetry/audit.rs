@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::chain;
-use super::line::Line;
+use super::line::{Line, bounded};
 use crate::clock::Timestamp;
 
 /// How much of a User-Agent is kept, in bytes.
@@ -116,7 +116,12 @@ impl<'a> Audit<'a> {
                 "client",
                 self.client.as_ref().map(|ip| ip as &dyn fmt::Display),
             )
-            .maybe("user_agent", self.user_agent.as_deref().map(bounded))
+            .maybe(
+                "user_agent",
+                self.user_agent
+                    .as_deref()
+                    .map(|agent| bounded(agent, USER_AGENT_BYTES_MAX)),
+            )
             .maybe("reason", self.reason)
             .shown(
                 "error",
@@ -135,8 +140,4 @@ impl fmt::Debug for Audit<'_> {
             .field("event", &self.event)
             .finish_non_exhaustive()
     }
-}
-
-fn bounded(text: &str) -> &str {
-    &text[..text.floor_char_boundary(USER_AGENT_BYTES_MAX)]
 }

@@ -90,6 +90,11 @@ impl fmt::Write for Escaping<'_> {
     }
 }
 
+/// The beginning of a text, at most so many bytes of it.
+pub(super) fn bounded(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
 /// Writes the inside of a JSON string. Most text is plain ASCII and copied as it is.
 fn escape(buffer: &mut Vec<u8>, text: &str) {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'"' && *byte != b'\\';

@@ -1,229 +1,252 @@
-//! `Lines`: records on their way out. Who records never waits; a thread writes what has gathered.
+//! `Lines`: a bounded buffer of log lines and the thread that writes it. Whoever logs never waits
+//! for a write: a log reader that stalls costs lines and delays no request.
 
 use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
-use std::mem;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use prometheus_client::metrics::counter::Counter;
+mod writer;
 
-/// How many bytes wait at most; a line beyond that is dropped and counted.
-const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How long lines gather before they are written together.
-const GATHER: Duration = Duration::from_millis(50);
+/// How many bytes wait at most before lines are dropped.
+const WAITING_BYTES_MAX: usize = 4 << 20;
+/// How many bytes of audit lines find room beyond that, however many others wait.
+const AUDIT_RESERVE_BYTES: usize = 16 << 20;
+/// How long a flush waits for a reader that reads too slowly or not at all.
+const FLUSH_WAIT: Duration = Duration::from_secs(3);
+/// A write that takes longer than this is a reader that stalls.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
 
 thread_local! {
-    static ASIDE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The line that this thread is composing, so that the lock is held for a copy only.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a line is about; this decides which lines are dropped first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One request.
+    Access,
+    /// One entry of the audit trail.
+    Audit,
+    /// An event that the program logs about itself.
+    Program,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Access, Self::Audit, Self::Program];
+
+    /// As it stands in metrics.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Audit => "audit",
+            Self::Program => "program",
+        }
+    }
+
+    /// How many bytes may wait when a line of this kind is added.
+    const fn room(self) -> usize {
+        match self {
+            Self::Access | Self::Program => WAITING_BYTES_MAX,
+            Self::Audit => WAITING_BYTES_MAX + AUDIT_RESERVE_BYTES,
+        }
+    }
+}
+
+/// A place that lines are written to.
+pub(super) struct Destination {
+    /// Its name in metrics, log lines and the name of its thread.
+    pub(super) name: &'static str,
+    pub(super) out: Box<dyn Write + Send>,
+    /// Held while lines are written, by all destinations that lead to the same file: lines of one
+    /// must not begin within those of another.
+    pub(super) turn: Option<&'static Mutex<()>>,
+}
+
+/// What became of lines, for metrics.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    dropped: [AtomicU64; 3],
+    write_errors: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn dropped(&self, kind: Kind) -> u64 {
+        self.dropped[kind as usize].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn write_errors(&self) -> u64 {
+        self.write_errors.load(Ordering::Relaxed)
+    }
 }
 
 /// Where lines are written to.
 pub(super) struct Lines {
     shared: Arc<Shared>,
-    lost: Counter,
 }
 
 struct Shared {
-    waiting: Mutex<Waiting>,
+    name: &'static str,
+    turn: Option<&'static Mutex<()>>,
+    state: Mutex<State>,
+    /// Wakes the thread.
     woken: Condvar,
-    /// Held while lines are taken and written, so that they keep their order.
-    out: Mutex<Out>,
+    /// Wakes those who wait in [`Lines::flush`].
+    written: Condvar,
+    counts: Counts,
 }
 
 #[derive(Default)]
-struct Waiting {
-    bytes: Vec<u8>,
+struct State {
+    waiting: Vec<u8>,
+    /// How many bytes the thread has taken and not written yet.
+    under_way: usize,
+    /// How many bytes were ever accepted.
+    accepted: u64,
+    /// How many lines were dropped since the log last said so, by kind.
+    dropped: [u64; 3],
+    /// Why the last write failed; absent once one succeeds.
+    error: Option<String>,
+    /// When the write began that the thread is in.
+    writing_since: Option<Instant>,
+    /// Somebody waits in a flush: lines do not gather.
+    hurry: bool,
+    /// A flush was in vain, and nothing was written since.
+    flushed_in_vain: bool,
     closed: bool,
-}
-
-struct Out {
-    writer: Box<dyn Write + Send>,
-    /// Swapped with the waiting bytes: two buffers do for ever.
-    spare: Vec<u8>,
 }
 
 impl fmt::Debug for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lines")
-            .field("lost", &self.lost.get())
+            .field("name", &self.shared.name)
             .finish_non_exhaustive()
     }
 }
 
 impl Lines {
     /// Starts the thread; it ends when this is dropped.
-    pub(super) fn start(out: Box<dyn Write + Send>, lost: Counter) -> Self {
+    pub(super) fn start(to: Destination) -> Self {
         let shared = Arc::new(Shared {
-            waiting: Mutex::default(),
+            name: to.name,
+            turn: to.turn,
+            state: Mutex::default(),
             woken: Condvar::new(),
-            out: Mutex::new(Out {
-                writer: out,
-                spare: Vec::new(),
-            }),
+            written: Condvar::new(),
+            counts: Counts::default(),
         });
-        let writing = Arc::clone(&shared);
+        let (writing, out) = (Arc::clone(&shared), to.out);
         let started = thread::Builder::new()
-            .name("records".to_owned())
-            .spawn(move || writing.write_on());
+            .name(to.name.to_owned())
+            .spawn(move || writing.write_on(out));
         started.expect("a process that starts may start a thread");
-        Self { shared, lost }
+        Self { shared }
     }
 
-    /// Adds a line, or drops and counts it when there is no room.
-    pub(super) fn push(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        if !self.shared.add(WAITING_BYTES_MAX, write) {
-            self.lost.inc();
+    /// Adds a line, or drops and counts it when there is no room: then the answer is false.
+    pub(super) fn push(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            write(line);
+            self.push_bytes(kind, line)
+        })
+    }
+
+    /// The same for a line that is there already.
+    pub(super) fn push_bytes(&self, kind: Kind, line: &[u8]) -> bool {
+        let mut state = self.shared.lock();
+        if state.waiting.len() + state.under_way + line.len() > kind.room() {
+            state.dropped[kind as usize] += 1;
+            drop(state);
+            self.shared.counts.dropped[kind as usize].fetch_add(1, Ordering::Relaxed);
+            return false;
         }
+        let was_empty = state.waiting.is_empty();
+        state.accept(line);
+        drop(state);
+        if was_empty {
+            self.shared.woken.notify_one();
+        }
+        true
     }
 
-    /// Adds a line whatever happens; when there is no room it is written at once.
-    pub(super) fn push_surely(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.shared.add(usize::MAX, write);
-        let waiting = self
+    /// Waits until everything that was added before is written, for a few seconds at most, and says
+    /// whether it is.
+    pub(super) fn flush(&self) -> bool {
+        let mut state = self.shared.lock();
+        let wanted = state.accepted;
+        let patience = match state.flushed_in_vain {
+            true => Duration::ZERO,
+            false => FLUSH_WAIT,
+        };
+        state.hurry = true;
+        self.shared.woken.notify_one();
+        let waited = self
             .shared
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let full = waiting.bytes.len() > WAITING_BYTES_MAX;
-        drop(waiting);
-        if full {
-            self.shared.write();
+            .written
+            .wait_timeout_while(state, patience, |state| state.written() < wanted);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let all = state.written() >= wanted;
+        state.flushed_in_vain = !all;
+        all
+    }
+
+    /// What hinders the writing now, for an operator.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let (state, name) = (self.shared.lock(), self.shared.name);
+        let stalls = state
+            .writing_since
+            .is_some_and(|since| since.elapsed() > STALLED_AFTER);
+        let dropped: u64 = state.dropped.iter().sum();
+        if let Some(error) = &state.error {
+            Some(format!("log lines cannot be written to {name}: {error}"))
+        } else if dropped > 0 {
+            Some(format!(
+                "nobody reads {name} fast enough: {dropped} log lines were dropped"
+            ))
+        } else {
+            stalls.then(|| format!("nobody reads {name}: log lines wait in memory"))
         }
     }
 
-    /// Writes what has gathered, now.
-    pub(super) fn flush(&self) {
-        self.shared.write();
+    pub(super) fn counts(&self) -> &Counts {
+        &self.shared.counts
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.shared.name
     }
 }
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        self.shared
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .closed = true;
+        self.flush();
+        self.shared.lock().closed = true;
         self.shared.woken.notify_one();
-        self.shared.write();
     }
 }
 
 impl Shared {
-    /// Writes the line aside first, so that the lock is held for a copy only.
-    fn add(&self, max: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
-        ASIDE.with_borrow_mut(|line| {
-            line.clear();
-            write(line);
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if waiting.bytes.len() >= max {
-                return false;
-            }
-            let was_empty = waiting.bytes.is_empty();
-            waiting.bytes.extend_from_slice(line);
-            drop(waiting);
-            if was_empty {
-                self.woken.notify_one();
-            }
-            true
-        })
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn accept(&mut self, line: &[u8]) {
+        self.waiting.extend_from_slice(line);
+        self.accepted += line.len() as u64;
     }
 
-    fn write_on(&self) {
-        loop {
-            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let waiting = self
-                .woken
-                .wait_while(waiting, |waiting| {
-                    waiting.bytes.is_empty() && !waiting.closed
-                })
-                .unwrap_or_else(PoisonError::into_inner);
-            let closed = waiting.closed;
-            drop(waiting);
-            if closed {
-                return self.write();
-            }
-            thread::sleep(GATHER);
-            self.write();
-        }
-    }
-
-    fn write(&self) {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let Out { writer, spare } = &mut *out;
-        mem::swap(
-            &mut self
-                .waiting
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .bytes,
-            spare,
-        );
-        // Whoever reads the records may be gone; that is no reason to stop serving.
-        let _ = writer.write_all(spare).and_then(|()| writer.flush());
-        spare.clear();
+    /// How many of the accepted bytes are written.
+    fn written(&self) -> u64 {
+        self.accepted - (self.waiting.len() + self.under_way) as u64
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// Never returns from a write before it is told to.
-    struct Stuck(std::sync::mpsc::Receiver<()>);
-
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            let _ = self.0.recv();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn lines_are_written_in_order_and_none_is_left_behind() {
-        let kept = Kept::default();
-        let lines = Lines::start(Box::new(kept.clone()), Counter::default());
-        for number in 0..1_000 {
-            lines.push(|line| writeln!(line, "{number}").unwrap());
-        }
-        drop(lines);
-        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
-        let expected: Vec<_> = (0..1_000).map(|number| number.to_string()).collect();
-        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
-    }
-
-    #[test]
-    fn a_writer_that_is_stuck_costs_lines_and_holds_nobody_up() {
-        let (go_on, wait) = std::sync::mpsc::channel();
-        let lost = Counter::default();
-        let lines = Lines::start(Box::new(Stuck(wait)), lost.clone());
-        let line = vec![b'x'; 64 * 1024];
-        for _ in 0..300 {
-            lines.push(|buffer| buffer.extend_from_slice(&line));
-        }
-        assert!(lost.get() > 0);
-        let waiting = lines.shared.waiting.lock().unwrap().bytes.len();
-        assert!(waiting <= WAITING_BYTES_MAX + line.len());
-        drop(go_on);
-    }
-}
+mod tests;

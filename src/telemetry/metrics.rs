@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::losses::Losses;
 use super::{Access, Lasted, Outcome, Speaker, Telemetry};
 
 /// Upper bounds in seconds: from what a cached decision takes to what nobody waits for.
@@ -43,7 +44,6 @@ pub(super) struct Metrics {
     costly_requests: Counter,
     limits: Family<Labels, Counter>,
     ended: Family<Labels, Counter>,
-    lines_lost: Counter,
 }
 
 /// What became of a login, as a label.
@@ -140,8 +140,9 @@ impl Drop for Counted {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(losses: Losses) -> Self {
         let mut registry = Registry::with_prefix("menshen");
+        registry.register_collector(Box::new(losses));
         let requests = Family::<Labels, Counter>::default();
         let durations = Family::<Labels, Histogram>::new_with_constructor(histogram as fn() -> _);
         let request_counter = |face: Speaker, verdict: Outcome, status: &str| {
@@ -175,7 +176,6 @@ impl Metrics {
             costly_requests: Counter::default(),
             limits: Family::default(),
             ended: Family::default(),
-            lines_lost: Counter::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Requests that were answered", requests);
@@ -242,11 +242,6 @@ impl Metrics {
         all.register("limits_reached", help, self.limits.clone());
         let help = "Answers and tunnels that were ended because their requests may no longer pass";
         all.register("ended", help, self.ended.clone());
-        all.register(
-            "records_lost",
-            "Access lines without room",
-            self.lines_lost.clone(),
-        );
     }
 
     pub(super) fn request(&self, access: &Access<'_>) {
@@ -262,10 +257,6 @@ impl Metrics {
     pub(super) fn ended(&self, what: Lasted) {
         let labels = vec![("what", what.as_str().to_owned())];
         self.ended.get_or_create(&labels).inc();
-    }
-
-    pub(super) fn lines_lost(&self) -> Counter {
-        self.lines_lost.clone()
     }
 }
 

@@ -8,6 +8,7 @@ mod disk;
 mod online;
 mod screen;
 mod serving;
+mod unread;
 
 /// A folder with a configuration, removed afterwards.
 struct Folder(PathBuf);

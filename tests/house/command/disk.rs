@@ -12,15 +12,15 @@ use crate::upstream::Folder;
 use crate::wire;
 
 /// Lets writes fail beyond so many bytes into a file. A soft limit can be raised again.
-fn limit_files(program: &Program, bytes: &str) {
-    let pid = program.id().to_string();
+pub(super) fn limit_files(program: u32, bytes: &str) {
+    let pid = program.to_string();
     let limited = Command::new("prlimit")
         .args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")])
         .status();
     assert!(limited.unwrap().success());
 }
 
-async fn admin(address: SocketAddr, path: &str) -> wire::Answer {
+pub(super) async fn admin(address: SocketAddr, path: &str) -> wire::Answer {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     wire::raw(address, request.as_bytes()).await
 }
@@ -38,7 +38,7 @@ async fn an_io_error_is_counted_and_forgotten_once_it_is_over() {
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
 
     for _ in 0..2 {
-        limit_files(&program, "1");
+        limit_files(program.id(), "1");
         let mut zhang = Browser::at(address);
         let page = zhang.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
         assert_eq!(page.answer.status, 503, "{}", page.answer.text());
@@ -55,7 +55,7 @@ async fn an_io_error_is_counted_and_forgotten_once_it_is_over() {
         );
         assert_eq!(li.visit(&format!("{HOME}/echo")).await.status, 200);
 
-        limit_files(&program, "unlimited");
+        limit_files(program.id(), "unlimited");
         until_ready(admin_address).await;
         let page = zhang.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
         assert_eq!(page.answer.status, 200, "{}", page.answer.text());

@@ -1,0 +1,88 @@
+//! The log of the program about itself: `tracing` events and panics, on standard error.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io;
+use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
+use std::thread;
+
+use tracing_subscriber::EnvFilter;
+
+use super::lines::{Kind, Lines};
+use super::{InitError, LogConfig, events, standard};
+
+/// Where events go; one per process, as `tracing` has one subscriber per process.
+static LOG: OnceLock<Lines> = OnceLock::new();
+
+/// Begins to log: one JSON line per event on standard error, at a pace for each kind of line. Once
+/// per process.
+pub fn init(config: &LogConfig) -> Result<(), InitError> {
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
+    let level = std::env::var("MENSHEN_LOG")
+        .ok()
+        .filter(|level| !level.is_empty());
+    let level = level.unwrap_or_else(|| config.level.clone());
+    let Ok(filter) = EnvFilter::try_new(&level) else {
+        return Err(InitError::Level(level));
+    };
+    let lines = LOG.get_or_init(|| Lines::start(standard::error()));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(|| Writer(lines))
+        .with_env_filter(filter)
+        .map_event_format(events::Events::new)
+        .finish()
+        .try_init()
+        .map_err(InitError::Twice)?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// Writes what is still in memory, for a few seconds at most; false when nobody reads it.
+pub fn flush_log() -> bool {
+    LOG.get().is_none_or(Lines::flush)
+}
+
+/// The lines on standard error, once they are logged.
+pub(super) fn lines() -> Option<&'static Lines> {
+    LOG.get()
+}
+
+/// The hook of the standard library writes to standard error itself: with a reader that stalls, the
+/// thread that panicked would wait for ever.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let current = thread::current();
+    let place = panic.location().map(ToString::to_string);
+    let message = panic.payload_as_str().unwrap_or_default();
+    let backtrace = Backtrace::capture();
+    let captured = backtrace.status() == BacktraceStatus::Captured;
+    let backtrace = captured.then(|| backtrace.to_string());
+    tracing::error!(
+        thread = current.name(),
+        place,
+        panic = message,
+        backtrace,
+        "a thread panicked"
+    );
+    if current.name() == Some("main") {
+        flush_log();
+    }
+}
+
+struct Writer(&'static Lines);
+
+impl io::Write for Writer {
+    /// An event comes in one piece; one without room is counted.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.0.push_bytes(Kind::Program, event);
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! Standard output and standard error as destinations of log lines.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::{LazyLock, Mutex};
+
+use super::lines::Destination;
+
+/// Held while lines are written where both lead to the same file, as in `menshen >log 2>&1`.
+static TURN: Mutex<()> = Mutex::new(());
+
+static ONE_FILE: LazyLock<bool> = LazyLock::new(|| {
+    let id = |file: io::Result<File>| {
+        let metadata = file.and_then(|file| file.metadata()).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let (out, err) = (id(duplicate(io::stdout())), id(duplicate(io::stderr())));
+    out.is_some() && out == err
+});
+
+pub(super) fn output() -> Destination {
+    let unbuffered = duplicate(io::stdout());
+    destination("stdout", unbuffered, || Box::new(io::stdout()))
+}
+
+pub(super) fn error() -> Destination {
+    let unbuffered = duplicate(io::stderr());
+    destination("stderr", unbuffered, || Box::new(io::stderr()))
+}
+
+/// Without the buffer of the standard library, so that a write says which bytes it wrote.
+fn duplicate(stream: impl AsFd) -> io::Result<File> {
+    stream.as_fd().try_clone_to_owned().map(File::from)
+}
+
+fn destination(
+    name: &'static str,
+    unbuffered: io::Result<File>,
+    or: impl FnOnce() -> Box<dyn Write + Send>,
+) -> Destination {
+    Destination {
+        name,
+        out: unbuffered.map_or_else(|_| or(), |file| Box::new(file) as Box<dyn Write + Send>),
+        turn: ONE_FILE.then_some(&TURN),
+    }
+}

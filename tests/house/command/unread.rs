@@ -1,0 +1,307 @@
+//! `menshen run` whose log nobody reads: a pipe whose reader stalls, a pipe without one, a file that
+//! cannot grow. Requests are answered, SIGTERM ends the process, and the log goes on afterwards.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+
+use serde_json::Value;
+
+use super::disk::{admin, limit_files};
+use super::serving::write;
+use crate::browser::Browser;
+use crate::house::{HOME, House, Plan};
+use crate::line::Line;
+use crate::upstream::{Folder, until};
+
+/// Reads a pipe only while it may.
+#[derive(Clone, Default)]
+struct Reader(Arc<(Mutex<Reading>, Condvar)>);
+
+#[derive(Default)]
+struct Reading {
+    lines: Vec<String>,
+    stalls: bool,
+    ended: bool,
+}
+
+impl Reader {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let reader = Self::default();
+        let reading = reader.clone();
+        std::thread::spawn(move || reading.read(pipe));
+        reader
+    }
+
+    fn read(&self, pipe: impl Read) {
+        let (state, changed) = &*self.0;
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let state = state.lock().unwrap();
+            let mut state = changed.wait_while(state, |state| state.stalls).unwrap();
+            state.lines.push(line);
+        }
+        state.lock().unwrap().ended = true;
+    }
+
+    fn stall(&self, stalls: bool) {
+        self.0.0.lock().unwrap().stalls = stalls;
+        self.0.1.notify_all();
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.0.0.lock().unwrap().lines.clone()
+    }
+
+    fn line(&self, part: &str) -> Option<String> {
+        self.lines().into_iter().find(|line| line.contains(part))
+    }
+
+    async fn says(&self, part: &str) {
+        until(part, || self.line(part).is_some()).await;
+    }
+
+    async fn ended(&self) {
+        until("all is read", || self.0.0.lock().unwrap().ended).await;
+    }
+}
+
+/// A program whose standard error is read until it serves.
+struct Program {
+    child: Child,
+    stderr: Reader,
+}
+
+impl Program {
+    async fn run(config: &Path, stdout: Stdio) -> Self {
+        // A file that may not grow is an error then and no signal that kills.
+        let child = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; exec \"$0\""])
+            .arg(env!("CARGO_BIN_EXE_menshen"))
+            .env_remove("MENSHEN_LOG")
+            .env("MENSHEN_CONFIG", config)
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = child.unwrap();
+        let stderr = Reader::of(child.stderr.take().unwrap());
+        let program = Self { child, stderr };
+        program.stderr.says("serving").await;
+        program
+    }
+
+    fn address(&self, name: &str) -> SocketAddr {
+        let line = self.stderr.line("\"serving\"").unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let address = line[name].as_str().unwrap();
+        address.trim_matches(['[', ']']).parse().unwrap()
+    }
+
+    fn terminate(&self) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        until("it ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        status.unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn plan() -> Plan {
+    Plan::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n")
+}
+
+/// Every request of a developer's log level is logged, too.
+fn logging_everything(config: &Path) {
+    let text = std::fs::read_to_string(config).unwrap();
+    let text = text.replace("[log]", "[log]\nlevel = \"trace\"");
+    std::fs::write(config, text).unwrap();
+}
+
+/// Requests with paths of this length, over one connection, all of which are answered.
+async fn ask(address: SocketAddr, times: usize, path_bytes: usize) {
+    let path = "a".repeat(path_bytes);
+    let mut line = Line::open(address).await;
+    for _ in 0..times {
+        line.send(&format!("GET /{path} HTTP/1.1\r\nHost: sso.test\r\n\r\n"))
+            .await;
+        assert_eq!(line.answer().await.status, 401);
+    }
+}
+
+async fn metric(address: SocketAddr, name: &str) -> u64 {
+    let metrics = admin(address, "/metrics").await.text();
+    let line = metrics.lines().find(|line| line.starts_with(name));
+    let line = line.unwrap_or_else(|| panic!("{name}: {metrics}"));
+    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+fn of<'a>(records: &'a [Value], target: &str) -> impl Iterator<Item = &'a Value> {
+    let target = Value::from(target);
+    records.iter().filter(move |line| line["target"] == target)
+}
+
+const ACCESS_DROPPED: &str = "menshen_log_lines_dropped_total{kind=\"access\"}";
+const PROGRAM_DROPPED: &str = "menshen_log_lines_dropped_total{kind=\"program\"}";
+
+#[tokio::test]
+async fn while_nobody_reads_the_log_requests_and_logins_are_served_and_sigterm_ends_it() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let config = write(&folder, &house, &plan());
+    logging_everything(&config);
+    let mut program = Program::run(&config, Stdio::piped()).await;
+    let (address, admin_address) = (program.address("addresses"), program.address("admin"));
+    let stdout = Reader::default();
+    stdout.stall(true);
+    program.stderr.stall(true);
+    let pipe = program.child.stdout.take().unwrap();
+    let reading = stdout.clone();
+    std::thread::spawn(move || reading.read(pipe));
+
+    // Far more than both pipes and the memory for access lines hold.
+    while metric(admin_address, ACCESS_DROPPED).await < 100 {
+        ask(address, 100, 30_000).await;
+    }
+    let mut browser = Browser::at(address);
+    let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    assert_eq!(page.answer.status, 200);
+    let ready = admin(admin_address, "/readyz").await;
+    assert_eq!(ready.status, 200, "{}", ready.text());
+    let degraded = ready.json()["degraded"][0].to_string();
+    assert!(degraded.contains("nobody reads stdout"), "{degraded}");
+
+    // The reader is back.
+    stdout.stall(false);
+    program.stderr.stall(false);
+    stdout.says("log lines were dropped").await;
+    stdout.says("\"event\":\"login\"").await;
+    ask(address, 1, 1).await;
+    stdout.says("\"path\":\"/a\"").await;
+    let ready = admin(admin_address, "/readyz").await.json();
+    assert_eq!(ready["degraded"].as_array().unwrap().len(), 0, "{ready}");
+
+    stdout.stall(true);
+    program.stderr.stall(true);
+    ask(address, 200, 30_000).await;
+    program.terminate();
+    assert_eq!(program.ended().await.code(), Some(0));
+
+    stdout.stall(false);
+    stdout.ended().await;
+    let lines = stdout.lines();
+    // The last line ends where the process did.
+    let records: Vec<Value> = lines[..lines.len() - 1]
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    let dropped: u64 = of(&records, "menshen::access")
+        .filter_map(|line| line["dropped"].as_u64())
+        .sum();
+    assert!(dropped >= 100, "{dropped}");
+    for line in of(&records, "menshen::access") {
+        let path = line["path"].as_str().unwrap_or_default();
+        assert!(path.len() <= 2048);
+        assert_eq!(line["path_bytes"] == 30_001, path.len() == 2048, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn while_nobody_reads_standard_error_requests_are_served_and_the_rest_is_counted() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let config = write(&folder, &house, &plan());
+    logging_everything(&config);
+    let mut program = Program::run(&config, Stdio::null()).await;
+    let (address, admin_address) = (program.address("addresses"), program.address("admin"));
+    program.stderr.stall(true);
+    // Each change of a file beside the configuration is a line at this level, and each connection.
+    let files = ["a", "b"].map(|name| folder.path(name));
+    while metric(admin_address, PROGRAM_DROPPED).await == 0 {
+        for _ in 0..1_000 {
+            for file in &files {
+                std::fs::write(file, "x").unwrap();
+            }
+        }
+        ask(address, 1, 1).await;
+    }
+    let mut browser = Browser::at(address);
+    let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    assert_eq!(page.answer.status, 200);
+    let ready = admin(admin_address, "/readyz").await.json();
+    let degraded = ready["degraded"][0].to_string();
+    assert!(degraded.contains("nobody reads stderr"), "{ready}");
+    program.stderr.stall(false);
+    let note = "log lines were dropped: nobody read them in time";
+    program.stderr.says(note).await;
+    let note: Value = serde_json::from_str(&program.stderr.line(note).unwrap()).unwrap();
+    assert_eq!(note["level"], "WARN");
+    assert!(note["dropped"].as_u64().unwrap() > 0, "{note}");
+    program.terminate();
+    assert_eq!(program.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_log_file_that_cannot_grow_is_an_error_that_ends() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let config = write(&folder, &house, &plan());
+    let log = folder.path("records.log");
+    let file = File::create(&log).unwrap();
+    let mut program = Program::run(&config, file.into()).await;
+    let (address, admin_address) = (program.address("addresses"), program.address("admin"));
+    ask(address, 3, 10).await;
+    let read = || std::fs::read_to_string(&log).unwrap();
+    until("three lines are written", || read().lines().count() == 3).await;
+
+    limit_files(program.child.id(), "100");
+    ask(address, 3, 20).await;
+    let errors = "menshen_log_write_errors_total{output=\"stdout\"}";
+    let mut counted = 0;
+    while counted == 0 {
+        counted = metric(admin_address, errors).await;
+    }
+    let ready = admin(admin_address, "/readyz").await.json();
+    let degraded = ready["degraded"][0].to_string();
+    assert!(degraded.contains("cannot be written to stdout"), "{ready}");
+
+    limit_files(program.child.id(), "unlimited");
+    until("all lines are written", || read().lines().count() == 6).await;
+    for line in read().lines() {
+        let _: Value = serde_json::from_str(line).unwrap();
+    }
+    program.terminate();
+    assert_eq!(program.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_log_without_a_reader_keeps_nobody_out_and_the_process_not_alive() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let config = write(&folder, &house, &plan());
+    let mut program = Program::run(&config, Stdio::piped()).await;
+    let (address, admin_address) = (program.address("addresses"), program.address("admin"));
+    drop(program.child.stdout.take());
+    ask(address, 10, 10).await;
+    let errors = "menshen_log_write_errors_total{output=\"stdout\"}";
+    let mut counted = 0;
+    while counted == 0 {
+        counted = metric(admin_address, errors).await;
+    }
+    ask(address, 10, 10).await;
+    program.terminate();
+    assert_eq!(program.ended().await.code(), Some(0));
+}
