@@ -57,7 +57,7 @@
 //! | 3 | [`request`], [`login`] | know each other; know HTTP status codes |
 //! | 2 | [`people`] | know a protocol |
 //! | 1 | [`store`] | decide anything |
-//! | 0 | [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`outbound`], [`secret`], [`setting`], [`telemetry`] | know the house |
+//! | 0 | [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`telemetry`] | know the house |
 //!
 //! # Invariants
 //!
@@ -100,6 +100,7 @@ pub mod expression;
 pub mod issuer;
 pub mod keys;
 pub mod outbound;
+pub mod resolver;
 pub mod secret;
 pub mod setting;
 pub mod telemetry;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -11,11 +12,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use crate::resolver::Resolver;
 use crate::secret::Secret;
 
 mod call;
 mod exchange;
 mod knock;
+mod names;
 mod proxy;
 mod tls;
 
@@ -205,6 +208,7 @@ impl Outbound {
     /// Builds the road; reads the certificate authorities now and asks nobody.
     pub fn build(config: &Config) -> Result<Self, OutboundBuildError> {
         let tls = tls::believing(config.ca.as_deref())?;
+        let names = Arc::new(names::Names(Resolver::system()));
         let client = |connect_timeout, idle_max| {
             let builder = Client::builder()
                 .pool_max_idle_per_host(idle_max)
@@ -213,6 +217,7 @@ impl Outbound {
                 .connect_timeout(connect_timeout)
                 .timeout(CALL_TIMEOUT)
                 .no_proxy()
+                .dns_resolver(Arc::clone(&names))
                 .tls_backend_preconfigured(tls.clone());
             let builder = match &config.proxy {
                 None => builder,

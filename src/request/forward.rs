@@ -17,6 +17,7 @@ use super::headers::{Inward, Length, Onward};
 use super::policy::Permit;
 use super::route::{Limits, Route};
 use super::{Body, BodyError};
+use crate::resolver::Resolver;
 
 mod answer;
 mod connect;
@@ -173,11 +174,19 @@ struct Unasked;
 impl Forwarder {
     /// Builds a pool for each of the settings; one that was the same before lives on.
     pub fn build(settings: Vec<PoolSettings>, previous: Option<&Self>) -> Result<Self, BuildError> {
+        Self::build_with(settings, previous, &Resolver::system())
+    }
+
+    fn build_with(
+        settings: Vec<PoolSettings>,
+        previous: Option<&Self>,
+        resolver: &Resolver,
+    ) -> Result<Self, BuildError> {
         let old = previous.map_or(&[][..], |forwarder| &forwarder.pools);
         let pools = settings.into_iter().map(|settings| {
             match old.iter().find(|pool| pool.settings == settings) {
                 Some(pool) => Ok(Arc::clone(pool)),
-                None => Pool::new(settings).map(Arc::new),
+                None => Pool::new(settings, resolver).map(Arc::new),
             }
         });
         Ok(Self {

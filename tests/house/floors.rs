@@ -22,6 +22,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "issuer",
             "keys",
             "outbound",
+            "resolver",
             "secret",
             "setting",
             "telemetry",
@@ -37,6 +38,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("issuer", "setting"),
     ("issuer", "telemetry"),
     ("keys", "secret"),
+    ("outbound", "resolver"),
     ("outbound", "secret"),
     ("telemetry", "clock"),
 ];

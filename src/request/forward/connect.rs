@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,10 +19,12 @@ use tokio_rustls::client::TlsStream;
 use super::{BuildError, tls};
 use crate::request::headers::UpstreamName;
 use crate::request::route::UpstreamUrl;
+use crate::resolver::Resolver;
 
 /// Where an upstream is, and how to speak to it.
 pub(super) struct Target {
     url: UpstreamUrl,
+    resolver: Resolver,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     /// Its own name, for `Host`.
     pub(super) authority: HeaderValue,
@@ -48,6 +51,7 @@ impl Target {
         url: &UpstreamUrl,
         trust: &mut dyn FnMut() -> Result<Arc<ClientConfig>, BuildError>,
         name: Option<&ServerName<'static>>,
+        resolver: &Resolver,
     ) -> Result<Self, BuildError> {
         let (tls, authority) = match url {
             UpstreamUrl::Unix(_) => (None, "localhost".to_owned()),
@@ -69,6 +73,7 @@ impl Target {
         })?;
         Ok(Self {
             url: url.clone(),
+            resolver: resolver.clone(),
             tls,
             authority,
         })
@@ -88,7 +93,10 @@ impl Target {
             UpstreamUrl::Unix(path) => return UnixStream::connect(path).await.map(Io::Unix),
             UpstreamUrl::Tcp { host, port, .. } => (bare(host), *port),
         };
-        let stream = TcpStream::connect((host, port)).await?;
+        let found = self.resolver.resolve(host).await;
+        let found = found.map_err(io::Error::other)?;
+        let addresses: Vec<_> = found.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+        let stream = TcpStream::connect(&addresses[..]).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
             None => Ok(Io::Tcp(stream)),

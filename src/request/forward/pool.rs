@@ -18,6 +18,7 @@ use super::wire::Wire;
 use super::{BuildError, ForwardError, Phase};
 use crate::request::route::UpstreamUrl;
 use crate::request::share::{Share, Shares};
+use crate::resolver::Resolver;
 use crate::telemetry::Seldom;
 
 /// How long an upstream that could not be reached is asked last.
@@ -143,7 +144,7 @@ impl Drop for Slot {
 }
 
 impl Pool {
-    pub(super) fn new(settings: PoolSettings) -> Result<Self, BuildError> {
+    pub(super) fn new(settings: PoolSettings, resolver: &Resolver) -> Result<Self, BuildError> {
         let own = settings.tls.as_ref();
         let name = own.and_then(|own| own.server_name.as_ref());
         let mut tls = own.map(|own| Arc::clone(&own.client));
@@ -159,7 +160,7 @@ impl Pool {
             .iter()
             .map(|url| {
                 Ok(Arc::new(Upstream {
-                    target: Target::new(url, &mut trust, name)?,
+                    target: Target::new(url, &mut trust, name, resolver)?,
                     slots: Semaphore::new(settings.connections_max),
                     idle: Mutex::default(),
                     idle_for: settings.idle,

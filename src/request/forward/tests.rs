@@ -19,6 +19,7 @@ use crate::request::route::{HostHeader, Route, UpstreamUrl};
 
 mod answers;
 mod connections;
+mod names;
 mod tunnels;
 
 fn http(port: u16) -> UpstreamUrl {

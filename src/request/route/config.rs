@@ -33,6 +33,8 @@ pub struct RouteConfig {
     pub path: PathPrefix,
     /// Where it leads: `http://`, `https://` (verified against the system's authorities, or as
     /// `upstream_tls` says) or `unix:/path`; several share the load. Absent: whoever may pass gets a 404.
+    /// A host name is looked up again after five seconds; while the name server does not answer, its
+    /// last addresses are used for ten minutes.
     #[serde(default)]
     pub upstream: Vec<UpstreamUrl>,
     /// Whether clients share the connections to the upstream: `shared`, or `private` for one that

@@ -1,0 +1,97 @@
+//! Upstreams that are named by a host name, and name servers that do not answer.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+
+use super::*;
+use crate::resolver::Resolver;
+
+fn named(host: &str, port: u16) -> UpstreamUrl {
+    UpstreamUrl::Tcp {
+        tls: false,
+        host: host.to_owned(),
+        port,
+    }
+}
+
+fn over(upstream: UpstreamUrl, connect: Duration, resolver: &Resolver) -> Forwarder {
+    let settings = PoolSettings::new(vec![upstream], connect);
+    Forwarder::build_with(vec![settings], None, resolver).unwrap()
+}
+
+/// Finds the loopback address by every name, for `hangs.test` only when the test ends.
+fn hanging(ends: Receiver<()>) -> (Resolver, Arc<AtomicUsize>) {
+    let (ends, asked) = (Mutex::new(ends), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&asked);
+    let resolver = Resolver::asking(move |host| {
+        if host == "hangs.test" {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let _ = ends.lock().unwrap().recv();
+        }
+        Ok(vec![IpAddr::from(Ipv4Addr::LOCALHOST)])
+    });
+    (resolver, asked)
+}
+
+#[tokio::test]
+async fn a_name_that_hangs_delays_no_other_upstream_no_file_and_is_looked_up_once() {
+    let (end, ends) = channel::<()>();
+    let (resolver, asked) = hanging(ends);
+    let port = echo().await;
+    let hangs = over(
+        named("hangs.test", port),
+        Duration::from_millis(300),
+        &resolver,
+    );
+    let answers = over(named("app.test", port), Duration::from_secs(30), &resolver);
+    // More than the runtime has threads that block.
+    let all = (0..600).map(|_| send(&hangs, route(), request(Method::GET, "")));
+    let all = futures_util::future::join_all(all);
+    let others = async {
+        for _ in 0..10 {
+            assert!(
+                send(&answers, route(), request(Method::GET, ""))
+                    .await
+                    .is_ok()
+            );
+            // Files are read by those threads.
+            tokio::fs::metadata("/").await.unwrap();
+        }
+    };
+    let (all, ()) = tokio::join!(all, others);
+    for one in all {
+        assert!(
+            matches!(one, Err(ForwardError::Timeout(Phase::Connect))),
+            "{one:?}"
+        );
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    drop(end);
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_looked_up_is_an_upstream_that_cannot_be_reached() {
+    let resolver = Resolver::asking(|_| Err(io::Error::other("Name or service not known")));
+    let forwarder = over(named("no.test", 80), Duration::from_secs(30), &resolver);
+    let error = send(&forwarder, route(), request(Method::GET, "")).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, ForwardError::Unreachable(_)), "{error:?}");
+    let chain = crate::telemetry::chain(&error).to_string();
+    assert_eq!(
+        chain,
+        "the upstream cannot be reached: look up no.test: Name or service not known"
+    );
+}
+
+#[tokio::test]
+async fn the_next_address_of_a_name_is_tried_when_one_does_not_answer() {
+    let port = echo().await;
+    // Nobody listens at the first.
+    let addresses = [Ipv4Addr::new(127, 9, 9, 9), Ipv4Addr::LOCALHOST];
+    let resolver = Resolver::asking(move |_| Ok(addresses.map(IpAddr::from).to_vec()));
+    let forwarder = over(named("app.test", port), Duration::from_secs(30), &resolver);
+    let answer = send(&forwarder, route(), request(Method::GET, "")).await;
+    assert!(answer.is_ok(), "{answer:?}");
+}
