@@ -128,6 +128,7 @@ impl Config {
             issuers: self.issuer.clone(),
             routes: self.route.clone(),
             upstream_share: self.server.limits.upstream_share,
+            upstream_share_anonymous: self.server.limits.upstream_share_anonymous,
             lasting: self.server.limits.judged_again_after.duration(),
         }
     }

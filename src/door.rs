@@ -75,8 +75,9 @@ where
 pub struct DoorLimits {
     /// Connections that are served at a time, tunnels included; further ones wait.
     pub connections_max: usize,
-    /// Connections that one client address may hold; a further one is closed. Here and below, an
-    /// IPv6 network of 64 bits is one address, and `trusted_proxies` are not counted.
+    /// Connections that one client address may hold; a further one is closed. Here and wherever a
+    /// client is counted, an IPv6 /64 is one address, and its /48 has what three clients have but
+    /// never all; `trusted_proxies` are not counted.
     pub connections_per_client_max: usize,
     /// Requests that one client address may have under way; a further one is a 503.
     pub requests_per_client_max: usize,
@@ -86,6 +87,10 @@ pub struct DoorLimits {
     /// address may have; a further one is a 503. Behind `trusted_proxies` the client they name
     /// counts.
     pub upstream_share: u8,
+    /// How many percent of them people together may have who are not signed in and bring no bearer
+    /// token; a further one waits as for a connection, and then is a 503. The rest is for people and
+    /// programs that are known.
+    pub upstream_share_anonymous: u8,
     /// From the opening of a connection to the end of its first request's head.
     pub header_read: Period,
     /// From the end of an answer to the end of the next request's head.
@@ -119,6 +124,7 @@ impl Default for DoorLimits {
             requests_per_client_max: 10_000,
             streams_max: 128,
             upstream_share: 75,
+            upstream_share_anonymous: 75,
             header_read: Period::s(30),
             keep_alive: Period::s(75),
             progress_interval: Period::s(60),
@@ -239,8 +245,11 @@ impl Door {
             places: Arc::new(Semaphore::new(
                 limits.connections_max.min(Semaphore::MAX_PERMITS),
             )),
-            connections: Arc::new(Shares::new(limits.connections_per_client_max)),
-            requests: Arc::new(Shares::new(limits.requests_per_client_max)),
+            connections: Arc::new(Shares::new(
+                limits.connections_per_client_max,
+                limits.connections_max,
+            )),
+            requests: Arc::new(Shares::new(limits.requests_per_client_max, usize::MAX)),
             limits,
             telemetry,
             tracker: TaskTracker::new(),

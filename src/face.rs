@@ -10,7 +10,7 @@ use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
 use tokio_util::sync::CancellationToken;
 
-use crate::request::forward::{Answered, ForwardError, Forwarded};
+use crate::request::forward::{Answered, Forwarded};
 use crate::request::head::{Connection, Head, HeadError, Peer};
 use crate::request::headers::{Onward, RequestId};
 use crate::request::policy::{Permit, Verdict};
@@ -243,8 +243,8 @@ impl House {
         } = match sent {
             Ok(answered) => answered,
             Err(failed) => {
-                if matches!(failed.error, ForwardError::Share) {
-                    self.shared.telemetry.limit_reached("upstream_share");
+                if let Some(key) = failed.error.limit() {
+                    self.shared.telemetry.limit_reached(key);
                 }
                 // Read again: whoever is answered pays nothing for the page of a failure.
                 let head = Head::of(&parts, &connection, site.reading(), seen.at).ok();

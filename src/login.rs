@@ -92,8 +92,8 @@ pub struct Wish<'a> {
     pub for_frame: bool,
     /// The session of whoever is here already.
     pub replaces: Option<SessionKey>,
-    /// Who asks.
-    pub client: IpAddr,
+    /// Who is counted for it; absent: a proxy that names nobody.
+    pub client: Option<IpAddr>,
     /// With what.
     pub user_agent: &'a str,
     /// What it must prove, and what may help.
@@ -234,7 +234,7 @@ impl Login {
     }
 
     /// Whether a client may redeem a ticket now.
-    pub fn may_redeem(&self, client: IpAddr) -> Result<(), LoginError> {
+    pub fn may_redeem(&self, client: Option<IpAddr>) -> Result<(), LoginError> {
         let taken = self.limits.take(Step::Ticket, client);
         taken.map_err(LoginError::Limited)
     }
@@ -315,8 +315,9 @@ impl Login {
         self.limits
             .take(Step::Finish, answer.client)
             .map_err(LoginError::Limited)?;
-        self.limits
-            .may_ask(&pending.connector)
+        let trial = self
+            .limits
+            .may_ask(&pending.connector, answer.client)
             .map_err(LoginError::Limited)?;
         let outcome = self.outcomes.entry(key).or_insert_with(|| {
             let work = finish::Work {
@@ -326,6 +327,7 @@ impl Login {
                 sessions: Arc::clone(&self.sessions),
                 terms: self.terms,
                 limits: Arc::clone(&self.limits),
+                trial,
             };
             let outcomes = self.outcomes.clone();
             tokio::spawn(work.finish(pending, answer))

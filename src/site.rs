@@ -54,6 +54,8 @@ pub struct Config {
     pub routes: Vec<RouteConfig>,
     /// How many percent of an upstream's requests one client address may have.
     pub upstream_share: u8,
+    /// How many percent of them people whom nobody knows may have together.
+    pub upstream_share_anonymous: u8,
     /// From when on an answer or an upload is judged again.
     pub lasting: Duration,
 }

@@ -311,7 +311,7 @@ pub(super) fn upstream_failed(
         _ => "the upstream did not answer",
     };
     // A client that takes too much writes no log: its pool speaks of it now and then.
-    if !matches!(error, ForwardError::Share) {
+    if error.limit().is_none() {
         tracing::warn!(request_id = %id, upstream, error = %crate::telemetry::chain(&error), "{what}");
     }
     let told = match by {
@@ -322,7 +322,9 @@ pub(super) fn upstream_failed(
         ForwardError::Timeout(_) => Cause::UpstreamSlow,
         ForwardError::TooLarge { begun: false, .. } => Cause::TooLarge,
         ForwardError::TooLarge { begun: true, .. } => Cause::TooLargeBegun,
-        ForwardError::Busy | ForwardError::Share => Cause::UpstreamBusy,
+        ForwardError::Busy | ForwardError::Share | ForwardError::AnonymousShare => {
+            Cause::UpstreamBusy
+        }
         ForwardError::NoUpstream => Cause::NotFound,
         ForwardError::Method => {
             return told

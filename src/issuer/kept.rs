@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::{IssuerError, IssuerName};
-use crate::client::network_of;
+use crate::client::Network;
 use crate::clock::{Clock, Timestamp};
 
 /// How long nobody asks again after asking in vain.
@@ -20,7 +20,8 @@ const AGAIN: Allowance = Allowance {
     at_once: 3,
     every: Duration::from_secs(30),
 };
-/// How much of that one client may use up, so that its made-up tokens leave something for others.
+/// How much of that one client may use up, so that its made-up tokens leave something for others. Two
+/// of three are the share of a whole /48, too.
 const AGAIN_PER_CLIENT: Allowance = Allowance {
     at_once: 2,
     every: Duration::from_secs(60),
@@ -31,8 +32,8 @@ const AGAIN_PER_CLIENT: Allowance = Allowance {
 pub enum Asker {
     /// The source itself sent the token, over a connection that we opened to it.
     Source,
-    /// This client sent the token, which may be made up.
-    Client(IpAddr),
+    /// This client sent the token, which may be made up; absent: a proxy that names nobody.
+    Client(Option<IpAddr>),
 }
 
 #[derive(Clone, Copy)]
@@ -61,7 +62,7 @@ struct State<T> {
     /// What the tokens of all clients together may still ask for.
     clients: Left,
     /// What each of those clients may still ask for that did so lately.
-    client: HashMap<IpAddr, Left>,
+    client: HashMap<Network, Left>,
 }
 
 impl<T: Send + Sync + 'static> Kept<T> {
@@ -155,7 +156,10 @@ impl<T: Send + Sync + 'static> Kept<T> {
         let Asker::Client(client) = asker else {
             return state.source.take(AGAIN, now);
         };
-        let client = network_of(client);
+        let Some(client) = client else {
+            return state.clients.take(AGAIN, now);
+        };
+        let client = Network::of_site(client).unwrap_or_else(|| Network::of_client(client));
         let unused = Left(AGAIN_PER_CLIENT.at_once, now);
         let mut own = state.client.get(&client).copied().unwrap_or(unused);
         if !own.take(AGAIN_PER_CLIENT, now) || !state.clients.take(AGAIN, now) {
@@ -379,7 +383,7 @@ mod tests {
         let desk = Desk::open();
         let may = |asker| desk.kept.may_ask_again(asker);
         let [one, two, three] =
-            [1, 2, 3].map(|last| Asker::Client(IpAddr::from([192, 0, 2, last])));
+            [1, 2, 3].map(|last| Asker::Client(Some(IpAddr::from([192, 0, 2, last]))));
         assert_eq!((0..10).filter(|_| may(one)).count(), 2);
         assert!(may(two));
         // All that clients may ask for together is used up.

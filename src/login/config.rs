@@ -159,10 +159,11 @@ pub struct LoginConfig {
     pub finishes_per_client_per_minute: u32,
     /// Finishes in a minute, in all.
     pub finishes_per_minute: u32,
-    /// So many codes in a row that a source does not take open a short circuit for its connector.
-    /// At most five of one client's count.
+    /// After so many codes in a row that a source does not take, whoever sent one is refused for a
+    /// while, and the others are asked about a few at a time. At most five of one client's count, and
+    /// of an IPv6 /48 as many as leave some to others.
     pub bad_codes_max: u32,
-    /// How long that circuit stays open.
+    /// How long that while is.
     pub bad_codes_pause: Period,
     /// Origins of own front ends that may call `/login-config` and `/login` with `fetch`.
     pub origins: Vec<Url>,

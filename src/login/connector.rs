@@ -106,7 +106,7 @@ pub trait Connector: Debug + Send + Sync {
     async fn logout_notice(
         &self,
         _token: &str,
-        _client: IpAddr,
+        _client: Option<IpAddr>,
     ) -> Option<Result<LogoutNotice, ConnectorError>> {
         None
     }
@@ -191,8 +191,8 @@ pub enum Challenge {
 pub struct Answer {
     /// Query or form, parsed once.
     pub fields: Fields,
-    /// Who brought it.
-    pub client: IpAddr,
+    /// Who is counted for it; absent: a proxy that names nobody.
+    pub client: Option<IpAddr>,
     /// What kind of code it carries.
     pub kind: AnswerKind,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::connector::{Answer, ConnectorError};
-use super::limits::Limits;
+use super::limits::{Limits, Trial};
 use super::pending::Pending;
 use super::return_to::ReturnTo;
 use super::{Entry, LoginError};
@@ -59,6 +59,8 @@ pub(super) struct Work {
     pub(super) sessions: Arc<Sessions>,
     pub(super) terms: Terms,
     pub(super) limits: Arc<Limits>,
+    /// Kept until the source has answered.
+    pub(super) trial: Option<Trial>,
 }
 
 impl Work {
@@ -75,6 +77,7 @@ impl Work {
             Err(ConnectorError::Stale(_)) => self.limits.asked(&self.entry.id, client, false),
             Err(_) => {}
         }
+        drop(self.trial);
         let profile = proved.map_err(LoginError::Connector)?;
         let admitted = self.people.admit(&self.entry.admittance, &profile).await;
         let (account, mapped) = admitted.map_err(|source| LoginError::Admit {

@@ -349,7 +349,7 @@ impl Bearers {
             None => {
                 let trusted = self.choose(issuers, token);
                 let trusted = trusted.map_err(|why| self.refused(why))?;
-                let verdict = trusted.verify(hash, token, head.client).await;
+                let verdict = trusted.verify(hash, token, head.sharing_client()).await;
                 verdict.map_err(|fault| named(trusted, fault))?
             }
         };

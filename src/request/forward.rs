@@ -98,6 +98,9 @@ pub enum ForwardError {
     /// The client has as many under way as one client may have.
     #[error("the client has its share of the requests that may be under way")]
     Share,
+    /// People whom nobody knows have as many under way as they may have together.
+    #[error("people who are not signed in have their share of the requests that may be under way")]
+    AnonymousShare,
     /// No connection could be opened.
     #[error("the upstream cannot be reached")]
     Unreachable(#[source] io::Error),
@@ -123,6 +126,17 @@ pub enum ForwardError {
     Client,
 }
 
+impl ForwardError {
+    /// The key of `[server.limits]` that was reached.
+    pub fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::Share => Some("upstream_share"),
+            Self::AnonymousShare => Some("upstream_share_anonymous"),
+            _ => None,
+        }
+    }
+}
+
 /// Why there is no response, and who gave none.
 #[derive(Debug)]
 pub struct Failed {
@@ -134,7 +148,7 @@ pub struct Failed {
 
 impl Failed {
     fn at(lease: &Lease, error: ForwardError) -> Self {
-        let by = Some(lease.slot.0.target.authority.clone());
+        let by = Some(lease.slot.upstream.target.authority.clone());
         Self { error, by }
     }
 
@@ -247,8 +261,8 @@ impl Forwarder {
             limits: &route.limits,
         };
         let (mut lease, head) = exchange(pool, &sent, body).await?;
-        lease.slot.1 = share;
-        let by = lease.slot.0.target.authority.clone();
+        lease.slot.share = share;
+        let by = lease.slot.upstream.target.authority.clone();
         let (forwarded, streams) = finish(lease, head, &inward, client, upload, &route.limits)?;
         Ok(Answered {
             forwarded,
@@ -295,7 +309,7 @@ async fn exchange(
     let mut lease = sent.claim.lease(pool, wanted).await.map_err(leased)?;
     let mut may_repeat = true;
     loop {
-        let upstream = lease.slot.0.target.name();
+        let upstream = lease.slot.upstream.target.name();
         let head = lease.wire.head();
         sent.onward
             .write(head, parts, sent.inward, upstream, sent.length);
@@ -373,7 +387,7 @@ fn finish(
     let (mut parts, ()) = response.into_parts();
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     if !upgraded {
-        inward.apply(&mut parts, &lease.slot.0.target.name());
+        inward.apply(&mut parts, &lease.slot.upstream.target.name());
         let (body, streams) = answer::streamed(lease, upload, limits);
         let response = Response::from_parts(parts, body);
         return Ok((Forwarded::Response(response), streams));
@@ -383,7 +397,7 @@ fn finish(
         let error = ForwardError::Unreadable(Box::new(Unasked));
         return Err(Failed::at(&lease, error));
     };
-    inward.apply(&mut parts, &lease.slot.0.target.name());
+    inward.apply(&mut parts, &lease.slot.upstream.target.name());
     let websocket = inward
         .upgrade()
         .is_some_and(|name| is_protocol(name, b"websocket"));

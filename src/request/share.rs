@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::client::{Network, site_share};
 use crate::keys;
 
 /// How many counters a row has.
@@ -13,73 +14,82 @@ const ROWS: usize = 2;
 
 /// Counts by client address, in memory that does not grow with the number of addresses.
 ///
-/// An address has one counter in each row, at a place that nobody outside can compute; the smallest
-/// of them is what it holds at most. Two addresses disturb each other only where they meet in every
-/// row.
+/// An IPv6 client is counted with its /64 and with its /48, which may hold more than one client and
+/// never all.
 pub struct Shares {
-    counters: Box<[AtomicU32]>,
-    /// One multiplier for each row.
-    odd: [u64; ROWS],
-    max: u32,
+    clients: Table,
+    sites: Table,
 }
 
-/// Where an address is counted.
+/// Where a client is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places([usize; ROWS]);
+pub struct Places {
+    client: Cells,
+    /// For an IPv6 client.
+    site: Option<Cells>,
+}
 
-/// One of what an address may hold. Dropping it gives it back.
+/// One of what a client may hold. Dropping it gives it back.
 #[derive(Debug)]
 pub struct Share {
     shares: Arc<Shares>,
     places: Places,
 }
 
+/// Counters of networks.
+///
+/// A network has one counter in each row, at a place that nobody outside can compute; the smallest of
+/// them is what it holds at most. Two networks disturb each other only where they meet in every row.
+struct Table {
+    counters: Box<[AtomicU32]>,
+    /// One multiplier for each row.
+    odd: [u64; ROWS],
+    max: u32,
+}
+
+/// The counters of one network.
+type Cells = [usize; ROWS];
+
 impl Shares {
-    /// Lets each address hold `max` at a time.
-    pub fn new(max: usize) -> Self {
-        let [first, second] = [keys::random::<8>(), keys::random::<8>()];
+    /// Lets each client hold `max` of `all` at a time.
+    pub fn new(max: usize, all: usize) -> Self {
+        let [max, all] = [max, all].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
         Self {
-            counters: (0..ROW * ROWS).map(|_| AtomicU32::new(0)).collect(),
-            odd: [first, second].map(|bytes| u64::from_ne_bytes(bytes) | 1),
-            max: u32::try_from(max).unwrap_or(u32::MAX),
+            clients: Table::new(max),
+            sites: Table::new(site_share(max, all)),
         }
     }
 
-    /// How many each address may hold.
+    /// How many each client may hold.
     pub fn max(&self) -> u32 {
-        self.max
+        self.clients.max
     }
 
-    /// Where an address is counted. An IPv6 client has a network of 64 bits to itself, so all of it
-    /// is one address.
+    /// Where a client is counted.
     pub fn places(&self, client: IpAddr) -> Places {
-        let key = match client.to_canonical() {
-            IpAddr::V4(ip) => u64::from(ip.to_bits()),
-            // Only networks that no client has would be taken for an IPv4 address.
-            IpAddr::V6(ip) => u64::try_from(ip.to_bits() >> 64).unwrap_or(0) ^ (0xffff << 48),
-        };
-        Places(std::array::from_fn(|row| {
-            let odd = self.odd[row];
-            let mixed = (key ^ (key >> 29)).wrapping_mul(odd);
-            let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(odd);
-            row * ROW + usize::try_from(mixed >> 40).unwrap_or(0) % ROW
-        }))
+        Places {
+            client: self.clients.cells(Network::of_client(client)),
+            site: Network::of_site(client).map(|site| self.sites.cells(site)),
+        }
     }
 
-    /// Counts one more, unless all that an address may hold is taken.
-    pub fn add(&self, Places(places): Places) -> bool {
-        let held = places.map(|at| self.counters[at].fetch_add(1, Ordering::Relaxed));
-        let welcome = held.iter().any(|held| *held < self.max);
-        if !welcome {
-            self.give_back(Places(places));
+    /// Counts one more, unless all that the client or its site may hold is taken.
+    pub fn add(&self, places: Places) -> bool {
+        if !self.clients.add(places.client) {
+            return false;
         }
-        welcome
+        let fits = places.site.is_none_or(|site| self.sites.add(site));
+        if !fits {
+            self.clients.give_back(places.client);
+        }
+        fits
     }
 
     /// Counts one less.
-    pub fn give_back(&self, Places(places): Places) {
-        for at in places {
-            self.counters[at].fetch_sub(1, Ordering::Relaxed);
+    pub fn give_back(&self, places: Places) {
+        self.clients.give_back(places.client);
+        if let Some(site) = places.site {
+            self.sites.give_back(site);
         }
     }
 
@@ -93,6 +103,42 @@ impl Shares {
     }
 }
 
+impl Table {
+    fn new(max: u32) -> Self {
+        Self {
+            counters: (0..ROW * ROWS).map(|_| AtomicU32::new(0)).collect(),
+            odd: [keys::random::<8>(), keys::random::<8>()]
+                .map(|bytes| u64::from_ne_bytes(bytes) | 1),
+            max,
+        }
+    }
+
+    fn cells(&self, network: Network) -> Cells {
+        let number = network.number();
+        std::array::from_fn(|row| {
+            let odd = self.odd[row];
+            let mixed = (number ^ (number >> 29)).wrapping_mul(odd);
+            let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(odd);
+            row * ROW + usize::try_from(mixed >> 40).unwrap_or(0) % ROW
+        })
+    }
+
+    fn add(&self, cells: Cells) -> bool {
+        let held = cells.map(|at| self.counters[at].fetch_add(1, Ordering::Relaxed));
+        let fits = held.iter().any(|held| *held < self.max);
+        if !fits {
+            self.give_back(cells);
+        }
+        fits
+    }
+
+    fn give_back(&self, cells: Cells) {
+        for at in cells {
+            self.counters[at].fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         self.shares.give_back(self.places);
@@ -102,7 +148,7 @@ impl Drop for Share {
 impl fmt::Debug for Shares {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shares")
-            .field("max", &self.max)
+            .field("max", &self.max())
             .finish_non_exhaustive()
     }
 }
@@ -117,7 +163,7 @@ mod tests {
 
     #[test]
     fn an_address_holds_its_share_and_no_more() {
-        let shares = Arc::new(Shares::new(3));
+        let shares = Arc::new(Shares::new(3, 1_000));
         let mut held: Vec<_> = (0..3).map(|_| shares.take(ip("192.0.2.1"))).collect();
         assert!(held.iter().all(Option::is_some));
         assert!(shares.take(ip("192.0.2.1")).is_none());
@@ -133,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_network_of_64_bits_is_one_client() {
-        let shares = Arc::new(Shares::new(2));
+        let shares = Arc::new(Shares::new(2, 1_000));
         let _held = [
             shares.take(ip("2001:db8:1:2::1")),
             shares.take(ip("2001:db8:1:2:ffff::")),
@@ -143,8 +189,29 @@ mod tests {
     }
 
     #[test]
+    fn a_network_of_48_bits_holds_more_than_a_client_and_never_all() {
+        for (max, all, of_site) in [(2, 1_000, 6), (4, 8, 6), (3, 4, 3)] {
+            let shares = Arc::new(Shares::new(max, all));
+            let clients = (0..50).flat_map(|subnet| [subnet; 4]);
+            let held: Vec<_> = clients
+                .filter_map(|subnet| shares.take(ip(&format!("2001:db8:1:{subnet}::1"))))
+                .collect();
+            assert_eq!(held.len(), of_site, "{max} of {all}");
+            for other in ["2001:db8:2::1", "192.0.2.1", "2001:db8:100::1"] {
+                assert!(shares.take(ip(other)).is_some(), "{other}");
+            }
+            drop(held);
+            // What was refused for the site was not counted for the client.
+            let again: Vec<_> = (0..max)
+                .map(|_| shares.take(ip("2001:db8:1:49::1")))
+                .collect();
+            assert!(again.iter().all(Option::is_some), "{max} of {all}");
+        }
+    }
+
+    #[test]
     fn a_few_greedy_addresses_cost_nobody_else_theirs() {
-        let shares = Arc::new(Shares::new(2));
+        let shares = Arc::new(Shares::new(2, 1_000));
         let greedy = (0..20).flat_map(|last| [last; 2]);
         let _held: Vec<_> = greedy
             .map(|last| shares.take(IpAddr::from([198, 51, 100, last])))

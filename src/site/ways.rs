@@ -22,7 +22,7 @@ pub(super) fn build(
         .routes
         .iter()
         .map(|one| {
-            let upstream = upstream(one, config.upstream_share, &mut pools)?;
+            let upstream = upstream(one, config, &mut pools)?;
             route(one, upstream, asserter, config.lasting).map(Arc::new)
         })
         .collect::<Result<_, _>>()?;
@@ -32,7 +32,7 @@ pub(super) fn build(
 /// Routes with the same upstreams, limits and TLS share one pool.
 fn upstream(
     config: &RouteConfig,
-    client_share: u8,
+    site: &Config,
     pools: &mut Vec<PoolSettings>,
 ) -> Result<Option<UpstreamId>, BuildError> {
     if config.upstream.is_empty() {
@@ -40,7 +40,8 @@ fn upstream(
     }
     let tls = config.upstream_tls.as_ref();
     let settings = PoolSettings {
-        client_share,
+        client_share: site.upstream_share,
+        anonymous_share: site.upstream_share_anonymous,
         idle: config.limits.keep_alive.duration(),
         tls: tls.map(|tls| upstream_tls(&config.name, tls)).transpose()?,
         ..PoolSettings::new(config.upstream.clone(), config.limits.connect.duration())

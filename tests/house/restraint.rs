@@ -7,8 +7,27 @@ use menshen::face::page::Cause;
 use crate::browser::{Browser, href, navigation};
 use crate::house::{HOME, House, Plan};
 use crate::logging_in::{OWN, parameter};
+use crate::wire::Answer;
 
 const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
+
+const BEHIND_A_PROXY: &str = "trusted_proxies = ['127.0.0.1']";
+
+/// A browser that a trusted proxy names.
+fn from(house: &House, client: &str) -> Browser {
+    let mut browser = Browser::new(house);
+    let header = ("X-Forwarded-For".to_owned(), client.to_owned());
+    browser.extra.push(header);
+    browser
+}
+
+/// Comes back from the source with a code that it does not know.
+async fn bring_wrong_code(mut browser: Browser) -> Answer {
+    let page = browser.to_source(&format!("{HOME}/echo")).await;
+    let state = parameter(&page, "state").unwrap();
+    let url = format!("{OWN}/callback/corp?code=wrong&state={state}");
+    browser.visit(&url).await
+}
 
 #[tokio::test]
 async fn a_second_start_by_itself_within_a_minute_shows_the_chooser() {
@@ -52,18 +71,11 @@ async fn a_login_that_came_to_its_end_is_no_loop() {
 
 #[tokio::test]
 async fn too_many_starts_are_told_to_wait() {
-    let from = |house: &House, client: &str| {
-        let mut browser = Browser::new(house);
-        browser
-            .extra
-            .push(("X-Forwarded-For".to_owned(), client.to_owned()));
-        browser
-    };
     for (limit, others_may) in [
         ("begins_per_client_per_minute = 3", true),
         ("begins_per_minute = 3", false),
     ] {
-        let plan = Plan::default().server("trusted_proxies = ['127.0.0.1']");
+        let plan = Plan::default().server(BEHIND_A_PROXY);
         let house = plan.more(&format!("[login]\n{limit}")).start().await;
         let start = format!("{OWN}/start?connector=corp&rd=/x");
         for _ in 0..3 {
@@ -136,17 +148,10 @@ async fn head_starts_nothing_and_ends_nothing() {
 async fn wrong_codes_open_a_circuit_before_they_cost_the_sources_quota() {
     let limits = "[login]\nbad_codes_max = 3\nbad_codes_pause = '10s'";
     let house = Plan::default().more(limits).start().await;
-    let wrong = async |house: &House| {
-        let mut browser = Browser::new(house);
-        let page = browser.to_source(&format!("{HOME}/echo")).await;
-        let state = parameter(&page, "state").unwrap();
-        let url = format!("{OWN}/callback/corp?code=wrong&state={state}");
-        browser.visit(&url).await
-    };
     for _ in 0..3 {
-        assert_eq!(wrong(&house).await.status, 302);
+        assert_eq!(bring_wrong_code(Browser::new(&house)).await.status, 302);
     }
-    let stopped = wrong(&house).await;
+    let stopped = bring_wrong_code(Browser::new(&house)).await;
     assert_eq!(
         (stopped.status, stopped.cause()),
         (503, Some(Cause::SourceBusy))
@@ -161,6 +166,91 @@ async fn wrong_codes_open_a_circuit_before_they_cost_the_sources_quota() {
     house.advance(Duration::from_secs(11));
     assert_eq!(browser.follow(&back).await.answer.status, 200);
     assert_eq!(house.source.calls(REDEEM), 4);
+}
+
+#[tokio::test]
+async fn a_48_of_ipv6_uses_up_neither_all_logins_nor_those_of_another() {
+    let limit = "[login]\nbegins_per_client_per_minute = 2";
+    let plan = Plan::default().server(BEHIND_A_PROXY).more(limit);
+    let house = plan.start().await;
+    let start = format!("{OWN}/start?connector=corp&rd=/x");
+    let mut begun = 0;
+    for subnet in (0..10).flat_map(|subnet| [subnet; 2]) {
+        let mut browser = from(&house, &format!("2001:db8:1:{subnet}::1"));
+        begun += usize::from(browser.visit(&start).await.status == 302);
+    }
+    // Three times what one client has; one more every ten seconds.
+    assert!((6..12).contains(&begun), "{begun}");
+    for other in ["2001:db8:2::1", "192.0.2.1", "::ffff:192.0.2.2"] {
+        let answer = from(&house, other).visit(&start).await;
+        assert_eq!(answer.status, 302, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_names_nobody_is_not_one_client() {
+    let limits = "[login]\nbegins_per_client_per_minute = 1\nfinishes_per_client_per_minute = 1\n\
+                  bad_codes_max = 20";
+    let plan = Plan::default().server(BEHIND_A_PROXY).more(limits);
+    let house = plan.start().await;
+    for round in 0..3 {
+        let mut browser = Browser::new(&house);
+        let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        assert_eq!(page.answer.status, 200, "{round}");
+        // Another host takes a ticket.
+        let page = browser.follow("http://oa.test/echo").await;
+        assert_eq!(page.answer.status, 200, "{round}");
+    }
+    // Who is named has a limit of their own.
+    let start = format!("{OWN}/start?connector=corp&rd=/x");
+    let named = async || from(&house, "192.0.2.1").visit(&start).await.status;
+    assert_eq!((named().await, named().await), (302, 429));
+}
+
+#[tokio::test]
+async fn wrong_codes_of_one_48_keep_nobody_from_logging_in() {
+    let limits = "[login]\nbad_codes_max = 8\nbad_codes_pause = '1h'";
+    let plan = Plan::default().server(BEHIND_A_PROXY).more(limits);
+    let house = plan.start().await;
+    let honest = async |client: &str| {
+        let mut browser = from(&house, client);
+        let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        page.answer.status
+    };
+    for subnet in (1..=3).flat_map(|subnet| [subnet; 5]) {
+        let attacker = format!("2001:db8:9:{subnet}::1");
+        let answer = bring_wrong_code(from(&house, &attacker)).await;
+        assert_eq!(answer.status, 302, "{attacker}");
+    }
+    assert_eq!(honest("192.0.2.1").await, 200);
+}
+
+#[tokio::test]
+async fn an_open_circuit_refuses_only_who_sent_wrong_codes() {
+    let limits = "[login]\nbad_codes_max = 8\nbad_codes_pause = '1h'";
+    let plan = Plan::default().server(BEHIND_A_PROXY).more(limits);
+    let house = plan.start().await;
+    let (one, two) = ("2001:db8:9:1::1", "203.0.113.9");
+    for attacker in [[one; 4], [two; 4]].concat() {
+        let answer = bring_wrong_code(from(&house, attacker)).await;
+        assert_eq!(answer.status, 302, "{attacker}");
+    }
+    for attacker in [one, two, "2001:db8:9:1:2::2", "::ffff:203.0.113.9"] {
+        let answer = bring_wrong_code(from(&house, attacker)).await;
+        let stopped = (answer.status, answer.cause());
+        assert_eq!(stopped, (503, Some(Cause::SourceBusy)), "{attacker}");
+    }
+    assert_eq!(house.source.calls(REDEEM), 8);
+    // A wrong code of another is asked about, and makes them one of those.
+    let third = "198.51.100.1";
+    assert_eq!(bring_wrong_code(from(&house, third)).await.status, 302);
+    assert_eq!(bring_wrong_code(from(&house, third)).await.status, 503);
+    assert_eq!(house.source.calls(REDEEM), 9);
+    for client in ["192.0.2.1", "2001:db8:1::1"] {
+        let mut browser = from(&house, client);
+        let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+        assert_eq!(page.answer.status, 200, "{client}");
+    }
 }
 
 #[tokio::test]

@@ -105,6 +105,29 @@ fn cookies(findings: &mut Findings<'_>) {
     }
 }
 
+/// A share is a percentage.
+fn upstream_shares(findings: &mut Findings<'_>, table: &Place<'_>) {
+    let limits = &findings.config.server.limits;
+    let (client, anonymous) = (limits.upstream_share, limits.upstream_share_anonymous);
+    for (key, share, help) in [
+        (
+            "upstream_share",
+            client,
+            "100 lets one client have all of them",
+        ),
+        (
+            "upstream_share_anonymous",
+            anonymous,
+            "100 leaves nothing to people who are signed in",
+        ),
+    ] {
+        if share > 100 {
+            let place = table.clone().key(key);
+            findings.value(&place, format!("{key} is more than 100 percent"), help);
+        }
+    }
+}
+
 fn limits(findings: &mut Findings<'_>) {
     let door = &findings.config.server.limits;
     let table = Place::of(["server", "limits"]);
@@ -120,6 +143,10 @@ fn limits(findings: &mut Findings<'_>) {
         ),
         ("streams_max", door.streams_max.into()),
         ("upstream_share", door.upstream_share.into()),
+        (
+            "upstream_share_anonymous",
+            door.upstream_share_anonymous.into(),
+        ),
         ("header_bytes_max", door.header_bytes_max as u64),
     ];
     findings.at_least_one(&table, &numbers);
@@ -130,11 +157,7 @@ fn limits(findings: &mut Findings<'_>) {
         ("judged_again_after", door.judged_again_after),
     ];
     findings.positive(&table, &periods);
-    if door.upstream_share > 100 {
-        let place = table.clone().key("upstream_share");
-        let help = "100 lets one client have all of them";
-        findings.value(&place, "upstream_share is more than 100 percent", help);
-    }
+    upstream_shares(findings, &table);
     let session = &findings.config.session;
     let table = Place::of(["session"]);
     let periods = [

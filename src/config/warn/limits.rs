@@ -14,6 +14,11 @@ pub(super) fn look(list: &mut List<'_>) {
         let text = "one client can keep everybody else from an application: leave some of it";
         list.add(&table.clone().key("upstream_share"), text);
     }
+    if limits.upstream_share_anonymous == 100 {
+        let text = "strangers on public routes can keep everybody who is signed in from an \
+                    application: leave some of it";
+        list.add(&table.clone().key("upstream_share_anonymous"), text);
+    }
     if limits.connections_per_client_max >= limits.connections_max {
         let text = "one client can keep everybody else from connecting: leave some of \
                     connections_max";

@@ -37,6 +37,7 @@ fn no_routes() -> site::Config {
         issuers: BTreeMap::new(),
         routes: Vec::new(),
         upstream_share: 75,
+        upstream_share_anonymous: 75,
         lasting: Duration::from_secs(10),
     }
 }

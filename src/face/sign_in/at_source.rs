@@ -41,7 +41,7 @@ where
     };
     match entry
         .connector
-        .logout_notice(token, visit.head.client)
+        .logout_notice(token, visit.head.sharing_client())
         .await
     {
         None => Told::own(

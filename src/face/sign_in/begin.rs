@@ -292,7 +292,7 @@ pub(super) async fn try_open(
         ticket_for: target.ticket_for.clone(),
         for_frame: target.for_frame,
         replaces: session_key(visit),
-        client: visit.head.client,
+        client: visit.head.sharing_client(),
         user_agent: &user_agent(visit),
     };
     let begun = visit.site.login.begin(wish).await?;

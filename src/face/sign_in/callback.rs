@@ -63,7 +63,7 @@ where
     };
     let answer = Answer {
         fields,
-        client: visit.head.client,
+        client: visit.head.sharing_client(),
         kind: AnswerKind::Code,
     };
     let sealed = flow_cookies::sealed(visit, &flow);

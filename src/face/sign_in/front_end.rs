@@ -69,7 +69,7 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
         ticket_for: None,
         for_frame: false,
         replaces: begin::session_key(visit),
-        client: visit.head.client,
+        client: visit.head.sharing_client(),
         user_agent: &user_agent(visit),
     };
     let begun = match visit.site.login.begin(wish).await {
@@ -142,7 +142,7 @@ where
     ];
     let answer = Answer {
         fields: Fields::new(fields),
-        client: visit.head.client,
+        client: visit.head.sharing_client(),
         kind: posted.kind,
     };
     match visit.site.login.finish(pending, answer).await.as_deref() {

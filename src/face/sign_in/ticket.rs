@@ -318,7 +318,7 @@ impl Spending {
         if !spent.is_first(&self.what) {
             return Ok(false);
         }
-        if let Err(error) = login.may_redeem(visit.head.client) {
+        if let Err(error) = login.may_redeem(visit.head.sharing_client()) {
             // It was not spent: the person may bring it again.
             spent.forget(&self.what);
             let response = reply::problem(visit, audit::cause_of(&error), here(visit));
@@ -331,7 +331,8 @@ impl Spending {
     /// remembers it, for as long as the ticket would count.
     async fn shown(&self, visit: &Visit<'_>) -> Result<(), Box<Told>> {
         let login = &visit.site.login;
-        if login.spent_tickets().is_first(&self.what) && login.may_redeem(visit.head.client).is_ok()
+        if login.spent_tickets().is_first(&self.what)
+            && login.may_redeem(visit.head.sharing_client()).is_ok()
         {
             self.store(visit).await?;
         }

@@ -402,7 +402,7 @@ impl Connector for Oidc {
     async fn logout_notice(
         &self,
         token: &str,
-        client: IpAddr,
+        client: Option<IpAddr>,
     ) -> Option<Result<LogoutNotice, ConnectorError>> {
         Some(self.notice(token, client).await)
     }

@@ -65,7 +65,7 @@ pub struct IssuerConfig {
     pub cached_max: u64,
     /// How many tokens that are not remembered are verified for one client address in a minute, and
     /// as many at once; 600 by default. Beyond that new ones get 503. A token that counted within the
-    /// last hour is not counted. An IPv6 client has a /64 to itself.
+    /// last hour is not counted.
     #[serde(default = "new_tokens_per_client_per_minute")]
     pub new_tokens_per_client_per_minute: u32,
     /// How many such tokens of one client address may wait to be verified at the same time; 100 by

@@ -11,6 +11,7 @@ use tokio::sync::{AcquireError, Semaphore};
 use url::{Url, form_urlencoded};
 
 use super::config::{IntrospectionAuth, IntrospectionConfig};
+use super::new_tokens::Place;
 use super::{Away, Fault, Refusal};
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::{Claims, Issuer};
@@ -18,7 +19,7 @@ use crate::outbound::{Call, Credentials, Outbound, OutboundError};
 use crate::secret::{Secret, SecretError};
 
 /// How many tokens an issuer is asked about at once.
-pub(super) const QUESTIONS_MAX: usize = 32;
+pub(super) const QUESTIONS_MAX: u32 = 32;
 /// How long a question waits for its turn.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// How long nobody asks an issuer that cannot be reached.
@@ -61,22 +62,22 @@ impl Introspection {
             auth: config.client_auth,
             outbound: outbound.reading(ANSWER_BYTES_MAX),
             clock,
-            turns: Semaphore::new(QUESTIONS_MAX),
+            turns: Semaphore::new(usize::try_from(QUESTIONS_MAX).unwrap_or(1)),
             unreachable_at: Mutex::default(),
         })
     }
 
     /// What the issuer says of a token it calls active; what it leaves empty is not there.
-    /// With `questions` it first waits for one of those that a client may have under way.
+    /// A new token first waits for one of the questions that its client may have under way.
     pub(super) async fn explain(
         &self,
         issuer: &Issuer,
         token: &str,
-        questions: Option<&Semaphore>,
+        new: Option<&Place>,
     ) -> Result<Claims, Fault> {
         let turn = async {
-            let own = match questions {
-                Some(questions) => Some(questions.acquire().await?),
+            let own = match new {
+                Some(place) => Some(place.turn().await?),
                 None => None,
             };
             Ok::<_, AcquireError>((own, self.turns.acquire().await?))

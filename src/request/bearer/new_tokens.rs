@@ -2,52 +2,64 @@
 //!
 //! Anybody can make up tokens without end, and an issuer answers only so many questions at a time.
 //! A client that brings too many is refused before anything is asked on its account, and never has
-//! more than its share of the questions under way.
+//! more than its share of the questions under way; nor has its /48. All new tokens together leave
+//! some of the questions to tokens that counted before.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 use super::config::IssuerConfig;
 use super::introspection::QUESTIONS_MAX;
-use crate::client::network_of;
+use crate::client::{Network, Rates, site_share};
 
-/// How many of an issuer's questions are asked on one client's account at a time.
-const QUESTIONS_PER_CLIENT_MAX: usize = QUESTIONS_MAX / 4;
+/// How many new tokens may be under way to being verified.
+const NEW_MAX: u32 = 750;
 
-/// So many clients are remembered before those are forgotten that have their whole rate again.
-const CLIENTS_MAX: usize = 20_000;
+/// How many of an issuer's questions are asked about new tokens at a time.
+const NEW_QUESTIONS_MAX: u32 = QUESTIONS_MAX / 4 * 3;
 
-/// Which limit a client has reached: a key of `[issuer.NAME]`.
+/// How many of them are asked on one client's account.
+const QUESTIONS_PER_CLIENT_MAX: u32 = QUESTIONS_MAX / 4;
+
+/// Which limit is reached: a key of `[issuer.NAME]`, or that of all clients together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
     PerMinute,
     AtOnce,
+    All,
 }
 
 impl Limit {
-    /// The key.
-    pub(super) const fn key(self) -> &'static str {
+    /// The key by which a client is limited.
+    pub(super) const fn key(self) -> Option<&'static str> {
         match self {
-            Self::PerMinute => "new_tokens_per_client_per_minute",
-            Self::AtOnce => "new_tokens_per_client_at_once",
+            Self::PerMinute => Some("new_tokens_per_client_per_minute"),
+            Self::AtOnce => Some("new_tokens_per_client_at_once"),
+            Self::All => None,
         }
     }
 }
 
 /// What the clients of one issuer's tokens have under way.
 pub(super) struct NewTokens {
-    per_minute: DefaultKeyedRateLimiter<IpAddr>,
+    per_minute: Rates,
     at_once: u32,
-    clients: Mutex<HashMap<IpAddr, UnderWay>>,
+    questions: Semaphore,
+    under_way: Mutex<UnderWay>,
 }
 
-/// What one client has under way; never nothing.
+/// What is under way: as many networks as tokens at most, or twice as many.
+#[derive(Default)]
 struct UnderWay {
+    all: u32,
+    networks: HashMap<Network, OfNetwork>,
+}
+
+/// What one network has under way; never nothing.
+struct OfNetwork {
     tokens: u32,
     questions: Arc<Semaphore>,
 }
@@ -55,68 +67,106 @@ struct UnderWay {
 /// Leave to verify one token on a client's account, until it is dropped.
 pub(super) struct Place {
     all: Arc<NewTokens>,
-    client: IpAddr,
-    questions: Arc<Semaphore>,
+    /// The networks it is counted for, and one permit for each question that may be asked on the
+    /// account of each.
+    networks: Vec<(Network, Arc<Semaphore>)>,
+}
+
+/// Leave to ask one question about a new token.
+pub(super) struct Turn<'a> {
+    _networks: Vec<SemaphorePermit<'a>>,
+    _all: SemaphorePermit<'a>,
 }
 
 impl NewTokens {
     pub(super) fn new(config: &IssuerConfig) -> Arc<Self> {
-        let per_minute = NonZeroU32::new(config.new_tokens_per_client_per_minute);
-        let quota = Quota::per_minute(per_minute.unwrap_or(NonZeroU32::MIN));
         Arc::new(Self {
-            per_minute: RateLimiter::keyed(quota),
+            per_minute: Rates::per_minute(config.new_tokens_per_client_per_minute, u32::MAX),
             at_once: config.new_tokens_per_client_at_once,
-            clients: Mutex::default(),
+            questions: Semaphore::new(permits(NEW_QUESTIONS_MAX)),
+            under_way: Mutex::default(),
         })
     }
 
-    /// Counts one more token of this client, or says which limit it has reached.
-    pub(super) fn take(self: &Arc<Self>, client: IpAddr) -> Result<Place, Limit> {
-        let client = network_of(client);
-        let mut clients = self.clients();
-        let tokens = clients.get(&client).map_or(0, |it| it.tokens);
-        if tokens >= self.at_once {
+    /// Counts one more token of this client, or says which limit is reached. A proxy that names nobody
+    /// is no client: its tokens are counted among all.
+    pub(super) fn take(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Place, Limit> {
+        let networks = client.map_or([None, None], |client| {
+            let per_site = site_share(self.at_once, NEW_MAX);
+            let questions = site_share(QUESTIONS_PER_CLIENT_MAX, NEW_QUESTIONS_MAX);
+            let own = Network::of_client(client);
+            [
+                Some((own, self.at_once, QUESTIONS_PER_CLIENT_MAX)),
+                Network::of_site(client).map(|site| (site, per_site, questions)),
+            ]
+        });
+        let mut under_way = self.under_way();
+        if under_way.all >= NEW_MAX {
+            return Err(Limit::All);
+        }
+        let held = |network| under_way.networks.get(&network).map_or(0, |it| it.tokens);
+        let mut limits = networks.iter().flatten();
+        if limits.any(|(network, max, _)| held(*network) >= *max) {
             return Err(Limit::AtOnce);
         }
-        if self.per_minute.len() > CLIENTS_MAX {
-            self.per_minute.retain_recent();
-        }
-        if self.per_minute.check_key(&client).is_err() {
+        if client.is_some_and(|client| !self.per_minute.take(client)) {
             return Err(Limit::PerMinute);
         }
-        let under_way = clients.entry(client).or_insert_with(|| UnderWay {
-            tokens: 0,
-            questions: Arc::new(Semaphore::new(QUESTIONS_PER_CLIENT_MAX)),
+        under_way.all += 1;
+        let networks = networks.into_iter().flatten();
+        let networks = networks.map(|(network, _, questions)| {
+            let of_network = under_way.networks.entry(network);
+            let of_network = of_network.or_insert_with(|| OfNetwork {
+                tokens: 0,
+                questions: Arc::new(Semaphore::new(permits(questions))),
+            });
+            of_network.tokens += 1;
+            (network, Arc::clone(&of_network.questions))
         });
-        under_way.tokens += 1;
+        let networks = networks.collect();
         Ok(Place {
             all: Arc::clone(self),
-            client,
-            questions: Arc::clone(&under_way.questions),
+            networks,
         })
     }
 
-    fn clients(&self) -> MutexGuard<'_, HashMap<IpAddr, UnderWay>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+fn permits(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(Semaphore::MAX_PERMITS)
+}
+
 impl Place {
-    /// One permit for each question that may be asked on this client's account now.
-    pub(super) fn questions(&self) -> &Semaphore {
-        &self.questions
+    /// Waits until one more question may be asked on this client's account, and about new tokens.
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, AcquireError> {
+        let mut networks = Vec::with_capacity(self.networks.len());
+        for (_, questions) in &self.networks {
+            networks.push(questions.acquire().await?);
+        }
+        Ok(Turn {
+            _networks: networks,
+            _all: self.all.questions.acquire().await?,
+        })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut clients = self.all.clients();
-        let Some(under_way) = clients.get_mut(&self.client) else {
-            return;
-        };
-        under_way.tokens = under_way.tokens.saturating_sub(1);
-        if under_way.tokens == 0 {
-            clients.remove(&self.client);
+        let mut under_way = self.all.under_way();
+        under_way.all = under_way.all.saturating_sub(1);
+        for (network, _) in &self.networks {
+            let Some(of_network) = under_way.networks.get_mut(network) else {
+                continue;
+            };
+            of_network.tokens = of_network.tokens.saturating_sub(1);
+            if of_network.tokens == 0 {
+                under_way.networks.remove(network);
+            }
         }
     }
 }
@@ -130,8 +180,8 @@ mod tests {
         NewTokens::new(&toml::from_str(&config).unwrap())
     }
 
-    fn client(last: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, last])
+    fn client(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
     }
 
     #[test]
@@ -143,7 +193,8 @@ mod tests {
         held.pop();
         assert!(all.take(client(1)).is_ok());
         held.clear();
-        assert!(all.clients().is_empty());
+        let under_way = all.under_way();
+        assert!(under_way.networks.is_empty() && under_way.all == 0);
     }
 
     #[test]
@@ -154,5 +205,26 @@ mod tests {
         assert!((5..=6).contains(&taken), "{taken}");
         assert_eq!(all.take(client(1)).err(), Some(Limit::PerMinute));
         assert!(all.take(client(2)).is_ok());
+    }
+
+    #[test]
+    fn a_site_has_no_more_than_three_clients() {
+        let all = new_tokens("new_tokens_per_client_at_once = 3");
+        let of_site = (0..20).map(|subnet| format!("2001:db8:1:{subnet}::1").parse().ok());
+        let held: Vec<_> = of_site.filter_map(|client| all.take(client).ok()).collect();
+        assert_eq!(held.len(), 9);
+        assert!(all.take("2001:db8:2::1".parse().ok()).is_ok());
+    }
+
+    #[test]
+    fn a_proxy_that_names_nobody_is_not_one_client_and_has_not_all() {
+        let all = new_tokens("new_tokens_per_client_at_once = 3");
+        let held: Vec<_> = (0..NEW_MAX + 9)
+            .filter_map(|_| all.take(None).ok())
+            .collect();
+        assert_eq!(held.len(), 750);
+        assert_eq!(all.take(client(1)).err(), Some(Limit::All));
+        drop(held);
+        assert!(all.take(client(1)).is_ok());
     }
 }

@@ -37,8 +37,6 @@ const REFUSED_MAX: u64 = 1_000;
 const REFUSED_FOR: Duration = Duration::from_secs(2);
 /// How long a token that counted is verified again without regard to the limits of its client.
 const GOOD_FOR: Duration = Duration::from_secs(3600);
-/// How many tokens may be under way to being verified.
-const LOADS_MAX: usize = 1_000;
 
 /// The fingerprint of a whole token.
 pub(super) type TokenHash = [u8; 32];
@@ -209,7 +207,7 @@ impl Trusted {
         self: &Arc<Self>,
         hash: TokenHash,
         token: &str,
-        client: IpAddr,
+        client: Option<IpAddr>,
     ) -> Verdict {
         let load = {
             let mut loads = self.loads();
@@ -219,7 +217,6 @@ impl Trusted {
             }
             match loads.get(&hash) {
                 Some(load) => load.clone(),
-                None if loads.len() >= LOADS_MAX => return Err(Away::Busy.into()),
                 None => {
                     let place = self.place(&hash, client)?;
                     let load = self.begin(hash, token, client, place);
@@ -231,8 +228,9 @@ impl Trusted {
         load.await
     }
 
-    /// A place for a new token among those of its client; none where it needs none.
-    fn place(&self, hash: &TokenHash, client: IpAddr) -> Result<Option<Place>, Fault> {
+    /// A place for a new token among those of its client; none where it needs none: of those that
+    /// counted lately there are no more than are remembered.
+    fn place(&self, hash: &TokenHash, client: Option<IpAddr>) -> Result<Option<Place>, Fault> {
         if self.good.contains_key(hash) {
             return Ok(None);
         }
@@ -242,7 +240,10 @@ impl Trusted {
         }
     }
 
-    fn limited(&self, client: IpAddr, limit: Limit) -> Fault {
+    fn limited(&self, client: Option<IpAddr>, limit: Limit) -> Fault {
+        let (Some(client), Some(key)) = (client, limit.key()) else {
+            return Away::Busy.into();
+        };
         self.counts.count(BearerOutcome::Limited);
         if self.limit_complaints.may_speak() {
             tracing::warn!(
@@ -250,7 +251,7 @@ impl Trusted {
                 %client,
                 "a client brings more new bearer tokens than [issuer.{}] {} allows: they get 503",
                 self.id,
-                limit.key()
+                key
             );
         }
         Fault::Limited
@@ -260,7 +261,7 @@ impl Trusted {
         self: &Arc<Self>,
         hash: TokenHash,
         token: &str,
-        client: IpAddr,
+        client: Option<IpAddr>,
         place: Option<Place>,
     ) -> Load {
         let (this, token) = (Arc::clone(self), Secret::new(token.to_owned()));
@@ -276,7 +277,7 @@ impl Trusted {
             .shared()
     }
 
-    async fn judge(&self, token: &str, client: IpAddr, place: Option<&Place>) -> Verdict {
+    async fn judge(&self, token: &str, client: Option<IpAddr>, place: Option<&Place>) -> Verdict {
         let expect = Expect {
             audiences: &self.config.audiences,
             kind: None,
@@ -285,9 +286,7 @@ impl Trusted {
         };
         let (claims, tenant) = match (&self.introspection, &self.config.introspection) {
             (Some(introspection), Some(config)) => {
-                let claims = introspection
-                    .explain(&self.issuer, token, place.map(Place::questions))
-                    .await?;
+                let claims = introspection.explain(&self.issuer, token, place).await?;
                 let needs_audience = !config.audience_optional;
                 let tenant = self.issuer.judge_told(&claims, &expect, needs_audience)?;
                 (claims, tenant)

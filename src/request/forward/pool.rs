@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use super::connect::{self, Target};
@@ -49,6 +49,8 @@ pub struct PoolSettings {
     pub connections_max: usize,
     /// How many percent of these one client address may have under way.
     pub client_share: u8,
+    /// How many percent of these may be of people whom nobody knows.
+    pub anonymous_share: u8,
     /// TLS to https upstreams; absent: verified against the system's authorities.
     pub tls: Option<UpstreamTls>,
 }
@@ -63,6 +65,7 @@ impl PoolSettings {
             idle_max: 64,
             connections_max: 1024,
             client_share: 75,
+            anonymous_share: 75,
             tls: None,
         }
     }
@@ -84,6 +87,8 @@ pub(super) struct Pool {
 pub(super) struct Upstream {
     pub(super) target: Target,
     slots: Semaphore,
+    /// Those that may be of people whom nobody knows.
+    anonymous: Semaphore,
     idle: Mutex<Idle>,
     idle_for: Duration,
     idle_max: usize,
@@ -127,19 +132,36 @@ impl Lease {
             return;
         }
         match self.private {
-            None => self.slot.0.park(self.wire),
-            Some(place) => place.keep(self.wire, &self.slot.0),
+            None => self.slot.upstream.park(self.wire),
+            Some(place) => place.keep(self.wire, &self.slot.upstream),
         }
     }
 }
 
 /// One of the requests that may be under way.
 #[derive(Debug)]
-pub(super) struct Slot(pub(super) Arc<Upstream>, pub(super) Option<Share>);
+pub(super) struct Slot {
+    pub(super) upstream: Arc<Upstream>,
+    /// What its client has of all.
+    pub(super) share: Option<Share>,
+    who: Who,
+}
+
+/// For whom a connection is wanted, as far as it matters how many they have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// A person or a program.
+    Known,
+    /// Nobody whom we know: on a public route there may be any number of them.
+    Anonymous,
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.slots.add_permits(1);
+        self.upstream.slots.add_permits(1);
+        if self.who == Who::Anonymous {
+            self.upstream.anonymous.add_permits(1);
+        }
     }
 }
 
@@ -155,6 +177,7 @@ impl Pool {
                 Ok(Arc::clone(tls.insert(config)))
             }
         };
+        let anonymous_max = percent(settings.connections_max, settings.anonymous_share);
         let upstreams = settings
             .upstreams
             .iter()
@@ -162,6 +185,7 @@ impl Pool {
                 Ok(Arc::new(Upstream {
                     target: Target::new(url, &mut trust, name, resolver)?,
                     slots: Semaphore::new(settings.connections_max),
+                    anonymous: Semaphore::new(anonymous_max),
                     idle: Mutex::default(),
                     idle_for: settings.idle,
                     idle_max: settings.idle_max,
@@ -170,12 +194,12 @@ impl Pool {
             })
             .collect::<Result<Vec<_>, BuildError>>()?;
         let all = settings.connections_max.saturating_mul(upstreams.len());
-        let most = (all.saturating_mul(settings.client_share.into()) / 100).max(1);
+        let most = percent(all, settings.client_share);
         Ok(Self {
             settings,
             upstreams,
             turn: AtomicUsize::new(0),
-            shares: Arc::new(Shares::new(most)),
+            shares: Arc::new(Shares::new(most, all)),
             greed: Seldom::default(),
         })
     }
@@ -209,27 +233,40 @@ impl Pool {
         &self,
         (wire, upstream): (Box<Wire>, Arc<Upstream>),
         place: Box<Place>,
+        who: Who,
     ) -> Result<Lease, ForwardError> {
         Ok(Lease {
             wire,
-            slot: upstream.slot(self.settings.connect).await?,
+            slot: self.slot(&upstream, who).await?,
             reused: true,
             private: Some(place),
         })
+    }
+
+    async fn slot(&self, upstream: &Arc<Upstream>, who: Who) -> Result<Slot, ForwardError> {
+        let slot = upstream.slot(self.settings.connect, who).await;
+        if matches!(slot, Err(ForwardError::AnonymousShare)) && self.greed.may_speak() {
+            tracing::warn!(
+                upstream = ?upstream.target.authority,
+                key = "upstream_share_anonymous",
+                "people who are not signed in have all the requests under way that they may have at an upstream: a further one was refused"
+            );
+        }
+        slot
     }
 
     /// A connection to the upstream with the least to do.
     ///
     /// Nothing was sent yet when opening one fails, so the next upstream is tried, and the only one
     /// once more.
-    pub(super) async fn lease(&self, wanted: Wanted) -> Result<Lease, ForwardError> {
+    pub(super) async fn lease(&self, wanted: Wanted, who: Who) -> Result<Lease, ForwardError> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut tried = Vec::new();
         let mut first_error = None;
         loop {
             let best = self.best(first, &tried).ok_or(ForwardError::NoUpstream)?;
             let upstream = &self.upstreams[best];
-            let slot = upstream.slot(self.settings.connect).await?;
+            let slot = self.slot(upstream, who).await?;
             if let Some(wire) = upstream.take(wanted) {
                 return Ok(Lease {
                     wire,
@@ -298,16 +335,24 @@ impl Upstream {
             .saturating_sub(self.slots.available_permits())
     }
 
-    async fn slot(self: &Arc<Self>, patience: Duration) -> Result<Slot, ForwardError> {
-        let permit = match self.slots.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let waited = timeout(patience, self.slots.acquire()).await;
-                waited.ok().and_then(Result::ok).ok_or(ForwardError::Busy)?
+    async fn slot(self: &Arc<Self>, patience: Duration, who: Who) -> Result<Slot, ForwardError> {
+        let anonymous = match who {
+            Who::Known => None,
+            Who::Anonymous => {
+                let permit = permit(&self.anonymous, patience).await;
+                Some(permit.ok_or(ForwardError::AnonymousShare)?)
             }
         };
-        permit.forget();
-        Ok(Slot(Arc::clone(self), None))
+        let permit = permit(&self.slots, patience).await;
+        permit.ok_or(ForwardError::Busy)?.forget();
+        if let Some(anonymous) = anonymous {
+            anonymous.forget();
+        }
+        Ok(Slot {
+            upstream: Arc::clone(self),
+            share: None,
+            who,
+        })
     }
 
     fn take(&self, wanted: Wanted) -> Option<Box<Wire>> {
@@ -381,6 +426,20 @@ impl Upstream {
         // Nothing that holds the lock can leave it half done.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// So many percent of a number, and one at least.
+fn percent(all: usize, share: u8) -> usize {
+    (all.saturating_mul(share.into()) / 100).max(1)
+}
+
+/// A permit, as soon as there is one; nothing when that takes too long.
+async fn permit(permits: &Semaphore, patience: Duration) -> Option<SemaphorePermit<'_>> {
+    if let Ok(permit) = permits.try_acquire() {
+        return Some(permit);
+    }
+    let waited = timeout(patience, permits.acquire()).await;
+    waited.ok().and_then(Result::ok)
 }
 
 /// Whether another try may succeed: an upstream that starts again, or a system that is short of

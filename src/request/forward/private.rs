@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::ForwardError;
-use super::pool::{Lease, Pool, Upstream, Wanted};
+use super::pool::{Lease, Pool, Upstream, Wanted, Who};
 use super::wire::Wire;
 use crate::request::bearer::IssuerId;
 use crate::request::gate::Caller;
@@ -89,14 +89,21 @@ impl Claim<'_> {
         if wanted != Wanted::New
             && let Some(kept) = self.kept(pool)
         {
-            return pool.lease_kept(kept, self.place()).await;
+            return pool.lease_kept(kept, self.place(), self.who()).await;
         }
         if !self.is_private() {
-            return pool.lease(wanted).await;
+            return pool.lease(wanted, self.who()).await;
         }
-        let mut lease = pool.lease(Wanted::New).await?;
+        let mut lease = pool.lease(Wanted::New, self.who()).await?;
         lease.private = Some(self.place());
         Ok(lease)
+    }
+
+    fn who(self) -> Who {
+        match self.permit.caller() {
+            Caller::Person(_) | Caller::Program(_) => Who::Known,
+            Caller::Nobody(_) => Who::Anonymous,
+        }
     }
 
     /// Whether the request must not go over a connection that somebody else may use.

@@ -53,6 +53,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("server.limits.requests_per_client_max", Default, "10000"),
     ("server.limits.streams_max", Default, "128"),
     ("server.limits.upstream_share", Default, "75"),
+    ("server.limits.upstream_share_anonymous", Default, "75"),
     ("server.limits.header_read", Default, r#""30s""#),
     ("server.limits.keep_alive", Default, r#""75s""#),
     ("server.limits.progress_interval", Default, r#""60s""#),

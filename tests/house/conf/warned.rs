@@ -137,17 +137,19 @@ fn limits_that_limit_nothing_are_named() {
     let route = "[[route]]\nname = \"a\"\naccess = \"public\"\n\
                  upstream = [\"http://localhost:1\"]\n";
     let wide = "upstream_share = 100\nconnections_per_client_max = 20000\n\
-                judged_again_after = \"10m\"\n";
+                judged_again_after = \"10m\"\nupstream_share_anonymous = 100\n";
     let expected = [
         ("server.limits.upstream_share", 4),
         ("server.limits.connections_per_client_max", 5),
         ("server.limits.judged_again_after", 6),
+        ("server.limits.upstream_share_anonymous", 7),
     ];
     assert_eq!(
         warned(&format!("{head}{wide}{route}")),
         expected.map(|(key, line)| (key.to_owned(), line))
     );
-    let narrow = "upstream_share = 99\nconnections_per_client_max = 19999\n";
+    let narrow = "upstream_share = 99\nconnections_per_client_max = 19999\n\
+                  upstream_share_anonymous = 99\n";
     assert_eq!(warned(&format!("{head}{narrow}{route}")), []);
 }
 

@@ -7,11 +7,13 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::asking::{Ask, signed_in};
 use crate::forwarding::upgrades::open_socket;
 use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2};
 use crate::house::{House, Plan, ROUTES};
 use crate::line::{Line, PATIENCE};
 use crate::upstream::{Reply, UP, Upstream, accept, get, listener, ok, open_route, until};
+use crate::wire::Answer;
 
 /// A client must move a hundred bytes in each fifth of a second.
 const IMPATIENT: &str = "limits.progress_interval = \"200ms\"\nlimits.upload_bytes_min = 100\n\
@@ -302,6 +304,86 @@ async fn requests_beyond_a_clients_share_are_503_and_others_get_theirs() {
         }
     };
     timeout(PATIENCE, again).await.expect("there is room again");
+}
+
+/// Sends requests that hang, one for each client.
+async fn hang(house: &House, upstream: &Upstream, clients: &[String]) -> Vec<Line<TcpStream>> {
+    let before = upstream.asked().len();
+    let mut held = Vec::new();
+    for client in clients {
+        let mut line = Line::open(house.address()).await;
+        line.send(get("/hang", &format!("X-Forwarded-For: {client}\r\n")))
+            .await;
+        held.push(line);
+    }
+    until("all of them are under way", || {
+        upstream.asked().len() == before + clients.len()
+    })
+    .await;
+    held
+}
+
+async fn ask_as(house: &House, client: &str) -> Answer {
+    let mut line = Line::open(house.address()).await;
+    line.send(get("/", &format!("X-Forwarded-For: {client}\r\n")))
+        .await;
+    line.answer().await
+}
+
+async fn hangs() -> Upstream {
+    Upstream::start(|asked| match asked.message.target() {
+        "/hang" => Reply::Hang(Vec::new()),
+        _ => Reply::Keep(ok("fine")),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_48_of_ipv6_never_has_all_of_an_upstream() {
+    let upstream = hangs().await;
+    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
+    let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
+    let house = plan.server(server).start().await;
+    // One percent of 1024 for each client, and three times as much for its site.
+    let of_site = (0..30).map(|at| format!("2001:db8:1:{}::{at}", at / 10));
+    let _held = hang(&house, &upstream, &of_site.collect::<Vec<_>>()).await;
+    for (client, status) in [
+        ("2001:db8:1:9::1", 503),
+        ("2001:db8:1:ffff::1", 503),
+        ("2001:db8:2::1", 200),
+        ("::ffff:192.0.2.1", 200),
+    ] {
+        assert_eq!(ask_as(&house, client).await.status, status, "{client}");
+    }
+}
+
+#[tokio::test]
+async fn strangers_never_have_all_of_an_upstream() {
+    let upstream = hangs().await;
+    let url = upstream.url();
+    let limits = "limits.connect = \"500ms\"";
+    let routes = format!(
+        "{ROUTES}[[route]]\nname = \"members\"\nhost = \"sso.test\"\npath = \"/members\"\n\
+         upstream = [\"{url}\"]\n{limits}\n{}",
+        open_route(url, limits)
+    );
+    let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share_anonymous = 1\n\
+                  limits.upstream_share = 1";
+    let house = Plan::default().routes(&routes).server(server).start().await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    let member = Ask::get("/members").session(&cookie);
+    let strangers: Vec<_> = (0..10).map(|at| format!("192.0.2.{at}")).collect();
+    let held = hang(&house, &upstream, &strangers).await;
+    let late = ask_as(&house, "203.0.113.1").await;
+    assert_eq!(late.status, 503);
+    assert!(late.header("retry-after").is_some());
+    assert_eq!(reached(&house, "upstream_share_anonymous"), 1);
+    assert_eq!(member.of(&house).await.status, 200);
+    // One that ends makes room, also for one that waits.
+    drop(held);
+    let again = async { while ask_as(&house, "203.0.113.1").await.status != 200 {} };
+    timeout(PATIENCE, again).await.expect("there is room again");
+    assert_eq!(member.of(&house).await.status, 200);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::explainer::Explainer;
 use super::{Desk, bearer, passed, plan, refused};
@@ -16,6 +17,8 @@ use crate::checking::faces::{Face, Heard, Original, Verdict};
 use crate::ext_authz::ON_MAIN;
 use crate::house::{House, Plan};
 use crate::mirror::Mirror;
+use crate::upstream::until;
+use crate::wire::Answer;
 
 const ATTACKER: &str = "203.0.113.9";
 const OTHER: &str = "192.0.2.7";
@@ -96,6 +99,18 @@ impl Counter {
             );
         });
         join_all(asks).await;
+    }
+
+    /// Brings a token that nobody knows for each of these clients.
+    fn flood(&self, clients: impl Iterator<Item = String>) -> JoinSet<Answer> {
+        let address = self.house.address();
+        let asks = clients.enumerate().map(|(at, client)| {
+            let ask = Ask::get("/opaque")
+                .header("Authorization", &format!("Bearer made-up-{at}"))
+                .header("X-Forwarded-For", &client);
+            async move { ask.at(address).await }
+        });
+        asks.collect()
     }
 
     fn asked_about(&self, part: &str) -> usize {
@@ -185,6 +200,57 @@ async fn a_client_that_makes_up_tokens_all_the_time_is_told_to_come_back_later()
     counter.house.advance(Duration::from_secs(61));
     let heard = counter.hears(Face::Proxy, ATTACKER, &known).await;
     assert_eq!(heard.verdict, Verdict::Unauthorized);
+}
+
+#[tokio::test]
+async fn a_48_of_ipv6_that_makes_up_tokens_keeps_nobody_else_waiting() {
+    let counter = Counter::open("new_tokens_per_client_at_once = 10").await;
+    counter.explainer.ponders(true);
+    let mut flood = counter.flood((0..100).map(|at| format!("2001:db8:9:{:x}::1", at / 5)));
+    // Three clients have 30 under way; what is beyond that is answered at once.
+    for _ in 0..70 {
+        let answer = flood.join_next().await.unwrap().unwrap();
+        let text = answer.text();
+        assert_eq!(answer.status, 503, "{text}");
+        assert!(text.contains("too-many-tokens"), "{text}");
+    }
+    counter.all_let_in("new", OTHER).await;
+    counter.all_let_in("newer", "2001:db8:8::1").await;
+}
+
+#[tokio::test]
+async fn a_crowd_that_makes_up_tokens_leaves_questions_to_tokens_that_counted() {
+    let counter = Counter::open("").await;
+    let known = counter.good("known");
+    counter
+        .all_hear("before", OTHER, &known, Verdict::Allow)
+        .await;
+    counter.explainer.ponders(true);
+    let _flood = counter.flood((0..160).map(|at| format!("203.0.113.{}", at / 4)));
+    until("the issuer is asked about many", || {
+        counter.asked_about("made-up") >= 24
+    })
+    .await;
+    for _ in 0..2 {
+        counter.house.advance(Duration::from_secs(61));
+        counter
+            .all_hear("known", OTHER, &known, Verdict::Allow)
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_names_nobody_is_not_one_client() {
+    let lines = "new_tokens_per_client_at_once = 1\nnew_tokens_per_client_per_minute = 1";
+    let counter = Counter::open(lines).await;
+    let asks = (0..20).map(|at| {
+        let token = counter.good(&format!("of-many-{at}"));
+        let ask = bearer("/opaque", &token);
+        let house = &counter.house;
+        async move { passed(&ask.of(house).await) }
+    });
+    assert!(join_all(asks).await.into_iter().all(|passed| passed));
+    assert_eq!(counter.limited(), 0);
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ impl Oidc {
     pub(super) async fn notice(
         &self,
         token: &str,
-        client: IpAddr,
+        client: Option<IpAddr>,
     ) -> Result<LogoutNotice, ConnectorError> {
         let audiences = [self.config.client_id.clone()];
         let expect = Expect {

@@ -180,8 +180,9 @@ async fn requests_beyond_the_limit_wait_and_then_are_told_so() {
     let forwarder = {
         let mut settings = PoolSettings::new(vec![http(echo().await)], HASTE);
         settings.connections_max = 1;
-        // One client meets the limit of all here, not its own.
+        // One client meets the limit of all here, not its own or that of strangers.
         settings.client_share = 200;
+        settings.anonymous_share = 200;
         Forwarder::build(vec![settings], None).unwrap()
     };
     let body = StreamBody::new(futures_util::stream::pending::<

@@ -1,0 +1,158 @@
+//! `Rates`: how often each client does something, in memory that does not grow with their number.
+
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::{Network, site_share};
+
+/// How many buckets a row has.
+const ROW: usize = 16_384;
+const ROWS: usize = 2;
+/// Over how long a rate is measured, in microseconds.
+const MINUTE_US: u64 = 60_000_000;
+
+/// A rate for each client, and a larger one for the /48 of each IPv6 client.
+///
+/// A network has one bucket in each row, at a place that nobody outside can compute; it may go on as
+/// long as one of them has room. Two networks disturb each other only where they meet in every row.
+pub struct Rates {
+    /// When each bucket is empty again, in microseconds since `start`.
+    buckets: Box<[AtomicU64]>,
+    hasher: RandomState,
+    start: Instant,
+    client_cost_us: u64,
+    site_cost_us: u64,
+}
+
+impl Rates {
+    /// Lets each client do something `client` times in a minute, and all of them together `all` times.
+    pub fn per_minute(client: u32, all: u32) -> Self {
+        let cost = |times: u32| MINUTE_US / u64::from(times.max(1));
+        Self {
+            buckets: (0..ROW * ROWS).map(|_| AtomicU64::new(0)).collect(),
+            hasher: RandomState::new(),
+            start: Instant::now(),
+            client_cost_us: cost(client),
+            site_cost_us: cost(site_share(client, all)),
+        }
+    }
+
+    /// Counts one more, unless the client or its site did it too often.
+    pub fn take(&self, client: IpAddr) -> bool {
+        let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.take_at(client, now)
+    }
+
+    fn take_at(&self, client: IpAddr, now: u64) -> bool {
+        let own = Network::of_client(client);
+        if !self.fill(own, self.client_cost_us, now) {
+            return false;
+        }
+        let Some(site) = Network::of_site(client) else {
+            return true;
+        };
+        let taken = self.fill(site, self.site_cost_us, now);
+        if !taken {
+            // What is refused for its site costs the client nothing.
+            self.give_back(own, self.client_cost_us);
+        }
+        taken
+    }
+
+    /// Fills every bucket of a network that has room; false when none has.
+    fn fill(&self, network: Network, cost: u64, now: u64) -> bool {
+        let filled = self.places(network).map(|at| {
+            let more = |empty_at: u64| {
+                let filled = empty_at.max(now).saturating_add(cost);
+                (filled <= now.saturating_add(MINUTE_US)).then_some(filled)
+            };
+            let bucket = &self.buckets[at];
+            let filled = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+            filled.is_ok()
+        });
+        filled.contains(&true)
+    }
+
+    fn give_back(&self, network: Network, cost: u64) {
+        for at in self.places(network) {
+            let less = |empty_at: u64| Some(empty_at.saturating_sub(cost));
+            let bucket = &self.buckets[at];
+            let _ = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
+    }
+
+    fn places(&self, network: Network) -> [usize; ROWS] {
+        let hash = self.hasher.hash_one(network);
+        std::array::from_fn(|row| {
+            let part = hash >> (row * 32) & 0xffff_ffff;
+            row * ROW + usize::try_from(part).unwrap_or(0) % ROW
+        })
+    }
+}
+
+impl fmt::Debug for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rates").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn taken(rates: &Rates, client: &str, now: u64) -> usize {
+        (0..1_000)
+            .filter(|_| rates.take_at(ip(client), now))
+            .count()
+    }
+
+    #[test]
+    fn a_client_has_its_rate_at_once_and_gets_it_back_in_time() {
+        let rates = Rates::per_minute(6, 1_000);
+        assert_eq!(taken(&rates, "192.0.2.1", 0), 6);
+        assert_eq!(taken(&rates, "::ffff:192.0.2.1", 0), 0);
+        assert_eq!(taken(&rates, "192.0.2.2", 0), 6);
+        assert_eq!(taken(&rates, "192.0.2.1", MINUTE_US / 6 - 1), 0);
+        assert_eq!(taken(&rates, "192.0.2.1", MINUTE_US / 6), 1);
+        assert_eq!(taken(&rates, "192.0.2.1", 10 * MINUTE_US), 6);
+    }
+
+    #[test]
+    fn a_site_has_the_rate_of_three_clients() {
+        let rates = Rates::per_minute(6, 1_000);
+        let of_site: usize = (0..100)
+            .map(|subnet| taken(&rates, &format!("2001:db8:1:{subnet}::1"), 0))
+            .sum();
+        assert_eq!(of_site, 18);
+        assert_eq!(taken(&rates, "2001:db8:2:1::1", 0), 6);
+        assert_eq!(taken(&rates, "192.0.2.1", 0), 6);
+        // A client that was refused for its site was not counted itself.
+        let soon = MINUTE_US / 18;
+        assert_eq!(taken(&rates, "2001:db8:1:99::1", soon), 1);
+    }
+
+    #[test]
+    fn many_greedy_clients_cost_nobody_else_theirs() {
+        let rates = Rates::per_minute(2, 1_000);
+        for client in 0..20_u32 {
+            let client = IpAddr::from(client.to_be_bytes());
+            for _ in 0..3 {
+                rates.take_at(client, 0);
+            }
+        }
+        let others = 1_000..3_000_u32;
+        let refused = others.filter(|client| {
+            let client = IpAddr::from(client.to_be_bytes());
+            !rates.take_at(client, 0)
+        });
+        // By chance a client meets a greedy one in both rows once in half a million.
+        assert!(refused.count() <= 2);
+    }
+}
