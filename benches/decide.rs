@@ -14,7 +14,7 @@ use http::request::Parts;
 use menshen::clock::Clock;
 use menshen::expression::{Expression, Scope};
 use menshen::keys::{self, KeyRing};
-use menshen::people::cookie::{self, CookieFlags, SameSiteConfig};
+use menshen::people::cookie::{self, CookieFlags, CookieName, SameSiteConfig};
 use menshen::people::profile::{Mapping, MappingConfig, Profile, Proof};
 use menshen::people::session::{Found, NewLogin, Pace, Refresher, Sessions, Terms};
 use menshen::people::{Admittance, People};
@@ -89,7 +89,7 @@ struct House {
     clock: Clock,
     connection: Connection,
     trust: Trust,
-    cookie_name: &'static str,
+    cookie_name: String,
     external_url: url::Url,
     routes: Routes,
     gate: Gate,
@@ -142,11 +142,7 @@ impl House {
         };
         let corp = ConnectorId::try_from("corp".to_owned())?;
         let cookie = sign_in(&sessions, &ring, &terms, &corp, &clock).await?;
-        let flags = CookieFlags {
-            secure: true,
-            domain: None,
-            same_site: SameSiteConfig::Lax,
-        };
+        let flags = CookieFlags::new(&CookieName::default(), true, None, SameSiteConfig::Lax);
         Ok(Self {
             clock,
             connection: Connection {
@@ -157,7 +153,7 @@ impl House {
                 kept: menshen::request::forward::Kept::default(),
             },
             trust: Trust::default(),
-            cookie_name: flags.session_name(),
+            cookie_name: flags.session_name().to_owned(),
             external_url: "https://sso.corp.example".parse()?,
             routes: routes()?,
             gate: Gate {
@@ -203,7 +199,7 @@ impl House {
                 ("/projects/42/board", Some(self.cookie.as_str()))
             }
         };
-        let parts = browser_request(path, self.cookie_name, cookie)?;
+        let parts = browser_request(path, &self.cookie_name, cookie)?;
         let head = self.head(&parts)?;
         let began = Instant::now();
         match case {
@@ -258,7 +254,7 @@ impl House {
         let reading = Reading {
             trust: &self.trust,
             external_url: &self.external_url,
-            cookie: self.cookie_name,
+            cookie: &self.cookie_name,
             ring: &self.gate.ring,
         };
         Ok(Head::of(parts, &self.connection, reading, now)?)
