@@ -2,7 +2,7 @@
 
 use super::TRUSTED;
 use super::faces::{Face, Original, Verdict};
-use crate::asking::signed_in;
+use crate::asking::{Ask, signed_in};
 use crate::ext_authz::ON_MAIN;
 use crate::house::{House, Plan};
 use crate::mirror::Mirror;
@@ -130,6 +130,37 @@ async fn what_can_stand_in_no_address_is_refused_by_every_face() {
         for face in [Face::Proxy, Face::Envoy, Face::Grpc] {
             let heard = original(target, None).heard(face, house.address()).await;
             assert_eq!(heard.verdict, Verdict::Deny, "{face:?} {target:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_original_address_is_bytes_whatever_header_it_stands_in() {
+    let mirror = Mirror::start().await;
+    let routes = ROUTES.replace("{mirror}", &mirror.base_url());
+    for (header, origin) in [
+        ("x-original-uri", ""),
+        ("x-original-url", "http://sso.test"),
+    ] {
+        let plan = Plan::default().server(TRUSTED).routes(&routes);
+        let plan = plan.more(&format!("[check]\noriginal = \"{header}\"\n"));
+        let house = plan.start().await;
+        let cookie = signed_in(&house, "zhangsan").await;
+        for (target, status) in [
+            (&b"/a?query=b>1&\xb2"[..], 202),
+            (b"/\xb2\xc6/<", 202),
+            (b"/finance/\xb2\xc6?\"", 403),
+            (b"/fin%61nce?<", 403),
+            (b"/public#", 403),
+            (b"/public?a#b", 403),
+            (b"/public/a b", 403),
+        ] {
+            let url = [origin.as_bytes(), target].concat();
+            let ask = Ask::get("/.menshen/auth").bytes(header, &url);
+            let ask = ask.header("X-Original-Method", "GET");
+            let ask = ask.header("X-Forwarded-Proto", "http").session(&cookie);
+            let what = String::from_utf8_lossy(&url);
+            assert_eq!(ask.of(&house).await.status, status, "{header} {what}");
         }
     }
 }

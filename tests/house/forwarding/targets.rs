@@ -4,6 +4,7 @@
 use tokio::io::AsyncWriteExt as _;
 
 use super::upgrades::{frame, open_socket, read_frame};
+use crate::frames::{Frames, NOBODY_TRUSTED, PLAIN_HTTP2};
 use crate::house::{House, Plan};
 use crate::line::Line;
 use crate::records::Records;
@@ -231,4 +232,38 @@ async fn a_tunnel_carries_what_looks_like_a_request_line_untouched() {
         let (_, back) = read_frame(&mut line).await.unwrap();
         assert_eq!(back, data);
     }
+}
+
+#[tokio::test]
+async fn over_http_2_what_arrives_was_judged_and_the_rest_is_reset() {
+    let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
+    let plan = Plan::default().server(NOBODY_TRUSTED).more(PLAIN_HTTP2);
+    let routes = format!(
+        "{}[[route]]\nname = \"in\"\nhost = \"{UP}\"\npath = \"/in\"\nupstream = [\"{}\"]\n",
+        open_route(upstream.url(), ""),
+        upstream.url()
+    );
+    let house = plan.routes(&routes).start().await;
+    let mut client = Frames::open(house.address(), 1 << 20).await;
+    let mut stream = 1;
+    for (path, arrives) in [
+        ("/a#/in", Some("/a")),
+        ("/a?b#c", Some("/a?b")),
+        ("/你好?{\"a\"", None),
+        ("/你好?{a}|^", Some("/你好?{a}|^")),
+        ("/q?a>1", None),
+        ("/<a>", None),
+        ("/a b", None),
+    ] {
+        client.get(stream, UP, path).await;
+        match arrives {
+            Some(target) => {
+                assert_eq!(client.body(stream).await, b"fine", "{path}");
+                assert_eq!(upstream.last().target(), target);
+            }
+            None => assert_eq!(client.reset(stream).await, 0, "{path}"),
+        }
+        stream += 2;
+    }
+    assert_eq!(upstream.asked().len(), 3);
 }
