@@ -24,7 +24,8 @@ pub struct TlsConfig {
     pub certificate: PathBuf,
     /// PEM: its private key.
     pub key: PathBuf,
-    /// Further pairs, chosen by the name the client asks for.
+    /// Further pairs, chosen by the name the client asks for and the keys it can use: RSA and ECDSA
+    /// for one name serve old clients and new ones.
     #[serde(default)]
     pub more: Vec<PairConfig>,
 }
@@ -157,7 +158,8 @@ fn load_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsErr
             source,
         })
     };
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificate)?).collect();
+    let chain = read(certificate)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(unmarked(&chain)).collect();
     let chain = match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),
         Ok(_) => Err(PemError::NoItemsFound),
@@ -168,10 +170,11 @@ fn load_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsErr
         source,
     })?;
     let text = zeroize::Zeroizing::new(read(key)?);
-    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|source| TlsError::NoKey {
-        path: key.to_owned(),
-        source,
-    })?;
+    let private =
+        PrivateKeyDer::from_pem_slice(unmarked(&text)).map_err(|source| TlsError::NoKey {
+            path: key.to_owned(),
+            source,
+        })?;
     CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider())
         .map(Arc::new)
         .map_err(|source| TlsError::NoPair {
@@ -179,6 +182,11 @@ fn load_pair(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsErr
             key: key.to_owned(),
             source,
         })
+}
+
+/// Without the byte order mark that editors of Windows put before the first line.
+fn unmarked(pem: &[u8]) -> &[u8] {
+    pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem)
 }
 
 /// The pairs in force, in the order they were written. Never empty.
@@ -193,14 +201,25 @@ impl fmt::Debug for Certificates {
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let pairs = self.0.load();
-        choose(&pairs, hello.server_name()).cloned()
+        let schemes = hello.signature_schemes();
+        let fits = |pair: &CertifiedKey| pair.key.choose_scheme(schemes).is_some();
+        choose(&pairs, hello.server_name(), fits).cloned()
     }
 }
 
-/// The pair for a name: one that says exactly it, one that covers it by a wildcard, the first.
-fn choose<'a>(pairs: &'a [Arc<CertifiedKey>], name: Option<&str>) -> Option<&'a Arc<CertifiedKey>> {
-    let first = pairs.first();
-    let Some((name, [_, _, ..])) = name.map(|name| (name, pairs)) else {
+/// The pair for a name among those whose key the client can use: one that says exactly it, one that
+/// covers it by a wildcard, the first. So there may be an RSA and an ECDSA certificate for one name.
+fn choose<'a>(
+    pairs: &'a [Arc<CertifiedKey>],
+    name: Option<&str>,
+    fits: impl Fn(&CertifiedKey) -> bool,
+) -> Option<&'a Arc<CertifiedKey>> {
+    let [_, _, ..] = pairs else {
+        return pairs.first();
+    };
+    let fitting = || pairs.iter().filter(|pair| fits(pair));
+    let first = fitting().next().or(pairs.first());
+    let Some(name) = name else {
         return first;
     };
     // A certificate that also covers a sibling nobody has does so by its wildcard.
@@ -208,7 +227,7 @@ fn choose<'a>(pairs: &'a [Arc<CertifiedKey>], name: Option<&str>) -> Option<&'a 
         .split_once('.')
         .map(|(_, parent)| format!("no-such-sibling.{parent}"));
     let mut by_wildcard = None;
-    for pair in pairs.iter().filter(|pair| covers(pair, name)) {
+    for pair in fitting().filter(|pair| covers(pair, name)) {
         if !sibling
             .as_deref()
             .is_some_and(|sibling| covers(pair, sibling))

@@ -75,8 +75,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundBui
         path: path.to_owned(),
         source,
     };
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    let text = std::fs::read(path).map_err(|error| broken(pem::Error::Io(error)))?;
+    // Editors of Windows put a byte order mark before the first line.
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+    let found: Vec<_> = CertificateDer::pem_slice_iter(text)
+        .collect::<Result<_, _>>()
         .map_err(broken)?;
     if found.is_empty() {
         return Err(OutboundBuildError::NoCertificate {

@@ -1,7 +1,5 @@
 //! Certificates in files, as an operator keeps them.
 
-use rcgen::generate_simple_self_signed;
-
 use super::*;
 
 /// A folder of its own, gone after the test.
@@ -24,15 +22,23 @@ impl Folder {
 
     /// Writes a fresh pair under a file name; answers the certificate.
     pub(in crate::door) fn pair(&self, file: &str, names: &[&str]) -> CertificateDer<'static> {
+        self.pair_signed(file, names, &rcgen::PKCS_ECDSA_P256_SHA256)
+    }
+
+    /// The same with a key of another kind.
+    fn pair_signed(
+        &self,
+        file: &str,
+        names: &[&str],
+        kind: &'static rcgen::SignatureAlgorithm,
+    ) -> CertificateDer<'static> {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let made = generate_simple_self_signed(names).unwrap();
-        std::fs::write(self.path(&format!("{file}.pem")), made.cert.pem()).unwrap();
-        std::fs::write(
-            self.path(&format!("{file}.key")),
-            made.signing_key.serialize_pem(),
-        )
-        .unwrap();
-        made.cert.der().clone()
+        let key = rcgen::KeyPair::generate_for(kind).unwrap();
+        let made = rcgen::CertificateParams::new(names).unwrap();
+        let made = made.self_signed(&key).unwrap();
+        std::fs::write(self.path(&format!("{file}.pem")), made.pem()).unwrap();
+        std::fs::write(self.path(&format!("{file}.key")), key.serialize_pem()).unwrap();
+        made.der().clone()
     }
 
     pub(in crate::door) fn config(&self, files: &[&str]) -> TlsConfig {
@@ -62,7 +68,7 @@ fn the_name_asked_for_chooses_exactly_then_by_wildcard_then_the_first() {
     let wide = folder.pair("wide", &["*.corp.example"]);
     let exact = folder.pair("exact", &["oa.corp.example"]);
     let pairs = folder.config(&["first", "wide", "exact"]).load().unwrap();
-    let chosen = |name: Option<&str>| choose(&pairs, name).unwrap().cert[0].clone();
+    let chosen = |name: Option<&str>| choose(&pairs, name, |_| true).unwrap().cert[0].clone();
     assert_eq!(chosen(Some("oa.corp.example")), exact);
     assert_eq!(chosen(Some("git.corp.example")), wide);
     assert_eq!(chosen(Some("sso.example")), first);
@@ -74,6 +80,42 @@ fn the_name_asked_for_chooses_exactly_then_by_wildcard_then_the_first() {
     ] {
         assert_eq!(chosen(other), first, "{other:?}");
     }
+}
+
+#[test]
+fn of_two_pairs_for_a_name_the_client_gets_one_that_it_can_use() {
+    use rustls::SignatureScheme::{ECDSA_NISTP256_SHA256, ED25519};
+
+    let folder = Folder::new();
+    let other = folder.pair("other", &["other.example"]);
+    let modern = folder.pair_signed("modern", &["oa.example"], &rcgen::PKCS_ED25519);
+    let usual = folder.pair("usual", &["oa.example"]);
+    let pairs = folder.config(&["other", "modern", "usual"]).load().unwrap();
+    let chosen = |name: Option<&str>, schemes: &[rustls::SignatureScheme]| {
+        let fits = |pair: &CertifiedKey| pair.key.choose_scheme(schemes).is_some();
+        choose(&pairs, name, fits).unwrap().cert[0].clone()
+    };
+    let oa = Some("oa.example");
+    assert_eq!(chosen(oa, &[ECDSA_NISTP256_SHA256]), usual);
+    assert_eq!(chosen(oa, &[ED25519]), modern);
+    assert_eq!(chosen(oa, &[ECDSA_NISTP256_SHA256, ED25519]), modern);
+    // No name, or one that nobody has: the first that can be used; else the handshake says why not.
+    assert_eq!(chosen(None, &[ED25519]), modern);
+    assert_eq!(chosen(Some("b.example"), &[ECDSA_NISTP256_SHA256]), other);
+    assert_eq!(chosen(oa, &[]), other);
+}
+
+#[test]
+fn a_pair_from_an_editor_of_windows_is_a_pair() {
+    let folder = Folder::new();
+    let made = folder.pair("site", &["a.example"]);
+    for file in ["site.pem", "site.key"] {
+        let text = std::fs::read_to_string(folder.path(file)).unwrap();
+        let text = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+        std::fs::write(folder.path(file), text).unwrap();
+    }
+    let pairs = folder.config(&["site"]).load().unwrap();
+    assert_eq!(pairs[0].cert[0], made);
 }
 
 #[test]

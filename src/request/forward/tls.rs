@@ -174,6 +174,8 @@ fn certificates_of(
     key: &'static str,
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, TlsMaterialError> {
+    // Editors of Windows put a byte order mark before the first line.
+    let pem = pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem);
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|source| TlsMaterialError::Pem { key, source })?;
