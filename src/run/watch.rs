@@ -15,11 +15,13 @@ const QUIET: Duration = Duration::from_millis(300);
 const QUIET_WITHIN: Duration = Duration::from_secs(3);
 /// How often to look without being told, for file systems that tell nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How many links are followed from a file.
+const LINKS_MAX: usize = 8;
 
 /// Watches files, whether they are there or not, and whether they are written in place, renamed
 /// over or reached through links that are changed.
 ///
-/// What is watched is the folders they are in; what counts is that a file is another one or was
+/// What is watched is the folders they are in, and those of what links lead to; what counts is that a file is another one or was
 /// written to.
 #[derive(Debug)]
 pub struct Watch {
@@ -114,19 +116,33 @@ fn watcher(files: &[PathBuf], told: mpsc::Sender<()>) -> Option<RecommendedWatch
             return None;
         }
     };
-    let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+    let folders: BTreeSet<PathBuf> = files.iter().flat_map(|file| folders_of(file)).collect();
     for folder in folders {
-        let folder = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
-        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+        if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
             let folder = folder.display();
             tracing::warn!(%folder, %error, "files there are looked at every 30 s");
         }
     }
     Some(watcher)
+}
+
+/// The folder of a file and, where it is a link, those of what that leads to: certbot's certificates
+/// are links to files in another folder, and links to such links change in neither.
+fn folders_of(file: &Path) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    let mut file = file.to_owned();
+    for _ in 0..=LINKS_MAX {
+        let folder = match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        folders.push(folder.to_owned());
+        let Ok(target) = std::fs::read_link(&file) else {
+            break;
+        };
+        file = folder.join(target);
+    }
+    folders
 }
 
 async fn marks(files: &[PathBuf]) -> Vec<Option<Mark>> {
@@ -196,6 +212,26 @@ mod tests {
         std::os::unix::fs::symlink(&new, &next).unwrap();
         std::fs::rename(&next, &link).unwrap();
         assert!(tells(&mut watch).await);
+    }
+
+    #[tokio::test]
+    async fn a_link_to_a_link_in_another_folder_that_is_changed_is_told_at_once() {
+        let (own, live) = (Folder::new("watch-own"), Folder::new("watch-live"));
+        let (old, new) = (live.write("old", "1"), live.write("new", "2"));
+        let link = |to: &Path, at: PathBuf| {
+            let next = at.with_extension("next");
+            std::os::unix::fs::symlink(to, &next).unwrap();
+            std::fs::rename(&next, &at).unwrap();
+            at
+        };
+        let inner = link(&old, live.0.join("inner"));
+        let outer = link(&inner, own.0.join("outer"));
+        let mut watch = Watch::over(vec![outer]).await;
+        // As it begins it looks once by itself.
+        assert!(!watch.look().await);
+        link(&new, inner);
+        let told = timeout(LOOK_EVERY / 2, watch.changed()).await;
+        assert!(told.is_ok());
     }
 
     #[tokio::test]
