@@ -40,6 +40,9 @@ pub fn errand(head: &Head<'_>) -> Errand {
             _ => Errand::Program,
         };
     }
+    if is_office(head.headers) {
+        return Errand::Program;
+    }
     let html =
         lossy(head.headers, ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html"));
     // A WebView on Android sends the name of its app there, such as `com.tencent.wework`.
@@ -51,6 +54,14 @@ pub fn errand(head: &Head<'_>) -> Errand {
         (true, false) => Errand::Embedded,
         (false, _) => Errand::Program,
     }
+}
+
+/// Whether Word, Excel or PowerPoint looks whether a link leads anywhere. It hands the last address it
+/// was led to over to the browser, which does not remember a login that Office began.
+fn is_office(headers: &HeaderMap) -> bool {
+    let agent = lossy(headers, "user-agent").unwrap_or_default();
+    let names = ["Microsoft Office", "Mozilla/4.0 (compatible; ms-office"];
+    names.iter().any(|name| agent.starts_with(name))
 }
 
 /// Whether a browser fetches a page that nobody asked to see yet. Over plain http it sends no

@@ -74,6 +74,22 @@ const MATRIX: &[(&str, &str, Offer)] = &[
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: document|Sec-Purpose: prefetch;prerender",
         Offer::Json,
     ),
+    // Word and its kin look at a link before they hand its last address to the browser.
+    (
+        "GET",
+        "User-Agent: Mozilla/4.0 (compatible; ms-office; MSOffice 16)|Accept: text/html, */*",
+        Offer::Json,
+    ),
+    (
+        "GET",
+        "User-Agent: Microsoft Office Existence Discovery|Accept: text/html, */*",
+        Offer::Json,
+    ),
+    (
+        "GET",
+        "User-Agent: Mozilla/4.0 (compatible; MSIE 8.0; Trident/4.0)|Accept: text/html, */*",
+        Offer::Redirect,
+    ),
     (
         "GET",
         "Sec-Fetch-Mode: navigate|Sec-Fetch-Dest: iframe|Accept: text/html",
