@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::House;
 use crate::keys;
 use crate::people::session::Sessions;
-use crate::request::{Body, BodyError};
+use crate::request::head::HeadError;
+use crate::request::{Body, BodyError, target};
 use crate::secret::{Secret, SecretError, SecretSource};
 use crate::telemetry::{Telemetry, chain, visible};
 
@@ -124,6 +125,9 @@ impl Admin {
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<BodyError>,
     {
+        if target::is_refused(request.uri()) {
+            return problem(StatusCode::BAD_REQUEST, &HeadError::Target.to_string());
+        }
         let path = request.uri().path().to_owned();
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
         let probes =

@@ -62,6 +62,13 @@ async fn a_name_that_nobody_configured_reads_nothing() {
             assert_eq!(answer.status, 403, "{path} {host:?}");
         }
     }
+    // What can stand in no address is nobody's name.
+    for target in ["/metrics#x", "/api/sessions?a#b", "/healthz x", "//\u{7f}"] {
+        let first = format!("GET {target} HTTP/1.1");
+        let answer = send(&house, &first, "Host: 127.0.0.1\r\n").await;
+        assert_eq!(answer.status, 400, "{target}");
+        assert!(answer.text().contains("the target holds"), "{target}");
+    }
     // Two names are none, also when the first is good, and the target's counts, too.
     for (first, headers) in [
         (
