@@ -3,6 +3,8 @@
 use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
+use crate::checking::faces::{Face, Original};
+use crate::ext_authz::ON_MAIN;
 use crate::house::{HOME, House, Plan};
 use crate::mirror::{self, Mirror};
 use crate::records::Records;
@@ -85,7 +87,8 @@ async fn a_browser_that_keeps_the_cookie_of_a_wider_domain_signs_in() {
 }
 
 fn named(lines: &str) -> Plan {
-    Plan::default().server(TRUSTED).session(lines)
+    let plan = Plan::default().server(TRUSTED).session(lines);
+    plan.more(ON_MAIN)
 }
 
 async fn signed_in_as(house: &House, name: &str, login: &str) -> String {
@@ -124,13 +127,19 @@ async fn two_sites_with_cookie_names_of_their_own_do_not_disturb_each_other() {
             let mut passed_on = passed_on;
             passed_on.sort_unstable();
             assert_eq!(names, passed_on, "{login}");
-            let auth = Ask::get("/.menshen/auth").header("X-Forwarded-Uri", "/echo");
-            let auth = auth.header("X-Forwarded-Proto", "http");
-            let answer = auth.header("Cookie", &line).of(house).await;
-            assert_eq!(answer.header("x-auth-request-user"), Some(login));
-            let envoy = Ask::get("/.menshen/ext_authz/echo").header("Cookie", &line);
-            let answer = envoy.of(house).await;
-            assert_eq!(answer.header("x-forwarded-user"), Some(login));
+            for face in [Face::Auth, Face::ForwardAuth, Face::Envoy, Face::Grpc] {
+                let original = Original::get("/echo").header("Cookie", &line);
+                let heard = original.heard(face, house.address()).await;
+                let user = heard.identity.get("x-forwarded-user");
+                assert_eq!(user.map(String::as_str), Some(login), "{face:?}");
+                // Envoy changes the request as it is told.
+                if matches!(face, Face::Envoy | Face::Grpc) {
+                    let left = heard.answer.header("cookie").unwrap_or_default();
+                    let names_own = left.contains("menshen=");
+                    assert!(!names_own && left.contains("a=b"), "{face:?} {left}");
+                    assert_eq!(left.contains("gate="), login == "zhangsan", "{face:?}");
+                }
+            }
         }
     }
     // The session of the one is nobody to the other.
