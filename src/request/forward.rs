@@ -16,11 +16,13 @@ use super::head::Connection;
 use super::headers::{Inward, Length, Onward};
 use super::policy::Permit;
 use super::route::{Limits, Route};
+use super::share::Share;
 use super::{Body, BodyError};
 use crate::resolver::Resolver;
 
 mod answer;
 mod connect;
+mod lease;
 mod outgoing;
 mod pool;
 mod private;
@@ -35,8 +37,9 @@ pub use private::Kept;
 pub use tls::{TlsMaterial, TlsMaterialError, UpstreamTls};
 pub use tunnel::{Tunnel, TunnelEnd};
 
+use lease::Lease;
 use outgoing::{Outgoing, Progress, State};
-use pool::{Lease, Pool, Wanted};
+use pool::{Pool, Wanted};
 use private::Claim;
 use wire::{Expected, Head, Lost, WireError};
 
@@ -147,8 +150,14 @@ pub struct Failed {
 }
 
 impl Failed {
-    fn at(lease: &Lease, error: ForwardError) -> Self {
-        let by = Some(lease.slot.upstream.target.authority.clone());
+    /// Ends a request at an upstream. One that its client ended still counts while the upstream works
+    /// on it.
+    fn at(lease: Lease, error: ForwardError) -> Self {
+        let by = Some(lease.upstream_name());
+        match error.is_the_clients() {
+            true => drop(lease),
+            false => drop(lease.close()),
+        }
         Self { error, by }
     }
 
@@ -157,6 +166,16 @@ impl Failed {
         let mut names = pool.names();
         let by = names.pop().filter(|_| names.is_empty());
         Self { error, by }
+    }
+}
+
+impl ForwardError {
+    /// Whether the client ended the request, and not the upstream or the time it may take.
+    fn is_the_clients(&self) -> bool {
+        matches!(
+            self,
+            Self::Client | Self::TooLarge { .. } | Self::Timeout(Phase::RequestBody)
+        )
     }
 }
 
@@ -217,8 +236,8 @@ impl Forwarder {
     /// Forwards a request and returns as soon as the head of the response is there.
     ///
     /// Both bodies stream; the response's lives in the task that reads it. Dropping the future or
-    /// the response's body closes the connection to the upstream. `client` is its right to be
-    /// upgraded.
+    /// the response's body gives the request up: the upstream is told at once that nobody waits.
+    /// `client` is its right to be upgraded.
     ///
     /// # Errors
     ///
@@ -260,9 +279,8 @@ impl Forwarder {
             upload: upload.as_deref(),
             limits: &route.limits,
         };
-        let (mut lease, head) = exchange(pool, &sent, body).await?;
-        lease.slot.share = share;
-        let by = lease.slot.upstream.target.authority.clone();
+        let (lease, head) = exchange(pool, &sent, body, share).await?;
+        let by = lease.upstream_name();
         let (forwarded, streams) = finish(lease, head, &inward, client, upload, &route.limits)?;
         Ok(Answered {
             forwarded,
@@ -297,6 +315,7 @@ async fn exchange(
     pool: &Pool,
     sent: &Sent<'_>,
     body: Option<Outgoing>,
+    share: Option<Share>,
 ) -> Result<(Lease, Head), Failed> {
     let Sent { parts, upload, .. } = *sent;
     let repeatable = upload.is_none() && parts.method.is_idempotent();
@@ -307,12 +326,12 @@ async fn exchange(
         false => Wanted::Recent,
     };
     let mut lease = sent.claim.lease(pool, wanted).await.map_err(leased)?;
+    lease.count(share);
     let mut may_repeat = true;
     loop {
-        let upstream = lease.slot.upstream.target.name();
-        let head = lease.wire.head();
+        let (wire, target) = lease.wire_and_target();
         sent.onward
-            .write(head, parts, sent.inward, upstream, sent.length);
+            .write(wire.head(), parts, sent.inward, target.name(), sent.length);
         let start = Instant::now();
         let deadline = || match upload.map(|upload| (upload.state(), upload.last())) {
             Some((State::Sending, last)) => last + sent.limits.idle,
@@ -326,9 +345,12 @@ async fn exchange(
             keep_names: sent.inward.keeps_names(),
         };
         // What can happen twice is not trusted to a connection that may have been closed meanwhile.
-        let exchanged = match lease.reused && !repeatable && lease.wire.was_closed() {
+        let exchanged = match lease.reused && !repeatable && lease.wire().was_closed() {
             true => Err(Lost::Unsent),
-            false => lease.wire.exchange(&mut body, expected, deadline).await,
+            false => {
+                let wire = lease.wire_mut();
+                wire.exchange(&mut body, expected, deadline).await
+            }
         };
         let lost = match exchanged {
             Ok(head) => {
@@ -344,7 +366,7 @@ async fn exchange(
         let error = match (upload.map(Progress::state), lost) {
             (Some(State::TooLarge), _) => Some(ForwardError::TooLarge {
                 bytes_max: sent.limits.body_bytes_max,
-                begun: lease.wire.was_begun(),
+                begun: lease.wire().was_begun(),
             }),
             (Some(State::Broken), _) => Some(ForwardError::Client),
             (_, Lost::Unsent) if may_repeat => None,
@@ -358,11 +380,12 @@ async fn exchange(
             }
         };
         if let Some(error) = error {
-            return Err(Failed::at(&lease, error));
+            return Err(Failed::at(lease, error));
         }
         may_repeat = was_stale;
-        drop(lease);
+        let share = lease.close();
         lease = sent.claim.lease(pool, Wanted::New).await.map_err(leased)?;
+        lease.count(share);
     }
 }
 
@@ -387,21 +410,21 @@ fn finish(
     let (mut parts, ()) = response.into_parts();
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     if !upgraded {
-        inward.apply(&mut parts, &lease.slot.upstream.target.name());
+        inward.apply(&mut parts, &lease.target().name());
         let (body, streams) = answer::streamed(lease, upload, limits);
         let response = Response::from_parts(parts, body);
         return Ok((Forwarded::Response(response), streams));
     }
     let client = client.filter(|_| answers_upgrade(inward, &parts.headers));
-    let Some(client) = client.filter(|_| lease.wire.is_sent()) else {
+    let Some(client) = client.filter(|_| lease.wire().is_sent()) else {
         let error = ForwardError::Unreadable(Box::new(Unasked));
-        return Err(Failed::at(&lease, error));
+        return Err(Failed::at(lease, error));
     };
-    inward.apply(&mut parts, &lease.slot.upstream.target.name());
+    inward.apply(&mut parts, &lease.target().name());
     let websocket = inward
         .upgrade()
         .is_some_and(|name| is_protocol(name, b"websocket"));
-    let Lease { wire, slot, .. } = lease;
+    let (wire, slot) = lease.into_parts();
     let (upstream, early) = wire.into_io();
     let tunnel = Tunnel {
         upstream,

@@ -43,6 +43,7 @@ fn upstream(
         client_share: site.upstream_share,
         anonymous_share: site.upstream_share_anonymous,
         idle: config.limits.keep_alive.duration(),
+        abandoned: config.limits.abandoned.duration(),
         tls: tls.map(|tls| upstream_tls(&config.name, tls)).transpose()?,
         ..PoolSettings::new(config.upstream.clone(), config.limits.connect.duration())
     };

@@ -5,6 +5,7 @@ mod bodies;
 mod codings;
 mod cut;
 mod destinations;
+mod given_up;
 mod heads;
 mod lies;
 mod mended;

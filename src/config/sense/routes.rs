@@ -145,6 +145,7 @@ fn limits<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &'a RouteCo
         ("response", limits.response),
         ("idle", limits.idle),
         ("keep_alive", limits.keep_alive),
+        ("abandoned", limits.abandoned),
     ];
     findings.positive(&table, &periods);
     findings.at_least_one(&table, &[("body_bytes_max", limits.body_bytes_max)]);

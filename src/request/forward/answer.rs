@@ -10,8 +10,8 @@ use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, Empty, Full};
 use tokio::time::Instant;
 
+use super::lease::Lease;
 use super::outgoing::{Progress, State};
-use super::pool::Lease;
 use super::wire::WireError;
 use super::{ForwardError, Phase};
 use crate::request::headers::Namespace;
@@ -30,7 +30,7 @@ struct Answer {
     look_at: Option<Instant>,
 }
 
-/// Makes a body that gives its connection back at its end, and closes it when dropped before; and
+/// Makes a body that gives its connection back at its end, and the request up when dropped before; and
 /// says whether anything of it still has to come. One that waits is asked again when it begins to
 /// last.
 pub(super) fn streamed(
@@ -38,7 +38,7 @@ pub(super) fn streamed(
     upload: Option<Arc<Progress>>,
     limits: &Limits,
 ) -> (Body, bool) {
-    let Some(whole) = lease.wire.take_whole() else {
+    let Some(whole) = lease.wire_mut().take_whole() else {
         let answer = Answer {
             lease: Some(lease),
             upload,
@@ -71,24 +71,25 @@ impl Answer {
         let Some(lease) = &mut self.lease else {
             return Poll::Ready(None);
         };
-        let frame = lease.wire.poll_frame(cx);
+        let wire = lease.wire_mut();
+        let frame = wire.poll_frame(cx);
         if frame.is_pending() {
             let since = *self.waiting_since.get_or_insert_with(Instant::now);
             let upload = self.upload.as_ref().map_or(since, |upload| upload.last());
             let deadline = since.max(upload) + self.idle;
             if let Some(at) = self.look_at.filter(|at| *at < deadline) {
-                if !lease.wire.is_late(cx, at) {
+                if !wire.is_late(cx, at) {
                     return Poll::Pending;
                 }
                 self.look_at = None;
             }
-            if lease.wire.is_late(cx, deadline) {
+            if wire.is_late(cx, deadline) {
                 return Poll::Ready(Some(Err(ForwardError::Timeout(Phase::ResponseBody))));
             }
             return Poll::Pending;
         }
         self.waiting_since = None;
-        if lease.wire.is_read()
+        if wire.is_read()
             && let Some(lease) = self.lease.take()
         {
             // Free for the next request, unless this one is still being sent.
@@ -129,7 +130,10 @@ impl http_body::Body for Answer {
             }
             Poll::Ready(Some(Err(error))) => {
                 // Whatever is left on the connection belongs to nobody.
-                self.lease = None;
+                let lease = self.lease.take();
+                if !error.is_the_clients() {
+                    drop(lease.map(Lease::close));
+                }
                 Poll::Ready(Some(Err(Box::new(error))))
             }
             Poll::Ready(None) => Poll::Ready(None),
@@ -144,6 +148,6 @@ impl http_body::Body for Answer {
     fn size_hint(&self) -> SizeHint {
         self.lease
             .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), |lease| lease.wire.size_hint())
+            .map_or_else(|| SizeHint::with_exact(0), |lease| lease.wire().size_hint())
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use super::connect::{self, Target};
+use super::lease::{Lease, Slot};
 use super::private::Place;
 use super::tls::UpstreamTls;
 use super::wire::Wire;
@@ -45,6 +46,9 @@ pub struct PoolSettings {
     pub idle: Duration,
     /// How many connections may wait, for each upstream.
     pub idle_max: usize,
+    /// How long a request that its client gave up counts as under way, unless the upstream is done
+    /// with it before.
+    pub abandoned: Duration,
     /// How many requests may be under way, for each upstream.
     pub connections_max: usize,
     /// How many percent of these one client address may have under way.
@@ -56,13 +60,14 @@ pub struct PoolSettings {
 }
 
 impl PoolSettings {
-    /// The usual limits for these upstreams: 30 s, 64 waiting, 1024 under way.
+    /// The usual limits for these upstreams: 30 s, 64 waiting, 1024 under way, 10 s when given up.
     pub fn new(upstreams: Vec<UpstreamUrl>, connect: Duration) -> Self {
         Self {
             upstreams,
             connect,
             idle: Duration::from_secs(30),
             idle_max: 64,
+            abandoned: Duration::from_secs(10),
             connections_max: 1024,
             client_share: 75,
             anonymous_share: 75,
@@ -92,6 +97,7 @@ pub(super) struct Upstream {
     idle: Mutex<Idle>,
     idle_for: Duration,
     idle_max: usize,
+    pub(super) abandoned: Duration,
     slots_max: usize,
 }
 
@@ -114,39 +120,6 @@ pub(super) enum Wanted {
     New,
 }
 
-/// The right to one connection of an upstream, and the connection. Dropping it closes both.
-#[derive(Debug)]
-pub(super) struct Lease {
-    pub(super) wire: Box<Wire>,
-    pub(super) slot: Slot,
-    /// Whether the connection has served before.
-    pub(super) reused: bool,
-    /// Where it waits for its client's next request; absent: in the pool, for anybody's.
-    pub(super) private: Option<Box<Place>>,
-}
-
-impl Lease {
-    /// Keeps the connection for the next request where it is free for it, and closes it elsewhere.
-    pub(super) fn release(self) {
-        if !self.wire.is_free() {
-            return;
-        }
-        match self.private {
-            None => self.slot.upstream.park(self.wire),
-            Some(place) => place.keep(self.wire, &self.slot.upstream),
-        }
-    }
-}
-
-/// One of the requests that may be under way.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) upstream: Arc<Upstream>,
-    /// What its client has of all.
-    pub(super) share: Option<Share>,
-    who: Who,
-}
-
 /// For whom a connection is wanted, as far as it matters how many they have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Who {
@@ -154,15 +127,6 @@ pub(super) enum Who {
     Known,
     /// Nobody whom we know: on a public route there may be any number of them.
     Anonymous,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.upstream.slots.add_permits(1);
-        if self.who == Who::Anonymous {
-            self.upstream.anonymous.add_permits(1);
-        }
-    }
 }
 
 impl Pool {
@@ -189,6 +153,7 @@ impl Pool {
                     idle: Mutex::default(),
                     idle_for: settings.idle,
                     idle_max: settings.idle_max,
+                    abandoned: settings.abandoned,
                     slots_max: settings.connections_max,
                 }))
             })
@@ -235,12 +200,10 @@ impl Pool {
         place: Box<Place>,
         who: Who,
     ) -> Result<Lease, ForwardError> {
-        Ok(Lease {
-            wire,
-            slot: self.slot(&upstream, who).await?,
-            reused: true,
-            private: Some(place),
-        })
+        let slot = self.slot(&upstream, who).await?;
+        let mut lease = Lease::new(wire, slot, true);
+        lease.private = Some(place);
+        Ok(lease)
     }
 
     async fn slot(&self, upstream: &Arc<Upstream>, who: Who) -> Result<Slot, ForwardError> {
@@ -268,22 +231,10 @@ impl Pool {
             let upstream = &self.upstreams[best];
             let slot = self.slot(upstream, who).await?;
             if let Some(wire) = upstream.take(wanted) {
-                return Ok(Lease {
-                    wire,
-                    slot,
-                    reused: true,
-                    private: None,
-                });
+                return Ok(Lease::new(wire, slot, true));
             }
             let error = match timeout(self.settings.connect, upstream.target.connect()).await {
-                Ok(Ok(io)) => {
-                    return Ok(Lease {
-                        wire: Wire::new(io),
-                        slot,
-                        reused: false,
-                        private: None,
-                    });
-                }
+                Ok(Ok(io)) => return Ok(Lease::new(Wire::new(io), slot, false)),
                 Ok(Err(error))
                     if self.upstreams.len() == 1 && first_error.is_none() && may_pass(&error) =>
                 {
@@ -348,11 +299,15 @@ impl Upstream {
         if let Some(anonymous) = anonymous {
             anonymous.forget();
         }
-        Ok(Slot {
-            upstream: Arc::clone(self),
-            share: None,
-            who,
-        })
+        Ok(Slot::taken(Arc::clone(self), who))
+    }
+
+    /// Lets another request be under way.
+    pub(super) fn free_slot(&self, who: Who) {
+        self.slots.add_permits(1);
+        if who == Who::Anonymous {
+            self.anonymous.add_permits(1);
+        }
     }
 
     fn take(&self, wanted: Wanted) -> Option<Box<Wire>> {

@@ -12,7 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::ForwardError;
-use super::pool::{Lease, Pool, Upstream, Wanted, Who};
+use super::lease::Lease;
+use super::pool::{Pool, Upstream, Wanted, Who};
 use super::wire::Wire;
 use crate::request::bearer::IssuerId;
 use crate::request::gate::Caller;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep, timeout};
 
 use super::connect::Io;
-use super::pool::Slot;
+use super::lease::Slot;
 
 /// How much is copied at once, in bytes.
 const BUFFER_BYTES: usize = 8 * 1024;

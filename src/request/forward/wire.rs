@@ -30,6 +30,7 @@ pub(super) use head::{Expected, Head};
 mod chunks;
 mod head;
 mod sending;
+mod unwanted;
 
 /// How much is read at once, in bytes; the more the more comes.
 const READ_BYTES_MIN: usize = 8 * 1024;
@@ -51,6 +52,8 @@ pub(super) struct Wire {
     room: BytesMut,
     read_bytes: usize,
     left: Left,
+    /// What is known of the answer whose head was not read yet.
+    awaited: Option<Expected>,
     /// Whether another request may follow this one.
     keeps: bool,
     /// How long the upstream keeps its end open between two requests, where it said so.
@@ -121,6 +124,7 @@ impl Wire {
             room: BytesMut::new(),
             read_bytes: READ_BYTES_MIN,
             left: Left::Nothing,
+            awaited: None,
             keeps: true,
             kept_for: None,
             alarm: Box::pin(tokio::time::sleep(Duration::from_secs(3600))),
@@ -146,6 +150,7 @@ impl Wire {
             return Err(Lost::Unsent);
         }
         self.keeps = false;
+        self.awaited = Some(expected);
         let has_body = body.is_some();
         if let Some((body, length)) = body.take() {
             self.sending.follow(body, length);
@@ -181,15 +186,20 @@ impl Wire {
             }
         });
         let head = head.await?;
+        self.begin_body(&head);
+        self.kept_for = head.kept_for;
+        self.keeps = head.keeps && !matches!(self.left, Left::UntilClose) && broken.is_none();
+        Ok(head)
+    }
+
+    fn begin_body(&mut self, head: &Head) {
+        self.awaited = None;
         self.left = match head.framing {
             Framing::Empty | Framing::Length(0) => Left::Nothing,
             Framing::Length(length) => Left::Bytes(length),
             Framing::Chunked => Left::Chunks(Box::default()),
             Framing::UntilClose => Left::UntilClose,
         };
-        self.kept_for = head.kept_for;
-        self.keeps = head.keeps && !matches!(self.left, Left::UntilClose) && broken.is_none();
-        Ok(head)
     }
 
     /// Sends on what can be sent. A connection that broke may still be read.
@@ -349,6 +359,12 @@ impl Wire {
     /// Whether the request was sent to its end.
     pub(super) fn is_sent(&self) -> bool {
         self.sending.is_done()
+    }
+
+    /// Whether the upstream may be at work on a request: some of it went, and its answer was not read
+    /// to the end.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.was_begun() && (self.awaited.is_some() || !self.is_read())
     }
 
     /// Whether any byte of the last request went.

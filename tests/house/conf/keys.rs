@@ -400,6 +400,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("route.limits.response", Default, r#""60s""#),
     ("route.limits.idle", Default, r#""60s""#),
     ("route.limits.keep_alive", Default, r#""30s""#),
+    ("route.limits.abandoned", Default, r#""10s""#),
     ("route.limits.body_bytes_max", Default, "1073741824"),
     ("route.upstream_tls.ca", Absent, r#""/etc/menshen/oa.pem""#),
     ("route.upstream_tls.server_name", Absent, r#""oa.internal""#),

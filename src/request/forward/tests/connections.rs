@@ -213,7 +213,7 @@ async fn the_load_goes_where_the_least_is_under_way() {
     }
     assert_eq!(forwarder.pools[0].load(), [3, 3]);
     drop(held);
-    assert_eq!(forwarder.pools[0].load(), [0, 0]);
+    until_load_is(&forwarder, &[0, 0]).await;
 }
 
 #[tokio::test]
@@ -439,4 +439,50 @@ async fn nobody_ever_gets_somebody_elses_answer() {
     for client in clients.collect::<Vec<_>>() {
         client.await.unwrap();
     }
+}
+
+/// Waits until so many requests are under way, for each upstream.
+async fn until_load_is(forwarder: &Forwarder, load: &[usize]) {
+    let waiting = async {
+        while forwarder.pools[0].load() != load {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+    waited.unwrap_or_else(|_| panic!("{:?}", forwarder.pools[0].load()));
+}
+
+#[tokio::test]
+async fn a_request_that_was_given_up_keeps_its_place_until_the_upstream_is_done() {
+    let (answer, answered) = oneshot::channel::<&'static str>();
+    let (got, asked) = oneshot::channel();
+    let script = Arc::new(std::sync::Mutex::new(Some((got, answered))));
+    let port = server(move |_, mut stream| {
+        let script = script.lock().unwrap().take();
+        async move {
+            let (got, answered) = script.expect("one connection is made");
+            head(&mut stream).await.unwrap();
+            got.send(()).unwrap();
+            assert_eq!(head(&mut stream).await, None, "the end of the connection");
+            say(&mut stream, answered.await.unwrap()).await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let settings = PoolSettings {
+        connections_max: 1,
+        abandoned: Duration::from_secs(3600),
+        ..PoolSettings::new(vec![http(port)], Duration::from_secs(10))
+    };
+    let forwarder = Forwarder::build(vec![settings], None).unwrap();
+    let get = || request(Method::GET, "");
+    tokio::select! {
+        _ = send(&forwarder, route(), get()) => panic!("nothing was answered"),
+        asked = asked => asked.unwrap(),
+    }
+    assert_eq!(forwarder.pools[0].load(), [1]);
+    let refused = send(&forwarder, route(), get()).await;
+    assert!(matches!(refused, Err(ForwardError::Share)), "{refused:?}");
+    answer.send("HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+    until_load_is(&forwarder, &[0]).await;
 }
