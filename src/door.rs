@@ -41,6 +41,7 @@ mod preface;
 mod progress;
 mod proxy_protocol;
 mod redirect;
+mod resets;
 mod tls;
 
 /// Whoever answers requests. Infallible: what went wrong is a response, too.

@@ -17,6 +17,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::DoorLimits;
 use super::failed::Failed;
 use super::progress::{DOWNLOAD, Pace, Paces, Progress, Streams, add};
+use super::resets::Resets;
 use crate::request::share::{Places, Share, Shares};
 use crate::request::{Body, BodyError};
 use crate::telemetry::Counted;
@@ -48,6 +49,7 @@ pub(super) struct Activity {
     notes: Arc<Progress>,
     /// Of the many that HTTP/2 has.
     streams: Streams,
+    resets: Resets,
     welcome: Welcome,
     _place: Place,
 }
@@ -98,6 +100,7 @@ impl Activity {
             blocked: AtomicBool::new(false),
             notes: Arc::default(),
             streams: Streams::default(),
+            resets: Resets::default(),
             welcome,
             _place: place,
         })
@@ -112,7 +115,10 @@ impl Activity {
         Open {
             welcome: requests.is_none_or(|(shares, places)| shares.add(*places)),
             notes: match in_stream {
-                true => self.streams.begin(),
+                true => {
+                    self.resets.count_stream();
+                    self.streams.begin()
+                }
                 false => Arc::clone(&self.notes),
             },
             in_stream,
@@ -123,6 +129,12 @@ impl Activity {
     /// Where the requests of HTTP/2 run.
     pub(super) fn streams(&self) -> Streams {
         self.streams.clone()
+    }
+
+    /// Whether the client resets so many of its streams that its connection is to be closed. A proxy
+    /// speaks for many clients, who give up one by one.
+    pub(super) fn resets_too_much(&self) -> bool {
+        self.resets.are_too_many() && self.welcome.requests.is_some()
     }
 
     /// Notes that bytes came in.
@@ -199,6 +211,9 @@ impl Drop for Open {
     fn drop(&mut self) {
         let activity = &*self.activity;
         if self.in_stream {
+            if self.notes.was_given_up() {
+                activity.resets.count_reset();
+            }
             activity.streams.end(&self.notes);
         } else {
             self.notes.clear();

@@ -255,7 +255,8 @@ async fn serve_http2<H: Handle, T: AsyncRead + AsyncWrite + Send + Unpin + 'stat
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(64 * 1024)
-        // Streams opened only to be reset (CVE-2023-44487) end the connection.
+        // Streams opened only to be reset (CVE-2023-44487) end the connection. Those that were handed
+        // on before their reset came are counted by `Resets`.
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(256)
         .serve_connection(
@@ -365,6 +366,10 @@ async fn attend<C: Future<Output = hyper::Result<()>>, H>(
         loop {
             if let Poll::Ready(outcome) = http.as_mut().poll(cx) {
                 return Poll::Ready(outcome.map_err(|error| chain(&error).to_string()));
+            }
+            if activity.resets_too_much() {
+                hall.tell_of_resets(peer);
+                return Poll::Ready(Err("the client reset most of its streams".to_owned()));
             }
             if told && cut.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err("the door was closed over it".to_owned()));

@@ -13,6 +13,7 @@ use crate::request::head::Peer;
 
 const CONNECTIONS: &str = "connections_per_client_max";
 const REQUESTS: &str = "requests_per_client_max";
+const RESETS: &str = "stream_resets";
 
 /// What somebody reads whose address has too many requests under way.
 const WORDS: &str = "Too many requests at once from your address. Try again in a few seconds.\n\
@@ -67,6 +68,18 @@ impl<H> Hall<H> {
             response.headers_mut().insert(name, value);
         }
         response
+    }
+
+    /// Notes that a connection is closed because its client reset most of its streams.
+    pub(super) fn tell_of_resets(&self, client: Peer) {
+        self.telemetry.limit_reached(RESETS);
+        if self.greed.may_speak() {
+            tracing::warn!(
+                ?client,
+                key = RESETS,
+                "a client reset most of its HTTP/2 streams before they were answered: its connection was closed"
+            );
+        }
     }
 
     /// Notes that a request was ended because its client was too slow.

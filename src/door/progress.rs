@@ -53,6 +53,11 @@ impl Progress {
         self.answering.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the request ended before its answer began, and not because its client was slow.
+    pub(super) fn was_given_up(&self) -> bool {
+        !self.answering.load(Ordering::Relaxed) && !self.cut.load(Ordering::Relaxed)
+    }
+
     /// Notes what asking an answer's body for its next piece came to.
     pub(super) fn answered(&self, bytes: Option<usize>) {
         if let Some(bytes) = bytes {

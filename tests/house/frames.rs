@@ -67,34 +67,21 @@ impl Frames {
         &mut self,
         stream: u32,
         flags: u8,
-        (method, host, path): (&str, &str, &str),
+        what: (&str, &str, &str),
         headers: &[(&str, &str)],
     ) {
-        let own = [
-            (":method", method),
-            (":scheme", "http"),
-            (":authority", host),
-            (":path", path),
-        ];
-        let mut block = Vec::new();
-        for (name, value) in own.iter().chain(headers) {
-            // A literal that is not indexed, with a new name (RFC 7541 6.2.2).
-            block.push(0);
-            for text in [name, value] {
-                // Its length: seven bits, and the rest of it in groups of seven (RFC 7541 5.1).
-                match u8::try_from(text.len()) {
-                    Ok(short @ 0..127) => block.push(short),
-                    _ => {
-                        let rest = u16::try_from(text.len() - 127).unwrap();
-                        let [low, high] = [rest % 128, rest / 128].map(|part| part as u8);
-                        block.extend([127, 0x80 | low, high]);
-                    }
-                }
-                block.extend_from_slice(text.as_bytes());
-            }
-        }
+        let block = request(what, headers);
         self.send(HEADERS, flags | END_HEADERS, stream, &block)
             .await;
+    }
+
+    /// Opens a stream with a request without a body, if the connection is still open.
+    pub(crate) async fn try_get(&mut self, stream: u32, host: &str, path: &str) -> bool {
+        let headers = request(("GET", host, path), &[]);
+        let flags = END_STREAM | END_HEADERS;
+        self.try_send(HEADERS, flags, stream, &headers)
+            .await
+            .is_ok()
     }
 
     /// Opens a stream with a request that has no body.
@@ -106,6 +93,18 @@ impl Frames {
     pub(crate) async fn allow(&mut self, stream: u32, bytes: u32) {
         let bytes = bytes.to_be_bytes();
         self.send(WINDOW_UPDATE, 0, stream, &bytes).await;
+    }
+
+    /// Whether the other side has closed the connection. What comes meanwhile is read later.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        let mut piece = [0; 1024];
+        loop {
+            match self.0.stream.try_read(&mut piece) {
+                Ok(0) => return true,
+                Ok(count) => self.0.early.extend_from_slice(&piece[..count]),
+                Err(error) => return error.kind() != std::io::ErrorKind::WouldBlock,
+            }
+        }
     }
 
     /// The next frame that is about a stream; nothing at the end of the connection.
@@ -166,4 +165,32 @@ impl Frames {
             }
         }
     }
+}
+
+/// The header block of a request.
+fn request((method, host, path): (&str, &str, &str), headers: &[(&str, &str)]) -> Vec<u8> {
+    let own = [
+        (":method", method),
+        (":scheme", "http"),
+        (":authority", host),
+        (":path", path),
+    ];
+    let mut block = Vec::new();
+    for (name, value) in own.iter().chain(headers) {
+        // A literal that is not indexed, with a new name (RFC 7541 6.2.2).
+        block.push(0);
+        for text in [name, value] {
+            // Its length: seven bits, and the rest of it in groups of seven (RFC 7541 5.1).
+            match u8::try_from(text.len()) {
+                Ok(short @ 0..127) => block.push(short),
+                _ => {
+                    let rest = u16::try_from(text.len() - 127).unwrap();
+                    let [low, high] = [rest % 128, rest / 128].map(|part| part as u8);
+                    block.extend([127, 0x80 | low, high]);
+                }
+            }
+            block.extend_from_slice(text.as_bytes());
+        }
+    }
+    block
 }

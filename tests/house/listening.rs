@@ -16,6 +16,7 @@ use crate::wire;
 
 mod early;
 mod greed;
+mod resets;
 mod secure;
 
 /// The configuration of a plan that listens elsewhere.

@@ -1,0 +1,88 @@
+//! A client that opens streams only to reset them loses its connection.
+
+use crate::frames::{Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
+use crate::house::{House, Plan};
+use crate::upstream::{Reply, UP, Upstream, ok, open_route, until};
+
+const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
+
+async fn upstream() -> Upstream {
+    Upstream::start(|asked| match asked.message.target() {
+        "/hang" => Reply::Hang(Vec::new()),
+        _ => Reply::Keep(ok("fine")),
+    })
+    .await
+}
+
+async fn house(upstream: &Upstream, server: &str) -> House {
+    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
+    plan.more(PLAIN_HTTP2).server(server).start().await
+}
+
+/// Opens a stream that the upstream gets and does not answer, and resets it. Says whether the
+/// connection was open for that.
+async fn ask_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32) -> bool {
+    let asked = upstream.asked().len();
+    if !client.try_get(stream, UP, "/hang").await {
+        return false;
+    }
+    let mut closed = false;
+    until("it is asked", || {
+        closed = client.is_closed();
+        closed || upstream.asked().len() > asked
+    })
+    .await;
+    !closed
+        && client
+            .try_send(RST_STREAM, 0, stream, &CANCEL)
+            .await
+            .is_ok()
+}
+
+/// How many streams a client can open and reset, up to so many.
+async fn resets(house: &House, upstream: &Upstream, most: u32) -> u32 {
+    let mut client = Frames::open(house.address(), 1 << 20).await;
+    for number in 0..most {
+        if !ask_and_reset(&mut client, upstream, 1 + 2 * number).await {
+            return number;
+        }
+    }
+    most
+}
+
+#[tokio::test]
+async fn a_client_that_resets_its_streams_before_they_are_answered_loses_its_connection() {
+    let upstream = upstream().await;
+    let house = house(&upstream, NOBODY_TRUSTED).await;
+    let opened = resets(&house, &upstream, 400).await;
+    assert!((201..300).contains(&opened), "{opened}");
+    // It may come again, over another connection.
+    let mut client = Frames::open(house.address(), 1 << 20).await;
+    client.get(1, UP, "/").await;
+    assert_eq!(client.body(1).await, b"fine");
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_most_answers_may_reset_as_many_as_it_likes() {
+    let upstream = upstream().await;
+    let house = house(&upstream, NOBODY_TRUSTED).await;
+    let mut client = Frames::open(house.address(), 1 << 20).await;
+    let mut stream = 1;
+    for _ in 0..220 {
+        assert!(ask_and_reset(&mut client, &upstream, stream).await);
+        for _ in 0..2 {
+            stream += 2;
+            client.get(stream, UP, "/").await;
+            assert_eq!(client.next_of(stream).await.unwrap().kind, HEADERS);
+            assert_eq!(client.body(stream).await, b"fine");
+        }
+        stream += 2;
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_may_reset_for_all_its_clients() {
+    let upstream = upstream().await;
+    let house = house(&upstream, "trusted_proxies = [\"127.0.0.1\"]").await;
+    assert_eq!(resets(&house, &upstream, 260).await, 260);
+}
