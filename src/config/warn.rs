@@ -19,6 +19,7 @@ use crate::store::ConnectorId;
 use super::TrustedProxy;
 
 mod cases;
+mod checks;
 mod issuers;
 mod limits;
 mod public_paths;
@@ -67,6 +68,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     issuers::look(&mut list);
     routes(&mut list);
     cases::look(&mut list);
+    checks::look(&mut list);
     unnamed_hosts(&mut list);
     list.in_order()
 }

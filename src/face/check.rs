@@ -235,7 +235,8 @@ fn say(contract: Contract, visit: &Visit<'_>, said: Said) -> Told {
                 Contract::AuthRequest => (StatusCode::ACCEPTED, Granted::to_hand_on(&permit, head)),
                 Contract::ForwardAuth => (StatusCode::OK, Granted::to_hand_on(&permit, head)),
                 Contract::Envoy => {
-                    let granted = Granted::to_apply(&permit, head, &visit.site.namespace);
+                    let what = permit.route().headers.on_checks;
+                    let granted = Granted::to_apply(&permit, head, &visit.site.namespace, what);
                     (StatusCode::OK, granted)
                 }
             };

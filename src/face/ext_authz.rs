@@ -24,7 +24,7 @@ use super::{House, Visit, reply};
 use crate::request::head::{Connection, HeadError, Peer};
 use crate::request::headers::{Granted, RequestId};
 use crate::request::policy::{Denial, Verdict};
-use crate::request::route::Route;
+use crate::request::route::{CheckHeaders, Route};
 use crate::request::{Body, BodyError, decide, decide_on};
 use crate::site::{Shared, Site};
 use asked::Asked;
@@ -61,6 +61,15 @@ pub struct ExtAuthzConfig {
     pub on_main: bool,
 }
 
+/// Where a question came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedAt {
+    /// Where nothing but gRPC is spoken: only proxies come there.
+    OwnListener,
+    /// Where a proxy brings its visitors, too, and each of them may put a question.
+    MainListener,
+}
+
 /// Answers Envoy.
 #[derive(Debug)]
 pub struct ExtAuthz {
@@ -93,6 +102,7 @@ impl ExtAuthz {
         &self,
         request: Request<B>,
         connection: Arc<Connection>,
+        at: AskedAt,
     ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -116,18 +126,23 @@ impl ExtAuthz {
         }
         let within = deadline(request.headers());
         // What answers is large, and the door would move it about: a box is cheaper than that.
-        let answer = Box::pin(self.answer(request, &connection));
+        let answer = Box::pin(self.answer(request, &connection, at));
         let answer = timeout(within, answer).await;
         answer.unwrap_or_else(|_| refused(Status::deadline_exceeded("there was no time to answer")))
     }
 
-    async fn answer<B>(&self, request: Request<B>, connection: &Connection) -> Response<Body>
+    async fn answer<B>(
+        &self,
+        request: Request<B>,
+        connection: &Connection,
+        at: AskedAt,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
         if request.uri().path() == CHECK {
-            return self.check(request, connection).await;
+            return self.check(request, connection, at).await;
         }
         let request = request.map(tonic::body::Body::new);
         if request.uri().path().starts_with("/grpc.health.v1.Health/") {
@@ -141,7 +156,12 @@ impl ExtAuthz {
         }
     }
 
-    async fn check<B>(&self, request: Request<B>, connection: &Connection) -> Response<Body>
+    async fn check<B>(
+        &self,
+        request: Request<B>,
+        connection: &Connection,
+        at: AskedAt,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
@@ -170,7 +190,8 @@ impl ExtAuthz {
         let said = match asked {
             Ok(Ok(asked)) => {
                 id = RequestId::of(&asked.headers, true);
-                decided((&site, shared), &asked, connection.peer, &id, &mut seen).await
+                let from = (connection.peer, at);
+                decided((&site, shared), &asked, from, &id, &mut seen).await
             }
             Ok(Err(error)) => Answered::No(check::bad_head(&site, connection.peer, &id, error)),
             Err(told) => Answered::No(told),
@@ -198,7 +219,7 @@ enum Answered {
 async fn decided(
     (site, shared): (&Site, &Shared),
     asked: &Asked,
-    peer: Peer,
+    (peer, at): (Peer, AskedAt),
     id: &RequestId,
     seen: &mut Seen,
 ) -> Answered {
@@ -227,7 +248,11 @@ async fn decided(
     };
     match check::ask(&visit, verdict, Some(StatusCode::FOUND)).await {
         Said::Go(permit, cookie) => {
-            let granted = Granted::to_apply(&permit, &head, &site.namespace);
+            let what = match at {
+                AskedAt::OwnListener => CheckHeaders::All,
+                AskedAt::MainListener => permit.route().headers.on_checks,
+            };
+            let granted = Granted::to_apply(&permit, &head, &site.namespace, what);
             if let Some(denial) = permit.too_costly(&head) {
                 return Answered::No(check::too_costly(&visit, &denial));
             }

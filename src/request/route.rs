@@ -11,6 +11,7 @@ use super::path::{Path, PathError};
 use crate::expression::Expression;
 use crate::store::ConnectorId;
 
+mod check_headers;
 mod config;
 mod demands;
 mod limits;
@@ -19,6 +20,7 @@ mod own;
 mod public_path;
 mod upstream_tls;
 
+pub use check_headers::CheckHeaders;
 pub use config::{
     AccessConfig, BasicAuthConfig, HeaderEncoding, HostHeader, HostPattern, PathPrefix, Preflight,
     RouteConfig, UpstreamConnections, UpstreamUrl,
@@ -124,6 +126,8 @@ pub struct HeaderRules {
     pub id_token: bool,
     /// How a signed assertion is sent.
     pub assertion: Option<AssertionRule>,
+    /// What of all this another proxy is answered.
+    pub on_checks: CheckHeaders,
 }
 
 /// Basic credentials for an application that only knows those.

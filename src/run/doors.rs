@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
 use crate::face::House;
 use crate::face::admin::{Admin, Health};
-use crate::face::ext_authz::ExtAuthz;
+use crate::face::ext_authz::{AskedAt, ExtAuthz};
 use crate::request::head::Connection;
 
 /// The doors a configuration names.
@@ -66,7 +66,10 @@ impl Doors {
             async move {
                 match envoys.filter(|_| ExtAuthz::is_asked(&request)) {
                     // In a box: what is seldom asked here makes no other request's way longer.
-                    Some((envoys, _)) => Box::pin(envoys.handle(request, connection)).await,
+                    Some((envoys, _)) => {
+                        let at = AskedAt::MainListener;
+                        Box::pin(envoys.handle(request, connection, at)).await
+                    }
                     None => house.handle(request, connection).await,
                 }
             }
@@ -75,7 +78,10 @@ impl Doors {
         if let (Some(door), Some((envoys, _))) = (self.grpc, envoys) {
             let calls = move |request: Request<Upload>, connection: Arc<Connection>| {
                 let envoys = Arc::clone(&envoys);
-                async move { envoys.handle(request, connection).await }
+                async move {
+                    let at = AskedAt::OwnListener;
+                    envoys.handle(request, connection, at).await
+                }
             };
             serving.spawn(door.serve(calls, front.clone()));
         }

@@ -160,6 +160,7 @@ fn header_rules(config: &RouteConfig, asserter: &Arc<Asserter>) -> Result<Header
         basic_auth: basic_auth.transpose()?,
         access_token: config.pass_access_token,
         id_token: config.pass_id_token,
+        on_checks: config.check_headers,
         assertion: config.assertion.then(|| AssertionRule {
             asserter: Arc::clone(asserter),
             audience: config.audience.as_deref().map(Box::from),

@@ -26,6 +26,7 @@ name = "app"
 host = "sso.test"
 upstream = ["{mirror}"]
 assertion = true
+check_headers = "all"
 [route.headers]
 X-Account = "user == null ? 'nobody' : user.id"
 
@@ -35,6 +36,7 @@ host = "sso.test"
 path = "/finance"
 upstream = ["{mirror}"]
 assertion = true
+check_headers = "all"
 audience = "财务 finance"
 
 [[route]]
@@ -50,6 +52,7 @@ path = "/public"
 access = "public"
 upstream = ["{mirror}"]
 assertion = true
+check_headers = "all"
 
 [[route]]
 name = "rule"
@@ -60,12 +63,14 @@ allow = "true"
 preflight = "pass"
 upstream = ["{mirror}"]
 assertion = true
+check_headers = "all"
 
 [[route]]
 name = "everywhere"
 access = "public"
 upstream = ["{mirror}"]
 assertion = true
+check_headers = "all"
 "#;
 
 /// How long an assertion lives.

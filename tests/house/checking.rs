@@ -2,6 +2,7 @@
 
 mod addresses;
 pub(crate) mod faces;
+mod secrets;
 mod table;
 mod targets;
 

@@ -22,6 +22,7 @@ path = "/echo"
 upstream = ["{app}"]
 issuers = ["apps"]
 pass_access_token = true
+check_headers = "all"
 
 [[route]]
 name = "finance"
@@ -30,6 +31,14 @@ path = "/finance"
 upstream = ["{app}"]
 issuers = ["apps"]
 allow = "'财务部' in user.groups && claims == null"
+
+[[route]]
+name = "quiet"
+host = "sso.test"
+path = "/quiet"
+upstream = ["{app}"]
+issuers = ["apps"]
+pass_access_token = true
 
 [[route]]
 name = "other"
@@ -193,6 +202,10 @@ async fn the_checks_of_other_proxies_and_our_own_page_know_them_too() {
         answer.header("x-auth-request-access-token"),
         Some(token.as_str())
     );
+    // The application's alone, unless the route says otherwise.
+    let answer = auth("/quiet").of(&house).await;
+    assert_eq!(answer.header("x-auth-request-user"), Some("zhangsan"));
+    assert_eq!(answer.header("x-auth-request-access-token"), None);
     assert_eq!(auth("/other").of(&house).await.status, 401);
     let answer = bearer("/.menshen/ext_authz/echo", &token).of(&house).await;
     assert_eq!(

@@ -60,6 +60,7 @@ name = "proved"
 host = "oa.corp.example"
 path = "/proved"
 assertion = true
+check_headers = "all"
 
 [[route]]
 name = "elsewhere"

@@ -8,6 +8,7 @@ use super::written::{self, Identity, Written};
 use super::{cookies, is_replaced_authorization, judges_method, readmits};
 use crate::request::head::Head;
 use crate::request::policy::Permit;
+use crate::request::route::CheckHeaders;
 
 /// What the proxy that asked should do with a request that may pass.
 ///
@@ -81,18 +82,24 @@ impl Names {
 
 impl Granted {
     /// For a proxy that hands single headers on, under names of its own choice: the identity as
-    /// `X-Auth-Request-*`, and nothing is removed.
+    /// `X-Auth-Request-*`, what else the route allows, and nothing is removed.
     pub fn to_hand_on(permit: &Permit, head: &Head<'_>) -> Self {
+        let what = permit.route().headers.on_checks;
         Self {
-            set: written(permit, head, &ANSWERED),
+            set: written(permit, head, &ANSWERED, what),
             remove: Vec::new(),
         }
     }
 
-    /// For a proxy that changes the request as it is told: what the upstream would get from us, and
-    /// what of the client's it would not.
-    pub fn to_apply(permit: &Permit, head: &Head<'_>, namespace: &Namespace) -> Self {
-        let mut set = written(permit, head, &FORWARDED);
+    /// For a proxy that changes the request as it is told: what the upstream would get from us, as far
+    /// as `what` goes, and what of the client's it would not.
+    pub fn to_apply(
+        permit: &Permit,
+        head: &Head<'_>,
+        namespace: &Namespace,
+        what: CheckHeaders,
+    ) -> Self {
+        let mut set = written(permit, head, &FORWARDED, what);
         let mut remove = Vec::new();
         let sent = head.headers;
         if let Some(left) = cookies::others(sent, namespace.cookie()) {
@@ -146,12 +153,15 @@ impl Granted {
 }
 
 /// What we write, with these names for what is ours.
-fn written(permit: &Permit, head: &Head<'_>, names: &Names) -> HeaderMap {
+fn written(permit: &Permit, head: &Head<'_>, names: &Names, what: CheckHeaders) -> HeaderMap {
     let rules = &permit.route().headers;
     let mut set = HeaderMap::with_capacity(SET_ABOUT);
     let mut written = Written::default();
+    let all = what == CheckHeaders::All;
+    let says_who = |name: &HeaderName| FORWARDED.identity.contains(name);
+    let renames = rules.own.iter().any(|(name, _)| says_who(name));
     // What a route writes itself may take the place of what we would have written.
-    if rules.own.is_empty() && rules.basic_auth.is_none() {
+    if !renames && (!all || (rules.own.is_empty() && rules.basic_auth.is_none())) {
         let identity = Identity::permitted(permit);
         let values = identity.iter().flat_map(|identity| identity.values());
         for (name, value) in names.identity.iter().zip(values) {
@@ -162,10 +172,15 @@ fn written(permit: &Permit, head: &Head<'_>, names: &Names) -> HeaderMap {
     } else {
         written.identity(permit);
     }
-    written.tokens(permit, head);
-    written.assertion(permit, head);
-    written.own(permit, head);
-    for (name, value) in written.into_pairs() {
+    if all {
+        written.tokens(permit, head);
+        written.assertion(permit, head);
+    }
+    if all || renames {
+        written.own(permit, head);
+    }
+    let told = |(name, _): &(HeaderName, _)| all || says_who(name);
+    for (name, value) in written.into_pairs().into_iter().filter(told) {
         set.insert(names.of(&name).unwrap_or(name), value);
     }
     set

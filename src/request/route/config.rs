@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use super::check_headers::CheckHeaders;
 use super::demands::{self, LoginPrompt, ReloadUser};
 use super::limits::LimitsConfig;
 use super::public_path::PublicPath;
@@ -119,6 +120,12 @@ pub struct RouteConfig {
     /// client's own `Authorization`. One that has ended is left out.
     #[serde(default)]
     pub pass_id_token: bool,
+    /// What the check paths answer for another proxy: `identity`, or `all`: this route's own headers,
+    /// Basic credentials, tokens and assertion, too. Whoever reaches those paths through one of
+    /// `trusted_proxies` reads the answer: `all` is for proxies that keep visitors away from them.
+    /// `[ext_authz] grpc_listen`, which only proxies reach, answers all in any case.
+    #[serde(default)]
+    pub check_headers: CheckHeaders,
     /// How long and how much.
     #[serde(default)]
     pub limits: LimitsConfig,

@@ -34,6 +34,7 @@ path = "/finance"
 upstream = ["{mirror}"]
 connectors = ["corp"]
 assertion = true
+check_headers = "all"
 allow = "'财务部' in user.departments"
 [route.headers]
 X-Remote-User = "user.login + '@' + request.ip"
@@ -63,6 +64,7 @@ name = "costly-header"
 host = "sso.test"
 path = "/costly-header"
 access = "public"
+check_headers = "all"
 upstream = ["{mirror}"]
 [route.headers]
 X-Remote-User = """request.headers['x-list'].split(',').exists(i,
@@ -78,6 +80,7 @@ upstream = ["{mirror}"]
 name = "shop"
 host = "sso.test"
 path = "/shop"
+check_headers = "all"
 upstream = ["{mirror}"]
 allow = "user.login == 'zhangsan'"
 public_paths = ["/shop/manifest.webmanifest", "/shop"]

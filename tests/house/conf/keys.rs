@@ -385,6 +385,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
         Absent,
         r#"["X-HTTP-Method-Override"]"#,
     ),
+    ("route.check_headers", Default, r#""identity""#),
     ("route.pass_access_token", Default, "false"),
     ("route.pass_id_token", Default, "false"),
     ("route.assertion", Absent, "true"),

@@ -42,6 +42,54 @@ fn a_route_without_upstream_is_sound_only_where_all_are_for_others_to_ask() {
 }
 
 #[test]
+fn what_the_check_paths_answer_is_warned_of_where_it_is_too_much_or_too_little() {
+    let head = "[server]\nexternal_url = \"http://localhost\"\n";
+    let trusting = format!("{head}trusted_proxies = [\"10.0.0.1\"]\n");
+    let grpc = "[ext_authz]\ngrpc_listen = \"127.0.0.1:9181\"\n";
+    let route = |more: &str| format!("[[route]]\nname = \"a\"\naccess = \"public\"\n{more}\n");
+    let (all, up) = ("check_headers = \"all\"", "upstream = [\"http://[::1]\"]");
+    let secrets = [
+        ("headers", "headers = { X-Key = \"'k'\" }"),
+        (
+            "basic_auth",
+            "basic_auth = { user = \"'u'\", password = { env = \"P\" } }",
+        ),
+        ("assertion", "assertion = true"),
+        ("pass_access_token", "pass_access_token = true"),
+        ("pass_id_token", "pass_id_token = true"),
+    ];
+    for (key, secret) in secrets {
+        for (text, expected) in [
+            (format!("{trusting}{}", route(secret)), Some(key)),
+            (format!("{trusting}{grpc}{}", route(secret)), None),
+            (
+                format!("{trusting}{}", route(&format!("{secret}\n{all}"))),
+                Some("check_headers"),
+            ),
+            (
+                format!("{trusting}{}", route(&format!("{secret}\n{all}\n{up}"))),
+                Some("check_headers"),
+            ),
+            (
+                format!("{trusting}{}", route(&format!("{secret}\n{up}"))),
+                None,
+            ),
+            // Nobody may ask.
+            (
+                format!("{head}{}", route(&format!("{secret}\n{all}\n{up}"))),
+                None,
+            ),
+            (format!("{trusting}{}", route(all)), None),
+        ] {
+            let warned = warned(&text);
+            let keys: Vec<_> = warned.iter().map(|(key, _)| key.as_str()).collect();
+            let expected = expected.map(|key| format!("route[0].{key}"));
+            assert_eq!(keys, Vec::from_iter(expected.as_deref()), "{text}");
+        }
+    }
+}
+
+#[test]
 fn applications_that_would_take_each_others_assertions_are_named() {
     let head = "[server]\nexternal_url = \"https://sso.corp.example\"\n[server.tls]\n\
                 certificate = \"/a\"\nkey = \"/b\"\n[connector.corp.wecom]\ncorp_id = \"ww1\"\n\

@@ -12,7 +12,7 @@ use menshen::config::Config;
 use menshen::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
 use menshen::face::House;
 use menshen::face::admin::Health;
-use menshen::face::ext_authz::ExtAuthz;
+use menshen::face::ext_authz::{AskedAt, ExtAuthz};
 use menshen::people::session::Sessions;
 use menshen::request::head::Connection;
 use menshen::secret::Secret;
@@ -267,7 +267,10 @@ impl WatchedHouse {
             let (house, envoys) = (Arc::clone(&house), Arc::clone(&envoys));
             async move {
                 match ExtAuthz::is_asked(&request) {
-                    true => envoys.handle(request, connection).await,
+                    true => {
+                        let at = AskedAt::MainListener;
+                        envoys.handle(request, connection, at).await
+                    }
                     false => house.handle(request, connection).await,
                 }
             }

@@ -1,0 +1,168 @@
+//! The check paths stand where visitors come, too: what a route tells its application alone is not
+//! answered there, unless the route says that visitors are kept away.
+
+use std::collections::BTreeMap;
+
+use super::TRUSTED;
+use super::faces::{Face, Original};
+use crate::asking::signed_in;
+use crate::ext_authz::{ON_MAIN, ask, asking, said};
+use crate::house::{House, Plan};
+
+/// Whatever a route can tell its application, and for whom.
+const TELLS: [(&str, &str); 6] = [
+    (
+        "basic",
+        "basic_auth = { user = \"user.login\", password = \"one for all\" }",
+    ),
+    (
+        "own",
+        "headers = { X-Api-Key = \"'k3y'\", X-Remote-User = \"user.login\", \
+         Authorization = \"'Key k3y'\" }",
+    ),
+    ("assertion", "assertion = true"),
+    (
+        "public",
+        "access = \"public\"\nheaders = { X-Api-Key = \"'k3y'\" }",
+    ),
+    (
+        "renamed",
+        "headers = { X-Forwarded-User = \"'corp/' + user.login\", X-Api-Key = \"'k3y'\" }",
+    ),
+    (
+        "programs",
+        "access = \"rule\"\nallow = \"true\"\nassertion = true",
+    ),
+];
+
+/// What must not be read by a visitor.
+const SECRETS: [&str; 4] = [
+    "authorization",
+    "x-api-key",
+    "x-remote-user",
+    "x-menshen-assertion",
+];
+
+/// A house of such routes, each with further lines.
+async fn house(more: &str, ext_authz: &str) -> House {
+    let route = |(name, tells): (&str, &str)| {
+        format!(
+            "[[route]]\nname = \"{name}\"\nhost = \"sso.test\"\npath = \"/{name}\"\n\
+             upstream = [\"{{app}}\"]\n{tells}\n{more}\n"
+        )
+    };
+    let home = [("echo", "")];
+    let routes: String = home.into_iter().chain(TELLS).map(route).collect();
+    let plan = Plan::default().server(TRUSTED).routes(&routes);
+    plan.more(ext_authz).start().await
+}
+
+/// The faces that answer another proxy where visitors come, too.
+fn checks() -> impl Iterator<Item = Face> {
+    Face::ALL.into_iter().filter(|face| *face != Face::Proxy)
+}
+
+/// What a face answers besides the status.
+async fn told(house: &House, face: Face, name: &str, cookie: &str) -> BTreeMap<String, String> {
+    let original = Original::get(&format!("/{name}"));
+    let original = original.header("Cookie", &format!("menshen={cookie}"));
+    let heard = original.heard(face, house.address()).await;
+    assert!(
+        heard.answer.status < 300,
+        "{face:?} {name}: {:?}",
+        heard.answer
+    );
+    heard.answer.headers.into_iter().collect()
+}
+
+fn user(face: Face) -> &'static str {
+    match face {
+        Face::Auth | Face::ForwardAuth => "x-auth-request-user",
+        Face::Envoy | Face::Grpc | Face::Proxy => "x-forwarded-user",
+    }
+}
+
+#[tokio::test]
+async fn a_visitor_who_reaches_the_check_paths_reads_nothing_that_is_the_applications() {
+    let house = house("", ON_MAIN).await;
+    let cookie = signed_in(&house, "lisi").await;
+    for face in checks() {
+        for (name, _) in TELLS {
+            let told = told(&house, face, name, &cookie).await;
+            let read = SECRETS.iter().find(|secret| told.contains_key(**secret));
+            assert_eq!(read, None, "{face:?} {name}: {told:?}");
+            // Who it is they are told, under the name the route has for it.
+            let login = if name == "renamed" {
+                "corp/lisi"
+            } else {
+                "lisi"
+            };
+            assert_eq!(told[user(face)], login, "{face:?} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_route_that_says_so_tells_all_of_it() {
+    let house = house("check_headers = \"all\"", ON_MAIN).await;
+    let cookie = signed_in(&house, "lisi").await;
+    for face in checks() {
+        for (name, secrets) in [
+            ("basic", &["authorization"][..]),
+            ("own", &["x-api-key", "x-remote-user", "authorization"]),
+            ("assertion", &["x-menshen-assertion"]),
+            ("public", &["x-api-key"]),
+            ("renamed", &["x-api-key"]),
+        ] {
+            let told = told(&house, face, name, &cookie).await;
+            for secret in secrets {
+                assert!(told.contains_key(*secret), "{face:?} {name}: {told:?}");
+            }
+            let login = if name == "renamed" {
+                "corp/lisi"
+            } else {
+                "lisi"
+            };
+            assert_eq!(told[user(face)], login, "{face:?} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn envoy_takes_off_what_a_visitor_makes_up_for_what_is_not_answered() {
+    let house = house("", ON_MAIN).await;
+    let cookie = signed_in(&house, "lisi").await;
+    for face in [Face::Envoy, Face::Grpc] {
+        let original = Original::get("/own")
+            .header("Cookie", &format!("menshen={cookie}"))
+            .header("X-Api-Key", "mine")
+            .header("Authorization", "Key mine");
+        let answer = original.heard(face, house.address()).await.answer;
+        for name in ["x-api-key", "authorization", "x-remote-user"] {
+            assert_eq!(answer.header(name), None, "{face:?}");
+        }
+        if face == Face::Envoy {
+            let removed = answer.header("x-envoy-auth-headers-to-remove").unwrap();
+            let removed: Vec<_> = removed.split(',').collect();
+            for name in ["x-api-key", "authorization", "x-remote-user"] {
+                assert!(removed.contains(&name), "{name}: {removed:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_listener_that_only_proxies_reach_tells_all_of_it() {
+    let house = house("", "[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n").await;
+    let cookie = signed_in(&house, "lisi").await;
+    let mut envoy = asking(&house).await;
+    for (name, secret) in [
+        ("basic", "authorization"),
+        ("own", "x-api-key"),
+        ("assertion", "x-menshen-assertion"),
+    ] {
+        let question = ask(&format!("/{name}")).session(&cookie);
+        let said = said(&envoy.check(&question.json()).await);
+        assert!(said.set.contains_key(secret), "{name}: {said:?}");
+    }
+}
