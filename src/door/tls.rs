@@ -218,7 +218,7 @@ fn choose<'a>(
         return pairs.first();
     };
     let fitting = || pairs.iter().filter(|pair| fits(pair));
-    let first = fitting().next().or(pairs.first());
+    let first = fitting().next().or_else(|| pairs.first());
     let Some(name) = name else {
         return first;
     };
