@@ -165,7 +165,8 @@ pub struct LoginConfig {
     pub bad_codes_max: u32,
     /// How long that while is.
     pub bad_codes_pause: Period,
-    /// Origins of own front ends that may call `/login-config` and `/login` with `fetch`.
+    /// Origins of own front ends that may call `/login-config` and `/login` with `fetch`, and read
+    /// why they get no answer of an application.
     pub origins: Vec<Url>,
 }
 

@@ -1,5 +1,7 @@
 //! Own front ends and apps: the login pair, and who am I.
 
+mod elsewhere;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -1,6 +1,8 @@
 //! What programs read instead of a page: `application/problem+json`.
 
-use http::header::{VARY, WWW_AUTHENTICATE};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ORIGIN, VARY, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::super::page::ProblemJson;
@@ -80,7 +82,29 @@ fn json_of(
             .headers_mut()
             .insert(VARY, HeaderValue::from_static("cookie"));
     }
+    show_to_front_end(visit, &mut response);
     response
+}
+
+/// Lets a front end on another origin that `[login] origins` names read what is said in place of its
+/// application: without these headers a browser shows it no status, and it cannot know that somebody
+/// must sign in. Our own paths say by themselves who may read them.
+fn show_to_front_end(visit: &Visit<'_>, response: &mut Response<Body>) {
+    let site = visit.site;
+    if site.origins.is_empty() || site.routes.is_own(visit.head.path.as_str()) {
+        return;
+    }
+    let headers = response.headers_mut();
+    headers.append(VARY, HeaderValue::from_static("origin"));
+    let Some(origin) = visit.head.headers.get(ORIGIN) else {
+        return;
+    };
+    let mut named = site.origins.iter().map(url::Origin::ascii_serialization);
+    if named.any(|named| named.as_bytes() == origin.as_bytes()) {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        let yes = HeaderValue::from_static("true");
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+    }
 }
 
 /// A request from another site that must come from ours.

@@ -1,0 +1,47 @@
+//! A front end on another origin that calls an application behind menshen.
+
+use crate::browser::Browser;
+use crate::house::{HOME, Plan};
+
+#[tokio::test]
+async fn a_front_end_elsewhere_reads_that_somebody_must_sign_in() {
+    let more = "[login]\norigins = ['https://portal.test']";
+    let house = Plan::default().more(more).start().await;
+    let mut zhang = Browser::new(&house);
+    zhang.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
+    for (origin, allowed) in [
+        ("https://portal.test", true),
+        ("https://portal.test.evil.test", false),
+        ("https://evil.test", false),
+        ("null", false),
+    ] {
+        let from = [
+            ("Origin", origin),
+            ("Sec-Fetch-Site", "same-site"),
+            ("Sec-Fetch-Mode", "cors"),
+        ];
+        // Nobody is signed in; a rule turns 张三 away.
+        let mut nobody = Browser::new(&house);
+        for (method, signed_in, target, status) in [
+            ("GET", false, "/echo", 401),
+            ("POST", false, "/finance/x", 401),
+            ("GET", true, "/finance/x", 403),
+        ] {
+            let browser = if signed_in { &mut zhang } else { &mut nobody };
+            let url = format!("{HOME}{target}");
+            let answer = browser.send(method, &url, &from, b"").await;
+            let what = format!("{origin} {method} {target}");
+            assert_eq!(answer.status, status, "{what}");
+            let granted = answer.header("access-control-allow-origin");
+            assert_eq!(granted, allowed.then_some(origin), "{what}");
+            let cookies = answer.header("access-control-allow-credentials");
+            assert_eq!(cookies, allowed.then_some("true"), "{what}");
+            let mut vary = answer.all("vary");
+            assert!(vary.any(|vary| vary.contains("origin")), "{what}");
+        }
+        // What the application says is its own business.
+        let answer = zhang.send("GET", &format!("{HOME}/echo"), &from, b"").await;
+        assert_eq!(answer.status, 200, "{origin}");
+        assert_eq!(answer.header("access-control-allow-origin"), None);
+    }
+}
