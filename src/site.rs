@@ -86,6 +86,8 @@ pub struct Site {
     pub files: BTreeMap<String, String>,
     /// Origins of own front ends.
     pub origins: Vec<url::Origin>,
+    /// The origins whose pages may show the page that signs in inside a frame; empty: all.
+    pub frame_ancestors: Vec<String>,
     /// The flags of the cookies.
     pub cookies: CookieFlags,
     /// The keys.
@@ -223,6 +225,12 @@ impl Site {
             trust: Arc::new(config.trust.clone()),
             files: config.files.clone(),
             origins: config.login.origins.iter().map(Url::origin).collect(),
+            frame_ancestors: config
+                .session
+                .frame_ancestors
+                .iter()
+                .map(|url| url.origin().ascii_serialization())
+                .collect(),
             cookies: CookieFlags::new(
                 &config.session.cookie_name,
                 config.external_url.scheme() == "https",

@@ -186,8 +186,18 @@ fn session(list: &mut List<'_>) {
         list.add(&Place::of(["session", "cookie_domain"]), text);
     }
     if session.cookie_same_site == SameSiteConfig::None {
-        let text = "other sites' pages may embed and call your applications with the visitor's \
-                    session: the applications must defend themselves against forged requests";
+        let text = match session.frame_ancestors.is_empty() {
+            true => {
+                "other sites' pages may embed and call your applications with the visitor's \
+                 session: the applications must defend themselves against forged requests; \
+                 frame_ancestors limits whose frames people may sign in to"
+            }
+            false => {
+                "pages of frame_ancestors, and of every site in browsers that do not keep the \
+                 cookies of frames apart, may embed and call your applications with the visitor's \
+                 session: the applications must defend themselves against forged requests"
+            }
+        };
         list.add(&Place::of(["session", "cookie_same_site"]), text);
     }
 }

@@ -48,6 +48,8 @@ pub struct Page {
     /// The language it speaks.
     pub lang: Lang,
     needs: Needs,
+    /// The origins whose pages may show a page that may be shown in a frame; empty: all.
+    framed_by: Vec<String>,
 }
 
 /// What a page asks of the browser beyond showing it.
@@ -125,6 +127,19 @@ impl Page {
         headers
     }
 
+    fn frame_ancestors(&self) -> String {
+        match (self.needs.frame(), self.framed_by.as_slice()) {
+            (false, _) => "'none'".to_owned(),
+            (true, []) => "*".to_owned(),
+            (true, origins) => {
+                let origins = origins.iter().map(String::as_str);
+                let origins = origins.filter(|origin| is_origin(origin));
+                let all: Vec<_> = std::iter::once("'self'").chain(origins).collect();
+                all.join(" ")
+            }
+        }
+    }
+
     /// The value of Content-Security-Policy (CSP level 3) for this page; see [`Page::headers`].
     pub fn content_security_policy(&self, form_targets: &[&str]) -> String {
         let style = style::digest();
@@ -133,7 +148,7 @@ impl Page {
         } else {
             ""
         };
-        let ancestors = if self.needs.frame() { "*" } else { "'none'" };
+        let ancestors = self.frame_ancestors();
         let mut forms = "'self'".to_owned();
         if self.needs.form_to_anywhere() {
             forms.push_str(" http: https:");
@@ -182,5 +197,10 @@ fn finish(template: &impl Template, lang: Lang, needs: Needs) -> Page {
     let html = template
         .render()
         .expect("a template of texts alone is written to memory");
-    Page { html, lang, needs }
+    Page {
+        html,
+        lang,
+        needs,
+        framed_by: Vec::new(),
+    }
 }

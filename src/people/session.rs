@@ -145,6 +145,9 @@ pub struct SessionConfig {
     /// `none` for applications that are embedded in another site's frame; https only. Whoever signs in
     /// for such a frame does so in a tab, and is asked there.
     pub cookie_same_site: super::cookie::SameSiteConfig,
+    /// With `cookie_same_site = "none"`: whose pages may show the page that signs in inside a frame, by
+    /// their origins. Absent: every site's. Applications name for themselves who may show them.
+    pub frame_ancestors: Vec<url::Url>,
     /// How long sessions count while the store does not answer.
     pub store_outage_grace: crate::setting::Period,
 }
@@ -160,6 +163,7 @@ impl Default for SessionConfig {
             cookie_name: super::cookie::CookieName::default(),
             cookie_domain: None,
             cookie_same_site: super::cookie::SameSiteConfig::Lax,
+            frame_ancestors: Vec::new(),
             store_outage_grace: Period::s(300),
         }
     }

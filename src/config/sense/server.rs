@@ -81,6 +81,10 @@ fn cookies(findings: &mut Findings<'_>) {
         let place = Place::of(["session", "cookie_same_site"]);
         findings.value(&place, "cookie_same_site = \"none\" needs https", help);
     }
+    let framed_by = Place::of(["session", "frame_ancestors"]);
+    for (at, origin) in session.frame_ancestors.iter().enumerate() {
+        findings.origin(&framed_by.clone().item(at), origin);
+    }
     let Some(domain) = &session.cookie_domain else {
         return;
     };

@@ -25,6 +25,8 @@ pub struct FramePage<'a> {
     pub post_to: Href,
     /// Where [`FRAME_JS`] is, on this host.
     pub script: Href,
+    /// The origins whose pages may show it; empty: all.
+    pub framed_by: &'a [String],
     /// Whether a ticket came and let nobody in.
     pub failed: bool,
 }
@@ -45,6 +47,9 @@ impl FramePage<'_> {
             page: self,
             title: words::of(lang).causes.of(Cause::FrameLogin).title,
         };
-        finish(&view, lang, Needs::SignInFrame)
+        Page {
+            framed_by: self.framed_by.to_vec(),
+            ..finish(&view, lang, Needs::SignInFrame)
+        }
     }
 }

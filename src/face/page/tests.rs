@@ -276,6 +276,7 @@ fn leading_elsewhere(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
             home: given.site,
             post_to: Href::new(given.href),
             script: Href::new(given.href),
+            framed_by: &[],
             failed,
         };
         pages.push((format!("frame-{failed}"), page.render(lang)));

@@ -3,7 +3,8 @@
 //! A browser keeps the cookies of a frame apart from those of a tab. So the page in the frame sets a
 //! nonce, opens a tab to sign in, and gets a ticket for that nonce from the tab, by a message that the
 //! browser delivers to one origin only. It posts the ticket for a session cookie of its own. Whoever
-//! signs in is asked first: any site may frame our pages.
+//! signs in is asked first: unless the configuration names who may, any site may frame the page, and a
+//! script of an application can open the tab.
 
 use http::{Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
@@ -83,6 +84,7 @@ fn page(visit: &Visit<'_>, status: StatusCode, place: &str, failed: bool) -> Res
         home: &site.external_url.origin().ascii_serialization(),
         post_to: Href::new(format!("{}/ticket", site.prefix)),
         script: Href::new(format!("{}/frame.js", site.prefix)),
+        framed_by: &site.frame_ancestors,
         failed,
     };
     let mut response = reply::page_response(status, &page.render(visit.lang()));

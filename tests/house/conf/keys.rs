@@ -83,6 +83,11 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("session.cookie_name", Default, r#""menshen""#),
     ("session.cookie_domain", Absent, r#""corp.example""#),
     ("session.cookie_same_site", Default, r#""lax""#),
+    (
+        "session.frame_ancestors",
+        Absent,
+        r#"["https://portal.example"]"#,
+    ),
     ("session.store_outage_grace", Default, r#""5m""#),
     (
         "store.url",

@@ -471,6 +471,27 @@ fn a_cookie_reaches_the_site_and_not_the_world() {
 }
 
 #[test]
+fn who_may_frame_the_sign_in_is_an_origin() {
+    let framed_by = |origins: &str| {
+        let embedded = "[session]\ncookie_same_site = 'none'\n";
+        format!("{SERVER}{embedded}frame_ancestors = [{origins}]\n")
+    };
+    for bad in [
+        "'https://portal.example/x'",
+        "'https://a@portal.example'",
+        "'https://portal.example?x'",
+        "'ftp://portal.example'",
+        "'https://portal.example', 'data:x'",
+    ] {
+        let error = refuse(&framed_by(bad));
+        assert!(error.to_string().contains("origin"), "{bad}: {error}");
+    }
+    for good in ["", "'https://portal.example', 'http://x.test:8080'"] {
+        assert!(Config::parse(&framed_by(good), "m").is_ok(), "{good}");
+    }
+}
+
+#[test]
 fn times_and_limits_make_sense() {
     let longer = "idle_timeout is longer than lifetime";
     refused("[session]\nlifetime = '1h'\n", 4, 12, &[longer]);

@@ -223,3 +223,23 @@ async fn the_session_of_a_frame_ends_with_that_of_its_tab() {
     assert_eq!(frame.load().await.status, 401);
     assert!(parameter(&frame.button().await, "k").is_some());
 }
+
+#[tokio::test]
+async fn only_the_sites_that_are_named_show_the_way_in() {
+    let named = "cookie_same_site = 'none'
+                 frame_ancestors = ['https://portal.example', 'https://www.portal.example:8443']";
+    let list = "'self' https://portal.example https://www.portal.example:8443;";
+    for (session, ancestors) in [("cookie_same_site = 'none'", "*;"), (named, list)] {
+        let house = plan().session(session).start().await;
+        let mut frame = Frame::new(&house, "https://oa.test/echo");
+        let at_application = frame.load().await;
+        frame.url = "https://oa.test/.menshen/start?rd=/echo".to_owned();
+        let at_start = frame.load().await;
+        let refused = frame.receive("AAAA").await;
+        for page in [at_application, at_start, refused] {
+            let policy = page.header("content-security-policy").unwrap();
+            let wanted = format!("frame-ancestors {ancestors}");
+            assert!(policy.contains(&wanted), "{policy}");
+        }
+    }
+}
