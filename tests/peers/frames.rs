@@ -37,6 +37,11 @@ struct Stage {
 
 impl Stage {
     async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// With further lines of `[session]`; `{port}` is where menshen listens.
+    async fn with(session: &str) -> Self {
         let wecom = WeCom::start(Options::default()).await.unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let application = listener.local_addr().unwrap();
@@ -45,7 +50,8 @@ impl Stage {
         let house = House::built(Clock::system(), |url, dir| {
             let port = url.rsplit(':').next().unwrap();
             wecom.domains_of_agent(AGENT_ID, &[&format!("sso.corp.example:{port}")]);
-            configuration(&wecom, dir, port, application)
+            let session = session.replace("{port}", port);
+            configuration(&wecom, dir, port, application).replace("{session}", &session)
         })
         .await;
         let port = house.url.rsplit(':').next().unwrap().parse().unwrap();
@@ -69,7 +75,7 @@ impl Stage {
 }
 
 fn configuration(wecom: &WeCom, dir: &TempDir, port: &str, application: SocketAddr) -> String {
-    let names = ["sso.corp.example", "oa.corp.example", "www.portal.example"];
+    let names = ["sso.corp.example", "oa.corp.example", "*.portal.example"];
     let made = rcgen::generate_simple_self_signed(names.map(str::to_owned)).unwrap();
     let certificate = dir.write("tls.pem", &made.cert.pem());
     let key = dir.write("tls.key", &made.signing_key.serialize_pem());
@@ -84,6 +90,7 @@ fn configuration(wecom: &WeCom, dir: &TempDir, port: &str, application: SocketAd
         key = "{key}"
         [session]
         cookie_same_site = "none"
+        {{session}}
         [log]
         access = false
         [store]
@@ -108,7 +115,7 @@ fn configuration(wecom: &WeCom, dir: &TempDir, port: &str, application: SocketAd
         upstream = ["http://{application}"]
         [[route]]
         name = "portal"
-        host = "www.portal.example"
+        host = "*.portal.example"
         access = "public"
         upstream = ["http://{application}"]
         "#,
@@ -314,6 +321,25 @@ async fn a_page_of_another_site_that_opens_the_tab_hears_nothing() {
     assert_eq!(heard().await, json!(["after"]));
     browser.enter_frame("iframe").await;
     assert!(browser.has(SIGN_IN).await, "and nobody is in the frame");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_site_that_is_named_shows_the_way_in() {
+    let named = "frame_ancestors = [\"https://www.portal.example:{port}\"]";
+    let (stage, browser) = (Stage::with(named).await, browser(false).await);
+    let framed = stage.at("oa.corp.example", "/report");
+    browser
+        .open(&stage.portal(&framed).replace("www.", "evil."))
+        .await;
+    browser.enter_frame("iframe").await;
+    let at = browser.script("return location.protocol", json!([])).await;
+    assert_eq!(at, "chrome-error:");
+    browser.open(&stage.portal(&framed)).await;
+    let portal = browser.tab().await;
+    to_the_tab(&browser, &portal).await;
+    sign_in_as(&browser, "zhangsan").await;
+    browser.click(AGREE).await;
+    is_in_the_frame(&browser, &portal, "zhangsan").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
