@@ -239,6 +239,11 @@ impl Login {
         taken.map_err(LoginError::Limited)
     }
 
+    /// Whether a logout is remembered that a client's browser brings, and that ends nothing here.
+    pub fn may_note_logout(&self, client: Option<IpAddr>) -> bool {
+        self.limits.take(Step::Logout, client).is_ok()
+    }
+
     /// The tickets that were used a moment ago.
     pub fn spent_tickets(&self) -> &SpentTickets {
         &self.spent_tickets

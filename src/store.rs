@@ -281,8 +281,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// A provider ended a session of its own or all of a subject: deletes ours that stand on it,
     /// writes each into the log, and notes it until `until`, so that a login that is under way mints
     /// none; in one transaction. Answers the entries; nothing at all happens and nothing is
-    /// answered when `notice`, which it spends, was spent before. Without a notice a session
-    /// that no session here stands on is not noted.
+    /// answered when `notice`, which it spends, was spent before. Without a notice anybody may have
+    /// said so: of the sessions that no session here stands on only the latest are noted, and none
+    /// when `until` is not after `at`.
     async fn end_at_provider(
         &self,
         connector: &ConnectorId,
@@ -311,7 +312,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Deletes what is over: sessions past their end or idle since `idle_before`, spent things,
-    /// marks, leases, log entries older than a day but the newest. At most `max` rows of each;
+    /// marks, leases, log entries older than a day but the newest, and the oldest marks when there are
+    /// too many. At most `max` rows of each;
     /// answers how many it deleted.
     async fn sweep(
         &self,

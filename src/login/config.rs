@@ -155,7 +155,8 @@ pub struct LoginConfig {
     pub begins_per_client_per_minute: u32,
     /// Begins in a minute, in all.
     pub begins_per_minute: u32,
-    /// Finishes in a minute, from one client address; so many tickets to other hosts besides.
+    /// Finishes in a minute, from one client address; so many tickets to other hosts besides, and so
+    /// many front-channel logouts of sessions that are not known here.
     pub finishes_per_client_per_minute: u32,
     /// Finishes in a minute, in all.
     pub finishes_per_minute: u32,

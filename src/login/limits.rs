@@ -28,6 +28,8 @@ pub enum Step {
     Finish,
     /// A ticket is redeemed: as often as logins are finished, and counted apart from them.
     Ticket,
+    /// A browser says that a session of the provider's ended which is not known here.
+    Logout,
 }
 
 /// Why a step is not taken now.
@@ -51,6 +53,7 @@ pub struct Limits {
     begins: Pair,
     finishes: Pair,
     tickets: Pair,
+    logouts: Pair,
     circuits: Arc<Circuits>,
 }
 
@@ -76,6 +79,7 @@ impl Limits {
             ),
             finishes: finishes(),
             tickets: finishes(),
+            logouts: finishes(),
             circuits: Circuits::new(config, clock),
             config: config.clone(),
         }
@@ -92,6 +96,7 @@ impl Limits {
             Step::Begin => &self.begins,
             Step::Finish => &self.finishes,
             Step::Ticket => &self.tickets,
+            Step::Logout => &self.logouts,
         };
         if client.is_some_and(|client| !pair.client.take(client)) {
             return Err(Limited::Client);

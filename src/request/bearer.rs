@@ -3,19 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::head::Head;
 use super::route::Route;
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
-use crate::issuer::{IssuerError, NoClaim, TokenError};
+use crate::issuer::{IssuerError, LEEWAY, NoClaim, TokenError};
 use crate::keys;
 use crate::outbound::{OutboundBuildError, OutboundError};
 use crate::people::holders::{Holder, HolderError, Holders};
 use crate::people::profile::Proof;
 use crate::people::session::Person;
 use crate::secret::SecretError;
-use crate::store::{StoreError, Subject};
+use crate::store::{ConnectorId, StoreError, Subject};
 use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
 
 mod config;
@@ -156,6 +157,14 @@ pub enum Refusal {
     /// It is about nobody who may come in.
     #[error(transparent)]
     Holder(HolderError),
+    /// A logout at the provider is not remembered for as long as it lives.
+    #[error("it lives for {}s, and a person's token for token_life_max = {}s at most", life.as_secs(), max.as_secs())]
+    LongLived {
+        /// From its issue to its end.
+        life: Duration,
+        /// How long it may be.
+        max: Duration,
+    },
     /// What every token of an issuer must be.
     #[error(transparent)]
     Token(TokenError),
@@ -293,6 +302,16 @@ impl Bearers {
             unnamed: telemetry.bearers(""),
             complaints: Seldom::default(),
         })
+    }
+
+    /// How long after a logout at the provider a token of this connector's people may come that was
+    /// issued before it; nothing where it has no such tokens.
+    pub fn token_life_of(&self, connector: &ConnectorId) -> Option<Duration> {
+        let issuers = self.issuers.values().map(|trusted| &trusted.config);
+        let of_people = issuers.filter(|config| config.people.as_ref() == Some(connector));
+        let lives = of_people.map(|config| config.token_life_max.duration());
+        // The clocks of both may differ, and so may what the token and the logout were dated by.
+        lives.max().map(|life| life + 2 * LEEWAY)
     }
 
     /// Asks every issuer whether its tokens could be verified now; for `check --online`.

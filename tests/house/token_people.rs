@@ -13,6 +13,7 @@ use crate::provider::{CLIENT_ID, Provider};
 use crate::wire::Answer;
 
 mod admitted;
+mod logged_out;
 
 const ROUTES: &str = r#"
 [[route]]

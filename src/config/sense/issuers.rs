@@ -50,6 +50,7 @@ fn tokens<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a Issuer
             "leave it out for the default",
         );
     }
+    findings.positive(place, &[("token_life_max", issuer.token_life_max)]);
     findings.at_least_one(
         place,
         &[

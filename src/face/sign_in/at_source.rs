@@ -10,6 +10,7 @@ use super::super::page::Cause;
 use super::super::record::Told;
 use super::super::{Visit, reply};
 use super::{audit, small_body};
+use crate::clock::Timestamp;
 use crate::keys;
 use crate::login::Entry;
 use crate::login::connector::{ConnectorError, LogoutNotice};
@@ -19,7 +20,8 @@ use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, LogoutMark};
 use crate::telemetry::{Audit, Event, Seldom};
 
-/// How long a mark stops logins that began before it: no login takes longer.
+/// How long a mark stops logins that began before it: no login takes longer. Bearer tokens of people
+/// may.
 const MARK_KEPT: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
 
 /// `POST /backchannel-logout/{connector}`: the source itself says what it ended.
@@ -94,7 +96,7 @@ async fn end(
         ];
         keys::fingerprint(&parts)
     });
-    let until = visit.head.at.plus(MARK_KEPT);
+    let until = kept_until(visit, entry, notice.is_some());
     let sessions = &visit.shared.sessions;
     let ended = sessions
         .end_at_provider(&entry.id, mark, name.as_ref(), until)
@@ -133,6 +135,18 @@ async fn end(
         ..audit::entry(visit, Event::Revoked)
     });
     done
+}
+
+/// Until when a logout stops logins and tokens of people from before it. What a browser says is not
+/// remembered when its client says too much; what stands here ends all the same.
+fn kept_until(visit: &Visit<'_>, entry: &Entry, is_signed: bool) -> Timestamp {
+    let login = &visit.site.login;
+    if !is_signed && !login.may_note_logout(visit.head.sharing_client()) {
+        return visit.head.at;
+    }
+    let life = visit.site.gate.bearers.token_life_of(&entry.id);
+    let kept = life.map_or(MARK_KEPT, |life| life.max(MARK_KEPT));
+    visit.head.at.plus(kept)
 }
 
 /// What the standard has a source told (Back-Channel Logout 1.0 §2.8): no more than that it is wrong.

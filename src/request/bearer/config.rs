@@ -34,6 +34,11 @@ pub struct IssuerConfig {
     /// program's.
     #[serde(default)]
     pub people: Option<ConnectorId>,
+    /// With `people`: how long a token may live, from its `iat` to its `exp`; 24h by default. One that
+    /// lives longer is no person's. A logout at the provider is remembered for as long, so that a token
+    /// that is shown for the first time after it is refused.
+    #[serde(default = "token_life_max")]
+    pub token_life_max: Period,
     /// For whom a token must be issued: one of these must stand in its `aud`. Not the client id of a
     /// login: the ID tokens of people would count, too.
     pub audiences: Vec<String>,
@@ -132,6 +137,10 @@ pub struct ScopeName(String);
 pub struct NoScopeName;
 
 text_schema!(ScopeName: "a scope, without spaces");
+
+fn token_life_max() -> Period {
+    Period::s(24 * 3600)
+}
 
 fn cache() -> Period {
     Period::s(60)

@@ -299,7 +299,7 @@ impl Trusted {
         token::is_bearer(&claims)?;
         let shown = self.people.as_ref();
         let shown = shown.map(|_| self.shown(token, &claims, &tenant));
-        let shown = shown.transpose().map_err(Refusal::claim)?;
+        let shown = shown.transpose()?;
         let program = self.program(claims, &tenant)?;
         let holder = match (&self.people, shown) {
             // A token that is good for nothing here lets nobody in: its person gets no account, no
@@ -312,16 +312,27 @@ impl Trusted {
         Ok(Arc::new(Program { holder, ..program }))
     }
 
-    /// What a token says of a person. Without its times nobody knows what became of them since.
-    fn shown(&self, token: &str, claims: &Claims, tenant: &Tenant) -> Result<Shown, NoClaim> {
-        let ends_at = claims.moment("exp")?.ok_or(NoClaim("exp"))?;
+    /// What a token says of a person. Without its times nobody knows what became of them since, and
+    /// what became of them is not remembered for ever.
+    fn shown(&self, token: &str, claims: &Claims, tenant: &Tenant) -> Result<Shown, Refusal> {
+        let moment = |name| {
+            let found = claims.moment(name).and_then(|at| at.ok_or(NoClaim(name)));
+            found.map_err(Refusal::claim)
+        };
+        let (issued_at, ends_at) = (moment("iat")?, moment("exp")?);
+        let age = self.clock.now().since(issued_at).saturating_sub(LEEWAY);
+        let life = ends_at.since(issued_at).max(age);
+        let max = self.config.token_life_max.duration();
+        if life > max {
+            return Err(Refusal::LongLived { life, max });
+        }
         Ok(Shown {
             token: Secret::new(token.to_owned()),
             name: Secret::new(token::name(token, claims)),
             claims: claims.clone().into_map(),
             tenant: tenant.clone(),
             proof: self.proof(claims),
-            issued_at: claims.moment("iat")?.ok_or(NoClaim("iat"))?,
+            issued_at,
             ends_at: ends_at.plus(LEEWAY),
         })
     }

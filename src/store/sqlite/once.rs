@@ -12,6 +12,9 @@ use crate::secret::Secret;
 /// cached and read the numbers anew.
 const LOG_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How many marks of logouts at providers are kept; of more, those that are over first give way.
+const LOGOUT_MARKS_MAX: i64 = 1_000_000;
+
 pub(super) async fn ping(db: &Sqlite) -> Result<(), Trouble> {
     // Reads a page of the file; `SELECT 1` alone would not.
     sqlx::query("SELECT count(*) FROM key_ring")
@@ -135,6 +138,16 @@ pub(super) async fn sweep(
             "DELETE FROM logout_mark WHERE (connector, kind, what) IN \
           (SELECT connector, kind, what FROM logout_mark WHERE until < ?1 LIMIT ?2)",
             now,
+        ),
+        (
+            "DELETE FROM front_channel_mark WHERE number IN \
+          (SELECT number FROM front_channel_mark WHERE until < ?1 LIMIT ?2)",
+            now,
+        ),
+        (
+            "DELETE FROM logout_mark WHERE (connector, kind, what) IN \
+          (SELECT connector, kind, what FROM logout_mark ORDER BY until DESC LIMIT ?2 OFFSET ?1)",
+            LOGOUT_MARKS_MAX,
         ),
         (
             "DELETE FROM lease WHERE name IN \

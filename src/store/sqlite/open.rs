@@ -256,6 +256,7 @@ fn migrator() -> Migrator {
         migration(3, "provider", include_str!("0003_provider.sql")),
         migration(4, "unnamed", include_str!("0004_unnamed.sql")),
         migration(5, "raised", include_str!("0005_raised.sql")),
+        migration(6, "front_channel", include_str!("0006_front_channel.sql")),
     ])
 }
 

@@ -12,6 +12,9 @@ use super::super::{
 use super::{Sqlite, Trouble, once, row, tokens};
 use crate::clock::Timestamp;
 
+/// How many marks are kept that anybody may have caused.
+const FRONT_CHANNEL_MARKS_MAX: i64 = 50_000;
+
 /// What precedes a connector's id in the name of its number.
 const CONNECTOR: &str = "connector:";
 
@@ -83,7 +86,7 @@ pub(super) async fn end_at_provider(
     (at, until): (Timestamp, Timestamp),
 ) -> Result<Option<Vec<Revocation>>, Trouble> {
     if let (None, LogoutMark::ProviderSession(sid)) = (notice, mark) {
-        // Anybody can say this: what ends nothing here is not written down.
+        // Anybody can say this: what ends nothing here is written down where little is kept.
         let sql =
             "SELECT EXISTS (SELECT 1 FROM session WHERE connector = ?1 AND provider_sid = ?2)";
         let known: bool = sqlx::query_scalar(sql)
@@ -92,6 +95,9 @@ pub(super) async fn end_at_provider(
             .fetch_one(&mut *db.read().await?)
             .await?;
         if !known {
+            if at < until {
+                mark_unknown(db, connector, sid, (at, until)).await?;
+            }
             return Ok(Some(Vec::new()));
         }
     }
@@ -162,6 +168,32 @@ async fn mark_logout(
             .await?;
     }
     Ok(())
+}
+
+/// Notes that a session of the provider's ended on which none stands here, for a login that is under
+/// way and for tokens that were not shown yet.
+async fn mark_unknown(
+    db: &Sqlite,
+    connector: &ConnectorId,
+    sid: &str,
+    (at, until): (Timestamp, Timestamp),
+) -> Result<(), Trouble> {
+    let sql = "INSERT INTO front_channel_mark (connector, sid, at, until) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT (connector, sid) DO UPDATE \
+               SET at = max(at, excluded.at), until = max(until, excluded.until) RETURNING number";
+    let mut tx = db.write().await?;
+    let number: i64 = sqlx::query_scalar(sql)
+        .bind(connector.as_str())
+        .bind(sid)
+        .bind(at.unix_ms())
+        .bind(until.unix_ms())
+        .fetch_one(&mut *tx)
+        .await?;
+    sqlx::query("DELETE FROM front_channel_mark WHERE number <= ?1")
+        .bind(number.saturating_sub(FRONT_CHANNEL_MARKS_MAX))
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await
 }
 
 pub(super) async fn epochs(db: &Sqlite) -> Result<EpochsNow, Trouble> {

@@ -121,7 +121,9 @@ async fn marked(
 ) -> Result<bool, Trouble> {
     let sql = "SELECT EXISTS (SELECT 1 FROM logout_mark WHERE connector = ?1 AND at >= ?2 AND \
                ((kind = 'session' AND what = ?3) OR (kind = 'subject' AND what = ?4) OR \
-               (kind = 'unnamed' AND what = ?4 AND ?3 IS NULL)))";
+               (kind = 'unnamed' AND what = ?4 AND ?3 IS NULL))) \
+               OR EXISTS (SELECT 1 FROM front_channel_mark \
+               WHERE connector = ?1 AND sid = ?3 AND at >= ?2)";
     let marked = sqlx::query_scalar(sql)
         .bind(record.connector.as_str())
         .bind(began_at)

@@ -198,6 +198,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("issuer.*.ca", Absent, r#""/etc/menshen/proxy-ca.pem""#),
     ("issuer.*.cache", Absent, r#""60s""#),
     ("issuer.*.cached_max", Absent, "10000"),
+    ("issuer.*.token_life_max", Absent, r#""24h""#),
     ("issuer.*.new_tokens_per_client_per_minute", Absent, "600"),
     ("issuer.*.new_tokens_per_client_at_once", Absent, "100"),
     (

@@ -159,7 +159,7 @@ async fn a_session_ended_at_its_provider_meanwhile_is_not_minted() {
 }
 
 #[tokio::test]
-async fn what_anybody_can_say_leaves_nothing_behind_unless_it_ends_something() {
+async fn what_anybody_can_say_is_noted_once_and_for_a_while() {
     for Backend { name, store, .. } in backends().await {
         let (corp, account) = (corp(), admit(&*store, &admission("zhangsan")).await);
         let sid = LogoutMark::ProviderSession("sid at the provider".to_owned());
@@ -170,13 +170,46 @@ async fn what_anybody_can_say_leaves_nothing_behind_unless_it_ends_something() {
             [],
             "{name}"
         );
-        assert_eq!(store.sweep(at(700), at(0), 9).await.unwrap(), 0, "{name}");
+        // A login that was under way then mints nothing; one that began later does.
         let new = new_session(&account, at(5));
+        assert_eq!(store.mint(&new).await.unwrap(), Minted::LoggedOut, "{name}");
+        let said = store.end_at_provider(&corp, &sid, None, at(11), at(601));
+        said.await.unwrap();
+        assert_eq!(store.sweep(at(700), at(0), 9).await.unwrap(), 1, "{name}");
+        // What is over at once is not noted.
+        let said = store.end_at_provider(&corp, &sid, None, at(10), at(10));
+        assert_eq!(said.await.unwrap(), Some(Vec::new()), "{name}");
         assert_eq!(store.mint(&new).await.unwrap(), Minted::Session, "{name}");
         let said = store.end_at_provider(&corp, &sid, None, at(10), at(600));
         assert_eq!(said.await.unwrap().unwrap().len(), 1, "{name}");
         assert!(!is_here(&*store, &new).await, "{name}");
     }
+}
+
+#[tokio::test]
+async fn what_strangers_say_fills_no_store() {
+    let dir = TempDir::new();
+    let store = store::open(&dir.url()).await.unwrap();
+    let mut meddler = Meddler::at(&dir.url()).await;
+    meddler
+        .run(
+            "INSERT INTO front_channel_mark (connector, sid, at, until) \
+             WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 50005) \
+             SELECT 'corp', 'made up ' || n, 1, 9223372036854775807 FROM many",
+        )
+        .await;
+    let account = admit(&*store, &admission("zhangsan")).await;
+    let new = new_session(&account, at(5));
+    let sid = LogoutMark::ProviderSession(new.record.provider_sid.clone().unwrap());
+    let corp = corp();
+    let said = store.end_at_provider(&corp, &sid, None, at(10), at(600));
+    said.await.unwrap();
+    assert_eq!(store.mint(&new).await.unwrap(), Minted::LoggedOut);
+    let content = meddler.content().await;
+    let marks = content
+        .iter()
+        .filter(|row| row.starts_with("front_channel_mark"));
+    assert_eq!(marks.count(), 50_000);
 }
 
 #[tokio::test]

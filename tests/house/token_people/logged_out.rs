@@ -1,0 +1,161 @@
+//! A logout at the provider counts for tokens that are shown for the first time after it.
+
+use crate::checking::faces::{Face, Original, Verdict};
+use crate::ext_authz::ON_MAIN;
+use crate::stores::{Meddler, TempDir};
+
+use super::*;
+
+/// A token that was issued now and lives for a while.
+fn living(provider: &Provider, login: &str, life_s: i64, more: &Value) -> String {
+    let now = provider.clock().now().unix_s();
+    let mut all = json!({ "iat": now, "exp": now + life_s });
+    let object = all.as_object_mut().unwrap();
+    object.extend(more.as_object().unwrap().clone());
+    with(provider, login, &all)
+}
+
+/// Lets an hour pass, and everything be deleted that is over.
+async fn an_hour_later(house: &House) {
+    house.advance(Duration::from_secs(3600));
+    let sessions = &house.running.house().shared().sessions;
+    sessions.sweep().await.unwrap();
+}
+
+async fn front_channel(provider: &Provider, house: &House, sid: &str, client: &str) -> u16 {
+    let issuer: String =
+        url::form_urlencoded::byte_serialize(provider.issuer().as_bytes()).collect();
+    let path = format!("/.menshen/frontchannel-logout/keycloak?iss={issuer}&sid={sid}");
+    let ask = Ask::get(&path).header("X-Forwarded-For", client);
+    ask.of(house).await.status
+}
+
+#[tokio::test]
+async fn a_token_that_comes_long_after_a_logout_at_the_provider_is_nobodys() {
+    let provider = Provider::new().await;
+    let sub = provider.sub("zhangsan");
+    for (marked, sid) in [
+        (Some(json!({ "sub": sub })), json!({})),
+        (Some(json!({ "sub": sub })), json!({ "sid": "s1" })),
+        (Some(json!({ "sid": "s1" })), json!({ "sid": "s1" })),
+        (
+            Some(json!({ "sid": "s1", "sub": sub })),
+            json!({ "sid": "s1" }),
+        ),
+        (Some(json!({ "sid": "s1", "sub": sub })), json!({})),
+        // Through the browser.
+        (None, json!({ "sid": "s1" })),
+    ] {
+        let what = format!("{marked:?} {sid}");
+        let issuer = format!("people = \"keycloak\"\n{ON_MAIN}");
+        let house = plan(&provider, "", &issuer).start().await;
+        let day = 24 * 3600;
+        let before = Face::ALL.map(|face| {
+            let mut more = json!({ "jti": format!("{face:?}") });
+            let object = more.as_object_mut().unwrap();
+            object.extend(sid.as_object().unwrap().clone());
+            (face, living(&provider, "zhangsan", day, &more))
+        });
+        let others = living(&provider, "lisi", day, &json!({ "sid": "s2" }));
+        match &marked {
+            Some(marked) => {
+                let notice = provider.logout_token(marked);
+                let pushed = provider.push_logout(house.address(), "keycloak", &notice);
+                assert_eq!(pushed.await.status, 200, "{what}");
+            }
+            None => {
+                let said = front_channel(&provider, &house, "s1", "192.0.2.1").await;
+                assert_eq!(said, 200, "{what}");
+            }
+        }
+        for _ in 0..3 {
+            an_hour_later(&house).await;
+        }
+        for (face, token) in &before {
+            let bearer = format!("Bearer {token}");
+            let original = Original::get("/echo").header("Authorization", &bearer);
+            let heard = original.heard(*face, house.address()).await;
+            assert_eq!(heard.verdict, Verdict::Unauthorized, "{what} {face:?}");
+        }
+        assert_eq!(status(&house, "/echo", &others).await, 200, "{what}");
+        let after = living(&provider, "zhangsan", day, &json!({ "sid": "s3" }));
+        assert_eq!(status(&house, "/echo", &after).await, 200, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_lives_longer_than_a_logout_is_remembered_is_no_persons() {
+    let provider = Provider::new().await;
+    let day = 24 * 3600;
+    let people = "people = \"keycloak\"";
+    let longer = format!("{people}\ntoken_life_max = \"48h\"");
+    for (issuer, life_s, good) in [
+        (people, day, true),
+        (people, day + 1, false),
+        (longer.as_str(), 2 * day, true),
+        (longer.as_str(), 2 * day + 1, false),
+        // A program's may live for ever.
+        ("", 400 * day, true),
+    ] {
+        let house = plan(&provider, "", issuer).start().await;
+        let token = living(&provider, "zhangsan", life_s, &json!({}));
+        let answer = bearer("/echo", &token).of(&house).await;
+        if good {
+            assert_eq!(answer.status, 200, "{issuer} {life_s}");
+            continue;
+        }
+        refused(&answer, &format!("{issuer} {life_s}"));
+        let reason = last_reason(&house);
+        assert!(reason.contains("token_life_max"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn one_client_notes_so_many_front_channel_logouts_and_still_ends_what_stands() {
+    let (provider, dir) = (Provider::new().await, TempDir::new());
+    let more = format!(
+        "{}[issuer.apps]\nurl = \"{}\"\naudiences = [\"{APPS}\"]\npeople = \"keycloak\"\n",
+        provider.toml("keycloak"),
+        provider.issuer()
+    );
+    let plan = Plan::default().clock(provider.clock()).server(TRUSTED);
+    let house = plan
+        .more(&more)
+        .routes(ROUTES)
+        .store(&dir.url())
+        .start()
+        .await;
+    let token = living(&provider, "zhangsan", 3600, &json!({ "sid": "known" }));
+    assert_eq!(status(&house, "/echo", &token).await, 200);
+    for at in 0..UNKNOWN {
+        let sid = format!("made-up-{at}");
+        let said = front_channel(&provider, &house, &sid, "203.0.113.9").await;
+        assert_eq!(said, 200);
+    }
+    let marks = async || {
+        let content = Meddler::at(&dir.url()).await.content().await;
+        let marks = content
+            .iter()
+            .filter(|row| row.starts_with("front_channel_mark"));
+        marks.count()
+    };
+    // Sixty at once, and one a second.
+    let noted = marks().await;
+    assert!((60..UNKNOWN).contains(&noted), "{noted}");
+    assert_eq!(
+        front_channel(&provider, &house, "another", "192.0.2.7").await,
+        200
+    );
+    assert_eq!(marks().await, noted + 1);
+    // The same once more is the same mark.
+    assert_eq!(
+        front_channel(&provider, &house, "another", "192.0.2.8").await,
+        200
+    );
+    assert_eq!(marks().await, noted + 1);
+    let said = front_channel(&provider, &house, "known", "203.0.113.9").await;
+    assert_eq!((said, status(&house, "/echo", &token).await), (200, 401));
+}
+
+/// More than a client may have noted while the test runs.
+const UNKNOWN: usize = 300;
