@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::keys;
 use crate::login::config::{ConnectorConfig, LoginConfig};
+use crate::open_files::OpenFiles;
 use crate::people::session::SessionConfig;
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::RouteConfig;
@@ -174,6 +175,11 @@ impl Config {
     /// What is odd about the files the document names, and is read as it must be meant. Reads them.
     pub fn warnings_of_files(&self) -> Vec<Warning> {
         warn::of_files(self)
+    }
+
+    /// What does not fit into the limits that the system sets this process.
+    pub fn warnings_of_system(&self, files: OpenFiles) -> Vec<Warning> {
+        warn::of_system(self, files)
     }
 
     /// Every secret the document names, with its place.

@@ -34,6 +34,7 @@ mod activity;
 mod connection;
 mod drain;
 mod failed;
+mod fitted;
 mod framing;
 mod greed;
 mod listen;
@@ -74,7 +75,9 @@ where
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DoorLimits {
-    /// Connections that are served at a time, tunnels included; further ones wait.
+    /// Connections that are served at a time, tunnels included; further ones wait. Fewer where the
+    /// process may not open enough files: it raises its limit to the hard one, keeps 256, and gives
+    /// clients three eighths of the rest. One client address has at most half of them then.
     pub connections_max: usize,
     /// Connections that one client address may hold; a further one is closed. Here and wherever a
     /// client is counted, an IPv6 /64 is one address, and its /48 has what three clients have but

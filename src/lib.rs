@@ -57,7 +57,7 @@
 //! | 3 | [`request`], [`login`] | know each other; know HTTP status codes |
 //! | 2 | [`people`] | know a protocol |
 //! | 1 | [`store`] | decide anything |
-//! | 0 | [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`telemetry`] | know the house |
+//! | 0 | [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`open_files`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`telemetry`] | know the house |
 //!
 //! # Invariants
 //!
@@ -99,6 +99,7 @@ pub mod clock;
 pub mod expression;
 pub mod issuer;
 pub mod keys;
+pub mod open_files;
 pub mod outbound;
 pub mod resolver;
 pub mod secret;

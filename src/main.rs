@@ -12,6 +12,7 @@ use menshen::clock::Clock;
 use menshen::config::{Config, Warning};
 use menshen::door::BindError;
 use menshen::face::explained;
+use menshen::open_files::OpenFiles;
 use menshen::request::explain::{Question, Words};
 use menshen::run::watch::Watch;
 use menshen::run::{self, Running, StartError};
@@ -205,7 +206,9 @@ async fn reload(path: &Path, running: &Running, watch: &mut Watch) {
 /// What is weak or odd about a configuration and the files it names.
 fn weaknesses(config: &Config) -> impl Iterator<Item = Warning> {
     let of_files = config.warnings_of_files();
-    config.warnings().into_iter().chain(of_files)
+    let of_system = config.warnings_of_system(OpenFiles::of_process());
+    let all = config.warnings().into_iter().chain(of_files);
+    all.chain(of_system)
 }
 
 /// Builds everything and says what is wrong or weak; asks the sources, if they should be.

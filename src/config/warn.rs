@@ -11,6 +11,7 @@ use super::server::is_loopback;
 use crate::issuer::TenantName;
 use crate::login::config::ConnectorConfig;
 use crate::login::connector::{oauth2, oidc};
+use crate::open_files::OpenFiles;
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, Preflight, RouteConfig, UpstreamUrl};
 use crate::secret::SecretSource;
@@ -123,6 +124,16 @@ pub(super) fn of_files(config: &Config) -> Vec<Warning> {
             list.add(&place, text);
         }
     }
+    list.in_order()
+}
+
+/// What does not fit into the limits of the system, as this process has them.
+pub(super) fn of_system(config: &Config, files: OpenFiles) -> Vec<Warning> {
+    let mut list = List {
+        config,
+        warnings: Vec::new(),
+    };
+    limits::open_files(&mut list, files);
     list.in_order()
 }
 

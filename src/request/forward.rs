@@ -18,10 +18,10 @@ use super::policy::Permit;
 use super::route::{Limits, Route};
 use super::share::Share;
 use super::{Body, BodyError};
-use crate::resolver::Resolver;
 
 mod answer;
 mod connect;
+mod dialer;
 mod lease;
 mod outgoing;
 mod pool;
@@ -37,6 +37,7 @@ pub use private::Kept;
 pub use tls::{TlsMaterial, TlsMaterialError, UpstreamTls};
 pub use tunnel::{Tunnel, TunnelEnd};
 
+use dialer::Dialer;
 use lease::Lease;
 use outgoing::{Outgoing, Progress, State};
 use pool::{Pool, Wanted};
@@ -207,19 +208,19 @@ struct Unasked;
 impl Forwarder {
     /// Builds a pool for each of the settings; one that was the same before lives on.
     pub fn build(settings: Vec<PoolSettings>, previous: Option<&Self>) -> Result<Self, BuildError> {
-        Self::build_with(settings, previous, &Resolver::system())
+        Self::build_with(settings, previous, &Dialer::of_process())
     }
 
     fn build_with(
         settings: Vec<PoolSettings>,
         previous: Option<&Self>,
-        resolver: &Resolver,
+        dialer: &Dialer,
     ) -> Result<Self, BuildError> {
         let old = previous.map_or(&[][..], |forwarder| &forwarder.pools);
         let pools = settings.into_iter().map(|settings| {
             match old.iter().find(|pool| pool.settings == settings) {
                 Some(pool) => Ok(Arc::clone(pool)),
-                None => Pool::new(settings, resolver).map(Arc::new),
+                None => Pool::new(settings, dialer).map(Arc::new),
             }
         });
         Ok(Self {

@@ -11,6 +11,7 @@ use crate::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
 use crate::face::House;
 use crate::face::admin::{Admin, Health};
 use crate::face::ext_authz::{AskedAt, ExtAuthz};
+use crate::open_files::OpenFiles;
 use crate::request::head::Connection;
 
 /// The doors a configuration names.
@@ -50,6 +51,20 @@ impl Doors {
         health: &Arc<Health>,
         front: &Serving,
     ) -> Result<TaskTracker, StartError> {
+        let files = OpenFiles::of_process();
+        let limits = front.limits.fitted_to(files.clients);
+        if limits.connections_max < front.limits.connections_max {
+            let (connections, open_files) = (limits.connections_max, files.limit);
+            tracing::info!(
+                connections,
+                open_files,
+                "connections_max is lowered to what the limit of open files allows"
+            );
+        }
+        let with = |limits| Serving {
+            limits,
+            ..front.clone()
+        };
         let admin = config.admin.as_ref();
         let admin = admin.map(|admin| Admin::new(admin, Arc::clone(house), Arc::clone(health)));
         let admin = admin.transpose().map_err(StartError::AdminToken)?;
@@ -74,7 +89,7 @@ impl Doors {
                 }
             }
         };
-        serving.spawn(self.main.serve(visits, front.clone()));
+        serving.spawn(self.main.serve(visits, with(limits)));
         if let (Some(door), Some((envoys, _))) = (self.grpc, envoys) {
             let calls = move |request: Request<Upload>, connection: Arc<Connection>| {
                 let envoys = Arc::clone(&envoys);
@@ -83,7 +98,8 @@ impl Doors {
                     envoys.handle(request, connection, at).await
                 }
             };
-            serving.spawn(door.serve(calls, front.clone()));
+            let limits = front.limits.fitted_to(files.others);
+            serving.spawn(door.serve(calls, with(limits)));
         }
         if let (Some(door), Some(admin)) = (self.admin, admin) {
             let admin = Arc::new(admin);
@@ -91,11 +107,8 @@ impl Doors {
                 let admin = Arc::clone(&admin);
                 async move { admin.handle(request).await }
             };
-            let front = Serving {
-                limits: DoorLimits::default(),
-                ..front.clone()
-            };
-            serving.spawn(door.serve(visits, front));
+            let limits = DoorLimits::default().fitted_to(files.others);
+            serving.spawn(door.serve(visits, with(limits)));
         }
         serving.close();
         Ok(serving)

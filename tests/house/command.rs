@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 mod disk;
 mod online;
+mod open_files;
 mod screen;
 mod serving;
 mod unread;

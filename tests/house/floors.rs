@@ -21,6 +21,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "expression",
             "issuer",
             "keys",
+            "open_files",
             "outbound",
             "resolver",
             "secret",

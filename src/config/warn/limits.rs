@@ -1,7 +1,8 @@
-//! Limits that are written so wide that they limit nothing.
+//! Limits that are written so wide that they limit nothing, or do not fit into those of the system.
 
 use super::List;
 use crate::config::place::Place;
+use crate::open_files::OpenFiles;
 use crate::setting::Period;
 
 /// An answer may outlive its session for no longer than this without a warning.
@@ -28,5 +29,19 @@ pub(super) fn look(list: &mut List<'_>) {
         let text = "what an application streams outlives its session by so much: the default is \
                     10s";
         list.add(&table.key("judged_again_after"), text);
+    }
+}
+
+/// The default is lowered to what fits without a word.
+pub(super) fn open_files(list: &mut List<'_>, files: OpenFiles) {
+    let wanted = list.config.server.limits.connections_max;
+    let place = Place::of(["server", "limits"]).key("connections_max");
+    if wanted > files.clients && list.config.source.has(&place) {
+        let text = format!(
+            "only {} fit: this process may open {} files; raise its hard limit, which is \
+             LimitNOFILE= of a systemd unit",
+            files.clients, files.limit
+        );
+        list.add(&place, text);
     }
 }

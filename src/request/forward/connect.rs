@@ -16,15 +16,15 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::dialer::{Dialer, Socket};
 use super::{BuildError, tls};
 use crate::request::headers::UpstreamName;
 use crate::request::route::UpstreamUrl;
-use crate::resolver::Resolver;
 
 /// Where an upstream is, and how to speak to it.
 pub(super) struct Target {
     url: UpstreamUrl,
-    resolver: Resolver,
+    pub(super) dialer: Dialer,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     /// Its own name, for `Host`.
     pub(super) authority: HeaderValue,
@@ -38,7 +38,13 @@ impl std::fmt::Debug for Target {
 
 /// An open connection.
 #[derive(Debug)]
-pub(super) enum Io {
+pub(super) struct Io {
+    stream: Stream,
+    _socket: Socket,
+}
+
+#[derive(Debug)]
+enum Stream {
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
@@ -51,7 +57,7 @@ impl Target {
         url: &UpstreamUrl,
         trust: &mut dyn FnMut() -> Result<Arc<ClientConfig>, BuildError>,
         name: Option<&ServerName<'static>>,
-        resolver: &Resolver,
+        dialer: &Dialer,
     ) -> Result<Self, BuildError> {
         let (tls, authority) = match url {
             UpstreamUrl::Unix(_) => (None, "localhost".to_owned()),
@@ -73,7 +79,7 @@ impl Target {
         })?;
         Ok(Self {
             url: url.clone(),
-            resolver: resolver.clone(),
+            dialer: dialer.clone(),
             tls,
             authority,
         })
@@ -88,22 +94,29 @@ impl Target {
     }
 
     /// Opens a connection. The caller limits how long this may take.
-    pub(super) async fn connect(&self) -> io::Result<Io> {
+    pub(super) async fn connect(&self, socket: Socket) -> io::Result<Io> {
+        Ok(Io {
+            stream: self.open().await?,
+            _socket: socket,
+        })
+    }
+
+    async fn open(&self) -> io::Result<Stream> {
         let (host, port) = match &self.url {
-            UpstreamUrl::Unix(path) => return UnixStream::connect(path).await.map(Io::Unix),
+            UpstreamUrl::Unix(path) => return UnixStream::connect(path).await.map(Stream::Unix),
             UpstreamUrl::Tcp { host, port, .. } => (bare(host), *port),
         };
-        let found = self.resolver.resolve(host).await;
+        let found = self.dialer.resolver.resolve(host).await;
         let found = found.map_err(io::Error::other)?;
         let addresses: Vec<_> = found.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
         let stream = TcpStream::connect(&addresses[..]).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
-            None => Ok(Io::Tcp(stream)),
+            None => Ok(Stream::Tcp(stream)),
             Some((connector, name)) => {
                 let shaken = connector.connect(name.clone(), stream).await;
                 let stream = shaken.map_err(tls::explained_handshake)?;
-                Ok(Io::Tls(Box::new(stream)))
+                Ok(Stream::Tls(Box::new(stream)))
             }
         }
     }
@@ -138,10 +151,10 @@ fn bare(host: &str) -> &str {
 impl Io {
     /// Whether the other end is closed, or broken.
     pub(super) fn was_closed(&self) -> bool {
-        let (socket, is_tls) = match self {
-            Self::Tcp(stream) => (SockRef::from(stream), false),
-            Self::Tls(stream) => (SockRef::from(stream.get_ref().0), true),
-            Self::Unix(stream) => (SockRef::from(stream), false),
+        let (socket, is_tls) = match &self.stream {
+            Stream::Tcp(stream) => (SockRef::from(stream), false),
+            Stream::Tls(stream) => (SockRef::from(stream.get_ref().0), true),
+            Stream::Unix(stream) => (SockRef::from(stream), false),
         };
         match socket.peek(&mut [MaybeUninit::uninit()]) {
             // TLS speaks between two answers, too.
@@ -157,11 +170,11 @@ impl AsyncRead for Io {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+        match &mut self.get_mut().stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             // A server that wants a certificate of ours says so only after the handshake.
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf).map_err(tls::explained),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf).map_err(tls::explained),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -172,10 +185,10 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        match &mut self.get_mut().stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -184,34 +197,34 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        match &mut self.get_mut().stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-            Self::Unix(stream) => stream.is_write_vectored(),
+        match &self.stream {
+            Stream::Tcp(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+            Stream::Unix(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

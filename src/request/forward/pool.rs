@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use super::connect::{self, Target};
+use super::dialer::Dialer;
 use super::lease::{Lease, Slot};
 use super::private::Place;
 use super::tls::UpstreamTls;
@@ -19,7 +20,6 @@ use super::wire::Wire;
 use super::{BuildError, ForwardError, Phase};
 use crate::request::route::UpstreamUrl;
 use crate::request::share::{Share, Shares};
-use crate::resolver::Resolver;
 use crate::telemetry::Seldom;
 
 /// How long an upstream that could not be reached is asked last.
@@ -130,7 +130,7 @@ pub(super) enum Who {
 }
 
 impl Pool {
-    pub(super) fn new(settings: PoolSettings, resolver: &Resolver) -> Result<Self, BuildError> {
+    pub(super) fn new(settings: PoolSettings, dialer: &Dialer) -> Result<Self, BuildError> {
         let own = settings.tls.as_ref();
         let name = own.and_then(|own| own.server_name.as_ref());
         let mut tls = own.map(|own| Arc::clone(&own.client));
@@ -147,7 +147,7 @@ impl Pool {
             .iter()
             .map(|url| {
                 Ok(Arc::new(Upstream {
-                    target: Target::new(url, &mut trust, name, resolver)?,
+                    target: Target::new(url, &mut trust, name, dialer)?,
                     slots: Semaphore::new(settings.connections_max),
                     anonymous: Semaphore::new(anonymous_max),
                     idle: Mutex::default(),
@@ -233,7 +233,9 @@ impl Pool {
             if let Some(wire) = upstream.take(wanted) {
                 return Ok(Lease::new(wire, slot, true));
             }
-            let error = match timeout(self.settings.connect, upstream.target.connect()).await {
+            let patience = self.settings.connect;
+            let socket = upstream.target.dialer.socket(patience).await?;
+            let error = match timeout(patience, upstream.target.connect(socket)).await {
                 Ok(Ok(io)) => return Ok(Lease::new(Wire::new(io), slot, false)),
                 Ok(Err(error))
                     if self.upstreams.len() == 1 && first_error.is_none() && may_pass(&error) =>
@@ -338,7 +340,7 @@ impl Upstream {
     pub(super) fn park(self: &Arc<Self>, mut wire: Box<Wire>) {
         wire.rest();
         let mut idle = self.idle();
-        if idle.wires.len() >= self.idle_max {
+        if idle.wires.len() >= self.idle_max || self.target.dialer.is_short() {
             drop(idle);
             return;
         }

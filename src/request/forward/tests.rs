@@ -20,6 +20,7 @@ use crate::request::route::{HostHeader, Route, UpstreamUrl};
 mod answers;
 mod connections;
 mod names;
+mod sockets;
 mod tunnels;
 
 fn http(port: u16) -> UpstreamUrl {

@@ -37,7 +37,7 @@ impl Program {
         Self::run_by(command, config).await
     }
 
-    async fn run_by(mut command: Command, config: &Path) -> (Self, SocketAddr) {
+    pub(super) async fn run_by(mut command: Command, config: &Path) -> (Self, SocketAddr) {
         let mut child = command
             .env_remove("MENSHEN_LOG")
             .env("MENSHEN_CONFIG", config)

@@ -18,7 +18,8 @@ fn named(host: &str, port: u16) -> UpstreamUrl {
 
 fn over(upstream: UpstreamUrl, connect: Duration, resolver: &Resolver) -> Forwarder {
     let settings = PoolSettings::new(vec![upstream], connect);
-    Forwarder::build_with(vec![settings], None, resolver).unwrap()
+    let dialer = Dialer::new(resolver.clone(), 1_000);
+    Forwarder::build_with(vec![settings], None, &dialer).unwrap()
 }
 
 /// Finds the loopback address by every name, for `hangs.test` only when the test ends.

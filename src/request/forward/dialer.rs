@@ -1,0 +1,64 @@
+//! `Dialer`: what each new connection to an upstream needs: the addresses of a name, and one of the
+//! sockets that all upstreams together may have.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::ForwardError;
+use crate::open_files::OpenFiles;
+use crate::resolver::Resolver;
+use crate::telemetry::Seldom;
+
+/// The right to one socket.
+pub(super) type Socket = OwnedSemaphorePermit;
+
+/// Shared by all pools of the process.
+#[derive(Clone, Debug)]
+pub(super) struct Dialer {
+    pub(super) resolver: Resolver,
+    sockets: Arc<Semaphore>,
+    complaints: Arc<Seldom>,
+}
+
+impl Dialer {
+    /// The one of this process.
+    pub(super) fn of_process() -> Self {
+        static OF_PROCESS: LazyLock<Dialer> = LazyLock::new(|| {
+            let sockets_max = OpenFiles::of_process().upstreams;
+            Dialer::new(Resolver::system(), sockets_max)
+        });
+        OF_PROCESS.clone()
+    }
+
+    pub(super) fn new(resolver: Resolver, sockets_max: usize) -> Self {
+        let sockets = Semaphore::new(sockets_max.min(Semaphore::MAX_PERMITS));
+        Self {
+            resolver,
+            sockets: Arc::new(sockets),
+            complaints: Arc::default(),
+        }
+    }
+
+    /// A socket, as soon as there is one.
+    pub(super) async fn socket(&self, patience: Duration) -> Result<Socket, ForwardError> {
+        let sockets = Arc::clone(&self.sockets);
+        if let Ok(socket) = Arc::clone(&sockets).try_acquire_owned() {
+            return Ok(socket);
+        }
+        if self.complaints.may_speak() {
+            tracing::warn!(
+                "connections to upstreams wait: the limit of open files allows no further ones"
+            );
+        }
+        let socket = timeout(patience, sockets.acquire_owned()).await;
+        socket.ok().and_then(Result::ok).ok_or(ForwardError::Busy)
+    }
+
+    /// Whether every socket is in use: then a connection must not wait for its next request.
+    pub(super) fn is_short(&self) -> bool {
+        self.sockets.available_permits() == 0
+    }
+}

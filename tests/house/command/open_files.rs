@@ -1,0 +1,131 @@
+//! `menshen run` and `menshen check` under a limit of open files.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::disk::admin;
+use super::serving::{Program, write};
+use super::{Folder as Place, text};
+use crate::browser::Browser;
+use crate::house::{HOME, House, Plan};
+use crate::line::Line;
+use crate::upstream::Folder;
+
+/// menshen with a soft and a hard limit.
+fn limited(limits: &str) -> Command {
+    let mut command = Command::new("prlimit");
+    command
+        .arg(format!("--nofile={limits}"))
+        .arg(env!("CARGO_BIN_EXE_menshen"));
+    command
+}
+
+/// A connection from one of the addresses of this machine.
+async fn connect(from: &str, to: SocketAddr) -> Line<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(from.parse().unwrap()).unwrap();
+    Line::over(socket.connect(to).await.unwrap())
+}
+
+async fn status(line: &mut Line<TcpStream>) -> u16 {
+    line.send("GET /echo HTTP/1.1\r\nHost: sso.test\r\n\r\n")
+        .await;
+    line.answer().await.status
+}
+
+#[tokio::test]
+async fn the_usual_soft_limit_is_raised() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let config = write(&folder, &house, &Plan::default());
+    let (program, address) = Program::run_by(limited("64:2048"), &config).await;
+    let mut open = Vec::new();
+    for _ in 0..200 {
+        let mut line = connect("127.0.0.1:0", address).await;
+        assert_eq!(status(&mut line).await, 401);
+        open.push(line);
+    }
+    drop(open);
+    assert_eq!(program.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn one_client_that_takes_all_the_connections_it_can_get_keeps_nobody_out() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let plan = Plan::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let config = write(&folder, &house, &plan);
+    let (program, address) = Program::run_by(limited("200:200"), &config).await;
+    let admin_address = program.address("admin");
+    let mut taken = Vec::new();
+    for _ in 0..300 {
+        taken.push(connect("127.0.0.2:0", address).await);
+    }
+    let mut browser = Browser::at(address);
+    let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    let metrics = admin(admin_address, "/metrics").await.text();
+    let refused = "menshen_limits_reached_total{key=\"connections_per_client_max\"}";
+    assert!(metrics.contains(refused), "{metrics}");
+    drop(taken);
+    let (code, _, log) = program.end().await;
+    assert_eq!(code, Some(0));
+    let fitted = log
+        .iter()
+        .any(|line| line.contains("connections_max is lowered"));
+    assert!(fitted, "{log:?}");
+}
+
+#[tokio::test]
+async fn more_clients_than_there_are_files_for_wait_and_those_who_are_here_are_served() {
+    let (house, folder) = (House::new().await, Folder::new());
+    let plan = Plan::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let config = write(&folder, &house, &plan);
+    let (program, address) = Program::run_by(limited("200:200"), &config).await;
+    let admin_address = program.address("admin");
+    let mut browser = Browser::at(address);
+    browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let mut here = connect("127.0.0.1:0", address).await;
+    assert_eq!(status(&mut here).await, 401);
+    let mut taken = Vec::new();
+    for client in 2..20 {
+        for _ in 0..30 {
+            taken.push(connect(&format!("127.0.0.{client}:0"), address).await);
+        }
+    }
+    for _ in 0..10 {
+        assert_eq!(status(&mut here).await, 401);
+        // The store has a reserve.
+        assert_eq!(admin(admin_address, "/readyz").await.status, 200);
+    }
+    drop(taken);
+    let answer = browser.visit(&format!("{HOME}/echo")).await;
+    assert_eq!(answer.echoed("x-forwarded-user"), ["lisi"]);
+    let (code, _, log) = program.end().await;
+    assert_eq!(code, Some(0));
+    assert!(
+        !log.iter().any(|line| line.contains("Too many open files")),
+        "{log:?}"
+    );
+}
+
+fn check(limits: &str, config: &Path) -> Output {
+    let mut command = limited(limits);
+    command.env_remove("MENSHEN_LOG").arg("check").arg("-c");
+    command.arg(config).output().unwrap()
+}
+
+#[test]
+fn check_names_a_number_of_connections_that_does_not_fit() {
+    let folder = Place::new("open-files");
+    let warned = |limits: &str, line: &str| {
+        let output = check(limits, &folder.config(line));
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        text(&output.stdout).contains("server.limits.connections_max: ")
+    };
+    assert!(warned("200:200", "limits.connections_max = 5000"));
+    assert!(warned("64:200", "limits.connections_max = 57"));
+    assert!(!warned("64:200", "limits.connections_max = 56"));
+    assert!(!warned("200:200", ""), "nobody wrote the default");
+}
