@@ -2,7 +2,8 @@
 //!
 //! The system's look-up blocks its thread, for half a minute when the name server does not answer.
 //! So each name has at most one look-up under way, on a thread of its own: names that hang neither
-//! delay other names nor take the threads that files and the runtime need.
+//! delay other names nor take the threads that files and the runtime need. A look-up that takes much
+//! longer than any name server is lost, and the next one who asks begins another.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,9 +17,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+mod error;
+
+pub use error::ResolveError;
+
 /// How many look-ups may be under way. Only configured hosts and those that a provider names are
 /// looked up, so this is reached only when very many of them hang.
 const LOOKUPS_MAX: usize = 64;
+/// How many more may be lost: each holds a thread that nobody can end.
+const LOST_MAX: usize = 64;
+/// How often the time of a look-up is doubled at most: to half a day.
+const DOUBLED_MAX: u32 = 10;
 /// How many names are remembered.
 const NAMES_MAX: usize = 1024;
 
@@ -34,6 +43,9 @@ struct Periods {
     patience: Duration,
     /// How long a failure is the answer before there is another look-up.
     failure: Duration,
+    /// How long a look-up may take before it is lost; twice that after each that was lost in a row,
+    /// so that one name does not use up the threads.
+    lost: Duration,
 }
 
 const PERIODS: Periods = Periods {
@@ -41,33 +53,8 @@ const PERIODS: Periods = Periods {
     usable: Duration::from_secs(600),
     patience: Duration::from_secs(1),
     failure: Duration::from_secs(1),
+    lost: Duration::from_secs(60),
 };
-
-/// Why a name has no addresses.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// The look-up failed.
-    #[error("look up {host}")]
-    Failed {
-        /// The name.
-        host: Arc<str>,
-        /// What the system says.
-        #[source]
-        source: Arc<io::Error>,
-    },
-    /// The name has no address.
-    #[error("{host} has no address")]
-    Empty {
-        /// The name.
-        host: Arc<str>,
-    },
-    /// Too many other names are being looked up.
-    #[error("look up {host}: {LOOKUPS_MAX} other names are being looked up")]
-    Busy {
-        /// The name.
-        host: Arc<str>,
-    },
-}
 
 /// Asks for the addresses of a name, and blocks meanwhile.
 type System = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
@@ -83,13 +70,15 @@ struct Shared {
     periods: Periods,
     names: Mutex<HashMap<Arc<str>, Arc<Name>>>,
     under_way: AtomicUsize,
+    /// The look-ups that are not counted as under way any more though their threads run.
+    lost: AtomicUsize,
 }
 
 /// What is known of one name.
 struct Name {
     host: Arc<str>,
     state: Mutex<State>,
-    /// Counts the look-ups that ended.
+    /// Counts the look-ups that ended or were lost.
     ended: watch::Sender<u64>,
 }
 
@@ -97,7 +86,18 @@ struct Name {
 struct State {
     good: Option<(Arc<[IpAddr]>, Instant)>,
     failed: Option<(ResolveError, Instant)>,
-    under_way_since: Option<Instant>,
+    under_way: Option<UnderWay>,
+    /// How many look-ups began.
+    begun: u64,
+    /// How many were lost since the system answered last.
+    lost: u32,
+}
+
+/// The look-up that those who ask now wait for.
+#[derive(Clone, Copy)]
+struct UnderWay {
+    number: u64,
+    since: Instant,
 }
 
 /// What to do for somebody who asks.
@@ -105,6 +105,8 @@ enum Next {
     Answer(Answer),
     Wait {
         ended: watch::Receiver<u64>,
+        /// When the look-up began.
+        since: Instant,
         /// What to use when the look-up takes longer than that.
         usable: Option<(Arc<[IpAddr]>, Instant)>,
     },
@@ -141,6 +143,7 @@ impl Resolver {
             periods,
             names: Mutex::default(),
             under_way: AtomicUsize::new(0),
+            lost: AtomicUsize::new(0),
         }))
     }
 
@@ -153,21 +156,25 @@ impl Resolver {
             return Ok(Arc::from([ip]));
         }
         let name = self.0.name(host);
-        let (mut ended, usable) = match self.0.next(&name, Instant::now()) {
+        let (mut ended, since, usable) = match self.0.next(&name, Instant::now()) {
             Next::Answer(answer) => return answer,
-            Next::Wait { ended, usable } => (ended, usable),
+            Next::Wait {
+                ended,
+                since,
+                usable,
+            } => (ended, since, usable),
         };
+        let outcome = || name.outcome(&self.0.periods, since, Instant::now());
         let Some((addresses, until)) = usable else {
             // The sender lives as long as the name.
             let _ = ended.changed().await;
-            return name.outcome();
+            return outcome();
         };
         if timeout_at(until, ended.changed()).await.is_err() {
             tracing::warn!(%host, "the name server does not answer: the last known addresses are used");
             return Ok(addresses);
         }
-        name.outcome()
-            .or_else(|error| still_usable(addresses, &error))
+        outcome().or_else(|error| still_usable(addresses, &error))
     }
 }
 
@@ -210,6 +217,7 @@ impl Shared {
             usable,
             patience,
             failure,
+            ..
         } = self.periods;
         let mut state = name.lock();
         let good = state.good.clone();
@@ -230,42 +238,77 @@ impl Shared {
                 None => Err(error),
             });
         }
-        let (ended, begins) = (name.ended.subscribe(), state.under_way_since.is_none());
-        let since = *state.under_way_since.get_or_insert(now);
+        self.lose_old(name, &mut state, now);
+        // Not before: those who waited for the lost one are woken, this one waits for the next.
+        let ended = name.ended.subscribe();
+        let (one, begins) = match state.under_way {
+            Some(one) => (one, false),
+            None => (state.begin(now), true),
+        };
         drop(state);
         if begins {
-            self.start(name, now);
+            self.start(name, one);
         }
         Next::Wait {
             ended,
-            usable: good.map(|(addresses, _)| (addresses, since + patience)),
+            since: one.since,
+            usable: good.map(|(addresses, _)| (addresses, one.since + patience)),
+        }
+    }
+
+    /// Gives a name's look-up up when it takes too long.
+    fn lose_old(&self, name: &Name, state: &mut State, now: Instant) {
+        let lost = self.periods.lost * (1 << state.lost.min(DOUBLED_MAX));
+        if state.under_way.is_none_or(|one| now < one.since + lost) {
+            return;
+        }
+        state.under_way = None;
+        state.lost += 1;
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        name.ended.send_modify(|ended| *ended += 1);
+        let host = &name.host;
+        tracing::error!(%host, "the system does not answer a look-up: it is given up");
+    }
+
+    /// The same for every name: nobody may ask again for those that hang.
+    fn lose_all_old(&self, now: Instant) {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in names.values() {
+            self.lose_old(name, &mut name.lock(), now);
         }
     }
 
     /// Begins a look-up. However it ends, those who wait for it are woken.
-    fn start(self: &Arc<Self>, name: &Arc<Name>, began: Instant) {
+    fn start(self: &Arc<Self>, name: &Arc<Name>, one: UnderWay) {
+        if self.under_way.load(Ordering::Relaxed) >= LOOKUPS_MAX {
+            self.lose_all_old(one.since);
+        }
         let others = self.under_way.fetch_add(1, Ordering::Relaxed);
         let lookup = Lookup {
             shared: Arc::clone(self),
             name: Arc::clone(name),
-            began,
+            one,
         };
+        let host = Arc::clone(&name.host);
+        if self.lost.load(Ordering::Relaxed) >= LOST_MAX {
+            return lookup.end(Err(ResolveError::Stuck { host }));
+        }
         if others >= LOOKUPS_MAX {
-            let host = Arc::clone(&name.host);
             return lookup.end(Err(ResolveError::Busy { host }));
         }
         let thread = thread::Builder::new().name("resolver".to_owned());
         if let Err(error) = thread.spawn(move || lookup.run()) {
-            tracing::error!(%error, host = %name.host, "no thread can be started to look a name up");
+            tracing::error!(%error, %host, "no thread can be started to look a name up");
         }
     }
 }
 
-/// A look-up under way. Dropping it wakes those who wait and lets the next one begin.
+/// A look-up. Dropping it wakes those who wait and lets the next one begin, unless it was lost.
 struct Lookup {
     shared: Arc<Shared>,
     name: Arc<Name>,
-    began: Instant,
+    one: UnderWay,
 }
 
 impl Lookup {
@@ -284,12 +327,20 @@ impl Lookup {
 
     fn end(self, found: Answer) {
         let mut state = self.name.lock();
-        match found {
-            Ok(addresses) => {
-                state.good = Some((addresses, self.began));
-                state.failed = None;
+        if state.waits_for(self.one) {
+            if !matches!(
+                found,
+                Err(ResolveError::Stuck { .. } | ResolveError::Busy { .. })
+            ) {
+                state.lost = 0;
             }
-            Err(error) => state.failed = Some((error, self.began)),
+            match found {
+                Ok(addresses) => {
+                    state.good = Some((addresses, self.one.since));
+                    state.failed = None;
+                }
+                Err(error) => state.failed = Some((error, self.one.since)),
+            }
         }
         // Dropping `self` takes the lock.
         drop(state);
@@ -298,9 +349,31 @@ impl Lookup {
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        self.shared.under_way.fetch_sub(1, Ordering::Relaxed);
-        self.name.lock().under_way_since = None;
-        self.name.ended.send_modify(|ended| *ended += 1);
+        let mut state = self.name.lock();
+        if state.waits_for(self.one) {
+            state.under_way = None;
+            self.shared.under_way.fetch_sub(1, Ordering::Relaxed);
+            self.name.ended.send_modify(|ended| *ended += 1);
+        } else {
+            self.shared.lost.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl State {
+    fn begin(&mut self, now: Instant) -> UnderWay {
+        self.begun += 1;
+        let one = UnderWay {
+            number: self.begun,
+            since: now,
+        };
+        *self.under_way.insert(one)
+    }
+
+    /// Whether a look-up is not lost.
+    fn waits_for(&self, one: UnderWay) -> bool {
+        self.under_way
+            .is_some_and(|waited| waited.number == one.number)
     }
 }
 
@@ -309,13 +382,19 @@ impl Name {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the look-up that just ended found.
-    fn outcome(&self) -> Answer {
+    /// What the look-up found that began then and just ended.
+    fn outcome(&self, periods: &Periods, began: Instant, now: Instant) -> Answer {
         let state = self.lock();
-        match (&state.failed, &state.good) {
-            (Some((error, _)), _) => Err(error.clone()),
-            (None, Some((addresses, _))) => Ok(Arc::clone(addresses)),
-            (None, None) => Err(ResolveError::Failed {
+        if let Some((error, _)) = &state.failed {
+            return Err(error.clone());
+        }
+        // Older ones are left when a look-up was lost or had no thread.
+        let usable = periods.fresh + periods.usable;
+        match &state.good {
+            Some((addresses, since)) if *since >= began || now < *since + usable => {
+                Ok(Arc::clone(addresses))
+            }
+            _ => Err(ResolveError::Failed {
                 host: Arc::clone(&self.host),
                 source: Arc::new(io::Error::other("the look-up ended without an answer")),
             }),

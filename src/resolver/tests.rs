@@ -19,6 +19,7 @@ const STALE: Periods = Periods {
     usable: Duration::from_secs(3600),
     patience: Duration::ZERO,
     failure: Duration::ZERO,
+    lost: Duration::from_secs(60),
 };
 
 fn system(periods: Periods) -> System {
@@ -203,4 +204,147 @@ async fn more_names_than_may_be_looked_up_at_once_are_refused() {
     for one in waiting.drain(..) {
         assert!(one.await.unwrap().is_ok());
     }
+}
+
+/// One whose look-ups of names that begin with `hangs` end when the test says so.
+fn hanging() -> (Resolver, Sender<()>, Arc<AtomicUsize>) {
+    let (ends, end) = channel();
+    let end = Mutex::new(end);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let resolver = Resolver::asking(move |host| {
+        count.fetch_add(1, Ordering::Relaxed);
+        if host.starts_with("hangs") {
+            // Nobody waits any more when the test has ended.
+            let _ = end.lock().unwrap().recv();
+            return Ok(vec![ip(9)]);
+        }
+        Ok(vec![ip(1)])
+    });
+    (resolver, ends, asked)
+}
+
+/// Asks for a name and is told to wait.
+fn begin(resolver: &Resolver, host: &str, now: Instant) -> watch::Receiver<u64> {
+    match resolver.0.next(&resolver.0.name(host), now) {
+        Next::Wait { ended, .. } => ended,
+        Next::Answer(answer) => panic!("{host} {answer:?}"),
+    }
+}
+
+async fn outcome(resolver: &Resolver, host: &str, now: Instant) -> Answer {
+    let _ = begin(resolver, host, now).changed().await;
+    resolver.0.name(host).outcome(&PERIODS, now, now)
+}
+
+#[tokio::test]
+async fn a_look_up_that_never_returns_is_lost_and_another_begins() {
+    let hangs = Arc::new(Barrier::new(2));
+    let (first, asked) = (Arc::clone(&hangs), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&asked);
+    let resolver = Resolver::asking(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+        0 => {
+            first.wait();
+            Ok(vec![ip(9)])
+        }
+        _ => Ok(vec![ip(1)]),
+    });
+    let now = Instant::now();
+    let mut waits = begin(&resolver, "app.test", now);
+    while asked.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Until it is lost all wait for the same one.
+    let almost = now + PERIODS.lost - Duration::from_millis(1);
+    begin(&resolver, "app.test", almost);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    let later = now + PERIODS.lost;
+    let found = outcome(&resolver, "app.test", later).await;
+    assert_eq!(*found.unwrap(), [ip(1)]);
+    // Whoever waited for the lost one is woken.
+    waits.changed().await.unwrap();
+    assert_eq!(resolver.0.lost.load(Ordering::Relaxed), 1);
+    // When it ends after all, it answers for nobody.
+    hangs.wait();
+    while resolver.0.lost.load(Ordering::Relaxed) > 0 {
+        tokio::task::yield_now().await;
+    }
+    let found = resolver.0.name("app.test").outcome(&PERIODS, later, later);
+    assert_eq!(*found.unwrap(), [ip(1)]);
+    assert_eq!(resolver.0.under_way.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn one_name_that_hangs_for_days_keeps_no_other_from_being_looked_up() {
+    let (resolver, _ends, _) = hanging();
+    let now = Instant::now();
+    for minute in 0..3 * 24 * 60 {
+        begin(
+            &resolver,
+            "hangs.test",
+            now + Duration::from_secs(60 * minute),
+        );
+    }
+    assert!(resolver.0.lost.load(Ordering::Relaxed) < LOST_MAX / 2);
+    let found = outcome(&resolver, "app.test", now + Duration::from_secs(3 * 86400)).await;
+    assert_eq!(*found.unwrap(), [ip(1)]);
+}
+
+#[tokio::test]
+async fn lost_look_ups_have_a_limit_of_their_own() {
+    let (resolver, ends, _) = hanging();
+    let now = Instant::now();
+    for name in 0..LOOKUPS_MAX {
+        begin(&resolver, &format!("hangs{name}.test"), now);
+    }
+    let busy = outcome(&resolver, "more.test", now).await;
+    assert!(matches!(busy, Err(ResolveError::Busy { .. })), "{busy:?}");
+    // Nobody asks for those names again; yet they keep no new one from being looked up.
+    let later = now + PERIODS.lost;
+    resolver.0.lose_all_old(later);
+    assert_eq!(resolver.0.lost.load(Ordering::Relaxed), LOST_MAX);
+    let stuck = outcome(&resolver, "app.test", later).await.unwrap_err();
+    assert!(matches!(stuck, ResolveError::Stuck { .. }), "{stuck:?}");
+    assert!(stuck.to_string().contains("has not answered 64 earlier"));
+    // As soon as one of them ends, names are looked up again.
+    ends.send(()).unwrap();
+    while resolver.0.lost.load(Ordering::Relaxed) == LOST_MAX {
+        tokio::task::yield_now().await;
+    }
+    let found = outcome(&resolver, "app.test", later + PERIODS.failure).await;
+    assert_eq!(*found.unwrap(), [ip(1)]);
+}
+
+#[tokio::test]
+async fn names_that_nobody_asks_for_again_make_room() {
+    let (resolver, _ends, _) = hanging();
+    let now = Instant::now();
+    // All but one are old when the next name comes.
+    for name in 0..LOOKUPS_MAX {
+        let since = match name {
+            0 => now + PERIODS.lost,
+            _ => now,
+        };
+        begin(&resolver, &format!("hangs{name}.test"), since);
+    }
+    let later = now + PERIODS.lost;
+    let first = outcome(&resolver, "app.test", later).await;
+    assert_eq!(*first.unwrap(), [ip(1)]);
+    assert_eq!(resolver.0.under_way.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn addresses_that_are_too_old_are_no_outcome() {
+    let system = system(PERIODS);
+    system.finds.send(Ok(vec![ip(1)])).unwrap();
+    let now = Instant::now();
+    let found = outcome(&system.resolver, "app.test", now).await;
+    assert_eq!(*found.unwrap(), [ip(1)]);
+    let name = system.resolver.0.name("app.test");
+    let usable = now + PERIODS.fresh + PERIODS.usable;
+    let almost = usable - Duration::from_millis(1);
+    // Of look-ups that began later and found nothing.
+    assert!(name.outcome(&PERIODS, almost, almost).is_ok());
+    assert!(name.outcome(&PERIODS, usable, usable).is_err());
+    assert!(name.outcome(&PERIODS, now, usable).is_ok());
 }
