@@ -2,6 +2,7 @@
 
 use super::client::Ask;
 use super::recipes::Front;
+use super::strangers::forged;
 use super::{LI_SI, Stage, ZHANG_SAN, promised};
 
 promised! {
@@ -38,6 +39,21 @@ async fn members_pass_and_the_application_knows_them(stage: Stage) {
                 assert_eq!(told, kept, "{sent}");
             }
         }
+    }
+    // Beside one that does not verify, wherever it stands; the application gets neither.
+    let forged = forged(&cookie);
+    for sent in [
+        format!("{cookie}; {forged}"),
+        format!("own=1; {forged}; {cookie}"),
+    ] {
+        let answer = stage
+            .client
+            .send(&Ask::get("/data").with("cookie", &sent))
+            .await;
+        assert_eq!(answer.told(login), [ZHANG_SAN], "{answer:?}");
+        let told = answer.told("cookie").join("; ");
+        let is_cut = stage.front != Front::Traefik;
+        assert!(!is_cut || !told.contains("menshen="), "{told}");
     }
     let nobody = stage.client.send(&Ask::get("/public/data")).await;
     assert_eq!(nobody.said()["target"], "/public/data");
