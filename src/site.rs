@@ -88,6 +88,9 @@ pub struct Site {
     pub origins: Vec<url::Origin>,
     /// The origins whose pages may show the page that signs in inside a frame; empty: all.
     pub frame_ancestors: Vec<String>,
+    /// Whether people sign in inside another site's frame. Not where applications share the origin of
+    /// `external_url`: their scripts could press the button of the tab, and read its ticket.
+    pub signs_in_frames: bool,
     /// The flags of the cookies.
     pub cookies: CookieFlags,
     /// The keys.
@@ -219,24 +222,30 @@ impl Site {
         let login = Login::build(&config.connectors, &config.login, &around, previous_login)
             .map_err(BuildError::Login)?;
         let gate = gate(config, shared, (&ring, terms), &login, previous)?;
+        let cookies = CookieFlags::new(
+            &config.session.cookie_name,
+            config.external_url.scheme() == "https",
+            config.session.cookie_domain.clone(),
+            config.session.cookie_same_site,
+        );
+        let origins: Vec<_> = config.login.origins.iter().map(Url::origin).collect();
+        let home = &config.external_url;
+        let shares_home = routes.all().iter().any(|route| route.host.serves_url(home))
+            || origins.contains(&home.origin());
         Ok(Self {
             external_url: config.external_url.clone(),
             prefix: config.prefix.clone(),
             trust: Arc::new(config.trust.clone()),
             files: config.files.clone(),
-            origins: config.login.origins.iter().map(Url::origin).collect(),
+            signs_in_frames: cookies.are_embedded() && !shares_home,
+            origins,
             frame_ancestors: config
                 .session
                 .frame_ancestors
                 .iter()
                 .map(|url| url.origin().ascii_serialization())
                 .collect(),
-            cookies: CookieFlags::new(
-                &config.session.cookie_name,
-                config.external_url.scheme() == "https",
-                config.session.cookie_domain.clone(),
-                config.session.cookie_same_site,
-            ),
+            cookies,
             gate,
             ring,
             asserter,

@@ -21,6 +21,7 @@ use super::TrustedProxy;
 
 mod cases;
 mod checks;
+mod frames;
 mod issuers;
 mod limits;
 mod public_paths;
@@ -65,6 +66,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     admin(&mut list);
     ext_authz(&mut list);
     session(&mut list);
+    frames::look(&mut list);
     connectors(&mut list);
     issuers::look(&mut list);
     routes(&mut list);

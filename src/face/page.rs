@@ -62,6 +62,9 @@ enum Needs {
     /// To post a form that leads to another host. What is there may lead on to anywhere, and Chromium
     /// holds `form-action` against every redirect after a form.
     FormToAnywhere,
+    /// The same, and to be out of reach of the page that opened its window, whose script could press
+    /// the button where it is of this origin.
+    LoneFormToAnywhere,
     /// To be shown in somebody's frame: it says that frames cannot log in, and does nothing else.
     Frame,
     /// To be shown in somebody's frame, to run our script there, and to post a form to this host,
@@ -79,7 +82,10 @@ impl Needs {
     }
 
     fn form_to_anywhere(self) -> bool {
-        matches!(self, Self::FormToAnywhere | Self::SignInFrame)
+        matches!(
+            self,
+            Self::FormToAnywhere | Self::LoneFormToAnywhere | Self::SignInFrame
+        )
     }
 }
 
@@ -123,6 +129,9 @@ impl Page {
         ];
         if !self.needs.frame() {
             headers.push(("x-frame-options", "DENY".to_owned()));
+        }
+        if self.needs == Needs::LoneFormToAnywhere {
+            headers.push(("cross-origin-opener-policy", "same-origin".to_owned()));
         }
         headers
     }

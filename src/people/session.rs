@@ -143,7 +143,8 @@ pub struct SessionConfig {
     /// site get their own cookie by a ticket.
     pub cookie_domain: Option<String>,
     /// `none` for applications that are embedded in another site's frame; https only. Whoever signs in
-    /// for such a frame does so in a tab, and is asked there.
+    /// for such a frame does so in a tab, and is asked there; only while no route and none of
+    /// `[login] origins` is on the host of `external_url`, whose scripts could answer in their place.
     pub cookie_same_site: super::cookie::SameSiteConfig,
     /// With `cookie_same_site = "none"`: whose pages may show the page that signs in inside a frame, by
     /// their origins. Absent: every site's. Applications name for themselves who may show them.

@@ -6,14 +6,28 @@ use menshen::face::page::Cause;
 use url::Url;
 
 use crate::browser::{Browser, href};
-use crate::house::{House, Plan, ROUTES, UNLIMITED};
+use crate::house::{House, Plan, UNLIMITED};
 use crate::logging_in::parameter;
 use crate::wire::Answer;
 
+mod applications_at_home;
 mod attacks;
 mod ways;
 
 const HOME: &str = "https://sso.test";
+
+/// No application on the host that logs people in.
+const ROUTES: &str = r#"
+[[route]]
+name = "oa"
+host = "oa.test"
+upstream = ["{app}"]
+
+[[route]]
+name = "hr"
+host = "hr.test"
+upstream = ["{app}"]
+"#;
 
 /// A site whose cookies are made for frames.
 fn plan() -> Plan {
@@ -21,12 +35,13 @@ fn plan() -> Plan {
         .external_url(HOME)
         .server("trusted_proxies = ['127.0.0.1']")
         .session("cookie_same_site = 'none'")
+        .routes(ROUTES)
         .more(UNLIMITED)
 }
 
 /// The same with one cookie for all its hosts, which are below `corp.test`.
 fn plan_with_domain(routes: &str) -> Plan {
-    let routes = routes.replace("sso.test", "sso.corp.test");
+    let routes = routes.replace("hr.test", "hr.corp.test");
     plan()
         .external_url("https://sso.corp.test")
         .session("cookie_same_site = 'none'\ncookie_domain = 'corp.test'")
@@ -113,6 +128,15 @@ fn button(page: &Answer) -> String {
 /// A member signs in in a tab, at the address that a framed page opened, up to the question.
 async fn sign_in(tab: &mut Browser, url: &str) -> Answer {
     tab.sign_in(url, "lisi").await.answer
+}
+
+/// A browser whose person is signed in on the host that logs people in.
+async fn member(house: &House) -> Browser {
+    let mut browser = Browser::new(house).over_https();
+    let chooser = format!("{HOME}/.menshen/sign_in");
+    browser.sign_in(&chooser, "lisi").await;
+    assert!(browser.cookie("__Host-menshen").is_some());
+    browser
 }
 
 /// Presses the button of the question in the tab.

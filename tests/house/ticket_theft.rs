@@ -189,6 +189,12 @@ async fn whoever_agrees_goes_there_and_is_somebody() {
         .sign_in("http://x.lab.test/echo?a=%2f&b=1", "lisi")
         .await;
     let fields = question(&page.answer, "x.lab.test");
+    // A script of the home host that opened the page reaches it no more, and fetches nothing.
+    let opener = page.answer.header("cross-origin-opener-policy");
+    assert_eq!(opener, Some("same-origin"));
+    let by_script = [("Origin", HOME), ("Sec-Fetch-Mode", "cors")];
+    let answer = post(&mut browser, &fields, &by_script).await;
+    assert_eq!(answer.status, 403);
     let answer = agree(&mut browser, &fields).await;
     assert_eq!(answer.status, 303);
     let to = answer.header("location").unwrap().to_owned();

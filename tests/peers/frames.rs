@@ -75,7 +75,7 @@ impl Stage {
 }
 
 fn configuration(wecom: &WeCom, dir: &TempDir, port: &str, application: SocketAddr) -> String {
-    let names = ["sso.corp.example", "oa.corp.example", "*.portal.example"];
+    let names = ["*.corp.example", "*.portal.example"];
     let made = rcgen::generate_simple_self_signed(names.map(str::to_owned)).unwrap();
     let certificate = dir.write("tls.pem", &made.cert.pem());
     let key = dir.write("tls.key", &made.signing_key.serialize_pem());
@@ -105,8 +105,8 @@ fn configuration(wecom: &WeCom, dir: &TempDir, port: &str, application: SocketAd
         authorize_url = "{authorize}"
         login_url = "{login}"
         [[route]]
-        name = "home"
-        host = "sso.corp.example"
+        name = "staff"
+        host = "hr.corp.example"
         upstream = ["http://{application}"]
         public_paths = ["/public.webmanifest"]
         [[route]]
@@ -231,7 +231,7 @@ async fn is_in_the_frame(browser: &Browser, portal: &str, user: &str) {
 async fn comes_in(third_party_cookies: bool) {
     let (stage, browser) = (Stage::start().await, browser(third_party_cookies).await);
     let portal = browser.tab().await;
-    for (host, known) in [("oa.corp.example", false), ("sso.corp.example", true)] {
+    for (host, known) in [("oa.corp.example", false), ("hr.corp.example", true)] {
         let framed = stage.at(host, "/report?year=2026#part");
         browser.open(&stage.portal(&framed)).await;
         to_the_tab(&browser, &portal).await;
@@ -345,7 +345,7 @@ async fn only_a_site_that_is_named_shows_the_way_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_is_fetched_without_cookies_and_with_them() {
     let (stage, browser) = (Stage::start().await, browser(true).await);
-    let home = |query: &str| stage.at("sso.corp.example", &format!("/?{query}"));
+    let home = |query: &str| stage.at("hr.corp.example", &format!("/?{query}"));
     browser.open(&home("")).await;
     sign_in_as(&browser, "zhangsan").await;
     browser

@@ -36,15 +36,16 @@ impl CrossPage<'_> {
     /// Writes it.
     pub fn render(&self, lang: Lang) -> Page {
         let frame = Frame::new(self.footing, lang);
-        let words = match self.for_frame {
-            true => &frame.words.into_frame,
-            false => &frame.words.cross,
+        // A frame that waits for the ticket is the opener of the tab.
+        let (words, needs) = match self.for_frame {
+            true => (&frame.words.into_frame, Needs::FormToAnywhere),
+            false => (&frame.words.cross, Needs::LoneFormToAnywhere),
         };
         let view = View {
             frame,
             page: self,
             words,
         };
-        finish(&view, lang, Needs::FormToAnywhere)
+        finish(&view, lang, needs)
     }
 }

@@ -4,13 +4,14 @@
 //! nonce, opens a tab to sign in, and gets a ticket for that nonce from the tab, by a message that the
 //! browser delivers to one origin only. It posts the ticket for a session cookie of its own. Whoever
 //! signs in is asked first: unless the configuration names who may, any site may frame the page, and a
-//! script of an application can open the tab.
+//! script of an application can open the tab. Where an application shares the origin of the tab, its
+//! scripts could answer the question themselves, so nothing is handed over there.
 
 use http::{Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
 use url::Url;
 
-use super::super::navigation::in_frame;
+use super::super::navigation::{in_frame, is_shown_in_tab};
 use super::super::page::{Footing, FramePage, HandOverPage, Href};
 use super::super::{Visit, address, reply};
 use super::elsewhere::NONCES_MAX;
@@ -22,15 +23,21 @@ use crate::request::Body;
 /// Marks an address of a login whose ticket a page in a frame waits for.
 pub(super) const FOR_FRAME: (&str, &str) = ("f", "1");
 
-/// Whether an address says that a page in a frame waits.
+/// Whether an address says that a page in a frame waits, and a tab shows the answer.
 pub(super) fn is_named(visit: &Visit<'_>, query: &Fields) -> bool {
     let (name, value) = FOR_FRAME;
-    visit.site.cookies.are_embedded() && query.one(name) == Ok(Some(value))
+    query.one(name) == Ok(Some(value)) && gives_tickets(visit)
 }
 
-/// Whether a request is for a page in a frame, on a site whose cookies are made for that.
+/// Whether the answer to a request may give a ticket for a frame: no script reads it. A browser that
+/// does not say so is an old one.
+pub(super) fn gives_tickets(visit: &Visit<'_>) -> bool {
+    visit.site.signs_in_frames && is_shown_in_tab(visit.head)
+}
+
+/// Whether a request is for a page in a frame, on a site where people sign in there.
 pub(super) fn takes_tickets(visit: &Visit<'_>) -> bool {
-    visit.site.cookies.are_embedded() && in_frame(visit.head)
+    visit.site.signs_in_frames && in_frame(visit.head)
 }
 
 /// For a stranger who asks for a page of an application in a frame.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use url::Url;
 
-use super::super::navigation::{Errand, errand, is_same_origin};
+use super::super::navigation::{Errand, errand, is_same_origin, text};
 use super::super::page::{Cause, CrossPage, Footing, Href, Who};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
@@ -164,7 +164,9 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    if !is_same_origin(visit.head) || !visit.site.is_home(visit.head) {
+    let mode = text(visit.head.headers, "sec-fetch-mode");
+    let by_script = mode.is_some_and(|mode| mode != "navigate");
+    if by_script || !is_same_origin(visit.head) || !visit.site.is_home(visit.head) {
         return Told::own("foreign", reply::foreign(visit));
     }
     let form = small_body(body).await.and_then(|form| Fields::parse(&form));
@@ -179,7 +181,8 @@ where
     let go = form.as_ref().and_then(|form| form.one("go").ok().flatten());
     let asked = go.zip(session_of(visit)).and_then(|(go, session)| {
         let asked = Asked::open(&visit.site.ring, &session.sid, go, visit.head.at)?;
-        Some((asked, session))
+        let may_go_there = !asked.for_frame || frame::gives_tickets(visit);
+        may_go_there.then_some((asked, session))
     });
     let Some((asked, session)) = asked else {
         return Told::own("not asked", reply::problem(visit, Cause::TicketBad, None));

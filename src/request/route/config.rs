@@ -307,6 +307,13 @@ impl HostPattern {
             Self::Any { port } | Self::Exact { port, .. } | Self::Wildcard { port, .. } => *port,
         }
     }
+
+    /// Whether it includes the host of this address, on its port.
+    pub fn serves_url(&self, url: &url::Url) -> bool {
+        let port = url.port_or_known_default();
+        let on_port = self.port().is_none_or(|named| Some(named) == port);
+        on_port && url.host_str().is_some_and(|host| self.includes(host))
+    }
 }
 
 impl Default for HostPattern {

@@ -133,7 +133,7 @@ fn holds(groups: &[OnPort], route: &Arc<Route>) -> bool {
 }
 
 impl HostPattern {
-    fn includes(&self, host: &str) -> bool {
+    pub(super) fn includes(&self, host: &str) -> bool {
         match self {
             Self::Any { .. } => true,
             Self::Exact { name, .. } => name == host,

@@ -202,6 +202,50 @@ fn limits_that_limit_nothing_are_named() {
 }
 
 #[test]
+fn an_application_beside_the_sign_in_keeps_people_from_signing_in_in_frames() {
+    let with = |session: &str, rest: &str| {
+        let session = format!("[session]\n{session}\n");
+        let server = "[server]\nexternal_url = \"https://sso.corp.example\"\n\
+                      trusted_proxies = [\"10.0.0.1\"]\n";
+        let source = "[connector.corp.wecom]\ncorp_id = \"ww1\"\nagent_id = 7\n\
+                      secret = { env = \"S\" }\n";
+        let text = format!("{server}{session}{source}{rest}");
+        let mut warnings = parse(&text).warnings().into_iter();
+        let found = warnings.find(|warning| warning.text.contains("inside another site's frame"));
+        found.map(|warning| (warning.key, warning.text))
+    };
+    let none = "cookie_same_site = \"none\"";
+    let route =
+        |host: &str| format!("[[route]]\nname = \"wiki\"\n{host}\nupstream = [\"http://[::1]\"]\n");
+    let front_end = format!(
+        "{}[login]\norigins = [\"https://sso.corp.example\"]\n",
+        route("host = \"oa.corp.example\"")
+    );
+    for (rest, named) in [
+        (route("host = \"sso.corp.example\""), "`wiki`"),
+        (
+            route("host = \"sso.corp.example:443\"\npath = \"/w\""),
+            "`wiki`",
+        ),
+        (route("host = \"*.corp.example\""), "`wiki`"),
+        (route(""), "`wiki`"),
+        (front_end, "[login] origins"),
+    ] {
+        let (key, text) = with(none, &rest).unwrap_or_else(|| panic!("{rest}"));
+        assert_eq!(key, "server.external_url", "{rest}");
+        assert!(
+            text.contains(named) && text.contains("a host of its own"),
+            "{text}"
+        );
+        assert_eq!(with("", &rest), None, "nobody wants it: {rest}");
+    }
+    for host in ["oa.corp.example", "*.lab.example", "sso.corp.example:8443"] {
+        let rest = route(&format!("host = \"{host}\""));
+        assert_eq!(with(none, &rest), None, "{host}");
+    }
+}
+
+#[test]
 fn every_key_that_weakens_is_named_with_its_line() {
     let text = r#"[server]
 external_url = "https://sso.corp.example"
@@ -240,6 +284,7 @@ upstream = ["http://[::1]:8080", "http://localhost", "unix:/run/app.sock", "http
 pass_access_token = true
 "#;
     let expected = [
+        ("server.external_url", 2),
         ("server.trusted_proxies[1]", 3),
         ("admin.listen", 5),
         ("ext_authz.grpc_listen", 7),

@@ -90,8 +90,7 @@ async fn a_link_of_an_attacker_gives_their_window_nothing() {
     let house = plan().start().await;
     let mut attacker = Frame::new(&house, "https://oa.test/echo");
     let bait = attacker.button().await;
-    let mut victim = Browser::new(&house).over_https();
-    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let mut victim = member(&house).await;
     let question = victim.visit(&bait).await;
     let html = question.text();
     assert_eq!(ticket_in(&question), None, "{html}");
@@ -124,8 +123,7 @@ async fn nobody_agrees_for_somebody_else() {
     let mut theirs = Browser::new(&house).over_https();
     let question = sign_in(&mut theirs, &bait).await;
     let sealed = attribute(&question.text(), "name=\"go\" value").unwrap();
-    let mut victim = Browser::new(&house).over_https();
-    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let mut victim = member(&house).await;
     let url = format!("{HOME}/.menshen/start");
     let kind = ("Content-Type", "application/x-www-form-urlencoded");
     let html = ("Accept", "text/html");
@@ -136,7 +134,13 @@ async fn nobody_agrees_for_somebody_else() {
         (sealed.as_str(), "https://oa.test"),
         (sealed.as_str(), "https://evil.example"),
     ] {
-        let headers = [html, kind, ("Origin", origin)];
+        let headers = [
+            html,
+            kind,
+            ("Origin", origin),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Sec-Fetch-Dest", "document"),
+        ];
         let body = format!("go={go}");
         let answer = victim.send("POST", &url, &headers, body.as_bytes()).await;
         assert_eq!(ticket_in(&answer), None, "{go} {origin}");
@@ -146,14 +150,14 @@ async fn nobody_agrees_for_somebody_else() {
 #[tokio::test]
 async fn the_question_and_the_ticket_stand_in_no_frame_and_no_script_reads_them() {
     let house = plan().start().await;
-    let mut frame = Frame::new(&house, "https://sso.test/echo");
+    let mut frame = Frame::new(&house, "https://oa.test/echo");
     let start = frame.button().await;
-    let mut victim = Browser::new(&house).over_https();
-    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let mut victim = member(&house).await;
     for (mode, dest) in [
         ("navigate", "iframe"),
         ("cors", "empty"),
         ("no-cors", "image"),
+        ("navigate", "empty"),
     ] {
         let headers = [
             ("Accept", "text/html"),
@@ -169,10 +173,59 @@ async fn the_question_and_the_ticket_stand_in_no_frame_and_no_script_reads_them(
 }
 
 #[tokio::test]
+async fn an_old_browser_that_does_not_say_what_it_loads_gets_no_ticket() {
+    let house = plan().start().await;
+    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let start = frame.button().await;
+    let mut old = member(&house).await;
+    let answer = old
+        .send("GET", &start, &[("Accept", "text/html")], b"")
+        .await;
+    assert_eq!(answer.status, 302, "{}", answer.text());
+    assert!(!answer.text().contains("name=\"go\""));
+}
+
+#[tokio::test]
+async fn nothing_but_a_tab_gets_the_ticket_for_an_agreement() {
+    let house = plan().start().await;
+    let mut attacker = Frame::new(&house, "https://oa.test/echo");
+    let start = attacker.button().await;
+    let mut victim = member(&house).await;
+    let question = victim.visit(&start).await;
+    let sealed = attribute(&question.text(), "name=\"go\" value").unwrap();
+    let url = format!("{HOME}/.menshen/start");
+    let body = format!("go={sealed}");
+    let common = [
+        ("Accept", "text/html"),
+        ("Origin", HOME),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+    ];
+    let others: [&[(&str, &str)]; 6] = [
+        &[("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")],
+        &[
+            ("Sec-Fetch-Mode", "same-origin"),
+            ("Sec-Fetch-Dest", "empty"),
+        ],
+        &[("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "empty")],
+        &[("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")],
+        &[("Sec-Fetch-Site", "same-origin")],
+        &[],
+    ];
+    for said in others {
+        let headers: Vec<_> = common.iter().chain(said).copied().collect();
+        let answer = victim.send("POST", &url, &headers, body.as_bytes()).await;
+        assert!((400..500).contains(&answer.status), "{said:?}");
+        assert_eq!(ticket_in(&answer), None, "{said:?}");
+    }
+    // The tab itself still may.
+    let page = agree(&mut victim, &question).await;
+    assert!(ticket_in(&page).is_some(), "{}", page.text());
+}
+
+#[tokio::test]
 async fn an_address_without_a_whole_nonce_is_an_ordinary_one() {
     let house = plan().start().await;
-    let mut victim = Browser::new(&house).over_https();
-    victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let mut victim = member(&house).await;
     let nonce = "AAAAAAAAAAAAAAAAAAAAAA";
     for query in [
         "rd=/echo&f=1".to_owned(),

@@ -12,9 +12,9 @@ fn is_kept_in_frames(cookie: &str) -> bool {
 #[tokio::test]
 async fn a_stranger_in_a_frame_signs_in_in_a_tab_and_is_somebody_in_the_frame() {
     for (plan, url) in [
-        (plan(), "https://sso.test/echo?a=%2f&b=1"),
+        (plan(), "https://hr.test/echo?a=%2f&b=1"),
         (plan(), "https://oa.test/echo?a=1"),
-        (plan_with_domain(ROUTES), "https://sso.corp.test/echo"),
+        (plan_with_domain(ROUTES), "https://hr.corp.test/echo"),
         (plan_with_domain(ROUTES), "https://oa.corp.test/echo?a=1"),
     ] {
         let house = plan.start().await;
@@ -51,9 +51,8 @@ async fn a_stranger_in_a_frame_signs_in_in_a_tab_and_is_somebody_in_the_frame() 
 #[tokio::test]
 async fn who_is_signed_in_already_answers_one_question() {
     let house = plan().start().await;
-    let mut tab = Browser::new(&house).over_https();
-    tab.sign_in(&format!("{HOME}/echo"), "lisi").await;
-    for url in ["https://sso.test/echo", "https://oa.test/echo"] {
+    let mut tab = member(&house).await;
+    for url in ["https://hr.test/echo", "https://oa.test/echo"] {
         let mut frame = Frame::new(&house, url);
         tab.visited.clear();
         let question = tab.follow(&frame.button().await).await.answer;
@@ -75,8 +74,7 @@ async fn who_comes_by_the_page_of_connectors_or_without_a_click_comes_to_the_que
     let house = plan().start().await;
     let mut frame = Frame::new(&house, "https://oa.test/echo");
     let start = frame.button().await;
-    let mut tab = Browser::new(&house).over_https();
-    tab.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let mut tab = member(&house).await;
     let chooser = tab.visit(&start.replace("/start?", "/sign_in?")).await;
     let on = href(&chooser.text(), "/start?rd=").unwrap();
     let question = tab.follow(&format!("{HOME}{on}")).await.answer;
@@ -120,7 +118,6 @@ async fn a_page_of_ours_in_a_frame_leads_to_the_same_way_in() {
         for (at, place) in [
             ("https://oa.test", "https://oa.test/echo?a=1"),
             ("https://sso.test", "https://oa.test/echo?a=1"),
-            ("https://sso.test", "https://sso.test/echo"),
         ] {
             let rd: String = url::form_urlencoded::byte_serialize(place.as_bytes()).collect();
             let mut frame = Frame::new(&house, &format!("{at}/.menshen/{page}?rd={rd}"));
@@ -191,10 +188,13 @@ async fn the_source_is_asked_again_in_a_frame_that_came_in_by_a_ticket() {
         ROUTES.replacen(&host, &asks, 1)
     };
     for (plan, url) in [
-        (plan().routes(&routes("sso.test")), "https://sso.test/echo"),
         (
             plan_with_domain(&routes("oa.test")),
             "https://oa.corp.test/echo",
+        ),
+        (
+            plan_with_domain(&routes("hr.test")),
+            "https://hr.corp.test/echo",
         ),
     ] {
         let house = plan.start().await;
@@ -269,8 +269,7 @@ async fn a_site_whose_cookies_are_not_made_for_frames_only_offers_a_tab() {
     assert!(!page.text().contains("<script"));
     // Nor does an address make it one.
     let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
-    let mut tab = Browser::new(&house).over_https();
-    tab.sign_in(&format!("{HOME}/echo"), "lisi").await;
+    let mut tab = member(&house).await;
     let answer = tab.visit(&format!("{HOME}/.menshen/start?rd={rd}")).await;
     assert_eq!(ticket_in(&answer), None);
     assert_eq!(answer.status, 302, "{}", answer.text());

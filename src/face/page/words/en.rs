@@ -335,7 +335,7 @@ pub(super) static WORDS: Words = Words {
             title: "Please sign in in a new tab",
             what: "You need to sign in to see this, but that cannot happen inside an embedded \
                    page.",
-            remedy: "Come back afterwards and reload.",
+            remedy: "Come back afterwards and reload. If you still see this page, go on in the new tab.",
         },
         form_login: Story {
             title: "Sign in, then send it again",

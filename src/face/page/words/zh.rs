@@ -295,7 +295,7 @@ pub(super) static WORDS: Words = Words {
         frame_login: Story {
             title: "请在新标签页中登录",
             what: "这部分内容需要登录，但登录不能在嵌入的页面里进行。",
-            remedy: "登录后回到这里，刷新即可。",
+            remedy: "登录后回到这里，刷新即可。如果还是看到这个页面，请在新标签页里继续使用。",
         },
         form_login: Story {
             title: "请先登录，再提交一次",

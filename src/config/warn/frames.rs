@@ -1,0 +1,29 @@
+//! Signing in inside another site's frame, and what keeps it from working.
+
+use super::List;
+use crate::config::place::Place;
+use crate::people::cookie::SameSiteConfig;
+
+/// Applications that share the origin of `external_url`: nothing is handed over to frames then.
+pub(super) fn look(list: &mut List<'_>) {
+    let config = list.config;
+    if config.session.cookie_same_site != SameSiteConfig::None {
+        return;
+    }
+    let home = config.server.external_url.url();
+    let mut routes = config.route.iter();
+    let route = routes.find(|route| route.host.serves_url(home));
+    let origins = &config.login.origins;
+    let is_front_end = origins.iter().any(|url| url.origin() == home.origin());
+    let who = match route {
+        Some(route) => format!("route `{}` serves this host, too", route.name),
+        None if is_front_end => "[login] origins names this host, too".to_owned(),
+        None => return,
+    };
+    let text = format!(
+        "nobody can sign in inside another site's frame: {who}, and a script of an application there \
+         could take the visitor's session for every other host; give sign-in a host of its own, which \
+         no route serves (a route without `host` serves every host)"
+    );
+    list.add(&Place::of(["server", "external_url"]), text);
+}

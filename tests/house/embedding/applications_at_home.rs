@@ -1,0 +1,85 @@
+//! Applications on the host of `external_url`: their scripts are of the origin of the page that asks, so
+//! nothing is handed over to frames.
+
+use super::*;
+
+/// Routes and `[login]` that put an application there.
+fn applications() -> Vec<(String, String)> {
+    let route = |lines: &str| format!("{ROUTES}\n[[route]]\nname = \"home\"\n{lines}\n");
+    let routes = [
+        route("host = \"sso.test\"\nupstream = [\"{app}\"]"),
+        route("host = \"sso.test:443\"\npath = \"/wiki\"\nupstream = [\"{app}\"]"),
+        route("host = \"*.test\"\nupstream = [\"{app}\"]"),
+        route("upstream = [\"{app}\"]"),
+        // One that another proxy serves, which asks.
+        route("host = \"sso.test\""),
+    ];
+    let login = format!("{UNLIMITED}\norigins = [\"{HOME}\"]\n");
+    let routes = routes.into_iter().map(|it| (it, UNLIMITED.to_owned()));
+    routes.chain([(ROUTES.to_owned(), login)]).collect()
+}
+
+#[tokio::test]
+async fn a_script_beside_the_question_finds_neither_question_nor_ticket() {
+    for (routes, login) in applications() {
+        let house = plan().routes(&routes).more(&login).start().await;
+        let mut victim = member(&house).await;
+        // The attacker's own nonce, and an address that says that a frame waits.
+        let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
+        for page in ["start", "sign_in"] {
+            let answer = victim
+                .visit(&format!("{HOME}/.menshen/{page}?rd={rd}"))
+                .await;
+            let html = answer.text();
+            assert!(!html.contains("name=\"go\""), "{routes} {html}");
+            assert!(!html.contains("f=1"), "{routes} {html}");
+            assert_eq!(ticket_in(&answer), None, "{routes}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_in_the_frame_says_to_sign_in_in_a_tab_instead() {
+    for (routes, login) in applications() {
+        let house = plan().routes(&routes).more(&login).start().await;
+        for (lang, words) in [
+            ("zh-CN", ["请在新标签页中登录", "请在新标签页里继续使用"]),
+            ("en", ["sign in in a new tab", "go on in the new tab"]),
+        ] {
+            let mut frame = Frame::new(&house, "https://oa.test/echo?a=1");
+            let language = ("Accept-Language".to_owned(), lang.to_owned());
+            frame.cookies.extra.push(language);
+            let page = frame.load().await;
+            let html = page.text();
+            assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
+            assert!(page.header("x-frame-options").is_none(), "it can be read");
+            assert!(words.iter().all(|it| html.contains(it)), "{html}");
+            assert_eq!(page.all("set-cookie").count(), 0, "no nonce: {routes}");
+            assert!(!html.contains("<script"), "{html}");
+            // The tab shows the application itself.
+            let mut tab = Browser::new(&house).over_https();
+            let page = tab.sign_in(&way_out(&html), "lisi").await;
+            assert_eq!(page.url, "https://oa.test/echo?a=1", "{routes}");
+            assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
+        }
+    }
+}
+
+/// Where the only button of the page leads.
+fn way_out(html: &str) -> String {
+    let found = href(html, "/.menshen/").unwrap_or_else(|| panic!("no way to sign in: {html}"));
+    let base = Url::parse("https://oa.test").unwrap();
+    base.join(&found).unwrap().to_string()
+}
+
+#[tokio::test]
+async fn an_application_on_another_port_of_that_host_has_another_origin() {
+    let routes = format!(
+        "{ROUTES}\n[[route]]\nname = \"other\"\nhost = \"sso.test:8443\"\nupstream = [\"{{app}}\"]\n"
+    );
+    let house = plan().routes(&routes).start().await;
+    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let ticket = ticket_for(&house, &mut frame).await;
+    assert_eq!(frame.receive(&ticket).await.status, 303);
+    assert_eq!(frame.person().await, ["lisi"]);
+}
