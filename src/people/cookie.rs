@@ -16,10 +16,12 @@ use crate::store::{AccountId, SessionKey};
 
 mod name;
 mod old_browsers;
+mod signed;
 
 use name::Names;
 pub use name::{CookieName, NoCookieName};
 pub use old_browsers::understood;
+pub use signed::SignedBeginnings;
 
 /// The longest cookie value that is looked at, in bytes.
 pub const COOKIE_BYTES_MAX: usize = 300;

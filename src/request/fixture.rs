@@ -140,18 +140,19 @@ pub(super) fn decided(
         unix: false,
     };
     let at = Timestamp::from_unix_s(1_700_000_100);
+    let ring = ring();
     let reading = Reading {
         trust: &trust,
         external_url: &"https://sso.test".parse().unwrap(),
         cookie: "menshen",
-        ring: &ring(),
+        ring: &ring,
     };
     let head = Head::of(parts, &connection, reading, at).unwrap();
     let Verdict::Allow(permit) = policy::judge(route, caller, &head) else {
         panic!("the route lets everybody pass")
     };
     let id = RequestId::of(&parts.headers, head.peer_trusted);
-    let namespace = Namespace::new(&[Arc::clone(route)], &CookieName::default());
+    let namespace = Namespace::new(&[Arc::clone(route)], &CookieName::default(), &ring);
     let onward = Onward::new(&permit, &head, &id, &namespace);
     (permit, onward)
 }

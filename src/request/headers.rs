@@ -235,7 +235,7 @@ impl Onward {
             }
         }
         if !nominated.contains(&COOKIE) {
-            cookies::write_others(head, headers, self.namespace.cookie());
+            cookies::write_others(head, headers, &self.namespace);
         }
     }
 

@@ -1,15 +1,19 @@
 //! Our own cookies: cut out of what goes to an upstream, refused when an upstream sets them. `own` is
 //! the name of the site's cookies, where it has one of its own.
+//!
+//! Session cookies are cut under every name: browsers keep those of an earlier `cookie_name`, and an
+//! application could send them back under the name that counts now.
 
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
+use super::namespace::Namespace;
 use crate::people::cookie::{CookieFlags, CookieName};
 
 /// Writes a request's cookies without ours; the others byte for byte, in one `Cookie` header.
 ///
 /// Over HTTP/2 each may come in a header of its own, which HTTP/1.1 does not know (RFC 9113 8.2.3).
-pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap, own: Option<&CookieName>) {
+pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap, namespace: &Namespace) {
     let begin = head.len();
     head.extend_from_slice(b"cookie: ");
     let start = head.len();
@@ -18,7 +22,7 @@ pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap, own: Option<
         if before > start {
             head.extend_from_slice(b"; ");
         }
-        if !without_ours(head, line.as_bytes(), own) {
+        if !without_ours(head, line.as_bytes(), namespace) {
             head.truncate(before);
         }
     }
@@ -30,16 +34,16 @@ pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap, own: Option<
 }
 
 /// A request's cookies without ours, when it holds some of ours: what is left, or that nothing is.
-pub(super) fn others(headers: &HeaderMap, own: Option<&CookieName>) -> Option<Option<HeaderValue>> {
+pub(super) fn others(headers: &HeaderMap, namespace: &Namespace) -> Option<Option<HeaderValue>> {
     let ours = |line: &HeaderValue| {
         let mut pairs = line.as_bytes().split(|byte| *byte == b';');
-        pairs.any(|pair| is_ours(name(pair), own))
+        pairs.any(|pair| is_cut(pair, namespace))
     };
     if !headers.get_all(COOKIE).iter().any(ours) {
         return None;
     }
     let mut line = Vec::new();
-    write_others(&mut line, headers, own);
+    write_others(&mut line, headers, namespace);
     let left = line.strip_prefix(b"cookie: ");
     let left = left.and_then(|left| left.strip_suffix(b"\r\n"));
     Some(left.and_then(|left| HeaderValue::from_bytes(left).ok()))
@@ -79,14 +83,14 @@ pub(super) fn set_name(cookie: &[u8]) -> &[u8] {
 }
 
 /// Writes one header without our cookies, in one pass over it; false when nothing is left of it.
-fn without_ours(head: &mut Vec<u8>, line: &[u8], own: Option<&CookieName>) -> bool {
+fn without_ours(head: &mut Vec<u8>, line: &[u8], namespace: &Namespace) -> bool {
     let start = head.len();
     // Up to where everything was looked at, while none was ours.
     let (mut next, mut whole) = (0, true);
     for pair in line.split(|byte| *byte == b';') {
         let begin = next;
         next += pair.len() + 1;
-        if is_ours(name(pair), own) {
+        if is_cut(pair, namespace) {
             if whole {
                 whole = false;
                 head.extend_from_slice(begun(&line[..begin.saturating_sub(1)]));
@@ -124,6 +128,15 @@ fn name(pair: &[u8]) -> &[u8] {
         .next()
         .unwrap_or_default()
         .trim_ascii()
+}
+
+/// Whether a cookie that a client sends is ours by its name or its value.
+fn is_cut(pair: &[u8], namespace: &Namespace) -> bool {
+    let name = name(pair);
+    // One without a name is its value.
+    let named = pair.iter().position(|byte| *byte == b'=');
+    let value = named.map_or(pair, |end| &pair[end + 1..]);
+    is_ours(name, namespace.cookie()) || namespace.signed().has(value.trim_ascii_start())
 }
 
 fn is_ours(name: &[u8], own: Option<&CookieName>) -> bool {

@@ -102,7 +102,7 @@ impl Granted {
         let mut set = written(permit, head, &FORWARDED, what);
         let mut remove = Vec::new();
         let sent = head.headers;
-        if let Some(left) = cookies::others(sent, namespace.cookie()) {
+        if let Some(left) = cookies::others(sent, namespace) {
             match left {
                 Some(value) => {
                     set.insert(COOKIE, value);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 
-use crate::people::cookie::CookieName;
+use crate::keys::KeyRing;
+use crate::people::cookie::{CookieName, SignedBeginnings};
 use crate::request::route::Route;
 
 /// The identity header names of a site: the built-in ones and what any of its routes sets.
@@ -25,6 +26,8 @@ struct Own {
     lengths: u64,
     /// The name of the site's cookies, unless it is the one that is removed everywhere.
     cookie: Option<CookieName>,
+    /// How the site's session cookies begin, whatever they are called.
+    signed: SignedBeginnings,
 }
 
 /// The built-in names that we write; of `x-auth-request-` and `x-menshen-` every name is ours.
@@ -91,10 +94,11 @@ pub(super) enum Fate {
 }
 
 impl Namespace {
-    /// Collects the names that the routes of a site set, and that of its cookies.
-    pub fn new(routes: &[Arc<Route>], cookie: &CookieName) -> Self {
+    /// Collects the names that the routes of a site set, and what tells its cookies from others.
+    pub fn new(routes: &[Arc<Route>], cookie: &CookieName, ring: &KeyRing) -> Self {
         let mut own = Own {
             cookie: Some(cookie.clone()).filter(|name| *name != CookieName::default()),
+            signed: SignedBeginnings::of(ring),
             ..Own::default()
         };
         for (name, _) in routes.iter().flat_map(|route| &route.headers.own) {
@@ -121,6 +125,11 @@ impl Namespace {
     /// The name of the site's cookies, where it has one of its own.
     pub(super) fn cookie(&self) -> Option<&CookieName> {
         self.0.cookie.as_ref()
+    }
+
+    /// How the site's session cookies begin.
+    pub(super) fn signed(&self) -> &SignedBeginnings {
+        &self.0.signed
     }
 
     /// The names that are ours, without their aliases.

@@ -344,7 +344,7 @@ fn our_cookies_stay_and_others_pass_byte_for_byte() {
         let mut headers = HeaderMap::new();
         headers.insert("cookie", HeaderValue::from_bytes(line).unwrap());
         let mut head = Vec::new();
-        cookies::write_others(&mut head, &headers, None);
+        cookies::write_others(&mut head, &headers, &Namespace::default());
         let line = head.strip_prefix(b"cookie: ");
         line.map(|line| line.strip_suffix(b"\r\n").unwrap().to_vec())
     };
@@ -553,7 +553,7 @@ proptest! {
             headers.append("cookie", value.clone());
             headers.append("cookie", value);
             let mut head = Vec::new();
-            cookies::write_others(&mut head, &headers, None);
+            cookies::write_others(&mut head, &headers, &Namespace::default());
             let left = head.strip_prefix(b"cookie: ").unwrap_or_default();
             for pair in left.split(|byte| *byte == b';') {
                 let name = pair.split(|byte| *byte == b'=').next().unwrap();
