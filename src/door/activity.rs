@@ -212,7 +212,7 @@ impl Drop for Open {
         let activity = &*self.activity;
         if self.in_stream {
             if self.notes.was_given_up() {
-                activity.resets.count_reset();
+                activity.resets.count_reset(Instant::now());
             }
             activity.streams.end(&self.notes);
         } else {

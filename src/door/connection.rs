@@ -369,7 +369,7 @@ async fn attend<C: Future<Output = hyper::Result<()>>, H>(
             }
             if activity.resets_too_much() {
                 hall.tell_of_resets(peer);
-                return Poll::Ready(Err("the client reset most of its streams".to_owned()));
+                return Poll::Ready(Err("the client reset too many of its streams".to_owned()));
             }
             if told && cut.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err("the door was closed over it".to_owned()));

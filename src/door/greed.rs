@@ -70,14 +70,14 @@ impl<H> Hall<H> {
         response
     }
 
-    /// Notes that a connection is closed because its client reset most of its streams.
+    /// Notes that a connection is closed because its client reset too many of its streams.
     pub(super) fn tell_of_resets(&self, client: Peer) {
         self.telemetry.limit_reached(RESETS);
         if self.greed.may_speak() {
             tracing::warn!(
                 ?client,
                 key = RESETS,
-                "a client reset most of its HTTP/2 streams before they were answered: its connection was closed"
+                "a client reset too many of its HTTP/2 streams before they were answered: its connection was closed"
             );
         }
     }
