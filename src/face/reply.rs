@@ -169,7 +169,7 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             let route_name = route.as_ref().map_or("", |route| route.name.as_str());
             if visit.site.strangers.may_speak() {
                 let send = remedy(what);
-                tracing::warn!(request_id = %visit.id, route = route_name, host = %visit.head.host, "a check does not tell the {what} that the decision needs, which denies: let the proxy that asks send {send}");
+                tracing::warn!(request_id = %visit.id, route = route_name, host = %visit.head.host, "a trusted proxy does not tell the {what} that the decision needs, which denies: let the proxy send {send}");
             }
             let (status, title) = (StatusCode::FORBIDDEN, "Not allowed here");
             let response = json_problem(visit, status, "untold", title, "");

@@ -148,7 +148,7 @@ pub struct Head<'a> {
     pub tls_subject: Option<&'a str>,
     /// What proves the caller.
     pub credentials: Credentials<'a>,
-    /// What is not known of it, because another proxy asks about it and did not say.
+    /// What is not known of it, because a trusted proxy did not say.
     pub untold: Untold,
     /// When it was received.
     pub at: Timestamp,
@@ -207,6 +207,7 @@ impl<'a> Head<'a> {
         let peer_trusted = reading.trust.includes(connection.peer);
         let (mut host, mut port) = host_of(&parts.uri, &parts.headers)?;
         let mut secure = connection.tls;
+        let mut untold = Untold::default();
         let mut client = match connection.peer {
             Peer::Ip(ip) => ip.to_canonical(),
             Peer::Unix => IpAddr::from([127, 0, 0, 1]),
@@ -214,7 +215,8 @@ impl<'a> Head<'a> {
         if peer_trusted {
             let headers = &parts.headers;
             let hops = Hops::read(headers, reading.trust)?;
-            client = hops.client.unwrap_or(client);
+            client = hops.nearest.unwrap_or(client);
+            untold.client = hops.client.is_none();
             if let Some(named) = hops.host(headers)? {
                 (host, port) = named;
             }
@@ -240,7 +242,7 @@ impl<'a> Head<'a> {
             peer_trusted,
             tls_subject: connection.tls_subject.as_deref(),
             credentials,
-            untold: Untold::default(),
+            untold,
             at,
             work: Work::default(),
         })

@@ -18,8 +18,12 @@ enum Hop {
 /// The client behind the trusted proxies, and which element of the other lists is about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Hops {
-    /// The nearest hop that has an address; absent when no proxy named one.
+    /// The client; absent when no proxy named one, or the one that received the request gave no
+    /// address.
     pub client: Option<IpAddr>,
+    /// The last hop with an address that was passed. Limits and logs go by it where the client is
+    /// unknown; no decision does.
+    pub nearest: Option<IpAddr>,
     /// The place in a list, from the right: as many proxies as were passed by each wrote one.
     element: usize,
 }
@@ -29,26 +33,31 @@ impl Hops {
     /// address ends the walk: whatever stands left of it is the word of a stranger.
     pub fn read(headers: &HeaderMap, trust: &Trust) -> Result<Self, HeadError> {
         let broken = HeadError::Forwarded("X-Forwarded-For");
-        let (mut client, mut passed) = (None, 0_usize);
+        let (mut client, mut nearest, mut passed) = (None, None, 0_usize);
         for line in headers.get_all("x-forwarded-for").iter().rev() {
             for hop in line.as_bytes().rsplit(|byte| *byte == b',') {
-                let is_trusted = match Hop::parse(hop).ok_or(broken)? {
-                    Hop::Address(ip) => {
-                        client = Some(ip);
-                        trust.includes_ip(ip)
-                    }
-                    Hop::Unix => trust.unix,
-                    Hop::Unnamed => false,
+                let (is_trusted, address) = match Hop::parse(hop).ok_or(broken)? {
+                    Hop::Address(ip) => (trust.includes_ip(ip), Some(ip)),
+                    Hop::Unix => (trust.unix, None),
+                    Hop::Unnamed => (false, None),
                 };
+                client = address;
+                nearest = address.or(nearest);
                 if !is_trusted {
-                    let element = passed;
-                    return Ok(Self { client, element });
+                    return Ok(Self {
+                        client,
+                        nearest,
+                        element: passed,
+                    });
                 }
                 passed += 1;
             }
         }
-        let element = passed.saturating_sub(1);
-        Ok(Self { client, element })
+        Ok(Self {
+            client,
+            nearest,
+            element: passed.saturating_sub(1),
+        })
     }
 
     /// `X-Forwarded-Host`.
@@ -239,7 +248,10 @@ mod tests {
                 Some("203.0.113.9"),
                 true,
             ),
-            ("unix:, 10.1.1.1", "https", false, Some("10.1.1.1"), true),
+            ("unix:, 10.1.1.1", "https", false, None, true),
+            ("unix:, 10.1.1.1", "https", true, None, true),
+            ("unknown, 10.1.1.1", "https", false, None, true),
+            ("10.1.1.1", "https", false, Some("10.1.1.1"), true),
         ] {
             let read = read(
                 &[("x-forwarded-for", chain), ("x-forwarded-proto", schemes)],

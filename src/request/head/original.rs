@@ -64,7 +64,7 @@ pub struct Untold {
     pub method: bool,
     /// The scheme is the one of the site, and with it a port that was not named.
     pub scheme: bool,
-    /// The client is whoever asks.
+    /// The client is whoever asks, or the last hop that has an address.
     pub client: bool,
 }
 

@@ -4,6 +4,7 @@ use menshen::face::page::{Cause, Lang};
 
 use super::{Mirror, house};
 use crate::asking::Ask;
+use crate::checking::faces::{Face, Original, Verdict};
 use crate::house::{House, Plan};
 use crate::mirror;
 use crate::records::Records;
@@ -184,7 +185,7 @@ async fn a_trusted_word_that_nobody_can_read_is_refused_and_named_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_hop_without_an_address_is_the_proxy_that_names_it() {
+async fn a_client_that_no_proxy_names_passes_no_rule_about_addresses() {
     let (house, _mirror) = behind(TRUSTING).await;
     for (chain, client) in [
         ("unix:", "127.0.0.1"),
@@ -202,7 +203,7 @@ async fn a_hop_without_an_address_is_the_proxy_that_names_it() {
         assert_eq!(answer.status, 200, "{chain:?}");
         assert_eq!(one(&answer, "x-real-ip"), client, "{chain:?}");
         // Whatever stands before it lets nobody into a network.
-        assert_eq!(ask("ip.test").of(&house).await.status, 401, "{chain:?}");
+        assert_eq!(ask("ip.test").of(&house).await.status, 403, "{chain:?}");
     }
     // Where unix sockets are trusted, the hop before one is known.
     let (house, _mirror) = behind("trusted_proxies = [\"127.0.0.1\", \"unix\"]").await;
@@ -376,4 +377,50 @@ upstream = ["{app}"]
         let free = ask("/echo").of(&house).await;
         assert_eq!(free.echoed(name), ["DELETE"], "{name}");
     }
+}
+
+#[tokio::test]
+async fn whoever_no_proxy_names_is_not_the_proxy_itself_on_any_face() {
+    let mirror = Mirror::start().await;
+    let local = ROUTES.replace("203.0.113.0/24", "127.0.0.0/8");
+    let routes = local.replace("{mirror}", &mirror.base_url());
+    let plan = Plan::default().routes(&routes).server(TRUSTING);
+    let house = plan.start().await;
+    let unnamed = [
+        "unknown",
+        "_hidden",
+        "",
+        "unix:",
+        "203.0.113.9, unknown",
+        "203.0.113.9, ",
+        "127.0.0.1, unknown",
+        "unknown, 127.0.0.1",
+        "unix:, 127.0.0.1",
+    ];
+    let named = [
+        ("127.0.0.7", Verdict::Allow),
+        ("203.0.113.9", Verdict::Login),
+    ];
+    let unnamed = unnamed.map(|chain| (chain, Verdict::Deny));
+    for (chain, verdict) in unnamed.into_iter().chain(named) {
+        for face in Face::ALL.into_iter().filter(|face| *face != Face::Grpc) {
+            let original = Original {
+                host: "ip.test".to_owned(),
+                client: chain,
+                ..Original::get("/x")
+            };
+            let heard = original.heard(face, house.address()).await;
+            assert_eq!(heard.verdict, verdict, "{face:?} {chain:?}");
+        }
+    }
+    // A proxy that says nothing at all.
+    let ask = Ask::get("/x").host("ip.test");
+    assert_eq!(ask.of(&house).await.status, 403);
+    // Whoever is no proxy is where the connection comes from.
+    let plan = Plan::default().routes(&routes);
+    let direct = plan
+        .server("trusted_proxies = [\"10.0.0.0/8\"]")
+        .start()
+        .await;
+    assert_eq!(ask.of(&direct).await.status, 200);
 }
