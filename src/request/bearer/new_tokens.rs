@@ -21,8 +21,9 @@ const NEW_MAX: u32 = 750;
 /// How many of an issuer's questions are asked about new tokens at a time.
 const NEW_QUESTIONS_MAX: u32 = QUESTIONS_MAX / 4 * 3;
 
-/// How many of them are asked on one client's account.
-const QUESTIONS_PER_CLIENT_MAX: u32 = QUESTIONS_MAX / 4;
+/// How many of them are asked on one client's account: few enough that it takes many networks to
+/// take all places.
+const QUESTIONS_PER_CLIENT_MAX: u32 = QUESTIONS_MAX / 16;
 
 /// Which limit is reached: a key of `[issuer.NAME]`, or that of all clients together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

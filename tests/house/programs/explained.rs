@@ -475,10 +475,10 @@ async fn an_issuer_is_asked_about_so_many_tokens_at_once_and_the_others_are_not_
     let trusting = before(&counter._mirror, &issuer).server(TRUSTED);
     counter.house.reload(&trusting).await.unwrap();
     counter.explainer.instead(Some(Reply::Hang(Vec::new())));
-    // From ten clients: no single one has as many questions under way.
+    // From twenty clients: no single one has as many questions under way.
     let asks = (0..40).map(|at| {
         let ask = bearer("/opaque", &format!("t{at}"));
-        let ask = ask.header("X-Forwarded-For", &format!("192.0.2.{}", at % 10));
+        let ask = ask.header("X-Forwarded-For", &format!("192.0.2.{}", at % 20));
         let address = counter.house.address();
         Box::pin(async move { ask.at(address).await })
     });
