@@ -110,10 +110,14 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
             return;
         };
         let max = u32::try_from(BATCH_MAX).unwrap_or(u32::MAX);
-        let asked = sessions.store.revocations_after(number, max);
-        match tokio::time::timeout(PATIENCE, asked).await {
+        let taken = async {
+            let part = sessions.store.revocations_after(number, max).await?;
+            sessions.take_over(&part).await?;
+            Ok::<_, StoreError>(part)
+        };
+        match tokio::time::timeout(PATIENCE, taken).await {
+            // What was not taken over as a whole is read once more.
             Ok(Ok(part)) => {
-                sessions.take_over(&part).await;
                 let read = part.entries.iter().map(|entry| entry.number);
                 let last = read.chain(part.damaged).max();
                 number = last.unwrap_or(number).max(number);

@@ -85,30 +85,30 @@ impl Sessions {
 
     /// Takes over a part of the log of revocations. A row that nobody can read may have ended any
     /// session: everything that is in memory is read from the store again.
-    pub(super) async fn take_over(&self, part: &LogPart) {
+    ///
+    /// # Errors
+    /// The numbers that such a row may have raised could not be read. The part is to be taken over once
+    /// more.
+    pub(super) async fn take_over(&self, part: &LogPart) -> Result<(), StoreError> {
         for entry in &part.entries {
             self.apply(entry);
         }
         if part.damaged.is_empty() {
-            return;
+            return Ok(());
         }
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.changed();
+        let now = self.store.epochs().await?;
+        self.everyone.raise_to(now.everyone);
+        for (connector, number) in &now.connectors {
+            self.connector_epoch(connector).raise_to(*number);
+        }
+        self.changed();
         for number in &part.damaged {
             let error = self.store.damaged("revocation");
             tracing::error!(number, error = %chain(&error), "a row of the log of revocations cannot be read: every session is read from the store again");
         }
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        match self.store.epochs().await {
-            Ok(now) => {
-                self.everyone.raise_to(now.everyone);
-                for (connector, number) in &now.connectors {
-                    self.connector_epoch(connector).raise_to(*number);
-                }
-            }
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "the numbers of sessions cannot be read");
-            }
-        }
-        self.changed();
+        Ok(())
     }
 
     /// Takes over one entry of the log of revocations.
