@@ -77,7 +77,8 @@ pub struct Config {
     /// The check faces for other proxies.
     #[serde(default)]
     pub check: CheckConfig,
-    /// Whose bearer tokens routes may name in `issuers`. A token lets a program in, never a person.
+    /// Whose bearer tokens routes may name in `issuers`. A token lets a program in, or a person
+    /// where `people` says so.
     #[serde(default)]
     pub issuer: BTreeMap<IssuerId, IssuerConfig>,
     /// The web console.
