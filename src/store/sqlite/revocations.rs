@@ -178,9 +178,10 @@ async fn mark_unknown(
     sid: &str,
     (at, until): (Timestamp, Timestamp),
 ) -> Result<(), Trouble> {
-    let sql = "INSERT INTO front_channel_mark (connector, sid, at, until) VALUES (?1, ?2, ?3, ?4) \
-               ON CONFLICT (connector, sid) DO UPDATE \
-               SET at = max(at, excluded.at), until = max(until, excluded.until) RETURNING number";
+    // What is said once more gets a new number, or it would be the first to give way.
+    let sql = "INSERT OR REPLACE INTO front_channel_mark (connector, sid, at, until) \
+               SELECT ?1, ?2, max(?3, coalesce(max(at), ?3)), max(?4, coalesce(max(until), ?4)) \
+               FROM front_channel_mark WHERE connector = ?1 AND sid = ?2 RETURNING number";
     let mut tx = db.write().await?;
     let number: i64 = sqlx::query_scalar(sql)
         .bind(connector.as_str())

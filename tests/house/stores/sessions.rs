@@ -210,6 +210,23 @@ async fn what_strangers_say_fills_no_store() {
         .iter()
         .filter(|row| row.starts_with("front_channel_mark"));
     assert_eq!(marks.count(), 50_000);
+    // The oldest that stands is said once more, and then the next to come pushes out another.
+    for sid in ["made up 7", "new"] {
+        let sid = LogoutMark::ProviderSession(sid.to_owned());
+        let said = store.end_at_provider(&corp, &sid, None, at(9), at(600));
+        said.await.unwrap();
+    }
+    let content = meddler.content().await;
+    let renewed =
+        |row: &&String| row.starts_with("front_channel_mark") && row.contains("made up 7'");
+    assert_eq!(
+        content.iter().filter(renewed).count(),
+        1,
+        "{:?}",
+        content
+            .iter()
+            .find(|row| row.starts_with("front_channel_mark"))
+    );
 }
 
 #[tokio::test]
