@@ -30,7 +30,8 @@ pub struct ServerConfig {
     pub prefix: OwnPrefix,
     /// Whose `X-Forwarded-*` count: networks, addresses, and `unix` for peers on unix sockets.
     /// Everybody else's are removed and written anew. A proxy that ends TLS must be among them and
-    /// send `X-Forwarded-Proto`, or browsers are redirected in circles.
+    /// send `X-Forwarded-Proto`, or browsers are redirected in circles. Where one names no client in
+    /// `X-Forwarded-For`, rules that look at `request.ip` deny.
     #[serde(default)]
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Files that prove a domain's ownership, path = content; served before any login, on every
