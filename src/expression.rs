@@ -13,6 +13,7 @@ mod check;
 mod error;
 mod fact;
 mod function;
+mod letters;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use self::check::{DEPTH_MAX, MACRO_LEVELS_MAX, MACROS_MAX};
 pub use self::error::{CompileError, EvalError, Place, Refusal};
 pub use self::fact::{Document, Fact, Facts, Field, Record};
 pub use self::function::{INNER_ITEMS_MAX, OUTER_ITEMS_MAX};
+pub use self::letters::Letters;
 pub use self::parse::SOURCE_BYTES_MAX;
 pub use self::value::Value;
 pub use self::work::{STEPS_MAX, Work};
@@ -65,6 +67,7 @@ struct Compiled {
     reads: Vec<Box<str>>,
     /// Everything it names as a whole: `user.login`, `request.headers["x-a"]`.
     names: Vec<Box<str>>,
+    letters: Letters,
 }
 
 impl Expression {
@@ -83,6 +86,7 @@ impl Expression {
             constants,
             reads,
             names,
+            letters,
         } = parse::parse(source, scope)?;
         let source = source.into();
         let compiled = Compiled {
@@ -93,6 +97,7 @@ impl Expression {
             constants,
             reads,
             names,
+            letters,
         };
         Ok(Self {
             compiled: Arc::new(compiled),
@@ -102,6 +107,11 @@ impl Expression {
     /// The text it was compiled from.
     pub fn source(&self) -> &str {
         &self.compiled.source
+    }
+
+    /// Which characters its texts and patterns hold.
+    pub fn letters(&self) -> Letters {
+        self.compiled.letters
     }
 
     /// Whether it may read `path`, such as `request.path`, or anything within it.

@@ -10,6 +10,7 @@ use super::Scope;
 use super::error::{CompileError, Place, Refusal};
 use super::fact::constant_name;
 use super::function::{self, Constant, INNER_RANGE, OUTER_RANGE};
+use super::letters::Letters;
 
 /// Deepest syntax tree; unoptimized, a level needs 50 KiB of stack.
 pub const DEPTH_MAX: usize = 24;
@@ -36,6 +37,7 @@ pub(super) struct Checked {
     pub(super) constants: Vec<Constant>,
     pub(super) reads: Vec<Box<str>>,
     pub(super) names: Vec<Box<str>>,
+    pub(super) letters: Letters,
 }
 
 /// Checks `program` and makes its literals ready.
@@ -52,6 +54,7 @@ pub(super) fn check(
         constants: Vec::new(),
         reads: Vec::new(),
         names: Vec::new(),
+        letters: Letters::default(),
         naming: false,
         bound: Vec::new(),
         macros: 0,
@@ -64,6 +67,7 @@ pub(super) fn check(
         constants,
         mut reads,
         names,
+        letters,
         nodes,
         ..
     } = checker;
@@ -75,6 +79,7 @@ pub(super) fn check(
         constants,
         reads,
         names,
+        letters,
     })
 }
 
@@ -86,6 +91,7 @@ struct Checker<'a> {
     reads: Vec<Box<str>>,
     /// Everything that is named as a whole, in the order of the source.
     names: Vec<Box<str>>,
+    letters: Letters,
     /// Whether what is visited is part of something named already.
     naming: bool,
     /// The names macros have given to their items, innermost last.
@@ -115,6 +121,7 @@ impl Checker<'_> {
         self.naming |= named;
         self.names.extend(name.map(Into::into));
         match &mut node.expr {
+            Expr::Literal(LiteralValue::String(text)) => self.letters.add(text.inner()),
             Expr::Literal(_) => {}
             Expr::Ident(_) | Expr::Select(_) => self.visit_path(node)?,
             Expr::Call(call) => self.visit_call(id, call)?,
@@ -243,6 +250,7 @@ impl Checker<'_> {
             _ => return Ok(argument),
         };
         let constant = if function == "matches" {
+            self.letters.add_pattern(text);
             Constant::pattern(text).map_err(Refusal::Pattern)
         } else {
             let malformed = |source| Refusal::Network {

@@ -125,7 +125,11 @@ fn add(readings: &mut Vec<Cow<'_, [u8]>>, reading: Vec<u8>) {
 fn add_lower_case(readings: &mut Vec<Cow<'_, [u8]>>) {
     for at in 0..readings.len() {
         let lower = reading::without_case(&readings[at]);
+        let others = reading::other_lower_cases(&lower);
         add(readings, lower);
+        for other in others.into_iter().flatten() {
+            add(readings, other.into_bytes());
+        }
     }
 }
 

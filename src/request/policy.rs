@@ -1,5 +1,6 @@
 //! `judge()`: Route + Caller → Verdict. The only maker of a [`Permit`].
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::AddressError;
@@ -15,8 +16,10 @@ use crate::people::session::Person;
 use crate::store::ConnectorId;
 
 pub use facts::RequestFacts;
+pub use path_text::path_text;
 
 mod facts;
+mod path_text;
 
 /// What a decision says.
 #[derive(Debug)]
@@ -338,7 +341,7 @@ fn judge_by_rule(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict
 }
 
 enum RuleTrouble {
-    /// Readings of the path are judged differently.
+    /// Readings of the path are judged differently, or one is no text that the rule could judge.
     Ambiguous,
     /// The rule looks at the method, which is not in capitals.
     Method,
@@ -368,13 +371,23 @@ fn evaluate(route: &Route, caller: &Caller, head: &Head<'_>) -> Result<bool, Rul
         return Err(RuleTrouble::Method);
     }
     let test = |path: &str| rule.test(&RequestFacts::new(caller, head, path));
-    let sent = test(head.path.as_str());
-    if (!head.path.is_plain() || route.case_insensitive) && rule.looks_at("request.path") {
+    let looks = rule.looks_at("request.path");
+    let raw = head.path.as_str();
+    let text_sent = match looks && !head.path.is_plain() {
+        true => path_text(rule, raw.as_bytes()).ok_or(RuleTrouble::Ambiguous)?,
+        false => Cow::Borrowed(raw),
+    };
+    let sent = test(&text_sent);
+    if looks && (!head.path.is_plain() || route.case_insensitive) {
         let first = sent.as_ref().ok().copied();
         let readings = route.readings(&head.path, route.case_insensitive);
         let readings = readings.map_err(|_| RuleTrouble::Ambiguous)?;
         for reading in readings.iter().skip(1) {
-            let said = test(&String::from_utf8_lossy(reading));
+            let text = path_text(rule, reading).ok_or(RuleTrouble::Ambiguous)?;
+            if text == text_sent {
+                continue;
+            }
+            let said = test(&text);
             if said == Err(EvalError::TooMuchWork) {
                 return Err(RuleTrouble::TooCostly);
             }

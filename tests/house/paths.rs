@@ -82,6 +82,19 @@ access = "rule"
 allow = "!request.path.startsWith('/admin')"
 case_insensitive = true
 upstream = ["{mirror}"]
+[[route]]
+name = "by-chinese-rule"
+host = "chinese-rule.test"
+access = "rule"
+allow = "!request.path.startsWith('/财务') && !request.path.startsWith('/通知')"
+upstream = ["{mirror}"]
+[[route]]
+name = "by-russian-rule-any-case"
+host = "russian-rule.test"
+access = "rule"
+allow = "!request.path.startsWith('/отчёты')"
+case_insensitive = true
+upstream = ["{mirror}"]
 "#;
 
 async fn house() -> (House, Mirror) {
@@ -535,6 +548,63 @@ async fn a_rule_that_looks_at_the_path_says_the_same_for_every_reading() {
     ];
     all_are("rule.test", Fate::Refused, &paths).await;
     all_are("iis-rule.test", Fate::Refused, &["/Admin", "/ADMIN/x"]).await;
+}
+
+#[tokio::test]
+async fn a_rule_that_names_chinese_judges_what_browsers_send() {
+    let host = "chinese-rule.test";
+    let paths = [
+        "/财务/x",
+        "/%E8%B4%A2%E5%8A%A1/x",
+        "/%e8%b4%a2%e5%8a%a1",
+        "/%E8%B4%A2务/x",
+        "/%E9%80%9A%E7%9F%A5",
+    ];
+    all_are(host, Fate::Guarded, &paths).await;
+    let paths = ["/", "/x", "/人事/x", "/%E4%BA%BA%E4%BA%8B/x%2fy", "/a%20b"];
+    all_are(host, Fate::Kept, &paths).await;
+    // What a reader must decode twice, or read as IIS does.
+    let paths = ["/%25E8%25B4%25A2%25E5%258A%25A1/x", "/%25u8d22%25u52a1/x"];
+    all_are(host, Fate::Refused, &paths).await;
+}
+
+#[tokio::test]
+async fn a_rule_that_names_chinese_refuses_what_may_be_chinese_in_gbk() {
+    let host = "chinese-rule.test";
+    let paths = [
+        "/%B2%C6%CE%F1/x",
+        "/%b2%c6%ce%f1",
+        "/%25B2%25C6%25CE%25F1/x",
+        "/x/%B2",
+        // 通知 in GBK is text in UTF-8 as well.
+        "/%CD%A8%D6%AA/x",
+        "/\u{368}\u{5aa}/x",
+    ];
+    all_are(host, Fate::Refused, &paths).await;
+    let (house, _mirror) = house().await;
+    let raw = Ask::raw(b"/\xb2\xc6\xce\xf1/x").host(host);
+    assert_eq!(raw.of(&house).await.status, 400);
+    let answer = over_http2(&house, "GET", &format!("http://{host}/%B2%C6%CE%F1/x")).await;
+    assert_eq!(answer.status, 400);
+    // Where the rule is in ASCII, such paths pass as they are.
+    let paths = ["/%B2%C6%CE%F1/x", "/%CD%A8%D6%AA/x", "/%E8%B4%A2"];
+    all_are("rule.test", Fate::Kept, &paths).await;
+}
+
+#[tokio::test]
+async fn letters_beyond_ascii_are_compared_without_case_too() {
+    let host = "russian-rule.test";
+    let paths = [
+        "/ОТЧЁТЫ/x",
+        "/Отчёты/x",
+        "/отчЁты",
+        "/%D0%9E%D0%A2%D0%A7%D0%81%D0%A2%D0%AB/x",
+    ];
+    all_are(host, Fate::Refused, &paths).await;
+    let paths = ["/отчёты/x", "/%D0%BE%D1%82%D1%87%D1%91%D1%82%D1%8B"];
+    all_are(host, Fate::Guarded, &paths).await;
+    let paths = ["/ПИСЬМА/x", "/Письма", "/x", "/X/%D0%9E"];
+    all_are(host, Fate::Kept, &paths).await;
 }
 
 #[tokio::test]

@@ -9,11 +9,15 @@ use crate::expression::{EvalError, Expression, Value};
 use crate::people::session::Person;
 use crate::request::gate::{Caller, Why};
 use crate::request::head::Head;
-use crate::request::policy::{RequestFacts, is_preflight, shortfall};
+use crate::request::policy::{RequestFacts, is_preflight, path_text, shortfall};
 use crate::request::route::{Access, Demands, Preflight, Route};
 
 /// What is shown instead of a secret.
 pub(super) const HIDDEN: &str = "(hidden)";
+
+/// What is said of a path whose bytes a rule cannot judge.
+const NO_TEXT: &str =
+    "it names letters beyond ASCII, and the path may hold them in another encoding";
 
 /// Which of a route's terms decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -174,7 +178,16 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
         Ok(false) => "no".to_owned(),
         Err(error) => format!("it fails: {error}"),
     };
-    let first = answer(head.path.as_str());
+    let raw = head.path.as_str();
+    let looks = allow.looks_at("request.path");
+    let of_reading = |reading: &[u8]| match path_text(allow, reading) {
+        Some(text) => answer(&text),
+        None => NO_TEXT.to_owned(),
+    };
+    let first = match looks {
+        true => of_reading(raw.as_bytes()),
+        false => answer(raw),
+    };
     let mut says = match seen {
         Caller::Nobody(why) if *why != Why::Nobody => {
             format!("{first}, of nobody ({})", why.word())
@@ -182,11 +195,11 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
         Caller::Nobody(_) => format!("{first}, of nobody"),
         Caller::Person(_) | Caller::Program(_) => first.clone(),
     };
-    if allow.looks_at("request.path") {
+    if looks {
         let readings = route.readings(&head.path, route.case_insensitive);
         let readings = readings.unwrap_or_default();
         let other = readings.iter().skip(1).find_map(|reading| {
-            let other = answer(&String::from_utf8_lossy(reading));
+            let other = of_reading(reading);
             (other != first).then(|| format!("; of the reading {}: {other}", shown(reading)))
         });
         says.extend(other);
@@ -196,7 +209,9 @@ fn says(route: &Route, allow: &Expression, seen: &Caller, head: &Head<'_>) -> St
 
 /// Everything a rule names, as it was for this caller and the path as sent.
 fn values(allow: &Expression, seen: &Caller, head: &Head<'_>) -> Vec<Named> {
-    let facts = RequestFacts::new(seen, head, head.path.as_str());
+    let raw = head.path.as_str();
+    let text = path_text(allow, raw.as_bytes());
+    let facts = RequestFacts::new(seen, head, text.as_deref().unwrap_or(raw));
     let named = allow.named().into_iter().filter_map(|expression| {
         let name = expression.source().to_owned();
         let value = match expression.evaluate(&facts) {

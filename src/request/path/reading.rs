@@ -158,6 +158,18 @@ pub(super) fn without_case(path: &[u8]) -> Vec<u8> {
     lower
 }
 
+/// What becomes of letters beyond ASCII in a path in lower case: as they are lowered, and as they are
+/// once they were capitals (`ς` and `σ` are one letter then). Nothing for a path in ASCII.
+pub(super) fn other_lower_cases(lower: &[u8]) -> [Option<String>; 2] {
+    match std::str::from_utf8(lower) {
+        Ok(text) if !text.is_ascii() => {
+            let capitals = text.to_uppercase();
+            [Some(text.to_lowercase()), Some(capitals.to_lowercase())]
+        }
+        _ => [None, None],
+    }
+}
+
 /// Reads two, three and four byte forms of ASCII (RFC 3629 forbids them) as lenient decoders do.
 fn unfold_overlong(path: &[u8]) -> Option<Vec<u8>> {
     let begins = |byte: &u8| matches!(byte, 0xc0 | 0xc1 | 0xe0 | 0xf0);

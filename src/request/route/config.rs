@@ -89,8 +89,9 @@ pub struct RouteConfig {
     /// `pass` lets CORS preflights through without identity.
     #[serde(default)]
     pub preflight: Preflight,
-    /// Whether the upstream compares paths without case. Absent: no, and `menshen check` asks where
-    /// it matters.
+    /// Whether the upstream compares paths without case, in any script. Absent: no, and `menshen
+    /// check` asks where it matters. Rules see the path in lower case as well: write what they name in
+    /// lower case.
     #[serde(default)]
     pub case_insensitive: Option<bool>,
     /// Carries the part of the address behind `#` through a login, by a small page with a script.

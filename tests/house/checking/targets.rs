@@ -25,6 +25,13 @@ path = "/ruled"
 upstream = ["{mirror}"]
 allow = "!request.path.startsWith('/ruled/<b') && !request.path.startsWith('/ruled/财')"
 [[route]]
+name = "ruled-any-case"
+host = "sso.test"
+path = "/any-case"
+upstream = ["{mirror}"]
+case_insensitive = true
+allow = "!request.path.startsWith('/any-case/отчёты')"
+[[route]]
 name = "public"
 host = "sso.test"
 path = "/public"
@@ -80,6 +87,16 @@ async fn an_address_of_any_bytes_is_judged_alike_by_every_face() {
         ("/ruled/财".as_bytes(), false, false),
         ("/ruled/财/<".as_bytes(), false, false),
         (b"/ruled/%E8%B4\xa2", false, false),
+        (b"/ruled/%E8%B4%A2", false, false),
+        (b"/ruled/\xb2\xc6", false, false),
+        (b"/ruled/%B2%C6", false, false),
+        (b"/ruled/%CD%A8%D6%AA", false, false),
+        (b"/ruled/%E4%BA%BA", true, true),
+        ("/ruled/人".as_bytes(), true, true),
+        ("/any-case/отчёты".as_bytes(), false, false),
+        ("/any-case/ОТЧЁТЫ".as_bytes(), false, false),
+        ("/any-case/Отчёты/x".as_bytes(), false, false),
+        ("/any-case/Письма".as_bytes(), true, true),
         (b"/<%", false, false),
         (b"/\xb2%4", false, false),
         // GBK characters may end in the byte of a backslash.

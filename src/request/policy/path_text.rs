@@ -1,0 +1,96 @@
+//! The text that a rule on `request.path` is asked about, for one reading of a path.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
+use crate::expression::Expression;
+
+/// The text of a reading, or nothing where the rule could not recognize what it names: the rule names
+/// letters beyond ASCII, and the bytes may stand for the same letters in another encoding (GBK,
+/// Big5), which applications on Windows read.
+pub fn path_text<'r>(rule: &Expression, reading: &'r [u8]) -> Option<Cow<'r, str>> {
+    let letters = rule.letters();
+    if !letters.beyond_ascii() {
+        return Some(String::from_utf8_lossy(reading));
+    }
+    // A rule that names escapes wants to see them.
+    let bytes = match letters.percent {
+        true => Cow::Borrowed(reading),
+        false => without_escapes_beyond_ascii(reading),
+    };
+    let text = match bytes {
+        Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).ok()?),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).ok()?),
+    };
+    // `通知` in GBK is text in UTF-8, too: two letters of two bytes each.
+    let is_of_two_bytes = |letter: char| letter.len_utf8() == 2;
+    let may_be_gbk = letters.longer && !letters.two_bytes && text.chars().any(is_of_two_bytes);
+    (!may_be_gbk).then_some(text)
+}
+
+/// Decodes the escapes of bytes beyond ASCII. Browsers send those letters in no other form, so
+/// nobody means anything else by an escape, as somebody may by `%2f`.
+fn without_escapes_beyond_ascii(path: &[u8]) -> Cow<'_, [u8]> {
+    let is_one = |three: &[u8]| {
+        three[0] == b'%'
+            && matches!(three[1], b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F')
+            && three[2].is_ascii_hexdigit()
+    };
+    if !path.windows(3).any(is_one) {
+        return Cow::Borrowed(path);
+    }
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((first, tail)) = rest.split_first() {
+        match rest.split_at_checked(3) {
+            Some((three, after)) if is_one(three) => {
+                decoded.extend(percent_decode(three));
+                rest = after;
+            }
+            _ => {
+                decoded.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    Cow::Owned(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expression::Scope;
+
+    #[test]
+    fn a_rule_is_asked_about_text_that_it_can_recognize() {
+        let chinese = "!request.path.startsWith('/财务')";
+        let escaped = r"!request.path.startsWith('/\u8d22')";
+        let pattern = r"!request.path.matches('^/\\p{Han}')";
+        let both = "request.path == '/财' || request.path == '/%E8%B4%A2'";
+        let ascii = "!request.path.startsWith('/admin')";
+        for (rule, reading, text) in [
+            (chinese, &b"/%E8%b4%A2/%2f"[..], Some("/财/%2f")),
+            (escaped, b"/%E8%B4%A2", Some("/财")),
+            (pattern, b"/%E8%B4%A2", Some("/财")),
+            (both, b"/%E8%B4%A2", Some("/%E8%B4%A2")),
+            (ascii, b"/%E8%B4%A2", Some("/%E8%B4%A2")),
+            (chinese, b"/x%", Some("/x%")),
+            (chinese, b"/\xb2\xc6", None),
+            (chinese, b"/%B2%C6", None),
+            (escaped, b"/%B2%C6", None),
+            (pattern, b"/%B2%C6", None),
+            (both, b"/\xb2\xc6", None),
+            (ascii, b"/\xb2", Some("/\u{fffd}")),
+            // 通知 in GBK.
+            (chinese, b"/%CD%A8%D6%AA", None),
+            ("request.path == '/é'", b"/%C3%A9", Some("/é")),
+            ("request.path == '/é'", b"/%E9", None),
+            (ascii, b"/\xcd\xa8\xd6\xaa", Some("/\u{368}\u{5aa}")),
+        ] {
+            let rule = Expression::compile(rule, Scope::Rule).unwrap();
+            let said = path_text(&rule, reading);
+            assert_eq!(said.as_deref(), text, "{rule:?} {reading:?}");
+        }
+    }
+}
