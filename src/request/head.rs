@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use http::header::{COOKIE, HOST};
+use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 use ipnet::IpNet;
@@ -19,10 +19,12 @@ use crate::keys::KeyRing;
 
 mod forwarded;
 mod original;
+mod sent_cookies;
 mod session;
 
 pub use forwarded::{Hops, parse_scheme, single};
 pub use original::{Original, OriginalHeader, Untold};
+pub use sent_cookies::{cookie_pairs, cookies, pairs};
 
 /// The longest method in bytes; the longest that is registered has 17.
 const METHOD_BYTES_MAX: usize = 64;
@@ -291,28 +293,6 @@ fn short(method: &Method) -> Result<&Method, HeadError> {
         ..=METHOD_BYTES_MAX => Ok(method),
         _ => Err(HeadError::Method),
     }
-}
-
-/// The values of a request's cookies of one name, in order, from all `Cookie` headers.
-pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
-    let named = raw_cookies(headers).filter(move |(key, _)| *key == name.as_bytes());
-    named.filter_map(|(_, value)| std::str::from_utf8(value).ok())
-}
-
-/// Every cookie of a request. One that is not text is passed over: it is none of ours, and the others
-/// of its line still count.
-pub fn cookie_pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let text = |bytes| std::str::from_utf8(bytes).ok();
-    raw_cookies(headers).filter_map(move |(name, value)| Some((text(name)?, text(value)?)))
-}
-
-fn raw_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let lines = headers.get_all(COOKIE).iter();
-    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    pairs.filter_map(|pair| {
-        let end = pair.iter().position(|byte| *byte == b'=')?;
-        Some((pair[..end].trim_ascii(), pair[end + 1..].trim_ascii()))
-    })
 }
 
 fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<(Host<'a>, Option<u16>), HeadError> {

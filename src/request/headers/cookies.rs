@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::namespace::Namespace;
 use crate::people::cookie::{CookieFlags, CookieName};
+use crate::request::head::pairs;
 
 /// Writes a request's cookies without ours; the others byte for byte, in one `Cookie` header.
 ///
@@ -35,10 +36,7 @@ pub(super) fn write_others(head: &mut Vec<u8>, headers: &HeaderMap, namespace: &
 
 /// A request's cookies without ours, when it holds some of ours: what is left, or that nothing is.
 pub(super) fn others(headers: &HeaderMap, namespace: &Namespace) -> Option<Option<HeaderValue>> {
-    let ours = |line: &HeaderValue| {
-        let mut pairs = line.as_bytes().split(|byte| *byte == b';');
-        pairs.any(|pair| is_cut(pair, namespace))
-    };
+    let ours = |line: &HeaderValue| pairs(line.as_bytes()).any(|pair| is_cut(pair, namespace));
     if !headers.get_all(COOKIE).iter().any(ours) {
         return None;
     }
@@ -87,7 +85,7 @@ fn without_ours(head: &mut Vec<u8>, line: &[u8], namespace: &Namespace) -> bool 
     let start = head.len();
     // Up to where everything was looked at, while none was ours.
     let (mut next, mut whole) = (0, true);
-    for pair in line.split(|byte| *byte == b';') {
+    for pair in pairs(line) {
         let begin = next;
         next += pair.len() + 1;
         if is_cut(pair, namespace) {

@@ -1,0 +1,52 @@
+//! The cookies of a request, read as bytes.
+
+use http::HeaderMap;
+use http::header::COOKIE;
+
+/// The values of a request's cookies of one name, in order, from all `Cookie` headers.
+pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    let named = raw_cookies(headers).filter(move |(key, _)| *key == name.as_bytes());
+    named.filter_map(|(_, value)| std::str::from_utf8(value).ok())
+}
+
+/// Every cookie of a request. One that is not text is passed over: it is none of ours, and the others
+/// of its line still count.
+pub fn cookie_pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    raw_cookies(headers).filter_map(move |(name, value)| Some((text(name)?, text(value)?)))
+}
+
+fn raw_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let lines = headers.get_all(COOKIE).iter();
+    let pairs = lines.flat_map(|line| pairs(line.as_bytes()));
+    pairs.filter_map(|pair| {
+        let end = pair.iter().position(|byte| *byte == b'=')?;
+        Some((pair[..end].trim_ascii(), pair[end + 1..].trim_ascii()))
+    })
+}
+
+/// What stands between the semicolons of one `Cookie` header. Every request is read so, and most of
+/// its bytes are values: they are searched many at a time.
+pub fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let end = memchr::memchr(b';', line);
+        rest = end.map(|end| &line[end + 1..]);
+        Some(&line[..end.unwrap_or(line.len())])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_line_is_found_the_empty_ones_too() {
+        for line in ["", ";", "a=1", "a=1; b=2", ";a;;b=;", "a=;b; "] {
+            let expected: Vec<_> = line.split(';').map(str::as_bytes).collect();
+            let found: Vec<_> = pairs(line.as_bytes()).collect();
+            assert_eq!(found, expected, "{line:?}");
+        }
+    }
+}
