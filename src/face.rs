@@ -1,5 +1,6 @@
 //! `handle()`: own path, or proxy? Then say the verdict in HTTP. A face decides nothing.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -148,6 +149,8 @@ impl House {
     }
 
     /// Parses the head, and answers the request or permits it. The body is taken by own paths only.
+    ///
+    /// What is rare is in a box: the future of every request has room for all that is not.
     async fn step<B>(
         &self,
         site: &Site,
@@ -163,13 +166,14 @@ impl House {
     {
         if let Some(contract) = Contract::at(site, parts.uri.path()) {
             let (answer, asked) = (check::answer, (site, &self.shared));
-            return Step::Told(answer(contract, asked, parts, connection, id, seen).await);
+            let answer = answer(contract, asked, parts, connection, id, seen);
+            return Step::Told(Box::pin(answer).await);
         }
         let head = match Head::of(parts, connection, site.reading(), seen.at) {
             Ok(head) => head,
             Err(error) => {
                 if error == HeadError::NoHost
-                    && let Some(told) = sign_in::probed(site, &self.shared, parts).await
+                    && let Some(told) = Box::pin(sign_in::probed(site, &self.shared, parts)).await
                 {
                     return Step::Told(told);
                 }
@@ -186,11 +190,11 @@ impl House {
             id,
         };
         if site.routes.is_own(head.path.as_str()) {
-            return Step::Told(sign_in::answer(&visit, body.take()).await);
+            return Step::Told(Box::pin(sign_in::answer(&visit, body.take())).await);
         }
         match decide(&site.routes, &site.gate, &head).await {
             Verdict::Allow(permit) => onward(&visit, permit, InVain(false)),
-            Verdict::Login(needed) => match sign_in::offer(&visit, needed).await {
+            Verdict::Login(needed) => match Box::pin(sign_in::offer(&visit, needed)).await {
                 sign_in::Offer::Told(told) => Step::Told(*told),
                 sign_in::Offer::GoOn(permit, asked) => onward(&visit, permit, InVain(asked)),
             },
@@ -219,16 +223,20 @@ impl House {
         let sent_at = Instant::now();
         let lasting = permit.route().limits.lasting;
         let uploads = !body.is_end_stream();
-        let sent = site
-            .forwarder
-            .forward(&permit, onward, &parts, client, body, &connection);
-        let sent = if uploads {
-            let who = Who::of(&permit);
-            let request = let_in(&parts, &connection, who.as_ref());
-            // In a box: whoever sends nothing pays nothing for it.
-            Box::pin(lasting::unless_over(sent, lasting, self, request)).await
-        } else {
-            Some(sent.await)
+        let sent = {
+            let mut sent =
+                pin!(
+                    site.forwarder
+                        .forward(&permit, onward, &parts, client, body, &connection)
+                );
+            if uploads {
+                let who = Who::of(&permit);
+                let request = let_in(&parts, &connection, who.as_ref());
+                // In a box: whoever sends nothing pays nothing for it.
+                Box::pin(lasting::unless_over(sent.as_mut(), lasting, self, request)).await
+            } else {
+                Some(sent.as_mut().await)
+            }
         };
         let told = told.after(sent_at);
         let stale = told.upstream_took() >= lasting

@@ -309,7 +309,9 @@ fn answering<H: Handle>(
                 redirect::to_https(&request, guest.https_port)
             } else {
                 let connection = Arc::clone(&guest.connection);
-                guest.hall.handler.handle(request, connection).await
+                // In a box: hyper moves the future of a request, and keeps room for it while a
+                // connection is idle.
+                Box::pin(guest.hall.handler.handle(request, connection)).await
             };
             if let (StatusCode::SWITCHING_PROTOCOLS, Some(framing)) =
                 (response.status(), &guest.framing)
