@@ -137,9 +137,8 @@ impl House {
                 told.also(|response| reply::fit_cookies(response, &parts.headers))
             }
             (Step::Forward(permit, onward, in_vain), Some(body)) => {
-                let told = Told::allowed(&permit);
                 let sent = (permit, &onward, in_vain);
-                self.forwarded(&site, sent, told, &id, &mut seen, parts, body, connection)
+                self.forwarded(&site, sent, &id, &mut seen, parts, body, connection)
                     .await
             }
             // A body moves only into an own path, and those are told.
@@ -207,7 +206,6 @@ impl House {
         self: &Arc<Self>,
         site: &Arc<Site>,
         (permit, onward, InVain(in_vain)): (Permit, &Onward, InVain),
-        told: Told,
         id: &RequestId,
         seen: &mut Seen,
         mut parts: Parts,
@@ -238,7 +236,7 @@ impl House {
                 Some(sent.as_mut().await)
             }
         };
-        let told = told.after(sent_at);
+        let told = Told::allowed(&permit).after(sent_at);
         let stale = told.upstream_took() >= lasting
             && !Box::pin(self.still_lets_in(&permit, &parts, &connection)).await;
         let Some(sent) = sent.filter(|_| !stale) else {
