@@ -1,0 +1,76 @@
+//! What the evaluations for one request may cost together.
+
+use super::*;
+
+/// Facts whose evaluations share what they may cost.
+struct Limited {
+    text: String,
+    work: Work,
+}
+
+impl Facts for Limited {
+    fn fact(&self, name: &str) -> Option<Fact<'_>> {
+        (name == "request").then_some(Fact::Record(self))
+    }
+
+    fn work(&self) -> Option<&Work> {
+        Some(&self.work)
+    }
+}
+
+impl Record for Limited {
+    fn field(&self, name: &str) -> Option<Field<'_>> {
+        (name == "path").then_some(Field::Text(Cow::Borrowed(&self.text)))
+    }
+}
+
+/// How often an expression has a value before the work of one request is spent, at most 10,000 times.
+fn times(source: &str, text: &str) -> usize {
+    let facts = Limited {
+        text: text.to_owned(),
+        work: Work::default(),
+    };
+    let expression = Expression::compile(source, Scope::Rule).unwrap();
+    let evaluated = (0..10_000).map(|_| expression.evaluate(&facts));
+    let mut outcomes = evaluated.skip_while(Result::is_ok);
+    if let Some(outcome) = outcomes.next() {
+        assert_eq!(outcome, Err(EvalError::TooMuchWork), "{source}");
+        assert!(facts.work.is_spent());
+        // And so it stays, for everything.
+        let other = Expression::compile("true || request.path == ''", Scope::Rule).unwrap();
+        assert_eq!(other.evaluate(&facts), Err(EvalError::TooMuchWork));
+        facts.work.renew();
+        assert_eq!(other.evaluate(&facts), Ok(Value::Bool(true)));
+    }
+    10_000 - 1 - outcomes.count()
+}
+
+#[test]
+fn what_is_evaluated_for_one_request_costs_so_much_at_most() {
+    let long = "x,".repeat(30_000);
+    let (list, pairs) = ("x,".repeat(900), "x,".repeat(99));
+    let walk = "request.path.split(',').exists(i, i == request.path)";
+    for (source, text, least, most) in [
+        ("request.path == '/'", "/", 9_999, 9_999),
+        ("request.path.startsWith('/a')", long.as_str(), 100, 300),
+        ("request.path.matches('^(a|b)*$')", long.as_str(), 30, 70),
+        (walk, "/", 5_000, 9_999),
+        (walk, list.as_str(), 3, 12),
+        // What cannot be answered within the limit is not answered by what stands beside it.
+        (
+            "true || request.path.split(',').exists(i, i == request.path)",
+            list.as_str(),
+            9_999,
+            9_999,
+        ),
+        (
+            "request.path.split(',').all(i, request.path.split(',').exists(j, i + 'y' == j))",
+            pairs.as_str(),
+            1,
+            400,
+        ),
+    ] {
+        let found = times(source, text);
+        assert!((least..=most).contains(&found), "{source}: {found}");
+    }
+}
