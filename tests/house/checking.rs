@@ -8,7 +8,9 @@ mod targets;
 
 use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;
+use crate::ext_authz::ON_MAIN;
 use crate::house::{HOME, House, Plan};
+use crate::mirror::Mirror;
 use crate::records::Records;
 use crate::wire::Answer;
 
@@ -41,6 +43,16 @@ fn envoy(uri: &str) -> Ask {
 
 async fn house() -> House {
     Plan::default().server(TRUSTED).start().await
+}
+
+/// Serves these routes, whose upstream is a mirror, and answers every check face.
+async fn house_with(routes: &str, mirror: &Mirror) -> House {
+    let routes = routes.replace("{mirror}", &mirror.base_url());
+    let plan = Plan::default()
+        .server(TRUSTED)
+        .more(ON_MAIN)
+        .routes(&routes);
+    plan.start().await
 }
 
 fn reason(answer: &Answer) -> &str {

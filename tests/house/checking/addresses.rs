@@ -1,11 +1,9 @@
 //! WebDAV and Subversion name further addresses in `Destination` and `If`: they are judged as the
 //! request's own is, through every face.
 
-use super::TRUSTED;
 use super::faces::{Face, Original, Verdict};
+use super::house_with;
 use crate::asking::signed_in;
-use crate::ext_authz::ON_MAIN;
-use crate::house::{House, Plan};
 use crate::mirror::Mirror;
 
 const ROUTES: &str = r#"
@@ -43,15 +41,6 @@ path = "/public"
 access = "public"
 upstream = ["{mirror}"]
 "#;
-
-async fn house(mirror: &Mirror) -> House {
-    let routes = ROUTES.replace("{mirror}", &mirror.base_url());
-    let plan = Plan::default()
-        .server(TRUSTED)
-        .more(ON_MAIN)
-        .routes(&routes);
-    plan.start().await
-}
 
 /// Addresses, and whether 张三 (not of 财务部) and 李四 (of it) may name them in a request to `/a/b`.
 const ADDRESSES: [(&str, bool, bool); 37] = [
@@ -100,7 +89,7 @@ const ADDRESSES: [(&str, bool, bool); 37] = [
 #[tokio::test]
 async fn a_destination_is_judged_as_the_address_itself_is() {
     let mirror = Mirror::start().await;
-    let house = house(&mirror).await;
+    let house = house_with(ROUTES, &mirror).await;
     let people = [
         signed_in(&house, "zhangsan").await,
         signed_in(&house, "lisi").await,
@@ -144,7 +133,7 @@ async fn a_destination_is_judged_as_the_address_itself_is() {
 #[tokio::test]
 async fn an_address_that_comes_twice_or_in_no_form_is_refused() {
     let mirror = Mirror::start().await;
-    let house = house(&mirror).await;
+    let house = house_with(ROUTES, &mirror).await;
     let lines: [&[(&str, &str)]; 8] = [
         &[("Destination", "/public/a"), ("Destination", "/finance")],
         &[("Destination", "/public/a"), ("Destination", "/public/a")],

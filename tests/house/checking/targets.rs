@@ -1,10 +1,9 @@
 //! Addresses in bytes that are no text or that browsers encode, through every face.
 
-use super::TRUSTED;
 use super::faces::{Face, Original, Verdict};
+use super::{TRUSTED, house_with};
 use crate::asking::{Ask, signed_in};
-use crate::ext_authz::ON_MAIN;
-use crate::house::{House, Plan};
+use crate::house::Plan;
 use crate::mirror::Mirror;
 
 const ROUTES: &str = r#"
@@ -39,15 +38,6 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-async fn house(mirror: &Mirror) -> House {
-    let routes = ROUTES.replace("{mirror}", &mirror.base_url());
-    let plan = Plan::default()
-        .server(TRUSTED)
-        .more(ON_MAIN)
-        .routes(&routes);
-    plan.start().await
-}
-
 fn original(target: &[u8], cookie: Option<&str>) -> Original {
     let original = Original {
         target: target.to_vec(),
@@ -62,7 +52,7 @@ fn original(target: &[u8], cookie: Option<&str>) -> Original {
 #[tokio::test]
 async fn an_address_of_any_bytes_is_judged_alike_by_every_face() {
     let mirror = Mirror::start().await;
-    let house = house(&mirror).await;
+    let house = house_with(ROUTES, &mirror).await;
     let people = [
         signed_in(&house, "zhangsan").await,
         signed_in(&house, "lisi").await,
@@ -118,7 +108,7 @@ async fn an_address_of_any_bytes_is_judged_alike_by_every_face() {
 #[tokio::test]
 async fn what_can_stand_in_no_address_is_refused_by_every_face() {
     let mirror = Mirror::start().await;
-    let house = house(&mirror).await;
+    let house = house_with(ROUTES, &mirror).await;
     let cookie = signed_in(&house, "lisi").await;
     for target in [
         &b"/public/#"[..],

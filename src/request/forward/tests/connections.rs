@@ -228,8 +228,8 @@ async fn a_pool_that_did_not_change_lives_on() {
     assert!(!Arc::ptr_eq(&old.pools[0], &new.pools[1]));
 }
 
-#[tokio::test]
-async fn an_https_upstream_must_prove_its_name() {
+/// TLS of an upstream that proves to be `localhost` by a certificate of its own.
+fn localhost() -> (rcgen::Certificate, tokio_rustls::TlsAcceptor) {
     let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key =
         rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
@@ -241,6 +241,12 @@ async fn an_https_upstream_must_prove_its_name() {
         .with_single_cert(vec![signed.cert.der().clone()], key)
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    (signed.cert, acceptor)
+}
+
+#[tokio::test]
+async fn an_https_upstream_must_prove_its_name() {
+    let (certificate, acceptor) = localhost();
     let port = server(move |_, stream| {
         let acceptor = acceptor.clone();
         async move {
@@ -278,7 +284,7 @@ async fn an_https_upstream_must_prove_its_name() {
         let forwarder = Forwarder::build(vec![settings], None).unwrap();
         send(&forwarder, route(), request(Method::GET, "")).await
     };
-    let pem = Some(signed.cert.pem().into_bytes());
+    let pem = Some(certificate.pem().into_bytes());
     assert_eq!(text(ask("localhost", pem.clone()).await).await, "ok");
     for (host, ca_pem) in [("127.0.0.1", pem), ("localhost", None)] {
         let refused = ask(host, ca_pem).await;
@@ -291,17 +297,7 @@ async fn an_https_upstream_must_prove_its_name() {
 
 #[tokio::test]
 async fn an_upstream_that_does_not_take_the_first_connection_is_tried_once_more() {
-    let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let key =
-        rustls::pki_types::PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![signed.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let (certificate, acceptor) = localhost();
     for (closed, method, served) in [
         (1, Method::GET, true),
         (1, Method::POST, true),
@@ -334,7 +330,7 @@ async fn an_upstream_that_does_not_take_the_first_connection_is_tried_once_more(
             port,
         };
         let material = TlsMaterial {
-            ca: Some(signed.cert.pem().into_bytes()),
+            ca: Some(certificate.pem().into_bytes()),
             server_name: None,
             identity: None,
             verify: true,
