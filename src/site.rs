@@ -34,7 +34,7 @@ mod ways;
 pub struct Config {
     /// What browsers type: scheme, host and port, nothing else.
     pub external_url: Url,
-    /// `/.menshen`.
+    /// What our own paths begin with, as `/.menshen`.
     pub prefix: String,
     /// Whose forwarding headers count.
     pub trust: Trust,
@@ -78,7 +78,7 @@ pub struct Shared {
 pub struct Site {
     /// What browsers type.
     pub external_url: Url,
-    /// `/.menshen`.
+    /// What our own paths begin with, as `/.menshen`.
     pub prefix: String,
     /// Whose forwarding headers count.
     pub trust: Arc<Trust>,

@@ -23,7 +23,7 @@ use crate::store::ConnectorId;
 pub struct Surroundings<'a> {
     /// What browsers type.
     pub external_url: &'a Url,
-    /// `/.menshen`.
+    /// What our own paths begin with, as `/.menshen`.
     pub prefix: &'a str,
     /// The keys.
     pub ring: &'a Arc<KeyRing>,

@@ -11,7 +11,7 @@ pub enum ResolveError {
     /// The look-up failed.
     #[error("look up {host}")]
     Failed {
-        /// The name.
+        /// The host name that was looked up.
         host: Arc<str>,
         /// What the system says.
         #[source]
@@ -20,13 +20,13 @@ pub enum ResolveError {
     /// The name has no address.
     #[error("{host} has no address")]
     Empty {
-        /// The name.
+        /// The host name that was looked up.
         host: Arc<str>,
     },
     /// Too many other names are being looked up.
     #[error("look up {host}: {LOOKUPS_MAX} other names are being looked up")]
     Busy {
-        /// The name.
+        /// The host name that was looked up.
         host: Arc<str>,
     },
     /// The system answers none of very many look-ups.
@@ -35,7 +35,7 @@ pub enum ResolveError {
          again once it answers one of them"
     )]
     Stuck {
-        /// The name.
+        /// The host name that was looked up.
         host: Arc<str>,
     },
 }

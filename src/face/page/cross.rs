@@ -33,7 +33,7 @@ struct View<'a> {
 }
 
 impl CrossPage<'_> {
-    /// Writes it.
+    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let frame = Frame::new(self.footing, lang);
         // A frame that waits for the ticket is the opener of the tab.

@@ -27,7 +27,7 @@ struct View<'a> {
 }
 
 impl ForbiddenPage<'_> {
-    /// Writes it.
+    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let frame = Frame::new(self.footing, lang);
         finish(&View { frame, page: self }, lang, Needs::Nothing)

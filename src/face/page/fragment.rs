@@ -28,7 +28,7 @@ struct View<'a> {
 }
 
 impl FragmentPage<'_> {
-    /// Writes it.
+    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let frame = Frame::new(self.footing, lang);
         finish(&View { frame, page: self }, lang, Needs::Script)

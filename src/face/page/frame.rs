@@ -40,7 +40,7 @@ struct View<'a> {
 }
 
 impl FramePage<'_> {
-    /// Writes it.
+    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let view = View {
             frame: Frame::new(self.footing, lang),

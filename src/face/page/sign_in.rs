@@ -70,7 +70,7 @@ struct View<'a> {
 }
 
 impl SignInPage<'_> {
-    /// Writes it.
+    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let frame = Frame::new(self.footing, lang);
         let words = &frame.words.sign_in;

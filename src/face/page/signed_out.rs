@@ -25,7 +25,7 @@ struct View<'a> {
 }
 
 impl SignedOutPage<'_> {
-    /// Writes it.
+    /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let frame = Frame::new(self.footing, lang);
         finish(&View { frame, page: self }, lang, Needs::Nothing)

@@ -108,12 +108,12 @@ pub(super) struct Forbidden {
 pub(super) struct Cross {
     /// For the window's title.
     pub(super) short: &'static str,
-    /// Around the host.
+    /// The question, which names the host.
     pub(super) title: Around,
-    /// Around the person.
+    /// Says as whom somebody is signed in.
     pub(super) who: Around,
     pub(super) care: &'static str,
-    /// Around the host.
+    /// The button that agrees, with the host.
     pub(super) go: Around,
 }
 

@@ -9,7 +9,7 @@ const OAUTH2_PROXY: &str = "/oauth2";
 /// The paths that are ours on every host.
 #[derive(Clone, Debug, Default)]
 pub struct OwnPaths {
-    /// `/.menshen`.
+    /// What our own paths begin with, as `/.menshen`.
     prefix: String,
     /// Files for proof of a domain's ownership, and the like.
     exact: Vec<String>,
@@ -28,7 +28,7 @@ impl OwnPaths {
         }
     }
 
-    /// `/.menshen`.
+    /// What our own paths begin with, as `/.menshen`.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
     }
