@@ -1,4 +1,5 @@
-//! The small types a configuration is written in: a period, and a key of a later version.
+//! The small types a configuration is written in: a period, a place in the document, and a key of
+//! a later version.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -6,6 +7,10 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+
+mod place;
+
+pub use place::{Place, Step};
 
 /// A length of time: a number and one of `ms`, `s`, `m`, `h`, `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

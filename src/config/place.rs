@@ -6,6 +6,10 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::setting::Step;
+
+pub(super) use crate::setting::Place;
+
 /// The document as it was written, and what errors call it.
 #[derive(Clone, Default)]
 pub(super) struct Source {
@@ -13,53 +17,10 @@ pub(super) struct Source {
     pub(super) name: Arc<str>,
 }
 
-/// A path of keys and positions, such as `route`, 2, `allow`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place<'a>(Vec<Step<'a>>);
-
-/// One step into the document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step<'a> {
-    Key(&'a str),
-    Item(usize),
-}
-
 impl fmt::Debug for Source {
     /// The text may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Source({})", self.name)
-    }
-}
-
-impl<'a> Place<'a> {
-    /// The value behind these keys.
-    pub(super) fn of<const N: usize>(keys: [&'a str; N]) -> Self {
-        Self(keys.into_iter().map(Step::Key).collect())
-    }
-
-    /// The value of a key in here.
-    pub(super) fn key(mut self, key: &'a str) -> Self {
-        self.0.push(Step::Key(key));
-        self
-    }
-
-    /// One item in here, from 0.
-    pub(super) fn item(mut self, at: usize) -> Self {
-        self.0.push(Step::Item(at));
-        self
-    }
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, step) in self.0.iter().enumerate() {
-            match step {
-                Step::Key(key) if at == 0 => f.write_str(key)?,
-                Step::Key(key) => write!(f, ".{key}")?,
-                Step::Item(item) => write!(f, "[{item}]")?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -134,8 +95,8 @@ impl Source {
         let document = DeTable::parse(&self.text).map_err(|_| 0..0)?;
         let mut found = 0..0;
         let mut here = DeValue::Table(document.into_inner());
-        for (at, step) in place.0.iter().enumerate() {
-            let last = at + 1 == place.0.len();
+        for (at, step) in place.steps().iter().enumerate() {
+            let last = at + 1 == place.steps().len();
             here = match (step, here) {
                 (Step::Key(name), DeValue::Table(table)) => {
                     let entry = table.into_iter().find(|(key, _)| key.get_ref() == name);

@@ -1,0 +1,59 @@
+//! `Place`: where a value stands in a document, as a path of keys and positions.
+
+use std::fmt;
+
+/// A path of keys and positions, such as `route`, 2, `allow`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place<'a>(Vec<Step<'a>>);
+
+/// One step into the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// The value behind a key.
+    Key(&'a str),
+    /// An item of an array, from 0.
+    Item(usize),
+}
+
+impl<'a> Place<'a> {
+    /// The value behind these keys.
+    pub fn of<const N: usize>(keys: [&'a str; N]) -> Self {
+        Self(keys.into_iter().map(Step::Key).collect())
+    }
+
+    /// A place that is written relative to this one.
+    pub fn join(mut self, below: Self) -> Self {
+        self.0.extend(below.0);
+        self
+    }
+
+    /// The value of a key in here.
+    pub fn key(mut self, key: &'a str) -> Self {
+        self.0.push(Step::Key(key));
+        self
+    }
+
+    /// The steps from the root of the document.
+    pub fn steps(&self) -> &[Step<'a>] {
+        &self.0
+    }
+
+    /// One item in here, from 0.
+    pub fn item(mut self, at: usize) -> Self {
+        self.0.push(Step::Item(at));
+        self
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) if at == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Item(item) => write!(f, "[{item}]")?,
+            }
+        }
+        Ok(())
+    }
+}
