@@ -39,6 +39,7 @@ use check::Contract;
 use lasting::{GoingOn, Lasting};
 use record::{Seen, Told};
 pub use sign_in::OWN_PAGES;
+use sign_in::Reconfirmed;
 
 /// The house as the outside meets it: the current site, and what outlives it.
 #[derive(Debug)]
@@ -68,18 +69,14 @@ impl Visit<'_> {
 /// How far a request came before its body moves.
 enum Step {
     Told(Told),
-    Forward(Permit, Onward, InVain),
+    Forward(Permit, Onward),
 }
 
-/// Whether a person's source was asked for them, in vain.
-#[derive(Clone, Copy, Debug)]
-struct InVain(bool);
-
 /// Computes what is forwarded; the route's headers may take more work than the request is worth.
-fn onward(visit: &Visit<'_>, permit: Permit, in_vain: InVain) -> Step {
+fn onward(visit: &Visit<'_>, permit: Permit) -> Step {
     let onward = Onward::new(&permit, visit.head, visit.id, &visit.site.namespace);
     match permit.too_costly(visit.head) {
-        None => Step::Forward(permit, onward, in_vain),
+        None => Step::Forward(permit, onward),
         Some(denial) => Step::Told(reply::deny(visit, &denial)),
     }
 }
@@ -136,8 +133,8 @@ impl House {
             (Step::Told(told), _) => {
                 told.also(|response| reply::fit_cookies(response, &parts.headers))
             }
-            (Step::Forward(permit, onward, in_vain), Some(body)) => {
-                let sent = (permit, &onward, in_vain);
+            (Step::Forward(permit, onward), Some(body)) => {
+                let sent = (permit, &onward);
                 self.forwarded(&site, sent, &id, &mut seen, parts, body, connection)
                     .await
             }
@@ -192,11 +189,14 @@ impl House {
             return Step::Told(Box::pin(sign_in::answer(&visit, body.take())).await);
         }
         match decide(&site.routes, &site.gate, &head).await {
-            Verdict::Allow(permit) => onward(&visit, permit, InVain(false)),
-            Verdict::Login(needed) => match Box::pin(sign_in::offer(&visit, needed)).await {
-                sign_in::Offer::Told(told) => Step::Told(*told),
-                sign_in::Offer::GoOn(permit, asked) => onward(&visit, permit, InVain(asked)),
-            },
+            Verdict::Allow(permit) => onward(&visit, permit),
+            Verdict::Reconfirm(permit) => {
+                match Box::pin(sign_in::reconfirm(&visit, permit)).await {
+                    Reconfirmed::Answered(told) => Step::Told(*told),
+                    Reconfirmed::GoOn(permit) => onward(&visit, permit),
+                }
+            }
+            Verdict::Login(needed) => Step::Told(Box::pin(sign_in::offer(&visit, &needed)).await),
             Verdict::Deny(denial) => Step::Told(reply::deny(&visit, &denial)),
         }
     }
@@ -205,7 +205,7 @@ impl House {
     async fn forwarded<B>(
         self: &Arc<Self>,
         site: &Arc<Site>,
-        (permit, onward, InVain(in_vain)): (Permit, &Onward, InVain),
+        (permit, onward): (Permit, &Onward),
         id: &RequestId,
         seen: &mut Seen,
         mut parts: Parts,
@@ -217,7 +217,7 @@ impl House {
         B::Error: Into<BodyError>,
     {
         let client = parts.extensions.remove::<OnUpgrade>();
-        let renewed = sign_in::renewed_cookie(site, &permit, &parts.headers, seen.at, in_vain);
+        let renewed = sign_in::renewed_cookie(site, &permit, &parts.headers, seen.at);
         let sent_at = Instant::now();
         let lasting = permit.route().limits.lasting;
         let uploads = !body.is_end_stream();

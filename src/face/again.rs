@@ -77,6 +77,6 @@ pub(super) async fn still_allowed(house: &House, request: LetIn<'_>) -> Option<D
             }
             Caller::Nobody(_) => ASK_AGAIN,
         }),
-        Verdict::Login(_) | Verdict::Deny(_) => None,
+        Verdict::Reconfirm(_) | Verdict::Login(_) | Verdict::Deny(_) => None,
     }
 }

@@ -1,6 +1,8 @@
 //! The same verdict for another proxy over HTTP: nginx, Traefik, Caddy, Envoy; one endpoint a
 //! contract. Each says what it reads; all ask [`ask`], which decides nothing itself.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::request::Parts;
@@ -9,6 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use super::navigation::{Errand, errand};
 use super::page::Cause;
 use super::record::{Seen, Told};
+use super::sign_in::{RECONFIRM, Reconfirmed};
 use super::{Visit, address, complain, reply, sign_in};
 use crate::clock::Timestamp;
 use crate::request::gate::Why;
@@ -141,8 +144,9 @@ pub(super) async fn ask(
     leads_on_by: Option<StatusCode>,
 ) -> Said {
     match verdict {
-        Verdict::Allow(permit) => go(visit, permit, false),
-        Verdict::Login(needed) => log_in(visit, needed, leads_on_by).await,
+        Verdict::Allow(permit) => go(visit, permit),
+        Verdict::Reconfirm(permit) => reconfirm(visit, permit, leads_on_by).await,
+        Verdict::Login(needed) => log_in(visit, &needed, leads_on_by),
         Verdict::Deny(denial) => {
             let (stop, mut reason) = reason_of(&denial);
             let (site, head) = (visit.site, visit.head);
@@ -170,48 +174,46 @@ pub(super) async fn ask(
     }
 }
 
-fn go(visit: &Visit<'_>, permit: Permit, asked: bool) -> Said {
+fn go(visit: &Visit<'_>, permit: Permit) -> Said {
     let (site, head) = (visit.site, visit.head);
-    let cookie = sign_in::renewed_cookie(site, &permit, head.headers, head.at, asked);
+    let cookie = sign_in::renewed_cookie(site, &permit, head.headers, head.at);
     Said::Go(permit, cookie)
 }
 
-async fn log_in(visit: &Visit<'_>, needed: LoginNeeded, leads_on_by: Option<StatusCode>) -> Said {
+/// Whoever cannot be led to their source goes on as who they are.
+async fn reconfirm(visit: &Visit<'_>, permit: Permit, leads_on_by: Option<StatusCode>) -> Said {
+    let Some(status) = leads_on_by else {
+        return go(visit, permit);
+    };
+    let route = Arc::clone(permit.route());
+    let told = match sign_in::reconfirm(visit, permit).await {
+        Reconfirmed::GoOn(permit) => return go(visit, permit),
+        Reconfirmed::Answered(told) if told.status().is_redirection() => {
+            told.also(|response| *response.status_mut() = status)
+        }
+        // A page of ours would read as leave to pass.
+        Reconfirmed::Answered(_) => Told::login(RECONFIRM, &route, led_on(visit, status, false)),
+    };
+    Said::Stop(Stop::Login, RECONFIRM, Box::new(told))
+}
+
+fn log_in(visit: &Visit<'_>, needed: &LoginNeeded, leads_on_by: Option<StatusCode>) -> Said {
     let why = needed.why.word();
     let reason = match needed.why {
         Why::Nobody => "nobody",
         Why::Expired => "expired",
         Why::OtherConnector => "other-connector",
         Why::StepUp => "step-up",
-        Why::Reload => "reload",
     };
-    let stop = |told| Said::Stop(Stop::Login, reason, Box::new(told));
-    let Some(status) = leads_on_by else {
-        // Whoever cannot be led to their source goes on as who they are.
-        return match needed.otherwise {
-            Some(permit) => go(visit, permit, false),
-            None => stop(sign_in::needed(visit, &needed)),
-        };
-    };
-    if needed.otherwise.is_some() {
-        let route = std::sync::Arc::clone(&needed.route);
-        return match sign_in::offer(visit, needed).await {
-            sign_in::Offer::GoOn(permit, asked) => go(visit, permit, asked),
-            sign_in::Offer::Told(told) if told.status().is_redirection() => {
-                stop(told.also(|response| *response.status_mut() = status))
-            }
-            // A page of ours would read as leave to pass.
-            sign_in::Offer::Told(_) => stop(Told::login(why, &route, led_on(visit, status, false))),
-        };
-    }
-    stop(match errand(visit.head) {
-        Errand::Navigation => {
+    let told = match (leads_on_by, errand(visit.head)) {
+        (Some(status), Errand::Navigation) => {
             let found_nobody = matches!(needed.why, Why::Nobody | Why::Expired);
             let response = led_on(visit, status, found_nobody);
             Told::login(why, &needed.route, response)
         }
-        Errand::Embedded | Errand::Program => sign_in::needed(visit, &needed),
-    })
+        (Some(_), Errand::Embedded | Errand::Program) | (None, _) => sign_in::needed(visit, needed),
+    };
+    Said::Stop(Stop::Login, reason, Box::new(told))
 }
 
 /// Sends a person to log in, by way of a page of ours that sets what a login needs.

@@ -40,7 +40,8 @@ mod reload;
 mod sign_out;
 mod ticket;
 
-pub(super) use offer::{Offer, needed, offer};
+pub(super) use offer::{needed, offer};
+pub(super) use reload::{RECONFIRM, Reconfirmed, reconfirm};
 
 /// The largest form or JSON an own path reads, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -185,28 +186,25 @@ fn keys(visit: &Visit<'_>) -> Told {
     Told::own("keys", reply::for_method(visit.head.method, response))
 }
 
-/// The session cookie signed again: when its key no longer signs, or with today's date because its
-/// source could not be asked.
+/// The session cookie signed again: when its key no longer signs, or with the time at which its source
+/// was asked in vain.
 pub(super) fn renewed_cookie(
     site: &Site,
     permit: &Permit,
     headers: &HeaderMap,
     now: Timestamp,
-    asked: bool,
 ) -> Option<String> {
     let Caller::Person(person) = permit.caller() else {
         return None;
     };
-    if !(person.sign_again || asked) || !headers.contains_key(COOKIE) {
+    if !person.sign_again || !headers.contains_key(COOKIE) {
         return None;
     }
     let sent = cookies(headers, site.cookies.session_name());
     let mut verified = sent.filter_map(|value| cookie::verify(&site.ring, value));
     let theirs = |it: &Verified| it.handle.sid.key() == person.session.key;
     let mut handle = verified.find(theirs)?.handle;
-    if asked {
-        handle.issued_at = now;
-    }
+    handle.issued_at = handle.issued_at.max(person.asked_at);
     let cookie = set_again(site, &handle, now)?;
     let agent = super::navigation::lossy(headers, "user-agent").unwrap_or_default();
     Some(cookie::understood(&cookie, &agent).into_owned())

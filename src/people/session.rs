@@ -98,7 +98,8 @@ pub struct Person {
     pub entitlements: Arc<Entitlements>,
     /// When the source last said who they are, or could not be asked: the cookie's own date.
     pub asked_at: Timestamp,
-    /// Whether the cookie should be written again, because its key no longer signs.
+    /// Whether the cookie should be written again: its key no longer signs, or its date is not
+    /// `asked_at`.
     pub sign_again: bool,
     /// Whether the session's tokens want a refresh.
     pub due: Due,

@@ -217,6 +217,7 @@ fn ending(
         }
         Verdict::Allow(permit) => return (Ending::of(End::Allow, ""), Some(permit)),
         // Nobody's source is asked again right after they signed in.
+        Verdict::Reconfirm(_) => return (Ending::of(End::LogIn, "reload"), None),
         Verdict::Login(needed) => return (Ending::of(End::LogIn, needed.why.word()), None),
         Verdict::Deny(denial) => denial,
     };

@@ -33,8 +33,6 @@ pub enum Why {
     OtherConnector,
     /// The route demands a stronger proof than theirs.
     StepUp,
-    /// The source should be asked again who sits there.
-    Reload,
 }
 
 impl Why {
@@ -45,7 +43,6 @@ impl Why {
             Self::Expired => "expired",
             Self::OtherConnector => "other connector",
             Self::StepUp => "step up",
-            Self::Reload => "reload",
         }
     }
 }

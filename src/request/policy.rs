@@ -26,6 +26,9 @@ mod path_text;
 pub enum Verdict {
     /// Forward it, with this permit.
     Allow(Permit),
+    /// It may pass, but the person's source should be asked first who sits there. Where it cannot be
+    /// asked, forward it with this permit.
+    Reconfirm(Permit),
     /// Log in first.
     Login(LoginNeeded),
     /// Turn it away.
@@ -68,6 +71,15 @@ impl Permit {
         })
     }
 
+    /// The same after the person's source was asked, although it did not answer.
+    pub fn asked_at(mut self, at: Timestamp) -> Self {
+        if let Caller::Person(person) = &mut self.caller {
+            person.asked_at = at;
+            person.sign_again = true;
+        }
+        self
+    }
+
     fn should_be_asked(&self, head: &Head<'_>) -> bool {
         match &self.caller {
             Caller::Person(person) => reload_is_due(&self.route, person, head),
@@ -83,9 +95,6 @@ pub struct LoginNeeded {
     pub route: Arc<Route>,
     /// Why what they brought is not enough.
     pub why: Why,
-    /// What holds when the source cannot be asked; only for [`Why::Reload`], which is a question
-    /// to the source and no reason to turn anybody away.
-    pub otherwise: Option<Permit>,
 }
 
 /// Why a request is turned away.
@@ -248,7 +257,10 @@ pub fn judge(route: &Arc<Route>, caller: Caller, head: &Head<'_>) -> Verdict {
         // A rule route without a rule cannot be configured; nobody passes it.
         (Some(why), _, None) => login(route, why),
     };
-    reload(verdict, head)
+    match verdict {
+        Verdict::Allow(permit) if permit.should_be_asked(head) => Verdict::Reconfirm(permit),
+        verdict => verdict,
+    }
 }
 
 /// Why somebody who came in through a connector with a proof is not enough for a route, if they are
@@ -286,18 +298,6 @@ pub fn reload_is_due(route: &Route, person: &Person, head: &Head<'_>) -> bool {
         (_, _) => return false,
     };
     !route.is_public(head) && demands.reload_is_due(person, in_frame, head.at)
-}
-
-/// Whoever may pass, but whose source should be asked first, keeps the permit for when it cannot.
-fn reload(verdict: Verdict, head: &Head<'_>) -> Verdict {
-    match verdict {
-        Verdict::Allow(permit) if permit.should_be_asked(head) => Verdict::Login(LoginNeeded {
-            route: Arc::clone(&permit.route),
-            why: Why::Reload,
-            otherwise: Some(permit),
-        }),
-        verdict => verdict,
-    }
 }
 
 fn is_weak(route: &Route, program: &Program, now: Timestamp) -> bool {
@@ -406,7 +406,6 @@ fn login(route: &Arc<Route>, why: Why) -> Verdict {
     Verdict::Login(LoginNeeded {
         route: Arc::clone(route),
         why,
-        otherwise: None,
     })
 }
 

@@ -65,11 +65,13 @@ fn say_the_same(a: &Verdict, b: &Verdict) -> bool {
             let (a, b) = (&a.route().headers, &b.route().headers);
             a.encoding == b.encoding && writes_no_more(a) && writes_no_more(b)
         }
-        (Verdict::Login(a), Verdict::Login(b)) => a.why == b.why && a.otherwise.is_none(),
+        (Verdict::Login(a), Verdict::Login(b)) => a.why == b.why,
         (Verdict::Deny(a), Verdict::Deny(b)) => {
             std::mem::discriminant(a) == std::mem::discriminant(b)
         }
-        (Verdict::Allow(_) | Verdict::Login(_) | Verdict::Deny(_), _) => false,
+        (Verdict::Allow(_) | Verdict::Reconfirm(_) | Verdict::Login(_) | Verdict::Deny(_), _) => {
+            false
+        }
     }
 }
 

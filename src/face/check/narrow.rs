@@ -43,12 +43,7 @@ impl Only {
     /// Turns away whoever is not on every list, also who may go on because their source need not
     /// answer. Nobody is asked to log in first, also on a route that is open to all.
     pub(super) fn narrow(&self, verdict: Verdict) -> Verdict {
-        let (Verdict::Allow(permit)
-        | Verdict::Login(LoginNeeded {
-            otherwise: Some(permit),
-            ..
-        })) = &verdict
-        else {
+        let (Verdict::Allow(permit) | Verdict::Reconfirm(permit)) = &verdict else {
             return verdict;
         };
         let route = Arc::clone(permit.route());
@@ -57,7 +52,6 @@ impl Only {
             Caller::Nobody(_) => Verdict::Login(LoginNeeded {
                 route,
                 why: Why::Nobody,
-                otherwise: None,
             }),
             Caller::Person(_) | Caller::Program(_) => Verdict::Deny(Denial::Forbidden {
                 route,

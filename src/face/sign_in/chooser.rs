@@ -74,7 +74,7 @@ pub(super) fn page(
 /// What to tell somebody of why they must log in.
 pub(super) fn reason_of(why: Why) -> Option<Reason> {
     match why {
-        Why::Nobody | Why::Reload => None,
+        Why::Nobody => None,
         Why::Expired => Some(Reason::Expired),
         Why::OtherConnector => Some(Reason::OtherConnector),
         Why::StepUp => Some(Reason::StepUp),

@@ -6,35 +6,33 @@ use super::super::navigation::{Errand, errand, in_frame};
 use super::super::page::{Cause, Footing, FragmentPage, Href};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
-use super::reload::{self, Asking};
 use super::{Target, begin, elsewhere, frame};
 use crate::login::return_to::ReturnTo;
 use crate::request::gate::Why;
-use crate::request::policy::{LoginNeeded, Permit};
+use crate::request::policy::LoginNeeded;
 use http::Method;
 
-/// What becomes of a request that needs a login.
-#[derive(Debug)]
-pub(in crate::face) enum Offer {
-    /// It is answered here.
-    Told(Box<Told>),
-    /// It goes on: its source cannot be asked. With `true` the session's cookie says that it was.
-    GoOn(Permit, bool),
-}
-
-/// Offers a login, or says 401. Only a person going somewhere is ever sent anywhere; whoever may go
-/// on when their source cannot be asked does.
-pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: LoginNeeded) -> Offer {
-    let Some(permit) = needed.otherwise.clone() else {
-        return Offer::Told(Box::new(to_log_in(visit, &needed).await));
-    };
-    match reload::before(visit, &needed, &permit).await {
-        Asking::Answer(response) => {
-            let told = Told::login("reload", &needed.route, response);
-            Offer::Told(Box::new(told))
+/// Offers a login, or says 401. Only a person going somewhere is ever sent anywhere.
+pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
+    let reason = needed.why.word();
+    let response = match errand(visit.head) {
+        Errand::Program | Errand::Embedded => return self::needed(visit, needed),
+        // HEAD starts nothing: it is told where a GET would go.
+        Errand::Navigation if visit.head.method == Method::HEAD => {
+            reply::redirect(&address::login(visit))
         }
-        Asking::GoOn(counts) => Offer::GoOn(permit, counts),
-    }
+        Errand::Navigation if needed.route.keep_fragment => by_fragment(visit),
+        Errand::Navigation if visit.site.is_home(visit.head) => {
+            let here = ReturnTo::parse(&address::target(visit.head), visit.site);
+            let target = Target {
+                return_to: here,
+                ..Target::default()
+            };
+            begin::automatic(visit, &target, needed).await
+        }
+        Errand::Navigation => elsewhere::send(visit, "start"),
+    };
+    Told::login(reason, &needed.route, response)
 }
 
 /// Says 401, and leads nobody anywhere: to programs in JSON, to people with a page that stays: in a
@@ -60,28 +58,6 @@ pub(in crate::face) fn needed(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
             reply::invite(visit, &mut response);
         }
         response
-    };
-    Told::login(reason, &needed.route, response)
-}
-
-async fn to_log_in(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
-    let reason = needed.why.word();
-    let response = match errand(visit.head) {
-        Errand::Program | Errand::Embedded => return self::needed(visit, needed),
-        // HEAD starts nothing: it is told where a GET would go.
-        Errand::Navigation if visit.head.method == Method::HEAD => {
-            reply::redirect(&address::login(visit))
-        }
-        Errand::Navigation if needed.route.keep_fragment => by_fragment(visit),
-        Errand::Navigation if visit.site.is_home(visit.head) => {
-            let here = ReturnTo::parse(&address::target(visit.head), visit.site);
-            let target = Target {
-                return_to: here,
-                ..Target::default()
-            };
-            begin::automatic(visit, &target, needed).await
-        }
-        Errand::Navigation => elsewhere::send(visit, "start"),
     };
     Told::login(reason, &needed.route, response)
 }

@@ -20,23 +20,46 @@ use crate::people::AdmitError;
 use crate::people::session::{MintError, Person, Session};
 use crate::request::Body;
 use crate::request::gate::Caller;
-use crate::request::policy::{LoginNeeded, Permit};
+use crate::request::policy::Permit;
 use crate::store::ConnectorId;
 
 /// How long after a login the browser's word is enough that its source is away. What the browser
 /// says, anybody who sits there can make it say; what we see ourselves counts without an end.
 const WORD_COUNTS_FOR: Duration = Duration::from_secs(600);
 
+/// What the records call a request whose source is asked first.
+pub(in crate::face) const RECONFIRM: &str = "reload";
+
+/// What becomes of a request whose source should be asked first.
+pub(in crate::face) enum Reconfirmed {
+    /// It is answered here: the browser goes and asks.
+    Answered(Box<Told>),
+    /// It goes on: the source cannot be asked.
+    GoOn(Permit),
+}
+
 /// What becomes of a load whose source should be asked first.
-pub(super) enum Asking {
+enum Asking {
     /// The browser goes and asks.
     Answer(Response<Body>),
     /// Nobody can be asked: the person goes on. With `true` that counts as an answer for a while.
     GoOn(bool),
 }
 
+/// Asks the source before a request goes on, where it can be asked.
+pub(in crate::face) async fn reconfirm(visit: &Visit<'_>, permit: Permit) -> Reconfirmed {
+    match before(visit, &permit).await {
+        Asking::Answer(response) => {
+            let told = Told::login(RECONFIRM, permit.route(), response);
+            Reconfirmed::Answered(Box::new(told))
+        }
+        Asking::GoOn(true) => Reconfirmed::GoOn(permit.asked_at(visit.head.at)),
+        Asking::GoOn(false) => Reconfirmed::GoOn(permit),
+    }
+}
+
 /// Before a page of an application is loaded.
-pub(super) async fn before(visit: &Visit<'_>, needed: &LoginNeeded, permit: &Permit) -> Asking {
+async fn before(visit: &Visit<'_>, permit: &Permit) -> Asking {
     let Caller::Person(person) = permit.caller() else {
         return Asking::GoOn(false);
     };
@@ -48,11 +71,11 @@ pub(super) async fn before(visit: &Visit<'_>, needed: &LoginNeeded, permit: &Per
             return_to: ReturnTo::parse(&address::target(visit.head), visit.site),
             ..Target::default()
         };
-        if in_frame(visit.head) || !needed.route.keep_fragment {
+        if in_frame(visit.head) || !permit.route().keep_fragment {
             return ask(visit, entry, &target, person).await;
         }
     }
-    if needed.route.keep_fragment && !in_frame(visit.head) {
+    if permit.route().keep_fragment && !in_frame(visit.head) {
         return Asking::Answer(offer::by_fragment(visit));
     }
     Asking::Answer(elsewhere::send(visit, "start"))

@@ -123,7 +123,8 @@ fn judged(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
 fn says(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Allow(_) => "allow".to_owned(),
-        Verdict::Login(needed) => format!("{:?} {}", needed.why, needed.otherwise.is_some()),
+        Verdict::Reconfirm(_) => "reconfirm".to_owned(),
+        Verdict::Login(needed) => format!("{:?}", needed.why),
         Verdict::Deny(Denial::WeakToken { .. }) => "weak token".to_owned(),
         Verdict::Deny(_) => "deny".to_owned(),
     }
@@ -134,28 +135,25 @@ fn only_a_context_the_route_names_is_enough() {
     for (acr, expected) in [
         (Some("gold"), "allow"),
         (Some("silver"), "allow"),
-        (Some("bronze"), "StepUp false"),
-        (Some("Gold"), "StepUp false"),
-        (Some("gold silver"), "StepUp false"),
-        (Some(""), "StepUp false"),
-        (None, "StepUp false"),
+        (Some("bronze"), "StepUp"),
+        (Some("Gold"), "StepUp"),
+        (Some("gold silver"), "StepUp"),
+        (Some(""), "StepUp"),
+        (None, "StepUp"),
     ] {
         let verdict = judged(golden(), proved(proof(acr, None)), &window(), 1);
         assert_eq!(says(&verdict), expected, "{acr:?}");
     }
-    assert_eq!(
-        says(&judged(golden(), nobody(), &window(), 1)),
-        "Nobody false"
-    );
+    assert_eq!(says(&judged(golden(), nobody(), &window(), 1)), "Nobody");
 }
 
 #[test]
 fn a_proof_grows_old_from_when_the_source_says_or_from_the_login() {
     for (auth_time, age, expected) in [
         (None, 600, "allow"),
-        (None, 601, "StepUp false"),
+        (None, 601, "StepUp"),
         (Some(MINTED_S - 590), 10, "allow"),
-        (Some(MINTED_S - 590), 11, "StepUp false"),
+        (Some(MINTED_S - 590), 11, "StepUp"),
         // The source's clock may be ahead of ours.
         (Some(MINTED_S + 60), 600, "allow"),
     ] {
@@ -176,7 +174,7 @@ fn who_proved_too_little_is_nobody_to_a_rule_and_sent_to_prove_more() {
     let is_zhang = "user != null && user.login == 'zhangsan'";
     for (allow, caller, expected) in [
         (is_zhang, strong(), "allow"),
-        (is_zhang, weak(), "StepUp false"),
+        (is_zhang, weak(), "StepUp"),
         ("user != null && user.login == 'lisi'", strong(), "deny"),
         ("true", weak(), "allow"),
     ] {
@@ -231,9 +229,9 @@ fn a_source_is_asked_again_before_a_page_and_whoever_may_pass_keeps_the_permit()
         says(&verdict)
     };
     assert_eq!(asks(false, &window(), 29), "allow");
-    assert_eq!(asks(false, &window(), 30), "Reload true");
+    assert_eq!(asks(false, &window(), 30), "reconfirm");
     assert_eq!(asks(false, &frame(), 30), "allow");
-    assert_eq!(asks(true, &frame(), 30), "Reload true");
+    assert_eq!(asks(true, &frame(), 30), "reconfirm");
     assert_eq!(asks(true, &window(), 30), "allow");
     for edit in [
         |parts: &mut Parts| parts.method = http::Method::POST,
@@ -262,6 +260,6 @@ fn a_source_is_asked_again_before_a_page_and_whoever_may_pass_keeps_the_permit()
     assert_eq!(says(&verdict), "deny");
     assert_eq!(
         says(&judged(reloading(false), nobody(), &window(), 30)),
-        "Nobody false"
+        "Nobody"
     );
 }

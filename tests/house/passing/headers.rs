@@ -57,6 +57,7 @@ async fn decided(site: &Site, request: Request<()>) -> String {
     };
     match decide(&site.routes, &site.gate, &head).await {
         Verdict::Allow(permit) => format!("allow {}", permit.route().name.as_str()),
+        Verdict::Reconfirm(permit) => format!("reconfirm {}", permit.route().name.as_str()),
         Verdict::Login(needed) => format!("login {}", needed.route.name.as_str()),
         Verdict::Deny(Denial::Forbidden { route, .. }) => format!("deny {}", route.name.as_str()),
         Verdict::Deny(denial) => format!("{denial:?}"),
