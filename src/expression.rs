@@ -9,6 +9,7 @@
 //! [`Work`], so many steps for all evaluations that share it. The author of an expression is
 //! trusted to want an answer; the data it reads is not trusted at all.
 
+mod capitals;
 mod check;
 mod error;
 mod fact;
@@ -139,6 +140,16 @@ impl Expression {
         names
             .filter_map(|(_, name)| Self::compile(name, self.compiled.scope).ok())
             .collect()
+    }
+
+    /// The first text or pattern that it compares with a field and that holds a capital letter. Not
+    /// for the hot path.
+    pub fn capitals_compared_with(&self, variable: &str, field: &str) -> Option<String> {
+        let found = parse::parsed(self.source(), |program| {
+            let root = program.expression();
+            Ok(capitals::compared_with(root, variable, field))
+        });
+        found.ok().flatten()
     }
 
     /// Evaluates it over `facts`.

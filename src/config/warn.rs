@@ -365,6 +365,7 @@ fn routes(list: &mut List<'_>) {
                         does so, too";
             list.add(&place.clone().key("case_insensitive"), text);
         }
+        cases::capitals(list, &place, route);
         if shares_its_audience(list.config, at) {
             let text = "another application on this host gets assertions for the same audience, \
                         and each may use them at the other: add an audience to both";

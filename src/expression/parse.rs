@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use cel::{Env, ParseErrors};
+use cel::{Env, ParseErrors, Program};
 
 use super::Scope;
 use super::check::{Checked, DEPTH_MAX, check};
@@ -17,6 +17,14 @@ const MESSAGE_CHARS_MAX: usize = 200;
 
 /// Parses and checks `source`.
 pub(super) fn parse(source: &str, scope: Scope) -> Result<Checked, CompileError> {
+    parsed(source, |program| check(program, source, scope))
+}
+
+/// Parses `source` and does something with its tree.
+pub(super) fn parsed<T: Send>(
+    source: &str,
+    work: impl FnOnce(&Program) -> Result<T, CompileError> + Send,
+) -> Result<T, CompileError> {
     let refuse = |refusal, place| CompileError { refusal, place };
     if source.len() > SOURCE_BYTES_MAX {
         return Err(refuse(
@@ -37,15 +45,15 @@ pub(super) fn parse(source: &str, scope: Scope) -> Result<Checked, CompileError>
     }
     // The parser recurses once for each operator in a chain, not only for brackets: a source
     // within the limit can need more stack than the caller has left.
-    thread::scope(|scope_of_threads| {
+    thread::scope(|threads| {
         let parser = thread::Builder::new()
             .name("expression".into())
             .stack_size(STACK_BYTES);
-        let parser = parser.spawn_scoped(scope_of_threads, || {
+        let parser = parser.spawn_scoped(threads, || {
             let program = Env::stdlib()
                 .compile(source)
                 .map_err(|e| explain(&e, source))?;
-            check(&program, source, scope)
+            work(&program)
         });
         let parser = parser.map_err(|error| refuse(Refusal::Thread(error), None))?;
         let gave_up = || Refusal::Syntax {

@@ -1,6 +1,7 @@
 //! Every file in conf/ parses; full.toml matches the code; what is wrong is said where it is.
 
 mod accepted;
+mod capitals;
 mod full;
 mod issuers;
 mod keys;

@@ -3,6 +3,7 @@
 
 use super::List;
 use crate::config::place::Place;
+use crate::expression::{Expression, Scope};
 use crate::request::route::{AccessConfig, RouteConfig};
 
 /// Warns of every route that somebody may get past by writing its path in other letters, unless it
@@ -32,6 +33,25 @@ pub(super) fn look(list: &mut List<'_>) {
             );
             list.add(&Place::of(["route"]).item(at).key("path"), text);
         }
+    }
+}
+
+/// Warns of every rule that compares the path with capital letters where paths are compared without
+/// case: it is asked about the path in lower case, too, and its answers have to agree.
+pub(super) fn capitals(list: &mut List<'_>, place: &Place<'_>, route: &RouteConfig) {
+    if route.case_insensitive != Some(true) {
+        return;
+    }
+    let rule = route.allow.as_ref();
+    let rule = rule.and_then(|rule| Expression::compile(rule, Scope::Rule).ok());
+    let written = rule.and_then(|rule| rule.capitals_compared_with("request", "path"));
+    if let Some(written) = written {
+        let text = format!(
+            "`{written}` has capital letters, and this route is case_insensitive, so its paths are \
+             judged in lower case, too: what the rule forbids by this text passes in lower case, \
+             and what it allows by it is always refused (403 or 400); write it in lower case"
+        );
+        list.add(&place.clone().key("allow"), text);
     }
 }
 

@@ -1,0 +1,303 @@
+//! Capital letters in the texts and patterns that an expression compares with one field.
+
+use cel::IdedExpr;
+use cel::common::ast::operators;
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr};
+
+/// The first text or pattern with a capital letter that is compared with `variable.field`.
+///
+/// Errs on the side of no: what a comparison in any case holds is none, and neither is what only
+/// stands in another comparison of the same rule.
+pub(super) fn compared_with(root: &IdedExpr, variable: &str, field: &str) -> Option<String> {
+    let mut search = Search {
+        variable,
+        field,
+        items: Vec::new(),
+        found: None,
+    };
+    search.visit(root);
+    search.found
+}
+
+struct Search<'a> {
+    variable: &'a str,
+    field: &'a str,
+    /// What macros call their items, innermost last, and what the lists hold that they walk.
+    items: Vec<(&'a str, Seen)>,
+    found: Option<String>,
+}
+
+/// What a part of an expression holds.
+#[derive(Clone, Default)]
+struct Seen {
+    /// The field.
+    field: bool,
+    /// A text or pattern with a capital letter.
+    capitals: Option<String>,
+    /// A change into capitals.
+    raised: bool,
+}
+
+impl<'a> Search<'a> {
+    /// Looks at every comparison on its own.
+    fn visit(&mut self, node: &'a IdedExpr) {
+        match &node.expr {
+            Expr::Call(call) if is_logical(&call.func_name) => {
+                for part in &call.args {
+                    self.visit(part);
+                }
+            }
+            Expr::Comprehension(walk) => self.visit_macro(walk),
+            _ => {
+                let seen = self.look(node);
+                if seen.field && !seen.raised && self.found.is_none() {
+                    self.found = seen.capitals;
+                }
+            }
+        }
+    }
+
+    fn visit_macro(&mut self, walk: &'a ComprehensionExpr) {
+        self.visit(&walk.iter_range);
+        let walked = self.look(&walk.iter_range);
+        let before = self.items.len();
+        let second = walk.iter_var2.as_deref();
+        let names = [Some(walk.iter_var.as_str()), second];
+        let items = names.into_iter().flatten();
+        self.items.extend(items.map(|name| (name, walked.clone())));
+        self.visit(&walk.loop_step);
+        self.visit(&walk.result);
+        self.items.truncate(before);
+    }
+
+    fn look(&self, node: &IdedExpr) -> Seen {
+        match &node.expr {
+            Expr::Literal(LiteralValue::String(text)) => Seen::of(text.inner(), has_capital),
+            Expr::Ident(name) => {
+                let mut items = self.items.iter().rev();
+                let item = items.find(|(item, _)| item == name);
+                item.map(|(_, seen)| seen.clone()).unwrap_or_default()
+            }
+            Expr::Select(select) => self.look_at_field(select),
+            Expr::Call(call) => self.look_at_call(call),
+            Expr::Comprehension(walk) => {
+                self.all([&walk.iter_range, &walk.loop_step, &walk.result])
+            }
+            Expr::List(list) => self.all(&list.elements),
+            Expr::Map(map) => {
+                let entries = map.entries.iter().filter_map(|entry| match &entry.expr {
+                    EntryExpr::MapEntry(entry) => Some([&entry.key, &entry.value]),
+                    EntryExpr::StructField(_) => None,
+                });
+                self.all(entries.flatten())
+            }
+            Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => Seen::default(),
+        }
+    }
+
+    fn look_at_field(&self, select: &SelectExpr) -> Seen {
+        let is_variable =
+            matches!(&select.operand.expr, Expr::Ident(name) if name == self.variable);
+        if is_variable && select.field == self.field {
+            return Seen {
+                field: true,
+                ..Seen::default()
+            };
+        }
+        self.look(&select.operand)
+    }
+
+    fn look_at_call(&self, call: &CallExpr) -> Seen {
+        let target = call.target.as_deref();
+        match (call.func_name.as_str(), call.args.as_slice()) {
+            ("matches", [.., pattern]) => {
+                let text = self.all(target.into_iter().chain(&call.args[..call.args.len() - 1]));
+                let Expr::Literal(LiteralValue::String(pattern)) = &pattern.expr else {
+                    return text;
+                };
+                text.with(Seen::of(pattern.inner(), wants_capital))
+            }
+            // A key names a field, which is no text that is compared.
+            (operators::INDEX | operators::OPT_INDEX, [operand, key])
+                if matches!(key.expr, Expr::Literal(_)) =>
+            {
+                self.look(operand)
+            }
+            (name, arguments) => {
+                let mut seen = self.all(target.into_iter().chain(arguments));
+                seen.raised |= name == "upperAscii";
+                seen
+            }
+        }
+    }
+
+    fn all<'n>(&self, nodes: impl IntoIterator<Item = &'n IdedExpr>) -> Seen {
+        let parts = nodes.into_iter().map(|node| self.look(node));
+        parts.fold(Seen::default(), Seen::with)
+    }
+}
+
+impl Seen {
+    fn of(text: &str, counts: fn(&str) -> bool) -> Self {
+        Self {
+            capitals: counts(text).then(|| text.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            field: self.field || other.field,
+            capitals: self.capitals.or(other.capitals),
+            raised: self.raised || other.raised,
+        }
+    }
+}
+
+fn is_logical(name: &str) -> bool {
+    matches!(
+        name,
+        operators::LOGICAL_AND
+            | operators::LOGICAL_OR
+            | operators::LOGICAL_NOT
+            | operators::CONDITIONAL
+    )
+}
+
+/// A letter that is another one in lower case, in any script.
+fn is_capital(letter: char) -> bool {
+    !letter.to_lowercase().eq([letter])
+}
+
+fn has_capital(text: &str) -> bool {
+    text.chars().any(is_capital)
+}
+
+/// Whether a pattern asks for a capital letter that it does not take in lower case, too. `\S` and
+/// names of groups hold none.
+fn wants_capital(pattern: &str) -> bool {
+    let mut rest = pattern;
+    while let Some(letter) = rest.chars().next() {
+        let length = match letter {
+            '\\' => escape_length(rest),
+            '(' if rest.starts_with("(?") => {
+                let flags = rest.find([':', ')', '>']).map_or(rest.len(), |end| end + 1);
+                let (switched_on, _) = rest[..flags]
+                    .split_once('-')
+                    .unwrap_or((&rest[..flags], ""));
+                if !rest[..flags].contains('<') && switched_on.contains('i') {
+                    return false;
+                }
+                flags
+            }
+            '[' => {
+                let end = class_length(rest);
+                let class = &rest[..end];
+                if has_capital(&without_escapes(class)) && !class.chars().any(char::is_lowercase) {
+                    return true;
+                }
+                end
+            }
+            letter if is_capital(letter) => return true,
+            letter => letter.len_utf8(),
+        };
+        rest = &rest[length..];
+    }
+    false
+}
+
+/// How long `\S`, `\x{41}` or `\p{Greek}` is at the beginning of a text.
+fn escape_length(text: &str) -> usize {
+    let mut letters = text.char_indices().skip(2);
+    match letters.next() {
+        None => text.len(),
+        Some((at, '{')) => text[at..].find('}').map_or(text.len(), |end| at + end + 1),
+        Some((at, _)) => at,
+    }
+}
+
+/// How long `[a-z]` is at the beginning of a text.
+fn class_length(text: &str) -> usize {
+    let mut at = 1;
+    while let Some(letter) = text[at..].chars().next() {
+        at += match letter {
+            '\\' => escape_length(&text[at..]),
+            ']' if at > 1 => return at + 1,
+            letter => letter.len_utf8(),
+        };
+    }
+    text.len()
+}
+
+fn without_escapes(class: &str) -> String {
+    let (mut kept, mut rest) = (String::new(), class);
+    while let Some(letter) = rest.chars().next() {
+        let length = if letter == '\\' {
+            escape_length(rest)
+        } else {
+            kept.push(letter);
+            letter.len_utf8()
+        };
+        rest = &rest[length..];
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::expression::{Expression, Scope};
+
+    fn found(rule: &str) -> Option<String> {
+        let rule = Expression::compile(rule, Scope::Rule).unwrap();
+        rule.capitals_compared_with("request", "path")
+    }
+
+    #[test]
+    fn a_text_that_is_compared_with_the_field_is_found() {
+        for rule in [
+            "!request.path.startsWith('/Admin')",
+            "request.path == '/Admin' || user.login == 'boss'",
+            "user.login == 'boss' ? request.path != '/Admin' : false",
+            "request.path in ['/a', '/Admin']",
+            "['/a', '/Admin'].exists(p, request.path.startsWith(p))",
+            "request.path.split('/').exists(p, p == '/Admin')",
+            "request.path.split('/')[1] + '/' != '/Admin'",
+            "request.path.lowerAscii() == '/Admin'",
+        ] {
+            assert_eq!(found(rule).as_deref(), Some("/Admin"), "{rule}");
+        }
+        assert!(found("request.path.startsWith('/Отчёты')").is_some());
+    }
+
+    #[test]
+    fn what_is_compared_with_something_else_is_not() {
+        for rule in [
+            "request.path.startsWith('/admin') && 'HR' in user.groups",
+            "user.groups.exists(g, g == 'HR' && request.path.startsWith('/hr'))",
+            "request.method == 'GET' || request.path == '/a'",
+            "request.headers['X-A'] == request.path",
+            "request.path.upperAscii() == '/ADMIN'",
+            "request.path.startsWith('/财务')",
+        ] {
+            assert_eq!(found(rule), None, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_counts_where_it_takes_no_small_letter_instead() {
+        for (pattern, counts) in [
+            ("^/Admin", true),
+            ("^/[A-Z]+$", true),
+            ("^/(?-i:Admin)", true),
+            ("^/[A-Za-z0-9]+$", false),
+            ("^/[Aa]dmin", false),
+            ("(?i)^/Admin", false),
+            ("^/(?<Name>a+)", false),
+            (r"^/\S+\D\p{Lu}x", false),
+            (r"^/[\S]", false),
+        ] {
+            let rule = format!("request.path.matches(r'{pattern}')");
+            assert_eq!(found(&rule).is_some(), counts, "{pattern}");
+        }
+    }
+}

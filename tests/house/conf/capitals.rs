@@ -1,0 +1,87 @@
+//! Rules that name capital letters on routes whose applications compare without case.
+
+use super::parse;
+use crate::asking::Ask;
+use crate::house::Plan;
+
+const HEAD: &str = "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
+                    [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n";
+
+/// What is said of the rule of a route.
+fn said(rule: &str, case: &str) -> Vec<String> {
+    let text = format!(
+        "{HEAD}[[route]]\nname = 'a'\nupstream = ['http://[::1]']\naccess = 'rule'\n\
+         allow = '''{rule}'''\n{case}\n"
+    );
+    let warnings = parse(&text).warnings().into_iter();
+    let of_the_rule = warnings.filter(|warning| warning.key == "route[0].allow");
+    of_the_rule.map(|warning| warning.text).collect()
+}
+
+#[test]
+fn a_rule_in_capitals_is_warned_of_where_paths_are_compared_without_case() {
+    let yes = "case_insensitive = true";
+    for (rule, written) in [
+        ("!request.path.startsWith('/Admin')", "/Admin"),
+        ("request.path == '/Admin' || user.login == 'boss'", "/Admin"),
+        ("request.path in ['/a', '/B']", "/B"),
+        ("['/a', '/B'].exists(p, request.path.startsWith(p))", "/B"),
+        ("request.path.matches('^/Admin(/|$)')", "^/Admin(/|$)"),
+        ("!request.path.startsWith('/Отчёты')", "/Отчёты"),
+    ] {
+        let said = said(rule, yes);
+        assert_eq!(said.len(), 1, "{rule}: {said:?}");
+        for part in [written, "case_insensitive", "in lower case"] {
+            assert!(said[0].contains(part), "{rule}: {}", said[0]);
+        }
+    }
+    for rule in [
+        "!request.path.startsWith('/admin')",
+        "request.path.startsWith('/admin') && 'HR' in user.groups",
+        "request.path == '/a' || request.method == 'GET'",
+        "request.path.matches('(?i)^/Admin')",
+        r"request.path.matches(r'^/[A-Za-z]+\S$')",
+        "user.login == 'Boss'",
+        "!request.path.startsWith('/财务')",
+    ] {
+        assert_eq!(said(rule, yes), [""; 0], "{rule}");
+    }
+    for case in ["", "case_insensitive = false"] {
+        assert_eq!(said("request.path == '/Admin'", case), [""; 0], "{case}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_warning_says_of_capitals_is_so() {
+    let rule = |name: &str, rule: &str| {
+        format!(
+            "[[route]]\nname = '{name}'\nhost = '{name}.test'\nupstream = ['{{app}}']\n\
+             access = 'rule'\nallow = \"{rule}\"\ncase_insensitive = true\n"
+        )
+    };
+    let routes = [
+        rule("forbids", "!request.path.startsWith('/Admin')"),
+        rule("allows", "request.path.startsWith('/Admin')"),
+        rule("forbids-small", "!request.path.startsWith('/admin')"),
+        rule("allows-small", "request.path.startsWith('/admin')"),
+    ];
+    let house = Plan::default().routes(&routes.concat()).start().await;
+    for (host, path, passes) in [
+        // The application takes it for /Admin.
+        ("forbids", "/admin", true),
+        ("forbids", "/Admin", false),
+        ("allows", "/admin", false),
+        ("allows", "/Admin", false),
+        ("forbids-small", "/admin", false),
+        ("forbids-small", "/Admin", false),
+        ("forbids-small", "/other", true),
+        ("allows-small", "/admin", true),
+    ] {
+        let ask = Ask::get(path).host(&format!("{host}.test"));
+        let status = ask.of(&house).await.status;
+        assert_eq!(status == 200, passes, "{host}{path}: {status}");
+    }
+    // In other letters the answers of the rule differ, which nobody may settle.
+    let other = Ask::get("/Admin").host("allows-small.test");
+    assert_eq!(other.of(&house).await.status, 400);
+}
