@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::keys;
-use crate::login::config::{ConnectorConfig, LoginConfig};
+use crate::login::config::LoginConfig;
+use crate::login::connector::ConnectorConfig;
 use crate::open_files::OpenFiles;
 use crate::people::session::SessionConfig;
 use crate::request::bearer::{IssuerConfig, IssuerId};
@@ -194,16 +195,8 @@ impl Config {
         }
         for (id, connector) in &self.connector {
             let place = Place::of(["connector", id.as_str()]);
-            if let Some(wecom) = &connector.wecom {
-                secrets.push((place.clone().key("wecom").key("secret"), &wecom.secret));
-            }
-            if let Some(oidc) = &connector.oidc {
-                let place = place.clone().key("oidc");
-                let own = oidc.secrets();
-                secrets.extend(own.map(|(key, secret)| (place.clone().key(key), secret)));
-            }
-            for (key, secret) in connector.oauth2.iter().flat_map(|kind| kind.secrets()) {
-                secrets.push((place.clone().key("oauth2").key(key), secret));
+            for (below, secret) in connector.kinds().flat_map(|kind| kind.secrets()) {
+                secrets.push((place.clone().join(below), secret));
             }
         }
         for (id, issuer) in &self.issuer {

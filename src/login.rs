@@ -16,8 +16,10 @@ use crate::people::holders::HolderTerms;
 use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
 use crate::people::{AdmitError, Admittance, People};
 use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
-use config::{AutoLogin, ConnectorConfig};
-use connector::{Answer, AppLogin, Ask, Challenge, Connector, ConnectorError, Prompt};
+use connector::{
+    Answer, AppLogin, Ask, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError,
+    Features, Prompt,
+};
 use limits::{Limited, Limits, Step};
 use pending::{FlowId, Mode, Pending, PendingError};
 use return_to::ReturnTo;
@@ -33,7 +35,7 @@ pub mod pending;
 pub mod return_to;
 pub mod ticket;
 
-pub use build::{BuildError, Surroundings};
+pub use build::{BuildError, Deps};
 pub use finish::Finished;
 
 /// How long a callback that is seen again shares the outcome of the first.
@@ -68,6 +70,10 @@ pub struct Entry {
     pub callback: Url,
     /// As configured.
     pub config: ConnectorConfig,
+    /// The name of its kind: `wecom`.
+    pub kind: &'static str,
+    /// What it can do, as configured.
+    pub features: Features,
     /// The connector itself.
     pub connector: Arc<dyn Connector>,
     admittance: Admittance,
@@ -262,7 +268,7 @@ impl Login {
         pending.retries = wish.retries;
         pending.ticket_for = wish.ticket_for;
         pending.for_frame = wish.for_frame;
-        let by_post = entry.connector.returns_by_post();
+        let by_post = entry.features.returns_by_post;
         pending.replaces = wish.replaces.filter(|_| by_post);
         pending.silent = wish.ask.prompt == Some(Prompt::None);
         pending.max_age = wish.ask.max_age.map(seconds);
@@ -275,7 +281,7 @@ impl Login {
         Ok(Begun {
             challenge,
             app: entry.connector.app_login(&pending),
-            returns_by_post: entry.connector.returns_by_post(),
+            returns_by_post: entry.features.returns_by_post,
             sealed,
             pending,
         })
@@ -366,8 +372,8 @@ impl Login {
 impl Entry {
     /// Which of its doors a login uses: what is forced, what is asked for, what the client is.
     fn mode(&self, asked: Option<Mode>, user_agent: &str) -> Mode {
-        self.connector.forced_mode().or(asked).unwrap_or_else(|| {
-            if self.connector.is_own_app(user_agent) {
+        self.features.forced_mode.or(asked).unwrap_or_else(|| {
+            if self.features.is_own_app(user_agent) {
                 Mode::InApp
             } else {
                 Mode::Web
@@ -379,22 +385,22 @@ impl Entry {
     pub fn can_be_asked(&self, user_agent: &str) -> bool {
         let mode = self.mode(None, user_agent);
         // The door into the source's own client shows nothing only inside of it.
-        let fits = mode == Mode::Web || self.connector.is_own_app(user_agent);
-        fits && self.connector.can_be_silent(mode)
+        let fits = mode == Mode::Web || self.features.is_own_app(user_agent);
+        fits && self.features.silent_in.contains(&mode)
     }
 
     /// Whether a login through it starts without a click for this client.
     pub fn starts_by_itself(&self, user_agent: &str) -> bool {
         match self.config.auto_login {
             AutoLogin::Never => false,
-            AutoLogin::InApp => self.connector.is_own_app(user_agent),
+            AutoLogin::InApp => self.features.is_own_app(user_agent),
             AutoLogin::Always => true,
         }
     }
 
     /// Whether this client is the source's own.
     pub fn is_at_home(&self, user_agent: &str) -> bool {
-        self.connector.is_own_app(user_agent)
+        self.features.is_own_app(user_agent)
     }
 
     /// Where a login without a target lands, as configured: a path or a URL of this site.

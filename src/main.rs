@@ -220,7 +220,7 @@ async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     let (site, _shared) = run::rehearse(&config).await?;
     let mut good = true;
     for entry in site.login.entries().iter().filter(|_| online) {
-        let kind = entry.connector.kind();
+        let kind = entry.kind;
         print(format_args!(
             "connector {} ({kind}): logins return to {}",
             entry.id, entry.callback

@@ -10,7 +10,8 @@ use url::Url;
 use crate::clock::Clock;
 use crate::expression::{CompileError, Expression, Scope};
 use crate::keys::{self, KeyError, KeyRing};
-use crate::login::config::{ConnectorConfig, LoginConfig};
+use crate::login::config::LoginConfig;
+use crate::login::connector::ConnectorConfig;
 use crate::login::return_to::Destinations;
 use crate::login::{self, Login};
 use crate::people::cookie::CookieFlags;
@@ -210,7 +211,7 @@ impl Site {
             lifetime: config.session.lifetime.duration(),
             idle_timeout: config.session.idle_timeout.duration(),
         };
-        let around = login::Surroundings {
+        let deps = login::Deps {
             external_url: &config.external_url,
             prefix: &config.prefix,
             ring: &ring,
@@ -219,7 +220,7 @@ impl Site {
             clock: &shared.clock,
         };
         let previous_login = previous.map(|site| &site.login);
-        let login = Login::build(&config.connectors, &config.login, &around, previous_login)
+        let login = Login::build(&config.connectors, &config.login, &deps, previous_login)
             .map_err(BuildError::Login)?;
         let gate = gate(config, shared, (&ring, terms), &login, previous)?;
         let cookies = CookieFlags::new(

@@ -13,8 +13,6 @@ mod destinations;
 mod ext_authz;
 mod headers;
 mod issuers;
-mod oauth2;
-mod oidc;
 mod routes;
 mod server;
 

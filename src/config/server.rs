@@ -149,16 +149,6 @@ impl ExternalUrl {
     }
 }
 
-/// Whether a URL names this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
 /// Whether a URL is nothing but scheme `http` or `https`, host and port.
 pub(super) fn is_origin(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")

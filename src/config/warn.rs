@@ -7,14 +7,12 @@ use url::Url;
 
 use super::Config;
 use super::place::Place;
-use super::server::is_loopback;
-use crate::issuer::TenantName;
-use crate::login::config::ConnectorConfig;
-use crate::login::connector::{oauth2, oidc};
+use crate::login::connector::ConnectorConfig;
 use crate::open_files::OpenFiles;
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, Preflight, RouteConfig, UpstreamUrl};
 use crate::secret::SecretSource;
+use crate::setting::is_loopback;
 use crate::store::ConnectorId;
 
 use super::TrustedProxy;
@@ -224,19 +222,8 @@ fn connectors(list: &mut List<'_>) {
             list.add(&place.clone().key("link_by"), text);
         }
         shared(list, &place, id, connector);
-        let plain = connector
-            .wecom
-            .as_ref()
-            .is_some_and(|wecom| wecom.api_base.scheme() != "https");
-        if plain {
-            let text = "the secret and everybody's data travel in plain http";
-            list.add(&place.clone().key("wecom").key("api_base"), text);
-        }
-        if let Some(oauth2) = &connector.oauth2 {
-            provider(list, &place.clone().key("oauth2"), oauth2);
-        }
-        if let Some(settings) = &connector.oidc {
-            oidc(list, &place.key("oidc"), settings);
+        for (below, text) in connector.kinds().flat_map(|kind| kind.warnings()) {
+            list.add(&place.clone().join(below), text);
         }
     }
 }
@@ -262,51 +249,6 @@ fn shared<'a>(
         );
         list.add(&place.clone().key("callback"), text);
     }
-}
-
-/// Whoever is on the way to the issuer can say who anybody is.
-fn oidc(list: &mut List<'_>, place: &Place<'_>, oidc: &oidc::Config) {
-    if oidc.tenants.contains(&TenantName::Any) {
-        let text = "everybody with an account in any organisation comes in, and every organisation's \
-                    administrator says what its people are called and belong to: name the tenants";
-        list.add(&place.clone().key("tenants"), text);
-    }
-    let issuer = oidc.issuer.url();
-    let addresses = [
-        ("issuer", Some(&issuer)),
-        ("metadata_url", oidc.metadata_url.as_ref()),
-        ("jwks_url", oidc.jwks_url.as_ref()),
-    ];
-    for (key, url) in addresses {
-        if url.is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
-            let text = "plain http: whoever is on the way can say who anybody is; use https";
-            list.add(&place.clone().key(key), text);
-        }
-    }
-}
-
-/// Addresses that leave this machine in the clear.
-fn provider<'a>(list: &mut List<'a>, place: &Place<'a>, oauth2: &'a oauth2::Config) {
-    let text = "codes, tokens and everybody's data travel in plain http";
-    for (key, url) in oauth2.addresses() {
-        if is_in_the_clear(url) {
-            list.add(&place.clone().key(key), text);
-        }
-    }
-    for (name, url) in &oauth2.profiles {
-        if is_in_the_clear(url) {
-            list.add(&place.clone().key("profiles").key(name), text);
-        }
-    }
-    if oauth2.pkce == Some(false) {
-        let text = "a stolen code is good for whoever has it: leave it out unless the provider \
-                    refuses logins with it";
-        list.add(&place.clone().key("pkce"), text);
-    }
-}
-
-fn is_in_the_clear(url: &Url) -> bool {
-    url.scheme() != "https" && !is_loopback(url)
 }
 
 fn routes(list: &mut List<'_>) {
@@ -430,5 +372,5 @@ fn name_of(host: &HostPattern) -> (bool, &str) {
 fn says_acr(config: &Config, route: &RouteConfig) -> bool {
     let counts = |id| route.connectors.is_empty() || route.connectors.contains(id);
     let mut connectors = config.connector.iter().filter(|(id, _)| counts(id));
-    connectors.any(|(_, connector)| connector.kind().is_ok_and(|kind| kind.says_acr()))
+    connectors.any(|(_, connector)| connector.kind().is_ok_and(|kind| kind.features().says_acr))
 }

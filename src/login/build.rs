@@ -6,8 +6,8 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use url::Url;
 
-use super::config::{AdmissionConfig, ConnectorConfig, KindError, LoginConfig};
-use super::connector;
+use super::config::LoginConfig;
+use super::connector::{self, AdmissionConfig, ConnectorConfig, KindError};
 use super::limits::Limits;
 use super::{Entry, Login, OUTCOME_KEPT, OUTCOMES_MAX};
 use crate::clock::Clock;
@@ -18,9 +18,9 @@ use crate::people::session::{Sessions, Terms};
 use crate::people::{Admittance, People};
 use crate::store::ConnectorId;
 
-/// What the logins of a site are built in.
+/// What the logins of a site are built with.
 #[derive(Clone, Debug)]
-pub struct Surroundings<'a> {
+pub struct Deps<'a> {
     /// What browsers type.
     pub external_url: &'a Url,
     /// What our own paths begin with, as `/.menshen`.
@@ -88,17 +88,17 @@ impl Login {
     pub fn build(
         connectors: &BTreeMap<ConnectorId, ConnectorConfig>,
         config: &LoginConfig,
-        around: &Surroundings<'_>,
+        deps: &Deps<'_>,
         previous: Option<&Self>,
     ) -> Result<Self, BuildError> {
         let entries = connectors
             .iter()
             .map(|(id, settings)| {
-                let callback = callback_of(id, settings, around)?;
+                let callback = callback_of(id, settings, deps)?;
                 let known = previous.and_then(|login| login.entry(id));
                 match known.filter(|old| old.config == *settings && old.callback == callback) {
                     Some(old) if old.secrets_are_in_the_configuration() => Ok(Arc::clone(old)),
-                    _ => build_entry(id, settings, callback, around).map(Arc::new),
+                    _ => build_entry(id, settings, callback, deps).map(Arc::new),
                 }
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -109,14 +109,14 @@ impl Login {
         let spent_tickets = previous.map(|login| login.spent_tickets.clone());
         Ok(Self {
             entries,
-            ring: Arc::clone(around.ring),
-            people: People::new(Arc::clone(around.sessions), around.clock.clone()),
-            sessions: Arc::clone(around.sessions),
-            terms: around.terms,
+            ring: Arc::clone(deps.ring),
+            people: People::new(Arc::clone(deps.sessions), deps.clock.clone()),
+            sessions: Arc::clone(deps.sessions),
+            terms: deps.terms,
             limits: limits
                 .cloned()
-                .unwrap_or_else(|| Arc::new(Limits::new(config, around.clock.clone()))),
-            clock: around.clock.clone(),
+                .unwrap_or_else(|| Arc::new(Limits::new(config, deps.clock.clone()))),
+            clock: deps.clock.clone(),
             spent_tickets: spent_tickets.unwrap_or_default(),
             outcomes: outcomes.unwrap_or_else(|| {
                 Cache::builder()
@@ -131,8 +131,10 @@ impl Login {
 impl Entry {
     /// A secret or CA in a file may have changed although the settings did not.
     fn secrets_are_in_the_configuration(&self) -> bool {
-        let kind = self.config.kind();
-        let in_files = kind.is_ok_and(|kind| kind.secrets().iter().any(|s| s.file().is_some()));
+        let secrets = self.config.kinds().flat_map(|kind| kind.secrets());
+        let in_files = secrets
+            .into_iter()
+            .any(|(_, secret)| secret.file().is_some());
         !in_files && self.config.ca.is_none()
     }
 }
@@ -140,15 +142,15 @@ impl Entry {
 fn callback_of(
     id: &ConnectorId,
     settings: &ConnectorConfig,
-    around: &Surroundings<'_>,
+    deps: &Deps<'_>,
 ) -> Result<Url, BuildError> {
     if let Some(callback) = &settings.callback {
         return Ok(callback.clone());
     }
     let base = settings.callback_base.as_ref();
     own_address(
-        base.unwrap_or(around.external_url),
-        around.prefix,
+        base.unwrap_or(deps.external_url),
+        deps.prefix,
         &format!("/callback/{id}"),
     )
     .ok_or_else(|| BuildError::Callback { id: id.clone() })
@@ -166,7 +168,7 @@ fn build_entry(
     id: &ConnectorId,
     settings: &ConnectorConfig,
     callback: Url,
-    around: &Surroundings<'_>,
+    deps: &Deps<'_>,
 ) -> Result<Entry, BuildError> {
     let kind = settings.kind().map_err(|source| BuildError::Kind {
         id: id.clone(),
@@ -180,30 +182,25 @@ fn build_entry(
         id: id.clone(),
         source,
     })?;
-    let connector = connector::build(
-        &kind,
-        connector::Surroundings {
+    let features = kind.features();
+    let connector = kind
+        .build(connector::Deps {
             id: id.clone(),
             callback: callback.clone(),
-            own: own_address(around.external_url, around.prefix, "")
+            own: own_address(deps.external_url, deps.prefix, "")
                 .ok_or_else(|| BuildError::Callback { id: id.clone() })?,
             outbound,
-            clock: around.clock.clone(),
-        },
-    )
-    .map_err(|source| BuildError::Connector {
-        id: id.clone(),
-        source,
-    })?;
-    let mapping = Mapping::build(
-        connector.default_mapping(),
-        &settings.mapping,
-        &settings.login_prefix,
-    )
-    .map_err(|source| BuildError::Mapping {
-        id: id.clone(),
-        source,
-    })?;
+            clock: deps.clock.clone(),
+        })
+        .map_err(|source| BuildError::Connector {
+            id: id.clone(),
+            source,
+        })?;
+    let mapping = Mapping::build(features.mapping, &settings.mapping, &settings.login_prefix)
+        .map_err(|source| BuildError::Mapping {
+            id: id.clone(),
+            source,
+        })?;
     Ok(Entry {
         display_name: settings
             .display_name
@@ -217,6 +214,8 @@ fn build_entry(
             link_by: settings.link_by.clone(),
             sync: settings.sync,
         },
+        kind: kind.name(),
+        features,
         connector,
         config: settings.clone(),
         id: id.clone(),

@@ -1,32 +1,136 @@
-//! `trait Connector`: one way of proving who a person is. `build()`: the one list of connectors.
+//! `[connector.ID]` with the list of kinds, and `trait Connector`: one way of proving who a person is.
 
 use std::fmt::Debug;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::fields::Fields;
-use super::pending::{Mode, Pending};
-use crate::clock::Clock;
-use crate::outbound;
+use super::pending::Pending;
+use crate::outbound::ProxyUrl;
 use crate::people::holders::ReadsTokens;
-use crate::people::profile::Profile;
+use crate::people::profile::{MappingConfig, Profile};
 use crate::people::source::Source;
-use crate::secret::{Secret, SecretError, SecretSource};
-use crate::store::{ConnectorId, LogoutMark};
+use crate::secret::Secret;
+use crate::store::{LinkField, LogoutMark};
 
 mod error;
 pub mod grant;
+mod kind;
 pub mod oauth2;
 pub mod oidc;
 mod presence;
+mod settings;
 pub mod wecom;
 
 pub use error::{ConnectorError, Refusal, RefusedWhy};
+pub use kind::{App, BuildError, Deps, Features, Kind, Problem, TokenIssuer};
+pub use settings::{AdmissionConfig, AutoLogin, Home};
+
+/// One configured way of proving who a person is. The id never changes: accounts hang on it.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectorConfig {
+    /// What people see on the sign-in page; absent: the id.
+    #[serde(default)]
+    pub display_name: Option<String>,
+    /// When a login starts without a click: `never`, `in-app` (inside the source's own client) or
+    /// `always`.
+    #[serde(default)]
+    pub auto_login: AutoLogin,
+    /// Whether a stranger gets an account (`create`), or only those come in who have one already or
+    /// are joined to one by `link_by` (`existing`).
+    #[serde(default)]
+    pub admission: AdmissionConfig,
+    /// Fields the source vouches for that may join an account we already have.
+    #[serde(default)]
+    pub link_by: Vec<LinkField>,
+    /// Where a login without a target lands.
+    #[serde(default)]
+    pub home: Home,
+    /// Whether each login and refresh brings what the source says of a person now. With false they
+    /// keep the login and the fields of their first login here.
+    #[serde(default = "yes")]
+    pub sync: bool,
+    /// Put before every login of this source, to keep sources apart.
+    #[serde(default)]
+    pub login_prefix: String,
+    /// Where the source returns to, when that is not `external_url`: scheme, host and port.
+    #[serde(default)]
+    pub callback_base: Option<Url>,
+    /// The whole address that the source returns to, where it knows another than
+    /// `PREFIX/callback/ID` and should keep it. Its path lies below `prefix`; several connectors may
+    /// share one. Its host is that of `external_url`, or of `callback_base`.
+    #[serde(default)]
+    pub callback: Option<Url>,
+    /// The HTTP proxy on the way to the source.
+    #[serde(default)]
+    pub proxy: Option<ProxyUrl>,
+    /// A PEM file with further certificate authorities for the way to the source.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// Field = CEL over `profile`, the raw answer of the source; names that are not fixed become
+    /// `user.attributes`.
+    #[serde(default)]
+    pub mapping: MappingConfig,
+    /// 企业微信.
+    #[serde(default)]
+    wecom: Option<wecom::Config>,
+    /// OpenID Connect.
+    #[serde(default)]
+    oidc: Option<oidc::Config>,
+    /// OAuth 2 with a profile endpoint.
+    #[serde(default)]
+    oauth2: Option<oauth2::Config>,
+}
+
+/// Why a connector's table is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KindError {
+    /// No table names a kind.
+    #[error("it needs one table named after its kind, such as [connector.ID.wecom]")]
+    Missing,
+    /// More than one does.
+    #[error("it is of one kind: keep [connector.ID.{0}] or [connector.ID.{1}]")]
+    Several(&'static str, &'static str),
+}
+
+impl ConnectorConfig {
+    /// The one kind it is of.
+    pub fn kind(&self) -> Result<&dyn Kind, KindError> {
+        let mut kinds = self.kinds();
+        match (kinds.next(), kinds.next()) {
+            (None, _) => Err(KindError::Missing),
+            (Some(only), None) => Ok(only),
+            (Some(one), Some(other)) => Err(KindError::Several(one.name(), other.name())),
+        }
+    }
+
+    /// Every kind whose table is written; more or less than one is an error.
+    pub fn kinds(&self) -> impl Iterator<Item = &dyn Kind> {
+        // The list of kinds. A kind is one field above and one line here.
+        let kinds = [
+            written(&self.wecom),
+            written(&self.oidc),
+            written(&self.oauth2),
+        ];
+        kinds.into_iter().flatten()
+    }
+}
+
+fn written(table: &Option<impl Kind>) -> Option<&dyn Kind> {
+    table.as_ref().map(|kind| kind as &dyn Kind)
+}
+
+fn yes() -> bool {
+    true
+}
 
 /// One configured way of proving who a person is.
 ///
@@ -35,40 +139,12 @@ pub use error::{ConnectorError, Refusal, RefusedWhy};
 /// that was on its way is then spent, and the person begins again.
 #[async_trait]
 pub trait Connector: Debug + Send + Sync {
-    /// The name of the kind, as in the configuration: `wecom`.
-    fn kind(&self) -> &'static str;
-
     /// Opens a login: says what the browser must do next. What the source has no word for in `ask`
     /// is left out; the route judges the session that comes of it.
     async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError>;
 
     /// Closes a login: checks what came back and says who it is. The browser was checked before.
     async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError>;
-
-    /// The mapping of this kind: field and CEL over `profile`.
-    fn default_mapping(&self) -> &'static [(&'static str, &'static str)];
-
-    /// Whether this User-Agent is the source's own app, where it can log in without a click.
-    fn is_own_app(&self, _user_agent: &str) -> bool {
-        false
-    }
-
-    /// The door every login must use, when the configuration leaves no choice to the browser.
-    fn forced_mode(&self) -> Option<Mode> {
-        None
-    }
-
-    /// Whether the source can be asked through this door, by [`Prompt::None`] or because it never
-    /// shows anything there, who sits there now. Who it does not know comes back as
-    /// [`RefusedWhy::Silent`].
-    fn can_be_silent(&self, _mode: Mode) -> bool {
-        false
-    }
-
-    /// Whether the answer comes back by a POST from the source's site.
-    fn returns_by_post(&self) -> bool {
-        false
-    }
 
     /// What an own front end or a mobile app needs to open this login by itself.
     fn app_login(&self, _pending: &Pending) -> Option<AppLogin> {
@@ -156,7 +232,7 @@ pub struct Ask {
 }
 
 /// What a source must show during a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Prompt {
     /// Nothing: who is not signed in there comes back refused.
@@ -250,92 +326,5 @@ impl Finding {
             good: false,
             text: text.into(),
         }
-    }
-}
-
-/// The settings of a connector's kind.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Config {
-    /// 企业微信.
-    Wecom(Box<wecom::Config>),
-    /// OpenID Connect.
-    Oidc(Box<oidc::Config>),
-    /// OAuth 2.
-    OAuth2(Box<oauth2::Config>),
-}
-
-impl Config {
-    /// Whether a source of this kind can ever be asked who sits there without showing anything.
-    pub fn may_be_silent(&self) -> bool {
-        match self {
-            Self::Wecom(config) => config.may_be_silent(),
-            // `prompt=none` is of the standard.
-            Self::Oidc(_) => true,
-            Self::OAuth2(config) => config.preset.is_some_and(oauth2::Preset::is_silent),
-        }
-    }
-
-    /// Whether a source of this kind says how somebody proved themselves (`acr`).
-    pub fn says_acr(&self) -> bool {
-        match self {
-            Self::Oidc(_) => true,
-            Self::Wecom(_) | Self::OAuth2(_) => false,
-        }
-    }
-
-    /// Every secret this kind reads, for watching and for `check`.
-    pub fn secrets(&self) -> Vec<&SecretSource> {
-        match self {
-            Self::Wecom(config) => vec![&config.secret],
-            Self::Oidc(config) => config.secrets().map(|(_, secret)| secret).collect(),
-            Self::OAuth2(config) => config.secrets().map(|(_, secret)| secret).collect(),
-        }
-    }
-
-    /// The client in which people are signed in already, where the kind has one.
-    pub fn app(&self) -> Option<&'static str> {
-        match self {
-            Self::Wecom(_) => Some("wecom"),
-            Self::Oidc(_) => None,
-            Self::OAuth2(config) => {
-                let preset = config.preset.filter(|preset| preset.has_app());
-                preset.map(oauth2::Preset::as_str)
-            }
-        }
-    }
-}
-
-/// What every connector is built in.
-#[derive(Clone, Debug)]
-pub struct Surroundings {
-    /// The connector's own id.
-    pub id: ConnectorId,
-    /// Where the source returns to.
-    pub callback: Url,
-    /// What our own pages lie below, as browsers type it: `https://sso.corp.example/.menshen`.
-    pub own: Url,
-    /// The road to the source: outbound proxy, CA.
-    pub outbound: outbound::Outbound,
-    /// The time.
-    pub clock: Clock,
-}
-
-/// Why a connector could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// A secret could not be read.
-    #[error("read its secret")]
-    Secret(#[source] SecretError),
-    /// A setting makes no sense.
-    #[error("{0}")]
-    Setting(String),
-}
-
-/// Builds the connector a configuration names. Reads secrets; asks nobody.
-pub fn build(config: &Config, around: Surroundings) -> Result<Arc<dyn Connector>, BuildError> {
-    match config {
-        Config::Wecom(config) => Ok(Arc::new(wecom::WeCom::build(config, around)?)),
-        Config::Oidc(config) => Ok(Arc::new(oidc::Oidc::build(config, around)?)),
-        Config::OAuth2(config) => Ok(Arc::new(oauth2::OAuth2::build(config, around)?)),
     }
 }

@@ -1,11 +1,11 @@
 //! `[connector.ID]`: its kind, who starts by itself, where logins land, its mapping.
 
+use super::Findings;
 use super::destinations::Destinations;
-use super::{Findings, oauth2, oidc};
 use crate::config::place::Place;
 use crate::expression::Scope;
 use crate::face::OWN_PAGES;
-use crate::login::config::{AutoLogin, ConnectorConfig, KindError};
+use crate::login::connector::{AutoLogin, ConnectorConfig, Kind, KindError};
 use crate::login::return_to::ReturnTo;
 
 pub(super) fn look(findings: &mut Findings<'_>) {
@@ -23,11 +23,8 @@ pub(super) fn look(findings: &mut Findings<'_>) {
                 }
             }
         }
-        if let Some(oauth2) = &connector.oauth2 {
-            oauth2::look(findings, &place, connector, oauth2);
-        }
-        if let Some(oidc) = &connector.oidc {
-            oidc::look(findings, &place, connector, oidc);
+        for written in connector.kinds() {
+            kind(findings, &place, connector, written);
         }
         if let Some(base) = &connector.callback_base {
             findings.origin(&place.clone().key("callback_base"), base);
@@ -37,6 +34,26 @@ pub(super) fn look(findings: &mut Findings<'_>) {
         mapping(findings, &place, connector);
     }
     starters(findings);
+}
+
+/// What the kind itself finds.
+fn kind<'a>(
+    findings: &mut Findings<'a>,
+    place: &Place<'a>,
+    connector: &'a ConnectorConfig,
+    kind: &'a dyn Kind,
+) {
+    for (below, text, scope) in kind.expressions() {
+        findings.expression(&place.clone().join(below), text, scope);
+    }
+    let external_url = findings.config.server.external_url.url();
+    for problem in kind.problems(connector, external_url) {
+        let place = place.clone().join(problem.place);
+        match problem.at_key {
+            true => findings.key(&place, problem.message, problem.help),
+            false => findings.value(&place, problem.message, problem.help),
+        }
+    }
 }
 
 /// An address that no answer could ever come to, or that a page of ours has.
@@ -138,8 +155,8 @@ fn starters(findings: &mut Findings<'_>) {
         }
         // Who always starts a login also does inside its own client.
         let starts = !matches!(connector.auto_login, AutoLogin::Never);
-        let app = connector.kind().ok().and_then(|kind| kind.app());
-        let Some(client) = app.filter(|_| starts) else {
+        let app = connector.kind().ok().and_then(|kind| kind.features().app);
+        let Some(client) = app.filter(|_| starts).map(|app| app.name) else {
             continue;
         };
         match in_app.iter().find(|(other, _)| *other == client) {

@@ -84,17 +84,18 @@ fn people<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a Issuer
     };
     let place = place.clone().key("people");
     let connector = findings.config.connector.get(people);
-    let oidc = connector.and_then(|connector| connector.oidc.as_ref());
-    let Some(oidc) = oidc else {
+    let known =
+        connector.and_then(|connector| connector.kinds().find_map(|kind| kind.token_issuer()));
+    let Some(known) = known else {
         let help = "name a connector that has an [connector.ID.oidc] of the same issuer";
         let message = format!("there is no OpenID Connect connector `{people}`");
         findings.value(&place, message, help);
         return;
     };
-    if oidc.issuer != issuer.url || !same_tenants(&oidc.tenants, &issuer.tenants) {
+    if *known.issuer != issuer.url || !same_tenants(known.tenants, &issuer.tenants) {
         let help = format!(
             "its issuer is {}; `url` and `tenants` here must be the same",
-            oidc.issuer
+            known.issuer
         );
         let message = format!("`{people}` knows its people by another issuer's names");
         findings.value(&place, message, help);

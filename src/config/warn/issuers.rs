@@ -46,11 +46,12 @@ fn logins(list: &mut List<'_>, place: &Place<'_>, issuer: &IssuerConfig) {
         .config
         .connector
         .iter()
-        .filter_map(|(id, connector)| Some((id, connector.oidc.as_ref()?)))
-        .filter(|(_, oidc)| oidc.issuer == issuer.url)
-        .filter_map(|(id, oidc)| {
+        .flat_map(|(id, connector)| connector.kinds().map(move |kind| (id, kind)))
+        .filter_map(|(id, kind)| Some((id, kind.token_issuer()?)))
+        .filter(|(_, known)| *known.issuer == issuer.url)
+        .filter_map(|(id, known)| {
             let mut audiences = issuer.audiences.iter();
-            let at = audiences.position(|audience| *audience == oidc.client_id)?;
+            let at = audiences.position(|audience| *audience == known.client_id)?;
             Some((at, id))
         })
         .collect();

@@ -61,7 +61,7 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
     let stranger = matches!(who, Caller::Nobody(_));
     let navigates = errand(visit.head) == Errand::Navigation && visit.head.method == Method::GET;
     let only = entries.first().filter(|entry| {
-        let always = entry.config.auto_login == crate::login::config::AutoLogin::Always;
+        let always = entry.config.auto_login == crate::login::connector::AutoLogin::Always;
         always && entries.len() == 1 && stranger && navigates
     });
     if let Some(entry) = only {

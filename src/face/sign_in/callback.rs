@@ -40,7 +40,7 @@ where
     B::Error: Into<BodyError>,
 {
     let entries = among.iter().filter_map(|id| visit.site.login.entry(id));
-    let mut posting = entries.filter(|entry| entry.connector.returns_by_post());
+    let mut posting = entries.filter(|entry| entry.features.returns_by_post);
     let by_post = posting.next().is_some();
     // Of several nobody knows whose answer it would have been.
     let via = match among {

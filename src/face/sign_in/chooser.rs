@@ -32,7 +32,7 @@ pub(super) fn page(
         let query = target.query(&visit.site.external_url, &first);
         Choice {
             name: &entry.display_name,
-            kind: entry.connector.kind(),
+            kind: entry.kind,
             href: Href::new(format!("{}/start{query}", visit.site.prefix)),
             last: last == Some(entry.id.as_str()),
         }

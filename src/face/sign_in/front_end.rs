@@ -82,7 +82,7 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
     let mut body = serde_json::to_value(app).unwrap_or_default();
     let members = [
         ("connector", json!(via.as_str())),
-        ("kind", json!(entry.map(|entry| entry.connector.kind()))),
+        ("kind", json!(entry.map(|entry| entry.kind))),
         ("state", json!(begun.pending.flow.as_str())),
         ("flow", json!(begun.sealed)),
         ("expires_in", json!(PENDING_AGE_MAX_S)),

@@ -9,9 +9,9 @@ use url::Url;
 
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint};
 use super::presence::Presence;
-use super::{Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Finding, Surroundings};
+use super::{Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding};
 use crate::clock::Clock;
-use crate::login::pending::{Mode, Pending};
+use crate::login::pending::Pending;
 use crate::outbound::{Outbound, OutboundError};
 use crate::people::profile::{Profile, Proof};
 use crate::people::source::{Source, Tokens};
@@ -19,6 +19,7 @@ use crate::secret::Secret;
 
 mod config;
 mod examine;
+mod kind;
 mod presets;
 mod profile;
 mod refresh;
@@ -27,8 +28,7 @@ mod settings;
 pub use config::{Config, ProfileAuth};
 pub use presets::Preset;
 use profile::Told;
-use settings::Settings;
-pub use settings::Unfit;
+use settings::{Settings, Unfit};
 
 /// How long all questions about one person may take together.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
@@ -48,26 +48,21 @@ pub struct OAuth2 {
     presence: Presence,
 }
 
-/// What does not fit in a configuration, for whoever reads it before anything is built.
-pub fn examine_settings(config: &Config) -> Result<(), Unfit> {
-    Settings::of(config).map(drop)
-}
-
 impl OAuth2 {
     /// Builds the connector; reads its secret now and asks nobody.
-    pub fn build(config: &Config, around: Surroundings) -> Result<Self, BuildError> {
+    pub fn build(config: &Config, deps: Deps) -> Result<Self, BuildError> {
         let settings = Settings::of(config).map_err(|unfit| match unfit {
             Unfit::Key { .. } => BuildError::Setting(unfit.to_string()),
             Unfit::Expression { .. } => {
                 BuildError::Setting(crate::telemetry::chain(&unfit).to_string())
             }
         })?;
-        let Surroundings {
+        let Deps {
             callback,
             outbound,
             clock,
             ..
-        } = around;
+        } = deps;
         Ok(Self {
             presence: Presence::at(&settings.token, outbound.clone(), clock.clone()),
             settings,
@@ -191,10 +186,6 @@ impl OAuth2 {
 
 #[async_trait]
 impl Connector for OAuth2 {
-    fn kind(&self) -> &'static str {
-        "oauth2"
-    }
-
     async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError> {
         let there = self.presence.make_sure().await;
         there.map_err(ConnectorError::Unreachable)?;
@@ -216,20 +207,6 @@ impl Connector for OAuth2 {
             facts: Proof::default(),
             tokens: Some(self.tokens(granted, Tokens::default())),
         })
-    }
-
-    fn default_mapping(&self) -> &'static [(&'static str, &'static str)] {
-        self.settings.known.mapping
-    }
-
-    fn is_own_app(&self, user_agent: &str) -> bool {
-        let user_agent = user_agent.to_ascii_lowercase();
-        let apps = self.settings.known.apps;
-        apps.iter().any(|app| user_agent.contains(app))
-    }
-
-    fn can_be_silent(&self, mode: Mode) -> bool {
-        mode == Mode::Web && self.settings.known.silent
     }
 
     fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {

@@ -16,13 +16,12 @@ use url::Url;
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint, bad_answer};
 use super::presence::ANSWER_COUNTS_FOR;
 use super::{
-    Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Finding, LogoutNotice,
-    Surroundings,
+    Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding, LogoutNotice,
 };
 use crate::clock::Clock;
 use crate::issuer::{self, Issuer, Metadata};
 use crate::login::fields::Fields;
-use crate::login::pending::{Mode, Pending};
+use crate::login::pending::Pending;
 use crate::outbound::{KNOCK_TIMEOUT, Outbound, OutboundError};
 use crate::people::holders::ReadsTokens;
 use crate::people::profile::Profile;
@@ -34,6 +33,7 @@ mod config;
 mod examine;
 mod fault;
 mod id_token;
+mod kind;
 mod logout;
 mod refresh;
 mod shown;
@@ -78,17 +78,17 @@ pub struct Oidc {
 
 impl Oidc {
     /// Builds the connector; reads the secret or key now and asks nobody.
-    pub fn build(config: &Config, around: Surroundings) -> Result<Self, BuildError> {
+    pub fn build(config: &Config, deps: Deps) -> Result<Self, BuildError> {
         if let Some((key, why)) = config.contradictions().into_iter().next() {
             return Err(BuildError::Setting(format!("{key}: {why}")));
         }
-        let Surroundings {
+        let Deps {
             id,
             callback,
             own,
             outbound,
             clock,
-        } = around;
+        } = deps;
         let settings = issuer::Settings {
             name: config.issuer.clone(),
             tenants: config.tenants.clone(),
@@ -166,7 +166,7 @@ impl Oidc {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ];
-        if self.returns_by_post() {
+        if self.config.response_mode == ResponseMode::FormPost {
             own.push(("response_mode", "form_post"));
         }
         if !acr_values.is_empty() {
@@ -345,10 +345,6 @@ impl Oidc {
 
 #[async_trait]
 impl Connector for Oidc {
-    fn kind(&self) -> &'static str {
-        "oidc"
-    }
-
     async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError> {
         let metadata = self.metadata_to_lead_to().await?;
         let endpoint = metadata.authorization_endpoint.as_ref();
@@ -364,18 +360,6 @@ impl Connector for Oidc {
         let identified = timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer)).await;
         let identified = identified.unwrap_or_else(|_| Err(late()));
         identified.inspect_err(|error| self.note(error))
-    }
-
-    fn default_mapping(&self) -> &'static [(&'static str, &'static str)] {
-        MAPPING
-    }
-
-    fn can_be_silent(&self, _mode: Mode) -> bool {
-        true
-    }
-
-    fn returns_by_post(&self) -> bool {
-        self.config.response_mode == ResponseMode::FormPost
     }
 
     fn source(self: Arc<Self>) -> Option<Arc<dyn Source>> {

@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{
-    Answer, AnswerKind, AppLogin, Ask, BuildError, Challenge, Connector, ConnectorError, Finding,
-    Refusal, RefusedWhy, Surroundings,
+    Answer, AnswerKind, AppLogin, Ask, BuildError, Challenge, Connector, ConnectorError, Deps,
+    Finding, Refusal, RefusedWhy,
 };
 use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
@@ -23,6 +23,7 @@ mod config;
 mod departments;
 mod errors;
 mod examine;
+mod kind;
 mod member;
 mod token;
 
@@ -62,7 +63,6 @@ const MAPPING: &[(&str, &str)] = &[
 pub struct WeCom {
     corp_id: String,
     scope: Scope,
-    page: Page,
     schema: Option<String>,
     authorize_url: Url,
     login_url: Url,
@@ -74,7 +74,7 @@ pub struct WeCom {
 
 impl WeCom {
     /// Builds the connector; reads the secret now and asks nobody.
-    pub fn build(config: &Config, around: Surroundings) -> Result<Self, BuildError> {
+    pub fn build(config: &Config, deps: Deps) -> Result<Self, BuildError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if config.corp_id.is_empty() || !config.corp_id.chars().all(plain) {
             return Err(BuildError::Setting(
@@ -94,12 +94,12 @@ impl WeCom {
             }
         }
         let secret = config.secret.read().map_err(BuildError::Secret)?;
-        let Surroundings {
+        let Deps {
             callback,
             outbound,
             clock,
             ..
-        } = around;
+        } = deps;
         let agent_id = config.agent_id.to_string();
         let console = Console {
             callback_host: host_and_port(&callback),
@@ -109,7 +109,6 @@ impl WeCom {
         Ok(Self {
             corp_id: config.corp_id.clone(),
             scope: config.scope,
-            page: config.mode,
             schema: config.schema.clone(),
             authorize_url: config.authorize_url.clone(),
             login_url: config.login_url.clone(),
@@ -182,10 +181,6 @@ impl WeCom {
 
 #[async_trait]
 impl Connector for WeCom {
-    fn kind(&self) -> &'static str {
-        "wecom"
-    }
-
     async fn begin(&self, pending: &Pending, _ask: &Ask) -> Result<Challenge, ConnectorError> {
         Ok(Challenge::Redirect(match pending.mode {
             Mode::Web => self.web_url(pending),
@@ -203,24 +198,6 @@ impl Connector for WeCom {
         let tree = self.departments.tree(|| self.api.departments()).await;
         member::add_departments(&mut member, &tree);
         member::profile(&self.corp_id, member)
-    }
-
-    fn default_mapping(&self) -> &'static [(&'static str, &'static str)] {
-        MAPPING
-    }
-
-    /// Every WeCom client says `wxwork/`, that of a private deployment too. A hint, never a proof.
-    fn is_own_app(&self, user_agent: &str) -> bool {
-        user_agent.to_ascii_lowercase().contains("wxwork/")
-    }
-
-    fn forced_mode(&self) -> Option<Mode> {
-        self.page.forced()
-    }
-
-    /// The client hands out a code without a word, except for a scope its member must grant.
-    fn can_be_silent(&self, mode: Mode) -> bool {
-        mode == Mode::InApp && self.scope == Scope::Base
     }
 
     fn app_login(&self, pending: &Pending) -> Option<AppLogin> {
@@ -273,6 +250,7 @@ fn host_and_port(url: &Url) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Kind as _;
     use super::*;
     use crate::clock::{Clock, Timestamp};
     use crate::login::return_to::ReturnTo;
@@ -286,21 +264,25 @@ mod tests {
         build(more, CALLBACK).unwrap()
     }
 
-    fn build(more: &str, callback: &str) -> Result<WeCom, BuildError> {
+    fn config(more: &str) -> Config {
         let text = if more.contains("corp_id") {
             ""
         } else {
             "corp_id = 'ww6d656e7368656e01'\n"
         };
         let text = format!("{text}agent_id = 1000002\nsecret = 'hunter2'\n{more}");
-        let around = Surroundings {
+        toml::from_str(&text).unwrap()
+    }
+
+    fn build(more: &str, callback: &str) -> Result<WeCom, BuildError> {
+        let deps = Deps {
             id: "corp".parse().unwrap(),
             callback: Url::parse(callback).unwrap(),
             own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
             outbound: Outbound::build(&outbound::Config::default()).unwrap(),
             clock: Clock::system(),
         };
-        WeCom::build(&toml::from_str(&text).unwrap(), around)
+        WeCom::build(&config(more), deps)
     }
 
     fn pending(mode: Mode) -> Pending {
@@ -373,13 +355,13 @@ mod tests {
 
     #[test]
     fn the_client_is_known_by_its_user_agent() {
-        let wecom = wecom("");
+        let features = config("").features();
         for own in [
             "Mozilla/5.0 (iPhone) Mobile/15E148 wxwork/4.1.30 MicroMessenger/7.0.1",
             "Mozilla/5.0 (Windows NT 10.0) WXWork/4.1.26 (MicroMessenger/6.2) WindowsWechat",
             "Mozilla/5.0 (Linux) wxworklocal/3.2.200 wwlocal/3.2.200 wxwork/4.0.0",
         ] {
-            assert!(wecom.is_own_app(own), "{own}");
+            assert!(features.is_own_app(own), "{own}");
         }
         for other in [
             "",
@@ -387,7 +369,7 @@ mod tests {
             "Mozilla/5.0 MicroMessenger/8.0.0",
             "wxwork",
         ] {
-            assert!(!wecom.is_own_app(other), "{other}");
+            assert!(!features.is_own_app(other), "{other}");
         }
     }
 
@@ -405,8 +387,9 @@ mod tests {
                 "{bad}"
             );
         }
-        assert_eq!(wecom("mode = 'web'").forced_mode(), Some(Mode::Web));
-        assert_eq!(wecom("").forced_mode(), None);
+        let forced = |more: &str| config(more).features().forced_mode;
+        assert_eq!(forced("mode = 'web'"), Some(Mode::Web));
+        assert_eq!(forced(""), None);
     }
 
     #[test]

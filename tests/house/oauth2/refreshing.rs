@@ -22,7 +22,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, T
     let text = format!("[server]\nexternal_url = 'http://sso.test'\n{text}");
     let config = crate::conf::parse(&text);
     let kind = config.connector.values().next().unwrap().kind().unwrap();
-    let around = connector::Surroundings {
+    let deps = connector::Deps {
         id: "gh".parse().unwrap(),
         callback: "http://sso.test/.menshen/callback/gh".parse().unwrap(),
         own: "http://sso.test/.menshen".parse().unwrap(),
@@ -38,7 +38,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, T
             id: None,
         }
     };
-    (connector::build(&kind, around).unwrap(), tokens)
+    (kind.build(deps).unwrap(), tokens)
 }
 
 fn clock() -> Clock {

@@ -1,9 +1,11 @@
 //! What a route asks of a session: that somebody can prove it, and that a source can be asked.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Findings;
 use crate::config::place::Place;
+use crate::login::connector::Features;
 use crate::people::cookie::SameSiteConfig;
 use crate::request::route::{AccessConfig, HostPattern, ReloadUser, RouteConfig};
 
@@ -74,14 +76,18 @@ fn acr_values<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteC
 fn silent<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfig) {
     let counts = |id| route.connectors.is_empty() || route.connectors.contains(id);
     let connectors = findings.config.connector.iter();
-    let mut known = connectors
+    let known: Vec<_> = connectors
         .filter(|(id, _)| counts(id))
-        .filter_map(|(_, connector)| connector.kind().ok())
-        .peekable();
-    if known.peek().is_some() && !known.any(|kind| kind.may_be_silent()) {
+        .filter_map(|(_, connector)| Some(connector.kind().ok()?.features()))
+        .collect();
+    if !known.is_empty() && !known.iter().any(Features::may_be_silent) {
         let message = "none of the connectors that count here can be asked without a click";
-        let help = "WeCom can be inside its own client only, by mode \"auto\" or \"in-app\" and \
-                    scope \"snsapi_base\", oauth2 by some presets; remove reload_user";
+        let ways: BTreeSet<_> = known.iter().map(|features| features.silent_by).collect();
+        let help: Vec<_> = ways.into_iter().filter(|way| !way.is_empty()).collect();
+        let help = match help.as_slice() {
+            [] => "remove reload_user".to_owned(),
+            ways => format!("{}; remove reload_user", ways.join(", ")),
+        };
         findings.value(&place.clone().key("reload_user"), message, help);
     }
 }

@@ -48,6 +48,19 @@ pub struct ClientSettings<'a> {
     pub client_auth: Option<ClientAuth>,
 }
 
+impl<'a> ClientSettings<'a> {
+    /// Every secret, with its key.
+    pub fn secrets(self) -> impl Iterator<Item = (&'static str, &'a SecretSource)> {
+        let secrets = [
+            ("client_secret", self.client_secret),
+            ("private_key", self.private_key),
+        ];
+        secrets
+            .into_iter()
+            .filter_map(|(key, secret)| Some((key, secret?)))
+    }
+}
+
 /// Who we are to a provider. `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Client {

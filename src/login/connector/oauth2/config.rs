@@ -110,16 +110,8 @@ pub enum ProfileAuth {
 }
 
 impl Config {
-    /// Every secret, with the key it stands behind.
-    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
-        let secret = self.client_secret.as_ref().map(|s| ("client_secret", s));
-        secret
-            .into_iter()
-            .chain(self.private_key.as_ref().map(|key| ("private_key", key)))
-    }
-
     /// Every address that is written here, with its key.
-    pub fn addresses(&self) -> impl Iterator<Item = (&'static str, &Url)> {
+    pub(super) fn addresses(&self) -> impl Iterator<Item = (&'static str, &Url)> {
         [
             ("base_url", &self.base_url),
             ("authorize_url", &self.authorize_url),

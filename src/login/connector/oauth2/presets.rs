@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::super::App;
 use super::super::grant::ClientAuth;
 use super::config::ProfileAuth;
 
@@ -59,7 +60,7 @@ pub(super) struct Known {
     pub(super) prompts: bool,
     /// Whether it answers `prompt=none` without a page.
     pub(super) silent: bool,
-    /// What the User-Agent of its own client holds.
+    /// What the User-Agent of its own client contains, in lower case.
     pub(super) apps: &'static [&'static str],
 }
 
@@ -313,14 +314,13 @@ impl Preset {
         }
     }
 
-    /// Whether it has a client of its own, in which people are signed in already.
-    pub fn has_app(self) -> bool {
-        !self.known().apps.is_empty()
-    }
-
-    /// Whether it can say who is signed in there without showing a page.
-    pub fn is_silent(self) -> bool {
-        self.known().silent
+    /// The client of its own, in which people are signed in already.
+    pub(super) fn app(self) -> Option<App> {
+        let app = App {
+            name: self.as_str(),
+            user_agents: self.known().apps,
+        };
+        (!app.user_agents.is_empty()).then_some(app)
     }
 
     pub(super) fn known(self) -> &'static Known {

@@ -35,7 +35,7 @@ pub(super) struct Settings {
 
 /// Why a configuration does not fit together.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfit {
+pub(super) enum Unfit {
     /// A key, or what stands at `name` in it, cannot be so.
     #[error("{key}: {message}: {help}")]
     Key {

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::super::Kind as _;
 use super::super::Prompt;
 use super::*;
 use crate::clock::Timestamp;
@@ -15,14 +16,14 @@ const ENDPOINTS: &str = "authorize_url = 'https://p.example/authorize?site=a'\n\
 
 fn build(text: &str) -> Result<OAuth2, BuildError> {
     let text = format!("client_id = 'me'\nclient_secret = 'hunter2'\n{text}");
-    let around = Surroundings {
+    let deps = Deps {
         id: "gh".parse().unwrap(),
         callback: Url::parse("https://sso.corp.example/.menshen/callback/gh").unwrap(),
         own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)),
     };
-    OAuth2::build(&toml::from_str(&text).unwrap(), around)
+    OAuth2::build(&toml::from_str(&text).unwrap(), deps)
 }
 
 fn pending() -> Pending {
@@ -78,7 +79,9 @@ fn every_preset_builds_and_sends_people_to_its_provider() {
         assert_eq!(sent["state"].len(), 32, "{name}");
         let pkce = sent.contains_key("code_challenge");
         assert_eq!(pkce, preset != Preset::Gitee, "{name}");
-        assert!(Mapping::build(oauth2.default_mapping(), &MappingConfig::default(), "").is_ok());
+        assert!(
+            Mapping::build(oauth2.settings.known.mapping, &MappingConfig::default(), "").is_ok()
+        );
         let shown = format!("{oauth2:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
     }
@@ -155,11 +158,15 @@ fn a_provider_is_told_what_it_has_a_word_for() {
 
 #[test]
 fn a_providers_own_client_is_known() {
-    let feishu = build("preset = 'feishu'").unwrap();
+    let features = |preset: &str| {
+        let text = format!("client_id = 'me'\npreset = '{preset}'");
+        toml::from_str::<Config>(&text).unwrap().features()
+    };
+    let feishu = features("feishu");
     assert!(feishu.is_own_app("Mozilla/5.0 (iPhone) Lark/7.1.0 LarkLocale/zh_CN"));
     assert!(feishu.is_own_app("Mozilla/5.0 Feishu/7.1"));
     assert!(!feishu.is_own_app("Mozilla/5.0 Firefox/140.0"));
-    assert!(!build("preset = 'github'").unwrap().is_own_app("Lark/7"));
+    assert!(!features("github").is_own_app("Lark/7"));
 }
 
 #[test]
@@ -235,7 +242,8 @@ fn mapped(preset: &str, raw: &Value) -> (Mapped, String, Option<String>) {
         .find(|(known, _)| known.as_str() == preset)
         .unwrap();
     let oauth2 = build(&format!("preset = '{preset}'\n{more}")).unwrap();
-    let mapping = Mapping::build(oauth2.default_mapping(), &MappingConfig::default(), "").unwrap();
+    let mapping =
+        Mapping::build(oauth2.settings.known.mapping, &MappingConfig::default(), "").unwrap();
     let text = |expression| match over_profile(expression, raw) {
         Ok(crate::expression::Value::Text(text)) => Some(text),
         _ => None,

@@ -90,19 +90,8 @@ pub enum ResponseMode {
 }
 
 impl Config {
-    /// Every secret it reads, with its key.
-    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
-        let secrets = [
-            ("client_secret", &self.client_secret),
-            ("private_key", &self.private_key),
-        ];
-        secrets
-            .into_iter()
-            .filter_map(|(key, secret)| Some((key, secret.as_ref()?)))
-    }
-
     /// What of it makes no sense, each with its key; reads no secret and asks nobody.
-    pub fn contradictions(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn contradictions(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         let mut add = |key: &'static str, why: &str| found.push((key, why.to_owned()));
         match issuer::contradiction(&self.issuer, &self.tenants) {

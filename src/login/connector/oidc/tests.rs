@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::super::Kind as _;
 use super::*;
 use crate::clock::Timestamp;
 use crate::issuer::IssuerName;
@@ -19,14 +20,14 @@ pub(super) fn oidc(more: &str) -> Oidc {
 fn build(more: &str) -> Result<Oidc, BuildError> {
     let config: Config = toml::from_str(&format!("{LEAST}{more}")).unwrap();
     let callback = "https://sso.corp.example/.menshen/callback/keycloak";
-    let around = Surroundings {
+    let deps = Deps {
         id: ConnectorId::try_from("keycloak".to_owned()).unwrap(),
         callback: Url::parse(callback).unwrap(),
         own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
         outbound: Outbound::build(&outbound::Config::default()).unwrap(),
         clock: Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)),
     };
-    Oidc::build(&config, around)
+    Oidc::build(&config, deps)
 }
 
 /// A login that began at this second.
@@ -102,7 +103,7 @@ fn what_a_route_asks_for_beats_what_the_configuration_adds() {
     let added = "response_mode = 'form_post'\n\
                  authorize_params = { prompt = 'consent', max_age = '9', hd = 'corp.example' }";
     let oidc = oidc(added);
-    assert!(oidc.returns_by_post());
+    assert!(oidc.config.features().returns_by_post);
     let pairs = asked(&oidc, &Ask::default());
     assert_eq!(one(&pairs, "prompt"), Some("consent"));
     assert_eq!(one(&pairs, "response_mode"), Some("form_post"));

@@ -88,13 +88,6 @@ impl Page {
     }
 }
 
-impl Config {
-    /// Only inside the client, and only for what its member need not grant.
-    pub(in crate::login::connector) fn may_be_silent(&self) -> bool {
-        self.mode != Page::Web && self.scope == Scope::Base
-    }
-}
-
 fn default_api_base() -> Url {
     known("https://qyapi.weixin.qq.com")
 }

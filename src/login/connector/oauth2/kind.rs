@@ -1,0 +1,106 @@
+//! `[connector.ID.oauth2]` as a kind of connector.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::super::{BuildError, Connector, ConnectorConfig, Deps, Features, Kind, Problem};
+use super::settings::{Settings, Unfit};
+use super::{Config, OAuth2, presets};
+use crate::expression::Scope;
+use crate::login::pending::Mode;
+use crate::secret::SecretSource;
+use crate::setting::{Place, is_in_the_clear};
+
+const NAME: &str = "oauth2";
+
+impl Kind for Config {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn secrets(&self) -> Vec<(Place<'_>, &SecretSource)> {
+        let secrets = self.client().secrets();
+        secrets
+            .map(|(key, secret)| (Place::of([NAME, key]), secret))
+            .collect()
+    }
+
+    fn expressions(&self) -> Vec<(Place<'_>, &str, Scope)> {
+        let expressions = [
+            ("subject", &self.subject),
+            ("vouched_email", &self.vouched_email),
+        ];
+        let written = expressions
+            .into_iter()
+            .filter_map(|(key, text)| Some((key, text.as_deref()?)));
+        written
+            .map(|(key, text)| (Place::of([NAME, key]), text, Scope::Mapping))
+            .collect()
+    }
+
+    fn problems(&self, connector: &ConnectorConfig, _external_url: &Url) -> Vec<Problem<'_>> {
+        let mut problems = Vec::new();
+        // Who compiles the expressions points into them.
+        if let Err(Unfit::Key {
+            key,
+            name,
+            message,
+            help,
+        }) = Settings::of(self)
+        {
+            let mut names = self.profiles.keys().chain(self.authorize_params.keys());
+            let place = Place::of([NAME, key]);
+            problems.push(match names.find(|known| Some(*known) == name.as_ref()) {
+                None => Problem::value(place, format!("{key}: {message}"), help),
+                Some(name) => Problem::value(place.key(name), message, help),
+            });
+        }
+        if self.preset.is_none() && !connector.mapping.0.contains_key("login") {
+            let message = "without a preset nothing says what people are called";
+            let help = "add [connector.ID.mapping] with login = \"profile.…\"";
+            problems.push(Problem::key(Place::of([NAME]), message, help));
+        }
+        problems
+    }
+
+    fn warnings(&self) -> Vec<(Place<'_>, String)> {
+        let mut warnings = Vec::new();
+        let text = "codes, tokens and everybody's data travel in plain http";
+        let addresses = self.addresses();
+        let addresses = addresses.map(|(key, url)| (Place::of([NAME, key]), url));
+        let profiles = self.profiles.iter();
+        let profiles = profiles.map(|(name, url)| (Place::of([NAME, "profiles", name]), url));
+        for (place, url) in addresses.chain(profiles) {
+            if is_in_the_clear(url) {
+                warnings.push((place, text.to_owned()));
+            }
+        }
+        if self.pkce == Some(false) {
+            let text = "a stolen code is good for whoever has it: leave it out unless the provider \
+                        refuses logins with it";
+            warnings.push((Place::of([NAME, "pkce"]), text.to_owned()));
+        }
+        warnings
+    }
+
+    fn features(&self) -> Features {
+        let known = self
+            .preset
+            .map_or_else(presets::unknown, |preset| preset.known());
+        Features {
+            mapping: known.mapping,
+            app: self.preset.and_then(presets::Preset::app),
+            silent_in: match known.silent {
+                true => &[Mode::Web],
+                false => &[],
+            },
+            silent_by: "oauth2 by some presets",
+            ..Features::default()
+        }
+    }
+
+    fn build(&self, deps: Deps) -> Result<Arc<dyn Connector>, BuildError> {
+        Ok(Arc::new(OAuth2::build(self, deps)?))
+    }
+}
