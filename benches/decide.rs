@@ -132,7 +132,7 @@ impl Case {
 impl House {
     async fn furnish() -> Outcome<Self> {
         let clock = Clock::system();
-        let store = store::open("sqlite::memory:").await?;
+        let store = store::open(&store::StoreUrl::MEMORY).await?;
         let grace = Duration::from_secs(300);
         let sessions = Sessions::open(store, clock.clone(), 1_000_000, grace).await?;
         let ring = Arc::new(KeyRing::new(&[keys::generate()], None)?);

@@ -37,8 +37,7 @@ pub use crate::face::ext_authz::ExtAuthzConfig;
 pub use crate::telemetry::LogConfig;
 pub use error::{ConfigError, Problem};
 pub use server::{
-    ExternalUrl, FilePath, OwnPrefix, ServerConfig, ServerConfigError, StoreConfig, StoreUrl,
-    TrustedProxy,
+    ExternalUrl, FilePath, OwnPrefix, ServerConfig, ServerConfigError, StoreConfig, TrustedProxy,
 };
 pub use warn::Warning;
 

@@ -22,7 +22,7 @@ use crate::request::explain::{self, Explanation, Question};
 use crate::request::head::Trust;
 use crate::secret::SecretError;
 use crate::site::{self, Shared, Site};
-use crate::store::{self, Monitored, Store, StoreError};
+use crate::store::{self, Monitored, Store, StoreError, StoreUrl};
 use crate::telemetry::{ReloadOutcome, Telemetry};
 
 /// How long a process that stops waits for refreshes of tokens.
@@ -78,7 +78,7 @@ pub enum ExplainError {
     /// The configuration could not be built.
     #[error(transparent)]
     Start(StartError),
-    /// The database could not be looked at.
+    /// The database could not be read.
     #[error("look at the store")]
     Store(#[source] StoreError),
     /// Nobody is known by that login.
@@ -123,7 +123,7 @@ pub async fn start_recording(
     telemetry: Telemetry,
 ) -> Result<Running, StartError> {
     keys::install_crypto();
-    let shared = open(&config, config.store.url.as_str(), clock, telemetry).await?;
+    let shared = open(&config, &config.store.url, clock, telemetry).await?;
     let site = Site::build(&config.site(), &shared, None)
         .await
         .map_err(|error| StartError::Build(Box::new(error)))?;
@@ -168,7 +168,7 @@ pub async fn start_recording(
 pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
     keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
-    let shared = open(config, "sqlite::memory:", Clock::system(), telemetry).await?;
+    let shared = open(config, &StoreUrl::MEMORY, Clock::system(), telemetry).await?;
     let site = Site::build(&config.site(), &shared, None)
         .await
         .map_err(|error| StartError::Build(Box::new(error)))?;
@@ -189,7 +189,7 @@ pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
 pub async fn explain(config: &Config, question: &Question) -> Result<Explanation, ExplainError> {
     let (site, shared) = rehearse(config).await.map_err(ExplainError::Start)?;
     let store = match question.is_about_somebody() {
-        true => store::look(config.store.url.as_str()).await,
+        true => store::open_read_only(&config.store.url).await,
         false => Ok(shared.store),
     };
     let store = store.map_err(ExplainError::Store)?;
@@ -295,7 +295,7 @@ impl Drop for Running {
 
 async fn open(
     config: &Config,
-    url: &str,
+    url: &StoreUrl,
     clock: Clock,
     telemetry: Telemetry,
 ) -> Result<Shared, StartError> {

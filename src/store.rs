@@ -17,12 +17,14 @@ mod ids;
 mod monitored;
 mod sqlite;
 mod tokens;
+mod url;
 
 pub use error::StoreError;
 pub use ids::{AccountId, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject};
 pub use monitored::Monitored;
-pub use sqlite::Sqlite;
+pub use sqlite::{Sqlite, SqliteUrl};
 pub use tokens::{Renewal, Renewed, Said, StoredTokens};
+pub use url::{StoreUrl, StoreUrlError};
 
 /// A person as the directory keeps them.
 #[derive(Clone, Debug, PartialEq)]
@@ -340,26 +342,29 @@ pub enum LogoutMark {
     Subject(Subject),
 }
 
-/// Opens the store a URL names: `sqlite:///path/to/file`, or `sqlite::memory:` for a test.
-pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
-    match url.starts_with("sqlite:") {
-        true => Ok(Arc::new(Sqlite::open(url).await?)),
-        false => Err(unsupported(url)),
-    }
+/// What may be done with a store that is opened.
+#[derive(Clone, Copy)]
+enum Access {
+    All,
+    ReadOnly,
 }
 
-/// Opens the store beside whoever serves with it, to be read only: nothing is made, brought up to
-/// date or written, and every question that would is refused.
-pub async fn look(url: &str) -> Result<Arc<dyn Store>, StoreError> {
-    match url.starts_with("sqlite:") {
-        true => Ok(Arc::new(Sqlite::look(url).await?)),
-        false => Err(unsupported(url)),
-    }
+/// Opens the store, makes it when it is missing and brings its tables up to date.
+pub async fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(url, Access::All).await
 }
 
-fn unsupported(url: &str) -> StoreError {
-    let bare = url.split_once("://").map_or("", |(scheme, _)| scheme);
-    StoreError::Unsupported {
-        url: format!("{bare}://…"),
-    }
+/// Opens the store beside the process that serves with it, to be read only: nothing is made, brought
+/// up to date or written, and every question that would write is refused.
+pub async fn open_read_only(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
+    open_with(url, Access::ReadOnly).await
+}
+
+async fn open_with(url: &StoreUrl, access: Access) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match url {
+        StoreUrl::Sqlite(url) => Arc::new(match access {
+            Access::All => Sqlite::open(url).await?,
+            Access::ReadOnly => Sqlite::open_read_only(url).await?,
+        }),
+    })
 }

@@ -12,6 +12,7 @@ use crate::door::{Address, DoorLimits, ListenConfig, TlsConfig};
 use crate::request::head::Trust;
 use crate::request::route::PathPrefix;
 use crate::setting::text_schema;
+use crate::store::{SqliteUrl, StoreUrl};
 
 /// `[server]`: where it listens and what browsers call it.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -57,7 +58,7 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         Self {
-            url: StoreUrl("sqlite:///var/lib/menshen/menshen.db".to_owned()),
+            url: StoreUrl::Sqlite(SqliteUrl::File("/var/lib/menshen/menshen.db".into())),
         }
     }
 }
@@ -87,12 +88,7 @@ pub enum TrustedProxy {
     Unix,
 }
 
-/// A database this version speaks to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct StoreUrl(String);
-
-/// Why a value of `[server]` or `[store]` is refused.
+/// Why a value of `[server]` is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServerConfigError {
     /// `external_url`.
@@ -115,14 +111,6 @@ pub enum ServerConfigError {
     /// `trusted_proxies`.
     #[error("a trusted proxy is an address, a network such as 10.0.0.0/8, or `unix`")]
     TrustedProxy,
-    /// `store.url`, a database of a later version.
-    #[error(
-        "this version of menshen does not speak to PostgreSQL yet: write sqlite:///path/to/menshen.db"
-    )]
-    Postgres,
-    /// `store.url`.
-    #[error("a store is sqlite:///path/to/menshen.db")]
-    Store,
 }
 
 impl ExternalUrl {
@@ -267,32 +255,6 @@ pub(super) fn trust(proxies: &[TrustedProxy]) -> Trust {
     }
 }
 
-impl StoreUrl {
-    /// As [`crate::store::open`] takes it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for StoreUrl {
-    type Error = ServerConfigError;
-
-    fn try_from(text: String) -> Result<Self, ServerConfigError> {
-        if text.starts_with("postgres:") || text.starts_with("postgresql:") {
-            return Err(ServerConfigError::Postgres);
-        }
-        let path = text
-            .strip_prefix("sqlite://")
-            .is_some_and(|path| path.len() > 1);
-        let good = text == "sqlite::memory:" || path;
-        if good {
-            Ok(Self(text))
-        } else {
-            Err(ServerConfigError::Store)
-        }
-    }
-}
-
 fn default_listen() -> Vec<ListenConfig> {
     vec![ListenConfig::plain(Address::Ip(
         ([127, 0, 0, 1], 8080).into(),
@@ -304,7 +266,6 @@ text_schema! {
     OwnPrefix: "a plain path without a slash at its end",
     FilePath: "a plain path",
     TrustedProxy: "an address, a network or `unix`",
-    StoreUrl: "sqlite:///path/to/menshen.db",
 }
 
 #[cfg(test)]
@@ -372,25 +333,6 @@ mod tests {
         assert_eq!(of("unix"), Ok(TrustedProxy::Unix));
         for bad in ["", "10.0.0.0/33", "proxy.corp.example", "Unix", "*"] {
             assert_eq!(of(bad), Err(ServerConfigError::TrustedProxy), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_store_of_a_later_version_is_refused_as_such() {
-        let of = |text: &str| StoreUrl::try_from(text.to_owned()).map(|url| url.0);
-        assert!(of("sqlite:///var/lib/menshen.db").is_ok());
-        assert_eq!(
-            of("postgres://u:p@db/menshen"),
-            Err(ServerConfigError::Postgres)
-        );
-        for bad in [
-            "",
-            "sqlite:",
-            "sqlite://",
-            "mysql://a",
-            "/var/lib/menshen.db",
-        ] {
-            assert_eq!(of(bad), Err(ServerConfigError::Store), "{bad}");
         }
     }
 }

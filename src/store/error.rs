@@ -12,12 +12,6 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
-    /// The configuration names a database this version does not speak to.
-    #[error("the store {url} is not supported: write sqlite:///path/to/menshen.db")]
-    Unsupported {
-        /// What was written, without credentials.
-        url: String,
-    },
     /// The file was written by a later version; it is left as it is.
     #[error(
         "the store {url} was written by a newer menshen: tables {found}, this one knows {known}"
@@ -108,10 +102,9 @@ impl StoreError {
     pub fn cause(&self) -> &'static str {
         match self {
             Self::Open { source, .. } | Self::Failed { source, .. } => cause(source),
-            Self::Unsupported { .. }
-            | Self::Newer { .. }
-            | Self::Older { .. }
-            | Self::Foreign { .. } => "it is not a store of this version",
+            Self::Newer { .. } | Self::Older { .. } | Self::Foreign { .. } => {
+                "it is not a store of this version"
+            }
             Self::NoAccount { .. } => "there is no such account",
             Self::Moved { .. } => "its file was taken away or replaced",
             Self::Silent { .. } | Self::Late { .. } => "no answer in time",

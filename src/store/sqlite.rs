@@ -20,9 +20,13 @@ mod open;
 mod place;
 mod revocations;
 mod row;
+mod schema;
 mod sessions;
 mod tokens;
+mod url;
 mod write;
+
+pub use url::SqliteUrl;
 
 use place::Place;
 use write::Write;
@@ -42,19 +46,19 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the file of `sqlite:///path/to/file`, or memory for `sqlite::memory:`.
+    /// Opens the file, or an empty store in memory.
     ///
     /// A missing file is made (mode 0600), a missing directory is not. A file that is damaged, not
     /// ours, or written by a newer version is refused and left as it is.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
+    pub async fn open(url: &SqliteUrl) -> Result<Self, StoreError> {
         open::open(url).await
     }
 
     /// Opens a file that is there to be read only, beside whoever serves with it. Memory is empty.
     ///
     /// What [`Sqlite::open`] refuses is refused, and a file of an older version, too.
-    pub async fn look(url: &str) -> Result<Self, StoreError> {
-        open::look(url).await
+    pub async fn open_read_only(url: &SqliteUrl) -> Result<Self, StoreError> {
+        open::open_read_only(url).await
     }
 
     /// Waits for running questions and closes the file; every later question fails.

@@ -8,7 +8,7 @@ use menshen::clock::Timestamp;
 use menshen::keys;
 use menshen::store::{
     self, Account, Admission, Admitted, ConnectorId, LinkField, Minted, NewSession, SessionId,
-    SessionKey, SessionRecord, Store,
+    SessionKey, SessionRecord, SqliteUrl, Store, StoreUrl,
 };
 
 mod directory;
@@ -33,8 +33,8 @@ struct Backend {
 /// One empty store of each kind.
 async fn backends() -> Vec<Backend> {
     let dir = TempDir::new();
-    let file = store::open(&dir.url()).await.unwrap();
-    let memory = store::open("sqlite::memory:").await.unwrap();
+    let file = store::open(&dir.store_url()).await.unwrap();
+    let memory = store::open(&StoreUrl::MEMORY).await.unwrap();
     vec![
         Backend {
             name: "a SQLite file",
@@ -66,6 +66,14 @@ impl TempDir {
 
     pub(crate) fn url(&self) -> String {
         url(&self.file())
+    }
+
+    pub(crate) fn sqlite_url(&self) -> SqliteUrl {
+        SqliteUrl::File(self.file())
+    }
+
+    pub(crate) fn store_url(&self) -> StoreUrl {
+        StoreUrl::Sqlite(self.sqlite_url())
     }
 }
 

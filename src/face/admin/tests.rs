@@ -50,7 +50,7 @@ struct Desk {
 
 impl Desk {
     async fn new(token: Option<&str>) -> Self {
-        let store = store::open("sqlite::memory:").await.unwrap();
+        let store = store::open(&store::StoreUrl::MEMORY).await.unwrap();
         let grace = Duration::from_secs(300);
         let clock = Clock::by_hand(Timestamp::from_unix_s(1_700_000_000));
         let sessions = Sessions::open(Arc::clone(&store), clock.clone(), 100, grace)

@@ -163,13 +163,13 @@ async fn insert(tx: &mut SqliteConnection, new: &NewSession) -> Result<(), Troub
 mod tests {
     use std::time::Duration;
 
-    use super::super::super::{Admission, Admitted, Store as _};
+    use super::super::super::{Admission, Admitted, SqliteUrl, Store as _};
     use super::*;
     use crate::keys;
 
     #[tokio::test]
     async fn a_mint_that_finds_its_token_spent_leaves_the_writer_open() {
-        let db = Sqlite::open("sqlite::memory:").await.unwrap();
+        let db = Sqlite::open(&SqliteUrl::Memory).await.unwrap();
         let at = Timestamp::from_unix_s(1_800_000_000);
         let admission = Admission {
             connector: "corp".parse().unwrap(),

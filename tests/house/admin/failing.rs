@@ -51,7 +51,7 @@ async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_resta
         assert_eq!(page.answer.status, 503);
         assert_eq!(wang.cookie("menshen"), None);
     }
-    let store = store::open(&dir.url()).await.unwrap();
+    let store = store::open(&dir.store_url()).await.unwrap();
     let wang = "wangfang".parse().unwrap();
     assert_eq!(store.account_by_login(&wang).await.unwrap(), None);
     let why = ready(&house, false).await;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use menshen::store::SqliteUrl;
+
 use super::*;
 use crate::command::{menshen, text};
 use crate::upstream::Folder;
@@ -231,7 +233,7 @@ async fn a_store_that_is_not_there_or_not_of_this_version_is_left_alone() {
         // A file of its own, that nobody serves with.
         let _ = std::fs::remove_file(&file);
         let url_of_file = format!("sqlite://{}", file.display());
-        menshen::store::Sqlite::open(&url_of_file)
+        menshen::store::Sqlite::open(&SqliteUrl::File(file.clone()))
             .await
             .unwrap()
             .close()

@@ -237,7 +237,7 @@ impl WatchedHouse {
         source.domains_of_agent(AGENT_ID, &["sso.test"]);
         let config = Config::parse(&plan.text(&source, &app), "test.toml").unwrap();
         let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
-        let inner = store::open(config.store.url.as_str()).await.unwrap();
+        let inner = store::open(&config.store.url).await.unwrap();
         let store = Arc::new(Watched::new(inner));
         let grace = config.session.store_outage_grace.duration();
         let watched: Arc<dyn Store> = Arc::<Watched>::clone(&store);

@@ -189,7 +189,7 @@ async fn what_anybody_can_say_is_noted_once_and_for_a_while() {
 #[tokio::test]
 async fn what_strangers_say_fills_no_store() {
     let dir = TempDir::new();
-    let store = store::open(&dir.url()).await.unwrap();
+    let store = store::open(&dir.store_url()).await.unwrap();
     let mut meddler = Meddler::at(&dir.url()).await;
     meddler
         .run(

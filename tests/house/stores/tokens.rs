@@ -206,7 +206,7 @@ async fn a_closed_account_and_a_session_past_its_end_are_not_renewed() {
 async fn tokens_go_with_their_sessions_and_the_others_stay() {
     for at_scope in 0..6 {
         let dir = TempDir::new();
-        let store = store::open(&dir.url()).await.unwrap();
+        let store = store::open(&dir.store_url()).await.unwrap();
         let (account, new) = with_tokens(&*store, "zhangsan").await;
         let (_, other) = with_tokens(&*store, "lisi").await;
         let ended: u32 = match at_scope {
@@ -241,7 +241,7 @@ async fn revoke(store: &dyn Store, scope: &Scope) -> u32 {
 #[tokio::test]
 async fn a_lease_that_was_given_back_is_swept() {
     let dir = TempDir::new();
-    let store = store::open(&dir.url()).await.unwrap();
+    let store = store::open(&dir.store_url()).await.unwrap();
     assert!(store.lease("over", "a", at(0), at(0)).await.unwrap());
     assert!(store.lease("held", "a", at(0), at(90)).await.unwrap());
     store.sweep(at(60), at(0), 10).await.unwrap();

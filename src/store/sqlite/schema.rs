@@ -1,0 +1,94 @@
+//! The tables: their version, and how an older file is brought up to date.
+
+use std::path::Path;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnection, SqlitePool};
+
+use super::super::StoreError;
+use super::SqliteUrl;
+use super::open::{WAIT, failed};
+
+/// What marks our files, as the first migration writes it.
+const APPLICATION_ID: i64 = 0x6d65_6e73;
+
+/// The version of the tables this program asks.
+pub(super) fn known() -> i64 {
+    let versions = migrator().iter().map(|migration| migration.version).max();
+    versions.unwrap_or(0)
+}
+
+/// Reads the file without a right to write: is it a database, ours, and not newer than we are?
+/// Answers the version of its tables, when it has any.
+pub(super) async fn inspect(url: &SqliteUrl, path: &Path) -> Result<Option<i64>, StoreError> {
+    let empty = tokio::fs::metadata(path)
+        .await
+        .is_ok_and(|file| file.len() == 0);
+    if empty {
+        return Ok(None);
+    }
+    let mut db = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(WAIT)
+        .connect()
+        .await
+        .map_err(failed(url))?;
+    let found = versions(&mut db).await;
+    db.close().await.map_err(failed(url))?;
+    let (application, tables) = found.map_err(failed(url))?;
+    let known = known();
+    match (application, tables) {
+        (_, None) if application == 0 => Ok(None),
+        (APPLICATION_ID, Some(found)) if found > known => Err(StoreError::Newer {
+            url: url.to_string(),
+            found,
+            known,
+        }),
+        (APPLICATION_ID, found) => Ok(found),
+        (_, _) => Err(StoreError::Foreign {
+            url: url.to_string(),
+        }),
+    }
+}
+
+/// Whose file it is, and the version of its tables; no version when there are no tables at all.
+async fn versions(db: &mut SqliteConnection) -> sqlx::Result<(i64, Option<i64>)> {
+    let sql = "SELECT count(*) FROM sqlite_schema";
+    let tables: i64 = sqlx::query_scalar(sql).fetch_one(&mut *db).await?;
+    let application = sqlx::query_scalar("PRAGMA application_id")
+        .fetch_one(&mut *db)
+        .await?;
+    if tables == 0 || application != APPLICATION_ID {
+        return Ok((application, (tables > 0).then_some(0)));
+    }
+    let sql = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
+    Ok((
+        application,
+        Some(sqlx::query_scalar(sql).fetch_one(db).await?),
+    ))
+}
+
+/// Brings the tables up to date, whole or not at all, one process at a time.
+pub(super) async fn migrate(writer: &SqlitePool) -> sqlx::Result<()> {
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+    migrator().run_direct(None, &mut *tx, false).await?;
+    tx.commit().await
+}
+
+/// The files may not be changed afterwards, not even a comment: every database keeps their checksums.
+fn migrator() -> Migrator {
+    let migration = |version, description: &'static str, sql: &'static str| {
+        let kind = MigrationType::Simple;
+        Migration::new(version, description.into(), kind, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(vec![
+        migration(1, "house", include_str!("0001_house.sql")),
+        migration(2, "tokens", include_str!("0002_tokens.sql")),
+        migration(3, "provider", include_str!("0003_provider.sql")),
+        migration(4, "unnamed", include_str!("0004_unnamed.sql")),
+        migration(5, "raised", include_str!("0005_raised.sql")),
+        migration(6, "front_channel", include_str!("0006_front_channel.sql")),
+    ])
+}

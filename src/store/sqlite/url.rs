@@ -1,0 +1,40 @@
+//! `SqliteUrl`: which file, or memory.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+
+/// What `sqlite:` in the URL of a store names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SqliteUrl {
+    /// `sqlite:///path/to/file`.
+    File(PathBuf),
+    /// `sqlite::memory:`, for tests.
+    Memory,
+}
+
+impl SqliteUrl {
+    /// Reads what follows `sqlite:`. Parameters are not known: menshen decides how it opens its file.
+    pub(in crate::store) fn parse(place: &str) -> Option<Self> {
+        if matches!(place, ":memory:" | "//:memory:") {
+            return Some(Self::Memory);
+        }
+        let path = place.strip_prefix("//").filter(|path| path.len() > 1)?;
+        if path.contains('?') {
+            return None;
+        }
+        // A path can contain a `?` only percent-encoded.
+        let path = percent_decode_str(path).decode_utf8().ok()?;
+        Some(Self::File(PathBuf::from(path.as_ref())))
+    }
+}
+
+impl fmt::Display for SqliteUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Memory => f.write_str("sqlite::memory:"),
+        }
+    }
+}
