@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::{
-    Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LogPart, LoginName,
-    LogoutMark, Minted, NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId,
-    SessionKey, SessionRecord, Store, StoreError, Subject,
+    Account, AccountId, AccountStore, Admission, Admitted, ConnectorId, EpochsNow, LogPart,
+    LoginName, LogoutMark, Maintenance, Minted, NewSession, OnceStore, Renewal, Renewed,
+    Revocation, RevocationStore, Scope, SessionFound, SessionId, SessionKey, SessionRecord,
+    SessionStore, Store, StoreError, Subject, TokenStore,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -116,14 +117,14 @@ impl Monitored {
     }
 }
 
-/// Passes questions on by kind.
-macro_rules! questions {
-    (
+/// Passes on the questions of each subject.
+macro_rules! pass_on {
+    ($($subject:ident {
         reads { $($read:ident($($read_part:ident: $read_kind:ty),*) -> $read_answer:ty;)* }
         writes { $($write:ident($($part:ident: $kind:ty),*) -> $answer:ty;)* }
-    ) => {
+    })*) => {$(
         #[async_trait]
-        impl Store for Monitored {
+        impl $subject for Monitored {
             $(async fn $read(&self, $($read_part: $read_kind),*) -> Result<$read_answer, StoreError> {
                 self.read(stringify!($read), self.inner.$read($($read_part),*)).await
             })*
@@ -131,57 +132,95 @@ macro_rules! questions {
             $(async fn $write(&self, $($part: $kind),*) -> Result<$answer, StoreError> {
                 self.write(stringify!($write), self.inner.$write($($part),*)).await
             })*
-
-            async fn ping(&self) -> Result<(), StoreError> {
-                self.answer("ping", PROBE_WITHIN, self.inner.ping()).await
-            }
-
-            /// One try serves all who ask within a moment, and so does any other write.
-            async fn try_write(&self) -> Result<(), StoreError> {
-                let _one_at_a_time = self.trying.lock().await;
-                if let Some(known) = self.known() {
-                    return known;
-                }
-                let tried = self.answer("try_write", PROBE_WITHIN, self.inner.try_write()).await;
-                self.wrote(&tried);
-                tried
-            }
-
-            fn damaged(&self, record: &'static str) -> StoreError {
-                self.telemetry.store_error();
-                self.inner.damaged(record)
-            }
         }
-    };
+    )*};
 }
 
-questions! {
-    reads {
-        keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
-        session(key: &SessionKey) -> Option<SessionFound>;
-        session_key(public_id: &SessionId) -> Option<SessionKey>;
-        sessions(account: Option<&AccountId>, max: u32) -> Vec<SessionRecord>;
-        account_by_login(login: &LoginName) -> Option<Account>;
-        identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
-        epochs() -> EpochsNow;
-        revocations_after(number: i64, max: u32) -> LogPart;
+pass_on! {
+    AccountStore {
+        reads {
+            account_by_login(login: &LoginName) -> Option<Account>;
+            identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
+        }
+        writes {
+            admit(admission: &Admission) -> Admitted;
+            close_account(account: &AccountId, closed: bool, at: Timestamp) -> Option<Revocation>;
+        }
     }
-    writes {
-        admit(admission: &Admission) -> Admitted;
-        mint(new: &NewSession) -> Minted;
-        renew(renewal: &Renewal) -> Renewed;
-        touch(used: &[(SessionKey, Timestamp)]) -> ();
-        revoke(scope: &Scope, at: Timestamp) -> Revocation;
-        close_account(account: &AccountId, closed: bool, at: Timestamp) -> Option<Revocation>;
-        end_at_provider(
-            connector: &ConnectorId,
-            mark: &LogoutMark,
-            notice: Option<&[u8; 32]>,
-            at: Timestamp,
-            until: Timestamp
-        ) -> Option<Vec<Revocation>>;
-        spend(what: &[u8; 32], until: Timestamp) -> bool;
-        lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
-        sweep(at: Timestamp, idle_before: Timestamp, max: u32) -> u64;
+    SessionStore {
+        reads {
+            session(key: &SessionKey) -> Option<SessionFound>;
+            session_key(public_id: &SessionId) -> Option<SessionKey>;
+            sessions(account: Option<&AccountId>, max: u32) -> Vec<SessionRecord>;
+        }
+        writes {
+            mint(new: &NewSession) -> Minted;
+            touch(used: &[(SessionKey, Timestamp)]) -> ();
+        }
+    }
+    RevocationStore {
+        reads {
+            epochs() -> EpochsNow;
+            revocations_after(number: i64, max: u32) -> LogPart;
+        }
+        writes {
+            revoke(scope: &Scope, at: Timestamp) -> Revocation;
+            end_at_provider(
+                connector: &ConnectorId,
+                mark: &LogoutMark,
+                notice: Option<&[u8; 32]>,
+                at: Timestamp,
+                until: Timestamp
+            ) -> Option<Vec<Revocation>>;
+        }
+    }
+    TokenStore {
+        reads {}
+        writes {
+            renew(renewal: &Renewal) -> Renewed;
+        }
+    }
+    OnceStore {
+        reads {
+            keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
+        }
+        writes {
+            spend(what: &[u8; 32], until: Timestamp) -> bool;
+            lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
+        }
+    }
+}
+
+#[async_trait]
+impl Maintenance for Monitored {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.answer("ping", PROBE_WITHIN, self.inner.ping()).await
+    }
+
+    /// One try serves all who ask within a moment, and so does any other write.
+    async fn try_write(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.trying.lock().await;
+        if let Some(known) = self.known() {
+            return known;
+        }
+        let tried = self.inner.try_write();
+        let tried = self.answer("try_write", PROBE_WITHIN, tried).await;
+        self.wrote(&tried);
+        tried
+    }
+
+    fn damaged(&self, record: &'static str) -> StoreError {
+        self.telemetry.store_error();
+        self.inner.damaged(record)
+    }
+
+    async fn sweep(
+        &self,
+        at: Timestamp,
+        idle_before: Timestamp,
+        max: u32,
+    ) -> Result<u64, StoreError> {
+        let swept = self.inner.sweep(at, idle_before, max);
+        self.write("sweep", swept).await
     }
 }

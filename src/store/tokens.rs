@@ -1,7 +1,19 @@
 //! What the store keeps of a session's tokens: sealed text it cannot read, and a number.
 
-use super::{LinkField, SessionKey};
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::{LinkField, SessionKey, StoreError};
 use crate::clock::Timestamp;
+
+/// What a database answers about tokens. They are inserted and deleted with their session.
+#[async_trait]
+pub trait TokenStore: fmt::Debug + Send + Sync {
+    /// Keeps what a refresh brought, in one transaction, if the session still stands and its tokens
+    /// are of the version the refresh began with.
+    async fn renew(&self, renewal: &Renewal) -> Result<Renewed, StoreError>;
+}
 
 /// A session's tokens, sealed by whoever minted or renewed it.
 #[derive(Clone, Debug, PartialEq, Eq)]

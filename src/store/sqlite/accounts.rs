@@ -1,62 +1,122 @@
-//! Accounts and their identities: who somebody is to the directory.
+//! Accounts and their identities, in SQLite.
 
+use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
-    Account, AccountId, Admission, Admitted, ConnectorId, LinkField, LoginName, Subject,
+    Account, AccountId, AccountStore, Admission, Admitted, ConnectorId, LinkField, LoginName,
+    Revocation, Scope, StoreError, Subject,
 };
-use super::{Sqlite, Trouble, row};
+use super::{Sqlite, Trouble, ask, revocations, row, tokens};
+use crate::clock::Timestamp;
 use crate::keys;
 
-pub(super) async fn admit(db: &Sqlite, admission: &Admission) -> Result<Admitted, Trouble> {
-    let mut tx = db.write().await?;
-    let known = known(&mut tx, admission).await?;
-    let vouches = known.is_none() || admission.by_login;
-    let admitted = match known {
-        Some((account, names)) => again(&mut tx, admission, account, names).await?,
-        None => match linked(&mut tx, &admission.links).await? {
-            Some(account) => join(&mut tx, admission, account).await?,
-            None => stranger(&mut tx, admission).await?,
-        },
-    };
-    if matches!(admitted, Admitted::Account(_)) {
-        if vouches {
-            let Admission {
-                connector, subject, ..
-            } = admission;
-            vouch(&mut tx, connector, subject, &admission.vouched).await?;
-        }
-        tx.commit().await?;
-    } else {
-        tx.leave().await?;
+#[async_trait]
+impl AccountStore for Sqlite {
+    async fn admit(&self, admission: &Admission) -> Result<Admitted, StoreError> {
+        ask("admit a person", async {
+            let mut tx = self.write().await?;
+            let known = known(&mut tx, admission).await?;
+            let vouches = known.is_none() || admission.by_login;
+            let admitted = match known {
+                Some((account, names)) => again(&mut tx, admission, account, names).await?,
+                None => match linked(&mut tx, &admission.links).await? {
+                    Some(account) => join(&mut tx, admission, account).await?,
+                    None => stranger(&mut tx, admission).await?,
+                },
+            };
+            if matches!(admitted, Admitted::Account(_)) {
+                if vouches {
+                    let Admission {
+                        connector, subject, ..
+                    } = admission;
+                    vouch(&mut tx, connector, subject, &admission.vouched).await?;
+                }
+                tx.commit().await?;
+            } else {
+                tx.leave().await?;
+            }
+            Ok(admitted)
+        })
+        .await
     }
-    Ok(admitted)
-}
 
-pub(super) async fn by_login(db: &Sqlite, login: &LoginName) -> Result<Option<Account>, Trouble> {
-    let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
-    let found = sqlx::query(sql)
-        .bind(login.folded())
-        .fetch_optional(&mut *db.read().await?)
-        .await?;
-    found.as_ref().map(row::account).transpose()
-}
+    async fn account_by_login(&self, login: &LoginName) -> Result<Option<Account>, StoreError> {
+        ask("find an account by its login", async {
+            let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
+            let found = sqlx::query(sql)
+                .bind(login.folded())
+                .fetch_optional(&mut *self.read().await?)
+                .await?;
+            found.as_ref().map(row::account).transpose()
+        })
+        .await
+    }
 
-pub(super) async fn identities(
-    db: &Sqlite,
-    account: &AccountId,
-) -> Result<Vec<(ConnectorId, Subject, String)>, Trouble> {
-    let sql = "SELECT connector, subject, entitlements FROM identity WHERE account = ?1 \
-               ORDER BY used_at DESC, connector, subject";
-    let id = account.as_bytes().as_slice();
-    let mut db = db.read().await?;
-    let rows = sqlx::query(sql).bind(id).fetch_all(&mut *db).await?;
-    let identity = |found: &_| {
-        let connector = row::text(found, "connector", "identity")?;
-        let subject = row::text(found, "subject", "identity")?;
-        Ok((connector, subject, found.try_get("entitlements")?))
-    };
-    rows.iter().map(identity).collect()
+    async fn identities(
+        &self,
+        account: &AccountId,
+    ) -> Result<Vec<(ConnectorId, Subject, String)>, StoreError> {
+        ask("read an account's identities", async {
+            let sql = "SELECT connector, subject, entitlements FROM identity WHERE account = ?1 \
+                       ORDER BY used_at DESC, connector, subject";
+            let id = account.as_bytes().as_slice();
+            let mut db = self.read().await?;
+            let rows = sqlx::query(sql).bind(id).fetch_all(&mut *db).await?;
+            let identity = |found: &_| {
+                let connector = row::text(found, "connector", "identity")?;
+                let subject = row::text(found, "subject", "identity")?;
+                Ok((connector, subject, found.try_get("entitlements")?))
+            };
+            rows.iter().map(identity).collect()
+        })
+        .await
+    }
+
+    /// Closing raises the account's number each time. Opening raises nothing: it answers the number as
+    /// it stands, under the last entry of the log.
+    async fn close_account(
+        &self,
+        account: &AccountId,
+        closed: bool,
+        at: Timestamp,
+    ) -> Result<Option<Revocation>, StoreError> {
+        let question = if closed {
+            "close an account"
+        } else {
+            "open an account"
+        };
+        ask(question, async {
+            let mut tx = self.write().await?;
+            let sql = "UPDATE account SET closed = ?2 WHERE id = ?1 RETURNING epoch";
+            let epoch = sqlx::query_scalar(sql)
+                .bind(account.as_bytes().as_slice())
+                .bind(closed)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(epoch) = epoch else {
+                tx.leave().await?;
+                return Ok(None);
+            };
+            let scope = Scope::Account(*account);
+            let entry = if closed {
+                let epoch = revocations::raise_account(&mut tx, account, at).await?;
+                tokens::forget(&mut tx, &scope).await?;
+                revocations::log(&mut tx, scope, epoch, at).await?
+            } else {
+                let sql = "SELECT coalesce(max(number), 0) FROM revocation";
+                let number = sqlx::query_scalar(sql).fetch_one(&mut *tx).await?;
+                Revocation {
+                    number,
+                    scope,
+                    epoch: row::unsigned(epoch, "account")?,
+                }
+            };
+            tx.commit().await?;
+            Ok(Some(entry))
+        })
+        .await
+    }
 }
 
 /// The account of an identity we know, and whether its login follows this identity.

@@ -1,15 +1,18 @@
-//! Revocations: a number raised or a row deleted, and the log entry that tells the other processes.
+//! Revocations, in SQLite: a number raised or a row deleted, and the log entry that tells the other
+//! processes.
 
 use std::borrow::Cow;
 use std::iter;
 
+use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
-    AccountId, ConnectorId, EpochsNow, LogPart, LogoutMark, Revocation, Scope, SessionKey, Subject,
+    AccountId, ConnectorId, EpochsNow, LogPart, LogoutMark, Revocation, RevocationStore, Scope,
+    SessionKey, StoreError, Subject,
 };
-use super::{Sqlite, Trouble, once, row, tokens};
+use super::{Sqlite, Trouble, ask, once, row, tokens};
 use crate::clock::Timestamp;
 
 /// How many marks are kept that anybody may have caused.
@@ -18,97 +21,131 @@ const FRONT_CHANNEL_MARKS_MAX: i64 = 50_000;
 /// What precedes a connector's id in the name of its number.
 const CONNECTOR: &str = "connector:";
 
-pub(super) async fn revoke(
-    db: &Sqlite,
-    scope: &Scope,
-    at: Timestamp,
-) -> Result<Revocation, Trouble> {
-    let mut tx = db.write().await?;
-    let epoch = match scope {
-        Scope::Session(key) => {
-            sqlx::query("DELETE FROM session WHERE key = ?1")
-                .bind(key.as_bytes().as_slice())
-                .execute(&mut *tx)
+#[async_trait]
+impl RevocationStore for Sqlite {
+    async fn revoke(&self, scope: &Scope, at: Timestamp) -> Result<Revocation, StoreError> {
+        ask("revoke sessions", async {
+            let mut tx = self.write().await?;
+            let epoch = match scope {
+                Scope::Session(key) => {
+                    sqlx::query("DELETE FROM session WHERE key = ?1")
+                        .bind(key.as_bytes().as_slice())
+                        .execute(&mut *tx)
+                        .await?;
+                    0
+                }
+                Scope::Account(account) => raise_account(&mut tx, account, at).await?,
+                Scope::Connector(_) | Scope::Everyone => raise(&mut tx, scope, at).await?,
+            };
+            tokens::forget(&mut tx, scope).await?;
+            let entry = log(&mut tx, scope.clone(), epoch, at).await?;
+            tx.commit().await?;
+            Ok(entry)
+        })
+        .await
+    }
+
+    async fn end_at_provider(
+        &self,
+        connector: &ConnectorId,
+        mark: &LogoutMark,
+        notice: Option<&[u8; 32]>,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Vec<Revocation>>, StoreError> {
+        ask("end what a provider ended", async {
+            // Anybody can say this: what ends nothing here is written down where little is kept.
+            if let (None, LogoutMark::ProviderSession(sid)) = (notice, mark)
+                && !stands_here(self, connector, sid).await?
+            {
+                if at < until {
+                    mark_unknown(self, connector, sid, (at, until)).await?;
+                }
+                return Ok(Some(Vec::new()));
+            }
+            let mut tx = self.write().await?;
+            if let Some(notice) = notice
+                && !once::spend(&mut tx, notice, until).await?
+            {
+                tx.leave().await?;
+                return Ok(None);
+            }
+            mark_logout(&mut tx, connector, mark, (at, until)).await?;
+            let mut entries = Vec::new();
+            for key in delete_ended(&mut tx, connector, mark).await? {
+                entries.push(log(&mut tx, Scope::Session(key), 0, at).await?);
+            }
+            tx.commit().await?;
+            Ok(Some(entries))
+        })
+        .await
+    }
+
+    async fn epochs(&self) -> Result<EpochsNow, StoreError> {
+        ask("read the numbers", async {
+            // One statement reads one snapshot.
+            let sql = "SELECT name, number FROM epoch UNION ALL \
+                       SELECT 'log', coalesce(max(number), 0) FROM revocation";
+            let mut now = EpochsNow::default();
+            let mut db = self.read().await?;
+            for found in sqlx::query(sql).fetch_all(&mut *db).await? {
+                let number: i64 = found.try_get("number")?;
+                match found.try_get("name")? {
+                    "log" => now.log_number = number,
+                    "everyone" => now.everyone = row::unsigned(number, "number")?,
+                    name => {
+                        let id = name.strip_prefix(CONNECTOR).and_then(|id| id.parse().ok());
+                        let id = id.ok_or(Trouble::Damaged("number"))?;
+                        now.connectors.push((id, row::unsigned(number, "number")?));
+                    }
+                }
+            }
+            Ok(now)
+        })
+        .await
+    }
+
+    async fn revocations_after(&self, number: i64, max: u32) -> Result<LogPart, StoreError> {
+        ask("read the revocations", async {
+            let sql = "SELECT number, kind, what, epoch FROM revocation WHERE number > ?1 \
+                       ORDER BY number LIMIT ?2";
+            let rows = sqlx::query(sql)
+                .bind(number)
+                .bind(max)
+                .fetch_all(&mut *self.read().await?)
                 .await?;
-            0
-        }
-        Scope::Account(account) => raise_account(&mut tx, account, at).await?,
-        Scope::Connector(_) | Scope::Everyone => raise(&mut tx, scope, at).await?,
-    };
-    tokens::forget(&mut tx, scope).await?;
-    let entry = log(&mut tx, scope.clone(), epoch, at).await?;
-    tx.commit().await?;
-    Ok(entry)
+            let mut part = LogPart::default();
+            for row in &rows {
+                match entry(row) {
+                    Ok(entry) => part.entries.push(entry),
+                    // The rows behind it still count.
+                    Err(Trouble::Damaged(_)) => part.damaged.push(row.try_get("number")?),
+                    Err(trouble) => return Err(trouble),
+                }
+            }
+            Ok(part)
+        })
+        .await
+    }
 }
 
-/// Closing raises the account's number each time. Opening raises nothing: it answers the number as
-/// it stands, under the last entry of the log.
-pub(super) async fn close_account(
-    db: &Sqlite,
-    account: &AccountId,
-    closed: bool,
-    at: Timestamp,
-) -> Result<Option<Revocation>, Trouble> {
-    let mut tx = db.write().await?;
-    let sql = "UPDATE account SET closed = ?2 WHERE id = ?1 RETURNING epoch";
-    let epoch = sqlx::query_scalar(sql)
-        .bind(account.as_bytes().as_slice())
-        .bind(closed)
-        .fetch_optional(&mut *tx)
+/// Whether a session here stands on this one of the provider's.
+async fn stands_here(db: &Sqlite, connector: &ConnectorId, sid: &str) -> Result<bool, Trouble> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM session WHERE connector = ?1 AND provider_sid = ?2)";
+    let stands = sqlx::query_scalar(sql)
+        .bind(connector.as_str())
+        .bind(sid)
+        .fetch_one(&mut *db.read().await?)
         .await?;
-    let Some(epoch) = epoch else {
-        tx.leave().await?;
-        return Ok(None);
-    };
-    let scope = Scope::Account(*account);
-    let entry = if closed {
-        let epoch = raise_account(&mut tx, account, at).await?;
-        tokens::forget(&mut tx, &scope).await?;
-        log(&mut tx, scope, epoch, at).await?
-    } else {
-        let sql = "SELECT coalesce(max(number), 0) FROM revocation";
-        let number = sqlx::query_scalar(sql).fetch_one(&mut *tx).await?;
-        Revocation {
-            number,
-            scope,
-            epoch: row::unsigned(epoch, "account")?,
-        }
-    };
-    tx.commit().await?;
-    Ok(Some(entry))
+    Ok(stands)
 }
 
-pub(super) async fn end_at_provider(
-    db: &Sqlite,
+/// Deletes the sessions that a provider ended; answers their keys.
+async fn delete_ended(
+    tx: &mut SqliteConnection,
     connector: &ConnectorId,
     mark: &LogoutMark,
-    notice: Option<&[u8; 32]>,
-    (at, until): (Timestamp, Timestamp),
-) -> Result<Option<Vec<Revocation>>, Trouble> {
-    if let (None, LogoutMark::ProviderSession(sid)) = (notice, mark) {
-        // Anybody can say this: what ends nothing here is written down where little is kept.
-        let sql =
-            "SELECT EXISTS (SELECT 1 FROM session WHERE connector = ?1 AND provider_sid = ?2)";
-        let known: bool = sqlx::query_scalar(sql)
-            .bind(connector.as_str())
-            .bind(sid.as_str())
-            .fetch_one(&mut *db.read().await?)
-            .await?;
-        if !known {
-            if at < until {
-                mark_unknown(db, connector, sid, (at, until)).await?;
-            }
-            return Ok(Some(Vec::new()));
-        }
-    }
-    let mut tx = db.write().await?;
-    if let Some(notice) = notice
-        && !once::spend(&mut tx, notice, until).await?
-    {
-        tx.leave().await?;
-        return Ok(None);
-    }
-    mark_logout(&mut tx, connector, mark, (at, until)).await?;
+) -> Result<Vec<SessionKey>, Trouble> {
     let (sql, sid, subject) = match mark {
         LogoutMark::ProviderSession(sid) => (
             "DELETE FROM session WHERE connector = ?1 AND provider_sid = ?2 RETURNING key",
@@ -131,15 +168,10 @@ pub(super) async fn end_at_provider(
         .bind(connector.as_str())
         .bind(sid)
         .bind(subject.map(Subject::as_str))
-        .fetch_all(&mut *tx)
+        .fetch_all(tx)
         .await?;
-    let mut entries = Vec::with_capacity(gone.len());
-    for row in &gone {
-        let key = SessionKey::new(row::bytes(row, "key", "session")?);
-        entries.push(log(&mut tx, Scope::Session(key), 0, at).await?);
-    }
-    tx.commit().await?;
-    Ok(Some(entries))
+    let key = |row: &_| Ok(SessionKey::new(row::bytes(row, "key", "session")?));
+    gone.iter().map(key).collect()
 }
 
 async fn mark_logout(
@@ -197,47 +229,6 @@ async fn mark_unknown(
     tx.commit().await
 }
 
-pub(super) async fn epochs(db: &Sqlite) -> Result<EpochsNow, Trouble> {
-    // One statement reads one snapshot.
-    let sql = "SELECT name, number FROM epoch UNION ALL \
-               SELECT 'log', coalesce(max(number), 0) FROM revocation";
-    let mut now = EpochsNow::default();
-    let mut db = db.read().await?;
-    for found in sqlx::query(sql).fetch_all(&mut *db).await? {
-        let number: i64 = found.try_get("number")?;
-        match found.try_get("name")? {
-            "log" => now.log_number = number,
-            "everyone" => now.everyone = row::unsigned(number, "number")?,
-            name => {
-                let id = name.strip_prefix(CONNECTOR).and_then(|id| id.parse().ok());
-                let id = id.ok_or(Trouble::Damaged("number"))?;
-                now.connectors.push((id, row::unsigned(number, "number")?));
-            }
-        }
-    }
-    Ok(now)
-}
-
-pub(super) async fn after(db: &Sqlite, number: i64, max: u32) -> Result<LogPart, Trouble> {
-    let sql = "SELECT number, kind, what, epoch FROM revocation WHERE number > ?1 \
-               ORDER BY number LIMIT ?2";
-    let rows = sqlx::query(sql)
-        .bind(number)
-        .bind(max)
-        .fetch_all(&mut *db.read().await?)
-        .await?;
-    let mut part = LogPart::default();
-    for row in &rows {
-        match entry(row) {
-            Ok(entry) => part.entries.push(entry),
-            // The rows behind it still count.
-            Err(Trouble::Damaged(_)) => part.damaged.push(row.try_get("number")?),
-            Err(trouble) => return Err(trouble),
-        }
-    }
-    Ok(part)
-}
-
 /// Whether the number of a connector or of everyone is this one, zero when it was never raised, and
 /// was not raised since a moment: what began then may have read the number later.
 pub(super) async fn stands(
@@ -274,7 +265,7 @@ async fn raise(tx: &mut SqliteConnection, scope: &Scope, at: Timestamp) -> Resul
     )
 }
 
-async fn raise_account(
+pub(super) async fn raise_account(
     tx: &mut SqliteConnection,
     account: &AccountId,
     at: Timestamp,
@@ -290,7 +281,7 @@ async fn raise_account(
     row::unsigned(epoch.ok_or(Trouble::NoAccount(*account))?, "account")
 }
 
-async fn log(
+pub(super) async fn log(
     tx: &mut SqliteConnection,
     scope: Scope,
     epoch: u64,

@@ -1,88 +1,109 @@
-//! Sessions: minted only while everything they stand on stands, found only while it still does.
+//! Sessions, in SQLite.
 
+use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::super::{AccountId, Minted, NewSession, SessionFound, SessionId, SessionKey};
-use super::super::{Scope, SessionRecord};
-use super::{Sqlite, Trouble, once, revocations, row, tokens};
+use super::super::{
+    AccountId, Minted, NewSession, Scope, SessionFound, SessionId, SessionKey, SessionRecord,
+    SessionStore, StoreError,
+};
+use super::{Sqlite, Trouble, ask, once, revocations, row, tokens};
 use crate::clock::Timestamp;
 
-pub(super) async fn mint(db: &Sqlite, new: &NewSession) -> Result<Minted, Trouble> {
-    let mut tx = db.write().await?;
-    if let Some(refused) = refusal(&mut tx, new).await? {
-        tx.leave().await?;
-        return Ok(refused);
+#[async_trait]
+impl SessionStore for Sqlite {
+    async fn mint(&self, new: &NewSession) -> Result<Minted, StoreError> {
+        ask("mint a session", async {
+            let mut tx = self.write().await?;
+            if let Some(refused) = refusal(&mut tx, new).await? {
+                tx.leave().await?;
+                return Ok(refused);
+            }
+            if let Some((what, until)) = &new.spends
+                && !once::spend(&mut tx, what, *until).await?
+            {
+                tx.leave().await?;
+                return Ok(Minted::Spent);
+            }
+            insert(&mut tx, new).await?;
+            if let Some(sealed) = &new.tokens {
+                tokens::insert(&mut tx, &new.record.key, sealed).await?;
+            }
+            tx.commit().await?;
+            Ok(Minted::Session)
+        })
+        .await
     }
-    if let Some((what, until)) = &new.spends
-        && !once::spend(&mut tx, what, *until).await?
-    {
-        tx.leave().await?;
-        return Ok(Minted::Spent);
-    }
-    insert(&mut tx, new).await?;
-    if let Some(sealed) = &new.tokens {
-        tokens::insert(&mut tx, &new.record.key, sealed).await?;
-    }
-    tx.commit().await?;
-    Ok(Minted::Session)
-}
 
-pub(super) async fn find(db: &Sqlite, key: &SessionKey) -> Result<Option<SessionFound>, Trouble> {
-    let sql = "SELECT s.*, t.version AS tokens_version, t.sealed AS tokens_sealed \
-               FROM standing_session AS s LEFT JOIN session_tokens AS t ON t.session_key = s.key \
-               WHERE s.key = ?1";
-    let key = key.as_bytes().as_slice();
-    let found = sqlx::query(sql)
-        .bind(key)
-        .fetch_optional(&mut *db.read().await?)
-        .await?;
-    found.as_ref().map(row::found).transpose()
-}
-
-pub(super) async fn key(db: &Sqlite, public_id: &SessionId) -> Result<Option<SessionKey>, Trouble> {
-    let sql = "SELECT key FROM session WHERE public_id = ?1";
-    let id = public_id.as_bytes().as_slice();
-    let found = sqlx::query(sql)
-        .bind(id)
-        .fetch_optional(&mut *db.read().await?)
-        .await?;
-    found
-        .map(|found| Ok(SessionKey::new(row::bytes(&found, "key", "session")?)))
-        .transpose()
-}
-
-pub(super) async fn list(
-    db: &Sqlite,
-    account: Option<&AccountId>,
-    max: u32,
-) -> Result<Vec<SessionRecord>, Trouble> {
-    let query = match account {
-        Some(account) => sqlx::query(
-            "SELECT * FROM standing_session WHERE account = ?1 ORDER BY minted_at DESC LIMIT ?2",
-        )
-        .bind(account.as_bytes().as_slice()),
-        None => sqlx::query("SELECT * FROM standing_session ORDER BY minted_at DESC LIMIT ?1"),
-    };
-    let mut db = db.read().await?;
-    let rows = query.bind(max).fetch_all(&mut *db).await?;
-    rows.iter().map(row::session).collect()
-}
-
-pub(super) async fn touch(db: &Sqlite, used: &[(SessionKey, Timestamp)]) -> Result<(), Trouble> {
-    if used.is_empty() {
-        return Ok(());
+    async fn session(&self, key: &SessionKey) -> Result<Option<SessionFound>, StoreError> {
+        ask("find a session", async {
+            let sql = "SELECT s.*, t.version AS tokens_version, t.sealed AS tokens_sealed \
+                       FROM standing_session AS s LEFT JOIN session_tokens AS t ON t.session_key = s.key \
+                       WHERE s.key = ?1";
+            let key = key.as_bytes().as_slice();
+            let found = sqlx::query(sql)
+                .bind(key)
+                .fetch_optional(&mut *self.read().await?)
+                .await?;
+            found.as_ref().map(row::found).transpose()
+        })
+        .await
     }
-    let sql = "UPDATE session SET used_at = max(used_at, ?2) WHERE key = ?1";
-    let mut tx = db.write().await?;
-    for (key, at) in used {
-        sqlx::query(sql)
-            .bind(key.as_bytes().as_slice())
-            .bind(at.unix_ms())
-            .execute(&mut *tx)
-            .await?;
+
+    async fn session_key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError> {
+        ask("find a session by its public id", async {
+            let sql = "SELECT key FROM session WHERE public_id = ?1";
+            let id = public_id.as_bytes().as_slice();
+            let found = sqlx::query(sql)
+                .bind(id)
+                .fetch_optional(&mut *self.read().await?)
+                .await?;
+            found
+                .map(|found| Ok(SessionKey::new(row::bytes(&found, "key", "session")?)))
+                .transpose()
+        })
+        .await
     }
-    tx.commit().await?;
-    Ok(())
+
+    async fn sessions(
+        &self,
+        account: Option<&AccountId>,
+        max: u32,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        ask("list sessions", async {
+            let query = match account {
+                Some(account) => sqlx::query(
+                    "SELECT * FROM standing_session WHERE account = ?1 ORDER BY minted_at DESC LIMIT ?2",
+                )
+                .bind(account.as_bytes().as_slice()),
+                None => sqlx::query("SELECT * FROM standing_session ORDER BY minted_at DESC LIMIT ?1"),
+            };
+            let mut db = self.read().await?;
+            let rows = query.bind(max).fetch_all(&mut *db).await?;
+            rows.iter().map(row::session).collect()
+        })
+        .await
+    }
+
+    async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError> {
+        ask("note when sessions were used", async {
+            if used.is_empty() {
+                return Ok(());
+            }
+            let sql = "UPDATE session SET used_at = max(used_at, ?2) WHERE key = ?1";
+            let mut tx = self.write().await?;
+            for (key, at) in used {
+                sqlx::query(sql)
+                    .bind(key.as_bytes().as_slice())
+                    .bind(at.unix_ms())
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
 }
 
 /// Why nothing may be minted, when something gave way since the login began.
@@ -163,7 +184,7 @@ async fn insert(tx: &mut SqliteConnection, new: &NewSession) -> Result<(), Troub
 mod tests {
     use std::time::Duration;
 
-    use super::super::super::{Admission, Admitted, SqliteUrl, Store as _};
+    use super::super::super::{AccountStore as _, Admission, Admitted, OnceStore as _, SqliteUrl};
     use super::*;
     use crate::keys;
 

@@ -1,10 +1,59 @@
-//! Sealed tokens: kept with their session, replaced by whoever began with the version that is there.
+//! Tokens, in SQLite: kept with their session, replaced by whoever began with the version that is
+//! there.
 
+use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::super::{Renewal, Renewed, Said, Scope, SessionKey};
-use super::{Sqlite, Trouble, accounts, row};
-use crate::store::{ConnectorId, Subject};
+use super::super::{
+    ConnectorId, Renewal, Renewed, Said, Scope, SessionKey, StoreError, Subject, TokenStore,
+};
+use super::{Sqlite, Trouble, accounts, ask, row};
+
+#[async_trait]
+impl TokenStore for Sqlite {
+    async fn renew(&self, renewal: &Renewal) -> Result<Renewed, StoreError> {
+        ask("keep what a refresh brought", async {
+            let mut tx = self.write().await?;
+            let sql = "SELECT connector, subject, entitlements_epoch FROM standing_session \
+                       WHERE key = ?1 AND expires_at > ?2 AND NOT closed";
+            let standing = sqlx::query(sql)
+                .bind(renewal.session.as_bytes().as_slice())
+                .bind(renewal.at.unix_ms())
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(standing) = standing else {
+                tx.leave().await?;
+                return Ok(Renewed::SessionGone);
+            };
+            let sql = "UPDATE session_tokens SET version = version + 1, sealed = ?3 \
+                       WHERE session_key = ?1 AND version = ?2 RETURNING version";
+            let version = sqlx::query_scalar(sql)
+                .bind(renewal.session.as_bytes().as_slice())
+                .bind(renewal.version.cast_signed())
+                .bind(&renewal.sealed)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(version) = version else {
+                tx.leave().await?;
+                return Ok(Renewed::Overtaken);
+            };
+            let entitlements_epoch = match &renewal.said {
+                Some(said) => {
+                    let connector = row::text(&standing, "connector", "session")?;
+                    let subject = row::text(&standing, "subject", "session")?;
+                    say(&mut tx, &connector, &subject, said).await?
+                }
+                None => standing.try_get("entitlements_epoch")?,
+            };
+            tx.commit().await?;
+            Ok(Renewed::Stored {
+                version: row::unsigned(version, "session's tokens")?,
+                entitlements_epoch: row::unsigned(entitlements_epoch, "identity")?,
+            })
+        })
+        .await
+    }
+}
 
 pub(super) async fn insert(
     tx: &mut SqliteConnection,
@@ -18,46 +67,6 @@ pub(super) async fn insert(
         .execute(tx)
         .await?;
     Ok(())
-}
-
-pub(super) async fn renew(db: &Sqlite, renewal: &Renewal) -> Result<Renewed, Trouble> {
-    let mut tx = db.write().await?;
-    let sql = "SELECT connector, subject, entitlements_epoch FROM standing_session \
-               WHERE key = ?1 AND expires_at > ?2 AND NOT closed";
-    let standing = sqlx::query(sql)
-        .bind(renewal.session.as_bytes().as_slice())
-        .bind(renewal.at.unix_ms())
-        .fetch_optional(&mut *tx)
-        .await?;
-    let Some(standing) = standing else {
-        tx.leave().await?;
-        return Ok(Renewed::SessionGone);
-    };
-    let sql = "UPDATE session_tokens SET version = version + 1, sealed = ?3 \
-               WHERE session_key = ?1 AND version = ?2 RETURNING version";
-    let version = sqlx::query_scalar(sql)
-        .bind(renewal.session.as_bytes().as_slice())
-        .bind(renewal.version.cast_signed())
-        .bind(&renewal.sealed)
-        .fetch_optional(&mut *tx)
-        .await?;
-    let Some(version) = version else {
-        tx.leave().await?;
-        return Ok(Renewed::Overtaken);
-    };
-    let entitlements_epoch = match &renewal.said {
-        Some(said) => {
-            let connector = row::text(&standing, "connector", "session")?;
-            let subject = row::text(&standing, "subject", "session")?;
-            say(&mut tx, &connector, &subject, said).await?
-        }
-        None => standing.try_get("entitlements_epoch")?,
-    };
-    tx.commit().await?;
-    Ok(Renewed::Stored {
-        version: row::unsigned(version, "session's tokens")?,
-        entitlements_epoch: row::unsigned(entitlements_epoch, "identity")?,
-    })
 }
 
 /// Deletes the tokens of every session that a scope ends; those of one session go with it.

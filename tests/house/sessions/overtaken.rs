@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use menshen::store::Scope;
+use menshen::store::{Scope, SessionStore as _};
 
+use super::only;
 use super::watched::{WatchedHouse, When};
-use super::{Store, only};
 use crate::asking::Ask;
 use crate::browser::Browser;
 use crate::house::{HOME, Plan};

@@ -18,9 +18,10 @@ use menshen::request::head::Connection;
 use menshen::secret::Secret;
 use menshen::site::{Shared, Site};
 use menshen::store::{
-    self, Account, AccountId, Admission, Admitted, ConnectorId, EpochsNow, LogPart, LoginName,
-    LogoutMark, Minted, NewSession, Renewal, Renewed, Revocation, Scope, SessionFound, SessionId,
-    SessionKey, SessionRecord, Store, StoreError, Subject,
+    self, Account, AccountId, AccountStore, Admission, Admitted, ConnectorId, EpochsNow, LogPart,
+    LoginName, LogoutMark, Maintenance, Minted, NewSession, OnceStore, Renewal, Renewed,
+    Revocation, RevocationStore, Scope, SessionFound, SessionId, SessionKey, SessionRecord,
+    SessionStore, Store, StoreError, Subject, TokenStore,
 };
 use menshen::telemetry::Telemetry;
 use tokio::sync::watch;
@@ -165,9 +166,9 @@ impl Watched {
 }
 
 macro_rules! questions {
-    ($($name:ident($($part:ident: $kind:ty),*) -> $answer:ty;)*) => {
+    ($($subject:ident { $($name:ident($($part:ident: $kind:ty),*) -> $answer:ty;)* })*) => {$(
         #[async_trait]
-        impl Store for Watched {
+        impl $subject for Watched {
             $(async fn $name(&self, $($part: $kind),*) -> Result<$answer, StoreError> {
                 self.before(stringify!($name)).await?;
                 let answer = self.inner.$name($($part),*).await;
@@ -175,36 +176,48 @@ macro_rules! questions {
                 answer
             })*
         }
-    };
+    )*};
 }
 
 questions! {
-    ping() -> ();
-    try_write() -> ();
-    keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
-    admit(admission: &Admission) -> Admitted;
-    mint(new: &NewSession) -> Minted;
-    session(key: &SessionKey) -> Option<SessionFound>;
-    touch(used: &[(SessionKey, Timestamp)]) -> ();
-    revoke(scope: &Scope, at: Timestamp) -> Revocation;
-    session_key(public_id: &SessionId) -> Option<SessionKey>;
-    sessions(account: Option<&AccountId>, max: u32) -> Vec<SessionRecord>;
-    close_account(account: &AccountId, closed: bool, at: Timestamp) -> Option<Revocation>;
-    account_by_login(login: &LoginName) -> Option<Account>;
-    identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
-    end_at_provider(
-        connector: &ConnectorId,
-        mark: &LogoutMark,
-        notice: Option<&[u8; 32]>,
-        at: Timestamp,
-        until: Timestamp
-    ) -> Option<Vec<Revocation>>;
-    epochs() -> EpochsNow;
-    revocations_after(number: i64, max: u32) -> LogPart;
-    spend(what: &[u8; 32], until: Timestamp) -> bool;
-    lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
-    sweep(at: Timestamp, idle_before: Timestamp, max: u32) -> u64;
-    renew(renewal: &Renewal) -> Renewed;
+    AccountStore {
+        admit(admission: &Admission) -> Admitted;
+        account_by_login(login: &LoginName) -> Option<Account>;
+        identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
+        close_account(account: &AccountId, closed: bool, at: Timestamp) -> Option<Revocation>;
+    }
+    SessionStore {
+        mint(new: &NewSession) -> Minted;
+        session(key: &SessionKey) -> Option<SessionFound>;
+        session_key(public_id: &SessionId) -> Option<SessionKey>;
+        sessions(account: Option<&AccountId>, max: u32) -> Vec<SessionRecord>;
+        touch(used: &[(SessionKey, Timestamp)]) -> ();
+    }
+    RevocationStore {
+        revoke(scope: &Scope, at: Timestamp) -> Revocation;
+        end_at_provider(
+            connector: &ConnectorId,
+            mark: &LogoutMark,
+            notice: Option<&[u8; 32]>,
+            at: Timestamp,
+            until: Timestamp
+        ) -> Option<Vec<Revocation>>;
+        epochs() -> EpochsNow;
+        revocations_after(number: i64, max: u32) -> LogPart;
+    }
+    TokenStore {
+        renew(renewal: &Renewal) -> Renewed;
+    }
+    OnceStore {
+        keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
+        spend(what: &[u8; 32], until: Timestamp) -> bool;
+        lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
+    }
+    Maintenance {
+        ping() -> ();
+        try_write() -> ();
+        sweep(at: Timestamp, idle_before: Timestamp, max: u32) -> u64;
+    }
 }
 
 /// A house over a watched store, put together as [`menshen::run::start`] does.

@@ -2,7 +2,10 @@
 
 use std::error::Error as _;
 
-use menshen::store::{Scope, Sqlite, StoreError};
+use menshen::store::{
+    Maintenance as _, OnceStore as _, RevocationStore as _, Scope, SessionStore as _, Sqlite,
+    StoreError,
+};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! Revocations: what is ended stays ended, and everybody hears of it in order.
 
-use menshen::store::{EpochsNow, Revocation, Scope, Sqlite};
+use menshen::store::{EpochsNow, Revocation, Scope};
 
 use super::*;
 
@@ -199,8 +199,8 @@ async fn no_session_minted_beside_a_revocation_outlives_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_on_one_file_see_each_others_revocations_in_order() {
     let dir = TempDir::new();
-    let ours = Arc::new(Sqlite::open(&dir.sqlite_url()).await.unwrap());
-    let theirs = Arc::new(Sqlite::open(&dir.sqlite_url()).await.unwrap());
+    let ours = store::open(&dir.store_url()).await.unwrap();
+    let theirs = store::open(&dir.store_url()).await.unwrap();
     let (_, new) = somebody(&*ours, "zhangsan").await;
     assert!(is_here(&*theirs, &new).await);
     theirs

@@ -1,6 +1,6 @@
 //! A source that no longer vouches ends the session; one that cannot be asked does not.
 
-use menshen::store::{Scope, Store as _};
+use menshen::store::{Scope, SessionStore as _};
 
 use super::*;
 use crate::sessions::tunnels::{GOODBYE, Socket};

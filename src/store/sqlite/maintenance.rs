@@ -1,0 +1,117 @@
+//! Maintenance, in SQLite.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::super::{Maintenance, StoreError};
+use super::{Sqlite, ask};
+use crate::clock::Timestamp;
+
+/// How long the log remembers. A process that lost sight of it for longer must forget what it
+/// cached and read the numbers anew.
+const LOG_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many marks of logouts at providers are kept; of more, those that are over first give way.
+const LOGOUT_MARKS_MAX: i64 = 1_000_000;
+
+#[async_trait]
+impl Maintenance for Sqlite {
+    async fn ping(&self) -> Result<(), StoreError> {
+        ask("look around", async {
+            // Reads a page of the file; `SELECT 1` alone would not.
+            sqlx::query("SELECT count(*) FROM key_ring")
+                .fetch_one(&mut *self.read().await?)
+                .await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writes a lease that nobody holds: a row that is only there to be written.
+    async fn try_write(&self) -> Result<(), StoreError> {
+        ask("try a write", async {
+            let sql = "INSERT INTO lease (name, holder, until) VALUES ('try_write', '', ?1) \
+                       ON CONFLICT DO UPDATE SET until = excluded.until";
+            let mut tx = self.write().await?;
+            sqlx::query(sql).bind(i64::MAX).execute(&mut *tx).await?;
+            tx.commit().await
+        })
+        .await
+    }
+
+    async fn sweep(
+        &self,
+        at: Timestamp,
+        idle_before: Timestamp,
+        max: u32,
+    ) -> Result<u64, StoreError> {
+        ask("sweep", async {
+            let now = at.unix_ms();
+            let kept_ms = i64::try_from(LOG_KEPT.as_millis()).unwrap_or(i64::MAX);
+            let log_before = now.saturating_sub(kept_ms);
+            let mut tx = self.write().await?;
+            let mut deleted = 0;
+            for (sql, before) in leftovers(now, idle_before.unix_ms(), log_before) {
+                let done = sqlx::query(sql)
+                    .bind(before)
+                    .bind(max)
+                    .execute(&mut *tx)
+                    .await?;
+                deleted += done.rows_affected();
+            }
+            tx.commit().await?;
+            Ok(deleted)
+        })
+        .await
+    }
+}
+
+/// What is deleted: statements whose first parameter is given here, and whose second one is the most
+/// rows to delete.
+fn leftovers(now: i64, idle_before: i64, log_before: i64) -> [(&'static str, i64); 8] {
+    [
+        (
+            "DELETE FROM session WHERE rowid IN \
+             (SELECT rowid FROM session WHERE expires_at <= ?1 LIMIT ?2)",
+            now,
+        ),
+        (
+            "DELETE FROM session WHERE rowid IN \
+             (SELECT rowid FROM session WHERE used_at < ?1 LIMIT ?2)",
+            idle_before,
+        ),
+        (
+            "DELETE FROM spent WHERE what IN \
+             (SELECT what FROM spent WHERE until < ?1 LIMIT ?2)",
+            now,
+        ),
+        (
+            "DELETE FROM logout_mark WHERE (connector, kind, what) IN \
+             (SELECT connector, kind, what FROM logout_mark WHERE until < ?1 LIMIT ?2)",
+            now,
+        ),
+        (
+            "DELETE FROM front_channel_mark WHERE number IN \
+             (SELECT number FROM front_channel_mark WHERE until < ?1 LIMIT ?2)",
+            now,
+        ),
+        (
+            "DELETE FROM logout_mark WHERE (connector, kind, what) IN \
+             (SELECT connector, kind, what FROM logout_mark \
+             ORDER BY until DESC LIMIT ?2 OFFSET ?1)",
+            LOGOUT_MARKS_MAX,
+        ),
+        (
+            "DELETE FROM lease WHERE name IN \
+             (SELECT name FROM lease WHERE until < ?1 LIMIT ?2)",
+            now,
+        ),
+        // The newest entry stays, so that the log always knows its last number.
+        (
+            "DELETE FROM revocation WHERE number IN (SELECT number FROM revocation WHERE at < ?1 \
+             AND number < (SELECT max(number) FROM revocation) ORDER BY number LIMIT ?2)",
+            log_before,
+        ),
+    ]
+}
