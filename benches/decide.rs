@@ -150,7 +150,7 @@ impl House {
                 tls: true,
                 server_name: Some("oa.corp.example".to_owned()),
                 tls_subject: None,
-                kept: menshen::request::forward::Kept::default(),
+                kept: menshen::request::head::ConnectionExtension::default(),
             },
             trust: Trust::default(),
             cookie_name: flags.session_name().to_owned(),

@@ -27,8 +27,7 @@ use super::progress::Upload;
 use super::proxy_protocol::{self, ProxyError};
 use super::{DoorLimits, Hall, Handle, preface, redirect};
 use crate::request::Body;
-use crate::request::forward::Kept;
-use crate::request::head::{Connection, Peer};
+use crate::request::head::{Connection, ConnectionExtension, Peer};
 use crate::telemetry::chain;
 
 /// How long a load balancer may take for its PROXY header.
@@ -127,7 +126,7 @@ async fn greet<H: Handle>(
         tls: false,
         server_name: None,
         tls_subject: None,
-        kept: Kept::default(),
+        kept: ConnectionExtension::default(),
     };
     let Some(acceptor) = &manner.tls else {
         if manner.http2 {

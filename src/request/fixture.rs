@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::request::Parts;
 
 use super::gate::{Caller, Why};
-use super::head::{Connection, Head, Peer, Reading, Trust};
+use super::head::{Connection, ConnectionExtension, Head, Peer, Reading, Trust};
 use super::headers::{Namespace, Onward, RequestId};
 use super::policy::{self, Permit, Verdict};
 use super::route::{
@@ -128,7 +128,7 @@ pub(super) fn decided(
         tls: true,
         server_name: None,
         tls_subject: None,
-        kept: crate::request::forward::Kept::default(),
+        kept: ConnectionExtension::default(),
     };
     let networks = if trusted {
         vec!["10.0.0.0/8".parse().unwrap()]

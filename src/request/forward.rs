@@ -33,7 +33,6 @@ mod tunnel;
 mod wire;
 
 pub use pool::PoolSettings;
-pub use private::Kept;
 pub use tls::{TlsMaterial, TlsMaterialError, UpstreamTls};
 pub use tunnel::{Tunnel, TunnelEnd};
 

@@ -10,48 +10,25 @@ use http::{HeaderMap, Method, Uri};
 use ipnet::IpNet;
 use url::Url;
 
-use super::forward::Kept;
 use super::path::{Path, PathError};
 use super::target;
 use crate::clock::Timestamp;
 use crate::expression::Work;
 use crate::keys::KeyRing;
 
+mod connection;
 mod forwarded;
 mod original;
 mod sent_cookies;
 mod session;
 
+pub use connection::{Connection, ConnectionExtension, Peer};
 pub use forwarded::{Hops, parse_scheme, single};
 pub use original::{Original, OriginalHeader, Untold};
 pub use sent_cookies::{cookie_pairs, cookies, pairs};
 
 /// The longest method in bytes; the longest that is registered has 17.
 const METHOD_BYTES_MAX: usize = 64;
-
-/// A connection as the door knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connection {
-    /// Who is at the other end: after a PROXY header that was allowed, whom it names.
-    pub peer: Peer,
-    /// Whether it is TLS that we ended.
-    pub tls: bool,
-    /// The name the client asked for in its TLS handshake, lower case.
-    pub server_name: Option<String>,
-    /// The subject of a client certificate that was verified.
-    pub tls_subject: Option<String>,
-    /// Connections to upstreams that are this client's alone.
-    pub kept: Kept,
-}
-
-/// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// A process on another machine, or on this one.
-    Ip(IpAddr),
-    /// A process that may open our unix socket.
-    Unix,
-}
 
 /// Whose word about the original client counts (`trusted_proxies`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -383,7 +360,7 @@ mod tests {
             tls: false,
             server_name: None,
             tls_subject: None,
-            kept: Kept::default(),
+            kept: ConnectionExtension::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use crate::request::head::{Connection, Peer};
+use crate::request::head::{Connection, ConnectionExtension, Peer};
 use crate::store::{ConnectorId, IdError, LoginName};
 
 /// The longest URL that is explained, in bytes.
@@ -144,7 +144,7 @@ impl Question {
             tls: self.https,
             server_name: None,
             tls_subject: None,
-            kept: crate::request::forward::Kept::default(),
+            kept: ConnectionExtension::default(),
         };
         (parts, connection)
     }

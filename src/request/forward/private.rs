@@ -5,7 +5,7 @@
 //! the same client connection, and is closed with that. So the steps of a handshake reach the
 //! connection they belong to, and nobody inherits what somebody else proved.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use http::header::{AUTHORIZATION, FORWARDED, PROXY_AUTHENTICATE, VIA, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -29,24 +29,7 @@ const KEPT_MAX: usize = 8;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The connections to upstreams that wait for the next request of a client connection.
-#[derive(Debug, Default)]
-pub struct Kept(OnceLock<Mutex<Vec<One>>>);
-
-/// Two client connections that are the same otherwise may be compared and copied; what is kept for
-/// one is never kept for the other.
-impl Clone for Kept {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
-
-impl PartialEq for Kept {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Kept {}
+type Waiting = Mutex<Vec<One>>;
 
 #[derive(Debug)]
 struct One {
@@ -119,7 +102,7 @@ impl Claim<'_> {
     /// A connection that was kept for this caller, the one used last first.
     fn kept(self, pool: &Pool) -> Option<(Box<Wire>, Arc<Upstream>)> {
         // Most clients never have one.
-        let kept = self.client.kept.0.get()?;
+        let kept = self.client.kept.get::<Waiting>()?;
         let holder = self.holder()?;
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut gone = Vec::new();
@@ -170,7 +153,9 @@ impl Place {
         let (Some(client), Some(holder)) = (self.client.upgrade(), self.holder) else {
             return;
         };
-        let kept = client.kept.0.get_or_init(Mutex::default);
+        let Some(kept) = client.kept.get_or_default::<Waiting>() else {
+            return;
+        };
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = (kept.len() >= KEPT_MAX).then(|| kept.remove(0));
         kept.push(One {

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::request::fixture::{decided, nobody, route};
-use crate::request::head::Peer;
+use crate::request::head::{ConnectionExtension, Peer};
 use crate::request::route::{HostHeader, Route, UpstreamUrl};
 
 mod answers;
@@ -72,7 +72,7 @@ where
         tls: true,
         server_name: None,
         tls_subject: None,
-        kept: Kept::default(),
+        kept: ConnectionExtension::default(),
     });
     let answered = forwarder
         .forward(&permit, &onward, &parts, client, body, &connection)

@@ -10,7 +10,7 @@ use crate::expression::Document;
 use crate::people::profile::Fields;
 use crate::people::session::Session;
 use crate::request::fixture::{self, nobody, rule};
-use crate::request::head::{Connection, Peer, Reading, Trust};
+use crate::request::head::{Connection, ConnectionExtension, Peer, Reading, Trust};
 use crate::request::route::{Demands, Reload};
 
 /// When the person of the fixture came in.
@@ -102,7 +102,7 @@ fn judged(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
         tls: true,
         server_name: None,
         tls_subject: None,
-        kept: crate::request::forward::Kept::default(),
+        kept: ConnectionExtension::default(),
     };
     let trust = Trust {
         networks: Vec::new(),

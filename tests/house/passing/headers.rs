@@ -48,7 +48,7 @@ async fn decided(site: &Site, request: Request<()>) -> String {
         tls: false,
         server_name: None,
         tls_subject: None,
-        kept: menshen::request::forward::Kept::default(),
+        kept: menshen::request::head::ConnectionExtension::default(),
     };
     let at = menshen::clock::Timestamp::from_unix_s(1_800_000_000);
     let head = match Head::of(&parts, &connection, site.reading(), at) {
