@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::head::Head;
-use super::route::Route;
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
 use crate::issuer::{IssuerError, LEEWAY, NoClaim, TokenError};
@@ -328,35 +327,23 @@ impl Bearers {
         self.complaints.may_speak()
     }
 
-    /// Which program brings a bearer token to this route; nothing when nobody brings one. A token
-    /// that is there and does not count is an error, whatever else the request brings.
-    pub async fn program(
-        &self,
-        route: &Route,
-        head: &Head<'_>,
-    ) -> Result<Option<Arc<Program>>, BearerError> {
-        if route.issuers.is_empty() {
-            return Ok(None);
-        }
-        self.verified(&route.issuers, &route.scopes, head).await
-    }
-
     /// Whose token a request to a page of ours brings, among those that are people's.
     pub async fn of_person(&self, head: &Head<'_>) -> Result<Option<Arc<Program>>, BearerError> {
-        match self.of_people.is_empty() {
-            true => Ok(None),
-            false => self.verified(&self.of_people, &[], head).await,
-        }
+        self.program(&self.of_people, &[], head).await
     }
 
-    /// Verifies what a request brings, and that it is good for what its issuer asks of every token
-    /// and for `scopes`.
-    async fn verified(
+    /// Which program brings a bearer token of one of these issuers; nothing when nobody brings one, and
+    /// without issuers nobody looks. A token that is there and does not count, or is not good for
+    /// what its issuer and `scopes` ask, is an error, whatever else the request brings.
+    pub async fn program(
         &self,
         issuers: &[IssuerId],
         scopes: &[ScopeName],
         head: &Head<'_>,
     ) -> Result<Option<Arc<Program>>, BearerError> {
+        if issuers.is_empty() {
+            return Ok(None);
+        }
         let token = match token::brought(head.headers) {
             Brought::Nothing => return Ok(None),
             Brought::Refused(why) => return Err(self.refused(why)),

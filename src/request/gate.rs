@@ -86,7 +86,8 @@ impl Gate {
     ///
     /// A bearer token on a route that names issuers must be good, whatever else is there.
     pub async fn identify(&self, route: &Route, head: &Head<'_>) -> Result<Caller, GateError> {
-        if let Some(program) = self.bearers.program(route, head).await? {
+        let (issuers, scopes) = (&route.issuers, &route.scopes);
+        if let Some(program) = self.bearers.program(issuers, scopes, head).await? {
             // In a box: programs are few among those who ask.
             return Box::pin(self.by_token(program, head)).await;
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::AddressError;
+use super::address::AddressError;
 use super::bearer::{IssuerId, Program, Refusal};
 use super::errand::{Errand, errand};
 use super::gate::{Caller, Why};
