@@ -35,6 +35,7 @@ mod flow_cookies;
 mod frame;
 mod front_end;
 mod offer;
+mod opening;
 mod place;
 mod reload;
 mod sign_out;

@@ -4,7 +4,7 @@ use http::Response;
 
 use super::super::page::{Cause, Href};
 use super::super::{Visit, reply};
-use super::{Target, audit, begin, chooser, place};
+use super::{Target, audit, chooser, opening, place};
 use crate::clock::Timestamp;
 use crate::login::Finished;
 use crate::people::session::Session;
@@ -41,7 +41,7 @@ pub(super) async fn hand_out(
 /// One browser, one session: whoever kept a copy of the old cookie has nothing any more, whether the
 /// store takes it now or later.
 async fn end_the_old(visit: &Visit<'_>, finished: &Finished, replaces: Option<SessionKey>) {
-    let key = begin::session_key(visit).or(replaces);
+    let key = opening::session_key(visit).or(replaces);
     // A callback that is seen again brings the session it made itself.
     let Some(key) = key.filter(|key| *key != finished.handle.sid.key()) else {
         return;

@@ -7,7 +7,7 @@ use super::super::page::{Cause, Href};
 use super::super::record::Told;
 use super::super::{Visit, reply};
 use super::arrival::{self, Lack};
-use super::begin::{self, Start};
+use super::opening::{self, Start};
 use super::{Target, audit, caller, flow_cookies, reload, small_body, ticket};
 use crate::login::connector::{Answer, AnswerKind, ConnectorError};
 use crate::login::fields::Fields;
@@ -108,7 +108,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
     let entry = visit.site.login.entry(&via);
     if let (Some(reason), 0, Some(entry)) = (too_late(error), retries, entry) {
         // Once more, by itself, once.
-        let mut response = begin::open(visit, entry, &again, again_once).await;
+        let mut response = opening::open(visit, entry, &again, again_once).await;
         flow_cookies::clear(visit, &flow, &mut response);
         return Told::own(reason, response);
     }
@@ -157,7 +157,7 @@ async fn let_in(
         (None, _, _) => ("login", on_the_way(visit, finished, mode, target)),
         (Some(Lack::Age), Some(start), Some(entry)) if !start.silent => (
             "proof too old",
-            begin::open(visit, entry, target, start).await,
+            opening::open(visit, entry, target, start).await,
         ),
         (Some(_), _, _) => {
             let page = arrival::not_enough(visit, finished, target);

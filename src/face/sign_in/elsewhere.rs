@@ -1,9 +1,9 @@
 //! From another host of the site to the one that logs people in, with a nonce for the way back.
 
-use http::Response;
+use http::{Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
 
-use super::super::page::Cause;
+use super::super::page::{Cause, Footing, FragmentPage, Href};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
 use super::Target;
@@ -47,6 +47,23 @@ fn names_home(visit: &Visit<'_>) -> bool {
 pub(super) fn send(visit: &Visit<'_>, page: &str) -> Response<Body> {
     let (to, cookie) = home_url(visit, page, &address::here(visit));
     let mut response = reply::redirect(&to);
+    set_nonce(visit, cookie, &mut response);
+    response
+}
+
+/// The stop that carries the fragment of the address along.
+pub(super) fn by_fragment(visit: &Visit<'_>) -> Response<Body> {
+    let (start, cookie) = home_url(visit, "start", &address::here(visit));
+    let site = visit.head.host.to_string();
+    let page = FragmentPage {
+        footing: Footing {
+            site: &site,
+            request_id: visit.id.as_str(),
+        },
+        start: Href::new(start),
+        script: Href::new(format!("{}/fragment.js", visit.site.prefix)),
+    };
+    let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang()));
     set_nonce(visit, cookie, &mut response);
     response
 }

@@ -14,7 +14,7 @@ use super::super::page::Cause;
 use super::super::record::Told;
 use super::super::{Visit, reply};
 use super::{
-    Target, arrival, audit, begin, caller_or_holder, flow_cookies, place, small_body, user_agent,
+    Target, arrival, audit, caller_or_holder, flow_cookies, opening, place, small_body, user_agent,
 };
 use crate::login::connector::{Answer, AnswerKind};
 use crate::login::fields::Fields;
@@ -68,7 +68,7 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
         retries: 0,
         ticket_for: None,
         for_frame: false,
-        replaces: begin::session_key(visit),
+        replaces: opening::session_key(visit),
         client: visit.head.sharing_client(),
         user_agent: &user_agent(visit),
     };

@@ -1,16 +1,15 @@
 //! What a stranger in front of an application is offered: a login for people, 401 for programs.
 
-use http::StatusCode;
+use http::Method;
 
 use super::super::navigation::{Errand, errand, in_frame};
-use super::super::page::{Cause, Footing, FragmentPage, Href};
+use super::super::page::{Cause, Href};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
-use super::{Target, begin, elsewhere, frame};
+use super::{Target, elsewhere, frame, opening};
 use crate::login::return_to::ReturnTo;
 use crate::request::gate::Why;
 use crate::request::policy::LoginNeeded;
-use http::Method;
 
 /// Offers a login, or says 401. Only a person going somewhere is ever sent anywhere.
 pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
@@ -21,14 +20,14 @@ pub(in crate::face) async fn offer(visit: &Visit<'_>, needed: &LoginNeeded) -> T
         Errand::Navigation if visit.head.method == Method::HEAD => {
             reply::redirect(&address::login(visit))
         }
-        Errand::Navigation if needed.route.keep_fragment => by_fragment(visit),
+        Errand::Navigation if needed.route.keep_fragment => elsewhere::by_fragment(visit),
         Errand::Navigation if visit.site.is_home(visit.head) => {
             let here = ReturnTo::parse(&address::target(visit.head), visit.site);
             let target = Target {
                 return_to: here,
                 ..Target::default()
             };
-            begin::automatic(visit, &target, needed).await
+            opening::automatic(visit, &target, needed).await
         }
         Errand::Navigation => elsewhere::send(visit, "start"),
     };
@@ -60,21 +59,4 @@ pub(in crate::face) fn needed(visit: &Visit<'_>, needed: &LoginNeeded) -> Told {
         response
     };
     Told::login(reason, &needed.route, response)
-}
-
-/// The stop that carries the fragment of the address along.
-pub(super) fn by_fragment(visit: &Visit<'_>) -> http::Response<crate::request::Body> {
-    let (start, cookie) = elsewhere::home_url(visit, "start", &address::here(visit));
-    let site = visit.head.host.to_string();
-    let page = FragmentPage {
-        footing: Footing {
-            site: &site,
-            request_id: visit.id.as_str(),
-        },
-        start: Href::new(start),
-        script: Href::new(format!("{}/fragment.js", visit.site.prefix)),
-    };
-    let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang()));
-    elsewhere::set_nonce(visit, cookie, &mut response);
-    response
 }

@@ -10,8 +10,8 @@ use super::super::navigation::in_frame;
 use super::super::page::{Cause, Href, Reason};
 use super::super::record::Told;
 use super::super::{Visit, reply};
-use super::begin::{self, Start};
-use super::{Target, arrival, audit, caller, chooser, elsewhere, offer, ticket, user_agent};
+use super::opening::{self, Start};
+use super::{Target, arrival, audit, caller, chooser, elsewhere, ticket, user_agent};
 use crate::clock::Timestamp;
 use crate::login::connector::{ConnectorError, RefusedWhy};
 use crate::login::return_to::ReturnTo;
@@ -76,7 +76,7 @@ async fn before(visit: &Visit<'_>, permit: &Permit) -> Asking {
         }
     }
     if permit.route().keep_fragment && !in_frame(visit.head) {
-        return Asking::Answer(offer::by_fragment(visit));
+        return Asking::Answer(elsewhere::by_fragment(visit));
     }
     Asking::Answer(elsewhere::send(visit, "start"))
 }
@@ -121,7 +121,7 @@ fn askable<'a>(visit: &Visit<'a>, person: &Person) -> Option<&'a Entry> {
 async fn ask(visit: &Visit<'_>, entry: &Entry, target: &Target, person: &Person) -> Asking {
     let session = &person.session;
     // It was asked a moment ago and nothing came back: most likely the browser cannot reach it.
-    if begin::is_unanswered(visit, target, true) && word_counts(session, visit.head.at) {
+    if opening::is_unanswered(visit, target, true) && word_counts(session, visit.head.at) {
         return Asking::GoOn(false);
     }
     let start = Start {
@@ -129,10 +129,10 @@ async fn ask(visit: &Visit<'_>, entry: &Entry, target: &Target, person: &Person)
         silent: true,
         ..Start::default()
     };
-    match begin::try_open(visit, entry, target, start).await {
+    match opening::try_open(visit, entry, target, start).await {
         Ok(response) => Asking::Answer(response),
         Err(error) if goes_on(session, &error, false, visit.head.at) => Asking::GoOn(true),
-        Err(error) => Asking::Answer(begin::not_begun(visit, entry, &error)),
+        Err(error) => Asking::Answer(opening::not_begun(visit, entry, &error)),
     }
 }
 

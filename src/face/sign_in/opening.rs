@@ -1,0 +1,165 @@
+//! Opens a login: what it asks the source, the cookies that remember it, and how often it begins by
+//! itself.
+
+use std::time::Duration;
+
+use http::Response;
+
+use super::super::page::{Href, Reason};
+use super::super::{Visit, reply};
+use super::{Target, audit, chooser, flow_cookies, place, user_agent};
+use crate::login::connector::Challenge;
+use crate::login::pending::Mode;
+use crate::login::{Entry, LoginError, Wish};
+use crate::people::cookie;
+use crate::request::Body;
+use crate::request::policy::LoginNeeded;
+use crate::store::SessionKey;
+
+/// A second start by itself for the same place within this time shows the chooser instead.
+const LOOP_WITHIN: Duration = Duration::from_secs(60);
+
+/// How a login is opened, besides through what and where to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Start {
+    /// Through which door; absent: the User-Agent decides.
+    pub(super) mode: Option<Mode>,
+    /// Whether nobody clicked.
+    pub(super) automatic: bool,
+    /// How often it was begun again by itself.
+    pub(super) retries: u8,
+    /// Whether the source must show nothing.
+    pub(super) silent: bool,
+}
+
+/// For a stranger in front of an application on the host that logs people in: straight to the
+/// source, or to the page with the connectors.
+pub(super) async fn automatic(
+    visit: &Visit<'_>,
+    target: &Target,
+    needed: &LoginNeeded,
+) -> Response<Body> {
+    match by_itself(visit, target, None).await {
+        Ok(response) => response,
+        Err(round) => {
+            let reason = round.or_else(|| chooser::reason_of(needed.why));
+            let why = reason.map(|reason| format!("why={}", chooser::word_of(reason)));
+            let query = target.query(&visit.site.external_url, &why.unwrap_or_default());
+            reply::redirect(&format!("{}/sign_in{query}", visit.site.prefix))
+        }
+    }
+}
+
+/// Opens a login without a click, where exactly one connector is willing; else says whether this
+/// browser only goes round.
+pub(super) async fn by_itself(
+    visit: &Visit<'_>,
+    target: &Target,
+    mode: Option<Mode>,
+) -> Result<Response<Body>, Option<Reason>> {
+    let mut willing = place::allowed(visit, target);
+    let agent = user_agent(visit);
+    willing.retain(|entry| entry.starts_by_itself(&agent));
+    // Inside a source's own client that source goes before the one that always starts.
+    if willing.iter().any(|entry| entry.is_at_home(&agent)) {
+        willing.retain(|entry| entry.is_at_home(&agent));
+    }
+    match willing.as_slice() {
+        [entry] if !goes_round(visit, target) => {
+            Ok(open(visit, entry, target, by_nobody(mode)).await)
+        }
+        [_] => {
+            visit.shared.telemetry.login_loop();
+            Err(Some(Reason::GoingRound))
+        }
+        _ => Err(None),
+    }
+}
+
+/// What the store knows the session of this browser by, if its cookie is ours.
+pub(super) fn session_key(visit: &Visit<'_>) -> Option<SessionKey> {
+    let value = visit.head.credentials.session?;
+    let verified = cookie::verify(&visit.site.ring, value)?;
+    Some(verified.handle.sid.key())
+}
+
+pub(super) fn by_nobody(mode: Option<Mode>) -> Start {
+    Start {
+        mode,
+        automatic: true,
+        ..Start::default()
+    }
+}
+
+/// Opens a login and sends the browser to the source.
+pub(super) async fn open(
+    visit: &Visit<'_>,
+    entry: &Entry,
+    target: &Target,
+    start: Start,
+) -> Response<Body> {
+    match try_open(visit, entry, target, start).await {
+        Ok(response) => response,
+        Err(error) => not_begun(visit, entry, &error),
+    }
+}
+
+/// The same for who has another way when it cannot be opened.
+pub(super) async fn try_open(
+    visit: &Visit<'_>,
+    entry: &Entry,
+    target: &Target,
+    start: Start,
+) -> Result<Response<Body>, LoginError> {
+    let return_to = target.place(visit, entry);
+    let wish = Wish {
+        via: &entry.id,
+        mode: start.mode,
+        ask: place::ask(visit, &return_to, &target.hints, start.silent),
+        return_to,
+        automatic: start.automatic,
+        retries: start.retries,
+        ticket_for: target.ticket_for.clone(),
+        for_frame: target.for_frame,
+        replaces: session_key(visit),
+        client: visit.head.sharing_client(),
+        user_agent: &user_agent(visit),
+    };
+    let begun = visit.site.login.begin(wish).await?;
+    let Challenge::Redirect(to) = &begun.challenge;
+    let mut response = reply::redirect(to.as_str());
+    flow_cookies::set(visit, &begun, &mut response);
+    Ok(response)
+}
+
+/// Whether this browser was just sent away by itself for the same place and never came back.
+pub(super) fn goes_round(visit: &Visit<'_>, target: &Target) -> bool {
+    is_unanswered(visit, target, false)
+}
+
+/// The same for one of the two kinds of login that begin by themselves.
+pub(super) fn is_unanswered(visit: &Visit<'_>, target: &Target, silent: bool) -> bool {
+    flow_cookies::remembered(visit).any(|pending| {
+        let recent = visit.head.at.since(pending.begun_at) < LOOP_WITHIN;
+        let same = target
+            .return_to
+            .as_ref()
+            .is_none_or(|to| *to == pending.return_to);
+        pending.automatic && pending.silent == silent && recent && same
+    })
+}
+
+/// A login that could not be opened.
+pub(super) fn not_begun(visit: &Visit<'_>, entry: &Entry, error: &LoginError) -> Response<Body> {
+    tracing::warn!(request_id = %visit.id, connector = %entry.id, error = %crate::telemetry::chain(error), "a login did not begin");
+    if matches!(error, LoginError::Connector(_)) {
+        audit::failed(visit, &entry.id, error);
+    }
+    let again = Href::new(format!("{}/sign_in", visit.site.prefix));
+    reply::problem_of(
+        visit,
+        audit::cause_of(error),
+        Some(again),
+        Some(&entry.display_name),
+    )
+}
