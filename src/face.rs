@@ -74,7 +74,7 @@ enum Step {
 
 /// Computes what is forwarded; the route's headers may take more work than the request is worth.
 fn onward(visit: &Visit<'_>, permit: Permit) -> Step {
-    let onward = Onward::new(&permit, visit.head, visit.id, &visit.site.namespace);
+    let onward = Onward::new(&permit, visit.head, visit.id, visit.site.writing());
     match permit.too_costly(visit.head) {
         None => Step::Forward(permit, onward),
         Some(denial) => Step::Told(reply::deny(visit, &denial)),

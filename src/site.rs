@@ -22,7 +22,7 @@ use crate::request::explain::Ways;
 use crate::request::forward::{self, Forwarder};
 use crate::request::gate::Gate;
 use crate::request::head::{Head, OriginalHeader, Reading, Trust};
-use crate::request::headers::{self, Asserter, Namespace};
+use crate::request::headers::{self, Asserter, Namespace, Writing};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, Store, StoreError};
@@ -202,7 +202,7 @@ impl Site {
             &ring,
             previous.map(|site| &site.asserter),
         );
-        let (routes, pools) = ways::build(config, &asserter)?;
+        let (routes, pools) = ways::build(config)?;
         let files = config.files.keys().map(String::as_str);
         let routes = Routes::new(routes, OwnPaths::new(&config.prefix, files));
         let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))
@@ -266,8 +266,8 @@ impl Site {
             routes: &self.routes,
             gate: &self.gate,
             forwarder: &self.forwarder,
-            namespace: &self.namespace,
             reading: self.reading(),
+            writing: self.writing(),
         }
     }
 
@@ -278,6 +278,14 @@ impl Site {
             external_url: &self.external_url,
             cookie: self.cookies.session_name(),
             ring: &self.ring,
+        }
+    }
+
+    /// How requests to upstreams are written.
+    pub fn writing(&self) -> Writing<'_> {
+        Writing {
+            namespace: &self.namespace,
+            asserter: &self.asserter,
         }
     }
 

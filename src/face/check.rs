@@ -233,12 +233,14 @@ fn say(contract: Contract, visit: &Visit<'_>, said: Said) -> Told {
     let head = visit.head;
     match said {
         Said::Go(permit, cookie) => {
+            let writing = visit.site.writing();
+            let handed_on = || Granted::to_hand_on(&permit, head, writing);
             let (status, granted) = match contract {
-                Contract::AuthRequest => (StatusCode::ACCEPTED, Granted::to_hand_on(&permit, head)),
-                Contract::ForwardAuth => (StatusCode::OK, Granted::to_hand_on(&permit, head)),
+                Contract::AuthRequest => (StatusCode::ACCEPTED, handed_on()),
+                Contract::ForwardAuth => (StatusCode::OK, handed_on()),
                 Contract::Envoy => {
                     let what = permit.route().headers.on_checks;
-                    let granted = Granted::to_apply(&permit, head, &visit.site.namespace, what);
+                    let granted = Granted::to_apply(&permit, head, writing, what);
                     (StatusCode::OK, granted)
                 }
             };

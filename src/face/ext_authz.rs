@@ -252,7 +252,7 @@ async fn decided(
                 AskedAt::OwnListener => CheckHeaders::All,
                 AskedAt::MainListener => permit.route().headers.on_checks,
             };
-            let granted = Granted::to_apply(&permit, &head, &site.namespace, what);
+            let granted = Granted::to_apply(&permit, &head, site.writing(), what);
             if let Some(denial) = permit.too_costly(&head) {
                 return Answered::No(check::too_costly(&visit, &denial));
             }

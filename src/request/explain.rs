@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::forward::{Forwarder, never_travels};
 use super::gate::{Caller, Gate, Why};
 use super::head::{Head, HeadError, Reading};
-use super::headers::{Namespace, RequestId};
+use super::headers::{RequestId, Writing};
 use super::policy::{Because, Denial, Permit, Verdict, judge};
 use super::route::{Found, Route, Routes};
 use crate::clock::Timestamp;
@@ -37,10 +37,10 @@ pub struct Ways<'a> {
     pub gate: &'a Gate,
     /// Where the routes lead.
     pub forwarder: &'a Forwarder,
-    /// The header names that are ours.
-    pub namespace: &'a Namespace,
     /// How requests are read.
     pub reading: Reading<'a>,
+    /// How requests to upstreams are written.
+    pub writing: Writing<'a>,
 }
 
 /// What would become of a request, and why. Holds no secrets: what is one is said to be hidden.

@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use super::gate::{Caller, Why};
 use super::head::{Connection, ConnectionExtension, Head, Peer, Reading, Trust};
-use super::headers::{Namespace, Onward, RequestId};
+use super::headers::{Asserter, Namespace, Onward, RequestId, Writing};
 use super::policy::{self, Permit, Verdict};
 use super::route::{
     Access, HeaderRules, HostHeader, HostPattern, Limits, PathPrefix, Preflight, Route, RouteName,
@@ -141,9 +141,10 @@ pub(super) fn decided(
     };
     let at = Timestamp::from_unix_s(1_700_000_100);
     let ring = ring();
+    let external_url = "https://sso.test".parse().unwrap();
     let reading = Reading {
         trust: &trust,
-        external_url: &"https://sso.test".parse().unwrap(),
+        external_url: &external_url,
         cookie: "menshen",
         ring: &ring,
     };
@@ -153,6 +154,10 @@ pub(super) fn decided(
     };
     let id = RequestId::of(&parts.headers, head.peer_trusted);
     let namespace = Namespace::new(&[Arc::clone(route)], &CookieName::default(), &ring);
-    let onward = Onward::new(&permit, &head, &id, &namespace);
+    let writing = Writing {
+        namespace: &namespace,
+        asserter: &Asserter::new(&external_url, &ring, None),
+    };
+    let onward = Onward::new(&permit, &head, &id, writing);
     (permit, onward)
 }

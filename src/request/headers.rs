@@ -31,7 +31,7 @@ mod tests;
 mod trace;
 mod written;
 
-pub use assertion::{Asserter, AssertionRule};
+pub use assertion::Asserter;
 pub use connection_auth::authenticates_connection;
 pub use encoding::{EncodeError, VALUE_BYTES_MAX, list, text};
 pub use granted::Granted;
@@ -49,6 +49,15 @@ use written::Written;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// What of a site decides how requests to upstreams are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Writing<'a> {
+    /// The header names that are ours.
+    pub namespace: &'a Namespace,
+    /// What signs assertions.
+    pub asserter: &'a Asserter,
+}
 
 /// What an upstream's request will look like. Owns everything it will write.
 ///
@@ -102,13 +111,13 @@ impl std::fmt::Debug for Onward {
 
 impl Onward {
     /// Computes it, evaluating the route's own headers.
-    pub fn new(permit: &Permit, head: &Head<'_>, id: &RequestId, namespace: &Namespace) -> Self {
+    pub fn new(permit: &Permit, head: &Head<'_>, id: &RequestId, writing: Writing<'_>) -> Self {
         let route = permit.route();
         let authority = written::authority(head);
         let (traceparent, continues_trace) = trace::traceparent(head.headers, id);
         let mut onward = Self {
             route: Arc::clone(route),
-            namespace: namespace.clone(),
+            namespace: writing.namespace.clone(),
             written: Written::default(),
             target: stripped(route, head),
             authority,
@@ -124,7 +133,7 @@ impl Onward {
         written.line(&TRACEPARENT, &traceparent);
         written.prefix(route);
         written.identity(permit);
-        written.assertion(permit, head);
+        written.assertion(permit, head, writing.asserter);
         written.tokens(permit, head);
         written.own(permit, head);
         onward.written = written;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::bearer::{IssuerId, ScopeName};
 use super::head::{Head, Host};
-use super::headers::AssertionRule;
 use super::path::{Path, PathError};
 use crate::expression::Expression;
 use crate::store::ConnectorId;
@@ -124,10 +123,19 @@ pub struct HeaderRules {
     pub access_token: bool,
     /// Whether the provider's ID token is sent.
     pub id_token: bool,
-    /// How a signed assertion is sent.
-    pub assertion: Option<AssertionRule>,
+    /// For whom a signed assertion is sent; absent: none is.
+    pub assertion: Option<Audience>,
     /// What of all this another proxy is answered.
     pub on_checks: CheckHeaders,
+}
+
+/// The recipient that an assertion names (`aud`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The host that was asked for, without its port.
+    RequestedHost,
+    /// The name that the route gives.
+    Named(Box<str>),
 }
 
 /// Basic credentials for an application that only knows those.

@@ -6,24 +6,20 @@ use std::time::Duration;
 
 use super::{BuildError, Config, compile, settable};
 use crate::request::forward::{PoolSettings, TlsMaterial, UpstreamTls};
-use crate::request::headers::{Asserter, AssertionRule};
 use crate::request::route::{
-    Access, AccessConfig, BasicAuth, Demands, HeaderRules, Limits, Route, RouteConfig, RouteName,
-    UpstreamConnections, UpstreamId, UpstreamTlsConfig,
+    Access, AccessConfig, Audience, BasicAuth, Demands, HeaderRules, Limits, Route, RouteConfig,
+    RouteName, UpstreamConnections, UpstreamId, UpstreamTlsConfig,
 };
 
 /// Builds every route, and the settings of the pools they share.
-pub(super) fn build(
-    config: &Config,
-    asserter: &Arc<Asserter>,
-) -> Result<(Vec<Arc<Route>>, Vec<PoolSettings>), BuildError> {
+pub(super) fn build(config: &Config) -> Result<(Vec<Arc<Route>>, Vec<PoolSettings>), BuildError> {
     let mut pools = Vec::new();
     let routes = config
         .routes
         .iter()
         .map(|one| {
             let upstream = upstream(one, config, &mut pools)?;
-            route(one, upstream, asserter, config.lasting).map(Arc::new)
+            route(one, upstream, config.lasting).map(Arc::new)
         })
         .collect::<Result<_, _>>()?;
     Ok((routes, pools))
@@ -88,7 +84,6 @@ fn upstream_tls(route: &str, config: &UpstreamTlsConfig) -> Result<UpstreamTls, 
 fn route(
     config: &RouteConfig,
     upstream: Option<UpstreamId>,
-    asserter: &Arc<Asserter>,
     lasting: Duration,
 ) -> Result<Route, BuildError> {
     let name = config.name.as_str();
@@ -119,7 +114,7 @@ fn route(
         keep_fragment: config.keep_fragment,
         keep_header_case: config.keep_header_case,
         host_header: config.host_header.clone(),
-        headers: header_rules(config, asserter)?,
+        headers: header_rules(config)?,
         limits: Limits {
             connect: config.limits.connect.duration(),
             response: config.limits.response.duration(),
@@ -131,7 +126,7 @@ fn route(
     })
 }
 
-fn header_rules(config: &RouteConfig, asserter: &Arc<Asserter>) -> Result<HeaderRules, BuildError> {
+fn header_rules(config: &RouteConfig) -> Result<HeaderRules, BuildError> {
     let route = config.name.as_str();
     let own = config
         .headers
@@ -161,9 +156,9 @@ fn header_rules(config: &RouteConfig, asserter: &Arc<Asserter>) -> Result<Header
         access_token: config.pass_access_token,
         id_token: config.pass_id_token,
         on_checks: config.check_headers,
-        assertion: config.assertion.then(|| AssertionRule {
-            asserter: Arc::clone(asserter),
-            audience: config.audience.as_deref().map(Box::from),
+        assertion: config.assertion.then(|| match config.audience.as_deref() {
+            None => Audience::RequestedHost,
+            Some(name) => Audience::Named(name.into()),
         }),
     })
 }

@@ -62,7 +62,7 @@ impl Upstream {
     ) -> Self {
         let names = ways.forwarder.names(permit.route());
         let nobody = HeaderValue::from_static("");
-        let onward = Onward::new(permit, head, id, ways.namespace);
+        let onward = Onward::new(permit, head, id, ways.writing);
         let mut written = Vec::new();
         let (inward, upstream) = (onward.inward(parts), names.first().unwrap_or(&nobody));
         let name = UpstreamName {

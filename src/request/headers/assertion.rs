@@ -19,6 +19,7 @@ use crate::people::session::Session;
 use crate::request::gate::Caller;
 use crate::request::head::Head;
 use crate::request::policy::Permit;
+use crate::request::route::Audience;
 
 const ASSERTION: HeaderName = HeaderName::from_static("x-menshen-assertion");
 
@@ -41,15 +42,6 @@ pub struct Asserter {
     issuer: String,
     pair: Arc<Pair>,
     kept: Cache<Whom, Assertion>,
-}
-
-/// How a route's upstream gets assertions.
-#[derive(Clone, Debug)]
-pub struct AssertionRule {
-    /// Who signs them.
-    pub asserter: Arc<Asserter>,
-    /// Whom they are for; absent: the host that was asked for, without its port.
-    pub audience: Option<Box<str>>,
 }
 
 /// A signed assertion and its times, in seconds since the epoch.
@@ -155,15 +147,18 @@ impl Assertion {
 
 impl Written {
     /// Who is asking, signed, where the route asks for it: a person, never nobody or a program.
-    pub(super) fn assertion(&mut self, permit: &Permit, head: &Head<'_>) {
-        let Some(rule) = &permit.route().headers.assertion else {
+    pub(super) fn assertion(&mut self, permit: &Permit, head: &Head<'_>, asserter: &Asserter) {
+        let Some(audience) = &permit.route().headers.assertion else {
             return;
         };
         let Caller::Person(person) = permit.caller() else {
             return;
         };
-        let audience = rule.audience.as_deref().unwrap_or(head.host.as_str());
-        let asserted = rule.asserter.assert(&person.session, audience, head.at);
+        let audience = match audience {
+            Audience::RequestedHost => head.host.as_str(),
+            Audience::Named(name) => name,
+        };
+        let asserted = asserter.assert(&person.session, audience, head.at);
         if let Some(value) = asserted {
             self.line(&ASSERTION, value.as_bytes());
         }

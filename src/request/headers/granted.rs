@@ -3,9 +3,9 @@
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName};
 
-use super::namespace::{Fate, METHODS, Namespace};
+use super::namespace::{Fate, METHODS};
 use super::written::{self, Identity, Written};
-use super::{cookies, is_replaced_authorization, judges_method, readmits};
+use super::{Writing, cookies, is_replaced_authorization, judges_method, readmits};
 use crate::request::head::Head;
 use crate::request::policy::Permit;
 use crate::request::route::CheckHeaders;
@@ -83,10 +83,10 @@ impl Names {
 impl Granted {
     /// For a proxy that hands single headers on, under names of its own choice: the identity as
     /// `X-Auth-Request-*`, what else the route allows, and nothing is removed.
-    pub fn to_hand_on(permit: &Permit, head: &Head<'_>) -> Self {
+    pub fn to_hand_on(permit: &Permit, head: &Head<'_>, writing: Writing<'_>) -> Self {
         let what = permit.route().headers.on_checks;
         Self {
-            set: written(permit, head, &ANSWERED, what),
+            set: written(permit, head, writing, &ANSWERED, what),
             remove: Vec::new(),
         }
     }
@@ -96,10 +96,11 @@ impl Granted {
     pub fn to_apply(
         permit: &Permit,
         head: &Head<'_>,
-        namespace: &Namespace,
+        writing: Writing<'_>,
         what: CheckHeaders,
     ) -> Self {
-        let mut set = written(permit, head, &FORWARDED, what);
+        let namespace = writing.namespace;
+        let mut set = written(permit, head, writing, &FORWARDED, what);
         let mut remove = Vec::new();
         let sent = head.headers;
         if let Some(left) = cookies::others(sent, namespace) {
@@ -153,7 +154,13 @@ impl Granted {
 }
 
 /// What we write, with these names for what is ours.
-fn written(permit: &Permit, head: &Head<'_>, names: &Names, what: CheckHeaders) -> HeaderMap {
+fn written(
+    permit: &Permit,
+    head: &Head<'_>,
+    writing: Writing<'_>,
+    names: &Names,
+    what: CheckHeaders,
+) -> HeaderMap {
     let rules = &permit.route().headers;
     let mut set = HeaderMap::with_capacity(SET_ABOUT);
     let mut written = Written::default();
@@ -174,7 +181,7 @@ fn written(permit: &Permit, head: &Head<'_>, names: &Names, what: CheckHeaders) 
     }
     if all {
         written.tokens(permit, head);
-        written.assertion(permit, head);
+        written.assertion(permit, head, writing.asserter);
     }
     if all || renames {
         written.own(permit, head);
