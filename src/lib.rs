@@ -45,7 +45,9 @@
 //!
 //! # Floors
 //!
-//! Each module uses only what stands under it; neighbours never use each other. A test keeps this.
+//! Each module uses only what stands under it; neighbours never use each other. Within [`request`],
+//! `face::sign_in` and [`login`] no two files or folders use each other in a circle, and a decision
+//! goes one way through [`request`]: `head`, `route`, `gate`, `policy`, `forward`. A test keeps this.
 //!
 //! | floor | modules | must never |
 //! |---|---|---|

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod within;
+
 /// Roof to cellar; modules of one floor never use each other.
 const FLOORS: &[(u8, &[&str])] = &[
     (8, &["run"]),

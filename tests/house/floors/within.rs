@@ -1,0 +1,330 @@
+//! One level down: within some modules, the files and folders directly under them never use each
+//! other in a circle. The code of tests is not looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use super::sources;
+
+/// The modules that are checked, as folders below `src`.
+const MODULES: [&str; 3] = ["request", "face/sign_in", "login"];
+
+/// The way of a decision through `request`: whoever stands earlier never depends on a later one.
+const REQUEST_ORDER: [&str; 5] = ["head", "route", "gate", "policy", "forward"];
+
+/// Which child of a module uses which others.
+type Uses = BTreeMap<String, BTreeSet<String>>;
+
+/// A source file: its path below `src`, and its text.
+type Source = (String, String);
+
+/// The file of a module itself and everything under it.
+fn read(module: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![root.join(format!("{module}.rs"))];
+    sources(&root.join(module), &mut files);
+    let below = |file: &Path| {
+        let inside = file.strip_prefix(&root).unwrap().to_str().unwrap();
+        inside.to_owned()
+    };
+    files
+        .iter()
+        .map(|file| (below(file), fs::read_to_string(file).unwrap()))
+        .collect()
+}
+
+/// The code of a file without comments and without its tests, which stand at its end.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let lines = text.lines();
+    let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The modules that a file declares for tests only.
+fn only_for_tests(text: &str) -> BTreeSet<String> {
+    let after = text.split("#[cfg(test)]\n").skip(1);
+    let declared = after.filter_map(|rest| {
+        let line = rest.lines().next()?.trim();
+        let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
+        line.strip_prefix("mod ")?.strip_suffix(';')
+    });
+    declared.map(str::to_owned).collect()
+}
+
+/// The path of modules that a file is: `request/explain/rule.rs` is `request`, `explain`, `rule`.
+fn module_path(file: &str) -> Vec<String> {
+    let path = file.strip_suffix(".rs").unwrap();
+    path.split('/').map(str::to_owned).collect()
+}
+
+/// A path in the code, and the name by which what it leads to is known afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Named {
+    path: Vec<String>,
+    name: String,
+}
+
+/// Every path of a text, those in groups one by one: `a::{b, c::d as e}` gives `a::b` and `a::c::d`.
+fn paths(code: &str) -> Vec<Named> {
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some(at) = rest.find(is_of_name) {
+        rest = path(&rest[at..], &[], &mut found);
+    }
+    found
+}
+
+/// Reads a path at the beginning of a text; returns what follows it.
+fn path<'a>(text: &'a str, before: &[String], found: &mut Vec<Named>) -> &'a str {
+    let end = text.find(|c| !is_of_name(c)).unwrap_or(text.len());
+    let mut whole = before.to_vec();
+    if &text[..end] != "self" || before.is_empty() {
+        whole.push(text[..end].to_owned());
+    }
+    let rest = &text[end..];
+    let Some(further) = rest.strip_prefix("::") else {
+        let renamed = rest.strip_prefix(" as ").map(|name| {
+            let end = name.find(|c| !is_of_name(c)).unwrap_or(name.len());
+            name[..end].to_owned()
+        });
+        let last = whole.last().cloned().unwrap_or_default();
+        let name = renamed.unwrap_or(last);
+        found.push(Named { path: whole, name });
+        return rest;
+    };
+    match further.chars().next() {
+        Some('{') => group(&further[1..], &whole, found),
+        Some(first) if is_of_name(first) => path(further, &whole, found),
+        // A glob, or type parameters.
+        _ => {
+            let name = whole.last().cloned().unwrap_or_default();
+            found.push(Named { path: whole, name });
+            further
+        }
+    }
+}
+
+/// Reads the members of a group up to its end; returns what follows it.
+fn group<'a>(text: &'a str, before: &[String], found: &mut Vec<Named>) -> &'a str {
+    let mut rest = text;
+    loop {
+        match rest.find(|c| is_of_name(c) || c == '}') {
+            Some(at) if rest[at..].starts_with('}') => return &rest[at + 1..],
+            Some(at) => rest = path(&rest[at..], before, found),
+            None => return "",
+        }
+        if let Some(renamed) = rest.strip_prefix(" as ") {
+            rest = renamed.trim_start_matches(is_of_name);
+        }
+    }
+}
+
+fn is_of_name(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
+}
+
+/// A path from `crate` on, as code in the module `at` means it; nothing for any other.
+fn resolved(path: &[String], at: &[String]) -> Option<Vec<String>> {
+    let (first, mut rest) = path.split_first()?;
+    let mut whole = match first.as_str() {
+        "crate" => Vec::new(),
+        "self" => at.to_vec(),
+        "super" => at[..at.len() - 1].to_vec(),
+        _ => return None,
+    };
+    while let Some(("super", further)) = rest.split_first().map(|(f, r)| (f.as_str(), r)) {
+        whole.pop();
+        rest = further;
+    }
+    whole.extend_from_slice(rest);
+    Some(whole)
+}
+
+/// Which children of a module use which others, also by a name that the module itself passes on.
+fn uses(module: &str, sources: &[Source]) -> Uses {
+    let own = module_path(&format!("{module}.rs"));
+    let file = format!("{module}.rs");
+    let parent = sources.iter().find(|(path, _)| *path == file);
+    let parent = parent.map(|(_, text)| text.as_str()).unwrap_or_default();
+    let tests = only_for_tests(parent);
+    let child_of = |path: &str| {
+        let inside = module_path(path).split_off(own.len());
+        let is_test = |name: &String| name == "tests" || tests.contains(name);
+        let child = inside.first().cloned();
+        child.filter(|_| !inside.iter().any(is_test))
+    };
+    let children: BTreeSet<_> = sources
+        .iter()
+        .filter_map(|(path, _)| child_of(path))
+        .collect();
+    let imports = code(parent);
+    let imports = imports.split(';').map(str::trim_start);
+    let imports = imports.filter(|one| one.starts_with("use ") || one.starts_with("pub"));
+    let passed_on: BTreeMap<_, _> = imports
+        .flat_map(paths)
+        .filter_map(|Named { path, name }| {
+            let whole = resolved(&path, &own);
+            let inside = match &whole {
+                Some(whole) => whole.strip_prefix(&own[..])?,
+                None => &path[..],
+            };
+            let child = inside.first().filter(|child| children.contains(*child))?;
+            Some((name, child.clone()))
+        })
+        .collect();
+    let mut uses: Uses = children
+        .iter()
+        .map(|child| (child.clone(), BTreeSet::new()))
+        .collect();
+    for (path, text) in sources {
+        let Some(child) = child_of(path) else {
+            continue;
+        };
+        let at = module_path(path);
+        for Named { path, .. } in paths(&code(text)) {
+            let whole = resolved(&path, &at);
+            let inside = whole
+                .as_deref()
+                .and_then(|whole| whole.strip_prefix(&own[..]));
+            let Some(name) = inside.and_then(<[String]>::first) else {
+                continue;
+            };
+            let used = children.get(name).or_else(|| passed_on.get(name));
+            if let Some(used) = used.filter(|used| **used != child) {
+                uses.get_mut(&child).unwrap().insert(used.clone());
+            }
+        }
+    }
+    uses
+}
+
+/// How one child reaches another, itself included; nothing when it does not.
+fn way(uses: &Uses, from: &str, to: &str) -> Option<Vec<String>> {
+    let mut came_from = BTreeMap::from([(from, "")]);
+    let mut open = vec![from];
+    while let Some(at) = open.pop() {
+        for next in uses.get(at).into_iter().flatten() {
+            if next == to {
+                let mut way = vec![to.to_owned(), at.to_owned()];
+                let mut at = at;
+                while at != from {
+                    at = came_from[at];
+                    way.push(at.to_owned());
+                }
+                way.reverse();
+                return Some(way);
+            }
+            if !came_from.contains_key(next.as_str()) {
+                came_from.insert(next, at);
+                open.push(next);
+            }
+        }
+    }
+    None
+}
+
+/// A circle, if there is one.
+fn circle(uses: &Uses) -> Option<Vec<String>> {
+    uses.keys().find_map(|child| way(uses, child, child))
+}
+
+#[test]
+fn nothing_under_these_modules_uses_each_other_in_a_circle() {
+    for module in MODULES {
+        let uses = uses(module, &read(module));
+        assert!(uses.len() > 5, "{module}: {uses:?}");
+        assert!(uses.values().any(|used| !used.is_empty()), "{module}");
+        assert_eq!(circle(&uses), None, "{module}");
+    }
+}
+
+#[test]
+fn a_decision_goes_one_way_through_request() {
+    let uses = uses("request", &read("request"));
+    for (at, early) in REQUEST_ORDER.iter().enumerate() {
+        for late in &REQUEST_ORDER[at + 1..] {
+            assert!(way(&uses, late, early).is_some(), "{late} needs no {early}");
+            assert_eq!(way(&uses, early, late), None);
+        }
+    }
+}
+
+#[test]
+fn a_planted_circle_is_found() {
+    for (module, file, line) in [
+        (
+            "request",
+            "request/head/original.rs",
+            "use crate::request::forward::Forwarder;",
+        ),
+        (
+            "request",
+            "request/path.rs",
+            "use super::{head::Host, target};",
+        ),
+        (
+            "request",
+            "request/route/limits.rs",
+            "fn f() -> super::super::policy::Permit {}",
+        ),
+        (
+            "request",
+            "request/head.rs",
+            "use crate::{clock::Clock, request::{gate::Gate, target}};",
+        ),
+        // By a name that the module itself passes on.
+        ("request", "request/path.rs", "use super::AddressError;"),
+        (
+            "face/sign_in",
+            "face/sign_in/opening.rs",
+            "use super::{Target, reload};",
+        ),
+        (
+            "login",
+            "login/pending.rs",
+            "use super::connector::{Mode as M, self};",
+        ),
+    ] {
+        let mut sources = read(module);
+        assert_eq!(circle(&uses(module, &sources)), None, "{module}");
+        let planted = sources.iter_mut().find(|(path, _)| path == file);
+        planted.unwrap().1.insert_str(0, &format!("{line}\n"));
+        assert!(circle(&uses(module, &sources)).is_some(), "{file}: {line}");
+    }
+}
+
+#[test]
+fn what_tests_and_comments_use_is_no_circle() {
+    for (file, line) in [
+        ("request/path.rs", "// use super::forward::Forwarder;\n"),
+        (
+            "request/path.rs",
+            "#[cfg(test)]\nmod tests {\n    use super::super::forward::Forwarder;\n}\n",
+        ),
+        ("request/fixture.rs", "use super::explain::Ways;\n"),
+        (
+            "request/policy/tests.rs",
+            "use crate::request::forward::Forwarder;\n",
+        ),
+    ] {
+        let mut sources = read("request");
+        let changed = sources.iter_mut().find(|(path, _)| path == file);
+        changed.unwrap().1.insert_str(0, line);
+        assert_eq!(circle(&uses("request", &sources)), None, "{file}: {line}");
+    }
+}
+
+#[test]
+fn paths_are_read_out_of_groups() {
+    let read = |text| {
+        let of = |Named { path, name }: Named| format!("{} {name}", path.join("::"));
+        paths(text).into_iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        read("a::{b, c::{self, d as e}, f::*}; g::<h>()"),
+        ["a::b b", "a::c c", "a::c::d e", "a::f f", "g g", "h h"]
+    );
+    assert_eq!(read("super::super::x"), ["super::super::x x"]);
+}
