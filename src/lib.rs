@@ -59,7 +59,7 @@
 //! | 3 | [`request`], [`login`] | know each other; know HTTP status codes |
 //! | 2 | [`people`] | know a protocol |
 //! | 1 | [`store`] | decide anything |
-//! | 0 | [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`open_files`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`telemetry`] | know the house |
+//! | 0 | [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`open_files`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`single_flight`], [`telemetry`] | know the house |
 //!
 //! # Invariants
 //!
@@ -106,4 +106,5 @@ pub mod outbound;
 pub mod resolver;
 pub mod secret;
 pub mod setting;
+pub mod single_flight;
 pub mod telemetry;

@@ -28,6 +28,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "resolver",
             "secret",
             "setting",
+            "single_flight",
             "telemetry",
         ],
     ),
@@ -39,10 +40,12 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("issuer", "clock"),
     ("issuer", "outbound"),
     ("issuer", "setting"),
+    ("issuer", "single_flight"),
     ("issuer", "telemetry"),
     ("keys", "secret"),
     ("outbound", "resolver"),
     ("outbound", "secret"),
+    ("single_flight", "clock"),
     ("telemetry", "clock"),
 ];
 

@@ -1,0 +1,199 @@
+//! `SingleFlight` and `Cached`: one caller asks, and everybody who needs the answer waits for it.
+//!
+//! [`SingleFlight`] runs one call per key at a time and keeps nothing afterwards. [`Cached`] keeps one
+//! value for as long as it is fresh, and pauses after a failure.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{Map, Shared};
+use tokio::task::{JoinError, JoinHandle};
+
+mod cached;
+
+pub use cached::{Cached, Get, Latest, Turn};
+
+/// Calls that are under way, at most one per key. Clones share them.
+///
+/// A call runs in a task of its own, so it goes on when a caller goes away, the one that started it
+/// included. It leaves the list before its callers get the answer; who asks after that starts
+/// another. Neither the number of calls nor their duration is limited here: the caller does that.
+pub struct SingleFlight<K, V>(Calls<K, V>);
+
+type Calls<K, V> = Arc<Mutex<HashMap<K, Flight<V>>>>;
+
+/// The answer of a call, for one of those who wait for it. Cancel-safe: dropping it ends nothing.
+pub type Flight<V> = Shared<Map<JoinHandle<V>, fn(Result<V, JoinError>) -> Result<V, Lost>>>;
+
+/// The call panicked, or the runtime is shutting down. Whoever asks next starts another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the call ended without an answer")]
+pub struct Lost;
+
+impl<K, V> SingleFlight<K, V>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Joins the call of this key, or starts `call`. Needs a Tokio runtime.
+    pub fn run<F>(&self, key: K, call: impl FnOnce() -> F) -> Flight<V>
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let Ok(flight) = self.try_run(key, || Ok::<_, std::convert::Infallible>(call()));
+        flight
+    }
+
+    /// The same, but `call` may decline to start. It runs only when no call of this key is under way,
+    /// and under the lock of the list: it must neither block nor use this list. What a call stored
+    /// before it ended is visible to it.
+    pub fn try_run<F, E>(&self, key: K, call: impl FnOnce() -> Result<F, E>) -> Result<Flight<V>, E>
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let mut calls = lock(&self.0);
+        if let Some(flight) = calls.get(&key) {
+            return Ok(flight.clone());
+        }
+        let (call, listed) = (call()?, (Arc::clone(&self.0), key.clone()));
+        let task = tokio::spawn(async move {
+            // Not made before: a runtime that shuts down drops the call here, under the lock.
+            let _listed = Listed(listed.0, listed.1);
+            call.await
+        });
+        let answer: fn(_) -> _ = |joined: Result<V, JoinError>| joined.map_err(|_| Lost);
+        let flight = task.map(answer).shared();
+        calls.insert(key, flight.clone());
+        Ok(flight)
+    }
+
+    /// The call of this key, when it is under way.
+    pub fn under_way(&self, key: &K) -> Option<Flight<V>> {
+        lock(&self.0).get(key).cloned()
+    }
+}
+
+impl<K, V> Default for SingleFlight<K, V> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K, V> Clone for SingleFlight<K, V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, V> fmt::Debug for SingleFlight<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SingleFlight").finish_non_exhaustive()
+    }
+}
+
+/// Takes a call off the list when it ends, by a panic too.
+struct Listed<K: Eq + Hash, V>(Calls<K, V>, K);
+
+impl<K: Eq + Hash, V> Drop for Listed<K, V> {
+    fn drop(&mut self) {
+        lock(&self.0).remove(&self.1);
+    }
+}
+
+fn lock<K, V>(calls: &Calls<K, V>) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
+    calls.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    /// Calls that take a second and answer how many ran before.
+    #[derive(Default)]
+    struct Calls {
+        calls: SingleFlight<&'static str, usize>,
+        begun: Arc<AtomicUsize>,
+    }
+
+    impl Calls {
+        fn run(&self, key: &'static str) -> Flight<usize> {
+            let begun = Arc::clone(&self.begun);
+            self.calls.run(key, || async move {
+                let number = begun.fetch_add(1, Ordering::Relaxed);
+                sleep(Duration::from_secs(1)).await;
+                number
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_who_ask_for_a_key_share_one_call() {
+        let calls = Calls::default();
+        let all = futures_util::future::join_all((0..20).map(|_| calls.run("a"))).await;
+        assert!(all.into_iter().all(|answer| answer == Ok(0)));
+        assert_eq!((calls.run("b").await, calls.run("a").await), (Ok(1), Ok(2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_do_not_wait_for_each_other() {
+        let calls = Calls::default();
+        let both = futures_util::future::join(calls.run("a"), calls.run("b"));
+        let both = timeout(Duration::from_millis(1500), both).await.unwrap();
+        assert!([(Ok(0), Ok(1)), (Ok(1), Ok(0))].contains(&both));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_goes_on_when_every_caller_is_gone() {
+        let calls = Calls::default();
+        let waiting = timeout(Duration::from_millis(500), calls.run("a"));
+        assert!(waiting.await.is_err());
+        assert_eq!(calls.run("a").await, Ok(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_reaches_all_who_wait_and_nobody_who_asks_later() {
+        let calls = Calls::default();
+        let panics = || {
+            calls.calls.run("a", || async {
+                sleep(Duration::from_secs(1)).await;
+                panic!("as the test wants");
+            })
+        };
+        let both = futures_util::future::join(panics(), calls.run("a")).await;
+        assert_eq!(both, (Err(Lost), Err(Lost)));
+        assert_eq!(calls.run("a").await, Ok(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_declines_to_start_leaves_nothing_behind() {
+        let calls = Calls::default();
+        let declines = || {
+            let call = || Err::<std::future::Ready<usize>, _>("full");
+            calls.calls.try_run("a", call)
+        };
+        assert_eq!(declines().unwrap_err(), "full");
+        assert!(calls.calls.under_way(&"a").is_none());
+        let flight = calls.run("a");
+        // A call that is under way is joined without asking whether it may start.
+        assert!(declines().is_ok() && calls.calls.under_way(&"a").is_some());
+        assert_eq!(flight.await, Ok(0));
+        assert!(calls.calls.under_way(&"a").is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_off_the_list_when_its_answer_comes() {
+        let calls = Calls::default();
+        for number in 0..100 {
+            assert_eq!(calls.run("a").await, Ok(number));
+        }
+        assert!(lock(&calls.calls.0).is_empty());
+    }
+}

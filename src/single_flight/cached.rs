@@ -1,0 +1,363 @@
+//! `Cached`: one value, asked for by one caller for all who need it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use crate::clock::{Clock, Timestamp};
+
+/// One value with the time until which it is fresh, and the last failure with its pause. Clones share
+/// them.
+///
+/// It asks nobody itself. [`Cached::get`] answers from memory, or gives one caller the [`Turn`] to ask
+/// while the others wait. Times are those of the [`Clock`]; a caller waits without a limit, unless it
+/// sets one with a timeout around `get`.
+///
+/// A turn that is dropped, because its caller went away or panicked, changes nothing: the next who
+/// waits gets it. Who wants the asking to go on without the caller moves the turn into a task.
+pub struct Cached<T, E> {
+    state: Arc<Mutex<State<T, E>>>,
+    turn: Arc<AsyncMutex<()>>,
+    clock: Clock,
+}
+
+struct State<T, E> {
+    latest: Option<Latest<T>>,
+    /// Why the last asking failed, and when the next may begin.
+    failure: Option<(E, Timestamp)>,
+}
+
+/// The last value that was kept, fresh or not.
+#[derive(Clone, Debug)]
+pub struct Latest<T> {
+    /// The value.
+    pub value: T,
+    /// When it was kept.
+    pub kept_at: Timestamp,
+    /// When it stops being fresh.
+    pub fresh_until: Timestamp,
+}
+
+/// What a caller gets.
+#[derive(Debug)]
+pub enum Get<T, E> {
+    /// A value that is good enough.
+    Value(T),
+    /// The last failure, whose pause has not ended.
+    Pausing(E),
+    /// Neither: the caller asks, and the others wait.
+    Turn(Turn<T, E>),
+}
+
+/// The right to ask. One caller has it at a time.
+pub struct Turn<T, E> {
+    cached: Cached<T, E>,
+    _only: OwnedMutexGuard<()>,
+}
+
+impl<T: Clone, E: Clone> Cached<T, E> {
+    /// Without a value.
+    pub fn new(clock: Clock) -> Self {
+        let state = State {
+            latest: None,
+            failure: None,
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            turn: Arc::default(),
+            clock,
+        }
+    }
+
+    /// A fresh value. Cancel-safe.
+    pub async fn get(&self) -> Get<T, E> {
+        self.get_if(|latest| self.is_fresh(latest)).await
+    }
+
+    /// A value that is `enough` for this caller, fresh or not. Cancel-safe.
+    pub async fn get_if(&self, enough: impl Fn(&Latest<T>) -> bool) -> Get<T, E> {
+        if let Some(known) = self.known(&enough) {
+            return known;
+        }
+        let only = Arc::clone(&self.turn).lock_owned().await;
+        let known = self.known(&enough);
+        known.unwrap_or_else(|| Get::Turn(self.turn(only)))
+    }
+
+    /// The turn to ask for a fresh value while the old one is used on; none when the value is fresh,
+    /// somebody asks already, or a failure's pause has not ended.
+    pub fn try_turn(&self) -> Option<Turn<T, E>> {
+        let only = Arc::clone(&self.turn).try_lock_owned().ok()?;
+        let known = self.known(&|latest: &Latest<T>| self.is_fresh(latest));
+        known.is_none().then(|| self.turn(only))
+    }
+
+    /// The last value that was kept.
+    pub fn latest(&self) -> Option<Latest<T>> {
+        self.state().latest.clone()
+    }
+
+    /// Whether a value is fresh now.
+    pub fn is_fresh(&self, latest: &Latest<T>) -> bool {
+        self.clock.now() < latest.fresh_until
+    }
+
+    /// Whether the last asking failed, however long ago.
+    pub fn is_failing(&self) -> bool {
+        self.state().failure.is_some()
+    }
+
+    /// Keeps a value that was learnt without a turn.
+    pub fn put(&self, value: T, fresh_for: Duration) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        state.failure = None;
+        state.latest = Some(Latest {
+            value,
+            kept_at: now,
+            fresh_until: now.plus(fresh_for),
+        });
+    }
+
+    /// Drops the value, if it is this one.
+    pub fn forget_if(&self, is_it: impl FnOnce(&T) -> bool) {
+        self.state().latest.take_if(|latest| is_it(&latest.value));
+    }
+
+    /// What is known well enough not to ask.
+    fn known(&self, enough: &impl Fn(&Latest<T>) -> bool) -> Option<Get<T, E>> {
+        let state = self.state();
+        if let Some((error, until)) = &state.failure
+            && self.clock.now() < *until
+        {
+            return Some(Get::Pausing(error.clone()));
+        }
+        let latest = state.latest.as_ref().filter(|latest| enough(latest))?;
+        Some(Get::Value(latest.value.clone()))
+    }
+
+    fn turn(&self, only: OwnedMutexGuard<()>) -> Turn<T, E> {
+        Turn {
+            cached: self.clone(),
+            _only: only,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T, E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Clone, E: Clone> Turn<T, E> {
+    /// Ends the turn with a value, for all who wait.
+    pub fn keep(self, value: T, fresh_for: Duration) -> T {
+        self.cached.put(value.clone(), fresh_for);
+        value
+    }
+
+    /// Ends the turn with a failure. All who wait or come within the pause get it, and nobody asks
+    /// again; the last value stays.
+    pub fn fail(self, error: E, pause: Duration) -> E {
+        let until = self.cached.clock.now().plus(pause);
+        self.cached.state().failure = Some((error.clone(), until));
+        error
+    }
+}
+
+impl<T, E> Clone for Cached<T, E> {
+    fn clone(&self) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+            turn: Arc::clone(&self.turn),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+/// Without the value, which may be a secret.
+impl<T, E> fmt::Debug for Cached<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cached").finish_non_exhaustive()
+    }
+}
+
+impl<T, E> fmt::Debug for Turn<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const FRESH: Duration = Duration::from_secs(600);
+    const PAUSE: Duration = Duration::from_secs(2);
+
+    struct Desk {
+        cached: Cached<u32, &'static str>,
+        clock: Clock,
+        asked: AtomicU32,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let clock = Clock::by_hand(Timestamp::from_unix_s(1_000));
+            Self {
+                cached: Cached::new(clock.clone()),
+                clock,
+                asked: AtomicU32::new(0),
+            }
+        }
+
+        /// Asks for a second when it is its turn: for a number, or for a failure.
+        async fn get(&self, succeeds: bool) -> Result<u32, &'static str> {
+            match self.cached.get().await {
+                Get::Value(value) => Ok(value),
+                Get::Pausing(error) => Err(error),
+                Get::Turn(turn) => {
+                    let number = self.asked.fetch_add(1, Ordering::Relaxed);
+                    sleep(Duration::from_secs(1)).await;
+                    if succeeds {
+                        Ok(turn.keep(number, FRESH))
+                    } else {
+                        Err(turn.fail("down", PAUSE))
+                    }
+                }
+            }
+        }
+
+        fn asked(&self) -> u32 {
+            self.asked.load(Ordering::Relaxed)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_asks_for_all_who_wait_until_the_value_is_old() {
+        let desk = Desk::new();
+        let all = futures_util::future::join_all((0..20).map(|_| desk.get(true))).await;
+        assert!(all.into_iter().all(|value| value == Ok(0)));
+        desk.clock.advance(FRESH - Duration::from_millis(1));
+        assert_eq!(desk.get(true).await, Ok(0));
+        desk.clock.advance(Duration::from_millis(1));
+        assert_eq!(desk.get(true).await, Ok(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_the_answer_for_all_until_its_pause_ends() {
+        let desk = Desk::new();
+        let all = futures_util::future::join_all((0..20).map(|_| desk.get(false))).await;
+        assert!(all.into_iter().all(|value| value == Err("down")));
+        desk.clock.advance(PAUSE - Duration::from_millis(1));
+        assert_eq!(desk.get(true).await, Err("down"));
+        assert_eq!(desk.asked(), 1);
+        desk.clock.advance(Duration::from_millis(1));
+        assert!(desk.cached.is_failing());
+        assert_eq!(desk.get(true).await, Ok(1));
+        assert!(!desk.cached.is_failing());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_leaves_the_last_value() {
+        let desk = Desk::new();
+        desk.get(true).await.unwrap();
+        desk.clock.advance(FRESH);
+        assert_eq!(desk.get(false).await, Err("down"));
+        let latest = desk.cached.latest().unwrap();
+        assert!(latest.value == 0 && !desk.cached.is_fresh(&latest));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_who_goes_away_lets_the_next_one_ask() {
+        let desk = Desk::new();
+        let leaves = timeout(Duration::from_millis(500), desk.get(true));
+        let (left, value) = futures_util::future::join(leaves, desk.get(true)).await;
+        assert!(left.is_err());
+        assert_eq!((value, desk.asked()), (Ok(1), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_asking_that_panics_lets_the_next_one_ask() {
+        let desk = Desk::new();
+        let Get::Turn(turn) = desk.cached.get().await else {
+            panic!("nothing is known yet");
+        };
+        let asking = tokio::spawn(async move {
+            let _turn = turn;
+            panic!("as the test wants");
+        });
+        assert_eq!(desk.get(true).await, Ok(0));
+        assert!(asking.await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_asking_in_a_task_goes_on_without_its_caller() {
+        let desk = Desk::new();
+        let Get::Turn(turn) = desk.cached.get().await else {
+            panic!("nothing is known yet");
+        };
+        drop(tokio::spawn(async move {
+            sleep(Duration::from_secs(1)).await;
+            turn.keep(7, FRESH);
+        }));
+        assert_eq!((desk.get(true).await, desk.asked()), (Ok(7), 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_no_longer_takes_no_turn() {
+        let desk = Desk::new();
+        let impatient = timeout(Duration::from_millis(500), desk.get(true));
+        let (value, waited) = futures_util::future::join(desk.get(false), impatient).await;
+        assert!(value == Err("down") && waited.is_err());
+        desk.clock.advance(PAUSE);
+        assert_eq!((desk.get(true).await, desk.asked()), (Ok(1), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_value_is_used_on_while_one_asks() {
+        let desk = Desk::new();
+        desk.get(true).await.unwrap();
+        assert!(desk.cached.try_turn().is_none(), "it is fresh");
+        desk.clock.advance(FRESH);
+        let turn = desk.cached.try_turn().unwrap();
+        assert!(desk.cached.try_turn().is_none(), "somebody asks");
+        assert_eq!(desk.cached.latest().unwrap().value, 0);
+        turn.fail("down", PAUSE);
+        assert!(desk.cached.try_turn().is_none(), "it pauses");
+        desk.clock.advance(PAUSE);
+        assert!(desk.cached.try_turn().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_says_which_value_is_enough() {
+        let desk = Desk::new();
+        desk.get(true).await.unwrap();
+        let came_at = desk.clock.now();
+        let newer = || desk.cached.get_if(|latest| latest.kept_at > came_at);
+        let Get::Turn(turn) = newer().await else {
+            panic!("it was kept before the caller came");
+        };
+        desk.clock.advance(FRESH);
+        turn.keep(8, FRESH);
+        desk.clock.advance(FRESH);
+        assert!(matches!(newer().await, Get::Value(8)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_is_dropped_or_replaced_without_a_turn() {
+        let desk = Desk::new();
+        desk.get(false).await.unwrap_err();
+        desk.cached.put(5, FRESH);
+        assert_eq!((desk.get(true).await, desk.asked()), (Ok(5), 1));
+        desk.cached.forget_if(|value| *value == 4);
+        assert_eq!(desk.get(true).await, Ok(5));
+        desk.cached.forget_if(|value| *value == 5);
+        assert_eq!(desk.get(true).await, Ok(1));
+    }
+}
