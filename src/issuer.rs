@@ -77,8 +77,8 @@ pub struct Issuer {
     settings: Settings,
     outbound: Outbound,
     clock: Clock,
-    metadata: Arc<Kept<Metadata>>,
-    keys: Arc<Kept<Keys>>,
+    metadata: Kept<Metadata>,
+    keys: Kept<Keys>,
 }
 
 impl fmt::Debug for Issuer {
@@ -141,8 +141,8 @@ impl Issuer {
     /// An issuer that is reached by this road.
     pub fn new(settings: Settings, outbound: Outbound, clock: Clock) -> Self {
         Self {
-            metadata: Arc::new(Kept::new(METADATA_FRESH, clock.clone())),
-            keys: Arc::new(Kept::new(KEYS_FRESH, clock.clone())),
+            metadata: Kept::new(METADATA_FRESH, clock.clone()),
+            keys: Kept::new(KEYS_FRESH, clock.clone()),
             settings,
             outbound,
             clock,

@@ -1,16 +1,14 @@
 //! `Kept`: a document of the issuer: asked for once for all who wait, kept while it is down.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
 
 use super::{IssuerError, IssuerName};
 use crate::client::Network;
 use crate::clock::{Clock, Timestamp};
+use crate::single_flight::{Cached, Get, Latest, Turn};
 
 /// How long nobody asks again after asking in vain.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -47,16 +45,14 @@ struct Allowance {
 struct Left(u32, Timestamp);
 
 pub(super) struct Kept<T> {
-    state: Mutex<State<T>>,
-    turn: Arc<Semaphore>,
+    document: Cached<Arc<T>, IssuerError>,
+    again: Mutex<Again>,
     fresh_for: Duration,
     clock: Clock,
 }
 
-struct State<T> {
-    document: Option<(Arc<T>, Timestamp)>,
-    /// When asking was last in vain, and why.
-    failed: Option<(IssuerError, Timestamp)>,
+/// What is left of the allowances for asking again.
+struct Again {
     /// What the source's own tokens may still ask for.
     source: Left,
     /// What the tokens of all clients together may still ask for.
@@ -67,16 +63,14 @@ struct State<T> {
 
 impl<T: Send + Sync + 'static> Kept<T> {
     pub(super) fn new(fresh_for: Duration, clock: Clock) -> Self {
-        let state = State {
-            document: None,
-            failed: None,
+        let again = Again {
             source: Left(AGAIN.at_once, clock.now()),
             clients: Left(AGAIN.at_once, clock.now()),
             client: HashMap::new(),
         };
         Self {
-            state: Mutex::new(state),
-            turn: Arc::new(Semaphore::new(1)),
+            document: Cached::new(clock.clone()),
+            again: Mutex::new(again),
             fresh_for,
             clock,
         }
@@ -84,48 +78,35 @@ impl<T: Send + Sync + 'static> Kept<T> {
 
     /// The document as it is known.
     pub(super) fn known(&self) -> Option<Arc<T>> {
-        let state = self.state();
-        state
-            .document
-            .as_ref()
-            .map(|(document, _)| Arc::clone(document))
+        Some(self.document.latest()?.value)
     }
 
     /// The document: fresh, or stale while somebody asks behind us, or as `fetch` brings it.
-    pub(super) async fn get<F>(
-        self: &Arc<Self>,
-        issuer: &IssuerName,
-        fetch: F,
-    ) -> Result<Arc<T>, IssuerError>
+    pub(super) async fn get<F>(&self, issuer: &IssuerName, fetch: F) -> Result<Arc<T>, IssuerError>
     where
         F: Future<Output = Result<T, IssuerError>> + Send + 'static,
     {
-        let known = {
-            let state = self.state();
-            let known = state.document.as_ref();
-            known.map(|(document, at)| (Arc::clone(document), self.is_fresh(*at)))
+        let Some(latest) = self.document.latest() else {
+            return self.ask(issuer, fetch, |_| true).await;
         };
-        match known {
-            Some((document, true)) => Ok(document),
-            Some((document, false)) => {
-                let (this, issuer) = (Arc::clone(self), issuer.clone());
-                if !this.is_pausing() && this.turn.available_permits() > 0 {
-                    tokio::spawn(async move {
-                        if let Err(error) = this.ask(&issuer, fetch, Want::Fresh).await {
-                            let error = crate::telemetry::chain(&error);
-                            tracing::warn!(%issuer, %error, "what an issuer said before is used on");
-                        }
-                    });
+        if !self.document.is_fresh(&latest)
+            && let Some(turn) = self.document.try_turn()
+        {
+            let asking = Self::fetch(turn, fetch, self.fresh_for);
+            let issuer = issuer.clone();
+            tokio::spawn(async move {
+                if let Err(error) = asking.await {
+                    let error = crate::telemetry::chain(&error);
+                    tracing::warn!(%issuer, %error, "what an issuer said before is used on");
                 }
-                Ok(document)
-            }
-            None => self.ask(issuer, fetch, Want::Any).await,
+            });
         }
+        Ok(latest.value)
     }
 
     /// The document, asked for now; another who asked meanwhile did it for us.
     pub(super) async fn renew<F>(
-        self: &Arc<Self>,
+        &self,
         issuer: &IssuerName,
         fetch: F,
     ) -> Result<Arc<T>, IssuerError>
@@ -133,12 +114,13 @@ impl<T: Send + Sync + 'static> Kept<T> {
         F: Future<Output = Result<T, IssuerError>> + Send + 'static,
     {
         let since = self.clock.now();
-        self.ask(issuer, fetch, Want::Since(since)).await
+        let newer = |latest: &Latest<_>| latest.kept_at > since;
+        self.ask(issuer, fetch, newer).await
     }
 
     /// The document, asked for again unless somebody brought it within this time.
     pub(super) async fn within<F>(
-        self: &Arc<Self>,
+        &self,
         issuer: &IssuerName,
         age: Duration,
         fetch: F,
@@ -146,103 +128,68 @@ impl<T: Send + Sync + 'static> Kept<T> {
     where
         F: Future<Output = Result<T, IssuerError>> + Send + 'static,
     {
-        self.ask(issuer, fetch, Want::Within(age)).await
+        let young = |latest: &Latest<_>| self.clock.now().since(latest.kept_at) < age;
+        self.ask(issuer, fetch, young).await
     }
 
     /// Whether the document may be asked for again although it is fresh; counts it.
     pub(super) fn may_ask_again(&self, asker: Asker) -> bool {
         let now = self.clock.now();
-        let mut state = self.state();
+        let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
         let Asker::Client(client) = asker else {
-            return state.source.take(AGAIN, now);
+            return again.source.take(AGAIN, now);
         };
         let Some(client) = client else {
-            return state.clients.take(AGAIN, now);
+            return again.clients.take(AGAIN, now);
         };
         let client = Network::of_site(client).unwrap_or_else(|| Network::of_client(client));
         let unused = Left(AGAIN_PER_CLIENT.at_once, now);
-        let mut own = state.client.get(&client).copied().unwrap_or(unused);
-        if !own.take(AGAIN_PER_CLIENT, now) || !state.clients.take(AGAIN, now) {
+        let mut own = again.client.get(&client).copied().unwrap_or(unused);
+        if !own.take(AGAIN_PER_CLIENT, now) || !again.clients.take(AGAIN, now) {
             return false;
         }
         // Only those are kept whose allowance is not whole again: few, as all together are limited.
         let whole_after = AGAIN_PER_CLIENT.every * AGAIN_PER_CLIENT.at_once;
         let lately = |left: &Left| now.since(left.1) < whole_after;
-        state.client.retain(|_, left| lately(left));
-        state.client.insert(client, own);
+        again.client.retain(|_, left| lately(left));
+        again.client.insert(client, own);
         true
     }
 
     async fn ask<F>(
-        self: &Arc<Self>,
+        &self,
         issuer: &IssuerName,
         fetch: F,
-        want: Want,
+        enough: impl Fn(&Latest<Arc<T>>) -> bool,
     ) -> Result<Arc<T>, IssuerError>
     where
         F: Future<Output = Result<T, IssuerError>> + Send + 'static,
     {
-        let pausing = || IssuerError::Pausing {
+        let turn = match self.document.get_if(enough).await {
+            Get::Value(document) => return Ok(document),
+            Get::Pausing(error) => return Err(error),
+            Get::Turn(turn) => turn,
+        };
+        // In a task: the others wait for its answer, also when whoever asks is gone by then.
+        let asking = tokio::spawn(Self::fetch(turn, fetch, self.fresh_for));
+        let pausing = |_| IssuerError::Pausing {
             issuer: issuer.clone(),
         };
-        // One asks, the others wait for its answer, also when whoever asks is gone by then.
-        let turn = Arc::clone(&self.turn).acquire_owned().await;
-        let turn = turn.map_err(|_| pausing())?;
-        if let Some(outcome) = self.meanwhile(&want) {
-            return outcome;
+        asking.await.map_err(pausing)?
+    }
+
+    async fn fetch<F>(
+        turn: Turn<Arc<T>, IssuerError>,
+        fetch: F,
+        fresh_for: Duration,
+    ) -> Result<Arc<T>, IssuerError>
+    where
+        F: Future<Output = Result<T, IssuerError>> + Send + 'static,
+    {
+        match fetch.await {
+            Ok(document) => Ok(turn.keep(Arc::new(document), fresh_for)),
+            Err(error) => Err(turn.fail(error, PAUSE)),
         }
-        let this = Arc::clone(self);
-        let asking = tokio::spawn(async move {
-            let _turn = turn;
-            this.keep(fetch.await.map(Arc::new))
-        });
-        asking.await.unwrap_or_else(|_| Err(pausing()))
-    }
-
-    fn keep(&self, outcome: Result<Arc<T>, IssuerError>) -> Result<Arc<T>, IssuerError> {
-        let now = self.clock.now();
-        let mut state = self.state();
-        match &outcome {
-            Ok(document) => {
-                state.document = Some((Arc::clone(document), now));
-                state.failed = None;
-            }
-            Err(error) => state.failed = Some((error.clone(), now)),
-        }
-        outcome
-    }
-
-    /// What another brought while we waited for our turn.
-    fn meanwhile(&self, want: &Want) -> Option<Result<Arc<T>, IssuerError>> {
-        let state = self.state();
-        if let Some((error, _)) = state.failed.as_ref().filter(|_| self.pauses(&state)) {
-            return Some(Err(error.clone()));
-        }
-        let (document, at) = state.document.as_ref()?;
-        let good = match want {
-            Want::Any => true,
-            Want::Fresh => self.is_fresh(*at),
-            Want::Since(since) => at > since,
-            Want::Within(age) => self.clock.now().since(*at) < *age,
-        };
-        good.then(|| Ok(Arc::clone(document)))
-    }
-
-    fn is_fresh(&self, at: Timestamp) -> bool {
-        self.clock.now().since(at) < self.fresh_for
-    }
-
-    fn is_pausing(&self) -> bool {
-        self.pauses(&self.state())
-    }
-
-    fn pauses(&self, state: &State<T>) -> bool {
-        let failed = state.failed.as_ref();
-        failed.is_some_and(|(_, at)| self.clock.now().since(*at) < PAUSE)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -260,14 +207,6 @@ impl Left {
     }
 }
 
-/// How new the document must be.
-enum Want {
-    Any,
-    Fresh,
-    Since(Timestamp),
-    Within(Duration),
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -275,7 +214,7 @@ mod tests {
     use super::*;
 
     struct Desk {
-        kept: Arc<Kept<usize>>,
+        kept: Kept<usize>,
         clock: Clock,
         asked: Arc<AtomicUsize>,
     }
@@ -284,7 +223,7 @@ mod tests {
         fn open() -> Self {
             let clock = Clock::by_hand(Timestamp::from_unix_s(1_000));
             Self {
-                kept: Arc::new(Kept::new(Duration::from_secs(600), clock.clone())),
+                kept: Kept::new(Duration::from_secs(600), clock.clone()),
                 clock,
                 asked: Arc::default(),
             }
