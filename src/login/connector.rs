@@ -23,6 +23,7 @@ use crate::store::{LinkField, LogoutMark};
 mod error;
 pub mod grant;
 mod kind;
+mod kit;
 pub mod oauth2;
 pub mod oidc;
 mod presence;

@@ -25,7 +25,6 @@ mod errors;
 mod examine;
 mod kind;
 mod member;
-mod token;
 
 use api::Api;
 pub use config::{Config, Page, Scope};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use url::{Host, Url};
 
-use super::errors::{Fault, GET_TOKEN, is_token_refused, refusal};
-use super::token::{AppToken, Bought};
+use super::super::kit::app_token::{AppToken, NewToken};
+use super::errors::{Fault, GET_TOKEN, refusal};
 use crate::clock::Clock;
 use crate::outbound::{Call, Outbound, OutboundError};
 use crate::secret::Secret;
@@ -66,7 +66,7 @@ impl Api {
         secret: Secret<String>,
         clock: Clock,
     ) -> Self {
-        let token = AppToken::new(clock);
+        let token = AppToken::new("WeCom", GET_TOKEN, clock);
         Self {
             outbound,
             base,
@@ -79,7 +79,7 @@ impl Api {
 
     /// The application's token; <https://developer.work.weixin.qq.com/document/path/91039>.
     pub(super) async fn token(&self) -> Result<Arc<Secret<String>>, Fault> {
-        self.token.obtain(|| self.buy_token()).await
+        self.token.get(|| self.request_token()).await
     }
 
     /// Spends a code of a web page, the client or a native app; the older call is tried where the
@@ -198,15 +198,10 @@ impl Api {
 
     /// Asks; a token that WeCom no longer takes is replaced and the question repeated, once.
     async fn ask_over(&self, road: &Outbound, question: Question<'_>) -> Result<Said, Fault> {
-        let token = self.token().await?;
-        match self.ask_with(road, &token, &question).await {
-            Err(Fault::Said(refusal)) if is_token_refused(refusal.code) => {
-                self.token.forget(&token);
-                let token = self.token().await?;
-                self.ask_with(road, &token, &question).await
-            }
-            answered => answered,
-        }
+        let question = &question;
+        let ask =
+            |token: Arc<Secret<String>>| async move { self.ask_with(road, &token, question).await };
+        self.token.call(|| self.request_token(), ask).await
     }
 
     async fn ask_with(
@@ -232,14 +227,14 @@ impl Api {
         )
     }
 
-    async fn buy_token(&self) -> Result<Bought, Fault> {
+    async fn request_token(&self) -> Result<NewToken, Fault> {
         let secret = self.secret.expose().as_str();
         let query = [("corpid", self.corp_id.as_str()), ("corpsecret", secret)];
-        let answered = self
+        let answer = self
             .outbound
             .get_json(&self.url(GET_TOKEN), &query, Call::repeatable(GET_TOKEN))
-            .await;
-        let mut said = accepted(GET_TOKEN, answered.map_err(Fault::Unasked)?, &[secret])?;
+            .await?;
+        let mut said = accepted(GET_TOKEN, answer, &[secret])?;
         let lifetime_s = said
             .get("expires_in")
             .and_then(number)
@@ -247,7 +242,7 @@ impl Api {
         let lifetime = Duration::from_secs(u64::try_from(lifetime_s).unwrap_or(0));
         match said.remove("access_token") {
             Some(Value::String(token)) if !token.is_empty() && token.len() <= TOKEN_BYTES_MAX => {
-                Ok(Bought {
+                Ok(NewToken {
                     token: Secret::new(token),
                     lifetime,
                 })

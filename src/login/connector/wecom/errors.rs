@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::super::kit::app_token::CallError;
 use super::super::{ConnectorError, Refusal, RefusedWhy};
 use crate::outbound::OutboundError;
 
@@ -74,15 +75,31 @@ impl Fault {
     }
 }
 
-/// Whether a fresh token may help.
-pub(super) fn is_token_refused(code: i64) -> bool {
-    matches!(code, 40001 | 40014 | 42001)
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::Said(refusal)
+    }
 }
 
-/// Whether asking `gettoken` again soon would only make things worse: many wrong secrets, and WeCom
-/// bans the address for an hour.
-pub(super) fn is_lasting(code: i64) -> bool {
-    code == 45009 || meaning(code) == Meaning::Misconfigured
+impl From<OutboundError> for Fault {
+    fn from(error: OutboundError) -> Self {
+        Self::Unasked(error)
+    }
+}
+
+impl CallError for Fault {
+    fn is_token_refused(&self) -> bool {
+        matches!(self, Self::Said(refusal) if matches!(refusal.code, 40001 | 40014 | 42001))
+    }
+
+    /// Many wrong secrets, and WeCom bans the address for an hour.
+    fn lasting_refusal(&self) -> Option<&Refusal> {
+        let Self::Said(refusal) = self else {
+            return None;
+        };
+        let lasts = refusal.code == 45009 || meaning(refusal.code) == Meaning::Misconfigured;
+        lasts.then_some(refusal)
+    }
 }
 
 /// What WeCom said, bounded and without what was `hidden` in the question.
@@ -245,6 +262,17 @@ mod tests {
                 "{code}"
             );
         }
+    }
+
+    #[test]
+    fn a_wrong_secret_and_too_many_calls_last_and_a_busy_source_does_not() {
+        let lasts = |code| {
+            let fault = Fault::Said(refusal(GET_TOKEN, code, "no", &[]));
+            fault.lasting_refusal().is_some()
+        };
+        assert!(lasts(40001) && lasts(45009) && !lasts(-1));
+        let error = OutboundError::Timeout { call: GET_TOKEN };
+        assert!(Fault::Unasked(error).lasting_refusal().is_none());
     }
 
     #[test]

@@ -1,0 +1,351 @@
+//! `AppToken`: the token that a source gives to the application itself, for all of its calls.
+//!
+//! WeCom, DingTalk, Lark and Yunzhijia all give one for an id and a secret, and limit how often they
+//! are asked for it. One caller asks; all use the token until shortly before it ends.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::super::Refusal;
+use crate::clock::{Clock, Timestamp};
+use crate::outbound::{CALL_TIMEOUT, OutboundError};
+use crate::secret::Secret;
+use crate::single_flight::{Cached, Get};
+
+/// How long before its end a token is no longer used.
+const MARGIN: Duration = Duration::from_secs(300);
+
+/// How long a refusal that will not pass by itself is remembered instead of asking again.
+const REFUSAL_AGE: Duration = Duration::from_secs(60);
+
+/// A token as the source gave it, and how long it lives from when it was asked for.
+pub(in super::super) struct NewToken {
+    pub(in super::super) token: Secret<String>,
+    pub(in super::super) lifetime: Duration,
+}
+
+/// Why a call to the source failed, and what that says of the application's token.
+pub(in super::super) trait CallError: From<Refusal> + From<OutboundError> {
+    /// Whether the source refuses the token that the call was made with, so that a new one may help.
+    fn is_token_refused(&self) -> bool;
+
+    /// The refusal of a new token that will not pass by itself, such as a wrong secret: to ask again
+    /// soon only brings the source to block us. Everything else is tried again at once.
+    fn lasting_refusal(&self) -> Option<&Refusal>;
+}
+
+/// The token of one application and secret.
+pub(in super::super) struct AppToken {
+    source: &'static str,
+    call: &'static str,
+    token: Cached<Arc<Secret<String>>, Refusal>,
+    clock: Clock,
+}
+
+impl fmt::Debug for AppToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AppToken(…)")
+    }
+}
+
+impl AppToken {
+    /// None yet. The names of the source and of the call that asks it for a token are for the log.
+    pub(in super::super) fn new(source: &'static str, call: &'static str, clock: Clock) -> Self {
+        Self {
+            source,
+            call,
+            token: Cached::new(clock.clone()),
+            clock,
+        }
+    }
+
+    /// The token, asked for by `ask` when there is none. One asks while the others wait for it, no
+    /// longer than [`CALL_TIMEOUT`]; when the one who asks is dropped, the next one asks.
+    pub(in super::super) async fn get<F, E>(
+        &self,
+        ask: impl FnOnce() -> F,
+    ) -> Result<Arc<Secret<String>>, E>
+    where
+        F: Future<Output = Result<NewToken, E>>,
+        E: CallError,
+    {
+        let turn = match timeout(CALL_TIMEOUT, self.token.get()).await {
+            Ok(Get::Value(token)) => return Ok(token),
+            Ok(Get::Pausing(refusal)) => return Err(refusal.into()),
+            Ok(Get::Turn(turn)) => turn,
+            Err(_) => return Err(OutboundError::Timeout { call: self.call }.into()),
+        };
+        let asked_at = self.clock.now();
+        let error = match ask().await {
+            Ok(NewToken { token, lifetime }) => {
+                let age = self.clock.now().since(asked_at);
+                return Ok(turn.keep(Arc::new(token), usable(lifetime).saturating_sub(age)));
+            }
+            Err(error) => error,
+        };
+        let Some(refusal) = error.lasting_refusal() else {
+            return Err(error);
+        };
+        let until = self.clock.now().plus(REFUSAL_AGE);
+        tracing::warn!(
+            code = refusal.code,
+            %until,
+            "{} refuses the application's token; it is not asked again until then, whatever is \
+             mended meanwhile",
+            self.source
+        );
+        let refusal = not_asked_again(refusal, until);
+        Err(turn.fail(refusal, REFUSAL_AGE).into())
+    }
+
+    /// Makes a call with the token; once more with a new token when the source refuses the first.
+    pub(in super::super) async fn call<F, C, T, E>(
+        &self,
+        ask: impl Fn() -> F,
+        call: impl Fn(Arc<Secret<String>>) -> C,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<NewToken, E>>,
+        C: Future<Output = Result<T, E>>,
+        E: CallError,
+    {
+        let token = self.get(&ask).await?;
+        match call(Arc::clone(&token)).await {
+            Err(error) if error.is_token_refused() => {
+                self.forget(&token);
+                call(self.get(&ask).await?).await
+            }
+            answered => answered,
+        }
+    }
+
+    /// Drops this token, unless another one has taken its place.
+    fn forget(&self, refused: &Secret<String>) {
+        self.token
+            .forget_if(|token| token.expose() == refused.expose());
+    }
+}
+
+/// The same refusal with how long it counts, for the records of everybody who meets it.
+fn not_asked_again(refusal: &Refusal, until: Timestamp) -> Refusal {
+    let message = format!("{}, and is not asked again before {until}", refusal.message);
+    Refusal {
+        message,
+        ..*refusal
+    }
+}
+
+/// A token that lives hardly longer than the margin is used for half its life.
+fn usable(lifetime: Duration) -> Duration {
+    lifetime
+        .saturating_sub(MARGIN)
+        .max(lifetime.min(MARGIN) / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// The code of a refusal; -1 passes by itself, 42001 refuses a token.
+    #[derive(Debug)]
+    struct Fault(Refusal);
+
+    impl From<Refusal> for Fault {
+        fn from(refusal: Refusal) -> Self {
+            Self(refusal)
+        }
+    }
+
+    impl From<OutboundError> for Fault {
+        fn from(error: OutboundError) -> Self {
+            refused(-1, &error.to_string())
+        }
+    }
+
+    impl CallError for Fault {
+        fn is_token_refused(&self) -> bool {
+            self.0.code == 42001
+        }
+
+        fn lasting_refusal(&self) -> Option<&Refusal> {
+            Some(&self.0).filter(|refusal| refusal.code != -1)
+        }
+    }
+
+    fn refused(code: i64, message: &str) -> Fault {
+        Fault(Refusal {
+            call: "gettoken",
+            code,
+            message: message.to_owned(),
+        })
+    }
+
+    struct Source {
+        token: AppToken,
+        clock: Clock,
+        given: AtomicUsize,
+    }
+
+    impl Source {
+        fn new() -> Self {
+            let clock = Clock::by_hand(Timestamp::from_unix_s(1_000));
+            Self {
+                token: AppToken::new("the source", "gettoken", clock.clone()),
+                clock,
+                given: AtomicUsize::new(0),
+            }
+        }
+
+        async fn give(&self) -> Result<NewToken, Fault> {
+            tokio::task::yield_now().await;
+            let number = self.given.fetch_add(1, Ordering::Relaxed);
+            Ok(NewToken {
+                token: Secret::new(format!("token-{number}")),
+                lifetime: Duration::from_secs(7200),
+            })
+        }
+
+        async fn token(&self) -> String {
+            let token = self.token.get(|| self.give()).await;
+            token.unwrap().expose().clone()
+        }
+
+        async fn refuse(&self, code: i64) -> Refusal {
+            let ask = || async {
+                self.given.fetch_add(1, Ordering::Relaxed);
+                Err(refused(code, "no"))
+            };
+            let Fault(refusal) = self.token.get(ask).await.unwrap_err();
+            refusal
+        }
+
+        fn given(&self) -> usize {
+            self.given.load(Ordering::Relaxed)
+        }
+    }
+
+    #[tokio::test]
+    async fn many_at_once_ask_for_one_token() {
+        let source = Source::new();
+        let all = futures_util::future::join_all((0..50).map(|_| source.token())).await;
+        assert!(all.iter().all(|token| token == "token-0"));
+        assert_eq!(source.given(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_renewed_five_minutes_before_its_end() {
+        let source = Source::new();
+        source.token().await;
+        source.clock.advance(Duration::from_secs(6899));
+        assert_eq!(source.token().await, "token-0");
+        source.clock.advance(Duration::from_secs(1));
+        assert_eq!(source.token().await, "token-1");
+    }
+
+    #[tokio::test]
+    async fn the_life_of_a_token_begins_when_it_is_asked_for() {
+        let source = Source::new();
+        let slow = || async {
+            source.clock.advance(Duration::from_secs(100));
+            source.give().await
+        };
+        assert!(source.token.get(slow).await.is_ok());
+        source.clock.advance(Duration::from_secs(6799));
+        assert_eq!(source.token().await, "token-0");
+        source.clock.advance(Duration::from_secs(1));
+        assert_eq!(source.token().await, "token-1");
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_is_dropped_but_never_its_successor() {
+        let source = Source::new();
+        let first = source.token.get(|| source.give()).await.unwrap();
+        source.token.forget(&first);
+        assert_eq!(source.token().await, "token-1");
+        source.token.forget(&first);
+        assert_eq!(source.token().await, "token-1");
+    }
+
+    #[tokio::test]
+    async fn a_call_with_a_refused_token_is_made_once_more_with_a_new_one() {
+        let source = Source::new();
+        let made = AtomicUsize::new(0);
+        let call = async |good: &str| {
+            let call = |token: Arc<Secret<String>>| {
+                made.fetch_add(1, Ordering::Relaxed);
+                let good = token.expose() == good;
+                async move {
+                    if good {
+                        Ok(())
+                    } else {
+                        Err(refused(42001, "old"))
+                    }
+                }
+            };
+            source.token.call(|| source.give(), call).await
+        };
+        assert!(call("token-1").await.is_ok());
+        assert_eq!((made.load(Ordering::Relaxed), source.given()), (2, 2));
+        let Err(Fault(refusal)) = call("none").await else {
+            panic!("the source refuses every token");
+        };
+        assert_eq!(refusal.code, 42001);
+        assert_eq!((made.load(Ordering::Relaxed), source.given()), (4, 3));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_secret_is_not_tried_again_for_a_minute() {
+        let source = Source::new();
+        assert_eq!(source.refuse(40001).await.code, 40001);
+        source.clock.advance(Duration::from_secs(59));
+        let refusal = source.refuse(0).await;
+        assert_eq!((refusal.code, source.given()), (40001, 1));
+        let said = "no, and is not asked again before 1970-01-01T00:17:40.000Z";
+        assert_eq!(refusal.message, said);
+        source.clock.advance(Duration::from_secs(1));
+        assert_eq!(source.token().await, "token-1");
+    }
+
+    #[tokio::test]
+    async fn what_passes_by_itself_is_not_remembered() {
+        let source = Source::new();
+        assert_eq!(source.refuse(-1).await.code, -1);
+        assert_eq!(source.token().await, "token-1");
+    }
+
+    #[tokio::test]
+    async fn who_asks_and_leaves_lets_the_next_one_ask() {
+        let source = Source::new();
+        let never = std::future::pending::<Result<NewToken, Fault>>;
+        let mut leaving = Box::pin(source.token.get(never));
+        assert!(futures_util::poll!(&mut leaving).is_pending());
+        drop(leaving);
+        assert_eq!(source.token().await, "token-0");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_a_call_for_another_who_asks() {
+        let source = Source::new();
+        let never = std::future::pending::<Result<NewToken, Fault>>;
+        let asking = timeout(CALL_TIMEOUT * 2, source.token.get(never));
+        let waiting = source.token.get(|| source.give());
+        let (asking, waiting) = futures_util::future::join(asking, waiting).await;
+        assert!(asking.is_err());
+        let Fault(refusal) = waiting.unwrap_err();
+        assert_eq!(refusal.message, "gettoken was not answered in time");
+    }
+
+    #[test]
+    fn a_short_lived_token_is_used_at_all() {
+        let usable = |s| usable(Duration::from_secs(s)).as_secs();
+        assert_eq!(
+            (usable(7200), usable(300), usable(60), usable(0)),
+            (6900, 150, 30, 0)
+        );
+    }
+}
