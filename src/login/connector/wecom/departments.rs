@@ -1,18 +1,17 @@
 //! `Departments`: the corporation's tree as the application may see it, asked for now and then.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::api::number;
 use super::errors::Fault;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::outbound::{CALL_TIMEOUT, OutboundError};
+use crate::single_flight::{Cached, Get};
 
 /// How long a tree is used before it is asked for again.
 const AGE_MAX: Duration = Duration::from_secs(600);
@@ -28,18 +27,7 @@ const LEVELS_MAX: usize = 32;
 
 /// The tree, and when to ask for it again.
 #[derive(Debug)]
-pub(super) struct Departments {
-    kept: Mutex<Kept>,
-    turn: Semaphore,
-    failing: AtomicBool,
-    clock: Clock,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    tree: Arc<Tree>,
-    until: Option<Timestamp>,
-}
+pub(super) struct Departments(Cached<Arc<Tree>, ()>);
 
 /// Departments by id. Several roots, missing parents and even circles do no harm.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,12 +42,7 @@ struct Department {
 impl Departments {
     /// None known yet.
     pub(super) fn new(clock: Clock) -> Self {
-        Self {
-            kept: Mutex::default(),
-            turn: Semaphore::new(1),
-            failing: AtomicBool::new(false),
-            clock,
-        }
+        Self(Cached::new(clock))
     }
 
     /// The tree, asked for by `ask` when it is too old. Never fails: without an answer the last
@@ -68,66 +51,43 @@ impl Departments {
     where
         F: Future<Output = Result<Vec<Value>, Fault>>,
     {
-        if let Some(tree) = self.fresh() {
-            return tree;
-        }
-        let Ok(Ok(_turn)) = timeout(CALL_TIMEOUT, self.turn.acquire()).await else {
-            return Arc::clone(&self.kept().tree);
+        let turn = match timeout(CALL_TIMEOUT, self.0.get()).await {
+            Ok(Get::Value(tree)) => return tree,
+            Ok(Get::Turn(turn)) => turn,
+            Ok(Get::Pausing(())) | Err(_) => return self.last(),
         };
-        if let Some(tree) = self.fresh() {
-            return tree;
-        }
         let asked = timeout(CALL_TIMEOUT, ask()).await.unwrap_or_else(|_| {
             Err(Fault::Unasked(OutboundError::Timeout {
                 call: "department/list",
             }))
         });
-        let mut kept = Kept {
-            tree: Arc::clone(&self.kept().tree),
-            until: None,
-        };
-        let age = match asked {
-            Ok(list) => {
-                self.failing.store(false, Ordering::Relaxed);
-                kept.tree = Arc::new(Tree::read(&list));
-                AGE_MAX
-            }
+        match asked {
+            Ok(list) => turn.keep(Arc::new(Tree::read(&list)), AGE_MAX),
             Err(fault) => {
-                self.warn_once(&fault);
-                FAILURE_AGE
+                if !self.0.is_failing() {
+                    warn(&fault);
+                }
+                turn.fail((), FAILURE_AGE);
+                self.last()
             }
-        };
-        kept.until = Some(self.clock.now().plus(age));
-        let tree = Arc::clone(&kept.tree);
-        *self.kept() = kept;
-        tree
-    }
-
-    fn fresh(&self) -> Option<Arc<Tree>> {
-        let now = self.clock.now();
-        let kept = self.kept();
-        kept.until
-            .is_some_and(|until| now < until)
-            .then(|| Arc::clone(&kept.tree))
-    }
-
-    fn warn_once(&self, fault: &Fault) {
-        if self.failing.swap(true, Ordering::Relaxed) {
-            return;
         }
-        let reason: &dyn std::error::Error = match fault {
-            Fault::Said(refusal) => refusal,
-            Fault::Unasked(error) => error,
-        };
-        tracing::warn!(
-            error = reason,
-            "departments have no names: the list cannot be read"
-        );
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last(&self) -> Arc<Tree> {
+        let latest = self.0.latest().map(|latest| latest.value);
+        latest.unwrap_or_default()
     }
+}
+
+fn warn(fault: &Fault) {
+    let reason: &dyn std::error::Error = match fault {
+        Fault::Said(refusal) => refusal,
+        Fault::Unasked(error) => error,
+    };
+    tracing::warn!(
+        error = reason,
+        "departments have no names: the list cannot be read"
+    );
 }
 
 impl Tree {
@@ -192,12 +152,13 @@ impl Tree {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use serde_json::json;
 
     use super::super::errors::refusal;
     use super::*;
+    use crate::clock::Timestamp;
 
     fn list() -> Vec<Value> {
         vec![
