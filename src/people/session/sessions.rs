@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::future::{BoxFuture, Shared};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -19,6 +18,7 @@ use super::{Person, Session, Terms};
 use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
 use crate::people::cookie::{self, COOKIE_BYTES_MAX, HostMark};
+use crate::single_flight::SingleFlight;
 use crate::store::{AccountId, ConnectorId, SessionKey, Store, StoreError, Subject};
 
 mod background;
@@ -47,10 +47,8 @@ const CACHED_FOR: Duration = Duration::from_secs(3600);
 
 /// The hash of a whole cookie.
 type CookieHash = [u8; 32];
-/// A look into the store that everybody who asks for the same cookie waits for.
-type Load = Shared<BoxFuture<'static, Result<Loaded, Arc<StoreError>>>>;
-/// Those that are under way.
-type Loads = HashMap<(CookieHash, u64), Load>;
+/// What everybody who asks for the same cookie gets from one look into the store.
+type Load = Result<Loaded, Arc<StoreError>>;
 
 /// Who a cookie belongs to.
 #[derive(Clone, Debug)]
@@ -77,7 +75,7 @@ pub struct Sessions {
     cache: Cache<CookieHash, Arc<Entry>>,
     unknown: Cache<CookieHash, Missing>,
     /// By cookie and by the key ring that verified it.
-    loads: Mutex<Loads>,
+    loads: SingleFlight<(CookieHash, u64), Load>,
     load_permits: Semaphore,
     everyone: Epoch,
     connectors: RwLock<HashMap<ConnectorId, Arc<Epoch>>>,
@@ -165,7 +163,7 @@ impl Sessions {
                 .max_capacity(UNKNOWN_MAX)
                 .time_to_live(UNKNOWN_FOR)
                 .build(),
-            loads: Mutex::default(),
+            loads: SingleFlight::default(),
             load_permits: Semaphore::new(LOADS_MAX),
             everyone: Epoch::default(),
             connectors: RwLock::new(connectors.collect()),
@@ -218,8 +216,9 @@ impl Sessions {
             return Ok(Found::Missing(Missing::Over));
         }
         for _ in 0..LOOKS_MAX {
-            let load = self.load(hash, verified.clone(), Arc::clone(ring), *terms);
-            match load.await? {
+            let load = self.load(hash, &verified, ring, terms).await;
+            let lost = |_| Arc::new(StoreError::Damaged { record: "session" });
+            match load.map_err(lost)?? {
                 Loaded::Missing(missing) => return Ok(Found::Missing(missing)),
                 // What was loaded is measured like every hit: it may have been revoked meanwhile.
                 // It is not looked for in the memory, which may be too full to have kept it.

@@ -1,63 +1,32 @@
 //! Loading: a session that is not in memory is read once for all who wait for it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::FutureExt;
-
-use super::{CookieHash, Entry, Loaded, Loads, Missing, Sessions};
+use super::{CookieHash, Entry, Load, Loaded, Missing, Sessions};
 use crate::expression::Document;
 use crate::keys::KeyRing;
 use crate::people::cookie::Verified;
 use crate::people::profile::Proof;
 use crate::people::session::cell::{AccountCell, SessionCell};
 use crate::people::session::{Session, Terms};
+use crate::single_flight::Flight;
 use crate::store::{Account, SessionFound, SessionRecord, StoreError};
-
-/// A load that is taken off the list when it ends.
-struct UnderWay<'a>(&'a Mutex<Loads>, (CookieHash, u64));
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        let mut loads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        loads.remove(&self.1);
-    }
-}
 
 impl Sessions {
     /// Loads once for all who ask for the same cookie, detached from every one of them.
-    pub(super) async fn load(
+    pub(super) fn load(
         self: &Arc<Self>,
         hash: CookieHash,
-        verified: Verified,
-        ring: Arc<KeyRing>,
-        terms: Terms,
-    ) -> Result<Loaded, Arc<StoreError>> {
-        let name = (hash, ring.epoch());
-        let load = {
-            let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(load) = loads.get(&name) {
-                load.clone()
-            } else {
-                let this = Arc::clone(self);
-                let task = tokio::spawn(async move {
-                    // However it ends, by a panic too, the next who asks begins anew.
-                    let _under_way = UnderWay(&this.loads, name);
-                    this.read(hash, &verified, &ring, &terms).await
-                });
-                let load = task
-                    .map(|joined| {
-                        joined.unwrap_or_else(|_| {
-                            Err(Arc::new(StoreError::Damaged { record: "session" }))
-                        })
-                    })
-                    .boxed()
-                    .shared();
-                loads.insert(name, load.clone());
-                load
-            }
-        };
-        load.await
+        verified: &Verified,
+        ring: &Arc<KeyRing>,
+        terms: &Terms,
+    ) -> Flight<Load> {
+        self.loads.run((hash, ring.epoch()), || {
+            let (this, verified) = (Arc::clone(self), verified.clone());
+            let (ring, terms) = (Arc::clone(ring), *terms);
+            async move { this.read(hash, &verified, &ring, &terms).await }
+        })
     }
 
     async fn read(
@@ -66,7 +35,7 @@ impl Sessions {
         verified: &Verified,
         ring: &KeyRing,
         terms: &Terms,
-    ) -> Result<Loaded, Arc<StoreError>> {
+    ) -> Load {
         let _permit = self.load_permits.acquire().await;
         let key = verified.handle.sid.key();
         // The cells are taken before the store is read: what is revoked from here on is seen.
