@@ -4,16 +4,13 @@
 //! another, which knows nothing yet. So the key of a verdict is the whole token and every setting it
 //! came about under. What a route asks for besides is asked on every request, after the memory.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared};
 use moka::sync::Cache;
 use serde_json::Value;
 
@@ -29,6 +26,7 @@ use crate::outbound::{self, Outbound};
 use crate::people::holders::{Holders, Shown};
 use crate::people::profile::Proof;
 use crate::secret::Secret;
+use crate::single_flight::SingleFlight;
 use crate::store::{ConnectorId, Subject};
 use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
 
@@ -42,7 +40,6 @@ const GOOD_FOR: Duration = Duration::from_secs(3600);
 pub(super) type TokenHash = [u8; 32];
 
 type Verdict = Result<Arc<Program>, Fault>;
-type Load = Shared<BoxFuture<'static, Verdict>>;
 
 /// One issuer as configured, and what is remembered of its tokens.
 pub(super) struct Trusted {
@@ -56,7 +53,7 @@ pub(super) struct Trusted {
     /// renews what it had.
     good: Cache<TokenHash, ()>,
     new_tokens: Arc<NewTokens>,
-    loads: Mutex<HashMap<TokenHash, Load>>,
+    loads: SingleFlight<TokenHash, Verdict>,
     clock: Clock,
     counts: BearerCounts,
     complaints: Seldom,
@@ -71,15 +68,6 @@ impl fmt::Debug for Trusted {
             .field("id", &self.id)
             .field("issuer", &self.issuer)
             .finish_non_exhaustive()
-    }
-}
-
-/// A load that is taken off the list when it ends.
-struct UnderWay<'a>(&'a Trusted, TokenHash);
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.loads().remove(&self.1);
     }
 }
 
@@ -136,7 +124,7 @@ impl Trusted {
                 .time_to_live(GOOD_FOR)
                 .build(),
             new_tokens: NewTokens::new(config),
-            loads: Mutex::default(),
+            loads: SingleFlight::default(),
             clock: clock.clone(),
             counts: telemetry.bearers(id.as_str()),
             complaints: Seldom::default(),
@@ -209,23 +197,23 @@ impl Trusted {
         token: &str,
         client: Option<IpAddr>,
     ) -> Verdict {
-        let load = {
-            let mut loads = self.loads();
+        let load = self.loads.try_run(hash, || {
             // It may have been remembered since we looked: the list is left after that.
             if let Some(verdict) = self.remembered(&hash) {
-                return verdict;
+                return Err(verdict);
             }
-            match loads.get(&hash) {
-                Some(load) => load.clone(),
-                None => {
-                    let place = self.place(&hash, client)?;
-                    let load = self.begin(hash, token, client, place);
-                    loads.insert(hash, load.clone());
-                    load
-                }
-            }
-        };
-        load.await
+            let place = self.place(&hash, client).map_err(Err)?;
+            let (this, token) = (Arc::clone(self), Secret::new(token.to_owned()));
+            Ok(async move {
+                let verdict = this.judge(token.expose(), client, place.as_ref()).await;
+                this.remember(hash, &verdict);
+                verdict
+            })
+        });
+        match load {
+            Ok(load) => load.await.unwrap_or_else(|_| Err(Away::Lost.into())),
+            Err(verdict) => verdict,
+        }
     }
 
     /// A place for a new token among those of its client; none where it needs none: of those that
@@ -255,26 +243,6 @@ impl Trusted {
             );
         }
         Fault::Limited
-    }
-
-    fn begin(
-        self: &Arc<Self>,
-        hash: TokenHash,
-        token: &str,
-        client: Option<IpAddr>,
-        place: Option<Place>,
-    ) -> Load {
-        let (this, token) = (Arc::clone(self), Secret::new(token.to_owned()));
-        let task = tokio::spawn(async move {
-            // However it ends, by a panic too, the next who asks begins anew.
-            let _under_way = UnderWay(&this, hash);
-            let verdict = this.judge(token.expose(), client, place.as_ref()).await;
-            this.remember(hash, &verdict);
-            verdict
-        });
-        task.map(|joined| joined.unwrap_or_else(|_| Err(Away::Lost.into())))
-            .boxed()
-            .shared()
     }
 
     async fn judge(&self, token: &str, client: Option<IpAddr>, place: Option<&Place>) -> Verdict {
@@ -407,10 +375,6 @@ impl Trusted {
                 }
             }
         }
-    }
-
-    fn loads(&self) -> MutexGuard<'_, HashMap<TokenHash, Load>> {
-        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
