@@ -5,8 +5,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
 use moka::sync::Cache;
 use url::Url;
 
@@ -15,6 +13,7 @@ use crate::keys::{self, KeyRing};
 use crate::people::holders::HolderTerms;
 use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
 use crate::people::{AdmitError, Admittance, People};
+use crate::single_flight::{Flight, SingleFlight};
 use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
 use connector::{
     Answer, AppLogin, Ask, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError,
@@ -38,13 +37,13 @@ pub mod ticket;
 pub use build::{BuildError, Deps};
 pub use finish::Finished;
 
-/// How long a callback that is seen again shares the outcome of the first.
+/// How long a callback that is seen again shares the outcome of the first, from its end.
 const OUTCOME_KEPT: Duration = Duration::from_secs(30);
 /// How many outcomes are kept.
 const OUTCOMES_MAX: u64 = 10_000;
 
-/// One login's way to its end, shared by every callback that brings the same code.
-type Outcome = Shared<BoxFuture<'static, Arc<Result<Finished, LoginError>>>>;
+/// How one login ended, for every callback that brings the same code.
+type Outcome = Arc<Result<Finished, LoginError>>;
 
 /// Everything that logs people in. One per site.
 pub struct Login {
@@ -55,6 +54,7 @@ pub struct Login {
     terms: Terms,
     limits: Arc<Limits>,
     clock: Clock,
+    finishing: SingleFlight<[u8; 32], Outcome>,
     outcomes: Cache<[u8; 32], Outcome>,
     spent_tickets: SpentTickets,
 }
@@ -320,17 +320,14 @@ impl Login {
             .entry(&pending.connector)
             .ok_or(LoginError::NoConnector)?;
         let key = outcome_key(&pending.connector, &pending.flow, &answer);
-        if let Some(outcome) = self.outcomes.get(&key) {
-            return Ok(outcome.await);
-        }
-        self.limits
-            .take(Step::Finish, answer.client)
-            .map_err(LoginError::Limited)?;
-        let trial = self
-            .limits
-            .may_ask(&pending.connector, answer.client)
-            .map_err(LoginError::Limited)?;
-        let outcome = self.outcomes.entry(key).or_insert_with(|| {
+        let finishing = self.finishing.try_run(key, || {
+            if let Some(outcome) = self.outcomes.get(&key) {
+                return Err(Ok(outcome));
+            }
+            let limited = |limited| Err(LoginError::Limited(limited));
+            let taken = self.limits.take(Step::Finish, answer.client);
+            taken.map_err(limited)?;
+            let trial = self.limits.may_ask(&pending.connector, answer.client);
             let work = finish::Work {
                 entry: Arc::clone(entry),
                 ring: Arc::clone(&self.ring),
@@ -338,22 +335,22 @@ impl Login {
                 sessions: Arc::clone(&self.sessions),
                 terms: self.terms,
                 limits: Arc::clone(&self.limits),
-                trial,
+                trial: trial.map_err(limited)?,
             };
             let outcomes = self.outcomes.clone();
-            tokio::spawn(work.finish(pending, answer))
-                .map(move |joined| {
-                    let outcome = joined.unwrap_or(Err(LoginError::Dropped));
-                    // The page says that a reload may help: it must not find the same failure.
-                    if outcome.as_ref().is_err_and(LoginError::may_pass) {
-                        outcomes.invalidate(&key);
-                    }
-                    Arc::new(outcome)
-                })
-                .boxed()
-                .shared()
+            Ok(async move {
+                let outcome = Arc::new(work.finish(pending, answer).await);
+                // The page says that a reload may help: it must not find the same failure.
+                if !outcome.as_ref().as_ref().is_err_and(LoginError::may_pass) {
+                    outcomes.insert(key, Arc::clone(&outcome));
+                }
+                outcome
+            })
         });
-        Ok(outcome.into_value().await)
+        match finishing {
+            Ok(flight) => Ok(end_of(flight).await),
+            Err(known) => known,
+        }
     }
 
     /// The outcome of a login that finished a moment ago, when its callback is seen again without
@@ -364,8 +361,12 @@ impl Login {
         flow: &FlowId,
         answer: &Answer,
     ) -> Option<Arc<Result<Finished, LoginError>>> {
-        let outcome = self.outcomes.get(&outcome_key(via, flow, answer))?;
-        Some(outcome.await)
+        let key = outcome_key(via, flow, answer);
+        // In this order: a login leaves the list after its outcome is kept.
+        match self.finishing.under_way(&key) {
+            Some(flight) => Some(end_of(flight).await),
+            None => self.outcomes.get(&key),
+        }
     }
 }
 
@@ -414,6 +415,11 @@ impl Entry {
             &self.config.home.desktop
         }
     }
+}
+
+async fn end_of(flight: Flight<Outcome>) -> Outcome {
+    let lost = |_| Arc::new(Err(LoginError::Dropped));
+    flight.await.unwrap_or_else(lost)
 }
 
 /// A limit in whole seconds; one too long for the number is as good as none.
