@@ -21,6 +21,7 @@ use crate::secret::Secret;
 use crate::store::{LinkField, LogoutMark};
 
 mod error;
+mod features;
 pub mod grant;
 mod kind;
 mod kit;
@@ -31,7 +32,8 @@ mod settings;
 pub mod wecom;
 
 pub use error::{ConnectorError, Refusal, RefusedWhy};
-pub use kind::{App, BuildError, Deps, Features, Kind, Problem, TokenIssuer};
+pub use features::{App, Features, Hint, Text};
+pub use kind::{BuildError, Deps, Kind, Problem, TokenIssuer};
 pub use settings::{AdmissionConfig, AutoLogin, Home};
 
 /// One configured way of proving who a person is. The id never changes: accounts hang on it.

@@ -311,3 +311,34 @@ async fn two_kinds_of_source_never_become_one_person() {
         );
     }
 }
+
+#[tokio::test]
+async fn the_page_speaks_of_a_source_only_where_it_is_a_choice() {
+    const PROVIDER: &str = "[connector.gh.oauth2]\npreset = 'github'\nclient_id = 'me'\n";
+    const GITHUB_ONLY: &str = "[[route]]\nname = 'gh'\nhost = 'sso.test'\npath = '/gh'\n\
+                               upstream = ['{app}']\nconnectors = ['gh']\n";
+    let plan = Plan::default().routes(&format!("{ROUTES}{GITHUB_ONLY}"));
+    let house = plan.more(&format!("{PROVIDER}{UNLIMITED}")).start().await;
+    let (scan, leave_wechat) = ("用企业微信扫码", "请改在企业微信中打开");
+    let (wecom, wechat) = ("wxwork/4.1.30 MicroMessenger/7.0.1", "MicroMessenger/8");
+    for (agent, place, said) in [
+        ("Firefox/140.0", "/echo", Some(scan)),
+        (wecom, "/echo", Some(scan)),
+        (wechat, "/echo", Some(leave_wechat)),
+        ("Firefox/140.0", "/gh/echo", None),
+        (wechat, "/gh/echo", None),
+    ] {
+        let mut browser = Browser::new(&house).with_agent(agent);
+        let page = browser.visit(&format!("{OWN}/sign_in?rd={place}")).await;
+        let html = page.text();
+        assert_eq!(page.status, 200);
+        for text in [scan, leave_wechat] {
+            let times = html.matches(text).count();
+            assert_eq!(
+                times,
+                usize::from(said == Some(text)),
+                "{agent} {place}: {html}"
+            );
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! `Lang`: the language a page speaks.
 
+use crate::login::connector::Text;
+
 /// How many ranges of an Accept-Language are looked at.
 const RANGES_MAX: usize = 32;
 /// What a range weighs that says nothing of it, in thousandths.
@@ -46,6 +48,14 @@ impl Lang {
             Self::En
         } else {
             Self::Zh
+        }
+    }
+
+    /// The text in this language.
+    pub fn of_text(self, text: Text) -> &'static str {
+        match self {
+            Self::Zh => text.zh,
+            Self::En => text.en,
         }
     }
 

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::{Footing, Frame, Href, Lang, Needs, Page, Who, finish};
+use crate::login::connector::Text;
 
 /// The sign-in page.
 #[derive(Clone, Debug)]
@@ -15,8 +16,10 @@ pub struct SignInPage<'a> {
     pub present: Option<Present<'a>>,
     /// The connectors, in the order they are shown; one alone becomes a big button.
     pub choices: Vec<Choice<'a>>,
-    /// Whether this is personal WeChat, where 企业微信 cannot log in without a scan.
-    pub in_wechat: bool,
+    /// What is said above the buttons about some of them.
+    pub notices: Vec<Text>,
+    /// What is said below.
+    pub hints: Vec<Text>,
 }
 
 /// Why somebody stands at the sign-in page.
@@ -50,8 +53,8 @@ pub struct Present<'a> {
 pub struct Choice<'a> {
     /// Its display name.
     pub name: &'a str,
-    /// The name of its kind, as in the configuration: chooses the picture.
-    pub kind: &'a str,
+    /// Its picture, as SVG; absent: a key.
+    pub icon: Option<&'static str>,
     /// Opens the login.
     pub href: Href,
     /// Whether this browser used it last.
@@ -64,7 +67,8 @@ struct View<'a> {
     frame: Frame<'a>,
     page: &'a SignInPage<'a>,
     reason: Option<&'static str>,
-    has_wecom: bool,
+    notices: Vec<&'static str>,
+    hints: Vec<&'static str>,
     /// Whether they may go on as who they are; else the way to log in is what matters here.
     goes_on: bool,
 }
@@ -84,13 +88,14 @@ impl SignInPage<'_> {
         });
         let present = self.present.as_ref();
         let goes_on = present.is_some_and(|present| present.go_on.is_some());
-        let has_wecom = self.choices.iter().any(|choice| choice.kind == "wecom");
+        let said = |texts: &[Text]| texts.iter().map(|text| lang.of_text(*text)).collect();
         finish(
             &View {
                 frame,
                 page: self,
                 reason,
-                has_wecom,
+                notices: said(&self.notices),
+                hints: said(&self.hints),
                 goes_on,
             },
             lang,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::login::connector::{Features, Kind as _, Text, wecom::Config};
 
 const HOSTILE: &str = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&";
 const BOTH: [Lang; 2] = [Lang::Zh, Lang::En];
@@ -211,7 +212,7 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
             alone.reason = Some(reason);
             add(&format!("sign-in-{reason:?}"), alone.render(lang));
         }
-        alone.in_wechat = true;
+        (alone.notices, alone.hints) = said("MicroMessenger/8.0.50");
         alone.reason = None;
         add("sign-in-wechat", alone.render(lang));
         add("sign-in-present", sign_in(given, 3).render(lang));
@@ -309,21 +310,33 @@ fn problem<'a>(given: &Given<'a>, cause: Cause) -> ProblemPage<'a> {
     }
 }
 
+fn wecom() -> Features {
+    let config = "corp_id = 'ww1'\nagent_id = 7\nsecret = 'x'";
+    toml::from_str::<Config>(config).unwrap().features()
+}
+
+/// What the page says about WeCom in a client.
+fn said(user_agent: &str) -> (Vec<Text>, Vec<Text>) {
+    let (above, below) = wecom().hints(user_agent);
+    (above.into_iter().collect(), below.into_iter().collect())
+}
+
 fn sign_in<'a>(given: &Given<'a>, choices: usize) -> SignInPage<'a> {
     let all = [
-        (given.source, "wecom", false),
-        ("Keycloak", "oidc", true),
-        ("GitHub", "oauth2", false),
+        (given.source, wecom().icon, false),
+        ("Keycloak", None, true),
+        ("GitHub", None, false),
     ];
     let choices = all
         .into_iter()
         .take(choices)
-        .map(|(name, kind, last)| Choice {
+        .map(|(name, icon, last)| Choice {
             name,
-            kind,
+            icon,
             href: Href::new(given.href),
             last,
         });
+    let (notices, hints) = said("");
     SignInPage {
         footing: footing(given),
         reason: None,
@@ -335,6 +348,7 @@ fn sign_in<'a>(given: &Given<'a>, choices: usize) -> SignInPage<'a> {
             go_on: Some(Href::new(given.href)),
         }),
         choices: choices.collect(),
-        in_wechat: false,
+        notices,
+        hints,
     }
 }

@@ -65,8 +65,6 @@ pub(super) struct SignIn {
     /// Around a person's name.
     pub(super) go_on: Around,
     pub(super) somebody_else: &'static str,
-    pub(super) wecom: &'static str,
-    pub(super) in_wechat: &'static str,
     pub(super) no_choice: &'static str,
     pub(super) expired: &'static str,
     pub(super) other_connector: &'static str,

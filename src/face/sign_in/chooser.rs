@@ -1,11 +1,15 @@
 //! The page with the connectors, and why somebody stands there.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use http::{Response, StatusCode};
 
 use super::super::page::{Choice, Footing, Href, Present, Reason, SignInPage, Who};
 use super::super::{Visit, reply};
 use super::{Target, place, user_agent};
 use crate::login::Entry;
+use crate::login::connector::Text;
 use crate::login::fields::Fields;
 use crate::request::Body;
 use crate::request::gate::{Caller, Why};
@@ -32,11 +36,12 @@ pub(super) fn page(
         let query = target.query(&visit.site.external_url, &first);
         Choice {
             name: &entry.display_name,
-            kind: entry.kind,
+            icon: entry.features.icon,
             href: Href::new(format!("{}/start{query}", visit.site.prefix)),
             last: last == Some(entry.id.as_str()),
         }
     });
+    let (notices, hints) = hints(&entries, &agent);
     let short = match who {
         Caller::Person(person) => place::short_of(visit, target, person),
         Caller::Nobody(_) | Caller::Program(_) => None,
@@ -66,9 +71,22 @@ pub(super) fn page(
         reason: reason.or_else(|| short.and_then(reason_of)),
         present,
         choices: choices.collect(),
-        in_wechat: agent.contains("MicroMessenger") && !agent.to_lowercase().contains("wxwork"),
+        notices,
+        hints,
     };
     reply::page_response(StatusCode::OK, &page.render(visit.lang()))
+}
+
+/// What is said about the connectors above and below their buttons, once for each kind.
+fn hints(entries: &[&Arc<Entry>], agent: &str) -> (Vec<Text>, Vec<Text>) {
+    let kinds: BTreeMap<_, _> = entries.iter().map(|it| (it.kind, it.features)).collect();
+    let all: Vec<_> = kinds
+        .values()
+        .map(|features| features.hints(agent))
+        .collect();
+    let above = all.iter().filter_map(|(above, _)| *above);
+    let below = all.iter().filter_map(|(_, below)| *below);
+    (above.collect(), below.collect())
 }
 
 /// What to tell somebody of why they must log in.

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::{Connector, ConnectorConfig};
+use super::{Connector, ConnectorConfig, Features};
 use crate::clock::Clock;
 use crate::expression::Scope;
 use crate::issuer::{IssuerName, TenantName};
-use crate::login::pending::Mode;
 use crate::outbound::Outbound;
 use crate::secret::{SecretError, SecretSource};
 use crate::setting::Place;
@@ -48,53 +47,6 @@ pub trait Kind: Debug + Send + Sync {
 
     /// Builds the connector. Reads secrets; asks nobody.
     fn build(&self, deps: Deps) -> Result<Arc<dyn Connector>, BuildError>;
-}
-
-/// What a connector can do, as far as its settings say it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Features {
-    /// Field and CEL over `profile`, where `[connector.ID.mapping]` says nothing else.
-    pub mapping: &'static [(&'static str, &'static str)],
-    /// The source's own client.
-    pub app: Option<App>,
-    /// The mode of every login, when the settings leave no choice to the browser.
-    pub forced_mode: Option<Mode>,
-    /// In which modes the source can be asked without showing anything who is signed in there, by
-    /// [`super::Prompt::None`] or because it never shows anything. If it knows nobody it answers
-    /// [`super::RefusedWhy::Silent`].
-    pub silent_in: &'static [Mode],
-    /// Which settings `silent_in` depends on, for the help of an error: `oauth2 by some presets`.
-    pub silent_by: &'static str,
-    /// Whether the answer comes back by a POST from the source's site.
-    pub returns_by_post: bool,
-    /// Whether the source says how somebody proved who they are (`acr`).
-    pub says_acr: bool,
-}
-
-/// A source's own client, where people are signed in already and a login needs no click.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct App {
-    /// Its name. Only one connector of a site can start logins by itself in one client.
-    pub name: &'static str,
-    /// What its User-Agent contains: any of these, in lower case. A hint, never a proof.
-    pub user_agents: &'static [&'static str],
-}
-
-impl Features {
-    /// Whether this User-Agent is the source's own client.
-    pub fn is_own_app(&self, user_agent: &str) -> bool {
-        let Some(app) = self.app else {
-            return false;
-        };
-        let user_agent = user_agent.to_ascii_lowercase();
-        app.user_agents.iter().any(|part| user_agent.contains(part))
-    }
-
-    /// Whether the source can be asked without showing anything, in a mode that the settings allow.
-    pub fn may_be_silent(&self) -> bool {
-        let allowed = |mode: &Mode| self.forced_mode.is_none_or(|forced| forced == *mode);
-        self.silent_in.iter().any(allowed)
-    }
 }
 
 /// Something in the settings that does not fit.

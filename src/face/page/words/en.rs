@@ -34,9 +34,6 @@ pub(super) static WORDS: Words = Words {
             after: "",
         },
         somebody_else: "Sign in as somebody else",
-        wecom: "On a phone, open this page inside WeCom. On a computer, scan the code with WeCom.",
-        in_wechat: "You are in WeChat. Open this page in WeCom (企业微信) instead, or scan the \
-                    code on a computer.",
         no_choice: "There is no way to sign in here yet. Please ask your administrator.",
         expired: "Your last sign-in has expired. Please sign in again.",
         other_connector: "Where you are going accepts another way of signing in. Please choose it \

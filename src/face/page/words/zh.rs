@@ -34,8 +34,6 @@ pub(super) static WORDS: Words = Words {
             after: "的身份继续",
         },
         somebody_else: "换个身份登录",
-        wecom: "在手机上，请在企业微信里打开本页；在电脑上，用企业微信扫码即可。",
-        in_wechat: "你正在微信里打开本页。请改在企业微信中打开，或在电脑上扫码登录。",
         no_choice: "这里还没有可用的登录方式，请联系管理员。",
         expired: "上次登录已经过期，请重新登录。",
         other_connector: "要去的地方只认另一种登录方式，请从下面选择。",

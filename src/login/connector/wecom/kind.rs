@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::super::{App, BuildError, Connector, ConnectorConfig, Deps, Features, Kind, Problem};
+use super::super::{
+    App, BuildError, Connector, ConnectorConfig, Deps, Features, Hint, Kind, Problem, Text,
+};
 use super::{Config, MAPPING, Scope, WeCom};
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
@@ -16,6 +18,22 @@ const NAME: &str = "wecom";
 const APP: App = App {
     name: NAME,
     user_agents: &["wxwork/"],
+};
+
+/// Personal WeChat looks like the WeCom client and cannot log in without a scan.
+const HINT: Hint = Hint {
+    usual: Text {
+        en: "On a phone, open this page inside WeCom. On a computer, scan the code with WeCom.",
+        zh: "在手机上，请在企业微信里打开本页；在电脑上，用企业微信扫码即可。",
+    },
+    elsewhere: Some((
+        "micromessenger",
+        Text {
+            en: "You are in WeChat. Open this page in WeCom (企业微信) instead, or scan the code on \
+                 a computer.",
+            zh: "你正在微信里打开本页。请改在企业微信中打开，或在电脑上扫码登录。",
+        },
+    )),
 };
 
 impl Kind for Config {
@@ -51,6 +69,8 @@ impl Kind for Config {
             },
             silent_by: "WeCom can be inside its own client only, by mode \"auto\" or \"in-app\" and \
                         scope \"snsapi_base\"",
+            icon: Some(include_str!("icon.svg").trim_ascii_end()),
+            hint: Some(HINT),
             ..Features::default()
         }
     }
