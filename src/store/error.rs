@@ -1,5 +1,7 @@
 //! `StoreError`: why a question was not answered.
 
+use super::sqlite;
+
 /// Why a question was not answered. Never a statement about a person.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -114,20 +116,9 @@ impl StoreError {
     }
 }
 
-/// What the primary result codes of SQLite mean to an operator (<https://sqlite.org/rescode.html>).
 fn cause(error: &sqlx::Error) -> &'static str {
-    let code = match error {
-        sqlx::Error::PoolTimedOut => return "no answer in time",
-        sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i32>().ok()),
-        _ => None,
-    };
-    match code.map(|code| code & 0xff) {
-        Some(5 | 6) => "another process holds the lock",
-        Some(8) => "it is read-only",
-        Some(10) => "the disk fails (I/O error)",
-        Some(11 | 26) => "the file is damaged",
-        Some(13) => "the disk is full",
-        Some(14) => "the file cannot be opened",
-        _ => "the log says why",
+    match error {
+        sqlx::Error::PoolTimedOut => "no answer in time",
+        error => sqlite::cause(error).unwrap_or("the log says why"),
     }
 }

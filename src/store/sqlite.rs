@@ -8,6 +8,7 @@ use sqlx::pool::PoolConnection;
 use super::{AccountId, StoreError};
 
 mod accounts;
+mod code;
 mod maintenance;
 mod once;
 mod open;
@@ -20,6 +21,7 @@ mod tokens;
 mod url;
 mod write;
 
+pub(super) use code::cause;
 pub use url::SqliteUrl;
 
 use place::Place;

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 use super::super::StoreError;
 use super::place::Place;
-use super::{Sqlite, SqliteUrl, schema};
+use super::{Sqlite, SqliteUrl, code, schema};
 
 const READERS_MAX: u32 = 4;
 /// How long a question waits for a connection of ours, and for the lock of another process.
@@ -29,7 +29,7 @@ pub(super) async fn open(url: &SqliteUrl) -> Result<Sqlite, StoreError> {
     loop {
         match open_file(url, path).await {
             Err(StoreError::Open { source, .. })
-                if is_busy(&source) && started.elapsed() < RETRY_FOR =>
+                if code::is_busy(&source) && started.elapsed() < RETRY_FOR =>
             {
                 tokio::time::sleep(RETRY_AFTER).await;
             }
@@ -150,15 +150,4 @@ pub(super) fn failed(url: &SqliteUrl) -> impl Fn(sqlx::Error) -> StoreError {
         url: url.to_string(),
         source,
     }
-}
-
-/// Whether another process holds the lock (SQLITE_BUSY, whatever its extended code).
-fn is_busy(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(error) = error else {
-        return false;
-    };
-    error
-        .code()
-        .and_then(|code| code.parse::<i32>().ok())
-        .is_some_and(|code| code & 0xff == 5)
 }
