@@ -134,14 +134,15 @@ impl House {
         let clock = Clock::system();
         let store = store::open(&store::StoreUrl::MEMORY).await?;
         let grace = Duration::from_secs(300);
-        let sessions = Sessions::open(store, clock.clone(), 1_000_000, grace).await?;
+        let sessions = Sessions::open(Arc::clone(&store), clock.clone(), 1_000_000, grace).await?;
+        let people = People::new(store, Arc::clone(&sessions), clock.clone());
         let ring = Arc::new(KeyRing::new(&[keys::generate()], None)?);
         let terms = Terms {
             lifetime: Duration::from_secs(12 * 3600),
             idle_timeout: Duration::from_secs(2 * 3600),
         };
         let corp = ConnectorId::try_from("corp".to_owned())?;
-        let cookie = sign_in(&sessions, &ring, &terms, &corp, &clock).await?;
+        let cookie = sign_in(&people, &sessions, &ring, &terms, &corp, &clock).await?;
         let flags = CookieFlags::new(&CookieName::default(), true, None, SameSiteConfig::Lax);
         Ok(Self {
             clock,
@@ -263,6 +264,7 @@ impl House {
 
 /// Admits 李四 of 财务部 and answers their session cookie.
 async fn sign_in(
+    people: &People,
     sessions: &Arc<Sessions>,
     ring: &KeyRing,
     terms: &Terms,
@@ -298,7 +300,6 @@ async fn sign_in(
         tokens: None,
     };
     let (connector_epoch, everyone_epoch) = sessions.epochs_of(corp);
-    let people = People::new(Arc::clone(sessions), clock.clone());
     let (account, _) = people.admit(&admittance, &profile).await?;
     let login = NewLogin {
         account,

@@ -77,6 +77,8 @@
 //!   compares them: [`people::session::Sessions`].
 //! * A refresh token is spent once: one flight in a process, one lease among processes, one version
 //!   in the store: [`people::session::Refresher`].
+//! * Only [`people`], [`site`] and [`run`] ask a store; faces and decisions ask [`people::People`] and
+//!   [`people::session::Sessions`].
 //! * Connectors never see a cookie and never write a response: [`login::connector::Connector`].
 
 pub mod run;

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
+use directory::Directory;
 use profile::{Fields, MapError, Mapped, Mapping, Profile};
 use session::Sessions;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::store::{
-    Account, AccountId, Admission, Admitted, ConnectorId, LinkField, LoginName, StoreError,
+    Account, AccountId, Admission, Admitted, ConnectorId, LinkField, LoginName, Store, StoreError,
 };
 
 pub mod cookie;
+pub mod directory;
 pub mod holders;
 pub mod profile;
 pub mod session;
 pub mod source;
-pub mod supposed;
 
 /// On what terms a connector's people are admitted.
 #[derive(Clone, Debug)]
@@ -63,17 +64,70 @@ pub enum AdmitError {
     Store(#[source] StoreError),
 }
 
-/// The account directory. One per process; it outlives every site.
+/// Accounts: who is admitted, and who is closed. One per process; it outlives every site.
 #[derive(Clone, Debug)]
 pub struct People {
+    store: Arc<dyn Store>,
     sessions: Arc<Sessions>,
+    directory: Directory,
     clock: Clock,
 }
 
 impl People {
-    /// Over the store that the sessions use.
-    pub fn new(sessions: Arc<Sessions>, clock: Clock) -> Self {
-        Self { sessions, clock }
+    /// `sessions` are over the same store.
+    pub fn new(store: Arc<dyn Store>, sessions: Arc<Sessions>, clock: Clock) -> Self {
+        let directory = Directory::new(Arc::clone(&store) as _);
+        Self {
+            store,
+            sessions,
+            directory,
+            clock,
+        }
+    }
+
+    /// The accounts, to be read.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Closes an account and ends its sessions, or opens it again; false when there is none.
+    ///
+    /// # Errors
+    /// As [`Sessions::revoke`]; an account that could not be opened stays closed.
+    pub async fn close_account(
+        &self,
+        account: &AccountId,
+        closed: bool,
+    ) -> Result<bool, StoreError> {
+        self.sessions.close_account(account, closed).await
+    }
+
+    /// Spends the ticket that has this hash: true for the first who asks, until `until` and after.
+    ///
+    /// # Errors
+    /// The store did not take it.
+    pub async fn spend_ticket(
+        &self,
+        hash: &[u8; 32],
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.store.spend(hash, until).await
+    }
+
+    /// Asks the store whether it answers.
+    ///
+    /// # Errors
+    /// It does not: nobody can be recognised.
+    pub async fn ping_store(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    /// Asks the store whether it can be written to.
+    ///
+    /// # Errors
+    /// It cannot: nobody can sign in, and nothing can be ended for good.
+    pub async fn try_store_write(&self) -> Result<(), StoreError> {
+        self.store.try_write().await
     }
 
     /// Finds, links or makes the account of somebody who logs in.
@@ -130,13 +184,8 @@ impl People {
             at: self.clock.now(),
         };
         let login = mapped.login.clone();
-        match self
-            .sessions
-            .store()
-            .admit(&admission)
-            .await
-            .map_err(AdmitError::Store)?
-        {
+        let admitted = self.store.admit(&admission).await;
+        match admitted.map_err(AdmitError::Store)? {
             Admitted::Account(account) => {
                 if !terms.sync {
                     mapped.fields = self.kept(terms, profile, &account).await?;
@@ -156,15 +205,14 @@ impl People {
         profile: &Profile,
         account: &Account,
     ) -> Result<Fields, AdmitError> {
-        let store = self.sessions.store();
-        let identities = store.identities(&account.id).await;
+        let identities = self.store.identities(&account.id).await;
         let identities = identities.map_err(AdmitError::Store)?;
         let own = identities.into_iter().find(|(connector, subject, _)| {
             *connector == terms.connector && *subject == profile.subject
         });
         // An identity that is gone again has no fields; its session will not be minted.
         let text = own.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
-        serde_json::from_str(&text).map_err(|_| AdmitError::Store(store.damaged("identity")))
+        serde_json::from_str(&text).map_err(|_| AdmitError::Store(self.store.damaged("identity")))
     }
 }
 

@@ -16,8 +16,9 @@ use crate::door::{Address, BindError, Door, Serving, Tls, TlsError};
 use crate::face::House;
 use crate::face::admin::Health;
 use crate::keys;
+use crate::people::People;
+use crate::people::directory::{Directory, SimulateError};
 use crate::people::session::Sessions;
-use crate::people::supposed::SupposeError;
 use crate::request::explain::{self, Explanation, Question};
 use crate::request::head::Trust;
 use crate::secret::SecretError;
@@ -83,7 +84,7 @@ pub enum ExplainError {
     Store(#[source] StoreError),
     /// Nobody is known by that login.
     #[error(transparent)]
-    Suppose(SupposeError),
+    Simulate(SimulateError),
 }
 
 /// A running menshen. Dropping it closes everything at once; [`Running::stop`] drains first.
@@ -188,15 +189,17 @@ pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
 /// store is only looked at, and only to know somebody.
 pub async fn explain(config: &Config, question: &Question) -> Result<Explanation, ExplainError> {
     let (site, shared) = rehearse(config).await.map_err(ExplainError::Start)?;
-    let store = match question.is_about_somebody() {
-        true => store::open_read_only(&config.store.url).await,
-        false => Ok(shared.store),
+    let directory = match question.is_about_somebody() {
+        true => {
+            let store = store::open_read_only(&config.store.url).await;
+            Directory::new(store.map_err(ExplainError::Store)? as _)
+        }
+        false => shared.people.directory().clone(),
     };
-    let store = store.map_err(ExplainError::Store)?;
     let now = shared.clock.now();
-    explain::explain(&site.ways(), &*store, question, now)
+    explain::explain(&site.ways(), &directory, question, now)
         .await
-        .map_err(ExplainError::Suppose)
+        .map_err(ExplainError::Simulate)
 }
 
 impl Running {
@@ -306,9 +309,11 @@ async fn open(
     let cached_max = session.cached_sessions_max;
     let sessions = Sessions::open(Arc::clone(&store), clock.clone(), cached_max, grace);
     let sessions = sessions.await.map_err(StartError::Store)?;
+    let people = People::new(Arc::clone(&store), Arc::clone(&sessions), clock.clone());
     Ok(Shared {
         store,
         sessions,
+        people,
         clock,
         telemetry,
     })

@@ -14,6 +14,7 @@ use crate::login::config::LoginConfig;
 use crate::login::connector::ConnectorConfig;
 use crate::login::return_to::Destinations;
 use crate::login::{self, Login};
+use crate::people::People;
 use crate::people::cookie::CookieFlags;
 use crate::people::holders::Holders;
 use crate::people::session::{Pace, Refresher, SessionConfig, Sessions, Terms};
@@ -64,10 +65,12 @@ pub struct Config {
 /// What outlives every site.
 #[derive(Clone, Debug)]
 pub struct Shared {
-    /// The database.
+    /// The database. Faces do not ask it, they ask `people` and `sessions`.
     pub store: Arc<dyn Store>,
     /// Who is here.
     pub sessions: Arc<Sessions>,
+    /// The accounts.
+    pub people: People,
     /// The time.
     pub clock: Clock,
     /// What is told to the outside.
@@ -216,6 +219,7 @@ impl Site {
             prefix: &config.prefix,
             ring: &ring,
             sessions: &shared.sessions,
+            people: &shared.people,
             terms,
             clock: &shared.clock,
         };
@@ -342,7 +346,7 @@ fn gate(
 ) -> Result<Gate, BuildError> {
     let holders = Arc::new(Holders::new(
         login.holders(),
-        &shared.sessions,
+        &shared.people,
         ring,
         &shared.clock,
         &shared.telemetry,

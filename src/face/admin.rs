@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::House;
 use crate::keys;
+use crate::people::People;
 use crate::people::session::Sessions;
 use crate::request::head::HeadError;
 use crate::request::{Body, BodyError, target};
@@ -83,6 +84,7 @@ pub struct Admin {
     /// The hash of the token: comparing hashes tells nothing about the token or its length.
     token: Option<[u8; 32]>,
     sessions: Arc<Sessions>,
+    people: People,
     telemetry: Telemetry,
     health: Arc<Health>,
     house: Arc<House>,
@@ -113,6 +115,7 @@ impl Admin {
             hosts: (!on_unix).then(|| config.hosts.clone()),
             token,
             sessions: Arc::clone(&shared.sessions),
+            people: shared.people.clone(),
             telemetry: shared.telemetry.clone(),
             health,
             house,
@@ -172,12 +175,11 @@ impl Admin {
 
     /// Why nobody can be looked for, or nobody can come in and nothing can be ended.
     async fn store_fails(&self) -> Option<String> {
-        let store = self.sessions.store();
-        if let Err(error) = store.ping().await {
+        if let Err(error) = self.people.ping_store().await {
             tracing::warn!(error = %chain(&error), "the store does not answer");
             return Some(format!("the store does not answer: {}", error.cause()));
         }
-        if let Err(error) = store.try_write().await {
+        if let Err(error) = self.people.try_store_write().await {
             tracing::warn!(error = %chain(&error), "the store cannot be written to");
             return Some(format!("the store cannot be written to: {}", error.cause()));
         }

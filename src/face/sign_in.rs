@@ -162,7 +162,7 @@ fn script(visit: &Visit<'_>, text: &str) -> Told {
 
 /// Whether requests can be decided: the store answers.
 async fn ready(shared: &Shared, method: &Method) -> Told {
-    let asked = shared.store.ping();
+    let asked = shared.people.ping_store();
     let answered = tokio::time::timeout(std::time::Duration::from_secs(2), asked).await;
     let (status, text) = match answered {
         Ok(Ok(())) => (StatusCode::OK, "OK\n"),

@@ -29,6 +29,8 @@ pub struct Deps<'a> {
     pub ring: &'a Arc<KeyRing>,
     /// Who is here.
     pub sessions: &'a Arc<Sessions>,
+    /// Who admits people.
+    pub people: &'a People,
     /// How long they may stay.
     pub terms: Terms,
     /// The time.
@@ -111,7 +113,7 @@ impl Login {
         Ok(Self {
             entries,
             ring: Arc::clone(deps.ring),
-            people: People::new(Arc::clone(deps.sessions), deps.clock.clone()),
+            people: deps.people.clone(),
             sessions: Arc::clone(deps.sessions),
             terms: deps.terms,
             limits: limits

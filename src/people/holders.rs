@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::cookie::{self, Handle, Sid};
 use super::profile::{Fields, Profile, Proof};
-use super::session::{Entitlements, Found, MintError, NewLogin, Once, Person, Sessions, Terms};
+use super::session::{Entitlements, Found, MintError, NewLogin, Once, Person, Terms};
 use super::{AdmitError, Admittance, People};
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::Tenant;
@@ -117,7 +117,6 @@ pub struct HolderTerms {
 pub struct Holders {
     connectors: BTreeMap<ConnectorId, HolderTerms>,
     people: People,
-    sessions: Arc<Sessions>,
     ring: Arc<KeyRing>,
     clock: Clock,
     telemetry: Telemetry,
@@ -127,7 +126,7 @@ impl Holders {
     /// Over the people of these connectors.
     pub fn new(
         connectors: impl Iterator<Item = HolderTerms>,
-        sessions: &Arc<Sessions>,
+        people: &People,
         ring: &Arc<KeyRing>,
         clock: &Clock,
         telemetry: &Telemetry,
@@ -135,8 +134,7 @@ impl Holders {
         let named = connectors.map(|terms| (terms.admittance.connector.clone(), terms));
         Self {
             connectors: named.collect(),
-            people: People::new(Arc::clone(sessions), clock.clone()),
-            sessions: Arc::clone(sessions),
+            people: people.clone(),
             ring: Arc::clone(ring),
             clock: clock.clone(),
             telemetry: telemetry.clone(),
@@ -184,9 +182,8 @@ impl Holders {
             lifetime: IDLE,
             idle_timeout: IDLE,
         };
-        let found = self
-            .sessions
-            .find(&self.ring, &terms, holder.handle.expose(), "");
+        let sessions = &self.people.sessions;
+        let found = sessions.find(&self.ring, &terms, holder.handle.expose(), "");
         Ok(match found.await? {
             Found::Person(person) => Some(holder.dressed(person)),
             Found::Missing(_) => None,
@@ -194,7 +191,7 @@ impl Holders {
     }
 
     async fn standing(&self, sid: Sid) -> Result<Option<SessionFound>, HolderError> {
-        let found = self.sessions.store().session(&sid.key()).await;
+        let found = self.people.sessions.stored(&sid.key()).await;
         found.map_err(|error| HolderError::Store(Arc::new(error)))
     }
 
@@ -208,7 +205,7 @@ impl Holders {
         session_expires: Option<Timestamp>,
     ) -> Result<(Handle, Fields), HolderError> {
         let via = &terms.admittance.connector;
-        let (connector_epoch, everyone_epoch) = self.sessions.epochs_of(via);
+        let (connector_epoch, everyone_epoch) = self.people.sessions.epochs_of(via);
         let admitted = self.people.admit_holder(&terms.admittance, &profile).await;
         let (account, kept) = admitted.map_err(|error| match error {
             AdmitError::Store(error) => HolderError::Store(Arc::new(error)),
@@ -238,10 +235,10 @@ impl Holders {
         };
         let (name, subject) = (login.account.login.clone(), login.subject.clone());
         let minted = self
+            .people
             .sessions
-            .mint_once(&self.ring, login, &lifetime, once)
-            .await;
-        match minted {
+            .mint_once(&self.ring, login, &lifetime, once);
+        match minted.await {
             Ok(minting) => {
                 self.telemetry.audit(&Audit {
                     connector: Some(via.as_str()),

@@ -12,8 +12,7 @@ use super::headers::{RequestId, Writing};
 use super::policy::{Because, Denial, Permit, Verdict, judge};
 use super::route::{Found, Route, Routes};
 use crate::clock::Timestamp;
-use crate::people::supposed::{SupposeError, suppose};
-use crate::store::Store;
+use crate::people::directory::{Directory, SimulateError};
 
 mod question;
 mod rule;
@@ -125,15 +124,15 @@ pub enum End {
     Forbidden,
 }
 
-/// Explains a request. `store` is asked who somebody is, and only that.
+/// Explains a request. `directory` is asked only who somebody is.
 pub async fn explain(
     ways: &Ways<'_>,
-    store: &dyn Store,
+    directory: &Directory,
     question: &Question,
     at: Timestamp,
-) -> Result<Explanation, SupposeError> {
+) -> Result<Explanation, SimulateError> {
     let mut notes = Vec::new();
-    let (caller, asking) = caller(ways.gate, store, question, at, &mut notes).await?;
+    let (caller, asking) = caller(ways.gate, directory, question, at, &mut notes).await?;
     let (parts, connection) = question.request();
     let head = match Head::of(&parts, &connection, ways.reading, at) {
         Ok(head) => head,
@@ -248,33 +247,35 @@ fn ending(
 
 async fn caller(
     gate: &Gate,
-    store: &dyn Store,
+    directory: &Directory,
     question: &Question,
     at: Timestamp,
     notes: &mut Vec<String>,
-) -> Result<(Caller, Asking), SupposeError> {
+) -> Result<(Caller, Asking), SimulateError> {
     let Some(login) = &question.login else {
         return Ok((Caller::Nobody(Why::Nobody), Asking::default()));
     };
-    let supposed = suppose(store, login, question.via.as_ref(), &gate.terms, at).await?;
-    let session = &supposed.person.session;
+    let via = question.via.as_ref();
+    let simulated = directory.simulate_login(login, via, &gate.terms, at);
+    let simulated = simulated.await?;
+    let session = &simulated.person.session;
     let asking = Asking {
         login: Some(session.login.to_string()),
         account: Some(session.account.to_string()),
         via: Some(session.via.to_string()),
-        connectors: supposed
+        connectors: simulated
             .connectors
             .iter()
             .map(ToString::to_string)
             .collect(),
-        closed: supposed.closed,
+        closed: simulated.closed,
     };
-    if supposed.closed {
+    if simulated.closed {
         notes.push("the account is closed: they cannot sign in, and are nobody here".to_owned());
         return Ok((Caller::Nobody(Why::Nobody), asking));
     }
     let via = session.via.clone();
-    let caller = gate.counted(supposed.person);
+    let caller = gate.counted(simulated.person);
     if matches!(caller, Caller::Nobody(_)) {
         notes.push(format!(
             "the connector {via} is not configured: whoever came in through it is nobody here"

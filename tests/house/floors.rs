@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod stores;
 mod within;
 
 /// Roof to cellar; modules of one floor never use each other.

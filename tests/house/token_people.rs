@@ -393,7 +393,7 @@ async fn end(provider: &Provider, house: &House, what: &str, account: AccountId)
             revoke(house, &Scope::Session(own.key)).await;
         }
         "account" => revoke(house, &Scope::Account(account)).await,
-        "closed" => drop(shared.sessions.close_account(&account, true).await.unwrap()),
+        "closed" => drop(shared.people.close_account(&account, true).await.unwrap()),
         "connector" => revoke(house, &Scope::Connector(keycloak)).await,
         "everyone" => revoke(house, &Scope::Everyone).await,
         _ => {
@@ -456,11 +456,7 @@ async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() 
                     .await,
                 what,
             );
-            shared
-                .sessions
-                .close_account(&account, false)
-                .await
-                .unwrap();
+            shared.people.close_account(&account, false).await.unwrap();
             house.advance(Duration::from_secs(3));
             refused(
                 &bearer("/echo", &used).of(&house).await,

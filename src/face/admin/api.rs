@@ -113,13 +113,13 @@ async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
             _ => return Err(ApiError::Malformed("known are login, account and max")),
         }
     }
-    let store = admin.sessions.store();
+    let directory = admin.people.directory();
     let account = match login {
         Some(_) if account.is_some() => {
             return Err(ApiError::Malformed("give login or account, not both"));
         }
         Some(login) => Some(
-            store
+            directory
                 .account_by_login(&login)
                 .await?
                 .ok_or(ApiError::NotFound)?
@@ -127,7 +127,7 @@ async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
         ),
         None => account,
     };
-    let found = store.sessions(account.as_ref(), max).await?;
+    let found = admin.sessions.list(account.as_ref(), max).await?;
     let sessions: Vec<_> = found.iter().map(shown).collect();
     Ok(reply(StatusCode::OK, &json!({ "sessions": sessions })))
 }
@@ -189,7 +189,7 @@ where
         Whose::Account(id) => Scope::Account(parse_account(id)?),
         Whose::Login(login) => {
             let login = parse_login(login)?;
-            let account = admin.sessions.store().account_by_login(&login).await?;
+            let account = admin.people.directory().account_by_login(&login).await?;
             Scope::Account(account.ok_or(ApiError::NotFound)?.id)
         }
         Whose::Connector(id) => Scope::Connector(
@@ -230,7 +230,7 @@ where
 
 async fn close(admin: &Admin, id: &str, closed: bool) -> Result<Response<Body>, ApiError> {
     let id = AccountId::try_from(id.to_owned()).map_err(|_| ApiError::NotFound)?;
-    let stored = admin.sessions.close_account(&id, closed).await;
+    let stored = admin.people.close_account(&id, closed).await;
     let event = match (&stored, closed) {
         (Ok(false), _) => return Err(ApiError::NotFound),
         (_, true) => Event::Closed,

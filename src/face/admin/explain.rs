@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use super::api::ApiError;
 use super::{Admin, reply};
 use crate::face::explained;
-use crate::people::supposed::SupposeError;
+use crate::people::directory::SimulateError;
 use crate::request::Body;
 use crate::request::explain::{Question, Words, explain};
 
@@ -14,10 +14,11 @@ pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>,
     let question = Question::parse(words(query)?)?;
     let (site, shared) = (admin.house.site(), admin.house.shared());
     let now = shared.clock.now();
-    let explained = explain(&site.ways(), &*shared.store, &question, now).await;
+    let directory = shared.people.directory();
+    let explained = explain(&site.ways(), directory, &question, now).await;
     let explanation = explained.map_err(|error| match error {
-        SupposeError::Store(error) => ApiError::Store(error),
-        SupposeError::Unknown { .. } | SupposeError::NeverThrough { .. } => {
+        SimulateError::Store(error) => ApiError::Store(error),
+        SimulateError::Unknown { .. } | SimulateError::NeverThrough { .. } => {
             ApiError::Nobody(error.to_string())
         }
     })?;

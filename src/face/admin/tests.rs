@@ -64,6 +64,7 @@ impl Desk {
         };
         let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
         let shared = Shared {
+            people: People::new(Arc::clone(&store), Arc::clone(&sessions), clock.clone()),
             store,
             sessions,
             clock: clock.clone(),
@@ -116,7 +117,15 @@ impl Desk {
             entitlements: "{}".to_owned(),
             at: now,
         };
-        let Admitted::Account(account) = sessions.store().admit(&admission).await.unwrap() else {
+        let Admitted::Account(account) = self
+            .admin
+            .house
+            .shared()
+            .store
+            .admit(&admission)
+            .await
+            .unwrap()
+        else {
             panic!("{login} is not admitted");
         };
         let (connector_epoch, everyone_epoch) = sessions.epochs_of(&admission.connector);

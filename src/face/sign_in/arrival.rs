@@ -46,7 +46,7 @@ async fn end_the_old(visit: &Visit<'_>, finished: &Finished, replaces: Option<Se
     let Some(key) = key.filter(|key| *key != finished.handle.sid.key()) else {
         return;
     };
-    let Ok(Some(found)) = visit.shared.store.session(&key).await else {
+    let Ok(Some(found)) = visit.shared.sessions.stored(&key).await else {
         return;
     };
     let old = &found.session;

@@ -343,7 +343,8 @@ impl Spending {
     }
 
     async fn store(&self, visit: &Visit<'_>) -> Result<bool, Box<Told>> {
-        let spent = visit.shared.store.spend(&self.what, self.until).await;
+        let people = &visit.shared.people;
+        let spent = people.spend_ticket(&self.what, self.until).await;
         spent.map_err(|error| {
             visit.site.login.spent_tickets().forget(&self.what);
             tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");

@@ -19,14 +19,16 @@ use crate::clock::{Clock, Timestamp};
 use crate::keys::{self, KeyRing};
 use crate::people::cookie::{self, COOKIE_BYTES_MAX, HostMark};
 use crate::single_flight::SingleFlight;
-use crate::store::{AccountId, ConnectorId, SessionKey, Store, StoreError, Subject};
+use crate::store::{
+    AccountId, ConnectorId, SessionFound, SessionKey, SessionRecord, Store, StoreError, Subject,
+};
 
 mod background;
 mod ending;
 mod held;
 mod load;
 mod mint;
-mod supposed;
+mod simulated;
 mod told;
 
 use held::Held;
@@ -316,9 +318,28 @@ impl Sessions {
         self.changes.subscribe()
     }
 
-    /// The store, for questions that are nobody's session.
-    pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+    /// A session as the store keeps it, whether or not it has expired; nothing when it was ended.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn stored(&self, key: &SessionKey) -> Result<Option<SessionFound>, StoreError> {
+        self.store.session(key).await
+    }
+
+    /// The sessions of one account, or all, newest first, at most `max`.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn list(
+        &self,
+        account: Option<&AccountId>,
+        max: u32,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        self.store.sessions(account, max).await
+    }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.store
     }
 
     /// The time they are measured by.

@@ -104,7 +104,7 @@ impl Line {
     }
 }
 
-/// The tokens of a source that a route sends on: whoever is only supposed has none.
+/// The tokens of a source that a route sends on: a simulated login has none.
 fn tokens(permit: &Permit, lines: &[Line]) -> Vec<Line> {
     if !matches!(permit.caller(), Caller::Person(_)) {
         return Vec::new();

@@ -101,7 +101,7 @@ async fn an_account_closed_during_a_login_gets_no_session() {
             (browser, answer)
         });
         house.store.holds(1).await;
-        house.sessions.close_account(&account, true).await.unwrap();
+        house.people.close_account(&account, true).await.unwrap();
         house.store.release();
         let (browser, answer) = login.await.unwrap();
         assert_eq!(answer.status, 403, "{question}: {}", answer.text());

@@ -259,8 +259,8 @@ impl TokenHouse {
         self.provider.clock.advance(by);
     }
 
-    fn people(&self) -> People {
-        People::new(Arc::clone(&self.house.sessions), self.house.clock.clone())
+    fn people(&self) -> &People {
+        &self.house.people
     }
 
     fn profile(&self) -> Profile {

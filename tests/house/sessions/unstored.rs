@@ -58,7 +58,7 @@ impl End {
             Self::Account => sessions.revoke(&Scope::Account(account)).await,
             Self::Connector => sessions.revoke(&Scope::Connector(session.connector)).await,
             Self::Everyone => sessions.revoke(&Scope::Everyone).await,
-            Self::Close => sessions.close_account(&account, true).await.map(drop),
+            Self::Close => house.people.close_account(&account, true).await.map(drop),
             Self::Person => {
                 let mark = LogoutMark::Subject(session.subject);
                 let until = Timestamp::from_unix_s(1_900_000_000);
@@ -170,12 +170,12 @@ async fn an_account_that_is_opened_is_not_closed_again_by_what_was_not_stored() 
     let store = house.store.behind();
     let account = store.account_by_login(&login).await.unwrap().unwrap().id;
     house.store.fail_at("close_account", Some(Fault::Failed));
-    assert!(house.sessions.close_account(&account, true).await.is_err());
+    assert!(house.people.close_account(&account, true).await.is_err());
     // It cannot be opened either, and stays closed here.
-    assert!(house.sessions.close_account(&account, false).await.is_err());
+    assert!(house.people.close_account(&account, false).await.is_err());
     is_out(&house, &zhang, "closed").await;
     house.store.fail_at("close_account", None);
-    assert!(house.sessions.close_account(&account, false).await.unwrap());
+    assert!(house.people.close_account(&account, false).await.unwrap());
     eventually("nothing waits any more", async || {
         house.sessions.store_held(0).await == 0
     })

@@ -13,6 +13,7 @@ use menshen::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
 use menshen::face::House;
 use menshen::face::admin::Health;
 use menshen::face::ext_authz::{AskedAt, ExtAuthz};
+use menshen::people::People;
 use menshen::people::session::Sessions;
 use menshen::request::head::Connection;
 use menshen::secret::Secret;
@@ -224,6 +225,7 @@ questions! {
 pub(super) struct WatchedHouse {
     pub(super) store: Arc<Watched>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) people: People,
     pub(super) clock: Clock,
     pub(super) address: SocketAddr,
     pub(super) records: Records,
@@ -258,9 +260,12 @@ impl WatchedHouse {
         let sessions = opened.await.unwrap();
         let records = Records::default();
         let telemetry = Telemetry::writing_to(&config.log, Box::new(records.clone()));
+        let opened = Arc::clone(&sessions);
+        let people = People::new(Arc::clone(&watched), opened, clock.clone());
         let shared = Shared {
             store: watched,
             sessions: Arc::clone(&sessions),
+            people: people.clone(),
             clock: clock.clone(),
             telemetry: telemetry.clone(),
         };
@@ -294,6 +299,7 @@ impl WatchedHouse {
         let house = Self {
             store,
             sessions,
+            people,
             clock,
             address,
             records,

@@ -147,7 +147,7 @@ impl Flying {
     /// Takes over what the store holds by now; nothing when that is no news.
     async fn adopt(&self) -> Option<Outcome> {
         let (sessions, ring) = (&self.refresher.sessions, &self.refresher.ring);
-        let found: SessionFound = match sessions.store().session(&self.session.key).await {
+        let found: SessionFound = match sessions.stored(&self.session.key).await {
             Ok(Some(found)) => found,
             Ok(None) => return Some(Outcome::Over),
             Err(error) => return Some(Outcome::Store(error)),

@@ -60,7 +60,7 @@ impl Sessions {
     ///
     /// # Errors
     /// As [`Self::revoke`]; an account that could not be opened stays closed.
-    pub async fn close_account(
+    pub(in crate::people) async fn close_account(
         &self,
         account: &AccountId,
         closed: bool,

@@ -1,4 +1,5 @@
-//! Somebody as they would be right after a login: built as a load builds them, and minted nowhere.
+//! A simulated login: a person as they would be right after it, built as a load builds them. No
+//! session is minted.
 
 use std::sync::Arc;
 
@@ -12,10 +13,10 @@ use crate::store::{
 };
 
 impl Person {
-    /// Whoever signs in now through one of an account's identities, with the fields of its last
-    /// login or refresh. No store knows the session, no cookie opens it, it has no tokens, and what
-    /// its login proved besides is unknown.
-    pub(in crate::people) fn supposed(
+    /// The person who signs in now through one of an account's identities, with the fields of its
+    /// last login or refresh. The session is not in the store, no cookie names it, it has no tokens,
+    /// and its proof is empty.
+    pub(in crate::people) fn simulated(
         account: Account,
         (via, subject, fields): (ConnectorId, Subject, String),
         terms: &Terms,
