@@ -53,10 +53,10 @@
 //! |---|---|---|
 //! | 8 | `main`, [`run`] | hold logic of their own |
 //! | 7 | [`config`] | be used by anything but floor 8 and tests |
-//! | 6 | [`door`] | look inside a request |
+//! | 6 | [`door`] | know routes, people or pages |
 //! | 5 | [`face`] | decide who may pass |
 //! | 4 | [`site`] | change after it is built |
-//! | 3 | [`request`], [`login`] | know each other; know HTTP status codes |
+//! | 3 | [`request`], [`login`] | know each other; choose the status of an answer |
 //! | 2 | [`people`] | know a protocol |
 //! | 1 | [`store`] | decide anything |
 //! | 0 | [`client`], [`clock`], [`expression`], [`issuer`], [`keys`], [`open_files`], [`outbound`], [`resolver`], [`secret`], [`setting`], [`single_flight`], [`telemetry`] | know the house |

@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
+use http::header::{ALLOW, AUTHORIZATION, HOST, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::House;
+use super::{House, reply};
 use crate::keys;
 use crate::people::People;
 use crate::people::session::Sessions;
@@ -211,7 +210,7 @@ impl Admin {
             StatusCode::SERVICE_UNAVAILABLE
         };
         let ready = reasons.is_empty();
-        reply(
+        json_text(
             status,
             &json!({ "ready": ready, "reasons": reasons, "degraded": degraded }),
         )
@@ -235,27 +234,17 @@ fn fingerprint(token: &str) -> [u8; 32] {
     keys::fingerprint(&[b"admin", token.as_bytes()])
 }
 
-fn text(status: StatusCode, content_type: &'static str, content: String) -> Response<Body> {
-    let body = Full::new(Bytes::from(content))
-        .map_err(|never| match never {})
-        .boxed_unsync();
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        "x-content-type-options",
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(
+/// A text that no page of another origin can load.
+fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
+    let mut response = reply::text_for_operators(status, kind, body);
+    response.headers_mut().insert(
         "cross-origin-resource-policy",
         HeaderValue::from_static("same-origin"),
     );
     response
 }
 
-fn reply(status: StatusCode, value: &Value) -> Response<Body> {
+fn json_text(status: StatusCode, value: &Value) -> Response<Body> {
     let json = value.to_string();
     text(
         status,
@@ -265,7 +254,7 @@ fn reply(status: StatusCode, value: &Value) -> Response<Body> {
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response<Body> {
-    reply(status, &json!({ "error": detail }))
+    json_text(status, &json!({ "error": detail }))
 }
 
 fn not_found() -> Response<Body> {

@@ -1,4 +1,6 @@
-//! Denial → response. The only file that knows status codes and error pages.
+//! Denial → response: the status and the page or problem document of every no and every dead end, and
+//! the headers that all answers of ours have. A check may put a status of its contract in the place
+//! of a denial's; what is no denial names its own status where it is answered.
 
 use std::sync::Arc;
 
@@ -391,8 +393,19 @@ fn page_sent(status: StatusCode, page: &Page, form_targets: &[String]) -> Respon
     response
 }
 
-/// A text of ours, never cached.
+/// A text of ours, never cached, which says when to come back to what is away for now.
 pub(super) fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
+    let mut response = text_for_operators(status, kind, body);
+    retry_after(&mut response);
+    response
+}
+
+/// The same for operators, who come back when they like.
+pub(super) fn text_for_operators(
+    status: StatusCode,
+    kind: &'static str,
+    body: String,
+) -> Response<Body> {
     let mut response = Response::new(full(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -402,7 +415,6 @@ pub(super) fn text(status: StatusCode, kind: &'static str, body: String) -> Resp
         "x-content-type-options",
         HeaderValue::from_static("nosniff"),
     );
-    retry_after(&mut response);
     response
 }
 

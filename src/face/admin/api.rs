@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{Admin, explain, not_allowed, not_found, problem, reply};
+use super::{Admin, explain, json_text, not_allowed, not_found, problem};
 use crate::clock::Clock;
 use crate::request::explain::QuestionError;
 use crate::request::{Body, BodyError};
@@ -129,7 +129,7 @@ async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
     };
     let found = admin.sessions.list(account.as_ref(), max).await?;
     let sessions: Vec<_> = found.iter().map(shown).collect();
-    Ok(reply(StatusCode::OK, &json!({ "sessions": sessions })))
+    Ok(json_text(StatusCode::OK, &json!({ "sessions": sessions })))
 }
 
 /// A session as the administrator sees it: nothing in it opens anything.
@@ -272,5 +272,5 @@ fn parse_login(text: String) -> Result<LoginName, ApiError> {
 }
 
 fn done() -> Response<Body> {
-    reply(StatusCode::OK, &json!({ "done": true }))
+    json_text(StatusCode::OK, &json!({ "done": true }))
 }
