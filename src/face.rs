@@ -4,18 +4,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
-use tokio_util::sync::CancellationToken;
 
 use crate::request::forward::{Answered, Forwarded};
 use crate::request::head::{Connection, Head, HeadError, Peer};
 use crate::request::headers::{Onward, RequestId};
 use crate::request::policy::{Permit, Verdict};
 use crate::request::{Body, BodyError, decide};
+use crate::site::live::Live;
 use crate::site::{Shared, Site};
 
 mod address;
@@ -40,15 +39,6 @@ use lasting::{GoingOn, Lasting};
 use record::{Seen, Told};
 pub use sign_in::OWN_PAGES;
 use sign_in::Reconfirmed;
-
-/// The house as the outside meets it: the current site, and what outlives it.
-#[derive(Debug)]
-pub struct House {
-    site: ArcSwap<Site>,
-    shared: Shared,
-    reloads: tokio::sync::watch::Sender<u64>,
-    closing: CancellationToken,
-}
 
 /// One request on its way through a face.
 #[derive(Clone, Copy, Debug)]
@@ -81,34 +71,8 @@ fn onward(visit: &Visit<'_>, permit: Permit) -> Step {
     }
 }
 
-impl House {
-    /// Opens with a first site; tunnels end when `closing` is cancelled.
-    pub fn new(site: Site, shared: Shared, closing: CancellationToken) -> Self {
-        let reloads = tokio::sync::watch::Sender::new(0);
-        Self {
-            site: ArcSwap::from_pointee(site),
-            shared,
-            reloads,
-            closing,
-        }
-    }
-
-    /// The site that is served now.
-    pub fn site(&self) -> Arc<Site> {
-        self.site.load_full()
-    }
-
-    /// What outlives every site.
-    pub fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
-    /// Serves another site from the next request on; what lasts is judged again.
-    pub fn swap(&self, site: Site) {
-        self.site.store(Arc::new(site));
-        self.reloads.send_modify(|number| *number += 1);
-    }
-
+/// What the faces do with the site that is served now.
+impl Live {
     /// Answers one request. Infallible: every failure is a response.
     pub async fn handle<B>(
         self: &Arc<Self>,
@@ -120,11 +84,11 @@ impl House {
         B::Error: Into<BodyError>,
     {
         let started = Instant::now();
-        let site = self.site.load_full();
+        let site = self.site();
         let (parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers, site.trust.includes(connection.peer));
-        let now = self.shared.clock.now();
-        let mut seen = Seen::of(&self.shared.telemetry, &parts, &connection, now);
+        let now = self.shared().clock.now();
+        let mut seen = Seen::of(&self.shared().telemetry, &parts, &connection, now);
         let mut body = Some(body);
         let step = self
             .step(&site, &parts, &connection, &id, &mut seen, &mut body)
@@ -141,7 +105,7 @@ impl House {
             // A body moves only into an own path, and those are told.
             (Step::Forward(..), None) => reply::lost(),
         };
-        told.record(&self.shared.telemetry, &seen, &id, started)
+        told.record(&self.shared().telemetry, &seen, &id, started)
     }
 
     /// Parses the head, and answers the request or permits it. The body is taken by own paths only.
@@ -161,7 +125,7 @@ impl House {
         B::Error: Into<BodyError>,
     {
         if let Some(contract) = Contract::at(site, parts.uri.path()) {
-            let (answer, asked) = (check::answer, (site, &self.shared));
+            let (answer, asked) = (check::answer, (site, self.shared()));
             let answer = answer(contract, asked, parts, connection, id, seen);
             return Step::Told(Box::pin(answer).await);
         }
@@ -169,7 +133,7 @@ impl House {
             Ok(head) => head,
             Err(error) => {
                 if error == HeadError::NoHost
-                    && let Some(told) = Box::pin(sign_in::probed(site, &self.shared, parts)).await
+                    && let Some(told) = Box::pin(sign_in::probed(site, self.shared(), parts)).await
                 {
                     return Step::Told(told);
                 }
@@ -181,7 +145,7 @@ impl House {
         seen.client = head.client;
         let visit = Visit {
             site,
-            shared: &self.shared,
+            shared: self.shared(),
             head: &head,
             id,
         };
@@ -250,7 +214,7 @@ impl House {
             Ok(answered) => answered,
             Err(failed) => {
                 if let Some(key) = failed.error.limit() {
-                    self.shared.telemetry.limit_reached(key);
+                    self.shared().telemetry.limit_reached(key);
                 }
                 // Read again: whoever is answered pays nothing for the page of a failure.
                 let head = Head::of(&parts, &connection, site.reading(), seen.at).ok();
@@ -258,7 +222,7 @@ impl House {
             }
         };
         let going_on = |head| GoingOn {
-            house: Arc::clone(self),
+            live: Arc::clone(self),
             head,
             connection,
             permit,

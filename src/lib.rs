@@ -12,7 +12,7 @@
 //! who is asking, a **verdict** the answer: allow with a **permit**, allow once the person's source
 //! was asked again, log in first, or deny with a **denial**. An **assertion** is a person's name signed for one **audience**, so that an application
 //! can check it for itself. A **face** speaks a protocol to the outside and decides nothing. A
-//! **site** is one configuration, built; a reload replaces it whole.
+//! **site** is one configuration, built; a reload replaces it whole by another, in [`site::live`].
 //!
 //! # Two journeys
 //!
@@ -20,7 +20,7 @@
 //!
 //! ```text
 //! door      peel the PROXY header, end TLS, one task per connection
-//! face      House::handle: parse the head once; own path, or decide
+//! face      Live::handle: parse the head once; own path, or decide
 //! request   decide: Routes::find → Gate::identify → policy::judge → Verdict
 //! request   forward: a Permit and the request → the upstream's response
 //! telemetry one access record, always last
@@ -55,7 +55,7 @@
 //! | 7 | [`config`] | be used by anything but floor 8 and tests |
 //! | 6 | [`door`] | know routes, people or pages |
 //! | 5 | [`face`] | decide who may pass |
-//! | 4 | [`site`] | change after it is built |
+//! | 4 | [`site`] | decide who may pass; change a site that is built |
 //! | 3 | [`request`], [`login`] | know each other; choose the status of an answer |
 //! | 2 | [`people`] | know a protocol |
 //! | 1 | [`store`] | decide anything |

@@ -13,7 +13,6 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::{Address, BindError, Door, Serving, Tls, TlsError};
-use crate::face::House;
 use crate::face::admin::Health;
 use crate::keys;
 use crate::people::People;
@@ -22,6 +21,7 @@ use crate::people::session::Sessions;
 use crate::request::explain::{self, Explanation, Question};
 use crate::request::head::Trust;
 use crate::secret::SecretError;
+use crate::site::live::Live;
 use crate::site::{self, Shared, Site};
 use crate::store::{self, Monitored, Store, StoreError, StoreUrl};
 use crate::telemetry::{ReloadOutcome, Telemetry};
@@ -93,7 +93,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
-    house: Arc<House>,
+    live: Arc<Live>,
     started: Config,
     reloading: tokio::sync::Mutex<()>,
     tls: Option<Arc<Tls>>,
@@ -138,21 +138,21 @@ pub async fn start_recording(
     let admin_address = doors.admin.as_ref().and_then(Door::ip);
     let grpc_address = doors.grpc.as_ref().and_then(Door::ip);
     let telemetry = shared.telemetry.clone();
-    let house = Arc::new(House::new(site, shared, shutdown.clone()));
+    let live = Arc::new(Live::new(site, shared, shutdown.clone()));
     let front = Serving {
         trust: Arc::clone(&trust),
         limits: config.server.limits.clone(),
         telemetry: telemetry.clone(),
         shutdown: shutdown.clone(),
     };
-    let serving = doors.open(&config, &house, &health, &front)?;
+    let serving = doors.open(&config, &live, &health, &front)?;
     health.site_is_loaded();
     telemetry.config_in_force(&config.hash());
     Ok(Running {
         addresses,
         admin_address,
         grpc_address,
-        house,
+        live,
         started: config,
         reloading: tokio::sync::Mutex::new(()),
         tls,
@@ -219,8 +219,8 @@ impl Running {
     }
 
     /// What is served.
-    pub fn house(&self) -> &Arc<House> {
-        &self.house
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
     }
 
     /// Serves another configuration from the next request on, or refuses it whole. Answers what it
@@ -228,7 +228,7 @@ impl Running {
     pub async fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
         let _one_at_a_time = self.reloading.lock().await;
         let outcome = self.replace(&config).await;
-        let telemetry = &self.house.shared().telemetry;
+        let telemetry = &self.live.shared().telemetry;
         match &outcome {
             Ok(()) => {
                 telemetry.reload(ReloadOutcome::Done);
@@ -249,14 +249,14 @@ impl Running {
 
     /// Notes that there was a configuration that could not even be parsed. The log says why.
     pub fn refuse(&self) {
-        self.house.shared().telemetry.reload(ReloadOutcome::Refused);
+        self.live.shared().telemetry.reload(ReloadOutcome::Refused);
         let reason = "the last reload was refused: the configuration does not parse";
         self.health.degraded(vec![reason.to_owned()]);
     }
 
     async fn replace(&self, config: &Config) -> Result<(), ReloadError> {
-        let (parts, old) = (config.site(), self.house.site());
-        let site = Site::build(&parts, self.house.shared(), Some(&old)).await;
+        let (parts, old) = (config.site(), self.live.site());
+        let site = Site::build(&parts, self.live.shared(), Some(&old)).await;
         let site = site.map_err(|error| ReloadError::Build(Box::new(error)))?;
         if let (Some(tls), Some(files)) = (&self.tls, &config.server.tls) {
             tls.reload(files).map_err(ReloadError::Tls)?;
@@ -264,7 +264,7 @@ impl Running {
         self.trust.store(Arc::clone(&site.trust));
         let header_case = site.keeps_header_case();
         self.header_case.store(header_case, Ordering::Relaxed);
-        self.house.swap(site);
+        self.live.swap(site);
         Ok(())
     }
 
@@ -278,7 +278,7 @@ impl Running {
             sessions,
             telemetry,
             ..
-        } = self.house.shared();
+        } = self.live.shared();
         sessions.refreshes_end(REFRESHES_DRAIN).await;
         let left = tokio::time::timeout(STORE_DRAIN, sessions.store_held(0)).await;
         if left != Ok(0) {

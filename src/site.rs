@@ -29,6 +29,7 @@ use crate::secret::SecretError;
 use crate::store::{ConnectorId, Store, StoreError};
 use crate::telemetry::{Seldom, Telemetry};
 
+pub mod live;
 mod ways;
 
 /// What a site is built from: the parts of a configuration that may change without a restart.

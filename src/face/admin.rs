@@ -11,13 +11,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{House, reply};
+use super::reply;
 use crate::keys;
 use crate::people::People;
 use crate::people::session::Sessions;
 use crate::request::head::HeadError;
 use crate::request::{Body, BodyError, target};
 use crate::secret::{Secret, SecretError, SecretSource};
+use crate::site::live::Live;
 use crate::telemetry::{Telemetry, chain, visible};
 
 mod api;
@@ -86,7 +87,7 @@ pub struct Admin {
     people: People,
     telemetry: Telemetry,
     health: Arc<Health>,
-    house: Arc<House>,
+    live: Arc<Live>,
 }
 
 impl fmt::Debug for Admin {
@@ -101,14 +102,14 @@ impl Admin {
     /// Reads the token, when there is one.
     pub fn new(
         config: &AdminConfig,
-        house: Arc<House>,
+        live: Arc<Live>,
         health: Arc<Health>,
     ) -> Result<Self, SecretError> {
         let token = config.token.as_ref().map(SecretSource::read).transpose()?;
         let token = token
             .as_ref()
             .map(|token: &Secret<String>| fingerprint(token.expose()));
-        let shared = house.shared();
+        let shared = live.shared();
         let on_unix = config.listen.starts_with("unix:");
         Ok(Self {
             hosts: (!on_unix).then(|| config.hosts.clone()),
@@ -117,7 +118,7 @@ impl Admin {
             people: shared.people.clone(),
             telemetry: shared.telemetry.clone(),
             health,
-            house,
+            live,
         })
     }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use http::request::Parts;
 
-use super::House;
 use crate::request::bearer::IssuerId;
 use crate::request::decide;
 use crate::request::gate::Caller;
 use crate::request::head::{Connection, Head};
 use crate::request::policy::{Permit, Verdict};
+use crate::site::live::Live;
 use crate::store::{SessionId, Subject};
 
 /// A request that was let in.
@@ -42,10 +42,10 @@ impl Who {
 }
 
 /// Ready once the request would not be let in any more: revoked, expired, or not by the new site.
-pub(super) async fn over(house: &House, request: LetIn<'_>) {
-    let mut changes = house.shared.sessions.changes();
-    let mut reloads = house.reloads.subscribe();
-    while let Some(left) = still_allowed(house, request).await {
+pub(super) async fn over(live: &Live, request: LetIn<'_>) {
+    let mut changes = live.shared().sessions.changes();
+    let mut reloads = live.reloads();
+    while let Some(left) = still_allowed(live, request).await {
         tokio::select! {
             _ = changes.changed() => {}
             _ = reloads.changed() => {}
@@ -55,11 +55,11 @@ pub(super) async fn over(house: &House, request: LetIn<'_>) {
 }
 
 /// How long the request may go on before it must be judged again; nothing when it is over.
-pub(super) async fn still_allowed(house: &House, request: LetIn<'_>) -> Option<Duration> {
+pub(super) async fn still_allowed(live: &Live, request: LetIn<'_>) -> Option<Duration> {
     /// A store that is away is asked again soon, within the grace that sessions have anyway.
     const ASK_AGAIN: Duration = Duration::from_secs(60);
-    let site = house.site();
-    let now = house.shared.clock.now();
+    let site = live.site();
+    let now = live.shared().clock.now();
     let head = Head::of(request.head, request.connection, site.reading(), now).ok()?;
     match decide(&site.routes, &site.gate, &head).await {
         // A public route would let them pass as nobody, but the upstream still takes them for whom

@@ -20,12 +20,13 @@ use tonic_health::pb::health_server::HealthServer;
 use super::admin::Health;
 use super::check::{self, Said};
 use super::record::{Seen, Told};
-use super::{House, Visit, reply};
+use super::{Visit, reply};
 use crate::request::head::{Connection, HeadError, Peer};
 use crate::request::headers::{Granted, RequestId};
 use crate::request::policy::{Denial, Verdict};
 use crate::request::route::{CheckHeaders, Route};
 use crate::request::{Body, BodyError, decide, decide_on};
+use crate::site::live::Live;
 use crate::site::{Shared, Site};
 use asked::Asked;
 use frame::Unread;
@@ -73,20 +74,20 @@ pub enum AskedAt {
 /// Answers Envoy.
 #[derive(Debug)]
 pub struct ExtAuthz {
-    house: Arc<House>,
+    live: Arc<Live>,
     health: HealthServer<Wellness>,
     reflection: Reflection,
 }
 
 impl ExtAuthz {
-    /// Answers for `house`, until `closing` is cancelled.
-    pub fn new(house: Arc<House>, health: Arc<Health>, closing: CancellationToken) -> Self {
+    /// Answers for `live`, until `closing` is cancelled.
+    pub fn new(live: Arc<Live>, health: Arc<Health>, closing: CancellationToken) -> Self {
         let wellness = Wellness {
             health,
             closing: closing.clone(),
         };
         Self {
-            house,
+            live,
             health: HealthServer::new(wellness),
             reflection: Reflection::new(closing),
         }
@@ -167,7 +168,7 @@ impl ExtAuthz {
         B::Error: Into<BodyError>,
     {
         let started = Instant::now();
-        let (site, shared) = (self.house.site(), self.house.shared());
+        let (site, shared) = (self.live.site(), self.live.shared());
         let (parts, body) = request.into_parts();
         let now = shared.clock.now();
         let mut seen = Seen::of(&shared.telemetry, &parts, connection, now);

@@ -15,18 +15,18 @@ use http::request::Parts;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::task::AbortHandle;
 
-use super::House;
 use super::again::{LetIn, Who, over};
 use crate::request::gate::Caller;
 use crate::request::head::Connection;
 use crate::request::headers::RequestId;
 use crate::request::policy::Permit;
 use crate::request::{Body, BodyError};
+use crate::site::live::Live;
 use crate::telemetry::{Ended, Lasted};
 
 /// A request that was let in and goes on, with everything that judging it again needs.
 pub(super) struct GoingOn {
-    pub(super) house: Arc<House>,
+    pub(super) live: Arc<Live>,
     pub(super) head: Parts,
     pub(super) connection: Arc<Connection>,
     pub(super) permit: Permit,
@@ -45,12 +45,12 @@ impl GoingOn {
             connection: &self.connection,
             who: who.as_ref(),
         };
-        over(&self.house, request).await;
+        over(&self.live, request).await;
     }
 
     /// Writes down that it was ended.
     pub(super) fn record(&self, what: Lasted) {
-        let shared = &self.house.shared;
+        let shared = self.live.shared();
         let caller = self.permit.caller();
         let person = match caller {
             Caller::Person(person) => Some(&person.session),
@@ -80,12 +80,12 @@ impl GoingOn {
 pub(super) async fn unless_over<T>(
     work: impl Future<Output = T>,
     lasting: Duration,
-    house: &House,
+    live: &Live,
     request: LetIn<'_>,
 ) -> Option<T> {
     let ends = async {
         tokio::time::sleep(lasting).await;
-        over(house, request).await;
+        over(live, request).await;
     };
     tokio::select! {
         biased;

@@ -7,12 +7,12 @@ use crate::telemetry::Lasted;
 /// Lets a tunnel run in a task of its own until either side ends it, or it is no longer allowed.
 pub(super) fn keep(tunnel: Tunnel, request: GoingOn) {
     tokio::spawn(async move {
-        let house = &request.house;
-        let _open = house.shared.telemetry.tunnel();
+        let live = &request.live;
+        let _open = live.shared().telemetry.tunnel();
         let end = tunnel.run(async {
             tokio::select! {
                 () = request.over() => request.record(Lasted::Tunnel),
-                () = house.closing.cancelled() => {}
+                () = live.closing().cancelled() => {}
             }
         });
         let end: TunnelEnd = end.await;

@@ -8,11 +8,11 @@ use tokio_util::task::TaskTracker;
 use super::StartError;
 use crate::config::Config;
 use crate::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
-use crate::face::House;
 use crate::face::admin::{Admin, Health};
 use crate::face::ext_authz::{AskedAt, ExtAuthz};
 use crate::open_files::OpenFiles;
 use crate::request::head::Connection;
+use crate::site::live::Live;
 
 /// The doors a configuration names.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Doors {
     pub(super) fn open(
         self,
         config: &Config,
-        house: &Arc<House>,
+        live: &Arc<Live>,
         health: &Arc<Health>,
         front: &Serving,
     ) -> Result<TaskTracker, StartError> {
@@ -66,18 +66,18 @@ impl Doors {
             ..front.clone()
         };
         let admin = config.admin.as_ref();
-        let admin = admin.map(|admin| Admin::new(admin, Arc::clone(house), Arc::clone(health)));
+        let admin = admin.map(|admin| Admin::new(admin, Arc::clone(live), Arc::clone(health)));
         let admin = admin.transpose().map_err(StartError::AdminToken)?;
         let envoys = config.ext_authz.as_ref().map(|settings| {
             let closing = front.shutdown.clone();
-            let envoys = ExtAuthz::new(Arc::clone(house), Arc::clone(health), closing);
+            let envoys = ExtAuthz::new(Arc::clone(live), Arc::clone(health), closing);
             (Arc::new(envoys), settings.on_main)
         });
         let on_main = envoys.clone().filter(|(_, on_main)| *on_main);
-        let house = Arc::clone(house);
+        let live = Arc::clone(live);
         let serving = TaskTracker::new();
         let visits = move |request: Request<Upload>, connection: Arc<Connection>| {
-            let (house, envoys) = (Arc::clone(&house), on_main.clone());
+            let (live, envoys) = (Arc::clone(&live), on_main.clone());
             async move {
                 match envoys.filter(|_| ExtAuthz::is_asked(&request)) {
                     // In a box: what is seldom asked here makes no other request's way longer.
@@ -85,7 +85,7 @@ impl Doors {
                         let at = AskedAt::MainListener;
                         Box::pin(envoys.handle(request, connection, at)).await
                     }
-                    None => house.handle(request, connection).await,
+                    None => live.handle(request, connection).await,
                 }
             }
         };

@@ -296,7 +296,7 @@ impl House {
 
     /// Who came, who left and who was turned away: every audit line so far.
     pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
-        self.running.house().shared().telemetry.flush();
+        self.running.live().shared().telemetry.flush();
         self.records.audit()
     }
 

@@ -36,7 +36,7 @@ pub(crate) fn shows(text: &str) -> Option<char> {
 }
 
 fn lines(house: &House, target: &str) -> Vec<Value> {
-    house.running.house().shared().telemetry.flush();
+    house.running.live().shared().telemetry.flush();
     let text = house.records.text();
     let lines = text
         .lines()
@@ -51,7 +51,7 @@ async fn a_path_of_any_characters_is_one_line_that_shows_all_of_it() {
         let path = format!("/a{c}b");
         Ask::raw(path.as_bytes()).of(&house).await;
     }
-    house.running.house().shared().telemetry.flush();
+    house.running.live().shared().telemetry.flush();
     let text = house.records.text();
     assert_eq!(shows(&text), None);
     let access = lines(&house, "menshen::access");
@@ -79,7 +79,7 @@ async fn a_name_of_any_characters_is_one_line_of_the_audit_trail() {
     let mut browser = Browser::new(&house);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     browser.visit(&format!("{OWN}/sign_out")).await;
-    house.running.house().shared().telemetry.flush();
+    house.running.live().shared().telemetry.flush();
     assert_eq!(shows(&house.records.text()), None);
     // Whoever reads the record as JSON reads what there was, or why there was nobody.
     let audit = house.audit();

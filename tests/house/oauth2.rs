@@ -248,7 +248,7 @@ async fn no_secret_of_a_login_is_written_or_shown() {
             .iter()
             .map(|form| form["code_verifier"].clone()),
     );
-    let site = format!("{:?}", house.running.house().site());
+    let site = format!("{:?}", house.running.live().site());
     let written = [house.records.text(), log.text(), pages.concat(), site];
     for secret in &hidden {
         assert!(

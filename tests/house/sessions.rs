@@ -118,7 +118,7 @@ async fn more_people_than_the_memory_holds_still_pass() {
     let tasks: Vec<_> = (0..12)
         .map(|at| {
             let cookie = cookies[at % 3].clone();
-            let site = house.running.house().site();
+            let site = house.running.live().site();
             tokio::spawn(async move {
                 for round in 0..400 {
                     let (gate, ring) = (&site.gate, &site.ring);
@@ -157,7 +157,7 @@ async fn every_login_gets_a_new_session() {
         let answer = Ask::get("/echo").session(cookie).of(&house).await;
         assert_eq!(answer.status, status);
     }
-    let store = &house.running.house().shared().store;
+    let store = &house.running.live().shared().store;
     let sessions = store.sessions(None, 10).await.unwrap();
     assert_eq!(sessions.len(), 1);
     // The cookie holds no name of anything the administrator or the log sees.

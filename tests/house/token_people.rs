@@ -140,14 +140,14 @@ fn last_reason(house: &House) -> String {
 }
 
 async fn sessions(house: &House) -> Vec<SessionRecord> {
-    let shared = house.running.house().shared();
+    let shared = house.running.live().shared();
     shared.store.sessions(None, 1_000).await.unwrap()
 }
 
 async fn revoke(house: &House, scope: &Scope) {
     house
         .running
-        .house()
+        .live()
         .shared()
         .sessions
         .revoke(scope)
@@ -384,7 +384,7 @@ async fn who_would_not_come_in_by_a_login_does_not_by_a_token() {
 
 /// Ends sessions of an account in one of many ways.
 async fn end(provider: &Provider, house: &House, what: &str, account: AccountId) {
-    let shared = house.running.house().shared();
+    let shared = house.running.live().shared();
     let keycloak: ConnectorId = "keycloak".parse().unwrap();
     match what {
         "session" => {
@@ -423,7 +423,7 @@ async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() 
         let others = token(&provider, "lisi");
         assert_eq!(status(&house, "/echo", &used).await, 200);
         assert_eq!(status(&house, "/echo", &others).await, 200);
-        let shared = house.running.house().shared();
+        let shared = house.running.live().shared();
         let login: LoginName = "zhangsan".parse().unwrap();
         let account = shared
             .store

@@ -12,7 +12,7 @@ use crate::request::explain::{Question, Words, explain};
 /// Explains what the query asks, by the site that is served now.
 pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
     let question = Question::parse(words(query)?)?;
-    let (site, shared) = (admin.house.site(), admin.house.shared());
+    let (site, shared) = (admin.live.site(), admin.live.shared());
     let now = shared.clock.now();
     let directory = shared.people.directory();
     let explained = explain(&site.ways(), directory, &question, now).await;

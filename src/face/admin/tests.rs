@@ -73,9 +73,9 @@ impl Desk {
             telemetry,
         };
         let site = Site::build(&no_routes(), &shared, None).await.unwrap();
-        let house = Arc::new(House::new(site, shared, CancellationToken::new()));
+        let live = Arc::new(Live::new(site, shared, CancellationToken::new()));
         let health = Arc::new(Health::default());
-        let admin = Admin::new(&config, house, Arc::clone(&health)).unwrap();
+        let admin = Admin::new(&config, live, Arc::clone(&health)).unwrap();
         Self {
             admin,
             health,
@@ -121,7 +121,7 @@ impl Desk {
         };
         let Admitted::Account(account) = self
             .admin
-            .house
+            .live
             .shared()
             .store
             .admit(&admission)

@@ -94,7 +94,7 @@ async fn what_is_promised_is_counted() {
     let connections = metric(&house, "menshen_connections").await;
     let value = &browser.cookie("menshen").unwrap().value;
     let socket = open_socket(&house, "sso.test", &format!("Cookie: menshen={value}\r\n")).await;
-    let telemetry = house.running.house().shared().telemetry.clone();
+    let telemetry = house.running.live().shared().telemetry.clone();
     until("the tunnel is counted", || {
         telemetry.render().contains("menshen_tunnels 1\n")
     })

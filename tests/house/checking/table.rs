@@ -160,7 +160,7 @@ impl Table {
     }
 
     fn last_record(&self) -> Value {
-        self.house.running.house().shared().telemetry.flush();
+        self.house.running.live().shared().telemetry.flush();
         let text = self.house.records.text();
         let mut lines = text.lines().rev();
         let last = lines.find(|line| line.contains("menshen::access")).unwrap();
@@ -352,7 +352,7 @@ async fn no_request_costs_more_than_one_may() {
             assert_eq!(table.last_record()["reason"], "too costly", "{what}");
         }
     }
-    let metrics = table.house.running.house().shared().telemetry.render();
+    let metrics = table.house.running.live().shared().telemetry.render();
     let counted = format!("menshen_costly_requests_total {}\n", 3 * Face::ALL.len());
     assert!(metrics.contains(&counted), "{metrics}");
 }

@@ -322,7 +322,7 @@ async fn who_asks_is_the_account_as_if_just_signed_in() {
         );
         assert_eq!(explained["verdict"]["verdict"], verdict, "{via:?}");
     }
-    let shared = desk.house.running.house().shared();
+    let shared = desk.house.running.live().shared();
     let login = "wang".parse().unwrap();
     let account = shared.store.account_by_login(&login).await;
     let account = account.unwrap().unwrap();

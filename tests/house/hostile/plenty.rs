@@ -67,7 +67,7 @@ async fn connectors_that_are_made_up_leave_nothing_behind_in_the_metrics() {
         assert!((400..500).contains(&answer.status), "{}", answer.status);
     }
     wire::raw(house.address(), &head(b"/.menshen/callback/corp", b"")).await;
-    let metrics = house.running.house().shared().telemetry.render();
+    let metrics = house.running.live().shared().telemetry.render();
     assert!(!metrics.contains("made-up"), "{metrics}");
     assert!(metrics.contains("connector=\"corp\""), "{metrics}");
 }

@@ -30,7 +30,7 @@ async fn house(url: &str, server: &str) -> House {
 
 /// How often a limit was reached.
 fn reached(house: &House, key: &str) -> u64 {
-    let page = house.running.house().shared().telemetry.render();
+    let page = house.running.live().shared().telemetry.render();
     let line = format!("menshen_limits_reached_total{{key=\"{key}\"}} ");
     let found = page.lines().find_map(|one| one.strip_prefix(&line));
     found.map_or(0, |count| count.parse().unwrap())

@@ -82,7 +82,7 @@ fn paths() -> impl Strategy<Value = String> {
 fn a_query_never_changes_a_decision() {
     let runtime = Runtime::new().unwrap();
     let (house, cookies) = runtime.block_on(house());
-    let site: Arc<Site> = house.running.house().site();
+    let site: Arc<Site> = house.running.live().site();
     proptest!(|(path in paths(), query in "[!$-~]{0,40}", who in 0_usize..3)| {
         let ask = |target: &str| {
             let request = request(target, &cookies[who])?.body(()).ok()?;
@@ -98,7 +98,7 @@ fn a_query_never_changes_a_decision() {
 fn a_header_no_rule_names_never_changes_a_decision() {
     let runtime = Runtime::new().unwrap();
     let (house, cookies) = runtime.block_on(house());
-    let site: Arc<Site> = house.running.house().site();
+    let site: Arc<Site> = house.running.live().site();
     let known = prop_oneof![
         Just("user-agent"),
         Just("authorization"),

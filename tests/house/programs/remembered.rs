@@ -17,7 +17,7 @@ use crate::upstream::{Reply, UP, Upstream};
 
 /// A counter of bearer tokens.
 fn counted(desk: &Desk, outcome: &str) -> u64 {
-    let page = desk.house.running.house().shared().telemetry.render();
+    let page = desk.house.running.live().shared().telemetry.render();
     let name = format!("menshen_bearers_total{{issuer=\"ci\",outcome=\"{outcome}\"}} ");
     let line = page.lines().find_map(|line| line.strip_prefix(&name));
     line.unwrap_or_else(|| panic!("{name} in {page}"))

@@ -69,13 +69,13 @@ async fn is_cut_off(mut client: Line<TcpStream>, mut upstream: Line<TcpStream>) 
 }
 
 async fn account(house: &House, login: &str) -> menshen::store::AccountId {
-    let store = &house.running.house().shared().store;
+    let store = &house.running.live().shared().store;
     let login = login.parse().unwrap();
     store.account_by_login(&login).await.unwrap().unwrap().id
 }
 
 async fn revoke(house: &House, scope: &Scope) {
-    let sessions = &house.running.house().shared().sessions;
+    let sessions = &house.running.live().shared().sessions;
     sessions.revoke(scope).await.unwrap();
 }
 
@@ -103,7 +103,7 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_the_others_go_on()
             }
             1 => {
                 let account = account(&house, "zhangsan").await;
-                let store = &house.running.house().shared().store;
+                let store = &house.running.live().shared().store;
                 let sessions = store.sessions(Some(&account), 9).await.unwrap();
                 for session in sessions {
                     revoke(&house, &Scope::Session(session.key)).await;
@@ -117,7 +117,7 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_the_others_go_on()
     }
     revoke(&house, &Scope::Everyone).await;
     is_cut_off(lis.0, lis.1).await;
-    house.running.house().shared().telemetry.flush();
+    house.running.live().shared().telemetry.flush();
     let text = house.records.text();
     let ended: Vec<serde_json::Value> = text
         .lines()
@@ -213,7 +213,7 @@ async fn an_upload_ends_when_its_session_does() {
     revoke(&house, &Scope::Everyone).await;
     assert_eq!(client.answer().await.status, 401);
     assert!(upstream.rest().await.is_empty());
-    house.running.house().shared().telemetry.flush();
+    house.running.live().shared().telemetry.flush();
     let text = house.records.text();
     assert!(text.contains("\"reason\":\"no longer allowed\""), "{text}");
 }

@@ -75,7 +75,7 @@ async fn it_is_closed_when_its_session_is_revoked_and_the_others_stay() {
     for at in 0..2 {
         let house = House::new().await;
         let (zhang, mut li) = two(&house).await;
-        let shared = house.running.house().shared();
+        let shared = house.running.live().shared();
         let login = "zhangsan".parse().unwrap();
         let account = shared
             .store
@@ -96,7 +96,7 @@ async fn it_is_closed_when_its_session_is_revoked_and_the_others_stay() {
 async fn all_are_closed_when_everyone_is_revoked() {
     let house = House::new().await;
     let (zhang, li) = two(&house).await;
-    let sessions = &house.running.house().shared().sessions;
+    let sessions = &house.running.live().shared().sessions;
     sessions.revoke(&Scope::Everyone).await.unwrap();
     zhang.ends("zhangsan").await;
     li.ends("lisi").await;

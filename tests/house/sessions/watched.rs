@@ -10,13 +10,13 @@ use http::Request;
 use menshen::clock::{Clock, Timestamp};
 use menshen::config::Config;
 use menshen::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
-use menshen::face::House;
 use menshen::face::admin::Health;
 use menshen::face::ext_authz::{AskedAt, ExtAuthz};
 use menshen::people::People;
 use menshen::people::session::Sessions;
 use menshen::request::head::Connection;
 use menshen::secret::Secret;
+use menshen::site::live::Live;
 use menshen::site::{Shared, Site};
 use menshen::store::{
     self, Account, AccountId, AccountStore, Admission, Admitted, ConnectorId, EpochsNow, LogPart,
@@ -278,18 +278,18 @@ impl WatchedHouse {
             telemetry: telemetry.clone(),
             shutdown: closing.clone(),
         };
-        let house = Arc::new(House::new(site, shared, closing.clone()));
+        let live = Arc::new(Live::new(site, shared, closing.clone()));
         let health = Arc::new(Health::default());
-        let envoys = Arc::new(ExtAuthz::new(Arc::clone(&house), health, closing.clone()));
+        let envoys = Arc::new(ExtAuthz::new(Arc::clone(&live), health, closing.clone()));
         let handler = move |request: Request<Upload>, connection: Arc<Connection>| {
-            let (house, envoys) = (Arc::clone(&house), Arc::clone(&envoys));
+            let (live, envoys) = (Arc::clone(&live), Arc::clone(&envoys));
             async move {
                 match ExtAuthz::is_asked(&request) {
                     true => {
                         let at = AskedAt::MainListener;
                         envoys.handle(request, connection, at).await
                     }
-                    false => house.handle(request, connection).await,
+                    false => live.handle(request, connection).await,
                 }
             }
         };

@@ -76,7 +76,7 @@ async fn a_token_without_the_issuers_scopes_lets_nobody_in() {
         }
     }
     let login: LoginName = "zhangsan".parse().unwrap();
-    let store = &house.running.house().shared().store;
+    let store = &house.running.live().shared().store;
     assert_eq!(store.account_by_login(&login).await.unwrap(), None);
     assert!(sessions(&house).await.is_empty());
     assert!(house.audit().iter().all(|line| line["event"] != "login"));
@@ -98,9 +98,9 @@ async fn leads_somewhere(house: &House, email: &str) -> bool {
         sync: true,
         by_login: true,
         entitlements: "{}".to_owned(),
-        at: house.running.house().shared().clock.now(),
+        at: house.running.live().shared().clock.now(),
     };
-    let store = &house.running.house().shared().store;
+    let store = &house.running.live().shared().store;
     match store.admit(&admission).await.unwrap() {
         Admitted::Account(_) => true,
         Admitted::Unknown => false,

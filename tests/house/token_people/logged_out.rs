@@ -18,7 +18,7 @@ fn living(provider: &Provider, login: &str, life_s: i64, more: &Value) -> String
 /// Lets an hour pass, and everything be deleted that is over.
 async fn an_hour_later(house: &House) {
     house.advance(Duration::from_secs(3600));
-    let sessions = &house.running.house().shared().sessions;
+    let sessions = &house.running.live().shared().sessions;
     sessions.sweep().await.unwrap();
 }
 

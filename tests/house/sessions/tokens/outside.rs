@@ -125,7 +125,7 @@ async fn a_provider_that_is_away_ends_nothing_and_one_that_refuses_ends_the_sess
     idp.person("zhangsan").disabled(true);
     house.advance(5 * SECOND);
     assert_eq!(status(&house, &cookie).await, 401);
-    let store = &house.running.house().shared().store;
+    let store = &house.running.live().shared().store;
     assert_eq!(store.sessions(None, 9).await.unwrap().len(), 0);
     let audit = house.audit();
     let gone = audit.iter().filter(|line| line["event"] == "refresh-gone");
