@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::clock::Clock;
@@ -16,8 +17,7 @@ use crate::people::{AdmitError, Admittance, People};
 use crate::single_flight::{Flight, SingleFlight};
 use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
 use connector::{
-    Answer, AppLogin, Ask, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError,
-    Features, Prompt,
+    Answer, Ask, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError, Features, Prompt,
 };
 use limits::{Limited, Limits, Step};
 use pending::{FlowId, Mode, Pending, PendingError};
@@ -116,7 +116,7 @@ pub struct Begun {
     /// The same, sealed, for the browser to keep.
     pub sealed: String,
     /// What an own front end needs, where the kind has that.
-    pub app: Option<AppLogin>,
+    pub app: Option<Map<String, Value>>,
     /// Whether the answer comes by a POST from another site.
     pub returns_by_post: bool,
 }

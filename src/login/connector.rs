@@ -4,11 +4,11 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::fields::Fields;
@@ -21,6 +21,7 @@ use crate::secret::Secret;
 use crate::store::{LinkField, LogoutMark};
 
 mod error;
+mod exchange;
 mod features;
 pub mod grant;
 mod kind;
@@ -32,6 +33,7 @@ mod settings;
 pub mod wecom;
 
 pub use error::{ConnectorError, Refusal, RefusedWhy};
+pub use exchange::{Answer, Ask, Challenge, Prompt};
 pub use features::{App, Features, Hint, Text};
 pub use kind::{BuildError, Deps, Kind, Problem, TokenIssuer};
 pub use settings::{AdmissionConfig, AutoLogin, Home};
@@ -149,8 +151,9 @@ pub trait Connector: Debug + Send + Sync {
     /// Closes a login: checks what came back and says who it is. The browser was checked before.
     async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError>;
 
-    /// What an own front end or a mobile app needs to open this login by itself.
-    fn app_login(&self, _pending: &Pending) -> Option<AppLogin> {
+    /// What an own front end or a mobile app needs to open this login by itself: members of the
+    /// answer of `/login-config`.
+    fn app_login(&self, _pending: &Pending) -> Option<Map<String, Value>> {
         None
     }
 
@@ -217,94 +220,6 @@ impl Debug for LogoutNotice {
             .field("mark", &self.mark)
             .finish_non_exhaustive()
     }
-}
-
-/// What a login is asked to prove, and what may help the source; by OpenID Connect Core §3.1.2.1.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ask {
-    /// Authentication contexts that would do, the best first.
-    pub acr_values: Vec<String>,
-    /// How long ago the person may have proved themselves to the source at most.
-    pub max_age: Option<Duration>,
-    /// Whether the source must, or must not, show anything.
-    pub prompt: Option<Prompt>,
-    /// Whom it probably is.
-    pub login_hint: Option<String>,
-    /// In which of the source's domains they probably are.
-    pub domain_hint: Option<String>,
-}
-
-/// What a source must show during a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Prompt {
-    /// Nothing: who is not signed in there comes back refused.
-    None,
-    /// The login, also to somebody who is signed in there.
-    Login,
-    /// Consent.
-    Consent,
-    /// The choice between accounts.
-    SelectAccount,
-}
-
-impl Prompt {
-    /// As it stands in a request.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Login => "login",
-            Self::Consent => "consent",
-            Self::SelectAccount => "select_account",
-        }
-    }
-}
-
-/// What the browser must do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Challenge {
-    /// Go there.
-    Redirect(Url),
-}
-
-/// What came back.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// Query or form, parsed once.
-    pub fields: Fields,
-    /// Who is counted for it; absent: a proxy that names nobody.
-    pub client: Option<IpAddr>,
-    /// What kind of code it carries.
-    pub kind: AnswerKind,
-}
-
-/// What kind of code an answer carries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AnswerKind {
-    /// From the web, the client or a native app.
-    #[default]
-    Code,
-    /// From a mini program.
-    MiniProgram,
-}
-
-/// What an own front end or a mobile app needs (`/login-config`).
-#[derive(Clone, Debug, Serialize)]
-pub struct AppLogin {
-    /// The corporation's id.
-    pub corp_id: String,
-    /// The application's id within it.
-    pub agent_id: String,
-    /// The URL scheme of the mobile SDK.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub schema: Option<String>,
-    /// Where the source returns to.
-    pub redirect_uri: Url,
-    /// The page for an ordinary browser.
-    pub web_url: Url,
-    /// The page for the source's own client.
-    pub in_app_url: Url,
 }
 
 /// One line of `check --online`.

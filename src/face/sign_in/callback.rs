@@ -9,7 +9,7 @@ use super::super::{Visit, reply};
 use super::arrival::{self, Lack};
 use super::opening::{self, Start};
 use super::{Target, audit, caller, flow_cookies, reload, small_body, ticket};
-use crate::login::connector::{Answer, AnswerKind, ConnectorError};
+use crate::login::connector::{Answer, ConnectorError};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Mode, NoFlow, Pending, PendingError};
 use crate::login::{Finished, LoginError};
@@ -64,7 +64,7 @@ where
     let answer = Answer {
         fields,
         client: visit.head.sharing_client(),
-        kind: AnswerKind::Code,
+        kind: None,
     };
     let sealed = flow_cookies::sealed(visit, &flow);
     let login = &visit.site.login;

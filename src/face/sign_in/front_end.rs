@@ -16,7 +16,7 @@ use super::super::{Visit, reply};
 use super::{
     Target, arrival, audit, caller_or_holder, flow_cookies, opening, place, small_body, user_agent,
 };
-use crate::login::connector::{Answer, AnswerKind};
+use crate::login::connector::Answer;
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S};
 use crate::login::return_to::ReturnTo;
@@ -34,8 +34,19 @@ struct Posted {
     /// The sealed memory, from an app that has no cookies.
     #[serde(default)]
     flow: Option<String>,
+    /// Where the code came from, in the words of the connector.
     #[serde(default)]
-    kind: AnswerKind,
+    kind: Option<String>,
+}
+
+impl Posted {
+    /// Whether the connector knows where the code came from.
+    fn is_of_known_kind(&self, visit: &Visit<'_>, via: &ConnectorId) -> bool {
+        let entry = visit.site.login.entry(via);
+        let others = entry.map_or(&[][..], |entry| entry.features.code_kinds);
+        let kind = self.kind.as_deref();
+        kind.is_none_or(|kind| kind == "code" || others.contains(&kind))
+    }
 }
 
 /// `GET /login-config/{connector}`: what an own front end needs to open a login by itself.
@@ -79,18 +90,16 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
     let Some(app) = &begun.app else {
         return Told::own("no app login", reply::problem(visit, Cause::NotFound, None));
     };
-    let mut body = serde_json::to_value(app).unwrap_or_default();
-    let members = [
+    let mut members = app.clone();
+    let common = [
         ("connector", json!(via.as_str())),
         ("kind", json!(entry.map(|entry| entry.kind))),
         ("state", json!(begun.pending.flow.as_str())),
         ("flow", json!(begun.sealed)),
         ("expires_in", json!(PENDING_AGE_MAX_S)),
     ];
-    if let Value::Object(object) = &mut body {
-        object.extend(members.map(|(name, value)| (name.to_owned(), value)));
-    }
-    let mut response = reply::json(StatusCode::OK, &body);
+    members.extend(common.map(|(name, value)| (name.to_owned(), value)));
+    let mut response = reply::json(StatusCode::OK, &Value::Object(members));
     flow_cookies::set(visit, &begun, &mut response);
     Told::own("login config", with_origin(response, origin))
 }
@@ -123,6 +132,7 @@ where
         Some(body) if is_json => serde_json::from_slice::<Posted>(&body).ok(),
         _ => None,
     };
+    let posted = posted.filter(|posted| posted.is_of_known_kind(visit, via));
     let flow = posted
         .as_ref()
         .and_then(|posted| FlowId::try_from(posted.state.clone()).ok());

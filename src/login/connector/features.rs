@@ -21,6 +21,9 @@ pub struct Features {
     pub returns_by_post: bool,
     /// Whether the source says how somebody proved who they are (`acr`).
     pub says_acr: bool,
+    /// Where an own front end may get a code besides the usual way: what the `kind` of `/login` may
+    /// be besides `code`.
+    pub code_kinds: &'static [&'static str],
     /// The picture on its button on the sign-in page, as SVG; absent: a key.
     pub icon: Option<&'static str>,
     /// What the sign-in page says about it.

@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 use url::Url;
 
 use super::{
-    Answer, AnswerKind, AppLogin, Ask, BuildError, Challenge, Connector, ConnectorError, Deps,
-    Finding, Refusal, RefusedWhy,
+    Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding, Refusal,
+    RefusedWhy,
 };
 use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
@@ -19,6 +20,7 @@ use crate::outbound::OutboundError;
 use crate::people::profile::Profile;
 
 mod api;
+mod app_login;
 mod config;
 mod departments;
 mod errors;
@@ -27,12 +29,16 @@ mod kind;
 mod member;
 
 use api::Api;
+use app_login::AppLogin;
 pub use config::{Config, Page, Scope};
 use departments::Departments;
 use errors::{Console, Fault};
 
 /// How long all questions about one person may take together, departments excepted.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// The kind of a code that a mini program got.
+const MINI_PROGRAM: &str = "miniprogram";
 
 /// The longest code, in bytes.
 const CODE_BYTES_MAX: usize = 512;
@@ -149,9 +155,9 @@ impl WeCom {
     /// Who is behind the code, and what the corporation knows of them; without departments.
     async fn identify(&self, answer: &Answer) -> Result<api::Said, ConnectorError> {
         let code = code(&answer.fields)?;
-        let redeemed = match answer.kind {
-            AnswerKind::Code => self.api.redeem(code).await,
-            AnswerKind::MiniProgram => self.api.redeem_mini_program(code).await,
+        let redeemed = match answer.kind.as_deref() {
+            Some(MINI_PROGRAM) => self.api.redeem_mini_program(code).await,
+            _ => self.api.redeem(code).await,
         };
         let redeemed = redeemed.map_err(|fault| self.read(fault))?;
         let userid = member::userid(&redeemed, &self.corp_id)?;
@@ -199,15 +205,16 @@ impl Connector for WeCom {
         member::profile(&self.corp_id, member)
     }
 
-    fn app_login(&self, pending: &Pending) -> Option<AppLogin> {
-        Some(AppLogin {
-            corp_id: self.corp_id.clone(),
-            agent_id: self.console.agent_id.clone(),
-            schema: self.schema.clone(),
-            redirect_uri: self.callback.clone(),
+    fn app_login(&self, pending: &Pending) -> Option<Map<String, Value>> {
+        let login = AppLogin {
+            corp_id: &self.corp_id,
+            agent_id: &self.console.agent_id,
+            schema: self.schema.as_deref(),
+            redirect_uri: &self.callback,
             web_url: self.web_url(pending),
             in_app_url: self.in_app_url(pending),
-        })
+        };
+        Some(login.members())
     }
 
     async fn examine(&self) -> Vec<Finding> {

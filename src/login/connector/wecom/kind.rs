@@ -7,7 +7,7 @@ use url::Url;
 use super::super::{
     App, BuildError, Connector, ConnectorConfig, Deps, Features, Hint, Kind, Problem, Text,
 };
-use super::{Config, MAPPING, Scope, WeCom};
+use super::{Config, MAPPING, MINI_PROGRAM, Scope, WeCom};
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::Place;
@@ -62,6 +62,7 @@ impl Kind for Config {
             mapping: MAPPING,
             app: Some(APP),
             forced_mode: self.mode.forced(),
+            code_kinds: &[MINI_PROGRAM],
             // The client shows nothing, except for a scope that its member must grant.
             silent_in: match self.scope {
                 Scope::Base => &[Mode::InApp],

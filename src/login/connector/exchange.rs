@@ -1,0 +1,72 @@
+//! What goes between the house and a connector: what a login asks for, what the browser must do, and
+//! what comes back.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::login::fields::Fields;
+
+/// What a login is asked to prove, and what may help the source; by OpenID Connect Core §3.1.2.1.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Authentication contexts that would do, the best first.
+    pub acr_values: Vec<String>,
+    /// How long ago the person may have proved themselves to the source at most.
+    pub max_age: Option<Duration>,
+    /// Whether the source must, or must not, show anything.
+    pub prompt: Option<Prompt>,
+    /// Whom it probably is.
+    pub login_hint: Option<String>,
+    /// In which of the source's domains they probably are.
+    pub domain_hint: Option<String>,
+}
+
+/// What a source must show during a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// Nothing: who is not signed in there comes back refused.
+    None,
+    /// The login, also to somebody who is signed in there.
+    Login,
+    /// Consent.
+    Consent,
+    /// The choice between accounts.
+    SelectAccount,
+}
+
+impl Prompt {
+    /// As it stands in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Login => "login",
+            Self::Consent => "consent",
+            Self::SelectAccount => "select_account",
+        }
+    }
+}
+
+/// What the browser must do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// Go there.
+    Redirect(Url),
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Query or form, parsed once.
+    pub fields: Fields,
+    /// Who is counted for it; absent: a proxy that names nobody.
+    pub client: Option<IpAddr>,
+    /// Where an own front end got the code, as it says: one of [`Features::code_kinds`]. Absent for a
+    /// plain code, and at a callback.
+    ///
+    /// [`Features::code_kinds`]: super::Features::code_kinds
+    pub kind: Option<String>,
+}
