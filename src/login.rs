@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::clock::Clock;
-use crate::keys::{self, KeyRing};
+use crate::keys::KeyRing;
 use crate::people::holders::HolderTerms;
 use crate::people::session::{MintError, Sessions, SourceTerms, Terms};
 use crate::people::{AdmitError, Admittance, People};
@@ -20,6 +20,7 @@ use connector::{
     Answer, Ask, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError, Features, Prompt,
 };
 use limits::{Limited, Limits, Step};
+use outcome_key::outcome_key;
 use pending::{FlowId, Mode, Pending, PendingError};
 use return_to::ReturnTo;
 use ticket::{NonceHash, SpentTickets};
@@ -30,6 +31,7 @@ pub mod connector;
 pub mod fields;
 mod finish;
 pub mod limits;
+mod outcome_key;
 pub mod pending;
 pub mod return_to;
 pub mod ticket;
@@ -42,7 +44,7 @@ const OUTCOME_KEPT: Duration = Duration::from_secs(30);
 /// How many outcomes are kept.
 const OUTCOMES_MAX: u64 = 10_000;
 
-/// How one login ended, for every callback that brings the same code.
+/// How one login ended, for every request that brings the same answer.
 type Outcome = Arc<Result<Finished, LoginError>>;
 
 /// Everything that logs people in. One per site.
@@ -309,7 +311,7 @@ impl Login {
         outcome
     }
 
-    /// Closes a login whose memory was opened. The same code seen twice, or twice at once, is
+    /// Closes a login whose memory was opened. The same answer seen twice, or twice at once, is
     /// redeemed once and both get the one outcome. Cancel-safe: the work goes on without us.
     pub async fn finish(
         &self,
@@ -425,13 +427,4 @@ async fn end_of(flight: Flight<Outcome>) -> Outcome {
 /// A limit in whole seconds; one too long for the number is as good as none.
 fn seconds(period: Duration) -> u32 {
     u32::try_from(period.as_secs()).unwrap_or(u32::MAX)
-}
-
-fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &Answer) -> [u8; 32] {
-    let code = answer.fields.one("code").ok().flatten().unwrap_or("");
-    keys::fingerprint(&[
-        via.as_str().as_bytes(),
-        flow.as_str().as_bytes(),
-        code.as_bytes(),
-    ])
 }

@@ -46,6 +46,12 @@ impl Fields {
         }
     }
 
+    /// Every name with its value, in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter();
+        pairs.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether a parameter stands here at all.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| key == name)

@@ -1,0 +1,80 @@
+//! The name of what one login was brought: the same answer seen twice has the same name.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::hmac;
+
+use super::connector::Answer;
+use super::pending::FlowId;
+use crate::keys;
+use crate::store::ConnectorId;
+
+/// The key of this process. An answer may hold a password, which a plain hash would give away to
+/// whoever reads the memory and guesses.
+static KEY: LazyLock<hmac::Key> =
+    LazyLock::new(|| hmac::Key::new(hmac::HMAC_SHA256, &keys::random::<32>()));
+
+/// Names everything that was brought, in whatever order: two answers that differ in anything share no
+/// outcome.
+pub(super) fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &Answer) -> [u8; 32] {
+    let mut fields: Vec<_> = answer.fields.iter().collect();
+    fields.sort_unstable();
+    let kind = answer.kind.as_deref().unwrap_or_default();
+    let login = [via.as_str(), flow.as_str(), kind];
+    let texts = login
+        .into_iter()
+        .chain(fields.into_iter().flat_map(|(name, value)| [name, value]));
+    let mut context = hmac::Context::with_key(&KEY);
+    for text in texts {
+        // With its length before it, or two texts could be read as two others.
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text.as_bytes());
+    }
+    let mut name = [0; 32];
+    name.copy_from_slice(context.sign().as_ref());
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::fields::Fields;
+
+    fn named(form: &str, kind: Option<&str>) -> [u8; 32] {
+        let flow = FlowId::try_from("a".repeat(32)).unwrap();
+        let answer = Answer {
+            fields: Fields::parse(form.as_bytes()).unwrap(),
+            client: None,
+            kind: kind.map(str::to_owned),
+        };
+        outcome_key(&"corp".parse().unwrap(), &flow, &answer)
+    }
+
+    #[test]
+    fn only_the_same_answer_has_the_same_name() {
+        let first = named("code=1&state=2", None);
+        assert_eq!(first, named("code=1&state=2", None));
+        assert_eq!(first, named("state=2&code=1", None));
+        for other in [
+            "code=1",
+            "code=2&state=2",
+            "code=1&state=2&state=2",
+            "code=1&state=2&ticket=3",
+            "code=1s&tate=2",
+            "ticket=1&state=2",
+        ] {
+            assert_ne!(first, named(other, None), "{other}");
+        }
+        assert_ne!(first, named("code=1&state=2", Some("miniprogram")));
+        assert_ne!(
+            named("login=a&password=wrong", None),
+            named("login=a&password=right", None)
+        );
+    }
+
+    #[test]
+    fn a_name_is_not_the_plain_hash_of_what_was_brought() {
+        let plain = keys::fingerprint(&[b"corp", "a".repeat(32).as_bytes(), b"", b"code", b"1"]);
+        assert_ne!(named("code=1", None), plain);
+    }
+}
