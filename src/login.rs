@@ -270,7 +270,7 @@ impl Login {
         pending.retries = wish.retries;
         pending.ticket_for = wish.ticket_for;
         pending.for_frame = wish.for_frame;
-        let by_post = entry.features.returns_by_post;
+        let by_post = entry.features.returns_by_post();
         pending.replaces = wish.replaces.filter(|_| by_post);
         pending.silent = wish.ask.prompt == Some(Prompt::None);
         pending.max_age = wish.ask.max_age.map(seconds);
@@ -283,7 +283,7 @@ impl Login {
         Ok(Begun {
             challenge,
             app: entry.connector.app_login(&pending),
-            returns_by_post: entry.features.returns_by_post,
+            returns_by_post: by_post,
             sealed,
             pending,
         })

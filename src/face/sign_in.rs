@@ -353,7 +353,16 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let read = Limited::new(body?, BODY_BYTES_MAX).collect();
+    body_within(body, BODY_BYTES_MAX).await
+}
+
+/// The same for a body of at most so many bytes.
+async fn body_within<B>(body: Option<B>, bytes_max: usize) -> Option<Bytes>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BodyError>,
+{
+    let read = Limited::new(body?, bytes_max).collect();
     let patience = std::time::Duration::from_secs(10);
     let collected = tokio::time::timeout(patience, read).await.ok()?.ok()?;
     Some(collected.to_bytes())

@@ -29,13 +29,15 @@ mod kit;
 pub mod oauth2;
 pub mod oidc;
 mod presence;
+mod provided;
 mod settings;
 pub mod wecom;
 
 pub use error::{ConnectorError, Refusal, RefusedWhy};
-pub use exchange::{Answer, Ask, Challenge, Prompt};
+pub use exchange::{Answer, AnswerPath, Ask, Callback, CallbackMethod, Challenge, Prompt};
 pub use features::{App, Features, Hint, Text};
 pub use kind::{BuildError, Deps, Kind, Problem, TokenIssuer};
+use provided::Provided;
 pub use settings::{AdmissionConfig, AutoLogin, Home};
 
 /// One configured way of proving who a person is. The id never changes: accounts hang on it.
@@ -93,6 +95,9 @@ pub struct ConnectorConfig {
     /// OAuth 2 with a profile endpoint.
     #[serde(default)]
     oauth2: Option<oauth2::Config>,
+    /// A kind that a program brings along. No document can say it.
+    #[serde(skip)]
+    provided: Option<Provided>,
 }
 
 /// Why a connector's table is not one.
@@ -117,6 +122,17 @@ impl ConnectorConfig {
         }
     }
 
+    /// The same with a kind that comes from outside this crate, in place of the one that is written.
+    pub fn with_kind(self, kind: Arc<dyn Kind>) -> Self {
+        Self {
+            wecom: None,
+            oidc: None,
+            oauth2: None,
+            provided: Some(Provided(kind)),
+            ..self
+        }
+    }
+
     /// Every kind whose table is written; more or less than one is an error.
     pub fn kinds(&self) -> impl Iterator<Item = &dyn Kind> {
         // The list of kinds. A kind is one field above and one line here.
@@ -124,6 +140,7 @@ impl ConnectorConfig {
             written(&self.wecom),
             written(&self.oidc),
             written(&self.oauth2),
+            self.provided.as_ref().map(|provided| &*provided.0),
         ];
         kinds.into_iter().flatten()
     }

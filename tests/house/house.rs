@@ -1,10 +1,12 @@
 //! `House`: a whole menshen from configuration text, with a simulated WeCom and an upstream.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use menshen::clock::{Clock, Timestamp};
 use menshen::config::Config;
+use menshen::login::connector::Kind;
 use menshen::run::Running;
 use menshen::telemetry::Telemetry;
 
@@ -84,6 +86,7 @@ pub(crate) struct Plan {
     store: String,
     clock: Option<Clock>,
     access: bool,
+    provided: Vec<(String, Arc<dyn Kind>)>,
 }
 
 impl Default for Plan {
@@ -99,6 +102,7 @@ impl Default for Plan {
             store: "sqlite::memory:".to_owned(),
             clock: None,
             access: false,
+            provided: Vec::new(),
         }
     }
 }
@@ -176,6 +180,18 @@ impl Plan {
         }
     }
 
+    /// With a connector that no document can name: a source of the test's own.
+    pub(crate) fn provided(mut self, id: &str, lines: &str, kind: Arc<dyn Kind>) -> Self {
+        // A document is of some kind; [`Self::config`] puts the connector in its place.
+        self.more = format!(
+            "{}\n[connector.{id}]\n{lines}\n[connector.{id}.oidc]\n\
+             issuer = \"https://idp.test\"\nclient_id = \"menshen\"\n",
+            self.more
+        );
+        self.provided.push((id.to_owned(), kind));
+        self
+    }
+
     /// With a record of every request among its records.
     pub(crate) fn access_log(self) -> Self {
         Self {
@@ -197,6 +213,7 @@ impl Plan {
             store,
             clock: _,
             access,
+            provided: _,
         } = self;
         let routes = routes.replace("{app}", &app.base_url());
         let more = more
@@ -236,6 +253,19 @@ login_url = "{login}"
         )
     }
 
+    /// The configuration as the program has it.
+    pub(crate) fn config(&self, source: &WeCom, app: &LegacyApp) -> Result<Config, String> {
+        let text = self.text(source, app);
+        let parsed = Config::parse(&text, "test.toml");
+        let mut config = parsed.map_err(|error| error.to_string())?;
+        for (id, kind) in &self.provided {
+            let id = id.parse().expect("the id of a connector");
+            let connector = config.connector.get_mut(&id).expect("it stands there");
+            *connector = connector.clone().with_kind(Arc::clone(kind));
+        }
+        Ok(config)
+    }
+
     /// Builds and starts everything.
     pub(crate) async fn start(self) -> House {
         House::start(self).await
@@ -272,7 +302,9 @@ impl House {
         let clock = plan.clock.clone();
         let clock = clock.unwrap_or_else(|| Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)));
         let records = Records::default();
-        let running = start(&plan.text(&source, &app), &clock, &records).await;
+        let config = plan.config(&source, &app);
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
+        let running = start(config, &clock, &records).await;
         Self {
             plan,
             source,
@@ -302,8 +334,7 @@ impl House {
 
     /// Serves another configuration, as SIGHUP would.
     pub(crate) async fn reload(&self, plan: &Plan) -> Result<(), String> {
-        let text = plan.text(&self.source, &self.app);
-        let config = Config::parse(&text, "test.toml").map_err(|error| error.to_string())?;
+        let config = plan.config(&self.source, &self.app)?;
         let outcome = self.running.reload(config).await;
         outcome
             .map(drop)
@@ -311,8 +342,7 @@ impl House {
     }
 }
 
-async fn start(text: &str, clock: &Clock, records: &Records) -> Running {
-    let config = Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}\n{text}"));
+async fn start(config: Config, clock: &Clock, records: &Records) -> Running {
     let telemetry = Telemetry::writing_to(&config.log, Box::new(records.clone()));
     menshen::run::start_recording(config, clock.clone(), telemetry)
         .await
@@ -321,5 +351,6 @@ async fn start(text: &str, clock: &Clock, records: &Records) -> Running {
 
 /// Starts a menshen from configuration text, beside a house.
 pub(crate) async fn run(text: &str, clock: &Clock) -> Running {
-    start(text, clock, &Records::default()).await
+    let config = Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}\n{text}"));
+    start(config, clock, &Records::default()).await
 }

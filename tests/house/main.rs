@@ -35,6 +35,7 @@ mod listening;
 mod log_lines;
 mod logging_in;
 mod logging_out;
+mod login_wire;
 mod members;
 mod mirror;
 mod misbehaving;

@@ -1,5 +1,7 @@
 //! `/callback/{connector}`: the provider returns here. The browser is checked before the code.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::{Method, Response};
 
@@ -8,8 +10,8 @@ use super::super::record::Told;
 use super::super::{Visit, reply};
 use super::arrival::{self, Lack};
 use super::opening::{self, Start};
-use super::{Target, audit, caller, flow_cookies, reload, small_body, ticket};
-use crate::login::connector::{Answer, ConnectorError};
+use super::{Target, audit, body_within, caller, flow_cookies, reload, ticket};
+use crate::login::connector::{Answer, Callback, CallbackMethod, ConnectorError};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Mode, NoFlow, Pending, PendingError};
 use crate::login::{Finished, LoginError};
@@ -39,25 +41,30 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let entries = among.iter().filter_map(|id| visit.site.login.entry(id));
-    let mut posting = entries.filter(|entry| entry.features.returns_by_post);
-    let by_post = posting.next().is_some();
+    let sharing = Sharing::of(visit, among);
+    if sharing.0.is_empty() {
+        let page = reply::problem(visit, Cause::NotFound, None);
+        return Told::own("no callback", page);
+    }
+    let fields = match (visit.head.method, sharing.method()) {
+        (&Method::GET, method) if method.takes_get() => Some(query),
+        (&Method::POST, method) if method.takes_post() => {
+            let form = body_within(body, sharing.form_bytes_max()).await;
+            form.and_then(|form| Fields::parse(&form))
+        }
+        (_, CallbackMethod::Get) => return Told::own("method", reply::wrong_method("GET")),
+        (_, CallbackMethod::Post) => return Told::own("method", reply::wrong_method("POST")),
+        (_, CallbackMethod::GetOrPost) => {
+            return Told::own("method", reply::wrong_method("GET, POST"));
+        }
+    };
     // Of several nobody knows whose answer it would have been.
     let via = match among {
         [only] => Some(*only),
         _ => None,
     };
-    let fields = match (visit.head.method, by_post) {
-        (&Method::GET, _) => Some(query),
-        (&Method::POST, true) => small_body(body).await.and_then(|form| Fields::parse(&form)),
-        (_, true) => return Told::own("method", reply::wrong_method("GET, POST")),
-        (_, false) => return Told::own("method", reply::wrong_method("GET")),
-    };
-    let state = fields
-        .as_ref()
-        .and_then(|fields| fields.one("state").ok().flatten());
-    let flow = state.and_then(|state| FlowId::try_from(state.to_owned()).ok());
-    let (Some(fields), Some(flow)) = (fields.clone(), flow) else {
+    let named = fields.map(|fields| (sharing.logins_named(visit.head.method, &fields), fields));
+    let Some((named, fields)) = named.filter(|(named, _)| !named.is_empty()) else {
         audit::refused(visit, via, &NoFlow);
         return Told::own("no state", dead_end(visit, Cause::BadAnswer, None, None));
     };
@@ -66,12 +73,81 @@ where
         client: visit.head.sharing_client(),
         kind: None,
     };
-    let sealed = flow_cookies::sealed(visit, &flow);
-    let login = &visit.site.login;
-    match login.remember(among.iter().copied(), &flow, sealed.as_deref()) {
+    match remember(visit, &named) {
         Ok(pending) => finish(visit, pending, answer).await,
-        Err(error) => forgotten(visit, among, via, &flow, answer, error).await,
+        Err(error) => forgotten(visit, &named, via, answer, error).await,
     }
+}
+
+/// A login that an answer names, if it is that of this connector.
+type Named<'a> = (&'a ConnectorId, FlowId);
+
+/// What is read of an answer to a connector that is not configured: the login it names.
+static UNKNOWN: LazyLock<Callback> = LazyLock::new(Callback::default);
+
+/// The connectors that share a callback address.
+struct Sharing<'a>(Vec<(&'a ConnectorId, &'a Callback)>);
+
+impl<'a> Sharing<'a> {
+    fn of(visit: &Visit<'a>, among: &[&'a ConnectorId]) -> Self {
+        let shape = |id: &&'a ConnectorId| {
+            let callback = match visit.site.login.entry(id) {
+                Some(entry) => entry.features.callback()?,
+                // One that is not configured is told apart by nothing.
+                None => &UNKNOWN,
+            };
+            Some((*id, callback))
+        };
+        Self(among.iter().filter_map(shape).collect())
+    }
+
+    fn method(&self) -> CallbackMethod {
+        let takes = |taken: fn(CallbackMethod) -> bool| {
+            let mut callbacks = self.0.iter();
+            callbacks.any(|(_, callback)| taken(callback.method))
+        };
+        match (
+            takes(CallbackMethod::takes_get),
+            takes(CallbackMethod::takes_post),
+        ) {
+            (true, true) => CallbackMethod::GetOrPost,
+            (false, true) => CallbackMethod::Post,
+            (_, false) => CallbackMethod::Get,
+        }
+    }
+
+    fn form_bytes_max(&self) -> usize {
+        let posted = self.0.iter().filter(|(_, it)| it.method.takes_post());
+        posted.map(|(_, it)| it.form_bytes_max).max().unwrap_or(0)
+    }
+
+    /// The login that each connector would read out of an answer.
+    fn logins_named(&self, method: &Method, fields: &Fields) -> Vec<Named<'a>> {
+        let fitting = self.0.iter().filter(|(_, callback)| match *method {
+            Method::POST => callback.method.takes_post(),
+            _ => callback.method.takes_get(),
+        });
+        let named = fitting.filter_map(|(id, callback)| {
+            let flow = fields.one(&callback.flow_parameter).ok().flatten()?;
+            Some((*id, FlowId::try_from(flow.to_owned()).ok()?))
+        });
+        named.collect()
+    }
+}
+
+/// The memory of the one login that was named and that this browser began.
+fn remember(visit: &Visit<'_>, named: &[Named<'_>]) -> Result<Pending, PendingError> {
+    let mut outcome = Err(PendingError::Missing);
+    for (id, flow) in named {
+        let sealed = flow_cookies::sealed(visit, flow);
+        match visit.site.login.remember([*id], flow, sealed.as_deref()) {
+            // The cookie of this login may be another connector's.
+            Err(PendingError::Forged) => outcome = Err(PendingError::Forged),
+            Err(PendingError::Missing) => {}
+            found => return found,
+        }
+    }
+    outcome
 }
 
 async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
@@ -191,9 +267,8 @@ fn on_the_way(
 /// A callback without the memory of its begin: seen again, late, or in another browser.
 async fn forgotten(
     visit: &Visit<'_>,
-    among: &[&ConnectorId],
+    named: &[Named<'_>],
     via: Option<&ConnectorId>,
-    flow: &FlowId,
     answer: Answer,
     error: PendingError,
 ) -> Told {
@@ -204,7 +279,7 @@ async fn forgotten(
     if let Caller::Person(person) = &who {
         // They are here already: seen again, the callback is harmless.
         let mut outcome = None;
-        for via in among {
+        for (via, flow) in named {
             if outcome.is_none() {
                 outcome = visit.site.login.outcome(via, flow, &answer).await;
             }
@@ -222,7 +297,11 @@ async fn forgotten(
     };
     let mut response = dead_end(visit, cause, None, None);
     if error != PendingError::Missing {
-        flow_cookies::clear(visit, flow, &mut response);
+        let mut flows: Vec<_> = named.iter().map(|(_, flow)| flow).collect();
+        flows.dedup();
+        for flow in flows {
+            flow_cookies::clear(visit, flow, &mut response);
+        }
     }
     Told::own(cause.slug(), response)
 }

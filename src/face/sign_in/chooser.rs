@@ -79,7 +79,7 @@ pub(super) fn page(
 
 /// What is said about the connectors above and below their buttons, once for each kind.
 fn hints(entries: &[&Arc<Entry>], agent: &str) -> (Vec<Text>, Vec<Text>) {
-    let kinds: BTreeMap<_, _> = entries.iter().map(|it| (it.kind, it.features)).collect();
+    let kinds: BTreeMap<_, _> = entries.iter().map(|it| (it.kind, &it.features)).collect();
     let all: Vec<_> = kinds
         .values()
         .map(|features| features.hints(agent))

@@ -114,7 +114,7 @@ fn askable<'a>(visit: &Visit<'a>, person: &Person) -> Option<&'a Entry> {
     let fits = !in_frame(visit.head) || (embedded && reaches);
     // An answer that comes by a POST from another site brings no other cookies, and without the
     // session it could not be said whose it is.
-    let comes_back = !entry.features.returns_by_post || embedded;
+    let comes_back = !entry.features.returns_by_post() || embedded;
     (fits && comes_back && entry.can_be_asked(&user_agent(visit))).then_some(&**entry)
 }
 

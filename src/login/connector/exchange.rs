@@ -1,6 +1,7 @@
 //! What goes between the house and a connector: what a login asks for, what the browser must do, and
 //! what comes back.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -55,6 +56,64 @@ impl Prompt {
 pub enum Challenge {
     /// Go there.
     Redirect(Url),
+}
+
+/// How the proof of who somebody is comes to us, once a login began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerPath {
+    /// The source sends the browser to the callback address.
+    Callback(Callback),
+}
+
+impl Default for AnswerPath {
+    fn default() -> Self {
+        Self::Callback(Callback::default())
+    }
+}
+
+/// What a request to the callback address looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callback {
+    /// The parameter in which the source returns the name of the login: `state` in OAuth 2,
+    /// `RelayState` in SAML.
+    pub flow_parameter: Cow<'static, str>,
+    /// Whether the parameters stand in the query or in a form.
+    pub method: CallbackMethod,
+    /// The largest form that is read, in bytes.
+    pub form_bytes_max: usize,
+}
+
+impl Default for Callback {
+    fn default() -> Self {
+        Self {
+            flow_parameter: Cow::Borrowed("state"),
+            method: CallbackMethod::Get,
+            form_bytes_max: 16 * 1024,
+        }
+    }
+}
+
+/// How a source sends the browser to the callback address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallbackMethod {
+    /// By a redirect.
+    Get,
+    /// By a form that its page posts. The cookie of the login is then one for other sites, too.
+    Post,
+    /// By a form, and by a redirect where something went wrong.
+    GetOrPost,
+}
+
+impl CallbackMethod {
+    /// Whether a redirect counts.
+    pub fn takes_get(self) -> bool {
+        matches!(self, Self::Get | Self::GetOrPost)
+    }
+
+    /// Whether a form counts.
+    pub fn takes_post(self) -> bool {
+        matches!(self, Self::Post | Self::GetOrPost)
+    }
 }
 
 /// What came back.

@@ -1,9 +1,10 @@
 //! `Features`: what a connector can do, as data.
 
+use super::{AnswerPath, Callback};
 use crate::login::pending::Mode;
 
 /// What a connector can do, as far as its settings say it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Features {
     /// Field and CEL over `profile`, where `[connector.ID.mapping]` says nothing else.
     pub mapping: &'static [(&'static str, &'static str)],
@@ -17,8 +18,8 @@ pub struct Features {
     pub silent_in: &'static [Mode],
     /// Which settings `silent_in` depends on, for the help of an error: `oauth2 by some presets`.
     pub silent_by: &'static str,
-    /// Whether the answer comes back by a POST from the source's site.
-    pub returns_by_post: bool,
+    /// How the answer to a login comes.
+    pub answer_path: AnswerPath,
     /// Whether the source says how somebody proved who they are (`acr`).
     pub says_acr: bool,
     /// Where an own front end may get a code besides the usual way: what the `kind` of `/login` may
@@ -59,6 +60,20 @@ pub struct App {
 }
 
 impl Features {
+    /// What a request to the callback address looks like, where answers come there.
+    pub fn callback(&self) -> Option<&Callback> {
+        match &self.answer_path {
+            AnswerPath::Callback(callback) => Some(callback),
+        }
+    }
+
+    /// Whether the answer comes by a POST from the source's site, where the browser keeps back most
+    /// cookies.
+    pub fn returns_by_post(&self) -> bool {
+        let callback = self.callback();
+        callback.is_some_and(|callback| callback.method.takes_post())
+    }
+
     /// Whether this User-Agent is the source's own client.
     pub fn is_own_app(&self, user_agent: &str) -> bool {
         let Some(app) = self.app else {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::{
-    BuildError, Connector, ConnectorConfig, Deps, Features, Kind, Problem, TokenIssuer,
+    AnswerPath, BuildError, Callback, CallbackMethod, Connector, ConnectorConfig, Deps, Features,
+    Kind, Problem, TokenIssuer,
 };
 use super::{Config, MAPPING, Oidc, ResponseMode};
 use crate::issuer::TenantName;
@@ -77,7 +78,13 @@ impl Kind for Config {
             mapping: MAPPING,
             // `prompt=none` belongs to the standard.
             silent_in: &[Mode::Web, Mode::InApp],
-            returns_by_post: self.response_mode == ResponseMode::FormPost,
+            answer_path: AnswerPath::Callback(Callback {
+                method: match self.response_mode {
+                    ResponseMode::Query => CallbackMethod::Get,
+                    ResponseMode::FormPost => CallbackMethod::GetOrPost,
+                },
+                ..Callback::default()
+            }),
             says_acr: true,
             ..Features::default()
         }

@@ -103,7 +103,7 @@ fn what_a_route_asks_for_beats_what_the_configuration_adds() {
     let added = "response_mode = 'form_post'\n\
                  authorize_params = { prompt = 'consent', max_age = '9', hd = 'corp.example' }";
     let oidc = oidc(added);
-    assert!(oidc.config.features().returns_by_post);
+    assert!(oidc.config.features().returns_by_post());
     let pairs = asked(&oidc, &Ask::default());
     assert_eq!(one(&pairs, "prompt"), Some("consent"));
     assert_eq!(one(&pairs, "response_mode"), Some("form_post"));
