@@ -354,7 +354,8 @@ async fn exchange(
         };
         let lost = match exchanged {
             Ok(head) => {
-                if lease.private.is_none() && private::binds(&head.headers) {
+                let binds = head.has_challenge && private::binds(&head.headers);
+                if binds && lease.private.is_none() {
                     lease.private = Some(sent.claim.place());
                 }
                 return Ok((lease, head));

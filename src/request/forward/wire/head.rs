@@ -4,14 +4,15 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::ext::ReasonPhrase;
 
+use control_fields::ControlFields;
+
+mod control_fields;
+
 /// How many header lines an answer may have.
 const LINES_MAX: usize = 1000;
-/// Where an upstream says how long it keeps a connection open.
-const KEEP_ALIVE: &str = "keep-alive";
 /// How many most answers have at most: room for these costs nothing.
 const LINES_USUAL: usize = 100;
 
@@ -30,6 +31,8 @@ pub(in super::super) struct Head {
     pub(super) keeps: bool,
     /// How long it keeps the connection open without a request, where it says so.
     pub(super) kept_for: Option<Duration>,
+    /// Whether it asks for credentials.
+    pub(in super::super) has_challenge: bool,
 }
 
 /// What is known of an answer before it comes.
@@ -103,11 +106,9 @@ fn parse_lines<'read>(
     let status = StatusCode::from_u16(code).map_err(|_| HeadError::Status)?;
     let old = parsed.version != Some(1);
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
-    let mut kept_for = None;
+    let mut control = ControlFields::default();
     for line in parsed.headers.iter() {
-        if line.name.len() == KEEP_ALIVE.len() && line.name.eq_ignore_ascii_case(KEEP_ALIVE) {
-            kept_for = shortest(kept_for, timeout(line.value));
-        }
+        control.read(line.name, line.value);
         let name = HeaderName::from_bytes(line.name.as_bytes());
         let name = name.map_err(|_| HeadError::Syntax(httparse::Error::HeaderName))?;
         let value = HeaderValue::from_maybe_shared(read.slice_ref(line.value));
@@ -117,7 +118,8 @@ fn parse_lines<'read>(
     let (framing, whole) = if status.is_informational() {
         (Framing::Empty, true)
     } else {
-        let said = framing(&mut headers, old)?;
+        let said = control.framing(old)?;
+        control.join_lengths(&mut headers);
         let bare = expected.about_head
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         // Whoever announces content where there can be none might send it all the same, a moment
@@ -135,7 +137,7 @@ fn parse_lines<'read>(
             (said, true)
         }
     };
-    let keeps = whole && keeps(&headers, old);
+    let keeps = whole && control.keeps_connection(old);
     let names = match expected.keep_names {
         true => parsed
             .headers
@@ -151,7 +153,8 @@ fn parse_lines<'read>(
         reason: unusual_reason(status, parsed.reason),
         framing,
         keeps,
-        kept_for,
+        kept_for: control.kept_for,
+        has_challenge: control.has_challenge,
     };
     Ok(Some((head, bytes)))
 }
@@ -172,82 +175,6 @@ impl From<httparse::Error> for HeadError {
             httparse::Error::TooManyHeaders => Self::Lines,
             other => Self::Syntax(other),
         }
-    }
-}
-
-/// What length and coding say together (RFC 9112 6.3), where they agree.
-fn framing(headers: &mut HeaderMap, old: bool) -> Result<Framing, HeadError> {
-    let length = length(headers)?;
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next(), length) {
-        (None, _, None) => Ok(Framing::UntilClose),
-        (None, _, Some(length)) => Ok(Framing::Length(length)),
-        (Some(_), _, Some(_)) => Err(HeadError::LengthAndCoding),
-        (Some(coding), None, None)
-            if !old && coding.as_bytes().eq_ignore_ascii_case(b"chunked") =>
-        {
-            Ok(Framing::Chunked)
-        }
-        (Some(_), _, None) => Err(HeadError::Coding),
-    }
-}
-
-/// The one length of an answer. Repetitions of the same become one, as clients of ours need it.
-fn length(headers: &mut HeaderMap) -> Result<Option<u64>, HeadError> {
-    let mut found = None;
-    let mut count = 0_usize;
-    for line in headers.get_all(CONTENT_LENGTH) {
-        for text in line.as_bytes().split(|byte| *byte == b',') {
-            let length = number(text.trim_ascii()).ok_or(HeadError::Length)?;
-            if found.is_some_and(|other| other != length) {
-                return Err(HeadError::Length);
-            }
-            found = Some(length);
-            count += 1;
-        }
-    }
-    if let (Some(length), true) = (found, count > 1) {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    Ok(found)
-}
-
-fn number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0_u64, |sum, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        sum.checked_mul(10)?.checked_add(digit)
-    })
-}
-
-/// What `Keep-Alive` says of the time: `timeout=5, max=100`.
-fn timeout(value: &[u8]) -> Option<Duration> {
-    let mut parameters = value.split(|byte| matches!(byte, b',' | b';'));
-    parameters.find_map(|parameter| {
-        let at = parameter.iter().position(|byte| *byte == b'=')?;
-        let (name, seconds) = parameter.split_at(at);
-        let is_timeout = name.trim_ascii().eq_ignore_ascii_case(b"timeout");
-        let seconds = is_timeout.then(|| number(seconds[1..].trim_ascii()))?;
-        seconds.map(Duration::from_secs)
-    })
-}
-
-fn shortest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    one.into_iter().chain(other).min()
-}
-
-fn keeps(headers: &HeaderMap, old: bool) -> bool {
-    let mut options = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii);
-    if old {
-        options.any(|option| option.eq_ignore_ascii_case(b"keep-alive"))
-    } else {
-        !options.any(|option| option.eq_ignore_ascii_case(b"close"))
     }
 }
 

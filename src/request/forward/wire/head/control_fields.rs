@@ -1,0 +1,124 @@
+//! The fields of an answer that say where its body ends and what becomes of the connection, read in
+//! the same pass over the lines that builds the header map.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::HeaderValue;
+use http::header::CONTENT_LENGTH;
+
+use super::{Framing, HeadError};
+
+/// What these fields say together.
+#[derive(Debug, Default)]
+pub(super) struct ControlFields {
+    lengths: Lengths,
+    codings: usize,
+    is_chunked: bool,
+    closes: bool,
+    keeps_alive: bool,
+    /// The shortest time of `Keep-Alive`.
+    pub(super) kept_for: Option<Duration>,
+    /// Whether the answer asks for credentials.
+    pub(super) has_challenge: bool,
+}
+
+/// What the `Content-Length` lines say.
+#[derive(Debug, Default)]
+struct Lengths {
+    value: Option<u64>,
+    count: usize,
+    /// Whether one is no number, or two differ.
+    is_invalid: bool,
+}
+
+impl ControlFields {
+    /// Reads one line. Lengths of names are compared first: most lines match none.
+    pub(super) fn read(&mut self, name: &str, value: &[u8]) {
+        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
+        match name.len() {
+            10 if is("connection") => self.read_connection(value),
+            10 if is("keep-alive") => {
+                self.kept_for = self.kept_for.into_iter().chain(timeout(value)).min();
+            }
+            14 if is("content-length") => self.lengths.read(value),
+            17 if is("transfer-encoding") => {
+                self.codings += 1;
+                self.is_chunked = value.eq_ignore_ascii_case(b"chunked");
+            }
+            16 if is("www-authenticate") => self.has_challenge = true,
+            18 if is("proxy-authenticate") => self.has_challenge = true,
+            _ => {}
+        }
+    }
+
+    fn read_connection(&mut self, value: &[u8]) {
+        for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            self.closes |= option.eq_ignore_ascii_case(b"close");
+            self.keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    /// What length and coding say together (RFC 9112 6.3), where they agree. `old`: HTTP/1.0.
+    pub(super) fn framing(&self, old: bool) -> Result<Framing, HeadError> {
+        let length = match self.lengths.is_invalid {
+            true => return Err(HeadError::Length),
+            false => self.lengths.value,
+        };
+        match (self.codings, length) {
+            (0, None) => Ok(Framing::UntilClose),
+            (0, Some(length)) => Ok(Framing::Length(length)),
+            (_, Some(_)) => Err(HeadError::LengthAndCoding),
+            (1, None) if !old && self.is_chunked => Ok(Framing::Chunked),
+            (_, None) => Err(HeadError::Coding),
+        }
+    }
+
+    /// Makes one `Content-Length` of several that agree, as clients of ours need it.
+    pub(super) fn join_lengths(&self, headers: &mut HeaderMap) {
+        if let (Some(length), 2..) = (self.lengths.value, self.lengths.count) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+    }
+
+    /// Whether the upstream means to go on using the connection. `old`: HTTP/1.0.
+    pub(super) fn keeps_connection(&self, old: bool) -> bool {
+        match old {
+            true => self.keeps_alive,
+            false => !self.closes,
+        }
+    }
+}
+
+impl Lengths {
+    fn read(&mut self, line: &[u8]) {
+        for text in line.split(|byte| *byte == b',') {
+            let length = number(text.trim_ascii());
+            self.is_invalid |= length.is_none() || self.value.is_some_and(|v| Some(v) != length);
+            self.value = length;
+            self.count += 1;
+        }
+    }
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// What `Keep-Alive` says of the time: `timeout=5, max=100`.
+fn timeout(value: &[u8]) -> Option<Duration> {
+    let mut parameters = value.split(|byte| matches!(byte, b',' | b';'));
+    parameters.find_map(|parameter| {
+        let at = parameter.iter().position(|byte| *byte == b'=')?;
+        let (name, seconds) = parameter.split_at(at);
+        let is_timeout = name.trim_ascii().eq_ignore_ascii_case(b"timeout");
+        let seconds = is_timeout.then(|| number(seconds[1..].trim_ascii()))?;
+        seconds.map(Duration::from_secs)
+    })
+}
