@@ -299,8 +299,9 @@ pub fn authority_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str,
 
 /// Parses `host[:port]`: a name of letters, digits, `-`, `.` and `_`, or an address.
 pub fn parse_host(text: &str) -> Result<(Host<'_>, Option<u16>), HeadError> {
-    let (name, port) = match text.rfind(':') {
-        Some(at) if !text[at..].contains(']') => (&text[..at], Some(&text[at + 1..])),
+    let colon = text.bytes().rposition(|byte| byte == b':');
+    let (name, port) = match colon {
+        Some(at) if !text.as_bytes()[at..].contains(&b']') => (&text[..at], Some(&text[at + 1..])),
         _ => (text, None),
     };
     let port = match port {
@@ -336,14 +337,20 @@ pub fn parse_host(text: &str) -> Result<(Host<'_>, Option<u16>), HeadError> {
     Ok((Host(host), port))
 }
 
+/// Whether a name is made of labels of 1 to 63 bytes, and has at most 253.
 fn is_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    !name.is_empty()
-        && name.len() <= 253
-        && name.bytes().all(plain)
-        && name
-            .split('.')
-            .all(|label| !label.is_empty() && label.len() <= 63)
+    let mut label_bytes = 0;
+    for byte in name.bytes() {
+        match byte {
+            b'.' if label_bytes == 0 => return false,
+            b'.' => label_bytes = 0,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' if label_bytes < 63 => {
+                label_bytes += 1;
+            }
+            _ => return false,
+        }
+    }
+    label_bytes > 0 && name.len() <= 253
 }
 
 #[cfg(test)]

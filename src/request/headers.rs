@@ -309,7 +309,9 @@ fn is_replaced_authorization(route: &Route, name: &HeaderName) -> bool {
 
 /// Writes one line of a head.
 fn line(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    head.extend_from_slice(name.as_str().as_bytes());
+    let name = name.as_str().as_bytes();
+    head.reserve(name.len() + value.len() + 4);
+    head.extend_from_slice(name);
     head.extend_from_slice(b": ");
     head.extend_from_slice(value);
     head.extend_from_slice(b"\r\n");

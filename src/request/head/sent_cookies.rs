@@ -5,8 +5,14 @@ use http::header::COOKIE;
 
 /// The values of a request's cookies of one name, in order, from all `Cookie` headers.
 pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
-    let named = raw_cookies(headers).filter(move |(key, _)| *key == name.as_bytes());
-    named.filter_map(|(_, value)| std::str::from_utf8(value).ok())
+    let lines = headers.get_all(COOKIE).iter();
+    let pairs = lines.flat_map(|line| pairs(line.as_bytes()));
+    pairs.filter_map(move |pair| {
+        // Most cookies are others: they leave here, before their names are read to the end.
+        let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
+        let value = rest.trim_ascii_start().strip_prefix(b"=")?;
+        std::str::from_utf8(value.trim_ascii()).ok()
+    })
 }
 
 /// Every cookie of a request. One that is not text is passed over: it is none of ours, and the others
@@ -40,6 +46,22 @@ pub fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cookie_is_found_by_the_whole_of_its_name() {
+        let mut headers = HeaderMap::new();
+        for line in [
+            "a=1; aa=2; =a=3; a ; a",
+            " a = 4 ;a==5",
+            "A=6; b=a=7; a=;\ta\t=8",
+        ] {
+            headers.append(COOKIE, line.parse().unwrap());
+        }
+        let found: Vec<_> = cookies(&headers, "a").collect();
+        assert_eq!(found, ["1", "4", "=5", "", "8"]);
+        let pairs = cookie_pairs(&headers).filter(|(name, _)| *name == "a");
+        assert_eq!(pairs.map(|(_, value)| value).collect::<Vec<_>>(), found);
+    }
 
     #[test]
     fn every_part_of_a_line_is_found_the_empty_ones_too() {

@@ -130,11 +130,13 @@ fn name(pair: &[u8]) -> &[u8] {
 
 /// Whether a cookie that a client sends is ours by its name or its value.
 fn is_cut(pair: &[u8], namespace: &Namespace) -> bool {
-    let name = name(pair);
     // One without a name is its value.
-    let named = pair.iter().position(|byte| *byte == b'=');
-    let value = named.map_or(pair, |end| &pair[end + 1..]);
-    is_ours(name, namespace.cookie()) || namespace.signed().has(value.trim_ascii_start())
+    let (name, value) = match memchr::memchr(b'=', pair) {
+        Some(end) => (&pair[..end], &pair[end + 1..]),
+        None => (pair, pair),
+    };
+    is_ours(name.trim_ascii(), namespace.cookie())
+        || namespace.signed().has(value.trim_ascii_start())
 }
 
 fn is_ours(name: &[u8], own: Option<&CookieName>) -> bool {
