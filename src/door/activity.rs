@@ -114,14 +114,10 @@ impl Activity {
         let requests = self.welcome.requests.as_ref();
         Open {
             welcome: requests.is_none_or(|(shares, places)| shares.add(*places)),
-            notes: match in_stream {
-                true => {
-                    self.resets.count_stream();
-                    self.streams.begin()
-                }
-                false => Arc::clone(&self.notes),
-            },
-            in_stream,
+            stream: in_stream.then(|| {
+                self.resets.count_stream();
+                self.streams.begin()
+            }),
             activity: Arc::clone(self),
         }
     }
@@ -185,8 +181,8 @@ impl Activity {
 #[derive(Debug)]
 pub(super) struct Open {
     activity: Arc<Activity>,
-    notes: Arc<Progress>,
-    in_stream: bool,
+    /// Its own notes, over HTTP/2.
+    stream: Option<Arc<Progress>>,
     /// Whether its client may have another request under way.
     welcome: bool,
 }
@@ -203,20 +199,20 @@ impl Open {
     }
 
     pub(super) fn notes(&self) -> &Arc<Progress> {
-        &self.notes
+        self.stream.as_ref().unwrap_or(&self.activity.notes)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         let activity = &*self.activity;
-        if self.in_stream {
-            if self.notes.was_given_up() {
+        if let Some(notes) = &self.stream {
+            if notes.was_given_up() {
                 activity.resets.count_reset(Instant::now());
             }
-            activity.streams.end(&self.notes);
+            activity.streams.end(notes);
         } else {
-            self.notes.clear();
+            activity.notes.clear();
         }
         if let Some((shares, places)) = activity.welcome.requests.as_ref().filter(|_| self.welcome)
         {
@@ -243,7 +239,7 @@ pub(super) struct OpenBody {
 
 impl OpenBody {
     pub(super) fn new(body: Body, open: Open) -> Self {
-        open.notes.answer();
+        open.notes().answer();
         let written = open.activity.written.load(Ordering::Relaxed);
         Self {
             body,
@@ -281,7 +277,7 @@ impl OpenBody {
                 },
                 Poll::Ready(_) => return polled,
                 Poll::Pending => {
-                    self.open.notes.answered(None);
+                    self.open.notes().answered(None);
                     return Poll::Pending;
                 }
             }
@@ -293,7 +289,7 @@ impl OpenBody {
             bytes -= 1;
         }
         self.rest = data.split_off(bytes);
-        self.open.notes.answered(Some(data.len()));
+        self.open.notes().answered(Some(data.len()));
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 }
@@ -308,7 +304,7 @@ impl http_body::Body for OpenBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.failed.is_none() {
             // Over HTTP/1.1 the connection's own writes say whether its client reads.
-            let polled = match self.open.in_stream {
+            let polled = match self.open.stream.is_some() {
                 true => self.poll_piece(cx),
                 false => Pin::new(&mut self.body).poll_frame(cx),
             };

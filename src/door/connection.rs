@@ -308,9 +308,9 @@ fn answering<H: Handle>(
                 redirect::to_https(&request, guest.https_port)
             } else {
                 let connection = Arc::clone(&guest.connection);
-                // In a box: hyper moves the future of a request, and keeps room for it while a
-                // connection is idle.
-                Box::pin(guest.hall.handler.handle(request, connection)).await
+                // hyper moves the future of a request, and keeps room for it while a connection is
+                // idle: so only a pointer to the handler's stands in it.
+                in_place(|| guest.hall.handler.handle(request, connection)).await
             };
             if let (StatusCode::SWITCHING_PROTOCOLS, Some(framing)) =
                 (response.status(), &guest.framing)
@@ -320,6 +320,13 @@ fn answering<H: Handle>(
             Ok(response.map(|body| OpenBody::new(body, open)))
         }
     })
+}
+
+/// Boxes a future. `Box::pin` makes it on the stack and copies all of it, even room that is not used
+/// yet; here it is made in its box, so that only its arguments are copied.
+fn in_place<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    let room = Box::new_uninit();
+    Box::into_pin(Box::write(room, make()))
 }
 
 /// What all requests of a connection share.
