@@ -2,14 +2,14 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
 
-use crate::request::forward::{Answered, Forwarded};
+use crate::request::forward::{Answered, ClientRequest, Forwarded};
 use crate::request::head::{Connection, Head, HeadError, Peer};
 use crate::request::headers::{Onward, RequestId};
 use crate::request::policy::{Permit, Verdict};
@@ -85,7 +85,7 @@ impl Live {
     {
         let started = Instant::now();
         let site = self.site();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers, site.trust.includes(connection.peer));
         let now = self.shared().clock.now();
         let mut seen = Seen::of(&self.shared().telemetry, &parts, &connection, now);
@@ -99,7 +99,7 @@ impl Live {
             }
             (Step::Forward(permit, onward), Some(body)) => {
                 let sent = (permit, &onward);
-                self.forwarded(&site, sent, &id, &mut seen, parts, body, connection)
+                self.forwarded(&site, sent, &id, &mut seen, &mut parts, body, &connection)
                     .await
             }
             // A body moves only into an own path, and those are told.
@@ -172,44 +172,52 @@ impl Live {
         (permit, onward): (Permit, &Onward),
         id: &RequestId,
         seen: &mut Seen,
-        mut parts: Parts,
+        parts: &mut Parts,
         body: B,
-        connection: Arc<Connection>,
+        connection: &Arc<Connection>,
     ) -> Told
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
-        let client = parts.extensions.remove::<OnUpgrade>();
+        let upgrade = parts.extensions.remove::<OnUpgrade>();
         let renewed = sign_in::renewed_cookie(site, &permit, &parts.headers, seen.at);
         let sent_at = Instant::now();
         let lasting = permit.route().limits.lasting;
         let uploads = !body.is_end_stream();
         let sent = {
-            let mut sent =
-                pin!(
-                    site.forwarder
-                        .forward(&permit, onward, &parts, client, body, &connection)
-                );
+            let request = ClientRequest {
+                parts,
+                upgrade,
+                body,
+                connection,
+                at: sent_at,
+            };
+            let mut sent = pin!(site.forwarder.forward(&permit, onward, request));
             if uploads {
                 let who = Who::of(&permit);
-                let request = let_in(&parts, &connection, who.as_ref());
+                let request = let_in(parts, connection, who.as_ref());
                 // In a box: whoever sends nothing pays nothing for it.
                 Box::pin(lasting::unless_over(sent.as_mut(), lasting, self, request)).await
             } else {
                 Some(sent.as_mut().await)
             }
         };
-        let told = Told::allowed(&permit).after(sent_at);
-        let stale = told.upstream_took() >= lasting
-            && !Box::pin(self.still_lets_in(&permit, &parts, &connection)).await;
-        let Some(sent) = sent.filter(|_| !stale) else {
-            return Box::pin(self.no_longer::<B>(&parts, &connection, id, seen)).await;
+        let answered_at = match &sent {
+            Some(Ok(answered)) => answered.at,
+            _ => Instant::now(),
         };
+        let stale = answered_at.saturating_duration_since(sent_at) >= lasting
+            && !Box::pin(self.still_lets_in(&permit, parts, connection)).await;
+        let Some(sent) = sent.filter(|_| !stale) else {
+            return Box::pin(self.no_longer::<B>(parts, connection, id, seen)).await;
+        };
+        let told = Told::allowed(&permit).after(sent_at, answered_at);
         let Answered {
             forwarded,
             by,
             streams,
+            ..
         } = match sent {
             Ok(answered) => answered,
             Err(failed) => {
@@ -217,14 +225,15 @@ impl Live {
                     self.shared().telemetry.limit_reached(key);
                 }
                 // Read again: whoever is answered pays nothing for the page of a failure.
-                let head = Head::of(&parts, &connection, site.reading(), seen.at).ok();
+                let head = Head::of(parts, connection, site.reading(), seen.at).ok();
                 return reply::upstream_failed(told, &parts.headers, head.as_ref(), id, failed);
             }
         };
-        let going_on = |head| GoingOn {
+        let mut going_on = |permit| GoingOn {
             live: Arc::clone(self),
-            head,
-            connection,
+            // Nobody needs the head any more.
+            head: std::mem::replace(parts, Request::new(()).into_parts().0),
+            connection: Arc::clone(connection),
             permit,
             id: id.clone(),
             client: seen.client,
@@ -232,12 +241,12 @@ impl Live {
         };
         let mut response = match forwarded {
             Forwarded::Response(response) if streams => {
-                let request = going_on(parts);
+                let request = going_on(permit);
                 response.map(|body| Lasting::wrap(body, request))
             }
             Forwarded::Response(response) => response,
             Forwarded::Upgraded { response, tunnel } => {
-                tunnel::keep(*tunnel, going_on(parts));
+                tunnel::keep(*tunnel, going_on(permit));
                 response
             }
         };

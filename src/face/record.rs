@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
+use tokio::time::Instant;
 
 use super::streamed;
 use crate::clock::Timestamp;
@@ -182,19 +183,13 @@ impl Told {
         }
     }
 
-    /// Notes that the upstream, asked then, has answered now.
-    pub(super) fn after(self, asked: Instant) -> Self {
-        let now = Instant::now();
+    /// Notes when the upstream was asked, and when it answered.
+    pub(super) fn after(self, asked: Instant, answered: Instant) -> Self {
         Self {
-            upstream: Some(now.saturating_duration_since(asked)),
-            answered: Some(now),
+            upstream: Some(answered.saturating_duration_since(asked)),
+            answered: Some(answered),
             ..self
         }
-    }
-
-    /// How long the upstream took.
-    pub(super) fn upstream_took(&self) -> Duration {
-        self.upstream.unwrap_or_default()
     }
 
     /// Names the upstream that answered.

@@ -49,9 +49,26 @@ pub struct Forwarder {
     pools: Vec<Arc<Pool>>,
 }
 
+/// A client's request, to be forwarded.
+#[derive(Debug)]
+pub struct ClientRequest<'a, B> {
+    /// Its head.
+    pub parts: &'a Parts,
+    /// The client's right to change the protocol.
+    pub upgrade: Option<OnUpgrade>,
+    /// Its body.
+    pub body: B,
+    /// What it came over.
+    pub connection: &'a Arc<Connection>,
+    /// When it is sent: now.
+    pub at: Instant,
+}
+
 /// What an upstream answered, and which, as `host:port`.
 #[derive(Debug)]
 pub struct Answered {
+    /// When the head of its answer was there.
+    pub at: Instant,
     /// The answer.
     pub forwarded: Forwarded,
     /// The name of the upstream, for the record.
@@ -237,7 +254,6 @@ impl Forwarder {
     ///
     /// Both bodies stream; the response's lives in the task that reads it. Dropping the future or
     /// the response's body gives the request up: the upstream is told at once that nobody waits.
-    /// `client` is its right to be upgraded.
     ///
     /// # Errors
     ///
@@ -247,15 +263,19 @@ impl Forwarder {
         &self,
         permit: &Permit,
         onward: &Onward,
-        parts: &Parts,
-        client: Option<OnUpgrade>,
-        body: B,
-        connection: &Arc<Connection>,
+        request: ClientRequest<'_, B>,
     ) -> Result<Answered, Failed>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
+        let ClientRequest {
+            parts,
+            upgrade,
+            body,
+            connection,
+            at,
+        } = request;
         let route = permit.route();
         let pool = route.upstream.and_then(|id| self.pools.get(id.0));
         let pool = pool.ok_or(ForwardError::NoUpstream)?;
@@ -278,11 +298,15 @@ impl Forwarder {
             parts,
             upload: upload.as_deref(),
             limits: &route.limits,
+            at,
         };
         let (lease, head) = exchange(pool, &sent, body, share).await?;
+        let at = Instant::now();
         let by = lease.upstream_name();
-        let (forwarded, streams) = finish(lease, head, &inward, client, upload, &route.limits)?;
+        let to = (upgrade, &route.limits, at);
+        let (forwarded, streams) = finish(lease, head, &inward, upload, to)?;
         Ok(Answered {
+            at,
             forwarded,
             by,
             streams,
@@ -307,6 +331,7 @@ struct Sent<'a> {
     length: Length,
     upload: Option<&'a Progress>,
     limits: &'a Limits,
+    at: Instant,
 }
 
 /// Sends a request, once more on a new connection when the first one breaks before the end of the
@@ -325,14 +350,14 @@ async fn exchange(
         true => Wanted::Any,
         false => Wanted::Recent,
     };
-    let mut lease = sent.claim.lease(pool, wanted).await.map_err(leased)?;
+    let lease = sent.claim.lease(pool, wanted, sent.at).await;
+    let (mut lease, mut start) = lease.map_err(leased)?;
     lease.count(share);
     let mut may_repeat = true;
     loop {
         let (wire, target) = lease.wire_and_target();
         sent.onward
             .write(wire.head(), parts, sent.inward, target.name(), sent.length);
-        let start = Instant::now();
         let deadline = || match upload.map(|upload| (upload.state(), upload.last())) {
             Some((State::Sending, last)) => last + sent.limits.idle,
             Some((State::Sent | State::TooLarge | State::Broken, last)) => {
@@ -385,34 +410,34 @@ async fn exchange(
         }
         may_repeat = was_stale;
         let share = lease.close();
-        lease = sent.claim.lease(pool, Wanted::New).await.map_err(leased)?;
+        let another = sent.claim.lease(pool, Wanted::New, Instant::now()).await;
+        (lease, start) = another.map_err(leased)?;
         lease.count(share);
     }
 }
 
-/// Makes an upstream's response ours, and says whether its body still comes.
+/// Makes an upstream's response ours, and says whether its body still comes. Where it goes: to a client
+/// that may change the protocol, within these limits, from then on.
 fn finish(
     lease: Lease,
     head: Head,
     inward: &Inward,
-    client: Option<OnUpgrade>,
     upload: Option<Arc<Progress>>,
-    limits: &Limits,
+    (client, limits, now): (Option<OnUpgrade>, &Limits, Instant),
 ) -> Result<(Forwarded, bool), Failed> {
-    let mut response = Response::new(());
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = head.status;
+    parts.headers = head.headers;
     if let Some(reason) = head.reason {
-        response.extensions_mut().insert(reason);
+        parts.extensions.insert(reason);
     }
     if !head.names.is_empty() {
-        inward.spell(response.extensions_mut(), &head.names);
+        inward.spell(&mut parts.extensions, &head.names);
     }
-    let (mut parts, ()) = response.into_parts();
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     if !upgraded {
         inward.apply(&mut parts, &lease.target().name());
-        let (body, streams) = answer::streamed(lease, upload, limits);
+        let (body, streams) = answer::streamed(lease, upload, limits, now);
         let response = Response::from_parts(parts, body);
         return Ok((Forwarded::Response(response), streams));
     }

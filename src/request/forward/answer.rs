@@ -32,11 +32,12 @@ struct Answer {
 
 /// Makes a body that gives its connection back at its end, and the request up when dropped before; and
 /// says whether anything of it still has to come. One that waits is asked again when it begins to
-/// last.
+/// last. `now` is the time.
 pub(super) fn streamed(
     mut lease: Lease,
     upload: Option<Arc<Progress>>,
     limits: &Limits,
+    now: Instant,
 ) -> (Body, bool) {
     let Some(whole) = lease.wire_mut().take_whole() else {
         let answer = Answer {
@@ -45,12 +46,12 @@ pub(super) fn streamed(
             idle: limits.idle,
             body_bytes_max: limits.body_bytes_max,
             waiting_since: None,
-            look_at: Some(Instant::now() + limits.lasting),
+            look_at: Some(now + limits.lasting),
         };
         return (Body::new(answer), true);
     };
     // What was read of this answer no longer needs the connection.
-    lease.release();
+    lease.release(now);
     if whole.is_empty() {
         return (empty(), false);
     }
@@ -93,7 +94,7 @@ impl Answer {
             && let Some(lease) = self.lease.take()
         {
             // Free for the next request, unless this one is still being sent.
-            lease.release();
+            lease.release(Instant::now());
         }
         frame.map_err(|error| match error {
             WireError::Request => self.broken_request(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connect::Target;
 use super::pool::{Upstream, Who};
@@ -83,12 +83,13 @@ impl Lease {
     }
 
     /// Keeps the connection for the next request where it is free for it, and closes it elsewhere.
-    pub(super) fn release(mut self) {
+    /// `now` is the time.
+    pub(super) fn release(mut self, now: Instant) {
         let Some((wire, slot)) = self.held.take().filter(|(wire, _)| wire.is_free()) else {
             return;
         };
         match self.private.take() {
-            None => slot.upstream.park(wire),
+            None => slot.upstream.park(wire, now),
             Some(place) => place.keep(wire, &slot.upstream),
         }
     }

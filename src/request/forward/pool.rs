@@ -218,19 +218,43 @@ impl Pool {
         slot
     }
 
+    /// Where the search for an upstream begins: another one for each request.
+    pub(super) fn turn(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// An idle connection to the upstream with the least to do; nothing where one must be opened or
+    /// waited for.
+    pub(super) fn lease_now(
+        &self,
+        wanted: Wanted,
+        who: Who,
+        turn: usize,
+        now: Instant,
+    ) -> Option<Lease> {
+        let upstream = &self.upstreams[self.best(turn, &[])?];
+        let slot = upstream.slot_now(who)?;
+        let wire = upstream.take(wanted, now)?;
+        Some(Lease::new(wire, slot, true))
+    }
+
     /// A connection to the upstream with the least to do.
     ///
     /// Nothing was sent yet when opening one fails, so the next upstream is tried, and the only one
     /// once more.
-    pub(super) async fn lease(&self, wanted: Wanted, who: Who) -> Result<Lease, ForwardError> {
-        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+    pub(super) async fn lease(
+        &self,
+        wanted: Wanted,
+        who: Who,
+        turn: usize,
+    ) -> Result<Lease, ForwardError> {
         let mut tried = Vec::new();
         let mut first_error = None;
         loop {
-            let best = self.best(first, &tried).ok_or(ForwardError::NoUpstream)?;
+            let best = self.best(turn, &tried).ok_or(ForwardError::NoUpstream)?;
             let upstream = &self.upstreams[best];
             let slot = self.slot(upstream, who).await?;
-            if let Some(wire) = upstream.take(wanted) {
+            if let Some(wire) = upstream.take(wanted, Instant::now()) {
                 return Ok(Lease::new(wire, slot, true));
             }
             let patience = self.settings.connect;
@@ -266,13 +290,13 @@ impl Pool {
     }
 
     /// The upstream with the fewest requests under way, those that just failed last.
-    fn best(&self, first: usize, tried: &[usize]) -> Option<usize> {
+    fn best(&self, turn: usize, tried: &[usize]) -> Option<usize> {
         let count = self.upstreams.len();
         if count == 1 {
             return tried.is_empty().then_some(0);
         }
         let now = Instant::now();
-        let order = (0..count).map(|at| (first.wrapping_add(at)) % count);
+        let order = (0..count).map(|at| turn.wrapping_add(at) % count);
         order.filter(|at| !tried.contains(at)).min_by_key(|at| {
             (
                 self.upstreams[*at].is_shunned(now),
@@ -286,6 +310,19 @@ impl Upstream {
     fn busy(&self) -> usize {
         self.slots_max
             .saturating_sub(self.slots.available_permits())
+    }
+
+    /// The right to have a request under way, where that needs no waiting.
+    fn slot_now(self: &Arc<Self>, who: Who) -> Option<Slot> {
+        let anonymous = match who {
+            Who::Known => None,
+            Who::Anonymous => Some(self.anonymous.try_acquire().ok()?),
+        };
+        self.slots.try_acquire().ok()?.forget();
+        if let Some(anonymous) = anonymous {
+            anonymous.forget();
+        }
+        Some(Slot::taken(Arc::clone(self), who))
     }
 
     async fn slot(self: &Arc<Self>, patience: Duration, who: Who) -> Result<Slot, ForwardError> {
@@ -312,7 +349,7 @@ impl Upstream {
         }
     }
 
-    fn take(&self, wanted: Wanted) -> Option<Box<Wire>> {
+    fn take(&self, wanted: Wanted, now: Instant) -> Option<Box<Wire>> {
         let age_max = match wanted {
             Wanted::Any => self.idle_for,
             Wanted::Recent => self.idle_for.min(RECENT),
@@ -322,7 +359,7 @@ impl Upstream {
         let mut expired = Vec::new();
         let mut idle = self.idle();
         while let Some((wire, since)) = idle.wires.pop_back() {
-            let age = since.elapsed();
+            let age = now.saturating_duration_since(since);
             if age >= wire.waits_for(self.idle_for) {
                 expired.push(wire);
             } else if age >= age_max {
@@ -336,15 +373,15 @@ impl Upstream {
         None
     }
 
-    /// Keeps a connection for the next request.
-    pub(super) fn park(self: &Arc<Self>, mut wire: Box<Wire>) {
+    /// Keeps a connection for the next request. `now` is the time.
+    pub(super) fn park(self: &Arc<Self>, mut wire: Box<Wire>, now: Instant) {
         wire.rest();
         let mut idle = self.idle();
         if idle.wires.len() >= self.idle_max || self.target.dialer.is_short() {
             drop(idle);
             return;
         }
-        idle.wires.push_back((wire, Instant::now()));
+        idle.wires.push_back((wire, now));
         idle.shunned_until = None;
         let sweep = !std::mem::replace(&mut idle.swept, true);
         drop(idle);

@@ -68,7 +68,32 @@ pub(super) struct Claim<'a> {
 impl Claim<'_> {
     /// A connection for the request: the one that was kept for its caller, else a free one. What
     /// belongs to one client begins with a connection of its own.
-    pub(super) async fn lease(self, pool: &Pool, wanted: Wanted) -> Result<Lease, ForwardError> {
+    ///
+    /// Most requests get a connection without waiting. What waits or connects is in a box, so that
+    /// the future of every request does not have room for it.
+    ///
+    /// `now` is the time; what comes with the lease is the time when it was had.
+    pub(super) async fn lease(
+        self,
+        pool: &Pool,
+        wanted: Wanted,
+        now: Instant,
+    ) -> Result<(Lease, Instant), ForwardError> {
+        let turn = pool.turn();
+        let may_share = self.client.kept.is_empty() && !self.is_private();
+        if may_share && let Some(lease) = pool.lease_now(wanted, self.who(), turn, now) {
+            return Ok((lease, now));
+        }
+        let lease = Box::pin(self.lease_later(pool, wanted, turn)).await?;
+        Ok((lease, Instant::now()))
+    }
+
+    async fn lease_later(
+        self,
+        pool: &Pool,
+        wanted: Wanted,
+        turn: usize,
+    ) -> Result<Lease, ForwardError> {
         // A connection that was logged in is worth more than its age: another one asks for the login again.
         if wanted != Wanted::New
             && let Some(kept) = self.kept(pool)
@@ -76,9 +101,9 @@ impl Claim<'_> {
             return pool.lease_kept(kept, self.place(), self.who()).await;
         }
         if !self.is_private() {
-            return pool.lease(wanted, self.who()).await;
+            return pool.lease(wanted, self.who(), turn).await;
         }
-        let mut lease = pool.lease(Wanted::New, self.who()).await?;
+        let mut lease = pool.lease(Wanted::New, self.who(), turn).await?;
         lease.private = Some(self.place());
         Ok(lease)
     }

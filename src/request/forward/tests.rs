@@ -65,7 +65,7 @@ where
     B::Error: Into<BodyError>,
 {
     let (mut parts, body) = request.into_parts();
-    let client = parts.extensions.remove::<OnUpgrade>();
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
     let (permit, onward) = decided(&Arc::new(route), nobody(), &parts, false);
     let connection = Arc::new(Connection {
         peer: Peer::Ip([10, 0, 0, 9].into()),
@@ -74,9 +74,14 @@ where
         tls_subject: None,
         kept: ConnectionExtension::default(),
     });
-    let answered = forwarder
-        .forward(&permit, &onward, &parts, client, body, &connection)
-        .await;
+    let request = ClientRequest {
+        parts: &parts,
+        upgrade,
+        body,
+        connection: &connection,
+        at: Instant::now(),
+    };
+    let answered = forwarder.forward(&permit, &onward, request).await;
     let answered = answered.map_err(|failed| failed.error)?;
     Ok(answered.forwarded)
 }

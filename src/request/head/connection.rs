@@ -35,6 +35,11 @@ pub enum Peer {
 pub struct ConnectionExtension(OnceLock<Box<dyn Any + Send + Sync>>);
 
 impl ConnectionExtension {
+    /// Whether nothing is kept, as for most connections.
+    pub fn is_empty(&self) -> bool {
+        self.0.get().is_none()
+    }
+
     /// What is kept, if something of this type is.
     pub fn get<T: Any>(&self) -> Option<&T> {
         self.0.get()?.downcast_ref()
