@@ -2,7 +2,7 @@
 //! cannot grow. Requests are answered, SIGTERM ends the process, and the log goes on afterwards.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -261,14 +261,16 @@ async fn a_log_file_that_cannot_grow_is_an_error_that_ends() {
     let (house, folder) = (House::new().await, Folder::new());
     let config = write(&folder, &house, &plan());
     let log = folder.path("records.log");
-    let file = File::create(&log).unwrap();
+    let mut file = File::create(&log).unwrap();
+    // Longer than every other file of the process, which the limit below does not concern then.
+    writeln!(file, "\"{}\"", "x".repeat(8 << 20)).unwrap();
     let mut program = Program::run(&config, file.into()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
     ask(address, 3, 10).await;
     let read = || std::fs::read_to_string(&log).unwrap();
-    until("three lines are written", || read().lines().count() == 3).await;
+    until("three lines are written", || read().lines().count() == 4).await;
 
-    limit_files(program.child.id(), "100");
+    limit_files(program.child.id(), &read().len().to_string());
     ask(address, 3, 20).await;
     let errors = "menshen_log_write_errors_total{output=\"stdout\"}";
     let mut counted = 0;
@@ -280,7 +282,7 @@ async fn a_log_file_that_cannot_grow_is_an_error_that_ends() {
     assert!(degraded.contains("cannot be written to stdout"), "{ready}");
 
     limit_files(program.child.id(), "unlimited");
-    until("all lines are written", || read().lines().count() == 6).await;
+    until("all lines are written", || read().lines().count() == 7).await;
     for line in read().lines() {
         let _: Value = serde_json::from_str(line).unwrap();
     }

@@ -9,7 +9,8 @@ use crate::provider::Provider;
 
 const LOGINS: usize = 1000;
 const PEOPLE: usize = 25;
-const AT_ONCE: usize = 50;
+/// On a busy machine more of them would wait longer than the provider may take.
+const AT_ONCE: usize = 12;
 
 #[tokio::test]
 async fn among_a_thousand_interleaved_logins_everybody_stays_themselves() {
