@@ -341,7 +341,7 @@ async fn exchange(
     sent: &Sent<'_>,
     body: Option<Outgoing>,
     share: Option<Share>,
-) -> Result<(Lease, Head), Failed> {
+) -> Result<(Lease, Box<Head>), Failed> {
     let Sent { parts, upload, .. } = *sent;
     let repeatable = upload.is_none() && parts.method.is_idempotent();
     let mut body = body.map(|body| (body, sent.length.known()));
@@ -420,11 +420,12 @@ async fn exchange(
 /// that may change the protocol, within these limits, from then on.
 fn finish(
     lease: Lease,
-    head: Head,
+    head: Box<Head>,
     inward: &Inward,
     upload: Option<Arc<Progress>>,
     (client, limits, now): (Option<OnUpgrade>, &Limits, Instant),
 ) -> Result<(Forwarded, bool), Failed> {
+    let head = *head;
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = head.status;
     parts.headers = head.headers;

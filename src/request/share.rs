@@ -47,8 +47,8 @@ struct Table {
     max: u32,
 }
 
-/// The counters of one network.
-type Cells = [usize; ROWS];
+/// The counters of one network, as their places in the table.
+type Cells = [u16; ROWS];
 
 impl Shares {
     /// Lets each client hold `max` of `all` at a time.
@@ -119,12 +119,13 @@ impl Table {
             let odd = self.odd[row];
             let mixed = (number ^ (number >> 29)).wrapping_mul(odd);
             let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(odd);
-            row * ROW + usize::try_from(mixed >> 40).unwrap_or(0) % ROW
+            let place = row * ROW + usize::try_from(mixed >> 40).unwrap_or(0) % ROW;
+            u16::try_from(place).unwrap_or_default()
         })
     }
 
     fn add(&self, cells: Cells) -> bool {
-        let held = cells.map(|at| self.counters[at].fetch_add(1, Ordering::Relaxed));
+        let held = cells.map(|at| self.counter(at).fetch_add(1, Ordering::Relaxed));
         let fits = held.iter().any(|held| *held < self.max);
         if !fits {
             self.give_back(cells);
@@ -134,8 +135,12 @@ impl Table {
 
     fn give_back(&self, cells: Cells) {
         for at in cells {
-            self.counters[at].fetch_sub(1, Ordering::Relaxed);
+            self.counter(at).fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    fn counter(&self, at: u16) -> &AtomicU32 {
+        &self.counters[usize::from(at)]
     }
 }
 

@@ -145,7 +145,7 @@ impl Wire {
         body: &mut Option<(Outgoing, Option<u64>)>,
         expected: Expected,
         deadline: impl Fn() -> Instant,
-    ) -> Result<Head, Lost> {
+    ) -> Result<Box<Head>, Lost> {
         if !self.is_alive() {
             return Err(Lost::Unsent);
         }
@@ -219,7 +219,7 @@ impl Wire {
         cx: &mut Context<'_>,
         expected: Expected,
         interim: &mut usize,
-    ) -> Poll<Result<Head, WireError>> {
+    ) -> Poll<Result<Box<Head>, WireError>> {
         loop {
             if !self.early.is_empty() {
                 if let Some((head, bytes)) =

@@ -35,6 +35,9 @@ pub(in super::super) struct Head {
     pub(in super::super) has_challenge: bool,
 }
 
+/// A head, in a box because it passes many hands, and how many bytes it has.
+type Parsed = (Box<Head>, usize);
+
 /// What is known of an answer before it comes.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Expected {
@@ -75,7 +78,7 @@ pub(in super::super) enum HeadError {
 }
 
 /// Parses a head, and says how many bytes it has; nothing when it is not all there.
-pub(super) fn parse(read: &Bytes, expected: Expected) -> Result<Option<(Head, usize)>, HeadError> {
+pub(super) fn parse(read: &Bytes, expected: Expected) -> Result<Option<Parsed>, HeadError> {
     let mut lines = [const { MaybeUninit::uninit() }; LINES_USUAL];
     match parse_lines(read, expected, &mut lines) {
         Err(HeadError::Lines) => {
@@ -91,7 +94,7 @@ fn parse_lines<'read>(
     read: &'read Bytes,
     expected: Expected,
     lines: &mut [MaybeUninit<httparse::Header<'read>>],
-) -> Result<Option<(Head, usize)>, HeadError> {
+) -> Result<Option<Parsed>, HeadError> {
     let mut parsed = httparse::Response::new(&mut []);
     let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
         &mut parsed,
@@ -146,7 +149,7 @@ fn parse_lines<'read>(
             .collect(),
         false => Vec::new(),
     };
-    let head = Head {
+    let head = Box::new(Head {
         status,
         headers,
         names,
@@ -155,7 +158,7 @@ fn parse_lines<'read>(
         keeps,
         kept_for: control.kept_for,
         has_challenge: control.has_challenge,
-    };
+    });
     Ok(Some((head, bytes)))
 }
 
@@ -187,7 +190,7 @@ mod tests {
         keep_names: false,
     };
 
-    fn head(text: &str) -> Result<Option<(Head, usize)>, HeadError> {
+    fn head(text: &str) -> Result<Option<Parsed>, HeadError> {
         parse(&Bytes::copy_from_slice(text.as_bytes()), PLAIN)
     }
 
