@@ -99,8 +99,10 @@ impl Live {
             }
             (Step::Forward(permit, onward), Some(body)) => {
                 let sent = (permit, &onward);
-                self.forwarded(&site, sent, &id, &mut seen, &mut parts, body, &connection)
-                    .await
+                let request = (&mut parts, body, &connection);
+                return self
+                    .forwarded(&site, sent, &id, &mut seen, request, started)
+                    .await;
             }
             // A body moves only into an own path, and those are told.
             (Step::Forward(..), None) => reply::lost(),
@@ -165,17 +167,16 @@ impl Live {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one request in its parts, once")]
+    /// Forwards a request, and records what came of it.
     async fn forwarded<B>(
         self: &Arc<Self>,
         site: &Arc<Site>,
         (permit, onward): (Permit, &Onward),
         id: &RequestId,
         seen: &mut Seen,
-        parts: &mut Parts,
-        body: B,
-        connection: &Arc<Connection>,
-    ) -> Told
+        (parts, body, connection): (&mut Parts, B, &Arc<Connection>),
+        started: Instant,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
@@ -210,7 +211,8 @@ impl Live {
         let stale = answered_at.saturating_duration_since(sent_at) >= lasting
             && !Box::pin(self.still_lets_in(&permit, parts, connection)).await;
         let Some(sent) = sent.filter(|_| !stale) else {
-            return Box::pin(self.no_longer::<B>(parts, connection, id, seen)).await;
+            let told = Box::pin(self.no_longer::<B>(parts, connection, id, seen)).await;
+            return told.record(&self.shared().telemetry, seen, id, started);
         };
         let told = Told::allowed(&permit).after(sent_at, answered_at);
         let Answered {
@@ -226,7 +228,8 @@ impl Live {
                 }
                 // Read again: whoever is answered pays nothing for the page of a failure.
                 let head = Head::of(parts, connection, site.reading(), seen.at).ok();
-                return reply::upstream_failed(told, &parts.headers, head.as_ref(), id, failed);
+                let told = reply::upstream_failed(told, &parts.headers, head.as_ref(), id, failed);
+                return told.record(&self.shared().telemetry, seen, id, started);
             }
         };
         let mut going_on = |permit| GoingOn {
@@ -254,7 +257,8 @@ impl Live {
             reply::add_cookie(&mut response, &cookie);
             reply::keep_private(&mut response);
         }
-        told.answered_by(by).streaming(streams).with(response)
+        let told = told.answering(by, streams);
+        told.record_answer(response, &self.shared().telemetry, seen, id, started)
     }
 
     /// Whether a request that took long would still be let in, for the same person.

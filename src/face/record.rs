@@ -200,9 +200,13 @@ impl Told {
         }
     }
 
-    /// Says whether the response's body still comes from an upstream.
-    pub(super) fn streaming(self, streams: bool) -> Self {
-        Self { streams, ..self }
+    /// Says which upstream answered, and whether the response's body still comes from it.
+    pub(super) fn answering(self, upstream: HeaderValue, streams: bool) -> Self {
+        Self {
+            answered_by: Some(upstream),
+            streams,
+            ..self
+        }
     }
 
     pub(super) fn because(self, reason: impl Into<Cow<'static, str>>) -> Self {
@@ -229,6 +233,19 @@ impl Told {
         started: Instant,
     ) -> Response<Body> {
         let response = self.response.take().unwrap_or_default();
+        self.record_answer(response, telemetry, seen, id, started)
+    }
+
+    /// The same for a response that stands beside it: every forwarded request is recorded so, and its
+    /// response does not move twice more.
+    pub(super) fn record_answer(
+        self,
+        response: Response<Body>,
+        telemetry: &Telemetry,
+        seen: &Seen,
+        id: &RequestId,
+        started: Instant,
+    ) -> Response<Body> {
         let answered = self.answered.unwrap_or_else(Instant::now);
         let given = Given {
             status: response.status(),
