@@ -348,10 +348,9 @@ mod tests {
         let wecom = wecom("schema = 'wwauth1'");
         let login = wecom.app_login(&pending(Mode::Web)).unwrap();
         let text = serde_json::to_string(&login).unwrap();
-        assert!(
-            text.contains(r#""agent_id":"1000002","schema":"wwauth1""#),
-            "{text}"
-        );
+        for field in [r#""agent_id":"1000002""#, r#""schema":"wwauth1""#] {
+            assert!(text.contains(field), "{text}");
+        }
         assert!(
             text.contains("wechat_redirect") && text.contains("CorpApp"),
             "{text}"
