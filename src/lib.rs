@@ -1,4 +1,5 @@
-//! menshen 门神: an authenticating reverse proxy. This page is the map of the house.
+//! menshen 门神: an authenticating reverse proxy. This page is the map of its modules;
+//! `docs/architecture.svg` draws it, and `CONTRIBUTING.md` says how a change travels.
 //!
 //! # Words
 //!
