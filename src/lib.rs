@@ -76,8 +76,8 @@
 //!   [`login::pending::Pending`].
 //! * What is cached of a session is immutable and carries the numbers it was loaded under; every hit
 //!   compares them: [`people::session::Sessions`].
-//! * A refresh token is spent once: one flight in a process, one lease among processes, one version
-//!   in the store: [`people::session::Refresher`].
+//! * A refresh token is spent once: one task in a process, one lease among processes, one version in
+//!   the store: [`people::session::Refresher`].
 //! * Only [`people`], [`site`] and [`run`] ask a store; faces and decisions ask [`people::People`] and
 //!   [`people::session::Sessions`].
 //! * Connectors never see a cookie and never write a response: [`login::connector::Connector`].

@@ -1,4 +1,4 @@
-//! `People`: the account directory. `admit()`: Profile → Account.
+//! `People`: accounts. `admit()` makes an account of a profile, or finds it.
 
 use std::sync::Arc;
 
@@ -18,48 +18,48 @@ pub mod profile;
 pub mod session;
 pub mod source;
 
-/// On what terms a connector's people are admitted.
+/// How the people of a connector are admitted.
 #[derive(Clone, Debug)]
 pub struct Admittance {
-    /// Which connector.
+    /// The connector.
     pub connector: ConnectorId,
     /// How a profile becomes an account.
     pub mapping: Mapping,
-    /// Whether a stranger gets an account.
+    /// Whether a new person gets an account.
     pub create: bool,
     /// Fields the source vouches for that may join an existing account.
     pub link_by: Vec<LinkField>,
-    /// Whether what the source says now replaces what it said at their first login.
+    /// Whether the fields follow the source; otherwise those of the first login stay.
     pub sync: bool,
 }
 
-/// Why somebody whom a source vouches for is not admitted.
+/// Why a person is not admitted, although their source authenticated them.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmitError {
     /// Their profile gives no account.
     #[error("make an account of the profile")]
     Map(#[source] MapError),
-    /// The directory does not know them, and strangers get no account here.
+    /// Their identity is not known, and new people get no account.
     #[error("the directory does not know {login}, and this connector admits nobody new")]
     Unknown {
-        /// What they would have been called.
+        /// The login they would have had.
         login: LoginName,
     },
     /// The login is another account's.
     #[error("the login {login} belongs to account {by} already, which another source vouches for")]
     LoginTaken {
-        /// What they would have been called.
+        /// The login they would have had.
         login: LoginName,
-        /// Whose it is.
+        /// The account that has the login.
         by: AccountId,
     },
     /// The account is closed.
     #[error("the account {account} is closed")]
     Closed {
-        /// Which.
+        /// The account.
         account: AccountId,
     },
-    /// The store.
+    /// The store failed.
     #[error("admit the person")]
     Store(#[source] StoreError),
 }
@@ -130,7 +130,7 @@ impl People {
         self.store.try_write().await
     }
 
-    /// Finds, links or makes the account of somebody who logs in.
+    /// Finds, links or makes the account of a person who logs in.
     pub async fn admit(
         &self,
         terms: &Admittance,
@@ -143,9 +143,9 @@ impl People {
         Ok((account, mapped))
     }
 
-    /// The same for somebody whose token comes for the first time. It is no login: it may be older
-    /// than the last one, and changes nothing about somebody who is known, neither in the store nor
-    /// in the sessions that are here.
+    /// Finds, links or makes the account of a person whose token is seen for the first time. A token is
+    /// no login and may be older than the last one: it changes no known identity, neither in the store
+    /// nor in sessions.
     pub async fn admit_holder(
         &self,
         terms: &Admittance,
@@ -216,7 +216,7 @@ impl People {
     }
 }
 
-/// Vouched values are compared byte for byte by the store: one person, one spelling.
+/// The spelling in which vouched values are kept: the store compares them byte for byte.
 fn folded(vouched: &[(LinkField, String)]) -> Vec<(LinkField, String)> {
     let folded = vouched
         .iter()

@@ -280,7 +280,7 @@ impl Running {
             ..
         } = self.live.shared();
         sessions.refreshes_end(REFRESHES_DRAIN).await;
-        let left = tokio::time::timeout(STORE_DRAIN, sessions.store_held(0)).await;
+        let left = tokio::time::timeout(STORE_DRAIN, sessions.store_pending(0)).await;
         if left != Ok(0) {
             tracing::error!(
                 "sessions that were ended count again after a restart: the store did not take it"

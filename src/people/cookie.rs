@@ -1,4 +1,4 @@
-//! The session cookie: a signed handle. Sign, verify, flags. Nobody else knows its wire form.
+//! The session cookie: a signed handle. Sign, verify, flags. Only this module knows its wire form.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,7 +23,7 @@ pub use name::{CookieName, NoCookieName};
 pub use old_browsers::understood;
 pub use signed::SignedBeginnings;
 
-/// The longest cookie value that is looked at, in bytes.
+/// The longest cookie value that is read, in bytes.
 pub const COOKIE_BYTES_MAX: usize = 300;
 
 /// When a browser sends the cookie along from other sites.
@@ -49,7 +49,7 @@ pub struct CookieFlags {
     same_site: SameSiteConfig,
 }
 
-/// The 128 random bits that name a session. Only the cookie and a ticket hold them.
+/// The 128 random bits that name a session. Only its cookie and a ticket contain them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sid([u8; 16]);
 
@@ -65,7 +65,7 @@ impl Sid {
         Self(keys::random())
     }
 
-    /// The one that belongs to something which is secret itself and has a session of its own.
+    /// The sid for the session of something that is secret itself, such as a token.
     pub fn derived(parts: &[&[u8]]) -> Self {
         let whole = keys::fingerprint(parts);
         let mut first = [0; 16];
@@ -83,22 +83,22 @@ impl Sid {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// What the store knows the session by.
+    /// The key of the session in the store.
     pub fn key(&self) -> SessionKey {
         SessionKey::new(keys::fingerprint(&[b"sid", &self.0]))
     }
 }
 
-/// What a session cookie says.
+/// The content of a session cookie.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Handle {
     /// Which session.
     pub sid: Sid,
     /// Whose.
     pub account: AccountId,
-    /// When the source last said who they are, or could not be asked.
+    /// When the source last confirmed the person, or could not be asked.
     pub issued_at: Timestamp,
-    /// Until when at the latest.
+    /// The absolute end of the session.
     pub expires_at: Timestamp,
     /// The host it counts on, when it came by a ticket.
     pub host: Option<String>,
@@ -107,7 +107,7 @@ pub struct Handle {
 /// A cookie whose signature was verified.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    /// What it says.
+    /// Its content.
     pub handle: HostBound,
     /// Whether the ring's first key signed it; else it is written again.
     pub by_signer: bool,
@@ -120,9 +120,9 @@ pub struct HostBound {
     pub sid: Sid,
     /// Whose.
     pub account: AccountId,
-    /// When the source last said who they are, or could not be asked.
+    /// When the source last confirmed the person, or could not be asked.
     pub issued_at: Timestamp,
-    /// Until when at the latest.
+    /// The absolute end of the session.
     pub expires_at: Timestamp,
     /// The fingerprint of the one host it counts on.
     pub host: Option<HostMark>,
@@ -168,7 +168,7 @@ pub fn sign(ring: &KeyRing, handle: &Handle) -> String {
     )
 }
 
-/// Signs what an older key signed again with the first one.
+/// Signs the content of an older cookie again, with the ring's first key.
 pub fn sign_again(ring: &KeyRing, old: &HostBound) -> String {
     let host = old.host.map(|mark| URL_SAFE_NO_PAD.encode(mark.0));
     encode(
@@ -205,7 +205,7 @@ fn encode(
         .expect("an HMAC key signs plain claims in memory")
 }
 
-/// Verifies a cookie's signature; its times are the reader's to judge. A forged one is nothing.
+/// Verifies the signature of a cookie; nothing when it is forged. The caller checks its times.
 pub fn verify(ring: &KeyRing, value: &str) -> Option<Verified> {
     if value.len() > COOKIE_BYTES_MAX {
         return None;
@@ -213,7 +213,7 @@ pub fn verify(ring: &KeyRing, value: &str) -> Option<Verified> {
     let kid = jsonwebtoken::decode_header(value).ok()?.kid?;
     let key = ring.verifying(&kid)?;
     let mut validation = Validation::new(Algorithm::HS256);
-    // Our clock judges the times, and the other claims are not of this token.
+    // The caller checks the times by its own clock; this token has no other claims.
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
@@ -337,8 +337,8 @@ impl CookieFlags {
         self.local(name, "", 0, SameSite::Lax)
     }
 
-    /// Whether a cookie's name is one that menshen has unless it is configured otherwise, in any of its
-    /// forms. Whatever a site calls its own, those may be another site's.
+    /// Whether a cookie has one of menshen's default names, in any of their forms. Also where this site
+    /// uses another name, such a cookie may be a session of another site.
     pub fn is_ours(name: &str) -> bool {
         let name = name.trim();
         let bare = ["__Host-", "__Secure-"].iter().find_map(|prefix| {

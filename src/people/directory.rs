@@ -1,4 +1,4 @@
-//! `Directory`: reads accounts, and simulates a login: who somebody would be if they signed in now.
+//! `Directory`: reads accounts, and simulates a login: builds the person that a login would build now.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub struct Directory(Arc<dyn AccountStore>);
 /// A person of the directory, as if they had just signed in.
 #[derive(Clone, Debug)]
 pub struct SimulatedLogin {
-    /// Who they would be.
+    /// The person that the login would build.
     pub person: Person,
     /// Whether their account is closed, so that they cannot sign in at all.
     pub closed: bool,

@@ -1,10 +1,10 @@
-//! `Holders`: people who bring a token that their source signed, instead of a cookie of ours.
+//! `Holders`: people who send a token that their source signed, instead of a session cookie.
 //!
-//! The first time a token comes, its person is admitted as at a login and gets a session; from then on
-//! the token stands for that session, which is measured on every request like any other: whoever is
-//! revoked or closed is out on the next one. The session's name is derived from what all spellings of
-//! the token have in common, and a token gets a session once, so that one that was ended does not come back, on no node and after no
-//! restart. No cookie is made of it.
+//! The first time a token is seen, its person is admitted as at a login and gets a session. From then on
+//! the token stands for that session, which is checked on every request like any other: a person who is
+//! revoked or closed is out on the next one. The sid of the session is derived from what all spellings
+//! of the token have in common, and a token gets a session only once. So a session that was ended does
+//! not come back, on any process and after any restart. No cookie is set for it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,69 +25,69 @@ use crate::secret::Secret;
 use crate::store::{ConnectorId, SessionFound, StoreError};
 use crate::telemetry::{Audit, Event, Telemetry};
 
-/// A token says itself when it ends: nobody who has one goes out for want of clicks. Shorter than
-/// the store keeps sessions that nobody uses.
+/// A token has an end of its own, so its session need not end when it is idle. This is shorter than the
+/// store keeps idle sessions.
 const IDLE: Duration = Duration::from_secs(14 * 86_400);
 
-/// What a verified token says.
+/// A verified token.
 #[derive(Debug)]
 pub struct Shown {
     /// The token itself.
     pub token: Secret<String>,
-    /// What every spelling of it has in common, and no other token has: it names its session.
+    /// What all its spellings have in common, and no other token has. The sid is derived from it.
     pub name: Secret<String>,
-    /// What it says, all of it verified.
+    /// Its claims.
     pub claims: Map<String, Value>,
-    /// The tenant it is of, where its issuer has several.
+    /// Its tenant, where the issuer has several.
     pub tenant: Tenant,
-    /// How its person proved themselves, as far as it says.
+    /// How its person authenticated, as far as it says.
     pub proof: Proof,
-    /// When it was issued: a person revoked since then is not let in by it.
+    /// When it was issued: it admits nobody who was revoked since then.
     pub issued_at: Timestamp,
-    /// When it stops counting for sure.
+    /// When it ends at the latest.
     pub ends_at: Timestamp,
 }
 
-/// A source whose tokens say who somebody is.
+/// A source whose tokens identify people.
 pub trait ReadsTokens: fmt::Debug + Send + Sync {
-    /// Who a token is about, as a login of theirs would say it.
+    /// The person of a token, as a login of theirs would describe them.
     fn read(&self, shown: &Shown) -> Result<Profile, NoPerson>;
 }
 
-/// Why a token is about nobody.
+/// Why a token identifies nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPerson {
     /// It was issued to a program for itself.
     #[error("it is a program's own, and tokens of this issuer are people's")]
     Program,
-    /// It does not say whom it is about in a way that can be kept.
+    /// It has no subject, or one that cannot be kept.
     #[error("it does not say whom it is about")]
     Subject,
 }
 
-/// Why a token lets nobody in.
+/// Why a token admits nobody.
 #[derive(Debug, thiserror::Error)]
 pub enum HolderError {
-    /// The connector whose people its holders are does not read tokens.
+    /// The connector does not read tokens.
     #[error("no connector of this name reads tokens")]
     NoConnector,
-    /// It names nobody.
+    /// It identifies nobody.
     #[error(transparent)]
     NoPerson(#[from] NoPerson),
-    /// The directory.
+    /// The person is not admitted.
     #[error("admit the person")]
     Admit(#[source] AdmitError),
     /// Its session was ended: signed out, revoked, closed or logged out at the source.
     #[error("its session was ended")]
     Over,
-    /// The store.
+    /// The store failed.
     #[error("look for the session of the token")]
     Store(#[source] Arc<StoreError>),
 }
 
-/// A token's person as they were admitted.
+/// The person of a token, as they were admitted.
 pub struct Holder {
-    /// The handle of its session, as a cookie would bring it. Never leaves the house.
+    /// The handle of the session, as a cookie would carry it. It is never sent.
     handle: Secret<String>,
     via: ConnectorId,
     fields: Fields,
@@ -106,13 +106,13 @@ impl fmt::Debug for Holder {
 /// One connector whose people may bring tokens.
 #[derive(Clone, Debug)]
 pub struct HolderTerms {
-    /// Says who a token is about.
+    /// Reads the token.
     pub reader: Arc<dyn ReadsTokens>,
-    /// On what terms they are admitted.
+    /// How they are admitted.
     pub admittance: Admittance,
 }
 
-/// Everybody who may bring a token. One per site.
+/// The connectors whose people may send tokens. One per site.
 #[derive(Debug)]
 pub struct Holders {
     connectors: BTreeMap<ConnectorId, HolderTerms>,
@@ -141,7 +141,8 @@ impl Holders {
         }
     }
 
-    /// Admits whom a token is about, or finds the session it has. Run once for all who bring it.
+    /// Admits the person of a token, or finds the session it has. Called once for all requests that bring
+    /// the same token.
     pub async fn admit(&self, via: &ConnectorId, shown: Shown) -> Result<Holder, HolderError> {
         let terms = self.connectors.get(via).ok_or(HolderError::NoConnector)?;
         let profile = terms.reader.read(&shown)?;
@@ -153,10 +154,10 @@ impl Holders {
             profile.subject.as_str().as_bytes(),
             shown.name.expose().as_bytes(),
         ]);
-        let (handle, kept) = match self.standing(sid).await? {
+        let (handle, kept) = match self.stored(sid).await? {
             Some(found) => known(sid, &found)?,
             None => {
-                self.let_in(terms, sid, &shown, profile, mapped.session_expires)
+                self.admit_new(terms, sid, &shown, profile, mapped.session_expires)
                     .await?
             }
         };
@@ -173,10 +174,10 @@ impl Holders {
         })
     }
 
-    /// Who a token stands for now; nobody when their session was ended.
+    /// Finds the session of a token; nothing when it was ended.
     ///
     /// # Errors
-    /// The store could not be asked: nobody may pass on that.
+    /// The store failed. The request must not pass.
     pub async fn find(&self, holder: &Holder) -> Result<Option<Person>, Arc<StoreError>> {
         let terms = Terms {
             lifetime: IDLE,
@@ -185,18 +186,18 @@ impl Holders {
         let sessions = &self.people.sessions;
         let found = sessions.find(&self.ring, &terms, holder.handle.expose(), "");
         Ok(match found.await? {
-            Found::Person(person) => Some(holder.dressed(person)),
+            Found::Person(person) => Some(holder.with_fields_of_token(person)),
             Found::Missing(_) => None,
         })
     }
 
-    async fn standing(&self, sid: Sid) -> Result<Option<SessionFound>, HolderError> {
+    async fn stored(&self, sid: Sid) -> Result<Option<SessionFound>, HolderError> {
         let found = self.people.sessions.stored(&sid.key()).await;
         found.map_err(|error| HolderError::Store(Arc::new(error)))
     }
 
-    /// Admits them and mints the one session that this token ever gets.
-    async fn let_in(
+    /// Admits the person and mints the one session that this token ever gets.
+    async fn admit_new(
         &self,
         terms: &HolderTerms,
         sid: Sid,
@@ -251,8 +252,8 @@ impl Holders {
                 });
                 Ok((minting.handle, kept.fields))
             }
-            // Another process let them in a moment ago, or this session was ended.
-            Err(MintError::Spent) => match self.standing(sid).await? {
+            // Another process admitted them a moment ago, or this session was ended.
+            Err(MintError::Spent) => match self.stored(sid).await? {
                 Some(found) => known(sid, &found),
                 None => Err(HolderError::Over),
             },
@@ -262,7 +263,7 @@ impl Holders {
     }
 }
 
-/// A session that a token has already.
+/// The handle and the fields of a session that the token already has.
 fn known(sid: Sid, found: &SessionFound) -> Result<(Handle, Fields), HolderError> {
     if found.account.closed {
         return Err(HolderError::Over);
@@ -285,9 +286,9 @@ impl Holder {
         &self.via
     }
 
-    /// The person of a session as this token describes them: what other tokens and logins say of them
-    /// is neither more nor less than that.
-    fn dressed(&self, person: Person) -> Person {
+    /// The person of a session with the fields that this token gives, whatever other tokens and logins
+    /// give.
+    fn with_fields_of_token(&self, person: Person) -> Person {
         let (session, login) = (&person.session, &person.session.login);
         let made = self.entitlements.load_full();
         let entitlements = made.filter(|made| made.login == *login).unwrap_or_else(|| {

@@ -13,20 +13,20 @@ use crate::store::{IdError, LinkField, LoginName, Subject};
 
 use super::source::Tokens;
 
-/// What a source said of a person at one login.
+/// What a source says of a person at one login.
 #[derive(Clone)]
 pub struct Profile {
-    /// What the source calls them; with the connector's id this is who they are.
+    /// The source's name for the person; with the connector's id it identifies them.
     pub subject: Subject,
     /// The source's own answer, whole.
     pub raw: serde_json::Value,
-    /// Fields the source vouches for: nothing a member may edit stands here.
+    /// Fields the source vouches for; none that the person can edit.
     pub vouched: Vec<(LinkField, String)>,
     /// The session's name at the provider.
     pub provider_sid: Option<String>,
     /// What the login proved besides.
     pub facts: Proof,
-    /// What the source handed out besides; nothing from sources without tokens.
+    /// The tokens of the source, if it has any.
     pub tokens: Option<Tokens>,
 }
 
@@ -39,7 +39,7 @@ pub struct Proof {
     /// Authentication methods.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
-    /// When the person last proved themselves to the provider.
+    /// When the person last authenticated at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<Timestamp>,
 }
@@ -98,10 +98,10 @@ pub enum MapError {
         #[source]
         source: EvalError,
     },
-    /// The source sent nothing the login could be made of.
+    /// The source sent no value for the login.
     #[error("the profile has no login: map `login` to a field the source sends")]
     NoLogin,
-    /// What it was mapped to is no login.
+    /// The mapped value cannot be a login.
     #[error("the mapped login cannot be used")]
     BadLogin(#[source] IdError),
 }
@@ -124,11 +124,11 @@ pub struct Mapped {
     pub session_expires: Option<Timestamp>,
 }
 
-/// What may change while somebody is here, as the store keeps it (JSON).
+/// The mapped fields of a person, which may change during a session; kept in the store as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Fields {
-    /// The name people call them.
+    /// The display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// May be missing.

@@ -1,4 +1,4 @@
-//! `Session`, `Sessions`: mint, find, revoke. moka before the store.
+//! `Session`, `Sessions`: mint, find, revoke; a cache in memory before the store.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -27,20 +27,20 @@ pub use tokens::Due;
 
 use tokens::TokenCell;
 
-/// Somebody who is here: what was proved. Immutable; minted at a login.
+/// What a login proved about a person. Immutable; minted at the login.
 #[derive(Debug)]
 pub struct Session {
-    /// For logs, audit and the administrator; opens nothing.
+    /// For logs, audit and the administrator; it does not authenticate.
     pub public_id: SessionId,
-    /// What the store knows it by.
+    /// Its key in the store.
     pub key: SessionKey,
-    /// Whose it is.
+    /// The account it belongs to.
     pub account: AccountId,
-    /// What applications know them by.
+    /// The name applications know the person by.
     pub login: LoginName,
-    /// Who proved them.
+    /// The connector of the login.
     pub via: ConnectorId,
-    /// What that source calls them.
+    /// The source's name for the person.
     pub subject: Subject,
     /// The session's name at the provider.
     pub provider_sid: Option<String>,
@@ -48,13 +48,13 @@ pub struct Session {
     pub proof: Proof,
     /// Its authentication methods as rules see them.
     pub amr: Document,
-    /// When they came in.
+    /// When it was minted.
     pub minted_at: Timestamp,
-    /// The absolute end.
+    /// Its absolute end.
     pub expires_at: Timestamp,
 }
 
-/// What may change while somebody is here; a rule sees the new ones on the next request.
+/// What may change during a session; a rule sees the new values on the next request.
 #[derive(Debug)]
 pub struct Entitlements {
     /// The mapped fields.
@@ -63,21 +63,21 @@ pub struct Entitlements {
     pub user: Document,
     /// The login they were converted with.
     pub login: LoginName,
-    /// Their number.
+    /// Their version.
     pub epoch: u64,
-    /// Whether the store gave that number. One that it did not give is a guess, which gives way to
-    /// whatever the store numbers later.
+    /// Whether the store gave that version. Otherwise it is a guess, which any version that the store
+    /// gives later replaces.
     pub numbered: bool,
-    /// What others made of them, for as long as they hold.
+    /// A value that others compute from them, kept with them.
     pub memo: Memo,
 }
 
-/// Something that is computed from what does not change, once; whoever asks knows what it is.
+/// A value that is computed once from something immutable; the caller knows its type.
 #[derive(Default)]
 pub struct Memo(OnceLock<Box<dyn Any + Send + Sync>>);
 
 impl Memo {
-    /// What was made before, or is made now; nothing when somebody else made something else.
+    /// The value, made now if there is none; nothing when a value of another type was made.
     pub fn get_or_make<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
         self.0.get_or_init(|| Box::new(make())).downcast_ref()
     }
@@ -89,27 +89,27 @@ impl fmt::Debug for Memo {
     }
 }
 
-/// A session with what it may do now.
+/// A session with its current entitlements.
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// What was proved.
+    /// What the login proved.
     pub session: Arc<Session>,
     /// What may change.
     pub entitlements: Arc<Entitlements>,
-    /// When the source last said who they are, or could not be asked: the cookie's own date.
+    /// When the source last confirmed the person, or could not be asked: the date of the cookie.
     pub asked_at: Timestamp,
     /// Whether the cookie should be written again: its key no longer signs, or its date is not
     /// `asked_at`.
     pub sign_again: bool,
-    /// Whether the session's tokens want a refresh.
+    /// Whether the session's tokens are due for a refresh.
     pub due: Due,
-    /// The token of their source that they brought instead of a cookie.
+    /// The token of their source that they sent instead of a cookie.
     pub token: Option<Arc<Secret<String>>>,
     pub(crate) tokens: Option<Arc<TokenCell>>,
 }
 
 impl Person {
-    /// What the provider handed out, as it is now: not as it was when the person was found.
+    /// The current tokens, even if they changed since the person was found.
     pub fn tokens(&self) -> Option<Arc<Tokens>> {
         self.tokens.as_ref().and_then(|cell| cell.tokens())
     }
@@ -124,7 +124,7 @@ pub struct Terms {
     pub idle_timeout: std::time::Duration,
 }
 
-/// `[session]` as written; the keys are read by whoever builds the ring.
+/// `[session]` as written; the keys are read when the key ring is built.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionConfig {
@@ -191,14 +191,14 @@ impl Entitlements {
         }
     }
 
-    /// The number of fields that follow these, as long as the store did not say it: one more, as the
-    /// store counts, so that a look that read the old ones does not bring them back. Guesses do not
-    /// add up, or they would run ahead of the store.
+    /// The version of the fields that follow these, until the store gives one: one more, as the store
+    /// counts, so that a load that read the old fields does not bring them back. Guesses do not add up,
+    /// or they would run ahead of the store.
     fn guess_next(&self, fields: &Fields) -> u64 {
         self.epoch + u64::from(self.numbered && self.fields != *fields)
     }
 
-    /// The same, when its number is a guess.
+    /// Marks the version as a guess.
     fn guessed(self) -> Self {
         Self {
             numbered: false,

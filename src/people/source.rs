@@ -1,5 +1,5 @@
-//! `Source`: the provider behind a session, asked again while somebody is here. `Tokens`: what it
-//! handed out.
+//! `Source`: the provider of a session, asked again during the session. `Tokens`: the tokens that it
+//! issued.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::clock::Timestamp;
 use crate::secret::Secret;
 use crate::store::{LinkField, Subject};
 
-/// What a provider handed out with a login. Stays on the server; only a route that asks for it
-/// sends one on.
+/// The tokens that a provider issued with a login. They stay on the server; only a route that is
+/// configured to do so forwards one.
 #[derive(Clone, Default)]
 pub struct Tokens {
-    /// Opens the provider's own interfaces.
+    /// The access token: authorizes calls to the provider's interfaces.
     pub access: Option<Secret<String>>,
     /// When it ends; unknown when the provider does not say.
     pub access_expires_at: Option<Timestamp>,
-    /// Buys the next ones, most often once.
+    /// The refresh token: exchanged for new tokens, most often only once.
     pub refresh: Option<Secret<String>>,
-    /// What the provider signed about the person, as it came.
+    /// The ID token, as it was received.
     pub id: Option<Secret<String>>,
 }
 
@@ -34,14 +34,14 @@ impl Tokens {
         self.access.as_ref().filter(|_| lives)
     }
 
-    /// The ID token, as long as its own `exp` has not come; one that does not say when is over.
+    /// The ID token, until its `exp`; one without an `exp` counts as ended.
     pub fn id_at(&self, now: Timestamp) -> Option<&Secret<String>> {
         let id = self.id.as_ref()?;
         exp(id.expose()).is_some_and(|end| end > now).then_some(id)
     }
 }
 
-/// When a signed token (RFC 7519) says that it ends. Whoever received it verified it then.
+/// The `exp` of a signed token (RFC 7519). Its signature was verified when it was received.
 fn exp(token: &str) -> Option<Timestamp> {
     #[derive(Deserialize)]
     struct Claims {
@@ -66,20 +66,20 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// The provider behind sessions: declared here, spoken upstairs by each connector that can.
+/// The provider of sessions. Connectors that can refresh tokens implement it.
 #[async_trait]
 pub trait Source: fmt::Debug + Send + Sync {
-    /// Spends the refresh token for new tokens, and asks what the person is now. Whoever answers as
-    /// another subject is an error.
+    /// Exchanges the refresh token for new tokens, and asks for the current profile. A profile of another
+    /// subject is an error.
     ///
-    /// Not cancel-safe: a refresh token that was on its way is spent. Run it detached.
+    /// Not cancel-safe: a refresh token that was sent is spent. Run it in a task of its own.
     async fn refresh(&self, subject: &Subject, tokens: &Tokens) -> Result<Refreshed, SourceError>;
 }
 
-/// What a refresh brought.
+/// The result of a refresh.
 #[derive(Clone)]
 pub struct Refreshed {
-    /// The new tokens, with those kept that were not replaced.
+    /// The new tokens; those that were not replaced are the old ones.
     pub tokens: Tokens,
     /// The raw profile as a login would have brought it; nothing when the provider was not asked or
     /// did not say.
@@ -96,10 +96,10 @@ impl fmt::Debug for Refreshed {
     }
 }
 
-/// Why a refresh brought nothing.
+/// Why a refresh failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The provider no longer vouches for this person or session: it is over.
+    /// The provider ended this session, or no longer knows this person.
     #[error("the source no longer vouches for the session")]
     Gone(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The provider could not be asked, is busy, or refuses us; nothing is known of the person.

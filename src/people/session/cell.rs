@@ -1,4 +1,4 @@
-//! The small shared cells that cached sessions stand on, so that revoking is one number.
+//! Cells that cached sessions share: to revoke all sessions of a person is to raise one number.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use super::Entitlements;
 use crate::clock::Timestamp;
 
-/// A number that only grows. It can be withheld: then no number equals it.
+/// An epoch: a number that only grows. It can be withheld: then it equals no other.
 #[derive(Debug, Default)]
 pub(super) struct Epoch(AtomicU64);
 
@@ -28,7 +28,7 @@ impl Epoch {
         self.now() & !WITHHELD
     }
 
-    /// Whether it had to grow.
+    /// Raises it to at least `number`; true when it was lower.
     pub(super) fn raise_to(&self, number: u64) -> bool {
         let raised = |now: u64| (now & !WITHHELD < number).then_some(now & WITHHELD | number);
         self.0
@@ -36,21 +36,21 @@ impl Epoch {
             .is_ok()
     }
 
-    /// From now on nothing that was loaded under it counts, whatever the number.
+    /// From now on no session that was loaded under it counts, whatever the number.
     pub(super) fn withhold(&self) {
         self.0.fetch_or(WITHHELD, Ordering::AcqRel);
     }
 
-    /// From now on what is loaded under the current number counts.
+    /// From now on sessions that are loaded under the current number count.
     pub(super) fn release(&self) {
         self.0.fetch_and(!WITHHELD, Ordering::AcqRel);
     }
 }
 
-/// What sessions of one account are measured by.
+/// What all sessions of one account share.
 #[derive(Debug, Default)]
 pub(super) struct AccountCell {
-    /// Revoking the person raises it.
+    /// Grows when the person is revoked.
     pub(super) epoch: Epoch,
     changes: AtomicU64,
 }
@@ -97,14 +97,14 @@ impl SessionCell {
         Timestamp::from_unix_ms(self.used_ms.load(Ordering::Relaxed))
     }
 
-    /// Takes over what the store knows of the last use.
+    /// Sets the last use that the store has.
     pub(super) fn stored(&self, used_at: Timestamp) {
         self.used_ms.fetch_max(used_at.unix_ms(), Ordering::Relaxed);
         self.written_ms
             .fetch_max(used_at.unix_ms(), Ordering::Relaxed);
     }
 
-    /// Notes a use; true for the one caller who should see that it is written down.
+    /// Notes a use; true for the one caller that should have it written to the store.
     pub(super) fn touch(&self, now: Timestamp, every_ms: i64) -> bool {
         let now_ms = now.unix_ms();
         if self.used_ms.load(Ordering::Relaxed) < now_ms {
@@ -124,7 +124,7 @@ impl SessionCell {
 pub(super) struct IdentityCell(pub(super) ArcSwap<Entitlements>);
 
 impl IdentityCell {
-    /// Takes over what a refresh said, unless the store gave a higher number to what is here.
+    /// Replaces the entitlements after a refresh, unless the store gave the current ones a higher epoch.
     pub(super) fn refreshed(&self, fresh: &Arc<Entitlements>) {
         self.0.rcu(|current| {
             let is_newer = current.numbered && current.epoch > fresh.epoch;
@@ -132,7 +132,7 @@ impl IdentityCell {
         });
     }
 
-    /// Takes over entitlements, unless newer ones are here.
+    /// Replaces the entitlements unless the current ones are newer.
     pub(super) fn at_least(&self, fresh: &Arc<Entitlements>) {
         self.0.rcu(|current| {
             let newer = if current.epoch <= fresh.epoch {
@@ -145,7 +145,7 @@ impl IdentityCell {
     }
 }
 
-/// Cells by key, alive as long as somebody stands on them.
+/// Cells by key. A cell lives as long as something refers to it.
 #[derive(Debug)]
 pub(super) struct Cells<K, V>(Mutex<(HashMap<K, Weak<V>>, usize)>);
 
@@ -156,7 +156,7 @@ impl<K, V> Default for Cells<K, V> {
 }
 
 impl<K: Eq + Hash, V> Cells<K, V> {
-    /// The cell of a key, made when nobody stands on one.
+    /// The cell of a key, made when there is none.
     pub(super) fn of(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (cells, sweep_at) = &mut *guard;
@@ -172,7 +172,7 @@ impl<K: Eq + Hash, V> Cells<K, V> {
         cell
     }
 
-    /// The cell of a key, when somebody stands on it.
+    /// The cell of a key, when there is one.
     pub(super) fn known(&self, key: &K) -> Option<Arc<V>> {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         guard.0.get(key).and_then(Weak::upgrade)

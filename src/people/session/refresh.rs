@@ -1,8 +1,8 @@
-//! `Refresher`: tokens are renewed ahead of their end, once for all who ask, whoever goes away.
+//! `Refresher`: refreshes tokens before they end, once for all requests of a session.
 //!
-//! Three things keep a refresh token from being spent twice: the flight, which everybody in this
-//! process who stands on the session shares; the store's lease, which other processes ask for; and
-//! the version, under which the store takes the new tokens only once.
+//! Three things keep a refresh token from being spent twice: one task for all requests of the session
+//! in this process; a lease in the store, for which other processes ask, too; and the version of the
+//! tokens, under which the store accepts new ones only once.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::tokens::{Boarding, Due};
+use super::tokens::{Due, Start};
 use super::{Person, Sessions};
 use crate::clock::Clock;
 use crate::keys::KeyRing;
@@ -19,14 +19,14 @@ use crate::people::source::Source;
 use crate::store::ConnectorId;
 use crate::telemetry::Telemetry;
 
-mod flight;
+mod task;
 
-use flight::Flying;
+use task::RefreshTask;
 
 /// How many refreshes are under way at a time, in all.
 pub(super) const REFRESHES_MAX: usize = 64;
 
-/// Renews the tokens of people who are here. One per site; what it holds on to outlives it.
+/// Refreshes the tokens of sessions. One per site; a refresh under way outlives it.
 pub struct Refresher {
     sessions: Arc<Sessions>,
     ring: Arc<KeyRing>,
@@ -36,12 +36,12 @@ pub struct Refresher {
     pace: Pace,
 }
 
-/// How the people of one connector are asked for again.
+/// How the tokens of one connector are refreshed.
 #[derive(Clone, Debug)]
 pub struct SourceTerms {
-    /// Whom to ask.
+    /// The source to ask.
     pub source: Arc<dyn Source>,
-    /// What becomes of the answer.
+    /// How its answer is mapped.
     pub admittance: Admittance,
 }
 
@@ -58,7 +58,7 @@ pub struct Pace {
     /// How long a request waits for the refresh of tokens that have ended, and a refresh for its
     /// turn.
     pub wait: Duration,
-    /// How long a source may think.
+    /// How long a source may take to answer.
     pub source: Duration,
 }
 
@@ -71,12 +71,12 @@ impl Default for Pace {
     }
 }
 
-/// What a request does after it saw to a refresh.
+/// What a request does after [`Refresher::attend`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attended {
-    /// Go on as it is: the refresh goes on behind.
+    /// Go on: a refresh may be going on in the background.
     GoOn,
-    /// Look again who it is: something may have changed.
+    /// Find the session again: it may have changed.
     LookAgain,
 }
 
@@ -89,13 +89,13 @@ impl fmt::Debug for Refresher {
 }
 
 impl Sessions {
-    /// Waits until no refresh of tokens is under way, but no longer than `patience`: a refresh token
-    /// that was on its way is spent.
+    /// Waits until no refresh of tokens is under way, but no longer than `patience`: a refresh token that
+    /// was sent is spent, and its answer would be lost.
     pub async fn refreshes_end(&self, patience: Duration) {
         let all = u32::try_from(REFRESHES_MAX).unwrap_or(u32::MAX);
         let ended = self.refresh_permits.acquire_many(all);
         if tokio::time::timeout(patience, ended).await.is_err() {
-            tracing::warn!("a refresh of tokens was given up");
+            tracing::warn!("a refresh of tokens did not end in time");
         }
     }
 }
@@ -126,9 +126,9 @@ impl Refresher {
         })
     }
 
-    /// Sees to what is due for a person: joins the refresh of their session or begins it, and waits
-    /// for its end when their access token is over, but no longer than [`Pace::wait`] after it began.
-    /// Cancel-safe: the refresh goes on for the others, and for whoever comes next.
+    /// Joins the refresh of a person's tokens, or begins it, when one is due. When their access token has
+    /// ended it waits for the end of the refresh, but no longer than [`Pace::wait`] after it began.
+    /// Cancel-safe: the refresh goes on for the others, and for the next request.
     pub async fn attend(self: &Arc<Self>, person: &Person) -> Attended {
         let Some(cell) = person
             .tokens
@@ -137,25 +137,25 @@ impl Refresher {
         else {
             return Attended::GoOn;
         };
-        let flight = match cell.board(self.clock.now()) {
-            Boarding::NotDue => return Attended::LookAgain,
-            Boarding::Joined(flight) => flight,
-            Boarding::Begun(flight, landing) => {
-                let flying = Flying {
+        let refreshing = match cell.start(self.clock.now()) {
+            Start::NotDue => return Attended::LookAgain,
+            Start::Joined(refreshing) => refreshing,
+            Start::Begun(refreshing, guard) => {
+                let task = RefreshTask {
                     refresher: Arc::clone(self),
                     session: Arc::clone(&person.session),
                     cell: Arc::clone(cell),
                 };
-                tokio::spawn(flying.fly(landing));
-                flight
+                tokio::spawn(task.run(guard));
+                refreshing
             }
         };
         if person.due == Due::Soon {
             return Attended::GoOn;
         }
-        let patience = flight.began + self.pace.wait;
-        // Whoever runs out of it goes on as after a refresh that failed.
-        let _ = tokio::time::timeout_at(patience, flight.ended()).await;
+        let until = refreshing.began + self.pace.wait;
+        // After this time the request goes on as after a refresh that failed.
+        let _ = tokio::time::timeout_at(until, refreshing.ended()).await;
         Attended::LookAgain
     }
 }

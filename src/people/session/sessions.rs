@@ -1,4 +1,5 @@
-//! `Sessions`: who is here. A hit compares numbers; a miss asks the store, once for all who wait.
+//! `Sessions`: the sessions of everybody who is signed in. A hit in memory compares epochs; a miss asks
+//! the store, once for all who wait.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,52 +26,52 @@ use crate::store::{
 
 mod background;
 mod ending;
-mod held;
 mod load;
 mod mint;
+mod pending;
 mod simulated;
-mod told;
+mod updates;
 
-use held::Held;
 pub use mint::{MintError, Minting, NewLogin, Once};
+use pending::PendingEndings;
 
-/// How long a cookie whose session the store does not know is remembered as such.
+/// How long a cookie without a session is remembered, so that the store is not asked again.
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 /// How many such cookies are remembered.
 const UNKNOWN_MAX: u64 = 10_000;
 /// How many sessions are loaded from the store at a time.
 const LOADS_MAX: usize = 64;
-/// How often a session is looked for again while logins of the same person overtake the look.
+/// How often a session is read again when another login of its person changes it meanwhile.
 const LOOKS_MAX: usize = 4;
-/// How many uses may wait to be written; more are written later.
+/// How many uses may wait to be written; more are dropped, and the next use of the session tries again.
 const TOUCHES_MAX: usize = 16_384;
-/// A session that nobody used for so long leaves the memory, not the store.
+/// A session that is not used for so long is dropped from memory, not from the store.
 const CACHED_FOR: Duration = Duration::from_secs(3600);
 
 /// The hash of a whole cookie.
 type CookieHash = [u8; 32];
-/// What everybody who asks for the same cookie gets from one look into the store.
+/// The result of a read of the store, for all requests with the same cookie.
 type Load = Result<Loaded, Arc<StoreError>>;
 
-/// Who a cookie belongs to.
+/// The person of a cookie.
 #[derive(Clone, Debug)]
 pub enum Found {
-    /// Somebody who is here.
+    /// Their session counts.
     Person(Person),
-    /// Nobody.
+    /// There is no session.
     Missing(Missing),
 }
 
-/// Why a cookie belongs to nobody.
+/// Why a cookie has no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// It was never ours, or counts on another host.
+    /// Menshen did not sign it, or it counts on another host.
     Unknown,
-    /// It was, and is over: expired, idle, signed out, revoked.
+    /// The session is over: expired, idle, signed out or revoked.
     Over,
 }
 
-/// Everybody who is here. One per process; it outlives every site.
+/// The sessions of everybody who is signed in. One per process; it outlives every site.
 pub struct Sessions {
     store: Arc<dyn Store>,
     clock: Clock,
@@ -85,21 +86,21 @@ pub struct Sessions {
     identities: Cells<(ConnectorId, Subject), IdentityCell>,
     live: Cells<SessionKey, SessionCell>,
     tokens: Cells<SessionKey, TokenCell>,
-    /// Who this process is to the others that ask for the same leases.
+    /// The name of this process in leases.
     pub(super) holder: String,
     pub(super) refresh_permits: Semaphore,
     touches: mpsc::Sender<(SessionKey, Timestamp)>,
-    /// What was ended and is not stored yet.
-    held: Held,
+    /// Sessions that were ended here but not yet in the store.
+    pending: PendingEndings,
     changes: watch::Sender<u64>,
-    /// Grows when everything in memory must be read again.
+    /// Grows when every session in memory must be read again.
     generation: AtomicU64,
-    /// Set while the store has not been heard of for longer than sessions may count without it.
+    /// Set while the log of revocations could not be read for longer than `outage_grace`.
     silent: AtomicBool,
     outage_grace: Duration,
 }
 
-/// A session in memory with the numbers it was loaded under.
+/// A session in memory with the epochs under which it was loaded.
 struct Entry {
     session: Arc<Session>,
     host: Option<HostMark>,
@@ -123,7 +124,7 @@ enum Loaded {
     Missing(Missing),
 }
 
-/// What a look into the memory says.
+/// The result of looking into the memory.
 enum Hit {
     Person(Person),
     Missing(Missing),
@@ -140,7 +141,7 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// Reads the numbers and starts the background work, which ends when this is dropped.
+    /// Reads the epochs and starts the background work, which ends when this is dropped.
     pub async fn open(
         store: Arc<dyn Store>,
         clock: Clock,
@@ -176,7 +177,7 @@ impl Sessions {
             holder: URL_SAFE_NO_PAD.encode(keys::random::<16>()),
             refresh_permits: Semaphore::new(REFRESHES_MAX),
             touches,
-            held: Held::default(),
+            pending: PendingEndings::default(),
             changes: watch::Sender::new(0),
             generation: AtomicU64::new(0),
             silent: AtomicBool::new(false),
@@ -187,10 +188,11 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// Who a cookie belongs to, on a host. Cancel-safe: a load goes on for the others who wait.
+    /// Finds the session of a cookie, on a host. Cancel-safe: a load goes on for the others who wait.
     ///
     /// # Errors
-    /// The store could not be asked, or has not been heard of for too long: nobody may pass on that.
+    /// The store failed, or its log of revocations has not been read for too long. The request must not
+    /// pass.
     pub async fn find(
         self: &Arc<Self>,
         ring: &Arc<KeyRing>,
@@ -204,7 +206,7 @@ impl Sessions {
         let hash = keys::fingerprint(&[value.as_bytes()]);
         match self.hit(&hash, ring, terms, host) {
             Hit::Person(person) => {
-                self.heard_of_the_store()?;
+                self.ensure_log_is_read()?;
                 return Ok(Found::Person(person));
             }
             Hit::Missing(missing) => return Ok(Found::Missing(missing)),
@@ -222,13 +224,13 @@ impl Sessions {
             let lost = |_| Arc::new(StoreError::Damaged { record: "session" });
             match load.map_err(lost)?? {
                 Loaded::Missing(missing) => return Ok(Found::Missing(missing)),
-                // What was loaded is measured like every hit: it may have been revoked meanwhile.
-                // It is not looked for in the memory, which may be too full to have kept it.
+                // What was loaded is measured like every hit: it may have been revoked meanwhile. It
+                // is not read from the memory, which may have been too full to keep it.
                 Loaded::Entry(entry) => match self.measure(&entry, ring, terms, host) {
                     Hit::Person(person) => return Ok(Found::Person(person)),
                     Hit::Missing(missing) => return Ok(Found::Missing(missing)),
-                    // Another login of theirs was admitted while we looked: it may have renamed
-                    // them, and the store knows.
+                    // Another login of this person was admitted meanwhile and may have changed their
+                    // name: the store is read again.
                     Hit::Ask => {}
                 },
             }
@@ -247,7 +249,7 @@ impl Sessions {
         hit
     }
 
-    /// Compares the numbers a session was loaded under with the current ones.
+    /// Compares the epochs under which a session was loaded with the current ones.
     fn measure(&self, entry: &Entry, ring: &KeyRing, terms: &Terms, host: &str) -> Hit {
         if entry.ring_epoch != ring.epoch()
             || entry.generation != self.generation.load(Ordering::Acquire)
@@ -264,11 +266,11 @@ impl Sessions {
             return Hit::Missing(Missing::Over);
         }
         if entry.account.0.changes() != entry.changes {
-            // Their old login may be somebody else's by now, their old groups not theirs.
+            // Their old login may be another person's by now, and their groups may have changed.
             return Hit::Ask;
         }
         if now.since(entry.cell.used_at()) >= terms.idle_timeout {
-            // Another node may have seen them: the store knows.
+            // Another process may have seen them: the store is asked.
             return Hit::Ask;
         }
         if entry.host.is_some_and(|mark| mark != HostMark::of(host)) {
@@ -276,7 +278,7 @@ impl Sessions {
         }
         let every_ms = i64::try_from(terms.idle_timeout.as_millis() / 10).unwrap_or(i64::MAX);
         if entry.cell.touch(now, every_ms) {
-            // A full queue loses nothing: the next use asks again.
+            // When the queue is full, the next use tries again.
             let _ = self.touches.try_send((entry.session.key, now));
         }
         let due = entry.tokens.as_ref().map(|cell| cell.due(now));
@@ -291,7 +293,7 @@ impl Sessions {
         })
     }
 
-    /// The connector's number and everyone's, for a login that begins now.
+    /// The epochs of the connector and of everyone, for a login that begins now.
     pub fn epochs_of(&self, connector: &ConnectorId) -> (u64, u64) {
         let connector = self.connector_epoch(connector);
         (connector.number(), self.everyone.number())
@@ -313,7 +315,7 @@ impl Sessions {
         Arc::clone(known.entry(connector.clone()).or_default())
     }
 
-    /// Tells whenever somebody's session may be over; whoever holds a connection open asks again.
+    /// Changes whenever a session may be over, so that open connections are judged again.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -342,20 +344,20 @@ impl Sessions {
         &*self.store
     }
 
-    /// The time they are measured by.
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// How many sessions are in memory. Not for the path of a request: it tidies up first, because
-    /// the cache counts what came and went only then.
+    /// How many sessions are in memory. Too slow for requests: the cache does its pending work first,
+    /// because only then is the count right.
     pub fn cached(&self) -> u64 {
         self.cache.run_pending_tasks();
         self.cache.entry_count()
     }
 
-    /// Revocations come through the store: who has not heard of it for long may not vouch.
-    fn heard_of_the_store(&self) -> Result<(), Arc<StoreError>> {
+    /// Fails when the log of revocations has not been read for too long: a session in memory may have
+    /// been revoked by another process.
+    fn ensure_log_is_read(&self) -> Result<(), Arc<StoreError>> {
         if self.silent.load(Ordering::Relaxed) {
             return Err(Arc::new(StoreError::Silent {
                 for_s: self.outage_grace.as_secs(),

@@ -1,5 +1,5 @@
-//! What a provider handed out with a session, in memory: current, shared by all who stand on the
-//! session, and due for a refresh in time.
+//! The tokens of a session in memory: current, shared by all its requests, and due for a refresh in
+//! time.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -29,71 +29,72 @@ const PAUSE_MIN: Duration = Duration::from_secs(5);
 /// So long at most after many that failed.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 
-/// Whether a session's tokens want a refresh.
+/// Whether a session's tokens are due for a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     /// No.
     Nothing,
-    /// The access token ends soon: the old ones serve, the refresh goes on behind.
+    /// The access token ends soon: it is used on while the refresh goes on in the background.
     Soon,
-    /// It has ended: whoever asks waits for the refresh.
+    /// It has ended: the request waits for the refresh.
     Now,
 }
 
 /// The current tokens of one session. Its `Debug` shows none.
 #[derive(Debug)]
 pub(crate) struct TokenCell {
-    /// When somebody should see to them; all that a request reads.
+    /// When they are due; a request reads only this.
     due_ms: AtomicI64,
-    held: ArcSwapOption<Held>,
+    current: ArcSwapOption<Current>,
     state: Mutex<State>,
 }
 
 /// Tokens with the version they have in the store.
 #[derive(Debug)]
-struct Held {
+struct Current {
     tokens: Arc<Tokens>,
     version: u64,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    flight: Option<Flight>,
+    refreshing: Option<Refreshing>,
     failures: u32,
 }
 
-/// A refresh under way. Ended when nobody holds the other end.
+/// A refresh under way. It has ended when its [`RefreshGuard`] is dropped.
 #[derive(Clone, Debug)]
-pub(super) struct Flight {
+pub(super) struct Refreshing {
     pub(super) began: Instant,
     ended: watch::Receiver<()>,
 }
 
-/// The end of a flight: dropped, it lets the next one begin and tells all who wait.
+/// Held by the task of a refresh. When it is dropped, the next refresh may begin, and all who wait go
+/// on.
 #[derive(Debug)]
-pub(super) struct Landing {
+pub(super) struct RefreshGuard {
     cell: Arc<TokenCell>,
-    /// When to try again if the flight crashes.
+    /// When to try again if the task panics.
     again_at: Option<Timestamp>,
-    _told: watch::Sender<()>,
+    _ended: watch::Sender<()>,
 }
 
-/// What whoever wants a refresh must do.
+/// What a request that finds tokens due must do.
 #[derive(Debug)]
-pub(super) enum Boarding {
-    /// Look again: somebody was faster.
+pub(super) enum Start {
+    /// Find the session again: another request refreshed its tokens.
     NotDue,
-    /// Leave it to the flight under way.
-    Joined(Flight),
-    /// Fly.
-    Begun(Flight, Landing),
+    /// Wait for the refresh under way, if at all.
+    Joined(Refreshing),
+    /// Run the refresh.
+    Begun(Refreshing, RefreshGuard),
 }
 
 impl Default for TokenCell {
     fn default() -> Self {
         Self {
             due_ms: AtomicI64::new(i64::MAX),
-            held: ArcSwapOption::empty(),
+            current: ArcSwapOption::empty(),
             state: Mutex::default(),
         }
     }
@@ -105,57 +106,67 @@ impl TokenCell {
         if self.due_ms.load(Ordering::Acquire) > now.unix_ms() {
             return Due::Nothing;
         }
-        let held = self.held.load();
-        match held.as_ref().and_then(|held| held.tokens.access_expires_at) {
+        let current = self.current.load();
+        match current.as_ref().and_then(|it| it.tokens.access_expires_at) {
             Some(end) if end > now => Due::Soon,
             _ => Due::Now,
         }
     }
 
-    /// The tokens now.
+    /// The current tokens.
     pub(super) fn tokens(&self) -> Option<Arc<Tokens>> {
-        self.held
+        self.current
             .load()
             .as_ref()
-            .map(|held| Arc::clone(&held.tokens))
+            .map(|current| Arc::clone(&current.tokens))
     }
 
     /// The tokens with their version.
-    pub(super) fn held(&self) -> Option<(Arc<Tokens>, u64)> {
-        let held = self.held.load();
-        held.as_ref()
-            .map(|held| (Arc::clone(&held.tokens), held.version))
+    pub(super) fn current(&self) -> Option<(Arc<Tokens>, u64)> {
+        let current = self.current.load();
+        current
+            .as_ref()
+            .map(|current| (Arc::clone(&current.tokens), current.version))
     }
 
-    /// Takes over what the store holds, unless it is no news. What does not open is none.
+    /// Takes over the tokens of the store, unless the current ones are as new. Tokens that do not open
+    /// are none.
     pub(super) fn read(&self, ring: &KeyRing, session: &SessionKey, stored: &StoredTokens) {
         let opened = open(ring, session, &stored.sealed);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.held.load().as_ref().map_or(0, |held| held.version);
+        let known = self
+            .current
+            .load()
+            .as_ref()
+            .map_or(0, |current| current.version);
         match opened {
             Some((tokens, received_at)) if known < stored.version => {
                 state.failures = 0;
                 self.set(tokens, stored.version, received_at);
             }
             None if known <= stored.version => {
-                self.held.store(None);
+                self.current.store(None);
                 self.due_ms.store(i64::MAX, Ordering::Release);
             }
             Some(_) | None => {}
         }
     }
 
-    /// Takes over what a refresh brought.
+    /// Takes over new tokens from a refresh.
     pub(super) fn renew(&self, tokens: Tokens, version: u64, received_at: Timestamp) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.held.load().as_ref().map_or(0, |held| held.version);
+        let known = self
+            .current
+            .load()
+            .as_ref()
+            .map_or(0, |current| current.version);
         if known <= version {
             state.failures = 0;
             self.set(tokens, version, received_at);
         }
     }
 
-    /// Nobody asks again before `at`.
+    /// No refresh is due before `at`.
     pub(super) fn wait_until(&self, at: Timestamp) {
         self.due_ms.store(at.unix_ms(), Ordering::Release);
     }
@@ -168,53 +179,54 @@ impl TokenCell {
         self.wait_until(now.plus(pause.min(PAUSE_MAX)));
     }
 
-    /// Joins the flight under way, or begins one when there is still something to do.
-    pub(super) fn board(self: &Arc<Self>, now: Timestamp) -> Boarding {
+    /// Joins the refresh under way, or begins one when it is still due.
+    pub(super) fn start(self: &Arc<Self>, now: Timestamp) -> Start {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = &state.flight {
-            return Boarding::Joined(flight.clone());
+        if let Some(refreshing) = &state.refreshing {
+            return Start::Joined(refreshing.clone());
         }
         if self.due(now) == Due::Nothing {
-            return Boarding::NotDue;
+            return Start::NotDue;
         }
-        let (told, ended) = watch::channel(());
-        let flight = Flight {
+        let (ending, ended) = watch::channel(());
+        let refreshing = Refreshing {
             began: Instant::now(),
             ended,
         };
-        state.flight = Some(flight.clone());
-        let landing = Landing {
+        state.refreshing = Some(refreshing.clone());
+        let guard = RefreshGuard {
             cell: Arc::clone(self),
             again_at: Some(now.plus(PAUSE_MIN)),
-            _told: told,
+            _ended: ending,
         };
-        Boarding::Begun(flight, landing)
+        Start::Begun(refreshing, guard)
     }
 
     fn set(&self, tokens: Tokens, version: u64, received_at: Timestamp) {
         let due = refresh_at(&tokens, received_at).map_or(i64::MAX, Timestamp::unix_ms);
         let tokens = Arc::new(tokens);
-        self.held.store(Some(Arc::new(Held { tokens, version })));
+        self.current
+            .store(Some(Arc::new(Current { tokens, version })));
         self.due_ms.store(due, Ordering::Release);
     }
 }
 
-impl Flight {
+impl Refreshing {
     /// Waits for its end.
     pub(super) async fn ended(mut self) {
-        // Nothing is ever sent: the answer is that the other end is gone.
+        // Nothing is ever sent: it answers when the sender is dropped.
         let _ = self.ended.changed().await;
     }
 }
 
-impl Landing {
-    /// The flight came to its end and said itself when the next one is due.
-    pub(super) fn land(mut self) {
+impl RefreshGuard {
+    /// The refresh ended and has set when the next one is due.
+    pub(super) fn finish(mut self) {
         self.again_at = None;
     }
 }
 
-impl Drop for Landing {
+impl Drop for RefreshGuard {
     fn drop(&mut self) {
         if let Some(at) = self.again_at {
             self.cell.wait_until(at);
@@ -224,11 +236,11 @@ impl Drop for Landing {
             .state
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        state.flight = None;
+        state.refreshing = None;
     }
 }
 
-/// When tokens should be refreshed; never without a refresh token, or when no end is known.
+/// When tokens are due for a refresh; never without a refresh token or a known end.
 fn refresh_at(tokens: &Tokens, received_at: Timestamp) -> Option<Timestamp> {
     tokens.refresh.as_ref()?;
     let lifetime = tokens.access_expires_at?.since(received_at);
@@ -350,11 +362,11 @@ mod tests {
         let cell = TokenCell::default();
         for (version, name, now) in [(1, "a", "a"), (3, "c", "c"), (2, "b", "c"), (3, "x", "c")] {
             cell.read(&ring, &key, &stored(version, name));
-            let held = cell.tokens().unwrap();
-            assert_eq!(held.access.as_ref().unwrap().expose(), now);
+            let current = cell.tokens().unwrap();
+            assert_eq!(current.access.as_ref().unwrap().expose(), now);
         }
         cell.renew(tokens(60), 2, RECEIVED);
-        assert_eq!(cell.held().unwrap().1, 3);
+        assert_eq!(cell.current().unwrap().1, 3);
     }
 
     #[test]

@@ -84,7 +84,7 @@ async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_resta
     ready(&house, true).await;
     until("it is stored", || {
         let sessions = &house.running.live().shared().sessions;
-        futures_util::FutureExt::now_or_never(sessions.store_held(0)) == Some(0)
+        futures_util::FutureExt::now_or_never(sessions.store_pending(0)) == Some(0)
     })
     .await;
     assert_eq!(store.sessions(None, 9).await.unwrap(), []);

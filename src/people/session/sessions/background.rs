@@ -1,4 +1,5 @@
-//! What goes on behind the requests: uses are written in batches, revocations of others are read.
+//! Background work: uses of sessions are written in batches, revocations of other processes are read,
+//! expired records are deleted.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -13,17 +14,17 @@ use crate::store::{SessionKey, StoreError};
 
 /// How long uses are collected before they are written.
 const BATCH_EVERY: Duration = Duration::from_millis(500);
-/// After how long the store is asked again to write uses that it did not take.
+/// After how long the store is asked again to write uses after a failure.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// How often the log of revocations is read.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How long one reading may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const READ_WITHIN: Duration = Duration::from_secs(20);
 /// How many entries of the log, and how many uses, one question carries.
 const BATCH_MAX: usize = 1_000;
-/// How often what is over is deleted.
+/// How often expired records are deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
-/// How many rows of a kind one round deletes.
+/// How many rows of a kind one round of deleting takes.
 const SWEEP_MAX: u32 = 1_000;
 /// Rows that are idle for so long are deleted, whatever the configured idle timeout was.
 const IDLE_KEPT: Duration = Duration::from_secs(30 * 86_400);
@@ -37,7 +38,7 @@ pub(super) fn start(
     tokio::spawn(write_uses(Arc::downgrade(sessions), touched));
     tokio::spawn(read_log(Arc::downgrade(sessions), log_number));
     tokio::spawn(sweep(Arc::downgrade(sessions)));
-    tokio::spawn(store_held(Arc::downgrade(sessions)));
+    tokio::spawn(store_pending(Arc::downgrade(sessions)));
 }
 
 async fn write_uses(
@@ -65,9 +66,9 @@ async fn write_uses(
                 uses.clear();
                 failing = false;
             }
-            // Said once, not at every try of an outage.
+            // Logged once for an outage, not at every try.
             Err(error) if !failing => {
-                tracing::warn!(error = %crate::telemetry::chain(&error), "uses of sessions are not written: the store is asked again");
+                tracing::warn!(error = %crate::telemetry::chain(&error), "the last uses of sessions cannot be written: menshen tries again");
                 failing = true;
             }
             Err(_) => {}
@@ -78,18 +79,18 @@ async fn write_uses(
     }
 }
 
-/// Asks the store again to take what was ended while it failed.
-async fn store_held(sessions: Weak<Sessions>) {
+/// Asks the store again to write the endings that it did not take.
+async fn store_pending(sessions: Weak<Sessions>) {
     for round in 0.. {
         tokio::time::sleep(POLL_EVERY).await;
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
-        sessions.store_held(round).await;
+        sessions.store_pending(round).await;
     }
 }
 
-/// Whoever no longer reads the log may not vouch for anybody, however the reading ended.
+/// When the task that reads the log ends, even by a panic, no session in memory counts any more.
 struct Reader(Weak<Sessions>);
 
 impl Drop for Reader {
@@ -112,18 +113,18 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
         let max = u32::try_from(BATCH_MAX).unwrap_or(u32::MAX);
         let taken = async {
             let part = sessions.store.revocations_after(number, max).await?;
-            sessions.take_over(&part).await?;
+            sessions.apply_part(&part).await?;
             Ok::<_, StoreError>(part)
         };
-        match tokio::time::timeout(PATIENCE, taken).await {
-            // What was not taken over as a whole is read once more.
+        match tokio::time::timeout(READ_WITHIN, taken).await {
+            // A part that was not applied as a whole is read once more.
             Ok(Ok(part)) => {
                 let read = part.entries.iter().map(|entry| entry.number);
                 let last = read.chain(part.damaged).max();
                 number = last.unwrap_or(number).max(number);
                 (failing, last_good) = (false, Instant::now());
             }
-            // Said once, not every second of an outage.
+            // Logged once for an outage, not every second.
             Ok(Err(error)) if !failing => {
                 tracing::error!(error = %crate::telemetry::chain(&error), "the log of revocations cannot be read");
                 failing = true;
@@ -146,23 +147,23 @@ async fn sweep(sessions: Weak<Sessions>) {
             return;
         };
         if let Err(error) = sessions.sweep().await {
-            tracing::warn!(error = %crate::telemetry::chain(&error), "what is over was not deleted");
+            tracing::warn!(error = %crate::telemetry::chain(&error), "expired records were not deleted");
         }
     }
 }
 
 impl Sessions {
-    /// Deletes everything that is over, in rounds: between two of them others write.
+    /// Deletes everything that has expired, in rounds, so that other writes come in between.
     ///
     /// # Errors
-    /// The store did not take a round; what is left is deleted later.
+    /// A round failed; the rest is deleted later.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         let idle_ms = i64::try_from(IDLE_KEPT.as_millis()).unwrap_or(i64::MAX);
         let idle_before = Timestamp::from_unix_ms(now.unix_ms().saturating_sub(idle_ms));
         loop {
             let rows = self.store.sweep(now, idle_before, SWEEP_MAX).await?;
-            tracing::debug!(rows, "what is over was deleted");
+            tracing::debug!(rows, "expired records were deleted");
             if rows < u64::from(SWEEP_MAX) {
                 return Ok(());
             }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Sessions;
-use super::held::Ending;
+use super::pending::Ending;
 use crate::clock::Timestamp;
 use crate::store::{
     AccountId, ConnectorId, LogPart, LogoutMark, Revocation, Scope, SessionId, SessionKey,
@@ -12,18 +12,18 @@ use crate::store::{
 use crate::telemetry::chain;
 
 impl Sessions {
-    /// Ends sessions: in this memory, for every tunnel that stands on them, and in the store.
+    /// Ends sessions: in memory, with their open tunnels, and in the store.
     ///
     /// # Errors
-    /// The store did not take it. They are over in this process all the same, and the store is asked
-    /// again until it takes it.
+    /// The store failed. The sessions are over in this process all the same, and the store is asked
+    /// again until it has written it.
     pub async fn revoke(&self, scope: &Scope) -> Result<(), StoreError> {
         self.end(Ending::Revoke(scope.clone())).await.map(drop)
     }
 
-    /// A provider ended one of its sessions, or all of a person's: ours that stand on it end, and a
-    /// login that began before and comes back until `until` mints none. Answers how many ended; nothing when this `notice` was
-    /// taken before.
+    /// A provider ended one of its sessions, or all of a person's: the sessions here that came from it
+    /// end, and a login that began before mints none until `until`. Answers how many ended; nothing
+    /// when this `notice` was taken before.
     ///
     /// # Errors
     /// As [`Self::revoke`].
@@ -44,8 +44,8 @@ impl Sessions {
         Ok(ended.map(|entries| entries.len()))
     }
 
-    /// Which session a public id names. A store that fails is not the only one to know: somebody who
-    /// is here is in memory, too.
+    /// The key of the session that has this public id. When the store fails, it is looked for in
+    /// memory.
     pub async fn key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError> {
         let error = match self.store.session_key(public_id).await {
             Ok(key) => return Ok(key),
@@ -74,8 +74,9 @@ impl Sessions {
             return Ok(false);
         };
         self.apply(&revocation);
-        // A closing that waits to be stored would shut them out again. The sessions it ended stay so.
-        if self.held.holds(&closing) {
+        // A closing that the store has not written yet would close the account again: it is dropped,
+        // but the sessions that it ended stay ended.
+        if self.pending.contains(&closing) {
             let ended = self.end(Ending::Revoke(Scope::Account(*account))).await;
             self.forget(&closing);
             ended?;
@@ -83,13 +84,13 @@ impl Sessions {
         Ok(true)
     }
 
-    /// Takes over a part of the log of revocations. A row that nobody can read may have ended any
-    /// session: everything that is in memory is read from the store again.
+    /// Applies a part of the log of revocations. A row that cannot be read may have ended any session:
+    /// then every session in memory is read from the store again.
     ///
     /// # Errors
-    /// The numbers that such a row may have raised could not be read. The part is to be taken over once
+    /// The epochs that such a row may have raised could not be read. The part must be applied once
     /// more.
-    pub(super) async fn take_over(&self, part: &LogPart) -> Result<(), StoreError> {
+    pub(super) async fn apply_part(&self, part: &LogPart) -> Result<(), StoreError> {
         for entry in &part.entries {
             self.apply(entry);
         }
@@ -111,7 +112,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Takes over one entry of the log of revocations.
+    /// Applies one entry of the log of revocations.
     pub(super) fn apply(&self, revocation: &Revocation) {
         match &revocation.scope {
             Scope::Session(key) => {

@@ -14,7 +14,7 @@ use crate::single_flight::Flight;
 use crate::store::{Account, SessionFound, SessionRecord, StoreError};
 
 impl Sessions {
-    /// Loads once for all who ask for the same cookie, detached from every one of them.
+    /// Loads a session once for all requests with the same cookie, in a task of its own.
     pub(super) fn load(
         self: &Arc<Self>,
         hash: CookieHash,
@@ -38,7 +38,7 @@ impl Sessions {
     ) -> Load {
         let _permit = self.load_permits.acquire().await;
         let key = verified.handle.sid.key();
-        // The cells are taken before the store is read: what is revoked from here on is seen.
+        // The cells are taken before the store is read, so that a revocation meanwhile is seen.
         let cell = self.live.of(key, SessionCell::default);
         let account = self
             .accounts
@@ -63,8 +63,8 @@ impl Sessions {
             .map_err(Arc::new)?;
         let entry = Arc::new(entry);
         self.cache.insert(hash, Arc::clone(&entry));
-        // After it is in memory: what is held from here on finds it there.
-        if self.held.ends(&record) {
+        // Checked after it is in memory: an ending that comes later finds it there.
+        if self.pending.ends(&record) {
             entry.cell.end();
         }
         Ok(Loaded::Entry(entry))

@@ -1,4 +1,5 @@
-//! Minting: a session for somebody who was just proved, if everything it stands on still stands.
+//! Minting: makes a session for a person who just signed in, unless they were closed or revoked
+//! meanwhile.
 
 use super::Sessions;
 use crate::clock::Timestamp;
@@ -14,9 +15,9 @@ use crate::store::{
 /// What a session is minted from.
 #[derive(Clone, Debug)]
 pub struct NewLogin {
-    /// Who came in; the number is the one it was admitted under.
+    /// The account, with the epoch under which it was admitted.
     pub account: Account,
-    /// Who proved them.
+    /// The connector of the login.
     pub via: ConnectorId,
     /// What that source calls them.
     pub subject: Subject,
@@ -24,24 +25,24 @@ pub struct NewLogin {
     pub provider_sid: Option<String>,
     /// What the login proved besides.
     pub proof: Proof,
-    /// What the source handed out besides.
+    /// The tokens of the source.
     pub tokens: Option<Tokens>,
-    /// The session ends no later.
+    /// The latest end of the session, if the source gives one.
     pub expires_at: Option<Timestamp>,
     /// When the login began.
     pub began_at: Timestamp,
-    /// The connector's number then.
+    /// The connector's epoch then.
     pub connector_epoch: u64,
-    /// Everyone's number then.
+    /// The epoch of everyone then.
     pub everyone_epoch: u64,
 }
 
-/// A session that something gets once, whatever becomes of it.
+/// The one session that something, such as a token, ever gets.
 #[derive(Clone, Copy, Debug)]
 pub struct Once {
-    /// Its name.
+    /// The sid of the session.
     pub sid: Sid,
-    /// What is spent by it.
+    /// What is spent when the session is minted.
     pub what: [u8; 32],
     /// How long that is remembered.
     pub until: Timestamp,
@@ -56,7 +57,7 @@ pub enum MintError {
     /// The person, the connector or everyone was revoked while they logged in.
     #[error("the login was overtaken by a revocation")]
     Revoked,
-    /// What the session was for has had one.
+    /// There was such a session before.
     #[error("it has had its session")]
     Spent,
     /// The store.
@@ -67,15 +68,15 @@ pub enum MintError {
 /// A session that was minted.
 #[derive(Clone, Debug)]
 pub struct Minting {
-    /// What its cookie says.
+    /// The content of its cookie.
     pub handle: Handle,
     /// For logs and audit.
     pub public_id: SessionId,
 }
 
 impl Sessions {
-    /// Mints a session: a new id at every login. Answers the handle to sign. `ring` seals its tokens;
-    /// those that are too large are left out.
+    /// Mints a session with a new sid. Answers the handle to sign. `ring` seals its tokens; tokens that
+    /// are too large are left out.
     pub async fn mint(
         &self,
         ring: &KeyRing,
@@ -85,7 +86,7 @@ impl Sessions {
         self.mint_as(ring, login, terms, Sid::random(), None).await
     }
 
-    /// The same for something that gets a session once.
+    /// Mints the one session of something.
     pub(in crate::people) async fn mint_once(
         &self,
         ring: &KeyRing,
@@ -124,7 +125,7 @@ impl Sessions {
         let sealed = login.tokens.map(|tokens| {
             let sealed = tokens::seal(ring, &record.key, &tokens, now);
             if sealed.is_none() {
-                tracing::warn!(connector = %record.connector, "tokens are too large to be kept");
+                tracing::warn!(connector = %record.connector, "the tokens of a login are too large to be kept: its session continues without them");
             }
             sealed
         });

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::load::session_of;
-use super::told::entitlements_of;
+use super::updates::entitlements_of;
 use crate::clock::Timestamp;
 use crate::people::profile::Proof;
 use crate::people::session::{Due, Person, Terms};

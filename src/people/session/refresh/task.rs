@@ -1,4 +1,4 @@
-//! `Flying`: one refresh, detached from whoever asked for it.
+//! `RefreshTask`: one refresh, in a task of its own: it goes on when the request is dropped.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use super::{Known, Refresher};
 use crate::people::folded;
 use crate::people::profile::Fields;
 use crate::people::session::Session;
-use crate::people::session::tokens::{Landing, TokenCell, seal};
+use crate::people::session::tokens::{RefreshGuard, TokenCell, seal};
 use crate::people::source::{Refreshed, SourceError, Tokens};
 use crate::store::{Renewal, Renewed, Said, Scope, SessionFound, StoreError};
 use crate::telemetry::{Audit, Event, RefreshOutcome, chain};
 
 /// How often a lease that another process holds is asked for again.
 const LEASE_AGAIN: Duration = Duration::from_millis(100);
-/// How much longer than its source may think a refresh holds its lease.
+/// How much longer a refresh holds its lease than its source may take to answer.
 const LEASE_SLACK: Duration = Duration::from_secs(30);
-/// Nobody tries again for so long after a refresh that did not get its turn.
+/// How long no refresh is tried after one that did not get a permit or the lease in time.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
-/// After how long the store is asked again to keep what a refresh brought: it cannot be had twice.
+/// After how long the store is asked again to keep new tokens: the source does not give them twice.
 const STORE_AGAIN: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_millis(300),
@@ -30,27 +30,27 @@ const STORE_AGAIN: [Duration; 3] = [
 ];
 
 /// One refresh of one session's tokens.
-pub(super) struct Flying {
+pub(super) struct RefreshTask {
     pub(super) refresher: Arc<Refresher>,
     pub(super) session: Arc<Session>,
     pub(super) cell: Arc<TokenCell>,
 }
 
-/// What became of it.
+/// The outcome of a refresh.
 enum Outcome {
     /// The source brought new tokens.
     Renewed,
-    /// Another process was faster, and its tokens are here now.
+    /// Another process refreshed first; its tokens are here now.
     Adopted,
-    /// The session was over before.
+    /// The session had ended.
     Over,
     /// The source no longer vouches for it.
     Gone(Box<dyn Error + Send + Sync>),
     /// The source could not be asked.
     Unavailable(Box<dyn Error + Send + Sync>),
-    /// It did not get its turn.
+    /// It did not get a permit or the lease in time.
     Busy,
-    /// The store.
+    /// The store failed.
     Store(StoreError),
 }
 
@@ -59,12 +59,12 @@ enum Outcome {
 #[error("no answer within {0:?}")]
 struct Late(Duration);
 
-impl Flying {
-    /// Refreshes, and says when to do so again.
-    pub(super) async fn fly(self, landing: Landing) {
+impl RefreshTask {
+    /// Refreshes, and sets when the next refresh is due.
+    pub(super) async fn run(self, guard: RefreshGuard) {
         let outcome = self.refresh().await;
         self.close(outcome).await;
-        landing.land();
+        guard.finish();
     }
 
     async fn refresh(&self) -> Outcome {
@@ -81,13 +81,13 @@ impl Flying {
         }
         let outcome = self.leased(known).await;
         if let Err(error) = self.lease(Duration::ZERO).await {
-            tracing::debug!(error = %chain(&error), "a lease was not given back");
+            tracing::debug!(error = %chain(&error), "the lease of a refresh was not released");
         }
         outcome
     }
 
-    /// Waits for the lease, which another process may hold; answers what it brought meanwhile, or
-    /// what else went wrong.
+    /// Waits for the lease, which another process may hold; nothing when it has it. Otherwise the
+    /// outcome: the tokens that the other process brought, or a failure.
     async fn wait_for_lease(&self) -> Option<Outcome> {
         let pace = self.refresher.pace;
         let until = Instant::now() + pace.wait;
@@ -104,7 +104,7 @@ impl Flying {
         }
     }
 
-    /// Takes the lease, or gives it back when it is for no time at all.
+    /// Takes the lease; with a period of zero, gives it back.
     async fn lease(&self, period: Duration) -> Result<bool, StoreError> {
         let Refresher {
             sessions, clock, ..
@@ -117,12 +117,12 @@ impl Flying {
             .await
     }
 
-    /// The refresh itself, when no other process is at it.
+    /// The refresh itself, under the lease.
     async fn leased(&self, known: &Known) -> Outcome {
         if let Some(outcome) = self.adopt().await {
             return outcome;
         }
-        let Some((tokens, version)) = self.cell.held() else {
+        let Some((tokens, version)) = self.cell.current() else {
             return Outcome::Busy;
         };
         let patience = self.refresher.pace.source;
@@ -135,8 +135,8 @@ impl Flying {
         }
     }
 
-    /// A token that another process spent looks like one that was taken back. That cannot be while
-    /// the lease is ours; but a clock may have jumped.
+    /// A refresh token that another process spent looks like one that the provider revoked. The lease
+    /// prevents that unless a clock jumped, so the store is asked first.
     async fn gone(&self, why: Box<dyn Error + Send + Sync>) -> Outcome {
         match self.wait_for_lease().await {
             Some(outcome) => outcome,
@@ -144,7 +144,7 @@ impl Flying {
         }
     }
 
-    /// Takes over what the store holds by now; nothing when that is no news.
+    /// Adopts newer tokens from the store; nothing when there are none.
     async fn adopt(&self) -> Option<Outcome> {
         let (sessions, ring) = (&self.refresher.sessions, &self.refresher.ring);
         let found: SessionFound = match sessions.stored(&self.session.key).await {
@@ -153,14 +153,14 @@ impl Flying {
             Err(error) => return Some(Outcome::Store(error)),
         };
         let stored = found.tokens.as_ref().map_or(0, |stored| stored.version);
-        let known = self.cell.held().map_or(0, |(_, version)| version);
+        let known = self.cell.current().map_or(0, |(_, version)| version);
         (stored > known).then(|| match sessions.overtaken_by(&found, ring) {
             Ok(()) => Outcome::Adopted,
             Err(error) => Outcome::Store(error),
         })
     }
 
-    /// Keeps what the source brought: in the store first, then here.
+    /// Keeps the new tokens and fields: in the store first, then in memory.
     async fn keep(&self, known: &Known, refreshed: Refreshed, version: u64) -> Outcome {
         let Refresher { clock, ring, .. } = &*self.refresher;
         let now = clock.now();
@@ -173,7 +173,7 @@ impl Flying {
         let Some(sealed) = seal(ring, &self.session.key, &tokens, now) else {
             tracing::error!(
                 connector = %self.session.via,
-                "refreshed tokens are too large to be kept: they are lost with this process"
+                "refreshed tokens are too large to be kept: they are lost when this process ends"
             );
             return self.renewed(tokens, version, fields.as_ref(), None);
         };
@@ -192,7 +192,7 @@ impl Flying {
             Ok(Renewed::Overtaken) => self.adopt().await.unwrap_or(Outcome::Adopted),
             Ok(Renewed::SessionGone) => Outcome::Over,
             Err(error) => {
-                // What the source took away is gone here all the same.
+                // Groups that the source took away count here no longer, all the same.
                 self.renewed(tokens, version, fields.as_ref(), None);
                 Outcome::Store(error)
             }
@@ -205,7 +205,7 @@ impl Flying {
             match store.renew(renewal).await {
                 Ok(renewed) => return Ok(renewed),
                 Err(error) => {
-                    tracing::debug!(error = %chain(&error), "the store is asked once more");
+                    tracing::debug!(error = %chain(&error), "refreshed tokens were not stored: menshen tries again");
                     sleep(pause).await;
                 }
             }
@@ -213,28 +213,28 @@ impl Flying {
         store.renew(renewal).await
     }
 
-    /// The fields a source's answer gives; nothing when it gave none, or none that can be used.
+    /// The mapped fields of the source's answer; nothing when it has none that can be used.
     fn mapped(&self, known: &Known, refreshed: &Refreshed) -> Option<Fields> {
         // Fields that do not follow the source stay as the first login brought them.
         let raw = refreshed
             .raw
             .as_ref()
             .filter(|_| known.terms.admittance.sync)?;
-        // The login it is mapped to is not looked at: only a login gives a person another name.
+        // The mapped login is ignored: only a login can change it.
         match known.terms.admittance.mapping.map(raw) {
             Ok(mapped) => Some(mapped.fields),
             Err(error) => {
                 tracing::warn!(
                     connector = %self.session.via,
                     error = %chain(&error),
-                    "a refreshed profile was left out"
+                    "a refreshed profile cannot be mapped: the old fields stay"
                 );
                 None
             }
         }
     }
 
-    /// Takes over what was brought; `epoch` is the number the store gave the fields.
+    /// Updates the memory; `epoch` is the version that the store gave the fields.
     fn renewed(
         &self,
         tokens: Tokens,
@@ -259,12 +259,12 @@ impl Flying {
                 });
             }
         }
-        // After the entitlements: who sees the new tokens sees those, too.
+        // After the entitlements: a request that sees the new tokens sees those, too.
         self.cell.renew(tokens, version, now);
         Outcome::Renewed
     }
 
-    /// Says what became of it, and when the next one is due.
+    /// Logs and counts the outcome, and sets when the next refresh is due.
     async fn close(&self, outcome: Outcome) {
         let Refresher {
             sessions,
@@ -297,7 +297,7 @@ impl Flying {
                 RefreshOutcome::Busy
             }
             Outcome::Store(error) => {
-                tracing::error!(error = %chain(&error), "a refresh failed at the store");
+                tracing::error!(error = %chain(&error), "a refresh of tokens failed at the store");
                 self.cell.failed(clock.now());
                 RefreshOutcome::Store
             }
@@ -314,7 +314,7 @@ impl Flying {
             ..
         } = &*self.refresher;
         self.cell.failed(clock.now());
-        // It is over here even if the store does not take it now.
+        // It is over here even if the store fails now.
         if let Err(error) = sessions.revoke(&Scope::Session(self.session.key)).await {
             tracing::error!(error = %chain(&error), "a session that its source ended was not deleted");
         }
@@ -336,14 +336,14 @@ impl Flying {
         }
     }
 
-    /// Said once, not for every session of an outage.
+    /// Logs once for an outage, not for every session.
     fn fails(&self, why: &(dyn Error + Send + Sync + 'static)) {
         let known = self.refresher.sources.get(&self.session.via);
         if known.is_some_and(|known| !known.failing.swap(true, Ordering::Relaxed)) {
             tracing::warn!(
                 connector = %self.session.via,
                 error = %chain(why),
-                "tokens cannot be refreshed: sessions go on as they are"
+                "tokens cannot be refreshed: sessions keep the old ones"
             );
         }
     }

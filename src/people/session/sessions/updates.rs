@@ -1,4 +1,4 @@
-//! What becomes known of people who are here already: by a load, by another login, by a refresh.
+//! Updates of sessions in memory: by a load, by another login of the person, by a refresh.
 
 use std::sync::Arc;
 
@@ -36,12 +36,12 @@ impl Sessions {
         cell.read(ring, &key, stored);
         if cell.tokens().is_none() {
             let session = found.session.public_id;
-            tracing::warn!(%session, "the session's tokens do not open: it goes on without them");
+            tracing::warn!(%session, "the session's tokens cannot be opened with the current keys: it continues without them");
         }
         Some(cell)
     }
 
-    /// Takes over the entitlements a login brought for an identity that is here already.
+    /// Updates the entitlements of an identity that has sessions in memory, after another login.
     pub(crate) fn logged_in(
         &self,
         via: &ConnectorId,
@@ -54,8 +54,8 @@ impl Sessions {
         let same_login = current.as_ref().is_some_and(|it| it.login == account.login);
         let same = same_login && current.as_ref().is_some_and(|it| it.fields == *fields);
         if let Some(known) = self.accounts.known(&account.id).filter(|_| !same) {
-            // Their sessions are read anew. A refresh may be under way whose fields the store took
-            // before or after these: the store knows which are the last.
+            // Their sessions are read again. The store may have written the fields of a refresh before
+            // or after these: only it knows which are the last.
             known.may_have_changed();
         }
         let (Some(cell), Some(current)) = (&cell, current) else {
@@ -68,9 +68,10 @@ impl Sessions {
         }
     }
 
-    /// Takes over what a refresh says of a person; answers the names of the fields that changed.
+    /// Updates the entitlements of a person after a refresh; answers the names of the fields that
+    /// changed.
     ///
-    /// `epoch` is the number the store gave those fields; without one it is guessed.
+    /// `epoch` is the version that the store gave the fields; without one it is guessed.
     pub(in crate::people::session) fn refreshed(
         &self,
         session: &Session,
@@ -92,13 +93,13 @@ impl Sessions {
         cell.refreshed(&Arc::new(fresh));
         let changed = differences(&before.fields, fields);
         if !changed.is_empty() {
-            // Tunnels are judged by what their people may do now.
+            // Open tunnels are judged again.
             self.changed();
         }
         changed
     }
 
-    /// Takes over what another process refreshed.
+    /// Updates a session after another process refreshed it.
     pub(in crate::people::session) fn overtaken_by(
         &self,
         found: &SessionFound,
@@ -118,7 +119,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// A session that the store does not know any more is over here, too.
+    /// Ends a session here that the store no longer has.
     pub(in crate::people::session) fn is_over(&self, key: &SessionKey) {
         if let Some(cell) = self.live.known(key) {
             cell.end();
@@ -126,7 +127,7 @@ impl Sessions {
         }
     }
 
-    /// Counts a record that the store gave and nobody can read.
+    /// Counts a record that cannot be read.
     pub(super) fn counted(&self, error: StoreError) -> StoreError {
         match error {
             StoreError::Damaged { record } => self.store.damaged(record),
@@ -139,7 +140,7 @@ impl Sessions {
     }
 }
 
-/// What somebody may do, as the store keeps it.
+/// The entitlements of a session, as the store keeps them.
 pub(super) fn entitlements_of(found: &SessionFound) -> Result<Entitlements, StoreError> {
     let fields: Fields = serde_json::from_str(&found.entitlements)
         .map_err(|_| StoreError::Damaged { record: "identity" })?;
@@ -152,7 +153,7 @@ pub(super) fn entitlements_of(found: &SessionFound) -> Result<Entitlements, Stor
     ))
 }
 
-/// The names of the fields in which two differ; never what stands in them.
+/// The names of the fields that differ; never their values, which are personal.
 fn differences(before: &Fields, after: &Fields) -> Vec<String> {
     let object = |fields| match serde_json::to_value(fields) {
         Ok(serde_json::Value::Object(object)) => object,

@@ -1,5 +1,5 @@
-//! `Held`: what was ended and is not stored yet. It holds in this process from the first moment, and
-//! is stored as soon as the store takes it.
+//! `PendingEndings`: sessions that were ended in this process but not yet in the store. They are over
+//! here from the first moment; the store is asked again until it has written it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,9 +13,9 @@ use crate::store::{
 };
 use crate::telemetry::{Seldom, chain};
 
-/// How much of what anybody may say, as a front-channel logout, is kept for later.
+/// How many endings that anybody can ask for, such as front-channel logouts, wait for the store.
 const UNPROVED_MAX: usize = 10_000;
-/// After so many failures one after the other the rest waits for the next round.
+/// After so many failures in a row the rest waits for the next round.
 const FAILURES_MAX: usize = 3;
 
 /// Something that ends sessions.
@@ -25,7 +25,7 @@ pub(super) enum Ending {
     Revoke(Scope),
     /// An account is closed.
     Close(AccountId),
-    /// A provider ended a session of its own, or all of a person.
+    /// A provider ended one of its sessions, or all of a person.
     AtProvider {
         connector: ConnectorId,
         mark: LogoutMark,
@@ -34,55 +34,53 @@ pub(super) enum Ending {
     },
 }
 
-/// Endings that the store did not confirm.
+/// Endings that the store did not confirm yet.
 #[derive(Debug, Default)]
-pub(super) struct Held {
-    holds: Mutex<Holds>,
+pub(super) struct PendingEndings {
+    by_ending: Mutex<ByEnding>,
     complaints: Seldom,
 }
 
-type Holds = HashMap<Ending, Hold>;
+type ByEnding = HashMap<Ending, Pending>;
 
-/// One of them.
 #[derive(Debug)]
-struct Hold {
+struct Pending {
     at: Timestamp,
-    /// How many ask the store about it right now.
+    /// How many callers ask the store about it right now.
     asking: usize,
     pin: Pin,
 }
 
-/// Keeps alive what sessions are measured by: a cell that nobody held would be forgotten, and what it
-/// says with it.
+/// Keeps the cell that ends the sessions alive: a cell that nothing refers to would be dropped, and the
+/// sessions would count again.
 #[derive(Debug)]
 enum Pin {
-    Session(#[expect(dead_code, reason = "held for its life alone")] Arc<SessionCell>),
+    Session(#[expect(dead_code, reason = "kept alive only")] Arc<SessionCell>),
     Account(Arc<AccountCell>),
     Connector(Arc<Epoch>),
     Everyone,
-    /// Every load looks for it.
+    /// None: each load of a session looks at the pending endings.
     Loads,
 }
 
-/// Somebody who asks the store about an ending. Whoever goes away before the answer leaves the rest to
-/// the next round.
+/// One question to the store about an ending. When it is dropped before the answer, the next round asks
+/// again.
 struct Asking<'a> {
     sessions: &'a Sessions,
     ending: &'a Ending,
-    /// Whether it is counted among those who ask. An ending that found no place is held by nobody,
-    /// or by somebody else.
+    /// Whether [`Pending::asking`] counts it. It does not when there was no room for the ending.
     counted: bool,
     answer: Answer,
 }
 
-/// What the store said to an ending.
+/// The store's answer to an ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
-    /// Nothing yet.
+    /// None yet.
     Waiting,
-    /// It did not take it.
+    /// It failed.
     Failed,
-    /// It knows it now.
+    /// It has written it.
     Confirmed,
 }
 
@@ -91,46 +89,49 @@ impl Drop for Asking<'_> {
         let Self {
             sessions, ending, ..
         } = self;
-        let mut held = sessions.held.lock();
-        let asking = held.get_mut(*ending).map_or(0, |hold| {
+        let mut pending = sessions.pending.lock();
+        let asking = pending.get_mut(*ending).map_or(0, |entry| {
             if self.counted {
-                // An ending that was forgotten meanwhile may be held anew, by others.
-                hold.asking = hold.asking.saturating_sub(1);
+                // It may have been removed meanwhile and added again by others.
+                entry.asking = entry.asking.saturating_sub(1);
             }
-            hold.asking
+            entry.asking
         });
         match self.answer {
-            Answer::Confirmed if asking == 0 => sessions.let_go(held, ending),
+            Answer::Confirmed if asking == 0 => sessions.let_go(pending, ending),
             Answer::Confirmed => {}
-            // Anybody may ask and go away: the next round asks the store.
+            // Anybody can send the request and close the connection, so it costs no walk through the
+            // cache: the next round asks the store.
             Answer::Waiting if ending.is_unproved() => {}
             Answer::Waiting | Answer::Failed => {
-                drop(held);
+                drop(pending);
                 sessions.end_cached(ending);
             }
         }
     }
 }
 
-impl Held {
-    fn lock(&self) -> MutexGuard<'_, Holds> {
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+impl PendingEndings {
+    fn lock(&self) -> MutexGuard<'_, ByEnding> {
+        self.by_ending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> Vec<Ending> {
-        let held = self.lock();
-        let waiting = held.iter().filter(|(_, hold)| hold.asking == 0);
+        let pending = self.lock();
+        let waiting = pending.iter().filter(|(_, entry)| entry.asking == 0);
         waiting.map(|(ending, _)| ending.clone()).collect()
     }
 
-    pub(super) fn holds(&self, ending: &Ending) -> bool {
+    pub(super) fn contains(&self, ending: &Ending) -> bool {
         self.lock().contains_key(ending)
     }
 
-    /// Whether a provider ended this session, which the store still has.
+    /// Whether a provider ended this session, although the store still has it.
     pub(super) fn ends(&self, session: &SessionRecord) -> bool {
-        let held = self.lock();
-        held.keys().any(|ending| match ending {
+        let pending = self.lock();
+        pending.keys().any(|ending| match ending {
             Ending::AtProvider {
                 connector, mark, ..
             } => {
@@ -143,7 +144,7 @@ impl Held {
 }
 
 impl Ending {
-    /// Whose sessions end, as far as it says so itself.
+    /// Whose sessions end; nothing when only the store knows.
     fn scope(&self) -> Option<Scope> {
         match self {
             Self::Revoke(scope) => Some(scope.clone()),
@@ -152,7 +153,7 @@ impl Ending {
         }
     }
 
-    /// Whether anybody could have said so: no notice of the provider proves it.
+    /// Whether anybody can have sent the request: no notice of the provider proves it.
     fn is_unproved(&self) -> bool {
         let Self::AtProvider { mark, notice, .. } = self else {
             return false;
@@ -162,35 +163,35 @@ impl Ending {
 }
 
 impl Sessions {
-    /// Ends what `ending` says: here first, then in the store; answers the entries of the log. Nothing
-    /// when the store had heard of it before, or has no such account.
+    /// Ends sessions: here first, then in the store; answers the entries of the log. Nothing when the
+    /// notice was spent before, or when there is no such account.
     ///
     /// # Errors
-    /// It is not stored. It holds here all the same, and is stored later.
+    /// The store failed. The sessions are over here all the same, and the store is asked again.
     pub(super) async fn end(&self, ending: Ending) -> Result<Option<Vec<Revocation>>, StoreError> {
-        let (at, counted) = self.hold(&ending);
+        let (at, counted) = self.add(&ending);
         let ended = self.ask_to_end(&ending, at, counted).await;
         if let Err(error) = &ended
             && !error.is_an_answer()
-            && (!ending.is_unproved() || self.held.complaints.may_speak())
+            && (!ending.is_unproved() || self.pending.complaints.may_speak())
         {
             tracing::error!(
                 error = %chain(error),
-                "sessions were ended in this process, but not in the store: it is asked again until it takes it"
+                "sessions were ended in this process, but not in the store: menshen tries again until they are"
             );
         }
         ended
     }
 
-    /// Stores what waits for it; answers how much is left.
-    pub async fn store_held(&self, round: usize) -> usize {
-        let mut waiting = self.held.waiting();
-        // One that the store never takes must not keep the others from it.
+    /// Asks the store to write the pending endings; answers how many are left.
+    pub async fn store_pending(&self, round: usize) -> usize {
+        let mut waiting = self.pending.waiting();
+        // One that the store never accepts must not keep the others waiting.
         let first = round % waiting.len().max(1);
         waiting.rotate_left(first);
         let (mut stored, mut failures) = (0_usize, 0);
         for ending in waiting {
-            let Some(at) = self.hold_again(&ending) else {
+            let Some(at) = self.retry(&ending) else {
                 continue;
             };
             match self.ask_to_end(&ending, at, true).await {
@@ -204,10 +205,10 @@ impl Sessions {
         if stored > 0 {
             tracing::info!(
                 stored,
-                "what was ended while the store failed is stored now"
+                "sessions that were ended while the store failed are now ended in it"
             );
         }
-        self.held.lock().len()
+        self.pending.lock().len()
     }
 
     async fn ask_to_end(
@@ -257,42 +258,42 @@ impl Sessions {
         ended
     }
 
-    /// Lets an ending hold here, before the store is asked: whoever asks may go away meanwhile.
-    /// Answers since when, and whether it found a place.
-    fn hold(&self, ending: &Ending) -> (Timestamp, bool) {
+    /// Ends the sessions here, before the store is asked: the caller may be dropped meanwhile. Answers
+    /// since when they are over, and whether there was room for the ending.
+    fn add(&self, ending: &Ending) -> (Timestamp, bool) {
         let at = self.clock.now();
-        let mut held = self.held.lock();
-        let is_new = ending.is_unproved() && !held.contains_key(ending);
-        let unproved = held.keys().filter(|held| held.is_unproved());
+        let mut pending = self.pending.lock();
+        let is_new = ending.is_unproved() && !pending.contains_key(ending);
+        let unproved = pending.keys().filter(|ending| ending.is_unproved());
         if is_new && unproved.count() >= UNPROVED_MAX {
             return (at, false);
         }
-        let at = match held.entry(ending.clone()) {
+        let at = match pending.entry(ending.clone()) {
             Entry::Occupied(mut known) => {
-                let hold = known.get_mut();
-                hold.asking += 1;
-                hold.at = hold.at.max(at);
-                hold.at
+                let entry = known.get_mut();
+                entry.asking += 1;
+                entry.at = entry.at.max(at);
+                entry.at
             }
             Entry::Vacant(new) => {
                 let (asking, pin) = (1, self.pin(ending));
-                new.insert(Hold { at, asking, pin }).at
+                new.insert(Pending { at, asking, pin }).at
             }
         };
-        drop(held);
-        // What anybody may say wakes nobody before it is known to end something.
+        drop(pending);
+        // A request that anybody can send wakes no connection before it is known to end a session.
         if !ending.is_unproved() {
             self.changed();
         }
         (at, true)
     }
 
-    /// For the next round; nothing when somebody else is at it.
-    fn hold_again(&self, ending: &Ending) -> Option<Timestamp> {
-        let mut held = self.held.lock();
-        let hold = held.get_mut(ending).filter(|hold| hold.asking == 0)?;
-        hold.asking += 1;
-        Some(hold.at)
+    /// Counts one more question about it; nothing when another is under way.
+    fn retry(&self, ending: &Ending) -> Option<Timestamp> {
+        let mut pending = self.pending.lock();
+        let entry = pending.get_mut(ending).filter(|entry| entry.asking == 0)?;
+        entry.asking += 1;
+        Some(entry.at)
     }
 
     fn pin(&self, ending: &Ending) -> Pin {
@@ -320,21 +321,21 @@ impl Sessions {
         }
     }
 
-    /// What waits is not to be stored any more.
+    /// Removes an ending that is no longer to be written.
     pub(super) fn forget(&self, ending: &Ending) {
-        self.let_go(self.held.lock(), ending);
+        self.let_go(self.pending.lock(), ending);
     }
 
-    /// The store has it, and what it answered was taken over.
-    fn let_go(&self, mut held: MutexGuard<'_, Holds>, ending: &Ending) {
-        let Some(hold) = held.remove(ending) else {
+    /// Removes an ending whose answer from the store was applied.
+    fn let_go(&self, mut pending: MutexGuard<'_, ByEnding>, ending: &Ending) {
+        let Some(entry) = pending.remove(ending) else {
             return;
         };
         let scope = ending.scope();
-        if scope.is_some() && held.keys().any(|other| other.scope() == scope) {
+        if scope.is_some() && pending.keys().any(|other| other.scope() == scope) {
             return;
         }
-        match hold.pin {
+        match entry.pin {
             Pin::Account(cell) => cell.epoch.release(),
             Pin::Connector(epoch) => epoch.release(),
             Pin::Everyone => self.everyone.release(),
@@ -342,8 +343,8 @@ impl Sessions {
         }
     }
 
-    /// Ends the sessions in memory that a provider ended. Only when the store failed: it knows them
-    /// without looking at every one.
+    /// Ends the sessions in memory that a provider ended. It walks through all of them, so only when the
+    /// store, which has an index, failed.
     fn end_cached(&self, ending: &Ending) {
         let Ending::AtProvider {
             connector, mark, ..
