@@ -29,7 +29,7 @@ pub use once::OnceStore;
 pub use revocations::{EpochsNow, LogPart, LogoutMark, Revocation, RevocationStore, Scope};
 pub use sessions::{Minted, NewSession, SessionFound, SessionRecord, SessionStore};
 pub use sqlite::{Sqlite, SqliteUrl};
-pub use tokens::{Renewal, Renewed, Said, StoredTokens, TokenStore};
+pub use tokens::{IdentityUpdate, Renewal, Renewed, StoredTokens, TokenStore};
 pub use url::{StoreUrl, StoreUrlError};
 
 /// A database that answers about every subject. Every method is cancel-safe: it happens whole or not

@@ -23,8 +23,8 @@ pub trait AccountStore: fmt::Debug + Send + Sync {
         account: &AccountId,
     ) -> Result<Vec<(ConnectorId, Subject, String)>, StoreError>;
 
-    /// Closes or opens an account; closing raises its number. Opening raises and logs nothing: it
-    /// answers the number as it stands. Nothing when there is no such account.
+    /// Closes or opens an account. Closing raises its epoch and writes it into the log. Opening
+    /// changes neither: it answers the current epoch. Nothing when there is no such account.
     async fn close_account(
         &self,
         account: &AccountId,
@@ -36,11 +36,11 @@ pub trait AccountStore: fmt::Debug + Send + Sync {
 /// A person as the directory keeps them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
-    /// Ours; never changes, never says anything.
+    /// Random; never changes.
     pub id: AccountId,
     /// The name applications know them by.
     pub login: LoginName,
-    /// Raised to end all their sessions.
+    /// Grows when all their sessions are ended.
     pub epoch: u64,
     /// Whether they may still sign in.
     pub closed: bool,
@@ -56,7 +56,7 @@ pub enum LinkField {
     Email,
 }
 
-/// What a login asks of the directory.
+/// A login, or a token, whose person is to be found or made in the directory.
 #[derive(Clone, Debug)]
 pub struct Admission {
     /// Which connector proved them.
@@ -69,25 +69,25 @@ pub struct Admission {
     pub links: Vec<(LinkField, String)>,
     /// Every vouched field, kept so that later logins may be joined by it.
     pub vouched: Vec<(LinkField, String)>,
-    /// Whether a stranger gets an account.
+    /// Whether a new person gets an account.
     pub create: bool,
-    /// Whether login and fields replace those of somebody who is known.
+    /// Whether login and fields replace those of a known identity.
     pub sync: bool,
-    /// Whether they log in now. A token may be older than their last login: what it vouches for is
-    /// kept only for somebody who is not known yet.
+    /// Whether this is a login. A token may be older than the last login: its vouched fields are kept
+    /// only for an identity that is not known yet.
     pub by_login: bool,
     /// The person's mapped fields as of this login (JSON), kept with the identity.
     pub entitlements: String,
-    /// When.
+    /// When the login took place.
     pub at: Timestamp,
 }
 
-/// What the directory answers to a login.
+/// The answer to an admission.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Admitted {
     /// The account the identity belongs to, found, linked or made.
     Account(Account),
-    /// Nobody the directory knows, and strangers get no account.
+    /// The identity is not known, and new people get no account.
     Unknown,
     /// The login belongs to another account.
     LoginTaken {

@@ -2,7 +2,7 @@
 
 use super::sqlite;
 
-/// Why a question was not answered. Never a statement about a person.
+/// Why a question was not answered. It says nothing about a person, except [`Self::NoAccount`].
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database could not be opened or brought to this version's tables.
@@ -14,7 +14,7 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
-    /// The file was written by a later version; it is left as it is.
+    /// The file was written by a later version; it is not changed.
     #[error(
         "the store {url} was written by a newer menshen: tables {found}, this one knows {known}"
     )]
@@ -26,7 +26,8 @@ pub enum StoreError {
         /// The latest version of the tables that this program knows.
         known: i64,
     },
-    /// The file was written by an earlier version, and is only looked at.
+    /// The file was written by an earlier version and may only be read, so its tables cannot be brought
+    /// up to date.
     #[error(
         "the store {url} was written by an older menshen: tables {found}, this one knows {known}; \
          `menshen run` brings it up to date"
@@ -39,7 +40,7 @@ pub enum StoreError {
         /// The version of the tables that this program asks.
         known: i64,
     },
-    /// The file is a database, but not menshen's; it is left as it is.
+    /// The file is a database of another program; it is not changed.
     #[error("the store {url} belongs to another program")]
     Foreign {
         /// Where it is, without credentials.
@@ -54,20 +55,20 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
-    /// The file is not where it was opened: what is written to it is lost, and what stands there now
-    /// is another store.
+    /// The file that was opened no longer has its name: writes to it would be lost, and the file that
+    /// has the name now is another store.
     #[error("the store's file {} was taken away or replaced: put it back, or restart menshen", path.display())]
     Moved {
         /// Where it was.
         path: std::path::PathBuf,
     },
-    /// Nothing was heard of it for longer than sessions may count without it.
+    /// The log of revocations could not be read for longer than `[session] store_outage_grace`.
     #[error("the store has not answered for {for_s} s")]
     Silent {
         /// For how long.
         for_s: u64,
     },
-    /// A record cannot be what this program wrote.
+    /// This program cannot have written the record.
     #[error("the store holds a damaged {record}")]
     Damaged {
         /// Which kind of record.
@@ -94,13 +95,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the store did answer, and well: to ask again brings nothing else.
+    /// Whether this is a valid answer of the store: asking again brings the same.
     pub fn is_an_answer(&self) -> bool {
         matches!(self, Self::NoAccount { .. })
     }
 
-    /// Why, in plain words that name nothing of this machine: for whoever may read how menshen is,
-    /// but not its log.
+    /// The cause in a few words that tell nothing about this machine, for readers of the health page,
+    /// who may not read the log.
     pub fn cause(&self) -> &'static str {
         match self {
             Self::Open { source, .. } | Self::Failed { source, .. } => cause(source),

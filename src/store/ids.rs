@@ -1,4 +1,4 @@
-//! The names of things in the store: newtypes, so that none is taken for another.
+//! The ids of records in the store: newtypes, so that none is mistaken for another.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// Why a text is not such a name.
+/// Why a text is not such an id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// A connector's id.
@@ -112,7 +112,7 @@ impl TryFrom<String> for LoginName {
 }
 
 impl LoginName {
-    /// What is compared: two logins with the same folded form are one.
+    /// The form in which logins are compared: two with the same one are the same login.
     pub fn folded(&self) -> String {
         self.0.to_lowercase()
     }
@@ -182,11 +182,11 @@ random_id! {
 }
 
 random_id! {
-    /// A session's public id, for logs, audit and the administrator; opens nothing.
+    /// A session's public id, for logs, audit and the administrator. It does not authenticate.
     SessionId
 }
 
-/// What a session is stored under: SHA-256 of the sid in its cookie.
+/// The key of a session in the store: SHA-256 of the sid in its cookie.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionKey([u8; 32]);
 

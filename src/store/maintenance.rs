@@ -1,4 +1,4 @@
-//! Maintenance: whether the database works, and deleting what is over.
+//! Maintenance: checks whether the database works, and deletes what has expired.
 
 use std::fmt;
 
@@ -10,21 +10,21 @@ use crate::clock::Timestamp;
 /// What a database answers about itself.
 #[async_trait]
 pub trait Maintenance: fmt::Debug + Send + Sync {
-    /// Whether it answers at all.
+    /// Reads a little, to learn whether it answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// Writes a little, to learn whether anything can be written.
     async fn try_write(&self) -> Result<(), StoreError>;
 
-    /// The error for a record that was read, but that this program cannot have written.
+    /// The error for a record that this program cannot have written. A caller that reads one gets its
+    /// error here, so that it is counted.
     fn damaged(&self, record: &'static str) -> StoreError {
         StoreError::Damaged { record }
     }
 
-    /// Deletes what is over: sessions past their end or idle since `idle_before`, spent things,
-    /// marks, leases, log entries older than a day but the newest, and the oldest marks when there are
-    /// too many. At most `max` rows of each;
-    /// answers how many it deleted.
+    /// Deletes what has expired: sessions past their end or idle since `idle_before`, spent things,
+    /// marks, leases, entries of the log older than a day except the newest, and the oldest marks when
+    /// there are too many. At most `max` rows of each; answers how many rows it deleted.
     async fn sweep(
         &self,
         at: Timestamp,

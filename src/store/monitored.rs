@@ -1,5 +1,5 @@
-//! `Monitored`: any store, with a time limit for every question, a count of the failures, and an
-//! answer to whether it can be written to.
+//! `Monitored`: any store, with a time limit for every question, a counter of failures, and an answer
+//! to whether it can be written to.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,19 +18,19 @@ use crate::telemetry::Telemetry;
 
 /// How long one question may take: longer than the waits for a connection and for a lock.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
-/// How long whoever asks whether the store is well waits.
+/// How long a probe of the store may take.
 const PROBE_WITHIN: Duration = Duration::from_secs(2);
-/// For how long the last write says whether writes work. A failure is tried again sooner.
+/// For how long the result of the last write counts. After a failure a new try comes sooner.
 const WORKED_FOR: Duration = Duration::from_secs(5);
 const FAILED_FOR: Duration = Duration::from_secs(1);
 
-/// A store whose failures are counted, whoever asked.
+/// A store that counts its failures.
 #[derive(Debug)]
 pub struct Monitored {
     inner: Arc<dyn Store>,
     telemetry: Telemetry,
     last_write: Mutex<Option<LastWrite>>,
-    /// Held by the one who tries a write for all who want to know.
+    /// Held while one caller tries a write for all who ask.
     trying: tokio::sync::Mutex<()>,
 }
 
@@ -197,7 +197,8 @@ impl Maintenance for Monitored {
         self.answer("ping", PROBE_WITHIN, self.inner.ping()).await
     }
 
-    /// One try serves all who ask within a moment, and so does any other write.
+    /// The result of a recent write, of any kind, is the answer; without one, a single caller tries for
+    /// all who ask.
     async fn try_write(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.trying.lock().await;
         if let Some(known) = self.known() {

@@ -1,4 +1,5 @@
-//! What happens once among all processes: the key ring is made, something is spent, a lease is held.
+//! What may happen only once among all processes: a key ring is made, a ticket is spent, a lease is
+//! taken.
 
 use std::fmt;
 
@@ -8,16 +9,16 @@ use super::StoreError;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
-/// What a database answers where only one process, or one request, may be the first.
+/// What a database answers when only one caller may succeed.
 #[async_trait]
 pub trait OnceStore: fmt::Debug + Send + Sync {
-    /// The key ring kept here, signer first; `candidate` is kept when there is none yet.
+    /// The key ring, signer first; when there is none yet, `candidate` becomes the only key.
     async fn keys(&self, candidate: &Secret<String>) -> Result<Vec<Secret<String>>, StoreError>;
 
-    /// Spends something once: true for the first who asks, until `until` and after.
+    /// Spends something once: true for the first caller. Remembered at least until `until`.
     async fn spend(&self, what: &[u8; 32], until: Timestamp) -> Result<bool, StoreError>;
 
-    /// Takes or renews a lease for one holder; false when another holds it past `at`.
+    /// Takes or renews a lease until `until`; false when another holder has it past `at`.
     async fn lease(
         &self,
         name: &str,

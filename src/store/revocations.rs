@@ -12,16 +12,18 @@ use crate::clock::Timestamp;
 /// What a database answers about revocations.
 #[async_trait]
 pub trait RevocationStore: fmt::Debug + Send + Sync {
-    /// Deletes a session, or raises a number, and writes it into the log; answers the entry. The
-    /// tokens of all it ends are deleted. An account that is not there is [`StoreError::NoAccount`].
+    /// Deletes a session, or raises an epoch, and writes it into the log; answers the entry. The tokens
+    /// of all sessions that end are deleted. An account that does not exist is
+    /// [`StoreError::NoAccount`].
     async fn revoke(&self, scope: &Scope, at: Timestamp) -> Result<Revocation, StoreError>;
 
-    /// A provider ended a session of its own or all of a subject: deletes ours that stand on it,
-    /// writes each into the log, and notes it until `until`, so that a login that is under way mints
-    /// none; in one transaction. Answers the entries; nothing at all happens and nothing is
-    /// answered when `notice`, which it spends, was spent before. Without a notice anybody may have
-    /// said so: of the sessions that no session here stands on only the latest are noted, and none
-    /// when `until` is not after `at`.
+    /// A provider ended one of its sessions, or all sessions of a subject. In one transaction: deletes
+    /// the sessions here that came from them, writes each into the log, and keeps a mark until `until`,
+    /// so that a login under way mints no session. Answers the entries of the log.
+    ///
+    /// `notice` is spent; when it was spent before, nothing changes and nothing is answered. Without a
+    /// notice anybody may have sent the request: of provider sessions from which no session here came,
+    /// only the latest marks are kept, and none when `until` is not after `at`.
     async fn end_at_provider(
         &self,
         connector: &ConnectorId,
@@ -31,7 +33,7 @@ pub trait RevocationStore: fmt::Debug + Send + Sync {
         until: Timestamp,
     ) -> Result<Option<Vec<Revocation>>, StoreError>;
 
-    /// Everyone's and the connectors' numbers.
+    /// The epochs of everyone and of the connectors.
     async fn epochs(&self) -> Result<EpochsNow, StoreError>;
 
     /// The log after entry `number`, at most `max` rows.
@@ -58,7 +60,7 @@ pub struct Revocation {
     pub number: i64,
     /// Whose sessions.
     pub scope: Scope,
-    /// The scope's new number; zero for a session, which is simply gone.
+    /// The scope's new epoch; zero for a session, which is deleted.
     pub epoch: u64,
 }
 
@@ -67,18 +69,19 @@ pub struct Revocation {
 pub struct LogPart {
     /// Its entries, oldest first.
     pub entries: Vec<Revocation>,
-    /// The numbers of rows that nobody can read.
+    /// The numbers of rows that cannot be read.
     pub damaged: Vec<i64>,
 }
 
-/// Everyone's and the connectors' numbers, as of one moment.
+/// The epochs of everyone and of the connectors at one moment. An epoch grows with each revocation:
+/// sessions minted under a lower one no longer count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EpochsNow {
-    /// Everyone's.
+    /// The epoch of everyone.
     pub everyone: u64,
-    /// The connectors' that were ever revoked; all others are at zero.
+    /// The epochs of the connectors that were ever revoked; all others are zero.
     pub connectors: Vec<(ConnectorId, u64)>,
-    /// The last entry of the log those numbers include.
+    /// The last entry of the log that these epochs include.
     pub log_number: i64,
 }
 
@@ -87,12 +90,12 @@ pub struct EpochsNow {
 pub enum LogoutMark {
     /// One session of its own.
     ProviderSession(String),
-    /// One session of its own, and whose it is: what this person has here that stands on no session
-    /// by its name may stand on this one.
+    /// One session of its own, and its subject: sessions of this person here that name no provider
+    /// session may have come from it.
     SessionOf {
-        /// Its name.
+        /// The provider's name for the session.
         sid: String,
-        /// Whose it is.
+        /// The person it belongs to.
         subject: Subject,
     },
     /// All sessions of a person.

@@ -1,4 +1,5 @@
-//! Sessions: minted while everything they stand on stands, found only while it still does.
+//! Sessions: minted and found only while neither their person, their connector nor everyone has been
+//! revoked.
 
 use std::fmt;
 
@@ -12,11 +13,11 @@ use crate::clock::Timestamp;
 /// What a database answers about sessions.
 #[async_trait]
 pub trait SessionStore: fmt::Debug + Send + Sync {
-    /// Inserts a session if everything it stands on still stands, in one transaction.
+    /// Inserts a session, in one transaction, unless one of the reasons of [`Minted`] forbids it.
     async fn mint(&self, new: &NewSession) -> Result<Minted, StoreError>;
 
-    /// The session and what it stands on; nothing when there is none, or when its person, connector
-    /// or everyone was revoked since it was minted. Expired ones are returned.
+    /// The session, its account and its identity; nothing when there is none, or when its person,
+    /// connector or everyone was revoked since it was minted. Expired sessions are answered, too.
     async fn session(&self, key: &SessionKey) -> Result<Option<SessionFound>, StoreError>;
 
     /// The key of the session that has this public id, for an administrator.
@@ -29,8 +30,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         max: u32,
     ) -> Result<Vec<SessionRecord>, StoreError>;
 
-    /// Sets when sessions were last used, never to an earlier time; those that are gone are passed
-    /// over.
+    /// Sets when sessions were last used, never to an earlier time. Sessions that do not exist are
+    /// ignored.
     async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError>;
 }
 
@@ -51,58 +52,58 @@ pub struct SessionRecord {
     pub provider_sid: Option<String>,
     /// What the login proved besides: acr, amr, auth_time (JSON).
     pub facts: String,
-    /// When they came in.
+    /// When it was minted.
     pub minted_at: Timestamp,
-    /// When they must prove themselves again, whatever they do.
+    /// Its absolute end, however much it is used.
     pub expires_at: Timestamp,
-    /// When they were last seen, to the precision of the batches.
+    /// When it was last used; written in batches, so it may be some seconds old.
     pub used_at: Timestamp,
 }
 
-/// A session together with what it stands on.
+/// A session with its account, its identity and the current epochs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionFound {
-    /// The session's row.
+    /// The session itself.
     pub session: SessionRecord,
     /// Its account as it is now.
     pub account: Account,
     /// The mapped fields of its identity as of the last login or refresh (JSON).
     pub entitlements: String,
-    /// The number of those fields.
+    /// The version of those fields.
     pub entitlements_epoch: u64,
-    /// The connector's number now.
+    /// The connector's current epoch.
     pub connector_epoch: u64,
-    /// Everyone's number now.
+    /// The current epoch of everyone.
     pub everyone_epoch: u64,
     /// Its tokens, when it has any.
     pub tokens: Option<StoredTokens>,
 }
 
-/// What a new session is minted from.
+/// A session to be minted, with the epochs under which its login began.
 #[derive(Clone, Debug)]
 pub struct NewSession {
-    /// The row to insert.
+    /// The session.
     pub record: SessionRecord,
-    /// The account's number when it was admitted.
+    /// The account's epoch when it was admitted.
     pub account_epoch: u64,
-    /// The connector's number when the login began.
+    /// The connector's epoch when the login began.
     pub connector_epoch: u64,
-    /// Everyone's number when the login began.
+    /// The epoch of everyone when the login began.
     pub everyone_epoch: u64,
-    /// When the login began: a person revoked since then is not let in.
+    /// When the login began: no session is minted if one of the three was revoked since then.
     pub began_at: Timestamp,
-    /// Its sealed tokens, kept with it.
+    /// Its sealed tokens.
     pub tokens: Option<String>,
     /// What is spent in the same transaction, and until when that is remembered.
     pub spends: Option<([u8; 32], Timestamp)>,
 }
 
-/// What became of a mint.
+/// The outcome of minting.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Minted {
-    /// It is inserted.
+    /// The session is inserted.
     Session,
-    /// What it would spend was spent before.
+    /// The thing to spend was spent before.
     Spent,
     /// The account was closed meanwhile.
     AccountClosed,

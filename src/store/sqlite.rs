@@ -12,7 +12,7 @@ mod code;
 mod maintenance;
 mod once;
 mod open;
-mod place;
+mod opened_file;
 mod revocations;
 mod row;
 mod schema;
@@ -24,7 +24,7 @@ mod write;
 pub(super) use code::cause;
 pub use url::SqliteUrl;
 
-use place::Place;
+use opened_file::OpenedFile;
 use write::Write;
 
 /// A store in one SQLite file: one connection writes, a few read beside it (WAL).
@@ -36,8 +36,8 @@ use write::Write;
 pub struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
-    place: Place,
-    /// What is in memory lives as long as this connection.
+    opened_file: OpenedFile,
+    /// Keeps a database in memory alive.
     _memory: Option<sqlx::SqliteConnection>,
 }
 
@@ -50,7 +50,7 @@ impl Sqlite {
         open::open(url).await
     }
 
-    /// Opens a file that is there to be read only, beside whoever serves with it. Memory is empty.
+    /// Opens a file to be read only, beside the process that serves with it. Memory is empty.
     ///
     /// What [`Sqlite::open`] refuses is refused, and a file of an older version, too.
     pub async fn open_read_only(url: &SqliteUrl) -> Result<Self, StoreError> {
@@ -63,16 +63,16 @@ impl Sqlite {
         self.writer.close().await;
     }
 
-    /// The writer, alone until this transaction ends.
-    async fn write(&self) -> Result<Write, Trouble> {
-        Write::begin(&self.writer, &self.place).await
+    /// Begins a transaction; no other writes until it ends.
+    async fn write(&self) -> Result<Write, Failure> {
+        Write::begin(&self.writer, &self.opened_file).await
     }
 
     /// A connection that reads.
-    async fn read(&self) -> Result<PoolConnection<sqlx::Sqlite>, Trouble> {
+    async fn read(&self) -> Result<PoolConnection<sqlx::Sqlite>, Failure> {
         let mut connection = self.readers.acquire().await?;
-        // After it is opened: it may have been opened a moment ago, in another file.
-        let checked = self.place.check();
+        // Checked after it is opened: the pool may have opened it a moment ago, in another file.
+        let checked = self.opened_file.check();
         if checked.is_err() {
             connection.close_on_drop();
         }
@@ -80,16 +80,16 @@ impl Sqlite {
     }
 }
 
-/// Why a question failed, before it is said which question it was.
+/// Why a question failed; [`ask`] adds which question it was.
 #[derive(Debug)]
-enum Trouble {
+enum Failure {
     Sql(sqlx::Error),
     Damaged(&'static str),
     Moved(PathBuf),
     NoAccount(AccountId),
 }
 
-impl From<sqlx::Error> for Trouble {
+impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::ColumnDecode { .. } => Self::Damaged("record"),
@@ -101,12 +101,12 @@ impl From<sqlx::Error> for Trouble {
 /// Answers one question; the error says which question failed.
 async fn ask<T>(
     question: &'static str,
-    answer: impl Future<Output = Result<T, Trouble>>,
+    answer: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, StoreError> {
-    answer.await.map_err(|trouble| match trouble {
-        Trouble::Sql(source) => StoreError::Failed { question, source },
-        Trouble::Damaged(record) => StoreError::Damaged { record },
-        Trouble::NoAccount(account) => StoreError::NoAccount { account },
-        Trouble::Moved(path) => StoreError::Moved { path },
+    answer.await.map_err(|failure| match failure {
+        Failure::Sql(source) => StoreError::Failed { question, source },
+        Failure::Damaged(record) => StoreError::Damaged { record },
+        Failure::NoAccount(account) => StoreError::NoAccount { account },
+        Failure::Moved(path) => StoreError::Moved { path },
     })
 }

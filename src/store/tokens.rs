@@ -1,4 +1,4 @@
-//! What the store keeps of a session's tokens: sealed text it cannot read, and a number.
+//! The tokens of a session: sealed text that the store cannot read, and a version.
 
 use std::fmt;
 
@@ -15,40 +15,40 @@ pub trait TokenStore: fmt::Debug + Send + Sync {
     async fn renew(&self, renewal: &Renewal) -> Result<Renewed, StoreError>;
 }
 
-/// A session's tokens, sealed by whoever minted or renewed it.
+/// A session's tokens, sealed before they come here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredTokens {
-    /// Counts the renewals: one at the mint.
+    /// Grows with each renewal; a new session has version 1.
     pub version: u64,
-    /// Opens only with the house's keys and this session's key.
+    /// Opens only with the key ring and this session's key.
     pub sealed: String,
 }
 
-/// What a refresh brought, to be kept if nobody else was faster.
+/// New tokens from a refresh, to be kept unless another process renewed them first.
 #[derive(Clone, Debug)]
 pub struct Renewal {
-    /// Whose.
+    /// The session they belong to.
     pub session: SessionKey,
     /// The version the refresh began with.
     pub version: u64,
     /// The new tokens.
     pub sealed: String,
     /// What the source says of the person now; nothing when it did not say.
-    pub said: Option<Said>,
-    /// When.
+    pub identity: Option<IdentityUpdate>,
+    /// When the refresh ended.
     pub at: Timestamp,
 }
 
-/// What a source says of a person now.
+/// What a source says of a person now, to be kept with their identity.
 #[derive(Clone, Debug)]
-pub struct Said {
+pub struct IdentityUpdate {
     /// The mapped fields (JSON), for the session's identity.
     pub entitlements: String,
-    /// Every vouched field, instead of those kept.
+    /// Every vouched field; replaces those kept.
     pub vouched: Vec<(LinkField, String)>,
 }
 
-/// What became of a renewal.
+/// The outcome of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renewed {
     /// It is kept.
@@ -58,7 +58,7 @@ pub enum Renewed {
         /// The number of the identity's fields now.
         entitlements_epoch: u64,
     },
-    /// Another version is there, or none: nothing was changed.
+    /// The stored version is another one: nothing was changed.
     Overtaken,
     /// The session is over or no longer stands: nothing was changed.
     SessionGone,

@@ -7,7 +7,7 @@ use super::super::{
     Account, AccountId, AccountStore, Admission, Admitted, ConnectorId, LinkField, LoginName,
     Revocation, Scope, StoreError, Subject,
 };
-use super::{Sqlite, Trouble, ask, revocations, row, tokens};
+use super::{Failure, Sqlite, ask, revocations, row, tokens};
 use crate::clock::Timestamp;
 use crate::keys;
 
@@ -16,13 +16,13 @@ impl AccountStore for Sqlite {
     async fn admit(&self, admission: &Admission) -> Result<Admitted, StoreError> {
         ask("admit a person", async {
             let mut tx = self.write().await?;
-            let known = known(&mut tx, admission).await?;
+            let known = find_known(&mut tx, admission).await?;
             let vouches = known.is_none() || admission.by_login;
             let admitted = match known {
-                Some((account, names)) => again(&mut tx, admission, account, names).await?,
-                None => match linked(&mut tx, &admission.links).await? {
-                    Some(account) => join(&mut tx, admission, account).await?,
-                    None => stranger(&mut tx, admission).await?,
+                Some((account, names)) => admit_known(&mut tx, admission, account, names).await?,
+                None => match find_linked(&mut tx, &admission.links).await? {
+                    Some(account) => link(&mut tx, admission, account).await?,
+                    None => admit_new(&mut tx, admission).await?,
                 },
             };
             if matches!(admitted, Admitted::Account(_)) {
@@ -34,7 +34,7 @@ impl AccountStore for Sqlite {
                 }
                 tx.commit().await?;
             } else {
-                tx.leave().await?;
+                tx.roll_back().await?;
             }
             Ok(admitted)
         })
@@ -95,7 +95,7 @@ impl AccountStore for Sqlite {
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some(epoch) = epoch else {
-                tx.leave().await?;
+                tx.roll_back().await?;
                 return Ok(None);
             };
             let scope = Scope::Account(*account);
@@ -119,11 +119,11 @@ impl AccountStore for Sqlite {
     }
 }
 
-/// The account of an identity we know, and whether its login follows this identity.
-async fn known(
+/// The account of an identity that is known, and whether its login follows this identity.
+async fn find_known(
     tx: &mut SqliteConnection,
     admission: &Admission,
-) -> Result<Option<(Account, bool)>, Trouble> {
+) -> Result<Option<(Account, bool)>, Failure> {
     let sql = "SELECT a.id, a.login, a.epoch, a.closed, i.names \
                FROM identity AS i JOIN account AS a ON a.id = i.account \
                WHERE i.connector = ?1 AND i.subject = ?2";
@@ -137,12 +137,12 @@ async fn known(
         .transpose()
 }
 
-async fn again(
+async fn admit_known(
     tx: &mut SqliteConnection,
     admission: &Admission,
     mut account: Account,
     names: bool,
-) -> Result<Admitted, Trouble> {
+) -> Result<Admitted, Failure> {
     if account.closed {
         return Ok(Admitted::Closed(account.id));
     }
@@ -172,7 +172,7 @@ async fn rename(
     tx: &mut SqliteConnection,
     account: &Account,
     login: &LoginName,
-) -> Result<bool, Trouble> {
+) -> Result<bool, Failure> {
     let sql = "UPDATE account SET login = ?2, login_folded = ?3 WHERE id = ?1 AND NOT EXISTS \
                (SELECT 1 FROM account WHERE login_folded = ?3 AND id <> ?1)";
     let renamed = sqlx::query(sql)
@@ -185,10 +185,10 @@ async fn rename(
 }
 
 /// The account that the first unambiguous link leads to.
-async fn linked(
+async fn find_linked(
     tx: &mut SqliteConnection,
     links: &[(LinkField, String)],
-) -> Result<Option<Account>, Trouble> {
+) -> Result<Option<Account>, Failure> {
     let sql = "SELECT DISTINCT a.id, a.login, a.epoch, a.closed FROM vouched AS v \
                JOIN identity AS i ON i.connector = v.connector AND i.subject = v.subject \
                JOIN account AS a ON a.id = i.account \
@@ -206,11 +206,11 @@ async fn linked(
     Ok(None)
 }
 
-async fn join(
+async fn link(
     tx: &mut SqliteConnection,
     admission: &Admission,
     account: Account,
-) -> Result<Admitted, Trouble> {
+) -> Result<Admitted, Failure> {
     if account.closed {
         return Ok(Admitted::Closed(account.id));
     }
@@ -218,7 +218,7 @@ async fn join(
     Ok(Admitted::Account(account))
 }
 
-async fn stranger(tx: &mut SqliteConnection, admission: &Admission) -> Result<Admitted, Trouble> {
+async fn admit_new(tx: &mut SqliteConnection, admission: &Admission) -> Result<Admitted, Failure> {
     let folded = admission.login.folded();
     let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
     if let Some(taken) = sqlx::query(sql)
@@ -257,7 +257,7 @@ async fn add_identity(
     admission: &Admission,
     account: &AccountId,
     names: bool,
-) -> Result<(), Trouble> {
+) -> Result<(), Failure> {
     let sql = "INSERT INTO identity (connector, subject, account, names, entitlements, used_at) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     sqlx::query(sql)
@@ -272,13 +272,13 @@ async fn add_identity(
     Ok(())
 }
 
-/// Keeps what the source vouches for now, and only that.
+/// Replaces the vouched fields of an identity.
 pub(super) async fn vouch(
     tx: &mut SqliteConnection,
     connector: &ConnectorId,
     subject: &Subject,
     vouched: &[(LinkField, String)],
-) -> Result<(), Trouble> {
+) -> Result<(), Failure> {
     sqlx::query("DELETE FROM vouched WHERE connector = ?1 AND subject = ?2")
         .bind(connector.as_str())
         .bind(subject.as_str())

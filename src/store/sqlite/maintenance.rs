@@ -8,18 +8,18 @@ use super::super::{Maintenance, StoreError};
 use super::{Sqlite, ask};
 use crate::clock::Timestamp;
 
-/// How long the log remembers. A process that lost sight of it for longer must forget what it
-/// cached and read the numbers anew.
+/// How long entries of the log are kept. A process that did not read it for longer must drop its
+/// cached sessions and read the epochs again.
 const LOG_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many marks of logouts at providers are kept; of more, those that are over first give way.
+/// How many marks of logouts at providers are kept; of more, those that expire first are deleted.
 const LOGOUT_MARKS_MAX: i64 = 1_000_000;
 
 #[async_trait]
 impl Maintenance for Sqlite {
     async fn ping(&self) -> Result<(), StoreError> {
-        ask("look around", async {
-            // Reads a page of the file; `SELECT 1` alone would not.
+        ask("read a row", async {
+            // Reads a page of the file; `SELECT 1` would not.
             sqlx::query("SELECT count(*) FROM key_ring")
                 .fetch_one(&mut *self.read().await?)
                 .await?;
@@ -46,7 +46,7 @@ impl Maintenance for Sqlite {
         idle_before: Timestamp,
         max: u32,
     ) -> Result<u64, StoreError> {
-        ask("sweep", async {
+        ask("delete what has expired", async {
             let now = at.unix_ms();
             let kept_ms = i64::try_from(LOG_KEPT.as_millis()).unwrap_or(i64::MAX);
             let log_before = now.saturating_sub(kept_ms);
@@ -107,7 +107,7 @@ fn leftovers(now: i64, idle_before: i64, log_before: i64) -> [(&'static str, i64
              (SELECT name FROM lease WHERE until < ?1 LIMIT ?2)",
             now,
         ),
-        // The newest entry stays, so that the log always knows its last number.
+        // The newest entry stays: its number is the last one of the log.
         (
             "DELETE FROM revocation WHERE number IN (SELECT number FROM revocation WHERE at < ?1 \
              AND number < (SELECT max(number) FROM revocation) ORDER BY number LIMIT ?2)",

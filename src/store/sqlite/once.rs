@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{OnceStore, StoreError};
-use super::{Sqlite, Trouble, ask};
+use super::{Failure, Sqlite, ask};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
@@ -20,7 +20,7 @@ impl OnceStore for Sqlite {
             let mut tx = self.write().await?;
             let kept = kept_keys(&mut tx).await?;
             if !kept.is_empty() {
-                tx.leave().await?;
+                tx.roll_back().await?;
                 return Ok(kept);
             }
             sqlx::query("INSERT INTO key_ring (position, text) VALUES (0, ?1)")
@@ -34,7 +34,7 @@ impl OnceStore for Sqlite {
     }
 
     async fn spend(&self, what: &[u8; 32], until: Timestamp) -> Result<bool, StoreError> {
-        ask("spend something once", async {
+        ask("spend a ticket or a notice", async {
             let mut tx = self.write().await?;
             let first = spend(&mut tx, what, until).await?;
             tx.commit().await?;
@@ -69,7 +69,7 @@ impl OnceStore for Sqlite {
     }
 }
 
-async fn kept_keys(db: &mut SqliteConnection) -> Result<Vec<Secret<String>>, Trouble> {
+async fn kept_keys(db: &mut SqliteConnection) -> Result<Vec<Secret<String>>, Failure> {
     let sql = "SELECT text FROM key_ring ORDER BY position";
     let rows = sqlx::query(sql).fetch_all(db).await?;
     let key = |found: &sqlx::sqlite::SqliteRow| Ok(Secret::new(found.try_get("text")?));
@@ -80,7 +80,7 @@ pub(super) async fn spend(
     tx: &mut SqliteConnection,
     what: &[u8; 32],
     until: Timestamp,
-) -> Result<bool, Trouble> {
+) -> Result<bool, Failure> {
     let sql = "INSERT INTO spent (what, until) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     let spent = sqlx::query(sql)
         .bind(what.as_slice())

@@ -8,7 +8,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::super::StoreError;
-use super::place::Place;
+use super::opened_file::OpenedFile;
 use super::{Sqlite, SqliteUrl, code, schema};
 
 const READERS_MAX: u32 = 4;
@@ -55,7 +55,7 @@ pub(super) async fn open_read_only(url: &SqliteUrl) -> Result<Sqlite, StoreError
             known,
         });
     }
-    let place = place(url, path)?;
+    let opened_file = opened_file(url, path)?;
     let reading = options(SqliteConnectOptions::new().filename(path))
         .read_only(true)
         .pragma("query_only", "ON");
@@ -63,14 +63,15 @@ pub(super) async fn open_read_only(url: &SqliteUrl) -> Result<Sqlite, StoreError
     Ok(Sqlite {
         writer: readers.clone(),
         readers,
-        place,
+        opened_file,
         _memory: None,
     })
 }
 
-/// One connection for both at a time, and one that keeps what is in memory while there is none.
+/// One connection for reading and writing, and one that is never used: the database in memory is lost
+/// when its last connection closes.
 async fn open_memory() -> sqlx::Result<Sqlite> {
-    // Only from its URL: this makes a database in memory that several connections share.
+    // Parsed from the URL, the options name a database that several connections share.
     let options = options("sqlite::memory:".parse()?);
     let memory = options.connect().await?;
     let pool = pool(1).connect_with(options).await?;
@@ -78,7 +79,7 @@ async fn open_memory() -> sqlx::Result<Sqlite> {
     Ok(Sqlite {
         writer: pool.clone(),
         readers: pool,
-        place: Place::MEMORY,
+        opened_file: OpenedFile::MEMORY,
         _memory: Some(memory),
     })
 }
@@ -99,7 +100,7 @@ async fn open_file(url: &SqliteUrl, path: &Path) -> Result<Sqlite, StoreError> {
     Ok(Sqlite {
         writer,
         readers,
-        place: place(url, path)?,
+        opened_file: opened_file(url, path)?,
         _memory: None,
     })
 }
@@ -112,14 +113,14 @@ fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .pragma("journal_size_limit", WAL_BYTES_KEPT)
 }
 
-fn place(url: &SqliteUrl, path: &Path) -> Result<Place, StoreError> {
-    Place::of(path)
+fn opened_file(url: &SqliteUrl, path: &Path) -> Result<OpenedFile, StoreError> {
+    OpenedFile::at(path)
         .map_err(sqlx::Error::Io)
         .map_err(failed(url))
 }
 
-/// The pool opens connections only when somebody asks for one, never in the background: whoever asks
-/// checks that the file is still the one that was opened.
+/// The pool opens a connection only for a caller, never in the background: the caller checks that the
+/// file is still the one that was opened.
 fn pool(connections_max: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections_max)

@@ -1,5 +1,5 @@
-//! Revocations, in SQLite: a number raised or a row deleted, and the log entry that tells the other
-//! processes.
+//! Revocations, in SQLite: an epoch is raised or a session deleted, and an entry of the log tells the
+//! other processes.
 
 use std::borrow::Cow;
 use std::iter;
@@ -12,13 +12,13 @@ use super::super::{
     AccountId, ConnectorId, EpochsNow, LogPart, LogoutMark, Revocation, RevocationStore, Scope,
     SessionKey, StoreError, Subject,
 };
-use super::{Sqlite, Trouble, ask, once, row, tokens};
+use super::{Failure, Sqlite, ask, once, row, tokens};
 use crate::clock::Timestamp;
 
-/// How many marks are kept that anybody may have caused.
+/// How many marks are kept for requests that anybody can send.
 const FRONT_CHANNEL_MARKS_MAX: i64 = 50_000;
 
-/// What precedes a connector's id in the name of its number.
+/// What precedes a connector's id in the name of its epoch.
 const CONNECTOR: &str = "connector:";
 
 #[async_trait]
@@ -53,10 +53,10 @@ impl RevocationStore for Sqlite {
         at: Timestamp,
         until: Timestamp,
     ) -> Result<Option<Vec<Revocation>>, StoreError> {
-        ask("end what a provider ended", async {
-            // Anybody can say this: what ends nothing here is written down where little is kept.
+        ask("end the sessions that a provider ended", async {
+            // Anybody can send this. When it ends no session here, its mark goes where few are kept.
             if let (None, LogoutMark::ProviderSession(sid)) = (notice, mark)
-                && !stands_here(self, connector, sid).await?
+                && !came_from(self, connector, sid).await?
             {
                 if at < until {
                     mark_unknown(self, connector, sid, (at, until)).await?;
@@ -67,7 +67,7 @@ impl RevocationStore for Sqlite {
             if let Some(notice) = notice
                 && !once::spend(&mut tx, notice, until).await?
             {
-                tx.leave().await?;
+                tx.roll_back().await?;
                 return Ok(None);
             }
             mark_logout(&mut tx, connector, mark, (at, until)).await?;
@@ -82,7 +82,7 @@ impl RevocationStore for Sqlite {
     }
 
     async fn epochs(&self) -> Result<EpochsNow, StoreError> {
-        ask("read the numbers", async {
+        ask("read the epochs", async {
             // One statement reads one snapshot.
             let sql = "SELECT name, number FROM epoch UNION ALL \
                        SELECT 'log', coalesce(max(number), 0) FROM revocation";
@@ -95,7 +95,7 @@ impl RevocationStore for Sqlite {
                     "everyone" => now.everyone = row::unsigned(number, "number")?,
                     name => {
                         let id = name.strip_prefix(CONNECTOR).and_then(|id| id.parse().ok());
-                        let id = id.ok_or(Trouble::Damaged("number"))?;
+                        let id = id.ok_or(Failure::Damaged("number"))?;
                         now.connectors.push((id, row::unsigned(number, "number")?));
                     }
                 }
@@ -106,7 +106,7 @@ impl RevocationStore for Sqlite {
     }
 
     async fn revocations_after(&self, number: i64, max: u32) -> Result<LogPart, StoreError> {
-        ask("read the revocations", async {
+        ask("read the log of revocations", async {
             let sql = "SELECT number, kind, what, epoch FROM revocation WHERE number > ?1 \
                        ORDER BY number LIMIT ?2";
             let rows = sqlx::query(sql)
@@ -118,9 +118,9 @@ impl RevocationStore for Sqlite {
             for row in &rows {
                 match entry(row) {
                     Ok(entry) => part.entries.push(entry),
-                    // The rows behind it still count.
-                    Err(Trouble::Damaged(_)) => part.damaged.push(row.try_get("number")?),
-                    Err(trouble) => return Err(trouble),
+                    // The rows after it still count.
+                    Err(Failure::Damaged(_)) => part.damaged.push(row.try_get("number")?),
+                    Err(failure) => return Err(failure),
                 }
             }
             Ok(part)
@@ -129,8 +129,8 @@ impl RevocationStore for Sqlite {
     }
 }
 
-/// Whether a session here stands on this one of the provider's.
-async fn stands_here(db: &Sqlite, connector: &ConnectorId, sid: &str) -> Result<bool, Trouble> {
+/// Whether a session here came from this session of the provider.
+async fn came_from(db: &Sqlite, connector: &ConnectorId, sid: &str) -> Result<bool, Failure> {
     let sql = "SELECT EXISTS (SELECT 1 FROM session WHERE connector = ?1 AND provider_sid = ?2)";
     let stands = sqlx::query_scalar(sql)
         .bind(connector.as_str())
@@ -145,7 +145,7 @@ async fn delete_ended(
     tx: &mut SqliteConnection,
     connector: &ConnectorId,
     mark: &LogoutMark,
-) -> Result<Vec<SessionKey>, Trouble> {
+) -> Result<Vec<SessionKey>, Failure> {
     let (sql, sid, subject) = match mark {
         LogoutMark::ProviderSession(sid) => (
             "DELETE FROM session WHERE connector = ?1 AND provider_sid = ?2 RETURNING key",
@@ -179,7 +179,7 @@ async fn mark_logout(
     connector: &ConnectorId,
     mark: &LogoutMark,
     (at, until): (Timestamp, Timestamp),
-) -> Result<(), Trouble> {
+) -> Result<(), Failure> {
     let (kind, what, unnamed) = match mark {
         LogoutMark::ProviderSession(sid) => ("session", sid.as_str(), None),
         LogoutMark::SessionOf { sid, subject } => ("session", sid.as_str(), Some(subject)),
@@ -202,15 +202,15 @@ async fn mark_logout(
     Ok(())
 }
 
-/// Notes that a session of the provider's ended on which none stands here, for a login that is under
-/// way and for tokens that were not shown yet.
+/// Keeps a mark for a provider's session from which no session here came: a login under way, or a
+/// token that was not seen yet, may still come from it.
 async fn mark_unknown(
     db: &Sqlite,
     connector: &ConnectorId,
     sid: &str,
     (at, until): (Timestamp, Timestamp),
-) -> Result<(), Trouble> {
-    // What is said once more gets a new number, or it would be the first to give way.
+) -> Result<(), Failure> {
+    // A mark that is repeated gets a new number, or it would be the first to be deleted.
     let sql = "INSERT OR REPLACE INTO front_channel_mark (connector, sid, at, until) \
                SELECT ?1, ?2, max(?3, coalesce(max(at), ?3)), max(?4, coalesce(max(until), ?4)) \
                FROM front_channel_mark WHERE connector = ?1 AND sid = ?2 RETURNING number";
@@ -229,14 +229,14 @@ async fn mark_unknown(
     tx.commit().await
 }
 
-/// Whether the number of a connector or of everyone is this one, zero when it was never raised, and
-/// was not raised since a moment: what began then may have read the number later.
+/// Whether the epoch of a connector or of everyone is still `number` and was not raised since
+/// `since_ms`: a login that began then may have read the epoch later.
 pub(super) async fn stands(
     tx: &mut SqliteConnection,
     scope: &Scope,
     number: u64,
     since_ms: i64,
-) -> Result<bool, Trouble> {
+) -> Result<bool, Failure> {
     let sql = "SELECT number, coalesce(raised_at >= ?2, FALSE) AS raised_since \
                FROM epoch WHERE name = ?1";
     let found = sqlx::query(sql)
@@ -251,7 +251,7 @@ pub(super) async fn stands(
     Ok(!raised && row::number(&found, "number", "number")? == number)
 }
 
-async fn raise(tx: &mut SqliteConnection, scope: &Scope, at: Timestamp) -> Result<u64, Trouble> {
+async fn raise(tx: &mut SqliteConnection, scope: &Scope, at: Timestamp) -> Result<u64, Failure> {
     let sql = "INSERT INTO epoch (name, number, raised_at) VALUES (?1, 1, ?2) \
                ON CONFLICT DO UPDATE SET number = number + 1, \
                raised_at = max(coalesce(raised_at, ?2), ?2) RETURNING number";
@@ -269,7 +269,7 @@ pub(super) async fn raise_account(
     tx: &mut SqliteConnection,
     account: &AccountId,
     at: Timestamp,
-) -> Result<u64, Trouble> {
+) -> Result<u64, Failure> {
     let sql = "UPDATE account SET epoch = epoch + 1, \
                epoch_raised_at = max(coalesce(epoch_raised_at, ?2), ?2) \
                WHERE id = ?1 RETURNING epoch";
@@ -278,7 +278,7 @@ pub(super) async fn raise_account(
         .bind(at.unix_ms())
         .fetch_optional(tx)
         .await?;
-    row::unsigned(epoch.ok_or(Trouble::NoAccount(*account))?, "account")
+    row::unsigned(epoch.ok_or(Failure::NoAccount(*account))?, "account")
 }
 
 pub(super) async fn log(
@@ -286,7 +286,7 @@ pub(super) async fn log(
     scope: Scope,
     epoch: u64,
     at: Timestamp,
-) -> Result<Revocation, Trouble> {
+) -> Result<Revocation, Failure> {
     let (kind, what): (_, &[u8]) = match &scope {
         Scope::Session(key) => ("session", key.as_bytes()),
         Scope::Account(account) => ("account", account.as_bytes()),
@@ -309,7 +309,7 @@ pub(super) async fn log(
     })
 }
 
-fn entry(found: &SqliteRow) -> Result<Revocation, Trouble> {
+fn entry(found: &SqliteRow) -> Result<Revocation, Failure> {
     const RECORD: &str = "revocation";
     let scope = match found.try_get("kind")? {
         "session" => Scope::Session(SessionKey::new(row::bytes(found, "what", RECORD)?)),
@@ -317,10 +317,10 @@ fn entry(found: &SqliteRow) -> Result<Revocation, Trouble> {
         "connector" => {
             let id = std::str::from_utf8(found.try_get("what")?).ok();
             let id = id.and_then(|id| id.parse().ok());
-            Scope::Connector(id.ok_or(Trouble::Damaged(RECORD))?)
+            Scope::Connector(id.ok_or(Failure::Damaged(RECORD))?)
         }
         "everyone" => Scope::Everyone,
-        _ => return Err(Trouble::Damaged(RECORD)),
+        _ => return Err(Failure::Damaged(RECORD)),
     };
     let epoch = row::number(found, "epoch", RECORD)?;
     Ok(Revocation {
@@ -330,7 +330,7 @@ fn entry(found: &SqliteRow) -> Result<Revocation, Trouble> {
     })
 }
 
-/// Under which name the number of a connector or of everyone is kept.
+/// The name under which the epoch of a connector or of everyone is kept.
 fn name(scope: &Scope) -> Cow<'static, str> {
     match scope {
         Scope::Connector(connector) => format!("{CONNECTOR}{connector}").into(),

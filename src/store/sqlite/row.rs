@@ -1,4 +1,4 @@
-//! Rows read back as records; whatever this program cannot have written is damage.
+//! Reads rows as records. A value that this program cannot have written is damage.
 
 use std::str::FromStr;
 
@@ -8,11 +8,11 @@ use sqlx::sqlite::SqliteRow;
 use super::super::{
     Account, AccountId, SessionFound, SessionId, SessionKey, SessionRecord, StoredTokens,
 };
-use super::Trouble;
+use super::Failure;
 use crate::clock::Timestamp;
 
 /// An account from the columns `id`, `login`, `epoch`, `closed`.
-pub(super) fn account(row: &SqliteRow) -> Result<Account, Trouble> {
+pub(super) fn account(row: &SqliteRow) -> Result<Account, Failure> {
     Ok(Account {
         id: AccountId::new(bytes(row, "id", "account")?),
         login: text(row, "login", "account")?,
@@ -22,7 +22,7 @@ pub(super) fn account(row: &SqliteRow) -> Result<Account, Trouble> {
 }
 
 /// A session from the columns of `standing_session`.
-pub(super) fn session(row: &SqliteRow) -> Result<SessionRecord, Trouble> {
+pub(super) fn session(row: &SqliteRow) -> Result<SessionRecord, Failure> {
     Ok(SessionRecord {
         key: SessionKey::new(bytes(row, "key", "session")?),
         public_id: SessionId::new(bytes(row, "public_id", "session")?),
@@ -37,9 +37,9 @@ pub(super) fn session(row: &SqliteRow) -> Result<SessionRecord, Trouble> {
     })
 }
 
-/// A session and what it stands on, from the columns of `standing_session`, `tokens_version` and
+/// A session with its account and identity, from the columns of `standing_session`, `tokens_version` and
 /// `tokens_sealed`.
-pub(super) fn found(row: &SqliteRow) -> Result<SessionFound, Trouble> {
+pub(super) fn found(row: &SqliteRow) -> Result<SessionFound, Failure> {
     let session = session(row)?;
     let account = Account {
         id: session.account,
@@ -58,7 +58,7 @@ pub(super) fn found(row: &SqliteRow) -> Result<SessionFound, Trouble> {
     })
 }
 
-fn tokens(row: &SqliteRow) -> Result<Option<StoredTokens>, Trouble> {
+fn tokens(row: &SqliteRow) -> Result<Option<StoredTokens>, Failure> {
     let Some(version) = row.try_get::<Option<i64>, _>("tokens_version")? else {
         return Ok(None);
     };
@@ -68,38 +68,38 @@ fn tokens(row: &SqliteRow) -> Result<Option<StoredTokens>, Trouble> {
     }))
 }
 
-/// A text that must parse.
+/// A text that must parse as a `T`.
 pub(super) fn text<T: FromStr>(
     row: &SqliteRow,
     column: &str,
     record: &'static str,
-) -> Result<T, Trouble> {
+) -> Result<T, Failure> {
     row.try_get::<&str, _>(column)?
         .parse()
-        .map_err(|_| Trouble::Damaged(record))
+        .map_err(|_| Failure::Damaged(record))
 }
 
-/// Bytes that must be so many.
+/// Exactly `N` bytes.
 pub(super) fn bytes<const N: usize>(
     row: &SqliteRow,
     column: &str,
     record: &'static str,
-) -> Result<[u8; N], Trouble> {
+) -> Result<[u8; N], Failure> {
     row.try_get::<&[u8], _>(column)?
         .try_into()
-        .map_err(|_| Trouble::Damaged(record))
+        .map_err(|_| Failure::Damaged(record))
 }
 
 /// A number that must not be negative.
-pub(super) fn number(row: &SqliteRow, column: &str, record: &'static str) -> Result<u64, Trouble> {
+pub(super) fn number(row: &SqliteRow, column: &str, record: &'static str) -> Result<u64, Failure> {
     unsigned(row.try_get(column)?, record)
 }
 
-/// What the database keeps as a signed number and we count up from zero.
-pub(super) fn unsigned(value: i64, record: &'static str) -> Result<u64, Trouble> {
-    u64::try_from(value).map_err(|_| Trouble::Damaged(record))
+/// A number that the database keeps signed, although it counts up from zero.
+pub(super) fn unsigned(value: i64, record: &'static str) -> Result<u64, Failure> {
+    u64::try_from(value).map_err(|_| Failure::Damaged(record))
 }
 
-fn time(row: &SqliteRow, column: &str) -> Result<Timestamp, Trouble> {
+fn time(row: &SqliteRow, column: &str) -> Result<Timestamp, Failure> {
     Ok(Timestamp::from_unix_ms(row.try_get(column)?))
 }

@@ -7,7 +7,7 @@ use super::super::{
     AccountId, Minted, NewSession, Scope, SessionFound, SessionId, SessionKey, SessionRecord,
     SessionStore, StoreError,
 };
-use super::{Sqlite, Trouble, ask, once, revocations, row, tokens};
+use super::{Failure, Sqlite, ask, once, revocations, row, tokens};
 use crate::clock::Timestamp;
 
 #[async_trait]
@@ -16,13 +16,13 @@ impl SessionStore for Sqlite {
         ask("mint a session", async {
             let mut tx = self.write().await?;
             if let Some(refused) = refusal(&mut tx, new).await? {
-                tx.leave().await?;
+                tx.roll_back().await?;
                 return Ok(refused);
             }
             if let Some((what, until)) = &new.spends
                 && !once::spend(&mut tx, what, *until).await?
             {
-                tx.leave().await?;
+                tx.roll_back().await?;
                 return Ok(Minted::Spent);
             }
             insert(&mut tx, new).await?;
@@ -86,7 +86,7 @@ impl SessionStore for Sqlite {
     }
 
     async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError> {
-        ask("note when sessions were used", async {
+        ask("write when sessions were used", async {
             if used.is_empty() {
                 return Ok(());
             }
@@ -106,8 +106,8 @@ impl SessionStore for Sqlite {
     }
 }
 
-/// Why nothing may be minted, when something gave way since the login began.
-async fn refusal(tx: &mut SqliteConnection, new: &NewSession) -> Result<Option<Minted>, Trouble> {
+/// Why the session may not be minted: what was closed, revoked or logged out since the login began.
+async fn refusal(tx: &mut SqliteConnection, new: &NewSession) -> Result<Option<Minted>, Failure> {
     let began_at = new.began_at.unix_ms();
     let sql = "SELECT closed, epoch, coalesce(epoch_raised_at >= ?2, FALSE) AS raised_since \
                FROM account WHERE id = ?1";
@@ -134,12 +134,12 @@ async fn refusal(tx: &mut SqliteConnection, new: &NewSession) -> Result<Option<M
     Ok(logged_out.then_some(Minted::LoggedOut))
 }
 
-/// Whether the provider ended this session, or this person's, since the login began.
+/// Whether the provider ended this session, or all of this person's, since the login began.
 async fn marked(
     tx: &mut SqliteConnection,
     record: &SessionRecord,
     began_at: i64,
-) -> Result<bool, Trouble> {
+) -> Result<bool, Failure> {
     let sql = "SELECT EXISTS (SELECT 1 FROM logout_mark WHERE connector = ?1 AND at >= ?2 AND \
                ((kind = 'session' AND what = ?3) OR (kind = 'subject' AND what = ?4) OR \
                (kind = 'unnamed' AND what = ?4 AND ?3 IS NULL))) \
@@ -155,7 +155,7 @@ async fn marked(
     Ok(marked)
 }
 
-async fn insert(tx: &mut SqliteConnection, new: &NewSession) -> Result<(), Trouble> {
+async fn insert(tx: &mut SqliteConnection, new: &NewSession) -> Result<(), Failure> {
     let sql = "INSERT INTO session (key, public_id, account, connector, subject, provider_sid, \
                facts, minted_at, expires_at, used_at, \
                account_epoch, connector_epoch, everyone_epoch) \

@@ -1,18 +1,18 @@
-//! Tokens, in SQLite: kept with their session, replaced by whoever began with the version that is
-//! there.
+//! Tokens, in SQLite: replaced only by a refresh that began with the stored version.
 
 use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
-    ConnectorId, Renewal, Renewed, Said, Scope, SessionKey, StoreError, Subject, TokenStore,
+    ConnectorId, IdentityUpdate, Renewal, Renewed, Scope, SessionKey, StoreError, Subject,
+    TokenStore,
 };
-use super::{Sqlite, Trouble, accounts, ask, row};
+use super::{Failure, Sqlite, accounts, ask, row};
 
 #[async_trait]
 impl TokenStore for Sqlite {
     async fn renew(&self, renewal: &Renewal) -> Result<Renewed, StoreError> {
-        ask("keep what a refresh brought", async {
+        ask("keep refreshed tokens", async {
             let mut tx = self.write().await?;
             let sql = "SELECT connector, subject, entitlements_epoch FROM standing_session \
                        WHERE key = ?1 AND expires_at > ?2 AND NOT closed";
@@ -22,7 +22,7 @@ impl TokenStore for Sqlite {
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some(standing) = standing else {
-                tx.leave().await?;
+                tx.roll_back().await?;
                 return Ok(Renewed::SessionGone);
             };
             let sql = "UPDATE session_tokens SET version = version + 1, sealed = ?3 \
@@ -34,14 +34,14 @@ impl TokenStore for Sqlite {
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some(version) = version else {
-                tx.leave().await?;
+                tx.roll_back().await?;
                 return Ok(Renewed::Overtaken);
             };
-            let entitlements_epoch = match &renewal.said {
-                Some(said) => {
+            let entitlements_epoch = match &renewal.identity {
+                Some(update) => {
                     let connector = row::text(&standing, "connector", "session")?;
                     let subject = row::text(&standing, "subject", "session")?;
-                    say(&mut tx, &connector, &subject, said).await?
+                    update_identity(&mut tx, &connector, &subject, update).await?
                 }
                 None => standing.try_get("entitlements_epoch")?,
             };
@@ -59,7 +59,7 @@ pub(super) async fn insert(
     tx: &mut SqliteConnection,
     session: &SessionKey,
     sealed: &str,
-) -> Result<(), Trouble> {
+) -> Result<(), Failure> {
     let sql = "INSERT INTO session_tokens (session_key, version, sealed) VALUES (?1, 1, ?2)";
     sqlx::query(sql)
         .bind(session.as_bytes().as_slice())
@@ -70,7 +70,7 @@ pub(super) async fn insert(
 }
 
 /// Deletes the tokens of every session that a scope ends; those of one session go with it.
-pub(super) async fn forget(tx: &mut SqliteConnection, scope: &Scope) -> Result<(), Trouble> {
+pub(super) async fn forget(tx: &mut SqliteConnection, scope: &Scope) -> Result<(), Failure> {
     let query = match scope {
         Scope::Session(_) => return Ok(()),
         Scope::Account(account) => sqlx::query(
@@ -89,22 +89,22 @@ pub(super) async fn forget(tx: &mut SqliteConnection, scope: &Scope) -> Result<(
     Ok(())
 }
 
-/// Sets what an identity may do now; answers the number of its fields.
-async fn say(
+/// Sets the mapped and the vouched fields of an identity; answers the number of its mapped fields.
+async fn update_identity(
     tx: &mut SqliteConnection,
     connector: &ConnectorId,
     subject: &Subject,
-    said: &Said,
-) -> Result<i64, Trouble> {
+    update: &IdentityUpdate,
+) -> Result<i64, Failure> {
     let sql = "UPDATE identity SET entitlements = ?3, \
                entitlements_epoch = entitlements_epoch + (entitlements <> ?3) \
                WHERE connector = ?1 AND subject = ?2 RETURNING entitlements_epoch";
     let epoch = sqlx::query_scalar(sql)
         .bind(connector.as_str())
         .bind(subject.as_str())
-        .bind(&said.entitlements)
+        .bind(&update.entitlements)
         .fetch_one(&mut *tx)
         .await?;
-    accounts::vouch(tx, connector, subject, &said.vouched).await?;
+    accounts::vouch(tx, connector, subject, &update.vouched).await?;
     Ok(epoch)
 }

@@ -1,17 +1,17 @@
 //! `Write`: one transaction. Its connection is used again only when the transaction ended cleanly.
 //!
 //! A transaction can end in many ways: SQLite rolls it back by itself when the disk is full, a commit
-//! can fail, and a caller can drop its future between two statements. Whoever keeps the connection
-//! must know which of these happened. Whoever closes it need not: SQLite rolls back what was not
-//! committed.
+//! can fail, and a caller can drop its future between two statements. To use the connection again,
+//! one would have to know which of these happened. Closing it needs no such knowledge: SQLite rolls
+//! back what was not committed.
 
 use std::ops::{Deref, DerefMut};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{SqliteConnection, SqlitePool};
 
-use super::Trouble;
-use super::place::Place;
+use super::Failure;
+use super::opened_file::OpenedFile;
 
 /// A transaction that holds the write lock. When it is dropped before its end, its connection is
 /// closed, which rolls it back; the pool opens another connection for the next write.
@@ -22,31 +22,32 @@ pub(super) struct Write {
 }
 
 impl Write {
-    pub(super) async fn begin(writer: &SqlitePool, place: &Place) -> Result<Self, Trouble> {
-        // Before one is opened: to open it is to write to an empty file.
-        place.check()?;
-        // Guarded before BEGIN: whoever gives up during it may have begun a transaction, too.
+    pub(super) async fn begin(
+        writer: &SqlitePool,
+        opened_file: &OpenedFile,
+    ) -> Result<Self, Failure> {
+        // Checked before a connection is opened: opening one writes to an empty file.
+        opened_file.check()?;
+        // Made before BEGIN: a caller that drops the future during it may have begun a transaction.
         let mut write = Self {
             connection: writer.acquire().await?,
             ended: false,
         };
-        // And after: it may have been opened a moment ago, in another file.
-        place.check()?;
+        // Checked again: the pool may have opened the connection a moment ago, in another file.
+        opened_file.check()?;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut *write).await?;
         Ok(write)
     }
 
-    /// Keeps what was written.
-    pub(super) async fn commit(self) -> Result<(), Trouble> {
+    pub(super) async fn commit(self) -> Result<(), Failure> {
         self.end("COMMIT").await
     }
 
-    /// Ends a transaction that wrote nothing.
-    pub(super) async fn leave(self) -> Result<(), Trouble> {
+    pub(super) async fn roll_back(self) -> Result<(), Failure> {
         self.end("ROLLBACK").await
     }
 
-    async fn end(mut self, sql: &'static str) -> Result<(), Trouble> {
+    async fn end(mut self, sql: &'static str) -> Result<(), Failure> {
         sqlx::query(sql).execute(&mut *self).await?;
         self.ended = true;
         Ok(())

@@ -1,6 +1,6 @@
 //! Sealed tokens: kept with a session, renewed by one, gone with it.
 
-use menshen::store::{Renewal, Renewed, Said, Scope, StoredTokens};
+use menshen::store::{IdentityUpdate, Renewal, Renewed, Scope, StoredTokens};
 
 use sqlx::Connection as _;
 
@@ -22,13 +22,13 @@ fn renewal(new: &NewSession, version: u64, sealed: &str) -> Renewal {
         session: new.record.key,
         version,
         sealed: sealed.to_owned(),
-        said: None,
+        identity: None,
         at: at(60),
     }
 }
 
-fn said(entitlements: &str) -> Said {
-    Said {
+fn identity(entitlements: &str) -> IdentityUpdate {
+    IdentityUpdate {
         entitlements: entitlements.to_owned(),
         vouched: mobile("13800000000"),
     }
@@ -106,7 +106,7 @@ async fn a_renewal_says_what_the_person_may_do_now_and_numbers_what_changed() {
             [(1, "{}", 0), (2, r#"{"a":1}"#, 1), (3, r#"{"a":1}"#, 1)]
         {
             let renewal = Renewal {
-                said: Some(said(entitlements)),
+                identity: Some(identity(entitlements)),
                 ..renewal(&new, version, "next")
             };
             let renewed = Renewed::Stored {
@@ -138,7 +138,7 @@ async fn an_overtaken_renewal_says_nothing_of_the_person() {
         let (_, new) = with_tokens(&*store, "zhangsan").await;
         store.renew(&renewal(&new, 1, "second")).await.unwrap();
         let late = Renewal {
-            said: Some(said(r#"{"stale":1}"#)),
+            identity: Some(identity(r#"{"stale":1}"#)),
             ..renewal(&new, 1, "late")
         };
         assert_eq!(
@@ -169,7 +169,7 @@ async fn a_session_that_is_over_is_not_renewed_and_brought_back() {
             };
             store.revoke(&scope, at(1)).await.unwrap();
             let late = Renewal {
-                said: Some(said(r#"{"late":1}"#)),
+                identity: Some(identity(r#"{"late":1}"#)),
                 ..renewal(&new, 1, "late")
             };
             let renewed = store.renew(&late).await.unwrap();

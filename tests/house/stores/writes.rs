@@ -4,7 +4,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use menshen::keys;
 use menshen::secret::Secret;
-use menshen::store::{LogoutMark, NewSession, Renewal, Said, Scope, SessionKey, Store, StoreError};
+use menshen::store::{
+    IdentityUpdate, LogoutMark, NewSession, Renewal, Scope, SessionKey, Store, StoreError,
+};
 
 use super::{Backend, admission, at, corp, github, mobile, new_session, somebody};
 
@@ -90,7 +92,7 @@ impl Write {
                         session: prepared.key,
                         version: 1,
                         sealed: "sealed again".to_owned(),
-                        said: Some(Said {
+                        identity: Some(IdentityUpdate {
                             entitlements: r#"{"name":"张三丰"}"#.to_owned(),
                             vouched: mobile("13800000002"),
                         }),

@@ -13,7 +13,7 @@ use crate::people::profile::Fields;
 use crate::people::session::Session;
 use crate::people::session::tokens::{RefreshGuard, TokenCell, seal};
 use crate::people::source::{Refreshed, SourceError, Tokens};
-use crate::store::{Renewal, Renewed, Said, Scope, SessionFound, StoreError};
+use crate::store::{IdentityUpdate, Renewal, Renewed, Scope, SessionFound, StoreError};
 use crate::telemetry::{Audit, Event, RefreshOutcome, chain};
 
 /// How often a lease that another process holds is asked for again.
@@ -165,7 +165,7 @@ impl RefreshTask {
         let Refresher { clock, ring, .. } = &*self.refresher;
         let now = clock.now();
         let fields = self.mapped(known, &refreshed);
-        let said = fields.as_ref().map(|fields| Said {
+        let identity = fields.as_ref().map(|fields| IdentityUpdate {
             entitlements: serde_json::to_string(fields).expect("fields are plain data"),
             vouched: folded(&refreshed.vouched),
         });
@@ -181,7 +181,7 @@ impl RefreshTask {
             session: self.session.key,
             version,
             sealed,
-            said,
+            identity,
             at: now,
         };
         match self.store(&renewal).await {
