@@ -107,6 +107,20 @@ fn a_key_of_a_later_version_is_refused_as_such() {
 }
 
 #[test]
+fn a_store_that_no_start_could_open_is_refused_with_the_configuration() {
+    for url in [
+        "sqlite:///menshen.db?mode=ro",
+        "sqlite:///menshen%FF.db",
+        "sqlite:menshen.db",
+        "sqlite://",
+        "/menshen.db",
+    ] {
+        let store = format!("[store]\nurl = '{url}'\n");
+        refused(&store, 4, 7, &["a store is sqlite:///path/to/menshen.db"]);
+    }
+}
+
+#[test]
 fn ext_authz_needs_somewhere_to_ask_and_somebody_who_may() {
     refused(
         "[ext_authz]\ngrpc_listen = '127.0.0.1:9181'\n",
