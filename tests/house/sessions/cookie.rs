@@ -36,6 +36,65 @@ fn https(session: &str) -> Plan {
 }
 
 #[tokio::test]
+async fn a_browser_that_takes_none_for_strict_is_not_told_it() {
+    let house = https("cookie_same_site = \"none\"").start().await;
+    for (agent, understands) in [
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 12_5 like Mac OS X) Version/12.1 Safari/604.1",
+            false,
+        ),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_14_6) Version/12.1 Safari/605.1.15",
+            false,
+        ),
+        (
+            "Mozilla/5.0 (Windows NT 6.1) Chrome/55.0.2883.87 Safari/537.36",
+            false,
+        ),
+        (
+            "Mozilla/5.0 (Linux; U; Android 9) Chrome/57.0.2987.108 UCBrowser/12.12.8 Mobile",
+            false,
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Safari/604.1",
+            true,
+        ),
+        (
+            "Mozilla/5.0 (Windows NT 10.0) Chrome/118.0.0.0 Safari/537.36",
+            true,
+        ),
+        (
+            "Mozilla/5.0 (Linux; U; Android 9) Chrome/57.0.2987.108 UCBrowser/12.13.2 Mobile",
+            true,
+        ),
+    ] {
+        let mut browser = Browser::new(&house).with_agent(agent).over_https();
+        let began = browser.visit("https://sso.corp.test/echo").await;
+        let began: Vec<_> = began.all("set-cookie").map(str::to_owned).collect();
+        browser.forget("flow");
+        let set = login(&mut browser, "https://sso.corp.test").await;
+        let lives = |line: &&String| !line.contains("Max-Age=0");
+        let lines: Vec<_> = began.iter().chain(set.iter().filter(lives)).collect();
+        assert!(
+            lines.iter().any(|line| line.starts_with("__Host-menshen=")),
+            "{lines:?}"
+        );
+        for line in lines {
+            assert_eq!(
+                line.contains("SameSite=None"),
+                understands,
+                "{agent}: {line}"
+            );
+            assert!(!line.contains("SameSite=Lax"), "{agent}: {line}");
+            assert!(
+                line.contains("Secure") && line.contains("HttpOnly"),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn its_flags_are_the_strictest_the_site_allows() {
     let rows = [
         (
