@@ -248,7 +248,7 @@ fn forbidden(visit: &Visit<'_>, route: &str, caller: &Caller) -> Response<Body> 
     };
     // The form signs out, which may lead through the source and back to the host that logs in.
     let entry = visit.site.login.entry(&person.session.via);
-    let source = entry.and_then(|entry| entry.connector.end_session_page());
+    let source = entry.and_then(|entry| entry.connector.logout()?.page());
     let home = source.is_some().then_some(&visit.site.external_url);
     let targets = source
         .iter()

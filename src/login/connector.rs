@@ -1,7 +1,6 @@
 //! `[connector.ID]` with the list of kinds, and `trait Connector`: one way of proving who a person is.
 
 use std::fmt::Debug;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,14 +10,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::fields::Fields;
 use super::pending::Pending;
 use crate::outbound::ProxyUrl;
 use crate::people::holders::ReadsTokens;
 use crate::people::profile::{MappingConfig, Profile};
 use crate::people::source::Source;
-use crate::secret::Secret;
-use crate::store::{LinkField, LogoutMark};
+use crate::store::LinkField;
 
 mod error;
 mod exchange;
@@ -26,6 +23,7 @@ mod features;
 pub mod grant;
 mod kind;
 mod kit;
+mod logout;
 pub mod oauth2;
 pub mod oidc;
 mod presence;
@@ -37,6 +35,7 @@ pub use error::{ConnectorError, Refusal, RefusedWhy};
 pub use exchange::{Answer, AnswerPath, Ask, Callback, CallbackMethod, Challenge, Prompt};
 pub use features::{App, Features, Hint, Text};
 pub use kind::{BuildError, Deps, Kind, Problem, TokenIssuer};
+pub use logout::{LogoutNotice, ProviderLogout};
 use provided::Provided;
 pub use settings::{AdmissionConfig, AutoLogin, Home};
 
@@ -184,59 +183,13 @@ pub trait Connector: Debug + Send + Sync {
         None
     }
 
-    /// The page that ends the source's own session in a browser, as far as it is known now; asks
-    /// nobody.
-    fn end_session_page(&self) -> Option<Url> {
-        None
-    }
-
-    /// Where a browser goes to end the source's own session too (OpenID Connect RP-Initiated Logout
-    /// 1.0), and from where it comes `back` with `state`; nothing when the source has no such page.
-    /// A source that is away delays nobody: what is not known by then is left out.
-    async fn end_session(
-        &self,
-        _id_token: Option<&Secret<String>>,
-        _back: &Url,
-        _state: &str,
-    ) -> Option<Url> {
-        None
-    }
-
-    /// What a source says it has ended, by a token that a client brought (Back-Channel Logout 1.0
-    /// §2.6); nothing when its kind has no such word.
-    async fn logout_notice(
-        &self,
-        _token: &str,
-        _client: Option<IpAddr>,
-    ) -> Option<Result<LogoutNotice, ConnectorError>> {
-        None
-    }
-
-    /// The session a source ends through the browser (Front-Channel Logout 1.0 §3), when the request
-    /// names this source and a session of it.
-    fn front_channel(&self, _fields: &Fields) -> Option<LogoutMark> {
+    /// The logout of the source, when it has one.
+    fn logout(&self) -> Option<&dyn ProviderLogout> {
         None
     }
 
     /// Asks the source whether our settings are right; for `check --online`.
     async fn examine(&self) -> Vec<Finding>;
-}
-
-/// What a source says it has ended. Verified.
-#[derive(Clone, PartialEq, Eq)]
-pub struct LogoutNotice {
-    /// Its own name: it is taken once.
-    pub id: String,
-    /// What it ended.
-    pub mark: LogoutMark,
-}
-
-impl Debug for LogoutNotice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LogoutNotice")
-            .field("mark", &self.mark)
-            .finish_non_exhaustive()
-    }
 }
 
 /// One line of `check --online`.

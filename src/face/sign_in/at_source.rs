@@ -41,11 +41,11 @@ where
     let Some(Ok(Some(token))) = token else {
         return Told::own("no logout token", refused("there is not one logout_token"));
     };
-    match entry
-        .connector
-        .logout_notice(token, visit.head.sharing_client())
-        .await
-    {
+    let notice = match entry.connector.logout() {
+        Some(logout) => logout.notice(token, visit.head.sharing_client()).await,
+        None => None,
+    };
+    match notice {
         None => Told::own(
             "no back channel",
             reply::problem(visit, Cause::NotFound, None),
@@ -72,7 +72,7 @@ pub(super) async fn front_channel(visit: &Visit<'_>, via: &ConnectorId, query: &
         return *told;
     }
     let entry = visit.site.login.entry(via);
-    let mark = entry.and_then(|entry| entry.connector.front_channel(query));
+    let mark = entry.and_then(|entry| entry.connector.logout()?.front_channel(query));
     match (entry, mark) {
         (Some(entry), Some(mark)) => end(visit, entry, &mark, None).await,
         _ => Told::own(

@@ -125,7 +125,8 @@ async fn at_the_source(visit: &Visit<'_>, query: &Fields, person: &Person) -> Op
     let state = state.unwrap_or_default();
     let tokens = person.tokens();
     let id_token = tokens.as_ref().and_then(|tokens| tokens.id.as_ref());
-    entry.connector.end_session(id_token, &back, &state).await
+    let logout = entry.connector.logout()?;
+    logout.address(id_token, &back, &state).await
 }
 
 /// Whether a person goes there with a window of their own, by a link or by a form.

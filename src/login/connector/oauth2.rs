@@ -9,7 +9,9 @@ use url::Url;
 
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint};
 use super::presence::Presence;
-use super::{Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding};
+use super::{
+    Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding, ProviderLogout,
+};
 use crate::clock::Clock;
 use crate::login::pending::Pending;
 use crate::outbound::{Outbound, OutboundError};
@@ -213,11 +215,22 @@ impl Connector for OAuth2 {
         Some(self)
     }
 
-    fn end_session_page(&self) -> Option<Url> {
+    fn logout(&self) -> Option<&dyn ProviderLogout> {
+        Some(self)
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        examine::examine(self).await
+    }
+}
+
+#[async_trait]
+impl ProviderLogout for OAuth2 {
+    fn page(&self) -> Option<Url> {
         self.settings.logout.as_ref().map(|(page, _)| page.clone())
     }
 
-    async fn end_session(
+    async fn address(
         &self,
         _id_token: Option<&Secret<String>>,
         back: &Url,
@@ -226,10 +239,6 @@ impl Connector for OAuth2 {
         // Or somebody who leaves here would end on a page that never comes.
         let away = self.presence.is_silent();
         self.logout_page(back, state).filter(|_| !away)
-    }
-
-    async fn examine(&self) -> Vec<Finding> {
-        examine::examine(self).await
     }
 }
 

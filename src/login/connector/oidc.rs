@@ -3,7 +3,6 @@
 //! The authorization code flow, always with PKCE (S256) and a nonce. The issuer is asked when the
 //! first person logs in, never before: a provider that is down keeps nothing else from working.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use url::Url;
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint, bad_answer};
 use super::presence::ANSWER_COUNTS_FOR;
 use super::{
-    Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding, LogoutNotice,
+    Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding, ProviderLogout,
 };
 use crate::clock::Clock;
 use crate::issuer::{self, Issuer, Metadata};
@@ -26,8 +25,7 @@ use crate::outbound::{KNOCK_TIMEOUT, Outbound, OutboundError};
 use crate::people::holders::ReadsTokens;
 use crate::people::profile::Profile;
 use crate::people::source::{Source, Tokens};
-use crate::secret::Secret;
-use crate::store::{ConnectorId, LogoutMark, Subject};
+use crate::store::{ConnectorId, Subject};
 
 mod config;
 mod examine;
@@ -370,29 +368,8 @@ impl Connector for Oidc {
         Some(self)
     }
 
-    fn end_session_page(&self) -> Option<Url> {
-        self.issuer.known_metadata()?.end_session_endpoint.clone()
-    }
-
-    async fn end_session(
-        &self,
-        id_token: Option<&Secret<String>>,
-        back: &Url,
-        state: &str,
-    ) -> Option<Url> {
-        self.end_session_url(id_token, back, state).await
-    }
-
-    async fn logout_notice(
-        &self,
-        token: &str,
-        client: Option<IpAddr>,
-    ) -> Option<Result<LogoutNotice, ConnectorError>> {
-        Some(self.notice(token, client).await)
-    }
-
-    fn front_channel(&self, fields: &Fields) -> Option<LogoutMark> {
-        self.session_named(fields)
+    fn logout(&self) -> Option<&dyn ProviderLogout> {
+        Some(self)
     }
 
     async fn examine(&self) -> Vec<Finding> {

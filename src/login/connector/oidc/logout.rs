@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
-use super::super::{ConnectorError, LogoutNotice, grant};
+use super::super::{ConnectorError, LogoutNotice, ProviderLogout, grant};
 use super::id_token;
 use super::{Oidc, fault};
 use crate::clock::Timestamp;
@@ -53,10 +54,15 @@ enum NoticeError {
     Nobody,
 }
 
-impl Oidc {
-    /// Where a browser ends the issuer's session; nowhere while the issuer gives no answer, or
-    /// somebody who leaves here would end on a page that never comes.
-    pub(super) async fn end_session_url(
+#[async_trait]
+impl ProviderLogout for Oidc {
+    fn page(&self) -> Option<Url> {
+        self.issuer.known_metadata()?.end_session_endpoint.clone()
+    }
+
+    /// Nowhere while the issuer gives no answer, or somebody who leaves here would end on a page that
+    /// never comes.
+    async fn address(
         &self,
         id_token: Option<&Secret<String>>,
         back: &Url,
@@ -74,6 +80,20 @@ impl Oidc {
         Some(self.end_session_at(endpoint, id_token, back, state))
     }
 
+    async fn notice(
+        &self,
+        token: &str,
+        client: Option<IpAddr>,
+    ) -> Option<Result<LogoutNotice, ConnectorError>> {
+        Some(self.verify_notice(token, client).await)
+    }
+
+    fn front_channel(&self, fields: &Fields) -> Option<LogoutMark> {
+        self.session_named(fields)
+    }
+}
+
+impl Oidc {
     fn end_session_at(
         &self,
         endpoint: &Url,
@@ -95,7 +115,7 @@ impl Oidc {
     }
 
     /// Checks a logout token that a client brought (Back-Channel Logout 1.0 §2.6).
-    pub(super) async fn notice(
+    async fn verify_notice(
         &self,
         token: &str,
         client: Option<IpAddr>,
@@ -118,7 +138,7 @@ impl Oidc {
     }
 
     /// The session that a front-channel logout names, when it is this issuer's.
-    pub(super) fn session_named(&self, fields: &Fields) -> Option<LogoutMark> {
+    fn session_named(&self, fields: &Fields) -> Option<LogoutMark> {
         let issuer = fields.one("iss").ok()??;
         let sid = fields.one("sid").ok()??;
         let tenant = self.issuer.tenant_named(issuer)?;
@@ -298,7 +318,7 @@ mod tests {
         let oidc = oidc(&silent);
         tokio::time::pause();
         let begun = tokio::time::Instant::now();
-        assert_eq!(oidc.end_session_url(None, &back, "s").await, None);
+        assert_eq!(oidc.address(None, &back, "s").await, None);
         assert!(begun.elapsed() <= METADATA_TIMEOUT + Duration::from_millis(100));
     }
 }
