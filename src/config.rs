@@ -25,9 +25,9 @@ use crate::store::ConnectorId;
 mod error;
 mod place;
 mod reload;
-mod sense;
 mod server;
 mod suggest;
+mod validate;
 mod warn;
 
 pub use crate::door::{DoorLimits, ListenConfig, TlsConfig};
@@ -98,7 +98,7 @@ impl Config {
         let mut config: Self = toml::from_str(text)
             .map_err(|error| ConfigError::new(&source, vec![suggest::problem(&source, &error)]))?;
         config.source = source;
-        let problems = sense::problems(&config);
+        let problems = validate::problems(&config);
         if problems.is_empty() {
             Ok(config)
         } else {
