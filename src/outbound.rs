@@ -17,13 +17,13 @@ use crate::secret::Secret;
 
 mod call;
 mod exchange;
-mod knock;
 mod names;
+mod probe;
 mod proxy;
 mod tls;
 
 pub use call::{Call, Repeatable};
-pub use knock::KNOCK_TIMEOUT;
+pub use probe::PROBE_TIMEOUT;
 pub use proxy::{NoProxyUrl, ProxyUrl};
 pub use tls::OutboundBuildError;
 
@@ -191,7 +191,7 @@ pub struct Outbound {
     /// Makes a connection for each call.
     fresh: Client,
     /// The same with less patience, for [`Outbound::afresh`].
-    knocking: Client,
+    probing: Client,
     proxy: Option<ProxyUrl>,
     answer_bytes_max: usize,
 }
@@ -232,7 +232,7 @@ impl Outbound {
         Ok(Self {
             kept: built(CONNECT_TIMEOUT, IDLE_MAX)?,
             fresh: built(CONNECT_TIMEOUT, 0)?,
-            knocking: built(knock::CONNECT_TIMEOUT, 0)?,
+            probing: built(probe::CONNECT_TIMEOUT, 0)?,
             proxy: config.proxy.clone(),
             answer_bytes_max: ANSWER_BYTES_MAX,
         })

@@ -26,8 +26,8 @@ mod kit;
 mod logout;
 pub mod oauth2;
 pub mod oidc;
-mod presence;
 mod provided;
+mod reachability;
 mod settings;
 pub mod wecom;
 

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint};
-use super::presence::Presence;
+use super::reachability::Reachability;
 use super::{
     Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding, ProviderLogout,
 };
@@ -47,7 +47,7 @@ pub struct OAuth2 {
     outbound: Outbound,
     clock: Clock,
     /// Of the token endpoint: people's browsers reach the page they log in at, and we may not.
-    presence: Presence,
+    reachability: Reachability,
 }
 
 impl OAuth2 {
@@ -66,7 +66,7 @@ impl OAuth2 {
             ..
         } = deps;
         Ok(Self {
-            presence: Presence::at(&settings.token, outbound.clone(), clock.clone()),
+            reachability: Reachability::at(&settings.token, outbound.clone(), clock.clone()),
             settings,
             client: Client::build(config.client(), clock.clone())?,
             callback,
@@ -92,7 +92,7 @@ impl OAuth2 {
     /// Keeps in mind that the token endpoint gave no answer.
     fn note(&self, error: &ConnectorError) {
         if error.is_silence() {
-            self.presence.note_silence();
+            self.reachability.note_silence();
         }
     }
 
@@ -121,7 +121,7 @@ impl OAuth2 {
             .redeem(self.token_endpoint(), code, verifier)
             .await
             .inspect_err(|error| self.note(error))?;
-        self.presence.note_answer();
+        self.reachability.note_answer();
         let told = profile::ask(&self.outbound, &self.settings, &granted.access).await?;
         Ok((told, granted))
     }
@@ -189,8 +189,8 @@ impl OAuth2 {
 #[async_trait]
 impl Connector for OAuth2 {
     async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError> {
-        let there = self.presence.make_sure().await;
-        there.map_err(ConnectorError::Unreachable)?;
+        let reachable = self.reachability.check().await;
+        reachable.map_err(ConnectorError::Unreachable)?;
         Ok(Challenge::Redirect(self.authorize_url(pending, ask)))
     }
 
@@ -237,8 +237,8 @@ impl ProviderLogout for OAuth2 {
         state: &str,
     ) -> Option<Url> {
         // Or somebody who leaves here would end on a page that never comes.
-        let away = self.presence.is_silent();
-        self.logout_page(back, state).filter(|_| !away)
+        let down = self.reachability.is_down();
+        self.logout_page(back, state).filter(|_| !down)
     }
 }
 

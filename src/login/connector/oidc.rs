@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint, bad_answer};
-use super::presence::ANSWER_COUNTS_FOR;
+use super::reachability::ANSWER_COUNTS_FOR;
 use super::{
     Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding, ProviderLogout,
 };
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::issuer::{self, Issuer, Metadata};
 use crate::login::fields::Fields;
 use crate::login::pending::Pending;
-use crate::outbound::{KNOCK_TIMEOUT, Outbound, OutboundError};
+use crate::outbound::{Outbound, OutboundError, PROBE_TIMEOUT};
 use crate::people::holders::ReadsTokens;
 use crate::people::profile::Profile;
 use crate::people::source::{Source, Tokens};
@@ -130,7 +130,7 @@ impl Oidc {
     /// else, is believed to be where it was.
     async fn metadata_to_lead_to(&self) -> Result<Arc<Metadata>, ConnectorError> {
         let asking = self.issuer.metadata_within(ANSWER_COUNTS_FOR);
-        let asked = timeout(KNOCK_TIMEOUT, asking).await;
+        let asked = timeout(PROBE_TIMEOUT, asking).await;
         match (asked, self.issuer.known_metadata()) {
             (Ok(Ok(metadata)), _) => Ok(metadata),
             (Ok(Err(error)), Some(known)) if !error.is_silence() || error.is_slowness() => {

@@ -120,19 +120,19 @@ async fn a_login_that_was_answered_counts_and_one_that_was_not_does_not() {
     let house = house(&provider, "").await;
     let (mut browser, _) = begins(&house).await;
     house.advance(Duration::from_secs(10));
-    let knocks = || provider.calls("/").len();
-    assert_eq!(knocks(), 1);
-    // The whole way of one person knocks once; what they redeem counts from then on.
+    let probes = || provider.calls("/").len();
+    assert_eq!(probes(), 1);
+    // The whole login of one person probes once; what they redeem counts from then on.
     let mut coming = Browser::new(&house);
     let back = coming
         .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
         .await;
-    assert_eq!(knocks(), 2);
+    assert_eq!(probes(), 2);
     house.advance(Duration::from_secs(9));
     assert_eq!(coming.follow(&back.url).await.answer.status, 200);
     house.advance(Duration::from_secs(9));
     is_led(&begins(&house).await.1, "somebody came in");
-    assert_eq!(knocks(), 2);
+    assert_eq!(probes(), 2);
     // Whoever finds it silent on their way makes the next one ask.
     let back = browser
         .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
@@ -187,12 +187,12 @@ async fn any_answer_is_one_and_nothing_of_the_login_is_told_for_it() {
         let house = house(&provider, "").await;
         let (_, page) = through(&house, "gh").await;
         assert_eq!(page.answer.status, 200, "{status}");
-        let [knock] = &provider.calls("/")[..] else {
+        let [probe] = &provider.calls("/")[..] else {
             panic!("{status}: it was asked once");
         };
-        assert_eq!(knock.first, "GET / HTTP/1.1");
-        assert!(knock.body.is_empty());
-        for (name, value) in &knock.headers {
+        assert_eq!(probe.first, "GET / HTTP/1.1");
+        assert!(probe.body.is_empty());
+        for (name, value) in &probe.headers {
             let plain = ["accept", "host", "user-agent"];
             let known = plain.contains(&name.to_ascii_lowercase().as_str());
             assert!(known, "{status}: {name}: {value}");
@@ -248,7 +248,7 @@ async fn who_is_slow_is_there_and_who_takes_no_connection_is_away() {
         let house = asking(&provider, "", &format!("http://{address}/token")).await;
         is_told(&begins(&house).await.1);
         let error = last_error(&house);
-        assert!(error.contains("connect for a knock"), "{error}");
+        assert!(error.contains("connect for a probe"), "{error}");
         drop(open);
     };
     join(slow, away).await;

@@ -1,4 +1,4 @@
-//! `Presence`: whether a provider is there, made sure of before a browser is led to it.
+//! `Reachability`: whether a provider can be reached, checked before a browser is sent to it.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundError};
 use crate::single_flight::{Cached, Get, Turn};
 
-/// How long an answer counts before a login that begins makes sure of it.
+/// How long an answer counts before a login that begins checks again.
 pub(super) const ANSWER_COUNTS_FOR: Duration = Duration::from_secs(10);
 
-/// How long nobody asks again after asking in vain.
+/// How long nobody asks again after a probe that failed.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Whether anybody is there at an address that we need ourselves: without it no login comes to its
-/// end. Clones know the same.
+/// Whether the server of an address that we need ourselves can be reached: without it no login comes
+/// to its end. Clones share what is known.
 #[derive(Clone, Debug)]
-pub(super) struct Presence {
+pub(super) struct Reachability {
     url: Url,
     answer: Cached<(), ()>,
     outbound: Outbound,
 }
 
-impl Presence {
+impl Reachability {
     /// Asks nobody yet.
     pub(super) fn at(url: &Url, outbound: Outbound, clock: Clock) -> Self {
         Self {
@@ -33,11 +33,11 @@ impl Presence {
         }
     }
 
-    /// Makes sure of it: one asks for all who wait, and one who is gone by then asks for the others.
-    pub(super) async fn make_sure(&self) -> Result<(), OutboundError> {
+    /// Checks it: one caller asks for all who wait, also when that caller goes away meanwhile.
+    pub(super) async fn check(&self) -> Result<(), OutboundError> {
         match self.answer.get().await {
             Get::Value(()) => Ok(()),
-            Get::Pausing(()) => Err(OutboundError::Pausing { call: "a knock" }),
+            Get::Pausing(()) => Err(OutboundError::Pausing { call: "a probe" }),
             // Nobody is kept from logging in because the task failed.
             Get::Turn(turn) => tokio::spawn(self.clone().ask(turn)).await.unwrap_or(Ok(())),
         }
@@ -48,18 +48,18 @@ impl Presence {
         self.answer.put((), ANSWER_COUNTS_FOR);
     }
 
-    /// Another call was not: whoever comes next makes sure.
+    /// Another call was not: the next login checks.
     pub(super) fn note_silence(&self) {
         self.answer.forget_if(|()| true);
     }
 
-    /// Whether nobody was there when it was last asked.
-    pub(super) fn is_silent(&self) -> bool {
+    /// Whether the last probe failed.
+    pub(super) fn is_down(&self) -> bool {
         self.answer.is_failing()
     }
 
     async fn ask(self, turn: Turn<(), ()>) -> Result<(), OutboundError> {
-        let asked = self.outbound.knock(&self.url).await;
+        let asked = self.outbound.probe(&self.url).await;
         match &asked {
             Ok(()) => turn.keep((), ANSWER_COUNTS_FOR),
             Err(error) => {
