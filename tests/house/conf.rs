@@ -5,6 +5,7 @@ mod capitals;
 mod full;
 mod issuers;
 mod keys;
+mod kinds;
 mod mutated;
 mod oidc;
 mod providers;

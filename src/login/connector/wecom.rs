@@ -80,23 +80,8 @@ pub struct WeCom {
 impl WeCom {
     /// Builds the connector; reads the secret now and asks nobody.
     pub fn build(config: &Config, deps: Deps) -> Result<Self, BuildError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if config.corp_id.is_empty() || !config.corp_id.chars().all(plain) {
-            return Err(BuildError::Setting(
-                "corp_id is letters and digits".to_owned(),
-            ));
-        }
-        let addresses = [
-            ("api_base", &config.api_base),
-            ("authorize_url", &config.authorize_url),
-            ("login_url", &config.login_url),
-        ];
-        for (key, url) in addresses {
-            if !matches!(url.scheme(), "http" | "https") {
-                return Err(BuildError::Setting(format!(
-                    "{key} begins with http:// or https://"
-                )));
-            }
+        if let Some((key, rule)) = config.contradictions().into_iter().next() {
+            return Err(BuildError::Setting(format!("{key} {rule}")));
         }
         let secret = config.secret.read().map_err(BuildError::Secret)?;
         let Deps {

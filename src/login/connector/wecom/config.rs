@@ -88,6 +88,24 @@ impl Page {
     }
 }
 
+impl Config {
+    /// What of it makes no sense: each key, and what its value must be.
+    pub(super) fn contradictions(&self) -> Vec<(&'static str, &'static str)> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let id = !self.corp_id.is_empty() && self.corp_id.chars().all(plain);
+        let web = |url: &Url| matches!(url.scheme(), "http" | "https");
+        let address = "begins with http:// or https://";
+        let rules = [
+            ("corp_id", id, "is letters and digits"),
+            ("api_base", web(&self.api_base), address),
+            ("authorize_url", web(&self.authorize_url), address),
+            ("login_url", web(&self.login_url), address),
+        ];
+        let broken = rules.into_iter().filter(|(_, kept, _)| !kept);
+        broken.map(|(key, _, rule)| (key, rule)).collect()
+    }
+}
+
 fn default_api_base() -> Url {
     known("https://qyapi.weixin.qq.com")
 }

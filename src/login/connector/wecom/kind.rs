@@ -46,7 +46,12 @@ impl Kind for Config {
     }
 
     fn problems(&self, _connector: &ConnectorConfig, _external_url: &Url) -> Vec<Problem<'_>> {
-        Vec::new()
+        let problem = |(key, rule): (&'static str, &'static str)| {
+            let message = format!("{key} makes no sense");
+            let help = format!("{key} {rule}");
+            Problem::value(Place::of([NAME, key]), message, help)
+        };
+        self.contradictions().into_iter().map(problem).collect()
     }
 
     fn warnings(&self) -> Vec<(Place<'_>, String)> {

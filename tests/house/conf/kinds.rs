@@ -1,0 +1,174 @@
+//! What every kind of connector promises of its settings. One row a kind.
+
+use std::collections::BTreeSet;
+
+use menshen::clock::Clock;
+use menshen::config::Config;
+use menshen::login::connector::{Deps, Kind};
+use menshen::outbound::{self, Outbound};
+use menshen::people::profile::{Mapping, MappingConfig};
+
+use super::parse;
+use super::refused::{refuse, says};
+use super::schema;
+use super::warned::warned;
+
+/// A kind: the name of its table, the least it needs, and the keys of its secrets, of which the least
+/// has the first. `SECRET` stands for that one.
+const KINDS: &[(&str, &str, &[&str])] = &[
+    (
+        "wecom",
+        "corp_id = 'ww1'\nagent_id = 7\nsecret = SECRET\n",
+        &["secret"],
+    ),
+    (
+        "oidc",
+        "issuer = 'https://id.corp.example'\nclient_id = 'menshen'\nclient_secret = SECRET\n",
+        &["client_secret", "private_key"],
+    ),
+    (
+        "oauth2",
+        "preset = 'github'\nclient_id = 'menshen'\nclient_secret = SECRET\n",
+        &["client_secret", "private_key"],
+    ),
+];
+
+const FILE: &str = "{ file = '/etc/menshen/source.secret' }";
+
+/// A sound site of six lines before the connector.
+fn document(connector: &str) -> String {
+    format!(
+        "[server]\nexternal_url = 'https://sso.corp.example'\ntrusted_proxies = ['10.0.0.1']\n\
+         [[route]]\nname = 'a'\nupstream = ['http://127.0.0.1:1']\n{connector}"
+    )
+}
+
+/// The table of a kind, which begins in line 7.
+fn table((name, least, _): &(&str, &str, &[&str]), secret: &str) -> String {
+    format!(
+        "[connector.corp.{name}]\n{}",
+        least.replace("SECRET", secret)
+    )
+}
+
+fn with_kind<T>(config: &Config, look: impl FnOnce(&dyn Kind) -> T) -> T {
+    let connector = config.connector.values().next().unwrap();
+    look(connector.kind().unwrap())
+}
+
+#[test]
+fn every_kind_has_its_row_here() {
+    let schema = schema::read();
+    let known: BTreeSet<_> = schema
+        .tables
+        .keys()
+        .filter_map(|path| path.strip_prefix("connector.*."))
+        .filter(|name| !name.contains('.') && *name != "home")
+        .collect();
+    let here: BTreeSet<_> = KINDS.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(known, here);
+}
+
+#[test]
+fn the_least_a_kind_needs_is_sound() {
+    for kind in KINDS {
+        let config = parse(&document(&table(kind, FILE)));
+        assert_eq!(config.warnings(), [], "{kind:?}");
+        assert_eq!(with_kind(&config, |kind| kind.name()), kind.0);
+    }
+}
+
+#[test]
+fn a_kind_names_its_secrets_and_shows_none() {
+    for kind in KINDS {
+        let (name, _, secrets) = kind;
+        let files = parse(&document(&table(kind, FILE))).files();
+        let file = std::path::PathBuf::from("/etc/menshen/source.secret");
+        assert!(files.contains(&file), "{name}: {files:?}");
+        for secret in *secrets {
+            let text = table(kind, "'hunter2'").replace(secrets[0], secret);
+            let text = document(&text);
+            let at = text.lines().position(|line| line.contains("hunter2"));
+            let key = format!("connector.corp.{name}.{secret}");
+            assert_eq!(warned(&text), [(key, at.unwrap() + 1)], "{text}");
+            assert!(!format!("{:?}", parse(&text)).contains("hunter2"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_a_kind_does_not_know_or_lacks_is_refused_in_its_table() {
+    for kind in KINDS {
+        let table = table(kind, FILE);
+        let more = document(&format!("{table}no_such_key = 1\n"));
+        let line = more.lines().count();
+        says(&refuse(&more), line, 1, &["no_such_key"]);
+        let (name, ..) = kind;
+        let bare = document(&format!("[connector.corp.{name}]\n"));
+        says(&refuse(&bare), 7, 1, &["is missing"]);
+    }
+}
+
+#[test]
+fn a_connector_is_of_one_kind_whichever_they_are() {
+    for (at, one) in KINDS.iter().enumerate() {
+        for other in &KINDS[at + 1..] {
+            let both = format!("{}{}", table(other, FILE), table(one, FILE));
+            let error = refuse(&document(&both)).to_string();
+            let names = format!(
+                "keep [connector.corp.{}] or [connector.corp.{}]",
+                one.0, other.0
+            );
+            assert!(
+                error.contains("is of two kinds") && error.contains(&names),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kind_builds_without_asking_anybody() {
+    menshen::keys::install_crypto();
+    for kind in KINDS {
+        let config = parse(&document(&table(kind, "'hunter2'")));
+        let features = with_kind(&config, |kind| kind.features());
+        assert!(
+            Mapping::build(features.mapping, &MappingConfig::default(), "").is_ok(),
+            "{kind:?}"
+        );
+        if let Some(icon) = features.icon {
+            assert!(icon.starts_with("<svg class=\"sign\""), "{icon}");
+            assert!(!icon.contains("script") && !icon.contains("href"), "{icon}");
+        }
+        let deps = Deps {
+            id: "corp".parse().unwrap(),
+            callback: "https://sso.corp.example/.menshen/callback/corp"
+                .parse()
+                .unwrap(),
+            own: "https://sso.corp.example/.menshen".parse().unwrap(),
+            outbound: Outbound::build(&outbound::Config::default()).unwrap(),
+            clock: Clock::system(),
+        };
+        let connector = with_kind(&config, |kind| kind.build(deps)).unwrap();
+        assert!(!format!("{connector:?}").contains("hunter2"), "{kind:?}");
+    }
+}
+
+#[test]
+fn an_address_or_id_that_is_none_is_refused_at_its_place() {
+    let table = table(&KINDS[0], FILE);
+    for (key, value, rule) in [
+        ("corp_id", "''", "letters and digits"),
+        ("corp_id", "'a:b'", "letters and digits"),
+        ("api_base", "'ftp://qyapi.weixin.qq.com'", "https://"),
+        ("login_url", "'mailto:a@b'", "https://"),
+        ("authorize_url", "'data:x'", "https://"),
+    ] {
+        let rest = table.replace("corp_id = 'ww1'\n", "");
+        let rest = if key == "corp_id" { &rest } else { &table };
+        let text = document(&format!("{rest}{key} = {value}\n"));
+        let column = key.len() + 4;
+        says(&refuse(&text), text.lines().count(), column, &[key, rule]);
+    }
+}
