@@ -32,7 +32,7 @@ mod sign_in;
 mod streamed;
 mod tunnel;
 
-use again::{LetIn, Who};
+use again::LetIn;
 pub use check::CheckConfig;
 use check::Contract;
 use lasting::{GoingOn, Lasting};
@@ -196,8 +196,7 @@ impl Live {
             };
             let mut sent = pin!(site.forwarder.forward(&permit, onward, request));
             if uploads {
-                let who = Who::of(&permit);
-                let request = let_in(parts, connection, who.as_ref());
+                let request = let_in(parts, connection, &permit);
                 // In a box: whoever sends nothing pays nothing for it.
                 Box::pin(lasting::unless_over(sent.as_mut(), lasting, self, request)).await
             } else {
@@ -263,9 +262,7 @@ impl Live {
 
     /// Whether a request that took long would still be let in, for the same person.
     async fn still_lets_in(&self, permit: &Permit, head: &Parts, connection: &Connection) -> bool {
-        let who = Who::of(permit);
-        let request = let_in(head, connection, who.as_ref());
-        again::still_allowed(self, request).await.is_some()
+        again::is_let_in(self, let_in(head, connection, permit)).await
     }
 
     /// The answer to a request that is no longer let in: what it would get if it came now.
@@ -303,10 +300,10 @@ fn complain(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
     }
 }
 
-fn let_in<'a>(head: &'a Parts, connection: &'a Connection, who: Option<&'a Who>) -> LetIn<'a> {
+fn let_in<'a>(head: &'a Parts, connection: &'a Connection, permit: &'a Permit) -> LetIn<'a> {
     LetIn {
         head,
         connection,
-        who,
+        permit,
     }
 }

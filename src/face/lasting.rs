@@ -16,7 +16,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::again::{LetIn, Who, over};
+use super::again::{LetIn, over};
 use crate::request::gate::Caller;
 use crate::request::head::Connection;
 use crate::request::headers::RequestId;
@@ -40,11 +40,10 @@ pub(super) struct GoingOn {
 impl GoingOn {
     /// Ready once it would not be let in any more.
     pub(super) async fn over(&self) {
-        let who = Who::of(&self.permit);
         let request = LetIn {
             head: &self.head,
             connection: &self.connection,
-            who: who.as_ref(),
+            permit: &self.permit,
         };
         over(&self.live, request).await;
     }

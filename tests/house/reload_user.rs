@@ -2,6 +2,7 @@
 //! nobody ends the session, and a source that is away changes nothing.
 
 mod provider;
+mod slow;
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! Sessions end when they must: by time, by will, by a new configuration; and nobody outlives theirs.
 
 mod cookie;
+mod interrupted;
 mod lasting;
 mod nodes;
 mod outage;

@@ -298,3 +298,37 @@ async fn a_tunnel_of_a_program_ends_when_its_token_counts_no_more() {
         assert_eq!(ended.expect("it ends"), [0x88, 2, 3, 240], "{lines}");
     }
 }
+
+#[tokio::test]
+async fn a_tunnel_of_a_program_goes_on_while_its_issuer_is_away_for_a_moment() {
+    for comes_back in [true, false] {
+        let (ci, _upstream, plan) = before_a_tunnel().await;
+        let house = plan("issuers = [\"ci\"]").start().await;
+        let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
+        let ask = format!(
+            "GET / HTTP/1.1\r\nHost: {UP}\r\nAuthorization: Bearer {token}\r\n\
+             Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+        );
+        let mut line = Line::open(house.address()).await;
+        line.send(&ask).await;
+        assert_eq!(line.answer_head().await.status, 101);
+        ci.down();
+        // It has other settings, so it must be asked for its keys.
+        let other = format!(
+            "[issuer.ci]\nurl = \"{}\"\naudiences = [\"menshen\"]\ncached_max = 7\n",
+            ci.issuer()
+        );
+        let plan = plan("issuers = [\"ci\"]").more(&other);
+        house.reload(&plan).await.unwrap();
+        let once = Duration::from_millis(300);
+        let ended = tokio::time::timeout(once, line.rest()).await;
+        assert!(ended.is_err(), "it ended at once: {ended:?}");
+        if comes_back {
+            ci.up();
+        }
+        house.advance(Duration::from_secs(31));
+        let longer = if comes_back { once * 10 } else { PATIENCE };
+        let ended = tokio::time::timeout(longer, line.rest()).await;
+        assert_eq!(ended.is_err(), comes_back, "{ended:?}");
+    }
+}

@@ -1,5 +1,6 @@
 //! An answer that goes on, and an upload, live as long as their request would still be allowed.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use menshen::store::Scope;
@@ -15,14 +16,14 @@ use crate::upstream::{accept, listener, ok};
 /// A house whose answers last from the first moment on, and the upstream behind `/slow`.
 async fn house(session: &str) -> (House, TcpListener) {
     let socket = listener().await;
-    let house = plan(&socket, session).start().await;
+    let house = plan(&socket, session, "").start().await;
     (house, socket)
 }
 
-fn plan(socket: &TcpListener, session: &str) -> Plan {
+pub(super) fn plan(socket: &TcpListener, session: &str, lines: &str) -> Plan {
     let slow = format!(
         "[[route]]\nname = 'slow'\nhost = 'sso.test'\npath = '/slow'\n\
-         upstream = ['http://{}']\n",
+         upstream = ['http://{}']\n{lines}",
         socket.local_addr().unwrap()
     );
     Plan::default()
@@ -44,7 +45,15 @@ async fn events(
     socket: &TcpListener,
     cookie: &str,
 ) -> (Line<TcpStream>, Line<TcpStream>) {
-    let mut client = Line::open(house.address()).await;
+    events_at(house.address(), socket, cookie).await
+}
+
+pub(super) async fn events_at(
+    house: SocketAddr,
+    socket: &TcpListener,
+    cookie: &str,
+) -> (Line<TcpStream>, Line<TcpStream>) {
+    let mut client = Line::open(house).await;
     let ask = Ask::get("/slow").session(cookie).on_the_wire();
     client.send(ask).await;
     let mut upstream = accept(socket).await;
@@ -56,13 +65,13 @@ async fn events(
     (client, upstream)
 }
 
-async fn goes_on(client: &mut Line<TcpStream>, upstream: &mut Line<TcpStream>) {
+pub(super) async fn goes_on(client: &mut Line<TcpStream>, upstream: &mut Line<TcpStream>) {
     upstream.send("3\r\nyes\r\n").await;
     assert_eq!(client.chunk().await.unwrap(), b"yes");
 }
 
 /// It ends without an end, and the upstream's connection is closed.
-async fn is_cut_off(mut client: Line<TcpStream>, mut upstream: Line<TcpStream>) {
+pub(super) async fn is_cut_off(mut client: Line<TcpStream>, mut upstream: Line<TcpStream>) {
     let rest = client.rest().await;
     assert!(!rest.ends_with(b"0\r\n\r\n"), "it looks whole");
     assert!(upstream.rest().await.is_empty());
@@ -181,7 +190,7 @@ async fn a_reload_ends_what_it_no_longer_lets_pass_and_nothing_else() {
     ];
     let zhangs = events(&house, &socket, &zhang).await;
     let mut lis = events(&house, &socket, &li).await;
-    house.reload(&plan(&socket, "")).await.unwrap();
+    house.reload(&plan(&socket, "", "")).await.unwrap();
     goes_on(&mut lis.0, &mut lis.1).await;
     let text = format!(
         "[[route]]\nname = 'slow'\nhost = 'sso.test'\npath = '/slow'\n\
@@ -189,7 +198,7 @@ async fn a_reload_ends_what_it_no_longer_lets_pass_and_nothing_else() {
         socket.local_addr().unwrap()
     );
     house
-        .reload(&plan(&socket, "").routes(&text))
+        .reload(&plan(&socket, "", "").routes(&text))
         .await
         .unwrap();
     is_cut_off(zhangs.0, zhangs.1).await;
