@@ -10,7 +10,8 @@ use address::Piece;
 use bearer::BearerError;
 use gate::{Caller, Gate, GateError};
 use head::Head;
-use policy::{Denial, Permit, Verdict};
+use path::ReadingsLeft;
+use policy::{Denial, Verdict};
 use route::{Found, Route, Routes};
 
 mod address;
@@ -38,18 +39,45 @@ pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
 pub use address::AddressError;
 
-/// Decides one request. Every face asks this and nothing else.
-pub async fn decide(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
-    match decide_one(routes, gate, head).await {
-        Verdict::Allow(permit) if address::may_be_named(head) => {
-            Box::pin(decide_further(routes, gate, head, permit)).await
+/// How the route that judges a request is found.
+#[derive(Clone, Copy, Debug)]
+enum By<'a> {
+    /// By host and path of each address.
+    Address(&'a Routes),
+    /// It was named, whatever host and path say.
+    Name(&'a Arc<Route>),
+}
+
+/// Decides one request. Every face asks this, or [`decide_on`], and nothing else.
+pub fn decide(routes: &Routes, gate: &Gate, head: &Head<'_>) -> impl Future<Output = Verdict> {
+    decide_all(By::Address(routes), gate, head)
+}
+
+/// The same for a route that was named, whatever host and path say.
+pub fn decide_on(
+    route: &Arc<Route>,
+    gate: &Gate,
+    head: &Head<'_>,
+) -> impl Future<Output = Verdict> {
+    decide_all(By::Name(route), gate, head)
+}
+
+/// Decides about every address that a request names.
+async fn decide_all(by: By<'_>, gate: &Gate, head: &Head<'_>) -> Verdict {
+    match decide_one(by, gate, head).await {
+        verdict @ (Verdict::Allow(_) | Verdict::Reconfirm(_)) if address::may_be_named(head) => {
+            Box::pin(decide_further(by, gate, head, verdict)).await
         }
         verdict => verdict,
     }
 }
 
-/// Decides about every further address that a request names, as if it asked for that.
-async fn decide_further(routes: &Routes, gate: &Gate, head: &Head<'_>, permit: Permit) -> Verdict {
+/// Decides about every further address that a request names, as if it asked for that. The verdict
+/// about its own stands where all of them may be named.
+async fn decide_further(by: By<'_>, gate: &Gate, head: &Head<'_>, own: Verdict) -> Verdict {
+    let (Verdict::Allow(permit) | Verdict::Reconfirm(permit)) = &own else {
+        return own;
+    };
     let refused = |why| {
         Verdict::Deny(Denial::Address {
             route: Arc::clone(permit.route()),
@@ -60,6 +88,7 @@ async fn decide_further(routes: &Routes, gate: &Gate, head: &Head<'_>, permit: P
         Ok(found) => found,
         Err(why) => return refused(why),
     };
+    let mut readings_left = ReadingsLeft::beside(&head.path);
     for addressed in &found {
         let name = match addressed.name == address::DESTINATION {
             true => "Destination",
@@ -69,29 +98,38 @@ async fn decide_further(routes: &Routes, gate: &Gate, head: &Head<'_>, permit: P
             let Piece::Address(address) = piece else {
                 continue;
             };
-            let Some(other) = address.head(head) else {
+            let Some(other) = address.head(head, &mut readings_left) else {
                 return refused(AddressError::Unreadable(name));
             };
-            match decide_one(routes, gate, &other).await {
-                Verdict::Allow(further)
+            // Which hosts lead to a route that was named is not known here.
+            if matches!(by, By::Name(_)) && !address::same_host(head, &other) {
+                return refused(AddressError::Elsewhere(name));
+            }
+            let further = decide_one(by, gate, &other).await;
+            head.work.continue_from(&other.work);
+            match further {
+                Verdict::Allow(further) | Verdict::Reconfirm(further)
                     if address::same_application(permit.route(), further.route()) => {}
-                Verdict::Allow(_) => return refused(AddressError::Elsewhere(name)),
-                verdict => return verdict,
+                Verdict::Allow(_) | Verdict::Reconfirm(_) => {
+                    return refused(AddressError::Elsewhere(name));
+                }
+                verdict @ (Verdict::Login(_) | Verdict::Deny(_)) => return verdict,
             }
         }
     }
-    Verdict::Allow(permit)
+    own
 }
 
 /// Decides about the address that a request asks for.
-async fn decide_one(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
-    if head.untold.path {
-        // In a box: what is seldom done makes no other request's way longer.
-        return Box::pin(untold::for_every_path(routes, gate, head)).await;
-    }
-    let found = match head.untold.scheme {
-        true => untold::by_either_port(routes, head),
-        false => Ok(routes.find(&head.host, head.effective_port(), &head.path)),
+async fn decide_one(by: By<'_>, gate: &Gate, head: &Head<'_>) -> Verdict {
+    let found = match by {
+        By::Name(route) => Ok(Found::Route(route)),
+        By::Address(routes) if head.untold.path => {
+            // In a box: what is seldom done makes no other request's way longer.
+            return Box::pin(untold::for_every_path(routes, gate, head)).await;
+        }
+        By::Address(routes) if head.untold.scheme => untold::by_either_port(routes, head),
+        By::Address(routes) => Ok(routes.find(&head.host, head.effective_port(), &head.path)),
     };
     let route = match found {
         Ok(Found::Route(route)) => route,
@@ -99,11 +137,11 @@ async fn decide_one(routes: &Routes, gate: &Gate, head: &Head<'_>) -> Verdict {
         Ok(Found::Ambiguous) => return Verdict::Deny(Denial::AmbiguousPath),
         Err(what) => return Verdict::Deny(Denial::Untold { route: None, what }),
     };
-    decide_on(route, gate, head).await
+    judged_on(route, gate, head).await
 }
 
-/// The same for a route that was named, whatever host and path say.
-pub async fn decide_on(route: &Arc<Route>, gate: &Gate, head: &Head<'_>) -> Verdict {
+/// Judges a request on its route.
+async fn judged_on(route: &Arc<Route>, gate: &Gate, head: &Head<'_>) -> Verdict {
     match gate.identify(route, head).await {
         Ok(caller) => policy::judge(route, caller, head),
         Err(error) => Verdict::Deny(denial(route, error)),

@@ -31,6 +31,7 @@ impl Default for Work {
     }
 }
 
+/// A copy has as much left, and is spent for itself: [`Work::continue_from`] makes one of two again.
 impl Clone for Work {
     fn clone(&self) -> Self {
         Self(AtomicU64::new(self.left()))
@@ -46,6 +47,11 @@ impl Work {
     /// Begins anew, for whoever evaluates a second time only to explain.
     pub fn renew(&self) {
         self.0.store(STEPS_MAX, Ordering::Relaxed);
+    }
+
+    /// Leaves as much as another has left, that was copied from this one and evaluated with since.
+    pub fn continue_from(&self, copy: &Self) {
+        self.0.store(copy.left(), Ordering::Relaxed);
     }
 
     fn left(&self) -> u64 {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, Method};
 
 use super::head::{Head, Host, parse_host};
-use super::path::Path;
+use super::path::{Path, ReadingsLeft};
 use super::route::Route;
 
 pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination");
@@ -21,14 +21,18 @@ const OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-method-override"),
 ];
 
-/// How many addresses a request may name: each is judged.
-const ADDRESSES_MAX: usize = 16;
+/// How many addresses `If` may name: each is judged. Clients name the resource, where it goes and
+/// the folders of both.
+const ADDRESSES_MAX: usize = 8;
 
 /// Why a request is refused because of another address that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Nobody can say for sure what it means.
-    #[error("`{0}` holds an address that cannot be read, or more than {ADDRESSES_MAX}")]
+    #[error(
+        "`{0}` holds an address that cannot be read, more than {ADDRESSES_MAX} addresses, or too many \
+         ways to read them"
+    )]
     Unreadable(&'static str),
     /// Another application serves it than the one that is asked.
     #[error("`{0}` leads to another application")]
@@ -207,7 +211,11 @@ impl<'a> Address<'a> {
     }
 
     /// The request as it would be if it asked for this address.
-    pub(super) fn head<'b>(&'b self, head: &Head<'b>) -> Option<Head<'b>>
+    pub(super) fn head<'b>(
+        &'b self,
+        head: &Head<'b>,
+        readings_left: &mut ReadingsLeft,
+    ) -> Option<Head<'b>>
     where
         'a: 'b,
     {
@@ -216,7 +224,7 @@ impl<'a> Address<'a> {
             Some((path, query)) => (path, Some(query)),
             None => (&*self.target, None),
         };
-        other.path = Path::parse(path, query).ok()?;
+        other.path = Path::parse_within(path, query, readings_left).ok()?;
         other.untold.path = false;
         if let Some((secure, authority)) = self.origin {
             let (host, port): (Host<'b>, _) = parse_host(authority).ok()?;
@@ -225,6 +233,12 @@ impl<'a> Address<'a> {
         }
         Some(other)
     }
+}
+
+/// Whether a request that asked for another address would come to the same host and port.
+pub(super) fn same_host(own: &Head<'_>, other: &Head<'_>) -> bool {
+    let by_default = own.port.is_none() && other.port.is_none();
+    own.host == other.host && (by_default || own.effective_port() == other.effective_port())
 }
 
 /// Whether what one route leads to knows the addresses of another as we write them.

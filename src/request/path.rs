@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 mod reading;
 
+pub use reading::ReadingsLeft;
+
 /// The longest path that is not plain, in bytes: every reading of it is worked out.
 const TRICKY_BYTES_MAX: usize = 8192;
 
@@ -40,12 +42,21 @@ pub enum PathError {
 impl<'a> Path<'a> {
     /// Parses the path and takes the query along, which no decision looks at.
     pub fn parse(raw: &'a str, query: Option<&'a str>) -> Result<Self, PathError> {
+        Self::parse_within(raw, query, &mut ReadingsLeft::default())
+    }
+
+    /// The same for one of several paths of a request, which have so many readings left together.
+    pub fn parse_within(
+        raw: &'a str,
+        query: Option<&'a str>,
+        left: &mut ReadingsLeft,
+    ) -> Result<Self, PathError> {
         if !raw.starts_with('/') {
             return Err(PathError::NoSlash);
         }
         let readings = match is_plain(raw.as_bytes()) {
             true => Vec::new(),
-            false => readings_of(raw)?,
+            false => readings_of(raw, left)?,
         };
         Ok(Self {
             raw,
@@ -94,7 +105,7 @@ impl<'a> Path<'a> {
             && start.eq_ignore_ascii_case(prefix)
             && rest.starts_with('/')
         {
-            for reading in readings_of(rest)? {
+            for reading in readings_of(rest, &mut ReadingsLeft::default())? {
                 let below = [start.as_bytes(), &reading].concat();
                 add(&mut readings, below);
             }
@@ -134,7 +145,7 @@ fn add_lower_case(readings: &mut Vec<Cow<'_, [u8]>>) {
 }
 
 /// The readings of a path that is not plain.
-fn readings_of(raw: &str) -> Result<Vec<Vec<u8>>, PathError> {
+fn readings_of(raw: &str, left: &mut ReadingsLeft) -> Result<Vec<Vec<u8>>, PathError> {
     if raw.len() > TRICKY_BYTES_MAX {
         return Err(PathError::Long);
     }
@@ -144,7 +155,7 @@ fn readings_of(raw: &str) -> Result<Vec<Vec<u8>>, PathError> {
     if has_broken_escape(raw.as_bytes()) {
         return Err(PathError::Escape);
     }
-    reading::all(raw.as_bytes())
+    reading::all(raw.as_bytes(), left)
 }
 
 /// Whether nothing in a path is read otherwise by anybody, in one pass: a segment that ends in a dot

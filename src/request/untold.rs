@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::decide_on;
 use super::gate::Gate;
 use super::head::Head;
+use super::judged_on;
 use super::policy::{Denial, Verdict};
 use super::route::{Found, HeaderRules, Route, Routes};
 
@@ -44,9 +44,9 @@ pub(super) async fn for_every_path(routes: &Routes, gate: &Gate, head: &Head<'_>
     if whole.path.as_str() != "/" {
         return untold("path");
     }
-    let first = decide_on(whole, gate, head).await;
+    let first = judged_on(whole, gate, head).await;
     for route in candidates.iter().rev().skip(1) {
-        if !say_the_same(&first, &decide_on(route, gate, head).await) {
+        if !say_the_same(&first, &judged_on(route, gate, head).await) {
             return untold("path");
         }
     }

@@ -1,17 +1,53 @@
 //! The readings of a path: what the servers and libraries behind us make of the same bytes.
 
-use super::PathError;
+use super::{Path, PathError};
 
-/// How long all readings of one path may be together, in bytes: a stranger's request must not cost
-/// much more than its length. Names in any script have two or three readings.
+/// How long all readings of the paths of one request may be together, in bytes: a stranger's request
+/// must not cost much more than its length. Names in any script have two or three readings.
 const BYTES_MAX: usize = 64 * 1024;
 
-/// How many readings one path may have: a rule is evaluated for each. A path that somebody uses has
-/// a dozen at most.
+/// How many readings the paths of one request may have together: a rule is evaluated for each. A path
+/// that somebody uses has a dozen at most.
 const COUNT_MAX: usize = 128;
 
 /// How often somebody may decode a path: once at a proxy, once more at the application.
 const DECODINGS_MAX: usize = 2;
+
+/// How many readings the paths of a request may have besides those that are known, and how long they
+/// may be together.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadingsLeft {
+    count: usize,
+    bytes: usize,
+}
+
+impl Default for ReadingsLeft {
+    fn default() -> Self {
+        Self {
+            count: COUNT_MAX,
+            bytes: BYTES_MAX,
+        }
+    }
+}
+
+impl ReadingsLeft {
+    /// For the further paths of a request that asks for this one.
+    pub fn beside(path: &Path<'_>) -> Self {
+        let bytes: usize = path.readings.iter().map(Vec::len).sum();
+        let left = Self::default();
+        Self {
+            count: left.count.saturating_sub(path.readings.len()),
+            bytes: left.bytes.saturating_sub(bytes),
+        }
+    }
+
+    fn take(&mut self, reading: &[u8]) -> Option<()> {
+        let count = self.count.checked_sub(1)?;
+        let bytes = self.bytes.checked_sub(reading.len())?;
+        *self = Self { count, bytes };
+        Some(())
+    }
+}
 
 /// What a reader does to a path; it gives nothing where it changes nothing.
 type Change = fn(&[u8]) -> Option<Vec<u8>>;
@@ -33,11 +69,9 @@ const CHANGES: [Change; 11] = [
 
 /// Every reading of a path, without repetition, the path as sent first: undecoded, decoded once and
 /// twice, each with every change a reader may make to it, in any order.
-pub(super) fn all(sent: &[u8]) -> Result<Vec<Vec<u8>>, PathError> {
-    let mut readings = Readings {
-        known: Vec::new(),
-        bytes_left: BYTES_MAX,
-    };
+pub(super) fn all(sent: &[u8], left: &mut ReadingsLeft) -> Result<Vec<Vec<u8>>, PathError> {
+    let known = Vec::new();
+    let mut readings = Readings { known, left };
     readings.add(sent.to_vec())?;
     let mut stage = 0;
     for decodings in 0..=DECODINGS_MAX {
@@ -61,12 +95,12 @@ pub(super) fn all(sent: &[u8]) -> Result<Vec<Vec<u8>>, PathError> {
 }
 
 /// The readings that are known so far, each of which harms nobody.
-struct Readings {
+struct Readings<'a> {
     known: Vec<Vec<u8>>,
-    bytes_left: usize,
+    left: &'a mut ReadingsLeft,
 }
 
-impl Readings {
+impl Readings<'_> {
     fn add(&mut self, reading: Vec<u8>) -> Result<(), PathError> {
         if self.known.contains(&reading) {
             return Ok(());
@@ -77,11 +111,7 @@ impl Readings {
         if has_dots(&reading) {
             return Err(PathError::Dots);
         }
-        if self.known.len() == COUNT_MAX {
-            return Err(PathError::Long);
-        }
-        let left = self.bytes_left.checked_sub(reading.len());
-        self.bytes_left = left.ok_or(PathError::Long)?;
+        self.left.take(&reading).ok_or(PathError::Long)?;
         self.known.push(reading);
         Ok(())
     }

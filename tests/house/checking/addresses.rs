@@ -1,9 +1,11 @@
 //! WebDAV and Subversion name further addresses in `Destination` and `If`: they are judged as the
 //! request's own is, through every face.
 
+use std::time::Duration;
+
 use super::faces::{Face, Original, Verdict};
 use super::house_with;
-use crate::asking::signed_in;
+use crate::asking::{Ask, signed_in};
 use crate::mirror::Mirror;
 
 const ROUTES: &str = r#"
@@ -130,6 +132,122 @@ async fn a_destination_is_judged_as_the_address_itself_is() {
     }
 }
 
+/// Addresses, and whether 张三 may name them in a request to `/drafts/a` for which Envoy names the
+/// route.
+const ON_A_NAMED_ROUTE: [(&str, bool); 19] = [
+    ("/drafts/c", true),
+    ("c", true),
+    ("http://sso.test/drafts/c", true),
+    ("https://SSO.test./drafts/c", true),
+    ("http://sso.test:80/drafts/c", true),
+    // Which routes the paths of a host have is Envoy's to know.
+    ("/other/c", true),
+    ("/drafts/final", false),
+    ("/drafts/final/c", false),
+    ("http://sso.test/drafts/final", false),
+    ("https://sso.test/drafts/final", false),
+    ("/drafts/%66inal", false),
+    ("/a/../drafts/c", false),
+    ("//sso.test/drafts/c", false),
+    ("http://other.test/drafts/c", false),
+    ("http://sso.test:81/drafts/c", false),
+    ("http://zhangsan@sso.test/drafts/c", false),
+    ("/drafts/c#d", false),
+    ("", false),
+    ("queue://orders", false),
+];
+
+#[tokio::test]
+async fn a_destination_is_judged_on_the_route_that_envoy_names() {
+    let mirror = Mirror::start().await;
+    let house = house_with(ROUTES, &mirror).await;
+    let cookie = format!("menshen={}", signed_in(&house, "zhangsan").await);
+    for (address, may) in ON_A_NAMED_ROUTE {
+        let list = format!("</drafts/a> (<urn:uuid:1>) <{address}> (<urn:uuid:1>)");
+        for (method, header, value) in [
+            ("MOVE", "Destination", address),
+            ("MOVE", "If", list.as_str()),
+            ("PUT", "If", list.as_str()),
+        ] {
+            let original = Original::get("/drafts/a").method(method).route("drafts");
+            let original = original.header("Cookie", &cookie).header(header, value);
+            let heard = original.heard(Face::Grpc, house.address()).await;
+            let said = match may {
+                true => Verdict::Allow,
+                false => Verdict::Deny,
+            };
+            assert_eq!(heard.verdict, said, "{original:?}");
+        }
+    }
+}
+
+const DEAR: &str = r#"
+[[route]]
+name = "dear"
+host = "sso.test"
+access = "rule"
+allow = """request.headers['x-list'].split(',').all(a,
+    request.headers['x-list'].split(',').all(b, a != b + '!'))"""
+upstream = ["{mirror}"]
+[[route]]
+name = "open"
+host = "open.test"
+access = "public"
+upstream = ["{mirror}"]
+"#;
+
+#[tokio::test]
+async fn all_addresses_of_a_request_cost_no_more_work_than_one_request_may() {
+    let mirror = Mirror::start().await;
+    let house = house_with(DEAR, &mirror).await;
+    let list = vec!["x"; 80].join(",");
+    let addresses = |count: usize| {
+        let named = (0..count).map(|at| format!("</a/{at}> (<urn:uuid:a>) "));
+        named.collect::<String>()
+    };
+    for face in Face::ALL {
+        let one = Original::get("/a").method("POST").header("X-List", &list);
+        let heard = one.heard(face, house.address()).await;
+        assert_eq!(heard.verdict, Verdict::Allow, "{face:?}");
+        for count in [7, 8, 16] {
+            let all = one.clone().header("If", &addresses(count));
+            let heard = all.heard(face, house.address()).await;
+            assert_eq!(heard.verdict, Verdict::Deny, "{face:?} {count}");
+        }
+    }
+    let named = Original::get("/a").method("POST").header("X-List", &list);
+    let named = named.header("If", &addresses(7)).route("dear");
+    let heard = named.heard(Face::Grpc, house.address()).await;
+    assert_eq!(heard.verdict, Verdict::Deny);
+}
+
+#[tokio::test]
+async fn all_paths_of_a_request_have_no_more_readings_than_one_path_may() {
+    let mirror = Mirror::start().await;
+    let house = house_with(DEAR, &mirror).await;
+    // It has 49 readings.
+    let tricky = "a;%253bc%3b%252fB%2f/x//y%5cz%255c";
+    let chinese = "%E8%B4%A2%E5%8A%A1%20%E6%8A%A5%E8%A1%A8";
+    for (path, count, verdict) in [
+        (tricky, 0, Verdict::Allow),
+        (tricky, 1, Verdict::Allow),
+        (tricky, 2, Verdict::Deny),
+        (chinese, 8, Verdict::Allow),
+        (chinese, 9, Verdict::Deny),
+    ] {
+        let named = (0..count).map(|at| format!("</{at}/{path}> (<urn:uuid:a>) "));
+        let mut original = Original::get(&format!("/{path}")).method("PUT");
+        original.host = "open.test".to_owned();
+        if count > 0 {
+            original = original.header("If", &named.collect::<String>());
+        }
+        for face in Face::ALL {
+            let heard = original.heard(face, house.address()).await;
+            assert_eq!(heard.verdict, verdict, "{face:?} {original:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_comes_twice_or_in_no_form_is_refused() {
     let mirror = Mirror::start().await;
@@ -175,5 +293,38 @@ async fn an_address_that_comes_twice_or_in_no_form_is_refused() {
             let heard = original.heard(face, house.address()).await;
             assert_eq!(heard.verdict, verdict, "{face:?} {address}");
         }
+    }
+}
+
+const ASKED_AGAIN: &str = r#"
+[[route]]
+name = "again"
+host = "sso.test"
+upstream = ["{mirror}"]
+reload_user = "always"
+[[route]]
+name = "finance"
+host = "sso.test"
+path = "/finance"
+upstream = ["{mirror}"]
+allow = "'财务部' in user.departments"
+"#;
+
+#[tokio::test]
+async fn a_destination_is_judged_also_when_the_source_should_be_asked_again() {
+    let mirror = Mirror::start().await;
+    let house = house_with(ASKED_AGAIN, &mirror).await;
+    let cookie = signed_in(&house, "zhangsan").await;
+    house.advance(Duration::from_secs(60));
+    // The proxy does not tell the method, so it may be a GET, or a MOVE.
+    for (address, status) in [("/a/c", 202), ("/finance/c", 403)] {
+        let ask = Ask::get("/.menshen/auth")
+            .header("X-Forwarded-Uri", "/a/b")
+            .header("X-Forwarded-Proto", "http")
+            .header("X-Forwarded-For", "192.0.2.7")
+            .navigating()
+            .session(&cookie)
+            .header("Destination", address);
+        assert_eq!(ask.of(&house).await.status, status, "{address}");
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Original {
     pub(crate) target: Vec<u8>,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) client: &'static str,
+    /// The route that Envoy names over gRPC.
+    pub(crate) route: Option<&'static str>,
 }
 
 impl Original {
@@ -56,6 +58,7 @@ impl Original {
             target: target.as_bytes().to_vec(),
             headers: Vec::new(),
             client: "192.0.2.7",
+            route: None,
         }
     }
 
@@ -68,6 +71,11 @@ impl Original {
     pub(crate) fn method(self, method: &str) -> Self {
         let method = method.to_owned();
         Self { method, ..self }
+    }
+
+    pub(crate) fn route(self, name: &'static str) -> Self {
+        let route = Some(name);
+        Self { route, ..self }
     }
 
     fn ask(&self, face: Face) -> Ask {
@@ -115,7 +123,12 @@ impl Original {
         ];
         let address = field(1, &field(1, &field(2, self.client.as_bytes())));
         let request = field(4, &field(2, &http.concat()));
-        field(1, &[field(1, &address), request].concat())
+        let named = self.route.map(|name| {
+            let pair = [field(1, b"route"), field(2, name.as_bytes())];
+            field(10, &pair.concat())
+        });
+        let attributes = [field(1, &address), request, named.unwrap_or_default()];
+        field(1, &attributes.concat())
     }
 
     /// What it comes to over gRPC, as the answer of a proxy that does as it is told.
