@@ -53,11 +53,12 @@ impl ReadingsLeft {
 type Change = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// Everything a reader may do to a path besides decoding it.
-const CHANGES: [Change; 11] = [
+const CHANGES: [Change; 12] = [
     unfold_overlong,
     decode_utf16,
     turn_backslashes,
     cut_parameters,
+    cut_at_semicolon,
     merge_slashes,
     drop_authority,
     cut_query,
@@ -233,6 +234,12 @@ fn cut_parameters(path: &[u8]) -> Option<Vec<u8>> {
         let is_end = |byte: &u8| *byte == b';';
         each_segment(path, |segment| segment.split(is_end).next().unwrap_or(b""))
     })
+}
+
+/// Ends a path at its first `;`, as Struts 2 does before it looks for the action that is named.
+fn cut_at_semicolon(path: &[u8]) -> Option<Vec<u8>> {
+    let end = path.iter().position(|byte| *byte == b';')?;
+    Some(path[..end].to_vec())
 }
 
 fn merge_slashes(path: &[u8]) -> Option<Vec<u8>> {

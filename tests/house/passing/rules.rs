@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use super::{Outcome, is};
 use crate::asking::{Ask, signed_in};
+use crate::checking::TRUSTED;
+use crate::checking::faces::{Face, Original, Verdict};
+use crate::ext_authz::ON_MAIN;
 use crate::house::{House, Plan};
+use crate::mirror::Mirror;
 
 /// A house with one route below `/r` for each rule, numbered.
 async fn ruled(rules: &[&str]) -> House {
@@ -234,4 +238,37 @@ async fn a_host_is_found_among_many_however_it_is_spelled() {
         Outcome::Passes(None),
         "a host that has no route of its own",
     );
+}
+
+const STYLES: &str = r#"
+[[route]]
+name = "styles"
+host = "sso.test"
+access = "rule"
+allow = "user != null || request.path.endsWith('.css')"
+upstream = ["{mirror}"]
+"#;
+
+#[tokio::test]
+async fn a_path_that_some_end_at_the_first_semicolon_is_judged_as_they_read_it() {
+    let mirror = Mirror::start().await;
+    let routes = STYLES.replace("{mirror}", &mirror.base_url());
+    let plan = Plan::default().routes(&routes).server(TRUSTED);
+    let house = plan.more(ON_MAIN).start().await;
+    for (path, verdict) in [
+        ("/echo/x.css", Verdict::Allow),
+        ("/echo/x.css;v=1", Verdict::Deny),
+        ("/echo/x.css;a.css", Verdict::Allow),
+        ("/echo/x", Verdict::Login),
+        ("/echo/x;v=1/y", Verdict::Login),
+        ("/admin/delete.action;/x.css", Verdict::Deny),
+        ("/admin/delete.action%3b/x.css", Verdict::Deny),
+        ("/admin/delete.action%253b/x.css", Verdict::Deny),
+        ("/admin/delete.action;a/b;c/x.css", Verdict::Deny),
+    ] {
+        for face in Face::ALL {
+            let heard = Original::get(path).heard(face, house.address()).await;
+            assert_eq!(heard.verdict, verdict, "{face:?} {path}");
+        }
+    }
 }
