@@ -230,6 +230,41 @@ async fn five_logins_are_under_way_at_most_and_the_oldest_gives_way() {
 }
 
 #[tokio::test]
+async fn cookies_that_somebody_planted_keep_no_login_from_its_end_and_cost_little() {
+    let house = House::new().await;
+    let mut browser = Browser::new(&house);
+    browser.to_source(&format!("{HOME}/echo?first")).await;
+    let name = flows(&browser).remove(0);
+    let prefix = &name[..name.find("-flow-").unwrap() + "-flow-".len()];
+    let planted = |browser: &mut Browser| {
+        for at in 0..400 {
+            browser.set("sso.test", &format!("{prefix}{at}"), "x");
+        }
+    };
+    // Some stand before the cookies of a login, and some behind them.
+    let mut fresh = Browser::new(&house);
+    for order in ["before", "behind"] {
+        let tab = match order {
+            "before" => &mut fresh,
+            _ => &mut browser,
+        };
+        planted(tab);
+        let page = tab.to_source(&format!("{HOME}/echo?{order}")).await;
+        let back = tab.choose(&page, "zhangsan").await;
+        let page = tab.follow(&back).await;
+        assert_eq!(page.url, format!("{HOME}/echo?{order}"), "{order}");
+    }
+    // One answer takes back some, and not all of them at once.
+    let mut again = Browser::new(&house);
+    planted(&mut again);
+    let answer = again
+        .visit(&format!("{OWN}/start?connector=corp&rd=/x"))
+        .await;
+    let set = answer.all("set-cookie").count();
+    assert!((2..=40).contains(&set), "{set} cookies in one answer");
+}
+
+#[tokio::test]
 async fn a_return_address_too_long_to_keep_keeps_its_path() {
     let house = House::new().await;
     for (asked, reached) in [

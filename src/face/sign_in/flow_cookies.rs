@@ -18,6 +18,10 @@ const LOGINS_MAX: usize = 5;
 /// How long their cookies are together at most, in bytes of the line that brings them back.
 const BYTES_MAX: usize = 6 * 1024;
 
+/// How many cookies of logins are looked at where all of them count: four times as many as a browser
+/// keeps. More were planted, and each would be opened, or taken back in a line of the answer.
+const LOOKED_AT_MAX: usize = 4 * 2 * LOGINS_MAX;
+
 /// The longest value of one cookie, in bytes: browsers drop those whose name and value have more
 /// than 4096.
 const PART_BYTES_MAX: usize = 3900;
@@ -36,7 +40,24 @@ struct Kept<'a> {
     second: Option<&'a str>,
 }
 
-impl Kept<'_> {
+impl<'a> Kept<'a> {
+    fn nothing_of(flow: &'a str) -> Self {
+        Self {
+            flow,
+            first: None,
+            second: None,
+        }
+    }
+
+    /// Of two of one name the first counts, as everywhere.
+    fn add(&mut self, is_second: bool, value: &'a str) {
+        let place = match is_second {
+            true => &mut self.second,
+            false => &mut self.first,
+        };
+        place.get_or_insert(value);
+    }
+
     fn sealed(&self) -> Option<String> {
         let first = self.first?;
         Some(match self.second {
@@ -56,8 +77,7 @@ impl Kept<'_> {
 
 /// The sealed memory of one login, as its browser brings it.
 pub(super) fn sealed(visit: &Visit<'_>, flow: &FlowId) -> Option<String> {
-    let mut kept = kept(visit).into_iter();
-    kept.find(|kept| kept.flow == flow.as_str())?.sealed()
+    kept_of(visit, flow).sealed()
 }
 
 /// Every login that this browser remembers and that is of this site.
@@ -119,10 +139,7 @@ pub(super) fn set(visit: &Visit<'_>, begun: &Begun, response: &mut Response<Body
 
 /// Lets the browser forget a login.
 pub(super) fn clear(visit: &Visit<'_>, flow: &FlowId, response: &mut Response<Body>) {
-    let mut kept = kept(visit).into_iter();
-    if let Some(kept) = kept.find(|kept| kept.flow == flow.as_str()) {
-        forget(visit, &kept, response);
-    }
+    forget(visit, &kept_of(visit, flow), response);
 }
 
 fn forget(visit: &Visit<'_>, kept: &Kept<'_>, response: &mut Response<Body>) {
@@ -139,33 +156,41 @@ fn forget(visit: &Visit<'_>, kept: &Kept<'_>, response: &mut Response<Body>) {
     }
 }
 
-/// Every login whose cookies came along, in the order in which a browser names them.
+/// One login, as far as its cookies came along, however many others did.
+fn kept_of<'a>(visit: &Visit<'a>, flow: &'a FlowId) -> Kept<'a> {
+    let mut kept = Kept::nothing_of(flow.as_str());
+    for (name, is_second, value) in cookies(visit) {
+        if name == kept.flow {
+            kept.add(is_second, value);
+        }
+    }
+    kept
+}
+
+/// The logins whose cookies came along first, in the order in which a browser names them.
 fn kept<'a>(visit: &Visit<'a>) -> Vec<Kept<'a>> {
-    let prefix = visit.site.cookies.flow_prefix();
     let mut all: Vec<Kept<'a>> = Vec::new();
-    for (name, value) in reply::cookies_named(visit.head.headers, prefix) {
-        let Some(name) = name.strip_prefix(prefix) else {
-            continue;
-        };
-        let (flow, is_second) = match name.strip_suffix(SECOND) {
-            Some(flow) => (flow, true),
-            None => (name, false),
-        };
+    for (flow, is_second, value) in cookies(visit).take(LOOKED_AT_MAX) {
         let at = all.iter().position(|kept| kept.flow == flow);
         let at = at.unwrap_or_else(|| {
-            all.push(Kept {
-                flow,
-                first: None,
-                second: None,
-            });
+            all.push(Kept::nothing_of(flow));
             all.len() - 1
         });
-        // Of two of one name the first counts, as everywhere.
-        let place = match is_second {
-            true => &mut all[at].second,
-            false => &mut all[at].first,
-        };
-        place.get_or_insert(value);
+        all[at].add(is_second, value);
     }
     all
+}
+
+/// Every cookie of a login that came along: what it is named after, whether it is the second of that
+/// login, and its value.
+fn cookies<'a>(visit: &Visit<'a>) -> impl Iterator<Item = (&'a str, bool, &'a str)> {
+    let prefix = visit.site.cookies.flow_prefix();
+    let named = reply::cookies_named(visit.head.headers, prefix);
+    named.filter_map(move |(name, value)| {
+        let name = name.strip_prefix(prefix)?;
+        Some(match name.strip_suffix(SECOND) {
+            Some(flow) => (flow, true, value),
+            None => (name, false, value),
+        })
+    })
 }
