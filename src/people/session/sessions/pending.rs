@@ -350,7 +350,8 @@ impl Sessions {
             connector, mark, ..
         } = ending
         else {
-            return;
+            // Those ended with the cell that is pinned; what lasts is to be judged again.
+            return self.changed();
         };
         let mut ended = false;
         for (_, entry) in &self.cache {
