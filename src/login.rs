@@ -247,9 +247,13 @@ impl Login {
         taken.map_err(LoginError::Limited)
     }
 
-    /// Whether a logout is remembered that a client's browser brings, and that ends nothing here.
-    pub fn may_note_logout(&self, client: Option<IpAddr>) -> bool {
-        self.limits.take(Step::Logout, client).is_ok()
+    /// Whether a logout may be noted that a client's browser brings, and that ends nothing here.
+    pub fn may_note_logout(
+        &self,
+        connector: &ConnectorId,
+        client: Option<IpAddr>,
+    ) -> Result<(), Limited> {
+        self.limits.note_logout(connector, client)
     }
 
     /// The tickets that were used a moment ago.

@@ -17,7 +17,8 @@ pub struct LoginConfig {
     /// Finishes in a minute, from one client address; so many tickets to other hosts besides, and so
     /// many front-channel logouts of sessions that are not known here.
     pub finishes_per_client_per_minute: u32,
-    /// Finishes in a minute, in all.
+    /// Finishes in a minute, in all; so many tickets besides, and of each connector so many of those
+    /// logouts, but never more than 4,000.
     pub finishes_per_minute: u32,
     /// After so many codes in a row that a source does not take, whoever sent one is refused for a
     /// while, and the others are asked about a few at a time. At most five of one client's count, and

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use governor::clock::DefaultClock;
+use governor::state::keyed::DashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
@@ -19,6 +20,12 @@ pub use circuit::Trial;
 
 use circuit::Circuits;
 
+/// How many front-channel logouts of sessions that are not known here are noted for one connector in
+/// a minute. What comes within the eleven minutes that a login and its logout are remembered, and as
+/// many at once before, fits into the 50,000 that the store keeps for each connector: no login under
+/// way outlives a logout that was noted.
+const LOGOUTS_PER_CONNECTOR_MAX: u32 = 4_000;
+
 /// What a limit is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -28,8 +35,6 @@ pub enum Step {
     Finish,
     /// A ticket is redeemed: as often as logins are finished, and counted apart from them.
     Ticket,
-    /// A browser says that a session of the provider's ended which is not known here.
-    Logout,
 }
 
 /// Why a step is not taken now.
@@ -53,7 +58,7 @@ pub struct Limits {
     begins: Pair,
     finishes: Pair,
     tickets: Pair,
-    logouts: Pair,
+    logouts: Logouts,
     circuits: Arc<Circuits>,
 }
 
@@ -61,6 +66,14 @@ pub struct Limits {
 struct Pair {
     client: Rates,
     all: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
+}
+
+/// Logouts that browsers bring. Anybody may bring them for any connector, so each connector has its
+/// own number.
+#[derive(Debug)]
+struct Logouts {
+    client: Rates,
+    connector: RateLimiter<ConnectorId, DashMapStateStore<ConnectorId>, DefaultClock>,
 }
 
 impl Limits {
@@ -79,7 +92,7 @@ impl Limits {
             ),
             finishes: finishes(),
             tickets: finishes(),
-            logouts: finishes(),
+            logouts: Logouts::new(config),
             circuits: Circuits::new(config, clock),
             config: config.clone(),
         }
@@ -96,12 +109,28 @@ impl Limits {
             Step::Begin => &self.begins,
             Step::Finish => &self.finishes,
             Step::Ticket => &self.tickets,
-            Step::Logout => &self.logouts,
         };
         if client.is_some_and(|client| !pair.client.take(client)) {
             return Err(Limited::Client);
         }
         pair.all.check().map_err(|_| Limited::All)
+    }
+
+    /// Takes one more logout of a session that is not known here, or says why not.
+    pub fn note_logout(
+        &self,
+        connector: &ConnectorId,
+        client: Option<IpAddr>,
+    ) -> Result<(), Limited> {
+        let Logouts {
+            client: of_client,
+            connector: of_connector,
+        } = &self.logouts;
+        if client.is_some_and(|client| !of_client.take(client)) {
+            return Err(Limited::Client);
+        }
+        let taken = of_connector.check_key(connector);
+        taken.map_err(|_| Limited::All)
     }
 
     /// Whether a source may be asked about a code of this client. What is answered is kept until the
@@ -123,12 +152,25 @@ impl Limits {
 
 impl Pair {
     fn new(client: u32, all: u32) -> Self {
-        let quota = Quota::per_minute(NonZeroU32::new(all).unwrap_or(NonZeroU32::MIN));
         Self {
             client: Rates::per_minute(client, all),
-            all: RateLimiter::direct(quota),
+            all: RateLimiter::direct(quota(all)),
         }
     }
+}
+
+impl Logouts {
+    fn new(config: &LoginConfig) -> Self {
+        let all = config.finishes_per_minute.min(LOGOUTS_PER_CONNECTOR_MAX);
+        Self {
+            client: Rates::per_minute(config.finishes_per_client_per_minute, all),
+            connector: RateLimiter::dashmap(quota(all)),
+        }
+    }
+}
+
+fn quota(per_minute: u32) -> Quota {
+    Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN))
 }
 
 #[cfg(test)]
@@ -158,6 +200,20 @@ mod tests {
         assert_eq!(limits.take(Step::Begin, b), Ok(()));
         assert_eq!(limits.take(Step::Begin, b), Err(Limited::All));
         assert_eq!(limits.take(Step::Finish, a), Ok(()));
+    }
+
+    #[test]
+    fn each_connector_has_its_own_number_of_logouts() {
+        let config = LoginConfig {
+            finishes_per_minute: 1_000_000,
+            ..LoginConfig::default()
+        };
+        let limits = Limits::new(&config, Clock::by_hand(Timestamp::from_unix_s(0)));
+        let [one, other] = ["one", "other"].map(|id| id.parse().unwrap());
+        let noted = (0..9_000).filter(|_| limits.note_logout(&one, None).is_ok());
+        // Time passes while the test runs.
+        assert!((4_000..9_000).contains(&noted.count()));
+        assert_eq!(limits.note_logout(&other, None), Ok(()));
     }
 
     #[test]

@@ -151,6 +151,7 @@ pass_on! {
         reads {
             session(key: &SessionKey) -> Option<SessionFound>;
             session_key(public_id: &SessionId) -> Option<SessionKey>;
+            came_from(connector: &ConnectorId, provider_sid: &str) -> bool;
             sessions(account: Option<&AccountId>, max: u32) -> Vec<SessionRecord>;
         }
         writes {

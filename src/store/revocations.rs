@@ -23,7 +23,8 @@ pub trait RevocationStore: fmt::Debug + Send + Sync {
     ///
     /// `notice` is spent; when it was spent before, nothing changes and nothing is answered. Without a
     /// notice anybody may have sent the request: of provider sessions from which no session here came,
-    /// only the latest marks are kept, and none when `until` is not after `at`.
+    /// only the latest marks of each connector are kept, and none when `until` is not after
+    /// `at`.
     async fn end_at_provider(
         &self,
         connector: &ConnectorId,

@@ -23,6 +23,13 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     /// The key of the session that has this public id, for an administrator.
     async fn session_key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError>;
 
+    /// Whether a session here came from a session of a provider.
+    async fn came_from(
+        &self,
+        connector: &ConnectorId,
+        provider_sid: &str,
+    ) -> Result<bool, StoreError>;
+
     /// The sessions of one account, or all, newest first, at most `max`.
     async fn sessions(
         &self,

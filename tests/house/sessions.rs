@@ -39,7 +39,7 @@ async fn only(store: &dyn Store) -> SessionRecord {
 }
 
 /// Waits until something holds, for a minute at most.
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !holds().await {
         assert!(start.elapsed() < Duration::from_secs(60), "not {what}");

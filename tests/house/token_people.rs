@@ -14,6 +14,7 @@ use crate::wire::Answer;
 
 mod admitted;
 mod logged_out;
+mod noted;
 
 const ROUTES: &str = r#"
 [[route]]

@@ -15,6 +15,7 @@ use crate::keys;
 use crate::login::Entry;
 use crate::login::connector::{ConnectorError, LogoutNotice};
 use crate::login::fields::Fields;
+use crate::login::limits::Limited;
 use crate::login::pending::PENDING_AGE_MAX_S;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, LogoutMark};
@@ -96,7 +97,7 @@ async fn end(
         ];
         keys::fingerprint(&parts)
     });
-    let until = kept_until(visit, entry, notice.is_some());
+    let until = kept_until(visit, entry, mark, notice).await;
     let sessions = &visit.shared.sessions;
     let ended = sessions
         .end_at_provider(&entry.id, mark, name.as_ref(), until)
@@ -137,16 +138,43 @@ async fn end(
     done
 }
 
-/// Until when a logout stops logins and tokens of people from before it. What a browser says is not
-/// remembered when its client says too much; what stands here ends all the same.
-fn kept_until(visit: &Visit<'_>, entry: &Entry, is_signed: bool) -> Timestamp {
-    let login = &visit.site.login;
-    if !is_signed && !login.may_note_logout(visit.head.sharing_client()) {
-        return visit.head.at;
+/// Until when a logout stops logins and tokens of people from before it: as long as a login may
+/// take, and where the connector's people bring tokens, as long as those may live. What a browser
+/// says of a session that is not known here is not remembered when too much of it comes.
+async fn kept_until(
+    visit: &Visit<'_>,
+    entry: &Entry,
+    mark: &LogoutMark,
+    notice: Option<&LogoutNotice>,
+) -> Timestamp {
+    if let (None, LogoutMark::ProviderSession(sid)) = (notice, mark) {
+        let sessions = &visit.shared.sessions;
+        let is_known = sessions.came_from(&entry.id, sid).await.unwrap_or(false);
+        if !is_known && !may_be_noted(visit, entry) {
+            return visit.head.at;
+        }
     }
     let life = visit.site.gate.bearers.token_life_of(&entry.id);
     let kept = life.map_or(MARK_KEPT, |life| life.max(MARK_KEPT));
     visit.head.at.plus(kept)
+}
+
+/// Whether a logout of a session that is not known here may be noted; the log says when it is not.
+fn may_be_noted(visit: &Visit<'_>, entry: &Entry) -> bool {
+    let client = visit.head.sharing_client();
+    let Err(limited) = visit.site.login.may_note_logout(&entry.id, client) else {
+        return true;
+    };
+    // Anybody may cause this line through a browser.
+    static SELDOM: Seldom = Seldom::new();
+    if SELDOM.may_speak() {
+        let too_many = match limited {
+            Limited::Client => "of this client",
+            Limited::All | Limited::Circuit => "of this connector",
+        };
+        tracing::warn!(request_id = %visit.id, connector = %entry.id, client = %visit.head.client, too_many, "a front-channel logout of a session that is not known here is not remembered: a login that is under way, or a token of a person, may outlive it");
+    }
+    false
 }
 
 /// What the standard has a source told (Back-Channel Logout 1.0 §2.8): no more than that it is wrong.

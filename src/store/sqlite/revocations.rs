@@ -14,8 +14,9 @@ use super::super::{
 };
 use super::{Failure, Sqlite, ask, once, row, tokens};
 use crate::clock::Timestamp;
+use crate::telemetry::Seldom;
 
-/// How many marks are kept for requests that anybody can send.
+/// How many marks of a connector are kept for requests that anybody can send.
 const FRONT_CHANNEL_MARKS_MAX: i64 = 50_000;
 
 /// What precedes a connector's id in the name of its epoch.
@@ -130,11 +131,15 @@ impl RevocationStore for Sqlite {
 }
 
 /// Whether a session here came from this session of the provider.
-async fn came_from(db: &Sqlite, connector: &ConnectorId, sid: &str) -> Result<bool, Failure> {
+pub(super) async fn came_from(
+    db: &Sqlite,
+    connector: &ConnectorId,
+    provider_sid: &str,
+) -> Result<bool, Failure> {
     let sql = "SELECT EXISTS (SELECT 1 FROM session WHERE connector = ?1 AND provider_sid = ?2)";
     let stands = sqlx::query_scalar(sql)
         .bind(connector.as_str())
-        .bind(sid)
+        .bind(provider_sid)
         .fetch_one(&mut *db.read().await?)
         .await?;
     Ok(stands)
@@ -213,20 +218,42 @@ async fn mark_unknown(
     // A mark that is repeated gets a new number, or it would be the first to be deleted.
     let sql = "INSERT OR REPLACE INTO front_channel_mark (connector, sid, at, until) \
                SELECT ?1, ?2, max(?3, coalesce(max(at), ?3)), max(?4, coalesce(max(until), ?4)) \
-               FROM front_channel_mark WHERE connector = ?1 AND sid = ?2 RETURNING number";
+               FROM front_channel_mark WHERE connector = ?1 AND sid = ?2";
     let mut tx = db.write().await?;
-    let number: i64 = sqlx::query_scalar(sql)
+    sqlx::query(sql)
         .bind(connector.as_str())
         .bind(sid)
         .bind(at.unix_ms())
         .bind(until.unix_ms())
-        .fetch_one(&mut *tx)
-        .await?;
-    sqlx::query("DELETE FROM front_channel_mark WHERE number <= ?1")
-        .bind(number.saturating_sub(FRONT_CHANNEL_MARKS_MAX))
         .execute(&mut *tx)
         .await?;
-    tx.commit().await
+    let sql = "DELETE FROM front_channel_mark WHERE connector = ?1 AND number <= \
+               (SELECT number FROM front_channel_mark WHERE connector = ?1 \
+               ORDER BY number DESC LIMIT 1 OFFSET ?2) RETURNING until";
+    let forgotten: Vec<i64> = sqlx::query_scalar(sql)
+        .bind(connector.as_str())
+        .bind(FRONT_CHANNEL_MARKS_MAX)
+        .fetch_all(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    let early = forgotten.iter().filter(|until| **until > at.unix_ms());
+    warn_of_forgotten(connector, early.count());
+    Ok(())
+}
+
+/// Anybody may cause this line through a browser.
+fn warn_of_forgotten(connector: &ConnectorId, logouts: usize) {
+    static SELDOM: Seldom = Seldom::new();
+    if logouts > 0 && SELDOM.may_speak() {
+        tracing::warn!(
+            %connector,
+            logouts,
+            kept = FRONT_CHANNEL_MARKS_MAX,
+            "front-channel logouts of sessions that are not known here are forgotten before their \
+             time, because too many came through this connector: tokens that they ended may count \
+             again"
+        );
+    }
 }
 
 /// Whether the epoch of a connector or of everyone is still `number` and was not raised since

@@ -90,5 +90,10 @@ fn migrator() -> Migrator {
         migration(4, "unnamed", include_str!("0004_unnamed.sql")),
         migration(5, "raised", include_str!("0005_raised.sql")),
         migration(6, "front_channel", include_str!("0006_front_channel.sql")),
+        migration(
+            7,
+            "marks_by_connector",
+            include_str!("0007_marks_by_connector.sql"),
+        ),
     ])
 }

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
-    AccountId, Minted, NewSession, Scope, SessionFound, SessionId, SessionKey, SessionRecord,
-    SessionStore, StoreError,
+    AccountId, ConnectorId, Minted, NewSession, Scope, SessionFound, SessionId, SessionKey,
+    SessionRecord, SessionStore, StoreError,
 };
 use super::{Failure, Sqlite, ask, once, revocations, row, tokens};
 use crate::clock::Timestamp;
@@ -61,6 +61,17 @@ impl SessionStore for Sqlite {
             found
                 .map(|found| Ok(SessionKey::new(row::bytes(&found, "key", "session")?)))
                 .transpose()
+        })
+        .await
+    }
+
+    async fn came_from(
+        &self,
+        connector: &ConnectorId,
+        provider_sid: &str,
+    ) -> Result<bool, StoreError> {
+        ask("look for a session of a provider", async {
+            revocations::came_from(self, connector, provider_sid).await
         })
         .await
     }

@@ -191,6 +191,7 @@ questions! {
         mint(new: &NewSession) -> Minted;
         session(key: &SessionKey) -> Option<SessionFound>;
         session_key(public_id: &SessionId) -> Option<SessionKey>;
+        came_from(connector: &ConnectorId, provider_sid: &str) -> bool;
         sessions(account: Option<&AccountId>, max: u32) -> Vec<SessionRecord>;
         touch(used: &[(SessionKey, Timestamp)]) -> ();
     }

@@ -7,7 +7,7 @@ use crate::stores::{Meddler, TempDir};
 use super::*;
 
 /// A token that was issued now and lives for a while.
-fn living(provider: &Provider, login: &str, life_s: i64, more: &Value) -> String {
+pub(super) fn living(provider: &Provider, login: &str, life_s: i64, more: &Value) -> String {
     let now = provider.clock().now().unix_s();
     let mut all = json!({ "iat": now, "exp": now + life_s });
     let object = all.as_object_mut().unwrap();
@@ -16,16 +16,30 @@ fn living(provider: &Provider, login: &str, life_s: i64, more: &Value) -> String
 }
 
 /// Lets an hour pass, and everything be deleted that is over.
-async fn an_hour_later(house: &House) {
+pub(super) async fn an_hour_later(house: &House) {
     house.advance(Duration::from_secs(3600));
     let sessions = &house.running.live().shared().sessions;
     sessions.sweep().await.unwrap();
 }
 
-async fn front_channel(provider: &Provider, house: &House, sid: &str, client: &str) -> u16 {
+pub(super) async fn front_channel(
+    provider: &Provider,
+    house: &House,
+    sid: &str,
+    client: &str,
+) -> u16 {
+    front_channel_of("keycloak", provider, house, (sid, client)).await
+}
+
+pub(super) async fn front_channel_of(
+    connector: &str,
+    provider: &Provider,
+    house: &House,
+    (sid, client): (&str, &str),
+) -> u16 {
     let issuer: String =
         url::form_urlencoded::byte_serialize(provider.issuer().as_bytes()).collect();
-    let path = format!("/.menshen/frontchannel-logout/keycloak?iss={issuer}&sid={sid}");
+    let path = format!("/.menshen/frontchannel-logout/{connector}?iss={issuer}&sid={sid}");
     let ask = Ask::get(&path).header("X-Forwarded-For", client);
     ask.of(house).await.status
 }

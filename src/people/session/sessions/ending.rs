@@ -21,6 +21,15 @@ impl Sessions {
         self.end(Ending::Revoke(scope.clone())).await.map(drop)
     }
 
+    /// Whether a session here came from a session of a provider.
+    pub async fn came_from(
+        &self,
+        connector: &ConnectorId,
+        provider_sid: &str,
+    ) -> Result<bool, StoreError> {
+        self.store.came_from(connector, provider_sid).await
+    }
+
     /// A provider ended one of its sessions, or all of a person's: the sessions here that came from it
     /// end, and a login that began before mints none until `until`. Answers how many ended; nothing
     /// when this `notice` was taken before.
