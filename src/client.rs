@@ -2,8 +2,10 @@
 //!
 //! An IPv4 client is one address, also where it is written as IPv6. An IPv6 client may choose a new
 //! address in its /64 for every request, and whoever has a whole site has a /48: both networks are
-//! counted, and the /48 has a larger share than the /64.
+//! counted, and the /48 has a larger share than the /64. Where the configuration says so
+//! (`count_by_address`), an IPv6 client is one address, too.
 
+use std::fmt;
 use std::net::IpAddr;
 
 mod rates;
@@ -18,6 +20,13 @@ const SITE_BITS: u8 = 48;
 /// How many shares of a client a whole site has, as long as that leaves something for others.
 const SITE_SHARES: u32 = 3;
 
+/// A client, and how it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    address: IpAddr,
+    by_address: bool,
+}
+
 /// A network that a client is counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
@@ -25,27 +34,66 @@ pub struct Network {
     bits: u8,
 }
 
-impl Network {
-    /// The network that one client has to itself: an IPv4 address or an IPv6 /64.
-    pub fn of_client(client: IpAddr) -> Self {
-        match client.to_canonical() {
-            IpAddr::V6(_) => Self::of(client, CLIENT_BITS),
-            address @ IpAddr::V4(_) => Self { address, bits: 32 },
+impl Client {
+    /// The client at this address; `by_address`: an IPv6 client is counted by its address alone.
+    pub fn new(address: IpAddr, by_address: bool) -> Self {
+        Self {
+            address: address.to_canonical(),
+            by_address,
         }
     }
 
-    /// The /48 around an IPv6 client. An IPv4 client has none: its neighbours are other clients.
-    pub fn of_site(client: IpAddr) -> Option<Self> {
-        let is_v6 = client.to_canonical().is_ipv6();
-        is_v6.then(|| Self::of(client, SITE_BITS))
+    /// The network that it has to itself: an IPv4 address, an IPv6 /64, or an IPv6 address.
+    pub fn network(self) -> Network {
+        match self.address {
+            IpAddr::V6(_) if !self.by_address => Network::of(self.address, CLIENT_BITS),
+            IpAddr::V6(_) => Network {
+                address: self.address,
+                bits: 128,
+            },
+            IpAddr::V4(_) => Network {
+                address: self.address,
+                bits: 32,
+            },
+        }
     }
 
+    /// The /48 around it. One that is counted by its address has none: its neighbours are other
+    /// clients.
+    pub fn site(self) -> Option<Network> {
+        let has_site = self.address.is_ipv6() && !self.by_address;
+        has_site.then(|| Network::of(self.address, SITE_BITS))
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
+    }
+}
+
+/// Counted as where nothing is configured.
+#[cfg(test)]
+impl From<IpAddr> for Client {
+    fn from(address: IpAddr) -> Self {
+        Self::new(address, false)
+    }
+}
+
+impl Network {
     /// A number that no other network of the same kind has: IPv6 networks whose number is also that
-    /// of an IPv4 address are nobody's.
+    /// of an IPv4 address are nobody's. Two single IPv6 addresses may share one.
     pub fn number(self) -> u64 {
+        /// Spreads what differs in the lower half over all bits.
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
         match self.address {
             IpAddr::V4(ip) => u64::from(ip.to_bits()),
-            IpAddr::V6(ip) => u64::try_from(ip.to_bits() >> 64).unwrap_or(0) ^ (0xffff << 48),
+            IpAddr::V6(ip) => {
+                let bits = ip.to_bits();
+                let [upper, lower] = [bits >> 64, bits & u128::from(u64::MAX)]
+                    .map(|half| u64::try_from(half).unwrap_or(0));
+                upper ^ (0xffff << 48) ^ lower.wrapping_mul(ODD)
+            }
         }
     }
 
@@ -74,28 +122,41 @@ pub const fn site_share(share: u32, all: u32) -> u32 {
 mod tests {
     use super::*;
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn client(text: &str) -> Client {
+        Client::from(text.parse::<IpAddr>().unwrap())
     }
 
     #[test]
     fn an_ipv4_address_is_one_client_however_it_is_written() {
-        let v4 = Network::of_client(ip("192.0.2.1"));
-        assert_eq!(v4, Network::of_client(ip("::ffff:192.0.2.1")));
-        assert_ne!(v4, Network::of_client(ip("192.0.2.2")));
-        assert_ne!(v4, Network::of_client(ip("::192.0.2.1")));
+        let v4 = client("192.0.2.1").network();
+        assert_eq!(v4, client("::ffff:192.0.2.1").network());
+        assert_ne!(v4, client("192.0.2.2").network());
+        assert_ne!(v4, client("::192.0.2.1").network());
         for written in ["192.0.2.1", "::ffff:192.0.2.1"] {
-            assert_eq!(Network::of_site(ip(written)), None, "{written}");
+            assert_eq!(client(written).site(), None, "{written}");
         }
     }
 
     #[test]
+    fn an_ipv6_client_that_is_counted_by_its_address_has_no_neighbours() {
+        let of = |text: &str| Client::new(text.parse().unwrap(), true);
+        let (one, other) = (of("fd00:1:2:3::1"), of("fd00:1:2:3::2"));
+        assert_eq!((one.site(), other.site()), (None, None));
+        assert_ne!(one.network(), other.network());
+        assert_ne!(one.network().number(), other.network().number());
+        assert_ne!(one.network(), client("fd00:1:2:3::1").network());
+        let (v4, mapped) = (of("192.0.2.1"), of("::ffff:192.0.2.1"));
+        assert_eq!(v4.network(), mapped.network());
+        assert_eq!(v4.network(), client("192.0.2.1").network());
+    }
+
+    #[test]
     fn an_ipv6_client_is_counted_with_its_64_and_with_its_48() {
-        let of = |text| (Network::of_client(ip(text)), Network::of_site(ip(text)));
-        let (client, site) = of("2001:db8:1:2::1");
-        assert_eq!(of("2001:db8:1:2:ffff:ffff:ffff:ffff"), (client, site));
+        let of = |text| (client(text).network(), client(text).site());
+        let (own, site) = of("2001:db8:1:2::1");
+        assert_eq!(of("2001:db8:1:2:ffff:ffff:ffff:ffff"), (own, site));
         let (other, same_site) = of("2001:db8:1:3::1");
-        assert_ne!(other, client);
+        assert_ne!(other, own);
         assert_eq!(same_site, site);
         assert_ne!(of("2001:db8:2:2::1").1, site);
         // The first /64 of a site is not the site.

@@ -119,7 +119,7 @@ impl Config {
         site::Config {
             external_url: self.server.external_url.url().clone(),
             prefix: self.server.prefix.as_str().to_owned(),
-            trust: server::trust(&self.server.trusted_proxies),
+            trust: server::trust(&self.server),
             original: self.check.original,
             files: files
                 .map(|(path, content)| (path.as_str().to_owned(), content.clone()))

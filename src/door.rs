@@ -24,6 +24,7 @@ use crate::request::head::{Connection, Trust};
 use crate::request::share::Shares;
 use crate::setting::Period;
 use crate::telemetry::{Seldom, Telemetry};
+pub use by_address::AddressNetwork;
 use connection::Manner;
 use listen::Listener;
 pub use listen::{Address, BindError, ListenConfig, NoAddress};
@@ -31,6 +32,7 @@ pub use progress::Upload;
 pub use tls::{PairConfig, Tls, TlsConfig, TlsError};
 
 mod activity;
+mod by_address;
 mod connection;
 mod drain;
 mod failed;
@@ -81,8 +83,12 @@ pub struct DoorLimits {
     pub connections_max: usize,
     /// Connections that one client address may hold; a further one is closed. Here and wherever a
     /// client is counted, an IPv6 /64 is one address, and its /48 has what three clients have but
-    /// never all; `trusted_proxies` are not counted.
+    /// never all, unless `count_by_address` has it; `trusted_proxies` are not counted.
     pub connections_per_client_max: usize,
+    /// IPv6 networks in which each address is counted as a client of its own, as IPv4 addresses are:
+    /// for an intranet whose people share a /64 or a /48. Whoever can take many addresses there has a
+    /// share for each of them. It counts from a reload on. Absent: none.
+    pub count_by_address: Vec<AddressNetwork>,
     /// Requests that one client address may have under way; a further one is a 503.
     pub requests_per_client_max: usize,
     /// Requests that one HTTP/2 connection may have under way; further ones wait.
@@ -125,6 +131,7 @@ impl Default for DoorLimits {
         Self {
             connections_max: 20_000,
             connections_per_client_max: 10_000,
+            count_by_address: Vec::new(),
             requests_per_client_max: 10_000,
             streams_max: 128,
             upstream_share: 75,

@@ -1,7 +1,6 @@
 //! `Login::begin / finish`: state, binding to the browser, return address.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use moka::sync::Cache;
 use serde_json::{Map, Value};
 use url::Url;
 
+use crate::client::Client;
 use crate::clock::Clock;
 use crate::keys::KeyRing;
 use crate::people::holders::HolderTerms;
@@ -101,7 +101,7 @@ pub struct Wish<'a> {
     /// The session of whoever is here already.
     pub replaces: Option<SessionKey>,
     /// Who is counted for it; absent: a proxy that names nobody.
-    pub client: Option<IpAddr>,
+    pub client: Option<Client>,
     /// With what.
     pub user_agent: &'a str,
     /// What it must prove, and what may help.
@@ -242,7 +242,7 @@ impl Login {
     }
 
     /// Whether a client may redeem a ticket now.
-    pub fn may_redeem(&self, client: Option<IpAddr>) -> Result<(), LoginError> {
+    pub fn may_redeem(&self, client: Option<Client>) -> Result<(), LoginError> {
         let taken = self.limits.take(Step::Ticket, client);
         taken.map_err(LoginError::Limited)
     }
@@ -251,7 +251,7 @@ impl Login {
     pub fn may_note_logout(
         &self,
         connector: &ConnectorId,
-        client: Option<IpAddr>,
+        client: Option<Client>,
     ) -> Result<(), Limited> {
         self.limits.note_logout(connector, client)
     }

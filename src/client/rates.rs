@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::{Network, site_share};
+use super::{Client, Network, site_share};
 
 /// How many buckets a row has.
 const ROW: usize = 16_384;
@@ -41,17 +40,17 @@ impl Rates {
     }
 
     /// Counts one more, unless the client or its site did it too often.
-    pub fn take(&self, client: IpAddr) -> bool {
+    pub fn take(&self, client: Client) -> bool {
         let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.take_at(client, now)
     }
 
-    fn take_at(&self, client: IpAddr, now: u64) -> bool {
-        let own = Network::of_client(client);
+    fn take_at(&self, client: Client, now: u64) -> bool {
+        let own = client.network();
         if !self.fill(own, self.client_cost_us, now) {
             return false;
         }
-        let Some(site) = Network::of_site(client) else {
+        let Some(site) = client.site() else {
             return true;
         };
         let taken = self.fill(site, self.site_cost_us, now);
@@ -101,15 +100,17 @@ impl fmt::Debug for Rates {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn of(text: &str) -> Client {
+        Client::from(text.parse::<IpAddr>().unwrap())
     }
 
     fn taken(rates: &Rates, client: &str, now: u64) -> usize {
         (0..1_000)
-            .filter(|_| rates.take_at(ip(client), now))
+            .filter(|_| rates.take_at(of(client), now))
             .count()
     }
 
@@ -142,14 +143,14 @@ mod tests {
     fn many_greedy_clients_cost_nobody_else_theirs() {
         let rates = Rates::per_minute(2, 1_000);
         for client in 0..20_u32 {
-            let client = IpAddr::from(client.to_be_bytes());
+            let client = Client::from(IpAddr::from(client.to_be_bytes()));
             for _ in 0..3 {
                 rates.take_at(client, 0);
             }
         }
         let others = 1_000..3_000_u32;
         let refused = others.filter(|client| {
-            let client = IpAddr::from(client.to_be_bytes());
+            let client = Client::from(IpAddr::from(client.to_be_bytes()));
             !rates.take_at(client, 0)
         });
         // By chance a client meets a greedy one in both rows once in half a million.

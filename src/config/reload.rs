@@ -1,12 +1,13 @@
 //! What a reload cannot apply.
 
 use super::Config;
+use crate::door::DoorLimits;
 
 /// Which parts differ that are only read when the process starts, as the document names them.
 pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     let parts = [
         ("[server] listen", old.server.listen != new.server.listen),
-        ("[server.limits]", old.server.limits != new.server.limits),
+        ("[server.limits]", of_the_start(old) != of_the_start(new)),
         // Other certificates are taken without a restart; that there are any is not.
         (
             "[server.tls]",
@@ -31,6 +32,14 @@ pub(super) fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         .collect()
 }
 
+/// The limits that are only read when the process starts: who is counted by address is read anew.
+fn of_the_start(config: &Config) -> DoorLimits {
+    DoorLimits {
+        count_by_address: Vec::new(),
+        ..config.server.limits.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +54,8 @@ mod tests {
         let old = config("");
         let new = config("listen = ['127.0.0.1:1']\n[admin]\nlisten = '127.0.0.1:2'\n");
         assert_eq!(old.restart_needed(&new), ["[server] listen", "[admin]"]);
+        let new = config("limits = { count_by_address = ['::/0'], streams_max = 7 }\n");
+        assert_eq!(old.restart_needed(&new), ["[server.limits]"]);
         let trusting = "trusted_proxies = ['127.0.0.1']\n[ext_authz]\non_main = true\n";
         assert_eq!(old.restart_needed(&config(trusting)), ["[ext_authz]"]);
         let new = config("[store]\nurl = 'sqlite:///a'\n[session]\ncached_sessions_max = 7\n");
@@ -58,6 +69,8 @@ mod tests {
     fn what_a_reload_applies_is_not() {
         let old = config("");
         let new = config("prefix = '/oauth2'\n[session]\nlifetime = '3h'\n");
+        assert!(old.restart_needed(&new).is_empty());
+        let new = config("limits.count_by_address = ['fd00::/8']\n");
         assert!(old.restart_needed(&new).is_empty());
         assert!(
             old.restart_needed(&config("# the same, written otherwise\n"))

@@ -243,8 +243,10 @@ fn canonical(network: IpNet) -> IpNet {
     }
 }
 
-/// Everything `trusted_proxies` trusts.
-pub(super) fn trust(proxies: &[TrustedProxy]) -> Trust {
+/// What the configuration says of whom requests come from.
+pub(super) fn trust(server: &ServerConfig) -> Trust {
+    let proxies = &server.trusted_proxies;
+    let by_address = server.limits.count_by_address.iter();
     let networks = proxies.iter().filter_map(|proxy| match proxy {
         TrustedProxy::Network(network) => Some(*network),
         TrustedProxy::Unix => None,
@@ -252,6 +254,7 @@ pub(super) fn trust(proxies: &[TrustedProxy]) -> Trust {
     Trust {
         networks: networks.collect(),
         unix: proxies.contains(&TrustedProxy::Unix),
+        by_address: by_address.map(|one| one.network()).collect(),
     }
 }
 

@@ -23,12 +23,14 @@ impl<H> Hall<H> {
     /// Counts a connection of a client that has room for it; nothing where it has none. A proxy is
     /// not one client, and whoever may open our unix socket has no address.
     pub(super) fn welcome(&self, peer: Peer) -> Option<Welcome> {
-        let Peer::Ip(client) = peer else {
+        let trust = self.trust.load();
+        let Peer::Ip(address) = peer else {
             return Some(Welcome::default());
         };
-        if self.trust.load().includes(peer) {
+        if trust.includes(peer) {
             return Some(Welcome::default());
         }
+        let client = trust.counted(address);
         let connection = self.connections.take(client);
         if connection.is_none() {
             self.telemetry.limit_reached(CONNECTIONS);

@@ -65,7 +65,7 @@ fn open<H: Handle>(door: Door, handler: H, limits: DoorLimits, trusted: &[&str])
     let serving = Serving {
         trust: Arc::new(ArcSwap::from_pointee(Trust {
             networks,
-            unix: false,
+            ..Trust::default()
         })),
         limits,
         telemetry: telemetry.clone(),

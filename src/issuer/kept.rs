@@ -1,12 +1,11 @@
 //! `Kept`: a document of the issuer: asked for once for all who wait, kept while it is down.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{IssuerError, IssuerName};
-use crate::client::Network;
+use crate::client::{Client, Network};
 use crate::clock::{Clock, Timestamp};
 use crate::single_flight::{Cached, Get, Latest, Turn};
 
@@ -31,7 +30,7 @@ pub enum Asker {
     /// The source itself sent the token, over a connection that we opened to it.
     Source,
     /// This client sent the token, which may be made up; absent: a proxy that names nobody.
-    Client(Option<IpAddr>),
+    Client(Option<Client>),
 }
 
 #[derive(Clone, Copy)]
@@ -142,7 +141,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
         let Some(client) = client else {
             return again.clients.take(AGAIN, now);
         };
-        let client = Network::of_site(client).unwrap_or_else(|| Network::of_client(client));
+        let client = client.site().unwrap_or_else(|| client.network());
         let unused = Left(AGAIN_PER_CLIENT.at_once, now);
         let mut own = again.client.get(&client).copied().unwrap_or(unused);
         if !own.take(AGAIN_PER_CLIENT, now) || !again.clients.take(AGAIN, now) {
@@ -209,6 +208,7 @@ impl Left {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
@@ -322,7 +322,7 @@ mod tests {
         let desk = Desk::open();
         let may = |asker| desk.kept.may_ask_again(asker);
         let [one, two, three] =
-            [1, 2, 3].map(|last| Asker::Client(Some(IpAddr::from([192, 0, 2, last]))));
+            [1, 2, 3].map(|last| Asker::Client(Some(IpAddr::from([192, 0, 2, last]).into())));
         assert_eq!((0..10).filter(|_| may(one)).count(), 2);
         assert!(may(two));
         // All that clients may ask for together is used up.

@@ -1,6 +1,5 @@
 //! How many logins are begun and finished, and how many wrong codes a source is asked about.
 
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use super::config::LoginConfig;
-use crate::client::Rates;
+use crate::client::{Client, Rates};
 use crate::clock::Clock;
 use crate::store::ConnectorId;
 
@@ -104,7 +103,7 @@ impl Limits {
     }
 
     /// Takes one step, or says why not. A proxy that names nobody is counted among all only.
-    pub fn take(&self, step: Step, client: Option<IpAddr>) -> Result<(), Limited> {
+    pub fn take(&self, step: Step, client: Option<Client>) -> Result<(), Limited> {
         let pair = match step {
             Step::Begin => &self.begins,
             Step::Finish => &self.finishes,
@@ -120,7 +119,7 @@ impl Limits {
     pub fn note_logout(
         &self,
         connector: &ConnectorId,
-        client: Option<IpAddr>,
+        client: Option<Client>,
     ) -> Result<(), Limited> {
         let Logouts {
             client: of_client,
@@ -138,14 +137,14 @@ impl Limits {
     pub fn may_ask(
         &self,
         connector: &ConnectorId,
-        client: Option<IpAddr>,
+        client: Option<Client>,
     ) -> Result<Option<Trial>, Limited> {
         let entered = self.circuits.enter(connector, client);
         entered.map_err(|circuit::Open| Limited::Circuit)
     }
 
     /// Notes whether the source took a code that a client brought.
-    pub fn asked(&self, connector: &ConnectorId, client: Option<IpAddr>, taken: bool) {
+    pub fn asked(&self, connector: &ConnectorId, client: Option<Client>, taken: bool) {
         self.circuits.note(connector, client, taken);
     }
 }
@@ -175,6 +174,8 @@ fn quota(per_minute: u32) -> Quota {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use crate::clock::Timestamp;
 
@@ -191,8 +192,8 @@ mod tests {
     fn one_client_and_all_clients_are_limited_apart() {
         let limits = limits();
         let (a, b) = (
-            Some(IpAddr::from([192, 0, 2, 1])),
-            Some(IpAddr::from([192, 0, 2, 2])),
+            Some(IpAddr::from([192, 0, 2, 1]).into()),
+            Some(IpAddr::from([192, 0, 2, 2]).into()),
         );
         assert_eq!(limits.take(Step::Begin, a), Ok(()));
         assert_eq!(limits.take(Step::Begin, a), Ok(()));

@@ -137,7 +137,7 @@ pub(super) fn decided(
     };
     let trust = Trust {
         networks,
-        unix: false,
+        ..Trust::default()
     };
     let at = Timestamp::from_unix_s(1_700_000_100);
     let ring = ring();

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::path::{Path, PathError};
 use super::target;
+use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::expression::Work;
 use crate::keys::KeyRing;
@@ -30,13 +31,15 @@ pub use sent_cookies::{cookie_pairs, cookies, pairs};
 /// The longest method in bytes; the longest that is registered has 17.
 const METHOD_BYTES_MAX: usize = 64;
 
-/// Whose word about the original client counts (`trusted_proxies`).
+/// Whose word about the original client counts (`trusted_proxies`), and who is counted by address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     /// Networks, IPv4 written as IPv4.
     pub networks: Vec<IpNet>,
     /// Peers on unix sockets.
     pub unix: bool,
+    /// Networks in which each address is a client of its own (`count_by_address`).
+    pub by_address: Vec<IpNet>,
 }
 
 impl Trust {
@@ -51,6 +54,15 @@ impl Trust {
     fn includes_ip(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         self.networks.iter().any(|network| network.contains(&ip))
+    }
+
+    /// A client as it is counted.
+    pub fn counted(&self, ip: IpAddr) -> Client {
+        Client::new(ip, self.counts_by_address(ip))
+    }
+
+    fn counts_by_address(&self, ip: IpAddr) -> bool {
+        self.by_address.iter().any(|network| network.contains(&ip))
     }
 }
 
@@ -117,6 +129,8 @@ pub struct Head<'a> {
     pub headers: &'a HeaderMap,
     /// Who sent it, behind the trusted hops.
     pub client: IpAddr,
+    /// Whether limits count that address alone, and not the networks around it.
+    pub counted_by_address: bool,
     /// Whether the client used https.
     pub secure: bool,
     /// Who is at the other end of the connection: the last hop before us.
@@ -216,6 +230,7 @@ impl<'a> Head<'a> {
             method: short(&parts.method)?,
             headers: &parts.headers,
             client,
+            counted_by_address: reading.trust.counts_by_address(client),
             secure,
             peer: connection.peer,
             peer_trusted,
@@ -236,12 +251,12 @@ impl<'a> Head<'a> {
 
     /// Whose share of what is limited a request takes. A proxy that speaks for many and names nobody
     /// is not one client, nor is whoever may open our unix socket.
-    pub fn sharing_client(&self) -> Option<IpAddr> {
+    pub fn sharing_client(&self) -> Option<Client> {
         let is_peer = match self.peer {
             Peer::Ip(ip) => self.peer_trusted && ip.to_canonical() == self.client,
             Peer::Unix => self.client.is_loopback(),
         };
-        (!is_peer).then_some(self.client)
+        (!is_peer).then(|| Client::new(self.client, self.counted_by_address))
     }
 
     /// The port the client used: the one it named, else its scheme's.
@@ -374,7 +389,7 @@ mod tests {
     fn trust() -> Trust {
         Trust {
             networks: vec!["10.0.0.0/8".parse().unwrap()],
-            unix: false,
+            ..Trust::default()
         }
     }
 

@@ -4,7 +4,6 @@
 //! be written; then it writes the upstream's head, in one pass over the client's. [`Inward`] is what
 //! the way back must know, and is applied to the response.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TE, TRAILER, UPGRADE};
@@ -15,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use super::head::Head;
 use super::policy::Permit;
 use super::route::{HostHeader, Preflight, Route};
+use crate::client::Client;
 
 mod addresses;
 mod assertion;
@@ -75,7 +75,7 @@ pub struct Onward {
     target: Option<PathAndQuery>,
     continues_trace: bool,
     /// Whose share of an upstream it takes.
-    client: Option<IpAddr>,
+    client: Option<Client>,
     from_trusted: bool,
     /// The headers that hold further addresses; absent on most.
     addresses: Option<Box<Addresses>>,
@@ -141,7 +141,7 @@ impl Onward {
     }
 
     /// Whose share of an upstream the request takes; nobody's for a proxy that names nobody.
-    pub fn client(&self) -> Option<IpAddr> {
+    pub fn client(&self) -> Option<Client> {
         self.client
     }
 

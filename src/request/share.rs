@@ -1,11 +1,10 @@
 //! `Shares`: how much of something each client address holds at the moment.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::client::{Network, site_share};
+use crate::client::{Client, Network, site_share};
 use crate::keys;
 
 /// How many counters a row has.
@@ -66,10 +65,10 @@ impl Shares {
     }
 
     /// Where a client is counted.
-    pub fn places(&self, client: IpAddr) -> Places {
+    pub fn places(&self, client: Client) -> Places {
         Places {
-            client: self.clients.cells(Network::of_client(client)),
-            site: Network::of_site(client).map(|site| self.sites.cells(site)),
+            client: self.clients.cells(client.network()),
+            site: client.site().map(|site| self.sites.cells(site)),
         }
     }
 
@@ -94,7 +93,7 @@ impl Shares {
     }
 
     /// Takes one for as long as the answer is kept.
-    pub fn take(self: &Arc<Self>, client: IpAddr) -> Option<Share> {
+    pub fn take(self: &Arc<Self>, client: Client) -> Option<Share> {
         let places = self.places(client);
         self.add(places).then(|| Share {
             shares: Arc::clone(self),
@@ -160,10 +159,12 @@ impl fmt::Debug for Shares {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn ip(text: &str) -> Client {
+        Client::from(text.parse::<IpAddr>().unwrap())
     }
 
     #[test]
@@ -219,10 +220,11 @@ mod tests {
         let shares = Arc::new(Shares::new(2, 1_000));
         let greedy = (0..20).flat_map(|last| [last; 2]);
         let _held: Vec<_> = greedy
-            .map(|last| shares.take(IpAddr::from([198, 51, 100, last])))
+            .map(|last| shares.take(IpAddr::from([198, 51, 100, last]).into()))
             .collect();
         let turned_away = (0..2_000_u32)
-            .filter(|number| shares.take(IpAddr::from(number.to_be_bytes())).is_none())
+            .map(|number| Client::from(IpAddr::from(number.to_be_bytes())))
+            .filter(|client| shares.take(*client).is_none())
             .count();
         // Both rows meet one of 20 by chance in one of some ten thousand.
         assert!(turned_away <= 5, "{turned_away}");

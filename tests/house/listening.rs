@@ -29,7 +29,7 @@ fn at(house: &House, plan: &Plan, listen: &str) -> String {
 }
 
 /// Starts another menshen beside a house, which listens as it is told.
-async fn beside(house: &House, plan: &Plan, listen: &str) -> Running {
+pub(crate) async fn beside(house: &House, plan: &Plan, listen: &str) -> Running {
     let config = Config::parse(&at(house, plan, listen), "test.toml").unwrap();
     let started = menshen::run::start(config, house.clock.clone()).await;
     started.expect("menshen starts")
@@ -41,7 +41,7 @@ async fn echoes(address: SocketAddr, bytes: &[u8]) -> wire::Answer {
     answer
 }
 
-fn echo_route() -> Plan {
+pub(crate) fn echo_route() -> Plan {
     Plan::default().routes(&open_route("{app}", ""))
 }
 

@@ -9,6 +9,7 @@ mod app_token;
 mod asking;
 mod assertion;
 mod browser;
+mod by_address;
 mod bytes;
 mod callback_addresses;
 mod callbacks;

@@ -1,5 +1,7 @@
 //! Limits that are written so wide that they limit nothing, or do not fit into those of the system.
 
+use ipnet::{IpNet, Ipv6Net};
+
 use super::List;
 use crate::config::place::Place;
 use crate::open_files::OpenFiles;
@@ -7,6 +9,9 @@ use crate::setting::Period;
 
 /// An answer may outlive its session for no longer than this without a warning.
 const JUDGED_AGAIN_MAX: Period = Period::s(300);
+
+/// No organisation has a wider IPv6 network than one with so many bits, but for a few of the largest.
+const ORGANISATION_BITS: u8 = 32;
 
 pub(super) fn look(list: &mut List<'_>) {
     let limits = &list.config.server.limits;
@@ -25,11 +30,24 @@ pub(super) fn look(list: &mut List<'_>) {
                     connections_max";
         list.add(&table.clone().key("connections_per_client_max"), text);
     }
+    for (at, one) in limits.count_by_address.iter().enumerate() {
+        if matches!(one.network(), IpNet::V6(network) if holds_strangers(network)) {
+            let text = "whoever has a network of their own in there has as many shares of every limit \
+                        as it has addresses: name only networks of yours";
+            list.add(&table.clone().key("count_by_address").item(at), text);
+        }
+    }
     if limits.judged_again_after > JUDGED_AGAIN_MAX {
         let text = "what an application streams outlives its session by so much: the default is \
                     10s";
         list.add(&table.key("judged_again_after"), text);
     }
+}
+
+/// Whether a network is wider than what one organisation gets, and not a private one (`fc00::/7`).
+fn holds_strangers(network: Ipv6Net) -> bool {
+    let is_private = network.prefix_len() >= 7 && network.addr().is_unique_local();
+    network.prefix_len() < ORGANISATION_BITS && !is_private
 }
 
 /// The default is lowered to what fits without a word.

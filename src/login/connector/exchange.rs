@@ -2,12 +2,12 @@
 //! what comes back.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::client::Client;
 use crate::login::fields::Fields;
 
 /// What a login is asked to prove, and what may help the source; by OpenID Connect Core §3.1.2.1.
@@ -122,7 +122,7 @@ pub struct Answer {
     /// Query or form, parsed once.
     pub fields: Fields,
     /// Who is counted for it; absent: a proxy that names nobody.
-    pub client: Option<IpAddr>,
+    pub client: Option<Client>,
     /// Where an own front end got the code, as it says: one of [`Features::code_kinds`]. Absent for a
     /// plain code, and at a callback.
     ///

@@ -1,12 +1,12 @@
 //! `ProviderLogout`: ending a session at its source, and hearing that the source ended one.
 
 use std::fmt::{self, Debug};
-use std::net::IpAddr;
 
 use async_trait::async_trait;
 use url::Url;
 
 use super::ConnectorError;
+use crate::client::Client;
 use crate::login::fields::Fields;
 use crate::secret::Secret;
 use crate::store::LogoutMark;
@@ -33,7 +33,7 @@ pub trait ProviderLogout: Send + Sync {
     async fn notice(
         &self,
         _token: &str,
-        _client: Option<IpAddr>,
+        _client: Option<Client>,
     ) -> Option<Result<LogoutNotice, ConnectorError>> {
         None
     }

@@ -4,10 +4,9 @@
 //! time, so that nobody keeps others from logging in.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::client::{Network, site_share};
+use crate::client::{Client, Network, site_share};
 use crate::clock::{Clock, Timestamp};
 use crate::login::config::LoginConfig;
 use crate::setting::Period;
@@ -63,7 +62,7 @@ impl Circuits {
     pub(super) fn enter(
         self: &Arc<Self>,
         connector: &ConnectorId,
-        client: Option<IpAddr>,
+        client: Option<Client>,
     ) -> Result<Option<Trial>, Open> {
         let now = self.clock.now();
         let mut circuits = self.lock();
@@ -85,7 +84,7 @@ impl Circuits {
     }
 
     /// Notes whether the source took a code that a client brought.
-    pub(super) fn note(&self, connector: &ConnectorId, client: Option<IpAddr>, taken: bool) {
+    pub(super) fn note(&self, connector: &ConnectorId, client: Option<Client>, taken: bool) {
         let now = self.clock.now();
         let mut circuits = self.lock();
         let circuit = circuits.entry(connector.clone()).or_default();
@@ -109,12 +108,12 @@ impl Circuits {
     }
 
     /// Counts a wrong code for whoever sent it; false when all that count of theirs were counted.
-    fn counts(&self, circuit: &mut Circuit, client: Option<IpAddr>) -> bool {
+    fn counts(&self, circuit: &mut Circuit, client: Option<Client>) -> bool {
         let senders = match client {
             None => [Some((None, u32::MAX)), None],
             Some(client) => {
-                let own = (Some(Network::of_client(client)), self.per_client());
-                let site = Network::of_site(client);
+                let own = (Some(client.network()), self.per_client());
+                let site = client.site();
                 let per_site = site_share(self.per_client(), self.bad_max);
                 [Some(own), site.map(|site| (Some(site), per_site))]
             }
@@ -132,13 +131,13 @@ impl Circuits {
     }
 
     /// Whether a client sent a wrong code, or its site as many as count of one client.
-    fn suspects(&self, circuit: &Circuit, client: Option<IpAddr>) -> bool {
+    fn suspects(&self, circuit: &Circuit, client: Option<Client>) -> bool {
         let bad = |sender| circuit.bad_of.get(&sender).copied().unwrap_or(0);
         let Some(client) = client else {
             return bad(None) > 0;
         };
-        let site = Network::of_site(client).map_or(0, |site| bad(Some(site)));
-        bad(Some(Network::of_client(client))) > 0 || site >= self.per_client()
+        let site = client.site().map_or(0, |site| bad(Some(site)));
+        bad(Some(client.network())) > 0 || site >= self.per_client()
     }
 
     fn per_client(&self) -> u32 {
@@ -175,6 +174,8 @@ impl Drop for Trial {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     struct Desk {
@@ -199,13 +200,13 @@ mod tests {
 
         fn wrong(&self, client: &str, times: usize) {
             for _ in 0..times {
-                self.circuits
-                    .note(&self.corp, Some(client.parse().unwrap()), false);
+                let client = client.parse::<IpAddr>().unwrap().into();
+                self.circuits.note(&self.corp, Some(client), false);
             }
         }
 
         fn enter(&self, client: &str) -> Result<Option<Trial>, Open> {
-            let client = client.parse().unwrap();
+            let client = client.parse::<IpAddr>().unwrap().into();
             self.circuits.enter(&self.corp, Some(client))
         }
 

@@ -6,14 +6,13 @@
 //! some of the questions to tokens that counted before.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 use super::config::IssuerConfig;
 use super::introspection::QUESTIONS_MAX;
-use crate::client::{Network, Rates, site_share};
+use crate::client::{Client, Network, Rates, site_share};
 
 /// How many new tokens may be under way to being verified.
 const NEW_MAX: u32 = 750;
@@ -91,14 +90,14 @@ impl NewTokens {
 
     /// Counts one more token of this client, or says which limit is reached. A proxy that names nobody
     /// is no client: its tokens are counted among all.
-    pub(super) fn take(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Place, Limit> {
+    pub(super) fn take(self: &Arc<Self>, client: Option<Client>) -> Result<Place, Limit> {
         let networks = client.map_or([None, None], |client| {
             let per_site = site_share(self.at_once, NEW_MAX);
             let questions = site_share(QUESTIONS_PER_CLIENT_MAX, NEW_QUESTIONS_MAX);
-            let own = Network::of_client(client);
+            let own = client.network();
             [
                 Some((own, self.at_once, QUESTIONS_PER_CLIENT_MAX)),
-                Network::of_site(client).map(|site| (site, per_site, questions)),
+                client.site().map(|site| (site, per_site, questions)),
             ]
         });
         let mut under_way = self.under_way();
@@ -174,6 +173,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn new_tokens(lines: &str) -> Arc<NewTokens> {
@@ -181,8 +182,12 @@ mod tests {
         NewTokens::new(&toml::from_str(&config).unwrap())
     }
 
-    fn client(last: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 0, 2, last]))
+    fn client(last: u8) -> Option<Client> {
+        Some(IpAddr::from([192, 0, 2, last]).into())
+    }
+
+    fn of(text: &str) -> Option<Client> {
+        text.parse::<IpAddr>().ok().map(Client::from)
     }
 
     #[test]
@@ -211,10 +216,10 @@ mod tests {
     #[test]
     fn a_site_has_no_more_than_three_clients() {
         let all = new_tokens("new_tokens_per_client_at_once = 3");
-        let of_site = (0..20).map(|subnet| format!("2001:db8:1:{subnet}::1").parse().ok());
+        let of_site = (0..20).map(|subnet| of(&format!("2001:db8:1:{subnet}::1")));
         let held: Vec<_> = of_site.filter_map(|client| all.take(client).ok()).collect();
         assert_eq!(held.len(), 9);
-        assert!(all.take("2001:db8:2::1".parse().ok()).is_ok());
+        assert!(all.take(of("2001:db8:2::1")).is_ok());
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! came about under. What a route asks for besides is asked on every request, after the memory.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use super::config::{IssuerConfig, IssuerId};
 use super::introspection::Introspection;
 use super::new_tokens::{Limit, NewTokens, Place};
 use super::{Away, BuildError, Fault, Program, Refusal, token};
+use crate::client::Client;
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
 use crate::issuer::{ALGORITHMS, Asker, Claims, Expect, Issuer, LEEWAY, NoClaim, Settings, Tenant};
@@ -195,7 +195,7 @@ impl Trusted {
         self: &Arc<Self>,
         hash: TokenHash,
         token: &str,
-        client: Option<IpAddr>,
+        client: Option<Client>,
     ) -> Verdict {
         let load = self.loads.try_run(hash, || {
             // It may have been remembered since we looked: the list is left after that.
@@ -218,7 +218,7 @@ impl Trusted {
 
     /// A place for a new token among those of its client; none where it needs none: of those that
     /// counted lately there are no more than are remembered.
-    fn place(&self, hash: &TokenHash, client: Option<IpAddr>) -> Result<Option<Place>, Fault> {
+    fn place(&self, hash: &TokenHash, client: Option<Client>) -> Result<Option<Place>, Fault> {
         if self.good.contains_key(hash) {
             return Ok(None);
         }
@@ -228,7 +228,7 @@ impl Trusted {
         }
     }
 
-    fn limited(&self, client: Option<IpAddr>, limit: Limit) -> Fault {
+    fn limited(&self, client: Option<Client>, limit: Limit) -> Fault {
         let (Some(client), Some(key)) = (client, limit.key()) else {
             return Away::Busy.into();
         };
@@ -245,7 +245,7 @@ impl Trusted {
         Fault::Limited
     }
 
-    async fn judge(&self, token: &str, client: Option<IpAddr>, place: Option<&Place>) -> Verdict {
+    async fn judge(&self, token: &str, client: Option<Client>, place: Option<&Place>) -> Verdict {
         let expect = Expect {
             audiences: &self.config.audiences,
             kind: None,

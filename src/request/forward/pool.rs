@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use super::private::Place;
 use super::tls::UpstreamTls;
 use super::wire::Wire;
 use super::{BuildError, ForwardError, Phase};
+use crate::client::Client;
 use crate::request::route::UpstreamUrl;
 use crate::request::share::{Share, Shares};
 use crate::telemetry::Seldom;
@@ -176,7 +176,7 @@ impl Pool {
     }
 
     /// One of the requests that a client may have under way. A proxy that names nobody has no share.
-    pub(super) fn share(&self, client: Option<IpAddr>) -> Result<Option<Share>, ForwardError> {
+    pub(super) fn share(&self, client: Option<Client>) -> Result<Option<Share>, ForwardError> {
         let Some(client) = client else {
             return Ok(None);
         };

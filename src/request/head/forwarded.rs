@@ -198,6 +198,7 @@ mod tests {
         let trust = Trust {
             networks: vec!["10.0.0.0/8".parse().unwrap()],
             unix,
+            ..Trust::default()
         };
         let hops = Hops::read(&headers, &trust)?;
         Ok((hops.client.map(|ip| ip.to_string()), hops.secure(&headers)?))

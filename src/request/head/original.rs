@@ -105,13 +105,15 @@ impl<'a> Head<'a> {
             Peer::Ip(ip) => ip.to_canonical(),
             Peer::Unix => IpAddr::from([127, 0, 0, 1]),
         };
+        let client = original.client.map_or(asking, |ip| ip.to_canonical());
         Ok(Self {
             host,
             port,
             path,
             method: short(original.method.unwrap_or(&Method::GET))?,
             headers: original.headers,
-            client: original.client.map_or(asking, |ip| ip.to_canonical()),
+            client,
+            counted_by_address: reading.trust.counts_by_address(client),
             secure: original.secure.unwrap_or(secure),
             peer,
             peer_trusted: true,

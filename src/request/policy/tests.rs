@@ -104,10 +104,7 @@ fn judged(route: Route, caller: Caller, parts: &Parts, age_s: i64) -> Verdict {
         tls_subject: None,
         kept: ConnectionExtension::default(),
     };
-    let trust = Trust {
-        networks: Vec::new(),
-        unix: false,
-    };
+    let trust = Trust::default();
     let at = Timestamp::from_unix_s(MINTED_S + age_s);
     let reading = Reading {
         trust: &trust,

@@ -50,6 +50,7 @@ pub(super) const KEYS: &[(&str, Shown, &str)] = &[
     ("server.tls.more.key", Absent, r#""/etc/menshen/oa.key""#),
     ("server.limits.connections_max", Default, "20000"),
     ("server.limits.connections_per_client_max", Default, "10000"),
+    ("server.limits.count_by_address", Absent, r#"["fd00::/8"]"#),
     ("server.limits.requests_per_client_max", Default, "10000"),
     ("server.limits.streams_max", Default, "128"),
     ("server.limits.upstream_share", Default, "75"),

@@ -1,7 +1,6 @@
 //! Logging out at the issuer, and what it says when it ends a session itself: RP-Initiated,
 //! Back-Channel and Front-Channel Logout 1.0.
 
-use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -83,7 +82,7 @@ impl ProviderLogout for Oidc {
     async fn notice(
         &self,
         token: &str,
-        client: Option<IpAddr>,
+        client: Option<crate::client::Client>,
     ) -> Option<Result<LogoutNotice, ConnectorError>> {
         Some(self.verify_notice(token, client).await)
     }
@@ -118,7 +117,7 @@ impl Oidc {
     async fn verify_notice(
         &self,
         token: &str,
-        client: Option<IpAddr>,
+        client: Option<crate::client::Client>,
     ) -> Result<LogoutNotice, ConnectorError> {
         let audiences = [self.config.client_id.clone()];
         let expect = Expect {

@@ -1,0 +1,39 @@
+//! `AddressNetwork`: a network in which each address is a client of its own.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use crate::setting::text_schema;
+
+/// A network in which each address is a client of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AddressNetwork(IpNet);
+
+/// Not a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a network is an address and how many of its bits count, such as fd00::/8, or one address")]
+pub struct NoNetwork;
+
+impl AddressNetwork {
+    /// The network.
+    pub fn network(self) -> IpNet {
+        self.0
+    }
+}
+
+impl TryFrom<String> for AddressNetwork {
+    type Error = NoNetwork;
+
+    fn try_from(text: String) -> Result<Self, NoNetwork> {
+        if let Ok(network) = text.parse::<IpNet>() {
+            return Ok(Self(network.trunc()));
+        }
+        let address: IpAddr = text.parse().map_err(|_| NoNetwork)?;
+        Ok(Self(IpNet::from(address.to_canonical())))
+    }
+}
+
+text_schema!(AddressNetwork: "a network such as fd00::/8, or an address");

@@ -1,0 +1,108 @@
+//! An intranet whose people share an IPv6 /64 or /48: with `count_by_address` each of them is counted
+//! alone, as over IPv4.
+
+use crate::browser::Browser;
+use crate::conf::parse;
+use crate::house::{House, Plan};
+use crate::line::Line;
+use crate::listening::{beside, echo_route};
+use crate::logging_in::OWN;
+use crate::upstream::get;
+
+const TRUSTING: &str = "trusted_proxies = ['127.0.0.1']\n";
+const LIMIT: &str = "[login]\nbegins_per_client_per_minute = 3\n";
+
+/// How many of 20 logins begin that this client opens, as a trusted proxy names it.
+async fn begun(house: &House, client: &str) -> usize {
+    let mut begun = 0;
+    for _ in 0..20 {
+        let mut browser = Browser::new(house);
+        let header = ("X-Forwarded-For".to_owned(), client.to_owned());
+        browser.extra.push(header);
+        let start = format!("{OWN}/start?connector=corp&rd=/x");
+        let answer = browser.visit(&start).await;
+        assert!([302, 429].contains(&answer.status), "{}", answer.status);
+        begun += usize::from(answer.status == 302);
+    }
+    begun
+}
+
+#[tokio::test]
+async fn people_of_one_network_begin_logins_each_for_themselves() {
+    let [same_64, same_48] = ["fd00:1:2:3", "fd00:1:2"];
+    let colleagues: Vec<String> = (1..=5)
+        .map(|last| format!("{same_64}::{last:x}"))
+        .chain((10..=15).map(|subnet| format!("{same_48}:{subnet:x}::1")))
+        .collect();
+    let plan = |key: &str| {
+        let plan = Plan::default().more(LIMIT);
+        plan.server(&format!("{TRUSTING}{key}"))
+    };
+    let house = plan("").start().await;
+    let mut all = 0;
+    for client in &colleagues {
+        all += begun(&house, client).await;
+    }
+    // Time passes while the test runs; each would have three.
+    assert!((9..30).contains(&all), "{all}");
+
+    // It counts from a reload on.
+    let key = "limits.count_by_address = ['fd00::/8']\n";
+    house.reload(&plan(key)).await.unwrap();
+    for client in &colleagues {
+        let begun = begun(&house, client).await;
+        assert!((3..20).contains(&begun), "{client}: {begun}");
+    }
+    // Others are counted as before.
+    let mut all = 0;
+    for last in 1..=9 {
+        all += begun(&house, &format!("2001:db8:1:2::{last:x}")).await;
+    }
+    assert!((3..20).contains(&all), "{all}");
+}
+
+#[tokio::test]
+async fn people_of_one_network_connect_each_for_themselves() {
+    let house = House::new().await;
+    let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
+    for (key, both) in [
+        ("", false),
+        ("limits.count_by_address = ['fd00:1:2::/48']\n", true),
+        ("limits.count_by_address = ['fd00:1:3::/48']\n", false),
+    ] {
+        let server = format!("{TRUSTING}limits.connections_per_client_max = 1\n{key}");
+        let running = beside(&house, &echo_route().server(&server), place).await;
+        let from = async |client: &str| {
+            let mut line = Line::open(running.addresses()[0]).await;
+            let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");
+            let _ = line.try_send(format!("{head}{}", get("/echo", ""))).await;
+            let answer = line.try_answer().await;
+            (answer.is_some_and(|answer| answer.status == 200), line)
+        };
+        let (first, _kept) = from("fd00:1:2:3::1").await;
+        let (second, _kept) = from("fd00:1:2:3::2").await;
+        assert_eq!((first, second), (true, both), "{key}");
+        // The same address twice is one client in any case.
+        let (third, _kept) = from("fd00:1:2:3::1").await;
+        assert!(!third, "{key}");
+    }
+}
+
+#[test]
+fn networks_that_hold_strangers_are_warned_of() {
+    let warned = |networks: &str| {
+        let text = format!(
+            "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
+             limits.count_by_address = [{networks}]\n"
+        );
+        let warnings = parse(&text).warnings().into_iter();
+        let keys = warnings.map(|warning| warning.key);
+        let about_it = keys.filter(|key| key.contains("count_by_address"));
+        about_it.collect::<Vec<_>>()
+    };
+    let fine = "'fd00::/8', 'fc00::/7', '2001:db8:1::/48', '2001:db8::/32', '10.0.0.0/8', '::1'";
+    assert_eq!(warned(fine), [""; 0]);
+    let wide = "'fd00::/8', '::/0', '2000::/3', '2001::/16', 'f000::/4'";
+    let places = [1, 2, 3, 4].map(|at| format!("server.limits.count_by_address[{at}]"));
+    assert_eq!(warned(wide), places);
+}
