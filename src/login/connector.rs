@@ -124,9 +124,6 @@ impl ConnectorConfig {
     /// The same with a kind that comes from outside this crate, in place of the one that is written.
     pub fn with_kind(self, kind: Arc<dyn Kind>) -> Self {
         Self {
-            wecom: None,
-            oidc: None,
-            oauth2: None,
             provided: Some(Provided(kind)),
             ..self
         }
@@ -139,9 +136,12 @@ impl ConnectorConfig {
             written(&self.wecom),
             written(&self.oidc),
             written(&self.oauth2),
-            self.provided.as_ref().map(|provided| &*provided.0),
         ];
-        kinds.into_iter().flatten()
+        let provided = self.provided.as_ref().map(|provided| &*provided.0);
+        let written = kinds.into_iter().flatten();
+        provided
+            .into_iter()
+            .chain(written.filter(move |_| provided.is_none()))
     }
 }
 

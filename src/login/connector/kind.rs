@@ -64,11 +64,7 @@ pub struct Problem<'a> {
 
 impl<'a> Problem<'a> {
     /// With the value of a setting.
-    pub fn value(
-        place: Place<'a>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Problem<'a> {
+    pub fn value(place: Place<'a>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             place,
             at_key: false,
@@ -78,11 +74,7 @@ impl<'a> Problem<'a> {
     }
 
     /// With a setting, or the table behind its key.
-    pub fn key(
-        place: Place<'a>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Problem<'a> {
+    pub fn key(place: Place<'a>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             at_key: true,
             ..Self::value(place, message, help)
