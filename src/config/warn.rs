@@ -278,24 +278,7 @@ fn routes(list: &mut List<'_>) {
                         path or method that was judged";
             list.add(&place.clone().key("pass_headers"), text);
         }
-        let plain = |upstream: &UpstreamUrl| match upstream {
-            UpstreamUrl::Tcp { tls, host, .. } => {
-                let url = Url::parse(&format!("http://{host}/"));
-                !tls && !url.is_ok_and(|url| is_loopback(&url))
-            }
-            UpstreamUrl::Unix(_) => false,
-        };
-        if route.upstream.iter().any(plain) {
-            let text = "the provider's tokens travel to the application in plain http: whoever is \
-                        on the way can use them";
-            let keys = [
-                ("pass_access_token", route.pass_access_token),
-                ("pass_id_token", route.pass_id_token),
-            ];
-            for (key, _) in keys.iter().filter(|(_, passes)| *passes) {
-                list.add(&place.clone().key(key), text);
-            }
-        }
+        tokens(list, &place, route);
         if route.upstream_tls.as_ref().is_some_and(|tls| !tls.verify) {
             let text = "whoever is on the way can answer as the application, and read and change \
                         everything: name its authority or its own certificate in `ca` instead";
@@ -322,6 +305,28 @@ fn routes(list: &mut List<'_>) {
         if route.access == AccessConfig::Rule && nobody {
             let text = "nobody can sign in: the rule only ever sees nobody";
             list.add(&place.key("access"), text);
+        }
+    }
+}
+
+/// The provider's tokens on the way to an application.
+fn tokens<'a>(list: &mut List<'a>, place: &Place<'a>, route: &RouteConfig) {
+    let plain = |upstream: &UpstreamUrl| match upstream {
+        UpstreamUrl::Tcp { tls, host, .. } => {
+            let url = Url::parse(&format!("http://{host}/"));
+            !tls && !url.is_ok_and(|url| is_loopback(&url))
+        }
+        UpstreamUrl::Unix(_) => false,
+    };
+    if route.upstream.iter().any(plain) {
+        let text = "the provider's tokens travel to the application in plain http: whoever is \
+                    on the way can use them";
+        let keys = [
+            ("pass_access_token", route.pass_access_token),
+            ("pass_id_token", route.pass_id_token),
+        ];
+        for (key, _) in keys.iter().filter(|(_, passes)| *passes) {
+            list.add(&place.clone().key(key), text);
         }
     }
 }
