@@ -141,8 +141,8 @@ impl Issuer {
     /// An issuer that is reached by this road.
     pub fn new(settings: Settings, outbound: Outbound, clock: Clock) -> Self {
         Self {
-            metadata: Kept::new(METADATA_FRESH, clock.clone()),
-            keys: Kept::new(KEYS_FRESH, clock.clone()),
+            metadata: Kept::new(settings.name.clone(), METADATA_FRESH, clock.clone()),
+            keys: Kept::new(settings.name.clone(), KEYS_FRESH, clock.clone()),
             settings,
             outbound,
             clock,
@@ -169,15 +169,14 @@ impl Issuer {
     /// again behind the requests. Cancel-safe.
     pub async fn metadata(&self) -> Result<Arc<Metadata>, IssuerError> {
         let fetch = metadata::fetch(self.settings.clone(), self.outbound.afresh());
-        self.metadata.get(&self.settings.name, fetch).await
+        self.metadata.get(fetch).await
     }
 
     /// The same, but asked for again unless it was said within this time: for whoever is about to
     /// lead a person there. An error does not take away what is known. Cancel-safe.
     pub async fn metadata_within(&self, age: Duration) -> Result<Arc<Metadata>, IssuerError> {
         let fetch = metadata::fetch(self.settings.clone(), self.outbound.afresh());
-        let name = &self.settings.name;
-        self.metadata.within(name, age, fetch).await
+        self.metadata.within(age, fetch).await
     }
 
     /// What it last said of itself, when it ever did; asks nobody.
@@ -193,7 +192,6 @@ impl Issuer {
 
     /// Its keys; with `again` they are asked for although they are known, as often as this asker may.
     async fn keys(&self, again: Option<Asker>) -> Result<Arc<Keys>, IssuerError> {
-        let name = &self.settings.name;
         if let (Some(asker), Some(known)) = (again, self.keys.known())
             && !self.keys.may_ask_again(asker)
         {
@@ -203,11 +201,11 @@ impl Issuer {
             Some(url) => url.clone(),
             None => self.metadata().await?.jwks_uri.clone(),
         };
-        let fetch = keys::fetch(name.clone(), url, self.outbound.clone());
-        if again.is_some() {
-            self.keys.renew(name, fetch).await
-        } else {
-            self.keys.get(name, fetch).await
+        let name = self.settings.name.clone();
+        let fetch = keys::fetch(name, url, self.outbound.clone());
+        match again {
+            Some(_) => self.keys.renew(fetch).await,
+            None => self.keys.get(fetch).await,
         }
     }
 }

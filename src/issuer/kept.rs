@@ -24,6 +24,11 @@ const AGAIN_PER_CLIENT: Allowance = Allowance {
     every: Duration::from_secs(60),
 };
 
+/// Asks the issuer for a document.
+pub(super) trait Fetch<T>: Future<Output = Result<T, IssuerError>> + Send + 'static {}
+
+impl<T, F: Future<Output = Result<T, IssuerError>> + Send + 'static> Fetch<T> for F {}
+
 /// On whose account a document is asked for again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asker {
@@ -44,6 +49,7 @@ struct Allowance {
 struct Left(u32, Timestamp);
 
 pub(super) struct Kept<T> {
+    issuer: IssuerName,
     document: Cached<Arc<T>, IssuerError>,
     again: Mutex<Again>,
     fresh_for: Duration,
@@ -61,13 +67,14 @@ struct Again {
 }
 
 impl<T: Send + Sync + 'static> Kept<T> {
-    pub(super) fn new(fresh_for: Duration, clock: Clock) -> Self {
+    pub(super) fn new(issuer: IssuerName, fresh_for: Duration, clock: Clock) -> Self {
         let again = Again {
             source: Left(AGAIN.at_once, clock.now()),
             clients: Left(AGAIN.at_once, clock.now()),
             client: HashMap::new(),
         };
         Self {
+            issuer,
             document: Cached::new(clock.clone()),
             again: Mutex::new(again),
             fresh_for,
@@ -81,18 +88,13 @@ impl<T: Send + Sync + 'static> Kept<T> {
     }
 
     /// The document: fresh, or stale while somebody asks behind us, or as `fetch` brings it.
-    pub(super) async fn get<F>(&self, issuer: &IssuerName, fetch: F) -> Result<Arc<T>, IssuerError>
-    where
-        F: Future<Output = Result<T, IssuerError>> + Send + 'static,
-    {
+    pub(super) async fn get(&self, fetch: impl Fetch<T>) -> Result<Arc<T>, IssuerError> {
         let Some(latest) = self.document.latest() else {
-            return self.ask(issuer, fetch, |_| true).await;
+            return self.ask(fetch, |_| true).await;
         };
-        if !self.document.is_fresh(&latest)
-            && let Some(turn) = self.document.try_turn()
-        {
-            let asking = Self::fetch(turn, fetch, self.fresh_for);
-            let issuer = issuer.clone();
+        if let Some(turn) = self.document.try_turn() {
+            let asking = bring(turn, fetch, self.fresh_for);
+            let issuer = self.issuer.clone();
             tokio::spawn(async move {
                 if let Err(error) = asking.await {
                     let error = crate::telemetry::chain(&error);
@@ -104,31 +106,19 @@ impl<T: Send + Sync + 'static> Kept<T> {
     }
 
     /// The document, asked for now; another who asked meanwhile did it for us.
-    pub(super) async fn renew<F>(
-        &self,
-        issuer: &IssuerName,
-        fetch: F,
-    ) -> Result<Arc<T>, IssuerError>
-    where
-        F: Future<Output = Result<T, IssuerError>> + Send + 'static,
-    {
+    pub(super) async fn renew(&self, fetch: impl Fetch<T>) -> Result<Arc<T>, IssuerError> {
         let since = self.clock.now();
-        let newer = |latest: &Latest<_>| latest.kept_at > since;
-        self.ask(issuer, fetch, newer).await
+        self.ask(fetch, |latest| latest.kept_at > since).await
     }
 
     /// The document, asked for again unless somebody brought it within this time.
-    pub(super) async fn within<F>(
+    pub(super) async fn within(
         &self,
-        issuer: &IssuerName,
         age: Duration,
-        fetch: F,
-    ) -> Result<Arc<T>, IssuerError>
-    where
-        F: Future<Output = Result<T, IssuerError>> + Send + 'static,
-    {
+        fetch: impl Fetch<T>,
+    ) -> Result<Arc<T>, IssuerError> {
         let young = |latest: &Latest<_>| self.clock.now().since(latest.kept_at) < age;
-        self.ask(issuer, fetch, young).await
+        self.ask(fetch, young).await
     }
 
     /// Whether the document may be asked for again although it is fresh; counts it.
@@ -155,40 +145,32 @@ impl<T: Send + Sync + 'static> Kept<T> {
         true
     }
 
-    async fn ask<F>(
+    async fn ask(
         &self,
-        issuer: &IssuerName,
-        fetch: F,
+        fetch: impl Fetch<T>,
         enough: impl Fn(&Latest<Arc<T>>) -> bool,
-    ) -> Result<Arc<T>, IssuerError>
-    where
-        F: Future<Output = Result<T, IssuerError>> + Send + 'static,
-    {
+    ) -> Result<Arc<T>, IssuerError> {
         let turn = match self.document.get_if(enough).await {
             Get::Value(document) => return Ok(document),
             Get::Pausing(error) => return Err(error),
             Get::Turn(turn) => turn,
         };
         // In a task: the others wait for its answer, also when whoever asks is gone by then.
-        let asking = tokio::spawn(Self::fetch(turn, fetch, self.fresh_for));
-        let pausing = |_| IssuerError::Pausing {
-            issuer: issuer.clone(),
-        };
+        let asking = tokio::spawn(bring(turn, fetch, self.fresh_for));
+        let issuer = || self.issuer.clone();
+        let pausing = |_| IssuerError::Pausing { issuer: issuer() };
         asking.await.map_err(pausing)?
     }
+}
 
-    async fn fetch<F>(
-        turn: Turn<Arc<T>, IssuerError>,
-        fetch: F,
-        fresh_for: Duration,
-    ) -> Result<Arc<T>, IssuerError>
-    where
-        F: Future<Output = Result<T, IssuerError>> + Send + 'static,
-    {
-        match fetch.await {
-            Ok(document) => Ok(turn.keep(Arc::new(document), fresh_for)),
-            Err(error) => Err(turn.fail(error, PAUSE)),
-        }
+async fn bring<T>(
+    turn: Turn<Arc<T>, IssuerError>,
+    fetch: impl Fetch<T>,
+    fresh_for: Duration,
+) -> Result<Arc<T>, IssuerError> {
+    match fetch.await {
+        Ok(document) => Ok(turn.keep(Arc::new(document), fresh_for)),
+        Err(error) => Err(turn.fail(error, PAUSE)),
     }
 }
 
@@ -223,7 +205,7 @@ mod tests {
         fn open() -> Self {
             let clock = Clock::by_hand(Timestamp::from_unix_s(1_000));
             Self {
-                kept: Kept::new(Duration::from_secs(600), clock.clone()),
+                kept: Kept::new(Self::issuer(), Duration::from_secs(600), clock.clone()),
                 clock,
                 asked: Arc::default(),
             }
@@ -252,7 +234,7 @@ mod tests {
         }
 
         async fn get(&self) -> Result<usize, IssuerError> {
-            let document = self.kept.get(&Self::issuer(), self.brings()).await;
+            let document = self.kept.get(self.brings()).await;
             document.map(|document| *document)
         }
 
@@ -285,7 +267,7 @@ mod tests {
     async fn who_gives_no_answer_is_left_alone_for_a_moment_and_then_asked_again() {
         let desk = Desk::open();
         for _ in 0..5 {
-            assert!(desk.kept.get(&Desk::issuer(), desk.fails()).await.is_err());
+            assert!(desk.kept.get(desk.fails()).await.is_err());
         }
         assert_eq!(desk.asked(), 1);
         desk.clock.advance(PAUSE);
@@ -296,12 +278,7 @@ mod tests {
     async fn a_failure_takes_nothing_away_that_was_known() {
         let desk = Desk::open();
         desk.get().await.unwrap();
-        assert!(
-            desk.kept
-                .renew(&Desk::issuer(), desk.fails())
-                .await
-                .is_err()
-        );
+        assert!(desk.kept.renew(desk.fails()).await.is_err());
         assert_eq!(desk.get().await.unwrap(), 0);
     }
 
