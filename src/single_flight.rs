@@ -4,7 +4,6 @@
 //! value for as long as it is fresh, and pauses after a failure.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +20,7 @@ pub use cached::{Cached, Get, Latest, Turn};
 /// A call runs in a task of its own, so it goes on when a caller goes away, the one that started it
 /// included. It leaves the list before its callers get the answer; who asks after that starts
 /// another. Neither the number of calls nor their duration is limited here: the caller does that.
+#[derive(Clone, Debug)]
 pub struct SingleFlight<K, V>(Calls<K, V>);
 
 type Calls<K, V> = Arc<Mutex<HashMap<K, Flight<V>>>>;
@@ -79,18 +79,6 @@ where
 impl<K, V> Default for SingleFlight<K, V> {
     fn default() -> Self {
         Self(Arc::default())
-    }
-}
-
-impl<K, V> Clone for SingleFlight<K, V> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<K, V> fmt::Debug for SingleFlight<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SingleFlight").finish_non_exhaustive()
     }
 }
 

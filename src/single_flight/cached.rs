@@ -1,6 +1,5 @@
 //! `Cached`: one value, asked for by one caller for all who need it.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,12 +16,14 @@ use crate::clock::{Clock, Timestamp};
 ///
 /// A turn that is dropped, because its caller went away or panicked, changes nothing: the next who
 /// waits gets it. Who wants the asking to go on without the caller moves the turn into a task.
+#[derive(Clone, Debug)]
 pub struct Cached<T, E> {
     state: Arc<Mutex<State<T, E>>>,
     turn: Arc<AsyncMutex<()>>,
     clock: Clock,
 }
 
+#[derive(Debug)]
 struct State<T, E> {
     latest: Option<Latest<T>>,
     /// Why the last asking failed, and when the next may begin.
@@ -52,6 +53,7 @@ pub enum Get<T, E> {
 }
 
 /// The right to ask. One caller has it at a time.
+#[derive(Debug)]
 pub struct Turn<T, E> {
     cached: Cached<T, E>,
     _only: OwnedMutexGuard<()>,
@@ -90,7 +92,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
     /// somebody asks already, or a failure's pause has not ended.
     pub fn try_turn(&self) -> Option<Turn<T, E>> {
         let only = Arc::clone(&self.turn).try_lock_owned().ok()?;
-        let known = self.known(&|latest: &Latest<T>| self.is_fresh(latest));
+        let known = self.known(&|latest| self.is_fresh(latest));
         known.is_none().then(|| self.turn(only))
     }
 
@@ -99,8 +101,7 @@ impl<T: Clone, E: Clone> Cached<T, E> {
         self.state().latest.clone()
     }
 
-    /// Whether a value is fresh now.
-    pub fn is_fresh(&self, latest: &Latest<T>) -> bool {
+    fn is_fresh(&self, latest: &Latest<T>) -> bool {
         self.clock.now() < latest.fresh_until
     }
 
@@ -163,29 +164,6 @@ impl<T: Clone, E: Clone> Turn<T, E> {
         let until = self.cached.clock.now().plus(pause);
         self.cached.state().failure = Some((error.clone(), until));
         error
-    }
-}
-
-impl<T, E> Clone for Cached<T, E> {
-    fn clone(&self) -> Self {
-        Self {
-            state: Arc::clone(&self.state),
-            turn: Arc::clone(&self.turn),
-            clock: self.clock.clone(),
-        }
-    }
-}
-
-/// Without the value, which may be a secret.
-impl<T, E> fmt::Debug for Cached<T, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cached").finish_non_exhaustive()
-    }
-}
-
-impl<T, E> fmt::Debug for Turn<T, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").finish_non_exhaustive()
     }
 }
 
