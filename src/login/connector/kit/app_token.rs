@@ -3,14 +3,13 @@
 //! WeCom, DingTalk, Lark and Yunzhijia all give one for an id and a secret, and limit how often they
 //! are asked for it. One caller asks; all use the token until shortly before it ends.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::super::Refusal;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::outbound::{CALL_TIMEOUT, OutboundError};
 use crate::secret::Secret;
 use crate::single_flight::{Cached, Get};
@@ -22,13 +21,13 @@ const MARGIN: Duration = Duration::from_secs(300);
 const REFUSAL_AGE: Duration = Duration::from_secs(60);
 
 /// A token as the source gave it, and how long it lives from when it was asked for.
-pub(in super::super) struct NewToken {
-    pub(in super::super) token: Secret<String>,
-    pub(in super::super) lifetime: Duration,
+pub(crate) struct NewToken {
+    pub(crate) token: Secret<String>,
+    pub(crate) lifetime: Duration,
 }
 
 /// Why a call to the source failed, and what that says of the application's token.
-pub(in super::super) trait CallError: From<Refusal> + From<OutboundError> {
+pub(crate) trait CallError: From<Refusal> + From<OutboundError> {
     /// Whether the source refuses the token that the call was made with, so that a new one may help.
     fn is_token_refused(&self) -> bool;
 
@@ -38,22 +37,17 @@ pub(in super::super) trait CallError: From<Refusal> + From<OutboundError> {
 }
 
 /// The token of one application and secret.
-pub(in super::super) struct AppToken {
+#[derive(Debug)]
+pub(crate) struct AppToken {
     source: &'static str,
     call: &'static str,
     token: Cached<Arc<Secret<String>>, Refusal>,
     clock: Clock,
 }
 
-impl fmt::Debug for AppToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AppToken(…)")
-    }
-}
-
 impl AppToken {
     /// None yet. The names of the source and of the call that asks it for a token are for the log.
-    pub(in super::super) fn new(source: &'static str, call: &'static str, clock: Clock) -> Self {
+    pub(crate) fn new(source: &'static str, call: &'static str, clock: Clock) -> Self {
         Self {
             source,
             call,
@@ -64,10 +58,7 @@ impl AppToken {
 
     /// The token, asked for by `ask` when there is none. One asks while the others wait for it, no
     /// longer than [`CALL_TIMEOUT`]; when the one who asks is dropped, the next one asks.
-    pub(in super::super) async fn get<F, E>(
-        &self,
-        ask: impl FnOnce() -> F,
-    ) -> Result<Arc<Secret<String>>, E>
+    pub(crate) async fn get<F, E>(&self, ask: impl FnOnce() -> F) -> Result<Arc<Secret<String>>, E>
     where
         F: Future<Output = Result<NewToken, E>>,
         E: CallError,
@@ -97,12 +88,17 @@ impl AppToken {
              mended meanwhile",
             self.source
         );
-        let refusal = not_asked_again(refusal, until);
+        // How long it counts is for the records of everybody who meets it.
+        let message = format!("{}, and is not asked again before {until}", refusal.message);
+        let refusal = Refusal {
+            message,
+            ..*refusal
+        };
         Err(turn.fail(refusal, REFUSAL_AGE).into())
     }
 
     /// Makes a call with the token; once more with a new token when the source refuses the first.
-    pub(in super::super) async fn call<F, C, T, E>(
+    pub(crate) async fn call<F, C, T, E>(
         &self,
         ask: impl Fn() -> F,
         call: impl Fn(Arc<Secret<String>>) -> C,
@@ -129,15 +125,6 @@ impl AppToken {
     }
 }
 
-/// The same refusal with how long it counts, for the records of everybody who meets it.
-fn not_asked_again(refusal: &Refusal, until: Timestamp) -> Refusal {
-    let message = format!("{}, and is not asked again before {until}", refusal.message);
-    Refusal {
-        message,
-        ..*refusal
-    }
-}
-
 /// A token that lives hardly longer than the margin is used for half its life.
 fn usable(lifetime: Duration) -> Duration {
     lifetime
@@ -150,6 +137,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::clock::Timestamp;
 
     /// The code of a refusal; -1 passes by itself, 42001 refuses a token.
     #[derive(Debug)]
