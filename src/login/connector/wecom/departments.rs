@@ -56,16 +56,14 @@ impl Departments {
             Ok(Get::Turn(turn)) => turn,
             Ok(Get::Pausing(())) | Err(_) => return self.last(),
         };
-        let asked = timeout(CALL_TIMEOUT, ask()).await.unwrap_or_else(|_| {
-            Err(Fault::Unasked(OutboundError::Timeout {
-                call: "department/list",
-            }))
-        });
-        match asked {
+        let call = "department/list";
+        let late = |_| Err(OutboundError::Timeout { call }.into());
+        match timeout(CALL_TIMEOUT, ask()).await.unwrap_or_else(late) {
             Ok(list) => turn.keep(Arc::new(Tree::read(&list)), AGE_MAX),
             Err(fault) => {
                 if !self.0.is_failing() {
-                    warn(&fault);
+                    let error: &dyn std::error::Error = &fault;
+                    tracing::warn!(error, "departments have no names: the list cannot be read");
                 }
                 turn.fail((), FAILURE_AGE);
                 self.last()
@@ -77,17 +75,6 @@ impl Departments {
         let latest = self.0.latest().map(|latest| latest.value);
         latest.unwrap_or_default()
     }
-}
-
-fn warn(fault: &Fault) {
-    let reason: &dyn std::error::Error = match fault {
-        Fault::Said(refusal) => refusal,
-        Fault::Unasked(error) => error,
-    };
-    tracing::warn!(
-        error = reason,
-        "departments have no names: the list cannot be read"
-    );
 }
 
 impl Tree {

@@ -16,12 +16,13 @@ const HIDDEN_BYTES_MIN: usize = 6;
 pub(super) const GET_TOKEN: &str = "gettoken";
 
 /// Why a call brought nothing.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub(super) enum Fault {
     /// WeCom answered with an error code.
-    Said(Refusal),
+    Said(#[from] Refusal),
     /// WeCom could not be asked.
-    Unasked(OutboundError),
+    Unasked(#[from] OutboundError),
 }
 
 /// What the remedies name: settings that must be the same here and in the console.
@@ -72,18 +73,6 @@ impl Fault {
             Self::Said(refusal) => refusal.code == 48005,
             Self::Unasked(error) => matches!(error, OutboundError::Status { status: 404, .. }),
         }
-    }
-}
-
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Self {
-        Self::Said(refusal)
-    }
-}
-
-impl From<OutboundError> for Fault {
-    fn from(error: OutboundError) -> Self {
-        Self::Unasked(error)
     }
 }
 
