@@ -17,7 +17,8 @@ use crate::people::{AdmitError, Admittance, People};
 use crate::single_flight::{Flight, SingleFlight};
 use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
 use connector::{
-    Answer, Ask, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError, Features, Prompt,
+    Answer, AnswerPath, Ask, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError,
+    Features, Prompt,
 };
 use limits::{Limited, Limits, Step};
 use outcome_key::outcome_key;
@@ -35,6 +36,7 @@ mod outcome_key;
 pub mod pending;
 pub mod return_to;
 pub mod ticket;
+pub mod typed;
 
 pub use build::{BuildError, Deps};
 pub use finish::Finished;
@@ -286,7 +288,11 @@ impl Login {
             .map_err(LoginError::Connector)?;
         Ok(Begun {
             challenge,
-            app: entry.connector.app_login(&pending),
+            app: match entry.has_form() {
+                // A front end that asks for the password itself needs nothing besides.
+                true => Some(Map::new()),
+                false => entry.connector.app_login(&pending),
+            },
             returns_by_post: by_post,
             sealed,
             pending,
@@ -394,6 +400,11 @@ impl Entry {
         // The door into the source's own client shows nothing only inside of it.
         let fits = mode == Mode::Web || self.features.is_own_app(user_agent);
         fits && self.features.silent_in.contains(&mode)
+    }
+
+    /// Whether people type a user name and a password into a form of ours.
+    pub fn has_form(&self) -> bool {
+        self.features.answer_path == AnswerPath::Form
     }
 
     /// Whether a login through it starts without a click for this client.

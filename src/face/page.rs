@@ -1,8 +1,8 @@
 //! The pages people see: typed data in, HTML in Chinese or English out. No request, no status.
 //!
 //! A page needs nothing from elsewhere: its style and its pictures stand in it, so it also works
-//! where the own paths cannot be reached. Only [`FragmentPage`], [`FramePage`] and [`HandOverPage`]
-//! run a script, each a file of ours.
+//! where the own paths cannot be reached. Only [`FragmentPage`], [`FramePage`], [`HandOverPage`] and
+//! [`PostPage`] run a script, each a file of ours.
 //! Everything that comes from outside is escaped by askama.
 
 use askama::Template;
@@ -15,6 +15,8 @@ mod frame;
 mod hand_over;
 mod href;
 mod lang;
+mod password;
+mod post;
 mod problem;
 mod problem_json;
 mod sign_in;
@@ -32,6 +34,8 @@ pub use frame::{FRAME_JS, FramePage};
 pub use hand_over::{HAND_OVER_JS, HandOverPage};
 pub use href::Href;
 pub use lang::Lang;
+pub use password::{PasswordNotice, PasswordPage};
+pub use post::{POST_JS, PostPage};
 pub use problem::ProblemPage;
 pub use problem_json::ProblemJson;
 pub use sign_in::{Choice, Present, Reason, SignInPage};
@@ -65,6 +69,8 @@ enum Needs {
     /// The same, and to be out of reach of the page that opened its window, whose script could press
     /// the button where it is of this origin.
     LoneFormToAnywhere,
+    /// To run our script, and to post a form to another site, which may lead on to anywhere.
+    PostElsewhere,
     /// To be shown in somebody's frame: it says that frames cannot log in, and does nothing else.
     Frame,
     /// To be shown in somebody's frame, to run our script there, and to post a form to this host,
@@ -74,7 +80,7 @@ enum Needs {
 
 impl Needs {
     fn script(self) -> bool {
-        matches!(self, Self::Script | Self::SignInFrame)
+        matches!(self, Self::Script | Self::PostElsewhere | Self::SignInFrame)
     }
 
     fn frame(self) -> bool {
@@ -84,7 +90,10 @@ impl Needs {
     fn form_to_anywhere(self) -> bool {
         matches!(
             self,
-            Self::FormToAnywhere | Self::LoneFormToAnywhere | Self::SignInFrame
+            Self::FormToAnywhere
+                | Self::LoneFormToAnywhere
+                | Self::PostElsewhere
+                | Self::SignInFrame
         )
     }
 }

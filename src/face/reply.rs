@@ -71,7 +71,7 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::Revoked
         | Cause::NoLogin
         | Cause::ProofTooWeak => StatusCode::FORBIDDEN,
-        Cause::FrameLogin | Cause::FormLogin => StatusCode::UNAUTHORIZED,
+        Cause::WrongPassword | Cause::FrameLogin | Cause::FormLogin => StatusCode::UNAUTHORIZED,
     }
 }
 

@@ -29,13 +29,16 @@ mod at_source;
 mod audit;
 mod begin;
 mod callback;
+mod challenge;
 mod chooser;
 mod elsewhere;
 mod flow_cookies;
+mod form;
 mod frame;
 mod front_end;
 mod offer;
 mod opening;
+mod password;
 mod place;
 mod reload;
 mod sign_out;
@@ -48,7 +51,7 @@ pub(super) use reload::{RECONFIRM, Reconfirmed, reconfirm};
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// The first parts of the paths of our own pages below `prefix`. No source returns to one.
-pub const OWN_PAGES: [&str; 19] = [
+pub const OWN_PAGES: [&str; 21] = [
     "auth",
     "backchannel-logout",
     "events",
@@ -61,7 +64,9 @@ pub const OWN_PAGES: [&str; 19] = [
     "jwks.json",
     "login",
     "login-config",
+    "password",
     "ping",
+    "post.js",
     "ready",
     "sign_in",
     "sign_out",
@@ -116,6 +121,7 @@ where
         }
         ("callback", Some(Ok(via))) => callback::answer(visit, &[&via], query, body).await,
         ("login-config", Some(Ok(via))) => front_end::login_config(visit, &via, &query).await,
+        ("password", Some(Ok(via))) => password::answer(visit, &via, body).await,
         ("login", Some(Ok(via))) => front_end::login(visit, &via, body).await,
         ("backchannel-logout", Some(Ok(via))) => at_source::back_channel(visit, &via, body).await,
         ("frontchannel-logout", Some(Ok(via))) => {
@@ -130,6 +136,7 @@ where
         ("fragment.js", None) => script(visit, page::FRAGMENT_JS),
         ("frame.js", None) => script(visit, page::FRAME_JS),
         ("hand_over.js", None) => script(visit, page::HAND_OVER_JS),
+        ("post.js", None) => script(visit, page::POST_JS),
         _ => Told::own(
             "no such own path",
             reply::problem(visit, page::Cause::NotFound, None),
@@ -366,6 +373,13 @@ where
     let patience = std::time::Duration::from_secs(10);
     let collected = tokio::time::timeout(patience, read).await.ok()?.ok()?;
     Some(collected.to_bytes())
+}
+
+/// Whether a request is a form that a page of ours posted, to the host that logs people in.
+fn by_own_form(visit: &Visit<'_>) -> bool {
+    let mode = super::navigation::text(visit.head.headers, "sec-fetch-mode");
+    let by_script = mode.is_some_and(|mode| mode != "navigate");
+    !by_script && super::navigation::is_same_origin(visit.head) && visit.site.is_home(visit.head)
 }
 
 /// Only GET goes on; HEAD never starts, redeems or ends anything.

@@ -6,6 +6,7 @@ use super::connector::{Answer, ConnectorError};
 use super::limits::{Limits, Trial};
 use super::pending::Pending;
 use super::return_to::ReturnTo;
+use super::typed::Typed;
 use super::{Entry, LoginError};
 use crate::keys::KeyRing;
 use crate::people::People;
@@ -71,7 +72,14 @@ impl Work {
         answer: Answer,
     ) -> Result<Finished, LoginError> {
         let client = answer.client;
-        let proved = self.entry.connector.finish(&pending, &answer).await;
+        let possible = match self.entry.has_form() {
+            true => Typed::of(&answer.fields).map(drop),
+            false => Ok(()),
+        };
+        let proved = match possible {
+            Ok(()) => self.entry.connector.finish(&pending, &answer).await,
+            Err(wrong) => Err(wrong),
+        };
         match &proved {
             Ok(_) => self.limits.asked(&self.entry.id, client, true),
             Err(ConnectorError::Stale(_)) => self.limits.asked(&self.entry.id, client, false),

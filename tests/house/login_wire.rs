@@ -1,14 +1,40 @@
 //! What a connector may ask of a login, by a source that exists for these tests only.
 
 mod callback;
+mod password;
+mod post;
 mod source;
 
 use menshen::config::Config;
 
-use crate::house::{House, Plan};
+use crate::house::{House, Plan, UNLIMITED};
 
 /// What every test calls the connector.
 const ID: &str = "idp";
+
+const HTTPS: &str = "https://sso.test";
+
+/// A house whose browsers use https: what comes by a form of another site needs a cookie for such.
+fn secure_plan() -> Plan {
+    Plan::default()
+        .more(UNLIMITED)
+        .external_url(HTTPS)
+        .server("trusted_proxies = ['127.0.0.1']")
+}
+
+/// The name of a login, as a page or an address holds it: 32 letters and digits.
+fn flow_in(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut flows = words.filter(|word| word.len() == 32 && word.bytes().all(plain));
+    // The request id is one of hexadecimal digits.
+    let flow = flows.find(|word| {
+        word.bytes()
+            .any(|byte| byte.is_ascii_lowercase() && byte > b'f')
+    });
+    flow.unwrap_or_else(|| panic!("no login in {text}"))
+        .to_owned()
+}
 
 #[tokio::test]
 async fn no_document_can_name_a_connector_of_the_tests() {

@@ -48,6 +48,11 @@ const PATHS: &[&str] = &[
     "/fragment.js",
     "/frame.js",
     "/hand_over.js",
+    "/password",
+    "/password/corp",
+    "/password/corp?flow=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa&login=a&password=b",
+    "/post.js",
+    "/sign_in?connector=corp",
     "/no-such-page",
 ];
 

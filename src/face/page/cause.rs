@@ -40,6 +40,8 @@ pub enum Cause {
     LoginForged,
     /// They said no at the source.
     LoginDeclined,
+    /// The user name and the password do not belong together.
+    WrongPassword,
     /// The source does not know them as a member.
     NotMember,
     /// Their membership is disabled, not activated or ended.
@@ -93,7 +95,7 @@ pub(super) enum WayOn {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::NotFound,
         Self::BadRequest,
         Self::ProxyUnreadable,
@@ -111,6 +113,7 @@ impl Cause {
         Self::LoginLate,
         Self::LoginForged,
         Self::LoginDeclined,
+        Self::WrongPassword,
         Self::NotMember,
         Self::Inactive,
         Self::OutOfRange,
@@ -151,6 +154,7 @@ impl Cause {
             Self::LoginLate => "login-late",
             Self::LoginForged => "login-forged",
             Self::LoginDeclined => "login-declined",
+            Self::WrongPassword => "wrong-password",
             Self::NotMember => "not-member",
             Self::Inactive => "inactive",
             Self::OutOfRange => "out-of-range",
@@ -203,6 +207,7 @@ impl Cause {
             | Self::LoginLate
             | Self::LoginForged
             | Self::LoginDeclined
+            | Self::WrongPassword
             | Self::NotMember
             | Self::Inactive
             | Self::OutOfRange

@@ -248,6 +248,42 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
             script: Href::new(given.href),
         };
         add("fragment", page.render(lang));
+        for (name, page) in with_forms(given, lang) {
+            add(&name, page);
+        }
+    }
+    pages
+}
+
+/// The pages by which somebody goes on to a source or types a password.
+fn with_forms(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
+    let post = PostPage {
+        footing: footing(given),
+        source: given.source,
+        to: Href::new(given.href),
+        fields: vec![("SAMLRequest", given.text), (given.name, given.login)],
+        script: Href::new(given.href),
+    };
+    let mut pages = vec![("post".to_owned(), post.render(lang))];
+    let notices = [
+        (None, "", false),
+        (Some(PasswordNotice::Wrong), given.login, true),
+        (Some(PasswordNotice::Late), "", false),
+        (Some(PasswordNotice::Lost), "", false),
+    ];
+    for (notice, login, others) in notices {
+        let page = PasswordPage {
+            footing: footing(given),
+            source: given.source,
+            post_to: Href::new(given.href),
+            flow: given.text,
+            return_to: given.text,
+            login,
+            notice,
+            others: others.then(|| Href::new(given.href)),
+            for_frame: false,
+        };
+        pages.push((format!("password-{notice:?}"), page.render(lang)));
     }
     pages
 }

@@ -40,6 +40,7 @@ pub(super) struct Words {
     pub(super) new_tab: &'static str,
     pub(super) home: &'static str,
     pub(super) sign_in: SignIn,
+    pub(super) password: Password,
     pub(super) signed_out: SignedOut,
     pub(super) forbidden: Forbidden,
     pub(super) cross: Cross,
@@ -72,6 +73,19 @@ pub(super) struct SignIn {
     pub(super) signed_out: &'static str,
     pub(super) going_round: &'static str,
     pub(super) gone: &'static str,
+}
+
+/// The form for a user name and a password.
+#[derive(Debug)]
+pub(super) struct Password {
+    pub(super) title: &'static str,
+    pub(super) login: &'static str,
+    pub(super) password: &'static str,
+    pub(super) sign_in: &'static str,
+    pub(super) others: &'static str,
+    pub(super) wrong: &'static str,
+    pub(super) late: &'static str,
+    pub(super) lost: &'static str,
 }
 
 /// The page after a sign-out.
@@ -164,6 +178,7 @@ pub(super) struct Causes {
     pub(super) login_late: Story,
     pub(super) login_forged: Story,
     pub(super) login_declined: Story,
+    pub(super) wrong_password: Story,
     pub(super) not_member: Story,
     pub(super) inactive: Story,
     pub(super) out_of_range: Story,
@@ -205,6 +220,7 @@ impl Causes {
             Cause::LoginLate => &self.login_late,
             Cause::LoginForged => &self.login_forged,
             Cause::LoginDeclined => &self.login_declined,
+            Cause::WrongPassword => &self.wrong_password,
             Cause::NotMember => &self.not_member,
             Cause::Inactive => &self.inactive,
             Cause::OutOfRange => &self.out_of_range,

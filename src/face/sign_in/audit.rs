@@ -24,6 +24,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
             ConnectorError::Stale(_) | ConnectorError::Expired(_) => Cause::StaleTwice,
             ConnectorError::Refused { why, .. } => match why {
                 RefusedWhy::Declined | RefusedWhy::Silent => Cause::LoginDeclined,
+                RefusedWhy::WrongPassword => Cause::WrongPassword,
                 RefusedWhy::NotMember => Cause::NotMember,
                 RefusedWhy::Inactive => Cause::Inactive,
                 RefusedWhy::OutOfRange => Cause::OutOfRange,

@@ -7,7 +7,7 @@ use super::super::page::{Cause, Href, Reason};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
 use super::opening::{self, Start};
-use super::{Target, caller, chooser, elsewhere, frame, place, reload, ticket};
+use super::{Target, caller, chooser, elsewhere, form, frame, place, reload, ticket};
 use crate::login::fields::Fields;
 use crate::login::pending::Mode;
 use crate::login::return_to::ReturnTo;
@@ -28,6 +28,11 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
     }
     if !visit.site.is_home(visit.head) {
         return elsewhere::to_home(visit, "sign_in", query, &target);
+    }
+    if let Some(entry) = form::named(visit, query) {
+        let page = opening::open_here(visit, entry, &target, Start::default()).await;
+        let page = page.unwrap_or_else(|error| opening::not_begun(visit, entry, &error));
+        return Told::own("password form", page);
     }
     let who = match caller(visit).await {
         Ok(who) => who,

@@ -1,6 +1,6 @@
 //! `/callback/{connector}`: the provider returns here. The browser is checked before the code.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http::{Method, Response};
@@ -151,13 +151,31 @@ fn remember(visit: &Visit<'_>, named: &[Named<'_>]) -> Result<Pending, PendingEr
 }
 
 async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
-    let (via, flow) = (pending.connector.clone(), pending.flow.clone());
-    let again = Target {
+    // What a source says of itself came through the browser.
+    let from_browser = answer.fields.has("error");
+    let outcome = visit.site.login.finish(pending.clone(), answer).await;
+    conclude(visit, &pending, &outcome, from_browser).await
+}
+
+/// Where a login leads that began again.
+pub(super) fn target_of(pending: &Pending) -> Target {
+    Target {
         return_to: Some(pending.return_to.clone()),
         ticket_for: pending.ticket_for.clone(),
         for_frame: pending.for_frame,
         ..Target::default()
-    };
+    }
+}
+
+/// Lets the person in, begins the login once more, or says why it came to nothing.
+pub(super) async fn conclude(
+    visit: &Visit<'_>,
+    pending: &Pending,
+    outcome: &Result<Arc<Result<Finished, LoginError>>, LoginError>,
+    from_browser: bool,
+) -> Told {
+    let (via, flow) = (&pending.connector, &pending.flow);
+    let again = target_of(pending);
     let (retries, mode, silent) = (pending.retries, pending.mode, pending.silent);
     let again_once = Start {
         mode: Some(mode),
@@ -165,32 +183,28 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         retries: 1,
         silent,
     };
-    let replaces = pending.replaces;
-    // What a source says of itself came through the browser.
-    let from_browser = answer.fields.has("error");
-    let outcome = visit.site.login.finish(pending, answer).await;
-    let error = match &outcome {
+    let error = match outcome {
         Ok(outcome) => match outcome.as_ref() {
             Ok(finished) => {
                 let once = (retries == 0).then_some(again_once);
-                let told = let_in(visit, finished, replaces, once, mode, &again).await;
-                return told.also(|response| flow_cookies::clear(visit, &flow, response));
+                let told = let_in(visit, finished, pending.replaces, once, mode, &again).await;
+                return told.also(|response| flow_cookies::clear(visit, flow, response));
             }
             Err(error) => error,
         },
         Err(error) => error,
     };
-    audit::failed(visit, &via, error);
-    let entry = visit.site.login.entry(&via);
+    audit::failed(visit, via, error);
+    let entry = visit.site.login.entry(via);
     if let (Some(reason), 0, Some(entry)) = (too_late(error), retries, entry) {
         // Once more, by itself, once.
         let mut response = opening::open(visit, entry, &again, again_once).await;
-        flow_cookies::clear(visit, &flow, &mut response);
+        flow_cookies::clear(visit, flow, &mut response);
         return Told::own(reason, response);
     }
     if silent {
-        let told = reload::came_to_nothing(visit, &via, &again, error, from_browser).await;
-        return told.also(|response| flow_cookies::clear(visit, &flow, response));
+        let told = reload::came_to_nothing(visit, via, &again, error, from_browser).await;
+        return told.also(|response| flow_cookies::clear(visit, flow, response));
     }
     let cause = audit::cause_of(error);
     let mut response = dead_end(
@@ -204,7 +218,7 @@ async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
         cause,
         Cause::StoreAway | Cause::SourceBusy | Cause::SourceUnreachable | Cause::TooManyLogins
     ) {
-        flow_cookies::clear(visit, &flow, &mut response);
+        flow_cookies::clear(visit, flow, &mut response);
     }
     Told::own(cause.slug(), response)
 }

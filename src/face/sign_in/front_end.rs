@@ -29,7 +29,14 @@ use crate::store::ConnectorId;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Posted {
-    code: String,
+    /// What the source gave the front end.
+    #[serde(default)]
+    code: Option<String>,
+    /// Instead of a code, where people have a password.
+    #[serde(default)]
+    login: Option<String>,
+    #[serde(default)]
+    password: Option<String>,
     state: String,
     /// The sealed memory, from an app that has no cookies.
     #[serde(default)]
@@ -46,6 +53,22 @@ impl Posted {
         let others = entry.map_or(&[][..], |entry| entry.features.code_kinds);
         let kind = self.kind.as_deref();
         kind.is_none_or(|kind| kind == "code" || others.contains(&kind))
+    }
+
+    /// What the connector is brought: a code, or a user name and a password where it has a form.
+    fn fields(&self, visit: &Visit<'_>, via: &ConnectorId) -> Option<Fields> {
+        let entry = visit.site.login.entry(via);
+        let has_form = entry.is_some_and(|entry| entry.has_form());
+        let brought = match (&self.code, &self.login, &self.password) {
+            (Some(code), None, None) if !has_form => vec![("code", code), ("state", &self.state)],
+            (None, Some(login), Some(password)) if has_form && self.kind.is_none() => {
+                vec![("login", login), ("password", password)]
+            }
+            _ => return None,
+        };
+        let brought = brought.into_iter();
+        let fields = brought.map(|(name, value)| (name.to_owned(), value.clone()));
+        Some(Fields::new(fields.collect()))
     }
 }
 
@@ -104,7 +127,8 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
     Told::own("login config", with_origin(response, origin))
 }
 
-/// `POST /login/{connector}`: a code that a front end or an app obtained, for a session.
+/// `POST /login/{connector}`: a code that a front end or an app obtained, or a user name and a password
+/// that it asked for, for a session.
 pub(super) async fn login<B>(visit: &Visit<'_>, via: &ConnectorId, body: Option<B>) -> Told
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -136,7 +160,8 @@ where
     let flow = posted
         .as_ref()
         .and_then(|posted| FlowId::try_from(posted.state.clone()).ok());
-    let (Some(posted), Some(flow)) = (posted, flow) else {
+    let fields = posted.as_ref().and_then(|posted| posted.fields(visit, via));
+    let (Some(posted), Some(fields), Some(flow)) = (posted, fields, flow) else {
         let response = problem_json(visit, Cause::BadRequest);
         return Told::own("bad request", with_origin(response, origin));
     };
@@ -146,12 +171,8 @@ where
         Ok(pending) => pending,
         Err(error) => return refused(visit, via, &LoginError::Pending(error), origin),
     };
-    let fields = vec![
-        ("code".to_owned(), posted.code),
-        ("state".to_owned(), posted.state),
-    ];
     let answer = Answer {
-        fields: Fields::new(fields),
+        fields,
         client: visit.head.sharing_client(),
         kind: posted.kind,
     };

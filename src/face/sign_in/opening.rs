@@ -7,10 +7,9 @@ use http::Response;
 
 use super::super::page::{Href, Reason};
 use super::super::{Visit, reply};
-use super::{Target, audit, chooser, flow_cookies, place, user_agent};
-use crate::login::connector::Challenge;
+use super::{Target, audit, challenge, chooser, flow_cookies, form, place, user_agent};
 use crate::login::pending::Mode;
-use crate::login::{Entry, LoginError, Wish};
+use crate::login::{Begun, Entry, LoginError, Wish};
 use crate::people::cookie;
 use crate::request::Body;
 use crate::request::policy::LoginNeeded;
@@ -111,6 +110,30 @@ pub(super) async fn try_open(
     target: &Target,
     start: Start,
 ) -> Result<Response<Body>, LoginError> {
+    if let Some(form) = form::address(visit, entry, target) {
+        return Ok(reply::see_other(&form));
+    }
+    open_here(visit, entry, target, start).await
+}
+
+/// The same at the address that the person is at, also where the login is a form of ours.
+pub(super) async fn open_here(
+    visit: &Visit<'_>,
+    entry: &Entry,
+    target: &Target,
+    start: Start,
+) -> Result<Response<Body>, LoginError> {
+    let begun = begun(visit, entry, target, start).await?;
+    Ok(challenge::answer(visit, entry, target, &begun))
+}
+
+/// A login that began, and that no browser knows of yet.
+pub(super) async fn begun(
+    visit: &Visit<'_>,
+    entry: &Entry,
+    target: &Target,
+    start: Start,
+) -> Result<Begun, LoginError> {
     let return_to = target.place(visit, entry);
     let wish = Wish {
         via: &entry.id,
@@ -125,11 +148,7 @@ pub(super) async fn try_open(
         client: visit.head.sharing_client(),
         user_agent: &user_agent(visit),
     };
-    let begun = visit.site.login.begin(wish).await?;
-    let Challenge::Redirect(to) = &begun.challenge;
-    let mut response = reply::redirect(to.as_str());
-    flow_cookies::set(visit, &begun, &mut response);
-    Ok(response)
+    visit.site.login.begin(wish).await
 }
 
 /// Whether this browser was just sent away by itself for the same place and never came back.

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use url::Url;
 
-use super::super::navigation::{Errand, errand, is_same_origin, text};
+use super::super::navigation::{Errand, errand, is_same_origin};
 use super::super::page::{Cause, CrossPage, Footing, Href, Who};
 use super::super::record::Told;
 use super::super::{Visit, address, reply};
-use super::{Target, audit, caller, frame, set_again, small_body};
+use super::{Target, audit, by_own_form, caller, frame, set_again, small_body};
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
@@ -164,9 +164,7 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let mode = text(visit.head.headers, "sec-fetch-mode");
-    let by_script = mode.is_some_and(|mode| mode != "navigate");
-    if by_script || !is_same_origin(visit.head) || !visit.site.is_home(visit.head) {
+    if !by_own_form(visit) {
         return Told::own("foreign", reply::foreign(visit));
     }
     let form = small_body(body).await.and_then(|form| Fields::parse(&form));

@@ -62,6 +62,8 @@ impl ConnectorError {
 pub enum RefusedWhy {
     /// They said no at the source.
     Declined,
+    /// The user name and the password do not belong together. Whether the name is known is not told.
+    WrongPassword,
     /// They are not a member of the organisation.
     NotMember,
     /// Their membership is disabled, not activated or ended.
@@ -81,6 +83,7 @@ impl std::fmt::Display for RefusedWhy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Declined => "declined",
+            Self::WrongPassword => "wrong user name or password",
             Self::NotMember => "not a member",
             Self::Inactive => "inactive",
             Self::OutOfRange => "out of range",

@@ -56,13 +56,26 @@ impl Prompt {
 pub enum Challenge {
     /// Go there.
     Redirect(Url),
+    /// Post these fields there, as the HTTP-POST binding of SAML does.
+    Post {
+        /// The source's address.
+        to: Url,
+        /// What the form holds.
+        fields: Fields,
+    },
+    /// Fill in our form for a user name and a password. Only where [`AnswerPath::Form`] says so.
+    Form,
 }
 
 /// How the proof of who somebody is comes to us, once a login began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerPath {
     /// The source sends the browser to the callback address.
-    Callback(Callback),
+    Callback(Callback<'a>),
+    /// The person types a user name and a password into a form of ours: [`Typed`].
+    ///
+    /// [`Typed`]: crate::login::typed::Typed
+    Form,
 }
 
 impl Default for AnswerPath {

@@ -64,6 +64,7 @@ impl Features {
     pub fn callback(&self) -> Option<&Callback> {
         match &self.answer_path {
             AnswerPath::Callback(callback) => Some(callback),
+            AnswerPath::Form => None,
         }
     }
 

@@ -4,14 +4,12 @@ use menshen::face::page::Cause;
 use menshen::login::connector::{Callback, CallbackMethod};
 use url::Url;
 
-use super::ID;
 use super::source::Source;
+use super::{HTTPS, ID, secure_plan};
 use crate::browser::Browser;
 use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::OWN;
 use crate::wire::Answer;
-
-const HTTPS: &str = "https://sso.test";
 
 fn by(flow_parameter: &'static str, method: CallbackMethod) -> Callback {
     Callback {
@@ -26,13 +24,9 @@ async fn house(source: &Source) -> House {
     plan.provided(ID, "", source.provided()).start().await
 }
 
-/// A house whose browsers use https: what comes by a form needs a cookie for other sites.
 async fn secure_house(source: &Source) -> House {
-    let plan = Plan::default()
-        .more(UNLIMITED)
-        .external_url(HTTPS)
-        .server("trusted_proxies = ['127.0.0.1']");
-    plan.provided(ID, "", source.provided()).start().await
+    let plan = secure_plan().provided(ID, "", source.provided());
+    plan.start().await
 }
 
 /// Opens a login; answers what the source would return of it.

@@ -7,7 +7,9 @@ use menshen::login::connector::{
     Answer, AnswerPath, Ask, BuildError, Callback, Challenge, Connector, ConnectorConfig,
     ConnectorError, Deps, Features, Finding, Kind, Problem, Refusal, RefusedWhy,
 };
+use menshen::login::fields::Fields;
 use menshen::login::pending::Pending;
+use menshen::login::typed::Typed;
 use menshen::people::profile::{Profile, Proof};
 use menshen::secret::SecretSource;
 use menshen::setting::Place;
@@ -19,15 +21,43 @@ pub(super) struct Source(Arc<State>);
 
 #[derive(Debug)]
 struct State {
-    callback: Callback,
+    way: Way,
     asked: Mutex<Vec<String>>,
 }
+
+/// How a login goes.
+#[derive(Debug)]
+enum Way {
+    /// Through the source's page and back.
+    Redirect(Callback),
+    /// The same, but the source wants its request by a form.
+    Post(Callback),
+    /// Through our form.
+    Form,
+}
+
+/// Everybody's password.
+pub(super) const PASSWORD: &str = "right 密码 <horse>";
 
 impl Source {
     /// One that sends people back in this way, with the name of the person in `assertion`.
     pub(super) fn returning(callback: Callback) -> Self {
+        Self::going(Way::Redirect(callback))
+    }
+
+    /// The same for one that wants its request by a form.
+    pub(super) fn posted_to(callback: Callback) -> Self {
+        Self::going(Way::Post(callback))
+    }
+
+    /// One that knows everybody by [`PASSWORD`].
+    pub(super) fn with_passwords() -> Self {
+        Self::going(Way::Form)
+    }
+
+    fn going(way: Way) -> Self {
         Self(Arc::new(State {
-            callback,
+            way,
             asked: Mutex::default(),
         }))
     }
@@ -89,7 +119,12 @@ impl Kind for Source {
     fn features(&self) -> Features {
         Features {
             mapping: &[("login", "profile.login"), ("name", "profile.name")],
-            answer_path: AnswerPath::Callback(self.0.callback.clone()),
+            answer_path: match &self.0.way {
+                Way::Redirect(callback) | Way::Post(callback) => {
+                    AnswerPath::Callback(callback.clone())
+                }
+                Way::Form => AnswerPath::Form,
+            },
             ..Features::default()
         }
     }
@@ -105,7 +140,18 @@ impl Connector for Source {
         let mut url = Url::parse("http://idp.test/login").expect("an address");
         url.query_pairs_mut()
             .append_pair("flow", pending.flow.as_str());
-        Ok(Challenge::Redirect(url))
+        Ok(match &self.0.way {
+            Way::Redirect(_) => Challenge::Redirect(url),
+            Way::Post(_) => Challenge::Post {
+                to: Url::parse("https://idp.test/sso?a=b&c=d").expect("an address"),
+                fields: Fields::new(vec![
+                    ("SAMLRequest".to_owned(), "PHg+\"<b>'</b>".to_owned()),
+                    ("RelayState".to_owned(), pending.flow.to_string()),
+                    ("submit".to_owned(), "yes".to_owned()),
+                ]),
+            },
+            Way::Form => Challenge::Form,
+        })
     }
 
     async fn finish(&self, _pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
@@ -113,6 +159,18 @@ impl Connector for Source {
             why: RefusedWhy::BadAnswer,
             source: refusal(message),
         };
+        if let Way::Form = self.0.way {
+            let typed = Typed::of(&answer.fields)?;
+            self.note(typed.login);
+            return match (typed.login, typed.password) {
+                ("away", _) => Err(ConnectorError::Busy(refusal("busy"))),
+                (name, PASSWORD) => Ok(profile(name)),
+                _ => Err(ConnectorError::Refused {
+                    why: RefusedWhy::WrongPassword,
+                    source: refusal("wrong"),
+                }),
+            };
+        }
         let name = answer.fields.one("assertion").ok().flatten();
         let name = name.ok_or_else(|| refused("no assertion"))?;
         self.note(name);

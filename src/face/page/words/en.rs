@@ -1,8 +1,8 @@
 //! The sentences in English.
 
 use super::{
-    Around, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, SignIn, SignedOut, Story,
-    Words,
+    Around, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, Password, SignIn, SignedOut,
+    Story, Words,
 };
 
 pub(super) static WORDS: Words = Words {
@@ -44,6 +44,17 @@ pub(super) static WORDS: Words = Words {
                       to try again. If you keep coming back, check that cookies are not blocked.",
         gone: "Your sign-in service says that you are no longer signed in there, so we ended your \
                sign-in here. Please sign in again.",
+    },
+    password: Password {
+        title: "Sign in",
+        login: "User name",
+        password: "Password",
+        sign_in: "Sign in",
+        others: "Choose another way to sign in",
+        wrong: "The user name or the password is wrong. Please try again.",
+        late: "This page was open for too long. Please enter your password again.",
+        lost: "Your sign-in did not arrive complete. Please enter it once more. If this keeps \
+               happening, check that cookies are not blocked.",
     },
     signed_out: SignedOut {
         title: "You have signed out",
@@ -229,6 +240,13 @@ pub(super) static WORDS: Words = Words {
             title: "Sign-in cancelled",
             what: "You chose to refuse on the sign-in page, so you are not signed in.",
             remedy: "If that was a slip, sign in again and agree.",
+        },
+        wrong_password: Story {
+            title: "Wrong user name or password",
+            what: "The user name and the password you entered do not belong together, so you are \
+                   not signed in.",
+            remedy: "Please try again, and mind capital letters. If you have forgotten the \
+                     password, ask your administrator.",
         },
         not_member: Story {
             title: "You are not in this organisation",

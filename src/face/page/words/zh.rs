@@ -1,8 +1,8 @@
 //! The sentences in Chinese.
 
 use super::{
-    Around, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, SignIn, SignedOut, Story,
-    Words,
+    Around, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, Password, SignIn, SignedOut,
+    Story, Words,
 };
 
 pub(super) static WORDS: Words = Words {
@@ -42,6 +42,16 @@ pub(super) static WORDS: Words = Words {
         going_round: "刚才的自动登录没有完成，所以在这里停一下。请点按钮再试；\
                       如果总是回到这里，请确认浏览器没有禁用 Cookie。",
         gone: "登录服务说你在那边已经退出，所以这里的登录也结束了，请重新登录。",
+    },
+    password: Password {
+        title: "登录",
+        login: "用户名",
+        password: "密码",
+        sign_in: "登录",
+        others: "换一种登录方式",
+        wrong: "用户名或密码不正确，请再试一次。",
+        late: "这个页面打开得太久了，请重新输入密码。",
+        lost: "刚才的登录信息没有收全，请再输入一次。如果总是这样，请确认浏览器没有禁用 Cookie。",
     },
     signed_out: SignedOut {
         title: "你已退出登录",
@@ -207,6 +217,11 @@ pub(super) static WORDS: Words = Words {
             title: "登录已取消",
             what: "你在登录页面上选择了拒绝，所以没有登录。",
             remedy: "如果只是点错了，重新登录并同意即可。",
+        },
+        wrong_password: Story {
+            title: "用户名或密码不正确",
+            what: "你输入的用户名和密码对不上，所以没有登录。",
+            remedy: "请再试一次，并留意大小写和输入法。如果忘了密码，请联系管理员。",
         },
         not_member: Story {
             title: "你不在这个组织里",

@@ -1,0 +1,50 @@
+//! What a browser is answered when a login began: the way to the source, or a form of ours.
+
+use http::{Response, StatusCode};
+use url::Url;
+
+use super::super::page::{Footing, Href, PostPage};
+use super::super::{Visit, reply};
+use super::{Target, flow_cookies, form};
+use crate::login::connector::Challenge;
+use crate::login::fields::Fields;
+use crate::login::{Begun, Entry};
+use crate::request::Body;
+
+/// Leads the browser on, and lets it remember the login.
+pub(super) fn answer(
+    visit: &Visit<'_>,
+    entry: &Entry,
+    target: &Target,
+    begun: &Begun,
+) -> Response<Body> {
+    let mut response = match &begun.challenge {
+        Challenge::Redirect(to) => reply::redirect(to.as_str()),
+        Challenge::Post { to, fields } => post(visit, entry, to, fields),
+        Challenge::Form => form::page(
+            visit,
+            entry,
+            target,
+            &begun.pending.flow,
+            &form::Shown::default(),
+        ),
+    };
+    flow_cookies::set(visit, begun, &mut response);
+    response
+}
+
+/// The page whose form leads to the source.
+fn post(visit: &Visit<'_>, entry: &Entry, to: &Url, fields: &Fields) -> Response<Body> {
+    let site = visit.head.host.to_string();
+    let page = PostPage {
+        footing: Footing {
+            site: &site,
+            request_id: visit.id.as_str(),
+        },
+        source: &entry.display_name,
+        to: Href::new(to.as_str()),
+        fields: fields.iter().collect(),
+        script: Href::new(format!("{}/post.js", visit.site.prefix)),
+    };
+    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
+}

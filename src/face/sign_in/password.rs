@@ -1,0 +1,195 @@
+//! `/password/ID`: a user name and a password that somebody typed.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Method, Response, StatusCode};
+
+use super::super::navigation::text;
+use super::super::page::{Cause, Href, PasswordNotice};
+use super::super::record::Told;
+use super::super::{Visit, reply};
+use super::form::{self, Shown};
+use super::opening::{self, Start};
+use super::{Target, audit, by_own_form, callback, caller, flow_cookies, small_body};
+use crate::login::connector::{Answer, ConnectorError, RefusedWhy};
+use crate::login::fields::Fields;
+use crate::login::pending::{FlowId, PendingError};
+use crate::login::{Entry, Finished, LoginError};
+use crate::request::gate::Caller;
+use crate::request::{Body, BodyError};
+use crate::store::ConnectorId;
+
+/// What a form of ours brings: every field once.
+struct Sent<'a> {
+    flow: &'a str,
+    return_to: &'a str,
+    login: &'a str,
+    password: &'a str,
+}
+
+impl<'a> Sent<'a> {
+    fn of(form: &'a Fields) -> Option<Self> {
+        let one = |name| form.one(name).ok().flatten();
+        Some(Self {
+            flow: one("flow")?,
+            return_to: one("rd")?,
+            login: one("login")?,
+            password: one("password")?,
+        })
+    }
+
+    fn target(&self, visit: &Visit<'_>) -> Target {
+        let fields = vec![("rd".to_owned(), self.return_to.to_owned())];
+        Target::of(visit, &Fields::new(fields))
+    }
+
+    fn answer(&self, visit: &Visit<'_>) -> Answer {
+        let fields = [("login", self.login), ("password", self.password)];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Answer {
+            fields: Fields::new(fields.to_vec()),
+            client: visit.head.sharing_client(),
+            kind: None,
+        }
+    }
+}
+
+/// `POST /password/{connector}`: a user name and a password for a session. Whatever does not come from
+/// our form, in the browser that was shown it, never reaches the source.
+pub(super) async fn answer<B>(visit: &Visit<'_>, via: &ConnectorId, body: Option<B>) -> Told
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BodyError>,
+{
+    let entry = visit.site.login.entry(via);
+    let Some(entry) = entry.filter(|entry| entry.has_form()) else {
+        return Told::own("no form", reply::problem(visit, Cause::NotFound, None));
+    };
+    if *visit.head.method != Method::POST {
+        return Told::own("method", reply::wrong_method("POST"));
+    }
+    if !by_own_form(visit) {
+        return Told::own("foreign", foreign(visit, entry));
+    }
+    let kind = text(visit.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let form = match small_body(body).await {
+        Some(form) if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") => {
+            Fields::parse(&form)
+        }
+        _ => None,
+    };
+    let Some(sent) = form.as_ref().and_then(Sent::of) else {
+        let target = Target::default();
+        let page = once_more(visit, entry, &target, "", PasswordNotice::Lost).await;
+        return Told::own("incomplete form", page);
+    };
+    check(visit, entry, &sent).await
+}
+
+async fn check(visit: &Visit<'_>, entry: &Entry, sent: &Sent<'_>) -> Told {
+    let login = &visit.site.login;
+    let answer = sent.answer(visit);
+    let Ok(flow) = FlowId::try_from(sent.flow.to_owned()) else {
+        return forgotten(visit, entry, sent, None, PendingError::Missing).await;
+    };
+    let sealed = flow_cookies::sealed(visit, &flow);
+    let pending = match login.remember([&entry.id], &flow, sealed.as_deref()) {
+        Ok(pending) => pending,
+        Err(error) => {
+            let outcome = login.outcome(&entry.id, &flow, &answer).await;
+            let finished = outcome.as_deref().and_then(|it| it.as_ref().ok());
+            return forgotten(visit, entry, sent, finished, error).await;
+        }
+    };
+    let outcome = login.finish(pending.clone(), answer).await;
+    let error = match &outcome {
+        Ok(outcome) => outcome.as_ref().as_ref().err(),
+        Err(error) => Some(error),
+    };
+    let Some(error) = error.filter(|error| is_wrong(error)) else {
+        return callback::conclude(visit, &pending, &outcome, false).await;
+    };
+    audit::failed(visit, &entry.id, error);
+    let shown = Shown {
+        status: StatusCode::UNAUTHORIZED,
+        login: sent.login,
+        notice: Some(PasswordNotice::Wrong),
+    };
+    // The login goes on: its memory stays in the browser.
+    let target = callback::target_of(&pending);
+    let page = form::page(visit, entry, &target, &flow, &shown);
+    Told::own(Cause::WrongPassword.slug(), page)
+}
+
+fn is_wrong(error: &LoginError) -> bool {
+    matches!(
+        error,
+        LoginError::Connector(ConnectorError::Refused {
+            why: RefusedWhy::WrongPassword,
+            ..
+        })
+    )
+}
+
+/// A form whose login this browser does not remember: sent twice, open for too long, or another
+/// browser's.
+async fn forgotten(
+    visit: &Visit<'_>,
+    entry: &Entry,
+    sent: &Sent<'_>,
+    finished: Option<&Finished>,
+    error: PendingError,
+) -> Told {
+    if let Some(finished) = finished {
+        let who = match caller(visit).await {
+            Ok(who) => who,
+            Err(response) => return Told::own("unavailable", response),
+        };
+        if let Caller::Person(person) = &who
+            && person.session.public_id == finished.public_id
+        {
+            let to = finished.return_to.location();
+            return Told::own("seen again", reply::see_other(&to));
+        }
+    }
+    audit::refused(visit, Some(&entry.id), &error);
+    let notice = match error {
+        PendingError::Late => PasswordNotice::Late,
+        PendingError::Missing | PendingError::Forged => PasswordNotice::Lost,
+    };
+    let target = sent.target(visit);
+    let page = once_more(visit, entry, &target, sent.login, notice).await;
+    Told::own("form not remembered", page)
+}
+
+/// The form of another login, for somebody who sent one that does not count.
+async fn once_more(
+    visit: &Visit<'_>,
+    entry: &Entry,
+    target: &Target,
+    login: &str,
+    notice: PasswordNotice,
+) -> Response<Body> {
+    let begun = match opening::begun(visit, entry, target, Start::default()).await {
+        Ok(begun) => begun,
+        Err(error) => return opening::not_begun(visit, entry, &error),
+    };
+    let shown = Shown {
+        status: StatusCode::BAD_REQUEST,
+        login,
+        notice: Some(notice),
+    };
+    let mut response = form::page(visit, entry, target, &begun.pending.flow, &shown);
+    flow_cookies::set(visit, &begun, &mut response);
+    response
+}
+
+/// A form that another site made up, or a script sent.
+fn foreign(visit: &Visit<'_>, entry: &Entry) -> Response<Body> {
+    let again = form::address(visit, entry, &Target::default()).map(Href::new);
+    let source = Some(entry.display_name.as_str());
+    let mut response = reply::problem_of(visit, Cause::LoginForged, again, source);
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    response
+}

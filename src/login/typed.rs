@@ -1,0 +1,97 @@
+//! `Typed`: the user name and the password that somebody typed into our form.
+
+use std::fmt;
+
+use super::connector::{ConnectorError, Refusal, RefusedWhy};
+use super::fields::Fields;
+
+/// The longest user name a source is asked about, in bytes.
+pub const LOGIN_BYTES_MAX: usize = 256;
+
+/// The longest password a source is asked about, in bytes.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// A user name and a password that may be somebody's. The name is as typed, without the blanks around
+/// it; the password is as typed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Typed<'a> {
+    /// The user name.
+    pub login: &'a str,
+    /// The password: show it to nobody but the source.
+    pub password: &'a str,
+}
+
+impl fmt::Debug for Typed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Typed(…)")
+    }
+}
+
+impl<'a> Typed<'a> {
+    /// From the fields `login` and `password`. What can be nobody's is wrong before a source is asked:
+    /// some directories take an empty password for no password at all, and let everybody in.
+    pub fn of(fields: &'a Fields) -> Result<Self, ConnectorError> {
+        let wrong = |message: &str| ConnectorError::Refused {
+            why: RefusedWhy::WrongPassword,
+            source: Refusal {
+                call: "the form",
+                code: 0,
+                message: message.to_owned(),
+            },
+        };
+        let one = |name| fields.one(name).ok().flatten().unwrap_or_default();
+        let (login, password) = (one("login").trim(), one("password"));
+        if login.is_empty() || password.is_empty() {
+            return Err(wrong("the user name or the password is empty"));
+        }
+        if login.contains('\0') || password.contains('\0') {
+            return Err(wrong("the user name or the password holds a NUL"));
+        }
+        if login.len() > LOGIN_BYTES_MAX || password.len() > PASSWORD_BYTES_MAX {
+            return Err(wrong("the user name or the password is too long"));
+        }
+        Ok(Self { login, password })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_possible(login: &str, password: &str) -> bool {
+        let fields = [("login", login), ("password", password)];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Typed::of(&Fields::new(fields.to_vec())).is_ok()
+    }
+
+    #[test]
+    fn what_can_be_nobodys_is_wrong_before_a_source_is_asked() {
+        assert!(is_possible("lisi", " "));
+        assert!(is_possible(&"l".repeat(256), &"p".repeat(1024)));
+        for (login, password) in [
+            ("", "x"),
+            (" \t", "x"),
+            ("lisi", ""),
+            ("li\0si", "x"),
+            ("lisi", "x\0"),
+            (&*"l".repeat(257), "x"),
+            ("lisi", &*"p".repeat(1025)),
+        ] {
+            assert!(!is_possible(login, password), "{login} {password}");
+        }
+    }
+
+    #[test]
+    fn a_name_loses_its_blanks_and_a_password_none() {
+        let fields = Fields::parse(b"login=+lisi+&password=+x+").unwrap();
+        let typed = Typed::of(&fields).unwrap();
+        assert_eq!((typed.login, typed.password), ("lisi", " x "));
+        assert!(!format!("{typed:?}").contains('x'));
+        for twice in [
+            "login=a&login=b&password=x",
+            "login=a&password=x&password=y",
+        ] {
+            assert!(Typed::of(&Fields::parse(twice.as_bytes()).unwrap()).is_err());
+        }
+    }
+}

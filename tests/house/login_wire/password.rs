@@ -1,0 +1,417 @@
+//! Signing in by a user name and a password: the form, who may send it, and what it says.
+
+use std::time::Duration;
+
+use menshen::face::page::Cause;
+use serde_json::json;
+
+use super::source::{PASSWORD, Source};
+use super::{ID, flow_in};
+use crate::browser::{Browser, Page};
+use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::logging_in::OWN;
+use crate::wire::Answer;
+
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
+/// What a browser says of a form of our own page.
+const FROM_HERE: [(&str, &str); 5] = [
+    ("Accept", "text/html"),
+    ("Origin", HOME),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Dest", "document"),
+    ("Sec-Fetch-Site", "same-origin"),
+];
+
+async fn house(lines: &str) -> (House, Source) {
+    let source = Source::with_passwords();
+    let plan = Plan::default().more(UNLIMITED);
+    let plan = plan.provided(ID, lines, source.provided());
+    (plan.start().await, source)
+}
+
+/// The form, for somebody who wants to go to `/echo`.
+async fn open(browser: &mut Browser) -> Page {
+    let start = format!("{OWN}/start?connector={ID}&rd=%2Fecho");
+    let page = browser.follow(&start).await;
+    assert_eq!(page.answer.status, 200, "{}", page.answer.text());
+    page
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(fields);
+    form.finish()
+}
+
+fn filled(flow: &str, login: &str, password: &str) -> String {
+    form(&[
+        ("flow", flow),
+        ("rd", "/echo"),
+        ("login", login),
+        ("password", password),
+    ])
+}
+
+async fn send(browser: &mut Browser, headers: &[(&str, &str)], form: &str) -> Answer {
+    let url = format!("{OWN}/password/{ID}");
+    let headers: Vec<_> = headers.iter().copied().chain([FORM]).collect();
+    browser.send("POST", &url, &headers, form.as_bytes()).await
+}
+
+fn is_in(browser: &Browser) -> bool {
+    browser.cookie("menshen").is_some()
+}
+
+#[tokio::test]
+async fn the_form_needs_no_script_and_nothing_from_elsewhere() {
+    let (house, _) = house("display_name = \"账号 <b>\"").await;
+    for (language, word) in [("zh-CN", "用户名"), ("en", "User name")] {
+        let mut browser = Browser::new(&house);
+        let language = ("Accept-Language".to_owned(), language.to_owned());
+        browser.extra.push(language);
+        let page = open(&mut browser).await;
+        assert_eq!(page.url, format!("{OWN}/sign_in?connector={ID}&rd=/echo"));
+        let html = page.answer.text();
+        for part in [
+            word,
+            "autocomplete=\"username\"",
+            "autocomplete=\"current-password\"",
+            "type=\"password\"",
+            "name=\"viewport\"",
+            "method=\"post\" action=\"/.menshen/password/idp\"",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
+        let header = |name| page.answer.header(name).unwrap_or_default().to_owned();
+        let policy = header("content-security-policy");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(
+            !policy.contains("script-src") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+        assert_eq!(header("x-frame-options"), "DENY");
+        assert_eq!(header("cache-control"), "no-store");
+        assert_eq!(header("referrer-policy"), "same-origin");
+    }
+    let mut browser = Browser::new(&house);
+    let start = format!("{OWN}/start?connector={ID}&rd=%2Fecho");
+    assert_eq!(browser.visit(&start).await.status, 303);
+    assert!(browser.cookies().is_empty(), "nothing began yet");
+}
+
+#[tokio::test]
+async fn a_right_password_lets_the_person_in_and_a_wrong_one_says_so() {
+    let (house, source) = house("").await;
+    let mut browser = Browser::new(&house);
+    let page = open(&mut browser).await;
+    let flow = flow_in(&page.answer.text());
+    for wrong in ["x", "right 密码 <horse", &PASSWORD.to_uppercase(), " right"] {
+        let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "li\"si", wrong)).await;
+        let html = answer.text();
+        assert_eq!(answer.status, 401, "{wrong}: {html}");
+        assert!(
+            html.contains("li&#34;si") || html.contains("li&quot;si"),
+            "{html}"
+        );
+        assert!(!html.contains(wrong) || wrong == "x", "{wrong}: {html}");
+        assert!(!is_in(&browser), "{wrong}");
+        assert_eq!(flow_in(&html), flow, "the login goes on");
+    }
+    // In the same login, at once: the wrong ones said nothing of the right one.
+    let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/echo"))
+    );
+    assert!(is_in(&browser));
+    assert_eq!(browser.cookies().len(), 1, "{:?}", browser.cookies());
+    let echo = browser.visit(&format!("{HOME}/echo")).await;
+    assert_eq!(echo.echoed("x-forwarded-user"), ["lisi"]);
+    // Sent twice it is harmless, for whoever came in by it.
+    let again = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
+    assert_eq!(
+        (again.status, again.header("location")),
+        (303, Some("/echo"))
+    );
+    assert_eq!(source.asked().len(), 5);
+    // And lets nobody else in.
+    let mut other = Browser::new(&house);
+    let answer = send(&mut other, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
+    assert_eq!(answer.status, 400);
+    assert!(!is_in(&other));
+}
+
+#[tokio::test]
+async fn a_form_from_anywhere_else_never_reaches_the_source() {
+    let (house, source) = house("").await;
+    let mut browser = Browser::new(&house);
+    let flow = flow_in(&open(&mut browser).await.answer.text());
+    let good = filled(&flow, "lisi", PASSWORD);
+    let navigates = [
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Dest", "document"),
+    ];
+    for from in [
+        vec![
+            ("Origin", "http://evil.test"),
+            ("Sec-Fetch-Site", "cross-site"),
+        ],
+        vec![
+            ("Origin", "http://evil.test"),
+            ("Sec-Fetch-Site", "same-origin"),
+        ],
+        vec![("Origin", "http://sso.test.evil.test")],
+        vec![("Origin", "https://sso.test")],
+        vec![("Origin", "null")],
+        vec![("Sec-Fetch-Site", "cross-site")],
+        vec![("Sec-Fetch-Site", "same-site")],
+        vec![("Referer", "http://evil.test/")],
+        vec![],
+    ] {
+        let headers: Vec<_> = navigates.iter().copied().chain(from.clone()).collect();
+        let answer = send(&mut browser.clone(), &headers, &good).await;
+        assert_eq!(answer.status, 403, "{from:?}: {}", answer.text());
+        assert!(answer.header("set-cookie").is_none(), "{from:?}");
+    }
+    let by_script = [
+        ("Origin", HOME),
+        ("Sec-Fetch-Mode", "cors"),
+        ("Sec-Fetch-Site", "same-origin"),
+    ];
+    let answer = send(&mut browser.clone(), &by_script, &good).await;
+    assert_eq!(answer.status, 403);
+    let page = [("Accept", "text/html"), ("Origin", "http://evil.test")];
+    let answer = send(&mut browser.clone(), &page, &good).await;
+    assert_eq!(
+        (answer.status, answer.cause()),
+        (403, Some(Cause::LoginForged))
+    );
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert_eq!(source.asked(), [""; 0]);
+    // The same form from our page counts.
+    let answer = send(&mut browser, &FROM_HERE, &good).await;
+    assert_eq!(answer.status, 303);
+}
+
+#[tokio::test]
+async fn a_form_counts_in_one_shape_and_in_the_browser_that_was_shown_it() {
+    let (house, source) = house("").await;
+    let mut browser = Browser::new(&house);
+    let flow = flow_in(&open(&mut browser).await.answer.text());
+    let mut other = Browser::new(&house);
+    let theirs = flow_in(&open(&mut other).await.answer.text());
+    let good = filled(&flow, "lisi", PASSWORD);
+    let twice = ["flow=x", "login=lisi", "password=x", "rd=/"];
+    let mut bad: Vec<String> = twice.iter().map(|more| format!("{good}&{more}")).collect();
+    bad.extend([
+        String::new(),
+        filled(&theirs, "lisi", PASSWORD),
+        filled("", "lisi", PASSWORD),
+        filled(&"a".repeat(32), "lisi", PASSWORD),
+        form(&[("rd", "/echo"), ("login", "lisi"), ("password", PASSWORD)]),
+        form(&[("flow", &flow), ("rd", "/echo"), ("password", PASSWORD)]),
+        form(&[("flow", &flow), ("rd", "/echo"), ("login", "lisi")]),
+        format!("{good}&more={}", "x".repeat(16 * 1024)),
+        format!("{good}{}", "&a=1".repeat(64)),
+    ]);
+    for body in bad {
+        let mut tab = browser.clone();
+        let answer = send(&mut tab, &FROM_HERE, &body).await;
+        let start: String = body.chars().take(60).collect();
+        assert_eq!(answer.status, 400, "{start}: {}", answer.text());
+        assert!(!is_in(&tab), "{start}");
+        // There is a fresh form, and it works.
+        let fresh = flow_in(&answer.text());
+        assert_ne!(fresh, flow, "{start}");
+        assert!(
+            tab.cookie(&format!("menshen-flow-{fresh}")).is_some(),
+            "{start}"
+        );
+    }
+    for kind in [
+        "application/json",
+        "text/plain",
+        "multipart/form-data; boundary=x",
+    ] {
+        let url = format!("{OWN}/password/{ID}");
+        let headers: Vec<_> = FROM_HERE
+            .into_iter()
+            .chain([("Content-Type", kind)])
+            .collect();
+        let mut tab = browser.clone();
+        let answer = tab.send("POST", &url, &headers, good.as_bytes()).await;
+        assert_eq!(answer.status, 400, "{kind}");
+    }
+    assert_eq!(source.asked(), [""; 0]);
+    assert_eq!(send(&mut browser, &FROM_HERE, &good).await.status, 303);
+}
+
+#[tokio::test]
+async fn a_form_that_was_open_for_too_long_is_shown_again_and_leads_to_the_same_place() {
+    let (house, source) = house("").await;
+    let mut browser = Browser::new(&house);
+    let flow = flow_in(&open(&mut browser).await.answer.text());
+    house.advance(Duration::from_secs(601));
+    let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("value=\"lisi\"") && !answer.text().contains("horse"));
+    assert_eq!(source.asked(), [""; 0]);
+    let fresh = flow_in(&answer.text());
+    let answer = send(&mut browser, &FROM_HERE, &filled(&fresh, "lisi", PASSWORD)).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/echo"))
+    );
+    // A place elsewhere is none.
+    let mut browser = Browser::new(&house);
+    let lost = form(&[
+        ("flow", "x"),
+        ("rd", "http://evil.test/"),
+        ("login", "lisi"),
+        ("password", PASSWORD),
+    ]);
+    let answer = send(&mut browser, &FROM_HERE, &lost).await;
+    let fresh = flow_in(&answer.text());
+    let answer = send(&mut browser, &FROM_HERE, &filled(&fresh, "lisi", PASSWORD)).await;
+    assert_eq!((answer.status, answer.header("location")), (303, Some("/")));
+}
+
+#[tokio::test]
+async fn what_can_be_nobodys_is_wrong_without_a_question_to_the_source() {
+    let (house, source) = house("").await;
+    let mut browser = Browser::new(&house);
+    let flow = flow_in(&open(&mut browser).await.answer.text());
+    for (login, password) in [
+        ("", PASSWORD),
+        ("  ", PASSWORD),
+        ("lisi", ""),
+        ("li\0si", PASSWORD),
+        ("lisi", "x\0"),
+        (&*"l".repeat(257), PASSWORD),
+        ("lisi", &*"p".repeat(1025)),
+    ] {
+        let answer = send(&mut browser, &FROM_HERE, &filled(&flow, login, password)).await;
+        assert_eq!(answer.status, 401, "{login} {password}");
+        assert!(!is_in(&browser), "{login} {password}");
+    }
+    assert_eq!(source.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_source_that_is_away_is_no_wrong_password_and_a_password_is_written_nowhere() {
+    let (house, _) = house("").await;
+    let mut browser = Browser::new(&house);
+    let flow = flow_in(&open(&mut browser).await.answer.text());
+    let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "away", "hunter2")).await;
+    assert_eq!(
+        (answer.status, answer.cause()),
+        (503, Some(Cause::SourceBusy))
+    );
+    assert!(answer.header("retry-after").is_some());
+    let wrong = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", "hunter2")).await;
+    assert_eq!(wrong.status, 401);
+    let audit = house.audit();
+    let refused = audit
+        .iter()
+        .filter(|line| line["event"] == "refused")
+        .count();
+    assert_eq!(refused, 2, "{audit:?}");
+    assert!(!house.records.text().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn only_a_connector_with_a_form_has_its_paths_and_no_other() {
+    let (house, source) = house("").await;
+    let mut browser = Browser::new(&house);
+    let flow = flow_in(&open(&mut browser).await.answer.text());
+    for (method, path, status) in [
+        ("GET", format!("/password/{ID}"), 405),
+        ("HEAD", format!("/password/{ID}"), 405),
+        ("POST", "/password/corp".to_owned(), 404),
+        ("POST", "/password/nobody".to_owned(), 404),
+        ("POST", "/password".to_owned(), 404),
+        (
+            "GET",
+            format!("/callback/{ID}?state={flow}&login=lisi&password=x"),
+            404,
+        ),
+        ("POST", format!("/callback/{ID}?state={flow}"), 404),
+    ] {
+        let url = format!("{OWN}{path}");
+        let headers: Vec<_> = FROM_HERE.into_iter().chain([FORM]).collect();
+        let answer = browser.send(method, &url, &headers, b"").await;
+        assert_eq!(answer.status, status, "{method} {path}");
+    }
+    // Nobody but a person who goes there begins a login.
+    for headers in [
+        vec![("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")],
+        vec![("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")],
+        vec![("Accept", "*/*")],
+    ] {
+        let url = format!("{OWN}/sign_in?connector={ID}&rd=/echo");
+        let mut program = Browser::new(&house);
+        let answer = program.send("GET", &url, &headers, b"").await;
+        assert!(answer.header("set-cookie").is_none(), "{headers:?}");
+    }
+    assert_eq!(source.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_stranger_comes_to_the_form_by_itself_where_that_is_configured() {
+    let (house, _) = house("auto_login = \"always\"").await;
+    let mut browser = Browser::new(&house);
+    let page = browser.follow(&format!("{HOME}/echo")).await;
+    assert!(page.url.contains("/sign_in?connector=idp"), "{}", page.url);
+    let flow = flow_in(&page.answer.text());
+    let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/echo"))
+    );
+}
+
+#[tokio::test]
+async fn a_front_end_brings_a_password_as_json() {
+    let (house, source) = house("").await;
+    let mut browser = Browser::new(&house);
+    let from = [("Origin", HOME), ("Sec-Fetch-Site", "same-origin")];
+    let url = format!("{OWN}/login-config/{ID}?rd=/echo");
+    let config = browser.send("GET", &url, &from, b"").await.json();
+    assert_eq!(config["kind"], json!("test"), "{config}");
+    let (state, url) = (&config["state"], format!("{OWN}/login/{ID}"));
+    let headers = [from[0], from[1], ("Content-Type", "application/json")];
+    for (body, status) in [
+        (json!({ "code": PASSWORD, "state": state }), 400),
+        (json!({ "login": "lisi", "state": state }), 400),
+        (
+            json!({ "login": "lisi", "password": "x", "code": "y", "state": state }),
+            400,
+        ),
+        (
+            json!({ "login": "lisi", "password": "x", "state": state, "kind": "code" }),
+            400,
+        ),
+        (
+            json!({ "login": "lisi", "password": "x", "state": state }),
+            401,
+        ),
+        (
+            json!({ "login": "lisi", "password": PASSWORD, "state": state }),
+            200,
+        ),
+    ] {
+        let answer = browser
+            .send("POST", &url, &headers, body.to_string().as_bytes())
+            .await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+    }
+    assert_eq!(source.asked(), ["lisi", "lisi"]);
+    // A connector with codes takes none.
+    let url = format!("{OWN}/login/corp");
+    let body = json!({ "login": "lisi", "password": "x", "state": state }).to_string();
+    let answer = browser.send("POST", &url, &headers, body.as_bytes()).await;
+    assert_eq!(answer.status, 400);
+}

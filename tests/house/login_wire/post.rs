@@ -1,0 +1,121 @@
+//! A source that wants its request by a form: a page of ours sends it off.
+
+use std::borrow::Cow;
+
+use menshen::login::connector::{Callback, CallbackMethod};
+
+use super::source::Source;
+use super::{HTTPS, ID, flow_in, secure_plan};
+use crate::browser::Browser;
+use crate::house::House;
+use crate::wire::Answer;
+
+const BY_POST: Callback = Callback {
+    flow_parameter: Cow::Borrowed("RelayState"),
+    method: CallbackMethod::Post,
+    form_bytes_max: 16 * 1024,
+};
+
+async fn house(lines: &str) -> (House, Source) {
+    let source = Source::posted_to(BY_POST);
+    let plan = secure_plan().provided(ID, lines, source.provided());
+    (plan.start().await, source)
+}
+
+/// A page that sends a form to the source, and does nothing else.
+fn assert_sends_off(answer: &Answer, what: &str) {
+    let html = answer.text();
+    assert_eq!(answer.status, 200, "{what}: {html}");
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    assert!(policy.contains("script-src 'self';"), "{policy}");
+    assert!(
+        policy.contains("form-action 'self' http: https:"),
+        "{policy}"
+    );
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
+    // Every value arrives as the source wrote it, and none is markup.
+    assert!(
+        html.contains("action=\"https://idp.test/sso?a=b&#38;c=d\"")
+            || html.contains("action=\"https://idp.test/sso?a=b&amp;c=d\""),
+        "{html}"
+    );
+    assert!(
+        html.contains("name=\"SAMLRequest\"") && !html.contains("<b>"),
+        "{html}"
+    );
+    // Without a script there is a button, and the script is a file of ours.
+    assert!(html.contains("<button"), "{html}");
+    let scripts: Vec<_> = html.split("<script").skip(1).collect();
+    assert_eq!(scripts.len(), 1, "{html}");
+    assert!(
+        scripts[0].starts_with(" src=\"/.menshen/post.js\"></script>"),
+        "{html}"
+    );
+}
+
+#[tokio::test]
+async fn a_page_of_ours_takes_the_person_to_the_source_and_the_answer_comes_back() {
+    let (house, source) = house("").await;
+    for language in ["zh-CN", "en"] {
+        let mut browser = Browser::new(&house).over_https();
+        browser
+            .extra
+            .push(("Accept-Language".to_owned(), language.to_owned()));
+        let start = format!("{HTTPS}/.menshen/start?connector={ID}&rd=%2Fecho");
+        let answer = browser.visit(&start).await;
+        assert_sends_off(&answer, language);
+        let flow = flow_in(&answer.text());
+        let cookie = browser
+            .cookie(&format!("__Host-menshen-flow-{flow}"))
+            .unwrap();
+        assert!(cookie.secure && cookie.same_site == "none", "{cookie:?}");
+        let form = format!("RelayState={flow}&assertion=lisi");
+        let headers = [
+            ("Content-Type", "application/x-www-form-urlencoded"),
+            ("Origin", "https://idp.test"),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Sec-Fetch-Dest", "document"),
+            ("Sec-Fetch-Site", "cross-site"),
+        ];
+        let url = format!("{HTTPS}/.menshen/callback/{ID}");
+        let answer = browser.send("POST", &url, &headers, form.as_bytes()).await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, Some("/echo"))
+        );
+        let echo = browser.visit(&format!("{HTTPS}/echo")).await;
+        assert_eq!(echo.echoed("x-forwarded-user"), ["lisi"]);
+    }
+    assert_eq!(source.asked(), ["lisi", "lisi"]);
+}
+
+#[tokio::test]
+async fn a_stranger_in_front_of_an_application_sees_the_same_page() {
+    let (house, _) = house("auto_login = \"always\"").await;
+    let mut browser = Browser::new(&house).over_https();
+    let answer = browser.visit(&format!("{HTTPS}/echo?q=1")).await;
+    assert_sends_off(&answer, "in front of an application");
+    // The second time in a row it is the page with the connectors.
+    let page = browser.follow(&format!("{HTTPS}/echo?q=1")).await;
+    assert!(page.url.contains("/sign_in?"), "{}", page.url);
+}
+
+#[tokio::test]
+async fn the_script_sends_the_form_off_whatever_its_fields_are_called() {
+    let (house, _) = house("").await;
+    let mut browser = Browser::new(&house).over_https();
+    let script = browser.visit(&format!("{HTTPS}/.menshen/post.js")).await;
+    assert_eq!(script.status, 200);
+    assert_eq!(
+        script.header("content-type"),
+        Some("text/javascript; charset=utf-8")
+    );
+    assert!(
+        script
+            .text()
+            .contains("HTMLFormElement.prototype.submit.call(form)")
+    );
+}
