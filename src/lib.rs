@@ -44,6 +44,10 @@
 //! people    Sessions::mint → the session cookie
 //! ```
 //!
+//! Where a connector asks for a password, the way to the source and back is a form of ours. Where people
+//! arrive with a ticket that nobody here asked for, `Login::redeem` takes the ticket once and
+//! `Login::enter` mints, after whoever else is signed in here has agreed.
+//!
 //! # Floors
 //!
 //! Each module uses only what stands under it; neighbours never use each other. Within [`request`],

@@ -23,9 +23,11 @@ use connector::{
 use limits::{Limited, Limits, Step};
 use outcome_key::outcome_key;
 use pending::{FlowId, Mode, Pending, PendingError};
+use redeem::Arrivals;
 use return_to::ReturnTo;
 use ticket::{NonceHash, SpentTickets};
 
+pub mod arrival;
 mod build;
 pub mod config;
 pub mod connector;
@@ -34,6 +36,7 @@ mod finish;
 pub mod limits;
 mod outcome_key;
 pub mod pending;
+mod redeem;
 pub mod return_to;
 pub mod ticket;
 pub mod typed;
@@ -49,7 +52,8 @@ const OUTCOMES_MAX: u64 = 10_000;
 /// How one login ended, for every request that brings the same answer.
 type Outcome = Arc<Result<Finished, LoginError>>;
 
-/// Everything that logs people in. One per site.
+/// Everything that logs people in. One per site; clones are the same.
+#[derive(Clone)]
 pub struct Login {
     entries: Vec<Arc<Entry>>,
     ring: Arc<KeyRing>,
@@ -61,6 +65,7 @@ pub struct Login {
     finishing: SingleFlight<[u8; 32], Outcome>,
     outcomes: Cache<[u8; 32], Outcome>,
     spent_tickets: SpentTickets,
+    arrivals: Arrivals,
 }
 
 /// One connector with how it is used here.
@@ -140,6 +145,9 @@ pub enum LoginError {
     /// The source.
     #[error("prove the person")]
     Connector(#[source] ConnectorError),
+    /// A ticket counts once.
+    #[error("the ticket was used before")]
+    TicketSpent,
     /// The directory.
     #[error("admit the person")]
     Admit {
@@ -172,6 +180,7 @@ impl LoginError {
             | Self::Limited(_)
             | Self::Pending(_)
             | Self::Connector(_)
+            | Self::TicketSpent
             | Self::Dropped => None,
         }
     }
@@ -188,7 +197,7 @@ impl LoginError {
             Self::Admit { source, .. } => matches!(source, AdmitError::Store(_)),
             Self::Mint { source, .. } => matches!(source, MintError::Store(_)),
             Self::Limited(_) | Self::Dropped => true,
-            Self::NoConnector | Self::Pending(_) => false,
+            Self::NoConnector | Self::Pending(_) | Self::TicketSpent => false,
         }
     }
 
@@ -265,7 +274,8 @@ impl Login {
 
     /// Opens a login. Nothing is stored here; the browser keeps the sealed memory.
     pub async fn begin(&self, wish: Wish<'_>) -> Result<Begun, LoginError> {
-        let entry = self.entry(wish.via).ok_or(LoginError::NoConnector)?;
+        let entry = self.entry(wish.via).filter(|entry| entry.begins_logins());
+        let entry = entry.ok_or(LoginError::NoConnector)?;
         self.limits
             .take(Step::Begin, wish.client)
             .map_err(LoginError::Limited)?;
@@ -314,6 +324,9 @@ impl Login {
         let mut outcome = Err(PendingError::Forged);
         for name in among.into_iter().filter(|name| self.entry(name).is_some()) {
             outcome = Pending::open(&self.ring, flow, name, sealed, now);
+            if outcome.as_ref().is_ok_and(|it| it.arrival.is_some()) {
+                return Err(PendingError::Forged);
+            }
             if !matches!(outcome, Err(PendingError::Forged)) {
                 return outcome;
             }
@@ -402,6 +415,11 @@ impl Entry {
         fits && self.features.silent_in.contains(&mode)
     }
 
+    /// Whether people can begin a login; else they only arrive at the entry point.
+    pub fn begins_logins(&self) -> bool {
+        self.features.answer_path != AnswerPath::EntryOnly
+    }
+
     /// Whether people type a user name and a password into a form of ours.
     pub fn has_form(&self) -> bool {
         self.features.answer_path == AnswerPath::Form
@@ -410,6 +428,7 @@ impl Entry {
     /// Whether a login through it starts without a click for this client.
     pub fn starts_by_itself(&self, user_agent: &str) -> bool {
         match self.config.auto_login {
+            _ if !self.begins_logins() => false,
             AutoLogin::Never => false,
             AutoLogin::InApp => self.features.is_own_app(user_agent),
             AutoLogin::Always => true,

@@ -22,6 +22,7 @@ mod problem_json;
 mod sign_in;
 mod signed_out;
 mod style;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -40,6 +41,7 @@ pub use problem::ProblemPage;
 pub use problem_json::ProblemJson;
 pub use sign_in::{Choice, Present, Reason, SignInPage};
 pub use signed_out::SignedOutPage;
+pub use switch::SwitchPage;
 
 use style::STYLE;
 use words::Words;

@@ -70,7 +70,8 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
         | Cause::AccountClosed
         | Cause::Revoked
         | Cause::NoLogin
-        | Cause::ProofTooWeak => StatusCode::FORBIDDEN,
+        | Cause::ProofTooWeak
+        | Cause::EntryRefused => StatusCode::FORBIDDEN,
         Cause::WrongPassword | Cause::FrameLogin | Cause::FormLogin => StatusCode::UNAUTHORIZED,
     }
 }

@@ -32,6 +32,7 @@ mod callback;
 mod challenge;
 mod chooser;
 mod elsewhere;
+mod enter;
 mod flow_cookies;
 mod form;
 mod frame;
@@ -51,9 +52,10 @@ pub(super) use reload::{RECONFIRM, Reconfirmed, reconfirm};
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// The first parts of the paths of our own pages below `prefix`. No source returns to one.
-pub const OWN_PAGES: [&str; 21] = [
+pub const OWN_PAGES: [&str; 22] = [
     "auth",
     "backchannel-logout",
+    "enter",
     "events",
     "ext_authz",
     "forward-auth",
@@ -121,6 +123,7 @@ where
         }
         ("callback", Some(Ok(via))) => callback::answer(visit, &[&via], query, body).await,
         ("login-config", Some(Ok(via))) => front_end::login_config(visit, &via, &query).await,
+        ("enter", Some(Ok(via))) => enter::answer(visit, &via, &query, body).await,
         ("password", Some(Ok(via))) => password::answer(visit, &via, body).await,
         ("login", Some(Ok(via))) => front_end::login(visit, &via, body).await,
         ("backchannel-logout", Some(Ok(via))) => at_source::back_channel(visit, &via, body).await,

@@ -109,6 +109,7 @@ impl Login {
             .filter(|limits| limits.is_of(config));
         let finishing = previous.map(|login| login.finishing.clone());
         let outcomes = previous.map(|login| login.outcomes.clone());
+        let arrivals = previous.map(|login| login.arrivals.clone());
         let spent_tickets = previous.map(|login| login.spent_tickets.clone());
         Ok(Self {
             entries,
@@ -121,6 +122,7 @@ impl Login {
                 .unwrap_or_else(|| Arc::new(Limits::new(config, deps.clock.clone()))),
             clock: deps.clock.clone(),
             spent_tickets: spent_tickets.unwrap_or_default(),
+            arrivals: arrivals.unwrap_or_default(),
             finishing: finishing.unwrap_or_default(),
             outcomes: outcomes.unwrap_or_else(|| {
                 Cache::builder()

@@ -32,7 +32,9 @@ mod settings;
 pub mod wecom;
 
 pub use error::{ConnectorError, Refusal, RefusedWhy};
-pub use exchange::{Answer, AnswerPath, Ask, Callback, CallbackMethod, Challenge, Prompt};
+pub use exchange::{
+    Answer, AnswerPath, Arrived, Ask, Callback, CallbackMethod, Challenge, EntryPoint, Prompt,
+};
 pub use features::{App, Features, Hint, Text};
 pub use kind::{BuildError, Deps, Kind, Problem, TokenIssuer};
 pub use logout::{LogoutNotice, ProviderLogout};
@@ -166,6 +168,19 @@ pub trait Connector: Debug + Send + Sync {
 
     /// Closes a login: checks what came back and says who it is. The browser was checked before.
     async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError>;
+
+    /// Redeems a ticket that nobody here asked for: says whom it names. Nothing but the ticket binds
+    /// the answer to anybody. Only for kinds with [`Features::entry_point`].
+    async fn arrive(&self, _answer: &Answer) -> Result<Arrived, ConnectorError> {
+        Err(ConnectorError::Refused {
+            why: RefusedWhy::BadAnswer,
+            source: Refusal {
+                call: "entry",
+                code: 0,
+                message: "nobody arrives through this kind of connector".to_owned(),
+            },
+        })
+    }
 
     /// What an own front end or a mobile app needs to open this login by itself: members of the
     /// answer of `/login-config`.

@@ -104,26 +104,47 @@ impl Work {
             connector_epoch: pending.connector_epoch,
             everyone_epoch: pending.everyone_epoch,
         };
+        let minting = Minting {
+            ring: &self.ring,
+            sessions: &self.sessions,
+            terms: &self.terms,
+        };
+        minting.mint(login, mapped.fields, pending.return_to).await
+    }
+}
+
+/// What sessions are minted with.
+pub(super) struct Minting<'a> {
+    pub(super) ring: &'a KeyRing,
+    pub(super) sessions: &'a Sessions,
+    pub(super) terms: &'a Terms,
+}
+
+impl Minting<'_> {
+    /// Mints the session of somebody who was admitted.
+    pub(super) async fn mint(
+        &self,
+        login: NewLogin,
+        fields: Fields,
+        return_to: ReturnTo,
+    ) -> Result<Finished, LoginError> {
         let (login_name, subject) = (login.account.login.clone(), login.subject.clone());
-        let proof = login.proof.clone();
-        let minting = self
-            .sessions
-            .mint(&self.ring, login, &self.terms)
-            .await
-            .map_err(|source| LoginError::Mint {
-                subject: subject.clone(),
-                source,
-            })?;
+        let (via, proof) = (login.via.clone(), login.proof.clone());
+        let minted = self.sessions.mint(self.ring, login, self.terms).await;
+        let minted = minted.map_err(|source| LoginError::Mint {
+            subject: subject.clone(),
+            source,
+        })?;
         Ok(Finished {
-            cookie: CookieValue(cookie::sign(&self.ring, &minting.handle)),
-            handle: minting.handle,
-            public_id: minting.public_id,
+            cookie: CookieValue(cookie::sign(self.ring, &minted.handle)),
+            handle: minted.handle,
+            public_id: minted.public_id,
             login: login_name,
-            via: self.entry.id.clone(),
+            via,
             subject,
-            fields: mapped.fields,
+            fields,
             proof,
-            return_to: pending.return_to,
+            return_to,
         })
     }
 }

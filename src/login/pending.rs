@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Arrival;
 use super::return_to::{self, ReturnTo};
 use super::ticket::NonceHash;
 use crate::clock::Timestamp;
@@ -139,6 +140,10 @@ pub struct Pending {
     /// source that was asked must say when it was.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u32>,
+    /// Who arrived with a ticket, when no login began here: a person is asked before they come in. No
+    /// callback counts for it.
+    #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
+    pub arrival: Option<Box<Arrival>>,
 }
 
 /// A key as short text: the memory has little room.
@@ -237,6 +242,7 @@ impl Pending {
             for_frame: false,
             replaces: None,
             max_age: None,
+            arrival: None,
         }
     }
 

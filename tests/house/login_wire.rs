@@ -1,12 +1,14 @@
 //! What a connector may ask of a login, by a source that exists for these tests only.
 
 mod callback;
+mod entry;
 mod password;
 mod post;
 mod source;
 
 use menshen::config::Config;
 
+use crate::browser::Browser;
 use crate::house::{House, Plan, UNLIMITED};
 
 /// What every test calls the connector.
@@ -20,6 +22,12 @@ fn secure_plan() -> Plan {
         .more(UNLIMITED)
         .external_url(HTTPS)
         .server("trusted_proxies = ['127.0.0.1']")
+}
+
+/// Whether a browser remembers a login that is under way.
+fn remembers(browser: &Browser) -> bool {
+    let mut cookies = browser.cookies().iter();
+    cookies.any(|cookie| cookie.name.contains("flow"))
 }
 
 /// The name of a login, as a page or an address holds it: 32 letters and digits.

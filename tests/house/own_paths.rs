@@ -42,6 +42,8 @@ const PATHS: &[&str] = &[
     "/frontchannel-logout/corp",
     "/frontchannel-logout/corp?iss=x&sid=y",
     "/jwks.json",
+    "/enter/corp",
+    "/enter/corp?ticket=AAAA&flow=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "/events/corp",
     "/ping",
     "/ready",

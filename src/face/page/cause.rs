@@ -72,6 +72,8 @@ pub enum Cause {
     ProofTooWeak,
     /// A ticket that is used, late or another browser's.
     TicketBad,
+    /// A ticket that the person arrived with was used before, or does not count.
+    EntryRefused,
     /// Logins run on another host.
     NotHere,
     /// A frame wants a login; only a page of its own can have one.
@@ -95,7 +97,7 @@ pub(super) enum WayOn {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::NotFound,
         Self::BadRequest,
         Self::ProxyUnreadable,
@@ -129,6 +131,7 @@ impl Cause {
         Self::NoLogin,
         Self::ProofTooWeak,
         Self::TicketBad,
+        Self::EntryRefused,
         Self::NotHere,
         Self::FrameLogin,
         Self::FormLogin,
@@ -170,6 +173,7 @@ impl Cause {
             Self::NoLogin => "no-login",
             Self::ProofTooWeak => "proof-too-weak",
             Self::TicketBad => "ticket-bad",
+            Self::EntryRefused => "entry-refused",
             Self::NotHere => "not-here",
             Self::FrameLogin => "frame-login",
             Self::FormLogin => "form-login",
@@ -220,7 +224,8 @@ impl Cause {
             | Self::Revoked
             | Self::NoLogin
             | Self::ProofTooWeak
-            | Self::TicketBad => WayOn::SignIn,
+            | Self::TicketBad
+            | Self::EntryRefused => WayOn::SignIn,
             Self::NotHere => WayOn::There,
             Self::FrameLogin | Self::FormLogin => WayOn::NewTab,
         }

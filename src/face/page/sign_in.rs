@@ -16,6 +16,8 @@ pub struct SignInPage<'a> {
     pub present: Option<Present<'a>>,
     /// The connectors, in the order they are shown; one alone becomes a big button.
     pub choices: Vec<Choice<'a>>,
+    /// Whether people only arrive from a portal, when there is nothing to choose.
+    pub by_portal: bool,
     /// What is said above the buttons about some of them.
     pub notices: Vec<Text>,
     /// What is said below.

@@ -155,6 +155,9 @@ fn nobody_is_greeted_with_a_choice_of_one() {
         page.choices = Vec::new();
         let html = page.render(lang).html;
         assert!(html.contains(words::of(lang).sign_in.no_choice));
+        page.by_portal = true;
+        let html = page.render(lang).html;
+        assert!(html.contains(words::of(lang).sign_in.by_portal));
     }
 }
 
@@ -264,7 +267,19 @@ fn with_forms(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
         fields: vec![("SAMLRequest", given.text), (given.name, given.login)],
         script: Href::new(given.href),
     };
-    let mut pages = vec![("post".to_owned(), post.render(lang))];
+    let who = |name, login| Who { name, login };
+    let switch = SwitchPage {
+        footing: footing(given),
+        present: who(Some(given.name), given.login),
+        arrived: who(None, given.login),
+        post_to: Href::new(given.href),
+        flow: given.text,
+        stay: Href::new(given.href),
+    };
+    let mut pages = vec![
+        ("post".to_owned(), post.render(lang)),
+        ("switch".to_owned(), switch.render(lang)),
+    ];
     let notices = [
         (None, "", false),
         (Some(PasswordNotice::Wrong), given.login, true),
@@ -386,5 +401,6 @@ fn sign_in<'a>(given: &Given<'a>, choices: usize) -> SignInPage<'a> {
         choices: choices.collect(),
         notices,
         hints,
+        by_portal: false,
     }
 }

@@ -45,6 +45,7 @@ pub(super) struct Words {
     pub(super) forbidden: Forbidden,
     pub(super) cross: Cross,
     pub(super) into_frame: Cross,
+    pub(super) switch: Switch,
     pub(super) frame: FrameSignIn,
     pub(super) hand_over: HandOver,
     pub(super) fragment: Fragment,
@@ -67,6 +68,8 @@ pub(super) struct SignIn {
     pub(super) go_on: Around,
     pub(super) somebody_else: &'static str,
     pub(super) no_choice: &'static str,
+    /// Where people only arrive from a portal.
+    pub(super) by_portal: &'static str,
     pub(super) expired: &'static str,
     pub(super) other_connector: &'static str,
     pub(super) step_up: &'static str,
@@ -127,6 +130,21 @@ pub(super) struct Cross {
     pub(super) care: &'static str,
     /// The button that agrees, with the host.
     pub(super) go: Around,
+}
+
+/// The page that asks before somebody else takes the place of who is here.
+#[derive(Debug)]
+pub(super) struct Switch {
+    pub(super) title: &'static str,
+    /// Around who is here.
+    pub(super) present: Around,
+    /// Around who arrived.
+    pub(super) arrived: Around,
+    pub(super) care: &'static str,
+    /// The button, around who arrived.
+    pub(super) go: Around,
+    /// The way that changes nothing, around who is here.
+    pub(super) stay: Around,
 }
 
 /// The page that a frame shows to strangers; its title is that of a cause.
@@ -194,6 +212,7 @@ pub(super) struct Causes {
     pub(super) no_login: Story,
     pub(super) proof_too_weak: Story,
     pub(super) ticket_bad: Story,
+    pub(super) entry_refused: Story,
     pub(super) not_here: Story,
     pub(super) frame_login: Story,
     pub(super) form_login: Story,
@@ -236,6 +255,7 @@ impl Causes {
             Cause::NoLogin => &self.no_login,
             Cause::ProofTooWeak => &self.proof_too_weak,
             Cause::TicketBad => &self.ticket_bad,
+            Cause::EntryRefused => &self.entry_refused,
             Cause::NotHere => &self.not_here,
             Cause::FrameLogin => &self.frame_login,
             Cause::FormLogin => &self.form_login,

@@ -35,6 +35,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
             ConnectorError::Busy(_) => Cause::SourceBusy,
             ConnectorError::Unreachable(_) | ConnectorError::Issuer(_) => Cause::SourceUnreachable,
         },
+        LoginError::TicketSpent => Cause::EntryRefused,
         LoginError::Admit { source, .. } => match source {
             AdmitError::Map(_) => Cause::NoLogin,
             AdmitError::Unknown { .. } => Cause::UnknownPerson,
@@ -77,7 +78,10 @@ pub(super) fn failed(visit: &Visit<'_>, via: &ConnectorId, error: &LoginError) {
     // Whatever comes further is counted against the limits of logins.
     let unlimited = matches!(
         error,
-        LoginError::NoConnector | LoginError::Limited(_) | LoginError::Pending(_)
+        LoginError::NoConnector
+            | LoginError::Limited(_)
+            | LoginError::Pending(_)
+            | LoginError::TicketSpent
     );
     let pace = if unlimited { Pace::Slow } else { Pace::Any };
     turned_away(visit, Some(via), error, outcome_of(error), (of_them, pace));

@@ -43,7 +43,7 @@ pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
     let navigates = errand(visit.head) == Errand::Navigation && visit.head.method == Method::GET;
     let only = entries.first().filter(|entry| {
         let always = entry.config.auto_login == crate::login::connector::AutoLogin::Always;
-        always && entries.len() == 1 && stranger && navigates
+        always && entry.begins_logins() && entries.len() == 1 && stranger && navigates
     });
     if let Some(entry) = only {
         if !opening::goes_round(visit, &target) {
@@ -95,6 +95,7 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
     if let Some(named) = named {
         let entry = named.parse::<ConnectorId>().ok();
         let entry = entry.and_then(|id| visit.site.login.entry(&id));
+        let entry = entry.filter(|entry| entry.begins_logins());
         let Some(entry) = entry else {
             return Told::own("no connector", reply::problem(visit, Cause::NotFound, None));
         };

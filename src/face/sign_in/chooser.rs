@@ -28,6 +28,8 @@ pub(super) fn page(
     let site = visit.head.host.to_string();
     let agent = user_agent(visit);
     let mut entries = place::allowed(visit, target);
+    let by_portal = !entries.is_empty();
+    entries.retain(|entry| entry.begins_logins());
     let last = last_used(visit);
     // Who was here before finds their way first; the others keep their order.
     entries.sort_by_key(|entry| last != Some(entry.id.as_str()));
@@ -71,6 +73,7 @@ pub(super) fn page(
         reason: reason.or_else(|| short.and_then(reason_of)),
         present,
         choices: choices.collect(),
+        by_portal,
         notices,
         hints,
     };

@@ -97,19 +97,30 @@ fn remember(visit: &Visit<'_>, kept: &Kept<'_>) -> Option<Pending> {
 
 /// Lets the browser remember a login that began, and takes back those that give way to it.
 pub(super) fn set(visit: &Visit<'_>, begun: &Begun, response: &mut Response<Body>) {
+    let (flow, sealed) = (&begun.pending.flow, &begun.sealed);
+    set_sealed(visit, flow, sealed, begun.returns_by_post, response);
+}
+
+/// The same for whatever else is sealed under the name of a login; `cross_site` where the answer comes
+/// by a POST from another site.
+pub(super) fn set_sealed(
+    visit: &Visit<'_>,
+    flow: &FlowId,
+    sealed: &str,
+    cross_site: bool,
+    response: &mut Response<Body>,
+) {
     let flags = &visit.site.cookies;
     let prefix = flags.flow_prefix();
     let age = i64::try_from(PENDING_AGE_MAX_S).unwrap_or(i64::MAX);
-    let flow = begun.pending.flow.as_str();
-    let (first, second) = begun
-        .sealed
-        .split_at(begun.sealed.len().min(PART_BYTES_MAX));
+    let flow = flow.as_str();
+    let (first, second) = sealed.split_at(sealed.len().min(PART_BYTES_MAX));
     let parts = [("", first), (SECOND, second)];
     for (end, value) in parts.iter().filter(|(_, value)| !value.is_empty()) {
         let name = format!("{prefix}{flow}{end}");
         let cookie = if in_frame(visit.head) {
             flags.set_embedded(&name, value, age)
-        } else if begun.returns_by_post {
+        } else if cross_site {
             flags.set_cross_site(&name, value, age)
         } else {
             flags.set_local(&name, value, age)

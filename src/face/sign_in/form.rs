@@ -51,7 +51,9 @@ pub(super) fn page(
         Some(_) => place.absolute_from(home),
         None => place.local().to_owned(),
     });
-    let several = place::allowed(visit, target).len() > 1;
+    let mut others = place::allowed(visit, target);
+    others.retain(|other| other.begins_logins());
+    let several = others.len() > 1;
     let page = PasswordPage {
         footing: Footing {
             site: &site,

@@ -227,6 +227,7 @@ fn goes_on(session: &Session, error: &LoginError, from_browser: bool, now: Times
         } => true,
         LoginError::NoConnector
         | LoginError::Pending(_)
+        | LoginError::TicketSpent
         | LoginError::Connector(ConnectorError::Stale(_) | ConnectorError::Refused { .. })
         | LoginError::Admit { .. }
         | LoginError::Mint { .. } => false,

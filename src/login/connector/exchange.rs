@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::client::Client;
+use crate::clock::Timestamp;
 use crate::login::fields::Fields;
+use crate::people::profile::Profile;
 
 /// What a login is asked to prove, and what may help the source; by OpenID Connect Core §3.1.2.1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,11 +73,13 @@ pub enum Challenge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerPath {
     /// The source sends the browser to the callback address.
-    Callback(Callback<'a>),
+    Callback(Callback),
     /// The person types a user name and a password into a form of ours: [`Typed`].
     ///
     /// [`Typed`]: crate::login::typed::Typed
     Form,
+    /// Not at all: no login begins here, people only arrive at the [`EntryPoint`].
+    EntryOnly,
 }
 
 impl Default for AnswerPath {
@@ -141,4 +145,25 @@ pub struct Answer {
     ///
     /// [`Features::code_kinds`]: super::Features::code_kinds
     pub kind: Option<String>,
+}
+
+/// How people arrive with a ticket that nobody here asked the source for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryPoint {
+    /// The parameter that holds the ticket.
+    pub parameter: Cow<'static, str>,
+    /// The origins whose pages may send people here; empty: any.
+    pub origins: Vec<Url>,
+}
+
+/// Whom a ticket names that nobody here asked for. What the source handed out besides, as tokens, is
+/// not kept.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    /// Who it is.
+    pub profile: Profile,
+    /// The ticket's own name, by which it counts once; absent: the ticket itself.
+    pub ticket_id: Option<String>,
+    /// From when on the ticket is too old to count, whoever brings it.
+    pub ticket_ends_at: Timestamp,
 }

@@ -1,6 +1,6 @@
 //! `Features`: what a connector can do, as data.
 
-use super::{AnswerPath, Callback};
+use super::{AnswerPath, Callback, EntryPoint};
 use crate::login::pending::Mode;
 
 /// What a connector can do, as far as its settings say it.
@@ -20,6 +20,8 @@ pub struct Features {
     pub silent_by: &'static str,
     /// How the answer to a login comes.
     pub answer_path: AnswerPath,
+    /// Where people arrive with a ticket that nobody here asked for, when the kind has that.
+    pub entry_point: Option<EntryPoint>,
     /// Whether the source says how somebody proved who they are (`acr`).
     pub says_acr: bool,
     /// Where an own front end may get a code besides the usual way: what the `kind` of `/login` may
@@ -64,7 +66,7 @@ impl Features {
     pub fn callback(&self) -> Option<&Callback> {
         match &self.answer_path {
             AnswerPath::Callback(callback) => Some(callback),
-            AnswerPath::Form => None,
+            AnswerPath::Form | AnswerPath::EntryOnly => None,
         }
     }
 

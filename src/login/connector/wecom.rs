@@ -287,7 +287,10 @@ mod tests {
     }
 
     async fn sent_to(wecom: &WeCom, pending: &Pending) -> String {
-        let Challenge::Redirect(url) = wecom.begin(pending, &Ask::default()).await.unwrap();
+        let begun = wecom.begin(pending, &Ask::default()).await.unwrap();
+        let Challenge::Redirect(url) = begun else {
+            panic!("{begun:?}")
+        };
         url.into()
     }
 

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use menshen::clock::Timestamp;
 use menshen::login::connector::{
-    Answer, AnswerPath, Ask, BuildError, Callback, Challenge, Connector, ConnectorConfig,
-    ConnectorError, Deps, Features, Finding, Kind, Problem, Refusal, RefusedWhy,
+    Answer, AnswerPath, Arrived, Ask, BuildError, Callback, Challenge, Connector, ConnectorConfig,
+    ConnectorError, Deps, EntryPoint, Features, Finding, Kind, Problem, Refusal, RefusedWhy,
 };
 use menshen::login::fields::Fields;
 use menshen::login::pending::Pending;
@@ -34,6 +35,8 @@ enum Way {
     Post(Callback),
     /// Through our form.
     Form,
+    /// Only with a ticket in the parameter `ticket`, from pages of these origins.
+    Entry(Vec<Url>),
 }
 
 /// Everybody's password.
@@ -53,6 +56,14 @@ impl Source {
     /// One that knows everybody by [`PASSWORD`].
     pub(super) fn with_passwords() -> Self {
         Self::going(Way::Form)
+    }
+
+    /// One that sends people here with a ticket: `lisi.1` is one for lisi.
+    pub(super) fn with_tickets(origins: &[&str]) -> Self {
+        let origins = origins
+            .iter()
+            .map(|text| Url::parse(text).expect("an origin"));
+        Self::going(Way::Entry(origins.collect()))
     }
 
     fn going(way: Way) -> Self {
@@ -124,6 +135,14 @@ impl Kind for Source {
                     AnswerPath::Callback(callback.clone())
                 }
                 Way::Form => AnswerPath::Form,
+                Way::Entry(_) => AnswerPath::EntryOnly,
+            },
+            entry_point: match &self.0.way {
+                Way::Entry(origins) => Some(EntryPoint {
+                    parameter: "ticket".into(),
+                    origins: origins.clone(),
+                }),
+                _ => None,
             },
             ..Features::default()
         }
@@ -150,7 +169,7 @@ impl Connector for Source {
                     ("submit".to_owned(), "yes".to_owned()),
                 ]),
             },
-            Way::Form => Challenge::Form,
+            Way::Form | Way::Entry(_) => Challenge::Form,
         })
     }
 
@@ -177,6 +196,25 @@ impl Connector for Source {
         match name {
             "wrong" => Err(refused("it proves nothing")),
             name => Ok(profile(name)),
+        }
+    }
+
+    async fn arrive(&self, answer: &Answer) -> Result<Arrived, ConnectorError> {
+        let ticket = answer.fields.one("ticket").ok().flatten();
+        let ticket = ticket.expect("one ticket");
+        self.note(ticket);
+        let (name, id) = ticket.split_once('.').unwrap_or((ticket, ""));
+        match name {
+            "wrong" => Err(ConnectorError::Refused {
+                why: RefusedWhy::BadAnswer,
+                source: refusal("it is signed by nobody"),
+            }),
+            "away" => Err(ConnectorError::Busy(refusal("busy"))),
+            name => Ok(Arrived {
+                profile: profile(name),
+                ticket_id: id.strip_prefix("id-").map(|id| id[..1].to_owned()),
+                ticket_ends_at: Timestamp::from_unix_s(1_800_000_000 + 3_600),
+            }),
         }
     }
 

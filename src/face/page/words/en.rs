@@ -2,7 +2,7 @@
 
 use super::{
     Around, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, Password, SignIn, SignedOut,
-    Story, Words,
+    Story, Switch, Words,
 };
 
 pub(super) static WORDS: Words = Words {
@@ -35,6 +35,8 @@ pub(super) static WORDS: Words = Words {
         },
         somebody_else: "Sign in as somebody else",
         no_choice: "There is no way to sign in here yet. Please ask your administrator.",
+        by_portal: "You cannot sign in here directly. Please go back to your portal and come from \
+                    there.",
         expired: "Your last sign-in has expired. Please sign in again.",
         other_connector: "Where you are going accepts another way of signing in. Please choose it \
                           below.",
@@ -113,6 +115,27 @@ pub(super) static WORDS: Words = Words {
                site that shows it, or do not know where this page came from, close this page.",
         go: Around {
             before: "Continue to ",
+            after: "",
+        },
+    },
+    switch: Switch {
+        title: "Sign in as somebody else?",
+        present: Around {
+            before: "You are signed in as ",
+            after: ".",
+        },
+        arrived: Around {
+            before: "The link you opened would sign you in as ",
+            after: ".",
+        },
+        care: "Switch only if that is you, and you came from a portal you trust. If somebody sent you \
+               the link, do not switch: what you enter afterwards would be filed under their name.",
+        go: Around {
+            before: "Switch to ",
+            after: "",
+        },
+        stay: Around {
+            before: "Stay ",
             after: "",
         },
     },
@@ -340,6 +363,13 @@ pub(super) static WORDS: Words = Words {
             what: "The pass that brings your sign-in here works once, for one minute, and only in \
                    the browser that asked for it.",
             remedy: "Sign in once more; usually there is nothing to enter.",
+        },
+        entry_refused: Story {
+            title: "This sign-in link cannot be used",
+            what: "The link that brought you here was used before, has expired, or was not opened \
+                   from an accepted page, so you are not signed in.",
+            remedy: "Go back to your portal and come again from there. Reloading this page does not \
+                     help.",
         },
         not_here: Story {
             title: "Signing in happens elsewhere",

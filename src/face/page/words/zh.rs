@@ -2,7 +2,7 @@
 
 use super::{
     Around, Causes, Cross, Forbidden, Fragment, FrameSignIn, HandOver, Password, SignIn, SignedOut,
-    Story, Words,
+    Story, Switch, Words,
 };
 
 pub(super) static WORDS: Words = Words {
@@ -35,6 +35,7 @@ pub(super) static WORDS: Words = Words {
         },
         somebody_else: "换个身份登录",
         no_choice: "这里还没有可用的登录方式，请联系管理员。",
+        by_portal: "这里不能直接登录。请回到门户（例如公司内网首页），从那里点进来。",
         expired: "上次登录已经过期，请重新登录。",
         other_connector: "要去的地方只认另一种登录方式，请从下面选择。",
         step_up: "要去的地方需要再确认一次你的身份。",
@@ -109,6 +110,27 @@ pub(super) static WORDS: Words = Words {
                或者不知道本页从何而来，请直接关闭本页。",
         go: Around {
             before: "继续登录 ",
+            after: "",
+        },
+    },
+    switch: Switch {
+        title: "要换一个身份吗？",
+        present: Around {
+            before: "你现在的身份是 ",
+            after: "。",
+        },
+        arrived: Around {
+            before: "刚才打开的链接要让你以 ",
+            after: " 的身份登录。",
+        },
+        care: "只有你自己就是这个人，并且是从自己信任的门户点进来的，才点切换。如果链接是别人发来的，\
+               请不要切换：你之后填写的内容会记在那个人名下。",
+        go: Around {
+            before: "切换为 ",
+            after: "",
+        },
+        stay: Around {
+            before: "不切换，仍用 ",
             after: "",
         },
     },
@@ -299,6 +321,11 @@ pub(super) static WORDS: Words = Words {
             title: "通行票已经失效",
             what: "从登录页带过来的通行票只能用一次、只有一分钟，而且只在发起它的浏览器里有效。",
             remedy: "重新登录一次就好，通常不需要再输入什么。",
+        },
+        entry_refused: Story {
+            title: "这个登录链接不能用",
+            what: "带你来的链接已经用过、已经过期，或者不是从认可的页面打开的，所以没有登录。",
+            remedy: "请回到门户（例如公司内网首页），从那里重新点进来。刷新本页没有用。",
         },
         not_here: Story {
             title: "登录在另一个地址",

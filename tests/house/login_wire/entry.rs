@@ -1,0 +1,482 @@
+//! Arrivals that nobody here asked for: what counts, how often, and who is asked.
+
+use menshen::face::page::Cause;
+
+use super::source::Source;
+use super::{ID, flow_in, remembers};
+use crate::browser::{Browser, Page};
+use crate::house::{HOME, House, Plan, ROUTES, UNLIMITED};
+use crate::logging_in::OWN;
+use crate::stores::TempDir;
+use crate::wire::Answer;
+
+/// A link on a portal that a person follows.
+const LINK: [(&str, &str); 4] = [
+    ("Accept", "text/html"),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Dest", "document"),
+    ("Sec-Fetch-Site", "cross-site"),
+];
+
+/// A button of our own page.
+const BUTTON: [(&str, &str); 6] = [
+    ("Accept", "text/html"),
+    ("Content-Type", "application/x-www-form-urlencoded"),
+    ("Origin", HOME),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Dest", "document"),
+    ("Sec-Fetch-Site", "same-origin"),
+];
+
+fn plan(source: &Source) -> Plan {
+    let plan = Plan::default().more(UNLIMITED).access_log();
+    plan.provided(ID, "", source.provided())
+}
+
+async fn house() -> (House, Source) {
+    let source = Source::with_tickets(&[]);
+    (plan(&source).start().await, source)
+}
+
+async fn arrive(browser: &mut Browser, query: &str) -> Answer {
+    let url = format!("{OWN}/enter/{ID}?{query}");
+    browser.send("GET", &url, &LINK, b"").await
+}
+
+/// A form of a page of the portal, whose cookies of this site stay behind.
+async fn post(browser: &mut Browser, ticket: &str) -> Page {
+    let html = format!(
+        "<form method=\"post\" action=\"{OWN}/enter/{ID}\">\
+         <input name=\"ticket\" value=\"{ticket}\"><input name=\"rd\" value=\"/echo\"></form>"
+    );
+    let portal = Page {
+        url: "http://portal.test/home".to_owned(),
+        answer: Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: html.into_bytes(),
+        },
+    };
+    browser.submit(&portal).await
+}
+
+async fn press(browser: &mut Browser, flow: &str) -> Answer {
+    let url = format!("{OWN}/enter/{ID}");
+    let form = format!("flow={flow}");
+    browser.send("POST", &url, &BUTTON, form.as_bytes()).await
+}
+
+fn came_in(answer: &Answer) -> bool {
+    let mut cookies = answer.all("set-cookie");
+    cookies.any(|cookie| cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;"))
+}
+
+async fn who(browser: &Browser) -> Option<String> {
+    let url = format!("{OWN}/userinfo");
+    let answer = browser.clone().send("GET", &url, &[], b"").await;
+    let is_somebody = answer.status == 200;
+    is_somebody.then(|| answer.json()["login"].as_str().unwrap().to_owned())
+}
+
+fn assert_refused(answer: &Answer, what: &str) {
+    assert_eq!(
+        (answer.status, answer.cause()),
+        (403, Some(Cause::EntryRefused)),
+        "{what}: {}",
+        answer.text()
+    );
+    assert!(!came_in(answer), "{what}");
+    assert_eq!(
+        answer.header("referrer-policy"),
+        Some("no-referrer"),
+        "{what}"
+    );
+}
+
+#[tokio::test]
+async fn a_ticket_lets_its_person_in_and_stands_nowhere_afterwards() {
+    let (house, source) = house().await;
+    for (at, (rd, to)) in [
+        ("rd=%2Fecho%3Fa%3Db", "/echo?a=b"),
+        ("rd=http://oa.test/echo", "http://oa.test/echo"),
+        ("rd=http://evil.test/", "/"),
+        ("rd=//evil.test/", "/"),
+        ("", "/"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut browser = Browser::new(&house);
+        let ticket = format!("lisi.hunter{at}");
+        let answer = arrive(&mut browser, &format!("ticket={ticket}&{rd}")).await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, Some(to)),
+            "{rd}"
+        );
+        assert!(came_in(&answer), "{rd}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        assert!(!answer.text().contains("hunter"), "{}", answer.text());
+        assert!(!remembers(&browser), "{:?}", browser.cookies());
+        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
+    }
+    // By a form as well, which keeps the ticket out of addresses.
+    let mut browser = Browser::new(&house);
+    let page = post(&mut browser, "wangwu.hunter9").await;
+    assert_eq!(page.url, format!("{HOME}/echo"));
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["wangwu"]);
+    assert!(browser.visited.iter().all(|url| !url.contains("hunter9")));
+    assert_eq!(source.asked().len(), 6);
+    let audit = house.audit();
+    let logins = audit.iter().filter(|line| line["event"] == "login").count();
+    assert_eq!(logins, 6, "{audit:?}");
+    assert!(!house.records.text().contains("hunter"));
+}
+
+#[tokio::test]
+async fn a_ticket_counts_once_on_every_node_also_when_two_bring_it_at_once() {
+    let dir = TempDir::new();
+    let source = Source::with_tickets(&[]);
+    let one = plan(&source).store(&dir.url()).start().await;
+    let other = plan(&source)
+        .store(&dir.url())
+        .clock(&one.clock)
+        .start()
+        .await;
+    let mut first = Browser::new(&one);
+    assert!(came_in(&arrive(&mut first, "ticket=lisi.1").await));
+    assert_refused(
+        &arrive(&mut Browser::new(&one), "ticket=lisi.1").await,
+        "again",
+    );
+    assert_eq!(source.asked(), ["lisi.1"], "the source was not asked again");
+    assert_refused(
+        &arrive(&mut Browser::new(&other), "ticket=lisi.1").await,
+        "there",
+    );
+    // A name of the ticket's own counts, whatever stands around it.
+    assert!(came_in(
+        &arrive(&mut Browser::new(&one), "ticket=lisi.id-7").await
+    ));
+    assert_refused(
+        &arrive(&mut Browser::new(&one), "ticket=lisi.id-7x").await,
+        "same id",
+    );
+    for ticket in ["lisi.2", "lisi.3", "lisi.4"] {
+        let query = format!("ticket={ticket}");
+        let (mut a, mut b) = (Browser::new(&one), Browser::new(&one));
+        let (mut c, mut d) = (Browser::new(&other), Browser::new(&other));
+        let answers = tokio::join!(
+            arrive(&mut a, &query),
+            arrive(&mut b, &query),
+            arrive(&mut c, &query),
+            arrive(&mut d, &query)
+        );
+        let answers = [answers.0, answers.1, answers.2, answers.3];
+        let (came, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|it| came_in(it));
+        assert_eq!(came.len(), 1, "{answers:?}");
+        refused
+            .iter()
+            .for_each(|answer| assert_refused(answer, ticket));
+    }
+    // The browser that came in may press twice.
+    let again = arrive(&mut first, "ticket=lisi.1&rd=/echo").await;
+    assert_eq!((again.status, again.header("location")), (303, Some("/")));
+    assert!(!came_in(&again));
+}
+
+#[tokio::test]
+async fn only_a_person_who_goes_there_arrives() {
+    let (house, source) = house().await;
+    let url = format!("{OWN}/enter/{ID}?ticket=lisi.1");
+    let fetch = |mode, dest| {
+        vec![
+            ("Sec-Fetch-Mode", mode),
+            ("Sec-Fetch-Dest", dest),
+            ("Sec-Fetch-Site", "cross-site"),
+        ]
+    };
+    let mut ahead = LINK.to_vec();
+    ahead.push(("Sec-Purpose", "prefetch"));
+    for (headers, status) in [
+        (fetch("cors", "empty"), 401),
+        (fetch("no-cors", "image"), 401),
+        (fetch("no-cors", "script"), 401),
+        (fetch("navigate", "iframe"), 401),
+        (ahead, 401),
+        (vec![("Accept", "*/*")], 401),
+    ] {
+        for method in ["GET", "POST"] {
+            let mut browser = Browser::new(&house);
+            let answer = browser.send(method, &url, &headers, b"").await;
+            assert_eq!(answer.status, status, "{method} {headers:?}");
+            assert!(
+                answer.header("set-cookie").is_none(),
+                "{method} {headers:?}"
+            );
+        }
+    }
+    for method in ["HEAD", "PUT", "DELETE", "OPTIONS"] {
+        let answer = Browser::new(&house).send(method, &url, &LINK, b"").await;
+        assert_eq!(answer.status, 405, "{method}");
+        assert_eq!(answer.header("allow"), Some("GET, POST"), "{method}");
+    }
+    for (path, status) in [("corp", 404), ("nobody", 404), ("Idp", 404)] {
+        let url = format!("{OWN}/enter/{path}?ticket=lisi.1");
+        let answer = Browser::new(&house).send("GET", &url, &LINK, b"").await;
+        assert_eq!(answer.status, status, "{path}");
+    }
+    let elsewhere = format!("http://oa.test/.menshen/enter/{ID}?ticket=lisi.1");
+    let answer = Browser::new(&house)
+        .send("GET", &elsewhere, &LINK, b"")
+        .await;
+    assert_eq!(answer.cause(), Some(Cause::NotHere));
+    assert_eq!(source.asked(), [""; 0], "nothing was redeemed");
+    assert!(came_in(
+        &arrive(&mut Browser::new(&house), "ticket=lisi.1").await
+    ));
+}
+
+#[tokio::test]
+async fn a_ticket_stands_once_and_is_no_longer_than_tickets_are() {
+    let (house, source) = house().await;
+    let long = "l".repeat(8 * 1024 - 2);
+    let much = format!("ticket={long}.12");
+    for query in [
+        "",
+        "ticket=",
+        "ticket=lisi.1&ticket=lisi.1",
+        "Ticket=lisi.1",
+        &much,
+    ] {
+        let answer = arrive(&mut Browser::new(&house), query).await;
+        let start: String = query.chars().take(30).collect();
+        assert_eq!(
+            (answer.status, answer.cause()),
+            (400, Some(Cause::BadRequest)),
+            "{start}"
+        );
+    }
+    let url = format!("{OWN}/enter/{ID}?ticket=lisi.1");
+    let with = |kind: &'static str| {
+        let rest = BUTTON
+            .into_iter()
+            .filter(|(name, _)| *name != "Content-Type");
+        rest.chain([("Content-Type", kind)]).collect::<Vec<_>>()
+    };
+    let form = "application/x-www-form-urlencoded";
+    for (kind, body) in [
+        (form, "ticket=lisi.1"),
+        (form, "ticket=lisi.2"),
+        ("application/json", ""),
+        ("text/plain", ""),
+    ] {
+        let (mut browser, headers) = (Browser::new(&house), with(kind));
+        let answer = browser.send("POST", &url, &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, 400, "{kind} {body}");
+    }
+    assert_eq!(source.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_wrong_ticket_lets_nobody_in_and_one_that_was_not_redeemed_may_come_again() {
+    let (house, source) = house().await;
+    let mut browser = Browser::new(&house);
+    assert_refused(&arrive(&mut browser, "ticket=wrong.1").await, "wrong");
+    for _ in 0..2 {
+        let answer = arrive(&mut browser, "ticket=away.1").await;
+        assert_eq!(
+            (answer.status, answer.cause()),
+            (503, Some(Cause::SourceBusy))
+        );
+    }
+    assert_eq!(source.asked(), ["wrong.1", "away.1", "away.1"]);
+    let audit = house.audit();
+    let refused = audit
+        .iter()
+        .filter(|line| line["event"] == "refused")
+        .count();
+    assert_eq!(refused, 3, "{audit:?}");
+}
+
+#[tokio::test]
+async fn nobody_becomes_somebody_else_without_being_asked() {
+    let (house, source) = house().await;
+    for by_form in [false, true] {
+        house.advance(std::time::Duration::from_secs(1));
+        let mut browser = Browser::new(&house);
+        let tickets = format!("{by_form}");
+        let mine = format!("ticket=zhangsan.{tickets}");
+        assert!(came_in(&arrive(&mut browser, &mine).await));
+        let before = browser.clone();
+        let theirs = format!("lisi.{tickets}");
+        let page = match by_form {
+            true => post(&mut browser, &theirs).await.answer,
+            false => arrive(&mut browser, &format!("ticket={theirs}&rd=/echo")).await,
+        };
+        let html = page.text();
+        assert_eq!(page.status, 409, "{html}");
+        for named in ["ZHANGSAN", "zhangsan", "LISI", "lisi"] {
+            assert!(html.contains(named), "{named}: {html}");
+        }
+        assert!(!html.contains(&theirs), "no page shows a ticket: {html}");
+        assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
+        let flow = flow_in(&html);
+        // The button counts in this browser, on our page, and nowhere else.
+        assert!(!came_in(&press(&mut Browser::new(&house), &flow).await));
+        let url = format!("{OWN}/enter/{ID}");
+        for from in [
+            ("Origin", "http://evil.test"),
+            ("Origin", "null"),
+            ("Sec-Fetch-Site", "cross-site"),
+        ] {
+            let mut headers = vec![from, BUTTON[1], BUTTON[3], BUTTON[4]];
+            headers.push(("Accept", "text/html"));
+            let form = format!("flow={flow}");
+            let answer = browser
+                .clone()
+                .send("POST", &url, &headers, form.as_bytes())
+                .await;
+            assert_eq!(answer.status, 403, "{from:?}");
+            assert!(!came_in(&answer), "{from:?}");
+        }
+        // It is no login of a callback either.
+        let answer = browser
+            .clone()
+            .visit(&format!("{OWN}/callback?state={flow}&code=1"))
+            .await;
+        assert!(!came_in(&answer));
+        assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
+        let mut twice = browser.clone();
+        let answer = press(&mut browser, &flow).await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, Some("/echo"))
+        );
+        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
+        assert_eq!(who(&before).await, None, "the old session ended");
+        assert!(!remembers(&browser), "{:?}", browser.cookies());
+        // Pressed twice it is the same session.
+        press(&mut twice, &flow).await;
+        assert_eq!(twice.cookie("menshen"), browser.cookie("menshen"));
+    }
+    assert_eq!(source.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn whoever_is_here_already_gets_a_new_session_without_a_question() {
+    let (house, _) = house().await;
+    for by_form in [false, true] {
+        let mut browser = Browser::new(&house);
+        let first = format!("ticket=lisi.{by_form}-1&rd=/echo");
+        assert!(came_in(&arrive(&mut browser, &first).await));
+        let before = browser.clone();
+        let second = format!("lisi.{by_form}-2");
+        if by_form {
+            let page = post(&mut browser, &second).await;
+            assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
+        } else {
+            let answer = arrive(&mut browser, &format!("ticket={second}")).await;
+            assert_eq!(answer.status, 303);
+        }
+        assert_ne!(browser.cookie("menshen"), before.cookie("menshen"));
+        assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
+        assert_eq!(who(&before).await, None, "the old session ended");
+    }
+}
+
+#[tokio::test]
+async fn only_the_pages_that_are_named_send_people_here() {
+    let source = Source::with_tickets(&["https://portal.test", "http://hr.corp.test:8080"]);
+    let house = plan(&source).start().await;
+    let portal = "https://portal.test";
+    for (at, (headers, counts)) in [
+        (vec![("Referer", "https://portal.test/a?b")], true),
+        (vec![("Referer", "http://hr.corp.test:8080/")], true),
+        (vec![("Origin", portal)], true),
+        (
+            vec![("Origin", portal), ("Referer", "http://evil.test/")],
+            true,
+        ),
+        (
+            vec![
+                ("Origin", "http://evil.test"),
+                ("Referer", "https://portal.test/"),
+            ],
+            false,
+        ),
+        (
+            vec![("Origin", "null"), ("Referer", "https://portal.test/")],
+            false,
+        ),
+        (vec![("Referer", "http://portal.test/")], false),
+        (vec![("Referer", "https://portal.test.evil.test/")], false),
+        (vec![("Referer", "https://portal.test:8443/")], false),
+        (vec![("Referer", "http://hr.corp.test/")], false),
+        (vec![("Referer", "portal.test")], false),
+        (vec![], false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let what = format!("{headers:?}");
+        let headers: Vec<_> = LINK.into_iter().chain(headers).collect();
+        let url = format!("{OWN}/enter/{ID}?ticket=lisi.{at}");
+        let answer = Browser::new(&house).send("GET", &url, &headers, b"").await;
+        assert_eq!(came_in(&answer), counts, "{what}");
+        if !counts {
+            assert_refused(&answer, &what);
+        }
+    }
+    assert_eq!(source.asked().len(), 4, "{:?}", source.asked());
+}
+
+#[tokio::test]
+async fn no_login_begins_where_people_only_arrive() {
+    let source = Source::with_tickets(&[]);
+    let by_portal = ROUTES.replace(
+        "host = \"oa.test\"",
+        "host = \"oa.test\"\nconnectors = [\"idp\"]",
+    );
+    let plan = Plan::default().more(UNLIMITED).routes(&by_portal);
+    let plan = plan.provided(
+        ID,
+        "auto_login = \"always\"\ndisplay_name = \"Portal One\"",
+        source.provided(),
+    );
+    let house = plan.start().await;
+    let mut browser = Browser::new(&house);
+    for path in [
+        format!("/start?connector={ID}"),
+        format!("/login-config/{ID}"),
+        format!("/callback/{ID}?state=x"),
+    ] {
+        let answer = browser.visit(&format!("{OWN}{path}")).await;
+        assert_eq!(answer.status, 404, "{path}: {}", answer.text());
+    }
+    // A stranger chooses among the others.
+    let page = browser.follow(&format!("{HOME}/echo")).await;
+    let html = page.answer.text();
+    assert!(
+        page.url.contains("/sign_in") && html.contains("/start?connector=corp"),
+        "{html}"
+    );
+    assert!(!html.contains("Portal One"), "{html}");
+    // And is told to come from the portal where there is no other.
+    browser
+        .extra
+        .push(("Accept-Language".to_owned(), "en".to_owned()));
+    let page = browser.follow("http://oa.test/echo").await;
+    let html = page.answer.text();
+    assert!(
+        html.contains("from your portal") || html.contains("go back to your portal"),
+        "{html}"
+    );
+    assert!(!html.contains("/start?connector="), "{html}");
+    // There they go on with what the portal gives them.
+    let answer = arrive(&mut browser, "ticket=lisi.1&rd=http://oa.test/echo").await;
+    let to = answer.header("location").unwrap().to_owned();
+    let page = browser.follow(&to).await;
+    assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
+}
