@@ -231,7 +231,7 @@ impl Live {
                 return told.record(&self.shared().telemetry, seen, id, started);
             }
         };
-        let mut going_on = |permit| GoingOn {
+        let going_on = || GoingOn {
             live: Arc::clone(self),
             // Nobody needs the head any more.
             head: std::mem::replace(parts, Request::new(()).into_parts().0),
@@ -241,17 +241,7 @@ impl Live {
             client: seen.client,
             since: sent_at,
         };
-        let mut response = match forwarded {
-            Forwarded::Response(response) if streams => {
-                let request = going_on(permit);
-                response.map(|body| Lasting::wrap(body, request))
-            }
-            Forwarded::Response(response) => response,
-            Forwarded::Upgraded { response, tunnel } => {
-                tunnel::keep(*tunnel, going_on(permit));
-                response
-            }
-        };
+        let mut response = watched(forwarded, streams, going_on);
         if let Some(cookie) = renewed {
             reply::add_cookie(&mut response, &cookie);
             reply::keep_private(&mut response);
@@ -286,6 +276,25 @@ impl Live {
             Step::Forward(..) => reply::no_longer(navigation::lang(&parts.headers), id),
         };
         told.because("no longer allowed")
+    }
+}
+
+/// The response to send. What goes on after it ends once its request would be refused.
+fn watched(
+    forwarded: Forwarded,
+    streams: bool,
+    going_on: impl FnOnce() -> GoingOn,
+) -> Response<Body> {
+    match forwarded {
+        Forwarded::Response(response) if streams => {
+            let request = going_on();
+            response.map(|body| Lasting::wrap(body, request))
+        }
+        Forwarded::Response(response) => response,
+        Forwarded::Upgraded { response, tunnel } => {
+            tunnel::keep(*tunnel, going_on());
+            response
+        }
     }
 }
 

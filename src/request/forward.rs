@@ -304,7 +304,7 @@ impl Forwarder {
         let at = Instant::now();
         let by = lease.upstream_name();
         let to = (upgrade, &route.limits, at);
-        let (forwarded, streams) = finish(lease, head, &inward, upload, to)?;
+        let (forwarded, streams) = finish(lease, *head, &inward, upload, to)?;
         Ok(Answered {
             at,
             forwarded,
@@ -332,6 +332,15 @@ struct Sent<'a> {
     upload: Option<&'a Progress>,
     limits: &'a Limits,
     at: Instant,
+}
+
+impl Sent<'_> {
+    fn expected(&self) -> Expected {
+        Expected {
+            about_head: self.parts.method == Method::HEAD,
+            keep_names: self.inward.keeps_names(),
+        }
+    }
 }
 
 /// Sends a request, once more on a new connection when the first one breaks before the end of the
@@ -365,16 +374,12 @@ async fn exchange(
             }
             None => start + sent.limits.response,
         };
-        let expected = Expected {
-            about_head: parts.method == Method::HEAD,
-            keep_names: sent.inward.keeps_names(),
-        };
         // What can happen twice is not trusted to a connection that may have been closed meanwhile.
         let exchanged = match lease.reused && !repeatable && lease.wire().was_closed() {
             true => Err(Lost::Unsent),
             false => {
                 let wire = lease.wire_mut();
-                wire.exchange(&mut body, expected, deadline).await
+                wire.exchange(&mut body, sent.expected(), deadline).await
             }
         };
         let lost = match exchanged {
@@ -389,21 +394,20 @@ async fn exchange(
         };
         // A connection that was closed while it waited says nothing about the next one.
         let was_stale = lease.reused && matches!(lost, Lost::Unsent);
-        let error = match (upload.map(Progress::state), lost) {
-            (Some(State::TooLarge), _) => Some(ForwardError::TooLarge {
+        let may_follow = may_repeat
+            && match lost {
+                Lost::Unsent => true,
+                Lost::Unanswered(_) | Lost::Cut(_) => repeatable,
+                Lost::Failed(_) | Lost::Late => false,
+            };
+        let error = match upload.map(Progress::state) {
+            Some(State::TooLarge) => Some(ForwardError::TooLarge {
                 bytes_max: sent.limits.body_bytes_max,
                 begun: lease.wire().was_begun(),
             }),
-            (Some(State::Broken), _) => Some(ForwardError::Client),
-            (_, Lost::Unsent) if may_repeat => None,
-            (_, Lost::Unanswered(_) | Lost::Cut(_)) if may_repeat && repeatable => None,
-            (_, Lost::Late) => Some(ForwardError::Timeout(phase(upload))),
-            (_, Lost::Unsent) => Some(ForwardError::Broken(Box::new(WireError::Closed))),
-            (_, Lost::Unanswered(error)) => Some(ForwardError::Broken(Box::new(error))),
-            (_, Lost::Failed(WireError::Request)) => Some(ForwardError::Client),
-            (_, Lost::Cut(error) | Lost::Failed(error)) => {
-                Some(ForwardError::Unreadable(Box::new(error)))
-            }
+            Some(State::Broken) => Some(ForwardError::Client),
+            _ if may_follow => None,
+            _ => Some(lost.into_error(phase(upload))),
         };
         if let Some(error) = error {
             return Err(Failed::at(lease, error));
@@ -416,16 +420,29 @@ async fn exchange(
     }
 }
 
+impl Lost {
+    /// Why there is no response, when the request is not sent again. `phase`: what took too long, if
+    /// something did.
+    fn into_error(self, phase: Phase) -> ForwardError {
+        match self {
+            Self::Late => ForwardError::Timeout(phase),
+            Self::Unsent => ForwardError::Broken(Box::new(WireError::Closed)),
+            Self::Unanswered(error) => ForwardError::Broken(Box::new(error)),
+            Self::Failed(WireError::Request) => ForwardError::Client,
+            Self::Cut(error) | Self::Failed(error) => ForwardError::Unreadable(Box::new(error)),
+        }
+    }
+}
+
 /// Makes an upstream's response ours, and says whether its body still comes. Where it goes: to a client
 /// that may change the protocol, within these limits, from then on.
 fn finish(
     lease: Lease,
-    head: Box<Head>,
+    head: Head,
     inward: &Inward,
     upload: Option<Arc<Progress>>,
     (client, limits, now): (Option<OnUpgrade>, &Limits, Instant),
 ) -> Result<(Forwarded, bool), Failed> {
-    let head = *head;
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = head.status;
     parts.headers = head.headers;
