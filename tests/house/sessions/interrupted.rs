@@ -3,101 +3,98 @@
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::lasting::{events_at, goes_on, is_cut_off, plan};
 use super::watched::{Fault, WatchedHouse};
 use crate::asking::{Ask, until};
+use crate::frames::{NOBODY_TRUSTED, PLAIN_HTTP2};
 use crate::line::Line;
 use crate::upstream::{accept, listener, ok};
 
-/// The same route for whoever is signed in, and for everybody.
-const ROUTES_OF: [&str; 2] = ["", "access = 'public'\n"];
+/// How long it takes until what lasts was judged for the first time: a little more than is
+/// configured.
+const JUDGED: Duration = Duration::from_millis(3_500);
 
+/// A house that lets nobody in a second after its store is gone, with lines of `[session]` and of
+/// the route.
 async fn house(socket: &TcpListener, session: &str, lines: &str) -> WatchedHouse {
     let session = format!("store_outage_grace = \"1s\"\n{session}");
-    WatchedHouse::start(plan(socket, &session, lines)).await
+    let server = format!("{NOBODY_TRUSTED}limits.judged_again_after = \"3s\"\n");
+    let plan = plan(socket, &session, lines).server(&server);
+    WatchedHouse::start(plan.more(PLAIN_HTTP2)).await
 }
 
-/// How long it takes at most until what lasts was judged, twice what is configured.
-const JUDGED: Duration = Duration::from_millis(100);
-
-/// Makes the store fail, and waits until nobody is let in from memory any more.
-async fn take_the_store_away(house: &WatchedHouse, cookie: &str) {
-    house.store.fail(Some(Fault::Failed));
-    let ask = Ask::get("/echo").session(cookie);
-    until(&ask, house.address, |answer| answer.status == 503).await;
+/// What lasts when the store goes away: an event stream, and a page that is waited for.
+struct Lasting {
+    stream: (Line<TcpStream>, Line<TcpStream>),
+    page: (Line<TcpStream>, Line<TcpStream>),
 }
 
-/// Signs somebody out, which has everything that lasts judged again.
-async fn sign_out(house: &WatchedHouse, cookie: &str) {
-    let out = Ask::get("/.menshen/sign_out").navigating().session(cookie);
-    assert_eq!(out.at(house.address).await.status, 503);
-    sleep(JUDGED).await;
-}
-
-/// Somebody who waits for an answer, and their upstream.
-async fn waiting(
-    house: &WatchedHouse,
-    socket: &TcpListener,
-    cookie: &str,
-) -> (Line<TcpStream>, Line<TcpStream>) {
+/// Begins both, takes the store away, and waits until both were judged without it.
+async fn without_a_store(house: &WatchedHouse, socket: &TcpListener, cookie: &str) -> Lasting {
+    let mut stream = events_at(house.address, socket, cookie).await;
     let mut client = Line::open(house.address).await;
     let ask = Ask::get("/slow").session(cookie);
     client.send(ask.on_the_wire()).await;
     let mut upstream = accept(socket).await;
     upstream.request().await.unwrap();
-    (client, upstream)
+    let judged = Instant::now() + JUDGED;
+    house.store.fail(Some(Fault::Failed));
+    let ask = Ask::get("/echo").session(cookie);
+    until(&ask, house.address, |answer| answer.status == 503).await;
+    sleep_until(judged).await;
+    goes_on(&mut stream.0, &mut stream.1).await;
+    upstream.send(ok("the figures")).await;
+    Lasting {
+        stream,
+        page: (client, upstream),
+    }
 }
 
 #[tokio::test]
 async fn what_lasts_goes_on_when_the_store_is_away_for_a_moment() {
-    for lines in ROUTES_OF {
+    for lines in ["", "access = 'public'\n"] {
         let socket = listener().await;
         let house = house(&socket, "", lines).await;
-        let [zhang, li] = [
-            house.signed_in("zhangsan").await,
-            house.signed_in("lisi").await,
-        ];
-        let zhangs = events_at(house.address, &socket, &zhang).await;
-        let mut lis = events_at(house.address, &socket, &li).await;
-        let mut page = waiting(&house, &socket, &li).await;
-        take_the_store_away(&house, &li).await;
-        sign_out(&house, &zhang).await;
-        goes_on(&mut lis.0, &mut lis.1).await;
-        // An answer is held back until it is known.
-        page.1.send(ok("the figures")).await;
-        sleep(JUDGED).await;
+        let cookie = house.signed_in("zhangsan").await;
+        let Lasting {
+            mut stream,
+            mut page,
+        } = without_a_store(&house, &socket, &cookie).await;
         house.store.fail(None);
+        // It was held back until it was known.
         let answer = page.0.answer().await;
         assert_eq!((answer.status, &*answer.text()), (200, "the figures"));
-        goes_on(&mut lis.0, &mut lis.1).await;
-        is_cut_off(zhangs.0, zhangs.1).await;
+        goes_on(&mut stream.0, &mut stream.1).await;
+        let out = Ask::get("/.menshen/sign_out").navigating().session(&cookie);
+        assert_eq!(out.at(house.address).await.status, 200);
+        is_cut_off(stream.0, stream.1).await;
     }
 }
 
 #[tokio::test]
 async fn what_lasts_ends_when_the_store_stays_away_or_its_session_ends() {
     let short = "lifetime = \"20s\"\nidle_timeout = \"20s\"";
-    for (session, passes_s) in [("", 31), (short, 21)] {
-        for lines in ROUTES_OF {
-            let socket = listener().await;
-            let house = house(&socket, session, lines).await;
-            let [zhang, li] = [
-                house.signed_in("zhangsan").await,
-                house.signed_in("lisi").await,
-            ];
-            let mut lis = events_at(house.address, &socket, &li).await;
-            let mut page = waiting(&house, &socket, &li).await;
-            take_the_store_away(&house, &li).await;
-            sign_out(&house, &zhang).await;
-            goes_on(&mut lis.0, &mut lis.1).await;
-            page.1.send(ok("the figures")).await;
-            sleep(JUDGED).await;
-            house.clock.advance(Duration::from_secs(passes_s));
-            is_cut_off(lis.0, lis.1).await;
-            let answer = page.0.answer().await;
-            assert!(answer.status != 200 && !answer.text().contains("figures"));
-        }
+    for (session, lines, passes_s) in [("", "access = 'public'\n", 31), (short, "", 21)] {
+        let socket = listener().await;
+        let house = house(&socket, session, lines).await;
+        let cookie = house.signed_in("zhangsan").await;
+        let Lasting { stream, mut page } = without_a_store(&house, &socket, &cookie).await;
+        let time_passes = async {
+            loop {
+                house.clock.advance(Duration::from_secs(passes_s));
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let ends = async {
+            is_cut_off(stream.0, stream.1).await;
+            page.0.answer().await
+        };
+        let answer = tokio::select! {
+            answer = ends => answer,
+            () = time_passes => unreachable!(),
+        };
+        assert!(answer.status != 200 && !answer.text().contains("figures"));
     }
 }
