@@ -31,6 +31,9 @@ use crate::asking::Ask;
 use crate::house::Plan;
 use crate::wire::Answer;
 
+/// What the source calls the session.
+const SID: &str = "session at the source";
+
 /// Access tokens live for an hour and are renewed five minutes before that is over.
 const LIFETIME: Duration = HOUR;
 const SOON: Duration = Duration::from_secs(3600 - 300);
@@ -295,7 +298,7 @@ impl TokenHouse {
             account,
             via: corp(),
             subject,
-            provider_sid: None,
+            provider_sid: Some(SID.to_owned()),
             proof: Proof::default(),
             tokens,
             expires_at: None,

@@ -49,6 +49,19 @@ struct Pending {
     /// How many callers ask the store about it right now.
     asking: usize,
     pin: Pin,
+    search: Search,
+}
+
+/// Whether the sessions in memory are searched for the one that an unproved ending names. The store
+/// finds it by an index and the memory has none, so they are searched only when the store failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Search {
+    /// The store did not fail so far.
+    NotNeeded,
+    /// The next round searches.
+    Due,
+    /// What is loaded since is compared with what is pending.
+    Done,
 }
 
 /// Keeps the cell that ends the sessions alive: a cell that nothing refers to would be dropped, and the
@@ -95,14 +108,19 @@ impl Drop for Asking<'_> {
                 // It may have been removed meanwhile and added again by others.
                 entry.asking = entry.asking.saturating_sub(1);
             }
+            let was_searched = entry.search != Search::NotNeeded;
+            if self.answer == Answer::Failed && ending.is_unproved() && !was_searched {
+                entry.search = Search::Due;
+            }
             entry.asking
         });
         match self.answer {
             Answer::Confirmed if asking == 0 => sessions.let_go(pending, ending),
             Answer::Confirmed => {}
-            // Anybody can send the request and close the connection, so it costs no walk through the
-            // cache: the next round asks the store.
-            Answer::Waiting if ending.is_unproved() => {}
+            // Anybody can send the request, any number of times, so it costs no walk through the cache: the
+            // next round asks the store, and after a failure walks once for all of them. What found no
+            // place is left to the store.
+            Answer::Waiting | Answer::Failed if ending.is_unproved() => {}
             Answer::Waiting | Answer::Failed => {
                 drop(pending);
                 sessions.end_cached(ending);
@@ -126,6 +144,23 @@ impl PendingEndings {
 
     pub(super) fn contains(&self, ending: &Ending) -> bool {
         self.lock().contains_key(ending)
+    }
+
+    /// The provider's sessions that the next search is for, each with its connectors.
+    fn due(&self) -> HashMap<String, Vec<ConnectorId>> {
+        let mut due = HashMap::<_, Vec<_>>::new();
+        for (ending, entry) in self.lock().iter_mut() {
+            if entry.search == Search::Due
+                && let Some((connector, sid)) = ending.unproved()
+            {
+                entry.search = Search::Done;
+                let connectors = due.entry(sid.to_owned()).or_default();
+                if !connectors.contains(connector) {
+                    connectors.push(connector.clone());
+                }
+            }
+        }
+        due
     }
 
     /// Whether a provider ended this session, although the store still has it.
@@ -155,10 +190,20 @@ impl Ending {
 
     /// Whether anybody can have sent the request: no notice of the provider proves it.
     fn is_unproved(&self) -> bool {
-        let Self::AtProvider { mark, notice, .. } = self else {
-            return false;
-        };
-        notice.is_none() && matches!(mark, LogoutMark::ProviderSession(_))
+        self.unproved().is_some()
+    }
+
+    /// The same; whose session it ends, and which.
+    fn unproved(&self) -> Option<(&ConnectorId, &str)> {
+        match self {
+            Self::AtProvider {
+                connector,
+                mark: LogoutMark::ProviderSession(sid),
+                notice: None,
+                ..
+            } => Some((connector, sid)),
+            Self::AtProvider { .. } | Self::Revoke(_) | Self::Close(_) => None,
+        }
     }
 }
 
@@ -185,6 +230,7 @@ impl Sessions {
 
     /// Asks the store to write the pending endings; answers how many are left.
     pub async fn store_pending(&self, round: usize) -> usize {
+        self.end_cached_unproved();
         let mut waiting = self.pending.waiting();
         // One that the store never accepts must not keep the others waiting.
         let first = round % waiting.len().max(1);
@@ -276,8 +322,13 @@ impl Sessions {
                 entry.at
             }
             Entry::Vacant(new) => {
-                let (asking, pin) = (1, self.pin(ending));
-                new.insert(Pending { at, asking, pin }).at
+                let entry = Pending {
+                    at,
+                    asking: 1,
+                    pin: self.pin(ending),
+                    search: Search::NotNeeded,
+                };
+                new.insert(entry).at
             }
         };
         drop(pending);
@@ -353,16 +404,34 @@ impl Sessions {
             // Those ended with the cell that is pinned; what lasts is to be judged again.
             return self.changed();
         };
-        let mut ended = false;
         for (_, entry) in &self.cache {
             let session = &entry.session;
             let provider_sid = session.provider_sid.as_deref();
             if session.via == *connector && names(mark, provider_sid, &session.subject) {
                 entry.cell.end();
+            }
+        }
+        self.changed();
+    }
+
+    /// The same for all that anybody may have said since the last round, in one search.
+    fn end_cached_unproved(&self) {
+        let due = self.pending.due();
+        if due.is_empty() {
+            return;
+        }
+        let mut ended = false;
+        for (_, entry) in &self.cache {
+            let session = &entry.session;
+            let sid = session.provider_sid.as_ref();
+            let connectors = sid.and_then(|sid| due.get(sid));
+            if connectors.is_some_and(|ended_at| ended_at.contains(&session.via)) {
+                entry.cell.end();
                 ended = true;
             }
         }
-        if ended || !ending.is_unproved() {
+        // What anybody may say wakes nobody before it ended something.
+        if ended {
             self.changed();
         }
     }

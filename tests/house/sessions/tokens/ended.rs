@@ -1,6 +1,6 @@
 //! A source that no longer vouches ends the session; one that cannot be asked does not.
 
-use menshen::store::{Scope, SessionStore as _};
+use menshen::store::{LogoutMark, Scope, SessionStore as _, StoreError};
 
 use super::*;
 use crate::sessions::tunnels::{GOODBYE, Socket};
@@ -319,4 +319,66 @@ async fn a_token_does_not_give_back_a_group_that_its_source_took_away() {
     house.house.store.fail_at("renew", None);
     house.admit_holder().await;
     assert_eq!(house.ask("/finance/echo", &cookie).await.status, 403);
+}
+
+/// Anybody says at the front channel that a session of a source is over.
+async fn say_over(
+    house: &TokenHouse,
+    connector: &str,
+    sid: &str,
+) -> Result<Option<usize>, StoreError> {
+    let connector = connector.parse().unwrap();
+    let mark = LogoutMark::ProviderSession(sid.to_owned());
+    let until = Timestamp::from_unix_s(1_900_000_000);
+    let sessions = &house.house.sessions;
+    sessions
+        .end_at_provider(&connector, &mark, None, until)
+        .await
+}
+
+#[tokio::test]
+async fn what_anybody_may_say_of_a_session_is_searched_for_once_a_round_while_the_store_fails() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    assert_eq!(house.ask("/echo", &cookie).await.status, 200);
+    let (store, sessions) = (&house.house.store, &house.house.sessions);
+    let changes = sessions.changes();
+    store.fail_at("end_at_provider", Some(Fault::Failed));
+    for (connector, sid) in [("corp", "another"), ("other", SID)] {
+        assert!(say_over(&house, connector, sid).await.is_err());
+        sessions.store_pending(0).await;
+        assert_eq!(house.ask("/echo", &cookie).await.status, 200, "{sid}");
+    }
+    // Whoever asks has nothing searched: the rounds do that for everybody at once.
+    assert!(say_over(&house, "corp", SID).await.is_err());
+    assert!(!changes.has_changed().unwrap());
+    sessions.store_pending(0).await;
+    assert!(changes.has_changed().unwrap());
+    assert_eq!(house.ask("/echo", &cookie).await.status, 401);
+    // It stays over when the store takes it.
+    store.fail_at("end_at_provider", None);
+    eventually("all is stored", async || {
+        sessions.store_pending(0).await == 0
+    })
+    .await;
+    assert_eq!(house.ask("/echo", &cookie).await.status, 401);
+}
+
+#[tokio::test]
+async fn what_finds_no_place_to_wait_in_is_searched_for_by_the_store_alone() {
+    let house = TokenHouse::new().await;
+    let cookie = house.signed_in().await;
+    assert_eq!(house.ask("/echo", &cookie).await.status, 200);
+    let (store, sessions) = (&house.house.store, &house.house.sessions);
+    store.fail_at("end_at_provider", Some(Fault::Failed));
+    for number in 0..10_000 {
+        let of_nobody = format!("nobody {number}");
+        assert!(say_over(&house, "corp", &of_nobody).await.is_err());
+    }
+    assert!(say_over(&house, "corp", SID).await.is_err());
+    sessions.store_pending(0).await;
+    assert_eq!(house.ask("/echo", &cookie).await.status, 200);
+    store.fail_at("end_at_provider", None);
+    assert_eq!(say_over(&house, "corp", SID).await.unwrap(), Some(1));
+    assert_eq!(house.ask("/echo", &cookie).await.status, 401);
 }
