@@ -24,6 +24,7 @@ mod connect;
 mod dialer;
 mod lease;
 mod outgoing;
+mod parked;
 mod pool;
 mod private;
 #[cfg(test)]

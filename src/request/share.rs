@@ -102,6 +102,20 @@ impl Shares {
     }
 }
 
+impl Share {
+    /// Where its client is counted.
+    pub fn places(&self) -> Places {
+        self.places
+    }
+}
+
+impl Places {
+    /// Whether two clients are IPv6 clients of one site.
+    pub fn shares_site(self, other: Self) -> bool {
+        self.site.is_some() && self.site == other.site
+    }
+}
+
 impl Table {
     fn new(max: u32) -> Self {
         Self {

@@ -11,6 +11,7 @@ mod lies;
 mod mended;
 mod ntlm;
 mod pools;
+mod private;
 mod secured;
 mod shapes;
 mod soak;

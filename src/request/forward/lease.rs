@@ -85,12 +85,15 @@ impl Lease {
     /// Keeps the connection for the next request where it is free for it, and closes it elsewhere.
     /// `now` is the time.
     pub(super) fn release(mut self, now: Instant) {
-        let Some((wire, slot)) = self.held.take().filter(|(wire, _)| wire.is_free()) else {
+        let Some((wire, mut slot)) = self.held.take().filter(|(wire, _)| wire.is_free()) else {
             return;
         };
         match self.private.take() {
             None => slot.upstream.park(wire, now),
-            Some(place) => place.keep(wire, &slot.upstream),
+            Some(place) => {
+                let held = (wire, slot.share.take(), slot.who);
+                place.keep(held, &slot.upstream, now);
+            }
         }
     }
 

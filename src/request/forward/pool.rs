@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::connect::{self, Target};
 use super::dialer::Dialer;
 use super::lease::{Lease, Slot};
+use super::parked::{Parked, ParkedConnections, ParkedMax};
 use super::private::Place;
 use super::tls::UpstreamTls;
 use super::wire::Wire;
@@ -46,6 +47,10 @@ pub struct PoolSettings {
     pub idle: Duration,
     /// How many connections may wait, for each upstream.
     pub idle_max: usize,
+    /// How many private connections may wait for their clients, for each upstream.
+    pub private_max: usize,
+    /// How many of these may be of people whom nobody knows.
+    pub private_anonymous_max: usize,
     /// How long a request that its client gave up counts as under way, unless the upstream is done
     /// with it before.
     pub abandoned: Duration,
@@ -60,13 +65,16 @@ pub struct PoolSettings {
 }
 
 impl PoolSettings {
-    /// The usual limits for these upstreams: 30 s, 64 waiting, 1024 under way, 10 s when given up.
+    /// The usual limits for these upstreams: 30 s, 64 waiting and 256 private ones besides, 1024 under
+    /// way, 10 s when given up.
     pub fn new(upstreams: Vec<UpstreamUrl>, connect: Duration) -> Self {
         Self {
             upstreams,
             connect,
             idle: Duration::from_secs(30),
             idle_max: 64,
+            private_max: 256,
+            private_anonymous_max: 64,
             abandoned: Duration::from_secs(10),
             connections_max: 1024,
             client_share: 75,
@@ -95,6 +103,8 @@ pub(super) struct Upstream {
     /// Those that may be of people whom nobody knows.
     anonymous: Semaphore,
     idle: Mutex<Idle>,
+    /// Those that wait for one client each.
+    parked: ParkedConnections,
     idle_for: Duration,
     idle_max: usize,
     pub(super) abandoned: Duration,
@@ -142,6 +152,10 @@ impl Pool {
             }
         };
         let anonymous_max = percent(settings.connections_max, settings.anonymous_share);
+        let parked_max = ParkedMax {
+            all: settings.private_max,
+            anonymous: settings.private_anonymous_max,
+        };
         let upstreams = settings
             .upstreams
             .iter()
@@ -151,6 +165,7 @@ impl Pool {
                     slots: Semaphore::new(settings.connections_max),
                     anonymous: Semaphore::new(anonymous_max),
                     idle: Mutex::default(),
+                    parked: ParkedConnections::new(parked_max),
                     idle_for: settings.idle,
                     idle_max: settings.idle_max,
                     abandoned: settings.abandoned,
@@ -181,11 +196,20 @@ impl Pool {
             return Ok(None);
         };
         let share = self.shares.take(client);
+        let share = share.or_else(|| self.share_of_parked(client));
         if share.is_none() && self.greed.may_speak() {
             let max = self.shares.max();
             tracing::warn!(%client, key = "upstream_share", max, "a client has all the requests under way that it may have at an upstream: a further one was refused");
         }
         share.map(Some).ok_or(ForwardError::Share)
+    }
+
+    /// What a private connection of the client holds while it waits: a request matters more.
+    fn share_of_parked(&self, client: Client) -> Option<Share> {
+        let places = self.shares.places(client);
+        let mut upstreams = self.upstreams.iter();
+        let closed = upstreams.any(|upstream| upstream.parked.close_one_of(places));
+        closed.then(|| self.shares.take(client)).flatten()
     }
 
     /// Whether an upstream is one of these. After a reload the same address may be another one.
@@ -289,6 +313,21 @@ impl Pool {
             .collect()
     }
 
+    /// How many private connections wait, for each upstream.
+    #[cfg(test)]
+    pub(super) fn parked(&self) -> Vec<usize> {
+        let upstreams = self.upstreams.iter();
+        upstreams.map(|upstream| upstream.parked.count()).collect()
+    }
+
+    /// Closes what should not wait any more, at each upstream.
+    #[cfg(test)]
+    pub(super) fn sweep(&self) {
+        for upstream in &self.upstreams {
+            upstream.sweep();
+        }
+    }
+
     /// The upstream with the fewest requests under way, those that just failed last.
     fn best(&self, turn: usize, tried: &[usize]) -> Option<usize> {
         let count = self.upstreams.len();
@@ -386,10 +425,33 @@ impl Upstream {
         let sweep = !std::mem::replace(&mut idle.swept, true);
         drop(idle);
         if sweep {
-            match tokio::runtime::Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(sweep_often(Arc::downgrade(self)))),
-                Err(_) => self.idle().swept = false,
-            }
+            self.start_sweeping();
+        }
+    }
+
+    /// Keeps a private connection for the next request of its client, which holds what this answers:
+    /// nothing where it may not wait, and is closed. `now` is the time.
+    pub(super) fn park_private(
+        self: &Arc<Self>,
+        (mut wire, share, who): (Box<Wire>, Option<Share>, Who),
+        now: Instant,
+    ) -> Option<Arc<Parked>> {
+        if self.target.dialer.is_short() {
+            return None;
+        }
+        wire.rest();
+        let parked = self.parked.park((wire, share, who), now)?;
+        let sweep = !std::mem::replace(&mut self.idle().swept, true);
+        if sweep {
+            self.start_sweeping();
+        }
+        Some(parked)
+    }
+
+    fn start_sweeping(self: &Arc<Self>) {
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(sweep_often(Arc::downgrade(self)))),
+            Err(_) => self.idle().swept = false,
         }
     }
 
@@ -412,7 +474,9 @@ impl Upstream {
                 closed.push(wire);
             }
         }
-        idle.swept = !idle.wires.is_empty();
+        // While the lock is held: whoever parks a connection after this starts the next sweep.
+        let private = self.parked.sweep(self.idle_for);
+        idle.swept = private || !idle.wires.is_empty();
         idle.swept
     }
 

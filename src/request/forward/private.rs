@@ -2,8 +2,9 @@
 //! for the connection and not for the request (NTLM, Negotiate).
 //!
 //! Such a connection never returns to the pool. It waits for the next request of the same caller on
-//! the same client connection, and is closed with that. So the steps of a handshake reach the
-//! connection they belong to, and nobody inherits what somebody else proved.
+//! the same client connection, no longer than one of the pool would, and is closed with that. So the
+//! steps of a handshake reach the connection they belong to, and nobody inherits what somebody else
+//! proved.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 use super::ForwardError;
 use super::lease::Lease;
+use super::parked::Parked;
 use super::pool::{Pool, Upstream, Wanted, Who};
 use super::wire::Wire;
 use crate::request::bearer::IssuerId;
@@ -20,11 +22,14 @@ use crate::request::gate::Caller;
 use crate::request::head::Connection;
 use crate::request::headers::{Onward, authenticates_connection};
 use crate::request::policy::Permit;
+use crate::request::share::Share;
 use crate::store::{SessionId, Subject};
 
 /// How many connections to upstreams may wait for one client connection. Who speaks HTTP/1.1 uses one
 /// at a time.
 const KEPT_MAX: usize = 8;
+/// How many of them nobody in particular may have, which is enough for a handshake.
+const KEPT_FOR_NOBODY_MAX: usize = 2;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -33,10 +38,9 @@ type Waiting = Mutex<Vec<One>>;
 
 #[derive(Debug)]
 struct One {
-    wire: Box<Wire>,
+    parked: Arc<Parked>,
     upstream: Arc<Upstream>,
     holder: Holder,
-    since: Instant,
 }
 
 /// For whom a connection was opened. A front proxy brings many people over one connection.
@@ -130,19 +134,18 @@ impl Claim<'_> {
         let kept = self.client.kept.get::<Waiting>()?;
         let holder = self.holder()?;
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut gone = Vec::new();
-        let mut found = None;
-        for at in (0..kept.len()).rev() {
-            let one = &kept[at];
-            if one.since.elapsed() >= one.wire.waits_for(pool.settings.idle) {
-                gone.push(kept.remove(at));
-            } else if found.is_none() && one.holder == holder && pool.has(&one.upstream) {
-                let one = kept.remove(at);
-                found = Some((one.wire, one.upstream));
+        while let Some(at) = kept
+            .iter()
+            .rposition(|one| one.holder == holder && pool.has(&one.upstream))
+        {
+            let One {
+                parked, upstream, ..
+            } = kept.remove(at);
+            if let Some(wire) = parked.take(pool.settings.idle) {
+                return Some((wire, upstream));
             }
         }
-        drop(kept);
-        found
+        None
     }
 
     /// Where this caller's private connection is to wait.
@@ -173,24 +176,39 @@ impl Claim<'_> {
 }
 
 impl Place {
-    /// Keeps a connection for the next request, while the client's is open.
-    pub(super) fn keep(self, wire: Box<Wire>, upstream: &Arc<Upstream>) {
+    /// Keeps a connection for the next request, while the client's is open. `now` is the time.
+    pub(super) fn keep(
+        self,
+        held: (Box<Wire>, Option<Share>, Who),
+        upstream: &Arc<Upstream>,
+        now: Instant,
+    ) {
         let (Some(client), Some(holder)) = (self.client.upgrade(), self.holder) else {
+            return;
+        };
+        let Some(parked) = upstream.park_private(held, now) else {
             return;
         };
         let Some(kept) = client.kept.get_or_default::<Waiting>() else {
             return;
         };
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = (kept.len() >= KEPT_MAX).then(|| kept.remove(0));
+        kept.retain(|one| one.parked.waits());
+        let nobodys = kept.iter().filter(|one| one.holder == Holder::Nobody);
+        let closed = match holder {
+            Holder::Nobody if nobodys.count() >= KEPT_FOR_NOBODY_MAX => {
+                kept.iter().position(|one| one.holder == Holder::Nobody)
+            }
+            _ => (kept.len() >= KEPT_MAX).then_some(0),
+        };
+        let closed = closed.map(|at| kept.remove(at));
         kept.push(One {
-            wire,
+            parked,
             upstream: Arc::clone(upstream),
             holder,
-            since: Instant::now(),
         });
         drop(kept);
-        drop(oldest);
+        drop(closed);
     }
 }
 

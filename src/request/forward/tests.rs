@@ -14,12 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::request::fixture::{decided, nobody, route};
+use crate::request::gate::Caller;
 use crate::request::head::{ConnectionExtension, Peer};
 use crate::request::route::{HostHeader, Route, UpstreamUrl};
 
 mod answers;
 mod connections;
 mod names;
+mod parked;
 mod sockets;
 mod tunnels;
 
@@ -64,21 +66,38 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let (mut parts, body) = request.into_parts();
-    let upgrade = parts.extensions.remove::<OnUpgrade>();
-    let (permit, onward) = decided(&Arc::new(route), nobody(), &parts, false);
-    let connection = Arc::new(Connection {
+    send_over(forwarder, route, (nobody(), &connection()), request).await
+}
+
+fn connection() -> Arc<Connection> {
+    Arc::new(Connection {
         peer: Peer::Ip([10, 0, 0, 9].into()),
         tls: true,
         server_name: None,
         tls_subject: None,
         kept: ConnectionExtension::default(),
-    });
+    })
+}
+
+/// The same, from this caller over this connection.
+async fn send_over<B>(
+    forwarder: &Forwarder,
+    route: Route,
+    (caller, connection): (Caller, &Arc<Connection>),
+    request: Request<B>,
+) -> Result<Forwarded, ForwardError>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BodyError>,
+{
+    let (mut parts, body) = request.into_parts();
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
+    let (permit, onward) = decided(&Arc::new(route), caller, &parts, false);
     let request = ClientRequest {
         parts: &parts,
         upgrade,
         body,
-        connection: &connection,
+        connection,
         at: Instant::now(),
     };
     let answered = forwarder.forward(&permit, &onward, request).await;

@@ -1,0 +1,199 @@
+//! Private connections to upstreams while they wait for the next request of their client.
+//!
+//! The client's connection holds them, so they close with it. Their upstream counts them and closes
+//! those whose time is over: a client that stays and asks for nothing holds no connection.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::pool::Who;
+use super::wire::Wire;
+use crate::request::share::{Places, Share};
+
+/// A private connection that waits, until it is taken or closed.
+#[derive(Debug)]
+pub(super) struct Parked(Mutex<Option<Idle>>);
+
+#[derive(Debug)]
+struct Idle {
+    wire: Box<Wire>,
+    since: Instant,
+    /// While it waits it counts as one of its client's requests.
+    _share: Option<Share>,
+}
+
+/// How many private connections may wait for their clients at an upstream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ParkedMax {
+    pub(super) all: usize,
+    /// Those of people whom nobody knows.
+    pub(super) anonymous: usize,
+}
+
+/// The private connections to one upstream that wait, the one that waits longest first.
+#[derive(Debug)]
+pub(super) struct ParkedConnections {
+    entries: Mutex<VecDeque<Entry>>,
+    max: ParkedMax,
+}
+
+#[derive(Debug)]
+struct Entry {
+    parked: Weak<Parked>,
+    who: Who,
+    /// Where its client is counted.
+    client: Option<Places>,
+}
+
+impl Parked {
+    /// The connection, unless it was closed or has waited too long.
+    pub(super) fn take(&self, idle_for: Duration) -> Option<Box<Wire>> {
+        let idle = self.idle().take()?;
+        let in_time = idle.since.elapsed() < idle.wire.waits_for(idle_for);
+        in_time.then_some(idle.wire)
+    }
+
+    pub(super) fn waits(&self) -> bool {
+        self.idle().is_some()
+    }
+
+    fn close(&self) {
+        let idle = self.idle().take();
+        drop(idle);
+    }
+
+    /// Closes a connection that has waited too long or that the upstream closed. Says whether it still
+    /// waits.
+    fn sweep(&self, idle_for: Duration) -> bool {
+        let mut idle = self.idle();
+        let waits = idle.as_mut().is_some_and(|idle| {
+            idle.since.elapsed() < idle.wire.waits_for(idle_for) && idle.wire.is_alive()
+        });
+        if !waits {
+            *idle = None;
+        }
+        waits
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Idle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ParkedConnections {
+    pub(super) fn new(max: ParkedMax) -> Self {
+        Self {
+            entries: Mutex::default(),
+            max,
+        }
+    }
+
+    /// Lets a connection wait from `now` on. Where too many wait it takes the place of another one,
+    /// which is closed; nothing where it may take none, and it is closed itself.
+    pub(super) fn park(
+        &self,
+        (wire, share, who): (Box<Wire>, Option<Share>, Who),
+        now: Instant,
+    ) -> Option<Arc<Parked>> {
+        let client = share.as_ref().map(Share::places);
+        let mut entries = self.entries();
+        entries.retain(Entry::waits);
+        let replaced = match self.has_room(&entries, who) {
+            true => None,
+            false => {
+                let at = replaceable(&entries, who, client)?;
+                entries.remove(at)
+            }
+        };
+        let parked = Arc::new(Parked(Mutex::new(Some(Idle {
+            wire,
+            since: now,
+            _share: share,
+        }))));
+        entries.push_back(Entry {
+            parked: Arc::downgrade(&parked),
+            who,
+            client,
+        });
+        drop(entries);
+        if let Some(replaced) = replaced {
+            replaced.close();
+        }
+        Some(parked)
+    }
+
+    fn has_room(&self, entries: &VecDeque<Entry>, who: Who) -> bool {
+        let anonymous = entries.iter().filter(|entry| entry.who == Who::Anonymous);
+        entries.len() < self.max.all
+            && (who == Who::Known || anonymous.count() < self.max.anonymous)
+    }
+
+    /// Closes the connection that waits longest of those of a client, or else of its site. Says
+    /// whether there was one.
+    pub(super) fn close_one_of(&self, client: Places) -> bool {
+        let mut entries = self.entries();
+        entries.retain(Entry::waits);
+        let at = |is_meant: &dyn Fn(Places) -> bool| {
+            let mut clients = entries.iter().map(|entry| entry.client);
+            clients.position(|other| other.is_some_and(is_meant))
+        };
+        let at = at(&|other| other == client).or_else(|| at(&|other| other.shares_site(client)));
+        let closed = at.and_then(|at| entries.remove(at));
+        drop(entries);
+        closed.is_some_and(|closed| closed.close())
+    }
+
+    /// Closes those that have waited too long and those that the upstream closed. Says whether any
+    /// still waits.
+    pub(super) fn sweep(&self, idle_for: Duration) -> bool {
+        let mut entries = self.entries();
+        entries.retain(|entry| {
+            let parked = entry.parked.upgrade();
+            parked.is_some_and(|parked| parked.sweep(idle_for))
+        });
+        !entries.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        let entries = self.entries();
+        entries.iter().filter(|entry| entry.waits()).count()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn waits(&self) -> bool {
+        self.parked.upgrade().is_some_and(|parked| parked.waits())
+    }
+
+    /// Says whether the connection was still there.
+    fn close(&self) -> bool {
+        let parked = self.parked.upgrade();
+        parked.is_some_and(|parked| {
+            parked.close();
+            true
+        })
+    }
+}
+
+/// Which connection makes room for another one. People who are known never make room for those who
+/// are not, and a client makes room for itself before others do.
+fn replaceable(entries: &VecDeque<Entry>, who: Who, client: Option<Places>) -> Option<usize> {
+    let oldest = |may: &dyn Fn(&Entry) -> bool| {
+        let own = |entry: &Entry| entry.client.is_some() && entry.client == client;
+        let own = entries.iter().position(|entry| may(entry) && own(entry));
+        own.or_else(|| entries.iter().position(may))
+    };
+    let anonymous = oldest(&|entry| entry.who == Who::Anonymous);
+    match who {
+        Who::Anonymous => anonymous,
+        Who::Known => anonymous.or_else(|| oldest(&|_| true)),
+    }
+}

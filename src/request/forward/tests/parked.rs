@@ -1,0 +1,187 @@
+//! Private connections wait for their clients no longer and in no greater number than they may.
+
+use super::*;
+use crate::request::fixture::zhang;
+use crate::resolver::Resolver;
+
+/// Settings for upstreams where two private connections may wait for people who are known, and one
+/// for those who are not.
+fn settings(ports: &[u16]) -> PoolSettings {
+    let upstreams = ports.iter().map(|port| http(*port)).collect();
+    PoolSettings {
+        private_max: 2,
+        private_anonymous_max: 1,
+        ..PoolSettings::new(upstreams, Duration::from_secs(10))
+    }
+}
+
+fn built(settings: PoolSettings) -> Forwarder {
+    Forwarder::build(vec![settings], None).unwrap()
+}
+
+/// A request after which its connection belongs to its client.
+async fn ask(
+    forwarder: &Forwarder,
+    caller: Caller,
+    client: &Arc<Connection>,
+) -> Result<String, ForwardError> {
+    let mut request = request(Method::GET, "");
+    let named = "NTLM x".parse().unwrap();
+    request.headers_mut().insert("authorization", named);
+    let sent = send_over(forwarder, route(), (caller, client), request).await?;
+    Ok(text(Ok(sent)).await)
+}
+
+#[tokio::test]
+async fn a_connection_that_the_upstream_closes_waits_no_longer() {
+    let (close, closed) = oneshot::channel::<()>();
+    let closed = Arc::new(std::sync::Mutex::new(Some(closed)));
+    let port = server(move |_, mut stream| {
+        let closed = closed.lock().unwrap().take();
+        async move {
+            head(&mut stream).await.unwrap();
+            say(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx").await;
+            let _ = closed.unwrap().await;
+        }
+    })
+    .await;
+    let forwarder = built(settings(&[port]));
+    let client = connection();
+    ask(&forwarder, zhang(), &client).await.unwrap();
+    forwarder.pools[0].sweep();
+    assert_eq!(forwarder.pools[0].parked(), [1]);
+    drop(close);
+    let swept = tokio::time::timeout(Duration::from_secs(20), async {
+        while forwarder.pools[0].parked() != [0] {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            forwarder.pools[0].sweep();
+        }
+    });
+    assert!(swept.await.is_ok());
+}
+
+#[tokio::test]
+async fn a_connection_waits_no_longer_than_one_of_the_pool() {
+    for (idle, keep_alive) in [(200, ""), (3_600_000, "keep-alive: timeout=1\r\n")] {
+        let port = server(move |_, mut stream| async move {
+            while head(&mut stream).await.is_some() {
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 1";
+                say(&mut stream, &format!("{head}\r\n{keep_alive}\r\nx")).await;
+            }
+        })
+        .await;
+        let forwarder = built(PoolSettings {
+            idle: Duration::from_millis(idle),
+            ..settings(&[port])
+        });
+        let client = connection();
+        ask(&forwarder, zhang(), &client).await.unwrap();
+        let closed = tokio::time::timeout(Duration::from_secs(20), async {
+            while forwarder.pools[0].parked() != [0] {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                // Often enough, whatever the pool itself does.
+                if !keep_alive.is_empty() {
+                    forwarder.pools[0].sweep();
+                }
+            }
+        });
+        assert!(closed.await.is_ok(), "{idle} {keep_alive}");
+    }
+}
+
+#[tokio::test]
+async fn so_many_wait_and_those_of_strangers_make_room_first() {
+    let forwarder = built(settings(&[echo().await]));
+    let waiting = || forwarder.pools[0].parked()[0];
+    let clients: [_; 4] = std::array::from_fn(|_| connection());
+    let ask = |caller, at: usize| ask(&forwarder, caller, &clients[at]);
+    // Strangers have one place.
+    for _ in 0..2 {
+        for at in [0, 1] {
+            ask(nobody(), at).await.unwrap();
+            assert_eq!(waiting(), 1);
+        }
+    }
+    ask(zhang(), 2).await.unwrap();
+    assert_eq!(waiting(), 2);
+    // It is theirs while nobody else wants it.
+    ask(nobody(), 0).await.unwrap();
+    assert_eq!(waiting(), 2);
+    ask(zhang(), 3).await.unwrap();
+    assert_eq!(waiting(), 2);
+    ask(nobody(), 0).await.unwrap();
+    assert_eq!(waiting(), 2);
+    let [stranger, _, first, second] = clients;
+    drop(stranger);
+    assert_eq!(waiting(), 2, "the places are of people who are known");
+    drop((first, second));
+    assert_eq!(waiting(), 0);
+}
+
+#[tokio::test]
+async fn nobody_in_particular_keeps_two_and_somebody_eight_for_each_connection() {
+    const ALL: usize = 10;
+    for (caller, most) in [(nobody as fn() -> Caller, 2), (zhang, 8)] {
+        // Nobody is answered before all have asked.
+        let asked = Arc::new(tokio::sync::Barrier::new(ALL));
+        let port = server(move |_, mut stream| {
+            let asked = Arc::clone(&asked);
+            async move {
+                while let Some(head) = head(&mut stream).await {
+                    assert!(head.contains("ntlm x"), "{head}");
+                    asked.wait().await;
+                    let text = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx";
+                    say(&mut stream, text).await;
+                }
+            }
+        })
+        .await;
+        let forwarder = forwarder(vec![http(port)]);
+        let client = connection();
+        let all = (0..ALL).map(|_| ask(&forwarder, caller(), &client));
+        for answer in futures_util::future::join_all(all).await {
+            assert_eq!(answer.unwrap(), "x");
+        }
+        assert_eq!(forwarder.pools[0].parked(), [most]);
+        drop(client);
+        assert_eq!(forwarder.pools[0].parked(), [0]);
+    }
+}
+
+#[tokio::test]
+async fn one_that_waits_counts_to_its_client_and_makes_room_for_a_request() {
+    let forwarder = built(PoolSettings {
+        connections_max: 2,
+        client_share: 100,
+        anonymous_share: 100,
+        ..settings(&[echo().await])
+    });
+    let clients = [connection(), connection()];
+    for client in &clients {
+        ask(&forwarder, zhang(), client).await.unwrap();
+    }
+    let parked = || forwarder.pools[0].parked()[0];
+    assert_eq!(parked(), 2);
+    // Both requests of this address are for connections that wait now: the older one is closed.
+    let another = request(Method::POST, "hello");
+    let answer = text(send(&forwarder, route(), another).await).await;
+    assert_eq!((answer.as_str(), parked()), ("hello", 1));
+    ask(&forwarder, zhang(), &clients[0]).await.unwrap();
+    assert_eq!(parked(), 2);
+}
+
+#[tokio::test]
+async fn none_waits_while_another_upstream_waits_for_its_socket() {
+    let dialer = Dialer::new(Resolver::system(), 1);
+    let [a, b] = [echo().await, echo().await].map(|port| {
+        let settings = PoolSettings::new(vec![http(port)], Duration::from_secs(60));
+        Forwarder::build_with(vec![settings], None, &dialer).unwrap()
+    });
+    let client = connection();
+    for _ in 0..3 {
+        for forwarder in [&a, &b] {
+            ask(forwarder, zhang(), &client).await.unwrap();
+            assert_eq!(forwarder.pools[0].parked(), [0]);
+        }
+    }
+}

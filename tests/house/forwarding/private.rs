@@ -1,0 +1,118 @@
+//! Connections to an upstream that belong to one client wait for it no longer than others wait for
+//! anybody, and a stranger has few of them.
+
+use tokio::net::TcpStream;
+
+use crate::asking::signed_in;
+use crate::frames::{DATA, END_STREAM, Frames, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
+use crate::house::{Plan, ROUTES};
+use crate::line::Line;
+use crate::upstream::{
+    Reply, UP, Upstream, accept, get, house_before, listener, ok, open_route, until, with,
+};
+
+#[tokio::test]
+async fn one_is_closed_when_its_time_is_over_though_its_client_stays() {
+    for (keep_alive, says) in [("200ms", ""), ("10s", "Keep-Alive: timeout=1\r\n")] {
+        let upstream = Upstream::start(move |_| Reply::Keep(with(says, "x"))).await;
+        let limits = format!("[route.limits]\nkeep_alive = \"{keep_alive}\"\n");
+        let house = house_before(upstream.url(), &limits).await;
+        for sent in [
+            "",
+            "Authorization: NTLM x\r\n",
+            "Authorization: Negotiate x\r\n",
+        ] {
+            let mut client = Line::open(house.address()).await;
+            let before = upstream.connections();
+            client.send(get("/", sent)).await;
+            assert_eq!(client.answer().await.status, 200);
+            assert_eq!(upstream.connections(), before + 1, "{sent}");
+            until("its connection is closed", || upstream.open() == 0).await;
+            // The client is still there, and is served on a new one.
+            client.send(get("/.menshen/ping", "")).await;
+            assert_eq!(client.answer().await.status, 200);
+            client.send(get("/", sent)).await;
+            assert_eq!(client.answer().await.status, 200);
+            until("that one too", || upstream.open() == 0).await;
+        }
+    }
+}
+
+/// Whether the other side has closed a connection on which it says nothing.
+fn is_closed(upstream: &Line<TcpStream>) -> bool {
+    matches!(upstream.stream.try_read(&mut [0]), Ok(0))
+}
+
+/// One client over HTTP/2, and the streams it opened so far.
+struct Client(Frames, u32);
+
+impl Client {
+    /// Asks so many times at once.
+    async fn ask(&mut self, times: usize, (host, path): (&str, &str), sent: &[(&str, &str)]) {
+        for _ in 0..times {
+            self.0
+                .ask(self.1, END_STREAM, ("GET", host, path), sent)
+                .await;
+            self.1 += 2;
+        }
+    }
+
+    /// Reads so many answers to their ends.
+    async fn answers(&mut self, mut times: usize) {
+        while times > 0 {
+            let frame = self.0.next().await.expect("the connection stays");
+            assert_ne!(frame.kind, RST_STREAM, "{frame:?}");
+            times -= usize::from(frame.kind == DATA && frame.flags & END_STREAM != 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_keeps_two_of_eight_and_somebody_keeps_all() {
+    let socket = listener().await;
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let own = "[[route]]\nname = \"win\"\nhost = \"sso.test\"\npath = \"/win\"";
+    let routes = format!(
+        "{ROUTES}\n{own}\nupstream = [\"{url}\"]\n{}",
+        open_route(&url, "")
+    );
+    let plan = Plan::default().routes(&routes).more(PLAIN_HTTP2);
+    let house = plan.server(NOBODY_TRUSTED).start().await;
+    let cookie = format!("menshen={}", signed_in(&house, "zhangsan").await);
+    let named = ("authorization", "NTLM x");
+    let known = [named, ("cookie", &*cookie)];
+    for (address, sent, most) in [
+        ((UP, "/"), &known[..1], 2),
+        (("sso.test", "/win"), &known[..], 8),
+    ] {
+        let mut client = Client(Frames::open(house.address(), 1 << 20).await, 1);
+        client.ask(8, address, sent).await;
+        let mut lines = Vec::new();
+        for _ in 0..8 {
+            let mut line = accept(&socket).await;
+            line.request().await.unwrap();
+            lines.push(line);
+        }
+        for line in &mut lines {
+            line.send(ok("x")).await;
+        }
+        client.answers(8).await;
+        let closed = || lines.iter().filter(|line| is_closed(line)).count();
+        until("the others are closed", || closed() == 8 - most).await;
+        // Those that are left serve the same client again, all at once.
+        lines.retain(|line| !is_closed(line));
+        client.ask(most, address, sent).await;
+        for line in &mut lines {
+            line.request().await.unwrap();
+        }
+        for line in &mut lines {
+            line.send(ok("y")).await;
+        }
+        client.answers(most).await;
+        drop(client);
+        until("they close with their client", || {
+            lines.iter().all(is_closed)
+        })
+        .await;
+    }
+}
