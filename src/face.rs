@@ -207,7 +207,9 @@ impl Live {
             Some(Ok(answered)) => answered.at,
             _ => Instant::now(),
         };
-        let stale = answered_at.saturating_duration_since(sent_at) >= lasting
+        // A request that was ended without an answer was judged when it ended.
+        let stale = sent.is_some()
+            && answered_at.saturating_duration_since(sent_at) >= lasting
             && !Box::pin(self.still_lets_in(&permit, parts, connection)).await;
         let Some(sent) = sent.filter(|_| !stale) else {
             let told = Box::pin(self.no_longer::<B>(parts, connection, id, seen)).await;
