@@ -11,9 +11,10 @@
 //! who may pass where. An **issuer** makes the bearer tokens by which **programs** come in, on routes
 //! that name it; a program is never a person. A **head** is what a decision may look at, a **caller**
 //! who is asking, a **verdict** the answer: allow with a **permit**, allow once the person's source
-//! was asked again, log in first, or deny with a **denial**. An **assertion** is a person's name signed for one **audience**, so that an application
-//! can check it for itself. A **face** speaks a protocol to the outside and decides nothing. A
-//! **site** is one configuration, built; a reload replaces it whole by another, in [`site::live`].
+//! was asked again, log in first, or deny with a **denial**. An **assertion** is a person's name signed
+//! for one **audience**, so that an application can check it for itself. A **face** speaks a
+//! protocol to the outside and decides nothing. A **site** is one configuration, built; a reload
+//! replaces it whole by another, in [`site::live`].
 //!
 //! # Two journeys
 //!

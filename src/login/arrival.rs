@@ -11,7 +11,7 @@ use crate::store::{AccountId, ConnectorId, LoginName, Subject};
 /// memory of a browser.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
-    /// Who it is.
+    /// The account that the ticket named, when the arrival was checked.
     #[serde(rename = "i")]
     pub account: AccountId,
     /// What applications call them.

@@ -160,7 +160,7 @@ pub struct EntryPoint {
 /// not kept.
 #[derive(Clone, Debug)]
 pub struct Arrived {
-    /// Who it is.
+    /// What the source says of the person whom the ticket names.
     pub profile: Profile,
     /// The ticket's own name, by which it counts once; absent: the ticket itself.
     pub ticket_id: Option<String>,
