@@ -43,7 +43,7 @@ impl House {
 
     /// Starts it from a text that is told where to listen, and which directory is its own.
     pub(crate) async fn built(clock: Clock, text: impl Fn(&str, &TempDir) -> String) -> Self {
-        for _ in 0..10 {
+        for _ in 0..100 {
             let url = format!("http://127.0.0.1:{}", free_ports(1));
             let dir = TempDir::new();
             let text = text(&url, &dir);
