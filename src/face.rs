@@ -17,57 +17,57 @@ use crate::request::{Body, BodyError, decide};
 use crate::site::live::Live;
 use crate::site::{Shared, Site};
 
-mod address;
 pub mod admin;
 mod again;
+mod browser;
 mod check;
-pub mod explained;
+pub mod explanation;
 pub mod ext_authz;
 mod lasting;
-mod navigation;
 pub mod page;
 mod record;
 mod reply;
 mod sign_in;
 mod streamed;
 mod tunnel;
+mod urls;
 
 use again::LetIn;
 pub use check::CheckConfig;
 use check::Contract;
 use lasting::{GoingOn, Lasting};
-use record::{Seen, Told};
+use record::{AccessEntry, LoggedResponse};
 pub use sign_in::OWN_PAGES;
 use sign_in::Reconfirmed;
 
 /// One request on its way through a face.
 #[derive(Clone, Copy, Debug)]
-struct Visit<'a> {
+struct RequestContext<'a> {
     site: &'a Site,
     shared: &'a Shared,
     head: &'a Head<'a>,
     id: &'a RequestId,
 }
 
-impl Visit<'_> {
+impl RequestContext<'_> {
     /// The language to answer in; most requests are never answered by us.
     fn lang(&self) -> page::Lang {
-        navigation::lang(self.head.headers)
+        browser::lang(self.head.headers)
     }
 }
 
 /// How far a request came before its body moves.
 enum Step {
-    Told(Told),
+    Respond(LoggedResponse),
     Forward(Permit, Onward),
 }
 
 /// Computes what is forwarded; the route's headers may take more work than the request is worth.
-fn onward(visit: &Visit<'_>, permit: Permit) -> Step {
-    let onward = Onward::new(&permit, visit.head, visit.id, visit.site.writing());
-    match permit.too_costly(visit.head) {
+fn onward(context: &RequestContext<'_>, permit: Permit) -> Step {
+    let onward = Onward::new(&permit, context.head, context.id, context.site.writing());
+    match permit.too_costly(context.head) {
         None => Step::Forward(permit, onward),
-        Some(denial) => Step::Told(reply::deny(visit, &denial)),
+        Some(denial) => Step::Respond(reply::deny(context, &denial)),
     }
 }
 
@@ -88,26 +88,26 @@ impl Live {
         let (mut parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers, site.trust.includes(connection.peer));
         let now = self.shared().clock.now();
-        let mut seen = Seen::of(&self.shared().telemetry, &parts, &connection, now);
+        let mut entry = AccessEntry::of(&self.shared().telemetry, &parts, &connection, now);
         let mut body = Some(body);
         let step = self
-            .step(&site, &parts, &connection, &id, &mut seen, &mut body)
+            .step(&site, &parts, &connection, &id, &mut entry, &mut body)
             .await;
-        let told = match (step, body) {
-            (Step::Told(told), _) => {
-                told.also(|response| reply::fit_cookies(response, &parts.headers))
+        let logged = match (step, body) {
+            (Step::Respond(logged), _) => {
+                logged.map_response(|response| reply::adapt_cookies(response, &parts.headers))
             }
             (Step::Forward(permit, onward), Some(body)) => {
                 let sent = (permit, &onward);
                 let request = (&mut parts, body, &connection);
                 return self
-                    .forwarded(&site, sent, &id, &mut seen, request, started)
+                    .forwarded(&site, sent, &id, &mut entry, request, started)
                     .await;
             }
             // A body moves only into an own path, and those are told.
             (Step::Forward(..), None) => reply::lost(),
         };
-        told.record(&self.shared().telemetry, &seen, &id, started)
+        logged.record(&self.shared().telemetry, &entry, &id, started)
     }
 
     /// Parses the head, and answers the request or permits it. The body is taken by own paths only.
@@ -119,7 +119,7 @@ impl Live {
         parts: &Parts,
         connection: &Connection,
         id: &RequestId,
-        seen: &mut Seen,
+        entry: &mut AccessEntry,
         body: &mut Option<B>,
     ) -> Step
     where
@@ -128,42 +128,45 @@ impl Live {
     {
         if let Some(contract) = Contract::at(site, parts.uri.path()) {
             let (answer, asked) = (check::answer, (site, self.shared()));
-            let answer = answer(contract, asked, parts, connection, id, seen);
-            return Step::Told(Box::pin(answer).await);
+            let answer = answer(contract, asked, parts, connection, id, entry);
+            return Step::Respond(Box::pin(answer).await);
         }
-        let head = match Head::of(parts, connection, site.reading(), seen.at) {
+        let head = match Head::of(parts, connection, site.reading(), entry.at) {
             Ok(head) => head,
             Err(error) => {
                 if error == HeadError::NoHost
-                    && let Some(told) = Box::pin(sign_in::probed(site, self.shared(), parts)).await
+                    && let Some(logged) =
+                        Box::pin(sign_in::probed(site, self.shared(), parts)).await
                 {
-                    return Step::Told(told);
+                    return Step::Respond(logged);
                 }
                 complain(site, connection.peer, id, error);
-                let lang = navigation::lang(&parts.headers);
-                return Step::Told(reply::bad_head(lang, id, error));
+                let lang = browser::lang(&parts.headers);
+                return Step::Respond(reply::bad_head(lang, id, error));
             }
         };
-        seen.client = head.client;
-        let visit = Visit {
+        entry.client = head.client;
+        let context = RequestContext {
             site,
             shared: self.shared(),
             head: &head,
             id,
         };
         if site.routes.is_own(head.path.as_str()) {
-            return Step::Told(Box::pin(sign_in::answer(&visit, body.take())).await);
+            return Step::Respond(Box::pin(sign_in::answer(&context, body.take())).await);
         }
         match decide(&site.routes, &site.gate, &head).await {
-            Verdict::Allow(permit) => onward(&visit, permit),
+            Verdict::Allow(permit) => onward(&context, permit),
             Verdict::Reconfirm(permit) => {
-                match Box::pin(sign_in::reconfirm(&visit, permit)).await {
-                    Reconfirmed::Answered(told) => Step::Told(*told),
-                    Reconfirmed::GoOn(permit) => onward(&visit, permit),
+                match Box::pin(sign_in::reconfirm(&context, permit)).await {
+                    Reconfirmed::Answered(logged) => Step::Respond(*logged),
+                    Reconfirmed::GoOn(permit) => onward(&context, permit),
                 }
             }
-            Verdict::Login(needed) => Step::Told(Box::pin(sign_in::offer(&visit, &needed)).await),
-            Verdict::Deny(denial) => Step::Told(reply::deny(&visit, &denial)),
+            Verdict::Login(needed) => {
+                Step::Respond(Box::pin(sign_in::offer(&context, &needed)).await)
+            }
+            Verdict::Deny(denial) => Step::Respond(reply::deny(&context, &denial)),
         }
     }
 
@@ -173,7 +176,7 @@ impl Live {
         site: &Arc<Site>,
         (permit, onward): (Permit, &Onward),
         id: &RequestId,
-        seen: &mut Seen,
+        entry: &mut AccessEntry,
         (parts, body, connection): (&mut Parts, B, &Arc<Connection>),
         started: Instant,
     ) -> Response<Body>
@@ -182,7 +185,7 @@ impl Live {
         B::Error: Into<BodyError>,
     {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
-        let renewed = sign_in::renewed_cookie(site, &permit, &parts.headers, seen.at);
+        let renewed = sign_in::renewed_cookie(site, &permit, &parts.headers, entry.at);
         let sent_at = Instant::now();
         let lasting = permit.route().limits.lasting;
         let uploads = !body.is_end_stream();
@@ -212,10 +215,10 @@ impl Live {
             && answered_at.saturating_duration_since(sent_at) >= lasting
             && !Box::pin(self.still_lets_in(&permit, parts, connection)).await;
         let Some(sent) = sent.filter(|_| !stale) else {
-            let told = Box::pin(self.no_longer::<B>(parts, connection, id, seen)).await;
-            return told.record(&self.shared().telemetry, seen, id, started);
+            let logged = Box::pin(self.no_longer::<B>(parts, connection, id, entry)).await;
+            return logged.record(&self.shared().telemetry, entry, id, started);
         };
-        let told = Told::allowed(&permit).after(sent_at, answered_at);
+        let logged = LoggedResponse::allowed(&permit).with_upstream_times(sent_at, answered_at);
         let Answered {
             forwarded,
             by,
@@ -228,9 +231,10 @@ impl Live {
                     self.shared().telemetry.limit_reached(key);
                 }
                 // Read again: whoever is answered pays nothing for the page of a failure.
-                let head = Head::of(parts, connection, site.reading(), seen.at).ok();
-                let told = reply::upstream_failed(told, &parts.headers, head.as_ref(), id, failed);
-                return told.record(&self.shared().telemetry, seen, id, started);
+                let head = Head::of(parts, connection, site.reading(), entry.at).ok();
+                let logged =
+                    reply::upstream_failed(logged, &parts.headers, head.as_ref(), id, failed);
+                return logged.record(&self.shared().telemetry, entry, id, started);
             }
         };
         let going_on = || GoingOn {
@@ -240,16 +244,16 @@ impl Live {
             connection: Arc::clone(connection),
             permit,
             id: id.clone(),
-            client: seen.client,
+            client: entry.client,
             since: sent_at,
         };
         let mut response = watched(forwarded, streams, going_on);
         if let Some(cookie) = renewed {
             reply::add_cookie(&mut response, &cookie);
-            reply::keep_private(&mut response);
+            reply::mark_private(&mut response);
         }
-        let told = told.answering(by, streams);
-        told.record_answer(response, &self.shared().telemetry, seen, id, started)
+        let logged = logged.with_upstream_response(by, streams);
+        logged.record_response(response, &self.shared().telemetry, entry, id, started)
     }
 
     /// Whether a request that took long would still be let in, for the same person.
@@ -263,21 +267,21 @@ impl Live {
         parts: &Parts,
         connection: &Connection,
         id: &RequestId,
-        seen: &mut Seen,
-    ) -> Told
+        entry: &mut AccessEntry,
+    ) -> LoggedResponse
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
         let site = self.site();
         let mut no_body = None::<B>;
-        let step = self.step(&site, parts, connection, id, seen, &mut no_body);
-        let told = match step.await {
-            Step::Told(told) => told,
+        let step = self.step(&site, parts, connection, id, entry, &mut no_body);
+        let logged = match step.await {
+            Step::Respond(logged) => logged,
             // As somebody else, who did not send it.
-            Step::Forward(..) => reply::no_longer(navigation::lang(&parts.headers), id),
+            Step::Forward(..) => reply::no_longer(browser::lang(&parts.headers), id),
         };
-        told.because("no longer allowed")
+        logged.with_reason("no longer allowed")
     }
 }
 

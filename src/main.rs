@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use menshen::clock::Clock;
 use menshen::config::{Config, Warning};
 use menshen::door::BindError;
-use menshen::face::explained;
+use menshen::face::explanation;
 use menshen::open_files::OpenFiles;
 use menshen::request::explain::{Question, Words};
 use menshen::run::watch::Watch;
@@ -258,10 +258,10 @@ async fn explain(path: &Path, asked: Asked, json: bool) -> Result<(), Failure> {
     let explanation = explained.map_err(|error| Failure::refused(&error))?;
     match json {
         true => {
-            let json = format!("{:#}", explained::json(&explanation));
+            let json = format!("{:#}", explanation::json(&explanation));
             print(visible::json(&json))
         }
-        false => print(explained::text(&explanation).trim_end()),
+        false => print(explanation::text(&explanation).trim_end()),
     }
 }
 

@@ -146,7 +146,7 @@ pub async fn start_recording(
         shutdown: shutdown.clone(),
     };
     let serving = doors.open(&config, &live, &health, &front)?;
-    health.site_is_loaded();
+    health.set_site_loaded();
     telemetry.config_in_force(&config.hash());
     Ok(Running {
         addresses,
@@ -233,13 +233,13 @@ impl Running {
             Ok(()) => {
                 telemetry.reload(ReloadOutcome::Done);
                 telemetry.config_in_force(&config.hash());
-                self.health.degraded(Vec::new());
+                self.health.set_degraded(Vec::new());
             }
             Err(error) => {
                 telemetry.reload(ReloadOutcome::Refused);
                 let reason = crate::telemetry::chain(error).to_string();
                 self.health
-                    .degraded(vec![format!("the last reload was refused: {reason}")]);
+                    .set_degraded(vec![format!("the last reload was refused: {reason}")]);
             }
         }
         outcome?;
@@ -251,7 +251,7 @@ impl Running {
     pub fn refuse(&self) {
         self.live.shared().telemetry.reload(ReloadOutcome::Refused);
         let reason = "the last reload was refused: the configuration does not parse";
-        self.health.degraded(vec![reason.to_owned()]);
+        self.health.set_degraded(vec![reason.to_owned()]);
     }
 
     async fn replace(&self, config: &Config) -> Result<(), ReloadError> {
@@ -271,7 +271,7 @@ impl Running {
     /// Accepts no more, lets requests in flight end within the drain time, and refreshes of tokens
     /// within some seconds more, and returns.
     pub async fn stop(self) {
-        self.health.is_draining();
+        self.health.set_draining();
         self.shutdown.cancel();
         self.serving.wait().await;
         let Shared {

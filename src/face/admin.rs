@@ -56,23 +56,23 @@ pub struct Health {
 
 impl Health {
     /// From now on requests can be decided.
-    pub fn site_is_loaded(&self) {
+    pub fn set_site_loaded(&self) {
         self.site_loaded.store(true, Ordering::Release);
     }
 
     /// From now on a load balancer should send its requests elsewhere.
-    pub fn is_draining(&self) {
+    pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
     /// Whether requests are decided, and will be.
-    pub fn serves(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         self.site_loaded.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire)
     }
 
     /// What works less well than configured, such as a reload that was refused; replaces what was
     /// said before. Nothing secret: whoever can reach the listener reads it.
-    pub fn degraded(&self, reasons: Vec<String>) {
+    pub fn set_degraded(&self, reasons: Vec<String>) {
         *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
     }
 }

@@ -141,8 +141,8 @@ async fn judge(live: &Live, request: LetIn<'_>) -> Judged {
     match decide(&site.routes, &site.gate, &head).await {
         // That the source should be asked before the next page is no refusal of this one.
         Verdict::Allow(permit) | Verdict::Reconfirm(permit) => {
-            let (told, found) = (who(request.permit), who(&permit));
-            if told.is_none() || told == found {
+            let (original, found) = (who(request.permit), who(&permit));
+            if original.is_none() || original == found {
                 return Judged::LetIn(ends_at(&permit));
             }
             // A public route lets them pass as nobody, but the upstream still takes them for whom

@@ -8,11 +8,11 @@ use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::navigation::{Errand, errand};
+use super::browser::{Errand, errand};
 use super::page::Cause;
-use super::record::{Seen, Told};
+use super::record::{AccessEntry, LoggedResponse};
 use super::sign_in::{RECONFIRM, Reconfirmed};
-use super::{Visit, address, complain, reply, sign_in};
+use super::{RequestContext, complain, reply, sign_in, urls};
 use crate::clock::Timestamp;
 use crate::request::gate::Why;
 use crate::request::head::{Connection, Head, HeadError, Original, Peer};
@@ -49,7 +49,7 @@ pub(super) enum Said {
     /// It may pass. The cookie is the session's, signed again.
     Go(Permit, Option<String>),
     /// It may not; the response is for whoever sent the original request.
-    Stop(Stop, &'static str, Box<Told>),
+    Stop(Stop, &'static str, Box<LoggedResponse>),
 }
 
 /// Why something may not pass, as far as contracts tell it apart.
@@ -96,8 +96,8 @@ pub(super) async fn answer(
     parts: &Parts,
     connection: &Connection,
     id: &RequestId,
-    seen: &mut Seen,
-) -> Told {
+    entry: &mut AccessEntry,
+) -> LoggedResponse {
     if !site.trust.includes(connection.peer) {
         return stranger(site, connection.peer, id);
     }
@@ -106,12 +106,12 @@ pub(super) async fn answer(
         Err(error) => return bad_head(site, connection.peer, id, error),
     };
     let original = asked.original(&parts.headers);
-    let head = match head_of(site, original, connection.peer, seen.at) {
+    let head = match head_of(site, original, connection.peer, entry.at) {
         Ok(head) => head,
         Err(error) => return bad_head(site, connection.peer, id, error),
     };
-    seen.is_about(&head);
-    let visit = Visit {
+    entry.set_original(&head);
+    let context = RequestContext {
         site,
         shared,
         head: &head,
@@ -122,8 +122,8 @@ pub(super) async fn answer(
         (Some(only), verdict) => only.narrow(verdict),
         (None, verdict) => verdict,
     };
-    let said = ask(&visit, verdict, contract.leads_on_by()).await;
-    say(contract, &visit, said)
+    let said = ask(&context, verdict, contract.leads_on_by()).await;
+    say(contract, &context, said)
 }
 
 /// The head of what is asked about. Where the scheme is not told, it is the one of the site.
@@ -139,65 +139,75 @@ pub(super) fn head_of<'a>(
 /// Makes an answer of a verdict: `leads_on_by` is the status that sends a person to log in, where
 /// there is one.
 pub(super) async fn ask(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     verdict: Verdict,
     leads_on_by: Option<StatusCode>,
 ) -> Said {
     match verdict {
-        Verdict::Allow(permit) => go(visit, permit),
-        Verdict::Reconfirm(permit) => reconfirm(visit, permit, leads_on_by).await,
-        Verdict::Login(needed) => log_in(visit, &needed, leads_on_by),
+        Verdict::Allow(permit) => go(context, permit),
+        Verdict::Reconfirm(permit) => reconfirm(context, permit, leads_on_by).await,
+        Verdict::Login(needed) => log_in(context, &needed, leads_on_by),
         Verdict::Deny(denial) => {
             let (stop, mut reason) = reason_of(&denial);
-            let (site, head) = (visit.site, visit.head);
+            let (site, head) = (context.site, context.head);
             if matches!(denial, Denial::NoRoute) && site.routes.is_own(head.path.as_str()) {
                 reason = "own-page";
                 if site.strangers.may_speak() {
                     let prefix = &site.prefix;
                     tracing::warn!(
-                        request_id = %visit.id,
+                        request_id = %context.id,
                         host = %head.host,
                         "a check asks about a page of menshen's own: let the proxy that asks lead \
                          {prefix}/ to menshen without asking, or nobody can sign in"
                     );
                 }
             }
-            let mut told = reply::deny(visit, &denial);
+            let mut logged = reply::deny(context, &denial);
             let status = match stop {
                 Stop::Login | Stop::Unauthorized => StatusCode::UNAUTHORIZED,
                 Stop::Denied => StatusCode::FORBIDDEN,
                 Stop::Away => StatusCode::SERVICE_UNAVAILABLE,
             };
-            told = told.also(|response| *response.status_mut() = status);
-            Said::Stop(stop, reason, Box::new(told))
+            logged = logged.map_response(|response| *response.status_mut() = status);
+            Said::Stop(stop, reason, Box::new(logged))
         }
     }
 }
 
-fn go(visit: &Visit<'_>, permit: Permit) -> Said {
-    let (site, head) = (visit.site, visit.head);
+fn go(context: &RequestContext<'_>, permit: Permit) -> Said {
+    let (site, head) = (context.site, context.head);
     let cookie = sign_in::renewed_cookie(site, &permit, head.headers, head.at);
     Said::Go(permit, cookie)
 }
 
 /// Whoever cannot be led to their source goes on as who they are.
-async fn reconfirm(visit: &Visit<'_>, permit: Permit, leads_on_by: Option<StatusCode>) -> Said {
+async fn reconfirm(
+    context: &RequestContext<'_>,
+    permit: Permit,
+    leads_on_by: Option<StatusCode>,
+) -> Said {
     let Some(status) = leads_on_by else {
-        return go(visit, permit);
+        return go(context, permit);
     };
     let route = Arc::clone(permit.route());
-    let told = match sign_in::reconfirm(visit, permit).await {
-        Reconfirmed::GoOn(permit) => return go(visit, permit),
-        Reconfirmed::Answered(told) if told.status().is_redirection() => {
-            told.also(|response| *response.status_mut() = status)
+    let logged = match sign_in::reconfirm(context, permit).await {
+        Reconfirmed::GoOn(permit) => return go(context, permit),
+        Reconfirmed::Answered(logged) if logged.status().is_redirection() => {
+            logged.map_response(|response| *response.status_mut() = status)
         }
         // A page of ours would read as leave to pass.
-        Reconfirmed::Answered(_) => Told::login(RECONFIRM, &route, led_on(visit, status, false)),
+        Reconfirmed::Answered(_) => {
+            LoggedResponse::login_needed(RECONFIRM, &route, led_on(context, status, false))
+        }
     };
-    Said::Stop(Stop::Login, RECONFIRM, Box::new(told))
+    Said::Stop(Stop::Login, RECONFIRM, Box::new(logged))
 }
 
-fn log_in(visit: &Visit<'_>, needed: &LoginNeeded, leads_on_by: Option<StatusCode>) -> Said {
+fn log_in(
+    context: &RequestContext<'_>,
+    needed: &LoginNeeded,
+    leads_on_by: Option<StatusCode>,
+) -> Said {
     let why = needed.why.word();
     let reason = match needed.why {
         Why::Nobody => "nobody",
@@ -205,23 +215,29 @@ fn log_in(visit: &Visit<'_>, needed: &LoginNeeded, leads_on_by: Option<StatusCod
         Why::OtherConnector => "other-connector",
         Why::StepUp => "step-up",
     };
-    let told = match (leads_on_by, errand(visit.head)) {
+    let logged = match (leads_on_by, errand(context.head)) {
         (Some(status), Errand::Navigation) => {
-            let found_nobody = matches!(needed.why, Why::Nobody | Why::Expired);
-            let response = led_on(visit, status, found_nobody);
-            Told::login(why, &needed.route, response)
+            let no_session_found = matches!(needed.why, Why::Nobody | Why::Expired);
+            let response = led_on(context, status, no_session_found);
+            LoggedResponse::login_needed(why, &needed.route, response)
         }
-        (Some(_), Errand::Embedded | Errand::Program) | (None, _) => sign_in::needed(visit, needed),
+        (Some(_), Errand::Embedded | Errand::Program) | (None, _) => {
+            sign_in::needed(context, needed)
+        }
     };
-    Said::Stop(Stop::Login, reason, Box::new(told))
+    Said::Stop(Stop::Login, reason, Box::new(logged))
 }
 
 /// Sends a person to log in, by way of a page of ours that sets what a login needs.
-fn led_on(visit: &Visit<'_>, status: StatusCode, found_nobody: bool) -> Response<Body> {
+fn led_on(
+    context: &RequestContext<'_>,
+    status: StatusCode,
+    no_session_found: bool,
+) -> Response<Body> {
     // HEAD starts nothing: it is told where a GET would go.
-    let to = match *visit.head.method {
-        Method::HEAD => address::login(visit),
-        _ => address::start(visit, found_nobody),
+    let to = match *context.head.method {
+        Method::HEAD => urls::sign_in(context),
+        _ => urls::start(context, no_session_found),
     };
     let mut response = reply::redirect(&to);
     *response.status_mut() = status;
@@ -229,11 +245,11 @@ fn led_on(visit: &Visit<'_>, status: StatusCode, found_nobody: bool) -> Response
 }
 
 /// Puts an answer into the words of a contract.
-fn say(contract: Contract, visit: &Visit<'_>, said: Said) -> Told {
-    let head = visit.head;
+fn say(contract: Contract, context: &RequestContext<'_>, said: Said) -> LoggedResponse {
+    let head = context.head;
     match said {
         Said::Go(permit, cookie) => {
-            let writing = visit.site.writing();
+            let writing = context.site.writing();
             let handed_on = || Granted::to_hand_on(&permit, head, writing);
             let (status, granted) = match contract {
                 Contract::AuthRequest => (StatusCode::ACCEPTED, handed_on()),
@@ -245,7 +261,7 @@ fn say(contract: Contract, visit: &Visit<'_>, said: Said) -> Told {
                 }
             };
             if let Some(denial) = permit.too_costly(head) {
-                return too_costly(visit, &denial);
+                return too_costly(context, &denial);
             }
             let mut response = Response::new(reply::empty());
             *response.status_mut() = status;
@@ -259,22 +275,22 @@ fn say(contract: Contract, visit: &Visit<'_>, said: Said) -> Told {
             if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
                 headers.insert(SET_COOKIE, cookie);
             }
-            Told::allowed(&permit).with(response)
+            LoggedResponse::allowed(&permit).with_response(response)
         }
-        Said::Stop(Stop::Away, _, told) if contract == Contract::Envoy => stopped(
-            told.also(|response| *response.status_mut() = StatusCode::FORBIDDEN),
+        Said::Stop(Stop::Away, _, logged) if contract == Contract::Envoy => stopped(
+            logged.map_response(|response| *response.status_mut() = StatusCode::FORBIDDEN),
             "unavailable",
         ),
-        Said::Stop(_, reason, told) => stopped(*told, reason),
+        Said::Stop(_, reason, logged) => stopped(*logged, reason),
     }
-    .by_check()
+    .from_check()
 }
 
 /// What the route writes into the request takes too much work.
-pub(super) fn too_costly(visit: &Visit<'_>, denial: &Denial) -> Told {
-    let told = reply::deny(visit, denial);
-    let told = told.also(|response| *response.status_mut() = StatusCode::FORBIDDEN);
-    stopped(told, reason_of(denial).1).by_check()
+pub(super) fn too_costly(context: &RequestContext<'_>, denial: &Denial) -> LoggedResponse {
+    let logged = reply::deny(context, denial);
+    let logged = logged.map_response(|response| *response.status_mut() = StatusCode::FORBIDDEN);
+    stopped(logged, reason_of(denial).1).from_check()
 }
 
 /// Names by commas; nothing where there is none.
@@ -291,8 +307,8 @@ fn listed(names: &[HeaderName]) -> Option<HeaderValue> {
 }
 
 /// Adds the reason to a no.
-pub(super) fn stopped(told: Told, reason: &'static str) -> Told {
-    told.also(|response| {
+pub(super) fn stopped(logged: LoggedResponse, reason: &'static str) -> LoggedResponse {
+    logged.map_response(|response| {
         let reason = HeaderValue::from_static(reason);
         response.headers_mut().insert(REASON, reason);
     })
@@ -319,7 +335,7 @@ fn reason_of(denial: &Denial) -> (Stop, &'static str) {
 }
 
 /// Somebody asks whose word does not count.
-pub(super) fn stranger(site: &Site, peer: Peer, id: &RequestId) -> Told {
+pub(super) fn stranger(site: &Site, peer: Peer, id: &RequestId) -> LoggedResponse {
     let entry = match peer {
         Peer::Ip(ip) => ip.to_canonical().to_string(),
         Peer::Unix => "unix".to_owned(),
@@ -333,16 +349,21 @@ pub(super) fn stranger(site: &Site, peer: Peer, id: &RequestId) -> Told {
     }
     let response = reply::text(StatusCode::FORBIDDEN, "text/plain", String::new());
     stopped(
-        Told::denied("not a trusted proxy", None, None, response),
+        LoggedResponse::denied("not a trusted proxy", None, None, response),
         "not-trusted",
     )
-    .by_check()
+    .from_check()
 }
 
 /// The question itself cannot be read.
-pub(super) fn bad_head(site: &Site, peer: Peer, id: &RequestId, error: HeadError) -> Told {
+pub(super) fn bad_head(
+    site: &Site,
+    peer: Peer,
+    id: &RequestId,
+    error: HeadError,
+) -> LoggedResponse {
     complain(site, peer, id, error);
     let response = reply::text(StatusCode::FORBIDDEN, "text/plain", String::new());
-    let told = Told::denied(error.to_string(), None, None, response);
-    stopped(told, Cause::BadRequest.slug()).by_check()
+    let logged = LoggedResponse::denied(error.to_string(), None, None, response);
+    stopped(logged, Cause::BadRequest.slug()).from_check()
 }

@@ -19,8 +19,8 @@ use tonic_health::pb::health_server::HealthServer;
 
 use super::admin::Health;
 use super::check::{self, Said};
-use super::record::{Seen, Told};
-use super::{Visit, reply};
+use super::record::{AccessEntry, LoggedResponse};
+use super::{RequestContext, reply};
 use crate::request::head::{Connection, HeadError, Peer};
 use crate::request::headers::{Granted, RequestId};
 use crate::request::policy::{Denial, Verdict};
@@ -64,11 +64,11 @@ pub struct ExtAuthzConfig {
 
 /// Where a question came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AskedAt {
+pub enum CheckListener {
     /// Where nothing but gRPC is spoken: only proxies come there.
-    OwnListener,
+    Own,
     /// Where a proxy brings its visitors, too, and each of them may put a question.
-    MainListener,
+    Main,
 }
 
 /// Answers Envoy.
@@ -94,7 +94,7 @@ impl ExtAuthz {
     }
 
     /// Whether a request that came where other things are asked, too, asks this.
-    pub fn is_asked<B>(request: &Request<B>) -> bool {
+    pub fn is_check<B>(request: &Request<B>) -> bool {
         request.uri().path() == CHECK && speaks_grpc(request)
     }
 
@@ -103,7 +103,7 @@ impl ExtAuthz {
         &self,
         request: Request<B>,
         connection: Arc<Connection>,
-        at: AskedAt,
+        at: CheckListener,
     ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -136,7 +136,7 @@ impl ExtAuthz {
         &self,
         request: Request<B>,
         connection: &Connection,
-        at: AskedAt,
+        at: CheckListener,
     ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -161,7 +161,7 @@ impl ExtAuthz {
         &self,
         request: Request<B>,
         connection: &Connection,
-        at: AskedAt,
+        at: CheckListener,
     ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -171,7 +171,7 @@ impl ExtAuthz {
         let (site, shared) = (self.live.site(), self.live.shared());
         let (parts, body) = request.into_parts();
         let now = shared.clock.now();
-        let mut seen = Seen::of(&shared.telemetry, &parts, connection, now);
+        let mut entry = AccessEntry::of(&shared.telemetry, &parts, connection, now);
         let mut id = RequestId::of(&parts.headers, false);
         let asked = if site.trust.includes(connection.peer) {
             match frame::message(body).await {
@@ -192,18 +192,18 @@ impl ExtAuthz {
             Ok(Ok(asked)) => {
                 id = RequestId::of(&asked.headers, true);
                 let from = (connection.peer, at);
-                decided((&site, shared), &asked, from, &id, &mut seen).await
+                decided((&site, shared), &asked, from, &id, &mut entry).await
             }
             Ok(Err(error)) => Answered::No(check::bad_head(&site, connection.peer, &id, error)),
-            Err(told) => Answered::No(told),
+            Err(logged) => Answered::No(logged),
         };
         match said {
-            Answered::Yes(told, answer) => {
-                told.record(&shared.telemetry, &seen, &id, started);
+            Answered::Yes(logged, answer) => {
+                logged.record(&shared.telemetry, &entry, &id, started);
                 frame::reply(&answer)
             }
-            Answered::No(told) => {
-                let response = told.record(&shared.telemetry, &seen, &id, started);
+            Answered::No(logged) => {
+                let response = logged.record(&shared.telemetry, &entry, &id, started);
                 frame::reply(&answer::denied(response).await)
             }
         }
@@ -212,26 +212,26 @@ impl ExtAuthz {
 
 /// What is answered, and what the record says of it.
 enum Answered {
-    Yes(Told, CheckResponse),
-    No(Told),
+    Yes(LoggedResponse, CheckResponse),
+    No(LoggedResponse),
 }
 
 /// Decides what was asked: by the route that the question names, else as everybody does.
 async fn decided(
     (site, shared): (&Site, &Shared),
     asked: &Asked,
-    (peer, at): (Peer, AskedAt),
+    (peer, at): (Peer, CheckListener),
     id: &RequestId,
-    seen: &mut Seen,
+    entry: &mut AccessEntry,
 ) -> Answered {
     let head = asked.original();
-    let head = head.and_then(|original| check::head_of(site, original, peer, seen.at));
+    let head = head.and_then(|original| check::head_of(site, original, peer, entry.at));
     let head = match head {
         Ok(head) => head,
         Err(error) => return Answered::No(check::bad_head(site, peer, id, error)),
     };
-    seen.is_about(&head);
-    let visit = Visit {
+    entry.set_original(&head);
+    let context = RequestContext {
         site,
         shared,
         head: &head,
@@ -247,20 +247,20 @@ async fn decided(
             Verdict::Deny(Denial::NoRoute)
         }
     };
-    match check::ask(&visit, verdict, Some(StatusCode::FOUND)).await {
+    match check::ask(&context, verdict, Some(StatusCode::FOUND)).await {
         Said::Go(permit, cookie) => {
             let what = match at {
-                AskedAt::OwnListener => CheckHeaders::All,
-                AskedAt::MainListener => permit.route().headers.on_checks,
+                CheckListener::Own => CheckHeaders::All,
+                CheckListener::Main => permit.route().headers.on_checks,
             };
             let granted = Granted::to_apply(&permit, &head, site.writing(), what);
             if let Some(denial) = permit.too_costly(&head) {
-                return Answered::No(check::too_costly(&visit, &denial));
+                return Answered::No(check::too_costly(&context, &denial));
             }
             let answer = answer::granted(&permit, &granted, cookie.as_deref(), id);
-            Answered::Yes(Told::allowed(&permit).by_check(), answer)
+            Answered::Yes(LoggedResponse::allowed(&permit).from_check(), answer)
         }
-        Said::Stop(_, reason, told) => Answered::No(check::stopped(*told, reason).by_check()),
+        Said::Stop(_, reason, logged) => Answered::No(check::stopped(*logged, reason).from_check()),
     }
 }
 

@@ -28,7 +28,7 @@ mod tests;
 mod words;
 
 pub use cause::Cause;
-pub use cross::CrossPage;
+pub use cross::CrossHostPage;
 pub use forbidden::ForbiddenPage;
 pub use fragment::{FRAGMENT_JS, FragmentPage};
 pub use frame::{FRAME_JS, FramePage};
@@ -39,7 +39,7 @@ pub use password::{PasswordNotice, PasswordPage};
 pub use post::{POST_JS, PostPage};
 pub use problem::ProblemPage;
 pub use problem_json::ProblemJson;
-pub use sign_in::{Choice, Present, Reason, SignInPage};
+pub use sign_in::{ConnectorChoice, SignInPage, SignInReason, SignedInPerson};
 pub use signed_out::SignedOutPage;
 pub use switch::SwitchPage;
 
@@ -102,7 +102,7 @@ impl Needs {
 
 /// What every page says of itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Footing<'a> {
+pub struct PageInfo<'a> {
     /// The host people know the site by: `sso.corp.example`.
     pub site: &'a str,
     /// What the administrator finds this request by in the log.
@@ -111,7 +111,7 @@ pub struct Footing<'a> {
 
 /// Somebody, as a page names them.
 #[derive(Clone, Copy, Debug)]
-pub struct Who<'a> {
+pub struct PersonName<'a> {
     /// What people call them, when that is known.
     pub name: Option<&'a str>,
     /// What applications call them.
@@ -196,16 +196,16 @@ fn is_origin(text: &str) -> bool {
 /// What every template is given.
 #[derive(Debug)]
 struct Frame<'a> {
-    footing: Footing<'a>,
+    info: PageInfo<'a>,
     lang: Lang,
     words: &'static Words,
     style: &'static str,
 }
 
 impl<'a> Frame<'a> {
-    fn new(footing: Footing<'a>, lang: Lang) -> Self {
+    fn new(info: PageInfo<'a>, lang: Lang) -> Self {
         Self {
-            footing,
+            info,
             lang,
             words: words::of(lang),
             style: STYLE,

@@ -22,23 +22,23 @@ use crate::telemetry::{Access, Cut, Outcome, Speaker, Telemetry};
 
 /// What the access record says of the request itself.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(super) struct AccessEntry {
     /// When it came.
     pub(super) at: Timestamp,
     /// Who sent it; behind trusted proxies once the head is parsed.
     pub(super) client: IpAddr,
     /// Spared when nobody reads it.
-    line: Option<Box<SeenLine>>,
+    line: Option<Box<RequestLine>>,
 }
 
 #[derive(Clone, Debug)]
-struct SeenLine {
+struct RequestLine {
     method: Method,
     host: String,
     path: String,
 }
 
-impl Seen {
+impl AccessEntry {
     pub(super) fn of(
         telemetry: &Telemetry,
         parts: &Parts,
@@ -56,7 +56,7 @@ impl Seen {
                 .map(|host| String::from_utf8_lossy(host.as_bytes()));
             let authority = || parts.uri.authority().map(|name| name.as_str().into());
             let host = host.or_else(authority);
-            Box::new(SeenLine {
+            Box::new(RequestLine {
                 method: parts.method.clone(),
                 host: host.unwrap_or_default().into_owned(),
                 // Never the query: codes, states and tickets travel there.
@@ -67,7 +67,7 @@ impl Seen {
     }
 
     /// From now on it is about another request, which this one asks about.
-    pub(super) fn is_about(&mut self, head: &Head<'_>) {
+    pub(super) fn set_original(&mut self, head: &Head<'_>) {
         self.client = head.client;
         if let Some(line) = &mut self.line {
             line.method = head.method.clone();
@@ -82,7 +82,7 @@ impl Seen {
 
 /// A response with what the access record says of how it came about.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct LoggedResponse {
     response: Option<Response<Body>>,
     face: Speaker,
     verdict: Outcome,
@@ -99,7 +99,7 @@ pub(super) struct Told {
 
 /// What the access record says of an answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Given {
+pub(super) struct ResponseSummary {
     pub(super) status: StatusCode,
     /// From the request to the head of the answer.
     pub(super) took: Duration,
@@ -107,13 +107,13 @@ pub(super) struct Given {
     pub(super) cut: Option<Cut>,
 }
 
-impl Told {
+impl LoggedResponse {
     /// An own path's answer.
-    pub(super) fn own(reason: &'static str, response: Response<Body>) -> Self {
-        Self::new(Speaker::Own, Outcome::Allow, reason).with(response)
+    pub(super) fn own_path(reason: &'static str, response: Response<Body>) -> Self {
+        Self::new(Speaker::Own, Outcome::Allow, reason).with_response(response)
     }
 
-    pub(super) fn login(
+    pub(super) fn login_needed(
         reason: &'static str,
         route: &Arc<Route>,
         response: Response<Body>,
@@ -122,7 +122,7 @@ impl Told {
             route: Some(Arc::clone(route)),
             ..Self::new(Speaker::Proxy, Outcome::Login, reason)
         }
-        .with(response)
+        .with_response(response)
     }
 
     pub(super) fn denied(
@@ -136,17 +136,17 @@ impl Told {
             caller: caller.cloned(),
             ..Self::new(Speaker::Proxy, Outcome::Deny, reason)
         }
-        .with(response)
+        .with_response(response)
     }
 
     /// The same with something more in the response.
-    pub(super) fn also(mut self, add: impl FnOnce(&mut Response<Body>)) -> Self {
+    pub(super) fn map_response(mut self, add: impl FnOnce(&mut Response<Body>)) -> Self {
         self.response.as_mut().map(add);
         self
     }
 
     /// The same, told by a check.
-    pub(super) fn by_check(self) -> Self {
+    pub(super) fn from_check(self) -> Self {
         Self {
             face: Speaker::Check,
             ..self
@@ -184,7 +184,7 @@ impl Told {
     }
 
     /// Notes when the upstream was asked, and when it answered.
-    pub(super) fn after(self, asked: Instant, answered: Instant) -> Self {
+    pub(super) fn with_upstream_times(self, asked: Instant, answered: Instant) -> Self {
         Self {
             upstream: Some(answered.saturating_duration_since(asked)),
             answered: Some(answered),
@@ -193,7 +193,7 @@ impl Told {
     }
 
     /// Names the upstream that answered.
-    pub(super) fn answered_by(self, upstream: HeaderValue) -> Self {
+    pub(super) fn with_upstream(self, upstream: HeaderValue) -> Self {
         Self {
             answered_by: Some(upstream),
             ..self
@@ -201,7 +201,7 @@ impl Told {
     }
 
     /// Says which upstream answered, and whether the response's body still comes from it.
-    pub(super) fn answering(self, upstream: HeaderValue, streams: bool) -> Self {
+    pub(super) fn with_upstream_response(self, upstream: HeaderValue, streams: bool) -> Self {
         Self {
             answered_by: Some(upstream),
             streams,
@@ -209,14 +209,14 @@ impl Told {
         }
     }
 
-    pub(super) fn because(self, reason: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn with_reason(self, reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason: reason.into(),
             ..self
         }
     }
 
-    pub(super) fn with(self, response: Response<Body>) -> Self {
+    pub(super) fn with_response(self, response: Response<Body>) -> Self {
         Self {
             response: Some(response),
             ..self
@@ -228,45 +228,45 @@ impl Told {
     pub(super) fn record(
         mut self,
         telemetry: &Telemetry,
-        seen: &Seen,
+        entry: &AccessEntry,
         id: &RequestId,
         started: Instant,
     ) -> Response<Body> {
         let response = self.response.take().unwrap_or_default();
-        self.record_answer(response, telemetry, seen, id, started)
+        self.record_response(response, telemetry, entry, id, started)
     }
 
     /// The same for a response that stands beside it: every forwarded request is recorded so, and its
     /// response does not move twice more.
-    pub(super) fn record_answer(
+    pub(super) fn record_response(
         self,
         response: Response<Body>,
         telemetry: &Telemetry,
-        seen: &Seen,
+        entry: &AccessEntry,
         id: &RequestId,
         started: Instant,
     ) -> Response<Body> {
         let answered = self.answered.unwrap_or_else(Instant::now);
-        let given = Given {
+        let summary = ResponseSummary {
             status: response.status(),
             took: answered.saturating_duration_since(started),
             bytes: http_body::Body::size_hint(response.body()).exact(),
             cut: None,
         };
         if self.streams {
-            telemetry.count(&self.access(seen, id, given));
-            return streamed::follow(response, telemetry, self, seen, id, given);
+            telemetry.count(&self.access(entry, id, summary));
+            return streamed::follow(response, telemetry, self, entry, id, summary);
         }
-        telemetry.record(&self.access(seen, id, given));
+        telemetry.record(&self.access(entry, id, summary));
         response
     }
 
     /// The access record, when `given` was answered.
     pub(super) fn access<'a>(
         &'a self,
-        seen: &'a Seen,
+        entry: &'a AccessEntry,
         id: &'a RequestId,
-        given: Given,
+        summary: ResponseSummary,
     ) -> Access<'a> {
         let person = match &self.caller {
             Some(Caller::Person(person)) => Some(&person.session),
@@ -278,12 +278,12 @@ impl Told {
             }
             _ => None,
         };
-        let line = seen.line.as_deref();
+        let line = entry.line.as_deref();
         Access {
-            at: seen.at,
+            at: entry.at,
             request_id: id.as_str(),
             trace_id: None,
-            client: seen.client,
+            client: entry.client,
             method: line.map_or("", |line| line.method.as_str()),
             host: line.map_or("", |line| &line.host),
             path: line.map_or("", |line| &line.path),
@@ -294,12 +294,12 @@ impl Told {
             program,
             verdict: self.verdict,
             reason: Some(&*self.reason).filter(|reason| !reason.is_empty()),
-            status: given.status.as_u16(),
+            status: summary.status.as_u16(),
             upstream: self.upstream_name(),
-            took: given.took,
+            took: summary.took,
             upstream_took: self.upstream,
-            bytes: given.bytes,
-            cut: given.cut,
+            bytes: summary.bytes,
+            cut: summary.cut,
         }
     }
 

@@ -11,12 +11,14 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
-pub(super) use bearer::{invite, on_own_page};
+pub(super) use bearer::{bearer_error, offer_bearer};
 
-use super::navigation::lang;
-use super::page::{Cause, Footing, ForbiddenPage, Href, Lang, Page, ProblemJson, ProblemPage, Who};
-use super::record::Told;
-use super::{Visit, address};
+use super::browser::lang;
+use super::page::{
+    Cause, ForbiddenPage, Href, Lang, Page, PageInfo, PersonName, ProblemJson, ProblemPage,
+};
+use super::record::LoggedResponse;
+use super::{RequestContext, urls};
 use crate::people::cookie::understood;
 use crate::request::forward::{Failed, ForwardError};
 use crate::request::gate::Caller;
@@ -32,7 +34,7 @@ mod redirect;
 
 pub(super) use redirect::{redirect, see_other};
 
-pub(super) use program::{foreign, json_problem, login_needed};
+pub(super) use program::{foreign_origin, json_problem, login_needed};
 
 /// Seconds after which somebody may come back to what is away for now.
 const RETRY_AFTER_S: u32 = 5;
@@ -77,9 +79,9 @@ pub(super) fn status_of(cause: Cause) -> StatusCode {
 }
 
 /// A request whose head nobody should act on.
-pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> Told {
+pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> LoggedResponse {
     let page = ProblemPage {
-        footing: Footing {
+        info: PageInfo {
             site: "",
             request_id: id.as_str(),
         },
@@ -92,13 +94,13 @@ pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> Told {
         home: Some(Href::new("/")),
     };
     let response = page_response(StatusCode::BAD_REQUEST, &page.render(lang));
-    Told::denied(error.to_string(), None, None, response)
+    LoggedResponse::denied(error.to_string(), None, None, response)
 }
 
 /// A request that was let in and would not be any more.
-pub(super) fn no_longer(lang: Lang, id: &RequestId) -> Told {
+pub(super) fn no_longer(lang: Lang, id: &RequestId) -> LoggedResponse {
     let page = ProblemPage {
-        footing: Footing {
+        info: PageInfo {
             site: "",
             request_id: id.as_str(),
         },
@@ -108,49 +110,49 @@ pub(super) fn no_longer(lang: Lang, id: &RequestId) -> Told {
         home: Some(Href::new("/")),
     };
     let response = page_response(status_of(Cause::Revoked), &page.render(lang));
-    Told::denied("revoked", None, None, response)
+    LoggedResponse::denied("revoked", None, None, response)
 }
 
 /// A decided no.
-pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
+pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedResponse {
     match denial {
-        Denial::NoRoute => Told::denied(
+        Denial::NoRoute => LoggedResponse::denied(
             "no route",
             None,
             None,
-            problem(visit, Cause::NotFound, None),
+            problem(context, Cause::NotFound, None),
         ),
-        Denial::AmbiguousPath => Told::denied(
+        Denial::AmbiguousPath => LoggedResponse::denied(
             "ambiguous path",
             None,
             None,
-            problem(visit, Cause::AmbiguousPath, None),
+            problem(context, Cause::AmbiguousPath, None),
         ),
         Denial::Method { route } => {
-            let response = problem(visit, Cause::BadRequest, None);
-            Told::denied("method not in capitals", Some(route), None, response)
+            let response = problem(context, Cause::BadRequest, None);
+            LoggedResponse::denied("method not in capitals", Some(route), None, response)
         }
-        Denial::TooCostly { route } => too_costly(visit, route),
+        Denial::TooCostly { route } => too_costly(context, route),
         Denial::BadToken { route, issuer, why } => {
-            bearer::refused(visit, Some(route), issuer.as_ref(), why)
+            bearer::refused(context, Some(route), issuer.as_ref(), why)
         }
         Denial::Scope {
             route,
             caller,
             needed,
-        } => bearer::lacks_scope(visit, Some(route), caller, needed),
-        Denial::TwoCallers { route } => bearer::two_callers(visit, Some(route)),
-        Denial::IssuerAway { route, issuer } => bearer::issuer_away(visit, Some(route), issuer),
+        } => bearer::lacks_scope(context, Some(route), caller, needed),
+        Denial::TwoCallers { route } => bearer::two_callers(context, Some(route)),
+        Denial::IssuerAway { route, issuer } => bearer::issuer_away(context, Some(route), issuer),
         Denial::TooManyTokens { route, issuer } => {
-            bearer::too_many_tokens(visit, Some(route), issuer)
+            bearer::too_many_tokens(context, Some(route), issuer)
         }
         Denial::WeakToken { route } => {
             let demands = route.demands.as_deref();
-            let mut response = login_needed(visit, "step up", demands);
+            let mut response = login_needed(context, "step up", demands);
             if let Some(challenge) = demands.and_then(program::challenge) {
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             }
-            Told::denied("weak token", Some(route), None, response)
+            LoggedResponse::denied("weak token", Some(route), None, response)
         }
         Denial::Forbidden {
             route,
@@ -160,48 +162,52 @@ pub(super) fn deny(visit: &Visit<'_>, denial: &Denial) -> Told {
             let reason = match because {
                 Because::Rule => "rule".to_owned(),
                 Because::RuleFailed(error) => {
-                    tracing::warn!(request_id = %visit.id, route = route.name.as_str(), error, "a rule failed, which denies");
+                    tracing::warn!(request_id = %context.id, route = route.name.as_str(), error, "a rule failed, which denies");
                     format!("rule failed: {error}")
                 }
             };
-            let response = forbidden(visit, route.name.as_str(), caller);
-            Told::denied(reason, Some(route), Some(caller), response)
+            let response = forbidden(context, route.name.as_str(), caller);
+            LoggedResponse::denied(reason, Some(route), Some(caller), response)
         }
-        Denial::Address { route, why } => bad_address(visit, route, *why),
+        Denial::Address { route, why } => bad_address(context, route, *why),
         Denial::Untold { route, what } => {
             let route_name = route.as_ref().map_or("", |route| route.name.as_str());
-            if visit.site.strangers.may_speak() {
+            if context.site.strangers.may_speak() {
                 let send = remedy(what);
-                tracing::warn!(request_id = %visit.id, route = route_name, host = %visit.head.host, "a trusted proxy does not tell the {what} that the decision needs, which denies: let the proxy send {send}");
+                tracing::warn!(request_id = %context.id, route = route_name, host = %context.head.host, "a trusted proxy does not tell the {what} that the decision needs, which denies: let the proxy send {send}");
             }
             let (status, title) = (StatusCode::FORBIDDEN, "Not allowed here");
-            let response = json_problem(visit, status, "untold", title, "");
-            Told::denied(format!("untold: {what}"), route.as_ref(), None, response)
+            let response = json_problem(context, status, "untold", title, "");
+            LoggedResponse::denied(format!("untold: {what}"), route.as_ref(), None, response)
         }
         Denial::Unavailable { route } => {
-            let response = problem(visit, Cause::StoreAway, again(visit.head));
-            Told::denied("unavailable", Some(route), None, response)
+            let response = problem(context, Cause::StoreAway, again(context.head));
+            LoggedResponse::denied("unavailable", Some(route), None, response)
         }
     }
 }
 
 /// A request that would cost more than one may.
-fn too_costly(visit: &Visit<'_>, route: &Arc<Route>) -> Told {
-    visit.shared.telemetry.costly_request();
-    if visit.site.strangers.may_speak() {
+fn too_costly(context: &RequestContext<'_>, route: &Arc<Route>) -> LoggedResponse {
+    context.shared.telemetry.costly_request();
+    if context.site.strangers.may_speak() {
         let name = route.name.as_str();
-        tracing::warn!(request_id = %visit.id, route = name, client = %visit.head.client, "the expressions of a route take too much work for a request, which denies: its path has too many readings, or its headers are too long for the rule");
+        tracing::warn!(request_id = %context.id, route = name, client = %context.head.client, "the expressions of a route take too much work for a request, which denies: its path has too many readings, or its headers are too long for the rule");
     }
-    let response = problem(visit, Cause::BadRequest, None);
-    Told::denied("too costly", Some(route), None, response)
+    let response = problem(context, Cause::BadRequest, None);
+    LoggedResponse::denied("too costly", Some(route), None, response)
 }
 
 /// Another address that the request names is not one it may name.
-fn bad_address(visit: &Visit<'_>, route: &Arc<Route>, why: AddressError) -> Told {
-    let (id, name) = (visit.id, route.name.as_str());
+fn bad_address(
+    context: &RequestContext<'_>,
+    route: &Arc<Route>,
+    why: AddressError,
+) -> LoggedResponse {
+    let (id, name) = (context.id, route.name.as_str());
     tracing::info!(request_id = %id, route = name, %why, "a request was refused");
-    let response = problem(visit, Cause::BadRequest, None);
-    Told::denied(why.to_string(), Some(route), None, response)
+    let response = problem(context, Cause::BadRequest, None);
+    LoggedResponse::denied(why.to_string(), Some(route), None, response)
 }
 
 /// What a proxy sends to tell something of a request.
@@ -214,73 +220,77 @@ fn remedy(untold: &str) -> &'static str {
     }
 }
 
-fn forbidden(visit: &Visit<'_>, route: &str, caller: &Caller) -> Response<Body> {
+fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Response<Body> {
     let Caller::Person(person) = caller else {
         return json_problem(
-            visit,
+            context,
             StatusCode::FORBIDDEN,
             "forbidden",
             "Not allowed here",
             "",
         );
     };
-    if !reads_html(visit.head.headers) {
+    if !accepts_html(context.head.headers) {
         return json_problem(
-            visit,
+            context,
             StatusCode::FORBIDDEN,
             "forbidden",
             "Not allowed here",
             "",
         );
     }
-    let site = visit.head.host.to_string();
+    let site = context.head.host.to_string();
     let page = ForbiddenPage {
-        footing: Footing {
+        info: PageInfo {
             site: &site,
-            request_id: visit.id.as_str(),
+            request_id: context.id.as_str(),
         },
         route,
-        who: Who {
+        who: PersonName {
             name: person.entitlements.fields.name.as_deref(),
             login: person.session.login.as_str(),
         },
-        switch: Href::new(address::switch(visit)),
+        switch: Href::new(urls::switch_account(context)),
         back: None,
     };
     // The form signs out, which may lead through the source and back to the host that logs in.
-    let entry = visit.site.login.entry(&person.session.via);
+    let entry = context.site.login.entry(&person.session.via);
     let source = entry.and_then(|entry| entry.connector.logout()?.page());
-    let home = source.is_some().then_some(&visit.site.external_url);
+    let home = source.is_some().then_some(&context.site.external_url);
     let targets = source
         .iter()
         .chain(home)
         .map(|url| url.origin().ascii_serialization());
     let targets: Vec<_> = targets.collect();
-    let page = page.render(visit.lang());
+    let page = page.render(context.lang());
     page_sent(StatusCode::FORBIDDEN, &page, &targets)
 }
 
 /// A dead end: a page for people, JSON for programs. `again` leads on.
-pub(super) fn problem(visit: &Visit<'_>, cause: Cause, again: Option<Href>) -> Response<Body> {
-    problem_of(visit, cause, again, None)
+pub(super) fn problem(
+    context: &RequestContext<'_>,
+    cause: Cause,
+    again: Option<Href>,
+) -> Response<Body> {
+    problem_at_source(context, cause, again, None)
 }
 
 /// A dead end at a source.
-pub(super) fn problem_of(
-    visit: &Visit<'_>,
+pub(super) fn problem_at_source(
+    context: &RequestContext<'_>,
     cause: Cause,
     again: Option<Href>,
     source: Option<&str>,
 ) -> Response<Body> {
-    if !reads_html(visit.head.headers) {
-        let (title, detail) = (cause.title(visit.lang()), cause.detail(visit.lang()));
-        return json_problem(visit, status_of(cause), cause.slug(), title, detail);
+    if !accepts_html(context.head.headers) {
+        let (title, detail) = (cause.title(context.lang()), cause.detail(context.lang()));
+        return json_problem(context, status_of(cause), cause.slug(), title, detail);
     }
-    let site = visit.head.host.to_string();
+    let site = context.head.host.to_string();
     let page = ProblemPage {
-        footing: Footing {
+        info: PageInfo {
             site: &site,
-            request_id: visit.id.as_str(),
+            request_id: context.id.as_str(),
         },
         cause,
         source,
@@ -288,22 +298,22 @@ pub(super) fn problem_of(
         // The way home would lead into the frame that shows this page, or away from the form.
         home: (!matches!(cause, Cause::FrameLogin | Cause::FormLogin)).then(|| Href::new("/")),
     };
-    page_response(status_of(cause), &page.render(visit.lang()))
+    page_response(status_of(cause), &page.render(context.lang()))
 }
 
 /// What was asked for, to be asked for once more.
 fn again(head: &Head<'_>) -> Option<Href> {
-    (head.method == Method::GET).then(|| Href::new(address::target(head)))
+    (head.method == Method::GET).then(|| Href::new(urls::requested_target(head)))
 }
 
 /// The upstream did not answer, or not in time.
 pub(super) fn upstream_failed(
-    told: Told,
+    logged: LoggedResponse,
     headers: &HeaderMap,
     head: Option<&Head<'_>>,
     id: &RequestId,
     Failed { error, by }: Failed,
-) -> Told {
+) -> LoggedResponse {
     let upstream = by.as_ref().and_then(|by| by.to_str().ok());
     let what = match error {
         ForwardError::Unreadable(_) => "the upstream's answer was not passed on",
@@ -317,9 +327,9 @@ pub(super) fn upstream_failed(
     if error.limit().is_none() {
         tracing::warn!(request_id = %id, upstream, error = %crate::telemetry::chain(&error), "{what}");
     }
-    let told = match by {
-        Some(by) => told.answered_by(by),
-        None => told,
+    let logged = match by {
+        Some(by) => logged.with_upstream(by),
+        None => logged,
     };
     let cause = match error {
         ForwardError::Timeout(_) => Cause::UpstreamSlow,
@@ -330,22 +340,24 @@ pub(super) fn upstream_failed(
         }
         ForwardError::NoUpstream => Cause::NotFound,
         ForwardError::Method => {
-            return told
-                .because("method")
-                .with(wrong_method("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+            return logged
+                .with_reason("method")
+                .with_response(method_not_allowed(
+                    "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+                ));
         }
         ForwardError::Client => Cause::BadRequest,
         ForwardError::Unreachable(_) | ForwardError::Broken(_) => Cause::UpstreamDown,
         ForwardError::Unreadable(_) => Cause::UpstreamUnreadable,
     };
     let lang = lang(headers);
-    let response = if let Some(head) = head.filter(|_| reads_html(headers)) {
+    let response = if let Some(head) = head.filter(|_| accepts_html(headers)) {
         let passes = matches!(
             cause,
             Cause::UpstreamDown | Cause::UpstreamUnreadable | Cause::StoreAway
         );
         let page = ProblemPage {
-            footing: Footing {
+            info: PageInfo {
                 site: head.host.as_str(),
                 request_id: id.as_str(),
             },
@@ -372,7 +384,7 @@ pub(super) fn upstream_failed(
             problem.render(),
         )
     };
-    told.because(cause.slug()).with(response)
+    logged.with_reason(cause.slug()).with_response(response)
 }
 
 /// A page with the headers it needs.
@@ -432,7 +444,7 @@ pub(super) fn cacheable(mut response: Response<Body>, how: &'static str) -> Resp
 }
 
 /// Another method is needed.
-pub(super) fn wrong_method(allowed: &'static str) -> Response<Body> {
+pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
     response
         .headers_mut()
@@ -441,17 +453,17 @@ pub(super) fn wrong_method(allowed: &'static str) -> Response<Body> {
 }
 
 /// Never happens; and if it does, it lets nobody in.
-pub(super) fn lost() -> Told {
+pub(super) fn lost() -> LoggedResponse {
     let response = text(
         StatusCode::INTERNAL_SERVER_ERROR,
         "text/plain",
         String::new(),
     );
-    Told::denied("lost", None, None, response)
+    LoggedResponse::denied("lost", None, None, response)
 }
 
 /// Tells caches that an answer of the upstream now carries somebody's cookie.
-pub(super) fn keep_private(response: &mut Response<Body>) {
+pub(super) fn mark_private(response: &mut Response<Body>) {
     let private = HeaderValue::from_static("private, no-cache");
     response.headers_mut().insert(CACHE_CONTROL, private);
 }
@@ -464,11 +476,11 @@ pub(super) fn add_cookie(response: &mut Response<Body>, cookie: &str) {
 }
 
 /// Writes the cookies of an answer of ours as the browser that asks understands them.
-pub(super) fn fit_cookies(response: &mut Response<Body>, asked: &HeaderMap) {
+pub(super) fn adapt_cookies(response: &mut Response<Body>, asked: &HeaderMap) {
     if !response.headers().contains_key(SET_COOKIE) {
         return;
     }
-    let agent = super::navigation::lossy(asked, "user-agent").unwrap_or_default();
+    let agent = super::browser::lossy(asked, "user-agent").unwrap_or_default();
     if let http::header::Entry::Occupied(mut cookies) = response.headers_mut().entry(SET_COOKIE) {
         for cookie in cookies.iter_mut() {
             let text = cookie.to_str().map(|text| understood(text, &agent));
@@ -482,15 +494,15 @@ pub(super) fn fit_cookies(response: &mut Response<Body>, asked: &HeaderMap) {
 }
 
 /// Whether whoever asks can show a page.
-pub(super) fn reads_html(headers: &HeaderMap) -> bool {
-    let navigates = super::navigation::text(headers, "sec-fetch-mode") == Some("navigate");
+pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
+    let navigates = super::browser::text(headers, "sec-fetch-mode") == Some("navigate");
     let accept = headers.get(ACCEPT).map(|accept| accept.as_bytes());
     let names_html = |accept: &[u8]| accept.windows(9).any(|it| it == b"text/html");
     navigates || accept.is_some_and(names_html)
 }
 
 /// Takes the body off an answer to HEAD.
-pub(super) fn for_method(method: &Method, response: Response<Body>) -> Response<Body> {
+pub(super) fn without_body_if_head(method: &Method, response: Response<Body>) -> Response<Body> {
     if method == Method::HEAD {
         response.map(|_| empty())
     } else {
@@ -499,7 +511,7 @@ pub(super) fn for_method(method: &Method, response: Response<Body>) -> Response<
 }
 
 /// How many cookies a browser sent with a name that starts so.
-pub(super) fn cookies_named<'a>(
+pub(super) fn cookies_with_prefix<'a>(
     headers: &'a HeaderMap,
     prefix: &'a str,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {

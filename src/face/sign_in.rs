@@ -9,8 +9,8 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::utf8_percent_encode;
 
-use super::record::Told;
-use super::{Visit, address, page, reply};
+use super::record::LoggedResponse;
+use super::{RequestContext, page, reply, urls};
 use crate::clock::Timestamp;
 use crate::login::Entry;
 use crate::login::fields::Fields;
@@ -81,16 +81,19 @@ pub const OWN_PAGES: [&str; 22] = [
 const KEYS_AGE_MAX: &str = "public, max-age=300";
 
 /// Answers a request to an own path or a file of ours.
-pub(super) async fn answer<B>(visit: &Visit<'_>, body: Option<B>) -> Told
+pub(super) async fn answer<B>(context: &RequestContext<'_>, body: Option<B>) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let (site, head) = (visit.site, visit.head);
+    let (site, head) = (context.site, context.head);
     let path = head.path.as_str();
     if let Some(content) = site.files.get(path) {
         let response = reply::text(StatusCode::OK, "text/plain; charset=utf-8", content.clone());
-        return Told::own("file", reply::for_method(head.method, response));
+        return LoggedResponse::own_path(
+            "file",
+            reply::without_body_if_head(head.method, response),
+        );
     }
     let own = path.strip_prefix(site.prefix.as_str()).unwrap_or(path);
     let (name, rest) = match own.trim_start_matches('/').split_once('/') {
@@ -103,52 +106,52 @@ where
         _ => Fields::parse(query.as_bytes()),
     };
     let Some(query) = query else {
-        return Told::own(
+        return LoggedResponse::own_path(
             "too many parameters",
-            reply::problem(visit, page::Cause::BadRequest, None),
+            reply::problem(context, page::Cause::BadRequest, None),
         );
     };
-    let returning: Vec<_> = callback::returning_to(visit, path).collect();
+    let returning: Vec<_> = callback::returning_to(context, path).collect();
     if !returning.is_empty() {
-        return callback::answer(visit, &returning, query, body).await;
+        return callback::answer(context, &returning, query, body).await;
     }
     let via = rest.map(|id| id.parse::<ConnectorId>());
     match (name, via) {
-        ("sign_in", None) => begin::choose(visit, &query).await,
-        ("start", None) if head.method == Method::POST => ticket::agreed(visit, body).await,
-        ("start", None) => begin::start(visit, &query).await,
+        ("sign_in", None) => begin::choose(context, &query).await,
+        ("start", None) if head.method == Method::POST => ticket::agreed(context, body).await,
+        ("start", None) => begin::start(context, &query).await,
         ("callback", None) => {
             let all: Vec<_> = site.login.entries().iter().map(|entry| &entry.id).collect();
-            callback::answer(visit, &all, query, body).await
+            callback::answer(context, &all, query, body).await
         }
-        ("callback", Some(Ok(via))) => callback::answer(visit, &[&via], query, body).await,
-        ("login-config", Some(Ok(via))) => front_end::login_config(visit, &via, &query).await,
-        ("enter", Some(Ok(via))) => enter::answer(visit, &via, &query, body).await,
-        ("password", Some(Ok(via))) => password::answer(visit, &via, body).await,
-        ("login", Some(Ok(via))) => front_end::login(visit, &via, body).await,
-        ("backchannel-logout", Some(Ok(via))) => at_source::back_channel(visit, &via, body).await,
+        ("callback", Some(Ok(via))) => callback::answer(context, &[&via], query, body).await,
+        ("login-config", Some(Ok(via))) => front_end::login_config(context, &via, &query).await,
+        ("enter", Some(Ok(via))) => enter::answer(context, &via, &query, body).await,
+        ("password", Some(Ok(via))) => password::answer(context, &via, body).await,
+        ("login", Some(Ok(via))) => front_end::login(context, &via, body).await,
+        ("backchannel-logout", Some(Ok(via))) => at_source::back_channel(context, &via, body).await,
         ("frontchannel-logout", Some(Ok(via))) => {
-            at_source::front_channel(visit, &via, &query).await
+            at_source::front_channel(context, &via, &query).await
         }
-        ("sign_out", None) => sign_out::answer(visit, &query).await,
-        ("userinfo", None) => front_end::userinfo(visit).await,
-        ("ticket", None) => ticket::redeem(visit, &query, body).await,
-        ("jwks.json", None) => keys(visit),
+        ("sign_out", None) => sign_out::answer(context, &query).await,
+        ("userinfo", None) => front_end::userinfo(context).await,
+        ("ticket", None) => ticket::redeem(context, &query, body).await,
+        ("jwks.json", None) => keys(context),
         ("ping", None) => ping(head.method),
-        ("ready", None) => ready(visit.shared, head.method).await,
-        ("fragment.js", None) => script(visit, page::FRAGMENT_JS),
-        ("frame.js", None) => script(visit, page::FRAME_JS),
-        ("hand_over.js", None) => script(visit, page::HAND_OVER_JS),
-        ("post.js", None) => script(visit, page::POST_JS),
-        _ => Told::own(
+        ("ready", None) => ready(context.shared, head.method).await,
+        ("fragment.js", None) => script(context, page::FRAGMENT_JS),
+        ("frame.js", None) => script(context, page::FRAME_JS),
+        ("hand_over.js", None) => script(context, page::HAND_OVER_JS),
+        ("post.js", None) => script(context, page::POST_JS),
+        _ => LoggedResponse::own_path(
             "no such own path",
-            reply::problem(visit, page::Cause::NotFound, None),
+            reply::problem(context, page::Cause::NotFound, None),
         ),
     }
 }
 
 /// Answers the probe of a load balancer, which may name no host (HTTP/1.0).
-pub(super) async fn probed(site: &Site, shared: &Shared, parts: &Parts) -> Option<Told> {
+pub(super) async fn probed(site: &Site, shared: &Shared, parts: &Parts) -> Option<LoggedResponse> {
     let path = parts.uri.path();
     let own = path.strip_prefix(site.prefix.as_str());
     match own.unwrap_or(path) {
@@ -158,20 +161,23 @@ pub(super) async fn probed(site: &Site, shared: &Shared, parts: &Parts) -> Optio
     }
 }
 
-fn ping(method: &Method) -> Told {
+fn ping(method: &Method) -> LoggedResponse {
     let response = reply::text(StatusCode::OK, "text/plain", "OK\n".to_owned());
-    Told::own("ping", reply::for_method(method, response))
+    LoggedResponse::own_path("ping", reply::without_body_if_head(method, response))
 }
 
 /// A script of one of our pages.
-fn script(visit: &Visit<'_>, text: &str) -> Told {
+fn script(context: &RequestContext<'_>, text: &str) -> LoggedResponse {
     let kind = "text/javascript; charset=utf-8";
     let response = reply::text(StatusCode::OK, kind, text.to_owned());
-    Told::own("script", reply::for_method(visit.head.method, response))
+    LoggedResponse::own_path(
+        "script",
+        reply::without_body_if_head(context.head.method, response),
+    )
 }
 
 /// Whether requests can be decided: the store answers.
-async fn ready(shared: &Shared, method: &Method) -> Told {
+async fn ready(shared: &Shared, method: &Method) -> LoggedResponse {
     let asked = shared.people.ping_store();
     let answered = tokio::time::timeout(std::time::Duration::from_secs(2), asked).await;
     let (status, text) = match answered {
@@ -182,19 +188,22 @@ async fn ready(shared: &Shared, method: &Method) -> Told {
         ),
     };
     let response = reply::text(status, "text/plain", text.to_owned());
-    Told::own("ready", reply::for_method(method, response))
+    LoggedResponse::own_path("ready", reply::without_body_if_head(method, response))
 }
 
 /// What applications verify assertions with: the public halves of every key. They change seldom,
 /// and a new one stands here before it signs where it is put behind the old one first.
-fn keys(visit: &Visit<'_>) -> Told {
-    if ![Method::GET, Method::HEAD].contains(visit.head.method) {
-        return Told::own("method", reply::wrong_method("GET, HEAD"));
+fn keys(context: &RequestContext<'_>) -> LoggedResponse {
+    if ![Method::GET, Method::HEAD].contains(context.head.method) {
+        return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
     }
-    let keys: Vec<_> = visit.site.ring.public().collect();
+    let keys: Vec<_> = context.site.ring.public().collect();
     let set = serde_json::json!({ "keys": keys });
     let response = reply::cacheable(reply::json(StatusCode::OK, &set), KEYS_AGE_MAX);
-    Told::own("keys", reply::for_method(visit.head.method, response))
+    LoggedResponse::own_path(
+        "keys",
+        reply::without_body_if_head(context.head.method, response),
+    )
 }
 
 /// The session cookie signed again: when its key no longer signs, or with the time at which its source
@@ -217,7 +226,7 @@ pub(super) fn renewed_cookie(
     let mut handle = verified.find(theirs)?.handle;
     handle.issued_at = handle.issued_at.max(person.asked_at);
     let cookie = set_again(site, &handle, now)?;
-    let agent = super::navigation::lossy(headers, "user-agent").unwrap_or_default();
+    let agent = super::browser::lossy(headers, "user-agent").unwrap_or_default();
     Some(cookie::understood(&cookie, &agent).into_owned())
 }
 
@@ -282,13 +291,13 @@ impl Hints {
 impl Target {
     /// From `rd`, `k` and `f`; a path is one of the host that is asked, and a return address that
     /// leads elsewhere is none.
-    fn of(visit: &Visit<'_>, query: &Fields) -> Self {
-        let return_to = place::wanted(visit, query);
+    fn of(context: &RequestContext<'_>, query: &Fields) -> Self {
+        let return_to = place::wanted(context, query);
         let nonce = query.one("k").ok().flatten().and_then(NonceHash::parse);
         let elsewhere = return_to
             .as_ref()
             .is_some_and(|place| place.origin().is_some());
-        let for_frame = nonce.is_some() && return_to.is_some() && frame::is_named(visit, query);
+        let for_frame = nonce.is_some() && return_to.is_some() && frame::is_named(context, query);
         Self {
             return_to,
             ticket_for: nonce.filter(|_| elsewhere || for_frame),
@@ -298,8 +307,8 @@ impl Target {
     }
 
     /// Where a login through a connector leads; without a target, where that connector's do.
-    fn place(&self, visit: &Visit<'_>, entry: &Entry) -> ReturnTo {
-        let home = || ReturnTo::parse(entry.home(&user_agent(visit)), visit.site);
+    fn place(&self, context: &RequestContext<'_>, entry: &Entry) -> ReturnTo {
+        let home = || ReturnTo::parse(entry.home(&user_agent(context)), context.site);
         let place = self.return_to.clone().or_else(home);
         place.unwrap_or_else(ReturnTo::home)
     }
@@ -314,7 +323,7 @@ impl Target {
             }
             query.push_str(name);
             query.push('=');
-            query.extend(utf8_percent_encode(value, address::QUERY_VALUE));
+            query.extend(utf8_percent_encode(value, urls::QUERY_VALUE));
         };
         if let Some(place) = &self.return_to {
             let text = match place.origin() {
@@ -338,23 +347,25 @@ impl Target {
 }
 
 /// Who asks an own path. A store that is away counts as nobody only where nothing hangs on it.
-async fn caller(visit: &Visit<'_>) -> Result<Caller, Response<Body>> {
-    let found = visit.site.gate.person(visit.head).await;
-    found.map_err(|error| not_found_out(visit, &error))
+async fn caller(context: &RequestContext<'_>) -> Result<Caller, Response<Body>> {
+    let found = context.site.gate.person(context.head).await;
+    found.map_err(|error| not_found_out(context, &error))
 }
 
 /// The same where a person may bring a token of their source instead of a cookie.
-async fn caller_or_holder(visit: &Visit<'_>) -> Result<Caller, Box<Told>> {
-    let found = visit.site.gate.person_or_holder(visit.head).await;
+async fn caller_or_holder(context: &RequestContext<'_>) -> Result<Caller, Box<LoggedResponse>> {
+    let found = context.site.gate.person_or_holder(context.head).await;
     found.map_err(|error| {
-        let told = reply::on_own_page(visit, &error);
-        Box::new(told.unwrap_or_else(|| Told::own("unavailable", not_found_out(visit, &error))))
+        let logged = reply::bearer_error(context, &error);
+        Box::new(logged.unwrap_or_else(|| {
+            LoggedResponse::own_path("unavailable", not_found_out(context, &error))
+        }))
     })
 }
 
-fn not_found_out(visit: &Visit<'_>, error: &GateError) -> Response<Body> {
-    tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(error), "who is asking could not be found out");
-    reply::problem(visit, page::Cause::StoreAway, None)
+fn not_found_out(context: &RequestContext<'_>, error: &GateError) -> Response<Body> {
+    tracing::error!(request_id = %context.id, error = %crate::telemetry::chain(error), "who is asking could not be found out");
+    reply::problem(context, page::Cause::StoreAway, None)
 }
 
 /// Reads a small body whole; nothing when it is too large, broken or not there.
@@ -379,21 +390,24 @@ where
 }
 
 /// Whether a request is a form that a page of ours posted, to the host that logs people in.
-fn by_own_form(visit: &Visit<'_>) -> bool {
-    let mode = super::navigation::text(visit.head.headers, "sec-fetch-mode");
+fn by_own_form(context: &RequestContext<'_>) -> bool {
+    let mode = super::browser::text(context.head.headers, "sec-fetch-mode");
     let by_script = mode.is_some_and(|mode| mode != "navigate");
-    !by_script && super::navigation::is_same_origin(visit.head) && visit.site.is_home(visit.head)
+    !by_script && super::browser::is_same_origin(context.head) && context.site.is_home(context.head)
 }
 
 /// Only GET goes on; HEAD never starts, redeems or ends anything.
-fn only_get(visit: &Visit<'_>) -> Result<(), Box<Told>> {
-    if visit.head.method == Method::GET {
+fn only_get(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
+    if context.head.method == Method::GET {
         return Ok(());
     }
-    Err(Box::new(Told::own("method", reply::wrong_method("GET"))))
+    Err(Box::new(LoggedResponse::own_path(
+        "method",
+        reply::method_not_allowed("GET"),
+    )))
 }
 
 /// What the browser calls itself. Phones write their model there, in any encoding.
-fn user_agent<'a>(visit: &Visit<'a>) -> Cow<'a, str> {
-    super::navigation::lossy(visit.head.headers, "user-agent").unwrap_or_default()
+fn user_agent<'a>(context: &RequestContext<'a>) -> Cow<'a, str> {
+    super::browser::lossy(context.head.headers, "user-agent").unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use http::Response;
 use http_body::{Frame, SizeHint};
 
 use super::lasting::NoLonger;
-use super::record::{Given, Seen, Told};
+use super::record::{AccessEntry, LoggedResponse, ResponseSummary};
 use crate::request::forward::ForwardError;
 use crate::request::headers::RequestId;
 use crate::request::{Body, BodyError};
@@ -26,27 +26,27 @@ struct Streamed {
 /// What is known of a request when the head of its answer is sent.
 struct Record {
     telemetry: Telemetry,
-    told: Told,
-    seen: Seen,
+    logged: LoggedResponse,
+    entry: AccessEntry,
     id: RequestId,
-    given: Given,
+    summary: ResponseSummary,
 }
 
 /// Writes the access record when the response's body ends, however it ends.
 pub(super) fn follow(
     response: Response<Body>,
     telemetry: &Telemetry,
-    told: Told,
-    seen: &Seen,
+    logged: LoggedResponse,
+    entry: &AccessEntry,
     id: &RequestId,
-    given: Given,
+    summary: ResponseSummary,
 ) -> Response<Body> {
     let record = Box::new(Record {
         telemetry: telemetry.clone(),
-        told,
-        seen: seen.clone(),
+        logged,
+        entry: entry.clone(),
         id: id.clone(),
-        given,
+        summary,
     });
     response.map(|body| {
         Body::new(Streamed {
@@ -80,17 +80,17 @@ impl Streamed {
 
 impl Record {
     fn write(&self, bytes: u64, cut: Option<Cut>) {
-        let given = Given {
+        let summary = ResponseSummary {
             bytes: Some(bytes),
             cut,
-            ..self.given
+            ..self.summary
         };
-        let access = self.told.access(&self.seen, &self.id, given);
+        let access = self.logged.access(&self.entry, &self.id, summary);
         self.telemetry.write(&access);
     }
 
     fn warn(&self, error: &BodyError, bytes: u64, cut: Cut) {
-        let (route, upstream) = (self.told.route_name(), self.told.upstream_name());
+        let (route, upstream) = (self.logged.route_name(), self.logged.upstream_name());
         let error = chain(&**error);
         match cut {
             Cut::Upstream => {

@@ -9,7 +9,7 @@ use super::StartError;
 use crate::config::Config;
 use crate::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
 use crate::face::admin::{Admin, Health};
-use crate::face::ext_authz::{AskedAt, ExtAuthz};
+use crate::face::ext_authz::{CheckListener, ExtAuthz};
 use crate::open_files::OpenFiles;
 use crate::request::head::Connection;
 use crate::site::live::Live;
@@ -79,10 +79,10 @@ impl Doors {
         let visits = move |request: Request<Upload>, connection: Arc<Connection>| {
             let (live, envoys) = (Arc::clone(&live), on_main.clone());
             async move {
-                match envoys.filter(|_| ExtAuthz::is_asked(&request)) {
+                match envoys.filter(|_| ExtAuthz::is_check(&request)) {
                     // In a box: what is seldom asked here makes no other request's way longer.
                     Some((envoys, _)) => {
-                        let at = AskedAt::MainListener;
+                        let at = CheckListener::Main;
                         Box::pin(envoys.handle(request, connection, at)).await
                     }
                     None => live.handle(request, connection).await,
@@ -94,7 +94,7 @@ impl Doors {
             let calls = move |request: Request<Upload>, connection: Arc<Connection>| {
                 let envoys = Arc::clone(&envoys);
                 async move {
-                    let at = AskedAt::OwnListener;
+                    let at = CheckListener::Own;
                     envoys.handle(request, connection, at).await
                 }
             };

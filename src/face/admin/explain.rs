@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 
 use super::api::ApiError;
 use super::{Admin, json_text};
-use crate::face::explained;
+use crate::face::explanation;
 use crate::people::directory::SimulateError;
 use crate::request::Body;
 use crate::request::explain::{Question, Words, explain};
@@ -22,7 +22,7 @@ pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>,
             ApiError::Nobody(error.to_string())
         }
     })?;
-    Ok(json_text(StatusCode::OK, &explained::json(&explanation)))
+    Ok(json_text(StatusCode::OK, &explanation::json(&explanation)))
 }
 
 /// What the query says; only headers may be said more than once.

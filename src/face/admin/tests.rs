@@ -303,9 +303,9 @@ async fn readiness_says_what_is_missing() {
         (503, Some(false)),
         "{answer}"
     );
-    desk.health.site_is_loaded();
+    desk.health.set_site_loaded();
     desk.health
-        .degraded(vec!["the last reload was refused".to_owned()]);
+        .set_degraded(vec!["the last reload was refused".to_owned()]);
     let (status, answer) = desk.json("GET", "/readyz", "").await;
     assert_eq!(
         (status, answer["ready"].as_bool()),
@@ -313,7 +313,7 @@ async fn readiness_says_what_is_missing() {
         "{answer}"
     );
     assert_eq!(answer["degraded"][0], "the last reload was refused");
-    desk.health.is_draining();
+    desk.health.set_draining();
     assert_eq!(desk.json("GET", "/readyz", "").await.0, 503);
     assert_eq!(desk.ask("GET", "/healthz", "", "").await.0, 200);
 }

@@ -128,14 +128,14 @@ impl Asked {
 }
 
 fn method(headers: &HeaderMap, name: &'static str) -> Result<Option<Method>, HeadError> {
-    let told = single(headers, name)?;
-    let parsed = told.map(|method| Method::from_bytes(method.as_bytes()));
+    let text = single(headers, name)?;
+    let parsed = text.map(|method| Method::from_bytes(method.as_bytes()));
     parsed.transpose().map_err(|_| HeadError::Forwarded(name))
 }
 
 fn target(headers: &HeaderMap, name: &'static str) -> Result<Option<PathAndQuery>, HeadError> {
-    let told = bytes(headers, name)?;
-    told.map(|target| path_and_query(target, name)).transpose()
+    let text = bytes(headers, name)?;
+    text.map(|target| path_and_query(target, name)).transpose()
 }
 
 /// The one value of a header; copies must agree.

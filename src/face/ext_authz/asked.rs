@@ -36,16 +36,16 @@ impl Asked {
         let attributes = question.attributes.unwrap_or_default();
         let http = attributes.request.and_then(|request| request.http);
         let http = http.unwrap_or_default();
-        let told = |bytes: &Bytes| !bytes.is_empty();
+        let is_given = |bytes: &Bytes| !bytes.is_empty();
         let raw = http.header_map.unwrap_or_default().headers;
         Ok(Self {
             headers: headers(http.headers, raw)?,
             target: Some(&http.path)
-                .filter(|path| told(path))
+                .filter(|path| is_given(path))
                 .map(target)
                 .transpose()?,
-            method: Some(http.method).filter(told).map(method).transpose()?,
-            secure: Some(http.scheme).filter(told).map(scheme).transpose()?,
+            method: Some(http.method).filter(is_given).map(method).transpose()?,
+            secure: Some(http.scheme).filter(is_given).map(scheme).transpose()?,
             client: attributes.source.and_then(client),
             route: route(&attributes.context_extensions)?,
             host: http.host,

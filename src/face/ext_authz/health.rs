@@ -22,7 +22,7 @@ pub(super) struct Wellness {
 impl Wellness {
     fn status(&self, service: &str) -> Option<ServingStatus> {
         let known = service.is_empty() || service == SERVICE;
-        let status = if self.health.serves() && !self.closing.is_cancelled() {
+        let status = if self.health.is_ready() && !self.closing.is_cancelled() {
             ServingStatus::Serving
         } else {
             ServingStatus::NotServing
@@ -65,7 +65,7 @@ impl health_server::Health for Wellness {
                 ServingStatus::NotServing
             })))
         };
-        let told = stream::once(async move { Ok(now) }).chain(stream::once(later));
-        Ok(Response::new(Box::pin(told)))
+        let statuses = stream::once(async move { Ok(now) }).chain(stream::once(later));
+        Ok(Response::new(Box::pin(statuses)))
     }
 }

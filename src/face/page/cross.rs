@@ -4,18 +4,18 @@
 use askama::Template;
 
 use super::words::Cross;
-use super::{Footing, Frame, Href, Lang, Needs, Page, Who, finish};
+use super::{Frame, Href, Lang, Needs, Page, PageInfo, PersonName, finish};
 
 /// The page that asks before a session goes to a host that the configuration does not name, or into a
 /// page in another site's frame.
 #[derive(Clone, Debug)]
-pub struct CrossPage<'a> {
+pub struct CrossHostPage<'a> {
     /// What every page says of itself.
-    pub footing: Footing<'a>,
+    pub info: PageInfo<'a>,
     /// Where they would go: a host, with its port where that matters.
     pub host: &'a str,
     /// Who they would be there.
-    pub who: Who<'a>,
+    pub who: PersonName<'a>,
     /// Where the form is posted.
     pub post_to: Href,
     /// What the form brings along: nobody else can make it.
@@ -28,14 +28,14 @@ pub struct CrossPage<'a> {
 #[template(path = "cross.html")]
 struct View<'a> {
     frame: Frame<'a>,
-    page: &'a CrossPage<'a>,
+    page: &'a CrossHostPage<'a>,
     words: &'static Cross,
 }
 
-impl CrossPage<'_> {
+impl CrossHostPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.footing, lang);
+        let frame = Frame::new(self.info, lang);
         // A frame that waits for the ticket is the opener of the tab.
         let (words, needs) = match self.for_frame {
             true => (&frame.words.into_frame, Needs::FormToAnywhere),

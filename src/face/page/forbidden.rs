@@ -2,17 +2,17 @@
 
 use askama::Template;
 
-use super::{Footing, Frame, Href, Lang, Needs, Page, Who, finish};
+use super::{Frame, Href, Lang, Needs, Page, PageInfo, PersonName, finish};
 
 /// The page for somebody we know who may not go there.
 #[derive(Clone, Debug)]
 pub struct ForbiddenPage<'a> {
     /// What every page says of itself.
-    pub footing: Footing<'a>,
+    pub info: PageInfo<'a>,
     /// The name of the route.
     pub route: &'a str,
     /// Who they are here.
-    pub who: Who<'a>,
+    pub who: PersonName<'a>,
     /// Where the form to change that is posted: the sign-out path, with `rd` in its query.
     pub switch: Href,
     /// Where they came from, or another place they may go.
@@ -29,7 +29,7 @@ struct View<'a> {
 impl ForbiddenPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.footing, lang);
+        let frame = Frame::new(self.info, lang);
         finish(&View { frame, page: self }, lang, Needs::Nothing)
     }
 }

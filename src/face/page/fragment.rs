@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Footing, Frame, Href, Lang, Needs, Page, finish};
+use super::{Frame, Href, Lang, Needs, Page, PageInfo, finish};
 
 /// The script of the stop; served as `{prefix}/fragment.js`, `text/javascript`.
 ///
@@ -13,7 +13,7 @@ pub const FRAGMENT_JS: &str = include_str!("../../../templates/fragment.js");
 #[derive(Clone, Debug)]
 pub struct FragmentPage<'a> {
     /// What every page says of itself.
-    pub footing: Footing<'a>,
+    pub info: PageInfo<'a>,
     /// Opens the login; its query must hold `rd`, percent-encoded.
     pub start: Href,
     /// Where [`FRAGMENT_JS`] is, on this host.
@@ -30,7 +30,7 @@ struct View<'a> {
 impl FragmentPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.footing, lang);
+        let frame = Frame::new(self.info, lang);
         finish(&View { frame, page: self }, lang, Needs::Script)
     }
 }

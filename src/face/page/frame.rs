@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use super::{Cause, Footing, Frame, Href, Lang, Needs, Page, finish, words};
+use super::{Cause, Frame, Href, Lang, Needs, Page, PageInfo, finish, words};
 
 /// The script of the page; served as `{prefix}/frame.js`, `text/javascript`.
 ///
@@ -14,7 +14,7 @@ pub const FRAME_JS: &str = include_str!("../../../templates/frame.js");
 #[derive(Clone, Debug)]
 pub struct FramePage<'a> {
     /// What every page says of itself.
-    pub footing: Footing<'a>,
+    pub info: PageInfo<'a>,
     /// Opens the login, in a tab that keeps this page as its opener.
     pub start: Href,
     /// The page that was asked for.
@@ -43,7 +43,7 @@ impl FramePage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
         let view = View {
-            frame: Frame::new(self.footing, lang),
+            frame: Frame::new(self.info, lang),
             page: self,
             title: words::of(lang).causes.of(Cause::FrameLogin).title,
         };

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Footing, Frame, Href, Lang, Needs, Page, finish};
+use super::{Frame, Href, Lang, Needs, Page, PageInfo, finish};
 
 /// The script of the page; served as `{prefix}/hand_over.js`, `text/javascript`.
 ///
@@ -14,7 +14,7 @@ pub const HAND_OVER_JS: &str = include_str!("../../../templates/hand_over.js");
 #[derive(Clone, Debug)]
 pub struct HandOverPage<'a> {
     /// What every page says of itself.
-    pub footing: Footing<'a>,
+    pub info: PageInfo<'a>,
     /// The origin that may have the ticket.
     pub to: &'a str,
     /// The ticket.
@@ -35,7 +35,7 @@ struct View<'a> {
 impl HandOverPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.footing, lang);
+        let frame = Frame::new(self.info, lang);
         finish(&View { frame, page: self }, lang, Needs::Script)
     }
 }

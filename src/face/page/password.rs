@@ -3,13 +3,13 @@
 use askama::Template;
 
 use super::words::Password;
-use super::{Footing, Frame, Href, Lang, Needs, Page, finish};
+use super::{Frame, Href, Lang, Needs, Page, PageInfo, finish};
 
 /// The form for a user name and a password.
 #[derive(Clone)]
 pub struct PasswordPage<'a> {
     /// What every page says of itself.
-    pub footing: Footing<'a>,
+    pub info: PageInfo<'a>,
     /// Where the account is, as people know it.
     pub source: &'a str,
     /// Where the form is posted.
@@ -59,7 +59,7 @@ struct View<'a> {
 impl PasswordPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.footing, lang);
+        let frame = Frame::new(self.info, lang);
         let words = &frame.words.password;
         let notice = self.notice.map(|notice| match notice {
             PasswordNotice::Wrong => words.wrong,

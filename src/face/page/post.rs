@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Footing, Frame, Href, Lang, Needs, Page, finish};
+use super::{Frame, Href, Lang, Needs, Page, PageInfo, finish};
 
 /// The script of the stop; served as `{prefix}/post.js`, `text/javascript`.
 ///
@@ -13,7 +13,7 @@ pub const POST_JS: &str = include_str!("../../../templates/post.js");
 #[derive(Clone, Debug)]
 pub struct PostPage<'a> {
     /// What every page says of itself.
-    pub footing: Footing<'a>,
+    pub info: PageInfo<'a>,
     /// The source, as people know it.
     pub source: &'a str,
     /// Its address.
@@ -34,7 +34,7 @@ struct View<'a> {
 impl PostPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.footing, lang);
+        let frame = Frame::new(self.info, lang);
         finish(&View { frame, page: self }, lang, Needs::PostElsewhere)
     }
 }

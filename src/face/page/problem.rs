@@ -4,13 +4,13 @@ use askama::Template;
 
 use super::cause::WayOn;
 use super::words::Story;
-use super::{Cause, Footing, Frame, Href, Lang, Needs, Page, finish, words};
+use super::{Cause, Frame, Href, Lang, Needs, Page, PageInfo, finish, words};
 
 /// The page of a dead end.
 #[derive(Clone, Debug)]
 pub struct ProblemPage<'a> {
     /// What every page says of itself.
-    pub footing: Footing<'a>,
+    pub info: PageInfo<'a>,
     /// Why it is one.
     pub cause: Cause,
     /// The display name of the connector, when the cause is about a login.
@@ -43,7 +43,7 @@ impl ProblemPage<'_> {
             WayOn::NewTab => (words.new_tab, Needs::Frame),
         };
         let view = View {
-            frame: Frame::new(self.footing, lang),
+            frame: Frame::new(self.info, lang),
             page: self,
             story: words.causes.of(self.cause),
             way_on,

@@ -2,20 +2,20 @@
 
 use askama::Template;
 
-use super::{Footing, Frame, Href, Lang, Needs, Page, Who, finish};
+use super::{Frame, Href, Lang, Needs, Page, PageInfo, PersonName, finish};
 use crate::login::connector::Text;
 
 /// The sign-in page.
 #[derive(Clone, Debug)]
 pub struct SignInPage<'a> {
     /// What every page says of itself.
-    pub footing: Footing<'a>,
+    pub info: PageInfo<'a>,
     /// Why they stand here, when there is something to say.
-    pub reason: Option<Reason>,
+    pub reason: Option<SignInReason>,
     /// Who is signed in here now.
-    pub present: Option<Present<'a>>,
+    pub present: Option<SignedInPerson<'a>>,
     /// The connectors, in the order they are shown; one alone becomes a big button.
-    pub choices: Vec<Choice<'a>>,
+    pub choices: Vec<ConnectorChoice<'a>>,
     /// Whether people only arrive from a portal, when there is nothing to choose.
     pub by_portal: bool,
     /// What is said above the buttons about some of them.
@@ -26,7 +26,7 @@ pub struct SignInPage<'a> {
 
 /// Why somebody stands at the sign-in page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum SignInReason {
     /// Their session is over.
     Expired,
     /// Their session came through a connector that does not count where they want to go.
@@ -36,23 +36,23 @@ pub enum Reason {
     /// They just signed out.
     SignedOut,
     /// A login began by itself a moment ago and never came back.
-    GoingRound,
+    LoopDetected,
     /// Their source was asked again, and nobody is signed in there.
-    Gone,
+    ProviderSignedOut,
 }
 
 /// Who is signed in.
 #[derive(Clone, Debug)]
-pub struct Present<'a> {
+pub struct SignedInPerson<'a> {
     /// Whom.
-    pub who: Who<'a>,
+    pub who: PersonName<'a>,
     /// Where they go on without logging in again; absent when what they have is not enough.
     pub go_on: Option<Href>,
 }
 
 /// One connector to choose.
 #[derive(Clone, Debug)]
-pub struct Choice<'a> {
+pub struct ConnectorChoice<'a> {
     /// Its display name.
     pub name: &'a str,
     /// Its picture, as SVG; absent: a key.
@@ -78,15 +78,15 @@ struct View<'a> {
 impl SignInPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.footing, lang);
+        let frame = Frame::new(self.info, lang);
         let words = &frame.words.sign_in;
         let reason = self.reason.map(|reason| match reason {
-            Reason::Expired => words.expired,
-            Reason::OtherConnector => words.other_connector,
-            Reason::StepUp => words.step_up,
-            Reason::SignedOut => words.signed_out,
-            Reason::GoingRound => words.going_round,
-            Reason::Gone => words.gone,
+            SignInReason::Expired => words.expired,
+            SignInReason::OtherConnector => words.other_connector,
+            SignInReason::StepUp => words.step_up,
+            SignInReason::SignedOut => words.signed_out,
+            SignInReason::LoopDetected => words.going_round,
+            SignInReason::ProviderSignedOut => words.gone,
         });
         let present = self.present.as_ref();
         let goes_on = present.is_some_and(|present| present.go_on.is_some());

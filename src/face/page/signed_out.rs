@@ -2,13 +2,13 @@
 
 use askama::Template;
 
-use super::{Footing, Frame, Href, Lang, Needs, Page, finish};
+use super::{Frame, Href, Lang, Needs, Page, PageInfo, finish};
 
 /// The page after a sign-out.
 #[derive(Clone, Debug)]
 pub struct SignedOutPage<'a> {
     /// What every page says of itself.
-    pub footing: Footing<'a>,
+    pub info: PageInfo<'a>,
     /// The display name of the source that stays signed in itself, such as 企业微信.
     pub source: Option<&'a str>,
     /// Whether every session of the person was ended, not this browser's alone.
@@ -27,7 +27,7 @@ struct View<'a> {
 impl SignedOutPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.footing, lang);
+        let frame = Frame::new(self.info, lang);
         finish(&View { frame, page: self }, lang, Needs::Nothing)
     }
 }

@@ -3,17 +3,17 @@
 use askama::Template;
 
 use super::words::Switch;
-use super::{Footing, Frame, Href, Lang, Needs, Page, Who, finish};
+use super::{Frame, Href, Lang, Needs, Page, PageInfo, PersonName, finish};
 
 /// The page that asks before somebody else takes the place of who is here.
 #[derive(Clone, Debug)]
 pub struct SwitchPage<'a> {
     /// What every page says of itself.
-    pub footing: Footing<'a>,
+    pub info: PageInfo<'a>,
     /// Who is signed in.
-    pub present: Who<'a>,
+    pub present: PersonName<'a>,
     /// Whom the ticket names.
-    pub arrived: Who<'a>,
+    pub arrived: PersonName<'a>,
     /// Where the form is posted.
     pub post_to: Href,
     /// The name of the arrival that this browser remembers.
@@ -33,7 +33,7 @@ struct View<'a> {
 impl SwitchPage<'_> {
     /// The page as HTML, in a language.
     pub fn render(&self, lang: Lang) -> Page {
-        let frame = Frame::new(self.footing, lang);
+        let frame = Frame::new(self.info, lang);
         let words = &frame.words.switch;
         let view = View {
             frame,

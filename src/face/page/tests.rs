@@ -206,11 +206,11 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
         alone.present = None;
         add("sign-in-one", alone.render(lang));
         for reason in [
-            Reason::Expired,
-            Reason::OtherConnector,
-            Reason::StepUp,
-            Reason::SignedOut,
-            Reason::GoingRound,
+            SignInReason::Expired,
+            SignInReason::OtherConnector,
+            SignInReason::StepUp,
+            SignInReason::SignedOut,
+            SignInReason::LoopDetected,
         ] {
             alone.reason = Some(reason);
             add(&format!("sign-in-{reason:?}"), alone.render(lang));
@@ -224,7 +224,7 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
         add("sign-in-three", three.render(lang));
         for everywhere in [false, true] {
             let page = SignedOutPage {
-                footing: footing(given),
+                info: info(given),
                 source: Some(given.source),
                 everywhere,
                 sign_in: Href::new(given.href),
@@ -232,9 +232,9 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
             add(&format!("signed-out-{everywhere}"), page.render(lang));
         }
         let page = ForbiddenPage {
-            footing: footing(given),
+            info: info(given),
             route: given.route,
-            who: Who {
+            who: PersonName {
                 name: Some(given.name),
                 login: given.login,
             },
@@ -246,7 +246,7 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
             add(&name, page);
         }
         let page = FragmentPage {
-            footing: footing(given),
+            info: info(given),
             start: Href::new(given.href),
             script: Href::new(given.href),
         };
@@ -261,15 +261,15 @@ fn pages(given: &Given<'_>) -> Vec<(String, Page)> {
 /// The pages by which somebody goes on to a source or types a password.
 fn with_forms(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
     let post = PostPage {
-        footing: footing(given),
+        info: info(given),
         source: given.source,
         to: Href::new(given.href),
         fields: vec![("SAMLRequest", given.text), (given.name, given.login)],
         script: Href::new(given.href),
     };
-    let who = |name, login| Who { name, login };
+    let who = |name, login| PersonName { name, login };
     let switch = SwitchPage {
-        footing: footing(given),
+        info: info(given),
         present: who(Some(given.name), given.login),
         arrived: who(None, given.login),
         post_to: Href::new(given.href),
@@ -288,7 +288,7 @@ fn with_forms(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
     ];
     for (notice, login, others) in notices {
         let page = PasswordPage {
-            footing: footing(given),
+            info: info(given),
             source: given.source,
             post_to: Href::new(given.href),
             flow: given.text,
@@ -307,10 +307,10 @@ fn with_forms(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
 fn leading_elsewhere(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
     let mut pages = Vec::new();
     for for_frame in [false, true] {
-        let page = CrossPage {
-            footing: footing(given),
+        let page = CrossHostPage {
+            info: info(given),
             host: given.site,
-            who: Who {
+            who: PersonName {
                 name: Some(given.name),
                 login: given.login,
             },
@@ -322,7 +322,7 @@ fn leading_elsewhere(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
     }
     for failed in [false, true] {
         let page = FramePage {
-            footing: footing(given),
+            info: info(given),
             start: Href::new(given.href),
             place: Href::new(given.href),
             home: given.site,
@@ -334,7 +334,7 @@ fn leading_elsewhere(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
         pages.push((format!("frame-{failed}"), page.render(lang)));
     }
     let page = HandOverPage {
-        footing: footing(given),
+        info: info(given),
         to: given.site,
         ticket: given.text,
         place: Href::new(given.href),
@@ -344,8 +344,8 @@ fn leading_elsewhere(given: &Given<'_>, lang: Lang) -> Vec<(String, Page)> {
     pages
 }
 
-fn footing<'a>(given: &Given<'a>) -> Footing<'a> {
-    Footing {
+fn info<'a>(given: &Given<'a>) -> PageInfo<'a> {
+    PageInfo {
         site: given.site,
         request_id: given.text,
     }
@@ -353,7 +353,7 @@ fn footing<'a>(given: &Given<'a>) -> Footing<'a> {
 
 fn problem<'a>(given: &Given<'a>, cause: Cause) -> ProblemPage<'a> {
     ProblemPage {
-        footing: footing(given),
+        info: info(given),
         cause,
         source: Some(given.source),
         again: Some(Href::new(given.href)),
@@ -381,7 +381,7 @@ fn sign_in<'a>(given: &Given<'a>, choices: usize) -> SignInPage<'a> {
     let choices = all
         .into_iter()
         .take(choices)
-        .map(|(name, icon, last)| Choice {
+        .map(|(name, icon, last)| ConnectorChoice {
             name,
             icon,
             href: Href::new(given.href),
@@ -389,10 +389,10 @@ fn sign_in<'a>(given: &Given<'a>, choices: usize) -> SignInPage<'a> {
         });
     let (notices, hints) = said("");
     SignInPage {
-        footing: footing(given),
+        info: info(given),
         reason: None,
-        present: Some(Present {
-            who: Who {
+        present: Some(SignedInPerson {
+            who: PersonName {
                 name: Some(given.name),
                 login: given.login,
             },

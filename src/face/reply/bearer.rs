@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Response, StatusCode};
 
-use super::super::Visit;
-use super::super::record::Told;
+use super::super::RequestContext;
+use super::super::record::LoggedResponse;
 use super::json_problem;
 use crate::request::Body;
 use crate::request::bearer::{BearerError, IssuerId, Refusal};
@@ -16,86 +16,98 @@ use crate::telemetry::{Audit, Event, chain};
 
 /// A token that does not prove what it says. Whoever brought it is not told why; the records are.
 pub(super) fn refused(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
     issuer: Option<&IssuerId>,
     why: &Refusal,
-) -> Told {
+) -> LoggedResponse {
     let reason = format!("bad token: {}", chain(why));
-    if visit.site.gate.bearers.may_complain() {
-        let agent = visit.head.headers.get(http::header::USER_AGENT);
-        visit.shared.telemetry.audit(&Audit {
-            request_id: Some(visit.id.as_str()),
+    if context.site.gate.bearers.may_complain() {
+        let agent = context.head.headers.get(http::header::USER_AGENT);
+        context.shared.telemetry.audit(&Audit {
+            request_id: Some(context.id.as_str()),
             issuer: issuer.map(IssuerId::as_str),
-            client: Some(visit.head.client),
+            client: Some(context.head.client),
             user_agent: agent.map(|agent| String::from_utf8_lossy(agent.as_bytes())),
             reason: Some(&reason),
-            ..Audit::new(Event::Refused, visit.head.at)
+            ..Audit::new(Event::Refused, context.head.at)
         });
     }
     let title = "The bearer token is not valid here";
-    let mut response = json_problem(visit, StatusCode::UNAUTHORIZED, "bad-token", title, "");
-    challenge(visit, &mut response, ", error=\"invalid_token\"");
-    Told::denied(reason, route, None, response)
+    let mut response = json_problem(context, StatusCode::UNAUTHORIZED, "bad-token", title, "");
+    challenge(context, &mut response, ", error=\"invalid_token\"");
+    LoggedResponse::denied(reason, route, None, response)
 }
 
 /// A token that is good, but not for this.
 pub(super) fn lacks_scope(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
     caller: &Caller,
     needed: &str,
-) -> Told {
+) -> LoggedResponse {
     let title = "The bearer token is not good for this";
     let mut response = json_problem(
-        visit,
+        context,
         StatusCode::FORBIDDEN,
         "insufficient-scope",
         title,
         "",
     );
     let rest = format!(", error=\"insufficient_scope\", scope=\"{needed}\"");
-    challenge(visit, &mut response, &rest);
-    Told::denied("scope", route, Some(caller), response)
+    challenge(context, &mut response, &rest);
+    LoggedResponse::denied("scope", route, Some(caller), response)
 }
 
 /// A session and a token at once (RFC 6750 §3.1, `invalid_request`).
-pub(super) fn two_callers(visit: &Visit<'_>, route: Option<&Arc<Route>>) -> Told {
+pub(super) fn two_callers(
+    context: &RequestContext<'_>,
+    route: Option<&Arc<Route>>,
+) -> LoggedResponse {
     let title = "A session cookie and a bearer token came together";
     let detail = "They name two callers: send one of them.";
-    let mut response = json_problem(visit, StatusCode::BAD_REQUEST, "two-callers", title, detail);
-    challenge(visit, &mut response, ", error=\"invalid_request\"");
-    Told::denied("two callers", route, None, response)
+    let mut response = json_problem(
+        context,
+        StatusCode::BAD_REQUEST,
+        "two-callers",
+        title,
+        detail,
+    );
+    challenge(context, &mut response, ", error=\"invalid_request\"");
+    LoggedResponse::denied("two callers", route, None, response)
 }
 
 /// Nobody can say whether the token counts.
 pub(super) fn issuer_away(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
     issuer: &IssuerId,
-) -> Told {
+) -> LoggedResponse {
     let title = "Whether the bearer token is valid cannot be found out now";
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let response = json_problem(visit, status, "issuer-away", title, "");
-    Told::denied(format!("issuer {issuer} away"), route, None, response)
+    let response = json_problem(context, status, "issuer-away", title, "");
+    LoggedResponse::denied(format!("issuer {issuer} away"), route, None, response)
 }
 
 /// The same for a page of ours, which is on no route; nothing when it is not about a token.
-pub(in crate::face) fn on_own_page(visit: &Visit<'_>, error: &GateError) -> Option<Told> {
+pub(in crate::face) fn bearer_error(
+    context: &RequestContext<'_>,
+    error: &GateError,
+) -> Option<LoggedResponse> {
     match error {
         GateError::Bearer(BearerError::Refused { issuer, why }) => {
-            Some(refused(visit, None, issuer.as_ref(), why))
+            Some(refused(context, None, issuer.as_ref(), why))
         }
         GateError::Bearer(BearerError::Away { issuer, .. }) => {
-            Some(issuer_away(visit, None, issuer))
+            Some(issuer_away(context, None, issuer))
         }
         GateError::Bearer(BearerError::Limited { issuer }) => {
-            Some(too_many_tokens(visit, None, issuer))
+            Some(too_many_tokens(context, None, issuer))
         }
-        GateError::TwoCallers => Some(two_callers(visit, None)),
+        GateError::TwoCallers => Some(two_callers(context, None)),
         GateError::Bearer(BearerError::Scope { program, needed }) => {
             let caller = Caller::Program(Arc::clone(program));
-            Some(lacks_scope(visit, None, &caller, needed))
+            Some(lacks_scope(context, None, &caller, needed))
         }
         GateError::Bearer(BearerError::Store(_)) | GateError::Unavailable(_) => None,
     }
@@ -104,32 +116,32 @@ pub(in crate::face) fn on_own_page(visit: &Visit<'_>, error: &GateError) -> Opti
 /// The client brings too many new tokens. Not 401: the token may be good, and not 429: a check that
 /// another proxy makes has one status for what may be repeated later, and every face says the same.
 pub(super) fn too_many_tokens(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     route: Option<&Arc<Route>>,
     issuer: &IssuerId,
-) -> Told {
+) -> LoggedResponse {
     let title = "Too many new bearer tokens come from this address";
     let detail = "Nobody looked at this one: send it again later.";
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let response = json_problem(visit, status, "too-many-tokens", title, detail);
+    let response = json_problem(context, status, "too-many-tokens", title, detail);
     let reason = format!("too many new tokens for issuer {issuer}");
-    Told::denied(reason, route, None, response)
+    LoggedResponse::denied(reason, route, None, response)
 }
 
 /// Says that a bearer token would do, beside what the answer offers already.
-pub(in crate::face) fn invite(visit: &Visit<'_>, response: &mut Response<Body>) {
+pub(in crate::face) fn offer_bearer(context: &RequestContext<'_>, response: &mut Response<Body>) {
     response
         .headers_mut()
-        .append(WWW_AUTHENTICATE, challenge_of(visit, ""));
+        .append(WWW_AUTHENTICATE, challenge_of(context, ""));
 }
 
-fn challenge(visit: &Visit<'_>, response: &mut Response<Body>, rest: &str) {
+fn challenge(context: &RequestContext<'_>, response: &mut Response<Body>, rest: &str) {
     response
         .headers_mut()
-        .insert(WWW_AUTHENTICATE, challenge_of(visit, rest));
+        .insert(WWW_AUTHENTICATE, challenge_of(context, rest));
 }
 
-fn challenge_of(visit: &Visit<'_>, rest: &str) -> HeaderValue {
-    let text = format!("Bearer realm=\"{}\"{rest}", visit.head.host);
+fn challenge_of(context: &RequestContext<'_>, rest: &str) -> HeaderValue {
+    let text = format!("Bearer realm=\"{}\"{rest}", context.head.host);
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer"))
 }

@@ -6,20 +6,20 @@ use http::header::{
 use http::{HeaderValue, Response, StatusCode};
 
 use super::super::page::ProblemJson;
-use super::super::{Visit, address};
+use super::super::{RequestContext, urls};
 use super::text;
 use crate::request::Body;
 use crate::request::route::Demands;
 
 /// Programs read that a person must log in, and what the login must prove.
 pub(in crate::face) fn login_needed(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     reason: &str,
     demands: Option<&Demands>,
 ) -> Response<Body> {
     let title = "Sign in first";
     json_of(
-        visit,
+        context,
         StatusCode::UNAUTHORIZED,
         "login-needed",
         title,
@@ -45,30 +45,30 @@ pub(super) fn challenge(demands: &Demands) -> Option<HeaderValue> {
 
 /// Programs read what happened and where a person could log in.
 pub(in crate::face) fn json_problem(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     status: StatusCode,
     slug: &str,
     title: &str,
     detail: &str,
 ) -> Response<Body> {
-    json_of(visit, status, slug, title, detail, None)
+    json_of(context, status, slug, title, detail, None)
 }
 
 fn json_of(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     status: StatusCode,
     slug: &str,
     title: &str,
     detail: &str,
     demands: Option<&Demands>,
 ) -> Response<Body> {
-    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| address::login(visit));
+    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| urls::sign_in(context));
     let problem = ProblemJson {
         status: status.as_u16(),
         slug,
         title,
         detail,
-        request_id: visit.id.as_str(),
+        request_id: context.id.as_str(),
         login_url: login_url.as_deref(),
         acr_values: demands.map_or(&[], |demands| &demands.acr_values),
         max_age: demands.and_then(|demands| demands.max_age),
@@ -82,21 +82,21 @@ fn json_of(
             .headers_mut()
             .insert(VARY, HeaderValue::from_static("cookie"));
     }
-    show_to_front_end(visit, &mut response);
+    show_to_front_end(context, &mut response);
     response
 }
 
 /// Lets a front end on another origin that `[login] origins` names read what is said in place of its
 /// application: without these headers a browser shows it no status, and it cannot know that somebody
 /// must sign in. Our own paths say by themselves who may read them.
-fn show_to_front_end(visit: &Visit<'_>, response: &mut Response<Body>) {
-    let site = visit.site;
-    if site.origins.is_empty() || site.routes.is_own(visit.head.path.as_str()) {
+fn show_to_front_end(context: &RequestContext<'_>, response: &mut Response<Body>) {
+    let site = context.site;
+    if site.origins.is_empty() || site.routes.is_own(context.head.path.as_str()) {
         return;
     }
     let headers = response.headers_mut();
     headers.append(VARY, HeaderValue::from_static("origin"));
-    let Some(origin) = visit.head.headers.get(ORIGIN) else {
+    let Some(origin) = context.head.headers.get(ORIGIN) else {
         return;
     };
     let mut named = site.origins.iter().map(url::Origin::ascii_serialization);
@@ -108,9 +108,9 @@ fn show_to_front_end(visit: &Visit<'_>, response: &mut Response<Body>) {
 }
 
 /// A request from another site that must come from ours.
-pub(in crate::face) fn foreign(visit: &Visit<'_>) -> Response<Body> {
+pub(in crate::face) fn foreign_origin(context: &RequestContext<'_>) -> Response<Body> {
     json_problem(
-        visit,
+        context,
         StatusCode::FORBIDDEN,
         "foreign-origin",
         "Only from this site's own pages",

@@ -3,7 +3,7 @@
 use http::Response;
 
 use super::super::page::{Cause, Href};
-use super::super::{Visit, reply};
+use super::super::{RequestContext, reply};
 use super::{Target, audit, chooser, opening, place};
 use crate::clock::Timestamp;
 use crate::login::Finished;
@@ -20,71 +20,79 @@ const ON_THE_WAY_MS: i64 = 120_000;
 
 /// Writes down who came in, ends the session that was there before, and sets the cookies.
 pub(super) async fn hand_out(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     finished: &Finished,
     replaces: Option<SessionKey>,
     response: &mut Response<Body>,
 ) {
-    audit::came_in(visit, finished);
-    end_the_old(visit, finished, replaces).await;
-    let left = finished.handle.expires_at.since(visit.head.at).as_secs();
+    audit::came_in(context, finished);
+    end_the_old(context, finished, replaces).await;
+    let left = finished.handle.expires_at.since(context.head.at).as_secs();
     let age = i64::try_from(left).unwrap_or(i64::MAX);
-    let flags = &visit.site.cookies;
+    let flags = &context.site.cookies;
     let cookie = flags.set_session(finished.expose_cookie(), age);
     reply::add_cookie(response, &cookie);
-    let entry = visit.site.login.entry(&finished.via);
-    if let Some(cookie) = entry.and_then(|entry| chooser::remember(visit, entry)) {
+    let entry = context.site.login.entry(&finished.via);
+    if let Some(cookie) = entry.and_then(|entry| chooser::remember(context, entry)) {
         reply::add_cookie(response, &cookie);
     }
 }
 
 /// One browser, one session: whoever kept a copy of the old cookie has nothing any more, whether the
 /// store takes it now or later.
-async fn end_the_old(visit: &Visit<'_>, finished: &Finished, replaces: Option<SessionKey>) {
-    let key = opening::session_key(visit).or(replaces);
+async fn end_the_old(
+    context: &RequestContext<'_>,
+    finished: &Finished,
+    replaces: Option<SessionKey>,
+) {
+    let key = opening::session_key(context).or(replaces);
     // A callback that is seen again brings the session it made itself.
     let Some(key) = key.filter(|key| *key != finished.handle.sid.key()) else {
         return;
     };
-    let Ok(Some(found)) = visit.shared.sessions.stored(&key).await else {
+    let Ok(Some(found)) = context.shared.sessions.stored(&key).await else {
         return;
     };
     let old = &found.session;
-    if old.expires_at <= visit.head.at || !revoke(visit, key).await {
+    if old.expires_at <= context.head.at || !revoke(context, key).await {
         return;
     }
-    visit.shared.telemetry.audit(&Audit {
+    context.shared.telemetry.audit(&Audit {
         connector: Some(old.connector.as_str()),
         subject: Some(old.subject.as_str()),
         login: Some(found.account.login.as_str()),
         account: Some(&old.account),
         session: Some(&old.public_id),
         reason: Some("replaced"),
-        ..audit::entry(visit, Event::SignOut)
+        ..audit::entry(context, Event::SignOut)
     });
 }
 
 /// Ends the session of whoever is here; false when it could not be stored.
-pub(super) async fn end(visit: &Visit<'_>, session: &Session, reason: &'static str) -> bool {
-    let revoked = revoke(visit, session.key).await;
+pub(super) async fn end(
+    context: &RequestContext<'_>,
+    session: &Session,
+    reason: &'static str,
+) -> bool {
+    let revoked = revoke(context, session.key).await;
     if revoked {
-        visit.shared.telemetry.audit(&Audit {
+        context.shared.telemetry.audit(&Audit {
             connector: Some(session.via.as_str()),
             subject: Some(session.subject.as_str()),
             login: Some(session.login.as_str()),
             account: Some(&session.account),
             session: Some(&session.public_id),
             reason: Some(reason),
-            ..audit::entry(visit, Event::SignOut)
+            ..audit::entry(context, Event::SignOut)
         });
     }
     revoked
 }
 
-async fn revoke(visit: &Visit<'_>, key: SessionKey) -> bool {
-    let revoked = visit.shared.sessions.revoke(&Scope::Session(key)).await;
+async fn revoke(context: &RequestContext<'_>, key: SessionKey) -> bool {
+    let revoked = context.shared.sessions.revoke(&Scope::Session(key)).await;
     if let Err(error) = &revoked {
-        tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(error), "the end of a session could not be stored");
+        tracing::error!(request_id = %context.id, error = %crate::telemetry::chain(error), "the end of a session could not be stored");
     }
     revoked.is_ok()
 }
@@ -99,8 +107,8 @@ pub(super) enum Lack {
 }
 
 /// What is missing, if anything is.
-pub(super) fn lacks(visit: &Visit<'_>, finished: &Finished) -> Option<Lack> {
-    let (route, at) = (place::route(visit, &finished.return_to)?, visit.head.at);
+pub(super) fn lacks(context: &RequestContext<'_>, finished: &Finished) -> Option<Lack> {
+    let (route, at) = (place::route(context, &finished.return_to)?, context.head.at);
     let short = |at| {
         let minted_at = finished.handle.issued_at;
         shortfall(route, &finished.via, &finished.proof, minted_at, at) == Some(Why::StepUp)
@@ -118,13 +126,13 @@ pub(super) fn lacks(visit: &Visit<'_>, finished: &Finished) -> Option<Lack> {
 /// The page for somebody who came in, but not with the proof that the place demands: they stop
 /// here, or the two would send them to each other for ever.
 pub(super) fn not_enough(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     finished: &Finished,
     target: &Target,
 ) -> Response<Body> {
-    let query = target.query(&visit.site.external_url, "");
-    let again = Href::new(format!("{}/sign_in{query}", visit.site.prefix));
-    let entry = visit.site.login.entry(&finished.via);
+    let query = target.query(&context.site.external_url, "");
+    let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
+    let entry = context.site.login.entry(&finished.via);
     let source = entry.map(|entry| entry.display_name.as_str());
-    reply::problem_of(visit, Cause::ProofTooWeak, Some(again), source)
+    reply::problem_at_source(context, Cause::ProofTooWeak, Some(again), source)
 }

@@ -7,8 +7,8 @@ use http::{Method, Response, StatusCode};
 use serde_json::json;
 
 use super::super::page::Cause;
-use super::super::record::Told;
-use super::super::{Visit, reply};
+use super::super::record::LoggedResponse;
+use super::super::{RequestContext, reply};
 use super::{audit, small_body};
 use crate::clock::Timestamp;
 use crate::keys;
@@ -26,41 +26,54 @@ use crate::telemetry::{Audit, Event, Seldom};
 const MARK_KEPT: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
 
 /// `POST /backchannel-logout/{connector}`: the source itself says what it ended.
-pub(super) async fn back_channel<B>(visit: &Visit<'_>, via: &ConnectorId, body: Option<B>) -> Told
+pub(super) async fn back_channel<B>(
+    context: &RequestContext<'_>,
+    via: &ConnectorId,
+    body: Option<B>,
+) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    if *visit.head.method != Method::POST {
-        return Told::own("method", reply::wrong_method("POST"));
+    if *context.head.method != Method::POST {
+        return LoggedResponse::own_path("method", reply::method_not_allowed("POST"));
     }
-    let Some(entry) = visit.site.login.entry(via) else {
-        return Told::own("no connector", reply::problem(visit, Cause::NotFound, None));
+    let Some(entry) = context.site.login.entry(via) else {
+        return LoggedResponse::own_path(
+            "no connector",
+            reply::problem(context, Cause::NotFound, None),
+        );
     };
     let form = small_body(body).await.and_then(|form| Fields::parse(&form));
     let token = form.as_ref().map(|form| form.one("logout_token"));
     let Some(Ok(Some(token))) = token else {
-        return Told::own("no logout token", refused("there is not one logout_token"));
+        return LoggedResponse::own_path(
+            "no logout token",
+            refused("there is not one logout_token"),
+        );
     };
     let notice = match entry.connector.logout() {
-        Some(logout) => logout.notice(token, visit.head.sharing_client()).await,
+        Some(logout) => logout.notice(token, context.head.sharing_client()).await,
         None => None,
     };
     match notice {
-        None => Told::own(
+        None => LoggedResponse::own_path(
             "no back channel",
-            reply::problem(visit, Cause::NotFound, None),
+            reply::problem(context, Cause::NotFound, None),
         ),
-        Some(Ok(notice)) => end(visit, entry, &notice.mark, Some(&notice)).await,
+        Some(Ok(notice)) => end(context, entry, &notice.mark, Some(&notice)).await,
         Some(Err(error)) => {
-            audit::refused(visit, Some(via), &error);
+            audit::refused(context, Some(via), &error);
             match error {
                 // Whether it counts is not known yet: the source may say it again.
                 ConnectorError::Issuer(_) | ConnectorError::Unreachable(_) => {
-                    let away = reply::problem(visit, Cause::SourceUnreachable, None);
-                    Told::own("keys away", away)
+                    let away = reply::problem(context, Cause::SourceUnreachable, None);
+                    LoggedResponse::own_path("keys away", away)
                 }
-                _ => Told::own("logout token", refused("the logout token does not count")),
+                _ => LoggedResponse::own_path(
+                    "logout token",
+                    refused("the logout token does not count"),
+                ),
             }
         }
     }
@@ -68,15 +81,19 @@ where
 
 /// `GET /frontchannel-logout/{connector}`: the source says so through the browser, in a frame. Only
 /// a session that it names ends; no cookie is looked at.
-pub(super) async fn front_channel(visit: &Visit<'_>, via: &ConnectorId, query: &Fields) -> Told {
-    if let Err(told) = super::only_get(visit) {
-        return *told;
+pub(super) async fn front_channel(
+    context: &RequestContext<'_>,
+    via: &ConnectorId,
+    query: &Fields,
+) -> LoggedResponse {
+    if let Err(logged) = super::only_get(context) {
+        return *logged;
     }
-    let entry = visit.site.login.entry(via);
+    let entry = context.site.login.entry(via);
     let mark = entry.and_then(|entry| entry.connector.logout()?.front_channel(query));
     match (entry, mark) {
-        (Some(entry), Some(mark)) => end(visit, entry, &mark, None).await,
-        _ => Told::own(
+        (Some(entry), Some(mark)) => end(context, entry, &mark, None).await,
+        _ => LoggedResponse::own_path(
             "nothing to end",
             refused("it names no session of this source"),
         ),
@@ -84,11 +101,11 @@ pub(super) async fn front_channel(visit: &Visit<'_>, via: &ConnectorId, query: &
 }
 
 async fn end(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     entry: &Entry,
     mark: &LogoutMark,
     notice: Option<&LogoutNotice>,
-) -> Told {
+) -> LoggedResponse {
     let name = notice.map(|notice| {
         let parts = [
             b"logout notice",
@@ -97,26 +114,31 @@ async fn end(
         ];
         keys::fingerprint(&parts)
     });
-    let until = kept_until(visit, entry, mark, notice).await;
-    let sessions = &visit.shared.sessions;
+    let until = kept_until(context, entry, mark, notice).await;
+    let sessions = &context.shared.sessions;
     let ended = sessions
         .end_at_provider(&entry.id, mark, name.as_ref(), until)
         .await;
     let ended = match ended {
         Ok(Some(ended)) => ended,
-        Ok(None) => return Told::own("logout seen before", refused("it was taken before")),
+        Ok(None) => {
+            return LoggedResponse::own_path("logout seen before", refused("it was taken before"));
+        }
         Err(error) => {
             // Anybody may cause this line through a browser.
             static SELDOM: Seldom = Seldom::new();
             if notice.is_some() || SELDOM.may_speak() {
-                tracing::error!(request_id = %visit.id, connector = %entry.id, error = %crate::telemetry::chain(&error), "what a source ended holds in this process, but could not be stored");
+                tracing::error!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::chain(&error), "what a source ended holds in this process, but could not be stored");
             }
-            return Told::own("unavailable", reply::problem(visit, Cause::StoreAway, None));
+            return LoggedResponse::own_path(
+                "unavailable",
+                reply::problem(context, Cause::StoreAway, None),
+            );
         }
     };
     // Anybody may name a session through a browser; when it is nobody's, nothing happened.
     let done = reply::text(StatusCode::OK, "text/plain; charset=utf-8", String::new());
-    let done = Told::own("logout at the source", done);
+    let done = LoggedResponse::own_path("logout at the source", done);
     if notice.is_none() && ended == 0 {
         return done;
     }
@@ -124,7 +146,7 @@ async fn end(
         Some(_) => format!("back-channel logout: {ended} sessions"),
         None => format!("front-channel logout: {ended} sessions"),
     };
-    visit.shared.telemetry.audit(&Audit {
+    context.shared.telemetry.audit(&Audit {
         connector: Some(entry.id.as_str()),
         subject: match mark {
             LogoutMark::SessionOf { subject, .. } | LogoutMark::Subject(subject) => {
@@ -133,7 +155,7 @@ async fn end(
             LogoutMark::ProviderSession(_) => None,
         },
         reason: Some(&reason),
-        ..audit::entry(visit, Event::Revoked)
+        ..audit::entry(context, Event::Revoked)
     });
     done
 }
@@ -142,27 +164,27 @@ async fn end(
 /// take, and where the connector's people bring tokens, as long as those may live. What a browser
 /// says of a session that is not known here is not remembered when too much of it comes.
 async fn kept_until(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     entry: &Entry,
     mark: &LogoutMark,
     notice: Option<&LogoutNotice>,
 ) -> Timestamp {
     if let (None, LogoutMark::ProviderSession(sid)) = (notice, mark) {
-        let sessions = &visit.shared.sessions;
+        let sessions = &context.shared.sessions;
         let is_known = sessions.came_from(&entry.id, sid).await.unwrap_or(false);
-        if !is_known && !may_be_noted(visit, entry) {
-            return visit.head.at;
+        if !is_known && !may_be_noted(context, entry) {
+            return context.head.at;
         }
     }
-    let life = visit.site.gate.bearers.token_life_of(&entry.id);
+    let life = context.site.gate.bearers.token_life_of(&entry.id);
     let kept = life.map_or(MARK_KEPT, |life| life.max(MARK_KEPT));
-    visit.head.at.plus(kept)
+    context.head.at.plus(kept)
 }
 
 /// Whether a logout of a session that is not known here may be noted; the log says when it is not.
-fn may_be_noted(visit: &Visit<'_>, entry: &Entry) -> bool {
-    let client = visit.head.sharing_client();
-    let Err(limited) = visit.site.login.may_note_logout(&entry.id, client) else {
+fn may_be_noted(context: &RequestContext<'_>, entry: &Entry) -> bool {
+    let client = context.head.sharing_client();
+    let Err(limited) = context.site.login.may_note_logout(&entry.id, client) else {
         return true;
     };
     // Anybody may cause this line through a browser.
@@ -172,7 +194,7 @@ fn may_be_noted(visit: &Visit<'_>, entry: &Entry) -> bool {
             Limited::Client => "of this client",
             Limited::All | Limited::Circuit => "of this connector",
         };
-        tracing::warn!(request_id = %visit.id, connector = %entry.id, client = %visit.head.client, too_many, "a front-channel logout of a session that is not known here is not remembered: a login that is under way, or a token of a person, may outlive it");
+        tracing::warn!(request_id = %context.id, connector = %entry.id, client = %context.head.client, too_many, "a front-channel logout of a session that is not known here is not remembered: a login that is under way, or a token of a person, may outlive it");
     }
     false
 }

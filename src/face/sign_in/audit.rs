@@ -1,6 +1,6 @@
 //! What the audit stream and the person are told of a login's end.
 
-use super::super::Visit;
+use super::super::RequestContext;
 use super::super::page::Cause;
 use crate::login::connector::{ConnectorError, RefusedWhy};
 use crate::login::limits::Limited;
@@ -53,27 +53,27 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
 }
 
 /// One line in the audit stream for a person who came in.
-pub(super) fn came_in(visit: &Visit<'_>, finished: &Finished) {
-    visit
+pub(super) fn came_in(context: &RequestContext<'_>, finished: &Finished) {
+    context
         .shared
         .telemetry
         .login(finished.via.as_str(), LoginOutcome::Done);
-    visit.shared.telemetry.audit(&Audit {
+    context.shared.telemetry.audit(&Audit {
         connector: Some(finished.via.as_str()),
         subject: Some(finished.subject.as_str()),
         login: Some(finished.login.as_str()),
         account: Some(&finished.handle.account),
         session: Some(&finished.public_id),
-        ..entry(visit, Event::Login)
+        ..entry(context, Event::Login)
     });
 }
 
 /// One line in the audit stream for a login that came to no end, with whom it was about.
-pub(super) fn failed(visit: &Visit<'_>, via: &ConnectorId, error: &LoginError) {
+pub(super) fn failed(context: &RequestContext<'_>, via: &ConnectorId, error: &LoginError) {
     let of_them = Audit {
         subject: error.subject().map(|subject| subject.as_str()),
         login: error.login().map(|login| login.as_str()),
-        ..entry(visit, Event::Refused)
+        ..entry(context, Event::Refused)
     };
     // Whatever comes further is counted against the limits of logins.
     let unlimited = matches!(
@@ -84,18 +84,24 @@ pub(super) fn failed(visit: &Visit<'_>, via: &ConnectorId, error: &LoginError) {
             | LoginError::TicketSpent
     );
     let pace = if unlimited { Pace::Slow } else { Pace::Any };
-    turned_away(visit, Some(via), error, outcome_of(error), (of_them, pace));
+    turned_away(
+        context,
+        Some(via),
+        error,
+        outcome_of(error),
+        (of_them, pace),
+    );
 }
 
 /// One line in the audit stream for a callback or ticket that let nobody in.
 pub(super) fn refused(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     via: Option<&ConnectorId>,
     error: &(dyn std::error::Error + 'static),
 ) {
-    let of_nobody = entry(visit, Event::Refused);
+    let of_nobody = entry(context, Event::Refused);
     turned_away(
-        visit,
+        context,
         via,
         error,
         LoginOutcome::Refused,
@@ -113,16 +119,16 @@ enum Pace {
 }
 
 fn turned_away(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     via: Option<&ConnectorId>,
     error: &(dyn std::error::Error + 'static),
     outcome: LoginOutcome,
     (of_whom, pace): (Audit<'_>, Pace),
 ) {
     // An address may name any connector: one that is made up would stay in the metrics for ever.
-    let known = via.filter(|via| visit.site.login.entry(via).is_some());
+    let known = via.filter(|via| context.site.login.entry(via).is_some());
     let label = known.map_or("", |via| via.as_str());
-    let telemetry = &visit.shared.telemetry;
+    let telemetry = &context.shared.telemetry;
     telemetry.login(label, outcome);
     let entry = Audit {
         connector: via.map(|via| via.as_str()),
@@ -147,11 +153,11 @@ fn outcome_of(error: &LoginError) -> LoginOutcome {
 }
 
 /// What every entry of the audit stream says of its request.
-pub(super) fn entry<'a>(visit: &Visit<'a>, event: Event) -> Audit<'a> {
+pub(super) fn entry<'a>(context: &RequestContext<'a>, event: Event) -> Audit<'a> {
     Audit {
-        request_id: Some(visit.id.as_str()),
-        client: Some(visit.head.client),
-        user_agent: Some(super::user_agent(visit)),
-        ..Audit::new(event, visit.head.at)
+        request_id: Some(context.id.as_str()),
+        client: Some(context.head.client),
+        user_agent: Some(super::user_agent(context)),
+        ..Audit::new(event, context.head.at)
     }
 }

@@ -2,10 +2,10 @@
 
 use http::{Method, StatusCode};
 
-use super::super::navigation::{Errand, errand, in_frame};
-use super::super::page::{Cause, Href, Reason};
-use super::super::record::Told;
-use super::super::{Visit, address, reply};
+use super::super::browser::{Errand, errand, loads_in_frame};
+use super::super::page::{Cause, Href, SignInReason};
+use super::super::record::LoggedResponse;
+use super::super::{RequestContext, reply, urls};
 use super::opening::{self, Start};
 use super::{Target, caller, chooser, elsewhere, form, frame, place, reload, ticket};
 use crate::login::fields::Fields;
@@ -18,73 +18,80 @@ use crate::store::ConnectorId;
 
 /// `GET /sign_in`: the page with the connectors. It starts nothing by itself, except where the one
 /// connector is configured so.
-pub(super) async fn choose(visit: &Visit<'_>, query: &Fields) -> Told {
-    if !matches!(*visit.head.method, Method::GET | Method::HEAD) {
-        return Told::own("method", reply::wrong_method("GET, HEAD"));
+pub(super) async fn choose(context: &RequestContext<'_>, query: &Fields) -> LoggedResponse {
+    if !matches!(*context.head.method, Method::GET | Method::HEAD) {
+        return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
     }
-    let target = Target::of(visit, query);
-    if let (true, Some(place)) = (frame::takes_tickets(visit), &target.return_to) {
-        return Told::own("embedded", frame::at_own_page(visit, place));
+    let target = Target::of(context, query);
+    if let (true, Some(place)) = (frame::takes_tickets(context), &target.return_to) {
+        return LoggedResponse::own_path("embedded", frame::at_own_page(context, place));
     }
-    if !visit.site.is_home(visit.head) {
-        return elsewhere::to_home(visit, "sign_in", query, &target);
+    if !context.site.is_home(context.head) {
+        return elsewhere::to_home(context, "sign_in", query, &target);
     }
-    if let Some(entry) = form::named(visit, query) {
-        let page = opening::open_here(visit, entry, &target, Start::default()).await;
-        let page = page.unwrap_or_else(|error| opening::not_begun(visit, entry, &error));
-        return Told::own("password form", page);
+    if let Some(entry) = form::named(context, query) {
+        let page = opening::open_here(context, entry, &target, Start::default()).await;
+        let page = page.unwrap_or_else(|error| opening::not_begun(context, entry, &error));
+        return LoggedResponse::own_path("password form", page);
     }
-    let who = match caller(visit).await {
+    let who = match caller(context).await {
         Ok(who) => who,
-        Err(response) => return Told::own("unavailable", response),
+        Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    let entries = place::allowed(visit, &target);
+    let entries = place::allowed(context, &target);
     let stranger = matches!(who, Caller::Nobody(_));
-    let navigates = errand(visit.head) == Errand::Navigation && visit.head.method == Method::GET;
+    let navigates =
+        errand(context.head) == Errand::Navigation && context.head.method == Method::GET;
     let only = entries.first().filter(|entry| {
         let always = entry.config.auto_login == crate::login::connector::AutoLogin::Always;
         always && entry.begins_logins() && entries.len() == 1 && stranger && navigates
     });
     if let Some(entry) = only {
-        if !opening::goes_round(visit, &target) {
+        if !opening::goes_round(context, &target) {
             let start = opening::by_nobody(None);
-            return Told::own("start", opening::open(visit, entry, &target, start).await);
+            return LoggedResponse::own_path(
+                "start",
+                opening::open(context, entry, &target, start).await,
+            );
         }
-        return Told::own(
+        return LoggedResponse::own_path(
             "going round",
-            chooser::page(visit, &target, &who, Some(Reason::GoingRound)),
+            chooser::page(context, &target, &who, Some(SignInReason::LoopDetected)),
         );
     }
-    let response = chooser::page(visit, &target, &who, chooser::reason_in(query));
-    Told::own("chooser", reply::for_method(visit.head.method, response))
+    let response = chooser::page(context, &target, &who, chooser::reason_in(query));
+    LoggedResponse::own_path(
+        "chooser",
+        reply::without_body_if_head(context.head.method, response),
+    )
 }
 
 /// `GET /start`: opens a login, or brings the session of somebody who is here to another host.
-pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
-    if visit.head.method != Method::GET {
-        return Told::own("method", reply::wrong_method("GET, POST"));
+pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> LoggedResponse {
+    if context.head.method != Method::GET {
+        return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST"));
     }
-    let target = Target::of(visit, query);
-    match errand(visit.head) {
+    let target = Target::of(context, query);
+    match errand(context.head) {
         Errand::Navigation => {}
-        Errand::Embedded => return in_a_frame(visit, query, &target).await,
+        Errand::Embedded => return in_a_frame(context, query, &target).await,
         Errand::Program => {
             let status = StatusCode::UNAUTHORIZED;
             let title = "Sign in first";
-            return Told::own(
+            return LoggedResponse::own_path(
                 "program",
-                reply::json_problem(visit, status, "login-needed", title, ""),
+                reply::json_problem(context, status, "login-needed", title, ""),
             );
         }
     }
-    let (name, value) = address::FOUND_NOBODY;
-    if query.one(name) == Ok(Some(value)) && is_not_seen_by_checks(visit, &target).await {
+    let (name, value) = urls::NO_SESSION_FOUND;
+    if query.one(name) == Ok(Some(value)) && is_not_seen_by_checks(context, &target).await {
         let who = Caller::Nobody(Why::Nobody);
-        let page = chooser::page(visit, &target, &who, Some(Reason::GoingRound));
-        return Told::own("not seen by checks", page);
+        let page = chooser::page(context, &target, &who, Some(SignInReason::LoopDetected));
+        return LoggedResponse::own_path("not seen by checks", page);
     }
-    if !visit.site.is_home(visit.head) {
-        return elsewhere::to_home(visit, "start", query, &target);
+    if !context.site.is_home(context.head) {
+        return elsewhere::to_home(context, "start", query, &target);
     }
     let mode = match query.one("mode") {
         Ok(Some("web")) => Some(Mode::Web),
@@ -94,56 +101,62 @@ pub(super) async fn start(visit: &Visit<'_>, query: &Fields) -> Told {
     let named = query.one("connector").ok().flatten();
     if let Some(named) = named {
         let entry = named.parse::<ConnectorId>().ok();
-        let entry = entry.and_then(|id| visit.site.login.entry(&id));
+        let entry = entry.and_then(|id| context.site.login.entry(&id));
         let entry = entry.filter(|entry| entry.begins_logins());
         let Some(entry) = entry else {
-            return Told::own("no connector", reply::problem(visit, Cause::NotFound, None));
+            return LoggedResponse::own_path(
+                "no connector",
+                reply::problem(context, Cause::NotFound, None),
+            );
         };
         let start = Start {
             mode,
             ..Start::default()
         };
-        return Told::own("start", opening::open(visit, entry, &target, start).await);
+        return LoggedResponse::own_path(
+            "start",
+            opening::open(context, entry, &target, start).await,
+        );
     }
-    let who = match caller(visit).await {
+    let who = match caller(context).await {
         Ok(who) => who,
-        Err(response) => return Told::own("unavailable", response),
+        Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
-        && place::short_of(visit, &target, person).is_none()
+        && place::short_of(context, &target, person).is_none()
     {
-        if asks_again(visit, place, person) {
-            return reload::at_start(visit, &target, place, person).await;
+        if asks_again(context, place, person) {
+            return reload::at_start(context, &target, place, person).await;
         }
-        let response = ticket::send_on(visit, person, place, &target, None);
-        return Told::own("already here", response);
+        let response = ticket::send_on(context, person, place, &target, None);
+        return LoggedResponse::own_path("already here", response);
     }
-    let response = match opening::by_itself(visit, &target, mode).await {
+    let response = match opening::by_itself(context, &target, mode).await {
         Ok(response) => response,
         Err(round) => {
             let why = match &who {
                 Caller::Nobody(why) => chooser::reason_of(*why),
                 Caller::Person(_) | Caller::Program(_) => None,
             };
-            chooser::page(visit, &target, &who, round.or(why))
+            chooser::page(context, &target, &who, round.or(why))
         }
     };
-    Told::own("start", response)
+    LoggedResponse::own_path("start", response)
 }
 
 /// Whether somebody is here whom a check has just not found: the proxy that asks keeps their cookie
 /// to itself, and would send them back here for ever.
-async fn is_not_seen_by_checks(visit: &Visit<'_>, target: &Target) -> bool {
-    let Ok(Caller::Person(person)) = caller(visit).await else {
+async fn is_not_seen_by_checks(context: &RequestContext<'_>, target: &Target) -> bool {
+    let Ok(Caller::Person(person)) = caller(context).await else {
         return false;
     };
     let goes_round =
-        target.return_to.is_some() && place::short_of(visit, target, &person).is_none();
+        target.return_to.is_some() && place::short_of(context, target, &person).is_none();
     if goes_round {
-        visit.shared.telemetry.login_loop();
+        context.shared.telemetry.login_loop();
         tracing::error!(
-            request_id = %visit.id,
-            host = %visit.head.host,
+            request_id = %context.id,
+            host = %context.head.host,
             "somebody who is signed in is nobody to the check of a proxy: let it pass Cookie, and the \
              host that the browser asked for, on to the check"
         );
@@ -152,34 +165,41 @@ async fn is_not_seen_by_checks(visit: &Visit<'_>, target: &Target) -> bool {
 }
 
 /// In a frame nobody logs in; but whoever is here may be asked for where the place wants that.
-async fn in_a_frame(visit: &Visit<'_>, query: &Fields, target: &Target) -> Told {
+async fn in_a_frame(
+    context: &RequestContext<'_>,
+    query: &Fields,
+    target: &Target,
+) -> LoggedResponse {
     let embedded = || {
-        if let (true, Some(place)) = (frame::takes_tickets(visit), &target.return_to) {
-            return Told::own("embedded", frame::at_own_page(visit, place));
+        if let (true, Some(place)) = (frame::takes_tickets(context), &target.return_to) {
+            return LoggedResponse::own_path("embedded", frame::at_own_page(context, place));
         }
-        let again = Href::new(address::login(visit));
-        let response = reply::problem(visit, Cause::FrameLogin, Some(again));
-        Told::own("embedded", response)
+        let again = Href::new(urls::sign_in(context));
+        let response = reply::problem(context, Cause::FrameLogin, Some(again));
+        LoggedResponse::own_path("embedded", response)
     };
-    if !in_frame(visit.head) || !visit.site.is_home(visit.head) || query.has("connector") {
+    if !loads_in_frame(context.head)
+        || !context.site.is_home(context.head)
+        || query.has("connector")
+    {
         return embedded();
     }
-    let who = match caller(visit).await {
+    let who = match caller(context).await {
         Ok(who) => who,
-        Err(response) => return Told::own("unavailable", response),
+        Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     match (&who, &target.return_to) {
         (Caller::Person(person), Some(place))
-            if place::short_of(visit, target, person).is_none()
-                && asks_again(visit, place, person) =>
+            if place::short_of(context, target, person).is_none()
+                && asks_again(context, place, person) =>
         {
-            reload::at_start(visit, target, place, person).await
+            reload::at_start(context, target, place, person).await
         }
         _ => embedded(),
     }
 }
 
 /// Whether the place wants to know again who sits there.
-fn asks_again(visit: &Visit<'_>, to: &ReturnTo, person: &Person) -> bool {
-    place::route(visit, to).is_some_and(|route| reload_is_due(route, person, visit.head))
+fn asks_again(context: &RequestContext<'_>, to: &ReturnTo, person: &Person) -> bool {
+    place::route(context, to).is_some_and(|route| reload_is_due(route, person, context.head))
 }

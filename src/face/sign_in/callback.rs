@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::{Method, Response};
 
 use super::super::page::{Cause, Href};
-use super::super::record::Told;
-use super::super::{Visit, reply};
+use super::super::record::LoggedResponse;
+use super::super::{RequestContext, reply};
 use super::arrival::{self, Lack};
 use super::opening::{self, Start};
 use super::{Target, audit, body_within, caller, flow_cookies, reload, ticket};
@@ -21,10 +21,10 @@ use crate::store::{ConnectorId, SessionKey};
 
 /// The connectors whose sources return to this path of ours.
 pub(super) fn returning_to<'a>(
-    visit: &Visit<'a>,
+    context: &RequestContext<'a>,
     path: &str,
 ) -> impl Iterator<Item = &'a ConnectorId> {
-    let entries = visit.site.login.entries().iter();
+    let entries = context.site.login.entries().iter();
     let here = entries.filter(move |entry| entry.callback.path() == path);
     here.map(|entry| &entry.id)
 }
@@ -32,30 +32,34 @@ pub(super) fn returning_to<'a>(
 /// Answers a callback at an address that these connectors share; the sealed login says whose answer
 /// it is.
 pub(super) async fn answer<B>(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     among: &[&ConnectorId],
     query: Fields,
     body: Option<B>,
-) -> Told
+) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let sharing = Sharing::of(visit, among);
+    let sharing = Sharing::of(context, among);
     if sharing.0.is_empty() {
-        let page = reply::problem(visit, Cause::NotFound, None);
-        return Told::own("no callback", page);
+        let page = reply::problem(context, Cause::NotFound, None);
+        return LoggedResponse::own_path("no callback", page);
     }
-    let fields = match (visit.head.method, sharing.method()) {
+    let fields = match (context.head.method, sharing.method()) {
         (&Method::GET, method) if method.takes_get() => Some(query),
         (&Method::POST, method) if method.takes_post() => {
             let form = body_within(body, sharing.form_bytes_max()).await;
             form.and_then(|form| Fields::parse(&form))
         }
-        (_, CallbackMethod::Get) => return Told::own("method", reply::wrong_method("GET")),
-        (_, CallbackMethod::Post) => return Told::own("method", reply::wrong_method("POST")),
+        (_, CallbackMethod::Get) => {
+            return LoggedResponse::own_path("method", reply::method_not_allowed("GET"));
+        }
+        (_, CallbackMethod::Post) => {
+            return LoggedResponse::own_path("method", reply::method_not_allowed("POST"));
+        }
         (_, CallbackMethod::GetOrPost) => {
-            return Told::own("method", reply::wrong_method("GET, POST"));
+            return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST"));
         }
     };
     // Of several nobody knows whose answer it would have been.
@@ -63,19 +67,22 @@ where
         [only] => Some(*only),
         _ => None,
     };
-    let named = fields.map(|fields| (sharing.logins_named(visit.head.method, &fields), fields));
+    let named = fields.map(|fields| (sharing.logins_named(context.head.method, &fields), fields));
     let Some((named, fields)) = named.filter(|(named, _)| !named.is_empty()) else {
-        audit::refused(visit, via, &NoFlow);
-        return Told::own("no state", dead_end(visit, Cause::BadAnswer, None, None));
+        audit::refused(context, via, &NoFlow);
+        return LoggedResponse::own_path(
+            "no state",
+            dead_end(context, Cause::BadAnswer, None, None),
+        );
     };
     let answer = Answer {
         fields,
-        client: visit.head.sharing_client(),
+        client: context.head.sharing_client(),
         kind: None,
     };
-    match remember(visit, &named) {
-        Ok(pending) => finish(visit, pending, answer).await,
-        Err(error) => forgotten(visit, &named, via, answer, error).await,
+    match remember(context, &named) {
+        Ok(pending) => finish(context, pending, answer).await,
+        Err(error) => forgotten(context, &named, via, answer, error).await,
     }
 }
 
@@ -89,9 +96,9 @@ static UNKNOWN: LazyLock<Callback> = LazyLock::new(Callback::default);
 struct Sharing<'a>(Vec<(&'a ConnectorId, &'a Callback)>);
 
 impl<'a> Sharing<'a> {
-    fn of(visit: &Visit<'a>, among: &[&'a ConnectorId]) -> Self {
+    fn of(context: &RequestContext<'a>, among: &[&'a ConnectorId]) -> Self {
         let shape = |id: &&'a ConnectorId| {
-            let callback = match visit.site.login.entry(id) {
+            let callback = match context.site.login.entry(id) {
                 Some(entry) => entry.features.callback()?,
                 // One that is not configured is told apart by nothing.
                 None => &UNKNOWN,
@@ -136,11 +143,11 @@ impl<'a> Sharing<'a> {
 }
 
 /// The memory of the one login that was named and that this browser began.
-fn remember(visit: &Visit<'_>, named: &[Named<'_>]) -> Result<Pending, PendingError> {
+fn remember(context: &RequestContext<'_>, named: &[Named<'_>]) -> Result<Pending, PendingError> {
     let mut outcome = Err(PendingError::Missing);
     for (id, flow) in named {
-        let sealed = flow_cookies::sealed(visit, flow);
-        match visit.site.login.remember([*id], flow, sealed.as_deref()) {
+        let sealed = flow_cookies::sealed(context, flow);
+        match context.site.login.remember([*id], flow, sealed.as_deref()) {
             // The cookie of this login may be another connector's.
             Err(PendingError::Forged) => outcome = Err(PendingError::Forged),
             Err(PendingError::Missing) => {}
@@ -150,11 +157,11 @@ fn remember(visit: &Visit<'_>, named: &[Named<'_>]) -> Result<Pending, PendingEr
     outcome
 }
 
-async fn finish(visit: &Visit<'_>, pending: Pending, answer: Answer) -> Told {
+async fn finish(context: &RequestContext<'_>, pending: Pending, answer: Answer) -> LoggedResponse {
     // What a source says of itself came through the browser.
     let from_browser = answer.fields.has("error");
-    let outcome = visit.site.login.finish(pending.clone(), answer).await;
-    conclude(visit, &pending, &outcome, from_browser).await
+    let outcome = context.site.login.finish(pending.clone(), answer).await;
+    conclude(context, &pending, &outcome, from_browser).await
 }
 
 /// Where a login leads that began again.
@@ -169,11 +176,11 @@ pub(super) fn target_of(pending: &Pending) -> Target {
 
 /// Lets the person in, begins the login once more, or says why it came to nothing.
 pub(super) async fn conclude(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     pending: &Pending,
     outcome: &Result<Arc<Result<Finished, LoginError>>, LoginError>,
     from_browser: bool,
-) -> Told {
+) -> LoggedResponse {
     let (via, flow) = (&pending.connector, &pending.flow);
     let again = target_of(pending);
     let (retries, mode, silent) = (pending.retries, pending.mode, pending.silent);
@@ -187,28 +194,29 @@ pub(super) async fn conclude(
         Ok(outcome) => match outcome.as_ref() {
             Ok(finished) => {
                 let once = (retries == 0).then_some(again_once);
-                let told = let_in(visit, finished, pending.replaces, once, mode, &again).await;
-                return told.also(|response| flow_cookies::clear(visit, flow, response));
+                let logged = let_in(context, finished, pending.replaces, once, mode, &again).await;
+                return logged
+                    .map_response(|response| flow_cookies::clear(context, flow, response));
             }
             Err(error) => error,
         },
         Err(error) => error,
     };
-    audit::failed(visit, via, error);
-    let entry = visit.site.login.entry(via);
+    audit::failed(context, via, error);
+    let entry = context.site.login.entry(via);
     if let (Some(reason), 0, Some(entry)) = (too_late(error), retries, entry) {
         // Once more, by itself, once.
-        let mut response = opening::open(visit, entry, &again, again_once).await;
-        flow_cookies::clear(visit, flow, &mut response);
-        return Told::own(reason, response);
+        let mut response = opening::open(context, entry, &again, again_once).await;
+        flow_cookies::clear(context, flow, &mut response);
+        return LoggedResponse::own_path(reason, response);
     }
     if silent {
-        let told = reload::came_to_nothing(visit, via, &again, error, from_browser).await;
-        return told.also(|response| flow_cookies::clear(visit, flow, response));
+        let logged = reload::came_to_nothing(context, via, &again, error, from_browser).await;
+        return logged.map_response(|response| flow_cookies::clear(context, flow, response));
     }
     let cause = audit::cause_of(error);
     let mut response = dead_end(
-        visit,
+        context,
         cause,
         Some(&again),
         entry.map(|e| e.display_name.as_str()),
@@ -218,9 +226,9 @@ pub(super) async fn conclude(
         cause,
         Cause::StoreAway | Cause::SourceBusy | Cause::SourceUnreachable | Cause::TooManyLogins
     ) {
-        flow_cookies::clear(visit, flow, &mut response);
+        flow_cookies::clear(context, flow, &mut response);
     }
-    Told::own(cause.slug(), response)
+    LoggedResponse::own_path(cause.slug(), response)
 }
 
 /// What a login came too late for, when the source would take the same person at once.
@@ -235,43 +243,43 @@ fn too_late(error: &LoginError) -> Option<&'static str> {
 /// Hands out the session and sends the person where they wanted to go, if what they proved is
 /// enough there. What only grew too old on the way is asked for once more, by itself, once.
 async fn let_in(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     finished: &Finished,
     replaces: Option<SessionKey>,
     once_more: Option<Start>,
     mode: Mode,
     target: &Target,
-) -> Told {
-    let entry = visit.site.login.entry(&finished.via);
-    let (reason, mut response) = match (arrival::lacks(visit, finished), once_more, entry) {
-        (None, _, _) => ("login", on_the_way(visit, finished, mode, target)),
+) -> LoggedResponse {
+    let entry = context.site.login.entry(&finished.via);
+    let (reason, mut response) = match (arrival::lacks(context, finished), once_more, entry) {
+        (None, _, _) => ("login", on_the_way(context, finished, mode, target)),
         (Some(Lack::Age), Some(start), Some(entry)) if !start.silent => (
             "proof too old",
-            opening::open(visit, entry, target, start).await,
+            opening::open(context, entry, target, start).await,
         ),
         (Some(_), _, _) => {
-            let page = arrival::not_enough(visit, finished, target);
+            let page = arrival::not_enough(context, finished, target);
             (Cause::ProofTooWeak.slug(), page)
         }
     };
-    arrival::hand_out(visit, finished, replaces, &mut response).await;
-    Told::own(reason, response)
+    arrival::hand_out(context, finished, replaces, &mut response).await;
+    LoggedResponse::own_path(reason, response)
 }
 
 fn on_the_way(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     finished: &Finished,
     mode: Mode,
     target: &Target,
 ) -> Response<Body> {
-    let mut to = ticket::way_on(visit, &finished.return_to, target, &finished.handle);
+    let mut to = ticket::way_on(context, &finished.return_to, target, &finished.handle);
     // A browser hands the fragment it came with on to an address that has none (Fetch, §4.4), and
     // inside a client that is one of the source's (`#wechat_redirect`), which would confuse an
     // application that keeps its own state there. An empty one ends that.
     if mode == Mode::InApp && !to.contains('#') {
         to.push('#');
     }
-    if visit.head.method == Method::POST {
+    if context.head.method == Method::POST {
         reply::see_other(&to)
     } else {
         reply::redirect(&to)
@@ -280,55 +288,55 @@ fn on_the_way(
 
 /// A callback without the memory of its begin: seen again, late, or in another browser.
 async fn forgotten(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     named: &[Named<'_>],
     via: Option<&ConnectorId>,
     answer: Answer,
     error: PendingError,
-) -> Told {
-    let who = match caller(visit).await {
+) -> LoggedResponse {
+    let who = match caller(context).await {
         Ok(who) => who,
-        Err(response) => return Told::own("unavailable", response),
+        Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     if let Caller::Person(person) = &who {
         // They are here already: seen again, the callback is harmless.
         let mut outcome = None;
         for (via, flow) in named {
             if outcome.is_none() {
-                outcome = visit.site.login.outcome(via, flow, &answer).await;
+                outcome = context.site.login.outcome(via, flow, &answer).await;
             }
         }
         let mine = outcome.as_deref().and_then(|outcome| outcome.as_ref().ok());
         let mine = mine.filter(|finished| finished.public_id == person.session.public_id);
         let to = mine.map_or_else(|| "/".to_owned(), |finished| finished.return_to.location());
-        return Told::own("seen again", reply::redirect(&to));
+        return LoggedResponse::own_path("seen again", reply::redirect(&to));
     }
-    audit::refused(visit, via, &error);
+    audit::refused(context, via, &error);
     let cause = match error {
         PendingError::Missing => Cause::LoginMissing,
         PendingError::Forged => Cause::LoginForged,
         PendingError::Late => Cause::LoginLate,
     };
-    let mut response = dead_end(visit, cause, None, None);
+    let mut response = dead_end(context, cause, None, None);
     if error != PendingError::Missing {
         let mut flows: Vec<_> = named.iter().map(|(_, flow)| flow).collect();
         flows.dedup();
         for flow in flows {
-            flow_cookies::clear(visit, flow, &mut response);
+            flow_cookies::clear(context, flow, &mut response);
         }
     }
-    Told::own(cause.slug(), response)
+    LoggedResponse::own_path(cause.slug(), response)
 }
 
 /// A page with the cause and a way on; the login starts again only by a click.
 fn dead_end(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     cause: Cause,
     target: Option<&Target>,
     source: Option<&str>,
 ) -> Response<Body> {
-    let query = target.map(|target| target.query(&visit.site.external_url, ""));
+    let query = target.map(|target| target.query(&context.site.external_url, ""));
     let query = query.filter(|query| query.len() > 1).unwrap_or_default();
-    let again = Href::new(format!("{}/sign_in{query}", visit.site.prefix));
-    reply::problem_of(visit, cause, Some(again), source)
+    let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
+    reply::problem_at_source(context, cause, Some(again), source)
 }

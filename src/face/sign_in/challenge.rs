@@ -3,8 +3,8 @@
 use http::{Response, StatusCode};
 use url::Url;
 
-use super::super::page::{Footing, Href, PostPage};
-use super::super::{Visit, reply};
+use super::super::page::{Href, PageInfo, PostPage};
+use super::super::{RequestContext, reply};
 use super::{Target, flow_cookies, form};
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
@@ -13,38 +13,38 @@ use crate::request::Body;
 
 /// Leads the browser on, and lets it remember the login.
 pub(super) fn answer(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     entry: &Entry,
     target: &Target,
     begun: &Begun,
 ) -> Response<Body> {
     let mut response = match &begun.challenge {
         Challenge::Redirect(to) => reply::redirect(to.as_str()),
-        Challenge::Post { to, fields } => post(visit, entry, to, fields),
+        Challenge::Post { to, fields } => post(context, entry, to, fields),
         Challenge::Form => form::page(
-            visit,
+            context,
             entry,
             target,
             &begun.pending.flow,
             &form::Shown::default(),
         ),
     };
-    flow_cookies::set(visit, begun, &mut response);
+    flow_cookies::set(context, begun, &mut response);
     response
 }
 
 /// The page whose form leads to the source.
-fn post(visit: &Visit<'_>, entry: &Entry, to: &Url, fields: &Fields) -> Response<Body> {
-    let site = visit.head.host.to_string();
+fn post(context: &RequestContext<'_>, entry: &Entry, to: &Url, fields: &Fields) -> Response<Body> {
+    let site = context.head.host.to_string();
     let page = PostPage {
-        footing: Footing {
+        info: PageInfo {
             site: &site,
-            request_id: visit.id.as_str(),
+            request_id: context.id.as_str(),
         },
         source: &entry.display_name,
         to: Href::new(to.as_str()),
         fields: fields.iter().collect(),
-        script: Href::new(format!("{}/post.js", visit.site.prefix)),
+        script: Href::new(format!("{}/post.js", context.site.prefix)),
     };
-    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
+    reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }

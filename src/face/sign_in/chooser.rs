@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 
-use super::super::page::{Choice, Footing, Href, Present, Reason, SignInPage, Who};
-use super::super::{Visit, reply};
+use super::super::page::{
+    ConnectorChoice, Href, PageInfo, PersonName, SignInPage, SignInReason, SignedInPerson,
+};
+use super::super::{RequestContext, reply};
 use super::{Target, place, user_agent};
 use crate::login::Entry;
 use crate::login::connector::Text;
@@ -20,37 +22,37 @@ const LAST_AGE_S: i64 = 365 * 24 * 3600;
 
 /// The page with the connectors that count for the target.
 pub(super) fn page(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     target: &Target,
     who: &Caller,
-    reason: Option<Reason>,
+    reason: Option<SignInReason>,
 ) -> Response<Body> {
-    let site = visit.head.host.to_string();
-    let agent = user_agent(visit);
-    let mut entries = place::allowed(visit, target);
+    let site = context.head.host.to_string();
+    let agent = user_agent(context);
+    let mut entries = place::allowed(context, target);
     let by_portal = !entries.is_empty();
     entries.retain(|entry| entry.begins_logins());
-    let last = last_used(visit);
+    let last = last_used(context);
     // Who was here before finds their way first; the others keep their order.
     entries.sort_by_key(|entry| last != Some(entry.id.as_str()));
     let choices = entries.iter().map(|entry| {
         let first = format!("connector={}", entry.id);
-        let query = target.query(&visit.site.external_url, &first);
-        Choice {
+        let query = target.query(&context.site.external_url, &first);
+        ConnectorChoice {
             name: &entry.display_name,
             icon: entry.features.icon,
-            href: Href::new(format!("{}/start{query}", visit.site.prefix)),
+            href: Href::new(format!("{}/start{query}", context.site.prefix)),
             last: last == Some(entry.id.as_str()),
         }
     });
     let (notices, hints) = hints(&entries, &agent);
     let short = match who {
-        Caller::Person(person) => place::short_of(visit, target, person),
+        Caller::Person(person) => place::short_of(context, target, person),
         Caller::Nobody(_) | Caller::Program(_) => None,
     };
     let present = match who {
-        Caller::Person(person) => Some(Present {
-            who: Who {
+        Caller::Person(person) => Some(SignedInPerson {
+            who: PersonName {
                 name: person.entitlements.fields.name.as_deref(),
                 login: person.session.login.as_str(),
             },
@@ -59,16 +61,16 @@ pub(super) fn page(
                 .as_ref()
                 .filter(|_| short.is_none())
                 .map(|_| {
-                    let query = target.query(&visit.site.external_url, "");
-                    Href::new(format!("{}/start{query}", visit.site.prefix))
+                    let query = target.query(&context.site.external_url, "");
+                    Href::new(format!("{}/start{query}", context.site.prefix))
                 }),
         }),
         Caller::Nobody(_) | Caller::Program(_) => None,
     };
     let page = SignInPage {
-        footing: Footing {
+        info: PageInfo {
             site: &site,
-            request_id: visit.id.as_str(),
+            request_id: context.id.as_str(),
         },
         reason: reason.or_else(|| short.and_then(reason_of)),
         present,
@@ -77,7 +79,7 @@ pub(super) fn page(
         notices,
         hints,
     };
-    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
+    reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }
 
 /// What is said about the connectors above and below their buttons, once for each kind.
@@ -93,49 +95,49 @@ fn hints(entries: &[&Arc<Entry>], agent: &str) -> (Vec<Text>, Vec<Text>) {
 }
 
 /// What to tell somebody of why they must log in.
-pub(super) fn reason_of(why: Why) -> Option<Reason> {
+pub(super) fn reason_of(why: Why) -> Option<SignInReason> {
     match why {
         Why::Nobody => None,
-        Why::Expired => Some(Reason::Expired),
-        Why::OtherConnector => Some(Reason::OtherConnector),
-        Why::StepUp => Some(Reason::StepUp),
+        Why::Expired => Some(SignInReason::Expired),
+        Why::OtherConnector => Some(SignInReason::OtherConnector),
+        Why::StepUp => Some(SignInReason::StepUp),
     }
 }
 
 /// The reason as it stands in an address.
-pub(super) fn word_of(reason: Reason) -> &'static str {
+pub(super) fn word_of(reason: SignInReason) -> &'static str {
     match reason {
-        Reason::Expired => "expired",
-        Reason::OtherConnector => "other",
-        Reason::StepUp => "step-up",
-        Reason::SignedOut => "signed-out",
-        Reason::GoingRound => "round",
-        Reason::Gone => "gone",
+        SignInReason::Expired => "expired",
+        SignInReason::OtherConnector => "other",
+        SignInReason::StepUp => "step-up",
+        SignInReason::SignedOut => "signed-out",
+        SignInReason::LoopDetected => "round",
+        SignInReason::ProviderSignedOut => "gone",
     }
 }
 
 /// The reason an address names.
-pub(super) fn reason_in(query: &Fields) -> Option<Reason> {
+pub(super) fn reason_in(query: &Fields) -> Option<SignInReason> {
     let all = [
-        Reason::Expired,
-        Reason::OtherConnector,
-        Reason::StepUp,
-        Reason::SignedOut,
-        Reason::GoingRound,
-        Reason::Gone,
+        SignInReason::Expired,
+        SignInReason::OtherConnector,
+        SignInReason::StepUp,
+        SignInReason::SignedOut,
+        SignInReason::LoopDetected,
+        SignInReason::ProviderSignedOut,
     ];
     let word = query.one("why").ok().flatten()?;
     all.into_iter().find(|reason| word_of(*reason) == word)
 }
 
 /// Through which connector this browser came in last. Anybody can write that; it only sorts.
-fn last_used<'a>(visit: &Visit<'a>) -> Option<&'a str> {
-    cookies(visit.head.headers, visit.site.cookies.last_name()).next()
+fn last_used<'a>(context: &RequestContext<'a>) -> Option<&'a str> {
+    cookies(context.head.headers, context.site.cookies.last_name()).next()
 }
 
 /// The `Set-Cookie` by which a browser remembers the connector, where there is a choice.
-pub(super) fn remember(visit: &Visit<'_>, entry: &Entry) -> Option<String> {
-    let several = visit.site.login.entries().len() > 1;
-    let flags = &visit.site.cookies;
+pub(super) fn remember(context: &RequestContext<'_>, entry: &Entry) -> Option<String> {
+    let several = context.site.login.entries().len() > 1;
+    let flags = &context.site.cookies;
     several.then(|| flags.set_local(flags.last_name(), entry.id.as_str(), LAST_AGE_S))
 }

@@ -3,9 +3,9 @@
 use http::{Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
 
-use super::super::page::{Cause, Footing, FragmentPage, Href};
-use super::super::record::Told;
-use super::super::{Visit, address, reply};
+use super::super::page::{Cause, FragmentPage, Href, PageInfo};
+use super::super::record::LoggedResponse;
+use super::super::{RequestContext, reply, urls};
 use super::Target;
 use crate::login::fields::Fields;
 use crate::login::ticket::{NONCE_AGE_MAX_S, Nonce};
@@ -19,62 +19,72 @@ const SENT_HOME: (&str, &str) = ("h", "1");
 
 /// Sends a request for an own page to the host that logs people in; one that was sent there already
 /// and still does not count as its own is a dead end with a word to the administrator.
-pub(super) fn to_home(visit: &Visit<'_>, page: &str, query: &Fields, target: &Target) -> Told {
+pub(super) fn to_home(
+    context: &RequestContext<'_>,
+    page: &str,
+    query: &Fields,
+    target: &Target,
+) -> LoggedResponse {
     let (name, value) = SENT_HOME;
-    if names_home(visit) && query.one(name) == Ok(Some(value)) {
+    if names_home(context) && query.one(name) == Ok(Some(value)) {
         tracing::error!(
-            request_id = %visit.id,
-            peer = ?visit.head.peer,
-            seen_as = visit.head.origin(),
-            external_url = %visit.site.external_url,
+            request_id = %context.id,
+            peer = ?context.head.peer,
+            seen_as = context.head.origin(),
+            external_url = %context.site.external_url,
             "requests do not arrive as external_url says, so nobody can log in: name the proxy in \
              front in trusted_proxies and let it send X-Forwarded-Proto, or mend external_url"
         );
-        return Told::own(
+        return LoggedResponse::own_path(
             "not as external_url says",
-            reply::problem(visit, Cause::NotHere, None),
+            reply::problem(context, Cause::NotHere, None),
         );
     }
-    Told::own("to the home host", send_for(visit, page, target))
+    LoggedResponse::own_path("to the home host", send_for(context, page, target))
 }
 
 /// Whether the name is that of the host that logs people in, though scheme or port are not.
-fn names_home(visit: &Visit<'_>) -> bool {
-    visit.site.external_url.host_str() == Some(visit.head.host.as_str())
+fn names_home(context: &RequestContext<'_>) -> bool {
+    context.site.external_url.host_str() == Some(context.head.host.as_str())
 }
 
 /// Sends a stranger on another host to the host that logs people in, with a nonce for the way back.
-pub(super) fn send(visit: &Visit<'_>, page: &str) -> Response<Body> {
-    let (to, cookie) = home_url(visit, page, &address::here(visit));
+pub(super) fn send(context: &RequestContext<'_>, page: &str) -> Response<Body> {
+    let (to, cookie) = home_url(context, page, &urls::requested(context));
     let mut response = reply::redirect(&to);
-    set_nonce(visit, cookie, &mut response);
+    set_nonce(context, cookie, &mut response);
     response
 }
 
 /// The stop that carries the fragment of the address along.
-pub(super) fn by_fragment(visit: &Visit<'_>) -> Response<Body> {
-    let (start, cookie) = home_url(visit, "start", &address::here(visit));
-    let site = visit.head.host.to_string();
+pub(super) fn by_fragment(context: &RequestContext<'_>) -> Response<Body> {
+    let (start, cookie) = home_url(context, "start", &urls::requested(context));
+    let site = context.head.host.to_string();
     let page = FragmentPage {
-        footing: Footing {
+        info: PageInfo {
             site: &site,
-            request_id: visit.id.as_str(),
+            request_id: context.id.as_str(),
         },
         start: Href::new(start),
-        script: Href::new(format!("{}/fragment.js", visit.site.prefix)),
+        script: Href::new(format!("{}/fragment.js", context.site.prefix)),
     };
-    let mut response = reply::page_response(StatusCode::OK, &page.render(visit.lang()));
-    set_nonce(visit, cookie, &mut response);
+    let mut response = reply::page_response(StatusCode::OK, &page.render(context.lang()));
+    set_nonce(context, cookie, &mut response);
     response
 }
 
 /// Sets a nonce, and takes back those that give way to it.
-pub(super) fn set_nonce(visit: &Visit<'_>, cookie: Option<String>, response: &mut Response<Body>) {
+pub(super) fn set_nonce(
+    context: &RequestContext<'_>,
+    cookie: Option<String>,
+    response: &mut Response<Body>,
+) {
     let Some(cookie) = cookie else { return };
     reply::add_cookie(response, &cookie);
-    let flags = &visit.site.cookies;
+    let flags = &context.site.cookies;
     // Browsers name the oldest first (RFC 6265, 5.4).
-    let kept: Vec<_> = reply::cookies_named(visit.head.headers, flags.nonce_prefix()).collect();
+    let kept: Vec<_> =
+        reply::cookies_with_prefix(context.head.headers, flags.nonce_prefix()).collect();
     let surplus = (kept.len() + 1).saturating_sub(NONCES_MAX);
     for (name, _) in kept.iter().take(surplus) {
         reply::add_cookie(response, &flags.clear_local(name));
@@ -82,35 +92,39 @@ pub(super) fn set_nonce(visit: &Visit<'_>, cookie: Option<String>, response: &mu
 }
 
 /// The same for a place that was asked for by name; without one, this host's root.
-fn send_for(visit: &Visit<'_>, page: &str, target: &Target) -> Response<Body> {
+fn send_for(context: &RequestContext<'_>, page: &str, target: &Target) -> Response<Body> {
     let place = target.return_to.as_ref();
-    let rd = place.map(|place| place.absolute_from(&visit.site.external_url));
-    let rd = rd.unwrap_or_else(|| format!("{}/", visit.head.origin()));
-    let (mut to, cookie) = home_url(visit, page, &rd);
+    let rd = place.map(|place| place.absolute_from(&context.site.external_url));
+    let rd = rd.unwrap_or_else(|| format!("{}/", context.head.origin()));
+    let (mut to, cookie) = home_url(context, page, &rd);
     for (name, hint) in target.hints.pairs() {
-        let hint = utf8_percent_encode(hint, address::QUERY_VALUE);
+        let hint = utf8_percent_encode(hint, urls::QUERY_VALUE);
         to.push_str(&format!("&{name}={hint}"));
     }
     let mut response = reply::redirect(&to);
-    set_nonce(visit, cookie, &mut response);
+    set_nonce(context, cookie, &mut response);
     response
 }
 
 /// An own page on the host that logs people in, and the nonce cookie that its ticket must name.
-pub(super) fn home_url(visit: &Visit<'_>, page: &str, rd: &str) -> (String, Option<String>) {
-    let site = visit.site;
+pub(super) fn home_url(
+    context: &RequestContext<'_>,
+    page: &str,
+    rd: &str,
+) -> (String, Option<String>) {
+    let site = context.site;
     let mut to = format!(
         "{}?rd={}",
-        address::own(visit, page),
-        utf8_percent_encode(rd, address::QUERY_VALUE)
+        urls::on_login_host(context, page),
+        utf8_percent_encode(rd, urls::QUERY_VALUE)
     );
-    if names_home(visit) && !site.is_home(visit.head) {
+    if names_home(context) && !site.is_home(context.head) {
         let (name, value) = SENT_HOME;
         to.push_str(&format!("&{name}={value}"));
     }
-    let rest = rd.strip_prefix(visit.head.origin().as_str());
+    let rest = rd.strip_prefix(context.head.origin().as_str());
     let comes_back_here = rest.is_some_and(|rest| rest.starts_with('/'));
-    let reached = site.is_home(visit.head) || site.shares_cookie(visit.head.host.as_str());
+    let reached = site.is_home(context.head) || site.shares_cookie(context.head.host.as_str());
     if reached || !comes_back_here {
         return (to, None);
     }

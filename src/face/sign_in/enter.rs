@@ -10,10 +10,10 @@ use http::header::{CONTENT_TYPE, ORIGIN, REFERER, REFERRER_POLICY};
 use http::{HeaderValue, Method, Response, StatusCode};
 use url::Url;
 
-use super::super::navigation::{Errand, errand, in_frame, lossy, text};
-use super::super::page::{Cause, Footing, Href, SwitchPage, Who};
-use super::super::record::Told;
-use super::super::{Visit, reply};
+use super::super::browser::{Errand, errand, loads_in_frame, lossy, text};
+use super::super::page::{Cause, Href, PageInfo, PersonName, SwitchPage};
+use super::super::record::LoggedResponse;
+use super::super::{RequestContext, reply};
 use super::{Target, arrival, audit, body_within, by_own_form, caller, flow_cookies, ticket};
 use crate::login::arrival::TicketHash;
 use crate::login::connector::{Answer, ConnectorError, EntryPoint, RefusedWhy};
@@ -43,28 +43,31 @@ enum Unwelcome {
     Origin,
 }
 
-/// `GET` with a ticket in the address, or `POST` with a ticket in a form; and the two steps of an
+/// `GET` with a ticket in the urls, or `POST` with a ticket in a form; and the two steps of an
 /// arrival that waits for its browser.
 pub(super) async fn answer<B>(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     via: &ConnectorId,
     query: &Fields,
     body: Option<B>,
-) -> Told
+) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let entry = visit.site.login.entry(via);
+    let entry = context.site.login.entry(via);
     let point = entry.and_then(|entry| Some((entry, entry.features.entry_point.as_ref()?)));
     let Some((entry, point)) = point else {
-        return Told::own("no entry", reply::problem(visit, Cause::NotFound, None));
+        return LoggedResponse::own_path(
+            "no entry",
+            reply::problem(context, Cause::NotFound, None),
+        );
     };
-    let told = match *visit.head.method {
-        Method::GET | Method::POST => arrived(visit, (entry, point), query, body).await,
-        _ => Told::own("method", reply::wrong_method("GET, POST")),
+    let logged = match *context.head.method {
+        Method::GET | Method::POST => arrived(context, (entry, point), query, body).await,
+        _ => LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     };
-    told.also(|response| {
+    logged.map_response(|response| {
         // The ticket may stand in the address: no page learns it as the one that led there.
         let headers = response.headers_mut();
         let asks = response_asks(headers.get(REFERRER_POLICY));
@@ -83,41 +86,41 @@ fn response_asks(policy: Option<&HeaderValue>) -> bool {
 const ASKS: &str = "strict-origin";
 
 async fn arrived<B>(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     (entry, point): (&Arc<Entry>, &EntryPoint),
     query: &Fields,
     body: Option<B>,
-) -> Told
+) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    if let Err(told) = is_person_going(visit) {
-        return *told;
+    if let Err(logged) = is_person_going(context) {
+        return *logged;
     }
-    if !visit.site.is_home(visit.head) {
-        let page = reply::problem(visit, Cause::NotHere, None);
-        return Told::own(Cause::NotHere.slug(), page);
+    if !context.site.is_home(context.head) {
+        let page = reply::problem(context, Cause::NotHere, None);
+        return LoggedResponse::own_path(Cause::NotHere.slug(), page);
     }
-    let form = match *visit.head.method {
-        Method::POST => form_of(visit, body).await,
+    let form = match *context.head.method {
+        Method::POST => form_of(context, body).await,
         _ => Some(Fields::default()),
     };
     let Some(form) = form else {
-        return malformed(visit, entry);
+        return malformed(context, entry);
     };
     let has_ticket = query.has(&point.parameter) || form.has(&point.parameter);
-    match *visit.head.method {
-        Method::GET if !has_ticket && query.has(FLOW) => waiting(visit, entry, query).await,
-        Method::POST if !has_ticket && form.has(FLOW) => agreed(visit, entry, &form).await,
-        _ => redeem(visit, (entry, point), query, form).await,
+    match *context.head.method {
+        Method::GET if !has_ticket && query.has(FLOW) => waiting(context, entry, query).await,
+        Method::POST if !has_ticket && form.has(FLOW) => agreed(context, entry, &form).await,
+        _ => redeem(context, (entry, point), query, form).await,
     }
 }
 
 /// Only somebody who goes here with a window of their own, or with a frame where people sign in there.
-fn is_person_going(visit: &Visit<'_>) -> Result<(), Box<Told>> {
-    let head = visit.head;
-    let embedded = in_frame(head) && visit.site.cookies.are_embedded();
+fn is_person_going(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
+    let head = context.head;
+    let embedded = loads_in_frame(head) && context.site.cookies.are_embedded();
     let goes = match (errand(head), head.method) {
         (Errand::Navigation, _) => true,
         (Errand::Embedded, _) if embedded => true,
@@ -132,23 +135,26 @@ fn is_person_going(visit: &Visit<'_>) -> Result<(), Box<Told>> {
     }
     let response = match errand(head) {
         Errand::Embedded => {
-            let again = Href::new(format!("{}/sign_in", visit.site.prefix));
-            reply::problem(visit, Cause::FrameLogin, Some(again))
+            let again = Href::new(format!("{}/sign_in", context.site.prefix));
+            reply::problem(context, Cause::FrameLogin, Some(again))
         }
         Errand::Navigation | Errand::Program => {
             let (status, title) = (StatusCode::UNAUTHORIZED, "Only for a person who goes here");
-            reply::json_problem(visit, status, "login-needed", title, "")
+            reply::json_problem(context, status, "login-needed", title, "")
         }
     };
-    Err(Box::new(Told::own("no navigation", response)))
+    Err(Box::new(LoggedResponse::own_path(
+        "no navigation",
+        response,
+    )))
 }
 
-async fn form_of<B>(visit: &Visit<'_>, body: Option<B>) -> Option<Fields>
+async fn form_of<B>(context: &RequestContext<'_>, body: Option<B>) -> Option<Fields>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let kind = text(visit.head.headers, CONTENT_TYPE.as_str())?;
+    let kind = text(context.head.headers, CONTENT_TYPE.as_str())?;
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return None;
@@ -156,10 +162,10 @@ where
     Fields::parse(&body_within(body, FORM_BYTES_MAX).await?)
 }
 
-fn malformed(visit: &Visit<'_>, entry: &Entry) -> Told {
-    audit::refused(visit, Some(&entry.id), &Unwelcome::Shape);
-    let page = reply::problem(visit, Cause::BadRequest, None);
-    Told::own("no ticket", page)
+fn malformed(context: &RequestContext<'_>, entry: &Entry) -> LoggedResponse {
+    audit::refused(context, Some(&entry.id), &Unwelcome::Shape);
+    let page = reply::problem(context, Cause::BadRequest, None);
+    LoggedResponse::own_path("no ticket", page)
 }
 
 /// The one ticket, and all that came with it.
@@ -173,8 +179,8 @@ fn ticket_of<'a>(parameter: &str, query: &'a Fields, form: &'a Fields) -> Option
 }
 
 /// Whether the page that led here may: `Origin` says which it was, and else `Referer`.
-fn may_lead_here(visit: &Visit<'_>, origins: &[Url]) -> bool {
-    let headers = visit.head.headers;
+fn may_lead_here(context: &RequestContext<'_>, origins: &[Url]) -> bool {
+    let headers = context.head.headers;
     let origin = match lossy(headers, ORIGIN.as_str()) {
         Some(origin) => Some(origin.into_owned()),
         None => lossy(headers, REFERER.as_str())
@@ -189,33 +195,36 @@ fn may_lead_here(visit: &Visit<'_>, origins: &[Url]) -> bool {
 }
 
 async fn redeem(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     (entry, point): (&Arc<Entry>, &EntryPoint),
     query: &Fields,
     form: Fields,
-) -> Told {
+) -> LoggedResponse {
     let Some(ticket) = ticket_of(&point.parameter, query, &form) else {
-        return malformed(visit, entry);
+        return malformed(context, entry);
     };
-    if !may_lead_here(visit, &point.origins) {
-        audit::refused(visit, Some(&entry.id), &Unwelcome::Origin);
-        return Told::own("origin", refused_page(visit, entry, Cause::EntryRefused));
+    if !may_lead_here(context, &point.origins) {
+        audit::refused(context, Some(&entry.id), &Unwelcome::Origin);
+        return LoggedResponse::own_path(
+            "origin",
+            refused_page(context, entry, Cause::EntryRefused),
+        );
     }
-    let who = match caller(visit).await {
+    let who = match caller(context).await {
         Ok(who) => who,
-        Err(response) => return Told::own("unavailable", response),
+        Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    let login = &visit.site.login;
+    let login = &context.site.login;
     let ticket = TicketHash::of(&entry.id, ticket);
     if let (Caller::Person(person), Some(finished)) = (&who, login.came_in_by(&ticket))
         && person.session.public_id == finished.public_id
     {
         let to = finished.return_to.location();
-        return Told::own("seen again", reply::see_other(&to));
+        return LoggedResponse::own_path("seen again", reply::see_other(&to));
     }
     let places = if form.has("rd") { &form } else { query };
-    let target = Target::of(visit, places);
-    let return_to = target.place(visit, entry);
+    let target = Target::of(context, places);
+    let return_to = target.place(context, entry);
     let fields = if form.has(&point.parameter) {
         form
     } else {
@@ -223,92 +232,101 @@ async fn redeem(
     };
     let answer = Answer {
         fields,
-        client: visit.head.sharing_client(),
+        client: context.head.sharing_client(),
         kind: None,
     };
     let mut pending = match login.redeem(entry, ticket, answer).await {
         Ok(pending) => pending,
-        Err(error) => return failed(visit, entry, &error),
+        Err(error) => return failed(context, entry, &error),
     };
     pending.return_to = return_to;
     pending.ticket_for = target.ticket_for;
     pending.for_frame = target.for_frame;
     match &who {
-        Caller::Nobody(_) | Caller::Program(_) if !sees_everybody(visit) => {
-            to_be_seen(visit, entry, pending)
+        Caller::Nobody(_) | Caller::Program(_) if !sees_everybody(context) => {
+            to_be_seen(context, entry, pending)
         }
-        who => let_in_or_ask(visit, entry, pending, who).await,
+        who => let_in_or_ask(context, entry, pending, who).await,
     }
 }
 
 /// Whether the cookie of somebody who is signed in would have come along. A form of another site
 /// brings none.
-fn sees_everybody(visit: &Visit<'_>) -> bool {
-    let site = text(visit.head.headers, "sec-fetch-site");
-    *visit.head.method != Method::POST
-        || visit.site.cookies.are_embedded()
+fn sees_everybody(context: &RequestContext<'_>) -> bool {
+    let site = text(context.head.headers, "sec-fetch-site");
+    *context.head.method != Method::POST
+        || context.site.cookies.are_embedded()
         || matches!(site, Some("same-origin" | "same-site" | "none"))
 }
 
 /// Sends the browser here once more, with all of its cookies: only then is it known who is signed in.
-fn to_be_seen(visit: &Visit<'_>, entry: &Entry, mut pending: Pending) -> Told {
-    let sealed = visit.site.login.hold(&mut pending);
+fn to_be_seen(context: &RequestContext<'_>, entry: &Entry, mut pending: Pending) -> LoggedResponse {
+    let sealed = context.site.login.hold(&mut pending);
     let flow = &pending.flow;
-    let here = format!("{}/enter/{}?{FLOW}={flow}", visit.site.prefix, entry.id);
+    let here = format!("{}/enter/{}?{FLOW}={flow}", context.site.prefix, entry.id);
     let mut response = reply::see_other(&here);
-    flow_cookies::set_sealed(visit, flow, &sealed, false, &mut response);
-    Told::own("to be seen", response)
+    flow_cookies::set_sealed(context, flow, &sealed, false, &mut response);
+    LoggedResponse::own_path("to be seen", response)
 }
 
 /// Somebody who was sent here once more.
-async fn waiting(visit: &Visit<'_>, entry: &Entry, query: &Fields) -> Told {
-    let who = match caller(visit).await {
+async fn waiting(context: &RequestContext<'_>, entry: &Entry, query: &Fields) -> LoggedResponse {
+    let who = match caller(context).await {
         Ok(who) => who,
-        Err(response) => return Told::own("unavailable", response),
+        Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    match held(visit, entry, query) {
-        Ok(pending) => let_in_or_ask(visit, entry, pending, &who).await,
-        Err(error) => forgotten(visit, entry, &who, error),
+    match held(context, entry, query) {
+        Ok(pending) => let_in_or_ask(context, entry, pending, &who).await,
+        Err(error) => forgotten(context, entry, &who, error),
     }
 }
 
 /// Somebody agreed to be who arrived: the button of the page that asked.
-async fn agreed(visit: &Visit<'_>, entry: &Entry, form: &Fields) -> Told {
-    if !by_own_form(visit) {
-        return Told::own("foreign", reply::foreign(visit));
+async fn agreed(context: &RequestContext<'_>, entry: &Entry, form: &Fields) -> LoggedResponse {
+    if !by_own_form(context) {
+        return LoggedResponse::own_path("foreign", reply::foreign_origin(context));
     }
-    match held(visit, entry, form) {
-        Ok(pending) => let_in(visit, entry, &pending).await,
-        Err(error) => match caller(visit).await {
-            Ok(who) => forgotten(visit, entry, &who, error),
-            Err(response) => Told::own("unavailable", response),
+    match held(context, entry, form) {
+        Ok(pending) => let_in(context, entry, &pending).await,
+        Err(error) => match caller(context).await {
+            Ok(who) => forgotten(context, entry, &who, error),
+            Err(response) => LoggedResponse::own_path("unavailable", response),
         },
     }
 }
 
-fn held(visit: &Visit<'_>, entry: &Entry, fields: &Fields) -> Result<Pending, PendingError> {
+fn held(
+    context: &RequestContext<'_>,
+    entry: &Entry,
+    fields: &Fields,
+) -> Result<Pending, PendingError> {
     let flow = fields.one(FLOW).ok().flatten().unwrap_or_default();
     let flow = FlowId::try_from(flow.to_owned()).map_err(|_| PendingError::Missing)?;
-    let sealed = flow_cookies::sealed(visit, &flow);
-    visit.site.login.held(&entry.id, &flow, sealed.as_deref())
+    let sealed = flow_cookies::sealed(context, &flow);
+    context.site.login.held(&entry.id, &flow, sealed.as_deref())
 }
 
-async fn let_in_or_ask(visit: &Visit<'_>, entry: &Entry, pending: Pending, who: &Caller) -> Told {
+async fn let_in_or_ask(
+    context: &RequestContext<'_>,
+    entry: &Entry,
+    pending: Pending,
+    who: &Caller,
+) -> LoggedResponse {
     let arrived = pending.arrival.as_ref().map(|arrival| arrival.account);
     match who {
         Caller::Person(person) if Some(person.session.account) != arrived => {
-            ask(visit, entry, pending, person)
+            ask(context, entry, pending, person)
         }
-        _ => let_in(visit, entry, &pending).await,
+        _ => let_in(context, entry, &pending).await,
     }
 }
 
-async fn let_in(visit: &Visit<'_>, entry: &Entry, pending: &Pending) -> Told {
-    let finished = match visit.site.login.enter(pending).await {
+async fn let_in(context: &RequestContext<'_>, entry: &Entry, pending: &Pending) -> LoggedResponse {
+    let finished = match context.site.login.enter(pending).await {
         Ok(finished) => finished,
         Err(error) => {
-            let told = failed(visit, entry, &error);
-            return told.also(|it| flow_cookies::clear(visit, &pending.flow, it));
+            let logged = failed(context, entry, &error);
+            return logged.map_response(|it| flow_cookies::clear(context, &pending.flow, it));
         }
     };
     let target = Target {
@@ -317,71 +335,81 @@ async fn let_in(visit: &Visit<'_>, entry: &Entry, pending: &Pending) -> Told {
         for_frame: pending.for_frame,
         ..Target::default()
     };
-    let (reason, mut response) = match arrival::lacks(visit, &finished) {
+    let (reason, mut response) = match arrival::lacks(context, &finished) {
         None => {
-            let to = ticket::way_on(visit, &finished.return_to, &target, &finished.handle);
+            let to = ticket::way_on(context, &finished.return_to, &target, &finished.handle);
             ("arrival", reply::see_other(&to))
         }
         Some(_) => {
-            let page = arrival::not_enough(visit, &finished, &target);
+            let page = arrival::not_enough(context, &finished, &target);
             (Cause::ProofTooWeak.slug(), page)
         }
     };
-    arrival::hand_out(visit, &finished, None, &mut response).await;
-    flow_cookies::clear(visit, &pending.flow, &mut response);
-    Told::own(reason, response)
+    arrival::hand_out(context, &finished, None, &mut response).await;
+    flow_cookies::clear(context, &pending.flow, &mut response);
+    LoggedResponse::own_path(reason, response)
 }
 
 /// The page that names who is here and who arrived.
-fn ask(visit: &Visit<'_>, entry: &Entry, mut pending: Pending, person: &Person) -> Told {
-    if in_frame(visit.head) {
+fn ask(
+    context: &RequestContext<'_>,
+    entry: &Entry,
+    mut pending: Pending,
+    person: &Person,
+) -> LoggedResponse {
+    if loads_in_frame(context.head) {
         // A page that is asked in a frame could be covered by another.
-        let again = Href::new(format!("{}/sign_in", visit.site.prefix));
-        let page = reply::problem(visit, Cause::FrameLogin, Some(again));
-        return Told::own("embedded", page);
+        let again = Href::new(format!("{}/sign_in", context.site.prefix));
+        let page = reply::problem(context, Cause::FrameLogin, Some(again));
+        return LoggedResponse::own_path("embedded", page);
     }
-    let login = &visit.site.login;
+    let login = &context.site.login;
     let sealed = login.hold(&mut pending);
     let Some(arrival) = &pending.arrival else {
-        return malformed(visit, entry);
+        return malformed(context, entry);
     };
-    let host = visit.head.host.to_string();
+    let host = context.head.host.to_string();
     let page = SwitchPage {
-        footing: Footing {
+        info: PageInfo {
             site: &host,
-            request_id: visit.id.as_str(),
+            request_id: context.id.as_str(),
         },
-        present: Who {
+        present: PersonName {
             name: person.entitlements.fields.name.as_deref(),
             login: person.session.login.as_str(),
         },
-        arrived: Who {
+        arrived: PersonName {
             name: arrival.name.as_deref(),
             login: arrival.login.as_str(),
         },
-        post_to: Href::new(format!("{}/enter/{}", visit.site.prefix, entry.id)),
+        post_to: Href::new(format!("{}/enter/{}", context.site.prefix, entry.id)),
         flow: pending.flow.as_str(),
         stay: Href::new(pending.return_to.location()),
     };
-    let mut response = reply::page_response(StatusCode::CONFLICT, &page.render(visit.lang()));
+    let mut response = reply::page_response(StatusCode::CONFLICT, &page.render(context.lang()));
     let asks = HeaderValue::from_static(ASKS);
     response.headers_mut().insert(REFERRER_POLICY, asks);
-    flow_cookies::set_sealed(visit, &pending.flow, &sealed, false, &mut response);
-    Told::own("somebody else is here", response)
+    flow_cookies::set_sealed(context, &pending.flow, &sealed, false, &mut response);
+    LoggedResponse::own_path("somebody else is here", response)
 }
 
 /// An arrival that this browser does not remember: it came in already, or it is another's.
-fn forgotten(visit: &Visit<'_>, entry: &Entry, who: &Caller, error: PendingError) -> Told {
+fn forgotten(
+    context: &RequestContext<'_>,
+    entry: &Entry,
+    who: &Caller,
+    error: PendingError,
+) -> LoggedResponse {
     if let Caller::Person(_) = who {
-        return Told::own("seen again", reply::see_other("/"));
+        return LoggedResponse::own_path("seen again", reply::see_other("/"));
     }
-    audit::refused(visit, Some(&entry.id), &error);
+    audit::refused(context, Some(&entry.id), &error);
     let cause = audit::cause_of(&LoginError::Pending(error));
-    Told::own(cause.slug(), refused_page(visit, entry, cause))
+    LoggedResponse::own_path(cause.slug(), refused_page(context, entry, cause))
 }
 
-fn failed(visit: &Visit<'_>, entry: &Entry, error: &LoginError) -> Told {
-    audit::failed(visit, &entry.id, error);
+fn failed(context: &RequestContext<'_>, entry: &Entry, error: &LoginError) -> LoggedResponse {
+    audit::failed(context, &entry.id, error);
     let cause = match error {
         LoginError::Connector(
             ConnectorError::Stale(_)
@@ -393,10 +421,10 @@ fn failed(visit: &Visit<'_>, entry: &Entry, error: &LoginError) -> Told {
         ) => Cause::EntryRefused,
         error => audit::cause_of(error),
     };
-    Told::own(cause.slug(), refused_page(visit, entry, cause))
+    LoggedResponse::own_path(cause.slug(), refused_page(context, entry, cause))
 }
 
-fn refused_page(visit: &Visit<'_>, entry: &Entry, cause: Cause) -> Response<Body> {
-    let again = Href::new(format!("{}/sign_in", visit.site.prefix));
-    reply::problem_of(visit, cause, Some(again), Some(&entry.display_name))
+fn refused_page(context: &RequestContext<'_>, entry: &Entry, cause: Cause) -> Response<Body> {
+    let again = Href::new(format!("{}/sign_in", context.site.prefix));
+    reply::problem_at_source(context, cause, Some(again), Some(&entry.display_name))
 }

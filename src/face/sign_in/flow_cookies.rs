@@ -6,8 +6,8 @@
 
 use http::Response;
 
-use super::super::navigation::in_frame;
-use super::super::{Visit, reply};
+use super::super::browser::loads_in_frame;
+use super::super::{RequestContext, reply};
 use crate::login::Begun;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S, Pending};
 use crate::request::Body;
@@ -76,41 +76,41 @@ impl<'a> Kept<'a> {
 }
 
 /// The sealed memory of one login, as its browser brings it.
-pub(super) fn sealed(visit: &Visit<'_>, flow: &FlowId) -> Option<String> {
-    kept_of(visit, flow).sealed()
+pub(super) fn sealed(context: &RequestContext<'_>, flow: &FlowId) -> Option<String> {
+    kept_of(context, flow).sealed()
 }
 
 /// Every login that this browser remembers and that is of this site.
-pub(super) fn remembered(visit: &Visit<'_>) -> impl Iterator<Item = Pending> {
-    kept(visit)
+pub(super) fn remembered(context: &RequestContext<'_>) -> impl Iterator<Item = Pending> {
+    kept(context)
         .into_iter()
-        .filter_map(|kept| remember(visit, &kept))
+        .filter_map(|kept| remember(context, &kept))
 }
 
-fn remember(visit: &Visit<'_>, kept: &Kept<'_>) -> Option<Pending> {
+fn remember(context: &RequestContext<'_>, kept: &Kept<'_>) -> Option<Pending> {
     let flow = FlowId::try_from(kept.flow.to_owned()).ok()?;
     let sealed = kept.sealed();
-    let login = &visit.site.login;
+    let login = &context.site.login;
     let all = login.entries().iter().map(|entry| &entry.id);
     login.remember(all, &flow, sealed.as_deref()).ok()
 }
 
 /// Lets the browser remember a login that began, and takes back those that give way to it.
-pub(super) fn set(visit: &Visit<'_>, begun: &Begun, response: &mut Response<Body>) {
+pub(super) fn set(context: &RequestContext<'_>, begun: &Begun, response: &mut Response<Body>) {
     let (flow, sealed) = (&begun.pending.flow, &begun.sealed);
-    set_sealed(visit, flow, sealed, begun.returns_by_post, response);
+    set_sealed(context, flow, sealed, begun.returns_by_post, response);
 }
 
 /// The same for whatever else is sealed under the name of a login; `cross_site` where the answer comes
 /// by a POST from another site.
 pub(super) fn set_sealed(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     flow: &FlowId,
     sealed: &str,
     cross_site: bool,
     response: &mut Response<Body>,
 ) {
-    let flags = &visit.site.cookies;
+    let flags = &context.site.cookies;
     let prefix = flags.flow_prefix();
     let age = i64::try_from(PENDING_AGE_MAX_S).unwrap_or(i64::MAX);
     let flow = flow.as_str();
@@ -118,7 +118,7 @@ pub(super) fn set_sealed(
     let parts = [("", first), (SECOND, second)];
     for (end, value) in parts.iter().filter(|(_, value)| !value.is_empty()) {
         let name = format!("{prefix}{flow}{end}");
-        let cookie = if in_frame(visit.head) {
+        let cookie = if loads_in_frame(context.head) {
             flags.set_embedded(&name, value, age)
         } else if cross_site {
             flags.set_cross_site(&name, value, age)
@@ -132,9 +132,9 @@ pub(super) fn set_sealed(
         first: Some(first),
         second: Some(second).filter(|value| !value.is_empty()),
     };
-    let mut others: Vec<_> = kept(visit)
+    let mut others: Vec<_> = kept(context)
         .into_iter()
-        .map(|kept| (remember(visit, &kept).map(|it| it.begun_at), kept))
+        .map(|kept| (remember(context, &kept).map(|it| it.begun_at), kept))
         .collect();
     // What does not open is older than anything.
     others.sort_by_key(|(begun_at, _)| *begun_at);
@@ -143,22 +143,22 @@ pub(super) fn set_sealed(
         count += 1;
         bytes += kept.bytes(prefix);
         if count > LOGINS_MAX || bytes > BYTES_MAX {
-            forget(visit, kept, response);
+            forget(context, kept, response);
         }
     }
 }
 
 /// Lets the browser forget a login.
-pub(super) fn clear(visit: &Visit<'_>, flow: &FlowId, response: &mut Response<Body>) {
-    forget(visit, &kept_of(visit, flow), response);
+pub(super) fn clear(context: &RequestContext<'_>, flow: &FlowId, response: &mut Response<Body>) {
+    forget(context, &kept_of(context, flow), response);
 }
 
-fn forget(visit: &Visit<'_>, kept: &Kept<'_>, response: &mut Response<Body>) {
-    let flags = &visit.site.cookies;
+fn forget(context: &RequestContext<'_>, kept: &Kept<'_>, response: &mut Response<Body>) {
+    let flags = &context.site.cookies;
     let parts = [("", kept.first), (SECOND, kept.second)];
     for (end, _) in parts.iter().filter(|(_, value)| value.is_some()) {
         let name = format!("{}{}{end}", flags.flow_prefix(), kept.flow);
-        let cookie = if in_frame(visit.head) {
+        let cookie = if loads_in_frame(context.head) {
             flags.clear_embedded(&name)
         } else {
             flags.clear_local(&name)
@@ -168,9 +168,9 @@ fn forget(visit: &Visit<'_>, kept: &Kept<'_>, response: &mut Response<Body>) {
 }
 
 /// One login, as far as its cookies came along, however many others did.
-fn kept_of<'a>(visit: &Visit<'a>, flow: &'a FlowId) -> Kept<'a> {
+fn kept_of<'a>(context: &RequestContext<'a>, flow: &'a FlowId) -> Kept<'a> {
     let mut kept = Kept::nothing_of(flow.as_str());
-    for (name, is_second, value) in cookies(visit) {
+    for (name, is_second, value) in cookies(context) {
         if name == kept.flow {
             kept.add(is_second, value);
         }
@@ -179,9 +179,9 @@ fn kept_of<'a>(visit: &Visit<'a>, flow: &'a FlowId) -> Kept<'a> {
 }
 
 /// The logins whose cookies came along first, in the order in which a browser names them.
-fn kept<'a>(visit: &Visit<'a>) -> Vec<Kept<'a>> {
+fn kept<'a>(context: &RequestContext<'a>) -> Vec<Kept<'a>> {
     let mut all: Vec<Kept<'a>> = Vec::new();
-    for (flow, is_second, value) in cookies(visit).take(LOOKED_AT_MAX) {
+    for (flow, is_second, value) in cookies(context).take(LOOKED_AT_MAX) {
         let at = all.iter().position(|kept| kept.flow == flow);
         let at = at.unwrap_or_else(|| {
             all.push(Kept::nothing_of(flow));
@@ -194,9 +194,9 @@ fn kept<'a>(visit: &Visit<'a>) -> Vec<Kept<'a>> {
 
 /// Every cookie of a login that came along: what it is named after, whether it is the second of that
 /// login, and its value.
-fn cookies<'a>(visit: &Visit<'a>) -> impl Iterator<Item = (&'a str, bool, &'a str)> {
-    let prefix = visit.site.cookies.flow_prefix();
-    let named = reply::cookies_named(visit.head.headers, prefix);
+fn cookies<'a>(context: &RequestContext<'a>) -> impl Iterator<Item = (&'a str, bool, &'a str)> {
+    let prefix = context.site.cookies.flow_prefix();
+    let named = reply::cookies_with_prefix(context.head.headers, prefix);
     named.filter_map(move |(name, value)| {
         let name = name.strip_prefix(prefix)?;
         Some(match name.strip_suffix(SECOND) {

@@ -11,9 +11,9 @@ use http::{Response, StatusCode};
 use percent_encoding::utf8_percent_encode;
 use url::Url;
 
-use super::super::navigation::{in_frame, is_shown_in_tab};
-use super::super::page::{Footing, FramePage, HandOverPage, Href};
-use super::super::{Visit, address, reply};
+use super::super::browser::{loads_in_frame, opens_in_tab};
+use super::super::page::{FramePage, HandOverPage, Href, PageInfo};
+use super::super::{RequestContext, reply, urls};
 use super::elsewhere::NONCES_MAX;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
@@ -24,67 +24,72 @@ use crate::request::Body;
 pub(super) const FOR_FRAME: (&str, &str) = ("f", "1");
 
 /// Whether an address says that a page in a frame waits, and a tab shows the answer.
-pub(super) fn is_named(visit: &Visit<'_>, query: &Fields) -> bool {
+pub(super) fn is_named(context: &RequestContext<'_>, query: &Fields) -> bool {
     let (name, value) = FOR_FRAME;
-    query.one(name) == Ok(Some(value)) && gives_tickets(visit)
+    query.one(name) == Ok(Some(value)) && gives_tickets(context)
 }
 
 /// Whether the answer to a request may give a ticket for a frame: no script reads it. A browser that
 /// does not say so is an old one.
-pub(super) fn gives_tickets(visit: &Visit<'_>) -> bool {
-    visit.site.signs_in_frames && is_shown_in_tab(visit.head)
+pub(super) fn gives_tickets(context: &RequestContext<'_>) -> bool {
+    context.site.signs_in_frames && opens_in_tab(context.head)
 }
 
 /// Whether a request is for a page in a frame, on a site where people sign in there.
-pub(super) fn takes_tickets(visit: &Visit<'_>) -> bool {
-    visit.site.signs_in_frames && in_frame(visit.head)
+pub(super) fn takes_tickets(context: &RequestContext<'_>) -> bool {
+    context.site.signs_in_frames && loads_in_frame(context.head)
 }
 
 /// For a stranger who asks for a page of an application in a frame.
-pub(super) fn at_application(visit: &Visit<'_>) -> Response<Body> {
-    let place = match *visit.head.method {
-        http::Method::GET => address::here(visit),
+pub(super) fn at_application(context: &RequestContext<'_>) -> Response<Body> {
+    let place = match *context.head.method {
+        http::Method::GET => urls::requested(context),
         // What was posted cannot be asked for again.
-        _ => format!("{}/", visit.head.origin()),
+        _ => format!("{}/", context.head.origin()),
     };
-    page(visit, StatusCode::UNAUTHORIZED, &place, false)
+    page(context, StatusCode::UNAUTHORIZED, &place, false)
 }
 
 /// For a frame that was led to an own page of ours. A ticket counts on the host that the frame is at,
 /// so that must be the one the person wants to go to.
-pub(super) fn at_own_page(visit: &Visit<'_>, place: &ReturnTo) -> Response<Body> {
-    let home = visit.site.external_url.origin().ascii_serialization();
+pub(super) fn at_own_page(context: &RequestContext<'_>, place: &ReturnTo) -> Response<Body> {
+    let home = context.site.external_url.origin().ascii_serialization();
     let origin = place.origin().unwrap_or(&home);
-    let place = place.absolute_from(&visit.site.external_url);
-    if origin == visit.head.origin() {
-        return page(visit, StatusCode::UNAUTHORIZED, &place, false);
+    let place = place.absolute_from(&context.site.external_url);
+    if origin == context.head.origin() {
+        return page(context, StatusCode::UNAUTHORIZED, &place, false);
     }
-    let rd = utf8_percent_encode(&place, address::QUERY_VALUE);
-    reply::redirect(&format!("{origin}{}/start?rd={rd}", visit.site.prefix))
+    let rd = utf8_percent_encode(&place, urls::QUERY_VALUE);
+    reply::redirect(&format!("{origin}{}/start?rd={rd}", context.site.prefix))
 }
 
 /// For a frame that brought a ticket that lets nobody in.
-pub(super) fn not_handed_over(visit: &Visit<'_>, to: Option<&str>) -> Response<Body> {
-    let place = format!("{}{}", visit.head.origin(), to.unwrap_or("/"));
-    page(visit, StatusCode::BAD_REQUEST, &place, true)
+pub(super) fn not_handed_over(context: &RequestContext<'_>, to: Option<&str>) -> Response<Body> {
+    let place = format!("{}{}", context.head.origin(), to.unwrap_or("/"));
+    page(context, StatusCode::BAD_REQUEST, &place, true)
 }
 
-fn page(visit: &Visit<'_>, status: StatusCode, place: &str, failed: bool) -> Response<Body> {
-    let site = visit.site;
-    let nonce = known_nonce(visit).unwrap_or_else(Nonce::random);
+fn page(
+    context: &RequestContext<'_>,
+    status: StatusCode,
+    place: &str,
+    failed: bool,
+) -> Response<Body> {
+    let site = context.site;
+    let nonce = known_nonce(context).unwrap_or_else(Nonce::random);
     let hash = nonce.hash();
     let (name, value) = FOR_FRAME;
     let start = format!(
         "{}?rd={}&k={}&{name}={value}",
-        address::own(visit, "start"),
-        utf8_percent_encode(place, address::QUERY_VALUE),
+        urls::on_login_host(context, "start"),
+        utf8_percent_encode(place, urls::QUERY_VALUE),
         hash.as_str()
     );
-    let host = visit.head.host.to_string();
+    let host = context.head.host.to_string();
     let page = FramePage {
-        footing: Footing {
+        info: PageInfo {
             site: &host,
-            request_id: visit.id.as_str(),
+            request_id: context.id.as_str(),
         },
         start: Href::new(start),
         place: Href::new(place),
@@ -94,13 +99,13 @@ fn page(visit: &Visit<'_>, status: StatusCode, place: &str, failed: bool) -> Res
         framed_by: &site.frame_ancestors,
         failed,
     };
-    let mut response = reply::page_response(status, &page.render(visit.lang()));
+    let mut response = reply::page_response(status, &page.render(context.lang()));
     let name = format!("{}{}", site.cookies.nonce_prefix(), hash.as_str());
     let (value, age) = (nonce.expose(), FRAME_NONCE_AGE_MAX_S);
     let cookie = site.cookies.set_embedded(&name, value, age);
     reply::add_cookie(&mut response, &cookie);
     // Frames that load at once are given one each; the next page keeps the first ones.
-    let kept = reply::cookies_named(visit.head.headers, site.cookies.nonce_prefix());
+    let kept = reply::cookies_with_prefix(context.head.headers, site.cookies.nonce_prefix());
     for (surplus, _) in kept.skip(NONCES_MAX) {
         reply::add_cookie(&mut response, &site.cookies.clear_embedded(surplus));
     }
@@ -108,32 +113,33 @@ fn page(visit: &Visit<'_>, status: StatusCode, place: &str, failed: bool) -> Res
 }
 
 /// The nonce that this frame, or another one of the same page and host, was given before.
-fn known_nonce(visit: &Visit<'_>) -> Option<Nonce> {
-    let prefix = visit.site.cookies.nonce_prefix();
-    let mut kept = reply::cookies_named(visit.head.headers, prefix).filter_map(|(name, value)| {
-        let nonce = Nonce::received(value);
-        (name.strip_prefix(prefix) == Some(nonce.hash().as_str())).then_some(nonce)
-    });
+fn known_nonce(context: &RequestContext<'_>) -> Option<Nonce> {
+    let prefix = context.site.cookies.nonce_prefix();
+    let mut kept =
+        reply::cookies_with_prefix(context.head.headers, prefix).filter_map(|(name, value)| {
+            let nonce = Nonce::received(value);
+            (name.strip_prefix(prefix) == Some(nonce.hash().as_str())).then_some(nonce)
+        });
     kept.next()
 }
 
 /// The page of the tab that gives the ticket to the frame, which is of this origin.
 pub(super) fn hand_over(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     origin: &Url,
     ticket: &str,
     place: &ReturnTo,
 ) -> Response<Body> {
-    let site = visit.head.host.to_string();
+    let site = context.head.host.to_string();
     let page = HandOverPage {
-        footing: Footing {
+        info: PageInfo {
             site: &site,
-            request_id: visit.id.as_str(),
+            request_id: context.id.as_str(),
         },
         to: &origin.origin().ascii_serialization(),
         ticket,
-        place: Href::new(place.absolute_from(&visit.site.external_url)),
-        script: Href::new(format!("{}/hand_over.js", visit.site.prefix)),
+        place: Href::new(place.absolute_from(&context.site.external_url)),
+        script: Href::new(format!("{}/hand_over.js", context.site.prefix)),
     };
-    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
+    reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }

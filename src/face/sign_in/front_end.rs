@@ -9,10 +9,10 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::navigation::text;
+use super::super::browser::text;
 use super::super::page::Cause;
-use super::super::record::Told;
-use super::super::{Visit, reply};
+use super::super::record::LoggedResponse;
+use super::super::{RequestContext, reply};
 use super::{
     Target, arrival, audit, caller_or_holder, flow_cookies, opening, place, small_body, user_agent,
 };
@@ -48,16 +48,16 @@ struct Posted {
 
 impl Posted {
     /// Whether the connector knows where the code came from.
-    fn is_of_known_kind(&self, visit: &Visit<'_>, via: &ConnectorId) -> bool {
-        let entry = visit.site.login.entry(via);
+    fn is_of_known_kind(&self, context: &RequestContext<'_>, via: &ConnectorId) -> bool {
+        let entry = context.site.login.entry(via);
         let others = entry.map_or(&[][..], |entry| entry.features.code_kinds);
         let kind = self.kind.as_deref();
         kind.is_none_or(|kind| kind == "code" || others.contains(&kind))
     }
 
     /// What the connector is brought: a code, or a user name and a password where it has a form.
-    fn fields(&self, visit: &Visit<'_>, via: &ConnectorId) -> Option<Fields> {
-        let entry = visit.site.login.entry(via);
+    fn fields(&self, context: &RequestContext<'_>, via: &ConnectorId) -> Option<Fields> {
+        let entry = context.site.login.entry(via);
         let has_form = entry.is_some_and(|entry| entry.has_form());
         let brought = match (&self.code, &self.login, &self.password) {
             (Some(code), None, None) if !has_form => vec![("code", code), ("state", &self.state)],
@@ -73,45 +73,52 @@ impl Posted {
 }
 
 /// `GET /login-config/{connector}`: what an own front end needs to open a login by itself.
-pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &Fields) -> Told {
-    let origin = match origin_of(visit) {
+pub(super) async fn login_config(
+    context: &RequestContext<'_>,
+    via: &ConnectorId,
+    query: &Fields,
+) -> LoggedResponse {
+    let origin = match origin_of(context) {
         Ok(origin) => origin,
-        Err(told) => return *told,
+        Err(logged) => return *logged,
     };
-    if visit.head.method == Method::OPTIONS {
-        return Told::own("preflight", preflight(origin));
+    if context.head.method == Method::OPTIONS {
+        return LoggedResponse::own_path("preflight", preflight(origin));
     }
-    if visit.head.method != Method::GET {
-        return Told::own("method", reply::wrong_method("GET"));
+    if context.head.method != Method::GET {
+        return LoggedResponse::own_path("method", reply::method_not_allowed("GET"));
     }
-    if let Err(told) = only_at_home(visit, &origin) {
-        return *told;
+    if let Err(logged) = only_at_home(context, &origin) {
+        return *logged;
     }
-    let target = Target::of(visit, query);
-    let entry = visit.site.login.entry(via);
+    let target = Target::of(context, query);
+    let entry = context.site.login.entry(via);
     let return_to = match entry {
-        Some(entry) => target.place(visit, entry),
+        Some(entry) => target.place(context, entry),
         None => ReturnTo::home(),
     };
     let wish = Wish {
         via,
         mode: None,
-        ask: place::ask(visit, &return_to, &target.hints, false),
+        ask: place::ask(context, &return_to, &target.hints, false),
         return_to,
         automatic: false,
         retries: 0,
         ticket_for: None,
         for_frame: false,
-        replaces: opening::session_key(visit),
-        client: visit.head.sharing_client(),
-        user_agent: &user_agent(visit),
+        replaces: opening::session_key(context),
+        client: context.head.sharing_client(),
+        user_agent: &user_agent(context),
     };
-    let begun = match visit.site.login.begin(wish).await {
+    let begun = match context.site.login.begin(wish).await {
         Ok(begun) => begun,
-        Err(error) => return refused(visit, via, &error, origin),
+        Err(error) => return refused(context, via, &error, origin),
     };
     let Some(app) = &begun.app else {
-        return Told::own("no app login", reply::problem(visit, Cause::NotFound, None));
+        return LoggedResponse::own_path(
+            "no app login",
+            reply::problem(context, Cause::NotFound, None),
+        );
     };
     let mut members = app.clone();
     let common = [
@@ -123,31 +130,35 @@ pub(super) async fn login_config(visit: &Visit<'_>, via: &ConnectorId, query: &F
     ];
     members.extend(common.map(|(name, value)| (name.to_owned(), value)));
     let mut response = reply::json(StatusCode::OK, &Value::Object(members));
-    flow_cookies::set(visit, &begun, &mut response);
-    Told::own("login config", with_origin(response, origin))
+    flow_cookies::set(context, &begun, &mut response);
+    LoggedResponse::own_path("login config", with_origin(response, origin))
 }
 
 /// `POST /login/{connector}`: a code that a front end or an app obtained, or a user name and a password
 /// that it asked for, for a session.
-pub(super) async fn login<B>(visit: &Visit<'_>, via: &ConnectorId, body: Option<B>) -> Told
+pub(super) async fn login<B>(
+    context: &RequestContext<'_>,
+    via: &ConnectorId,
+    body: Option<B>,
+) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let origin = match origin_of(visit) {
+    let origin = match origin_of(context) {
         Ok(origin) => origin,
-        Err(told) => return *told,
+        Err(logged) => return *logged,
     };
-    if visit.head.method == Method::OPTIONS {
-        return Told::own("preflight", preflight(origin));
+    if context.head.method == Method::OPTIONS {
+        return LoggedResponse::own_path("preflight", preflight(origin));
     }
-    if visit.head.method != Method::POST {
-        return Told::own("method", reply::wrong_method("POST"));
+    if context.head.method != Method::POST {
+        return LoggedResponse::own_path("method", reply::method_not_allowed("POST"));
     }
-    if let Err(told) = only_at_home(visit, &origin) {
-        return *told;
+    if let Err(logged) = only_at_home(context, &origin) {
+        return *logged;
     }
-    let kind = text(visit.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
+    let kind = text(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
     let is_json = kind
         .split(';')
         .next()
@@ -156,37 +167,43 @@ where
         Some(body) if is_json => serde_json::from_slice::<Posted>(&body).ok(),
         _ => None,
     };
-    let posted = posted.filter(|posted| posted.is_of_known_kind(visit, via));
+    let posted = posted.filter(|posted| posted.is_of_known_kind(context, via));
     let flow = posted
         .as_ref()
         .and_then(|posted| FlowId::try_from(posted.state.clone()).ok());
-    let fields = posted.as_ref().and_then(|posted| posted.fields(visit, via));
+    let fields = posted
+        .as_ref()
+        .and_then(|posted| posted.fields(context, via));
     let (Some(posted), Some(fields), Some(flow)) = (posted, fields, flow) else {
-        let response = problem_json(visit, Cause::BadRequest);
-        return Told::own("bad request", with_origin(response, origin));
+        let response = problem_json(context, Cause::BadRequest);
+        return LoggedResponse::own_path("bad request", with_origin(response, origin));
     };
-    let sealed = posted.flow.or_else(|| flow_cookies::sealed(visit, &flow));
-    let login = &visit.site.login;
+    let sealed = posted.flow.or_else(|| flow_cookies::sealed(context, &flow));
+    let login = &context.site.login;
     let pending = match login.remember([via], &flow, sealed.as_deref()) {
         Ok(pending) => pending,
-        Err(error) => return refused(visit, via, &LoginError::Pending(error), origin),
+        Err(error) => return refused(context, via, &LoginError::Pending(error), origin),
     };
     let answer = Answer {
         fields,
-        client: visit.head.sharing_client(),
+        client: context.head.sharing_client(),
         kind: posted.kind,
     };
-    match visit.site.login.finish(pending, answer).await.as_deref() {
+    match context.site.login.finish(pending, answer).await.as_deref() {
         Ok(Ok(finished)) => {
-            let response = let_in(visit, finished, &flow).await;
-            Told::own("login", with_origin(response, origin))
+            let response = let_in(context, finished, &flow).await;
+            LoggedResponse::own_path("login", with_origin(response, origin))
         }
-        Ok(Err(error)) | Err(error) => refused(visit, via, error, origin),
+        Ok(Err(error)) | Err(error) => refused(context, via, error, origin),
     }
 }
 
-async fn let_in(visit: &Visit<'_>, finished: &Finished, flow: &FlowId) -> Response<Body> {
-    let left = finished.handle.expires_at.since(visit.head.at).as_secs();
+async fn let_in(
+    context: &RequestContext<'_>,
+    finished: &Finished,
+    flow: &FlowId,
+) -> Response<Body> {
+    let left = finished.handle.expires_at.since(context.head.at).as_secs();
     let fields = &finished.fields;
     let of = |name: &str| fields.attributes.get(name).cloned().unwrap_or(Value::Null);
     let body = json!({
@@ -208,44 +225,50 @@ async fn let_in(visit: &Visit<'_>, finished: &Finished, flow: &FlowId) -> Respon
         },
     });
     let mut response = reply::json(StatusCode::OK, &body);
-    arrival::hand_out(visit, finished, None, &mut response).await;
-    flow_cookies::clear(visit, flow, &mut response);
+    arrival::hand_out(context, finished, None, &mut response).await;
+    flow_cookies::clear(context, flow, &mut response);
     response
 }
 
 fn refused(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     via: &ConnectorId,
     error: &LoginError,
     origin: Option<HeaderValue>,
-) -> Told {
-    audit::failed(visit, via, error);
+) -> LoggedResponse {
+    audit::failed(context, via, error);
     let cause = audit::cause_of(error);
-    Told::own(
+    LoggedResponse::own_path(
         cause.slug(),
-        with_origin(problem_json(visit, cause), origin),
+        with_origin(problem_json(context, cause), origin),
     )
 }
 
-fn problem_json(visit: &Visit<'_>, cause: Cause) -> Response<Body> {
-    let (title, detail) = (cause.title(visit.lang()), cause.detail(visit.lang()));
-    reply::json_problem(visit, reply::status_of(cause), cause.slug(), title, detail)
+fn problem_json(context: &RequestContext<'_>, cause: Cause) -> Response<Body> {
+    let (title, detail) = (cause.title(context.lang()), cause.detail(context.lang()));
+    reply::json_problem(
+        context,
+        reply::status_of(cause),
+        cause.slug(),
+        title,
+        detail,
+    )
 }
 
 /// `GET /userinfo`: who am I, in the words oauth2-proxy's users know.
-pub(super) async fn userinfo(visit: &Visit<'_>) -> Told {
-    if !matches!(*visit.head.method, Method::GET | Method::HEAD) {
-        return Told::own("method", reply::wrong_method("GET, HEAD"));
+pub(super) async fn userinfo(context: &RequestContext<'_>) -> LoggedResponse {
+    if !matches!(*context.head.method, Method::GET | Method::HEAD) {
+        return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
     }
-    let person = match caller_or_holder(visit).await {
+    let person = match caller_or_holder(context).await {
         Ok(Caller::Person(person)) => person,
         Ok(Caller::Nobody(_) | Caller::Program(_)) => {
             let title = "Sign in first";
             let response =
-                reply::json_problem(visit, StatusCode::UNAUTHORIZED, "login-needed", title, "");
-            return Told::own("nobody", response);
+                reply::json_problem(context, StatusCode::UNAUTHORIZED, "login-needed", title, "");
+            return LoggedResponse::own_path("nobody", response);
         }
-        Err(told) => return *told,
+        Err(logged) => return *logged,
     };
     let (session, fields) = (&person.session, &person.entitlements.fields);
     let response = reply::json(
@@ -262,39 +285,53 @@ pub(super) async fn userinfo(visit: &Visit<'_>) -> Told {
             "roles": fields.roles,
             "departments": fields.departments,
             "connector": session.via.as_str(),
-            "expires_in": session.expires_at.since(visit.head.at).as_secs(),
+            "expires_in": session.expires_at.since(context.head.at).as_secs(),
         }),
     );
-    Told::own("userinfo", reply::for_method(visit.head.method, response))
+    LoggedResponse::own_path(
+        "userinfo",
+        reply::without_body_if_head(context.head.method, response),
+    )
 }
 
 /// A login runs on the host that logs people in: elsewhere its cookie would name no host.
-fn only_at_home(visit: &Visit<'_>, origin: &Option<HeaderValue>) -> Result<(), Box<Told>> {
-    if visit.site.is_home(visit.head) {
+fn only_at_home(
+    context: &RequestContext<'_>,
+    origin: &Option<HeaderValue>,
+) -> Result<(), Box<LoggedResponse>> {
+    if context.site.is_home(context.head) {
         return Ok(());
     }
-    let response = with_origin(problem_json(visit, Cause::NotHere), origin.clone());
-    Err(Box::new(Told::own(Cause::NotHere.slug(), response)))
+    let response = with_origin(problem_json(context, Cause::NotHere), origin.clone());
+    Err(Box::new(LoggedResponse::own_path(
+        Cause::NotHere.slug(),
+        response,
+    )))
 }
 
 /// The origin of a browser's request: none, ours, or one that is configured; any other is refused.
-fn origin_of(visit: &Visit<'_>) -> Result<Option<HeaderValue>, Box<Told>> {
-    let foreign = || Box::new(Told::own("foreign", reply::foreign(visit)));
-    let Some(origin) = visit.head.headers.get(http::header::ORIGIN) else {
+fn origin_of(context: &RequestContext<'_>) -> Result<Option<HeaderValue>, Box<LoggedResponse>> {
+    let foreign = || {
+        Box::new(LoggedResponse::own_path(
+            "foreign",
+            reply::foreign_origin(context),
+        ))
+    };
+    let Some(origin) = context.head.headers.get(http::header::ORIGIN) else {
         // A browser says when it comes from elsewhere; an app says nothing.
-        let site = text(visit.head.headers, "sec-fetch-site");
+        let site = text(context.head.headers, "sec-fetch-site");
         return match site {
             None | Some("same-origin" | "none") => Ok(None),
             Some(_) => Err(foreign()),
         };
     };
     let name = origin.to_str().unwrap_or_default();
-    let known = visit
+    let known = context
         .site
         .origins
         .iter()
         .any(|known| known.ascii_serialization() == name);
-    let own = name == visit.head.origin();
+    let own = name == context.head.origin();
     if own {
         return Ok(None);
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::Response;
 
-use super::super::page::{Href, Reason};
-use super::super::{Visit, reply};
+use super::super::page::{Href, SignInReason};
+use super::super::{RequestContext, reply};
 use super::{Target, audit, challenge, chooser, flow_cookies, form, place, user_agent};
 use crate::login::pending::Mode;
 use crate::login::{Begun, Entry, LoginError, Wish};
@@ -34,17 +34,17 @@ pub(super) struct Start {
 /// For a stranger in front of an application on the host that logs people in: straight to the
 /// source, or to the page with the connectors.
 pub(super) async fn automatic(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     target: &Target,
     needed: &LoginNeeded,
 ) -> Response<Body> {
-    match by_itself(visit, target, None).await {
+    match by_itself(context, target, None).await {
         Ok(response) => response,
         Err(round) => {
             let reason = round.or_else(|| chooser::reason_of(needed.why));
             let why = reason.map(|reason| format!("why={}", chooser::word_of(reason)));
-            let query = target.query(&visit.site.external_url, &why.unwrap_or_default());
-            reply::redirect(&format!("{}/sign_in{query}", visit.site.prefix))
+            let query = target.query(&context.site.external_url, &why.unwrap_or_default());
+            reply::redirect(&format!("{}/sign_in{query}", context.site.prefix))
         }
     }
 }
@@ -52,33 +52,33 @@ pub(super) async fn automatic(
 /// Opens a login without a click, where exactly one connector is willing; else says whether this
 /// browser only goes round.
 pub(super) async fn by_itself(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     target: &Target,
     mode: Option<Mode>,
-) -> Result<Response<Body>, Option<Reason>> {
-    let mut willing = place::allowed(visit, target);
-    let agent = user_agent(visit);
+) -> Result<Response<Body>, Option<SignInReason>> {
+    let mut willing = place::allowed(context, target);
+    let agent = user_agent(context);
     willing.retain(|entry| entry.starts_by_itself(&agent));
     // Inside a source's own client that source goes before the one that always starts.
     if willing.iter().any(|entry| entry.is_at_home(&agent)) {
         willing.retain(|entry| entry.is_at_home(&agent));
     }
     match willing.as_slice() {
-        [entry] if !goes_round(visit, target) => {
-            Ok(open(visit, entry, target, by_nobody(mode)).await)
+        [entry] if !goes_round(context, target) => {
+            Ok(open(context, entry, target, by_nobody(mode)).await)
         }
         [_] => {
-            visit.shared.telemetry.login_loop();
-            Err(Some(Reason::GoingRound))
+            context.shared.telemetry.login_loop();
+            Err(Some(SignInReason::LoopDetected))
         }
         _ => Err(None),
     }
 }
 
 /// What the store knows the session of this browser by, if its cookie is ours.
-pub(super) fn session_key(visit: &Visit<'_>) -> Option<SessionKey> {
-    let value = visit.head.credentials.session?;
-    let verified = cookie::verify(&visit.site.ring, value)?;
+pub(super) fn session_key(context: &RequestContext<'_>) -> Option<SessionKey> {
+    let value = context.head.credentials.session?;
+    let verified = cookie::verify(&context.site.ring, value)?;
     Some(verified.handle.sid.key())
 }
 
@@ -92,74 +92,74 @@ pub(super) fn by_nobody(mode: Option<Mode>) -> Start {
 
 /// Opens a login and sends the browser to the source.
 pub(super) async fn open(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     entry: &Entry,
     target: &Target,
     start: Start,
 ) -> Response<Body> {
-    match try_open(visit, entry, target, start).await {
+    match try_open(context, entry, target, start).await {
         Ok(response) => response,
-        Err(error) => not_begun(visit, entry, &error),
+        Err(error) => not_begun(context, entry, &error),
     }
 }
 
 /// The same for who has another way when it cannot be opened.
 pub(super) async fn try_open(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     entry: &Entry,
     target: &Target,
     start: Start,
 ) -> Result<Response<Body>, LoginError> {
-    if let Some(form) = form::address(visit, entry, target) {
+    if let Some(form) = form::address(context, entry, target) {
         return Ok(reply::see_other(&form));
     }
-    open_here(visit, entry, target, start).await
+    open_here(context, entry, target, start).await
 }
 
 /// The same at the address that the person is at, also where the login is a form of ours.
 pub(super) async fn open_here(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     entry: &Entry,
     target: &Target,
     start: Start,
 ) -> Result<Response<Body>, LoginError> {
-    let begun = begun(visit, entry, target, start).await?;
-    Ok(challenge::answer(visit, entry, target, &begun))
+    let begun = begun(context, entry, target, start).await?;
+    Ok(challenge::answer(context, entry, target, &begun))
 }
 
 /// A login that began, and that no browser knows of yet.
 pub(super) async fn begun(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     entry: &Entry,
     target: &Target,
     start: Start,
 ) -> Result<Begun, LoginError> {
-    let return_to = target.place(visit, entry);
+    let return_to = target.place(context, entry);
     let wish = Wish {
         via: &entry.id,
         mode: start.mode,
-        ask: place::ask(visit, &return_to, &target.hints, start.silent),
+        ask: place::ask(context, &return_to, &target.hints, start.silent),
         return_to,
         automatic: start.automatic,
         retries: start.retries,
         ticket_for: target.ticket_for.clone(),
         for_frame: target.for_frame,
-        replaces: session_key(visit),
-        client: visit.head.sharing_client(),
-        user_agent: &user_agent(visit),
+        replaces: session_key(context),
+        client: context.head.sharing_client(),
+        user_agent: &user_agent(context),
     };
-    visit.site.login.begin(wish).await
+    context.site.login.begin(wish).await
 }
 
 /// Whether this browser was just sent away by itself for the same place and never came back.
-pub(super) fn goes_round(visit: &Visit<'_>, target: &Target) -> bool {
-    is_unanswered(visit, target, false)
+pub(super) fn goes_round(context: &RequestContext<'_>, target: &Target) -> bool {
+    is_unanswered(context, target, false)
 }
 
 /// The same for one of the two kinds of login that begin by themselves.
-pub(super) fn is_unanswered(visit: &Visit<'_>, target: &Target, silent: bool) -> bool {
-    flow_cookies::remembered(visit).any(|pending| {
-        let recent = visit.head.at.since(pending.begun_at) < LOOP_WITHIN;
+pub(super) fn is_unanswered(context: &RequestContext<'_>, target: &Target, silent: bool) -> bool {
+    flow_cookies::remembered(context).any(|pending| {
+        let recent = context.head.at.since(pending.begun_at) < LOOP_WITHIN;
         let same = target
             .return_to
             .as_ref()
@@ -169,14 +169,18 @@ pub(super) fn is_unanswered(visit: &Visit<'_>, target: &Target, silent: bool) ->
 }
 
 /// A login that could not be opened.
-pub(super) fn not_begun(visit: &Visit<'_>, entry: &Entry, error: &LoginError) -> Response<Body> {
-    tracing::warn!(request_id = %visit.id, connector = %entry.id, error = %crate::telemetry::chain(error), "a login did not begin");
+pub(super) fn not_begun(
+    context: &RequestContext<'_>,
+    entry: &Entry,
+    error: &LoginError,
+) -> Response<Body> {
+    tracing::warn!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::chain(error), "a login did not begin");
     if matches!(error, LoginError::Connector(_)) {
-        audit::failed(visit, &entry.id, error);
+        audit::failed(context, &entry.id, error);
     }
-    let again = Href::new(format!("{}/sign_in", visit.site.prefix));
-    reply::problem_of(
-        visit,
+    let again = Href::new(format!("{}/sign_in", context.site.prefix));
+    reply::problem_at_source(
+        context,
         audit::cause_of(error),
         Some(again),
         Some(&entry.display_name),

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Response, StatusCode};
 
-use super::super::navigation::text;
+use super::super::browser::text;
 use super::super::page::{Cause, Href, PasswordNotice};
-use super::super::record::Told;
-use super::super::{Visit, reply};
+use super::super::record::LoggedResponse;
+use super::super::{RequestContext, reply};
 use super::form::{self, Shown};
 use super::opening::{self, Start};
 use super::{Target, audit, by_own_form, callback, caller, flow_cookies, small_body};
@@ -38,17 +38,17 @@ impl<'a> Sent<'a> {
         })
     }
 
-    fn target(&self, visit: &Visit<'_>) -> Target {
+    fn target(&self, context: &RequestContext<'_>) -> Target {
         let fields = vec![("rd".to_owned(), self.return_to.to_owned())];
-        Target::of(visit, &Fields::new(fields))
+        Target::of(context, &Fields::new(fields))
     }
 
-    fn answer(&self, visit: &Visit<'_>) -> Answer {
+    fn answer(&self, context: &RequestContext<'_>) -> Answer {
         let fields = [("login", self.login), ("password", self.password)];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Answer {
             fields: Fields::new(fields.to_vec()),
-            client: visit.head.sharing_client(),
+            client: context.head.sharing_client(),
             kind: None,
         }
     }
@@ -56,22 +56,26 @@ impl<'a> Sent<'a> {
 
 /// `POST /password/{connector}`: a user name and a password for a session. Whatever does not come from
 /// our form, in the browser that was shown it, never reaches the source.
-pub(super) async fn answer<B>(visit: &Visit<'_>, via: &ConnectorId, body: Option<B>) -> Told
+pub(super) async fn answer<B>(
+    context: &RequestContext<'_>,
+    via: &ConnectorId,
+    body: Option<B>,
+) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let entry = visit.site.login.entry(via);
+    let entry = context.site.login.entry(via);
     let Some(entry) = entry.filter(|entry| entry.has_form()) else {
-        return Told::own("no form", reply::problem(visit, Cause::NotFound, None));
+        return LoggedResponse::own_path("no form", reply::problem(context, Cause::NotFound, None));
     };
-    if *visit.head.method != Method::POST {
-        return Told::own("method", reply::wrong_method("POST"));
+    if *context.head.method != Method::POST {
+        return LoggedResponse::own_path("method", reply::method_not_allowed("POST"));
     }
-    if !by_own_form(visit) {
-        return Told::own("foreign", foreign(visit, entry));
+    if !by_own_form(context) {
+        return LoggedResponse::own_path("foreign", foreign(context, entry));
     }
-    let kind = text(visit.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
+    let kind = text(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let form = match small_body(body).await {
         Some(form) if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") => {
@@ -81,25 +85,25 @@ where
     };
     let Some(sent) = form.as_ref().and_then(Sent::of) else {
         let target = Target::default();
-        let page = once_more(visit, entry, &target, "", PasswordNotice::Lost).await;
-        return Told::own("incomplete form", page);
+        let page = once_more(context, entry, &target, "", PasswordNotice::Lost).await;
+        return LoggedResponse::own_path("incomplete form", page);
     };
-    check(visit, entry, &sent).await
+    check(context, entry, &sent).await
 }
 
-async fn check(visit: &Visit<'_>, entry: &Entry, sent: &Sent<'_>) -> Told {
-    let login = &visit.site.login;
-    let answer = sent.answer(visit);
+async fn check(context: &RequestContext<'_>, entry: &Entry, sent: &Sent<'_>) -> LoggedResponse {
+    let login = &context.site.login;
+    let answer = sent.answer(context);
     let Ok(flow) = FlowId::try_from(sent.flow.to_owned()) else {
-        return forgotten(visit, entry, sent, None, PendingError::Missing).await;
+        return forgotten(context, entry, sent, None, PendingError::Missing).await;
     };
-    let sealed = flow_cookies::sealed(visit, &flow);
+    let sealed = flow_cookies::sealed(context, &flow);
     let pending = match login.remember([&entry.id], &flow, sealed.as_deref()) {
         Ok(pending) => pending,
         Err(error) => {
             let outcome = login.outcome(&entry.id, &flow, &answer).await;
             let finished = outcome.as_deref().and_then(|it| it.as_ref().ok());
-            return forgotten(visit, entry, sent, finished, error).await;
+            return forgotten(context, entry, sent, finished, error).await;
         }
     };
     let outcome = login.finish(pending.clone(), answer).await;
@@ -108,9 +112,9 @@ async fn check(visit: &Visit<'_>, entry: &Entry, sent: &Sent<'_>) -> Told {
         Err(error) => Some(error),
     };
     let Some(error) = error.filter(|error| is_wrong(error)) else {
-        return callback::conclude(visit, &pending, &outcome, false).await;
+        return callback::conclude(context, &pending, &outcome, false).await;
     };
-    audit::failed(visit, &entry.id, error);
+    audit::failed(context, &entry.id, error);
     let shown = Shown {
         status: StatusCode::UNAUTHORIZED,
         login: sent.login,
@@ -118,8 +122,8 @@ async fn check(visit: &Visit<'_>, entry: &Entry, sent: &Sent<'_>) -> Told {
     };
     // The login goes on: its memory stays in the browser.
     let target = callback::target_of(&pending);
-    let page = form::page(visit, entry, &target, &flow, &shown);
-    Told::own(Cause::WrongPassword.slug(), page)
+    let page = form::page(context, entry, &target, &flow, &shown);
+    LoggedResponse::own_path(Cause::WrongPassword.slug(), page)
 }
 
 fn is_wrong(error: &LoginError) -> bool {
@@ -135,61 +139,61 @@ fn is_wrong(error: &LoginError) -> bool {
 /// A form whose login this browser does not remember: sent twice, open for too long, or another
 /// browser's.
 async fn forgotten(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     entry: &Entry,
     sent: &Sent<'_>,
     finished: Option<&Finished>,
     error: PendingError,
-) -> Told {
+) -> LoggedResponse {
     if let Some(finished) = finished {
-        let who = match caller(visit).await {
+        let who = match caller(context).await {
             Ok(who) => who,
-            Err(response) => return Told::own("unavailable", response),
+            Err(response) => return LoggedResponse::own_path("unavailable", response),
         };
         if let Caller::Person(person) = &who
             && person.session.public_id == finished.public_id
         {
             let to = finished.return_to.location();
-            return Told::own("seen again", reply::see_other(&to));
+            return LoggedResponse::own_path("seen again", reply::see_other(&to));
         }
     }
-    audit::refused(visit, Some(&entry.id), &error);
+    audit::refused(context, Some(&entry.id), &error);
     let notice = match error {
         PendingError::Late => PasswordNotice::Late,
         PendingError::Missing | PendingError::Forged => PasswordNotice::Lost,
     };
-    let target = sent.target(visit);
-    let page = once_more(visit, entry, &target, sent.login, notice).await;
-    Told::own("form not remembered", page)
+    let target = sent.target(context);
+    let page = once_more(context, entry, &target, sent.login, notice).await;
+    LoggedResponse::own_path("form not remembered", page)
 }
 
 /// The form of another login, for somebody who sent one that does not count.
 async fn once_more(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     entry: &Entry,
     target: &Target,
     login: &str,
     notice: PasswordNotice,
 ) -> Response<Body> {
-    let begun = match opening::begun(visit, entry, target, Start::default()).await {
+    let begun = match opening::begun(context, entry, target, Start::default()).await {
         Ok(begun) => begun,
-        Err(error) => return opening::not_begun(visit, entry, &error),
+        Err(error) => return opening::not_begun(context, entry, &error),
     };
     let shown = Shown {
         status: StatusCode::BAD_REQUEST,
         login,
         notice: Some(notice),
     };
-    let mut response = form::page(visit, entry, target, &begun.pending.flow, &shown);
-    flow_cookies::set(visit, &begun, &mut response);
+    let mut response = form::page(context, entry, target, &begun.pending.flow, &shown);
+    flow_cookies::set(context, &begun, &mut response);
     response
 }
 
 /// A form that another site made up, or a script sent.
-fn foreign(visit: &Visit<'_>, entry: &Entry) -> Response<Body> {
-    let again = form::address(visit, entry, &Target::default()).map(Href::new);
+fn foreign(context: &RequestContext<'_>, entry: &Entry) -> Response<Body> {
+    let again = form::address(context, entry, &Target::default()).map(Href::new);
     let source = Some(entry.display_name.as_str());
-    let mut response = reply::problem_of(visit, Cause::LoginForged, again, source);
+    let mut response = reply::problem_at_source(context, Cause::LoginForged, again, source);
     *response.status_mut() = StatusCode::FORBIDDEN;
     response
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, percent_encode};
 
-use super::super::Visit;
+use super::super::RequestContext;
 use super::{Hints, Target};
 use crate::login::Entry;
 use crate::login::connector::{Ask, Prompt};
@@ -39,51 +39,51 @@ pub(super) fn query(text: &str) -> Option<Fields> {
 
 /// Where a proxy in front says that the person wanted to go. What it says of our own pages is no
 /// place to go to.
-fn told_by_front(visit: &Visit<'_>) -> Option<ReturnTo> {
-    if !visit.head.peer_trusted {
+fn told_by_front(context: &RequestContext<'_>) -> Option<ReturnTo> {
+    if !context.head.peer_trusted {
         return None;
     }
-    let told = |name: &str| {
-        let mut values = visit.head.headers.get_all(name).iter();
+    let forwarded = |name: &str| {
+        let mut values = context.head.headers.get_all(name).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return None;
         };
         // Bytes as a browser sent them; an address of ours has none that are not ASCII.
         let address = percent_encode(value.as_bytes(), &AsciiSet::EMPTY);
-        parse(visit, &address.to_string())
+        parse(context, &address.to_string())
     };
-    told("x-auth-request-redirect").or_else(|| told("x-forwarded-uri"))
+    forwarded("x-auth-request-redirect").or_else(|| forwarded("x-forwarded-uri"))
 }
 
 /// Where a login should lead: `rd`, and without one what a proxy in front says. Nothing when that is
 /// not on this site.
-pub(super) fn wanted(visit: &Visit<'_>, query: &Fields) -> Option<ReturnTo> {
+pub(super) fn wanted(context: &RequestContext<'_>, query: &Fields) -> Option<ReturnTo> {
     let wanted = query.one("rd").ok().flatten();
     let Some(text) = wanted.filter(|text| !text.is_empty()) else {
-        return told_by_front(visit);
+        return told_by_front(context);
     };
-    let parsed = parse(visit, text);
+    let parsed = parse(context, text);
     if parsed.is_none() {
-        tracing::info!(request_id = %visit.id, "a return address leads elsewhere and is not followed");
+        tracing::info!(request_id = %context.id, "a return address leads elsewhere and is not followed");
     }
     parsed
 }
 
 /// A path is one of the host that is asked.
-fn parse(visit: &Visit<'_>, text: &str) -> Option<ReturnTo> {
-    if !text.starts_with('/') || visit.site.is_home(visit.head) {
-        return ReturnTo::parse(text, visit.site);
+fn parse(context: &RequestContext<'_>, text: &str) -> Option<ReturnTo> {
+    if !text.starts_with('/') || context.site.is_home(context.head) {
+        return ReturnTo::parse(text, context.site);
     }
     ReturnTo::path(text)?;
     // What is ours on this host is ours on every one.
-    let whole = format!("{}{text}", visit.head.origin());
-    ReturnTo::parse(&whole, visit.site)
+    let whole = format!("{}{text}", context.head.origin());
+    ReturnTo::parse(&whole, context.site)
 }
 
 /// The connectors that count where the person wants to go; all when that is not known.
-pub(super) fn allowed<'a>(visit: &Visit<'a>, target: &Target) -> Vec<&'a Arc<Entry>> {
-    let entries = visit.site.login.entries().iter();
-    match target.return_to.as_ref().and_then(|to| route(visit, to)) {
+pub(super) fn allowed<'a>(context: &RequestContext<'a>, target: &Target) -> Vec<&'a Arc<Entry>> {
+    let entries = context.site.login.entries().iter();
+    match target.return_to.as_ref().and_then(|to| route(context, to)) {
         Some(route) if !route.connectors.is_empty() => entries
             .filter(|entry| route.connectors.contains(&entry.id))
             .collect(),
@@ -92,31 +92,40 @@ pub(super) fn allowed<'a>(visit: &Visit<'a>, target: &Target) -> Vec<&'a Arc<Ent
 }
 
 /// The route that a return address leads to.
-pub(super) fn route<'a>(visit: &Visit<'a>, place: &ReturnTo) -> Option<&'a Arc<Route>> {
-    let url = url::Url::parse(&place.absolute_from(&visit.site.external_url)).ok()?;
+pub(super) fn route<'a>(context: &RequestContext<'a>, place: &ReturnTo) -> Option<&'a Arc<Route>> {
+    let url = url::Url::parse(&place.absolute_from(&context.site.external_url)).ok()?;
     let (host, _) = crate::request::head::parse_host(url.host_str()?).ok()?;
     let local = place.local();
     let raw = &local[..local.find(['?', '#']).unwrap_or(local.len())];
     let path = crate::request::path::Path::parse(raw, None).ok()?;
     let port = url.port_or_known_default()?;
-    match visit.site.routes.find(&host, port, &path) {
+    match context.site.routes.find(&host, port, &path) {
         Found::Route(route) => Some(route),
         Found::Own | Found::None | Found::Ambiguous => None,
     }
 }
 
 /// Why somebody who is here may not go on to where they want.
-pub(super) fn short_of(visit: &Visit<'_>, target: &Target, person: &Person) -> Option<Why> {
-    let route = route(visit, target.return_to.as_ref()?)?;
+pub(super) fn short_of(
+    context: &RequestContext<'_>,
+    target: &Target,
+    person: &Person,
+) -> Option<Why> {
+    let route = route(context, target.return_to.as_ref()?)?;
     let session = &person.session;
     let (via, proof, at) = (&session.via, &session.proof, session.minted_at);
-    shortfall(route, via, proof, at, visit.head.at)
+    shortfall(route, via, proof, at, context.head.at)
 }
 
 /// What a login for a place must prove. It is read from the route, never from the address: whoever
 /// edits that only chooses another place.
-pub(super) fn ask(visit: &Visit<'_>, place: &ReturnTo, hints: &Hints, silent: bool) -> Ask {
-    let demands = route(visit, place).and_then(|route| route.demands.as_deref());
+pub(super) fn ask(
+    context: &RequestContext<'_>,
+    place: &ReturnTo,
+    hints: &Hints,
+    silent: bool,
+) -> Ask {
+    let demands = route(context, place).and_then(|route| route.demands.as_deref());
     let prompt = demands.and_then(|demands| demands.prompt);
     Ask {
         acr_values: demands.map_or_else(Vec::new, |demands| demands.acr_values.clone()),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use http::Response;
 
-use super::super::address;
-use super::super::navigation::in_frame;
-use super::super::page::{Cause, Href, Reason};
-use super::super::record::Told;
-use super::super::{Visit, reply};
+use super::super::browser::loads_in_frame;
+use super::super::page::{Cause, Href, SignInReason};
+use super::super::record::LoggedResponse;
+use super::super::urls;
+use super::super::{RequestContext, reply};
 use super::opening::{self, Start};
 use super::{Target, arrival, audit, caller, chooser, elsewhere, ticket, user_agent};
 use crate::clock::Timestamp;
@@ -33,7 +33,7 @@ pub(in crate::face) const RECONFIRM: &str = "reload";
 /// What becomes of a request whose source should be asked first.
 pub(in crate::face) enum Reconfirmed {
     /// It is answered here: the browser goes and asks.
-    Answered(Box<Told>),
+    Answered(Box<LoggedResponse>),
     /// It goes on: the source cannot be asked.
     GoOn(Permit),
 }
@@ -47,81 +47,89 @@ enum Asking {
 }
 
 /// Asks the source before a request goes on, where it can be asked.
-pub(in crate::face) async fn reconfirm(visit: &Visit<'_>, permit: Permit) -> Reconfirmed {
-    match before(visit, &permit).await {
+pub(in crate::face) async fn reconfirm(
+    context: &RequestContext<'_>,
+    permit: Permit,
+) -> Reconfirmed {
+    match before(context, &permit).await {
         Asking::Answer(response) => {
-            let told = Told::login(RECONFIRM, permit.route(), response);
-            Reconfirmed::Answered(Box::new(told))
+            let logged = LoggedResponse::login_needed(RECONFIRM, permit.route(), response);
+            Reconfirmed::Answered(Box::new(logged))
         }
-        Asking::GoOn(true) => Reconfirmed::GoOn(permit.asked_at(visit.head.at)),
+        Asking::GoOn(true) => Reconfirmed::GoOn(permit.asked_at(context.head.at)),
         Asking::GoOn(false) => Reconfirmed::GoOn(permit),
     }
 }
 
 /// Before a page of an application is loaded.
-async fn before(visit: &Visit<'_>, permit: &Permit) -> Asking {
+async fn before(context: &RequestContext<'_>, permit: &Permit) -> Asking {
     let Caller::Person(person) = permit.caller() else {
         return Asking::GoOn(false);
     };
-    let Some(entry) = askable(visit, person) else {
+    let Some(entry) = askable(context, person) else {
         return Asking::GoOn(false);
     };
-    if visit.site.is_home(visit.head) {
+    if context.site.is_home(context.head) {
         let target = Target {
-            return_to: ReturnTo::parse(&address::target(visit.head), visit.site),
+            return_to: ReturnTo::parse(&urls::requested_target(context.head), context.site),
             ..Target::default()
         };
-        if in_frame(visit.head) || !permit.route().keep_fragment {
-            return ask(visit, entry, &target, person).await;
+        if loads_in_frame(context.head) || !permit.route().keep_fragment {
+            return ask(context, entry, &target, person).await;
         }
     }
-    if permit.route().keep_fragment && !in_frame(visit.head) {
-        return Asking::Answer(elsewhere::by_fragment(visit));
+    if permit.route().keep_fragment && !loads_in_frame(context.head) {
+        return Asking::Answer(elsewhere::by_fragment(context));
     }
-    Asking::Answer(elsewhere::send(visit, "start"))
+    Asking::Answer(elsewhere::send(context, "start"))
 }
 
 /// At `/start`, for somebody who is here and whose place asks for it.
 pub(super) async fn at_start(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     target: &Target,
     place: &ReturnTo,
     person: &Person,
-) -> Told {
-    let asking = match askable(visit, person) {
-        Some(entry) => ask(visit, entry, target, person).await,
+) -> LoggedResponse {
+    let asking = match askable(context, person) {
+        Some(entry) => ask(context, entry, target, person).await,
         None => Asking::GoOn(false),
     };
     match asking {
-        Asking::Answer(response) => Told::own("reload", response),
+        Asking::Answer(response) => LoggedResponse::own_path("reload", response),
         Asking::GoOn(counts) => {
-            let asked_at = counts.then_some(visit.head.at);
-            Told::own(
+            let asked_at = counts.then_some(context.head.at);
+            LoggedResponse::own_path(
                 "already here",
-                ticket::send_on(visit, person, place, target, asked_at),
+                ticket::send_on(context, person, place, target, asked_at),
             )
         }
     }
 }
 
 /// The person's own source, when it can be asked from where they sit.
-fn askable<'a>(visit: &Visit<'a>, person: &Person) -> Option<&'a Entry> {
-    let entry = visit.site.login.entry(&person.session.via)?;
+fn askable<'a>(context: &RequestContext<'a>, person: &Person) -> Option<&'a Entry> {
+    let entry = context.site.login.entry(&person.session.via)?;
     // In a frame only cookies for embedding come back, and no ticket can be waited for.
-    let host = visit.head.host.as_str();
-    let reaches = visit.site.is_home(visit.head) || visit.site.shares_cookie(host);
-    let embedded = visit.site.cookies.are_embedded();
-    let fits = !in_frame(visit.head) || (embedded && reaches);
+    let host = context.head.host.as_str();
+    let reaches = context.site.is_home(context.head) || context.site.shares_cookie(host);
+    let embedded = context.site.cookies.are_embedded();
+    let fits = !loads_in_frame(context.head) || (embedded && reaches);
     // An answer that comes by a POST from another site brings no other cookies, and without the
     // session it could not be said whose it is.
     let comes_back = !entry.features.returns_by_post() || embedded;
-    (fits && comes_back && entry.can_be_asked(&user_agent(visit))).then_some(&**entry)
+    (fits && comes_back && entry.can_be_asked(&user_agent(context))).then_some(&**entry)
 }
 
-async fn ask(visit: &Visit<'_>, entry: &Entry, target: &Target, person: &Person) -> Asking {
+async fn ask(
+    context: &RequestContext<'_>,
+    entry: &Entry,
+    target: &Target,
+    person: &Person,
+) -> Asking {
     let session = &person.session;
     // It was asked a moment ago and nothing came back: most likely the browser cannot reach it.
-    if opening::is_unanswered(visit, target, true) && word_counts(session, visit.head.at) {
+    if opening::is_unanswered(context, target, true) && word_counts(session, context.head.at) {
         return Asking::GoOn(false);
     }
     let start = Start {
@@ -129,54 +137,57 @@ async fn ask(visit: &Visit<'_>, entry: &Entry, target: &Target, person: &Person)
         silent: true,
         ..Start::default()
     };
-    match opening::try_open(visit, entry, target, start).await {
+    match opening::try_open(context, entry, target, start).await {
         Ok(response) => Asking::Answer(response),
-        Err(error) if goes_on(session, &error, false, visit.head.at) => Asking::GoOn(true),
-        Err(error) => Asking::Answer(opening::not_begun(visit, entry, &error)),
+        Err(error) if goes_on(session, &error, false, context.head.at) => Asking::GoOn(true),
+        Err(error) => Asking::Answer(opening::not_begun(context, entry, &error)),
     }
 }
 
 /// A silent login that came back without a person.
 pub(super) async fn came_to_nothing(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     via: &ConnectorId,
     target: &Target,
     error: &LoginError,
     from_browser: bool,
-) -> Told {
-    let who = match caller(visit).await {
+) -> LoggedResponse {
+    let who = match caller(context).await {
         Ok(who) => who,
-        Err(response) => return Told::own("unavailable", response),
+        Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
         && person.session.via != *via
     {
         // They came in through another source meanwhile, of which this one knows nothing.
-        let response = ticket::send_on(visit, person, place, target, None);
-        return Told::own("came in elsewhere", response);
+        let response = ticket::send_on(context, person, place, target, None);
+        return LoggedResponse::own_path("came in elsewhere", response);
     }
     if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
-        && goes_on(&person.session, error, from_browser, visit.head.at)
+        && goes_on(&person.session, error, from_browser, context.head.at)
     {
-        let now = visit.head.at;
-        let response = ticket::send_on(visit, person, place, target, Some(now));
-        return Told::own("source away", response);
+        let now = context.head.at;
+        let response = ticket::send_on(context, person, place, target, Some(now));
+        return LoggedResponse::own_path("source away", response);
     }
     if let Caller::Person(person) = &who
-        && !arrival::end(visit, &person.session, "not signed in at the source").await
+        && !arrival::end(context, &person.session, "not signed in at the source").await
     {
-        let response = reply::problem(visit, Cause::StoreAway, None);
-        return Told::own("unavailable", response);
+        let response = reply::problem(context, Cause::StoreAway, None);
+        return LoggedResponse::own_path("unavailable", response);
     }
-    let mut response = ended(visit, via, target, error);
-    let cookie = visit.site.cookies.clear_session(visit.head.host.as_str());
+    let mut response = ended(context, via, target, error);
+    let cookie = context
+        .site
+        .cookies
+        .clear_session(context.head.host.as_str());
     reply::add_cookie(&mut response, &cookie);
-    Told::own("reload ended it", response)
+    LoggedResponse::own_path("reload ended it", response)
 }
 
 /// Where somebody goes whose source no longer vouches for them.
 fn ended(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     via: &ConnectorId,
     target: &Target,
     error: &LoginError,
@@ -187,19 +198,19 @@ fn ended(
     }) = error
     else {
         // Somebody else sits there, and may not come in.
-        let query = target.query(&visit.site.external_url, "");
-        let again = Href::new(format!("{}/sign_in{query}", visit.site.prefix));
-        let entry = visit.site.login.entry(via);
+        let query = target.query(&context.site.external_url, "");
+        let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
+        let entry = context.site.login.entry(via);
         let source = entry.map(|entry| entry.display_name.as_str());
-        return reply::problem_of(visit, audit::cause_of(error), Some(again), source);
+        return reply::problem_at_source(context, audit::cause_of(error), Some(again), source);
     };
     match &target.return_to {
         // The page with the connectors stands in no frame; what strangers see at the place does.
-        Some(place) if in_frame(visit.head) => reply::redirect(&place.location()),
+        Some(place) if loads_in_frame(context.head) => reply::redirect(&place.location()),
         _ => {
-            let why = format!("why={}", chooser::word_of(Reason::Gone));
-            let query = target.query(&visit.site.external_url, &why);
-            reply::redirect(&format!("{}/sign_in{query}", visit.site.prefix))
+            let why = format!("why={}", chooser::word_of(SignInReason::ProviderSignedOut));
+            let query = target.query(&context.site.external_url, &why);
+            reply::redirect(&format!("{}/sign_in{query}", context.site.prefix))
         }
     }
 }

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use url::Url;
 
-use super::super::navigation::{Errand, errand, is_same_origin};
-use super::super::page::{Cause, CrossPage, Footing, Href, Who};
-use super::super::record::Told;
-use super::super::{Visit, address, reply};
+use super::super::browser::{Errand, errand, is_same_origin};
+use super::super::page::{Cause, CrossHostPage, Href, PageInfo, PersonName};
+use super::super::record::LoggedResponse;
+use super::super::{RequestContext, reply, urls};
 use super::{Target, audit, by_own_form, caller, frame, set_again, small_body};
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
@@ -29,10 +29,10 @@ enum Way<'a> {
     Asked(Url, &'a NonceHash),
 }
 
-fn way<'a>(visit: &Visit<'_>, place: &ReturnTo, target: &'a Target) -> Way<'a> {
+fn way<'a>(context: &RequestContext<'_>, place: &ReturnTo, target: &'a Target) -> Way<'a> {
     let origin = place.origin().and_then(|origin| Url::parse(origin).ok());
     let origin = match origin {
-        None if target.for_frame => Some(visit.site.external_url.clone()),
+        None if target.for_frame => Some(context.site.external_url.clone()),
         origin => origin,
     };
     let (Some(origin), Some(nonce)) = (origin, &target.ticket_for) else {
@@ -41,8 +41,8 @@ fn way<'a>(visit: &Visit<'_>, place: &ReturnTo, target: &'a Target) -> Way<'a> {
     match origin.host_str() {
         Some(_) if target.for_frame => Way::Asked(origin, nonce),
         None => Way::Straight,
-        Some(host) if visit.site.shares_cookie(host) => Way::Straight,
-        Some(_) if visit.site.knows(&origin) => Way::Ticket(origin, nonce),
+        Some(host) if context.site.shares_cookie(host) => Way::Straight,
+        Some(_) if context.site.knows(&origin) => Way::Ticket(origin, nonce),
         Some(_) => Way::Asked(origin, nonce),
     }
 }
@@ -50,12 +50,12 @@ fn way<'a>(visit: &Visit<'_>, place: &ReturnTo, target: &'a Target) -> Way<'a> {
 /// Where somebody who just came in goes: straight, with a ticket to another host, or first to the
 /// page that asks.
 pub(super) fn way_on(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     place: &ReturnTo,
     target: &Target,
     session: &Handle,
 ) -> String {
-    match way(visit, place, target) {
+    match way(context, place, target) {
         Way::Straight => place.location(),
         Way::Ticket(origin, nonce) => {
             let ticket = Ticket {
@@ -66,7 +66,7 @@ pub(super) fn way_on(
                 expires_at: session.expires_at,
                 to: place.local().to_owned(),
             };
-            sealed(visit, &origin, &ticket)
+            sealed(context, &origin, &ticket)
         }
         Way::Asked(_, nonce) => {
             let target = Target {
@@ -75,8 +75,8 @@ pub(super) fn way_on(
                 for_frame: target.for_frame,
                 ..Target::default()
             };
-            let query = target.query(&visit.site.external_url, "");
-            format!("{}{query}", address::own(visit, "start"))
+            let query = target.query(&context.site.external_url, "");
+            format!("{}{query}", urls::on_login_host(context, "start"))
         }
     }
 }
@@ -84,34 +84,34 @@ pub(super) fn way_on(
 /// Sends somebody who is here already on, with a ticket where their cookie does not reach. Their
 /// cookie gets another date when their source was just asked in vain.
 pub(super) fn send_on(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     person: &Person,
     place: &ReturnTo,
     target: &Target,
     asked_at: Option<Timestamp>,
 ) -> Response<Body> {
-    let session = session_of(visit).map(|session| HostBound {
+    let session = session_of(context).map(|session| HostBound {
         issued_at: asked_at.unwrap_or(session.issued_at),
         ..session
     });
-    let mut response = match (way(visit, place, target), &session) {
+    let mut response = match (way(context, place, target), &session) {
         (Way::Straight, _) | (_, None) => reply::redirect(&place.location()),
         (Way::Ticket(origin, nonce), Some(session)) => {
             let ticket = Ticket::of(session, nonce.clone(), place.local().to_owned());
-            reply::redirect(&sealed(visit, &origin, &ticket))
+            reply::redirect(&sealed(context, &origin, &ticket))
         }
         (Way::Asked(origin, nonce), Some(session)) => {
             let asked = Asked {
                 place: place.clone(),
                 nonce: nonce.clone(),
                 for_frame: target.for_frame,
-                at: visit.head.at,
+                at: context.head.at,
             };
-            ask(visit, person, &origin, &asked, session)
+            ask(context, person, &origin, &asked, session)
         }
     };
     let renewed = session.filter(|_| asked_at.is_some());
-    let renewed = renewed.and_then(|session| set_again(visit.site, &session, visit.head.at));
+    let renewed = renewed.and_then(|session| set_again(context.site, &session, context.head.at));
     if let Some(cookie) = renewed {
         reply::add_cookie(&mut response, &cookie);
     }
@@ -119,71 +119,74 @@ pub(super) fn send_on(
 }
 
 /// The session of this browser's cookie, when that is ours.
-fn session_of(visit: &Visit<'_>) -> Option<HostBound> {
-    let value = visit.head.credentials.session?;
-    Some(cookie::verify(&visit.site.ring, value)?.handle)
+fn session_of(context: &RequestContext<'_>) -> Option<HostBound> {
+    let value = context.head.credentials.session?;
+    Some(cookie::verify(&context.site.ring, value)?.handle)
 }
 
-fn sealed(visit: &Visit<'_>, origin: &Url, ticket: &Ticket) -> String {
-    let sealed = ticket.seal(&visit.site.ring, &authority(origin), visit.head.at);
+fn sealed(context: &RequestContext<'_>, origin: &Url, ticket: &Ticket) -> String {
+    let sealed = ticket.seal(&context.site.ring, &authority(origin), context.head.at);
     let origin = origin.origin().ascii_serialization();
-    format!("{origin}{}/ticket?t={sealed}", visit.site.prefix)
+    format!("{origin}{}/ticket?t={sealed}", context.site.prefix)
 }
 
 /// The page that names the host and the person, and asks.
 fn ask(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     person: &Person,
     origin: &Url,
     asked: &Asked,
     session: &HostBound,
 ) -> Response<Body> {
-    let site = visit.head.host.to_string();
+    let site = context.head.host.to_string();
     let name = origin.origin().ascii_serialization();
-    let page = CrossPage {
-        footing: Footing {
+    let page = CrossHostPage {
+        info: PageInfo {
             site: &site,
-            request_id: visit.id.as_str(),
+            request_id: context.id.as_str(),
         },
         host: name.split_once("://").map_or(&*name, |(_, host)| host),
-        who: Who {
+        who: PersonName {
             name: person.entitlements.fields.name.as_deref(),
             login: person.session.login.as_str(),
         },
-        post_to: Href::new(format!("{}/start", visit.site.prefix)),
-        sealed: &asked.seal(&visit.site.ring, &session.sid),
+        post_to: Href::new(format!("{}/start", context.site.prefix)),
+        sealed: &asked.seal(&context.site.ring, &session.sid),
         for_frame: asked.for_frame,
     };
-    reply::page_response(StatusCode::OK, &page.render(visit.lang()))
+    reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }
 
 /// `POST /start`: somebody pressed the button of the page that asks. Only that page, shown to this
 /// session, holds what is posted.
-pub(super) async fn agreed<B>(visit: &Visit<'_>, body: Option<B>) -> Told
+pub(super) async fn agreed<B>(context: &RequestContext<'_>, body: Option<B>) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    if !by_own_form(visit) {
-        return Told::own("foreign", reply::foreign(visit));
+    if !by_own_form(context) {
+        return LoggedResponse::own_path("foreign", reply::foreign_origin(context));
     }
     let form = small_body(body).await.and_then(|form| Fields::parse(&form));
-    match caller(visit).await {
+    match caller(context).await {
         Ok(Caller::Person(_)) => {}
         Ok(Caller::Nobody(_) | Caller::Program(_)) => {
-            let sign_in = format!("{}/sign_in", visit.site.prefix);
-            return Told::own("nobody", reply::see_other(&sign_in));
+            let sign_in = format!("{}/sign_in", context.site.prefix);
+            return LoggedResponse::own_path("nobody", reply::see_other(&sign_in));
         }
-        Err(response) => return Told::own("unavailable", response),
+        Err(response) => return LoggedResponse::own_path("unavailable", response),
     }
     let go = form.as_ref().and_then(|form| form.one("go").ok().flatten());
-    let asked = go.zip(session_of(visit)).and_then(|(go, session)| {
-        let asked = Asked::open(&visit.site.ring, &session.sid, go, visit.head.at)?;
-        let may_go_there = !asked.for_frame || frame::gives_tickets(visit);
+    let asked = go.zip(session_of(context)).and_then(|(go, session)| {
+        let asked = Asked::open(&context.site.ring, &session.sid, go, context.head.at)?;
+        let may_go_there = !asked.for_frame || frame::gives_tickets(context);
         may_go_there.then_some((asked, session))
     });
     let Some((asked, session)) = asked else {
-        return Told::own("not asked", reply::problem(visit, Cause::TicketBad, None));
+        return LoggedResponse::own_path(
+            "not asked",
+            reply::problem(context, Cause::TicketBad, None),
+        );
     };
     let place = asked.place;
     let target = Target {
@@ -191,19 +194,19 @@ where
         for_frame: asked.for_frame,
         ..Target::default()
     };
-    let to = match way(visit, &place, &target) {
+    let to = match way(context, &place, &target) {
         Way::Straight => place.location(),
         Way::Ticket(origin, nonce) | Way::Asked(origin, nonce) => {
             let ticket = Ticket::of(&session, nonce.clone(), place.local().to_owned());
             if asked.for_frame {
-                let sealed = ticket.seal(&visit.site.ring, &authority(&origin), visit.head.at);
-                let page = frame::hand_over(visit, &origin, &sealed, &place);
-                return Told::own("handed over", page);
+                let sealed = ticket.seal(&context.site.ring, &authority(&origin), context.head.at);
+                let page = frame::hand_over(context, &origin, &sealed, &place);
+                return LoggedResponse::own_path("handed over", page);
             }
-            sealed(visit, &origin, &ticket)
+            sealed(context, &origin, &ticket)
         }
     };
-    Told::own("agreed", reply::see_other(&to))
+    LoggedResponse::own_path("agreed", reply::see_other(&to))
 }
 
 /// `host:port`, for which a ticket is sealed.
@@ -214,38 +217,42 @@ fn authority(origin: &url::Url) -> String {
 
 /// `/ticket`: spends a ticket for a session cookie. A page that was sent here brings it in its
 /// address; a page of ours in a frame posts it.
-pub(super) async fn redeem<B>(visit: &Visit<'_>, query: &Fields, body: Option<B>) -> Told
+pub(super) async fn redeem<B>(
+    context: &RequestContext<'_>,
+    query: &Fields,
+    body: Option<B>,
+) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
     let form;
-    let fields = match *visit.head.method {
+    let fields = match *context.head.method {
         Method::GET => Some(query),
-        Method::POST if !is_same_origin(visit.head) => {
-            return Told::own("foreign", reply::foreign(visit));
+        Method::POST if !is_same_origin(context.head) => {
+            return LoggedResponse::own_path("foreign", reply::foreign_origin(context));
         }
         Method::POST => {
             form = small_body(body).await.and_then(|form| Fields::parse(&form));
             form.as_ref()
         }
-        _ => return Told::own("method", reply::wrong_method("GET, POST")),
+        _ => return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     };
-    if errand(visit.head) == Errand::Program {
-        return Told::own("program", reply::foreign(visit));
+    if errand(context.head) == Errand::Program {
+        return LoggedResponse::own_path("program", reply::foreign_origin(context));
     }
     let sealed = fields.and_then(|fields| fields.one("t").ok().flatten());
-    spend(visit, sealed.unwrap_or_default()).await
+    spend(context, sealed.unwrap_or_default()).await
 }
 
-async fn spend(visit: &Visit<'_>, sealed: &str) -> Told {
-    let (site, head) = (visit.site, visit.head);
+async fn spend(context: &RequestContext<'_>, sealed: &str) -> LoggedResponse {
+    let (site, head) = (context.site, context.head);
     let host = format!("{}:{}", head.host, head.effective_port());
     let prefix = site.cookies.nonce_prefix();
-    let mut names = reply::cookies_named(head.headers, prefix);
+    let mut names = reply::cookies_with_prefix(head.headers, prefix);
     let unsealed = match Ticket::unseal(&site.ring, &host, sealed) {
         Ok(unsealed) => unsealed,
-        Err(error) => return refused(visit, None, error).await,
+        Err(error) => return refused(context, None, error).await,
     };
     let to = unsealed.to().to_owned();
     let spending = Spending {
@@ -262,41 +269,44 @@ async fn spend(visit: &Visit<'_>, sealed: &str) -> Told {
         Err(error) => {
             // Whoever reads the address in a browser that was led astray gets nothing for it.
             if error == TicketError::OtherBrowser
-                && let Err(told) = spending.shown(visit).await
+                && let Err(logged) = spending.shown(context).await
             {
-                return *told;
+                return *logged;
             }
-            return refused(visit, Some(&to), error).await;
+            return refused(context, Some(&to), error).await;
         }
     };
-    match spending.used(visit).await {
+    match spending.used(context).await {
         Ok(true) => {}
-        Ok(false) => return refused(visit, Some(&to), TicketError::Used).await,
-        Err(told) => return *told,
+        Ok(false) => return refused(context, Some(&to), TicketError::Used).await,
+        Err(logged) => return *logged,
     }
-    Told::own("ticket", let_in(visit, &opened.ticket))
+    LoggedResponse::own_path("ticket", let_in(context, &opened.ticket))
 }
 
 /// The session cookie for a ticket that was spent, and the way to where its person goes.
-fn let_in(visit: &Visit<'_>, ticket: &Ticket) -> Response<Body> {
-    let (flags, host) = (&visit.site.cookies, visit.head.host.as_str());
-    let left = ticket.expires_at.since(visit.head.at).as_secs();
+fn let_in(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> {
+    let (flags, host) = (&context.site.cookies, context.head.host.as_str());
+    let left = ticket.expires_at.since(context.head.at).as_secs();
     let left = i64::try_from(left).unwrap_or(i64::MAX);
     // The cookie for a frame reaches as far as the one for a tab does. Elsewhere a ticket only comes
     // to hosts which that cookie does not reach.
     let cookie = if flags.cover(host) {
-        flags.set_session(&cookie::sign(&visit.site.ring, &ticket.handle(None)), left)
+        flags.set_session(
+            &cookie::sign(&context.site.ring, &ticket.handle(None)),
+            left,
+        )
     } else {
-        let value = cookie::sign(&visit.site.ring, &ticket.handle(Some(host)));
+        let value = cookie::sign(&context.site.ring, &ticket.handle(Some(host)));
         flags.set_bound_session(&value, left)
     };
-    let mut response = match *visit.head.method {
+    let mut response = match *context.head.method {
         Method::POST => reply::see_other(&ticket.to),
         _ => reply::redirect(&ticket.to),
     };
     reply::add_cookie(&mut response, &cookie);
     let nonce = format!("{}{}", flags.nonce_prefix(), ticket.nonce.as_str());
-    let cleared = match frame::takes_tickets(visit) {
+    let cleared = match frame::takes_tickets(context) {
         true => flags.clear_embedded(&nonce),
         false => flags.clear_local(&nonce),
     };
@@ -313,71 +323,75 @@ struct Spending {
 impl Spending {
     /// Spends a ticket that its own browser brought; false when it was spent before. A replay costs
     /// no question to the store, and nobody redeems more tickets than a client may.
-    async fn used(&self, visit: &Visit<'_>) -> Result<bool, Box<Told>> {
-        let login = &visit.site.login;
+    async fn used(&self, context: &RequestContext<'_>) -> Result<bool, Box<LoggedResponse>> {
+        let login = &context.site.login;
         let spent = login.spent_tickets();
         if !spent.is_first(&self.what) {
             return Ok(false);
         }
-        if let Err(error) = login.may_redeem(visit.head.sharing_client()) {
+        if let Err(error) = login.may_redeem(context.head.sharing_client()) {
             // It was not spent: the person may bring it again.
             spent.forget(&self.what);
-            let response = reply::problem(visit, audit::cause_of(&error), here(visit));
-            return Err(Box::new(Told::own("limited", response)));
+            let response = reply::problem(context, audit::cause_of(&error), here(context));
+            return Err(Box::new(LoggedResponse::own_path("limited", response)));
         }
-        self.store(visit).await
+        self.store(context).await
     }
 
     /// Spends a ticket that another browser showed. Over the client's limit only this process
     /// remembers it, for as long as the ticket would count.
-    async fn shown(&self, visit: &Visit<'_>) -> Result<(), Box<Told>> {
-        let login = &visit.site.login;
+    async fn shown(&self, context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
+        let login = &context.site.login;
         if login.spent_tickets().is_first(&self.what)
-            && login.may_redeem(visit.head.sharing_client()).is_ok()
+            && login.may_redeem(context.head.sharing_client()).is_ok()
         {
-            self.store(visit).await?;
+            self.store(context).await?;
         }
         Ok(())
     }
 
-    async fn store(&self, visit: &Visit<'_>) -> Result<bool, Box<Told>> {
-        let people = &visit.shared.people;
+    async fn store(&self, context: &RequestContext<'_>) -> Result<bool, Box<LoggedResponse>> {
+        let people = &context.shared.people;
         let spent = people.spend_ticket(&self.what, self.until).await;
         spent.map_err(|error| {
-            visit.site.login.spent_tickets().forget(&self.what);
-            tracing::error!(request_id = %visit.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");
-            let response = reply::problem(visit, Cause::StoreAway, None);
-            Box::new(Told::own("unavailable", response))
+            context.site.login.spent_tickets().forget(&self.what);
+            tracing::error!(request_id = %context.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");
+            let response = reply::problem(context, Cause::StoreAway, None);
+            Box::new(LoggedResponse::own_path("unavailable", response))
         })
     }
 }
 
-/// This very address, for a second try.
-fn here(visit: &Visit<'_>) -> Option<Href> {
-    Some(Href::new(address::target(visit.head)))
+/// This very urls, for a second try.
+fn here(context: &RequestContext<'_>) -> Option<Href> {
+    Some(Href::new(urls::requested_target(context.head)))
 }
 
 /// A ticket that lets nobody in; whoever is here already goes on.
-async fn refused(visit: &Visit<'_>, to: Option<&str>, error: TicketError) -> Told {
-    let who = match caller(visit).await {
+async fn refused(
+    context: &RequestContext<'_>,
+    to: Option<&str>,
+    error: TicketError,
+) -> LoggedResponse {
+    let who = match caller(context).await {
         Ok(who) => who,
-        Err(response) => return Told::own("unavailable", response),
+        Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     if let (Caller::Person(_), Some(to)) = (&who, to) {
-        let response = match *visit.head.method {
+        let response = match *context.head.method {
             Method::POST => reply::see_other(to),
             _ => reply::redirect(to),
         };
-        return Told::own("seen again", response);
+        return LoggedResponse::own_path("seen again", response);
     }
-    audit::refused(visit, None, &error);
-    if frame::takes_tickets(visit) {
-        return Told::own("bad ticket", frame::not_handed_over(visit, to));
+    audit::refused(context, None, &error);
+    if frame::takes_tickets(context) {
+        return LoggedResponse::own_path("bad ticket", frame::not_handed_over(context, to));
     }
     let again = Href::new(to.unwrap_or("/"));
-    Told::own(
+    LoggedResponse::own_path(
         "bad ticket",
-        reply::problem(visit, Cause::TicketBad, Some(again)),
+        reply::problem(context, Cause::TicketBad, Some(again)),
     )
 }
 

@@ -11,7 +11,7 @@ use menshen::clock::{Clock, Timestamp};
 use menshen::config::Config;
 use menshen::door::{Address, Door, DoorLimits, ListenConfig, Serving, Upload};
 use menshen::face::admin::Health;
-use menshen::face::ext_authz::{AskedAt, ExtAuthz};
+use menshen::face::ext_authz::{CheckListener, ExtAuthz};
 use menshen::people::People;
 use menshen::people::session::Sessions;
 use menshen::request::head::Connection;
@@ -285,9 +285,9 @@ impl WatchedHouse {
         let handler = move |request: Request<Upload>, connection: Arc<Connection>| {
             let (live, envoys) = (Arc::clone(&live), Arc::clone(&envoys));
             async move {
-                match ExtAuthz::is_asked(&request) {
+                match ExtAuthz::is_check(&request) {
                     true => {
-                        let at = AskedAt::MainListener;
+                        let at = CheckListener::Main;
                         envoys.handle(request, connection, at).await
                     }
                     false => live.handle(request, connection).await,

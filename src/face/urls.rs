@@ -3,8 +3,8 @@
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Visit;
-use super::navigation::{Errand, errand};
+use super::RequestContext;
+use super::browser::{Errand, errand};
 use crate::login::return_to::kept_part;
 use crate::request::head::Head;
 
@@ -17,57 +17,57 @@ pub(super) const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/');
 
 /// Where a person can log in and come back to what they asked for, absolute.
-pub(super) fn login(visit: &Visit<'_>) -> String {
+pub(super) fn sign_in(context: &RequestContext<'_>) -> String {
     // A POST cannot be asked for again: its person comes back to where they came from, or home.
-    let reads = matches!(*visit.head.method, Method::GET | Method::HEAD);
-    let program = errand(visit.head) == Errand::Program;
+    let reads = matches!(*context.head.method, Method::GET | Method::HEAD);
+    let program = errand(context.head) == Errand::Program;
     let rd = if reads && !program {
-        here(visit)
+        requested(context)
     } else {
-        format!("{}/", visit.head.origin())
+        format!("{}/", context.head.origin())
     };
     let rd = utf8_percent_encode(&rd, QUERY_VALUE);
     format!(
         "{}{}/sign_in?rd={rd}",
-        visit.head.origin(),
-        visit.site.prefix
+        context.head.origin(),
+        context.site.prefix
     )
 }
 
 /// Marks the address of a login for which a check has just found nobody: whoever is somebody there
 /// would be sent round for ever.
-pub(super) const FOUND_NOBODY: (&str, &str) = ("n", "1");
+pub(super) const NO_SESSION_FOUND: (&str, &str) = ("n", "1");
 
 /// Where a login begins that comes back to what was asked for, absolute: on the host that logs
 /// people in when its cookie counts here, else on this one.
-pub(super) fn start(visit: &Visit<'_>, found_nobody: bool) -> String {
-    let (site, head) = (visit.site, visit.head);
-    let rd = utf8_percent_encode(&here(visit), QUERY_VALUE).to_string();
+pub(super) fn start(context: &RequestContext<'_>, no_session_found: bool) -> String {
+    let (site, head) = (context.site, context.head);
+    let rd = utf8_percent_encode(&requested(context), QUERY_VALUE).to_string();
     let mut to = match site.is_home(head) || site.shares_cookie(head.host.as_str()) {
-        true => own(visit, "start"),
+        true => on_login_host(context, "start"),
         false => format!("{}{}/start", head.origin(), site.prefix),
     };
     to.push_str(&format!("?rd={rd}"));
-    if found_nobody {
-        let (name, value) = FOUND_NOBODY;
+    if no_session_found {
+        let (name, value) = NO_SESSION_FOUND;
         to.push_str(&format!("&{name}={value}"));
     }
     to
 }
 
 /// Where somebody who may not go here posts to become somebody else: signed out first.
-pub(super) fn switch(visit: &Visit<'_>) -> String {
-    let rd = target(visit.head);
+pub(super) fn switch_account(context: &RequestContext<'_>) -> String {
+    let rd = requested_target(context.head);
     format!(
         "{}/sign_out?rd={}",
-        visit.site.prefix,
+        context.site.prefix,
         utf8_percent_encode(&rd, QUERY_VALUE)
     )
 }
 
 /// An own page on the host that logs people in.
-pub(super) fn own(visit: &Visit<'_>, page: &str) -> String {
-    let site = visit.site;
+pub(super) fn on_login_host(context: &RequestContext<'_>, page: &str) -> String {
+    let site = context.site;
     format!(
         "{}{}/{page}",
         site.external_url.origin().ascii_serialization(),
@@ -76,7 +76,7 @@ pub(super) fn own(visit: &Visit<'_>, page: &str) -> String {
 }
 
 /// What was asked for, byte for byte: path and query.
-pub(super) fn target(head: &Head<'_>) -> String {
+pub(super) fn requested_target(head: &Head<'_>) -> String {
     match head.path.query() {
         Some(query) => format!("{}?{query}", head.path.as_str()),
         None => head.path.as_str().to_owned(),
@@ -84,8 +84,12 @@ pub(super) fn target(head: &Head<'_>) -> String {
 }
 
 /// The same with scheme and host, as much of it as survives a login.
-pub(super) fn here(visit: &Visit<'_>) -> String {
-    let mut here = format!("{}{}", visit.head.origin(), target(visit.head));
+pub(super) fn requested(context: &RequestContext<'_>) -> String {
+    let mut here = format!(
+        "{}{}",
+        context.head.origin(),
+        requested_target(context.head)
+    );
     here.truncate(kept_part(&here).len());
     here
 }

@@ -28,13 +28,13 @@ pub(super) fn lang(headers: &HeaderMap) -> Lang {
 }
 
 /// Whether a browser says that it shows the answer in a tab, and gives it to no script.
-pub(super) fn is_shown_in_tab(head: &Head<'_>) -> bool {
+pub(super) fn opens_in_tab(head: &Head<'_>) -> bool {
     text(head.headers, "sec-fetch-mode") == Some("navigate")
         && text(head.headers, "sec-fetch-dest") == Some("document")
 }
 
 /// Whether a browser says that it loads a page into another page's frame.
-pub(super) fn in_frame(head: &Head<'_>) -> bool {
+pub(super) fn loads_in_frame(head: &Head<'_>) -> bool {
     let dest = text(head.headers, "sec-fetch-dest");
     matches!(dest, Some("iframe" | "frame" | "embed" | "object"))
 }
