@@ -39,15 +39,15 @@
 //! face      sign_in: where to, from whom, how often
 //! login     Login::begin: state, nonce, verifier; sealed into the browser's cookie
 //! ...       the browser goes to the source and comes back
-//! login     Login::remember: is it this browser's login? Then Login::finish
+//! login     Login::open_pending: is it this browser's login? Then Login::finish
 //! login     Connector::finish: the source says who it is → Profile
 //! people    People::admit: mapping, directory → Account
 //! people    Sessions::mint → the session cookie
 //! ```
 //!
 //! Where a connector asks for a password, the way to the source and back is a form of ours. Where people
-//! arrive with a ticket that nobody here asked for, `Login::redeem` takes the ticket once and
-//! `Login::enter` mints, after whoever else is signed in here has agreed.
+//! arrive with a ticket that nobody here asked for, `Login::redeem_unsolicited` takes the ticket once and
+//! `Login::finish_unsolicited` mints, after whoever else is signed in here has agreed.
 //!
 //! # Floors
 //!

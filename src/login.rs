@@ -17,32 +17,32 @@ use crate::people::{AdmitError, Admittance, People};
 use crate::single_flight::{Flight, SingleFlight};
 use crate::store::{ConnectorId, LoginName, SessionKey, Subject};
 use connector::{
-    Answer, AnswerPath, Ask, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError,
-    Features, Prompt,
+    AuthnRequest, AuthnResponse, AutoLogin, Challenge, Connector, ConnectorConfig, ConnectorError,
+    Features, LoginMethod, Prompt,
 };
 use limits::{Limited, Limits, Step};
 use outcome_key::outcome_key;
 use pending::{FlowId, Mode, Pending, PendingError};
-use redeem::Arrivals;
+use redeem_unsolicited::RecentUnsolicited;
 use return_to::ReturnTo;
 use ticket::{NonceHash, SpentTickets};
 
-pub mod arrival;
 mod build;
 pub mod config;
 pub mod connector;
+pub mod credentials;
 pub mod fields;
 mod finish;
 pub mod limits;
 mod outcome_key;
 pub mod pending;
-mod redeem;
+mod redeem_unsolicited;
 pub mod return_to;
 pub mod ticket;
-pub mod typed;
+pub mod unsolicited;
 
 pub use build::{BuildError, Deps};
-pub use finish::Finished;
+pub use finish::FinishedLogin;
 
 /// How long a callback that is seen again shares the outcome of the first, from its end.
 const OUTCOME_KEPT: Duration = Duration::from_secs(30);
@@ -50,12 +50,12 @@ const OUTCOME_KEPT: Duration = Duration::from_secs(30);
 const OUTCOMES_MAX: u64 = 10_000;
 
 /// How one login ended, for every request that brings the same answer.
-type Outcome = Arc<Result<Finished, LoginError>>;
+type Outcome = Arc<Result<FinishedLogin, LoginError>>;
 
 /// Everything that logs people in. One per site; clones are the same.
 #[derive(Clone)]
 pub struct Login {
-    entries: Vec<Arc<Entry>>,
+    entries: Vec<Arc<ConnectorEntry>>,
     ring: Arc<KeyRing>,
     people: People,
     sessions: Arc<Sessions>,
@@ -65,12 +65,12 @@ pub struct Login {
     finishing: SingleFlight<[u8; 32], Outcome>,
     outcomes: Cache<[u8; 32], Outcome>,
     spent_tickets: SpentTickets,
-    arrivals: Arrivals,
+    recent_unsolicited: RecentUnsolicited,
 }
 
 /// One connector with how it is used here.
 #[derive(Debug)]
-pub struct Entry {
+pub struct ConnectorEntry {
     /// Its id.
     pub id: ConnectorId,
     /// What people see.
@@ -90,7 +90,7 @@ pub struct Entry {
 
 /// What a begin is asked for.
 #[derive(Clone, Debug)]
-pub struct Wish<'a> {
+pub struct BeginRequest<'a> {
     /// Through which connector.
     pub via: &'a ConnectorId,
     /// Through which of its doors; absent: the User-Agent decides.
@@ -112,12 +112,12 @@ pub struct Wish<'a> {
     /// With what.
     pub user_agent: &'a str,
     /// What it must prove, and what may help.
-    pub ask: Ask,
+    pub authn: AuthnRequest,
 }
 
 /// A login that began.
 #[derive(Debug)]
-pub struct Begun {
+pub struct BegunLogin {
     /// What the browser must do.
     pub challenge: Challenge,
     /// The memory of it.
@@ -135,7 +135,7 @@ pub struct Begun {
 pub enum LoginError {
     /// There is no such connector.
     #[error("no connector of this name")]
-    NoConnector,
+    UnknownConnector,
     /// Too many.
     #[error("the login is not taken now")]
     Limited(#[source] Limited),
@@ -147,7 +147,7 @@ pub enum LoginError {
     Connector(#[source] ConnectorError),
     /// A ticket counts once.
     #[error("the ticket was used before")]
-    TicketSpent,
+    AlreadyUsed,
     /// The directory.
     #[error("admit the person")]
     Admit {
@@ -168,7 +168,7 @@ pub enum LoginError {
     },
     /// The work died.
     #[error("the login was dropped before its end")]
-    Dropped,
+    TaskFailed,
 }
 
 impl LoginError {
@@ -176,17 +176,17 @@ impl LoginError {
     pub fn subject(&self) -> Option<&Subject> {
         match self {
             Self::Admit { subject, .. } | Self::Mint { subject, .. } => Some(subject),
-            Self::NoConnector
+            Self::UnknownConnector
             | Self::Limited(_)
             | Self::Pending(_)
             | Self::Connector(_)
-            | Self::TicketSpent
-            | Self::Dropped => None,
+            | Self::AlreadyUsed
+            | Self::TaskFailed => None,
         }
     }
 
     /// Whether the same callback may end otherwise a moment later.
-    fn may_pass(&self) -> bool {
+    fn is_transient(&self) -> bool {
         match self {
             Self::Connector(error) => matches!(
                 error,
@@ -196,8 +196,8 @@ impl LoginError {
             ),
             Self::Admit { source, .. } => matches!(source, AdmitError::Store(_)),
             Self::Mint { source, .. } => matches!(source, MintError::Store(_)),
-            Self::Limited(_) | Self::Dropped => true,
-            Self::NoConnector | Self::Pending(_) | Self::TicketSpent => false,
+            Self::Limited(_) | Self::TaskFailed => true,
+            Self::UnknownConnector | Self::Pending(_) | Self::AlreadyUsed => false,
         }
     }
 
@@ -223,12 +223,12 @@ impl fmt::Debug for Login {
 
 impl Login {
     /// Every connector, in the order of their ids.
-    pub fn entries(&self) -> &[Arc<Entry>] {
+    pub fn entries(&self) -> &[Arc<ConnectorEntry>] {
         &self.entries
     }
 
     /// The connector of an id.
-    pub fn entry(&self, id: &ConnectorId) -> Option<&Arc<Entry>> {
+    pub fn entry(&self, id: &ConnectorId) -> Option<&Arc<ConnectorEntry>> {
         self.entries.iter().find(|entry| entry.id == *id)
     }
 
@@ -252,14 +252,14 @@ impl Login {
         })
     }
 
-    /// Whether a client may redeem a ticket now.
-    pub fn may_redeem(&self, client: Option<Client>) -> Result<(), LoginError> {
+    /// Whether a client may redeem_unsolicited a ticket now.
+    pub fn check_ticket_limit(&self, client: Option<Client>) -> Result<(), LoginError> {
         let taken = self.limits.take(Step::Ticket, client);
         taken.map_err(LoginError::Limited)
     }
 
     /// Whether a logout may be noted that a client's browser brings, and that ends nothing here.
-    pub fn may_note_logout(
+    pub fn check_logout_limit(
         &self,
         connector: &ConnectorId,
         client: Option<Client>,
@@ -273,32 +273,34 @@ impl Login {
     }
 
     /// Opens a login. Nothing is stored here; the browser keeps the sealed memory.
-    pub async fn begin(&self, wish: Wish<'_>) -> Result<Begun, LoginError> {
-        let entry = self.entry(wish.via).filter(|entry| entry.begins_logins());
-        let entry = entry.ok_or(LoginError::NoConnector)?;
+    pub async fn begin(&self, request: BeginRequest<'_>) -> Result<BegunLogin, LoginError> {
+        let entry = self
+            .entry(request.via)
+            .filter(|entry| entry.can_begin_login());
+        let entry = entry.ok_or(LoginError::UnknownConnector)?;
         self.limits
-            .take(Step::Begin, wish.client)
+            .take(Step::Begin, request.client)
             .map_err(LoginError::Limited)?;
-        let mode = entry.mode(wish.mode, wish.user_agent);
-        let mut pending = Pending::new(entry.id.clone(), mode, wish.return_to, self.clock.now());
+        let mode = entry.mode(request.mode, request.user_agent);
+        let mut pending = Pending::new(entry.id.clone(), mode, request.return_to, self.clock.now());
         (pending.connector_epoch, pending.everyone_epoch) = self.sessions.epochs_of(&entry.id);
-        pending.automatic = wish.automatic;
-        pending.retries = wish.retries;
-        pending.ticket_for = wish.ticket_for;
-        pending.for_frame = wish.for_frame;
+        pending.automatic = request.automatic;
+        pending.retries = request.retries;
+        pending.ticket_for = request.ticket_for;
+        pending.for_frame = request.for_frame;
         let by_post = entry.features.returns_by_post();
-        pending.replaces = wish.replaces.filter(|_| by_post);
-        pending.silent = wish.ask.prompt == Some(Prompt::None);
-        pending.max_age = wish.ask.max_age.map(seconds);
+        pending.replaces = request.replaces.filter(|_| by_post);
+        pending.silent = request.authn.prompt == Some(Prompt::None);
+        pending.max_age = request.authn.max_age.map(seconds);
         let sealed = pending.seal(&self.ring);
         let challenge = entry
             .connector
-            .begin(&pending, &wish.ask)
+            .begin(&pending, &request.authn)
             .await
             .map_err(LoginError::Connector)?;
-        Ok(Begun {
+        Ok(BegunLogin {
             challenge,
-            app: match entry.has_form() {
+            app: match entry.uses_password_form() {
                 // A front end that asks for the password itself needs nothing besides.
                 true => Some(Map::new()),
                 false => entry.connector.app_login(&pending),
@@ -313,7 +315,7 @@ impl Login {
     ///
     /// `among` are the connectors whose answers come to the address that was asked for; the login
     /// is that of one of them.
-    pub fn remember<'a>(
+    pub fn open_pending<'a>(
         &self,
         among: impl IntoIterator<Item = &'a ConnectorId>,
         flow: &FlowId,
@@ -324,7 +326,7 @@ impl Login {
         let mut outcome = Err(PendingError::Forged);
         for name in among.into_iter().filter(|name| self.entry(name).is_some()) {
             outcome = Pending::open(&self.ring, flow, name, sealed, now);
-            if outcome.as_ref().is_ok_and(|it| it.arrival.is_some()) {
+            if outcome.as_ref().is_ok_and(|it| it.unsolicited.is_some()) {
                 return Err(PendingError::Forged);
             }
             if !matches!(outcome, Err(PendingError::Forged)) {
@@ -339,11 +341,11 @@ impl Login {
     pub async fn finish(
         &self,
         pending: Pending,
-        answer: Answer,
-    ) -> Result<Arc<Result<Finished, LoginError>>, LoginError> {
+        answer: AuthnResponse,
+    ) -> Result<Arc<Result<FinishedLogin, LoginError>>, LoginError> {
         let entry = self
             .entry(&pending.connector)
-            .ok_or(LoginError::NoConnector)?;
+            .ok_or(LoginError::UnknownConnector)?;
         let key = outcome_key(&pending.connector, &pending.flow, &answer);
         let finishing = self.finishing.try_run(key, || {
             if let Some(outcome) = self.outcomes.get(&key) {
@@ -366,7 +368,11 @@ impl Login {
             Ok(async move {
                 let outcome = Arc::new(work.finish(pending, answer).await);
                 // The page says that a reload may help: it must not find the same failure.
-                if !outcome.as_ref().as_ref().is_err_and(LoginError::may_pass) {
+                if !outcome
+                    .as_ref()
+                    .as_ref()
+                    .is_err_and(LoginError::is_transient)
+                {
                     outcomes.insert(key, Arc::clone(&outcome));
                 }
                 outcome
@@ -384,8 +390,8 @@ impl Login {
         &self,
         via: &ConnectorId,
         flow: &FlowId,
-        answer: &Answer,
-    ) -> Option<Arc<Result<Finished, LoginError>>> {
+        answer: &AuthnResponse,
+    ) -> Option<Arc<Result<FinishedLogin, LoginError>>> {
         let key = outcome_key(via, flow, answer);
         // In this order: a login leaves the list after its outcome is kept.
         match self.finishing.under_way(&key) {
@@ -395,7 +401,7 @@ impl Login {
     }
 }
 
-impl Entry {
+impl ConnectorEntry {
     /// Which of its doors a login uses: what is forced, what is asked for, what the client is.
     fn mode(&self, asked: Option<Mode>, user_agent: &str) -> Mode {
         self.features.forced_mode.or(asked).unwrap_or_else(|| {
@@ -408,27 +414,27 @@ impl Entry {
     }
 
     /// Whether this client's source can say who sits there without showing anything.
-    pub fn can_be_asked(&self, user_agent: &str) -> bool {
+    pub fn can_log_in_silently(&self, user_agent: &str) -> bool {
         let mode = self.mode(None, user_agent);
         // The door into the source's own client shows nothing only inside of it.
         let fits = mode == Mode::Web || self.features.is_own_app(user_agent);
         fits && self.features.silent_in.contains(&mode)
     }
 
-    /// Whether people can begin a login; else they only arrive at the entry point.
-    pub fn begins_logins(&self) -> bool {
-        self.features.answer_path != AnswerPath::EntryOnly
+    /// Whether people can begin a login; else they only redeem_entry_token at the entry point.
+    pub fn can_begin_login(&self) -> bool {
+        self.features.login_method != LoginMethod::EntryOnly
     }
 
     /// Whether people type a user name and a password into a form of ours.
-    pub fn has_form(&self) -> bool {
-        self.features.answer_path == AnswerPath::Form
+    pub fn uses_password_form(&self) -> bool {
+        self.features.login_method == LoginMethod::PasswordForm
     }
 
     /// Whether a login through it starts without a click for this client.
-    pub fn starts_by_itself(&self, user_agent: &str) -> bool {
+    pub fn auto_starts_for(&self, user_agent: &str) -> bool {
         match self.config.auto_login {
-            _ if !self.begins_logins() => false,
+            _ if !self.can_begin_login() => false,
             AutoLogin::Never => false,
             AutoLogin::InApp => self.features.is_own_app(user_agent),
             AutoLogin::Always => true,
@@ -436,7 +442,7 @@ impl Entry {
     }
 
     /// Whether this client is the source's own.
-    pub fn is_at_home(&self, user_agent: &str) -> bool {
+    pub fn is_own_client(&self, user_agent: &str) -> bool {
         self.features.is_own_app(user_agent)
     }
 
@@ -454,7 +460,7 @@ impl Entry {
 }
 
 async fn end_of(flight: Flight<Outcome>) -> Outcome {
-    let lost = |_| Arc::new(Err(LoginError::Dropped));
+    let lost = |_| Arc::new(Err(LoginError::TaskFailed));
     flight.await.unwrap_or_else(lost)
 }
 

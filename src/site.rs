@@ -332,7 +332,7 @@ impl Destinations for Site {
         &self.external_url
     }
 
-    fn is_ours(&self, path: &str) -> bool {
+    fn is_own_path(&self, path: &str) -> bool {
         self.routes.own().may_include(path)
     }
 }

@@ -296,7 +296,7 @@ fn routes(list: &mut List<'_>) {
                         and each may use them at the other: add an audience to both";
             list.add(&place.clone().key("assertion"), text);
         }
-        if !route.acr_values.is_empty() && !says_acr(list.config, route) {
+        if !route.acr_values.is_empty() && !reports_acr(list.config, route) {
             let text = "none of the connectors that count here says how somebody proved \
                         themselves: nobody ever passes";
             list.add(&place.clone().key("acr_values"), text);
@@ -374,8 +374,12 @@ fn name_of(host: &HostPattern) -> (bool, &str) {
     }
 }
 
-fn says_acr(config: &Config, route: &RouteConfig) -> bool {
+fn reports_acr(config: &Config, route: &RouteConfig) -> bool {
     let counts = |id| route.connectors.is_empty() || route.connectors.contains(id);
     let mut connectors = config.connector.iter().filter(|(id, _)| counts(id));
-    connectors.any(|(_, connector)| connector.kind().is_ok_and(|kind| kind.features().says_acr))
+    connectors.any(|(_, connector)| {
+        connector
+            .kind()
+            .is_ok_and(|kind| kind.features().reports_acr)
+    })
 }

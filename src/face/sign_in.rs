@@ -12,7 +12,7 @@ use percent_encoding::utf8_percent_encode;
 use super::record::LoggedResponse;
 use super::{RequestContext, page, reply, urls};
 use crate::clock::Timestamp;
-use crate::login::Entry;
+use crate::login::ConnectorEntry;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::NonceHash;
@@ -307,7 +307,7 @@ impl Target {
     }
 
     /// Where a login through a connector leads; without a target, where that connector's do.
-    fn place(&self, context: &RequestContext<'_>, entry: &Entry) -> ReturnTo {
+    fn place(&self, context: &RequestContext<'_>, entry: &ConnectorEntry) -> ReturnTo {
         let home = || ReturnTo::parse(entry.home(&user_agent(context)), context.site);
         let place = self.return_to.clone().or_else(home);
         place.unwrap_or_else(ReturnTo::home)

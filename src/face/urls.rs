@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::RequestContext;
 use super::browser::{Errand, errand};
-use crate::login::return_to::kept_part;
+use crate::login::return_to::without_long_query;
 use crate::request::head::Head;
 
 /// Bytes that stay as they are in a query value.
@@ -90,6 +90,6 @@ pub(super) fn requested(context: &RequestContext<'_>) -> String {
         context.head.origin(),
         requested_target(context.head)
     );
-    here.truncate(kept_part(&here).len());
+    here.truncate(without_long_query(&here).len());
     here
 }

@@ -9,7 +9,7 @@ use url::Url;
 use super::config::LoginConfig;
 use super::connector::{self, AdmissionConfig, ConnectorConfig, KindError};
 use super::limits::Limits;
-use super::{Entry, Login, OUTCOME_KEPT, OUTCOMES_MAX};
+use super::{ConnectorEntry, Login, OUTCOME_KEPT, OUTCOMES_MAX};
 use crate::clock::Clock;
 use crate::keys::KeyRing;
 use crate::outbound;
@@ -80,7 +80,7 @@ pub enum BuildError {
         id: ConnectorId,
         /// Why.
         #[source]
-        source: connector::BuildError,
+        source: connector::ConnectorBuildError,
     },
 }
 
@@ -109,7 +109,7 @@ impl Login {
             .filter(|limits| limits.is_of(config));
         let finishing = previous.map(|login| login.finishing.clone());
         let outcomes = previous.map(|login| login.outcomes.clone());
-        let arrivals = previous.map(|login| login.arrivals.clone());
+        let recent_unsolicited = previous.map(|login| login.recent_unsolicited.clone());
         let spent_tickets = previous.map(|login| login.spent_tickets.clone());
         Ok(Self {
             entries,
@@ -122,7 +122,7 @@ impl Login {
                 .unwrap_or_else(|| Arc::new(Limits::new(config, deps.clock.clone()))),
             clock: deps.clock.clone(),
             spent_tickets: spent_tickets.unwrap_or_default(),
-            arrivals: arrivals.unwrap_or_default(),
+            recent_unsolicited: recent_unsolicited.unwrap_or_default(),
             finishing: finishing.unwrap_or_default(),
             outcomes: outcomes.unwrap_or_else(|| {
                 Cache::builder()
@@ -134,7 +134,7 @@ impl Login {
     }
 }
 
-impl Entry {
+impl ConnectorEntry {
     /// A secret or CA in a file may have changed although the settings did not.
     fn secrets_are_in_the_configuration(&self) -> bool {
         let secrets = self.config.kinds().flat_map(|kind| kind.secrets());
@@ -175,7 +175,7 @@ fn build_entry(
     settings: &ConnectorConfig,
     callback: Url,
     deps: &Deps<'_>,
-) -> Result<Entry, BuildError> {
+) -> Result<ConnectorEntry, BuildError> {
     let kind = settings.kind().map_err(|source| BuildError::Kind {
         id: id.clone(),
         source,
@@ -190,7 +190,7 @@ fn build_entry(
     })?;
     let features = kind.features();
     let connector = kind
-        .build(connector::Deps {
+        .build(connector::ConnectorDeps {
             id: id.clone(),
             callback: callback.clone(),
             own: own_address(deps.external_url, deps.prefix, "")
@@ -207,7 +207,7 @@ fn build_entry(
             id: id.clone(),
             source,
         })?;
-    Ok(Entry {
+    Ok(ConnectorEntry {
         display_name: settings
             .display_name
             .clone()

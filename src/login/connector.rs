@@ -31,15 +31,16 @@ mod reachability;
 mod settings;
 pub mod wecom;
 
-pub use error::{ConnectorError, Refusal, RefusedWhy};
+pub use error::{ConnectorError, RefusalReason, SourceRefusal};
 pub use exchange::{
-    Answer, AnswerPath, Arrived, Ask, Callback, CallbackMethod, Challenge, EntryPoint, Prompt,
+    AuthnRequest, AuthnResponse, Callback, CallbackMethod, Challenge, EntryPoint, LoginMethod,
+    Prompt, UnsolicitedProfile,
 };
-pub use features::{App, Features, Hint, Text};
-pub use kind::{BuildError, Deps, Kind, Problem, TokenIssuer};
+pub use features::{Features, LocalizedText, SignInHint, SourceApp};
+pub use kind::{ConnectorBuildError, ConnectorDeps, Kind, SettingProblem, TokenIssuer};
 pub use logout::{LogoutNotice, ProviderLogout};
 use provided::Provided;
-pub use settings::{AdmissionConfig, AutoLogin, Home};
+pub use settings::{AdmissionConfig, AutoLogin, HomePages};
 
 /// One configured way of proving who a person is. The id never changes: accounts hang on it.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -61,7 +62,7 @@ pub struct ConnectorConfig {
     pub link_by: Vec<LinkField>,
     /// Where a login without a target lands.
     #[serde(default)]
-    pub home: Home,
+    pub home: HomePages,
     /// Whether each login and refresh brings what the source says of a person now. With false they
     /// keep the login and the fields of their first login here.
     #[serde(default = "yes")]
@@ -164,17 +165,28 @@ fn yes() -> bool {
 pub trait Connector: Debug + Send + Sync {
     /// Opens a login: says what the browser must do next. What the source has no word for in `ask`
     /// is left out; the route judges the session that comes of it.
-    async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError>;
+    async fn begin(
+        &self,
+        pending: &Pending,
+        ask: &AuthnRequest,
+    ) -> Result<Challenge, ConnectorError>;
 
     /// Closes a login: checks what came back and says who it is. The browser was checked before.
-    async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError>;
+    async fn finish(
+        &self,
+        pending: &Pending,
+        answer: &AuthnResponse,
+    ) -> Result<Profile, ConnectorError>;
 
     /// Redeems a ticket that nobody here asked for: says whom it names. Nothing but the ticket binds
     /// the answer to anybody. Only for kinds with [`Features::entry_point`].
-    async fn arrive(&self, _answer: &Answer) -> Result<Arrived, ConnectorError> {
+    async fn redeem_entry_token(
+        &self,
+        _answer: &AuthnResponse,
+    ) -> Result<UnsolicitedProfile, ConnectorError> {
         Err(ConnectorError::Refused {
-            why: RefusedWhy::BadAnswer,
-            source: Refusal {
+            why: RefusalReason::BadAnswer,
+            source: SourceRefusal {
                 call: "entry",
                 code: 0,
                 message: "nobody arrives through this kind of connector".to_owned(),

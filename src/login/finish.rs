@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::connector::{Answer, ConnectorError};
+use super::connector::{AuthnResponse, ConnectorError};
+use super::credentials::PasswordCredentials;
 use super::limits::{Limits, Trial};
 use super::pending::Pending;
 use super::return_to::ReturnTo;
-use super::typed::Typed;
-use super::{Entry, LoginError};
+use super::{ConnectorEntry, LoginError};
 use crate::keys::KeyRing;
 use crate::people::People;
 use crate::people::cookie::{self, Handle};
@@ -17,7 +17,7 @@ use crate::store::{ConnectorId, LoginName, SessionId, Subject};
 
 /// A login that is done.
 #[derive(Clone, Debug)]
-pub struct Finished {
+pub struct FinishedLogin {
     /// What the session's cookie says, for a ticket.
     pub handle: Handle,
     /// The session's name in logs.
@@ -46,7 +46,7 @@ impl std::fmt::Debug for CookieValue {
     }
 }
 
-impl Finished {
+impl FinishedLogin {
     /// The value of the session cookie: the person themselves.
     pub fn expose_cookie(&self) -> &str {
         &self.cookie.0
@@ -54,7 +54,7 @@ impl Finished {
 }
 
 pub(super) struct Work {
-    pub(super) entry: Arc<Entry>,
+    pub(super) entry: Arc<ConnectorEntry>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) people: People,
     pub(super) sessions: Arc<Sessions>,
@@ -69,11 +69,11 @@ impl Work {
     pub(super) async fn finish(
         self,
         pending: Pending,
-        answer: Answer,
-    ) -> Result<Finished, LoginError> {
+        answer: AuthnResponse,
+    ) -> Result<FinishedLogin, LoginError> {
         let client = answer.client;
-        let possible = match self.entry.has_form() {
-            true => Typed::of(&answer.fields).map(drop),
+        let possible = match self.entry.uses_password_form() {
+            true => PasswordCredentials::of(&answer.fields).map(drop),
             false => Ok(()),
         };
         let proved = match possible {
@@ -127,7 +127,7 @@ impl Minting<'_> {
         login: NewLogin,
         fields: Fields,
         return_to: ReturnTo,
-    ) -> Result<Finished, LoginError> {
+    ) -> Result<FinishedLogin, LoginError> {
         let (login_name, subject) = (login.account.login.clone(), login.subject.clone());
         let (via, proof) = (login.via.clone(), login.proof.clone());
         let minted = self.sessions.mint(self.ring, login, self.terms).await;
@@ -135,7 +135,7 @@ impl Minting<'_> {
             subject: subject.clone(),
             source,
         })?;
-        Ok(Finished {
+        Ok(FinishedLogin {
             cookie: CookieValue(cookie::sign(self.ring, &minted.handle)),
             handle: minted.handle,
             public_id: minted.public_id,

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use aws_lc_rs::hmac;
 
-use super::connector::Answer;
+use super::connector::AuthnResponse;
 use super::pending::FlowId;
 use crate::keys;
 use crate::store::ConnectorId;
@@ -16,7 +16,7 @@ static KEY: LazyLock<hmac::Key> =
 
 /// Names everything that was brought, in whatever order: two answers that differ in anything share no
 /// outcome.
-pub(super) fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &Answer) -> [u8; 32] {
+pub(super) fn outcome_key(via: &ConnectorId, flow: &FlowId, answer: &AuthnResponse) -> [u8; 32] {
     let mut fields: Vec<_> = answer.fields.iter().collect();
     fields.sort_unstable();
     let kind = answer.kind.as_deref().unwrap_or_default();
@@ -42,7 +42,7 @@ mod tests {
 
     fn named(form: &str, kind: Option<&str>) -> [u8; 32] {
         let flow = FlowId::try_from("a".repeat(32)).unwrap();
-        let answer = Answer {
+        let answer = AuthnResponse {
             fields: Fields::parse(form.as_bytes()).unwrap(),
             client: None,
             kind: kind.map(str::to_owned),

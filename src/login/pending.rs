@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::arrival::Arrival;
 use super::return_to::{self, ReturnTo};
 use super::ticket::NonceHash;
+use super::unsolicited::UnsolicitedLogin;
 use crate::clock::Timestamp;
 use crate::keys::{self, KeyRing, Purpose};
 use crate::store::{ConnectorId, SessionKey};
@@ -29,7 +29,7 @@ pub struct FlowId(String);
 /// Not the name of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the state of a login of ours")]
-pub struct NoFlow;
+pub struct InvalidFlowId;
 
 impl FlowId {
     fn random() -> Self {
@@ -49,14 +49,14 @@ impl FlowId {
 }
 
 impl TryFrom<String> for FlowId {
-    type Error = NoFlow;
+    type Error = InvalidFlowId;
 
-    fn try_from(text: String) -> Result<Self, NoFlow> {
+    fn try_from(text: String) -> Result<Self, InvalidFlowId> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         if text.len() == FLOW_BYTES && text.bytes().all(plain) {
             Ok(Self(text))
         } else {
-            Err(NoFlow)
+            Err(InvalidFlowId)
         }
     }
 }
@@ -143,7 +143,7 @@ pub struct Pending {
     /// Who arrived with a ticket, when no login began here: a person is asked before they come in. No
     /// callback counts for it.
     #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
-    pub arrival: Option<Box<Arrival>>,
+    pub unsolicited: Option<Box<UnsolicitedLogin>>,
 }
 
 /// A key as short text: the memory has little room.
@@ -212,7 +212,7 @@ pub enum PendingError {
     Forged,
     /// The login began too long ago.
     #[error("the login began more than {PENDING_AGE_MAX_S} s ago")]
-    Late,
+    Expired,
 }
 
 impl Pending {
@@ -242,7 +242,7 @@ impl Pending {
             for_frame: false,
             replaces: None,
             max_age: None,
-            arrival: None,
+            unsolicited: None,
         }
     }
 
@@ -252,7 +252,7 @@ impl Pending {
         if sealed.len() <= PENDING_BYTES_MAX {
             return sealed;
         }
-        return_to::say_shortened(self.return_to.local().len());
+        return_to::log_shortened(self.return_to.local().len());
         self.return_to = self.return_to.without_query();
         let sealed = self.seal_once(ring);
         if sealed.len() <= PENDING_BYTES_MAX {
@@ -283,7 +283,7 @@ impl Pending {
             .ok_or(PendingError::Forged)?;
         let pending: Self = serde_json::from_slice(&plain).map_err(|_| PendingError::Forged)?;
         if now.since(pending.begun_at).as_secs() > PENDING_AGE_MAX_S {
-            return Err(PendingError::Late);
+            return Err(PendingError::Expired);
         }
         Ok(pending)
     }
@@ -318,7 +318,7 @@ mod tests {
             &HOME
         }
 
-        fn is_ours(&self, path: &str) -> bool {
+        fn is_own_path(&self, path: &str) -> bool {
             path.starts_with("/.menshen/")
         }
     }
@@ -360,7 +360,7 @@ mod tests {
         );
         assert_eq!(open(&begun.flow, "other", now), Err(PendingError::Forged));
         let late = now.plus(Duration::from_secs(PENDING_AGE_MAX_S + 1));
-        assert_eq!(open(&begun.flow, "corp", late), Err(PendingError::Late));
+        assert_eq!(open(&begun.flow, "corp", late), Err(PendingError::Expired));
     }
 
     #[test]

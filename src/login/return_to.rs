@@ -9,26 +9,26 @@ use crate::telemetry::Seldom;
 const BYTES_MAX: usize = 64 * 1024;
 
 /// The longest that is kept whole, in bytes; a longer one keeps its path.
-pub const KEPT_BYTES_MAX: usize = 4_000;
+pub const RETURN_TO_BYTES_MAX: usize = 4_000;
 
 /// Says that somebody will not find everything again that they asked for. Strangers cause it.
-pub(super) fn say_shortened(bytes: usize) {
+pub(super) fn log_shortened(bytes: usize) {
     static SELDOM: Seldom = Seldom::new();
     if SELDOM.may_speak() {
         tracing::warn!(
             bytes,
-            bytes_max = KEPT_BYTES_MAX,
+            bytes_max = RETURN_TO_BYTES_MAX,
             "a return address is too long for a login: only its path is kept"
         );
     }
 }
 
 /// What is kept of an address that somebody asked for: all of it, or what stands before its query.
-pub fn kept_part(text: &str) -> &str {
-    if text.len() <= KEPT_BYTES_MAX {
+pub fn without_long_query(text: &str) -> &str {
+    if text.len() <= RETURN_TO_BYTES_MAX {
         return text;
     }
-    say_shortened(text.len());
+    log_shortened(text.len());
     &text[..text.find(['?', '#']).unwrap_or(text.len())]
 }
 
@@ -56,7 +56,7 @@ pub trait Destinations: Send + Sync {
 
     /// Whether a path may be read as one of our own pages, or is refused before anybody reads it:
     /// nobody is sent there after a login.
-    fn is_ours(&self, path: &str) -> bool;
+    fn is_own_path(&self, path: &str) -> bool;
 }
 
 impl ReturnTo {
@@ -87,7 +87,7 @@ impl ReturnTo {
             Self::absolute(text, destinations)?
         };
         let (path, _) = split_path(&parsed.path);
-        (!destinations.is_ours(path)).then(|| parsed.shortened())
+        (!destinations.is_own_path(path)).then(|| parsed.shortened())
     }
 
     fn absolute(text: &str, destinations: &dyn Destinations) -> Option<Self> {
@@ -148,12 +148,12 @@ impl ReturnTo {
     fn shortened(self) -> Self {
         let bytes = |place: &Self| place.origin.as_deref().map_or(0, str::len) + place.path.len();
         let long = bytes(&self);
-        if long <= KEPT_BYTES_MAX {
+        if long <= RETURN_TO_BYTES_MAX {
             return self;
         }
-        say_shortened(long);
+        log_shortened(long);
         let path = self.without_query();
-        if bytes(&path) <= KEPT_BYTES_MAX {
+        if bytes(&path) <= RETURN_TO_BYTES_MAX {
             path
         } else {
             path.root()
@@ -271,7 +271,7 @@ mod tests {
             &HOME
         }
 
-        fn is_ours(&self, path: &str) -> bool {
+        fn is_own_path(&self, path: &str) -> bool {
             path == "/.menshen" || path.starts_with("/.menshen/")
         }
     }

@@ -9,10 +9,10 @@ use crate::keys::{self, KeyRing, Purpose};
 use crate::people::cookie::{Handle, HostBound, Sid};
 use crate::store::AccountId;
 
-mod asked;
+mod consent;
 mod spent;
 
-pub use asked::Asked;
+pub use consent::TicketConsent;
 pub use spent::SpentTickets;
 
 /// How long a ticket may take from one host to the other, in seconds.
@@ -53,7 +53,7 @@ impl Nonce {
     }
 
     /// As it came back in a cookie.
-    pub fn received(value: &str) -> Self {
+    pub fn from_cookie(value: &str) -> Self {
         Self(value.to_owned())
     }
 
@@ -101,7 +101,7 @@ pub struct Ticket {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Sealed {
+struct TicketClaims {
     n: NonceHash,
     s: String,
     a: AccountId,
@@ -121,7 +121,7 @@ pub enum TicketError {
     Forged,
     /// Too old.
     #[error("the ticket is older than {TICKET_AGE_MAX_S} s")]
-    Late,
+    Expired,
     /// This browser has no such nonce on this host.
     #[error("the ticket was made for another browser")]
     OtherBrowser,
@@ -131,22 +131,22 @@ pub enum TicketError {
 }
 
 /// A ticket that this site sealed for this host, whoever brings it and whenever.
-pub struct Unsealed(Sealed);
+pub struct UnsealedTicket(TicketClaims);
 
-impl std::fmt::Debug for Unsealed {
+impl std::fmt::Debug for UnsealedTicket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Unsealed(…)")
+        f.write_str("UnsealedTicket(…)")
     }
 }
 
-impl Unsealed {
+impl UnsealedTicket {
     /// Where its person goes on this host: a path.
     pub fn to(&self) -> &str {
         &self.0.p
     }
 
     /// What is spent in the store when it is used, or shown by a browser that is not its own.
-    pub fn spend(&self) -> [u8; 32] {
+    pub fn spend_key(&self) -> [u8; 32] {
         keys::fingerprint(&[b"ticket", self.0.x.as_bytes()])
     }
 
@@ -162,20 +162,20 @@ impl Unsealed {
         self,
         nonce_of: impl FnOnce(&NonceHash) -> Option<&'a str>,
         now: Timestamp,
-    ) -> Result<Opened, TicketError> {
+    ) -> Result<CheckedTicket, TicketError> {
         let found = self.0;
         let made_at = Timestamp::from_unix_ms(found.t);
         if now.since(made_at).as_secs() > TICKET_AGE_MAX_S {
-            return Err(TicketError::Late);
+            return Err(TicketError::Expired);
         }
         let nonce = nonce_of(&found.n)
-            .map(Nonce::received)
+            .map(Nonce::from_cookie)
             .ok_or(TicketError::OtherBrowser)?;
         if nonce.hash() != found.n {
             return Err(TicketError::OtherBrowser);
         }
         let sid = Sid::parse(&found.s).ok_or(TicketError::Forged)?;
-        Ok(Opened {
+        Ok(CheckedTicket {
             ticket: Ticket {
                 nonce: found.n,
                 sid,
@@ -190,7 +190,7 @@ impl Unsealed {
 
 /// A ticket that opened; it still must be spent.
 #[derive(Clone, Debug)]
-pub struct Opened {
+pub struct CheckedTicket {
     /// What it says.
     pub ticket: Ticket,
 }
@@ -198,7 +198,7 @@ pub struct Opened {
 impl Ticket {
     /// Seals it for one host (`host:port` as the browser names it).
     pub fn seal(&self, ring: &KeyRing, host: &str, now: Timestamp) -> String {
-        let sealed = Sealed {
+        let sealed = TicketClaims {
             n: self.nonce.clone(),
             s: self.sid.expose(),
             a: self.account,
@@ -213,7 +213,7 @@ impl Ticket {
     }
 
     /// Unseals what was sealed for this host; it still must be checked.
-    pub fn unseal(ring: &KeyRing, host: &str, sealed: &str) -> Result<Unsealed, TicketError> {
+    pub fn unseal(ring: &KeyRing, host: &str, sealed: &str) -> Result<UnsealedTicket, TicketError> {
         if sealed.len() > TICKET_BYTES_MAX {
             return Err(TicketError::Forged);
         }
@@ -221,7 +221,7 @@ impl Ticket {
             .open(Purpose::Ticket, host.as_bytes(), sealed)
             .ok_or(TicketError::Forged)?;
         let found = serde_json::from_slice(&plain).map_err(|_| TicketError::Forged)?;
-        Ok(Unsealed(found))
+        Ok(UnsealedTicket(found))
     }
 
     /// The handle of the cookie it is exchanged for: it names its host and counts on no other.
@@ -288,6 +288,9 @@ mod tests {
             Err(TicketError::OtherBrowser)
         );
         let late = now.plus(Duration::from_secs(TICKET_AGE_MAX_S + 1));
-        assert_eq!(open("oa.corp.example", good, late), Err(TicketError::Late));
+        assert_eq!(
+            open("oa.corp.example", good, late),
+            Err(TicketError::Expired)
+        );
     }
 }

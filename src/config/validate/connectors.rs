@@ -49,7 +49,7 @@ fn kind<'a>(
     let external_url = findings.config.server.external_url.url();
     for problem in kind.problems(connector, external_url) {
         let place = place.clone().join(problem.place);
-        match problem.at_key {
+        match problem.points_at_key {
             true => findings.key(&place, problem.message, problem.help),
             false => findings.value(&place, problem.message, problem.help),
         }

@@ -1,6 +1,6 @@
 //! `Lang`: the language a page speaks.
 
-use crate::login::connector::Text;
+use crate::login::connector::LocalizedText;
 
 /// How many ranges of an Accept-Language are looked at.
 const RANGES_MAX: usize = 32;
@@ -52,7 +52,7 @@ impl Lang {
     }
 
     /// The text in this language.
-    pub fn of_text(self, text: Text) -> &'static str {
+    pub fn of_text(self, text: LocalizedText) -> &'static str {
         match self {
             Self::Zh => text.zh,
             Self::En => text.en,

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{Frame, Href, Lang, Needs, Page, PageInfo, PersonName, finish};
-use crate::login::connector::Text;
+use crate::login::connector::LocalizedText;
 
 /// The sign-in page.
 #[derive(Clone, Debug)]
@@ -19,9 +19,9 @@ pub struct SignInPage<'a> {
     /// Whether people only arrive from a portal, when there is nothing to choose.
     pub by_portal: bool,
     /// What is said above the buttons about some of them.
-    pub notices: Vec<Text>,
+    pub notices: Vec<LocalizedText>,
     /// What is said below.
-    pub hints: Vec<Text>,
+    pub hints: Vec<LocalizedText>,
 }
 
 /// Why somebody stands at the sign-in page.
@@ -90,7 +90,7 @@ impl SignInPage<'_> {
         });
         let present = self.present.as_ref();
         let goes_on = present.is_some_and(|present| present.go_on.is_some());
-        let said = |texts: &[Text]| texts.iter().map(|text| lang.of_text(*text)).collect();
+        let said = |texts: &[LocalizedText]| texts.iter().map(|text| lang.of_text(*text)).collect();
         finish(
             &View {
                 frame,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::login::connector::{Features, Kind as _, Text, wecom::Config};
+use crate::login::connector::{Features, Kind as _, LocalizedText, wecom::Config};
 
 const HOSTILE: &str = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&";
 const BOTH: [Lang; 2] = [Lang::Zh, Lang::En];
@@ -367,7 +367,7 @@ fn wecom() -> Features {
 }
 
 /// What the page says about WeCom in a client.
-fn said(user_agent: &str) -> (Vec<Text>, Vec<Text>) {
+fn said(user_agent: &str) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
     let (above, below) = wecom().hints(user_agent);
     (above.into_iter().collect(), below.into_iter().collect())
 }

@@ -6,7 +6,7 @@ use super::super::page::{Cause, Href};
 use super::super::{RequestContext, reply};
 use super::{Target, audit, chooser, opening, place};
 use crate::clock::Timestamp;
-use crate::login::Finished;
+use crate::login::FinishedLogin;
 use crate::people::session::Session;
 use crate::request::Body;
 use crate::request::gate::Why;
@@ -21,7 +21,7 @@ const ON_THE_WAY_MS: i64 = 120_000;
 /// Writes down who came in, ends the session that was there before, and sets the cookies.
 pub(super) async fn hand_out(
     context: &RequestContext<'_>,
-    finished: &Finished,
+    finished: &FinishedLogin,
     replaces: Option<SessionKey>,
     response: &mut Response<Body>,
 ) {
@@ -42,7 +42,7 @@ pub(super) async fn hand_out(
 /// store takes it now or later.
 async fn end_the_old(
     context: &RequestContext<'_>,
-    finished: &Finished,
+    finished: &FinishedLogin,
     replaces: Option<SessionKey>,
 ) {
     let key = opening::session_key(context).or(replaces);
@@ -107,7 +107,7 @@ pub(super) enum Lack {
 }
 
 /// What is missing, if anything is.
-pub(super) fn lacks(context: &RequestContext<'_>, finished: &Finished) -> Option<Lack> {
+pub(super) fn lacks(context: &RequestContext<'_>, finished: &FinishedLogin) -> Option<Lack> {
     let (route, at) = (place::route(context, &finished.return_to)?, context.head.at);
     let short = |at| {
         let minted_at = finished.handle.issued_at;
@@ -127,7 +127,7 @@ pub(super) fn lacks(context: &RequestContext<'_>, finished: &Finished) -> Option
 /// here, or the two would send them to each other for ever.
 pub(super) fn not_enough(
     context: &RequestContext<'_>,
-    finished: &Finished,
+    finished: &FinishedLogin,
     target: &Target,
 ) -> Response<Body> {
     let query = target.query(&context.site.external_url, "");

@@ -12,7 +12,7 @@ use super::super::{RequestContext, reply};
 use super::{audit, small_body};
 use crate::clock::Timestamp;
 use crate::keys;
-use crate::login::Entry;
+use crate::login::ConnectorEntry;
 use crate::login::connector::{ConnectorError, LogoutNotice};
 use crate::login::fields::Fields;
 use crate::login::limits::Limited;
@@ -102,7 +102,7 @@ pub(super) async fn front_channel(
 
 async fn end(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     mark: &LogoutMark,
     notice: Option<&LogoutNotice>,
 ) -> LoggedResponse {
@@ -165,7 +165,7 @@ async fn end(
 /// says of a session that is not known here is not remembered when too much of it comes.
 async fn kept_until(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     mark: &LogoutMark,
     notice: Option<&LogoutNotice>,
 ) -> Timestamp {
@@ -182,9 +182,9 @@ async fn kept_until(
 }
 
 /// Whether a logout of a session that is not known here may be noted; the log says when it is not.
-fn may_be_noted(context: &RequestContext<'_>, entry: &Entry) -> bool {
+fn may_be_noted(context: &RequestContext<'_>, entry: &ConnectorEntry) -> bool {
     let client = context.head.sharing_client();
-    let Err(limited) = context.site.login.may_note_logout(&entry.id, client) else {
+    let Err(limited) = context.site.login.check_logout_limit(&entry.id, client) else {
         return true;
     };
     // Anybody may cause this line through a browser.

@@ -2,10 +2,10 @@
 
 use super::super::RequestContext;
 use super::super::page::Cause;
-use crate::login::connector::{ConnectorError, RefusedWhy};
+use crate::login::connector::{ConnectorError, RefusalReason};
 use crate::login::limits::Limited;
 use crate::login::pending::PendingError;
-use crate::login::{Finished, LoginError};
+use crate::login::{FinishedLogin, LoginError};
 use crate::people::AdmitError;
 use crate::people::session::MintError;
 use crate::store::ConnectorId;
@@ -14,28 +14,30 @@ use crate::telemetry::{Audit, Event, LoginOutcome};
 /// What to tell a person of a login that failed; the log has the whole chain.
 pub(super) fn cause_of(error: &LoginError) -> Cause {
     match error {
-        LoginError::NoConnector => Cause::NotFound,
+        LoginError::UnknownConnector => Cause::NotFound,
         LoginError::Limited(Limited::Client | Limited::All) => Cause::TooManyLogins,
         LoginError::Limited(Limited::Circuit) => Cause::SourceBusy,
         LoginError::Pending(PendingError::Missing) => Cause::LoginMissing,
         LoginError::Pending(PendingError::Forged) => Cause::LoginForged,
-        LoginError::Pending(PendingError::Late) => Cause::LoginLate,
+        LoginError::Pending(PendingError::Expired) => Cause::LoginLate,
         LoginError::Connector(error) => match error {
             ConnectorError::Stale(_) | ConnectorError::Expired(_) => Cause::StaleTwice,
             ConnectorError::Refused { why, .. } => match why {
-                RefusedWhy::Declined | RefusedWhy::Silent => Cause::LoginDeclined,
-                RefusedWhy::WrongPassword => Cause::WrongPassword,
-                RefusedWhy::NotMember => Cause::NotMember,
-                RefusedWhy::Inactive => Cause::Inactive,
-                RefusedWhy::OutOfRange => Cause::OutOfRange,
-                RefusedWhy::BadAnswer => Cause::BadAnswer,
-                RefusedWhy::Unproven => Cause::ProofTooWeak,
+                RefusalReason::Declined | RefusalReason::InteractionRequired => {
+                    Cause::LoginDeclined
+                }
+                RefusalReason::WrongPassword => Cause::WrongPassword,
+                RefusalReason::NotMember => Cause::NotMember,
+                RefusalReason::Inactive => Cause::Inactive,
+                RefusalReason::OutOfRange => Cause::OutOfRange,
+                RefusalReason::BadAnswer => Cause::BadAnswer,
+                RefusalReason::InsufficientProof => Cause::ProofTooWeak,
             },
             ConnectorError::Misconfigured { .. } => Cause::SourceMisconfigured,
             ConnectorError::Busy(_) => Cause::SourceBusy,
             ConnectorError::Unreachable(_) | ConnectorError::Issuer(_) => Cause::SourceUnreachable,
         },
-        LoginError::TicketSpent => Cause::EntryRefused,
+        LoginError::AlreadyUsed => Cause::EntryRefused,
         LoginError::Admit { source, .. } => match source {
             AdmitError::Map(_) => Cause::NoLogin,
             AdmitError::Unknown { .. } => Cause::UnknownPerson,
@@ -48,12 +50,12 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
             MintError::Revoked | MintError::Spent => Cause::Revoked,
             MintError::Store(_) => Cause::StoreAway,
         },
-        LoginError::Dropped => Cause::StoreAway,
+        LoginError::TaskFailed => Cause::StoreAway,
     }
 }
 
 /// One line in the audit stream for a person who came in.
-pub(super) fn came_in(context: &RequestContext<'_>, finished: &Finished) {
+pub(super) fn came_in(context: &RequestContext<'_>, finished: &FinishedLogin) {
     context
         .shared
         .telemetry
@@ -78,10 +80,10 @@ pub(super) fn failed(context: &RequestContext<'_>, via: &ConnectorId, error: &Lo
     // Whatever comes further is counted against the limits of logins.
     let unlimited = matches!(
         error,
-        LoginError::NoConnector
+        LoginError::UnknownConnector
             | LoginError::Limited(_)
             | LoginError::Pending(_)
-            | LoginError::TicketSpent
+            | LoginError::AlreadyUsed
     );
     let pace = if unlimited { Pace::Slow } else { Pace::Any };
     turned_away(

@@ -44,7 +44,7 @@ pub(super) async fn choose(context: &RequestContext<'_>, query: &Fields) -> Logg
         errand(context.head) == Errand::Navigation && context.head.method == Method::GET;
     let only = entries.first().filter(|entry| {
         let always = entry.config.auto_login == crate::login::connector::AutoLogin::Always;
-        always && entry.begins_logins() && entries.len() == 1 && stranger && navigates
+        always && entry.can_begin_login() && entries.len() == 1 && stranger && navigates
     });
     if let Some(entry) = only {
         if !opening::goes_round(context, &target) {
@@ -102,7 +102,7 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
     if let Some(named) = named {
         let entry = named.parse::<ConnectorId>().ok();
         let entry = entry.and_then(|id| context.site.login.entry(&id));
-        let entry = entry.filter(|entry| entry.begins_logins());
+        let entry = entry.filter(|entry| entry.can_begin_login());
         let Some(entry) = entry else {
             return LoggedResponse::own_path(
                 "no connector",

@@ -11,10 +11,10 @@ use super::super::{RequestContext, reply};
 use super::arrival::{self, Lack};
 use super::opening::{self, Start};
 use super::{Target, audit, body_within, caller, flow_cookies, reload, ticket};
-use crate::login::connector::{Answer, Callback, CallbackMethod, ConnectorError};
+use crate::login::connector::{AuthnResponse, Callback, CallbackMethod, ConnectorError};
 use crate::login::fields::Fields;
-use crate::login::pending::{FlowId, Mode, NoFlow, Pending, PendingError};
-use crate::login::{Finished, LoginError};
+use crate::login::pending::{FlowId, InvalidFlowId, Mode, Pending, PendingError};
+use crate::login::{FinishedLogin, LoginError};
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, SessionKey};
@@ -47,8 +47,8 @@ where
         return LoggedResponse::own_path("no callback", page);
     }
     let fields = match (context.head.method, sharing.method()) {
-        (&Method::GET, method) if method.takes_get() => Some(query),
-        (&Method::POST, method) if method.takes_post() => {
+        (&Method::GET, method) if method.accepts_get() => Some(query),
+        (&Method::POST, method) if method.accepts_post() => {
             let form = body_within(body, sharing.form_bytes_max()).await;
             form.and_then(|form| Fields::parse(&form))
         }
@@ -69,13 +69,13 @@ where
     };
     let named = fields.map(|fields| (sharing.logins_named(context.head.method, &fields), fields));
     let Some((named, fields)) = named.filter(|(named, _)| !named.is_empty()) else {
-        audit::refused(context, via, &NoFlow);
+        audit::refused(context, via, &InvalidFlowId);
         return LoggedResponse::own_path(
             "no state",
             dead_end(context, Cause::BadAnswer, None, None),
         );
     };
-    let answer = Answer {
+    let answer = AuthnResponse {
         fields,
         client: context.head.sharing_client(),
         kind: None,
@@ -114,8 +114,8 @@ impl<'a> Sharing<'a> {
             callbacks.any(|(_, callback)| taken(callback.method))
         };
         match (
-            takes(CallbackMethod::takes_get),
-            takes(CallbackMethod::takes_post),
+            takes(CallbackMethod::accepts_get),
+            takes(CallbackMethod::accepts_post),
         ) {
             (true, true) => CallbackMethod::GetOrPost,
             (false, true) => CallbackMethod::Post,
@@ -124,15 +124,15 @@ impl<'a> Sharing<'a> {
     }
 
     fn form_bytes_max(&self) -> usize {
-        let posted = self.0.iter().filter(|(_, it)| it.method.takes_post());
+        let posted = self.0.iter().filter(|(_, it)| it.method.accepts_post());
         posted.map(|(_, it)| it.form_bytes_max).max().unwrap_or(0)
     }
 
     /// The login that each connector would read out of an answer.
     fn logins_named(&self, method: &Method, fields: &Fields) -> Vec<Named<'a>> {
         let fitting = self.0.iter().filter(|(_, callback)| match *method {
-            Method::POST => callback.method.takes_post(),
-            _ => callback.method.takes_get(),
+            Method::POST => callback.method.accepts_post(),
+            _ => callback.method.accepts_get(),
         });
         let named = fitting.filter_map(|(id, callback)| {
             let flow = fields.one(&callback.flow_parameter).ok().flatten()?;
@@ -147,7 +147,11 @@ fn remember(context: &RequestContext<'_>, named: &[Named<'_>]) -> Result<Pending
     let mut outcome = Err(PendingError::Missing);
     for (id, flow) in named {
         let sealed = flow_cookies::sealed(context, flow);
-        match context.site.login.remember([*id], flow, sealed.as_deref()) {
+        match context
+            .site
+            .login
+            .open_pending([*id], flow, sealed.as_deref())
+        {
             // The cookie of this login may be another connector's.
             Err(PendingError::Forged) => outcome = Err(PendingError::Forged),
             Err(PendingError::Missing) => {}
@@ -157,7 +161,11 @@ fn remember(context: &RequestContext<'_>, named: &[Named<'_>]) -> Result<Pending
     outcome
 }
 
-async fn finish(context: &RequestContext<'_>, pending: Pending, answer: Answer) -> LoggedResponse {
+async fn finish(
+    context: &RequestContext<'_>,
+    pending: Pending,
+    answer: AuthnResponse,
+) -> LoggedResponse {
     // What a source says of itself came through the browser.
     let from_browser = answer.fields.has("error");
     let outcome = context.site.login.finish(pending.clone(), answer).await;
@@ -178,7 +186,7 @@ pub(super) fn target_of(pending: &Pending) -> Target {
 pub(super) async fn conclude(
     context: &RequestContext<'_>,
     pending: &Pending,
-    outcome: &Result<Arc<Result<Finished, LoginError>>, LoginError>,
+    outcome: &Result<Arc<Result<FinishedLogin, LoginError>>, LoginError>,
     from_browser: bool,
 ) -> LoggedResponse {
     let (via, flow) = (&pending.connector, &pending.flow);
@@ -244,7 +252,7 @@ fn too_late(error: &LoginError) -> Option<&'static str> {
 /// enough there. What only grew too old on the way is asked for once more, by itself, once.
 async fn let_in(
     context: &RequestContext<'_>,
-    finished: &Finished,
+    finished: &FinishedLogin,
     replaces: Option<SessionKey>,
     once_more: Option<Start>,
     mode: Mode,
@@ -268,7 +276,7 @@ async fn let_in(
 
 fn on_the_way(
     context: &RequestContext<'_>,
-    finished: &Finished,
+    finished: &FinishedLogin,
     mode: Mode,
     target: &Target,
 ) -> Response<Body> {
@@ -291,7 +299,7 @@ async fn forgotten(
     context: &RequestContext<'_>,
     named: &[Named<'_>],
     via: Option<&ConnectorId>,
-    answer: Answer,
+    answer: AuthnResponse,
     error: PendingError,
 ) -> LoggedResponse {
     let who = match caller(context).await {
@@ -315,7 +323,7 @@ async fn forgotten(
     let cause = match error {
         PendingError::Missing => Cause::LoginMissing,
         PendingError::Forged => Cause::LoginForged,
-        PendingError::Late => Cause::LoginLate,
+        PendingError::Expired => Cause::LoginLate,
     };
     let mut response = dead_end(context, cause, None, None);
     if error != PendingError::Missing {

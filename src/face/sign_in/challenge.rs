@@ -8,20 +8,20 @@ use super::super::{RequestContext, reply};
 use super::{Target, flow_cookies, form};
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
-use crate::login::{Begun, Entry};
+use crate::login::{BegunLogin, ConnectorEntry};
 use crate::request::Body;
 
 /// Leads the browser on, and lets it remember the login.
 pub(super) fn answer(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     target: &Target,
-    begun: &Begun,
+    begun: &BegunLogin,
 ) -> Response<Body> {
     let mut response = match &begun.challenge {
         Challenge::Redirect(to) => reply::redirect(to.as_str()),
         Challenge::Post { to, fields } => post(context, entry, to, fields),
-        Challenge::Form => form::page(
+        Challenge::PasswordForm => form::page(
             context,
             entry,
             target,
@@ -34,7 +34,12 @@ pub(super) fn answer(
 }
 
 /// The page whose form leads to the source.
-fn post(context: &RequestContext<'_>, entry: &Entry, to: &Url, fields: &Fields) -> Response<Body> {
+fn post(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    to: &Url,
+    fields: &Fields,
+) -> Response<Body> {
     let site = context.head.host.to_string();
     let page = PostPage {
         info: PageInfo {

@@ -10,8 +10,8 @@ use super::super::page::{
 };
 use super::super::{RequestContext, reply};
 use super::{Target, place, user_agent};
-use crate::login::Entry;
-use crate::login::connector::Text;
+use crate::login::ConnectorEntry;
+use crate::login::connector::LocalizedText;
 use crate::login::fields::Fields;
 use crate::request::Body;
 use crate::request::gate::{Caller, Why};
@@ -31,7 +31,7 @@ pub(super) fn page(
     let agent = user_agent(context);
     let mut entries = place::allowed(context, target);
     let by_portal = !entries.is_empty();
-    entries.retain(|entry| entry.begins_logins());
+    entries.retain(|entry| entry.can_begin_login());
     let last = last_used(context);
     // Who was here before finds their way first; the others keep their order.
     entries.sort_by_key(|entry| last != Some(entry.id.as_str()));
@@ -83,7 +83,10 @@ pub(super) fn page(
 }
 
 /// What is said about the connectors above and below their buttons, once for each kind.
-fn hints(entries: &[&Arc<Entry>], agent: &str) -> (Vec<Text>, Vec<Text>) {
+fn hints(
+    entries: &[&Arc<ConnectorEntry>],
+    agent: &str,
+) -> (Vec<LocalizedText>, Vec<LocalizedText>) {
     let kinds: BTreeMap<_, _> = entries.iter().map(|it| (it.kind, &it.features)).collect();
     let all: Vec<_> = kinds
         .values()
@@ -136,7 +139,7 @@ fn last_used<'a>(context: &RequestContext<'a>) -> Option<&'a str> {
 }
 
 /// The `Set-Cookie` by which a browser remembers the connector, where there is a choice.
-pub(super) fn remember(context: &RequestContext<'_>, entry: &Entry) -> Option<String> {
+pub(super) fn remember(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Option<String> {
     let several = context.site.login.entries().len() > 1;
     let flags = &context.site.cookies;
     several.then(|| flags.set_local(flags.last_name(), entry.id.as_str(), LAST_AGE_S))

@@ -15,11 +15,11 @@ use super::super::page::{Cause, Href, PageInfo, PersonName, SwitchPage};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::{Target, arrival, audit, body_within, by_own_form, caller, flow_cookies, ticket};
-use crate::login::arrival::TicketHash;
-use crate::login::connector::{Answer, ConnectorError, EntryPoint, RefusedWhy};
+use crate::login::connector::{AuthnResponse, ConnectorError, EntryPoint, RefusalReason};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Pending, PendingError};
-use crate::login::{Entry, LoginError};
+use crate::login::unsolicited::EntryTokenHash;
+use crate::login::{ConnectorEntry, LoginError};
 use crate::people::session::Person;
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
@@ -87,7 +87,7 @@ const ASKS: &str = "strict-origin";
 
 async fn arrived<B>(
     context: &RequestContext<'_>,
-    (entry, point): (&Arc<Entry>, &EntryPoint),
+    (entry, point): (&Arc<ConnectorEntry>, &EntryPoint),
     query: &Fields,
     body: Option<B>,
 ) -> LoggedResponse
@@ -162,7 +162,7 @@ where
     Fields::parse(&body_within(body, FORM_BYTES_MAX).await?)
 }
 
-fn malformed(context: &RequestContext<'_>, entry: &Entry) -> LoggedResponse {
+fn malformed(context: &RequestContext<'_>, entry: &ConnectorEntry) -> LoggedResponse {
     audit::refused(context, Some(&entry.id), &Unwelcome::Shape);
     let page = reply::problem(context, Cause::BadRequest, None);
     LoggedResponse::own_path("no ticket", page)
@@ -196,7 +196,7 @@ fn may_lead_here(context: &RequestContext<'_>, origins: &[Url]) -> bool {
 
 async fn redeem(
     context: &RequestContext<'_>,
-    (entry, point): (&Arc<Entry>, &EntryPoint),
+    (entry, point): (&Arc<ConnectorEntry>, &EntryPoint),
     query: &Fields,
     form: Fields,
 ) -> LoggedResponse {
@@ -215,8 +215,9 @@ async fn redeem(
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
     let login = &context.site.login;
-    let ticket = TicketHash::of(&entry.id, ticket);
-    if let (Caller::Person(person), Some(finished)) = (&who, login.came_in_by(&ticket))
+    let ticket = EntryTokenHash::of(&entry.id, ticket);
+    if let (Caller::Person(person), Some(finished)) =
+        (&who, login.recent_unsolicited_login(&ticket))
         && person.session.public_id == finished.public_id
     {
         let to = finished.return_to.location();
@@ -230,12 +231,12 @@ async fn redeem(
     } else {
         query.clone()
     };
-    let answer = Answer {
+    let answer = AuthnResponse {
         fields,
         client: context.head.sharing_client(),
         kind: None,
     };
-    let mut pending = match login.redeem(entry, ticket, answer).await {
+    let mut pending = match login.redeem_unsolicited(entry, ticket, answer).await {
         Ok(pending) => pending,
         Err(error) => return failed(context, entry, &error),
     };
@@ -260,8 +261,12 @@ fn sees_everybody(context: &RequestContext<'_>) -> bool {
 }
 
 /// Sends the browser here once more, with all of its cookies: only then is it known who is signed in.
-fn to_be_seen(context: &RequestContext<'_>, entry: &Entry, mut pending: Pending) -> LoggedResponse {
-    let sealed = context.site.login.hold(&mut pending);
+fn to_be_seen(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    mut pending: Pending,
+) -> LoggedResponse {
+    let sealed = context.site.login.seal_pending(&mut pending);
     let flow = &pending.flow;
     let here = format!("{}/enter/{}?{FLOW}={flow}", context.site.prefix, entry.id);
     let mut response = reply::see_other(&here);
@@ -270,7 +275,11 @@ fn to_be_seen(context: &RequestContext<'_>, entry: &Entry, mut pending: Pending)
 }
 
 /// Somebody who was sent here once more.
-async fn waiting(context: &RequestContext<'_>, entry: &Entry, query: &Fields) -> LoggedResponse {
+async fn waiting(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    query: &Fields,
+) -> LoggedResponse {
     let who = match caller(context).await {
         Ok(who) => who,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
@@ -282,7 +291,11 @@ async fn waiting(context: &RequestContext<'_>, entry: &Entry, query: &Fields) ->
 }
 
 /// Somebody agreed to be who arrived: the button of the page that asked.
-async fn agreed(context: &RequestContext<'_>, entry: &Entry, form: &Fields) -> LoggedResponse {
+async fn agreed(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    form: &Fields,
+) -> LoggedResponse {
     if !by_own_form(context) {
         return LoggedResponse::own_path("foreign", reply::foreign_origin(context));
     }
@@ -297,22 +310,25 @@ async fn agreed(context: &RequestContext<'_>, entry: &Entry, form: &Fields) -> L
 
 fn held(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     fields: &Fields,
 ) -> Result<Pending, PendingError> {
     let flow = fields.one(FLOW).ok().flatten().unwrap_or_default();
     let flow = FlowId::try_from(flow.to_owned()).map_err(|_| PendingError::Missing)?;
     let sealed = flow_cookies::sealed(context, &flow);
-    context.site.login.held(&entry.id, &flow, sealed.as_deref())
+    context
+        .site
+        .login
+        .open_unsolicited(&entry.id, &flow, sealed.as_deref())
 }
 
 async fn let_in_or_ask(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     pending: Pending,
     who: &Caller,
 ) -> LoggedResponse {
-    let arrived = pending.arrival.as_ref().map(|arrival| arrival.account);
+    let arrived = pending.unsolicited.as_ref().map(|arrival| arrival.account);
     match who {
         Caller::Person(person) if Some(person.session.account) != arrived => {
             ask(context, entry, pending, person)
@@ -321,8 +337,12 @@ async fn let_in_or_ask(
     }
 }
 
-async fn let_in(context: &RequestContext<'_>, entry: &Entry, pending: &Pending) -> LoggedResponse {
-    let finished = match context.site.login.enter(pending).await {
+async fn let_in(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    pending: &Pending,
+) -> LoggedResponse {
+    let finished = match context.site.login.finish_unsolicited(pending).await {
         Ok(finished) => finished,
         Err(error) => {
             let logged = failed(context, entry, &error);
@@ -353,7 +373,7 @@ async fn let_in(context: &RequestContext<'_>, entry: &Entry, pending: &Pending) 
 /// The page that names who is here and who arrived.
 fn ask(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     mut pending: Pending,
     person: &Person,
 ) -> LoggedResponse {
@@ -364,8 +384,8 @@ fn ask(
         return LoggedResponse::own_path("embedded", page);
     }
     let login = &context.site.login;
-    let sealed = login.hold(&mut pending);
-    let Some(arrival) = &pending.arrival else {
+    let sealed = login.seal_pending(&mut pending);
+    let Some(arrival) = &pending.unsolicited else {
         return malformed(context, entry);
     };
     let host = context.head.host.to_string();
@@ -396,7 +416,7 @@ fn ask(
 /// An arrival that this browser does not remember: it came in already, or it is another's.
 fn forgotten(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     who: &Caller,
     error: PendingError,
 ) -> LoggedResponse {
@@ -408,14 +428,18 @@ fn forgotten(
     LoggedResponse::own_path(cause.slug(), refused_page(context, entry, cause))
 }
 
-fn failed(context: &RequestContext<'_>, entry: &Entry, error: &LoginError) -> LoggedResponse {
+fn failed(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    error: &LoginError,
+) -> LoggedResponse {
     audit::failed(context, &entry.id, error);
     let cause = match error {
         LoginError::Connector(
             ConnectorError::Stale(_)
             | ConnectorError::Expired(_)
             | ConnectorError::Refused {
-                why: RefusedWhy::BadAnswer,
+                why: RefusalReason::BadAnswer,
                 ..
             },
         ) => Cause::EntryRefused,
@@ -424,7 +448,11 @@ fn failed(context: &RequestContext<'_>, entry: &Entry, error: &LoginError) -> Lo
     LoggedResponse::own_path(cause.slug(), refused_page(context, entry, cause))
 }
 
-fn refused_page(context: &RequestContext<'_>, entry: &Entry, cause: Cause) -> Response<Body> {
+fn refused_page(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    cause: Cause,
+) -> Response<Body> {
     let again = Href::new(format!("{}/sign_in", context.site.prefix));
     reply::problem_at_source(context, cause, Some(again), Some(&entry.display_name))
 }

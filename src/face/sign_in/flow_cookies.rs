@@ -8,7 +8,7 @@ use http::Response;
 
 use super::super::browser::loads_in_frame;
 use super::super::{RequestContext, reply};
-use crate::login::Begun;
+use crate::login::BegunLogin;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S, Pending};
 use crate::request::Body;
 
@@ -92,11 +92,11 @@ fn remember(context: &RequestContext<'_>, kept: &Kept<'_>) -> Option<Pending> {
     let sealed = kept.sealed();
     let login = &context.site.login;
     let all = login.entries().iter().map(|entry| &entry.id);
-    login.remember(all, &flow, sealed.as_deref()).ok()
+    login.open_pending(all, &flow, sealed.as_deref()).ok()
 }
 
 /// Lets the browser remember a login that began, and takes back those that give way to it.
-pub(super) fn set(context: &RequestContext<'_>, begun: &Begun, response: &mut Response<Body>) {
+pub(super) fn set(context: &RequestContext<'_>, begun: &BegunLogin, response: &mut Response<Body>) {
     let (flow, sealed) = (&begun.pending.flow, &begun.sealed);
     set_sealed(context, flow, sealed, begun.returns_by_post, response);
 }

@@ -6,7 +6,7 @@ use super::super::browser::{Errand, errand};
 use super::super::page::{Href, PageInfo, PasswordNotice, PasswordPage};
 use super::super::{RequestContext, reply};
 use super::{Target, place};
-use crate::login::Entry;
+use crate::login::ConnectorEntry;
 use crate::login::fields::Fields;
 use crate::login::pending::FlowId;
 use crate::request::Body;
@@ -15,21 +15,24 @@ use crate::store::ConnectorId;
 /// Where the form is, for a connector that has one.
 pub(super) fn address(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     target: &Target,
 ) -> Option<String> {
     let first = format!("connector={}", entry.id);
     let query = target.query(&context.site.external_url, &first);
-    let has_form = entry.has_form();
-    has_form.then(|| format!("{}/sign_in{query}", context.site.prefix))
+    let uses_password_form = entry.uses_password_form();
+    uses_password_form.then(|| format!("{}/sign_in{query}", context.site.prefix))
 }
 
 /// The connector whose form a person goes to.
-pub(super) fn named<'a>(context: &RequestContext<'a>, query: &Fields) -> Option<&'a Entry> {
+pub(super) fn named<'a>(
+    context: &RequestContext<'a>,
+    query: &Fields,
+) -> Option<&'a ConnectorEntry> {
     let goes = *context.head.method == Method::GET && errand(context.head) == Errand::Navigation;
     let id = query.one("connector").ok().flatten().filter(|_| goes)?;
     let entry = context.site.login.entry(&id.parse::<ConnectorId>().ok()?)?;
-    entry.has_form().then_some(&**entry)
+    entry.uses_password_form().then_some(&**entry)
 }
 
 /// What a form shows besides its fields.
@@ -44,7 +47,7 @@ pub(super) struct Shown<'a> {
 /// The form of a login that began.
 pub(super) fn page(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     target: &Target,
     flow: &FlowId,
     shown: &Shown<'_>,
@@ -56,7 +59,7 @@ pub(super) fn page(
         None => place.local().to_owned(),
     });
     let mut others = place::allowed(context, target);
-    others.retain(|other| other.begins_logins());
+    others.retain(|other| other.can_begin_login());
     let several = others.len() > 1;
     let page = PasswordPage {
         info: PageInfo {

@@ -117,7 +117,7 @@ fn known_nonce(context: &RequestContext<'_>) -> Option<Nonce> {
     let prefix = context.site.cookies.nonce_prefix();
     let mut kept =
         reply::cookies_with_prefix(context.head.headers, prefix).filter_map(|(name, value)| {
-            let nonce = Nonce::received(value);
+            let nonce = Nonce::from_cookie(value);
             (name.strip_prefix(prefix) == Some(nonce.hash().as_str())).then_some(nonce)
         });
     kept.next()

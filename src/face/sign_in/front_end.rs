@@ -16,11 +16,11 @@ use super::super::{RequestContext, reply};
 use super::{
     Target, arrival, audit, caller_or_holder, flow_cookies, opening, place, small_body, user_agent,
 };
-use crate::login::connector::Answer;
+use crate::login::connector::AuthnResponse;
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PENDING_AGE_MAX_S};
 use crate::login::return_to::ReturnTo;
-use crate::login::{Finished, LoginError, Wish};
+use crate::login::{BeginRequest, FinishedLogin, LoginError};
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
@@ -58,10 +58,12 @@ impl Posted {
     /// What the connector is brought: a code, or a user name and a password where it has a form.
     fn fields(&self, context: &RequestContext<'_>, via: &ConnectorId) -> Option<Fields> {
         let entry = context.site.login.entry(via);
-        let has_form = entry.is_some_and(|entry| entry.has_form());
+        let uses_password_form = entry.is_some_and(|entry| entry.uses_password_form());
         let brought = match (&self.code, &self.login, &self.password) {
-            (Some(code), None, None) if !has_form => vec![("code", code), ("state", &self.state)],
-            (None, Some(login), Some(password)) if has_form && self.kind.is_none() => {
+            (Some(code), None, None) if !uses_password_form => {
+                vec![("code", code), ("state", &self.state)]
+            }
+            (None, Some(login), Some(password)) if uses_password_form && self.kind.is_none() => {
                 vec![("login", login), ("password", password)]
             }
             _ => return None,
@@ -97,10 +99,10 @@ pub(super) async fn login_config(
         Some(entry) => target.place(context, entry),
         None => ReturnTo::home(),
     };
-    let wish = Wish {
+    let request = BeginRequest {
         via,
         mode: None,
-        ask: place::ask(context, &return_to, &target.hints, false),
+        authn: place::ask(context, &return_to, &target.hints, false),
         return_to,
         automatic: false,
         retries: 0,
@@ -110,7 +112,7 @@ pub(super) async fn login_config(
         client: context.head.sharing_client(),
         user_agent: &user_agent(context),
     };
-    let begun = match context.site.login.begin(wish).await {
+    let begun = match context.site.login.begin(request).await {
         Ok(begun) => begun,
         Err(error) => return refused(context, via, &error, origin),
     };
@@ -180,11 +182,11 @@ where
     };
     let sealed = posted.flow.or_else(|| flow_cookies::sealed(context, &flow));
     let login = &context.site.login;
-    let pending = match login.remember([via], &flow, sealed.as_deref()) {
+    let pending = match login.open_pending([via], &flow, sealed.as_deref()) {
         Ok(pending) => pending,
         Err(error) => return refused(context, via, &LoginError::Pending(error), origin),
     };
-    let answer = Answer {
+    let answer = AuthnResponse {
         fields,
         client: context.head.sharing_client(),
         kind: posted.kind,
@@ -200,7 +202,7 @@ where
 
 async fn let_in(
     context: &RequestContext<'_>,
-    finished: &Finished,
+    finished: &FinishedLogin,
     flow: &FlowId,
 ) -> Response<Body> {
     let left = finished.handle.expires_at.since(context.head.at).as_secs();

@@ -9,7 +9,7 @@ use super::super::page::{Href, SignInReason};
 use super::super::{RequestContext, reply};
 use super::{Target, audit, challenge, chooser, flow_cookies, form, place, user_agent};
 use crate::login::pending::Mode;
-use crate::login::{Begun, Entry, LoginError, Wish};
+use crate::login::{BeginRequest, BegunLogin, ConnectorEntry, LoginError};
 use crate::people::cookie;
 use crate::request::Body;
 use crate::request::policy::LoginNeeded;
@@ -58,10 +58,10 @@ pub(super) async fn by_itself(
 ) -> Result<Response<Body>, Option<SignInReason>> {
     let mut willing = place::allowed(context, target);
     let agent = user_agent(context);
-    willing.retain(|entry| entry.starts_by_itself(&agent));
+    willing.retain(|entry| entry.auto_starts_for(&agent));
     // Inside a source's own client that source goes before the one that always starts.
-    if willing.iter().any(|entry| entry.is_at_home(&agent)) {
-        willing.retain(|entry| entry.is_at_home(&agent));
+    if willing.iter().any(|entry| entry.is_own_client(&agent)) {
+        willing.retain(|entry| entry.is_own_client(&agent));
     }
     match willing.as_slice() {
         [entry] if !goes_round(context, target) => {
@@ -93,7 +93,7 @@ pub(super) fn by_nobody(mode: Option<Mode>) -> Start {
 /// Opens a login and sends the browser to the source.
 pub(super) async fn open(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     target: &Target,
     start: Start,
 ) -> Response<Body> {
@@ -106,7 +106,7 @@ pub(super) async fn open(
 /// The same for who has another way when it cannot be opened.
 pub(super) async fn try_open(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     target: &Target,
     start: Start,
 ) -> Result<Response<Body>, LoginError> {
@@ -119,7 +119,7 @@ pub(super) async fn try_open(
 /// The same at the address that the person is at, also where the login is a form of ours.
 pub(super) async fn open_here(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     target: &Target,
     start: Start,
 ) -> Result<Response<Body>, LoginError> {
@@ -130,15 +130,15 @@ pub(super) async fn open_here(
 /// A login that began, and that no browser knows of yet.
 pub(super) async fn begun(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     target: &Target,
     start: Start,
-) -> Result<Begun, LoginError> {
+) -> Result<BegunLogin, LoginError> {
     let return_to = target.place(context, entry);
-    let wish = Wish {
+    let request = BeginRequest {
         via: &entry.id,
         mode: start.mode,
-        ask: place::ask(context, &return_to, &target.hints, start.silent),
+        authn: place::ask(context, &return_to, &target.hints, start.silent),
         return_to,
         automatic: start.automatic,
         retries: start.retries,
@@ -148,7 +148,7 @@ pub(super) async fn begun(
         client: context.head.sharing_client(),
         user_agent: &user_agent(context),
     };
-    context.site.login.begin(wish).await
+    context.site.login.begin(request).await
 }
 
 /// Whether this browser was just sent away by itself for the same place and never came back.
@@ -171,7 +171,7 @@ pub(super) fn is_unanswered(context: &RequestContext<'_>, target: &Target, silen
 /// A login that could not be opened.
 pub(super) fn not_begun(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     error: &LoginError,
 ) -> Response<Body> {
     tracing::warn!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::chain(error), "a login did not begin");

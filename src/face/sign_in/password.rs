@@ -11,10 +11,10 @@ use super::super::{RequestContext, reply};
 use super::form::{self, Shown};
 use super::opening::{self, Start};
 use super::{Target, audit, by_own_form, callback, caller, flow_cookies, small_body};
-use crate::login::connector::{Answer, ConnectorError, RefusedWhy};
+use crate::login::connector::{AuthnResponse, ConnectorError, RefusalReason};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PendingError};
-use crate::login::{Entry, Finished, LoginError};
+use crate::login::{ConnectorEntry, FinishedLogin, LoginError};
 use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
@@ -43,10 +43,10 @@ impl<'a> Sent<'a> {
         Target::of(context, &Fields::new(fields))
     }
 
-    fn answer(&self, context: &RequestContext<'_>) -> Answer {
+    fn answer(&self, context: &RequestContext<'_>) -> AuthnResponse {
         let fields = [("login", self.login), ("password", self.password)];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Answer {
+        AuthnResponse {
             fields: Fields::new(fields.to_vec()),
             client: context.head.sharing_client(),
             kind: None,
@@ -66,7 +66,7 @@ where
     B::Error: Into<BodyError>,
 {
     let entry = context.site.login.entry(via);
-    let Some(entry) = entry.filter(|entry| entry.has_form()) else {
+    let Some(entry) = entry.filter(|entry| entry.uses_password_form()) else {
         return LoggedResponse::own_path("no form", reply::problem(context, Cause::NotFound, None));
     };
     if *context.head.method != Method::POST {
@@ -91,14 +91,18 @@ where
     check(context, entry, &sent).await
 }
 
-async fn check(context: &RequestContext<'_>, entry: &Entry, sent: &Sent<'_>) -> LoggedResponse {
+async fn check(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    sent: &Sent<'_>,
+) -> LoggedResponse {
     let login = &context.site.login;
     let answer = sent.answer(context);
     let Ok(flow) = FlowId::try_from(sent.flow.to_owned()) else {
         return forgotten(context, entry, sent, None, PendingError::Missing).await;
     };
     let sealed = flow_cookies::sealed(context, &flow);
-    let pending = match login.remember([&entry.id], &flow, sealed.as_deref()) {
+    let pending = match login.open_pending([&entry.id], &flow, sealed.as_deref()) {
         Ok(pending) => pending,
         Err(error) => {
             let outcome = login.outcome(&entry.id, &flow, &answer).await;
@@ -130,7 +134,7 @@ fn is_wrong(error: &LoginError) -> bool {
     matches!(
         error,
         LoginError::Connector(ConnectorError::Refused {
-            why: RefusedWhy::WrongPassword,
+            why: RefusalReason::WrongPassword,
             ..
         })
     )
@@ -140,9 +144,9 @@ fn is_wrong(error: &LoginError) -> bool {
 /// browser's.
 async fn forgotten(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     sent: &Sent<'_>,
-    finished: Option<&Finished>,
+    finished: Option<&FinishedLogin>,
     error: PendingError,
 ) -> LoggedResponse {
     if let Some(finished) = finished {
@@ -159,7 +163,7 @@ async fn forgotten(
     }
     audit::refused(context, Some(&entry.id), &error);
     let notice = match error {
-        PendingError::Late => PasswordNotice::Late,
+        PendingError::Expired => PasswordNotice::Late,
         PendingError::Missing | PendingError::Forged => PasswordNotice::Lost,
     };
     let target = sent.target(context);
@@ -170,7 +174,7 @@ async fn forgotten(
 /// The form of another login, for somebody who sent one that does not count.
 async fn once_more(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     target: &Target,
     login: &str,
     notice: PasswordNotice,
@@ -190,7 +194,7 @@ async fn once_more(
 }
 
 /// A form that another site made up, or a script sent.
-fn foreign(context: &RequestContext<'_>, entry: &Entry) -> Response<Body> {
+fn foreign(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Response<Body> {
     let again = form::address(context, entry, &Target::default()).map(Href::new);
     let source = Some(entry.display_name.as_str());
     let mut response = reply::problem_at_source(context, Cause::LoginForged, again, source);

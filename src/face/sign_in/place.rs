@@ -6,8 +6,8 @@ use percent_encoding::{AsciiSet, percent_encode};
 
 use super::super::RequestContext;
 use super::{Hints, Target};
-use crate::login::Entry;
-use crate::login::connector::{Ask, Prompt};
+use crate::login::ConnectorEntry;
+use crate::login::connector::{AuthnRequest, Prompt};
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::people::session::Person;
@@ -81,7 +81,10 @@ fn parse(context: &RequestContext<'_>, text: &str) -> Option<ReturnTo> {
 }
 
 /// The connectors that count where the person wants to go; all when that is not known.
-pub(super) fn allowed<'a>(context: &RequestContext<'a>, target: &Target) -> Vec<&'a Arc<Entry>> {
+pub(super) fn allowed<'a>(
+    context: &RequestContext<'a>,
+    target: &Target,
+) -> Vec<&'a Arc<ConnectorEntry>> {
     let entries = context.site.login.entries().iter();
     match target.return_to.as_ref().and_then(|to| route(context, to)) {
         Some(route) if !route.connectors.is_empty() => entries
@@ -124,10 +127,10 @@ pub(super) fn ask(
     place: &ReturnTo,
     hints: &Hints,
     silent: bool,
-) -> Ask {
+) -> AuthnRequest {
     let demands = route(context, place).and_then(|route| route.demands.as_deref());
     let prompt = demands.and_then(|demands| demands.prompt);
-    Ask {
+    AuthnRequest {
         acr_values: demands.map_or_else(Vec::new, |demands| demands.acr_values.clone()),
         max_age: demands.and_then(|demands| demands.max_age),
         prompt: match (silent, prompt) {

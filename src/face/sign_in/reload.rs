@@ -13,9 +13,9 @@ use super::super::{RequestContext, reply};
 use super::opening::{self, Start};
 use super::{Target, arrival, audit, caller, chooser, elsewhere, ticket, user_agent};
 use crate::clock::Timestamp;
-use crate::login::connector::{ConnectorError, RefusedWhy};
+use crate::login::connector::{ConnectorError, RefusalReason};
 use crate::login::return_to::ReturnTo;
-use crate::login::{Entry, LoginError};
+use crate::login::{ConnectorEntry, LoginError};
 use crate::people::AdmitError;
 use crate::people::session::{MintError, Person, Session};
 use crate::request::Body;
@@ -108,7 +108,7 @@ pub(super) async fn at_start(
 }
 
 /// The person's own source, when it can be asked from where they sit.
-fn askable<'a>(context: &RequestContext<'a>, person: &Person) -> Option<&'a Entry> {
+fn askable<'a>(context: &RequestContext<'a>, person: &Person) -> Option<&'a ConnectorEntry> {
     let entry = context.site.login.entry(&person.session.via)?;
     // In a frame only cookies for embedding come back, and no ticket can be waited for.
     let host = context.head.host.as_str();
@@ -118,12 +118,12 @@ fn askable<'a>(context: &RequestContext<'a>, person: &Person) -> Option<&'a Entr
     // An answer that comes by a POST from another site brings no other cookies, and without the
     // session it could not be said whose it is.
     let comes_back = !entry.features.returns_by_post() || embedded;
-    (fits && comes_back && entry.can_be_asked(&user_agent(context))).then_some(&**entry)
+    (fits && comes_back && entry.can_log_in_silently(&user_agent(context))).then_some(&**entry)
 }
 
 async fn ask(
     context: &RequestContext<'_>,
-    entry: &Entry,
+    entry: &ConnectorEntry,
     target: &Target,
     person: &Person,
 ) -> Asking {
@@ -193,7 +193,7 @@ fn ended(
     error: &LoginError,
 ) -> Response<Body> {
     let LoginError::Connector(ConnectorError::Refused {
-        why: RefusedWhy::Silent | RefusedWhy::Declined,
+        why: RefusalReason::InteractionRequired | RefusalReason::Declined,
         ..
     }) = error
     else {
@@ -227,7 +227,7 @@ fn goes_on(session: &Session, error: &LoginError, from_browser: bool, now: Times
         ) => !from_browser || word_counts(session, now),
         // Anybody can begin more logins than are taken.
         LoginError::Limited(_) => word_counts(session, now),
-        LoginError::Dropped
+        LoginError::TaskFailed
         | LoginError::Admit {
             source: AdmitError::Store(_),
             ..
@@ -236,9 +236,9 @@ fn goes_on(session: &Session, error: &LoginError, from_browser: bool, now: Times
             source: MintError::Store(_),
             ..
         } => true,
-        LoginError::NoConnector
+        LoginError::UnknownConnector
         | LoginError::Pending(_)
-        | LoginError::TicketSpent
+        | LoginError::AlreadyUsed
         | LoginError::Connector(ConnectorError::Stale(_) | ConnectorError::Refused { .. })
         | LoginError::Admit { .. }
         | LoginError::Mint { .. } => false,

@@ -9,7 +9,7 @@ use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
 use super::{Target, audit, caller};
 use crate::keys::Purpose;
-use crate::login::Entry;
+use crate::login::ConnectorEntry;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::people::session::{Person, Session};
@@ -102,7 +102,7 @@ fn not_stored(
 fn page(
     context: &RequestContext<'_>,
     query: &Fields,
-    source: Option<&Entry>,
+    source: Option<&ConnectorEntry>,
     everywhere: bool,
 ) -> Response<Body> {
     let site = context.head.host.to_string();

@@ -12,7 +12,7 @@ use super::{Target, audit, by_own_form, caller, frame, set_again, small_body};
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
-use crate::login::ticket::{Asked, NonceHash, Ticket, TicketError};
+use crate::login::ticket::{NonceHash, Ticket, TicketConsent, TicketError};
 use crate::people::cookie::{self, Handle, HostBound};
 use crate::people::session::Person;
 use crate::request::gate::Caller;
@@ -101,7 +101,7 @@ pub(super) fn send_on(
             reply::redirect(&sealed(context, &origin, &ticket))
         }
         (Way::Asked(origin, nonce), Some(session)) => {
-            let asked = Asked {
+            let asked = TicketConsent {
                 place: place.clone(),
                 nonce: nonce.clone(),
                 for_frame: target.for_frame,
@@ -135,7 +135,7 @@ fn ask(
     context: &RequestContext<'_>,
     person: &Person,
     origin: &Url,
-    asked: &Asked,
+    asked: &TicketConsent,
     session: &HostBound,
 ) -> Response<Body> {
     let site = context.head.host.to_string();
@@ -178,7 +178,7 @@ where
     }
     let go = form.as_ref().and_then(|form| form.one("go").ok().flatten());
     let asked = go.zip(session_of(context)).and_then(|(go, session)| {
-        let asked = Asked::open(&context.site.ring, &session.sid, go, context.head.at)?;
+        let asked = TicketConsent::open(&context.site.ring, &session.sid, go, context.head.at)?;
         let may_go_there = !asked.for_frame || frame::gives_tickets(context);
         may_go_there.then_some((asked, session))
     });
@@ -256,7 +256,7 @@ async fn spend(context: &RequestContext<'_>, sealed: &str) -> LoggedResponse {
     };
     let to = unsealed.to().to_owned();
     let spending = Spending {
-        what: unsealed.spend(),
+        what: unsealed.spend_key(),
         until: unsealed.spent_until(head.at),
     };
     let nonce_of = |hash: &NonceHash| {
@@ -326,12 +326,12 @@ impl Spending {
     async fn used(&self, context: &RequestContext<'_>) -> Result<bool, Box<LoggedResponse>> {
         let login = &context.site.login;
         let spent = login.spent_tickets();
-        if !spent.is_first(&self.what) {
+        if !spent.try_spend(&self.what) {
             return Ok(false);
         }
-        if let Err(error) = login.may_redeem(context.head.sharing_client()) {
+        if let Err(error) = login.check_ticket_limit(context.head.sharing_client()) {
             // It was not spent: the person may bring it again.
-            spent.forget(&self.what);
+            spent.unspend(&self.what);
             let response = reply::problem(context, audit::cause_of(&error), here(context));
             return Err(Box::new(LoggedResponse::own_path("limited", response)));
         }
@@ -342,8 +342,10 @@ impl Spending {
     /// remembers it, for as long as the ticket would count.
     async fn shown(&self, context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
         let login = &context.site.login;
-        if login.spent_tickets().is_first(&self.what)
-            && login.may_redeem(context.head.sharing_client()).is_ok()
+        if login.spent_tickets().try_spend(&self.what)
+            && login
+                .check_ticket_limit(context.head.sharing_client())
+                .is_ok()
         {
             self.store(context).await?;
         }
@@ -354,7 +356,7 @@ impl Spending {
         let people = &context.shared.people;
         let spent = people.spend_ticket(&self.what, self.until).await;
         spent.map_err(|error| {
-            context.site.login.spent_tickets().forget(&self.what);
+            context.site.login.spent_tickets().unspend(&self.what);
             tracing::error!(request_id = %context.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");
             let response = reply::problem(context, Cause::StoreAway, None);
             Box::new(LoggedResponse::own_path("unavailable", response))

@@ -8,19 +8,19 @@ use crate::outbound;
 pub enum ConnectorError {
     /// The code is spent or too old: begin once more, by itself, once.
     #[error("the source no longer takes this code")]
-    Stale(#[source] Refusal),
+    Stale(#[source] SourceRefusal),
     /// The login at the source came to no end in time, and there is no code: begin once more, by
     /// itself, once.
     #[error("the login at the source took too long")]
-    Expired(#[source] Refusal),
+    Expired(#[source] SourceRefusal),
     /// They did not prove who they are, or may not come. Shown kindly, logged with its reason.
     #[error("the source does not vouch for this person: {why}")]
     Refused {
         /// What to tell them.
-        why: RefusedWhy,
+        why: RefusalReason,
         /// What the source said.
         #[source]
-        source: Refusal,
+        source: SourceRefusal,
     },
     /// The source refuses us, not them. The remedy is for the administrator.
     #[error("the source refuses this site; remedy: {remedy}")]
@@ -29,11 +29,11 @@ pub enum ConnectorError {
         remedy: String,
         /// What the source said.
         #[source]
-        source: Refusal,
+        source: SourceRefusal,
     },
     /// The source asks us to slow down or is busy.
     #[error("the source is busy or limits this site")]
-    Busy(#[source] Refusal),
+    Busy(#[source] SourceRefusal),
     /// The source could not be asked. Not their doing.
     #[error("the source could not be asked")]
     Unreachable(#[source] outbound::OutboundError),
@@ -59,7 +59,7 @@ impl ConnectorError {
 
 /// Why a source does not vouch for a person; each has its own words on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusedWhy {
+pub enum RefusalReason {
     /// They said no at the source.
     Declined,
     /// The user name and the password do not belong together. Whether the name is known is not told.
@@ -74,12 +74,12 @@ pub enum RefusedWhy {
     /// nothing.
     BadAnswer,
     /// They proved themselves less, or longer ago, than was asked for.
-    Unproven,
+    InsufficientProof,
     /// The source was asked to show nothing, and could not say who it is without showing something.
-    Silent,
+    InteractionRequired,
 }
 
-impl std::fmt::Display for RefusedWhy {
+impl std::fmt::Display for RefusalReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Declined => "declined",
@@ -88,8 +88,8 @@ impl std::fmt::Display for RefusedWhy {
             Self::Inactive => "inactive",
             Self::OutOfRange => "out of range",
             Self::BadAnswer => "bad answer",
-            Self::Unproven => "proved too little",
-            Self::Silent => "nobody the source knows without asking",
+            Self::InsufficientProof => "proved too little",
+            Self::InteractionRequired => "nobody the source knows without asking",
         })
     }
 }
@@ -97,7 +97,7 @@ impl std::fmt::Display for RefusedWhy {
 /// What a source said when it refused; holds no code, token or secret.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{call} answered {code}: {message}")]
-pub struct Refusal {
+pub struct SourceRefusal {
     /// Which of its calls.
     pub call: &'static str,
     /// Its code.

@@ -14,7 +14,7 @@ use crate::people::profile::Profile;
 
 /// What a login is asked to prove, and what may help the source; by OpenID Connect Core §3.1.2.1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ask {
+pub struct AuthnRequest {
     /// Authentication contexts that would do, the best first.
     pub acr_values: Vec<String>,
     /// How long ago the person may have proved themselves to the source at most.
@@ -65,24 +65,24 @@ pub enum Challenge {
         /// What the form holds.
         fields: Fields,
     },
-    /// Fill in our form for a user name and a password. Only where [`AnswerPath::Form`] says so.
-    Form,
+    /// Fill in our form for a user name and a password. Only where [`LoginMethod::PasswordForm`] says so.
+    PasswordForm,
 }
 
 /// How the proof of who somebody is comes to us, once a login began.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AnswerPath {
+pub enum LoginMethod {
     /// The source sends the browser to the callback address.
     Callback(Callback),
-    /// The person types a user name and a password into a form of ours: [`Typed`].
+    /// The person types a user name and a password into a form of ours: [`PasswordCredentials`].
     ///
-    /// [`Typed`]: crate::login::typed::Typed
-    Form,
-    /// Not at all: no login begins here, people only arrive at the [`EntryPoint`].
+    /// [`PasswordCredentials`]: crate::login::credentials::PasswordCredentials
+    PasswordForm,
+    /// Not at all: no login begins here, people only redeem_entry_token at the [`EntryPoint`].
     EntryOnly,
 }
 
-impl Default for AnswerPath {
+impl Default for LoginMethod {
     fn default() -> Self {
         Self::Callback(Callback::default())
     }
@@ -123,19 +123,19 @@ pub enum CallbackMethod {
 
 impl CallbackMethod {
     /// Whether a redirect counts.
-    pub fn takes_get(self) -> bool {
+    pub fn accepts_get(self) -> bool {
         matches!(self, Self::Get | Self::GetOrPost)
     }
 
     /// Whether a form counts.
-    pub fn takes_post(self) -> bool {
+    pub fn accepts_post(self) -> bool {
         matches!(self, Self::Post | Self::GetOrPost)
     }
 }
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct AuthnResponse {
     /// Query or form, parsed once.
     pub fields: Fields,
     /// Who is counted for it; absent: a proxy that names nobody.
@@ -147,7 +147,7 @@ pub struct Answer {
     pub kind: Option<String>,
 }
 
-/// How people arrive with a ticket that nobody here asked the source for.
+/// How people redeem_entry_token with a ticket that nobody here asked the source for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryPoint {
     /// The parameter that holds the ticket.
@@ -159,11 +159,11 @@ pub struct EntryPoint {
 /// Whom a ticket names that nobody here asked for. What the source handed out besides, as tokens, is
 /// not kept.
 #[derive(Clone, Debug)]
-pub struct Arrived {
+pub struct UnsolicitedProfile {
     /// What the source says of the person whom the ticket names.
     pub profile: Profile,
     /// The ticket's own name, by which it counts once; absent: the ticket itself.
-    pub ticket_id: Option<String>,
+    pub token_id: Option<String>,
     /// From when on the ticket is too old to count, whoever brings it.
-    pub ticket_ends_at: Timestamp,
+    pub token_expires_at: Timestamp,
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
 
-use super::{ConnectorError, Refusal, RefusedWhy};
+use super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::login::fields::Fields;
 
 mod client;
@@ -117,8 +117,8 @@ pub fn code_of<'a>(fields: &'a Fields, callback: &Url) -> Result<&'a str, Connec
 /// An answer that makes no sense, and why.
 pub fn bad_answer(why: &str) -> ConnectorError {
     ConnectorError::Refused {
-        why: RefusedWhy::BadAnswer,
-        source: Refusal {
+        why: RefusalReason::BadAnswer,
+        source: SourceRefusal {
             call: "callback",
             code: 0,
             message: why.to_owned(),
@@ -127,18 +127,18 @@ pub fn bad_answer(why: &str) -> ConnectorError {
 }
 
 /// What an error of the authorization endpoint means. Nothing was redeemed, nobody is known.
-fn refused(error: &str, said: Refusal, callback: &Url) -> ConnectorError {
+fn refused(error: &str, said: SourceRefusal, callback: &Url) -> ConnectorError {
     let refused = |why| ConnectorError::Refused {
         why,
         source: said.clone(),
     };
     match error {
-        "access_denied" => refused(RefusedWhy::Declined),
+        "access_denied" => refused(RefusalReason::Declined),
         "login_required"
         | "interaction_required"
         | "consent_required"
-        | "account_selection_required" => refused(RefusedWhy::Silent),
-        "unmet_authentication_requirements" => refused(RefusedWhy::Unproven),
+        | "account_selection_required" => refused(RefusalReason::InteractionRequired),
+        "unmet_authentication_requirements" => refused(RefusalReason::InsufficientProof),
         "temporarily_unavailable" | "server_error" => ConnectorError::Busy(said),
         _ => ConnectorError::Misconfigured {
             remedy: fault::remedy(error, callback),

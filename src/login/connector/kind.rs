@@ -32,7 +32,7 @@ pub trait Kind: Debug + Send + Sync {
 
     /// What does not fit together: in the table, with the keys that all kinds have, or with the
     /// address by which browsers know this site.
-    fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<Problem<'_>>;
+    fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<SettingProblem<'_>>;
 
     /// What weakens the site, each with what to do instead.
     fn warnings(&self) -> Vec<(Place<'_>, String)>;
@@ -46,28 +46,28 @@ pub trait Kind: Debug + Send + Sync {
     }
 
     /// Builds the connector. Reads secrets; asks nobody.
-    fn build(&self, deps: Deps) -> Result<Arc<dyn Connector>, BuildError>;
+    fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError>;
 }
 
 /// Something in the settings that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem<'a> {
+pub struct SettingProblem<'a> {
     /// Which setting.
     pub place: Place<'a>,
     /// Whether its key is shown and not its value.
-    pub at_key: bool,
+    pub points_at_key: bool,
     /// What is wrong.
     pub message: String,
     /// What is allowed there, or what to do.
     pub help: String,
 }
 
-impl<'a> Problem<'a> {
+impl<'a> SettingProblem<'a> {
     /// With the value of a setting.
     pub fn value(place: Place<'a>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             place,
-            at_key: false,
+            points_at_key: false,
             message: message.into(),
             help: help.into(),
         }
@@ -76,7 +76,7 @@ impl<'a> Problem<'a> {
     /// With a setting, or the table behind its key.
     pub fn key(place: Place<'a>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
-            at_key: true,
+            points_at_key: true,
             ..Self::value(place, message, help)
         }
     }
@@ -95,7 +95,7 @@ pub struct TokenIssuer<'a> {
 
 /// What a connector is built with.
 #[derive(Clone, Debug)]
-pub struct Deps {
+pub struct ConnectorDeps {
     /// The connector's own id.
     pub id: ConnectorId,
     /// Where the source returns to.
@@ -111,7 +111,7 @@ pub struct Deps {
 
 /// Why a connector could not be built.
 #[derive(Debug, thiserror::Error)]
-pub enum BuildError {
+pub enum ConnectorBuildError {
     /// A secret could not be read.
     #[error("read its secret")]
     Secret(#[source] SecretError),

@@ -10,7 +10,8 @@ use url::Url;
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint};
 use super::reachability::Reachability;
 use super::{
-    Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding, ProviderLogout,
+    AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
+    ConnectorError, Finding, ProviderLogout,
 };
 use crate::clock::Clock;
 use crate::login::pending::Pending;
@@ -52,14 +53,14 @@ pub struct OAuth2 {
 
 impl OAuth2 {
     /// Builds the connector; reads its secret now and asks nobody.
-    pub fn build(config: &Config, deps: Deps) -> Result<Self, BuildError> {
+    pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         let settings = Settings::of(config).map_err(|unfit| match unfit {
-            Unfit::Key { .. } => BuildError::Setting(unfit.to_string()),
+            Unfit::Key { .. } => ConnectorBuildError::Setting(unfit.to_string()),
             Unfit::Expression { .. } => {
-                BuildError::Setting(crate::telemetry::chain(&unfit).to_string())
+                ConnectorBuildError::Setting(crate::telemetry::chain(&unfit).to_string())
             }
         })?;
-        let Deps {
+        let ConnectorDeps {
             callback,
             outbound,
             clock,
@@ -112,7 +113,7 @@ impl OAuth2 {
     async fn identify(
         &self,
         pending: &Pending,
-        answer: &Answer,
+        answer: &AuthnResponse,
     ) -> Result<(Told, Granted), ConnectorError> {
         let code = grant::code_of(&answer.fields, &self.callback)?;
         let verifier = self.settings.pkce.then_some(pending.verifier.as_str());
@@ -139,7 +140,7 @@ impl OAuth2 {
 
     /// The address that opens a login (RFC 6749 §4.1.1). Nothing replaces what binds the answer to
     /// this login.
-    fn authorize_url(&self, pending: &Pending, ask: &Ask) -> Url {
+    fn authorize_url(&self, pending: &Pending, ask: &AuthnRequest) -> Url {
         let settings = &self.settings;
         let challenge = settings.pkce.then(|| grant::challenge(&pending.verifier));
         let wanted = settings
@@ -170,7 +171,7 @@ impl OAuth2 {
     }
 
     /// What a provider has a word for, of what a login is asked.
-    fn asked<'a>(&'a self, ask: &'a Ask) -> Vec<(&'static str, &'a str)> {
+    fn asked<'a>(&'a self, ask: &'a AuthnRequest) -> Vec<(&'static str, &'a str)> {
         let known = self.settings.known;
         let mut asked = Vec::new();
         if let (Some(word), Some(hint)) = (known.login_hint, &ask.login_hint) {
@@ -188,13 +189,21 @@ impl OAuth2 {
 
 #[async_trait]
 impl Connector for OAuth2 {
-    async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError> {
+    async fn begin(
+        &self,
+        pending: &Pending,
+        ask: &AuthnRequest,
+    ) -> Result<Challenge, ConnectorError> {
         let reachable = self.reachability.check().await;
         reachable.map_err(ConnectorError::Unreachable)?;
         Ok(Challenge::Redirect(self.authorize_url(pending, ask)))
     }
 
-    async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
+    async fn finish(
+        &self,
+        pending: &Pending,
+        answer: &AuthnResponse,
+    ) -> Result<Profile, ConnectorError> {
         let identified = timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer)).await;
         let (told, granted) = identified.unwrap_or_else(|_| {
             Err(ConnectorError::Unreachable(OutboundError::Timeout {

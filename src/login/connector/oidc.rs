@@ -15,7 +15,8 @@ use url::Url;
 use super::grant::{self, Client, Dialect, Granted, TokenEndpoint, bad_answer};
 use super::reachability::ANSWER_COUNTS_FOR;
 use super::{
-    Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding, ProviderLogout,
+    AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
+    ConnectorError, Finding, ProviderLogout,
 };
 use crate::clock::Clock;
 use crate::issuer::{self, Issuer, Metadata};
@@ -76,11 +77,11 @@ pub struct Oidc {
 
 impl Oidc {
     /// Builds the connector; reads the secret or key now and asks nobody.
-    pub fn build(config: &Config, deps: Deps) -> Result<Self, BuildError> {
+    pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         if let Some((key, why)) = config.contradictions().into_iter().next() {
-            return Err(BuildError::Setting(format!("{key}: {why}")));
+            return Err(ConnectorBuildError::Setting(format!("{key}: {why}")));
         }
-        let Deps {
+        let ConnectorDeps {
             id,
             callback,
             own,
@@ -148,7 +149,7 @@ impl Oidc {
 
     /// The address that opens a login (OpenID Connect Core §3.1.2.1). What the route asks for beats
     /// what the configuration adds, and nothing replaces what binds the answer to this login.
-    fn authorize_url(&self, endpoint: &Url, pending: &Pending, ask: &Ask) -> Url {
+    fn authorize_url(&self, endpoint: &Url, pending: &Pending, ask: &AuthnRequest) -> Url {
         let challenge = grant::challenge(&pending.verifier);
         let (acr_values, max_age) = (
             ask.acr_values.join(" "),
@@ -185,7 +186,7 @@ impl Oidc {
             .config
             .authorize_params
             .iter()
-            .filter(|(name, _)| !config::is_ours(name))
+            .filter(|(name, _)| !config::is_own_path(name))
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         grant::authorize_url(endpoint, &own, &extra)
@@ -246,7 +247,7 @@ impl Oidc {
     async fn identify(
         &self,
         pending: &Pending,
-        answer: &Answer,
+        answer: &AuthnResponse,
     ) -> Result<Profile, ConnectorError> {
         let metadata = self.metadata().await?;
         self.is_answer_to(&metadata, pending, &answer.fields)?;
@@ -343,7 +344,11 @@ impl Oidc {
 
 #[async_trait]
 impl Connector for Oidc {
-    async fn begin(&self, pending: &Pending, ask: &Ask) -> Result<Challenge, ConnectorError> {
+    async fn begin(
+        &self,
+        pending: &Pending,
+        ask: &AuthnRequest,
+    ) -> Result<Challenge, ConnectorError> {
         let metadata = self.metadata_to_lead_to().await?;
         let endpoint = metadata.authorization_endpoint.as_ref();
         let endpoint = endpoint.ok_or_else(|| fault::lacks("authorization_endpoint"))?;
@@ -352,7 +357,11 @@ impl Connector for Oidc {
         ))
     }
 
-    async fn finish(&self, pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
+    async fn finish(
+        &self,
+        pending: &Pending,
+        answer: &AuthnResponse,
+    ) -> Result<Profile, ConnectorError> {
         let call = "the questions about one person";
         let late = || ConnectorError::Unreachable(OutboundError::Timeout { call });
         let identified = timeout(IDENTIFY_TIMEOUT, self.identify(pending, answer)).await;

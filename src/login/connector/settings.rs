@@ -30,14 +30,14 @@ pub enum AdmissionConfig {
 /// Where a login without a target lands: a path or a URL of this site.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Home {
+pub struct HomePages {
     /// In an ordinary browser.
     pub desktop: String,
     /// On a phone.
     pub mobile: String,
 }
 
-impl Default for Home {
+impl Default for HomePages {
     fn default() -> Self {
         Self {
             desktop: "/".to_owned(),

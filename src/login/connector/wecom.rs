@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{
-    Answer, Ask, BuildError, Challenge, Connector, ConnectorError, Deps, Finding, Refusal,
-    RefusedWhy,
+    AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
+    ConnectorError, Finding, RefusalReason, SourceRefusal,
 };
 use crate::login::fields::Fields;
 use crate::login::pending::{Mode, Pending};
@@ -79,12 +79,12 @@ pub struct WeCom {
 
 impl WeCom {
     /// Builds the connector; reads the secret now and asks nobody.
-    pub fn build(config: &Config, deps: Deps) -> Result<Self, BuildError> {
+    pub fn build(config: &Config, deps: ConnectorDeps) -> Result<Self, ConnectorBuildError> {
         if let Some((key, rule)) = config.contradictions().into_iter().next() {
-            return Err(BuildError::Setting(format!("{key} {rule}")));
+            return Err(ConnectorBuildError::Setting(format!("{key} {rule}")));
         }
-        let secret = config.secret.read().map_err(BuildError::Secret)?;
-        let Deps {
+        let secret = config.secret.read().map_err(ConnectorBuildError::Secret)?;
+        let ConnectorDeps {
             callback,
             outbound,
             clock,
@@ -138,7 +138,7 @@ impl WeCom {
     }
 
     /// Who is behind the code, and what the corporation knows of them; without departments.
-    async fn identify(&self, answer: &Answer) -> Result<api::Said, ConnectorError> {
+    async fn identify(&self, answer: &AuthnResponse) -> Result<api::Said, ConnectorError> {
         let code = code(&answer.fields)?;
         let redeemed = match answer.kind.as_deref() {
             Some(MINI_PROGRAM) => self.api.redeem_mini_program(code).await,
@@ -171,14 +171,22 @@ impl WeCom {
 
 #[async_trait]
 impl Connector for WeCom {
-    async fn begin(&self, pending: &Pending, _ask: &Ask) -> Result<Challenge, ConnectorError> {
+    async fn begin(
+        &self,
+        pending: &Pending,
+        _ask: &AuthnRequest,
+    ) -> Result<Challenge, ConnectorError> {
         Ok(Challenge::Redirect(match pending.mode {
             Mode::Web => self.web_url(pending),
             Mode::InApp => self.in_app_url(pending),
         }))
     }
 
-    async fn finish(&self, _pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
+    async fn finish(
+        &self,
+        _pending: &Pending,
+        answer: &AuthnResponse,
+    ) -> Result<Profile, ConnectorError> {
         let identified = timeout(IDENTIFY_TIMEOUT, self.identify(answer)).await;
         let mut member = identified.unwrap_or_else(|_| {
             Err(ConnectorError::Unreachable(OutboundError::Timeout {
@@ -211,21 +219,21 @@ impl Connector for WeCom {
 /// sends along say nothing.
 fn code(fields: &Fields) -> Result<&str, ConnectorError> {
     let refused = |why, message: &str| {
-        let source = Refusal {
+        let source = SourceRefusal {
             call: "callback",
             code: 0,
             message: message.to_owned(),
         };
         ConnectorError::Refused { why, source }
     };
-    let twice = |_| refused(RefusedWhy::BadAnswer, "a parameter stands twice");
+    let twice = |_| refused(RefusalReason::BadAnswer, "a parameter stands twice");
     fields.one("state").map_err(twice)?;
     let Some(code) = fields.one("code").map_err(twice)? else {
-        return Err(refused(RefusedWhy::Declined, "there is no code"));
+        return Err(refused(RefusalReason::Declined, "there is no code"));
     };
     if code.is_empty() || code.len() > CODE_BYTES_MAX || code.chars().any(char::is_control) {
         return Err(refused(
-            RefusedWhy::BadAnswer,
+            RefusalReason::BadAnswer,
             "the code is empty, too long or damaged",
         ));
     }
@@ -265,8 +273,8 @@ mod tests {
         toml::from_str(&text).unwrap()
     }
 
-    fn build(more: &str, callback: &str) -> Result<WeCom, BuildError> {
-        let deps = Deps {
+    fn build(more: &str, callback: &str) -> Result<WeCom, ConnectorBuildError> {
+        let deps = ConnectorDeps {
             id: "corp".parse().unwrap(),
             callback: Url::parse(callback).unwrap(),
             own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
@@ -287,14 +295,17 @@ mod tests {
     }
 
     async fn sent_to(wecom: &WeCom, pending: &Pending) -> String {
-        let begun = wecom.begin(pending, &Ask::default()).await.unwrap();
+        let begun = wecom
+            .begin(pending, &AuthnRequest::default())
+            .await
+            .unwrap();
         let Challenge::Redirect(url) = begun else {
             panic!("{begun:?}")
         };
         url.into()
     }
 
-    fn why(query: &str) -> RefusedWhy {
+    fn why(query: &str) -> RefusalReason {
         match code(&Fields::parse(query.as_bytes()).unwrap()) {
             Err(ConnectorError::Refused { why, .. }) => why,
             other => panic!("{other:?}"),
@@ -376,7 +387,7 @@ mod tests {
             "authorize_url = 'data:x'",
         ] {
             assert!(
-                matches!(build(bad, CALLBACK), Err(BuildError::Setting(_))),
+                matches!(build(bad, CALLBACK), Err(ConnectorBuildError::Setting(_))),
                 "{bad}"
             );
         }
@@ -417,8 +428,8 @@ mod tests {
 
     #[test]
     fn whoever_refuses_comes_back_without_a_code() {
-        assert_eq!(why("state=abc"), RefusedWhy::Declined);
-        assert_eq!(why("state=abc&auth_code=x"), RefusedWhy::Declined);
+        assert_eq!(why("state=abc"), RefusalReason::Declined);
+        assert_eq!(why("state=abc&auth_code=x"), RefusalReason::Declined);
     }
 
     #[test]
@@ -431,7 +442,7 @@ mod tests {
             "code=a%00",
             &long,
         ] {
-            assert_eq!(why(bad), RefusedWhy::BadAnswer, "{bad}");
+            assert_eq!(why(bad), RefusalReason::BadAnswer, "{bad}");
         }
         let good = Fields::parse(b"appid=ww1&code=abc&state=x&lang=zh&lang=en").unwrap();
         assert_eq!(code(&good).unwrap(), "abc");

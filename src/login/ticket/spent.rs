@@ -29,12 +29,12 @@ impl Default for SpentTickets {
 
 impl SpentTickets {
     /// Remembers a ticket; true for the first of all who bring it at once.
-    pub fn is_first(&self, spend: &[u8; 32]) -> bool {
-        self.0.entry(*spend).or_insert(()).is_fresh()
+    pub fn try_spend(&self, spend_key: &[u8; 32]) -> bool {
+        self.0.entry(*spend_key).or_insert(()).is_fresh()
     }
 
     /// Forgets a ticket that was not spent after all.
-    pub fn forget(&self, spend: &[u8; 32]) {
-        self.0.invalidate(spend);
+    pub fn unspend(&self, spend_key: &[u8; 32]) {
+        self.0.invalidate(spend_key);
     }
 }

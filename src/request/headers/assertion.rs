@@ -30,7 +30,7 @@ const LEFT_MIN: i64 = 3;
 /// How far our own clock may step back before what was signed is signed again, in seconds.
 const STEP_BACK_MAX_S: i64 = 5;
 /// How many bytes of assertions are kept.
-const KEPT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const RETURN_TO_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// What an assertion costs in memory besides its own bytes.
 const KEPT_BYTES_EACH: usize = 256;
 
@@ -82,7 +82,7 @@ impl Asserter {
             previous.filter(|other| other.issuer == issuer && other.pair.public() == pair.public());
         same.map(Arc::clone).unwrap_or_else(|| {
             let kept = Cache::builder()
-                .max_capacity(KEPT_BYTES_MAX)
+                .max_capacity(RETURN_TO_BYTES_MAX)
                 .weigher(|_, assertion: &Assertion| {
                     u32::try_from(assertion.value.len() + KEPT_BYTES_EACH).unwrap_or(u32::MAX)
                 })

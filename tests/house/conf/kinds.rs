@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use menshen::clock::Clock;
 use menshen::config::Config;
-use menshen::login::connector::{Deps, Kind};
+use menshen::login::connector::{ConnectorDeps, Kind};
 use menshen::outbound::{self, Outbound};
 use menshen::people::profile::{Mapping, MappingConfig};
 
@@ -141,7 +141,7 @@ async fn a_kind_builds_without_asking_anybody() {
             assert!(icon.starts_with("<svg class=\"sign\""), "{icon}");
             assert!(!icon.contains("script") && !icon.contains("href"), "{icon}");
         }
-        let deps = Deps {
+        let deps = ConnectorDeps {
             id: "corp".parse().unwrap(),
             callback: "https://sso.corp.example/.menshen/callback/corp"
                 .parse()

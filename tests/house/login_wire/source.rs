@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use menshen::clock::Timestamp;
 use menshen::login::connector::{
-    Answer, AnswerPath, Arrived, Ask, BuildError, Callback, Challenge, Connector, ConnectorConfig,
-    ConnectorError, Deps, EntryPoint, Features, Finding, Kind, Problem, Refusal, RefusedWhy,
+    AuthnRequest, AuthnResponse, Callback, Challenge, Connector, ConnectorBuildError,
+    ConnectorConfig, ConnectorDeps, ConnectorError, EntryPoint, Features, Finding, Kind,
+    LoginMethod, RefusalReason, SettingProblem, SourceRefusal, UnsolicitedProfile,
 };
+use menshen::login::credentials::PasswordCredentials;
 use menshen::login::fields::Fields;
 use menshen::login::pending::Pending;
-use menshen::login::typed::Typed;
 use menshen::people::profile::{Profile, Proof};
 use menshen::secret::SecretSource;
 use menshen::setting::Place;
@@ -91,8 +92,8 @@ impl Source {
     }
 }
 
-fn refusal(message: &str) -> Refusal {
-    Refusal {
+fn refusal(message: &str) -> SourceRefusal {
+    SourceRefusal {
         call: "test",
         code: 0,
         message: message.to_owned(),
@@ -119,7 +120,11 @@ impl Kind for Source {
         Vec::new()
     }
 
-    fn problems(&self, _connector: &ConnectorConfig, _external_url: &Url) -> Vec<Problem<'_>> {
+    fn problems(
+        &self,
+        _connector: &ConnectorConfig,
+        _external_url: &Url,
+    ) -> Vec<SettingProblem<'_>> {
         Vec::new()
     }
 
@@ -130,12 +135,12 @@ impl Kind for Source {
     fn features(&self) -> Features {
         Features {
             mapping: &[("login", "profile.login"), ("name", "profile.name")],
-            answer_path: match &self.0.way {
+            login_method: match &self.0.way {
                 Way::Redirect(callback) | Way::Post(callback) => {
-                    AnswerPath::Callback(callback.clone())
+                    LoginMethod::Callback(callback.clone())
                 }
-                Way::Form => AnswerPath::Form,
-                Way::Entry(_) => AnswerPath::EntryOnly,
+                Way::Form => LoginMethod::PasswordForm,
+                Way::Entry(_) => LoginMethod::EntryOnly,
             },
             entry_point: match &self.0.way {
                 Way::Entry(origins) => Some(EntryPoint {
@@ -148,14 +153,18 @@ impl Kind for Source {
         }
     }
 
-    fn build(&self, _deps: Deps) -> Result<Arc<dyn Connector>, BuildError> {
+    fn build(&self, _deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
         Ok(Arc::new(self.clone()))
     }
 }
 
 #[async_trait]
 impl Connector for Source {
-    async fn begin(&self, pending: &Pending, _ask: &Ask) -> Result<Challenge, ConnectorError> {
+    async fn begin(
+        &self,
+        pending: &Pending,
+        _ask: &AuthnRequest,
+    ) -> Result<Challenge, ConnectorError> {
         let mut url = Url::parse("http://idp.test/login").expect("an address");
         url.query_pairs_mut()
             .append_pair("flow", pending.flow.as_str());
@@ -169,23 +178,27 @@ impl Connector for Source {
                     ("submit".to_owned(), "yes".to_owned()),
                 ]),
             },
-            Way::Form | Way::Entry(_) => Challenge::Form,
+            Way::Form | Way::Entry(_) => Challenge::PasswordForm,
         })
     }
 
-    async fn finish(&self, _pending: &Pending, answer: &Answer) -> Result<Profile, ConnectorError> {
+    async fn finish(
+        &self,
+        _pending: &Pending,
+        answer: &AuthnResponse,
+    ) -> Result<Profile, ConnectorError> {
         let refused = |message: &str| ConnectorError::Refused {
-            why: RefusedWhy::BadAnswer,
+            why: RefusalReason::BadAnswer,
             source: refusal(message),
         };
         if let Way::Form = self.0.way {
-            let typed = Typed::of(&answer.fields)?;
+            let typed = PasswordCredentials::of(&answer.fields)?;
             self.note(typed.login);
             return match (typed.login, typed.password) {
                 ("away", _) => Err(ConnectorError::Busy(refusal("busy"))),
                 (name, PASSWORD) => Ok(profile(name)),
                 _ => Err(ConnectorError::Refused {
-                    why: RefusedWhy::WrongPassword,
+                    why: RefusalReason::WrongPassword,
                     source: refusal("wrong"),
                 }),
             };
@@ -199,21 +212,24 @@ impl Connector for Source {
         }
     }
 
-    async fn arrive(&self, answer: &Answer) -> Result<Arrived, ConnectorError> {
+    async fn redeem_entry_token(
+        &self,
+        answer: &AuthnResponse,
+    ) -> Result<UnsolicitedProfile, ConnectorError> {
         let ticket = answer.fields.one("ticket").ok().flatten();
         let ticket = ticket.expect("one ticket");
         self.note(ticket);
         let (name, id) = ticket.split_once('.').unwrap_or((ticket, ""));
         match name {
             "wrong" => Err(ConnectorError::Refused {
-                why: RefusedWhy::BadAnswer,
+                why: RefusalReason::BadAnswer,
                 source: refusal("it is signed by nobody"),
             }),
             "away" => Err(ConnectorError::Busy(refusal("busy"))),
-            name => Ok(Arrived {
+            name => Ok(UnsolicitedProfile {
                 profile: profile(name),
-                ticket_id: id.strip_prefix("id-").map(|id| id[..1].to_owned()),
-                ticket_ends_at: Timestamp::from_unix_s(1_800_000_000 + 3_600),
+                token_id: id.strip_prefix("id-").map(|id| id[..1].to_owned()),
+                token_expires_at: Timestamp::from_unix_s(1_800_000_000 + 3_600),
             }),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use menshen::clock::{Clock, Timestamp};
-use menshen::login::connector::{self, Ask, Connector};
+use menshen::login::connector::{self, AuthnRequest, Connector};
 use menshen::login::pending::{Mode, Pending};
 use menshen::login::return_to::ReturnTo;
 use menshen::outbound::{self, Outbound};
@@ -22,7 +22,7 @@ async fn connector(provider: &Provider, clock: &Clock) -> (Arc<dyn Connector>, T
     let text = format!("[server]\nexternal_url = 'http://sso.test'\n{text}");
     let config = crate::conf::parse(&text);
     let kind = config.connector.values().next().unwrap().kind().unwrap();
-    let deps = connector::Deps {
+    let deps = connector::ConnectorDeps {
         id: "gh".parse().unwrap(),
         callback: "http://sso.test/.menshen/callback/gh".parse().unwrap(),
         own: "http://sso.test/.menshen".parse().unwrap(),
@@ -58,7 +58,7 @@ async fn refresh(
 async fn begins(connector: &Arc<dyn Connector>, clock: &Clock) -> bool {
     let id = "gh".parse().unwrap();
     let pending = Pending::new(id, Mode::Web, ReturnTo::home(), clock.now());
-    let begun = connector.begin(&pending, &Ask::default()).await;
+    let begun = connector.begin(&pending, &AuthnRequest::default()).await;
     begun.is_ok()
 }
 

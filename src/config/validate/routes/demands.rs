@@ -80,9 +80,12 @@ fn silent<'a>(findings: &mut Findings<'a>, place: &Place<'a>, route: &RouteConfi
         .filter(|(id, _)| counts(id))
         .filter_map(|(_, connector)| Some(connector.kind().ok()?.features()))
         .collect();
-    if !known.is_empty() && !known.iter().any(Features::may_be_silent) {
+    if !known.is_empty() && !known.iter().any(Features::supports_silent_login) {
         let message = "none of the connectors that count here can be asked without a click";
-        let ways: BTreeSet<_> = known.iter().map(|features| features.silent_by).collect();
+        let ways: BTreeSet<_> = known
+            .iter()
+            .map(|features| features.silent_requirements)
+            .collect();
         let help: Vec<_> = ways.into_iter().filter(|way| !way.is_empty()).collect();
         let help = match help.as_slice() {
             [] => "remove reload_user".to_owned(),

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 
-use super::super::BuildError;
+use super::super::ConnectorBuildError;
 use crate::clock::Clock;
 use crate::keys;
 use crate::outbound::Credentials;
@@ -132,23 +132,25 @@ pub fn contradiction(settings: ClientSettings<'_>) -> Option<&'static str> {
 
 impl Client {
     /// Reads the secret or the key now; asks nobody.
-    pub fn build(settings: ClientSettings<'_>, clock: Clock) -> Result<Self, BuildError> {
+    pub fn build(settings: ClientSettings<'_>, clock: Clock) -> Result<Self, ConnectorBuildError> {
         if settings.client_id.is_empty() {
-            return Err(BuildError::Setting("client_id is empty".to_owned()));
+            return Err(ConnectorBuildError::Setting(
+                "client_id is empty".to_owned(),
+            ));
         }
         if let Some(why) = contradiction(settings) {
-            return Err(BuildError::Setting(why.to_owned()));
+            return Err(ConnectorBuildError::Setting(why.to_owned()));
         }
         let own = match (settings.client_secret, settings.private_key) {
             (Some(secret), _) => Own::Secret {
-                secret: secret.read().map_err(BuildError::Secret)?,
+                secret: secret.read().map_err(ConnectorBuildError::Secret)?,
                 how: settings.client_auth,
                 in_form: settings.client_auth == Some(ClientAuth::Post),
             },
             (None, Some(key)) => {
-                let pem = key.read().map_err(BuildError::Secret)?;
+                let pem = key.read().map_err(ConnectorBuildError::Secret)?;
                 let key = SigningKey::read(&pem, settings.private_key_id).ok_or_else(|| {
-                    BuildError::Setting(
+                    ConnectorBuildError::Setting(
                         "private_key is no RSA, EC (P-256, P-384) or Ed25519 key in PEM (PKCS#8)"
                             .to_owned(),
                     )

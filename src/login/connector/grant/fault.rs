@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::super::{ConnectorError, Refusal, RefusedWhy};
+use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::outbound::OutboundError;
 use crate::people::source::SourceError;
 
@@ -20,7 +20,7 @@ pub(super) enum Fault {
         /// `invalid_grant` and its kin.
         error: String,
         /// The same for the log.
-        refusal: Refusal,
+        refusal: SourceRefusal,
     },
     /// It could not be asked, or its answer made no sense.
     Unasked(OutboundError),
@@ -47,7 +47,7 @@ impl Fault {
             Meaning::Spent => ConnectorError::Stale(refusal),
             Meaning::Busy => ConnectorError::Busy(refusal),
             Meaning::NotTheirs => ConnectorError::Refused {
-                why: RefusedWhy::OutOfRange,
+                why: RefusalReason::OutOfRange,
                 source: refusal,
             },
             Meaning::Misconfigured => ConnectorError::Misconfigured {
@@ -93,7 +93,7 @@ pub(in super::super) fn said(
     error: &str,
     description: Option<&str>,
     hidden: &[&str],
-) -> Refusal {
+) -> SourceRefusal {
     let mut message = match description.map(str::trim) {
         Some(description) if !description.is_empty() => format!("{error}: {description}"),
         _ => error.to_owned(),
@@ -104,7 +104,7 @@ pub(in super::super) fn said(
     {
         message = message.replace(secret, "…");
     }
-    Refusal {
+    SourceRefusal {
         call,
         code,
         message: message

@@ -63,7 +63,7 @@ fn a_code_stands_alone_and_once() {
             ConnectorError::Refused { why, .. } => why,
             other => panic!("{bad}: {other:?}"),
         };
-        assert_eq!(why, RefusedWhy::BadAnswer, "{bad}");
+        assert_eq!(why, RefusalReason::BadAnswer, "{bad}");
     }
     assert!(answer(&long[..long.len() - 1]).is_ok());
 }
@@ -74,7 +74,7 @@ fn an_error_wins_over_a_code() {
     assert!(matches!(
         error,
         ConnectorError::Refused {
-            why: RefusedWhy::Declined,
+            why: RefusalReason::Declined,
             ..
         }
     ));
@@ -92,7 +92,7 @@ fn every_error_of_the_authorization_endpoint_means_something() {
         let silent = matches!(
             said,
             ConnectorError::Refused {
-                why: RefusedWhy::Silent,
+                why: RefusalReason::InteractionRequired,
                 ..
             }
         );

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::super::Refusal;
+use super::super::SourceRefusal;
 use crate::clock::Clock;
 use crate::outbound::{CALL_TIMEOUT, OutboundError};
 use crate::secret::Secret;
@@ -27,13 +27,13 @@ pub(crate) struct NewToken {
 }
 
 /// Why a call to the source failed, and what that says of the application's token.
-pub(crate) trait CallError: From<Refusal> + From<OutboundError> {
+pub(crate) trait CallError: From<SourceRefusal> + From<OutboundError> {
     /// Whether the source refuses the token that the call was made with, so that a new one may help.
     fn is_token_refused(&self) -> bool;
 
     /// The refusal of a new token that will not pass by itself, such as a wrong secret: to ask again
     /// soon only brings the source to block us. Everything else is tried again at once.
-    fn lasting_refusal(&self) -> Option<&Refusal>;
+    fn lasting_refusal(&self) -> Option<&SourceRefusal>;
 }
 
 /// The token of one application and secret.
@@ -41,7 +41,7 @@ pub(crate) trait CallError: From<Refusal> + From<OutboundError> {
 pub(crate) struct AppToken {
     source: &'static str,
     call: &'static str,
-    token: Cached<Arc<Secret<String>>, Refusal>,
+    token: Cached<Arc<Secret<String>>, SourceRefusal>,
     clock: Clock,
 }
 
@@ -90,7 +90,7 @@ impl AppToken {
         );
         // How long it counts is for the records of everybody who meets it.
         let message = format!("{}, and is not asked again before {until}", refusal.message);
-        let refusal = Refusal {
+        let refusal = SourceRefusal {
             message,
             ..*refusal
         };
@@ -141,10 +141,10 @@ mod tests {
 
     /// The code of a refusal; -1 passes by itself, 42001 refuses a token.
     #[derive(Debug)]
-    struct Fault(Refusal);
+    struct Fault(SourceRefusal);
 
-    impl From<Refusal> for Fault {
-        fn from(refusal: Refusal) -> Self {
+    impl From<SourceRefusal> for Fault {
+        fn from(refusal: SourceRefusal) -> Self {
             Self(refusal)
         }
     }
@@ -160,13 +160,13 @@ mod tests {
             self.0.code == 42001
         }
 
-        fn lasting_refusal(&self) -> Option<&Refusal> {
+        fn lasting_refusal(&self) -> Option<&SourceRefusal> {
             Some(&self.0).filter(|refusal| refusal.code != -1)
         }
     }
 
     fn refused(code: i64, message: &str) -> Fault {
-        Fault(Refusal {
+        Fault(SourceRefusal {
             call: "gettoken",
             code,
             message: message.to_owned(),
@@ -203,7 +203,7 @@ mod tests {
             token.unwrap().expose().clone()
         }
 
-        async fn refuse(&self, code: i64) -> Refusal {
+        async fn refuse(&self, code: i64) -> SourceRefusal {
             let ask = || async {
                 self.given.fetch_add(1, Ordering::Relaxed);
                 Err(refused(code, "no"))

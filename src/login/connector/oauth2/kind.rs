@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::super::{BuildError, Connector, ConnectorConfig, Deps, Features, Kind, Problem};
+use super::super::{
+    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, Kind, SettingProblem,
+};
 use super::settings::{Settings, Unfit};
 use super::{Config, OAuth2, presets};
 use crate::expression::Scope;
@@ -39,7 +41,11 @@ impl Kind for Config {
             .collect()
     }
 
-    fn problems(&self, connector: &ConnectorConfig, _external_url: &Url) -> Vec<Problem<'_>> {
+    fn problems(
+        &self,
+        connector: &ConnectorConfig,
+        _external_url: &Url,
+    ) -> Vec<SettingProblem<'_>> {
         let mut problems = Vec::new();
         // Who compiles the expressions points into them.
         if let Err(Unfit::Key {
@@ -52,14 +58,14 @@ impl Kind for Config {
             let mut names = self.profiles.keys().chain(self.authorize_params.keys());
             let place = Place::of([NAME, key]);
             problems.push(match names.find(|known| Some(*known) == name.as_ref()) {
-                None => Problem::value(place, format!("{key}: {message}"), help),
-                Some(name) => Problem::value(place.key(name), message, help),
+                None => SettingProblem::value(place, format!("{key}: {message}"), help),
+                Some(name) => SettingProblem::value(place.key(name), message, help),
             });
         }
         if self.preset.is_none() && !connector.mapping.0.contains_key("login") {
             let message = "without a preset nothing says what people are called";
             let help = "add [connector.ID.mapping] with login = \"profile.…\"";
-            problems.push(Problem::key(Place::of([NAME]), message, help));
+            problems.push(SettingProblem::key(Place::of([NAME]), message, help));
         }
         problems
     }
@@ -95,12 +101,12 @@ impl Kind for Config {
                 true => &[Mode::Web],
                 false => &[],
             },
-            silent_by: "oauth2 by some presets",
+            silent_requirements: "oauth2 by some presets",
             ..Features::default()
         }
     }
 
-    fn build(&self, deps: Deps) -> Result<Arc<dyn Connector>, BuildError> {
+    fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
         Ok(Arc::new(OAuth2::build(self, deps)?))
     }
 }

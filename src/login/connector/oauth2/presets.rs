@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::App;
+use super::super::SourceApp;
 use super::super::grant::ClientAuth;
 use super::config::ProfileAuth;
 
@@ -315,8 +315,8 @@ impl Preset {
     }
 
     /// The client of its own, in which people are signed in already.
-    pub(super) fn app(self) -> Option<App> {
-        let app = App {
+    pub(super) fn app(self) -> Option<SourceApp> {
+        let app = SourceApp {
             name: self.as_str(),
             user_agents: self.known().apps,
         };

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::super::grant;
-use super::super::{ConnectorError, Refusal, RefusedWhy};
+use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use super::config::ProfileAuth;
 use super::settings::Settings;
 use crate::expression::{self, EvalError, Expression};
@@ -165,7 +165,7 @@ fn email(expression: &Expression, raw: &Value) -> Result<Option<String>, Connect
 }
 
 /// Providers that have numbers for errors answer them with status 200.
-fn number_of(said: &Value, call: &'static str, access: &Secret<String>) -> Option<Refusal> {
+fn number_of(said: &Value, call: &'static str, access: &Secret<String>) -> Option<SourceRefusal> {
     let number = ["code", "errcode"]
         .iter()
         .find_map(|name| said.get(*name))?;
@@ -194,7 +194,7 @@ fn unasked(error: OutboundError, call: &'static str, name: Option<&str>) -> Conn
     else {
         return ConnectorError::Unreachable(error);
     };
-    let refusal = Refusal {
+    let refusal = SourceRefusal {
         call,
         code: i64::from(*status),
         message: format!("HTTP status {status} and {content_type}"),
@@ -206,7 +206,7 @@ fn unasked(error: OutboundError, call: &'static str, name: Option<&str>) -> Conn
     }
 }
 
-fn misconfigured(source: Refusal, name: Option<&str>) -> ConnectorError {
+fn misconfigured(source: SourceRefusal, name: Option<&str>) -> ConnectorError {
     let key = name.map_or_else(
         || "profile_url".to_owned(),
         |name| format!("profiles.{name}"),
@@ -230,8 +230,8 @@ fn senseless(key: &str, error: &EvalError) -> ConnectorError {
 
 fn nonsense(why: &str) -> ConnectorError {
     ConnectorError::Refused {
-        why: RefusedWhy::BadAnswer,
-        source: Refusal {
+        why: RefusalReason::BadAnswer,
+        source: SourceRefusal {
             call: PROFILE,
             code: 0,
             message: why.to_owned(),

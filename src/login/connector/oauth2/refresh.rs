@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use super::super::{ConnectorError, Refusal};
+use super::super::{ConnectorError, SourceRefusal};
 use super::{IDENTIFY_TIMEOUT, OAuth2, profile};
 use crate::outbound::OutboundError;
 use crate::people::source::{Refreshed, Source, SourceError, Tokens};
@@ -67,8 +67,8 @@ impl Source for OAuth2 {
     }
 }
 
-fn said(message: &str) -> Refusal {
-    Refusal {
+fn said(message: &str) -> SourceRefusal {
+    SourceRefusal {
         call: REFRESH,
         code: 0,
         message: message.to_owned(),

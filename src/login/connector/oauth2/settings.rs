@@ -268,7 +268,11 @@ fn compile(key: &'static str, source: &str) -> Result<Expression, Unfit> {
 }
 
 fn params(config: &Config, known: &Known) -> Result<Vec<(String, String)>, Unfit> {
-    if let Some(name) = config.authorize_params.keys().find(|name| is_ours(name)) {
+    if let Some(name) = config
+        .authorize_params
+        .keys()
+        .find(|name| is_own_path(name))
+    {
         return Err(Unfit::Key {
             key: "authorize_params",
             name: Some(name.clone()),
@@ -285,13 +289,13 @@ fn params(config: &Config, known: &Known) -> Result<Vec<(String, String)>, Unfit
         .collect())
 }
 
-fn is_ours(name: &str) -> bool {
+fn is_own_path(name: &str) -> bool {
     grant::is_reserved(name) || name == "scope"
 }
 
 fn return_param(config: &Config) -> Result<Option<String>, Unfit> {
     match &config.return_param {
-        Some(name) if name.is_empty() || is_ours(name) => {
+        Some(name) if name.is_empty() || is_own_path(name) => {
             let help = "the name of a parameter that the provider reads, such as returnUrl";
             Err(unfit("return_param", "this name is taken", help))
         }

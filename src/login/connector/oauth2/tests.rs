@@ -14,9 +14,9 @@ use crate::people::profile::{Mapped, Mapping, MappingConfig, over_profile};
 const ENDPOINTS: &str = "authorize_url = 'https://p.example/authorize?site=a'\n\
      token_url = 'https://p.example/token'\nprofile_url = 'https://p.example/me'\n";
 
-fn build(text: &str) -> Result<OAuth2, BuildError> {
+fn build(text: &str) -> Result<OAuth2, ConnectorBuildError> {
     let text = format!("client_id = 'me'\nclient_secret = 'hunter2'\n{text}");
-    let deps = Deps {
+    let deps = ConnectorDeps {
         id: "gh".parse().unwrap(),
         callback: Url::parse("https://sso.corp.example/.menshen/callback/gh").unwrap(),
         own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
@@ -35,7 +35,7 @@ fn pending() -> Pending {
     )
 }
 
-fn sent(oauth2: &OAuth2, ask: &Ask) -> (Url, BTreeMap<String, String>) {
+fn sent(oauth2: &OAuth2, ask: &AuthnRequest) -> (Url, BTreeMap<String, String>) {
     let url = oauth2.authorize_url(&pending(), ask);
     let all: Vec<_> = url.query_pairs().into_owned().collect();
     let map: BTreeMap<_, _> = all.iter().cloned().collect();
@@ -64,7 +64,7 @@ fn every_preset_builds_and_sends_people_to_its_provider() {
     for (preset, more) in PRESETS {
         let name = preset.as_str();
         let oauth2 = build(&format!("preset = '{name}'\n{more}")).unwrap();
-        let (url, sent) = sent(&oauth2, &Ask::default());
+        let (url, sent) = sent(&oauth2, &AuthnRequest::default());
         assert_eq!(url.scheme(), "https", "{name}");
         for (key, value) in [
             ("response_type", "code"),
@@ -94,7 +94,7 @@ fn nothing_configured_says_what_binds_an_answer_to_its_login() {
          scope_separator = ','\n[authorize_params]\nbrand = '甲'\nsite = 'b'"
     ))
     .unwrap();
-    let (_, sent) = sent(&oauth2, &Ask::default());
+    let (_, sent) = sent(&oauth2, &AuthnRequest::default());
     assert_eq!((sent["site"].as_str(), sent["brand"].as_str()), ("b", "甲"));
     assert_eq!(sent["scope"], "a,b");
     assert_eq!(sent["back"], "https://sso.corp.example/a?b=c&d");
@@ -115,7 +115,7 @@ fn nothing_configured_says_what_binds_an_answer_to_its_login() {
 
 #[test]
 fn a_provider_is_told_what_it_has_a_word_for() {
-    let ask = Ask {
+    let ask = AuthnRequest {
         acr_values: vec!["high".to_owned()],
         max_age: Some(Duration::from_secs(60)),
         prompt: Some(Prompt::SelectAccount),

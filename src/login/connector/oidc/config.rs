@@ -125,7 +125,7 @@ impl Config {
             }
         }
         for name in self.authorize_params.keys() {
-            if name.is_empty() || is_ours(name) {
+            if name.is_empty() || is_own_path(name) {
                 let why = format!("menshen itself says `{name}`: remove it here");
                 add("authorize_params", &why);
             }
@@ -154,7 +154,7 @@ impl Config {
 }
 
 /// Whether this parameter of an authorization request is ours to say.
-pub(super) fn is_ours(name: &str) -> bool {
+pub(super) fn is_own_path(name: &str) -> bool {
     grant::is_reserved(name) || KEYS_OF_THEIR_OWN.contains(&name)
 }
 

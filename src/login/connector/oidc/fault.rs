@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::super::{ConnectorError, Refusal, RefusedWhy};
+use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::issuer::IssuerError;
 use crate::telemetry;
 
@@ -31,7 +31,7 @@ pub(super) fn lacks(endpoint: &'static str) -> ConnectorError {
 pub(super) fn misconfigured(remedy: String, message: &str) -> ConnectorError {
     ConnectorError::Misconfigured {
         remedy,
-        source: Refusal {
+        source: SourceRefusal {
             call: "discovery",
             code: 0,
             message: bounded(message),
@@ -41,18 +41,22 @@ pub(super) fn misconfigured(remedy: String, message: &str) -> ConnectorError {
 
 /// What came proves nothing, and why.
 pub(super) fn refused(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
-    refused_as(RefusedWhy::BadAnswer, call, why)
+    refused_as(RefusalReason::BadAnswer, call, why)
 }
 
 /// What came proves less than was asked for, and why.
 pub(super) fn unproven(call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
-    refused_as(RefusedWhy::Unproven, call, why)
+    refused_as(RefusalReason::InsufficientProof, call, why)
 }
 
-fn refused_as(what: RefusedWhy, call: &'static str, why: &(dyn Error + 'static)) -> ConnectorError {
+fn refused_as(
+    what: RefusalReason,
+    call: &'static str,
+    why: &(dyn Error + 'static),
+) -> ConnectorError {
     ConnectorError::Refused {
         why: what,
-        source: Refusal {
+        source: SourceRefusal {
             call,
             code: 0,
             message: bounded(&telemetry::chain(why).to_string()),

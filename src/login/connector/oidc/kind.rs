@@ -5,8 +5,8 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::{
-    AnswerPath, BuildError, Callback, CallbackMethod, Connector, ConnectorConfig, Deps, Features,
-    Kind, Problem, TokenIssuer,
+    Callback, CallbackMethod, Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps,
+    Features, Kind, LoginMethod, SettingProblem, TokenIssuer,
 };
 use super::{Config, MAPPING, Oidc, ResponseMode};
 use crate::issuer::TenantName;
@@ -28,24 +28,24 @@ impl Kind for Config {
             .collect()
     }
 
-    fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<Problem<'_>> {
+    fn problems(&self, connector: &ConnectorConfig, external_url: &Url) -> Vec<SettingProblem<'_>> {
         let mut problems = Vec::new();
         if self.tenants.contains(&TenantName::Any) && !connector.link_by.is_empty() {
             let help = "an administrator of any organisation can write any address into its people: \
                         name the tenants that you trust with that";
             let message = "with tenants = [\"*\"] anybody could become anybody";
-            problems.push(Problem::value(Place::of(["link_by"]), message, help));
+            problems.push(SettingProblem::value(Place::of(["link_by"]), message, help));
         }
         for (key, why) in self.contradictions() {
             let message = format!("{key} makes no sense");
-            problems.push(Problem::value(Place::of([NAME, key]), message, why));
+            problems.push(SettingProblem::value(Place::of([NAME, key]), message, why));
         }
         if self.response_mode == ResponseMode::FormPost && external_url.scheme() != "https" {
             let help = "browsers send no cookie with such a POST over plain http: make external_url \
                         https:// or remove this key";
             let message = "no answer would ever be taken";
             let place = Place::of([NAME, "response_mode"]);
-            problems.push(Problem::value(place, message, help));
+            problems.push(SettingProblem::value(place, message, help));
         }
         problems
     }
@@ -78,14 +78,14 @@ impl Kind for Config {
             mapping: MAPPING,
             // `prompt=none` belongs to the standard.
             silent_in: &[Mode::Web, Mode::InApp],
-            answer_path: AnswerPath::Callback(Callback {
+            login_method: LoginMethod::Callback(Callback {
                 method: match self.response_mode {
                     ResponseMode::Query => CallbackMethod::Get,
                     ResponseMode::FormPost => CallbackMethod::GetOrPost,
                 },
                 ..Callback::default()
             }),
-            says_acr: true,
+            reports_acr: true,
             ..Features::default()
         }
     }
@@ -98,7 +98,7 @@ impl Kind for Config {
         })
     }
 
-    fn build(&self, deps: Deps) -> Result<Arc<dyn Connector>, BuildError> {
+    fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
         Ok(Arc::new(Oidc::build(self, deps)?))
     }
 }

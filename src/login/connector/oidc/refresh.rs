@@ -5,7 +5,7 @@ use std::error::Error;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::super::Refusal;
+use super::super::SourceRefusal;
 use super::super::grant::Granted;
 use super::id_token::{self, Asked, Fitting};
 use super::{Oidc, userinfo};
@@ -161,8 +161,8 @@ fn unavailable(error: impl Error + Send + Sync + 'static) -> SourceError {
     SourceError::Unavailable(Box::new(error))
 }
 
-fn refusal(message: &str) -> Refusal {
-    Refusal {
+fn refusal(message: &str) -> SourceRefusal {
+    SourceRefusal {
         call: "refresh",
         code: 0,
         message: message.to_owned(),

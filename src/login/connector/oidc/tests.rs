@@ -4,7 +4,7 @@ use super::super::Kind as _;
 use super::*;
 use crate::clock::Timestamp;
 use crate::issuer::IssuerName;
-use crate::login::connector::{Prompt, RefusedWhy};
+use crate::login::connector::{Prompt, RefusalReason};
 use crate::login::pending::Mode;
 use crate::login::return_to::ReturnTo;
 use crate::outbound;
@@ -17,10 +17,10 @@ pub(super) fn oidc(more: &str) -> Oidc {
     build(more).unwrap()
 }
 
-fn build(more: &str) -> Result<Oidc, BuildError> {
+fn build(more: &str) -> Result<Oidc, ConnectorBuildError> {
     let config: Config = toml::from_str(&format!("{LEAST}{more}")).unwrap();
     let callback = "https://sso.corp.example/.menshen/callback/keycloak";
-    let deps = Deps {
+    let deps = ConnectorDeps {
         id: ConnectorId::try_from("keycloak".to_owned()).unwrap(),
         callback: Url::parse(callback).unwrap(),
         own: Url::parse("https://sso.corp.example/.menshen").unwrap(),
@@ -56,7 +56,7 @@ fn metadata(names_itself: bool) -> Metadata {
     }
 }
 
-fn asked(oidc: &Oidc, ask: &Ask) -> Vec<(String, String)> {
+fn asked(oidc: &Oidc, ask: &AuthnRequest) -> Vec<(String, String)> {
     let endpoint = Url::parse("https://id.corp.example/authorize?kc=1&nonce=theirs").unwrap();
     let url = oidc.authorize_url(&endpoint, &pending(0), ask);
     url.query_pairs().into_owned().collect()
@@ -72,7 +72,7 @@ fn one<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
 #[test]
 fn a_login_always_has_a_state_a_nonce_and_a_challenge() {
     let oidc = oidc("");
-    let pairs = asked(&oidc, &Ask::default());
+    let pairs = asked(&oidc, &AuthnRequest::default());
     for name in ["state", "nonce", "code_challenge"] {
         assert!(one(&pairs, name).is_some_and(|it| it.len() >= 22), "{name}");
     }
@@ -94,7 +94,7 @@ fn a_login_always_has_a_state_a_nonce_and_a_challenge() {
     }
     assert_ne!(
         one(&pairs, "nonce"),
-        one(&asked(&oidc, &Ask::default()), "nonce")
+        one(&asked(&oidc, &AuthnRequest::default()), "nonce")
     );
 }
 
@@ -104,10 +104,10 @@ fn what_a_route_asks_for_beats_what_the_configuration_adds() {
                  authorize_params = { prompt = 'consent', max_age = '9', hd = 'corp.example' }";
     let oidc = oidc(added);
     assert!(oidc.config.features().returns_by_post());
-    let pairs = asked(&oidc, &Ask::default());
+    let pairs = asked(&oidc, &AuthnRequest::default());
     assert_eq!(one(&pairs, "prompt"), Some("consent"));
     assert_eq!(one(&pairs, "response_mode"), Some("form_post"));
-    let ask = Ask {
+    let ask = AuthnRequest {
         acr_values: vec!["mfa".to_owned(), "pwd".to_owned()],
         max_age: Some(Duration::from_secs(300)),
         prompt: Some(Prompt::Login),
@@ -160,7 +160,7 @@ fn an_answer_of_another_issuer_or_login_is_refused() {
         let refused = matches!(
             error,
             ConnectorError::Refused {
-                why: RefusedWhy::BadAnswer,
+                why: RefusalReason::BadAnswer,
                 ..
             }
         );
@@ -188,7 +188,10 @@ fn settings_that_make_no_sense_build_nothing() {
         "private_key = 'no key'",
         "authorize_params = { client_id = 'x' }",
     ] {
-        assert!(matches!(build(bad), Err(BuildError::Setting(_))), "{bad}");
+        assert!(
+            matches!(build(bad), Err(ConnectorBuildError::Setting(_))),
+            "{bad}"
+        );
     }
     let hidden = format!("{:?}", oidc("client_secret = 'hunter2'"));
     assert!(!hidden.contains("hunter2"), "{hidden}");

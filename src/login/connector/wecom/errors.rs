@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::kit::app_token::CallError;
-use super::super::{ConnectorError, Refusal, RefusedWhy};
+use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::outbound::OutboundError;
 
 /// The longest message of WeCom that is kept, in characters.
@@ -20,7 +20,7 @@ pub(super) const GET_TOKEN: &str = "gettoken";
 #[error(transparent)]
 pub(super) enum Fault {
     /// WeCom answered with an error code.
-    Said(#[from] Refusal),
+    Said(#[from] SourceRefusal),
     /// WeCom could not be asked.
     Unasked(#[from] OutboundError),
 }
@@ -54,7 +54,7 @@ impl Fault {
             Meaning::Stale => ConnectorError::Stale(refusal),
             Meaning::Busy => ConnectorError::Busy(refusal),
             Meaning::OutOfRange => ConnectorError::Refused {
-                why: RefusedWhy::OutOfRange,
+                why: RefusalReason::OutOfRange,
                 source: refusal,
             },
             Meaning::Misconfigured => {
@@ -82,7 +82,7 @@ impl CallError for Fault {
     }
 
     /// Many wrong secrets, and WeCom bans the address for an hour.
-    fn lasting_refusal(&self) -> Option<&Refusal> {
+    fn lasting_refusal(&self) -> Option<&SourceRefusal> {
         let Self::Said(refusal) = self else {
             return None;
         };
@@ -92,7 +92,12 @@ impl CallError for Fault {
 }
 
 /// What WeCom said, bounded and without what was `hidden` in the question.
-pub(super) fn refusal(call: &'static str, code: i64, message: &str, hidden: &[&str]) -> Refusal {
+pub(super) fn refusal(
+    call: &'static str,
+    code: i64,
+    message: &str,
+    hidden: &[&str],
+) -> SourceRefusal {
     let mut message = message.to_owned();
     if let Some(at) = message.find(", more info at ") {
         message.truncate(at);
@@ -108,7 +113,7 @@ pub(super) fn refusal(call: &'static str, code: i64, message: &str, hidden: &[&s
         .filter(|c| !c.is_control())
         .take(MESSAGE_CHARS_MAX)
         .collect();
-    Refusal {
+    SourceRefusal {
         call,
         code,
         message,
@@ -124,7 +129,7 @@ fn meaning(code: i64) -> Meaning {
     }
 }
 
-fn remedy(refusal: &Refusal, console: &Console) -> String {
+fn remedy(refusal: &SourceRefusal, console: &Console) -> String {
     let Console {
         callback_host,
         agent_id,
@@ -239,7 +244,7 @@ mod tests {
             let ConnectorError::Refused { why, .. } = error else {
                 panic!("{code}")
             };
-            assert_eq!(why, RefusedWhy::OutOfRange);
+            assert_eq!(why, RefusalReason::OutOfRange);
         }
     }
 

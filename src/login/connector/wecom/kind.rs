@@ -5,7 +5,8 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::{
-    App, BuildError, Connector, ConnectorConfig, Deps, Features, Hint, Kind, Problem, Text,
+    Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, Kind, LocalizedText,
+    SettingProblem, SignInHint, SourceApp,
 };
 use super::{Config, MAPPING, MINI_PROGRAM, Scope, WeCom};
 use crate::login::pending::Mode;
@@ -15,20 +16,20 @@ use crate::setting::Place;
 const NAME: &str = "wecom";
 
 /// Every WeCom client says `wxwork/`, that of a private deployment too.
-const APP: App = App {
+const APP: SourceApp = SourceApp {
     name: NAME,
     user_agents: &["wxwork/"],
 };
 
 /// Personal WeChat looks like the WeCom client and cannot log in without a scan.
-const HINT: Hint = Hint {
-    usual: Text {
+const HINT: SignInHint = SignInHint {
+    usual: LocalizedText {
         en: "On a phone, open this page inside WeCom. On a computer, scan the code with WeCom.",
         zh: "在手机上，请在企业微信里打开本页；在电脑上，用企业微信扫码即可。",
     },
     elsewhere: Some((
         "micromessenger",
-        Text {
+        LocalizedText {
             en: "You are in WeChat. Open this page in WeCom (企业微信) instead, or scan the code on \
                  a computer.",
             zh: "你正在微信里打开本页。请改在企业微信中打开，或在电脑上扫码登录。",
@@ -45,11 +46,15 @@ impl Kind for Config {
         vec![(Place::of([NAME, "secret"]), &self.secret)]
     }
 
-    fn problems(&self, _connector: &ConnectorConfig, _external_url: &Url) -> Vec<Problem<'_>> {
+    fn problems(
+        &self,
+        _connector: &ConnectorConfig,
+        _external_url: &Url,
+    ) -> Vec<SettingProblem<'_>> {
         let problem = |(key, rule): (&'static str, &'static str)| {
             let message = format!("{key} makes no sense");
             let help = format!("{key} {rule}");
-            Problem::value(Place::of([NAME, key]), message, help)
+            SettingProblem::value(Place::of([NAME, key]), message, help)
         };
         self.contradictions().into_iter().map(problem).collect()
     }
@@ -73,7 +78,7 @@ impl Kind for Config {
                 Scope::Base => &[Mode::InApp],
                 Scope::PrivateInfo => &[],
             },
-            silent_by: "WeCom can be inside its own client only, by mode \"auto\" or \"in-app\" and \
+            silent_requirements: "WeCom can be inside its own client only, by mode \"auto\" or \"in-app\" and \
                         scope \"snsapi_base\"",
             icon: Some(include_str!("icon.svg").trim_ascii_end()),
             hint: Some(HINT),
@@ -81,7 +86,7 @@ impl Kind for Config {
         }
     }
 
-    fn build(&self, deps: Deps) -> Result<Arc<dyn Connector>, BuildError> {
+    fn build(&self, deps: ConnectorDeps) -> Result<Arc<dyn Connector>, ConnectorBuildError> {
         Ok(Arc::new(WeCom::build(self, deps)?))
     }
 }

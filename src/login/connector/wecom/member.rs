@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{ConnectorError, Refusal, RefusedWhy};
+use super::super::{ConnectorError, RefusalReason, SourceRefusal};
 use super::api::{Redeemed, Said, number};
 use super::departments::Tree;
 use crate::outbound::OutboundError;
@@ -56,13 +56,13 @@ pub(super) fn demand_active(member: &Said, userid: &str) -> Result<(), Connector
         Some(_) => "the member has a status that is not known",
         None => "the member has no status",
     };
-    let source = Refusal {
+    let source = SourceRefusal {
         call,
         code: status.unwrap_or(0),
         message: message.to_owned(),
     };
     Err(ConnectorError::Refused {
-        why: RefusedWhy::Inactive,
+        why: RefusalReason::Inactive,
         source,
     })
 }
@@ -133,13 +133,13 @@ fn is_about(said: &Said, userid: &str) -> bool {
 }
 
 fn not_member(call: &'static str, words: &str) -> ConnectorError {
-    let source = Refusal {
+    let source = SourceRefusal {
         call,
         code: 0,
         message: words.to_owned(),
     };
     ConnectorError::Refused {
-        why: RefusedWhy::NotMember,
+        why: RefusalReason::NotMember,
         source,
     }
 }
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    fn why(error: ConnectorError) -> RefusedWhy {
+    fn why(error: ConnectorError) -> RefusalReason {
         match error {
             ConnectorError::Refused { why, .. } => why,
             other => panic!("{other:?}"),
@@ -191,7 +191,7 @@ mod tests {
         for redeemed in strangers {
             assert_eq!(
                 why(userid(&redeemed, "ww1").unwrap_err()),
-                RefusedWhy::NotMember
+                RefusalReason::NotMember
             );
         }
         let long = redeemed(Some(&"x".repeat(65)), None);
@@ -216,7 +216,7 @@ mod tests {
             Value::Null,
         ] {
             let error = demand_active(&member(bad), "zhangsan").unwrap_err();
-            assert_eq!(why(error), RefusedWhy::Inactive);
+            assert_eq!(why(error), RefusalReason::Inactive);
         }
         let other = demand_active(&member(json!(1)), "lisi");
         assert!(matches!(other, Err(ConnectorError::Unreachable(_))));

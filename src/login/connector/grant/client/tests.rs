@@ -170,6 +170,9 @@ fn settings_that_contradict_each_other_are_refused() {
         },
     ] {
         let error = Client::build(bad, clock()).unwrap_err();
-        assert!(matches!(error, BuildError::Setting(_)), "{error:?}");
+        assert!(
+            matches!(error, ConnectorBuildError::Setting(_)),
+            "{error:?}"
+        );
     }
 }

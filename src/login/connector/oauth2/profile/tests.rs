@@ -47,7 +47,7 @@ fn a_subject_is_a_text_or_a_number() {
             let bad = matches!(
                 error,
                 ConnectorError::Refused {
-                    why: RefusedWhy::BadAnswer,
+                    why: RefusalReason::BadAnswer,
                     ..
                 }
             );

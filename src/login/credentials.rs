@@ -1,8 +1,8 @@
-//! `Typed`: the user name and the password that somebody typed into our form.
+//! `PasswordCredentials`: the user name and the password that somebody typed into our form.
 
 use std::fmt;
 
-use super::connector::{ConnectorError, Refusal, RefusedWhy};
+use super::connector::{ConnectorError, RefusalReason, SourceRefusal};
 use super::fields::Fields;
 
 /// The longest user name a source is asked about, in bytes.
@@ -14,26 +14,26 @@ pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// A user name and a password that may be somebody's. The name is as typed, without the blanks around
 /// it; the password is as typed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Typed<'a> {
+pub struct PasswordCredentials<'a> {
     /// The user name.
     pub login: &'a str,
     /// The password: show it to nobody but the source.
     pub password: &'a str,
 }
 
-impl fmt::Debug for Typed<'_> {
+impl fmt::Debug for PasswordCredentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Typed(…)")
+        f.write_str("PasswordCredentials(…)")
     }
 }
 
-impl<'a> Typed<'a> {
+impl<'a> PasswordCredentials<'a> {
     /// From the fields `login` and `password`. What can be nobody's is wrong before a source is asked:
     /// some directories take an empty password for no password at all, and let everybody in.
     pub fn of(fields: &'a Fields) -> Result<Self, ConnectorError> {
         let wrong = |message: &str| ConnectorError::Refused {
-            why: RefusedWhy::WrongPassword,
-            source: Refusal {
+            why: RefusalReason::WrongPassword,
+            source: SourceRefusal {
                 call: "the form",
                 code: 0,
                 message: message.to_owned(),
@@ -61,7 +61,7 @@ mod tests {
     fn is_possible(login: &str, password: &str) -> bool {
         let fields = [("login", login), ("password", password)];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Typed::of(&Fields::new(fields.to_vec())).is_ok()
+        PasswordCredentials::of(&Fields::new(fields.to_vec())).is_ok()
     }
 
     #[test]
@@ -84,14 +84,14 @@ mod tests {
     #[test]
     fn a_name_loses_its_blanks_and_a_password_none() {
         let fields = Fields::parse(b"login=+lisi+&password=+x+").unwrap();
-        let typed = Typed::of(&fields).unwrap();
+        let typed = PasswordCredentials::of(&fields).unwrap();
         assert_eq!((typed.login, typed.password), ("lisi", " x "));
         assert!(!format!("{typed:?}").contains('x'));
         for twice in [
             "login=a&login=b&password=x",
             "login=a&password=x&password=y",
         ] {
-            assert!(Typed::of(&Fields::parse(twice.as_bytes()).unwrap()).is_err());
+            assert!(PasswordCredentials::of(&Fields::parse(twice.as_bytes()).unwrap()).is_err());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `Asked`: what a person is asked before their session goes to a host that only a wildcard covers,
+//! `TicketConsent`: what a person is asked before their session goes to a host that only a wildcard covers,
 //! or into a page in another site's frame.
 
 use serde::{Deserialize, Serialize};
@@ -10,14 +10,14 @@ use crate::login::return_to::ReturnTo;
 use crate::people::cookie::Sid;
 
 /// How long the question may stand, in seconds.
-const ASKED_AGE_MAX_S: u64 = 600;
+const CONSENT_AGE_MAX_S: u64 = 600;
 
 /// The longest sealed question that is looked at, in bytes.
-const ASKED_BYTES_MAX: usize = 16 * 1024;
+const CONSENT_BYTES_MAX: usize = 16 * 1024;
 
 /// Where a session shall go, sealed for that session: only its own browser was shown the page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct TicketConsent {
     /// Where the person wants to go, on another host.
     #[serde(rename = "p")]
     pub place: ReturnTo,
@@ -32,7 +32,7 @@ pub struct Asked {
     pub at: Timestamp,
 }
 
-impl Asked {
+impl TicketConsent {
     /// Seals it for the page that asks.
     pub fn seal(&self, ring: &KeyRing, sid: &Sid) -> String {
         let plain = serde_json::to_vec(self).expect("a question is plain data");
@@ -41,12 +41,12 @@ impl Asked {
 
     /// Opens what was sealed for this session, while it is fresh.
     pub fn open(ring: &KeyRing, sid: &Sid, sealed: &str, now: Timestamp) -> Option<Self> {
-        if sealed.len() > ASKED_BYTES_MAX {
+        if sealed.len() > CONSENT_BYTES_MAX {
             return None;
         }
         let plain = ring.open(Purpose::Ticket, &name(sid), sealed)?;
         let asked: Self = serde_json::from_slice(&plain).ok()?;
-        (now.since(asked.at).as_secs() <= ASKED_AGE_MAX_S).then_some(asked)
+        (now.since(asked.at).as_secs() <= CONSENT_AGE_MAX_S).then_some(asked)
     }
 }
 
@@ -65,17 +65,17 @@ mod tests {
     fn a_question_counts_for_one_session_and_ten_minutes() {
         let ring = KeyRing::new(&[keys::generate()], None).unwrap();
         let (sid, now) = (Sid::random(), Timestamp::from_unix_s(1_000));
-        let asked = Asked {
+        let asked = TicketConsent {
             place: ReturnTo::path("/a?b").unwrap(),
             nonce: crate::login::ticket::Nonce::random().hash(),
             for_frame: true,
             at: now,
         };
         let sealed = asked.seal(&ring, &sid);
-        let open = |sid: &Sid, now| Asked::open(&ring, sid, &sealed, now);
+        let open = |sid: &Sid, now| TicketConsent::open(&ring, sid, &sealed, now);
         assert_eq!(open(&sid, now), Some(asked));
         assert_eq!(open(&Sid::random(), now), None);
-        let late = now.plus(Duration::from_secs(ASKED_AGE_MAX_S + 1));
+        let late = now.plus(Duration::from_secs(CONSENT_AGE_MAX_S + 1));
         assert_eq!(open(&sid, late), None);
     }
 }

@@ -1,4 +1,4 @@
-//! `Arrival`: somebody who came with a ticket that nobody here asked for.
+//! `UnsolicitedLogin`: somebody who came with a ticket that nobody here asked for.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +10,8 @@ use crate::store::{AccountId, ConnectorId, LoginName, Subject};
 /// Somebody whose ticket was redeemed, and who has no session of it yet. It may travel in the sealed
 /// memory of a browser.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arrival {
-    /// The account that the ticket named, when the arrival was checked.
+pub struct UnsolicitedLogin {
+    /// The account that the ticket named, when the unsolicited was checked.
     #[serde(rename = "i")]
     pub account: AccountId,
     /// What applications call them.
@@ -37,17 +37,17 @@ pub struct Arrival {
     pub(super) expires_at: Option<Timestamp>,
     /// What the ticket is remembered by.
     #[serde(rename = "t")]
-    pub(super) ticket: TicketHash,
+    pub(super) ticket: EntryTokenHash,
 }
 
 /// What a ticket is remembered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TicketHash([u8; 32]);
+pub struct EntryTokenHash([u8; 32]);
 
-impl TicketHash {
+impl EntryTokenHash {
     /// That of a ticket for a connector.
     pub fn of(via: &ConnectorId, ticket: &str) -> Self {
-        let parts = [b"arrival", via.as_str().as_bytes(), ticket.as_bytes()];
+        let parts = [b"unsolicited", via.as_str().as_bytes(), ticket.as_bytes()];
         Self(keys::fingerprint(&parts))
     }
 
