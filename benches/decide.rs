@@ -29,7 +29,7 @@ use menshen::request::route::{
 };
 
 use menshen::store::{self, ConnectorId, Subject};
-use menshen::telemetry::{LogConfig, Seldom, Telemetry};
+use menshen::telemetry::{LogConfig, LogLimiter, Telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -170,7 +170,7 @@ impl House {
                 terms,
                 connectors: vec![corp],
                 bearers: Bearers::default(),
-                contested: Seldom::default(),
+                contested: LogLimiter::default(),
             },
             cookie,
         })

@@ -23,7 +23,7 @@ use crate::request::Body;
 use crate::request::head::{Connection, Trust};
 use crate::request::share::Shares;
 use crate::setting::Period;
-use crate::telemetry::{Seldom, Telemetry};
+use crate::telemetry::{LogLimiter, Telemetry};
 pub use by_address::AddressNetwork;
 use connection::Manner;
 use listen::Listener;
@@ -267,9 +267,9 @@ impl Door {
             closing: AtomicBool::new(false),
             leave: CancellationToken::new(),
             cut: CancellationToken::new(),
-            refusals: Seldom::default(),
-            complaints: Seldom::default(),
-            greed: Seldom::default(),
+            refusals: LogLimiter::default(),
+            complaints: LogLimiter::default(),
+            greed: LogLimiter::default(),
         });
         let accepting = TaskTracker::new();
         for (listener, manner) in self.listeners {
@@ -307,10 +307,10 @@ struct Hall<H> {
     leave: CancellationToken,
     /// Cancelled when they must.
     cut: CancellationToken,
-    refusals: Seldom,
-    complaints: Seldom,
+    refusals: LogLimiter,
+    complaints: LogLimiter,
     /// Leave to complain of clients that take too much, or too long.
-    greed: Seldom,
+    greed: LogLimiter,
 }
 
 async fn accept<H: Handle>(hall: Arc<Hall<H>>, listener: Listener, manner: Manner) {
@@ -324,7 +324,7 @@ async fn accept<H: Handle>(hall: Arc<Hall<H>>, listener: Listener, manner: Manne
             let permit = if let Ok(permit) = Arc::clone(&hall.places).try_acquire_owned() {
                 permit
             } else {
-                if hall.complaints.may_speak() {
+                if hall.complaints.allow() {
                     let max = hall.limits.connections_max;
                     tracing::warn!(max, "connections_max is reached: new connections wait");
                 }
@@ -341,7 +341,11 @@ async fn accept<H: Handle>(hall: Arc<Hall<H>>, listener: Listener, manner: Manne
         match accepted {
             Ok(((wire, peer), permit)) => {
                 pause = PAUSE_MIN;
-                let place = (permit, hall.tracker.token(), hall.telemetry.connection());
+                let place = (
+                    permit,
+                    hall.tracker.token(),
+                    hall.telemetry.track_connection(),
+                );
                 let served =
                     connection::serve(Arc::clone(&hall), manner.clone(), wire, peer, place);
                 tokio::spawn(served);
@@ -349,7 +353,7 @@ async fn accept<H: Handle>(hall: Arc<Hall<H>>, listener: Listener, manner: Manne
             // The client was gone before we looked (accept(2)): nothing is short.
             Err(error) if is_about_the_client(&error) => {}
             Err(error) => {
-                if hall.complaints.may_speak() {
+                if hall.complaints.allow() {
                     let address = &listener.address;
                     tracing::error!(%address, %error, "connections cannot be accepted");
                 }

@@ -228,7 +228,7 @@ impl Live {
             Ok(answered) => answered,
             Err(failed) => {
                 if let Some(key) = failed.error.limit() {
-                    self.shared().telemetry.limit_reached(key);
+                    self.shared().telemetry.count_limit_reached(key);
                 }
                 // Read again: whoever is answered pays nothing for the page of a failure.
                 let head = Head::of(parts, connection, site.reading(), entry.at).ok();
@@ -308,7 +308,7 @@ fn watched(
 /// administrator's to mend.
 fn complain(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
     match error {
-        HeadError::Forwarded(header) if site.unreadable.may_speak() => {
+        HeadError::Forwarded(header) if site.unreadable.allow() => {
             tracing::warn!(request_id = %id, ?peer, header, "a header of a trusted proxy cannot be read, so its requests are refused");
         }
         _ => tracing::info!(request_id = %id, %error, "a malformed request was refused"),

@@ -17,7 +17,7 @@ use menshen::request::explain::{Question, Words};
 use menshen::run::watch::Watch;
 use menshen::run::{self, Running, StartError};
 use menshen::site::Site;
-use menshen::telemetry::visible;
+use menshen::telemetry::escape;
 use menshen::{keys, telemetry};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -197,7 +197,7 @@ async fn reload(path: &Path, running: &Running, watch: &mut Watch) {
         Ok(needed) if needed.is_empty() => tracing::info!("the configuration was reloaded"),
         Ok(needed) => tracing::warn!(?needed, "reloaded; these changes count after a restart"),
         Err(error) => {
-            let error = telemetry::chain(&error);
+            let error = telemetry::error_chain(&error);
             tracing::error!(%error, "the configuration was not reloaded");
         }
     }
@@ -259,7 +259,7 @@ async fn explain(path: &Path, asked: Asked, json: bool) -> Result<(), Failure> {
     match json {
         true => {
             let json = format!("{:#}", explanation::json(&explanation));
-            print(visible::json(&json))
+            print(escape::json_for_terminal(&json))
         }
         false => print(explanation::text(&explanation).trim_end()),
     }
@@ -273,7 +273,7 @@ async fn ask_issuers(site: &Site) -> Result<bool, Failure> {
         match found {
             Ok(text) => print(format_args!("issuer {id}:\n  ok {text}"))?,
             Err(error) => {
-                let error = telemetry::chain(&*error);
+                let error = telemetry::error_chain(&*error);
                 print(format_args!("issuer {id}:\n  !! {error}"))?;
             }
         }
@@ -320,7 +320,7 @@ impl Signals {
 
 impl Failure {
     fn refused(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::Refused(telemetry::chain(error).to_string())
+        Self::Refused(telemetry::error_chain(error).to_string())
     }
 
     fn code(&self) -> u8 {
@@ -340,7 +340,7 @@ impl Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        let why = telemetry::chain(&error).to_string();
+        let why = telemetry::error_chain(&error).to_string();
         match error {
             // Certificates are read before the sockets are bound.
             StartError::Bind(BindError::Tls(_)) => Self::Refused(why),
@@ -373,7 +373,11 @@ fn tell_systemd(state: &[NotifyState<'_>]) {
 
 fn print(line: impl Display) -> Result<(), Failure> {
     // Names and addresses come from anywhere, and a terminal obeys what it is shown.
-    match writeln!(std::io::stdout(), "{}", visible::text(&line.to_string())) {
+    match writeln!(
+        std::io::stdout(),
+        "{}",
+        escape::for_terminal(&line.to_string())
+    ) {
         // Whoever read has read enough: `menshen schema | head`.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| Failure::refused(&error)),
@@ -385,6 +389,6 @@ fn complain(failure: &Failure) -> ExitCode {
     // What is shown with its line begins so already.
     let why = failure.why();
     let why = why.strip_prefix("error: ").unwrap_or(why);
-    let _ = writeln!(std::io::stderr(), "error: {}", visible::text(why));
+    let _ = writeln!(std::io::stderr(), "error: {}", escape::for_terminal(why));
     ExitCode::from(failure.code())
 }

@@ -168,7 +168,7 @@ fn denial(route: &Arc<Route>, error: GateError) -> Denial {
         GateError::Bearer(BearerError::Store(_)) | GateError::Unavailable(_) => {
             tracing::warn!(
                 route = route.name.as_str(),
-                error = %crate::telemetry::chain(&error),
+                error = %crate::telemetry::error_chain(&error),
                 "who is asking could not be found out"
             );
             Denial::Unavailable { route }

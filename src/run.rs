@@ -147,7 +147,7 @@ pub async fn start_recording(
     };
     let serving = doors.open(&config, &live, &health, &front)?;
     health.set_site_loaded();
-    telemetry.config_in_force(&config.hash());
+    telemetry.set_active_config(&config.hash());
     Ok(Running {
         addresses,
         admin_address,
@@ -231,13 +231,13 @@ impl Running {
         let telemetry = &self.live.shared().telemetry;
         match &outcome {
             Ok(()) => {
-                telemetry.reload(ReloadOutcome::Done);
-                telemetry.config_in_force(&config.hash());
+                telemetry.count_reload(ReloadOutcome::Done);
+                telemetry.set_active_config(&config.hash());
                 self.health.set_degraded(Vec::new());
             }
             Err(error) => {
-                telemetry.reload(ReloadOutcome::Refused);
-                let reason = crate::telemetry::chain(error).to_string();
+                telemetry.count_reload(ReloadOutcome::Refused);
+                let reason = crate::telemetry::error_chain(error).to_string();
                 self.health
                     .set_degraded(vec![format!("the last reload was refused: {reason}")]);
             }
@@ -249,7 +249,10 @@ impl Running {
 
     /// Notes that there was a configuration that could not even be parsed. The log says why.
     pub fn refuse(&self) {
-        self.live.shared().telemetry.reload(ReloadOutcome::Refused);
+        self.live
+            .shared()
+            .telemetry
+            .count_reload(ReloadOutcome::Refused);
         let reason = "the last reload was refused: the configuration does not parse";
         self.health.set_degraded(vec![reason.to_owned()]);
     }

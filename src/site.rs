@@ -27,7 +27,7 @@ use crate::request::headers::{self, Asserter, Namespace, Writing};
 use crate::request::route::{OwnPaths, RouteConfig, Routes};
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, Store, StoreError};
-use crate::telemetry::{Seldom, Telemetry};
+use crate::telemetry::{LogLimiter, Telemetry};
 
 pub mod live;
 mod ways;
@@ -115,9 +115,9 @@ pub struct Site {
     /// Where `/auth` reads the original URI.
     pub original: OriginalHeader,
     /// Leave to complain of checks from peers whose word does not count.
-    pub strangers: Seldom,
+    pub strangers: LogLimiter,
     /// Leave to complain of headers of trusted proxies that cannot be read.
-    pub unreadable: Seldom,
+    pub unreadable: LogLimiter,
 }
 
 /// Why a configuration could not be built. The old site stays.
@@ -260,8 +260,8 @@ impl Site {
             forwarder,
             login,
             original: config.original,
-            strangers: Seldom::default(),
-            unreadable: Seldom::default(),
+            strangers: LogLimiter::default(),
+            unreadable: LogLimiter::default(),
         })
     }
 
@@ -372,7 +372,7 @@ fn gate(
         terms,
         connectors: config.connectors.keys().cloned().collect(),
         bearers: bearers.map_err(BuildError::Bearer)?,
-        contested: Seldom::default(),
+        contested: LogLimiter::default(),
     })
 }
 

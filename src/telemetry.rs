@@ -12,27 +12,27 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use access::{Access, Cut, Ended, Lasted, Outcome, Speaker};
-pub use audit::{Audit, Event};
+pub use access::{AccessRecord, CutBy, FaceLabel, StreamEnd, StreamKind, VerdictLabel};
+pub use audit::{AuditEvent, AuditRecord};
 use lines::Kind;
+pub use log_limiter::LogLimiter;
 pub use metrics::{
-    BearerCounts, BearerOutcome, Counted, LoginOutcome, RefreshOutcome, ReloadOutcome,
+    BearerCounters, BearerOutcome, GaugeGuard, LoginOutcome, RefreshOutcome, ReloadOutcome,
 };
 pub use program_log::{flush_log, init};
-pub use seldom::Seldom;
 
 mod access;
 mod audit;
 mod bucket;
+pub mod escape;
 mod events;
 mod line;
 mod lines;
+mod log_limiter;
 mod losses;
 mod metrics;
 mod program_log;
-mod seldom;
 mod standard;
-pub mod visible;
 
 /// So many entries of the audit trail about strangers at once, and then so many in a second.
 const STRANGERS_AT_ONCE: u32 = 100;
@@ -80,7 +80,7 @@ struct Shared {
     strangers: bucket::Bucket,
     access: bool,
     /// Leave to say that lines are dropped.
-    drops: Seldom,
+    drops: LogLimiter,
 }
 
 impl Telemetry {
@@ -103,37 +103,37 @@ impl Telemetry {
             lines,
             strangers: bucket::Bucket::new(STRANGERS_AT_ONCE, STRANGERS_PER_SECOND),
             access: config.access,
-            drops: Seldom::default(),
+            drops: LogLimiter::default(),
         }))
     }
 
     /// Whether requests are written down at all: what only the record needs is spared else.
-    pub fn writes_access(&self) -> bool {
+    pub fn has_access_log(&self) -> bool {
         self.0.access
     }
 
     /// Counts a request, and writes it down unless `[log] access` says otherwise. Never blocks: a
     /// line that finds no room is dropped and counted.
-    pub fn record(&self, access: &Access<'_>) {
-        self.count(access);
-        self.write(access);
+    pub fn record_request(&self, access: &AccessRecord<'_>) {
+        self.count_request(access);
+        self.write_request(access);
     }
 
     /// Counts a request that is written down later.
-    pub fn count(&self, access: &Access<'_>) {
+    pub fn count_request(&self, access: &AccessRecord<'_>) {
         self.0.metrics.request(access);
     }
 
     /// Writes a request down that was counted before.
-    pub fn write(&self, access: &Access<'_>) {
+    pub fn write_request(&self, access: &AccessRecord<'_>) {
         if self.0.access {
             self.push(Kind::Access, |line| access.write(line));
         }
     }
 
     /// Counts a request that was ended after its answer had begun, and writes it down as
-    /// [`Self::record`] does.
-    pub fn ended(&self, ended: &Ended<'_>) {
+    /// [`Self::record_request`] does.
+    pub fn record_stream_end(&self, ended: &StreamEnd<'_>) {
         self.0.metrics.ended(ended.what);
         if self.0.access {
             self.push(Kind::Access, |line| ended.write(line));
@@ -142,21 +142,21 @@ impl Telemetry {
 
     /// Writes down who came, went, or was turned away. Such lines have a reserve of memory that no
     /// other kind of line can fill.
-    pub fn audit(&self, audit: &Audit<'_>) {
+    pub fn audit(&self, audit: &AuditRecord<'_>) {
         let left_out = self.0.strangers.left_out();
         self.push(Kind::Audit, |line| audit.write(line, left_out));
     }
 
     /// Writes down what any stranger can cause without a limit: at a pace. The next line says how
     /// many were left out.
-    pub fn audit_stranger(&self, audit: &Audit<'_>) {
+    pub fn audit_anonymous(&self, audit: &AuditRecord<'_>) {
         if let Some(left_out) = self.0.strangers.take() {
             self.push(Kind::Audit, |line| audit.write(line, left_out));
         }
     }
 
     fn push(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
-        if !self.0.lines.push(kind, write) && self.0.drops.may_speak() {
+        if !self.0.lines.push(kind, write) && self.0.drops.allow() {
             let (kind, output) = (kind.as_str(), self.0.lines.name());
             tracing::warn!(
                 kind,
@@ -167,7 +167,7 @@ impl Telemetry {
     }
 
     /// What hinders the log now, for an operator who looks at the health of the process.
-    pub fn log_troubles(&self) -> Vec<String> {
+    pub fn log_problems(&self) -> Vec<String> {
         let records = self.0.lines.trouble();
         let program = program_log::lines().and_then(lines::Lines::trouble);
         records.into_iter().chain(program).collect()
@@ -181,7 +181,7 @@ impl Telemetry {
 }
 
 /// Shows an error with everything that caused it, on one line.
-pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl fmt::Display + use<'a> {
+pub fn error_chain<'a>(error: &'a (dyn Error + 'static)) -> impl fmt::Display + use<'a> {
     Chain(error)
 }
 

@@ -20,7 +20,7 @@ use super::progress::{DOWNLOAD, Pace, Paces, Progress, Streams, add};
 use super::resets::Resets;
 use crate::request::share::{Places, Share, Shares};
 use crate::request::{Body, BodyError};
-use crate::telemetry::Counted;
+use crate::telemetry::GaugeGuard;
 
 /// The most that an HTTP/2 stream is given of an answer at once, in bytes: what its client has not
 /// taken of it stays in memory, and what it took is known no finer.
@@ -64,7 +64,7 @@ pub(super) struct Welcome {
 }
 
 /// What a connection holds of the house's limits and counts, given back at its end.
-pub(super) type Place = (OwnedSemaphorePermit, TaskTrackerToken, Counted);
+pub(super) type Place = (OwnedSemaphorePermit, TaskTrackerToken, GaugeGuard);
 
 /// What is to be done about a connection now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

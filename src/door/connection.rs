@@ -28,7 +28,7 @@ use super::proxy_protocol::{self, ProxyError};
 use super::{DoorLimits, Hall, Handle, preface, redirect};
 use crate::request::Body;
 use crate::request::head::{Connection, ConnectionExtension, Peer};
-use crate::telemetry::chain;
+use crate::telemetry::error_chain;
 
 /// How long a load balancer may take for its PROXY header.
 const PROXY_HEADER_WITHIN: Duration = Duration::from_secs(5);
@@ -92,8 +92,8 @@ pub(super) async fn serve<H: Handle>(
         match refused {
             Refused::Greedy => {}
             Refused::Stranger | Refused::Header(_) | Refused::SlowHeader => {
-                if hall.refusals.may_speak() {
-                    tracing::warn!(?peer, error = %chain(&refused), "a connection was refused");
+                if hall.refusals.allow() {
+                    tracing::warn!(?peer, error = %error_chain(&refused), "a connection was refused");
                 }
             }
             Refused::SlowHandshake
@@ -101,7 +101,7 @@ pub(super) async fn serve<H: Handle>(
             | Refused::Silent(_)
             | Refused::Unread(_)
             | Refused::Closing => {
-                tracing::debug!(?peer, error = %chain(&refused), "a connection came to nothing");
+                tracing::debug!(?peer, error = %error_chain(&refused), "a connection came to nothing");
             }
         }
     }
@@ -341,7 +341,7 @@ struct Guest<H> {
 
 impl<H> Guest<H> {
     fn refuse_unclear(&self) -> http::Response<Body> {
-        if self.hall.refusals.may_speak() {
+        if self.hall.refusals.allow() {
             let peer = self.connection.peer;
             tracing::warn!(
                 ?peer,
@@ -373,7 +373,7 @@ async fn attend<C: Future<Output = hyper::Result<()>>, H>(
     let outcome = poll_fn(|cx| {
         loop {
             if let Poll::Ready(outcome) = http.as_mut().poll(cx) {
-                return Poll::Ready(outcome.map_err(|error| chain(&error).to_string()));
+                return Poll::Ready(outcome.map_err(|error| error_chain(&error).to_string()));
             }
             if activity.resets_too_much() {
                 hall.tell_of_resets(peer);

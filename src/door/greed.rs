@@ -33,8 +33,8 @@ impl<H> Hall<H> {
         let client = trust.counted(address);
         let connection = self.connections.take(client);
         if connection.is_none() {
-            self.telemetry.limit_reached(CONNECTIONS);
-            if self.greed.may_speak() {
+            self.telemetry.count_limit_reached(CONNECTIONS);
+            if self.greed.allow() {
                 let max = self.connections.max();
                 tracing::warn!(%client, key = CONNECTIONS, max, "a client has all the connections it may have: a further one was closed");
             }
@@ -48,8 +48,8 @@ impl<H> Hall<H> {
 
     /// The answer to one request too many.
     pub(super) fn too_many(&self, client: Peer, open: &Open) -> Response<Body> {
-        self.telemetry.limit_reached(REQUESTS);
-        if self.greed.may_speak() {
+        self.telemetry.count_limit_reached(REQUESTS);
+        if self.greed.allow() {
             let max = open.requests_max();
             tracing::warn!(
                 ?client,
@@ -74,8 +74,8 @@ impl<H> Hall<H> {
 
     /// Notes that a connection is closed because its client reset too many of its streams.
     pub(super) fn tell_of_resets(&self, client: Peer) {
-        self.telemetry.limit_reached(RESETS);
-        if self.greed.may_speak() {
+        self.telemetry.count_limit_reached(RESETS);
+        if self.greed.allow() {
             tracing::warn!(
                 ?client,
                 key = RESETS,
@@ -86,8 +86,8 @@ impl<H> Hall<H> {
 
     /// Notes that a request was ended because its client was too slow.
     pub(super) fn tell_of(&self, client: Peer, key: &'static str) {
-        self.telemetry.limit_reached(key);
-        if self.greed.may_speak() {
+        self.telemetry.count_limit_reached(key);
+        if self.greed.allow() {
             let within = self.limits.progress_interval.duration();
             tracing::warn!(
                 ?client,

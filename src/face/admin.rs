@@ -19,7 +19,7 @@ use crate::request::head::HeadError;
 use crate::request::{Body, BodyError, target};
 use crate::secret::{Secret, SecretError, SecretSource};
 use crate::site::live::Live;
-use crate::telemetry::{Telemetry, chain, visible};
+use crate::telemetry::{Telemetry, error_chain, escape};
 
 mod api;
 mod asked_by;
@@ -169,18 +169,18 @@ impl Admin {
     }
 
     fn metrics(&self) -> Response<Body> {
-        self.telemetry.sessions_cached(self.sessions.cached());
+        self.telemetry.set_sessions_cached(self.sessions.cached());
         text(StatusCode::OK, OPEN_METRICS, self.telemetry.render())
     }
 
     /// Why nobody can be looked for, or nobody can come in and nothing can be ended.
     async fn store_fails(&self) -> Option<String> {
         if let Err(error) = self.people.ping_store().await {
-            tracing::warn!(error = %chain(&error), "the store does not answer");
+            tracing::warn!(error = %error_chain(&error), "the store does not answer");
             return Some(format!("the store does not answer: {}", error.cause()));
         }
         if let Err(error) = self.people.try_store_write().await {
-            tracing::warn!(error = %chain(&error), "the store cannot be written to");
+            tracing::warn!(error = %error_chain(&error), "the store cannot be written to");
             return Some(format!("the store cannot be written to: {}", error.cause()));
         }
         None
@@ -204,7 +204,7 @@ impl Admin {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         // No reason to send requests elsewhere: they are served all the same.
-        degraded.extend(self.telemetry.log_troubles());
+        degraded.extend(self.telemetry.log_problems());
         let status = if reasons.is_empty() {
             StatusCode::OK
         } else {
@@ -250,7 +250,7 @@ fn json_text(status: StatusCode, value: &Value) -> Response<Body> {
     text(
         status,
         "application/json",
-        visible::json(&json).into_owned(),
+        escape::json_for_terminal(&json).into_owned(),
     )
 }
 

@@ -152,7 +152,7 @@ pub(super) async fn ask(
             let (site, head) = (context.site, context.head);
             if matches!(denial, Denial::NoRoute) && site.routes.is_own(head.path.as_str()) {
                 reason = "own-page";
-                if site.strangers.may_speak() {
+                if site.strangers.allow() {
                     let prefix = &site.prefix;
                     tracing::warn!(
                         request_id = %context.id,
@@ -340,7 +340,7 @@ pub(super) fn stranger(site: &Site, peer: Peer, id: &RequestId) -> LoggedRespons
         Peer::Ip(ip) => ip.to_canonical().to_string(),
         Peer::Unix => "unix".to_owned(),
     };
-    if site.strangers.may_speak() {
+    if site.strangers.allow() {
         tracing::warn!(
             request_id = %id,
             "a check was refused: \"{entry}\" may not speak for others; add it to [server] trusted_proxies \

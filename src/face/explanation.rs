@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::page::Cause;
 use super::reply::status_of;
 use crate::request::explain::{End, Explanation, Line, Upstream, Way};
-use crate::telemetry::visible;
+use crate::telemetry::escape;
 
 /// As one JSON object.
 pub fn json(explanation: &Explanation) -> Value {
@@ -62,7 +62,7 @@ struct Lines(String);
 impl Lines {
     /// One line, whatever stands in the text.
     fn add(&mut self, kind: &str, text: &str) {
-        let text = visible::line(text);
+        let text = escape::for_terminal_line(text);
         writeln!(self.0, "{kind}: {text}").expect("a string takes every text");
     }
 }

@@ -241,7 +241,7 @@ async fn decided(
         None => decide(&site.routes, &site.gate, &head).await,
         Some(Some(route)) => decide_on(route, &site.gate, &head).await,
         Some(None) => {
-            if site.strangers.may_speak() {
+            if site.strangers.allow() {
                 tracing::warn!(request_id = %id, "a check names a route in context_extensions that there is not");
             }
             Verdict::Deny(Denial::NoRoute)

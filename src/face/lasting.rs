@@ -23,7 +23,7 @@ use crate::request::headers::RequestId;
 use crate::request::policy::Permit;
 use crate::request::{Body, BodyError};
 use crate::site::live::Live;
-use crate::telemetry::{Ended, Lasted};
+use crate::telemetry::{StreamEnd, StreamKind};
 
 /// A request that was let in and goes on, with everything that judging it again needs.
 pub(super) struct GoingOn {
@@ -49,7 +49,7 @@ impl GoingOn {
     }
 
     /// Writes down that it was ended.
-    pub(super) fn record(&self, what: Lasted) {
+    pub(super) fn record(&self, what: StreamKind) {
         let shared = self.live.shared();
         let caller = self.permit.caller();
         let person = match caller {
@@ -57,7 +57,7 @@ impl GoingOn {
             Caller::Program(_) | Caller::Nobody(_) => None,
         };
         let session = person.map(|session| session.public_id);
-        shared.telemetry.ended(&Ended {
+        shared.telemetry.record_stream_end(&StreamEnd {
             at: shared.clock.now(),
             request_id: self.id.as_str(),
             client: self.client,
@@ -138,7 +138,7 @@ impl Lasting {
         let task = tokio::spawn(async move {
             request.over().await;
             if watching.end() {
-                request.record(Lasted::Answer);
+                request.record(StreamKind::ResponseBody);
             }
         });
         self.stage = Stage::Watched(watched, task.abort_handle());

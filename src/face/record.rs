@@ -18,7 +18,7 @@ use crate::request::head::{Connection, Head, Peer};
 use crate::request::headers::RequestId;
 use crate::request::policy::Permit;
 use crate::request::route::Route;
-use crate::telemetry::{Access, Cut, Outcome, Speaker, Telemetry};
+use crate::telemetry::{AccessRecord, CutBy, FaceLabel, Telemetry, VerdictLabel};
 
 /// What the access record says of the request itself.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ impl AccessEntry {
             Peer::Ip(ip) => ip.to_canonical(),
             Peer::Unix => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
-        let line = telemetry.writes_access().then(|| {
+        let line = telemetry.has_access_log().then(|| {
             let host = parts
                 .headers
                 .get(http::header::HOST)
@@ -84,8 +84,8 @@ impl AccessEntry {
 #[derive(Debug)]
 pub(super) struct LoggedResponse {
     response: Option<Response<Body>>,
-    face: Speaker,
-    verdict: Outcome,
+    face: FaceLabel,
+    verdict: VerdictLabel,
     reason: Cow<'static, str>,
     route: Option<Arc<Route>>,
     caller: Option<Caller>,
@@ -104,13 +104,13 @@ pub(super) struct ResponseSummary {
     /// From the request to the head of the answer.
     pub(super) took: Duration,
     pub(super) bytes: Option<u64>,
-    pub(super) cut: Option<Cut>,
+    pub(super) cut: Option<CutBy>,
 }
 
 impl LoggedResponse {
     /// An own path's answer.
     pub(super) fn own_path(reason: &'static str, response: Response<Body>) -> Self {
-        Self::new(Speaker::Own, Outcome::Allow, reason).with_response(response)
+        Self::new(FaceLabel::Own, VerdictLabel::Allow, reason).with_response(response)
     }
 
     pub(super) fn login_needed(
@@ -120,7 +120,7 @@ impl LoggedResponse {
     ) -> Self {
         Self {
             route: Some(Arc::clone(route)),
-            ..Self::new(Speaker::Proxy, Outcome::Login, reason)
+            ..Self::new(FaceLabel::Proxy, VerdictLabel::Login, reason)
         }
         .with_response(response)
     }
@@ -134,7 +134,7 @@ impl LoggedResponse {
         Self {
             route: route.cloned(),
             caller: caller.cloned(),
-            ..Self::new(Speaker::Proxy, Outcome::Deny, reason)
+            ..Self::new(FaceLabel::Proxy, VerdictLabel::Deny, reason)
         }
         .with_response(response)
     }
@@ -148,7 +148,7 @@ impl LoggedResponse {
     /// The same, told by a check.
     pub(super) fn from_check(self) -> Self {
         Self {
-            face: Speaker::Check,
+            face: FaceLabel::Check,
             ..self
         }
     }
@@ -164,11 +164,11 @@ impl LoggedResponse {
         Self {
             route: Some(Arc::clone(permit.route())),
             caller: Some(permit.caller().clone()),
-            ..Self::new(Speaker::Proxy, Outcome::Allow, "")
+            ..Self::new(FaceLabel::Proxy, VerdictLabel::Allow, "")
         }
     }
 
-    fn new(face: Speaker, verdict: Outcome, reason: impl Into<Cow<'static, str>>) -> Self {
+    fn new(face: FaceLabel, verdict: VerdictLabel, reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             response: None,
             face,
@@ -254,10 +254,10 @@ impl LoggedResponse {
             cut: None,
         };
         if self.streams {
-            telemetry.count(&self.access(entry, id, summary));
+            telemetry.count_request(&self.access(entry, id, summary));
             return streamed::follow(response, telemetry, self, entry, id, summary);
         }
-        telemetry.record(&self.access(entry, id, summary));
+        telemetry.record_request(&self.access(entry, id, summary));
         response
     }
 
@@ -267,7 +267,7 @@ impl LoggedResponse {
         entry: &'a AccessEntry,
         id: &'a RequestId,
         summary: ResponseSummary,
-    ) -> Access<'a> {
+    ) -> AccessRecord<'a> {
         let person = match &self.caller {
             Some(Caller::Person(person)) => Some(&person.session),
             _ => None,
@@ -279,7 +279,7 @@ impl LoggedResponse {
             _ => None,
         };
         let line = entry.line.as_deref();
-        Access {
+        AccessRecord {
             at: entry.at,
             request_id: id.as_str(),
             trace_id: None,

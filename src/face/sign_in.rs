@@ -364,7 +364,7 @@ async fn caller_or_holder(context: &RequestContext<'_>) -> Result<Caller, Box<Lo
 }
 
 fn not_found_out(context: &RequestContext<'_>, error: &GateError) -> Response<Body> {
-    tracing::error!(request_id = %context.id, error = %crate::telemetry::chain(error), "who is asking could not be found out");
+    tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "who is asking could not be found out");
     reply::problem(context, page::Cause::StoreAway, None)
 }
 

@@ -13,7 +13,7 @@ use super::record::{AccessEntry, LoggedResponse, ResponseSummary};
 use crate::request::forward::ForwardError;
 use crate::request::headers::RequestId;
 use crate::request::{Body, BodyError};
-use crate::telemetry::{Cut, Telemetry, chain};
+use crate::telemetry::{CutBy, Telemetry, error_chain};
 
 /// A body of which every byte is counted.
 struct Streamed {
@@ -58,7 +58,7 @@ pub(super) fn follow(
 }
 
 impl Streamed {
-    fn end(&mut self, cut: Option<Cut>) {
+    fn end(&mut self, cut: Option<CutBy>) {
         if let Some(record) = self.record.take() {
             record.write(self.bytes, cut);
         }
@@ -67,9 +67,9 @@ impl Streamed {
     /// It will not come to its end; the log says why.
     fn fail(&mut self, error: &BodyError) {
         let cut = match error.downcast_ref() {
-            Some(ForwardError::Client | ForwardError::TooLarge { .. }) => Cut::Client,
-            _ if error.is::<NoLonger>() => Cut::Session,
-            _ => Cut::Upstream,
+            Some(ForwardError::Client | ForwardError::TooLarge { .. }) => CutBy::Client,
+            _ if error.is::<NoLonger>() => CutBy::Session,
+            _ => CutBy::Upstream,
         };
         if let Some(record) = &self.record {
             record.warn(error, self.bytes, cut);
@@ -79,28 +79,28 @@ impl Streamed {
 }
 
 impl Record {
-    fn write(&self, bytes: u64, cut: Option<Cut>) {
+    fn write(&self, bytes: u64, cut: Option<CutBy>) {
         let summary = ResponseSummary {
             bytes: Some(bytes),
             cut,
             ..self.summary
         };
         let access = self.logged.access(&self.entry, &self.id, summary);
-        self.telemetry.write(&access);
+        self.telemetry.write_request(&access);
     }
 
-    fn warn(&self, error: &BodyError, bytes: u64, cut: Cut) {
+    fn warn(&self, error: &BodyError, bytes: u64, cut: CutBy) {
         let (route, upstream) = (self.logged.route_name(), self.logged.upstream_name());
-        let error = chain(&**error);
+        let error = error_chain(&**error);
         match cut {
-            Cut::Upstream => {
+            CutBy::Upstream => {
                 tracing::warn!(request_id = %self.id, route, upstream, %error, bytes, "an answer was cut off: its end did not come");
             }
-            Cut::Client => {
+            CutBy::Client => {
                 tracing::info!(request_id = %self.id, route, upstream, %error, bytes, "an answer was cut off: its request broke off");
             }
             // The record says it all.
-            Cut::Session => {}
+            CutBy::Session => {}
         }
     }
 }
@@ -142,6 +142,6 @@ impl http_body::Body for Streamed {
 impl Drop for Streamed {
     fn drop(&mut self) {
         // Nobody wants the rest of it.
-        self.end(Some(Cut::Client));
+        self.end(Some(CutBy::Client));
     }
 }

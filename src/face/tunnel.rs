@@ -2,16 +2,16 @@
 
 use super::lasting::GoingOn;
 use crate::request::forward::{Tunnel, TunnelEnd};
-use crate::telemetry::Lasted;
+use crate::telemetry::StreamKind;
 
 /// Lets a tunnel run in a task of its own until either side ends it, or it is no longer allowed.
 pub(super) fn keep(tunnel: Tunnel, request: GoingOn) {
     tokio::spawn(async move {
         let live = &request.live;
-        let _open = live.shared().telemetry.tunnel();
+        let _open = live.shared().telemetry.track_tunnel();
         let end = tunnel.run(async {
             tokio::select! {
-                () = request.over() => request.record(Lasted::Tunnel),
+                () = request.over() => request.record(StreamKind::Tunnel),
                 () = live.closing().cancelled() => {}
             }
         });

@@ -97,7 +97,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
             let issuer = self.issuer.clone();
             tokio::spawn(async move {
                 if let Err(error) = asking.await {
-                    let error = crate::telemetry::chain(&error);
+                    let error = crate::telemetry::error_chain(&error);
                     tracing::warn!(%issuer, %error, "what an issuer said before is used on");
                 }
             });

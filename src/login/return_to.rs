@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::telemetry::Seldom;
+use crate::telemetry::LogLimiter;
 
 /// The longest return address that is read, in bytes.
 const BYTES_MAX: usize = 64 * 1024;
@@ -13,8 +13,8 @@ pub const RETURN_TO_BYTES_MAX: usize = 4_000;
 
 /// Says that somebody will not find everything again that they asked for. Strangers cause it.
 pub(super) fn log_shortened(bytes: usize) {
-    static SELDOM: Seldom = Seldom::new();
-    if SELDOM.may_speak() {
+    static LOG_LIMITER: LogLimiter = LogLimiter::new();
+    if LOG_LIMITER.allow() {
         tracing::warn!(
             bytes,
             bytes_max = RETURN_TO_BYTES_MAX,

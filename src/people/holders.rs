@@ -23,7 +23,7 @@ use crate::issuer::Tenant;
 use crate::keys::{self, KeyRing};
 use crate::secret::Secret;
 use crate::store::{ConnectorId, SessionFound, StoreError};
-use crate::telemetry::{Audit, Event, Telemetry};
+use crate::telemetry::{AuditEvent, AuditRecord, Telemetry};
 
 /// A token has an end of its own, so its session need not end when it is idle. This is shorter than the
 /// store keeps idle sessions.
@@ -241,14 +241,14 @@ impl Holders {
             .mint_once(&self.ring, login, &lifetime, once);
         match minted.await {
             Ok(minting) => {
-                self.telemetry.audit(&Audit {
+                self.telemetry.audit(&AuditRecord {
                     connector: Some(via.as_str()),
                     subject: Some(subject.as_str()),
                     login: Some(name.as_str()),
                     account: Some(&minting.handle.account),
                     session: Some(&minting.public_id),
                     reason: Some("token"),
-                    ..Audit::new(Event::Login, self.clock.now())
+                    ..AuditRecord::new(AuditEvent::Login, self.clock.now())
                 });
                 Ok((minting.handle, kept.fields))
             }

@@ -16,7 +16,7 @@ use crate::people::profile::Proof;
 use crate::people::session::Person;
 use crate::secret::SecretError;
 use crate::store::{ConnectorId, StoreError, Subject};
-use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
+use crate::telemetry::{BearerCounters, BearerOutcome, LogLimiter, Telemetry};
 
 mod config;
 mod introspection;
@@ -75,9 +75,9 @@ pub struct Bearers {
     /// Those whose tokens are people's.
     of_people: Vec<IssuerId>,
     /// For tokens that are refused before an issuer is known.
-    unnamed: BearerCounts,
+    unnamed: BearerCounters,
     /// For the audit trail: strangers cause these lines.
-    complaints: Seldom,
+    complaints: LogLimiter,
 }
 
 /// Why a bearer token lets nobody in.
@@ -298,8 +298,8 @@ impl Bearers {
                 .filter(|(_, config)| config.people.is_some())
                 .map(|(id, _)| id.clone())
                 .collect(),
-            unnamed: telemetry.bearers(""),
-            complaints: Seldom::default(),
+            unnamed: telemetry.bearer_counters(""),
+            complaints: LogLimiter::default(),
         })
     }
 
@@ -324,7 +324,7 @@ impl Bearers {
 
     /// Leave to write down that a token was refused, once a second.
     pub fn may_complain(&self) -> bool {
-        self.complaints.may_speak()
+        self.complaints.allow()
     }
 
     /// Whose token a request to a page of ours brings, among those that are people's.

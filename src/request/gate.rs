@@ -9,7 +9,7 @@ use super::route::Route;
 use crate::keys::KeyRing;
 use crate::people::session::{Attended, Due, Found, Missing, Person, Refresher, Sessions, Terms};
 use crate::store::{ConnectorId, StoreError};
-use crate::telemetry::Seldom;
+use crate::telemetry::LogLimiter;
 
 /// Who is asking.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ pub struct Gate {
     /// Whose bearer tokens count, on routes that name them.
     pub bearers: Bearers,
     /// Leave to complain of requests with two good session cookies.
-    pub contested: Seldom,
+    pub contested: LogLimiter,
 }
 
 impl Gate {
@@ -93,7 +93,7 @@ impl Gate {
         }
         match (self.fresh(head).await, route.is_public(head)) {
             (Err(error), true) => {
-                tracing::warn!(error = %crate::telemetry::chain(&error), "a public route goes on without identity");
+                tracing::warn!(error = %crate::telemetry::error_chain(&error), "a public route goes on without identity");
                 Ok(Caller::Nobody(Why::Nobody))
             }
             (found, _) => found,
@@ -145,7 +145,7 @@ impl Gate {
     /// waits for none.
     pub async fn person(&self, head: &Head<'_>) -> Result<Caller, GateError> {
         let Some(cookie) = head.credentials.session else {
-            if head.credentials.contested && self.contested.may_speak() {
+            if head.credentials.contested && self.contested.allow() {
                 tracing::warn!(
                     host = %head.host,
                     client = %head.client,

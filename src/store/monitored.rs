@@ -78,7 +78,7 @@ impl Monitored {
         let answer = tokio::time::timeout(limit, asked).await;
         let answer = answer.unwrap_or(Err(StoreError::Late { question }));
         if answer.as_ref().is_err_and(|error| !error.is_an_answer()) {
-            self.telemetry.store_error();
+            self.telemetry.count_store_error();
         }
         answer
     }
@@ -212,7 +212,7 @@ impl Maintenance for Monitored {
     }
 
     fn damaged(&self, record: &'static str) -> StoreError {
-        self.telemetry.store_error();
+        self.telemetry.count_store_error();
         self.inner.damaged(record)
     }
 

@@ -19,7 +19,7 @@ const METHOD_BYTES_MAX: usize = 32;
 /// There is no place for a query string: those of own paths carry codes, and those of applications
 /// whatever they carry.
 #[derive(Clone, Copy)]
-pub struct Access<'a> {
+pub struct AccessRecord<'a> {
     /// When the request was received.
     pub at: Timestamp,
     /// Its id, also in the answer and on error pages.
@@ -35,7 +35,7 @@ pub struct Access<'a> {
     /// The path alone.
     pub path: &'a str,
     /// Who answered.
-    pub face: Speaker,
+    pub face: FaceLabel,
     /// The route, when one was found.
     pub route: Option<&'a str>,
     /// The login of a person.
@@ -45,7 +45,7 @@ pub struct Access<'a> {
     /// The program of a bearer token: its issuer as configured, and what that calls it.
     pub program: Option<(&'a str, &'a str)>,
     /// What was decided.
-    pub verdict: Outcome,
+    pub verdict: VerdictLabel,
     /// Why, unless it was allowed.
     pub reason: Option<&'a str>,
     /// What was answered.
@@ -59,12 +59,12 @@ pub struct Access<'a> {
     /// The length of the answer, when it is known.
     pub bytes: Option<u64>,
     /// Who ended the answer before its end.
-    pub cut: Option<Cut>,
+    pub cut: Option<CutBy>,
 }
 
 /// Who ended an answer before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
+pub enum CutBy {
     /// The application, or its time was up.
     Upstream,
     /// The client went away or broke its request off.
@@ -73,7 +73,7 @@ pub enum Cut {
     Session,
 }
 
-impl Cut {
+impl CutBy {
     /// As it stands in logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -87,7 +87,7 @@ impl Cut {
 /// What is said of a request that was ended after its answer had begun, because whoever sent it may
 /// no longer pass.
 #[derive(Clone, Copy)]
-pub struct Ended<'a> {
+pub struct StreamEnd<'a> {
     /// When it was ended.
     pub at: Timestamp,
     /// Its id, as in its access record.
@@ -103,23 +103,23 @@ pub struct Ended<'a> {
     /// The program of a bearer token, as in an access record.
     pub program: Option<(&'a str, &'a str)>,
     /// What went on.
-    pub what: Lasted,
+    pub what: StreamKind,
     /// For how long.
     pub after: Duration,
 }
 
 /// What may go on for long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lasted {
+pub enum StreamKind {
     /// The body of an answer.
-    Answer,
+    ResponseBody,
     /// A WebSocket, or whatever follows another upgrade.
     Tunnel,
 }
 
 /// Which face answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaker {
+pub enum FaceLabel {
     /// The application, through us.
     Proxy,
     /// Our own paths.
@@ -130,7 +130,7 @@ pub enum Speaker {
 
 /// What was decided, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum VerdictLabel {
     /// It was let through.
     Allow,
     /// A login is needed first.
@@ -139,7 +139,7 @@ pub enum Outcome {
     Deny,
 }
 
-impl Speaker {
+impl FaceLabel {
     pub(super) const ALL: [Self; 3] = [Self::Proxy, Self::Own, Self::Check];
 
     /// As it stands in logs and metrics.
@@ -152,7 +152,7 @@ impl Speaker {
     }
 }
 
-impl Outcome {
+impl VerdictLabel {
     pub(super) const ALL: [Self; 3] = [Self::Allow, Self::Login, Self::Deny];
 
     /// As it stands in logs and metrics.
@@ -165,15 +165,15 @@ impl Outcome {
     }
 }
 
-impl fmt::Debug for Access<'_> {
+impl fmt::Debug for AccessRecord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Access")
+        f.debug_struct("AccessRecord")
             .field("request_id", &self.request_id)
             .finish_non_exhaustive()
     }
 }
 
-impl Access<'_> {
+impl AccessRecord<'_> {
     pub(super) fn write(&self, buffer: &mut Vec<u8>) {
         let mut line = Line::begin(buffer, self.at, "menshen::access");
         line.text("request_id", self.request_id)
@@ -203,31 +203,31 @@ impl Access<'_> {
         if let Some(bytes) = self.bytes {
             line.number("bytes", bytes);
         }
-        line.maybe("cut", self.cut.map(Cut::as_str));
+        line.maybe("cut", self.cut.map(CutBy::as_str));
         line.end();
     }
 }
 
-impl fmt::Debug for Ended<'_> {
+impl fmt::Debug for StreamEnd<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ended")
+        f.debug_struct("StreamEnd")
             .field("request_id", &self.request_id)
             .field("what", &self.what)
             .finish_non_exhaustive()
     }
 }
 
-impl Lasted {
+impl StreamKind {
     /// As it stands in logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Answer => "answer",
+            Self::ResponseBody => "answer",
             Self::Tunnel => "tunnel",
         }
     }
 }
 
-impl Ended<'_> {
+impl StreamEnd<'_> {
     pub(super) fn write(&self, buffer: &mut Vec<u8>) {
         let mut line = Line::begin(buffer, self.at, "menshen::access");
         line.text("request_id", self.request_id)
@@ -237,7 +237,7 @@ impl Ended<'_> {
             .shown("session", self.session)
             .maybe("issuer", self.program.map(|(issuer, _)| issuer))
             .maybe("subject", self.program.map(|(_, subject)| subject))
-            .text("verdict", Outcome::Deny.as_str())
+            .text("verdict", VerdictLabel::Deny.as_str())
             .text("reason", "no longer allowed")
             .text("ended", self.what.as_str())
             .ms("ms", self.after);

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::chain;
+use super::error_chain;
 use super::line::{Line, bounded};
 use crate::clock::Timestamp;
 
@@ -14,11 +14,11 @@ const USER_AGENT_BYTES_MAX: usize = 256;
 
 /// One entry of the audit trail. There is no place for a token, a code or a cookie in it.
 #[derive(Clone)]
-pub struct Audit<'a> {
+pub struct AuditRecord<'a> {
     /// When.
     pub at: Timestamp,
     /// What happened.
-    pub event: Event,
+    pub event: AuditEvent,
     /// In which request.
     pub request_id: Option<&'a str>,
     /// Through which connector.
@@ -45,7 +45,7 @@ pub struct Audit<'a> {
 
 /// What happened to a person's access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum AuditEvent {
     /// They came in.
     Login,
     /// They were not let in.
@@ -55,16 +55,16 @@ pub enum Event {
     /// Sessions were ended by an administrator or a provider.
     Revoked,
     /// An account was closed.
-    Closed,
+    AccountClosed,
     /// An account was opened again.
-    Opened,
+    AccountReopened,
     /// A source no longer vouches for a session; it was ended.
-    RefreshGone,
+    RefreshRefused,
     /// A source says something else of a person who is here; the reason names the fields.
-    Entitlements,
+    EntitlementsChanged,
 }
 
-impl Event {
+impl AuditEvent {
     /// As it stands in the trail.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -72,17 +72,17 @@ impl Event {
             Self::Refused => "refused",
             Self::SignOut => "sign-out",
             Self::Revoked => "revoked",
-            Self::Closed => "closed",
-            Self::Opened => "opened",
-            Self::RefreshGone => "refresh-gone",
-            Self::Entitlements => "entitlements",
+            Self::AccountClosed => "closed",
+            Self::AccountReopened => "opened",
+            Self::RefreshRefused => "refresh-gone",
+            Self::EntitlementsChanged => "entitlements",
         }
     }
 }
 
-impl<'a> Audit<'a> {
+impl<'a> AuditRecord<'a> {
     /// An entry that says no more than what happened and when.
-    pub const fn new(event: Event, at: Timestamp) -> Self {
+    pub const fn new(event: AuditEvent, at: Timestamp) -> Self {
         Self {
             at,
             event,
@@ -102,7 +102,7 @@ impl<'a> Audit<'a> {
 
     /// `left_out` entries of strangers were not written since the last one that was.
     pub(super) fn write(&self, buffer: &mut Vec<u8>, left_out: u64) {
-        let error = self.error.map(chain);
+        let error = self.error.map(error_chain);
         let mut line = Line::begin(buffer, self.at, "menshen::audit");
         line.text("event", self.event.as_str())
             .maybe("request_id", self.request_id)
@@ -134,9 +134,9 @@ impl<'a> Audit<'a> {
     }
 }
 
-impl fmt::Debug for Audit<'_> {
+impl fmt::Debug for AuditRecord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Audit")
+        f.debug_struct("AuditRecord")
             .field("event", &self.event)
             .finish_non_exhaustive()
     }

@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::bucket::Bucket;
-use super::visible;
+use super::escape;
 
 /// So many lines of one place in the source at once, and then so many in a second.
 const AT_ONCE: u32 = 50;
@@ -72,7 +72,7 @@ where
         {
             line.insert_str(end, &format!(",\"left_out\":{left_out}"));
         }
-        writer.write_str(&visible::json(&line))
+        writer.write_str(&escape::json_for_terminal(&line))
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
         let said = "a\u{85}\u{9b}2J\u{2028}\u{202e}\u{2066}\u{200f}\u{61c}\u{200b}\n财";
         let text = logged(|| tracing::warn!(name = said, shown = %said, debug = ?said, "{said}"));
         assert_eq!(text.matches('\n').count(), 1);
-        assert!(!text.trim_end().chars().any(visible::is_unseen), "{text}");
+        assert!(!text.trim_end().chars().any(escape::needs_escape), "{text}");
         let line: Value = serde_json::from_str(&text).unwrap();
         for field in ["name", "shown", "message"] {
             assert_eq!(line[field], said, "{field}");

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::time::Duration;
 
-use super::visible::{is_unseen, push_json_escape};
+use super::escape::{needs_escape, push_json_escape};
 use crate::clock::Timestamp;
 
 /// A line that is being written. Every text is escaped, so a record cannot break out of its line,
@@ -107,7 +107,7 @@ fn escape(buffer: &mut Vec<u8>, text: &str) {
         match c {
             '"' => escaped.push_str("\\\""),
             '\\' => escaped.push_str("\\\\"),
-            c if is_unseen(c) => push_json_escape(c, &mut escaped),
+            c if needs_escape(c) => push_json_escape(c, &mut escaped),
             c => escaped.push(c),
         }
     }
@@ -128,7 +128,7 @@ mod tests {
             .end();
         let text = String::from_utf8(buffer).unwrap();
         assert_eq!(text.matches('\n').count(), 1);
-        assert!(!text.trim_end().chars().any(is_unseen), "{text}");
+        assert!(!text.trim_end().chars().any(needs_escape), "{text}");
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["a"], said);
         assert_eq!(value["b"], format!("{said}-{said}"));

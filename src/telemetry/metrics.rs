@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::losses::Losses;
-use super::{Access, Lasted, Outcome, Speaker, Telemetry};
+use super::{AccessRecord, FaceLabel, StreamKind, Telemetry, VerdictLabel};
 
 /// Upper bounds in seconds: from what a cached decision takes to what nobody waits for.
 const SECONDS: [f64; 13] = [
@@ -67,21 +67,21 @@ pub enum BearerOutcome {
     /// It was refused.
     Refused,
     /// Its issuer could not be asked.
-    Away,
+    Unavailable,
     /// Its client brings too many new ones: nobody looked at it.
     Limited,
 }
 
 /// The counters of one issuer's tokens. Clones count the same.
 #[derive(Clone, Debug, Default)]
-pub struct BearerCounts([Counter; 5]);
+pub struct BearerCounters([Counter; 5]);
 
 impl BearerOutcome {
     const ALL: [Self; 5] = [
         Self::Verified,
         Self::Cached,
         Self::Refused,
-        Self::Away,
+        Self::Unavailable,
         Self::Limited,
     ];
 
@@ -90,13 +90,13 @@ impl BearerOutcome {
             Self::Verified => "verified",
             Self::Cached => "cached",
             Self::Refused => "refused",
-            Self::Away => "away",
+            Self::Unavailable => "away",
             Self::Limited => "limited",
         }
     }
 }
 
-impl BearerCounts {
+impl BearerCounters {
     /// Counts one more.
     pub fn count(&self, outcome: BearerOutcome) {
         self.0[outcome as usize].inc();
@@ -131,9 +131,9 @@ pub enum ReloadOutcome {
 
 /// Something that is counted as long as this is kept.
 #[derive(Debug)]
-pub struct Counted(Gauge);
+pub struct GaugeGuard(Gauge);
 
-impl Drop for Counted {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -145,7 +145,7 @@ impl Metrics {
         registry.register_collector(Box::new(losses));
         let requests = Family::<Labels, Counter>::default();
         let durations = Family::<Labels, Histogram>::new_with_constructor(histogram as fn() -> _);
-        let request_counter = |face: Speaker, verdict: Outcome, status: &str| {
+        let request_counter = |face: FaceLabel, verdict: VerdictLabel, status: &str| {
             requests.get_or_create_owned(&vec![
                 ("face", face.as_str().to_owned()),
                 ("verdict", verdict.as_str().to_owned()),
@@ -153,12 +153,12 @@ impl Metrics {
             ])
         };
         let metrics = Self {
-            requests: Speaker::ALL.map(|face| {
-                Outcome::ALL.map(|verdict| {
+            requests: FaceLabel::ALL.map(|face| {
+                VerdictLabel::ALL.map(|verdict| {
                     STATUS_CLASSES.map(|class| request_counter(face, verdict, class))
                 })
             }),
-            durations: Speaker::ALL.map(|face| {
+            durations: FaceLabel::ALL.map(|face| {
                 durations.get_or_create_owned(&vec![("face", face.as_str().to_owned())])
             }),
             upstream_duration: histogram(),
@@ -244,7 +244,7 @@ impl Metrics {
         all.register("ended", help, self.ended.clone());
     }
 
-    pub(super) fn request(&self, access: &Access<'_>) {
+    pub(super) fn request(&self, access: &AccessRecord<'_>) {
         let class = usize::from(access.status / 100).clamp(1, STATUS_CLASSES.len()) - 1;
         let (face, verdict) = (access.face as usize, access.verdict as usize);
         self.requests[face][verdict][class].inc();
@@ -254,7 +254,7 @@ impl Metrics {
         }
     }
 
-    pub(super) fn ended(&self, what: Lasted) {
+    pub(super) fn ended(&self, what: StreamKind) {
         let labels = vec![("what", what.as_str().to_owned())];
         self.ended.get_or_create(&labels).inc();
     }
@@ -273,17 +273,17 @@ impl Telemetry {
     }
 
     /// Counts a connection as long as the answer is kept.
-    pub fn connection(&self) -> Counted {
+    pub fn track_connection(&self) -> GaugeGuard {
         counted(&self.0.metrics.connections)
     }
 
     /// Counts a tunnel as long as the answer is kept.
-    pub fn tunnel(&self) -> Counted {
+    pub fn track_tunnel(&self) -> GaugeGuard {
         counted(&self.0.metrics.tunnels)
     }
 
     /// Counts a login that came to an end.
-    pub fn login(&self, connector: &str, outcome: LoginOutcome) {
+    pub fn count_login(&self, connector: &str, outcome: LoginOutcome) {
         let outcome = match outcome {
             LoginOutcome::Done => "done",
             LoginOutcome::Refused => "refused",
@@ -297,8 +297,8 @@ impl Telemetry {
     }
 
     /// The counters of one issuer's bearer tokens; without a name, of those nobody issued.
-    pub fn bearers(&self, issuer: &str) -> BearerCounts {
-        BearerCounts(BearerOutcome::ALL.map(|outcome| {
+    pub fn bearer_counters(&self, issuer: &str) -> BearerCounters {
+        BearerCounters(BearerOutcome::ALL.map(|outcome| {
             let labels = vec![
                 ("issuer", issuer.to_owned()),
                 ("outcome", outcome.as_str().to_owned()),
@@ -308,7 +308,7 @@ impl Telemetry {
     }
 
     /// Counts a refresh of tokens that came to an end.
-    pub fn refresh(&self, connector: &str, outcome: RefreshOutcome) {
+    pub fn count_refresh(&self, connector: &str, outcome: RefreshOutcome) {
         let outcome = match outcome {
             RefreshOutcome::Done => "done",
             RefreshOutcome::Adopted => "adopted",
@@ -325,33 +325,33 @@ impl Telemetry {
     }
 
     /// Counts a login that was stopped because it went in circles.
-    pub fn login_loop(&self) {
+    pub fn count_login_loop(&self) {
         self.0.metrics.login_loops.inc();
     }
 
     /// Counts a request that was denied because its expressions take too much work.
-    pub fn costly_request(&self) {
+    pub fn count_costly_request(&self) {
         self.0.metrics.costly_requests.inc();
     }
 
     /// Counts a request or a connection that was refused or ended by a limit, by its key.
-    pub fn limit_reached(&self, key: &'static str) {
+    pub fn count_limit_reached(&self, key: &'static str) {
         let labels = vec![("key", key.to_owned())];
         self.0.metrics.limits.get_or_create(&labels).inc();
     }
 
     /// Counts a question the store failed at.
-    pub fn store_error(&self) {
+    pub fn count_store_error(&self) {
         self.0.metrics.store_errors.inc();
     }
 
     /// Says how many sessions are in memory.
-    pub fn sessions_cached(&self, sessions: u64) {
+    pub fn set_sessions_cached(&self, sessions: u64) {
         self.0.metrics.sessions_cached.set(sessions);
     }
 
     /// Counts a reload.
-    pub fn reload(&self, outcome: ReloadOutcome) {
+    pub fn count_reload(&self, outcome: ReloadOutcome) {
         let outcome = match outcome {
             ReloadOutcome::Done => "done",
             ReloadOutcome::Refused => "refused",
@@ -364,7 +364,7 @@ impl Telemetry {
     }
 
     /// Says which configuration is in force from now on, by its hash.
-    pub fn config_in_force(&self, hash: &str) {
+    pub fn set_active_config(&self, hash: &str) {
         let metrics = &self.0.metrics;
         metrics.config.clear();
         metrics
@@ -375,9 +375,9 @@ impl Telemetry {
     }
 }
 
-fn counted(gauge: &Gauge) -> Counted {
+fn counted(gauge: &Gauge) -> GaugeGuard {
     gauge.inc();
-    Counted(gauge.clone())
+    GaugeGuard(gauge.clone())
 }
 
 fn histogram() -> Histogram {

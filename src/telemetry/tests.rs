@@ -32,8 +32,8 @@ impl Kept {
     }
 }
 
-fn access() -> Access<'static> {
-    Access {
+fn access() -> AccessRecord<'static> {
+    AccessRecord {
         at: Timestamp::from_unix_ms(1_700_000_000_123),
         request_id: "r1",
         trace_id: None,
@@ -41,12 +41,12 @@ fn access() -> Access<'static> {
         method: "GET",
         host: "oa.example",
         path: "/a?code=secret",
-        face: Speaker::Proxy,
+        face: FaceLabel::Proxy,
         route: Some("oa"),
         login: Some("zhangsan"),
         session: Some(&"public"),
         program: None,
-        verdict: Outcome::Allow,
+        verdict: VerdictLabel::Allow,
         reason: None,
         status: 200,
         upstream: Some("10.0.0.5:8080"),
@@ -65,7 +65,7 @@ fn with(config: &LogConfig) -> (Kept, Telemetry) {
 #[test]
 fn a_request_is_one_line_without_its_query() {
     let (kept, telemetry) = with(&LogConfig::default());
-    telemetry.record(&access());
+    telemetry.record_request(&access());
     telemetry.flush();
     let values = kept.values();
     assert_eq!(values.len(), 1);
@@ -85,7 +85,7 @@ fn a_request_is_counted_even_when_it_is_not_written() {
         access: false,
         ..LogConfig::default()
     });
-    telemetry.record(&access());
+    telemetry.record_request(&access());
     telemetry.flush();
     assert!(kept.values().is_empty());
     let page = telemetry.render();
@@ -110,11 +110,11 @@ fn an_audit_line_has_the_whole_chain_and_a_bounded_user_agent() {
     });
     let error = Outer(io::Error::other("refused"));
     let agent = "企".repeat(200);
-    telemetry.audit(&Audit {
+    telemetry.audit(&AuditRecord {
         connector: Some("corp"),
         user_agent: Some(agent.as_str().into()),
         error: Some(&error),
-        ..Audit::new(Event::Refused, Timestamp::from_unix_s(0))
+        ..AuditRecord::new(AuditEvent::Refused, Timestamp::from_unix_s(0))
     });
     telemetry.flush();
     let values = kept.values();
@@ -128,14 +128,14 @@ fn an_audit_line_has_the_whole_chain_and_a_bounded_user_agent() {
 #[test]
 fn what_is_counted_is_shown() {
     let (_, telemetry) = with(&LogConfig::default());
-    telemetry.login("corp", LoginOutcome::Done);
-    telemetry.reload(ReloadOutcome::Refused);
-    telemetry.store_error();
-    telemetry.login_loop();
-    telemetry.sessions_cached(3);
-    telemetry.config_in_force("abc");
-    telemetry.config_in_force("def");
-    let tunnel = telemetry.tunnel();
+    telemetry.count_login("corp", LoginOutcome::Done);
+    telemetry.count_reload(ReloadOutcome::Refused);
+    telemetry.count_store_error();
+    telemetry.count_login_loop();
+    telemetry.set_sessions_cached(3);
+    telemetry.set_active_config("abc");
+    telemetry.set_active_config("def");
+    let tunnel = telemetry.track_tunnel();
     let page = telemetry.render();
     for line in [
         r#"menshen_logins_total{connector="corp",outcome="done"} 1"#,

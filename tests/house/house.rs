@@ -338,7 +338,7 @@ impl House {
         let outcome = self.running.reload(config).await;
         outcome
             .map(drop)
-            .map_err(|error| menshen::telemetry::chain(&error).to_string())
+            .map_err(|error| menshen::telemetry::error_chain(&error).to_string())
     }
 }
 

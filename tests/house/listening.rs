@@ -183,7 +183,7 @@ async fn a_taken_port_is_named_and_leaves_nothing_behind() {
     let error = menshen::run::start(config, Clock::system())
         .await
         .unwrap_err();
-    let why = menshen::telemetry::chain(&error).to_string();
+    let why = menshen::telemetry::error_chain(&error).to_string();
     assert!(why.contains(&house.address().to_string()), "{why}");
     assert!(why.contains("another program listens there"), "{why}");
     assert!(!why.contains(&taken.to_string()));

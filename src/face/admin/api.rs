@@ -16,7 +16,7 @@ use crate::request::{Body, BodyError};
 use crate::store::{
     AccountId, ConnectorId, LoginName, Scope, SessionId, SessionRecord, StoreError,
 };
-use crate::telemetry::{Audit, Event, chain};
+use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
 
 const BODY_BYTES_MAX: usize = 16 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(10);
@@ -82,12 +82,12 @@ where
         ApiError::Nobody(detail) => problem(StatusCode::NOT_FOUND, &detail),
         ApiError::Method(allowed) => not_allowed(allowed),
         ApiError::Store(error) => {
-            tracing::error!(error = %chain(&error), "the admin API could not ask the store");
+            tracing::error!(error = %error_chain(&error), "the admin API could not ask the store");
             let detail = format!("the store does not answer: {}", error.cause());
             problem(StatusCode::SERVICE_UNAVAILABLE, &detail)
         }
         ApiError::NotStored(error) => {
-            tracing::error!(error = %chain(&error), "what the admin API ended could not be stored");
+            tracing::error!(error = %error_chain(&error), "what the admin API ended could not be stored");
             let detail = format!(
                 "it holds in this process, but the store did not take it yet: {}; \
                  menshen asks it again until it does",
@@ -150,9 +150,9 @@ async fn end_session(admin: &Admin, id: &str) -> Result<Response<Body>, ApiError
     let key = admin.sessions.key(&id).await?;
     let key = key.ok_or(ApiError::NotFound)?;
     let stored = admin.sessions.revoke(&Scope::Session(key)).await;
-    admin.telemetry.audit(&Audit {
+    admin.telemetry.audit(&AuditRecord {
         session: Some(&id),
-        ..ended_by_admin(Event::Revoked, &stored)
+        ..ended_by_admin(AuditEvent::Revoked, &stored)
     });
     stored.map_err(not_stored)?;
     Ok(done())
@@ -202,20 +202,20 @@ where
     if let Err(StoreError::NoAccount { .. }) = stored {
         return Err(ApiError::NotFound);
     }
-    let audit = ended_by_admin(Event::Revoked, &stored);
+    let audit = ended_by_admin(AuditEvent::Revoked, &stored);
     match &scope {
-        Scope::Account(id) => admin.telemetry.audit(&Audit {
+        Scope::Account(id) => admin.telemetry.audit(&AuditRecord {
             account: Some(id),
             ..audit
         }),
         Scope::Connector(id) => {
-            admin.telemetry.audit(&Audit {
+            admin.telemetry.audit(&AuditRecord {
                 connector: Some(id.as_str()),
                 ..audit
             });
         }
         Scope::Everyone | Scope::Session(_) => {
-            admin.telemetry.audit(&Audit {
+            admin.telemetry.audit(&AuditRecord {
                 reason: Some(match stored {
                     Ok(()) => "everyone, by the admin API",
                     Err(_) => "everyone, by the admin API; not stored yet",
@@ -233,11 +233,11 @@ async fn close(admin: &Admin, id: &str, closed: bool) -> Result<Response<Body>, 
     let stored = admin.people.close_account(&id, closed).await;
     let event = match (&stored, closed) {
         (Ok(false), _) => return Err(ApiError::NotFound),
-        (_, true) => Event::Closed,
-        (Ok(true), false) => Event::Opened,
+        (_, true) => AuditEvent::AccountClosed,
+        (Ok(true), false) => AuditEvent::AccountReopened,
         (Err(_), false) => return stored.map(|_| done()).map_err(ApiError::from),
     };
-    admin.telemetry.audit(&Audit {
+    admin.telemetry.audit(&AuditRecord {
         account: Some(&id),
         ..ended_by_admin(event, &stored)
     });
@@ -253,13 +253,13 @@ fn not_stored(error: StoreError) -> ApiError {
     }
 }
 
-fn ended_by_admin<'a, T>(event: Event, stored: &Result<T, StoreError>) -> Audit<'a> {
-    Audit {
+fn ended_by_admin<'a, T>(event: AuditEvent, stored: &Result<T, StoreError>) -> AuditRecord<'a> {
+    AuditRecord {
         reason: Some(match stored {
             Ok(_) => "by the admin API",
             Err(_) => "by the admin API; not stored yet",
         }),
-        ..Audit::new(event, Clock::system().now())
+        ..AuditRecord::new(event, Clock::system().now())
     }
 }
 

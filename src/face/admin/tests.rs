@@ -17,7 +17,7 @@ use crate::people::session::{NewLogin, SessionConfig, Terms};
 use crate::request::head::{OriginalHeader, Trust};
 use crate::site::{self, Shared, Site};
 use crate::store::{self, Account, AccountId, Admission, Admitted};
-use crate::telemetry::{Access, LogConfig, Outcome, Speaker};
+use crate::telemetry::{AccessRecord, FaceLabel, LogConfig, VerdictLabel};
 
 const TOKEN: &str = "correct horse";
 const TERMS: Terms = Terms {
@@ -321,7 +321,7 @@ async fn readiness_says_what_is_missing() {
 #[tokio::test]
 async fn metrics_are_open_metrics() {
     let desk = Desk::new(None).await;
-    desk.admin.telemetry.record(&Access {
+    desk.admin.telemetry.record_request(&AccessRecord {
         at: Clock::system().now(),
         request_id: "r",
         trace_id: None,
@@ -329,12 +329,12 @@ async fn metrics_are_open_metrics() {
         method: "GET",
         host: "a",
         path: "/",
-        face: Speaker::Own,
+        face: FaceLabel::Own,
         route: None,
         login: None,
         program: None,
         session: None,
-        verdict: Outcome::Deny,
+        verdict: VerdictLabel::Deny,
         reason: None,
         status: 404,
         upstream: None,

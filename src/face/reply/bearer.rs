@@ -12,7 +12,7 @@ use crate::request::Body;
 use crate::request::bearer::{BearerError, IssuerId, Refusal};
 use crate::request::gate::{Caller, GateError};
 use crate::request::route::Route;
-use crate::telemetry::{Audit, Event, chain};
+use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
 
 /// A token that does not prove what it says. Whoever brought it is not told why; the records are.
 pub(super) fn refused(
@@ -21,16 +21,16 @@ pub(super) fn refused(
     issuer: Option<&IssuerId>,
     why: &Refusal,
 ) -> LoggedResponse {
-    let reason = format!("bad token: {}", chain(why));
+    let reason = format!("bad token: {}", error_chain(why));
     if context.site.gate.bearers.may_complain() {
         let agent = context.head.headers.get(http::header::USER_AGENT);
-        context.shared.telemetry.audit(&Audit {
+        context.shared.telemetry.audit(&AuditRecord {
             request_id: Some(context.id.as_str()),
             issuer: issuer.map(IssuerId::as_str),
             client: Some(context.head.client),
             user_agent: agent.map(|agent| String::from_utf8_lossy(agent.as_bytes())),
             reason: Some(&reason),
-            ..Audit::new(Event::Refused, context.head.at)
+            ..AuditRecord::new(AuditEvent::Refused, context.head.at)
         });
     }
     let title = "The bearer token is not valid here";

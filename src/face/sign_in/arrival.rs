@@ -12,7 +12,7 @@ use crate::request::Body;
 use crate::request::gate::Why;
 use crate::request::policy::shortfall;
 use crate::store::{Scope, SessionKey};
-use crate::telemetry::{Audit, Event};
+use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// How much older than the route allows a proof may be that was fresh enough when the source looked
 /// at it, in milliseconds: its clock is another, and the way back takes time.
@@ -57,14 +57,14 @@ async fn end_the_old(
     if old.expires_at <= context.head.at || !revoke(context, key).await {
         return;
     }
-    context.shared.telemetry.audit(&Audit {
+    context.shared.telemetry.audit(&AuditRecord {
         connector: Some(old.connector.as_str()),
         subject: Some(old.subject.as_str()),
         login: Some(found.account.login.as_str()),
         account: Some(&old.account),
         session: Some(&old.public_id),
         reason: Some("replaced"),
-        ..audit::entry(context, Event::SignOut)
+        ..audit::entry(context, AuditEvent::SignOut)
     });
 }
 
@@ -76,14 +76,14 @@ pub(super) async fn end(
 ) -> bool {
     let revoked = revoke(context, session.key).await;
     if revoked {
-        context.shared.telemetry.audit(&Audit {
+        context.shared.telemetry.audit(&AuditRecord {
             connector: Some(session.via.as_str()),
             subject: Some(session.subject.as_str()),
             login: Some(session.login.as_str()),
             account: Some(&session.account),
             session: Some(&session.public_id),
             reason: Some(reason),
-            ..audit::entry(context, Event::SignOut)
+            ..audit::entry(context, AuditEvent::SignOut)
         });
     }
     revoked
@@ -92,7 +92,7 @@ pub(super) async fn end(
 async fn revoke(context: &RequestContext<'_>, key: SessionKey) -> bool {
     let revoked = context.shared.sessions.revoke(&Scope::Session(key)).await;
     if let Err(error) = &revoked {
-        tracing::error!(request_id = %context.id, error = %crate::telemetry::chain(error), "the end of a session could not be stored");
+        tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "the end of a session could not be stored");
     }
     revoked.is_ok()
 }

@@ -19,7 +19,7 @@ use crate::login::limits::Limited;
 use crate::login::pending::PENDING_AGE_MAX_S;
 use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, LogoutMark};
-use crate::telemetry::{Audit, Event, Seldom};
+use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter};
 
 /// How long a mark stops logins that began before it: no login takes longer. Bearer tokens of people
 /// may.
@@ -126,9 +126,9 @@ async fn end(
         }
         Err(error) => {
             // Anybody may cause this line through a browser.
-            static SELDOM: Seldom = Seldom::new();
-            if notice.is_some() || SELDOM.may_speak() {
-                tracing::error!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::chain(&error), "what a source ended holds in this process, but could not be stored");
+            static LOG_LIMITER: LogLimiter = LogLimiter::new();
+            if notice.is_some() || LOG_LIMITER.allow() {
+                tracing::error!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::error_chain(&error), "what a source ended holds in this process, but could not be stored");
             }
             return LoggedResponse::own_path(
                 "unavailable",
@@ -146,7 +146,7 @@ async fn end(
         Some(_) => format!("back-channel logout: {ended} sessions"),
         None => format!("front-channel logout: {ended} sessions"),
     };
-    context.shared.telemetry.audit(&Audit {
+    context.shared.telemetry.audit(&AuditRecord {
         connector: Some(entry.id.as_str()),
         subject: match mark {
             LogoutMark::SessionOf { subject, .. } | LogoutMark::Subject(subject) => {
@@ -155,7 +155,7 @@ async fn end(
             LogoutMark::ProviderSession(_) => None,
         },
         reason: Some(&reason),
-        ..audit::entry(context, Event::Revoked)
+        ..audit::entry(context, AuditEvent::Revoked)
     });
     done
 }
@@ -188,8 +188,8 @@ fn may_be_noted(context: &RequestContext<'_>, entry: &ConnectorEntry) -> bool {
         return true;
     };
     // Anybody may cause this line through a browser.
-    static SELDOM: Seldom = Seldom::new();
-    if SELDOM.may_speak() {
+    static LOG_LIMITER: LogLimiter = LogLimiter::new();
+    if LOG_LIMITER.allow() {
         let too_many = match limited {
             Limited::Client => "of this client",
             Limited::All | Limited::Circuit => "of this connector",

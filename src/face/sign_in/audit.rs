@@ -9,7 +9,7 @@ use crate::login::{FinishedLogin, LoginError};
 use crate::people::AdmitError;
 use crate::people::session::MintError;
 use crate::store::ConnectorId;
-use crate::telemetry::{Audit, Event, LoginOutcome};
+use crate::telemetry::{AuditEvent, AuditRecord, LoginOutcome};
 
 /// What to tell a person of a login that failed; the log has the whole chain.
 pub(super) fn cause_of(error: &LoginError) -> Cause {
@@ -59,23 +59,23 @@ pub(super) fn came_in(context: &RequestContext<'_>, finished: &FinishedLogin) {
     context
         .shared
         .telemetry
-        .login(finished.via.as_str(), LoginOutcome::Done);
-    context.shared.telemetry.audit(&Audit {
+        .count_login(finished.via.as_str(), LoginOutcome::Done);
+    context.shared.telemetry.audit(&AuditRecord {
         connector: Some(finished.via.as_str()),
         subject: Some(finished.subject.as_str()),
         login: Some(finished.login.as_str()),
         account: Some(&finished.handle.account),
         session: Some(&finished.public_id),
-        ..entry(context, Event::Login)
+        ..entry(context, AuditEvent::Login)
     });
 }
 
 /// One line in the audit stream for a login that came to no end, with whom it was about.
 pub(super) fn failed(context: &RequestContext<'_>, via: &ConnectorId, error: &LoginError) {
-    let of_them = Audit {
+    let of_them = AuditRecord {
         subject: error.subject().map(|subject| subject.as_str()),
         login: error.login().map(|login| login.as_str()),
-        ..entry(context, Event::Refused)
+        ..entry(context, AuditEvent::Refused)
     };
     // Whatever comes further is counted against the limits of logins.
     let unlimited = matches!(
@@ -101,7 +101,7 @@ pub(super) fn refused(
     via: Option<&ConnectorId>,
     error: &(dyn std::error::Error + 'static),
 ) {
-    let of_nobody = entry(context, Event::Refused);
+    let of_nobody = entry(context, AuditEvent::Refused);
     turned_away(
         context,
         via,
@@ -125,21 +125,21 @@ fn turned_away(
     via: Option<&ConnectorId>,
     error: &(dyn std::error::Error + 'static),
     outcome: LoginOutcome,
-    (of_whom, pace): (Audit<'_>, Pace),
+    (of_whom, pace): (AuditRecord<'_>, Pace),
 ) {
     // An address may name any connector: one that is made up would stay in the metrics for ever.
     let known = via.filter(|via| context.site.login.entry(via).is_some());
     let label = known.map_or("", |via| via.as_str());
     let telemetry = &context.shared.telemetry;
-    telemetry.login(label, outcome);
-    let entry = Audit {
+    telemetry.count_login(label, outcome);
+    let entry = AuditRecord {
         connector: via.map(|via| via.as_str()),
         error: Some(error),
         ..of_whom
     };
     match pace {
         Pace::Any => telemetry.audit(&entry),
-        Pace::Slow => telemetry.audit_stranger(&entry),
+        Pace::Slow => telemetry.audit_anonymous(&entry),
     }
 }
 
@@ -155,11 +155,11 @@ fn outcome_of(error: &LoginError) -> LoginOutcome {
 }
 
 /// What every entry of the audit stream says of its request.
-pub(super) fn entry<'a>(context: &RequestContext<'a>, event: Event) -> Audit<'a> {
-    Audit {
+pub(super) fn entry<'a>(context: &RequestContext<'a>, event: AuditEvent) -> AuditRecord<'a> {
+    AuditRecord {
         request_id: Some(context.id.as_str()),
         client: Some(context.head.client),
         user_agent: Some(super::user_agent(context)),
-        ..Audit::new(event, context.head.at)
+        ..AuditRecord::new(event, context.head.at)
     }
 }

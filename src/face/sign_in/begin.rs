@@ -153,7 +153,7 @@ async fn is_not_seen_by_checks(context: &RequestContext<'_>, target: &Target) ->
     let goes_round =
         target.return_to.is_some() && place::short_of(context, target, &person).is_none();
     if goes_round {
-        context.shared.telemetry.login_loop();
+        context.shared.telemetry.count_login_loop();
         tracing::error!(
             request_id = %context.id,
             host = %context.head.host,

@@ -68,7 +68,7 @@ pub(super) async fn by_itself(
             Ok(open(context, entry, target, by_nobody(mode)).await)
         }
         [_] => {
-            context.shared.telemetry.login_loop();
+            context.shared.telemetry.count_login_loop();
             Err(Some(SignInReason::LoopDetected))
         }
         _ => Err(None),
@@ -174,7 +174,7 @@ pub(super) fn not_begun(
     entry: &ConnectorEntry,
     error: &LoginError,
 ) -> Response<Body> {
-    tracing::warn!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::chain(error), "a login did not begin");
+    tracing::warn!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::error_chain(error), "a login did not begin");
     if matches!(error, LoginError::Connector(_)) {
         audit::failed(context, &entry.id, error);
     }

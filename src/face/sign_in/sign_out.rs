@@ -16,7 +16,7 @@ use crate::people::session::{Person, Session};
 use crate::request::Body;
 use crate::request::gate::Caller;
 use crate::store::{Scope, StoreError};
-use crate::telemetry::{Audit, Event};
+use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// What the place to go to afterwards is sealed under on its way through the source.
 const STATE_NAME: &[u8] = b"sign out";
@@ -52,14 +52,14 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
         }
         source = context.site.login.entry(&session.via);
         onward = at_the_source(context, query, person).await;
-        context.shared.telemetry.audit(&Audit {
+        context.shared.telemetry.audit(&AuditRecord {
             connector: Some(session.via.as_str()),
             subject: Some(session.subject.as_str()),
             login: Some(session.login.as_str()),
             account: Some(&session.account),
             session: Some(&session.public_id),
             reason: everywhere.then_some("everywhere"),
-            ..audit::entry(context, Event::SignOut)
+            ..audit::entry(context, AuditEvent::SignOut)
         });
     }
     let mut response = match onward {
@@ -80,15 +80,15 @@ fn not_stored(
     session: &Session,
     error: &StoreError,
 ) -> LoggedResponse {
-    tracing::error!(request_id = %context.id, error = %crate::telemetry::chain(error), "a sign-out could not be stored");
-    context.shared.telemetry.audit(&Audit {
+    tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "a sign-out could not be stored");
+    context.shared.telemetry.audit(&AuditRecord {
         connector: Some(session.via.as_str()),
         subject: Some(session.subject.as_str()),
         login: Some(session.login.as_str()),
         account: Some(&session.account),
         session: Some(&session.public_id),
         reason: Some("not stored yet"),
-        ..audit::entry(context, Event::SignOut)
+        ..audit::entry(context, AuditEvent::SignOut)
     });
     let mut response = reply::problem(context, Cause::SignOutUnstored, None);
     let cookie = context

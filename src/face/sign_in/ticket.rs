@@ -357,7 +357,7 @@ impl Spending {
         let spent = people.spend_ticket(&self.what, self.until).await;
         spent.map_err(|error| {
             context.site.login.spent_tickets().unspend(&self.what);
-            tracing::error!(request_id = %context.id, error = %crate::telemetry::chain(&error), "a ticket could not be spent");
+            tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(&error), "a ticket could not be spent");
             let response = reply::problem(context, Cause::StoreAway, None);
             Box::new(LoggedResponse::own_path("unavailable", response))
         })

@@ -57,7 +57,7 @@ impl OAuth2 {
         let settings = Settings::of(config).map_err(|unfit| match unfit {
             Unfit::Key { .. } => ConnectorBuildError::Setting(unfit.to_string()),
             Unfit::Expression { .. } => {
-                ConnectorBuildError::Setting(crate::telemetry::chain(&unfit).to_string())
+                ConnectorBuildError::Setting(crate::telemetry::error_chain(&unfit).to_string())
             }
         })?;
         let ConnectorDeps {

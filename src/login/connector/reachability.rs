@@ -64,7 +64,7 @@ impl Reachability {
             Ok(()) => turn.keep((), ANSWER_COUNTS_FOR),
             Err(error) => {
                 let origin = self.url.origin().ascii_serialization();
-                let error = crate::telemetry::chain(error);
+                let error = crate::telemetry::error_chain(error);
                 tracing::warn!(origin, %error, "a provider gives no answer: nobody is led to it");
                 turn.fail((), PAUSE);
             }

@@ -28,7 +28,7 @@ use crate::people::profile::Proof;
 use crate::secret::Secret;
 use crate::single_flight::SingleFlight;
 use crate::store::{ConnectorId, Subject};
-use crate::telemetry::{BearerCounts, BearerOutcome, Seldom, Telemetry};
+use crate::telemetry::{BearerCounters, BearerOutcome, LogLimiter, Telemetry};
 
 /// How many refused tokens are remembered, and for how long.
 const REFUSED_MAX: u64 = 1_000;
@@ -55,9 +55,9 @@ pub(super) struct Trusted {
     new_tokens: Arc<NewTokens>,
     loads: SingleFlight<TokenHash, Verdict>,
     clock: Clock,
-    counts: BearerCounts,
-    complaints: Seldom,
-    limit_complaints: Seldom,
+    counts: BearerCounters,
+    complaints: LogLimiter,
+    limit_complaints: LogLimiter,
     /// Whose people its tokens are, and who admits them.
     people: Option<(ConnectorId, Arc<Holders>)>,
 }
@@ -126,9 +126,9 @@ impl Trusted {
             new_tokens: NewTokens::new(config),
             loads: SingleFlight::default(),
             clock: clock.clone(),
-            counts: telemetry.bearers(id.as_str()),
-            complaints: Seldom::default(),
-            limit_complaints: Seldom::default(),
+            counts: telemetry.bearer_counters(id.as_str()),
+            complaints: LogLimiter::default(),
+            limit_complaints: LogLimiter::default(),
             people: config
                 .people
                 .as_ref()
@@ -233,7 +233,7 @@ impl Trusted {
             return Away::Busy.into();
         };
         self.counts.count(BearerOutcome::Limited);
-        if self.limit_complaints.may_speak() {
+        if self.limit_complaints.allow() {
             tracing::warn!(
                 issuer = %self.id,
                 %client,
@@ -366,11 +366,11 @@ impl Trusted {
             // Counted where it was found.
             Err(Fault::Limited) => {}
             // Said where the request is decided.
-            Err(Fault::Store(_)) => self.counts.count(BearerOutcome::Away),
+            Err(Fault::Store(_)) => self.counts.count(BearerOutcome::Unavailable),
             Err(Fault::Away(why)) => {
-                self.counts.count(BearerOutcome::Away);
-                if self.complaints.may_speak() {
-                    let error = crate::telemetry::chain(&**why);
+                self.counts.count(BearerOutcome::Unavailable);
+                if self.complaints.allow() {
+                    let error = crate::telemetry::error_chain(&**why);
                     tracing::warn!(issuer = %self.id, %error, "bearer tokens cannot be verified");
                 }
             }

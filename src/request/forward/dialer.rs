@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::ForwardError;
 use crate::open_files::OpenFiles;
 use crate::resolver::Resolver;
-use crate::telemetry::Seldom;
+use crate::telemetry::LogLimiter;
 
 /// The right to one socket.
 pub(super) type Socket = OwnedSemaphorePermit;
@@ -20,7 +20,7 @@ pub(super) type Socket = OwnedSemaphorePermit;
 pub(super) struct Dialer {
     pub(super) resolver: Resolver,
     sockets: Arc<Semaphore>,
-    complaints: Arc<Seldom>,
+    complaints: Arc<LogLimiter>,
 }
 
 impl Dialer {
@@ -48,7 +48,7 @@ impl Dialer {
         if let Ok(socket) = Arc::clone(&sockets).try_acquire_owned() {
             return Ok(socket);
         }
-        if self.complaints.may_speak() {
+        if self.complaints.allow() {
             tracing::warn!(
                 "connections to upstreams wait: the limit of open files allows no further ones"
             );

@@ -21,7 +21,7 @@ use super::{BuildError, ForwardError, Phase};
 use crate::client::Client;
 use crate::request::route::UpstreamUrl;
 use crate::request::share::{Share, Shares};
-use crate::telemetry::Seldom;
+use crate::telemetry::LogLimiter;
 
 /// How long an upstream that could not be reached is asked last.
 const SHUNNED: Duration = Duration::from_secs(5);
@@ -92,7 +92,7 @@ pub(super) struct Pool {
     turn: AtomicUsize,
     /// What each client has under way.
     shares: Arc<Shares>,
-    greed: Seldom,
+    greed: LogLimiter,
 }
 
 /// One server, and the connections to it.
@@ -180,7 +180,7 @@ impl Pool {
             upstreams,
             turn: AtomicUsize::new(0),
             shares: Arc::new(Shares::new(most, all)),
-            greed: Seldom::default(),
+            greed: LogLimiter::default(),
         })
     }
 
@@ -197,7 +197,7 @@ impl Pool {
         };
         let share = self.shares.take(client);
         let share = share.or_else(|| self.share_of_parked(client));
-        if share.is_none() && self.greed.may_speak() {
+        if share.is_none() && self.greed.allow() {
             let max = self.shares.max();
             tracing::warn!(%client, key = "upstream_share", max, "a client has all the requests under way that it may have at an upstream: a further one was refused");
         }
@@ -232,7 +232,7 @@ impl Pool {
 
     async fn slot(&self, upstream: &Arc<Upstream>, who: Who) -> Result<Slot, ForwardError> {
         let slot = upstream.slot(self.settings.connect, who).await;
-        if matches!(slot, Err(ForwardError::AnonymousShare)) && self.greed.may_speak() {
+        if matches!(slot, Err(ForwardError::AnonymousShare)) && self.greed.allow() {
             tracing::warn!(
                 upstream = ?upstream.target.authority,
                 key = "upstream_share_anonymous",

@@ -14,7 +14,7 @@ use super::super::{
 };
 use super::{Failure, Sqlite, ask, once, row, tokens};
 use crate::clock::Timestamp;
-use crate::telemetry::Seldom;
+use crate::telemetry::LogLimiter;
 
 /// How many marks of a connector are kept for requests that anybody can send.
 const FRONT_CHANNEL_MARKS_MAX: i64 = 50_000;
@@ -243,8 +243,8 @@ async fn mark_unknown(
 
 /// Anybody may cause this line through a browser.
 fn warn_of_forgotten(connector: &ConnectorId, logouts: usize) {
-    static SELDOM: Seldom = Seldom::new();
-    if logouts > 0 && SELDOM.may_speak() {
+    static LOG_LIMITER: LogLimiter = LogLimiter::new();
+    if logouts > 0 && LOG_LIMITER.allow() {
         tracing::warn!(
             %connector,
             logouts,

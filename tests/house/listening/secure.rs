@@ -209,7 +209,7 @@ async fn certificates_that_cannot_be_read_are_named_before_anything_listens() {
         let error = menshen::run::start(config, house.clock.clone())
             .await
             .unwrap_err();
-        let why = menshen::telemetry::chain(&error).to_string();
+        let why = menshen::telemetry::error_chain(&error).to_string();
         assert!(why.contains(named), "{why}");
     }
 }

@@ -123,7 +123,7 @@ async fn only_the_providers_own_word_ends_a_session() {
         let error = refresh(&connector, &tokens).await.unwrap_err();
         let ended = matches!(error, SourceError::Gone(_));
         assert_eq!(ended, gone, "{status} {body}: {error:?}");
-        let shown = menshen::telemetry::chain(&error).to_string();
+        let shown = menshen::telemetry::error_chain(&error).to_string();
         assert!(!shown.contains(token(tokens.refresh.as_ref())), "{shown}");
     }
     provider.mend();

@@ -91,5 +91,5 @@ fn origin(url: &url::Url) -> String {
 }
 
 fn bad(what: &str, error: &(dyn Error + 'static)) -> Finding {
-    Finding::bad(format!("{what}: {}", crate::telemetry::chain(error)))
+    Finding::bad(format!("{what}: {}", crate::telemetry::error_chain(error)))
 }

@@ -55,7 +55,7 @@ impl Source for OAuth2 {
             }
             // The tokens are new, and the old ones are spent: they must not be lost with the rest.
             Err(error) => {
-                let error = crate::telemetry::chain(&error).to_string();
+                let error = crate::telemetry::error_chain(&error).to_string();
                 tracing::warn!(error, "a refresh brought tokens and no profile");
                 Ok(Refreshed {
                     tokens,

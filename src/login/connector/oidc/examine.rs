@@ -146,7 +146,7 @@ fn nonsense() -> String {
 }
 
 fn bad(what: &str, error: &(dyn Error + 'static)) -> Finding {
-    Finding::bad(format!("{what}: {}", telemetry::chain(error)))
+    Finding::bad(format!("{what}: {}", telemetry::error_chain(error)))
 }
 
 #[cfg(test)]

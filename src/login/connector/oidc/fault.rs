@@ -59,7 +59,7 @@ fn refused_as(
         source: SourceRefusal {
             call,
             code: 0,
-            message: bounded(&telemetry::chain(why).to_string()),
+            message: bounded(&telemetry::error_chain(why).to_string()),
         },
     }
 }

@@ -145,7 +145,7 @@ impl Oidc {
     }
 
     fn fell_silent(&self, error: &(dyn Error + 'static)) {
-        let error = crate::telemetry::chain(error);
+        let error = crate::telemetry::error_chain(error);
         tracing::warn!(connector = %self.id, %error, "a refresh brought tokens and no profile");
     }
 }

@@ -14,7 +14,7 @@ use crate::people::session::Session;
 use crate::people::session::tokens::{RefreshGuard, TokenCell, seal};
 use crate::people::source::{Refreshed, SourceError, Tokens};
 use crate::store::{IdentityUpdate, Renewal, Renewed, Scope, SessionFound, StoreError};
-use crate::telemetry::{Audit, Event, RefreshOutcome, chain};
+use crate::telemetry::{AuditEvent, AuditRecord, RefreshOutcome, error_chain};
 
 /// How often a lease that another process holds is asked for again.
 const LEASE_AGAIN: Duration = Duration::from_millis(100);
@@ -81,7 +81,7 @@ impl RefreshTask {
         }
         let outcome = self.leased(known).await;
         if let Err(error) = self.lease(Duration::ZERO).await {
-            tracing::debug!(error = %chain(&error), "the lease of a refresh was not released");
+            tracing::debug!(error = %error_chain(&error), "the lease of a refresh was not released");
         }
         outcome
     }
@@ -205,7 +205,7 @@ impl RefreshTask {
             match store.renew(renewal).await {
                 Ok(renewed) => return Ok(renewed),
                 Err(error) => {
-                    tracing::debug!(error = %chain(&error), "refreshed tokens were not stored: menshen tries again");
+                    tracing::debug!(error = %error_chain(&error), "refreshed tokens were not stored: menshen tries again");
                     sleep(pause).await;
                 }
             }
@@ -226,7 +226,7 @@ impl RefreshTask {
             Err(error) => {
                 tracing::warn!(
                     connector = %self.session.via,
-                    error = %chain(&error),
+                    error = %error_chain(&error),
                     "a refreshed profile cannot be mapped: the old fields stay"
                 );
                 None
@@ -253,9 +253,9 @@ impl RefreshTask {
             let changed = sessions.refreshed(&self.session, fields, epoch);
             if !changed.is_empty() {
                 let reason = changed.join(", ");
-                telemetry.audit(&Audit {
+                telemetry.audit(&AuditRecord {
                     reason: Some(&reason),
-                    ..self.audit(Event::Entitlements)
+                    ..self.audit(AuditEvent::EntitlementsChanged)
                 });
             }
         }
@@ -297,12 +297,12 @@ impl RefreshTask {
                 RefreshOutcome::Busy
             }
             Outcome::Store(error) => {
-                tracing::error!(error = %chain(&error), "a refresh of tokens failed at the store");
+                tracing::error!(error = %error_chain(&error), "a refresh of tokens failed at the store");
                 self.cell.failed(clock.now());
                 RefreshOutcome::Store
             }
         };
-        telemetry.refresh(self.session.via.as_str(), counted);
+        telemetry.count_refresh(self.session.via.as_str(), counted);
     }
 
     /// The source no longer vouches for the session.
@@ -316,23 +316,23 @@ impl RefreshTask {
         self.cell.failed(clock.now());
         // It is over here even if the store fails now.
         if let Err(error) = sessions.revoke(&Scope::Session(self.session.key)).await {
-            tracing::error!(error = %chain(&error), "a session that its source ended was not deleted");
+            tracing::error!(error = %error_chain(&error), "a session that its source ended was not deleted");
         }
-        telemetry.audit(&Audit {
+        telemetry.audit(&AuditRecord {
             error: Some(why),
-            ..self.audit(Event::RefreshGone)
+            ..self.audit(AuditEvent::RefreshRefused)
         });
     }
 
-    fn audit(&self, event: Event) -> Audit<'_> {
+    fn audit(&self, event: AuditEvent) -> AuditRecord<'_> {
         let session = &self.session;
-        Audit {
+        AuditRecord {
             connector: Some(session.via.as_str()),
             subject: Some(session.subject.as_str()),
             login: Some(session.login.as_str()),
             account: Some(&session.account),
             session: Some(&session.public_id),
-            ..Audit::new(event, self.refresher.clock.now())
+            ..AuditRecord::new(event, self.refresher.clock.now())
         }
     }
 
@@ -342,7 +342,7 @@ impl RefreshTask {
         if known.is_some_and(|known| !known.failing.swap(true, Ordering::Relaxed)) {
             tracing::warn!(
                 connector = %self.session.via,
-                error = %chain(why),
+                error = %error_chain(why),
                 "tokens cannot be refreshed: sessions keep the old ones"
             );
         }

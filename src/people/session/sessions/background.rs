@@ -68,7 +68,7 @@ async fn write_uses(
             }
             // Logged once for an outage, not at every try.
             Err(error) if !failing => {
-                tracing::warn!(error = %crate::telemetry::chain(&error), "the last uses of sessions cannot be written: menshen tries again");
+                tracing::warn!(error = %crate::telemetry::error_chain(&error), "the last uses of sessions cannot be written: menshen tries again");
                 failing = true;
             }
             Err(_) => {}
@@ -126,7 +126,7 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
             }
             // Logged once for an outage, not every second.
             Ok(Err(error)) if !failing => {
-                tracing::error!(error = %crate::telemetry::chain(&error), "the log of revocations cannot be read");
+                tracing::error!(error = %crate::telemetry::error_chain(&error), "the log of revocations cannot be read");
                 failing = true;
             }
             Err(_) if !failing => {
@@ -147,7 +147,7 @@ async fn sweep(sessions: Weak<Sessions>) {
             return;
         };
         if let Err(error) = sessions.sweep().await {
-            tracing::warn!(error = %crate::telemetry::chain(&error), "expired records were not deleted");
+            tracing::warn!(error = %crate::telemetry::error_chain(&error), "expired records were not deleted");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::store::{
     AccountId, ConnectorId, LogPart, LogoutMark, Revocation, Scope, SessionId, SessionKey,
     StoreError,
 };
-use crate::telemetry::chain;
+use crate::telemetry::error_chain;
 
 impl Sessions {
     /// Ends sessions: in memory, with their open tunnels, and in the store.
@@ -116,7 +116,7 @@ impl Sessions {
         self.changed();
         for number in &part.damaged {
             let error = self.store.damaged("revocation");
-            tracing::error!(number, error = %chain(&error), "a row of the log of revocations cannot be read: every session is read from the store again");
+            tracing::error!(number, error = %error_chain(&error), "a row of the log of revocations cannot be read: every session is read from the store again");
         }
         Ok(())
     }

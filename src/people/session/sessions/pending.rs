@@ -11,7 +11,7 @@ use crate::people::session::cell::{AccountCell, Epoch, SessionCell};
 use crate::store::{
     AccountId, ConnectorId, LogoutMark, Revocation, Scope, SessionRecord, StoreError, Subject,
 };
-use crate::telemetry::{Seldom, chain};
+use crate::telemetry::{LogLimiter, error_chain};
 
 /// How many endings that anybody can ask for, such as front-channel logouts, wait for the store.
 const UNPROVED_MAX: usize = 10_000;
@@ -38,7 +38,7 @@ pub(super) enum Ending {
 #[derive(Debug, Default)]
 pub(super) struct PendingEndings {
     by_ending: Mutex<ByEnding>,
-    complaints: Seldom,
+    complaints: LogLimiter,
 }
 
 type ByEnding = HashMap<Ending, Pending>;
@@ -218,10 +218,10 @@ impl Sessions {
         let ended = self.ask_to_end(&ending, at, counted).await;
         if let Err(error) = &ended
             && !error.is_an_answer()
-            && (!ending.is_unproved() || self.pending.complaints.may_speak())
+            && (!ending.is_unproved() || self.pending.complaints.allow())
         {
             tracing::error!(
-                error = %chain(error),
+                error = %error_chain(error),
                 "sessions were ended in this process, but not in the store: menshen tries again until they are"
             );
         }

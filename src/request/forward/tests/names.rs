@@ -79,7 +79,7 @@ async fn a_name_that_cannot_be_looked_up_is_an_upstream_that_cannot_be_reached()
     let error = send(&forwarder, route(), request(Method::GET, "")).await;
     let error = error.unwrap_err();
     assert!(matches!(error, ForwardError::Unreachable(_)), "{error:?}");
-    let chain = crate::telemetry::chain(&error).to_string();
+    let chain = crate::telemetry::error_chain(&error).to_string();
     assert_eq!(
         chain,
         "the upstream cannot be reached: look up no.test: Name or service not known"

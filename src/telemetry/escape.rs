@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 /// Whether a character is not seen as itself: controls (C0, DEL, C1), separators of lines and
 /// paragraphs, marks of direction (UAX #9), and what has no width.
-pub(super) fn is_unseen(c: char) -> bool {
+pub(super) fn needs_escape(c: char) -> bool {
     matches!(
         c,
         '\0'..='\u{1f}'
@@ -25,50 +25,50 @@ pub(super) fn is_unseen(c: char) -> bool {
 }
 
 /// Text for a screen: `\u{202e}` for what is not seen. Line ends and tabs stay.
-pub fn text(text: &str) -> Cow<'_, str> {
-    let hidden = |c: char| is_unseen(c) && !matches!(c, '\n' | '\t');
-    rewritten(text, hidden, |c, written| {
-        let _ = write!(written, "{}", c.escape_unicode());
+pub fn for_terminal(text: &str) -> Cow<'_, str> {
+    let is_escaped = |c: char| needs_escape(c) && !matches!(c, '\n' | '\t');
+    escape_where(text, is_escaped, |c, escaped| {
+        let _ = write!(escaped, "{}", c.escape_unicode());
     })
 }
 
 /// One line for a screen: the same without line ends.
-pub fn line(text: &str) -> Cow<'_, str> {
-    rewritten(text, is_unseen, |c, written| {
-        let _ = write!(written, "{}", c.escape_unicode());
+pub fn for_terminal_line(text: &str) -> Cow<'_, str> {
+    escape_where(text, needs_escape, |c, escaped| {
+        let _ = write!(escaped, "{}", c.escape_unicode());
     })
 }
 
 /// JSON for a screen: `\u202e` in its strings, which says the same to whoever parses it.
-pub fn json(json: &str) -> Cow<'_, str> {
+pub fn json_for_terminal(json: &str) -> Cow<'_, str> {
     // What is below that stands between the strings and never in them.
-    let hidden = |c: char| c > '\u{7e}' && is_unseen(c);
-    rewritten(json, hidden, push_json_escape)
+    let is_escaped = |c: char| c > '\u{7e}' && needs_escape(c);
+    escape_where(json, is_escaped, push_json_escape)
 }
 
 /// The escape of RFC 8259, §7: two for what is beyond U+FFFF.
-pub(super) fn push_json_escape(c: char, written: &mut String) {
+pub(super) fn push_json_escape(c: char, escaped: &mut String) {
     for unit in c.encode_utf16(&mut [0; 2]) {
-        let _ = write!(written, "\\u{unit:04x}");
+        let _ = write!(escaped, "\\u{unit:04x}");
     }
 }
 
-fn rewritten(
+fn escape_where(
     text: &str,
-    hidden: impl Fn(char) -> bool,
+    is_escaped: impl Fn(char) -> bool,
     write: impl Fn(char, &mut String),
 ) -> Cow<'_, str> {
-    if !text.contains(&hidden) {
+    if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
     }
-    let mut written = String::with_capacity(text.len() + 16);
+    let mut escaped = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match hidden(c) {
-            true => write(c, &mut written),
-            false => written.push(c),
+        match is_escaped(c) {
+            true => write(c, &mut escaped),
+            false => escaped.push(c),
         }
     }
-    Cow::Owned(written)
+    Cow::Owned(escaped)
 }
 
 #[cfg(test)]
@@ -77,18 +77,21 @@ mod tests {
 
     #[test]
     fn what_is_not_seen_is_escaped_and_the_rest_stays() {
-        assert_eq!(text("财务 a\n\tb"), "财务 a\n\tb");
-        assert_eq!(text("a\u{202e}b\u{1b}[2J"), "a\\u{202e}b\\u{1b}[2J");
-        assert_eq!(line("a\nb"), "a\\u{a}b");
-        assert!(matches!(text("plain"), Cow::Borrowed(_)));
+        assert_eq!(for_terminal("财务 a\n\tb"), "财务 a\n\tb");
+        assert_eq!(for_terminal("a\u{202e}b\u{1b}[2J"), "a\\u{202e}b\\u{1b}[2J");
+        assert_eq!(for_terminal_line("a\nb"), "a\\u{a}b");
+        assert!(matches!(for_terminal("plain"), Cow::Borrowed(_)));
     }
 
     #[test]
     fn json_says_the_same_to_whoever_parses_it() {
         let said = "a\u{85}\u{2028}\u{202e}\u{200b}\u{e0041}\u{feff}\n\"财";
         let json = serde_json::to_string_pretty(&serde_json::json!({ "a": said })).unwrap();
-        let shown = super::json(&json);
-        assert!(!shown.chars().any(|c| is_unseen(c) && c != '\n'), "{shown}");
+        let shown = super::json_for_terminal(&json);
+        assert!(
+            !shown.chars().any(|c| needs_escape(c) && c != '\n'),
+            "{shown}"
+        );
         let parsed: serde_json::Value = serde_json::from_str(&shown).unwrap();
         assert_eq!(parsed["a"], said);
     }

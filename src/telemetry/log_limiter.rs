@@ -1,25 +1,25 @@
-//! `Seldom`: leave to say something, once a second, so that a flood of one thing floods no log.
+//! `LogLimiter`: leave to say something, once a second, so that a flood of one thing floods no log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// Gives leave to speak at most once a second. For lines that strangers can cause.
 #[derive(Debug, Default)]
-pub struct Seldom(AtomicU64);
+pub struct LogLimiter(AtomicU64);
 
-impl Seldom {
+impl LogLimiter {
     /// Nothing was said yet.
     pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
     /// Whether now is the time: true for one caller a second.
-    pub fn may_speak(&self) -> bool {
+    pub fn allow(&self) -> bool {
         let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        self.may_speak_at(elapsed.unwrap_or_default())
+        self.allow_at(elapsed.unwrap_or_default())
     }
 
-    fn may_speak_at(&self, now: Duration) -> bool {
+    fn allow_at(&self, now: Duration) -> bool {
         let last = self.0.load(Ordering::Relaxed);
         let second = now.as_secs();
         second != last
@@ -36,9 +36,9 @@ mod tests {
 
     #[test]
     fn one_line_a_second_is_said() {
-        let seldom = Seldom::default();
+        let log_limiter = LogLimiter::default();
         let said: Vec<_> = [5, 5, 5, 6, 6, 9]
-            .map(|s| seldom.may_speak_at(Duration::from_secs(s)))
+            .map(|s| log_limiter.allow_at(Duration::from_secs(s)))
             .into();
         assert_eq!(said, [true, false, false, true, false, true]);
     }
