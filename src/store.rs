@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 mod accounts;
 mod error;
+mod failure;
 mod ids;
 mod maintenance;
 mod monitored;
 mod once;
 mod revocations;
+mod row;
 mod sessions;
 mod sqlite;
 mod tokens;

@@ -1,11 +1,11 @@
 //! `Sqlite`: the embedded store, one file on this machine.
 
-use std::path::PathBuf;
-
 use sqlx::SqlitePool;
 use sqlx::pool::PoolConnection;
 
-use super::{AccountId, StoreError};
+use super::StoreError;
+use super::failure::{Failure, ask};
+use super::row;
 
 mod accounts;
 mod code;
@@ -14,7 +14,6 @@ mod once;
 mod open;
 mod opened_file;
 mod revocations;
-mod row;
 mod schema;
 mod sessions;
 mod tokens;
@@ -78,35 +77,4 @@ impl Sqlite {
         }
         checked.map(|()| connection)
     }
-}
-
-/// Why a question failed; [`ask`] adds which question it was.
-#[derive(Debug)]
-enum Failure {
-    Sql(sqlx::Error),
-    Damaged(&'static str),
-    Moved(PathBuf),
-    NoAccount(AccountId),
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::ColumnDecode { .. } => Self::Damaged("record"),
-            error => Self::Sql(error),
-        }
-    }
-}
-
-/// Answers one question; the error says which question failed.
-async fn ask<T>(
-    question: &'static str,
-    answer: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, StoreError> {
-    answer.await.map_err(|failure| match failure {
-        Failure::Sql(source) => StoreError::Failed { question, source },
-        Failure::Damaged(record) => StoreError::Damaged { record },
-        Failure::NoAccount(account) => StoreError::NoAccount { account },
-        Failure::Moved(path) => StoreError::Moved { path },
-    })
 }

@@ -1,6 +1,7 @@
 //! Accounts and their identities, in SQLite.
 
 use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
@@ -63,7 +64,7 @@ impl AccountStore for Sqlite {
             let id = account.as_bytes().as_slice();
             let mut db = self.read().await?;
             let rows = sqlx::query(sql).bind(id).fetch_all(&mut *db).await?;
-            let identity = |found: &_| {
+            let identity = |found: &SqliteRow| {
                 let connector = row::text(found, "connector", "identity")?;
                 let subject = row::text(found, "subject", "identity")?;
                 Ok((connector, subject, found.try_get("entitlements")?))

@@ -1,0 +1,148 @@
+//! Reads rows as records. A value that this program cannot have written is damage.
+
+use std::str::FromStr;
+
+use sqlx::sqlite::SqliteRow;
+
+use super::failure::Failure;
+use super::{Account, AccountId, SessionFound, SessionId, SessionKey, SessionRecord, StoredTokens};
+use crate::clock::Timestamp;
+
+/// A row of any database: its columns by name.
+pub(super) trait Columns {
+    fn text(&self, column: &str) -> sqlx::Result<&str>;
+    fn optional_text(&self, column: &str) -> sqlx::Result<Option<String>>;
+    fn bytes(&self, column: &str) -> sqlx::Result<&[u8]>;
+    fn integer(&self, column: &str) -> sqlx::Result<i64>;
+    fn optional_integer(&self, column: &str) -> sqlx::Result<Option<i64>>;
+    fn boolean(&self, column: &str) -> sqlx::Result<bool>;
+}
+
+macro_rules! columns_of {
+    ($row:ty) => {
+        impl Columns for $row {
+            fn text(&self, column: &str) -> sqlx::Result<&str> {
+                sqlx::Row::try_get(self, column)
+            }
+
+            fn optional_text(&self, column: &str) -> sqlx::Result<Option<String>> {
+                sqlx::Row::try_get(self, column)
+            }
+
+            fn bytes(&self, column: &str) -> sqlx::Result<&[u8]> {
+                sqlx::Row::try_get(self, column)
+            }
+
+            fn integer(&self, column: &str) -> sqlx::Result<i64> {
+                sqlx::Row::try_get(self, column)
+            }
+
+            fn optional_integer(&self, column: &str) -> sqlx::Result<Option<i64>> {
+                sqlx::Row::try_get(self, column)
+            }
+
+            fn boolean(&self, column: &str) -> sqlx::Result<bool> {
+                sqlx::Row::try_get(self, column)
+            }
+        }
+    };
+}
+
+columns_of!(SqliteRow);
+
+/// An account from the columns `id`, `login`, `epoch`, `closed`.
+pub(super) fn account(row: &impl Columns) -> Result<Account, Failure> {
+    Ok(Account {
+        id: AccountId::new(bytes(row, "id", "account")?),
+        login: text(row, "login", "account")?,
+        epoch: number(row, "epoch", "account")?,
+        closed: row.boolean("closed")?,
+    })
+}
+
+/// A session from the columns of `standing_session`.
+pub(super) fn session(row: &impl Columns) -> Result<SessionRecord, Failure> {
+    Ok(SessionRecord {
+        key: SessionKey::new(bytes(row, "key", "session")?),
+        public_id: SessionId::new(bytes(row, "public_id", "session")?),
+        account: AccountId::new(bytes(row, "account", "session")?),
+        connector: text(row, "connector", "session")?,
+        subject: text(row, "subject", "session")?,
+        provider_sid: row.optional_text("provider_sid")?,
+        facts: row.text("facts")?.to_owned(),
+        minted_at: time(row, "minted_at")?,
+        expires_at: time(row, "expires_at")?,
+        used_at: time(row, "used_at")?,
+    })
+}
+
+/// A session with its account and identity, from the columns of `standing_session`, `tokens_version` and
+/// `tokens_sealed`.
+pub(super) fn found(row: &impl Columns) -> Result<SessionFound, Failure> {
+    let session = session(row)?;
+    let account = Account {
+        id: session.account,
+        login: text(row, "login", "account")?,
+        epoch: number(row, "epoch", "account")?,
+        closed: row.boolean("closed")?,
+    };
+    Ok(SessionFound {
+        session,
+        account,
+        entitlements: row.text("entitlements")?.to_owned(),
+        entitlements_epoch: number(row, "entitlements_epoch", "identity")?,
+        connector_epoch: number(row, "connector_epoch", "session")?,
+        everyone_epoch: number(row, "everyone_epoch", "session")?,
+        tokens: tokens(row)?,
+    })
+}
+
+fn tokens(row: &impl Columns) -> Result<Option<StoredTokens>, Failure> {
+    let Some(version) = row.optional_integer("tokens_version")? else {
+        return Ok(None);
+    };
+    Ok(Some(StoredTokens {
+        version: unsigned(version, "session's tokens")?,
+        sealed: row.text("tokens_sealed")?.to_owned(),
+    }))
+}
+
+/// A text that must parse as a `T`.
+pub(super) fn text<T: FromStr>(
+    row: &impl Columns,
+    column: &str,
+    record: &'static str,
+) -> Result<T, Failure> {
+    row.text(column)?
+        .parse()
+        .map_err(|_| Failure::Damaged(record))
+}
+
+/// Exactly `N` bytes.
+pub(super) fn bytes<const N: usize>(
+    row: &impl Columns,
+    column: &str,
+    record: &'static str,
+) -> Result<[u8; N], Failure> {
+    row.bytes(column)?
+        .try_into()
+        .map_err(|_| Failure::Damaged(record))
+}
+
+/// A number that must not be negative.
+pub(super) fn number(
+    row: &impl Columns,
+    column: &str,
+    record: &'static str,
+) -> Result<u64, Failure> {
+    unsigned(row.integer(column)?, record)
+}
+
+/// A number that the database keeps signed, although it counts up from zero.
+pub(super) fn unsigned(value: i64, record: &'static str) -> Result<u64, Failure> {
+    u64::try_from(value).map_err(|_| Failure::Damaged(record))
+}
+
+fn time(row: &impl Columns, column: &str) -> Result<Timestamp, Failure> {
+    Ok(Timestamp::from_unix_ms(row.integer(column)?))
+}
