@@ -16,6 +16,12 @@ pub trait Maintenance: fmt::Debug + Send + Sync {
     /// Writes a little, to learn whether anything can be written.
     async fn try_write(&self) -> Result<(), StoreError>;
 
+    /// Waits until another process says that it has written into the log of revocations. A database that
+    /// announces nothing never answers: the log is polled as well. Cancel-safe.
+    async fn log_announced(&self) {
+        std::future::pending().await
+    }
+
     /// The error for a record that this program cannot have written. A caller that reads one gets its
     /// error here, so that it is counted.
     fn damaged(&self, record: &'static str) -> StoreError {

@@ -211,6 +211,10 @@ impl Maintenance for Monitored {
         tried
     }
 
+    async fn log_announced(&self) {
+        self.inner.log_announced().await;
+    }
+
     fn damaged(&self, record: &'static str) -> StoreError {
         self.telemetry.count_store_error();
         self.inner.damaged(record)

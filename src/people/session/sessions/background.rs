@@ -106,7 +106,15 @@ async fn read_log(sessions: Weak<Sessions>, mut number: i64) {
     let _reader = Reader(sessions.clone());
     let (mut failing, mut last_good) = (false, Instant::now());
     loop {
-        tokio::time::sleep(POLL_EVERY).await;
+        let Some(store) = sessions
+            .upgrade()
+            .map(|sessions| Arc::clone(&sessions.store))
+        else {
+            return;
+        };
+        // Either way the log is read: an announcement only says that it should be read now.
+        let _ = tokio::time::timeout(POLL_EVERY, store.log_announced()).await;
+        drop(store);
         let Some(sessions) = sessions.upgrade() else {
             return;
         };
