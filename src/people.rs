@@ -8,7 +8,8 @@ use session::Sessions;
 
 use crate::clock::{Clock, Timestamp};
 use crate::store::{
-    Account, AccountId, Admission, Admitted, ConnectorId, LinkField, LoginName, Store, StoreError,
+    Account, AccountId, Admission, AdmissionOutcome, ConnectorId, LinkField, LoginName, Store,
+    StoreError,
 };
 
 pub mod cookie;
@@ -127,7 +128,7 @@ impl People {
     /// # Errors
     /// It cannot: nobody can sign in, and nothing can be ended for good.
     pub async fn try_store_write(&self) -> Result<(), StoreError> {
-        self.store.try_write().await
+        self.store.probe_write().await
     }
 
     /// Finds, links or makes the account of a person who logs in.
@@ -162,7 +163,7 @@ impl People {
         &self,
         terms: &Admittance,
         profile: &Profile,
-        by_login: bool,
+        is_login: bool,
     ) -> Result<(Account, Mapped), AdmitError> {
         let mut mapped = terms.mapping.map(&profile.raw).map_err(AdmitError::Map)?;
         let vouched = folded(&profile.vouched);
@@ -179,22 +180,22 @@ impl People {
             vouched,
             create: terms.create,
             sync: terms.sync,
-            by_login,
+            is_login,
             entitlements: serde_json::to_string(&mapped.fields).expect("fields are plain data"),
             at: self.clock.now(),
         };
         let login = mapped.login.clone();
         let admitted = self.store.admit(&admission).await;
         match admitted.map_err(AdmitError::Store)? {
-            Admitted::Account(account) => {
+            AdmissionOutcome::Account(account) => {
                 if !terms.sync {
                     mapped.fields = self.kept(terms, profile, &account).await?;
                 }
                 Ok((account, mapped))
             }
-            Admitted::Unknown => Err(AdmitError::Unknown { login }),
-            Admitted::LoginTaken { by } => Err(AdmitError::LoginTaken { login, by }),
-            Admitted::Closed(account) => Err(AdmitError::Closed { account }),
+            AdmissionOutcome::Unknown => Err(AdmitError::Unknown { login }),
+            AdmissionOutcome::LoginTaken { by } => Err(AdmitError::LoginTaken { login, by }),
+            AdmissionOutcome::Closed(account) => Err(AdmitError::Closed { account }),
         }
     }
 
@@ -212,7 +213,8 @@ impl People {
         });
         // An identity that is gone again has no fields; its session will not be minted.
         let text = own.map_or_else(|| "{}".to_owned(), |(_, _, fields)| fields);
-        serde_json::from_str(&text).map_err(|_| AdmitError::Store(self.store.damaged("identity")))
+        serde_json::from_str(&text)
+            .map_err(|_| AdmitError::Store(self.store.report_damaged("identity")))
     }
 }
 

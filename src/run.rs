@@ -23,7 +23,7 @@ use crate::request::head::Trust;
 use crate::secret::SecretError;
 use crate::site::live::Live;
 use crate::site::{self, Shared, Site};
-use crate::store::{self, Monitored, Store, StoreError, StoreUrl};
+use crate::store::{self, MonitoredStore, Store, StoreError, StoreUrl};
 use crate::telemetry::{ReloadOutcome, Telemetry};
 
 /// How long a process that stops waits for refreshes of tokens.
@@ -306,7 +306,7 @@ async fn open(
     telemetry: Telemetry,
 ) -> Result<Shared, StartError> {
     let store = store::open(url).await.map_err(StartError::Store)?;
-    let store: Arc<dyn Store> = Monitored::new(store, telemetry.clone());
+    let store: Arc<dyn Store> = MonitoredStore::new(store, telemetry.clone());
     let session = &config.session;
     let grace = session.store_outage_grace.duration();
     let cached_max = session.cached_sessions_max;

@@ -396,7 +396,7 @@ async fn ring(
     let texts = if config.session.keys.is_empty() {
         shared
             .store
-            .keys(&keys::generate())
+            .load_or_create_keys(&keys::generate())
             .await
             .map_err(BuildError::Store)?
     } else {

@@ -9,12 +9,12 @@
 use std::sync::Arc;
 
 mod accounts;
+mod coordination;
 mod error;
-mod failure;
 mod ids;
 mod maintenance;
 mod monitored;
-mod once;
+mod query_error;
 mod revocations;
 mod row;
 mod sessions;
@@ -22,27 +22,34 @@ mod sqlite;
 mod tokens;
 mod url;
 
-pub use accounts::{Account, AccountStore, Admission, Admitted, LinkField};
+pub use accounts::{Account, AccountStore, Admission, AdmissionOutcome, LinkField};
+pub use coordination::CoordinationStore;
 pub use error::StoreError;
 pub use ids::{AccountId, ConnectorId, IdError, LoginName, SessionId, SessionKey, Subject};
-pub use maintenance::Maintenance;
-pub use monitored::Monitored;
-pub use once::OnceStore;
-pub use revocations::{EpochsNow, LogPart, LogoutMark, Revocation, RevocationStore, Scope};
-pub use sessions::{Minted, NewSession, SessionFound, SessionRecord, SessionStore};
+pub use maintenance::MaintenanceStore;
+pub use monitored::MonitoredStore;
+pub use revocations::{
+    CurrentEpochs, LogoutTarget, Revocation, RevocationPage, RevocationScope, RevocationStore,
+};
+pub use sessions::{MintOutcome, NewSession, SessionRecord, SessionStore, StoredSession};
 pub use sqlite::{Sqlite, SqliteUrl};
-pub use tokens::{IdentityUpdate, Renewal, Renewed, StoredTokens, TokenStore};
+pub use tokens::{IdentityUpdate, StoredTokens, TokenStore, TokenUpdate, TokenUpdateOutcome};
 pub use url::{StoreUrl, StoreUrlError};
 
 /// A database that answers about every subject. Every method is cancel-safe: it happens whole or not
 /// at all.
 pub trait Store:
-    AccountStore + SessionStore + RevocationStore + TokenStore + OnceStore + Maintenance
+    AccountStore + SessionStore + RevocationStore + TokenStore + CoordinationStore + MaintenanceStore
 {
 }
 
 impl<S> Store for S where
-    S: AccountStore + SessionStore + RevocationStore + TokenStore + OnceStore + Maintenance
+    S: AccountStore
+        + SessionStore
+        + RevocationStore
+        + TokenStore
+        + CoordinationStore
+        + MaintenanceStore
 {
 }
 

@@ -22,7 +22,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::issuer::Tenant;
 use crate::keys::{self, KeyRing};
 use crate::secret::Secret;
-use crate::store::{ConnectorId, SessionFound, StoreError};
+use crate::store::{ConnectorId, StoreError, StoredSession};
 use crate::telemetry::{AuditEvent, AuditRecord, Telemetry};
 
 /// A token has an end of its own, so its session need not end when it is idle. This is shorter than the
@@ -191,7 +191,7 @@ impl Holders {
         })
     }
 
-    async fn stored(&self, sid: Sid) -> Result<Option<SessionFound>, HolderError> {
+    async fn stored(&self, sid: Sid) -> Result<Option<StoredSession>, HolderError> {
         let found = self.people.sessions.stored(&sid.key()).await;
         found.map_err(|error| HolderError::Store(Arc::new(error)))
     }
@@ -264,7 +264,7 @@ impl Holders {
 }
 
 /// The handle and the fields of a session that the token already has.
-fn known(sid: Sid, found: &SessionFound) -> Result<(Handle, Fields), HolderError> {
+fn known(sid: Sid, found: &StoredSession) -> Result<(Handle, Fields), HolderError> {
     if found.account.closed {
         return Err(HolderError::Over);
     }

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 #[async_trait]
 pub trait AccountStore: fmt::Debug + Send + Sync {
     /// Finds, links or makes the account of an identity, in one transaction.
-    async fn admit(&self, admission: &Admission) -> Result<Admitted, StoreError>;
+    async fn admit(&self, admission: &Admission) -> Result<AdmissionOutcome, StoreError>;
 
     /// The account that has this login, compared without case.
     async fn account_by_login(&self, login: &LoginName) -> Result<Option<Account>, StoreError>;
@@ -75,7 +75,7 @@ pub struct Admission {
     pub sync: bool,
     /// Whether this is a login. A token may be older than the last login: its vouched fields are kept
     /// only for an identity that is not known yet.
-    pub by_login: bool,
+    pub is_login: bool,
     /// The person's mapped fields as of this login (JSON), kept with the identity.
     pub entitlements: String,
     /// When the login took place.
@@ -84,7 +84,7 @@ pub struct Admission {
 
 /// The answer to an admission.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Admitted {
+pub enum AdmissionOutcome {
     /// The account the identity belongs to, found, linked or made.
     Account(Account),
     /// The identity is not known, and new people get no account.

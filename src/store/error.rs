@@ -1,8 +1,8 @@
-//! `StoreError`: why a question was not answered.
+//! `StoreError`: why an operation was not answered.
 
 use super::sqlite;
 
-/// Why a question was not answered. It says nothing about a person, except [`Self::NoAccount`].
+/// Why an operation was not answered. It says nothing about a person, except [`Self::NoAccount`].
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database could not be opened or brought to this version's tables.
@@ -16,41 +16,41 @@ pub enum StoreError {
     },
     /// The file was written by a later version; it is not changed.
     #[error(
-        "the store {url} was written by a newer menshen: tables {found}, this one knows {known}"
+        "the store {url} was written by a newer menshen: tables {found}, this one knows {supported}"
     )]
-    Newer {
+    NewerSchema {
         /// Where it is, without credentials.
         url: String,
         /// The version of the tables that are there.
         found: i64,
         /// The latest version of the tables that this program knows.
-        known: i64,
+        supported: i64,
     },
     /// The file was written by an earlier version and may only be read, so its tables cannot be brought
     /// up to date.
     #[error(
-        "the store {url} was written by an older menshen: tables {found}, this one knows {known}; \
+        "the store {url} was written by an older menshen: tables {found}, this one knows {supported}; \
          `menshen run` brings it up to date"
     )]
-    Older {
+    OlderSchema {
         /// Where it is, without credentials.
         url: String,
         /// The version of the tables that are there.
         found: i64,
         /// The version of the tables that this program asks.
-        known: i64,
+        supported: i64,
     },
     /// The file is a database of another program; it is not changed.
     #[error("the store {url} belongs to another program")]
-    Foreign {
+    OtherProgram {
         /// Where it is, without credentials.
         url: String,
     },
     /// The database refused or failed.
-    #[error("{question} in the store")]
+    #[error("{operation} in the store")]
     Failed {
         /// What was asked.
-        question: &'static str,
+        operation: &'static str,
         /// What the database said.
         #[source]
         source: sqlx::Error,
@@ -58,13 +58,13 @@ pub enum StoreError {
     /// The file that was opened no longer has its name: writes to it would be lost, and the file that
     /// has the name now is another store.
     #[error("the store's file {} was taken away or replaced: put it back, or restart menshen", path.display())]
-    Moved {
+    FileReplaced {
         /// Where it was.
         path: std::path::PathBuf,
     },
     /// The log of revocations could not be read for longer than `[session] store_outage_grace`.
     #[error("the store has not answered for {for_s} s")]
-    Silent {
+    Outage {
         /// For how long.
         for_s: u64,
     },
@@ -81,14 +81,14 @@ pub enum StoreError {
         account: super::AccountId,
     },
     /// No answer came in time.
-    #[error("{question} in the store: no answer in time")]
-    Late {
+    #[error("{operation} in the store: no answer in time")]
+    TimedOut {
         /// What was asked.
-        question: &'static str,
+        operation: &'static str,
     },
     /// A write failed a moment ago.
     #[error("writes to the store fail: {cause}")]
-    Unwritable {
+    WritesFail {
         /// Why, in a word.
         cause: &'static str,
     },
@@ -96,7 +96,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether this is a valid answer of the store: asking again brings the same.
-    pub fn is_an_answer(&self) -> bool {
+    pub fn is_definitive(&self) -> bool {
         matches!(self, Self::NoAccount { .. })
     }
 
@@ -105,14 +105,14 @@ impl StoreError {
     pub fn cause(&self) -> &'static str {
         match self {
             Self::Open { source, .. } | Self::Failed { source, .. } => cause(source),
-            Self::Newer { .. } | Self::Older { .. } | Self::Foreign { .. } => {
+            Self::NewerSchema { .. } | Self::OlderSchema { .. } | Self::OtherProgram { .. } => {
                 "it is not a store of this version"
             }
             Self::NoAccount { .. } => "there is no such account",
-            Self::Moved { .. } => "its file was taken away or replaced",
-            Self::Silent { .. } | Self::Late { .. } => "no answer in time",
+            Self::FileReplaced { .. } => "its file was taken away or replaced",
+            Self::Outage { .. } | Self::TimedOut { .. } => "no answer in time",
             Self::Damaged { .. } => "a record is damaged",
-            Self::Unwritable { cause } => cause,
+            Self::WritesFail { cause } => cause,
         }
     }
 }

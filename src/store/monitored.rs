@@ -1,4 +1,4 @@
-//! `Monitored`: any store, with a time limit for every question, a counter of failures, and an answer
+//! `MonitoredStore`: any store, with a time limit for every operation, a counter of failures, and an answer
 //! to whether it can be written to.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,31 +7,32 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::{
-    Account, AccountId, AccountStore, Admission, Admitted, ConnectorId, EpochsNow, LogPart,
-    LoginName, LogoutMark, Maintenance, Minted, NewSession, OnceStore, Renewal, Renewed,
-    Revocation, RevocationStore, Scope, SessionFound, SessionId, SessionKey, SessionRecord,
-    SessionStore, Store, StoreError, Subject, TokenStore,
+    Account, AccountId, AccountStore, Admission, AdmissionOutcome, ConnectorId, CoordinationStore,
+    CurrentEpochs, LoginName, LogoutTarget, MaintenanceStore, MintOutcome, NewSession, Revocation,
+    RevocationPage, RevocationScope, RevocationStore, SessionId, SessionKey, SessionRecord,
+    SessionStore, Store, StoreError, StoredSession, Subject, TokenStore, TokenUpdate,
+    TokenUpdateOutcome,
 };
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 use crate::telemetry::Telemetry;
 
-/// How long one question may take: longer than the waits for a connection and for a lock.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
+/// How long one operation may take: longer than the waits for a connection and for a lock.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a probe of the store may take.
-const PROBE_WITHIN: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// For how long the result of the last write counts. After a failure a new try comes sooner.
-const WORKED_FOR: Duration = Duration::from_secs(5);
-const FAILED_FOR: Duration = Duration::from_secs(1);
+const SUCCESS_VALID_FOR: Duration = Duration::from_secs(5);
+const FAILURE_VALID_FOR: Duration = Duration::from_secs(1);
 
 /// A store that counts its failures.
 #[derive(Debug)]
-pub struct Monitored {
+pub struct MonitoredStore {
     inner: Arc<dyn Store>,
     telemetry: Telemetry,
     last_write: Mutex<Option<LastWrite>>,
     /// Held while one caller tries a write for all who ask.
-    trying: tokio::sync::Mutex<()>,
+    probe_lock: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,56 +41,56 @@ struct LastWrite {
     failed: Option<&'static str>,
 }
 
-impl Monitored {
+impl MonitoredStore {
     /// Counts the failures of `inner` in `telemetry`.
     pub fn new(inner: Arc<dyn Store>, telemetry: Telemetry) -> Arc<Self> {
         Arc::new(Self {
             inner,
             telemetry,
             last_write: Mutex::default(),
-            trying: tokio::sync::Mutex::default(),
+            probe_lock: tokio::sync::Mutex::default(),
         })
     }
 
     async fn read<T>(
         &self,
-        question: &'static str,
-        asked: impl Future<Output = Result<T, StoreError>>,
+        operation: &'static str,
+        query: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        self.answer(question, ANSWERS_WITHIN, asked).await
+        self.run(operation, QUERY_TIMEOUT, query).await
     }
 
     async fn write<T>(
         &self,
-        question: &'static str,
-        asked: impl Future<Output = Result<T, StoreError>>,
+        operation: &'static str,
+        query: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let answer = self.answer(question, ANSWERS_WITHIN, asked).await;
-        self.wrote(&answer);
+        let answer = self.run(operation, QUERY_TIMEOUT, query).await;
+        self.record_write(&answer);
         answer
     }
 
-    async fn answer<T>(
+    async fn run<T>(
         &self,
-        question: &'static str,
+        operation: &'static str,
         limit: Duration,
-        asked: impl Future<Output = Result<T, StoreError>>,
+        query: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let answer = tokio::time::timeout(limit, asked).await;
-        let answer = answer.unwrap_or(Err(StoreError::Late { question }));
-        if answer.as_ref().is_err_and(|error| !error.is_an_answer()) {
+        let answer = tokio::time::timeout(limit, query).await;
+        let answer = answer.unwrap_or(Err(StoreError::TimedOut { operation }));
+        if answer.as_ref().is_err_and(|error| !error.is_definitive()) {
             self.telemetry.count_store_error();
         }
         answer
     }
 
-    fn wrote<T>(&self, answer: &Result<T, StoreError>) {
+    fn record_write<T>(&self, answer: &Result<T, StoreError>) {
         let last = LastWrite {
             at: Instant::now(),
             failed: answer
                 .as_ref()
                 .err()
-                .filter(|error| !error.is_an_answer())
+                .filter(|error| !error.is_definitive())
                 .map(StoreError::cause),
         };
         *self
@@ -99,32 +100,32 @@ impl Monitored {
     }
 
     /// Whether writes work, when one was tried a moment ago.
-    fn known(&self) -> Option<Result<(), StoreError>> {
+    fn recent_write_result(&self) -> Option<Result<(), StoreError>> {
         let last = *self
             .last_write
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let last = last?;
         let counts_for = match last.failed {
-            None => WORKED_FOR,
-            Some(_) => FAILED_FOR,
+            None => SUCCESS_VALID_FOR,
+            Some(_) => FAILURE_VALID_FOR,
         };
         let fresh = last.at.elapsed() < counts_for;
         fresh.then(|| match last.failed {
             None => Ok(()),
-            Some(cause) => Err(StoreError::Unwritable { cause }),
+            Some(cause) => Err(StoreError::WritesFail { cause }),
         })
     }
 }
 
 /// Passes on the questions of each subject.
-macro_rules! pass_on {
+macro_rules! delegate {
     ($($subject:ident {
         reads { $($read:ident($($read_part:ident: $read_kind:ty),*) -> $read_answer:ty;)* }
         writes { $($write:ident($($part:ident: $kind:ty),*) -> $answer:ty;)* }
     })*) => {$(
         #[async_trait]
-        impl $subject for Monitored {
+        impl $subject for MonitoredStore {
             $(async fn $read(&self, $($read_part: $read_kind),*) -> Result<$read_answer, StoreError> {
                 self.read(stringify!($read), self.inner.$read($($read_part),*)).await
             })*
@@ -136,40 +137,40 @@ macro_rules! pass_on {
     )*};
 }
 
-pass_on! {
+delegate! {
     AccountStore {
         reads {
             account_by_login(login: &LoginName) -> Option<Account>;
             identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
         }
         writes {
-            admit(admission: &Admission) -> Admitted;
+            admit(admission: &Admission) -> AdmissionOutcome;
             close_account(account: &AccountId, closed: bool, at: Timestamp) -> Option<Revocation>;
         }
     }
     SessionStore {
         reads {
-            session(key: &SessionKey) -> Option<SessionFound>;
+            session(key: &SessionKey) -> Option<StoredSession>;
             session_key(public_id: &SessionId) -> Option<SessionKey>;
-            came_from(connector: &ConnectorId, provider_sid: &str) -> bool;
+            has_provider_session(connector: &ConnectorId, provider_sid: &str) -> bool;
             sessions(account: Option<&AccountId>, max: u32) -> Vec<SessionRecord>;
         }
         writes {
-            mint(new: &NewSession) -> Minted;
+            mint(new: &NewSession) -> MintOutcome;
             touch(used: &[(SessionKey, Timestamp)]) -> ();
         }
     }
     RevocationStore {
         reads {
-            epochs() -> EpochsNow;
-            revocations_after(number: i64, max: u32) -> LogPart;
+            epochs() -> CurrentEpochs;
+            revocations_after(number: i64, max: u32) -> RevocationPage;
         }
         writes {
-            revoke(scope: &Scope, at: Timestamp) -> Revocation;
-            end_at_provider(
+            revoke(scope: &RevocationScope, at: Timestamp) -> Revocation;
+            apply_provider_logout(
                 connector: &ConnectorId,
-                mark: &LogoutMark,
-                notice: Option<&[u8; 32]>,
+                target: &LogoutTarget,
+                message_id: Option<&[u8; 32]>,
                 at: Timestamp,
                 until: Timestamp
             ) -> Option<Vec<Revocation>>;
@@ -178,36 +179,36 @@ pass_on! {
     TokenStore {
         reads {}
         writes {
-            renew(renewal: &Renewal) -> Renewed;
+            update_tokens(update: &TokenUpdate) -> TokenUpdateOutcome;
         }
     }
-    OnceStore {
+    CoordinationStore {
         reads {
-            keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
+            load_or_create_keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
         }
         writes {
-            spend(what: &[u8; 32], until: Timestamp) -> bool;
+            spend(value_hash: &[u8; 32], until: Timestamp) -> bool;
             lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
         }
     }
 }
 
 #[async_trait]
-impl Maintenance for Monitored {
+impl MaintenanceStore for MonitoredStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.answer("ping", PROBE_WITHIN, self.inner.ping()).await
+        self.run("ping", PROBE_TIMEOUT, self.inner.ping()).await
     }
 
     /// The result of a recent write, of any kind, is the answer; without one, a single caller tries for
     /// all who ask.
-    async fn try_write(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = self.trying.lock().await;
-        if let Some(known) = self.known() {
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        let _guard = self.probe_lock.lock().await;
+        if let Some(known) = self.recent_write_result() {
             return known;
         }
-        let tried = self.inner.try_write();
-        let tried = self.answer("try_write", PROBE_WITHIN, tried).await;
-        self.wrote(&tried);
+        let tried = self.inner.probe_write();
+        let tried = self.run("probe_write", PROBE_TIMEOUT, tried).await;
+        self.record_write(&tried);
         tried
     }
 
@@ -215,18 +216,18 @@ impl Maintenance for Monitored {
         self.inner.log_announced().await;
     }
 
-    fn damaged(&self, record: &'static str) -> StoreError {
+    fn report_damaged(&self, record: &'static str) -> StoreError {
         self.telemetry.count_store_error();
-        self.inner.damaged(record)
+        self.inner.report_damaged(record)
     }
 
-    async fn sweep(
+    async fn delete_expired(
         &self,
         at: Timestamp,
         idle_before: Timestamp,
         max: u32,
     ) -> Result<u64, StoreError> {
-        let swept = self.inner.sweep(at, idle_before, max);
-        self.write("sweep", swept).await
+        let swept = self.inner.delete_expired(at, idle_before, max);
+        self.write("delete_expired", swept).await
     }
 }

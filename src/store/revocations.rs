@@ -15,35 +15,39 @@ pub trait RevocationStore: fmt::Debug + Send + Sync {
     /// Deletes a session, or raises an epoch, and writes it into the log; answers the entry. The tokens
     /// of all sessions that end are deleted. An account that does not exist is
     /// [`StoreError::NoAccount`].
-    async fn revoke(&self, scope: &Scope, at: Timestamp) -> Result<Revocation, StoreError>;
+    async fn revoke(
+        &self,
+        scope: &RevocationScope,
+        at: Timestamp,
+    ) -> Result<Revocation, StoreError>;
 
     /// A provider ended one of its sessions, or all sessions of a subject. In one transaction: deletes
     /// the sessions here that came from them, writes each into the log, and keeps a mark until `until`,
     /// so that a login under way mints no session. Answers the entries of the log.
     ///
-    /// `notice` is spent; when it was spent before, nothing changes and nothing is answered. Without a
-    /// notice anybody may have sent the request: of provider sessions from which no session here came,
+    /// `message_id` is spent; when it was spent before, nothing changes and nothing is answered. Without a
+    /// logout message anybody may have sent the request: of provider sessions from which no session here came,
     /// only the latest marks of each connector are kept, and none when `until` is not after
     /// `at`.
-    async fn end_at_provider(
+    async fn apply_provider_logout(
         &self,
         connector: &ConnectorId,
-        mark: &LogoutMark,
-        notice: Option<&[u8; 32]>,
+        target: &LogoutTarget,
+        message_id: Option<&[u8; 32]>,
         at: Timestamp,
         until: Timestamp,
     ) -> Result<Option<Vec<Revocation>>, StoreError>;
 
     /// The epochs of everyone and of the connectors.
-    async fn epochs(&self) -> Result<EpochsNow, StoreError>;
+    async fn epochs(&self) -> Result<CurrentEpochs, StoreError>;
 
     /// The log after entry `number`, at most `max` rows.
-    async fn revocations_after(&self, number: i64, max: u32) -> Result<LogPart, StoreError>;
+    async fn revocations_after(&self, number: i64, max: u32) -> Result<RevocationPage, StoreError>;
 }
 
 /// Whose sessions are revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Scope {
+pub enum RevocationScope {
     /// One session.
     Session(SessionKey),
     /// All of one account's.
@@ -60,14 +64,14 @@ pub struct Revocation {
     /// Its place in the log.
     pub number: i64,
     /// Whose sessions.
-    pub scope: Scope,
+    pub scope: RevocationScope,
     /// The scope's new epoch; zero for a session, which is deleted.
     pub epoch: u64,
 }
 
 /// A part of the log of revocations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogPart {
+pub struct RevocationPage {
     /// Its entries, oldest first.
     pub entries: Vec<Revocation>,
     /// The numbers of rows that cannot be read.
@@ -77,7 +81,7 @@ pub struct LogPart {
 /// The epochs of everyone and of the connectors at one moment. An epoch grows with each revocation:
 /// sessions minted under a lower one no longer count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EpochsNow {
+pub struct CurrentEpochs {
     /// The epoch of everyone.
     pub everyone: u64,
     /// The epochs of the connectors that were ever revoked; all others are zero.
@@ -88,12 +92,12 @@ pub struct EpochsNow {
 
 /// What a provider ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum LogoutMark {
+pub enum LogoutTarget {
     /// One session of its own.
-    ProviderSession(String),
+    Session(String),
     /// One session of its own, and its subject: sessions of this person here that name no provider
     /// session may have come from it.
-    SessionOf {
+    SessionAndSubject {
         /// The provider's name for the session.
         sid: String,
         /// The person it belongs to.

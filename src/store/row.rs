@@ -4,8 +4,10 @@ use std::str::FromStr;
 
 use sqlx::sqlite::SqliteRow;
 
-use super::failure::Failure;
-use super::{Account, AccountId, SessionFound, SessionId, SessionKey, SessionRecord, StoredTokens};
+use super::query_error::QueryError;
+use super::{
+    Account, AccountId, SessionId, SessionKey, SessionRecord, StoredSession, StoredTokens,
+};
 use crate::clock::Timestamp;
 
 /// A row of any database: its columns by name.
@@ -51,23 +53,23 @@ macro_rules! columns_of {
 columns_of!(SqliteRow);
 
 /// An account from the columns `id`, `login`, `epoch`, `closed`.
-pub(super) fn account(row: &impl Columns) -> Result<Account, Failure> {
+pub(super) fn account(row: &impl Columns) -> Result<Account, QueryError> {
     Ok(Account {
         id: AccountId::new(bytes(row, "id", "account")?),
-        login: text(row, "login", "account")?,
+        login: parsed(row, "login", "account")?,
         epoch: number(row, "epoch", "account")?,
         closed: row.boolean("closed")?,
     })
 }
 
 /// A session from the columns of `standing_session`.
-pub(super) fn session(row: &impl Columns) -> Result<SessionRecord, Failure> {
+pub(super) fn session_record(row: &impl Columns) -> Result<SessionRecord, QueryError> {
     Ok(SessionRecord {
         key: SessionKey::new(bytes(row, "key", "session")?),
         public_id: SessionId::new(bytes(row, "public_id", "session")?),
         account: AccountId::new(bytes(row, "account", "session")?),
-        connector: text(row, "connector", "session")?,
-        subject: text(row, "subject", "session")?,
+        connector: parsed(row, "connector", "session")?,
+        subject: parsed(row, "subject", "session")?,
         provider_sid: row.optional_text("provider_sid")?,
         facts: row.text("facts")?.to_owned(),
         minted_at: time(row, "minted_at")?,
@@ -78,15 +80,15 @@ pub(super) fn session(row: &impl Columns) -> Result<SessionRecord, Failure> {
 
 /// A session with its account and identity, from the columns of `standing_session`, `tokens_version` and
 /// `tokens_sealed`.
-pub(super) fn found(row: &impl Columns) -> Result<SessionFound, Failure> {
-    let session = session(row)?;
+pub(super) fn stored_session(row: &impl Columns) -> Result<StoredSession, QueryError> {
+    let session = session_record(row)?;
     let account = Account {
         id: session.account,
-        login: text(row, "login", "account")?,
+        login: parsed(row, "login", "account")?,
         epoch: number(row, "epoch", "account")?,
         closed: row.boolean("closed")?,
     };
-    Ok(SessionFound {
+    Ok(StoredSession {
         session,
         account,
         entitlements: row.text("entitlements")?.to_owned(),
@@ -97,7 +99,7 @@ pub(super) fn found(row: &impl Columns) -> Result<SessionFound, Failure> {
     })
 }
 
-fn tokens(row: &impl Columns) -> Result<Option<StoredTokens>, Failure> {
+fn tokens(row: &impl Columns) -> Result<Option<StoredTokens>, QueryError> {
     let Some(version) = row.optional_integer("tokens_version")? else {
         return Ok(None);
     };
@@ -108,14 +110,14 @@ fn tokens(row: &impl Columns) -> Result<Option<StoredTokens>, Failure> {
 }
 
 /// A text that must parse as a `T`.
-pub(super) fn text<T: FromStr>(
+pub(super) fn parsed<T: FromStr>(
     row: &impl Columns,
     column: &str,
     record: &'static str,
-) -> Result<T, Failure> {
+) -> Result<T, QueryError> {
     row.text(column)?
         .parse()
-        .map_err(|_| Failure::Damaged(record))
+        .map_err(|_| QueryError::Damaged(record))
 }
 
 /// Exactly `N` bytes.
@@ -123,10 +125,10 @@ pub(super) fn bytes<const N: usize>(
     row: &impl Columns,
     column: &str,
     record: &'static str,
-) -> Result<[u8; N], Failure> {
+) -> Result<[u8; N], QueryError> {
     row.bytes(column)?
         .try_into()
-        .map_err(|_| Failure::Damaged(record))
+        .map_err(|_| QueryError::Damaged(record))
 }
 
 /// A number that must not be negative.
@@ -134,15 +136,15 @@ pub(super) fn number(
     row: &impl Columns,
     column: &str,
     record: &'static str,
-) -> Result<u64, Failure> {
+) -> Result<u64, QueryError> {
     unsigned(row.integer(column)?, record)
 }
 
 /// A number that the database keeps signed, although it counts up from zero.
-pub(super) fn unsigned(value: i64, record: &'static str) -> Result<u64, Failure> {
-    u64::try_from(value).map_err(|_| Failure::Damaged(record))
+pub(super) fn unsigned(value: i64, record: &'static str) -> Result<u64, QueryError> {
+    u64::try_from(value).map_err(|_| QueryError::Damaged(record))
 }
 
-fn time(row: &impl Columns, column: &str) -> Result<Timestamp, Failure> {
+fn time(row: &impl Columns, column: &str) -> Result<Timestamp, QueryError> {
     Ok(Timestamp::from_unix_ms(row.integer(column)?))
 }

@@ -13,18 +13,18 @@ use crate::clock::Timestamp;
 /// What a database answers about sessions.
 #[async_trait]
 pub trait SessionStore: fmt::Debug + Send + Sync {
-    /// Inserts a session, in one transaction, unless one of the reasons of [`Minted`] forbids it.
-    async fn mint(&self, new: &NewSession) -> Result<Minted, StoreError>;
+    /// Inserts a session, in one transaction, unless one of the reasons of [`MintOutcome`] forbids it.
+    async fn mint(&self, new: &NewSession) -> Result<MintOutcome, StoreError>;
 
     /// The session, its account and its identity; nothing when there is none, or when its person,
     /// connector or everyone was revoked since it was minted. Expired sessions are answered, too.
-    async fn session(&self, key: &SessionKey) -> Result<Option<SessionFound>, StoreError>;
+    async fn session(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError>;
 
     /// The key of the session that has this public id, for an administrator.
     async fn session_key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError>;
 
     /// Whether a session here came from a session of a provider.
-    async fn came_from(
+    async fn has_provider_session(
         &self,
         connector: &ConnectorId,
         provider_sid: &str,
@@ -69,7 +69,7 @@ pub struct SessionRecord {
 
 /// A session with its account, its identity and the current epochs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SessionFound {
+pub struct StoredSession {
     /// The session itself.
     pub session: SessionRecord,
     /// Its account as it is now.
@@ -102,12 +102,12 @@ pub struct NewSession {
     /// Its sealed tokens.
     pub tokens: Option<String>,
     /// What is spent in the same transaction, and until when that is remembered.
-    pub spends: Option<([u8; 32], Timestamp)>,
+    pub spend_once: Option<([u8; 32], Timestamp)>,
 }
 
 /// The outcome of minting.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Minted {
+pub enum MintOutcome {
     /// The session is inserted.
     Session,
     /// The thing to spend was spent before.

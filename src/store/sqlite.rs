@@ -4,27 +4,27 @@ use sqlx::SqlitePool;
 use sqlx::pool::PoolConnection;
 
 use super::StoreError;
-use super::failure::{Failure, ask};
+use super::query_error::{QueryError, run};
 use super::row;
 
 mod accounts;
-mod code;
+mod coordination;
 mod maintenance;
-mod once;
 mod open;
 mod opened_file;
+mod result_code;
 mod revocations;
 mod schema;
 mod sessions;
 mod tokens;
+mod transaction;
 mod url;
-mod write;
 
-pub(super) use code::cause;
+pub(super) use result_code::cause;
 pub use url::SqliteUrl;
 
 use opened_file::OpenedFile;
-use write::Write;
+use transaction::WriteTransaction;
 
 /// A store in one SQLite file: one connection writes, a few read beside it (WAL).
 ///
@@ -56,19 +56,19 @@ impl Sqlite {
         open::open_read_only(url).await
     }
 
-    /// Waits for running questions and closes the file; every later question fails.
+    /// Waits for running questions and closes the file; every later operation fails.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
 
     /// Begins a transaction; no other writes until it ends.
-    async fn write(&self) -> Result<Write, Failure> {
-        Write::begin(&self.writer, &self.opened_file).await
+    async fn begin_write(&self) -> Result<WriteTransaction, QueryError> {
+        WriteTransaction::begin(&self.writer, &self.opened_file).await
     }
 
     /// A connection that reads.
-    async fn read(&self) -> Result<PoolConnection<sqlx::Sqlite>, Failure> {
+    async fn reader(&self) -> Result<PoolConnection<sqlx::Sqlite>, QueryError> {
         let mut connection = self.readers.acquire().await?;
         // Checked after it is opened: the pool may have opened it a moment ago, in another file.
         let checked = self.opened_file.check();

@@ -12,13 +12,13 @@ use crate::clock::Timestamp;
 pub trait TokenStore: fmt::Debug + Send + Sync {
     /// Keeps what a refresh brought, in one transaction, if the session still stands and its tokens
     /// are of the version the refresh began with.
-    async fn renew(&self, renewal: &Renewal) -> Result<Renewed, StoreError>;
+    async fn update_tokens(&self, update: &TokenUpdate) -> Result<TokenUpdateOutcome, StoreError>;
 }
 
 /// A session's tokens, sealed before they come here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredTokens {
-    /// Grows with each renewal; a new session has version 1.
+    /// Grows with each update; a new session has version 1.
     pub version: u64,
     /// Opens only with the key ring and this session's key.
     pub sealed: String,
@@ -26,7 +26,7 @@ pub struct StoredTokens {
 
 /// New tokens from a refresh, to be kept unless another process renewed them first.
 #[derive(Clone, Debug)]
-pub struct Renewal {
+pub struct TokenUpdate {
     /// The session they belong to.
     pub session: SessionKey,
     /// The version the refresh began with.
@@ -48,9 +48,9 @@ pub struct IdentityUpdate {
     pub vouched: Vec<(LinkField, String)>,
 }
 
-/// The outcome of a renewal.
+/// The outcome of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Renewed {
+pub enum TokenUpdateOutcome {
     /// It is kept.
     Stored {
         /// The tokens' version now.
@@ -59,7 +59,7 @@ pub enum Renewed {
         entitlements_epoch: u64,
     },
     /// The stored version is another one: nothing was changed.
-    Overtaken,
+    VersionConflict,
     /// The session is over or no longer stands: nothing was changed.
     SessionGone,
 }

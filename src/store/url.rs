@@ -40,7 +40,7 @@ impl FromStr for StoreUrl {
 
     fn from_str(text: &str) -> Result<Self, StoreUrlError> {
         match text.split_once(':') {
-            Some(("sqlite", place)) => SqliteUrl::parse(place)
+            Some(("sqlite", rest)) => SqliteUrl::parse(rest)
                 .map(Self::Sqlite)
                 .ok_or(StoreUrlError::Unknown),
             Some(("postgres" | "postgresql", _)) => Err(StoreUrlError::Postgres),

@@ -4,7 +4,7 @@ mod agreement;
 mod command;
 mod lines;
 
-use menshen::store::{Admission, Admitted, ConnectorId, LinkField};
+use menshen::store::{Admission, AdmissionOutcome, ConnectorId, LinkField};
 use serde_json::Value;
 
 use crate::asking::{Ask, signed_in};
@@ -237,13 +237,16 @@ impl Desk {
                 vouched: number.clone(),
                 create: true,
                 sync: true,
-                by_login: true,
+                is_login: true,
                 entitlements: format!(r#"{{"departments":["{connector}"]}}"#),
                 at: now.plus(std::time::Duration::from_secs(at)),
             };
             at += 1;
             let admitted = shared.store.admit(&admission).await.unwrap();
-            assert!(matches!(admitted, Admitted::Account(_)), "{admitted:?}");
+            assert!(
+                matches!(admitted, AdmissionOutcome::Account(_)),
+                "{admitted:?}"
+            );
         }
     }
 }

@@ -190,7 +190,7 @@ async fn who_is_here_stays_and_who_was_sent_away_stays_away() {
         .await
         .unwrap()
         .unwrap();
-    let scope = menshen::store::Scope::Account(account.id);
+    let scope = menshen::store::RevocationScope::Account(account.id);
     shared.sessions.revoke(&scope).await.unwrap();
     for session in ["", "lifetime = \"3h\"", "idle_timeout = \"1h\""] {
         house

@@ -7,21 +7,21 @@ use std::time::Duration;
 use menshen::clock::Timestamp;
 use menshen::keys;
 use menshen::store::{
-    self, Account, Admission, Admitted, ConnectorId, LinkField, Minted, NewSession, SessionId,
-    SessionKey, SessionRecord, SqliteUrl, Store, StoreUrl,
+    self, Account, Admission, AdmissionOutcome, ConnectorId, LinkField, MintOutcome, NewSession,
+    SessionId, SessionKey, SessionRecord, SqliteUrl, Store, StoreUrl,
 };
 
+mod coordination;
 mod directory;
 mod failing;
 mod file;
-mod meddler;
-mod once;
+mod foreign_lock;
 mod revocations;
 mod sessions;
 mod tokens;
 mod writes;
 
-pub(crate) use meddler::Meddler;
+pub(crate) use foreign_lock::Meddler;
 
 /// A store under test, and where it lies.
 struct Backend {
@@ -111,7 +111,7 @@ fn admission(login: &str) -> Admission {
         vouched: Vec::new(),
         create: true,
         sync: true,
-        by_login: true,
+        is_login: true,
         entitlements: "{}".to_owned(),
         at: at(0),
     }
@@ -119,7 +119,7 @@ fn admission(login: &str) -> Admission {
 
 async fn admit(store: &dyn Store, admission: &Admission) -> Account {
     match store.admit(admission).await.unwrap() {
-        Admitted::Account(account) => account,
+        AdmissionOutcome::Account(account) => account,
         other => panic!("not admitted: {other:?}"),
     }
 }
@@ -144,7 +144,7 @@ fn new_session(account: &Account, began_at: Timestamp) -> NewSession {
         everyone_epoch: 0,
         began_at,
         tokens: None,
-        spends: None,
+        spend_once: None,
     }
 }
 
@@ -152,7 +152,7 @@ fn new_session(account: &Account, began_at: Timestamp) -> NewSession {
 async fn somebody(store: &dyn Store, login: &str) -> (Account, NewSession) {
     let account = admit(store, &admission(login)).await;
     let new = new_session(&account, at(0));
-    assert_eq!(store.mint(&new).await.unwrap(), Minted::Session);
+    assert_eq!(store.mint(&new).await.unwrap(), MintOutcome::Session);
     (account, new)
 }
 

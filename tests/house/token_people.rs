@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use menshen::store::{AccountId, ConnectorId, LoginName, Scope, SessionRecord};
+use menshen::store::{AccountId, ConnectorId, LoginName, RevocationScope, SessionRecord};
 use serde_json::{Value, json};
 
 use crate::asking::Ask;
@@ -145,7 +145,7 @@ async fn sessions(house: &House) -> Vec<SessionRecord> {
     shared.store.sessions(None, 1_000).await.unwrap()
 }
 
-async fn revoke(house: &House, scope: &Scope) {
+async fn revoke(house: &House, scope: &RevocationScope) {
     house
         .running
         .live()
@@ -391,12 +391,12 @@ async fn end(provider: &Provider, house: &House, what: &str, account: AccountId)
         "session" => {
             let all = sessions(house).await;
             let own = all.iter().find(|one| one.account == account).unwrap();
-            revoke(house, &Scope::Session(own.key)).await;
+            revoke(house, &RevocationScope::Session(own.key)).await;
         }
-        "account" => revoke(house, &Scope::Account(account)).await,
+        "account" => revoke(house, &RevocationScope::Account(account)).await,
         "closed" => drop(shared.people.close_account(&account, true).await.unwrap()),
-        "connector" => revoke(house, &Scope::Connector(keycloak)).await,
-        "everyone" => revoke(house, &Scope::Everyone).await,
+        "connector" => revoke(house, &RevocationScope::Connector(keycloak)).await,
+        "everyone" => revoke(house, &RevocationScope::Everyone).await,
         _ => {
             let sub = provider.sub("zhangsan");
             let notice = provider.logout_token(&json!({ "sub": sub }));

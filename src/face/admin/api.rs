@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::request::explain::QuestionError;
 use crate::request::{Body, BodyError};
 use crate::store::{
-    AccountId, ConnectorId, LoginName, Scope, SessionId, SessionRecord, StoreError,
+    AccountId, ConnectorId, LoginName, RevocationScope, SessionId, SessionRecord, StoreError,
 };
 use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
 
@@ -149,7 +149,7 @@ async fn end_session(admin: &Admin, id: &str) -> Result<Response<Body>, ApiError
     let id = SessionId::try_from(id.to_owned()).map_err(|_| ApiError::NotFound)?;
     let key = admin.sessions.key(&id).await?;
     let key = key.ok_or(ApiError::NotFound)?;
-    let stored = admin.sessions.revoke(&Scope::Session(key)).await;
+    let stored = admin.sessions.revoke(&RevocationScope::Session(key)).await;
     admin.telemetry.audit(&AuditRecord {
         session: Some(&id),
         ..ended_by_admin(AuditEvent::Revoked, &stored)
@@ -186,16 +186,16 @@ where
         )
     })?;
     let scope = match whose {
-        Whose::Account(id) => Scope::Account(parse_account(id)?),
+        Whose::Account(id) => RevocationScope::Account(parse_account(id)?),
         Whose::Login(login) => {
             let login = parse_login(login)?;
             let account = admin.people.directory().account_by_login(&login).await?;
-            Scope::Account(account.ok_or(ApiError::NotFound)?.id)
+            RevocationScope::Account(account.ok_or(ApiError::NotFound)?.id)
         }
-        Whose::Connector(id) => Scope::Connector(
+        Whose::Connector(id) => RevocationScope::Connector(
             ConnectorId::try_from(id).map_err(|_| ApiError::Malformed("no id of a connector"))?,
         ),
-        Whose::Everyone(true) => Scope::Everyone,
+        Whose::Everyone(true) => RevocationScope::Everyone,
         Whose::Everyone(false) => return Err(ApiError::Malformed("everyone is true or absent")),
     };
     let stored = admin.sessions.revoke(&scope).await;
@@ -204,17 +204,17 @@ where
     }
     let audit = ended_by_admin(AuditEvent::Revoked, &stored);
     match &scope {
-        Scope::Account(id) => admin.telemetry.audit(&AuditRecord {
+        RevocationScope::Account(id) => admin.telemetry.audit(&AuditRecord {
             account: Some(id),
             ..audit
         }),
-        Scope::Connector(id) => {
+        RevocationScope::Connector(id) => {
             admin.telemetry.audit(&AuditRecord {
                 connector: Some(id.as_str()),
                 ..audit
             });
         }
-        Scope::Everyone | Scope::Session(_) => {
+        RevocationScope::Everyone | RevocationScope::Session(_) => {
             admin.telemetry.audit(&AuditRecord {
                 reason: Some(match stored {
                     Ok(()) => "everyone, by the admin API",

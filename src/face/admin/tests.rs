@@ -16,7 +16,7 @@ use crate::people::profile::Proof;
 use crate::people::session::{NewLogin, SessionConfig, Terms};
 use crate::request::head::{OriginalHeader, Trust};
 use crate::site::{self, Shared, Site};
-use crate::store::{self, Account, AccountId, Admission, Admitted};
+use crate::store::{self, Account, AccountId, Admission, AdmissionOutcome};
 use crate::telemetry::{AccessRecord, FaceLabel, LogConfig, VerdictLabel};
 
 const TOKEN: &str = "correct horse";
@@ -115,11 +115,11 @@ impl Desk {
             vouched: Vec::new(),
             create: true,
             sync: true,
-            by_login: true,
+            is_login: true,
             entitlements: "{}".to_owned(),
             at: now,
         };
-        let Admitted::Account(account) = self
+        let AdmissionOutcome::Account(account) = self
             .admin
             .live
             .shared()

@@ -11,7 +11,7 @@ use crate::people::session::Session;
 use crate::request::Body;
 use crate::request::gate::Why;
 use crate::request::policy::shortfall;
-use crate::store::{Scope, SessionKey};
+use crate::store::{RevocationScope, SessionKey};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// How much older than the route allows a proof may be that was fresh enough when the source looked
@@ -90,7 +90,11 @@ pub(super) async fn end(
 }
 
 async fn revoke(context: &RequestContext<'_>, key: SessionKey) -> bool {
-    let revoked = context.shared.sessions.revoke(&Scope::Session(key)).await;
+    let revoked = context
+        .shared
+        .sessions
+        .revoke(&RevocationScope::Session(key))
+        .await;
     if let Err(error) = &revoked {
         tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "the end of a session could not be stored");
     }

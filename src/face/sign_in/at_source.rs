@@ -18,7 +18,7 @@ use crate::login::fields::Fields;
 use crate::login::limits::Limited;
 use crate::login::pending::PENDING_AGE_MAX_S;
 use crate::request::{Body, BodyError};
-use crate::store::{ConnectorId, LogoutMark};
+use crate::store::{ConnectorId, LogoutTarget};
 use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter};
 
 /// How long a mark stops logins that began before it: no login takes longer. Bearer tokens of people
@@ -103,7 +103,7 @@ pub(super) async fn front_channel(
 async fn end(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    mark: &LogoutMark,
+    mark: &LogoutTarget,
     notice: Option<&LogoutNotice>,
 ) -> LoggedResponse {
     let name = notice.map(|notice| {
@@ -117,7 +117,7 @@ async fn end(
     let until = kept_until(context, entry, mark, notice).await;
     let sessions = &context.shared.sessions;
     let ended = sessions
-        .end_at_provider(&entry.id, mark, name.as_ref(), until)
+        .apply_provider_logout(&entry.id, mark, name.as_ref(), until)
         .await;
     let ended = match ended {
         Ok(Some(ended)) => ended,
@@ -149,10 +149,10 @@ async fn end(
     context.shared.telemetry.audit(&AuditRecord {
         connector: Some(entry.id.as_str()),
         subject: match mark {
-            LogoutMark::SessionOf { subject, .. } | LogoutMark::Subject(subject) => {
+            LogoutTarget::SessionAndSubject { subject, .. } | LogoutTarget::Subject(subject) => {
                 Some(subject.as_str())
             }
-            LogoutMark::ProviderSession(_) => None,
+            LogoutTarget::Session(_) => None,
         },
         reason: Some(&reason),
         ..audit::entry(context, AuditEvent::Revoked)
@@ -166,12 +166,15 @@ async fn end(
 async fn kept_until(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    mark: &LogoutMark,
+    mark: &LogoutTarget,
     notice: Option<&LogoutNotice>,
 ) -> Timestamp {
-    if let (None, LogoutMark::ProviderSession(sid)) = (notice, mark) {
+    if let (None, LogoutTarget::Session(sid)) = (notice, mark) {
         let sessions = &context.shared.sessions;
-        let is_known = sessions.came_from(&entry.id, sid).await.unwrap_or(false);
+        let is_known = sessions
+            .has_provider_session(&entry.id, sid)
+            .await
+            .unwrap_or(false);
         if !is_known && !may_be_noted(context, entry) {
             return context.head.at;
         }

@@ -15,7 +15,7 @@ use crate::login::return_to::ReturnTo;
 use crate::people::session::{Person, Session};
 use crate::request::Body;
 use crate::request::gate::Caller;
-use crate::store::{Scope, StoreError};
+use crate::store::{RevocationScope, StoreError};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// What the place to go to afterwards is sealed under on its way through the source.
@@ -43,9 +43,9 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
     if let Caller::Person(person) = &who {
         let session = &person.session;
         let scope = if everywhere {
-            Scope::Account(session.account)
+            RevocationScope::Account(session.account)
         } else {
-            Scope::Session(session.key)
+            RevocationScope::Session(session.key)
         };
         if let Err(error) = context.shared.sessions.revoke(&scope).await {
             return not_stored(context, session, &error);

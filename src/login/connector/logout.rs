@@ -9,7 +9,7 @@ use super::ConnectorError;
 use crate::client::Client;
 use crate::login::fields::Fields;
 use crate::secret::Secret;
-use crate::store::LogoutMark;
+use crate::store::LogoutTarget;
 
 /// The logout of a source that has one.
 #[async_trait]
@@ -40,7 +40,7 @@ pub trait ProviderLogout: Send + Sync {
 
     /// The session that the source ends through the browser (Front-Channel Logout 1.0 §3), when the
     /// request names this source and a session of it.
-    fn front_channel(&self, _fields: &Fields) -> Option<LogoutMark> {
+    fn front_channel(&self, _fields: &Fields) -> Option<LogoutTarget> {
         None
     }
 }
@@ -51,7 +51,7 @@ pub struct LogoutNotice {
     /// Its own name: it is taken once.
     pub id: String,
     /// What it ended.
-    pub mark: LogoutMark,
+    pub mark: LogoutTarget,
 }
 
 impl Debug for LogoutNotice {

@@ -21,7 +21,7 @@ use crate::keys::{self, KeyRing};
 use crate::people::cookie::{self, COOKIE_BYTES_MAX, HostMark};
 use crate::single_flight::SingleFlight;
 use crate::store::{
-    AccountId, ConnectorId, SessionFound, SessionKey, SessionRecord, Store, StoreError, Subject,
+    AccountId, ConnectorId, SessionKey, SessionRecord, Store, StoreError, StoredSession, Subject,
 };
 
 mod background;
@@ -324,7 +324,7 @@ impl Sessions {
     ///
     /// # Errors
     /// The store did not answer.
-    pub async fn stored(&self, key: &SessionKey) -> Result<Option<SessionFound>, StoreError> {
+    pub async fn stored(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError> {
         self.store.session(key).await
     }
 
@@ -359,7 +359,7 @@ impl Sessions {
     /// been revoked by another process.
     fn ensure_log_is_read(&self) -> Result<(), Arc<StoreError>> {
         if self.silent.load(Ordering::Relaxed) {
-            return Err(Arc::new(StoreError::Silent {
+            return Err(Arc::new(StoreError::Outage {
                 for_s: self.outage_grace.as_secs(),
             }));
         }

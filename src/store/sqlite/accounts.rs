@@ -5,33 +5,35 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
-    Account, AccountId, AccountStore, Admission, Admitted, ConnectorId, LinkField, LoginName,
-    Revocation, Scope, StoreError, Subject,
+    Account, AccountId, AccountStore, Admission, AdmissionOutcome, ConnectorId, LinkField,
+    LoginName, Revocation, RevocationScope, StoreError, Subject,
 };
-use super::{Failure, Sqlite, ask, revocations, row, tokens};
+use super::{QueryError, Sqlite, revocations, row, run, tokens};
 use crate::clock::Timestamp;
 use crate::keys;
 
 #[async_trait]
 impl AccountStore for Sqlite {
-    async fn admit(&self, admission: &Admission) -> Result<Admitted, StoreError> {
-        ask("admit a person", async {
-            let mut tx = self.write().await?;
-            let known = find_known(&mut tx, admission).await?;
-            let vouches = known.is_none() || admission.by_login;
+    async fn admit(&self, admission: &Admission) -> Result<AdmissionOutcome, StoreError> {
+        run("admit a person", async {
+            let mut tx = self.begin_write().await?;
+            let known = find_by_identity(&mut tx, admission).await?;
+            let vouches = known.is_none() || admission.is_login;
             let admitted = match known {
-                Some((account, names)) => admit_known(&mut tx, admission, account, names).await?,
+                Some((account, sets_login)) => {
+                    update_known_identity(&mut tx, admission, account, sets_login).await?
+                }
                 None => match find_linked(&mut tx, &admission.links).await? {
                     Some(account) => link(&mut tx, admission, account).await?,
                     None => admit_new(&mut tx, admission).await?,
                 },
             };
-            if matches!(admitted, Admitted::Account(_)) {
+            if matches!(admitted, AdmissionOutcome::Account(_)) {
                 if vouches {
                     let Admission {
                         connector, subject, ..
                     } = admission;
-                    vouch(&mut tx, connector, subject, &admission.vouched).await?;
+                    replace_vouched_fields(&mut tx, connector, subject, &admission.vouched).await?;
                 }
                 tx.commit().await?;
             } else {
@@ -43,11 +45,11 @@ impl AccountStore for Sqlite {
     }
 
     async fn account_by_login(&self, login: &LoginName) -> Result<Option<Account>, StoreError> {
-        ask("find an account by its login", async {
+        run("find an account by its login", async {
             let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
             let found = sqlx::query(sql)
                 .bind(login.folded())
-                .fetch_optional(&mut *self.read().await?)
+                .fetch_optional(&mut *self.reader().await?)
                 .await?;
             found.as_ref().map(row::account).transpose()
         })
@@ -58,15 +60,15 @@ impl AccountStore for Sqlite {
         &self,
         account: &AccountId,
     ) -> Result<Vec<(ConnectorId, Subject, String)>, StoreError> {
-        ask("read an account's identities", async {
+        run("read an account's identities", async {
             let sql = "SELECT connector, subject, entitlements FROM identity WHERE account = ?1 \
                        ORDER BY used_at DESC, connector, subject";
             let id = account.as_bytes().as_slice();
-            let mut db = self.read().await?;
+            let mut db = self.reader().await?;
             let rows = sqlx::query(sql).bind(id).fetch_all(&mut *db).await?;
             let identity = |found: &SqliteRow| {
-                let connector = row::text(found, "connector", "identity")?;
-                let subject = row::text(found, "subject", "identity")?;
+                let connector = row::parsed(found, "connector", "identity")?;
+                let subject = row::parsed(found, "subject", "identity")?;
                 Ok((connector, subject, found.try_get("entitlements")?))
             };
             rows.iter().map(identity).collect()
@@ -82,13 +84,13 @@ impl AccountStore for Sqlite {
         closed: bool,
         at: Timestamp,
     ) -> Result<Option<Revocation>, StoreError> {
-        let question = if closed {
+        let operation = if closed {
             "close an account"
         } else {
             "open an account"
         };
-        ask(question, async {
-            let mut tx = self.write().await?;
+        run(operation, async {
+            let mut tx = self.begin_write().await?;
             let sql = "UPDATE account SET closed = ?2 WHERE id = ?1 RETURNING epoch";
             let epoch = sqlx::query_scalar(sql)
                 .bind(account.as_bytes().as_slice())
@@ -99,11 +101,11 @@ impl AccountStore for Sqlite {
                 tx.roll_back().await?;
                 return Ok(None);
             };
-            let scope = Scope::Account(*account);
+            let scope = RevocationScope::Account(*account);
             let entry = if closed {
-                let epoch = revocations::raise_account(&mut tx, account, at).await?;
-                tokens::forget(&mut tx, &scope).await?;
-                revocations::log(&mut tx, scope, epoch, at).await?
+                let epoch = revocations::raise_account_epoch(&mut tx, account, at).await?;
+                tokens::delete_for_scope(&mut tx, &scope).await?;
+                revocations::append_log(&mut tx, scope, epoch, at).await?
             } else {
                 let sql = "SELECT coalesce(max(number), 0) FROM revocation";
                 let number = sqlx::query_scalar(sql).fetch_one(&mut *tx).await?;
@@ -121,10 +123,10 @@ impl AccountStore for Sqlite {
 }
 
 /// The account of an identity that is known, and whether its login follows this identity.
-async fn find_known(
+async fn find_by_identity(
     tx: &mut SqliteConnection,
     admission: &Admission,
-) -> Result<Option<(Account, bool)>, Failure> {
+) -> Result<Option<(Account, bool)>, QueryError> {
     let sql = "SELECT a.id, a.login, a.epoch, a.closed, i.names \
                FROM identity AS i JOIN account AS a ON a.id = i.account \
                WHERE i.connector = ?1 AND i.subject = ?2";
@@ -138,14 +140,14 @@ async fn find_known(
         .transpose()
 }
 
-async fn admit_known(
+async fn update_known_identity(
     tx: &mut SqliteConnection,
     admission: &Admission,
     mut account: Account,
-    names: bool,
-) -> Result<Admitted, Failure> {
+    sets_login: bool,
+) -> Result<AdmissionOutcome, QueryError> {
     if account.closed {
-        return Ok(Admitted::Closed(account.id));
+        return Ok(AdmissionOutcome::Closed(account.id));
     }
     let sql = "UPDATE identity SET used_at = ?3, \
                entitlements = CASE WHEN ?5 THEN ?4 ELSE entitlements END, \
@@ -161,11 +163,14 @@ async fn admit_known(
         .await?;
     // Only the identity that made the account renames it: two that map differently would otherwise
     // take turns, and each turn would free a login for somebody else.
-    let names = names && admission.sync;
-    if names && account.login != admission.login && rename(tx, &account, &admission.login).await? {
+    let sets_login = sets_login && admission.sync;
+    if sets_login
+        && account.login != admission.login
+        && rename(tx, &account, &admission.login).await?
+    {
         account.login = admission.login.clone();
     }
-    Ok(Admitted::Account(account))
+    Ok(AdmissionOutcome::Account(account))
 }
 
 /// Gives an account another login; false when that is another account's.
@@ -173,7 +178,7 @@ async fn rename(
     tx: &mut SqliteConnection,
     account: &Account,
     login: &LoginName,
-) -> Result<bool, Failure> {
+) -> Result<bool, QueryError> {
     let sql = "UPDATE account SET login = ?2, login_folded = ?3 WHERE id = ?1 AND NOT EXISTS \
                (SELECT 1 FROM account WHERE login_folded = ?3 AND id <> ?1)";
     let renamed = sqlx::query(sql)
@@ -189,14 +194,14 @@ async fn rename(
 async fn find_linked(
     tx: &mut SqliteConnection,
     links: &[(LinkField, String)],
-) -> Result<Option<Account>, Failure> {
+) -> Result<Option<Account>, QueryError> {
     let sql = "SELECT DISTINCT a.id, a.login, a.epoch, a.closed FROM vouched AS v \
                JOIN identity AS i ON i.connector = v.connector AND i.subject = v.subject \
                JOIN account AS a ON a.id = i.account \
                WHERE v.field = ?1 AND v.value = ?2 LIMIT 2";
     for (field, value) in links {
         let rows = sqlx::query(sql)
-            .bind(name(*field))
+            .bind(column_value(*field))
             .bind(value)
             .fetch_all(&mut *tx)
             .await?;
@@ -211,15 +216,18 @@ async fn link(
     tx: &mut SqliteConnection,
     admission: &Admission,
     account: Account,
-) -> Result<Admitted, Failure> {
+) -> Result<AdmissionOutcome, QueryError> {
     if account.closed {
-        return Ok(Admitted::Closed(account.id));
+        return Ok(AdmissionOutcome::Closed(account.id));
     }
     add_identity(tx, admission, &account.id, false).await?;
-    Ok(Admitted::Account(account))
+    Ok(AdmissionOutcome::Account(account))
 }
 
-async fn admit_new(tx: &mut SqliteConnection, admission: &Admission) -> Result<Admitted, Failure> {
+async fn admit_new(
+    tx: &mut SqliteConnection,
+    admission: &Admission,
+) -> Result<AdmissionOutcome, QueryError> {
     let folded = admission.login.folded();
     let sql = "SELECT id, login, epoch, closed FROM account WHERE login_folded = ?1";
     if let Some(taken) = sqlx::query(sql)
@@ -227,12 +235,12 @@ async fn admit_new(tx: &mut SqliteConnection, admission: &Admission) -> Result<A
         .fetch_optional(&mut *tx)
         .await?
     {
-        return Ok(Admitted::LoginTaken {
+        return Ok(AdmissionOutcome::LoginTaken {
             by: row::account(&taken)?.id,
         });
     }
     if !admission.create {
-        return Ok(Admitted::Unknown);
+        return Ok(AdmissionOutcome::Unknown);
     }
     let id = AccountId::new(keys::random());
     let sql = "INSERT INTO account (id, login, login_folded, created_at) VALUES (?1, ?2, ?3, ?4)";
@@ -245,7 +253,7 @@ async fn admit_new(tx: &mut SqliteConnection, admission: &Admission) -> Result<A
         .await?;
     add_identity(tx, admission, &id, true).await?;
     let login = admission.login.clone();
-    Ok(Admitted::Account(Account {
+    Ok(AdmissionOutcome::Account(Account {
         id,
         login,
         epoch: 0,
@@ -257,15 +265,15 @@ async fn add_identity(
     tx: &mut SqliteConnection,
     admission: &Admission,
     account: &AccountId,
-    names: bool,
-) -> Result<(), Failure> {
+    sets_login: bool,
+) -> Result<(), QueryError> {
     let sql = "INSERT INTO identity (connector, subject, account, names, entitlements, used_at) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     sqlx::query(sql)
         .bind(admission.connector.as_str())
         .bind(admission.subject.as_str())
         .bind(account.as_bytes().as_slice())
-        .bind(names)
+        .bind(sets_login)
         .bind(&admission.entitlements)
         .bind(admission.at.unix_ms())
         .execute(tx)
@@ -274,12 +282,12 @@ async fn add_identity(
 }
 
 /// Replaces the vouched fields of an identity.
-pub(super) async fn vouch(
+pub(super) async fn replace_vouched_fields(
     tx: &mut SqliteConnection,
     connector: &ConnectorId,
     subject: &Subject,
     vouched: &[(LinkField, String)],
-) -> Result<(), Failure> {
+) -> Result<(), QueryError> {
     sqlx::query("DELETE FROM vouched WHERE connector = ?1 AND subject = ?2")
         .bind(connector.as_str())
         .bind(subject.as_str())
@@ -291,7 +299,7 @@ pub(super) async fn vouch(
         sqlx::query(sql)
             .bind(connector.as_str())
             .bind(subject.as_str())
-            .bind(name(*field))
+            .bind(column_value(*field))
             .bind(value)
             .execute(&mut *tx)
             .await?;
@@ -299,7 +307,7 @@ pub(super) async fn vouch(
     Ok(())
 }
 
-fn name(field: LinkField) -> &'static str {
+fn column_value(field: LinkField) -> &'static str {
     match field {
         LinkField::Mobile => "mobile",
         LinkField::Email => "email",

@@ -1,27 +1,27 @@
-//! Maintenance, in SQLite.
+//! MaintenanceStore, in SQLite.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::super::{Maintenance, StoreError};
-use super::{Sqlite, ask};
+use super::super::{MaintenanceStore, StoreError};
+use super::{Sqlite, run};
 use crate::clock::Timestamp;
 
 /// How long entries of the log are kept. A process that did not read it for longer must drop its
 /// cached sessions and read the epochs again.
-const LOG_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+const LOG_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many marks of logouts at providers are kept; of more, those that expire first are deleted.
 const LOGOUT_MARKS_MAX: i64 = 1_000_000;
 
 #[async_trait]
-impl Maintenance for Sqlite {
+impl MaintenanceStore for Sqlite {
     async fn ping(&self) -> Result<(), StoreError> {
-        ask("read a row", async {
+        run("read a row", async {
             // Reads a page of the file; `SELECT 1` would not.
             sqlx::query("SELECT count(*) FROM key_ring")
-                .fetch_one(&mut *self.read().await?)
+                .fetch_one(&mut *self.reader().await?)
                 .await?;
             Ok(())
         })
@@ -29,30 +29,30 @@ impl Maintenance for Sqlite {
     }
 
     /// Writes a lease that nobody holds: a row that is only there to be written.
-    async fn try_write(&self) -> Result<(), StoreError> {
-        ask("try a write", async {
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        run("try a write", async {
             let sql = "INSERT INTO lease (name, holder, until) VALUES ('try_write', '', ?1) \
                        ON CONFLICT DO UPDATE SET until = excluded.until";
-            let mut tx = self.write().await?;
+            let mut tx = self.begin_write().await?;
             sqlx::query(sql).bind(i64::MAX).execute(&mut *tx).await?;
             tx.commit().await
         })
         .await
     }
 
-    async fn sweep(
+    async fn delete_expired(
         &self,
         at: Timestamp,
         idle_before: Timestamp,
         max: u32,
     ) -> Result<u64, StoreError> {
-        ask("delete what has expired", async {
+        run("delete what has expired", async {
             let now = at.unix_ms();
-            let kept_ms = i64::try_from(LOG_KEPT.as_millis()).unwrap_or(i64::MAX);
-            let log_before = now.saturating_sub(kept_ms);
-            let mut tx = self.write().await?;
+            let retention_ms = i64::try_from(LOG_RETENTION.as_millis()).unwrap_or(i64::MAX);
+            let log_before = now.saturating_sub(retention_ms);
+            let mut tx = self.begin_write().await?;
             let mut deleted = 0;
-            for (sql, before) in leftovers(now, idle_before.unix_ms(), log_before) {
+            for (sql, before) in expired_rows(now, idle_before.unix_ms(), log_before) {
                 let done = sqlx::query(sql)
                     .bind(before)
                     .bind(max)
@@ -69,7 +69,7 @@ impl Maintenance for Sqlite {
 
 /// What is deleted: statements whose first parameter is given here, and whose second one is the most
 /// rows to delete.
-fn leftovers(now: i64, idle_before: i64, log_before: i64) -> [(&'static str, i64); 8] {
+fn expired_rows(now: i64, idle_before: i64, log_before: i64) -> [(&'static str, i64); 8] {
     [
         (
             "DELETE FROM session WHERE rowid IN \

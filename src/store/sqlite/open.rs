@@ -9,11 +9,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 use super::super::StoreError;
 use super::opened_file::OpenedFile;
-use super::{Sqlite, SqliteUrl, code, schema};
+use super::{Sqlite, SqliteUrl, result_code, schema};
 
 const READERS_MAX: u32 = 4;
 /// How long a question waits for a connection of ours, and for the lock of another process.
-pub(super) const WAIT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A WAL that has grown beyond this is cut after its next checkpoint.
 const WAL_BYTES_KEPT: &str = "67108864";
 /// For how long opening is tried again: SQLite does not always wait for the lock of another process
@@ -29,7 +29,7 @@ pub(super) async fn open(url: &SqliteUrl) -> Result<Sqlite, StoreError> {
     loop {
         match open_file(url, path).await {
             Err(StoreError::Open { source, .. })
-                if code::is_busy(&source) && started.elapsed() < RETRY_FOR =>
+                if result_code::is_busy(&source) && started.elapsed() < RETRY_FOR =>
             {
                 tokio::time::sleep(RETRY_AFTER).await;
             }
@@ -46,13 +46,13 @@ pub(super) async fn open_read_only(url: &SqliteUrl) -> Result<Sqlite, StoreError
         let why = format!("there is no {}: nobody ever signed in here", path.display());
         return Err(failed(url)(sqlx::Error::Configuration(why.into())));
     }
-    let found = schema::inspect(url, path).await?.unwrap_or(0);
-    let known = schema::known();
-    if found < known {
-        return Err(StoreError::Older {
+    let found = schema::check_file(url, path).await?.unwrap_or(0);
+    let supported = schema::latest_version();
+    if found < supported {
+        return Err(StoreError::OlderSchema {
             url: url.to_string(),
             found,
-            known,
+            supported,
         });
     }
     let opened_file = opened_file(url, path)?;
@@ -86,7 +86,7 @@ async fn open_memory() -> sqlx::Result<Sqlite> {
 
 async fn open_file(url: &SqliteUrl, path: &Path) -> Result<Sqlite, StoreError> {
     create(path).await.map_err(failed(url))?;
-    schema::inspect(url, path).await?;
+    schema::check_file(url, path).await?;
     let options = options(SqliteConnectOptions::new().filename(path));
     // The journal's mode stays in the file, so readers need not set it.
     let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
@@ -109,7 +109,7 @@ async fn open_file(url: &SqliteUrl, path: &Path) -> Result<Sqlite, StoreError> {
 fn options(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options
         .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(WAIT)
+        .busy_timeout(BUSY_TIMEOUT)
         .pragma("journal_size_limit", WAL_BYTES_KEPT)
 }
 
@@ -125,7 +125,7 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections_max)
         .min_connections(0)
-        .acquire_timeout(WAIT)
+        .acquire_timeout(BUSY_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
 }

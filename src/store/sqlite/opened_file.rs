@@ -4,7 +4,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Failure;
+use super::QueryError;
 
 /// The file a store was opened in, or memory.
 ///
@@ -27,13 +27,13 @@ impl OpenedFile {
     }
 
     /// Whether the file is still there.
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    pub(super) fn check(&self) -> Result<(), QueryError> {
         let Some((path, opened)) = &self.0 else {
             return Ok(());
         };
         match identity(path) {
             Ok(found) if found == *opened => Ok(()),
-            Ok(_) | Err(_) => Err(Failure::Moved(path.clone())),
+            Ok(_) | Err(_) => Err(QueryError::FileReplaced(path.clone())),
         }
     }
 }

@@ -8,20 +8,20 @@ use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnecti
 
 use super::super::StoreError;
 use super::SqliteUrl;
-use super::open::{WAIT, failed};
+use super::open::{BUSY_TIMEOUT, failed};
 
 /// What marks our files, as the first migration writes it.
 const APPLICATION_ID: i64 = 0x6d65_6e73;
 
 /// The version of the tables this program asks.
-pub(super) fn known() -> i64 {
+pub(super) fn latest_version() -> i64 {
     let versions = migrator().iter().map(|migration| migration.version).max();
     versions.unwrap_or(0)
 }
 
 /// Reads the file without a right to write: is it a database, ours, and not newer than we are?
 /// Answers the version of its tables, when it has any.
-pub(super) async fn inspect(url: &SqliteUrl, path: &Path) -> Result<Option<i64>, StoreError> {
+pub(super) async fn check_file(url: &SqliteUrl, path: &Path) -> Result<Option<i64>, StoreError> {
     let empty = tokio::fs::metadata(path)
         .await
         .is_ok_and(|file| file.len() == 0);
@@ -31,30 +31,30 @@ pub(super) async fn inspect(url: &SqliteUrl, path: &Path) -> Result<Option<i64>,
     let mut db = SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
-        .busy_timeout(WAIT)
+        .busy_timeout(BUSY_TIMEOUT)
         .connect()
         .await
         .map_err(failed(url))?;
-    let found = versions(&mut db).await;
+    let found = application_and_version(&mut db).await;
     db.close().await.map_err(failed(url))?;
     let (application, tables) = found.map_err(failed(url))?;
-    let known = known();
+    let supported = latest_version();
     match (application, tables) {
         (_, None) if application == 0 => Ok(None),
-        (APPLICATION_ID, Some(found)) if found > known => Err(StoreError::Newer {
+        (APPLICATION_ID, Some(found)) if found > supported => Err(StoreError::NewerSchema {
             url: url.to_string(),
             found,
-            known,
+            supported,
         }),
         (APPLICATION_ID, found) => Ok(found),
-        (_, _) => Err(StoreError::Foreign {
+        (_, _) => Err(StoreError::OtherProgram {
             url: url.to_string(),
         }),
     }
 }
 
 /// Whose file it is, and the version of its tables; no version when there are no tables at all.
-async fn versions(db: &mut SqliteConnection) -> sqlx::Result<(i64, Option<i64>)> {
+async fn application_and_version(db: &mut SqliteConnection) -> sqlx::Result<(i64, Option<i64>)> {
     let sql = "SELECT count(*) FROM sqlite_schema";
     let tables: i64 = sqlx::query_scalar(sql).fetch_one(&mut *db).await?;
     let application = sqlx::query_scalar("PRAGMA application_id")
@@ -84,7 +84,7 @@ fn migrator() -> Migrator {
         Migration::new(version, description.into(), kind, sql.into_sql_str(), false)
     };
     Migrator::with_migrations(vec![
-        migration(1, "house", include_str!("0001_house.sql")),
+        migration(1, "first tables", include_str!("0001_first_tables.sql")),
         migration(2, "tokens", include_str!("0002_tokens.sql")),
         migration(3, "provider", include_str!("0003_provider.sql")),
         migration(4, "unnamed", include_str!("0004_unnamed.sql")),

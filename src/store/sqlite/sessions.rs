@@ -4,59 +4,59 @@ use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
-    AccountId, ConnectorId, Minted, NewSession, Scope, SessionFound, SessionId, SessionKey,
-    SessionRecord, SessionStore, StoreError,
+    AccountId, ConnectorId, MintOutcome, NewSession, RevocationScope, SessionId, SessionKey,
+    SessionRecord, SessionStore, StoreError, StoredSession,
 };
-use super::{Failure, Sqlite, ask, once, revocations, row, tokens};
+use super::{QueryError, Sqlite, coordination, revocations, row, run, tokens};
 use crate::clock::Timestamp;
 
 #[async_trait]
 impl SessionStore for Sqlite {
-    async fn mint(&self, new: &NewSession) -> Result<Minted, StoreError> {
-        ask("mint a session", async {
-            let mut tx = self.write().await?;
-            if let Some(refused) = refusal(&mut tx, new).await? {
+    async fn mint(&self, new: &NewSession) -> Result<MintOutcome, StoreError> {
+        run("mint a session", async {
+            let mut tx = self.begin_write().await?;
+            if let Some(refused) = find_refusal(&mut tx, new).await? {
                 tx.roll_back().await?;
                 return Ok(refused);
             }
-            if let Some((what, until)) = &new.spends
-                && !once::spend(&mut tx, what, *until).await?
+            if let Some((what, until)) = &new.spend_once
+                && !coordination::spend(&mut tx, what, *until).await?
             {
                 tx.roll_back().await?;
-                return Ok(Minted::Spent);
+                return Ok(MintOutcome::Spent);
             }
             insert(&mut tx, new).await?;
             if let Some(sealed) = &new.tokens {
                 tokens::insert(&mut tx, &new.record.key, sealed).await?;
             }
             tx.commit().await?;
-            Ok(Minted::Session)
+            Ok(MintOutcome::Session)
         })
         .await
     }
 
-    async fn session(&self, key: &SessionKey) -> Result<Option<SessionFound>, StoreError> {
-        ask("find a session", async {
+    async fn session(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError> {
+        run("find a session", async {
             let sql = "SELECT s.*, t.version AS tokens_version, t.sealed AS tokens_sealed \
                        FROM standing_session AS s LEFT JOIN session_tokens AS t ON t.session_key = s.key \
                        WHERE s.key = ?1";
             let key = key.as_bytes().as_slice();
             let found = sqlx::query(sql)
                 .bind(key)
-                .fetch_optional(&mut *self.read().await?)
+                .fetch_optional(&mut *self.reader().await?)
                 .await?;
-            found.as_ref().map(row::found).transpose()
+            found.as_ref().map(row::stored_session).transpose()
         })
         .await
     }
 
     async fn session_key(&self, public_id: &SessionId) -> Result<Option<SessionKey>, StoreError> {
-        ask("find a session by its public id", async {
+        run("find a session by its public id", async {
             let sql = "SELECT key FROM session WHERE public_id = ?1";
             let id = public_id.as_bytes().as_slice();
             let found = sqlx::query(sql)
                 .bind(id)
-                .fetch_optional(&mut *self.read().await?)
+                .fetch_optional(&mut *self.reader().await?)
                 .await?;
             found
                 .map(|found| Ok(SessionKey::new(row::bytes(&found, "key", "session")?)))
@@ -65,13 +65,13 @@ impl SessionStore for Sqlite {
         .await
     }
 
-    async fn came_from(
+    async fn has_provider_session(
         &self,
         connector: &ConnectorId,
         provider_sid: &str,
     ) -> Result<bool, StoreError> {
-        ask("look for a session of a provider", async {
-            revocations::came_from(self, connector, provider_sid).await
+        run("look for a session of a provider", async {
+            revocations::has_provider_session(self, connector, provider_sid).await
         })
         .await
     }
@@ -81,7 +81,7 @@ impl SessionStore for Sqlite {
         account: Option<&AccountId>,
         max: u32,
     ) -> Result<Vec<SessionRecord>, StoreError> {
-        ask("list sessions", async {
+        run("list sessions", async {
             let query = match account {
                 Some(account) => sqlx::query(
                     "SELECT * FROM standing_session WHERE account = ?1 ORDER BY minted_at DESC LIMIT ?2",
@@ -89,20 +89,20 @@ impl SessionStore for Sqlite {
                 .bind(account.as_bytes().as_slice()),
                 None => sqlx::query("SELECT * FROM standing_session ORDER BY minted_at DESC LIMIT ?1"),
             };
-            let mut db = self.read().await?;
+            let mut db = self.reader().await?;
             let rows = query.bind(max).fetch_all(&mut *db).await?;
-            rows.iter().map(row::session).collect()
+            rows.iter().map(row::session_record).collect()
         })
         .await
     }
 
     async fn touch(&self, used: &[(SessionKey, Timestamp)]) -> Result<(), StoreError> {
-        ask("write when sessions were used", async {
+        run("write when sessions were used", async {
             if used.is_empty() {
                 return Ok(());
             }
             let sql = "UPDATE session SET used_at = max(used_at, ?2) WHERE key = ?1";
-            let mut tx = self.write().await?;
+            let mut tx = self.begin_write().await?;
             for (key, at) in used {
                 sqlx::query(sql)
                     .bind(key.as_bytes().as_slice())
@@ -118,7 +118,10 @@ impl SessionStore for Sqlite {
 }
 
 /// Why the session may not be minted: what was closed, revoked or logged out since the login began.
-async fn refusal(tx: &mut SqliteConnection, new: &NewSession) -> Result<Option<Minted>, Failure> {
+async fn find_refusal(
+    tx: &mut SqliteConnection,
+    new: &NewSession,
+) -> Result<Option<MintOutcome>, QueryError> {
     let began_at = new.began_at.unix_ms();
     let sql = "SELECT closed, epoch, coalesce(epoch_raised_at >= ?2, FALSE) AS raised_since \
                FROM account WHERE id = ?1";
@@ -128,29 +131,35 @@ async fn refusal(tx: &mut SqliteConnection, new: &NewSession) -> Result<Option<M
         .fetch_optional(&mut *tx)
         .await?;
     let Some(found) = found else {
-        return Ok(Some(Minted::AccountClosed));
+        return Ok(Some(MintOutcome::AccountClosed));
     };
     if found.try_get("closed")? {
-        return Ok(Some(Minted::AccountClosed));
+        return Ok(Some(MintOutcome::AccountClosed));
     }
-    let connector = Scope::Connector(new.record.connector.clone());
-    let stands = !found.try_get::<bool, _>("raised_since")?
+    let connector = RevocationScope::Connector(new.record.connector.clone());
+    let is_current = !found.try_get::<bool, _>("raised_since")?
         && row::number(&found, "epoch", "account")? == new.account_epoch
-        && revocations::stands(tx, &connector, new.connector_epoch, began_at).await?
-        && revocations::stands(tx, &Scope::Everyone, new.everyone_epoch, began_at).await?;
-    if !stands {
-        return Ok(Some(Minted::Revoked));
+        && revocations::is_epoch_current(tx, &connector, new.connector_epoch, began_at).await?
+        && revocations::is_epoch_current(
+            tx,
+            &RevocationScope::Everyone,
+            new.everyone_epoch,
+            began_at,
+        )
+        .await?;
+    if !is_current {
+        return Ok(Some(MintOutcome::Revoked));
     }
-    let logged_out = marked(tx, &new.record, began_at).await?;
-    Ok(logged_out.then_some(Minted::LoggedOut))
+    let logged_out = has_logout_mark(tx, &new.record, began_at).await?;
+    Ok(logged_out.then_some(MintOutcome::LoggedOut))
 }
 
 /// Whether the provider ended this session, or all of this person's, since the login began.
-async fn marked(
+async fn has_logout_mark(
     tx: &mut SqliteConnection,
     record: &SessionRecord,
     began_at: i64,
-) -> Result<bool, Failure> {
+) -> Result<bool, QueryError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM logout_mark WHERE connector = ?1 AND at >= ?2 AND \
                ((kind = 'session' AND what = ?3) OR (kind = 'subject' AND what = ?4) OR \
                (kind = 'unnamed' AND what = ?4 AND ?3 IS NULL))) \
@@ -166,7 +175,7 @@ async fn marked(
     Ok(marked)
 }
 
-async fn insert(tx: &mut SqliteConnection, new: &NewSession) -> Result<(), Failure> {
+async fn insert(tx: &mut SqliteConnection, new: &NewSession) -> Result<(), QueryError> {
     let sql = "INSERT INTO session (key, public_id, account, connector, subject, provider_sid, \
                facts, minted_at, expires_at, used_at, \
                account_epoch, connector_epoch, everyone_epoch) \
@@ -195,7 +204,9 @@ async fn insert(tx: &mut SqliteConnection, new: &NewSession) -> Result<(), Failu
 mod tests {
     use std::time::Duration;
 
-    use super::super::super::{AccountStore as _, Admission, Admitted, OnceStore as _, SqliteUrl};
+    use super::super::super::{
+        AccountStore as _, Admission, AdmissionOutcome, CoordinationStore as _, SqliteUrl,
+    };
     use super::*;
     use crate::keys;
 
@@ -211,11 +222,11 @@ mod tests {
             vouched: Vec::new(),
             create: true,
             sync: true,
-            by_login: true,
+            is_login: true,
             entitlements: "{}".to_owned(),
             at,
         };
-        let Admitted::Account(account) = db.admit(&admission).await.unwrap() else {
+        let AdmissionOutcome::Account(account) = db.admit(&admission).await.unwrap() else {
             panic!("a stranger is admitted");
         };
         let end = at.plus(Duration::from_secs(60));
@@ -237,16 +248,16 @@ mod tests {
             everyone_epoch: 0,
             began_at: at,
             tokens: None,
-            spends: Some((keys::random(), end)),
+            spend_once: Some((keys::random(), end)),
         };
-        assert_eq!(db.mint(&new).await.unwrap(), Minted::Session);
+        assert_eq!(db.mint(&new).await.unwrap(), MintOutcome::Session);
         // A temporary table is gone with its connection.
         let run = async |sql: &'static str| {
             let mut writer = db.writer.acquire().await.unwrap();
             sqlx::query(sql).execute(&mut *writer).await
         };
         run("CREATE TEMP TABLE mark (id INTEGER)").await.unwrap();
-        assert_eq!(db.mint(&new).await.unwrap(), Minted::Spent);
+        assert_eq!(db.mint(&new).await.unwrap(), MintOutcome::Spent);
         run("INSERT INTO temp.mark (id) VALUES (1)").await.unwrap();
         assert!(db.spend(&keys::random(), end).await.unwrap());
     }

@@ -4,49 +4,49 @@ use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::{
-    ConnectorId, IdentityUpdate, Renewal, Renewed, Scope, SessionKey, StoreError, Subject,
-    TokenStore,
+    ConnectorId, IdentityUpdate, RevocationScope, SessionKey, StoreError, Subject, TokenStore,
+    TokenUpdate, TokenUpdateOutcome,
 };
-use super::{Failure, Sqlite, accounts, ask, row};
+use super::{QueryError, Sqlite, accounts, row, run};
 
 #[async_trait]
 impl TokenStore for Sqlite {
-    async fn renew(&self, renewal: &Renewal) -> Result<Renewed, StoreError> {
-        ask("keep refreshed tokens", async {
-            let mut tx = self.write().await?;
+    async fn update_tokens(&self, update: &TokenUpdate) -> Result<TokenUpdateOutcome, StoreError> {
+        run("keep refreshed tokens", async {
+            let mut tx = self.begin_write().await?;
             let sql = "SELECT connector, subject, entitlements_epoch FROM standing_session \
                        WHERE key = ?1 AND expires_at > ?2 AND NOT closed";
             let standing = sqlx::query(sql)
-                .bind(renewal.session.as_bytes().as_slice())
-                .bind(renewal.at.unix_ms())
+                .bind(update.session.as_bytes().as_slice())
+                .bind(update.at.unix_ms())
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some(standing) = standing else {
                 tx.roll_back().await?;
-                return Ok(Renewed::SessionGone);
+                return Ok(TokenUpdateOutcome::SessionGone);
             };
             let sql = "UPDATE session_tokens SET version = version + 1, sealed = ?3 \
                        WHERE session_key = ?1 AND version = ?2 RETURNING version";
             let version = sqlx::query_scalar(sql)
-                .bind(renewal.session.as_bytes().as_slice())
-                .bind(renewal.version.cast_signed())
-                .bind(&renewal.sealed)
+                .bind(update.session.as_bytes().as_slice())
+                .bind(update.version.cast_signed())
+                .bind(&update.sealed)
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some(version) = version else {
                 tx.roll_back().await?;
-                return Ok(Renewed::Overtaken);
+                return Ok(TokenUpdateOutcome::VersionConflict);
             };
-            let entitlements_epoch = match &renewal.identity {
+            let entitlements_epoch = match &update.identity {
                 Some(update) => {
-                    let connector = row::text(&standing, "connector", "session")?;
-                    let subject = row::text(&standing, "subject", "session")?;
+                    let connector = row::parsed(&standing, "connector", "session")?;
+                    let subject = row::parsed(&standing, "subject", "session")?;
                     update_identity(&mut tx, &connector, &subject, update).await?
                 }
                 None => standing.try_get("entitlements_epoch")?,
             };
             tx.commit().await?;
-            Ok(Renewed::Stored {
+            Ok(TokenUpdateOutcome::Stored {
                 version: row::unsigned(version, "session's tokens")?,
                 entitlements_epoch: row::unsigned(entitlements_epoch, "identity")?,
             })
@@ -59,7 +59,7 @@ pub(super) async fn insert(
     tx: &mut SqliteConnection,
     session: &SessionKey,
     sealed: &str,
-) -> Result<(), Failure> {
+) -> Result<(), QueryError> {
     let sql = "INSERT INTO session_tokens (session_key, version, sealed) VALUES (?1, 1, ?2)";
     sqlx::query(sql)
         .bind(session.as_bytes().as_slice())
@@ -70,20 +70,23 @@ pub(super) async fn insert(
 }
 
 /// Deletes the tokens of every session that a scope ends; those of one session go with it.
-pub(super) async fn forget(tx: &mut SqliteConnection, scope: &Scope) -> Result<(), Failure> {
+pub(super) async fn delete_for_scope(
+    tx: &mut SqliteConnection,
+    scope: &RevocationScope,
+) -> Result<(), QueryError> {
     let query = match scope {
-        Scope::Session(_) => return Ok(()),
-        Scope::Account(account) => sqlx::query(
+        RevocationScope::Session(_) => return Ok(()),
+        RevocationScope::Account(account) => sqlx::query(
             "DELETE FROM session_tokens WHERE session_key IN \
              (SELECT key FROM session WHERE account = ?1)",
         )
         .bind(account.as_bytes().as_slice()),
-        Scope::Connector(connector) => sqlx::query(
+        RevocationScope::Connector(connector) => sqlx::query(
             "DELETE FROM session_tokens WHERE session_key IN \
              (SELECT key FROM session WHERE connector = ?1)",
         )
         .bind(connector.as_str()),
-        Scope::Everyone => sqlx::query("DELETE FROM session_tokens"),
+        RevocationScope::Everyone => sqlx::query("DELETE FROM session_tokens"),
     };
     query.execute(tx).await?;
     Ok(())
@@ -95,7 +98,7 @@ async fn update_identity(
     connector: &ConnectorId,
     subject: &Subject,
     update: &IdentityUpdate,
-) -> Result<i64, Failure> {
+) -> Result<i64, QueryError> {
     let sql = "UPDATE identity SET entitlements = ?3, \
                entitlements_epoch = entitlements_epoch + (entitlements <> ?3) \
                WHERE connector = ?1 AND subject = ?2 RETURNING entitlements_epoch";
@@ -105,6 +108,6 @@ async fn update_identity(
         .bind(&update.entitlements)
         .fetch_one(&mut *tx)
         .await?;
-    accounts::vouch(tx, connector, subject, &update.vouched).await?;
+    accounts::replace_vouched_fields(tx, connector, subject, &update.vouched).await?;
     Ok(epoch)
 }

@@ -16,11 +16,11 @@ pub enum SqliteUrl {
 
 impl SqliteUrl {
     /// Reads what follows `sqlite:`. Parameters are not known: menshen decides how it opens its file.
-    pub(in crate::store) fn parse(place: &str) -> Option<Self> {
-        if matches!(place, ":memory:" | "//:memory:") {
+    pub(in crate::store) fn parse(rest: &str) -> Option<Self> {
+        if matches!(rest, ":memory:" | "//:memory:") {
             return Some(Self::Memory);
         }
-        let path = place.strip_prefix("//").filter(|path| path.len() > 1)?;
+        let path = rest.strip_prefix("//").filter(|path| path.len() > 1)?;
         if path.contains('?') {
             return None;
         }

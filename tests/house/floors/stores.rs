@@ -16,8 +16,8 @@ const STORES: &[&str] = &[
     "SessionStore",
     "RevocationStore",
     "TokenStore",
-    "OnceStore",
-    "Monitored",
+    "CoordinationStore",
+    "MonitoredStore",
     "Sqlite",
 ];
 

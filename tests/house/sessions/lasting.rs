@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use menshen::store::Scope;
+use menshen::store::RevocationScope;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::HOUR;
@@ -83,7 +83,7 @@ async fn account(house: &House, login: &str) -> menshen::store::AccountId {
     store.account_by_login(&login).await.unwrap().unwrap().id
 }
 
-async fn revoke(house: &House, scope: &Scope) {
+async fn revoke(house: &House, scope: &RevocationScope) {
     let sessions = &house.running.live().shared().sessions;
     sessions.revoke(scope).await.unwrap();
 }
@@ -115,16 +115,22 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_the_others_go_on()
                 let store = &house.running.live().shared().store;
                 let sessions = store.sessions(Some(&account), 9).await.unwrap();
                 for session in sessions {
-                    revoke(&house, &Scope::Session(session.key)).await;
+                    revoke(&house, &RevocationScope::Session(session.key)).await;
                 }
             }
-            _ => revoke(&house, &Scope::Account(account(&house, "zhangsan").await)).await,
+            _ => {
+                revoke(
+                    &house,
+                    &RevocationScope::Account(account(&house, "zhangsan").await),
+                )
+                .await
+            }
         }
         is_cut_off(silent.0, silent.1).await;
         is_cut_off(talking.0, talking.1).await;
         goes_on(&mut lis.0, &mut lis.1).await;
     }
-    revoke(&house, &Scope::Everyone).await;
+    revoke(&house, &RevocationScope::Everyone).await;
     is_cut_off(lis.0, lis.1).await;
     house.running.live().shared().telemetry.flush();
     let text = house.records.text();
@@ -166,7 +172,7 @@ async fn a_long_download_ends_when_its_session_does_over_either_version() {
     second.request().await.unwrap();
     second.send(head).await;
     assert_eq!(streams.next_of(1).await.unwrap().flags & END_STREAM, 0);
-    revoke(&house, &Scope::Everyone).await;
+    revoke(&house, &RevocationScope::Everyone).await;
     assert_eq!(client.rest().await, b"half");
     streams.reset(1).await;
     assert!(upstream.rest().await.is_empty() && second.rest().await.is_empty());
@@ -219,7 +225,7 @@ async fn an_upload_ends_when_its_session_does() {
     let mut upstream = accept(&socket).await;
     upstream.head().await.unwrap();
     assert_eq!(upstream.bytes(4).await.unwrap(), b"half");
-    revoke(&house, &Scope::Everyone).await;
+    revoke(&house, &RevocationScope::Everyone).await;
     assert_eq!(client.answer().await.status, 401);
     assert!(upstream.rest().await.is_empty());
     house.running.live().shared().telemetry.flush();
@@ -243,7 +249,11 @@ async fn an_answer_that_comes_after_its_session_is_over_is_not_delivered() {
         upstream.request().await.unwrap();
         waiting.push((client, upstream));
     }
-    revoke(&house, &Scope::Account(account(&house, "zhangsan").await)).await;
+    revoke(
+        &house,
+        &RevocationScope::Account(account(&house, "zhangsan").await),
+    )
+    .await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     for ((client, upstream), status) in waiting.iter_mut().zip([401, 200]) {
         upstream.send(ok("the figures of the quarter")).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use menshen::run::Running;
-use menshen::store::Scope;
+use menshen::store::RevocationScope;
 use sqlx::{Connection as _, Executor as _};
 
 use crate::asking::{Ask, signed_in, until};
@@ -51,10 +51,10 @@ async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
             .id;
         let sessions = shared.store.sessions(Some(&account), 1).await.unwrap();
         let scope = match at {
-            0 => Scope::Session(sessions[0].key),
-            1 => Scope::Account(account),
-            2 => Scope::Connector("corp".parse().unwrap()),
-            _ => Scope::Everyone,
+            0 => RevocationScope::Session(sessions[0].key),
+            1 => RevocationScope::Account(account),
+            2 => RevocationScope::Connector("corp".parse().unwrap()),
+            _ => RevocationScope::Everyone,
         };
         shared.sessions.revoke(&scope).await.unwrap();
         assert_eq!(ask.of(&house).await.status, 401, "{scope:?}, here");
@@ -109,7 +109,7 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
             for node in nodes {
                 assert_eq!(stays.at(node).await.status, 200, "{row}");
             }
-            let scope = Scope::Account(account);
+            let scope = RevocationScope::Account(account);
             other.live().shared().sessions.revoke(&scope).await.unwrap();
             until(&li, nodes[0], |answer| answer.status == 401).await;
         }

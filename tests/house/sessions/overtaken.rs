@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use menshen::store::{Scope, SessionStore as _};
+use menshen::store::{RevocationScope, SessionStore as _};
 
 use super::only;
 use super::watched::{WatchedHouse, When};
@@ -10,13 +10,13 @@ use crate::asking::Ask;
 use crate::browser::Browser;
 use crate::house::{HOME, Plan};
 
-async fn scopes(house: &WatchedHouse) -> [Scope; 4] {
+async fn scopes(house: &WatchedHouse) -> [RevocationScope; 4] {
     let session = only(&*house.store).await;
     [
-        Scope::Session(session.key),
-        Scope::Account(session.account),
-        Scope::Connector(session.connector),
-        Scope::Everyone,
+        RevocationScope::Session(session.key),
+        RevocationScope::Account(session.account),
+        RevocationScope::Connector(session.connector),
+        RevocationScope::Everyone,
     ]
 }
 
@@ -138,7 +138,11 @@ async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
             tokio::spawn(async move { ask.at(address).await.status })
         })
         .collect();
-    house.sessions.revoke(&Scope::Everyone).await.unwrap();
+    house
+        .sessions
+        .revoke(&RevocationScope::Everyone)
+        .await
+        .unwrap();
     assert_eq!(ask.at(address).await.status, 401);
     for request in requests {
         assert!([200, 401].contains(&request.await.unwrap()));

@@ -124,7 +124,10 @@ async fn everything_that_is_over_is_deleted_however_much_it_is() {
     }
     house.clock.advance(Duration::from_secs(1));
     house.sessions.sweep().await.unwrap();
-    assert_eq!(house.store.asked("sweep"), 2);
-    let left = house.store.behind().sweep(house.clock.now(), now, 10_000);
+    assert_eq!(house.store.asked("delete_expired"), 2);
+    let left = house
+        .store
+        .behind()
+        .delete_expired(house.clock.now(), now, 10_000);
     assert_eq!(left.await.unwrap(), 0);
 }

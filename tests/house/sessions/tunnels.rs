@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use menshen::store::Scope;
+use menshen::store::RevocationScope;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -85,7 +85,11 @@ async fn it_is_closed_when_its_session_is_revoked_and_the_others_stay() {
             .unwrap()
             .id;
         let sessions = shared.store.sessions(Some(&account), 1).await.unwrap();
-        let scope = [Scope::Session(sessions[0].key), Scope::Account(account)][at].clone();
+        let scope = [
+            RevocationScope::Session(sessions[0].key),
+            RevocationScope::Account(account),
+        ][at]
+            .clone();
         shared.sessions.revoke(&scope).await.unwrap();
         assert_eq!(zhang.ends("revoked").await, GOODBYE, "{scope:?}");
         assert!(li.echoes().await, "{scope:?}");
@@ -97,7 +101,7 @@ async fn all_are_closed_when_everyone_is_revoked() {
     let house = House::new().await;
     let (zhang, li) = two(&house).await;
     let sessions = &house.running.live().shared().sessions;
-    sessions.revoke(&Scope::Everyone).await.unwrap();
+    sessions.revoke(&RevocationScope::Everyone).await.unwrap();
     zhang.ends("zhangsan").await;
     li.ends("lisi").await;
 }

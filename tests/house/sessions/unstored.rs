@@ -2,7 +2,7 @@
 //! first, and in the store as soon as it takes it.
 
 use menshen::clock::Timestamp;
-use menshen::store::{LogoutMark, Scope, StoreError};
+use menshen::store::{LogoutTarget, RevocationScope, StoreError};
 
 use super::eventually;
 use super::watched::{Fault, WatchedHouse, When};
@@ -37,7 +37,7 @@ impl End {
         match self {
             Self::Session | Self::Account | Self::Connector | Self::Everyone => "revoke",
             Self::Close => "close_account",
-            Self::Person => "end_at_provider",
+            Self::Person => "apply_provider_logout",
         }
     }
 
@@ -54,15 +54,23 @@ impl End {
         let session = store.sessions(Some(&account), 1).await.unwrap().remove(0);
         let sessions = &house.sessions;
         match self {
-            Self::Session => sessions.revoke(&Scope::Session(session.key)).await,
-            Self::Account => sessions.revoke(&Scope::Account(account)).await,
-            Self::Connector => sessions.revoke(&Scope::Connector(session.connector)).await,
-            Self::Everyone => sessions.revoke(&Scope::Everyone).await,
+            Self::Session => {
+                sessions
+                    .revoke(&RevocationScope::Session(session.key))
+                    .await
+            }
+            Self::Account => sessions.revoke(&RevocationScope::Account(account)).await,
+            Self::Connector => {
+                sessions
+                    .revoke(&RevocationScope::Connector(session.connector))
+                    .await
+            }
+            Self::Everyone => sessions.revoke(&RevocationScope::Everyone).await,
             Self::Close => house.people.close_account(&account, true).await.map(drop),
             Self::Person => {
-                let mark = LogoutMark::Subject(session.subject);
+                let mark = LogoutTarget::Subject(session.subject);
                 let until = Timestamp::from_unix_s(1_900_000_000);
-                let ended = sessions.end_at_provider(&session.connector, &mark, None, until);
+                let ended = sessions.apply_provider_logout(&session.connector, &mark, None, until);
                 ended.await.map(drop)
             }
         }
@@ -213,13 +221,15 @@ async fn a_logout_that_finds_no_place_to_wait_in_breaks_nothing() {
     let connector = "corp".parse().unwrap();
     let until = Timestamp::from_unix_s(1_900_000_000);
     let end = async |number: usize| {
-        let mark = LogoutMark::ProviderSession(format!("session-{number}"));
+        let mark = LogoutTarget::Session(format!("session-{number}"));
         let ended = house
             .sessions
-            .end_at_provider(&connector, &mark, None, until);
+            .apply_provider_logout(&connector, &mark, None, until);
         ended.await
     };
-    house.store.fail_at("end_at_provider", Some(Fault::Failed));
+    house
+        .store
+        .fail_at("apply_provider_logout", Some(Fault::Failed));
     // Anybody may say that a session ended, so only so many of these wait for the store.
     for number in 0..10_001 {
         assert!(end(number).await.is_err());
@@ -228,7 +238,7 @@ async fn a_logout_that_finds_no_place_to_wait_in_breaks_nothing() {
     for number in [0, 10_000, 10_001] {
         assert!(end(number).await.is_err(), "{number}");
     }
-    house.store.fail_at("end_at_provider", None);
+    house.store.fail_at("apply_provider_logout", None);
     for number in [0, 10_000, 10_001] {
         assert_eq!(end(number).await.unwrap(), Some(0), "{number}");
     }
@@ -241,21 +251,23 @@ async fn a_stranger_who_ends_nothing_wakes_nobody() {
     let via = "corp".parse().unwrap();
     let until = Timestamp::from_unix_s(1_900_000_000);
     let changes = house.sessions.changes();
-    let mut nobody = (0..).map(|number| LogoutMark::ProviderSession(format!("nobody {number}")));
+    let mut nobody = (0..).map(|number| LogoutTarget::Session(format!("nobody {number}")));
     let mut name = || nobody.next().unwrap();
-    let end = async |mark: LogoutMark| {
-        let ended = house.sessions.end_at_provider(&via, &mark, None, until);
+    let end = async |mark: LogoutTarget| {
+        let ended = house
+            .sessions
+            .apply_provider_logout(&via, &mark, None, until);
         ended.await
     };
     assert_eq!(end(name()).await.unwrap(), Some(0));
     assert!(!changes.has_changed().unwrap(), "it ended nothing");
     house
         .store
-        .fail_at("end_at_provider", Some(Fault::TimedOut));
+        .fail_at("apply_provider_logout", Some(Fault::TimedOut));
     assert!(end(name()).await.is_err());
     assert!(!changes.has_changed().unwrap(), "the store is away");
-    house.store.fail_at("end_at_provider", None);
-    house.store.hold("end_at_provider", When::Before);
+    house.store.fail_at("apply_provider_logout", None);
+    house.store.hold("apply_provider_logout", When::Before);
     {
         let ended = end(name());
         tokio::pin!(ended);

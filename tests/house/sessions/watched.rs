@@ -19,10 +19,11 @@ use menshen::secret::Secret;
 use menshen::site::live::Live;
 use menshen::site::{Shared, Site};
 use menshen::store::{
-    self, Account, AccountId, AccountStore, Admission, Admitted, ConnectorId, EpochsNow, LogPart,
-    LoginName, LogoutMark, Maintenance, Minted, NewSession, OnceStore, Renewal, Renewed,
-    Revocation, RevocationStore, Scope, SessionFound, SessionId, SessionKey, SessionRecord,
-    SessionStore, Store, StoreError, Subject, TokenStore,
+    self, Account, AccountId, AccountStore, Admission, AdmissionOutcome, ConnectorId,
+    CoordinationStore, CurrentEpochs, LoginName, LogoutTarget, MaintenanceStore, MintOutcome,
+    NewSession, Revocation, RevocationPage, RevocationScope, RevocationStore, SessionId,
+    SessionKey, SessionRecord, SessionStore, Store, StoreError, StoredSession, Subject, TokenStore,
+    TokenUpdate, TokenUpdateOutcome,
 };
 use menshen::telemetry::Telemetry;
 use tokio::sync::watch;
@@ -57,7 +58,7 @@ impl Fault {
 
     fn error(self) -> StoreError {
         let failed = |source| StoreError::Failed {
-            question: "ask",
+            operation: "ask",
             source,
         };
         match self {
@@ -65,7 +66,7 @@ impl Fault {
             Self::TimedOut => failed(sqlx::Error::PoolTimedOut),
             Self::Closed => failed(sqlx::Error::PoolClosed),
             Self::Damaged => StoreError::Damaged { record: "session" },
-            Self::Silent => StoreError::Silent { for_s: 1 },
+            Self::Silent => StoreError::Outage { for_s: 1 },
             Self::Panics => panic!("a store that breaks"),
         }
     }
@@ -182,43 +183,43 @@ macro_rules! questions {
 
 questions! {
     AccountStore {
-        admit(admission: &Admission) -> Admitted;
+        admit(admission: &Admission) -> AdmissionOutcome;
         account_by_login(login: &LoginName) -> Option<Account>;
         identities(account: &AccountId) -> Vec<(ConnectorId, Subject, String)>;
         close_account(account: &AccountId, closed: bool, at: Timestamp) -> Option<Revocation>;
     }
     SessionStore {
-        mint(new: &NewSession) -> Minted;
-        session(key: &SessionKey) -> Option<SessionFound>;
+        mint(new: &NewSession) -> MintOutcome;
+        session(key: &SessionKey) -> Option<StoredSession>;
         session_key(public_id: &SessionId) -> Option<SessionKey>;
-        came_from(connector: &ConnectorId, provider_sid: &str) -> bool;
+        has_provider_session(connector: &ConnectorId, provider_sid: &str) -> bool;
         sessions(account: Option<&AccountId>, max: u32) -> Vec<SessionRecord>;
         touch(used: &[(SessionKey, Timestamp)]) -> ();
     }
     RevocationStore {
-        revoke(scope: &Scope, at: Timestamp) -> Revocation;
-        end_at_provider(
+        revoke(scope: &RevocationScope, at: Timestamp) -> Revocation;
+        apply_provider_logout(
             connector: &ConnectorId,
-            mark: &LogoutMark,
-            notice: Option<&[u8; 32]>,
+            mark: &LogoutTarget,
+            message_id: Option<&[u8; 32]>,
             at: Timestamp,
             until: Timestamp
         ) -> Option<Vec<Revocation>>;
-        epochs() -> EpochsNow;
-        revocations_after(number: i64, max: u32) -> LogPart;
+        epochs() -> CurrentEpochs;
+        revocations_after(number: i64, max: u32) -> RevocationPage;
     }
     TokenStore {
-        renew(renewal: &Renewal) -> Renewed;
+        update_tokens(update: &TokenUpdate) -> TokenUpdateOutcome;
     }
-    OnceStore {
-        keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
-        spend(what: &[u8; 32], until: Timestamp) -> bool;
+    CoordinationStore {
+        load_or_create_keys(candidate: &Secret<String>) -> Vec<Secret<String>>;
+        spend(value_hash: &[u8; 32], until: Timestamp) -> bool;
         lease(name: &str, holder: &str, at: Timestamp, until: Timestamp) -> bool;
     }
-    Maintenance {
+    MaintenanceStore {
         ping() -> ();
-        try_write() -> ();
-        sweep(at: Timestamp, idle_before: Timestamp, max: u32) -> u64;
+        probe_write() -> ();
+        delete_expired(at: Timestamp, idle_before: Timestamp, max: u32) -> u64;
     }
 }
 

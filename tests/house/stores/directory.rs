@@ -33,7 +33,11 @@ async fn a_login_is_taken_whatever_its_case() {
             ..admission("zhangsan")
         };
         let answer = store.admit(&other).await.unwrap();
-        assert_eq!(answer, Admitted::LoginTaken { by: owner.id }, "{name}");
+        assert_eq!(
+            answer,
+            AdmissionOutcome::LoginTaken { by: owner.id },
+            "{name}"
+        );
         // The refusal left nothing behind: it is refused again.
         assert_eq!(store.admit(&other).await.unwrap(), answer, "{name}");
         assert_eq!(
@@ -67,13 +71,17 @@ async fn a_closed_account_keeps_its_login_and_admits_nobody() {
             .unwrap()
             .unwrap();
         let again = store.admit(&admission("zhangsan")).await.unwrap();
-        assert_eq!(again, Admitted::Closed(account.id), "{name}");
+        assert_eq!(again, AdmissionOutcome::Closed(account.id), "{name}");
         let other = Admission {
             connector: github(),
             ..admission("zhangsan")
         };
         let taken = store.admit(&other).await.unwrap();
-        assert_eq!(taken, Admitted::LoginTaken { by: account.id }, "{name}");
+        assert_eq!(
+            taken,
+            AdmissionOutcome::LoginTaken { by: account.id },
+            "{name}"
+        );
         store
             .close_account(&account.id, false, at(2))
             .await
@@ -109,7 +117,7 @@ async fn a_vouched_field_joins_an_account_and_nothing_else_does() {
         };
         assert_eq!(
             store.admit(&wrong_field).await.unwrap(),
-            Admitted::Unknown,
+            AdmissionOutcome::Unknown,
             "{name}"
         );
         let unasked = Admission {
@@ -119,7 +127,7 @@ async fn a_vouched_field_joins_an_account_and_nothing_else_does() {
         };
         assert_eq!(
             store.admit(&unasked).await.unwrap(),
-            Admitted::Unknown,
+            AdmissionOutcome::Unknown,
             "{name}"
         );
 
@@ -157,7 +165,7 @@ async fn a_field_that_is_no_longer_vouched_for_joins_nobody() {
         };
         assert_eq!(
             store.admit(&next_owner).await.unwrap(),
-            Admitted::Unknown,
+            AdmissionOutcome::Unknown,
             "{name}"
         );
     }
@@ -193,7 +201,7 @@ async fn an_ambiguous_link_joins_nobody_and_the_next_is_tried() {
         };
         assert_eq!(
             store.admit(&ambiguous).await.unwrap(),
-            Admitted::Unknown,
+            AdmissionOutcome::Unknown,
             "{name}"
         );
         let links = [mobile("0755"), email].concat();
@@ -220,7 +228,7 @@ async fn a_link_to_a_closed_account_is_closed() {
             ..admission("zs")
         };
         let answer = store.admit(&newcomer).await.unwrap();
-        assert_eq!(answer, Admitted::Closed(account.id), "{name}");
+        assert_eq!(answer, AdmissionOutcome::Closed(account.id), "{name}");
         assert_eq!(
             store.identities(&account.id).await.unwrap().len(),
             1,
@@ -238,7 +246,7 @@ async fn strangers_get_no_account_where_only_existing_people_are_admitted() {
         };
         assert_eq!(
             store.admit(&stranger).await.unwrap(),
-            Admitted::Unknown,
+            AdmissionOutcome::Unknown,
             "{name}"
         );
         admit(&*store, &admission("zhangsan")).await;
@@ -370,11 +378,11 @@ async fn strangers_who_come_at_once_share_no_login() {
         let answers = logins.join_all().await;
         let admitted = answers
             .iter()
-            .filter(|one| matches!(one, Admitted::Account(_)))
+            .filter(|one| matches!(one, AdmissionOutcome::Account(_)))
             .count();
         let taken = answers
             .iter()
-            .filter(|one| matches!(one, Admitted::LoginTaken { .. }))
+            .filter(|one| matches!(one, AdmissionOutcome::LoginTaken { .. }))
             .count();
         assert_eq!((admitted, taken), (1, 19), "{name}");
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use menshen::store::{self, Scope};
+use menshen::store::{self, RevocationScope};
 
 use super::writes::{Prepared, Write, writes_work};
 use super::{Backend, Meddler, TempDir, at, backends, is_here};
@@ -77,7 +77,7 @@ async fn a_write_waits_for_the_lock_of_another_process_but_not_for_ever() {
     let (backend, mut meddler) = on_file().await;
     let prepared = Prepared::on(&*backend.store).await;
     meddler.run("BEGIN IMMEDIATE").await;
-    let scope = Scope::Session(prepared.session.record.key);
+    let scope = RevocationScope::Session(prepared.session.record.key);
     let refused =
         tokio::time::timeout(Duration::from_secs(60), backend.store.revoke(&scope, at(1)));
     assert!(refused.await.expect("it ends").is_err());

@@ -3,8 +3,8 @@
 use std::error::Error as _;
 
 use menshen::store::{
-    Maintenance as _, OnceStore as _, RevocationStore as _, Scope, SessionStore as _, Sqlite,
-    StoreError,
+    CoordinationStore as _, MaintenanceStore as _, RevocationScope, RevocationStore as _,
+    SessionStore as _, Sqlite, StoreError,
 };
 
 use super::*;
@@ -14,10 +14,10 @@ async fn reopening_the_file_keeps_everything() {
     let dir = TempDir::new();
     let store = Sqlite::open(&dir.sqlite_url()).await.unwrap();
     let key = keys::generate();
-    store.keys(&key).await.unwrap();
+    store.load_or_create_keys(&key).await.unwrap();
     let (account, new) = somebody(&store, "张三").await;
     let entry = store
-        .revoke(&Scope::Connector(github()), at(1))
+        .revoke(&RevocationScope::Connector(github()), at(1))
         .await
         .unwrap();
     let ticket = keys::random();
@@ -28,7 +28,7 @@ async fn reopening_the_file_keeps_everything() {
     let store = Sqlite::open(&dir.sqlite_url()).await.unwrap();
     store.ping().await.unwrap();
     assert_eq!(
-        store.keys(&keys::generate()).await.unwrap()[0].expose(),
+        store.load_or_create_keys(&keys::generate()).await.unwrap()[0].expose(),
         key.expose()
     );
     let found = store.session(&new.record.key).await.unwrap().unwrap();
@@ -49,7 +49,7 @@ async fn processes_that_start_at_once_agree_on_one_key() {
         let url = dir.sqlite_url();
         starts.spawn(async move {
             let store = Sqlite::open(&url).await.unwrap();
-            let ring = store.keys(&keys::generate()).await.unwrap();
+            let ring = store.load_or_create_keys(&keys::generate()).await.unwrap();
             ring.iter()
                 .map(|key| key.expose().clone())
                 .collect::<Vec<_>>()
@@ -135,7 +135,7 @@ async fn a_newer_file_is_refused_and_left_alone() {
                  (version, description, success, checksum, execution_time) \
                  VALUES (999, 'later', TRUE, x'00', 0)";
     let bytes = changed(&dir, later).await;
-    let newer = |error: &StoreError| matches!(error, StoreError::Newer { found: 999, .. });
+    let newer = |error: &StoreError| matches!(error, StoreError::NewerSchema { found: 999, .. });
     refuses(&dir, &bytes, newer).await;
 }
 
@@ -153,7 +153,7 @@ async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
         tokens: Some("sealed".to_owned()),
         ..new_session(&account, at(1))
     };
-    assert_eq!(store.mint(&later).await.unwrap(), Minted::Session);
+    assert_eq!(store.mint(&later).await.unwrap(), MintOutcome::Session);
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn another_programs_file_is_refused_and_left_alone() {
     std::fs::write(dir.file(), b"").unwrap();
     let bytes = changed(&dir, "CREATE TABLE theirs (id INTEGER PRIMARY KEY)").await;
     refuses(&dir, &bytes, |error| {
-        matches!(error, StoreError::Foreign { .. })
+        matches!(error, StoreError::OtherProgram { .. })
     })
     .await;
 }
@@ -212,7 +212,7 @@ fn the_store_answers_while_everything_that_may_block_is_stuck() {
         let asked = tokio::time::timeout(Duration::from_secs(60), async {
             assert!(is_here(&store, &new).await);
             let another = new_session(&account, at(1));
-            assert_eq!(store.mint(&another).await.unwrap(), Minted::Session);
+            assert_eq!(store.mint(&another).await.unwrap(), MintOutcome::Session);
         });
         let asked = asked.await;
         drop(release);

@@ -1,6 +1,6 @@
 //! Revocations: what is ended stays ended, and everybody hears of it in order.
 
-use menshen::store::{EpochsNow, Revocation, Scope};
+use menshen::store::{CurrentEpochs, Revocation, RevocationScope};
 
 use super::*;
 
@@ -30,12 +30,12 @@ async fn each_scope_ends_its_sessions_and_no_others() {
 
         assert_eq!(here().await, [true, true, true, true], "{name}");
         store
-            .revoke(&Scope::Session(zhang_here.record.key), at(1))
+            .revoke(&RevocationScope::Session(zhang_here.record.key), at(1))
             .await
             .unwrap();
         assert_eq!(here().await, [false, true, true, true], "{name}");
         store
-            .revoke(&Scope::Account(zhang.id), at(1))
+            .revoke(&RevocationScope::Account(zhang.id), at(1))
             .await
             .unwrap();
         assert_eq!(here().await, [false, false, true, true], "{name}");
@@ -45,11 +45,14 @@ async fn each_scope_ends_its_sessions_and_no_others() {
             "{name}"
         );
         store
-            .revoke(&Scope::Connector(corp()), at(1))
+            .revoke(&RevocationScope::Connector(corp()), at(1))
             .await
             .unwrap();
         assert_eq!(here().await, [false, false, false, true], "{name}");
-        store.revoke(&Scope::Everyone, at(1)).await.unwrap();
+        store
+            .revoke(&RevocationScope::Everyone, at(1))
+            .await
+            .unwrap();
         assert_eq!(here().await, [false, false, false, false], "{name}");
         assert_eq!(
             store.sessions(Some(&lisi.id), 9).await.unwrap(),
@@ -71,7 +74,7 @@ async fn closing_ends_all_sessions_and_opening_brings_none_back() {
             .unwrap();
         assert_eq!(
             (closed.scope.clone(), closed.epoch),
-            (Scope::Account(account.id), 1),
+            (RevocationScope::Account(account.id), 1),
             "{name}"
         );
         assert!(!is_here(&*store, &new).await, "{name}");
@@ -89,7 +92,7 @@ async fn closing_ends_all_sessions_and_opening_brings_none_back() {
         assert!(!account.closed, "{name}");
         assert_eq!(
             store.mint(&new_session(&account, at(3))).await.unwrap(),
-            Minted::Session
+            MintOutcome::Session
         );
 
         let nobody = menshen::store::AccountId::new(keys::random());
@@ -99,7 +102,10 @@ async fn closing_ends_all_sessions_and_opening_brings_none_back() {
             "{name}"
         );
         assert!(
-            store.revoke(&Scope::Account(nobody), at(1)).await.is_err(),
+            store
+                .revoke(&RevocationScope::Account(nobody), at(1))
+                .await
+                .is_err(),
             "{name}"
         );
         assert_eq!(
@@ -115,16 +121,16 @@ async fn the_log_tells_every_revocation_in_order() {
     for Backend { name, store, .. } in backends().await {
         assert_eq!(
             store.epochs().await.unwrap(),
-            EpochsNow::default(),
+            CurrentEpochs::default(),
             "{name}"
         );
         let account = admit(&*store, &admission("zhangsan")).await;
         let scopes = [
-            Scope::Everyone,
-            Scope::Connector(corp()),
-            Scope::Session(SessionKey::new([1; 32])),
-            Scope::Account(account.id),
-            Scope::Everyone,
+            RevocationScope::Everyone,
+            RevocationScope::Connector(corp()),
+            RevocationScope::Session(SessionKey::new([1; 32])),
+            RevocationScope::Account(account.id),
+            RevocationScope::Everyone,
         ];
         let mut entries = Vec::new();
         for scope in &scopes {
@@ -146,7 +152,7 @@ async fn the_log_tells_every_revocation_in_order() {
         let rest = rest.entries;
         assert_eq!(rest, entries[2..4], "{name}");
         let log_number = entries[4].number;
-        let now = EpochsNow {
+        let now = CurrentEpochs {
             everyone: 2,
             connectors: vec![(corp(), 1)],
             log_number,
@@ -160,9 +166,9 @@ async fn no_session_minted_beside_a_revocation_outlives_it() {
     for Backend { name, store, .. } in backends().await {
         let account = admit(&*store, &admission("zhangsan")).await;
         for scope in [
-            Scope::Account(account.id),
-            Scope::Connector(corp()),
-            Scope::Everyone,
+            RevocationScope::Account(account.id),
+            RevocationScope::Connector(corp()),
+            RevocationScope::Everyone,
         ] {
             let account = store
                 .account_by_login(&account.login)
@@ -187,7 +193,7 @@ async fn no_session_minted_beside_a_revocation_outlives_it() {
             }
             for (minted, new) in mints.join_all().await {
                 assert!(
-                    matches!(minted, Minted::Session | Minted::Revoked),
+                    matches!(minted, MintOutcome::Session | MintOutcome::Revoked),
                     "{minted:?}"
                 );
                 assert!(!is_here(&*store, &new).await, "{name} {scope:?}");
@@ -204,7 +210,7 @@ async fn two_processes_on_one_file_see_each_others_revocations_in_order() {
     let (_, new) = somebody(&*ours, "zhangsan").await;
     assert!(is_here(&*theirs, &new).await);
     theirs
-        .revoke(&Scope::Session(new.record.key), at(1))
+        .revoke(&RevocationScope::Session(new.record.key), at(1))
         .await
         .unwrap();
     assert!(!is_here(&*ours, &new).await);
@@ -213,7 +219,10 @@ async fn two_processes_on_one_file_see_each_others_revocations_in_order() {
     for store in [Arc::clone(&ours), Arc::clone(&theirs)] {
         writers.spawn(async move {
             for n in 0..50 {
-                store.revoke(&Scope::Everyone, at(n)).await.unwrap();
+                store
+                    .revoke(&RevocationScope::Everyone, at(n))
+                    .await
+                    .unwrap();
             }
         });
     }

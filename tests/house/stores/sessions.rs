@@ -1,6 +1,6 @@
 //! Sessions: minted while everything stands, found while it still does.
 
-use menshen::store::{LogoutMark, Scope};
+use menshen::store::{LogoutTarget, RevocationScope};
 
 use super::*;
 
@@ -42,7 +42,7 @@ async fn a_closed_account_gets_no_session() {
         let new = new_session(&account, at(2));
         assert_eq!(
             store.mint(&new).await.unwrap(),
-            Minted::AccountClosed,
+            MintOutcome::AccountClosed,
             "{name}"
         );
         assert!(!is_here(&*store, &new).await, "{name}");
@@ -57,7 +57,7 @@ async fn an_account_that_is_gone_gets_no_session() {
         let new = new_session(&account, at(2));
         assert_eq!(
             store.mint(&new).await.unwrap(),
-            Minted::AccountClosed,
+            MintOutcome::AccountClosed,
             "{name}"
         );
     }
@@ -68,13 +68,13 @@ async fn a_person_revoked_since_the_login_began_gets_no_session() {
     for Backend { name, store, .. } in backends().await {
         let before = admit(&*store, &admission("zhangsan")).await;
         store
-            .revoke(&Scope::Account(before.id), at(10))
+            .revoke(&RevocationScope::Account(before.id), at(10))
             .await
             .unwrap();
         let stale_number = new_session(&before, at(11));
         assert_eq!(
             store.mint(&stale_number).await.unwrap(),
-            Minted::Revoked,
+            MintOutcome::Revoked,
             "{name}"
         );
 
@@ -82,35 +82,46 @@ async fn a_person_revoked_since_the_login_began_gets_no_session() {
         let account = admit(&*store, &admission("zhangsan")).await;
         for began_at in [at(9), at(10)] {
             let new = new_session(&account, began_at);
-            assert_eq!(store.mint(&new).await.unwrap(), Minted::Revoked, "{name}");
+            assert_eq!(
+                store.mint(&new).await.unwrap(),
+                MintOutcome::Revoked,
+                "{name}"
+            );
             assert!(!is_here(&*store, &new).await, "{name}");
         }
         let fresh = new_session(&account, at(11));
-        assert_eq!(store.mint(&fresh).await.unwrap(), Minted::Session, "{name}");
+        assert_eq!(
+            store.mint(&fresh).await.unwrap(),
+            MintOutcome::Session,
+            "{name}"
+        );
         assert!(is_here(&*store, &fresh).await, "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_connector_or_everyone_revoked_since_the_login_began_gives_no_session() {
-    for scope in [Scope::Connector(corp()), Scope::Everyone] {
+    for scope in [
+        RevocationScope::Connector(corp()),
+        RevocationScope::Everyone,
+    ] {
         for Backend { name, store, .. } in backends().await {
             let account = admit(&*store, &admission("zhangsan")).await;
             let epoch = store.revoke(&scope, at(1)).await.unwrap().epoch;
             let mut new = new_session(&account, at(2));
             assert_eq!(
                 store.mint(&new).await.unwrap(),
-                Minted::Revoked,
+                MintOutcome::Revoked,
                 "{name} {scope:?}"
             );
             assert!(!is_here(&*store, &new).await, "{name} {scope:?}");
             match &scope {
-                Scope::Connector(_) => new.connector_epoch = epoch,
+                RevocationScope::Connector(_) => new.connector_epoch = epoch,
                 _ => new.everyone_epoch = epoch,
             }
             assert_eq!(
                 store.mint(&new).await.unwrap(),
-                Minted::Session,
+                MintOutcome::Session,
                 "{name} {scope:?}"
             );
             let found = store.session(&new.record.key).await.unwrap().unwrap();
@@ -129,29 +140,29 @@ async fn a_session_ended_at_its_provider_meanwhile_is_not_minted() {
     for Backend { name, store, .. } in backends().await {
         let account = admit(&*store, &admission("zhangsan")).await;
         let marks = [
-            LogoutMark::ProviderSession("sid at the provider".to_owned()),
-            LogoutMark::Subject("subject:zhangsan".parse().unwrap()),
+            LogoutTarget::Session("sid at the provider".to_owned()),
+            LogoutTarget::Subject("subject:zhangsan".parse().unwrap()),
         ];
         for (mark, ended_at) in marks.iter().zip([at(10), at(20)]) {
             store
-                .end_at_provider(&corp(), mark, Some(&keys::random()), ended_at, at(600))
+                .apply_provider_logout(&corp(), mark, Some(&keys::random()), ended_at, at(600))
                 .await
                 .unwrap();
             // An older mark that arrives late takes nothing back.
             store
-                .end_at_provider(&corp(), mark, Some(&keys::random()), at(1), at(2))
+                .apply_provider_logout(&corp(), mark, Some(&keys::random()), at(1), at(2))
                 .await
                 .unwrap();
             let during = new_session(&account, ended_at);
             assert_eq!(
                 store.mint(&during).await.unwrap(),
-                Minted::LoggedOut,
+                MintOutcome::LoggedOut,
                 "{name} {mark:?}"
             );
             let after = new_session(&account, ended_at.plus(Duration::from_secs(1)));
             assert_eq!(
                 store.mint(&after).await.unwrap(),
-                Minted::Session,
+                MintOutcome::Session,
                 "{name} {mark:?}"
             );
         }
@@ -162,8 +173,8 @@ async fn a_session_ended_at_its_provider_meanwhile_is_not_minted() {
 async fn what_anybody_can_say_is_noted_once_and_for_a_while() {
     for Backend { name, store, .. } in backends().await {
         let (corp, account) = (corp(), admit(&*store, &admission("zhangsan")).await);
-        let sid = LogoutMark::ProviderSession("sid at the provider".to_owned());
-        let said = store.end_at_provider(&corp, &sid, None, at(10), at(600));
+        let sid = LogoutTarget::Session("sid at the provider".to_owned());
+        let said = store.apply_provider_logout(&corp, &sid, None, at(10), at(600));
         assert_eq!(said.await.unwrap(), Some(Vec::new()), "{name}");
         assert_eq!(
             store.revocations_after(0, 9).await.unwrap().entries,
@@ -172,15 +183,27 @@ async fn what_anybody_can_say_is_noted_once_and_for_a_while() {
         );
         // A login that was under way then mints nothing; one that began later does.
         let new = new_session(&account, at(5));
-        assert_eq!(store.mint(&new).await.unwrap(), Minted::LoggedOut, "{name}");
-        let said = store.end_at_provider(&corp, &sid, None, at(11), at(601));
+        assert_eq!(
+            store.mint(&new).await.unwrap(),
+            MintOutcome::LoggedOut,
+            "{name}"
+        );
+        let said = store.apply_provider_logout(&corp, &sid, None, at(11), at(601));
         said.await.unwrap();
-        assert_eq!(store.sweep(at(700), at(0), 9).await.unwrap(), 1, "{name}");
+        assert_eq!(
+            store.delete_expired(at(700), at(0), 9).await.unwrap(),
+            1,
+            "{name}"
+        );
         // What is over at once is not noted.
-        let said = store.end_at_provider(&corp, &sid, None, at(10), at(10));
+        let said = store.apply_provider_logout(&corp, &sid, None, at(10), at(10));
         assert_eq!(said.await.unwrap(), Some(Vec::new()), "{name}");
-        assert_eq!(store.mint(&new).await.unwrap(), Minted::Session, "{name}");
-        let said = store.end_at_provider(&corp, &sid, None, at(10), at(600));
+        assert_eq!(
+            store.mint(&new).await.unwrap(),
+            MintOutcome::Session,
+            "{name}"
+        );
+        let said = store.apply_provider_logout(&corp, &sid, None, at(10), at(600));
         assert_eq!(said.await.unwrap().unwrap().len(), 1, "{name}");
         assert!(!is_here(&*store, &new).await, "{name}");
     }
@@ -200,11 +223,11 @@ async fn what_strangers_say_fills_no_store() {
         .await;
     let account = admit(&*store, &admission("zhangsan")).await;
     let new = new_session(&account, at(5));
-    let sid = LogoutMark::ProviderSession(new.record.provider_sid.clone().unwrap());
+    let sid = LogoutTarget::Session(new.record.provider_sid.clone().unwrap());
     let corp = corp();
-    let said = store.end_at_provider(&corp, &sid, None, at(10), at(600));
+    let said = store.apply_provider_logout(&corp, &sid, None, at(10), at(600));
     said.await.unwrap();
-    assert_eq!(store.mint(&new).await.unwrap(), Minted::LoggedOut);
+    assert_eq!(store.mint(&new).await.unwrap(), MintOutcome::LoggedOut);
     let content = meddler.content().await;
     let marks = content
         .iter()
@@ -212,8 +235,8 @@ async fn what_strangers_say_fills_no_store() {
     assert_eq!(marks.count(), 50_000);
     // The oldest that stands is said once more, and then the next to come pushes out another.
     for sid in ["made up 7", "new"] {
-        let sid = LogoutMark::ProviderSession(sid.to_owned());
-        let said = store.end_at_provider(&corp, &sid, None, at(9), at(600));
+        let sid = LogoutTarget::Session(sid.to_owned());
+        let said = store.apply_provider_logout(&corp, &sid, None, at(9), at(600));
         said.await.unwrap();
     }
     let content = meddler.content().await;
@@ -240,15 +263,20 @@ async fn a_session_without_a_name_at_its_provider_ends_with_one_of_its_person() 
         };
         let (other, unnamed) = (named(5, Some("other")), named(5, None));
         for new in [&other, &unnamed] {
-            assert_eq!(store.mint(new).await.unwrap(), Minted::Session, "{name}");
+            assert_eq!(
+                store.mint(new).await.unwrap(),
+                MintOutcome::Session,
+                "{name}"
+            );
         }
-        let of = |subject: &str| LogoutMark::SessionOf {
+        let of = |subject: &str| LogoutTarget::SessionAndSubject {
             sid: "one".to_owned(),
             subject: subject.parse().unwrap(),
         };
-        let end = async |connector: &ConnectorId, mark: &LogoutMark| {
-            let notice = menshen::keys::random();
-            let said = store.end_at_provider(connector, mark, Some(&notice), at(10), at(600));
+        let end = async |connector: &ConnectorId, mark: &LogoutTarget| {
+            let message_id = menshen::keys::random();
+            let said =
+                store.apply_provider_logout(connector, mark, Some(&message_id), at(10), at(600));
             said.await.unwrap().unwrap().len()
         };
         assert_eq!(end(&corp(), &of("subject:lisi")).await, 0, "{name}");
@@ -259,10 +287,10 @@ async fn a_session_without_a_name_at_its_provider_ends_with_one_of_its_person() 
         assert!(is_here(&*store, &other).await, "{name}");
         // Logins that were under way.
         for (new, minted) in [
-            (named(9, None), Minted::LoggedOut),
-            (named(9, Some("one")), Minted::LoggedOut),
-            (named(9, Some("another")), Minted::Session),
-            (named(11, None), Minted::Session),
+            (named(9, None), MintOutcome::LoggedOut),
+            (named(9, Some("one")), MintOutcome::LoggedOut),
+            (named(9, Some("another")), MintOutcome::Session),
+            (named(11, None), MintOutcome::Session),
         ] {
             assert_eq!(store.mint(&new).await.unwrap(), minted, "{name}");
         }
@@ -273,34 +301,38 @@ async fn a_session_without_a_name_at_its_provider_ends_with_one_of_its_person() 
 async fn a_logout_of_somebody_else_ends_nothing() {
     for Backend { name, store, .. } in backends().await {
         let account = admit(&*store, &admission("zhangsan")).await;
-        let sid = LogoutMark::ProviderSession("another sid".to_owned());
-        let subject = LogoutMark::Subject("subject:lisi".parse().unwrap());
-        let elsewhere = LogoutMark::Subject("subject:zhangsan".parse().unwrap());
+        let sid = LogoutTarget::Session("another sid".to_owned());
+        let subject = LogoutTarget::Subject("subject:lisi".parse().unwrap());
+        let elsewhere = LogoutTarget::Subject("subject:zhangsan".parse().unwrap());
         // The name of a session is not the name of a person, and the other way round.
-        let swapped = LogoutMark::Subject("sid at the provider".parse().unwrap());
+        let swapped = LogoutTarget::Subject("sid at the provider".parse().unwrap());
         store
-            .end_at_provider(&corp(), &sid, None, at(10), at(600))
+            .apply_provider_logout(&corp(), &sid, None, at(10), at(600))
             .await
             .unwrap();
         store
-            .end_at_provider(&corp(), &subject, None, at(10), at(600))
+            .apply_provider_logout(&corp(), &subject, None, at(10), at(600))
             .await
             .unwrap();
         store
-            .end_at_provider(&corp(), &swapped, None, at(10), at(600))
+            .apply_provider_logout(&corp(), &swapped, None, at(10), at(600))
             .await
             .unwrap();
         store
-            .end_at_provider(&github(), &elsewhere, None, at(10), at(600))
+            .apply_provider_logout(&github(), &elsewhere, None, at(10), at(600))
             .await
             .unwrap();
         let new = new_session(&account, at(5));
-        assert_eq!(store.mint(&new).await.unwrap(), Minted::Session, "{name}");
+        assert_eq!(
+            store.mint(&new).await.unwrap(),
+            MintOutcome::Session,
+            "{name}"
+        );
         let mut without_sid = new_session(&account, at(5));
         without_sid.record.provider_sid = None;
         assert_eq!(
             store.mint(&without_sid).await.unwrap(),
-            Minted::Session,
+            MintOutcome::Session,
             "{name}"
         );
     }
@@ -357,7 +389,11 @@ async fn what_a_provider_ends_is_gone_and_in_the_log_and_nothing_else_is() {
             new.record.public_id = SessionId::new(menshen::keys::random());
             new.record.subject = format!("subject:{who}").parse().unwrap();
             new.record.provider_sid = Some(sid.to_owned());
-            assert_eq!(store.mint(&new).await.unwrap(), Minted::Session, "{name}");
+            assert_eq!(
+                store.mint(&new).await.unwrap(),
+                MintOutcome::Session,
+                "{name}"
+            );
             new.record.key
         };
         let here = async |key: &SessionKey| store.session(key).await.unwrap().is_some();
@@ -367,18 +403,18 @@ async fn what_a_provider_ends_is_gone_and_in_the_log_and_nothing_else_is() {
         );
         let other = mint(&lisi, "lisi", "three", 0).await;
 
-        let sid = LogoutMark::ProviderSession("one".to_owned());
+        let sid = LogoutTarget::Session("one".to_owned());
         let elsewhere = store
-            .end_at_provider(&github(), &sid, None, at(10), at(600))
+            .apply_provider_logout(&github(), &sid, None, at(10), at(600))
             .await;
         assert_eq!(elsewhere.unwrap(), Some(Vec::new()), "{name}");
         let ended = store
-            .end_at_provider(&corp(), &sid, Some(&[7; 32]), at(10), at(600))
+            .apply_provider_logout(&corp(), &sid, Some(&[7; 32]), at(10), at(600))
             .await
             .unwrap()
             .unwrap();
         let scopes: Vec<_> = ended.iter().map(|entry| entry.scope.clone()).collect();
-        assert_eq!(scopes, [Scope::Session(first)], "{name}");
+        assert_eq!(scopes, [RevocationScope::Session(first)], "{name}");
         assert_eq!(
             store.revocations_after(0, 9).await.unwrap().entries,
             ended,
@@ -389,17 +425,17 @@ async fn what_a_provider_ends_is_gone_and_in_the_log_and_nothing_else_is() {
             "{name}"
         );
 
-        // The same notice again does nothing: they may have come back meanwhile.
+        // The same logout message again does nothing: they may have come back meanwhile.
         let back = mint(&zhangsan, "zhangsan", "one", 11).await;
         let again = store
-            .end_at_provider(&corp(), &sid, Some(&[7; 32]), at(10), at(600))
+            .apply_provider_logout(&corp(), &sid, Some(&[7; 32]), at(10), at(600))
             .await;
         assert_eq!(again.unwrap(), None, "{name}");
         assert!(here(&back).await, "{name}");
 
-        let subject = LogoutMark::Subject("subject:zhangsan".parse().unwrap());
+        let subject = LogoutTarget::Subject("subject:zhangsan".parse().unwrap());
         let ended = store
-            .end_at_provider(&corp(), &subject, None, at(20), at(600))
+            .apply_provider_logout(&corp(), &subject, None, at(20), at(600))
             .await
             .unwrap()
             .unwrap();

@@ -1,6 +1,8 @@
 //! Sealed tokens: kept with a session, renewed by one, gone with it.
 
-use menshen::store::{IdentityUpdate, Renewal, Renewed, Scope, StoredTokens};
+use menshen::store::{
+    IdentityUpdate, RevocationScope, StoredTokens, TokenUpdate, TokenUpdateOutcome,
+};
 
 use sqlx::Connection as _;
 
@@ -13,12 +15,12 @@ async fn with_tokens(store: &dyn Store, login: &str) -> (Account, NewSession) {
         tokens: Some("first".to_owned()),
         ..new_session(&account, at(0))
     };
-    assert_eq!(store.mint(&new).await.unwrap(), Minted::Session);
+    assert_eq!(store.mint(&new).await.unwrap(), MintOutcome::Session);
     (account, new)
 }
 
-fn renewal(new: &NewSession, version: u64, sealed: &str) -> Renewal {
-    Renewal {
+fn renewal(new: &NewSession, version: u64, sealed: &str) -> TokenUpdate {
+    TokenUpdate {
         session: new.record.key,
         version,
         sealed: sealed.to_owned(),
@@ -56,14 +58,24 @@ async fn tokens_are_found_with_their_session() {
 async fn a_session_that_is_not_minted_leaves_no_tokens() {
     for Backend { name, store, .. } in backends().await {
         let (account, new) = with_tokens(&*store, "zhangsan").await;
-        store.revoke(&Scope::Everyone, at(1)).await.unwrap();
+        store
+            .revoke(&RevocationScope::Everyone, at(1))
+            .await
+            .unwrap();
         let late = NewSession {
             tokens: Some("late".to_owned()),
             ..new_session(&account, at(0))
         };
-        assert_eq!(store.mint(&late).await.unwrap(), Minted::Revoked, "{name}");
-        let renewed = store.renew(&renewal(&late, 1, "second")).await.unwrap();
-        assert_eq!(renewed, Renewed::SessionGone, "{name}");
+        assert_eq!(
+            store.mint(&late).await.unwrap(),
+            MintOutcome::Revoked,
+            "{name}"
+        );
+        let renewed = store
+            .update_tokens(&renewal(&late, 1, "second"))
+            .await
+            .unwrap();
+        assert_eq!(renewed, TokenUpdateOutcome::SessionGone, "{name}");
         assert_eq!(stored(&*store, &new).await, None, "{name}");
     }
 }
@@ -75,11 +87,14 @@ async fn of_many_who_renew_the_same_version_one_is_first() {
         let mut asks = tokio::task::JoinSet::new();
         for n in 0..20 {
             let (store, renewal) = (Arc::clone(&store), renewal(&new, 1, &format!("by {n}")));
-            asks.spawn(
-                async move { (renewal.sealed.clone(), store.renew(&renewal).await.unwrap()) },
-            );
+            asks.spawn(async move {
+                (
+                    renewal.sealed.clone(),
+                    store.update_tokens(&renewal).await.unwrap(),
+                )
+            });
         }
-        let first = Renewed::Stored {
+        let first = TokenUpdateOutcome::Stored {
             version: 2,
             entitlements_epoch: 0,
         };
@@ -90,7 +105,9 @@ async fn of_many_who_renew_the_same_version_one_is_first() {
             .partition(|(_, renewed)| *renewed == first);
         assert_eq!((stored_by.len(), overtaken.len()), (1, 19), "{name}");
         assert!(
-            overtaken.iter().all(|(_, it)| *it == Renewed::Overtaken),
+            overtaken
+                .iter()
+                .all(|(_, it)| *it == TokenUpdateOutcome::VersionConflict),
             "{name}"
         );
         let now = stored(&*store, &new).await.unwrap();
@@ -105,15 +122,19 @@ async fn a_renewal_says_what_the_person_may_do_now_and_numbers_what_changed() {
         for (version, entitlements, epoch) in
             [(1, "{}", 0), (2, r#"{"a":1}"#, 1), (3, r#"{"a":1}"#, 1)]
         {
-            let renewal = Renewal {
+            let renewal = TokenUpdate {
                 identity: Some(identity(entitlements)),
                 ..renewal(&new, version, "next")
             };
-            let renewed = Renewed::Stored {
+            let renewed = TokenUpdateOutcome::Stored {
                 version: version + 1,
                 entitlements_epoch: epoch,
             };
-            assert_eq!(store.renew(&renewal).await.unwrap(), renewed, "{name}");
+            assert_eq!(
+                store.update_tokens(&renewal).await.unwrap(),
+                renewed,
+                "{name}"
+            );
         }
         let found = store.session(&new.record.key).await.unwrap().unwrap();
         assert_eq!(found.entitlements, r#"{"a":1}"#, "{name}");
@@ -126,7 +147,10 @@ async fn a_renewal_says_what_the_person_may_do_now_and_numbers_what_changed() {
         };
         assert_eq!(admit(&*store, &joining).await.id, account.id, "{name}");
         // One that says nothing changes nothing.
-        store.renew(&renewal(&new, 4, "last")).await.unwrap();
+        store
+            .update_tokens(&renewal(&new, 4, "last"))
+            .await
+            .unwrap();
         let found = store.session(&new.record.key).await.unwrap().unwrap();
         assert_eq!(found.entitlements_epoch, 1, "{name}");
     }
@@ -136,14 +160,17 @@ async fn a_renewal_says_what_the_person_may_do_now_and_numbers_what_changed() {
 async fn an_overtaken_renewal_says_nothing_of_the_person() {
     for Backend { name, store, .. } in backends().await {
         let (_, new) = with_tokens(&*store, "zhangsan").await;
-        store.renew(&renewal(&new, 1, "second")).await.unwrap();
-        let late = Renewal {
+        store
+            .update_tokens(&renewal(&new, 1, "second"))
+            .await
+            .unwrap();
+        let late = TokenUpdate {
             identity: Some(identity(r#"{"stale":1}"#)),
             ..renewal(&new, 1, "late")
         };
         assert_eq!(
-            store.renew(&late).await.unwrap(),
-            Renewed::Overtaken,
+            store.update_tokens(&late).await.unwrap(),
+            TokenUpdateOutcome::VersionConflict,
             "{name}"
         );
         let found = store.session(&new.record.key).await.unwrap().unwrap();
@@ -162,18 +189,18 @@ async fn a_session_that_is_over_is_not_renewed_and_brought_back() {
         for Backend { name, store, .. } in backends().await {
             let (account, new) = with_tokens(&*store, "zhangsan").await;
             let scope = match at_scope {
-                0 => Scope::Session(new.record.key),
-                1 => Scope::Account(account.id),
-                2 => Scope::Connector(corp()),
-                _ => Scope::Everyone,
+                0 => RevocationScope::Session(new.record.key),
+                1 => RevocationScope::Account(account.id),
+                2 => RevocationScope::Connector(corp()),
+                _ => RevocationScope::Everyone,
             };
             store.revoke(&scope, at(1)).await.unwrap();
-            let late = Renewal {
+            let late = TokenUpdate {
                 identity: Some(identity(r#"{"late":1}"#)),
                 ..renewal(&new, 1, "late")
             };
-            let renewed = store.renew(&late).await.unwrap();
-            assert_eq!(renewed, Renewed::SessionGone, "{name} {scope:?}");
+            let renewed = store.update_tokens(&late).await.unwrap();
+            assert_eq!(renewed, TokenUpdateOutcome::SessionGone, "{name} {scope:?}");
             assert!(!is_here(&*store, &new).await, "{name} {scope:?}");
             let (_, _, entitlements) = store.identities(&account.id).await.unwrap().remove(0);
             assert_eq!(entitlements, "{}", "{name} {scope:?}");
@@ -186,17 +213,20 @@ async fn a_closed_account_and_a_session_past_its_end_are_not_renewed() {
     for Backend { name, store, .. } in backends().await {
         let (account, closed) = with_tokens(&*store, "zhangsan").await;
         store.close_account(&account.id, true, at(1)).await.unwrap();
-        let renewed = store.renew(&renewal(&closed, 1, "late")).await.unwrap();
-        assert_eq!(renewed, Renewed::SessionGone, "{name}");
+        let renewed = store
+            .update_tokens(&renewal(&closed, 1, "late"))
+            .await
+            .unwrap();
+        assert_eq!(renewed, TokenUpdateOutcome::SessionGone, "{name}");
 
         let (_, over) = with_tokens(&*store, "lisi").await;
-        let late = Renewal {
+        let late = TokenUpdate {
             at: over.record.expires_at,
             ..renewal(&over, 1, "late")
         };
         assert_eq!(
-            store.renew(&late).await.unwrap(),
-            Renewed::SessionGone,
+            store.update_tokens(&late).await.unwrap(),
+            TokenUpdateOutcome::SessionGone,
             "{name}"
         );
     }
@@ -210,17 +240,17 @@ async fn tokens_go_with_their_sessions_and_the_others_stay() {
         let (account, new) = with_tokens(&*store, "zhangsan").await;
         let (_, other) = with_tokens(&*store, "lisi").await;
         let ended: u32 = match at_scope {
-            0 => revoke(&*store, &Scope::Session(new.record.key)).await,
-            1 => revoke(&*store, &Scope::Account(account.id)).await,
-            2 => 1 + revoke(&*store, &Scope::Connector(corp())).await,
-            3 => 1 + revoke(&*store, &Scope::Everyone).await,
+            0 => revoke(&*store, &RevocationScope::Session(new.record.key)).await,
+            1 => revoke(&*store, &RevocationScope::Account(account.id)).await,
+            2 => 1 + revoke(&*store, &RevocationScope::Connector(corp())).await,
+            3 => 1 + revoke(&*store, &RevocationScope::Everyone).await,
             4 => {
                 store.close_account(&account.id, true, at(1)).await.unwrap();
                 1
             }
             _ => {
                 store.touch(&[(other.record.key, at(100))]).await.unwrap();
-                store.sweep(at(100), at(50), 10).await.unwrap();
+                store.delete_expired(at(100), at(50), 10).await.unwrap();
                 1
             }
         };
@@ -233,7 +263,7 @@ async fn tokens_go_with_their_sessions_and_the_others_stay() {
     }
 }
 
-async fn revoke(store: &dyn Store, scope: &Scope) -> u32 {
+async fn revoke(store: &dyn Store, scope: &RevocationScope) -> u32 {
     store.revoke(scope, at(1)).await.unwrap();
     1
 }
@@ -244,7 +274,7 @@ async fn a_lease_that_was_given_back_is_swept() {
     let store = store::open(&dir.store_url()).await.unwrap();
     assert!(store.lease("over", "a", at(0), at(0)).await.unwrap());
     assert!(store.lease("held", "a", at(0), at(90)).await.unwrap());
-    store.sweep(at(60), at(0), 10).await.unwrap();
+    store.delete_expired(at(60), at(0), 10).await.unwrap();
     let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
     let left: Vec<String> = sqlx::query_scalar("SELECT name FROM lease")
         .fetch_all(&mut db)

@@ -5,7 +5,8 @@ use futures_util::future::BoxFuture;
 use menshen::keys;
 use menshen::secret::Secret;
 use menshen::store::{
-    IdentityUpdate, LogoutMark, NewSession, Renewal, Scope, SessionKey, Store, StoreError,
+    IdentityUpdate, LogoutTarget, NewSession, RevocationScope, SessionKey, Store, StoreError,
+    TokenUpdate,
 };
 
 use super::{Backend, admission, at, corp, github, mobile, new_session, somebody};
@@ -64,7 +65,13 @@ impl Write {
         let write = |name, ask| Self { name, ask };
         vec![
             write("the first key", |store, _| {
-                async { store.keys(&Secret::new("key".to_owned())).await.map(drop) }.boxed()
+                async {
+                    store
+                        .load_or_create_keys(&Secret::new("key".to_owned()))
+                        .await
+                        .map(drop)
+                }
+                .boxed()
             }),
             write("a new account", |store, _| {
                 async {
@@ -88,7 +95,7 @@ impl Write {
             }),
             write("refreshed tokens", |store, prepared| {
                 async {
-                    let renewal = Renewal {
+                    let renewal = TokenUpdate {
                         session: prepared.key,
                         version: 1,
                         sealed: "sealed again".to_owned(),
@@ -98,7 +105,7 @@ impl Write {
                         }),
                         at: at(1),
                     };
-                    store.renew(&renewal).await.map(drop)
+                    store.update_tokens(&renewal).await.map(drop)
                 }
                 .boxed()
             }),
@@ -116,16 +123,19 @@ impl Write {
         let write = |name, ask| Self { name, ask };
         vec![
             write("one session ended", |store, prepared| {
-                revoke(store, Scope::Session(prepared.key))
+                revoke(store, RevocationScope::Session(prepared.key))
             }),
             write("one person's sessions ended", |store, prepared| {
-                revoke(store, Scope::Account(prepared.next.record.account))
+                revoke(
+                    store,
+                    RevocationScope::Account(prepared.next.record.account),
+                )
             }),
             write("one connector's sessions ended", |store, _| {
-                revoke(store, Scope::Connector(corp()))
+                revoke(store, RevocationScope::Connector(corp()))
             }),
             write("everyone's sessions ended", |store, _| {
-                revoke(store, Scope::Everyone)
+                revoke(store, RevocationScope::Everyone)
             }),
             write("an account closed", |store, prepared| {
                 async {
@@ -136,9 +146,10 @@ impl Write {
             }),
             write("a logout at the source", |store, _| {
                 async {
-                    let mark = LogoutMark::Subject("subject:zhangsan".parse().unwrap());
-                    let (corp, notice) = (corp(), Some(&[7; 32]));
-                    let ended = store.end_at_provider(&corp, &mark, notice, at(1), at(60));
+                    let mark = LogoutTarget::Subject("subject:zhangsan".parse().unwrap());
+                    let (corp, message_id) = (corp(), Some(&[7; 32]));
+                    let ended =
+                        store.apply_provider_logout(&corp, &mark, message_id, at(1), at(60));
                     ended.await.map(drop)
                 }
                 .boxed()
@@ -156,13 +167,13 @@ impl Write {
                 async { store.lease("new", "me", at(1), at(60)).await.map(drop) }.boxed()
             }),
             write("a sweep", |store, _| {
-                async { store.sweep(at(100), at(0), 100).await.map(drop) }.boxed()
+                async { store.delete_expired(at(100), at(0), 100).await.map(drop) }.boxed()
             }),
         ]
     }
 }
 
-fn revoke(store: &dyn Store, scope: Scope) -> BoxFuture<'_, Result<(), StoreError>> {
+fn revoke(store: &dyn Store, scope: RevocationScope) -> BoxFuture<'_, Result<(), StoreError>> {
     async move { store.revoke(&scope, at(1)).await.map(drop) }.boxed()
 }
 
@@ -174,7 +185,9 @@ pub(super) async fn writes_work(backend: &Backend, what: &str) {
     let turn = store.spend(&keys::random(), at(62)).await;
     turn.unwrap_or_else(|error| panic!("{}: after {what}: {error:?}", backend.name));
     let before = store.epochs().await.unwrap();
-    let written = store.revoke(&Scope::Connector(github()), at(1)).await;
+    let written = store
+        .revoke(&RevocationScope::Connector(github()), at(1))
+        .await;
     written.unwrap_or_else(|error| panic!("{}: after {what}: {error:?}", backend.name));
     let after = store.epochs().await.unwrap();
     assert_eq!(after.log_number, before.log_number + 1, "after {what}");

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use menshen::store::{Admission, Admitted, LinkField};
+use menshen::store::{Admission, AdmissionOutcome, LinkField};
 
 use super::*;
 
@@ -36,7 +36,7 @@ async fn a_token_that_was_ended_does_not_come_back_with_another_signature() {
     assert_eq!(status(&house, "/echo", &twin).await, 200, "it counts, too");
     assert_eq!(sessions(&house).await.len(), 1, "it is the same token");
     let own = sessions(&house).await[0].key;
-    revoke(&house, &Scope::Session(own)).await;
+    revoke(&house, &RevocationScope::Session(own)).await;
     for token in [&used, &twin, &with_other_signature(&twin)] {
         refused(&bearer("/echo", token).of(&house).await, "ended");
         let answer = bearer("/.menshen/userinfo", token).of(&house).await;
@@ -46,7 +46,7 @@ async fn a_token_that_was_ended_does_not_come_back_with_another_signature() {
     let used = token_of_another_app(&provider);
     assert_eq!(status(&house, "/echo", &used).await, 200);
     let own = sessions(&house).await[0].key;
-    revoke(&house, &Scope::Session(own)).await;
+    revoke(&house, &RevocationScope::Session(own)).await;
     let twin = with_other_signature(&used);
     refused(&bearer("/echo", &twin).of(&house).await, "ended");
     assert!(sessions(&house).await.is_empty());
@@ -96,14 +96,14 @@ async fn leads_somewhere(house: &House, email: &str) -> bool {
         vouched: Vec::new(),
         create: false,
         sync: true,
-        by_login: true,
+        is_login: true,
         entitlements: "{}".to_owned(),
         at: house.running.live().shared().clock.now(),
     };
     let store = &house.running.live().shared().store;
     match store.admit(&admission).await.unwrap() {
-        Admitted::Account(_) => true,
-        Admitted::Unknown => false,
+        AdmissionOutcome::Account(_) => true,
+        AdmissionOutcome::Unknown => false,
         other => panic!("{other:?}"),
     }
 }

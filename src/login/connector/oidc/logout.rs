@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::issuer::{Asker, Expect, LEEWAY, NoClaim, TokenError, Verified};
 use crate::login::fields::Fields;
 use crate::secret::Secret;
-use crate::store::LogoutMark;
+use crate::store::LogoutTarget;
 
 /// How long a logout waits for the metadata of an issuer that nobody asked before.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
@@ -87,7 +87,7 @@ impl ProviderLogout for Oidc {
         Some(self.verify_notice(token, client).await)
     }
 
-    fn front_channel(&self, fields: &Fields) -> Option<LogoutMark> {
+    fn front_channel(&self, fields: &Fields) -> Option<LogoutTarget> {
         self.session_named(fields)
     }
 }
@@ -137,12 +137,12 @@ impl Oidc {
     }
 
     /// The session that a front-channel logout names, when it is this issuer's.
-    fn session_named(&self, fields: &Fields) -> Option<LogoutMark> {
+    fn session_named(&self, fields: &Fields) -> Option<LogoutTarget> {
         let issuer = fields.one("iss").ok()??;
         let sid = fields.one("sid").ok()??;
         let tenant = self.issuer.tenant_named(issuer)?;
         let sid = id_token::name(Some(&Value::from(sid)))?;
-        Some(LogoutMark::ProviderSession(tenant.qualify(&sid)))
+        Some(LogoutTarget::Session(tenant.qualify(&sid)))
     }
 }
 
@@ -172,12 +172,12 @@ fn judge(verified: &Verified, now: Timestamp) -> Result<LogoutNotice, NoticeErro
         Ok::<_, NoClaim>(verified.tenant.qualify(&sid))
     };
     let mark = match (claims.get("sid"), claims.get("sub")) {
-        (Some(named), None) => LogoutMark::ProviderSession(sid(named)?),
-        (Some(named), Some(_)) => LogoutMark::SessionOf {
+        (Some(named), None) => LogoutTarget::Session(sid(named)?),
+        (Some(named), Some(_)) => LogoutTarget::SessionAndSubject {
             sid: sid(named)?,
             subject: id_token::subject(verified)?,
         },
-        (None, Some(_)) => LogoutMark::Subject(id_token::subject(verified)?),
+        (None, Some(_)) => LogoutTarget::Subject(id_token::subject(verified)?),
         (None, None) => return Err(NoticeError::Nobody),
     };
     Ok(LogoutNotice { id, mark })
@@ -218,8 +218,8 @@ mod tests {
     #[test]
     fn a_logout_token_names_a_session_or_a_person() {
         let mark = |with| judged(with, Some("logout+jwt")).unwrap().mark;
-        let session = LogoutMark::ProviderSession("s1".to_owned());
-        let both = LogoutMark::SessionOf {
+        let session = LogoutTarget::Session("s1".to_owned());
+        let both = LogoutTarget::SessionAndSubject {
             sid: "s1".to_owned(),
             subject: "u1".parse().unwrap(),
         };
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(mark(json!({ "sub": null })), session);
         assert!(matches!(
             mark(json!({ "sid": null })),
-            LogoutMark::Subject(subject) if subject.as_str() == "u1"
+            LogoutTarget::Subject(subject) if subject.as_str() == "u1"
         ));
         let beside = json!({ "events": { EVENT: { "x": 1 }, "revoke_offline_access": true } });
         assert_eq!(mark(beside), both);
@@ -271,7 +271,7 @@ mod tests {
         let issuer = "iss=https://id.corp.example/realms/corp";
         assert_eq!(
             named(&format!("{issuer}&sid=s%201")),
-            Some(LogoutMark::ProviderSession("s 1".to_owned()))
+            Some(LogoutTarget::Session("s 1".to_owned()))
         );
         for bad in [
             "sid=s1".to_owned(),

@@ -13,7 +13,9 @@ use crate::people::profile::Fields;
 use crate::people::session::Session;
 use crate::people::session::tokens::{RefreshGuard, TokenCell, seal};
 use crate::people::source::{Refreshed, SourceError, Tokens};
-use crate::store::{IdentityUpdate, Renewal, Renewed, Scope, SessionFound, StoreError};
+use crate::store::{
+    IdentityUpdate, RevocationScope, StoreError, StoredSession, TokenUpdate, TokenUpdateOutcome,
+};
 use crate::telemetry::{AuditEvent, AuditRecord, RefreshOutcome, error_chain};
 
 /// How often a lease that another process holds is asked for again.
@@ -147,7 +149,7 @@ impl RefreshTask {
     /// Adopts newer tokens from the store; nothing when there are none.
     async fn adopt(&self) -> Option<Outcome> {
         let (sessions, ring) = (&self.refresher.sessions, &self.refresher.ring);
-        let found: SessionFound = match sessions.stored(&self.session.key).await {
+        let found: StoredSession = match sessions.stored(&self.session.key).await {
             Ok(Some(found)) => found,
             Ok(None) => return Some(Outcome::Over),
             Err(error) => return Some(Outcome::Store(error)),
@@ -177,7 +179,7 @@ impl RefreshTask {
             );
             return self.renewed(tokens, version, fields.as_ref(), None);
         };
-        let renewal = Renewal {
+        let renewal = TokenUpdate {
             session: self.session.key,
             version,
             sealed,
@@ -185,12 +187,14 @@ impl RefreshTask {
             at: now,
         };
         match self.store(&renewal).await {
-            Ok(Renewed::Stored {
+            Ok(TokenUpdateOutcome::Stored {
                 version,
                 entitlements_epoch,
             }) => self.renewed(tokens, version, fields.as_ref(), Some(entitlements_epoch)),
-            Ok(Renewed::Overtaken) => self.adopt().await.unwrap_or(Outcome::Adopted),
-            Ok(Renewed::SessionGone) => Outcome::Over,
+            Ok(TokenUpdateOutcome::VersionConflict) => {
+                self.adopt().await.unwrap_or(Outcome::Adopted)
+            }
+            Ok(TokenUpdateOutcome::SessionGone) => Outcome::Over,
             Err(error) => {
                 // Groups that the source took away count here no longer, all the same.
                 self.renewed(tokens, version, fields.as_ref(), None);
@@ -199,10 +203,10 @@ impl RefreshTask {
         }
     }
 
-    async fn store(&self, renewal: &Renewal) -> Result<Renewed, StoreError> {
+    async fn store(&self, renewal: &TokenUpdate) -> Result<TokenUpdateOutcome, StoreError> {
         let store = self.refresher.sessions.store();
         for pause in STORE_AGAIN {
-            match store.renew(renewal).await {
+            match store.update_tokens(renewal).await {
                 Ok(renewed) => return Ok(renewed),
                 Err(error) => {
                     tracing::debug!(error = %error_chain(&error), "refreshed tokens were not stored: menshen tries again");
@@ -210,7 +214,7 @@ impl RefreshTask {
                 }
             }
         }
-        store.renew(renewal).await
+        store.update_tokens(renewal).await
     }
 
     /// The mapped fields of the source's answer; nothing when it has none that can be used.
@@ -315,7 +319,10 @@ impl RefreshTask {
         } = &*self.refresher;
         self.cell.failed(clock.now());
         // It is over here even if the store fails now.
-        if let Err(error) = sessions.revoke(&Scope::Session(self.session.key)).await {
+        if let Err(error) = sessions
+            .revoke(&RevocationScope::Session(self.session.key))
+            .await
+        {
             tracing::error!(error = %error_chain(&error), "a session that its source ended was not deleted");
         }
         telemetry.audit(&AuditRecord {

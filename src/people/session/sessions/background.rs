@@ -170,7 +170,10 @@ impl Sessions {
         let idle_ms = i64::try_from(IDLE_KEPT.as_millis()).unwrap_or(i64::MAX);
         let idle_before = Timestamp::from_unix_ms(now.unix_ms().saturating_sub(idle_ms));
         loop {
-            let rows = self.store.sweep(now, idle_before, SWEEP_MAX).await?;
+            let rows = self
+                .store
+                .delete_expired(now, idle_before, SWEEP_MAX)
+                .await?;
             tracing::debug!(rows, "expired records were deleted");
             if rows < u64::from(SWEEP_MAX) {
                 return Ok(());

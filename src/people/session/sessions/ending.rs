@@ -6,8 +6,8 @@ use super::Sessions;
 use super::pending::Ending;
 use crate::clock::Timestamp;
 use crate::store::{
-    AccountId, ConnectorId, LogPart, LogoutMark, Revocation, Scope, SessionId, SessionKey,
-    StoreError,
+    AccountId, ConnectorId, LogoutTarget, Revocation, RevocationPage, RevocationScope, SessionId,
+    SessionKey, StoreError,
 };
 use crate::telemetry::error_chain;
 
@@ -17,36 +17,38 @@ impl Sessions {
     /// # Errors
     /// The store failed. The sessions are over in this process all the same, and the store is asked
     /// again until it has written it.
-    pub async fn revoke(&self, scope: &Scope) -> Result<(), StoreError> {
+    pub async fn revoke(&self, scope: &RevocationScope) -> Result<(), StoreError> {
         self.end(Ending::Revoke(scope.clone())).await.map(drop)
     }
 
     /// Whether a session here came from a session of a provider.
-    pub async fn came_from(
+    pub async fn has_provider_session(
         &self,
         connector: &ConnectorId,
         provider_sid: &str,
     ) -> Result<bool, StoreError> {
-        self.store.came_from(connector, provider_sid).await
+        self.store
+            .has_provider_session(connector, provider_sid)
+            .await
     }
 
     /// A provider ended one of its sessions, or all of a person's: the sessions here that came from it
     /// end, and a login that began before mints none until `until`. Answers how many ended; nothing
-    /// when this `notice` was taken before.
+    /// when this `message_id` was taken before.
     ///
     /// # Errors
     /// As [`Self::revoke`].
-    pub async fn end_at_provider(
+    pub async fn apply_provider_logout(
         &self,
         connector: &ConnectorId,
-        mark: &LogoutMark,
-        notice: Option<&[u8; 32]>,
+        mark: &LogoutTarget,
+        message_id: Option<&[u8; 32]>,
         until: Timestamp,
     ) -> Result<Option<usize>, StoreError> {
         let ending = Ending::AtProvider {
             connector: connector.clone(),
             mark: mark.clone(),
-            notice: notice.copied(),
+            message_id: message_id.copied(),
             until,
         };
         let ended = self.end(ending).await?;
@@ -86,7 +88,9 @@ impl Sessions {
         // A closing that the store has not written yet would close the account again: it is dropped,
         // but the sessions that it ended stay ended.
         if self.pending.contains(&closing) {
-            let ended = self.end(Ending::Revoke(Scope::Account(*account))).await;
+            let ended = self
+                .end(Ending::Revoke(RevocationScope::Account(*account)))
+                .await;
             self.forget(&closing);
             ended?;
         }
@@ -99,7 +103,7 @@ impl Sessions {
     /// # Errors
     /// The epochs that such a row may have raised could not be read. The part must be applied once
     /// more.
-    pub(super) async fn apply_part(&self, part: &LogPart) -> Result<(), StoreError> {
+    pub(super) async fn apply_part(&self, part: &RevocationPage) -> Result<(), StoreError> {
         for entry in &part.entries {
             self.apply(entry);
         }
@@ -115,7 +119,7 @@ impl Sessions {
         }
         self.changed();
         for number in &part.damaged {
-            let error = self.store.damaged("revocation");
+            let error = self.store.report_damaged("revocation");
             tracing::error!(number, error = %error_chain(&error), "a row of the log of revocations cannot be read: every session is read from the store again");
         }
         Ok(())
@@ -124,20 +128,20 @@ impl Sessions {
     /// Applies one entry of the log of revocations.
     pub(super) fn apply(&self, revocation: &Revocation) {
         match &revocation.scope {
-            Scope::Session(key) => {
+            RevocationScope::Session(key) => {
                 if let Some(cell) = self.live.known(key) {
                     cell.end();
                 }
             }
-            Scope::Account(account) => {
+            RevocationScope::Account(account) => {
                 if let Some(cell) = self.accounts.known(account) {
                     cell.epoch.raise_to(revocation.epoch);
                 }
             }
-            Scope::Connector(connector) => {
+            RevocationScope::Connector(connector) => {
                 self.connector_epoch(connector).raise_to(revocation.epoch);
             }
-            Scope::Everyone => {
+            RevocationScope::Everyone => {
                 self.everyone.raise_to(revocation.epoch);
             }
         }

@@ -11,7 +11,7 @@ use crate::people::profile::Proof;
 use crate::people::session::cell::{AccountCell, SessionCell};
 use crate::people::session::{Session, Terms};
 use crate::single_flight::Flight;
-use crate::store::{Account, SessionFound, SessionRecord, StoreError};
+use crate::store::{Account, SessionRecord, StoreError, StoredSession};
 
 impl Sessions {
     /// Loads a session once for all requests with the same cookie, in a task of its own.
@@ -72,7 +72,7 @@ impl Sessions {
 
     fn entry(
         &self,
-        found: SessionFound,
+        found: StoredSession,
         verified: &Verified,
         ring: &KeyRing,
         cell: Arc<SessionCell>,

@@ -9,7 +9,7 @@ use crate::people::profile::Proof;
 use crate::people::session::{Terms, tokens};
 use crate::people::source::Tokens;
 use crate::store::{
-    Account, ConnectorId, Minted, NewSession, SessionId, SessionRecord, StoreError, Subject,
+    Account, ConnectorId, MintOutcome, NewSession, SessionId, SessionRecord, StoreError, Subject,
 };
 
 /// What a session is minted from.
@@ -94,8 +94,8 @@ impl Sessions {
         terms: &Terms,
         once: Once,
     ) -> Result<Minting, MintError> {
-        let spends = Some((once.what, once.until));
-        self.mint_as(ring, login, terms, once.sid, spends).await
+        let spend_once = Some((once.what, once.until));
+        self.mint_as(ring, login, terms, once.sid, spend_once).await
     }
 
     async fn mint_as(
@@ -104,7 +104,7 @@ impl Sessions {
         login: NewLogin,
         terms: &Terms,
         sid: Sid,
-        spends: Option<([u8; 32], Timestamp)>,
+        spend_once: Option<([u8; 32], Timestamp)>,
     ) -> Result<Minting, MintError> {
         let now = self.clock.now();
         let end = now.plus(terms.lifetime);
@@ -136,10 +136,10 @@ impl Sessions {
             everyone_epoch: login.everyone_epoch,
             began_at: login.began_at,
             tokens: sealed.flatten(),
-            spends,
+            spend_once,
         };
         match self.store.mint(&new).await.map_err(MintError::Store)? {
-            Minted::Session => Ok(Minting {
+            MintOutcome::Session => Ok(Minting {
                 handle: Handle {
                     sid,
                     account: login.account.id,
@@ -149,9 +149,9 @@ impl Sessions {
                 },
                 public_id,
             }),
-            Minted::Spent => Err(MintError::Spent),
-            Minted::AccountClosed => Err(MintError::Closed),
-            Minted::Revoked | Minted::LoggedOut => Err(MintError::Revoked),
+            MintOutcome::Spent => Err(MintError::Spent),
+            MintOutcome::AccountClosed => Err(MintError::Closed),
+            MintOutcome::Revoked | MintOutcome::LoggedOut => Err(MintError::Revoked),
         }
     }
 }

@@ -9,7 +9,8 @@ use super::Sessions;
 use crate::clock::Timestamp;
 use crate::people::session::cell::{AccountCell, Epoch, SessionCell};
 use crate::store::{
-    AccountId, ConnectorId, LogoutMark, Revocation, Scope, SessionRecord, StoreError, Subject,
+    AccountId, ConnectorId, LogoutTarget, Revocation, RevocationScope, SessionRecord, StoreError,
+    Subject,
 };
 use crate::telemetry::{LogLimiter, error_chain};
 
@@ -22,14 +23,14 @@ const FAILURES_MAX: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Ending {
     /// Sessions are revoked.
-    Revoke(Scope),
+    Revoke(RevocationScope),
     /// An account is closed.
     Close(AccountId),
     /// A provider ended one of its sessions, or all of a person.
     AtProvider {
         connector: ConnectorId,
-        mark: LogoutMark,
-        notice: Option<[u8; 32]>,
+        mark: LogoutTarget,
+        message_id: Option<[u8; 32]>,
         until: Timestamp,
     },
 }
@@ -180,15 +181,15 @@ impl PendingEndings {
 
 impl Ending {
     /// Whose sessions end; nothing when only the store knows.
-    fn scope(&self) -> Option<Scope> {
+    fn scope(&self) -> Option<RevocationScope> {
         match self {
             Self::Revoke(scope) => Some(scope.clone()),
-            Self::Close(account) => Some(Scope::Account(*account)),
+            Self::Close(account) => Some(RevocationScope::Account(*account)),
             Self::AtProvider { .. } => None,
         }
     }
 
-    /// Whether anybody can have sent the request: no notice of the provider proves it.
+    /// Whether anybody can have sent the request: no logout message of the provider proves it.
     fn is_unproved(&self) -> bool {
         self.unproved().is_some()
     }
@@ -198,8 +199,8 @@ impl Ending {
         match self {
             Self::AtProvider {
                 connector,
-                mark: LogoutMark::ProviderSession(sid),
-                notice: None,
+                mark: LogoutTarget::Session(sid),
+                message_id: None,
                 ..
             } => Some((connector, sid)),
             Self::AtProvider { .. } | Self::Revoke(_) | Self::Close(_) => None,
@@ -209,7 +210,7 @@ impl Ending {
 
 impl Sessions {
     /// Ends sessions: here first, then in the store; answers the entries of the log. Nothing when the
-    /// notice was spent before, or when there is no such account.
+    /// logout message was spent before, or when there is no such account.
     ///
     /// # Errors
     /// The store failed. The sessions are over here all the same, and the store is asked again.
@@ -217,7 +218,7 @@ impl Sessions {
         let (at, counted) = self.add(&ending);
         let ended = self.ask_to_end(&ending, at, counted).await;
         if let Err(error) = &ended
-            && !error.is_an_answer()
+            && !error.is_definitive()
             && (!ending.is_unproved() || self.pending.complaints.allow())
         {
             tracing::error!(
@@ -241,7 +242,7 @@ impl Sessions {
                 continue;
             };
             match self.ask_to_end(&ending, at, true).await {
-                Err(error) if !error.is_an_answer() => failures += 1,
+                Err(error) if !error.is_definitive() => failures += 1,
                 Ok(_) | Err(_) => (stored, failures) = (stored + 1, 0),
             }
             if failures >= FAILURES_MAX {
@@ -282,12 +283,12 @@ impl Sessions {
             Ending::AtProvider {
                 connector,
                 mark,
-                notice,
+                message_id,
                 until,
             } => {
-                let (notice, until) = (notice.as_ref(), *until);
+                let (message_id, until) = (message_id.as_ref(), *until);
                 store
-                    .end_at_provider(connector, mark, notice, at, until)
+                    .apply_provider_logout(connector, mark, message_id, at, until)
                     .await
             }
         };
@@ -298,7 +299,7 @@ impl Sessions {
                 }
                 asking.answer = Answer::Confirmed;
             }
-            Err(error) if error.is_an_answer() => asking.answer = Answer::Confirmed,
+            Err(error) if error.is_definitive() => asking.answer = Answer::Confirmed,
             Err(_) => asking.answer = Answer::Failed,
         }
         ended
@@ -350,22 +351,22 @@ impl Sessions {
     fn pin(&self, ending: &Ending) -> Pin {
         match ending.scope() {
             None => Pin::Loads,
-            Some(Scope::Session(key)) => {
+            Some(RevocationScope::Session(key)) => {
                 let cell = self.live.of(key, SessionCell::default);
                 cell.end();
                 Pin::Session(cell)
             }
-            Some(Scope::Account(account)) => {
+            Some(RevocationScope::Account(account)) => {
                 let cell = self.accounts.of(account, AccountCell::default);
                 cell.epoch.withhold();
                 Pin::Account(cell)
             }
-            Some(Scope::Connector(connector)) => {
+            Some(RevocationScope::Connector(connector)) => {
                 let epoch = self.connector_epoch(&connector);
                 epoch.withhold();
                 Pin::Connector(epoch)
             }
-            Some(Scope::Everyone) => {
+            Some(RevocationScope::Everyone) => {
                 self.everyone.withhold();
                 Pin::Everyone
             }
@@ -438,13 +439,13 @@ impl Sessions {
 }
 
 /// Whether a mark names a session, as the store compares them.
-fn names(mark: &LogoutMark, provider_sid: Option<&str>, subject: &Subject) -> bool {
+fn names(mark: &LogoutTarget, provider_sid: Option<&str>, subject: &Subject) -> bool {
     match mark {
-        LogoutMark::ProviderSession(sid) => provider_sid == Some(sid),
-        LogoutMark::SessionOf {
+        LogoutTarget::Session(sid) => provider_sid == Some(sid),
+        LogoutTarget::SessionAndSubject {
             sid,
             subject: whose,
         } => provider_sid.map_or(whose == subject, |it| it == sid),
-        LogoutMark::Subject(whose) => whose == subject,
+        LogoutTarget::Subject(whose) => whose == subject,
     }
 }

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::people::profile::Proof;
 use crate::people::session::{Due, Person, Terms};
 use crate::store::{
-    Account, ConnectorId, SessionFound, SessionId, SessionKey, SessionRecord, StoreError, Subject,
+    Account, ConnectorId, SessionId, SessionKey, SessionRecord, StoreError, StoredSession, Subject,
 };
 
 impl Person {
@@ -34,7 +34,7 @@ impl Person {
             expires_at: now.plus(terms.lifetime),
             used_at: now,
         };
-        let found = SessionFound {
+        let found = StoredSession {
             session: record,
             account,
             entitlements: fields,

@@ -10,11 +10,11 @@ use crate::people::profile::Fields;
 use crate::people::session::cell::IdentityCell;
 use crate::people::session::tokens::TokenCell;
 use crate::people::session::{Entitlements, Session};
-use crate::store::{Account, ConnectorId, SessionFound, SessionKey, StoreError, Subject};
+use crate::store::{Account, ConnectorId, SessionKey, StoreError, StoredSession, Subject};
 
 impl Sessions {
     /// The cell of a session's identity, at least as new as what was found.
-    pub(super) fn identity(&self, found: &SessionFound) -> Result<Arc<IdentityCell>, StoreError> {
+    pub(super) fn identity(&self, found: &StoredSession) -> Result<Arc<IdentityCell>, StoreError> {
         let fresh = entitlements_of(found).map_err(|error| self.counted(error))?;
         let fresh = Arc::new(fresh);
         let key = (
@@ -29,7 +29,7 @@ impl Sessions {
     }
 
     /// The cell of a session's tokens, at least as new as what was found.
-    pub(super) fn tokens(&self, found: &SessionFound, ring: &KeyRing) -> Option<Arc<TokenCell>> {
+    pub(super) fn tokens(&self, found: &StoredSession, ring: &KeyRing) -> Option<Arc<TokenCell>> {
         let stored = found.tokens.as_ref()?;
         let key = found.session.key;
         let cell = self.tokens.of(key, TokenCell::default);
@@ -102,7 +102,7 @@ impl Sessions {
     /// Updates a session after another process refreshed it.
     pub(in crate::people::session) fn overtaken_by(
         &self,
-        found: &SessionFound,
+        found: &StoredSession,
         ring: &KeyRing,
     ) -> Result<(), StoreError> {
         let identity = (
@@ -130,7 +130,7 @@ impl Sessions {
     /// Counts a record that cannot be read.
     pub(super) fn counted(&self, error: StoreError) -> StoreError {
         match error {
-            StoreError::Damaged { record } => self.store.damaged(record),
+            StoreError::Damaged { record } => self.store.report_damaged(record),
             error => error,
         }
     }
@@ -141,7 +141,7 @@ impl Sessions {
 }
 
 /// The entitlements of a session, as the store keeps them.
-pub(super) fn entitlements_of(found: &SessionFound) -> Result<Entitlements, StoreError> {
+pub(super) fn entitlements_of(found: &StoredSession) -> Result<Entitlements, StoreError> {
     let fields: Fields = serde_json::from_str(&found.entitlements)
         .map_err(|_| StoreError::Damaged { record: "identity" })?;
     Ok(Entitlements::new(

@@ -1,6 +1,6 @@
 //! A source that no longer vouches ends the session; one that cannot be asked does not.
 
-use menshen::store::{LogoutMark, Scope, SessionStore as _, StoreError};
+use menshen::store::{LogoutTarget, RevocationScope, SessionStore as _, StoreError};
 
 use super::*;
 use crate::sessions::tunnels::{GOODBYE, Socket};
@@ -211,10 +211,10 @@ async fn a_revocation_during_a_refresh_is_not_undone_by_it() {
         house.advance(LIFETIME);
         let session = house.house.store.sessions(None, 9).await.unwrap().remove(0);
         let scope = match at {
-            0 => Scope::Session(session.key),
-            1 => Scope::Account(session.account),
-            2 => Scope::Connector(corp()),
-            _ => Scope::Everyone,
+            0 => RevocationScope::Session(session.key),
+            1 => RevocationScope::Account(session.account),
+            2 => RevocationScope::Connector(corp()),
+            _ => RevocationScope::Everyone,
         };
         house.provider.hold();
         let crowd = house.crowd(5, "/echo", &cookie);
@@ -237,12 +237,12 @@ async fn a_session_another_process_ended_meanwhile_is_over_here_too() {
     house.access(&cookie).await;
     house.advance(LIFETIME);
     let session = house.house.store.sessions(None, 9).await.unwrap().remove(0);
-    house.house.store.hold("renew", When::Before);
+    house.house.store.hold("update_tokens", When::Before);
     let crowd = house.crowd(3, "/echo", &cookie);
     house.house.store.holds(1).await;
     // Behind the back of this process, which has not read the log yet.
     let now = house.house.clock.now();
-    let scope = Scope::Session(session.key);
+    let scope = RevocationScope::Session(session.key);
     house
         .house
         .store
@@ -258,7 +258,7 @@ async fn a_session_another_process_ended_meanwhile_is_over_here_too() {
 
 #[tokio::test]
 async fn a_store_that_fails_ends_nothing() {
-    for question in ["lease", "session", "renew"] {
+    for question in ["lease", "session", "update_tokens"] {
         let house = TokenHouse::new().await;
         let cookie = house.signed_in().await;
         house.access(&cookie).await;
@@ -269,7 +269,11 @@ async fn a_store_that_fails_ends_nothing() {
         // What the source took away is gone even if the store could not be told.
         assert_eq!(
             finance,
-            if question == "renew" { 403 } else { 200 },
+            if question == "update_tokens" {
+                403
+            } else {
+                200
+            },
             "{question}"
         );
         house.house.store.fail_at(question, None);
@@ -290,7 +294,10 @@ async fn what_the_store_missed_gives_way_to_what_it_keeps_later() {
     let house = TokenHouse::new().await;
     let cookie = house.signed_in().await;
     assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
-    house.house.store.fail_at("renew", Some(Fault::Failed));
+    house
+        .house
+        .store
+        .fail_at("update_tokens", Some(Fault::Failed));
     for (groups, status) in [
         (vec![], 403),
         (vec!["人事部", "财务部"], 200),
@@ -300,7 +307,7 @@ async fn what_the_store_missed_gives_way_to_what_it_keeps_later() {
         house.advance(LIFETIME);
         assert_eq!(house.ask("/finance/echo", &cookie).await.status, status);
     }
-    house.house.store.fail_at("renew", None);
+    house.house.store.fail_at("update_tokens", None);
     house.provider.set(|state| state.groups = vec!["财务部"]);
     house.advance(LIFETIME);
     assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
@@ -312,11 +319,14 @@ async fn a_token_does_not_give_back_a_group_that_its_source_took_away() {
     let cookie = house.signed_in().await;
     assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
     // The store still has the group: it did not take what the refresh said.
-    house.house.store.fail_at("renew", Some(Fault::Failed));
+    house
+        .house
+        .store
+        .fail_at("update_tokens", Some(Fault::Failed));
     house.provider.set(|state| state.groups = Vec::new());
     house.advance(LIFETIME);
     assert_eq!(house.ask("/finance/echo", &cookie).await.status, 403);
-    house.house.store.fail_at("renew", None);
+    house.house.store.fail_at("update_tokens", None);
     house.admit_holder().await;
     assert_eq!(house.ask("/finance/echo", &cookie).await.status, 403);
 }
@@ -328,11 +338,11 @@ async fn say_over(
     sid: &str,
 ) -> Result<Option<usize>, StoreError> {
     let connector = connector.parse().unwrap();
-    let mark = LogoutMark::ProviderSession(sid.to_owned());
+    let mark = LogoutTarget::Session(sid.to_owned());
     let until = Timestamp::from_unix_s(1_900_000_000);
     let sessions = &house.house.sessions;
     sessions
-        .end_at_provider(&connector, &mark, None, until)
+        .apply_provider_logout(&connector, &mark, None, until)
         .await
 }
 
@@ -343,7 +353,7 @@ async fn what_anybody_may_say_of_a_session_is_searched_for_once_a_round_while_th
     assert_eq!(house.ask("/echo", &cookie).await.status, 200);
     let (store, sessions) = (&house.house.store, &house.house.sessions);
     let changes = sessions.changes();
-    store.fail_at("end_at_provider", Some(Fault::Failed));
+    store.fail_at("apply_provider_logout", Some(Fault::Failed));
     for (connector, sid) in [("corp", "another"), ("other", SID)] {
         assert!(say_over(&house, connector, sid).await.is_err());
         sessions.store_pending(0).await;
@@ -356,7 +366,7 @@ async fn what_anybody_may_say_of_a_session_is_searched_for_once_a_round_while_th
     assert!(changes.has_changed().unwrap());
     assert_eq!(house.ask("/echo", &cookie).await.status, 401);
     // It stays over when the store takes it.
-    store.fail_at("end_at_provider", None);
+    store.fail_at("apply_provider_logout", None);
     eventually("all is stored", async || {
         sessions.store_pending(0).await == 0
     })
@@ -370,7 +380,7 @@ async fn what_finds_no_place_to_wait_in_is_searched_for_by_the_store_alone() {
     let cookie = house.signed_in().await;
     assert_eq!(house.ask("/echo", &cookie).await.status, 200);
     let (store, sessions) = (&house.house.store, &house.house.sessions);
-    store.fail_at("end_at_provider", Some(Fault::Failed));
+    store.fail_at("apply_provider_logout", Some(Fault::Failed));
     for number in 0..10_000 {
         let of_nobody = format!("nobody {number}");
         assert!(say_over(&house, "corp", &of_nobody).await.is_err());
@@ -378,7 +388,7 @@ async fn what_finds_no_place_to_wait_in_is_searched_for_by_the_store_alone() {
     assert!(say_over(&house, "corp", SID).await.is_err());
     sessions.store_pending(0).await;
     assert_eq!(house.ask("/echo", &cookie).await.status, 200);
-    store.fail_at("end_at_provider", None);
+    store.fail_at("apply_provider_logout", None);
     assert_eq!(say_over(&house, "corp", SID).await.unwrap(), Some(1));
     assert_eq!(house.ask("/echo", &cookie).await.status, 401);
 }

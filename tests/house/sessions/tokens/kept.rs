@@ -136,7 +136,7 @@ async fn a_crash_between_source_and_store_loses_that_session_only() {
     before
         .house
         .store
-        .hold("renew", crate::sessions::watched::When::Before);
+        .hold("update_tokens", crate::sessions::watched::When::Before);
     let crowd = before.crowd(1, "/echo", &lost);
     before.house.store.holds(1).await;
     // The source has spent the token; the store never hears of it. The next process starts over.

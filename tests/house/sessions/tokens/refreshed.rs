@@ -242,7 +242,7 @@ async fn a_node_that_was_overtaken_with_its_lease_gone_keeps_the_session() {
     let crowd = here.crowd(1, "/echo", &cookie);
     provider.holds(1).await;
     there.house.clock.advance(Duration::from_secs(100));
-    there.house.store.hold("renew", When::Before);
+    there.house.store.hold("update_tokens", When::Before);
     let other = there.crowd(1, "/echo", &cookie);
     there.house.store.holds(1).await;
     // Here the source says that the token was used before, and the store knows no newer one yet.

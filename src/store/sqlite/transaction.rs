@@ -1,4 +1,4 @@
-//! `Write`: one transaction. Its connection is used again only when the transaction ended cleanly.
+//! `WriteTransaction`: one transaction. Its connection is used again only when the transaction ended cleanly.
 //!
 //! A transaction can end in many ways: SQLite rolls it back by itself when the disk is full, a commit
 //! can fail, and a caller can drop its future between two statements. To use the connection again,
@@ -10,22 +10,22 @@ use std::ops::{Deref, DerefMut};
 use sqlx::pool::PoolConnection;
 use sqlx::{SqliteConnection, SqlitePool};
 
-use super::Failure;
+use super::QueryError;
 use super::opened_file::OpenedFile;
 
 /// A transaction that holds the write lock. When it is dropped before its end, its connection is
 /// closed, which rolls it back; the pool opens another connection for the next write.
 #[derive(Debug)]
-pub(super) struct Write {
+pub(super) struct WriteTransaction {
     connection: PoolConnection<sqlx::Sqlite>,
     ended: bool,
 }
 
-impl Write {
+impl WriteTransaction {
     pub(super) async fn begin(
         writer: &SqlitePool,
         opened_file: &OpenedFile,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, QueryError> {
         // Checked before a connection is opened: opening one writes to an empty file.
         opened_file.check()?;
         // Made before BEGIN: a caller that drops the future during it may have begun a transaction.
@@ -39,22 +39,22 @@ impl Write {
         Ok(write)
     }
 
-    pub(super) async fn commit(self) -> Result<(), Failure> {
+    pub(super) async fn commit(self) -> Result<(), QueryError> {
         self.end("COMMIT").await
     }
 
-    pub(super) async fn roll_back(self) -> Result<(), Failure> {
+    pub(super) async fn roll_back(self) -> Result<(), QueryError> {
         self.end("ROLLBACK").await
     }
 
-    async fn end(mut self, sql: &'static str) -> Result<(), Failure> {
+    async fn end(mut self, sql: &'static str) -> Result<(), QueryError> {
         sqlx::query(sql).execute(&mut *self).await?;
         self.ended = true;
         Ok(())
     }
 }
 
-impl Deref for Write {
+impl Deref for WriteTransaction {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
@@ -62,13 +62,13 @@ impl Deref for Write {
     }
 }
 
-impl DerefMut for Write {
+impl DerefMut for WriteTransaction {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         &mut self.connection
     }
 }
 
-impl Drop for Write {
+impl Drop for WriteTransaction {
     fn drop(&mut self) {
         if !self.ended {
             self.connection.close_on_drop();

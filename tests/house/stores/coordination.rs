@@ -1,6 +1,6 @@
 //! What happens once: spending, leases, keys; and the broom.
 
-use menshen::store::{LogoutMark, Scope};
+use menshen::store::{LogoutTarget, RevocationScope};
 
 use super::*;
 
@@ -56,7 +56,7 @@ async fn the_first_key_stays_the_only_one() {
     for Backend { name, store, .. } in backends().await {
         let (first, second) = (keys::generate(), keys::generate());
         for candidate in [&first, &second] {
-            let ring = store.keys(candidate).await.unwrap();
+            let ring = store.load_or_create_keys(candidate).await.unwrap();
             let ring: Vec<_> = ring.iter().map(|key| key.expose()).collect();
             assert_eq!(ring, [first.expose()], "{name}");
         }
@@ -80,26 +80,34 @@ async fn the_broom_takes_only_what_is_over() {
         let (old, fresh) = (keys::random(), keys::random());
         assert!(store.spend(&old, at(60)).await.unwrap());
         assert!(store.spend(&fresh, now).await.unwrap());
-        let subject = |text: &str| LogoutMark::Subject(text.parse().unwrap());
+        let subject = |text: &str| LogoutTarget::Subject(text.parse().unwrap());
         store
-            .end_at_provider(&corp(), &subject("subject:lisi"), None, at(0), at(60))
+            .apply_provider_logout(&corp(), &subject("subject:lisi"), None, at(0), at(60))
             .await
             .unwrap();
         store
-            .end_at_provider(&corp(), &subject("subject:nobody"), None, at(0), now)
+            .apply_provider_logout(&corp(), &subject("subject:nobody"), None, at(0), now)
             .await
             .unwrap();
         store
-            .revoke(&Scope::Connector(github()), at(0))
+            .revoke(&RevocationScope::Connector(github()), at(0))
             .await
             .unwrap();
         let kept = store
-            .revoke(&Scope::Connector(github()), now)
+            .revoke(&RevocationScope::Connector(github()), now)
             .await
             .unwrap();
 
-        assert_eq!(store.sweep(now, at(day), 100).await.unwrap(), 5, "{name}");
-        assert_eq!(store.sweep(now, at(day), 100).await.unwrap(), 0, "{name}");
+        assert_eq!(
+            store.delete_expired(now, at(day), 100).await.unwrap(),
+            5,
+            "{name}"
+        );
+        assert_eq!(
+            store.delete_expired(now, at(day), 100).await.unwrap(),
+            0,
+            "{name}"
+        );
         assert!(!is_here(&*store, &expired).await, "{name}");
         assert!(!is_here(&*store, &idle).await, "{name}");
         assert!(is_here(&*store, &here).await, "{name}");
@@ -112,7 +120,7 @@ async fn the_broom_takes_only_what_is_over() {
         let mut late = new_session(&account, at(0));
         late.record.subject = "subject:nobody".parse().unwrap();
         let marked = store.mint(&late).await.unwrap();
-        assert_eq!(marked, Minted::LoggedOut, "{name}");
+        assert_eq!(marked, MintOutcome::LoggedOut, "{name}");
     }
 }
 
@@ -121,14 +129,33 @@ async fn the_broom_takes_no_more_than_it_may_and_leaves_the_last_entry() {
     for Backend { name, store, .. } in backends().await {
         for _ in 0..5 {
             store.spend(&keys::random(), at(1)).await.unwrap();
-            store.revoke(&Scope::Everyone, at(1)).await.unwrap();
+            store
+                .revoke(&RevocationScope::Everyone, at(1))
+                .await
+                .unwrap();
         }
         let before = store.epochs().await.unwrap();
         let later = at(30 * 24 * 3600);
-        assert_eq!(store.sweep(later, at(0), 2).await.unwrap(), 4, "{name}");
-        assert_eq!(store.sweep(later, at(0), 2).await.unwrap(), 4, "{name}");
-        assert_eq!(store.sweep(later, at(0), 2).await.unwrap(), 1, "{name}");
-        assert_eq!(store.sweep(later, at(0), 2).await.unwrap(), 0, "{name}");
+        assert_eq!(
+            store.delete_expired(later, at(0), 2).await.unwrap(),
+            4,
+            "{name}"
+        );
+        assert_eq!(
+            store.delete_expired(later, at(0), 2).await.unwrap(),
+            4,
+            "{name}"
+        );
+        assert_eq!(
+            store.delete_expired(later, at(0), 2).await.unwrap(),
+            1,
+            "{name}"
+        );
+        assert_eq!(
+            store.delete_expired(later, at(0), 2).await.unwrap(),
+            0,
+            "{name}"
+        );
         assert_eq!(store.epochs().await.unwrap(), before, "{name}");
     }
 }

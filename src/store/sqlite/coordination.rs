@@ -3,25 +3,28 @@
 use async_trait::async_trait;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::super::{OnceStore, StoreError};
-use super::{Failure, Sqlite, ask};
+use super::super::{CoordinationStore, StoreError};
+use super::{QueryError, Sqlite, run};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
 #[async_trait]
-impl OnceStore for Sqlite {
-    async fn keys(&self, candidate: &Secret<String>) -> Result<Vec<Secret<String>>, StoreError> {
-        ask("read the key ring", async {
+impl CoordinationStore for Sqlite {
+    async fn load_or_create_keys(
+        &self,
+        candidate: &Secret<String>,
+    ) -> Result<Vec<Secret<String>>, StoreError> {
+        run("read the key ring", async {
             // Who only reads them needs no room on the disk.
-            let kept = kept_keys(&mut *self.read().await?).await?;
-            if !kept.is_empty() {
-                return Ok(kept);
+            let existing = select_keys(&mut *self.reader().await?).await?;
+            if !existing.is_empty() {
+                return Ok(existing);
             }
-            let mut tx = self.write().await?;
-            let kept = kept_keys(&mut tx).await?;
-            if !kept.is_empty() {
+            let mut tx = self.begin_write().await?;
+            let existing = select_keys(&mut tx).await?;
+            if !existing.is_empty() {
                 tx.roll_back().await?;
-                return Ok(kept);
+                return Ok(existing);
             }
             sqlx::query("INSERT INTO key_ring (position, text) VALUES (0, ?1)")
                 .bind(candidate.expose())
@@ -33,10 +36,10 @@ impl OnceStore for Sqlite {
         .await
     }
 
-    async fn spend(&self, what: &[u8; 32], until: Timestamp) -> Result<bool, StoreError> {
-        ask("spend a ticket or a notice", async {
-            let mut tx = self.write().await?;
-            let first = spend(&mut tx, what, until).await?;
+    async fn spend(&self, value_hash: &[u8; 32], until: Timestamp) -> Result<bool, StoreError> {
+        run("spend a ticket or a logout message", async {
+            let mut tx = self.begin_write().await?;
+            let first = spend(&mut tx, value_hash, until).await?;
             tx.commit().await?;
             Ok(first)
         })
@@ -50,11 +53,11 @@ impl OnceStore for Sqlite {
         at: Timestamp,
         until: Timestamp,
     ) -> Result<bool, StoreError> {
-        ask("take a lease", async {
+        run("take a lease", async {
             let sql = "INSERT INTO lease (name, holder, until) VALUES (?1, ?2, ?4) \
                        ON CONFLICT DO UPDATE SET holder = excluded.holder, until = excluded.until \
                        WHERE lease.holder = excluded.holder OR lease.until <= ?3";
-            let mut tx = self.write().await?;
+            let mut tx = self.begin_write().await?;
             let taken = sqlx::query(sql)
                 .bind(name)
                 .bind(holder)
@@ -69,7 +72,7 @@ impl OnceStore for Sqlite {
     }
 }
 
-async fn kept_keys(db: &mut SqliteConnection) -> Result<Vec<Secret<String>>, Failure> {
+async fn select_keys(db: &mut SqliteConnection) -> Result<Vec<Secret<String>>, QueryError> {
     let sql = "SELECT text FROM key_ring ORDER BY position";
     let rows = sqlx::query(sql).fetch_all(db).await?;
     let key = |found: &sqlx::sqlite::SqliteRow| Ok(Secret::new(found.try_get("text")?));
@@ -78,12 +81,12 @@ async fn kept_keys(db: &mut SqliteConnection) -> Result<Vec<Secret<String>>, Fai
 
 pub(super) async fn spend(
     tx: &mut SqliteConnection,
-    what: &[u8; 32],
+    value_hash: &[u8; 32],
     until: Timestamp,
-) -> Result<bool, Failure> {
+) -> Result<bool, QueryError> {
     let sql = "INSERT INTO spent (what, until) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     let spent = sqlx::query(sql)
-        .bind(what.as_slice())
+        .bind(value_hash.as_slice())
         .bind(until.unix_ms())
         .execute(tx)
         .await?;
