@@ -1,7 +1,7 @@
 //! What one decision costs, from the bytes of a head to the verdict, with the session in memory.
 //!
 //! `cargo bench --bench decide [-- --rounds N --calls N]` prints a table in nanoseconds per call.
-//! The promise of the house: a signed-in request is decided within two microseconds.
+//! The promise of menshen: a signed-in request is decided within two microseconds.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -48,8 +48,8 @@ fn main() -> Outcome<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let house = House::furnish().await?;
-        let table = house.measure(effort).await?;
+        let menshen = Menshen::furnish().await?;
+        let table = menshen.measure(effort).await?;
         table.print();
         Ok(())
     })
@@ -85,7 +85,7 @@ impl Effort {
 }
 
 /// What a decision stands on, with one person who is here.
-struct House {
+struct Menshen {
     clock: Clock,
     connection: Connection,
     trust: Trust,
@@ -129,7 +129,7 @@ impl Case {
     }
 }
 
-impl House {
+impl Menshen {
     async fn furnish() -> Outcome<Self> {
         let clock = Clock::system();
         let store = store::open(&store::StoreUrl::MEMORY).await?;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::load::{Ask, Load};
-use crate::proxies::{Folder, Menshen, Nginx, Plan, free_address, has_nginx};
+use crate::proxies::{Folder, Menshen, Nginx, Setup, free_address, has_nginx};
 use crate::upstream::Upstream;
 use crate::wecom::{AGENT_ID, Options, WeCom};
 use crate::{Outcome, Variant, forwarding, grpc, report, sign_in, wire};
@@ -32,7 +32,7 @@ struct Sidecar {
     /// Where Envoy asks.
     grpc: SocketAddr,
     /// What browsers know.
-    house: SocketAddr,
+    menshen: SocketAddr,
     front: Option<Nginx>,
 }
 
@@ -61,10 +61,10 @@ impl Stage {
         let to = upstream.address;
         let quiet = Sidecar::start(&folder, "quiet", &source, to).await?;
         let logging = Sidecar::start(&folder, "logging", &source, to).await?;
-        let hosts = [&quiet, &logging].map(|sidecar| sidecar.house.to_string());
+        let hosts = [&quiet, &logging].map(|sidecar| sidecar.menshen.to_string());
         source.domains_of_agent(AGENT_ID, &[&hosts[0], &hosts[1]]);
-        let cookie = sign_in::walk(quiet.house, "lisi").await?;
-        let logged = sign_in::walk(logging.house, "lisi").await?;
+        let cookie = sign_in::walk(quiet.menshen, "lisi").await?;
+        let logged = sign_in::walk(logging.menshen, "lisi").await?;
         let mut stage = Self {
             quiet,
             logging,
@@ -109,7 +109,7 @@ impl Stage {
         ] {
             if let Some(front) = &sidecar.front {
                 let pids = [sidecar.menshen.pid(), front.pid()];
-                add(name, pids, sidecar.house, cookie);
+                add(name, pids, sidecar.menshen, cookie);
             }
         }
         variants.extend([
@@ -181,24 +181,24 @@ impl Stage {
 
     /// The question of `conf/nginx.conf`: all that the browser sent, and where to.
     fn auth(&self) -> Variant {
-        let house = self.quiet.house;
-        let mut headers = wire::browser_headers(house, Some(&self.cookie));
+        let menshen = self.quiet.menshen;
+        let mut headers = wire::browser_headers(menshen, Some(&self.cookie));
         headers.extend([
-            ("X-Forwarded-Host", house.to_string()),
+            ("X-Forwarded-Host", menshen.to_string()),
             ("X-Forwarded-Uri", wire::target("/board/42")),
             ("X-Original-Method", "GET".to_owned()),
             ("X-Forwarded-Proto", "http".to_owned()),
             ("X-Forwarded-For", "127.0.0.1".to_owned()),
         ]);
-        let request = wire::get(house, "/.menshen/auth", &headers);
+        let request = wire::get(menshen, "/.menshen/auth", &headers);
         let ask = Ask::Http(request, 202);
         self.direct(report::CHECK_AUTH, self.quiet.menshen.address, ask)
     }
 
     /// The question of Envoy over HTTP: what `conf/envoy.yaml` lets through of the browser's.
     fn ext_authz(&self) -> Variant {
-        let house = self.quiet.house;
-        let mut headers = wire::browser_headers(house, Some(&self.cookie));
+        let menshen = self.quiet.menshen;
+        let mut headers = wire::browser_headers(menshen, Some(&self.cookie));
         let left_out = [
             "sec-ch-ua",
             "sec-ch-ua-mobile",
@@ -213,15 +213,15 @@ impl Stage {
             ("Content-Length", "0".to_owned()),
         ]);
         let target = wire::target("/.menshen/ext_authz/board/42");
-        let ask = Ask::Http(wire::get(house, &target, &headers), 200);
+        let ask = Ask::Http(wire::get(menshen, &target, &headers), 200);
         self.direct(report::CHECK_ENVOY, self.quiet.menshen.address, ask)
     }
 
     /// The question of Envoy over gRPC: all that the browser sent.
     fn grpc(&self, name: &'static str, connections: usize) -> Variant {
-        let house = self.quiet.house;
-        let headers = wire::browser_headers(house, Some(&self.cookie));
-        let question = grpc::question(house, &wire::target("/board/42"), &headers);
+        let menshen = self.quiet.menshen;
+        let headers = wire::browser_headers(menshen, Some(&self.cookie));
+        let question = grpc::question(menshen, &wire::target("/board/42"), &headers);
         self.direct(name, self.quiet.grpc, Ask::Grpc(question, connections))
     }
 
@@ -270,16 +270,16 @@ impl Sidecar {
             name = "board"
             "#
         );
-        let plan = Plan {
+        let setup = Setup {
             name,
             access_log: name == "logging",
             known_as: has_nginx().then_some(front),
             server: r#"trusted_proxies = ["127.0.0.1"]"#,
             tables: &tables,
         };
-        let menshen = Menshen::start(folder, &plan, source).await?;
+        let menshen = Menshen::start(folder, &setup, source).await?;
         let asked = menshen.address;
-        let front = match plan.known_as {
+        let front = match setup.known_as {
             Some(front) => {
                 let name = format!("front-{name}");
                 Some(Front::start(folder, &name, front, asked, upstream).await?)
@@ -288,7 +288,7 @@ impl Sidecar {
         };
         Ok(Self {
             grpc,
-            house: front.as_ref().map_or(asked, |front| front.address),
+            menshen: front.as_ref().map_or(asked, |front| front.address),
             front: front.map(|front| front.nginx),
             menshen,
         })

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::load::{Ask, Load};
-use crate::proxies::{Folder, Menshen, Nginx, Plan, free_address, has_nginx};
+use crate::proxies::{Folder, Menshen, Nginx, Setup, free_address, has_nginx};
 use crate::upstream::Upstream;
 use crate::wecom::{AGENT_ID, Options, WeCom};
 use crate::{Outcome, Variant, report, sign_in, wire};
@@ -45,15 +45,15 @@ impl Stage {
             access = "public"
             "#
         );
-        let plan = |name, access_log| Plan {
+        let setup = |name, access_log| Setup {
             name,
             access_log,
             known_as: None,
             server: "",
             tables: &tables,
         };
-        let quiet = Menshen::start(&folder, &plan("quiet", false), &source).await?;
-        let logging = Menshen::start(&folder, &plan("logging", true), &source).await?;
+        let quiet = Menshen::start(&folder, &setup("quiet", false), &source).await?;
+        let logging = Menshen::start(&folder, &setup("logging", true), &source).await?;
         let hosts = [&quiet, &logging].map(|menshen| menshen.address.to_string());
         source.domains_of_agent(AGENT_ID, &[&hosts[0], &hosts[1]]);
         let nginx = match has_nginx() {

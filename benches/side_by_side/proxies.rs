@@ -98,7 +98,7 @@ pub(crate) struct Menshen {
 
 /// How menshen is set up; everything else is at its defaults.
 #[derive(Debug)]
-pub(crate) struct Plan<'a> {
+pub(crate) struct Setup<'a> {
     /// Of its files.
     pub(crate) name: &'a str,
     /// Whether it writes an access log.
@@ -113,15 +113,15 @@ pub(crate) struct Plan<'a> {
 
 impl Menshen {
     /// Starts it.
-    pub(crate) async fn start(folder: &Folder, plan: &Plan<'_>, source: &WeCom) -> Outcome<Self> {
+    pub(crate) async fn start(folder: &Folder, setup: &Setup<'_>, source: &WeCom) -> Outcome<Self> {
         let address = free_address()?;
-        let Plan {
+        let Setup {
             name,
             access_log,
             server,
             tables,
             ..
-        } = plan;
+        } = setup;
         let file = |ending: &str| folder.0.join(format!("{name}.{ending}"));
         let text = format!(
             r#"
@@ -142,7 +142,7 @@ impl Menshen {
             login_url = "{login}"
             {tables}
             "#,
-            known_as = plan.known_as.unwrap_or(address),
+            known_as = setup.known_as.unwrap_or(address),
             store = file("db").display(),
             api = source.base_url(),
             authorize = source.authorize_url(),

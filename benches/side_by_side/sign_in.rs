@@ -13,10 +13,10 @@ use crate::wecom::WeCom;
 /// How often a browser is sent on before it gives up.
 const HOPS_MAX: usize = 8;
 
-/// Signs somebody in at the menshen at `house`; answers `name=value` of the session cookie.
-pub(crate) async fn walk(house: SocketAddr, userid: &str) -> Outcome<String> {
+/// Signs somebody in at the menshen at `menshen`; answers `name=value` of the session cookie.
+pub(crate) async fn walk(menshen: SocketAddr, userid: &str) -> Outcome<String> {
     let mut browser = Browser::default();
-    let start = format!("http://{house}/.menshen/start?connector=corp&mode=web&rd=%2Fboard");
+    let start = format!("http://{menshen}/.menshen/start?connector=corp&mode=web&rd=%2Fboard");
     let mut at = Url::parse(&start)?;
     for _ in 0..HOPS_MAX {
         let answer = browser.get(&at).await?;
@@ -27,8 +27,8 @@ pub(crate) async fn walk(house: SocketAddr, userid: &str) -> Outcome<String> {
             return Err(format!("the login ended at {at}: {}", answer.0).into());
         };
         let next = at.join(location)?;
-        let at_house = |url: &Url| url.port() == Some(house.port());
-        at = match at_house(&next) {
+        let at_menshen = |url: &Url| url.port() == Some(menshen.port());
+        at = match at_menshen(&next) {
             true => next,
             // The page of the source: somebody scans.
             false => Url::parse(&WeCom::choose(next.as_str(), userid))?,

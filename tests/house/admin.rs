@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::forwarding::upgrades::open_socket;
-use crate::house::{HOME, House, Plan};
+use crate::setup::{HOME, Menshen, Setup};
 use crate::wire::{self, Answer};
 
 mod failing;
@@ -26,37 +26,37 @@ const API: [(&str, &str, &str); 6] = [
     ("GET", "/api/no-such-thing", ""),
 ];
 
-fn plan() -> Plan {
-    Plan::default().more(&format!(
+fn setup() -> Setup {
+    Setup::default().more(&format!(
         "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n"
     ))
 }
 
-fn admin_of(house: &House) -> SocketAddr {
-    house
+fn admin_of(menshen: &Menshen) -> SocketAddr {
+    menshen
         .running
         .admin_address()
         .expect("there is an admin listener")
 }
 
-async fn ask(house: &House, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+async fn ask(menshen: &Menshen, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {length}\r\n\
          Connection: close\r\n\r\n{body}"
     );
-    wire::raw(admin_of(house), request.as_bytes()).await
+    wire::raw(admin_of(menshen), request.as_bytes()).await
 }
 
 /// As somebody who has the token.
-async fn api(house: &House, method: &str, path: &str, body: &Value) -> Answer {
+async fn api(menshen: &Menshen, method: &str, path: &str, body: &Value) -> Answer {
     let body = if body.is_null() {
         String::new()
     } else {
         body.to_string()
     };
     ask(
-        house,
+        menshen,
         method,
         path,
         &format!("Authorization: Bearer {TOKEN}\r\n"),
@@ -65,9 +65,9 @@ async fn api(house: &House, method: &str, path: &str, body: &Value) -> Answer {
     .await
 }
 
-async fn sessions_of(house: &House, login: &str) -> Vec<Value> {
+async fn sessions_of(menshen: &Menshen, login: &str) -> Vec<Value> {
     let answer = api(
-        house,
+        menshen,
         "GET",
         &format!("/api/sessions?login={login}"),
         &Value::Null,
@@ -77,8 +77,8 @@ async fn sessions_of(house: &House, login: &str) -> Vec<Value> {
     answer.json()["sessions"].as_array().unwrap().clone()
 }
 
-async fn signed_in(house: &House, userid: &str) -> Browser {
-    let mut browser = Browser::new(house);
+async fn signed_in(menshen: &Menshen, userid: &str) -> Browser {
+    let mut browser = Browser::new(menshen);
     let page = browser.sign_in(&format!("{HOME}/echo"), userid).await;
     assert_eq!(page.answer.status, 200);
     browser
@@ -90,8 +90,8 @@ async fn is_here(browser: &mut Browser) -> bool {
 
 #[tokio::test]
 async fn the_token_opens_the_api_and_nothing_else_does() {
-    let house = plan().start().await;
-    let mut browser = signed_in(&house, "zhangsan").await;
+    let menshen = setup().start().await;
+    let mut browser = signed_in(&menshen, "zhangsan").await;
     let wrong = [
         String::new(),
         "Authorization: Bearer wrong\r\n".to_owned(),
@@ -105,15 +105,15 @@ async fn the_token_opens_the_api_and_nothing_else_does() {
     ];
     for (method, path, body) in API {
         for headers in &wrong {
-            let answer = ask(&house, method, path, headers, body).await;
+            let answer = ask(&menshen, method, path, headers, body).await;
             assert_eq!(answer.status, 401, "{method} {path} {headers:?}");
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
             assert!(!answer.text().contains("zhangsan"));
         }
         let query = format!("{path}?token={TOKEN}&access_token={TOKEN}");
-        assert_eq!(ask(&house, method, &query, "", body).await.status, 401);
+        assert_eq!(ask(&menshen, method, &query, "", body).await.status, 401);
         assert_ne!(
-            api(&house, method, path, &Value::Null).await.status,
+            api(&menshen, method, path, &Value::Null).await.status,
             401,
             "{path}"
         );
@@ -123,7 +123,7 @@ async fn the_token_opens_the_api_and_nothing_else_does() {
 
 #[tokio::test]
 async fn without_a_configured_token_there_is_no_api() {
-    let house = Plan::default()
+    let menshen = Setup::default()
         .more("[admin]\nlisten = \"127.0.0.1:0\"\n")
         .start()
         .await;
@@ -134,22 +134,26 @@ async fn without_a_configured_token_there_is_no_api() {
             "Authorization: Bearer x\r\n",
         ] {
             assert_eq!(
-                ask(&house, method, path, headers, body).await.status,
+                ask(&menshen, method, path, headers, body).await.status,
                 404,
                 "{path}"
             );
         }
     }
     for path in ["/metrics", "/healthz", "/readyz"] {
-        assert_eq!(ask(&house, "GET", path, "", "").await.status, 200, "{path}");
+        assert_eq!(
+            ask(&menshen, "GET", path, "", "").await.status,
+            200,
+            "{path}"
+        );
     }
 }
 
 #[tokio::test]
 async fn nothing_changes_by_get_and_nothing_is_shown_by_post() {
-    let house = plan().start().await;
-    let mut browser = signed_in(&house, "zhangsan").await;
-    let session = sessions_of(&house, "zhangsan").await.remove(0);
+    let menshen = setup().start().await;
+    let mut browser = signed_in(&menshen, "zhangsan").await;
+    let session = sessions_of(&menshen, "zhangsan").await.remove(0);
     let (id, account) = (
         session["id"].as_str().unwrap(),
         session["account"].as_str().unwrap(),
@@ -165,12 +169,12 @@ async fn nothing_changes_by_get_and_nothing_is_shown_by_post() {
                 "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\
                  Connection: close\r\n\r\n"
             );
-            let answer = wire::raw(admin_of(&house), request.as_bytes()).await;
+            let answer = wire::raw(admin_of(&menshen), request.as_bytes()).await;
             assert_eq!(answer.status, 405, "{method} {path}");
         }
     }
     for path in ["/metrics", "/healthz", "/readyz", "/api/sessions"] {
-        let answer = api(&house, "POST", path, &Value::Null).await;
+        let answer = api(&menshen, "POST", path, &Value::Null).await;
         assert_eq!(answer.status, 405, "{path}");
         assert!(
             answer
@@ -183,15 +187,20 @@ async fn nothing_changes_by_get_and_nothing_is_shown_by_post() {
 
 #[tokio::test]
 async fn a_session_that_is_ended_is_refused_at_its_very_next_request() {
-    let house = plan().start().await;
+    let menshen = setup().start().await;
     let (mut desk, mut phone) = (
-        signed_in(&house, "zhangsan").await,
-        signed_in(&house, "zhangsan").await,
+        signed_in(&menshen, "zhangsan").await,
+        signed_in(&menshen, "zhangsan").await,
     );
-    let mut other = signed_in(&house, "lisi").await;
+    let mut other = signed_in(&menshen, "lisi").await;
     let value = &desk.cookie("menshen").unwrap().value;
-    let mut socket = open_socket(&house, "sso.test", &format!("Cookie: menshen={value}\r\n")).await;
-    let sessions = sessions_of(&house, "zhangsan").await;
+    let mut socket = open_socket(
+        &menshen,
+        "sso.test",
+        &format!("Cookie: menshen={value}\r\n"),
+    )
+    .await;
+    let sessions = sessions_of(&menshen, "zhangsan").await;
     assert_eq!(sessions.len(), 2);
     assert!(
         sessions
@@ -202,14 +211,14 @@ async fn a_session_that_is_ended_is_refused_at_its_very_next_request() {
     let end = |at: usize| format!("/api/sessions/{}", sessions[at]["id"].as_str().unwrap());
     assert!(is_here(&mut desk).await && is_here(&mut phone).await);
     assert_eq!(
-        api(&house, "DELETE", &end(0), &Value::Null).await.status,
+        api(&menshen, "DELETE", &end(0), &Value::Null).await.status,
         200
     );
     let left = (is_here(&mut desk).await, is_here(&mut phone).await);
     assert!(left.0 != left.1, "{left:?}");
-    assert_eq!(sessions_of(&house, "zhangsan").await.len(), 1);
+    assert_eq!(sessions_of(&menshen, "zhangsan").await.len(), 1);
     assert_eq!(
-        api(&house, "DELETE", &end(1), &Value::Null).await.status,
+        api(&menshen, "DELETE", &end(1), &Value::Null).await.status,
         200
     );
     assert!(!is_here(&mut desk).await && !is_here(&mut phone).await);
@@ -218,12 +227,12 @@ async fn a_session_that_is_ended_is_refused_at_its_very_next_request() {
     assert!(is_here(&mut other).await);
     // It cannot be ended twice, nor can one that never was.
     assert_eq!(
-        api(&house, "DELETE", &end(0), &Value::Null).await.status,
+        api(&menshen, "DELETE", &end(0), &Value::Null).await.status,
         404
     );
     for id in ["x", "AAAAAAAAAAAAAAAAAAAAAA", "%2e%2e", ""] {
         let answer = api(
-            &house,
+            &menshen,
             "DELETE",
             &format!("/api/sessions/{id}"),
             &Value::Null,
@@ -235,10 +244,10 @@ async fn a_session_that_is_ended_is_refused_at_its_very_next_request() {
 
 #[tokio::test]
 async fn people_connectors_and_everyone_are_sent_away_at_once() {
-    let house = plan().start().await;
+    let menshen = setup().start().await;
     let account = {
-        signed_in(&house, "zhangsan").await;
-        let sessions = sessions_of(&house, "zhangsan").await;
+        signed_in(&menshen, "zhangsan").await;
+        let sessions = sessions_of(&menshen, "zhangsan").await;
         sessions[0]["account"].clone()
     };
     for (body, spares_others) in [
@@ -249,11 +258,11 @@ async fn people_connectors_and_everyone_are_sent_away_at_once() {
         (json!({ "everyone": true }), false),
     ] {
         let (mut desk, mut phone) = (
-            signed_in(&house, "zhangsan").await,
-            signed_in(&house, "zhangsan").await,
+            signed_in(&menshen, "zhangsan").await,
+            signed_in(&menshen, "zhangsan").await,
         );
-        let mut other = signed_in(&house, "lisi").await;
-        let answer = api(&house, "POST", "/api/revoke", &body).await;
+        let mut other = signed_in(&menshen, "lisi").await;
+        let answer = api(&menshen, "POST", "/api/revoke", &body).await;
         assert_eq!(answer.status, 200, "{body}: {}", answer.text());
         assert!(
             !is_here(&mut desk).await && !is_here(&mut phone).await,
@@ -261,16 +270,16 @@ async fn people_connectors_and_everyone_are_sent_away_at_once() {
         );
         assert_eq!(is_here(&mut other).await, spares_others, "{body}");
         // A login must have begun after that.
-        house.advance(Duration::from_secs(1));
+        menshen.advance(Duration::from_secs(1));
         // The way back in is open.
-        assert!(is_here(&mut signed_in(&house, "zhangsan").await).await);
+        assert!(is_here(&mut signed_in(&menshen, "zhangsan").await).await);
     }
 }
 
 #[tokio::test]
 async fn what_is_not_understood_ends_nobody() {
-    let house = plan().start().await;
-    let mut browser = signed_in(&house, "zhangsan").await;
+    let menshen = setup().start().await;
+    let mut browser = signed_in(&menshen, "zhangsan").await;
     let long = "x".repeat(20_000);
     for (body, status) in [
         ("", 400),
@@ -286,7 +295,7 @@ async fn what_is_not_understood_ends_nobody() {
         (&long, 400),
     ] {
         let headers = format!("Authorization: Bearer {TOKEN}\r\n");
-        let answer = ask(&house, "POST", "/api/revoke", &headers, body).await;
+        let answer = ask(&menshen, "POST", "/api/revoke", &headers, body).await;
         assert_eq!(answer.status, status, "{body:.80}: {}", answer.text());
     }
     for query in [
@@ -297,7 +306,7 @@ async fn what_is_not_understood_ends_nobody() {
         "account=x",
     ] {
         let answer = api(
-            &house,
+            &menshen,
             "GET",
             &format!("/api/sessions?{query}"),
             &Value::Null,
@@ -314,34 +323,34 @@ async fn what_is_not_understood_ends_nobody() {
 
 #[tokio::test]
 async fn a_closed_account_stays_out_until_it_is_opened() {
-    let house = plan().start().await;
-    let mut browser = signed_in(&house, "zhangsan").await;
-    let account = sessions_of(&house, "zhangsan").await[0]["account"]
+    let menshen = setup().start().await;
+    let mut browser = signed_in(&menshen, "zhangsan").await;
+    let account = sessions_of(&menshen, "zhangsan").await[0]["account"]
         .as_str()
         .unwrap()
         .to_owned();
     let path = |what: &str| format!("/api/accounts/{account}/{what}");
     assert_eq!(
-        api(&house, "POST", &path("close"), &Value::Null)
+        api(&menshen, "POST", &path("close"), &Value::Null)
             .await
             .status,
         200
     );
     assert!(!is_here(&mut browser).await);
-    let page = Browser::new(&house)
+    let page = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "zhangsan")
         .await;
     assert_eq!(page.answer.status, 403, "{}", page.answer.text());
     assert_eq!(
-        api(&house, "POST", &path("open"), &Value::Null)
+        api(&menshen, "POST", &path("open"), &Value::Null)
             .await
             .status,
         200
     );
-    house.advance(Duration::from_secs(1));
+    menshen.advance(Duration::from_secs(1));
     // What was ended stays ended; a new login works.
     assert!(!is_here(&mut browser).await);
-    assert!(is_here(&mut signed_in(&house, "zhangsan").await).await);
+    assert!(is_here(&mut signed_in(&menshen, "zhangsan").await).await);
     let never = "/api/accounts/AAAAAAAAAAAAAAAAAAAAAA/close";
-    assert_eq!(api(&house, "POST", never, &Value::Null).await.status, 404);
+    assert_eq!(api(&menshen, "POST", never, &Value::Null).await.status, 404);
 }

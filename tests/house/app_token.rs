@@ -5,8 +5,8 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::Browser;
-use crate::house::{HOME, Plan, UNLIMITED};
 use crate::records::Records;
+use crate::setup::{HOME, Setup, UNLIMITED};
 use crate::troubles::{DETAIL, MEMBER, REDEEM, TOKEN, last_error, log_in, talkative};
 use crate::wecom::{AGENT_ID, SECRET};
 
@@ -14,10 +14,10 @@ const OLD_REDEEM: &str = "/cgi-bin/user/getuserinfo";
 
 #[tokio::test]
 async fn a_hundred_logins_at_once_buy_one_token() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     let mut waiting = Vec::new();
     for _ in 0..100 {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let source = browser.to_source(&format!("{HOME}/echo")).await;
         let back = browser.choose(&source, "lisi").await;
         waiting.push((browser, back));
@@ -28,73 +28,73 @@ async fn a_hundred_logins_at_once_buy_one_token() {
     for answer in futures_util::future::join_all(visits).await {
         assert_eq!(answer.header("location"), Some("/echo"));
     }
-    assert_eq!(house.source.calls(TOKEN), 1);
-    assert_eq!(house.source.calls(REDEEM), 100);
-    assert_eq!(house.source.calls("/cgi-bin/department/list"), 1);
+    assert_eq!(menshen.source.calls(TOKEN), 1);
+    assert_eq!(menshen.source.calls(REDEEM), 100);
+    assert_eq!(menshen.source.calls("/cgi-bin/department/list"), 1);
 }
 
 #[tokio::test]
 async fn a_token_that_is_no_longer_taken_is_bought_anew_once() {
-    let house = talkative().await;
-    assert_eq!(log_in(&house).await.1.answer.status, 200);
-    house.source.expire_tokens();
-    assert_eq!(log_in(&house).await.1.answer.status, 200);
+    let menshen = talkative().await;
+    assert_eq!(log_in(&menshen).await.1.answer.status, 200);
+    menshen.source.expire_tokens();
+    assert_eq!(log_in(&menshen).await.1.answer.status, 200);
     assert_eq!(
-        (house.source.calls(TOKEN), house.source.calls(REDEEM)),
+        (menshen.source.calls(TOKEN), menshen.source.calls(REDEEM)),
         (2, 3)
     );
-    house.source.revoke_tokens();
-    assert_eq!(log_in(&house).await.1.answer.status, 200);
+    menshen.source.revoke_tokens();
+    assert_eq!(log_in(&menshen).await.1.answer.status, 200);
     assert_eq!(
-        (house.source.calls(TOKEN), house.source.calls(REDEEM)),
+        (menshen.source.calls(TOKEN), menshen.source.calls(REDEEM)),
         (3, 5)
     );
     for call in [REDEEM, MEMBER, DETAIL] {
         for code in [40001, 40014, 42001] {
-            house.source.fail(call, code, 1);
-            let (_, page) = log_in(&house).await;
+            menshen.source.fail(call, code, 1);
+            let (_, page) = log_in(&menshen).await;
             assert_eq!(page.answer.status, 200, "{code} at {call}");
             // A WeCom that takes no token at all is asked twice and no more.
-            let (sold, asked) = (house.source.calls(TOKEN), house.source.calls(call));
-            house.source.fail(call, code, usize::MAX);
-            let (_, page) = log_in(&house).await;
-            house.source.mend(call);
+            let (sold, asked) = (menshen.source.calls(TOKEN), menshen.source.calls(call));
+            menshen.source.fail(call, code, usize::MAX);
+            let (_, page) = log_in(&menshen).await;
+            menshen.source.mend(call);
             assert_eq!(
                 page.cause(),
                 Some(Cause::SourceMisconfigured),
                 "{code} at {call}"
             );
-            assert_eq!(house.source.calls(call), asked + 2, "{code} at {call}");
-            assert!(house.source.calls(TOKEN) <= sold + 1, "{code} at {call}");
+            assert_eq!(menshen.source.calls(call), asked + 2, "{code} at {call}");
+            assert!(menshen.source.calls(TOKEN) <= sold + 1, "{code} at {call}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_wrong_secret_is_not_tried_again_and_again() {
-    let house = Plan::default().more(UNLIMITED).start().await;
-    house
+    let menshen = Setup::default().more(UNLIMITED).start().await;
+    menshen
         .source
         .app(AGENT_ID, |app| app.secret = "another".to_owned());
     for minute in 1..=3 {
         for _ in 0..8 {
-            let page = Browser::new(&house)
+            let page = Browser::new(&menshen)
                 .sign_in(&format!("{HOME}/echo"), "lisi")
                 .await;
             assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
             assert!(
-                last_error(&house).contains("copy the Secret"),
+                last_error(&menshen).contains("copy the Secret"),
                 "{}",
-                last_error(&house)
+                last_error(&menshen)
             );
         }
-        assert_eq!(house.source.calls(TOKEN), minute);
-        house.advance(Duration::from_secs(61));
+        assert_eq!(menshen.source.calls(TOKEN), minute);
+        menshen.advance(Duration::from_secs(61));
     }
-    house
+    menshen
         .source
         .app(AGENT_ID, |app| app.secret = SECRET.to_owned());
-    let page = Browser::new(&house)
+    let page = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "lisi")
         .await;
     assert_eq!(page.answer.status, 200);
@@ -104,17 +104,17 @@ async fn a_wrong_secret_is_not_tried_again_and_again() {
 async fn a_refused_secret_says_until_when_it_is_not_tried_again() {
     let log = Records::of_the_log();
     for code in [40001, 40091, 60020, 301_002] {
-        let house = Plan::default().more(UNLIMITED).start().await;
-        house.source.fail(TOKEN, code, 1);
-        // The clock of a house begins at 2027-01-15 08:00.
+        let menshen = Setup::default().more(UNLIMITED).start().await;
+        menshen.source.fail(TOKEN, code, 1);
+        // The clock of an instance of menshen begins at 2027-01-15 08:00.
         let until = "2027-01-15T08:01:00.000Z";
         for second in [0, 30, 29] {
-            house.advance(Duration::from_secs(second));
-            let page = Browser::new(&house)
+            menshen.advance(Duration::from_secs(second));
+            let page = Browser::new(&menshen)
                 .sign_in(&format!("{HOME}/echo"), "lisi")
                 .await;
             assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{code}");
-            let error = last_error(&house);
+            let error = last_error(&menshen);
             assert!(
                 error.contains(&format!("before {until}")),
                 "{code}: {error}"
@@ -124,7 +124,7 @@ async fn a_refused_secret_says_until_when_it_is_not_tried_again() {
                 "that is the operator's"
             );
         }
-        assert_eq!(house.source.calls(TOKEN), 1);
+        assert_eq!(menshen.source.calls(TOKEN), 1);
         let text = log.text();
         let mut said = text
             .lines()
@@ -132,25 +132,25 @@ async fn a_refused_secret_says_until_when_it_is_not_tried_again() {
         let fits = |line: &str| line.contains("WARN") && line.contains(until);
         assert!(said.any(|line| fits(line) && line.contains(&code.to_string())));
         // From then on it is asked again, and good.
-        house.advance(Duration::from_secs(1));
-        let page = Browser::new(&house)
+        menshen.advance(Duration::from_secs(1));
+        let page = Browser::new(&menshen)
             .sign_in(&format!("{HOME}/echo"), "lisi")
             .await;
         assert_eq!(page.answer.status, 200, "{code}");
     }
     // What passes by itself is not remembered, and nothing is said of it.
-    let house = Plan::default().more(UNLIMITED).start().await;
-    house.source.fail(TOKEN, -1, 1);
-    let page = Browser::new(&house)
+    let menshen = Setup::default().more(UNLIMITED).start().await;
+    menshen.source.fail(TOKEN, -1, 1);
+    let page = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "lisi")
         .await;
     assert_eq!(page.cause(), Some(Cause::SourceBusy));
     assert!(
-        !last_error(&house).contains("before"),
+        !last_error(&menshen).contains("before"),
         "{}",
-        last_error(&house)
+        last_error(&menshen)
     );
-    let page = Browser::new(&house)
+    let page = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "lisi")
         .await;
     assert_eq!(page.answer.status, 200);
@@ -159,25 +159,28 @@ async fn a_refused_secret_says_until_when_it_is_not_tried_again() {
 #[tokio::test]
 async fn an_older_deployment_is_asked_by_its_older_path() {
     for retired in [false, true] {
-        let house = Plan::default().more(UNLIMITED).start().await;
+        let menshen = Setup::default().more(UNLIMITED).start().await;
         if retired {
-            house.source.fail(REDEEM, 48005, usize::MAX);
+            menshen.source.fail(REDEEM, 48005, usize::MAX);
         } else {
-            house.source.without_new_redeem_path(true);
+            menshen.source.without_new_redeem_path(true);
         }
         for _ in 0..3 {
-            let page = Browser::new(&house)
+            let page = Browser::new(&menshen)
                 .sign_in(&format!("{HOME}/echo"), "zhangsan")
                 .await;
             assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
         }
         assert_eq!(
-            (house.source.calls(REDEEM), house.source.calls(OLD_REDEEM)),
+            (
+                menshen.source.calls(REDEEM),
+                menshen.source.calls(OLD_REDEEM)
+            ),
             (1, 3)
         );
         // Its other spelling names strangers, too.
-        house.source.set_non_member_next();
-        let page = Browser::new(&house)
+        menshen.source.set_non_member_next();
+        let page = Browser::new(&menshen)
             .sign_in(&format!("{HOME}/echo"), "zhangsan")
             .await;
         assert_eq!(page.cause(), Some(Cause::NotMember));

@@ -13,10 +13,10 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use menshen::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
 
-use crate::asking::{Ask, signed_in};
-use crate::house::{HOME, House, Plan};
 use crate::mirror::{self, Mirror};
 use crate::provider::{Provider, compact};
+use crate::setup::{HOME, Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
 /// Routes with and without an assertion, and with and without an audience.
@@ -76,9 +76,9 @@ check_headers = "all"
 /// How long an assertion lives.
 const LIFE_S: i64 = 300;
 
-/// A house before a mirror.
+/// An instance of menshen before a mirror.
 struct Desk {
-    house: House,
+    menshen: Menshen,
     mirror: Mirror,
 }
 
@@ -91,26 +91,31 @@ impl Desk {
     async fn at(s: i64, session: &str) -> Self {
         let mirror = Mirror::start().await;
         let clock = Clock::by_hand(Timestamp::from_unix_s(s));
-        let house = plan(&mirror, session).clock(&clock).start().await;
-        Self { house, mirror }
+        let menshen = setup(&mirror, session).clock(&clock).start().await;
+        Self { menshen, mirror }
     }
 
     /// What the upstream is told at an address of the home host.
     async fn asserted(&self, path: &str, cookie: &str) -> Option<String> {
-        one(&Ask::get(path).session(cookie).of(&self.house).await)
+        one(&TestRequest::get(path)
+            .session(cookie)
+            .send(&self.menshen)
+            .await)
     }
 
     async fn keys(&self) -> JwkSet {
-        let answer = Ask::get("/.menshen/jwks.json").of(&self.house).await;
+        let answer = TestRequest::get("/.menshen/jwks.json")
+            .send(&self.menshen)
+            .await;
         serde_json::from_value(answer.json()).unwrap()
     }
 
     fn now_s(&self) -> i64 {
-        self.house.clock.now().unix_s()
+        self.menshen.clock.now().unix_s()
     }
 
     fn advance(&self, s: u64) {
-        self.house.advance(Duration::from_secs(s));
+        self.menshen.advance(Duration::from_secs(s));
     }
 }
 
@@ -120,8 +125,8 @@ fn now_s() -> i64 {
     i64::try_from(now.as_secs()).unwrap()
 }
 
-fn plan(mirror: &Mirror, session: &str) -> Plan {
-    Plan::default()
+fn setup(mirror: &Mirror, session: &str) -> Setup {
+    Setup::default()
         .session(session)
         .routes(&ROUTES.replace("{mirror}", &mirror.base_url()))
 }
@@ -165,9 +170,12 @@ fn part(token: &str, at: usize) -> Value {
 #[tokio::test]
 async fn an_application_verifies_who_asks_by_keys_that_anybody_may_read() {
     let desk = Desk::open("").await;
-    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
     let keys = desk.keys().await;
-    let answer = Ask::get("/x").session(&cookie).of(&desk.house).await;
+    let answer = TestRequest::get("/x")
+        .session(&cookie)
+        .send(&desk.menshen)
+        .await;
     let token = one(&answer).unwrap();
     let account = mirror::values(&answer, "x-account");
     let expected = json!({
@@ -187,7 +195,7 @@ async fn an_application_verifies_who_asks_by_keys_that_anybody_may_read() {
 #[tokio::test]
 async fn an_assertion_is_for_the_routes_audience_or_the_host_without_its_port() {
     let desk = Desk::open("").await;
-    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
     let keys = desk.keys().await;
     for (path, host, audience) in [
         ("/finance", "sso.test", "财务 finance"),
@@ -197,8 +205,8 @@ async fn an_assertion_is_for_the_routes_audience_or_the_host_without_its_port() 
         ("/x", "[2001:db8::1]:80", "[2001:db8::1]"),
         ("/x", "other.test", "other.test"),
     ] {
-        let ask = Ask::get(path).host(host).session(&cookie);
-        let token = one(&ask.of(&desk.house).await).unwrap();
+        let ask = TestRequest::get(path).host(host).session(&cookie);
+        let token = one(&ask.send(&desk.menshen).await).unwrap();
         assert!(verified(&keys, &token, audience).is_ok(), "{path} {host}");
         assert_eq!(part(&token, 1)["aud"], audience, "{path} {host}");
     }
@@ -218,14 +226,14 @@ async fn only_people_have_an_assertion_and_only_where_a_route_asks_for_it() {
     let api = "[[route]]\nname = \"api\"\nhost = \"sso.test\"\npath = \"/api\"\nissuers = [\"ci\"]\n\
                upstream = [\"{mirror}\"]\nassertion = true\n";
     let routes = format!("{ROUTES}{api}").replace("{mirror}", &mirror.base_url());
-    let house = Plan::default()
+    let menshen = Setup::default()
         .more(&issuer)
         .routes(&routes)
         .clock(&clock)
         .start()
         .await;
-    let desk = Desk { house, mirror };
-    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let desk = Desk { menshen, mirror };
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
     for (path, expected) in [
         ("/x", true),
         ("/api", true),
@@ -238,26 +246,36 @@ async fn only_people_have_an_assertion_and_only_where_a_route_asks_for_it() {
     }
     // Nobody, also with a cookie that is none.
     for path in ["/public", "/rule"] {
-        assert_eq!(one(&Ask::get(path).of(&desk.house).await), None, "{path}");
+        assert_eq!(
+            one(&TestRequest::get(path).send(&desk.menshen).await),
+            None,
+            "{path}"
+        );
         assert_eq!(desk.asserted(path, "forged").await, None, "{path}");
     }
-    let preflight = Ask::get("/rule")
+    let preflight = TestRequest::get("/rule")
         .method("OPTIONS")
         .header("Origin", "http://app.test");
     let preflight = preflight
         .header("Access-Control-Request-Method", "PUT")
         .session(&cookie);
-    assert_eq!(one(&preflight.of(&desk.house).await), None);
+    assert_eq!(one(&preflight.send(&desk.menshen).await), None);
     // A program is never a person.
     let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
-    let program = Ask::get("/api").header("Authorization", &format!("Bearer {token}"));
-    assert_eq!(one(&program.of(&desk.house).await), None);
+    let program = TestRequest::get("/api").header("Authorization", &format!("Bearer {token}"));
+    assert_eq!(one(&program.send(&desk.menshen).await), None);
     // Somebody who left is nobody, however long an assertion of theirs still lives.
-    let leaving = Ask::get("/.menshen/sign_out").session(&cookie).navigating();
-    assert!(leaving.of(&desk.house).await.status < 400);
+    let leaving = TestRequest::get("/.menshen/sign_out")
+        .session(&cookie)
+        .navigating();
+    assert!(leaving.send(&desk.menshen).await.status < 400);
     assert_eq!(desk.asserted("/public", &cookie).await, None);
     assert_eq!(
-        Ask::get("/x").session(&cookie).of(&desk.house).await.status,
+        TestRequest::get("/x")
+            .session(&cookie)
+            .send(&desk.menshen)
+            .await
+            .status,
         401
     );
 }
@@ -265,7 +283,7 @@ async fn only_people_have_an_assertion_and_only_where_a_route_asks_for_it() {
 #[tokio::test]
 async fn what_a_client_asserts_of_itself_reaches_no_application() {
     let desk = Desk::open("").await;
-    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
     let own = desk.asserted("/x", &cookie).await.unwrap();
     for name in [
         "X-Menshen-Assertion",
@@ -280,10 +298,10 @@ async fn what_a_client_asserts_of_itself_reaches_no_application() {
             ("/public", "", None),
             ("/rule", "", None),
         ] {
-            let lies = Ask::get(path).session(cookie);
+            let lies = TestRequest::get(path).session(cookie);
             let lies = lies.header(name, "lie").header(name, "lie");
             for ask in [lies.clone(), lies.header("Connection", name)] {
-                let answer = ask.of(&desk.house).await;
+                let answer = ask.send(&desk.menshen).await;
                 assert_eq!(one(&answer).as_ref(), expected, "{name} {path}");
                 assert!(!answer.text().contains("lie"), "{name} {path}");
             }
@@ -294,7 +312,7 @@ async fn what_a_client_asserts_of_itself_reaches_no_application() {
 #[tokio::test]
 async fn an_assertion_that_is_not_as_it_was_signed_counts_nowhere() {
     let desk = Desk::open("").await;
-    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
     let (keys, token) = (
         desk.keys().await,
         desk.asserted("/x", &cookie).await.unwrap(),
@@ -322,9 +340,9 @@ async fn an_assertion_that_is_not_as_it_was_signed_counts_nowhere() {
     }
     let kid = part(&token, 0)["kid"].clone();
     let other = Desk::open("").await;
-    let others = signed_in(&other.house, "zhangsan").await;
+    let others = signed_in(&other.menshen, "zhangsan").await;
     let others = other.asserted("/x", &others).await.unwrap();
-    // Another house's key, under its own name and under ours.
+    // Another instance's key, under its own name and under ours.
     assert_eq!(refused(&others), ErrorKind::InvalidKeyFormat);
     let rest: Vec<_> = others.split('.').collect();
     let posing = format!("{}.{}.{}", parts[0], rest[1], rest[2]);
@@ -340,7 +358,7 @@ async fn an_assertion_that_is_not_as_it_was_signed_counts_nowhere() {
 #[tokio::test]
 async fn an_assertion_is_over_when_it_says() {
     let past = Desk::at(now_s() - LIFE_S - 10, "").await;
-    let cookie = signed_in(&past.house, "zhangsan").await;
+    let cookie = signed_in(&past.menshen, "zhangsan").await;
     let (keys, token) = (
         past.keys().await,
         past.asserted("/x", &cookie).await.unwrap(),
@@ -357,25 +375,25 @@ async fn an_assertion_is_over_when_it_says() {
 #[tokio::test]
 async fn other_proxies_are_given_the_assertion_for_the_host_their_client_asked_for() {
     let mirror = Mirror::start().await;
-    let plan = plan(&mirror, "").server("trusted_proxies = ['127.0.0.1']");
-    let house = plan.start().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let own = one(&Ask::get("/x").session(&cookie).of(&house).await);
+    let setup = setup(&mirror, "").server("trusted_proxies = ['127.0.0.1']");
+    let menshen = setup.start().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let own = one(&TestRequest::get("/x").session(&cookie).send(&menshen).await);
     let auth = |uri: &str| {
-        Ask::get("/.menshen/auth")
+        TestRequest::get("/.menshen/auth")
             .header("X-Forwarded-Uri", uri)
             .header("X-Original-Method", "GET")
             .header("X-Forwarded-Proto", "http")
     };
     let forward_auth = |uri: &str| {
-        Ask::get("/.menshen/forward-auth")
+        TestRequest::get("/.menshen/forward-auth")
             .host("menshen.internal")
             .header("X-Forwarded-Host", "sso.test:8080")
             .header("X-Forwarded-Method", "GET")
             .header("X-Forwarded-Proto", "http")
             .header("X-Forwarded-Uri", uri)
     };
-    let envoy = |uri: &str| Ask::get(&format!("/.menshen/ext_authz{uri}"));
+    let envoy = |uri: &str| TestRequest::get(&format!("/.menshen/ext_authz{uri}"));
     for (ask, status, expected) in [
         (auth("/x"), 202, &own),
         (forward_auth("/x"), 200, &own),
@@ -386,7 +404,7 @@ async fn other_proxies_are_given_the_assertion_for_the_host_their_client_asked_f
     ] {
         let ask = ask.session(&cookie).header("X-Forwarded-For", "192.0.2.7");
         let ask = ask.header("X-Menshen-Assertion", "lie");
-        let answer = ask.of(&house).await;
+        let answer = ask.send(&menshen).await;
         assert_eq!(answer.status, status, "{ask:?}");
         let given: Vec<_> = answer.all("x-menshen-assertion").collect();
         assert_eq!(given, Vec::from_iter(expected.as_deref()), "{ask:?}");

@@ -6,21 +6,21 @@ use std::net::SocketAddr;
 use menshen::face::page::{Cause, Lang};
 use url::Url;
 
-use crate::house::House;
+use crate::setup::Menshen;
 use crate::wecom::WeCom;
 use crate::wire::{self, Answer};
 
 /// How many redirects are followed before a test fails: more is a loop.
 const HOPS_MAX: usize = 12;
 
-/// One person's browser. Every host name of a test leads to the house; addresses lead where they
+/// One person's browser. Every host name of a test leads to menshen; addresses lead where they
 /// say.
 #[derive(Clone, Debug)]
 pub(crate) struct Browser {
-    house: SocketAddr,
+    menshen: SocketAddr,
     jar: Vec<Cookie>,
     user_agent: String,
-    /// Sent with every request to the house.
+    /// Sent with every request to menshen.
     pub(crate) extra: Vec<(String, String)>,
     /// Every address that was visited, oldest first.
     pub(crate) visited: Vec<String>,
@@ -68,13 +68,13 @@ impl Answer {
 }
 
 impl Browser {
-    pub(crate) fn new(house: &House) -> Self {
-        Self::at(house.address())
+    pub(crate) fn new(menshen: &Menshen) -> Self {
+        Self::at(menshen.address())
     }
 
-    pub(crate) fn at(house: SocketAddr) -> Self {
+    pub(crate) fn at(menshen: SocketAddr) -> Self {
         Self {
-            house,
+            menshen,
             jar: Vec::new(),
             user_agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0".to_owned(),
             extra: Vec::new(),
@@ -99,7 +99,7 @@ impl Browser {
         }
     }
 
-    /// Behind a TLS-ending proxy that the house trusts.
+    /// Behind a TLS-ending proxy that menshen trusts.
     pub(crate) fn over_https(mut self) -> Self {
         self.extra
             .push(("X-Forwarded-Proto".to_owned(), "https".to_owned()));
@@ -282,9 +282,9 @@ impl Browser {
         self.visited.push(url.to_owned());
         let parsed = Url::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
         let host = parsed.host_str().unwrap().to_owned();
-        let (address, to_house) = match host.parse() {
+        let (address, to_menshen) = match host.parse() {
             Ok(ip) => (SocketAddr::new(ip, parsed.port().unwrap_or(80)), false),
-            Err(_) => (self.house, true),
+            Err(_) => (self.menshen, true),
         };
         let authority = match parsed.port() {
             Some(port) => format!("{host}:{port}"),
@@ -296,7 +296,7 @@ impl Browser {
         let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {authority}\r\n");
         let mut add = |name: &str, value: &str| request.push_str(&format!("{name}: {value}\r\n"));
         add("User-Agent", &self.user_agent);
-        if to_house {
+        if to_menshen {
             self.extra.iter().for_each(|(name, value)| add(name, value));
         }
         let own = self.cookie_header(&host, parsed.scheme() == "https");

@@ -3,20 +3,20 @@
 
 use crate::browser::Browser;
 use crate::conf::parse;
-use crate::house::{House, Plan};
-use crate::line::Line;
 use crate::listening::{beside, echo_route};
 use crate::logging_in::OWN;
+use crate::raw_connection::RawConnection;
+use crate::setup::{Menshen, Setup};
 use crate::upstream::get;
 
 const TRUSTING: &str = "trusted_proxies = ['127.0.0.1']\n";
 const LIMIT: &str = "[login]\nbegins_per_client_per_minute = 3\n";
 
 /// How many of 20 logins begin that this client opens, as a trusted proxy names it.
-async fn begun(house: &House, client: &str) -> usize {
+async fn begun(menshen: &Menshen, client: &str) -> usize {
     let mut begun = 0;
     for _ in 0..20 {
-        let mut browser = Browser::new(house);
+        let mut browser = Browser::new(menshen);
         let header = ("X-Forwarded-For".to_owned(), client.to_owned());
         browser.extra.push(header);
         let start = format!("{OWN}/start?connector=corp&rd=/x");
@@ -34,36 +34,36 @@ async fn people_of_one_network_begin_logins_each_for_themselves() {
         .map(|last| format!("{same_64}::{last:x}"))
         .chain((10..=15).map(|subnet| format!("{same_48}:{subnet:x}::1")))
         .collect();
-    let plan = |key: &str| {
-        let plan = Plan::default().more(LIMIT);
-        plan.server(&format!("{TRUSTING}{key}"))
+    let setup = |key: &str| {
+        let setup = Setup::default().more(LIMIT);
+        setup.server(&format!("{TRUSTING}{key}"))
     };
-    let house = plan("").start().await;
+    let menshen = setup("").start().await;
     let mut all = 0;
     for client in &colleagues {
-        all += begun(&house, client).await;
+        all += begun(&menshen, client).await;
     }
     // Time passes while the test runs; each would have three.
     assert!((9..30).contains(&all), "{all}");
 
     // It counts from a reload on.
     let key = "limits.count_by_address = ['fd00::/8']\n";
-    house.reload(&plan(key)).await.unwrap();
+    menshen.reload(&setup(key)).await.unwrap();
     for client in &colleagues {
-        let begun = begun(&house, client).await;
+        let begun = begun(&menshen, client).await;
         assert!((3..20).contains(&begun), "{client}: {begun}");
     }
     // Others are counted as before.
     let mut all = 0;
     for last in 1..=9 {
-        all += begun(&house, &format!("2001:db8:1:2::{last:x}")).await;
+        all += begun(&menshen, &format!("2001:db8:1:2::{last:x}")).await;
     }
     assert!((3..20).contains(&all), "{all}");
 }
 
 #[tokio::test]
 async fn people_of_one_network_connect_each_for_themselves() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     for (key, both) in [
         ("", false),
@@ -71,13 +71,18 @@ async fn people_of_one_network_connect_each_for_themselves() {
         ("limits.count_by_address = ['fd00:1:3::/48']\n", false),
     ] {
         let server = format!("{TRUSTING}limits.connections_per_client_max = 1\n{key}");
-        let running = beside(&house, &echo_route().server(&server), place).await;
+        let running = beside(&menshen, &echo_route().server(&server), place).await;
         let from = async |client: &str| {
-            let mut line = Line::open(running.addresses()[0]).await;
+            let mut connection = RawConnection::open(running.addresses()[0]).await;
             let head = format!("PROXY TCP6 {client} fd00:1:2::1 5 443\r\n");
-            let _ = line.try_send(format!("{head}{}", get("/echo", ""))).await;
-            let answer = line.try_answer().await;
-            (answer.is_some_and(|answer| answer.status == 200), line)
+            let _ = connection
+                .try_send(format!("{head}{}", get("/echo", "")))
+                .await;
+            let answer = connection.try_answer().await;
+            (
+                answer.is_some_and(|answer| answer.status == 200),
+                connection,
+            )
         };
         let (first, _kept) = from("fd00:1:2:3::1").await;
         let (second, _kept) = from("fd00:1:2:3::2").await;

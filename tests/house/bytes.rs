@@ -1,18 +1,18 @@
 //! Headers hold bytes, not text: names in any encoding hide nothing that stands beside them.
 
-use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;
 use crate::checking::{PAGE, TRUSTED};
-use crate::house::{HOME, House, Plan};
 use crate::logging_in::{OWN, PHONE};
+use crate::setup::{HOME, Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 
 /// A name as UTF-8, as Latin-1 and as GBK.
 const NAMES: [&[u8]; 3] = ["张三".as_bytes(), b"Jos\xe9", b"\xd5\xc5\xc8\xfd"];
 
 #[tokio::test]
 async fn a_cookie_of_any_bytes_hides_no_session() {
-    let house = Plan::default().server(TRUSTED).start().await;
-    let cookie = signed_in(&house, "zhangsan").await;
+    let menshen = Setup::default().server(TRUSTED).start().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
     for name in NAMES {
         let ours = format!("menshen={cookie}").into_bytes();
         for line in [
@@ -21,28 +21,31 @@ async fn a_cookie_of_any_bytes_hides_no_session() {
             [name, b"=x; ", &ours, b"; a=b"].concat(),
             [name, b"; ", &ours].concat(),
         ] {
-            let proxy = Ask::get("/echo").bytes("Cookie", &line);
-            assert_eq!(proxy.of(&house).await.status, 200, "{line:?}");
-            let auth = Ask::get("/.menshen/auth").header("X-Forwarded-Uri", "/echo");
+            let proxy = TestRequest::get("/echo").bytes("Cookie", &line);
+            assert_eq!(proxy.send(&menshen).await.status, 200, "{line:?}");
+            let auth = TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", "/echo");
             let auth = auth
                 .header("X-Forwarded-Proto", "http")
                 .bytes("Cookie", &line);
-            assert_eq!(auth.of(&house).await.status, 202, "{line:?}");
-            let envoy = Ask::get("/.menshen/ext_authz/echo").bytes("Cookie", &line);
-            assert_eq!(envoy.of(&house).await.status, 200, "{line:?}");
+            assert_eq!(auth.send(&menshen).await.status, 202, "{line:?}");
+            let envoy = TestRequest::get("/.menshen/ext_authz/echo").bytes("Cookie", &line);
+            assert_eq!(envoy.send(&menshen).await.status, 200, "{line:?}");
         }
         // And makes none of what is broken.
         let broken = [b"menshen=", name, b"; a=", cookie.as_bytes()].concat();
-        let answer = Ask::get("/echo").bytes("Cookie", &broken).of(&house).await;
+        let answer = TestRequest::get("/echo")
+            .bytes("Cookie", &broken)
+            .send(&menshen)
+            .await;
         assert_eq!(answer.status, 401);
     }
 }
 
 #[tokio::test]
 async fn a_person_whose_cookies_hold_a_name_signs_in() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for name in ["张三", "José"] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         browser.set("sso.test", "name", name);
         let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200, "{name}");
@@ -51,12 +54,12 @@ async fn a_person_whose_cookies_hold_a_name_signs_in() {
 
 #[tokio::test]
 async fn the_client_of_wecom_is_known_whatever_the_phone_is_called() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for model in NAMES {
         let agent = [b"Mozilla/5.0 (Linux; Android 14; ", model, b") "].concat();
         let agent = [&agent, PHONE.as_bytes()].concat();
-        let ask = Ask::get("/.menshen/start?connector=corp").headers(&PAGE);
-        let answer = ask.bytes("User-Agent", &agent).of(&house).await;
+        let ask = TestRequest::get("/.menshen/start?connector=corp").headers(&PAGE);
+        let answer = ask.bytes("User-Agent", &agent).send(&menshen).await;
         let to = answer.header("location").unwrap_or_default();
         assert!(to.contains("/connect/oauth2/authorize"), "{model:?}: {to}");
     }
@@ -64,32 +67,32 @@ async fn the_client_of_wecom_is_known_whatever_the_phone_is_called() {
 
 #[tokio::test]
 async fn an_old_browser_signs_out_by_a_form_on_a_page_with_any_address() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for (name, status) in [(&b"/\xd5\xc5\xc8\xfd"[..], 200), (&b""[..], 200)] {
-        let cookie = signed_in(&house, "zhangsan").await;
-        let ask = Ask::get("/.menshen/sign_out")
+        let cookie = signed_in(&menshen, "zhangsan").await;
+        let ask = TestRequest::get("/.menshen/sign_out")
             .method("POST")
             .session(&cookie);
         let referer = [HOME.as_bytes(), name].concat();
         let ask = ask.bytes("Referer", &referer).header("Content-Length", "0");
-        assert_eq!(ask.of(&house).await.status, status, "{name:?}");
+        assert_eq!(ask.send(&menshen).await.status, status, "{name:?}");
         let foreign = [b"http://evil.test", name].concat();
-        let ask = Ask::get("/.menshen/sign_out")
+        let ask = TestRequest::get("/.menshen/sign_out")
             .method("POST")
             .session(&cookie);
         let ask = ask.bytes("Referer", &foreign).header("Content-Length", "0");
-        assert_eq!(ask.of(&house).await.status, 403, "{name:?}");
+        assert_eq!(ask.send(&menshen).await.status, 403, "{name:?}");
     }
 }
 
 #[tokio::test]
 async fn an_address_of_ours_is_ascii() {
-    let house = Plan::default().server(TRUSTED).start().await;
+    let menshen = Setup::default().server(TRUSTED).start().await;
     for rd in [
         "%2F%E4%BD%A0%E5%A5%BD%3Fq=%E5%BC%A0%E4%B8%89",
         "/%E4%BD%A0%E5%A5%BD?q=%E5%BC%A0%E4%B8%89",
     ] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let source = browser.to_source(&format!("{OWN}/start?rd={rd}")).await;
         let back = browser.choose(&source, "lisi").await;
         let answer = browser.visit(&back).await;
@@ -102,11 +105,13 @@ async fn an_address_of_ours_is_ascii() {
         assert_eq!(to.trim_start_matches(HOME), wanted, "{rd}");
     }
     // What a front says of it, in GBK.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
-    let ask = Ask::get("/.menshen/start").headers(&PAGE).session(&cookie);
+    let ask = TestRequest::get("/.menshen/start")
+        .headers(&PAGE)
+        .session(&cookie);
     let ask = ask.bytes("X-Auth-Request-Redirect", b"/\xc4\xe3");
-    let answer = ask.of(&house).await;
+    let answer = ask.send(&menshen).await;
     assert_eq!(answer.header("location"), Some("/%C4%E3"));
 }

@@ -4,21 +4,21 @@ use menshen::face::page::Cause;
 
 use crate::browser::Browser;
 use crate::conf::parse;
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::provider::{Misbehaves, Provider, start};
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 
 /// Where oauth2-proxy had its callbacks.
 const KNOWN: &str = "http://sso.test/oauth2/callback";
 
 /// Two providers and WeCom, who all return to one address.
-async fn shared(one: &Provider, other: &Provider, address: &str, prefix: &str) -> House {
+async fn shared(one: &Provider, other: &Provider, address: &str, prefix: &str) -> Menshen {
     let at = |id: &str, provider: &Provider| {
         let table = provider.toml(id);
         let head = format!("[connector.{id}]\n");
         table.replace(&head, &format!("{head}callback = \"{address}\"\n"))
     };
     let more = format!("{}{}{UNLIMITED}", at("one", one), at("two", other));
-    Plan::default()
+    Setup::default()
         .clock(one.clock())
         .server(&format!("prefix = \"{prefix}\""))
         .connector(&format!("callback = \"{address}\""))
@@ -42,13 +42,13 @@ async fn what_a_provider_knows_already_is_where_logins_return() {
         ("http://sso.test/.menshen/callback/corp", "/.menshen"),
     ] {
         let (one, other) = (Provider::new().await, Provider::new().await);
-        let house = shared(&one, &other, address, prefix).await;
+        let menshen = shared(&one, &other, address, prefix).await;
         for (id, provider) in [("one", &one), ("two", &other)] {
             let login = format!("{id}-zhangsan");
             provider
                 .person("zhangsan")
                 .claim("preferred_username", login.clone().into());
-            let mut browser = Browser::new(&house);
+            let mut browser = Browser::new(&menshen);
             provider.sit(&mut browser, "zhangsan");
             let page = browser.follow(&start_of(id, prefix)).await;
             assert_eq!(page.answer.status, 200, "{address}: {}", page.answer.text());
@@ -67,7 +67,7 @@ async fn what_a_provider_knows_already_is_where_logins_return() {
             assert!(back.starts_with(&format!("{address}?")), "{back}");
         }
         // WeCom returns there, too.
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let start = start_of("corp", prefix);
         let source = browser.to_source(&start).await;
         let back = browser.choose(&source, "lisi").await;
@@ -83,7 +83,7 @@ async fn what_a_provider_knows_already_is_where_logins_return() {
 #[tokio::test]
 async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
     let (one, other) = (Provider::new().await, Provider::new().await);
-    let house = shared(&one, &other, KNOWN, "/oauth2").await;
+    let menshen = shared(&one, &other, KNOWN, "/oauth2").await;
     let way_back = async |browser: &mut Browser, id: &str, provider: &Provider| {
         provider.sit(browser, "zhangsan");
         let at_callback = |next: &str| next.contains("/oauth2/callback");
@@ -93,7 +93,7 @@ async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
             .url
     };
     // Two tabs, two providers: each answer is redeemed where it came from.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let ones = way_back(&mut browser, "one", &one).await;
     let others = way_back(&mut browser, "two", &other).await;
     let page = browser.follow(&ones).await;
@@ -106,7 +106,7 @@ async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     assert_eq!((one.calls("code"), other.calls("code")), (1, 1));
     // One provider's answer under another's state names its issuer, and goes nowhere.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let ones = url::Url::parse(&way_back(&mut browser, "one", &one).await).unwrap();
     let others = url::Url::parse(&way_back(&mut browser, "two", &other).await).unwrap();
     let state = |url: &url::Url| {
@@ -118,9 +118,9 @@ async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
     assert_eq!(page.cause(), Some(Cause::BadAnswer));
     assert_eq!((one.calls("code"), other.calls("code")), (1, 1));
     // Another browser's answer is nobody's.
-    let mut attacker = Browser::new(&house);
+    let mut attacker = Browser::new(&menshen);
     let bait = way_back(&mut attacker, "one", &one).await;
-    let mut victim = Browser::new(&house);
+    let mut victim = Browser::new(&menshen);
     assert_eq!(
         victim.follow(&bait).await.cause(),
         Some(Cause::LoginMissing)
@@ -137,11 +137,11 @@ async fn a_login_does_not_return_to_the_address_of_another_connector() {
         "[connector.keycloak]\n",
         "[connector.keycloak]\ncallback = 'http://sso.test/.menshen/sso/return'\n",
     );
-    let plan = Plan::default()
+    let setup = Setup::default()
         .clock(provider.clock())
         .more(&format!("{own}{UNLIMITED}"));
-    let house = plan.start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = setup.start().await;
+    let mut browser = Browser::new(&menshen);
     provider.sit(&mut browser, "zhangsan");
     let at_callback = |next: &str| next.contains("/sso/return");
     let back = browser
@@ -174,14 +174,14 @@ async fn an_answer_by_post_comes_to_a_shared_address_too() {
         "[connector.keycloak]\n",
         "[connector.keycloak]\ncallback = 'https://sso.test/.menshen/return'\n",
     );
-    let plan = Plan::default()
+    let setup = Setup::default()
         .clock(provider.clock())
         .external_url(https)
         .server("trusted_proxies = ['127.0.0.1']")
         .connector("callback = 'https://sso.test/.menshen/return'")
         .more(&format!("{table}response_mode = 'form_post'\n{UNLIMITED}"));
-    let house = plan.start().await;
-    let mut browser = Browser::new(&house).over_https();
+    let menshen = setup.start().await;
+    let mut browser = Browser::new(&menshen).over_https();
     provider.sit(&mut browser, "zhangsan");
     let start = format!("{https}/.menshen/start?connector=keycloak&rd=%2Fecho");
     let page = browser.follow(&start).await;
@@ -193,12 +193,12 @@ async fn an_answer_by_post_comes_to_a_shared_address_too() {
 #[tokio::test]
 async fn an_answer_without_a_name_is_taken_to_no_other_provider() {
     let (one, other) = (Provider::new().await, Provider::new().await);
-    let house = shared(&one, &other, KNOWN, "/oauth2").await;
+    let menshen = shared(&one, &other, KNOWN, "/oauth2").await;
     // One that announces its name and leaves it out.
     one.misbehave(Misbehaves::back(|pairs| {
         pairs.retain(|(name, _)| name != "iss")
     }));
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     one.sit(&mut browser, "zhangsan");
     let page = browser.follow(&start_of("one", "/oauth2")).await;
     assert_eq!(page.cause(), Some(Cause::BadAnswer));

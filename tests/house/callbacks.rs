@@ -5,15 +5,15 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, href, navigation};
-use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
 use crate::logging_in::{OWN, parameter};
+use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
 use crate::wecom::WeCom;
 
 const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 
 /// A browser that was at the source, and the address the source sends it back to.
-async fn on_the_way_back(house: &House) -> (Browser, String) {
-    let mut browser = Browser::new(house);
+async fn on_the_way_back(menshen: &Menshen) -> (Browser, String) {
+    let mut browser = Browser::new(menshen);
     let page = browser.to_source(&format!("{HOME}/echo?way=back")).await;
     let back = browser.choose(&page, "zhangsan").await;
     (browser, back)
@@ -25,24 +25,24 @@ fn session(browser: &Browser) -> Option<String> {
 
 #[tokio::test]
 async fn a_callback_seen_twice_is_harmless() {
-    let house = House::new().await;
-    let (mut browser, back) = on_the_way_back(&house).await;
+    let menshen = Menshen::new().await;
+    let (mut browser, back) = on_the_way_back(&menshen).await;
     assert_eq!(browser.follow(&back).await.answer.status, 200);
     let first = session(&browser);
     for again in 0..3 {
         let page = browser.follow(&back).await;
         assert_eq!(page.url, format!("{HOME}/echo?way=back"), "time {again}");
         assert_eq!(page.answer.status, 200);
-        house.advance(Duration::from_secs(60));
+        menshen.advance(Duration::from_secs(60));
     }
     assert_eq!(session(&browser), first);
-    assert_eq!(house.source.calls(REDEEM), 1);
+    assert_eq!(menshen.source.calls(REDEEM), 1);
 }
 
 #[tokio::test]
 async fn a_callback_seen_twice_at_once_is_redeemed_once() {
-    let house = House::new().await;
-    let (browser, back) = on_the_way_back(&house).await;
+    let menshen = Menshen::new().await;
+    let (browser, back) = on_the_way_back(&menshen).await;
     let mut tabs: Vec<_> = (0..8).map(|_| browser.clone()).collect();
     let visits = tabs.iter_mut().map(|tab| tab.visit(&back));
     let answers = futures_util::future::join_all(visits).await;
@@ -53,14 +53,14 @@ async fn a_callback_seen_twice_at_once_is_redeemed_once() {
     let sessions: Vec<_> = tabs.iter().map(session).collect();
     assert!(sessions[0].is_some());
     assert!(sessions.iter().all(|one| *one == sessions[0]));
-    assert_eq!(house.source.calls(REDEEM), 1);
+    assert_eq!(menshen.source.calls(REDEEM), 1);
 }
 
 #[tokio::test]
 async fn a_callback_in_another_browser_lets_nobody_in_and_costs_no_code() {
-    let house = House::new().await;
-    let (mut owner, back) = on_the_way_back(&house).await;
-    let mut other = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let (mut owner, back) = on_the_way_back(&menshen).await;
+    let mut other = Browser::new(&menshen);
     for _ in 0..2 {
         let page = other.follow(&back).await;
         assert_eq!(
@@ -69,20 +69,20 @@ async fn a_callback_in_another_browser_lets_nobody_in_and_costs_no_code() {
         );
         assert_eq!(other.cookies(), []);
     }
-    assert_eq!(house.source.calls(REDEEM), 0);
+    assert_eq!(menshen.source.calls(REDEEM), 0);
     assert_eq!(owner.follow(&back).await.answer.status, 200);
     // Its outcome is still remembered, and is nobody else's.
     let page = other.follow(&back).await;
     assert_eq!(page.cause(), Some(Cause::LoginMissing));
     assert_eq!(other.cookies(), []);
-    assert_eq!(house.source.calls(REDEEM), 1);
+    assert_eq!(menshen.source.calls(REDEEM), 1);
 }
 
 #[tokio::test]
 async fn somebody_elses_callback_does_not_change_who_is_here() {
-    let house = House::new().await;
-    let (mut attacker, bait) = on_the_way_back(&house).await;
-    let mut victim = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let (mut attacker, bait) = on_the_way_back(&menshen).await;
+    let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
     for spent in [false, true] {
         if spent {
@@ -100,26 +100,26 @@ async fn somebody_elses_callback_does_not_change_who_is_here() {
 
 #[tokio::test]
 async fn a_callback_that_comes_late_is_told_so() {
-    let house = House::new().await;
-    let (mut browser, back) = on_the_way_back(&house).await;
-    house.advance(Duration::from_secs(601));
+    let menshen = Menshen::new().await;
+    let (mut browser, back) = on_the_way_back(&menshen).await;
+    menshen.advance(Duration::from_secs(601));
     let page = browser.follow(&back).await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (400, Some(Cause::LoginLate))
     );
     assert_eq!(browser.cookies(), [], "it will never be of use again");
-    assert_eq!(house.source.calls(REDEEM), 0);
+    assert_eq!(menshen.source.calls(REDEEM), 0);
     // In time it is fine; the code lives five minutes.
-    let (mut browser, back) = on_the_way_back(&house).await;
-    house.advance(Duration::from_secs(299));
+    let (mut browser, back) = on_the_way_back(&menshen).await;
+    menshen.advance(Duration::from_secs(299));
     assert_eq!(browser.follow(&back).await.answer.status, 200);
 }
 
 #[tokio::test]
 async fn who_refuses_is_told_so_and_can_change_their_mind() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let page = browser.to_source(&format!("{HOME}/echo?x=1")).await;
     let page = browser.follow(&WeCom::refuse(&page)).await;
     assert_eq!(
@@ -127,7 +127,7 @@ async fn who_refuses_is_told_so_and_can_change_their_mind() {
         (403, Some(Cause::LoginDeclined))
     );
     assert_eq!(browser.cookies(), []);
-    assert_eq!(house.source.calls(REDEEM), 0);
+    assert_eq!(menshen.source.calls(REDEEM), 0);
     let again = href(&page.answer.text(), "/sign_in").unwrap();
     let page = browser.sign_in(&format!("{HOME}{again}"), "lisi").await;
     assert_eq!(page.url, format!("{HOME}/echo?x=1"));
@@ -135,8 +135,8 @@ async fn who_refuses_is_told_so_and_can_change_their_mind() {
 
 #[tokio::test]
 async fn somebody_who_is_here_may_become_somebody_else() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     let before = session(&browser);
     let start = format!("{OWN}/start?connector=corp&rd=/echo");
@@ -151,7 +151,7 @@ async fn somebody_who_is_here_may_become_somebody_else() {
 
 #[tokio::test]
 async fn a_broken_callback_ends_at_a_page_and_asks_the_source_nothing() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for (broken, cause) in [
         ("", Cause::BadAnswer),
         ("?code=C", Cause::BadAnswer),
@@ -171,7 +171,7 @@ async fn a_broken_callback_ends_at_a_page_and_asks_the_source_nothing() {
             Cause::LoginMissing,
         ),
     ] {
-        let (mut browser, back) = on_the_way_back(&house).await;
+        let (mut browser, back) = on_the_way_back(&menshen).await;
         let (code, state) = (parameter(&back, "code"), parameter(&back, "state"));
         let query = broken
             .replace("=LONG", &format!("={}", "x".repeat(513)))
@@ -182,9 +182,9 @@ async fn a_broken_callback_ends_at_a_page_and_asks_the_source_nothing() {
         assert!(session(&browser).is_none(), "{broken}");
         assert!(href(&page.answer.text(), "/sign_in").is_some(), "{broken}");
     }
-    assert_eq!(house.source.calls(REDEEM), 0);
+    assert_eq!(menshen.source.calls(REDEEM), 0);
     // What else the source sends along says nothing.
-    let (mut browser, back) = on_the_way_back(&house).await;
+    let (mut browser, back) = on_the_way_back(&menshen).await;
     let page = browser
         .follow(&format!("{back}&appid=ww1&appid=ww2&x"))
         .await;
@@ -193,9 +193,9 @@ async fn a_broken_callback_ends_at_a_page_and_asks_the_source_nothing() {
 
 #[tokio::test]
 async fn a_forged_memory_of_a_login_is_refused() {
-    let house = House::new().await;
-    let (mut victim, _) = on_the_way_back(&house).await;
-    let (attacker, bait) = on_the_way_back(&house).await;
+    let menshen = Menshen::new().await;
+    let (mut victim, _) = on_the_way_back(&menshen).await;
+    let (attacker, bait) = on_the_way_back(&menshen).await;
     let theirs = attacker.cookies()[0].clone();
     let own = victim.cookies()[0].clone();
     // Their address with what our browser remembers of another login, under their name.
@@ -207,31 +207,31 @@ async fn a_forged_memory_of_a_login_is_refused() {
         assert!(victim.cookie(&theirs.name).is_none(), "what is forged goes");
     }
     assert!(victim.cookie(&own.name).is_some(), "what is not stays");
-    assert_eq!(house.source.calls(REDEEM), 0);
+    assert_eq!(menshen.source.calls(REDEEM), 0);
 }
 
 #[tokio::test]
 async fn a_callback_counts_at_the_connector_that_began_it() {
-    let house = Plan::default().more(OTHER_CONNECTOR).start().await;
+    let menshen = Setup::default().more(OTHER_CONNECTOR).start().await;
     for (path, good) in [
         ("/callback/other", false),
         ("/callback/nobody", false),
         ("/callback/corp", true),
         ("/callback", true),
     ] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let start = format!("{OWN}/start?connector=corp&rd=/echo");
         let page = browser.to_source(&start).await;
         let back = browser.choose(&page, "zhangsan").await;
-        let asked = house.source.calls(REDEEM);
+        let asked = menshen.source.calls(REDEEM);
         let page = browser.follow(&back.replace("/callback/corp", path)).await;
         assert_eq!(session(&browser).is_some(), good, "{path}");
         if !good {
             assert_eq!(page.cause(), Some(Cause::LoginForged), "{path}");
-            assert_eq!(house.source.calls(REDEEM), asked, "{path}");
+            assert_eq!(menshen.source.calls(REDEEM), asked, "{path}");
         }
     }
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let answer = browser
         .visit(&format!("{OWN}/callback/no%20id?code=1&state=2"))
         .await;
@@ -240,8 +240,8 @@ async fn a_callback_counts_at_the_connector_that_began_it() {
 
 #[tokio::test]
 async fn the_back_button_after_a_login_does_no_harm() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let source = browser.to_source(&format!("{HOME}/echo?x=1")).await;
     let back = browser.choose(&source, "zhangsan").await;
     browser.follow(&back).await;
@@ -251,7 +251,7 @@ async fn the_back_button_after_a_login_does_no_harm() {
     let page = browser.follow(&again).await;
     assert_eq!(page.answer.status, 200);
     assert_eq!(session(&browser), before);
-    assert_eq!(house.source.calls(REDEEM), 1);
+    assert_eq!(menshen.source.calls(REDEEM), 1);
     // Back at the page that offers logins: it says who is here.
     let page = browser.follow(&format!("{OWN}/sign_in?rd=/echo?x=1")).await;
     assert_eq!(page.answer.status, 200);
@@ -263,17 +263,17 @@ async fn the_back_button_after_a_login_does_no_harm() {
 #[tokio::test]
 async fn a_spent_code_starts_the_login_once_more_by_itself_and_then_stops() {
     for errcode in [40029, 42003, 42022] {
-        let house = House::new().await;
-        let (mut browser, back) = on_the_way_back(&house).await;
-        house.source.fail(REDEEM, errcode, 1);
+        let menshen = Menshen::new().await;
+        let (mut browser, back) = on_the_way_back(&menshen).await;
+        menshen.source.fail(REDEEM, errcode, 1);
         let again = browser.to_source(&back).await;
         assert_ne!(parameter(&again, "state"), parameter(&back, "state"));
         let back = browser.choose(&again, "zhangsan").await;
         let page = browser.follow(&back).await;
         assert_eq!(page.url, format!("{HOME}/echo?way=back"), "{errcode}");
 
-        let (mut browser, back) = on_the_way_back(&house).await;
-        house.source.fail(REDEEM, errcode, 2);
+        let (mut browser, back) = on_the_way_back(&menshen).await;
+        menshen.source.fail(REDEEM, errcode, 2);
         let again = browser.to_source(&back).await;
         let back = browser.choose(&again, "zhangsan").await;
         let page = browser.follow(&back).await;
@@ -292,13 +292,13 @@ async fn a_spent_code_starts_the_login_once_more_by_itself_and_then_stops() {
 
 #[tokio::test]
 async fn only_a_get_redeems() {
-    let house = House::new().await;
-    let (mut browser, back) = on_the_way_back(&house).await;
+    let menshen = Menshen::new().await;
+    let (mut browser, back) = on_the_way_back(&menshen).await;
     for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS"] {
         let answer = browser.send(method, &back, &navigation(), b"").await;
         assert_eq!(answer.status, 405, "{method}");
         assert!(session(&browser).is_none(), "{method}");
     }
-    assert_eq!(house.source.calls(REDEEM), 0);
+    assert_eq!(menshen.source.calls(REDEEM), 0);
     assert_eq!(browser.follow(&back).await.answer.status, 200);
 }

@@ -6,12 +6,12 @@ mod secrets;
 mod table;
 mod targets;
 
-use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;
 use crate::ext_authz::ON_MAIN;
-use crate::house::{HOME, House, Plan};
 use crate::mirror::Mirror;
 use crate::records::Records;
+use crate::setup::{HOME, Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
 /// The peer of every test is a proxy whose word counts.
@@ -19,16 +19,16 @@ pub(crate) const TRUSTED: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
 pub(crate) const PAGE: [(&str, &str); 1] = [("Accept", "text/html")];
 
-fn auth(uri: &str) -> Ask {
-    Ask::get("/.menshen/auth")
+fn auth(uri: &str) -> TestRequest {
+    TestRequest::get("/.menshen/auth")
         .header("X-Forwarded-Uri", uri)
         .header("X-Original-Method", "GET")
         .header("X-Forwarded-Proto", "http")
         .header("X-Forwarded-For", "192.0.2.7")
 }
 
-fn forward_auth(uri: &str) -> Ask {
-    Ask::get("/.menshen/forward-auth")
+fn forward_auth(uri: &str) -> TestRequest {
+    TestRequest::get("/.menshen/forward-auth")
         .host("menshen.internal")
         .header("X-Forwarded-Method", "GET")
         .header("X-Forwarded-Proto", "http")
@@ -37,22 +37,22 @@ fn forward_auth(uri: &str) -> Ask {
         .header("X-Forwarded-For", "192.0.2.7")
 }
 
-fn envoy(uri: &str) -> Ask {
-    Ask::get(&format!("/.menshen/ext_authz{uri}")).header("X-Forwarded-For", "192.0.2.7")
+fn envoy(uri: &str) -> TestRequest {
+    TestRequest::get(&format!("/.menshen/ext_authz{uri}")).header("X-Forwarded-For", "192.0.2.7")
 }
 
-async fn house() -> House {
-    Plan::default().server(TRUSTED).start().await
+async fn start_menshen() -> Menshen {
+    Setup::default().server(TRUSTED).start().await
 }
 
 /// Serves these routes, whose upstream is a mirror, and answers every check face.
-async fn house_with(routes: &str, mirror: &Mirror) -> House {
+async fn menshen_with(routes: &str, mirror: &Mirror) -> Menshen {
     let routes = routes.replace("{mirror}", &mirror.base_url());
-    let plan = Plan::default()
+    let setup = Setup::default()
         .server(TRUSTED)
         .more(ON_MAIN)
         .routes(&routes);
-    plan.start().await
+    setup.start().await
 }
 
 fn reason(answer: &Answer) -> &str {
@@ -61,16 +61,16 @@ fn reason(answer: &Answer) -> &str {
 
 #[tokio::test]
 async fn every_contract_lets_a_member_pass_and_says_who_it_is() {
-    let house = house().await;
-    let cookie = signed_in(&house, "lisi").await;
-    let answer = auth("/finance?x=1").session(&cookie).of(&house).await;
+    let menshen = start_menshen().await;
+    let cookie = signed_in(&menshen, "lisi").await;
+    let answer = auth("/finance?x=1").session(&cookie).send(&menshen).await;
     assert_eq!(
         (answer.status, answer.header("x-auth-request-user")),
         (202, Some("lisi"))
     );
     let answer = forward_auth("/finance?x=1")
         .session(&cookie)
-        .of(&house)
+        .send(&menshen)
         .await;
     assert_eq!(
         (answer.status, answer.header("x-auth-request-user")),
@@ -79,7 +79,7 @@ async fn every_contract_lets_a_member_pass_and_says_who_it_is() {
     let answer = envoy("/finance?x=1")
         .header("Cookie", &format!("a=b; menshen={cookie}"))
         .header("X_Forwarded_User", "boss")
-        .of(&house)
+        .send(&menshen)
         .await;
     assert_eq!(
         (answer.status, answer.header("x-forwarded-user")),
@@ -104,19 +104,19 @@ async fn envoy_takes_off_what_says_another_method_than_was_judged() {
         "reads",
         "allow = \"user != null && request.method == 'GET'\"",
     ) + &route("works", "allow = 'user != null'");
-    let house = Plan::default()
+    let menshen = Setup::default()
         .server(TRUSTED)
         .routes(&routes)
         .start()
         .await;
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     browser
         .sign_in(&format!("{HOME}/.menshen/start?connector=corp"), "lisi")
         .await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     for (path, taken) in [("/reads", true), ("/works", false)] {
         // Envoy itself passes on no more to menshen than it is told to.
-        let answer = envoy(path).session(&cookie).of(&house).await;
+        let answer = envoy(path).session(&cookie).send(&menshen).await;
         let removed = answer.header("x-envoy-auth-headers-to-remove").unwrap();
         for name in [
             "x-http-method-override",
@@ -131,11 +131,11 @@ async fn envoy_takes_off_what_says_another_method_than_was_judged() {
 
 #[tokio::test]
 async fn every_contract_says_no_in_its_own_words() {
-    let house = house().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let at = house.address();
+    let menshen = start_menshen().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let at = menshen.address();
     for (ask, nobody, program) in [
-        (auth as fn(&str) -> Ask, 401, 401),
+        (auth as fn(&str) -> TestRequest, 401, 401),
         (forward_auth, 303, 401),
         (envoy, 302, 401),
     ] {
@@ -160,10 +160,10 @@ async fn every_contract_says_no_in_its_own_words() {
 
 #[tokio::test]
 async fn whoever_is_not_trusted_is_not_believed() {
-    let house = Plan::default().start().await;
-    let cookie = signed_in(&house, "lisi").await;
+    let menshen = Setup::default().start().await;
+    let cookie = signed_in(&menshen, "lisi").await;
     for ask in [auth("/"), forward_auth("/"), envoy("/")] {
-        let answer = ask.session(&cookie).of(&house).await;
+        let answer = ask.session(&cookie).send(&menshen).await;
         assert_eq!((answer.status, reason(&answer)), (403, "not-trusted"));
         assert_eq!(answer.header("x-auth-request-user"), None);
     }
@@ -201,16 +201,16 @@ host = "board.test:443"
 #[tokio::test]
 async fn what_a_proxy_does_not_tell_is_never_guessed_at() {
     let log = Records::of_the_log();
-    let house = Plan::default().server(TRUSTED).routes(NEEDY).start().await;
-    let ask = |uri: &str| Ask::get("/.menshen/auth").header("X-Forwarded-Uri", uri);
+    let menshen = Setup::default().server(TRUSTED).routes(NEEDY).start().await;
+    let ask = |uri: &str| TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", uri);
     let told = |uri: &str| {
         ask(uri)
             .header("X-Original-Method", "GET")
             .header("X-Forwarded-For", "192.0.2.7")
     };
     for (uri, status) in [("/method", 202), ("/unsaid", 401), ("/ip", 202)] {
-        assert_eq!(told(uri).of(&house).await.status, status, "{uri}");
-        let answer = ask(uri).of(&house).await;
+        assert_eq!(told(uri).send(&menshen).await.status, status, "{uri}");
+        let answer = ask(uri).send(&menshen).await;
         assert_eq!((answer.status, reason(&answer)), (403, "untold"), "{uri}");
     }
     let board = |proto: Option<&str>| {
@@ -220,9 +220,9 @@ async fn what_a_proxy_does_not_tell_is_never_guessed_at() {
             None => ask,
         }
     };
-    assert_eq!(board(Some("http")).of(&house).await.status, 202);
-    assert_eq!(board(Some("https")).of(&house).await.status, 401);
-    let answer = board(None).of(&house).await;
+    assert_eq!(board(Some("http")).send(&menshen).await.status, 202);
+    assert_eq!(board(Some("https")).send(&menshen).await.status, 401);
+    let answer = board(None).send(&menshen).await;
     assert_eq!((answer.status, reason(&answer)), (403, "untold"));
     // The first complaint of a second is written down, with what to send.
     let said = log.text();
@@ -234,21 +234,21 @@ async fn what_a_proxy_does_not_tell_is_never_guessed_at() {
 
 #[tokio::test]
 async fn a_check_about_a_client_without_an_address_is_answered() {
-    let house = house().await;
-    let cookie = signed_in(&house, "zhangsan").await;
+    let menshen = start_menshen().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
     for chain in ["unix:", "unknown", "", "203.0.113.9, unknown"] {
-        let auth = Ask::get("/.menshen/auth").header("X-Forwarded-Uri", "/echo");
+        let auth = TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", "/echo");
         let auth = auth.header("X-Forwarded-Proto", "https, http");
-        let forward = Ask::get("/.menshen/forward-auth")
+        let forward = TestRequest::get("/.menshen/forward-auth")
             .header("X-Forwarded-Host", "sso.test, sso.test")
             .header("X-Forwarded-Proto", "http, http")
             .header("X-Forwarded-Method", "GET")
             .header("X-Forwarded-Uri", "/echo");
-        let envoy = Ask::get("/.menshen/ext_authz/echo");
+        let envoy = TestRequest::get("/.menshen/ext_authz/echo");
         for (ask, allowed) in [(auth, 202), (forward, 200), (envoy, 200)] {
             let ask = ask.header("X-Forwarded-For", chain);
-            assert_eq!(ask.of(&house).await.status, 401, "{chain} {ask:?}");
-            let answer = ask.clone().session(&cookie).of(&house).await;
+            assert_eq!(ask.send(&menshen).await.status, 401, "{chain} {ask:?}");
+            let answer = ask.clone().session(&cookie).send(&menshen).await;
             assert_eq!(answer.status, allowed, "{chain} {ask:?}");
         }
     }
@@ -257,11 +257,14 @@ async fn a_check_about_a_client_without_an_address_is_answered() {
 #[tokio::test]
 async fn whoever_asks_about_our_own_pages_is_told_so() {
     let log = Records::of_the_log();
-    let house = house().await;
-    for ask in [auth as fn(&str) -> Ask, forward_auth, envoy] {
-        let answer = ask("/.menshen/start?rd=/").headers(&PAGE).of(&house).await;
+    let menshen = start_menshen().await;
+    for ask in [auth as fn(&str) -> TestRequest, forward_auth, envoy] {
+        let answer = ask("/.menshen/start?rd=/")
+            .headers(&PAGE)
+            .send(&menshen)
+            .await;
         assert_eq!((answer.status, reason(&answer)), (403, "own-page"));
-        assert_eq!(reason(&ask("/.menshenx").of(&house).await), "nobody");
+        assert_eq!(reason(&ask("/.menshenx").send(&menshen).await), "nobody");
     }
     assert!(
         log.text()
@@ -272,19 +275,19 @@ async fn whoever_asks_about_our_own_pages_is_told_so() {
 #[tokio::test]
 async fn nobody_goes_round_when_a_proxy_keeps_the_cookie_to_itself() {
     let log = Records::of_the_log();
-    let house = house().await;
+    let menshen = start_menshen().await;
     for (home, at) in [("sso.test", HOME), ("oa.test", "http://oa.test")] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         browser.sign_in(&format!("{at}/echo"), "lisi").await;
         // The check is asked without the browser's cookie, as a proxy that names no cookie does.
         let check = forward_auth("/echo").headers(&PAGE);
         let check = match home {
             "sso.test" => check,
-            _ => Ask::get("/.menshen/ext_authz/echo")
+            _ => TestRequest::get("/.menshen/ext_authz/echo")
                 .host(home)
                 .headers(&PAGE),
         };
-        let led = check.of(&house).await;
+        let led = check.send(&menshen).await;
         let page = browser.follow(led.header("location").unwrap()).await;
         assert_eq!(page.answer.status, 200, "{}", page.url);
         assert!(page.url.contains("/.menshen/start?"), "{}", page.url);
@@ -292,8 +295,8 @@ async fn nobody_goes_round_when_a_proxy_keeps_the_cookie_to_itself() {
     }
     assert!(log.text().contains("let it pass Cookie"));
     // Who is nobody in truth signs in by the very same address.
-    let led = forward_auth("/echo").headers(&PAGE).of(&house).await;
-    let mut browser = Browser::new(&house);
+    let led = forward_auth("/echo").headers(&PAGE).send(&menshen).await;
+    let mut browser = Browser::new(&menshen);
     let to = led.header("location").unwrap();
     let page = browser.sign_in(to, "lisi").await;
     assert_eq!(page.url, format!("{HOME}/echo"));

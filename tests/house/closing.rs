@@ -7,14 +7,14 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 use serde_json::json;
 
-use crate::asking::Ask;
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::PHONE;
 use crate::mirror;
 use crate::oauth2;
 use crate::provider::{self, Provider};
 use crate::relay::{Cut, Relay, When};
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::test_request::TestRequest;
 use crate::troubles::{self, DETAIL, MEMBER, REDEEM, TOKEN};
 
 /// How many logins may pass before a question meets a connection that was used before.
@@ -24,8 +24,8 @@ fn address(url: &str) -> SocketAddr {
     url.trim_start_matches("http://").parse().unwrap()
 }
 
-/// A house whose WeCom is reached through a relay.
-async fn wecom(relay: &Relay, source: &House) -> House {
+/// An instance of menshen whose WeCom is reached through a relay.
+async fn wecom(relay: &Relay, source: &Menshen) -> Menshen {
     let login = format!(
         "[connector.relayed]\nauto_login = \"never\"\n[connector.relayed.wecom]\n\
          corp_id = \"{corp}\"\nagent_id = {agent}\nsecret = \"{secret}\"\n\
@@ -38,7 +38,7 @@ async fn wecom(relay: &Relay, source: &House) -> House {
         authorize = source.source.authorize_url(),
         login = source.source.login_url(),
     );
-    Plan::default()
+    Setup::default()
         .more(&format!("{login}{UNLIMITED}"))
         .start()
         .await
@@ -48,7 +48,7 @@ async fn wecom(relay: &Relay, source: &House) -> House {
 async fn every_question_of_a_wecom_login_outlives_its_connection() {
     let source = troubles::talkative().await;
     let relay = Relay::to(address(&source.source.base_url())).await;
-    let house = wecom(&relay, &source).await;
+    let menshen = wecom(&relay, &source).await;
     let start = format!("{HOME}/.menshen/start?connector=relayed&rd=%2Fecho");
     let mut logins = 0;
     for call in [TOKEN, MEMBER, DETAIL, "/cgi-bin/department/list"] {
@@ -57,9 +57,9 @@ async fn every_question_of_a_wecom_login_outlives_its_connection() {
             for login in 1.. {
                 assert!(login <= LOGINS_MAX, "{call} was never asked twice");
                 // Tokens and departments are asked for anew.
-                house.advance(Duration::from_secs(7201));
+                menshen.advance(Duration::from_secs(7201));
                 source.advance(Duration::from_secs(7201));
-                let mut phone = Browser::new(&house).with_agent(PHONE);
+                let mut phone = Browser::new(&menshen).with_agent(PHONE);
                 let page = troubles::agree(&mut phone, &start).await;
                 logins += 1;
                 assert_eq!(page.answer.status, 200, "{how:?} at {call}");
@@ -78,12 +78,12 @@ async fn every_question_of_a_wecom_login_outlives_its_connection() {
 async fn a_code_of_wecom_is_never_sent_twice() {
     let source = troubles::talkative().await;
     let relay = Relay::to(address(&source.source.base_url())).await;
-    let house = wecom(&relay, &source).await;
+    let menshen = wecom(&relay, &source).await;
     let start = format!("{HOME}/.menshen/start?connector=relayed&rd=%2Fecho");
     for how in Cut::ALL {
         let before = source.source.calls(REDEEM);
         relay.cut(REDEEM, how, When::Always);
-        let mut phone = Browser::new(&house).with_agent(PHONE);
+        let mut phone = Browser::new(&menshen).with_agent(PHONE);
         let page = troubles::agree(&mut phone, &start).await;
         assert_eq!(page.cause(), Some(Cause::SourceUnreachable), "{how:?}");
         assert_eq!(relay.cuts(), 1, "{how:?}");
@@ -98,7 +98,7 @@ async fn a_code_of_wecom_is_never_sent_twice() {
 async fn every_question_of_an_openid_login_outlives_its_connection() {
     let provider = Provider::new().await;
     let relay = Relay::to(provider.address()).await;
-    let house = behind(&provider, &relay).await;
+    let menshen = behind(&provider, &relay).await;
     let path = |name: &str| format!("/realms/corp{name}");
     let mut logins = 0;
     for how in Cut::ALL {
@@ -111,9 +111,9 @@ async fn every_question_of_an_openid_login_outlives_its_connection() {
             for login in 1.. {
                 assert!(login <= LOGINS_MAX, "{name} was never asked twice");
                 // What the provider says of itself is asked for anew, and its new key.
-                house.advance(Duration::from_secs(3601));
+                menshen.advance(Duration::from_secs(3601));
                 provider.rotate(false);
-                let mut browser = Browser::new(&house);
+                let mut browser = Browser::new(&menshen);
                 let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
                 logins += 1;
                 assert_eq!(page.answer.status, 200, "{how:?} at {name}");
@@ -131,11 +131,11 @@ async fn every_question_of_an_openid_login_outlives_its_connection() {
 async fn a_code_and_a_refresh_token_are_never_sent_twice() {
     let provider = Provider::new().await;
     let relay = Relay::to(provider.address()).await;
-    let house = behind(&provider, &relay).await;
+    let menshen = behind(&provider, &relay).await;
     for how in Cut::ALL {
         let before = provider.calls("code");
         relay.cut("/realms/corp/token", how, When::Always);
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
         assert_eq!(page.cause(), Some(Cause::SourceUnreachable), "{how:?}");
         assert_eq!(relay.cuts(), 1, "{how:?}");
@@ -145,24 +145,24 @@ async fn a_code_and_a_refresh_token_are_never_sent_twice() {
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
         assert_eq!(page.answer.status, 200, "{how:?}");
         let before = provider.calls("refresh");
-        house.advance(Duration::from_secs(301));
+        menshen.advance(Duration::from_secs(301));
         relay.cut("/realms/corp/token", how, When::Always);
         browser.visit(&format!("{HOME}/echo")).await;
         assert_eq!(relay.cuts(), 1, "{how:?}");
         assert!(provider.calls("refresh") <= before + 1, "{how:?}");
         // Whatever was going on there is over.
-        house.advance(Duration::from_secs(3600));
+        menshen.advance(Duration::from_secs(3600));
     }
 }
 
-/// A house that reaches its provider through a relay, and renews tokens.
-async fn behind(provider: &Provider, relay: &Relay) -> House {
+/// An instance of menshen that reaches its provider through a relay, and renews tokens.
+async fn behind(provider: &Provider, relay: &Relay) -> Menshen {
     let more = format!("{}{UNLIMITED}", provider.toml("keycloak"));
     let head = "[connector.keycloak]\n";
     let more = more.replace(head, &format!("{head}{}", relay.as_proxy()));
     let routes = "[[route]]\nname = \"app\"\nhost = \"sso.test\"\nupstream = [\"{app}\"]\n\
                   pass_access_token = true\n";
-    Plan::default()
+    Setup::default()
         .clock(provider.clock())
         .more(&more)
         .routes(routes)
@@ -184,7 +184,7 @@ async fn a_profile_outlives_its_connection_and_its_code_is_sent_once() {
             &format!("{}/api/", provider.url()),
             &format!("{}/api/", relay.url()),
         );
-    let house = Plan::default()
+    let menshen = Setup::default()
         .more(&format!("{table}{UNLIMITED}"))
         .start()
         .await;
@@ -193,7 +193,7 @@ async fn a_profile_outlives_its_connection_and_its_code_is_sent_once() {
         relay.cut("/api/me", how, When::Reused);
         for login in 1.. {
             assert!(login <= LOGINS_MAX, "the profile was never asked for twice");
-            let page = Browser::new(&house).follow(&provider::start("gh")).await;
+            let page = Browser::new(&menshen).follow(&provider::start("gh")).await;
             logins += 1;
             assert_eq!(page.answer.status, 200, "{how:?}: {}", page.answer.text());
             if relay.cuts() > 0 {
@@ -229,7 +229,7 @@ async fn a_token_is_explained_and_keys_are_found_although_the_connection_ends() 
             mirror.base_url()
         )
     };
-    let house = Plan::default()
+    let menshen = Setup::default()
         .clock(ci.clock())
         .more(&format!(
             "{}{}",
@@ -245,11 +245,11 @@ async fn a_token_is_explained_and_keys_are_found_although_the_connection_ends() 
             for token in 1.. {
                 assert!(token <= LOGINS_MAX, "{path} was never asked twice");
                 ci.rotate(false);
-                house.advance(Duration::from_secs(3601));
+                menshen.advance(Duration::from_secs(3601));
                 let claims = ci.claims("zhangsan", "menshen");
                 let token = format!("Bearer {}", ci.sign(&claims, &json!({})));
-                let ask = Ask::get(&format!("/{id}")).header("Authorization", &token);
-                let answer = ask.of(&house).await;
+                let ask = TestRequest::get(&format!("/{id}")).header("Authorization", &token);
+                let answer = ask.send(&menshen).await;
                 // The provider calls no such token active; that it was asked is enough.
                 let expected = if id == "signed" { 200 } else { 401 };
                 assert_eq!(answer.status, expected, "{how:?} at {path}");

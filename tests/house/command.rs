@@ -42,7 +42,7 @@ impl Drop for Folder {
     }
 }
 
-pub(crate) fn menshen(arguments: &[&str]) -> Output {
+pub(crate) fn run_menshen(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_menshen"));
     command
         .env_remove("MENSHEN_CONFIG")
@@ -60,7 +60,7 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
 fn a_good_configuration_is_fine() {
     let folder = Folder::new("good");
     let config = folder.config("");
-    let output = menshen(&["check", "-c", config.to_str().unwrap()]);
+    let output = run_menshen(&["check", "-c", config.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&output.stdout).ends_with("menshen.toml: fine\n"));
     assert!(
@@ -74,7 +74,7 @@ fn a_refused_configuration_is_exit_code_1_with_the_place() {
     let folder = Folder::new("refused");
     let config = folder.config("lisen = 7");
     for command in ["check", "run"] {
-        let output = menshen(&[command, "-c", config.to_str().unwrap()]);
+        let output = run_menshen(&[command, "-c", config.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(
             text(&output.stderr).contains("menshen.toml:8:1"),
@@ -86,14 +86,14 @@ fn a_refused_configuration_is_exit_code_1_with_the_place() {
         );
     }
     let absent = folder.0.join("absent.toml");
-    let output = menshen(&["check", "-c", absent.to_str().unwrap()]);
+    let output = run_menshen(&["check", "-c", absent.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 
 #[test]
 fn a_command_that_does_not_exist_is_exit_code_2() {
-    assert_eq!(menshen(&["serve"]).status.code(), Some(2));
-    assert_eq!(menshen(&["check", "--offline"]).status.code(), Some(2));
+    assert_eq!(run_menshen(&["serve"]).status.code(), Some(2));
+    assert_eq!(run_menshen(&["check", "--offline"]).status.code(), Some(2));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn an_address_that_is_taken_is_exit_code_3() {
     let folder = Folder::new("taken");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = folder.config(&format!("listen = ['{}']", taken.local_addr().unwrap()));
-    let output = menshen(&["-c", config.to_str().unwrap()]);
+    let output = run_menshen(&["-c", config.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(
         text(&output.stderr).contains("another program listens there"),
@@ -111,15 +111,19 @@ fn an_address_that_is_taken_is_exit_code_3() {
 
 #[test]
 fn every_key_that_is_made_is_another() {
-    let (a, b) = (menshen(&["keygen"]).stdout, menshen(&["keygen"]).stdout);
+    let (a, b) = (
+        run_menshen(&["keygen"]).stdout,
+        run_menshen(&["keygen"]).stdout,
+    );
     assert_eq!(a.len(), 45, "32 bytes as base64 and a line end");
     assert_ne!(a, b);
 }
 
 #[test]
 fn the_schema_is_json_and_completions_name_the_commands() {
-    let schema: serde_json::Value = serde_json::from_slice(&menshen(&["schema"]).stdout).unwrap();
+    let schema: serde_json::Value =
+        serde_json::from_slice(&run_menshen(&["schema"]).stdout).unwrap();
     assert!(schema["properties"]["server"].is_object());
-    let completions = menshen(&["completions", "bash"]).stdout;
+    let completions = run_menshen(&["completions", "bash"]).stdout;
     assert!(text(&completions).contains("keygen"));
 }

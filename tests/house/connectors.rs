@@ -3,11 +3,11 @@
 
 use menshen::face::page::Cause;
 
-use crate::asking::Ask;
 use crate::browser::{Browser, Page, href};
-use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, ROUTES, UNLIMITED};
 use crate::logging_in::{OWN, parameter};
 use crate::provider::Provider;
+use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, ROUTES, Setup, UNLIMITED};
+use crate::test_request::TestRequest;
 
 /// Beside the usual routes one that only the other connector's people may take.
 const OTHER_ONLY: &str = r#"
@@ -34,16 +34,16 @@ upstream = ["{app}"]
 connectors = ["other"]
 "#;
 
-async fn house() -> House {
+async fn start_menshen() -> Menshen {
     let more = OTHER_CONNECTOR.replace(
         "[connector.other]\n",
         "[connector.other]\ndisplay_name = \"Other\"\nlink_by = ['email']\n",
     );
-    let plan = Plan::default().routes(&format!("{ROUTES}{OTHER_ONLY}"));
-    let house = plan.more(&format!("{more}{UNLIMITED}")).start().await;
+    let setup = Setup::default().routes(&format!("{ROUTES}{OTHER_ONLY}"));
+    let menshen = setup.more(&format!("{more}{UNLIMITED}")).start().await;
     // Then the source vouches for addresses, and the same person may come in by both.
-    house.source.old_app(crate::wecom::AGENT_ID, true);
-    house
+    menshen.source.old_app(crate::wecom::AGENT_ID, true);
+    menshen
 }
 
 async fn through(browser: &mut Browser, connector: &str, place: &str) -> Page {
@@ -53,10 +53,10 @@ async fn through(browser: &mut Browser, connector: &str, place: &str) -> Page {
 
 #[tokio::test]
 async fn a_public_route_names_only_people_of_the_connectors_that_count_there() {
-    let house = house().await;
+    let menshen = start_menshen().await;
     let nobody: [&str; 0] = [];
     for (connector, named) in [("corp", &nobody[..]), ("other", &["zhangsan"])] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         through(&mut browser, connector, "/hello").await;
         let page = browser.visit(&format!("{HOME}/open/echo")).await;
         assert_eq!(page.status, 200);
@@ -76,11 +76,11 @@ fn choices(html: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_session_of_one_connector_does_not_pass_a_route_of_the_other_by_any_path() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     through(&mut browser, "corp", "/echo").await;
     let corp = browser.cookie("menshen").unwrap().value.clone();
-    let get = |path: &str| Ask::get(path).session(&corp);
+    let get = |path: &str| TestRequest::get(path).session(&corp);
     // A page: sent to choose, with the reason and the one that counts.
     let page = browser.follow(&format!("{HOME}/other/echo?a")).await;
     assert!(page.url.contains("/sign_in?why=other&rd="), "{}", page.url);
@@ -94,12 +94,16 @@ async fn a_session_of_one_connector_does_not_pass_a_route_of_the_other_by_any_pa
         "no way on as who they are: {html}"
     );
     // A program, a WebSocket, a preflight, a disguised path.
-    let said = get("/other/echo").of(&house).await;
+    let said = get("/other/echo").send(&menshen).await;
     assert_eq!(said.status, 401);
     assert_eq!(said.json()["detail"], "other connector");
     let socket = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
     assert_eq!(
-        get("/other/ws").headers(&socket).of(&house).await.status,
+        get("/other/ws")
+            .headers(&socket)
+            .send(&menshen)
+            .await
+            .status,
         401
     );
     let preflight = [
@@ -107,9 +111,9 @@ async fn a_session_of_one_connector_does_not_pass_a_route_of_the_other_by_any_pa
         ("Access-Control-Request-Method", "GET"),
     ];
     let preflight = get("/other/echo").method("OPTIONS").headers(&preflight);
-    assert_eq!(preflight.of(&house).await.status, 401);
+    assert_eq!(preflight.send(&menshen).await.status, 401);
     for disguised in ["/%6fther/echo", "//other/echo", "/other;a/echo"] {
-        let status = get(disguised).of(&house).await.status;
+        let status = get(disguised).send(&menshen).await.status;
         assert!(matches!(status, 400 | 401), "{disguised}: {status}");
     }
     // Another host of the site, by a ticket: `/start` hands out none.
@@ -118,12 +122,12 @@ async fn a_session_of_one_connector_does_not_pass_a_route_of_the_other_by_any_pa
     assert_eq!(choices(&far.answer.text()).len(), 1);
     assert!(far.answer.text().contains("只认另一种登录方式"));
     // Who they are is no secret to them, and elsewhere they are as welcome as before.
-    let info = get("/.menshen/userinfo").of(&house).await;
+    let info = get("/.menshen/userinfo").send(&menshen).await;
     assert_eq!(
         (info.status, &info.json()["connector"]),
         (200, &"corp".into())
     );
-    assert_eq!(get("/echo").of(&house).await.status, 200);
+    assert_eq!(get("/echo").send(&menshen).await.status, 200);
     // Through the other one they pass, as themselves, and the first session is over.
     let back = browser
         .sign_in(&format!("{HOME}/other/echo?a"), "zhangsan")
@@ -137,13 +141,13 @@ async fn a_session_of_one_connector_does_not_pass_a_route_of_the_other_by_any_pa
         (&info["connector"], &info["login"]),
         (&"other".into(), &"zhangsan".into())
     );
-    assert_eq!(get("/echo").of(&house).await.status, 401);
+    assert_eq!(get("/echo").send(&menshen).await.status, 401);
 }
 
 #[tokio::test]
 async fn a_login_through_a_connector_that_does_not_count_there_ends_at_the_choice() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     let page = through(&mut browser, "corp", "/other/echo").await;
     assert!(page.url.contains("/sign_in?why=other"), "{}", page.url);
     assert_eq!(page.answer.status, 200);
@@ -151,8 +155,8 @@ async fn a_login_through_a_connector_that_does_not_count_there_ends_at_the_choic
 
 #[tokio::test]
 async fn the_connector_used_last_comes_first_and_starts_nothing() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     let page = browser.visit(&format!("{OWN}/sign_in?rd=/echo")).await;
     let first = choices(&page.text());
     assert!(first[0].contains("connector=corp"), "{first:?}");
@@ -174,13 +178,13 @@ async fn the_connector_used_last_comes_first_and_starts_nothing() {
     assert_eq!((sorted.len(), html.matches("上次使用").count()), (2, 1));
     // What is no connector, or none that counts there, changes nothing.
     for unknown in ["", "nobody", "\"><i>", "OTHER"] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         browser.set("sso.test", "menshen-last", unknown);
         let page = browser.visit(&format!("{OWN}/sign_in?rd=/echo")).await;
         assert_eq!(choices(&page.text()), first, "{unknown}");
         assert!(!page.text().contains("上次使用") && !page.text().contains("<i>"));
     }
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     browser.set("sso.test", "menshen-last", "corp");
     let only = browser
         .visit(&format!("{OWN}/sign_in?rd=/other/echo"))
@@ -190,16 +194,16 @@ async fn the_connector_used_last_comes_first_and_starts_nothing() {
 
 #[tokio::test]
 async fn where_there_is_no_choice_no_browser_remembers_one() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     assert_eq!(browser.cookies().len(), 1, "{:?}", browser.cookies());
-    let https = Plan::default()
+    let https = Setup::default()
         .external_url("https://sso.test")
         .server("trusted_proxies = ['127.0.0.1']")
         .more(&format!("{OTHER_CONNECTOR}{UNLIMITED}"));
-    let house = https.start().await;
-    let mut browser = Browser::new(&house).over_https();
+    let menshen = https.start().await;
+    let mut browser = Browser::new(&menshen).over_https();
     browser.sign_in("https://sso.test/echo", "zhangsan").await;
     let last = browser.cookie("__Host-menshen-last").unwrap();
     assert!(last.secure && !last.wide, "{last:?}");
@@ -207,8 +211,8 @@ async fn where_there_is_no_choice_no_browser_remembers_one() {
 
 #[tokio::test]
 async fn hints_go_along_to_the_login_when_they_are_ours_and_sound() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     let hints = "login_hint=zhang%40corp.example&domain_hint=corp.example";
     let page = browser
         .visit(&format!("{OWN}/sign_in?rd=/echo&{hints}"))
@@ -259,8 +263,8 @@ async fn hints_go_along_to_the_login_when_they_are_ours_and_sound() {
 #[tokio::test]
 async fn a_taken_login_ends_on_its_page_and_whoever_was_here_stays() {
     let more = format!("{OTHER_CONNECTOR}{UNLIMITED}");
-    let house = Plan::default().more(&more).start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Setup::default().more(&more).start().await;
+    let mut browser = Browser::new(&menshen);
     through(&mut browser, "corp", "/echo").await;
     let page = through(&mut browser, "other", "/echo").await;
     assert_eq!(page.cause(), Some(Cause::LoginTaken));
@@ -282,13 +286,16 @@ async fn two_kinds_of_source_never_become_one_person() {
         let toml = provider
             .toml("keycloak")
             .replace(table, &format!("{table}{prefix}\n"));
-        let plan = Plan::default().clock(provider.clock()).routes(&routes);
-        let house = plan.more(&format!("{toml}{UNLIMITED}")).start().await;
-        let mut browser = Browser::new(&house);
+        let setup = Setup::default().clock(provider.clock()).routes(&routes);
+        let menshen = setup.more(&format!("{toml}{UNLIMITED}")).start().await;
+        let mut browser = Browser::new(&menshen);
         let page = through(&mut browser, "corp", "/echo").await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
         let corp = browser.cookie("menshen").unwrap().value.clone();
-        let other = Ask::get("/other/echo").session(&corp).of(&house).await;
+        let other = TestRequest::get("/other/echo")
+            .session(&corp)
+            .send(&menshen)
+            .await;
         assert_eq!(
             (other.status, &other.json()["detail"]),
             (401, &"other connector".into())
@@ -296,7 +303,7 @@ async fn two_kinds_of_source_never_become_one_person() {
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
         let Some(login) = login else {
             assert_eq!(page.cause(), Some(Cause::LoginTaken));
-            let told = house.audit().pop().unwrap();
+            let told = menshen.audit().pop().unwrap();
             assert_eq!(told["connector"], "keycloak", "{told}");
             assert_eq!(told["subject"], provider.sub("zhangsan").as_str(), "{told}");
             assert_eq!(told["login"], "zhangsan", "{told}");
@@ -306,7 +313,11 @@ async fn two_kinds_of_source_never_become_one_person() {
         let passed = browser.visit(&format!("{HOME}/other/echo")).await;
         assert_eq!(passed.status, 200);
         assert_eq!(
-            Ask::get("/echo").session(&corp).of(&house).await.status,
+            TestRequest::get("/echo")
+                .session(&corp)
+                .send(&menshen)
+                .await
+                .status,
             401
         );
     }
@@ -317,8 +328,8 @@ async fn the_page_speaks_of_a_source_only_where_it_is_a_choice() {
     const PROVIDER: &str = "[connector.gh.oauth2]\npreset = 'github'\nclient_id = 'me'\n";
     const GITHUB_ONLY: &str = "[[route]]\nname = 'gh'\nhost = 'sso.test'\npath = '/gh'\n\
                                upstream = ['{app}']\nconnectors = ['gh']\n";
-    let plan = Plan::default().routes(&format!("{ROUTES}{GITHUB_ONLY}"));
-    let house = plan.more(&format!("{PROVIDER}{UNLIMITED}")).start().await;
+    let setup = Setup::default().routes(&format!("{ROUTES}{GITHUB_ONLY}"));
+    let menshen = setup.more(&format!("{PROVIDER}{UNLIMITED}")).start().await;
     let (scan, leave_wechat) = ("用企业微信扫码", "请改在企业微信中打开");
     let (wecom, wechat) = ("wxwork/4.1.30 MicroMessenger/7.0.1", "MicroMessenger/8");
     for (agent, place, said) in [
@@ -328,7 +339,7 @@ async fn the_page_speaks_of_a_source_only_where_it_is_a_choice() {
         ("Firefox/140.0", "/gh/echo", None),
         (wechat, "/gh/echo", None),
     ] {
-        let mut browser = Browser::new(&house).with_agent(agent);
+        let mut browser = Browser::new(&menshen).with_agent(agent);
         let page = browser.visit(&format!("{OWN}/sign_in?rd={place}")).await;
         let html = page.text();
         assert_eq!(page.status, 200);

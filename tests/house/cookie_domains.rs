@@ -1,7 +1,7 @@
 //! The session cookie of a site with a domain, and of one behind https.
 
 use crate::browser::Browser;
-use crate::house::Plan;
+use crate::setup::Setup;
 
 const BELOW: &str = r#"
 [[route]]
@@ -24,12 +24,12 @@ upstream = ["{app}"]
 
 #[tokio::test]
 async fn one_cookie_covers_every_host_below_its_domain() {
-    let plan = Plan::default()
+    let setup = Setup::default()
         .external_url("http://sso.corp.test")
         .session("cookie_domain = 'corp.test'")
         .routes(BELOW);
-    let house = plan.start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = setup.start().await;
+    let mut browser = Browser::new(&menshen);
     let page = browser.sign_in("http://oa.corp.test/echo", "lisi").await;
     assert_eq!(
         (page.answer.status, page.url.as_str()),
@@ -84,13 +84,13 @@ async fn over_https_every_cookie_is_secure_and_bound_to_its_host() {
         ("", "__Host-menshen", false),
         ("cookie_domain = 'corp.test'", "__Secure-menshen", true),
     ] {
-        let plan = Plan::default()
+        let setup = Setup::default()
             .external_url("https://sso.corp.test")
             .server("trusted_proxies = ['127.0.0.1']")
             .session(session)
             .routes(&format!("{BELOW}{NAMED}"));
-        let house = plan.start().await;
-        let mut browser = Browser::new(&house).over_https();
+        let menshen = setup.start().await;
+        let mut browser = Browser::new(&menshen).over_https();
         let page = browser.sign_in("https://oa.corp.test/echo", "lisi").await;
         assert_eq!(
             (page.answer.status, page.url.as_str()),

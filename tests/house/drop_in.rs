@@ -2,33 +2,33 @@
 
 use std::time::Duration;
 
-use crate::asking::{Ask, signed_in};
 use crate::browser::{Browser, href};
 use crate::checking::TRUSTED;
-use crate::house::{HOME, House, OTHER_CONNECTOR, Plan};
+use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup};
+use crate::test_request::{TestRequest, signed_in};
 use crate::wire;
 
-async fn house() -> House {
+async fn start_menshen() -> Menshen {
     let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
     let mapping = "[connector.corp.mapping]\nemail = \"profile.userid + '@corp.example'\"\n\
                    groups = \"['engineers', 'night shift']\"\n";
-    Plan::default().server(&server).more(mapping).start().await
+    Setup::default().server(&server).more(mapping).start().await
 }
 
 /// What the recipe of oauth2-proxy for nginx sends, and nothing more.
-fn auth(query: &str, uri: &str) -> Ask {
-    Ask::get(&format!("/oauth2/auth{query}"))
+fn auth(query: &str, uri: &str) -> TestRequest {
+    TestRequest::get(&format!("/oauth2/auth{query}"))
         .header("X-Real-IP", "192.0.2.7")
         .header("X-Forwarded-Uri", uri)
 }
 
 #[tokio::test]
 async fn its_check_answers_its_recipe_unchanged() {
-    let house = house().await;
-    let cookie = signed_in(&house, "lisi").await;
-    let answer = auth("", "/deep?x=1").of(&house).await;
+    let menshen = start_menshen().await;
+    let cookie = signed_in(&menshen, "lisi").await;
+    let answer = auth("", "/deep?x=1").send(&menshen).await;
     assert_eq!((answer.status, answer.header("location")), (401, None));
-    let answer = auth("", "/deep?x=1").session(&cookie).of(&house).await;
+    let answer = auth("", "/deep?x=1").session(&cookie).send(&menshen).await;
     assert_eq!(answer.status, 202);
     for (name, value) in [
         ("x-auth-request-user", Some("lisi")),
@@ -37,29 +37,33 @@ async fn its_check_answers_its_recipe_unchanged() {
     ] {
         assert_eq!(answer.header(name), value, "{name}");
     }
-    let other = signed_in(&house, "zhangsan").await;
-    let answer = auth("", "/finance").session(&other).of(&house).await;
+    let other = signed_in(&menshen, "zhangsan").await;
+    let answer = auth("", "/finance").session(&other).send(&menshen).await;
     assert_eq!(answer.status, 403);
 }
 
 #[tokio::test]
 async fn without_an_original_address_only_hosts_of_one_mind_are_decided() {
-    let house = house().await;
+    let menshen = start_menshen().await;
     let cookies = [
-        signed_in(&house, "zhangsan").await,
-        signed_in(&house, "lisi").await,
+        signed_in(&menshen, "zhangsan").await,
+        signed_in(&menshen, "lisi").await,
     ];
-    let ask = |host: &str, who: usize| Ask::get("/oauth2/auth").host(host).session(&cookies[who]);
+    let ask = |host: &str, who: usize| {
+        TestRequest::get("/oauth2/auth")
+            .host(host)
+            .session(&cookies[who])
+    };
     // sso.test has a route for everybody and one for 财务部.
-    assert_eq!(ask("sso.test", 1).of(&house).await.status, 202);
-    let answer = ask("sso.test", 0).of(&house).await;
+    assert_eq!(ask("sso.test", 1).send(&menshen).await.status, 202);
+    let answer = ask("sso.test", 0).send(&menshen).await;
     assert_eq!(
         (answer.status, answer.header("x-menshen-reason")),
         (403, Some("untold"))
     );
-    let answer = ask("oa.test", 0).of(&house).await;
+    let answer = ask("oa.test", 0).send(&menshen).await;
     assert_eq!(answer.status, 202);
-    let answer = ask("nowhere.test", 1).of(&house).await;
+    let answer = ask("nowhere.test", 1).send(&menshen).await;
     assert_eq!(answer.status, 403);
 }
 
@@ -79,18 +83,18 @@ async fn without_an_original_address_nobody_is_named_where_they_are_nobody() {
         ("access = 'public'", 202),
         ("access = 'public'\nconnectors = ['other']", 403),
     ] {
-        let plan = Plan::default().server(TRUSTED).routes(&below(own));
-        let house = plan.more(OTHER_CONNECTOR).start().await;
-        let mut browser = Browser::new(&house);
+        let setup = Setup::default().server(TRUSTED).routes(&below(own));
+        let menshen = setup.more(OTHER_CONNECTOR).start().await;
+        let mut browser = Browser::new(&menshen);
         browser
             .sign_in(&format!("{HOME}/.menshen/start?connector=corp"), "lisi")
             .await;
         let cookie = browser.cookie("menshen").unwrap().value.clone();
-        let ask = |ask: Ask| ask.session(&cookie);
-        let there = Ask::get("/.menshen/auth").header("X-Forwarded-Uri", "/part");
-        let named = ask(there).of(&house).await;
+        let ask = |ask: TestRequest| ask.session(&cookie);
+        let there = TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", "/part");
+        let named = ask(there).send(&menshen).await;
         assert_eq!(named.status, 202);
-        let answer = ask(Ask::get("/.menshen/auth")).of(&house).await;
+        let answer = ask(TestRequest::get("/.menshen/auth")).send(&menshen).await;
         assert_eq!(answer.status, status, "{own}");
         let name = answer.header("x-auth-request-user");
         assert_eq!(
@@ -108,13 +112,13 @@ async fn its_lists_also_narrow_who_is_to_be_asked_again() {
     let route = "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
                  reload_user = 'always'\n";
     let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
-    let house = Plan::default().server(&server).routes(route).start().await;
-    let cookie = signed_in(&house, "lisi").await;
+    let menshen = Setup::default().server(&server).routes(route).start().await;
+    let cookie = signed_in(&menshen, "lisi").await;
     for wait_s in [0, 60] {
-        house.advance(Duration::from_secs(wait_s));
+        menshen.advance(Duration::from_secs(wait_s));
         for (query, status) in [("", 202), ("?allowed_groups=nobody", 403)] {
             let ask = auth(query, "/deep").header("X-Original-Method", "GET");
-            let answer = ask.session(&cookie).navigating().of(&house).await;
+            let answer = ask.session(&cookie).navigating().send(&menshen).await;
             assert_eq!(answer.status, status, "{query}, after {wait_s} s");
         }
     }
@@ -122,8 +126,8 @@ async fn its_lists_also_narrow_who_is_to_be_asked_again() {
 
 #[tokio::test]
 async fn its_lists_narrow_and_never_widen() {
-    let house = house().await;
-    let cookie = signed_in(&house, "lisi").await;
+    let menshen = start_menshen().await;
+    let cookie = signed_in(&menshen, "lisi").await;
     for (query, status) in [
         ("?allowed_emails=lisi@corp.example", 202),
         ("?allowed_emails=boss@corp.example,LISI@corp.example", 202),
@@ -152,34 +156,37 @@ async fn its_lists_narrow_and_never_widen() {
         ),
         ("?rd=/&other=1", 202),
     ] {
-        let answer = auth(query, "/deep").session(&cookie).of(&house).await;
+        let answer = auth(query, "/deep").session(&cookie).send(&menshen).await;
         assert_eq!(answer.status, status, "{query}");
-        let answer = auth(query, "/deep").of(&house).await;
+        let answer = auth(query, "/deep").send(&menshen).await;
         let stranger = if query.matches("allowed_emails").count() == 2 {
             403
         } else {
             401
         };
         assert_eq!(answer.status, stranger, "nobody, {query}");
-        let answer = auth(query, "/finance/x").session("forged").of(&house).await;
+        let answer = auth(query, "/finance/x")
+            .session("forged")
+            .send(&menshen)
+            .await;
         assert_ne!(answer.status, 202, "{query}");
     }
     // On a public route, too, nobody is on a list.
-    let answer = auth("?allowed_groups=a", "/public").of(&house).await;
+    let answer = auth("?allowed_groups=a", "/public").send(&menshen).await;
     assert_eq!(answer.status, 401);
-    assert_eq!(auth("", "/public").of(&house).await.status, 202);
+    assert_eq!(auth("", "/public").send(&menshen).await.status, 202);
 }
 
 #[tokio::test]
 async fn its_unencoded_return_address_keeps_its_query() {
-    let house = house().await;
+    let menshen = start_menshen().await;
     for url in [
         "/oauth2/start?rd=http://sso.test/echo?x=1&y=%2f&connector=other",
         "/oauth2/sign_in?rd=http://sso.test/echo?x=1&y=%2f&connector=other",
         "/oauth2/start?rd=/echo?x=1&y=%2f&connector=other",
         "/oauth2/start?rd=http%3A%2F%2Fsso.test%2Fecho%3Fx%3D1%26y%3D%252f%26connector%3Dother",
     ] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let page = browser.sign_in(&format!("{HOME}{url}"), "lisi").await;
         let wanted = format!("{HOME}/echo?x=1&y=%2f&connector=other");
         assert_eq!((page.answer.status, page.url), (200, wanted), "{url}");
@@ -189,7 +196,7 @@ async fn its_unencoded_return_address_keeps_its_query() {
         "/oauth2/start?rd=http://evil.test/echo?x=1&y=2",
         "/oauth2/start?rd=//evil.test/echo?x=1&y=2",
     ] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let page = browser.sign_in(&format!("{HOME}{url}"), "lisi").await;
         assert!(page.url.starts_with(HOME), "{url}: {}", page.url);
     }
@@ -197,9 +204,9 @@ async fn its_unencoded_return_address_keeps_its_query() {
 
 #[tokio::test]
 async fn a_trusted_front_says_where_somebody_wanted_to_go_unless_the_address_does() {
-    let trusted = house().await;
-    let sign_in = async |house: &House, header: &str, url: &str| {
-        let mut browser = Browser::new(house);
+    let trusted = start_menshen().await;
+    let sign_in = async |menshen: &Menshen, header: &str, url: &str| {
+        let mut browser = Browser::new(menshen);
         let (name, value) = header
             .split_once(": ")
             .unwrap_or(("X-Auth-Request-Redirect", header));
@@ -229,15 +236,18 @@ async fn a_trusted_front_says_where_somebody_wanted_to_go_unless_the_address_doe
         let url = sign_in(&trusted, header, url).await;
         assert_eq!(url, format!("{HOME}{wanted}"), "{header}");
     }
-    let untrusting = Plan::default().server("prefix = \"/oauth2\"").start().await;
+    let untrusting = Setup::default()
+        .server("prefix = \"/oauth2\"")
+        .start()
+        .await;
     let url = sign_in(&untrusting, "/other", "/oauth2/start?rd=/echo").await;
     assert_eq!(url, format!("{HOME}/echo"), "not from whom nobody trusts");
 }
 
 #[tokio::test]
 async fn signing_out_leads_to_another_host_of_the_site() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let url = format!("{HOME}/oauth2/sign_out?rd=http://oa.test/echo?a=1");
     let page = browser.visit(&url).await;
@@ -253,7 +263,7 @@ async fn signing_out_leads_to_another_host_of_the_site() {
 
 #[tokio::test]
 async fn a_probe_without_a_host_is_answered() {
-    let house = house().await;
+    let menshen = start_menshen().await;
     let probes = ["", "Host:\r\n", "Host: \r\n"];
     for path in ["/ping", "/ready", "/oauth2/ping", "/oauth2/ready"] {
         for host in probes {
@@ -262,7 +272,7 @@ async fn a_probe_without_a_host_is_answered() {
                     let probe = format!(
                         "{method} {path} HTTP/{version}\r\n{host}Connection: close\r\n\r\n"
                     );
-                    let answer = wire::raw_head(house.address(), probe.as_bytes()).await;
+                    let answer = wire::raw_head(menshen.address(), probe.as_bytes()).await;
                     assert_eq!(answer, 200, "{probe:?}");
                 }
             }
@@ -271,10 +281,10 @@ async fn a_probe_without_a_host_is_answered() {
     // Nothing else is told to whoever names no host.
     for path in ["/", "/echo", "/oauth2/sign_in", "/oauth2/ping/x", "/pingx"] {
         let probe = format!("GET {path} HTTP/1.0\r\n\r\n");
-        let answer = wire::raw_head(house.address(), probe.as_bytes()).await;
+        let answer = wire::raw_head(menshen.address(), probe.as_bytes()).await;
         assert_eq!(answer, 400, "{path}");
     }
-    let admin = Plan::default()
+    let admin = Setup::default()
         .more("[admin]\nlisten = '127.0.0.1:0'")
         .start()
         .await;
@@ -285,18 +295,18 @@ async fn a_probe_without_a_host_is_answered() {
 
 #[tokio::test]
 async fn it_is_asked_how_it_is_doing_at_the_root() {
-    let house = house().await;
+    let menshen = start_menshen().await;
     for path in ["/ping", "/ready", "/oauth2/ping", "/oauth2/ready"] {
-        let answer = Ask::get(path).host("10.0.0.1").of(&house).await;
+        let answer = TestRequest::get(path).host("10.0.0.1").send(&menshen).await;
         assert_eq!(
             (answer.status, answer.text().as_str()),
             (200, "OK\n"),
             "{path}"
         );
     }
-    let elsewhere = House::new().await;
+    let elsewhere = Menshen::new().await;
     for path in ["/ping", "/ready"] {
-        let answer = Ask::get(path).of(&elsewhere).await;
+        let answer = TestRequest::get(path).send(&elsewhere).await;
         assert_eq!(
             answer.status, 401,
             "without /oauth2, {path} is the application's"
@@ -306,14 +316,14 @@ async fn it_is_asked_how_it_is_doing_at_the_root() {
 
 #[tokio::test]
 async fn ingress_nginx_names_the_whole_address() {
-    let house = Plan::default()
+    let menshen = Setup::default()
         .server(TRUSTED)
         .more("[check]\noriginal = \"x-original-url\"\n")
         .start()
         .await;
-    let cookie = signed_in(&house, "zhangsan").await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
     let ask = |url: &str| {
-        Ask::get("/.menshen/auth")
+        TestRequest::get("/.menshen/auth")
             .host("menshen.default.svc.cluster.local")
             .header("X-Original-URL", url)
             .header("X-Original-Method", "GET")
@@ -334,13 +344,13 @@ async fn ingress_nginx_names_the_whole_address() {
         ("sso.test/deep", 403),
         ("", 403),
     ] {
-        assert_eq!(ask(url).of(&house).await.status, status, "{url}");
+        assert_eq!(ask(url).send(&menshen).await.status, status, "{url}");
     }
     // The other names are not read.
     let answer = ask("http://sso.test/finance").header("X-Forwarded-Uri", "/deep");
-    assert_eq!(answer.of(&house).await.status, 403);
+    assert_eq!(answer.send(&menshen).await.status, 403);
     let twice = ask("http://sso.test/deep").header("X-Original-URL", "http://sso.test/finance");
-    assert_eq!(twice.of(&house).await.status, 403);
+    assert_eq!(twice.send(&menshen).await.status, 403);
 }
 
 /// What a person can click where a proxy shows a redirect under a status that browsers do not follow.
@@ -348,20 +358,20 @@ async fn ingress_nginx_names_the_whole_address() {
 async fn a_redirect_shown_under_another_status_still_leads_on() {
     let connector = "auto_login = \"always\"";
     let server = format!("prefix = \"/oauth2\"\n{TRUSTED}");
-    let plan = Plan::default().server(&server).connector(connector);
-    let house = plan.start().await;
+    let setup = Setup::default().server(&server).connector(connector);
+    let menshen = setup.start().await;
     let told = [
         ("X-Forwarded-Host", "sso.test"),
         ("X-Forwarded-Uri", "/a?b=1&c=%3C2%3E"),
     ];
     let asks = [
-        Ask::get("/oauth2/sign_in?rd=%2Fa%3Fb%3D1%26c%3D%3C2%3E"),
-        Ask::get("/oauth2/start?rd=%2Fa%3Fb%3D1"),
-        Ask::get("/oauth2/forward-auth").headers(&told),
-        Ask::get("/app?b=1&c=2"),
+        TestRequest::get("/oauth2/sign_in?rd=%2Fa%3Fb%3D1%26c%3D%3C2%3E"),
+        TestRequest::get("/oauth2/start?rd=%2Fa%3Fb%3D1"),
+        TestRequest::get("/oauth2/forward-auth").headers(&told),
+        TestRequest::get("/app?b=1&c=2"),
     ];
     for ask in asks {
-        let answer = ask.clone().navigating().of(&house).await;
+        let answer = ask.clone().navigating().send(&menshen).await;
         assert!((300..400).contains(&answer.status), "{ask:?}");
         let text = answer.text();
         let link = text

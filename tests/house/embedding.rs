@@ -6,8 +6,8 @@ use menshen::face::page::Cause;
 use url::Url;
 
 use crate::browser::{Browser, href};
-use crate::house::{House, Plan, UNLIMITED};
 use crate::logging_in::parameter;
+use crate::setup::{Menshen, Setup, UNLIMITED};
 use crate::wire::Answer;
 
 mod applications_at_home;
@@ -30,8 +30,8 @@ upstream = ["{app}"]
 "#;
 
 /// A site whose cookies are made for frames.
-fn plan() -> Plan {
-    Plan::default()
+fn setup() -> Setup {
+    Setup::default()
         .external_url(HOME)
         .server("trusted_proxies = ['127.0.0.1']")
         .session("cookie_same_site = 'none'")
@@ -40,9 +40,9 @@ fn plan() -> Plan {
 }
 
 /// The same with one cookie for all its hosts, which are below `corp.test`.
-fn plan_with_domain(routes: &str) -> Plan {
+fn plan_with_domain(routes: &str) -> Setup {
     let routes = routes.replace("hr.test", "hr.corp.test");
-    plan()
+    setup()
         .external_url("https://sso.corp.test")
         .session("cookie_same_site = 'none'\ncookie_domain = 'corp.test'")
         .routes(&routes.replace("oa.test", "oa.corp.test"))
@@ -56,9 +56,9 @@ struct Frame {
 }
 
 impl Frame {
-    fn new(house: &House, url: &str) -> Self {
+    fn new(menshen: &Menshen, url: &str) -> Self {
         Self {
-            cookies: Browser::new(house).over_https(),
+            cookies: Browser::new(menshen).over_https(),
             url: url.to_owned(),
         }
     }
@@ -131,8 +131,8 @@ async fn sign_in(tab: &mut Browser, url: &str) -> Answer {
 }
 
 /// A browser whose person is signed in on the host that logs people in.
-async fn member(house: &House) -> Browser {
-    let mut browser = Browser::new(house).over_https();
+async fn member(menshen: &Menshen) -> Browser {
+    let mut browser = Browser::new(menshen).over_https();
     let chooser = format!("{HOME}/.menshen/sign_in");
     browser.sign_in(&chooser, "lisi").await;
     assert!(browser.cookie("__Host-menshen").is_some());
@@ -171,8 +171,8 @@ fn ticket_in(page: &Answer) -> Option<String> {
 }
 
 /// The ticket of a member who signs in for a frame.
-async fn ticket_for(house: &House, frame: &mut Frame) -> String {
-    let mut tab = Browser::new(house).over_https();
+async fn ticket_for(menshen: &Menshen, frame: &mut Frame) -> String {
+    let mut tab = Browser::new(menshen).over_https();
     let question = sign_in(&mut tab, &frame.button().await).await;
     let page = agree(&mut tab, &question).await;
     ticket_in(&page).unwrap_or_else(|| panic!("no ticket: {}", page.text()))

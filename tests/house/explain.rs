@@ -7,9 +7,9 @@ mod lines;
 use menshen::store::{Admission, AdmissionOutcome, ConnectorId, LinkField};
 use serde_json::Value;
 
-use crate::asking::{Ask, signed_in};
-use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
 use crate::mirror::Mirror;
+use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
+use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
 const TOKEN: &str = "correct-horse-battery-staple";
@@ -183,9 +183,9 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-/// A house before a mirror, with an admin listener.
+/// An instance of menshen before a mirror, with an admin listener.
 struct Desk {
-    house: House,
+    menshen: Menshen,
     _mirror: Mirror,
 }
 
@@ -196,10 +196,10 @@ impl Desk {
 
     async fn with_store(store: &str) -> Self {
         let mirror = Mirror::start().await;
-        let plan = plan(&mirror).store(store);
-        let house = plan.start().await;
+        let setup = setup(&mirror).store(store);
+        let menshen = setup.start().await;
         Self {
-            house,
+            menshen,
             _mirror: mirror,
         }
     }
@@ -208,8 +208,8 @@ impl Desk {
     async fn asked(&self, parameters: &[(&str, &str)]) -> Answer {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(parameters);
-        let admin = self.house.running.admin_address().unwrap();
-        Ask::get(&format!("/api/explain?{}", query.finish()))
+        let admin = self.menshen.running.admin_address().unwrap();
+        TestRequest::get(&format!("/api/explain?{}", query.finish()))
             .host("127.0.0.1")
             .header("Authorization", &format!("Bearer {TOKEN}"))
             .at(admin)
@@ -226,7 +226,7 @@ impl Desk {
     async fn known_by_both(&self, login: &str, via: &str) {
         let first = if via == "corp" { "other" } else { "corp" };
         let number = vec![(LinkField::Mobile, "13900000000".to_owned())];
-        let shared = self.house.running.live().shared();
+        let shared = self.menshen.running.live().shared();
         let (now, mut at) = (shared.clock.now(), 0);
         for connector in [first, via] {
             let admission = Admission {
@@ -251,9 +251,9 @@ impl Desk {
     }
 }
 
-fn plan(mirror: &Mirror) -> Plan {
+fn setup(mirror: &Mirror) -> Setup {
     let admin = format!("[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n");
-    Plan::default()
+    Setup::default()
         .more(&format!("{admin}{UNLIMITED}{OTHER_CONNECTOR}"))
         .routes(&ROUTES.replace("{mirror}", &mirror.base_url()))
 }

@@ -10,19 +10,19 @@ mod question;
 pub(crate) use client::Client;
 pub(crate) use question::{Said, ask, field, said};
 
-use crate::house::{House, Plan};
+use crate::setup::{Menshen, Setup};
 
 /// Answers Envoy where everybody else is answered.
 pub(crate) const ON_MAIN: &str = "[ext_authz]\non_main = true\n";
 
-/// A house that answers Envoy on a listener of its own.
-pub(crate) fn plan() -> Plan {
-    Plan::default()
+/// An instance of menshen that answers Envoy on a listener of its own.
+pub(crate) fn setup() -> Setup {
+    Setup::default()
         .server("trusted_proxies = [\"127.0.0.1\"]")
         .more("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
 }
 
-pub(crate) async fn asking(house: &House) -> Client {
-    let address = house.running.grpc_address();
+pub(crate) async fn asking(menshen: &Menshen) -> Client {
+    let address = menshen.running.grpc_address();
     Client::connect(address.expect("it answers over gRPC")).await
 }

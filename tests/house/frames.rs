@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
@@ -24,7 +24,7 @@ pub(crate) const NOBODY_TRUSTED: &str = "trusted_proxies = [\"192.0.2.1\"]\n";
 
 /// One connection.
 #[derive(Debug)]
-pub(crate) struct Frames(Line<TcpStream>);
+pub(crate) struct Frames(RawConnection<TcpStream>);
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) struct Frame {
 impl Frames {
     /// Connects; each stream may be sent `window` bytes.
     pub(crate) async fn open(address: SocketAddr, window: u32) -> Self {
-        let mut frames = Self(Line::open(address).await);
+        let mut frames = Self(RawConnection::open(address).await);
         frames.0.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         let initial_window = [&[0, 4][..], &window.to_be_bytes()].concat();
         frames.send(SETTINGS, 0, 0, &initial_window).await;

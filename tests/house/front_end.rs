@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, navigation};
-use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
 use crate::wecom::{AGENT_ID, CORP_ID, SECRET};
 use crate::wire::Answer;
 
@@ -47,8 +47,8 @@ fn slug(answer: &Answer) -> String {
 
 #[tokio::test]
 async fn a_front_end_learns_all_it_needs_and_no_secret() {
-    let house = Plan::default().wecom("schema = 'wwauth1'").start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Setup::default().wecom("schema = 'wwauth1'").start().await;
+    let mut browser = Browser::new(&menshen);
     let answer = browser
         .send("GET", &format!("{OWN}/login-config/corp"), &FROM_HERE, b"")
         .await;
@@ -69,7 +69,7 @@ async fn a_front_end_learns_all_it_needs_and_no_secret() {
     for url in ["web_url", "in_app_url"] {
         let url = config[url].as_str().unwrap();
         assert!(url.contains(&format!("state={state}")), "{url}");
-        assert!(url.starts_with(&house.source.base_url()), "{url}");
+        assert!(url.starts_with(&menshen.source.base_url()), "{url}");
     }
     let cookie = browser.cookie(&format!("menshen-flow-{state}")).unwrap();
     assert_eq!(config["flow"], cookie.value.as_str());
@@ -79,10 +79,10 @@ async fn a_front_end_learns_all_it_needs_and_no_secret() {
 
 #[tokio::test]
 async fn a_front_end_logs_its_person_in_with_the_cookie() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let config = config_with(&mut browser, &FROM_HERE).await;
-    let code = house.source.issue_code("lisi", "sso.test");
+    let code = menshen.source.issue_code("lisi", "sso.test");
     let headers = [FROM_HERE[0], FROM_HERE[1], FROM_HERE[2], JSON];
     let body = json!({ "code": code, "state": config["state"] });
     let answer = post(&mut browser, &headers, &body).await;
@@ -122,31 +122,31 @@ async fn a_front_end_logs_its_person_in_with_the_cookie() {
 
 #[tokio::test]
 async fn an_app_logs_its_person_in_with_what_it_kept_itself() {
-    let house = House::new().await;
-    let config = config_with(&mut Browser::new(&house), &[]).await;
-    let code = house.source.issue_code("zhangsan", "sso.test");
+    let menshen = Menshen::new().await;
+    let config = config_with(&mut Browser::new(&menshen), &[]).await;
+    let code = menshen.source.issue_code("zhangsan", "sso.test");
     let body = json!({ "code": code, "state": config["state"], "flow": config["flow"] });
-    let mut app = Browser::new(&house);
+    let mut app = Browser::new(&menshen);
     let answer = post(&mut app, &[JSON], &body).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(app.visit(&format!("{HOME}/echo")).await.status, 200);
     // A retry after a lost answer is redeemed no second time.
-    let again = post(&mut Browser::new(&house), &[JSON], &body).await;
+    let again = post(&mut Browser::new(&menshen), &[JSON], &body).await;
     assert_eq!(again.status, 200);
-    assert_eq!(house.source.calls(REDEEM), 1);
+    assert_eq!(menshen.source.calls(REDEEM), 1);
 }
 
 #[tokio::test]
 async fn a_code_of_a_mini_program_is_redeemed_where_those_are() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for (corp_id, good) in [(CORP_ID, true), ("ww00000000000000a1", false)] {
-        let config = config_with(&mut Browser::new(&house), &[]).await;
+        let config = config_with(&mut Browser::new(&menshen), &[]).await;
         let said =
             json!({ "errcode": 0, "corpid": corp_id, "userid": "lisi", "session_key": "k3y" });
-        house.source.answer(MINI_PROGRAM, said.to_string(), 1);
+        menshen.source.answer(MINI_PROGRAM, said.to_string(), 1);
         let (state, flow) = (&config["state"], &config["flow"]);
         let body = json!({ "code": "c", "state": state, "flow": flow, "kind": "miniprogram" });
-        let mut app = Browser::new(&house);
+        let mut app = Browser::new(&menshen);
         let answer = post(&mut app, &[JSON], &body).await;
         assert_eq!(answer.status == 200, good, "{}", answer.text());
         assert!(!answer.text().contains("k3y"));
@@ -155,7 +155,10 @@ async fn a_code_of_a_mini_program_is_redeemed_where_those_are() {
         }
     }
     assert_eq!(
-        (house.source.calls(MINI_PROGRAM), house.source.calls(REDEEM)),
+        (
+            menshen.source.calls(MINI_PROGRAM),
+            menshen.source.calls(REDEEM)
+        ),
         (2, 0)
     );
 }
@@ -182,8 +185,8 @@ async fn assert_refused(
 
 #[tokio::test]
 async fn a_code_is_taken_from_no_other_site() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let config = config_with(&mut browser, &FROM_HERE).await;
     let good = json!({ "code": "c", "state": config["state"] }).to_string();
     for foreign in [
@@ -199,7 +202,7 @@ async fn a_code_is_taken_from_no_other_site() {
         assert_refused(&mut browser, &headers, &good, (403, "foreign-origin")).await;
     }
     assert_eq!(
-        house.source.calls(REDEEM),
+        menshen.source.calls(REDEEM),
         0,
         "no code was shown to the source"
     );
@@ -207,8 +210,8 @@ async fn a_code_is_taken_from_no_other_site() {
 
 #[tokio::test]
 async fn a_code_is_taken_in_one_shape_only() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let config = config_with(&mut browser, &FROM_HERE).await;
     let state = &config["state"];
     let good = json!({ "code": "c", "state": state }).to_string();
@@ -243,7 +246,7 @@ async fn a_code_is_taken_in_one_shape_only() {
         assert_eq!(answer.status, status, "{method}");
     }
     assert_eq!(
-        house.source.calls(REDEEM),
+        menshen.source.calls(REDEEM),
         0,
         "no code was shown to the source"
     );
@@ -252,11 +255,11 @@ async fn a_code_is_taken_in_one_shape_only() {
 #[tokio::test]
 async fn a_code_is_taken_from_nobody_who_did_not_begin() {
     let more = format!("{OTHER_CONNECTOR}{UNLIMITED}");
-    let house = Plan::default().more(&more).start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Setup::default().more(&more).start().await;
+    let mut browser = Browser::new(&menshen);
     let one = config_with(&mut browser, &FROM_HERE).await;
-    let two = config_with(&mut Browser::new(&house), &[]).await;
-    let code = house.source.issue_code("lisi", "sso.test");
+    let two = config_with(&mut Browser::new(&menshen), &[]).await;
+    let code = menshen.source.issue_code("lisi", "sso.test");
     let (mine, theirs) = (&one["state"], &two["state"]);
     for (body, reason) in [
         (json!({ "code": code, "state": theirs }), "login-missing"),
@@ -287,12 +290,12 @@ async fn a_code_is_taken_from_nobody_who_did_not_begin() {
         );
     }
     assert_eq!(
-        house.source.calls(REDEEM),
+        menshen.source.calls(REDEEM),
         0,
         "no code was shown to the source"
     );
     // It was still good, until it was too late.
-    house.advance(Duration::from_secs(601));
+    menshen.advance(Duration::from_secs(601));
     assert_refused(
         &mut browser,
         &[JSON],
@@ -304,16 +307,16 @@ async fn a_code_is_taken_from_nobody_who_did_not_begin() {
 
 #[tokio::test]
 async fn what_the_source_says_of_a_code_is_told_as_json() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for (errcode, status, reason) in [
         (40029, 400, "stale-twice"),
         (60111, 403, "out-of-range"),
         (60020, 502, "source-misconfigured"),
         (-1, 503, "source-busy"),
     ] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let config = config_with(&mut browser, &FROM_HERE).await;
-        house.source.fail(REDEEM, errcode, 1);
+        menshen.source.fail(REDEEM, errcode, 1);
         let body = json!({ "code": "c", "state": config["state"] });
         let answer = post(&mut browser, &[JSON], &body).await;
         assert_eq!((answer.status, slug(&answer).as_str()), (status, reason));
@@ -329,7 +332,7 @@ async fn what_the_source_says_of_a_code_is_told_as_json() {
 #[tokio::test]
 async fn only_a_configured_origin_may_call_from_elsewhere() {
     let more = "[login]\norigins = ['https://portal.test']";
-    let house = Plan::default().more(more).start().await;
+    let menshen = Setup::default().more(more).start().await;
     for (origin, allowed) in [
         ("https://portal.test", true),
         ("http://portal.test", false),
@@ -338,7 +341,7 @@ async fn only_a_configured_origin_may_call_from_elsewhere() {
         ("https://evil.test", false),
         ("null", false),
     ] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let from = [("Origin", origin), ("Sec-Fetch-Site", "cross-site"), JSON];
         for (method, page) in [
             ("OPTIONS", "login/corp"),
@@ -376,9 +379,9 @@ async fn only_a_configured_origin_may_call_from_elsewhere() {
 
 #[tokio::test]
 async fn who_am_i_is_answered_to_somebody_and_refused_to_nobody() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     let url = format!("{OWN}/userinfo");
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     for headers in [vec![], navigation().to_vec(), vec![("Accept", "text/html")]] {
         let answer = browser.send("GET", &url, &headers, b"").await;
         assert_eq!(
@@ -391,7 +394,7 @@ async fn who_am_i_is_answered_to_somebody_and_refused_to_nobody() {
         assert!(login.starts_with(&format!("{OWN}/sign_in?rd=")), "{login}");
     }
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
-    house.advance(Duration::from_secs(60));
+    menshen.advance(Duration::from_secs(60));
     let answer = browser.visit(&url).await;
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let info = answer.json();
@@ -418,15 +421,15 @@ async fn who_am_i_is_answered_to_somebody_and_refused_to_nobody() {
 
 #[tokio::test]
 async fn a_login_by_a_front_end_runs_on_the_host_that_logs_people_in_only() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let config = config_with(&mut browser, &[]).await;
     let elsewhere = "http://oa.test/.menshen";
     let asked = browser
         .send("GET", &format!("{elsewhere}/login-config/corp"), &[], b"")
         .await;
     assert_eq!((asked.status, slug(&asked)), (400, "not-here".to_owned()));
-    let code = house.source.issue_code("lisi", "sso.test");
+    let code = menshen.source.issue_code("lisi", "sso.test");
     let body = json!({ "code": code, "state": config["state"], "flow": config["flow"] });
     let url = format!("{elsewhere}/login/corp");
     let body = body.to_string();

@@ -1,4 +1,4 @@
-//! Whatever a client sends: no 5xx, nothing protected, and the house stands afterwards.
+//! Whatever a client sends: no 5xx, nothing protected, and menshen stands afterwards.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::browser::navigation;
-use crate::house::{HOME, House};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{HOME, Menshen};
 use crate::wire::{self, Answer};
 
 mod plenty;
@@ -27,7 +27,7 @@ fn is_no(answer: &Answer) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Sends what `request` makes of each input to one house, and judges every answer.
+/// Sends what `request` makes of each input to one menshen, and judges every answer.
 ///
 /// A connection that is closed without an answer is a no as well.
 fn holds<S: Strategy>(
@@ -39,7 +39,7 @@ fn holds<S: Strategy>(
         .enable_all()
         .build()
         .unwrap();
-    let house = runtime.block_on(House::new());
+    let menshen = runtime.block_on(Menshen::new());
     let config = Config {
         cases: CASES,
         failure_persistence: None,
@@ -48,7 +48,7 @@ fn holds<S: Strategy>(
     let answered = AtomicUsize::new(0);
     let outcome = TestRunner::new(config).run(&inputs, |input| {
         let bytes = request(input);
-        let Some(answer) = runtime.block_on(wire::try_raw(house.address(), &bytes)) else {
+        let Some(answer) = runtime.block_on(wire::try_raw(menshen.address(), &bytes)) else {
             return Ok(());
         };
         answered.fetch_add(1, Ordering::Relaxed);
@@ -59,13 +59,17 @@ fn holds<S: Strategy>(
         answered.into_inner() > CASES as usize / 2,
         "most inputs are answered"
     );
-    assert_eq!(house.app.requests(), 0, "something reached the application");
-    runtime.block_on(stands(&house));
+    assert_eq!(
+        menshen.app.requests(),
+        0,
+        "something reached the application"
+    );
+    runtime.block_on(stands(&menshen));
 }
 
 /// Somebody can still log in.
-async fn stands(house: &House) {
-    let page = crate::browser::Browser::new(house)
+async fn stands(menshen: &Menshen) {
+    let page = crate::browser::Browser::new(menshen)
         .sign_in(&format!("{HOME}/echo"), "zhangsan")
         .await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
@@ -316,7 +320,7 @@ fn noise_is_no_request() {
         .enable_all()
         .build()
         .unwrap();
-    let house = runtime.block_on(House::new());
+    let menshen = runtime.block_on(Menshen::new());
     let config = Config {
         cases: CASES,
         failure_persistence: None,
@@ -326,7 +330,7 @@ fn noise_is_no_request() {
     let outcome = TestRunner::new(config).run(&noise, |mut bytes| {
         bytes.extend_from_slice(b"\r\n\r\n");
         let answer = runtime.block_on(async {
-            let mut line = Line::open(house.address()).await;
+            let mut line = RawConnection::open(menshen.address()).await;
             let _ = line.try_send(&bytes).await;
             let _ = tokio::io::AsyncWriteExt::shutdown(&mut line.stream).await;
             line.try_answer().await
@@ -340,6 +344,6 @@ fn noise_is_no_request() {
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(house.app.requests(), 0);
-    runtime.block_on(stands(&house));
+    assert_eq!(menshen.app.requests(), 0);
+    runtime.block_on(stands(&menshen));
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, href, navigation};
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 
 const OTHERS: [&str; 2] = ["http://oa.test", "http://hr.test"];
 
 /// A browser that is signed in at home, and the ticket that oa.test's browser is handed.
-async fn with_ticket(house: &House) -> (Browser, String) {
-    let mut browser = Browser::new(house);
+async fn with_ticket(menshen: &Menshen) -> (Browser, String) {
+    let mut browser = Browser::new(menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let page = browser
         .follow_until("http://oa.test/echo?x=1", |next| next.contains("/ticket?"))
@@ -34,9 +34,9 @@ fn sessions_on(browser: &Browser, host: &str) -> usize {
 
 #[tokio::test]
 async fn who_is_signed_in_reaches_every_host_without_being_asked_again() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for first in [HOME, "http://oa.test"] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let page = browser
             .sign_in(&format!("{first}/echo?a=%2f"), "lisi")
             .await;
@@ -44,13 +44,13 @@ async fn who_is_signed_in_reaches_every_host_without_being_asked_again() {
             (page.answer.status, page.url),
             (200, format!("{first}/echo?a=%2f"))
         );
-        let asked = house.source.calls("/wwlogin/sso/login");
+        let asked = menshen.source.calls("/wwlogin/sso/login");
         for host in OTHERS.iter().chain([&HOME]) {
             let page = browser.follow(&format!("{host}/echo?b=%2F+")).await;
             assert_eq!(page.url, format!("{host}/echo?b=%2F+"));
             assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
         }
-        assert_eq!(house.source.calls("/wwlogin/sso/login"), asked);
+        assert_eq!(menshen.source.calls("/wwlogin/sso/login"), asked);
         // Nothing of all that is left but one session each.
         assert_eq!(browser.cookies().len(), 3, "{:?}", browser.cookies());
     }
@@ -58,8 +58,8 @@ async fn who_is_signed_in_reaches_every_host_without_being_asked_again() {
 
 #[tokio::test]
 async fn a_login_always_runs_on_the_host_that_the_source_knows() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let stop = browser.visit("http://hr.test/echo").await;
     let to = stop.header("location").unwrap();
     assert!(
@@ -82,7 +82,7 @@ async fn a_login_always_runs_on_the_host_that_the_source_knows() {
 
 #[tokio::test]
 async fn a_place_named_whole_is_kept_whichever_host_is_asked() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for (asked_at, rd, reached) in [
         (HOME, "http://oa.test/echo", "http://oa.test/echo"),
         (
@@ -104,7 +104,7 @@ async fn a_place_named_whole_is_kept_whichever_host_is_asked() {
         ("http://hr.test", "http://evil.test/echo", "http://hr.test/"),
     ] {
         for page in ["start", "sign_in"] {
-            let mut browser = Browser::new(&house);
+            let mut browser = Browser::new(&menshen);
             let url = format!("{asked_at}/.menshen/{page}?rd={rd}");
             let end = browser.sign_in(&url, "lisi").await;
             assert_eq!(
@@ -118,8 +118,8 @@ async fn a_place_named_whole_is_kept_whichever_host_is_asked() {
 
 #[tokio::test]
 async fn a_ticket_lets_its_browser_in_once() {
-    let house = House::new().await;
-    let (mut browser, ticket) = with_ticket(&house).await;
+    let menshen = Menshen::new().await;
+    let (mut browser, ticket) = with_ticket(&menshen).await;
     let before = browser.clone();
     let page = browser.follow(&ticket).await;
     assert_eq!(
@@ -140,8 +140,8 @@ async fn a_ticket_lets_its_browser_in_once() {
 
 #[tokio::test]
 async fn a_ticket_spent_twice_at_once_counts_once() {
-    let house = House::new().await;
-    let (browser, ticket) = with_ticket(&house).await;
+    let menshen = Menshen::new().await;
+    let (browser, ticket) = with_ticket(&menshen).await;
     let mut tabs: Vec<_> = (0..8).map(|_| browser.clone()).collect();
     futures_util::future::join_all(tabs.iter_mut().map(|tab| tab.visit(&ticket))).await;
     let let_in: usize = tabs.iter().map(|tab| sessions_on(tab, "oa.test")).sum();
@@ -150,11 +150,11 @@ async fn a_ticket_spent_twice_at_once_counts_once() {
 
 #[tokio::test]
 async fn a_ticket_counts_nowhere_else_never_late_and_for_nobody_else() {
-    let house = Plan::default().more(UNLIMITED).start().await;
-    type Change = fn(&House, &mut Browser, String) -> String;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
+    type Change = fn(&Menshen, &mut Browser, String) -> String;
     let cases: [(&str, Change); 9] = [
-        ("late", |house, _, ticket| {
-            house.advance(Duration::from_secs(61));
+        ("late", |menshen, _, ticket| {
+            menshen.advance(Duration::from_secs(61));
             ticket
         }),
         ("on another host", |_, _, ticket| {
@@ -167,8 +167,8 @@ async fn a_ticket_counts_nowhere_else_never_late_and_for_nobody_else() {
             browser.forget("nonce");
             ticket
         }),
-        ("in another browser", |house, browser, ticket| {
-            *browser = Browser::new(house);
+        ("in another browser", |menshen, browser, ticket| {
+            *browser = Browser::new(menshen);
             ticket
         }),
         ("with a nonce of another's making", |_, browser, ticket| {
@@ -191,8 +191,8 @@ async fn a_ticket_counts_nowhere_else_never_late_and_for_nobody_else() {
         }),
     ];
     for (what, change) in cases {
-        let (mut browser, ticket) = with_ticket(&house).await;
-        let url = change(&house, &mut browser, ticket);
+        let (mut browser, ticket) = with_ticket(&menshen).await;
+        let url = change(&menshen, &mut browser, ticket);
         let before = browser.cookies().to_vec();
         let page = browser.visit(&url).await;
         for host in ["oa.test", "hr.test"] {
@@ -212,11 +212,11 @@ async fn a_ticket_counts_nowhere_else_never_late_and_for_nobody_else() {
 
 #[tokio::test]
 async fn the_nonce_of_one_host_is_of_no_use_to_another() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     // An attacker's link: their own nonce in the address, for a host where the victim has none.
-    let mut attacker = Browser::new(&house);
+    let mut attacker = Browser::new(&menshen);
     let bait = attacker.visit("http://oa.test/echo").await;
     let bait = bait.header("location").unwrap().to_owned();
     let page = browser.follow(&bait).await;
@@ -229,13 +229,13 @@ async fn the_nonce_of_one_host_is_of_no_use_to_another() {
 
 #[tokio::test]
 async fn the_cookie_of_one_host_counts_on_no_other() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in("http://oa.test/echo", "lisi").await;
     let of_oa = browser.cookies().iter().find(|one| one.host == "oa.test");
     let value = of_oa.unwrap().value.clone();
     for (host, counts) in [("oa.test", true), ("hr.test", false), ("sso.test", false)] {
-        let mut thief = Browser::new(&house);
+        let mut thief = Browser::new(&menshen);
         thief.set(host, "menshen", &value);
         let answer = thief
             .visit(&format!("http://{host}/.menshen/userinfo"))
@@ -248,9 +248,9 @@ async fn the_cookie_of_one_host_counts_on_no_other() {
 
 #[tokio::test]
 async fn signing_out_on_one_host_ends_the_session_on_all() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for left in [HOME, "http://oa.test", "http://hr.test"] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
         for host in OTHERS {
             browser.follow(&format!("{host}/echo")).await;
@@ -280,8 +280,8 @@ async fn who_may_not_enter_one_host_comes_back_there_as_somebody_else() {
         upstream = ["{app}"]
         allow = "user.login == 'lisi'"
     "#;
-    let house = Plan::default().routes(routes).start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Setup::default().routes(routes).start().await;
+    let mut browser = Browser::new(&menshen);
     let page = browser.sign_in("http://oa.test/echo?q=1", "zhangsan").await;
     assert_eq!(page.answer.status, 403);
     let switch = href(&page.answer.text(), "/sign_out?rd=").unwrap();
@@ -300,15 +300,15 @@ async fn who_may_not_enter_one_host_comes_back_there_as_somebody_else() {
 
 #[tokio::test]
 async fn a_program_on_another_host_is_sent_nowhere() {
-    let house = House::new().await;
-    let (mut browser, ticket) = with_ticket(&house).await;
+    let menshen = Menshen::new().await;
+    let (mut browser, ticket) = with_ticket(&menshen).await;
     let mut headers = navigation();
     headers[1].1 = "cors";
     headers[2].1 = "empty";
     let answer = browser.send("GET", &ticket, &headers, b"").await;
     assert_eq!(answer.status, 403);
     assert_eq!(sessions_on(&browser, "oa.test"), 0);
-    let answer = Browser::new(&house)
+    let answer = Browser::new(&menshen)
         .send("GET", "http://oa.test/echo", &headers, b"")
         .await;
     assert_eq!((answer.status, answer.header("set-cookie")), (401, None));

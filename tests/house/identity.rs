@@ -7,9 +7,9 @@ mod written;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-use crate::asking::{Ask, signed_in};
-use crate::house::{House, Plan};
 use crate::mirror::{self, Mirror};
+use crate::setup::{Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
 /// Names of our own and of the `own` route below.
@@ -54,24 +54,24 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-/// A house before a mirror, and two people's cookies: nobody's is empty.
-async fn house() -> (House, Mirror, [String; 2]) {
+/// An instance of menshen before a mirror, and two people's cookies: nobody's is empty.
+async fn start_menshen() -> (Menshen, Mirror, [String; 2]) {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
-    let house = Plan::default().routes(&routes).start().await;
-    let zhang = signed_in(&house, "zhangsan").await;
-    (house, mirror, [String::new(), zhang])
+    let menshen = Setup::default().routes(&routes).start().await;
+    let zhang = signed_in(&menshen, "zhangsan").await;
+    (menshen, mirror, [String::new(), zhang])
 }
 
-fn ask(path: &str, cookie: &str) -> Ask {
+fn ask(path: &str, cookie: &str) -> TestRequest {
     let host = if path == "/elsewhere" {
         "public.test"
     } else {
         "sso.test"
     };
     match cookie {
-        "" => Ask::get(path).host(host),
-        cookie => Ask::get(path).host(host).session(cookie),
+        "" => TestRequest::get(path).host(host),
+        cookie => TestRequest::get(path).host(host).session(cookie),
     }
 }
 
@@ -107,7 +107,7 @@ fn aliases(name: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn whatever_a_client_says_of_itself_reaches_no_upstream() {
-    let (house, _mirror, [nobody, zhang]) = house().await;
+    let (menshen, _mirror, [nobody, zhang]) = start_menshen().await;
     let rows = [
         ("/x", &zhang, 2),
         ("/own", &zhang, 3),
@@ -116,13 +116,13 @@ async fn whatever_a_client_says_of_itself_reaches_no_upstream() {
         ("/elsewhere", &nobody, 0),
     ];
     for (path, cookie, at_least) in rows {
-        let plain = identity(&ask(path, cookie).of(&house).await);
+        let plain = identity(&ask(path, cookie).send(&menshen).await);
         assert!(plain.len() >= at_least, "{path}: {plain:?}");
         assert_eq!(plain.is_empty(), at_least == 0, "{path}: {plain:?}");
         for name in OURS {
-            let lie = |ask: Ask, alias: &String| ask.header(alias, "boss");
+            let lie = |ask: TestRequest, alias: &String| ask.header(alias, "boss");
             let lies = aliases(name).iter().fold(ask(path, cookie), lie);
-            let answer = lies.of(&house).await;
+            let answer = lies.send(&menshen).await;
             assert_eq!(identity(&answer), plain, "{name} on {path}");
             let text = String::from_utf8_lossy(mirror::reflected(&answer).unwrap()).into_owned();
             assert!(!text.contains("boss"), "{text}");
@@ -132,8 +132,8 @@ async fn whatever_a_client_says_of_itself_reaches_no_upstream() {
 
 #[tokio::test]
 async fn a_nominated_header_is_still_written() {
-    let (house, _mirror, [_, zhang]) = house().await;
-    let plain = identity(&ask("/own", &zhang).of(&house).await);
+    let (menshen, _mirror, [_, zhang]) = start_menshen().await;
+    let plain = identity(&ask("/own", &zhang).send(&menshen).await);
     for line in [
         "X-Forwarded-User",
         "x-forwarded-user, x-forwarded-name, x-remote-user, x-forwarded-for, x-real-ip",
@@ -145,7 +145,7 @@ async fn a_nominated_header_is_still_written() {
             .header("Connection", line)
             .header("X-Forwarded-User", "boss")
             .header("X-Remote-User", "boss");
-        let answer = lie.of(&house).await;
+        let answer = lie.send(&menshen).await;
         assert_eq!(identity(&answer), plain, "{line}");
         assert_eq!(mirror::values(&answer, "x-forwarded-for"), ["127.0.0.1"]);
         assert_eq!(mirror::values(&answer, "host"), ["sso.test"]);
@@ -156,17 +156,17 @@ async fn a_nominated_header_is_still_written() {
 
 #[tokio::test]
 async fn a_nominated_cookie_or_host_changes_no_decision() {
-    let (house, _mirror, [_, zhang]) = house().await;
+    let (menshen, _mirror, [_, zhang]) = start_menshen().await;
     let asked = ask("/x", &zhang).header("Connection", "cookie, host");
-    assert_eq!(asked.of(&house).await.status, 200);
-    let stranger = Ask::get("/x").header("Connection", "cookie");
-    assert_eq!(stranger.of(&house).await.status, 401);
+    assert_eq!(asked.send(&menshen).await.status, 200);
+    let stranger = TestRequest::get("/x").header("Connection", "cookie");
+    assert_eq!(stranger.send(&menshen).await.status, 401);
 }
 
 #[tokio::test]
 async fn a_trailer_is_never_a_header() {
-    let (house, _mirror, [_, zhang]) = house().await;
-    let plain = identity(&ask("/own", &zhang).of(&house).await);
+    let (menshen, _mirror, [_, zhang]) = start_menshen().await;
+    let plain = identity(&ask("/own", &zhang).send(&menshen).await);
     let trailers = "X-Forwarded-User: boss\r\nx_remote_user: boss\r\nCookie: a=boss\r\n";
     let body = format!("2\r\nhi\r\n0\r\n{trailers}\r\n");
     let posted = ask("/own", &zhang)
@@ -175,7 +175,7 @@ async fn a_trailer_is_never_a_header() {
         .header("Trailer", "X-Forwarded-User, x_remote_user")
         .header("TE", "trailers")
         .body(body.as_bytes());
-    let answer = posted.of(&house).await;
+    let answer = posted.send(&menshen).await;
     assert_eq!(identity(&answer), plain);
     let text = String::from_utf8_lossy(mirror::reflected(&answer).unwrap()).into_owned();
     assert!(text.contains("\r\nhi\r\n"), "{text}");
@@ -184,7 +184,7 @@ async fn a_trailer_is_never_a_header() {
 
 #[tokio::test]
 async fn what_concerns_one_hop_goes_no_further() {
-    let (house, _mirror, [_, zhang]) = house().await;
+    let (menshen, _mirror, [_, zhang]) = start_menshen().await;
     let asked = ask("/x", &zhang)
         .header("Keep-Alive", "timeout=5")
         .header("Proxy-Connection", "keep-alive")
@@ -195,7 +195,7 @@ async fn what_concerns_one_hop_goes_no_further() {
         .header("Upgrade", "h2c")
         .header("HTTP2-Settings", "AAMAAABkAAQAAP__")
         .header("Connection", "Upgrade, HTTP2-Settings");
-    let answer = asked.of(&house).await;
+    let answer = asked.send(&menshen).await;
     let names: Vec<_> = mirror::headers(&answer)
         .into_iter()
         .map(|(n, _)| n)
@@ -213,7 +213,7 @@ async fn what_concerns_one_hop_goes_no_further() {
     }
     // Also where `Connection` does not name it.
     let asked = ask("/x", &zhang).header("HTTP2-Settings", "AAMAAABkAAQAAP__");
-    let answer = asked.of(&house).await;
+    let answer = asked.send(&menshen).await;
     let told = mirror::headers(&answer);
     assert!(
         told.iter().all(|(name, _)| name != "http2-settings"),
@@ -224,7 +224,7 @@ async fn what_concerns_one_hop_goes_no_further() {
 #[test]
 fn no_header_a_client_can_send_changes_the_identity() {
     let runtime = Runtime::new().unwrap();
-    let (house, _mirror, cookies) = runtime.block_on(house());
+    let (menshen, _mirror, cookies) = runtime.block_on(start_menshen());
     let separators = prop::sample::select("!#$%&'*+-.^_`|~".chars().collect::<Vec<_>>());
     let alias = (
         prop::sample::select(OURS.to_vec()),
@@ -255,7 +255,7 @@ fn no_header_a_client_can_send_changes_the_identity() {
     ];
     let headers = prop::collection::vec((names, values), 1..5);
     proptest!(ProptestConfig::with_cases(96), |(path in paths, who in 0_usize..2, headers in headers)| {
-        let asked = |ask: Ask| runtime.block_on(async { ask.of(&house).await });
+        let asked = |ask: TestRequest| runtime.block_on(async { ask.send(&menshen).await });
         let bare = asked(ask(path, &cookies[who]));
         prop_assume!(bare.status == 200);
         let more = headers.iter().filter(|(name, _)| !spare.contains(&name.to_lowercase().as_str()));

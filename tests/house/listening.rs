@@ -7,10 +7,10 @@ use menshen::config::Config;
 use menshen::run::Running;
 use tokio::net::UnixStream;
 
-use crate::house::{House, Plan};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{Menshen, Setup};
 use crate::upstream::{
-    Folder, Reply, UP, Upstream, accept, get, house_before, listener, open_route, until,
+    Folder, Reply, UP, Upstream, accept, get, listener, menshen_before, open_route, until,
 };
 use crate::wire;
 
@@ -19,19 +19,19 @@ mod greed;
 mod resets;
 mod secure;
 
-/// The configuration of a plan that listens elsewhere.
-fn at(house: &House, plan: &Plan, listen: &str) -> String {
-    let text = plan.text(&house.source, &house.app);
+/// The configuration of a setup that listens elsewhere.
+fn at(menshen: &Menshen, setup: &Setup, listen: &str) -> String {
+    let text = setup.text(&menshen.source, &menshen.app);
     text.replace(
         "listen = [\"127.0.0.1:0\"]",
         &format!("listen = [{listen}]"),
     )
 }
 
-/// Starts another menshen beside a house, which listens as it is told.
-pub(crate) async fn beside(house: &House, plan: &Plan, listen: &str) -> Running {
-    let config = Config::parse(&at(house, plan, listen), "test.toml").unwrap();
-    let started = menshen::run::start(config, house.clock.clone()).await;
+/// Starts another instance that listens at `listen`.
+pub(crate) async fn beside(menshen: &Menshen, setup: &Setup, listen: &str) -> Running {
+    let config = Config::parse(&at(menshen, setup, listen), "test.toml").unwrap();
+    let started = menshen::run::start(config, menshen.clock.clone()).await;
     started.expect("menshen starts")
 }
 
@@ -41,44 +41,45 @@ async fn echoes(address: SocketAddr, bytes: &[u8]) -> wire::Answer {
     answer
 }
 
-pub(crate) fn echo_route() -> Plan {
-    Plan::default().routes(&open_route("{app}", ""))
+pub(crate) fn echo_route() -> Setup {
+    Setup::default().routes(&open_route("{app}", ""))
 }
 
 #[tokio::test]
 async fn a_unix_socket_is_a_peer_without_an_address() {
     let folder = Folder::new();
     let path = folder.path("http.sock");
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for (trusted, client) in [
         ("", "127.0.0.1"),
         ("trusted_proxies = [\"unix\"]", "203.0.113.9"),
     ] {
-        let plan = echo_route().server(trusted);
+        let setup = echo_route().server(trusted);
         let listen = format!("\"127.0.0.1:0\", \"unix:{}\"", path.display());
-        let running = beside(&house, &plan, &listen).await;
-        let mut line = Line::over(UnixStream::connect(&path).await.unwrap());
-        line.send(get("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
+        let running = beside(&menshen, &setup, &listen).await;
+        let mut connection = RawConnection::over(UnixStream::connect(&path).await.unwrap());
+        connection
+            .send(get("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
             .await;
-        let answer = line.answer().await;
+        let answer = connection.answer().await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.echoed("x-real-ip"), [client], "{trusted}");
-        drop(line);
+        drop(connection);
         running.stop().await;
     }
 }
 
 #[tokio::test]
 async fn a_balancers_proxy_header_names_the_client_when_it_is_trusted() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
     let request = get("/echo", "");
     let v1 = format!("PROXY TCP4 203.0.113.9 10.0.0.1 52953 443\r\n{request}");
     let mut v2 =
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x0a\0\0\x01\xce\xd9\x01\xbb".to_vec();
     v2.extend_from_slice(request.as_bytes());
-    let plan = echo_route().server("trusted_proxies = [\"127.0.0.0/8\"]");
-    let running = beside(&house, &plan, place).await;
+    let setup = echo_route().server("trusted_proxies = [\"127.0.0.0/8\"]");
+    let running = beside(&menshen, &setup, place).await;
     for bytes in [v1.as_bytes(), &v2] {
         let answer = echoes(running.addresses()[0], bytes).await;
         assert_eq!(answer.echoed("x-forwarded-for"), ["203.0.113.9"]);
@@ -89,13 +90,13 @@ async fn a_balancers_proxy_header_names_the_client_when_it_is_trusted() {
     assert!(bare.is_none(), "{bare:?}");
 
     // From a stranger the same bytes are refused, and never taken for a name.
-    let running = beside(&house, &echo_route(), place).await;
+    let running = beside(&menshen, &echo_route(), place).await;
     for bytes in [v1.as_bytes(), &v2] {
         let answer = wire::try_raw(running.addresses()[0], bytes).await;
         assert!(answer.is_none(), "{answer:?}");
     }
     // Where no header is agreed upon it is no HTTP.
-    let running = beside(&house, &plan, "\"127.0.0.1:0\"").await;
+    let running = beside(&menshen, &setup, "\"127.0.0.1:0\"").await;
     assert_eq!(
         wire::raw(running.addresses()[0], v1.as_bytes())
             .await
@@ -106,10 +107,10 @@ async fn a_balancers_proxy_header_names_the_client_when_it_is_trusted() {
 
 #[tokio::test]
 async fn which_balancer_is_trusted_changes_with_a_reload() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", proxy_protocol = true }";
-    let plan = |server: &str| echo_route().server(server);
-    let running = beside(&house, &plan(""), place).await;
+    let setup = |server: &str| echo_route().server(server);
+    let running = beside(&menshen, &setup(""), place).await;
     let bytes = format!(
         "PROXY TCP4 203.0.113.9 10.0.0.1 5 443\r\n{}",
         get("/echo", "")
@@ -119,7 +120,7 @@ async fn which_balancer_is_trusted_changes_with_a_reload() {
         ("trusted_proxies = [\"127.0.0.1\"]", true),
         ("trusted_proxies = [\"10.0.0.0/8\"]", false),
     ] {
-        let config = Config::parse(&at(&house, &plan(server), place), "test.toml").unwrap();
+        let config = Config::parse(&at(&menshen, &setup(server), place), "test.toml").unwrap();
         running.reload(config).await.unwrap();
         let answer = wire::try_raw(running.addresses()[0], bytes.as_bytes()).await;
         assert_eq!(answer.is_some(), served, "{server}");
@@ -128,9 +129,9 @@ async fn which_balancer_is_trusted_changes_with_a_reload() {
 
 #[tokio::test]
 async fn a_redirecting_listener_serves_nothing_but_the_way_to_https() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", redirect_https = true }";
-    let running = beside(&house, &echo_route(), place).await;
+    let running = beside(&menshen, &echo_route(), place).await;
     let address = running.addresses()[0];
     for method in ["GET", "POST"] {
         let request = format!("{method} /a%2Fb?c=d HTTP/1.1\r\nHost: {UP}:80\r\n\r\n");
@@ -149,12 +150,12 @@ async fn a_redirecting_listener_serves_nothing_but_the_way_to_https() {
             assert_eq!(answer.status, 400, "{request}");
         }
     }
-    assert_eq!(house.app.requests(), 0);
+    assert_eq!(menshen.app.requests(), 0);
 }
 
 #[tokio::test]
 async fn the_way_to_https_leads_to_the_port_that_browsers_type() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     let place = "{ address = \"127.0.0.1:0\", redirect_https = true }";
     for (url, to) in [
         ("https://sso.test:8443", "https://up.test:8443/a?b"),
@@ -162,8 +163,8 @@ async fn the_way_to_https_leads_to_the_port_that_browsers_type() {
         ("https://sso.test", "https://up.test/a?b"),
         ("http://sso.test:8080", "https://up.test/a?b"),
     ] {
-        let plan = echo_route().external_url(url);
-        let running = beside(&house, &plan, place).await;
+        let setup = echo_route().external_url(url);
+        let running = beside(&menshen, &setup, place).await;
         let address = running.addresses()[0];
         let request = format!("GET /a?b HTTP/1.1\r\nHost: {UP}:8080\r\n\r\n");
         let answer = wire::raw(address, request.as_bytes()).await;
@@ -173,18 +174,18 @@ async fn the_way_to_https_leads_to_the_port_that_browsers_type() {
 
 #[tokio::test]
 async fn a_taken_port_is_named_and_leaves_nothing_behind() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     let taken = listener().await;
     let taken = taken.local_addr().unwrap();
     let folder = Folder::new();
     let path = folder.path("never.sock");
-    let listen = format!("\"unix:{}\", \"{}\"", path.display(), house.address());
-    let config = Config::parse(&at(&house, &echo_route(), &listen), "test.toml").unwrap();
+    let listen = format!("\"unix:{}\", \"{}\"", path.display(), menshen.address());
+    let config = Config::parse(&at(&menshen, &echo_route(), &listen), "test.toml").unwrap();
     let error = menshen::run::start(config, Clock::system())
         .await
         .unwrap_err();
     let why = menshen::telemetry::error_chain(&error).to_string();
-    assert!(why.contains(&house.address().to_string()), "{why}");
+    assert!(why.contains(&menshen.address().to_string()), "{why}");
     assert!(why.contains("another program listens there"), "{why}");
     assert!(!why.contains(&taken.to_string()));
     assert!(
@@ -194,12 +195,12 @@ async fn a_taken_port_is_named_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_closing_house_finishes_what_it_began_and_begins_nothing() {
+async fn a_closing_listener_finishes_what_it_began_and_begins_nothing() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
-    let address = house.address();
-    let mut idle = Line::open(address).await;
-    let mut busy = Line::open(address).await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let address = menshen.address();
+    let mut idle = RawConnection::open(address).await;
+    let mut busy = RawConnection::open(address).await;
     busy.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.request().await.unwrap();
@@ -207,7 +208,7 @@ async fn a_closing_house_finishes_what_it_began_and_begins_nothing() {
         .send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
         .await;
     assert_eq!(busy.answer_head().await.status, 200);
-    let House { running, .. } = house;
+    let Menshen { running, .. } = menshen;
     let stopping = tokio::spawn(running.stop());
     // The idle connection is let go at once, and nobody new is let in.
     assert!(idle.rest().await.is_empty());
@@ -216,7 +217,7 @@ async fn a_closing_house_finishes_what_it_began_and_begins_nothing() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(crate::line::PATIENCE, refused)
+    tokio::time::timeout(crate::raw_connection::PATIENCE, refused)
         .await
         .expect("the socket is closed");
     assert!(!stopping.is_finished(), "a request is still under way");
@@ -232,53 +233,58 @@ async fn a_closing_house_finishes_what_it_began_and_begins_nothing() {
 #[tokio::test]
 async fn what_does_not_end_within_the_drain_time_is_cut_off() {
     let upstream = Upstream::start(|_| Reply::Hang(Vec::new())).await;
-    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
-    let house = plan.server("limits.drain = \"100ms\"").start().await;
-    let mut line = Line::open(house.address()).await;
-    line.send(get("/", "")).await;
+    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
+    let menshen = setup.server("limits.drain = \"100ms\"").start().await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send(get("/", "")).await;
     until("the request is under way", || upstream.asked().len() == 1).await;
-    let House { running, .. } = house;
+    let Menshen { running, .. } = menshen;
     running.stop().await;
-    assert!(line.rest().await.is_empty());
+    assert!(connection.rest().await.is_empty());
 }
 
 #[tokio::test]
 async fn whoever_dawdles_is_cut_off() {
     let limits = "limits.header_read = \"200ms\"\nlimits.keep_alive = \"200ms\"";
-    let house = echo_route().server(limits).start().await;
+    let menshen = echo_route().server(limits).start().await;
     // Not a byte, half a head, a byte at a time, silence after an answer.
-    let mut line = Line::open(house.address()).await;
-    assert!(line.rest().await.is_empty());
-    let mut line = Line::open(house.address()).await;
-    line.send("GET / HTTP/1.1\r\nHost: up").await;
-    line.rest().await;
-    let mut line = Line::open(house.address()).await;
-    line.send("GET / HTTP/1.1\r\n").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    assert!(connection.rest().await.is_empty());
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send("GET / HTTP/1.1\r\nHost: up").await;
+    connection.rest().await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send("GET / HTTP/1.1\r\n").await;
     let mut sent = 0;
-    while line.try_send(format!("X-{sent}: y\r\n")).await.is_ok() && sent < 1000 {
+    while connection
+        .try_send(format!("X-{sent}: y\r\n"))
+        .await
+        .is_ok()
+        && sent < 1000
+    {
         sent += 1;
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert!(sent < 1000, "a head of {sent} lines was waited for");
-    let mut line = Line::open(house.address()).await;
-    line.send(get("/echo", "")).await;
-    assert_eq!(line.answer().await.status, 200);
-    assert!(line.rest().await.is_empty());
-    assert_eq!(house.app.requests(), 1);
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send(get("/echo", "")).await;
+    assert_eq!(connection.answer().await.status, 200);
+    assert!(connection.rest().await.is_empty());
+    assert_eq!(menshen.app.requests(), 1);
 }
 
 #[tokio::test]
 async fn a_head_that_is_too_large_is_431_and_one_at_the_limit_passes() {
-    let house = echo_route()
+    let menshen = echo_route()
         .server("limits.header_bytes_max = 16384")
         .start()
         .await;
     for (size, status) in [(14_000, 200), (17_000, 431), (200_000, 431)] {
-        let mut line = Line::open(house.address()).await;
+        let mut connection = RawConnection::open(menshen.address()).await;
         let head = get("/echo", &format!("X-Long: {}\r\n", "x".repeat(size)));
         // The server may answer and close before it has read everything.
-        let _ = line.try_send(head).await;
-        match line.try_answer().await {
+        let _ = connection.try_send(head).await;
+        match connection.try_answer().await {
             Some(answer) => assert_eq!(answer.status, status, "{size}"),
             None => assert_ne!(status, 200, "{size} was refused"),
         }
@@ -286,33 +292,33 @@ async fn a_head_that_is_too_large_is_431_and_one_at_the_limit_passes() {
     let many: String = (0..200)
         .map(|number| format!("X-{number}: y\r\n"))
         .collect();
-    let answer = wire::raw(house.address(), get("/echo", &many).as_bytes()).await;
+    let answer = wire::raw(menshen.address(), get("/echo", &many).as_bytes()).await;
     assert_eq!(answer.status, 431);
     let long = get(&format!("/echo?{}", "q".repeat(70_000)), "");
-    let answer = wire::try_raw(house.address(), long.as_bytes()).await;
+    let answer = wire::try_raw(menshen.address(), long.as_bytes()).await;
     assert!(answer.is_none_or(|answer| [414, 431].contains(&answer.status)));
-    assert_eq!(house.app.requests(), 1);
+    assert_eq!(menshen.app.requests(), 1);
 }
 
 #[tokio::test]
 async fn connections_beyond_the_limit_wait_for_a_place() {
-    let house = echo_route()
+    let menshen = echo_route()
         .server("limits.connections_max = 2")
         .start()
         .await;
     let mut here = Vec::new();
     for _ in 0..2 {
-        let mut line = Line::open(house.address()).await;
-        line.send(get("/echo", "")).await;
-        assert_eq!(line.answer().await.status, 200);
-        here.push(line);
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(get("/echo", "")).await;
+        assert_eq!(connection.answer().await.status, 200);
+        here.push(connection);
     }
-    let mut third = Line::open(house.address()).await;
+    let mut third = RawConnection::open(menshen.address()).await;
     third.send(get("/echo", "")).await;
     here[0].send(get("/echo", "")).await;
     assert_eq!(here[0].answer().await.status, 200);
     // Those who are here were served thrice; the third still waits.
-    assert_eq!(house.app.requests(), 3);
+    assert_eq!(menshen.app.requests(), 3);
     here.pop();
     assert_eq!(third.answer().await.status, 200);
 }

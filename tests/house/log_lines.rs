@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use crate::asking::Ask;
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::test_request::TestRequest;
 
 /// Every character that terminals and viewers obey instead of showing it: C1 controls, line and
 /// paragraph separators, marks of direction, and what has no width.
@@ -35,9 +35,9 @@ pub(crate) fn shows(text: &str) -> Option<char> {
         .find(|c| unseen.contains(c) || (c.is_control() && *c != '\n'))
 }
 
-fn lines(house: &House, target: &str) -> Vec<Value> {
-    house.running.live().shared().telemetry.flush();
-    let text = house.records.text();
+fn lines(menshen: &Menshen, target: &str) -> Vec<Value> {
+    menshen.running.live().shared().telemetry.flush();
+    let text = menshen.records.text();
     let lines = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -46,15 +46,15 @@ fn lines(house: &House, target: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_path_of_any_characters_is_one_line_that_shows_all_of_it() {
-    let house = Plan::default().access_log().start().await;
+    let menshen = Setup::default().access_log().start().await;
     for c in unseen().into_iter().filter(|c| *c > '\u{7f}') {
         let path = format!("/a{c}b");
-        Ask::raw(path.as_bytes()).of(&house).await;
+        TestRequest::raw(path.as_bytes()).send(&menshen).await;
     }
-    house.running.live().shared().telemetry.flush();
-    let text = house.records.text();
+    menshen.running.live().shared().telemetry.flush();
+    let text = menshen.records.text();
     assert_eq!(shows(&text), None);
-    let access = lines(&house, "menshen::access");
+    let access = lines(&menshen, "menshen::access");
     for c in unseen().into_iter().filter(|c| *c > '\u{7f}') {
         let path = format!("/a{c}b");
         // Where the server takes such a path at all, a reader of the JSON gets it back whole.
@@ -75,14 +75,14 @@ async fn a_name_of_any_characters_is_one_line_of_the_audit_trail() {
     .iter()
     .collect();
     let mapping = format!("[connector.corp.mapping]\nlogin = \"profile.userid + '{marks}x'\"\n");
-    let house = Plan::default().more(&mapping).access_log().start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Setup::default().more(&mapping).access_log().start().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     browser.visit(&format!("{OWN}/sign_out")).await;
-    house.running.live().shared().telemetry.flush();
-    assert_eq!(shows(&house.records.text()), None);
+    menshen.running.live().shared().telemetry.flush();
+    assert_eq!(shows(&menshen.records.text()), None);
     // Whoever reads the record as JSON reads what there was, or why there was nobody.
-    let audit = house.audit();
+    let audit = menshen.audit();
     assert!(!audit.is_empty());
     for line in &audit {
         if let Some(login) = line["login"].as_str() {
@@ -94,7 +94,7 @@ async fn a_name_of_any_characters_is_one_line_of_the_audit_trail() {
 #[tokio::test]
 async fn strangers_who_are_turned_away_cannot_fill_the_audit_trail() {
     const TRIES: usize = 1_000;
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     let state = "a".repeat(32);
     for at in 0..TRIES / 5 {
         for target in [
@@ -103,27 +103,27 @@ async fn strangers_who_are_turned_away_cannot_fill_the_audit_trail() {
             format!("/.menshen/callback?code={at}"),
             format!("/.menshen/ticket?t={at}"),
         ] {
-            Ask::get(&target).navigating().of(&house).await;
+            TestRequest::get(&target).navigating().send(&menshen).await;
         }
         let body = format!("{{\"code\": \"{at}\", \"state\": \"{state}\"}}");
-        Ask::get("/.menshen/login/corp")
+        TestRequest::get("/.menshen/login/corp")
             .method("POST")
             .header("Content-Type", "application/json")
             .header("Content-Length", &body.len().to_string())
             .body(body.as_bytes())
-            .of(&house)
+            .send(&menshen)
             .await;
     }
-    let audit = house.audit();
+    let audit = menshen.audit();
     assert!(
         !audit.is_empty() && audit.len() < TRIES / 2,
         "{}",
         audit.len()
     );
     // Somebody who is known is written down all the same, and how many lines were left out.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
-    let audit = house.audit();
+    let audit = menshen.audit();
     let last = audit.last().unwrap();
     assert_eq!(
         (&last["event"], &last["login"]),

@@ -7,7 +7,7 @@ use menshen::face::page::Cause;
 use url::Url;
 
 use crate::browser::{Browser, href};
-use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
+use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
 
 /// A phone with the client of the source.
 pub(crate) const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) \
@@ -50,15 +50,15 @@ async fn the_browser_decides_the_door_unless_it_is_asked_for_or_forced() {
         ("mode = 'web'", PHONE, "&mode=in-app", WEB_DOOR),
         ("mode = 'in-app'", DESKTOP, "&mode=web", IN_APP_DOOR),
     ] {
-        let house = Plan::default().wecom(setting).start().await;
-        let mut browser = Browser::new(&house).with_agent(agent);
+        let menshen = Setup::default().wecom(setting).start().await;
+        let mut browser = Browser::new(&menshen).with_agent(agent);
         let answer = browser
             .visit(&format!("{OWN}/start?connector=corp&rd=/x{asked}"))
             .await;
         let to = answer.header("location").unwrap_or_default();
         assert_eq!(answer.status, 302, "{setting} {agent} {asked}");
         assert!(
-            to.starts_with(&format!("{}{door}?", house.source.base_url())),
+            to.starts_with(&format!("{}{door}?", menshen.source.base_url())),
             "{setting} {agent} {asked}: {to}"
         );
     }
@@ -66,9 +66,9 @@ async fn the_browser_decides_the_door_unless_it_is_asked_for_or_forced() {
 
 #[tokio::test]
 async fn the_client_goes_straight_through_and_nobody_clicks() {
-    let house = House::new().await;
-    house.source.phone_of("lisi");
-    let mut phone = Browser::new(&house).with_agent(PHONE);
+    let menshen = Menshen::new().await;
+    menshen.source.phone_of("lisi");
+    let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = phone.follow(&format!("{HOME}/echo?a=1")).await;
     assert_eq!(
         (page.answer.status, page.url),
@@ -97,10 +97,10 @@ async fn a_login_starts_by_itself_only_where_the_configuration_says_so() {
         ("always", PHONE, "/x", true),
         ("always", DESKTOP, "/.menshen/sign_in", true),
     ] {
-        let plan = Plan::default().connector(&format!("auto_login = '{setting}'"));
-        let house = plan.start().await;
-        let mut browser = Browser::new(&house).with_agent(agent);
-        let source = house.source.base_url();
+        let setup = Setup::default().connector(&format!("auto_login = '{setting}'"));
+        let menshen = setup.start().await;
+        let mut browser = Browser::new(&menshen).with_agent(agent);
+        let source = menshen.source.base_url();
         let page = browser
             .follow_until(&format!("{HOME}{place}"), |next| next.starts_with(&source))
             .await;
@@ -125,15 +125,17 @@ async fn a_login_starts_by_itself_only_where_the_configuration_says_so() {
 #[tokio::test]
 async fn with_two_connectors_the_person_chooses_unless_one_is_willing() {
     for (setting, by_itself) in [("in-app", false), ("always", true)] {
-        let plan = Plan::default().connector(&format!("auto_login = '{setting}'"));
-        let house = plan.more(OTHER_CONNECTOR).start().await;
-        let mut browser = Browser::new(&house);
+        let setup = Setup::default().connector(&format!("auto_login = '{setting}'"));
+        let menshen = setup.more(OTHER_CONNECTOR).start().await;
+        let mut browser = Browser::new(&menshen);
         let answer = browser.visit(&format!("{HOME}/x")).await;
         let to = answer.header("location").unwrap_or_default();
-        let source = to.starts_with(&house.source.base_url());
+        let source = to.starts_with(&menshen.source.base_url());
         assert_eq!(source, by_itself, "{setting}");
         assert_eq!(browser.cookies().len(), usize::from(by_itself));
-        let answer = Browser::new(&house).visit(&format!("{OWN}/sign_in")).await;
+        let answer = Browser::new(&menshen)
+            .visit(&format!("{OWN}/sign_in"))
+            .await;
         assert_eq!(
             answer.status, 200,
             "more than one: nothing starts by itself"
@@ -149,10 +151,10 @@ async fn with_two_connectors_the_person_chooses_unless_one_is_willing() {
 
 #[tokio::test]
 async fn a_state_is_thirty_two_letters_and_never_the_same() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     let mut seen = HashSet::new();
     for _ in 0..50 {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let page = browser.to_source(&format!("{HOME}/x")).await;
         let state = parameter(&page, "state").unwrap();
         assert_eq!(state.len(), 32);
@@ -182,11 +184,11 @@ async fn what_a_browser_keeps_of_a_login_is_small_and_for_this_host_alone() {
             "HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600",
         ),
     ] {
-        let plan = Plan::default()
+        let setup = Setup::default()
             .external_url(&format!("{scheme}://sso.test"))
             .server("trusted_proxies = ['127.0.0.1']");
-        let house = plan.start().await;
-        let mut browser = Browser::new(&house);
+        let menshen = setup.start().await;
+        let mut browser = Browser::new(&menshen);
         if scheme == "https" {
             browser = browser.over_https();
         }
@@ -209,13 +211,13 @@ async fn what_a_browser_keeps_of_a_login_is_small_and_for_this_host_alone() {
 
 #[tokio::test]
 async fn five_logins_are_under_way_at_most_and_the_oldest_gives_way() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let mut pages = Vec::new();
     for at in 0..7 {
         pages.push(browser.to_source(&format!("{HOME}/echo?{at}")).await);
         assert_eq!(flows(&browser).len(), (at + 1).min(5));
-        house.advance(Duration::from_secs(1));
+        menshen.advance(Duration::from_secs(1));
     }
     for (at, page) in pages.iter().enumerate() {
         let mut tab = browser.clone();
@@ -231,8 +233,8 @@ async fn five_logins_are_under_way_at_most_and_the_oldest_gives_way() {
 
 #[tokio::test]
 async fn cookies_that_somebody_planted_keep_no_login_from_its_end_and_cost_little() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     browser.to_source(&format!("{HOME}/echo?first")).await;
     let name = flows(&browser).remove(0);
     let prefix = &name[..name.find("-flow-").unwrap() + "-flow-".len()];
@@ -242,7 +244,7 @@ async fn cookies_that_somebody_planted_keep_no_login_from_its_end_and_cost_littl
         }
     };
     // Some stand before the cookies of a login, and some behind them.
-    let mut fresh = Browser::new(&house);
+    let mut fresh = Browser::new(&menshen);
     for order in ["before", "behind"] {
         let tab = match order {
             "before" => &mut fresh,
@@ -255,7 +257,7 @@ async fn cookies_that_somebody_planted_keep_no_login_from_its_end_and_cost_littl
         assert_eq!(page.url, format!("{HOME}/echo?{order}"), "{order}");
     }
     // One answer takes back some, and not all of them at once.
-    let mut again = Browser::new(&house);
+    let mut again = Browser::new(&menshen);
     planted(&mut again);
     let answer = again
         .visit(&format!("{OWN}/start?connector=corp&rd=/x"))
@@ -266,13 +268,13 @@ async fn cookies_that_somebody_planted_keep_no_login_from_its_end_and_cost_littl
 
 #[tokio::test]
 async fn a_return_address_too_long_to_keep_keeps_its_path() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for (asked, reached) in [
         (format!("/echo?{}", "x".repeat(4000)), "/echo"),
         (format!("/{}", "y".repeat(4000)), "/"),
         ("/echo?short".to_owned(), "/echo?short"),
     ] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let page = browser.sign_in(&format!("{HOME}{asked}"), "lisi").await;
         assert_eq!(
             (page.answer.status, page.url),
@@ -283,8 +285,8 @@ async fn a_return_address_too_long_to_keep_keeps_its_path() {
 
 #[tokio::test]
 async fn parallel_tabs_finish_in_any_order() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let mut pages = Vec::new();
     for at in 0..3 {
         pages.push(browser.to_source(&format!("{HOME}/echo?tab={at}")).await);
@@ -302,7 +304,7 @@ async fn parallel_tabs_finish_in_any_order() {
 
 #[tokio::test]
 async fn the_query_comes_through_a_login_byte_for_byte() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for query in [
         "?q=%e5%BC%a0&r=a+b%20c",
         "?&&x=%2F%2f;%25%32%35&e=&u",
@@ -313,7 +315,7 @@ async fn the_query_comes_through_a_login_byte_for_byte() {
         "",
     ] {
         let target = format!("/echo{query}");
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let page = browser
             .sign_in(&format!("{HOME}{target}"), "zhangsan")
             .await;
@@ -325,8 +327,8 @@ async fn the_query_comes_through_a_login_byte_for_byte() {
 #[tokio::test]
 async fn a_fragment_is_carried_through_a_login_where_the_route_asks_for_it() {
     let routes = "[[route]]\nname = 'app'\nkeep_fragment = true\nupstream = ['{app}']";
-    let house = Plan::default().routes(routes).start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Setup::default().routes(routes).start().await;
+    let mut browser = Browser::new(&menshen);
     let stop = browser.visit(&format!("{HOME}/echo?a=1")).await;
     assert_eq!(stop.status, 200);
     let policy = stop.header("content-security-policy").unwrap();

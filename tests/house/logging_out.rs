@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House};
 use crate::logging_in::OWN;
 use crate::provider::{Key, LOGOUT_EVENT, Misbehaves, Provider};
+use crate::setup::{HOME, Menshen};
 use jsonwebtoken::Algorithm;
 
 /// Whether a browser sees the application.
@@ -14,15 +14,15 @@ async fn is_here(browser: &mut Browser) -> bool {
 }
 
 /// Somebody who came in through the provider.
-async fn somebody(provider: &Provider, house: &House, login: &str) -> Browser {
-    let mut browser = Browser::new(house);
+async fn somebody(provider: &Provider, menshen: &Menshen, login: &str) -> Browser {
+    let mut browser = Browser::new(menshen);
     let page = provider.sign_in(&mut browser, "keycloak", login).await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
     browser
 }
 
-async fn push(provider: &Provider, house: &House, token: &str) -> u16 {
-    let answer = provider.push_logout(house.address(), "keycloak", token);
+async fn push(provider: &Provider, menshen: &Menshen, token: &str) -> u16 {
+    let answer = provider.push_logout(menshen.address(), "keycloak", token);
     answer.await.status
 }
 
@@ -38,8 +38,8 @@ fn is_signed_out_page(page: &Page) -> bool {
 #[tokio::test]
 async fn signing_out_leads_through_the_source_and_ends_on_a_page_that_starts_nothing() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     let kept = browser.clone();
     let page = browser
         .follow(&format!("{OWN}/sign_out?rd=%2Fecho%3Fa%3D1"))
@@ -76,8 +76,8 @@ async fn signing_out_leads_through_the_source_and_ends_on_a_page_that_starts_not
 #[tokio::test]
 async fn the_place_to_go_to_afterwards_cannot_be_made_up() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = provider.setup("").start().await;
+    let mut browser = Browser::new(&menshen);
     for state in ["https://evil.test/", "AAAA", "", "%00"] {
         let page = browser
             .follow(&format!("{OWN}/sign_out?state={state}"))
@@ -90,8 +90,8 @@ async fn the_place_to_go_to_afterwards_cannot_be_made_up() {
 #[tokio::test]
 async fn a_program_that_signs_out_is_sent_nowhere() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     let by_script = [
         ("Origin", HOME),
         ("Sec-Fetch-Mode", "cors"),
@@ -105,7 +105,7 @@ async fn a_program_that_signs_out_is_sent_nowhere() {
     assert_eq!(provider.calls("end_session"), 0);
     assert!(!is_here(&mut browser).await);
 
-    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     let by_form = [
         ("Origin", HOME),
         ("Sec-Fetch-Mode", "navigate"),
@@ -126,8 +126,8 @@ async fn a_program_that_signs_out_is_sent_nowhere() {
 #[tokio::test]
 async fn signing_out_works_while_the_source_is_down() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     provider.down();
     let answer = browser.visit(&format!("{OWN}/sign_out")).await;
     assert!(matches!(answer.status, 200 | 303), "{}", answer.text());
@@ -137,28 +137,28 @@ async fn signing_out_works_while_the_source_is_down() {
 #[tokio::test]
 async fn a_source_ends_one_session_by_its_name_and_all_of_a_person_by_theirs() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut first = somebody(&provider, &house, "zhangsan").await;
-    let mut second = somebody(&provider, &house, "zhangsan").await;
-    let mut third = somebody(&provider, &house, "zhangsan").await;
-    let mut other = somebody(&provider, &house, "lisi").await;
+    let menshen = provider.setup("").start().await;
+    let mut first = somebody(&provider, &menshen, "zhangsan").await;
+    let mut second = somebody(&provider, &menshen, "zhangsan").await;
+    let mut third = somebody(&provider, &menshen, "zhangsan").await;
+    let mut other = somebody(&provider, &menshen, "lisi").await;
 
     let token = provider.logout_token(&sid(&provider, "zhangsan", 0));
-    assert_eq!(push(&provider, &house, &token).await, 200);
+    assert_eq!(push(&provider, &menshen, &token).await, 200);
     assert!(!is_here(&mut first).await);
     assert!(is_here(&mut second).await && is_here(&mut third).await && is_here(&mut other).await);
 
     let both = json!({ "sub": provider.sub("zhangsan"), "sid": provider.sids("zhangsan")[1] });
     assert_eq!(
-        push(&provider, &house, &provider.logout_token(&both)).await,
+        push(&provider, &menshen, &provider.logout_token(&both)).await,
         200
     );
     assert!(!is_here(&mut second).await && is_here(&mut third).await);
 
     let all = provider.logout_token(&json!({ "sub": provider.sub("zhangsan") }));
-    assert_eq!(push(&provider, &house, &all).await, 200);
+    assert_eq!(push(&provider, &menshen, &all).await, 200);
     assert!(!is_here(&mut third).await && is_here(&mut other).await);
-    let told = house.audit();
+    let told = menshen.audit();
     let revoked: Vec<_> = told
         .iter()
         .filter(|line| line["event"] == "revoked")
@@ -170,28 +170,28 @@ async fn a_source_ends_one_session_by_its_name_and_all_of_a_person_by_theirs() {
 #[tokio::test]
 async fn a_session_that_the_source_gave_no_name_ends_with_any_of_its_persons() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut named = somebody(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let mut named = somebody(&provider, &menshen, "zhangsan").await;
     let nameless = Misbehaves::claims(|claims| {
         claims.as_object_mut().unwrap().remove("sid");
     });
     provider.misbehave(nameless);
-    let mut unnamed = somebody(&provider, &house, "zhangsan").await;
-    let mut other = somebody(&provider, &house, "lisi").await;
-    let mut coming = Browser::new(&house);
+    let mut unnamed = somebody(&provider, &menshen, "zhangsan").await;
+    let mut other = somebody(&provider, &menshen, "lisi").await;
+    let mut coming = Browser::new(&menshen);
     let back = provider.way_back(&mut coming, "keycloak", "zhangsan").await;
 
     // A name alone says nothing about whom it may mean.
     let alone = provider.logout_token(&json!({ "sid": "elsewhere" }));
-    assert_eq!(push(&provider, &house, &alone).await, 200);
+    assert_eq!(push(&provider, &menshen, &alone).await, 200);
     assert!(is_here(&mut unnamed).await);
 
     let both = json!({ "sub": provider.sub("zhangsan"), "sid": "elsewhere" });
     let both = provider.logout_token(&both);
-    assert_eq!(push(&provider, &house, &both).await, 200);
+    assert_eq!(push(&provider, &menshen, &both).await, 200);
     assert!(!is_here(&mut unnamed).await);
     assert!(is_here(&mut named).await && is_here(&mut other).await);
-    let told = house.audit();
+    let told = menshen.audit();
     let last = told.last().unwrap();
     let subject = provider.sub("zhangsan");
     assert_eq!(
@@ -202,30 +202,30 @@ async fn a_session_that_the_source_gave_no_name_ends_with_any_of_its_persons() {
     let page = coming.follow(&back).await;
     assert_ne!(page.answer.status, 200);
     assert!(!is_here(&mut coming).await);
-    house.advance(std::time::Duration::from_secs(1));
-    somebody(&provider, &house, "zhangsan").await;
+    menshen.advance(std::time::Duration::from_secs(1));
+    somebody(&provider, &menshen, "zhangsan").await;
 }
 
 #[tokio::test]
 async fn a_notice_is_taken_once() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     let token = provider.logout_token(&json!({ "sub": provider.sub("zhangsan") }));
-    assert_eq!(push(&provider, &house, &token).await, 200);
+    assert_eq!(push(&provider, &menshen, &token).await, 200);
     assert!(!is_here(&mut browser).await);
-    house.advance(std::time::Duration::from_secs(1));
-    let mut back = somebody(&provider, &house, "zhangsan").await;
-    assert_eq!(push(&provider, &house, &token).await, 400);
+    menshen.advance(std::time::Duration::from_secs(1));
+    let mut back = somebody(&provider, &menshen, "zhangsan").await;
+    assert_eq!(push(&provider, &menshen, &token).await, 400);
     assert!(is_here(&mut back).await);
 }
 
 #[tokio::test]
 async fn a_login_that_was_under_way_when_the_source_ended_it_lets_nobody_in() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
+    let menshen = provider.setup("").start().await;
     for by in ["sid", "sub"] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let back = provider
             .way_back(&mut browser, "keycloak", "zhangsan")
             .await;
@@ -235,15 +235,15 @@ async fn a_login_that_was_under_way_when_the_source_ended_it_lets_nobody_in() {
             _ => sid(&provider, "zhangsan", 0),
         };
         assert_eq!(
-            push(&provider, &house, &provider.logout_token(&with)).await,
+            push(&provider, &menshen, &provider.logout_token(&with)).await,
             200,
             "{by}"
         );
         let page = browser.follow(&back).await;
         assert_ne!(page.answer.status, 200, "{by}");
         assert!(!is_here(&mut browser).await, "{by}");
-        house.advance(std::time::Duration::from_secs(1));
-        let mut after = somebody(&provider, &house, "zhangsan").await;
+        menshen.advance(std::time::Duration::from_secs(1));
+        let mut after = somebody(&provider, &menshen, "zhangsan").await;
         assert!(is_here(&mut after).await, "{by}");
     }
 }
@@ -314,22 +314,22 @@ fn with(provider: &Provider, more: &Value) -> String {
 #[tokio::test]
 async fn a_logout_token_that_does_not_count_ends_nothing() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     for (what, token) in broken(&provider) {
-        let status = push(&provider, &house, &token).await;
+        let status = push(&provider, &menshen, &token).await;
         assert_eq!(status, 400, "{what}");
         assert!(is_here(&mut browser).await, "{what}");
     }
     for (id, status) in [("corp", 404), ("nobody", 404)] {
         let answer = provider
-            .push_logout(house.address(), id, &with(&provider, &json!({})))
+            .push_logout(menshen.address(), id, &with(&provider, &json!({})))
             .await;
         assert_eq!(answer.status, status, "{id}");
     }
     let other_members = json!({ "events": { LOGOUT_EVENT: {}, "revoke_offline_access": true } });
     assert_eq!(
-        push(&provider, &house, &with(&provider, &other_members)).await,
+        push(&provider, &menshen, &with(&provider, &other_members)).await,
         200
     );
     assert!(!is_here(&mut browser).await);
@@ -338,12 +338,12 @@ async fn a_logout_token_that_does_not_count_ends_nothing() {
 #[tokio::test]
 async fn the_front_channel_ends_only_a_session_it_can_name() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = somebody(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let mut browser = somebody(&provider, &menshen, "zhangsan").await;
     let name = provider.sids("zhangsan")[0].clone();
     let issuer: String =
         url::form_urlencoded::byte_serialize(provider.issuer().as_bytes()).collect();
-    let mut frame = Browser::new(&house);
+    let mut frame = Browser::new(&menshen);
     let address = format!("{OWN}/frontchannel-logout/keycloak");
     for query in [
         String::new(),
@@ -365,14 +365,14 @@ async fn the_front_channel_ends_only_a_session_it_can_name() {
     assert_eq!(unknown.status, 200);
     assert!(is_here(&mut browser).await);
     // Anybody can name nobody: that is no event of anybody's.
-    let ended = |house: &House| {
-        let audit = house.audit();
+    let ended = |menshen: &Menshen| {
+        let audit = menshen.audit();
         audit
             .iter()
             .filter(|line| line["event"] == "revoked")
             .count()
     };
-    assert_eq!(ended(&house), 0);
+    assert_eq!(ended(&menshen), 0);
     // Without any cookie, in a frame: the source's own page shows it.
     let framed = [
         ("Sec-Fetch-Mode", "navigate"),
@@ -385,7 +385,7 @@ async fn the_front_channel_ends_only_a_session_it_can_name() {
         (200, None)
     );
     assert!(!is_here(&mut browser).await);
-    assert_eq!(ended(&house), 1);
+    assert_eq!(ended(&menshen), 1);
     frame.send("GET", &named, &framed, b"").await;
-    assert_eq!(ended(&house), 1);
+    assert_eq!(ended(&menshen), 1);
 }

@@ -9,16 +9,16 @@ mod source;
 use menshen::config::Config;
 
 use crate::browser::Browser;
-use crate::house::{House, Plan, UNLIMITED};
+use crate::setup::{Menshen, Setup, UNLIMITED};
 
 /// What every test calls the connector.
 const ID: &str = "idp";
 
 const HTTPS: &str = "https://sso.test";
 
-/// A house whose browsers use https: what comes by a form of another site needs a cookie for such.
-fn secure_plan() -> Plan {
-    Plan::default()
+/// An instance of menshen whose browsers use https: what comes by a form of another site needs a cookie for such.
+fn secure_plan() -> Setup {
+    Setup::default()
         .more(UNLIMITED)
         .external_url(HTTPS)
         .server("trusted_proxies = ['127.0.0.1']")
@@ -46,8 +46,8 @@ fn flow_in(text: &str) -> String {
 
 #[tokio::test]
 async fn no_document_can_name_a_connector_of_the_tests() {
-    let house = House::new().await;
-    let text = Plan::default().text(&house.source, &house.app);
+    let menshen = Menshen::new().await;
+    let text = Setup::default().text(&menshen.source, &menshen.app);
     for table in [
         "[connector.idp.provided]\n",
         "[connector.idp]\nprovided = true\n",

@@ -1,4 +1,4 @@
-//! The house: one hermetic test binary, a module for each promise.
+//! menshen: one hermetic test binary, a module for each promise.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot go on has failed; its helpers are part of it"
@@ -6,7 +6,6 @@
 
 mod admin;
 mod app_token;
-mod asking;
 mod assertion;
 mod browser;
 mod by_address;
@@ -29,9 +28,7 @@ mod frames;
 mod front_end;
 mod hostile;
 mod hosts;
-mod house;
 mod identity;
-mod line;
 mod listening;
 mod log_lines;
 mod logging_in;
@@ -50,6 +47,7 @@ mod people;
 mod programs;
 mod provider;
 mod provider_itself;
+mod raw_connection;
 mod readme;
 mod records;
 mod relay;
@@ -58,11 +56,13 @@ mod reloading;
 mod restraint;
 mod return_addresses;
 mod sessions;
+mod setup;
 mod shared_cookies;
 mod signing_out;
 mod smoke;
 mod step_up;
 mod stores;
+mod test_request;
 mod ticket_theft;
 mod tls;
 mod token_people;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::{OWN, PHONE};
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::troubles::agree;
 use crate::wecom::{AGENT_ID, Department, OUTSIDER, WeCom};
 
@@ -41,22 +41,22 @@ upstream = ["{app}"]
 allow = "'2' in user.department_ids"
 "#;
 
-fn plan() -> Plan {
-    Plan::default().routes(ROUTES).more(&format!(
+fn setup() -> Setup {
+    Setup::default().routes(ROUTES).more(&format!(
         "[connector.corp.mapping]\nbadge = 'profile.extattr.attrs[2].value'\n{UNLIMITED}"
     ))
 }
 
-async fn on_the_phone(house: &House, who: &str) -> (Browser, Page) {
-    house.source.phone_of(who);
-    let mut phone = Browser::new(house).with_agent(PHONE);
+async fn on_the_phone(menshen: &Menshen, who: &str) -> (Browser, Page) {
+    menshen.source.phone_of(who);
+    let mut phone = Browser::new(menshen).with_agent(PHONE);
     let page = phone.follow(&format!("{HOME}/echo")).await;
     (phone, page)
 }
 
 #[tokio::test]
 async fn only_an_active_member_in_range_comes_in() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for (who, status, expected) in [
         (OUTSIDER, None, Some(Cause::NotMember)),
         ("ww00000000000000a1/lisi", None, Some(Cause::NotMember)),
@@ -71,9 +71,9 @@ async fn only_an_active_member_in_range_comes_in() {
         ("nobody-of-this-name", None, Some(Cause::OutOfRange)),
     ] {
         if let Some(status) = status {
-            house.source.set_status(who, status);
+            menshen.source.set_status(who, status);
         }
-        let (mut phone, page) = on_the_phone(&house, who).await;
+        let (mut phone, page) = on_the_phone(&menshen, who).await;
         assert_eq!(page.cause(), expected, "{who} {status:?}");
         assert_eq!(
             phone.cookie("menshen").is_some(),
@@ -83,7 +83,7 @@ async fn only_an_active_member_in_range_comes_in() {
         let info = phone.visit(&format!("{OWN}/userinfo")).await;
         assert_eq!(info.status == 200, expected.is_none(), "{who}");
         if expected.is_some() {
-            let refused = house.audit().pop().unwrap();
+            let refused = menshen.audit().pop().unwrap();
             assert_eq!(refused["event"], "refused", "{who}");
             assert!(
                 refused["error"]
@@ -98,19 +98,19 @@ async fn only_an_active_member_in_range_comes_in() {
 
 #[tokio::test]
 async fn a_member_who_left_between_the_scan_and_the_callback_stays_outside() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let source = browser.to_source(&format!("{HOME}/echo")).await;
     let back = browser.choose(&source, "wangfang").await;
-    house.source.delete_member("wangfang");
+    menshen.source.delete_member("wangfang");
     assert_eq!(browser.follow(&back).await.cause(), Some(Cause::OutOfRange));
 }
 
 #[tokio::test]
 async fn withheld_fields_are_absent_and_trouble_nobody() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for who in ["zhangsan", "wangfang"] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let page = browser.sign_in(&format!("{HOME}/echo"), who).await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), [who]);
         assert!(page.answer.echoed("x-forwarded-email").is_empty());
@@ -121,20 +121,20 @@ async fn withheld_fields_are_absent_and_trouble_nobody() {
         );
     }
     // An older application is told more, where there is more.
-    house.source.old_app(AGENT_ID, true);
+    menshen.source.old_app(AGENT_ID, true);
     for (who, email) in [
         ("zhangsan", vec!["zhangsan@corp.example"]),
         ("wangfang", vec![]),
     ] {
-        let page = Browser::new(&house)
+        let page = Browser::new(&menshen)
             .sign_in(&format!("{HOME}/echo"), who)
             .await;
         assert_eq!(page.answer.echoed("x-forwarded-email"), email);
     }
-    house
+    menshen
         .source
         .member("lisi", |one| one.biz_mail = String::new());
-    let page = Browser::new(&house)
+    let page = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "lisi")
         .await;
     assert_eq!(
@@ -145,9 +145,9 @@ async fn withheld_fields_are_absent_and_trouble_nobody() {
 
 #[tokio::test]
 async fn what_a_member_agrees_to_show_is_asked_for_and_known() {
-    let plan = Plan::default().wecom("scope = 'snsapi_privateinfo'");
-    let house = plan.start().await;
-    let mut phone = Browser::new(&house).with_agent(PHONE);
+    let setup = Setup::default().wecom("scope = 'snsapi_privateinfo'");
+    let menshen = setup.start().await;
+    let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = agree(&mut phone, &format!("{HOME}/echo")).await;
     assert_eq!(
         page.answer.echoed("x-forwarded-email"),
@@ -158,14 +158,14 @@ async fn what_a_member_agrees_to_show_is_asked_for_and_known() {
         info["mobile"].as_str().unwrap().starts_with("138"),
         "{info}"
     );
-    assert_eq!(house.source.calls("/cgi-bin/auth/getuserdetail"), 1);
+    assert_eq!(menshen.source.calls("/cgi-bin/auth/getuserdetail"), 1);
     // In an ordinary browser there is no such consent, and no such fields.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
     assert!(page.answer.echoed("x-forwarded-email").is_empty());
     // Who refuses, refused.
-    let mut phone = Browser::new(&house).with_agent(PHONE);
+    let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = phone.follow(&format!("{HOME}/echo")).await;
     let page = page.url.trim_end_matches("#wechat_redirect").to_owned();
     let page = phone.follow(&WeCom::refuse(&page)).await;
@@ -174,8 +174,8 @@ async fn what_a_member_agrees_to_show_is_asked_for_and_known() {
 
 #[tokio::test]
 async fn departments_and_further_fields_reach_rules_and_headers() {
-    let house = plan().start().await;
-    let mut zhang = Browser::new(&house);
+    let menshen = setup().start().await;
+    let mut zhang = Browser::new(&menshen);
     let echo = zhang
         .sign_in(&format!("{HOME}/echo"), "zhangsan")
         .await
@@ -192,7 +192,7 @@ async fn departments_and_further_fields_reach_rules_and_headers() {
     ] {
         assert_eq!(echo.echoed(header), [value], "{header}");
     }
-    let mut li = Browser::new(&house);
+    let mut li = Browser::new(&menshen);
     li.sign_in(&format!("{HOME}/echo"), "lisi").await;
     for path in ["/by-name", "/by-path", "/by-id"] {
         assert_eq!(
@@ -210,19 +210,19 @@ async fn departments_and_further_fields_reach_rules_and_headers() {
 
 #[tokio::test]
 async fn a_field_that_somebody_lacks_is_absent_for_them_alone() {
-    let house = plan().start().await;
-    house
+    let menshen = setup().start().await;
+    menshen
         .source
         .member("zhangsan", |one| one.attributes.truncate(1));
-    house.source.member("lisi", |one| one.department.clear());
-    let echo = Browser::new(&house)
+    menshen.source.member("lisi", |one| one.department.clear());
+    let echo = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "zhangsan")
         .await
         .answer;
     assert_eq!(echo.status, 200);
     assert!(echo.echoed("x-badge").is_empty());
     assert_eq!(echo.echoed("x-ids"), ["5,6"]);
-    let mut li = Browser::new(&house);
+    let mut li = Browser::new(&menshen);
     let echo = li.sign_in(&format!("{HOME}/echo"), "lisi").await.answer;
     assert_eq!(echo.echoed("x-badge"), ["20117"]);
     assert!(echo.echoed("x-departments").iter().all(String::is_empty));
@@ -231,11 +231,11 @@ async fn a_field_that_somebody_lacks_is_absent_for_them_alone() {
 
 #[tokio::test]
 async fn departments_without_names_let_nobody_further_in() {
-    let house = plan().start().await;
-    house
+    let menshen = setup().start().await;
+    menshen
         .source
         .fail("/cgi-bin/department/list", 60011, usize::MAX);
-    let mut li = Browser::new(&house);
+    let mut li = Browser::new(&menshen);
     let echo = li.sign_in(&format!("{HOME}/echo"), "lisi").await.answer;
     assert_eq!(
         (echo.status, echo.echoed("x-departments")),
@@ -248,8 +248,8 @@ async fn departments_without_names_let_nobody_further_in() {
             "{path}"
         );
     }
-    house.source.mend("/cgi-bin/department/list");
-    house.advance(Duration::from_secs(61));
+    menshen.source.mend("/cgi-bin/department/list");
+    menshen.advance(Duration::from_secs(61));
     li.sign_in(&format!("{OWN}/start?connector=corp&rd=/echo"), "lisi")
         .await;
     assert_eq!(li.visit(&format!("{HOME}/by-name")).await.status, 200);
@@ -257,16 +257,16 @@ async fn departments_without_names_let_nobody_further_in() {
 
 #[tokio::test]
 async fn a_department_that_is_renamed_or_moved_is_seen_at_a_login_ten_minutes_later() {
-    let house = plan().start().await;
-    let mut li = Browser::new(&house);
+    let menshen = setup().start().await;
+    let mut li = Browser::new(&menshen);
     li.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let rename = |all: &mut Vec<Department>| {
         all.retain(|one| one.id != 1);
         let finance = all.iter_mut().find(|one| one.id == 2).unwrap();
         finance.name = "财务中心".to_owned();
     };
-    house.source.departments(rename);
-    house.advance(Duration::from_secs(601));
+    menshen.source.departments(rename);
+    menshen.advance(Duration::from_secs(601));
     let again = format!("{OWN}/start?connector=corp&rd=/echo");
     let echo = li.sign_in(&again, "lisi").await.answer;
     assert_eq!(echo.echoed("x-departments"), ["财务中心"]);
@@ -278,13 +278,13 @@ async fn a_department_that_is_renamed_or_moved_is_seen_at_a_login_ten_minutes_la
 
 #[tokio::test]
 async fn among_many_logins_at_once_everybody_becomes_themselves() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     let names: Vec<_> = (0..300).map(|at| format!("member-{at}")).collect();
     for name in &names {
-        house.source.member(name, |_| {});
+        menshen.source.member(name, |_| {});
     }
     let one = async |name: &String| {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let page = browser.sign_in(&format!("{HOME}/echo?{name}"), name).await;
         assert_eq!(page.answer.json()["target"], format!("/echo?{name}"));
         assert_eq!(page.answer.echoed("x-forwarded-user"), [name.as_str()]);
@@ -294,7 +294,7 @@ async fn among_many_logins_at_once_everybody_becomes_themselves() {
     for some in names.chunks(100) {
         futures_util::future::join_all(some.iter().map(one)).await;
     }
-    let mut subjects: Vec<_> = house
+    let mut subjects: Vec<_> = menshen
         .audit()
         .iter()
         .map(|line| line["subject"].clone())

@@ -11,8 +11,8 @@ use menshen::clock::{Clock, Timestamp};
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, Page};
-use crate::house::House;
 use crate::provider::{Misbehaves, Provider};
+use crate::setup::Menshen;
 
 mod back;
 mod endpoints;
@@ -76,9 +76,9 @@ async fn all_refused(algorithm: Algorithm, rows: Vec<Row>) {
     for (at, row) in rows.into_iter().enumerate() {
         let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, algorithm).await;
-        let house = provider.plan("").start().await;
+        let menshen = provider.setup("").start().await;
         let language = if at % 2 == 0 { "zh-CN" } else { "en" };
-        let tried = AssertUnwindSafe(refused(&provider, &house, &row, language));
+        let tried = AssertUnwindSafe(refused(&provider, &menshen, &row, language));
         if tried.catch_unwind().await.is_err() {
             failed.push(row.what);
         }
@@ -86,12 +86,12 @@ async fn all_refused(algorithm: Algorithm, rows: Vec<Row>) {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-async fn refused(provider: &Provider, house: &House, row: &Row, language: &str) {
+async fn refused(provider: &Provider, menshen: &Menshen, row: &Row, language: &str) {
     let what = row.what;
     (row.bend)(provider);
-    let mut browser = speaking(house, language);
+    let mut browser = speaking(menshen, language);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
-    is_refusal(house, &browser, &page, row, language);
+    is_refusal(menshen, &browser, &page, row, language);
     assert_eq!(
         provider.calls("elsewhere"),
         0,
@@ -99,7 +99,7 @@ async fn refused(provider: &Provider, house: &House, row: &Row, language: &str) 
     );
     provider.behave();
     // Whoever gave no answer is left alone for two seconds.
-    house.advance(Duration::from_secs(3));
+    menshen.advance(Duration::from_secs(3));
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     assert_eq!(page.answer.status, 200, "{what}: {}", page.answer.text());
     assert_eq!(
@@ -107,22 +107,22 @@ async fn refused(provider: &Provider, house: &House, row: &Row, language: &str) 
         ["zhangsan"],
         "{what}"
     );
-    let told = house.records.text();
+    let told = menshen.records.text();
     for secret in provider.secrets() {
         assert!(!told.contains(&secret), "{what}: a record tells {secret}");
     }
 }
 
 /// A browser of somebody who reads this language.
-fn speaking(house: &House, language: &str) -> Browser {
-    let mut browser = Browser::new(house);
+fn speaking(menshen: &Menshen, language: &str) -> Browser {
+    let mut browser = Browser::new(menshen);
     browser
         .extra
         .push(("Accept-Language".to_owned(), language.to_owned()));
     browser
 }
 
-fn is_refusal(house: &House, browser: &Browser, page: &Page, row: &Row, language: &str) {
+fn is_refusal(menshen: &Menshen, browser: &Browser, page: &Page, row: &Row, language: &str) {
     let Row {
         what, cause, says, ..
     } = row;
@@ -133,7 +133,7 @@ fn is_refusal(house: &House, browser: &Browser, page: &Page, row: &Row, language
         "{what}: {} {}\n{:?}",
         page.url,
         words(page),
-        house.audit().last()
+        menshen.audit().last()
     );
     assert_eq!(
         html.contains("lang=\"zh"),
@@ -144,7 +144,7 @@ fn is_refusal(house: &House, browser: &Browser, page: &Page, row: &Row, language
     let waits = page.answer.header("retry-after").is_some();
     assert_eq!(waits, page.answer.status == 503, "{what}");
     assert!(browser.cookie("menshen").is_none(), "{what}: a session");
-    let audit = house.audit();
+    let audit = menshen.audit();
     let last = audit
         .last()
         .unwrap_or_else(|| panic!("{what}: no audit line"));

@@ -12,15 +12,15 @@ mod synced;
 use serde_json::json;
 
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::OWN;
 use crate::records::Records;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use provider::{CLIENT_ID, Provider, SECRET};
 
-/// A house whose connector `gh` leads to the provider.
-async fn house(provider: &Provider, more: &str) -> House {
+/// An instance of menshen whose connector `gh` leads to the provider.
+async fn start_menshen(provider: &Provider, more: &str) -> Menshen {
     let tables = provider.table("gh", "", more);
-    Plan::default()
+    Setup::default()
         .more(&format!("{tables}{UNLIMITED}"))
         .start()
         .await
@@ -32,15 +32,15 @@ fn start(connector: &str) -> String {
 }
 
 /// A whole login through a connector, in a browser of its own.
-async fn through(house: &House, connector: &str) -> (Browser, Page) {
-    let mut browser = Browser::new(house);
+async fn through(menshen: &Menshen, connector: &str) -> (Browser, Page) {
+    let mut browser = Browser::new(menshen);
     let page = browser.follow(&start(connector)).await;
     (browser, page)
 }
 
 /// Why the last one was turned away, for the operator.
-fn last_error(house: &House) -> String {
-    let audit = house.audit();
+fn last_error(menshen: &Menshen) -> String {
+    let audit = menshen.audit();
     let last = audit.last().expect("somebody was turned away");
     assert_eq!(last["event"], "refused", "{last}");
     last["error"].as_str().expect("it says why").to_owned()
@@ -58,8 +58,8 @@ async fn somebody_of_a_provider_signs_in_and_the_upstream_sees_them() {
         "id": 583231, "login": "zhangsan", "name": "张三", "email": "z@corp.example",
         "groups": ["ops", "财务部"],
     }));
-    let house = house(&provider, "scopes = ['read', 'mail']").await;
-    let (mut browser, page) = through(&house, "gh").await;
+    let menshen = start_menshen(&provider, "scopes = ['read', 'mail']").await;
+    let (mut browser, page) = through(&menshen, "gh").await;
     assert_eq!(page.url, format!("{HOME}/echo?a=b"));
     for (header, value) in [
         ("x-forwarded-user", "zhangsan"),
@@ -74,7 +74,7 @@ async fn somebody_of_a_provider_signs_in_and_the_upstream_sees_them() {
         (&info["name"], &info["connector"]),
         (&json!("张三"), &json!("gh"))
     );
-    let came = house.audit().pop().unwrap();
+    let came = menshen.audit().pop().unwrap();
     assert_eq!(
         (&came["event"], &came["subject"]),
         (&json!("login"), &json!("583231"))
@@ -94,10 +94,10 @@ async fn somebody_of_a_provider_signs_in_and_the_upstream_sees_them() {
 async fn the_provider_gets_a_proof_key_unless_that_is_switched_off() {
     let provider = Provider::start().await;
     for (setting, sent) in [("", true), ("pkce = true", true), ("pkce = false", false)] {
-        let house = house(&provider, setting).await;
+        let menshen = start_menshen(&provider, setting).await;
         // The provider compares challenge and verifier.
         assert_eq!(
-            through(&house, "gh").await.1.answer.status,
+            through(&menshen, "gh").await.1.answer.status,
             200,
             "{setting}"
         );
@@ -121,9 +121,9 @@ async fn the_provider_gets_a_proof_key_unless_that_is_switched_off() {
 #[tokio::test]
 async fn two_logins_share_no_state_and_no_proof_key() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
+    let menshen = start_menshen(&provider, "").await;
     for _ in 0..2 {
-        through(&house, "gh").await;
+        through(&menshen, "gh").await;
     }
     let world = provider.world();
     for name in ["state", "code_challenge"] {
@@ -138,13 +138,13 @@ async fn two_logins_share_no_state_and_no_proof_key() {
 #[tokio::test]
 async fn somebody_without_name_and_address_comes_in_all_the_same() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
+    let menshen = start_menshen(&provider, "").await;
     for me in [
         json!({ "id": 8, "login": "lisi" }),
         json!({ "id": 9, "login": "wangwu", "name": null, "email": "", "groups": null }),
     ] {
         provider.person(me);
-        let (mut browser, page) = through(&house, "gh").await;
+        let (mut browser, page) = through(&menshen, "gh").await;
         assert_eq!(page.answer.status, 200);
         assert!(page.answer.echoed("x-forwarded-email").is_empty());
         let info = browser.visit(&format!("{OWN}/userinfo")).await.json();
@@ -156,8 +156,8 @@ async fn somebody_without_name_and_address_comes_in_all_the_same() {
 async fn a_secret_and_a_token_go_the_way_that_is_set() {
     let provider = Provider::start().await;
     let settings = "client_auth = 'post'\nprofile_auth = 'query'";
-    let house = house(&provider, settings).await;
-    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+    let menshen = start_menshen(&provider, settings).await;
+    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
     assert_eq!(provider.world().forms[0]["client_secret"], SECRET);
     assert_eq!(provider.calls("/token")[0].one("authorization"), None);
     let asked = &provider.calls("/api/me")[0];
@@ -170,8 +170,8 @@ async fn the_address_a_person_wanted_travels_where_that_is_set() {
     let provider = Provider::start().await;
     let settings =
         "return_param = 'returnUrl'\n[connector.gh.oauth2.authorize_params]\nbrand = '甲'";
-    let house = house(&provider, settings).await;
-    let (_, page) = through(&house, "gh").await;
+    let menshen = start_menshen(&provider, settings).await;
+    let (_, page) = through(&menshen, "gh").await;
     assert_eq!(page.url, format!("{HOME}/echo?a=b"));
     let world = provider.world();
     assert_eq!(world.asked[0]["returnUrl"], format!("{HOME}/echo?a=b"));
@@ -193,8 +193,8 @@ async fn signing_out_leads_to_the_providers_own_page_where_there_is_one() {
             Some("/logout?brand=a&service=http%3A%2F%2Fsso.test%2F.menshen%2Fsign_out".to_owned()),
         ),
     ] {
-        let house = house(&provider, settings).await;
-        let (mut browser, _) = through(&house, "gh").await;
+        let menshen = start_menshen(&provider, settings).await;
+        let (mut browser, _) = through(&menshen, "gh").await;
         let mut stolen = browser.clone();
         let answer = browser.visit(&back).await;
         let led = answer.header("location").map(str::to_owned);
@@ -220,8 +220,8 @@ async fn signing_out_leads_to_the_providers_own_page_where_there_is_one() {
 async fn no_secret_of_a_login_is_written_or_shown() {
     let log = Records::of_the_log();
     let provider = Provider::start().await;
-    let house = house(&provider, "profile_auth = 'query'").await;
-    let (browser, page) = through(&house, "gh").await;
+    let menshen = start_menshen(&provider, "profile_auth = 'query'").await;
+    let (browser, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.status, 200);
     let mut pages = Vec::new();
     for (path, body) in [
@@ -234,10 +234,10 @@ async fn no_secret_of_a_login_is_written_or_shown() {
     ] {
         let body = body.replace("ECHO", SECRET);
         provider.instead(path, 400, "Content-Type: application/json\r\n", &body);
-        pages.push(through(&house, "gh").await.1.answer.text());
+        pages.push(through(&menshen, "gh").await.1.answer.text());
         provider.mend();
     }
-    house.audit();
+    menshen.audit();
     let mut hidden = provider.world().secrets.clone();
     hidden.push(SECRET.to_owned());
     hidden.push(browser.cookie("menshen").unwrap().value.clone());
@@ -248,8 +248,8 @@ async fn no_secret_of_a_login_is_written_or_shown() {
             .iter()
             .map(|form| form["code_verifier"].clone()),
     );
-    let site = format!("{:?}", house.running.live().site());
-    let written = [house.records.text(), log.text(), pages.concat(), site];
+    let site = format!("{:?}", menshen.running.live().site());
+    let written = [menshen.records.text(), log.text(), pages.concat(), site];
     for secret in &hidden {
         assert!(
             !written.iter().any(|text| text.contains(secret)),

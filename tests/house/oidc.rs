@@ -5,8 +5,8 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House};
 use crate::provider::{CLIENT_ID, CLIENT_SECRET, ClientProof, Key, Provider, start};
+use crate::setup::{HOME, Menshen};
 use crate::upstream::Folder;
 
 mod crowd;
@@ -23,8 +23,8 @@ pub(crate) mod tenants;
 const ZHANG_SAN: &str = "%E5%BC%A0%E4%B8%89";
 const GROUPS: &str = "%E8%B4%A2%E5%8A%A1%E9%83%A8,%E5%B9%B3%E5%8F%B0%E9%83%A8";
 
-async fn sign_in(provider: &Provider, house: &House, login: &str) -> (Browser, Page) {
-    let mut browser = Browser::new(house);
+async fn sign_in(provider: &Provider, menshen: &Menshen, login: &str) -> (Browser, Page) {
+    let mut browser = Browser::new(menshen);
     let page = provider.sign_in(&mut browser, "keycloak", login).await;
     (browser, page)
 }
@@ -41,8 +41,8 @@ fn is_here(page: &Page, login: &str) {
     assert_eq!(page.answer.echoed("x-forwarded-user"), [login]);
 }
 
-fn last_error(house: &House) -> String {
-    let audit = house.audit();
+fn last_error(menshen: &Menshen) -> String {
+    let audit = menshen.audit();
     let last = audit.last().expect("somebody was turned away");
     last["error"].as_str().expect("it says why").to_owned()
 }
@@ -50,8 +50,8 @@ fn last_error(house: &House) -> String {
 #[tokio::test]
 async fn the_application_learns_who_came_from_the_provider() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let (browser, page) = sign_in(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
     assert_eq!(page.url, format!("{HOME}/echo"));
     let got = |name| page.answer.echoed(name);
@@ -60,7 +60,7 @@ async fn the_application_learns_who_came_from_the_provider() {
     assert_eq!(got("x-forwarded-email"), ["zhangsan@corp.example"]);
     assert_eq!(got("x-forwarded-groups"), [GROUPS]);
     assert!(browser.cookie("menshen").is_some());
-    let audit = house.audit();
+    let audit = menshen.audit();
     let last = audit.last().unwrap();
     assert_eq!(
         (&last["event"], &last["subject"], &last["login"]),
@@ -74,7 +74,7 @@ async fn the_application_learns_who_came_from_the_provider() {
     for (what, calls) in [("discovery", 1), ("keys", 1), ("token", 1), ("userinfo", 1)] {
         assert_eq!(provider.calls(what), calls, "{what}");
     }
-    let (_, page) = sign_in(&provider, &house, "lisi").await;
+    let (_, page) = sign_in(&provider, &menshen, "lisi").await;
     is_here(&page, "lisi");
     assert_eq!(
         (provider.calls("discovery"), provider.calls("keys")),
@@ -85,12 +85,12 @@ async fn the_application_learns_who_came_from_the_provider() {
 #[tokio::test]
 async fn what_the_provider_does_not_know_of_a_person_is_absent() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let (_, page) = sign_in(&provider, &house, "lisi").await;
+    let menshen = provider.setup("").start().await;
+    let (_, page) = sign_in(&provider, &menshen, "lisi").await;
     is_here(&page, "lisi");
     assert_eq!(page.answer.echoed("x-forwarded-email"), [""; 0]);
     // An address nobody verified is still what the provider says of them.
-    let (_, page) = sign_in(&provider, &house, "wangfang").await;
+    let (_, page) = sign_in(&provider, &menshen, "wangfang").await;
     assert_eq!(
         page.answer.echoed("x-forwarded-email"),
         ["wangfang@corp.example"]
@@ -99,29 +99,29 @@ async fn what_the_provider_does_not_know_of_a_person_is_absent() {
     let nameless = provider
         .person("wangfang")
         .claim("preferred_username", ().into());
-    let house = provider.plan("").start().await;
-    let (_, page) = sign_in(&provider, &house, "wangfang").await;
+    let menshen = provider.setup("").start().await;
+    let (_, page) = sign_in(&provider, &menshen, "wangfang").await;
     is_here(&page, "wangfang@corp.example");
     nameless.claim("email", ().into());
-    let house = provider.plan("").start().await;
-    let (_, page) = sign_in(&provider, &house, "wangfang").await;
+    let menshen = provider.setup("").start().await;
+    let (_, page) = sign_in(&provider, &menshen, "wangfang").await;
     is_here(&page, &provider.sub("wangfang"));
 }
 
 #[tokio::test]
 async fn fields_of_another_type_are_absent_and_nobodys_login() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
+    let menshen = provider.setup("").start().await;
     let person = provider.person("zhangsan");
     let object = || serde_json::json!({ "value": "zhangsan@corp.example" });
     person.claim("email", object()).claim("name", object());
-    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
     assert_eq!(page.answer.echoed("x-forwarded-email"), [""; 0]);
     assert_eq!(page.answer.echoed("x-forwarded-name"), [""; 0]);
     for login in ["a\nb", "a\0b", "\u{85}"] {
         person.claim("preferred_username", login.into());
-        let (browser, page) = sign_in(&provider, &house, "zhangsan").await;
+        let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
         assert_eq!(page.cause(), Some(Cause::NoLogin), "{login:?}");
         assert!(browser.cookie("menshen").is_none());
     }
@@ -131,14 +131,14 @@ async fn fields_of_another_type_are_absent_and_nobodys_login() {
 async fn groups_may_come_from_userinfo_alone() {
     let provider = Provider::new().await;
     provider.set(|settings| settings.claims_in_id_token = false);
-    let house = provider.plan("").start().await;
-    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
     assert_eq!(page.answer.echoed("x-forwarded-groups"), [GROUPS]);
     // Who does not want that asks nobody, and knows no more than the token says.
-    let house = provider.plan("userinfo = false").start().await;
+    let menshen = provider.setup("userinfo = false").start().await;
     let asked = provider.calls("userinfo");
-    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, &provider.sub("zhangsan"));
     assert_eq!(page.answer.echoed("x-forwarded-groups"), [""; 0]);
     assert_eq!(provider.calls("userinfo"), asked);
@@ -146,8 +146,8 @@ async fn groups_may_come_from_userinfo_alone() {
         settings.claims_in_id_token = true;
         settings.claims_in_userinfo = false;
     });
-    let house = provider.plan("userinfo = false").start().await;
-    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("userinfo = false").start().await;
+    let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
 }
 
@@ -156,10 +156,10 @@ async fn every_login_has_a_state_a_nonce_and_a_proof_key_of_its_own() {
     let provider = Provider::new().await;
     let lines = "scopes = ['openid', 'groups', 'offline_access']\n\
                  authorize_params = { kc_idp_hint = '企业 微信&x=1', audience = 'menshen' }";
-    let house = provider.plan(lines).start().await;
+    let menshen = provider.setup(lines).start().await;
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+        let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
         is_here(&page, "zhangsan");
         let asked = provider.last("authorize");
         let one = |name: &str| asked.one(name).unwrap_or_default().to_owned();
@@ -192,8 +192,8 @@ async fn every_login_has_a_state_a_nonce_and_a_proof_key_of_its_own() {
         said["code_challenge_methods_supported"] = vec!["plain"].into();
     });
     provider.misbehave(weaker);
-    let house = provider.plan("").start().await;
-    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
     let asked = provider.last("authorize");
     assert_eq!(asked.one("code_challenge_method"), Some("S256"));
@@ -213,8 +213,8 @@ async fn the_client_proves_itself_as_the_provider_wants_it() {
         (ClientProof::Post, "client_auth = 'post'"),
     ] {
         provider.set(|settings| settings.client = proof.clone());
-        let house = provider.plan(lines).start().await;
-        let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+        let menshen = provider.setup(lines).start().await;
+        let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
         is_here(&page, "zhangsan");
         let asked = provider.last("token");
         let in_form = asked.one("client_secret") == Some(CLIENT_SECRET);
@@ -225,15 +225,15 @@ async fn the_client_proves_itself_as_the_provider_wants_it() {
         let path = folder.write("client.key", &key.private_pem);
         provider.set(|settings| settings.client = ClientProof::PrivateKey(key.public_pem.clone()));
         let lines = format!("private_key = {{ file = '{}' }}", path.display());
-        let house = provider.plan_without_secret(&lines).start().await;
+        let menshen = provider.plan_without_secret(&lines).start().await;
         for _ in 0..2 {
-            let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+            let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
             is_here(&page, "zhangsan");
         }
     }
     provider.set(|settings| settings.client = ClientProof::Public);
-    let house = provider.plan_without_secret("").start().await;
-    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    let menshen = provider.plan_without_secret("").start().await;
+    let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
     assert!(provider.last("token").authorization.is_none());
 }
@@ -256,11 +256,11 @@ async fn a_client_the_provider_does_not_know_is_the_operators_trouble() {
         (ClientProof::PrivateKey(known), by_key.as_str()),
     ] {
         provider.set(|settings| settings.client = proof.clone());
-        let house = provider.plan_without_secret(lines).start().await;
-        let (browser, page) = sign_in(&provider, &house, "zhangsan").await;
+        let menshen = provider.plan_without_secret(lines).start().await;
+        let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
         assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{proof:?}");
         assert!(browser.cookie("menshen").is_none());
-        let error = last_error(&house);
+        let error = last_error(&menshen);
         assert!(
             error.contains("invalid_client") && error.contains("remedy: "),
             "{error}"
@@ -275,34 +275,34 @@ async fn a_client_the_provider_does_not_know_is_the_operators_trouble() {
 #[tokio::test]
 async fn whoever_is_shut_out_at_the_provider_does_not_come_in() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
+    let menshen = provider.setup("").start().await;
     provider.person("zhangsan").disabled(true);
-    let (browser, page) = sign_in(&provider, &house, "zhangsan").await;
+    let (browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (403, Some(Cause::LoginDeclined))
     );
     assert!(browser.cookie("menshen").is_none());
     provider.person("zhangsan").disabled(false);
-    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
 }
 
 #[tokio::test]
 async fn a_code_that_came_too_late_is_asked_for_once_more_by_itself() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = provider.setup("").start().await;
+    let mut browser = Browser::new(&menshen);
     let back = provider
         .way_back(&mut browser, "keycloak", "zhangsan")
         .await;
-    house.advance(Duration::from_secs(61));
+    menshen.advance(Duration::from_secs(61));
     let page = browser.follow(&back).await;
     is_here(&page, "zhangsan");
     assert_eq!(provider.calls("code"), 2);
     // A provider that takes no code at all is asked twice, and no more.
     provider.set(|settings| settings.code_s = 0);
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     provider.sit(&mut browser, "zhangsan");
     let page = browser.follow(&start("keycloak")).await;
     assert_eq!(page.cause(), Some(Cause::StaleTwice));

@@ -1,20 +1,20 @@
-//! The pages of the house itself: whole, bilingual, quiet about secrets, and nobody's to write on.
+//! The pages of menshen itself: whole, bilingual, quiet about secrets, and nobody's to write on.
 
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, navigation};
-use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
 use crate::logging_in::{OWN, parameter};
+use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
 use crate::wecom::SECRET;
 use crate::wire::Answer;
 
 /// What no page may ever repeat as it is.
 const HOSTILE: &str = "<i>\"'`&{{1009*1013}}";
 
-/// Every kind of page the house shows, as a browser with this header meets it.
-async fn pages(house: &House, extra: &[(&str, &str)]) -> Vec<(&'static str, Answer)> {
+/// Every kind of page menshen shows, as a browser with this header meets it.
+async fn pages(menshen: &Menshen, extra: &[(&str, &str)]) -> Vec<(&'static str, Answer)> {
     let fresh = || {
-        let mut browser = Browser::new(house);
+        let mut browser = Browser::new(menshen);
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         browser.extra.extend(extra.iter().map(own));
         browser
@@ -77,8 +77,8 @@ async fn pages(house: &House, extra: &[(&str, &str)]) -> Vec<(&'static str, Answ
 
 #[tokio::test]
 async fn every_page_stands_alone_and_cannot_be_framed() {
-    let house = Plan::default().more(UNLIMITED).start().await;
-    for (what, page) in pages(&house, &[]).await {
+    let menshen = Setup::default().more(UNLIMITED).start().await;
+    for (what, page) in pages(&menshen, &[]).await {
         let html = page.text();
         assert!(html.starts_with("<!doctype html>"), "{what}: {html}");
         assert_eq!(
@@ -136,14 +136,14 @@ async fn every_page_stands_alone_and_cannot_be_framed() {
 
 #[tokio::test]
 async fn every_page_speaks_the_language_that_was_asked_for() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for (accept, lang) in [
         ("zh-CN,zh;q=0.9,en;q=0.8", "zh-CN"),
         ("en-GB,en;q=0.9", "en"),
         ("en;q=0.3,zh;q=0.7", "zh-CN"),
         ("de-DE,de;q=0.9", "en"),
     ] {
-        for (what, page) in pages(&house, &[("Accept-Language", accept)]).await {
+        for (what, page) in pages(&menshen, &[("Accept-Language", accept)]).await {
             let html = page.text();
             assert!(
                 html.contains(&format!("<html lang=\"{lang}\">")),
@@ -161,7 +161,9 @@ async fn every_page_speaks_the_language_that_was_asked_for() {
             assert_eq!(chinese > 20, lang == "zh-CN", "{what} {accept}: {chinese}");
         }
     }
-    let page = Browser::new(&house).visit(&format!("{OWN}/sign_in")).await;
+    let page = Browser::new(&menshen)
+        .visit(&format!("{OWN}/sign_in"))
+        .await;
     assert_eq!(
         page.header("content-language"),
         Some("zh-CN"),
@@ -176,11 +178,11 @@ async fn what_comes_from_outside_is_never_markup() {
         HOSTILE.replace('\'', "")
     );
     let more = OTHER_CONNECTOR.replace("[connector.other]", &name);
-    let plan = Plan::default()
+    let setup = Setup::default()
         .server("trusted_proxies = ['127.0.0.1']")
         .more(&format!("{more}{UNLIMITED}"));
-    let house = plan.start().await;
-    house
+    let menshen = setup.start().await;
+    menshen
         .source
         .member("zhangsan", |one| one.name = HOSTILE.to_owned());
     let extra = [
@@ -189,7 +191,7 @@ async fn what_comes_from_outside_is_never_markup() {
         ("Referer", "http://sso.test/<i>"),
     ];
     let mut named = 0;
-    for (what, page) in pages(&house, &extra).await {
+    for (what, page) in pages(&menshen, &extra).await {
         let html = page.text();
         assert!(
             !html.contains("<i>") && !html.contains("1022117"),
@@ -203,14 +205,14 @@ async fn what_comes_from_outside_is_never_markup() {
     }
     assert!(named >= 3, "names are shown, as text: {named}");
     // Agents and hosts are read, too.
-    let mut odd = Browser::new(&house).with_agent("MicroMessenger/8 <i>\"");
+    let mut odd = Browser::new(&menshen).with_agent("MicroMessenger/8 <i>\"");
     let page = odd.visit(&format!("{OWN}/sign_in")).await;
     assert!(!page.text().contains("<i>"));
     for host in ["<i>", "sso.test<i>", "sso.test\"", "sso.test:80<i>"] {
         let head = format!(
             "GET / HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
         );
-        let answer = crate::wire::raw(house.address(), head.as_bytes()).await;
+        let answer = crate::wire::raw(menshen.address(), head.as_bytes()).await;
         assert_eq!(answer.status, 400, "{host}");
         assert!(!answer.text().contains("<i>"), "{host}");
     }
@@ -218,8 +220,8 @@ async fn what_comes_from_outside_is_never_markup() {
 
 #[tokio::test]
 async fn no_page_repeats_what_lets_somebody_in() {
-    let house = Plan::default().more(UNLIMITED).start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let mut browser = Browser::new(&menshen);
     let source = browser.to_source(&format!("{HOME}/finance")).await;
     let sealed = browser.cookies()[0].value.clone();
     let back = browser.choose(&source, "zhangsan").await;
@@ -227,7 +229,7 @@ async fn no_page_repeats_what_lets_somebody_in() {
     let forbidden = browser.follow(&back).await.answer;
     assert_eq!(forbidden.status, 403);
     let session = browser.cookie("menshen").unwrap().value.clone();
-    let query = house.source.last_query("/cgi-bin/user/get").unwrap();
+    let query = menshen.source.last_query("/cgi-bin/user/get").unwrap();
     let token = parameter(&format!("http://x/?{query}"), "access_token").unwrap();
     let mut seen = vec![forbidden];
     for path in [
@@ -243,8 +245,12 @@ async fn no_page_repeats_what_lets_somebody_in() {
     }
     // Seen again, in other browsers, broken: the code stands in the address only.
     seen.push(browser.visit(&back).await);
-    seen.push(Browser::new(&house).visit(&back).await);
-    seen.push(Browser::new(&house).visit(&format!("{back}&code=2")).await);
+    seen.push(Browser::new(&menshen).visit(&back).await);
+    seen.push(
+        Browser::new(&menshen)
+            .visit(&format!("{back}&code=2"))
+            .await,
+    );
     seen.push(browser.visit(&format!("{OWN}/sign_out")).await);
     for answer in &seen {
         let whole = format!("{:?} {}", answer.headers, answer.text());
@@ -264,8 +270,8 @@ async fn no_page_repeats_what_lets_somebody_in() {
 #[tokio::test]
 async fn a_file_that_proves_a_domain_is_served_before_any_login() {
     let files = "files = { '/WW_verify_abcdefghijklmnop.txt' = 'abcdefghijklmnop' }";
-    let house = Plan::default().server(files).start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Setup::default().server(files).start().await;
+    let mut browser = Browser::new(&menshen);
     for host in ["http://sso.test", "http://oa.test"] {
         let url = format!("{host}/WW_verify_abcdefghijklmnop.txt");
         let answer = browser.send("GET", &url, &[], b"").await;
@@ -292,15 +298,15 @@ async fn a_file_that_proves_a_domain_is_served_before_any_login() {
             .await;
         assert_eq!(answer.status, 401, "{near}");
     }
-    assert_eq!(house.app.requests(), 0);
+    assert_eq!(menshen.app.requests(), 0);
 }
 
 #[tokio::test]
 async fn own_paths_are_ours_and_never_the_applications() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
-    let served = house.app.requests();
+    let served = menshen.app.requests();
     for path in [
         "",
         "/",
@@ -323,19 +329,19 @@ async fn own_paths_are_ours_and_never_the_applications() {
             );
         }
     }
-    assert_eq!(house.app.requests(), served);
+    assert_eq!(menshen.app.requests(), served);
     // What only begins alike is the application's.
     assert_eq!(
         browser.visit(&format!("{HOME}/.menshenx")).await.status,
         200
     );
-    assert_eq!(house.app.requests(), served + 1);
+    assert_eq!(menshen.app.requests(), served + 1);
 }
 
 #[tokio::test]
 async fn ping_answers_everybody_everywhere() {
-    let house = House::new().await;
-    let mut nobody = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut nobody = Browser::new(&menshen);
     for host in ["http://sso.test", "http://oa.test", "http://unknown.test"] {
         let url = format!("{host}/.menshen/ping");
         let answer = nobody.send("GET", &url, &[], b"").await;
@@ -346,8 +352,8 @@ async fn ping_answers_everybody_everywhere() {
         );
         assert_eq!(nobody.send("HEAD", &url, &[], b"").await.status, 200);
     }
-    let house = Plan::default().server("prefix = '/oauth2'").start().await;
-    let mut nobody = Browser::new(&house);
+    let menshen = Setup::default().server("prefix = '/oauth2'").start().await;
+    let mut nobody = Browser::new(&menshen);
     let answer = nobody
         .send("GET", &format!("{HOME}/oauth2/ping"), &[], b"")
         .await;
@@ -364,11 +370,11 @@ async fn ping_answers_everybody_everywhere() {
 
 #[tokio::test]
 async fn too_many_parameters_are_not_read() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for (count, status) in [(64, 200), (65, 400), (2000, 400)] {
         let query = "a=1&".repeat(count - 1);
         let url = format!("{OWN}/sign_in?{query}rd=/x");
-        let answer = Browser::new(&house).visit(&url).await;
+        let answer = Browser::new(&menshen).visit(&url).await;
         assert_eq!(answer.status, status, "{count}");
     }
 }

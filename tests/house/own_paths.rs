@@ -6,8 +6,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::wire::{self, Answer};
 
 /// Every path under the prefix, with a query where one says more.
@@ -162,19 +162,19 @@ fn may_begin(path: &str, method: &str, from: From) -> bool {
 }
 
 /// Where an answer leads: nowhere, to a host of the site, to the source, or away.
-fn leads_away(house: &House, answer: &Answer, may_begin: bool) -> bool {
+fn leads_away(menshen: &Menshen, answer: &Answer, may_begin: bool) -> bool {
     let Some(to) = answer.header("location") else {
         return false;
     };
     let to = Url::parse(HOME).unwrap().join(to).unwrap();
-    let source = Url::parse(&house.source.base_url()).unwrap();
+    let source = Url::parse(&menshen.source.base_url()).unwrap();
     let ours = to.origin() == Url::parse(HOME).unwrap().origin();
     !(ours || may_begin && to.origin() == source.origin())
 }
 
 /// Nothing but what it may do; `here` says whether the session still counts.
 fn assert_nothing_else(
-    house: &House,
+    menshen: &Menshen,
     answer: &Answer,
     (path, method, from): (&str, &str, From),
     who: &str,
@@ -182,7 +182,7 @@ fn assert_nothing_else(
     let what = format!("{method} {path} {from:?} {who}: {}", answer.status);
     assert!((200..500).contains(&answer.status), "{what}");
     let (ends, begins) = (may_end(path, method, from), may_begin(path, method, from));
-    assert!(!leads_away(house, answer, begins), "{what}: {answer:?}");
+    assert!(!leads_away(menshen, answer, begins), "{what}: {answer:?}");
     for cookie in answer.all("set-cookie") {
         let flow = cookie.starts_with("menshen-flow-");
         let cleared = cookie.starts_with("menshen=;") && cookie.contains("Max-Age=0");
@@ -204,25 +204,25 @@ async fn is_here(browser: &Browser) -> bool {
 
 #[tokio::test]
 async fn no_path_of_ours_does_more_than_it_may() {
-    let house = Plan::default().more(UNLIMITED).start().await;
-    let mut signed_in = Browser::new(&house);
+    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let mut signed_in = Browser::new(&menshen);
     signed_in.sign_in(&format!("{HOME}/echo"), "lisi").await;
     for path in PATHS {
         let url = format!("{OWN}{path}");
         for method in METHODS {
             for from in FROM {
                 let asked = (*path, method, from);
-                let mut stranger = Browser::new(&house);
+                let mut stranger = Browser::new(&menshen);
                 let answer = stranger.send(method, &url, &from.headers(), b"").await;
-                assert_nothing_else(&house, &answer, asked, "a stranger");
+                assert_nothing_else(&menshen, &answer, asked, "a stranger");
                 let mut tab = signed_in.clone();
                 let answer = tab.send(method, &url, &from.headers(), b"").await;
-                assert_nothing_else(&house, &answer, asked, "somebody");
+                assert_nothing_else(&menshen, &answer, asked, "somebody");
                 if may_end(path, method, from) {
                     assert!(!is_here(&signed_in).await, "{asked:?} ends it");
                     // A login must begin after everything of the person's was ended.
-                    house.advance(Duration::from_secs(1));
-                    signed_in = Browser::new(&house);
+                    menshen.advance(Duration::from_secs(1));
+                    signed_in = Browser::new(&menshen);
                     signed_in.sign_in(&format!("{HOME}/echo"), "lisi").await;
                 } else {
                     assert!(is_here(&signed_in).await, "{asked:?} ends nothing");
@@ -234,7 +234,7 @@ async fn no_path_of_ours_does_more_than_it_may() {
 
 #[tokio::test]
 async fn no_path_of_ours_answers_a_request_without_a_host_or_leads_to_a_made_up_one() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for path in PATHS {
         for method in METHODS {
             for (version, host, bad) in [
@@ -255,7 +255,7 @@ async fn no_path_of_ours_answers_a_request_without_a_host_or_leads_to_a_made_up_
                      Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\
                      Content-Length: 0\r\nConnection: close\r\n\r\n"
                 );
-                let answer = wire::raw(house.address(), request.as_bytes()).await;
+                let answer = wire::raw(menshen.address(), request.as_bytes()).await;
                 let what = format!("{method} {path} {version} {host:?}: {answer:?}");
                 // A check never tells a proxy more than no; everybody else is told what is wrong.
                 let refused = [400, 403, 404, 405].contains(&answer.status);
@@ -263,7 +263,7 @@ async fn no_path_of_ours_answers_a_request_without_a_host_or_leads_to_a_made_up_
                 let names_none = ["", "Host: \r\n"].contains(&host);
                 let probes = names_none && ["/ping", "/ready"].contains(path);
                 assert!(refused || !bad || probes, "{what}");
-                assert!(!leads_away(&house, &answer, false), "{what}");
+                assert!(!leads_away(&menshen, &answer, false), "{what}");
                 let session = |cookie: &str| {
                     cookie.starts_with("menshen=") && !cookie.starts_with("menshen=;")
                 };

@@ -6,8 +6,8 @@ mod rules;
 
 use std::time::Duration;
 
-use crate::asking::{Ask, signed_in, signed_in_by};
-use crate::house::{House, Plan};
+use crate::setup::{Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in, signed_in_by};
 use crate::wecom::{CORP_ID, OTHER_AGENT_ID, OTHER_SECRET};
 use crate::wire::Answer;
 
@@ -125,14 +125,16 @@ fn is(answer: &Answer, expected: Outcome, what: &str) {
 }
 
 /// One session cookie for each kind of caller.
-async fn callers(house: &House) -> Vec<(&'static str, String)> {
-    house.source.domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
-    let expired = signed_in(house, "wangfang").await;
-    house.advance(Duration::from_secs(12 * 3600));
-    let denied = signed_in(house, "zhangsan").await;
-    let allowed = signed_in(house, "lisi").await;
+async fn callers(menshen: &Menshen) -> Vec<(&'static str, String)> {
+    menshen
+        .source
+        .domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
+    let expired = signed_in(menshen, "wangfang").await;
+    menshen.advance(Duration::from_secs(12 * 3600));
+    let denied = signed_in(menshen, "zhangsan").await;
+    let allowed = signed_in(menshen, "lisi").await;
     let start = "/.menshen/start?connector=guests&rd=%2Fecho";
-    let other = signed_in_by(house, start, "zhangsan").await;
+    let other = signed_in_by(menshen, start, "zhangsan").await;
     let tail = if denied.ends_with('A') { "B" } else { "A" };
     let forged = format!("{}{tail}", &denied[..denied.len() - 1]);
     vec![
@@ -149,7 +151,7 @@ async fn callers(house: &House) -> Vec<(&'static str, String)> {
 #[tokio::test]
 async fn everybody_passes_where_they_may_and_nowhere_else() {
     use Outcome::{Login, Passes, TurnedAway};
-    let house = Plan::default().more(&guests()).routes(KINDS).start().await;
+    let menshen = Setup::default().more(&guests()).routes(KINDS).start().await;
     let zhang = Passes(Some("zhangsan"));
     let li = Passes(Some("lisi"));
     let guest = Passes(Some("guest-zhangsan"));
@@ -163,49 +165,55 @@ async fn everybody_passes_where_they_may_and_nowhere_else() {
         ("/rule/echo", [Login, TurnedAway, li, Login]),
         ("/open/echo", [stranger, zhang, li, TurnedAway]),
     ];
-    let callers = callers(&house).await;
+    let callers = callers(&menshen).await;
     for (path, expected) in table {
         for (at, (who, cookie)) in callers.iter().enumerate() {
             let expected = expected[if at < 4 { at } else { 0 }];
             let ask = match cookie.as_str() {
-                "" => Ask::get(path),
-                cookie => Ask::get(path).session(cookie),
+                "" => TestRequest::get(path),
+                cookie => TestRequest::get(path).session(cookie),
             };
-            is(&ask.of(&house).await, expected, &format!("{who} on {path}"));
+            is(
+                &ask.send(&menshen).await,
+                expected,
+                &format!("{who} on {path}"),
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn whoever_is_turned_away_never_reaches_the_application() {
-    let house = Plan::default().more(&guests()).routes(KINDS).start().await;
-    let callers = callers(&house).await;
-    let before = house.app.requests();
+    let menshen = Setup::default().more(&guests()).routes(KINDS).start().await;
+    let callers = callers(&menshen).await;
+    let before = menshen.app.requests();
     for (who, cookie) in callers.iter().filter(|(who, _)| !who.contains("allows")) {
-        let ask = Ask::get("/finance/echo").session(cookie);
+        let ask = TestRequest::get("/finance/echo").session(cookie);
         let post = ask.clone().method("POST").header("Content-Length", "2");
         for ask in [ask.clone(), ask.navigating(), post.body(b"hi")] {
-            let answer = ask.of(&house).await;
+            let answer = ask.send(&menshen).await;
             assert!(answer.status >= 300, "{who}: {}", answer.status);
             assert!(!answer.text().contains("\"target\""), "{who}");
         }
     }
-    assert_eq!(house.app.requests(), before);
+    assert_eq!(menshen.app.requests(), before);
 }
 
 #[tokio::test]
 async fn two_copies_of_one_cookie_are_one_person() {
-    let house = House::new().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let twice = Ask::get("/echo").session(&format!("{cookie}; menshen={cookie}"));
+    let menshen = Menshen::new().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let twice = TestRequest::get("/echo").session(&format!("{cookie}; menshen={cookie}"));
     is(
-        &twice.of(&house).await,
+        &twice.send(&menshen).await,
         Outcome::Passes(Some("zhangsan")),
         "twice",
     );
-    let differ = Ask::get("/echo").session(&cookie).session("another");
+    let differ = TestRequest::get("/echo")
+        .session(&cookie)
+        .session("another");
     is(
-        &differ.of(&house).await,
+        &differ.send(&menshen).await,
         Outcome::Passes(Some("zhangsan")),
         "one that we did not sign beside it, in another header",
     );
@@ -215,7 +223,7 @@ async fn two_copies_of_one_cookie_are_one_person() {
 async fn a_host_or_path_nobody_configured_is_not_found() {
     let only = "[[route]]\nname = 'a'\nhost = 'sso.test'\npath = '/a'\nupstream = ['{app}']\n\
                 [[route]]\nname = 'b'\nhost = '*.sso.test'\nupstream = ['{app}']\n";
-    let house = Plan::default().routes(only).start().await;
+    let menshen = Setup::default().routes(only).start().await;
     for (host, path, expected) in [
         ("sso.test", "/a", Outcome::Login),
         ("sso.test", "/a/b", Outcome::Login),
@@ -229,7 +237,7 @@ async fn a_host_or_path_nobody_configured_is_not_found() {
         ("other.test", "/a", Outcome::NotFound),
         ("127.0.0.1", "/a", Outcome::NotFound),
     ] {
-        let answer = Ask::get(path).host(host).of(&house).await;
+        let answer = TestRequest::get(path).host(host).send(&menshen).await;
         if host.starts_with('.') {
             assert_eq!(answer.status, 400, "{host}");
             continue;
@@ -251,7 +259,7 @@ async fn a_path_that_ends_in_a_slash_covers_the_one_without() {
         + &route("archive", "/archive/", "")
         + &route("deep", "/a/deep/", "")
         + &route("bare", "/bare", "");
-    let house = Plan::default().routes(&routes).start().await;
+    let menshen = Setup::default().routes(&routes).start().await;
     for path in [
         "/archive",
         "/archive/",
@@ -263,11 +271,11 @@ async fn a_path_that_ends_in_a_slash_covers_the_one_without() {
         "/bare/",
         "/bare/x",
     ] {
-        let answer = Ask::get(path).of(&house).await;
+        let answer = TestRequest::get(path).send(&menshen).await;
         is(&answer, Outcome::Login, path);
     }
     for path in ["/archives", "/archiv", "/a", "/a/deeper", "/echo"] {
-        let answer = Ask::get(path).of(&house).await;
+        let answer = TestRequest::get(path).send(&menshen).await;
         assert!(
             ![401, 403].contains(&answer.status),
             "{path}: {}",

@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
-use crate::asking::Ask;
 use crate::ext_authz::ON_MAIN;
-use crate::house::{House, Plan};
 use crate::mirror::{self, Mirror};
+use crate::setup::{Menshen, Setup};
+use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
 /// Nearly everything is public: whoever reads a path otherwise than we do opens what is not.
@@ -97,18 +97,18 @@ case_insensitive = true
 upstream = ["{mirror}"]
 "#;
 
-async fn house() -> (House, Mirror) {
+async fn start_menshen() -> (Menshen, Mirror) {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
-    let plan = Plan::default().more(ON_MAIN).routes(&routes);
+    let setup = Setup::default().more(ON_MAIN).routes(&routes);
     // HTTP/2 without TLS is understood beside gRPC only, and that needs somebody to ask.
-    let plan = plan.server("trusted_proxies = [\"192.0.2.1\"]");
-    (plan.start().await, mirror)
+    let setup = setup.server("trusted_proxies = [\"192.0.2.1\"]");
+    (setup.start().await, mirror)
 }
 
 /// Asks over HTTP/2.
-async fn over_http2(house: &House, method: &str, url: &str) -> Answer {
-    let stream = TcpStream::connect(house.address()).await.unwrap();
+async fn over_http2(menshen: &Menshen, method: &str, url: &str) -> Answer {
+    let stream = TcpStream::connect(menshen.address()).await.unwrap();
     let shaken = handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
     let (mut sender, connection) = shaken.unwrap();
     tokio::spawn(connection);
@@ -155,9 +155,9 @@ fn fate(answer: &Answer, sent: &[u8]) -> Fate {
 }
 
 async fn all_are(host: &str, expected: Fate, paths: &[&str]) {
-    let (house, _mirror) = house().await;
+    let (menshen, _mirror) = start_menshen().await;
     for path in paths {
-        let answer = Ask::get(path).host(host).of(&house).await;
+        let answer = TestRequest::get(path).host(host).send(&menshen).await;
         assert_eq!(fate(&answer, path.as_bytes()), expected, "{host}{path}");
     }
 }
@@ -189,14 +189,14 @@ async fn what_everybody_reads_alike_reaches_the_upstream_byte_for_byte() {
 
 #[tokio::test]
 async fn bytes_that_are_no_text_are_judged_and_sent_encoded() {
-    let (house, _mirror) = house().await;
+    let (menshen, _mirror) = start_menshen().await;
     for (path, sent) in [
         (&b"/\xb2\xc6\xce\xf1"[..], &b"/%B2%C6%CE%F1"[..]),
         (b"/a\xff?\xfe", b"/a%FF?%FE"),
         // Text stays text.
         (b"/\xe8\xb4\xa2", b"/\xe8\xb4\xa2"),
     ] {
-        let answer = Ask::raw(path).of(&house).await;
+        let answer = TestRequest::raw(path).send(&menshen).await;
         assert_eq!(fate(&answer, sent), Fate::Kept, "{path:?}");
     }
     for (path, fate_of) in [
@@ -204,7 +204,7 @@ async fn bytes_that_are_no_text_are_judged_and_sent_encoded() {
         (b"/%61dmin/\xb2", Fate::Refused),
         (b"//\xb2/admin", Fate::Refused),
     ] {
-        let answer = Ask::raw(path).of(&house).await;
+        let answer = TestRequest::raw(path).send(&menshen).await;
         assert_eq!(fate(&answer, path), fate_of, "{path:?}");
     }
 }
@@ -292,7 +292,7 @@ async fn what_strip_path_leaves_is_judged_as_the_application_reads_it() {
     for host in ["strip.test", "strip-rule.test"] {
         all_are(host, Fate::Refused, &paths).await;
     }
-    let (house, _mirror) = house().await;
+    let (menshen, _mirror) = start_menshen().await;
     for (path, sent) in [
         ("/mounted", "/"),
         ("/mounted/", "/"),
@@ -301,12 +301,18 @@ async fn what_strip_path_leaves_is_judged_as_the_application_reads_it() {
         ("/mounted//x/y", "//x/y"),
         ("/mounted/http://x/admin", "/http://x/admin"),
     ] {
-        let answer = Ask::get(path).host("strip.test").of(&house).await;
+        let answer = TestRequest::get(path)
+            .host("strip.test")
+            .send(&menshen)
+            .await;
         assert_eq!(mirror::target(&answer), Some(sent.as_bytes()), "{path}");
     }
     // Nothing but a whole segment is taken off.
     for path in ["/mountedhttp://x/", "/mounted@x", "/mounted:80/"] {
-        let answer = Ask::get(path).host("strip.test").of(&house).await;
+        let answer = TestRequest::get(path)
+            .host("strip.test")
+            .send(&menshen)
+            .await;
         assert_eq!(answer.status, 404, "{path}");
     }
 }
@@ -366,7 +372,7 @@ async fn an_escape_that_ends_a_path_leads_nobody_past_a_route() {
 
 #[tokio::test]
 async fn a_path_is_judged_alike_over_http2() {
-    let (house, _mirror) = house().await;
+    let (menshen, _mirror) = start_menshen().await;
     for (path, expected) in [
         ("//x/admin", Fate::Refused),
         ("/%2fx/admin", Fate::Refused),
@@ -378,16 +384,16 @@ async fn a_path_is_judged_alike_over_http2() {
         ("/x//y", Fate::Kept),
         ("/wiki/What%3f", Fate::Kept),
     ] {
-        let answer = over_http2(&house, "GET", &format!("http://sso.test{path}")).await;
+        let answer = over_http2(&menshen, "GET", &format!("http://sso.test{path}")).await;
         assert_eq!(fate(&answer, path.as_bytes()), expected, "{path}");
     }
-    let answer = over_http2(&house, "GET", "http://strip.test/mounted//x/admin").await;
+    let answer = over_http2(&menshen, "GET", "http://strip.test/mounted//x/admin").await;
     assert_eq!(answer.status, 400, "{}", answer.text());
 }
 
 #[tokio::test]
 async fn a_target_that_goes_upstream_begins_with_a_slash() {
-    let (house, _mirror) = house().await;
+    let (menshen, _mirror) = start_menshen().await;
     for (target, sent) in [
         ("http://sso.test?query", "/?query"),
         ("http://sso.test?/admin", "/?/admin"),
@@ -397,16 +403,16 @@ async fn a_target_that_goes_upstream_begins_with_a_slash() {
         ("http://sso.test/x?y", "/x?y"),
         ("HTTP://sso.test/", "/"),
     ] {
-        let answer = Ask::get(target).of(&house).await;
+        let answer = TestRequest::get(target).send(&menshen).await;
         assert_eq!(mirror::target(&answer), Some(sent.as_bytes()), "{target}");
-        let answer = over_http2(&house, "GET", target).await;
+        let answer = over_http2(&menshen, "GET", target).await;
         assert_eq!(mirror::target(&answer), Some(sent.as_bytes()), "{target}");
     }
 }
 
 #[tokio::test]
 async fn a_method_is_what_the_rule_saw() {
-    let (house, _mirror) = house().await;
+    let (menshen, _mirror) = start_menshen().await;
     let long = |bytes: usize| "M".repeat(bytes);
     for (host, method, status) in [
         ("method.test", "GET", 200),
@@ -425,9 +431,13 @@ async fn a_method_is_what_the_rule_saw() {
         ("sso.test", &long(65), 400),
         ("sso.test", &long(4096), 400),
     ] {
-        let answer = Ask::get("/x").host(host).method(method).of(&house).await;
+        let answer = TestRequest::get("/x")
+            .host(host)
+            .method(method)
+            .send(&menshen)
+            .await;
         assert_eq!(answer.status, status, "{host} {method}");
-        let answer = over_http2(&house, method, &format!("http://{host}/x")).await;
+        let answer = over_http2(&menshen, method, &format!("http://{host}/x")).await;
         assert_eq!(answer.status, status, "{host} {method} over HTTP/2");
     }
 }
@@ -500,17 +510,17 @@ async fn controls_backslashes_and_broken_escapes_are_refused() {
         "",
     ];
     all_are("sso.test", Fate::Refused, &paths).await;
-    let (house, _mirror) = house().await;
+    let (menshen, _mirror) = start_menshen().await;
     for path in [&b"/a\0b"[..], b"/a\rb", b"/a\x7fb", b"/a\tb"] {
-        let wire = Ask::raw(path).on_the_wire();
-        let answer = crate::wire::raw(house.address(), &wire).await;
+        let wire = TestRequest::raw(path).on_the_wire();
+        let answer = crate::wire::raw(menshen.address(), &wire).await;
         assert_eq!(answer.status, 400, "{path:?}");
     }
 }
 
 #[tokio::test]
 async fn a_fragment_on_the_wire_opens_nothing() {
-    let (house, _mirror) = house().await;
+    let (menshen, _mirror) = start_menshen().await;
     for path in [
         "/x#/../admin",
         "/admin#x",
@@ -518,7 +528,7 @@ async fn a_fragment_on_the_wire_opens_nothing() {
         "/#/admin",
         "/x#y?z",
     ] {
-        let answer = Ask::get(path).of(&house).await;
+        let answer = TestRequest::get(path).send(&menshen).await;
         assert_eq!(answer.status, 400, "{path}");
     }
 }
@@ -581,10 +591,10 @@ async fn a_rule_that_names_chinese_refuses_what_may_be_chinese_in_gbk() {
         "/\u{368}\u{5aa}/x",
     ];
     all_are(host, Fate::Refused, &paths).await;
-    let (house, _mirror) = house().await;
-    let raw = Ask::raw(b"/\xb2\xc6\xce\xf1/x").host(host);
-    assert_eq!(raw.of(&house).await.status, 400);
-    let answer = over_http2(&house, "GET", &format!("http://{host}/%B2%C6%CE%F1/x")).await;
+    let (menshen, _mirror) = start_menshen().await;
+    let raw = TestRequest::raw(b"/\xb2\xc6\xce\xf1/x").host(host);
+    assert_eq!(raw.send(&menshen).await.status, 400);
+    let answer = over_http2(&menshen, "GET", &format!("http://{host}/%B2%C6%CE%F1/x")).await;
     assert_eq!(answer.status, 400);
     // Where the rule is in ASCII, such paths pass as they are.
     let paths = ["/%B2%C6%CE%F1/x", "/%CD%A8%D6%AA/x", "/%E8%B4%A2"];
@@ -632,7 +642,7 @@ async fn our_own_paths_count_as_routes() {
 #[test]
 fn the_bytes_an_upstream_sees_are_the_bytes_that_were_sent() {
     let runtime = Runtime::new().unwrap();
-    let (house, _mirror) = runtime.block_on(house());
+    let (menshen, _mirror) = runtime.block_on(start_menshen());
     let tricks = prop::sample::select(vec![
         "%2f", "%5c", "%2e", "%252f", "%25", "%3b", "%c0%af", "%B2%C6", ";", "//", "..", ".", "/",
         "admin", "a", "secret", "x", "%61", "A", "?", "=", "\u{8d22}",
@@ -640,7 +650,7 @@ fn the_bytes_an_upstream_sees_are_the_bytes_that_were_sent() {
     let config = ProptestConfig::with_cases(192);
     proptest!(config, |(pieces in prop::collection::vec(tricks, 0..7))| {
         let path = format!("/{}", pieces.concat());
-        let answer = runtime.block_on(Ask::get(&path).of(&house));
+        let answer = runtime.block_on(TestRequest::get(&path).send(&menshen));
         // `fate` compares the bytes.
         fate(&answer, path.as_bytes());
     });

@@ -2,15 +2,15 @@
 
 use menshen::face::page::Cause;
 
-use crate::asking::{Ask, signed_in};
 use crate::browser::{Browser, Page, href};
-use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
+use crate::test_request::{TestRequest, signed_in};
 use crate::wecom::AGENT_ID;
 
 /// Logs in by a click on one connector.
-async fn through(house: &House, connector: &str, who: &str) -> (Browser, Page) {
-    let mut browser = Browser::new(house);
+async fn through(menshen: &Menshen, connector: &str, who: &str) -> (Browser, Page) {
+    let mut browser = Browser::new(menshen);
     let start = format!("{OWN}/start?connector={connector}&rd=/echo");
     let page = browser.sign_in(&start, who).await;
     (browser, page)
@@ -28,17 +28,17 @@ fn other(settings: &str) -> String {
 
 #[tokio::test]
 async fn a_login_of_another_identity_is_refused_and_both_are_named() {
-    let house = Plan::default().more(&other("")).start().await;
-    let (mut first, _) = through(&house, "corp", "zhangsan").await;
+    let menshen = Setup::default().more(&other("")).start().await;
+    let (mut first, _) = through(&menshen, "corp", "zhangsan").await;
     let owner = account(&mut first).await;
-    let (second, page) = through(&house, "other", "zhangsan").await;
+    let (second, page) = through(&menshen, "other", "zhangsan").await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (403, Some(Cause::LoginTaken))
     );
     assert!(second.cookie("menshen").is_none());
     assert!(href(&page.answer.text(), "/sign_in").is_some());
-    let refused = house.audit().pop().unwrap().to_string();
+    let refused = menshen.audit().pop().unwrap().to_string();
     assert!(
         refused.contains("zhangsan") && refused.contains(&owner),
         "{refused}"
@@ -46,16 +46,19 @@ async fn a_login_of_another_identity_is_refused_and_both_are_named() {
     assert!(refused.contains("\"connector\":\"other\""), "{refused}");
     // Whoever came first is still here, and somebody whose login is free comes in.
     assert_eq!(first.visit(&format!("{HOME}/echo")).await.status, 200);
-    assert_eq!(through(&house, "other", "lisi").await.1.answer.status, 200);
+    assert_eq!(
+        through(&menshen, "other", "lisi").await.1.answer.status,
+        200
+    );
 }
 
 /// Design §2.10: the trail names the identity that was refused, too, so that an operator can act.
 #[tokio::test]
 async fn the_trail_names_the_identity_that_was_refused() {
-    let house = Plan::default().more(&other("")).start().await;
-    through(&house, "corp", "zhangsan").await;
-    through(&house, "other", "zhangsan").await;
-    let refused = house.audit().pop().unwrap();
+    let menshen = Setup::default().more(&other("")).start().await;
+    through(&menshen, "corp", "zhangsan").await;
+    through(&menshen, "other", "zhangsan").await;
+    let refused = menshen.audit().pop().unwrap();
     assert_eq!(
         refused["subject"], "ww6d656e7368656e01:zhangsan",
         "{refused}"
@@ -65,13 +68,13 @@ async fn the_trail_names_the_identity_that_was_refused() {
 
 #[tokio::test]
 async fn a_prefix_keeps_the_logins_of_two_sources_apart() {
-    let house = Plan::default()
+    let menshen = Setup::default()
         .more(&other("login_prefix = 'gh-'"))
         .start()
         .await;
-    let (mut one, page) = through(&house, "corp", "zhangsan").await;
+    let (mut one, page) = through(&menshen, "corp", "zhangsan").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
-    let (mut two, page) = through(&house, "other", "zhangsan").await;
+    let (mut two, page) = through(&menshen, "other", "zhangsan").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["gh-zhangsan"]);
     assert_ne!(account(&mut one).await, account(&mut two).await);
 }
@@ -88,13 +91,15 @@ async fn only_what_a_source_vouches_for_joins_an_account() {
         // `email` is what a member edits; only `biz_mail` is the corporation's.
         ("link_by = ['email']", true, Some("biz_mail"), false),
     ] {
-        let house = Plan::default().more(&other(link_by)).start().await;
-        house.source.old_app(AGENT_ID, old_app);
+        let menshen = Setup::default().more(&other(link_by)).start().await;
+        menshen.source.old_app(AGENT_ID, old_app);
         if edit.is_some() {
-            house.source.member("zhangsan", |one| one.biz_mail.clear());
+            menshen
+                .source
+                .member("zhangsan", |one| one.biz_mail.clear());
         }
-        let (mut first, _) = through(&house, "corp", "zhangsan").await;
-        let (mut second, page) = through(&house, "other", "zhangsan").await;
+        let (mut first, _) = through(&menshen, "corp", "zhangsan").await;
+        let (mut second, page) = through(&menshen, "other", "zhangsan").await;
         let what = format!("{link_by} {old_app} {edit:?}");
         if joined {
             assert_eq!(page.answer.status, 200, "{what}");
@@ -111,67 +116,67 @@ async fn only_what_a_source_vouches_for_joins_an_account() {
 
 #[tokio::test]
 async fn an_address_that_somebody_gave_themselves_opens_nobody_elses_account() {
-    let house = Plan::default()
+    let menshen = Setup::default()
         .more(&other("link_by = ['email', 'mobile']"))
         .start()
         .await;
-    house.source.old_app(AGENT_ID, true);
-    let (mut boss, _) = through(&house, "corp", "lisi").await;
-    house.source.member("wangfang", |one| {
+    menshen.source.old_app(AGENT_ID, true);
+    let (mut boss, _) = through(&menshen, "corp", "lisi").await;
+    menshen.source.member("wangfang", |one| {
         one.email = "lisi@corp.example".to_owned();
         one.biz_mail.clear();
     });
-    let (mut wang, page) = through(&house, "other", "wangfang").await;
+    let (mut wang, page) = through(&menshen, "other", "wangfang").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["wangfang"]);
     assert_ne!(account(&mut wang).await, account(&mut boss).await);
 }
 
 #[tokio::test]
 async fn a_directory_that_admits_nobody_new_knows_whom_it_knows() {
-    let plan = |admission: &str| {
+    let setup = |admission: &str| {
         let table = other("link_by = ['email']");
-        Plan::default()
+        Setup::default()
             .connector(&format!("admission = '{admission}'"))
             .more(&table)
     };
-    let house = plan("create").start().await;
-    house.source.old_app(AGENT_ID, true);
+    let menshen = setup("create").start().await;
+    menshen.source.old_app(AGENT_ID, true);
     assert_eq!(
-        through(&house, "corp", "zhangsan").await.1.answer.status,
+        through(&menshen, "corp", "zhangsan").await.1.answer.status,
         200
     );
-    house.reload(&plan("existing")).await.unwrap();
+    menshen.reload(&setup("existing")).await.unwrap();
     assert_eq!(
-        through(&house, "corp", "zhangsan").await.1.answer.status,
+        through(&menshen, "corp", "zhangsan").await.1.answer.status,
         200
     );
-    let (stranger, page) = through(&house, "corp", "lisi").await;
+    let (stranger, page) = through(&menshen, "corp", "lisi").await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (403, Some(Cause::UnknownPerson))
     );
     assert!(stranger.cookie("menshen").is_none());
-    let refused = house.audit().pop().unwrap().to_string();
+    let refused = menshen.audit().pop().unwrap().to_string();
     assert!(refused.contains("lisi"), "{refused}");
-    house.reload(&plan("create")).await.unwrap();
-    assert_eq!(through(&house, "corp", "lisi").await.1.answer.status, 200);
+    menshen.reload(&setup("create")).await.unwrap();
+    assert_eq!(through(&menshen, "corp", "lisi").await.1.answer.status, 200);
 }
 
 #[tokio::test]
 async fn one_person_is_one_account_however_their_id_is_spelt() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     let mut accounts = Vec::new();
     for spelling in ["zhangsan", "ZhangSan", "ZHANGSAN"] {
-        house
+        menshen
             .source
             .member("zhangsan", |one| one.userid = spelling.to_owned());
-        let (mut browser, page) = through(&house, "corp", spelling).await;
+        let (mut browser, page) = through(&menshen, "corp", spelling).await;
         assert_eq!(page.answer.status, 200, "{spelling}");
         accounts.push(account(&mut browser).await);
     }
     accounts.dedup();
     assert_eq!(accounts.len(), 1);
-    let subjects = house.audit();
+    let subjects = menshen.audit();
     let same = |line: &serde_json::Value| line["subject"] == "ww6d656e7368656e01:zhangsan";
     assert!(subjects.iter().all(same), "{subjects:?}");
 }
@@ -186,8 +191,8 @@ async fn a_profile_without_a_login_makes_no_account() {
         "login = \"'a\\\\nb'\"",
     ] {
         let more = format!("[connector.corp.mapping]\n{mapping}");
-        let house = Plan::default().more(&more).start().await;
-        let (browser, page) = through(&house, "corp", "zhangsan").await;
+        let menshen = Setup::default().more(&more).start().await;
+        let (browser, page) = through(&menshen, "corp", "zhangsan").await;
         assert_eq!(
             (page.answer.status, page.cause()),
             (403, Some(Cause::NoLogin)),
@@ -200,19 +205,19 @@ async fn a_profile_without_a_login_makes_no_account() {
 #[tokio::test]
 async fn a_mapped_login_that_is_somebodys_already_is_theirs_alone() {
     let more = format!("[connector.corp.mapping]\nlogin = 'profile.alias'\n{UNLIMITED}");
-    let house = Plan::default().more(&more).start().await;
-    assert_eq!(through(&house, "corp", "lisi").await.1.answer.status, 200);
+    let menshen = Setup::default().more(&more).start().await;
+    assert_eq!(through(&menshen, "corp", "lisi").await.1.answer.status, 200);
     for alias in ["lisi", "LiSi", "LISI"] {
-        house
+        menshen
             .source
             .member("zhangsan", |one| one.alias = alias.to_owned());
-        let (_, page) = through(&house, "corp", "zhangsan").await;
+        let (_, page) = through(&menshen, "corp", "zhangsan").await;
         assert_eq!(page.cause(), Some(Cause::LoginTaken), "{alias}");
     }
-    house
+    menshen
         .source
         .member("zhangsan", |one| one.alias = "zhang3".to_owned());
-    let (_, page) = through(&house, "corp", "zhangsan").await;
+    let (_, page) = through(&menshen, "corp", "zhangsan").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhang3"]);
 }
 
@@ -229,8 +234,8 @@ async fn a_route_of_another_connector_offers_that_connector() {
         upstream = ["{app}"]
     "#;
     let more = other("login_prefix = 'o-'");
-    let house = Plan::default().routes(routes).more(&more).start().await;
-    let (mut browser, page) = through(&house, "corp", "zhangsan").await;
+    let menshen = Setup::default().routes(routes).more(&more).start().await;
+    let (mut browser, page) = through(&menshen, "corp", "zhangsan").await;
     assert_eq!(page.answer.status, 200);
     let offered = browser.follow(&format!("{HOME}/theirs/echo")).await.answer;
     let html = offered.text();
@@ -251,33 +256,37 @@ async fn a_route_of_another_connector_offers_that_connector() {
     // Their login of the other source counts where any does.
     let echo = browser.visit(&format!("{HOME}/echo")).await;
     assert_eq!(echo.echoed("x-forwarded-user"), ["o-zhangsan"]);
-    assert_eq!(house.app.requests(), 3 - 1 + 1);
+    assert_eq!(menshen.app.requests(), 3 - 1 + 1);
 }
 
 #[tokio::test]
 async fn what_a_second_login_learns_counts_for_the_first_session_at_once() {
-    let house = Plan::default().more(UNLIMITED).start().await;
-    let (mut first, _) = through(&house, "corp", "lisi").await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let (mut first, _) = through(&menshen, "corp", "lisi").await;
     let finance = format!("{HOME}/finance");
     assert_eq!(first.visit(&finance).await.status, 200);
-    house.source.member("lisi", |one| one.department = vec![4]);
+    menshen
+        .source
+        .member("lisi", |one| one.department = vec![4]);
     // Nothing is known of the change before somebody asks the source.
     assert_eq!(first.visit(&finance).await.status, 200);
-    through(&house, "corp", "lisi").await;
+    through(&menshen, "corp", "lisi").await;
     let refused = first.visit(&finance).await;
     assert_eq!(refused.status, 403);
-    house.source.member("lisi", |one| one.department = vec![2]);
-    through(&house, "corp", "lisi").await;
+    menshen
+        .source
+        .member("lisi", |one| one.department = vec![2]);
+    through(&menshen, "corp", "lisi").await;
     assert_eq!(first.visit(&finance).await.status, 200);
     // Somebody else's login changes nothing here.
-    through(&house, "corp", "zhangsan").await;
+    through(&menshen, "corp", "zhangsan").await;
     assert_eq!(first.visit(&finance).await.status, 200);
 }
 
 #[tokio::test]
 async fn who_may_not_is_told_so_and_can_come_back_as_somebody_else() {
-    let house = House::new().await;
-    let (mut browser, _) = through(&house, "corp", "zhangsan").await;
+    let menshen = Menshen::new().await;
+    let (mut browser, _) = through(&menshen, "corp", "zhangsan").await;
     let refused = browser.visit(&format!("{HOME}/finance?year=2026")).await;
     let html = refused.text();
     assert_eq!(refused.status, 403);
@@ -300,27 +309,30 @@ async fn who_may_not_is_told_so_and_can_come_back_as_somebody_else() {
 #[tokio::test]
 async fn a_login_that_was_given_up_names_one_person_only() {
     let more = "[connector.corp.mapping]\nlogin = 'profile.alias'";
-    let plan = Plan::default().more(more);
-    let house = plan.start().await;
-    house
+    let setup = Setup::default().more(more);
+    let menshen = setup.start().await;
+    menshen
         .source
         .member("zhangsan", |it| it.alias = "boss".to_owned());
-    house
+    menshen
         .source
         .member("lisi", |it| it.alias = "boss".to_owned());
     let who = async |cookie: &str| {
-        let answer = Ask::get("/echo").session(cookie).of(&house).await;
+        let answer = TestRequest::get("/echo")
+            .session(cookie)
+            .send(&menshen)
+            .await;
         (answer.status, answer.echoed("x-forwarded-user"))
     };
-    let old = signed_in(&house, "zhangsan").await;
+    let old = signed_in(&menshen, "zhangsan").await;
     assert_eq!(who(&old).await, (200, vec!["boss".to_owned()]));
     // They get another login elsewhere, which frees this one for somebody else.
-    house
+    menshen
         .source
         .member("zhangsan", |it| it.alias = "zhang".to_owned());
-    let new = signed_in(&house, "zhangsan").await;
+    let new = signed_in(&menshen, "zhangsan").await;
     assert_eq!(who(&new).await, (200, vec!["zhang".to_owned()]));
-    let other = signed_in(&house, "lisi").await;
+    let other = signed_in(&menshen, "lisi").await;
     assert_eq!(who(&other).await, (200, vec!["boss".to_owned()]));
     assert_eq!(who(&old).await, (200, vec!["zhang".to_owned()]));
 }

@@ -16,10 +16,10 @@ use jsonwebtoken::Algorithm;
 use menshen::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
 
-use crate::asking::{Ask, signed_in};
-use crate::house::{House, Plan};
 use crate::mirror::{self, Mirror};
 use crate::provider::Provider;
+use crate::setup::{Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
 /// Routes that name issuers in every way, and one that names none.
@@ -76,9 +76,9 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-/// Two issuers, an application that shows every byte it gets, and the house between them.
+/// Two issuers, an application that shows every byte it gets, and menshen between them.
 struct Desk {
-    house: House,
+    menshen: Menshen,
     ci: Provider,
     partner: Provider,
     mirror: Mirror,
@@ -94,10 +94,10 @@ impl Desk {
         let ci = Provider::start(&clock, algorithm).await;
         let partner = Provider::start(&clock, algorithm).await;
         let mirror = Mirror::start().await;
-        let plan = plan(&[("ci", &ci, ""), ("partner", &partner, "")], &mirror, "");
-        let house = plan.clock(&clock).start().await;
+        let setup = setup(&[("ci", &ci, ""), ("partner", &partner, "")], &mirror, "");
+        let menshen = setup.clock(&clock).start().await;
         Self {
-            house,
+            menshen,
             ci,
             partner,
             mirror,
@@ -117,16 +117,16 @@ impl Desk {
     }
 
     async fn ask(&self, path: &str, token: &str) -> Answer {
-        bearer(path, token).of(&self.house).await
+        bearer(path, token).send(&self.menshen).await
     }
 
     fn advance(&self, s: u64) {
-        self.house.advance(Duration::from_secs(s));
+        self.menshen.advance(Duration::from_secs(s));
     }
 }
 
-/// A house with these issuers, each with further lines of its table, and further routes.
-fn plan(issuers: &[(&str, &Provider, &str)], mirror: &Mirror, routes: &str) -> Plan {
+/// An instance of menshen with these issuers, each with further lines of its table, and further routes.
+fn setup(issuers: &[(&str, &Provider, &str)], mirror: &Mirror, routes: &str) -> Setup {
     let tables = issuers.iter().map(|(id, provider, lines)| {
         let url = provider.issuer();
         let audiences = if lines.contains("audiences") {
@@ -137,13 +137,13 @@ fn plan(issuers: &[(&str, &Provider, &str)], mirror: &Mirror, routes: &str) -> P
         format!("[issuer.{id}]\nurl = \"{url}\"\n{audiences}{lines}\n")
     });
     let routes = format!("{ROUTES}{routes}").replace("{mirror}", &mirror.base_url());
-    Plan::default()
+    Setup::default()
         .more(&tables.collect::<String>())
         .routes(&routes)
 }
 
-fn bearer(path: &str, token: &str) -> Ask {
-    Ask::get(path).header("Authorization", &format!("Bearer {token}"))
+fn bearer(path: &str, token: &str) -> TestRequest {
+    TestRequest::get(path).header("Authorization", &format!("Bearer {token}"))
 }
 
 /// Claims with others put in, or taken out by null.
@@ -212,50 +212,59 @@ async fn the_scheme_is_written_in_any_case() {
     let desk = Desk::open().await;
     let token = desk.token();
     for scheme in ["bearer", "BEARER", "Bearer "] {
-        let ask = Ask::get("/api").header("Authorization", &format!("{scheme} {token}"));
-        assert!(passed(&ask.of(&desk.house).await), "{scheme}");
+        let ask = TestRequest::get("/api").header("Authorization", &format!("{scheme} {token}"));
+        assert!(passed(&ask.send(&desk.menshen).await), "{scheme}");
     }
 }
 
 #[tokio::test]
 async fn a_route_for_programs_serves_people_too_and_never_both_at_once() {
     let desk = Desk::open().await;
-    let cookie = signed_in(&desk.house, "zhangsan").await;
-    let person = Ask::get("/api").session(&cookie).of(&desk.house).await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
+    let person = TestRequest::get("/api")
+        .session(&cookie)
+        .send(&desk.menshen)
+        .await;
     assert_eq!(mirror::values(&person, "x-forwarded-user"), ["zhangsan"]);
     // A bad token is a no, whoever brings it.
     let bad = bearer("/api", "a.b.c").session(&cookie);
-    refused(&bad.of(&desk.house).await, "a bad token beside a session");
-    refused(&bad.navigating().of(&desk.house).await, "in a browser");
+    refused(
+        &bad.send(&desk.menshen).await,
+        "a bad token beside a session",
+    );
+    refused(&bad.navigating().send(&desk.menshen).await, "in a browser");
     // Two who are both good are nobody we could name.
     let both = bearer("/api", &desk.token()).session(&cookie);
     for ask in [both.clone(), both.navigating()] {
-        let answer = ask.of(&desk.house).await;
+        let answer = ask.send(&desk.menshen).await;
         assert!(is_refused(&answer, 400, "invalid_request"), "{answer:?}");
     }
     // A session that is none is no second caller.
     let stale = bearer("/api", &desk.token()).session("stale");
-    assert!(passed(&stale.of(&desk.house).await));
+    assert!(passed(&stale.send(&desk.menshen).await));
     // Credentials of the application's own are no bearer token.
-    let basic = Ask::get("/api").header("Authorization", "Basic YTpi");
+    let basic = TestRequest::get("/api").header("Authorization", "Basic YTpi");
     assert!(passed(
-        &basic.clone().session(&cookie).of(&desk.house).await
+        &basic.clone().session(&cookie).send(&desk.menshen).await
     ));
-    assert_eq!(basic.of(&desk.house).await.status, 401);
+    assert_eq!(basic.send(&desk.menshen).await.status, 401);
 }
 
 #[tokio::test]
 async fn nobody_is_told_that_a_token_would_do_and_a_person_is_sent_to_log_in() {
     let desk = Desk::open().await;
-    let answer = Ask::get("/api").of(&desk.house).await;
+    let answer = TestRequest::get("/api").send(&desk.menshen).await;
     let challenges: Vec<_> = answer.all("www-authenticate").collect();
     assert_eq!(answer.status, 401);
     assert_eq!(challenges, ["menshen", "Bearer realm=\"sso.test\""]);
     assert!(answer.json()["login_url"].is_string());
-    let person = Ask::get("/api").navigating().of(&desk.house).await;
+    let person = TestRequest::get("/api")
+        .navigating()
+        .send(&desk.menshen)
+        .await;
     assert!(matches!(person.status, 200 | 302), "to the login");
     // Where no token counts none is asked for.
-    let answer = Ask::get("/x").of(&desk.house).await;
+    let answer = TestRequest::get("/x").send(&desk.menshen).await;
     assert_eq!(
         answer.all("www-authenticate").collect::<Vec<_>>(),
         ["menshen"]
@@ -301,8 +310,8 @@ async fn the_scopes_of_an_issuer_count_on_all_its_routes() {
         desk.ci.sign(&claims, &json!({}))
     };
     assert!(passed(&desk.ask("/api", &token("deploy")).await));
-    let stricter = plan(&issuers, &desk.mirror, "");
-    desk.house.reload(&stricter).await.unwrap();
+    let stricter = setup(&issuers, &desk.mirror, "");
+    desk.menshen.reload(&stricter).await.unwrap();
     let answer = desk.ask("/api", &token("deploy")).await;
     assert!(is_refused(&answer, 403, "insufficient_scope"), "{answer:?}");
     assert!(passed(&desk.ask("/api", &token("deploy ops")).await));
@@ -320,7 +329,7 @@ async fn a_rule_sees_the_claims_and_its_no_is_a_403() {
         let token = desk.ci.sign(&claims, &json!({}));
         let ask = bearer("/rule", &token);
         for ask in [ask.clone(), ask.navigating()] {
-            let answer = ask.of(&desk.house).await;
+            let answer = ask.send(&desk.menshen).await;
             assert_eq!(answer.status, 403, "{groups}");
             assert!(answer.header("location").is_none() && !passed(&answer));
         }
@@ -334,9 +343,9 @@ async fn a_route_that_demands_a_proof_demands_it_of_tokens_too() {
                      upstream = [\"{mirror}\"]\nissuers = [\"ci\"]\nacr_values = [\"gold\"]\n\
                      max_age = \"10m\"\n";
     let issuers = [("ci", &desk.ci, ""), ("partner", &desk.partner, "")];
-    let plan = plan(&issuers, &desk.mirror, demanding);
-    desk.house.reload(&plan).await.unwrap();
-    let now = desk.house.clock.now().unix_s();
+    let setup = setup(&issuers, &desk.mirror, demanding);
+    desk.menshen.reload(&setup).await.unwrap();
+    let now = desk.menshen.clock.now().unix_s();
     let cases = [
         (json!({ "acr": "gold", "auth_time": now }), true),
         (json!({ "acr": "silver", "auth_time": now }), false),
@@ -363,7 +372,7 @@ async fn a_route_that_demands_a_proof_demands_it_of_tokens_too() {
 #[tokio::test]
 async fn a_token_that_ends_closes_what_it_opened() {
     let desk = Desk::open().await;
-    let now = desk.house.clock.now().unix_s();
+    let now = desk.menshen.clock.now().unix_s();
     let claims = with(desk.claims(), &json!({ "exp": now + 30 }));
     let token = desk.ci.sign(&claims, &json!({}));
     assert!(passed(&desk.ask("/api", &token).await));

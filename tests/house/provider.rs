@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, Plan, UNLIMITED};
+use crate::setup::{HOME, Setup, UNLIMITED};
 use crate::tls;
 use crate::upstream::{self, Folder};
 use crate::wire::{self, Answer};
@@ -37,7 +37,7 @@ pub(crate) use state::{ClientProof, Seen, Settings};
 
 use state::{State, World};
 
-/// The client that a house is at every provider.
+/// The client that an instance of menshen is at every provider.
 pub(crate) const CLIENT_ID: &str = "menshen";
 /// Its secret: with every character that is written differently in a form and in a header.
 pub(crate) const CLIENT_SECRET: &str = "simulated:secret+of%2Fmenshen&co=é";
@@ -128,7 +128,7 @@ impl Provider {
         self.address
     }
 
-    /// The clock it goes by; [`Provider::plan`] gives it to the house.
+    /// The clock it goes by; [`Provider::setup`] gives it to menshen.
     pub(crate) fn clock(&self) -> &Clock {
         &self.world.clock
     }
@@ -152,20 +152,20 @@ impl Provider {
         kept.fold(String::new(), |text, line| text + line + "\n")
     }
 
-    /// A house on this provider's clock that has it as the connector `keycloak`, with further
+    /// An instance of menshen on this provider's clock that has it as the connector `keycloak`, with further
     /// lines of its `oidc` table.
-    pub(crate) fn plan(&self, lines: &str) -> Plan {
+    pub(crate) fn setup(&self, lines: &str) -> Setup {
         let more = format!("{}{lines}\n{UNLIMITED}", self.toml("keycloak"));
-        Plan::default().clock(self.clock()).more(&more)
+        Setup::default().clock(self.clock()).more(&more)
     }
 
     /// The same for a client without that secret.
-    pub(crate) fn plan_without_secret(&self, lines: &str) -> Plan {
+    pub(crate) fn plan_without_secret(&self, lines: &str) -> Setup {
         let more = format!(
             "{}{lines}\n{UNLIMITED}",
             self.toml_without_secret("keycloak")
         );
-        Plan::default().clock(self.clock()).more(&more)
+        Setup::default().clock(self.clock()).more(&more)
     }
 
     /// Edits its settings.
@@ -260,7 +260,7 @@ impl Provider {
         self.walk(browser, &start(id)).await
     }
 
-    /// The walk from an address of the house, over the provider, to the page at its end.
+    /// The walk from an address of menshen, over the provider, to the page at its end.
     pub(crate) async fn walk(&self, browser: &mut Browser, url: &str) -> Page {
         let page = browser.follow(url).await;
         if page.url.starts_with(self.issuer()) && page.answer.text().contains("<form") {
@@ -337,8 +337,8 @@ impl Provider {
         self.sign(&claims, &json!({ "typ": "logout+jwt" }))
     }
 
-    /// Posts a logout token to a house, as a provider does: server to server.
-    pub(crate) async fn push_logout(&self, house: SocketAddr, id: &str, token: &str) -> Answer {
+    /// Posts a logout token to an instance of menshen, as a provider does: server to server.
+    pub(crate) async fn push_logout(&self, menshen: SocketAddr, id: &str, token: &str) -> Answer {
         let body = server::form(&[("logout_token", token)]);
         let request = format!(
             "POST /.menshen/backchannel-logout/{id} HTTP/1.1\r\nHost: sso.test\r\n\
@@ -346,7 +346,7 @@ impl Provider {
              Connection: close\r\n\r\n{body}",
             body.len()
         );
-        wire::raw(house, request.as_bytes()).await
+        wire::raw(menshen, request.as_bytes()).await
     }
 
     /// Makes every refresh token given so far worthless, as when a session is ended there.

@@ -323,8 +323,8 @@ async fn it_misbehaves_until_it_is_told_to_behave() {
 #[tokio::test]
 async fn whoever_is_chosen_sits_down_where_nobody_sits() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = provider.setup("").start().await;
+    let mut browser = Browser::new(&menshen);
     let who = async |browser: &mut Browser| {
         let page = provider.walk(browser, &start("keycloak")).await;
         page.answer.echoed("x-forwarded-user").concat()

@@ -1,9 +1,9 @@
-//! `Records`: what a house writes down for its operator, kept for a test to read.
+//! `Records`: what an instance of menshen writes down for its operator, kept for a test to read.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Everything that one house, or every log line of this process, wrote.
+/// Everything that one menshen, or every log line of this process, wrote.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Records(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! `Relay`: stands between a house and a source, as a proxy of the house or in the source's place,
+//! `Relay`: stands between an instance of menshen and a source, as a proxy of menshen or in the source's place,
 //! and closes connections where a test says so.
 
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::line::{Line, Message};
+use crate::raw_connection::{Message, RawConnection};
 use crate::upstream;
 use crate::wire;
 
@@ -84,7 +84,7 @@ impl Relay {
         format!("http://{}", self.address)
     }
 
-    /// A line of a table that makes it the proxy on the way to the source.
+    /// A connection of a table that makes it the proxy on the way to the source.
     pub(crate) fn as_proxy(&self) -> String {
         format!("proxy = \"{}\"\n", self.url())
     }
@@ -137,15 +137,15 @@ impl State {
 }
 
 async fn serve(stream: TcpStream, source: SocketAddr, state: Arc<Mutex<State>>) {
-    let mut line = Line::over(stream);
+    let mut connection = RawConnection::over(stream);
     let mut reused = false;
-    while let Some(path) = arrived(&line.stream).await {
+    while let Some(path) = arrived(&connection.stream).await {
         let cut = state.lock().unwrap().decide(&path, reused);
         reused = true;
         if cut == Some(Cut::Unread) {
             return;
         }
-        let Some(request) = line.request().await else {
+        let Some(request) = connection.request().await else {
             return;
         };
         let Some(answer) = wire::try_raw(source, &forwarded(&request)).await else {
@@ -168,7 +168,7 @@ async fn serve(stream: TcpStream, source: SocketAddr, state: Arc<Mutex<State>>) 
             Some(Cut::AmidHead) => head / 2,
             Some(Cut::AmidBody) => bytes.len() - 1,
         };
-        let written = line.stream.write_all(&bytes[..sent]).await;
+        let written = connection.stream.write_all(&bytes[..sent]).await;
         if cut.is_some() || written.is_err() {
             return;
         }

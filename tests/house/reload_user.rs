@@ -9,10 +9,10 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 use url::Url;
 
-use crate::asking::Ask;
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
 use crate::logging_in::{OWN, PHONE};
+use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
+use crate::test_request::TestRequest;
 use crate::troubles::REDEEM;
 use crate::wire::Answer;
 
@@ -41,16 +41,16 @@ reload_after = "1m"
 const DOOR: &str = "/connect/oauth2/authorize";
 
 /// Logins begin by a click or by asking again, and by nothing else.
-async fn house() -> House {
-    let plan = Plan::default().routes(ROUTES).more(UNLIMITED);
-    let house = plan.connector("auto_login = 'never'").start().await;
-    house.source.phone_of("zhangsan");
-    house
+async fn start_menshen() -> Menshen {
+    let setup = Setup::default().routes(ROUTES).more(UNLIMITED);
+    let menshen = setup.connector("auto_login = 'never'").start().await;
+    menshen.source.phone_of("zhangsan");
+    menshen
 }
 
 /// Somebody inside the client, who came in a moment ago.
-async fn inside(house: &House) -> Browser {
-    let mut phone = Browser::new(house).with_agent(PHONE);
+async fn inside(menshen: &Menshen) -> Browser {
+    let mut phone = Browser::new(menshen).with_agent(PHONE);
     let page = phone
         .follow(&format!("{OWN}/start?connector=corp&rd=/portal/echo"))
         .await;
@@ -84,17 +84,17 @@ fn is_here(page: &Page, login: &str) {
 
 #[tokio::test]
 async fn a_load_asks_the_source_and_the_same_person_goes_on_with_a_new_session() {
-    let house = house().await;
-    let mut phone = inside(&house).await;
+    let menshen = start_menshen().await;
+    let mut phone = inside(&menshen).await;
     let old = session(&phone);
-    house.advance(Duration::from_secs(29));
+    menshen.advance(Duration::from_secs(29));
     is_here(&load(&mut phone).await, "zhangsan");
     assert_eq!(
         (asked(&phone), session(&phone)),
         (0, old.clone()),
         "not yet"
     );
-    house.advance(Duration::from_secs(1));
+    menshen.advance(Duration::from_secs(1));
     // Only a page that is loaded asks: not its pictures, not its calls, not what it posts, and not
     // other places.
     for (method, path, headers) in [
@@ -134,7 +134,7 @@ async fn a_load_asks_the_source_and_the_same_person_goes_on_with_a_new_session()
     is_here(&load(&mut phone).await, "zhangsan");
     assert_eq!(asked(&phone), 1);
     assert_ne!(session(&phone), old);
-    let answer = Ask::get("/echo").session(&old).of(&house).await;
+    let answer = TestRequest::get("/echo").session(&old).send(&menshen).await;
     assert_eq!(answer.status, 401, "the old session is over");
     is_here(&load(&mut phone).await, "zhangsan");
     assert_eq!(asked(&phone), 1, "and now the source's word is fresh");
@@ -142,14 +142,21 @@ async fn a_load_asks_the_source_and_the_same_person_goes_on_with_a_new_session()
 
 #[tokio::test]
 async fn another_person_is_switched_to_and_the_first_is_gone() {
-    let house = house().await;
-    let mut phone = inside(&house).await;
+    let menshen = start_menshen().await;
+    let mut phone = inside(&menshen).await;
     let old = session(&phone);
-    house.source.phone_of("lisi");
-    house.advance(Duration::from_secs(30));
+    menshen.source.phone_of("lisi");
+    menshen.advance(Duration::from_secs(30));
     is_here(&load(&mut phone).await, "lisi");
-    assert_eq!(Ask::get("/echo").session(&old).of(&house).await.status, 401);
-    let audit = house.audit();
+    assert_eq!(
+        TestRequest::get("/echo")
+            .session(&old)
+            .send(&menshen)
+            .await
+            .status,
+        401
+    );
+    let audit = menshen.audit();
     let told: Vec<_> = audit
         .iter()
         .map(|line| (&line["event"], &line["login"]))
@@ -166,8 +173,8 @@ async fn another_person_is_switched_to_and_the_first_is_gone() {
 
 #[tokio::test]
 async fn on_another_host_the_answer_comes_by_a_ticket() {
-    let house = house().await;
-    let mut phone = Browser::new(&house).with_agent(PHONE);
+    let menshen = start_menshen().await;
+    let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let place = "http://oa.test/echo?b";
     let page = phone
         .follow(&format!("{OWN}/start?connector=corp&rd={place}"))
@@ -175,12 +182,12 @@ async fn on_another_host_the_answer_comes_by_a_ticket() {
     // Without a nonce there is no ticket: the host asks for one.
     assert_eq!((page.answer.status, page.url.as_str()), (200, place));
     phone.visited.clear();
-    house.source.phone_of("lisi");
+    menshen.source.phone_of("lisi");
     assert_eq!(
         phone.follow(place).await.answer.echoed("x-forwarded-user"),
         ["zhangsan"]
     );
-    house.advance(Duration::from_secs(60));
+    menshen.advance(Duration::from_secs(60));
     let page = phone.follow(place).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, place));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
@@ -193,17 +200,17 @@ async fn on_another_host_the_answer_comes_by_a_ticket() {
 async fn a_ticket_makes_no_word_of_the_source_fresher() {
     let free = "[[route]]\nname = 'free'\nhost = 'oa.test'\npath = '/free'\n\
                 upstream = ['{app}']\n";
-    let plan = Plan::default().routes(&format!("{ROUTES}{free}"));
-    let plan = plan.more(UNLIMITED).connector("auto_login = 'never'");
-    let house = plan.start().await;
-    house.source.phone_of("zhangsan");
-    let mut phone = inside(&house).await;
-    house.advance(Duration::from_secs(60));
+    let setup = Setup::default().routes(&format!("{ROUTES}{free}"));
+    let setup = setup.more(UNLIMITED).connector("auto_login = 'never'");
+    let menshen = setup.start().await;
+    menshen.source.phone_of("zhangsan");
+    let mut phone = inside(&menshen).await;
+    menshen.advance(Duration::from_secs(60));
     // A cookie for the other host, by way of a place that asks nothing.
     let free = phone.follow("http://oa.test/free").await;
     assert!(free.url.starts_with("http://oa.test/free"), "{}", free.url);
     assert_eq!(asked(&phone), 0);
-    house.source.phone_of("lisi");
+    menshen.source.phone_of("lisi");
     let page = phone.follow("http://oa.test/echo").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     assert_eq!(asked(&phone), 1);
@@ -216,10 +223,10 @@ async fn whoever_the_source_does_not_vouch_for_is_gone() {
         ("left", Some(Cause::Inactive)),
         ("outsider", Some(Cause::NotMember)),
     ] {
-        let house = house().await;
-        let mut phone = inside(&house).await;
+        let menshen = start_menshen().await;
+        let mut phone = inside(&menshen).await;
         let old = session(&phone);
-        house.advance(Duration::from_secs(30));
+        menshen.advance(Duration::from_secs(30));
         let page = match what {
             "nobody" => {
                 // The source comes back without a code: it shows nothing and says nobody.
@@ -233,11 +240,11 @@ async fn whoever_the_source_does_not_vouch_for_is_gone() {
                     .await
             }
             "left" => {
-                house.source.set_status("zhangsan", 2);
+                menshen.source.set_status("zhangsan", 2);
                 load(&mut phone).await
             }
             _ => {
-                house.source.set_non_member_next();
+                menshen.source.set_non_member_next();
                 load(&mut phone).await
             }
         };
@@ -252,7 +259,11 @@ async fn whoever_the_source_does_not_vouch_for_is_gone() {
         }
         assert!(phone.cookie("menshen").is_none(), "{what}");
         assert_eq!(
-            Ask::get("/echo").session(&old).of(&house).await.status,
+            TestRequest::get("/echo")
+                .session(&old)
+                .send(&menshen)
+                .await
+                .status,
             401,
             "{what}"
         );
@@ -261,10 +272,10 @@ async fn whoever_the_source_does_not_vouch_for_is_gone() {
 
 #[tokio::test]
 async fn a_source_that_is_away_locks_nobody_out_and_is_asked_again_later() {
-    let house = house().await;
-    let mut phone = inside(&house).await;
-    house.advance(Duration::from_secs(3600));
-    house.source.answer_with(REDEEM, 503, "away", usize::MAX);
+    let menshen = start_menshen().await;
+    let mut phone = inside(&menshen).await;
+    menshen.advance(Duration::from_secs(3600));
+    menshen.source.answer_with(REDEEM, 503, "away", usize::MAX);
     let old = session(&phone);
     for round in 1..4 {
         is_here(&load(&mut phone).await, "zhangsan");
@@ -272,39 +283,39 @@ async fn a_source_that_is_away_locks_nobody_out_and_is_asked_again_later() {
         // For a while that counts as an answer.
         is_here(&load(&mut phone).await, "zhangsan");
         assert_eq!(asked(&phone), round);
-        house.advance(Duration::from_secs(30));
+        menshen.advance(Duration::from_secs(30));
     }
     // The date of a cookie gives nobody a longer life, and the first one is still the same session.
     let info = async |cookie: &str| {
-        let ask = Ask::get("/.menshen/userinfo").session(cookie);
-        ask.of(&house).await.json()["expires_in"].clone()
+        let ask = TestRequest::get("/.menshen/userinfo").session(cookie);
+        ask.send(&menshen).await.json()["expires_in"].clone()
     };
     assert_eq!(info(&old).await, info(&session(&phone)).await);
-    house.source.mend(REDEEM);
-    house.source.phone_of("lisi");
+    menshen.source.mend(REDEEM);
+    menshen.source.phone_of("lisi");
     is_here(&load(&mut phone).await, "lisi");
     assert_eq!(asked(&phone), 4);
 }
 
 #[tokio::test]
 async fn who_never_comes_back_from_the_source_goes_on_for_a_while_and_not_for_ever() {
-    let house = house().await;
-    let mut phone = inside(&house).await;
+    let menshen = start_menshen().await;
+    let mut phone = inside(&menshen).await;
     let at = |url: &str| url.contains(DOOR);
     let place = format!("{HOME}/portal/echo?a=1");
-    house.advance(Duration::from_secs(30));
+    menshen.advance(Duration::from_secs(30));
     // The browser cannot reach the source: the person comes back by hand.
     let stopped = phone.follow_until(&place, at).await;
     assert!(at(&stopped.url));
     is_here(&load(&mut phone).await, "zhangsan");
     assert_eq!(asked(&phone), 0);
-    house.advance(Duration::from_secs(61));
+    menshen.advance(Duration::from_secs(61));
     assert!(
         at(&phone.follow_until(&place, at).await.url),
         "it is asked again"
     );
     // Ten minutes after the login the word of the browser counts no more.
-    house.advance(Duration::from_secs(600));
+    menshen.advance(Duration::from_secs(600));
     assert!(at(&phone.follow_until(&place, at).await.url));
     assert!(at(&phone.follow_until(&place, at).await.url));
     is_here(&load(&mut phone).await, "zhangsan");
@@ -317,11 +328,11 @@ async fn too_many_begins_are_no_way_around_the_question() {
         "begins_per_client_per_minute = 1000000",
         "begins_per_client_per_minute = 3",
     );
-    let plan = Plan::default().routes(ROUTES).more(&limited);
-    let house = plan.connector("auto_login = 'never'").start().await;
-    house.source.phone_of("zhangsan");
-    let mut phone = inside(&house).await;
-    house.advance(Duration::from_secs(601));
+    let setup = Setup::default().routes(ROUTES).more(&limited);
+    let menshen = setup.connector("auto_login = 'never'").start().await;
+    menshen.source.phone_of("zhangsan");
+    let mut phone = inside(&menshen).await;
+    menshen.advance(Duration::from_secs(601));
     for _ in 0..8 {
         phone
             .visit(&format!("{OWN}/start?connector=corp&rd=/x"))
@@ -333,31 +344,31 @@ async fn too_many_begins_are_no_way_around_the_question() {
 
 #[tokio::test]
 async fn a_source_that_cannot_be_asked_without_a_click_is_not_asked() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     browser
         .sign_in(&format!("{HOME}/portal/echo?a=1"), "zhangsan")
         .await;
-    house.advance(Duration::from_secs(3600));
+    menshen.advance(Duration::from_secs(3600));
     let answer = browser.visit(&format!("{HOME}/portal/echo?a=1")).await;
     assert_eq!(answer.status, 200);
     let far = browser.follow("http://oa.test/echo").await;
     assert_eq!(far.answer.status, 200);
-    house.advance(Duration::from_secs(3600));
+    menshen.advance(Duration::from_secs(3600));
     assert_eq!(browser.visit("http://oa.test/echo").await.status, 200);
     // Its old client is no other: the person asked for the QR page there, or is made to.
-    let plan = Plan::default()
+    let setup = Setup::default()
         .routes(ROUTES)
         .wecom("scope = 'snsapi_privateinfo'");
-    let house = plan.more(&format!("{}{UNLIMITED}", other())).start().await;
-    let mut phone = Browser::new(&house).with_agent(PHONE);
+    let menshen = setup.more(&format!("{}{UNLIMITED}", other())).start().await;
+    let mut phone = Browser::new(&menshen).with_agent(PHONE);
     phone
         .sign_in(
             &format!("{OWN}/start?connector=corp&mode=web&rd=/portal/echo"),
             "zhangsan",
         )
         .await;
-    house.advance(Duration::from_secs(3600));
+    menshen.advance(Duration::from_secs(3600));
     let answer = phone.visit(&format!("{HOME}/portal/echo")).await;
     assert_eq!(answer.status, 200, "a page of consent is a click");
 }
@@ -404,19 +415,19 @@ async fn in_a_frame_a_page_asks_only_where_the_route_and_the_cookies_are_made_fo
         .replace("\"always\"\n\n", "\"embedded\"\n\n")
         .replace("oa.test", "sso.test:7");
     let routes = routes.replace("reload_user = \"always\"\nreload_after", "reload_after");
-    let plan = Plan::default()
+    let setup = Setup::default()
         .external_url("https://sso.test")
         .server("trusted_proxies = ['127.0.0.1']")
         .session("cookie_same_site = 'none'");
-    let plan = plan.routes(&routes).connector("auto_login = 'never'");
-    let house = plan.more(UNLIMITED).start().await;
-    house.source.phone_of("zhangsan");
-    let mut phone = Browser::new(&house).with_agent(PHONE).over_https();
+    let setup = setup.routes(&routes).connector("auto_login = 'never'");
+    let menshen = setup.more(UNLIMITED).start().await;
+    menshen.source.phone_of("zhangsan");
+    let mut phone = Browser::new(&menshen).with_agent(PHONE).over_https();
     let start = "https://sso.test/.menshen/start?connector=corp&rd=/portal/echo";
     assert_eq!(phone.follow(start).await.answer.status, 200);
-    house.advance(Duration::from_secs(30));
+    menshen.advance(Duration::from_secs(30));
     phone.visited.clear();
-    house.source.phone_of("lisi");
+    menshen.source.phone_of("lisi");
     let place = "https://sso.test/portal/echo?a=1";
     let window = phone.follow(place).await;
     assert_eq!(window.answer.echoed("x-forwarded-user"), ["zhangsan"]);
@@ -436,7 +447,7 @@ async fn in_a_frame_a_page_asks_only_where_the_route_and_the_cookies_are_made_fo
         );
     }
     // Nobody at the source: the frame says so and offers a window, and starts nothing.
-    house.advance(Duration::from_secs(30));
+    menshen.advance(Duration::from_secs(30));
     let answer = frame.load(place).await;
     let to = answer.header("location").unwrap().to_owned();
     let state = crate::logging_in::parameter(&to, "state").unwrap();

@@ -3,8 +3,8 @@
 use menshen::config::Config;
 
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{HOME, Menshen, Setup};
 use crate::upstream::{Folder, Reply, UP, Upstream, accept, get, listener, ok, open_route};
 use crate::wire;
 
@@ -12,13 +12,13 @@ async fn says(text: &'static str) -> Upstream {
     Upstream::start(move |_| Reply::Keep(ok(text))).await
 }
 
-fn parsed(house: &House, plan: &Plan) -> Config {
-    Config::parse(&plan.text(&house.source, &house.app), "test.toml").unwrap()
+fn parsed(menshen: &Menshen, setup: &Setup) -> Config {
+    Config::parse(&setup.text(&menshen.source, &menshen.app), "test.toml").unwrap()
 }
 
 /// The admin listener's own words about reloads.
-async fn told(house: &House, path: &str) -> wire::Answer {
-    let address = house
+async fn told(menshen: &Menshen, path: &str) -> wire::Answer {
+    let address = menshen
         .running
         .admin_address()
         .expect("there is an admin listener");
@@ -31,47 +31,47 @@ const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
 #[tokio::test]
 async fn another_configuration_counts_from_the_next_request_on() {
     let (one, two) = (says("one").await, says("two").await);
-    let house = Plan::default()
+    let menshen = Setup::default()
         .routes(&open_route(one.url(), ""))
         .start()
         .await;
-    let mut line = Line::open(house.address()).await;
-    line.send(get("/", "")).await;
-    assert_eq!(line.answer().await.text(), "one");
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send(get("/", "")).await;
+    assert_eq!(connection.answer().await.text(), "one");
     let more = "[[route]]\nname = \"new\"\nhost = \"new.test\"\naccess = \"public\"\nupstream = [\"{app}\"]";
-    let plan = Plan::default().routes(&open_route(two.url(), more));
-    house.reload(&plan).await.unwrap();
+    let setup = Setup::default().routes(&open_route(two.url(), more));
+    menshen.reload(&setup).await.unwrap();
     // Over the connection that is already there, too.
-    line.send(get("/", "")).await;
-    assert_eq!(line.answer().await.text(), "two");
+    connection.send(get("/", "")).await;
+    assert_eq!(connection.answer().await.text(), "two");
     let new = "GET /echo HTTP/1.1\r\nHost: new.test\r\n\r\n";
-    line.send(new).await;
-    assert_eq!(line.answer().await.status, 200);
+    connection.send(new).await;
+    assert_eq!(connection.answer().await.status, 200);
     // What was taken away is gone.
-    house
-        .reload(&Plan::default().routes(&open_route(two.url(), "")))
+    menshen
+        .reload(&Setup::default().routes(&open_route(two.url(), "")))
         .await
         .unwrap();
-    line.send(new).await;
-    assert_eq!(line.answer().await.status, 404);
+    connection.send(new).await;
+    assert_eq!(connection.answer().await.status, 404);
 }
 
 #[tokio::test]
 async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
     let (one, two) = (says("one").await, says("two").await);
-    let plan = |url: &str| Plan::default().routes(&open_route(url, "")).more(ADMIN);
-    let house = plan(one.url()).start().await;
+    let setup = |url: &str| Setup::default().routes(&open_route(url, "")).more(ADMIN);
+    let menshen = setup(one.url()).start().await;
     assert_eq!(
-        told(&house, "/readyz").await.json()["degraded"],
+        told(&menshen, "/readyz").await.json()["degraded"],
         serde_json::json!([])
     );
-    let bad = plan(two.url()).session("keys = [{ file = \"/nonexistent/session.key\" }]");
-    let why = house.reload(&bad).await.unwrap_err();
+    let bad = setup(two.url()).session("keys = [{ file = \"/nonexistent/session.key\" }]");
+    let why = menshen.reload(&bad).await.unwrap_err();
     assert!(why.contains("/nonexistent/session.key"), "{why}");
-    let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
     assert_eq!(answer.text(), "one");
-    // Everybody who looks is told; the house is ready all the same.
-    let ready = told(&house, "/readyz").await;
+    // Everybody who looks is told; menshen is ready all the same.
+    let ready = told(&menshen, "/readyz").await;
     assert_eq!(
         (ready.status, ready.json()["ready"].as_bool()),
         (200, Some(true))
@@ -84,7 +84,7 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
         "{}",
         ready.text()
     );
-    let metrics = told(&house, "/metrics").await.text();
+    let metrics = told(&menshen, "/metrics").await.text();
     assert!(
         metrics.contains("menshen_reloads_total{outcome=\"refused\"} 1\n"),
         "{metrics}"
@@ -94,14 +94,14 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
         "{metrics}"
     );
     // A good one mends it.
-    house.reload(&plan(two.url())).await.unwrap();
-    let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    menshen.reload(&setup(two.url())).await.unwrap();
+    let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
     assert_eq!(answer.text(), "two");
     assert_eq!(
-        told(&house, "/readyz").await.json()["degraded"],
+        told(&menshen, "/readyz").await.json()["degraded"],
         serde_json::json!([])
     );
-    let metrics = told(&house, "/metrics").await.text();
+    let metrics = told(&menshen, "/metrics").await.text();
     assert!(
         metrics.contains("menshen_reloads_total{outcome=\"done\"} 1\n"),
         "{metrics}"
@@ -112,34 +112,35 @@ async fn a_configuration_that_cannot_be_built_changes_nothing_and_says_why() {
 async fn a_request_that_is_under_way_ends_by_the_site_it_began_with() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let house = Plan::default().routes(&open_route(&url, "")).start().await;
-    let mut line = Line::open(house.address()).await;
-    line.send(format!(
-        "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 8\r\n\r\nhalf"
-    ))
-    .await;
+    let menshen = Setup::default().routes(&open_route(&url, "")).start().await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 8\r\n\r\nhalf"
+        ))
+        .await;
     let mut upstream = accept(&socket).await;
     upstream.head().await.unwrap();
-    house.reload(&Plan::default()).await.unwrap();
-    line.send("full").await;
+    menshen.reload(&Setup::default()).await.unwrap();
+    connection.send("full").await;
     assert_eq!(upstream.bytes(8).await.unwrap(), b"halffull");
     upstream
         .send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
         .await;
-    assert_eq!(line.answer_head().await.status, 200);
+    assert_eq!(connection.answer_head().await.status, 200);
     upstream.send("full").await;
-    assert_eq!(line.bytes(8).await.unwrap(), b"halffull");
+    assert_eq!(connection.bytes(8).await.unwrap(), b"halffull");
     // The next one finds no such host.
-    line.send(get("/", "")).await;
-    assert_eq!(line.answer().await.status, 404);
+    connection.send(get("/", "")).await;
+    assert_eq!(connection.answer().await.status, 404);
 }
 
 #[tokio::test]
 async fn connections_to_an_upstream_that_did_not_change_live_on() {
     let upstream = says("same").await;
-    let plan = |more: &str| Plan::default().routes(&open_route(upstream.url(), more));
-    let house = plan("").start().await;
-    let mut line = Line::open(house.address()).await;
+    let setup = |more: &str| Setup::default().routes(&open_route(upstream.url(), more));
+    let menshen = setup("").start().await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for (more, connections) in [
         ("", 1),
         (
@@ -150,27 +151,31 @@ async fn connections_to_an_upstream_that_did_not_change_live_on() {
         // How to connect is what a pool is made of.
         ("limits.connect = \"7s\"", 2),
     ] {
-        house.reload(&plan(more)).await.unwrap();
-        line.send(get("/", "")).await;
-        assert_eq!(line.answer().await.text(), "same");
+        menshen.reload(&setup(more)).await.unwrap();
+        connection.send(get("/", "")).await;
+        assert_eq!(connection.answer().await.text(), "same");
         assert_eq!(upstream.connections(), connections, "{more}");
     }
 }
 
 #[tokio::test]
 async fn what_needs_a_restart_is_named_until_it_is_no_longer_asked_for() {
-    let house = House::new().await;
-    let other = Plan::default()
+    let menshen = Menshen::new().await;
+    let other = Setup::default()
         .session("cached_sessions_max = 7")
         .more(ADMIN);
     let named = ["[admin]", "[session] cached_sessions_max"];
     for _ in 0..2 {
-        let needed = house.running.reload(parsed(&house, &other)).await.unwrap();
+        let needed = menshen
+            .running
+            .reload(parsed(&menshen, &other))
+            .await
+            .unwrap();
         assert_eq!(needed, named);
     }
-    let back = house
+    let back = menshen
         .running
-        .reload(parsed(&house, &Plan::default()))
+        .reload(parsed(&menshen, &Setup::default()))
         .await
         .unwrap();
     assert!(back.is_empty(), "{back:?}");
@@ -178,12 +183,12 @@ async fn what_needs_a_restart_is_named_until_it_is_no_longer_asked_for() {
 
 #[tokio::test]
 async fn who_is_here_stays_and_who_was_sent_away_stays_away() {
-    let house = House::new().await;
-    let (mut here, mut gone) = (Browser::new(&house), Browser::new(&house));
+    let menshen = Menshen::new().await;
+    let (mut here, mut gone) = (Browser::new(&menshen), Browser::new(&menshen));
     here.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     gone.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let account = menshen::store::LoginName::try_from("lisi".to_owned()).unwrap();
-    let shared = house.running.live().shared().clone();
+    let shared = menshen.running.live().shared().clone();
     let account = shared
         .store
         .account_by_login(&account)
@@ -193,8 +198,8 @@ async fn who_is_here_stays_and_who_was_sent_away_stays_away() {
     let scope = menshen::store::RevocationScope::Account(account.id);
     shared.sessions.revoke(&scope).await.unwrap();
     for session in ["", "lifetime = \"3h\"", "idle_timeout = \"1h\""] {
-        house
-            .reload(&Plan::default().session(session))
+        menshen
+            .reload(&Setup::default().session(session))
             .await
             .unwrap();
         let answer = here.visit(&format!("{HOME}/echo")).await;
@@ -209,18 +214,18 @@ async fn who_is_here_stays_and_who_was_sent_away_stays_away() {
 
 #[tokio::test]
 async fn sessions_of_a_connector_that_is_gone_do_not_count() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
-    let text = Plan::default().text(&house.source, &house.app);
+    let text = Setup::default().text(&menshen.source, &menshen.app);
     let renamed = text.replace("connector.corp", "connector.other");
-    house
+    menshen
         .running
         .reload(Config::parse(&renamed, "t").unwrap())
         .await
         .unwrap();
     assert_ne!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
-    house
+    menshen
         .running
         .reload(Config::parse(&text, "t").unwrap())
         .await
@@ -236,16 +241,19 @@ async fn keys_change_in_turn_and_nobody_is_sent_away() {
         format!("{{ file = {path:?} }}")
     };
     let (old, new) = (key("old"), key("new"));
-    let plan = |keys: &str| Plan::default().session(&format!("keys = [{keys}]"));
-    let house = plan(&old).start().await;
-    let mut browser = Browser::new(&house);
+    let setup = |keys: &str| Setup::default().session(&format!("keys = [{keys}]"));
+    let menshen = setup(&old).start().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     let before = browser.cookie("menshen").unwrap().value.clone();
-    house.reload(&plan(&format!("{new}, {old}"))).await.unwrap();
+    menshen
+        .reload(&setup(&format!("{new}, {old}")))
+        .await
+        .unwrap();
     assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
     let after = browser.cookie("menshen").unwrap().value.clone();
     assert_ne!(before, after, "the cookie is signed again");
-    house.reload(&plan(&new)).await.unwrap();
+    menshen.reload(&setup(&new)).await.unwrap();
     assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
     // What only the old key signed counts no more.
     browser.set("sso.test", "menshen", &before);
@@ -255,19 +263,20 @@ async fn keys_change_in_turn_and_nobody_is_sent_away() {
 #[tokio::test]
 async fn whose_word_counts_changes_with_the_next_request() {
     let routes = open_route("{app}", "");
-    let plan = |server: &str| Plan::default().routes(&routes).server(server);
-    let house = plan("").start().await;
-    let mut line = Line::open(house.address()).await;
+    let setup = |server: &str| Setup::default().routes(&routes).server(server);
+    let menshen = setup("").start().await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for (server, client) in [
         ("", "127.0.0.1"),
         ("trusted_proxies = [\"127.0.0.1\"]", "203.0.113.9"),
         ("", "127.0.0.1"),
     ] {
-        house.reload(&plan(server)).await.unwrap();
-        line.send(get("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
+        menshen.reload(&setup(server)).await.unwrap();
+        connection
+            .send(get("/echo", "X-Forwarded-For: 203.0.113.9\r\n"))
             .await;
         assert_eq!(
-            line.answer().await.echoed("x-real-ip"),
+            connection.answer().await.echoed("x-real-ip"),
             [client],
             "{server}"
         );
@@ -279,41 +288,41 @@ async fn a_tunnel_that_the_new_site_would_not_allow_ends() {
     use crate::forwarding::upgrades::open_socket;
 
     let open = open_route("{app}", "");
-    let house = Plan::default().routes(&open).start().await;
-    let mut line = open_socket(&house, UP, "").await;
-    house
-        .reload(&Plan::default().routes(&open).session("lifetime = \"3h\""))
+    let menshen = Setup::default().routes(&open).start().await;
+    let mut connection = open_socket(&menshen, UP, "").await;
+    menshen
+        .reload(&Setup::default().routes(&open).session("lifetime = \"3h\""))
         .await
         .unwrap();
-    line.send([0x81, 0x81, 0, 0, 0, 0, b'x']).await;
-    assert_eq!(line.bytes(3).await.unwrap(), [0x81, 1, b'x']);
+    connection.send([0x81, 0x81, 0, 0, 0, 0, b'x']).await;
+    assert_eq!(connection.bytes(3).await.unwrap(), [0x81, 1, b'x']);
     let closed = open.replace("public", "signed-in");
-    house
-        .reload(&Plan::default().routes(&closed))
+    menshen
+        .reload(&Setup::default().routes(&closed))
         .await
         .unwrap();
     // Told why: 1008, policy violation.
-    assert_eq!(line.rest().await, [0x88, 2, 0x03, 0xf0]);
+    assert_eq!(connection.rest().await, [0x88, 2, 0x03, 0xf0]);
 }
 
 #[tokio::test]
 async fn fifty_reloads_under_load_cost_nobody_a_request() {
     let upstream = says("same").await;
-    let plan = |number: usize| {
+    let setup = |number: usize| {
         let more = format!("limits.response = \"{}s\"", number + 10);
-        Plan::default().routes(&open_route(upstream.url(), &more))
+        Setup::default().routes(&open_route(upstream.url(), &more))
     };
-    let house = plan(0).start().await;
-    let address = house.address();
+    let menshen = setup(0).start().await;
+    let address = menshen.address();
     let asking = tokio::spawn(async move {
-        let mut line = Line::open(address).await;
+        let mut connection = RawConnection::open(address).await;
         for _ in 0..500 {
-            line.send(get("/", "")).await;
-            assert_eq!(line.answer().await.text(), "same");
+            connection.send(get("/", "")).await;
+            assert_eq!(connection.answer().await.text(), "same");
         }
     });
     for number in 0..50 {
-        house.reload(&plan(number)).await.unwrap();
+        menshen.reload(&setup(number)).await.unwrap();
         tokio::task::yield_now().await;
     }
     asking.await.unwrap();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, href, navigation};
-use crate::house::{HOME, House, Plan};
 use crate::logging_in::{OWN, parameter};
+use crate::setup::{HOME, Menshen, Setup};
 use crate::wire::Answer;
 
 const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
@@ -14,8 +14,8 @@ const REDEEM: &str = "/cgi-bin/auth/getuserinfo";
 const BEHIND_A_PROXY: &str = "trusted_proxies = ['127.0.0.1']";
 
 /// A browser that a trusted proxy names.
-fn from(house: &House, client: &str) -> Browser {
-    let mut browser = Browser::new(house);
+fn from(menshen: &Menshen, client: &str) -> Browser {
+    let mut browser = Browser::new(menshen);
     let header = ("X-Forwarded-For".to_owned(), client.to_owned());
     browser.extra.push(header);
     browser
@@ -31,14 +31,14 @@ async fn bring_wrong_code(mut browser: Browser) -> Answer {
 
 #[tokio::test]
 async fn a_second_start_by_itself_within_a_minute_shows_the_chooser() {
-    let house = Plan::default()
+    let menshen = Setup::default()
         .connector("auto_login = 'always'")
         .start()
         .await;
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let place = format!("{HOME}/echo");
     assert_eq!(browser.visit(&place).await.status, 302);
-    house.advance(Duration::from_secs(59));
+    menshen.advance(Duration::from_secs(59));
     let stopped = browser.follow(&place).await.answer;
     assert_eq!(stopped.status, 200);
     assert!(href(&stopped.text(), "/start?connector=corp").is_some());
@@ -46,7 +46,7 @@ async fn a_second_start_by_itself_within_a_minute_shows_the_chooser() {
     assert_eq!(browser.visit(&sign_in).await.status, 200);
     // Another place is no loop, and a minute later this one is none either.
     assert_eq!(browser.visit(&format!("{HOME}/other")).await.status, 302);
-    house.advance(Duration::from_secs(2));
+    menshen.advance(Duration::from_secs(2));
     assert_eq!(browser.visit(&place).await.status, 302);
     // A click is no loop, and neither is a start after a login that came to its end.
     let click = format!("{OWN}/start?connector=corp&rd=/echo");
@@ -56,11 +56,11 @@ async fn a_second_start_by_itself_within_a_minute_shows_the_chooser() {
 
 #[tokio::test]
 async fn a_login_that_came_to_its_end_is_no_loop() {
-    let house = Plan::default()
+    let menshen = Setup::default()
         .connector("auto_login = 'always'")
         .start()
         .await;
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     for _ in 0..2 {
         let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200);
@@ -75,14 +75,14 @@ async fn too_many_starts_are_told_to_wait() {
         ("begins_per_client_per_minute = 3", true),
         ("begins_per_minute = 3", false),
     ] {
-        let plan = Plan::default().server(BEHIND_A_PROXY);
-        let house = plan.more(&format!("[login]\n{limit}")).start().await;
+        let setup = Setup::default().server(BEHIND_A_PROXY);
+        let menshen = setup.more(&format!("[login]\n{limit}")).start().await;
         let start = format!("{OWN}/start?connector=corp&rd=/x");
         for _ in 0..3 {
-            let answer = from(&house, "192.0.2.1").visit(&start).await;
+            let answer = from(&menshen, "192.0.2.1").visit(&start).await;
             assert_eq!(answer.status, 302, "{limit}");
         }
-        let mut late = from(&house, "192.0.2.1");
+        let mut late = from(&menshen, "192.0.2.1");
         let answer = late.visit(&start).await;
         assert_eq!(
             (answer.status, answer.cause()),
@@ -90,7 +90,7 @@ async fn too_many_starts_are_told_to_wait() {
         );
         assert!(answer.header("retry-after").is_some());
         assert!(late.cookies().is_empty());
-        let other = from(&house, "192.0.2.2").visit(&start).await;
+        let other = from(&menshen, "192.0.2.2").visit(&start).await;
         assert_eq!(other.status == 302, others_may, "{limit}");
     }
 }
@@ -98,12 +98,12 @@ async fn too_many_starts_are_told_to_wait() {
 #[tokio::test]
 async fn too_many_ends_are_told_to_wait_and_cost_the_source_nothing() {
     let limit = "[login]\nfinishes_per_client_per_minute = 1";
-    let house = Plan::default().more(limit).start().await;
-    let first = Browser::new(&house)
+    let menshen = Setup::default().more(limit).start().await;
+    let first = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "lisi")
         .await;
     assert_eq!(first.answer.status, 200);
-    let second = Browser::new(&house)
+    let second = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "lisi")
         .await;
     assert_eq!(
@@ -111,16 +111,16 @@ async fn too_many_ends_are_told_to_wait_and_cost_the_source_nothing() {
         (429, Some(Cause::TooManyLogins))
     );
     assert!(second.answer.header("retry-after").is_some());
-    assert_eq!(house.source.calls("/cgi-bin/auth/getuserinfo"), 1);
+    assert_eq!(menshen.source.calls("/cgi-bin/auth/getuserinfo"), 1);
 }
 
 #[tokio::test]
 async fn head_starts_nothing_and_ends_nothing() {
-    let house = Plan::default()
+    let menshen = Setup::default()
         .connector("auto_login = 'always'")
         .start()
         .await;
-    let mut stranger = Browser::new(&house);
+    let mut stranger = Browser::new(&menshen);
     for (path, status) in [
         ("/x", 302),
         ("/.menshen/sign_in", 200),
@@ -136,7 +136,7 @@ async fn head_starts_nothing_and_ends_nothing() {
         let to = answer.header("location").unwrap_or(HOME);
         assert!(to.starts_with(HOME), "{path}: {to}");
     }
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let sign_out = format!("{OWN}/sign_out");
     let answer = browser.send("HEAD", &sign_out, &navigation(), b"").await;
@@ -147,42 +147,42 @@ async fn head_starts_nothing_and_ends_nothing() {
 #[tokio::test]
 async fn wrong_codes_open_a_circuit_before_they_cost_the_sources_quota() {
     let limits = "[login]\nbad_codes_max = 3\nbad_codes_pause = '10s'";
-    let house = Plan::default().more(limits).start().await;
+    let menshen = Setup::default().more(limits).start().await;
     for _ in 0..3 {
-        assert_eq!(bring_wrong_code(Browser::new(&house)).await.status, 302);
+        assert_eq!(bring_wrong_code(Browser::new(&menshen)).await.status, 302);
     }
-    let stopped = bring_wrong_code(Browser::new(&house)).await;
+    let stopped = bring_wrong_code(Browser::new(&menshen)).await;
     assert_eq!(
         (stopped.status, stopped.cause()),
         (503, Some(Cause::SourceBusy))
     );
     assert!(stopped.header("retry-after").is_some());
-    assert_eq!(house.source.calls(REDEEM), 3);
+    assert_eq!(menshen.source.calls(REDEEM), 3);
     // Somebody with a good code can reload the page later: it is still remembered.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let page = browser.to_source(&format!("{HOME}/echo")).await;
     let back = browser.choose(&page, "zhangsan").await;
     assert_eq!(browser.visit(&back).await.status, 503);
-    house.advance(Duration::from_secs(11));
+    menshen.advance(Duration::from_secs(11));
     assert_eq!(browser.follow(&back).await.answer.status, 200);
-    assert_eq!(house.source.calls(REDEEM), 4);
+    assert_eq!(menshen.source.calls(REDEEM), 4);
 }
 
 #[tokio::test]
 async fn a_48_of_ipv6_uses_up_neither_all_logins_nor_those_of_another() {
     let limit = "[login]\nbegins_per_client_per_minute = 2";
-    let plan = Plan::default().server(BEHIND_A_PROXY).more(limit);
-    let house = plan.start().await;
+    let setup = Setup::default().server(BEHIND_A_PROXY).more(limit);
+    let menshen = setup.start().await;
     let start = format!("{OWN}/start?connector=corp&rd=/x");
     let mut begun = 0;
     for subnet in (0..10).flat_map(|subnet| [subnet; 2]) {
-        let mut browser = from(&house, &format!("2001:db8:1:{subnet}::1"));
+        let mut browser = from(&menshen, &format!("2001:db8:1:{subnet}::1"));
         begun += usize::from(browser.visit(&start).await.status == 302);
     }
     // Three times what one client has; one more every ten seconds.
     assert!((6..12).contains(&begun), "{begun}");
     for other in ["2001:db8:2::1", "192.0.2.1", "::ffff:192.0.2.2"] {
-        let answer = from(&house, other).visit(&start).await;
+        let answer = from(&menshen, other).visit(&start).await;
         assert_eq!(answer.status, 302, "{other}");
     }
 }
@@ -191,10 +191,10 @@ async fn a_48_of_ipv6_uses_up_neither_all_logins_nor_those_of_another() {
 async fn a_proxy_that_names_nobody_is_not_one_client() {
     let limits = "[login]\nbegins_per_client_per_minute = 1\nfinishes_per_client_per_minute = 1\n\
                   bad_codes_max = 20";
-    let plan = Plan::default().server(BEHIND_A_PROXY).more(limits);
-    let house = plan.start().await;
+    let setup = Setup::default().server(BEHIND_A_PROXY).more(limits);
+    let menshen = setup.start().await;
     for round in 0..3 {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200, "{round}");
         // Another host takes a ticket.
@@ -203,23 +203,23 @@ async fn a_proxy_that_names_nobody_is_not_one_client() {
     }
     // Who is named has a limit of their own.
     let start = format!("{OWN}/start?connector=corp&rd=/x");
-    let named = async || from(&house, "192.0.2.1").visit(&start).await.status;
+    let named = async || from(&menshen, "192.0.2.1").visit(&start).await.status;
     assert_eq!((named().await, named().await), (302, 429));
 }
 
 #[tokio::test]
 async fn wrong_codes_of_one_48_keep_nobody_from_logging_in() {
     let limits = "[login]\nbad_codes_max = 8\nbad_codes_pause = '1h'";
-    let plan = Plan::default().server(BEHIND_A_PROXY).more(limits);
-    let house = plan.start().await;
+    let setup = Setup::default().server(BEHIND_A_PROXY).more(limits);
+    let menshen = setup.start().await;
     let honest = async |client: &str| {
-        let mut browser = from(&house, client);
+        let mut browser = from(&menshen, client);
         let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
         page.answer.status
     };
     for subnet in (1..=3).flat_map(|subnet| [subnet; 5]) {
         let attacker = format!("2001:db8:9:{subnet}::1");
-        let answer = bring_wrong_code(from(&house, &attacker)).await;
+        let answer = bring_wrong_code(from(&menshen, &attacker)).await;
         assert_eq!(answer.status, 302, "{attacker}");
     }
     assert_eq!(honest("192.0.2.1").await, 200);
@@ -228,26 +228,26 @@ async fn wrong_codes_of_one_48_keep_nobody_from_logging_in() {
 #[tokio::test]
 async fn an_open_circuit_refuses_only_who_sent_wrong_codes() {
     let limits = "[login]\nbad_codes_max = 8\nbad_codes_pause = '1h'";
-    let plan = Plan::default().server(BEHIND_A_PROXY).more(limits);
-    let house = plan.start().await;
+    let setup = Setup::default().server(BEHIND_A_PROXY).more(limits);
+    let menshen = setup.start().await;
     let (one, two) = ("2001:db8:9:1::1", "203.0.113.9");
     for attacker in [[one; 4], [two; 4]].concat() {
-        let answer = bring_wrong_code(from(&house, attacker)).await;
+        let answer = bring_wrong_code(from(&menshen, attacker)).await;
         assert_eq!(answer.status, 302, "{attacker}");
     }
     for attacker in [one, two, "2001:db8:9:1:2::2", "::ffff:203.0.113.9"] {
-        let answer = bring_wrong_code(from(&house, attacker)).await;
+        let answer = bring_wrong_code(from(&menshen, attacker)).await;
         let stopped = (answer.status, answer.cause());
         assert_eq!(stopped, (503, Some(Cause::SourceBusy)), "{attacker}");
     }
-    assert_eq!(house.source.calls(REDEEM), 8);
+    assert_eq!(menshen.source.calls(REDEEM), 8);
     // A wrong code of another is asked about, and makes them one of those.
     let third = "198.51.100.1";
-    assert_eq!(bring_wrong_code(from(&house, third)).await.status, 302);
-    assert_eq!(bring_wrong_code(from(&house, third)).await.status, 503);
-    assert_eq!(house.source.calls(REDEEM), 9);
+    assert_eq!(bring_wrong_code(from(&menshen, third)).await.status, 302);
+    assert_eq!(bring_wrong_code(from(&menshen, third)).await.status, 503);
+    assert_eq!(menshen.source.calls(REDEEM), 9);
     for client in ["192.0.2.1", "2001:db8:1::1"] {
-        let mut browser = from(&house, client);
+        let mut browser = from(&menshen, client);
         let page = browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
         assert_eq!(page.answer.status, 200, "{client}");
     }
@@ -255,10 +255,10 @@ async fn an_open_circuit_refuses_only_who_sent_wrong_codes() {
 
 #[tokio::test]
 async fn a_site_behind_a_proxy_it_does_not_trust_says_so_instead_of_going_round() {
-    let plan = Plan::default().external_url("https://sso.test");
-    let house = plan.start().await;
+    let setup = Setup::default().external_url("https://sso.test");
+    let menshen = setup.start().await;
     for page in ["start", "sign_in"] {
-        let mut browser = Browser::new(&house).over_https();
+        let mut browser = Browser::new(&menshen).over_https();
         let stopped = browser
             .follow(&format!("{HOME}/.menshen/{page}?rd=/echo"))
             .await;
@@ -267,17 +267,20 @@ async fn a_site_behind_a_proxy_it_does_not_trust_says_so_instead_of_going_round(
         assert!(browser.visited.len() <= 3, "{:?}", browser.visited);
     }
     // A proxy that is trusted ends that.
-    let plan = Plan::default().external_url("https://sso.test");
-    let house = plan.server("trusted_proxies = ['127.0.0.1']").start().await;
-    let mut browser = Browser::new(&house).over_https();
+    let setup = Setup::default().external_url("https://sso.test");
+    let menshen = setup
+        .server("trusted_proxies = ['127.0.0.1']")
+        .start()
+        .await;
+    let mut browser = Browser::new(&menshen).over_https();
     let page = browser.follow("https://sso.test/.menshen/sign_in").await;
     assert_eq!(page.answer.status, 200);
 }
 
 #[tokio::test]
 async fn a_browser_keeps_five_nonces_for_a_host_at_most() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     for page in 0..8 {
         let answer = browser.visit(&format!("http://oa.test/{page}")).await;
         assert_eq!(answer.status, 302);

@@ -4,8 +4,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::browser::{Browser, navigation};
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::{OWN, PHONE};
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::wire::Answer;
 
 mod hostile;
@@ -51,9 +51,9 @@ fn unescaped(text: &str) -> String {
 }
 
 /// Whether every way on leads to a host of ours or to the source, to a strict reader and a lax one.
-fn assert_stays(house: &House, at: &str, answer: &Answer, why: &str) {
+fn assert_stays(menshen: &Menshen, at: &str, answer: &Answer, why: &str) {
     let base = Url::parse(at).unwrap();
-    let source = Url::parse(&house.source.base_url()).unwrap();
+    let source = Url::parse(&menshen.source.base_url()).unwrap();
     for way in ways_on(answer) {
         if way.starts_with("data:image/svg+xml") {
             continue;
@@ -96,41 +96,43 @@ fn spellings(rd: &str) -> Vec<String> {
 #[tokio::test]
 async fn no_return_address_leads_off_the_site() {
     assert!(HOSTILE.len() >= 120);
-    let house = Plan::default().more(UNLIMITED).start().await;
-    let mut here = Browser::new(&house).with_agent(PHONE);
+    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let mut here = Browser::new(&menshen).with_agent(PHONE);
     here.follow(&format!("{HOME}/x")).await;
     for rd in HOSTILE {
         for spelt in spellings(rd) {
             for page in ["start", "sign_in", "start?connector=corp&", "sign_in?x=1&"] {
                 let joint = if page.contains('?') { "" } else { "?" };
                 let url = format!("{OWN}/{page}{joint}rd={spelt}");
-                for visitor in [Browser::new(&house), here.clone()] {
+                for visitor in [Browser::new(&menshen), here.clone()] {
                     let answer = visitor.clone().visit(&url).await;
-                    assert_stays(&house, &url, &answer, rd);
+                    assert_stays(&menshen, &url, &answer, rd);
                 }
             }
             let url = format!("{OWN}/sign_out?rd={spelt}");
-            let answer = Browser::new(&house).visit(&url).await;
-            assert_stays(&house, &url, &answer, rd);
+            let answer = Browser::new(&menshen).visit(&url).await;
+            assert_stays(&menshen, &url, &answer, rd);
             let origin = [("Origin", HOME), ("Accept", "text/html")];
-            let answer = Browser::new(&house).send("POST", &url, &origin, b"").await;
-            assert_stays(&house, &url, &answer, rd);
+            let answer = Browser::new(&menshen)
+                .send("POST", &url, &origin, b"")
+                .await;
+            assert_stays(&menshen, &url, &answer, rd);
         }
     }
 }
 
 #[tokio::test]
 async fn no_login_leads_off_the_site() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for rd in HOSTILE {
         for spelt in spellings(rd) {
-            let mut phone = Browser::new(&house).with_agent(PHONE);
+            let mut phone = Browser::new(&menshen).with_agent(PHONE);
             let mut url = format!("{OWN}/start?rd={spelt}");
             let mut status = None;
             for _ in 0..8 {
                 let answer = phone.visit(&url).await;
                 status = status.or(Some(answer.status));
-                assert_stays_or_is_the_source(&house, &url, &answer, rd);
+                assert_stays_or_is_the_source(&menshen, &url, &answer, rd);
                 let Some(to) = answer.header("location") else {
                     break;
                 };
@@ -146,18 +148,18 @@ async fn no_login_leads_off_the_site() {
 }
 
 /// The source itself answers on its own address; only our answers are ours to keep.
-fn assert_stays_or_is_the_source(house: &House, url: &str, answer: &Answer, why: &str) {
-    if !url.starts_with(&house.source.base_url()) && answer.header("server").is_none() {
+fn assert_stays_or_is_the_source(menshen: &Menshen, url: &str, answer: &Answer, why: &str) {
+    if !url.starts_with(&menshen.source.base_url()) && answer.header("server").is_none() {
         let ours = answer.header("location").is_some() || url.contains("/.menshen/");
         if ours {
-            assert_stays(house, url, answer, why);
+            assert_stays(menshen, url, answer, why);
         }
     }
 }
 
 #[tokio::test]
 async fn a_place_of_this_site_is_reached() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for (rd, reached) in [
         ("/", "http://sso.test/"),
         (
@@ -177,7 +179,7 @@ async fn a_place_of_this_site_is_reached() {
         ("http://oa.test/echo?x=y", "http://oa.test/echo?x=y"),
         ("http://hr.test", "http://hr.test/"),
     ] {
-        let mut phone = Browser::new(&house).with_agent(PHONE);
+        let mut phone = Browser::new(&menshen).with_agent(PHONE);
         let page = phone
             .follow(&format!("{OWN}/start?rd={}", encoded(rd)))
             .await;
@@ -191,7 +193,7 @@ async fn a_place_of_this_site_is_reached() {
 
 #[tokio::test]
 async fn nobody_is_sent_back_into_the_login_nor_twice_over() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for rd in [
         "/.menshen/sign_out",
         "/.menshen",
@@ -199,31 +201,31 @@ async fn nobody_is_sent_back_into_the_login_nor_twice_over() {
         "http://sso.test/.menshen/start",
         "http://oa.test/.menshen/sign_out",
     ] {
-        let mut phone = Browser::new(&house).with_agent(PHONE);
+        let mut phone = Browser::new(&menshen).with_agent(PHONE);
         let page = phone
             .follow(&format!("{OWN}/start?rd={}", encoded(rd)))
             .await;
         assert_eq!(page.url, format!("{HOME}/"), "{rd}");
     }
     // Two return addresses are none.
-    let mut phone = Browser::new(&house).with_agent(PHONE);
+    let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = phone.follow(&format!("{OWN}/start?rd=/a&rd=/b")).await;
     assert_eq!(page.url, format!("{HOME}/"));
 }
 
 #[tokio::test]
 async fn a_host_that_no_configuration_names_is_never_a_place_to_go() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for host in ["evil.test", "sso.test.evil.test", "127.0.0.1"] {
         let head = format!(
             "GET /x HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\nX-Forwarded-Host: {host}\r\n\
              Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nConnection: close\r\n\r\n"
         );
-        let answer = crate::wire::raw(house.address(), head.as_bytes()).await;
+        let answer = crate::wire::raw(menshen.address(), head.as_bytes()).await;
         assert_eq!(answer.status, 404, "{host}");
         assert_eq!(answer.header("location"), None, "{host}");
     }
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let mut headers = navigation().to_vec();
     headers.push(("X-Forwarded-Host", "evil.test"));
     headers.push(("X-Auth-Request-Redirect", "http://evil.test/"));

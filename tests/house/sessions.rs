@@ -19,16 +19,20 @@ use std::time::{Duration, Instant};
 use menshen::people::session::Found;
 use menshen::store::{SessionRecord, Store};
 
-use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan};
+use crate::setup::{HOME, Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 use watched::WatchedHouse;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What an application, and nobody else, answers to a session cookie.
-async fn status(house: &House, cookie: &str) -> u16 {
-    Ask::get("/echo").session(cookie).of(house).await.status
+async fn status(menshen: &Menshen, cookie: &str) -> u16 {
+    TestRequest::get("/echo")
+        .session(cookie)
+        .send(menshen)
+        .await
+        .status
 }
 
 /// The one session in a store.
@@ -49,77 +53,81 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
 
 #[tokio::test]
 async fn a_session_ends_at_its_absolute_end_however_busy_it_is() {
-    let house = House::new().await;
-    let cookie = signed_in(&house, "zhangsan").await;
+    let menshen = Menshen::new().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
     for _ in 0..11 {
-        house.advance(HOUR);
-        assert_eq!(status(&house, &cookie).await, 200);
+        menshen.advance(HOUR);
+        assert_eq!(status(&menshen, &cookie).await, 200);
     }
-    house.advance(HOUR - Duration::from_secs(1));
-    assert_eq!(status(&house, &cookie).await, 200);
-    house.advance(Duration::from_secs(1));
-    assert_eq!(status(&house, &cookie).await, 401);
+    menshen.advance(HOUR - Duration::from_secs(1));
+    assert_eq!(status(&menshen, &cookie).await, 200);
+    menshen.advance(Duration::from_secs(1));
+    assert_eq!(status(&menshen, &cookie).await, 401);
 }
 
 #[tokio::test]
 async fn a_session_nobody_uses_ends_after_the_idle_timeout() {
-    let house = House::new().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    house.advance(2 * HOUR - Duration::from_secs(1));
-    assert_eq!(status(&house, &cookie).await, 200, "just in time");
-    house.advance(2 * HOUR);
-    assert_eq!(status(&house, &cookie).await, 401, "too late");
-    assert_eq!(status(&house, &cookie).await, 401, "and it stays so");
+    let menshen = Menshen::new().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    menshen.advance(2 * HOUR - Duration::from_secs(1));
+    assert_eq!(status(&menshen, &cookie).await, 200, "just in time");
+    menshen.advance(2 * HOUR);
+    assert_eq!(status(&menshen, &cookie).await, 401, "too late");
+    assert_eq!(status(&menshen, &cookie).await, 401, "and it stays so");
 }
 
 #[tokio::test]
 async fn a_session_that_was_never_used_here_is_idle_too() {
-    let house = House::new().await;
-    let cookie = signed_in(&house, "zhangsan").await;
+    let menshen = Menshen::new().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
     // The first request finds nothing in memory after this.
-    house.advance(2 * HOUR);
-    assert_eq!(status(&house, &cookie).await, 401);
+    menshen.advance(2 * HOUR);
+    assert_eq!(status(&menshen, &cookie).await, 401);
 }
 
 #[tokio::test]
 async fn requests_write_their_last_use_once_in_a_tenth_of_the_idle_timeout() {
-    let house = WatchedHouse::start(Plan::default()).await;
-    let cookie = house.signed_in("zhangsan").await;
-    let ask = Ask::get("/echo").session(&cookie);
-    let minted = only(&*house.store).await;
+    let menshen = WatchedHouse::start(Setup::default()).await;
+    let cookie = menshen.signed_in("zhangsan").await;
+    let ask = TestRequest::get("/echo").session(&cookie);
+    let minted = only(&*menshen.store).await;
     for _ in 0..30 {
-        assert_eq!(ask.at(house.address).await.status, 200);
+        assert_eq!(ask.at(menshen.address).await.status, 200);
     }
-    house.clock.advance(Duration::from_secs(11 * 60));
+    menshen.clock.advance(Duration::from_secs(11 * 60));
     for _ in 0..30 {
-        assert_eq!(ask.at(house.address).await.status, 200);
+        assert_eq!(ask.at(menshen.address).await.status, 200);
     }
-    house.clock.advance(Duration::from_secs(2 * 60));
+    menshen.clock.advance(Duration::from_secs(2 * 60));
     for _ in 0..30 {
-        assert_eq!(ask.at(house.address).await.status, 200);
+        assert_eq!(ask.at(menshen.address).await.status, 200);
     }
-    let now = house.clock.now();
-    let written = async || only(&*house.store).await.used_at == now;
+    let now = menshen.clock.now();
+    let written = async || only(&*menshen.store).await.used_at == now;
     eventually("written", written).await;
     assert!(minted.used_at < now);
     // Writes before this one would have been made before it.
-    assert_eq!(house.store.asked("touch"), 1);
-    assert_eq!(house.store.asked("session"), 1, "one look for all requests");
+    assert_eq!(menshen.store.asked("touch"), 1);
+    assert_eq!(
+        menshen.store.asked("session"),
+        1,
+        "one look for all requests"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn more_people_than_the_memory_holds_still_pass() {
-    let plan = Plan::default().session("cached_sessions_max = 1");
-    let house = plan.start().await;
+    let setup = Setup::default().session("cached_sessions_max = 1");
+    let menshen = setup.start().await;
     let cookies = [
-        signed_in(&house, "zhangsan").await,
-        signed_in(&house, "lisi").await,
-        signed_in(&house, "wangfang").await,
+        signed_in(&menshen, "zhangsan").await,
+        signed_in(&menshen, "lisi").await,
+        signed_in(&menshen, "wangfang").await,
     ];
     let tasks: Vec<_> = (0..12)
         .map(|at| {
             let cookie = cookies[at % 3].clone();
-            let site = house.running.live().site();
+            let site = menshen.running.live().site();
             tokio::spawn(async move {
                 for round in 0..400 {
                     let (gate, ring) = (&site.gate, &site.ring);
@@ -142,10 +150,10 @@ async fn more_people_than_the_memory_holds_still_pass() {
 
 #[tokio::test]
 async fn every_login_gets_a_new_session() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     // Somebody planted a session of their own: it is not the one that is signed in.
-    let planted = signed_in(&house, "wangfang").await;
+    let planted = signed_in(&menshen, "wangfang").await;
     browser.set("sso.test", "menshen", &planted);
     let start = format!("{HOME}/.menshen/start?connector=corp&rd=%2Fecho");
     browser.sign_in(&start, "zhangsan").await;
@@ -155,24 +163,27 @@ async fn every_login_gets_a_new_session() {
     assert!(planted != first && first != second);
     // Each of them ended the one before: a copy of an old cookie opens nothing.
     for (cookie, status) in [(&planted, 401), (&first, 401), (&second, 200)] {
-        let answer = Ask::get("/echo").session(cookie).of(&house).await;
+        let answer = TestRequest::get("/echo")
+            .session(cookie)
+            .send(&menshen)
+            .await;
         assert_eq!(answer.status, status);
     }
-    let store = &house.running.live().shared().store;
+    let store = &menshen.running.live().shared().store;
     let sessions = store.sessions(None, 10).await.unwrap();
     assert_eq!(sessions.len(), 1);
     // The cookie holds no name of anything the administrator or the log sees.
     assert!(!second.contains(&sessions[0].public_id.to_string()));
-    let replaced = house.audit();
+    let replaced = menshen.audit();
     let replaced = replaced.iter().filter(|line| line["reason"] == "replaced");
     assert_eq!(replaced.count(), 2);
 }
 
 #[tokio::test]
 async fn a_forged_cookie_dies_without_a_question_to_the_store() {
-    let house = WatchedHouse::start(Plan::default()).await;
-    let cookie = house.signed_in("zhangsan").await;
-    let asked = house.store.asked("session");
+    let menshen = WatchedHouse::start(Setup::default()).await;
+    let cookie = menshen.signed_in("zhangsan").await;
+    let asked = menshen.store.asked("session");
     let parts: Vec<_> = cookie.split('.').collect();
     let tail = if cookie.ends_with('A') { "B" } else { "A" };
     let forged = [
@@ -188,10 +199,16 @@ async fn a_forged_cookie_dies_without_a_question_to_the_store() {
         String::new(),
     ];
     for forged in forged {
-        let answer = Ask::get("/echo").session(&forged).at(house.address).await;
+        let answer = TestRequest::get("/echo")
+            .session(&forged)
+            .at(menshen.address)
+            .await;
         assert_eq!(answer.status, 401, "{forged}");
     }
-    assert_eq!(house.store.asked("session"), asked);
-    let good = Ask::get("/echo").session(&cookie).at(house.address).await;
+    assert_eq!(menshen.store.asked("session"), asked);
+    let good = TestRequest::get("/echo")
+        .session(&cookie)
+        .at(menshen.address)
+        .await;
     assert_eq!(good.status, 200);
 }

@@ -1,13 +1,13 @@
 //! Two sites whose cookies reach each other: under one domain, or at two ports of one host.
 
-use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
 use crate::checking::faces::{Face, Original};
 use crate::ext_authz::ON_MAIN;
-use crate::house::{HOME, House, Plan};
 use crate::mirror::{self, Mirror};
 use crate::records::Records;
+use crate::setup::{HOME, Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 use crate::upstream::Folder;
 
 fn both(first: &str, second: &str) -> String {
@@ -16,11 +16,11 @@ fn both(first: &str, second: &str) -> String {
 
 #[tokio::test]
 async fn the_cookie_of_another_site_hides_no_session() {
-    let (house, other) = (
-        Plan::default().server(TRUSTED).start().await,
-        House::new().await,
+    let (menshen, other) = (
+        Setup::default().server(TRUSTED).start().await,
+        Menshen::new().await,
     );
-    let ours = signed_in(&house, "zhangsan").await;
+    let ours = signed_in(&menshen, "zhangsan").await;
     let theirs = signed_in(&other, "lisi").await;
     let mut junk = "menshen=junk; ".repeat(5);
     junk.push_str(&both(&theirs, &ours));
@@ -30,20 +30,26 @@ async fn the_cookie_of_another_site_hides_no_session() {
         both(&ours, &ours),
         junk,
     ] {
-        let proxy = Ask::get("/echo").header("Cookie", &line).of(&house).await;
+        let proxy = TestRequest::get("/echo")
+            .header("Cookie", &line)
+            .send(&menshen)
+            .await;
         assert_eq!(proxy.status, 200, "{line}");
         assert_eq!(proxy.echoed("x-forwarded-user"), ["zhangsan"]);
-        let auth = Ask::get("/.menshen/auth").header("X-Forwarded-Uri", "/echo");
+        let auth = TestRequest::get("/.menshen/auth").header("X-Forwarded-Uri", "/echo");
         let auth = auth
             .header("X-Forwarded-Proto", "http")
             .header("Cookie", &line);
-        let answer = auth.of(&house).await;
+        let answer = auth.send(&menshen).await;
         assert_eq!(answer.header("x-auth-request-user"), Some("zhangsan"));
-        let envoy = Ask::get("/.menshen/ext_authz/echo").header("Cookie", &line);
-        assert_eq!(envoy.of(&house).await.status, 200, "{line}");
+        let envoy = TestRequest::get("/.menshen/ext_authz/echo").header("Cookie", &line);
+        assert_eq!(envoy.send(&menshen).await.status, 200, "{line}");
     }
     for line in [both(&theirs, "junk"), both(&theirs, &theirs)] {
-        let stranger = Ask::get("/echo").header("Cookie", &line).of(&house).await;
+        let stranger = TestRequest::get("/echo")
+            .header("Cookie", &line)
+            .send(&menshen)
+            .await;
         assert_eq!(stranger.status, 401, "{line}");
     }
 }
@@ -51,11 +57,14 @@ async fn the_cookie_of_another_site_hides_no_session() {
 #[tokio::test]
 async fn two_sessions_at_once_are_nobody_and_the_log_says_so() {
     let log = Records::of_the_log();
-    let house = House::new().await;
-    let zhang = signed_in(&house, "zhangsan").await;
-    let li = signed_in(&house, "lisi").await;
+    let menshen = Menshen::new().await;
+    let zhang = signed_in(&menshen, "zhangsan").await;
+    let li = signed_in(&menshen, "lisi").await;
     for line in [both(&zhang, &li), both(&li, &zhang)] {
-        let answer = Ask::get("/echo").header("Cookie", &line).of(&house).await;
+        let answer = TestRequest::get("/echo")
+            .header("Cookie", &line)
+            .send(&menshen)
+            .await;
         assert_eq!(answer.status, 401, "{line}");
     }
     assert!(
@@ -66,9 +75,9 @@ async fn two_sessions_at_once_are_nobody_and_the_log_says_so() {
 
 #[tokio::test]
 async fn a_browser_that_keeps_the_cookie_of_a_wider_domain_signs_in() {
-    let (house, other) = (House::new().await, House::new().await);
+    let (menshen, other) = (Menshen::new().await, Menshen::new().await);
     let theirs = signed_in(&other, "lisi").await;
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     // As the site above has set it for everything below.
     browser.set("test", "menshen", &theirs);
     browser.widen("menshen");
@@ -86,13 +95,13 @@ async fn a_browser_that_keeps_the_cookie_of_a_wider_domain_signs_in() {
     );
 }
 
-fn named(lines: &str) -> Plan {
-    let plan = Plan::default().server(TRUSTED).session(lines);
-    plan.more(ON_MAIN)
+fn named(lines: &str) -> Setup {
+    let setup = Setup::default().server(TRUSTED).session(lines);
+    setup.more(ON_MAIN)
 }
 
-async fn signed_in_as(house: &House, name: &str, login: &str) -> String {
-    let mut browser = Browser::new(house);
+async fn signed_in_as(menshen: &Menshen, name: &str, login: &str) -> String {
+    let mut browser = Browser::new(menshen);
     browser.sign_in(&format!("{HOME}/echo"), login).await;
     let cookie = browser.cookie(name).expect("a cookie of that name");
     format!("{name}={}", cookie.value)
@@ -111,14 +120,17 @@ async fn two_sites_with_cookie_names_of_their_own_do_not_disturb_each_other() {
     let zhang = signed_in_as(&one, "menshen", "zhangsan").await;
     let li = signed_in_as(&other, "gate", "lisi").await;
     for line in [format!("{zhang}; a=b; {li}"), format!("{li}; a=b; {zhang}")] {
-        for (house, login) in [(&one, "zhangsan"), (&other, "lisi")] {
-            let answer = Ask::get("/echo").header("Cookie", &line).of(house).await;
+        for (menshen, login) in [(&one, "zhangsan"), (&other, "lisi")] {
+            let answer = TestRequest::get("/echo")
+                .header("Cookie", &line)
+                .send(menshen)
+                .await;
             assert_eq!(answer.echoed("x-forwarded-user"), [login], "{line}");
             // The application sees no session that the site's key signed.
             assert_eq!(answer.echoed("cookie"), ["a=b"], "{login}");
             for face in [Face::Auth, Face::ForwardAuth, Face::Envoy, Face::Grpc] {
                 let original = Original::get("/echo").header("Cookie", &line);
-                let heard = original.heard(face, house.address()).await;
+                let heard = original.heard(face, menshen.address()).await;
                 let user = heard.identity.get("x-forwarded-user");
                 assert_eq!(user.map(String::as_str), Some(login), "{face:?}");
                 // Envoy changes the request as it is told.
@@ -130,8 +142,11 @@ async fn two_sites_with_cookie_names_of_their_own_do_not_disturb_each_other() {
         }
     }
     // The session of the one is nobody to the other.
-    for (house, line) in [(&one, &li), (&other, &zhang)] {
-        let answer = Ask::get("/echo").header("Cookie", line).of(house).await;
+    for (menshen, line) in [(&one, &li), (&other, &zhang)] {
+        let answer = TestRequest::get("/echo")
+            .header("Cookie", line)
+            .send(menshen)
+            .await;
         assert_eq!(answer.status, 401, "{line}");
     }
 }
@@ -149,17 +164,23 @@ async fn no_application_gets_a_session_by_an_earlier_name_of_the_cookie() {
     let after = named(&format!(
         "keys = [{{ file = {second:?} }}, {{ file = {first:?} }}]\ncookie_name = 'portal'"
     ));
-    let (house, elsewhere) = (before.start().await, House::new().await);
-    let old = signed_in_as(&house, "gate", "lisi").await;
-    house.reload(&after).await.unwrap();
+    let (menshen, elsewhere) = (before.start().await, Menshen::new().await);
+    let old = signed_in_as(&menshen, "gate", "lisi").await;
+    menshen.reload(&after).await.unwrap();
     let value = old.strip_prefix("gate=").unwrap();
     // By its old name it is nobody; by the new one an application that had it could use it.
-    let by_old = Ask::get("/echo").header("Cookie", &old).of(&house).await;
+    let by_old = TestRequest::get("/echo")
+        .header("Cookie", &old)
+        .send(&menshen)
+        .await;
     assert_eq!(by_old.status, 401);
     let new = format!("portal={value}");
-    let by_new = Ask::get("/echo").header("Cookie", &new).of(&house).await;
+    let by_new = TestRequest::get("/echo")
+        .header("Cookie", &new)
+        .send(&menshen)
+        .await;
     assert_eq!(by_new.echoed("x-forwarded-user"), ["lisi"]);
-    let renewed = signed_in_as(&house, "portal", "zhangsan").await;
+    let renewed = signed_in_as(&menshen, "portal", "zhangsan").await;
     let theirs = signed_in(&elsewhere, "lisi").await;
     let others = format!("a=b; inner={theirs}; jwt=eyJhbGciOiJIUzI1NiIsImtpZCI6ImFwcCJ9.e30.x");
     for line in [
@@ -167,13 +188,16 @@ async fn no_application_gets_a_session_by_an_earlier_name_of_the_cookie() {
         format!("{renewed}; {others}; __Host-gate={value}"),
         format!("{renewed};x= {value};{others};={value}; {value}"),
     ] {
-        let answer = Ask::get("/echo").header("Cookie", &line).of(&house).await;
+        let answer = TestRequest::get("/echo")
+            .header("Cookie", &line)
+            .send(&menshen)
+            .await;
         assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"], "{line}");
         let left = answer.echoed("cookie").concat();
         assert_eq!(left.trim(), others, "{line}");
         for face in [Face::Envoy, Face::Grpc] {
             let original = Original::get("/echo").header("Cookie", &line);
-            let heard = original.heard(face, house.address()).await;
+            let heard = original.heard(face, menshen.address()).await;
             let left = heard.answer.header("cookie").unwrap_or_default();
             assert_eq!(left.trim(), others, "{face:?} {line}");
         }
@@ -182,8 +206,8 @@ async fn no_application_gets_a_session_by_an_earlier_name_of_the_cookie() {
 
 #[tokio::test]
 async fn the_logins_of_two_sites_in_one_browser_leave_each_other_alone() {
-    let house = named("cookie_name = 'gate'").start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = named("cookie_name = 'gate'").start().await;
+    let mut browser = Browser::new(&menshen);
     for number in 0..9 {
         browser.set(
             "sso.test",
@@ -225,9 +249,10 @@ async fn an_application_sets_no_cookie_by_a_name_of_the_site() {
         "[[route]]\nname = 'all'\naccess = 'public'\nupstream = ['{}']\n",
         mirror.base_url()
     );
-    let house = named("cookie_name = 'gate'").routes(&route).start().await;
-    let ask = Ask::get("/x").header("Cookie", "gate-flow-1=x; __Secure-gate=y; gate-x=1; gate=z");
-    let answer = ask.of(&house).await;
+    let menshen = named("cookie_name = 'gate'").routes(&route).start().await;
+    let ask =
+        TestRequest::get("/x").header("Cookie", "gate-flow-1=x; __Secure-gate=y; gate-x=1; gate=z");
+    let answer = ask.send(&menshen).await;
     let set: Vec<_> = answer.all("set-cookie").collect();
     assert_eq!(set, ["gate-x=kept", "gates=kept"]);
     assert_eq!(mirror::values(&answer, "cookie"), ["gate-x=1"]);
@@ -240,10 +265,10 @@ async fn the_prefix_of_a_name_is_that_of_the_site() {
         ("", "__Host-gate"),
         ("cookie_domain = 'corp.test'", "__Secure-gate"),
     ] {
-        let plan = named(&format!("cookie_name = 'gate'\n{lines}"));
-        let plan = plan.external_url("https://sso.corp.test").routes(routes);
-        let house = plan.start().await;
-        let mut browser = Browser::new(&house).over_https();
+        let setup = named(&format!("cookie_name = 'gate'\n{lines}"));
+        let setup = setup.external_url("https://sso.corp.test").routes(routes);
+        let menshen = setup.start().await;
+        let mut browser = Browser::new(&menshen).over_https();
         let page = browser.sign_in("https://sso.corp.test/echo", "lisi").await;
         assert_eq!(page.answer.status, 200, "{name}");
         assert!(browser.cookie(name).is_some(), "{:?}", browser.cookies());

@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::browser::{Browser, navigation};
-use crate::house::{HOME, House};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen};
 
 #[tokio::test]
 async fn only_a_person_or_a_page_of_ours_signs_out() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let url = format!("{OWN}/sign_out");
     let fetch = |mode, dest, site| {
@@ -58,7 +58,7 @@ async fn only_a_person_or_a_page_of_ours_signs_out() {
         ("POST", fetch("navigate", "empty", "same-origin"), true),
         ("GET", vec![("Accept", "text/html")], true),
     ] {
-        let mut tab = Browser::new(&house);
+        let mut tab = Browser::new(&menshen);
         tab.sign_in(&format!("{HOME}/echo"), "lisi").await;
         let kept = tab.clone();
         let answer = tab.send(method, &url, &headers, b"").await;
@@ -77,9 +77,9 @@ async fn only_a_person_or_a_page_of_ours_signs_out() {
 
 #[tokio::test]
 async fn who_has_a_service_worker_between_signs_in_on_every_host_and_out_again() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for start in [format!("{HOME}/echo"), "http://oa.test/echo".to_owned()] {
-        let mut browser = Browser::new(&house).behind_a_service_worker();
+        let mut browser = Browser::new(&menshen).behind_a_service_worker();
         let page = browser.sign_in(&start, "lisi").await;
         assert_eq!((page.answer.status, &page.url), (200, &start));
         let host = start.strip_suffix("/echo").unwrap();
@@ -92,10 +92,10 @@ async fn who_has_a_service_worker_between_signs_in_on_every_host_and_out_again()
 
 #[tokio::test]
 async fn signing_out_everywhere_ends_every_session_of_that_person_alone() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     let mut all = Vec::new();
     for who in ["lisi", "lisi", "lisi", "zhangsan"] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         browser.sign_in(&format!("{HOME}/echo"), who).await;
         all.push(browser);
     }
@@ -116,13 +116,13 @@ async fn signing_out_everywhere_ends_every_session_of_that_person_alone() {
     assert_eq!(answer.status, 200);
     assert!(!here(&mut all[0]).await && !here(&mut all[1]).await);
     assert!(here(&mut all[3]).await);
-    let left = house.audit().pop().unwrap();
+    let left = menshen.audit().pop().unwrap();
     assert_eq!(
         (&left["event"], &left["reason"]),
         (&json!("sign-out"), &json!("everywhere"))
     );
     // They may come back at once; a login that began no later than that is over, too.
-    house.advance(Duration::from_millis(1));
+    menshen.advance(Duration::from_millis(1));
     let page = all[0].sign_in(&format!("{HOME}/echo"), "lisi").await;
     assert_eq!(page.answer.status, 200);
 }

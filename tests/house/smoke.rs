@@ -1,12 +1,12 @@
 //! The spine: a stranger comes, is proved at the source, and reaches the application.
 
 use crate::browser::Browser;
-use crate::house::{HOME, House};
+use crate::setup::{HOME, Menshen};
 
 #[tokio::test]
 async fn a_stranger_signs_in_with_wecom_and_reaches_what_they_asked_for() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let page = browser
         .sign_in(&format!("{HOME}/echo?year=2026&q=%E5%BC%A0"), "zhangsan")
         .await;

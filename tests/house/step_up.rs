@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use menshen::face::page::Cause;
 
-use crate::asking::{Ask, signed_in};
 use crate::browser::{Browser, href};
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::{OWN, PHONE};
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::test_request::{TestRequest, signed_in};
 
 /// An application for everybody, one that wants people to have proved themselves just now, one
 /// that wants a context which WeCom never names, and one of that kind on another host.
@@ -68,25 +68,25 @@ upstream = ["{app}"]
 max_age = "10m"
 "#;
 
-fn plan() -> Plan {
-    Plan::default().routes(ROUTES).more(UNLIMITED)
+fn setup() -> Setup {
+    Setup::default().routes(ROUTES).more(UNLIMITED)
 }
 
-async fn house() -> House {
-    plan().start().await
+async fn start_menshen() -> Menshen {
+    setup().start().await
 }
 
 #[tokio::test]
 async fn who_proved_themselves_too_long_ago_does_it_again_and_comes_back() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     let page = browser
         .sign_in(&format!("{HOME}/fresh/echo?a=1"), "zhangsan")
         .await;
     assert_eq!(page.answer.status, 200);
-    house.advance(Duration::from_secs(600));
+    menshen.advance(Duration::from_secs(600));
     assert_eq!(browser.visit(&page.url).await.status, 200);
-    house.advance(Duration::from_secs(1));
+    menshen.advance(Duration::from_secs(1));
     // The session is as good as ever elsewhere.
     assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
     let asked = browser.follow(&page.url).await;
@@ -110,10 +110,10 @@ async fn who_proved_themselves_too_long_ago_does_it_again_and_comes_back() {
 
 #[tokio::test]
 async fn the_page_says_why_in_english_too() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
-    house.advance(Duration::from_secs(601));
+    menshen.advance(Duration::from_secs(601));
     browser
         .extra
         .push(("Accept-Language".to_owned(), "en".to_owned()));
@@ -124,12 +124,12 @@ async fn the_page_says_why_in_english_too() {
 
 #[tokio::test]
 async fn a_program_is_told_what_is_missing_and_sent_nowhere() {
-    let house = house().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let get = |path: &str| Ask::get(path).session(&cookie);
-    assert_eq!(get("/fresh/echo").of(&house).await.status, 200);
-    house.advance(Duration::from_secs(601));
-    let answer = get("/fresh/echo").of(&house).await;
+    let menshen = start_menshen().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let get = |path: &str| TestRequest::get(path).session(&cookie);
+    assert_eq!(get("/fresh/echo").send(&menshen).await.status, 200);
+    menshen.advance(Duration::from_secs(601));
+    let answer = get("/fresh/echo").send(&menshen).await;
     assert_eq!((answer.status, answer.header("location")), (401, None));
     let said = answer.json();
     assert_eq!(said["detail"], "step up", "{said}");
@@ -140,45 +140,52 @@ async fn a_program_is_told_what_is_missing_and_sent_nowhere() {
         "{said}"
     );
     assert_eq!(answer.all("set-cookie").count(), 0);
-    let strong = get("/strong/echo").of(&house).await.json();
+    let strong = get("/strong/echo").send(&menshen).await.json();
     assert_eq!(strong["acr_values"], serde_json::json!(["gold", "silver"]));
     assert_eq!(strong["max_age"], 3600);
     // Who is nobody is not told of a stronger proof.
-    let nobody = Ask::get("/strong/echo").of(&house).await.json();
+    let nobody = TestRequest::get("/strong/echo").send(&menshen).await.json();
     assert_eq!(
         (&nobody["detail"], nobody.get("acr_values")),
         (&"nobody".into(), None)
     );
     let socket = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
     assert_eq!(
-        get("/fresh/ws").headers(&socket).of(&house).await.status,
+        get("/fresh/ws")
+            .headers(&socket)
+            .send(&menshen)
+            .await
+            .status,
         401
     );
     let framed = [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")];
-    let frame = get("/fresh/echo").headers(&framed).of(&house).await;
+    let frame = get("/fresh/echo").headers(&framed).send(&menshen).await;
     assert_eq!(
         (frame.status, frame.cause()),
         (401, Some(Cause::FrameLogin))
     );
-    assert_eq!(get("/.menshen/userinfo").of(&house).await.status, 200);
+    assert_eq!(get("/.menshen/userinfo").send(&menshen).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_rule_decides_only_over_who_proved_enough_and_a_public_route_asks_nothing() {
-    let house = house().await;
-    let zhang = signed_in(&house, "zhangsan").await;
-    let li = signed_in(&house, "lisi").await;
+    let menshen = start_menshen().await;
+    let zhang = signed_in(&menshen, "zhangsan").await;
+    let li = signed_in(&menshen, "lisi").await;
     let status = async |path: &str, cookie: &str| {
-        let answer = Ask::get(path).session(cookie).of(&house).await;
+        let answer = TestRequest::get(path).session(cookie).send(&menshen).await;
         let said = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
         (answer.status, said["detail"].clone())
     };
     assert_eq!(status("/ruled/echo", &zhang).await.0, 200);
     assert_eq!(status("/ruled/echo", &li).await.0, 403);
-    house.advance(Duration::from_secs(601));
+    menshen.advance(Duration::from_secs(601));
     for cookie in [&zhang, &li] {
         assert_eq!(status("/ruled/echo", cookie).await, (401, "step up".into()));
-        let public = Ask::get("/public/echo").session(cookie).of(&house).await;
+        let public = TestRequest::get("/public/echo")
+            .session(cookie)
+            .send(&menshen)
+            .await;
         assert_eq!(public.status, 200);
         assert_eq!(
             public.echoed("x-forwarded-user").len(),
@@ -195,13 +202,13 @@ async fn a_source_that_does_not_confirm_it_ends_on_a_page_and_never_in_a_circle(
         ("auto_login = 'always'", "Firefox/140.0"),
         ("", PHONE),
     ] {
-        let house = plan().connector(settings).start().await;
-        house.source.phone_of("zhangsan");
+        let menshen = setup().connector(settings).start().await;
+        menshen.source.phone_of("zhangsan");
         for place in [
             format!("{HOME}/strong/echo?a"),
             "http://oa.test/echo?a".to_owned(),
         ] {
-            let mut browser = Browser::new(&house).with_agent(agent);
+            let mut browser = Browser::new(&menshen).with_agent(agent);
             let page = if agent == PHONE {
                 browser.follow(&place).await
             } else {
@@ -238,7 +245,7 @@ async fn a_source_that_does_not_confirm_it_ends_on_a_page_and_never_in_a_circle(
             let started = browser.visit(&format!("{HOME}{start}")).await;
             let to = started.header("location").unwrap_or_default();
             assert!(
-                to.is_empty() || to.starts_with(&house.source.base_url()),
+                to.is_empty() || to.starts_with(&menshen.source.base_url()),
                 "{what} {to}"
             );
         }
@@ -247,11 +254,11 @@ async fn a_source_that_does_not_confirm_it_ends_on_a_page_and_never_in_a_circle(
 
 #[tokio::test]
 async fn a_host_of_its_own_gets_the_fresh_session_and_not_the_old_one() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     let place = "http://hr.test/echo?a";
     assert_eq!(browser.sign_in(place, "zhangsan").await.answer.status, 200);
-    house.advance(Duration::from_secs(601));
+    menshen.advance(Duration::from_secs(601));
     let page = browser.follow(place).await;
     assert!(
         page.url.starts_with(&format!("{OWN}/start")),
@@ -265,8 +272,8 @@ async fn a_host_of_its_own_gets_the_fresh_session_and_not_the_old_one() {
 
 #[tokio::test]
 async fn nobody_weakens_what_a_route_demands_by_the_address_of_the_login() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     for extra in [
         "max_age=999999",

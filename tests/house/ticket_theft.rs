@@ -7,8 +7,8 @@ use menshen::face::page::Cause;
 use url::Url;
 
 use crate::browser::{Browser, Page, href, navigation};
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::{OWN, PHONE};
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::wire::Answer;
 
 /// The application that an attacker's name leads to, and one that is named.
@@ -36,13 +36,17 @@ upstream = ["{app}"]
 
 const EVIL: &str = "http://evil.lab.test";
 
-async fn house() -> House {
-    Plan::default().routes(ROUTES).more(UNLIMITED).start().await
+async fn start_menshen() -> Menshen {
+    Setup::default()
+        .routes(ROUTES)
+        .more(UNLIMITED)
+        .start()
+        .await
 }
 
 /// An attacker's own visit to their host: the address that it leads to carries their own nonce.
-async fn bait(house: &House, url: &str) -> String {
-    let answer = Browser::new(house).visit(url).await;
+async fn bait(menshen: &Menshen, url: &str) -> String {
+    let answer = Browser::new(menshen).visit(url).await;
     answer.header("location").unwrap().to_owned()
 }
 
@@ -118,11 +122,11 @@ async fn post(
 
 #[tokio::test]
 async fn whoever_owns_a_name_below_a_wildcard_gets_no_session_of_somebody_who_is_here() {
-    let house = house().await;
-    let mut victim = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
     for host in [EVIL, "http://a.b.lab.test", "http://evil.lab.test:8080"] {
-        let bait = bait(&house, &format!("{host}/echo?a=1")).await;
+        let bait = bait(&menshen, &format!("{host}/echo?a=1")).await;
         let page = victim.follow(&bait).await;
         assert!(
             page.url.starts_with(&format!("{OWN}/start?")),
@@ -135,18 +139,18 @@ async fn whoever_owns_a_name_below_a_wildcard_gets_no_session_of_somebody_who_is
 
 #[tokio::test]
 async fn nor_of_somebody_who_signs_in_on_the_way() {
-    let house = house().await;
-    let bait = bait(&house, &format!("{EVIL}/echo")).await;
-    let page = Browser::new(&house).sign_in(&bait, "lisi").await;
+    let menshen = start_menshen().await;
+    let bait = bait(&menshen, &format!("{EVIL}/echo")).await;
+    let page = Browser::new(&menshen).sign_in(&bait, "lisi").await;
     question(&page.answer, "evil.lab.test");
     // Inside the source's client nobody clicks at all.
-    house.source.phone_of("lisi");
-    let mut phone = Browser::new(&house).with_agent(PHONE);
+    menshen.source.phone_of("lisi");
+    let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let page = phone.follow(&bait).await;
     question(&page.answer, "evil.lab.test");
     // By the page with the connectors, signed in and not.
     let chooser = bait.replace("/start?", "/sign_in?");
-    let page = Browser::new(&house).sign_in(&chooser, "lisi").await;
+    let page = Browser::new(&menshen).sign_in(&chooser, "lisi").await;
     question(&page.answer, "evil.lab.test");
     let shown = phone.visit(&chooser).await;
     let on = href(&shown.text(), "/start?rd=").unwrap();
@@ -160,15 +164,15 @@ async fn nor_when_their_source_is_asked_again_or_cannot_be() {
         "host = \"*.lab.test\"\n",
         "host = \"*.lab.test\"\nreload_user = \"always\"\n",
     );
-    let house = Plan::default()
+    let menshen = Setup::default()
         .routes(&routes)
         .more(UNLIMITED)
         .start()
         .await;
-    let mut victim = Browser::new(&house);
+    let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
-    house.advance(Duration::from_secs(60));
-    let bait = bait(&house, &format!("{EVIL}/echo")).await;
+    menshen.advance(Duration::from_secs(60));
+    let bait = bait(&menshen, &format!("{EVIL}/echo")).await;
     let page = victim
         .follow_until(&bait, |next| {
             next.contains("/ticket?") || next.starts_with(EVIL)
@@ -183,8 +187,8 @@ async fn nor_when_their_source_is_asked_again_or_cannot_be() {
 
 #[tokio::test]
 async fn whoever_agrees_goes_there_and_is_somebody() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     let page = browser
         .sign_in("http://x.lab.test/echo?a=%2f&b=1", "lisi")
         .await;
@@ -207,7 +211,7 @@ async fn whoever_agrees_goes_there_and_is_somebody() {
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     // A form's redirects are held against the page's policy by Chromium: the application may lead on.
     let policy = browser
-        .visit(&bait(&house, &format!("{EVIL}/")).await)
+        .visit(&bait(&menshen, &format!("{EVIL}/")).await)
         .await;
     let policy = policy.header("content-security-policy").unwrap();
     assert!(
@@ -218,14 +222,14 @@ async fn whoever_agrees_goes_there_and_is_somebody() {
 
 #[tokio::test]
 async fn nobody_agrees_for_somebody_else() {
-    let house = house().await;
-    let mut victim = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
-    let bait = bait(&house, &format!("{EVIL}/echo")).await;
+    let bait = bait(&menshen, &format!("{EVIL}/echo")).await;
     let page = victim.visit(&bait).await;
     let token = question(&page, "evil.lab.test");
     // What the attacker's own page says is of their own session.
-    let mut attacker = Browser::new(&house);
+    let mut attacker = Browser::new(&menshen);
     let page = attacker.sign_in(&bait, "lisi").await;
     let theirs = question(&page.answer, "evil.lab.test");
     let nothing: Vec<(String, String)> = Vec::new();
@@ -259,7 +263,9 @@ async fn nobody_agrees_for_somebody_else() {
     // The token is no address, and no token of a browser that is nobody.
     let url = format!("{OWN}/start?{}", encoded(&token));
     assert!(!has_ticket(&victim.clone().visit(&url).await));
-    assert!(!has_ticket(&agree(&mut Browser::new(&house), &token).await));
+    assert!(!has_ticket(
+        &agree(&mut Browser::new(&menshen), &token).await
+    ));
     // In a frame there is no such page.
     let mut framed = navigation();
     framed[2].1 = "iframe";
@@ -267,7 +273,7 @@ async fn nobody_agrees_for_somebody_else() {
     assert!(fields(&answer.text()).is_empty(), "{}", answer.text());
     // A question that stands for long is asked once more, and one of a session that ended is void.
     let mut late = victim.clone();
-    house.advance(Duration::from_secs(601));
+    menshen.advance(Duration::from_secs(601));
     assert!(!has_ticket(&agree(&mut late, &token).await));
     let page = victim.visit(&bait).await;
     let token = question(&page, "evil.lab.test");
@@ -278,8 +284,8 @@ async fn nobody_agrees_for_somebody_else() {
 
 #[tokio::test]
 async fn a_host_that_is_named_is_reached_without_a_question() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     let page = browser.sign_in("http://named.lab.test/echo", "lisi").await;
     assert_eq!(page.url, "http://named.lab.test/echo");
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
@@ -301,8 +307,12 @@ name = "lab"
 host = "*.lab.test"
 upstream = ["{app}"]
 "#;
-    let house = Plan::default().routes(routes).more(UNLIMITED).start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Setup::default()
+        .routes(routes)
+        .more(UNLIMITED)
+        .start()
+        .await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     for (host, goes) in [
         ("named.lab.test:8080", true),
@@ -325,14 +335,14 @@ upstream = ["{app}"]
 #[tokio::test]
 async fn one_cookie_for_all_hosts_below_asks_nobody() {
     let routes = ROUTES.replace("sso.test", "sso.lab.test");
-    let house = Plan::default()
+    let menshen = Setup::default()
         .external_url("http://sso.lab.test")
         .session("cookie_domain = \"lab.test\"")
         .routes(&routes)
         .more(UNLIMITED)
         .start()
         .await;
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let page = browser.sign_in("http://x.lab.test/echo", "lisi").await;
     assert_eq!(
         (page.answer.status, page.url.as_str()),
@@ -342,11 +352,11 @@ async fn one_cookie_for_all_hosts_below_asks_nobody() {
 
 #[tokio::test]
 async fn a_ticket_that_was_shown_to_the_wrong_browser_is_spent() {
-    let house = house().await;
-    let mut victim = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut victim = Browser::new(&menshen);
     victim.sign_in(&format!("{HOME}/echo"), "lisi").await;
     // An attacker with a page on the named host itself reads the address that the victim is led to.
-    let mut attacker = Browser::new(&house);
+    let mut attacker = Browser::new(&menshen);
     let bait = attacker.visit("http://named.lab.test/echo").await;
     let bait = bait.header("location").unwrap().to_owned();
     let page: Page = victim.follow(&bait).await;
@@ -362,8 +372,8 @@ async fn a_ticket_that_was_shown_to_the_wrong_browser_is_spent() {
 
 #[tokio::test]
 async fn a_prefetch_without_fetch_metadata_starts_nothing_and_spends_nothing() {
-    let house = house().await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let ticket = browser
         .follow_until("http://named.lab.test/echo", |next| {
@@ -382,7 +392,9 @@ async fn a_prefetch_without_fetch_metadata_starts_nothing_and_spends_nothing() {
         let answer = tab.send("GET", &ticket.url, &headers, b"").await;
         assert_eq!(answer.status, 403, "{name}: {value}");
         let url = format!("{OWN}/start?connector=corp&rd=/x");
-        let answer = Browser::new(&house).send("GET", &url, &headers, b"").await;
+        let answer = Browser::new(&menshen)
+            .send("GET", &url, &headers, b"")
+            .await;
         assert_eq!(
             (answer.status, answer.header("set-cookie")),
             (401, None),

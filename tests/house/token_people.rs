@@ -5,11 +5,11 @@ use std::time::Duration;
 use menshen::store::{AccountId, ConnectorId, LoginName, RevocationScope, SessionRecord};
 use serde_json::{Value, json};
 
-use crate::asking::Ask;
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
-use crate::house::{HOME, House, OTHER_CONNECTOR, Plan, UNLIMITED};
 use crate::provider::{CLIENT_ID, Provider};
+use crate::setup::{HOME, Menshen, OTHER_CONNECTOR, Setup, UNLIMITED};
+use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
 mod admitted;
@@ -68,7 +68,7 @@ max_age = "5m"
 /// What an app's token is for.
 const APPS: &str = "apps";
 
-fn plan(provider: &Provider, connector: &str, issuer: &str) -> Plan {
+fn setup(provider: &Provider, connector: &str, issuer: &str) -> Setup {
     let table = provider.toml("keycloak");
     let head = "[connector.keycloak]\n";
     let table = table.replace(head, &format!("{head}{connector}\n"));
@@ -76,15 +76,15 @@ fn plan(provider: &Provider, connector: &str, issuer: &str) -> Plan {
         "{table}{UNLIMITED}[issuer.apps]\nurl = \"{}\"\naudiences = [\"{APPS}\"]\n{issuer}\n",
         provider.issuer()
     );
-    Plan::default()
+    Setup::default()
         .clock(provider.clock())
         .server(TRUSTED)
         .more(&more)
         .routes(ROUTES)
 }
 
-async fn house(provider: &Provider) -> House {
-    plan(provider, "", "people = \"keycloak\"").start().await
+async fn start_menshen(provider: &Provider) -> Menshen {
+    setup(provider, "", "people = \"keycloak\"").start().await
 }
 
 /// The claims of a token that somebody's app got for them.
@@ -114,12 +114,12 @@ fn with(provider: &Provider, login: &str, more: &Value) -> String {
     provider.sign(&claims, &json!({}))
 }
 
-fn bearer(path: &str, token: &str) -> Ask {
-    Ask::get(path).header("Authorization", &format!("Bearer {token}"))
+fn bearer(path: &str, token: &str) -> TestRequest {
+    TestRequest::get(path).header("Authorization", &format!("Bearer {token}"))
 }
 
-async fn status(house: &House, path: &str, token: &str) -> u16 {
-    bearer(path, token).of(house).await.status
+async fn status(menshen: &Menshen, path: &str, token: &str) -> u16 {
+    bearer(path, token).send(menshen).await.status
 }
 
 #[track_caller]
@@ -134,19 +134,19 @@ fn refused(answer: &Answer, what: &str) {
     assert!(answer.header("location").is_none() && answer.header("set-cookie").is_none());
 }
 
-fn last_reason(house: &House) -> String {
-    let audit = house.audit();
+fn last_reason(menshen: &Menshen) -> String {
+    let audit = menshen.audit();
     let last = audit.iter().rev().find(|line| line["event"] == "refused");
     last.expect("somebody was refused")["reason"].to_string()
 }
 
-async fn sessions(house: &House) -> Vec<SessionRecord> {
-    let shared = house.running.live().shared();
+async fn sessions(menshen: &Menshen) -> Vec<SessionRecord> {
+    let shared = menshen.running.live().shared();
     shared.store.sessions(None, 1_000).await.unwrap()
 }
 
-async fn revoke(house: &House, scope: &RevocationScope) {
-    house
+async fn revoke(menshen: &Menshen, scope: &RevocationScope) {
+    menshen
         .running
         .live()
         .shared()
@@ -159,10 +159,10 @@ async fn revoke(house: &House, scope: &RevocationScope) {
 #[tokio::test]
 async fn a_persons_token_is_that_person_on_routes_that_name_its_issuer() {
     let provider = Provider::new().await;
-    let house = house(&provider).await;
+    let menshen = start_menshen(&provider).await;
     let token = token(&provider, "zhangsan");
     for _ in 0..3 {
-        let answer = bearer("/echo", &token).of(&house).await;
+        let answer = bearer("/echo", &token).send(&menshen).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert!(answer.header("set-cookie").is_none());
         let got = |name| answer.echoed(name);
@@ -173,29 +173,29 @@ async fn a_persons_token_is_that_person_on_routes_that_name_its_issuer() {
         assert_eq!(got("x-forwarded-access-token"), [token.as_str()]);
     }
     // Rules, connectors and proofs hold as for a session.
-    assert_eq!(status(&house, "/finance", &token).await, 200);
-    assert_eq!(status(&house, "/corp", &token).await, 401);
+    assert_eq!(status(&menshen, "/finance", &token).await, 200);
+    assert_eq!(status(&menshen, "/corp", &token).await, 401);
     assert_eq!(
-        status(&house, "/lately", &token).await,
+        status(&menshen, "/lately", &token).await,
         401,
         "nobody knows when they logged in"
     );
     let now = provider.clock().now().unix_s();
     let lately = with(&provider, "zhangsan", &json!({ "auth_time": now - 10 }));
-    assert_eq!(status(&house, "/lately", &lately).await, 200);
+    assert_eq!(status(&menshen, "/lately", &lately).await, 200);
     let poor = with(&provider, "zhangsan", &json!({ "groups": ["平台部"] }));
-    assert_eq!(status(&house, "/finance", &poor).await, 403);
+    assert_eq!(status(&menshen, "/finance", &poor).await, 403);
     // Elsewhere nobody looks at it.
-    assert_eq!(status(&house, "/other", &token).await, 401);
+    assert_eq!(status(&menshen, "/other", &token).await, 401);
 }
 
 #[tokio::test]
 async fn the_checks_of_other_proxies_and_our_own_page_know_them_too() {
     let provider = Provider::new().await;
-    let house = house(&provider).await;
+    let menshen = start_menshen(&provider).await;
     let token = token(&provider, "zhangsan");
     let auth = |uri: &str| bearer("/.menshen/auth", &token).header("X-Forwarded-Uri", uri);
-    let answer = auth("/echo").of(&house).await;
+    let answer = auth("/echo").send(&menshen).await;
     assert_eq!(
         (answer.status, answer.header("x-auth-request-user")),
         (202, Some("zhangsan"))
@@ -205,11 +205,13 @@ async fn the_checks_of_other_proxies_and_our_own_page_know_them_too() {
         Some(token.as_str())
     );
     // The application's alone, unless the route says otherwise.
-    let answer = auth("/quiet").of(&house).await;
+    let answer = auth("/quiet").send(&menshen).await;
     assert_eq!(answer.header("x-auth-request-user"), Some("zhangsan"));
     assert_eq!(answer.header("x-auth-request-access-token"), None);
-    assert_eq!(auth("/other").of(&house).await.status, 401);
-    let answer = bearer("/.menshen/ext_authz/echo", &token).of(&house).await;
+    assert_eq!(auth("/other").send(&menshen).await.status, 401);
+    let answer = bearer("/.menshen/ext_authz/echo", &token)
+        .send(&menshen)
+        .await;
     assert_eq!(
         (answer.status, answer.header("x-forwarded-user")),
         (200, Some("zhangsan"))
@@ -220,12 +222,12 @@ async fn the_checks_of_other_proxies_and_our_own_page_know_them_too() {
         ("X-Forwarded-Host", "sso.test"),
         ("X-Forwarded-Uri", "/echo"),
     ]);
-    let answer = forward.of(&house).await;
+    let answer = forward.send(&menshen).await;
     assert_eq!(
         (answer.status, answer.header("x-auth-request-user")),
         (200, Some("zhangsan"))
     );
-    let answer = bearer("/.menshen/userinfo", &token).of(&house).await;
+    let answer = bearer("/.menshen/userinfo", &token).send(&menshen).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(
         (&answer.json()["login"], &answer.json()["connector"]),
@@ -233,13 +235,13 @@ async fn the_checks_of_other_proxies_and_our_own_page_know_them_too() {
     );
     refused(
         &bearer("/.menshen/userinfo", &format!("{token}x"))
-            .of(&house)
+            .send(&menshen)
             .await,
         "userinfo",
     );
     // One token, one session; it came in once.
-    assert_eq!(sessions(&house).await.len(), 1);
-    let audit = house.audit();
+    assert_eq!(sessions(&menshen).await.len(), 1);
+    let audit = menshen.audit();
     let logins: Vec<_> = audit
         .iter()
         .filter(|line| line["event"] == "login")
@@ -249,29 +251,33 @@ async fn the_checks_of_other_proxies_and_our_own_page_know_them_too() {
         (&logins[0]["login"], &logins[0]["reason"]),
         (&json!("zhangsan"), &json!("token"))
     );
-    assert!(!house.records.text().contains(&token));
+    assert!(!menshen.records.text().contains(&token));
 }
 
 #[tokio::test]
 async fn without_the_key_a_token_stays_a_programs() {
     let provider = Provider::new().await;
-    let house = plan(&provider, "", "").start().await;
+    let menshen = setup(&provider, "", "").start().await;
     let token = token(&provider, "zhangsan");
-    let answer = bearer("/echo", &token).of(&house).await;
+    let answer = bearer("/echo", &token).send(&menshen).await;
     assert_eq!(answer.status, 200);
     assert!(answer.echoed("x-forwarded-user").is_empty());
     assert!(answer.echoed("x-forwarded-access-token").is_empty());
-    assert_eq!(status(&house, "/.menshen/userinfo", &token).await, 401);
-    assert!(sessions(&house).await.is_empty());
+    assert_eq!(status(&menshen, "/.menshen/userinfo", &token).await, 401);
+    assert!(sessions(&menshen).await.is_empty());
 }
 
 #[tokio::test]
 async fn a_person_is_the_same_by_cookie_and_by_token() {
     let provider = Provider::new().await;
-    let house = house(&provider).await;
+    let menshen = start_menshen(&provider).await;
     let token = token(&provider, "zhangsan");
-    let by_token = bearer("/.menshen/userinfo", &token).of(&house).await.json()["id"].clone();
-    let mut browser = Browser::new(&house);
+    let by_token = bearer("/.menshen/userinfo", &token)
+        .send(&menshen)
+        .await
+        .json()["id"]
+        .clone();
+    let mut browser = Browser::new(&menshen);
     provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     let said = browser
         .visit(&format!("{HOME}/.menshen/userinfo"))
@@ -282,15 +288,18 @@ async fn a_person_is_the_same_by_cookie_and_by_token() {
     assert_eq!(
         bearer("/echo", &token)
             .session(&cookie)
-            .of(&house)
+            .send(&menshen)
             .await
             .status,
         200
     );
-    let mut other = Browser::new(&house);
+    let mut other = Browser::new(&menshen);
     provider.sign_in(&mut other, "keycloak", "lisi").await;
     let others = other.cookie("menshen").unwrap().value.clone();
-    let answer = bearer("/echo", &token).session(&others).of(&house).await;
+    let answer = bearer("/echo", &token)
+        .session(&others)
+        .send(&menshen)
+        .await;
     assert_eq!(answer.status, 400, "nobody knows which of two people asks");
     // What a token says of its person is theirs while they bring it, and no session's.
     let poor = with(
@@ -298,7 +307,7 @@ async fn a_person_is_the_same_by_cookie_and_by_token() {
         "zhangsan",
         &json!({ "groups": null, "email": null }),
     );
-    assert_eq!(status(&house, "/finance", &poor).await, 403);
+    assert_eq!(status(&menshen, "/finance", &poor).await, 403);
     let answer = browser.visit(&format!("{HOME}/echo")).await;
     assert_eq!(
         answer.echoed("x-forwarded-email"),
@@ -311,7 +320,7 @@ async fn a_person_is_the_same_by_cookie_and_by_token() {
 async fn a_token_that_does_not_count_is_nobody() {
     let provider = Provider::new().await;
     let other = Provider::start(provider.clock(), jsonwebtoken::Algorithm::ES256).await;
-    let house = house(&provider).await;
+    let menshen = start_menshen(&provider).await;
     let now = provider.clock().now().unix_s();
     for (what, more) in [
         ("another audience", json!({ "aud": "others" })),
@@ -336,17 +345,20 @@ async fn a_token_that_does_not_count_is_nobody() {
         ),
     ] {
         let token = with(&provider, "zhangsan", &more);
-        refused(&bearer("/echo", &token).of(&house).await, what);
-        refused(&bearer("/.menshen/userinfo", &token).of(&house).await, what);
+        refused(&bearer("/echo", &token).send(&menshen).await, what);
+        refused(
+            &bearer("/.menshen/userinfo", &token).send(&menshen).await,
+            what,
+        );
     }
     let foreign = other.sign(&claims(&provider, "zhangsan"), &json!({}));
     refused(
-        &bearer("/echo", &foreign).of(&house).await,
+        &bearer("/echo", &foreign).send(&menshen).await,
         "another issuer's key",
     );
-    assert!(sessions(&house).await.is_empty());
+    assert!(sessions(&menshen).await.is_empty());
     assert_eq!(
-        status(&house, "/echo", &token(&provider, "zhangsan")).await,
+        status(&menshen, "/echo", &token(&provider, "zhangsan")).await,
         200
     );
 }
@@ -354,54 +366,54 @@ async fn a_token_that_does_not_count_is_nobody() {
 #[tokio::test]
 async fn who_would_not_come_in_by_a_login_does_not_by_a_token() {
     let provider = Provider::new().await;
-    let house = plan(&provider, "admission = 'existing'", "people = 'keycloak'")
+    let menshen = setup(&provider, "admission = 'existing'", "people = 'keycloak'")
         .start()
         .await;
     let token_of = |login| token(&provider, login);
     refused(
-        &bearer("/echo", &token_of("zhangsan")).of(&house).await,
+        &bearer("/echo", &token_of("zhangsan")).send(&menshen).await,
         "a stranger",
     );
     assert!(
-        last_reason(&house).contains("admits nobody new"),
+        last_reason(&menshen).contains("admits nobody new"),
         "{}",
-        last_reason(&house)
+        last_reason(&menshen)
     );
     // The login is a WeCom member's.
-    let house = self::house(&provider).await;
-    let mut browser = Browser::new(&house);
+    let menshen = self::start_menshen(&provider).await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/other"), "zhangsan").await;
     refused(
-        &bearer("/echo", &token_of("zhangsan")).of(&house).await,
+        &bearer("/echo", &token_of("zhangsan")).send(&menshen).await,
         "another's login",
     );
     assert!(
-        last_reason(&house).contains("belongs to account"),
+        last_reason(&menshen).contains("belongs to account"),
         "{}",
-        last_reason(&house)
+        last_reason(&menshen)
     );
-    assert_eq!(status(&house, "/echo", &token_of("wangfang")).await, 200);
+    assert_eq!(status(&menshen, "/echo", &token_of("wangfang")).await, 200);
 }
 
 /// Ends sessions of an account in one of many ways.
-async fn end(provider: &Provider, house: &House, what: &str, account: AccountId) {
-    let shared = house.running.live().shared();
+async fn end(provider: &Provider, menshen: &Menshen, what: &str, account: AccountId) {
+    let shared = menshen.running.live().shared();
     let keycloak: ConnectorId = "keycloak".parse().unwrap();
     match what {
         "session" => {
-            let all = sessions(house).await;
+            let all = sessions(menshen).await;
             let own = all.iter().find(|one| one.account == account).unwrap();
-            revoke(house, &RevocationScope::Session(own.key)).await;
+            revoke(menshen, &RevocationScope::Session(own.key)).await;
         }
-        "account" => revoke(house, &RevocationScope::Account(account)).await,
+        "account" => revoke(menshen, &RevocationScope::Account(account)).await,
         "closed" => drop(shared.people.close_account(&account, true).await.unwrap()),
-        "connector" => revoke(house, &RevocationScope::Connector(keycloak)).await,
-        "everyone" => revoke(house, &RevocationScope::Everyone).await,
+        "connector" => revoke(menshen, &RevocationScope::Connector(keycloak)).await,
+        "everyone" => revoke(menshen, &RevocationScope::Everyone).await,
         _ => {
             let sub = provider.sub("zhangsan");
             let notice = provider.logout_token(&json!({ "sub": sub }));
             let pushed = provider
-                .push_logout(house.address(), "keycloak", &notice)
+                .push_logout(menshen.address(), "keycloak", &notice)
                 .await;
             assert_eq!(pushed.status, 200);
         }
@@ -419,12 +431,12 @@ async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() 
         "logout",
     ] {
         let provider = Provider::new().await;
-        let house = house(&provider).await;
+        let menshen = start_menshen(&provider).await;
         let (used, unused) = (token(&provider, "zhangsan"), token(&provider, "zhangsan"));
         let others = token(&provider, "lisi");
-        assert_eq!(status(&house, "/echo", &used).await, 200);
-        assert_eq!(status(&house, "/echo", &others).await, 200);
-        let shared = house.running.live().shared();
+        assert_eq!(status(&menshen, "/echo", &used).await, 200);
+        assert_eq!(status(&menshen, "/echo", &others).await, 200);
+        let shared = menshen.running.live().shared();
         let login: LoginName = "zhangsan".parse().unwrap();
         let account = shared
             .store
@@ -433,71 +445,74 @@ async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() 
             .unwrap()
             .unwrap()
             .id;
-        house.advance(Duration::from_secs(1));
-        end(&provider, &house, what, account).await;
-        refused(&bearer("/echo", &used).of(&house).await, what);
+        menshen.advance(Duration::from_secs(1));
+        end(&provider, &menshen, what, account).await;
+        refused(&bearer("/echo", &used).send(&menshen).await, what);
         // Also when nothing of it is remembered any more.
-        house.advance(Duration::from_secs(90));
-        refused(&bearer("/echo", &used).of(&house).await, what);
-        refused(&bearer("/.menshen/userinfo", &used).of(&house).await, what);
+        menshen.advance(Duration::from_secs(90));
+        refused(&bearer("/echo", &used).send(&menshen).await, what);
+        refused(
+            &bearer("/.menshen/userinfo", &used).send(&menshen).await,
+            what,
+        );
         let many = matches!(what, "connector" | "everyone");
         assert_eq!(
-            status(&house, "/echo", &others).await == 200,
+            status(&menshen, "/echo", &others).await == 200,
             !many,
             "{what}"
         );
         // A token from before, that was never shown: only a session of its own would have been ended.
-        let still = status(&house, "/echo", &unused).await;
+        let still = status(&menshen, "/echo", &unused).await;
         assert_eq!(still == 200, what == "session", "{what}: {still}");
         // A new one is a new login.
         if what == "closed" {
             refused(
                 &bearer("/echo", &token(&provider, "zhangsan"))
-                    .of(&house)
+                    .send(&menshen)
                     .await,
                 what,
             );
             shared.people.close_account(&account, false).await.unwrap();
-            house.advance(Duration::from_secs(3));
+            menshen.advance(Duration::from_secs(3));
             refused(
-                &bearer("/echo", &used).of(&house).await,
+                &bearer("/echo", &used).send(&menshen).await,
                 "an old one stays out",
             );
         }
         let new = token(&provider, "zhangsan");
-        assert_eq!(status(&house, "/echo", &new).await, 200, "{what}");
+        assert_eq!(status(&menshen, "/echo", &new).await, 200, "{what}");
     }
 }
 
 #[tokio::test]
 async fn one_token_gets_one_session_however_often_and_wherever_it_comes() {
     let provider = Provider::new().await;
-    let house = house(&provider).await;
+    let menshen = start_menshen(&provider).await;
     let token = token(&provider, "zhangsan");
-    let asks = (0..50).map(|_| status(&house, "/echo", &token));
+    let asks = (0..50).map(|_| status(&menshen, "/echo", &token));
     let all = futures_util::future::join_all(asks).await;
     assert!(all.iter().all(|status| *status == 200), "{all:?}");
-    assert_eq!(sessions(&house).await.len(), 1);
+    assert_eq!(sessions(&menshen).await.len(), 1);
     // A reload forgets what was remembered, and finds the session again.
-    let plan = house.plan.clone();
-    house.reload(&plan).await.unwrap();
-    assert_eq!(status(&house, "/echo", &token).await, 200);
-    house.advance(Duration::from_secs(3_000));
+    let setup = menshen.setup.clone();
+    menshen.reload(&setup).await.unwrap();
+    assert_eq!(status(&menshen, "/echo", &token).await, 200);
+    menshen.advance(Duration::from_secs(3_000));
     assert_eq!(
-        status(&house, "/echo", &token).await,
+        status(&menshen, "/echo", &token).await,
         200,
         "nobody goes out for want of clicks"
     );
-    assert_eq!(sessions(&house).await.len(), 1);
+    assert_eq!(sessions(&menshen).await.len(), 1);
     // It ends when the token does.
-    house.advance(Duration::from_secs(700));
-    refused(&bearer("/echo", &token).of(&house).await, "over");
+    menshen.advance(Duration::from_secs(700));
+    refused(&bearer("/echo", &token).send(&menshen).await, "over");
 }
 
 #[tokio::test]
 async fn a_connector_that_is_gone_or_of_another_source_has_no_such_people() {
     let provider = Provider::new().await;
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for (issuer, words) in [
         ("people = 'nobody'", "no OpenID Connect connector `nobody`"),
         ("people = 'other'", "no OpenID Connect connector `other`"),
@@ -510,7 +525,7 @@ async fn a_connector_that_is_gone_or_of_another_source_has_no_such_people() {
     ] {
         let elsewhere =
             "[connector.elsewhere.oidc]\nissuer = 'https://id.example'\nclient_id = 'a'\n";
-        let text = plan(&provider, "", issuer).text(&house.source, &house.app);
+        let text = setup(&provider, "", issuer).text(&menshen.source, &menshen.app);
         let text = format!(
             "{text}{elsewhere}{}",
             OTHER_CONNECTOR.replace("{source}", "http://127.0.0.1:1")

@@ -7,9 +7,9 @@ use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::{PHONE, parameter};
 use crate::records::Records;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::wecom::{AGENT_ID, SECRET, WeCom};
 
 pub(crate) const TOKEN: &str = "/cgi-bin/gettoken";
@@ -40,10 +40,10 @@ const CODES: [(Cause, u16, &[i64]); 3] = [
     ),
 ];
 
-/// A house whose logins make every call.
-pub(crate) async fn talkative() -> House {
-    let plan = Plan::default().wecom("scope = 'snsapi_privateinfo'");
-    plan.more(UNLIMITED).start().await
+/// An instance of menshen whose logins make every call.
+pub(crate) async fn talkative() -> Menshen {
+    let setup = Setup::default().wecom("scope = 'snsapi_privateinfo'");
+    setup.more(UNLIMITED).start().await
 }
 
 /// A login on a phone whose owner agrees to show personal fields.
@@ -53,14 +53,14 @@ pub(crate) async fn agree(phone: &mut Browser, url: &str) -> Page {
     phone.follow(&WeCom::consent(page)).await
 }
 
-pub(crate) async fn log_in(house: &House) -> (Browser, Page) {
-    let mut phone = Browser::new(house).with_agent(PHONE);
+pub(crate) async fn log_in(menshen: &Menshen) -> (Browser, Page) {
+    let mut phone = Browser::new(menshen).with_agent(PHONE);
     let page = agree(&mut phone, &format!("{HOME}/echo")).await;
     (phone, page)
 }
 
-pub(crate) fn last_error(house: &House) -> String {
-    let audit = house.audit();
+pub(crate) fn last_error(menshen: &Menshen) -> String {
+    let audit = menshen.audit();
     let last = audit.last().expect("somebody was turned away");
     assert_eq!(last["event"], "refused", "{last}");
     last["error"].as_str().expect("it says why").to_owned()
@@ -68,15 +68,15 @@ pub(crate) fn last_error(house: &House) -> String {
 
 #[tokio::test]
 async fn every_code_at_every_call_ends_at_its_page_and_is_explained_to_the_operator() {
-    let house = talkative().await;
+    let menshen = talkative().await;
     for call in CALLS {
         for (cause, status, codes) in CODES {
             for code in codes {
                 // Older tokens and remembered refusals are over.
-                house.advance(Duration::from_secs(7201));
-                house.source.fail(call, *code, usize::MAX);
-                let (phone, page) = log_in(&house).await;
-                house.source.mend(call);
+                menshen.advance(Duration::from_secs(7201));
+                menshen.source.fail(call, *code, usize::MAX);
+                let (phone, page) = log_in(&menshen).await;
+                menshen.source.mend(call);
                 let what = format!("{code} at {call}");
                 assert_eq!(
                     (page.answer.status, page.cause()),
@@ -87,7 +87,7 @@ async fn every_code_at_every_call_ends_at_its_page_and_is_explained_to_the_opera
                 assert_eq!(page.answer.header("retry-after").is_some(), status == 503);
                 let html = page.answer.text();
                 assert!(!html.contains(&format!("{code},")) && !html.contains("simulated error"));
-                let error = last_error(&house);
+                let error = last_error(&menshen);
                 let said = format!("answered {code}:");
                 assert!(error.contains(&said), "{what}: {error}");
                 assert!(
@@ -101,26 +101,26 @@ async fn every_code_at_every_call_ends_at_its_page_and_is_explained_to_the_opera
             }
         }
     }
-    house.advance(Duration::from_secs(7201));
-    let (_, page) = log_in(&house).await;
+    menshen.advance(Duration::from_secs(7201));
+    let (_, page) = log_in(&menshen).await;
     assert_eq!(page.answer.status, 200, "nothing is left of all that");
 }
 
 #[tokio::test]
 async fn an_address_that_is_not_trusted_is_named_to_the_operator() {
-    let house = House::new().await;
-    house.source.allow_ips(Some(Vec::new()));
-    let page = Browser::new(&house)
+    let menshen = Menshen::new().await;
+    menshen.source.allow_ips(Some(Vec::new()));
+    let page = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "lisi")
         .await;
     assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
-    let error = last_error(&house);
+    let error = last_error(&menshen);
     assert!(
         error.contains("enter 127.0.0.1 at the application under 企业可信IP"),
         "{error}"
     );
-    house.source.allow_ips(None);
-    let page = Browser::new(&house)
+    menshen.source.allow_ips(None);
+    let page = Browser::new(&menshen)
         .sign_in(&format!("{HOME}/echo"), "lisi")
         .await;
     assert_eq!(page.answer.status, 200);
@@ -128,48 +128,50 @@ async fn an_address_that_is_not_trusted_is_named_to_the_operator() {
 
 #[tokio::test]
 async fn a_domain_that_is_not_trusted_is_named_to_the_operator() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     let source = browser.to_source(&format!("{HOME}/echo")).await;
     let back = browser.choose(&source, "lisi").await;
-    house.source.domains_of_agent(AGENT_ID, &["elsewhere.test"]);
+    menshen
+        .source
+        .domains_of_agent(AGENT_ID, &["elsewhere.test"]);
     let page = browser.follow(&back).await;
     assert_eq!(page.cause(), Some(Cause::SourceMisconfigured));
-    assert!(last_error(&house).contains("enter sso.test exactly so"));
+    assert!(last_error(&menshen).contains("enter sso.test exactly so"));
 }
 
 #[tokio::test]
 async fn no_secret_comes_out_again_whatever_the_source_says() {
     let log = Records::of_the_log();
-    let house = talkative().await;
+    let menshen = talkative().await;
     let mut hidden = vec![SECRET.to_owned()];
     for call in CALLS {
-        let (here, page) = log_in(&house).await;
+        let (here, page) = log_in(&menshen).await;
         assert_eq!(page.answer.status, 200);
         hidden.push(here.cookie("menshen").unwrap().value.clone());
-        let asked = house.source.last_query(MEMBER).unwrap();
+        let asked = menshen.source.last_query(MEMBER).unwrap();
         let token = parameter(&format!("http://x/?{asked}"), "access_token").unwrap();
         hidden.push(token.clone());
         for errcode in [40013, 40029, 45009, 60020, 60111] {
             let known = if call == TOKEN { SECRET } else { &token };
             if call == TOKEN {
-                house.advance(Duration::from_secs(7201));
+                menshen.advance(Duration::from_secs(7201));
             }
             let words = format!("wrong {known} from ip: 203.0.113.9, more info at {known}");
             let body = json!({ "errcode": errcode, "errmsg": words }).to_string();
-            house.source.answer(call, body, usize::MAX);
-            let (phone, page) = log_in(&house).await;
-            house.source.mend(call);
+            menshen.source.answer(call, body, usize::MAX);
+            let (phone, page) = log_in(&menshen).await;
+            menshen.source.mend(call);
             let back = phone.visited.iter().find(|url| url.contains("code="));
             hidden.push(parameter(back.unwrap(), "code").unwrap());
             for secret in &hidden {
                 assert!(!page.answer.text().contains(secret), "{call}: {secret}");
             }
         }
-        house.advance(Duration::from_secs(61));
+        menshen.advance(Duration::from_secs(61));
     }
-    house.audit();
-    let written = [house.records.text(), log.text()];
+    menshen.audit();
+    let written = [menshen.records.text(), log.text()];
     assert!(written[0].contains("wrong … from ip: 203.0.113.9"));
     assert!(
         written[1].contains("hyper"),
@@ -185,8 +187,8 @@ async fn no_secret_comes_out_again_whatever_the_source_says() {
 
 #[tokio::test]
 async fn nonsense_from_the_source_lets_nobody_in_and_troubles_nobody_who_is_here() {
-    let house = talkative().await;
-    let (mut here, _) = log_in(&house).await;
+    let menshen = talkative().await;
+    let (mut here, _) = log_in(&menshen).await;
     let huge = format!(
         "{{\"errcode\":0,\"userid\":\"lisi\",\"x\":\"{}\"}}",
         "x".repeat(2 << 20)
@@ -214,13 +216,13 @@ async fn nonsense_from_the_source_lets_nobody_in_and_troubles_nobody_who_is_here
     for call in CALLS {
         for (status, body) in bodies {
             if call == TOKEN {
-                house.source.expire_tokens();
+                menshen.source.expire_tokens();
             }
-            house
+            menshen
                 .source
                 .answer_with(call, status, body.to_owned(), usize::MAX);
-            let (phone, page) = log_in(&house).await;
-            house.source.mend(call);
+            let (phone, page) = log_in(&menshen).await;
+            menshen.source.mend(call);
             let start: String = body.chars().take(40).collect();
             let what = format!("{status} {start} at {call}");
             assert_eq!(
@@ -230,16 +232,16 @@ async fn nonsense_from_the_source_lets_nobody_in_and_troubles_nobody_who_is_here
             );
             assert!(phone.cookie("menshen").is_none(), "{what}");
             assert!(!page.answer.text().contains("Hotel"), "{what}");
-            assert!(!last_error(&house).contains("Hotel"), "{what}");
+            assert!(!last_error(&menshen).contains("Hotel"), "{what}");
         }
     }
     assert_eq!(here.visit(&format!("{HOME}/echo")).await.status, 200);
-    assert_eq!(log_in(&house).await.1.answer.status, 200);
+    assert_eq!(log_in(&menshen).await.1.answer.status, 200);
 }
 
 #[tokio::test]
 async fn an_answer_about_somebody_else_lets_nobody_in() {
-    let house = talkative().await;
+    let menshen = talkative().await;
     let said = |value: Value| value.to_string();
     let cases = [
         (REDEEM, said(json!({ "errcode": 0 })), Cause::NotMember),
@@ -285,8 +287,8 @@ async fn an_answer_about_somebody_else_lets_nobody_in() {
         ),
     ];
     for (call, body, cause) in cases {
-        house.source.answer(call, body.clone(), 1);
-        let (phone, page) = log_in(&house).await;
+        menshen.source.answer(call, body.clone(), 1);
+        let (phone, page) = log_in(&menshen).await;
         assert_eq!(page.cause(), Some(cause), "{call} {body}");
         assert!(phone.cookie("menshen").is_none());
     }
@@ -294,13 +296,13 @@ async fn an_answer_about_somebody_else_lets_nobody_in() {
 
 #[tokio::test]
 async fn while_the_source_hangs_whoever_is_here_goes_on() {
-    let house = House::new().await;
-    let mut here = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut here = Browser::new(&menshen);
     here.sign_in(&format!("{HOME}/echo"), "lisi").await;
-    let mut waiting = Browser::new(&house);
+    let mut waiting = Browser::new(&menshen);
     let source = waiting.to_source(&format!("{HOME}/echo")).await;
     let back = waiting.choose(&source, "zhangsan").await;
-    house.source.hang(MEMBER);
+    menshen.source.hang(MEMBER);
     let stuck = async {
         let page = waiting.follow(&back).await;
         assert_eq!(
@@ -314,27 +316,27 @@ async fn while_the_source_hangs_whoever_is_here_goes_on() {
         }
     };
     futures_util::future::join(stuck, goes_on).await;
-    assert!(last_error(&house).contains("not answered in time"));
+    assert!(last_error(&menshen).contains("not answered in time"));
     // The code is spent by now; the next login is fine again.
-    house.source.mend(MEMBER);
+    menshen.source.mend(MEMBER);
     let page = waiting.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     assert_eq!(page.answer.status, 200);
 }
 
 #[tokio::test]
 async fn when_the_source_is_gone_whoever_is_here_goes_on() {
-    let house = House::new().await;
-    let mut here = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut here = Browser::new(&menshen);
     here.sign_in(&format!("{HOME}/echo"), "lisi").await;
-    let mut coming = Browser::new(&house);
+    let mut coming = Browser::new(&menshen);
     let page = coming.to_source(&format!("{HOME}/echo")).await;
     let back = coming.choose(&page, "zhangsan").await;
-    let House {
+    let Menshen {
         source,
         running,
         app,
         ..
-    } = house;
+    } = menshen;
     drop(source);
     let page = coming.follow(&back).await;
     assert_eq!(

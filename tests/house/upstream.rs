@@ -8,8 +8,8 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use crate::house::{House, Plan};
-use crate::line::{Line, Message, PATIENCE};
+use crate::raw_connection::{Message, PATIENCE, RawConnection};
+use crate::setup::{Menshen, Setup};
 
 /// The host behind which a test's own upstream stands.
 pub(crate) const UP: &str = "up.test";
@@ -134,40 +134,40 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     seen: Arc<Mutex<Seen>>,
     script: Arc<impl Fn(&Asked) -> Reply>,
 ) {
-    let connection = {
+    let number = {
         let mut seen = seen.lock().unwrap();
         seen.connections += 1;
         seen.connections
     };
-    let mut line = Line::over(stream);
+    let mut connection = RawConnection::over(stream);
     let mut nth = 0;
     loop {
         // A pooled connection waits for as long as the pool likes.
-        while line.early.is_empty() {
+        while connection.early.is_empty() {
             let mut piece = vec![0; 64 * 1024];
-            let read = tokio::io::AsyncReadExt::read(&mut line.stream, &mut piece);
+            let read = tokio::io::AsyncReadExt::read(&mut connection.stream, &mut piece);
             let Ok(count @ 1..) = read.await else { return };
-            line.early.extend_from_slice(&piece[..count]);
+            connection.early.extend_from_slice(&piece[..count]);
         }
-        let Some(message) = line.request().await else {
+        let Some(message) = connection.request().await else {
             return;
         };
         nth += 1;
         let asked = Asked {
-            connection,
+            connection: number,
             nth,
             message,
         };
         seen.lock().unwrap().asked.push(asked.clone());
         let reply = script(&asked);
         let (Reply::Keep(bytes) | Reply::Close(bytes) | Reply::Hang(bytes)) = &reply;
-        if line.try_send(bytes).await.is_err() {
+        if connection.try_send(bytes).await.is_err() {
             return;
         }
         match reply {
             Reply::Keep(_) => {}
             Reply::Close(_) => {
-                let _ = line.stream.shutdown().await;
+                let _ = connection.stream.shutdown().await;
                 return;
             }
             Reply::Hang(_) => std::future::pending().await,
@@ -181,9 +181,9 @@ pub(crate) async fn listener() -> TcpListener {
 }
 
 /// The next connection to it.
-pub(crate) async fn accept(listener: &TcpListener) -> Line<TcpStream> {
+pub(crate) async fn accept(listener: &TcpListener) -> RawConnection<TcpStream> {
     let accepted = timeout(PATIENCE, listener.accept()).await;
-    Line::over(accepted.expect("somebody comes").unwrap().0)
+    RawConnection::over(accepted.expect("somebody comes").unwrap().0)
 }
 
 /// An answer with a length.
@@ -191,7 +191,7 @@ pub(crate) fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
     with("", body)
 }
 
-/// The same with further header lines, each with its line end.
+/// The same with further header lines, each with its connection end.
 pub(crate) fn with(headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let length = body.len();
@@ -207,9 +207,12 @@ pub(crate) fn open_route(url: &str, more: &str) -> String {
     )
 }
 
-/// A house with nothing but such a route.
-pub(crate) async fn house_before(url: &str, more: &str) -> House {
-    Plan::default().routes(&open_route(url, more)).start().await
+/// An instance of menshen with nothing but such a route.
+pub(crate) async fn menshen_before(url: &str, more: &str) -> Menshen {
+    Setup::default()
+        .routes(&open_route(url, more))
+        .start()
+        .await
 }
 
 /// A request without a body, up to its last header.

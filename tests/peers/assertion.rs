@@ -14,8 +14,8 @@ use menshen::secret::Secret;
 use serde_json::{Value, json};
 
 use super::beside::{Program, TempDir, counterparts, free_ports};
-use super::house::House;
 use super::legacy_app::LegacyApp;
+use super::setup::Menshen;
 use super::visitor::{Visitor, echoed};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
@@ -29,7 +29,7 @@ const SPKI: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
 
 /// menshen before an application that checks for itself, and before one that echoes.
 struct Stage {
-    house: House,
+    menshen: Menshen,
     clock: Clock,
     visitor: Visitor,
     _wecom: WeCom,
@@ -51,14 +51,14 @@ impl Stage {
             wecom.domains_of_agent(AGENT_ID, &[host]);
             configuration(&wecom, &legacy, key, port, url, dir)
         };
-        let house = House::built(clock.clone(), text).await;
+        let menshen = Menshen::built(clock.clone(), text).await;
         let mut visitor = Visitor::new();
-        let page = visitor.open(&format!("{}/echo", house.url)).await;
+        let page = visitor.open(&format!("{}/echo", menshen.url)).await;
         let chosen = WeCom::choose(page.url.as_str(), "zhangsan");
         let page = visitor.open(&chosen).await;
         assert_eq!((page.status, page.url.path()), (200, "/echo"));
         Self {
-            house,
+            menshen,
             clock,
             visitor,
             _wecom: wecom,
@@ -68,7 +68,7 @@ impl Stage {
 
     /// What an application at this path is sent.
     async fn assertion(&mut self, path: &str) -> String {
-        let address = format!("{}{path}", self.house.url);
+        let address = format!("{}{path}", self.menshen.url);
         let page = self.visitor.visit(&address).await;
         let mut all = echoed(&page.body, HEADER);
         assert_eq!(all.len(), 1, "{all:?}");
@@ -77,7 +77,7 @@ impl Stage {
 
     /// The key that everybody may read.
     async fn key(&self) -> Value {
-        let address = format!("{}/.menshen/jwks.json", self.house.url);
+        let address = format!("{}/.menshen/jwks.json", self.menshen.url);
         let page = Visitor::new().visit(&address).await;
         let document: Value = serde_json::from_str(&page.body).unwrap();
         document["keys"][0].clone()
@@ -201,7 +201,7 @@ impl Pair {
             let stage = Stage::start(key, port).await;
             let mut command = command(&dir);
             command
-                .env("ISSUER", &stage.house.url)
+                .env("ISSUER", &stage.menshen.url)
                 .env("AUDIENCE", "oa")
                 .env("PORT", port.to_string())
                 .env("no_proxy", "127.0.0.1")
@@ -337,7 +337,7 @@ async fn checks_for_itself(command: impl Fn(&TempDir) -> Command) {
     let page = pair
         .stage
         .visitor
-        .visit(&format!("{}/", pair.stage.house.url))
+        .visit(&format!("{}/", pair.stage.menshen.url))
         .await;
     assert_eq!(page.status, 200);
     assert!(

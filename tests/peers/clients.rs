@@ -14,8 +14,8 @@ use menshen::clock::Clock;
 use serde_json::json;
 
 use super::beside::TempDir;
-use super::house::House;
 use super::op::certified::Certified;
+use super::setup::Menshen;
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 use apache::Apache;
 
@@ -40,7 +40,7 @@ struct Stage {
     apache: Apache,
     /// Where programs work; `tls.pem` in it is the certificate.
     dir: TempDir,
-    _house: House,
+    _menshen: Menshen,
     _provider: Certified,
     _wecom: WeCom,
 }
@@ -61,7 +61,7 @@ impl Stage {
         let apache = Apache::start().await;
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        let house = House::built(Clock::system(), |url, dir| {
+        let menshen = Menshen::built(Clock::system(), |url, dir| {
             dir.write("tls.pem", &certificate);
             dir.write("tls.key", &key);
             configuration(url, dir, &wecom, &provider.issuer, apache.port)
@@ -70,11 +70,11 @@ impl Stage {
         let dir = TempDir::new();
         dir.write("tls.pem", &certificate);
         Self {
-            url: house.url.replace("http:", "https:"),
+            url: menshen.url.replace("http:", "https:"),
             token,
             apache,
             dir,
-            _house: house,
+            _menshen: menshen,
             _provider: provider,
             _wecom: wecom,
         }

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::beside::TempDir;
 use super::demo::sign_in_as;
-use super::house::House;
+use super::setup::Menshen;
 use super::webdriver::{Browser, Person};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 
@@ -29,7 +29,7 @@ const AGREE: &str = "form.ways button";
 
 /// menshen with its own TLS, an application, and a portal on another site.
 struct Stage {
-    house: House,
+    menshen: Menshen,
     port: u16,
     _wecom: WeCom,
     _accepting: JoinSet<()>,
@@ -47,16 +47,16 @@ impl Stage {
         let application = listener.local_addr().unwrap();
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener));
-        let house = House::built(Clock::system(), |url, dir| {
+        let menshen = Menshen::built(Clock::system(), |url, dir| {
             let port = url.rsplit(':').next().unwrap();
             wecom.domains_of_agent(AGENT_ID, &[&format!("sso.corp.example:{port}")]);
             let session = session.replace("{port}", port);
             configuration(&wecom, dir, port, application).replace("{session}", &session)
         })
         .await;
-        let port = house.url.rsplit(':').next().unwrap().parse().unwrap();
+        let port = menshen.url.rsplit(':').next().unwrap().parse().unwrap();
         Self {
-            house,
+            menshen,
             port,
             _wecom: wecom,
             _accepting: accepting,
@@ -364,5 +364,5 @@ async fn a_manifest_is_fetched_without_cookies_and_with_them() {
         let said = name.map(|name| json!({ "name": name }).to_string());
         assert_eq!(manifest, said, "{link}");
     }
-    drop(stage.house);
+    drop(stage.menshen);
 }

@@ -20,7 +20,7 @@ use menshen::keys;
 use rustls::pki_types::CertificateDer;
 
 use super::beside::{Program, TempDir, free_ports};
-use super::house::House;
+use super::setup::Menshen;
 use super::visitor::{Page, Visitor};
 use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 use application::Application;
@@ -79,7 +79,7 @@ struct Stage {
     clock: Clock,
     /// Where the admin API is.
     admin: String,
-    house: Option<House>,
+    menshen: Option<Menshen>,
     _wecom: WeCom,
     _program: Program,
     _dir: TempDir,
@@ -95,7 +95,7 @@ impl Stage {
             let (admin, grpc) = (port + 1, port + 2);
             wecom.domains_of_agent(AGENT_ID, &[&format!("{HOST}:{port}")]);
             let clock = Clock::by_hand(Clock::system().now());
-            let house = House::built(clock.clone(), |url, dir| {
+            let menshen = Menshen::built(clock.clone(), |url, dir| {
                 sidecar("sidecar.toml", &wecom, (port, admin, grpc), url, dir)
             })
             .await;
@@ -107,7 +107,7 @@ impl Stage {
             let places = Places {
                 port,
                 application: application.address,
-                menshen: house.url.trim_start_matches("http://"),
+                menshen: menshen.url.trim_start_matches("http://"),
                 grpc,
                 dir: &dir,
             };
@@ -124,7 +124,7 @@ impl Stage {
                 application,
                 clock,
                 admin: format!("http://127.0.0.1:{admin}"),
-                house: Some(house),
+                menshen: Some(menshen),
                 _wecom: wecom,
                 _program: program,
                 _dir: dir,

@@ -1,4 +1,4 @@
-//! A file system that is really full, under a menshen of its own.
+//! A file system that is really full, under an instance of menshen of its own.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,8 +15,8 @@ use super::wecom::{AGENT_ID, CORP_ID, Options, SECRET, WeCom};
 const DISK: &str = "/mnt";
 const DISK_BYTES: usize = 16 << 20;
 
-/// A menshen whose store lies on a small file system that nobody else sees.
-struct House {
+/// An instance of menshen whose store lies on a small file system that nobody else sees.
+struct Menshen {
     url: String,
     admin: String,
     program: Program,
@@ -25,7 +25,7 @@ struct House {
     _dir: TempDir,
 }
 
-impl House {
+impl Menshen {
     async fn start() -> Self {
         let here = || ([127, 0, 0, 1], 0).into();
         let wecom = WeCom::start(Options::default()).await.unwrap();
@@ -127,39 +127,39 @@ fn configuration(wecom: &WeCom, app: &LegacyApp, url: &str, admin: &str) -> Stri
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_lets_nobody_in_and_is_no_trouble_any_more_once_it_is_not() {
-    let mut house = House::start().await;
-    let (mut zhang, page) = house.sign_in("zhangsan").await;
+    let mut menshen = Menshen::start().await;
+    let (mut zhang, page) = menshen.sign_in("zhangsan").await;
     assert_eq!(page.status, 200, "{}", page.body);
-    let echo = format!("{}/echo", house.url);
-    let (li, _) = house.sign_in("lisi").await;
+    let echo = format!("{}/echo", menshen.url);
+    let (li, _) = menshen.sign_in("lisi").await;
     for _ in 0..2 {
         let kept = zhang.clone();
         assert_eq!(kept.peek(&echo).await, 200);
-        house.fill();
-        until("it is not ready", async || house.ready().await.0 == 503).await;
-        let reason = house.ready().await.1["reasons"][0].clone();
+        menshen.fill();
+        until("it is not ready", async || menshen.ready().await.0 == 503).await;
+        let reason = menshen.ready().await.1["reasons"][0].clone();
         assert_eq!(reason, "the store cannot be written to: the disk is full");
         // Nobody comes in, and is told so; who is here goes on.
-        let (wang, page) = house.sign_in("wangfang").await;
+        let (wang, page) = menshen.sign_in("wangfang").await;
         assert_eq!((page.status, page.cause()), (503, Some(Cause::StoreAway)));
         assert!(!wang.has("menshen"));
         assert_eq!(li.peek(&echo).await, 200);
         let page = zhang
-            .visit(&format!("{}/.menshen/sign_out", house.url))
+            .visit(&format!("{}/.menshen/sign_out", menshen.url))
             .await;
         assert_eq!(
             (page.status, page.cause()),
             (503, Some(Cause::SignOutUnstored))
         );
         assert_ne!(kept.peek(&echo).await, 200, "signed out, stored or not");
-        house.free();
-        until("it is ready", async || house.ready().await.0 == 200).await;
-        let (again, page) = house.sign_in("wangfang").await;
+        menshen.free();
+        until("it is ready", async || menshen.ready().await.0 == 200).await;
+        let (again, page) = menshen.sign_in("wangfang").await;
         assert_eq!(page.status, 200, "{}", page.body);
         assert_eq!(again.peek(&echo).await, 200);
         assert_eq!(li.peek(&echo).await, 200);
         assert_ne!(kept.peek(&echo).await, 200);
-        (zhang, _) = house.sign_in("zhangsan").await;
+        (zhang, _) = menshen.sign_in("zhangsan").await;
     }
-    assert!(!house.program.ended());
+    assert!(!menshen.program.ended());
 }

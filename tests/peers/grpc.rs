@@ -8,8 +8,8 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use serde_json::{Value, json};
 
 use super::beside::{Program, counterparts, free_ports};
-use super::house::{House, Plan};
 use super::legacy_app::LegacyApp;
+use super::setup::{Menshen, Setup};
 use super::wecom::{Options, WeCom};
 
 /// The session cookie of somebody who logs in, as `Cookie` carries it.
@@ -73,14 +73,14 @@ async fn envoys_own_definitions_always_get_an_answer() {
         "#,
         app.base_url()
     );
-    let plan = Plan {
+    let setup = Setup {
         server: "trusted_proxies = [\"127.0.0.1\"]",
         rest: &rest,
-        ..Plan::default()
+        ..Setup::default()
     };
-    let house = House::start(&wecom, plan).await;
-    let cookie = signed_in(&house.url, "zhangsan").await;
-    let site = house.url.trim_start_matches("http://").to_owned();
+    let menshen = Menshen::start(&wecom, setup).await;
+    let cookie = signed_in(&menshen.url, "zhangsan").await;
+    let site = menshen.url.trim_start_matches("http://").to_owned();
     let answers = tokio::task::spawn_blocking(move || asked(&address, &site, &cookie));
     let answers = answers.await.unwrap();
     assert_eq!(answers.len(), 16, "{answers:#?}");

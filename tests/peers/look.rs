@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::demo::{Demo, go_to_wecom, sign_in_as};
-use super::house::{House, Plan};
 use super::legacy_app::LegacyApp;
+use super::setup::{Menshen, Setup};
 use super::webdriver::{Browser, Person};
 use super::wecom::{CORP_ID, OTHER_AGENT_ID, OTHER_SECRET, Options, WeCom};
 
@@ -209,11 +209,11 @@ async fn every_page_of_a_larger_house_fits_and_speaks_the_language() {
         login = wecom.login_url(),
         app = app.base_url(),
     );
-    let house = House::start(
+    let menshen = Menshen::start(
         &wecom,
-        Plan {
+        Setup {
             rest: &rest,
-            ..Plan::default()
+            ..Setup::default()
         },
     )
     .await;
@@ -222,14 +222,14 @@ async fn every_page_of_a_larger_house_fits_and_speaks_the_language() {
         browser
             .device(look.width, look.height, look.phone, look.language.0)
             .await;
-        browser.open(&format!("{}/todo", house.url)).await;
+        browser.open(&format!("{}/todo", menshen.url)).await;
         check(&browser, look, "20-choose", Whose::Ours).await;
-        browser.open(&format!("{}/down", house.url)).await;
+        browser.open(&format!("{}/down", menshen.url)).await;
         check(&browser, look, "21-application-down", Whose::Ours).await;
-        browser.open(&format!("{}/slow", house.url)).await;
+        browser.open(&format!("{}/slow", menshen.url)).await;
         check(&browser, look, "22-application-slow", Whose::Ours).await;
         wecom.set_status("zhangsan", 2);
-        browser.open(&format!("{}/todo", house.url)).await;
+        browser.open(&format!("{}/todo", menshen.url)).await;
         sign_in_as(&browser, "zhangsan").await;
         browser
             .until("a dead end", async || browser.has("main a.primary").await)
@@ -249,16 +249,16 @@ async fn the_part_behind_the_hash_survives_a_login() {
         "[[route]]\nname = \"spa\"\nupstream = [\"{}\"]\nkeep_fragment = true",
         app.base_url()
     );
-    let house = House::start(
+    let menshen = Menshen::start(
         &wecom,
-        Plan {
+        Setup {
             rest: &rest,
-            ..Plan::default()
+            ..Setup::default()
         },
     )
     .await;
     let browser = Browser::start(&Person::default()).await;
-    let place = format!("{}/spa?tab=1#/orders/7?open=%E5%BC%A0&x=1", house.url);
+    let place = format!("{}/spa?tab=1#/orders/7?open=%E5%BC%A0&x=1", menshen.url);
     browser.open(&place).await;
     sign_in_as(&browser, "zhangsan").await;
     super::demo::stands_at(&browser, "张三", &place).await;

@@ -16,12 +16,12 @@ mod frames;
 mod fronts;
 mod full_disk;
 mod grpc;
-mod house;
 #[path = "../../examples/demo/legacy_app.rs"]
 mod legacy_app;
 mod look;
 mod nginx;
 mod op;
+mod setup;
 mod visitor;
 mod walk;
 mod webdriver;

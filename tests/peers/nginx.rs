@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::beside::{Program, TempDir, free_ports};
 use super::demo::{sign_in_as, stands_at};
-use super::house::{House, Plan};
 use super::legacy_app::LegacyApp;
+use super::setup::{Menshen, Setup};
 use super::walk::echo;
 use super::webdriver::{Browser, Person};
 use super::wecom::{Options, WeCom};
@@ -75,27 +75,27 @@ async fn nginx_behind_is_told_who_it_is_and_echoes() {
         "[[route]]\nname = \"behind\"\nupstream = [\"http://127.0.0.1:{}\"]",
         nginx.port
     );
-    let house = House::start(
+    let menshen = Menshen::start(
         &wecom,
-        Plan {
+        Setup {
             rest: &rest,
-            ..Plan::default()
+            ..Setup::default()
         },
     )
     .await;
     let browser = Browser::start(&Person::default()).await;
-    browser.open(&format!("{}/todo", house.url)).await;
+    browser.open(&format!("{}/todo", menshen.url)).await;
     sign_in_as(&browser, "zhangsan").await;
-    stands_at(&browser, "张三", &format!("{}/todo", house.url)).await;
+    stands_at(&browser, "张三", &format!("{}/todo", menshen.url)).await;
     assert_eq!(browser.script(&echo("0"), json!(["ws"])).await, "门神");
 
     let cookie = session(&browser).await;
     let client = client_at(None);
-    let host = house.url.trim_start_matches("http://");
+    let host = menshen.url.trim_start_matches("http://");
     // nginx closes every third connection: not one of these may notice.
     for _ in 0..20 {
         let request = client
-            .get(format!("{}/said", house.url))
+            .get(format!("{}/said", menshen.url))
             .header("cookie", &cookie);
         let forged = request
             .header("x-forwarded-user", "lisi")
@@ -109,7 +109,7 @@ async fn nginx_behind_is_told_who_it_is_and_echoes() {
     }
     for (bytes, status) in [(1_000_000, 200), (2_000_000, 413)] {
         let request = client
-            .post(format!("{}/echo", house.url))
+            .post(format!("{}/echo", menshen.url))
             .header("cookie", &cookie);
         let answer = request.body(vec![b'x'; bytes]).send().await.unwrap();
         assert_eq!(
@@ -130,7 +130,7 @@ async fn nginx_in_front_is_believed_and_nobody_else() {
         "[[route]]\nname = \"behind\"\nupstream = [\"{}\"]",
         app.base_url()
     );
-    let (house, nginx) = behind_nginx(&wecom, &rest).await;
+    let (menshen, nginx) = behind_nginx(&wecom, &rest).await;
     let front = format!("https://127.0.0.1:{}", nginx.port);
     let person = Person {
         accepts_any_certificate: true,
@@ -154,7 +154,7 @@ async fn nginx_in_front_is_believed_and_nobody_else() {
     assert_eq!(header(&through, "x-forwarded-proto"), "https");
     assert_eq!(header(&through, "x-forwarded-user"), "zhangsan");
     // Past nginx: then neither https nor the address counts.
-    let past = said(&client_at(None), &format!("{}/echo", house.url), &cookie).await;
+    let past = said(&client_at(None), &format!("{}/echo", menshen.url), &cookie).await;
     assert_eq!(header(&past, "x-real-ip"), "127.0.0.1");
     assert_eq!(header(&past, "x-forwarded-proto"), "http");
 }
@@ -178,19 +178,19 @@ async fn before(app: &LegacyApp) -> Nginx {
 }
 
 /// menshen that believes nginx alone, and nginx with TLS before it.
-async fn behind_nginx(wecom: &WeCom, rest: &str) -> (House, Nginx) {
+async fn behind_nginx(wecom: &WeCom, rest: &str) -> (Menshen, Nginx) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     for _ in 0..10 {
         let port = free_ports(1);
         let external = format!("https://127.0.0.1:{port}");
         let server = format!("trusted_proxies = [\"{NGINX_ADDRESS}\"]");
-        let plan = Plan {
+        let setup = Setup {
             external_url: Some(&external),
             server: &server,
             rest,
         };
-        let house = House::start(wecom, plan).await;
+        let menshen = Menshen::start(wecom, setup).await;
         let dir = TempDir::new();
         dir.write("certificate.pem", &certificate);
         dir.write("key.pem", &key);
@@ -201,10 +201,10 @@ async fn behind_nginx(wecom: &WeCom, rest: &str) -> (House, Nginx) {
                 proxy_set_header Host $http_host;
                 proxy_set_header X-Forwarded-Proto $scheme;
                 proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }}",
-            house.url
+            menshen.url
         );
         if let Some(nginx) = Nginx::start(port, dir, &server).await {
-            return (house, nginx);
+            return (menshen, nginx);
         }
     }
     panic!("nginx does not start");

@@ -16,8 +16,8 @@ use menshen::clock::Clock;
 use tokio::task::JoinSet;
 
 use super::beside::TempDir;
-use super::house::House;
 use super::legacy_app::LegacyApp;
+use super::setup::Menshen;
 use super::visitor;
 
 /// The client that both providers know, and its secret.
@@ -29,7 +29,7 @@ const CLIENT_SECRET: &str = "secret-of-the-client-menshen";
 struct Stage {
     /// What browsers call it: scheme, host and port.
     url: String,
-    _house: House,
+    _menshen: Menshen,
     _app: LegacyApp,
     clock: Clock,
     /// What makes the clock go; it stops with the stage.
@@ -73,7 +73,7 @@ impl Stage {
         let clock = Clock::by_hand(Clock::system().now());
         let mut going = JoinSet::new();
         going.spawn(go(clock.clone()));
-        let house = House::built(clock.clone(), |url, dir| {
+        let menshen = Menshen::built(clock.clone(), |url, dir| {
             let external = url.replace("http", scheme);
             format!(
                 "{}{}",
@@ -87,8 +87,8 @@ impl Stage {
         })
         .await;
         Self {
-            url: house.url.replace("http", scheme),
-            _house: house,
+            url: menshen.url.replace("http", scheme),
+            _menshen: menshen,
             _app: app,
             clock,
             _going: going,

@@ -4,25 +4,25 @@
 use serde_json::{Value, json};
 
 use super::shown::metric;
-use super::{api, ask, is_here, plan, signed_in};
+use super::{api, ask, is_here, setup, signed_in};
 use crate::browser::Browser;
-use crate::house::{HOME, House};
+use crate::setup::{HOME, Menshen};
 use crate::stores::{Meddler, TempDir};
 use crate::upstream::until;
 use menshen::face::page::Cause;
 use menshen::store;
 
-async fn on_file() -> (House, Meddler, TempDir) {
+async fn on_file() -> (Menshen, Meddler, TempDir) {
     let dir = TempDir::new();
-    let house = plan().store(&dir.url()).start().await;
+    let menshen = setup().store(&dir.url()).start().await;
     let meddler = Meddler::at(&dir.url()).await;
-    (house, meddler, dir)
+    (menshen, meddler, dir)
 }
 
 /// Waits until `/readyz` says so.
-async fn ready(house: &House, ready: bool) -> Value {
+async fn ready(menshen: &Menshen, ready: bool) -> Value {
     for _ in 0..300 {
-        let answer = ask(house, "GET", "/readyz", "", "").await;
+        let answer = ask(menshen, "GET", "/readyz", "", "").await;
         if answer.json()["ready"] == ready {
             assert_eq!(answer.status, if ready { 200 } else { 503 });
             return answer.json();
@@ -34,18 +34,18 @@ async fn ready(house: &House, ready: bool) -> Value {
 
 #[tokio::test]
 async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_restart() {
-    let (house, mut meddler, dir) = on_file().await;
-    let mut zhang = signed_in(&house, "zhangsan").await;
+    let (menshen, mut meddler, dir) = on_file().await;
+    let mut zhang = signed_in(&menshen, "zhangsan").await;
     let zhang_was = zhang.cookie("menshen").unwrap().value.clone();
-    let mut li = signed_in(&house, "lisi").await;
-    let errors = metric(&house, "menshen_store_errors_total").await;
+    let mut li = signed_in(&menshen, "lisi").await;
+    let errors = metric(&menshen, "menshen_store_errors_total").await;
     let end = meddler
         .fail_all("SELECT RAISE(ROLLBACK, 'disk full')")
         .await;
 
     // Whoever comes in now gets a page, and nothing of them stays.
     for _ in 0..2 {
-        let mut wang = Browser::new(&house);
+        let mut wang = Browser::new(&menshen);
         let page = wang.sign_in(&format!("{HOME}/echo"), "wangfang").await;
         assert_eq!(page.cause(), Some(Cause::StoreAway));
         assert_eq!(page.answer.status, 503);
@@ -54,24 +54,24 @@ async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_resta
     let store = store::open(&dir.store_url()).await.unwrap();
     let wang = "wangfang".parse().unwrap();
     assert_eq!(store.account_by_login(&wang).await.unwrap(), None);
-    let why = ready(&house, false).await;
+    let why = ready(&menshen, false).await;
     let reason = why["reasons"][0].as_str().unwrap();
     assert!(
         reason.starts_with("the store cannot be written to: "),
         "{reason}"
     );
-    assert!(metric(&house, "menshen_store_errors_total").await > errors);
+    assert!(metric(&menshen, "menshen_store_errors_total").await > errors);
 
     // Who signs out is out here, and is told that it is not stored.
     let page = zhang.follow(&format!("{HOME}/.menshen/sign_out")).await;
     assert_eq!(page.cause(), Some(Cause::SignOutUnstored));
     assert_eq!(page.answer.status, 503);
     assert_eq!(zhang.cookie("menshen"), None);
-    let kept = crate::asking::Ask::get("/echo").session(&zhang_was);
-    assert_eq!(kept.of(&house).await.status, 401);
+    let kept = crate::test_request::TestRequest::get("/echo").session(&zhang_was);
+    assert_eq!(kept.send(&menshen).await.status, 401);
     // So is who is ended by the administrator; everybody else goes on.
     assert!(is_here(&mut li).await);
-    let ended = api(&house, "POST", "/api/revoke", &json!({"login": "lisi"})).await;
+    let ended = api(&menshen, "POST", "/api/revoke", &json!({"login": "lisi"})).await;
     assert_eq!(ended.status, 503, "{}", ended.text());
     assert!(
         ended.text().contains("holds in this process"),
@@ -81,20 +81,20 @@ async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_resta
     assert!(!is_here(&mut li).await);
 
     meddler.run(&end).await;
-    ready(&house, true).await;
+    ready(&menshen, true).await;
     until("it is stored", || {
-        let sessions = &house.running.live().shared().sessions;
+        let sessions = &menshen.running.live().shared().sessions;
         futures_util::FutureExt::now_or_never(sessions.store_pending(0)) == Some(0)
     })
     .await;
     assert_eq!(store.sessions(None, 9).await.unwrap(), []);
-    assert_eq!(kept.of(&house).await.status, 401);
-    house.advance(std::time::Duration::from_secs(1));
+    assert_eq!(kept.send(&menshen).await.status, 401);
+    menshen.advance(std::time::Duration::from_secs(1));
     for who in ["zhangsan", "lisi", "wangfang"] {
-        let mut browser = signed_in(&house, who).await;
+        let mut browser = signed_in(&menshen, who).await;
         assert!(is_here(&mut browser).await, "{who}");
     }
-    let told = house.audit();
+    let told = menshen.audit();
     let unstored = |line: &&Value| {
         let reason = line["reason"].as_str().unwrap_or_default();
         reason.contains("not stored yet")
@@ -104,18 +104,18 @@ async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_resta
 
 #[tokio::test]
 async fn a_store_whose_file_is_taken_away_or_replaced_is_not_written_to() {
-    let (house, _, dir) = on_file().await;
-    let mut zhang = signed_in(&house, "zhangsan").await;
+    let (menshen, _, dir) = on_file().await;
+    let mut zhang = signed_in(&menshen, "zhangsan").await;
     let away = dir.file().with_extension("away");
     std::fs::rename(dir.file(), &away).unwrap();
     for other in [false, true] {
         if other {
             std::fs::write(dir.file(), b"").unwrap();
         }
-        let why = ready(&house, false).await;
+        let why = ready(&menshen, false).await;
         let reason = why["reasons"][0].as_str().unwrap();
         assert!(reason.contains("taken away or replaced"), "{reason}");
-        let mut wang = Browser::new(&house);
+        let mut wang = Browser::new(&menshen);
         let page = wang.sign_in(&format!("{HOME}/echo"), "wangfang").await;
         assert_eq!(page.cause(), Some(Cause::StoreAway));
         // Who is here goes on for a while, as in every outage.
@@ -123,18 +123,18 @@ async fn a_store_whose_file_is_taken_away_or_replaced_is_not_written_to() {
     }
     assert_eq!(std::fs::metadata(dir.file()).unwrap().len(), 0);
     std::fs::rename(&away, dir.file()).unwrap();
-    ready(&house, true).await;
-    let mut wang = signed_in(&house, "wangfang").await;
+    ready(&menshen, true).await;
+    let mut wang = signed_in(&menshen, "wangfang").await;
     assert!(is_here(&mut wang).await && is_here(&mut zhang).await);
 }
 
 #[tokio::test]
 async fn an_account_that_is_not_there_is_not_a_store_that_fails() {
-    let (house, _, _dir) = on_file().await;
-    let errors = metric(&house, "menshen_store_errors_total").await;
+    let (menshen, _, _dir) = on_file().await;
+    let errors = metric(&menshen, "menshen_store_errors_total").await;
     let nobody = json!({"account": "AAAAAAAAAAAAAAAAAAAAAA"});
-    let answer = api(&house, "POST", "/api/revoke", &nobody).await;
+    let answer = api(&menshen, "POST", "/api/revoke", &nobody).await;
     assert_eq!(answer.status, 404, "{}", answer.text());
-    assert_eq!(metric(&house, "menshen_store_errors_total").await, errors);
-    ready(&house, true).await;
+    assert_eq!(metric(&menshen, "menshen_store_errors_total").await, errors);
+    ready(&menshen, true).await;
 }

@@ -1,8 +1,8 @@
 //! A page of another site whose name leads to the administrator's listener (DNS rebinding), and
 //! pages that send requests there: neither reads or changes anything.
 
-use super::{TOKEN, admin_of, is_here, plan, sessions_of, signed_in};
-use crate::house::{House, Plan};
+use super::{TOKEN, admin_of, is_here, sessions_of, setup, signed_in};
+use crate::setup::{Menshen, Setup};
 use crate::wire::{self, Answer};
 
 const PATHS: [&str; 5] = [
@@ -14,23 +14,23 @@ const PATHS: [&str; 5] = [
 ];
 
 /// The first line and headers as they are, with the token.
-async fn send(house: &House, first: &str, headers: &str) -> Answer {
+async fn send(menshen: &Menshen, first: &str, headers: &str) -> Answer {
     let request = format!(
         "{first}\r\n{headers}Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\
          Connection: close\r\n\r\n"
     );
-    wire::raw(admin_of(house), request.as_bytes()).await
+    wire::raw(admin_of(menshen), request.as_bytes()).await
 }
 
-fn naming(hosts: &str) -> Plan {
-    Plan::default().more(&format!(
+fn naming(hosts: &str) -> Setup {
+    Setup::default().more(&format!(
         "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\nhosts = {hosts}\n"
     ))
 }
 
 #[tokio::test]
 async fn a_name_that_nobody_configured_reads_nothing() {
-    let house = plan().start().await;
+    let menshen = setup().start().await;
     for host in [
         "evil.test",
         "evil.test:9180",
@@ -47,7 +47,7 @@ async fn a_name_that_nobody_configured_reads_nothing() {
     ] {
         for path in PATHS {
             let first = format!("GET {path} HTTP/1.1");
-            let answer = send(&house, &first, &format!("Host: {host}\r\n")).await;
+            let answer = send(&menshen, &first, &format!("Host: {host}\r\n")).await;
             let text = answer.text();
             assert!([400, 403].contains(&answer.status), "{host} {path}: {text}");
             assert!(
@@ -58,14 +58,14 @@ async fn a_name_that_nobody_configured_reads_nothing() {
     }
     for path in ["/metrics", "/api/sessions", "/no-such-thing", "/healthz/x"] {
         for host in ["Host:\r\n", "Host: \r\n", "Host: \t\r\n"] {
-            let answer = send(&house, &format!("GET {path} HTTP/1.1"), host).await;
+            let answer = send(&menshen, &format!("GET {path} HTTP/1.1"), host).await;
             assert_eq!(answer.status, 403, "{path} {host:?}");
         }
     }
     // What can stand in no address is nobody's name.
     for target in ["/metrics#x", "/api/sessions?a#b", "/healthz x", "//\u{7f}"] {
         let first = format!("GET {target} HTTP/1.1");
-        let answer = send(&house, &first, "Host: 127.0.0.1\r\n").await;
+        let answer = send(&menshen, &first, "Host: 127.0.0.1\r\n").await;
         assert_eq!(answer.status, 400, "{target}");
         assert!(answer.text().contains("the target holds"), "{target}");
     }
@@ -88,23 +88,23 @@ async fn a_name_that_nobody_configured_reads_nothing() {
         ("GET /healthz HTTP/1.1", "Host:\r\nHost:\r\n"),
         ("GET http://evil.test/readyz HTTP/1.1", "Host:\r\n"),
     ] {
-        let answer = send(&house, first, headers).await;
+        let answer = send(&menshen, first, headers).await;
         assert!([400, 403].contains(&answer.status), "{first} {headers}");
     }
 }
 
 #[tokio::test]
 async fn a_name_that_nobody_configured_ends_nobodys_session() {
-    let house = plan().start().await;
-    let mut browser = signed_in(&house, "zhangsan").await;
-    let sessions = sessions_of(&house, "zhangsan").await;
+    let menshen = setup().start().await;
+    let mut browser = signed_in(&menshen, "zhangsan").await;
+    let sessions = sessions_of(&menshen, "zhangsan").await;
     let id = sessions[0]["id"].as_str().unwrap();
     let account = sessions[0]["account"].as_str().unwrap();
     for first in [
         format!("DELETE /api/sessions/{id} HTTP/1.1"),
         format!("POST /api/accounts/{account}/close HTTP/1.1"),
     ] {
-        let answer = send(&house, &first, "Host: evil.test\r\n").await;
+        let answer = send(&menshen, &first, "Host: evil.test\r\n").await;
         assert_eq!(answer.status, 403, "{first}");
     }
     assert!(is_here(&mut browser).await);
@@ -112,7 +112,7 @@ async fn a_name_that_nobody_configured_ends_nobodys_session() {
 
 #[tokio::test]
 async fn probes_by_address_and_tools_on_the_machine_are_answered() {
-    let house = plan().start().await;
+    let menshen = setup().start().await;
     for (version, headers) in [
         ("1.1", "Host: 127.0.0.1\r\n"),
         ("1.1", "Host: 127.0.0.1:9180\r\n"),
@@ -128,7 +128,7 @@ async fn probes_by_address_and_tools_on_the_machine_are_answered() {
     ] {
         for path in ["/metrics", "/healthz", "/readyz", "/api/sessions"] {
             let first = format!("GET {path} HTTP/{version}");
-            let answer = send(&house, &first, headers).await;
+            let answer = send(&menshen, &first, headers).await;
             assert_eq!(answer.status, 200, "{first} {headers}: {}", answer.text());
         }
     }
@@ -136,7 +136,7 @@ async fn probes_by_address_and_tools_on_the_machine_are_answered() {
 
 #[tokio::test]
 async fn health_checks_that_name_no_host_are_answered() {
-    let house = naming(r#"["menshen.monitoring.svc"]"#).start().await;
+    let menshen = naming(r#"["menshen.monitoring.svc"]"#).start().await;
     for path in ["/healthz", "/readyz"] {
         for method in ["GET", "HEAD"] {
             for (version, host) in [
@@ -147,7 +147,7 @@ async fn health_checks_that_name_no_host_are_answered() {
                 ("1.1", ""),
             ] {
                 let first = format!("{method} {path} HTTP/{version}");
-                let answer = send(&house, &first, host).await;
+                let answer = send(&menshen, &first, host).await;
                 assert_eq!(answer.status, 200, "{first} {host:?}: {}", answer.text());
             }
         }
@@ -156,7 +156,7 @@ async fn health_checks_that_name_no_host_are_answered() {
 
 #[tokio::test]
 async fn a_configured_name_is_answered_and_no_other() {
-    let house = naming(r#"["menshen.monitoring.svc", "Gate.corp.example"]"#)
+    let menshen = naming(r#"["menshen.monitoring.svc", "Gate.corp.example"]"#)
         .start()
         .await;
     for (host, status) in [
@@ -171,7 +171,7 @@ async fn a_configured_name_is_answered_and_no_other() {
         ("localhost", 200),
     ] {
         let answer = send(
-            &house,
+            &menshen,
             "GET /metrics HTTP/1.1",
             &format!("Host: {host}\r\n"),
         )
@@ -182,8 +182,8 @@ async fn a_configured_name_is_answered_and_no_other() {
 
 #[tokio::test]
 async fn a_page_of_another_site_changes_nothing_even_with_the_token() {
-    let house = plan().start().await;
-    let own = format!("Host: {}\r\n", admin_of(&house));
+    let menshen = setup().start().await;
+    let own = format!("Host: {}\r\n", admin_of(&menshen));
     for (headers, changes) in [
         ("Origin: http://evil.test\r\n", false),
         ("Origin: null\r\n", false),
@@ -206,14 +206,14 @@ async fn a_page_of_another_site_changes_nothing_even_with_the_token() {
         ("Sec-Fetch-Site: same-origin\r\n", true),
         ("", true),
     ] {
-        let mut browser = signed_in(&house, "zhangsan").await;
-        let session = sessions_of(&house, "zhangsan").await.remove(0);
+        let mut browser = signed_in(&menshen, "zhangsan").await;
+        let session = sessions_of(&menshen, "zhangsan").await.remove(0);
         let first = format!(
             "DELETE /api/sessions/{} HTTP/1.1",
             session["id"].as_str().unwrap()
         );
-        let headers = headers.replace("OWN", &format!("http://{}", admin_of(&house)));
-        let answer = send(&house, &first, &format!("{own}{headers}")).await;
+        let headers = headers.replace("OWN", &format!("http://{}", admin_of(&menshen)));
+        let answer = send(&menshen, &first, &format!("{own}{headers}")).await;
         let status = if changes { 200 } else { 403 };
         assert_eq!(answer.status, status, "{headers}: {}", answer.text());
         assert_eq!(is_here(&mut browser).await, !changes, "{headers}");
@@ -223,12 +223,12 @@ async fn a_page_of_another_site_changes_nothing_even_with_the_token() {
                 "POST /api/revoke HTTP/1.1".to_owned(),
                 format!("POST /api/accounts/{account}/close HTTP/1.1"),
             ] {
-                let answer = send(&house, &first, &format!("{own}{headers}")).await;
+                let answer = send(&menshen, &first, &format!("{own}{headers}")).await;
                 assert_eq!(answer.status, 403, "{first} {headers}");
             }
             assert!(is_here(&mut browser).await, "{headers}");
             send(
-                &house,
+                &menshen,
                 &format!(
                     "DELETE /api/sessions/{} HTTP/1.1",
                     session["id"].as_str().unwrap()
@@ -240,7 +240,7 @@ async fn a_page_of_another_site_changes_nothing_even_with_the_token() {
     }
     // Reading is what a link on another page may do: nothing of it is told to that page.
     let linked = format!("{own}Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n");
-    let answer = send(&house, "GET /metrics HTTP/1.1", &linked).await;
+    let answer = send(&menshen, "GET /metrics HTTP/1.1", &linked).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(

@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 
-use super::{TOKEN, admin_of, api, ask, is_here, plan, signed_in};
+use super::{TOKEN, admin_of, api, ask, is_here, setup, signed_in};
 use crate::forwarding::upgrades::open_socket;
-use crate::house::House;
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::Menshen;
 use crate::upstream::{Folder, until};
 use crate::wire;
 
 /// The value of one line of the metrics; 0 when there is none yet.
-pub(super) async fn metric(house: &House, line: &str) -> f64 {
-    let page = ask(house, "GET", "/metrics", "", "").await.text();
+pub(super) async fn metric(menshen: &Menshen, line: &str) -> f64 {
+    let page = ask(menshen, "GET", "/metrics", "", "").await.text();
     let found = page.lines().find_map(|shown| {
         shown
             .strip_prefix(line)?
@@ -23,8 +23,8 @@ pub(super) async fn metric(house: &House, line: &str) -> f64 {
 
 #[tokio::test]
 async fn no_answer_holds_anything_secret() {
-    let house = plan().start().await;
-    let browser = signed_in(&house, "zhangsan").await;
+    let menshen = setup().start().await;
+    let browser = signed_in(&menshen, "zhangsan").await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     let handle = cookie.split('.').nth(1).unwrap();
     let handle = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, handle);
@@ -43,7 +43,7 @@ async fn no_answer_holds_anything_secret() {
         ("POST", "/api/revoke"),
         ("GET", "/api/what"),
     ] {
-        let answer = api(&house, method, path, &Value::Null).await;
+        let answer = api(&menshen, method, path, &Value::Null).await;
         let all = format!("{:?} {}", answer.headers, answer.text());
         for secret in secrets {
             assert!(!all.contains(secret), "{path} shows {secret}");
@@ -54,8 +54,8 @@ async fn no_answer_holds_anything_secret() {
 
 #[tokio::test]
 async fn what_is_promised_is_counted() {
-    let house = plan().start().await;
-    let page = ask(&house, "GET", "/metrics", "", "").await;
+    let menshen = setup().start().await;
+    let page = ask(&menshen, "GET", "/metrics", "", "").await;
     assert_eq!(
         page.header("content-type"),
         Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
@@ -72,34 +72,43 @@ async fn what_is_promised_is_counted() {
     ];
     let mut before = Vec::new();
     for line in watched {
-        before.push(metric(&house, line).await);
+        before.push(metric(&menshen, line).await);
     }
-    let mut browser = signed_in(&house, "zhangsan").await;
+    let mut browser = signed_in(&menshen, "zhangsan").await;
     assert!(is_here(&mut browser).await);
     let stranger = "GET / HTTP/1.1\r\nHost: sso.test\r\n\r\n";
     assert_eq!(
-        wire::raw(house.address(), stranger.as_bytes()).await.status,
+        wire::raw(menshen.address(), stranger.as_bytes())
+            .await
+            .status,
         401
     );
     let nowhere = "GET / HTTP/1.1\r\nHost: nowhere.test\r\n\r\n";
     assert_eq!(
-        wire::raw(house.address(), nowhere.as_bytes()).await.status,
+        wire::raw(menshen.address(), nowhere.as_bytes())
+            .await
+            .status,
         404
     );
     for (line, before) in watched.iter().zip(before) {
-        assert!(metric(&house, line).await > before, "{line} did not move");
+        assert!(metric(&menshen, line).await > before, "{line} did not move");
     }
-    assert_eq!(metric(&house, "menshen_sessions_cached").await, 1.0);
+    assert_eq!(metric(&menshen, "menshen_sessions_cached").await, 1.0);
     // Gauges go up and come down.
-    let connections = metric(&house, "menshen_connections").await;
+    let connections = metric(&menshen, "menshen_connections").await;
     let value = &browser.cookie("menshen").unwrap().value;
-    let socket = open_socket(&house, "sso.test", &format!("Cookie: menshen={value}\r\n")).await;
-    let telemetry = house.running.live().shared().telemetry.clone();
+    let socket = open_socket(
+        &menshen,
+        "sso.test",
+        &format!("Cookie: menshen={value}\r\n"),
+    )
+    .await;
+    let telemetry = menshen.running.live().shared().telemetry.clone();
     until("the tunnel is counted", || {
         telemetry.render().contains("menshen_tunnels 1\n")
     })
     .await;
-    assert!(metric(&house, "menshen_connections").await > connections);
+    assert!(metric(&menshen, "menshen_connections").await > connections);
     drop(socket);
     until("the tunnel is counted off", || {
         telemetry.render().contains("menshen_tunnels 0\n")
@@ -112,21 +121,21 @@ async fn what_is_promised_is_counted() {
             .map(str::to_owned)
     };
     let first = hash(telemetry.render()).expect("the configuration is named");
-    assert_eq!(metric(&house, "menshen_config_epoch").await, 1.0);
-    house
-        .reload(&plan().session("lifetime = \"3h\""))
+    assert_eq!(metric(&menshen, "menshen_config_epoch").await, 1.0);
+    menshen
+        .reload(&setup().session("lifetime = \"3h\""))
         .await
         .unwrap();
     assert_ne!(hash(telemetry.render()), Some(first));
-    assert_eq!(metric(&house, "menshen_config_epoch").await, 2.0);
+    assert_eq!(metric(&menshen, "menshen_config_epoch").await, 2.0);
 }
 
 #[tokio::test]
 async fn a_store_that_fails_makes_the_house_unready_but_not_dead() {
     let folder = Folder::new();
     let url = format!("sqlite://{}", folder.path("menshen.db").display());
-    let house = plan().store(&url).start().await;
-    assert_eq!(ask(&house, "GET", "/readyz", "", "").await.status, 200);
+    let menshen = setup().store(&url).start().await;
+    assert_eq!(ask(&menshen, "GET", "/readyz", "", "").await.status, 200);
     let vandal = sqlx::SqlitePool::connect(&url).await.unwrap();
     for broken in [
         "ALTER TABLE key_ring RENAME TO lost",
@@ -134,25 +143,25 @@ async fn a_store_that_fails_makes_the_house_unready_but_not_dead() {
     ] {
         sqlx::query(broken).execute(&vandal).await.unwrap();
     }
-    let ready = ask(&house, "GET", "/readyz", "", "").await;
+    let ready = ask(&menshen, "GET", "/readyz", "", "").await;
     assert_eq!(
         (ready.status, ready.json()["ready"].as_bool()),
         (503, Some(false))
     );
     assert!(ready.text().contains("store"), "{}", ready.text());
-    assert_eq!(ask(&house, "GET", "/healthz", "", "").await.status, 200);
-    let answer = api(&house, "GET", "/api/sessions", &Value::Null).await;
+    assert_eq!(ask(&menshen, "GET", "/healthz", "", "").await.status, 200);
+    let answer = api(&menshen, "GET", "/api/sessions", &Value::Null).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
-    assert!(metric(&house, "menshen_store_errors_total").await >= 1.0);
+    assert!(metric(&menshen, "menshen_store_errors_total").await >= 1.0);
     // Mended, it is ready again without a restart.
     let mended = "ALTER TABLE lost RENAME TO key_ring";
     sqlx::query(mended).execute(&vandal).await.unwrap();
-    assert_eq!(ask(&house, "GET", "/readyz", "", "").await.status, 200);
+    assert_eq!(ask(&menshen, "GET", "/readyz", "", "").await.status, 200);
 }
 
 #[tokio::test]
 async fn the_two_listeners_serve_nothing_of_each_other() {
-    let house = plan().start().await;
+    let menshen = setup().start().await;
     for path in [
         "/metrics",
         "/healthz",
@@ -164,12 +173,16 @@ async fn the_two_listeners_serve_nothing_of_each_other() {
             "GET {path} HTTP/1.1\r\nHost: nowhere.test\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
         );
         assert_eq!(
-            wire::raw(house.address(), request.as_bytes()).await.status,
+            wire::raw(menshen.address(), request.as_bytes())
+                .await
+                .status,
             404,
             "{path}"
         );
         let request = request.replace("nowhere.test", "sso.test");
-        let status = wire::raw(house.address(), request.as_bytes()).await.status;
+        let status = wire::raw(menshen.address(), request.as_bytes())
+            .await
+            .status;
         assert!([401, 404].contains(&status), "{path}: {status}");
     }
     for path in [
@@ -181,11 +194,11 @@ async fn the_two_listeners_serve_nothing_of_each_other() {
         "/public",
     ] {
         for (host, status) in [("127.0.0.1", 404), ("sso.test", 403)] {
-            let mut line = Line::open(admin_of(&house)).await;
+            let mut line = RawConnection::open(admin_of(&menshen)).await;
             line.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
                 .await;
             assert_eq!(line.answer().await.status, status, "{path} {host}");
         }
     }
-    assert_eq!(house.app.requests(), 0);
+    assert_eq!(menshen.app.requests(), 0);
 }

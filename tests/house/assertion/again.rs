@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
-use super::{Desk, LIFE_S, one, part, plan, verified};
-use crate::asking::{Ask, signed_in};
+use super::{Desk, LIFE_S, one, part, setup, verified};
 use crate::browser::Browser;
-use crate::house::UNLIMITED;
+use crate::setup::UNLIMITED;
+use crate::test_request::{TestRequest, signed_in};
 
 #[tokio::test]
 async fn an_assertion_is_used_again_while_a_third_of_its_life_is_left() {
     let desk = Desk::open("").await;
-    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
     let first = desk.asserted("/x", &cookie).await.unwrap();
     let from = desk.now_s();
     for (step, reused) in [(0, true), (120, true), (80, true), (1, false)] {
@@ -31,7 +31,7 @@ async fn an_assertion_is_used_again_while_a_third_of_its_life_is_left() {
 #[tokio::test]
 async fn no_assertion_outlives_its_session() {
     let desk = Desk::open("lifetime = '10m'\nidle_timeout = '10m'").await;
-    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
     let end = desk.now_s() + 600;
     for (step, expected) in [
         (0, end - 300),
@@ -56,7 +56,11 @@ async fn no_assertion_outlives_its_session() {
     }
     desk.advance(1);
     assert_eq!(
-        Ask::get("/x").session(&cookie).of(&desk.house).await.status,
+        TestRequest::get("/x")
+            .session(&cookie)
+            .send(&desk.menshen)
+            .await
+            .status,
         401
     );
     assert_eq!(desk.asserted("/public", &cookie).await, None);
@@ -68,7 +72,7 @@ async fn nobody_gets_what_was_signed_for_another_person_session_or_audience() {
     let people = ["zhangsan", "lisi", "zhangsan"];
     let mut cookies = Vec::new();
     for login in people {
-        cookies.push(signed_in(&desk.house, login).await);
+        cookies.push(signed_in(&desk.menshen, login).await);
     }
     let keys = desk.keys().await;
     let mut seen = BTreeSet::new();
@@ -80,8 +84,8 @@ async fn nobody_gets_what_was_signed_for_another_person_session_or_audience() {
                 ("/x", "a.test", "a.test"),
                 ("/x", "b.test", "b.test"),
             ] {
-                let ask = Ask::get(path).host(host).session(cookie);
-                let token = one(&ask.of(&desk.house).await).unwrap();
+                let ask = TestRequest::get(path).host(host).session(cookie);
+                let token = one(&ask.send(&desk.menshen).await).unwrap();
                 let claims = verified(&keys, &token, audience).unwrap();
                 assert_eq!(claims["login"], *login, "{path} {host}");
                 seen.insert(token);
@@ -98,7 +102,7 @@ async fn nobody_gets_what_was_signed_for_another_person_session_or_audience() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_at_once_is_signed_for_once() {
     let desk = Desk::open("").await;
-    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
     let keys = desk.keys().await;
     for round in 0..3 {
         let tokens = join_all((0..100).map(|_| desk.asserted("/x", &cookie))).await;
@@ -113,12 +117,12 @@ async fn a_crowd_at_once_is_signed_for_once() {
 async fn who_signs_in_again_is_named_as_they_are_called_now() {
     let mapping = "[connector.corp.mapping]\nlogin = 'profile.name'\n";
     let desk = Desk::open("").await;
-    let named = plan(&desk.mirror, "").more(&format!("{mapping}{UNLIMITED}"));
-    desk.house.reload(&named).await.unwrap();
-    let mut browser = Browser::new(&desk.house);
+    let named = setup(&desk.mirror, "").more(&format!("{mapping}{UNLIMITED}"));
+    desk.menshen.reload(&named).await.unwrap();
+    let mut browser = Browser::new(&desk.menshen);
     let mut last = None;
     for name in ["张三", "张三丰"] {
-        desk.house
+        desk.menshen
             .source
             .member("zhangsan", |one| one.name = name.to_owned());
         browser.forget("menshen");

@@ -3,8 +3,8 @@
 use menshen::keys::generate;
 use serde_json::{Value, json};
 
-use super::{Desk, part, plan, ring, verified};
-use crate::asking::{Ask, signed_in};
+use super::{Desk, part, ring, setup, verified};
+use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
 const PATH: &str = "/.menshen/jwks.json";
@@ -18,14 +18,14 @@ fn ids(answer: &Answer) -> Vec<Value> {
 async fn the_keys_are_public_halves_that_anybody_may_read_on_every_host() {
     let (one, two) = (generate(), generate());
     let desk = Desk::open(&ring(&[&one, &two])).await;
-    let first = Ask::get(PATH).of(&desk.house).await;
+    let first = TestRequest::get(PATH).send(&desk.menshen).await;
     for host in ["sso.test", "oa.test", "127.0.0.1", "nobody.test"] {
         for ask in [
-            Ask::get(PATH),
-            Ask::get(PATH).navigating(),
-            Ask::get(PATH).session("x"),
+            TestRequest::get(PATH),
+            TestRequest::get(PATH).navigating(),
+            TestRequest::get(PATH).session("x"),
         ] {
-            let answer = ask.host(host).of(&desk.house).await;
+            let answer = ask.host(host).send(&desk.menshen).await;
             assert_eq!((answer.status, &answer.body), (200, &first.body), "{host}");
             assert_eq!(answer.header("content-type"), Some("application/json"));
             assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
@@ -58,17 +58,23 @@ async fn the_keys_are_public_halves_that_anybody_may_read_on_every_host() {
 #[tokio::test]
 async fn the_keys_are_read_by_get_and_head_only() {
     let desk = Desk::open("").await;
-    let head = Ask::get(PATH).method("HEAD").of(&desk.house).await;
+    let head = TestRequest::get(PATH)
+        .method("HEAD")
+        .send(&desk.menshen)
+        .await;
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(head.header("cache-control"), Some("public, max-age=300"));
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
-        let answer = Ask::get(PATH).method(method).of(&desk.house).await;
+        let answer = TestRequest::get(PATH)
+            .method(method)
+            .send(&desk.menshen)
+            .await;
         assert_eq!(answer.status, 405, "{method}");
         assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{method}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{method}");
     }
     for near in ["/.menshen/jwks.json/x", "/.menshen/jwks", "/jwks.json/"] {
-        let answer = Ask::get(near).of(&desk.house).await;
+        let answer = TestRequest::get(near).send(&desk.menshen).await;
         assert_ne!(
             answer.header("cache-control"),
             Some("public, max-age=300"),
@@ -85,7 +91,7 @@ async fn every_node_with_the_same_keys_verifies_what_any_of_them_signed() {
         Desk::open(&ring(&[&two, &one])).await,
     ];
     for (here, there) in [(0, 1), (1, 0)] {
-        let cookie = signed_in(&desks[here].house, "zhangsan").await;
+        let cookie = signed_in(&desks[here].menshen, "zhangsan").await;
         let token = desks[here].asserted("/x", &cookie).await.unwrap();
         let keys = desks[there].keys().await;
         assert!(verified(&keys, &token, "sso.test").is_ok());
@@ -96,22 +102,22 @@ async fn every_node_with_the_same_keys_verifies_what_any_of_them_signed() {
 async fn keys_change_with_an_overlap_and_an_old_one_is_gone_when_it_is_taken_out() {
     let (old, new) = (generate(), generate());
     let desk = Desk::open(&ring(&[&old])).await;
-    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
     let before = desk.asserted("/x", &cookie).await.unwrap();
-    let with = |keys: &str| plan(&desk.mirror, keys);
+    let with = |keys: &str| setup(&desk.mirror, keys);
     // A reload that changes neither key nor issuer keeps what was signed.
-    desk.house.reload(&with(&ring(&[&old]))).await.unwrap();
+    desk.menshen.reload(&with(&ring(&[&old]))).await.unwrap();
     assert_eq!(desk.asserted("/x", &cookie).await.unwrap(), before);
     // The new one can be read before it signs.
-    desk.house
+    desk.menshen
         .reload(&with(&ring(&[&old, &new])))
         .await
         .unwrap();
     assert_eq!(desk.asserted("/x", &cookie).await.unwrap(), before);
-    let announced = Ask::get(PATH).of(&desk.house).await;
+    let announced = TestRequest::get(PATH).send(&desk.menshen).await;
     assert_eq!(ids(&announced).len(), 2);
     // Then it signs, and the old one still verifies.
-    desk.house
+    desk.menshen
         .reload(&with(&ring(&[&new, &old])))
         .await
         .unwrap();
@@ -123,7 +129,7 @@ async fn keys_change_with_an_overlap_and_an_old_one_is_gone_when_it_is_taken_out
         assert!(verified(&keys, token, "sso.test").is_ok());
     }
     // Then it is the only one. The cookie was signed by the old one: they log in again.
-    desk.house.reload(&with(&ring(&[&new]))).await.unwrap();
+    desk.menshen.reload(&with(&ring(&[&new]))).await.unwrap();
     let keys = desk.keys().await;
     assert_eq!(keys.keys.len(), 1);
     assert!(verified(&keys, &before, "sso.test").is_err());
@@ -133,12 +139,12 @@ async fn keys_change_with_an_overlap_and_an_old_one_is_gone_when_it_is_taken_out
 #[tokio::test]
 async fn another_external_url_is_another_issuer_at_once() {
     let desk = Desk::open(&ring(&[&generate()])).await;
-    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
     let before = desk.asserted("/x", &cookie).await.unwrap();
     assert_eq!(part(&before, 1)["iss"], "http://sso.test");
-    let keys = desk.house.plan.clone();
+    let keys = desk.menshen.setup.clone();
     let moved = keys.external_url("http://login.test:8080");
-    desk.house.reload(&moved).await.unwrap();
+    desk.menshen.reload(&moved).await.unwrap();
     let after = desk.asserted("/x", &cookie).await.unwrap();
     assert_eq!(part(&after, 1)["iss"], "http://login.test:8080");
     assert_eq!(part(&after, 0), part(&before, 0));

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::faces::{Face, Original, Verdict};
-use super::house_with;
-use crate::asking::{Ask, signed_in};
+use super::menshen_with;
 use crate::mirror::Mirror;
+use crate::test_request::{TestRequest, signed_in};
 
 const ROUTES: &str = r#"
 [[route]]
@@ -91,10 +91,10 @@ const ADDRESSES: [(&str, bool, bool); 37] = [
 #[tokio::test]
 async fn a_destination_is_judged_as_the_address_itself_is() {
     let mirror = Mirror::start().await;
-    let house = house_with(ROUTES, &mirror).await;
+    let menshen = menshen_with(ROUTES, &mirror).await;
     let people = [
-        signed_in(&house, "zhangsan").await,
-        signed_in(&house, "lisi").await,
+        signed_in(&menshen, "zhangsan").await,
+        signed_in(&menshen, "lisi").await,
     ];
     for (address, zhang, li) in ADDRESSES {
         for (cookie, may) in people.iter().zip([zhang, li]) {
@@ -121,7 +121,7 @@ async fn a_destination_is_judged_as_the_address_itself_is() {
             }
             for original in asked {
                 for face in Face::ALL {
-                    let heard = original.heard(face, house.address()).await;
+                    let heard = original.heard(face, menshen.address()).await;
                     let said = heard.verdict == Verdict::Allow;
                     assert_eq!(said, may, "{face:?} {original:?}: {:?}", heard.answer);
                     let login = heard.verdict == Verdict::Login;
@@ -160,8 +160,8 @@ const ON_A_NAMED_ROUTE: [(&str, bool); 19] = [
 #[tokio::test]
 async fn a_destination_is_judged_on_the_route_that_envoy_names() {
     let mirror = Mirror::start().await;
-    let house = house_with(ROUTES, &mirror).await;
-    let cookie = format!("menshen={}", signed_in(&house, "zhangsan").await);
+    let menshen = menshen_with(ROUTES, &mirror).await;
+    let cookie = format!("menshen={}", signed_in(&menshen, "zhangsan").await);
     for (address, may) in ON_A_NAMED_ROUTE {
         let list = format!("</drafts/a> (<urn:uuid:1>) <{address}> (<urn:uuid:1>)");
         for (method, header, value) in [
@@ -171,7 +171,7 @@ async fn a_destination_is_judged_on_the_route_that_envoy_names() {
         ] {
             let original = Original::get("/drafts/a").method(method).route("drafts");
             let original = original.header("Cookie", &cookie).header(header, value);
-            let heard = original.heard(Face::Grpc, house.address()).await;
+            let heard = original.heard(Face::Grpc, menshen.address()).await;
             let said = match may {
                 true => Verdict::Allow,
                 false => Verdict::Deny,
@@ -199,7 +199,7 @@ upstream = ["{mirror}"]
 #[tokio::test]
 async fn all_addresses_of_a_request_cost_no_more_work_than_one_request_may() {
     let mirror = Mirror::start().await;
-    let house = house_with(DEAR, &mirror).await;
+    let menshen = menshen_with(DEAR, &mirror).await;
     let list = vec!["x"; 80].join(",");
     let addresses = |count: usize| {
         let named = (0..count).map(|at| format!("</a/{at}> (<urn:uuid:a>) "));
@@ -207,24 +207,24 @@ async fn all_addresses_of_a_request_cost_no_more_work_than_one_request_may() {
     };
     for face in Face::ALL {
         let one = Original::get("/a").method("POST").header("X-List", &list);
-        let heard = one.heard(face, house.address()).await;
+        let heard = one.heard(face, menshen.address()).await;
         assert_eq!(heard.verdict, Verdict::Allow, "{face:?}");
         for count in [7, 8, 16] {
             let all = one.clone().header("If", &addresses(count));
-            let heard = all.heard(face, house.address()).await;
+            let heard = all.heard(face, menshen.address()).await;
             assert_eq!(heard.verdict, Verdict::Deny, "{face:?} {count}");
         }
     }
     let named = Original::get("/a").method("POST").header("X-List", &list);
     let named = named.header("If", &addresses(7)).route("dear");
-    let heard = named.heard(Face::Grpc, house.address()).await;
+    let heard = named.heard(Face::Grpc, menshen.address()).await;
     assert_eq!(heard.verdict, Verdict::Deny);
 }
 
 #[tokio::test]
 async fn all_paths_of_a_request_have_no_more_readings_than_one_path_may() {
     let mirror = Mirror::start().await;
-    let house = house_with(DEAR, &mirror).await;
+    let menshen = menshen_with(DEAR, &mirror).await;
     // It has 49 readings.
     let tricky = "a;%253bc%3b%252fB%2f/x//y%5cz%255c";
     let chinese = "%E8%B4%A2%E5%8A%A1%20%E6%8A%A5%E8%A1%A8";
@@ -242,7 +242,7 @@ async fn all_paths_of_a_request_have_no_more_readings_than_one_path_may() {
             original = original.header("If", &named.collect::<String>());
         }
         for face in Face::ALL {
-            let heard = original.heard(face, house.address()).await;
+            let heard = original.heard(face, menshen.address()).await;
             assert_eq!(heard.verdict, verdict, "{face:?} {original:?}");
         }
     }
@@ -251,7 +251,7 @@ async fn all_paths_of_a_request_have_no_more_readings_than_one_path_may() {
 #[tokio::test]
 async fn an_address_that_comes_twice_or_in_no_form_is_refused() {
     let mirror = Mirror::start().await;
-    let house = house_with(ROUTES, &mirror).await;
+    let menshen = menshen_with(ROUTES, &mirror).await;
     let lines: [&[(&str, &str)]; 8] = [
         &[("Destination", "/public/a"), ("Destination", "/finance")],
         &[("Destination", "/public/a"), ("Destination", "/public/a")],
@@ -268,7 +268,7 @@ async fn an_address_that_comes_twice_or_in_no_form_is_refused() {
             for (name, value) in headers {
                 original = original.header(name, value);
             }
-            let heard = original.heard(face, house.address()).await;
+            let heard = original.heard(face, menshen.address()).await;
             assert_eq!(heard.verdict, Verdict::Deny, "{face:?} {headers:?}");
         }
     }
@@ -277,7 +277,7 @@ async fn an_address_that_comes_twice_or_in_no_form_is_refused() {
         let original = Original::get("/public/b").method(method);
         let original = original.header("Destination", "queue://orders");
         for face in Face::ALL {
-            let heard = original.heard(face, house.address()).await;
+            let heard = original.heard(face, menshen.address()).await;
             assert_eq!(heard.verdict, Verdict::Allow, "{face:?} {method}");
         }
     }
@@ -290,7 +290,7 @@ async fn an_address_that_comes_twice_or_in_no_form_is_refused() {
         let original = Original::get("/public/b").method("MOVE");
         let original = original.header("Destination", address);
         for face in Face::ALL {
-            let heard = original.heard(face, house.address()).await;
+            let heard = original.heard(face, menshen.address()).await;
             assert_eq!(heard.verdict, verdict, "{face:?} {address}");
         }
     }
@@ -313,18 +313,18 @@ allow = "'财务部' in user.departments"
 #[tokio::test]
 async fn a_destination_is_judged_also_when_the_source_should_be_asked_again() {
     let mirror = Mirror::start().await;
-    let house = house_with(ASKED_AGAIN, &mirror).await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    house.advance(Duration::from_secs(60));
+    let menshen = menshen_with(ASKED_AGAIN, &mirror).await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    menshen.advance(Duration::from_secs(60));
     // The proxy does not tell the method, so it may be a GET, or a MOVE.
     for (address, status) in [("/a/c", 202), ("/finance/c", 403)] {
-        let ask = Ask::get("/.menshen/auth")
+        let ask = TestRequest::get("/.menshen/auth")
             .header("X-Forwarded-Uri", "/a/b")
             .header("X-Forwarded-Proto", "http")
             .header("X-Forwarded-For", "192.0.2.7")
             .navigating()
             .session(&cookie)
             .header("Destination", address);
-        assert_eq!(ask.of(&house).await.status, status, "{address}");
+        assert_eq!(ask.send(&menshen).await.status, status, "{address}");
     }
 }

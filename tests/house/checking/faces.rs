@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::asking::Ask;
 use crate::ext_authz::{Client, field, said};
 use crate::mirror;
+use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
 /// Who speaks.
@@ -78,18 +78,18 @@ impl Original {
         Self { route, ..self }
     }
 
-    fn ask(&self, face: Face) -> Ask {
+    fn ask(&self, face: Face) -> TestRequest {
         let mut ask = match face {
-            Face::Proxy | Face::Grpc => Ask::raw(&self.target)
+            Face::Proxy | Face::Grpc => TestRequest::raw(&self.target)
                 .method(&self.method)
                 .host(&self.host)
                 .header("X-Forwarded-Proto", "http"),
-            Face::Auth => Ask::get("/.menshen/auth")
+            Face::Auth => TestRequest::get("/.menshen/auth")
                 .host(&self.host)
                 .bytes("X-Forwarded-Uri", &self.target)
                 .header("X-Original-Method", &self.method)
                 .header("X-Forwarded-Proto", "http"),
-            Face::ForwardAuth => Ask::get("/.menshen/forward-auth?what=the+user+asked")
+            Face::ForwardAuth => TestRequest::get("/.menshen/forward-auth?what=the+user+asked")
                 .host("menshen.internal:9")
                 .bytes("X-Forwarded-Uri", &self.target)
                 .header("X-Forwarded-Host", &self.host)
@@ -97,7 +97,9 @@ impl Original {
                 .header("X-Forwarded-Proto", "http"),
             Face::Envoy => {
                 let target = [b"/.menshen/ext_authz", self.target.as_slice()].concat();
-                Ask::raw(&target).method(&self.method).host(&self.host)
+                TestRequest::raw(&target)
+                    .method(&self.method)
+                    .host(&self.host)
             }
         };
         ask = ask.header("X-Forwarded-For", self.client);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::TRUSTED;
 use super::faces::{Face, Original};
-use crate::asking::signed_in;
 use crate::ext_authz::{ON_MAIN, ask, asking, said};
-use crate::house::{House, Plan};
+use crate::setup::{Menshen, Setup};
+use crate::test_request::signed_in;
 
 /// Whatever a route can tell its application, and for whom.
 const TELLS: [(&str, &str); 6] = [
@@ -43,8 +43,8 @@ const SECRETS: [&str; 4] = [
     "x-menshen-assertion",
 ];
 
-/// A house of such routes, each with further lines.
-async fn house(more: &str, ext_authz: &str) -> House {
+/// An instance of menshen of such routes, each with further lines.
+async fn start_menshen(more: &str, ext_authz: &str) -> Menshen {
     let route = |(name, tells): (&str, &str)| {
         format!(
             "[[route]]\nname = \"{name}\"\nhost = \"sso.test\"\npath = \"/{name}\"\n\
@@ -53,8 +53,8 @@ async fn house(more: &str, ext_authz: &str) -> House {
     };
     let home = [("echo", "")];
     let routes: String = home.into_iter().chain(TELLS).map(route).collect();
-    let plan = Plan::default().server(TRUSTED).routes(&routes);
-    plan.more(ext_authz).start().await
+    let setup = Setup::default().server(TRUSTED).routes(&routes);
+    setup.more(ext_authz).start().await
 }
 
 /// The faces that answer another proxy where visitors come, too.
@@ -63,10 +63,10 @@ fn checks() -> impl Iterator<Item = Face> {
 }
 
 /// What a face answers besides the status.
-async fn told(house: &House, face: Face, name: &str, cookie: &str) -> BTreeMap<String, String> {
+async fn told(menshen: &Menshen, face: Face, name: &str, cookie: &str) -> BTreeMap<String, String> {
     let original = Original::get(&format!("/{name}"));
     let original = original.header("Cookie", &format!("menshen={cookie}"));
-    let heard = original.heard(face, house.address()).await;
+    let heard = original.heard(face, menshen.address()).await;
     assert!(
         heard.answer.status < 300,
         "{face:?} {name}: {:?}",
@@ -84,11 +84,11 @@ fn user(face: Face) -> &'static str {
 
 #[tokio::test]
 async fn a_visitor_who_reaches_the_check_paths_reads_nothing_that_is_the_applications() {
-    let house = house("", ON_MAIN).await;
-    let cookie = signed_in(&house, "lisi").await;
+    let menshen = start_menshen("", ON_MAIN).await;
+    let cookie = signed_in(&menshen, "lisi").await;
     for face in checks() {
         for (name, _) in TELLS {
-            let told = told(&house, face, name, &cookie).await;
+            let told = told(&menshen, face, name, &cookie).await;
             let read = SECRETS.iter().find(|secret| told.contains_key(**secret));
             assert_eq!(read, None, "{face:?} {name}: {told:?}");
             // Who it is they are told, under the name the route has for it.
@@ -104,8 +104,8 @@ async fn a_visitor_who_reaches_the_check_paths_reads_nothing_that_is_the_applica
 
 #[tokio::test]
 async fn a_route_that_says_so_tells_all_of_it() {
-    let house = house("check_headers = \"all\"", ON_MAIN).await;
-    let cookie = signed_in(&house, "lisi").await;
+    let menshen = start_menshen("check_headers = \"all\"", ON_MAIN).await;
+    let cookie = signed_in(&menshen, "lisi").await;
     for face in checks() {
         for (name, secrets) in [
             ("basic", &["authorization"][..]),
@@ -114,7 +114,7 @@ async fn a_route_that_says_so_tells_all_of_it() {
             ("public", &["x-api-key"]),
             ("renamed", &["x-api-key"]),
         ] {
-            let told = told(&house, face, name, &cookie).await;
+            let told = told(&menshen, face, name, &cookie).await;
             for secret in secrets {
                 assert!(told.contains_key(*secret), "{face:?} {name}: {told:?}");
             }
@@ -130,14 +130,14 @@ async fn a_route_that_says_so_tells_all_of_it() {
 
 #[tokio::test]
 async fn envoy_takes_off_what_a_visitor_makes_up_for_what_is_not_answered() {
-    let house = house("", ON_MAIN).await;
-    let cookie = signed_in(&house, "lisi").await;
+    let menshen = start_menshen("", ON_MAIN).await;
+    let cookie = signed_in(&menshen, "lisi").await;
     for face in [Face::Envoy, Face::Grpc] {
         let original = Original::get("/own")
             .header("Cookie", &format!("menshen={cookie}"))
             .header("X-Api-Key", "mine")
             .header("Authorization", "Key mine");
-        let answer = original.heard(face, house.address()).await.answer;
+        let answer = original.heard(face, menshen.address()).await.answer;
         for name in ["x-api-key", "authorization", "x-remote-user"] {
             assert_eq!(answer.header(name), None, "{face:?}");
         }
@@ -153,9 +153,9 @@ async fn envoy_takes_off_what_a_visitor_makes_up_for_what_is_not_answered() {
 
 #[tokio::test]
 async fn the_listener_that_only_proxies_reach_tells_all_of_it() {
-    let house = house("", "[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n").await;
-    let cookie = signed_in(&house, "lisi").await;
-    let mut envoy = asking(&house).await;
+    let menshen = start_menshen("", "[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n").await;
+    let cookie = signed_in(&menshen, "lisi").await;
+    let mut envoy = asking(&menshen).await;
     for (name, secret) in [
         ("basic", "authorization"),
         ("own", "x-api-key"),

@@ -10,14 +10,14 @@ use tokio::runtime::Runtime;
 
 use super::TRUSTED;
 use super::faces::{Face, Original, Verdict};
-use crate::asking::{signed_in, signed_in_by};
 use crate::browser::Browser;
 use crate::ext_authz::ON_MAIN;
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::OWN;
 use crate::mirror::Mirror;
 use crate::passing::guests;
 use crate::provider::Provider;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::test_request::{signed_in, signed_in_by};
 use crate::wecom::OTHER_AGENT_ID;
 
 use Verdict::{Allow, Deny, Login, Unauthorized};
@@ -99,7 +99,7 @@ upstream = ["{mirror}"]
 "#;
 
 struct Table {
-    house: House,
+    menshen: Menshen,
     provider: Provider,
     _mirror: Mirror,
 }
@@ -113,16 +113,18 @@ impl Table {
             "[issuer.ci]\nurl = \"{}\"\naudiences = [\"menshen\"]\n",
             provider.issuer()
         );
-        let plan = Plan::default()
+        let setup = Setup::default()
             .server(TRUSTED)
             .clock(&clock)
             .access_log()
             .more(&format!("{ON_MAIN}{}{issuer}{UNLIMITED}", guests()))
             .routes(&ROUTES.replace("{mirror}", &mirror.base_url()));
-        let house = plan.start().await;
-        house.source.domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
+        let menshen = setup.start().await;
+        menshen
+            .source
+            .domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
         Self {
-            house,
+            menshen,
             provider,
             _mirror: mirror,
         }
@@ -137,7 +139,7 @@ impl Table {
     async fn all_say(&self, what: &str, original: &Original, verdict: Verdict) {
         let mut first = None;
         for face in Face::ALL {
-            let heard = original.heard(face, self.house.address()).await;
+            let heard = original.heard(face, self.menshen.address()).await;
             assert_eq!(
                 heard.verdict, verdict,
                 "{what}: {face:?}: {:?}",
@@ -160,8 +162,8 @@ impl Table {
     }
 
     fn last_record(&self) -> Value {
-        self.house.running.live().shared().telemetry.flush();
-        let text = self.house.records.text();
+        self.menshen.running.live().shared().telemetry.flush();
+        let text = self.menshen.records.text();
         let mut lines = text.lines().rev();
         let last = lines.find(|line| line.contains("menshen::access")).unwrap();
         serde_json::from_str(last).unwrap()
@@ -179,17 +181,17 @@ fn with(original: Original, cookie: &str) -> Original {
 #[tokio::test]
 async fn every_face_says_the_same_of_every_caller() {
     let table = Table::lay().await;
-    let house = &table.house;
-    let signed_out = signed_in(house, "lisi").await;
-    let mut browser = Browser::new(house);
+    let menshen = &table.menshen;
+    let signed_out = signed_in(menshen, "lisi").await;
+    let mut browser = Browser::new(menshen);
     browser.set("sso.test", "menshen", &signed_out);
     let post = browser
         .send("POST", &format!("{OWN}/sign_out"), &[("Origin", HOME)], b"")
         .await;
     assert!(post.status < 400, "{}", post.text());
-    let lisi = signed_in(house, "lisi").await;
-    let zhangsan = signed_in(house, "zhangsan").await;
-    let guest = signed_in_by(house, "/.menshen/start?connector=guests&rd=/echo", "lisi").await;
+    let lisi = signed_in(menshen, "lisi").await;
+    let zhangsan = signed_in(menshen, "zhangsan").await;
+    let guest = signed_in_by(menshen, "/.menshen/start?connector=guests&rd=/echo", "lisi").await;
     let other = if lisi.ends_with('A') { 'E' } else { 'A' };
     let forged = format!("{}{other}", &lisi[..lisi.len() - 1]);
 
@@ -222,7 +224,7 @@ async fn every_face_says_the_same_of_every_caller() {
     let two = with(page("/app"), &lisi).header("Cookie", &format!("menshen={zhangsan}"));
     table.all_say("two cookies", &two, Login).await;
 
-    house.advance(Duration::from_secs(13 * 3600));
+    menshen.advance(Duration::from_secs(13 * 3600));
     for target in ["/app", "/finance"] {
         table
             .all_say("expired", &with(page(target), &lisi), Login)
@@ -257,7 +259,7 @@ async fn programs(table: &Table, lisi: &str) {
 #[tokio::test]
 async fn every_face_says_the_same_of_every_request() {
     let table = Table::lay().await;
-    let lisi = signed_in(&table.house, "lisi").await;
+    let lisi = signed_in(&table.menshen, "lisi").await;
     for (what, original, verdict) in requests(&lisi).into_iter().chain(disguises(&lisi)) {
         table.all_say(what, &original, verdict).await;
     }
@@ -266,7 +268,7 @@ async fn every_face_says_the_same_of_every_request() {
 #[tokio::test]
 async fn a_public_path_is_public_in_one_spelling_and_nothing_below_it_is() {
     let table = Table::lay().await;
-    let lisi = signed_in(&table.house, "lisi").await;
+    let lisi = signed_in(&table.menshen, "lisi").await;
     let path = "/shop/manifest.webmanifest";
     for (target, verdict) in [
         (path, Allow),
@@ -291,12 +293,12 @@ async fn a_public_path_is_public_in_one_spelling_and_nothing_below_it_is() {
     for method in ["HEAD", "POST", "OPTIONS"] {
         let original = Original::get(path).method(method);
         let face = Face::Proxy;
-        let heard = original.heard(face, table.house.address()).await;
+        let heard = original.heard(face, table.menshen.address()).await;
         assert_eq!(heard.verdict, Allow, "{method}");
     }
     // Whoever is signed in is named there, as on a public route; nobody is nobody.
     for face in Face::ALL {
-        let at = table.house.address();
+        let at = table.menshen.address();
         let heard = with(Original::get(path), &lisi).heard(face, at).await;
         assert_eq!(heard.identity["x-remote-user"], "lisi", "{face:?}");
         let heard = Original::get(path).header("X-Remote-User", "root");
@@ -318,7 +320,7 @@ async fn a_page_that_a_service_worker_asks_for_leads_to_the_login_on_every_face(
                 .header("Sec-Fetch-Mode", "navigate")
                 .header("Sec-Fetch-Dest", "empty")
                 .header("Sec-Fetch-Site", site);
-            let heard = original.heard(face, table.house.address()).await;
+            let heard = original.heard(face, table.menshen.address()).await;
             assert_eq!(heard.verdict, Login, "{face:?} {site}");
             let led = heard.answer.header("location").is_some();
             assert_eq!(led, leads, "{face:?} {site}: {:?}", heard.answer);
@@ -352,7 +354,7 @@ async fn no_request_costs_more_than_one_may() {
             assert_eq!(table.last_record()["reason"], "too costly", "{what}");
         }
     }
-    let metrics = table.house.running.live().shared().telemetry.render();
+    let metrics = table.menshen.running.live().shared().telemetry.render();
     let counted = format!("menshen_costly_requests_total {}\n", 3 * Face::ALL.len());
     assert!(metrics.contains(&counted), "{metrics}");
 }
@@ -471,13 +473,13 @@ async fn a_login_that_is_needed_leads_the_same_way() {
     let table = Table::lay().await;
     for face in Face::ALL.into_iter().filter(|face| face.leads_on()) {
         let heard = page("/app?x=1&y=%2f")
-            .heard(face, table.house.address())
+            .heard(face, table.menshen.address())
             .await;
         let mut to = heard.answer.header("location").unwrap().to_owned();
         if to.starts_with('/') {
             to = format!("{HOME}{to}");
         }
-        let mut browser = Browser::new(&table.house);
+        let mut browser = Browser::new(&table.menshen);
         let page = browser.sign_in(&to, "lisi").await;
         assert_eq!(
             (page.answer.status, page.url),
@@ -546,10 +548,10 @@ fn the_faces_agree_on_requests_that_nobody_thought_of() {
     let runtime = Runtime::new().unwrap();
     let (table, lisi) = runtime.block_on(async {
         let table = Table::lay().await;
-        let lisi = signed_in(&table.house, "lisi").await;
+        let lisi = signed_in(&table.menshen, "lisi").await;
         (table, lisi)
     });
-    let at = table.house.address();
+    let at = table.menshen.address();
     let config = ProptestConfig {
         cases: 300,
         ..ProptestConfig::default()

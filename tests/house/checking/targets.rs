@@ -1,10 +1,10 @@
 //! Addresses in bytes that are no text or that browsers encode, through every face.
 
 use super::faces::{Face, Original, Verdict};
-use super::{TRUSTED, house_with};
-use crate::asking::{Ask, signed_in};
-use crate::house::Plan;
+use super::{TRUSTED, menshen_with};
 use crate::mirror::Mirror;
+use crate::setup::Setup;
+use crate::test_request::{TestRequest, signed_in};
 
 const ROUTES: &str = r#"
 [[route]]
@@ -52,10 +52,10 @@ fn original(target: &[u8], cookie: Option<&str>) -> Original {
 #[tokio::test]
 async fn an_address_of_any_bytes_is_judged_alike_by_every_face() {
     let mirror = Mirror::start().await;
-    let house = house_with(ROUTES, &mirror).await;
+    let menshen = menshen_with(ROUTES, &mirror).await;
     let people = [
-        signed_in(&house, "zhangsan").await,
-        signed_in(&house, "lisi").await,
+        signed_in(&menshen, "zhangsan").await,
+        signed_in(&menshen, "lisi").await,
     ];
     // Whether 张三 (not of 财务部) and 李四 (of it) may pass.
     for (target, zhang, li) in [
@@ -95,7 +95,7 @@ async fn an_address_of_any_bytes_is_judged_alike_by_every_face() {
         for (cookie, may) in people.iter().zip([zhang, li]) {
             for face in Face::ALL {
                 let heard = original(target, Some(cookie))
-                    .heard(face, house.address())
+                    .heard(face, menshen.address())
                     .await;
                 let what = String::from_utf8_lossy(target);
                 let wanted = if may { Verdict::Allow } else { Verdict::Deny };
@@ -108,8 +108,8 @@ async fn an_address_of_any_bytes_is_judged_alike_by_every_face() {
 #[tokio::test]
 async fn what_can_stand_in_no_address_is_refused_by_every_face() {
     let mirror = Mirror::start().await;
-    let house = house_with(ROUTES, &mirror).await;
-    let cookie = signed_in(&house, "lisi").await;
+    let menshen = menshen_with(ROUTES, &mirror).await;
+    let cookie = signed_in(&menshen, "lisi").await;
     for target in [
         &b"/public/#"[..],
         b"/public#",
@@ -121,7 +121,9 @@ async fn what_can_stand_in_no_address_is_refused_by_every_face() {
     ] {
         for cookie in [None, Some(cookie.as_str())] {
             for face in Face::ALL {
-                let heard = original(target, cookie).heard(face, house.address()).await;
+                let heard = original(target, cookie)
+                    .heard(face, menshen.address())
+                    .await;
                 let what = String::from_utf8_lossy(target);
                 assert_eq!(
                     heard.verdict,
@@ -135,7 +137,7 @@ async fn what_can_stand_in_no_address_is_refused_by_every_face() {
     // Controls can stand in no header either.
     for target in [&b"/public/\x01"[..], b"/public?\x7f", b"/public\0"] {
         for face in [Face::Proxy, Face::Envoy, Face::Grpc] {
-            let heard = original(target, None).heard(face, house.address()).await;
+            let heard = original(target, None).heard(face, menshen.address()).await;
             assert_eq!(heard.verdict, Verdict::Deny, "{face:?} {target:?}");
         }
     }
@@ -149,10 +151,10 @@ async fn an_original_address_is_bytes_whatever_header_it_stands_in() {
         ("x-original-uri", ""),
         ("x-original-url", "http://sso.test"),
     ] {
-        let plan = Plan::default().server(TRUSTED).routes(&routes);
-        let plan = plan.more(&format!("[check]\noriginal = \"{header}\"\n"));
-        let house = plan.start().await;
-        let cookie = signed_in(&house, "zhangsan").await;
+        let setup = Setup::default().server(TRUSTED).routes(&routes);
+        let setup = setup.more(&format!("[check]\noriginal = \"{header}\"\n"));
+        let menshen = setup.start().await;
+        let cookie = signed_in(&menshen, "zhangsan").await;
         for (target, status) in [
             (&b"/a?query=b>1&\xb2"[..], 202),
             (b"/\xb2\xc6/<", 202),
@@ -163,11 +165,11 @@ async fn an_original_address_is_bytes_whatever_header_it_stands_in() {
             (b"/public/a b", 403),
         ] {
             let url = [origin.as_bytes(), target].concat();
-            let ask = Ask::get("/.menshen/auth").bytes(header, &url);
+            let ask = TestRequest::get("/.menshen/auth").bytes(header, &url);
             let ask = ask.header("X-Original-Method", "GET");
             let ask = ask.header("X-Forwarded-Proto", "http").session(&cookie);
             let what = String::from_utf8_lossy(&url);
-            assert_eq!(ask.of(&house).await.status, status, "{header} {what}");
+            assert_eq!(ask.send(&menshen).await.status, status, "{header} {what}");
         }
     }
 }

@@ -7,7 +7,7 @@ use menshen::face::page::Cause;
 
 use super::serving::{Program, write};
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan};
+use crate::setup::{HOME, Menshen, Setup};
 use crate::upstream::Folder;
 use crate::wire;
 
@@ -27,10 +27,10 @@ pub(super) async fn admin(address: SocketAddr, path: &str) -> wire::Answer {
 
 #[tokio::test]
 async fn an_io_error_is_counted_and_forgotten_once_it_is_over() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     let folder = Folder::new();
-    let plan = Plan::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
-    let config = write(&folder, &house, &plan);
+    let setup = Setup::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let config = write(&folder, &menshen, &setup);
     let (program, address) = Program::run_ignoring(&config, "XFSZ").await;
     let admin_address = program.address("admin");
     let mut li = Browser::at(address);

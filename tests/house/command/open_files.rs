@@ -10,8 +10,8 @@ use super::disk::admin;
 use super::serving::{Program, write};
 use super::{Folder as Place, text};
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{HOME, Menshen, Setup};
 use crate::upstream::Folder;
 
 /// menshen with a soft and a hard limit.
@@ -24,13 +24,13 @@ fn limited(limits: &str) -> Command {
 }
 
 /// A connection from one of the addresses of this machine.
-async fn connect(from: &str, to: SocketAddr) -> Line<TcpStream> {
+async fn connect(from: &str, to: SocketAddr) -> RawConnection<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(from.parse().unwrap()).unwrap();
-    Line::over(socket.connect(to).await.unwrap())
+    RawConnection::over(socket.connect(to).await.unwrap())
 }
 
-async fn status(line: &mut Line<TcpStream>) -> u16 {
+async fn status(line: &mut RawConnection<TcpStream>) -> u16 {
     line.send("GET /echo HTTP/1.1\r\nHost: sso.test\r\n\r\n")
         .await;
     line.answer().await.status
@@ -38,8 +38,8 @@ async fn status(line: &mut Line<TcpStream>) -> u16 {
 
 #[tokio::test]
 async fn the_usual_soft_limit_is_raised() {
-    let (house, folder) = (House::new().await, Folder::new());
-    let config = write(&folder, &house, &Plan::default());
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let config = write(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run_by(limited("64:2048"), &config).await;
     let mut open = Vec::new();
     for _ in 0..200 {
@@ -53,9 +53,9 @@ async fn the_usual_soft_limit_is_raised() {
 
 #[tokio::test]
 async fn one_client_that_takes_all_the_connections_it_can_get_keeps_nobody_out() {
-    let (house, folder) = (House::new().await, Folder::new());
-    let plan = Plan::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
-    let config = write(&folder, &house, &plan);
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let setup = Setup::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let config = write(&folder, &menshen, &setup);
     let (program, address) = Program::run_by(limited("200:200"), &config).await;
     let admin_address = program.address("admin");
     let mut taken = Vec::new();
@@ -79,9 +79,9 @@ async fn one_client_that_takes_all_the_connections_it_can_get_keeps_nobody_out()
 
 #[tokio::test]
 async fn more_clients_than_there_are_files_for_wait_and_those_who_are_here_are_served() {
-    let (house, folder) = (House::new().await, Folder::new());
-    let plan = Plan::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
-    let config = write(&folder, &house, &plan);
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let setup = Setup::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let config = write(&folder, &menshen, &setup);
     let (program, address) = Program::run_by(limited("200:200"), &config).await;
     let admin_address = program.address("admin");
     let mut browser = Browser::at(address);

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::serving::{Program, write};
-use super::{Folder, menshen, text};
-use crate::house::{House, Plan};
+use super::{Folder, run_menshen, text};
 use crate::log_lines::{shows, unseen};
+use crate::setup::{Menshen, Setup};
 use crate::upstream;
 use crate::wire;
 
@@ -22,14 +22,14 @@ fn an_explanation_shows_what_it_was_asked() {
         let url = format!("http://localhost/a?{MARKS}");
         let mut arguments = vec!["explain", &url, "-c", config, "--header", &header];
         arguments.extend(more);
-        let output = menshen(&arguments);
+        let output = run_menshen(&arguments);
         for written in [&output.stdout, &output.stderr] {
             assert_eq!(shows(text(written)), None, "{arguments:?}");
         }
     }
     // Whoever reads the JSON reads what there was.
     let url = "http://localhost/a";
-    let output = menshen(&["explain", url, "-c", config, "--json"]);
+    let output = run_menshen(&["explain", url, "-c", config, "--json"]);
     let _: Value = serde_json::from_slice(&output.stdout).unwrap();
 }
 
@@ -42,22 +42,22 @@ fn a_configuration_is_complained_of_without_its_marks() {
         format!("files = {{ \"/{MARKS}\" = \"a\" }}"),
     ] {
         let config = folder.config(&line);
-        let output = menshen(&["check", "-c", config.to_str().unwrap()]);
+        let output = run_menshen(&["check", "-c", config.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         for written in [&output.stdout, &output.stderr] {
             assert_eq!(shows(text(written)), None, "{line:?}");
         }
     }
     let every: String = unseen().iter().collect();
-    let output = menshen(&["check", "-c", &format!("/no/such/{every}")]);
+    let output = run_menshen(&["check", "-c", &format!("/no/such/{every}")]);
     assert_eq!(shows(text(&output.stderr)), None);
 }
 
 #[tokio::test]
 async fn a_stranger_who_causes_one_line_over_and_over_fills_no_log() {
     const TRIES: usize = 400;
-    let (house, folder) = (House::new().await, upstream::Folder::new());
-    let config = write(&folder, &house, &Plan::default());
+    let (menshen, folder) = (Menshen::new().await, upstream::Folder::new());
+    let config = write(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
     for _ in 0..TRIES {
         let request = b"GET /%zz HTTP/1.1\r\nHost: sso.test\r\nConnection: close\r\n\r\n";
@@ -78,8 +78,8 @@ async fn a_stranger_who_causes_one_line_over_and_over_fills_no_log() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_new_configuration_is_logged_without_its_marks() {
-    let (house, folder) = (House::new().await, upstream::Folder::new());
-    let config = write(&folder, &house, &Plan::default());
+    let (menshen, folder) = (Menshen::new().await, upstream::Folder::new());
+    let config = write(&folder, &menshen, &Setup::default());
     let (program, _) = Program::run(&config).await;
     let good = std::fs::read_to_string(&config).unwrap();
     let bad = good.replace("[server]", &format!("[server]\n\"{MARKS}\" = 7"));

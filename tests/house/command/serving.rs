@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use super::{menshen, text};
+use super::{run_menshen, text};
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{HOME, Menshen, Setup};
 use crate::upstream::{Folder, until};
 use crate::wire;
 
@@ -127,10 +127,13 @@ fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
     lines
 }
 
-/// Writes a plan as a file with its store beside it.
-pub(super) fn write(folder: &Folder, house: &House, plan: &Plan) -> PathBuf {
+/// Writes a setup as a file with its store beside it.
+pub(super) fn write(folder: &Folder, menshen: &Menshen, setup: &Setup) -> PathBuf {
     let store = format!("sqlite://{}", folder.path("menshen.db").display());
-    let text = plan.clone().store(&store).text(&house.source, &house.app);
+    let text = setup
+        .clone()
+        .store(&store)
+        .text(&menshen.source, &menshen.app);
     folder.write(
         "menshen.toml",
         &text.replace("access = false", "access = true"),
@@ -144,14 +147,14 @@ async fn status(address: SocketAddr, host: &str, target: &str) -> u16 {
 
 #[tokio::test]
 async fn sigterm_lets_a_request_end_and_is_exit_code_0() {
-    let (house, folder) = (House::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
     let routes = crate::upstream::open_route("{app}", "");
-    let config = write(&folder, &house, &Plan::default().routes(&routes));
+    let config = write(&folder, &menshen, &Setup::default().routes(&routes));
     let (program, address) = Program::run(&config).await;
-    let mut line = Line::open(address).await;
+    let mut line = RawConnection::open(address).await;
     line.send("GET /slow?ms=400 HTTP/1.1\r\nHost: up.test\r\n\r\n")
         .await;
-    until("the request is under way", || house.app.requests() == 1).await;
+    until("the request is under way", || menshen.app.requests() == 1).await;
     let (ended, answer) = tokio::join!(program.end(), line.answer());
     assert_eq!(answer.status, 200);
     assert!(answer.text().contains("done at last"));
@@ -160,18 +163,18 @@ async fn sigterm_lets_a_request_end_and_is_exit_code_0() {
 
 #[tokio::test]
 async fn a_changed_file_and_sighup_reload() {
-    let (house, folder) = (House::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
     let with = |host: &str| {
         let route = crate::upstream::open_route("{app}", "").replace("up.test", host);
-        Plan::default().routes(&route)
+        Setup::default().routes(&route)
     };
-    let config = write(&folder, &house, &with("old.test"));
+    let config = write(&folder, &menshen, &with("old.test"));
     let (program, address) = Program::run(&config).await;
     assert_eq!(status(address, "old.test", "/echo").await, 200);
     program.signal("-HUP");
     program.says("the configuration was reloaded").await;
     // A file that is written is enough.
-    write(&folder, &house, &with("new.test"));
+    write(&folder, &menshen, &with("new.test"));
     let mut now = 0;
     for _ in 0..6000 {
         now = status(address, "new.test", "/echo").await;
@@ -206,8 +209,8 @@ async fn a_changed_file_and_sighup_reload() {
 
 #[tokio::test]
 async fn who_is_here_outlives_the_program() {
-    let (house, folder) = (House::new().await, Folder::new());
-    let config = write(&folder, &house, &Plan::default());
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let config = write(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
     let mut browser = Browser::at(address);
     let page = browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
@@ -224,8 +227,8 @@ async fn who_is_here_outlives_the_program() {
 
 #[tokio::test]
 async fn every_line_is_json_and_none_holds_a_secret_or_a_query() {
-    let (house, folder) = (House::new().await, Folder::new());
-    let config = write(&folder, &house, &Plan::default());
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let config = write(&folder, &menshen, &Setup::default());
     let (program, address) = Program::run(&config).await;
     let mut browser = Browser::at(address);
     let page = browser
@@ -322,10 +325,10 @@ fn assert_written_down(lines: &[Value], cookie: &str) {
 
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_is_exit_code_1_and_named() {
-    let (house, folder) = (House::new().await, Folder::new());
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
     let missing = folder.path("no-such-secret");
     let text_of = |secret: &str| {
-        let path = write(&folder, &house, &Plan::default());
+        let path = write(&folder, &menshen, &Setup::default());
         let plain = std::fs::read_to_string(&path).unwrap();
         let line = format!("secret = \"{}\"", crate::wecom::SECRET);
         folder.write(
@@ -343,7 +346,7 @@ async fn a_secret_that_cannot_be_read_is_exit_code_1_and_named() {
         let path = text_of(&secret).display().to_string();
         for command in ["check", "run"] {
             let path = path.clone();
-            let output = tokio::task::spawn_blocking(move || menshen(&[command, "-c", &path]));
+            let output = tokio::task::spawn_blocking(move || run_menshen(&[command, "-c", &path]));
             let output = output.await.unwrap();
             assert_eq!(output.status.code(), Some(1), "{command} {output:?}");
             assert!(text(&output.stderr).contains(named), "{command} {output:?}");
@@ -353,8 +356,8 @@ async fn a_secret_that_cannot_be_read_is_exit_code_1_and_named() {
 
 #[tokio::test]
 async fn an_error_shows_its_line_with_a_caret_under_the_place() {
-    let (house, folder) = (House::new().await, Folder::new());
-    let path = write(&folder, &house, &Plan::default());
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let path = write(&folder, &menshen, &Setup::default());
     let good = std::fs::read_to_string(&path).unwrap();
     // What a key nobody knows holds may be a secret, and is not shown.
     for (from, to, shown) in [
@@ -370,7 +373,7 @@ async fn an_error_shows_its_line_with_a_caret_under_the_place() {
             .write("menshen.toml", &good.replace(from, to))
             .display()
             .to_string();
-        let output = tokio::task::spawn_blocking(move || menshen(&["check", "-c", &path]));
+        let output = tokio::task::spawn_blocking(move || run_menshen(&["check", "-c", &path]));
         let output = output.await.unwrap();
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{said}");

@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::disk::{admin, limit_files};
 use super::serving::write;
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{HOME, Menshen, Setup};
 use crate::upstream::{Folder, until};
 
 /// Reads a pipe only while it may.
@@ -124,8 +124,8 @@ impl Drop for Program {
     }
 }
 
-fn plan() -> Plan {
-    Plan::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n")
+fn setup() -> Setup {
+    Setup::default().more("[admin]\nlisten = \"127.0.0.1:0\"\n")
 }
 
 /// Every request of a developer's log level is logged, too.
@@ -138,7 +138,7 @@ fn logging_everything(config: &Path) {
 /// Requests with paths of this length, over one connection, all of which are answered.
 async fn ask(address: SocketAddr, times: usize, path_bytes: usize) {
     let path = "a".repeat(path_bytes);
-    let mut line = Line::open(address).await;
+    let mut line = RawConnection::open(address).await;
     for _ in 0..times {
         line.send(&format!("GET /{path} HTTP/1.1\r\nHost: sso.test\r\n\r\n"))
             .await;
@@ -163,8 +163,8 @@ const PROGRAM_DROPPED: &str = "menshen_log_lines_dropped_total{kind=\"program\"}
 
 #[tokio::test]
 async fn while_nobody_reads_the_log_requests_and_logins_are_served_and_sigterm_ends_it() {
-    let (house, folder) = (House::new().await, Folder::new());
-    let config = write(&folder, &house, &plan());
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let config = write(&folder, &menshen, &setup());
     logging_everything(&config);
     let mut program = Program::run(&config, Stdio::piped()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
@@ -224,8 +224,8 @@ async fn while_nobody_reads_the_log_requests_and_logins_are_served_and_sigterm_e
 
 #[tokio::test]
 async fn while_nobody_reads_standard_error_requests_are_served_and_the_rest_is_counted() {
-    let (house, folder) = (House::new().await, Folder::new());
-    let config = write(&folder, &house, &plan());
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let config = write(&folder, &menshen, &setup());
     logging_everything(&config);
     let mut program = Program::run(&config, Stdio::null()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
@@ -258,8 +258,8 @@ async fn while_nobody_reads_standard_error_requests_are_served_and_the_rest_is_c
 
 #[tokio::test]
 async fn a_log_file_that_cannot_grow_is_an_error_that_ends() {
-    let (house, folder) = (House::new().await, Folder::new());
-    let config = write(&folder, &house, &plan());
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let config = write(&folder, &menshen, &setup());
     let log = folder.path("records.log");
     let mut file = File::create(&log).unwrap();
     // Longer than every other file of the process, which the limit below does not concern then.
@@ -292,8 +292,8 @@ async fn a_log_file_that_cannot_grow_is_an_error_that_ends() {
 
 #[tokio::test]
 async fn a_log_without_a_reader_keeps_nobody_out_and_the_process_not_alive() {
-    let (house, folder) = (House::new().await, Folder::new());
-    let config = write(&folder, &house, &plan());
+    let (menshen, folder) = (Menshen::new().await, Folder::new());
+    let config = write(&folder, &menshen, &setup());
     let mut program = Program::run(&config, Stdio::piped()).await;
     let (address, admin_address) = (program.address("addresses"), program.address("admin"));
     drop(program.child.stdout.take());

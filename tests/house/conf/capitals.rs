@@ -1,8 +1,8 @@
 //! Rules that name capital letters on routes whose applications compare without case.
 
 use super::parse;
-use crate::asking::Ask;
-use crate::house::Plan;
+use crate::setup::Setup;
+use crate::test_request::TestRequest;
 
 const HEAD: &str = "[server]\nexternal_url = 'https://sso.test'\ntrusted_proxies = ['10.0.0.1']\n\
                     [connector.corp.wecom]\ncorp_id = 'ww1'\nagent_id = 7\nsecret = { env = 'X' }\n";
@@ -65,7 +65,7 @@ async fn what_the_warning_says_of_capitals_is_so() {
         rule("forbids-small", "!request.path.startsWith('/admin')"),
         rule("allows-small", "request.path.startsWith('/admin')"),
     ];
-    let house = Plan::default().routes(&routes.concat()).start().await;
+    let menshen = Setup::default().routes(&routes.concat()).start().await;
     for (host, path, passes) in [
         // The application takes it for /Admin.
         ("forbids", "/admin", true),
@@ -77,11 +77,11 @@ async fn what_the_warning_says_of_capitals_is_so() {
         ("forbids-small", "/other", true),
         ("allows-small", "/admin", true),
     ] {
-        let ask = Ask::get(path).host(&format!("{host}.test"));
-        let status = ask.of(&house).await.status;
+        let ask = TestRequest::get(path).host(&format!("{host}.test"));
+        let status = ask.send(&menshen).await.status;
         assert_eq!(status == 200, passes, "{host}{path}: {status}");
     }
     // In other letters the answers of the rule differ, which nobody may settle.
-    let other = Ask::get("/Admin").host("allows-small.test");
-    assert_eq!(other.of(&house).await.status, 400);
+    let other = TestRequest::get("/Admin").host("allows-small.test");
+    assert_eq!(other.send(&menshen).await.status, 400);
 }

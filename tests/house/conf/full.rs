@@ -1,6 +1,6 @@
 //! conf/full.toml is the doc comments of the code, rendered; its defaults are the defaults.
 //!
-//! `MENSHEN_BLESS=1 cargo test --test house conf` writes it anew.
+//! `MENSHEN_BLESS=1 cargo test --test menshen conf` writes it anew.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ const HEAD: &str = "\
 
 /// Which keys are written, and how.
 #[derive(Clone, Copy)]
-enum Line {
+enum RawConnection {
     Live,
     CommentedOut,
 }
@@ -64,8 +64,8 @@ fn full_toml_parses_with_every_example() {
 fn a_default_that_is_shown_is_the_default() {
     let with = |more: Option<&str>| {
         parse(&document(&|path, shown| match shown {
-            Shown::Needed | Shown::Example => Some(Line::Live),
-            Shown::Default if more == Some(path) => Some(Line::Live),
+            Shown::Needed | Shown::Example => Some(RawConnection::Live),
+            Shown::Default if more == Some(path) => Some(RawConnection::Live),
             Shown::Default | Shown::Absent | Shown::Instead => None,
         }))
     };
@@ -78,13 +78,13 @@ fn a_default_that_is_shown_is_the_default() {
 /// full.toml with everything live, also what is commented out there; of two that exclude each other
 /// the first.
 pub(super) fn everything() -> String {
-    document(&|_, shown| (shown != Shown::Instead).then_some(Line::Live))
+    document(&|_, shown| (shown != Shown::Instead).then_some(RawConnection::Live))
 }
 
 fn render(schema: &Schema) -> String {
     let choose = |_: &str, shown| match shown {
-        Shown::Needed | Shown::Default | Shown::Example => Some(Line::Live),
-        Shown::Absent | Shown::Instead => Some(Line::CommentedOut),
+        Shown::Needed | Shown::Default | Shown::Example => Some(RawConnection::Live),
+        Shown::Absent | Shown::Instead => Some(RawConnection::CommentedOut),
     };
     let mut text = HEAD.to_owned();
     text.push_str(&write(&choose, Some(schema)));
@@ -93,11 +93,11 @@ fn render(schema: &Schema) -> String {
     text
 }
 
-fn document(choose: &dyn Fn(&str, Shown) -> Option<Line>) -> String {
+fn document(choose: &dyn Fn(&str, Shown) -> Option<RawConnection>) -> String {
     write(choose, None)
 }
 
-fn write(choose: &dyn Fn(&str, Shown) -> Option<Line>, schema: Option<&Schema>) -> String {
+fn write(choose: &dyn Fn(&str, Shown) -> Option<RawConnection>, schema: Option<&Schema>) -> String {
     let mut text = String::new();
     let mut current = "";
     for (at, (path, shown, value)) in KEYS.iter().enumerate() {
@@ -118,12 +118,12 @@ fn write(choose: &dyn Fn(&str, Shown) -> Option<Line>, schema: Option<&Schema>) 
                 } else {
                     is_in(path, table)
                 };
-                inside && matches!(choose(path, *shown), Some(Line::Live))
+                inside && matches!(choose(path, *shown), Some(RawConnection::Live))
             });
             header(
                 &mut text,
                 table,
-                if live { Line::Live } else { line },
+                if live { RawConnection::Live } else { line },
                 schema,
             );
         }
@@ -147,7 +147,7 @@ fn write(choose: &dyn Fn(&str, Shown) -> Option<Line>, schema: Option<&Schema>) 
 }
 
 /// `[connector.corp.wecom]`, and what is said of it.
-fn header(text: &mut String, table: &str, line: Line, schema: Option<&Schema>) {
+fn header(text: &mut String, table: &str, line: RawConnection, schema: Option<&Schema>) {
     if let Some(schema) = schema {
         text.push('\n');
         // A table that only holds tables has no header of its own; what is said of it stands here.
@@ -163,10 +163,10 @@ fn header(text: &mut String, table: &str, line: Line, schema: Option<&Schema>) {
     }
 }
 
-fn mark(line: Line) -> &'static str {
+fn mark(line: RawConnection) -> &'static str {
     match line {
-        Line::Live => "",
-        Line::CommentedOut => "#",
+        RawConnection::Live => "",
+        RawConnection::CommentedOut => "#",
     }
 }
 

@@ -1,4 +1,4 @@
-//! `[route.upstream_tls]`: what does not fit is refused, and what weakens the house is said.
+//! `[route.upstream_tls]`: what does not fit is refused, and what weakens menshen is said.
 
 use super::refused::{refuse, refused};
 use super::warned::warned;

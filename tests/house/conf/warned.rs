@@ -1,4 +1,4 @@
-//! What weakens the house is said by `check`, at its place.
+//! What weakens menshen is said by `check`, at its place.
 
 use super::parse;
 

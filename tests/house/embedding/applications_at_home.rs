@@ -22,8 +22,8 @@ fn applications() -> Vec<(String, String)> {
 #[tokio::test]
 async fn a_script_beside_the_question_finds_neither_question_nor_ticket() {
     for (routes, login) in applications() {
-        let house = plan().routes(&routes).more(&login).start().await;
-        let mut victim = member(&house).await;
+        let menshen = setup().routes(&routes).more(&login).start().await;
+        let mut victim = member(&menshen).await;
         // The attacker's own nonce, and an address that says that a frame waits.
         let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
         for page in ["start", "sign_in"] {
@@ -41,12 +41,12 @@ async fn a_script_beside_the_question_finds_neither_question_nor_ticket() {
 #[tokio::test]
 async fn the_page_in_the_frame_says_to_sign_in_in_a_tab_instead() {
     for (routes, login) in applications() {
-        let house = plan().routes(&routes).more(&login).start().await;
+        let menshen = setup().routes(&routes).more(&login).start().await;
         for (lang, words) in [
             ("zh-CN", ["请在新标签页中登录", "请在新标签页里继续使用"]),
             ("en", ["sign in in a new tab", "go on in the new tab"]),
         ] {
-            let mut frame = Frame::new(&house, "https://oa.test/echo?a=1");
+            let mut frame = Frame::new(&menshen, "https://oa.test/echo?a=1");
             let language = ("Accept-Language".to_owned(), lang.to_owned());
             frame.cookies.extra.push(language);
             let page = frame.load().await;
@@ -57,7 +57,7 @@ async fn the_page_in_the_frame_says_to_sign_in_in_a_tab_instead() {
             assert_eq!(page.all("set-cookie").count(), 0, "no nonce: {routes}");
             assert!(!html.contains("<script"), "{html}");
             // The tab shows the application itself.
-            let mut tab = Browser::new(&house).over_https();
+            let mut tab = Browser::new(&menshen).over_https();
             let page = tab.sign_in(&way_out(&html), "lisi").await;
             assert_eq!(page.url, "https://oa.test/echo?a=1", "{routes}");
             assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
@@ -77,9 +77,9 @@ async fn an_application_on_another_port_of_that_host_has_another_origin() {
     let routes = format!(
         "{ROUTES}\n[[route]]\nname = \"other\"\nhost = \"sso.test:8443\"\nupstream = [\"{{app}}\"]\n"
     );
-    let house = plan().routes(&routes).start().await;
-    let mut frame = Frame::new(&house, "https://oa.test/echo");
-    let ticket = ticket_for(&house, &mut frame).await;
+    let menshen = setup().routes(&routes).start().await;
+    let mut frame = Frame::new(&menshen, "https://oa.test/echo");
+    let ticket = ticket_for(&menshen, &mut frame).await;
     assert_eq!(frame.receive(&ticket).await.status, 303);
     assert_eq!(frame.person().await, ["lisi"]);
 }

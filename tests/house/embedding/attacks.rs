@@ -13,14 +13,14 @@ fn lets_in(answer: &Answer) -> bool {
 
 #[tokio::test]
 async fn a_ticket_counts_in_the_frame_that_asked_for_it_and_once() {
-    let house = plan().start().await;
+    let menshen = setup().start().await;
     let url = "https://oa.test/echo";
-    let mut frame = Frame::new(&house, url);
-    let ticket = ticket_for(&house, &mut frame).await;
+    let mut frame = Frame::new(&menshen, url);
+    let ticket = ticket_for(&menshen, &mut frame).await;
     let copy = frame.clone();
     assert!(lets_in(&frame.receive(&ticket).await));
     // Again, also by whoever had the frame's cookies.
-    for mut again in [copy.clone(), Frame::new(&house, url)] {
+    for mut again in [copy.clone(), Frame::new(&menshen, url)] {
         let answer = again.receive(&ticket).await;
         assert!(!lets_in(&answer), "{}", answer.text());
         assert_eq!(again.load().await.status, 401);
@@ -33,11 +33,11 @@ async fn a_ticket_counts_in_the_frame_that_asked_for_it_and_once() {
 
 #[tokio::test]
 async fn an_attackers_ticket_makes_nobody_the_attacker() {
-    let house = plan().start().await;
-    let mut attacker = Frame::new(&house, "https://oa.test/echo");
-    let theirs = ticket_for(&house, &mut attacker).await;
+    let menshen = setup().start().await;
+    let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
+    let theirs = ticket_for(&menshen, &mut attacker).await;
     // The victim's frame has a nonce of its own.
-    let mut victim = Frame::new(&house, "https://oa.test/echo");
+    let mut victim = Frame::new(&menshen, "https://oa.test/echo");
     victim.load().await;
     let answer = victim.receive(&theirs).await;
     assert!(!lets_in(&answer), "{}", answer.text());
@@ -47,9 +47,9 @@ async fn an_attackers_ticket_makes_nobody_the_attacker() {
 
 #[tokio::test]
 async fn a_ticket_is_for_one_host_and_a_minute() {
-    let house = plan().start().await;
-    let mut frame = Frame::new(&house, "https://oa.test/echo");
-    let ticket = ticket_for(&house, &mut frame).await;
+    let menshen = setup().start().await;
+    let mut frame = Frame::new(&menshen, "https://oa.test/echo");
+    let ticket = ticket_for(&menshen, &mut frame).await;
     let mut other = frame.clone();
     for host in ["https://hr.test/echo", "https://sso.test/echo"] {
         other.url = host.to_owned();
@@ -62,15 +62,15 @@ async fn a_ticket_is_for_one_host_and_a_minute() {
         }
         assert!(!lets_in(&other.receive(&ticket).await), "{host}");
     }
-    house.advance(Duration::from_secs(61));
+    menshen.advance(Duration::from_secs(61));
     assert!(!lets_in(&frame.receive(&ticket).await));
 }
 
 #[tokio::test]
 async fn only_the_framed_page_itself_redeems_by_a_form() {
-    let house = plan().start().await;
-    let mut frame = Frame::new(&house, "https://oa.test/echo");
-    let ticket = ticket_for(&house, &mut frame).await;
+    let menshen = setup().start().await;
+    let mut frame = Frame::new(&menshen, "https://oa.test/echo");
+    let ticket = ticket_for(&menshen, &mut frame).await;
     for (from, site) in [
         ("https://evil.example", "cross-site"),
         ("https://sso.test", "cross-site"),
@@ -87,10 +87,10 @@ async fn only_the_framed_page_itself_redeems_by_a_form() {
 
 #[tokio::test]
 async fn a_link_of_an_attacker_gives_their_window_nothing() {
-    let house = plan().start().await;
-    let mut attacker = Frame::new(&house, "https://oa.test/echo");
+    let menshen = setup().start().await;
+    let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
     let bait = attacker.button().await;
-    let mut victim = member(&house).await;
+    let mut victim = member(&menshen).await;
     let question = victim.visit(&bait).await;
     let html = question.text();
     assert_eq!(ticket_in(&question), None, "{html}");
@@ -117,13 +117,13 @@ async fn a_link_of_an_attacker_gives_their_window_nothing() {
 
 #[tokio::test]
 async fn nobody_agrees_for_somebody_else() {
-    let house = plan().start().await;
-    let mut attacker = Frame::new(&house, "https://oa.test/echo");
+    let menshen = setup().start().await;
+    let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
     let bait = attacker.button().await;
-    let mut theirs = Browser::new(&house).over_https();
+    let mut theirs = Browser::new(&menshen).over_https();
     let question = sign_in(&mut theirs, &bait).await;
     let sealed = attribute(&question.text(), "name=\"go\" value").unwrap();
-    let mut victim = member(&house).await;
+    let mut victim = member(&menshen).await;
     let url = format!("{HOME}/.menshen/start");
     let kind = ("Content-Type", "application/x-www-form-urlencoded");
     let html = ("Accept", "text/html");
@@ -149,10 +149,10 @@ async fn nobody_agrees_for_somebody_else() {
 
 #[tokio::test]
 async fn the_question_and_the_ticket_stand_in_no_frame_and_no_script_reads_them() {
-    let house = plan().start().await;
-    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let menshen = setup().start().await;
+    let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let start = frame.button().await;
-    let mut victim = member(&house).await;
+    let mut victim = member(&menshen).await;
     for (mode, dest) in [
         ("navigate", "iframe"),
         ("cors", "empty"),
@@ -174,10 +174,10 @@ async fn the_question_and_the_ticket_stand_in_no_frame_and_no_script_reads_them(
 
 #[tokio::test]
 async fn an_old_browser_that_does_not_say_what_it_loads_gets_no_ticket() {
-    let house = plan().start().await;
-    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let menshen = setup().start().await;
+    let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let start = frame.button().await;
-    let mut old = member(&house).await;
+    let mut old = member(&menshen).await;
     let answer = old
         .send("GET", &start, &[("Accept", "text/html")], b"")
         .await;
@@ -187,10 +187,10 @@ async fn an_old_browser_that_does_not_say_what_it_loads_gets_no_ticket() {
 
 #[tokio::test]
 async fn nothing_but_a_tab_gets_the_ticket_for_an_agreement() {
-    let house = plan().start().await;
-    let mut attacker = Frame::new(&house, "https://oa.test/echo");
+    let menshen = setup().start().await;
+    let mut attacker = Frame::new(&menshen, "https://oa.test/echo");
     let start = attacker.button().await;
-    let mut victim = member(&house).await;
+    let mut victim = member(&menshen).await;
     let question = victim.visit(&start).await;
     let sealed = attribute(&question.text(), "name=\"go\" value").unwrap();
     let url = format!("{HOME}/.menshen/start");
@@ -224,8 +224,8 @@ async fn nothing_but_a_tab_gets_the_ticket_for_an_agreement() {
 
 #[tokio::test]
 async fn an_address_without_a_whole_nonce_is_an_ordinary_one() {
-    let house = plan().start().await;
-    let mut victim = member(&house).await;
+    let menshen = setup().start().await;
+    let mut victim = member(&menshen).await;
     let nonce = "AAAAAAAAAAAAAAAAAAAAAA";
     for query in [
         "rd=/echo&f=1".to_owned(),
@@ -252,9 +252,9 @@ async fn a_host_that_only_a_wildcard_covers_is_named_in_the_question() {
     let routes = format!(
         "{ROUTES}\n[[route]]\nname = \"lab\"\nhost = \"*.lab.test\"\nupstream = [\"{{app}}\"]\n"
     );
-    let house = plan().routes(&routes).start().await;
-    let mut frame = Frame::new(&house, "https://x.lab.test/echo");
-    let mut tab = Browser::new(&house).over_https();
+    let menshen = setup().routes(&routes).start().await;
+    let mut frame = Frame::new(&menshen, "https://x.lab.test/echo");
+    let mut tab = Browser::new(&menshen).over_https();
     let question = sign_in(&mut tab, &frame.button().await).await;
     assert!(question.text().contains("x.lab.test"));
     let page = agree(&mut tab, &question).await;
@@ -265,9 +265,9 @@ async fn a_host_that_only_a_wildcard_covers_is_named_in_the_question() {
 
 #[tokio::test]
 async fn the_session_of_a_frame_ends_with_that_of_its_tab() {
-    let house = plan().start().await;
-    let mut frame = Frame::new(&house, "https://oa.test/echo");
-    let mut tab = Browser::new(&house).over_https();
+    let menshen = setup().start().await;
+    let mut frame = Frame::new(&menshen, "https://oa.test/echo");
+    let mut tab = Browser::new(&menshen).over_https();
     let question = sign_in(&mut tab, &frame.button().await).await;
     let page = agree(&mut tab, &question).await;
     frame.receive(&ticket_in(&page).unwrap()).await;
@@ -283,8 +283,8 @@ async fn only_the_sites_that_are_named_show_the_way_in() {
                  frame_ancestors = ['https://portal.example', 'https://www.portal.example:8443']";
     let list = "'self' https://portal.example https://www.portal.example:8443;";
     for (session, ancestors) in [("cookie_same_site = 'none'", "*;"), (named, list)] {
-        let house = plan().session(session).start().await;
-        let mut frame = Frame::new(&house, "https://oa.test/echo");
+        let menshen = setup().session(session).start().await;
+        let mut frame = Frame::new(&menshen, "https://oa.test/echo");
         let at_application = frame.load().await;
         frame.url = "https://oa.test/.menshen/start?rd=/echo".to_owned();
         let at_start = frame.load().await;

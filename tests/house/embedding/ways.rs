@@ -11,14 +11,14 @@ fn is_kept_in_frames(cookie: &str) -> bool {
 
 #[tokio::test]
 async fn a_stranger_in_a_frame_signs_in_in_a_tab_and_is_somebody_in_the_frame() {
-    for (plan, url) in [
-        (plan(), "https://hr.test/echo?a=%2f&b=1"),
-        (plan(), "https://oa.test/echo?a=1"),
+    for (setup, url) in [
+        (setup(), "https://hr.test/echo?a=%2f&b=1"),
+        (setup(), "https://oa.test/echo?a=1"),
         (plan_with_domain(ROUTES), "https://hr.corp.test/echo"),
         (plan_with_domain(ROUTES), "https://oa.corp.test/echo?a=1"),
     ] {
-        let house = plan.start().await;
-        let mut frame = Frame::new(&house, url);
+        let menshen = setup.start().await;
+        let mut frame = Frame::new(&menshen, url);
         let page = frame.load().await;
         assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
         let set: Vec<_> = page.all("set-cookie").collect();
@@ -27,7 +27,7 @@ async fn a_stranger_in_a_frame_signs_in_in_a_tab_and_is_somebody_in_the_frame() 
         assert!(is_kept_in_frames(set[0]), "{set:?}");
         assert!(page.header("x-frame-options").is_none());
 
-        let mut tab = Browser::new(&house).over_https();
+        let mut tab = Browser::new(&menshen).over_https();
         let question = sign_in(&mut tab, &button(&page)).await;
         let page = agree(&mut tab, &question).await;
         let html = page.text();
@@ -50,10 +50,10 @@ async fn a_stranger_in_a_frame_signs_in_in_a_tab_and_is_somebody_in_the_frame() 
 
 #[tokio::test]
 async fn who_is_signed_in_already_answers_one_question() {
-    let house = plan().start().await;
-    let mut tab = member(&house).await;
+    let menshen = setup().start().await;
+    let mut tab = member(&menshen).await;
     for url in ["https://hr.test/echo", "https://oa.test/echo"] {
-        let mut frame = Frame::new(&house, url);
+        let mut frame = Frame::new(&menshen, url);
         tab.visited.clear();
         let question = tab.follow(&frame.button().await).await.answer;
         assert_eq!(tab.visited.len(), 1, "no source is asked");
@@ -66,15 +66,15 @@ async fn who_is_signed_in_already_answers_one_question() {
 
 #[tokio::test]
 async fn who_comes_by_the_page_of_connectors_or_without_a_click_comes_to_the_question_too() {
-    let auto = plan().connector("auto_login = 'always'").start().await;
+    let auto = setup().connector("auto_login = 'always'").start().await;
     let mut frame = Frame::new(&auto, "https://oa.test/echo");
     let ticket = ticket_for(&auto, &mut frame).await;
     assert_eq!(frame.receive(&ticket).await.status, 303);
 
-    let house = plan().start().await;
-    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let menshen = setup().start().await;
+    let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let start = frame.button().await;
-    let mut tab = member(&house).await;
+    let mut tab = member(&menshen).await;
     let chooser = tab.visit(&start.replace("/start?", "/sign_in?")).await;
     let on = href(&chooser.text(), "/start?rd=").unwrap();
     let question = tab.follow(&format!("{HOME}{on}")).await.answer;
@@ -85,8 +85,8 @@ async fn who_comes_by_the_page_of_connectors_or_without_a_click_comes_to_the_que
 
 #[tokio::test]
 async fn several_frames_of_a_page_come_in_one_after_the_other() {
-    let house = plan().start().await;
-    let mut first = Frame::new(&house, "https://oa.test/echo?1");
+    let menshen = setup().start().await;
+    let mut first = Frame::new(&menshen, "https://oa.test/echo?1");
     let one = first.load().await;
     // The second one is of the same host: it has the first one's cookies.
     let mut second = Frame {
@@ -96,7 +96,7 @@ async fn several_frames_of_a_page_come_in_one_after_the_other() {
     let two = second.load().await;
     let names = |frame: &Frame| frame.cookies.cookies().to_vec();
     assert_eq!(names(&first), names(&second), "one nonce serves both");
-    let mut tab = Browser::new(&house).over_https();
+    let mut tab = Browser::new(&menshen).over_https();
     let question = sign_in(&mut tab, &button(&one)).await;
     let page = agree(&mut tab, &question).await;
     let answer = first.receive(&ticket_in(&page).unwrap()).await;
@@ -112,7 +112,7 @@ async fn several_frames_of_a_page_come_in_one_after_the_other() {
 
 #[tokio::test]
 async fn a_page_of_ours_in_a_frame_leads_to_the_same_way_in() {
-    let house = plan().start().await;
+    let menshen = setup().start().await;
     // Proxies that ask `/auth` send strangers to one of these.
     for page in ["start", "sign_in"] {
         for (at, place) in [
@@ -120,7 +120,7 @@ async fn a_page_of_ours_in_a_frame_leads_to_the_same_way_in() {
             ("https://sso.test", "https://oa.test/echo?a=1"),
         ] {
             let rd: String = url::form_urlencoded::byte_serialize(place.as_bytes()).collect();
-            let mut frame = Frame::new(&house, &format!("{at}/.menshen/{page}?rd={rd}"));
+            let mut frame = Frame::new(&menshen, &format!("{at}/.menshen/{page}?rd={rd}"));
             let mut answer = frame.load().await;
             if let Some(to) = answer.header("location") {
                 assert_ne!(at, origin(place), "{page} {at} {place}");
@@ -129,7 +129,7 @@ async fn a_page_of_ours_in_a_frame_leads_to_the_same_way_in() {
             }
             assert_eq!(answer.status, 401, "{page} {at} {place}");
             assert_eq!(origin(&frame.url), origin(place));
-            let mut tab = Browser::new(&house).over_https();
+            let mut tab = Browser::new(&menshen).over_https();
             let question = sign_in(&mut tab, &button(&answer)).await;
             let handed = agree(&mut tab, &question).await;
             let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
@@ -142,8 +142,8 @@ async fn a_page_of_ours_in_a_frame_leads_to_the_same_way_in() {
 
 #[tokio::test]
 async fn a_check_gives_the_same_page_to_a_frame() {
-    let house = plan().start().await;
-    let mut frame = Frame::new(&house, "https://oa.test/echo?a=1");
+    let menshen = setup().start().await;
+    let mut frame = Frame::new(&menshen, "https://oa.test/echo?a=1");
     let asked = [
         ("Sec-Fetch-Site", "cross-site"),
         ("X-Forwarded-Method", "GET"),
@@ -154,7 +154,7 @@ async fn a_check_gives_the_same_page_to_a_frame() {
     let check = "https://oa.test/.menshen/forward-auth";
     let page = frame.ask("GET", check, &asked, "").await;
     assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
-    let mut tab = Browser::new(&house).over_https();
+    let mut tab = Browser::new(&menshen).over_https();
     let question = sign_in(&mut tab, &button(&page)).await;
     let handed = agree(&mut tab, &question).await;
     let answer = frame.receive(&ticket_in(&handed).unwrap()).await;
@@ -169,13 +169,13 @@ async fn where_a_stronger_proof_is_missing_the_frame_gets_the_new_session() {
         "host = \"oa.test\"\n",
         "host = \"oa.test\"\nmax_age = \"60s\"\n",
     );
-    let house = plan().routes(&routes).start().await;
-    let mut frame = Frame::new(&house, "https://oa.test/echo");
-    let ticket = ticket_for(&house, &mut frame).await;
+    let menshen = setup().routes(&routes).start().await;
+    let mut frame = Frame::new(&menshen, "https://oa.test/echo");
+    let ticket = ticket_for(&menshen, &mut frame).await;
     frame.receive(&ticket).await;
     assert_eq!(frame.person().await, ["lisi"]);
-    house.advance(Duration::from_secs(120));
-    let ticket = ticket_for(&house, &mut frame).await;
+    menshen.advance(Duration::from_secs(120));
+    let ticket = ticket_for(&menshen, &mut frame).await;
     assert_eq!(frame.receive(&ticket).await.status, 303);
     assert_eq!(frame.person().await, ["lisi"]);
 }
@@ -187,7 +187,7 @@ async fn the_source_is_asked_again_in_a_frame_that_came_in_by_a_ticket() {
         let asks = format!("{host}reload_user = \"embedded\"\nreload_after = \"30s\"\n");
         ROUTES.replacen(&host, &asks, 1)
     };
-    for (plan, url) in [
+    for (setup, url) in [
         (
             plan_with_domain(&routes("oa.test")),
             "https://oa.corp.test/echo",
@@ -197,14 +197,14 @@ async fn the_source_is_asked_again_in_a_frame_that_came_in_by_a_ticket() {
             "https://hr.corp.test/echo",
         ),
     ] {
-        let house = plan.start().await;
-        let mut frame = Frame::new(&house, url);
+        let menshen = setup.start().await;
+        let mut frame = Frame::new(&menshen, url);
         frame.cookies = frame.cookies.with_agent(crate::logging_in::PHONE);
-        let ticket = ticket_for(&house, &mut frame).await;
+        let ticket = ticket_for(&menshen, &mut frame).await;
         assert_eq!(frame.receive(&ticket).await.status, 303);
         assert_eq!(frame.person().await, ["lisi"]);
-        house.advance(Duration::from_secs(60));
-        house.source.phone_of("zhangsan");
+        menshen.advance(Duration::from_secs(60));
+        menshen.source.phone_of("zhangsan");
         let mut next = frame.url.clone();
         let mut seen = Vec::new();
         for _ in 0..8 {
@@ -226,12 +226,12 @@ async fn the_source_is_asked_again_in_a_frame_that_came_in_by_a_ticket() {
 
 #[tokio::test]
 async fn the_page_says_what_to_do_where_the_frame_keeps_no_cookie_or_runs_no_script() {
-    let house = plan().start().await;
+    let menshen = setup().start().await;
     for (lang, words) in [
         ("zh-CN", ["在单独的标签页中打开", "不能运行脚本", "Cookie"]),
         ("en", ["in a tab of its own", "runs no scripts", "cookies"]),
     ] {
-        let mut frame = Frame::new(&house, "https://oa.test/echo");
+        let mut frame = Frame::new(&menshen, "https://oa.test/echo");
         frame
             .cookies
             .extra
@@ -240,7 +240,7 @@ async fn the_page_says_what_to_do_where_the_frame_keeps_no_cookie_or_runs_no_scr
         let html = page.text();
         assert!(html.contains(words[0]) && html.contains(words[1]), "{html}");
         assert!(href(&html, "https://oa.test/echo").is_some(), "{html}");
-        let mut tab = Browser::new(&house).over_https();
+        let mut tab = Browser::new(&menshen).over_https();
         let question = sign_in(&mut tab, &button(&page)).await;
         let handed = agree(&mut tab, &question).await;
         frame.cookies.forget("nonce");
@@ -261,15 +261,15 @@ async fn the_page_says_what_to_do_where_the_frame_keeps_no_cookie_or_runs_no_scr
 
 #[tokio::test]
 async fn a_site_whose_cookies_are_not_made_for_frames_only_offers_a_tab() {
-    let house = plan().session("").start().await;
-    let mut frame = Frame::new(&house, "https://oa.test/echo");
+    let menshen = setup().session("").start().await;
+    let mut frame = Frame::new(&menshen, "https://oa.test/echo");
     let page = frame.load().await;
     assert_eq!((page.status, page.cause()), (401, Some(Cause::FrameLogin)));
     assert_eq!(page.all("set-cookie").count(), 0);
     assert!(!page.text().contains("<script"));
     // Nor does an address make it one.
     let rd = "https%3A%2F%2Foa.test%2Fecho&k=AAAAAAAAAAAAAAAAAAAAAA&f=1";
-    let mut tab = member(&house).await;
+    let mut tab = member(&menshen).await;
     let answer = tab.visit(&format!("{HOME}/.menshen/start?rd={rd}")).await;
     assert_eq!(ticket_in(&answer), None);
     assert_eq!(answer.status, 302, "{}", answer.text());

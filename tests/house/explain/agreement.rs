@@ -80,7 +80,7 @@ async fn explain_and_the_proxy_agree_on_every_verdict_and_every_header() {
     let desk = Desk::open().await;
     let mut callers = vec![(None, String::new())];
     for who in ["lisi", "zhangsan"] {
-        callers.push((Some(who), signed_in(&desk.house, who).await));
+        callers.push((Some(who), signed_in(&desk.menshen, who).await));
     }
     let mut ends = std::collections::BTreeMap::<String, usize>::new();
     for (who, cookie) in &callers {
@@ -115,11 +115,14 @@ async fn compared(
     (host, target): (&str, &str),
     (method, headers): (&str, &[(&str, &str)]),
 ) -> String {
-    let mut ask = Ask::get(target).host(host).method(method).headers(headers);
+    let mut ask = TestRequest::get(target)
+        .host(host)
+        .method(method)
+        .headers(headers);
     if who.is_some() {
         ask = ask.session(cookie);
     }
-    let answer = ask.of(&desk.house).await;
+    let answer = ask.send(&desk.menshen).await;
     let url = format!("http://{host}{target}");
     let lines: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {v}")).collect();
     let mut asked = vec![("url", url.as_str()), ("method", method)];

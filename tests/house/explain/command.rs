@@ -1,14 +1,14 @@
-//! `menshen explain`, beside a running house and its store.
+//! `menshen explain`, beside a running menshen and its store.
 
 use std::path::Path;
 
 use menshen::store::SqliteUrl;
 
 use super::*;
-use crate::command::{menshen, text};
+use crate::command::{run_menshen, text};
 use crate::upstream::Folder;
 
-/// A running house whose store is a file, and the same configuration as a file.
+/// A running menshen whose store is a file, and the same configuration as a file.
 struct Beside {
     desk: Desk,
     folder: Folder,
@@ -20,8 +20,11 @@ impl Beside {
         let folder = Folder::new();
         let store = format!("sqlite://{}", folder.path("menshen.db").display());
         let desk = Desk::with_store(&store).await;
-        let house = &desk.house;
-        let path = folder.write("menshen.toml", &house.plan.text(&house.source, &house.app));
+        let menshen = &desk.menshen;
+        let path = folder.write(
+            "menshen.toml",
+            &menshen.setup.text(&menshen.source, &menshen.app),
+        );
         let config = path.to_str().unwrap().to_owned();
         Self {
             desk,
@@ -34,7 +37,7 @@ impl Beside {
     fn explain(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let mut all = vec!["explain", "-c", &self.config];
         all.extend(arguments);
-        let output = menshen(&all);
+        let output = run_menshen(&all);
         (
             output.status.code(),
             text(&output.stdout).to_owned(),
@@ -65,7 +68,7 @@ async fn rows(file: &Path) -> Vec<String> {
 #[tokio::test]
 async fn the_command_says_line_by_line_what_becomes_of_a_request() {
     let beside = Beside::open().await;
-    signed_in(&beside.desk.house, "lisi").await;
+    signed_in(&beside.desk.menshen, "lisi").await;
     let url = format!("{HOME}/finance/x?y=1");
     let (code, out, err) = beside.explain(&[&url, "--as", "lisi", "--from", "192.0.2.7"]);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
@@ -110,7 +113,7 @@ async fn the_command_says_line_by_line_what_becomes_of_a_request() {
 #[tokio::test]
 async fn the_command_and_the_api_say_the_same() {
     let beside = Beside::open().await;
-    signed_in(&beside.desk.house, "lisi").await;
+    signed_in(&beside.desk.menshen, "lisi").await;
     for path in [
         "/finance/x",
         "/dressed/a",
@@ -153,7 +156,7 @@ async fn the_command_and_the_api_say_the_same() {
 #[tokio::test]
 async fn whoever_is_unknown_is_exit_code_1_and_what_is_no_question_is_2() {
     let beside = Beside::open().await;
-    signed_in(&beside.desk.house, "lisi").await;
+    signed_in(&beside.desk.menshen, "lisi").await;
     let url = format!("{HOME}/x");
     for (arguments, code, part) in [
         (
@@ -185,12 +188,12 @@ async fn whoever_is_unknown_is_exit_code_1_and_what_is_no_question_is_2() {
 #[tokio::test]
 async fn nothing_is_written_and_no_session_is_minted_beside_a_running_server() {
     let beside = Beside::open().await;
-    let cookie = signed_in(&beside.desk.house, "lisi").await;
+    let cookie = signed_in(&beside.desk.menshen, "lisi").await;
     let file = beside.folder.path("menshen.db");
     let before = rows(&file).await;
     assert!(before.iter().any(|row| row.contains("lisi")), "{before:?}");
     let url = format!("{HOME}/finance/x");
-    let calls = |path| beside.desk.house.source.calls(path);
+    let calls = |path| beside.desk.menshen.source.calls(path);
     let asked = || (calls("/cgi-bin/gettoken"), calls("/cgi-bin/user/get"));
     let asked_before = asked();
     for _ in 0..3 {
@@ -202,14 +205,14 @@ async fn nothing_is_written_and_no_session_is_minted_beside_a_running_server() {
     }
     assert_eq!(rows(&file).await, before);
     assert_eq!(asked(), asked_before, "no source is asked");
-    let ask = Ask::get("/finance/x").session(&cookie);
-    assert_eq!(ask.of(&beside.desk.house).await.status, 200);
+    let ask = TestRequest::get("/finance/x").session(&cookie);
+    assert_eq!(ask.send(&beside.desk.menshen).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_store_that_is_not_there_or_not_of_this_version_is_left_alone() {
     let beside = Beside::open().await;
-    signed_in(&beside.desk.house, "lisi").await;
+    signed_in(&beside.desk.menshen, "lisi").await;
     let url = format!("{HOME}/x");
     let file = beside.folder.path("other.db");
     let text = std::fs::read_to_string(&beside.config).unwrap();

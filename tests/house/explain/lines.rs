@@ -5,7 +5,7 @@ use super::*;
 async fn somebody() -> Desk {
     let desk = Desk::open().await;
     for who in ["lisi", "zhangsan"] {
-        signed_in(&desk.house, who).await;
+        signed_in(&desk.menshen, who).await;
     }
     desk
 }
@@ -99,7 +99,7 @@ async fn a_disputed_path_is_told_with_two_readings() {
     assert_eq!(explained["verdict"]["status"], 400);
     assert!(explained["upstream"].is_null());
     // A rule that would say yes of one reading and no of another.
-    signed_in(&desk.house, "lisi").await;
+    signed_in(&desk.menshen, "lisi").await;
     let url = format!("{HOME}/by-path/a%2f/b");
     let explained = desk.explained(&[("url", &url), ("as", "lisi")]).await;
     assert_eq!(explained["route"]["name"], "by-path");
@@ -322,7 +322,7 @@ async fn who_asks_is_the_account_as_if_just_signed_in() {
         );
         assert_eq!(explained["verdict"]["verdict"], verdict, "{via:?}");
     }
-    let shared = desk.house.running.live().shared();
+    let shared = desk.menshen.running.live().shared();
     let login = "wang".parse().unwrap();
     let account = shared.store.account_by_login(&login).await;
     let account = account.unwrap().unwrap();
@@ -443,9 +443,9 @@ async fn the_api_refuses_what_it_does_not_understand() {
         let said = answer.json()["error"].as_str().unwrap().to_owned();
         assert!(said.contains(part), "{asked:?}: {said}");
     }
-    let admin = desk.house.running.admin_address().unwrap();
+    let admin = desk.menshen.running.admin_address().unwrap();
     let explain = "/api/explain?url=http://sso.test/x";
-    let explain = Ask::get(explain).host("127.0.0.1");
+    let explain = TestRequest::get(explain).host("127.0.0.1");
     assert_eq!(explain.at(admin).await.status, 401);
     for method in ["POST", "HEAD", "DELETE"] {
         let ask = explain.clone().method(method);

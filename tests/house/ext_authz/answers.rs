@@ -3,23 +3,23 @@
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::{ON_MAIN, Said, ask, asking, plan, said};
-use crate::asking::{Ask, signed_in};
+use super::{ON_MAIN, Said, ask, asking, said, setup};
 use crate::browser::navigation;
-use crate::house::{House, Plan};
+use crate::setup::{Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 use crate::upstream::Folder;
 
-/// The house, a way to ask, and 李四 of 财务部.
-async fn lisi() -> (House, Client, String) {
-    let house = plan().start().await;
-    let client = asking(&house).await;
-    let cookie = signed_in(&house, "lisi").await;
-    (house, client, cookie)
+/// menshen, a way to ask, and 李四 of 财务部.
+async fn lisi() -> (Menshen, Client, String) {
+    let menshen = setup().start().await;
+    let client = asking(&menshen).await;
+    let cookie = signed_in(&menshen, "lisi").await;
+    (menshen, client, cookie)
 }
 
 #[tokio::test]
 async fn a_member_passes_and_the_application_gets_what_the_door_would_give_it() {
-    let (house, mut client, cookie) = lisi().await;
+    let (menshen, mut client, cookie) = lisi().await;
     let cookies = format!("a=b; menshen={cookie}; c=d");
     let question = ask("/echo?x=1")
         .header("cookie", &cookies)
@@ -29,9 +29,9 @@ async fn a_member_passes_and_the_application_gets_what_the_door_would_give_it() 
     let answer = said(&client.check(&question.json()).await);
     assert_eq!((answer.code, answer.http), (0, None));
     // What it gets through our own door.
-    let direct = Ask::get("/echo?x=1")
+    let direct = TestRequest::get("/echo?x=1")
         .header("Cookie", &cookies)
-        .of(&house)
+        .send(&menshen)
         .await;
     for name in [
         "x-forwarded-user",
@@ -67,7 +67,7 @@ async fn a_member_passes_and_the_application_gets_what_the_door_would_give_it() 
 
 #[tokio::test]
 async fn every_header_to_set_takes_the_place_of_the_clients() {
-    let (_house, mut client, cookie) = lisi().await;
+    let (_menshen, mut client, cookie) = lisi().await;
     let answer = client.check(&ask("/echo").session(&cookie).json()).await;
     let headers = answer["ok_response"]["headers"].as_array().unwrap();
     assert!(!headers.is_empty());
@@ -81,7 +81,7 @@ async fn every_header_to_set_takes_the_place_of_the_clients() {
 
 #[tokio::test]
 async fn who_passes_is_told_to_other_filters_and_no_token_is() {
-    let (house, mut client, cookie) = lisi().await;
+    let (menshen, mut client, cookie) = lisi().await;
     let question = ask("/finance")
         .session(&cookie)
         .header("x-request-id", "one-7");
@@ -91,7 +91,7 @@ async fn who_passes_is_told_to_other_filters_and_no_token_is() {
     assert_eq!(told["connector"], "corp");
     assert_eq!(told["route"], "finance");
     assert_eq!(told["request_id"], "one-7");
-    let minted = house.audit();
+    let minted = menshen.audit();
     let session = minted.iter().find_map(|line| line["session"].as_str());
     assert_eq!(told["session"].as_str(), session);
     assert!(told["account"].as_str().is_some_and(|id| !id.is_empty()));
@@ -107,7 +107,7 @@ async fn who_passes_is_told_to_other_filters_and_no_token_is() {
 
 #[tokio::test]
 async fn a_stranger_who_goes_somewhere_is_led_to_log_in() {
-    let (_house, mut client, _) = lisi().await;
+    let (_menshen, mut client, _) = lisi().await;
     let question = ask("/deep?x=1&y=%2f").headers(&navigation());
     let answer = said(&client.check(&question.json()).await);
     assert_eq!(
@@ -121,7 +121,7 @@ async fn a_stranger_who_goes_somewhere_is_led_to_log_in() {
 
 #[tokio::test]
 async fn a_program_and_a_forged_cookie_are_told_to_log_in() {
-    let (_house, mut client, cookie) = lisi().await;
+    let (_menshen, mut client, cookie) = lisi().await;
     let forged = format!("{}x", &cookie[..cookie.len() - 1]);
     for question in [
         ask("/deep"),
@@ -144,8 +144,8 @@ async fn a_program_and_a_forged_cookie_are_told_to_log_in() {
 
 #[tokio::test]
 async fn every_other_no_is_a_403() {
-    let (house, mut client, cookie) = lisi().await;
-    let zhangsan = signed_in(&house, "zhangsan").await;
+    let (menshen, mut client, cookie) = lisi().await;
+    let zhangsan = signed_in(&menshen, "zhangsan").await;
     for (question, reason) in [
         (ask("/finance").session(&zhangsan), "forbidden"),
         (
@@ -186,7 +186,7 @@ async fn every_other_no_is_a_403() {
 
 #[tokio::test]
 async fn an_empty_question_is_a_no_whatever_else_it_holds() {
-    let (_house, mut client, _) = lisi().await;
+    let (_menshen, mut client, _) = lisi().await;
     for question in [
         json!({}),
         json!({ "attributes": {} }),
@@ -201,7 +201,7 @@ async fn an_empty_question_is_a_no_whatever_else_it_holds() {
 
 #[tokio::test]
 async fn fields_nobody_knows_change_nothing() {
-    let (_house, mut client, cookie) = lisi().await;
+    let (_menshen, mut client, cookie) = lisi().await;
     let question = client.question(&ask("/finance").session(&cookie).json());
     // Field 1000: a varint; 1001: bytes; 1002: a fixed64.
     let unknown = b"\xc0\x3e\x07\xca\x3e\x03abc\xd1\x3e\x01\x02\x03\x04\x05\x06\x07\x08";
@@ -213,7 +213,7 @@ async fn fields_nobody_knows_change_nothing() {
 
 #[tokio::test]
 async fn raw_headers_count_as_merged_ones_do() {
-    let (house, mut client, cookie) = lisi().await;
+    let (menshen, mut client, cookie) = lisi().await;
     let mut question = ask("/finance").json();
     let http = &mut question["attributes"]["request"]["http"];
     http["headers"] = json!({});
@@ -232,7 +232,7 @@ async fn raw_headers_count_as_merged_ones_do() {
         (0, "lisi")
     );
     // Two that differ are two cookies: one that does not verify is passed over, two sessions are nobody.
-    let second = signed_in(&house, "zhangsan").await;
+    let second = signed_in(&menshen, "zhangsan").await;
     for (value, code) in [("a.b.c", 0), (second.as_str(), 16)] {
         let two = &mut question["attributes"]["request"]["http"]["headers"];
         *two = json!({ "cookie": format!("menshen={value}") });
@@ -242,8 +242,8 @@ async fn raw_headers_count_as_merged_ones_do() {
 
 #[tokio::test]
 async fn a_route_that_is_named_judges_whatever_host_and_path_say() {
-    let (house, mut client, cookie) = lisi().await;
-    let zhangsan = signed_in(&house, "zhangsan").await;
+    let (menshen, mut client, cookie) = lisi().await;
+    let zhangsan = signed_in(&menshen, "zhangsan").await;
     let at = |cookie: &str| {
         ask("/anything")
             .host("elsewhere.test")
@@ -275,8 +275,8 @@ upstream = ["{app}"]
 
 #[tokio::test]
 async fn what_was_not_told_is_unknown_and_denies_where_it_is_needed() {
-    let house = plan().routes(NEAR).start().await;
-    let mut client = asking(&house).await;
+    let menshen = setup().routes(NEAR).start().await;
+    let mut client = asking(&menshen).await;
     for (source, code, reason) in [
         (
             json!({ "address": { "socket_address": { "address": "192.0.2.9" } } }),
@@ -338,11 +338,14 @@ async fn a_cookie_that_is_signed_again_goes_to_the_client_beside_the_answer() {
         format!("{{ file = {path:?} }}")
     };
     let (old, new) = (key("old"), key("new"));
-    let with = |keys: &str| plan().session(&format!("keys = [{keys}]"));
-    let house = with(&old).start().await;
-    let cookie = signed_in(&house, "lisi").await;
-    house.reload(&with(&format!("{new}, {old}"))).await.unwrap();
-    let mut client = asking(&house).await;
+    let with = |keys: &str| setup().session(&format!("keys = [{keys}]"));
+    let menshen = with(&old).start().await;
+    let cookie = signed_in(&menshen, "lisi").await;
+    menshen
+        .reload(&with(&format!("{new}, {old}")))
+        .await
+        .unwrap();
+    let mut client = asking(&menshen).await;
     let answer = client.check(&ask("/echo").session(&cookie).json()).await;
     let Said {
         to_client, code, ..
@@ -357,20 +360,20 @@ async fn a_cookie_that_is_signed_again_goes_to_the_client_beside_the_answer() {
         .split(';')
         .next()
         .unwrap();
-    house.reload(&with(&new)).await.unwrap();
+    menshen.reload(&with(&new)).await.unwrap();
     let answer = said(&client.check(&ask("/echo").session(cookie).json()).await);
     assert_eq!((answer.code, answer.to_client.len()), (0, 0));
 }
 
 #[tokio::test]
 async fn a_revoked_session_is_refused_at_the_next_question() {
-    let (house, mut client, cookie) = lisi().await;
+    let (menshen, mut client, cookie) = lisi().await;
     let question = ask("/echo").session(&cookie).json();
     assert_eq!(said(&client.check(&question).await).code, 0);
-    let answer = Ask::get("/.menshen/sign_out")
+    let answer = TestRequest::get("/.menshen/sign_out")
         .session(&cookie)
         .navigating()
-        .of(&house)
+        .send(&menshen)
         .await;
     assert!(answer.status < 400, "{}", answer.text());
     let answer = said(&client.check(&question).await);
@@ -379,13 +382,13 @@ async fn a_revoked_session_is_refused_at_the_next_question() {
 
 #[tokio::test]
 async fn the_main_listener_says_the_same() {
-    let house = Plan::default()
+    let menshen = Setup::default()
         .server("trusted_proxies = [\"127.0.0.1\"]")
         .more(ON_MAIN)
         .start()
         .await;
-    let cookie = signed_in(&house, "lisi").await;
-    let mut client = Client::connect(house.address()).await;
+    let cookie = signed_in(&menshen, "lisi").await;
+    let mut client = Client::connect(menshen.address()).await;
     let answer = said(&client.check(&ask("/finance").session(&cookie).json()).await);
     assert_eq!(
         (answer.code, answer.set["x-forwarded-user"].as_str()),

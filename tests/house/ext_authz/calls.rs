@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::client::{CHECK, framed};
-use super::{asking, plan, said};
-use crate::house::Plan;
+use super::{asking, said, setup};
+use crate::setup::Setup;
 
 const UNIMPLEMENTED: u32 = 12;
 const DEADLINE_EXCEEDED: u32 = 4;
@@ -21,8 +21,8 @@ fn no(answer: &Value) -> (i64, String) {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_a_no_and_never_an_error() {
-    let house = plan().start().await;
-    let mut client = asking(&house).await;
+    let menshen = setup().start().await;
+    let mut client = asking(&menshen).await;
     let long = vec![0; 2 * 1024 * 1024];
     let broken: [(&str, Bytes); 8] = [
         ("nothing", Bytes::new()),
@@ -55,8 +55,8 @@ async fn what_cannot_be_read_is_a_no_and_never_an_error() {
 
 #[tokio::test]
 async fn what_is_no_call_is_refused_as_grpc_refuses() {
-    let house = plan().start().await;
-    let mut client = asking(&house).await;
+    let menshen = setup().start().await;
+    let mut client = asking(&menshen).await;
     let empty = framed(b"");
     let compressed = Bytes::from_static(b"\x01\0\0\0\x02ab");
     for (path, headers, body, expected) in [
@@ -112,8 +112,8 @@ async fn what_is_no_call_is_refused_as_grpc_refuses() {
 
 #[tokio::test]
 async fn a_deadline_that_passes_is_told_as_grpc_tells_it() {
-    let house = plan().start().await;
-    let mut client = asking(&house).await;
+    let menshen = setup().start().await;
+    let mut client = asking(&menshen).await;
     for path in [CHECK, HEALTH] {
         let half = Bytes::from_static(b"\0\0\0\0\x05a");
         let called = client
@@ -133,12 +133,12 @@ async fn a_deadline_that_passes_is_told_as_grpc_tells_it() {
 
 #[tokio::test]
 async fn a_peer_that_is_not_trusted_is_told_no_and_the_log_what_to_add() {
-    let house = Plan::default()
+    let menshen = Setup::default()
         .server("trusted_proxies = [\"192.0.2.0/24\"]")
         .more("[ext_authz]\ngrpc_listen = \"127.0.0.1:0\"\n")
         .start()
         .await;
-    let mut client = asking(&house).await;
+    let mut client = asking(&menshen).await;
     for question in [&b""[..], b"\xff"] {
         let answer = client.check_bytes(question).await;
         assert_eq!(no(&answer), (403, "not-trusted".to_owned()));
@@ -150,8 +150,8 @@ async fn a_peer_that_is_not_trusted_is_told_no_and_the_log_what_to_add() {
 
 #[tokio::test]
 async fn health_is_told_of_the_house_and_of_the_service() {
-    let house = plan().start().await;
-    let mut client = asking(&house).await;
+    let menshen = setup().start().await;
+    let mut client = asking(&menshen).await;
     let service = b"envoy.service.auth.v3.Authorization";
     let named = [&[0x0a, u8::try_from(service.len()).unwrap()][..], service].concat();
     for question in [&b""[..], &named] {
@@ -170,8 +170,8 @@ async fn health_is_told_of_the_house_and_of_the_service() {
 async fn who_watches_is_told_when_the_door_closes_and_holds_it_open_no_longer() {
     use http_body_util::BodyExt as _;
 
-    let house = plan().start().await;
-    let mut client = asking(&house).await;
+    let menshen = setup().start().await;
+    let mut client = asking(&menshen).await;
     let watched = client
         .open("/grpc.health.v1.Health/Watch", &[], framed(b""))
         .await;
@@ -181,7 +181,7 @@ async fn who_watches_is_told_when_the_door_closes_and_holds_it_open_no_longer() 
         frame.into_data().ok()
     };
     assert_eq!(next().await.unwrap(), framed(b"\x08\x01"));
-    let stopped = tokio::spawn(house.running.stop());
+    let stopped = tokio::spawn(menshen.running.stop());
     assert_eq!(next().await.unwrap(), framed(b"\x08\x02"));
     assert_eq!(next().await, None);
     drop(client);

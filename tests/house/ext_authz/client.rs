@@ -1,4 +1,4 @@
-//! A gRPC client: frames by hand, messages by the descriptors that the house itself shows.
+//! A gRPC client: frames by hand, messages by the descriptors that menshen itself shows.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

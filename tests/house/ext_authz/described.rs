@@ -7,7 +7,7 @@ use prost_reflect::prost_types::FileDescriptorProto;
 use serde_json::json;
 
 use super::client::{framed, unframed};
-use super::{asking, plan};
+use super::{asking, setup};
 use crate::conf;
 
 const FILES: [&str; 6] = [
@@ -19,7 +19,7 @@ const FILES: [&str; 6] = [
     "google/rpc/status.proto",
 ];
 
-/// `MENSHEN_BLESS=1 cargo test --test house described` compiles them anew.
+/// `MENSHEN_BLESS=1 cargo test --test menshen described` compiles them anew.
 #[test]
 fn the_descriptors_are_the_proto_files_compiled() {
     let folder = conf::file("src/face/ext_authz/proto");
@@ -40,8 +40,8 @@ fn the_descriptors_are_the_proto_files_compiled() {
 
 /// Asks the reflection service of a version; answers every field of one kind in its answers.
 async fn reflected(version: &str, question: &[u8]) -> Vec<u8> {
-    let house = plan().start().await;
-    let mut client = asking(&house).await;
+    let menshen = setup().start().await;
+    let mut client = asking(&menshen).await;
     let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
     let called = client.call(&path, &[], framed(question)).await;
     assert_eq!((called.http, called.status), (200, Some(0)), "{called:?}");
@@ -83,14 +83,14 @@ async fn tools_are_told_how_a_message_looks() {
 
 #[tokio::test]
 async fn who_looks_on_and_on_holds_no_door_open() {
-    let house = plan().start().await;
-    let mut client = asking(&house).await;
+    let menshen = setup().start().await;
+    let mut client = asking(&menshen).await;
     let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     let looking = client.open_endless(path, framed(b"\x3a\x01*")).await;
     let mut body = looking.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(has(&first, "Authorization"));
-    let stopped = tokio::spawn(house.running.stop());
+    let stopped = tokio::spawn(menshen.running.stop());
     let last = body.frame().await.unwrap().unwrap();
     // UNAVAILABLE: ask somebody else.
     assert_eq!(last.into_trailers().unwrap()["grpc-status"], "14");
@@ -100,8 +100,8 @@ async fn who_looks_on_and_on_holds_no_door_open() {
 
 #[tokio::test]
 async fn every_field_that_is_described_is_understood() {
-    let house = plan().start().await;
-    let mut client = asking(&house).await;
+    let menshen = setup().start().await;
+    let mut client = asking(&menshen).await;
     let all = json!({ "attributes": {
         "source": { "address": { "socket_address": { "address": "192.0.2.9", "port_value": 7 } } },
         "request": { "http": {

@@ -4,9 +4,9 @@ use serde_json::json;
 use tokio::net::UnixStream;
 
 use super::client::{CHECK, Client, framed};
-use super::{ON_MAIN, ask, asking, plan, said};
-use crate::house::Plan;
+use super::{ON_MAIN, ask, asking, said, setup};
 use crate::records::Records;
+use crate::setup::Setup;
 use crate::tls::{connect, pair};
 use crate::upstream::Folder;
 use crate::wire;
@@ -15,8 +15,8 @@ const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
 #[tokio::test]
 async fn its_own_listener_tells_http1_what_it_is() {
-    let house = plan().start().await;
-    let address = house.running.grpc_address().unwrap();
+    let menshen = setup().start().await;
+    let address = menshen.running.grpc_address().unwrap();
     let answer = wire::raw(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(answer.status, 505);
     assert!(answer.text().contains("gRPC"), "{}", answer.text());
@@ -25,15 +25,19 @@ async fn its_own_listener_tells_http1_what_it_is() {
             .await
             .is_none_or(|a| a.status == 400 || a.status == 505)
     );
-    let mut client = asking(&house).await;
+    let mut client = asking(&menshen).await;
     client.check(&json!({})).await;
 }
 
 #[tokio::test]
 async fn the_main_listener_answers_it_only_when_wanted() {
-    let house = Plan::default().server(TRUSTING).more(ON_MAIN).start().await;
-    assert_eq!(house.running.grpc_address(), None);
-    let mut client = Client::connect(house.address()).await;
+    let menshen = Setup::default()
+        .server(TRUSTING)
+        .more(ON_MAIN)
+        .start()
+        .await;
+    assert_eq!(menshen.running.grpc_address(), None);
+    let mut client = Client::connect(menshen.address()).await;
     let answer = client.check(&json!({})).await;
     assert!(answer.get("denied_response").is_some());
     // What else is asked there is asked as ever: a page that does not exist, over HTTP/2 or 1.1.
@@ -46,7 +50,7 @@ async fn the_main_listener_answers_it_only_when_wanted() {
         .await;
     assert_eq!((called.http, called.status), (400, None));
     let answer = wire::raw(
-        house.address(),
+        menshen.address(),
         b"GET /public/echo HTTP/1.1\r\nHost: sso.test\r\n\r\n",
     )
     .await;
@@ -55,20 +59,20 @@ async fn the_main_listener_answers_it_only_when_wanted() {
 
 #[tokio::test]
 async fn the_main_listener_without_it_speaks_no_http2_and_knows_no_such_path() {
-    let house = plan().start().await;
+    let menshen = setup().start().await;
     let request = format!(
         "POST {CHECK} HTTP/1.1\r\nHost: nobody.test\r\nContent-Type: application/grpc\r\n\
          Content-Length: 5\r\nConnection: close\r\n\r\n\0\0\0\0\0"
     );
-    let answer = wire::raw(house.address(), request.as_bytes()).await;
+    let answer = wire::raw(menshen.address(), request.as_bytes()).await;
     assert_eq!(answer.status, 404);
-    let answer = wire::try_raw(house.address(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let answer = wire::try_raw(menshen.address(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     assert!(answer.is_none_or(|answer| answer.status == 400));
 }
 
-fn at_a_path(folder: &Folder, trusted: &str) -> Plan {
+fn at_a_path(folder: &Folder, trusted: &str) -> Setup {
     let path = folder.path("grpc.sock");
-    Plan::default()
+    Setup::default()
         .server(&format!("trusted_proxies = [\"{trusted}\"]"))
         .more(&format!(
             "[ext_authz]\ngrpc_listen = \"unix:{}\"\n",
@@ -81,8 +85,8 @@ async fn it_is_asked_over_a_unix_socket_by_whoever_is_trusted_there() {
     let log = Records::of_the_log();
     for (trusted, reason) in [("unix", "nobody"), ("127.0.0.1", "not-trusted")] {
         let folder = Folder::new();
-        let house = at_a_path(&folder, trusted).start().await;
-        assert_eq!(house.running.grpc_address(), None);
+        let menshen = at_a_path(&folder, trusted).start().await;
+        assert_eq!(menshen.running.grpc_address(), None);
         let stream = UnixStream::connect(folder.path("grpc.sock")).await.unwrap();
         let mut client = Client::over(stream).await;
         let answer = said(&client.check(&ask("/echo").json()).await);
@@ -106,13 +110,13 @@ async fn the_main_listener_answers_it_over_tls_too() {
     let file = |name: &str| folder.path(name);
     let (certificate, key) = (file("a.pem"), file("a.key"));
     let tls = format!("tls = {{ certificate = {certificate:?}, key = {key:?} }}");
-    let house = Plan::default()
+    let menshen = Setup::default()
         .external_url("https://sso.test")
         .server(&format!("{TRUSTING}\n{tls}"))
         .more(ON_MAIN)
         .start()
         .await;
-    let stream = connect(house.address(), "sso.test", &trusted, b"h2").await;
+    let stream = connect(menshen.address(), "sso.test", &trusted, b"h2").await;
     let mut client = Client::over(stream.unwrap()).await;
     let question = ask("/echo").scheme("https");
     let answer = said(&client.check(&question.json()).await);

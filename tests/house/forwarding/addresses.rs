@@ -1,8 +1,8 @@
 //! Addresses in an answer's headers: what names the upstream names us, on every route.
 
 use super::secured::{Secured, ask};
-use crate::line::Line;
-use crate::upstream::{Reply, Upstream, get, house_before, with};
+use crate::raw_connection::RawConnection;
+use crate::upstream::{Reply, Upstream, get, menshen_before, with};
 
 /// An upstream that answers with the header lines the client wants.
 async fn echoing() -> (Upstream, String) {
@@ -17,10 +17,15 @@ async fn echoing() -> (Upstream, String) {
 }
 
 /// What the client reads where the upstream wrote `value`.
-async fn read(line: &mut Line<tokio::net::TcpStream>, name: &str, value: &str) -> String {
-    line.send(get("/", &format!("X-Want: {name}: {value}\r\n")))
+async fn read(
+    connection: &mut RawConnection<tokio::net::TcpStream>,
+    name: &str,
+    value: &str,
+) -> String {
+    connection
+        .send(get("/", &format!("X-Want: {name}: {value}\r\n")))
         .await;
-    let answer = line.answer().await;
+    let answer = connection.answer().await;
     assert_eq!(answer.status, 200);
     answer.header(name).unwrap_or_default().to_owned()
 }
@@ -28,8 +33,8 @@ async fn read(line: &mut Line<tokio::net::TcpStream>, name: &str, value: &str) -
 #[tokio::test]
 async fn an_address_of_the_upstream_becomes_one_of_ours_without_strip_path() {
     let (upstream, own) = echoing().await;
-    let house = house_before(upstream.url(), "host_header = \"Legacy.internal\"").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "host_header = \"Legacy.internal\"").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for name in ["Location", "Content-Location"] {
         for (wrote, reads) in [
             (format!("http://{own}/login?a=b#c"), "/login?a=b#c"),
@@ -76,7 +81,7 @@ async fn an_address_of_the_upstream_becomes_one_of_ours_without_strip_path() {
             (format!("ftp://{own}/x"), format!("ftp://{own}/x").as_str()),
         ] {
             assert_eq!(
-                read(&mut line, name, &wrote).await,
+                read(&mut connection, name, &wrote).await,
                 reads,
                 "{name}: {wrote}"
             );
@@ -87,8 +92,8 @@ async fn an_address_of_the_upstream_becomes_one_of_ours_without_strip_path() {
 #[tokio::test]
 async fn refresh_and_link_are_mended_where_they_name_the_upstream() {
     let (upstream, own) = echoing().await;
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for (name, wrote, reads) in [
         (
             "Refresh",
@@ -121,23 +126,25 @@ async fn refresh_and_link_are_mended_where_they_name_the_upstream() {
         ("Link", "<broken".to_owned(), "<broken".to_owned()),
     ] {
         assert_eq!(
-            read(&mut line, name, &wrote).await,
+            read(&mut connection, name, &wrote).await,
             reads,
             "{name}: {wrote}"
         );
     }
-    // Each line of several.
+    // Each connection of several.
     let want = format!("Link: <http://{own}/a>|Link: <http://{own}/b>");
-    line.send(get("/", &format!("X-Want: {want}\r\n"))).await;
-    let answer = line.answer().await;
+    connection
+        .send(get("/", &format!("X-Want: {want}\r\n")))
+        .await;
+    let answer = connection.answer().await;
     assert_eq!(answer.all("link").collect::<Vec<_>>(), ["</a>", "</b>"]);
 }
 
 #[tokio::test]
 async fn a_prefix_that_was_taken_off_is_put_back_everywhere() {
     let (upstream, own) = echoing().await;
-    let house = house_before(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for (name, wrote, reads) in [
         ("Location", format!("http://{own}/x"), "/app/x"),
         ("Location", format!("http://{own}//x"), "/app//x"),
@@ -154,10 +161,11 @@ async fn a_prefix_that_was_taken_off_is_put_back_everywhere() {
             "</app/a.css>; rel=preload, </app/b>",
         ),
     ] {
-        line.send(get("/app/", &format!("X-Want: {name}: {wrote}\r\n")))
+        connection
+            .send(get("/app/", &format!("X-Want: {name}: {wrote}\r\n")))
             .await;
         assert_eq!(
-            line.answer().await.header(name),
+            connection.answer().await.header(name),
             Some(reads),
             "{name}: {wrote}"
         );
@@ -173,12 +181,12 @@ async fn addresses_that_are_no_text_are_mended_as_bytes() {
             Reply::Keep([head.as_bytes(), target, b"\r\n\r\n"].concat())
         })
         .await;
-        let house = house_before(upstream.url(), "host_header = \"upstream\"").await;
-        let mut line = Line::open(house.address()).await;
-        line.send(get("/", "")).await;
+        let menshen = menshen_before(upstream.url(), "host_header = \"upstream\"").await;
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(get("/", "")).await;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.extend(line.bytes(1).await.unwrap());
+            head.extend(connection.bytes(1).await.unwrap());
         }
         let expected = [b"location: ", target, b"\r\n"].concat();
         let found = head.windows(expected.len()).any(|part| part == expected);
@@ -189,8 +197,8 @@ async fn addresses_that_are_no_text_are_mended_as_bytes() {
 #[tokio::test]
 async fn a_cookie_for_the_upstreams_own_domain_becomes_one_for_the_host_that_was_asked() {
     let (upstream, _) = echoing().await;
-    let house = house_before(upstream.url(), "host_header = \"oa.legacy.internal:81\"").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "host_header = \"oa.legacy.internal:81\"").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for (wrote, reads) in [
         ("a=1; Domain=127.0.0.1; Path=/x", "a=1; Path=/x"),
         ("a=1; path=/; domain=OA.legacy.internal", "a=1; path=/"),
@@ -207,7 +215,11 @@ async fn a_cookie_for_the_upstreams_own_domain_becomes_one_for_the_host_that_was
         ("a=1; Domain=", "a=1; Domain="),
         ("a=1; Domain", "a=1; Domain"),
     ] {
-        assert_eq!(read(&mut line, "Set-Cookie", wrote).await, reads, "{wrote}");
+        assert_eq!(
+            read(&mut connection, "Set-Cookie", wrote).await,
+            reads,
+            "{wrote}"
+        );
     }
 }
 
@@ -215,7 +227,7 @@ async fn a_cookie_for_the_upstreams_own_domain_becomes_one_for_the_host_that_was
 async fn plain_http_of_our_own_host_becomes_https_where_the_client_speaks_it() {
     let (upstream, own) = echoing().await;
     let secured = Secured::before(upstream.url(), "").await;
-    let mut line = secured.line().await;
+    let mut connection = secured.connection().await;
     for (wrote, reads) in [
         ("http://up.test/x?a", "https://up.test/x?a"),
         ("http://UP.test:80/x", "https://up.test/x"),
@@ -228,23 +240,23 @@ async fn plain_http_of_our_own_host_becomes_https_where_the_client_speaks_it() {
     ] {
         for name in ["Location", "Content-Location"] {
             let want = format!("X-Want: {name}: {wrote}\r\n");
-            line.send(get("/", &want)).await;
+            connection.send(get("/", &want)).await;
             assert_eq!(
-                line.answer().await.header(name),
+                connection.answer().await.header(name),
                 Some(reads),
                 "{name}: {wrote}"
             );
         }
     }
     let want = "X-Want: Refresh: 0; url=http://up.test/x|Link: <http://up.test/x>\r\n";
-    line.send(get("/", want)).await;
-    let answer = line.answer().await;
+    connection.send(get("/", want)).await;
+    let answer = connection.answer().await;
     assert_eq!(answer.header("refresh"), Some("0; url=https://up.test/x"));
     assert_eq!(answer.header("link"), Some("<https://up.test/x>"));
     // Whoever speaks plain http stays with it.
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
-    let location = read(&mut line, "Location", "http://up.test/x").await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    let location = read(&mut connection, "Location", "http://up.test/x").await;
     assert_eq!(location, "http://up.test/x");
 }
 

@@ -2,9 +2,9 @@
 
 use menshen::face::page::Cause;
 
-use crate::line::{Line, Message};
+use crate::raw_connection::{Message, RawConnection};
 use crate::records::Records;
-use crate::upstream::{Reply, UP, Upstream, get, house_before, ok, post};
+use crate::upstream::{Reply, UP, Upstream, get, menshen_before, ok, post};
 
 /// Bytes of which each place shows whether it is its own.
 fn pattern(length: usize) -> Vec<u8> {
@@ -41,8 +41,8 @@ async fn mirror() -> Upstream {
 #[tokio::test]
 async fn every_method_and_every_byte_of_the_target_travel_as_they_were_sent() {
     let upstream = mirror().await;
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut line = RawConnection::open(menshen.address()).await;
     let target = "/a%2Fb//c;v=1/%E5%BC%A0?x=%e5%bc%a0&y=a+b&&=&q=%zz|{}";
     for method in [
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "BREW",
@@ -63,7 +63,7 @@ async fn every_method_and_every_byte_of_the_target_travel_as_they_were_sent() {
 #[tokio::test]
 async fn methods_that_open_or_show_things_are_refused() {
     let upstream = mirror().await;
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     for (request, statuses) in [
         (format!("TRACE / HTTP/1.1\r\nHost: {UP}\r\n\r\n"), 405..406),
         (
@@ -75,7 +75,7 @@ async fn methods_that_open_or_show_things_are_refused() {
             400..406,
         ),
     ] {
-        let answer = crate::wire::raw(house.address(), request.as_bytes()).await;
+        let answer = crate::wire::raw(menshen.address(), request.as_bytes()).await;
         assert!(statuses.contains(&answer.status), "{request}: {answer:?}");
     }
     assert!(upstream.asked().is_empty());
@@ -84,11 +84,11 @@ async fn methods_that_open_or_show_things_are_refused() {
 #[tokio::test]
 async fn bodies_of_every_size_arrive_whole_both_ways() {
     let upstream = mirror().await;
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut line = RawConnection::open(menshen.address()).await;
     for size in [0, 1, 16 * 1024, 1 << 20, 20 << 20] {
         let body = pattern(size);
-        let address = house.address();
+        let address = menshen.address();
         let by_length = post("/", "", &body);
         let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n");
         let by_chunks = [head.as_bytes(), &chunked(&body, 50_000)].concat();
@@ -98,7 +98,7 @@ async fn bodies_of_every_size_arrive_whole_both_ways() {
         ] {
             // A body may be larger than what all buffers hold, so both directions move at once.
             if size > 1 << 18 {
-                line = Line::open(address).await;
+                line = RawConnection::open(address).await;
                 let (from, mut to) = line.stream.into_split();
                 let sending = tokio::spawn(async move {
                     tokio::io::AsyncWriteExt::write_all(&mut to, &request)
@@ -106,12 +106,12 @@ async fn bodies_of_every_size_arrive_whole_both_ways() {
                         .unwrap();
                     to
                 });
-                let mut reading = Line::over(tokio::io::join(from, tokio::io::sink()));
+                let mut reading = RawConnection::over(tokio::io::join(from, tokio::io::sink()));
                 let answer = reading.answer().await;
                 assert_eq!(answer.status, 200);
                 assert!(answer.body == body, "{size} bytes by {framing} are others");
                 sending.await.unwrap();
-                line = Line::open(address).await;
+                line = RawConnection::open(address).await;
             } else {
                 line.send(&request).await;
                 let answer = line.answer().await;
@@ -138,7 +138,7 @@ async fn bodies_of_every_size_arrive_whole_both_ways() {
 #[tokio::test]
 async fn a_body_above_the_routes_limit_is_413_and_one_at_it_passes() {
     let upstream = mirror().await;
-    let house = house_before(upstream.url(), "limits.body_bytes_max = 1000").await;
+    let menshen = menshen_before(upstream.url(), "limits.body_bytes_max = 1000").await;
     let by_chunks = |size| {
         let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n");
         [head.as_bytes(), &chunked(&pattern(size), 100)].concat()
@@ -149,13 +149,13 @@ async fn a_body_above_the_routes_limit_is_413_and_one_at_it_passes() {
         (by_chunks(1000), 200),
         (by_chunks(1001), 413),
     ] {
-        let answer = crate::wire::raw(house.address(), &request).await;
+        let answer = crate::wire::raw(menshen.address(), &request).await;
         assert_eq!(answer.status, status, "{}", answer.text());
     }
     let whole = upstream.asked();
     assert!(whole.iter().all(|asked| asked.message.body.len() == 1000));
     // The length alone is enough to refuse: the body need not be sent.
-    let mut line = Line::open(house.address()).await;
+    let mut line = RawConnection::open(menshen.address()).await;
     let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 99999999999\r\n\r\n");
     line.send(head).await;
     assert_eq!(line.answer().await.status, 413);
@@ -179,8 +179,8 @@ async fn answers_without_a_body_keep_the_connection_in_step() {
         })
     })
     .await;
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut line = RawConnection::open(menshen.address()).await;
     for (method, target, status, body) in [
         ("GET", "/204", 204, ""),
         ("GET", "/304", 304, ""),
@@ -212,14 +212,14 @@ async fn a_client_that_asks_before_it_sends_is_told_to_go_on() {
     let upstream = mirror().await;
     let more =
         "[[route]]\nname = \"in\"\nhost = \"up.test\"\npath = \"/in\"\nupstream = [\"{app}\"]";
-    let house = house_before(upstream.url(), more).await;
+    let menshen = menshen_before(upstream.url(), more).await;
     let ask = |target: &str| {
         format!(
             "POST {target} HTTP/1.1\r\nHost: {UP}\r\nExpect: 100-continue\r\n\
              Content-Length: 5\r\n\r\n"
         )
     };
-    let mut line = Line::open(house.address()).await;
+    let mut line = RawConnection::open(menshen.address()).await;
     line.send(ask("/")).await;
     assert_eq!(line.answer_head().await.status, 100);
     line.send("hello").await;
@@ -229,17 +229,17 @@ async fn a_client_that_asks_before_it_sends_is_told_to_go_on() {
     assert!(upstream.last().all("expect").is_empty());
 
     // Who may not come in is told so instead.
-    let mut line = Line::open(house.address()).await;
+    let mut line = RawConnection::open(menshen.address()).await;
     line.send(ask("/in")).await;
     assert_eq!(line.answer_head().await.status, 401);
-    assert_eq!(house.app.requests(), 0);
+    assert_eq!(menshen.app.requests(), 0);
 }
 
 #[tokio::test]
 async fn many_requests_of_one_client_share_one_connection_to_the_upstream() {
     let upstream = mirror().await;
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut line = RawConnection::open(menshen.address()).await;
     for _ in 0..20 {
         line.send(get("/", "")).await;
         assert_eq!(line.answer().await.status, 200);
@@ -256,7 +256,7 @@ async fn many_requests_of_one_client_share_one_connection_to_the_upstream() {
 async fn who_sends_too_much_reads_whether_the_application_has_a_part_of_it() {
     let log = Records::of_the_log();
     let upstream = mirror().await;
-    let house = house_before(upstream.url(), "[route.limits]\nbody_bytes_max = 123457").await;
+    let menshen = menshen_before(upstream.url(), "[route.limits]\nbody_bytes_max = 123457").await;
     let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nAccept: text/html\r\n");
     let begun = [
         format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes(),
@@ -272,7 +272,7 @@ async fn who_sends_too_much_reads_whether_the_application_has_a_part_of_it() {
         (begun, Cause::TooLargeBegun, "was passed on in part"),
         (announced, Cause::TooLarge, "was not passed on"),
     ] {
-        let mut line = Line::open(house.address()).await;
+        let mut line = RawConnection::open(menshen.address()).await;
         line.send(&request).await;
         let answer = line.answer().await;
         assert_eq!((answer.status, answer.cause()), (413, Some(cause)));

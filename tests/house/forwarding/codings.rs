@@ -4,8 +4,8 @@ use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use crate::house::{House, Plan};
-use crate::line::{Line, PATIENCE};
+use crate::raw_connection::{PATIENCE, RawConnection};
+use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, pair};
 use crate::upstream::{Folder, Reply, UP, Upstream, get, ok, open_route};
 use crate::wire::Answer;
@@ -42,9 +42,9 @@ const UNCLEAR: [&str; 25] = [
 /// What follows each head: a whole body, and a request that must not be answered.
 const REST: &str = "5\r\nhello\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: up.test\r\n\r\n";
 
-async fn house_of(upstream: &Upstream) -> House {
-    let plan = Plan::default().server("trusted_proxies = [\"127.0.0.1\"]");
-    plan.routes(&open_route(upstream.url(), "")).start().await
+async fn menshen_of(upstream: &Upstream) -> Menshen {
+    let setup = Setup::default().server("trusted_proxies = [\"127.0.0.1\"]");
+    setup.routes(&open_route(upstream.url(), "")).start().await
 }
 
 async fn fine() -> Upstream {
@@ -52,9 +52,9 @@ async fn fine() -> Upstream {
 }
 
 /// Every answer until the connection is closed.
-async fn answers(line: &mut Line<tokio::net::TcpStream>) -> Vec<Answer> {
+async fn answers(connection: &mut RawConnection<tokio::net::TcpStream>) -> Vec<Answer> {
     let mut answers = Vec::new();
-    while let Some(answer) = line.try_answer().await {
+    while let Some(answer) = connection.try_answer().await {
         answers.push(answer);
     }
     answers
@@ -83,12 +83,14 @@ fn starts() -> [String; 7] {
 #[tokio::test]
 async fn a_coding_that_is_not_exactly_one_chunked_is_refused_and_its_connection_closed() {
     let upstream = fine().await;
-    let house = house_of(&upstream).await;
+    let menshen = menshen_of(&upstream).await;
     for start in starts() {
         for lines in UNCLEAR {
-            let mut line = Line::open(house.address()).await;
-            let _ = line.try_send(format!("{start}{lines}\r\n{REST}")).await;
-            let answers = answers(&mut line).await;
+            let mut connection = RawConnection::open(menshen.address()).await;
+            let _ = connection
+                .try_send(format!("{start}{lines}\r\n{REST}"))
+                .await;
+            let answers = answers(&mut connection).await;
             assert_eq!(answers.len(), 1, "{start:?} {lines:?}: {answers:?}");
             assert_eq!(answers[0].status, 400, "{start:?} {lines:?}");
         }
@@ -99,7 +101,7 @@ async fn a_coding_that_is_not_exactly_one_chunked_is_refused_and_its_connection_
 #[tokio::test]
 async fn a_second_request_of_a_connection_is_looked_at_as_the_first_is() {
     let upstream = fine().await;
-    let house = house_of(&upstream).await;
+    let menshen = menshen_of(&upstream).await;
     let chunked = format!(
         "POST /one HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n\
          3;a=b\r\none\r\n0\r\nContent-Length: 9\r\n\r\n"
@@ -120,26 +122,26 @@ async fn a_second_request_of_a_connection_is_looked_at_as_the_first_is() {
             let last = format!("POST /last HTTP/1.1\r\nHost: {UP}\r\n{lines}\r\n{REST}");
             for at_once in [false, true] {
                 let asked = upstream.asked().len();
-                let mut line = Line::open(house.address()).await;
+                let mut connection = RawConnection::open(menshen.address()).await;
                 let mut served = Vec::new();
                 if at_once {
                     let all: String = before.iter().map(|text| text.as_str()).collect();
-                    line.send(all + &last).await;
+                    connection.send(all + &last).await;
                 } else {
                     for request in &before {
-                        line.send(request).await;
-                        served.push(line.answer().await);
+                        connection.send(request).await;
+                        served.push(connection.answer().await);
                     }
-                    let _ = line.try_send(&last).await;
+                    let _ = connection.try_send(&last).await;
                 }
                 while served.len() < before.len() {
-                    served.push(line.answer().await);
+                    served.push(connection.answer().await);
                 }
                 assert!(
                     served.iter().all(|answer| answer.status == 200),
                     "{served:?}"
                 );
-                let end = line.answer().await;
+                let end = connection.answer().await;
                 let is_clear = *lines == "Transfer-Encoding: chunked\r\n";
                 assert_eq!(end.status, if is_clear { 200 } else { 400 }, "{lines:?}");
                 if is_clear {
@@ -147,9 +149,9 @@ async fn a_second_request_of_a_connection_is_looked_at_as_the_first_is() {
                         upstream.asked()[asked + before.len()].message.body,
                         b"hello"
                     );
-                    assert_eq!(line.answer().await.status, 200);
+                    assert_eq!(connection.answer().await.status, 200);
                 } else {
-                    assert!(line.try_answer().await.is_none(), "{lines:?}");
+                    assert!(connection.try_answer().await.is_none(), "{lines:?}");
                     assert_eq!(upstream.asked().len(), asked + before.len(), "{lines:?}");
                 }
             }
@@ -160,31 +162,33 @@ async fn a_second_request_of_a_connection_is_looked_at_as_the_first_is() {
 #[tokio::test]
 async fn a_head_that_comes_byte_by_byte_is_looked_at_whole() {
     let upstream = fine().await;
-    let house = house_of(&upstream).await;
+    let menshen = menshen_of(&upstream).await;
     let lines = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n";
     let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{lines}\r\n{REST}");
-    let mut line = Line::open(house.address()).await;
-    line.stream.set_nodelay(true).unwrap();
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.stream.set_nodelay(true).unwrap();
     for byte in request.bytes() {
-        if line.try_send([byte]).await.is_err() {
+        if connection.try_send([byte]).await.is_err() {
             break;
         }
         tokio::task::yield_now().await;
     }
-    assert_eq!(line.answer().await.status, 400);
-    assert!(line.try_answer().await.is_none());
+    assert_eq!(connection.answer().await.status, 400);
+    assert!(connection.try_answer().await.is_none());
     assert!(upstream.asked().is_empty());
 }
 
 #[tokio::test]
 async fn one_chunked_is_forwarded_whatever_its_case() {
     let upstream = fine().await;
-    let house = house_of(&upstream).await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_of(&upstream).await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for coding in ["chunked", "Chunked", " CHUNKED ", "chunked"] {
         let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: {coding}\r\n\r\n");
-        line.send(format!("{head}5\r\nhello\r\n0\r\n\r\n")).await;
-        assert_eq!(line.answer().await.status, 200, "{coding:?}");
+        connection
+            .send(format!("{head}5\r\nhello\r\n0\r\n\r\n"))
+            .await;
+        assert_eq!(connection.answer().await.status, 200, "{coding:?}");
         assert_eq!(upstream.last().body, b"hello");
     }
 }
@@ -192,11 +196,13 @@ async fn one_chunked_is_forwarded_whatever_its_case() {
 /// Sends one request over HTTP/2, byte by byte as RFC 9113 has it, and says whether it was answered;
 /// otherwise its stream was reset or its connection closed.
 async fn answered_over_h2(
-    house: &House,
+    menshen: &Menshen,
     trusted: &CertificateDer<'static>,
     fields: &[(&str, &str)],
 ) -> bool {
-    let mut stream = connect(house.address(), UP, trusted, b"h2").await.unwrap();
+    let mut stream = connect(menshen.address(), UP, trusted, b"h2")
+        .await
+        .unwrap();
     let pseudo = [
         (":method", "GET"),
         (":scheme", "https"),
@@ -237,7 +243,7 @@ async fn answered_over_h2(
             }
         }
     };
-    timeout(PATIENCE, reading).await.expect("the house answers")
+    timeout(PATIENCE, reading).await.expect("menshen answers")
 }
 
 #[tokio::test]
@@ -246,7 +252,7 @@ async fn over_http_2_no_request_speaks_of_codings_or_connections() {
     let trusted = pair(&folder, "a", &[UP]);
     let upstream = fine().await;
     let files = (folder.path("a.pem"), folder.path("a.key"));
-    let house = Plan::default()
+    let menshen = Setup::default()
         .external_url("https://sso.test")
         .server(&format!(
             "tls = {{ certificate = {:?}, key = {:?} }}",
@@ -267,14 +273,14 @@ async fn over_http_2_no_request_speaks_of_codings_or_connections() {
         ("Transfer-Encoding", "chunked"),
     ] {
         assert!(
-            !answered_over_h2(&house, &trusted, &[field]).await,
+            !answered_over_h2(&menshen, &trusted, &[field]).await,
             "{field:?}"
         );
         assert!(upstream.asked().is_empty(), "{field:?}");
     }
     for fields in [&[][..], &[("te", "trailers")], &[("x-plain", "yes")]] {
         assert!(
-            answered_over_h2(&house, &trusted, fields).await,
+            answered_over_h2(&menshen, &trusted, fields).await,
             "{fields:?}"
         );
     }

@@ -4,9 +4,9 @@
 use serde_json::Value;
 
 use super::secured::{Secured, ask};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
 use crate::records::Records;
-use crate::upstream::{Reply, Upstream, get, house_before, until};
+use crate::upstream::{Reply, Upstream, get, menshen_before, until};
 
 /// Every way to break off, by target: what is sent before the close, and what of it is body.
 fn truncated(target: &str) -> (Vec<u8>, &'static str) {
@@ -54,10 +54,10 @@ fn warning(log: &Records, id: &str) -> Option<Value> {
 }
 
 async fn told(secured: &Secured, log: &Records, path: &str, count: usize, own: &str) {
-    let telemetry = &secured.house.running.live().shared().telemetry;
+    let telemetry = &secured.menshen.running.live().shared().telemetry;
     let lines = || {
         telemetry.flush();
-        access(&secured.house.records, path)
+        access(&secured.menshen.records, path)
     };
     until("every access line is there", || lines().len() >= count).await;
     for line in lines() {
@@ -86,13 +86,13 @@ async fn a_truncated_answer_arrives_as_far_as_it_came_over_http_1() {
     for path in WAYS {
         let body = truncated(path).1;
         for _ in 0..10 {
-            let mut line = secured.line().await;
-            line.send(get(path, "")).await;
-            let head = line.answer_head().await;
+            let mut connection = secured.connection().await;
+            connection.send(get(path, "")).await;
+            let head = connection.answer_head().await;
             assert_eq!(head.status, 200, "{path}");
             assert_eq!(head.header("x-kept"), Some("yes"), "{path}");
             // The connection ends, and no last chunk came.
-            let rest = String::from_utf8(line.rest().await).unwrap();
+            let rest = String::from_utf8(connection.rest().await).unwrap();
             assert!(rest.contains(body), "{path}: {rest:?}");
             assert!(!rest.contains("0\r\n\r\n"), "{path}: {rest:?}");
         }
@@ -124,18 +124,18 @@ async fn a_truncated_answer_arrives_as_far_as_it_came_over_http_2() {
 async fn every_byte_of_a_long_truncated_answer_arrives() {
     let upstream = breaking_off().await;
     let secured = Secured::before(upstream.url(), "").await;
-    let mut line = secured.line().await;
-    line.send(get("/long", "")).await;
-    assert_eq!(line.answer_head().await.status, 200);
-    assert_eq!(line.rest().await.len(), 300_000);
+    let mut connection = secured.connection().await;
+    connection.send(get("/long", "")).await;
+    assert_eq!(connection.answer_head().await.status, 200);
+    assert_eq!(connection.rest().await.len(), 300_000);
     let came = ask(&mut secured.h2().await, "/long").await;
     assert_eq!((came.body.len(), came.whole), (300_000, false));
     // Without TLS, too.
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
-    line.send(get("/long", "")).await;
-    assert_eq!(line.answer_head().await.status, 200);
-    assert_eq!(line.rest().await.len(), 300_000);
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send(get("/long", "")).await;
+    assert_eq!(connection.answer_head().await.status, 200);
+    assert_eq!(connection.rest().await.len(), 300_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,21 +151,21 @@ async fn an_answer_that_came_whole_is_not_said_to_be_cut() {
     })
     .await;
     let secured = Secured::before(upstream.url(), "").await;
-    let telemetry = &secured.house.running.live().shared().telemetry;
+    let telemetry = &secured.menshen.running.live().shared().telemetry;
     for (path, bytes) in [
         ("/chunked", 2),
         ("/close", 2),
         ("/empty", 0),
         ("/long", 300_000),
     ] {
-        let mut line = secured.line().await;
-        line.send(get(path, "")).await;
-        assert_eq!(line.answer().await.body.len(), bytes);
+        let mut connection = secured.connection().await;
+        connection.send(get(path, "")).await;
+        assert_eq!(connection.answer().await.body.len(), bytes);
         let came = ask(&mut secured.h2().await, path).await;
         assert_eq!((came.body.len(), came.whole), (bytes, true));
         let lines = || {
             telemetry.flush();
-            access(&secured.house.records, path)
+            access(&secured.menshen.records, path)
         };
         until("both access lines are there", || lines().len() == 2).await;
         for line in lines() {
@@ -182,16 +182,16 @@ async fn a_client_that_leaves_within_an_answer_is_told_from_an_upstream_that_doe
     })
     .await;
     let secured = Secured::before(upstream.url(), "").await;
-    let mut line = secured.line().await;
-    line.send(get("/left", "")).await;
-    assert_eq!(line.answer_head().await.status, 200);
-    let telemetry = &secured.house.running.live().shared().telemetry;
+    let mut connection = secured.connection().await;
+    connection.send(get("/left", "")).await;
+    assert_eq!(connection.answer_head().await.status, 200);
+    let telemetry = &secured.menshen.running.live().shared().telemetry;
     let lines = || {
         telemetry.flush();
-        access(&secured.house.records, "/left")
+        access(&secured.menshen.records, "/left")
     };
     assert!(lines().is_empty(), "it has not ended");
-    drop(line);
+    drop(connection);
     until("its access line is there", || !lines().is_empty()).await;
     assert_eq!(lines()[0]["cut"], "client");
 }

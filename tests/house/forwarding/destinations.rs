@@ -1,7 +1,7 @@
 //! The further addresses of WebDAV and Subversion reach the application as it knows them.
 
-use crate::house::Plan;
-use crate::upstream::{Reply, UP, Upstream, house_before, ok, open_route};
+use crate::setup::Setup;
+use crate::upstream::{Reply, UP, Upstream, menshen_before, ok, open_route};
 use crate::wire;
 
 async fn fine() -> Upstream {
@@ -84,10 +84,10 @@ async fn a_destination_names_what_the_application_knows() {
     let upstream = fine().await;
     let own = upstream.url().trim_start_matches("http://").to_owned();
     for (lines, sent, expected) in MENDED {
-        let house = house_before(upstream.url(), &format!("path = '/mounted'\n{lines}")).await;
+        let menshen = menshen_before(upstream.url(), &format!("path = '/mounted'\n{lines}")).await;
         let expected = expected.replace("{own}", &own);
         let destination = format!("Destination: {sent}\r\nOverwrite: F\r\n");
-        let answer = wire::raw(house.address(), &request("/mounted/a", &destination)).await;
+        let answer = wire::raw(menshen.address(), &request("/mounted/a", &destination)).await;
         assert_eq!(answer.status, 200, "{lines:?} {sent}");
         let came = upstream.last();
         assert_eq!(
@@ -98,7 +98,7 @@ async fn a_destination_names_what_the_application_knows() {
         assert_eq!(came.one("overwrite"), Some("F"));
         let list =
             format!("If: <{sent}>  (<urn:uuid:1> [\"</mounted/x>\"])\t(Not <DAV:no-lock>)\r\n");
-        let answer = wire::raw(house.address(), &request("/mounted/a", &list)).await;
+        let answer = wire::raw(menshen.address(), &request("/mounted/a", &list)).await;
         assert_eq!(answer.status, 200, "{lines:?} {sent}");
         let expected =
             format!("<{expected}>  (<urn:uuid:1> [\"</mounted/x>\"])\t(Not <DAV:no-lock>)");
@@ -113,13 +113,13 @@ async fn a_destination_names_what_the_application_knows() {
 #[tokio::test]
 async fn a_list_without_addresses_stays_as_it_is() {
     let upstream = fine().await;
-    let house = house_before(upstream.url(), "path = '/mounted'\nstrip_path = true").await;
+    let menshen = menshen_before(upstream.url(), "path = '/mounted'\nstrip_path = true").await;
     for value in [
         "(<urn:uuid:1>)",
         "([\"a\"] <urn:uuid:1>) (Not <DAV:no-lock>)",
     ] {
         let lines = format!("If: {value}\r\n");
-        let answer = wire::raw(house.address(), &request("/mounted/a", &lines)).await;
+        let answer = wire::raw(menshen.address(), &request("/mounted/a", &lines)).await;
         assert_eq!(answer.status, 200, "{value}");
         assert_eq!(upstream.last().one("if"), Some(value));
         assert_eq!(upstream.last().one("destination"), None);
@@ -142,7 +142,7 @@ async fn an_address_of_another_application_reaches_none() {
         one.url()
     );
     let routes = format!("{}{}{same}", open_route(one.url(), ""), other(""));
-    let house = Plan::default().routes(&routes).start().await;
+    let menshen = Setup::default().routes(&routes).start().await;
     for (destination, status) in [
         ("http://up.test/x", 200),
         // The same application by another of its names.
@@ -152,7 +152,7 @@ async fn an_address_of_another_application_reaches_none() {
         ("http://none.test/x", 404),
     ] {
         let lines = format!("Destination: {destination}\r\n");
-        let answer = wire::raw(house.address(), &request("/a", &lines)).await;
+        let answer = wire::raw(menshen.address(), &request("/a", &lines)).await;
         assert_eq!(answer.status, status, "{destination}");
     }
     assert_eq!(one.asked().len(), 2);

@@ -8,8 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::frames::{DATA, Frames, PLAIN_HTTP2, RST_STREAM};
-use crate::house::{House, Plan};
-use crate::line::{Line, PATIENCE};
+use crate::raw_connection::{PATIENCE, RawConnection};
+use crate::setup::{Menshen, Setup};
 use crate::upstream::{UP, accept, get, listener, ok, open_route};
 
 /// One percent of 1024.
@@ -41,11 +41,11 @@ enum Moment {
     Uploading,
 }
 
-async fn house(socket: &TcpListener, limits: &str) -> House {
+async fn start_menshen(socket: &TcpListener, limits: &str) -> Menshen {
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let plan = Plan::default().routes(&open_route(&url, limits));
+    let setup = Setup::default().routes(&open_route(&url, limits));
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
-    plan.more(PLAIN_HTTP2).server(server).start().await
+    setup.more(PLAIN_HTTP2).server(server).start().await
 }
 
 fn named(client: &str) -> String {
@@ -53,13 +53,18 @@ fn named(client: &str) -> String {
 }
 
 /// Asks, lets the upstream get it, and gives it up; answers the upstream's end once it has heard that.
-async fn give_up(house: &House, socket: &TcpListener, by: By, moment: Moment) -> Line<TcpStream> {
+async fn give_up(
+    menshen: &Menshen,
+    socket: &TcpListener,
+    by: By,
+    moment: Moment,
+) -> RawConnection<TcpStream> {
     let uploads = moment == Moment::Uploading;
     let client = ("x-forwarded-for", "203.0.113.7");
     let mut upstream;
     match by {
         By::Http1 => {
-            let mut line = Line::open(house.address()).await;
+            let mut connection = RawConnection::open(menshen.address()).await;
             let request = match uploads {
                 true => format!(
                     "POST / HTTP/1.1\r\nHost: {UP}\r\n{}Content-Length: 9\r\n\r\nhalf",
@@ -67,15 +72,15 @@ async fn give_up(house: &House, socket: &TcpListener, by: By, moment: Moment) ->
                 ),
                 false => get("/", &named(client.1)),
             };
-            line.send(request).await;
+            connection.send(request).await;
             upstream = begun(socket, moment).await;
             if moment == Moment::Answering {
-                assert_eq!(line.answer_head().await.status, 200);
+                assert_eq!(connection.answer_head().await.status, 200);
             }
-            drop(line);
+            drop(connection);
         }
         By::Http2 => {
-            let mut frames = Frames::open(house.address(), 1 << 20).await;
+            let mut frames = Frames::open(menshen.address(), 1 << 20).await;
             let (method, flags) = if uploads { ("POST", 0) } else { ("GET", 1) };
             frames.ask(1, flags, (method, UP, "/"), &[client]).await;
             if uploads {
@@ -97,13 +102,13 @@ async fn give_up(house: &House, socket: &TcpListener, by: By, moment: Moment) ->
 }
 
 /// Reads on to the end that tells an upstream that nobody waits any more.
-async fn hear_the_end(upstream: &mut Line<TcpStream>, uploads: bool) {
+async fn hear_the_end(upstream: &mut RawConnection<TcpStream>, uploads: bool) {
     let rest = upstream.rest().await;
     assert!(uploads || rest.is_empty(), "{rest:?}");
 }
 
 /// The upstream's end of a request that it has got.
-async fn begun(socket: &TcpListener, moment: Moment) -> Line<TcpStream> {
+async fn begun(socket: &TcpListener, moment: Moment) -> RawConnection<TcpStream> {
     let mut upstream = accept(socket).await;
     upstream.head().await.unwrap();
     match moment {
@@ -120,16 +125,16 @@ async fn begun(socket: &TcpListener, moment: Moment) -> Line<TcpStream> {
 }
 
 /// What one more request comes to: 503 when too many are under way.
-async fn one_more(house: &House, socket: &TcpListener, client: &str) -> u16 {
-    let mut line = Line::open(house.address()).await;
-    line.send(get("/", &named(client))).await;
+async fn one_more(menshen: &Menshen, socket: &TcpListener, client: &str) -> u16 {
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send(get("/", &named(client))).await;
     let answering = async {
         let mut upstream = accept(socket).await;
         upstream.head().await.unwrap();
         upstream.send(ok("fine")).await;
         upstream
     };
-    let mut answer = pin!(line.answer());
+    let mut answer = pin!(connection.answer());
     tokio::select! {
         answer = &mut answer => answer.status,
         upstream = answering => {
@@ -150,22 +155,22 @@ async fn whoever_asks_and_gives_up_has_no_more_under_way_than_whoever_waits() {
             Moment::Uploading,
         ] {
             let socket = listener().await;
-            let house = house(&socket, NEVER).await;
+            let menshen = start_menshen(&socket, NEVER).await;
             let mut at_work = Vec::new();
             for _ in 0..SHARE {
-                at_work.push(give_up(&house, &socket, by, moment).await);
+                at_work.push(give_up(&menshen, &socket, by, moment).await);
             }
-            let same = one_more(&house, &socket, "203.0.113.7").await;
+            let same = one_more(&menshen, &socket, "203.0.113.7").await;
             assert_eq!(same, 503, "{by:?} {moment:?}");
-            let other = one_more(&house, &socket, "203.0.113.8").await;
+            let other = one_more(&menshen, &socket, "203.0.113.8").await;
             assert_eq!(other, 200, "{by:?} {moment:?}");
         }
     }
 }
 
 /// Asks until it is answered.
-async fn until_there_is_room(house: &House, socket: &TcpListener, what: &str) {
-    let asking = async { while one_more(house, socket, "203.0.113.7").await != 200 {} };
+async fn until_there_is_room(menshen: &Menshen, socket: &TcpListener, what: &str) {
+    let asking = async { while one_more(menshen, socket, "203.0.113.7").await != 200 {} };
     timeout(PATIENCE, asking)
         .await
         .unwrap_or_else(|_| panic!("{what}"));
@@ -187,20 +192,20 @@ async fn what_was_given_up_counts_no_longer_when_the_upstream_is_done_with_it() 
     for by in [By::Http1, By::Http2] {
         for (moment, said) in &said {
             let socket = listener().await;
-            let house = house(&socket, NEVER).await;
+            let menshen = start_menshen(&socket, NEVER).await;
             let mut at_work = Vec::new();
             for _ in 0..SHARE {
-                at_work.push(give_up(&house, &socket, by, *moment).await);
+                at_work.push(give_up(&menshen, &socket, by, *moment).await);
             }
             let last = at_work.last_mut().unwrap();
             // It may be closed before all of it is said.
             let _ = last.try_send(said).await;
             let what = format!("{by:?} {moment:?} {:.30}", said);
-            until_there_is_room(&house, &socket, &what).await;
+            until_there_is_room(&menshen, &socket, &what).await;
             assert!(at_work.pop().is_some());
             // Closing is an answer, too.
             drop(at_work);
-            until_there_is_room(&house, &socket, "all are closed").await;
+            until_there_is_room(&menshen, &socket, "all are closed").await;
         }
     }
 }
@@ -208,15 +213,15 @@ async fn what_was_given_up_counts_no_longer_when_the_upstream_is_done_with_it() 
 #[tokio::test]
 async fn an_upstream_that_never_ends_is_waited_for_as_long_as_the_route_says() {
     let socket = listener().await;
-    let house = house(&socket, "[route.limits]\nabandoned = \"300ms\"").await;
+    let menshen = start_menshen(&socket, "[route.limits]\nabandoned = \"300ms\"").await;
     let mut at_work = Vec::new();
     for moment in [Moment::Unanswered, Moment::Interim, Moment::Answering] {
         for _ in 0..SHARE {
-            until_there_is_room(&house, &socket, "before").await;
-            at_work.push(give_up(&house, &socket, By::Http2, moment).await);
+            until_there_is_room(&menshen, &socket, "before").await;
+            at_work.push(give_up(&menshen, &socket, By::Http2, moment).await);
         }
     }
-    until_there_is_room(&house, &socket, "after").await;
+    until_there_is_room(&menshen, &socket, "after").await;
     // Its connection is closed: it says so where the upstream writes.
     let mut last = at_work.pop().unwrap();
     let writing = async {

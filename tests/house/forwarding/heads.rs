@@ -2,9 +2,9 @@
 //! of a head that cannot be read.
 
 use crate::browser::navigation;
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
 use crate::records::Records;
-use crate::upstream::{Reply, Upstream, get, house_before};
+use crate::upstream::{Reply, Upstream, get, menshen_before};
 use crate::wire;
 
 /// The log line of a request about an answer that could not be read.
@@ -26,8 +26,8 @@ async fn an_answer_with_hundreds_of_header_lines_arrives_whole() {
         Reply::Keep(format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 4\r\n\r\nfine").into_bytes())
     })
     .await;
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut line = RawConnection::open(menshen.address()).await;
     for count in [99, 100, 101, 300, 999] {
         line.send(get(&format!("/{count}"), "")).await;
         let answer = line.answer().await;
@@ -69,7 +69,7 @@ async fn an_answer_that_cannot_be_read_has_a_page_of_its_own_and_the_log_says_wh
     })
     .await;
     let own = upstream.url().trim_start_matches("http://").to_owned();
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     let html: String = navigation()
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
@@ -78,7 +78,7 @@ async fn an_answer_that_cannot_be_read_has_a_page_of_its_own_and_the_log_says_wh
         let target = format!("/{number}");
         for (language, words) in [("en", "cannot be read"), ("zh-CN", "读不懂")] {
             let headers = format!("{html}Accept-Language: {language}\r\n");
-            let page = wire::raw(house.address(), get(&target, &headers).as_bytes()).await;
+            let page = wire::raw(menshen.address(), get(&target, &headers).as_bytes()).await;
             assert_eq!(page.status, 502, "{answer:.99?}");
             assert!(
                 page.text().contains(words),
@@ -87,7 +87,7 @@ async fn an_answer_that_cannot_be_read_has_a_page_of_its_own_and_the_log_says_wh
             );
             assert!(!page.text().contains(&own), "the address is ours to know");
         }
-        let told = wire::raw(house.address(), get(&target, "").as_bytes()).await;
+        let told = wire::raw(menshen.address(), get(&target, "").as_bytes()).await;
         assert_eq!(told.status, 502, "{answer:.99?}");
         let told = told.json();
         assert_eq!(told["type"], "urn:menshen:problem:upstream-unreadable");
@@ -102,8 +102,8 @@ async fn an_answer_that_cannot_be_read_has_a_page_of_its_own_and_the_log_says_wh
 #[tokio::test]
 async fn an_upstream_that_hangs_up_without_a_word_is_still_one_that_is_not_there() {
     let upstream = Upstream::start(|_| Reply::Close(Vec::new())).await;
-    let house = house_before(upstream.url(), "").await;
-    let told = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let told = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
     assert_eq!(told.status, 502);
     assert_eq!(told.json()["type"], "urn:menshen:problem:upstream-down");
 }
@@ -132,9 +132,9 @@ async fn the_words_behind_a_status_arrive_as_the_application_wrote_them() {
         Reply::Close(format!("{first}\r\nContent-Length: 0\r\n\r\n").into_bytes())
     })
     .await;
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     for (number, (sent, expected)) in firsts.iter().enumerate() {
-        let mut line = Line::open(house.address()).await;
+        let mut line = RawConnection::open(menshen.address()).await;
         line.send(get(&format!("/{number}"), "")).await;
         let head = line.head().await.expect("an answer comes");
         assert_eq!(head.first, *expected, "{sent}");

@@ -1,14 +1,14 @@
 //! An answer that could be read in two ways is refused, and poisons nobody who asks next.
 
-use crate::house::House;
-use crate::line::Line;
-use crate::upstream::{Reply, UP, Upstream, accept, get, house_before, listener, ok};
+use crate::raw_connection::RawConnection;
+use crate::setup::Menshen;
+use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before, ok};
 
 /// What a liar hides behind its answer: whoever asks next would get it.
 const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
 
 /// Answers `/` well, and every other target with the lie of that number; never closes.
-async fn liar(lies: Vec<String>) -> (Upstream, House) {
+async fn liar(lies: Vec<String>) -> (Upstream, Menshen) {
     let upstream = Upstream::start(move |asked| {
         let number = asked.message.target().trim_start_matches('/').parse();
         Reply::Keep(number.map_or_else(
@@ -17,15 +17,15 @@ async fn liar(lies: Vec<String>) -> (Upstream, House) {
         ))
     })
     .await;
-    let house = house_before(upstream.url(), "").await;
-    (upstream, house)
+    let menshen = menshen_before(upstream.url(), "").await;
+    (upstream, menshen)
 }
 
-async fn is_fine(house: &House, after: &str) {
-    let mut line = Line::open(house.address()).await;
+async fn is_fine(menshen: &Menshen, after: &str) {
+    let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..2 {
-        line.send(get("/", "")).await;
-        let told = line.try_answer().await.map(|told| told.text());
+        connection.send(get("/", "")).await;
+        let told = connection.try_answer().await.map(|told| told.text());
         assert_eq!(told.as_deref(), Some("fine"), "after {after:?}");
     }
 }
@@ -65,13 +65,13 @@ async fn a_head_of_two_readings_is_a_502_and_what_it_hides_answers_nobody() {
         format!("{}{POISON}", "HTTP/1.1 102 Processing\r\n\r\n".repeat(100)),
     ])
     .collect();
-    let (_upstream, house) = liar(lies.clone()).await;
+    let (_upstream, menshen) = liar(lies.clone()).await;
     for (number, lie) in lies.iter().enumerate() {
-        let mut line = Line::open(house.address()).await;
-        line.send(get(&format!("/{number}"), "")).await;
-        let told = line.try_answer().await;
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(get(&format!("/{number}"), "")).await;
+        let told = connection.try_answer().await;
         assert_eq!(told.map(|told| told.status), Some(502), "{lie:.200?}");
-        is_fine(&house, &lie[..lie.len().min(200)]).await;
+        is_fine(&menshen, &lie[..lie.len().min(200)]).await;
     }
 }
 
@@ -99,13 +99,13 @@ async fn chunks_of_two_readings_never_look_whole_and_what_they_hide_answers_nobo
     ]
     .map(|lie| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{lie}{POISON}"))
     .into();
-    let (_upstream, house) = liar(lies.clone()).await;
+    let (_upstream, menshen) = liar(lies.clone()).await;
     for (number, lie) in lies.iter().enumerate() {
-        let mut line = Line::open(house.address()).await;
-        line.send(get(&format!("/{number}"), "")).await;
-        let whole = line.try_answer().await;
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(get(&format!("/{number}"), "")).await;
+        let whole = connection.try_answer().await;
         assert!(whole.is_none(), "{lie:.200?}: {whole:?}");
-        is_fine(&house, &lie[..lie.len().min(200)]).await;
+        is_fine(&menshen, &lie[..lie.len().min(200)]).await;
     }
 }
 
@@ -122,13 +122,14 @@ async fn what_comes_behind_an_answer_answers_nobody() {
         ("HEAD", "200 OK\r\nContent-Length: 9\r\n\r\n"),
     ];
     for (method, end) in ends {
-        let (upstream, house) = liar(vec![format!("HTTP/1.1 {end}{POISON}")]).await;
-        let mut line = Line::open(house.address()).await;
-        line.send(format!("{method} /0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+        let (upstream, menshen) = liar(vec![format!("HTTP/1.1 {end}{POISON}")]).await;
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection
+            .send(format!("{method} /0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
             .await;
-        let head = line.answer_head().await;
+        let head = connection.answer_head().await;
         assert!(head.status < 400, "{end:?}: {}", head.status);
-        is_fine(&house, end).await;
+        is_fine(&menshen, end).await;
         assert_eq!(upstream.connections(), 2, "{end:?}");
     }
 }
@@ -149,13 +150,14 @@ async fn whoever_announces_content_where_there_is_none_answers_nobody_else() {
         ("GET", "204 No Content\r\n\r\n", 1),
         ("HEAD", "200 OK\r\nContent-Length: 0\r\n\r\n", 1),
     ] {
-        let (upstream, house) = liar(vec![format!("HTTP/1.1 {end}")]).await;
-        let mut line = Line::open(house.address()).await;
-        line.send(format!("{method} /0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+        let (upstream, menshen) = liar(vec![format!("HTTP/1.1 {end}")]).await;
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection
+            .send(format!("{method} /0 HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
             .await;
-        let head = line.answer_head().await;
+        let head = connection.answer_head().await;
         assert!(head.status < 400, "{end:?}: {}", head.status);
-        is_fine(&house, end).await;
+        is_fine(&menshen, end).await;
         assert_eq!(upstream.connections(), connections, "{method} {end:?}");
     }
 }
@@ -163,8 +165,8 @@ async fn whoever_announces_content_where_there_is_none_answers_nobody_else() {
 #[tokio::test]
 async fn an_answer_that_comes_byte_by_byte_is_the_same_answer() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
-    let mut client = Line::open(house.address()).await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.request().await.unwrap();
@@ -200,8 +202,8 @@ async fn an_answer_of_http_1_0_ends_with_its_connection() {
         _ => Reply::Keep(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nplain".to_vec()),
     })
     .await;
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for (target, text, connections) in [
         ("/kept", "kept", 1),
         ("/kept", "kept", 1),
@@ -210,8 +212,8 @@ async fn an_answer_of_http_1_0_ends_with_its_connection() {
         ("/close", "to the end", 3),
         ("/kept", "kept", 4),
     ] {
-        line.send(get(target, "")).await;
-        assert_eq!(line.answer().await.text(), text, "{target}");
+        connection.send(get(target, "")).await;
+        assert_eq!(connection.answer().await.text(), text, "{target}");
         assert_eq!(upstream.connections(), connections, "{target}");
     }
 }
@@ -219,8 +221,8 @@ async fn an_answer_of_http_1_0_ends_with_its_connection() {
 #[tokio::test]
 async fn a_connection_whose_request_was_not_sent_whole_is_never_used_again() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
-    let mut client = Line::open(house.address()).await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = RawConnection::open(menshen.address()).await;
     let half = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 100\r\n\r\nhalf");
     client.send(half).await;
     let mut upstream = accept(&socket).await;
@@ -230,7 +232,7 @@ async fn a_connection_whose_request_was_not_sent_whole_is_never_used_again() {
         .await;
     let told = client.answer_head().await;
     assert_eq!(told.status, 413);
-    let mut other = Line::open(house.address()).await;
+    let mut other = RawConnection::open(menshen.address()).await;
     other.send(get("/other", "")).await;
     let mut fresh = accept(&socket).await;
     assert_eq!(fresh.request().await.unwrap().target(), "/other");
@@ -241,8 +243,8 @@ async fn a_connection_whose_request_was_not_sent_whole_is_never_used_again() {
 #[tokio::test]
 async fn an_upgrade_before_the_request_was_sent_whole_is_a_502() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
-    let mut client = Line::open(house.address()).await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
             "POST / HTTP/1.1\r\nHost: {UP}\r\nConnection: upgrade\r\nUpgrade: chat\r\n\
@@ -262,13 +264,13 @@ async fn an_upgrade_before_the_request_was_sent_whole_is_a_502() {
 #[tokio::test]
 async fn a_request_whose_body_broke_off_never_looks_whole_to_the_upstream() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for (framing, sent) in [
         ("Content-Length: 100", "half"),
         ("Transfer-Encoding: chunked", "4\r\nhalf\r\n"),
         ("Transfer-Encoding: chunked", "4\r\nhalf\r\nzz\r\n"),
     ] {
-        let mut client = Line::open(house.address()).await;
+        let mut client = RawConnection::open(menshen.address()).await;
         client
             .send(format!(
                 "POST / HTTP/1.1\r\nHost: {UP}\r\n{framing}\r\n\r\n{sent}"

@@ -1,7 +1,7 @@
 //! Which headers travel, what is written anew, and what a stripped prefix changes.
 
-use crate::line::Line;
-use crate::upstream::{Reply, UP, Upstream, get, house_before, ok, open_route, post, with};
+use crate::raw_connection::RawConnection;
+use crate::upstream::{Reply, UP, Upstream, get, menshen_before, ok, open_route, post, with};
 use crate::wire;
 
 async fn fine() -> Upstream {
@@ -20,8 +20,8 @@ async fn the_upstream_sees_the_host_the_route_says() {
         ("host_header = \"upstream\"", String::new()),
     ] {
         let upstream = fine().await;
-        let house = house_before(upstream.url(), line).await;
-        let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+        let menshen = menshen_before(upstream.url(), line).await;
+        let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
         assert_eq!(answer.status, 200);
         let expected = match expected.as_str() {
             "" => upstream.url().trim_start_matches("http://").to_owned(),
@@ -47,8 +47,8 @@ async fn a_prefix_is_taken_off_and_put_back_into_what_the_upstream_answers() {
     })
     .await;
     let own = upstream.url().trim_start_matches("http://").to_owned();
-    let house = house_before(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "path = \"/app\"\nstrip_path = true").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for (target, stripped) in [
         ("/app", "/"),
         ("/app/", "/"),
@@ -56,8 +56,8 @@ async fn a_prefix_is_taken_off_and_put_back_into_what_the_upstream_answers() {
         ("/app?x", "/?x"),
         ("/app//a", "//a"),
     ] {
-        line.send(get(target, "")).await;
-        assert_eq!(line.answer().await.status, 200, "{target}");
+        connection.send(get(target, "")).await;
+        assert_eq!(connection.answer().await.status, 200, "{target}");
         let got = upstream.last();
         assert_eq!(got.target(), stripped, "{target}");
         assert_eq!(got.one("x-forwarded-prefix"), Some("/app"));
@@ -77,9 +77,10 @@ async fn a_prefix_is_taken_off_and_put_back_into_what_the_upstream_answers() {
         ("//else.test/login", "//else.test/login".to_owned()),
         (&format!("http://{own}/login?a"), "/app/login?a".to_owned()),
     ] {
-        line.send(get("/app", &format!("X-Want: {location}\r\n")))
+        connection
+            .send(get("/app", &format!("X-Want: {location}\r\n")))
             .await;
-        let answer = line.answer().await;
+        let answer = connection.answer().await;
         assert_eq!(
             answer.header("location"),
             Some(mended.as_str()),
@@ -92,8 +93,8 @@ async fn a_prefix_is_taken_off_and_put_back_into_what_the_upstream_answers() {
         );
     }
     // Its neighbour by name is another route.
-    line.send(get("/apple", "")).await;
-    assert_eq!(line.answer().await.status, 404);
+    connection.send(get("/apple", "")).await;
+    assert_eq!(connection.answer().await.status, 404);
 }
 
 #[tokio::test]
@@ -102,9 +103,9 @@ async fn a_prefix_that_stays_changes_nothing_and_a_clients_own_is_removed() {
         Reply::Keep(with("Location: /login\r\nSet-Cookie: a=1; Path=/x\r\n", ""))
     })
     .await;
-    let house = house_before(upstream.url(), "path = \"/app\"").await;
+    let menshen = menshen_before(upstream.url(), "path = \"/app\"").await;
     let request = get("/app/a", "X-Forwarded-Prefix: /evil\r\n");
-    let answer = wire::raw(house.address(), request.as_bytes()).await;
+    let answer = wire::raw(menshen.address(), request.as_bytes()).await;
     assert_eq!(answer.header("location"), Some("/login"));
     assert_eq!(answer.header("set-cookie"), Some("a=1; Path=/x"));
     assert_eq!(upstream.last().target(), "/app/a");
@@ -128,11 +129,13 @@ async fn a_clients_request_id_counts_from_a_trusted_peer_only() {
         } else {
             ""
         };
-        let plan = crate::house::Plan::default().routes(&open_route(upstream.url(), ""));
-        let house = plan.server(server).start().await;
+        let setup = crate::setup::Setup::default().routes(&open_route(upstream.url(), ""));
+        let menshen = setup.server(server).start().await;
         let request = get("/", &format!("X-Request-Id: {sent}\r\n"));
         assert_eq!(
-            wire::raw(house.address(), request.as_bytes()).await.status,
+            wire::raw(menshen.address(), request.as_bytes())
+                .await
+                .status,
             200
         );
         let last = upstream.last();
@@ -143,7 +146,7 @@ async fn a_clients_request_id_counts_from_a_trusted_peer_only() {
         );
         // The page of a dead end names the same one.
         let request = format!("GET / HTTP/1.1\r\nHost: no.test\r\nX-Request-Id: {sent}\r\n\r\n");
-        let answer = wire::raw(house.address(), request.as_bytes()).await;
+        let answer = wire::raw(menshen.address(), request.as_bytes()).await;
         let named = answer.json()["request_id"].as_str().unwrap().to_owned();
         assert!(
             if kept { named == sent } else { is_ours(&named) },
@@ -155,7 +158,7 @@ async fn a_clients_request_id_counts_from_a_trusted_peer_only() {
 #[tokio::test]
 async fn a_trace_is_continued_and_a_broken_one_begun_anew() {
     let upstream = fine().await;
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     for (sent, continued, flags) in [
         (format!("00-{trace}-00f067aa0ba902b7-01"), true, "01"),
@@ -175,7 +178,7 @@ async fn a_trace_is_continued_and_a_broken_one_begun_anew() {
         ("garbage".to_owned(), false, "01"),
     ] {
         let headers = format!("traceparent: {sent}\r\ntracestate: vendor=1\r\n");
-        let answer = wire::raw(house.address(), get("/", &headers).as_bytes()).await;
+        let answer = wire::raw(menshen.address(), get("/", &headers).as_bytes()).await;
         assert_eq!(answer.status, 200);
         let got = upstream.last();
         let parts: Vec<_> = got.one("traceparent").unwrap().split('-').collect();
@@ -201,11 +204,11 @@ async fn what_concerns_one_hop_ends_there_both_ways() {
         ))
     })
     .await;
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     let headers = "Connection: X-Hop, close, X-Forwarded-For\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
                    Proxy-Authorization: Basic eA==\r\nProxy-Connection: x\r\nTE: gzip\r\n\
                    Trailer: X-T\r\nX-Stays: 1\r\nAuthorization: Bearer app\r\n";
-    let answer = wire::raw(house.address(), &post("/", headers, "body")).await;
+    let answer = wire::raw(menshen.address(), &post("/", headers, "body")).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "body"));
     let gone = [
         "x-hop",
@@ -234,12 +237,12 @@ async fn what_concerns_one_hop_ends_there_both_ways() {
 #[tokio::test]
 async fn trailers_of_a_request_never_pose_as_headers() {
     let upstream = fine().await;
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     let request = format!(
         "POST / HTTP/1.1\r\nHost: {UP}\r\nTE: trailers\r\nTrailer: X-Forwarded-User\r\n\
          Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Forwarded-User: boss\r\n\r\n"
     );
-    let answer = wire::raw(house.address(), request.as_bytes()).await;
+    let answer = wire::raw(menshen.address(), request.as_bytes()).await;
     assert_eq!(answer.status, 200);
     assert_eq!(upstream.last().body, b"hi");
     assert!(upstream.last().all("x-forwarded-user").is_empty());
@@ -256,10 +259,10 @@ async fn headers_come_back_in_number_and_order_and_with_bytes_that_are_no_text()
         Reply::Keep(answer)
     })
     .await;
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
-    line.send(get("/", "")).await;
-    let answer = line.answer().await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send(get("/", "")).await;
+    let answer = connection.answer().await;
     let cookies: Vec<_> = answer.all("set-cookie").map(str::to_owned).collect();
     let expected: Vec<_> = (0..50)
         .map(|number| format!("c{number}={number}"))

@@ -12,12 +12,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::asking::signed_in;
-use crate::house::{House, Plan, ROUTES};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{Menshen, ROUTES, Setup};
+use crate::test_request::signed_in;
 use crate::tls::{connect, pair};
 use crate::upstream::{
-    Asked, Folder, Reply, UP, Upstream, get, house_before, open_route, until, with,
+    Asked, Folder, Reply, UP, Upstream, get, menshen_before, open_route, until, with,
 };
 use crate::wire::Answer;
 
@@ -64,40 +64,40 @@ async fn windows(challenge: &'static str) -> Upstream {
 }
 
 /// One request over an open connection; more header lines as they stand.
-async fn ask(line: &mut Line<TcpStream>, lines: &str) -> Answer {
-    line.send(get("/", lines)).await;
-    line.answer().await
+async fn ask(connection: &mut RawConnection<TcpStream>, lines: &str) -> Answer {
+    connection.send(get("/", lines)).await;
+    connection.answer().await
 }
 
 /// Does the handshake as a browser does, with more header lines in every request.
-async fn log_in(line: &mut Line<TcpStream>, user: &str, lines: &str) -> Answer {
-    assert_eq!(ask(line, lines).await.status, 401);
-    let hello = ask(line, &format!("{lines}Authorization: NTLM hello\r\n")).await;
+async fn log_in(connection: &mut RawConnection<TcpStream>, user: &str, lines: &str) -> Answer {
+    assert_eq!(ask(connection, lines).await.status, 401);
+    let hello = ask(connection, &format!("{lines}Authorization: NTLM hello\r\n")).await;
     let challenge = hello.header("www-authenticate").expect("a challenge comes");
     let number = challenge.strip_prefix("NTLM challenge ").unwrap();
     let proof = format!("{lines}Authorization: NTLM {user} {number}\r\n");
-    ask(line, &proof).await
+    ask(connection, &proof).await
 }
 
 #[tokio::test]
 async fn who_logs_in_by_ntlm_stays_that_and_nobody_inherits_the_connection() {
     for challenge in CHALLENGES {
         let upstream = windows(challenge).await;
-        let house = house_before(upstream.url(), "").await;
-        let mut one = Line::open(house.address()).await;
+        let menshen = menshen_before(upstream.url(), "").await;
+        let mut one = RawConnection::open(menshen.address()).await;
         assert_eq!(
             log_in(&mut one, "boss", "").await.text(),
             "boss",
             "{challenge:?}"
         );
         for _ in 0..3 {
-            let mut other = Line::open(house.address()).await;
+            let mut other = RawConnection::open(menshen.address()).await;
             assert_eq!(ask(&mut other, "").await.status, 401, "{challenge:?}");
             assert_eq!(ask(&mut one, "").await.text(), "boss", "{challenge:?}");
             assert_eq!(ask(&mut other, "").await.status, 401, "{challenge:?}");
         }
         // Two at a time, each their own.
-        let mut two = Line::open(house.address()).await;
+        let mut two = RawConnection::open(menshen.address()).await;
         assert_eq!(log_in(&mut two, "clerk", "").await.text(), "clerk");
         assert_eq!(ask(&mut one, "").await.text(), "boss");
         assert_eq!(ask(&mut two, "").await.text(), "clerk");
@@ -109,19 +109,19 @@ async fn who_logs_in_by_ntlm_stays_that_and_nobody_inherits_the_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_never_becomes_somebody_who_logged_in_by_ntlm() {
     let upstream = windows(CHALLENGES[0]).await;
-    let house = house_before(upstream.url(), "").await;
-    let address = house.address();
+    let menshen = menshen_before(upstream.url(), "").await;
+    let address = menshen.address();
     let mut crowd = JoinSet::new();
     for number in 0..24 {
         crowd.spawn(async move {
-            let mut line = Line::open(address).await;
+            let mut connection = RawConnection::open(address).await;
             let user = format!("user-{number}");
             let logs_in = number % 3 == 0;
             if logs_in {
-                assert_eq!(log_in(&mut line, &user, "").await.text(), user);
+                assert_eq!(log_in(&mut connection, &user, "").await.text(), user);
             }
             for _ in 0..20 {
-                let answer = ask(&mut line, "").await;
+                let answer = ask(&mut connection, "").await;
                 if logs_in {
                     assert_eq!(answer.text(), user);
                 } else {
@@ -151,12 +151,12 @@ async fn a_request_with_such_credentials_makes_its_connection_private() {
             ))
         })
         .await;
-        let house = house_before(upstream.url(), "").await;
-        let mut one = Line::open(house.address()).await;
+        let menshen = menshen_before(upstream.url(), "").await;
+        let mut one = RawConnection::open(menshen.address()).await;
         assert_eq!(ask(&mut one, "").await.text(), "nobody");
         let sent = format!("Authorization: {scheme} abc\r\n");
         assert_eq!(ask(&mut one, &sent).await.text(), format!("{scheme} abc"));
-        let mut other = Line::open(house.address()).await;
+        let mut other = RawConnection::open(menshen.address()).await;
         assert_eq!(ask(&mut other, "").await.text(), "nobody", "{scheme}");
         assert_eq!(ask(&mut one, "").await.text(), format!("{scheme} abc"));
     }
@@ -188,13 +188,13 @@ async fn credentials_that_a_route_writes_make_the_connection_private() {
             "header_encoding = \"{encoding}\"\n[route.headers]\n\
              Authorization = '\"{scheme}\" + request.headers[\"x-badge\"]'"
         );
-        let house = house_before(upstream.url(), &headers).await;
-        let open = || Line::open(house.address());
+        let menshen = menshen_before(upstream.url(), &headers).await;
+        let open = || RawConnection::open(menshen.address());
         let (mut one, mut other, mut third) = (open().await, open().await, open().await);
         let boss = ask(&mut one, "X-Badge: boss\r\n").await.text();
         assert!(boss.ends_with("boss"), "{boss}");
-        for (line, badge) in [(&mut other, "X-Badge: clerk\r\n"), (&mut third, "")] {
-            let user = ask(line, badge).await.text();
+        for (connection, badge) in [(&mut other, "X-Badge: clerk\r\n"), (&mut third, "")] {
+            let user = ask(connection, badge).await.text();
             assert_eq!(user.ends_with("boss"), !private, "{scheme}: {user}");
         }
         let again = ask(&mut one, "X-Badge: boss\r\n").await.text();
@@ -213,10 +213,10 @@ async fn a_private_route_shares_no_connection_between_two_clients() {
         Reply::Keep(with("", user))
     })
     .await;
-    let house = house_before(upstream.url(), "upstream_connections = \"private\"").await;
-    let mut one = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "upstream_connections = \"private\"").await;
+    let mut one = RawConnection::open(menshen.address()).await;
     assert_eq!(ask(&mut one, "X-Badge: boss\r\n").await.text(), "boss");
-    let mut other = Line::open(house.address()).await;
+    let mut other = RawConnection::open(menshen.address()).await;
     assert_eq!(ask(&mut other, "").await.text(), "nobody");
     assert_eq!(ask(&mut one, "").await.text(), "boss");
     assert_eq!(upstream.connections(), 2);
@@ -234,17 +234,17 @@ async fn two_people_behind_one_proxy_are_never_each_other() {
         open_route(url, "")
     );
     for trusted in ["", "trusted_proxies = [\"127.0.0.1\"]"] {
-        let house = Plan::default()
+        let menshen = Setup::default()
             .server(trusted)
             .routes(&routes)
             .start()
             .await;
         let cookies = [
-            signed_in(&house, "zhangsan").await,
-            signed_in(&house, "lisi").await,
+            signed_in(&menshen, "zhangsan").await,
+            signed_in(&menshen, "lisi").await,
         ];
         // One connection of the proxy's carries both.
-        let mut line = Line::open(house.address()).await;
+        let mut connection = RawConnection::open(menshen.address()).await;
         for user in ["zhangsan", "lisi", "zhangsan", "lisi"] {
             let at = usize::from(user == "lisi");
             let request = |more: &str| {
@@ -253,26 +253,28 @@ async fn two_people_behind_one_proxy_are_never_each_other() {
                     "GET /win HTTP/1.1\r\nHost: sso.test\r\nCookie: menshen={cookie}\r\n{more}\r\n"
                 )
             };
-            line.send(request("")).await;
-            let answer = line.answer().await;
+            connection.send(request("")).await;
+            let answer = connection.answer().await;
             if answer.status == 200 {
                 assert_eq!(answer.text(), user);
                 continue;
             }
-            line.send(request("Authorization: NTLM hello\r\n")).await;
-            let hello = line.answer().await;
+            connection
+                .send(request("Authorization: NTLM hello\r\n"))
+                .await;
+            let hello = connection.answer().await;
             let challenge = hello.header("www-authenticate").unwrap().to_owned();
             let number = challenge.rsplit(' ').next().unwrap();
             let proof = format!("Authorization: NTLM {user} {number}\r\n");
-            line.send(request(&proof)).await;
-            assert_eq!(line.answer().await.text(), user);
+            connection.send(request(&proof)).await;
+            assert_eq!(connection.answer().await.text(), user);
         }
         // Nobody is nobody in particular: behind a proxy the next may be another one.
         for trace in ["X-Forwarded-For: 192.0.2.1\r\n", "Via: 1.1 front\r\n"] {
-            let mut line = Line::open(house.address()).await;
-            assert_eq!(ask(&mut line, trace).await.status, 401);
+            let mut connection = RawConnection::open(menshen.address()).await;
+            assert_eq!(ask(&mut connection, trace).await.status, 401);
             let hello = format!("{trace}Authorization: NTLM hello\r\n");
-            let hello = ask(&mut line, &hello).await;
+            let hello = ask(&mut connection, &hello).await;
             let number = hello
                 .header("www-authenticate")
                 .unwrap()
@@ -281,11 +283,15 @@ async fn two_people_behind_one_proxy_are_never_each_other() {
                 .unwrap();
             let proof = format!("{trace}Authorization: NTLM boss {number}\r\n");
             assert_ne!(
-                ask(&mut line, &proof).await.text(),
+                ask(&mut connection, &proof).await.text(),
                 "boss",
                 "{trusted} {trace}"
             );
-            assert_eq!(ask(&mut line, trace).await.status, 401, "{trusted} {trace}");
+            assert_eq!(
+                ask(&mut connection, trace).await.status,
+                401,
+                "{trusted} {trace}"
+            );
         }
     }
 }
@@ -293,16 +299,19 @@ async fn two_people_behind_one_proxy_are_never_each_other() {
 #[tokio::test]
 async fn a_reload_leaves_a_private_connection_to_its_client_or_closes_it() {
     let upstream = windows(CHALLENGES[0]).await;
-    let house = house_before(upstream.url(), "").await;
-    let mut one = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut one = RawConnection::open(menshen.address()).await;
     assert_eq!(log_in(&mut one, "boss", "").await.text(), "boss");
-    let same = house.plan.clone();
-    house.reload(&same).await.unwrap();
+    let same = menshen.setup.clone();
+    menshen.reload(&same).await.unwrap();
     assert_eq!(ask(&mut one, "").await.text(), "boss");
     let other = open_route(upstream.url(), "limits.connect = \"7s\"");
-    house.reload(&Plan::default().routes(&other)).await.unwrap();
+    menshen
+        .reload(&Setup::default().routes(&other))
+        .await
+        .unwrap();
     assert_eq!(ask(&mut one, "").await.status, 401);
-    let mut other = Line::open(house.address()).await;
+    let mut other = RawConnection::open(menshen.address()).await;
     assert_eq!(ask(&mut other, "").await.status, 401);
 }
 
@@ -334,7 +343,7 @@ async fn over_http_2_nobody_inherits_either() {
     let trusted = pair(&folder, "a", &[UP]);
     let upstream = windows(CHALLENGES[0]).await;
     let files = (folder.path("a.pem"), folder.path("a.key"));
-    let house: House = Plan::default()
+    let menshen: Menshen = Setup::default()
         .external_url("https://sso.test")
         .server(&format!(
             "tls = {{ certificate = {:?}, key = {:?} }}",
@@ -344,7 +353,9 @@ async fn over_http_2_nobody_inherits_either() {
         .start()
         .await;
     let open = async || {
-        let stream = connect(house.address(), UP, &trusted, b"h2").await.unwrap();
+        let stream = connect(menshen.address(), UP, &trusted, b"h2")
+            .await
+            .unwrap();
         let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
         let (client, connection) = shaken.unwrap();
         tokio::spawn(connection);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::line::{Line, PATIENCE};
+use crate::raw_connection::{PATIENCE, RawConnection};
 use crate::upstream::{
-    Folder, Reply, UP, Upstream, accept, get, house_before, listener, ok, open_route, post, until,
+    Folder, Reply, UP, Upstream, accept, get, listener, menshen_before, ok, open_route, post, until,
 };
 use crate::wire;
 
@@ -39,11 +39,11 @@ async fn a_stale_connection_is_replaced_where_nothing_can_happen_twice() {
     ] {
         let (upstream, answer) = loop {
             let upstream = goes_stale().await;
-            let house = house_before(upstream.url(), "").await;
+            let menshen = menshen_before(upstream.url(), "").await;
             let start = Instant::now();
-            let first = wire::raw(house.address(), get("/", "").as_bytes()).await;
+            let first = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
             assert_eq!(first.status, 200);
-            let answer = wire::raw(house.address(), &request).await;
+            let answer = wire::raw(menshen.address(), &request).await;
             // Later, a request that cannot be repeated gets a connection of its own.
             if start.elapsed() < RECENT {
                 break (upstream, answer);
@@ -63,15 +63,15 @@ async fn a_post_is_not_lost_in_the_moment_the_application_closes_an_idle_connect
             // A PUT may come twice, but not its body.
             let is_lost = method != "PUT" || !body.is_empty();
             let upstream = goes_stale().await;
-            let house = house_before(upstream.url(), "").await;
-            let first = wire::raw(house.address(), get("/", "").as_bytes()).await;
+            let menshen = menshen_before(upstream.url(), "").await;
+            let first = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
             assert_eq!(first.status, 200);
             pass(RECENT).await;
             let length = body.len();
             let request = format!(
                 "{method} /second HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {length}\r\n\r\n{body}"
             );
-            let answer = wire::raw(house.address(), request.as_bytes()).await;
+            let answer = wire::raw(menshen.address(), request.as_bytes()).await;
             assert_eq!(answer.status, 200, "{method} {body}: {}", answer.text());
             let asked = upstream.asked();
             let second = |asked: &&crate::upstream::Asked| asked.message.target() == "/second";
@@ -100,9 +100,9 @@ async fn a_connection_waits_as_long_as_the_application_and_the_route_say() {
     ] {
         let upstream =
             Upstream::start(move |_| Reply::Keep(crate::upstream::with(says, "fine"))).await;
-        let house = house_before(upstream.url(), more).await;
+        let menshen = menshen_before(upstream.url(), more).await;
         for _ in 0..2 {
-            let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+            let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
             pass(Duration::from_millis(waits_ms)).await;
         }
@@ -115,11 +115,11 @@ async fn a_connection_waits_as_long_as_the_application_and_the_route_say() {
 #[tokio::test]
 async fn a_post_takes_a_connection_that_just_served() {
     let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     for _ in 0..100 {
         let start = Instant::now();
-        wire::raw(house.address(), get("/", "").as_bytes()).await;
-        wire::raw(house.address(), &post("/", "", "body")).await;
+        wire::raw(menshen.address(), get("/", "").as_bytes()).await;
+        wire::raw(menshen.address(), &post("/", "", "body")).await;
         if start.elapsed() < RECENT {
             let asked = upstream.asked();
             let [.., before, last] = &asked[..] else {
@@ -139,16 +139,16 @@ async fn a_request_is_repeated_once_and_no_more() {
         _ => Reply::Close(Vec::new()),
     })
     .await;
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
-    line.send(get("/", "")).await;
-    assert_eq!(line.answer().await.status, 200);
-    line.send(get("/broken", "")).await;
-    assert_eq!(line.answer().await.status, 502);
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send(get("/", "")).await;
+    assert_eq!(connection.answer().await.status, 200);
+    connection.send(get("/broken", "")).await;
+    assert_eq!(connection.answer().await.status, 502);
     assert_eq!(upstream.asked().len(), 3);
     // The same where the first connection was a fresh one.
-    line.send(get("/broken", "")).await;
-    assert_eq!(line.answer().await.status, 502);
+    connection.send(get("/broken", "")).await;
+    assert_eq!(connection.answer().await.status, 502);
     assert_eq!(upstream.asked().len(), 5);
 }
 
@@ -181,18 +181,18 @@ async fn an_upstream_that_closes_before_its_answer_costs_no_request_that_may_be_
                     _ => Reply::Keep(ok("fine")),
                 })
                 .await;
-                let house = house_before(upstream.url(), "").await;
+                let menshen = menshen_before(upstream.url(), "").await;
                 let start = Instant::now();
                 for _ in 0..served {
-                    let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+                    let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
                     assert_eq!(answer.status, 200);
                 }
                 let request =
                     format!("{method} / HTTP/1.1\r\nHost: {UP}\r\nConnection: close\r\n\r\n");
-                let answer = Line::open(house.address()).await;
-                let mut line = answer;
-                line.send(request).await;
-                let status = line.answer_head().await.status;
+                let answer = RawConnection::open(menshen.address()).await;
+                let mut connection = answer;
+                connection.send(request).await;
+                let status = connection.answer_head().await.status;
                 if !repeats && served > 0 && start.elapsed() >= RECENT {
                     // Too late: it got a connection of its own.
                     continue;
@@ -213,9 +213,9 @@ async fn an_upstream_that_closes_before_its_answer_costs_no_request_that_may_be_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_is_not_lost_on_a_connection_that_was_closed_while_it_waited() {
     let upstream = Upstream::start(|_| Reply::Close(ok("and goodbye"))).await;
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     for sent in 1..=200 {
-        let answer = wire::raw(house.address(), &post("/", "", "body")).await;
+        let answer = wire::raw(menshen.address(), &post("/", "", "body")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(upstream.asked().len(), sent);
         until("the connection is closed", || upstream.open() == 0).await;
@@ -229,8 +229,8 @@ async fn an_answer_that_is_none_is_not_asked_for_again() {
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
     ] {
         let upstream = Upstream::start(move |_| Reply::Close(bytes.to_vec())).await;
-        let house = house_before(upstream.url(), "").await;
-        let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+        let menshen = menshen_before(upstream.url(), "").await;
+        let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
         assert_eq!((answer.status, upstream.asked().len()), (502, 1));
     }
 }
@@ -240,16 +240,16 @@ async fn a_connection_that_is_closed_before_anything_is_read_costs_no_request() 
     for method in ["GET", "DELETE"] {
         let listener = listener().await;
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let house = house_before(&url, "").await;
+        let menshen = menshen_before(&url, "").await;
         let serving = async {
             drop(accept(&listener).await);
-            let mut line = accept(&listener).await;
-            let asked = line.request().await.expect("the request comes again");
-            line.send(ok("fine")).await;
+            let mut connection = accept(&listener).await;
+            let asked = connection.request().await.expect("the request comes again");
+            connection.send(ok("fine")).await;
             asked
         };
         let request = format!("{method} / HTTP/1.1\r\nHost: {UP}\r\n\r\n");
-        let asking = wire::raw(house.address(), request.as_bytes());
+        let asking = wire::raw(menshen.address(), request.as_bytes());
         let (asked, answer) = tokio::join!(serving, asking);
         assert!(asked.first.starts_with(method));
         assert_eq!((answer.status, answer.text().as_str()), (200, "fine"));
@@ -259,10 +259,10 @@ async fn a_connection_that_is_closed_before_anything_is_read_costs_no_request() 
 #[tokio::test]
 async fn a_connection_that_was_closed_while_it_waited_costs_nobody_a_request() {
     let upstream = Upstream::start(|_| Reply::Close(ok("and goodbye"))).await;
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     for _ in 0..10 {
         // A body that is not yet sent when the connection turns out to be closed may go again.
-        let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+        let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 }
@@ -271,14 +271,14 @@ async fn a_connection_that_was_closed_while_it_waited_costs_nobody_a_request() {
 async fn a_unix_socket_serves_like_a_port() {
     let folder = Folder::new();
     let upstream = Upstream::start_unix(&folder.path("app.sock"), |_| Reply::Keep(ok("unix")));
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     for _ in 0..3 {
-        let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+        let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
         assert_eq!(answer.text(), "unix");
     }
     assert_eq!(upstream.connections(), 1);
     assert_eq!(upstream.last().one("host"), Some(UP));
-    let answer = wire::raw(house.address(), &post("/", "", "body")).await;
+    let answer = wire::raw(menshen.address(), &post("/", "", "body")).await;
     assert_eq!(answer.text(), "unix");
 }
 
@@ -290,8 +290,8 @@ async fn the_upstream_with_the_least_to_do_is_asked() {
     };
     let (one, two) = (Upstream::start(busy).await, Upstream::start(busy).await);
     let both = format!("{}\", \"{}", one.url(), two.url());
-    let house = house_before(&both, "[route.limits]\nabandoned = \"100ms\"").await;
-    let mut long = Line::open(house.address()).await;
+    let menshen = menshen_before(&both, "[route.limits]\nabandoned = \"100ms\"").await;
+    let mut long = RawConnection::open(menshen.address()).await;
     long.send(get("/long", "")).await;
     crate::upstream::until("the long request is under way", || {
         one.asked().len() + two.asked().len() == 1
@@ -301,18 +301,18 @@ async fn the_upstream_with_the_least_to_do_is_asked() {
         1 => (&one, &two),
         _ => (&two, &one),
     };
-    let mut line = Line::open(house.address()).await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..8 {
-        line.send(get("/", "")).await;
-        assert_eq!(line.answer().await.status, 200);
+        connection.send(get("/", "")).await;
+        assert_eq!(connection.answer().await.status, 200);
     }
     assert_eq!((held.asked().len(), free.asked().len()), (1, 8));
     // With nothing under way they take turns.
     drop(long);
     let asking = async {
         while held.asked().len() == 1 {
-            line.send(get("/", "")).await;
-            assert_eq!(line.answer().await.status, 200);
+            connection.send(get("/", "")).await;
+            assert_eq!(connection.answer().await.status, 200);
         }
     };
     timeout(PATIENCE, asking).await.expect("they take turns");
@@ -324,10 +324,10 @@ async fn one_of_several_that_is_down_is_not_noticed() {
     let gone = format!("http://{}", down.local_addr().unwrap());
     drop(down);
     let upstream = Upstream::start(|_| Reply::Keep(ok("up"))).await;
-    let house = house_before(&format!("{gone}\", \"{}", upstream.url()), "").await;
+    let menshen = menshen_before(&format!("{gone}\", \"{}", upstream.url()), "").await;
     for number in 0..10 {
         // Nothing was sent to the one that is down, so a body is no hindrance.
-        let answer = wire::raw(house.address(), &post("/", "", "body")).await;
+        let answer = wire::raw(menshen.address(), &post("/", "", "body")).await;
         assert_eq!(answer.status, 200, "request {number}: {}", answer.text());
     }
     assert_eq!(upstream.asked().len(), 10);
@@ -343,31 +343,31 @@ async fn two_routes_never_share_an_answer_or_a_connection_to_different_upstreams
         two.url()
     );
     let routes = open_route(one.url(), &more);
-    let house = crate::house::Plan::default().routes(&routes).start().await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = crate::setup::Setup::default().routes(&routes).start().await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for (target, expected) in [("/", "one"), ("/two", "two"), ("/twofold", "one")] {
-        line.send(get(target, "")).await;
-        assert_eq!(line.answer().await.text(), expected, "{target}");
+        connection.send(get(target, "")).await;
+        assert_eq!(connection.answer().await.text(), expected, "{target}");
     }
 }
 
 #[tokio::test]
 async fn bytes_an_upstream_sends_unasked_answer_nobody() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
-    let mut line = Line::open(house.address()).await;
-    line.send(get("/first", "")).await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send(get("/first", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.request().await.unwrap();
     // A second answer right behind the first: it would poison whoever comes next.
     upstream.send([ok("first"), ok("poison")].concat()).await;
-    assert_eq!(line.answer().await.text(), "first");
-    line.send(get("/second", "")).await;
+    assert_eq!(connection.answer().await.text(), "first");
+    connection.send(get("/second", "")).await;
     let second = async {
         let mut fresh = accept(&socket).await;
         let asked = fresh.request().await.unwrap();
         fresh.send(ok(asked.target())).await;
     };
     second.await;
-    assert_eq!(line.answer().await.text(), "/second");
+    assert_eq!(connection.answer().await.text(), "/second");
 }

@@ -3,12 +3,12 @@
 
 use tokio::net::TcpStream;
 
-use crate::asking::signed_in;
 use crate::frames::{DATA, END_STREAM, Frames, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
-use crate::house::{Plan, ROUTES};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{ROUTES, Setup};
+use crate::test_request::signed_in;
 use crate::upstream::{
-    Reply, UP, Upstream, accept, get, house_before, listener, ok, open_route, until, with,
+    Reply, UP, Upstream, accept, get, listener, menshen_before, ok, open_route, until, with,
 };
 
 #[tokio::test]
@@ -16,13 +16,13 @@ async fn one_is_closed_when_its_time_is_over_though_its_client_stays() {
     for (keep_alive, says) in [("200ms", ""), ("10s", "Keep-Alive: timeout=1\r\n")] {
         let upstream = Upstream::start(move |_| Reply::Keep(with(says, "x"))).await;
         let limits = format!("[route.limits]\nkeep_alive = \"{keep_alive}\"\n");
-        let house = house_before(upstream.url(), &limits).await;
+        let menshen = menshen_before(upstream.url(), &limits).await;
         for sent in [
             "",
             "Authorization: NTLM x\r\n",
             "Authorization: Negotiate x\r\n",
         ] {
-            let mut client = Line::open(house.address()).await;
+            let mut client = RawConnection::open(menshen.address()).await;
             let before = upstream.connections();
             client.send(get("/", sent)).await;
             assert_eq!(client.answer().await.status, 200);
@@ -39,7 +39,7 @@ async fn one_is_closed_when_its_time_is_over_though_its_client_stays() {
 }
 
 /// Whether the other side has closed a connection on which it says nothing.
-fn is_closed(upstream: &Line<TcpStream>) -> bool {
+fn is_closed(upstream: &RawConnection<TcpStream>) -> bool {
     matches!(upstream.stream.try_read(&mut [0]), Ok(0))
 }
 
@@ -76,16 +76,16 @@ async fn a_stranger_keeps_two_of_eight_and_somebody_keeps_all() {
         "{ROUTES}\n{own}\nupstream = [\"{url}\"]\n{}",
         open_route(&url, "")
     );
-    let plan = Plan::default().routes(&routes).more(PLAIN_HTTP2);
-    let house = plan.server(NOBODY_TRUSTED).start().await;
-    let cookie = format!("menshen={}", signed_in(&house, "zhangsan").await);
+    let setup = Setup::default().routes(&routes).more(PLAIN_HTTP2);
+    let menshen = setup.server(NOBODY_TRUSTED).start().await;
+    let cookie = format!("menshen={}", signed_in(&menshen, "zhangsan").await);
     let named = ("authorization", "NTLM x");
     let known = [named, ("cookie", &*cookie)];
     for (address, sent, most) in [
         ((UP, "/"), &known[..1], 2),
         (("sso.test", "/win"), &known[..], 8),
     ] {
-        let mut client = Client(Frames::open(house.address(), 1 << 20).await, 1);
+        let mut client = Client(Frames::open(menshen.address(), 1 << 20).await, 1);
         client.ask(8, address, sent).await;
         let mut lines = Vec::new();
         for _ in 0..8 {

@@ -1,4 +1,4 @@
-//! A house whose clients speak TLS, over HTTP/1.1 and HTTP/2, before an upstream of a test's own.
+//! An instance of menshen whose clients speak TLS, over HTTP/1.1 and HTTP/2, before an upstream of a test's own.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::house::{House, Plan};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, pair};
 use crate::upstream::{Folder, UP, open_route};
 
 type Sent = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
-/// A house at `https://up.test`, and who vouches for it.
+/// An instance of menshen at `https://up.test`, and who vouches for it.
 pub(super) struct Secured {
-    pub(super) house: House,
+    pub(super) menshen: Menshen,
     trusted: CertificateDer<'static>,
     _folder: Arc<Folder>,
 }
@@ -43,7 +43,7 @@ impl Secured {
         let folder = Folder::new();
         let trusted = pair(&folder, "a", &[UP]);
         let (certificate, key) = (folder.path("a.pem"), folder.path("a.key"));
-        let house = Plan::default()
+        let menshen = Setup::default()
             .external_url("https://up.test")
             .server(&format!(
                 "tls = {{ certificate = {certificate:?}, key = {key:?} }}"
@@ -53,22 +53,22 @@ impl Secured {
             .start()
             .await;
         Self {
-            house,
+            menshen,
             trusted,
             _folder: Arc::new(folder),
         }
     }
 
     /// A client that speaks HTTP/1.1.
-    pub(super) async fn line(&self) -> Line<TlsStream<TcpStream>> {
+    pub(super) async fn connection(&self) -> RawConnection<TlsStream<TcpStream>> {
         let alpn = b"http/1.1";
-        let stream = connect(self.house.address(), UP, &self.trusted, alpn).await;
-        Line::over(stream.unwrap())
+        let stream = connect(self.menshen.address(), UP, &self.trusted, alpn).await;
+        RawConnection::over(stream.unwrap())
     }
 
     /// A client that speaks HTTP/2.
     pub(super) async fn h2(&self) -> SendRequest<Sent> {
-        let stream = connect(self.house.address(), UP, &self.trusted, b"h2").await;
+        let stream = connect(self.menshen.address(), UP, &self.trusted, b"h2").await;
         let io = TokioIo::new(stream.unwrap());
         let (client, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
         tokio::spawn(connection);

@@ -1,7 +1,7 @@
 //! A request that two servers could read in two ways is refused, or forwarded in one way only.
 
-use crate::house::{House, Plan};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{Menshen, Setup};
 use crate::upstream::{Reply, UP, Upstream, ok, open_route};
 
 /// What a smuggler hides: an upstream that sees it was asked past us.
@@ -13,10 +13,10 @@ const PROTECTED: &str =
 
 /// Sends bytes, reads every answer, and says the statuses.
 async fn statuses(address: std::net::SocketAddr, bytes: &[u8]) -> Vec<u16> {
-    let mut line = Line::open(address).await;
-    let _ = line.try_send(bytes).await;
+    let mut connection = RawConnection::open(address).await;
+    let _ = connection.try_send(bytes).await;
     let mut statuses = Vec::new();
-    while let Some(answer) = line.try_answer().await {
+    while let Some(answer) = connection.try_answer().await {
         statuses.push(answer.status);
     }
     statuses
@@ -26,14 +26,18 @@ async fn fine() -> Upstream {
     Upstream::start(|_| Reply::Keep(ok("fine"))).await
 }
 
-/// A house that soon closes a connection on which nothing more comes.
-async fn hasty_house(upstream: &Upstream) -> House {
+/// An instance of menshen that soon closes a connection on which nothing more comes.
+async fn hasty_menshen(upstream: &Upstream) -> Menshen {
     let routes = open_route(
         upstream.url(),
         &format!("limits.idle = \"200ms\"\n{PROTECTED}"),
     );
     let limits = "limits.keep_alive = \"200ms\"\nlimits.header_read = \"200ms\"";
-    Plan::default().routes(&routes).server(limits).start().await
+    Setup::default()
+        .routes(&routes)
+        .server(limits)
+        .start()
+        .await
 }
 
 /// What reached the upstream must have one reading: that of RFC 9112.
@@ -133,12 +137,12 @@ fn two_lengths() -> Vec<(String, String, bool)> {
 async fn a_body_of_two_lengths_has_one_reading() {
     for (head, body, must_refuse) in two_lengths() {
         let upstream = fine().await;
-        let house = hasty_house(&upstream).await;
+        let menshen = hasty_menshen(&upstream).await;
         let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{head}\r\n{body}");
-        let statuses = statuses(house.address(), request.as_bytes()).await;
+        let statuses = statuses(menshen.address(), request.as_bytes()).await;
         assert_one_reading(&head, &upstream);
         assert_eq!(
-            house.app.requests(),
+            menshen.app.requests(),
             0,
             "{head:?} reached what is protected"
         );
@@ -172,24 +176,24 @@ async fn chunks_that_are_none_reach_no_end() {
         "5\r\nhel",
     ] {
         let upstream = fine().await;
-        let house = hasty_house(&upstream).await;
+        let menshen = hasty_menshen(&upstream).await;
         let head = "Transfer-Encoding: chunked";
         let request = format!("POST / HTTP/1.1\r\nHost: {UP}\r\n{head}\r\n\r\n{chunks}{HIDDEN}");
-        let statuses = statuses(house.address(), request.as_bytes()).await;
+        let statuses = statuses(menshen.address(), request.as_bytes()).await;
         assert!(!statuses.contains(&200), "{chunks:?}: {statuses:?}");
         assert!(
             upstream.asked().is_empty(),
             "{chunks:?}: {:?}",
             upstream.asked()
         );
-        assert_eq!(house.app.requests(), 0);
+        assert_eq!(menshen.app.requests(), 0);
     }
 }
 
 #[tokio::test]
 async fn a_head_that_is_none_is_refused() {
     let upstream = fine().await;
-    let house = hasty_house(&upstream).await;
+    let menshen = hasty_menshen(&upstream).await;
     for request in [
         format!("GET / HTTP/1.1\r\nHost: {UP}\r\nHost: {UP}\r\n\r\n"),
         format!("GET / HTTP/1.1\r\nHost: {UP}\r\nHost: other.test\r\n\r\n"),
@@ -215,7 +219,7 @@ async fn a_head_that_is_none_is_refused() {
         format!("GET in HTTP/1.1\r\nHost: {UP}\r\n\r\n"),
         format!("* / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 1, 1\r\n\r\nx"),
     ] {
-        let statuses = statuses(house.address(), request.as_bytes()).await;
+        let statuses = statuses(menshen.address(), request.as_bytes()).await;
         let refused = statuses.first().is_some_and(|status| *status == 400);
         assert!(refused, "{request:?}: {statuses:?}");
         assert!(
@@ -226,21 +230,21 @@ async fn a_head_that_is_none_is_refused() {
     }
     // The absolute form that agrees with Host is the same request.
     let request = format!("GET http://{UP}/a?b HTTP/1.1\r\nHost: {UP}\r\n\r\n");
-    assert_eq!(statuses(house.address(), request.as_bytes()).await, [200]);
+    assert_eq!(statuses(menshen.address(), request.as_bytes()).await, [200]);
     assert_eq!(upstream.last().first, "GET /a?b HTTP/1.1");
 }
 
 #[tokio::test]
 async fn a_request_of_http_1_0_is_served_and_its_connection_closed() {
     let upstream = fine().await;
-    let house = hasty_house(&upstream).await;
+    let menshen = hasty_menshen(&upstream).await;
     let request = format!("GET / HTTP/1.0\r\nHost: {UP}\r\n\r\n{HIDDEN}");
-    assert_eq!(statuses(house.address(), request.as_bytes()).await, [200]);
+    assert_eq!(statuses(menshen.address(), request.as_bytes()).await, [200]);
     assert_eq!(upstream.last().first, "GET / HTTP/1.1");
     // A coding that HTTP/1.0 does not know makes its end a matter of opinion.
     let head = format!("POST / HTTP/1.0\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n");
     let statuses = statuses(
-        house.address(),
+        menshen.address(),
         format!("{head}0\r\n\r\n{HIDDEN}").as_bytes(),
     )
     .await;

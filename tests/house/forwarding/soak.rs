@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinSet;
 
-use crate::line::Line;
-use crate::upstream::{Asked, Reply, UP, Upstream, house_before};
+use crate::raw_connection::RawConnection;
+use crate::upstream::{Asked, Reply, UP, Upstream, menshen_before};
 
 const CLIENTS: usize = 200;
 const REQUESTS: usize = 12;
@@ -40,12 +40,12 @@ async fn two_hundred_clients_each_get_their_own_answers() {
     let count = AtomicUsize::new(0);
     let upstream =
         Upstream::start(move |asked| answer(asked, count.fetch_add(1, Ordering::SeqCst))).await;
-    let house = Arc::new(house_before(upstream.url(), "limits.response = \"20s\"").await);
+    let menshen = Arc::new(menshen_before(upstream.url(), "limits.response = \"20s\"").await);
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
-        let house = Arc::clone(&house);
+        let menshen = Arc::clone(&menshen);
         clients.spawn(async move {
-            let mut line = Line::open(house.address()).await;
+            let mut connection = RawConnection::open(menshen.address()).await;
             let (mut good, mut failed) = (0, 0);
             for request in 0..REQUESTS {
                 let (target, cookie) = (format!("/{client}/{request}"), format!("who={client}"));
@@ -59,10 +59,10 @@ async fn two_hundred_clients_each_get_their_own_answers() {
                     ),
                 };
                 let body = if request % 3 == 0 { "" } else { body.as_str() };
-                let sent = line.try_send(&head).await;
-                let Some(answer) = line.try_answer().await.filter(|_| sent.is_ok()) else {
+                let sent = connection.try_send(&head).await;
+                let Some(answer) = connection.try_answer().await.filter(|_| sent.is_ok()) else {
                     // Cut off in the middle of an answer: no answer at all, so come again.
-                    line = Line::open(house.address()).await;
+                    connection = RawConnection::open(menshen.address()).await;
                     failed += 1;
                     continue;
                 };

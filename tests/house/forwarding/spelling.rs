@@ -1,9 +1,9 @@
 //! Header names keep the case they came in where a route says so, for programs that need it.
 
 use super::secured::{Secured, ask};
-use crate::house::Plan;
-use crate::line::{Line, Message};
-use crate::upstream::{Reply, UP, Upstream, house_before, open_route};
+use crate::raw_connection::{Message, RawConnection};
+use crate::setup::Setup;
+use crate::upstream::{Reply, UP, Upstream, menshen_before, open_route};
 
 const REQUEST: &str = "POST / HTTP/1.1\r\nHOST: up.test\r\nSOAPAction: \"x\"\r\nx-lower: 1\r\n\
     X-UPPER: 2\r\nCookie: a=1\r\nuser-AGENT: firmware\r\nContent-length: 2\r\n\r\nhi";
@@ -32,20 +32,23 @@ async fn soap() -> Upstream {
 }
 
 /// The head of the answer to a request, and what the upstream got of that.
-async fn asked(line: &mut Line<tokio::net::TcpStream>, upstream: &Upstream) -> (Message, Message) {
-    line.send(REQUEST).await;
-    let head = line.head().await.expect("an answer comes");
-    assert_eq!(line.bytes(4).await.unwrap(), b"fine");
+async fn asked(
+    connection: &mut RawConnection<tokio::net::TcpStream>,
+    upstream: &Upstream,
+) -> (Message, Message) {
+    connection.send(REQUEST).await;
+    let head = connection.head().await.expect("an answer comes");
+    assert_eq!(connection.bytes(4).await.unwrap(), b"fine");
     (head, upstream.last())
 }
 
 #[tokio::test]
 async fn names_keep_their_case_both_ways_where_a_route_says_so() {
     let upstream = soap().await;
-    let house = house_before(upstream.url(), "keep_header_case = true").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "keep_header_case = true").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for _ in 0..2 {
-        let (answer, request) = asked(&mut line, &upstream).await;
+        let (answer, request) = asked(&mut connection, &upstream).await;
         let sent = names(&request);
         for name in ["SOAPAction", "x-lower", "X-UPPER", "Cookie", "user-AGENT"] {
             assert!(sent.contains(&name), "{name} in {sent:?}");
@@ -63,20 +66,21 @@ async fn names_keep_their_case_both_ways_where_a_route_says_so() {
             assert!(got.contains(&name), "{name} in {got:?}");
         }
     }
-    line.send(format!("GET /chunked HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+    connection
+        .send(format!("GET /chunked HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
         .await;
-    let head = line.head().await.unwrap();
+    let head = connection.head().await.unwrap();
     assert!(names(&head).contains(&"X-Chunked"), "{head:?}");
-    assert_eq!(line.chunk().await.unwrap(), b"fine");
-    assert_eq!(line.chunk().await.unwrap(), b"");
+    assert_eq!(connection.chunk().await.unwrap(), b"fine");
+    assert_eq!(connection.chunk().await.unwrap(), b"");
 }
 
 #[tokio::test]
 async fn elsewhere_names_are_in_lower_case() {
     let upstream = soap().await;
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
-    let (answer, request) = asked(&mut line, &upstream).await;
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    let (answer, request) = asked(&mut connection, &upstream).await;
     for name in names(&answer).into_iter().chain(names(&request)) {
         assert_eq!(name, name.to_ascii_lowercase());
     }
@@ -85,14 +89,15 @@ async fn elsewhere_names_are_in_lower_case() {
 #[tokio::test]
 async fn identity_headers_are_removed_however_their_names_are_spelled() {
     let upstream = soap().await;
-    let house = house_before(upstream.url(), "keep_header_case = true").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "keep_header_case = true").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for name in ["X-FORWARDED-USER", "x-Forwarded-user", "X_Forwarded_User"] {
-        line.send(format!(
-            "GET / HTTP/1.1\r\nHost: {UP}\r\n{name}: boss\r\n\r\n"
-        ))
-        .await;
-        assert_eq!(line.answer().await.status, 200);
+        connection
+            .send(format!(
+                "GET / HTTP/1.1\r\nHost: {UP}\r\n{name}: boss\r\n\r\n"
+            ))
+            .await;
+        assert_eq!(connection.answer().await.status, 200);
         let request = upstream.last();
         let boss = request.headers.iter().find(|(_, value)| value == "boss");
         assert_eq!(boss, None, "{name}");
@@ -102,12 +107,12 @@ async fn identity_headers_are_removed_however_their_names_are_spelled() {
 #[tokio::test]
 async fn a_reload_that_asks_for_it_counts_for_new_connections() {
     let upstream = soap().await;
-    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
-    let house = plan.clone().start().await;
-    let keeping = plan.routes(&open_route(upstream.url(), "keep_header_case = true"));
-    house.reload(&keeping).await.unwrap();
-    let mut line = Line::open(house.address()).await;
-    let (_, request) = asked(&mut line, &upstream).await;
+    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
+    let menshen = setup.clone().start().await;
+    let keeping = setup.routes(&open_route(upstream.url(), "keep_header_case = true"));
+    menshen.reload(&keeping).await.unwrap();
+    let mut connection = RawConnection::open(menshen.address()).await;
+    let (_, request) = asked(&mut connection, &upstream).await;
     assert!(names(&request).contains(&"SOAPAction"), "{request:?}");
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use crate::line::Line;
-use crate::upstream::{UP, accept, get, house_before, listener, until};
+use crate::raw_connection::RawConnection;
+use crate::upstream::{UP, accept, get, listener, menshen_before, until};
 
 /// More than all buffers of the system between two programs hold, twice.
 const FLOOD: usize = 128 << 20;
@@ -54,8 +54,8 @@ async fn standstill(written: &AtomicUsize) -> usize {
 #[tokio::test]
 async fn a_client_that_does_not_read_stops_the_upstream() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
-    let mut client = Line::open(house.address()).await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.request().await.unwrap();
@@ -76,8 +76,8 @@ async fn a_client_that_does_not_read_stops_the_upstream() {
 #[tokio::test]
 async fn an_upstream_that_does_not_read_stops_the_client() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
-    let mut client = Line::open(house.address()).await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
             "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {FLOOD}\r\n\r\n"
@@ -93,8 +93,8 @@ async fn an_upstream_that_does_not_read_stops_the_client() {
 #[tokio::test]
 async fn each_piece_travels_before_the_next_is_there() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
-    let mut client = Line::open(house.address()).await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
             "POST / HTTP/1.1\r\nHost: {UP}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n"
@@ -123,9 +123,9 @@ async fn each_piece_travels_before_the_next_is_there() {
 #[tokio::test]
 async fn a_client_that_goes_away_frees_the_upstream() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for begun in [false, true] {
-        let mut client = Line::open(house.address()).await;
+        let mut client = RawConnection::open(menshen.address()).await;
         client.send(get("/", "")).await;
         let mut upstream = accept(&socket).await;
         upstream.request().await.unwrap();
@@ -144,14 +144,14 @@ async fn a_client_that_goes_away_frees_the_upstream() {
 #[tokio::test]
 async fn an_answer_that_breaks_off_never_looks_whole() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
     for answer in [
         "Content-Length: 100\r\n\r\nhalf",
         "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
         "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n",
         "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nhalf",
     ] {
-        let mut client = Line::open(house.address()).await;
+        let mut client = RawConnection::open(menshen.address()).await;
         client.send(get("/", "")).await;
         let mut upstream = accept(&socket).await;
         upstream.request().await.unwrap();
@@ -171,9 +171,9 @@ async fn a_body_that_stands_still_is_cut_off() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let limits = "limits.idle = \"2s\"\nlimits.response = \"30s\"";
-    let house = house_before(&url, limits).await;
+    let menshen = menshen_before(&url, limits).await;
     // The upstream's.
-    let mut client = Line::open(house.address()).await;
+    let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.request().await.unwrap();
@@ -183,7 +183,7 @@ async fn a_body_that_stands_still_is_cut_off() {
     assert!(client.try_answer().await.is_none());
     assert!(upstream.rest().await.is_empty());
     // The client's.
-    let mut client = Line::open(house.address()).await;
+    let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
             "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 100\r\n\r\nhalf"
@@ -191,7 +191,7 @@ async fn a_body_that_stands_still_is_cut_off() {
         .await;
     assert_eq!(client.answer().await.status, 504);
     // One that moves on, however slowly, is left in peace.
-    let mut client = Line::open(house.address()).await;
+    let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut first = accept(&socket).await;
     // The connection of the request before was closed with it.

@@ -5,10 +5,10 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::upgrades::{frame, open_socket, read_frame};
 use crate::frames::{Frames, NOBODY_TRUSTED, PLAIN_HTTP2};
-use crate::house::{House, Plan};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
 use crate::records::Records;
-use crate::upstream::{Reply, UP, Upstream, get, house_before, ok, open_route, post};
+use crate::setup::{Menshen, Setup};
+use crate::upstream::{Reply, UP, Upstream, get, menshen_before, ok, open_route, post};
 
 /// Targets as they are sent, and as they arrive.
 const RAW: [(&[u8], &str); 14] = [
@@ -57,15 +57,19 @@ fn head(target: &[u8], version: &str, more: &str) -> Vec<u8> {
     [b"GET ", target, rest.as_bytes()].concat()
 }
 
-async fn fine() -> (Upstream, House) {
+async fn fine() -> (Upstream, Menshen) {
     let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
-    let plan = Plan::default().access_log();
-    let house = plan.routes(&open_route(upstream.url(), "")).start().await;
-    (upstream, house)
+    let setup = Setup::default().access_log();
+    let menshen = setup.routes(&open_route(upstream.url(), "")).start().await;
+    (upstream, menshen)
 }
 
 /// Sends bytes in pieces of a size, each of them on its way before the next one.
-async fn send_in_pieces(line: &mut Line<tokio::net::TcpStream>, bytes: &[u8], size: usize) {
+async fn send_in_pieces(
+    line: &mut RawConnection<tokio::net::TcpStream>,
+    bytes: &[u8],
+    size: usize,
+) {
     line.stream.set_nodelay(true).unwrap();
     for piece in bytes.chunks(size) {
         line.stream.write_all(piece).await.unwrap();
@@ -76,10 +80,10 @@ async fn send_in_pieces(line: &mut Line<tokio::net::TcpStream>, bytes: &[u8], si
 
 #[tokio::test]
 async fn an_address_of_any_bytes_arrives_encoded_where_it_has_to_be() {
-    let (upstream, house) = fine().await;
+    let (upstream, menshen) = fine().await;
     for (target, wanted) in RAW {
         for version in ["1.1", "1.0"] {
-            let mut line = Line::open(house.address()).await;
+            let mut line = RawConnection::open(menshen.address()).await;
             line.send(head(target, version, "")).await;
             assert_eq!(line.answer().await.status, 200, "{wanted}");
             assert_eq!(upstream.last().target(), wanted);
@@ -89,7 +93,7 @@ async fn an_address_of_any_bytes_arrives_encoded_where_it_has_to_be() {
 
 #[tokio::test]
 async fn an_address_in_pieces_and_among_other_requests_arrives_as_one_alone() {
-    let (upstream, house) = fine().await;
+    let (upstream, menshen) = fine().await;
     let mut sent = Vec::new();
     let mut wanted = Vec::new();
     for (target, arrives) in RAW {
@@ -114,7 +118,7 @@ async fn an_address_in_pieces_and_among_other_requests_arrives_as_one_alone() {
     }
     for size in [1, 2, 3, 7, 40, 1000, sent.len()] {
         let before = upstream.asked().len();
-        let mut line = Line::open(house.address()).await;
+        let mut line = RawConnection::open(menshen.address()).await;
         send_in_pieces(&mut line, &sent, size).await;
         for _ in &wanted {
             assert_eq!(line.answer().await.status, 200, "{size}");
@@ -130,10 +134,10 @@ async fn an_address_in_pieces_and_among_other_requests_arrives_as_one_alone() {
 #[tokio::test]
 async fn an_address_that_is_none_is_a_page_with_a_request_id_and_a_line_that_says_why() {
     let log = Records::of_the_log();
-    let (upstream, house) = fine().await;
+    let (upstream, menshen) = fine().await;
     for target in NEVER {
         for size in [1, 1000] {
-            let mut line = Line::open(house.address()).await;
+            let mut line = RawConnection::open(menshen.address()).await;
             send_in_pieces(
                 &mut line,
                 &head(target, "1.1", "Accept: text/html\r\n"),
@@ -143,8 +147,8 @@ async fn an_address_that_is_none_is_a_page_with_a_request_id_and_a_line_that_say
             let answer = line.answer().await;
             let what = String::from_utf8_lossy(target).into_owned();
             assert_eq!(answer.status, 400, "{what:?}");
-            house.running.live().shared().telemetry.flush();
-            let records = house.records.text();
+            menshen.running.live().shared().telemetry.flush();
+            let records = menshen.records.text();
             let access = records
                 .lines()
                 .rfind(|line| line.contains("menshen::access"))
@@ -169,10 +173,10 @@ async fn an_address_that_is_none_is_a_page_with_a_request_id_and_a_line_that_say
 #[tokio::test]
 async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
     let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
-    let plan = Plan::default().server("limits = { header_bytes_max = 10000 }");
-    let house = plan.routes(&open_route(upstream.url(), "")).start().await;
+    let setup = Setup::default().server("limits = { header_bytes_max = 10000 }");
+    let menshen = setup.routes(&open_route(upstream.url(), "")).start().await;
     for begin in ["GET /", "GET /<", "GET /#"] {
-        let mut line = Line::open(house.address()).await;
+        let mut line = RawConnection::open(menshen.address()).await;
         let _ = line
             .try_send(format!("{begin}{}", "a".repeat(200_000)))
             .await;
@@ -182,7 +186,7 @@ async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
     }
     // What fits as it is sent may be too long when it is encoded.
     for (count, fits) in [(1_000, true), (9_000, false)] {
-        let mut line = Line::open(house.address()).await;
+        let mut line = RawConnection::open(menshen.address()).await;
         line.send(get(&format!("/?{}", ">".repeat(count)), ""))
             .await;
         let answer = line.answer().await;
@@ -193,13 +197,13 @@ async fn a_request_line_without_an_end_is_refused_when_it_is_too_long() {
 
 #[tokio::test]
 async fn who_speaks_no_http_is_answered_at_once() {
-    let (_upstream, house) = fine().await;
+    let (_upstream, menshen) = fine().await;
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"{\"a\":1}",
         b"(x)",
     ] {
-        let mut line = Line::open(house.address()).await;
+        let mut line = RawConnection::open(menshen.address()).await;
         line.send(bytes).await;
         let answer = line.try_answer().await;
         assert!(
@@ -208,7 +212,7 @@ async fn who_speaks_no_http_is_answered_at_once() {
         );
     }
     // Whoever goes away in the middle leaves nothing behind.
-    let mut line = Line::open(house.address()).await;
+    let mut line = RawConnection::open(menshen.address()).await;
     line.send("GET /a<b").await;
     line.stream.shutdown().await.unwrap();
     assert!(
@@ -220,8 +224,8 @@ async fn who_speaks_no_http_is_answered_at_once() {
 
 #[tokio::test]
 async fn a_tunnel_carries_what_looks_like_a_request_line_untouched() {
-    let house = house_before("{app}", "").await;
-    let mut line = open_socket(&house, UP, "").await;
+    let menshen = menshen_before("{app}", "").await;
+    let mut line = open_socket(&menshen, UP, "").await;
     for data in [
         &b"GET /a<b#c HTTP/1.1\r\n\r\n"[..],
         b"GET /half",
@@ -237,14 +241,14 @@ async fn a_tunnel_carries_what_looks_like_a_request_line_untouched() {
 #[tokio::test]
 async fn over_http_2_what_arrives_was_judged_and_the_rest_is_reset() {
     let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
-    let plan = Plan::default().server(NOBODY_TRUSTED).more(PLAIN_HTTP2);
+    let setup = Setup::default().server(NOBODY_TRUSTED).more(PLAIN_HTTP2);
     let routes = format!(
         "{}[[route]]\nname = \"in\"\nhost = \"{UP}\"\npath = \"/in\"\nupstream = [\"{}\"]\n",
         open_route(upstream.url(), ""),
         upstream.url()
     );
-    let house = plan.routes(&routes).start().await;
-    let mut client = Frames::open(house.address(), 1 << 20).await;
+    let menshen = setup.routes(&routes).start().await;
+    let mut client = Frames::open(menshen.address(), 1 << 20).await;
     let mut stream = 1;
     for (path, arrives) in [
         ("/a#/in", Some("/a")),

@@ -6,9 +6,9 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 
 use super::secured::{Secured, ask, send};
-use crate::house::Plan;
-use crate::line::Line;
-use crate::upstream::{Reply, UP, Upstream, accept, get, house_before, listener, ok, open_route};
+use crate::raw_connection::RawConnection;
+use crate::setup::Setup;
+use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before, ok, open_route};
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
     Trailer: X-Sum, X-Forwarded-User, Set-Cookie\r\nTrailer: Content-Length, Server-Timing\r\n\r\n\
@@ -33,13 +33,18 @@ const NEVER: [&str; 12] = [
 ];
 
 /// The lines behind the last chunk.
-async fn behind_the_chunks<S>(line: &mut Line<S>) -> String
+async fn behind_the_chunks<S>(connection: &mut RawConnection<S>) -> String
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     let mut read = Vec::new();
     while !read.ends_with(b"\r\n\r\n") {
-        read.extend(line.bytes(1).await.expect("the end of the chunks comes"));
+        read.extend(
+            connection
+                .bytes(1)
+                .await
+                .expect("the end of the chunks comes"),
+        );
     }
     let text = String::from_utf8(read).unwrap();
     let (_, trailers) = text.split_once("0\r\n").expect("a last chunk");
@@ -49,17 +54,18 @@ where
 #[tokio::test]
 async fn trailers_of_an_answer_reach_clients_of_http_1_that_take_them() {
     let upstream = Upstream::start(|_| Reply::Keep(ANSWER.as_bytes().to_vec())).await;
-    let house = house_before(upstream.url(), "").await;
-    let mut line = Line::open(house.address()).await;
-    line.send(get("/", "TE: trailers\r\nConnection: te\r\n"))
+    let menshen = menshen_before(upstream.url(), "").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection
+        .send(get("/", "TE: trailers\r\nConnection: te\r\n"))
         .await;
-    let head = line.answer_head().await;
+    let head = connection.answer_head().await;
     let announced: Vec<_> = head.all("trailer").collect();
     assert_eq!(
         announced.join(", ").to_ascii_lowercase(),
         "x-sum, server-timing"
     );
-    let trailers = behind_the_chunks(&mut line).await;
+    let trailers = behind_the_chunks(&mut connection).await;
     assert!(trailers.contains("x-sum: 1\r\n"), "{trailers}");
     assert!(trailers.contains("server-timing: db\r\n"), "{trailers}");
     for name in NEVER {
@@ -69,10 +75,10 @@ async fn trailers_of_an_answer_reach_clients_of_http_1_that_take_them() {
         );
     }
     // Whoever does not take them gets none, and the connection goes on.
-    line.send(get("/", "")).await;
-    assert_eq!(line.answer().await.text(), "hi");
-    line.send(get("/", "")).await;
-    assert_eq!(line.answer().await.text(), "hi");
+    connection.send(get("/", "")).await;
+    assert_eq!(connection.answer().await.text(), "hi");
+    connection.send(get("/", "")).await;
+    assert_eq!(connection.answer().await.text(), "hi");
 }
 
 #[tokio::test]
@@ -90,8 +96,8 @@ async fn trailers_of_a_request_reach_the_upstream_and_none_of_them_poses_as_a_he
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
     let routes = open_route(&url, "headers = { X-Remote-User = \"'nobody'\" }");
-    let house = Plan::default().routes(&routes).start().await;
-    let mut client = Line::open(house.address()).await;
+    let menshen = Setup::default().routes(&routes).start().await;
+    let mut client = RawConnection::open(menshen.address()).await;
     let evil: String = NEVER.map(|name| format!("{name}: boss\r\n")).concat();
     client
         .send(format!(

@@ -6,8 +6,8 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::TlsAcceptor;
 
 use crate::browser::navigation;
-use crate::line::Line;
-use crate::upstream::{Reply, UP, Upstream, accept, get, house_before, listener, ok};
+use crate::raw_connection::RawConnection;
+use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before, ok};
 use crate::wire;
 
 #[tokio::test]
@@ -15,14 +15,14 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_whoever_asks() {
     let down = listener().await;
     let url = format!("http://{}", down.local_addr().unwrap());
     drop(down);
-    let house = house_before(&url, "").await;
+    let menshen = menshen_before(&url, "").await;
     let html: String = navigation()
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
     for (language, words) in [("zh-CN", "zh"), ("en", "en")] {
         let headers = format!("{html}Accept-Language: {language}\r\n");
-        let page = wire::raw(house.address(), get("/", &headers).as_bytes()).await;
+        let page = wire::raw(menshen.address(), get("/", &headers).as_bytes()).await;
         assert_eq!(page.status, 502);
         let kind = page.header("content-type").unwrap();
         assert!(kind.starts_with("text/html"), "{kind}");
@@ -36,7 +36,7 @@ async fn an_upstream_that_is_down_is_a_502_in_the_language_of_whoever_asks() {
             "the address is ours to know"
         );
     }
-    let json = wire::raw(house.address(), get("/", "Accept: */*\r\n").as_bytes()).await;
+    let json = wire::raw(menshen.address(), get("/", "Accept: */*\r\n").as_bytes()).await;
     assert_eq!(json.status, 502);
     assert_eq!(
         json.header("content-type"),
@@ -60,15 +60,15 @@ async fn an_upstream_that_does_not_answer_in_time_is_a_504() {
         _ => Reply::Keep(ok("fine")),
     })
     .await;
-    let house = house_before(upstream.url(), "limits.response = \"200ms\"").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(upstream.url(), "limits.response = \"200ms\"").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     for target in ["/silent", "/half", "/interim"] {
-        line.send(get(target, "")).await;
-        assert_eq!(line.answer().await.status, 504, "{target}");
+        connection.send(get(target, "")).await;
+        assert_eq!(connection.answer().await.status, 504, "{target}");
     }
     // The client's connection is none the worse for it.
-    line.send(get("/", "")).await;
-    assert_eq!(line.answer().await.text(), "fine");
+    connection.send(get("/", "")).await;
+    assert_eq!(connection.answer().await.text(), "fine");
 }
 
 #[tokio::test]
@@ -96,25 +96,25 @@ async fn an_answer_that_is_no_http_is_a_502() {
         ))
     })
     .await;
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     for (number, answer) in answers.iter().enumerate() {
         let target = format!("/{number}");
-        let told = wire::raw(house.address(), get(&target, "").as_bytes()).await;
+        let told = wire::raw(menshen.address(), get(&target, "").as_bytes()).await;
         assert_eq!(told.status, 502, "{answer:?}: {told:?}");
         assert_eq!(
             told.header("content-type"),
             Some("application/problem+json")
         );
     }
-    let told = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    let told = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
     assert_eq!(told.text(), "fine");
 }
 
 #[tokio::test]
 async fn an_endless_head_of_an_answer_is_a_502() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
-    let mut client = Line::open(house.address()).await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut client = RawConnection::open(menshen.address()).await;
     client.send(get("/", "")).await;
     let mut upstream = accept(&socket).await;
     upstream.request().await.unwrap();
@@ -145,18 +145,18 @@ async fn an_https_upstream_whose_certificate_nobody_vouches_for_is_a_502() {
     let socket = listener().await;
     let port = socket.local_addr().unwrap().port();
     let serving = tokio::spawn(async move {
-        let line = accept(&socket).await;
-        let Ok(stream) = acceptor.accept(line.stream).await else {
+        let connection = accept(&socket).await;
+        let Ok(stream) = acceptor.accept(connection.stream).await else {
             return false;
         };
         // Whoever believes the certificate gets an answer.
-        let mut line = Line::over(stream);
-        let asked = line.head().await.is_some();
-        let _ = line.try_send(ok("believed")).await;
+        let mut connection = RawConnection::over(stream);
+        let asked = connection.head().await.is_some();
+        let _ = connection.try_send(ok("believed")).await;
         asked
     });
-    let house = house_before(&format!("https://localhost:{port}"), "").await;
-    let told = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    let menshen = menshen_before(&format!("https://localhost:{port}"), "").await;
+    let told = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
     assert_eq!(told.status, 502, "{}", told.text());
     assert!(!serving.await.unwrap(), "the request was sent all the same");
     assert_eq!(told.header("host"), None);

@@ -2,9 +2,9 @@
 
 use tokio::net::TcpStream;
 
-use crate::house::{HOME, House};
-use crate::line::Line;
-use crate::upstream::{Reply, UP, Upstream, accept, get, house_before, listener, ok};
+use crate::raw_connection::RawConnection;
+use crate::setup::{HOME, Menshen};
+use crate::upstream::{Reply, UP, Upstream, accept, get, listener, menshen_before, ok};
 
 const ASK: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -30,26 +30,31 @@ pub(crate) fn frame(first: u8, data: &[u8]) -> Vec<u8> {
 }
 
 /// The next frame of a server's: its first byte and its data.
-pub(crate) async fn read_frame(line: &mut Line<TcpStream>) -> Option<(u8, Vec<u8>)> {
-    let head = line.bytes(2).await?;
+pub(crate) async fn read_frame(connection: &mut RawConnection<TcpStream>) -> Option<(u8, Vec<u8>)> {
+    let head = connection.bytes(2).await?;
     let length = match head[1] {
         126 => {
-            let length = line.bytes(2).await?;
+            let length = connection.bytes(2).await?;
             usize::from(u16::from_be_bytes([length[0], length[1]]))
         }
         short => usize::from(short),
     };
-    Some((head[0], line.bytes(length).await?))
+    Some((head[0], connection.bytes(length).await?))
 }
 
-/// A WebSocket through the house, open.
-pub(crate) async fn open_socket(house: &House, host: &str, headers: &str) -> Line<TcpStream> {
-    let mut line = Line::open(house.address()).await;
-    line.send(format!(
-        "GET /ws HTTP/1.1\r\nHost: {host}\r\n{headers}{ASK}\r\n"
-    ))
-    .await;
-    let answer = line.answer_head().await;
+/// A WebSocket through menshen, open.
+pub(crate) async fn open_socket(
+    menshen: &Menshen,
+    host: &str,
+    headers: &str,
+) -> RawConnection<TcpStream> {
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection
+        .send(format!(
+            "GET /ws HTTP/1.1\r\nHost: {host}\r\n{headers}{ASK}\r\n"
+        ))
+        .await;
+    let answer = connection.answer_head().await;
     assert_eq!(answer.status, 101, "{answer:?}");
     assert_eq!(
         answer.header("sec-websocket-accept"),
@@ -63,13 +68,13 @@ pub(crate) async fn open_socket(house: &House, host: &str, headers: &str) -> Lin
             .as_deref(),
         Some("upgrade")
     );
-    line
+    connection
 }
 
 #[tokio::test]
 async fn frames_of_every_kind_pass_both_ways() {
-    let house = house_before("{app}", "").await;
-    let mut line = open_socket(&house, UP, "").await;
+    let menshen = menshen_before("{app}", "").await;
+    let mut connection = open_socket(&menshen, UP, "").await;
     let long = vec![b'x'; 60_000];
     for (first, data) in [
         (0x81, "你好".as_bytes()),
@@ -79,54 +84,71 @@ async fn frames_of_every_kind_pass_both_ways() {
         (0x89, b"ping"),
         (0x82, b""),
     ] {
-        line.send(frame(first, data)).await;
+        connection.send(frame(first, data)).await;
         let expected = if first == 0x89 { 0x8a } else { first };
-        assert_eq!(read_frame(&mut line).await, Some((expected, data.to_vec())));
+        assert_eq!(
+            read_frame(&mut connection).await,
+            Some((expected, data.to_vec()))
+        );
     }
     // In pieces of one byte, and many at once.
     for byte in frame(0x81, b"slow") {
-        line.send([byte]).await;
+        connection.send([byte]).await;
     }
-    assert_eq!(read_frame(&mut line).await, Some((0x81, b"slow".to_vec())));
-    line.send(
-        (0..100)
-            .flat_map(|_| frame(0x81, b"many"))
-            .collect::<Vec<_>>(),
-    )
-    .await;
+    assert_eq!(
+        read_frame(&mut connection).await,
+        Some((0x81, b"slow".to_vec()))
+    );
+    connection
+        .send(
+            (0..100)
+                .flat_map(|_| frame(0x81, b"many"))
+                .collect::<Vec<_>>(),
+        )
+        .await;
     for _ in 0..100 {
-        assert_eq!(read_frame(&mut line).await, Some((0x81, b"many".to_vec())));
+        assert_eq!(
+            read_frame(&mut connection).await,
+            Some((0x81, b"many".to_vec()))
+        );
     }
-    line.send(frame(0x88, &[0x03, 0xe8])).await;
-    assert_eq!(read_frame(&mut line).await, Some((0x88, vec![0x03, 0xe8])));
-    assert!(line.rest().await.is_empty());
+    connection.send(frame(0x88, &[0x03, 0xe8])).await;
+    assert_eq!(
+        read_frame(&mut connection).await,
+        Some((0x88, vec![0x03, 0xe8]))
+    );
+    assert!(connection.rest().await.is_empty());
 }
 
 #[tokio::test]
 async fn a_websocket_of_a_stranger_is_refused_without_a_word_to_the_upstream() {
-    let house = House::new().await;
-    let mut line = Line::open(house.address()).await;
-    line.send(format!("GET /ws HTTP/1.1\r\nHost: sso.test\r\n{ASK}\r\n"))
+    let menshen = Menshen::new().await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection
+        .send(format!("GET /ws HTTP/1.1\r\nHost: sso.test\r\n{ASK}\r\n"))
         .await;
-    assert_eq!(line.answer().await.status, 401);
-    assert_eq!(house.app.requests(), 0);
-    let mut browser = crate::browser::Browser::new(&house);
+    assert_eq!(connection.answer().await.status, 401);
+    assert_eq!(menshen.app.requests(), 0);
+    let mut browser = crate::browser::Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     let cookie = browser.cookie("menshen").unwrap();
     let headers = format!("Cookie: menshen={}\r\n", cookie.value);
-    let mut line = open_socket(&house, "sso.test", &headers).await;
-    line.send(frame(0x81, b"in")).await;
-    assert_eq!(read_frame(&mut line).await, Some((0x81, b"in".to_vec())));
+    let mut connection = open_socket(&menshen, "sso.test", &headers).await;
+    connection.send(frame(0x81, b"in")).await;
+    assert_eq!(
+        read_frame(&mut connection).await,
+        Some((0x81, b"in".to_vec()))
+    );
 }
 
 #[tokio::test]
 async fn any_other_protocol_passes_when_both_sides_name_it() {
     let socket = listener().await;
-    let house = house_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before(&format!("http://{}", socket.local_addr().unwrap()), "").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     let ask = "Connection: upgrade\r\nUpgrade: chat/2\r\n";
     // What follows at once belongs to the new protocol.
-    line.send(format!("{}early", get("/", ask))).await;
+    connection.send(format!("{}early", get("/", ask))).await;
     let mut upstream = accept(&socket).await;
     let asked = upstream.request().await.unwrap();
     assert_eq!(asked.one("upgrade"), Some("chat/2"));
@@ -137,19 +159,19 @@ async fn any_other_protocol_passes_when_both_sides_name_it() {
     upstream
         .send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat/2\r\n\r\nhello")
         .await;
-    assert_eq!(line.answer_head().await.status, 101);
-    assert_eq!(line.bytes(5).await.unwrap(), b"hello");
+    assert_eq!(connection.answer_head().await.status, 101);
+    assert_eq!(connection.bytes(5).await.unwrap(), b"hello");
     assert_eq!(upstream.bytes(5).await.unwrap(), b"early");
     upstream.send([0, 1, 2, 255]).await;
-    assert_eq!(line.bytes(4).await.unwrap(), [0, 1, 2, 255]);
+    assert_eq!(connection.bytes(4).await.unwrap(), [0, 1, 2, 255]);
     // Each side may finish on its own.
-    tokio::io::AsyncWriteExt::shutdown(&mut line.stream)
+    tokio::io::AsyncWriteExt::shutdown(&mut connection.stream)
         .await
         .unwrap();
     assert!(upstream.rest().await.is_empty());
     upstream.send("still here").await;
     drop(upstream);
-    assert_eq!(line.rest().await, b"still here");
+    assert_eq!(connection.rest().await, b"still here");
 }
 
 #[tokio::test]
@@ -169,17 +191,17 @@ async fn an_upgrade_that_was_not_asked_for_is_a_502() {
             Reply::Keep(answer.into_bytes())
         })
         .await;
-        let house = house_before(upstream.url(), "").await;
-        let mut line = Line::open(house.address()).await;
-        line.send(get("/", asked)).await;
-        assert_eq!(line.answer().await.status, 502, "{asked:?} {given:?}");
+        let menshen = menshen_before(upstream.url(), "").await;
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(get("/", asked)).await;
+        assert_eq!(connection.answer().await.status, 502, "{asked:?} {given:?}");
     }
 }
 
 #[tokio::test]
 async fn a_tunnel_of_plain_http_is_never_asked_for() {
     let upstream = Upstream::start(|_| Reply::Keep(ok("fine"))).await;
-    let house = house_before(upstream.url(), "").await;
+    let menshen = menshen_before(upstream.url(), "").await;
     for ask in [
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
         "Connection: upgrade\r\nUpgrade: H2C\r\n",
@@ -189,9 +211,9 @@ async fn a_tunnel_of_plain_http_is_never_asked_for() {
         "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
         "Upgrade: websocket\r\n",
     ] {
-        let mut line = Line::open(house.address()).await;
-        line.send(get("/", ask)).await;
-        assert_eq!(line.answer().await.status, 200, "{ask:?}");
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(get("/", ask)).await;
+        assert_eq!(connection.answer().await.status, 200, "{ask:?}");
         let got = upstream.last();
         assert!(got.all("upgrade").is_empty(), "{ask:?}: {got:?}");
         assert!(got.all("http2-settings").is_empty(), "{ask:?}: {got:?}");
@@ -200,29 +222,34 @@ async fn a_tunnel_of_plain_http_is_never_asked_for() {
 
 #[tokio::test]
 async fn an_upstream_may_decline() {
-    let house = house_before("{app}", "").await;
-    let mut line = Line::open(house.address()).await;
+    let menshen = menshen_before("{app}", "").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
     // Its path speaks WebSocket only, and this client names no key.
-    line.send(format!(
-        "GET /ws HTTP/1.1\r\nHost: {UP}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
-    ))
-    .await;
-    let answer = line.answer().await;
+    connection
+        .send(format!(
+            "GET /ws HTTP/1.1\r\nHost: {UP}\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+        ))
+        .await;
+    let answer = connection.answer().await;
     assert_eq!(
         (answer.status, answer.text().as_str()),
         (426, "WebSocket only\n")
     );
     // It is HTTP as before.
-    line.send(format!("GET /echo HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+    connection
+        .send(format!("GET /echo HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
         .await;
-    assert_eq!(line.answer().await.status, 200);
+    assert_eq!(connection.answer().await.status, 200);
 }
 
 #[tokio::test]
 async fn a_silent_tunnel_ends_with_the_routes_idle_limit() {
-    let house = house_before("{app}", "limits.idle = \"200ms\"").await;
-    let mut line = open_socket(&house, UP, "").await;
-    line.send(frame(0x81, b"here")).await;
-    assert_eq!(read_frame(&mut line).await, Some((0x81, b"here".to_vec())));
-    assert!(line.rest().await.is_empty());
+    let menshen = menshen_before("{app}", "limits.idle = \"200ms\"").await;
+    let mut connection = open_socket(&menshen, UP, "").await;
+    connection.send(frame(0x81, b"here")).await;
+    assert_eq!(
+        read_frame(&mut connection).await,
+        Some((0x81, b"here".to_vec()))
+    );
+    assert!(connection.rest().await.is_empty());
 }

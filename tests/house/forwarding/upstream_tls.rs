@@ -8,11 +8,11 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
-use crate::house::{House, Plan};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
 use crate::records::Records;
+use crate::setup::{Menshen, Setup};
 use crate::tls::pair;
-use crate::upstream::{Folder, accept, get, house_before, listener, ok, open_route};
+use crate::upstream::{Folder, accept, get, listener, menshen_before, ok, open_route};
 use crate::wire;
 
 /// How an application speaks TLS.
@@ -62,7 +62,7 @@ async fn application(folder: &Folder, manner: Manner<'_>) -> String {
                 let Ok(stream) = acceptor.accept(stream).await else {
                     return;
                 };
-                let mut line = Line::over(stream);
+                let mut line = RawConnection::over(stream);
                 while line.head().await.is_some() {
                     if line.try_send(ok("believed")).await.is_err() {
                         return;
@@ -75,9 +75,9 @@ async fn application(folder: &Folder, manner: Manner<'_>) -> String {
 }
 
 /// Asks, and says what was answered or what the log says instead.
-async fn asked(house: &House) -> Result<String, String> {
+async fn asked(menshen: &Menshen) -> Result<String, String> {
     let log = Records::of_the_log();
-    let answer = wire::raw(house.address(), get("/", "").as_bytes()).await;
+    let answer = wire::raw(menshen.address(), get("/", "").as_bytes()).await;
     if answer.status == 200 {
         return Ok(answer.text());
     }
@@ -90,8 +90,8 @@ async fn asked(house: &House) -> Result<String, String> {
     Err(line.expect("a warning").to_owned())
 }
 
-async fn refused(house: &House, words: &[&str]) {
-    let why = asked(house).await.unwrap_err();
+async fn refused(menshen: &Menshen, words: &[&str]) {
+    let why = asked(menshen).await.unwrap_err();
     for word in words {
         assert!(why.contains(word), "`{word}` in {why}");
     }
@@ -117,14 +117,14 @@ async fn an_application_is_believed_by_its_authority_or_by_its_own_certificate()
             ..Manner::of("app")
         };
         let url = application(&folder, manner).await;
-        let house = house_before(&url, &tls(&format!("ca = {own:?}"))).await;
-        assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
-        let house = house_before(&url, &tls(&format!("ca = {other:?}"))).await;
-        refused(&house, &["[route.upstream_tls] ca"]).await;
-        let house = house_before(&url, "").await;
-        refused(&house, &["UnknownIssuer", "[route.upstream_tls] ca"]).await;
-        let house = house_before(&url, &tls("verify = false")).await;
-        assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
+        let menshen = menshen_before(&url, &tls(&format!("ca = {own:?}"))).await;
+        assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
+        let menshen = menshen_before(&url, &tls(&format!("ca = {other:?}"))).await;
+        refused(&menshen, &["[route.upstream_tls] ca"]).await;
+        let menshen = menshen_before(&url, "").await;
+        refused(&menshen, &["UnknownIssuer", "[route.upstream_tls] ca"]).await;
+        let menshen = menshen_before(&url, &tls("verify = false")).await;
+        assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
     }
 }
 
@@ -153,10 +153,14 @@ async fn a_certificate_that_openssl_made_an_authority_of_itself_is_believed_when
         let file = folder.write("app.pem", &certificate.pem());
         folder.write("app.key", &key.serialize_pem());
         let url = application(&folder, Manner::of("app")).await;
-        let house = house_before(&url, &tls(&format!("ca = {file:?}\n{lines}"))).await;
+        let menshen = menshen_before(&url, &tls(&format!("ca = {file:?}\n{lines}"))).await;
         match believed {
-            true => assert_eq!(asked(&house).await.as_deref(), Ok("believed"), "{names:?}"),
-            false => refused(&house, &["appliance", "server_name"]).await,
+            true => assert_eq!(
+                asked(&menshen).await.as_deref(),
+                Ok("believed"),
+                "{names:?}"
+            ),
+            false => refused(&menshen, &["appliance", "server_name"]).await,
         }
     }
 }
@@ -178,17 +182,17 @@ async fn a_certificate_of_another_name_is_believed_by_server_name() {
     let ca = folder.write("ca.pem", &authority.pem());
     let url = application(&folder, Manner::of("app")).await;
     let named = format!("ca = {ca:?}\nserver_name = \"oa.internal\"");
-    let house = house_before(&url, &tls(&named)).await;
-    assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
-    let house = house_before(&url, &tls(&format!("ca = {ca:?}"))).await;
+    let menshen = menshen_before(&url, &tls(&named)).await;
+    assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
+    let menshen = menshen_before(&url, &tls(&format!("ca = {ca:?}"))).await;
     refused(
-        &house,
+        &menshen,
         &["not valid for name", "oa.internal", "server_name"],
     )
     .await;
     let wrong = format!("ca = {ca:?}\nserver_name = \"else.internal\"");
-    let house = house_before(&url, &tls(&wrong)).await;
-    refused(&house, &["server_name"]).await;
+    let menshen = menshen_before(&url, &tls(&wrong)).await;
+    refused(&menshen, &["server_name"]).await;
 }
 
 #[tokio::test]
@@ -213,12 +217,12 @@ async fn an_application_that_wants_a_certificate_gets_ours() {
             let pair = format!("certificate = {certificate:?}\nkey = {{ file = {key:?} }}");
             tls(&format!("ca = {ca:?}\n{pair}"))
         };
-        let house = house_before(&url, &lines("ours")).await;
-        assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
-        let house = house_before(&url, &lines("stranger")).await;
-        refused(&house, &["[route.upstream_tls] certificate and key"]).await;
-        let house = house_before(&url, &tls(&format!("ca = {ca:?}"))).await;
-        refused(&house, &["[route.upstream_tls] certificate and key"]).await;
+        let menshen = menshen_before(&url, &lines("ours")).await;
+        assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
+        let menshen = menshen_before(&url, &lines("stranger")).await;
+        refused(&menshen, &["[route.upstream_tls] certificate and key"]).await;
+        let menshen = menshen_before(&url, &tls(&format!("ca = {ca:?}"))).await;
+        refused(&menshen, &["[route.upstream_tls] certificate and key"]).await;
     }
 }
 
@@ -246,8 +250,8 @@ async fn what_an_old_appliance_cannot_do_is_said_with_the_remedy() {
             let _ = tokio::io::AsyncWriteExt::shutdown(&mut line.stream).await;
             line.rest().await;
         });
-        let house = house_before(&format!("https://localhost:{port}"), "").await;
-        refused(&house, &words).await;
+        let menshen = menshen_before(&format!("https://localhost:{port}"), "").await;
+        refused(&menshen, &words).await;
     }
 }
 
@@ -258,22 +262,23 @@ async fn new_files_count_after_a_reload_and_bad_ones_change_nothing() {
     pair(&folder, "ca", &["localhost"]);
     let url = application(&folder, Manner::of("app")).await;
     let ca = folder.path("ca.pem");
-    let plan = Plan::default().routes(&open_route(&url, &tls(&format!("ca = {ca:?}"))));
-    let house = plan.clone().start().await;
-    refused(&house, &["[route.upstream_tls] ca"]).await;
-    let files = menshen::config::Config::parse(&plan.text(&house.source, &house.app), "t").unwrap();
+    let setup = Setup::default().routes(&open_route(&url, &tls(&format!("ca = {ca:?}"))));
+    let menshen = setup.clone().start().await;
+    refused(&menshen, &["[route.upstream_tls] ca"]).await;
+    let files =
+        menshen::config::Config::parse(&setup.text(&menshen.source, &menshen.app), "t").unwrap();
     assert!(files.files().contains(&ca), "it is watched");
     std::fs::copy(folder.path("app.pem"), &ca).unwrap();
-    house.reload(&plan).await.unwrap();
-    assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
+    menshen.reload(&setup).await.unwrap();
+    assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
     folder.write("ca.pem", "no certificate\n");
-    let why = house.reload(&plan).await.unwrap_err();
+    let why = menshen.reload(&setup).await.unwrap_err();
     assert!(
         why.contains("route up: upstream_tls: ca holds no certificate"),
         "{why}"
     );
     std::fs::remove_file(&ca).unwrap();
-    let why = house.reload(&plan).await.unwrap_err();
+    let why = menshen.reload(&setup).await.unwrap_err();
     assert!(why.contains("ca.pem"), "{why}");
-    assert_eq!(asked(&house).await.as_deref(), Ok("believed"));
+    assert_eq!(asked(&menshen).await.as_deref(), Ok("believed"));
 }

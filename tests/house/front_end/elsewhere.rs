@@ -1,13 +1,13 @@
 //! A front end on another origin that calls an application behind menshen.
 
 use crate::browser::Browser;
-use crate::house::{HOME, Plan};
+use crate::setup::{HOME, Setup};
 
 #[tokio::test]
 async fn a_front_end_elsewhere_reads_that_somebody_must_sign_in() {
     let more = "[login]\norigins = ['https://portal.test']";
-    let house = Plan::default().more(more).start().await;
-    let mut zhang = Browser::new(&house);
+    let menshen = Setup::default().more(more).start().await;
+    let mut zhang = Browser::new(&menshen);
     zhang.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     for (origin, allowed) in [
         ("https://portal.test", true),
@@ -21,7 +21,7 @@ async fn a_front_end_elsewhere_reads_that_somebody_must_sign_in() {
             ("Sec-Fetch-Mode", "cors"),
         ];
         // Nobody is signed in; a rule turns 张三 away.
-        let mut nobody = Browser::new(&house);
+        let mut nobody = Browser::new(&menshen);
         for (method, signed_in, target, status) in [
             ("GET", false, "/echo", 401),
             ("POST", false, "/finance/x", 401),

@@ -1,12 +1,12 @@
 //! Very many of what is harmless alone, and addresses that would be headers.
 
 use super::{head, stands};
-use crate::house::{HOME, House};
+use crate::setup::{HOME, Menshen};
 use crate::wire;
 
 #[tokio::test]
 async fn thousands_of_cookies_and_parameters_are_no_way_in_and_no_way_down() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     let cookies: String = (0..3000).map(|at| format!("c{at}={at}; ")).collect();
     let flows: String = (0..1500)
         .map(|at| format!("menshen-flow-{at}=x; "))
@@ -19,7 +19,7 @@ async fn thousands_of_cookies_and_parameters_are_no_way_in_and_no_way_down() {
             "/.menshen/userinfo",
         ] {
             let request = head(target.as_bytes(), format!("Cookie: {line}\r\n").as_bytes());
-            let answer = wire::raw(house.address(), &request).await;
+            let answer = wire::raw(menshen.address(), &request).await;
             assert!(
                 (300..500).contains(&answer.status),
                 "{target}: {}",
@@ -45,36 +45,36 @@ async fn thousands_of_cookies_and_parameters_are_no_way_in_and_no_way_down() {
         "userinfo",
     ] {
         let target = format!("/.menshen/{path}?a=b{parameters}");
-        let answer = wire::try_raw(house.address(), &head(target.as_bytes(), b"")).await;
+        let answer = wire::try_raw(menshen.address(), &head(target.as_bytes(), b"")).await;
         assert!(
             answer.is_none_or(|it| (300..500).contains(&it.status)),
             "{path}"
         );
     }
-    assert_eq!(house.app.requests(), 0);
-    stands(&house).await;
+    assert_eq!(menshen.app.requests(), 0);
+    stands(&menshen).await;
 }
 
 #[tokio::test]
 async fn connectors_that_are_made_up_leave_nothing_behind_in_the_metrics() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for at in 0..50 {
         let target = format!("/.menshen/callback/made-up-{at}");
-        let answer = wire::raw(house.address(), &head(target.as_bytes(), b"")).await;
+        let answer = wire::raw(menshen.address(), &head(target.as_bytes(), b"")).await;
         assert!((400..500).contains(&answer.status), "{}", answer.status);
         let target = format!("/.menshen/login-config/made-up-{at}");
-        let answer = wire::raw(house.address(), &head(target.as_bytes(), b"")).await;
+        let answer = wire::raw(menshen.address(), &head(target.as_bytes(), b"")).await;
         assert!((400..500).contains(&answer.status), "{}", answer.status);
     }
-    wire::raw(house.address(), &head(b"/.menshen/callback/corp", b"")).await;
-    let metrics = house.running.live().shared().telemetry.render();
+    wire::raw(menshen.address(), &head(b"/.menshen/callback/corp", b"")).await;
+    let metrics = menshen.running.live().shared().telemetry.render();
     assert!(!metrics.contains("made-up"), "{metrics}");
     assert!(metrics.contains("connector=\"corp\""), "{metrics}");
 }
 
 #[tokio::test]
 async fn a_return_address_adds_no_header_and_leads_nowhere_else() {
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for rd in [
         "/%0d%0aSet-Cookie:%20menshen=evil",
         "/%0D%0A%0D%0A<script>",
@@ -95,7 +95,7 @@ async fn a_return_address_adds_no_header_and_leads_nowhere_else() {
     ] {
         for path in ["sign_in", "start", "sign_out"] {
             let target = format!("/.menshen/{path}?rd={rd}");
-            let answer = wire::raw(house.address(), &head(target.as_bytes(), b"")).await;
+            let answer = wire::raw(menshen.address(), &head(target.as_bytes(), b"")).await;
             assert!(answer.status < 500, "{target}: {}", answer.status);
             let names: Vec<_> = answer
                 .headers
@@ -124,5 +124,5 @@ async fn a_return_address_adds_no_header_and_leads_nowhere_else() {
             );
         }
     }
-    assert_eq!(house.app.requests(), 0);
+    assert_eq!(menshen.app.requests(), 0);
 }

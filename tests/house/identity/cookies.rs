@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-use super::house;
-use crate::asking::{Ask, signed_in};
-use crate::house::{House, Plan};
+use super::start_menshen;
 use crate::mirror::{self, Mirror};
+use crate::setup::{Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 
 #[tokio::test]
 async fn our_cookies_never_reach_the_upstream_and_others_do_byte_for_byte() {
-    let (house, _mirror, [_, zhang]) = house().await;
+    let (menshen, _mirror, [_, zhang]) = start_menshen().await;
     let ours = format!("menshen={zhang}");
     let table = [
         (ours.clone(), vec![]),
@@ -34,15 +34,18 @@ async fn our_cookies_never_reach_the_upstream_and_others_do_byte_for_byte() {
         (format!("a=menshen=b; {ours}"), vec!["a=menshen=b"]),
     ];
     for (sent, expected) in table {
-        let answer = Ask::get("/x").header("Cookie", &sent).of(&house).await;
+        let answer = TestRequest::get("/x")
+            .header("Cookie", &sent)
+            .send(&menshen)
+            .await;
         assert_eq!(answer.status, 200, "{sent}");
         assert_eq!(mirror::values(&answer, "cookie"), expected, "{sent}");
     }
-    let two = Ask::get("/x")
+    let two = TestRequest::get("/x")
         .header("Cookie", "a=1")
         .header("Cookie", &ours);
     let two = two.header("Cookie", "b=\u{4f1a}");
-    let answer = two.of(&house).await;
+    let answer = two.send(&menshen).await;
     // Joined into the one line HTTP/1.1 knows.
     assert_eq!(mirror::values(&answer, "cookie"), ["a=1; b=\u{4f1a}"]);
 }
@@ -50,7 +53,7 @@ async fn our_cookies_never_reach_the_upstream_and_others_do_byte_for_byte() {
 #[test]
 fn no_cookie_line_carries_ours_through() {
     let runtime = Runtime::new().unwrap();
-    let (house, _mirror, [_, zhang]) = runtime.block_on(house());
+    let (menshen, _mirror, [_, zhang]) = runtime.block_on(start_menshen());
     let pair = prop_oneof![
         Just(format!("menshen={zhang}")),
         Just(format!(" menshen = {zhang}")),
@@ -63,9 +66,9 @@ fn no_cookie_line_carries_ours_through() {
     ];
     let lines = prop::collection::vec(prop::collection::vec(pair, 0..4), 1..3);
     proptest!(ProptestConfig::with_cases(96), |(lines in lines, gap in "[; \t]{1,2}")| {
-        let add = |ask: Ask, line: &Vec<String>| ask.header("Cookie", &line.join(&format!(";{gap}")));
-        let ask = lines.iter().fold(Ask::get("/public"), add);
-        let answer = runtime.block_on(ask.of(&house));
+        let add = |ask: TestRequest, line: &Vec<String>| ask.header("Cookie", &line.join(&format!(";{gap}")));
+        let ask = lines.iter().fold(TestRequest::get("/public"), add);
+        let answer = runtime.block_on(ask.send(&menshen));
         prop_assert!(answer.status == 200 || answer.status == 400, "{}", answer.status);
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         let kept = lines.iter().flatten().any(|pair| pair.contains(&zhang) && !is_ours(pair));
@@ -97,8 +100,8 @@ async fn an_upstream_cannot_set_a_cookie_of_ours() {
         "[[route]]\nname = 'all'\naccess = 'public'\nupstream = ['{}']\n",
         mirror.base_url()
     );
-    let house = Plan::default().routes(&routes).start().await;
-    let answer = Ask::get("/x").of(&house).await;
+    let menshen = Setup::default().routes(&routes).start().await;
+    let answer = TestRequest::get("/x").send(&menshen).await;
     let set: Vec<_> = answer.all("set-cookie").collect();
     assert_eq!(
         set,
@@ -112,9 +115,12 @@ async fn an_upstream_cannot_set_a_cookie_of_ours() {
 
 #[tokio::test]
 async fn an_application_that_tries_keeps_its_own_cookie_only() {
-    let house = House::new().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let answer = Ask::get("/set-cookie").session(&cookie).of(&house).await;
+    let menshen = Menshen::new().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let answer = TestRequest::get("/set-cookie")
+        .session(&cookie)
+        .send(&menshen)
+        .await;
     let set: Vec<_> = answer.all("set-cookie").collect();
     assert_eq!(set, ["legacy_session=ordinary; Path=/; HttpOnly"]);
 }

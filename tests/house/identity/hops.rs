@@ -2,12 +2,12 @@
 
 use menshen::face::page::{Cause, Lang};
 
-use super::{Mirror, house};
-use crate::asking::Ask;
+use super::{Mirror, start_menshen};
 use crate::checking::faces::{Face, Original, Verdict};
-use crate::house::{House, Plan};
 use crate::mirror;
 use crate::records::Records;
+use crate::setup::{Menshen, Setup};
+use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
 const ROUTES: &str = r#"
@@ -29,11 +29,11 @@ access = "public"
 upstream = ["{mirror}"]
 "#;
 
-async fn behind(server: &str) -> (House, Mirror) {
+async fn behind(server: &str) -> (Menshen, Mirror) {
     let mirror = Mirror::start().await;
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
-    let plan = Plan::default().routes(&routes).server(server);
-    (plan.start().await, mirror)
+    let setup = Setup::default().routes(&routes).server(server);
+    (setup.start().await, mirror)
 }
 
 const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"::1\"]";
@@ -46,7 +46,7 @@ fn one(answer: &Answer, name: &str) -> String {
 
 #[tokio::test]
 async fn what_a_stranger_says_of_hops_is_removed_and_written_anew() {
-    let (house, _mirror, _) = house().await;
+    let (menshen, _mirror, _) = start_menshen().await;
     let lies = [
         ("X-Forwarded-For", "203.0.113.9"),
         ("X-Forwarded-Host", "evil.test"),
@@ -69,8 +69,8 @@ async fn what_a_stranger_says_of_hops_is_removed_and_written_anew() {
         ("X-Request-Id", "evil"),
         ("Proxy", "http://evil.test"),
     ];
-    let ask = Ask::get("/public/x").headers(&lies).headers(&lies);
-    let answer = ask.of(&house).await;
+    let ask = TestRequest::get("/public/x").headers(&lies).headers(&lies);
+    let answer = ask.send(&menshen).await;
     let text = String::from_utf8_lossy(mirror::reflected(&answer).unwrap()).into_owned();
     assert!(
         !text.contains("evil") && !text.contains("203.0.113.9"),
@@ -94,20 +94,20 @@ async fn what_a_stranger_says_of_hops_is_removed_and_written_anew() {
 #[tokio::test]
 async fn a_stranger_is_where_their_connection_comes_from() {
     for server in ["", "trusted_proxies = [\"10.0.0.0/8\"]"] {
-        let (house, _mirror) = behind(server).await;
+        let (menshen, _mirror) = behind(server).await;
         for (name, value) in [
             ("X-Forwarded-For", "203.0.113.9"),
             ("X-Real-IP", "203.0.113.9"),
             ("Forwarded", "for=203.0.113.9"),
             ("X-Forwarded-For", "a"),
         ] {
-            let ask = Ask::get("/x").host("ip.test").header(name, value);
-            assert_eq!(ask.of(&house).await.status, 401, "{name}: {value}");
+            let ask = TestRequest::get("/x").host("ip.test").header(name, value);
+            assert_eq!(ask.send(&menshen).await.status, 401, "{name}: {value}");
         }
-        let ask = Ask::get("/x").host("other.test");
+        let ask = TestRequest::get("/x").host("other.test");
         let host = ask.header("X-Forwarded-Host", "ip.test");
         assert_eq!(
-            host.of(&house).await.status,
+            host.send(&menshen).await.status,
             200,
             "the host is what was asked"
         );
@@ -116,7 +116,7 @@ async fn a_stranger_is_where_their_connection_comes_from() {
 
 #[tokio::test]
 async fn a_trusted_chain_is_read_from_the_right() {
-    let (house, _mirror) = behind(TRUSTING).await;
+    let (menshen, _mirror) = behind(TRUSTING).await;
     // The lines of X-Forwarded-For, parted by `|`; whether the rule sees 203.0.113.0/24; whom we name.
     let table = [
         ("203.0.113.9", true, "203.0.113.9"),
@@ -137,11 +137,15 @@ async fn a_trusted_chain_is_read_from_the_right() {
         ("nonsense, 203.0.113.9", true, "203.0.113.9"),
     ];
     for (chain, passes, client) in table {
-        let add = |ask: Ask, line| ask.header("X-Forwarded-For", line);
-        let ask = |host| chain.split('|').fold(Ask::get("/x").host(host), add);
-        let status = ask("ip.test").of(&house).await.status;
+        let add = |ask: TestRequest, line| ask.header("X-Forwarded-For", line);
+        let ask = |host| {
+            chain
+                .split('|')
+                .fold(TestRequest::get("/x").host(host), add)
+        };
+        let status = ask("ip.test").send(&menshen).await.status;
         assert_eq!(status, if passes { 200 } else { 401 }, "{chain}");
-        let answer = ask("other.test").of(&house).await;
+        let answer = ask("other.test").send(&menshen).await;
         assert_eq!(one(&answer, "x-real-ip"), client, "{chain}");
         let written = one(&answer, "x-forwarded-for");
         assert_eq!(written, format!("{}, 127.0.0.1", chain.replace('|', ", ")));
@@ -151,7 +155,7 @@ async fn a_trusted_chain_is_read_from_the_right() {
 #[tokio::test]
 async fn a_trusted_word_that_nobody_can_read_is_refused_and_named_in_the_log() {
     let log = Records::of_the_log();
-    let (house, _mirror) = behind(TRUSTING).await;
+    let (menshen, _mirror) = behind(TRUSTING).await;
     for (name, value) in [
         ("X-Forwarded-For", "a"),
         ("X-Forwarded-For", "203.0.113.9, nonsense"),
@@ -167,7 +171,10 @@ async fn a_trusted_word_that_nobody_can_read_is_refused_and_named_in_the_log() {
         ("X-Forwarded-Port", "0"),
         ("X-Forwarded-Port", "eight"),
     ] {
-        let answer = Ask::get("/x").header(name, value).of(&house).await;
+        let answer = TestRequest::get("/x")
+            .header(name, value)
+            .send(&menshen)
+            .await;
         assert_eq!(answer.status, 400, "{name}: {value:?}");
         let text = answer.text();
         let titles = [Lang::Zh, Lang::En].map(|lang| Cause::ProxyUnreadable.title(lang));
@@ -179,14 +186,14 @@ async fn a_trusted_word_that_nobody_can_read_is_refused_and_named_in_the_log() {
     let named =
         |line: &str| line.contains("\"WARN\"") && line.contains("\"header\":\"X-Forwarded-");
     assert!(lines.any(named), "no header is named");
-    let two = Ask::get("/x").header("X-Forwarded-Host", "a.test");
+    let two = TestRequest::get("/x").header("X-Forwarded-Host", "a.test");
     let two = two.header("X-Forwarded-Host", "b.test");
-    assert_eq!(two.of(&house).await.status, 400);
+    assert_eq!(two.send(&menshen).await.status, 400);
 }
 
 #[tokio::test]
 async fn a_client_that_no_proxy_names_passes_no_rule_about_addresses() {
-    let (house, _mirror) = behind(TRUSTING).await;
+    let (menshen, _mirror) = behind(TRUSTING).await;
     for (chain, client) in [
         ("unix:", "127.0.0.1"),
         ("unknown", "127.0.0.1"),
@@ -198,23 +205,27 @@ async fn a_client_that_no_proxy_names_passes_no_rule_about_addresses() {
         ("203.0.113.9, unix:", "127.0.0.1"),
         ("203.0.113.9, unix:, 10.1.1.1", "10.1.1.1"),
     ] {
-        let ask = |host| Ask::get("/x").host(host).header("X-Forwarded-For", chain);
-        let answer = ask("other.test").of(&house).await;
+        let ask = |host| {
+            TestRequest::get("/x")
+                .host(host)
+                .header("X-Forwarded-For", chain)
+        };
+        let answer = ask("other.test").send(&menshen).await;
         assert_eq!(answer.status, 200, "{chain:?}");
         assert_eq!(one(&answer, "x-real-ip"), client, "{chain:?}");
         // Whatever stands before it lets nobody into a network.
-        assert_eq!(ask("ip.test").of(&house).await.status, 403, "{chain:?}");
+        assert_eq!(ask("ip.test").send(&menshen).await.status, 403, "{chain:?}");
     }
     // Where unix sockets are trusted, the hop before one is known.
-    let (house, _mirror) = behind("trusted_proxies = [\"127.0.0.1\", \"unix\"]").await;
-    let ask = Ask::get("/x").host("ip.test");
+    let (menshen, _mirror) = behind("trusted_proxies = [\"127.0.0.1\", \"unix\"]").await;
+    let ask = TestRequest::get("/x").host("ip.test");
     let ask = ask.header("X-Forwarded-For", "203.0.113.9, unix:");
-    assert_eq!(one(&ask.of(&house).await, "x-real-ip"), "203.0.113.9");
+    assert_eq!(one(&ask.send(&menshen).await, "x-real-ip"), "203.0.113.9");
 }
 
 #[tokio::test]
 async fn of_several_schemes_and_hosts_the_trusted_hop_is_heard() {
-    let (house, _mirror) = behind(TRUSTING).await;
+    let (menshen, _mirror) = behind(TRUSTING).await;
     for (chain, schemes, hosts, scheme, host) in [
         (
             "203.0.113.9, 10.1.1.1",
@@ -246,12 +257,12 @@ async fn of_several_schemes_and_hosts_the_trusted_hop_is_heard() {
         ),
         ("unix:", "https", "a.test", "https", "a.test"),
     ] {
-        let ask = Ask::get("/x")
+        let ask = TestRequest::get("/x")
             .host("inner.test")
             .header("X-Forwarded-For", chain)
             .header("X-Forwarded-Proto", schemes)
             .header("X-Forwarded-Host", hosts);
-        let answer = ask.of(&house).await;
+        let answer = ask.send(&menshen).await;
         let heard = (
             one(&answer, "x-forwarded-proto"),
             one(&answer, "x-forwarded-host"),
@@ -266,7 +277,7 @@ async fn of_several_schemes_and_hosts_the_trusted_hop_is_heard() {
 
 #[tokio::test]
 async fn a_port_that_the_host_lacks_is_the_one_of_the_proxy() {
-    let (house, _mirror) = behind(TRUSTING).await;
+    let (menshen, _mirror) = behind(TRUSTING).await;
     for (host, port, authority, seen) in [
         ("a.test", "8443", "a.test:8443", "8443"),
         ("a.test:9443", "8443", "a.test:9443", "9443"),
@@ -275,19 +286,22 @@ async fn a_port_that_the_host_lacks_is_the_one_of_the_proxy() {
         ("a.test", "80", "a.test", "443"),
         ("a.test", "", "a.test", "443"),
     ] {
-        let ask = Ask::get("/x")
+        let ask = TestRequest::get("/x")
             .host(host)
             .header("X-Forwarded-Proto", "https")
             .header("X-Forwarded-Port", port);
-        let answer = ask.of(&house).await;
+        let answer = ask.send(&menshen).await;
         assert_eq!(one(&answer, "x-forwarded-host"), authority, "{host} {port}");
         assert_eq!(one(&answer, "x-forwarded-port"), seen, "{host} {port}");
     }
-    let (house, _mirror) = behind("").await;
-    let stranger = Ask::get("/x")
+    let (menshen, _mirror) = behind("").await;
+    let stranger = TestRequest::get("/x")
         .host("a.test")
         .header("X-Forwarded-Port", "8443");
-    assert_eq!(one(&stranger.of(&house).await, "x-forwarded-port"), "80");
+    assert_eq!(
+        one(&stranger.send(&menshen).await, "x-forwarded-port"),
+        "80"
+    );
 }
 
 #[tokio::test]
@@ -299,50 +313,50 @@ async fn a_proxy_that_names_no_scheme_speaks_for_what_people_type() {
         (TRUSTING, "other.test", "http"),
         ("", "sso.test", "http"),
     ] {
-        let plan = Plan::default().external_url("https://sso.test");
-        let house = plan.routes(&routes).server(server).start().await;
-        let answer = Ask::get("/x").host(host).of(&house).await;
+        let setup = Setup::default().external_url("https://sso.test");
+        let menshen = setup.routes(&routes).server(server).start().await;
+        let answer = TestRequest::get("/x").host(host).send(&menshen).await;
         assert_eq!(one(&answer, "x-forwarded-proto"), scheme, "{server} {host}");
-        let told = Ask::get("/x")
+        let told = TestRequest::get("/x")
             .host(host)
             .header("X-Forwarded-Proto", "http");
-        assert_eq!(one(&told.of(&house).await, "x-forwarded-proto"), "http");
+        assert_eq!(one(&told.send(&menshen).await, "x-forwarded-proto"), "http");
     }
 }
 
 #[tokio::test]
 async fn a_trusted_proxy_names_scheme_and_host() {
-    let (house, _mirror) = behind(TRUSTING).await;
-    let ask = Ask::get("/x")
+    let (menshen, _mirror) = behind(TRUSTING).await;
+    let ask = TestRequest::get("/x")
         .host("inner.test")
         .header("X-Forwarded-Proto", "HTTPS")
         .header("X-Forwarded-Host", "OA.test.")
         .header("X-Request-Id", "abc-1");
-    let answer = ask.of(&house).await;
+    let answer = ask.send(&menshen).await;
     assert_eq!(one(&answer, "x-forwarded-proto"), "https");
     assert_eq!(one(&answer, "x-forwarded-host"), "oa.test");
     assert_eq!(one(&answer, "x-forwarded-port"), "443");
     assert_eq!(one(&answer, "host"), "oa.test");
     assert_eq!(one(&answer, "x-request-id"), "abc-1");
     // Who may speak for clients may not say who they are.
-    let ask = Ask::get("/x").header("X-Forwarded-User", "boss");
-    assert_eq!(one(&ask.of(&house).await, "x-forwarded-user"), "");
+    let ask = TestRequest::get("/x").header("X-Forwarded-User", "boss");
+    assert_eq!(one(&ask.send(&menshen).await, "x-forwarded-user"), "");
 }
 
 #[tokio::test]
 async fn a_route_readmits_a_header_by_its_name_only() {
-    let (house, _mirror) = behind("").await;
+    let (menshen, _mirror) = behind("").await;
     let headers = [
         ("X-Original-URL", "/kept"),
         ("X-Original-Host", "gone.test"),
         ("X_Original_URL", "/gone"),
     ];
-    let ask = Ask::get("/x").headers(&headers);
-    let answer = ask.clone().host("pass.test").of(&house).await;
+    let ask = TestRequest::get("/x").headers(&headers);
+    let answer = ask.clone().host("pass.test").send(&menshen).await;
     assert_eq!(one(&answer, "x-original-url"), "/kept");
     assert_eq!(one(&answer, "x-original-host"), "");
     assert_eq!(one(&answer, "x_original_url"), "");
-    let answer = ask.host("other.test").of(&house).await;
+    let answer = ask.host("other.test").send(&menshen).await;
     assert_eq!(one(&answer, "x-original-url"), "");
 }
 
@@ -363,7 +377,7 @@ host = "sso.test"
 access = "public"
 upstream = ["{app}"]
 "#;
-    let house = Plan::default().routes(routes).start().await;
+    let menshen = Setup::default().routes(routes).start().await;
     let names = [
         "X-HTTP-Method-Override",
         "X-HTTP-Method",
@@ -371,10 +385,10 @@ upstream = ["{app}"]
         "x_http_method_override",
     ];
     for name in names {
-        let ask = |path: &str| Ask::get(path).header(name, "DELETE");
-        let judged = ask("/judged/echo").of(&house).await;
+        let ask = |path: &str| TestRequest::get(path).header(name, "DELETE");
+        let judged = ask("/judged/echo").send(&menshen).await;
         assert_eq!(judged.echoed(name), [""; 0], "{name}");
-        let free = ask("/echo").of(&house).await;
+        let free = ask("/echo").send(&menshen).await;
         assert_eq!(free.echoed(name), ["DELETE"], "{name}");
     }
 }
@@ -384,8 +398,8 @@ async fn whoever_no_proxy_names_is_not_the_proxy_itself_on_any_face() {
     let mirror = Mirror::start().await;
     let local = ROUTES.replace("203.0.113.0/24", "127.0.0.0/8");
     let routes = local.replace("{mirror}", &mirror.base_url());
-    let plan = Plan::default().routes(&routes).server(TRUSTING);
-    let house = plan.start().await;
+    let setup = Setup::default().routes(&routes).server(TRUSTING);
+    let menshen = setup.start().await;
     let unnamed = [
         "unknown",
         "_hidden",
@@ -409,18 +423,18 @@ async fn whoever_no_proxy_names_is_not_the_proxy_itself_on_any_face() {
                 client: chain,
                 ..Original::get("/x")
             };
-            let heard = original.heard(face, house.address()).await;
+            let heard = original.heard(face, menshen.address()).await;
             assert_eq!(heard.verdict, verdict, "{face:?} {chain:?}");
         }
     }
     // A proxy that says nothing at all.
-    let ask = Ask::get("/x").host("ip.test");
-    assert_eq!(ask.of(&house).await.status, 403);
+    let ask = TestRequest::get("/x").host("ip.test");
+    assert_eq!(ask.send(&menshen).await.status, 403);
     // Whoever is no proxy is where the connection comes from.
-    let plan = Plan::default().routes(&routes);
-    let direct = plan
+    let setup = Setup::default().routes(&routes);
+    let direct = setup
         .server("trusted_proxies = [\"10.0.0.0/8\"]")
         .start()
         .await;
-    assert_eq!(ask.of(&direct).await.status, 200);
+    assert_eq!(ask.send(&direct).await.status, 200);
 }

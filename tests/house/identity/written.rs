@@ -1,7 +1,7 @@
 //! How a person is written down: encodings, lists, Basic credentials.
 
-use crate::asking::{Ask, signed_in};
-use crate::house::{House, Plan};
+use crate::setup::{Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 use crate::wire::Answer;
 
 /// One route below `/NAME` for each encoding, and the same for whoever has no groups.
@@ -21,12 +21,12 @@ fn routes() -> String {
     )
 }
 
-async fn house() -> (House, String) {
+async fn start_menshen() -> (Menshen, String) {
     let mapping = "mapping.groups = \"['财务部', 'a,b', '100%', 'plain']\"";
-    let plan = Plan::default().connector(mapping).routes(&routes());
-    let house = plan.start().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    (house, cookie)
+    let setup = Setup::default().connector(mapping).routes(&routes());
+    let menshen = setup.start().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    (menshen, cookie)
 }
 
 fn one(answer: &Answer, name: &str) -> Option<String> {
@@ -37,7 +37,7 @@ fn one(answer: &Answer, name: &str) -> Option<String> {
 
 #[tokio::test]
 async fn a_name_is_written_as_the_route_says() {
-    let (house, cookie) = house().await;
+    let (menshen, cookie) = start_menshen().await;
     // Name, groups, departments.
     let table = [
         (
@@ -61,8 +61,8 @@ async fn a_name_is_written_as_the_route_says() {
         ),
     ];
     for (encoding, name, groups, departments) in table {
-        let ask = Ask::get(&format!("/{encoding}/echo")).session(&cookie);
-        let answer = ask.of(&house).await;
+        let ask = TestRequest::get(&format!("/{encoding}/echo")).session(&cookie);
+        let answer = ask.send(&menshen).await;
         let said = |header: &str| one(&answer, header);
         assert_eq!(
             said("x-forwarded-name").as_deref(),
@@ -111,14 +111,14 @@ async fn no_name_breaks_out_of_its_header() {
         " 张 ",
         "\u{7f}",
     ] {
-        let house = Plan::default().routes(&routes()).start().await;
-        house
+        let menshen = Setup::default().routes(&routes()).start().await;
+        menshen
             .source
             .member("zhangsan", |member| member.name = hostile.to_owned());
-        let cookie = signed_in(&house, "zhangsan").await;
+        let cookie = signed_in(&menshen, "zhangsan").await;
         for encoding in ["percent", "utf-8", "base64", "rfc8187"] {
-            let ask = Ask::get(&format!("/{encoding}/echo")).session(&cookie);
-            let answer = ask.of(&house).await;
+            let ask = TestRequest::get(&format!("/{encoding}/echo")).session(&cookie);
+            let answer = ask.send(&menshen).await;
             assert_eq!(answer.status, 200, "{hostile:?} {encoding}");
             let login = if encoding == "base64" {
                 "emhhbmdzYW4="
@@ -165,29 +165,29 @@ strip_path = true
 upstream = ["{app}"]
 basic_auth = { user = "user.login", password = "one for all" }
 "#;
-    let house = Plan::default().routes(routes).start().await;
-    let cookie = signed_in(&house, "zhangsan").await;
+    let menshen = Setup::default().routes(routes).start().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
     let told = |path: &'static str, cookie: &str| {
-        let ask = Ask::get(path).header("Authorization", "Basic Ym9zczp4");
+        let ask = TestRequest::get(path).header("Authorization", "Basic Ym9zczp4");
         if cookie.is_empty() {
             ask
         } else {
             ask.session(cookie)
         }
     };
-    let answer = told("/echo", &cookie).of(&house).await;
+    let answer = told("/echo", &cookie).send(&menshen).await;
     // zhangsan:one for all
     assert_eq!(
         answer.echoed("authorization"),
         ["Basic emhhbmdzYW46b25lIGZvciBhbGw="]
     );
-    let answer = told("/name/echo", &cookie).of(&house).await;
+    let answer = told("/name/echo", &cookie).send(&menshen).await;
     assert_eq!(answer.echoed("authorization"), ["Basic 5byg5LiJOnA="]);
     // Elsewhere Authorization is the application's own.
-    let answer = told("/own/echo", &cookie).of(&house).await;
+    let answer = told("/own/echo", &cookie).send(&menshen).await;
     assert_eq!(answer.echoed("authorization"), ["Basic Ym9zczp4"]);
     // Nobody has no credentials, and cannot bring any.
-    let answer = told("/public/echo", "").of(&house).await;
+    let answer = told("/public/echo", "").send(&menshen).await;
     assert_eq!(answer.echoed("authorization"), [""; 0]);
 }
 
@@ -195,12 +195,15 @@ basic_auth = { user = "user.login", password = "one for all" }
 async fn a_user_with_a_colon_gets_no_basic_credentials() {
     let routes = "[[route]]\nname = 'a'\nhost = 'sso.test'\nupstream = ['{app}']\n\
                   basic_auth = { user = 'user.name', password = 'p' }\n";
-    let house = Plan::default().routes(routes).start().await;
-    house
+    let menshen = Setup::default().routes(routes).start().await;
+    menshen
         .source
         .member("zhangsan", |member| member.name = "boss:x".to_owned());
-    let cookie = signed_in(&house, "zhangsan").await;
-    let answer = Ask::get("/echo").session(&cookie).of(&house).await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let answer = TestRequest::get("/echo")
+        .session(&cookie)
+        .send(&menshen)
+        .await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.echoed("authorization"), [""; 0]);
 }

@@ -1,36 +1,36 @@
 //! An answer that comes before the body was sent is heard, whoever gives it.
 
 use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
-use crate::house::{House, Plan};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{Menshen, Setup};
 use crate::upstream::{UP, accept, listener, ok, open_route};
 
 /// What an application says without reading on.
 const REFUSED: &str = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n";
 
 /// A place for everybody, one that needs a login, and one that few bytes may be sent to.
-async fn house(url: &str) -> House {
+async fn start_menshen(url: &str) -> Menshen {
     let routes = format!(
         "{}[[route]]\nname = \"small\"\nhost = \"{UP}\"\npath = \"/small\"\naccess = \"public\"\n\
          upstream = [\"{url}\"]\n[route.limits]\nbody_bytes_max = 10\n\
          [[route]]\nname = \"in\"\nhost = \"{UP}\"\npath = \"/in\"\nupstream = [\"{url}\"]\n",
         open_route(url, "")
     );
-    let plan = Plan::default().server(NOBODY_TRUSTED).more(PLAIN_HTTP2);
-    plan.routes(&routes).start().await
+    let setup = Setup::default().server(NOBODY_TRUSTED).more(PLAIN_HTTP2);
+    setup.routes(&routes).start().await
 }
 
 #[tokio::test]
 async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
     let socket = listener().await;
-    let house = house(&format!("http://{}", socket.local_addr().unwrap())).await;
+    let menshen = start_menshen(&format!("http://{}", socket.local_addr().unwrap())).await;
     for path in ["/in", "/small", "/", "/.menshen/x"] {
         for length in [&[][..], &[("content-length", "50000")]] {
             if path == "/small" && length.is_empty() {
                 // Nobody knows yet that it is too large.
                 continue;
             }
-            let mut client = Frames::open(house.address(), 1 << 20).await;
+            let mut client = Frames::open(menshen.address(), 1 << 20).await;
             client.ask(1, 0, ("POST", UP, path), length).await;
             if path == "/" {
                 let mut upstream = accept(&socket).await;
@@ -65,7 +65,7 @@ async fn over_http_2_no_stream_is_reset_while_its_client_sends() {
 #[tokio::test]
 async fn over_http_1_the_connection_stays_for_who_sends_on() {
     let socket = listener().await;
-    let house = house(&format!("http://{}", socket.local_addr().unwrap())).await;
+    let menshen = start_menshen(&format!("http://{}", socket.local_addr().unwrap())).await;
     let body = vec![b'x'; 2_000_000];
     for (path, status) in [
         ("/in", 401),
@@ -73,48 +73,52 @@ async fn over_http_1_the_connection_stays_for_who_sends_on() {
         ("/", 413),
         ("/.menshen/x", 404),
     ] {
-        let mut line = Line::open(house.address()).await;
+        let mut connection = RawConnection::open(menshen.address()).await;
         let length = body.len();
-        line.send(format!(
-            "POST {path} HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {length}\r\n\r\n"
-        ))
-        .await;
+        connection
+            .send(format!(
+                "POST {path} HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {length}\r\n\r\n"
+            ))
+            .await;
         if path == "/" {
             let mut upstream = accept(&socket).await;
             upstream.head().await.unwrap();
             upstream.send(REFUSED).await;
         }
-        assert_eq!(line.answer().await.status, status, "{path}");
-        line.send(&body).await;
-        line.send(format!("GET /.menshen/ping HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
+        assert_eq!(connection.answer().await.status, status, "{path}");
+        connection.send(&body).await;
+        connection
+            .send(format!("GET /.menshen/ping HTTP/1.1\r\nHost: {UP}\r\n\r\n"))
             .await;
-        assert_eq!(line.answer().await.status, 200, "{path}");
+        assert_eq!(connection.answer().await.status, 200, "{path}");
     }
 }
 
 #[tokio::test]
 async fn who_waits_to_be_asked_for_a_body_is_not_asked_after_the_answer() {
-    let house = house("http://127.0.0.1:9").await;
-    let mut line = Line::open(house.address()).await;
-    line.send(format!(
-        "POST /in HTTP/1.1\r\nHost: {UP}\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
-    ))
-    .await;
-    assert_eq!(line.answer_head().await.status, 401);
+    let menshen = start_menshen("http://127.0.0.1:9").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection
+        .send(format!(
+            "POST /in HTTP/1.1\r\nHost: {UP}\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+        ))
+        .await;
+    assert_eq!(connection.answer_head().await.status, 401);
 }
 
 #[tokio::test]
 async fn who_never_stops_sending_is_cut_off() {
-    let house = house("http://127.0.0.1:9").await;
-    let mut line = Line::open(house.address()).await;
-    line.send(format!(
-        "POST /in HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 1000000000\r\n\r\n"
-    ))
-    .await;
-    assert_eq!(line.answer().await.status, 401);
+    let menshen = start_menshen("http://127.0.0.1:9").await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection
+        .send(format!(
+            "POST /in HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 1000000000\r\n\r\n"
+        ))
+        .await;
+    assert_eq!(connection.answer().await.status, 401);
     let piece = vec![b'x'; 1 << 20];
     let mut sent = 0;
-    while line.try_send(&piece).await.is_ok() {
+    while connection.try_send(&piece).await.is_ok() {
         sent += 1;
         assert!(sent < 200, "it is read on and on");
     }
@@ -123,14 +127,15 @@ async fn who_never_stops_sending_is_cut_off() {
 #[tokio::test]
 async fn a_body_that_the_application_reads_still_arrives() {
     let socket = listener().await;
-    let house = house(&format!("http://{}", socket.local_addr().unwrap())).await;
-    let mut line = Line::open(house.address()).await;
-    line.send(format!(
-        "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 4\r\n\r\nbody"
-    ))
-    .await;
+    let menshen = start_menshen(&format!("http://{}", socket.local_addr().unwrap())).await;
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 4\r\n\r\nbody"
+        ))
+        .await;
     let mut upstream = accept(&socket).await;
     assert_eq!(upstream.request().await.unwrap().body, b"body");
     upstream.send(ok("fine")).await;
-    assert_eq!(line.answer().await.text(), "fine");
+    assert_eq!(connection.answer().await.text(), "fine");
 }

@@ -7,11 +7,11 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::asking::{Ask, signed_in};
 use crate::forwarding::upgrades::open_socket;
 use crate::frames::{DATA, END_STREAM, Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2};
-use crate::house::{House, Plan, ROUTES};
-use crate::line::{Line, PATIENCE};
+use crate::raw_connection::{PATIENCE, RawConnection};
+use crate::setup::{Menshen, ROUTES, Setup};
+use crate::test_request::{TestRequest, signed_in};
 use crate::upstream::{Reply, UP, Upstream, accept, get, listener, ok, open_route, until};
 use crate::wire::Answer;
 
@@ -21,18 +21,18 @@ const IMPATIENT: &str = "limits.progress_interval = \"200ms\"\nlimits.upload_byt
 /// The same with time enough for whoever goes on on a busy machine.
 const PATIENT: &str = "limits.progress_interval = \"2s\"\nlimits.upload_bytes_min = 100\n";
 
-async fn house(url: &str, server: &str) -> House {
+async fn start_menshen(url: &str, server: &str) -> Menshen {
     let routes = format!("{ROUTES}{}", open_route(url, ""));
-    let plan = Plan::default().routes(&routes).more(PLAIN_HTTP2);
+    let setup = Setup::default().routes(&routes).more(PLAIN_HTTP2);
     let server = format!("{NOBODY_TRUSTED}{server}");
-    plan.server(&server).start().await
+    setup.server(&server).start().await
 }
 
 /// How often a limit was reached.
-fn reached(house: &House, key: &str) -> u64 {
-    let page = house.running.live().shared().telemetry.render();
-    let line = format!("menshen_limits_reached_total{{key=\"{key}\"}} ");
-    let found = page.lines().find_map(|one| one.strip_prefix(&line));
+fn reached(menshen: &Menshen, key: &str) -> u64 {
+    let page = menshen.running.live().shared().telemetry.render();
+    let name = format!("menshen_limits_reached_total{{key=\"{key}\"}} ");
+    let found = page.lines().find_map(|one| one.strip_prefix(&name));
     found.map_or(0, |count| count.parse().unwrap())
 }
 
@@ -40,9 +40,9 @@ fn reached(house: &House, key: &str) -> u64 {
 async fn an_answer_that_nobody_reads_over_http_2_frees_its_upstream() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let house = house(&url, IMPATIENT).await;
+    let menshen = start_menshen(&url, IMPATIENT).await;
     for (window, length) in [(0, 100_000), (1, 100_000), (9_000, 100_000)] {
-        let mut client = Frames::open(house.address(), window).await;
+        let mut client = Frames::open(menshen.address(), window).await;
         client.get(1, UP, "/").await;
         let mut upstream = accept(&socket).await;
         upstream.request().await.unwrap();
@@ -59,14 +59,14 @@ async fn an_answer_that_nobody_reads_over_http_2_frees_its_upstream() {
         client.allow(3, 1).await;
         assert_eq!(client.body(3).await, b"y");
     }
-    assert_eq!(reached(&house, "download_bytes_min"), 3);
+    assert_eq!(reached(&menshen, "download_bytes_min"), 3);
 }
 
 #[tokio::test]
 async fn our_own_pages_that_nobody_reads_are_not_kept() {
-    let house = house("http://127.0.0.1:9", IMPATIENT).await;
+    let menshen = start_menshen("http://127.0.0.1:9", IMPATIENT).await;
     for window in [0, 1, 4_000] {
-        let mut client = Frames::open(house.address(), window).await;
+        let mut client = Frames::open(menshen.address(), window).await;
         for at in 0..10 {
             client
                 .get(1 + 2 * at, "sso.test", "/.menshen/sign_in")
@@ -76,16 +76,16 @@ async fn our_own_pages_that_nobody_reads_are_not_kept() {
             assert!(client.reset(1 + 2 * at).await <= window as usize);
         }
     }
-    assert_eq!(reached(&house, "download_bytes_min"), 30);
+    assert_eq!(reached(&menshen, "download_bytes_min"), 30);
     // Who has room for exactly one page gets it.
-    let mut client = Frames::open(house.address(), 1 << 20).await;
+    let mut client = Frames::open(menshen.address(), 1 << 20).await;
     client.get(1, "sso.test", "/.menshen/sign_in").await;
     let page = client.body(1).await;
     let window = u32::try_from(page.len()).unwrap();
-    let mut client = Frames::open(house.address(), window).await;
+    let mut client = Frames::open(menshen.address(), window).await;
     client.get(1, "sso.test", "/.menshen/sign_in").await;
     assert_eq!(client.body(1).await.len(), page.len());
-    let mut client = Frames::open(house.address(), 0).await;
+    let mut client = Frames::open(menshen.address(), 0).await;
     client.get(41, "sso.test", "/.menshen/ping").await;
     client.allow(41, 100_000).await;
     client.body(41).await;
@@ -95,9 +95,9 @@ async fn our_own_pages_that_nobody_reads_are_not_kept() {
 async fn whoever_reads_on_gets_all_of_it_however_slow_the_upstream_is() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let house = house(&url, IMPATIENT).await;
-    let mut first = Frames::open(house.address(), 1 << 20).await;
-    let mut second = Line::open(house.address()).await;
+    let menshen = start_menshen(&url, IMPATIENT).await;
+    let mut first = Frames::open(menshen.address(), 1 << 20).await;
+    let mut second = RawConnection::open(menshen.address()).await;
     first.get(1, UP, "/").await;
     let mut upstreams = [accept(&socket).await];
     upstreams[0].request().await.unwrap();
@@ -116,11 +116,11 @@ async fn whoever_reads_on_gets_all_of_it_however_slow_the_upstream_is() {
     }
     assert_eq!(first.body(1).await, b"xxxxxxxxxxxx");
     assert_eq!(second.answer().await.text(), "xxxxxxxxxxxx");
-    assert_eq!(reached(&house, "download_bytes_min"), 0);
+    assert_eq!(reached(&menshen, "download_bytes_min"), 0);
 }
 
 /// Sends a byte now and then for as long as it can.
-fn trickle(mut client: Line<TcpStream>) -> JoinHandle<Vec<u8>> {
+fn trickle(mut client: RawConnection<TcpStream>) -> JoinHandle<Vec<u8>> {
     tokio::spawn(async move {
         for _ in 0..400 {
             if client.try_send("x").await.is_err() {
@@ -136,9 +136,9 @@ fn trickle(mut client: Line<TcpStream>) -> JoinHandle<Vec<u8>> {
 async fn an_upload_of_a_byte_at_a_time_is_cut_off() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let house = house(&url, IMPATIENT).await;
+    let menshen = start_menshen(&url, IMPATIENT).await;
     // To an application.
-    let mut client = Line::open(house.address()).await;
+    let mut client = RawConnection::open(menshen.address()).await;
     let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 100000\r\n\r\n");
     client.send(head).await;
     let mut upstream = accept(&socket).await;
@@ -146,9 +146,9 @@ async fn an_upload_of_a_byte_at_a_time_is_cut_off() {
     let sending = trickle(client);
     assert!(upstream.rest().await.len() < 10_000);
     assert!(sending.await.unwrap().is_empty());
-    assert_eq!(reached(&house, "upload_bytes_min"), 1);
+    assert_eq!(reached(&menshen, "upload_bytes_min"), 1);
     // Over HTTP/2 the connection stays.
-    let mut client = Frames::open(house.address(), 1 << 20).await;
+    let mut client = Frames::open(menshen.address(), 1 << 20).await;
     client.ask(1, 0, ("POST", UP, "/"), &[]).await;
     let mut upstream = accept(&socket).await;
     upstream.head().await.unwrap();
@@ -157,15 +157,15 @@ async fn an_upload_of_a_byte_at_a_time_is_cut_off() {
     upstream.rest().await;
     client.get(3, "sso.test", "/.menshen/ping").await;
     client.body(3).await;
-    assert_eq!(reached(&house, "upload_bytes_min"), 2);
+    assert_eq!(reached(&menshen, "upload_bytes_min"), 2);
 }
 
 #[tokio::test]
 async fn an_upload_that_goes_on_passes_however_long_the_upstream_thinks_about_it() {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let house = house(&url, PATIENT).await;
-    let mut client = Line::open(house.address()).await;
+    let menshen = start_menshen(&url, PATIENT).await;
+    let mut client = RawConnection::open(menshen.address()).await;
     let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: 10000\r\n\r\n");
     client.send(head).await;
     let mut upstream = accept(&socket).await;
@@ -178,53 +178,53 @@ async fn an_upload_that_goes_on_passes_however_long_the_upstream_thinks_about_it
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     upstream.send(ok("thanks")).await;
     assert_eq!(client.answer().await.text(), "thanks");
-    assert_eq!(reached(&house, "upload_bytes_min"), 0);
+    assert_eq!(reached(&menshen, "upload_bytes_min"), 0);
 }
 
 #[tokio::test]
 async fn whoever_asks_on_and_on_and_reads_nothing_is_cut_off() {
     let upstream = Upstream::start(|_| Reply::Keep(ok(vec![b'x'; 1 << 20]))).await;
-    let house = house(upstream.url(), IMPATIENT).await;
-    let mut client = Line::open(house.address()).await;
+    let menshen = start_menshen(upstream.url(), IMPATIENT).await;
+    let mut client = RawConnection::open(menshen.address()).await;
     let all = get("/", "").repeat(1_000);
     // They may be too many to be taken at all.
     let _ = client.try_send(all).await;
     until("the connection is cut off", || {
-        reached(&house, "download_bytes_min") == 1
+        reached(&menshen, "download_bytes_min") == 1
     })
     .await;
     assert!(upstream.asked().len() < 100, "{}", upstream.asked().len());
 }
 
 /// A connection from another address of this machine.
-async fn from(last: u8, to: SocketAddr) -> Line<TcpStream> {
+async fn from(last: u8, to: SocketAddr) -> RawConnection<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, last], 0).into()).unwrap();
-    Line::over(socket.connect(to).await.unwrap())
+    RawConnection::over(socket.connect(to).await.unwrap())
 }
 
 #[tokio::test]
 async fn connections_beyond_a_clients_share_are_closed_and_others_get_theirs() {
-    let house = house("{app}", "limits.connections_per_client_max = 2").await;
+    let menshen = start_menshen("{app}", "limits.connections_per_client_max = 2").await;
     let mut here = Vec::new();
     for _ in 0..2 {
         // An idle WebSocket is one of them.
-        here.push(open_socket(&house, UP, "").await);
+        here.push(open_socket(&menshen, UP, "").await);
     }
     for _ in 0..3 {
-        let mut third = Line::open(house.address()).await;
+        let mut third = RawConnection::open(menshen.address()).await;
         let _ = third.try_send(get("/echo", "")).await;
         assert!(third.rest().await.is_empty());
     }
-    assert_eq!(reached(&house, "connections_per_client_max"), 3);
-    let mut other = from(2, house.address()).await;
+    assert_eq!(reached(&menshen, "connections_per_client_max"), 3);
+    let mut other = from(2, menshen.address()).await;
     other.send(get("/echo", "")).await;
     assert_eq!(other.answer().await.status, 200);
     // What was given back is there again, a little later.
     drop(here);
     let again = async {
         loop {
-            let mut again = Line::open(house.address()).await;
+            let mut again = RawConnection::open(menshen.address()).await;
             let _ = again.try_send(get("/echo", "")).await;
             if again
                 .try_answer()
@@ -247,18 +247,18 @@ async fn a_trusted_proxy_is_not_one_client() {
         _ => Reply::Keep(ok("fine")),
     })
     .await;
-    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
-    let house = plan.server(limits).start().await;
+    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
+    let menshen = setup.server(limits).start().await;
     let mut waiting = Vec::new();
     for number in 1..=3 {
-        let mut line = Line::open(house.address()).await;
-        line.send(get("/hang", "")).await;
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(get("/hang", "")).await;
         until("it is asked", || upstream.asked().len() == number).await;
-        waiting.push(line);
+        waiting.push(connection);
     }
-    let mut line = Line::open(house.address()).await;
-    line.send(get("/", "")).await;
-    assert_eq!(line.answer().await.text(), "fine");
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection.send(get("/", "")).await;
+    assert_eq!(connection.answer().await.text(), "fine");
 }
 
 #[tokio::test]
@@ -268,18 +268,18 @@ async fn requests_beyond_a_clients_share_are_503_and_others_get_theirs() {
         _ => Reply::Keep(ok("fine")),
     })
     .await;
-    let house = house(upstream.url(), "limits.requests_per_client_max = 3").await;
+    let menshen = start_menshen(upstream.url(), "limits.requests_per_client_max = 3").await;
     // Two over HTTP/2, one over HTTP/1.1.
-    let mut streams = Frames::open(house.address(), 1 << 20).await;
+    let mut streams = Frames::open(menshen.address(), 1 << 20).await;
     streams.get(1, UP, "/hang").await;
     streams.get(3, UP, "/hang").await;
-    let mut third = Line::open(house.address()).await;
+    let mut third = RawConnection::open(menshen.address()).await;
     third.send(get("/hang", "")).await;
     until("three are under way", || upstream.asked().len() == 3).await;
     for path in ["/", "/.menshen/ping"] {
-        let mut line = Line::open(house.address()).await;
-        line.send(get(path, "")).await;
-        let answer = line.answer().await;
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(get(path, "")).await;
+        let answer = connection.answer().await;
         assert_eq!(answer.status, 503, "{path}");
         assert!(answer.header("retry-after").is_some());
         assert!(answer.text().contains("稍后") || answer.text().contains("秒后"));
@@ -288,17 +288,17 @@ async fn requests_beyond_a_clients_share_are_503_and_others_get_theirs() {
     let head = streams.next_of(5).await.unwrap();
     assert_eq!((head.kind, head.flags & END_STREAM), (HEADERS, 0));
     assert!(String::from_utf8_lossy(&streams.body(5).await).contains("Too many requests"));
-    assert_eq!(reached(&house, "requests_per_client_max"), 3);
-    let mut other = from(2, house.address()).await;
+    assert_eq!(reached(&menshen, "requests_per_client_max"), 3);
+    let mut other = from(2, menshen.address()).await;
     other.send(get("/", "")).await;
     assert_eq!(other.answer().await.text(), "fine");
     // One that ends makes room.
     drop(third);
     let again = async {
         loop {
-            let mut line = Line::open(house.address()).await;
-            line.send(get("/", "")).await;
-            if line.answer().await.status == 200 {
+            let mut connection = RawConnection::open(menshen.address()).await;
+            connection.send(get("/", "")).await;
+            if connection.answer().await.status == 200 {
                 break;
             }
         }
@@ -307,14 +307,19 @@ async fn requests_beyond_a_clients_share_are_503_and_others_get_theirs() {
 }
 
 /// Sends requests that hang, one for each client.
-async fn hang(house: &House, upstream: &Upstream, clients: &[String]) -> Vec<Line<TcpStream>> {
+async fn hang(
+    menshen: &Menshen,
+    upstream: &Upstream,
+    clients: &[String],
+) -> Vec<RawConnection<TcpStream>> {
     let before = upstream.asked().len();
     let mut held = Vec::new();
     for client in clients {
-        let mut line = Line::open(house.address()).await;
-        line.send(get("/hang", &format!("X-Forwarded-For: {client}\r\n")))
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection
+            .send(get("/hang", &format!("X-Forwarded-For: {client}\r\n")))
             .await;
-        held.push(line);
+        held.push(connection);
     }
     until("all of them are under way", || {
         upstream.asked().len() == before + clients.len()
@@ -323,11 +328,12 @@ async fn hang(house: &House, upstream: &Upstream, clients: &[String]) -> Vec<Lin
     held
 }
 
-async fn ask_as(house: &House, client: &str) -> Answer {
-    let mut line = Line::open(house.address()).await;
-    line.send(get("/", &format!("X-Forwarded-For: {client}\r\n")))
+async fn ask_as(menshen: &Menshen, client: &str) -> Answer {
+    let mut connection = RawConnection::open(menshen.address()).await;
+    connection
+        .send(get("/", &format!("X-Forwarded-For: {client}\r\n")))
         .await;
-    line.answer().await
+    connection.answer().await
 }
 
 async fn hangs() -> Upstream {
@@ -341,19 +347,19 @@ async fn hangs() -> Upstream {
 #[tokio::test]
 async fn a_48_of_ipv6_never_has_all_of_an_upstream() {
     let upstream = hangs().await;
-    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
+    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
-    let house = plan.server(server).start().await;
+    let menshen = setup.server(server).start().await;
     // One percent of 1024 for each client, and three times as much for its site.
     let of_site = (0..30).map(|at| format!("2001:db8:1:{}::{at}", at / 10));
-    let _held = hang(&house, &upstream, &of_site.collect::<Vec<_>>()).await;
+    let _held = hang(&menshen, &upstream, &of_site.collect::<Vec<_>>()).await;
     for (client, status) in [
         ("2001:db8:1:9::1", 503),
         ("2001:db8:1:ffff::1", 503),
         ("2001:db8:2::1", 200),
         ("::ffff:192.0.2.1", 200),
     ] {
-        assert_eq!(ask_as(&house, client).await.status, status, "{client}");
+        assert_eq!(ask_as(&menshen, client).await.status, status, "{client}");
     }
 }
 
@@ -369,21 +375,25 @@ async fn strangers_never_have_all_of_an_upstream() {
     );
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share_anonymous = 1\n\
                   limits.upstream_share = 1";
-    let house = Plan::default().routes(&routes).server(server).start().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let member = Ask::get("/members").session(&cookie);
+    let menshen = Setup::default()
+        .routes(&routes)
+        .server(server)
+        .start()
+        .await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let member = TestRequest::get("/members").session(&cookie);
     let strangers: Vec<_> = (0..10).map(|at| format!("192.0.2.{at}")).collect();
-    let held = hang(&house, &upstream, &strangers).await;
-    let late = ask_as(&house, "203.0.113.1").await;
+    let held = hang(&menshen, &upstream, &strangers).await;
+    let late = ask_as(&menshen, "203.0.113.1").await;
     assert_eq!(late.status, 503);
     assert!(late.header("retry-after").is_some());
-    assert_eq!(reached(&house, "upstream_share_anonymous"), 1);
-    assert_eq!(member.of(&house).await.status, 200);
+    assert_eq!(reached(&menshen, "upstream_share_anonymous"), 1);
+    assert_eq!(member.send(&menshen).await.status, 200);
     // One that ends makes room, also for one that waits.
     drop(held);
-    let again = async { while ask_as(&house, "203.0.113.1").await.status != 200 {} };
+    let again = async { while ask_as(&menshen, "203.0.113.1").await.status != 200 {} };
     timeout(PATIENCE, again).await.expect("there is room again");
-    assert_eq!(member.of(&house).await.status, 200);
+    assert_eq!(member.send(&menshen).await.status, 200);
 }
 
 #[tokio::test]
@@ -395,9 +405,9 @@ async fn one_client_never_has_all_of_an_upstream() {
     .await;
     // One percent of 1024.
     let share = 10;
-    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
+    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
     let server = "trusted_proxies = [\"127.0.0.1\"]\nlimits.upstream_share = 1";
-    let house = plan.server(server).start().await;
+    let menshen = setup.server(server).start().await;
     let mut asked = 0;
     for (greedy, same, other) in [
         ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
@@ -406,9 +416,9 @@ async fn one_client_never_has_all_of_an_upstream() {
         let named = |client: &str| format!("X-Forwarded-For: {client}\r\n");
         let mut held = Vec::new();
         for _ in 0..share {
-            let mut line = Line::open(house.address()).await;
-            line.send(get("/hang", &named(greedy))).await;
-            held.push(line);
+            let mut connection = RawConnection::open(menshen.address()).await;
+            connection.send(get("/hang", &named(greedy))).await;
+            held.push(connection);
         }
         asked += share;
         until("all of them are under way", || {
@@ -416,21 +426,21 @@ async fn one_client_never_has_all_of_an_upstream() {
         })
         .await;
         for (client, status) in [(same, 503), (other, 200)] {
-            let mut line = Line::open(house.address()).await;
-            line.send(get("/", &named(client))).await;
-            let answer = line.answer().await;
+            let mut connection = RawConnection::open(menshen.address()).await;
+            connection.send(get("/", &named(client))).await;
+            let answer = connection.answer().await;
             assert_eq!(answer.status, status, "{client}");
             assert_eq!(answer.header("retry-after").is_some(), status == 503);
         }
         asked += 1;
     }
-    assert_eq!(reached(&house, "upstream_share"), 2);
+    assert_eq!(reached(&menshen, "upstream_share"), 2);
     // The proxy itself is no client.
     let mut held = Vec::new();
     for _ in 0..=share {
-        let mut line = Line::open(house.address()).await;
-        line.send(get("/hang", "")).await;
-        held.push(line);
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(get("/hang", "")).await;
+        held.push(connection);
     }
     asked += share + 1;
     until("all of them are under way", || {

@@ -1,7 +1,7 @@
 //! A client that opens streams only to reset them loses its connection.
 
 use crate::frames::{Frames, HEADERS, NOBODY_TRUSTED, PLAIN_HTTP2, RST_STREAM};
-use crate::house::{House, Plan};
+use crate::setup::{Menshen, Setup};
 use crate::upstream::{Reply, UP, Upstream, ok, open_route, until};
 
 const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
@@ -14,9 +14,9 @@ async fn upstream() -> Upstream {
     .await
 }
 
-async fn house(upstream: &Upstream, server: &str) -> House {
-    let plan = Plan::default().routes(&open_route(upstream.url(), ""));
-    plan.more(PLAIN_HTTP2).server(server).start().await
+async fn start_menshen(upstream: &Upstream, server: &str) -> Menshen {
+    let setup = Setup::default().routes(&open_route(upstream.url(), ""));
+    setup.more(PLAIN_HTTP2).server(server).start().await
 }
 
 /// Opens a stream that the upstream gets and does not answer, and resets it. Says whether the
@@ -40,8 +40,8 @@ async fn ask_and_reset(client: &mut Frames, upstream: &Upstream, stream: u32) ->
 }
 
 /// How many streams a client can open and reset, up to so many.
-async fn resets(house: &House, upstream: &Upstream, most: u32) -> u32 {
-    let mut client = Frames::open(house.address(), 1 << 20).await;
+async fn resets(menshen: &Menshen, upstream: &Upstream, most: u32) -> u32 {
+    let mut client = Frames::open(menshen.address(), 1 << 20).await;
     for number in 0..most {
         if !ask_and_reset(&mut client, upstream, 1 + 2 * number).await {
             return number;
@@ -53,11 +53,11 @@ async fn resets(house: &House, upstream: &Upstream, most: u32) -> u32 {
 #[tokio::test]
 async fn a_client_that_resets_its_streams_before_they_are_answered_loses_its_connection() {
     let upstream = upstream().await;
-    let house = house(&upstream, NOBODY_TRUSTED).await;
-    let opened = resets(&house, &upstream, 400).await;
+    let menshen = start_menshen(&upstream, NOBODY_TRUSTED).await;
+    let opened = resets(&menshen, &upstream, 400).await;
     assert!((201..300).contains(&opened), "{opened}");
     // It may come again, over another connection.
-    let mut client = Frames::open(house.address(), 1 << 20).await;
+    let mut client = Frames::open(menshen.address(), 1 << 20).await;
     client.get(1, UP, "/").await;
     assert_eq!(client.body(1).await, b"fine");
 }
@@ -65,8 +65,8 @@ async fn a_client_that_resets_its_streams_before_they_are_answered_loses_its_con
 #[tokio::test]
 async fn a_client_that_waits_for_most_answers_may_reset_as_many_as_it_likes() {
     let upstream = upstream().await;
-    let house = house(&upstream, NOBODY_TRUSTED).await;
-    let mut client = Frames::open(house.address(), 1 << 20).await;
+    let menshen = start_menshen(&upstream, NOBODY_TRUSTED).await;
+    let mut client = Frames::open(menshen.address(), 1 << 20).await;
     let mut stream = 1;
     for _ in 0..220 {
         assert!(ask_and_reset(&mut client, &upstream, stream).await);
@@ -83,6 +83,6 @@ async fn a_client_that_waits_for_most_answers_may_reset_as_many_as_it_likes() {
 #[tokio::test]
 async fn a_trusted_proxy_may_reset_for_all_its_clients() {
     let upstream = upstream().await;
-    let house = house(&upstream, "trusted_proxies = [\"127.0.0.1\"]").await;
-    assert_eq!(resets(&house, &upstream, 260).await, 260);
+    let menshen = start_menshen(&upstream, "trusted_proxies = [\"127.0.0.1\"]").await;
+    assert_eq!(resets(&menshen, &upstream, 260).await, 260);
 }

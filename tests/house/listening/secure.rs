@@ -9,8 +9,8 @@ use menshen::config::Config;
 use rustls::pki_types::CertificateDer;
 
 use super::{at, echo_route};
-use crate::house::{House, Plan};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{Menshen, Setup};
 use crate::tls::{connect, pair};
 use crate::upstream::{Folder, UP, get};
 use crate::wire::Answer;
@@ -28,7 +28,7 @@ fn lines(folder: &Folder, first: &str, second: Option<&str>) -> String {
     format!("tls = {{ {}{} }}", files(first), more.unwrap_or_default())
 }
 
-fn secure(folder: &Folder, first: &str, second: Option<&str>) -> Plan {
+fn secure(folder: &Folder, first: &str, second: Option<&str>) -> Setup {
     echo_route()
         .external_url("https://sso.test")
         .server(&lines(folder, first, second))
@@ -38,28 +38,35 @@ fn secure(folder: &Folder, first: &str, second: Option<&str>) -> Plan {
 async fn http_1_is_spoken_over_tls_and_the_upstream_is_told() {
     let folder = Folder::new();
     let trusted = pair(&folder, "a", &[UP]);
-    let house = secure(&folder, "a", None).start().await;
+    let menshen = secure(&folder, "a", None).start().await;
     for alpn in [&b"http/1.1"[..], b""] {
-        let mut line = Line::over(connect(house.address(), UP, &trusted, alpn).await.unwrap());
-        line.send(get(
-            "/echo",
-            "X-Forwarded-Proto: http\r\nX-Forwarded-Port: 1\r\n",
-        ))
-        .await;
-        let answer = line.answer().await;
+        let mut connection = RawConnection::over(
+            connect(menshen.address(), UP, &trusted, alpn)
+                .await
+                .unwrap(),
+        );
+        connection
+            .send(get(
+                "/echo",
+                "X-Forwarded-Proto: http\r\nX-Forwarded-Port: 1\r\n",
+            ))
+            .await;
+        let answer = connection.answer().await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.echoed("x-forwarded-proto"), ["https"]);
         assert_eq!(answer.echoed("x-forwarded-port"), ["443"]);
     }
     // Who does not speak TLS is not served.
-    let answer = crate::wire::try_raw(house.address(), get("/echo", "").as_bytes()).await;
+    let answer = crate::wire::try_raw(menshen.address(), get("/echo", "").as_bytes()).await;
     assert!(answer.is_none(), "{answer:?}");
-    assert_eq!(house.app.requests(), 2);
+    assert_eq!(menshen.app.requests(), 2);
 }
 
-/// An HTTP/2 connection to a house, driven in the background.
-async fn h2(house: &House, trusted: &CertificateDer<'static>) -> SendRequest<Full<Bytes>> {
-    let stream = connect(house.address(), UP, trusted, b"h2").await.unwrap();
+/// An HTTP/2 connection to an instance of menshen, driven in the background.
+async fn h2(menshen: &Menshen, trusted: &CertificateDer<'static>) -> SendRequest<Full<Bytes>> {
+    let stream = connect(menshen.address(), UP, trusted, b"h2")
+        .await
+        .unwrap();
     let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
     let (client, connection) = shaken.unwrap();
     tokio::spawn(connection);
@@ -91,9 +98,9 @@ async fn ask(
 async fn http_2_is_spoken_to_whoever_asks_for_it() {
     let folder = Folder::new();
     let trusted = pair(&folder, "a", &[UP]);
-    let house = secure(&folder, "a", None).start().await;
-    let mut client = h2(&house, &trusted).await;
-    // A browser sends each cookie on its own; HTTP/1.1 knows one line only (RFC 9113 8.2.3).
+    let menshen = secure(&folder, "a", None).start().await;
+    let mut client = h2(&menshen, &trusted).await;
+    // A browser sends each cookie on its own; HTTP/1.1 knows one connection only (RFC 9113 8.2.3).
     let get = Request::get("https://up.test/echo?a=%20b")
         .header("cookie", "a=1")
         .header("cookie", "__Host-menshen=forged")
@@ -129,8 +136,8 @@ async fn http_2_is_spoken_to_whoever_asks_for_it() {
 async fn two_names_of_one_request_must_agree_in_http_2_too() {
     let folder = Folder::new();
     let trusted = pair(&folder, "a", &[UP]);
-    let house = secure(&folder, "a", None).start().await;
-    let mut client = h2(&house, &trusted).await;
+    let menshen = secure(&folder, "a", None).start().await;
+    let mut client = h2(&menshen, &trusted).await;
     for (host, status) in [("up.test", 200), ("UP.Test", 200), ("sso.test", 400)] {
         let get = Request::get("https://up.test/echo").header("host", host);
         let answer = ask(&mut client, get, Bytes::new()).await;
@@ -148,17 +155,19 @@ async fn two_names_of_one_request_must_agree_in_http_2_too() {
 async fn the_name_a_client_asks_for_chooses_the_certificate() {
     let folder = Folder::new();
     let (a, b) = (pair(&folder, "a", &["sso.test"]), pair(&folder, "b", &[UP]));
-    let house = secure(&folder, "a", Some("b")).start().await;
+    let menshen = secure(&folder, "a", Some("b")).start().await;
     let good = [("sso.test", &a), (UP, &b)];
     for (name, trusted) in good {
         assert!(
-            connect(house.address(), name, trusted, b"").await.is_ok(),
+            connect(menshen.address(), name, trusted, b"").await.is_ok(),
             "{name}"
         );
     }
     for (name, trusted) in [("sso.test", &b), (UP, &a)] {
         assert!(
-            connect(house.address(), name, trusted, b"").await.is_err(),
+            connect(menshen.address(), name, trusted, b"")
+                .await
+                .is_err(),
             "{name}"
         );
     }
@@ -168,16 +177,16 @@ async fn the_name_a_client_asks_for_chooses_the_certificate() {
 async fn new_certificates_come_with_a_reload_and_cost_nobody_a_connection() {
     let folder = Folder::new();
     let old = pair(&folder, "a", &[UP]);
-    let plan = secure(&folder, "a", None);
-    let house = plan.clone().start().await;
-    let mut here = Line::over(connect(house.address(), UP, &old, b"").await.unwrap());
-    let mut there = h2(&house, &old).await;
+    let setup = secure(&folder, "a", None);
+    let menshen = setup.clone().start().await;
+    let mut here = RawConnection::over(connect(menshen.address(), UP, &old, b"").await.unwrap());
+    let mut there = h2(&menshen, &old).await;
     // Half a pair is refused whole, and the old one stays.
     let good_key = std::fs::read_to_string(folder.path("a.key")).unwrap();
     folder.write("a.key", "no key");
-    let refused = house.reload(&plan).await.unwrap_err();
+    let refused = menshen.reload(&setup).await.unwrap_err();
     assert!(refused.contains("a.key"), "{refused}");
-    assert!(connect(house.address(), UP, &old, b"").await.is_ok());
+    assert!(connect(menshen.address(), UP, &old, b"").await.is_ok());
     folder.write("a.key", &good_key);
     // A key of somebody else's does not fit.
     pair(&folder, "other", &[UP]);
@@ -185,11 +194,11 @@ async fn new_certificates_come_with_a_reload_and_cost_nobody_a_connection() {
         "a.key",
         &std::fs::read_to_string(folder.path("other.key")).unwrap(),
     );
-    assert!(house.reload(&plan).await.is_err());
+    assert!(menshen.reload(&setup).await.is_err());
     let new = pair(&folder, "a", &[UP]);
-    house.reload(&plan).await.unwrap();
-    assert!(connect(house.address(), UP, &new, b"").await.is_ok());
-    assert!(connect(house.address(), UP, &old, b"").await.is_err());
+    menshen.reload(&setup).await.unwrap();
+    assert!(connect(menshen.address(), UP, &new, b"").await.is_ok());
+    assert!(connect(menshen.address(), UP, &old, b"").await.is_err());
     here.send(get("/echo", "")).await;
     assert_eq!(here.answer().await.status, 200);
     let get = Request::get("https://up.test/echo");
@@ -199,14 +208,14 @@ async fn new_certificates_come_with_a_reload_and_cost_nobody_a_connection() {
 #[tokio::test]
 async fn certificates_that_cannot_be_read_are_named_before_anything_listens() {
     let folder = Folder::new();
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     for (write, named) in [(None, "a.pem"), (Some("no certificate"), "a.pem")] {
         if let Some(text) = write {
             folder.write("a.pem", text);
         }
-        let text = at(&house, &secure(&folder, "a", None), "\"127.0.0.1:0\"");
+        let text = at(&menshen, &secure(&folder, "a", None), "\"127.0.0.1:0\"");
         let config = Config::parse(&text, "test.toml").unwrap();
-        let error = menshen::run::start(config, house.clock.clone())
+        let error = menshen::run::start(config, menshen.clock.clone())
             .await
             .unwrap_err();
         let why = menshen::telemetry::error_chain(&error).to_string();

@@ -7,8 +7,8 @@ use url::Url;
 use super::source::Source;
 use super::{HTTPS, ID, secure_plan};
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::wire::Answer;
 
 fn by(flow_parameter: &'static str, method: CallbackMethod) -> Callback {
@@ -19,14 +19,14 @@ fn by(flow_parameter: &'static str, method: CallbackMethod) -> Callback {
     }
 }
 
-async fn house(source: &Source) -> House {
-    let plan = Plan::default().more(UNLIMITED);
-    plan.provided(ID, "", source.provided()).start().await
+async fn start_menshen(source: &Source) -> Menshen {
+    let setup = Setup::default().more(UNLIMITED);
+    setup.provided(ID, "", source.provided()).start().await
 }
 
-async fn secure_house(source: &Source) -> House {
-    let plan = secure_plan().provided(ID, "", source.provided());
-    plan.start().await
+async fn secure_menshen(source: &Source) -> Menshen {
+    let setup = secure_plan().provided(ID, "", source.provided());
+    setup.start().await
 }
 
 /// Opens a login; answers what the source would return of it.
@@ -57,8 +57,8 @@ async fn post(browser: &mut Browser, form: &str) -> Answer {
 async fn a_source_returns_the_login_in_a_parameter_of_its_own() {
     for parameter in ["RelayState", "state", "portalState", "flow"] {
         let source = Source::returning(by(parameter, CallbackMethod::Get));
-        let house = house(&source).await;
-        let mut browser = Browser::new(&house);
+        let menshen = start_menshen(&source).await;
+        let mut browser = Browser::new(&menshen);
         let flow = flow_of(&mut browser, HOME).await;
         let callback = format!("{OWN}/callback/{ID}");
         // Another parameter names no login, and one that stands twice names none either.
@@ -80,7 +80,7 @@ async fn a_source_returns_the_login_in_a_parameter_of_its_own() {
         }
         // Nobody else's browser may bring it.
         let good = format!("{callback}?{parameter}={flow}&assertion=lisi");
-        let answer = Browser::new(&house).visit(&good).await;
+        let answer = Browser::new(&menshen).visit(&good).await;
         assert_eq!(answer.cause(), Some(Cause::LoginMissing), "{parameter}");
         assert_eq!(source.asked(), [""; 0], "{parameter}");
         let page = browser.follow(&good).await;
@@ -101,8 +101,8 @@ async fn an_answer_counts_only_in_the_way_that_its_source_has() {
         (CallbackMethod::GetOrPost, true, true, "GET, POST"),
     ] {
         let source = Source::returning(by("RelayState", method));
-        let house = secure_house(&source).await;
-        let mut browser = Browser::new(&house).over_https();
+        let menshen = secure_menshen(&source).await;
+        let mut browser = Browser::new(&menshen).over_https();
         let flow = flow_of(&mut browser, HTTPS).await;
         let fields = format!("RelayState={flow}&assertion=lisi");
         let at = format!("{HTTPS}/.menshen/callback/{ID}?{fields}");
@@ -135,9 +135,9 @@ async fn a_form_is_as_large_as_its_source_needs_and_no_larger() {
         ..by("RelayState", CallbackMethod::Post)
     };
     let source = Source::returning(callback);
-    let house = secure_house(&source).await;
+    let menshen = secure_menshen(&source).await;
     for (bytes, counts) in [(300 * 1024, true), (300 * 1024 + 1, false)] {
-        let mut browser = Browser::new(&house).over_https();
+        let mut browser = Browser::new(&menshen).over_https();
         let flow = flow_of(&mut browser, HTTPS).await;
         let fields = format!("RelayState={flow}&assertion=lisi&more=");
         let form = format!("{fields}{}", "x".repeat(bytes - fields.len()));
@@ -151,9 +151,9 @@ async fn sources_with_parameters_of_their_own_may_share_an_address() {
     let address = format!("{OWN}/callback");
     let lines = format!("callback = \"{address}\"");
     let source = Source::returning(by("RelayState", CallbackMethod::Get));
-    let plan = Plan::default().connector(&lines).more(UNLIMITED);
-    let house = plan.provided(ID, &lines, source.provided()).start().await;
-    let mut browser = Browser::new(&house);
+    let setup = Setup::default().connector(&lines).more(UNLIMITED);
+    let menshen = setup.provided(ID, &lines, source.provided()).start().await;
+    let mut browser = Browser::new(&menshen);
     let flow = flow_of(&mut browser, HOME).await;
     let start = format!("{OWN}/start?connector=corp&rd=%2Fecho");
     let theirs = browser.to_source(&start).await;
@@ -176,8 +176,8 @@ async fn sources_with_parameters_of_their_own_may_share_an_address() {
 #[tokio::test]
 async fn a_wrong_answer_says_nothing_of_a_right_one_in_the_same_login() {
     let source = Source::returning(by("state", CallbackMethod::Get));
-    let house = house(&source).await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen(&source).await;
+    let mut browser = Browser::new(&menshen);
     let flow = flow_of(&mut browser, HOME).await;
     let at = |more: &str| format!("{OWN}/callback/{ID}?state={flow}&{more}");
     for wrong in ["assertion=wrong", "assertion=wrong&code=1", "code=1"] {

@@ -5,8 +5,8 @@ use menshen::face::page::Cause;
 use super::source::Source;
 use super::{ID, flow_in, remembers};
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House, Plan, ROUTES, UNLIMITED};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen, ROUTES, Setup, UNLIMITED};
 use crate::stores::TempDir;
 use crate::wire::Answer;
 
@@ -28,14 +28,14 @@ const BUTTON: [(&str, &str); 6] = [
     ("Sec-Fetch-Site", "same-origin"),
 ];
 
-fn plan(source: &Source) -> Plan {
-    let plan = Plan::default().more(UNLIMITED).access_log();
-    plan.provided(ID, "", source.provided())
+fn setup(source: &Source) -> Setup {
+    let setup = Setup::default().more(UNLIMITED).access_log();
+    setup.provided(ID, "", source.provided())
 }
 
-async fn house() -> (House, Source) {
+async fn start_menshen() -> (Menshen, Source) {
     let source = Source::with_tickets(&[]);
-    (plan(&source).start().await, source)
+    (setup(&source).start().await, source)
 }
 
 async fn arrive(browser: &mut Browser, query: &str) -> Answer {
@@ -95,7 +95,7 @@ fn assert_refused(answer: &Answer, what: &str) {
 
 #[tokio::test]
 async fn a_ticket_lets_its_person_in_and_stands_nowhere_afterwards() {
-    let (house, source) = house().await;
+    let (menshen, source) = start_menshen().await;
     for (at, (rd, to)) in [
         ("rd=%2Fecho%3Fa%3Db", "/echo?a=b"),
         ("rd=http://oa.test/echo", "http://oa.test/echo"),
@@ -106,7 +106,7 @@ async fn a_ticket_lets_its_person_in_and_stands_nowhere_afterwards() {
     .into_iter()
     .enumerate()
     {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let ticket = format!("lisi.hunter{at}");
         let answer = arrive(&mut browser, &format!("ticket={ticket}&{rd}")).await;
         assert_eq!(
@@ -122,24 +122,24 @@ async fn a_ticket_lets_its_person_in_and_stands_nowhere_afterwards() {
         assert_eq!(who(&browser).await.as_deref(), Some("lisi"));
     }
     // By a form as well, which keeps the ticket out of addresses.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let page = post(&mut browser, "wangwu.hunter9").await;
     assert_eq!(page.url, format!("{HOME}/echo"));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["wangwu"]);
     assert!(browser.visited.iter().all(|url| !url.contains("hunter9")));
     assert_eq!(source.asked().len(), 6);
-    let audit = house.audit();
+    let audit = menshen.audit();
     let logins = audit.iter().filter(|line| line["event"] == "login").count();
     assert_eq!(logins, 6, "{audit:?}");
-    assert!(!house.records.text().contains("hunter"));
+    assert!(!menshen.records.text().contains("hunter"));
 }
 
 #[tokio::test]
 async fn a_ticket_counts_once_on_every_node_also_when_two_bring_it_at_once() {
     let dir = TempDir::new();
     let source = Source::with_tickets(&[]);
-    let one = plan(&source).store(&dir.url()).start().await;
-    let other = plan(&source)
+    let one = setup(&source).store(&dir.url()).start().await;
+    let other = setup(&source)
         .store(&dir.url())
         .clock(&one.clock)
         .start()
@@ -188,7 +188,7 @@ async fn a_ticket_counts_once_on_every_node_also_when_two_bring_it_at_once() {
 
 #[tokio::test]
 async fn only_a_person_who_goes_there_arrives() {
-    let (house, source) = house().await;
+    let (menshen, source) = start_menshen().await;
     let url = format!("{OWN}/enter/{ID}?ticket=lisi.1");
     let fetch = |mode, dest| {
         vec![
@@ -208,7 +208,7 @@ async fn only_a_person_who_goes_there_arrives() {
         (vec![("Accept", "*/*")], 401),
     ] {
         for method in ["GET", "POST"] {
-            let mut browser = Browser::new(&house);
+            let mut browser = Browser::new(&menshen);
             let answer = browser.send(method, &url, &headers, b"").await;
             assert_eq!(answer.status, status, "{method} {headers:?}");
             assert!(
@@ -218,29 +218,29 @@ async fn only_a_person_who_goes_there_arrives() {
         }
     }
     for method in ["HEAD", "PUT", "DELETE", "OPTIONS"] {
-        let answer = Browser::new(&house).send(method, &url, &LINK, b"").await;
+        let answer = Browser::new(&menshen).send(method, &url, &LINK, b"").await;
         assert_eq!(answer.status, 405, "{method}");
         assert_eq!(answer.header("allow"), Some("GET, POST"), "{method}");
     }
     for (path, status) in [("corp", 404), ("nobody", 404), ("Idp", 404)] {
         let url = format!("{OWN}/enter/{path}?ticket=lisi.1");
-        let answer = Browser::new(&house).send("GET", &url, &LINK, b"").await;
+        let answer = Browser::new(&menshen).send("GET", &url, &LINK, b"").await;
         assert_eq!(answer.status, status, "{path}");
     }
     let elsewhere = format!("http://oa.test/.menshen/enter/{ID}?ticket=lisi.1");
-    let answer = Browser::new(&house)
+    let answer = Browser::new(&menshen)
         .send("GET", &elsewhere, &LINK, b"")
         .await;
     assert_eq!(answer.cause(), Some(Cause::NotHere));
     assert_eq!(source.asked(), [""; 0], "nothing was redeemed");
     assert!(came_in(
-        &arrive(&mut Browser::new(&house), "ticket=lisi.1").await
+        &arrive(&mut Browser::new(&menshen), "ticket=lisi.1").await
     ));
 }
 
 #[tokio::test]
 async fn a_ticket_stands_once_and_is_no_longer_than_tickets_are() {
-    let (house, source) = house().await;
+    let (menshen, source) = start_menshen().await;
     let long = "l".repeat(8 * 1024 - 2);
     let much = format!("ticket={long}.12");
     for query in [
@@ -250,7 +250,7 @@ async fn a_ticket_stands_once_and_is_no_longer_than_tickets_are() {
         "Ticket=lisi.1",
         &much,
     ] {
-        let answer = arrive(&mut Browser::new(&house), query).await;
+        let answer = arrive(&mut Browser::new(&menshen), query).await;
         let start: String = query.chars().take(30).collect();
         assert_eq!(
             (answer.status, answer.cause()),
@@ -272,7 +272,7 @@ async fn a_ticket_stands_once_and_is_no_longer_than_tickets_are() {
         ("application/json", ""),
         ("text/plain", ""),
     ] {
-        let (mut browser, headers) = (Browser::new(&house), with(kind));
+        let (mut browser, headers) = (Browser::new(&menshen), with(kind));
         let answer = browser.send("POST", &url, &headers, body.as_bytes()).await;
         assert_eq!(answer.status, 400, "{kind} {body}");
     }
@@ -281,8 +281,8 @@ async fn a_ticket_stands_once_and_is_no_longer_than_tickets_are() {
 
 #[tokio::test]
 async fn a_wrong_ticket_lets_nobody_in_and_one_that_was_not_redeemed_may_come_again() {
-    let (house, source) = house().await;
-    let mut browser = Browser::new(&house);
+    let (menshen, source) = start_menshen().await;
+    let mut browser = Browser::new(&menshen);
     assert_refused(&arrive(&mut browser, "ticket=wrong.1").await, "wrong");
     for _ in 0..2 {
         let answer = arrive(&mut browser, "ticket=away.1").await;
@@ -292,7 +292,7 @@ async fn a_wrong_ticket_lets_nobody_in_and_one_that_was_not_redeemed_may_come_ag
         );
     }
     assert_eq!(source.asked(), ["wrong.1", "away.1", "away.1"]);
-    let audit = house.audit();
+    let audit = menshen.audit();
     let refused = audit
         .iter()
         .filter(|line| line["event"] == "refused")
@@ -302,10 +302,10 @@ async fn a_wrong_ticket_lets_nobody_in_and_one_that_was_not_redeemed_may_come_ag
 
 #[tokio::test]
 async fn nobody_becomes_somebody_else_without_being_asked() {
-    let (house, source) = house().await;
+    let (menshen, source) = start_menshen().await;
     for by_form in [false, true] {
-        house.advance(std::time::Duration::from_secs(1));
-        let mut browser = Browser::new(&house);
+        menshen.advance(std::time::Duration::from_secs(1));
+        let mut browser = Browser::new(&menshen);
         let tickets = format!("{by_form}");
         let mine = format!("ticket=zhangsan.{tickets}");
         assert!(came_in(&arrive(&mut browser, &mine).await));
@@ -324,7 +324,7 @@ async fn nobody_becomes_somebody_else_without_being_asked() {
         assert_eq!(who(&browser).await.as_deref(), Some("zhangsan"));
         let flow = flow_in(&html);
         // The button counts in this browser, on our page, and nowhere else.
-        assert!(!came_in(&press(&mut Browser::new(&house), &flow).await));
+        assert!(!came_in(&press(&mut Browser::new(&menshen), &flow).await));
         let url = format!("{OWN}/enter/{ID}");
         for from in [
             ("Origin", "http://evil.test"),
@@ -366,9 +366,9 @@ async fn nobody_becomes_somebody_else_without_being_asked() {
 
 #[tokio::test]
 async fn whoever_is_here_already_gets_a_new_session_without_a_question() {
-    let (house, _) = house().await;
+    let (menshen, _) = start_menshen().await;
     for by_form in [false, true] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let first = format!("ticket=lisi.{by_form}-1&rd=/echo");
         assert!(came_in(&arrive(&mut browser, &first).await));
         let before = browser.clone();
@@ -389,7 +389,7 @@ async fn whoever_is_here_already_gets_a_new_session_without_a_question() {
 #[tokio::test]
 async fn only_the_pages_that_are_named_send_people_here() {
     let source = Source::with_tickets(&["https://portal.test", "http://hr.corp.test:8080"]);
-    let house = plan(&source).start().await;
+    let menshen = setup(&source).start().await;
     let portal = "https://portal.test";
     for (at, (headers, counts)) in [
         (vec![("Referer", "https://portal.test/a?b")], true),
@@ -423,7 +423,9 @@ async fn only_the_pages_that_are_named_send_people_here() {
         let what = format!("{headers:?}");
         let headers: Vec<_> = LINK.into_iter().chain(headers).collect();
         let url = format!("{OWN}/enter/{ID}?ticket=lisi.{at}");
-        let answer = Browser::new(&house).send("GET", &url, &headers, b"").await;
+        let answer = Browser::new(&menshen)
+            .send("GET", &url, &headers, b"")
+            .await;
         assert_eq!(came_in(&answer), counts, "{what}");
         if !counts {
             assert_refused(&answer, &what);
@@ -439,14 +441,14 @@ async fn no_login_begins_where_people_only_arrive() {
         "host = \"oa.test\"",
         "host = \"oa.test\"\nconnectors = [\"idp\"]",
     );
-    let plan = Plan::default().more(UNLIMITED).routes(&by_portal);
-    let plan = plan.provided(
+    let setup = Setup::default().more(UNLIMITED).routes(&by_portal);
+    let setup = setup.provided(
         ID,
         "auto_login = \"always\"\ndisplay_name = \"Portal One\"",
         source.provided(),
     );
-    let house = plan.start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = setup.start().await;
+    let mut browser = Browser::new(&menshen);
     for path in [
         format!("/start?connector={ID}"),
         format!("/login-config/{ID}"),

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::source::{PASSWORD, Source};
 use super::{ID, flow_in, remembers};
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::wire::Answer;
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
@@ -23,11 +23,11 @@ const FROM_HERE: [(&str, &str); 5] = [
     ("Sec-Fetch-Site", "same-origin"),
 ];
 
-async fn house(lines: &str) -> (House, Source) {
+async fn start_menshen(lines: &str) -> (Menshen, Source) {
     let source = Source::with_passwords();
-    let plan = Plan::default().more(UNLIMITED);
-    let plan = plan.provided(ID, lines, source.provided());
-    (plan.start().await, source)
+    let setup = Setup::default().more(UNLIMITED);
+    let setup = setup.provided(ID, lines, source.provided());
+    (setup.start().await, source)
 }
 
 /// The form, for somebody who wants to go to `/echo`.
@@ -65,9 +65,9 @@ fn is_in(browser: &Browser) -> bool {
 
 #[tokio::test]
 async fn the_form_needs_no_script_and_nothing_from_elsewhere() {
-    let (house, _) = house("display_name = \"账号 <b>\"").await;
+    let (menshen, _) = start_menshen("display_name = \"账号 <b>\"").await;
     for (language, word) in [("zh-CN", "用户名"), ("en", "User name")] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let language = ("Accept-Language".to_owned(), language.to_owned());
         browser.extra.push(language);
         let page = open(&mut browser).await;
@@ -95,7 +95,7 @@ async fn the_form_needs_no_script_and_nothing_from_elsewhere() {
         assert_eq!(header("cache-control"), "no-store");
         assert_eq!(header("referrer-policy"), "same-origin");
     }
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let start = format!("{OWN}/start?connector={ID}&rd=%2Fecho");
     assert_eq!(browser.visit(&start).await.status, 303);
     assert!(browser.cookies().is_empty(), "nothing began yet");
@@ -103,8 +103,8 @@ async fn the_form_needs_no_script_and_nothing_from_elsewhere() {
 
 #[tokio::test]
 async fn a_right_password_lets_the_person_in_and_a_wrong_one_says_so() {
-    let (house, source) = house("").await;
-    let mut browser = Browser::new(&house);
+    let (menshen, source) = start_menshen("").await;
+    let mut browser = Browser::new(&menshen);
     let page = open(&mut browser).await;
     let flow = flow_in(&page.answer.text());
     for wrong in [
@@ -142,7 +142,7 @@ async fn a_right_password_lets_the_person_in_and_a_wrong_one_says_so() {
     );
     assert_eq!(source.asked().len(), 5);
     // And lets nobody else in.
-    let mut other = Browser::new(&house);
+    let mut other = Browser::new(&menshen);
     let answer = send(&mut other, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
     assert_eq!(answer.status, 400);
     assert!(!is_in(&other));
@@ -150,8 +150,8 @@ async fn a_right_password_lets_the_person_in_and_a_wrong_one_says_so() {
 
 #[tokio::test]
 async fn a_form_from_anywhere_else_never_reaches_the_source() {
-    let (house, source) = house("").await;
-    let mut browser = Browser::new(&house);
+    let (menshen, source) = start_menshen("").await;
+    let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
     let good = filled(&flow, "lisi", PASSWORD);
     let navigates = [
@@ -203,10 +203,10 @@ async fn a_form_from_anywhere_else_never_reaches_the_source() {
 
 #[tokio::test]
 async fn a_form_counts_in_one_shape_and_in_the_browser_that_was_shown_it() {
-    let (house, source) = house("").await;
-    let mut browser = Browser::new(&house);
+    let (menshen, source) = start_menshen("").await;
+    let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
-    let mut other = Browser::new(&house);
+    let mut other = Browser::new(&menshen);
     let theirs = flow_in(&open(&mut other).await.answer.text());
     let good = filled(&flow, "lisi", PASSWORD);
     let twice = ["flow=x", "login=lisi", "password=x", "rd=/"];
@@ -256,10 +256,10 @@ async fn a_form_counts_in_one_shape_and_in_the_browser_that_was_shown_it() {
 
 #[tokio::test]
 async fn a_form_that_was_open_for_too_long_is_shown_again_and_leads_to_the_same_place() {
-    let (house, source) = house("").await;
-    let mut browser = Browser::new(&house);
+    let (menshen, source) = start_menshen("").await;
+    let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
-    house.advance(Duration::from_secs(601));
+    menshen.advance(Duration::from_secs(601));
     let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", PASSWORD)).await;
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("value=\"lisi\"") && !answer.text().contains("horse"));
@@ -271,7 +271,7 @@ async fn a_form_that_was_open_for_too_long_is_shown_again_and_leads_to_the_same_
         (303, Some("/echo"))
     );
     // A place elsewhere is none.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let lost = form(&[
         ("flow", "x"),
         ("rd", "http://evil.test/"),
@@ -286,8 +286,8 @@ async fn a_form_that_was_open_for_too_long_is_shown_again_and_leads_to_the_same_
 
 #[tokio::test]
 async fn what_can_be_nobodys_is_wrong_without_a_question_to_the_source() {
-    let (house, source) = house("").await;
-    let mut browser = Browser::new(&house);
+    let (menshen, source) = start_menshen("").await;
+    let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
     for (login, password) in [
         ("", PASSWORD),
@@ -307,8 +307,8 @@ async fn what_can_be_nobodys_is_wrong_without_a_question_to_the_source() {
 
 #[tokio::test]
 async fn a_source_that_is_away_is_no_wrong_password_and_a_password_is_written_nowhere() {
-    let (house, _) = house("").await;
-    let mut browser = Browser::new(&house);
+    let (menshen, _) = start_menshen("").await;
+    let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
     let answer = send(&mut browser, &FROM_HERE, &filled(&flow, "away", "hunter2")).await;
     assert_eq!(
@@ -318,19 +318,19 @@ async fn a_source_that_is_away_is_no_wrong_password_and_a_password_is_written_no
     assert!(answer.header("retry-after").is_some());
     let wrong = send(&mut browser, &FROM_HERE, &filled(&flow, "lisi", "hunter2")).await;
     assert_eq!(wrong.status, 401);
-    let audit = house.audit();
+    let audit = menshen.audit();
     let refused = audit
         .iter()
         .filter(|line| line["event"] == "refused")
         .count();
     assert_eq!(refused, 2, "{audit:?}");
-    assert!(!house.records.text().contains("hunter2"));
+    assert!(!menshen.records.text().contains("hunter2"));
 }
 
 #[tokio::test]
 async fn only_a_connector_with_a_form_has_its_paths_and_no_other() {
-    let (house, source) = house("").await;
-    let mut browser = Browser::new(&house);
+    let (menshen, source) = start_menshen("").await;
+    let mut browser = Browser::new(&menshen);
     let flow = flow_in(&open(&mut browser).await.answer.text());
     for (method, path, status) in [
         ("GET", format!("/password/{ID}"), 405),
@@ -357,7 +357,7 @@ async fn only_a_connector_with_a_form_has_its_paths_and_no_other() {
         vec![("Accept", "*/*")],
     ] {
         let url = format!("{OWN}/sign_in?connector={ID}&rd=/echo");
-        let mut program = Browser::new(&house);
+        let mut program = Browser::new(&menshen);
         let answer = program.send("GET", &url, &headers, b"").await;
         assert!(answer.header("set-cookie").is_none(), "{headers:?}");
     }
@@ -366,8 +366,8 @@ async fn only_a_connector_with_a_form_has_its_paths_and_no_other() {
 
 #[tokio::test]
 async fn a_stranger_comes_to_the_form_by_itself_where_that_is_configured() {
-    let (house, _) = house("auto_login = \"always\"").await;
-    let mut browser = Browser::new(&house);
+    let (menshen, _) = start_menshen("auto_login = \"always\"").await;
+    let mut browser = Browser::new(&menshen);
     let page = browser.follow(&format!("{HOME}/echo")).await;
     assert!(page.url.contains("/sign_in?connector=idp"), "{}", page.url);
     let flow = flow_in(&page.answer.text());
@@ -380,8 +380,8 @@ async fn a_stranger_comes_to_the_form_by_itself_where_that_is_configured() {
 
 #[tokio::test]
 async fn a_front_end_brings_a_password_as_json() {
-    let (house, source) = house("").await;
-    let mut browser = Browser::new(&house);
+    let (menshen, source) = start_menshen("").await;
+    let mut browser = Browser::new(&menshen);
     let from = [("Origin", HOME), ("Sec-Fetch-Site", "same-origin")];
     let url = format!("{OWN}/login-config/{ID}?rd=/echo");
     let config = browser.send("GET", &url, &from, b"").await.json();

@@ -7,7 +7,7 @@ use menshen::login::connector::{Callback, CallbackMethod};
 use super::source::Source;
 use super::{HTTPS, ID, flow_in, secure_plan};
 use crate::browser::Browser;
-use crate::house::House;
+use crate::setup::Menshen;
 use crate::wire::Answer;
 
 const BY_POST: Callback = Callback {
@@ -16,10 +16,10 @@ const BY_POST: Callback = Callback {
     form_bytes_max: 16 * 1024,
 };
 
-async fn house(lines: &str) -> (House, Source) {
+async fn start_menshen(lines: &str) -> (Menshen, Source) {
     let source = Source::posted_to(BY_POST);
-    let plan = secure_plan().provided(ID, lines, source.provided());
-    (plan.start().await, source)
+    let setup = secure_plan().provided(ID, lines, source.provided());
+    (setup.start().await, source)
 }
 
 /// A page that sends a form to the source, and does nothing else.
@@ -58,9 +58,9 @@ fn assert_sends_off(answer: &Answer, what: &str) {
 
 #[tokio::test]
 async fn a_page_of_ours_takes_the_person_to_the_source_and_the_answer_comes_back() {
-    let (house, source) = house("").await;
+    let (menshen, source) = start_menshen("").await;
     for language in ["zh-CN", "en"] {
-        let mut browser = Browser::new(&house).over_https();
+        let mut browser = Browser::new(&menshen).over_https();
         browser
             .extra
             .push(("Accept-Language".to_owned(), language.to_owned()));
@@ -94,8 +94,8 @@ async fn a_page_of_ours_takes_the_person_to_the_source_and_the_answer_comes_back
 
 #[tokio::test]
 async fn a_stranger_in_front_of_an_application_sees_the_same_page() {
-    let (house, _) = house("auto_login = \"always\"").await;
-    let mut browser = Browser::new(&house).over_https();
+    let (menshen, _) = start_menshen("auto_login = \"always\"").await;
+    let mut browser = Browser::new(&menshen).over_https();
     let answer = browser.visit(&format!("{HTTPS}/echo?q=1")).await;
     assert_sends_off(&answer, "in front of an application");
     // The second time in a row it is the page with the connectors.
@@ -105,8 +105,8 @@ async fn a_stranger_in_front_of_an_application_sees_the_same_page() {
 
 #[tokio::test]
 async fn the_script_sends_the_form_off_whatever_its_fields_are_called() {
-    let (house, _) = house("").await;
-    let mut browser = Browser::new(&house).over_https();
+    let (menshen, _) = start_menshen("").await;
+    let mut browser = Browser::new(&menshen).over_https();
     let script = browser.visit(&format!("{HTTPS}/.menshen/post.js")).await;
     assert_eq!(script.status, 200);
     assert_eq!(

@@ -86,7 +86,7 @@ async fn an_answer_without_end_is_read_to_a_bound() {
     for (endpoint, call) in ENDPOINTS {
         let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, Algorithm::ES256).await;
-        let house = provider.plan("").start().await;
+        let menshen = provider.setup("").start().await;
         let how = Misbehaves::At(endpoint, Odd::Endless);
         let row = row(
             "no end",
@@ -94,8 +94,8 @@ async fn an_answer_without_end_is_read_to_a_bound() {
             Cause::SourceUnreachable,
             "answered with more than",
         );
-        refused(&provider, &house, &row, "en").await;
-        let error = house.audit()[0]["error"].as_str().unwrap().to_owned();
+        refused(&provider, &menshen, &row, "en").await;
+        let error = menshen.audit()[0]["error"].as_str().unwrap().to_owned();
         assert!(error.contains(call), "{endpoint}: {error}");
         // What is read, and what fits into the buffers on the way.
         let streamed = provider.streamed();
@@ -114,7 +114,7 @@ async fn an_answer_that_does_not_come_is_waited_for_in_bounds() {
             waiting.push(async move {
                 let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
                 let provider = Provider::start(&clock, Algorithm::ES256).await;
-                let house = provider.plan("").start().await;
+                let menshen = provider.setup("").start().await;
                 let how = Misbehaves::At(endpoint, odd);
                 let row = row(
                     "silence",
@@ -122,7 +122,7 @@ async fn an_answer_that_does_not_come_is_waited_for_in_bounds() {
                     Cause::SourceUnreachable,
                     "not answered in time",
                 );
-                refused(&provider, &house, &row, "zh-CN").await;
+                refused(&provider, &menshen, &row, "zh-CN").await;
             });
         }
     }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Row, all_refused, by, is_refusal, speaking};
 use crate::browser::Browser;
-use crate::line::Line;
 use crate::provider::{Misbehaves, Provider, start};
+use crate::raw_connection::RawConnection;
 use crate::tls;
 use crate::upstream::Folder;
 
@@ -73,7 +73,7 @@ async fn metadata_of_somebody_else_or_without_the_least_is_not_used() {
     all_refused(Algorithm::ES256, rows).await;
 }
 
-/// What such metadata says is kept for an hour, so each yes is another house.
+/// What such metadata says is kept for an hour, so each yes is another instance.
 #[tokio::test]
 async fn metadata_without_an_endpoint_that_a_login_needs_is_told_to_the_operator() {
     for (name, language) in [
@@ -83,14 +83,14 @@ async fn metadata_without_an_endpoint_that_a_login_needs_is_told_to_the_operator
         let provider = Provider::new().await;
         let row = says("nothing", name, Value::Null, name);
         (row.bend)(&provider);
-        let house = provider.plan("").start().await;
-        let mut browser = speaking(&house, language);
+        let menshen = provider.setup("").start().await;
+        let mut browser = speaking(&menshen, language);
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
-        is_refusal(&house, &browser, &page, &row, language);
+        is_refusal(&menshen, &browser, &page, &row, language);
         assert_eq!(provider.calls("token"), 0);
         provider.behave();
-        let house = provider.plan("").start().await;
-        let mut browser = Browser::new(&house);
+        let menshen = provider.setup("").start().await;
+        let mut browser = Browser::new(&menshen);
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
         assert_eq!(page.answer.status, 200);
     }
@@ -115,26 +115,32 @@ async fn an_https_provider_leads_nobody_to_plain_http() {
         let row = says("plain http", name, json!(plain.url("/keys")), name);
         (row.bend)(&provider);
         let more = trusting(provider.toml("keycloak"));
-        let house = crate::house::Plan::default()
+        let menshen = crate::setup::Setup::default()
             .clock(provider.clock())
             .more(&more)
             .start()
             .await;
-        let mut browser = speaking(&house, "en");
+        let mut browser = speaking(&menshen, "en");
         let page = browser.follow(&start("keycloak")).await;
-        is_refusal(&house, &browser, &page, &row, "en");
+        is_refusal(&menshen, &browser, &page, &row, "en");
         provider.behave();
         // Over https all the way somebody comes in.
-        house.advance(std::time::Duration::from_secs(3));
+        menshen.advance(std::time::Duration::from_secs(3));
         let back = {
             let answer = browser.visit(&start("keycloak")).await;
             let to = url::Url::parse(answer.header("location").unwrap()).unwrap();
             let stream = tls::connect(provider.address(), "127.0.0.1", &certificate, b"http/1.1");
-            let mut line = Line::over(stream.await.unwrap());
+            let mut connection = RawConnection::over(stream.await.unwrap());
             let target = format!("{}?{}", to.path(), to.query().unwrap());
-            line.send(format!("GET {target} HTTP/1.1\r\nHost: op\r\n\r\n"))
+            connection
+                .send(format!("GET {target} HTTP/1.1\r\nHost: op\r\n\r\n"))
                 .await;
-            line.answer().await.header("location").unwrap().to_owned()
+            connection
+                .answer()
+                .await
+                .header("location")
+                .unwrap()
+                .to_owned()
         };
         let page = browser.follow(&back).await;
         assert_eq!(
@@ -145,8 +151,8 @@ async fn an_https_provider_leads_nobody_to_plain_http() {
     }
     assert_eq!(plain.calls("keys"), 0);
     // Whoever is not told to trust that certificate talks to nobody.
-    let house = provider.plan("").start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = provider.setup("").start().await;
+    let mut browser = Browser::new(&menshen);
     let page = browser.follow(&start("keycloak")).await;
     assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
 }

@@ -3,16 +3,16 @@
 use menshen::face::page::Cause;
 
 use crate::browser::Browser;
-use crate::house::{House, Plan, UNLIMITED};
 use crate::provider::{Misbehaves, Provider};
+use crate::setup::{Menshen, Setup, UNLIMITED};
 
-/// Two providers on one clock, and a house that has both.
-async fn two() -> (Provider, Provider, House) {
+/// Two providers on one clock, and an instance of menshen that has both.
+async fn two() -> (Provider, Provider, Menshen) {
     let a = Provider::new().await;
     let b = Provider::start(a.clock(), jsonwebtoken::Algorithm::ES256).await;
     let more = format!("{}{}{UNLIMITED}", a.toml("a"), b.toml("b"));
-    let house = Plan::default().clock(a.clock()).more(&more).start().await;
-    (a, b, house)
+    let menshen = Setup::default().clock(a.clock()).more(&more).start().await;
+    (a, b, menshen)
 }
 
 fn parameter(url: &str, name: &str) -> String {
@@ -46,8 +46,8 @@ fn nobody_came_in(browser: &Browser) {
 
 #[tokio::test]
 async fn an_answer_of_one_provider_means_nothing_at_the_callback_of_another() {
-    let (a, b, house) = two().await;
-    let mut browser = Browser::new(&house);
+    let (a, b, menshen) = two().await;
+    let mut browser = Browser::new(&menshen);
     let back = a.way_back(&mut browser, "a", "zhangsan").await;
     let there = back.replace("/callback/a", "/callback/b");
     let page = browser.follow(&there).await;
@@ -57,7 +57,7 @@ async fn an_answer_of_one_provider_means_nothing_at_the_callback_of_another() {
     nobody_came_in(&browser);
     assert_eq!((a.calls("token"), b.calls("token")), (0, 0));
     // Its own place takes it, if the browser still remembers.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let back = a.way_back(&mut browser, "a", "zhangsan").await;
     assert_eq!(browser.follow(&back).await.answer.status, 200);
 }
@@ -65,9 +65,9 @@ async fn an_answer_of_one_provider_means_nothing_at_the_callback_of_another() {
 #[tokio::test]
 async fn a_code_of_one_provider_is_never_shown_to_another() {
     for (from, to) in [("a", "b"), ("b", "a")] {
-        let (a, b, house) = two().await;
+        let (a, b, menshen) = two().await;
         let provider = |id| if id == "a" { &a } else { &b };
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let code = provider(from)
             .way_back(&mut browser, from, "zhangsan")
             .await;
@@ -87,7 +87,7 @@ async fn a_code_of_one_provider_is_never_shown_to_another() {
         );
         nobody_came_in(&browser);
         assert_eq!((a.calls("token"), b.calls("token")), (0, 0));
-        let error = house.audit().last().unwrap()["error"].to_string();
+        let error = menshen.audit().last().unwrap()["error"].to_string();
         assert!(error.contains("another issuer"), "{error}");
         // The other login is untouched.
         assert_eq!(browser.follow(&code).await.answer.status, 200);
@@ -97,11 +97,11 @@ async fn a_code_of_one_provider_is_never_shown_to_another() {
 
 #[tokio::test]
 async fn a_provider_that_does_not_name_itself_gets_no_session_out_of_anothers_code() {
-    let (a, b, house) = two().await;
+    let (a, b, menshen) = two().await;
     for provider in [&a, &b] {
         provider.set(|settings| settings.names_itself = false);
     }
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let code = a.way_back(&mut browser, "a", "zhangsan").await;
     let state = b.way_back(&mut browser, "b", "zhangsan").await;
     let mixed = with(&state, &[("code", &parameter(&code, "code"))]);
@@ -118,8 +118,8 @@ async fn a_provider_that_does_not_name_itself_gets_no_session_out_of_anothers_co
 #[tokio::test]
 async fn an_answer_that_comes_twice_is_redeemed_once() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = provider.setup("").start().await;
+    let mut browser = Browser::new(&menshen);
     let back = provider
         .way_back(&mut browser, "keycloak", "zhangsan")
         .await;
@@ -136,7 +136,7 @@ async fn an_answer_that_comes_twice_is_redeemed_once() {
     assert!(tabs.iter().all(|tab| session(tab) == session(&tabs[0])));
     assert_eq!(provider.calls("code"), 1);
     // Once more, later, with the memory of this login gone: they are here, and nothing happens.
-    house.advance(std::time::Duration::from_secs(300));
+    menshen.advance(std::time::Duration::from_secs(300));
     let page = tabs[0].follow(&back).await;
     assert_eq!(page.answer.status, 200);
     assert_eq!(provider.calls("code"), 1);
@@ -145,11 +145,11 @@ async fn an_answer_that_comes_twice_is_redeemed_once() {
 #[tokio::test]
 async fn a_code_that_another_browser_got_lets_nobody_in() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut attacker = Browser::new(&house);
+    let menshen = provider.setup("").start().await;
+    let mut attacker = Browser::new(&menshen);
     let bait = provider.way_back(&mut attacker, "keycloak", "lisi").await;
     // A browser that began nothing.
-    let mut victim = Browser::new(&house);
+    let mut victim = Browser::new(&menshen);
     let page = victim.follow(&bait).await;
     assert_eq!(
         (page.answer.status, page.cause()),
@@ -175,10 +175,10 @@ async fn a_code_that_another_browser_got_lets_nobody_in() {
 #[tokio::test]
 async fn without_pkce_at_the_provider_the_nonce_still_tells_logins_apart() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut attacker = Browser::new(&house);
+    let menshen = provider.setup("").start().await;
+    let mut attacker = Browser::new(&menshen);
     let bait = provider.way_back(&mut attacker, "keycloak", "lisi").await;
-    let mut victim = Browser::new(&house);
+    let mut victim = Browser::new(&menshen);
     let own = provider.way_back(&mut victim, "keycloak", "zhangsan").await;
     provider.forget_challenges();
     let injected = with(&own, &[("code", &parameter(&bait, "code"))]);
@@ -188,20 +188,20 @@ async fn without_pkce_at_the_provider_the_nonce_still_tells_logins_apart() {
         (400, Some(Cause::BadAnswer))
     );
     nobody_came_in(&victim);
-    let error = house.audit().last().unwrap()["error"].to_string();
+    let error = menshen.audit().last().unwrap()["error"].to_string();
     assert!(error.contains("nonce"), "{error}");
 }
 
 #[tokio::test]
 async fn two_providers_never_share_a_person_and_a_token_of_one_means_nothing_at_the_other() {
-    let (a, b, house) = two().await;
-    let mut browser = Browser::new(&house);
+    let (a, b, menshen) = two().await;
+    let mut browser = Browser::new(&menshen);
     assert_eq!(
         a.sign_in(&mut browser, "a", "zhangsan").await.answer.status,
         200
     );
     // The same login from another source is somebody else.
-    let mut other = Browser::new(&house);
+    let mut other = Browser::new(&menshen);
     let page = b.sign_in(&mut other, "b", "zhangsan").await;
     assert_eq!(
         (page.answer.status, page.cause()),
@@ -216,7 +216,7 @@ async fn two_providers_never_share_a_person_and_a_token_of_one_means_nothing_at_
         claims["nonce"] = own["nonce"].clone();
         key.sign(&claims, &serde_json::json!({}))
     }));
-    let mut other = Browser::new(&house);
+    let mut other = Browser::new(&menshen);
     let page = b.sign_in(&mut other, "b", "lisi").await;
     assert_eq!(page.cause(), Some(Cause::BadAnswer));
     nobody_came_in(&other);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::house::{HOME, House};
 use crate::provider::{Key, Misbehaves, Odd, Provider};
+use crate::setup::{HOME, Menshen};
 
 /// How long an access token lives: whoever comes after that waits for a new one.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -30,21 +30,21 @@ enum Then {
     Loses,
 }
 
-async fn here(provider: &Provider) -> (House, Browser) {
-    let house = provider.plan("").routes(ROUTES).start().await;
-    let mut browser = Browser::new(&house);
+async fn here(provider: &Provider) -> (Menshen, Browser) {
+    let menshen = provider.setup("").routes(ROUTES).start().await;
+    let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
-    (house, browser)
+    (menshen, browser)
 }
 
-async fn look(house: &House, browser: &mut Browser) -> Then {
+async fn look(menshen: &Menshen, browser: &mut Browser) -> Then {
     let answer = browser.visit(&format!("{HOME}/echo")).await;
     match answer.status {
         200 => Then::Stays,
         403 => Then::Loses,
         302 | 303 => {
-            let audit = house.audit();
+            let audit = menshen.audit();
             let gone = audit.iter().rfind(|line| line["event"] == "refresh-gone");
             let gone = gone.unwrap_or_else(|| panic!("no word of it: {audit:?}"));
             let error = gone["error"].as_str().unwrap_or_default().to_owned();
@@ -56,18 +56,18 @@ async fn look(house: &House, browser: &mut Browser) -> Then {
 
 async fn refreshed(what: &str, bend: impl FnOnce(&Provider), then: Then) {
     let provider = Provider::new().await;
-    let (house, mut browser) = here(&provider).await;
+    let (menshen, mut browser) = here(&provider).await;
     // Beside the no its yes: the same refresh, unbent.
-    house.advance(LIFETIME);
+    menshen.advance(LIFETIME);
     assert_eq!(
-        look(&house, &mut browser).await,
+        look(&menshen, &mut browser).await,
         Then::Stays,
         "{what}: unbent"
     );
     assert_eq!(provider.calls("refresh"), 1, "{what}");
     bend(&provider);
-    house.advance(LIFETIME);
-    match (look(&house, &mut browser).await, then) {
+    menshen.advance(LIFETIME);
+    match (look(&menshen, &mut browser).await, then) {
         (Then::Over(error), Then::Over(says)) => assert!(error.contains(says), "{what}: {error}"),
         (is, then) => assert_eq!(is, then, "{what}"),
     }
@@ -77,7 +77,7 @@ async fn refreshed(what: &str, bend: impl FnOnce(&Provider), then: Then) {
         let again = browser.visit(&format!("{HOME}/echo")).await;
         assert_ne!(again.status, 200, "{what}");
     }
-    let told = house.records.text();
+    let told = menshen.records.text();
     for secret in provider.secrets() {
         assert!(!told.contains(&secret), "{what}: a record tells {secret}");
     }

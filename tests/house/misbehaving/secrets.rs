@@ -13,11 +13,11 @@ async fn no_secret_comes_out_again_whatever_the_provider_does() {
     let log = Records::of_the_log();
     let provider = Provider::new().await;
     provider.set(|settings| settings.access_token_is_jwt = true);
-    let house = provider.plan("").access_log().start().await;
+    let menshen = provider.setup("").access_log().start().await;
     let mut pages = Vec::new();
     let mut cookies = Vec::new();
     for round in 0..12 {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let back = provider
             .way_back(&mut browser, "keycloak", "zhangsan")
             .await;
@@ -36,10 +36,10 @@ async fn no_secret_comes_out_again_whatever_the_provider_does() {
         cookies.extend(browser.cookie("menshen").map(|cookie| cookie.value.clone()));
         pages.push(page.answer.text());
         provider.behave();
-        house.advance(std::time::Duration::from_secs(3));
+        menshen.advance(std::time::Duration::from_secs(3));
     }
-    house.audit();
-    let written = [house.records.text(), log.text()];
+    menshen.audit();
+    let written = [menshen.records.text(), log.text()];
     assert!(
         written[1].contains("hyper"),
         "the log is watched, other programs' lines too"

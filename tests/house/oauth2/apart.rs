@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::provider::Provider;
 use super::{account, through};
 use crate::browser::href;
-use crate::house::{House, Plan, UNLIMITED};
+use crate::setup::{Menshen, Setup, UNLIMITED};
 
 /// Two providers at which somebody called `zhangsan` is signed in.
-async fn two(other: &str, kind: &str) -> (Provider, Provider, House) {
+async fn two(other: &str, kind: &str) -> (Provider, Provider, Menshen) {
     let (first, second) = (Provider::start().await, Provider::start().await);
     let vouches = "vouched_email = 'profile.email_verified ? profile.email : null'";
     let tables = format!(
@@ -17,8 +17,8 @@ async fn two(other: &str, kind: &str) -> (Provider, Provider, House) {
         first.table("gh", "", vouches),
         second.table("gl", other, kind),
     );
-    let house = Plan::default().more(&tables).start().await;
-    (first, second, house)
+    let menshen = Setup::default().more(&tables).start().await;
+    (first, second, menshen)
 }
 
 fn person(id: u32, email: &str, verified: Value) -> Value {
@@ -30,17 +30,17 @@ const VOUCHES: &str = "vouched_email = 'profile.email_verified ? profile.email :
 
 #[tokio::test]
 async fn a_login_two_providers_give_is_only_the_first_ones() {
-    let (_first, second, house) = two("", VOUCHES).await;
-    let (mut owner, page) = through(&house, "gh").await;
+    let (_first, second, menshen) = two("", VOUCHES).await;
+    let (mut owner, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
-    let (stranger, page) = through(&house, "gl").await;
+    let (stranger, page) = through(&menshen, "gl").await;
     assert_eq!(
         (page.answer.status, page.cause()),
         (403, Some(Cause::LoginTaken))
     );
     assert!(stranger.cookie("menshen").is_none());
     assert!(href(&page.answer.text(), "/sign_in").is_some());
-    let refused = house.audit().pop().unwrap();
+    let refused = menshen.audit().pop().unwrap();
     assert_eq!(
         (&refused["event"], &refused["connector"]),
         (&json!("refused"), &json!("gl"))
@@ -57,17 +57,17 @@ async fn a_login_two_providers_give_is_only_the_first_ones() {
     );
     // The same id at another provider is another identity, and a free login comes in.
     second.person(json!({ "id": 7, "login": "lisi" }));
-    let (mut other, page) = through(&house, "gl").await;
+    let (mut other, page) = through(&menshen, "gl").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     assert_ne!(account(&mut other).await, account(&mut owner).await);
 }
 
 #[tokio::test]
 async fn a_prefix_keeps_two_providers_apart() {
-    let (_first, _second, house) = two("login_prefix = 'gl-'", VOUCHES).await;
-    let (mut one, page) = through(&house, "gh").await;
+    let (_first, _second, menshen) = two("login_prefix = 'gl-'", VOUCHES).await;
+    let (mut one, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
-    let (mut two, page) = through(&house, "gl").await;
+    let (mut two, page) = through(&menshen, "gl").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["gl-zhangsan"]);
     assert_ne!(account(&mut one).await, account(&mut two).await);
 }
@@ -83,11 +83,11 @@ async fn only_an_address_the_provider_verified_joins_an_account() {
         ("link_by = ['mobile']", VOUCHES, json!(true), false),
         ("", VOUCHES, json!(true), false),
     ] {
-        let (first, second, house) = two(link_by, kind).await;
+        let (first, second, menshen) = two(link_by, kind).await;
         first.person(person(1, "z@corp.example", json!(true)));
         second.person(person(2, "Z@Corp.example", verified.clone()));
-        let (mut one, _) = through(&house, "gh").await;
-        let (mut two, page) = through(&house, "gl").await;
+        let (mut one, _) = through(&menshen, "gh").await;
+        let (mut two, page) = through(&menshen, "gl").await;
         let what = format!("{link_by} {kind} {verified}");
         if joined {
             assert_eq!(account(&mut one).await, account(&mut two).await, "{what}");
@@ -102,27 +102,27 @@ async fn only_an_address_the_provider_verified_joins_an_account() {
 
 #[tokio::test]
 async fn an_address_of_the_first_that_nobody_verified_joins_nobody() {
-    let (first, second, house) = two("link_by = ['email']", VOUCHES).await;
+    let (first, second, menshen) = two("link_by = ['email']", VOUCHES).await;
     first.person(person(1, "z@corp.example", json!(false)));
     second.person(person(2, "z@corp.example", json!(true)));
-    through(&house, "gh").await;
+    through(&menshen, "gh").await;
     assert_eq!(
-        through(&house, "gl").await.1.cause(),
+        through(&menshen, "gl").await.1.cause(),
         Some(Cause::LoginTaken)
     );
 }
 
 #[tokio::test]
 async fn who_changes_their_login_at_the_provider_stays_the_same_account() {
-    let (first, _second, house) = two("", VOUCHES).await;
-    let (mut before, _) = through(&house, "gh").await;
+    let (first, _second, menshen) = two("", VOUCHES).await;
+    let (mut before, _) = through(&menshen, "gh").await;
     first.person(json!({ "id": 7, "login": "zhangsan2" }));
-    let (mut after, page) = through(&house, "gh").await;
+    let (mut after, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan2"]);
     assert_eq!(account(&mut before).await, account(&mut after).await);
     // And whoever takes the login there now is somebody else.
     first.person(json!({ "id": 8, "login": "zhangsan" }));
-    let (mut new, page) = through(&house, "gh").await;
+    let (mut new, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_ne!(account(&mut new).await, account(&mut after).await);
 }

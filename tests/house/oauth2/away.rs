@@ -7,18 +7,18 @@ use menshen::face::page::Cause;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::provider::Provider;
-use super::{house, last_error, start, through};
+use super::{last_error, start, start_menshen, through};
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::upstream::{Reply, Upstream};
 use crate::wire;
 
 const ADMIN: &str = "[admin]\nlisten = '127.0.0.1:0'\n";
 
 /// A browser that begins a login and stops before it is led away.
-async fn begins(house: &House) -> (Browser, Page) {
-    let mut browser = Browser::new(house);
+async fn begins(menshen: &Menshen) -> (Browser, Page) {
+    let mut browser = Browser::new(menshen);
     let page = led(&mut browser, &start("gh")).await;
     (browser, page)
 }
@@ -45,12 +45,12 @@ fn is_led(page: &Page, what: &str) {
     assert!(page.url.contains("/authorize?"), "{what}: {}", page.url);
 }
 
-/// A house whose connector has its pages at the provider and its token endpoint at `token`.
-async fn asking(provider: &Provider, connector: &str, token: &str) -> House {
+/// An instance of menshen whose connector has its pages at the provider and its token endpoint at `token`.
+async fn asking(provider: &Provider, connector: &str, token: &str) -> Menshen {
     let table = provider
         .table("gh", connector, "")
         .replace(&format!("{}/token", provider.url()), token);
-    Plan::default()
+    Setup::default()
         .more(&format!("{table}{UNLIMITED}"))
         .start()
         .await
@@ -67,14 +67,14 @@ async fn the_house_starts_and_serves_while_the_provider_is_away() {
         .table("gh", "", "")
         .replace(provider.url(), &nowhere);
     let more = format!("{table}{UNLIMITED}{ADMIN}");
-    let house = Plan::default().more(&more).start().await;
+    let menshen = Setup::default().more(&more).start().await;
     let public = format!("{HOME}/public/echo");
-    assert_eq!(Browser::new(&house).visit(&public).await.status, 200);
+    assert_eq!(Browser::new(&menshen).visit(&public).await.status, 200);
     for (at, (language, words)) in [("zh-CN", "lang=\"zh"), ("en", "lang=\"en\"")]
         .into_iter()
         .enumerate()
     {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let speaks = ("Accept-Language".to_owned(), language.to_owned());
         browser.extra.push(speaks);
         let page = led(&mut browser, &start("gh")).await;
@@ -82,9 +82,9 @@ async fn the_house_starts_and_serves_while_the_provider_is_away() {
         let html = page.answer.text();
         assert!(html.contains(words) && html.contains("/.menshen/sign_in"));
         assert_eq!(browser.cookies(), []);
-        let error = last_error(&house);
+        let error = last_error(&menshen);
         assert!(error.contains("the source could not be asked"), "{error}");
-        let admin = house.running.admin_address().unwrap();
+        let admin = menshen.running.admin_address().unwrap();
         let metrics = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
         let metrics = wire::raw(admin, metrics).await.text();
         let counted = "menshen_logins_total{connector=\"gh\",outcome=\"failed\"}";
@@ -96,42 +96,42 @@ async fn the_house_starts_and_serves_while_the_provider_is_away() {
 #[tokio::test]
 async fn an_answer_counts_for_ten_seconds_and_then_somebody_makes_sure() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
-    is_led(&begins(&house).await.1, "it answers");
+    let menshen = start_menshen(&provider, "").await;
+    is_led(&begins(&menshen).await.1, "it answers");
     provider.down();
-    house.advance(Duration::from_secs(9));
-    is_led(&begins(&house).await.1, "it answered a moment ago");
+    menshen.advance(Duration::from_secs(9));
+    is_led(&begins(&menshen).await.1, "it answered a moment ago");
     for wait_s in [1, 7200] {
-        house.advance(Duration::from_secs(wait_s));
-        let (browser, page) = begins(&house).await;
+        menshen.advance(Duration::from_secs(wait_s));
+        let (browser, page) = begins(&menshen).await;
         is_told(&page);
         assert_eq!(browser.cookies(), []);
     }
     provider.up();
-    is_told(&begins(&house).await.1);
-    house.advance(Duration::from_secs(2));
-    let (_, page) = through(&house, "gh").await;
+    is_told(&begins(&menshen).await.1);
+    menshen.advance(Duration::from_secs(2));
+    let (_, page) = through(&menshen, "gh").await;
     assert_eq!(page.url, format!("{HOME}/echo?a=b"));
 }
 
 #[tokio::test]
 async fn a_login_that_was_answered_counts_and_one_that_was_not_does_not() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
-    let (mut browser, _) = begins(&house).await;
-    house.advance(Duration::from_secs(10));
+    let menshen = start_menshen(&provider, "").await;
+    let (mut browser, _) = begins(&menshen).await;
+    menshen.advance(Duration::from_secs(10));
     let probes = || provider.calls("/").len();
     assert_eq!(probes(), 1);
     // The whole login of one person probes once; what they redeem counts from then on.
-    let mut coming = Browser::new(&house);
+    let mut coming = Browser::new(&menshen);
     let back = coming
         .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
         .await;
     assert_eq!(probes(), 2);
-    house.advance(Duration::from_secs(9));
+    menshen.advance(Duration::from_secs(9));
     assert_eq!(coming.follow(&back.url).await.answer.status, 200);
-    house.advance(Duration::from_secs(9));
-    is_led(&begins(&house).await.1, "somebody came in");
+    menshen.advance(Duration::from_secs(9));
+    is_led(&begins(&menshen).await.1, "somebody came in");
     assert_eq!(probes(), 2);
     // Whoever finds it silent on their way makes the next one ask.
     let back = browser
@@ -139,28 +139,28 @@ async fn a_login_that_was_answered_counts_and_one_that_was_not_does_not() {
         .await;
     provider.down();
     is_told(&browser.follow(&back.url).await);
-    is_told(&begins(&house).await.1);
+    is_told(&begins(&menshen).await.1);
 }
 
 #[tokio::test]
 async fn whoever_is_here_stays_and_leaves_while_the_provider_is_away() {
     let provider = Provider::start().await;
     let page = format!("logout_url = '{}/logout'", provider.url());
-    let house = house(&provider, &page).await;
-    let (mut stays, _) = through(&house, "gh").await;
-    let (mut leaves, _) = through(&house, "gh").await;
-    let (mut leads, _) = through(&house, "gh").await;
+    let menshen = start_menshen(&provider, &page).await;
+    let (mut stays, _) = through(&menshen, "gh").await;
+    let (mut leaves, _) = through(&menshen, "gh").await;
+    let (mut leads, _) = through(&menshen, "gh").await;
     let out = format!("{OWN}/sign_out");
     let answer = leads.visit(&out).await;
     let there = format!("{}/logout", provider.url());
     assert_eq!(answer.header("location"), Some(there.as_str()));
     provider.down();
-    house.advance(Duration::from_secs(10));
-    is_told(&begins(&house).await.1);
+    menshen.advance(Duration::from_secs(10));
+    is_told(&begins(&menshen).await.1);
     for _ in 0..3 {
         let page = stays.follow(&format!("{HOME}/echo")).await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
-        house.advance(Duration::from_secs(1200));
+        menshen.advance(Duration::from_secs(1200));
     }
     // They leave here, and are not led to a page that never comes.
     let mut stolen = leaves.clone();
@@ -184,8 +184,8 @@ async fn any_answer_is_one_and_nothing_of_the_login_is_told_for_it() {
     ] {
         let provider = Provider::start().await;
         provider.instead("/", status, &headers, "{}");
-        let house = house(&provider, "").await;
-        let (_, page) = through(&house, "gh").await;
+        let menshen = start_menshen(&provider, "").await;
+        let (_, page) = through(&menshen, "gh").await;
         assert_eq!(page.answer.status, 200, "{status}");
         let [probe] = &provider.calls("/")[..] else {
             panic!("{status}: it was asked once");
@@ -204,23 +204,23 @@ async fn any_answer_is_one_and_nothing_of_the_login_is_told_for_it() {
 #[tokio::test]
 async fn a_crowd_asks_once_whatever_the_answer() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
-    let crowd = || join_all((0..20).map(async |_| begins(&house).await.1));
+    let menshen = start_menshen(&provider, "").await;
+    let crowd = || join_all((0..20).map(async |_| begins(&menshen).await.1));
     for page in crowd().await {
         is_led(&page, "it answers");
     }
     assert_eq!(provider.calls("/").len(), 1);
     provider.down();
-    house.advance(Duration::from_secs(10));
+    menshen.advance(Duration::from_secs(10));
     crowd().await.iter().for_each(is_told);
     let asked = provider.calls("/").len();
     // A client may repeat what was cut before its first byte.
     assert!((2..=3).contains(&asked), "{asked}");
-    house.advance(Duration::from_secs(1));
-    is_told(&begins(&house).await.1);
+    menshen.advance(Duration::from_secs(1));
+    is_told(&begins(&menshen).await.1);
     assert_eq!(provider.calls("/").len(), asked, "left alone for a moment");
-    house.advance(Duration::from_secs(1));
-    is_told(&begins(&house).await.1);
+    menshen.advance(Duration::from_secs(1));
+    is_told(&begins(&menshen).await.1);
     assert!(provider.calls("/").len() > asked);
 }
 
@@ -229,10 +229,10 @@ async fn who_is_slow_is_there_and_who_takes_no_connection_is_away() {
     let slow = async {
         let provider = Provider::start().await;
         provider.hang("/");
-        let house = house(&provider, "").await;
-        is_led(&begins(&house).await.1, "it took the connection");
+        let menshen = start_menshen(&provider, "").await;
+        is_led(&begins(&menshen).await.1, "it took the connection");
         // That is an answer, too: nobody else waits.
-        is_led(&begins(&house).await.1, "it took the connection");
+        is_led(&begins(&menshen).await.1, "it took the connection");
         assert_eq!(provider.calls("/").len(), 1);
     };
     let away = async {
@@ -245,9 +245,9 @@ async fn who_is_slow_is_there_and_who_takes_no_connection_is_away() {
             TcpStream::connect(address).await.unwrap(),
         ];
         let provider = Provider::start().await;
-        let house = asking(&provider, "", &format!("http://{address}/token")).await;
-        is_told(&begins(&house).await.1);
-        let error = last_error(&house);
+        let menshen = asking(&provider, "", &format!("http://{address}/token")).await;
+        is_told(&begins(&menshen).await.1);
+        let error = last_error(&menshen);
         assert!(error.contains("connect for a probe"), "{error}");
         drop(open);
     };
@@ -258,15 +258,15 @@ async fn who_is_slow_is_there_and_who_takes_no_connection_is_away() {
 async fn somebody_who_goes_away_meanwhile_has_asked_for_the_others() {
     let provider = Provider::start().await;
     provider.hang("/");
-    let house = house(&provider, "").await;
+    let menshen = start_menshen(&provider, "").await;
     let gone = async {
         tokio::select! {
-            _ = begins(&house) => panic!("nobody was answered yet"),
+            _ = begins(&menshen) => panic!("nobody was answered yet"),
             () = crate::upstream::until("somebody asks", || provider.calls("/").len() == 1) => {}
         }
     };
     gone.await;
-    is_led(&begins(&house).await.1, "slow is there");
+    is_led(&begins(&menshen).await.1, "slow is there");
     assert_eq!(provider.calls("/").len(), 1);
 }
 
@@ -279,17 +279,17 @@ async fn through_a_proxy_it_is_away_when_there_is_no_tunnel_to_it() {
     .await;
     let connector = format!("proxy = '{}'", proxy.url());
     let provider = Provider::start().await;
-    let house = asking(&provider, &connector, "https://id.corp.example/token").await;
-    is_told(&begins(&house).await.1);
+    let menshen = asking(&provider, &connector, "https://id.corp.example/token").await;
+    is_told(&begins(&menshen).await.1);
     assert_eq!(proxy.last().first, "CONNECT id.corp.example:443 HTTP/1.1");
     // What stands in the way of plain http answers for whom it stands before.
-    let house = asking(&provider, &connector, "http://id.corp.example/token").await;
-    is_led(&begins(&house).await.1, "an answer");
+    let menshen = asking(&provider, &connector, "http://id.corp.example/token").await;
+    is_led(&begins(&menshen).await.1, "an answer");
     assert_eq!(proxy.last().first, "GET http://id.corp.example/ HTTP/1.1");
     // And a proxy that is away itself keeps every login from its end.
     drop(proxy);
-    house.advance(Duration::from_secs(10));
-    is_told(&begins(&house).await.1);
+    menshen.advance(Duration::from_secs(10));
+    is_told(&begins(&menshen).await.1);
     assert_eq!(provider.calls("/").len(), 0, "nobody goes around it");
 }
 
@@ -300,21 +300,21 @@ async fn a_reload_that_would_ask_a_provider_that_is_away_locks_nobody_out() {
                   reload_user = 'always'\n";
     let table = provider.table("gh", "auto_login = 'never'", "preset = 'keycloak'");
     let more = format!("{table}base_url = '{}'\n{UNLIMITED}", provider.url());
-    let house = Plan::default().routes(routes).more(&more).start().await;
-    let (mut browser, page) = through(&house, "gh").await;
+    let menshen = Setup::default().routes(routes).more(&more).start().await;
+    let (mut browser, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.status, 200);
     let place = format!("{HOME}/echo?a=1");
-    house.advance(Duration::from_secs(30));
+    menshen.advance(Duration::from_secs(30));
     let page = led(&mut browser, &place).await;
     is_led(&page, "it is asked");
     assert!(page.url.contains("prompt=none"), "{}", page.url);
     browser.forget("-flow-");
-    house.advance(Duration::from_secs(3600));
+    menshen.advance(Duration::from_secs(3600));
     provider.down();
     let page = led(&mut browser, &place).await;
     assert_eq!((page.answer.status, page.url), (200, place.clone()));
     provider.up();
-    house.advance(Duration::from_secs(3600));
+    menshen.advance(Duration::from_secs(3600));
     is_led(&led(&mut browser, &place).await, "it is there again");
 }
 
@@ -322,14 +322,14 @@ async fn a_reload_that_would_ask_a_provider_that_is_away_locks_nobody_out() {
 async fn a_front_end_is_told_as_well() {
     let provider = Provider::start().await;
     provider.down();
-    let house = house(&provider, "").await;
+    let menshen = start_menshen(&provider, "").await;
     let url = format!("{OWN}/login-config/gh");
     let from_here = [
         ("Origin", HOME),
         ("Sec-Fetch-Site", "same-origin"),
         ("Sec-Fetch-Mode", "cors"),
     ];
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let answer = browser.send("GET", &url, &from_here, b"").await;
     assert_eq!(answer.status, 502);
     let problem = answer.json();

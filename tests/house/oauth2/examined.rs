@@ -3,18 +3,21 @@
 use std::process::Output;
 
 use super::provider::{Provider, SECRET};
-use crate::command::{menshen, text};
-use crate::house::{House, Plan};
+use crate::command::{run_menshen, text};
+use crate::setup::{Menshen, Setup};
 use crate::upstream::Folder;
 
-/// Checks a house whose connector `gh` leads to the provider.
+/// Checks an instance of menshen whose connector `gh` leads to the provider.
 async fn check(provider: &Provider, edit: impl Fn(String) -> String) -> Output {
-    let house = House::new().await;
-    let plan = Plan::default().more(&provider.table("gh", "", ""));
+    let menshen = Menshen::new().await;
+    let setup = Setup::default().more(&provider.table("gh", "", ""));
     let folder = Folder::new();
-    let path = folder.write("menshen.toml", &edit(plan.text(&house.source, &house.app)));
+    let path = folder.write(
+        "menshen.toml",
+        &edit(setup.text(&menshen.source, &menshen.app)),
+    );
     let path = path.display().to_string();
-    tokio::task::spawn_blocking(move || menshen(&["check", "--online", "-c", &path]))
+    tokio::task::spawn_blocking(move || run_menshen(&["check", "--online", "-c", &path]))
         .await
         .unwrap()
 }

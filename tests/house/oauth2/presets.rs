@@ -5,11 +5,11 @@ use serde_json::json;
 
 use super::provider::Provider;
 use super::{account, last_error, through};
-use crate::house::{House, Plan, UNLIMITED};
+use crate::setup::{Menshen, Setup, UNLIMITED};
 
-async fn house(tables: &str) -> House {
+async fn start_menshen(tables: &str) -> Menshen {
     let tables = format!("{tables}{UNLIMITED}");
-    Plan::default().more(&tables).start().await
+    Setup::default().more(&tables).start().await
 }
 
 fn github(provider: &Provider, connector: &str) -> String {
@@ -48,8 +48,8 @@ fn at_github(provider: &Provider) {
 async fn github_tells_addresses_and_teams() {
     let provider = Provider::start().await;
     at_github(&provider);
-    let house = house(&github(&provider, "")).await;
-    let (_, page) = through(&house, "gh").await;
+    let menshen = start_menshen(&github(&provider, "")).await;
+    let (_, page) = through(&menshen, "gh").await;
     for (header, value) in [
         ("x-forwarded-user", "zhangsan"),
         ("x-forwarded-name", "%E5%BC%A0%E4%B8%89"),
@@ -58,7 +58,7 @@ async fn github_tells_addresses_and_teams() {
     ] {
         assert_eq!(page.answer.echoed(header), [value], "{header}");
     }
-    assert_eq!(house.audit().pop().unwrap()["subject"], "583231");
+    assert_eq!(menshen.audit().pop().unwrap()["subject"], "583231");
     let world = provider.world();
     assert_eq!(world.asked[0]["scope"], "read:user user:email read:org");
     assert!(
@@ -77,7 +77,7 @@ async fn github_tells_addresses_and_teams() {
 #[tokio::test]
 async fn a_part_that_is_missing_ends_the_login_with_what_to_do() {
     let provider = Provider::start().await;
-    let house = house(&github(&provider, "")).await;
+    let menshen = start_menshen(&github(&provider, "")).await;
     for (path, status, cause, words) in [
         (
             "/api/teams",
@@ -103,14 +103,14 @@ async fn a_part_that_is_missing_ends_the_login_with_what_to_do() {
     ] {
         at_github(&provider);
         provider.instead(path, status, "Content-Type: application/json\r\n", "{}");
-        let (browser, page) = through(&house, "gh").await;
+        let (browser, page) = through(&menshen, "gh").await;
         provider.mend();
         assert_eq!(page.cause(), Some(cause), "{path} {status}");
         assert!(browser.cookie("menshen").is_none());
-        let error = last_error(&house);
+        let error = last_error(&menshen);
         assert!(error.contains(words), "{path} {status}: {error}");
     }
-    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_list_in_pages_is_read_to_its_end_and_never_cut() {
         "{kind}[connector.gh.oauth2.profiles]\nemails = '{url}/api/emails'\n\
          teams = '{url}/api/teams?per_page=20'\n"
     );
-    let house = house(&tables).await;
+    let menshen = start_menshen(&tables).await;
     let team = |at: usize| json!({ "slug": format!("t{at}"), "organization": { "login": "c" } });
     for (teams, calls) in [(0, 1), (19, 1), (20, 2), (41, 3), (199, 10), (200, 10)] {
         at_github(&provider);
@@ -130,7 +130,7 @@ async fn a_list_in_pages_is_read_to_its_end_and_never_cut() {
         provider.world().pages.insert("teams".to_owned(), 20);
         provider.world().api.insert("teams".to_owned(), all.into());
         let before = provider.calls("/api/teams").len();
-        let (browser, page) = through(&house, "gh").await;
+        let (browser, page) = through(&menshen, "gh").await;
         assert_eq!(
             provider.calls("/api/teams").len() - before,
             calls,
@@ -139,7 +139,7 @@ async fn a_list_in_pages_is_read_to_its_end_and_never_cut() {
         if teams == 200 {
             assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
             assert!(browser.cookie("menshen").is_none());
-            assert!(last_error(&house).contains("an end to its pages"));
+            assert!(last_error(&menshen).contains("an end to its pages"));
             continue;
         }
         let groups = page.answer.echoed("x-forwarded-groups").concat();
@@ -169,14 +169,14 @@ async fn github_vouches_for_the_primary_verified_address_alone() {
         );
         other.person(json!({ "id": 1, "login": "zhang", "email": "z@corp.example" }));
         let vouches = "vouched_email = 'profile.email'";
-        let house = house(&format!(
+        let menshen = start_menshen(&format!(
             "{}{}",
             other.table("own", "", vouches),
             github(&github_site, "link_by = ['email']"),
         ))
         .await;
-        let (mut own, _) = through(&house, "own").await;
-        let (mut gh, page) = through(&house, "gh").await;
+        let (mut own, _) = through(&menshen, "own").await;
+        let (mut gh, page) = through(&menshen, "gh").await;
         assert_eq!(page.answer.status, 200);
         let same = account(&mut own).await == account(&mut gh).await;
         assert_eq!(same, joined, "{verified}");
@@ -190,11 +190,11 @@ async fn an_answer_in_an_envelope_is_opened() {
                      "enterprise_email": "z@corp.example", "tenant_key": "t1" });
     provider.person(json!({ "code": 0, "msg": "success", "data": me }));
     provider.world().tokens = json!({ "code": 0, "token_type": "Bearer" });
-    let house = house(&provider.kind("fs", "preset = 'feishu'")).await;
-    let (_, page) = through(&house, "fs").await;
+    let menshen = start_menshen(&provider.kind("fs", "preset = 'feishu'")).await;
+    let (_, page) = through(&menshen, "fs").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_eq!(page.answer.echoed("x-forwarded-email"), ["z@corp.example"]);
-    assert_eq!(house.audit().pop().unwrap()["subject"], "on_7");
+    assert_eq!(menshen.audit().pop().unwrap()["subject"], "on_7");
     assert!(!provider.world().asked[0].contains_key("scope"));
     for (me, cause, words) in [
         (
@@ -224,10 +224,10 @@ async fn an_answer_in_an_envelope_is_opened() {
         ),
     ] {
         provider.person(me.clone());
-        let (browser, page) = through(&house, "fs").await;
+        let (browser, page) = through(&menshen, "fs").await;
         assert_eq!(page.cause(), Some(cause), "{me}");
         assert!(browser.cookie("menshen").is_none());
-        let error = last_error(&house);
+        let error = last_error(&menshen);
         assert!(error.contains(words), "{me}: {error}");
     }
 }
@@ -235,13 +235,13 @@ async fn an_answer_in_an_envelope_is_opened() {
 #[tokio::test]
 async fn a_token_that_an_envelope_repeats_is_not_written_down() {
     let provider = Provider::start().await;
-    let house = house(&provider.kind("fs", "preset = 'feishu'")).await;
+    let menshen = start_menshen(&provider.kind("fs", "preset = 'feishu'")).await;
     let access = provider.world().give_access();
     let body = json!({ "access_token": access, "token_type": "bearer" }).to_string();
     provider.instead("/token", 200, "Content-Type: application/json\r\n", &body);
     provider.person(json!({ "code": 1, "msg": format!("the token {access} is no good") }));
-    through(&house, "fs").await;
-    let error = last_error(&house);
+    through(&menshen, "fs").await;
+    let error = last_error(&menshen);
     assert!(
         error.contains("the token … is no good") && !error.contains(&access),
         "{error}"
@@ -252,13 +252,13 @@ async fn a_token_that_an_envelope_repeats_is_not_written_down() {
 async fn tokens_in_an_envelope_are_found() {
     let provider = Provider::start().await;
     let tables = provider.table("odd", "", "token_at = '/data'");
-    let house = house(&tables).await;
+    let menshen = start_menshen(&tables).await;
     // The real answer, and then the same one deeper.
     assert_eq!(
-        through(&house, "odd").await.1.cause(),
+        through(&menshen, "odd").await.1.cause(),
         Some(Cause::SourceUnreachable)
     );
-    assert!(last_error(&house).contains("`token_at`"));
+    assert!(last_error(&menshen).contains("`token_at`"));
     let refused = json!({ "code": 10003, "msg": "invalid app" }).to_string();
     provider.instead(
         "/token",
@@ -267,10 +267,10 @@ async fn tokens_in_an_envelope_are_found() {
         &refused,
     );
     assert_eq!(
-        through(&house, "odd").await.1.cause(),
+        through(&menshen, "odd").await.1.cause(),
         Some(Cause::SourceMisconfigured)
     );
-    assert!(last_error(&house).contains("code 10003: invalid app"));
+    assert!(last_error(&menshen).contains("code 10003: invalid app"));
     let access = provider.world().give_access();
     let body = json!({ "code": 0, "data": { "access_token": access, "expires_in": "7200" } });
     provider.instead(
@@ -279,6 +279,6 @@ async fn tokens_in_an_envelope_are_found() {
         "Content-Type: application/json\r\n",
         &body.to_string(),
     );
-    let (_, page) = through(&house, "odd").await;
+    let (_, page) = through(&menshen, "odd").await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
 }

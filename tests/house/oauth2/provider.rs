@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::line::Message;
+use crate::raw_connection::Message;
 use crate::upstream::{Asked, Reply, Upstream};
 
 pub(crate) const CLIENT_ID: &str = "menshen";

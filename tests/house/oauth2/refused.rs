@@ -5,16 +5,16 @@ use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
 use super::provider::Provider;
-use super::{house, last_error, start, through};
+use super::{last_error, start, start_menshen, through};
 use crate::browser::{Browser, href};
-use crate::house::{HOME, House};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
 /// One login that must end so.
-async fn ends(house: &House, cause: Cause, words: &str, what: &str) {
-    let (browser, page) = through(house, "gh").await;
+async fn ends(menshen: &Menshen, cause: Cause, words: &str, what: &str) {
+    let (browser, page) = through(menshen, "gh").await;
     let text = page.answer.text();
     assert_eq!(page.cause(), Some(cause), "{what}: {text}");
     assert!(browser.cookie("menshen").is_none(), "{what}");
@@ -26,14 +26,14 @@ async fn ends(house: &House, cause: Cause, words: &str, what: &str) {
         !text.contains("so it is") && !text.contains("Hotel"),
         "{what}"
     );
-    let error = last_error(house);
+    let error = last_error(menshen);
     assert!(error.contains(words), "{what}: {error}");
 }
 
 #[tokio::test]
 async fn every_error_of_the_authorization_endpoint_has_its_page_and_its_reason() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
+    let menshen = start_menshen(&provider, "").await;
     let callback = format!("{OWN}/callback/gh");
     for (error, cause, words) in [
         ("access_denied", Cause::LoginDeclined, "declined"),
@@ -80,22 +80,22 @@ async fn every_error_of_the_authorization_endpoint_has_its_page_and_its_reason()
     ] {
         let back = format!("error={error}&error_description=hm&state=STATE");
         provider.world().back = Some(back);
-        ends(&house, cause, words, error).await;
+        ends(&menshen, cause, words, error).await;
     }
     assert_eq!(provider.calls("/token").len(), 0, "nothing was redeemed");
     provider.mend();
-    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
 async fn a_login_page_that_was_open_too_long_is_opened_once_more_and_no_more() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
+    let menshen = start_menshen(&provider, "").await;
     let words = "error=temporarily_unavailable&error_description=authentication_expired";
     provider.world().back = Some(format!("{words}&state=STATE"));
     let asked = provider.world().asked.len();
     ends(
-        &house,
+        &menshen,
         Cause::StaleTwice,
         "authentication_expired",
         "expired",
@@ -103,7 +103,7 @@ async fn a_login_page_that_was_open_too_long_is_opened_once_more_and_no_more() {
     .await;
     assert_eq!(provider.world().asked.len(), asked + 2);
     provider.mend();
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     provider.world().back = Some(format!("{words}&state=STATE"));
     let first = browser
         .follow_until(&start("gh"), |next| next.contains("/callback/"))
@@ -117,7 +117,7 @@ async fn a_login_page_that_was_open_too_long_is_opened_once_more_and_no_more() {
 #[tokio::test]
 async fn an_answer_that_says_something_twice_says_nothing() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
+    let menshen = start_menshen(&provider, "").await;
     for back in [
         "code=CODE&code=CODE&state=STATE",
         "code=CODE&code=other&state=STATE",
@@ -131,26 +131,26 @@ async fn an_answer_that_says_something_twice_says_nothing() {
         "error=a%20b&state=STATE",
     ] {
         provider.world().back = Some(back.to_owned());
-        let (browser, page) = through(&house, "gh").await;
+        let (browser, page) = through(&menshen, "gh").await;
         assert_eq!(page.cause(), Some(Cause::BadAnswer), "{back}");
         assert!(browser.cookie("menshen").is_none(), "{back}");
     }
     let long = format!("code={}&state=STATE", "c".repeat(4097));
     provider.world().back = Some(long);
     assert_eq!(
-        through(&house, "gh").await.1.cause(),
+        through(&menshen, "gh").await.1.cause(),
         Some(Cause::BadAnswer)
     );
     assert_eq!(provider.calls("/token").len(), 0, "nothing was redeemed");
     // What means nothing may stand twice.
     provider.world().back = Some("code=CODE&state=STATE&utm=1&utm=2".to_owned());
-    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
 async fn every_error_of_the_token_endpoint_has_its_page_and_its_reason() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
+    let menshen = start_menshen(&provider, "").await;
     let callback = format!("{OWN}/callback/gh");
     for (error, cause, words) in [
         (
@@ -195,36 +195,36 @@ async fn every_error_of_the_token_endpoint_has_its_page_and_its_reason() {
             let body = json!({ "error": error, "error_description": "so it is" }).to_string();
             provider.instead("/token", status, JSON, &body);
             let what = format!("{error} {status}");
-            ends(&house, cause, words, &what).await;
+            ends(&menshen, cause, words, &what).await;
             assert!(
-                last_error(&house).contains(&format!("answered {status}")),
+                last_error(&menshen).contains(&format!("answered {status}")),
                 "{what}"
             );
         }
     }
     for body in ["{}", "{\"error\":\"slow\"}", "too many"] {
         provider.instead("/token", 429, JSON, body);
-        ends(&house, Cause::SourceBusy, "429", body).await;
+        ends(&menshen, Cause::SourceBusy, "429", body).await;
     }
     assert_eq!(provider.calls("/api/me").len(), 0, "nobody was asked after");
     provider.mend();
-    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
 async fn a_spent_code_starts_the_login_once_more_by_itself_and_then_stops() {
     for (status, error) in [(400, "invalid_grant"), (200, "bad_verification_code")] {
         let provider = Provider::start().await;
-        let house = house(&provider, "").await;
+        let menshen = start_menshen(&provider, "").await;
         let body = json!({ "error": error }).to_string();
         provider.instead("/token", status, JSON, &body);
-        let (browser, page) = through(&house, "gh").await;
+        let (browser, page) = through(&menshen, "gh").await;
         assert_eq!(page.cause(), Some(Cause::StaleTwice), "{error}");
         assert!(browser.cookies().is_empty());
         assert_eq!(provider.world().asked.len(), 2, "{error}");
         provider.mend();
         // Whose first code alone is spent sees nothing of it.
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let back = browser
             .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
             .await;
@@ -237,7 +237,7 @@ async fn a_spent_code_starts_the_login_once_more_by_itself_and_then_stops() {
 #[tokio::test]
 async fn nonsense_for_tokens_lets_nobody_in() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
+    let menshen = start_menshen(&provider, "").await;
     for odd in [
         json!({ "access_token": null }),
         json!({ "access_token": 7 }),
@@ -253,7 +253,7 @@ async fn nonsense_for_tokens_lets_nobody_in() {
     ] {
         provider.world().tokens = odd.clone();
         let what = odd.to_string().chars().take(60).collect::<String>();
-        ends(&house, Cause::SourceUnreachable, "token answered", &what).await;
+        ends(&menshen, Cause::SourceUnreachable, "token answered", &what).await;
     }
     for fine in [
         json!({ "token_type": null }),
@@ -263,14 +263,14 @@ async fn nonsense_for_tokens_lets_nobody_in() {
         json!({ "expires_in": null, "refresh_token": null }),
     ] {
         provider.world().tokens = fine.clone();
-        assert_eq!(through(&house, "gh").await.1.answer.status, 200, "{fine}");
+        assert_eq!(through(&menshen, "gh").await.1.answer.status, 200, "{fine}");
     }
 }
 
 #[tokio::test]
 async fn an_answer_that_is_none_lets_nobody_in() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
+    let menshen = start_menshen(&provider, "").await;
     let huge = format!(
         "{{\"access_token\":\"A\",\"id\":7,\"login\":\"boss\",\"x\":\"{}\"}}",
         "x".repeat(2 << 20)
@@ -296,7 +296,7 @@ async fn an_answer_that_is_none_lets_nobody_in() {
             let start: String = body.chars().take(40).collect();
             let what = format!("{status} {start} at {path}");
             ends(
-                &house,
+                &menshen,
                 Cause::SourceUnreachable,
                 "could not be asked",
                 &what,
@@ -312,7 +312,11 @@ async fn an_answer_that_is_none_lets_nobody_in() {
     ] {
         let person = json!({ "id": 7, "login": "zhangsan" }).to_string();
         provider.instead("/api/me", 200, label, &person);
-        assert_eq!(through(&house, "gh").await.1.answer.status, 200, "{label}");
+        assert_eq!(
+            through(&menshen, "gh").await.1.answer.status,
+            200,
+            "{label}"
+        );
         provider.mend();
     }
     let redirected = provider.calls("/api/me").iter().any(|asked| {
@@ -321,13 +325,13 @@ async fn an_answer_that_is_none_lets_nobody_in() {
             .is_some_and(|value| value == "Bearer A")
     });
     assert!(!redirected, "nobody followed");
-    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
 async fn a_profile_that_names_nobody_lets_nobody_in() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
+    let menshen = start_menshen(&provider, "").await;
     let cases: [(Value, Cause, &str); 8] = [
         (
             json!({ "login": "zhangsan" }),
@@ -360,7 +364,7 @@ async fn a_profile_that_names_nobody_lets_nobody_in() {
     ];
     for (me, cause, words) in cases {
         provider.person(me.clone());
-        ends(&house, cause, words, &me.to_string()).await;
+        ends(&menshen, cause, words, &me.to_string()).await;
     }
 }
 
@@ -370,25 +374,25 @@ async fn a_wrong_secret_is_told_to_the_operator_alone() {
     let table = provider
         .table("gh", "", "")
         .replace(super::SECRET, "not-the-secret-at-all");
-    let house = crate::house::Plan::default().more(&table).start().await;
+    let menshen = crate::setup::Setup::default().more(&table).start().await;
     ends(
-        &house,
+        &menshen,
         Cause::SourceMisconfigured,
         "`client_secret`",
         "a wrong secret",
     )
     .await;
-    assert!(!last_error(&house).contains("not-the-secret"));
+    assert!(!last_error(&menshen).contains("not-the-secret"));
 }
 
 #[tokio::test]
 async fn while_a_provider_hangs_nobody_waits_for_ever_and_whoever_is_here_goes_on() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
-    let (mut here, _) = through(&house, "gh").await;
+    let menshen = start_menshen(&provider, "").await;
+    let (mut here, _) = through(&menshen, "gh").await;
     provider.hang("/token");
     let stuck = async {
-        let page = through(&house, "gh").await.1;
+        let page = through(&menshen, "gh").await.1;
         assert_eq!(
             (page.answer.status, page.cause()),
             (502, Some(Cause::SourceUnreachable))
@@ -400,17 +404,17 @@ async fn while_a_provider_hangs_nobody_waits_for_ever_and_whoever_is_here_goes_o
         }
     };
     futures_util::future::join(stuck, goes_on).await;
-    assert!(last_error(&house).contains("not answered in time"));
+    assert!(last_error(&menshen).contains("not answered in time"));
     provider.mend();
-    assert_eq!(through(&house, "gh").await.1.answer.status, 200);
+    assert_eq!(through(&menshen, "gh").await.1.answer.status, 200);
 }
 
 #[tokio::test]
 async fn when_the_provider_is_gone_whoever_is_here_goes_on() {
     let provider = Provider::start().await;
-    let house = house(&provider, "").await;
-    let (mut here, _) = through(&house, "gh").await;
-    let mut coming = Browser::new(&house);
+    let menshen = start_menshen(&provider, "").await;
+    let (mut here, _) = through(&menshen, "gh").await;
+    let mut coming = Browser::new(&menshen);
     let back = coming
         .follow_until(&start("gh"), |next| next.contains("/callback/gh"))
         .await;

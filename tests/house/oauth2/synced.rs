@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::provider::Provider;
 use super::{account, through};
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::OWN;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 
 const ROUTES: &str = r#"
 [[route]]
@@ -26,10 +26,10 @@ fn person(login: &str, groups: Value) -> Value {
     json!({ "id": 7, "login": login, "name": login, "email": "z@corp.example", "groups": groups })
 }
 
-async fn house(provider: &Provider, connector: &str) -> House {
+async fn start_menshen(provider: &Provider, connector: &str) -> Menshen {
     let tables = provider.table("gh", connector, "");
-    let plan = Plan::default().routes(ROUTES);
-    plan.more(&format!("{tables}{UNLIMITED}")).start().await
+    let setup = Setup::default().routes(ROUTES);
+    setup.more(&format!("{tables}{UNLIMITED}")).start().await
 }
 
 async fn may(browser: &mut Browser) -> bool {
@@ -40,12 +40,12 @@ async fn may(browser: &mut Browser) -> bool {
 async fn a_later_login_brings_what_the_provider_says_now() {
     for setting in ["", "sync = true"] {
         let provider = Provider::start().await;
-        let house = house(&provider, setting).await;
+        let menshen = start_menshen(&provider, setting).await;
         provider.person(person("zhangsan", json!(["ops"])));
-        let (mut before, _) = through(&house, "gh").await;
+        let (mut before, _) = through(&menshen, "gh").await;
         assert!(may(&mut before).await);
         provider.person(person("zhang", json!([])));
-        let (mut after, page) = through(&house, "gh").await;
+        let (mut after, page) = through(&menshen, "gh").await;
         assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhang"]);
         // The older session of the same person sees it at once.
         assert!(!may(&mut after).await && !may(&mut before).await);
@@ -55,12 +55,12 @@ async fn a_later_login_brings_what_the_provider_says_now() {
 #[tokio::test]
 async fn without_sync_the_first_logins_word_stays() {
     let provider = Provider::start().await;
-    let house = house(&provider, "sync = false").await;
+    let menshen = start_menshen(&provider, "sync = false").await;
     provider.person(person("zhangsan", json!(["ops"])));
-    let (mut before, _) = through(&house, "gh").await;
+    let (mut before, _) = through(&menshen, "gh").await;
     assert!(may(&mut before).await);
     provider.person(person("zhang", json!(["other"])));
-    let (mut after, page) = through(&house, "gh").await;
+    let (mut after, page) = through(&menshen, "gh").await;
     assert_eq!(account(&mut after).await, account(&mut before).await);
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_eq!(page.answer.echoed("x-forwarded-groups"), ["ops"]);
@@ -72,16 +72,16 @@ async fn without_sync_the_first_logins_word_stays() {
     );
     // Somebody new brings what they have.
     provider.person(json!({ "id": 8, "login": "lisi", "groups": [] }));
-    let (mut new, _) = through(&house, "gh").await;
+    let (mut new, _) = through(&menshen, "gh").await;
     assert!(!may(&mut new).await);
     // Switched on again, the next login brings it all.
     let tables = provider.table("gh", "", "");
-    let plan = Plan::default()
+    let setup = Setup::default()
         .routes(ROUTES)
         .more(&format!("{tables}{UNLIMITED}"));
-    house.reload(&plan).await.unwrap();
+    menshen.reload(&setup).await.unwrap();
     provider.person(person("zhang", json!(["other"])));
-    let (mut synced, page) = through(&house, "gh").await;
+    let (mut synced, page) = through(&menshen, "gh").await;
     assert_eq!(page.answer.echoed("x-forwarded-groups"), ["other"]);
     assert!(!may(&mut synced).await && !may(&mut before).await);
 }

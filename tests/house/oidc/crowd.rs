@@ -4,8 +4,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use crate::browser::Browser;
-use crate::house::HOME;
 use crate::provider::Provider;
+use crate::setup::HOME;
 
 const LOGINS: usize = 1000;
 const PEOPLE: usize = 25;
@@ -15,10 +15,10 @@ const AT_ONCE: usize = 12;
 #[tokio::test]
 async fn among_a_thousand_interleaved_logins_everybody_stays_themselves() {
     let provider = Provider::new().await;
-    let house = provider.plan("userinfo = false").start().await;
+    let menshen = provider.setup("userinfo = false").start().await;
     let log_in = async |nth: usize| {
         let login = format!("p{}", nth % PEOPLE);
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let back = provider.way_back(&mut browser, "keycloak", &login).await;
         // Others begin and finish between the way there and the way back.
         for _ in 0..nth % 7 {
@@ -39,7 +39,7 @@ async fn among_a_thousand_interleaved_logins_everybody_stays_themselves() {
     sessions.sort_unstable();
     sessions.dedup();
     assert_eq!(sessions.len(), LOGINS);
-    let audit = house.audit();
+    let audit = menshen.audit();
     assert_eq!(audit.len(), LOGINS);
     for line in audit {
         let login = line["login"].as_str().unwrap();

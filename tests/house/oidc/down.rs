@@ -9,9 +9,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{is_here, last_error, sign_in};
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House, Plan, UNLIMITED};
-use crate::line::Line;
 use crate::provider::{Misbehaves, Odd, Provider, start};
+use crate::raw_connection::RawConnection;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::{upstream, wire};
 
 const ADMIN: &str = "[admin]\nlisten = '127.0.0.1:0'\n";
@@ -20,15 +20,15 @@ const ADMIN: &str = "[admin]\nlisten = '127.0.0.1:0'\n";
 async fn the_house_starts_and_serves_while_the_provider_is_down() {
     let provider = Provider::new().await;
     provider.down();
-    let house = provider.plan(ADMIN).start().await;
+    let menshen = provider.setup(ADMIN).start().await;
     assert_eq!(
-        Browser::new(&house)
+        Browser::new(&menshen)
             .visit(&format!("{HOME}/public/echo"))
             .await
             .status,
         200
     );
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let page = browser.follow(&start("keycloak")).await;
     assert_eq!(
         (page.answer.status, page.cause()),
@@ -36,33 +36,33 @@ async fn the_house_starts_and_serves_while_the_provider_is_down() {
     );
     assert_eq!(browser.cookies(), []);
     assert!(
-        last_error(&house).contains(provider.issuer()),
+        last_error(&menshen).contains(provider.issuer()),
         "{}",
-        last_error(&house)
+        last_error(&menshen)
     );
     let metrics = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
-    let admin = house.running.admin_address().unwrap();
+    let admin = menshen.running.admin_address().unwrap();
     let metrics = wire::raw(admin, metrics).await.text();
     let counted = "menshen_logins_total{connector=\"keycloak\",outcome=\"failed\"} 1\n";
     assert!(metrics.contains(counted), "{metrics}");
     // Whoever gave no answer is left alone for a moment, and then asked again.
     provider.up();
-    house.advance(Duration::from_secs(2));
-    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    menshen.advance(Duration::from_secs(2));
+    let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
 }
 
 #[tokio::test]
 async fn whoever_is_here_stays_and_can_leave_while_the_provider_is_down() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let (mut browser, page) = sign_in(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let (mut browser, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
     provider.down();
     for _ in 0..3 {
         let page = browser.follow(&format!("{HOME}/echo")).await;
         is_here(&page, "zhangsan");
-        house.advance(Duration::from_secs(1200));
+        menshen.advance(Duration::from_secs(1200));
     }
     // They leave here first; that the way on leads to a provider that is down takes nothing back.
     let left = browser.visit(&format!("{HOME}/.menshen/sign_out")).await;
@@ -75,8 +75,8 @@ async fn whoever_is_here_stays_and_can_leave_while_the_provider_is_down() {
 #[tokio::test]
 async fn nobody_is_led_to_a_provider_that_gives_no_answer() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = provider.setup("").start().await;
+    let mut browser = Browser::new(&menshen);
     let back = provider
         .way_back(&mut browser, "keycloak", "zhangsan")
         .await;
@@ -90,8 +90,8 @@ async fn nobody_is_led_to_a_provider_that_gives_no_answer() {
     assert!(browser.cookie("menshen").is_none());
     // Whoever comes now is told here, not by their browser's own page. Long after, too.
     for wait_s in [10, 7200] {
-        house.advance(Duration::from_secs(wait_s));
-        let mut stranger = Browser::new(&house);
+        menshen.advance(Duration::from_secs(wait_s));
+        let mut stranger = Browser::new(&menshen);
         let page = stranger.follow(&start("keycloak")).await;
         assert_eq!(
             (page.answer.status, page.cause()),
@@ -100,8 +100,8 @@ async fn nobody_is_led_to_a_provider_that_gives_no_answer() {
         assert_eq!(stranger.cookies(), []);
     }
     provider.up();
-    house.advance(Duration::from_secs(2));
-    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    menshen.advance(Duration::from_secs(2));
+    let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
 }
 
@@ -113,13 +113,13 @@ async fn what_is_known_of_a_provider_stays_known_while_it_says_nothing_of_itself
         Odd::Json(200, "{}".to_owned()),
     ] {
         let provider = Provider::new().await;
-        let house = provider.plan("").start().await;
-        let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+        let menshen = provider.setup("").start().await;
+        let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
         is_here(&page, "zhangsan");
         provider.misbehave(Misbehaves::At("discovery", odd));
         for wait_s in [10, 7200] {
-            house.advance(Duration::from_secs(wait_s));
-            let (_, page) = sign_in(&provider, &house, "lisi").await;
+            menshen.advance(Duration::from_secs(wait_s));
+            let (_, page) = sign_in(&provider, &menshen, "lisi").await;
             is_here(&page, "lisi");
         }
     }
@@ -129,17 +129,17 @@ async fn what_is_known_of_a_provider_stays_known_while_it_says_nothing_of_itself
 async fn strangers_cost_a_provider_that_is_down_one_question_in_two_seconds() {
     let provider = Provider::new().await;
     provider.misbehave(Misbehaves::At("discovery", Odd::Cut));
-    let house = provider.plan("").start().await;
+    let menshen = provider.setup("").start().await;
     let strangers = (0..20).map(async |_| {
-        let page = Browser::new(&house).follow(&start("keycloak")).await;
+        let page = Browser::new(&menshen).follow(&start("keycloak")).await;
         assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
     });
     join_all(strangers).await;
     let asked = provider.calls("discovery");
     // A client may repeat what was cut before its first byte.
     assert!(asked <= 2, "{asked}");
-    house.advance(Duration::from_secs(2));
-    Browser::new(&house).follow(&start("keycloak")).await;
+    menshen.advance(Duration::from_secs(2));
+    Browser::new(&menshen).follow(&start("keycloak")).await;
     assert!(provider.calls("discovery") > asked);
 }
 
@@ -159,18 +159,18 @@ impl Socket {
         Self { listener, url }
     }
 
-    /// A house that has it as the connector `keycloak`.
-    async fn house(&self) -> House {
+    /// An instance of menshen that has it as the connector `keycloak`.
+    async fn start_menshen(&self) -> Menshen {
         let (url, never) = (&self.url, "auto_login = 'never'");
         let more = format!(
             "[connector.keycloak]\n{never}\n[connector.keycloak.oidc]\nissuer = '{url}'\n\
              client_id = 'menshen'\n{UNLIMITED}"
         );
-        Plan::default().more(&more).start().await
+        Setup::default().more(&more).start().await
     }
 
     /// Answers whoever comes next; the connection stays open and is served no more.
-    async fn answer(&self) -> Line<TcpStream> {
+    async fn answer(&self) -> RawConnection<TcpStream> {
         let mut line = upstream::accept(&self.listener).await;
         let asked = line.request().await.unwrap();
         assert!(asked.target().ends_with("/openid-configuration"));
@@ -198,9 +198,9 @@ impl Socket {
 }
 
 /// Somebody begins a login and stops before they are led away.
-async fn begins(house: &House) -> Page {
+async fn begins(menshen: &Menshen) -> Page {
     let away = |next: &str| next.contains("/authorize");
-    let mut browser = Browser::new(house);
+    let mut browser = Browser::new(menshen);
     let page = browser.follow_until(&start("keycloak"), away).await;
     if page.answer.status == 502 {
         assert_eq!(page.cause(), Some(Cause::SourceUnreachable));
@@ -217,17 +217,17 @@ fn is_led(page: &Page) {
 #[tokio::test]
 async fn nobody_is_led_to_a_provider_whose_packets_vanish() {
     let socket = Socket::open();
-    let house = socket.house().await;
-    let (page, kept) = join(begins(&house), socket.answer()).await;
+    let menshen = socket.start_menshen().await;
+    let (page, kept) = join(begins(&menshen), socket.answer()).await;
     is_led(&page);
     // A connection from better days is no sign of life.
     let open = socket.vanish().await;
-    house.advance(Duration::from_secs(10));
-    let crowd = join_all((0..3).map(|_| begins(&house))).await;
+    menshen.advance(Duration::from_secs(10));
+    let crowd = join_all((0..3).map(|_| begins(&menshen))).await;
     for page in crowd {
         assert_eq!(page.answer.status, 502, "{}", page.url);
     }
-    let error = last_error(&house);
+    let error = last_error(&menshen);
     assert!(
         error.contains("connect for the issuer's metadata"),
         "{error}"
@@ -238,15 +238,15 @@ async fn nobody_is_led_to_a_provider_whose_packets_vanish() {
 #[tokio::test]
 async fn who_goes_away_has_asked_a_provider_whose_packets_vanish_for_the_others() {
     let socket = Socket::open();
-    let house = socket.house().await;
-    let (page, kept) = join(begins(&house), socket.answer()).await;
+    let menshen = socket.start_menshen().await;
+    let (page, kept) = join(begins(&menshen), socket.answer()).await;
     is_led(&page);
     let open = socket.vanish().await;
-    house.advance(Duration::from_secs(10));
+    menshen.advance(Duration::from_secs(10));
     // The first is gone before there is an answer; whoever came meanwhile is told by the same one.
     let (gone, page) = join(
-        tokio::time::timeout(Duration::from_millis(1500), begins(&house)),
-        begins(&house),
+        tokio::time::timeout(Duration::from_millis(1500), begins(&menshen)),
+        begins(&menshen),
     )
     .await;
     assert!(gone.is_err(), "nobody is told so early");
@@ -257,13 +257,13 @@ async fn who_goes_away_has_asked_a_provider_whose_packets_vanish_for_the_others(
 #[tokio::test]
 async fn a_provider_that_takes_the_connection_is_there_however_slow_it_is() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let (_, page) = sign_in(&provider, &house, "zhangsan").await;
+    let menshen = provider.setup("").start().await;
+    let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
     provider.misbehave(Misbehaves::At("discovery", Odd::Hold));
-    house.advance(Duration::from_secs(10));
+    menshen.advance(Duration::from_secs(10));
     // Long enough that the first question is given up amid them.
     for _ in 0..4 {
-        is_led(&begins(&house).await);
+        is_led(&begins(&menshen).await);
     }
 }

@@ -8,8 +8,8 @@ use menshen::face::page::Cause;
 
 use super::{is_here, last_error};
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House, Plan};
 use crate::provider::{Misbehaves, Provider, start};
+use crate::setup::{HOME, Menshen, Setup};
 
 /// Keycloak's words for it.
 const EXPIRED: (&str, &str) = ("temporarily_unavailable", "authentication_expired");
@@ -32,8 +32,8 @@ fn answers(times: usize, error: (&'static str, &'static str)) -> Misbehaves {
 }
 
 /// Somebody whom the provider knows already begins a login.
-async fn sign_in(provider: &Provider, house: &House) -> (Browser, Page) {
-    let mut browser = Browser::new(house);
+async fn sign_in(provider: &Provider, menshen: &Menshen) -> (Browser, Page) {
+    let mut browser = Browser::new(menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     (browser, page)
 }
@@ -46,15 +46,15 @@ fn flows(browser: &Browser) -> usize {
 #[tokio::test]
 async fn a_login_page_that_was_open_too_long_leads_in_all_the_same() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
+    let menshen = provider.setup("").start().await;
     provider.misbehave(answers(1, EXPIRED));
-    let (browser, page) = sign_in(&provider, &house).await;
+    let (browser, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
     assert_eq!(page.url, format!("{HOME}/echo"), "where they wanted to go");
     assert_eq!(provider.calls("authorize"), 2);
     assert_eq!(flows(&browser), 0, "no memory of either login is left");
     // The operator still sees what happened.
-    let audit = house.audit();
+    let audit = menshen.audit();
     let said = audit.iter().filter_map(|line| line["error"].as_str());
     assert_eq!(said.filter(|it| it.contains(EXPIRED.1)).count(), 1);
 }
@@ -62,23 +62,23 @@ async fn a_login_page_that_was_open_too_long_leads_in_all_the_same() {
 #[tokio::test]
 async fn it_begins_again_once_and_never_goes_round() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
+    let menshen = provider.setup("").start().await;
     provider.misbehave(answers(100, EXPIRED));
-    let (browser, page) = sign_in(&provider, &house).await;
+    let (browser, page) = sign_in(&provider, &menshen).await;
     assert_eq!(page.cause(), Some(Cause::StaleTwice));
     assert_eq!(provider.calls("authorize"), 2);
     assert!(browser.cookie("menshen").is_none());
-    assert!(last_error(&house).contains(EXPIRED.1));
+    assert!(last_error(&menshen).contains(EXPIRED.1));
     // Beginning once more is the person's choice, and is as good as the first time.
     provider.behave();
-    let (_, page) = sign_in(&provider, &house).await;
+    let (_, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
 }
 
 #[tokio::test]
 async fn other_words_and_other_errors_begin_nothing() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
+    let menshen = provider.setup("").start().await;
     for (error, cause) in [
         (
             ("temporarily_unavailable", "maintenance"),
@@ -95,7 +95,7 @@ async fn other_words_and_other_errors_begin_nothing() {
     ] {
         provider.misbehave(answers(1, error));
         let asked = provider.calls("authorize");
-        let (browser, page) = sign_in(&provider, &house).await;
+        let (browser, page) = sign_in(&provider, &menshen).await;
         assert_eq!(page.cause(), Some(cause), "{error:?}");
         assert_eq!(provider.calls("authorize"), asked + 1, "{error:?}");
         assert!(browser.cookie("menshen").is_none());
@@ -108,22 +108,22 @@ async fn many_who_were_too_slow_keep_nobody_else_out() {
     let provider = Provider::new().await;
     // A single wrong code closes the way to the source for everybody: here there was none.
     let more = format!("{}[login]\nbad_codes_max = 1\n", provider.toml("keycloak"));
-    let plan = Plan::default().clock(provider.clock()).more(&more);
-    let house = plan.start().await;
+    let setup = Setup::default().clock(provider.clock()).more(&more);
+    let menshen = setup.start().await;
     provider.misbehave(answers(6, EXPIRED));
     for _ in 0..3 {
-        let (_, page) = sign_in(&provider, &house).await;
+        let (_, page) = sign_in(&provider, &menshen).await;
         assert_eq!(page.cause(), Some(Cause::StaleTwice));
     }
-    let (_, page) = sign_in(&provider, &house).await;
+    let (_, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
 }
 
 #[tokio::test]
 async fn a_login_that_another_tab_overtook_ends_where_it_should() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = provider.setup("").start().await;
+    let mut browser = Browser::new(&menshen);
     let slow = provider
         .way_back(&mut browser, "keycloak", "zhangsan")
         .await;

@@ -4,22 +4,22 @@ use menshen::config::Config;
 
 use super::is_here;
 use crate::browser::Browser;
-use crate::house::Plan;
 use crate::provider::Provider;
+use crate::setup::Setup;
 
 const HTTPS: &str = "https://sso.test";
 const BY_POST: &str = "response_mode = 'form_post'";
 
-fn plan(provider: &Provider) -> Plan {
-    let plan = provider.plan(BY_POST).external_url(HTTPS);
-    plan.server("trusted_proxies = ['127.0.0.1']")
+fn setup(provider: &Provider) -> Setup {
+    let setup = provider.setup(BY_POST).external_url(HTTPS);
+    setup.server("trusted_proxies = ['127.0.0.1']")
 }
 
 #[tokio::test]
 async fn the_answer_may_come_by_a_post_from_the_providers_page() {
     let provider = Provider::new().await;
-    let house = plan(&provider).start().await;
-    let mut browser = Browser::new(&house).over_https();
+    let menshen = setup(&provider).start().await;
+    let mut browser = Browser::new(&menshen).over_https();
     provider.sit(&mut browser, "zhangsan");
     let start = format!("{HTTPS}/.menshen/start?connector=keycloak&rd=%2Fecho");
     let page = browser.follow(&start).await;
@@ -60,12 +60,12 @@ async fn the_answer_may_come_by_a_post_from_the_providers_page() {
 #[tokio::test]
 async fn a_form_that_another_site_made_up_lets_nobody_in() {
     let provider = Provider::new().await;
-    let house = plan(&provider).start().await;
-    let mut attacker = Browser::new(&house).over_https();
+    let menshen = setup(&provider).start().await;
+    let mut attacker = Browser::new(&menshen).over_https();
     provider.sit(&mut attacker, "lisi");
     let start = format!("{HTTPS}/.menshen/start?connector=keycloak&rd=%2Fecho");
     let bait = attacker.follow(&start).await;
-    let mut victim = Browser::new(&house).over_https();
+    let mut victim = Browser::new(&menshen).over_https();
     let page = victim.submit(&bait).await;
     assert_eq!(page.answer.status, 400, "{}", page.answer.text());
     assert!(victim.cookie("__Host-menshen").is_none());
@@ -77,14 +77,14 @@ async fn a_form_that_another_site_made_up_lets_nobody_in() {
 #[tokio::test]
 async fn it_needs_https_and_says_so() {
     let provider = Provider::new().await;
-    let house = provider.plan("").start().await;
-    let plain = provider.plan(BY_POST);
-    let text = plain.text(&house.source, &house.app);
+    let menshen = provider.setup("").start().await;
+    let plain = provider.setup(BY_POST);
+    let text = plain.text(&menshen.source, &menshen.app);
     let error = Config::parse(&text, "test.toml").unwrap_err().to_string();
     assert!(
         error.contains("response_mode") && error.contains("https"),
         "{error}"
     );
-    let text = plan(&provider).text(&house.source, &house.app);
+    let text = setup(&provider).text(&menshen.source, &menshen.app);
     assert!(Config::parse(&text, "test.toml").is_ok());
 }

@@ -6,8 +6,8 @@ use menshen::face::page::Cause;
 
 use super::{is_here, last_error};
 use crate::browser::{Browser, Page};
-use crate::house::{HOME, House};
 use crate::provider::{CLIENT_SECRET, ClientProof, Misbehaves, Odd, Provider};
+use crate::setup::{HOME, Menshen};
 
 /// What old servers, and servers behind other servers, call JSON.
 const LABELS: [Option<&str>; 6] = [
@@ -22,8 +22,8 @@ const LABELS: [Option<&str>; 6] = [
 /// Everything that is asked while somebody logs in.
 const ENDPOINTS: [&str; 4] = ["discovery", "keys", "token", "userinfo"];
 
-async fn sign_in(provider: &Provider, house: &House) -> (Browser, Page) {
-    let mut browser = Browser::new(house);
+async fn sign_in(provider: &Provider, menshen: &Menshen) -> (Browser, Page) {
+    let mut browser = Browser::new(menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     (browser, page)
 }
@@ -35,15 +35,15 @@ async fn json_is_read_whatever_it_is_called() {
         for endpoint in ENDPOINTS {
             provider.misbehave(Misbehaves::Label(endpoint, label));
         }
-        let house = provider.plan("").start().await;
-        let (mut browser, page) = sign_in(&provider, &house).await;
+        let menshen = provider.setup("").start().await;
+        let (mut browser, page) = sign_in(&provider, &menshen).await;
         is_here(&page, "zhangsan");
         assert!(
             page.answer.echoed("x-forwarded-groups").len() == 1,
             "{label:?}"
         );
         // A refresh is asked for in the same way.
-        house.advance(Duration::from_secs(301));
+        menshen.advance(Duration::from_secs(301));
         is_here(&browser.follow(&format!("{HOME}/echo")).await, "zhangsan");
         assert_eq!(provider.calls("refresh"), 1, "{label:?}");
     }
@@ -54,9 +54,9 @@ async fn an_error_of_the_protocol_is_one_whatever_it_is_called() {
     for label in LABELS {
         let provider = Provider::new().await;
         provider.misbehave(Misbehaves::Label("token", label));
-        let house = provider.plan("").start().await;
+        let menshen = provider.setup("").start().await;
         provider.set(|settings| settings.code_s = 0);
-        let (browser, page) = sign_in(&provider, &house).await;
+        let (browser, page) = sign_in(&provider, &menshen).await;
         assert_eq!(page.cause(), Some(Cause::StaleTwice), "{label:?}");
         assert!(browser.cookie("menshen").is_none());
         provider.set(|settings| {
@@ -64,11 +64,11 @@ async fn an_error_of_the_protocol_is_one_whatever_it_is_called() {
             settings.client = ClientProof::Public;
         });
         let wrong = provider.plan_without_secret("client_secret = 'hunter2hunter2'");
-        let house = wrong.start().await;
+        let menshen = wrong.start().await;
         provider.set(|settings| settings.client = ClientProof::Secret);
-        let (_, page) = sign_in(&provider, &house).await;
+        let (_, page) = sign_in(&provider, &menshen).await;
         assert_eq!(page.cause(), Some(Cause::SourceMisconfigured), "{label:?}");
-        assert!(last_error(&house).contains("invalid_client"), "{label:?}");
+        assert!(last_error(&menshen).contains("invalid_client"), "{label:?}");
     }
 }
 
@@ -89,12 +89,12 @@ async fn what_is_no_json_says_what_it_was_called_and_nothing_it_held() {
                 endpoint,
                 Odd::Called(status, type_of_it, body),
             ));
-            let house = provider.plan("").start().await;
-            let (browser, page) = sign_in(&provider, &house).await;
+            let menshen = provider.setup("").start().await;
+            let (browser, page) = sign_in(&provider, &menshen).await;
             let what = format!("{endpoint} {status} {type_of_it}");
             assert_eq!(page.cause(), Some(Cause::SourceUnreachable), "{what}");
             assert!(browser.cookie("menshen").is_none());
-            let error = last_error(&house);
+            let error = last_error(&menshen);
             assert!(error.contains(type_of_it), "{what}: {error}");
             assert!(!error.contains(CLIENT_SECRET), "{what}: {error}");
         }

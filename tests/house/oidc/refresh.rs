@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::house::{HOME, House};
 use crate::provider::{Misbehaves, Odd, Provider};
+use crate::setup::{HOME, Menshen};
 
 const ROUTES: &str = r#"
 [[route]]
@@ -25,13 +25,13 @@ pass_access_token = true
 "#;
 
 /// Somebody who came in, and whose access token has just ended.
-async fn whose_token_ended(provider: &Provider) -> (House, Browser) {
-    let house = provider.plan("").routes(ROUTES).start().await;
-    let mut browser = Browser::new(&house);
+async fn whose_token_ended(provider: &Provider) -> (Menshen, Browser) {
+    let menshen = provider.setup("").routes(ROUTES).start().await;
+    let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     assert_eq!(page.answer.status, 200, "{}", page.answer.text());
-    house.advance(Duration::from_secs(301));
-    (house, browser)
+    menshen.advance(Duration::from_secs(301));
+    (menshen, browser)
 }
 
 async fn status(browser: &mut Browser, path: &str) -> u16 {
@@ -45,7 +45,7 @@ async fn a_group_that_is_lost_at_the_issuer_is_lost_on_the_next_request() {
     for id_tokens in [true, false] {
         let provider = Provider::new().await;
         provider.set(|it| it.refresh_gives_id_token = id_tokens);
-        let (_house, mut browser) = whose_token_ended(&provider).await;
+        let (_menshen, mut browser) = whose_token_ended(&provider).await;
         provider.person("zhangsan").groups(&["平台部"]);
         assert_eq!(status(&mut browser, "/finance/echo").await, 403);
         assert_eq!(status(&mut browser, "/echo").await, 200);
@@ -68,10 +68,10 @@ async fn a_refresh_about_somebody_else_or_nobody_ends_the_session() {
         ),
     ] {
         let provider = Provider::new().await;
-        let (house, mut browser) = whose_token_ended(&provider).await;
+        let (menshen, mut browser) = whose_token_ended(&provider).await;
         provider.misbehave(how);
         assert_eq!(status(&mut browser, "/echo").await, 401);
-        let audit = house.audit();
+        let audit = menshen.audit();
         assert!(
             audit.iter().any(|line| line["event"] == "refresh-gone"),
             "{audit:?}"
@@ -90,12 +90,12 @@ async fn an_issuer_that_falls_silent_after_a_refresh_ends_nothing_and_loses_no_t
         Misbehaves::claims(|claims| claims["iat"] = json!(1_900_000_000)),
     ] {
         let provider = Provider::new().await;
-        let (house, mut browser) = whose_token_ended(&provider).await;
+        let (menshen, mut browser) = whose_token_ended(&provider).await;
         provider.misbehave(how);
         assert_eq!(status(&mut browser, "/finance/echo").await, 200);
         provider.behave();
         provider.person("zhangsan").groups(&[]);
-        house.advance(Duration::from_secs(301));
+        menshen.advance(Duration::from_secs(301));
         // The refresh token that came with the first answer buys the second.
         assert_eq!(status(&mut browser, "/finance/echo").await, 403);
         assert_eq!(status(&mut browser, "/echo").await, 200);

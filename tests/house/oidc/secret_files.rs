@@ -2,9 +2,9 @@
 
 use super::is_here;
 use crate::browser::Browser;
-use crate::command::{menshen, text};
-use crate::house::House;
+use crate::command::{run_menshen, text};
 use crate::provider::{CLIENT_SECRET, Key, Provider};
+use crate::setup::Menshen;
 use crate::upstream::Folder;
 
 #[tokio::test]
@@ -28,12 +28,12 @@ async fn a_secret_from_an_editor_logs_people_in_and_check_says_what_stands_aroun
         let name = format!("{at}.secret");
         let path = folder.write(&name, &format!("{before}{CLIENT_SECRET}{after}"));
         let line = format!("client_secret = {{ file = \"{}\" }}", path.display());
-        let plan = provider.plan_without_secret(&line);
-        let house = plan.start().await;
-        let mut browser = Browser::new(&house);
+        let setup = provider.plan_without_secret(&line);
+        let menshen = setup.start().await;
+        let mut browser = Browser::new(&menshen);
         let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
         is_here(&page, "zhangsan");
-        let warned = checked(&house, &folder).await;
+        let warned = checked(&menshen, &folder).await;
         let key = "connector.keycloak.oidc.client_secret";
         let line = warned.lines().find(|line| line.contains(key));
         match said {
@@ -44,12 +44,12 @@ async fn a_secret_from_an_editor_logs_people_in_and_check_says_what_stands_aroun
     }
 }
 
-/// What `check` prints of the configuration of a house.
-async fn checked(house: &House, folder: &Folder) -> String {
-    let text_of = house.plan.text(&house.source, &house.app);
+/// What `check` prints of the configuration of an instance of menshen.
+async fn checked(menshen: &Menshen, folder: &Folder) -> String {
+    let text_of = menshen.setup.text(&menshen.source, &menshen.app);
     let path = folder.write("menshen.toml", &text_of);
     let path = path.display().to_string();
-    let checked = tokio::task::spawn_blocking(move || menshen(&["check", "-c", &path]));
+    let checked = tokio::task::spawn_blocking(move || run_menshen(&["check", "-c", &path]));
     let output = checked.await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     text(&output.stdout).to_owned()
@@ -66,8 +66,8 @@ async fn a_private_key_from_an_editor_is_a_key() {
     );
     provider.set(|it| it.client = crate::provider::ClientProof::PrivateKey(key.public_pem.clone()));
     let line = format!("private_key = {{ file = '{}' }}", path.display());
-    let house = provider.plan_without_secret(&line).start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = provider.plan_without_secret(&line).start().await;
+    let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     is_here(&page, "zhangsan");
 }

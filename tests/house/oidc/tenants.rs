@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{is_here, last_error};
 use crate::browser::{Browser, Page};
-use crate::command::{menshen, text};
-use crate::house::{HOME, House, Plan, UNLIMITED};
+use crate::command::{run_menshen, text};
 use crate::provider::{Misbehaves, Provider};
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::upstream::Folder;
 
 /// Three tenants; the last is of strangers.
@@ -56,14 +56,14 @@ fn table(provider: &Provider, tenants: &str) -> String {
     format!("{table}metadata_url = \"{metadata}\"\ntenants = {tenants}\n")
 }
 
-async fn house_of(provider: &Provider, tenants: &str) -> House {
+async fn menshen_of(provider: &Provider, tenants: &str) -> Menshen {
     let more = format!("{}{UNLIMITED}", table(provider, tenants));
-    let plan = Plan::default().clock(provider.clock()).more(&more);
-    plan.start().await
+    let setup = Setup::default().clock(provider.clock()).more(&more);
+    setup.start().await
 }
 
-async fn sign_in(provider: &Provider, house: &House) -> (Browser, Page) {
-    let mut browser = Browser::new(house);
+async fn sign_in(provider: &Provider, menshen: &Menshen) -> (Browser, Page) {
+    let mut browser = Browser::new(menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     (browser, page)
 }
@@ -78,50 +78,50 @@ async fn people_of_the_tenants_that_are_named_come_in_and_nobody_else() {
     let provider = Provider::new().await;
     everybody_is_of(&provider, CORP);
     let both = format!("['{CORP}', '{}']", PARTNER.to_uppercase());
-    let house = house_of(&provider, &both).await;
-    let (_, page) = sign_in(&provider, &house).await;
+    let menshen = menshen_of(&provider, &both).await;
+    let (_, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
     provider
         .person("zhangsan")
         .claim("preferred_username", "zs@partner".into());
     everybody_is_of(&provider, PARTNER);
-    let (_, page) = sign_in(&provider, &house).await;
+    let (_, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zs@partner");
     everybody_is_of(&provider, STRANGERS);
-    let (browser, page) = sign_in(&provider, &house).await;
+    let (browser, page) = sign_in(&provider, &menshen).await;
     assert_eq!(page.cause(), Some(Cause::BadAnswer));
     assert!(browser.cookie("menshen").is_none());
-    let error = last_error(&house);
+    let error = last_error(&menshen);
     assert!(
         error.contains(STRANGERS) && error.contains("tenants"),
         "{error}"
     );
     // Where everybody may come, strangers may.
-    let house = house_of(&provider, "['*']").await;
-    let (_, page) = sign_in(&provider, &house).await;
+    let menshen = menshen_of(&provider, "['*']").await;
+    let (_, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zs@partner");
 }
 
 #[tokio::test]
 async fn the_same_name_in_two_tenants_is_two_people() {
     let provider = Provider::new().await;
-    let house = house_of(&provider, "['*']").await;
+    let menshen = menshen_of(&provider, "['*']").await;
     everybody_is_of(&provider, CORP);
-    let (mut corps, page) = sign_in(&provider, &house).await;
+    let (mut corps, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
     // The same `sub`, and the same login: an application could not tell them apart.
     everybody_is_of(&provider, PARTNER);
-    let (browser, page) = sign_in(&provider, &house).await;
+    let (browser, page) = sign_in(&provider, &menshen).await;
     assert_eq!(page.cause(), Some(Cause::LoginTaken));
     assert!(browser.cookie("menshen").is_none());
     provider
         .person("zhangsan")
         .claim("preferred_username", "partner".into());
-    let (mut partners, page) = sign_in(&provider, &house).await;
+    let (mut partners, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "partner");
     let (one, other) = (account(&mut corps).await, account(&mut partners).await);
     assert!(one.is_string() && one != other, "{one} {other}");
-    let subjects: Vec<_> = house
+    let subjects: Vec<_> = menshen
         .audit()
         .iter()
         .filter(|line| line["event"] == "login")
@@ -138,7 +138,7 @@ async fn the_same_name_in_two_tenants_is_two_people() {
 async fn a_token_whose_tenant_and_issuer_differ_lets_nobody_in() {
     for tenants in [format!("['{CORP}']"), "['*']".to_owned()] {
         let provider = Provider::new().await;
-        let house = house_of(&provider, &tenants).await;
+        let menshen = menshen_of(&provider, &tenants).await;
         let corps = name_of(&provider, CORP);
         let strangers = name_of(&provider, STRANGERS);
         let template = name_of(&provider, "{tenantid}");
@@ -171,12 +171,12 @@ async fn a_token_whose_tenant_and_issuer_differ_lets_nobody_in() {
                 claims["iss"] = json!(iss);
                 claims["tid"] = tid.clone();
             }));
-            let (browser, page) = sign_in(&provider, &house).await;
+            let (browser, page) = sign_in(&provider, &menshen).await;
             assert_eq!(page.cause(), Some(Cause::BadAnswer), "{tenants} {what}");
             assert!(browser.cookie("menshen").is_none(), "{what}");
         }
         everybody_is_of(&provider, CORP);
-        let (_, page) = sign_in(&provider, &house).await;
+        let (_, page) = sign_in(&provider, &menshen).await;
         is_here(&page, "zhangsan");
     }
 }
@@ -190,7 +190,7 @@ async fn a_key_of_one_tenant_signs_for_no_other() {
         (CORP, PARTNER, false),
     ] {
         let provider = Provider::new().await;
-        let house = house_of(&provider, "['*']").await;
+        let menshen = menshen_of(&provider, "['*']").await;
         everybody_is_of(&provider, tenant);
         let name = name_of(&provider, signs_for);
         provider.misbehave(Misbehaves::answer("keys", move |said| {
@@ -198,7 +198,7 @@ async fn a_key_of_one_tenant_signs_for_no_other() {
                 key["issuer"] = json!(name);
             }
         }));
-        let (_, page) = sign_in(&provider, &house).await;
+        let (_, page) = sign_in(&provider, &menshen).await;
         let expected = (!comes_in).then_some(Cause::BadAnswer);
         assert_eq!(page.cause(), expected, "{signs_for} for {tenant}");
     }
@@ -208,22 +208,22 @@ async fn a_key_of_one_tenant_signs_for_no_other() {
 async fn who_was_refreshed_stays_who_they_are_in_their_tenant() {
     let provider = Provider::new().await;
     everybody_is_of(&provider, CORP);
-    let house = house_of(&provider, "['*']").await;
-    let (mut browser, page) = sign_in(&provider, &house).await;
+    let menshen = menshen_of(&provider, "['*']").await;
+    let (mut browser, page) = sign_in(&provider, &menshen).await;
     is_here(&page, "zhangsan");
     let echo = format!("{HOME}/echo");
-    house.advance(ENDS);
+    menshen.advance(ENDS);
     let page = browser.follow(&echo).await;
     is_here(&page, "zhangsan");
     assert_eq!(provider.calls("refresh"), 1);
     // The same person of another tenant is somebody else.
     everybody_is_of(&provider, PARTNER);
-    house.advance(ENDS);
+    menshen.advance(ENDS);
     let answer = browser
         .send("GET", &echo, &[("Accept", "application/json")], b"")
         .await;
     assert_eq!(answer.status, 401);
-    let audit = house.audit();
+    let audit = menshen.audit();
     assert!(audit.iter().any(|line| line["event"] == "refresh-gone"));
 }
 
@@ -232,7 +232,7 @@ async fn a_logout_of_one_tenant_ends_nothing_of_another() {
     let provider = Provider::new().await;
     everybody_is_of(&provider, CORP);
     let both = format!("['{CORP}', '{PARTNER}']");
-    let house = house_of(&provider, &both).await;
+    let menshen = menshen_of(&provider, &both).await;
     let sub = provider.sub("zhangsan");
     let is_here = async |browser: &mut Browser| {
         let said = browser.visit(&format!("{HOME}/.menshen/userinfo")).await;
@@ -243,7 +243,7 @@ async fn a_logout_of_one_tenant_ends_nothing_of_another() {
         let more = with.as_object().unwrap().clone();
         claims.as_object_mut().unwrap().extend(more);
         let token = provider.logout_token(&claims);
-        let pushed = provider.push_logout(house.address(), "keycloak", &token);
+        let pushed = provider.push_logout(menshen.address(), "keycloak", &token);
         pushed.await.status
     };
     let front = async |tenant: &str, sid: &str| {
@@ -251,9 +251,9 @@ async fn a_logout_of_one_tenant_ends_nothing_of_another() {
         let issuer: String = url::form_urlencoded::byte_serialize(issuer.as_bytes()).collect();
         let query = format!("iss={issuer}&sid={sid}");
         let address = format!("{HOME}/.menshen/frontchannel-logout/keycloak?{query}");
-        Browser::new(&house).visit(&address).await.status
+        Browser::new(&menshen).visit(&address).await.status
     };
-    let (mut browser, _) = sign_in(&provider, &house).await;
+    let (mut browser, _) = sign_in(&provider, &menshen).await;
     let sid = provider.sids("zhangsan").pop().unwrap();
     assert_eq!(push(STRANGERS, json!({ "sub": sub })).await, 400);
     assert_eq!(push(PARTNER, json!({ "sub": sub })).await, 200);
@@ -266,22 +266,23 @@ async fn a_logout_of_one_tenant_ends_nothing_of_another() {
     assert_eq!(front(CORP, &sid).await, 200);
     assert!(!is_here(&mut browser).await);
     for with in [json!({ "sub": sub }), json!({ "sid": "SID" })] {
-        let (mut browser, _) = sign_in(&provider, &house).await;
+        let (mut browser, _) = sign_in(&provider, &menshen).await;
         let sid = provider.sids("zhangsan").pop().unwrap();
         let with = with.to_string().replace("SID", &sid);
         let with: Value = serde_json::from_str(&with).unwrap();
         assert!(is_here(&mut browser).await);
         assert_eq!(push(CORP, with.clone()).await, 200, "{with}");
         assert!(!is_here(&mut browser).await, "{with}");
-        house.advance(Duration::from_secs(1));
+        menshen.advance(Duration::from_secs(1));
     }
 }
 
-async fn check_online(house: &House, plan: &Plan) -> String {
+async fn check_online(menshen: &Menshen, setup: &Setup) -> String {
     let folder = Folder::new();
-    let path = folder.write("menshen.toml", &plan.text(&house.source, &house.app));
+    let path = folder.write("menshen.toml", &setup.text(&menshen.source, &menshen.app));
     let path = path.display().to_string();
-    let checked = tokio::task::spawn_blocking(move || menshen(&["check", "--online", "-c", &path]));
+    let checked =
+        tokio::task::spawn_blocking(move || run_menshen(&["check", "--online", "-c", &path]));
     let output = checked.await.unwrap();
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
@@ -290,9 +291,9 @@ async fn check_online(house: &House, plan: &Plan) -> String {
 async fn what_check_says_of_such_an_issuer_leads_to_one_that_logs_people_in() {
     let provider = Provider::new().await;
     everybody_is_of(&provider, CORP);
-    let house = House::new().await;
+    let menshen = Menshen::new().await;
     // The address people find in the portal.
-    let said = check_online(&house, &provider.plan("")).await;
+    let said = check_online(&menshen, &provider.setup("")).await;
     let template = name_of(&provider, "{tenantid}");
     let metadata = provider.url("/.well-known/openid-configuration");
     for words in [
@@ -303,7 +304,7 @@ async fn what_check_says_of_such_an_issuer_leads_to_one_that_logs_people_in() {
         assert!(said.contains(&words), "{words}: {said}");
     }
     let more = table(&provider, &format!("['{CORP}']"));
-    let said = check_online(&house, &Plan::default().more(&more)).await;
+    let said = check_online(&menshen, &Setup::default().more(&more)).await;
     assert!(!said.contains("!!"), "{said}");
     assert!(said.contains(&format!("these count: {CORP}")), "{said}");
 }

@@ -10,8 +10,8 @@ use menshen::site::Site;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-use crate::asking::{Ask, signed_in};
-use crate::house::{House, Plan};
+use crate::setup::{Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 
 const ROUTES: &str = r#"
 [[route]]
@@ -32,12 +32,12 @@ host = "sso.test"
 upstream = ["{app}"]
 "#;
 
-/// A house, and the cookies of nobody, of somebody who is denied, and of somebody who is allowed.
-async fn house() -> (House, [String; 3]) {
-    let house = Plan::default().routes(ROUTES).start().await;
-    let zhang = signed_in(&house, "zhangsan").await;
-    let li = signed_in(&house, "lisi").await;
-    (house, [String::new(), zhang, li])
+/// An instance of menshen, and the cookies of nobody, of somebody who is denied, and of somebody who is allowed.
+async fn start_menshen() -> (Menshen, [String; 3]) {
+    let menshen = Setup::default().routes(ROUTES).start().await;
+    let zhang = signed_in(&menshen, "zhangsan").await;
+    let li = signed_in(&menshen, "lisi").await;
+    (menshen, [String::new(), zhang, li])
 }
 
 /// What is decided, in one word and the route; a head that is refused is a word, too.
@@ -81,8 +81,8 @@ fn paths() -> impl Strategy<Value = String> {
 #[test]
 fn a_query_never_changes_a_decision() {
     let runtime = Runtime::new().unwrap();
-    let (house, cookies) = runtime.block_on(house());
-    let site: Arc<Site> = house.running.live().site();
+    let (menshen, cookies) = runtime.block_on(start_menshen());
+    let site: Arc<Site> = menshen.running.live().site();
     proptest!(|(path in paths(), query in "[!$-~]{0,40}", who in 0_usize..3)| {
         let ask = |target: &str| {
             let request = request(target, &cookies[who])?.body(()).ok()?;
@@ -97,8 +97,8 @@ fn a_query_never_changes_a_decision() {
 #[test]
 fn a_header_no_rule_names_never_changes_a_decision() {
     let runtime = Runtime::new().unwrap();
-    let (house, cookies) = runtime.block_on(house());
-    let site: Arc<Site> = house.running.live().site();
+    let (menshen, cookies) = runtime.block_on(start_menshen());
+    let site: Arc<Site> = menshen.running.live().site();
     let known = prop_oneof![
         Just("user-agent"),
         Just("authorization"),
@@ -149,7 +149,7 @@ fn a_header_no_rule_names_never_changes_a_decision() {
 
 #[tokio::test]
 async fn a_probe_by_name_is_a_stranger() {
-    let (house, cookies) = house().await;
+    let (menshen, cookies) = start_menshen().await;
     let headers = [
         ("User-Agent", "GoogleHC/1.0"),
         ("User-Agent", "kube-probe/1.30"),
@@ -168,20 +168,20 @@ async fn a_probe_by_name_is_a_stranger() {
         ("Remote-User", "lisi"),
     ];
     for (name, value) in headers {
-        let ask = Ask::get("/finance/echo").header(name, value);
-        assert_eq!(ask.of(&house).await.status, 401, "{name}: {value}");
+        let ask = TestRequest::get("/finance/echo").header(name, value);
+        assert_eq!(ask.send(&menshen).await.status, 401, "{name}: {value}");
         let denied = ask.session(&cookies[1]);
-        assert_eq!(denied.of(&house).await.status, 403, "{name}: {value}");
+        assert_eq!(denied.send(&menshen).await.status, 403, "{name}: {value}");
     }
-    let named = Ask::get("/finance/echo").header("X-Branch", "east");
-    assert_eq!(named.clone().of(&house).await.status, 401, "nobody");
-    assert_ne!(named.session(&cookies[1]).of(&house).await.status, 403);
+    let named = TestRequest::get("/finance/echo").header("X-Branch", "east");
+    assert_eq!(named.clone().send(&menshen).await.status, 401, "nobody");
+    assert_ne!(named.session(&cookies[1]).send(&menshen).await.status, 403);
 }
 
 #[test]
 fn no_cookie_anybody_can_make_up_lets_them_pass() {
     let runtime = Runtime::new().unwrap();
-    let (house, [_, zhang, _]) = runtime.block_on(house());
+    let (menshen, [_, zhang, _]) = runtime.block_on(start_menshen());
     let parts: Vec<_> = zhang.split('.').map(str::to_owned).collect();
     let piece = prop_oneof![
         prop::sample::select(parts),
@@ -197,9 +197,9 @@ fn no_cookie_anybody_can_make_up_lets_them_pass() {
     ];
     proptest!(|(name in name, value in value)| {
         prop_assume!(value != zhang);
-        let ask = Ask::get("/echo").header("Cookie", &format!("{name}={value}"));
-        prop_assert_eq!(runtime.block_on(ask.of(&house)).status, 401);
+        let ask = TestRequest::get("/echo").header("Cookie", &format!("{name}={value}"));
+        prop_assert_eq!(runtime.block_on(ask.send(&menshen)).status, 401);
         let person = ask.navigating();
-        prop_assert_eq!(runtime.block_on(person.of(&house)).status, 302);
+        prop_assert_eq!(runtime.block_on(person.send(&menshen)).status, 302);
     });
 }

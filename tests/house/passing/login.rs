@@ -2,8 +2,8 @@
 
 use menshen::face::page::Cause;
 
-use crate::asking::Ask;
-use crate::house::Plan;
+use crate::setup::Setup;
+use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
 /// How a stranger is told to log in.
@@ -218,21 +218,23 @@ const MATRIX: &[(&str, &str, Offer)] = &[
 
 #[tokio::test]
 async fn a_login_is_offered_only_to_a_person_going_somewhere() {
-    let plan = Plan::default().connector("auto_login = \"always\"");
-    let house = plan.start().await;
+    let setup = Setup::default().connector("auto_login = \"always\"");
+    let menshen = setup.start().await;
     for (method, lines, expected) in MATRIX {
         let lines = lines.split('|').filter(|line| !line.is_empty());
         let headers: Vec<_> = lines.map(|line| line.split_once(": ").unwrap()).collect();
-        let ask = Ask::get("/echo?a=b").method(method).headers(&headers);
+        let ask = TestRequest::get("/echo?a=b")
+            .method(method)
+            .headers(&headers);
         let what = format!("{method} {headers:?}");
-        assert_eq!(offer(&ask.of(&house).await, &what), *expected, "{what}");
+        assert_eq!(offer(&ask.send(&menshen).await, &what), *expected, "{what}");
     }
-    assert_eq!(house.app.requests(), 0);
+    assert_eq!(menshen.app.requests(), 0);
 }
 
 #[tokio::test]
 async fn who_sends_a_form_without_a_session_reads_how_to_send_it_again() {
-    let house = Plan::default().start().await;
+    let menshen = Setup::default().start().await;
     let from = |dest: &'static str| {
         vec![
             ("Sec-Fetch-Mode", "navigate"),
@@ -249,9 +251,9 @@ async fn who_sends_a_form_without_a_session_reads_how_to_send_it_again() {
         ("GET", from("iframe"), Cause::FrameLogin),
     ] {
         for lang in ["zh-CN", "en"] {
-            let ask = Ask::get("/echo").method(method).headers(&headers);
+            let ask = TestRequest::get("/echo").method(method).headers(&headers);
             let ask = ask.header("Accept-Language", lang);
-            let answer = ask.of(&house).await;
+            let answer = ask.send(&menshen).await;
             let what = format!("{method} {headers:?} {lang}");
             assert_eq!(
                 (answer.status, answer.cause()),
@@ -263,14 +265,14 @@ async fn who_sends_a_form_without_a_session_reads_how_to_send_it_again() {
             assert!(page.contains(leads) && page.contains("_blank"), "{page}");
         }
     }
-    assert_eq!(house.app.requests(), 0);
+    assert_eq!(menshen.app.requests(), 0);
 }
 
 #[tokio::test]
 async fn on_another_host_a_program_gets_no_redirect_and_no_cookie_either() {
-    let house = Plan::default().start().await;
-    let navigation = Ask::get("/echo").host("oa.test").navigating();
-    let answer = navigation.of(&house).await;
+    let menshen = Setup::default().start().await;
+    let navigation = TestRequest::get("/echo").host("oa.test").navigating();
+    let answer = navigation.send(&menshen).await;
     assert_eq!(answer.status, 302);
     let to = answer.header("location").unwrap();
     assert!(to.starts_with("http://sso.test/.menshen/start?rd="), "{to}");
@@ -279,8 +281,8 @@ async fn on_another_host_a_program_gets_no_redirect_and_no_cookie_either() {
         vec![("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")],
         vec![("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")],
     ] {
-        let ask = Ask::get("/echo").host("oa.test").headers(&headers);
-        let answer = ask.of(&house).await;
+        let ask = TestRequest::get("/echo").host("oa.test").headers(&headers);
+        let answer = ask.send(&menshen).await;
         assert_eq!(answer.status, 401, "{headers:?}");
         assert_eq!(answer.all("set-cookie").count(), 0, "{headers:?}");
     }
@@ -288,12 +290,12 @@ async fn on_another_host_a_program_gets_no_redirect_and_no_cookie_either() {
 
 #[tokio::test]
 async fn head_starts_nothing() {
-    let plan = Plan::default().connector("auto_login = \"always\"");
-    let house = plan.start().await;
-    let answer = Ask::get("/echo")
+    let setup = Setup::default().connector("auto_login = \"always\"");
+    let menshen = setup.start().await;
+    let answer = TestRequest::get("/echo")
         .method("HEAD")
         .navigating()
-        .of(&house)
+        .send(&menshen)
         .await;
     assert_eq!(answer.status, 302);
     assert_eq!(answer.all("set-cookie").count(), 0);
@@ -316,14 +318,14 @@ preflight = "pass"
 strip_path = true
 upstream = ["{app}"]
 "#;
-    let house = Plan::default().routes(routes).start().await;
-    let cookie = crate::asking::signed_in(&house, "zhangsan").await;
+    let menshen = Setup::default().routes(routes).start().await;
+    let cookie = crate::test_request::signed_in(&menshen, "zhangsan").await;
     let preflight = |path: &str| {
-        let ask = Ask::get(path).method("OPTIONS");
+        let ask = TestRequest::get(path).method("OPTIONS");
         ask.header("Origin", "http://other.test")
             .header("Access-Control-Request-Method", "PUT")
     };
-    assert_eq!(preflight("/echo").of(&house).await.status, 401);
+    assert_eq!(preflight("/echo").send(&menshen).await.status, 401);
     for ask in [
         preflight("/pass/echo"),
         preflight("/pass/echo").session(&cookie),
@@ -331,7 +333,7 @@ upstream = ["{app}"]
         let answer = ask
             .header("X-Forwarded-User", "boss")
             .header("X-HTTP-Method-Override", "DELETE")
-            .of(&house)
+            .send(&menshen)
             .await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.echoed("x-forwarded-user"), [""; 0]);
@@ -344,11 +346,11 @@ upstream = ["{app}"]
     for not_one in [
         whole.clone().method("GET"),
         whole.method("POST").header("Content-Length", "0"),
-        Ask::get("/pass/echo").method("OPTIONS"),
-        Ask::get("/pass/echo")
+        TestRequest::get("/pass/echo").method("OPTIONS"),
+        TestRequest::get("/pass/echo")
             .method("OPTIONS")
             .header("Origin", "http://other.test"),
     ] {
-        assert_eq!(not_one.of(&house).await.status, 401, "{not_one:?}");
+        assert_eq!(not_one.send(&menshen).await.status, 401, "{not_one:?}");
     }
 }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::{Outcome, is};
-use crate::asking::{Ask, signed_in};
 use crate::checking::TRUSTED;
 use crate::checking::faces::{Face, Original, Verdict};
 use crate::ext_authz::ON_MAIN;
-use crate::house::{House, Plan};
 use crate::mirror::Mirror;
+use crate::setup::{Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in};
 
-/// A house with one route below `/r` for each rule, numbered.
-async fn ruled(rules: &[&str]) -> House {
+/// An instance of menshen with one route below `/r` for each rule, numbered.
+async fn ruled(rules: &[&str]) -> Menshen {
     let mut routes = String::from("[[route]]\nname = 'app'\nupstream = ['{app}']\n");
     for (at, rule) in rules.iter().enumerate() {
         routes.push_str(&format!(
@@ -20,7 +20,7 @@ async fn ruled(rules: &[&str]) -> House {
         ));
     }
     let routes = routes.replacen("name = 'app'\n", "name = 'app'\nhost = 'sso.test'\n", 1);
-    Plan::default().routes(&routes).start().await
+    Setup::default().routes(&routes).start().await
 }
 
 #[tokio::test]
@@ -52,13 +52,13 @@ async fn a_rule_sees_user_request_and_session() {
         ("request.tls.subject != null", false, false),
     ];
     let rules: Vec<_> = table.iter().map(|(rule, ..)| *rule).collect();
-    let house = ruled(&rules).await;
-    let zhang = signed_in(&house, "zhangsan").await;
-    let li = signed_in(&house, "lisi").await;
+    let menshen = ruled(&rules).await;
+    let zhang = signed_in(&menshen, "zhangsan").await;
+    let li = signed_in(&menshen, "lisi").await;
     for (at, (rule, for_zhang, for_li)) in table.iter().enumerate() {
         for (cookie, login, passes) in [(&zhang, "zhangsan", for_zhang), (&li, "lisi", for_li)] {
-            let ask = Ask::get(&format!("/r{at}/echo")).session(cookie);
-            let answer = ask.header("X-Branch", "east").of(&house).await;
+            let ask = TestRequest::get(&format!("/r{at}/echo")).session(cookie);
+            let answer = ask.header("X-Branch", "east").send(&menshen).await;
             let expected = match *passes {
                 true => Outcome::Passes(Some(if login == "lisi" { "lisi" } else { "zhangsan" })),
                 false => Outcome::TurnedAway,
@@ -82,59 +82,61 @@ async fn a_rule_that_errs_denies() {
         "!in_network(request.headers['x-net'], '10.0.0.0/8')",
         "user.name",
     ];
-    let house = ruled(&rules).await;
-    let cookie = signed_in(&house, "zhangsan").await;
+    let menshen = ruled(&rules).await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
     for (at, rule) in rules.iter().enumerate() {
-        let ask = Ask::get(&format!("/r{at}/echo")).session(&cookie);
-        let answer = ask.header("X-Net", "no address").of(&house).await;
+        let ask = TestRequest::get(&format!("/r{at}/echo")).session(&cookie);
+        let answer = ask.header("X-Net", "no address").send(&menshen).await;
         is(&answer, Outcome::TurnedAway, rule);
-        let stranger = Ask::get(&format!("/r{at}/echo")).of(&house).await;
+        let stranger = TestRequest::get(&format!("/r{at}/echo"))
+            .send(&menshen)
+            .await;
         is(&stranger, Outcome::Login, rule);
     }
 }
 
 #[tokio::test]
 async fn a_header_that_stands_twice_proves_nothing_to_a_rule() {
-    let house = ruled(&["request.headers['x-branch'] == 'east'"]).await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let once = Ask::get("/r0/echo")
+    let menshen = ruled(&["request.headers['x-branch'] == 'east'"]).await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let once = TestRequest::get("/r0/echo")
         .session(&cookie)
         .header("x-branch", "east");
     is(
-        &once.of(&house).await,
+        &once.send(&menshen).await,
         Outcome::Passes(Some("zhangsan")),
         "once",
     );
     let twice = once.header("X-Branch", "west");
-    is(&twice.of(&house).await, Outcome::TurnedAway, "twice");
+    is(&twice.send(&menshen).await, Outcome::TurnedAway, "twice");
 }
 
 #[tokio::test]
 async fn a_new_department_counts_from_the_next_login() {
-    let house = ruled(&["'财务部' in user.departments"]).await;
-    let li = signed_in(&house, "lisi").await;
-    let ask = Ask::get("/r0/echo").session(&li);
+    let menshen = ruled(&["'财务部' in user.departments"]).await;
+    let li = signed_in(&menshen, "lisi").await;
+    let ask = TestRequest::get("/r0/echo").session(&li);
     is(
-        &ask.of(&house).await,
+        &ask.send(&menshen).await,
         Outcome::Passes(Some("lisi")),
         "before",
     );
-    house.source.member("lisi", |member| {
+    menshen.source.member("lisi", |member| {
         member.department = vec![4];
         member.is_leader_in_dept = vec![0];
         member.main_department = 4;
     });
-    house.advance(Duration::from_secs(60));
-    let again = signed_in(&house, "lisi").await;
-    let anew = Ask::get("/r0/echo").session(&again);
+    menshen.advance(Duration::from_secs(60));
+    let again = signed_in(&menshen, "lisi").await;
+    let anew = TestRequest::get("/r0/echo").session(&again);
     is(
-        &anew.of(&house).await,
+        &anew.send(&menshen).await,
         Outcome::TurnedAway,
         "the new session",
     );
     // What may change is kept with the person: their older session knows it, too.
     is(
-        &ask.of(&house).await,
+        &ask.send(&menshen).await,
         Outcome::TurnedAway,
         "the old session",
     );
@@ -158,7 +160,7 @@ host = "finance.test:8443"
 access = "public"
 upstream = ["{app}"]
 "#;
-    let house = Plan::default().routes(routes).start().await;
+    let menshen = Setup::default().routes(routes).start().await;
     for spelled in [
         "finance.test",
         "FINANCE.TEST",
@@ -168,7 +170,7 @@ upstream = ["{app}"]
         "fInAnCe.TeSt.:80",
         "finance.test:81",
     ] {
-        let answer = Ask::get("/echo").host(spelled).of(&house).await;
+        let answer = TestRequest::get("/echo").host(spelled).send(&menshen).await;
         is(&answer, Outcome::Login, spelled);
     }
     for (spelled, expected) in [
@@ -176,7 +178,7 @@ upstream = ["{app}"]
         ("FINANCE.test.:8443", Outcome::Passes(None)),
         ("other.test", Outcome::Passes(None)),
     ] {
-        let answer = Ask::get("/echo").host(spelled).of(&house).await;
+        let answer = TestRequest::get("/echo").host(spelled).send(&menshen).await;
         is(&answer, expected, spelled);
     }
     for broken in [
@@ -191,23 +193,23 @@ upstream = ["{app}"]
         "finance.test, other.test",
         "",
     ] {
-        let answer = Ask::get("/echo").host(broken).of(&house).await;
+        let answer = TestRequest::get("/echo").host(broken).send(&menshen).await;
         assert_eq!(answer.status, 400, "{broken:?}");
     }
 }
 
 #[tokio::test]
 async fn a_host_said_twice_is_refused() {
-    let house = House::new().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let ask = |target: &str| Ask::get(target).session(&cookie);
+    let menshen = Menshen::new().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let ask = |target: &str| TestRequest::get(target).session(&cookie);
     let two = ask("/echo").header("Host", "sso.test");
-    assert_eq!(two.of(&house).await.status, 400);
+    assert_eq!(two.send(&menshen).await.status, 400);
     for target in ["http://oa.test/echo", "http://sso.test:8080/echo"] {
-        assert_eq!(ask(target).of(&house).await.status, 400, "{target}");
+        assert_eq!(ask(target).send(&menshen).await.status, 400, "{target}");
     }
     for target in ["http://sso.test/echo", "http://SSO.test./echo"] {
-        let answer = ask(target).of(&house).await;
+        let answer = ask(target).send(&menshen).await;
         is(&answer, Outcome::Passes(Some("zhangsan")), target);
     }
 }
@@ -221,18 +223,24 @@ async fn a_host_is_found_among_many_however_it_is_spelled() {
             "[[route]]\nname = 'r{at}'\nhost = 'app{at}.test'\nupstream = ['{{app}}']\n"
         ));
     }
-    let house = Plan::default().routes(&routes).start().await;
+    let menshen = Setup::default().routes(&routes).start().await;
     for at in [0, 1, 99, 100, 101, 149] {
         for spelled in [
             format!("app{at}.test"),
             format!("APP{at}.Test."),
             format!("aPp{at}.test:80"),
         ] {
-            let answer = Ask::get("/echo").host(&spelled).of(&house).await;
+            let answer = TestRequest::get("/echo")
+                .host(&spelled)
+                .send(&menshen)
+                .await;
             is(&answer, Outcome::Login, &spelled);
         }
     }
-    let answer = Ask::get("/echo").host("app150.test").of(&house).await;
+    let answer = TestRequest::get("/echo")
+        .host("app150.test")
+        .send(&menshen)
+        .await;
     is(
         &answer,
         Outcome::Passes(None),
@@ -253,8 +261,8 @@ upstream = ["{mirror}"]
 async fn a_path_that_some_end_at_the_first_semicolon_is_judged_as_they_read_it() {
     let mirror = Mirror::start().await;
     let routes = STYLES.replace("{mirror}", &mirror.base_url());
-    let plan = Plan::default().routes(&routes).server(TRUSTED);
-    let house = plan.more(ON_MAIN).start().await;
+    let setup = Setup::default().routes(&routes).server(TRUSTED);
+    let menshen = setup.more(ON_MAIN).start().await;
     for (path, verdict) in [
         ("/echo/x.css", Verdict::Allow),
         ("/echo/x.css;v=1", Verdict::Deny),
@@ -267,7 +275,7 @@ async fn a_path_that_some_end_at_the_first_semicolon_is_judged_as_they_read_it()
         ("/admin/delete.action;a/b;c/x.css", Verdict::Deny),
     ] {
         for face in Face::ALL {
-            let heard = Original::get(path).heard(face, house.address()).await;
+            let heard = Original::get(path).heard(face, menshen.address()).await;
             assert_eq!(heard.verdict, verdict, "{face:?} {path}");
         }
     }

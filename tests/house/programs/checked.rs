@@ -29,7 +29,10 @@ async fn check(text: String) -> (Output, String) {
 async fn an_issuer_that_can_be_asked_is_fine_and_one_that_cannot_is_named() {
     let desk = Desk::open().await;
     let explainer = Explainer::start().await;
-    let config = desk.house.plan.text(&desk.house.source, &desk.house.app);
+    let config = desk
+        .menshen
+        .setup
+        .text(&desk.menshen.source, &desk.menshen.app);
     let config = format!("{config}\n{}", explainer.toml("opaque", "/basic", ""));
     let (output, said) = check(config.clone()).await;
     assert_eq!(output.status.code(), Some(0), "{said} {output:?}");

@@ -6,11 +6,11 @@ use futures_util::future::{join_all, select_all};
 use serde_json::{Value, json};
 
 use super::explainer::{Explainer, says};
-use super::{Desk, bearer, is_refused, passed, plan, refused, with};
+use super::{Desk, bearer, is_refused, passed, refused, setup, with};
 use crate::checking::TRUSTED;
-use crate::house::{House, Plan};
-use crate::line::Line;
 use crate::mirror::{self, Mirror};
+use crate::raw_connection::RawConnection;
+use crate::setup::{Menshen, Setup};
 use crate::upstream::{Reply, accept, listener};
 use crate::wire::Answer;
 
@@ -33,9 +33,9 @@ issuers = ["opaque"]
 scopes = ["write"]
 "#;
 
-/// A house whose issuer `opaque` explains its tokens.
+/// An instance of menshen whose issuer `opaque` explains its tokens.
 struct Counter {
-    house: House,
+    menshen: Menshen,
     explainer: Explainer,
     _mirror: Mirror,
 }
@@ -47,18 +47,18 @@ impl Counter {
 
     async fn at(path: &str, lines: &str) -> Self {
         let (explainer, mirror) = (Explainer::start().await, Mirror::start().await);
-        let house = before(&mirror, &explainer.toml("opaque", path, lines))
+        let menshen = before(&mirror, &explainer.toml("opaque", path, lines))
             .start()
             .await;
         Self {
-            house,
+            menshen,
             explainer,
             _mirror: mirror,
         }
     }
 
     async fn ask(&self, token: &str) -> Answer {
-        bearer("/opaque", token).of(&self.house).await
+        bearer("/opaque", token).send(&self.menshen).await
     }
 
     fn asked(&self) -> usize {
@@ -66,9 +66,9 @@ impl Counter {
     }
 }
 
-fn before(mirror: &Mirror, issuer: &str) -> Plan {
+fn before(mirror: &Mirror, issuer: &str) -> Setup {
     let routes = ROUTES.replace("{mirror}", &mirror.base_url());
-    Plan::default().more(issuer).routes(&routes)
+    Setup::default().more(issuer).routes(&routes)
 }
 
 #[track_caller]
@@ -102,8 +102,8 @@ async fn an_issuer_is_asked_where_its_metadata_says() {
         ("ci", &desk.ci, lines.as_str()),
         ("partner", &desk.partner, ""),
     ];
-    desk.house
-        .reload(&plan(&issuers, &desk.mirror, ""))
+    desk.menshen
+        .reload(&setup(&issuers, &desk.mirror, ""))
         .await
         .unwrap();
     // A signed token is not believed, but asked about: it may be withdrawn.
@@ -122,7 +122,7 @@ async fn an_issuer_is_asked_where_its_metadata_says() {
 #[tokio::test]
 async fn what_an_issuer_says_is_judged_like_a_signed_token() {
     let counter = Counter::open("").await;
-    let now = counter.house.clock.now().unix_s();
+    let now = counter.menshen.clock.now().unix_s();
     let good = counter.explainer.active("runner");
     let wrong = [
         json!({ "active": false }),
@@ -193,7 +193,7 @@ async fn a_stricter_route_is_not_opened_by_a_memory() {
         .says("good", counter.explainer.active("runner"));
     for _ in 0..3 {
         assert!(passed(&counter.ask("good").await));
-        let answer = bearer("/strict", "good").of(&counter.house).await;
+        let answer = bearer("/strict", "good").send(&counter.menshen).await;
         assert!(is_refused(&answer, 403, "insufficient_scope"), "{answer:?}");
     }
     assert_eq!(counter.asked(), 1);
@@ -202,7 +202,7 @@ async fn a_stricter_route_is_not_opened_by_a_memory() {
 #[tokio::test]
 async fn an_answer_is_remembered_for_a_while_and_never_past_the_token() {
     let counter = Counter::open("").await;
-    let now = counter.house.clock.now().unix_s();
+    let now = counter.menshen.clock.now().unix_s();
     let good = counter.explainer.active("runner");
     counter.explainer.says("long", good.clone());
     counter
@@ -215,13 +215,13 @@ async fn an_answer_is_remembered_for_a_while_and_never_past_the_token() {
     // Both are withdrawn.
     counter.explainer.says("long", json!({ "active": false }));
     counter.explainer.says("short", json!({ "active": false }));
-    counter.house.advance(Duration::from_secs(9));
+    counter.menshen.advance(Duration::from_secs(9));
     assert!(passed(&counter.ask("short").await));
-    counter.house.advance(Duration::from_secs(1));
+    counter.menshen.advance(Duration::from_secs(1));
     refused(&counter.ask("short").await, "it may have ended");
-    counter.house.advance(Duration::from_secs(49));
+    counter.menshen.advance(Duration::from_secs(49));
     assert!(passed(&counter.ask("long").await));
-    counter.house.advance(Duration::from_secs(1));
+    counter.menshen.advance(Duration::from_secs(1));
     refused(&counter.ask("long").await, "withdrawn a minute ago");
 }
 
@@ -235,7 +235,7 @@ async fn a_no_is_remembered_for_a_moment() {
     counter
         .explainer
         .says("new", counter.explainer.active("runner"));
-    counter.house.advance(Duration::from_secs(2));
+    counter.menshen.advance(Duration::from_secs(2));
     assert!(passed(&counter.ask("new").await));
 }
 
@@ -320,19 +320,19 @@ async fn an_issuer_that_is_away_or_slow_is_left_alone_for_a_moment() {
     unavailable(&counter.ask("good").await);
     assert_eq!(counter.asked(), asked);
     assert!(passed(&counter.ask("known").await));
-    counter.house.advance(Duration::from_secs(2));
+    counter.menshen.advance(Duration::from_secs(2));
     assert!(passed(&counter.ask("good").await));
     // Gone.
     let Counter {
-        house,
+        menshen,
         explainer,
         _mirror,
     } = counter;
     drop(explainer);
-    unavailable(&bearer("/opaque", "another").of(&house).await);
-    assert!(passed(&bearer("/opaque", "known").of(&house).await));
-    house.advance(Duration::from_secs(60));
-    unavailable(&bearer("/opaque", "known").of(&house).await);
+    unavailable(&bearer("/opaque", "another").send(&menshen).await);
+    assert!(passed(&bearer("/opaque", "known").send(&menshen).await));
+    menshen.advance(Duration::from_secs(60));
+    unavailable(&bearer("/opaque", "known").send(&menshen).await);
 }
 
 #[tokio::test]
@@ -343,13 +343,13 @@ async fn a_hundred_who_bring_one_new_token_are_one_question() {
         "[issuer.opaque]\nurl = \"{url}\"\naudiences = [\"menshen\"]\n\
          [issuer.opaque.introspection]\nurl = \"{url}/\"\nclient_id = \"a\"\nclient_secret = \"b\"\n"
     );
-    let house = before(&mirror, &issuer).start().await;
+    let menshen = before(&mirror, &issuer).start().await;
     let ask = bearer("/opaque", "new").on_the_wire();
     let mut lines = Vec::new();
     for _ in 0..100 {
-        let mut line = Line::open(house.address()).await;
-        line.send(&ask).await;
-        lines.push(line);
+        let mut connection = RawConnection::open(menshen.address()).await;
+        connection.send(&ask).await;
+        lines.push(connection);
     }
     // Whoever asked first goes away: the others do not wait in vain.
     let first = lines.remove(0);
@@ -364,7 +364,7 @@ async fn a_hundred_who_bring_one_new_token_are_one_question() {
         panic!("it keeps")
     };
     question.send(answer).await;
-    for answer in join_all(lines.iter_mut().map(Line::answer)).await {
+    for answer in join_all(lines.iter_mut().map(RawConnection::answer)).await {
         assert!(passed(&answer), "{}", answer.text());
     }
 }
@@ -408,12 +408,12 @@ async fn what_one_issuer_said_is_nothing_to_another() {
     let other = "[[route]]\nname = \"two\"\nhost = \"sso.test\"\npath = \"/two\"\n\
                  upstream = [\"{mirror}\"]\nissuers = [\"two\"]\n";
     let routes = format!("{ROUTES}{other}").replace("{mirror}", &mirror.base_url());
-    let house = before(&mirror, &issuers).routes(&routes).start().await;
+    let menshen = before(&mirror, &issuers).routes(&routes).start().await;
     one.says("t", one.active("runner"));
     for _ in 0..2 {
-        assert!(passed(&bearer("/opaque", "t").of(&house).await));
+        assert!(passed(&bearer("/opaque", "t").send(&menshen).await));
         refused(
-            &bearer("/two", "t").of(&house).await,
+            &bearer("/two", "t").send(&menshen).await,
             "two does not know it",
         );
     }
@@ -453,17 +453,17 @@ async fn other_settings_remember_nothing_of_what_was_before() {
     ];
     for (path, edit, good) in edits {
         assert!(passed(&counter.ask("t").await));
-        let plan = before(&counter._mirror, &issuer(path, edit));
-        counter.house.reload(&plan).await.unwrap();
+        let setup = before(&counter._mirror, &issuer(path, edit));
+        counter.menshen.reload(&setup).await.unwrap();
         assert_eq!(passed(&counter.ask("t").await), good, "{path}");
         let back = before(&counter._mirror, &issuer("/basic", &same));
-        counter.house.reload(&back).await.unwrap();
+        counter.menshen.reload(&back).await.unwrap();
     }
     // The same once more is still known.
     let asked = counter.asked();
     assert!(passed(&counter.ask("t").await));
     let again = before(&counter._mirror, &issuer("/basic", &same)).server("# the same");
-    counter.house.reload(&again).await.unwrap();
+    counter.menshen.reload(&again).await.unwrap();
     assert!(passed(&counter.ask("t").await));
     assert!(counter.asked() <= asked + 1);
 }
@@ -473,13 +473,13 @@ async fn an_issuer_is_asked_about_so_many_tokens_at_once_and_the_others_are_not_
     let counter = Counter::open("").await;
     let issuer = counter.explainer.toml("opaque", "/basic", "");
     let trusting = before(&counter._mirror, &issuer).server(TRUSTED);
-    counter.house.reload(&trusting).await.unwrap();
+    counter.menshen.reload(&trusting).await.unwrap();
     counter.explainer.instead(Some(Reply::Hang(Vec::new())));
     // From twenty clients: no single one has as many questions under way.
     let asks = (0..40).map(|at| {
         let ask = bearer("/opaque", &format!("t{at}"));
         let ask = ask.header("X-Forwarded-For", &format!("192.0.2.{}", at % 20));
-        let address = counter.house.address();
+        let address = counter.menshen.address();
         Box::pin(async move { ask.at(address).await })
     });
     // Whoever waits for a turn in vain is told so first.

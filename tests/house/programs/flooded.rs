@@ -10,13 +10,13 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::explainer::Explainer;
-use super::{Desk, bearer, passed, plan, refused};
-use crate::asking::Ask;
+use super::{Desk, bearer, passed, refused, setup};
 use crate::checking::TRUSTED;
 use crate::checking::faces::{Face, Heard, Original, Verdict};
 use crate::ext_authz::ON_MAIN;
-use crate::house::{House, Plan};
 use crate::mirror::Mirror;
+use crate::setup::{Menshen, Setup};
+use crate::test_request::TestRequest;
 use crate::upstream::until;
 use crate::wire::Answer;
 
@@ -32,9 +32,9 @@ upstream = ["{mirror}"]
 issuers = ["opaque"]
 "#;
 
-/// A house whose issuer explains its tokens, and which every face may ask for every client.
+/// An instance of menshen whose issuer explains its tokens, and which every face may ask for every client.
 struct Counter {
-    house: House,
+    menshen: Menshen,
     explainer: Explainer,
     _mirror: Mirror,
 }
@@ -46,14 +46,14 @@ impl Counter {
         let issuer = explainer.toml("opaque", "/basic", "");
         let head = "[issuer.opaque]\n";
         let issuer = issuer.replace(head, &format!("{head}{lines}\n"));
-        let house = Plan::default()
+        let menshen = Setup::default()
             .server(TRUSTED)
             .more(&format!("{ON_MAIN}{issuer}"))
             .routes(&ROUTE.replace("{mirror}", &mirror.base_url()))
             .start()
             .await;
         Self {
-            house,
+            menshen,
             explainer,
             _mirror: mirror,
         }
@@ -70,7 +70,7 @@ impl Counter {
         let bearer = format!("Bearer {token}");
         let mut original = Original::get("/opaque").header("Authorization", &bearer);
         original.client = client;
-        original.heard(face, self.house.address()).await
+        original.heard(face, self.menshen.address()).await
     }
 
     /// Brings a token through every face at once.
@@ -103,9 +103,9 @@ impl Counter {
 
     /// Brings a token that nobody knows for each of these clients.
     fn flood(&self, clients: impl Iterator<Item = String>) -> JoinSet<Answer> {
-        let address = self.house.address();
+        let address = self.menshen.address();
         let asks = clients.enumerate().map(|(at, client)| {
-            let ask = Ask::get("/opaque")
+            let ask = TestRequest::get("/opaque")
                 .header("Authorization", &format!("Bearer made-up-{at}"))
                 .header("X-Forwarded-For", &client);
             async move { ask.at(address).await }
@@ -119,7 +119,7 @@ impl Counter {
     }
 
     fn limited(&self) -> u64 {
-        let page = self.house.running.live().shared().telemetry.render();
+        let page = self.menshen.running.live().shared().telemetry.render();
         let name = "menshen_bearers_total{issuer=\"opaque\",outcome=\"limited\"} ";
         let line = page.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap().parse().unwrap()
@@ -137,10 +137,10 @@ async fn a_client_that_makes_up_tokens_at_once_keeps_nobody_else_waiting() {
     counter.explainer.ponders(true);
     let mut flood: FuturesUnordered<_> = (0..300)
         .map(|at| {
-            let ask = Ask::get("/opaque")
+            let ask = TestRequest::get("/opaque")
                 .header("Authorization", &format!("Bearer made-up-{at}"))
                 .header("X-Forwarded-For", ATTACKER);
-            let address = counter.house.address();
+            let address = counter.menshen.address();
             async move { ask.at(address).await }
         })
         .collect();
@@ -189,7 +189,7 @@ async fn a_client_that_makes_up_tokens_all_the_time_is_told_to_come_back_later()
     counter.all_let_in("new", OTHER).await;
     // What counted before is verified anew in time.
     for _ in 0..3 {
-        counter.house.advance(Duration::from_secs(61));
+        counter.menshen.advance(Duration::from_secs(61));
         counter
             .all_hear("known", ATTACKER, &known, Verdict::Allow)
             .await;
@@ -197,7 +197,7 @@ async fn a_client_that_makes_up_tokens_all_the_time_is_told_to_come_back_later()
     assert_eq!(counter.asked_about("known"), 4);
     // Its word counts no longer than its issuer says.
     counter.explainer.says("known", json!({ "active": false }));
-    counter.house.advance(Duration::from_secs(61));
+    counter.menshen.advance(Duration::from_secs(61));
     let heard = counter.hears(Face::Proxy, ATTACKER, &known).await;
     assert_eq!(heard.verdict, Verdict::Unauthorized);
 }
@@ -232,7 +232,7 @@ async fn a_crowd_that_makes_up_tokens_leaves_questions_to_tokens_that_counted() 
     })
     .await;
     for _ in 0..2 {
-        counter.house.advance(Duration::from_secs(61));
+        counter.menshen.advance(Duration::from_secs(61));
         counter
             .all_hear("known", OTHER, &known, Verdict::Allow)
             .await;
@@ -246,8 +246,8 @@ async fn a_proxy_that_names_nobody_is_not_one_client() {
     let asks = (0..20).map(|at| {
         let token = counter.good(&format!("of-many-{at}"));
         let ask = bearer("/opaque", &token);
-        let house = &counter.house;
-        async move { passed(&ask.of(house).await) }
+        let menshen = &counter.menshen;
+        async move { passed(&ask.send(menshen).await) }
     });
     assert!(join_all(asks).await.into_iter().all(|passed| passed));
     assert_eq!(counter.limited(), 0);
@@ -267,7 +267,7 @@ async fn what_is_no_token_takes_nothing_from_a_client() {
             let token = format!("{bad}{}", if bad == "====" { "" } else { "=" });
             let ask = bearer("/opaque", &token).header("X-Forwarded-For", ATTACKER);
             if face == Face::Proxy {
-                let answer = ask.of(&counter.house).await;
+                let answer = ask.send(&counter.menshen).await;
                 assert!(
                     [400, 401, 431].contains(&answer.status),
                     "{}",
@@ -291,7 +291,7 @@ async fn made_up_tokens_push_no_good_one_out_of_memory() {
     let known = counter.good("known");
     let ask = async |client: String, token: String| {
         let ask = bearer("/opaque", &token).header("X-Forwarded-For", &client);
-        ask.of(&counter.house).await
+        ask.send(&counter.menshen).await
     };
     assert!(passed(&ask(OTHER.to_owned(), known.clone()).await));
     // More than are remembered of those that were refused, from all over the world.
@@ -312,17 +312,17 @@ async fn made_up_tokens_push_no_good_one_out_of_memory() {
 async fn made_up_names_of_keys_keep_no_new_key_from_counting() {
     let desk = Desk::open().await;
     let issuers = [("ci", &desk.ci, ""), ("partner", &desk.partner, "")];
-    let trusting = plan(&issuers, &desk.mirror, "").server(TRUSTED);
-    desk.house.reload(&trusting).await.unwrap();
+    let trusting = setup(&issuers, &desk.mirror, "").server(TRUSTED);
+    desk.menshen.reload(&trusting).await.unwrap();
     assert!(passed(&desk.ask("/api", &desk.token()).await));
     for at in 0..30 {
         let head = json!({ "kid": format!("made-up-{at}") });
         let token = desk.ci.sign(&desk.claims(), &head);
         let ask = bearer("/api", &token).header("X-Forwarded-For", ATTACKER);
-        refused(&ask.of(&desk.house).await, "no such key");
+        refused(&ask.send(&desk.menshen).await, "no such key");
     }
     desk.ci.rotate(false);
     let ask = bearer("/api", &desk.token()).header("X-Forwarded-For", OTHER);
-    assert!(passed(&ask.of(&desk.house).await));
+    assert!(passed(&ask.send(&desk.menshen).await));
     assert!(desk.ci.calls("keys") <= 5, "{}", desk.ci.calls("keys"));
 }

@@ -6,8 +6,8 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use super::{Desk, bearer, passed, refused, with};
-use crate::asking::Ask;
 use crate::provider::Key;
+use crate::test_request::TestRequest;
 
 /// A token of these parts with a signature made by hand.
 fn compact(head: &Value, claims: &Value, sign: impl Fn(&[u8]) -> String) -> String {
@@ -28,7 +28,7 @@ fn by_public_key(desk: &Desk, secret: &[u8]) -> String {
 
 /// Claims that do not fit, signed as they should be.
 fn wrong_claims(desk: &Desk) -> Vec<(String, Value)> {
-    let now = desk.house.clock.now().unix_s();
+    let now = desk.menshen.clock.now().unix_s();
     let issuer = desk.ci.issuer();
     let wrong = [
         json!({ "iss": desk.partner.issuer() }),
@@ -185,8 +185,8 @@ async fn a_token_that_proves_nothing_lets_nobody_in_on_any_route() {
             // Where a rule would let nobody pass, too, and with a memory that knows a good one.
             for path in ["/api", "/deploy", "/rule", "/either"] {
                 let ask = bearer(path, &token);
-                refused(&ask.clone().of(&desk.house).await, &what);
-                refused(&ask.navigating().of(&desk.house).await, &what);
+                refused(&ask.clone().send(&desk.menshen).await, &what);
+                refused(&ask.navigating().send(&desk.menshen).await, &what);
                 assert!(passed(&desk.ask(path, &good).await), "{what}");
             }
         }
@@ -209,9 +209,9 @@ async fn a_header_that_is_no_token_is_refused_and_two_are_none() {
         format!("Bearer {}", "a".repeat(33_000)),
     ];
     for value in &values {
-        let answer = Ask::get("/api")
+        let answer = TestRequest::get("/api")
             .header("Authorization", value)
-            .of(&desk.house)
+            .send(&desk.menshen)
             .await;
         if value.ends_with(' ') {
             // A blank at its end is none (RFC 9110 §5.5).
@@ -220,8 +220,8 @@ async fn a_header_that_is_no_token_is_refused_and_two_are_none() {
             refused(&answer, value);
         }
     }
-    let bytes = Ask::get("/api").bytes("Authorization", b"Bearer \xff\xfe");
-    refused(&bytes.of(&desk.house).await, "no text");
+    let bytes = TestRequest::get("/api").bytes("Authorization", b"Bearer \xff\xfe");
+    refused(&bytes.send(&desk.menshen).await, "no text");
     for second in [
         format!("Bearer {token}"),
         "Basic YTpi".to_owned(),
@@ -229,17 +229,17 @@ async fn a_header_that_is_no_token_is_refused_and_two_are_none() {
     ] {
         let good = bearer("/api", &token);
         let ask = good.header("Authorization", &second);
-        refused(&ask.of(&desk.house).await, &second);
-        let ask = Ask::get("/api").header("Authorization", &second);
+        refused(&ask.send(&desk.menshen).await, &second);
+        let ask = TestRequest::get("/api").header("Authorization", &second);
         let ask = ask.header("authorization", &format!("Bearer {token}"));
-        refused(&ask.of(&desk.house).await, &second);
+        refused(&ask.send(&desk.menshen).await, &second);
     }
 }
 
 #[tokio::test]
 async fn the_edges_of_time_are_a_minute_wide() {
     let desk = Desk::open().await;
-    let now = desk.house.clock.now().unix_s();
+    let now = desk.menshen.clock.now().unix_s();
     let edges = [
         json!({ "exp": now - 59 }),
         json!({ "iat": now + 60 }),
@@ -264,16 +264,16 @@ async fn only_the_pinned_algorithms_count() {
     let desk = Desk::signing(Algorithm::RS256).await;
     let pinned = |lines: &'static str| {
         let issuers = [("ci", &desk.ci, lines), ("partner", &desk.partner, "")];
-        super::plan(&issuers, &desk.mirror, "")
+        super::setup(&issuers, &desk.mirror, "")
     };
     let token = desk.token();
     assert!(passed(&desk.ask("/api", &token).await));
-    desk.house
+    desk.menshen
         .reload(&pinned("algorithms = [\"ES256\", \"PS256\"]"))
         .await
         .unwrap();
     refused(&desk.ask("/api", &token).await, "RS256 is not pinned");
-    desk.house
+    desk.menshen
         .reload(&pinned("algorithms = [\"RS256\"]"))
         .await
         .unwrap();

@@ -8,16 +8,16 @@ use jsonwebtoken::Algorithm;
 use menshen::clock::{Clock, Timestamp};
 use serde_json::json;
 
-use super::{Desk, bearer, passed, plan, refused, with};
-use crate::house::Plan;
-use crate::line::{Line, PATIENCE};
+use super::{Desk, bearer, passed, refused, setup, with};
 use crate::mirror::{self, Mirror};
 use crate::provider::{Misbehaves, Odd, Provider};
+use crate::raw_connection::{PATIENCE, RawConnection};
+use crate::setup::Setup;
 use crate::upstream::{Reply, UP, Upstream};
 
 /// A counter of bearer tokens.
 fn counted(desk: &Desk, outcome: &str) -> u64 {
-    let page = desk.house.running.live().shared().telemetry.render();
+    let page = desk.menshen.running.live().shared().telemetry.render();
     let name = format!("menshen_bearers_total{{issuer=\"ci\",outcome=\"{outcome}\"}} ");
     let line = page.lines().find_map(|line| line.strip_prefix(&name));
     line.unwrap_or_else(|| panic!("{name} in {page}"))
@@ -45,7 +45,10 @@ async fn nobody_is_asked_before_a_token_comes_or_where_none_counts() {
     let desk = Desk::open().await;
     assert_eq!(desk.ask("/x", &desk.token()).await.status, 401);
     assert!(passed(&desk.ask("/public", &desk.token()).await));
-    assert_eq!(bearer("/api", "opaque").of(&desk.house).await.status, 401);
+    assert_eq!(
+        bearer("/api", "opaque").send(&desk.menshen).await.status,
+        401
+    );
     assert_eq!((desk.ci.calls("discovery"), desk.ci.calls("keys")), (0, 0));
 }
 
@@ -106,18 +109,18 @@ async fn an_issuer_that_is_away_takes_nothing_back_and_lets_nobody_in() {
     let partner = Provider::start(&clock, Algorithm::ES256).await;
     let mirror = Mirror::start().await;
     ci.down();
-    // The house starts without it, and serves whoever does not need it.
-    let plan = plan(&[("ci", &ci, ""), ("partner", &partner, "")], &mirror, "");
-    let house = plan.clock(&clock).start().await;
+    // menshen starts without it, and serves whoever does not need it.
+    let setup = setup(&[("ci", &ci, ""), ("partner", &partner, "")], &mirror, "");
+    let menshen = setup.clock(&clock).start().await;
     let desk = Desk {
-        house,
+        menshen,
         ci,
         partner,
         mirror,
     };
     let token = desk.token();
     for ask in [bearer("/api", &token), bearer("/api", &token).navigating()] {
-        let answer = ask.of(&desk.house).await;
+        let answer = ask.send(&desk.menshen).await;
         assert_eq!(
             (answer.status, passed(&answer)),
             (503, false),
@@ -177,31 +180,31 @@ async fn other_audiences_count_from_the_next_request_on() {
     let token = desk.token();
     assert!(passed(&desk.ask("/api", &token).await));
     let audiences = |lines: &'static str| {
-        plan(
+        setup(
             &[("ci", &desk.ci, lines), ("partner", &desk.partner, "")],
             &desk.mirror,
             "",
         )
     };
-    desk.house
+    desk.menshen
         .reload(&audiences("audiences = [\"other\"]"))
         .await
         .unwrap();
     refused(&desk.ask("/api", &token).await, "for another");
-    desk.house
+    desk.menshen
         .reload(&audiences("audiences = [\"other\", \"menshen\"]"))
         .await
         .unwrap();
     assert!(passed(&desk.ask("/api", &token).await));
     // A route that names it no more, or an issuer that is gone.
     let ask = bearer("/partner", &token);
-    refused(&ask.of(&desk.house).await, "another's");
-    let swapped = plan(
+    refused(&ask.send(&desk.menshen).await, "another's");
+    let swapped = setup(
         &[("ci", &desk.partner, ""), ("partner", &desk.ci, "")],
         &desk.mirror,
         "",
     );
-    desk.house.reload(&swapped).await.unwrap();
+    desk.menshen.reload(&swapped).await.unwrap();
     refused(&desk.ask("/api", &token).await, "the names were swapped");
     assert!(passed(&desk.ask("/partner", &token).await));
 }
@@ -215,8 +218,8 @@ async fn an_issuer_that_did_not_change_keeps_what_it_knows_over_a_reload() {
         ("ci", &desk.ci, ""),
         ("partner", &desk.partner, "scopes = [\"x\"]"),
     ];
-    desk.house
-        .reload(&plan(&issuers, &desk.mirror, ""))
+    desk.menshen
+        .reload(&setup(&issuers, &desk.mirror, ""))
         .await
         .unwrap();
     desk.ci.down();
@@ -233,7 +236,7 @@ async fn many_programs_at_once_are_never_taken_for_each_other() {
                  upstream = [\"{mirror}\"]\nissuers = [\"ci\"]\n[route.headers]\nX-Client = \"claims.sub\"\n";
     let partner = Provider::start(&clock, Algorithm::ES256).await;
     let issuers = [("ci", &ci, ""), ("partner", &partner, "")];
-    let house = plan(&issuers, &mirror, route).clock(&clock).start().await;
+    let menshen = setup(&issuers, &mirror, route).clock(&clock).start().await;
     let claims = ci.claims("zhangsan", "menshen");
     let tokens: Vec<_> = (0..60)
         .map(|at| {
@@ -243,11 +246,11 @@ async fn many_programs_at_once_are_never_taken_for_each_other() {
             )
         })
         .collect();
-    let house = &house;
+    let menshen = &menshen;
     for _ in 0..2 {
         let asks = tokens.iter().map(|token| {
             let ask = bearer("/who", token);
-            async move { ask.of(house).await }
+            async move { ask.send(menshen).await }
         });
         for (at, answer) in join_all(asks).await.iter().enumerate() {
             assert_eq!(mirror::values(answer, "x-client"), [format!("p{at}")]);
@@ -256,8 +259,8 @@ async fn many_programs_at_once_are_never_taken_for_each_other() {
     assert_eq!(ci.calls("keys"), 1, "one asked for all");
 }
 
-/// A house before an application that changes protocols, for programs of one issuer.
-async fn before_a_tunnel() -> (Provider, Upstream, impl Fn(&str) -> Plan + use<>) {
+/// An instance of menshen before an application that changes protocols, for programs of one issuer.
+async fn before_a_tunnel() -> (Provider, Upstream, impl Fn(&str) -> Setup + use<>) {
     let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
     let ci = Provider::start(&clock, Algorithm::ES256).await;
     let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
@@ -267,13 +270,13 @@ async fn before_a_tunnel() -> (Provider, Upstream, impl Fn(&str) -> Plan + use<>
         "[issuer.ci]\nurl = \"{}\"\naudiences = [\"menshen\"]\n",
         ci.issuer()
     );
-    let plan = Plan::default().clock(&clock).more(&issuer);
+    let setup = Setup::default().clock(&clock).more(&issuer);
     let route = format!(
         "[[route]]\nname = \"up\"\nhost = \"{UP}\"\nupstream = [\"{}\"]\n",
         upstream.url()
     );
     (ci, upstream, move |lines: &str| {
-        plan.clone().routes(&format!("{route}{lines}\n"))
+        setup.clone().routes(&format!("{route}{lines}\n"))
     })
 }
 
@@ -281,18 +284,18 @@ async fn before_a_tunnel() -> (Provider, Upstream, impl Fn(&str) -> Plan + use<>
 async fn a_tunnel_of_a_program_ends_when_its_token_counts_no_more() {
     // It expired; or the route lets everybody pass, while the upstream takes them for the program.
     for (passes_s, lines) in [(3_660, "issuers = [\"ci\"]"), (0, "access = \"public\"")] {
-        let (ci, _upstream, plan) = before_a_tunnel().await;
-        let house = plan("issuers = [\"ci\"]").start().await;
+        let (ci, _upstream, setup) = before_a_tunnel().await;
+        let menshen = setup("issuers = [\"ci\"]").start().await;
         let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
         let ask = format!(
             "GET / HTTP/1.1\r\nHost: {UP}\r\nAuthorization: Bearer {token}\r\n\
              Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         );
-        let mut line = Line::open(house.address()).await;
+        let mut line = RawConnection::open(menshen.address()).await;
         line.send(&ask).await;
         assert_eq!(line.answer_head().await.status, 101);
-        house.advance(Duration::from_secs(passes_s));
-        house.reload(&plan(lines)).await.unwrap();
+        menshen.advance(Duration::from_secs(passes_s));
+        menshen.reload(&setup(lines)).await.unwrap();
         let ended = tokio::time::timeout(PATIENCE, line.rest()).await;
         // A WebSocket is told that it may not go on (1008).
         assert_eq!(ended.expect("it ends"), [0x88, 2, 3, 240], "{lines}");
@@ -302,14 +305,14 @@ async fn a_tunnel_of_a_program_ends_when_its_token_counts_no_more() {
 #[tokio::test]
 async fn a_tunnel_of_a_program_goes_on_while_its_issuer_is_away_for_a_moment() {
     for comes_back in [true, false] {
-        let (ci, _upstream, plan) = before_a_tunnel().await;
-        let house = plan("issuers = [\"ci\"]").start().await;
+        let (ci, _upstream, setup) = before_a_tunnel().await;
+        let menshen = setup("issuers = [\"ci\"]").start().await;
         let token = ci.sign(&ci.claims("zhangsan", "menshen"), &json!({}));
         let ask = format!(
             "GET / HTTP/1.1\r\nHost: {UP}\r\nAuthorization: Bearer {token}\r\n\
              Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         );
-        let mut line = Line::open(house.address()).await;
+        let mut line = RawConnection::open(menshen.address()).await;
         line.send(&ask).await;
         assert_eq!(line.answer_head().await.status, 101);
         ci.down();
@@ -318,15 +321,15 @@ async fn a_tunnel_of_a_program_goes_on_while_its_issuer_is_away_for_a_moment() {
             "[issuer.ci]\nurl = \"{}\"\naudiences = [\"menshen\"]\ncached_max = 7\n",
             ci.issuer()
         );
-        let plan = plan("issuers = [\"ci\"]").more(&other);
-        house.reload(&plan).await.unwrap();
+        let setup = setup("issuers = [\"ci\"]").more(&other);
+        menshen.reload(&setup).await.unwrap();
         let once = Duration::from_millis(300);
         let ended = tokio::time::timeout(once, line.rest()).await;
         assert!(ended.is_err(), "it ended at once: {ended:?}");
         if comes_back {
             ci.up();
         }
-        house.advance(Duration::from_secs(31));
+        menshen.advance(Duration::from_secs(31));
         let longer = if comes_back { once * 10 } else { PATIENCE };
         let ended = tokio::time::timeout(longer, line.rest()).await;
         assert_eq!(ended.is_err(), comes_back, "{ended:?}");

@@ -6,17 +6,17 @@ use menshen::config::Config;
 use menshen::telemetry::Telemetry;
 
 use super::{Desk, bearer, passed, with};
-use crate::asking::{Ask, signed_in};
 use crate::records::Records;
+use crate::test_request::{TestRequest, signed_in};
 
 #[tokio::test]
 async fn own_paths_know_people_only() {
     let desk = Desk::open().await;
-    let (token, cookie) = (desk.token(), signed_in(&desk.house, "zhangsan").await);
+    let (token, cookie) = (desk.token(), signed_in(&desk.menshen, "zhangsan").await);
     for token in [token.as_str(), "a.b.c"] {
         let ask = bearer("/.menshen/userinfo", token);
-        assert_eq!(ask.clone().of(&desk.house).await.status, 401);
-        let answer = ask.session(&cookie).of(&desk.house).await;
+        assert_eq!(ask.clone().send(&desk.menshen).await.status, 401);
+        let answer = ask.session(&cookie).send(&desk.menshen).await;
         assert_eq!(
             (answer.status, &answer.json()["login"]),
             (200, &json!("zhangsan"))
@@ -32,13 +32,13 @@ async fn a_refused_token_is_one_audit_line_with_its_reason() {
     let token = desk.ci.sign(&expired, &json!({}));
     let answer = bearer("/api", &token)
         .header("User-Agent", "runner/1")
-        .of(&desk.house)
+        .send(&desk.menshen)
         .await;
     assert!(!answer.text().contains("expired"), "{}", answer.text());
     for _ in 0..50 {
         desk.ask("/api", &token).await;
     }
-    let audit = desk.house.audit();
+    let audit = desk.menshen.audit();
     let lines: Vec<_> = audit
         .iter()
         .filter(|line| line["event"] == "refused")
@@ -56,12 +56,15 @@ async fn a_refused_token_is_one_audit_line_with_its_reason() {
 async fn the_access_record_names_the_program_and_nothing_holds_a_token() {
     let log = Records::of_the_log();
     let desk = Desk::open().await;
-    let text = desk.house.plan.text(&desk.house.source, &desk.house.app);
+    let text = desk
+        .menshen
+        .setup
+        .text(&desk.menshen.source, &desk.menshen.app);
     let text = text.replace("access = false", "access = true");
     let config = Config::parse(&text, "test.toml").unwrap();
     let records = Records::default();
     let telemetry = Telemetry::writing_to(&config.log, Box::new(records.clone()));
-    let running = menshen::run::start_recording(config, desk.house.clock.clone(), telemetry)
+    let running = menshen::run::start_recording(config, desk.menshen.clock.clone(), telemetry)
         .await
         .unwrap();
     let address = running.addresses()[0];
@@ -117,7 +120,7 @@ async fn the_access_record_names_the_program_and_nothing_holds_a_token() {
     }
     assert!(pages.iter().all(|page| !page.contains("opaque-secret")));
     // Nothing of what counts is a secret to those who measure.
-    let ask = Ask::get("/api").at(address).await;
+    let ask = TestRequest::get("/api").at(address).await;
     assert_eq!(ask.status, 401);
     assert!(pages[2].contains("menshen_bearers_total{issuer=\"ci\",outcome=\"verified\"} "));
     assert!(pages[2].contains("menshen_bearers_total{issuer=\"\",outcome=\"refused\"} 1"));

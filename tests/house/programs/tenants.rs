@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{passed, refused, with};
-use crate::asking::Ask;
-use crate::house::{House, Plan};
 use crate::mirror::Mirror;
 use crate::oidc::tenants::{CORP, PARTNER, name_of};
 use crate::provider::{Misbehaves, Provider};
+use crate::setup::{Menshen, Setup};
+use crate::test_request::TestRequest;
 
 const ROUTE: &str = r#"
 [[route]]
@@ -18,7 +18,7 @@ upstream = ["{mirror}"]
 issuers = ["ci"]
 "#;
 
-async fn house_of(ci: &Provider, mirror: &Mirror, tenants: &str) -> House {
+async fn menshen_of(ci: &Provider, mirror: &Mirror, tenants: &str) -> Menshen {
     let template = name_of(ci, "{tenantid}");
     let metadata = ci.url("/.well-known/openid-configuration");
     let issuer = format!(
@@ -29,8 +29,8 @@ async fn house_of(ci: &Provider, mirror: &Mirror, tenants: &str) -> House {
         said["issuer"] = json!(template);
     }));
     let routes = ROUTE.replace("{mirror}", &mirror.base_url());
-    let plan = Plan::default().more(&issuer).routes(&routes);
-    plan.clock(ci.clock()).start().await
+    let setup = Setup::default().more(&issuer).routes(&routes);
+    setup.clock(ci.clock()).start().await
 }
 
 fn token(ci: &Provider, iss: &str, tid: Value) -> String {
@@ -45,12 +45,12 @@ fn token(ci: &Provider, iss: &str, tid: Value) -> String {
 async fn a_program_of_a_tenant_that_is_named_passes_and_no_other() {
     let ci = Provider::new().await;
     let mirror = Mirror::start().await;
-    let house = house_of(&ci, &mirror, &format!("['{CORP}']")).await;
+    let menshen = menshen_of(&ci, &mirror, &format!("['{CORP}']")).await;
     let (corps, partners) = (name_of(&ci, CORP), name_of(&ci, PARTNER));
     let ask = async |iss: &str, tid: Value| {
         let token = token(&ci, iss, tid);
-        let ask = Ask::get("/api").header("Authorization", &format!("Bearer {token}"));
-        ask.of(&house).await
+        let ask = TestRequest::get("/api").header("Authorization", &format!("Bearer {token}"));
+        ask.send(&menshen).await
     };
     assert!(passed(&ask(&corps, json!(CORP)).await));
     for (what, iss, tid) in [
@@ -70,10 +70,10 @@ async fn a_program_of_a_tenant_that_is_named_passes_and_no_other() {
     ] {
         refused(&ask(iss, tid).await, what);
     }
-    let everybodys = house_of(&ci, &mirror, "['*']").await;
+    let everybodys = menshen_of(&ci, &mirror, "['*']").await;
     for tenant in [CORP, PARTNER] {
         let token = token(&ci, &name_of(&ci, tenant), json!(tenant));
-        let ask = Ask::get("/api").header("Authorization", &format!("Bearer {token}"));
-        assert!(passed(&ask.of(&everybodys).await), "{tenant}");
+        let ask = TestRequest::get("/api").header("Authorization", &format!("Bearer {token}"));
+        assert!(passed(&ask.send(&everybodys).await), "{tenant}");
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::{Desk, bearer, passed, plan, with};
-use crate::asking::{Ask, signed_in};
+use super::{Desk, bearer, passed, setup, with};
 use crate::mirror;
+use crate::test_request::{TestRequest, signed_in};
 
 /// Routes that say who asks in their own way.
 const OWN: &str = r#"
@@ -60,8 +60,8 @@ const PERSON: [&str; 7] = [
 async fn desk() -> Desk {
     let desk = Desk::open().await;
     let issuers = [("ci", &desk.ci, ""), ("partner", &desk.partner, "")];
-    let plan = plan(&issuers, &desk.mirror, OWN);
-    desk.house.reload(&plan).await.unwrap();
+    let setup = setup(&issuers, &desk.mirror, OWN);
+    desk.menshen.reload(&setup).await.unwrap();
     desk
 }
 
@@ -69,7 +69,7 @@ async fn desk() -> Desk {
 async fn a_program_is_never_told_as_a_person_whatever_its_token_says() {
     let desk = desk().await;
     // Zhang is here, and the token says that it is Zhang in every way there is.
-    signed_in(&desk.house, "zhangsan").await;
+    signed_in(&desk.menshen, "zhangsan").await;
     let zhang = json!({
         "sub": "zhangsan", "preferred_username": "zhangsan", "username": "zhangsan",
         "login": "zhangsan", "name": "张三", "email": "zhangsan@corp.example",
@@ -82,7 +82,7 @@ async fn a_program_is_never_told_as_a_person_whatever_its_token_says() {
         let ask = PERSON.iter().fold(bearer(path, &token), |ask, name| {
             ask.header(name, "zhangsan")
         });
-        let answer = ask.of(&desk.house).await;
+        let answer = ask.send(&desk.menshen).await;
         assert!(passed(&answer), "{path}: {}", answer.text());
         for name in PERSON {
             assert!(mirror::values(&answer, name).is_empty(), "{path} {name}");
@@ -96,8 +96,11 @@ async fn a_route_says_of_a_program_what_it_says() {
     let answer = desk.ask("/named", &desk.token()).await;
     assert_eq!(mirror::values(&answer, "x-client"), ["runner"]);
     assert_eq!(mirror::values(&answer, "x-who"), [desk.ci.sub("zhangsan")]);
-    let cookie = signed_in(&desk.house, "zhangsan").await;
-    let answer = Ask::get("/named").session(&cookie).of(&desk.house).await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
+    let answer = TestRequest::get("/named")
+        .session(&cookie)
+        .send(&desk.menshen)
+        .await;
     assert_eq!(mirror::values(&answer, "x-who"), ["zhangsan"]);
     assert!(mirror::values(&answer, "x-client").is_empty());
 }
@@ -124,7 +127,7 @@ async fn the_application_gets_the_token_unless_the_route_says_otherwise() {
 #[tokio::test]
 async fn elsewhere_the_header_passes_byte_for_byte_and_proves_nothing() {
     let desk = desk().await;
-    let cookie = signed_in(&desk.house, "zhangsan").await;
+    let cookie = signed_in(&desk.menshen, "zhangsan").await;
     let values: [&[&[u8]]; 7] = [
         &[b"Bearer a.b.c"],
         &[b"bearer   two  blanks"],
@@ -136,11 +139,11 @@ async fn elsewhere_the_header_passes_byte_for_byte_and_proves_nothing() {
     ];
     for lines in values {
         for path in ["/x", "/public"] {
-            let ask = Ask::get(path).session(&cookie);
+            let ask = TestRequest::get(path).session(&cookie);
             let ask = lines
                 .iter()
                 .fold(ask, |ask, line| ask.bytes("Authorization", line));
-            let answer = ask.of(&desk.house).await;
+            let answer = ask.send(&desk.menshen).await;
             let sent = mirror::reflected(&answer).expect("they passed");
             let text: Vec<&[u8]> = sent.split(|byte| *byte == b'\n').collect();
             let found: Vec<_> = text

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use menshen::face::page::Cause;
 
-use crate::asking::Ask;
 use crate::browser::Browser;
-use crate::house::{House, Plan, UNLIMITED};
 use crate::logging_in::{OWN, parameter};
 use crate::provider::Provider;
+use crate::setup::{Menshen, Setup, UNLIMITED};
+use crate::test_request::TestRequest;
 
 const ROUTES: &str = r#"
 [[route]]
@@ -21,17 +21,17 @@ reload_user = "always"
 const PLACE: &str = "http://sso.test/echo?a=1";
 
 /// Somebody who came in, and their browser, half a minute later.
-async fn later(provider: &Provider) -> (House, Browser) {
-    let plan = provider
-        .plan("")
+async fn later(provider: &Provider) -> (Menshen, Browser) {
+    let setup = provider
+        .setup("")
         .routes(ROUTES)
         .connector("auto_login = 'never'");
-    let house = plan.start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = setup.start().await;
+    let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     assert_eq!(page.answer.status, 200);
-    house.advance(Duration::from_secs(30));
-    (house, browser)
+    menshen.advance(Duration::from_secs(30));
+    (menshen, browser)
 }
 
 fn session(browser: &Browser) -> String {
@@ -45,22 +45,29 @@ fn session(browser: &Browser) -> String {
 #[tokio::test]
 async fn the_provider_is_asked_without_a_page_and_its_word_counts() {
     let provider = Provider::new().await;
-    let (house, mut browser) = later(&provider).await;
+    let (menshen, mut browser) = later(&provider).await;
     let old = session(&browser);
     let page = provider.walk(&mut browser, PLACE).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PLACE));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_eq!(provider.last("authorize").one("prompt"), Some("none"));
-    assert_eq!(Ask::get("/echo").session(&old).of(&house).await.status, 401);
+    assert_eq!(
+        TestRequest::get("/echo")
+            .session(&old)
+            .send(&menshen)
+            .await
+            .status,
+        401
+    );
     // Somebody else sat down there.
     provider.sit(&mut browser, "lisi");
-    house.advance(Duration::from_secs(30));
+    menshen.advance(Duration::from_secs(30));
     let page = provider.walk(&mut browser, PLACE).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     // And left.
     let old = session(&browser);
     provider.leave(&mut browser);
-    house.advance(Duration::from_secs(30));
+    menshen.advance(Duration::from_secs(30));
     let page = browser.follow(PLACE).await;
     assert!(
         page.url.contains("/sign_in?why=gone&rd=/echo"),
@@ -68,8 +75,15 @@ async fn the_provider_is_asked_without_a_page_and_its_word_counts() {
         page.url
     );
     assert!(browser.cookie("menshen").is_none());
-    assert_eq!(Ask::get("/echo").session(&old).of(&house).await.status, 401);
-    let told = house.audit();
+    assert_eq!(
+        TestRequest::get("/echo")
+            .session(&old)
+            .send(&menshen)
+            .await
+            .status,
+        401
+    );
+    let told = menshen.audit();
     let gone = told.last().unwrap();
     assert_eq!(
         (&gone["event"], &gone["login"]),
@@ -81,32 +95,39 @@ async fn the_provider_is_asked_without_a_page_and_its_word_counts() {
 #[tokio::test]
 async fn somebody_who_may_not_come_in_takes_nobodys_place() {
     let provider = Provider::new().await;
-    let (house, mut browser) = later(&provider).await;
+    let (menshen, mut browser) = later(&provider).await;
     let old = session(&browser);
     provider.person("lisi").disabled(true);
     provider.sit(&mut browser, "lisi");
     browser.follow(PLACE).await;
     assert!(browser.cookie("menshen").is_none());
-    assert_eq!(Ask::get("/echo").session(&old).of(&house).await.status, 401);
+    assert_eq!(
+        TestRequest::get("/echo")
+            .session(&old)
+            .send(&menshen)
+            .await
+            .status,
+        401
+    );
 }
 
 #[tokio::test]
 async fn a_provider_that_is_down_at_any_step_locks_nobody_out() {
     // The browser does not reach it: the person comes back by hand.
     let provider = Provider::new().await;
-    let (house, mut browser) = later(&provider).await;
+    let (menshen, mut browser) = later(&provider).await;
     let there = |url: &str| url.starts_with(provider.issuer());
     let stopped = browser.follow_until(PLACE, there).await;
     assert!(there(&stopped.url));
     assert_eq!(browser.follow_until(PLACE, there).await.url, PLACE);
     // We do not reach it either: nobody is led there.
-    house.advance(Duration::from_secs(3600));
+    menshen.advance(Duration::from_secs(3600));
     provider.down();
     let page = browser.follow_until(PLACE, there).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PLACE));
     provider.up();
     // After the browser came back: for us it is gone.
-    house.advance(Duration::from_secs(3600));
+    menshen.advance(Duration::from_secs(3600));
     provider.sit(&mut browser, "zhangsan");
     let back = browser
         .follow_until(PLACE, |url| url.contains("/callback/"))
@@ -126,7 +147,7 @@ async fn a_provider_that_is_down_at_any_step_locks_nobody_out() {
 #[tokio::test]
 async fn what_the_browser_says_of_a_provider_counts_for_ten_minutes_only() {
     let provider = Provider::new().await;
-    let (house, mut browser) = later(&provider).await;
+    let (menshen, mut browser) = later(&provider).await;
     let there = |url: &str| url.starts_with(provider.issuer());
     let claim = async |browser: &mut Browser| {
         browser.forget("-flow-");
@@ -141,7 +162,7 @@ async fn what_the_browser_says_of_a_provider_counts_for_ten_minutes_only() {
     let page = claim(&mut browser).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PLACE));
     assert_ne!(session(&browser), first, "the date of the cookie");
-    house.advance(Duration::from_secs(600));
+    menshen.advance(Duration::from_secs(600));
     let page = claim(&mut browser).await;
     assert_ne!(page.url, PLACE);
     assert!(browser.cookie("menshen").is_none(), "{}", page.url);
@@ -155,15 +176,15 @@ async fn an_answer_by_post_ends_the_session_it_replaces_and_nobody_is_asked_so()
         "{}response_mode = 'form_post'\n{UNLIMITED}",
         provider.toml("keycloak")
     );
-    let plan = Plan::default()
+    let setup = Setup::default()
         .clock(provider.clock())
         .more(&more)
         .routes(ROUTES);
-    let plan = plan
+    let setup = setup
         .external_url("https://sso.test")
         .server("trusted_proxies = ['127.0.0.1']");
-    let house = plan.connector("auto_login = 'never'").start().await;
-    let mut browser = Browser::new(&house).over_https();
+    let menshen = setup.connector("auto_login = 'never'").start().await;
+    let mut browser = Browser::new(&menshen).over_https();
     let start = "https://sso.test/.menshen/start?connector=keycloak&rd=/echo";
     provider.sit(&mut browser, "zhangsan");
     assert_eq!(provider.walk(&mut browser, start).await.answer.status, 200);
@@ -172,9 +193,9 @@ async fn an_answer_by_post_ends_the_session_it_replaces_and_nobody_is_asked_so()
     provider.sit(&mut browser, "lisi");
     let page = provider.walk(&mut browser, start).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
-    let ask = Ask::get("/echo").header("Cookie", &format!("__Host-menshen={old}"));
-    assert_eq!(ask.of(&house).await.status, 401);
-    house.advance(Duration::from_secs(3600));
+    let ask = TestRequest::get("/echo").header("Cookie", &format!("__Host-menshen={old}"));
+    assert_eq!(ask.send(&menshen).await.status, 401);
+    menshen.advance(Duration::from_secs(3600));
     let calls = provider.calls("authorize");
     assert_eq!(browser.visit("https://sso.test/echo").await.status, 200);
     assert_eq!(provider.calls("authorize"), calls);

@@ -7,11 +7,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use super::asked;
-use crate::asking::{Ask, signed_in};
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan, UNLIMITED};
-use crate::line::Line;
 use crate::logging_in::{OWN, PHONE};
+use crate::raw_connection::RawConnection;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
+use crate::test_request::{TestRequest, signed_in};
 use crate::upstream::{accept, listener, ok};
 use crate::wire::Answer;
 
@@ -34,39 +34,41 @@ const DUE: Duration = Duration::from_secs(31);
 /// The time after which what lasts has been judged again for sure: twice what is configured.
 const JUDGED: Duration = Duration::from_millis(100);
 
-/// A house whose answers last after 50 ms, and the upstream behind `/report`.
-async fn house() -> (House, TcpListener) {
+/// An instance of menshen whose answers last after 50 ms, and the upstream behind `/report`.
+async fn start_menshen() -> (Menshen, TcpListener) {
     let socket = listener().await;
     let url = format!("http://{}", socket.local_addr().unwrap());
-    let plan = Plan::default()
+    let setup = Setup::default()
         .routes(&ROUTES.replace("{url}", &url))
         .server("limits.judged_again_after = \"50ms\"")
         .connector("auto_login = 'never'")
         .more(UNLIMITED);
-    let house = plan.start().await;
-    house.source.phone_of("zhangsan");
-    (house, socket)
+    let menshen = setup.start().await;
+    menshen.source.phone_of("zhangsan");
+    (menshen, socket)
 }
 
 /// Somebody else signs out, which has everything that lasts judged again.
-async fn another_signs_out(house: &House) {
-    let other = signed_in(house, "lisi").await;
-    sign_out(house, &other).await;
+async fn another_signs_out(menshen: &Menshen) {
+    let other = signed_in(menshen, "lisi").await;
+    sign_out(menshen, &other).await;
 }
 
-async fn sign_out(house: &House, cookie: &str) {
-    let out = Ask::get("/.menshen/sign_out").navigating().session(cookie);
-    assert_eq!(out.of(house).await.status, 200);
+async fn sign_out(menshen: &Menshen, cookie: &str) {
+    let out = TestRequest::get("/.menshen/sign_out")
+        .navigating()
+        .session(cookie);
+    assert_eq!(out.send(menshen).await.status, 200);
 }
 
 /// Somebody loads the report, and its upstream.
 async fn loading(
-    house: &House,
+    menshen: &Menshen,
     socket: &TcpListener,
     cookie: &str,
-) -> (Line<TcpStream>, Line<TcpStream>) {
-    let mut client = Line::open(house.address()).await;
-    let ask = Ask::get("/report").navigating().session(cookie);
+) -> (RawConnection<TcpStream>, RawConnection<TcpStream>) {
+    let mut client = RawConnection::open(menshen.address()).await;
+    let ask = TestRequest::get("/report").navigating().session(cookie);
     client.send(ask.on_the_wire()).await;
     let mut upstream = accept(socket).await;
     upstream.request().await.unwrap();
@@ -75,14 +77,14 @@ async fn loading(
 
 #[tokio::test]
 async fn a_slow_page_is_shown_although_its_source_should_be_asked_again() {
-    let (house, socket) = house().await;
+    let (menshen, socket) = start_menshen().await;
     for is_over in [false, true] {
-        let cookie = signed_in(&house, "zhangsan").await;
-        let (mut client, mut upstream) = loading(&house, &socket, &cookie).await;
-        house.advance(DUE);
+        let cookie = signed_in(&menshen, "zhangsan").await;
+        let (mut client, mut upstream) = loading(&menshen, &socket, &cookie).await;
+        menshen.advance(DUE);
         match is_over {
-            false => another_signs_out(&house).await,
-            true => sign_out(&house, &cookie).await,
+            false => another_signs_out(&menshen).await,
+            true => sign_out(&menshen, &cookie).await,
         }
         sleep(JUDGED).await;
         upstream.send(ok("the figures")).await;
@@ -94,39 +96,39 @@ async fn a_slow_page_is_shown_although_its_source_should_be_asked_again() {
 
 #[tokio::test]
 async fn a_download_goes_on_although_its_source_should_be_asked_again() {
-    let (house, socket) = house().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let (mut client, mut upstream) = loading(&house, &socket, &cookie).await;
+    let (menshen, socket) = start_menshen().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let (mut client, mut upstream) = loading(&menshen, &socket, &cookie).await;
     let begins = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nfir\r\n";
     upstream.send(begins).await;
     assert_eq!(client.answer_head().await.status, 200);
     assert_eq!(client.chunk().await.unwrap(), b"fir");
     sleep(JUDGED).await;
-    house.advance(DUE);
-    another_signs_out(&house).await;
+    menshen.advance(DUE);
+    another_signs_out(&menshen).await;
     sleep(JUDGED).await;
     upstream.send("3\r\nst!\r\n").await;
     assert_eq!(client.chunk().await.unwrap(), b"st!");
     // Their own sign-out ends it.
-    sign_out(&house, &cookie).await;
+    sign_out(&menshen, &cookie).await;
     assert!(client.rest().await.is_empty());
     assert!(upstream.rest().await.is_empty());
 }
 
 #[tokio::test]
 async fn a_page_slower_than_the_source_is_asked_sends_nobody_there_twice() {
-    let (house, socket) = house().await;
-    let mut phone = Browser::new(&house).with_agent(PHONE);
+    let (menshen, socket) = start_menshen().await;
+    let mut phone = Browser::new(&menshen).with_agent(PHONE);
     let start = format!("{OWN}/start?connector=corp&rd=/echo");
     assert_eq!(phone.follow(&start).await.answer.status, 200);
     phone.visited.clear();
-    house.advance(DUE);
+    menshen.advance(DUE);
     let served = async {
         for count in 1.. {
             let mut upstream = accept(&socket).await;
             upstream.request().await.unwrap();
             sleep(JUDGED).await;
-            house.advance(DUE);
+            menshen.advance(DUE);
             upstream.send(ok(format!("report {count}"))).await;
         }
     };

@@ -5,10 +5,10 @@ use menshen::face::page::Cause;
 
 use super::encoded;
 use crate::browser::{Browser, Page, href};
-use crate::house::{HOME, Plan, UNLIMITED};
 use crate::logging_in::OWN;
 use crate::provider::Provider;
 use crate::records::Records;
+use crate::setup::{HOME, Setup, UNLIMITED};
 
 /// The most that survives, in bytes.
 const KEPT: usize = 4_000;
@@ -83,7 +83,7 @@ async fn arrive(browser: &mut Browser, url: &str) -> Page {
 
 #[tokio::test]
 async fn a_long_address_survives_a_login_on_every_way() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for bytes in [500, 600, 900, 1_500, 2_900, 3_999, KEPT] {
         let here = long("/echo", bytes);
         let there = format!("http://oa.test{}", long("/echo", bytes - 14));
@@ -110,7 +110,7 @@ async fn a_long_address_survives_a_login_on_every_way() {
                 // Another host's name counts, too: it travels with the rest.
                 continue;
             }
-            let mut browser = Browser::new(&house);
+            let mut browser = Browser::new(&menshen);
             let page = arrive(&mut browser, &url).await;
             assert_eq!(page.url, lands, "{bytes} bytes from {}", &url[..40]);
         }
@@ -120,11 +120,11 @@ async fn a_long_address_survives_a_login_on_every_way() {
 #[tokio::test]
 async fn what_is_longer_keeps_its_path_and_the_log_says_so() {
     let log = Records::of_the_log();
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     for bytes in [KEPT + 1, 9_000, 30_000] {
         for host in [HOME, "http://oa.test"] {
             let url = format!("{host}{}", long("/echo", bytes));
-            let mut browser = Browser::new(&house);
+            let mut browser = Browser::new(&menshen);
             let page = arrive(&mut browser, &url).await;
             assert_eq!(page.url, format!("{host}/echo"), "{bytes}");
         }
@@ -136,14 +136,14 @@ async fn what_is_longer_keeps_its_path_and_the_log_says_so() {
     assert!(lines.any(|line| line.contains("WARN") && line.contains("4000")));
     // A path alone that is longer leads to the root of its host.
     let url = format!("http://oa.test/{}", "p".repeat(5_000));
-    let page = arrive(&mut Browser::new(&house), &url).await;
+    let page = arrive(&mut Browser::new(&menshen), &url).await;
     assert_eq!(page.url, "http://oa.test/");
 }
 
 #[tokio::test]
 async fn the_tabs_of_one_browser_stay_small_together_and_the_oldest_gives_way() {
-    let house = Plan::default().more(UNLIMITED).start().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Setup::default().more(UNLIMITED).start().await;
+    let mut browser = Browser::new(&menshen);
     let mut tabs = Vec::new();
     for bytes in [1_500, 1_501, 1_502, KEPT] {
         let place = long("/echo", bytes);
@@ -155,7 +155,7 @@ async fn the_tabs_of_one_browser_stay_small_together_and_the_oldest_gives_way() 
             .await;
         fits(&browser);
         tabs.push((source, place));
-        house.advance(std::time::Duration::from_secs(1));
+        menshen.advance(std::time::Duration::from_secs(1));
     }
     // The longest took the room of all others.
     assert_eq!(flows(&browser).len(), 2);
@@ -164,7 +164,7 @@ async fn the_tabs_of_one_browser_stay_small_together_and_the_oldest_gives_way() 
     let page = browser.follow(&back).await;
     assert_eq!(page.url, format!("{HOME}{place}"));
     // Short ones still stand beside each other, five of them.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let mut tabs = Vec::new();
     for at in 0..6 {
         let rd = encoded(&format!("/echo?n={at}"));
@@ -173,7 +173,7 @@ async fn the_tabs_of_one_browser_stay_small_together_and_the_oldest_gives_way() 
                 .to_source(&format!("{OWN}/start?connector=corp&rd={rd}"))
                 .await,
         );
-        house.advance(std::time::Duration::from_secs(1));
+        menshen.advance(std::time::Duration::from_secs(1));
     }
     assert_eq!(flows(&browser).len(), 5);
     let back = browser.choose(&tabs[0], "lisi").await;
@@ -187,10 +187,10 @@ async fn the_tabs_of_one_browser_stay_small_together_and_the_oldest_gives_way() 
 
 #[tokio::test]
 async fn halves_of_two_logins_are_no_login() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     let place = long("/echo", KEPT);
     let start = format!("{OWN}/start?connector=corp&rd={}", encoded(&place));
-    let mut other = Browser::new(&house);
+    let mut other = Browser::new(&menshen);
     other.to_source(&start).await;
     let second_of_other = flows(&other)
         .into_iter()
@@ -198,7 +198,7 @@ async fn halves_of_two_logins_are_no_login() {
         .unwrap()
         .1;
     for swap in [None, Some(second_of_other)] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let source = browser.to_source(&start).await;
         let back = browser.choose(&source, "lisi").await;
         let (name, _) = flows(&browser)
@@ -218,10 +218,10 @@ async fn halves_of_two_logins_are_no_login() {
 
 #[tokio::test]
 async fn an_own_front_end_and_an_app_keep_it_too() {
-    let house = Plan::default().more(UNLIMITED).start().await;
+    let menshen = Setup::default().more(UNLIMITED).start().await;
     let place = long("/echo", KEPT);
     for by_cookie in [true, false] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let url = format!("{OWN}/login-config/corp?rd={}", encoded(&place));
         let config = browser
             .send("GET", &url, &[("Accept", "application/json")], b"")
@@ -256,11 +256,14 @@ async fn an_own_front_end_and_an_app_keep_it_too() {
 async fn an_answer_by_post_finds_both_halves() {
     let https = "https://sso.test";
     let provider = Provider::new().await;
-    let plan = provider
-        .plan("response_mode = 'form_post'")
+    let setup = provider
+        .setup("response_mode = 'form_post'")
         .external_url(https);
-    let house = plan.server("trusted_proxies = ['127.0.0.1']").start().await;
-    let mut browser = Browser::new(&house).over_https();
+    let menshen = setup
+        .server("trusted_proxies = ['127.0.0.1']")
+        .start()
+        .await;
+    let mut browser = Browser::new(&menshen).over_https();
     provider.sit(&mut browser, "zhangsan");
     let place = long("/echo", KEPT);
     let start = format!(
@@ -277,12 +280,12 @@ async fn an_answer_by_post_finds_both_halves() {
 
 #[tokio::test]
 async fn every_connector_of_the_chooser_leads_to_the_whole_of_it() {
-    let more = format!("{}{UNLIMITED}", crate::house::OTHER_CONNECTOR);
-    let house = Plan::default().more(&more).start().await;
+    let more = format!("{}{UNLIMITED}", crate::setup::OTHER_CONNECTOR);
+    let menshen = Setup::default().more(&more).start().await;
     let place = long("/echo", KEPT);
     // One login belongs to one source.
     for (id, userid) in [("corp", "lisi"), ("other", "zhangsan")] {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let page = browser.follow(&format!("{HOME}{place}")).await;
         let start = href(&page.answer.text(), &format!("/start?connector={id}")).unwrap();
         let source = browser.to_source(&format!("{HOME}{start}")).await;

@@ -7,8 +7,8 @@ use url::Url;
 use super::encoded;
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
-use crate::house::{HOME, House, Plan, UNLIMITED};
 use crate::logging_in::PHONE;
+use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 
 /// Ways to write a path that a browser, or a server that reads the path again, takes for the page.
 const HIDDEN: &[&str] = &[
@@ -94,7 +94,7 @@ fn assert_is_no_page_of_ours(url: &str, prefix: &str, why: &str) {
     assert!(!own && !exact, "{why} leads to {url}");
 }
 
-/// Every page that a house with this prefix keeps to itself.
+/// Every page that an instance of menshen with this prefix keeps to itself.
 fn pages(prefix: &str) -> Vec<String> {
     let mut pages: Vec<_> = ["sign_out", "start", "ticket"]
         .iter()
@@ -107,10 +107,10 @@ fn pages(prefix: &str) -> Vec<String> {
     pages
 }
 
-async fn house(prefix: &str) -> House {
+async fn start_menshen(prefix: &str) -> Menshen {
     let server =
         format!("prefix = \"{prefix}\"\nfiles = {{ \"/WW_verify_abc.txt\" = \"abc\" }}\n{TRUSTED}");
-    Plan::default()
+    Setup::default()
         .server(&server)
         .more(UNLIMITED)
         .start()
@@ -120,11 +120,11 @@ async fn house(prefix: &str) -> House {
 #[tokio::test]
 async fn no_login_ends_on_a_page_of_ours_however_it_is_spelt() {
     for prefix in ["/.menshen", "/oauth2"] {
-        let house = house(prefix).await;
+        let menshen = start_menshen(prefix).await;
         for rd in pages(prefix).iter().flat_map(|page| hidden(page)) {
             for whole in [String::new(), HOME.to_owned(), "http://oa.test".to_owned()] {
                 let rd = format!("{whole}{rd}");
-                let mut phone = Browser::new(&house).with_agent(PHONE);
+                let mut phone = Browser::new(&menshen).with_agent(PHONE);
                 let start = format!("{HOME}{prefix}/start?rd={}", encoded(&rd));
                 let end = phone.follow(&start).await;
                 assert_is_no_page_of_ours(&end.url, prefix, &rd);
@@ -137,14 +137,14 @@ async fn no_login_ends_on_a_page_of_ours_however_it_is_spelt() {
 #[tokio::test]
 async fn no_entry_takes_a_page_of_ours_for_a_place_to_go_to() {
     let prefix = "/.menshen";
-    let house = house(prefix).await;
-    let mut here = Browser::new(&house).with_agent(PHONE);
+    let menshen = start_menshen(prefix).await;
+    let mut here = Browser::new(&menshen).with_agent(PHONE);
     here.follow(&format!("{HOME}/x")).await;
     for rd in pages(prefix).iter().flat_map(|page| hidden(page)) {
         let spelt = encoded(&rd);
         // Pages that only show where somebody would go: links carry the place on.
         for (page, part) in [("sign_in", "/start?"), ("sign_out", "/sign_in")] {
-            let answer = Browser::new(&house)
+            let answer = Browser::new(&menshen)
                 .visit(&format!("{HOME}{prefix}/{page}?rd={spelt}"))
                 .await;
             let link = crate::browser::href(&answer.text(), part).unwrap_or_default();
@@ -164,7 +164,7 @@ async fn no_entry_takes_a_page_of_ours_for_a_place_to_go_to() {
             let mut headers = crate::browser::navigation().to_vec();
             headers.push(("X-Auth-Request-Redirect", &rd));
             let start = format!("{HOME}{prefix}/sign_in");
-            let answer = Browser::new(&house)
+            let answer = Browser::new(&menshen)
                 .send("GET", &start, &headers, b"")
                 .await;
             let link = crate::browser::href(&answer.text(), "/start?").unwrap_or_default();
@@ -176,12 +176,12 @@ async fn no_entry_takes_a_page_of_ours_for_a_place_to_go_to() {
 #[tokio::test]
 async fn an_own_front_end_is_told_of_no_page_of_ours_either() {
     let prefix = "/.menshen";
-    let house = house(prefix).await;
+    let menshen = start_menshen(prefix).await;
     for rd in hidden("/.menshen/sign_out") {
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let url = format!("{HOME}{prefix}/login-config/corp?rd={}", encoded(&rd));
         let config = browser.send("GET", &url, &[], b"").await.json();
-        let code = house.source.issue_code("lisi", "sso.test");
+        let code = menshen.source.issue_code("lisi", "sso.test");
         let body = json!({ "code": code, "state": config["state"] }).to_string();
         let headers = [("Origin", HOME), ("Content-Type", "application/json")];
         let answer = browser
@@ -201,7 +201,7 @@ async fn an_own_front_end_is_told_of_no_page_of_ours_either() {
 
 #[tokio::test]
 async fn a_place_with_dots_that_is_no_page_of_ours_is_reached_as_a_browser_resolves_it() {
-    let house = house("/.menshen").await;
+    let menshen = start_menshen("/.menshen").await;
     for (rd, reached) in [
         ("/x/../echo?a=/../b", "/echo?a=/../b"),
         ("/x/%2e%2e/echo", "/echo"),
@@ -211,7 +211,7 @@ async fn a_place_with_dots_that_is_no_page_of_ours_is_reached_as_a_browser_resol
         ("/echo/...", "/echo/..."),
         ("http://oa.test/x/../echo", "http://oa.test/echo"),
     ] {
-        let mut phone = Browser::new(&house).with_agent(PHONE);
+        let mut phone = Browser::new(&menshen).with_agent(PHONE);
         let start = format!("{HOME}/.menshen/start?rd={}", encoded(rd));
         let page = phone.follow(&start).await;
         let reached = Url::parse(HOME).unwrap().join(reached).unwrap();

@@ -1,8 +1,8 @@
 //! The session cookie as a browser gets it: flags, size, and how it is taken back.
 
-use crate::asking::Ask;
 use crate::browser::{Browser, navigation};
-use crate::house::{House, Plan};
+use crate::setup::{Menshen, Setup};
+use crate::test_request::TestRequest;
 
 /// A whole login at `home`; the `Set-Cookie` lines of the answer that ends it.
 async fn login(browser: &mut Browser, home: &str) -> Vec<String> {
@@ -26,9 +26,9 @@ fn is(line: &str, name: &str, flags: &str) -> bool {
 const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1\"]";
 
 /// A site behind a proxy that ends TLS.
-fn https(session: &str) -> Plan {
+fn https(session: &str) -> Setup {
     let routes = "[[route]]\nname = 'app'\nhost = 'sso.corp.test'\nupstream = ['{app}']\n";
-    Plan::default()
+    Setup::default()
         .external_url("https://sso.corp.test")
         .server(TRUSTING)
         .session(session)
@@ -37,7 +37,7 @@ fn https(session: &str) -> Plan {
 
 #[tokio::test]
 async fn a_browser_that_takes_none_for_strict_is_not_told_it() {
-    let house = https("cookie_same_site = \"none\"").start().await;
+    let menshen = https("cookie_same_site = \"none\"").start().await;
     for (agent, understands) in [
         (
             "Mozilla/5.0 (iPhone; CPU iPhone OS 12_5 like Mac OS X) Version/12.1 Safari/604.1",
@@ -68,7 +68,7 @@ async fn a_browser_that_takes_none_for_strict_is_not_told_it() {
             true,
         ),
     ] {
-        let mut browser = Browser::new(&house).with_agent(agent).over_https();
+        let mut browser = Browser::new(&menshen).with_agent(agent).over_https();
         let began = browser.visit("https://sso.corp.test/echo").await;
         let began: Vec<_> = began.all("set-cookie").map(str::to_owned).collect();
         browser.forget("flow");
@@ -98,7 +98,7 @@ async fn a_browser_that_takes_none_for_strict_is_not_told_it() {
 async fn its_flags_are_the_strictest_the_site_allows() {
     let rows = [
         (
-            Plan::default(),
+            Setup::default(),
             "http://sso.test",
             "menshen",
             "HttpOnly; SameSite=Lax; Path=/; Max-Age=43200",
@@ -122,9 +122,9 @@ async fn its_flags_are_the_strictest_the_site_allows() {
             "HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=43200",
         ),
     ];
-    for (plan, home, name, flags) in rows {
-        let house = plan.start().await;
-        let mut browser = Browser::new(&house);
+    for (setup, home, name, flags) in rows {
+        let menshen = setup.start().await;
+        let mut browser = Browser::new(&menshen);
         if home.starts_with("https") {
             browser = browser.over_https();
         }
@@ -152,13 +152,18 @@ async fn its_flags_are_the_strictest_the_site_allows() {
         let answer = browser.visit(&format!("{home}/.menshen/sign_out")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(browser.cookie(name), None);
-        let again = Ask::get("/echo")
+        let again = TestRequest::get("/echo")
             .host(home.split_once("://").unwrap().1)
             .header("X-Forwarded-Proto", "https")
             .header("Cookie", &format!("{name}={value}"));
         let replayed = match home.starts_with("https") {
-            true => again.of(&house).await,
-            false => Ask::get("/echo").session(&value).of(&house).await,
+            true => again.send(&menshen).await,
+            false => {
+                TestRequest::get("/echo")
+                    .session(&value)
+                    .send(&menshen)
+                    .await
+            }
         };
         assert_eq!(replayed.status, 401, "{name} was replayed");
     }
@@ -166,14 +171,16 @@ async fn its_flags_are_the_strictest_the_site_allows() {
 
 #[tokio::test]
 async fn it_is_written_at_a_login_and_not_again() {
-    let house = House::new().await;
-    let cookie = crate::asking::signed_in(&house, "zhangsan").await;
+    let menshen = Menshen::new().await;
+    let cookie = crate::test_request::signed_in(&menshen, "zhangsan").await;
     for ask in [
-        Ask::get("/echo").session(&cookie),
-        Ask::get("/echo").session(&cookie).headers(&navigation()),
-        Ask::get("/.menshen/userinfo").session(&cookie),
+        TestRequest::get("/echo").session(&cookie),
+        TestRequest::get("/echo")
+            .session(&cookie)
+            .headers(&navigation()),
+        TestRequest::get("/.menshen/userinfo").session(&cookie),
     ] {
-        let answer = ask.of(&house).await;
+        let answer = ask.send(&menshen).await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.all("set-cookie").count(), 0);
     }
@@ -181,8 +188,8 @@ async fn it_is_written_at_a_login_and_not_again() {
 
 #[tokio::test]
 async fn a_cookie_of_one_prefix_is_nothing_under_another() {
-    let house = https("").start().await;
-    let mut browser = Browser::new(&house).over_https();
+    let menshen = https("").start().await;
+    let mut browser = Browser::new(&menshen).over_https();
     login(&mut browser, "https://sso.corp.test").await;
     let value = browser.cookie("__Host-menshen").unwrap().value.clone();
     for (name, expected) in [
@@ -191,8 +198,8 @@ async fn a_cookie_of_one_prefix_is_nothing_under_another() {
         ("menshen", 401),
         ("__host-menshen", 401),
     ] {
-        let ask = Ask::get("/echo").host("sso.corp.test");
+        let ask = TestRequest::get("/echo").host("sso.corp.test");
         let ask = ask.header("Cookie", &format!("{name}={value}"));
-        assert_eq!(ask.of(&house).await.status, expected, "{name}");
+        assert_eq!(ask.send(&menshen).await.status, expected, "{name}");
     }
 }

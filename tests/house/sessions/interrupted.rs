@@ -5,44 +5,44 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::lasting::{events_at, goes_on, is_cut_off, plan};
+use super::lasting::{events_at, goes_on, is_cut_off, setup};
 use super::watched::{Fault, WatchedHouse};
-use crate::asking::{Ask, until};
 use crate::frames::{NOBODY_TRUSTED, PLAIN_HTTP2};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::test_request::{TestRequest, until};
 use crate::upstream::{accept, listener, ok};
 
 /// How long it takes until what lasts was judged for the first time: a little more than is
 /// configured.
 const JUDGED: Duration = Duration::from_millis(3_500);
 
-/// A house that lets nobody in a second after its store is gone, with lines of `[session]` and of
+/// An instance of menshen that lets nobody in a second after its store is gone, with lines of `[session]` and of
 /// the route.
-async fn house(socket: &TcpListener, session: &str, lines: &str) -> WatchedHouse {
+async fn start_menshen(socket: &TcpListener, session: &str, lines: &str) -> WatchedHouse {
     let session = format!("store_outage_grace = \"1s\"\n{session}");
     let server = format!("{NOBODY_TRUSTED}limits.judged_again_after = \"3s\"\n");
-    let plan = plan(socket, &session, lines).server(&server);
-    WatchedHouse::start(plan.more(PLAIN_HTTP2)).await
+    let setup = setup(socket, &session, lines).server(&server);
+    WatchedHouse::start(setup.more(PLAIN_HTTP2)).await
 }
 
 /// What lasts when the store goes away: an event stream, and a page that is waited for.
 struct Lasting {
-    stream: (Line<TcpStream>, Line<TcpStream>),
-    page: (Line<TcpStream>, Line<TcpStream>),
+    stream: (RawConnection<TcpStream>, RawConnection<TcpStream>),
+    page: (RawConnection<TcpStream>, RawConnection<TcpStream>),
 }
 
 /// Begins both, takes the store away, and waits until both were judged without it.
-async fn without_a_store(house: &WatchedHouse, socket: &TcpListener, cookie: &str) -> Lasting {
-    let mut stream = events_at(house.address, socket, cookie).await;
-    let mut client = Line::open(house.address).await;
-    let ask = Ask::get("/slow").session(cookie);
+async fn without_a_store(menshen: &WatchedHouse, socket: &TcpListener, cookie: &str) -> Lasting {
+    let mut stream = events_at(menshen.address, socket, cookie).await;
+    let mut client = RawConnection::open(menshen.address).await;
+    let ask = TestRequest::get("/slow").session(cookie);
     client.send(ask.on_the_wire()).await;
     let mut upstream = accept(socket).await;
     upstream.request().await.unwrap();
     let judged = Instant::now() + JUDGED;
-    house.store.fail(Some(Fault::Failed));
-    let ask = Ask::get("/echo").session(cookie);
-    until(&ask, house.address, |answer| answer.status == 503).await;
+    menshen.store.fail(Some(Fault::Failed));
+    let ask = TestRequest::get("/echo").session(cookie);
+    until(&ask, menshen.address, |answer| answer.status == 503).await;
     sleep_until(judged).await;
     goes_on(&mut stream.0, &mut stream.1).await;
     upstream.send(ok("the figures")).await;
@@ -56,19 +56,21 @@ async fn without_a_store(house: &WatchedHouse, socket: &TcpListener, cookie: &st
 async fn what_lasts_goes_on_when_the_store_is_away_for_a_moment() {
     for lines in ["", "access = 'public'\n"] {
         let socket = listener().await;
-        let house = house(&socket, "", lines).await;
-        let cookie = house.signed_in("zhangsan").await;
+        let menshen = start_menshen(&socket, "", lines).await;
+        let cookie = menshen.signed_in("zhangsan").await;
         let Lasting {
             mut stream,
             mut page,
-        } = without_a_store(&house, &socket, &cookie).await;
-        house.store.fail(None);
+        } = without_a_store(&menshen, &socket, &cookie).await;
+        menshen.store.fail(None);
         // It was held back until it was known.
         let answer = page.0.answer().await;
         assert_eq!((answer.status, &*answer.text()), (200, "the figures"));
         goes_on(&mut stream.0, &mut stream.1).await;
-        let out = Ask::get("/.menshen/sign_out").navigating().session(&cookie);
-        assert_eq!(out.at(house.address).await.status, 200);
+        let out = TestRequest::get("/.menshen/sign_out")
+            .navigating()
+            .session(&cookie);
+        assert_eq!(out.at(menshen.address).await.status, 200);
         is_cut_off(stream.0, stream.1).await;
     }
 }
@@ -78,12 +80,12 @@ async fn what_lasts_ends_when_the_store_stays_away_or_its_session_ends() {
     let short = "lifetime = \"20s\"\nidle_timeout = \"20s\"";
     for (session, lines, passes_s) in [("", "access = 'public'\n", 31), (short, "", 21)] {
         let socket = listener().await;
-        let house = house(&socket, session, lines).await;
-        let cookie = house.signed_in("zhangsan").await;
-        let Lasting { stream, mut page } = without_a_store(&house, &socket, &cookie).await;
+        let menshen = start_menshen(&socket, session, lines).await;
+        let cookie = menshen.signed_in("zhangsan").await;
+        let Lasting { stream, mut page } = without_a_store(&menshen, &socket, &cookie).await;
         let time_passes = async {
             loop {
-                house.clock.advance(Duration::from_secs(passes_s));
+                menshen.clock.advance(Duration::from_secs(passes_s));
                 sleep(Duration::from_secs(1)).await;
             }
         };

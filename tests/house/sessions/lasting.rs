@@ -7,26 +7,26 @@ use menshen::store::RevocationScope;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::HOUR;
-use crate::asking::{Ask, signed_in};
 use crate::frames::{END_STREAM, Frames, NOBODY_TRUSTED, PLAIN_HTTP2};
-use crate::house::{House, Plan, ROUTES};
-use crate::line::Line;
+use crate::raw_connection::RawConnection;
+use crate::setup::{Menshen, ROUTES, Setup};
+use crate::test_request::{TestRequest, signed_in};
 use crate::upstream::{accept, listener, ok};
 
-/// A house whose answers last from the first moment on, and the upstream behind `/slow`.
-async fn house(session: &str) -> (House, TcpListener) {
+/// An instance of menshen whose answers last from the first moment on, and the upstream behind `/slow`.
+async fn start_menshen(session: &str) -> (Menshen, TcpListener) {
     let socket = listener().await;
-    let house = plan(&socket, session, "").start().await;
-    (house, socket)
+    let menshen = setup(&socket, session, "").start().await;
+    (menshen, socket)
 }
 
-pub(super) fn plan(socket: &TcpListener, session: &str, lines: &str) -> Plan {
+pub(super) fn setup(socket: &TcpListener, session: &str, lines: &str) -> Setup {
     let slow = format!(
         "[[route]]\nname = 'slow'\nhost = 'sso.test'\npath = '/slow'\n\
          upstream = ['http://{}']\n{lines}",
         socket.local_addr().unwrap()
     );
-    Plan::default()
+    Setup::default()
         .routes(&format!("{ROUTES}{slow}"))
         .session(session)
         .server(&format!(
@@ -41,20 +41,20 @@ const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
 
 /// A stream of events that has begun, from both ends.
 async fn events(
-    house: &House,
+    menshen: &Menshen,
     socket: &TcpListener,
     cookie: &str,
-) -> (Line<TcpStream>, Line<TcpStream>) {
-    events_at(house.address(), socket, cookie).await
+) -> (RawConnection<TcpStream>, RawConnection<TcpStream>) {
+    events_at(menshen.address(), socket, cookie).await
 }
 
 pub(super) async fn events_at(
-    house: SocketAddr,
+    menshen: SocketAddr,
     socket: &TcpListener,
     cookie: &str,
-) -> (Line<TcpStream>, Line<TcpStream>) {
-    let mut client = Line::open(house).await;
-    let ask = Ask::get("/slow").session(cookie).on_the_wire();
+) -> (RawConnection<TcpStream>, RawConnection<TcpStream>) {
+    let mut client = RawConnection::open(menshen).await;
+    let ask = TestRequest::get("/slow").session(cookie).on_the_wire();
     client.send(ask).await;
     let mut upstream = accept(socket).await;
     upstream.request().await.unwrap();
@@ -65,63 +65,71 @@ pub(super) async fn events_at(
     (client, upstream)
 }
 
-pub(super) async fn goes_on(client: &mut Line<TcpStream>, upstream: &mut Line<TcpStream>) {
+pub(super) async fn goes_on(
+    client: &mut RawConnection<TcpStream>,
+    upstream: &mut RawConnection<TcpStream>,
+) {
     upstream.send("3\r\nyes\r\n").await;
     assert_eq!(client.chunk().await.unwrap(), b"yes");
 }
 
 /// It ends without an end, and the upstream's connection is closed.
-pub(super) async fn is_cut_off(mut client: Line<TcpStream>, mut upstream: Line<TcpStream>) {
+pub(super) async fn is_cut_off(
+    mut client: RawConnection<TcpStream>,
+    mut upstream: RawConnection<TcpStream>,
+) {
     let rest = client.rest().await;
     assert!(!rest.ends_with(b"0\r\n\r\n"), "it looks whole");
     assert!(upstream.rest().await.is_empty());
 }
 
-async fn account(house: &House, login: &str) -> menshen::store::AccountId {
-    let store = &house.running.live().shared().store;
+async fn account(menshen: &Menshen, login: &str) -> menshen::store::AccountId {
+    let store = &menshen.running.live().shared().store;
     let login = login.parse().unwrap();
     store.account_by_login(&login).await.unwrap().unwrap().id
 }
 
-async fn revoke(house: &House, scope: &RevocationScope) {
-    let sessions = &house.running.live().shared().sessions;
+async fn revoke(menshen: &Menshen, scope: &RevocationScope) {
+    let sessions = &menshen.running.live().shared().sessions;
     sessions.revoke(scope).await.unwrap();
 }
 
 #[tokio::test]
 async fn an_event_stream_ends_when_its_session_is_revoked_and_the_others_go_on() {
-    let (house, socket) = house("").await;
+    let (menshen, socket) = start_menshen("").await;
     let [zhang, li] = [
-        signed_in(&house, "zhangsan").await,
-        signed_in(&house, "lisi").await,
+        signed_in(&menshen, "zhangsan").await,
+        signed_in(&menshen, "lisi").await,
     ];
-    let mut lis = events(&house, &socket, &li).await;
+    let mut lis = events(&menshen, &socket, &li).await;
     for at in 0..3 {
         let zhang = match at {
             0 => zhang.clone(),
-            _ => signed_in(&house, "zhangsan").await,
+            _ => signed_in(&menshen, "zhangsan").await,
         };
         // One of them says nothing more, the other goes on.
-        let silent = events(&house, &socket, &zhang).await;
-        let mut talking = events(&house, &socket, &zhang).await;
+        let silent = events(&menshen, &socket, &zhang).await;
+        let mut talking = events(&menshen, &socket, &zhang).await;
         goes_on(&mut talking.0, &mut talking.1).await;
         match at {
             0 => {
-                let out = Ask::get("/.menshen/sign_out").session(&zhang).navigating();
-                assert_eq!(out.of(&house).await.status, 200);
+                let out = TestRequest::get("/.menshen/sign_out")
+                    .session(&zhang)
+                    .navigating();
+                assert_eq!(out.send(&menshen).await.status, 200);
             }
             1 => {
-                let account = account(&house, "zhangsan").await;
-                let store = &house.running.live().shared().store;
+                let account = account(&menshen, "zhangsan").await;
+                let store = &menshen.running.live().shared().store;
                 let sessions = store.sessions(Some(&account), 9).await.unwrap();
                 for session in sessions {
-                    revoke(&house, &RevocationScope::Session(session.key)).await;
+                    revoke(&menshen, &RevocationScope::Session(session.key)).await;
                 }
             }
             _ => {
                 revoke(
-                    &house,
-                    &RevocationScope::Account(account(&house, "zhangsan").await),
+                    &menshen,
+                    &RevocationScope::Account(account(&menshen, "zhangsan").await),
                 )
                 .await
             }
@@ -130,10 +138,10 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_the_others_go_on()
         is_cut_off(talking.0, talking.1).await;
         goes_on(&mut lis.0, &mut lis.1).await;
     }
-    revoke(&house, &RevocationScope::Everyone).await;
+    revoke(&menshen, &RevocationScope::Everyone).await;
     is_cut_off(lis.0, lis.1).await;
-    house.running.live().shared().telemetry.flush();
-    let text = house.records.text();
+    menshen.running.live().shared().telemetry.flush();
+    let text = menshen.records.text();
     let ended: Vec<serde_json::Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -152,17 +160,17 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_the_others_go_on()
 
 #[tokio::test]
 async fn a_long_download_ends_when_its_session_does_over_either_version() {
-    let (house, socket) = house("").await;
-    let cookie = signed_in(&house, "zhangsan").await;
+    let (menshen, socket) = start_menshen("").await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nhalf";
-    let mut client = Line::open(house.address()).await;
-    let ask = Ask::get("/slow").session(&cookie).on_the_wire();
+    let mut client = RawConnection::open(menshen.address()).await;
+    let ask = TestRequest::get("/slow").session(&cookie).on_the_wire();
     client.send(ask).await;
     let mut upstream = accept(&socket).await;
     upstream.request().await.unwrap();
     upstream.send(head).await;
     assert_eq!(client.answer_head().await.status, 200);
-    let mut streams = Frames::open(house.address(), 1 << 20).await;
+    let mut streams = Frames::open(menshen.address(), 1 << 20).await;
     let cookie_header = format!("menshen={cookie}");
     let asked = ("GET", "sso.test", "/slow");
     streams
@@ -172,7 +180,7 @@ async fn a_long_download_ends_when_its_session_does_over_either_version() {
     second.request().await.unwrap();
     second.send(head).await;
     assert_eq!(streams.next_of(1).await.unwrap().flags & END_STREAM, 0);
-    revoke(&house, &RevocationScope::Everyone).await;
+    revoke(&menshen, &RevocationScope::Everyone).await;
     assert_eq!(client.rest().await, b"half");
     streams.reset(1).await;
     assert!(upstream.rest().await.is_empty() && second.rest().await.is_empty());
@@ -180,31 +188,31 @@ async fn a_long_download_ends_when_its_session_does_over_either_version() {
 
 #[tokio::test]
 async fn an_event_stream_ends_when_its_session_expires() {
-    let (house, socket) = house("lifetime = \"2s\"\nidle_timeout = \"2s\"").await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let (client, upstream) = events(&house, &socket, &cookie).await;
-    house.advance(HOUR);
+    let (menshen, socket) = start_menshen("lifetime = \"2s\"\nidle_timeout = \"2s\"").await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let (client, upstream) = events(&menshen, &socket, &cookie).await;
+    menshen.advance(HOUR);
     is_cut_off(client, upstream).await;
 }
 
 #[tokio::test]
 async fn a_reload_ends_what_it_no_longer_lets_pass_and_nothing_else() {
-    let (house, socket) = house("").await;
+    let (menshen, socket) = start_menshen("").await;
     let [zhang, li] = [
-        signed_in(&house, "zhangsan").await,
-        signed_in(&house, "lisi").await,
+        signed_in(&menshen, "zhangsan").await,
+        signed_in(&menshen, "lisi").await,
     ];
-    let zhangs = events(&house, &socket, &zhang).await;
-    let mut lis = events(&house, &socket, &li).await;
-    house.reload(&plan(&socket, "", "")).await.unwrap();
+    let zhangs = events(&menshen, &socket, &zhang).await;
+    let mut lis = events(&menshen, &socket, &li).await;
+    menshen.reload(&setup(&socket, "", "")).await.unwrap();
     goes_on(&mut lis.0, &mut lis.1).await;
     let text = format!(
         "[[route]]\nname = 'slow'\nhost = 'sso.test'\npath = '/slow'\n\
          upstream = ['http://{}']\nallow = \"user.login == 'lisi'\"\n",
         socket.local_addr().unwrap()
     );
-    house
-        .reload(&plan(&socket, "", "").routes(&text))
+    menshen
+        .reload(&setup(&socket, "", "").routes(&text))
         .await
         .unwrap();
     is_cut_off(zhangs.0, zhangs.1).await;
@@ -213,9 +221,9 @@ async fn a_reload_ends_what_it_no_longer_lets_pass_and_nothing_else() {
 
 #[tokio::test]
 async fn an_upload_ends_when_its_session_does() {
-    let (house, socket) = house("").await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let mut client = Line::open(house.address()).await;
+    let (menshen, socket) = start_menshen("").await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let mut client = RawConnection::open(menshen.address()).await;
     client
         .send(format!(
             "POST /slow HTTP/1.1\r\nHost: sso.test\r\nCookie: menshen={cookie}\r\n\
@@ -225,33 +233,33 @@ async fn an_upload_ends_when_its_session_does() {
     let mut upstream = accept(&socket).await;
     upstream.head().await.unwrap();
     assert_eq!(upstream.bytes(4).await.unwrap(), b"half");
-    revoke(&house, &RevocationScope::Everyone).await;
+    revoke(&menshen, &RevocationScope::Everyone).await;
     assert_eq!(client.answer().await.status, 401);
     assert!(upstream.rest().await.is_empty());
-    house.running.live().shared().telemetry.flush();
-    let text = house.records.text();
+    menshen.running.live().shared().telemetry.flush();
+    let text = menshen.records.text();
     assert!(text.contains("\"reason\":\"no longer allowed\""), "{text}");
 }
 
 #[tokio::test]
 async fn an_answer_that_comes_after_its_session_is_over_is_not_delivered() {
-    let (house, socket) = house("").await;
+    let (menshen, socket) = start_menshen("").await;
     let [zhang, li] = [
-        signed_in(&house, "zhangsan").await,
-        signed_in(&house, "lisi").await,
+        signed_in(&menshen, "zhangsan").await,
+        signed_in(&menshen, "lisi").await,
     ];
     let mut waiting = Vec::new();
     for cookie in [&zhang, &li] {
-        let mut client = Line::open(house.address()).await;
-        let ask = Ask::get("/slow").session(cookie).on_the_wire();
+        let mut client = RawConnection::open(menshen.address()).await;
+        let ask = TestRequest::get("/slow").session(cookie).on_the_wire();
         client.send(ask).await;
         let mut upstream = accept(&socket).await;
         upstream.request().await.unwrap();
         waiting.push((client, upstream));
     }
     revoke(
-        &house,
-        &RevocationScope::Account(account(&house, "zhangsan").await),
+        &menshen,
+        &RevocationScope::Account(account(&menshen, "zhangsan").await),
     )
     .await;
     tokio::time::sleep(Duration::from_millis(100)).await;

@@ -6,22 +6,22 @@ use menshen::run::Running;
 use menshen::store::RevocationScope;
 use sqlx::{Connection as _, Executor as _};
 
-use crate::asking::{Ask, signed_in, until};
-use crate::house::{House, Plan, run};
+use crate::setup::{Menshen, Setup, run};
 use crate::stores::{Meddler, TempDir};
+use crate::test_request::{TestRequest, signed_in, until};
 
-async fn two(dir: &TempDir) -> (House, Running) {
-    let house = Plan::default().store(&dir.url()).start().await;
-    let text = house.plan.text(&house.source, &house.app);
-    let other = run(&text, &house.clock).await;
-    (house, other)
+async fn two(dir: &TempDir) -> (Menshen, Running) {
+    let menshen = Setup::default().store(&dir.url()).start().await;
+    let text = menshen.setup.text(&menshen.source, &menshen.app);
+    let other = run(&text, &menshen.clock).await;
+    (menshen, other)
 }
 
 #[tokio::test]
 async fn a_session_of_one_node_counts_on_the_other() {
     let dir = TempDir::new();
-    let (house, other) = two(&dir).await;
-    let ask = Ask::get("/echo").session(&signed_in(&house, "zhangsan").await);
+    let (menshen, other) = two(&dir).await;
+    let ask = TestRequest::get("/echo").session(&signed_in(&menshen, "zhangsan").await);
     let answer = ask.at(other.addresses()[0]).await;
     assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
 }
@@ -29,18 +29,18 @@ async fn a_session_of_one_node_counts_on_the_other() {
 #[tokio::test]
 async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
     let dir = TempDir::new();
-    let (house, other) = two(&dir).await;
+    let (menshen, other) = two(&dir).await;
     let there = other.addresses()[0];
     for at in 0..4 {
         // A login that began in the very moment of a revocation is refused, to be safe.
-        house.advance(Duration::from_secs(1));
-        let cookie = signed_in(&house, "zhangsan").await;
-        let stays = (at < 2).then_some(signed_in(&house, "lisi").await);
-        let ask = Ask::get("/echo").session(&cookie);
+        menshen.advance(Duration::from_secs(1));
+        let cookie = signed_in(&menshen, "zhangsan").await;
+        let stays = (at < 2).then_some(signed_in(&menshen, "lisi").await);
+        let ask = TestRequest::get("/echo").session(&cookie);
         // Both have it in memory.
-        assert_eq!(ask.of(&house).await.status, 200);
+        assert_eq!(ask.send(&menshen).await.status, 200);
         until(&ask, there, |answer| answer.status == 200).await;
-        let shared = house.running.live().shared();
+        let shared = menshen.running.live().shared();
         let login = "zhangsan".parse().unwrap();
         let account = shared
             .store
@@ -57,10 +57,10 @@ async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
             _ => RevocationScope::Everyone,
         };
         shared.sessions.revoke(&scope).await.unwrap();
-        assert_eq!(ask.of(&house).await.status, 401, "{scope:?}, here");
+        assert_eq!(ask.send(&menshen).await.status, 401, "{scope:?}, here");
         until(&ask, there, |answer| answer.status == 401).await;
         if let Some(stays) = stays {
-            let ask = Ask::get("/echo").session(&stays);
+            let ask = TestRequest::get("/echo").session(&stays);
             assert_eq!(ask.at(there).await.status, 200, "{scope:?}");
         }
     }
@@ -78,14 +78,14 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
         ("'everyone', x'', -1", raised, true),
     ] {
         let dir = TempDir::new();
-        let (house, other) = two(&dir).await;
-        let nodes = [house.address(), other.addresses()[0]];
+        let (menshen, other) = two(&dir).await;
+        let nodes = [menshen.address(), other.addresses()[0]];
         let [zhang, li, stays] = [
-            signed_in(&house, "zhangsan").await,
-            signed_in(&house, "lisi").await,
-            signed_in(&house, "lisi").await,
+            signed_in(&menshen, "zhangsan").await,
+            signed_in(&menshen, "lisi").await,
+            signed_in(&menshen, "lisi").await,
         ]
-        .map(|cookie| Ask::get("/echo").session(&cookie));
+        .map(|cookie| TestRequest::get("/echo").session(&cookie));
         for node in nodes {
             for ask in [&zhang, &li, &stays] {
                 until(ask, node, |answer| answer.status == 200).await;
@@ -97,13 +97,13 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
         for node in nodes {
             until(&zhang, node, |answer| answer.status == 401).await;
         }
-        let shared = house.running.live().shared();
+        let shared = menshen.running.live().shared();
         let lisi = "lisi".parse().unwrap();
         let account = shared.store.account_by_login(&lisi);
         let account = account.await.unwrap().unwrap().id;
         // What is revoked later is still heard of.
-        house.advance(Duration::from_secs(1));
-        let ask = Ask::get("/echo").session(&signed_in(&house, "zhangsan").await);
+        menshen.advance(Duration::from_secs(1));
+        let ask = TestRequest::get("/echo").session(&signed_in(&menshen, "zhangsan").await);
         until(&ask, nodes[1], |answer| answer.status == 200).await;
         if !ends_all {
             for node in nodes {
@@ -113,7 +113,7 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
             other.live().shared().sessions.revoke(&scope).await.unwrap();
             until(&li, nodes[0], |answer| answer.status == 401).await;
         }
-        for node in [&house.running, &other] {
+        for node in [&menshen.running, &other] {
             let page = node.live().shared().telemetry.render();
             let counted = page
                 .lines()
@@ -126,8 +126,8 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
 #[tokio::test]
 async fn a_file_that_is_broken_under_a_node_lets_nobody_in() {
     let dir = TempDir::new();
-    let (house, other) = two(&dir).await;
-    let ask = Ask::get("/echo").session(&signed_in(&house, "zhangsan").await);
+    let (menshen, other) = two(&dir).await;
+    let ask = TestRequest::get("/echo").session(&signed_in(&menshen, "zhangsan").await);
     let mut db = sqlx::SqliteConnection::connect(&dir.url()).await.unwrap();
     db.execute("DROP VIEW standing_session").await.unwrap();
     db.execute("DROP TABLE session").await.unwrap();

@@ -1,22 +1,22 @@
 //! A store that fails lets nobody in, whatever is wrong with it and whoever asks.
 
 use super::watched::{Fault, WatchedHouse};
-use crate::asking::{Ask, until};
 use crate::browser::Browser;
 use crate::checking::TRUSTED;
 use crate::checking::faces::{Face, Original, Verdict};
-use crate::house::{HOME, Plan};
+use crate::setup::{HOME, Setup};
+use crate::test_request::{TestRequest, until};
 use crate::wire::Answer;
 
-/// A house where somebody logged in whose session no memory holds.
+/// An instance of menshen where somebody logged in whose session no memory holds.
 async fn unseen() -> (WatchedHouse, String) {
-    let house = WatchedHouse::start(Plan::default()).await;
-    let mut browser = Browser::at(house.address);
+    let menshen = WatchedHouse::start(Setup::default()).await;
+    let mut browser = Browser::at(menshen.address);
     let source = browser.to_source(&format!("{HOME}/echo")).await;
     let back = browser.choose(&source, "zhangsan").await;
     browser.visit(&back).await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
-    (house, cookie)
+    (menshen, cookie)
 }
 
 fn is_away(answer: &Answer, what: &str) {
@@ -31,23 +31,23 @@ fn is_away(answer: &Answer, what: &str) {
 
 #[tokio::test]
 async fn a_store_that_panicked_once_is_asked_again() {
-    let (house, cookie) = unseen().await;
-    let ask = Ask::get("/echo").session(&cookie);
-    house.store.fail(Some(Fault::Panics));
-    is_away(&ask.at(house.address).await, "panics");
-    house.store.fail(None);
-    assert_eq!(ask.at(house.address).await.status, 200);
+    let (menshen, cookie) = unseen().await;
+    let ask = TestRequest::get("/echo").session(&cookie);
+    menshen.store.fail(Some(Fault::Panics));
+    is_away(&ask.at(menshen.address).await, "panics");
+    menshen.store.fail(None);
+    assert_eq!(ask.at(menshen.address).await.status, 200);
 }
 
 #[tokio::test]
 async fn no_error_of_the_store_lets_anybody_in() {
-    let (house, cookie) = unseen().await;
+    let (menshen, cookie) = unseen().await;
     for fault in Fault::ALL {
-        house.store.fail(Some(fault));
-        let before = house.app.requests();
+        menshen.store.fail(Some(fault));
+        let before = menshen.app.requests();
         for path in ["/echo", "/finance/echo", "/ws"] {
             for method in ["GET", "HEAD", "POST", "OPTIONS"] {
-                let ask = Ask::get(path).method(method).session(&cookie);
+                let ask = TestRequest::get(path).method(method).session(&cookie);
                 let ask = if method == "POST" {
                     ask.header("Content-Length", "0")
                 } else {
@@ -55,41 +55,44 @@ async fn no_error_of_the_store_lets_anybody_in() {
                 };
                 for ask in [ask.clone(), ask.navigating()] {
                     is_away(
-                        &ask.at(house.address).await,
+                        &ask.at(menshen.address).await,
                         &format!("{fault:?} {method} {path}"),
                     );
                 }
             }
         }
         for own in ["userinfo", "sign_out", "sign_in", "start?rd=%2Fecho"] {
-            let ask = Ask::get(&format!("/.menshen/{own}"))
+            let ask = TestRequest::get(&format!("/.menshen/{own}"))
                 .session(&cookie)
                 .navigating();
-            is_away(&ask.at(house.address).await, own);
+            is_away(&ask.at(menshen.address).await, own);
         }
         // Who brings nothing that counts needs no store to be told so.
-        for nobody in [Ask::get("/echo"), Ask::get("/echo").session("a.b.c")] {
-            assert_eq!(nobody.at(house.address).await.status, 401);
+        for nobody in [
+            TestRequest::get("/echo"),
+            TestRequest::get("/echo").session("a.b.c"),
+        ] {
+            assert_eq!(nobody.at(menshen.address).await.status, 401);
         }
-        assert_eq!(house.app.requests(), before, "{fault:?}");
-        house.store.fail(None);
+        assert_eq!(menshen.app.requests(), before, "{fault:?}");
+        menshen.store.fail(None);
     }
     // It was the store, not the session.
-    let ask = Ask::get("/echo").session(&cookie);
-    assert_eq!(ask.at(house.address).await.status, 200);
+    let ask = TestRequest::get("/echo").session(&cookie);
+    assert_eq!(ask.at(menshen.address).await.status, 200);
 }
 
 #[tokio::test]
 async fn no_face_lets_anybody_in_while_the_store_is_away() {
-    let house = WatchedHouse::start(Plan::default().server(TRUSTED)).await;
-    let mut browser = Browser::at(house.address);
+    let menshen = WatchedHouse::start(Setup::default().server(TRUSTED)).await;
+    let mut browser = Browser::at(menshen.address);
     let source = browser.to_source(&format!("{HOME}/echo")).await;
     let back = browser.choose(&source, "lisi").await;
     browser.visit(&back).await;
     let cookie = browser.cookie("menshen").unwrap().value.clone();
     let cookie = format!("menshen={cookie}");
     for fault in Fault::ALL {
-        house.store.fail(Some(fault));
+        menshen.store.fail(Some(fault));
         for target in ["/echo", "/finance/echo"] {
             for original in [
                 Original::get(target),
@@ -97,31 +100,31 @@ async fn no_face_lets_anybody_in_while_the_store_is_away() {
             ] {
                 let original = original.header("Cookie", &cookie);
                 for face in Face::ALL {
-                    let heard = original.heard(face, house.address).await;
+                    let heard = original.heard(face, menshen.address).await;
                     assert_eq!(heard.verdict, Verdict::Away, "{fault:?} {face:?}");
                 }
             }
         }
         let stranger = Original::get("/echo");
         for face in Face::ALL {
-            let heard = stranger.heard(face, house.address).await;
+            let heard = stranger.heard(face, menshen.address).await;
             assert_eq!(heard.verdict, Verdict::Login, "{fault:?} {face:?}");
         }
     }
-    house.store.fail(None);
+    menshen.store.fail(None);
     for face in Face::ALL.into_iter().filter(|face| *face != Face::Proxy) {
         let original = Original::get("/finance").header("Cookie", &cookie);
-        let heard = original.heard(face, house.address).await;
+        let heard = original.heard(face, menshen.address).await;
         assert_eq!(heard.verdict, Verdict::Allow, "{face:?}");
     }
 }
 
 #[tokio::test]
 async fn a_public_route_goes_on_without_identity() {
-    let (house, cookie) = unseen().await;
-    house.store.fail(Some(Fault::Failed));
-    let ask = Ask::get("/public").session(&cookie);
-    let answer = ask.at(house.address).await;
+    let (menshen, cookie) = unseen().await;
+    menshen.store.fail(Some(Fault::Failed));
+    let ask = TestRequest::get("/public").session(&cookie);
+    let answer = ask.at(menshen.address).await;
     assert_eq!(answer.status, 200);
     assert!(!answer.text().contains("zhangsan"));
 }
@@ -129,11 +132,11 @@ async fn a_public_route_goes_on_without_identity() {
 #[tokio::test]
 async fn a_login_that_the_store_cannot_finish_gives_no_session() {
     for fault in Fault::ALL {
-        let house = WatchedHouse::start(Plan::default()).await;
-        let mut browser = Browser::at(house.address);
+        let menshen = WatchedHouse::start(Setup::default()).await;
+        let mut browser = Browser::at(menshen.address);
         let source = browser.to_source(&format!("{HOME}/echo")).await;
         let back = browser.choose(&source, "zhangsan").await;
-        house.store.fail(Some(fault));
+        menshen.store.fail(Some(fault));
         let answer = browser.visit(&back).await;
         assert_eq!(answer.status, 503, "{fault:?}: {}", answer.text());
         assert!(answer.header("retry-after").is_some(), "{fault:?}");
@@ -143,50 +146,52 @@ async fn a_login_that_the_store_cannot_finish_gives_no_session() {
 
 #[tokio::test]
 async fn who_is_in_memory_stays_for_the_grace_and_not_longer() {
-    let plan = Plan::default().session("store_outage_grace = \"1s\"");
-    let house = WatchedHouse::start(plan).await;
-    let cookie = house.signed_in("zhangsan").await;
-    let ask = Ask::get("/echo").session(&cookie);
-    assert_eq!(ask.at(house.address).await.status, 200);
-    house.store.fail(Some(Fault::Failed));
-    assert_eq!(ask.at(house.address).await.status, 200, "at first");
-    let answer = until(&ask, house.address, |answer| answer.status != 200).await;
+    let setup = Setup::default().session("store_outage_grace = \"1s\"");
+    let menshen = WatchedHouse::start(setup).await;
+    let cookie = menshen.signed_in("zhangsan").await;
+    let ask = TestRequest::get("/echo").session(&cookie);
+    assert_eq!(ask.at(menshen.address).await.status, 200);
+    menshen.store.fail(Some(Fault::Failed));
+    assert_eq!(ask.at(menshen.address).await.status, 200, "at first");
+    let answer = until(&ask, menshen.address, |answer| answer.status != 200).await;
     is_away(&answer, "after the grace");
-    house.store.fail(None);
-    until(&ask, house.address, |answer| answer.status == 200).await;
+    menshen.store.fail(None);
+    until(&ask, menshen.address, |answer| answer.status == 200).await;
 }
 
 #[tokio::test]
 async fn a_failing_sign_out_says_so() {
-    let (house, cookie) = unseen().await;
-    let ask = Ask::get("/echo").session(&cookie);
-    assert_eq!(ask.at(house.address).await.status, 200);
-    house.store.fail(Some(Fault::TimedOut));
-    let out = Ask::get("/.menshen/sign_out").session(&cookie).navigating();
-    let answer = out.at(house.address).await;
+    let (menshen, cookie) = unseen().await;
+    let ask = TestRequest::get("/echo").session(&cookie);
+    assert_eq!(ask.at(menshen.address).await.status, 200);
+    menshen.store.fail(Some(Fault::TimedOut));
+    let out = TestRequest::get("/.menshen/sign_out")
+        .session(&cookie)
+        .navigating();
+    let answer = out.at(menshen.address).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
     // The cookie is taken back all the same, and a copy of it does not count here any more.
     let cleared: Vec<_> = answer.all("set-cookie").collect();
     assert!(matches!(cleared[..], [line] if line.contains("Max-Age=0")));
-    house.store.fail(None);
-    assert_eq!(ask.at(house.address).await.status, 401);
+    menshen.store.fail(None);
+    assert_eq!(ask.at(menshen.address).await.status, 401);
 }
 
 #[tokio::test]
 async fn a_login_that_failed_with_the_store_goes_on_at_a_reload_once_it_is_back() {
     for question in ["admit", "mint"] {
-        let house = WatchedHouse::start(Plan::default()).await;
-        let mut browser = Browser::at(house.address);
+        let menshen = WatchedHouse::start(Setup::default()).await;
+        let mut browser = Browser::at(menshen.address);
         let source = browser.to_source(&format!("{HOME}/echo")).await;
         let back = browser.choose(&source, "zhangsan").await;
-        house.store.fail_at(question, Some(Fault::TimedOut));
+        menshen.store.fail_at(question, Some(Fault::TimedOut));
         is_away(&browser.visit(&back).await, question);
-        let tried = house.store.asked("admit");
-        house.store.fail_at(question, None);
+        let tried = menshen.store.asked("admit");
+        menshen.store.fail_at(question, None);
         // The source takes its code once only: it is asked for a new one.
         let answer = browser.visit(&back).await;
         assert_eq!(answer.status, 302, "{question}: {}", answer.text());
-        assert_eq!(house.store.asked("admit"), tried, "{question}");
+        assert_eq!(menshen.store.asked("admit"), tried, "{question}");
         let source = answer.header("location").unwrap().to_owned();
         let back = browser.choose(&source, "zhangsan").await;
         let page = browser.follow(&back).await;

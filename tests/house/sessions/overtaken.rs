@@ -6,12 +6,12 @@ use menshen::store::{RevocationScope, SessionStore as _};
 
 use super::only;
 use super::watched::{WatchedHouse, When};
-use crate::asking::Ask;
 use crate::browser::Browser;
-use crate::house::{HOME, Plan};
+use crate::setup::{HOME, Setup};
+use crate::test_request::TestRequest;
 
-async fn scopes(house: &WatchedHouse) -> [RevocationScope; 4] {
-    let session = only(&*house.store).await;
+async fn scopes(menshen: &WatchedHouse) -> [RevocationScope; 4] {
+    let session = only(&*menshen.store).await;
     [
         RevocationScope::Session(session.key),
         RevocationScope::Account(session.account),
@@ -23,26 +23,30 @@ async fn scopes(house: &WatchedHouse) -> [RevocationScope; 4] {
 #[tokio::test]
 async fn a_look_that_began_before_a_revocation_brings_nobody_back() {
     for at in 0..4 {
-        let house = WatchedHouse::start(Plan::default()).await;
-        let mut browser = Browser::at(house.address);
+        let menshen = WatchedHouse::start(Setup::default()).await;
+        let mut browser = Browser::at(menshen.address);
         let source = browser.to_source(&format!("{HOME}/echo")).await;
         let back = browser.choose(&source, "zhangsan").await;
         browser.visit(&back).await;
         let cookie = browser.cookie("menshen").unwrap().value.clone();
-        let scope = scopes(&house).await[at].clone();
+        let scope = scopes(&menshen).await[at].clone();
         // The store has answered; whoever asked does not know yet.
-        house.store.hold("session", When::After);
-        let ask = Ask::get("/echo").session(&cookie);
+        menshen.store.hold("session", When::After);
+        let ask = TestRequest::get("/echo").session(&cookie);
         let asking = tokio::spawn({
-            let (ask, address) = (ask.clone(), house.address);
+            let (ask, address) = (ask.clone(), menshen.address);
             async move { ask.at(address).await.status }
         });
-        house.store.holds(1).await;
-        house.sessions.revoke(&scope).await.unwrap();
-        house.store.release();
+        menshen.store.holds(1).await;
+        menshen.sessions.revoke(&scope).await.unwrap();
+        menshen.store.release();
         assert_eq!(asking.await.unwrap(), 401, "{scope:?}");
-        assert_eq!(ask.at(house.address).await.status, 401, "{scope:?}, again");
-        assert_eq!(house.app.requests(), 0, "{scope:?}");
+        assert_eq!(
+            ask.at(menshen.address).await.status,
+            401,
+            "{scope:?}, again"
+        );
+        assert_eq!(menshen.app.requests(), 0, "{scope:?}");
     }
 }
 
@@ -57,31 +61,31 @@ async fn a_login_that_began_before_a_revocation_lets_nobody_in() {
     for (question, when) in moments {
         // One session alone is no login's business.
         for at in 1..4 {
-            let house = WatchedHouse::start(Plan::default()).await;
-            house.signed_in("zhangsan").await;
-            let scope = scopes(&house).await[at].clone();
-            let mut browser = Browser::at(house.address);
+            let menshen = WatchedHouse::start(Setup::default()).await;
+            menshen.signed_in("zhangsan").await;
+            let scope = scopes(&menshen).await[at].clone();
+            let mut browser = Browser::at(menshen.address);
             let source = browser.to_source(&format!("{HOME}/echo")).await;
             let back = browser.choose(&source, "zhangsan").await;
-            house.store.hold(question, when);
+            menshen.store.hold(question, when);
             let login = tokio::spawn(async move {
                 browser.visit(&back).await;
                 browser
             });
-            house.store.holds(1).await;
-            house.sessions.revoke(&scope).await.unwrap();
-            house.store.release();
+            menshen.store.holds(1).await;
+            menshen.sessions.revoke(&scope).await.unwrap();
+            menshen.store.release();
             let browser = login.await.unwrap();
             let what = format!("{scope:?} {when:?} {question}");
             if let Some(cookie) = browser.cookie("menshen") {
-                let ask = Ask::get("/echo").session(&cookie.value);
-                assert_eq!(ask.at(house.address).await.status, 401, "{what}");
+                let ask = TestRequest::get("/echo").session(&cookie.value);
+                assert_eq!(ask.at(menshen.address).await.status, 401, "{what}");
             }
-            let left = house.store.sessions(None, 10).await.unwrap();
+            let left = menshen.store.sessions(None, 10).await.unwrap();
             assert_eq!(left.len(), 0, "{what}");
             // Who begins anew is let in.
-            house.clock.advance(Duration::from_secs(1));
-            house.signed_in("zhangsan").await;
+            menshen.clock.advance(Duration::from_secs(1));
+            menshen.signed_in("zhangsan").await;
         }
     }
 }
@@ -89,20 +93,20 @@ async fn a_login_that_began_before_a_revocation_lets_nobody_in() {
 #[tokio::test]
 async fn an_account_closed_during_a_login_gets_no_session() {
     for (question, when) in [("admit", When::After), ("mint", When::Before)] {
-        let house = WatchedHouse::start(Plan::default()).await;
-        house.signed_in("zhangsan").await;
-        let account = only(&*house.store).await.account;
-        let mut browser = Browser::at(house.address);
+        let menshen = WatchedHouse::start(Setup::default()).await;
+        menshen.signed_in("zhangsan").await;
+        let account = only(&*menshen.store).await.account;
+        let mut browser = Browser::at(menshen.address);
         let source = browser.to_source(&format!("{HOME}/echo")).await;
         let back = browser.choose(&source, "zhangsan").await;
-        house.store.hold(question, when);
+        menshen.store.hold(question, when);
         let login = tokio::spawn(async move {
             let answer = browser.visit(&back).await;
             (browser, answer)
         });
-        house.store.holds(1).await;
-        house.people.close_account(&account, true).await.unwrap();
-        house.store.release();
+        menshen.store.holds(1).await;
+        menshen.people.close_account(&account, true).await.unwrap();
+        menshen.store.release();
         let (browser, answer) = login.await.unwrap();
         assert_eq!(answer.status, 403, "{question}: {}", answer.text());
         assert_eq!(browser.cookie("menshen"), None, "{question}");
@@ -111,16 +115,16 @@ async fn an_account_closed_during_a_login_gets_no_session() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
-    let house = WatchedHouse::start(Plan::default()).await;
+    let menshen = WatchedHouse::start(Setup::default()).await;
     let mut ready = Vec::new();
     for at in 0..24 {
-        let mut browser = Browser::at(house.address);
+        let mut browser = Browser::at(menshen.address);
         let source = browser.to_source(&format!("{HOME}/echo")).await;
         let who = ["zhangsan", "lisi", "wangfang"][at % 3];
         let back = browser.choose(&source, who).await;
         ready.push((browser, back));
     }
-    let old = house.signed_in("zhangsan").await;
+    let old = menshen.signed_in("zhangsan").await;
     // Their logins, the requests of somebody who is here, and the revocation all at once.
     let logins: Vec<_> = ready
         .into_iter()
@@ -131,14 +135,14 @@ async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
             })
         })
         .collect();
-    let (address, ask) = (house.address, Ask::get("/echo").session(&old));
+    let (address, ask) = (menshen.address, TestRequest::get("/echo").session(&old));
     let requests: Vec<_> = (0..24)
         .map(|_| {
             let ask = ask.clone();
             tokio::spawn(async move { ask.at(address).await.status })
         })
         .collect();
-    house
+    menshen
         .sessions
         .revoke(&RevocationScope::Everyone)
         .await
@@ -149,7 +153,7 @@ async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
     }
     for login in logins {
         if let Some(cookie) = login.await.unwrap() {
-            let ask = Ask::get("/echo").session(&cookie);
+            let ask = TestRequest::get("/echo").session(&cookie);
             assert_eq!(ask.at(address).await.status, 401);
         }
     }
@@ -158,30 +162,30 @@ async fn nobody_of_a_crowd_outlives_the_revocation_of_everyone() {
 
 #[tokio::test]
 async fn people_who_are_looked_for_at_once_are_never_taken_for_each_other() {
-    let house = WatchedHouse::start(Plan::default()).await;
+    let menshen = WatchedHouse::start(Setup::default()).await;
     let mut cookies = Vec::new();
     for who in ["zhangsan", "lisi", "wangfang"] {
-        let mut browser = Browser::at(house.address);
+        let mut browser = Browser::at(menshen.address);
         let source = browser.to_source(&format!("{HOME}/echo")).await;
         let back = browser.choose(&source, who).await;
         browser.visit(&back).await;
         cookies.push((who, browser.cookie("menshen").unwrap().value.clone()));
     }
-    house.store.hold("session", When::After);
-    let (address, mut asking) = (house.address, Vec::new());
+    menshen.store.hold("session", When::After);
+    let (address, mut asking) = (menshen.address, Vec::new());
     for at in 0..30 {
         let (who, cookie) = cookies[at % 3].clone();
         let asked = tokio::spawn(async move {
-            let answer = Ask::get("/echo").session(&cookie).at(address).await;
+            let answer = TestRequest::get("/echo").session(&cookie).at(address).await;
             assert_eq!(answer.echoed("x-forwarded-user"), [who]);
         });
         asking.push(asked);
     }
     // Ten who ask for the same person wait for one answer.
-    house.store.holds(3).await;
-    house.store.release();
+    menshen.store.holds(3).await;
+    menshen.store.release();
     for asked in asking {
         asked.await.unwrap();
     }
-    assert_eq!(house.store.asked("session"), 3);
+    assert_eq!(menshen.store.asked("session"), 3);
 }

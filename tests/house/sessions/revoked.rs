@@ -3,46 +3,48 @@
 use std::time::Duration;
 
 use super::status;
-use crate::asking::{Ask, signed_in, signed_in_by};
 use crate::browser::Browser;
-use crate::house::{HOME, House, Plan};
 use crate::passing::guests;
+use crate::setup::{HOME, Menshen, Setup};
+use crate::test_request::{TestRequest, signed_in, signed_in_by};
 use crate::wecom::OTHER_AGENT_ID;
 
 const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"open sesame\"\n";
 
 /// 张三, 李四, and a guest by the other connector.
-async fn three() -> (House, [String; 3]) {
-    let plan = Plan::default().more(&format!("{ADMIN}{}", guests()));
-    let house = plan.start().await;
-    house.source.domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
+async fn three() -> (Menshen, [String; 3]) {
+    let setup = Setup::default().more(&format!("{ADMIN}{}", guests()));
+    let menshen = setup.start().await;
+    menshen
+        .source
+        .domains_of_agent(OTHER_AGENT_ID, &["sso.test"]);
     let start = "/.menshen/start?connector=guests&rd=%2Fecho";
     let cookies = [
-        signed_in(&house, "zhangsan").await,
-        signed_in(&house, "lisi").await,
-        signed_in_by(&house, start, "zhangsan").await,
+        signed_in(&menshen, "zhangsan").await,
+        signed_in(&menshen, "lisi").await,
+        signed_in_by(&menshen, start, "zhangsan").await,
     ];
     // All are in memory.
-    assert_eq!(statuses(&house, &cookies).await, [200; 3]);
-    (house, cookies)
+    assert_eq!(statuses(&menshen, &cookies).await, [200; 3]);
+    (menshen, cookies)
 }
 
-async fn statuses(house: &House, cookies: &[String; 3]) -> [u16; 3] {
+async fn statuses(menshen: &Menshen, cookies: &[String; 3]) -> [u16; 3] {
     let mut found = [0; 3];
     for (at, cookie) in cookies.iter().enumerate() {
-        found[at] = status(house, cookie).await;
+        found[at] = status(menshen, cookie).await;
     }
     found
 }
 
-async fn api(house: &House, method: &str, path: &str, body: &str) -> serde_json::Value {
-    let ask = Ask::get(path)
+async fn api(menshen: &Menshen, method: &str, path: &str, body: &str) -> serde_json::Value {
+    let ask = TestRequest::get(path)
         .host("127.0.0.1")
         .method(method)
         .header("Authorization", "Bearer open sesame")
         .header("Content-Length", &body.len().to_string())
         .body(body.as_bytes());
-    let answer = ask.at(house.running.admin_address().unwrap()).await;
+    let answer = ask.at(menshen.running.admin_address().unwrap()).await;
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     answer.json()
 }
@@ -56,97 +58,113 @@ async fn a_revocation_ends_whom_it_names_at_the_next_request() {
         (r#"{"connector": "guests"}"#, [200, 200, 401]),
         (r#"{"everyone": true}"#, [401, 401, 401]),
     ] {
-        let (house, cookies) = three().await;
-        api(&house, "POST", "/api/revoke", body).await;
-        assert_eq!(statuses(&house, &cookies).await, left, "{body}");
+        let (menshen, cookies) = three().await;
+        api(&menshen, "POST", "/api/revoke", body).await;
+        assert_eq!(statuses(&menshen, &cookies).await, left, "{body}");
         // They are not shut out: a new login counts.
-        house.advance(Duration::from_secs(1));
-        let anew = signed_in(&house, "zhangsan").await;
-        assert_eq!(status(&house, &anew).await, 200, "{body}");
-        assert_eq!(statuses(&house, &cookies).await, left, "{body}, later");
+        menshen.advance(Duration::from_secs(1));
+        let anew = signed_in(&menshen, "zhangsan").await;
+        assert_eq!(status(&menshen, &anew).await, 200, "{body}");
+        assert_eq!(statuses(&menshen, &cookies).await, left, "{body}, later");
     }
 }
 
 #[tokio::test]
 async fn one_session_ends_and_the_persons_others_stay() {
-    let (house, [zhang, ..]) = three().await;
-    let other = signed_in(&house, "zhangsan").await;
-    let list = api(&house, "GET", "/api/sessions?login=zhangsan", "").await;
+    let (menshen, [zhang, ..]) = three().await;
+    let other = signed_in(&menshen, "zhangsan").await;
+    let list = api(&menshen, "GET", "/api/sessions?login=zhangsan", "").await;
     let sessions = list["sessions"].as_array().unwrap();
     assert_eq!(sessions.len(), 2);
     let id = sessions[0]["id"].as_str().unwrap();
-    api(&house, "DELETE", &format!("/api/sessions/{id}"), "").await;
-    let mut left = [status(&house, &zhang).await, status(&house, &other).await];
+    api(&menshen, "DELETE", &format!("/api/sessions/{id}"), "").await;
+    let mut left = [
+        status(&menshen, &zhang).await,
+        status(&menshen, &other).await,
+    ];
     left.sort_unstable();
     assert_eq!(left, [200, 401]);
 }
 
 #[tokio::test]
 async fn a_closed_account_is_out_and_stays_out_until_it_is_opened() {
-    let (house, [zhang, li, _]) = three().await;
-    let list = api(&house, "GET", "/api/sessions?login=zhangsan", "").await;
+    let (menshen, [zhang, li, _]) = three().await;
+    let list = api(&menshen, "GET", "/api/sessions?login=zhangsan", "").await;
     let account = list["sessions"][0]["account"].as_str().unwrap().to_owned();
     api(
-        &house,
+        &menshen,
         "POST",
         &format!("/api/accounts/{account}/close"),
         "",
     )
     .await;
-    assert_eq!(status(&house, &zhang).await, 401);
-    assert_eq!(status(&house, &li).await, 200);
-    let mut browser = Browser::new(&house);
+    assert_eq!(status(&menshen, &zhang).await, 401);
+    assert_eq!(status(&menshen, &li).await, 200);
+    let mut browser = Browser::new(&menshen);
     let page = browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     assert_eq!(page.answer.status, 403, "{}", page.answer.text());
     assert_eq!(browser.cookie("menshen"), None);
-    api(&house, "POST", &format!("/api/accounts/{account}/open"), "").await;
-    assert_eq!(status(&house, &zhang).await, 401, "the old session is over");
-    house.advance(Duration::from_secs(1));
-    let anew = signed_in(&house, "zhangsan").await;
-    assert_eq!(status(&house, &anew).await, 200);
+    api(
+        &menshen,
+        "POST",
+        &format!("/api/accounts/{account}/open"),
+        "",
+    )
+    .await;
+    assert_eq!(
+        status(&menshen, &zhang).await,
+        401,
+        "the old session is over"
+    );
+    menshen.advance(Duration::from_secs(1));
+    let anew = signed_in(&menshen, "zhangsan").await;
+    assert_eq!(status(&menshen, &anew).await, 200);
 }
 
 #[tokio::test]
 async fn a_session_that_was_signed_out_is_over_for_whoever_kept_its_cookie() {
-    let house = House::new().await;
-    let mut browser = Browser::new(&house);
+    let menshen = Menshen::new().await;
+    let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     let kept = browser.cookie("menshen").unwrap().value.clone();
-    let elsewhere = signed_in(&house, "zhangsan").await;
+    let elsewhere = signed_in(&menshen, "zhangsan").await;
     // A program, a frame or another site cannot sign anybody out.
     for headers in [
         vec![("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")],
         vec![("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")],
         vec![("Accept", "*/*")],
     ] {
-        let ask = Ask::get("/.menshen/sign_out")
+        let ask = TestRequest::get("/.menshen/sign_out")
             .session(&kept)
             .headers(&headers);
-        assert_eq!(ask.of(&house).await.status, 403, "{headers:?}");
+        assert_eq!(ask.send(&menshen).await.status, 403, "{headers:?}");
     }
-    let head = Ask::get("/.menshen/sign_out")
+    let head = TestRequest::get("/.menshen/sign_out")
         .method("HEAD")
         .session(&kept)
         .navigating();
-    assert_eq!(head.of(&house).await.status, 405);
-    assert_eq!(status(&house, &kept).await, 200);
+    assert_eq!(head.send(&menshen).await.status, 405);
+    assert_eq!(status(&menshen, &kept).await, 200);
     browser.visit(&format!("{HOME}/.menshen/sign_out")).await;
     assert_eq!(browser.cookie("menshen"), None);
-    assert_eq!(status(&house, &kept).await, 401);
-    assert_eq!(status(&house, &elsewhere).await, 200, "only this session");
+    assert_eq!(status(&menshen, &kept).await, 401);
+    assert_eq!(status(&menshen, &elsewhere).await, 200, "only this session");
 }
 
 #[tokio::test]
 async fn signing_out_everywhere_ends_all_sessions_of_the_person() {
-    let (house, [zhang, li, guest]) = three().await;
-    let elsewhere = signed_in(&house, "zhangsan").await;
-    let ask = Ask::get("/.menshen/sign_out?everywhere=1").method("POST");
+    let (menshen, [zhang, li, guest]) = three().await;
+    let elsewhere = signed_in(&menshen, "zhangsan").await;
+    let ask = TestRequest::get("/.menshen/sign_out?everywhere=1").method("POST");
     let ask = ask.session(&zhang).header("Content-Length", "0");
     let foreign = ask.clone().header("Origin", "http://evil.test");
-    assert_eq!(foreign.of(&house).await.status, 403);
-    assert_eq!(status(&house, &elsewhere).await, 200);
+    assert_eq!(foreign.send(&menshen).await.status, 403);
+    assert_eq!(status(&menshen, &elsewhere).await, 200);
     let own = ask.header("Origin", HOME);
-    assert_eq!(own.of(&house).await.status, 200);
-    assert_eq!(status(&house, &elsewhere).await, 401);
-    assert_eq!(statuses(&house, &[zhang, li, guest]).await, [401, 200, 200]);
+    assert_eq!(own.send(&menshen).await.status, 200);
+    assert_eq!(status(&menshen, &elsewhere).await, 401);
+    assert_eq!(
+        statuses(&menshen, &[zhang, li, guest]).await,
+        [401, 200, 200]
+    );
 }

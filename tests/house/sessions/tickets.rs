@@ -7,11 +7,11 @@ use menshen::keys;
 
 use super::watched::{Fault, WatchedHouse};
 use crate::browser::Browser;
-use crate::house::{HOME, Plan};
+use crate::setup::{HOME, Setup};
 
 /// A browser that is signed in at home and holds a ticket for oa.test with its nonce.
-async fn with_ticket(house: &WatchedHouse) -> (Browser, String) {
-    let mut browser = Browser::at(house.address);
+async fn with_ticket(menshen: &WatchedHouse) -> (Browser, String) {
+    let mut browser = Browser::at(menshen.address);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let ticket = next_ticket(&mut browser).await;
     (browser, ticket)
@@ -27,8 +27,8 @@ async fn next_ticket(browser: &mut Browser) -> String {
 
 #[tokio::test]
 async fn a_used_ticket_asks_the_store_no_second_time() {
-    let house = WatchedHouse::start(Plan::default()).await;
-    let (browser, ticket) = with_ticket(&house).await;
+    let menshen = WatchedHouse::start(Setup::default()).await;
+    let (browser, ticket) = with_ticket(&menshen).await;
     let mut tabs: Vec<_> = (0..50).map(|_| browser.clone()).collect();
     let visits = tabs.iter_mut().map(|tab| tab.visit(&ticket));
     let answers = futures_util::future::join_all(visits).await;
@@ -37,45 +37,45 @@ async fn a_used_ticket_asks_the_store_no_second_time() {
     for _ in 0..50 {
         let answer = browser.clone().visit(&ticket).await;
         assert_eq!(answer.cause(), Some(Cause::TicketBad));
-        let mut stranger = Browser::at(house.address);
+        let mut stranger = Browser::at(menshen.address);
         assert_eq!(
             stranger.visit(&ticket).await.cause(),
             Some(Cause::TicketBad)
         );
     }
-    assert_eq!(house.store.asked("spend"), 1);
+    assert_eq!(menshen.store.asked("spend"), 1);
 }
 
 #[tokio::test]
 async fn one_that_a_wrong_browser_shows_again_and_again_asks_it_once_too() {
-    let house = WatchedHouse::start(Plan::default()).await;
-    let (mut browser, ticket) = with_ticket(&house).await;
+    let menshen = WatchedHouse::start(Setup::default()).await;
+    let (mut browser, ticket) = with_ticket(&menshen).await;
     for _ in 0..50 {
-        let mut stranger = Browser::at(house.address);
+        let mut stranger = Browser::at(menshen.address);
         let answer = stranger.visit(&ticket).await;
         assert_eq!(answer.cause(), Some(Cause::TicketBad));
     }
-    assert_eq!(house.store.asked("spend"), 1);
+    assert_eq!(menshen.store.asked("spend"), 1);
     assert_eq!(browser.visit(&ticket).await.cause(), Some(Cause::TicketBad));
 }
 
 #[tokio::test]
 async fn one_that_the_store_did_not_take_counts_once_it_is_back() {
-    let house = WatchedHouse::start(Plan::default()).await;
-    let (mut browser, ticket) = with_ticket(&house).await;
-    house.store.fail_at("spend", Some(Fault::TimedOut));
+    let menshen = WatchedHouse::start(Setup::default()).await;
+    let (mut browser, ticket) = with_ticket(&menshen).await;
+    menshen.store.fail_at("spend", Some(Fault::TimedOut));
     assert_eq!(browser.visit(&ticket).await.status, 503);
-    house.store.fail_at("spend", None);
+    menshen.store.fail_at("spend", None);
     assert_eq!(browser.visit(&ticket).await.status, 302);
 }
 
 #[tokio::test]
 async fn fresh_tickets_are_limited_for_each_client() {
-    let plan = Plan::default()
+    let setup = Setup::default()
         .server("trusted_proxies = ['127.0.0.1']")
         .more("[login]\nfinishes_per_client_per_minute = 2");
-    let house = WatchedHouse::start(plan).await;
-    let (browser, first) = with_ticket(&house).await;
+    let menshen = WatchedHouse::start(setup).await;
+    let (browser, first) = with_ticket(&menshen).await;
     let from = |client: &str| {
         let mut tab = browser.clone();
         tab.extra
@@ -105,7 +105,7 @@ async fn fresh_tickets_are_limited_for_each_client() {
     // One that a wrong browser shows does not count afterwards, limit or not.
     let mut tab = from("192.0.2.1");
     let ticket = next_ticket(&mut tab).await;
-    let mut stranger = Browser::at(house.address);
+    let mut stranger = Browser::at(menshen.address);
     stranger.extra.clone_from(&tab.extra);
     let answer = stranger.visit(&ticket).await;
     assert_eq!(answer.cause(), Some(Cause::TicketBad));
@@ -115,19 +115,19 @@ async fn fresh_tickets_are_limited_for_each_client() {
 
 #[tokio::test]
 async fn everything_that_is_over_is_deleted_however_much_it_is() {
-    let house = WatchedHouse::start(Plan::default()).await;
-    let now = house.clock.now();
+    let menshen = WatchedHouse::start(Setup::default()).await;
+    let now = menshen.clock.now();
     for _ in 0..1_001 {
         let ticket = keys::random();
-        let spent = house.store.behind().spend(&ticket, now).await;
+        let spent = menshen.store.behind().spend(&ticket, now).await;
         assert!(spent.unwrap());
     }
-    house.clock.advance(Duration::from_secs(1));
-    house.sessions.sweep().await.unwrap();
-    assert_eq!(house.store.asked("delete_expired"), 2);
-    let left = house
+    menshen.clock.advance(Duration::from_secs(1));
+    menshen.sessions.sweep().await.unwrap();
+    assert_eq!(menshen.store.asked("delete_expired"), 2);
+    let left = menshen
         .store
         .behind()
-        .delete_expired(house.clock.now(), now, 10_000);
+        .delete_expired(menshen.clock.now(), now, 10_000);
     assert_eq!(left.await.unwrap(), 0);
 }

@@ -27,8 +27,8 @@ use tokio::sync::watch;
 
 use super::watched::WatchedHouse;
 use super::{HOUR, eventually};
-use crate::asking::Ask;
-use crate::house::Plan;
+use crate::setup::Setup;
+use crate::test_request::TestRequest;
 use crate::wire::Answer;
 
 /// What the source calls the session.
@@ -213,9 +213,9 @@ impl Source for Provider {
     }
 }
 
-/// A house whose connector `corp` has a provider behind it that hands out tokens.
+/// An instance of menshen whose connector `corp` has a provider behind it that hands out tokens.
 struct TokenHouse {
-    house: WatchedHouse,
+    menshen: WatchedHouse,
     provider: Arc<Provider>,
     ring: Arc<KeyRing>,
     terms: Admittance,
@@ -223,10 +223,10 @@ struct TokenHouse {
 
 impl TokenHouse {
     async fn new() -> Self {
-        Self::with(&Provider::new(), plan(), Pace::default()).await
+        Self::with(&Provider::new(), setup(), Pace::default()).await
     }
 
-    async fn with(provider: &Arc<Provider>, plan: Plan, pace: Pace) -> Self {
+    async fn with(provider: &Arc<Provider>, setup: Setup, pace: Pace) -> Self {
         let defaults = [("login", "profile.login"), ("groups", "profile.groups")];
         let terms = Admittance {
             connector: corp(),
@@ -240,7 +240,7 @@ impl TokenHouse {
             source,
             admittance: terms.clone(),
         };
-        let (house, ring) = WatchedHouse::furnish(plan, |site, shared| {
+        let (menshen, ring) = WatchedHouse::furnish(setup, |site, shared| {
             let (sessions, ring) = (Arc::clone(&shared.sessions), Arc::clone(&site.ring));
             let telemetry = shared.telemetry.clone();
             site.gate.refresher =
@@ -249,7 +249,7 @@ impl TokenHouse {
         })
         .await;
         Self {
-            house,
+            menshen,
             provider: Arc::clone(provider),
             ring,
             terms,
@@ -258,12 +258,12 @@ impl TokenHouse {
 
     /// Time passes, here and at the provider.
     fn advance(&self, by: Duration) {
-        self.house.clock.advance(by);
+        self.menshen.clock.advance(by);
         self.provider.clock.advance(by);
     }
 
     fn people(&self) -> &People {
-        &self.house.people
+        &self.menshen.people
     }
 
     fn profile(&self) -> Profile {
@@ -289,7 +289,7 @@ impl TokenHouse {
     }
 
     async fn signed_in_with(&self, tokens: Option<Tokens>) -> String {
-        let (sessions, now) = (&self.house.sessions, self.house.clock.now());
+        let (sessions, now) = (&self.menshen.sessions, self.menshen.clock.now());
         let profile = self.profile();
         let (account, _) = self.people().admit(&self.terms, &profile).await.unwrap();
         let subject = profile.subject;
@@ -311,8 +311,8 @@ impl TokenHouse {
     }
 
     async fn ask(&self, path: &str, cookie: &str) -> Answer {
-        let ask = Ask::get(path).session(cookie);
-        ask.at(self.house.address).await
+        let ask = TestRequest::get(path).session(cookie);
+        ask.at(self.menshen.address).await
     }
 
     /// The access token the application got.
@@ -327,7 +327,7 @@ impl TokenHouse {
         path: &str,
         cookie: &str,
     ) -> Vec<tokio::task::JoinHandle<Answer>> {
-        let (ask, address) = (Ask::get(path).session(cookie), self.house.address);
+        let (ask, address) = (TestRequest::get(path).session(cookie), self.menshen.address);
         let one = |_| {
             let ask = ask.clone();
             tokio::spawn(async move { ask.at(address).await })
@@ -338,14 +338,14 @@ impl TokenHouse {
     /// How many refreshes ended so.
     fn counted(&self, outcome: &str) -> u64 {
         let line = format!("menshen_refreshes_total{{connector=\"corp\",outcome=\"{outcome}\"}} ");
-        let page = self.house.telemetry.render();
+        let page = self.menshen.telemetry.render();
         let count = page.lines().find_map(|it| it.strip_prefix(&line));
         count.map_or(0, |count| count.parse().unwrap())
     }
 
     fn audit(&self, event: &str) -> Vec<serde_json::Value> {
-        self.house.telemetry.flush();
-        let lines = self.house.records.audit();
+        self.menshen.telemetry.flush();
+        let lines = self.menshen.records.audit();
         lines
             .into_iter()
             .filter(|line| line["event"] == event)
@@ -358,8 +358,8 @@ impl TokenHouse {
     }
 }
 
-fn plan() -> Plan {
-    Plan::default().routes(ROUTES)
+fn setup() -> Setup {
+    Setup::default().routes(ROUTES)
 }
 
 fn corp() -> ConnectorId {

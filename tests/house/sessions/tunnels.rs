@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::HOUR;
-use crate::asking::{Ask, signed_in};
-use crate::house::{House, Plan, ROUTES};
+use crate::setup::{Menshen, ROUTES, Setup};
+use crate::test_request::{TestRequest, signed_in};
 
 /// A client's end of a WebSocket.
 pub(super) struct Socket(TcpStream);
@@ -59,12 +59,12 @@ impl Socket {
 /// The close frame with status 1008.
 pub(super) const GOODBYE: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
 
-async fn two(house: &House) -> (Socket, Socket) {
-    let zhang = signed_in(house, "zhangsan").await;
-    let li = signed_in(house, "lisi").await;
+async fn two(menshen: &Menshen) -> (Socket, Socket) {
+    let zhang = signed_in(menshen, "zhangsan").await;
+    let li = signed_in(menshen, "lisi").await;
     let mut sockets = (
-        Socket::open(house.address(), "/ws", &zhang).await,
-        Socket::open(house.address(), "/ws", &li).await,
+        Socket::open(menshen.address(), "/ws", &zhang).await,
+        Socket::open(menshen.address(), "/ws", &li).await,
     );
     assert!(sockets.0.echoes().await && sockets.1.echoes().await);
     sockets
@@ -73,9 +73,9 @@ async fn two(house: &House) -> (Socket, Socket) {
 #[tokio::test]
 async fn it_is_closed_when_its_session_is_revoked_and_the_others_stay() {
     for at in 0..2 {
-        let house = House::new().await;
-        let (zhang, mut li) = two(&house).await;
-        let shared = house.running.live().shared();
+        let menshen = Menshen::new().await;
+        let (zhang, mut li) = two(&menshen).await;
+        let shared = menshen.running.live().shared();
         let login = "zhangsan".parse().unwrap();
         let account = shared
             .store
@@ -98,9 +98,9 @@ async fn it_is_closed_when_its_session_is_revoked_and_the_others_stay() {
 
 #[tokio::test]
 async fn all_are_closed_when_everyone_is_revoked() {
-    let house = House::new().await;
-    let (zhang, li) = two(&house).await;
-    let sessions = &house.running.live().shared().sessions;
+    let menshen = Menshen::new().await;
+    let (zhang, li) = two(&menshen).await;
+    let sessions = &menshen.running.live().shared().sessions;
     sessions.revoke(&RevocationScope::Everyone).await.unwrap();
     zhang.ends("zhangsan").await;
     li.ends("lisi").await;
@@ -108,23 +108,25 @@ async fn all_are_closed_when_everyone_is_revoked() {
 
 #[tokio::test]
 async fn it_is_closed_by_a_sign_out() {
-    let house = House::new().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let socket = Socket::open(house.address(), "/ws", &cookie).await;
-    let out = Ask::get("/.menshen/sign_out").session(&cookie).navigating();
-    assert_eq!(out.of(&house).await.status, 200);
+    let menshen = Menshen::new().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let socket = Socket::open(menshen.address(), "/ws", &cookie).await;
+    let out = TestRequest::get("/.menshen/sign_out")
+        .session(&cookie)
+        .navigating();
+    assert_eq!(out.send(&menshen).await.status, 200);
     assert_eq!(socket.ends("signed out").await, GOODBYE);
 }
 
 #[tokio::test]
 async fn it_is_closed_when_its_session_expires() {
-    let plan = Plan::default().session("lifetime = \"2s\"\nidle_timeout = \"2s\"");
-    let house = plan.start().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let mut socket = Socket::open(house.address(), "/ws", &cookie).await;
+    let setup = Setup::default().session("lifetime = \"2s\"\nidle_timeout = \"2s\"");
+    let menshen = setup.start().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let mut socket = Socket::open(menshen.address(), "/ws", &cookie).await;
     assert!(socket.echoes().await);
     // The door looks again when two seconds of the real time are over.
-    house.advance(HOUR);
+    menshen.advance(HOUR);
     assert_eq!(socket.ends("expired").await, GOODBYE);
 }
 
@@ -135,14 +137,17 @@ async fn it_is_closed_when_a_reload_takes_its_route_or_its_right_away() {
         "[[route]]\nname = 'app'\nhost = 'sso.test'\nupstream = ['{app}']\n\
          allow = \"user.login == 'lisi'\"\n",
     ] {
-        let house = House::new().await;
-        let (zhang, mut li) = two(&house).await;
-        house.reload(&Plan::default()).await.unwrap();
+        let menshen = Menshen::new().await;
+        let (zhang, mut li) = two(&menshen).await;
+        menshen.reload(&Setup::default()).await.unwrap();
         assert!(
             li.echoes().await,
             "a reload that changes nothing ends nothing"
         );
-        house.reload(&Plan::default().routes(routes)).await.unwrap();
+        menshen
+            .reload(&Setup::default().routes(routes))
+            .await
+            .unwrap();
         assert_eq!(zhang.ends(routes).await, GOODBYE);
         if routes.contains("lisi") {
             assert!(li.echoes().await);
@@ -156,27 +161,29 @@ async fn it_is_closed_when_a_reload_takes_its_route_or_its_right_away() {
 async fn one_on_a_public_route_is_closed_too_when_the_person_it_was_opened_for_is_revoked() {
     let public = "[[route]]\nname = 'ws'\nhost = 'sso.test'\npath = '/ws'\naccess = 'public'\n\
                   upstream = ['{app}']\n";
-    let plan = Plan::default().routes(&format!("{ROUTES}{public}"));
-    let house = plan.start().await;
-    let cookie = signed_in(&house, "zhangsan").await;
-    let mut zhang = Socket::open(house.address(), "/ws", &cookie).await;
-    let mut stranger = Socket::open(house.address(), "/ws", "").await;
+    let setup = Setup::default().routes(&format!("{ROUTES}{public}"));
+    let menshen = setup.start().await;
+    let cookie = signed_in(&menshen, "zhangsan").await;
+    let mut zhang = Socket::open(menshen.address(), "/ws", &cookie).await;
+    let mut stranger = Socket::open(menshen.address(), "/ws", "").await;
     assert!(zhang.echoes().await && stranger.echoes().await);
-    let out = Ask::get("/.menshen/sign_out").session(&cookie).navigating();
-    assert_eq!(out.of(&house).await.status, 200);
+    let out = TestRequest::get("/.menshen/sign_out")
+        .session(&cookie)
+        .navigating();
+    assert_eq!(out.send(&menshen).await.status, 200);
     assert_eq!(zhang.ends("signed out").await, GOODBYE);
     assert!(stranger.echoes().await);
 }
 
 #[tokio::test]
 async fn nobody_opens_one_without_a_session() {
-    let house = House::new().await;
-    let upgrade = Ask::get("/ws")
+    let menshen = Menshen::new().await;
+    let upgrade = TestRequest::get("/ws")
         .header("Upgrade", "websocket")
         .header("Sec-WebSocket-Version", "13")
         .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
-    let answer = upgrade.of(&house).await;
+    let answer = upgrade.send(&menshen).await;
     assert_eq!(answer.status, 401);
     assert_eq!(answer.header("upgrade"), None);
-    assert_eq!(house.app.requests(), 0);
+    assert_eq!(menshen.app.requests(), 0);
 }

@@ -6,10 +6,10 @@ use menshen::store::{LogoutTarget, RevocationScope, StoreError};
 
 use super::eventually;
 use super::watched::{Fault, WatchedHouse, When};
-use crate::asking::Ask;
 use crate::checking::TRUSTED;
 use crate::checking::faces::{Face, Original, Verdict};
-use crate::house::Plan;
+use crate::setup::Setup;
+use crate::test_request::TestRequest;
 
 /// Everything that ends sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +47,12 @@ impl End {
     }
 
     /// Ends 张三, who has one session.
-    async fn ask(self, house: &WatchedHouse) -> Result<(), StoreError> {
-        let store = house.store.behind();
+    async fn ask(self, menshen: &WatchedHouse) -> Result<(), StoreError> {
+        let store = menshen.store.behind();
         let login = "zhangsan".parse().unwrap();
         let account = store.account_by_login(&login).await.unwrap().unwrap().id;
         let session = store.sessions(Some(&account), 1).await.unwrap().remove(0);
-        let sessions = &house.sessions;
+        let sessions = &menshen.sessions;
         match self {
             Self::Session => {
                 sessions
@@ -66,7 +66,7 @@ impl End {
                     .await
             }
             Self::Everyone => sessions.revoke(&RevocationScope::Everyone).await,
-            Self::Close => house.people.close_account(&account, true).await.map(drop),
+            Self::Close => menshen.people.close_account(&account, true).await.map(drop),
             Self::Person => {
                 let mark = LogoutTarget::Subject(session.subject);
                 let until = Timestamp::from_unix_s(1_900_000_000);
@@ -77,72 +77,72 @@ impl End {
     }
 }
 
-/// 张三, 李四, and a house that knows both.
+/// 张三, 李四, and an instance of menshen that knows both.
 async fn two() -> (WatchedHouse, String, String) {
-    let house = WatchedHouse::start(Plan::default().server(TRUSTED)).await;
-    let zhang = house.signed_in("zhangsan").await;
-    let li = house.signed_in("lisi").await;
-    (house, zhang, li)
+    let menshen = WatchedHouse::start(Setup::default().server(TRUSTED)).await;
+    let zhang = menshen.signed_in("zhangsan").await;
+    let li = menshen.signed_in("lisi").await;
+    (menshen, zhang, li)
 }
 
-async fn verdicts(house: &WatchedHouse, cookie: &str) -> Vec<Verdict> {
+async fn verdicts(menshen: &WatchedHouse, cookie: &str) -> Vec<Verdict> {
     let cookie = format!("menshen={cookie}");
     let original = Original::get("/echo").header("Cookie", &cookie);
     let mut verdicts = Vec::new();
     for face in Face::ALL {
-        verdicts.push(original.heard(face, house.address).await.verdict);
+        verdicts.push(original.heard(face, menshen.address).await.verdict);
     }
     verdicts
 }
 
-async fn is_out(house: &WatchedHouse, cookie: &str, what: &str) {
+async fn is_out(menshen: &WatchedHouse, cookie: &str, what: &str) {
     // More than once: what was in memory is, after it was refused, looked for in the store.
     for again in 0..3 {
-        for verdict in verdicts(house, cookie).await {
+        for verdict in verdicts(menshen, cookie).await {
             assert_eq!(verdict, Verdict::Login, "{what}, {again}");
         }
     }
 }
 
-async fn is_in(house: &WatchedHouse, cookie: &str, what: &str) {
-    let ask = Ask::get("/echo").session(cookie);
-    assert_eq!(ask.at(house.address).await.status, 200, "{what}");
+async fn is_in(menshen: &WatchedHouse, cookie: &str, what: &str) {
+    let ask = TestRequest::get("/echo").session(cookie);
+    assert_eq!(ask.at(menshen.address).await.status, 200, "{what}");
 }
 
 #[tokio::test]
 async fn who_is_ended_while_the_store_fails_is_out_at_once_and_stays_out() {
     for end in End::ALL {
         let what = format!("{end:?}");
-        let (house, zhang, li) = two().await;
-        house.store.fail_at(end.question(), Some(Fault::Failed));
-        assert!(end.ask(&house).await.is_err(), "{what}: it is said aloud");
-        is_out(&house, &zhang, &what).await;
+        let (menshen, zhang, li) = two().await;
+        menshen.store.fail_at(end.question(), Some(Fault::Failed));
+        assert!(end.ask(&menshen).await.is_err(), "{what}: it is said aloud");
+        is_out(&menshen, &zhang, &what).await;
         match end.ends_others() {
-            true => is_out(&house, &li, &what).await,
-            false => is_in(&house, &li, &what).await,
+            true => is_out(&menshen, &li, &what).await,
+            false => is_in(&menshen, &li, &what).await,
         }
         // The store knows nothing of it yet, and is asked until it does.
-        let epochs = house.store.behind().epochs().await.unwrap();
+        let epochs = menshen.store.behind().epochs().await.unwrap();
         assert_eq!(epochs.log_number, 0, "{what}");
-        house.store.fail_at(end.question(), None);
+        menshen.store.fail_at(end.question(), None);
         eventually(&what, async || {
-            house.store.behind().epochs().await.unwrap().log_number > 0
+            menshen.store.behind().epochs().await.unwrap().log_number > 0
         })
         .await;
         eventually("nothing waits any more", async || {
-            house.sessions.store_pending(0).await == 0
+            menshen.sessions.store_pending(0).await == 0
         })
         .await;
-        is_out(&house, &zhang, &what).await;
+        is_out(&menshen, &zhang, &what).await;
         // Whoever was not meant goes on; whoever was comes in again, unless they were shut out.
         if !end.ends_others() {
-            is_in(&house, &li, &what).await;
+            is_in(&menshen, &li, &what).await;
         }
         if end != End::Close {
-            house.clock.advance(std::time::Duration::from_secs(1));
-            let anew = house.signed_in("zhangsan").await;
-            is_in(&house, &anew, &what).await;
-            is_out(&house, &zhang, &what).await;
+            menshen.clock.advance(std::time::Duration::from_secs(1));
+            let anew = menshen.signed_in("zhangsan").await;
+            is_in(&menshen, &anew, &what).await;
+            is_out(&menshen, &zhang, &what).await;
         }
     }
 }
@@ -151,83 +151,83 @@ async fn who_is_ended_while_the_store_fails_is_out_at_once_and_stays_out() {
 async fn who_is_ended_by_somebody_who_goes_away_is_out_all_the_same() {
     for end in End::ALL {
         let what = format!("{end:?}");
-        let (house, zhang, _) = two().await;
-        house.store.hold(end.question(), When::Before);
+        let (menshen, zhang, _) = two().await;
+        menshen.store.hold(end.question(), When::Before);
         {
-            let asked = end.ask(&house);
+            let asked = end.ask(&menshen);
             tokio::pin!(asked);
             tokio::select! {
                 _ = &mut asked => panic!("{what}: it is held back"),
-                () = house.store.holds(1) => {}
+                () = menshen.store.holds(1) => {}
             }
         }
-        is_out(&house, &zhang, &what).await;
-        house.store.release();
+        is_out(&menshen, &zhang, &what).await;
+        menshen.store.release();
         eventually(&what, async || {
-            house.store.behind().epochs().await.unwrap().log_number > 0
+            menshen.store.behind().epochs().await.unwrap().log_number > 0
         })
         .await;
-        is_out(&house, &zhang, &what).await;
+        is_out(&menshen, &zhang, &what).await;
     }
 }
 
 #[tokio::test]
 async fn an_account_that_is_opened_is_not_closed_again_by_what_was_not_stored() {
-    let (house, zhang, _) = two().await;
+    let (menshen, zhang, _) = two().await;
     let login = "zhangsan".parse().unwrap();
-    let store = house.store.behind();
+    let store = menshen.store.behind();
     let account = store.account_by_login(&login).await.unwrap().unwrap().id;
-    house.store.fail_at("close_account", Some(Fault::Failed));
-    assert!(house.people.close_account(&account, true).await.is_err());
+    menshen.store.fail_at("close_account", Some(Fault::Failed));
+    assert!(menshen.people.close_account(&account, true).await.is_err());
     // It cannot be opened either, and stays closed here.
-    assert!(house.people.close_account(&account, false).await.is_err());
-    is_out(&house, &zhang, "closed").await;
-    house.store.fail_at("close_account", None);
-    assert!(house.people.close_account(&account, false).await.unwrap());
+    assert!(menshen.people.close_account(&account, false).await.is_err());
+    is_out(&menshen, &zhang, "closed").await;
+    menshen.store.fail_at("close_account", None);
+    assert!(menshen.people.close_account(&account, false).await.unwrap());
     eventually("nothing waits any more", async || {
-        house.sessions.store_pending(0).await == 0
+        menshen.sessions.store_pending(0).await == 0
     })
     .await;
     let known = store.account_by_login(&login).await.unwrap().unwrap();
     assert!(!known.closed);
-    house.clock.advance(std::time::Duration::from_secs(1));
-    let anew = house.signed_in("zhangsan").await;
-    is_in(&house, &anew, "opened").await;
-    is_out(&house, &zhang, "the session that was ended").await;
+    menshen.clock.advance(std::time::Duration::from_secs(1));
+    let anew = menshen.signed_in("zhangsan").await;
+    is_in(&menshen, &anew, "opened").await;
+    is_out(&menshen, &zhang, "the session that was ended").await;
 }
 
 #[tokio::test]
 async fn one_ending_that_is_never_stored_does_not_keep_the_others_from_it() {
-    let (house, zhang, li) = two().await;
-    house.store.fail(Some(Fault::Failed));
+    let (menshen, zhang, li) = two().await;
+    menshen.store.fail(Some(Fault::Failed));
     for end in End::ALL {
         // All fail, and one of them goes on failing.
-        let asked = end.ask(&house).await;
+        let asked = end.ask(&menshen).await;
         assert!(asked.is_err(), "{end:?}");
     }
-    house.store.fail(None);
-    house.store.fail_at("close_account", Some(Fault::Failed));
+    menshen.store.fail(None);
+    menshen.store.fail_at("close_account", Some(Fault::Failed));
     eventually("the others are stored", async || {
-        house.sessions.store_pending(0).await == 1
+        menshen.sessions.store_pending(0).await == 1
     })
     .await;
-    is_out(&house, &zhang, "still closed").await;
-    is_out(&house, &li, "everyone").await;
+    is_out(&menshen, &zhang, "still closed").await;
+    is_out(&menshen, &li, "everyone").await;
 }
 
 #[tokio::test]
 async fn a_logout_that_finds_no_place_to_wait_in_breaks_nothing() {
-    let (house, zhang, _) = two().await;
+    let (menshen, zhang, _) = two().await;
     let connector = "corp".parse().unwrap();
     let until = Timestamp::from_unix_s(1_900_000_000);
     let end = async |number: usize| {
         let mark = LogoutTarget::Session(format!("session-{number}"));
-        let ended = house
+        let ended = menshen
             .sessions
             .apply_provider_logout(&connector, &mark, None, until);
         ended.await
     };
-    house
+    menshen
         .store
         .fail_at("apply_provider_logout", Some(Fault::Failed));
     // Anybody may say that a session ended, so only so many of these wait for the store.
@@ -238,53 +238,53 @@ async fn a_logout_that_finds_no_place_to_wait_in_breaks_nothing() {
     for number in [0, 10_000, 10_001] {
         assert!(end(number).await.is_err(), "{number}");
     }
-    house.store.fail_at("apply_provider_logout", None);
+    menshen.store.fail_at("apply_provider_logout", None);
     for number in [0, 10_000, 10_001] {
         assert_eq!(end(number).await.unwrap(), Some(0), "{number}");
     }
-    is_in(&house, &zhang, "a logout of other sessions").await;
+    is_in(&menshen, &zhang, "a logout of other sessions").await;
 }
 
 #[tokio::test]
 async fn a_stranger_who_ends_nothing_wakes_nobody() {
-    let (house, zhang, _) = two().await;
+    let (menshen, zhang, _) = two().await;
     let via = "corp".parse().unwrap();
     let until = Timestamp::from_unix_s(1_900_000_000);
-    let changes = house.sessions.changes();
+    let changes = menshen.sessions.changes();
     let mut nobody = (0..).map(|number| LogoutTarget::Session(format!("nobody {number}")));
     let mut name = || nobody.next().unwrap();
     let end = async |mark: LogoutTarget| {
-        let ended = house
+        let ended = menshen
             .sessions
             .apply_provider_logout(&via, &mark, None, until);
         ended.await
     };
     assert_eq!(end(name()).await.unwrap(), Some(0));
     assert!(!changes.has_changed().unwrap(), "it ended nothing");
-    house
+    menshen
         .store
         .fail_at("apply_provider_logout", Some(Fault::TimedOut));
     assert!(end(name()).await.is_err());
     assert!(!changes.has_changed().unwrap(), "the store is away");
-    house.store.fail_at("apply_provider_logout", None);
-    house.store.hold("apply_provider_logout", When::Before);
+    menshen.store.fail_at("apply_provider_logout", None);
+    menshen.store.hold("apply_provider_logout", When::Before);
     {
         let ended = end(name());
         tokio::pin!(ended);
         tokio::select! {
             _ = &mut ended => panic!("it is held back"),
-            () = house.store.holds(1) => {}
+            () = menshen.store.holds(1) => {}
         }
     }
     assert!(!changes.has_changed().unwrap(), "the stranger went away");
-    house.store.release();
+    menshen.store.release();
     eventually("nothing waits any more", async || {
-        house.sessions.store_pending(0).await == 0
+        menshen.sessions.store_pending(0).await == 0
     })
     .await;
     assert!(!changes.has_changed().unwrap(), "all is stored");
-    is_in(&house, &zhang, "nobody ended them").await;
+    is_in(&menshen, &zhang, "nobody ended them").await;
     // Whoever is ended by the source itself is woken at once.
-    assert!(End::Session.ask(&house).await.is_ok());
+    assert!(End::Session.ask(&menshen).await.is_ok());
     assert!(changes.has_changed().unwrap());
 }

@@ -30,9 +30,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::browser::Browser;
-use crate::house::{HOME, Plan};
 use crate::legacy_app::LegacyApp;
 use crate::records::Records;
+use crate::setup::{HOME, Setup};
 use crate::wecom::{AGENT_ID, Options, WeCom};
 
 /// How a store may fail.
@@ -223,7 +223,7 @@ questions! {
     }
 }
 
-/// A house over a watched store, put together as [`menshen::run::start`] does.
+/// An instance of menshen over a watched store, put together as [`menshen::run::start`] does.
 pub(super) struct WatchedHouse {
     pub(super) store: Arc<Watched>,
     pub(super) sessions: Arc<Sessions>,
@@ -238,13 +238,13 @@ pub(super) struct WatchedHouse {
 }
 
 impl WatchedHouse {
-    pub(super) async fn start(plan: Plan) -> Self {
-        Self::furnish(plan, |_, _| ()).await.0
+    pub(super) async fn start(setup: Setup) -> Self {
+        Self::furnish(setup, |_, _| ()).await.0
     }
 
     /// With something of its own built in before the door opens.
     pub(super) async fn furnish<T>(
-        plan: Plan,
+        setup: Setup,
         build: impl FnOnce(&mut Site, &Shared) -> T,
     ) -> (Self, T) {
         menshen::keys::install_crypto();
@@ -252,7 +252,7 @@ impl WatchedHouse {
         let source = WeCom::start(Options::default()).await.unwrap();
         let app = LegacyApp::start(free, "应用").await.unwrap();
         source.domains_of_agent(AGENT_ID, &["sso.test"]);
-        let config = Config::parse(&plan.text(&source, &app), "test.toml").unwrap();
+        let config = Config::parse(&setup.text(&source, &app), "test.toml").unwrap();
         let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
         let inner = store::open(&config.store.url).await.unwrap();
         let store = Arc::new(Watched::new(inner));
@@ -298,7 +298,7 @@ impl WatchedHouse {
         let door = Door::bind(&[ListenConfig::plain(Address::Ip(free))], None).unwrap();
         let address = door.ip().unwrap();
         tokio::spawn(door.with_plain_http2().serve(handler, serving));
-        let house = Self {
+        let menshen = Self {
             store,
             sessions,
             people,
@@ -310,7 +310,7 @@ impl WatchedHouse {
             app,
             _source: source,
         };
-        (house, built)
+        (menshen, built)
     }
 
     /// The session cookie of somebody who logs in.

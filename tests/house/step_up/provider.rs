@@ -6,9 +6,9 @@ use menshen::face::page::Cause;
 use serde_json::json;
 
 use crate::browser::{Browser, href};
-use crate::house::{HOME, House};
 use crate::logging_in::OWN;
 use crate::provider::{Misbehaves, Provider};
+use crate::setup::{HOME, Menshen};
 
 /// Everybody's application, one that wants a second factor just now, and one whose logins always
 /// show the source's page.
@@ -48,17 +48,17 @@ prompt = "select_account"
 
 const STRONG: &str = "http://sso.test/strong/echo?a=1";
 
-async fn house(provider: &Provider, always: bool) -> House {
-    let plan = provider.plan("").routes(ROUTES);
-    let plan = plan.connector("auto_login = 'never'");
+async fn start_menshen(provider: &Provider, always: bool) -> Menshen {
+    let setup = provider.setup("").routes(ROUTES);
+    let setup = setup.connector("auto_login = 'never'");
     if always {
         let more = provider.toml("keycloak").replace("\"never\"", "\"always\"");
-        return plan
-            .more(&format!("{more}{}", crate::house::UNLIMITED))
+        return setup
+            .more(&format!("{more}{}", crate::setup::UNLIMITED))
             .start()
             .await;
     }
-    plan.start().await
+    setup.start().await
 }
 
 /// The way to the provider from a place: by itself, or by the one button of the page.
@@ -75,8 +75,8 @@ async fn walk(provider: &Provider, browser: &mut Browser, place: &str) -> crate:
 #[tokio::test]
 async fn a_second_factor_is_asked_for_where_a_route_wants_it_and_nowhere_else() {
     let provider = Provider::new().await;
-    let house = house(&provider, false).await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen(&provider, false).await;
+    let mut browser = Browser::new(&menshen);
     let page = provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
     assert_eq!(page.answer.status, 200);
     let asked = provider.last("authorize");
@@ -96,7 +96,7 @@ async fn a_second_factor_is_asked_for_where_a_route_wants_it_and_nowhere_else() 
     // The stronger proof is as good elsewhere, and grows old only where that counts.
     let before = provider.calls("authorize");
     assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
-    house.advance(Duration::from_secs(601));
+    menshen.advance(Duration::from_secs(601));
     assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
     assert_eq!(browser.visit(STRONG).await.status, 302);
     assert_eq!(provider.calls("authorize"), before);
@@ -108,8 +108,8 @@ async fn a_second_factor_is_asked_for_where_a_route_wants_it_and_nowhere_else() 
 async fn a_provider_that_does_not_confirm_it_ends_on_a_page() {
     for always in [false, true] {
         let provider = Provider::new().await;
-        let house = house(&provider, always).await;
-        let mut browser = Browser::new(&house);
+        let menshen = start_menshen(&provider, always).await;
+        let mut browser = Browser::new(&menshen);
         provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
         // It has no second factor, and says so by what it answers.
         provider.set(|settings| settings.acrs = vec!["pwd".to_owned()]);
@@ -122,7 +122,7 @@ async fn a_provider_that_does_not_confirm_it_ends_on_a_page() {
         assert_eq!(browser.visit(&format!("{HOME}/echo")).await.status, 200);
         // It says that they proved themselves long ago, whatever was asked.
         provider.set(|settings| settings.acrs = vec!["mfa".to_owned()]);
-        let long_ago = house.clock.now().unix_s() - 7200;
+        let long_ago = menshen.clock.now().unix_s() - 7200;
         provider.misbehave(Misbehaves::claims(move |claims| {
             claims["auth_time"] = json!(long_ago)
         }));
@@ -132,7 +132,7 @@ async fn a_provider_that_does_not_confirm_it_ends_on_a_page() {
             (403, Some(Cause::ProofTooWeak)),
             "{always}"
         );
-        let told = house.audit().pop().unwrap().to_string();
+        let told = menshen.audit().pop().unwrap().to_string();
         assert!(told.contains("longer ago than was asked for"), "{told}");
         // Then it behaves, and the person tries again.
         provider.behave();
@@ -148,14 +148,14 @@ async fn a_provider_that_does_not_confirm_it_ends_on_a_page() {
 #[tokio::test]
 async fn a_proof_that_grows_too_old_on_the_way_back_is_asked_for_once_more() {
     let provider = Provider::new().await;
-    let house = house(&provider, false).await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen(&provider, false).await;
+    let mut browser = Browser::new(&menshen);
     provider.sit(&mut browser, "zhangsan");
-    house.advance(Duration::from_secs(599));
+    menshen.advance(Duration::from_secs(599));
     let start = format!("{OWN}/start?connector=keycloak&rd=/fresh/echo");
     let callback = |url: &str| url.contains("/callback/");
     let back = browser.follow_until(&start, callback).await;
-    house.advance(Duration::from_secs(5));
+    menshen.advance(Duration::from_secs(5));
     let page = browser.follow(&back.url).await;
     let place = format!("{HOME}/fresh/echo");
     assert_eq!((page.answer.status, page.url), (200, place));
@@ -165,8 +165,8 @@ async fn a_proof_that_grows_too_old_on_the_way_back_is_asked_for_once_more() {
 #[tokio::test]
 async fn what_the_source_must_show_is_said_at_every_login_for_the_route() {
     let provider = Provider::new().await;
-    let house = house(&provider, false).await;
-    let mut browser = Browser::new(&house);
+    let menshen = start_menshen(&provider, false).await;
+    let mut browser = Browser::new(&menshen);
     provider.choose("zhangsan");
     let place = format!("{HOME}/shown/echo");
     let page = walk(&provider, &mut browser, &place).await;
@@ -176,7 +176,7 @@ async fn what_the_source_must_show_is_said_at_every_login_for_the_route() {
         Some("select_account")
     );
     // Whoever came in elsewhere passes: it makes no session insufficient.
-    let mut other = Browser::new(&house);
+    let mut other = Browser::new(&menshen);
     provider.sign_in(&mut other, "keycloak", "lisi").await;
     assert_eq!(other.visit(&format!("{HOME}/shown/echo")).await.status, 200);
 }
@@ -184,7 +184,7 @@ async fn what_the_source_must_show_is_said_at_every_login_for_the_route() {
 #[tokio::test]
 async fn hints_reach_the_provider_and_only_ours_do() {
     let provider = Provider::new().await;
-    let house = house(&provider, false).await;
+    let menshen = start_menshen(&provider, false).await;
     for (address, login, domain) in [
         (
             "start?connector=keycloak&rd=/x&login_hint=lisi&domain_hint=corp.example",
@@ -207,7 +207,7 @@ async fn hints_reach_the_provider_and_only_ours_do() {
             None,
         ),
     ] {
-        Browser::new(&house)
+        Browser::new(&menshen)
             .follow(&format!("{OWN}/{address}"))
             .await;
         let asked = provider.last("authorize");
@@ -218,7 +218,7 @@ async fn hints_reach_the_provider_and_only_ours_do() {
         );
     }
     // Through the page with the choice, on another person's click.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let page = browser
         .visit(&format!("{OWN}/sign_in?rd=/echo&login_hint=lisi"))
         .await;

@@ -14,10 +14,10 @@ use super::{Backend, admission, at, corp, github, mobile, new_session, somebody}
 /// One kind of write, ready to be asked of the store it was prepared on.
 pub(super) struct Write {
     pub(super) name: &'static str,
-    ask: Ask,
+    ask: TestRequest,
 }
 
-type Ask = for<'a> fn(&'a dyn Store, &'a Prepared) -> BoxFuture<'a, Result<(), StoreError>>;
+type TestRequest = for<'a> fn(&'a dyn Store, &'a Prepared) -> BoxFuture<'a, Result<(), StoreError>>;
 
 /// What is in a store before a write.
 pub(super) struct Prepared {

@@ -28,30 +28,34 @@ fn with_other_signature(token: &str) -> String {
 #[tokio::test]
 async fn a_token_that_was_ended_does_not_come_back_with_another_signature() {
     let provider = Provider::new().await;
-    let house = house(&provider).await;
+    let menshen = start_menshen(&provider).await;
     let used = token(&provider, "zhangsan");
     let twin = with_other_signature(&used);
     assert_ne!(used, twin);
-    assert_eq!(status(&house, "/echo", &used).await, 200);
-    assert_eq!(status(&house, "/echo", &twin).await, 200, "it counts, too");
-    assert_eq!(sessions(&house).await.len(), 1, "it is the same token");
-    let own = sessions(&house).await[0].key;
-    revoke(&house, &RevocationScope::Session(own)).await;
+    assert_eq!(status(&menshen, "/echo", &used).await, 200);
+    assert_eq!(
+        status(&menshen, "/echo", &twin).await,
+        200,
+        "it counts, too"
+    );
+    assert_eq!(sessions(&menshen).await.len(), 1, "it is the same token");
+    let own = sessions(&menshen).await[0].key;
+    revoke(&menshen, &RevocationScope::Session(own)).await;
     for token in [&used, &twin, &with_other_signature(&twin)] {
-        refused(&bearer("/echo", token).of(&house).await, "ended");
-        let answer = bearer("/.menshen/userinfo", token).of(&house).await;
+        refused(&bearer("/echo", token).send(&menshen).await, "ended");
+        let answer = bearer("/.menshen/userinfo", token).send(&menshen).await;
         refused(&answer, "ended");
     }
     // It may also come for the first time after the end.
     let used = token_of_another_app(&provider);
-    assert_eq!(status(&house, "/echo", &used).await, 200);
-    let own = sessions(&house).await[0].key;
-    revoke(&house, &RevocationScope::Session(own)).await;
+    assert_eq!(status(&menshen, "/echo", &used).await, 200);
+    let own = sessions(&menshen).await[0].key;
+    revoke(&menshen, &RevocationScope::Session(own)).await;
     let twin = with_other_signature(&used);
-    refused(&bearer("/echo", &twin).of(&house).await, "ended");
-    assert!(sessions(&house).await.is_empty());
+    refused(&bearer("/echo", &twin).send(&menshen).await, "ended");
+    assert!(sessions(&menshen).await.is_empty());
     let other = token(&provider, "zhangsan");
-    assert_eq!(status(&house, "/echo", &other).await, 200, "a new token");
+    assert_eq!(status(&menshen, "/echo", &other).await, 200, "a new token");
 }
 
 fn token_of_another_app(provider: &Provider) -> String {
@@ -62,11 +66,11 @@ fn token_of_another_app(provider: &Provider) -> String {
 async fn a_token_without_the_issuers_scopes_lets_nobody_in() {
     let provider = Provider::new().await;
     let issuer = "people = 'keycloak'\nscopes = ['openid', 'portal']";
-    let house = plan(&provider, "", issuer).start().await;
+    let menshen = setup(&provider, "", issuer).start().await;
     let poor = token(&provider, "zhangsan");
     for path in ["/echo", "/.menshen/userinfo"] {
         for _ in 0..2 {
-            let answer = bearer(path, &poor).of(&house).await;
+            let answer = bearer(path, &poor).send(&menshen).await;
             let challenge = answer.header("www-authenticate").unwrap_or_default();
             assert_eq!(answer.status, 403, "{path}: {challenge}");
             assert!(
@@ -76,18 +80,18 @@ async fn a_token_without_the_issuers_scopes_lets_nobody_in() {
         }
     }
     let login: LoginName = "zhangsan".parse().unwrap();
-    let store = &house.running.live().shared().store;
+    let store = &menshen.running.live().shared().store;
     assert_eq!(store.account_by_login(&login).await.unwrap(), None);
-    assert!(sessions(&house).await.is_empty());
-    assert!(house.audit().iter().all(|line| line["event"] != "login"));
+    assert!(sessions(&menshen).await.is_empty());
+    assert!(menshen.audit().iter().all(|line| line["event"] != "login"));
     let rich = with(&provider, "zhangsan", &json!({ "scope": "openid portal" }));
     for path in ["/echo", "/.menshen/userinfo"] {
-        assert_eq!(status(&house, path, &rich).await, 200, "{path}");
+        assert_eq!(status(&menshen, path, &rich).await, 200, "{path}");
     }
 }
 
 /// Whether an e-mail address leads to an account that the directory has.
-async fn leads_somewhere(house: &House, email: &str) -> bool {
+async fn leads_somewhere(menshen: &Menshen, email: &str) -> bool {
     let admission = Admission {
         connector: "corp".parse().unwrap(),
         subject: "newcomer".parse().unwrap(),
@@ -98,9 +102,9 @@ async fn leads_somewhere(house: &House, email: &str) -> bool {
         sync: true,
         is_login: true,
         entitlements: "{}".to_owned(),
-        at: house.running.live().shared().clock.now(),
+        at: menshen.running.live().shared().clock.now(),
     };
-    let store = &house.running.live().shared().store;
+    let store = &menshen.running.live().shared().store;
     match store.admit(&admission).await.unwrap() {
         AdmissionOutcome::Account(_) => true,
         AdmissionOutcome::Unknown => false,
@@ -111,16 +115,16 @@ async fn leads_somewhere(house: &House, email: &str) -> bool {
 #[tokio::test]
 async fn an_old_token_does_not_change_the_address_that_a_later_login_vouched_for() {
     let provider = Provider::new().await;
-    let house = house(&provider).await;
+    let menshen = start_menshen(&provider).await;
     let old = json!({ "email": "old@corp.example", "email_verified": true });
     let old = with(&provider, "zhangsan", &old);
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     provider.sign_in(&mut browser, "keycloak", "zhangsan").await;
-    assert_eq!(status(&house, "/echo", &old).await, 200);
-    assert!(!leads_somewhere(&house, "old@corp.example").await);
+    assert_eq!(status(&menshen, "/echo", &old).await, 200);
+    assert!(!leads_somewhere(&menshen, "old@corp.example").await);
     // Whoever is not known yet is vouched for by the first token.
     let first = json!({ "email": "lisi@corp.example", "email_verified": true });
     let first = with(&provider, "lisi", &first);
-    assert_eq!(status(&house, "/echo", &first).await, 200);
-    assert!(leads_somewhere(&house, "lisi@corp.example").await);
+    assert_eq!(status(&menshen, "/echo", &first).await, 200);
+    assert!(leads_somewhere(&menshen, "lisi@corp.example").await);
 }

@@ -16,32 +16,32 @@ pub(super) fn living(provider: &Provider, login: &str, life_s: i64, more: &Value
 }
 
 /// Lets an hour pass, and everything be deleted that is over.
-pub(super) async fn an_hour_later(house: &House) {
-    house.advance(Duration::from_secs(3600));
-    let sessions = &house.running.live().shared().sessions;
+pub(super) async fn an_hour_later(menshen: &Menshen) {
+    menshen.advance(Duration::from_secs(3600));
+    let sessions = &menshen.running.live().shared().sessions;
     sessions.sweep().await.unwrap();
 }
 
 pub(super) async fn front_channel(
     provider: &Provider,
-    house: &House,
+    menshen: &Menshen,
     sid: &str,
     client: &str,
 ) -> u16 {
-    front_channel_of("keycloak", provider, house, (sid, client)).await
+    front_channel_of("keycloak", provider, menshen, (sid, client)).await
 }
 
 pub(super) async fn front_channel_of(
     connector: &str,
     provider: &Provider,
-    house: &House,
+    menshen: &Menshen,
     (sid, client): (&str, &str),
 ) -> u16 {
     let issuer: String =
         url::form_urlencoded::byte_serialize(provider.issuer().as_bytes()).collect();
     let path = format!("/.menshen/frontchannel-logout/{connector}?iss={issuer}&sid={sid}");
-    let ask = Ask::get(&path).header("X-Forwarded-For", client);
-    ask.of(house).await.status
+    let ask = TestRequest::get(&path).header("X-Forwarded-For", client);
+    ask.send(menshen).await.status
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn a_token_that_comes_long_after_a_logout_at_the_provider_is_nobodys() {
     ] {
         let what = format!("{marked:?} {sid}");
         let issuer = format!("people = \"keycloak\"\n{ON_MAIN}");
-        let house = plan(&provider, "", &issuer).start().await;
+        let menshen = setup(&provider, "", &issuer).start().await;
         let day = 24 * 3600;
         let before = Face::ALL.map(|face| {
             let mut more = json!({ "jti": format!("{face:?}") });
@@ -74,26 +74,26 @@ async fn a_token_that_comes_long_after_a_logout_at_the_provider_is_nobodys() {
         match &marked {
             Some(marked) => {
                 let notice = provider.logout_token(marked);
-                let pushed = provider.push_logout(house.address(), "keycloak", &notice);
+                let pushed = provider.push_logout(menshen.address(), "keycloak", &notice);
                 assert_eq!(pushed.await.status, 200, "{what}");
             }
             None => {
-                let said = front_channel(&provider, &house, "s1", "192.0.2.1").await;
+                let said = front_channel(&provider, &menshen, "s1", "192.0.2.1").await;
                 assert_eq!(said, 200, "{what}");
             }
         }
         for _ in 0..3 {
-            an_hour_later(&house).await;
+            an_hour_later(&menshen).await;
         }
         for (face, token) in &before {
             let bearer = format!("Bearer {token}");
             let original = Original::get("/echo").header("Authorization", &bearer);
-            let heard = original.heard(*face, house.address()).await;
+            let heard = original.heard(*face, menshen.address()).await;
             assert_eq!(heard.verdict, Verdict::Unauthorized, "{what} {face:?}");
         }
-        assert_eq!(status(&house, "/echo", &others).await, 200, "{what}");
+        assert_eq!(status(&menshen, "/echo", &others).await, 200, "{what}");
         let after = living(&provider, "zhangsan", day, &json!({ "sid": "s3" }));
-        assert_eq!(status(&house, "/echo", &after).await, 200, "{what}");
+        assert_eq!(status(&menshen, "/echo", &after).await, 200, "{what}");
     }
 }
 
@@ -111,15 +111,15 @@ async fn a_token_that_lives_longer_than_a_logout_is_remembered_is_no_persons() {
         // A program's may live for ever.
         ("", 400 * day, true),
     ] {
-        let house = plan(&provider, "", issuer).start().await;
+        let menshen = setup(&provider, "", issuer).start().await;
         let token = living(&provider, "zhangsan", life_s, &json!({}));
-        let answer = bearer("/echo", &token).of(&house).await;
+        let answer = bearer("/echo", &token).send(&menshen).await;
         if good {
             assert_eq!(answer.status, 200, "{issuer} {life_s}");
             continue;
         }
         refused(&answer, &format!("{issuer} {life_s}"));
-        let reason = last_reason(&house);
+        let reason = last_reason(&menshen);
         assert!(reason.contains("token_life_max"), "{reason}");
     }
 }
@@ -132,18 +132,18 @@ async fn one_client_notes_so_many_front_channel_logouts_and_still_ends_what_stan
         provider.toml("keycloak"),
         provider.issuer()
     );
-    let plan = Plan::default().clock(provider.clock()).server(TRUSTED);
-    let house = plan
+    let setup = Setup::default().clock(provider.clock()).server(TRUSTED);
+    let menshen = setup
         .more(&more)
         .routes(ROUTES)
         .store(&dir.url())
         .start()
         .await;
     let token = living(&provider, "zhangsan", 3600, &json!({ "sid": "known" }));
-    assert_eq!(status(&house, "/echo", &token).await, 200);
+    assert_eq!(status(&menshen, "/echo", &token).await, 200);
     for at in 0..UNKNOWN {
         let sid = format!("made-up-{at}");
-        let said = front_channel(&provider, &house, &sid, "203.0.113.9").await;
+        let said = front_channel(&provider, &menshen, &sid, "203.0.113.9").await;
         assert_eq!(said, 200);
     }
     let marks = async || {
@@ -157,18 +157,18 @@ async fn one_client_notes_so_many_front_channel_logouts_and_still_ends_what_stan
     let noted = marks().await;
     assert!((60..UNKNOWN).contains(&noted), "{noted}");
     assert_eq!(
-        front_channel(&provider, &house, "another", "192.0.2.7").await,
+        front_channel(&provider, &menshen, "another", "192.0.2.7").await,
         200
     );
     assert_eq!(marks().await, noted + 1);
     // The same once more is the same mark.
     assert_eq!(
-        front_channel(&provider, &house, "another", "192.0.2.8").await,
+        front_channel(&provider, &menshen, "another", "192.0.2.8").await,
         200
     );
     assert_eq!(marks().await, noted + 1);
-    let said = front_channel(&provider, &house, "known", "203.0.113.9").await;
-    assert_eq!((said, status(&house, "/echo", &token).await), (200, 401));
+    let said = front_channel(&provider, &menshen, "known", "203.0.113.9").await;
+    assert_eq!((said, status(&menshen, "/echo", &token).await), (200, 401));
 }
 
 /// More than a client may have noted while the test runs.

@@ -10,8 +10,8 @@ use super::*;
 /// How many such logouts are noted for each connector.
 const NOTED_MAX: usize = 50_000;
 
-/// A house with two connectors to one provider: `keycloak`, whose people bring tokens, and `busy`.
-async fn two(provider: &Provider, dir: &TempDir, login: &str) -> House {
+/// An instance of menshen with two connectors to one provider: `keycloak`, whose people bring tokens, and `busy`.
+async fn two(provider: &Provider, dir: &TempDir, login: &str) -> Menshen {
     let more = format!(
         "{}{}[login]\n{login}\n[issuer.apps]\nurl = \"{}\"\naudiences = [\"{APPS}\"]\n\
          people = \"keycloak\"\n",
@@ -19,9 +19,9 @@ async fn two(provider: &Provider, dir: &TempDir, login: &str) -> House {
         provider.toml("busy"),
         provider.issuer()
     );
-    let plan = Plan::default().clock(provider.clock()).server(TRUSTED);
-    let plan = plan.more(&more).routes(ROUTES).store(&dir.url());
-    plan.start().await
+    let setup = Setup::default().clock(provider.clock()).server(TRUSTED);
+    let setup = setup.more(&more).routes(ROUTES).store(&dir.url());
+    setup.start().await
 }
 
 /// As if so many logouts of one connector had been noted, for ever.
@@ -59,34 +59,34 @@ fn warnings(connector: &str, words: &str) -> usize {
 #[tokio::test]
 async fn a_logout_through_one_connector_is_kept_whatever_comes_through_another() {
     let (provider, dir) = (Provider::new().await, TempDir::new());
-    let house = two(&provider, &dir, "").await;
+    let menshen = two(&provider, &dir, "").await;
     let token = living(&provider, "zhangsan", 3600, &json!({ "sid": "one" }));
-    let said = front_channel(&provider, &house, "one", "192.0.2.1").await;
+    let said = front_channel(&provider, &menshen, "one", "192.0.2.1").await;
     assert_eq!(said, 200);
     // And a login that is under way, through the connector whose people bring no tokens.
-    let mut browser = Browser::new(&house);
+    let mut browser = Browser::new(&menshen);
     let back = provider.way_back(&mut browser, "busy", "lisi").await;
     let sid = provider.sids("lisi")[0].clone();
-    let said = front_channel_of("busy", &provider, &house, (&sid, "192.0.2.1")).await;
+    let said = front_channel_of("busy", &provider, &menshen, (&sid, "192.0.2.1")).await;
     assert_eq!(said, 200);
 
     fill(&dir, "corp", NOTED_MAX).await;
     fill(&dir, "another", NOTED_MAX).await;
     for connector in ["keycloak", "busy"] {
         let client = (format!("made-up-at-{connector}"), "192.0.2.2");
-        let said = front_channel_of(connector, &provider, &house, (&client.0, client.1)).await;
+        let said = front_channel_of(connector, &provider, &menshen, (&client.0, client.1)).await;
         assert_eq!(said, 200, "{connector}");
     }
     let page = browser.follow(&back).await;
     assert_ne!(page.answer.status, 200, "the login outlives its logout");
-    assert_eq!(status(&house, "/echo", &token).await, 401);
+    assert_eq!(status(&menshen, "/echo", &token).await, 401);
     assert_eq!(noted(&dir, "corp").await, NOTED_MAX);
 }
 
 #[tokio::test]
 async fn a_login_under_way_never_outlives_its_logout() {
     let (provider, dir) = (Provider::new().await, TempDir::new());
-    let house = two(&provider, &dir, "").await;
+    let menshen = two(&provider, &dir, "").await;
     provider.set(|settings| settings.code_s = 3600);
     for (waits_s, by, login) in [
         (0, "busy", "lisi"),
@@ -94,21 +94,21 @@ async fn a_login_under_way_never_outlives_its_logout() {
         (590, "keycloak", "boss"),
     ] {
         provider.person(login);
-        let mut browser = Browser::new(&house);
+        let mut browser = Browser::new(&menshen);
         let back = provider.way_back(&mut browser, by, login).await;
         let sid = provider.sids(login)[0].clone();
-        let said = front_channel_of(by, &provider, &house, (&sid, "192.0.2.1")).await;
+        let said = front_channel_of(by, &provider, &menshen, (&sid, "192.0.2.1")).await;
         assert_eq!(said, 200);
-        house.advance(Duration::from_secs(waits_s));
-        let sessions = &house.running.live().shared().sessions;
+        menshen.advance(Duration::from_secs(waits_s));
+        let sessions = &menshen.running.live().shared().sessions;
         sessions.sweep().await.unwrap();
         let page = browser.follow(&back).await;
         assert_ne!(page.answer.status, 200, "{by} after {waits_s} s");
         assert!(noted(&dir, by).await > 0, "{by} after {waits_s} s");
     }
     // Where only logins need it, it is gone after them.
-    house.advance(Duration::from_secs(700));
-    let sessions = &house.running.live().shared().sessions;
+    menshen.advance(Duration::from_secs(700));
+    let sessions = &menshen.running.live().shared().sessions;
     sessions.sweep().await.unwrap();
     assert_eq!(noted(&dir, "busy").await, 0);
     assert_eq!(noted(&dir, "keycloak").await, 1);
@@ -119,22 +119,22 @@ async fn a_connector_notes_so_many_logouts_a_minute_and_another_still_notes_its_
     Records::of_the_log();
     let (provider, dir) = (Provider::new().await, TempDir::new());
     let login = "finishes_per_client_per_minute = 1000\nfinishes_per_minute = 5";
-    let house = two(&provider, &dir, login).await;
+    let menshen = two(&provider, &dir, login).await;
     for at in 0..40 {
         let (sid, client) = (format!("made-up-{at}"), format!("203.0.113.{at}"));
-        let said = front_channel_of("busy", &provider, &house, (&sid, &client)).await;
+        let said = front_channel_of("busy", &provider, &menshen, (&sid, &client)).await;
         assert_eq!(said, 200, "{at}");
     }
     // Five at once, and one in twelve seconds.
     let busy = noted(&dir, "busy").await;
     assert!((5..40).contains(&busy), "{busy}");
     let token = living(&provider, "zhangsan", 3600, &json!({ "sid": "one" }));
-    let said = front_channel(&provider, &house, "one", "192.0.2.1").await;
+    let said = front_channel(&provider, &menshen, "one", "192.0.2.1").await;
     assert_eq!((said, noted(&dir, "keycloak").await), (200, 1));
-    assert_eq!(status(&house, "/echo", &token).await, 401);
+    assert_eq!(status(&menshen, "/echo", &token).await, 401);
     // One line a second at most, of whatever connector.
     eventually("the log names the connector", async || {
-        front_channel_of("busy", &provider, &house, ("again", "203.0.113.1")).await;
+        front_channel_of("busy", &provider, &menshen, ("again", "203.0.113.1")).await;
         warnings("busy", "is not remembered") > 0
     })
     .await;
@@ -144,7 +144,7 @@ async fn a_connector_notes_so_many_logouts_a_minute_and_another_still_notes_its_
 async fn a_logout_that_ends_a_session_is_remembered_whatever_strangers_say() {
     let (provider, dir) = (Provider::new().await, TempDir::new());
     let login = "finishes_per_client_per_minute = 1";
-    let house = two(&provider, &dir, login).await;
+    let menshen = two(&provider, &dir, login).await;
     let day = 24 * 3600;
     let [shown, later] = ["shown", "later"].map(|jti| {
         living(
@@ -154,16 +154,16 @@ async fn a_logout_that_ends_a_session_is_remembered_whatever_strangers_say() {
             &json!({ "sid": "one", "jti": jti }),
         )
     });
-    assert_eq!(status(&house, "/echo", &shown).await, 200);
+    assert_eq!(status(&menshen, "/echo", &shown).await, 200);
     let client = "203.0.113.9";
     for sid in ["made-up-1", "made-up-2", "one"] {
-        assert_eq!(front_channel(&provider, &house, sid, client).await, 200);
+        assert_eq!(front_channel(&provider, &menshen, sid, client).await, 200);
     }
     for _ in 0..3 {
-        an_hour_later(&house).await;
+        an_hour_later(&menshen).await;
     }
     for token in [&shown, &later] {
-        assert_eq!(status(&house, "/echo", token).await, 401);
+        assert_eq!(status(&menshen, "/echo", token).await, 401);
     }
 }
 
@@ -176,11 +176,11 @@ async fn a_logout_that_is_forgotten_before_its_time_is_warned_of() {
         provider.toml("flooded"),
         provider.issuer()
     );
-    let plan = Plan::default().clock(provider.clock()).server(TRUSTED);
-    let plan = plan.more(&more).routes(ROUTES);
-    let house = plan.store(&dir.url()).start().await;
+    let setup = Setup::default().clock(provider.clock()).server(TRUSTED);
+    let setup = setup.more(&more).routes(ROUTES);
+    let menshen = setup.store(&dir.url()).start().await;
     let say = async |sid: &str| {
-        let said = front_channel_of("flooded", &provider, &house, (sid, "192.0.2.1"));
+        let said = front_channel_of("flooded", &provider, &menshen, (sid, "192.0.2.1"));
         assert_eq!(said.await, 200);
     };
     let words = "forgotten before";

@@ -14,8 +14,8 @@ use super::application::Application;
 use super::recipes::{nginx_including, program};
 use super::swapped::{configuration, sign_in};
 use crate::beside::{Program, TempDir, free_ports};
-use crate::house::House;
 use crate::op::certified::Certified;
+use crate::setup::Menshen;
 use crate::visitor::{Visitor, echoed};
 
 /// The page of nginx; `$host` has no port, and nothing says https.
@@ -199,7 +199,7 @@ struct Stage {
     address: Ipv4Addr,
     application: Application,
     _provider: Certified,
-    _house: House,
+    _menshen: Menshen,
     _front: Program,
     _dir: TempDir,
 }
@@ -216,7 +216,7 @@ async fn stage(shown: Shown) -> Stage {
     let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
     for _ in 0..10 {
         let admin = free_ports(1);
-        let house = House::built(Clock::system(), |menshen, dir| {
+        let menshen = Menshen::built(Clock::system(), |menshen, dir| {
             configuration(&provider.issuer, &url, menshen, admin, dir)
         })
         .await;
@@ -227,7 +227,7 @@ async fn stage(shown: Shown) -> Stage {
         let address = Ipv4Addr::new(127, a.max(1), b, c.clamp(1, 254));
         let mut command = shown.command(&dir, |text| {
             text.replace("FRONT", &address.to_string())
-                .replace("MENSHEN", house.url.trim_start_matches("http://"))
+                .replace("MENSHEN", menshen.url.trim_start_matches("http://"))
                 .replace("APPLICATION", &application.address.to_string())
                 .replace("DIR", &dir.path().display().to_string())
         });
@@ -241,7 +241,7 @@ async fn stage(shown: Shown) -> Stage {
                 address,
                 application,
                 _provider: provider,
-                _house: house,
+                _menshen: menshen,
                 _front: front,
                 _dir: dir,
             };

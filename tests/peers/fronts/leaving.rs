@@ -58,8 +58,8 @@ async fn who_stays_while_the_keys_change_gets_a_new_cookie(stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let key = keys::generate();
     let more = format!("keys = [\"{}\", ", key.expose());
-    let house = stage.house.as_ref().unwrap();
-    house.reload(|text| text.replace("keys = [", &more)).await;
+    let menshen = stage.menshen.as_ref().unwrap();
+    menshen.reload(|text| text.replace("keys = [", &more)).await;
     let ask = Ask::get("/data").with("cookie", &cookie);
     let answer = stage.client.send(&ask).await;
     assert_eq!(answer.status, 200, "{answer:?}");

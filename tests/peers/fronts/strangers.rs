@@ -180,7 +180,7 @@ async fn under_the_name_of_another_application_nobody_reaches_this_one(stage: St
 async fn without_menshen_nobody_passes(mut stage: Stage) {
     let (_, cookie) = stage.member(ZHANG_SAN).await;
     let before = stage.application.requests();
-    stage.house = None;
+    stage.menshen = None;
     let targets = ["/data", "/public", "/.menshen/sign_in", "/.menshen/../data"];
     let asks = targets.map(|target| [Ask::get(target), Ask::get(target).navigating()]);
     // All at once: HAProxy tries for seconds before it gives up.

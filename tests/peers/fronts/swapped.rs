@@ -9,8 +9,8 @@ use super::application::Application;
 use super::client::{Ask, Client};
 use super::recipes::{nginx_including, recipe};
 use crate::beside::{Program, TempDir, free_ports};
-use crate::house::House;
 use crate::op::certified::Certified;
+use crate::setup::Menshen;
 use crate::visitor::{Page, Visitor, echoed};
 
 /// How nginx is told, by those who run oauth2-proxy, to ask it; the second way to lead people to
@@ -75,7 +75,7 @@ struct Swapped {
     client: Client,
     _application: Application,
     _provider: Certified,
-    _house: House,
+    _menshen: Menshen,
     _nginx: Program,
     _dir: TempDir,
 }
@@ -93,7 +93,7 @@ async fn swapped() -> Swapped {
             "post_logout_redirect_uris": [format!("{url}/oauth2/sign_out")],
         });
         provider.register_with(&url, known).await;
-        let house = House::built(Clock::system(), |menshen, dir| {
+        let menshen = Menshen::built(Clock::system(), |menshen, dir| {
             configuration(&provider.issuer, &url, menshen, port + 1, dir)
         })
         .await;
@@ -102,7 +102,7 @@ async fn swapped() -> Swapped {
         dir.write("tls.key", &made.signing_key.serialize_pem());
         let nginx = NGINX
             .replace("FRONT", &port.to_string())
-            .replace("MENSHEN", house.url.trim_start_matches("http://"))
+            .replace("MENSHEN", menshen.url.trim_start_matches("http://"))
             .replace("APPLICATION", &application.address.to_string());
         dir.write("menshen.conf", &nginx);
         let mut nginx = Program::start("nginx", &mut nginx_including(&dir));
@@ -112,7 +112,7 @@ async fn swapped() -> Swapped {
                 client: Client::new(port, CertificateDer::from(made.cert.der().to_vec())),
                 _application: application,
                 _provider: provider,
-                _house: house,
+                _menshen: menshen,
                 _nginx: nginx,
                 _dir: dir,
             };

@@ -25,22 +25,26 @@ async fn write(dir: &TempDir, key: &[u8], sealed: &str) {
         .unwrap();
 }
 
-/// A house over a file, by the keys in `keys`.
-async fn house(dir: &TempDir, provider: &Arc<Provider>, keys: &[&Secret<String>]) -> TokenHouse {
+/// An instance of menshen over a file, by the keys in `keys`.
+async fn start_menshen(
+    dir: &TempDir,
+    provider: &Arc<Provider>,
+    keys: &[&Secret<String>],
+) -> TokenHouse {
     let keys: Vec<_> = keys
         .iter()
         .map(|key| format!("'{}'", key.expose()))
         .collect();
-    let plan = plan()
+    let setup = setup()
         .store(&dir.url())
         .session(&format!("keys = [{}]", keys.join(", ")));
-    TokenHouse::with(provider, plan, Pace::default()).await
+    TokenHouse::with(provider, setup, Pace::default()).await
 }
 
 #[tokio::test]
 async fn tokens_survive_a_restart_and_lie_sealed_meanwhile() {
     let (dir, provider, key) = (TempDir::new(), Provider::new(), keys::generate());
-    let before = house(&dir, &provider, &[&key]).await;
+    let before = start_menshen(&dir, &provider, &[&key]).await;
     let cookie = before.signed_in().await;
     assert_eq!(before.access(&cookie).await, name(1));
     before.advance(LIFETIME);
@@ -51,8 +55,8 @@ async fn tokens_survive_a_restart_and_lie_sealed_meanwhile() {
         let text = String::from_utf8_lossy(&bytes);
         assert!(!text.contains("access-") && !text.contains("refresh-"));
     }
-    let after = house(&dir, &provider, &[&key]).await;
-    after.house.clock.advance(LIFETIME);
+    let after = start_menshen(&dir, &provider, &[&key]).await;
+    after.menshen.clock.advance(LIFETIME);
     assert_eq!(after.access(&cookie).await, name(2));
     after.advance(LIFETIME);
     assert_eq!(after.access(&cookie).await, name(3));
@@ -62,13 +66,13 @@ async fn tokens_survive_a_restart_and_lie_sealed_meanwhile() {
 #[tokio::test]
 async fn what_is_sealed_for_one_session_opens_for_no_other() {
     let (dir, provider, key) = (TempDir::new(), Provider::new(), keys::generate());
-    let before = house(&dir, &provider, &[&key]).await;
+    let before = start_menshen(&dir, &provider, &[&key]).await;
     let cookies = [before.signed_in().await, before.signed_in().await];
     drop(before);
     let rows = rows(&dir).await;
     write(&dir, &rows[0].0, &rows[1].1).await;
     write(&dir, &rows[1].0, &rows[0].1).await;
-    let after = house(&dir, &provider, &[&key]).await;
+    let after = start_menshen(&dir, &provider, &[&key]).await;
     for cookie in cookies {
         assert_eq!(after.access(&cookie).await, None);
     }
@@ -79,7 +83,7 @@ async fn what_is_sealed_for_one_session_opens_for_no_other() {
 #[tokio::test]
 async fn a_row_that_was_tampered_with_means_no_tokens_and_no_error() {
     let (dir, provider, key) = (TempDir::new(), Provider::new(), keys::generate());
-    let before = house(&dir, &provider, &[&key]).await;
+    let before = start_menshen(&dir, &provider, &[&key]).await;
     let cookie = before.signed_in().await;
     drop(before);
     let (session, good) = rows(&dir).await.remove(0);
@@ -100,7 +104,7 @@ async fn a_row_that_was_tampered_with_means_no_tokens_and_no_error() {
     ];
     for sealed in tampered {
         write(&dir, &session, &sealed).await;
-        let after = house(&dir, &provider, &[&key]).await;
+        let after = start_menshen(&dir, &provider, &[&key]).await;
         assert_eq!(after.access(&cookie).await, None, "{sealed}");
         after.advance(LIFETIME);
         assert_eq!(after.access(&cookie).await, None, "{sealed}");
@@ -112,16 +116,16 @@ async fn a_row_that_was_tampered_with_means_no_tokens_and_no_error() {
 async fn tokens_sealed_by_a_key_that_was_removed_are_gone_and_the_session_goes_on() {
     let (dir, provider) = (TempDir::new(), Provider::new());
     let (old, new) = (keys::generate(), keys::generate());
-    let before = house(&dir, &provider, &[&old]).await;
+    let before = start_menshen(&dir, &provider, &[&old]).await;
     let cookie = before.signed_in().await;
     drop(before);
-    let both = house(&dir, &provider, &[&new, &old]).await;
+    let both = start_menshen(&dir, &provider, &[&new, &old]).await;
     let answer = both.ask("/echo", &cookie).await;
     assert_eq!(access(&answer), name(1));
     let renewed = answer.header("set-cookie").unwrap();
     let renewed = renewed.split(['=', ';']).nth(1).unwrap().to_owned();
     drop(both);
-    let without = house(&dir, &provider, &[&new]).await;
+    let without = start_menshen(&dir, &provider, &[&new]).await;
     assert_eq!(without.ask("/echo", &cookie).await.status, 401);
     assert_eq!(without.access(&renewed).await, None);
 }
@@ -129,19 +133,19 @@ async fn tokens_sealed_by_a_key_that_was_removed_are_gone_and_the_session_goes_o
 #[tokio::test]
 async fn a_crash_between_source_and_store_loses_that_session_only() {
     let (dir, provider, key) = (TempDir::new(), Provider::new(), keys::generate());
-    let before = house(&dir, &provider, &[&key]).await;
+    let before = start_menshen(&dir, &provider, &[&key]).await;
     let (lost, kept) = (before.signed_in().await, before.signed_in().await);
     before.access(&lost).await;
     before.advance(LIFETIME);
     before
-        .house
+        .menshen
         .store
         .hold("update_tokens", crate::sessions::watched::When::Before);
     let crowd = before.crowd(1, "/echo", &lost);
-    before.house.store.holds(1).await;
+    before.menshen.store.holds(1).await;
     // The source has spent the token; the store never hears of it. The next process starts over.
-    let after = house(&dir, &provider, &[&key]).await;
-    after.house.clock.advance(LIFETIME + 100 * SECOND);
+    let after = start_menshen(&dir, &provider, &[&key]).await;
+    after.menshen.clock.advance(LIFETIME + 100 * SECOND);
     assert_eq!(after.ask("/echo", &lost).await.status, 401);
     assert_eq!(after.access(&kept).await, name(4));
     assert_eq!(provider.reused(), 1);
@@ -150,26 +154,26 @@ async fn a_crash_between_source_and_store_loses_that_session_only() {
 
 #[tokio::test]
 async fn tokens_too_large_to_be_kept_are_left_out() {
-    let house = TokenHouse::new().await;
+    let menshen = TokenHouse::new().await;
     let huge = Tokens {
         access: Some(Secret::new("x".repeat(200_000))),
-        ..house.provider.issue()
+        ..menshen.provider.issue()
     };
-    let cookie = house.signed_in_with(Some(huge)).await;
-    assert_eq!(house.access(&cookie).await, None);
+    let cookie = menshen.signed_in_with(Some(huge)).await;
+    assert_eq!(menshen.access(&cookie).await, None);
 }
 
 #[tokio::test]
 async fn a_session_without_a_refresh_token_loses_its_access_token_at_the_end_and_goes_on() {
-    let house = TokenHouse::new().await;
+    let menshen = TokenHouse::new().await;
     let bare = Tokens {
         refresh: None,
-        ..house.provider.issue()
+        ..menshen.provider.issue()
     };
-    let cookie = house.signed_in_with(Some(bare)).await;
-    house.advance(LIFETIME - SECOND);
-    assert_eq!(house.access(&cookie).await, name(1));
-    house.advance(SECOND);
-    assert_eq!(house.access(&cookie).await, None);
-    assert_eq!(house.provider.asked(), 0);
+    let cookie = menshen.signed_in_with(Some(bare)).await;
+    menshen.advance(LIFETIME - SECOND);
+    assert_eq!(menshen.access(&cookie).await, name(1));
+    menshen.advance(SECOND);
+    assert_eq!(menshen.access(&cookie).await, None);
+    assert_eq!(menshen.provider.asked(), 0);
 }

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::browser::Browser;
-use crate::house::House;
 use crate::provider::{CLIENT_ID, CLIENT_SECRET, Provider as Idp};
 use crate::sessions::status;
+use crate::setup::Menshen;
 
 /// A provider whose tokens live for an hour.
 async fn idp() -> Idp {
@@ -16,7 +16,7 @@ async fn idp() -> Idp {
     idp
 }
 
-fn plan(idp: &Idp) -> Plan {
+fn setup(idp: &Idp) -> Setup {
     let (url, secret) = (idp.issuer(), Value::from(CLIENT_SECRET));
     let more = format!(
         "[connector.idp]\nauto_login = 'never'\n[connector.idp.mapping]\n\
@@ -25,27 +25,27 @@ fn plan(idp: &Idp) -> Plan {
          authorize_url = '{url}/authorize'\ntoken_url = '{url}/token'\n\
          profile_url = '{url}/userinfo'\nscopes = ['openid']\nsubject = 'profile.sub'\n"
     );
-    Plan::default()
+    Setup::default()
         .clock(idp.clock())
         .more(&more)
         .routes(ROUTES)
 }
 
 /// The cookie of 张三, who logs in through the provider.
-async fn signed_in(house: &House, idp: &Idp) -> String {
-    let mut browser = Browser::new(house);
+async fn signed_in(menshen: &Menshen, idp: &Idp) -> String {
+    let mut browser = Browser::new(menshen);
     let page = idp.sign_in(&mut browser, "idp", "zhangsan").await;
     let cookie = browser.cookie("menshen");
     let cookie = cookie.unwrap_or_else(|| panic!("{}: {}", page.url, page.answer.text()));
     cookie.value.clone()
 }
 
-async fn ask(house: &House, path: &str, cookie: &str) -> Answer {
-    Ask::get(path).session(cookie).of(house).await
+async fn ask(menshen: &Menshen, path: &str, cookie: &str) -> Answer {
+    TestRequest::get(path).session(cookie).send(menshen).await
 }
 
-async fn crowd(house: &House, path: &str, cookie: &str) -> Vec<Answer> {
-    let (ask, address) = (Ask::get(path).session(cookie), house.address());
+async fn crowd(menshen: &Menshen, path: &str, cookie: &str) -> Vec<Answer> {
+    let (ask, address) = (TestRequest::get(path).session(cookie), menshen.address());
     let one = |_| {
         let ask = ask.clone();
         tokio::spawn(async move { ask.at(address).await })
@@ -70,16 +70,16 @@ fn spent(idp: &Idp) -> (usize, usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hundred_requests_at_refresh_time_spend_one_token_at_the_provider() {
     let idp = idp().await;
-    let house = plan(&idp).start().await;
-    let cookie = signed_in(&house, &idp).await;
+    let menshen = setup(&idp).start().await;
+    let cookie = signed_in(&menshen, &idp).await;
     for (round, pass) in [SOON, LIFETIME].into_iter().enumerate() {
-        let old = tokens(&ask(&house, "/echo", &cookie).await);
+        let old = tokens(&ask(&menshen, "/echo", &cookie).await);
         assert!(old.0.is_some() && old.1.is_some());
-        house.advance(pass);
-        let answers = crowd(&house, "/echo", &cookie).await;
-        let renewed = async || tokens(&ask(&house, "/echo", &cookie).await) != old;
+        menshen.advance(pass);
+        let answers = crowd(&menshen, "/echo", &cookie).await;
+        let renewed = async || tokens(&ask(&menshen, "/echo", &cookie).await) != old;
         eventually("renewed", renewed).await;
-        let new = tokens(&ask(&house, "/echo", &cookie).await);
+        let new = tokens(&ask(&menshen, "/echo", &cookie).await);
         assert!(new.0.is_some() && new.1.is_some());
         for answer in answers {
             assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"]);
@@ -91,7 +91,7 @@ async fn a_hundred_requests_at_refresh_time_spend_one_token_at_the_provider() {
                 answer.text()
             );
         }
-        for answer in crowd(&house, "/echo", &cookie).await {
+        for answer in crowd(&menshen, "/echo", &cookie).await {
             assert_eq!(tokens(&answer), new);
         }
         assert_eq!(spent(&idp), (round + 1, 0));
@@ -101,35 +101,35 @@ async fn a_hundred_requests_at_refresh_time_spend_one_token_at_the_provider() {
 #[tokio::test]
 async fn a_group_the_provider_took_away_counts_on_the_next_request() {
     let idp = idp().await;
-    let house = plan(&idp).start().await;
-    let cookie = signed_in(&house, &idp).await;
-    assert_eq!(ask(&house, "/finance/echo", &cookie).await.status, 200);
+    let menshen = setup(&idp).start().await;
+    let cookie = signed_in(&menshen, &idp).await;
+    assert_eq!(ask(&menshen, "/finance/echo", &cookie).await.status, 200);
     idp.person("zhangsan").groups(&["平台部"]);
-    house.advance(LIFETIME);
-    for answer in crowd(&house, "/finance/echo", &cookie).await {
+    menshen.advance(LIFETIME);
+    for answer in crowd(&menshen, "/finance/echo", &cookie).await {
         assert_eq!(answer.status, 403);
     }
-    assert_eq!(status(&house, &cookie).await, 200);
+    assert_eq!(status(&menshen, &cookie).await, 200);
     assert_eq!(spent(&idp), (1, 0));
 }
 
 #[tokio::test]
 async fn a_provider_that_is_away_ends_nothing_and_one_that_refuses_ends_the_session() {
     let idp = idp().await;
-    let house = plan(&idp).start().await;
-    let cookie = signed_in(&house, &idp).await;
+    let menshen = setup(&idp).start().await;
+    let cookie = signed_in(&menshen, &idp).await;
     idp.down();
-    house.advance(LIFETIME);
-    assert_eq!(tokens(&ask(&house, "/echo", &cookie).await), (None, None));
+    menshen.advance(LIFETIME);
+    assert_eq!(tokens(&ask(&menshen, "/echo", &cookie).await), (None, None));
     idp.up();
     idp.person("zhangsan").disabled(true);
-    house.advance(5 * SECOND);
-    assert_eq!(status(&house, &cookie).await, 401);
-    let store = &house.running.live().shared().store;
+    menshen.advance(5 * SECOND);
+    assert_eq!(status(&menshen, &cookie).await, 401);
+    let store = &menshen.running.live().shared().store;
     assert_eq!(store.sessions(None, 9).await.unwrap().len(), 0);
-    let audit = house.audit();
+    let audit = menshen.audit();
     let gone = audit.iter().filter(|line| line["event"] == "refresh-gone");
     assert_eq!(gone.count(), 1);
-    let text = house.records.text();
+    let text = menshen.records.text();
     assert!(idp.secrets().iter().all(|secret| !text.contains(secret)));
 }

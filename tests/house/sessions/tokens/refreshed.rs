@@ -6,186 +6,195 @@ use crate::stores::TempDir;
 
 #[tokio::test]
 async fn nothing_is_refreshed_before_its_time() {
-    let house = TokenHouse::new().await;
-    let cookie = house.signed_in().await;
-    house.advance(SOON - SECOND);
+    let menshen = TokenHouse::new().await;
+    let cookie = menshen.signed_in().await;
+    menshen.advance(SOON - SECOND);
     for _ in 0..10 {
-        assert_eq!(house.access(&cookie).await, name(1));
+        assert_eq!(menshen.access(&cookie).await, name(1));
     }
-    assert_eq!(house.provider.asked(), 0);
+    assert_eq!(menshen.provider.asked(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hundred_requests_at_refresh_time_spend_one_token_and_are_served_by_the_old_one() {
-    let house = TokenHouse::new().await;
-    let cookie = house.signed_in().await;
-    assert_eq!(house.access(&cookie).await, name(1));
-    house.advance(SOON);
-    house.provider.hold();
-    let crowd = house.crowd(100, "/echo", &cookie);
+    let menshen = TokenHouse::new().await;
+    let cookie = menshen.signed_in().await;
+    assert_eq!(menshen.access(&cookie).await, name(1));
+    menshen.advance(SOON);
+    menshen.provider.hold();
+    let crowd = menshen.crowd(100, "/echo", &cookie);
     // The provider thinks, and nobody waits for it.
-    house.provider.holds(1).await;
+    menshen.provider.holds(1).await;
     for asked in crowd {
         assert_eq!(access(&asked.await.unwrap()), name(1));
     }
-    house.provider.release();
-    house.counts("done", 1).await;
-    for asked in house.crowd(100, "/echo", &cookie) {
+    menshen.provider.release();
+    menshen.counts("done", 1).await;
+    for asked in menshen.crowd(100, "/echo", &cookie) {
         assert_eq!(access(&asked.await.unwrap()), name(2));
     }
-    assert_eq!((house.provider.asked(), house.provider.reused()), (1, 0));
+    assert_eq!(
+        (menshen.provider.asked(), menshen.provider.reused()),
+        (1, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hundred_requests_after_the_end_spend_one_token_and_wait_for_the_new_one() {
-    let house = TokenHouse::new().await;
+    let menshen = TokenHouse::new().await;
     // Nobody has been seen yet: the session itself must be read, too.
-    let cookie = house.signed_in().await;
-    house.advance(LIFETIME);
-    house.provider.hold();
-    let crowd = house.crowd(100, "/echo", &cookie);
-    house.provider.holds(1).await;
-    house.provider.release();
+    let cookie = menshen.signed_in().await;
+    menshen.advance(LIFETIME);
+    menshen.provider.hold();
+    let crowd = menshen.crowd(100, "/echo", &cookie);
+    menshen.provider.holds(1).await;
+    menshen.provider.release();
     for asked in crowd {
         assert_eq!(access(&asked.await.unwrap()), name(2));
     }
-    assert_eq!((house.provider.asked(), house.provider.reused()), (1, 0));
-    assert_eq!(house.counted("done"), 1);
+    assert_eq!(
+        (menshen.provider.asked(), menshen.provider.reused()),
+        (1, 0)
+    );
+    assert_eq!(menshen.counted("done"), 1);
 }
 
 #[tokio::test]
 async fn whoever_goes_away_does_not_stop_the_refresh() {
-    let house = TokenHouse::new().await;
-    let cookie = house.signed_in().await;
-    house.advance(LIFETIME);
-    house.provider.hold();
-    let crowd = house.crowd(1, "/echo", &cookie);
-    house.provider.holds(1).await;
+    let menshen = TokenHouse::new().await;
+    let cookie = menshen.signed_in().await;
+    menshen.advance(LIFETIME);
+    menshen.provider.hold();
+    let crowd = menshen.crowd(1, "/echo", &cookie);
+    menshen.provider.holds(1).await;
     crowd.iter().for_each(tokio::task::JoinHandle::abort);
-    house.provider.release();
-    house.counts("done", 1).await;
-    assert_eq!(house.access(&cookie).await, name(2));
-    assert_eq!((house.provider.asked(), house.provider.reused()), (1, 0));
+    menshen.provider.release();
+    menshen.counts("done", 1).await;
+    assert_eq!(menshen.access(&cookie).await, name(2));
+    assert_eq!(
+        (menshen.provider.asked(), menshen.provider.reused()),
+        (1, 0)
+    );
 }
 
 #[tokio::test]
 async fn tokens_are_refreshed_again_and_again() {
-    let house = TokenHouse::new().await;
-    let cookie = house.signed_in().await;
+    let menshen = TokenHouse::new().await;
+    let cookie = menshen.signed_in().await;
     for round in 1..=5 {
-        assert_eq!(house.access(&cookie).await, name(round));
-        house.advance(LIFETIME);
-        assert_eq!(house.access(&cookie).await, name(round + 1));
-        assert_eq!(house.provider.asked(), round);
+        assert_eq!(menshen.access(&cookie).await, name(round));
+        menshen.advance(LIFETIME);
+        assert_eq!(menshen.access(&cookie).await, name(round + 1));
+        assert_eq!(menshen.provider.asked(), round);
     }
-    assert_eq!(house.provider.reused(), 0);
+    assert_eq!(menshen.provider.reused(), 0);
 }
 
 #[tokio::test]
 async fn tokens_that_hardly_live_do_not_make_every_request_a_refresh() {
     for lifetime in [0, 1, 9] {
-        let house = TokenHouse::new().await;
-        house
+        let menshen = TokenHouse::new().await;
+        menshen
             .provider
             .set(|state| state.lifetime = Duration::from_secs(lifetime));
-        let cookie = house.signed_in().await;
+        let cookie = menshen.signed_in().await;
         for _ in 0..10 {
-            house.ask("/echo", &cookie).await;
+            menshen.ask("/echo", &cookie).await;
         }
-        assert_eq!(house.provider.asked(), 0, "{lifetime}");
-        house.advance(Duration::from_secs(9));
+        assert_eq!(menshen.provider.asked(), 0, "{lifetime}");
+        menshen.advance(Duration::from_secs(9));
         for _ in 0..10 {
-            house.ask("/echo", &cookie).await;
+            menshen.ask("/echo", &cookie).await;
         }
-        assert_eq!(house.provider.asked(), 1, "{lifetime}");
+        assert_eq!(menshen.provider.asked(), 1, "{lifetime}");
     }
 }
 
 #[tokio::test]
 async fn a_group_that_is_lost_is_lost_on_the_next_request() {
-    let house = TokenHouse::new().await;
-    let cookie = house.signed_in().await;
-    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
-    house.provider.set(|state| state.groups = vec!["人事部"]);
+    let menshen = TokenHouse::new().await;
+    let cookie = menshen.signed_in().await;
+    assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 200);
+    menshen.provider.set(|state| state.groups = vec!["人事部"]);
     // In the background, as long as the old token serves: the request after it is refused.
-    house.advance(SOON);
-    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
-    house.counts("done", 1).await;
-    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 403);
-    let audit = house.audit("entitlements");
+    menshen.advance(SOON);
+    assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 200);
+    menshen.counts("done", 1).await;
+    assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 403);
+    let audit = menshen.audit("entitlements");
     assert_eq!(audit.len(), 1, "{audit:?}");
     assert_eq!(audit[0]["reason"], "groups");
     assert!(!audit[0].to_string().contains("人事部"));
 
     // And given back; this time the request itself waits for the refresh.
-    house.provider.set(|state| state.groups = vec!["财务部"]);
-    house.advance(LIFETIME);
-    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
+    menshen.provider.set(|state| state.groups = vec!["财务部"]);
+    menshen.advance(LIFETIME);
+    assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_person_that_is_waited_for_is_judged_by_what_the_refresh_says() {
-    let house = TokenHouse::new().await;
-    let cookie = house.signed_in().await;
-    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
-    house.provider.set(|state| state.groups = Vec::new());
-    house.advance(LIFETIME);
-    for asked in house.crowd(20, "/finance/echo", &cookie) {
+    let menshen = TokenHouse::new().await;
+    let cookie = menshen.signed_in().await;
+    assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 200);
+    menshen.provider.set(|state| state.groups = Vec::new());
+    menshen.advance(LIFETIME);
+    for asked in menshen.crowd(20, "/finance/echo", &cookie) {
         assert_eq!(asked.await.unwrap().status, 403);
     }
-    assert_eq!(house.provider.asked(), 1);
+    assert_eq!(menshen.provider.asked(), 1);
 }
 
 #[tokio::test]
 async fn all_sessions_of_a_person_see_what_one_refresh_says() {
-    let house = TokenHouse::new().await;
-    let (one, other) = (house.signed_in().await, house.signed_in().await);
-    assert_eq!(house.ask("/finance/echo", &other).await.status, 200);
-    house.provider.set(|state| state.groups = Vec::new());
-    house.advance(LIFETIME);
-    assert_eq!(house.ask("/finance/echo", &one).await.status, 403);
-    house.provider.set(|state| state.mood = Mood::Unavailable);
-    assert_eq!(house.ask("/finance/echo", &other).await.status, 403);
+    let menshen = TokenHouse::new().await;
+    let (one, other) = (menshen.signed_in().await, menshen.signed_in().await);
+    assert_eq!(menshen.ask("/finance/echo", &other).await.status, 200);
+    menshen.provider.set(|state| state.groups = Vec::new());
+    menshen.advance(LIFETIME);
+    assert_eq!(menshen.ask("/finance/echo", &one).await.status, 403);
+    menshen.provider.set(|state| state.mood = Mood::Unavailable);
+    assert_eq!(menshen.ask("/finance/echo", &other).await.status, 403);
 }
 
 #[tokio::test]
 async fn a_refresh_that_says_nothing_of_the_person_changes_nothing() {
-    let house = TokenHouse::new().await;
-    let cookie = house.signed_in().await;
-    house.provider.set(|state| state.mood = Mood::Silent);
-    house.advance(LIFETIME);
-    assert_eq!(house.access(&cookie).await, name(2));
-    assert_eq!(house.ask("/finance/echo", &cookie).await.status, 200);
-    assert_eq!(house.audit("entitlements").len(), 0);
+    let menshen = TokenHouse::new().await;
+    let cookie = menshen.signed_in().await;
+    menshen.provider.set(|state| state.mood = Mood::Silent);
+    menshen.advance(LIFETIME);
+    assert_eq!(menshen.access(&cookie).await, name(2));
+    assert_eq!(menshen.ask("/finance/echo", &cookie).await.status, 200);
+    assert_eq!(menshen.audit("entitlements").len(), 0);
 }
 
 #[tokio::test]
 async fn a_refresh_renames_nobody() {
-    let house = TokenHouse::new().await;
-    let cookie = house.signed_in().await;
+    let menshen = TokenHouse::new().await;
+    let cookie = menshen.signed_in().await;
     // A login that would be another person's, and one that cannot be used at all.
     for login in ["lisi", ""] {
-        house.provider.set(|state| state.login = login);
-        house.advance(LIFETIME);
-        let answer = house.ask("/echo", &cookie).await;
+        menshen.provider.set(|state| state.login = login);
+        menshen.advance(LIFETIME);
+        let answer = menshen.ask("/echo", &cookie).await;
         assert_eq!(answer.echoed("x-forwarded-user"), ["zhangsan"], "{login}");
         assert_eq!(answer.echoed("x-forwarded-groups").len(), 1, "{login}");
     }
-    assert_eq!(house.provider.asked(), 2);
+    assert_eq!(menshen.provider.asked(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_nodes_spend_one_token_between_them() {
     let (dir, provider) = (TempDir::new(), Provider::new());
-    let plan = plan().store(&dir.url());
-    let here = TokenHouse::with(&provider, plan.clone(), Pace::default()).await;
-    let there = TokenHouse::with(&provider, plan, Pace::default()).await;
+    let setup = setup().store(&dir.url());
+    let here = TokenHouse::with(&provider, setup.clone(), Pace::default()).await;
+    let there = TokenHouse::with(&provider, setup, Pace::default()).await;
     let cookie = here.signed_in().await;
     for round in 1..=3 {
         assert_eq!(here.access(&cookie).await, name(round));
         assert_eq!(there.access(&cookie).await, name(round));
         here.advance(LIFETIME);
-        there.house.clock.advance(LIFETIME);
+        there.menshen.clock.advance(LIFETIME);
         provider.set(|state| state.groups = vec![["a", "b", "c"][round - 1]]);
         provider.hold();
         let crowds = [
@@ -210,15 +219,15 @@ async fn two_nodes_spend_one_token_between_them() {
 #[tokio::test]
 async fn a_node_that_comes_late_takes_over_what_the_other_refreshed() {
     let (dir, provider) = (TempDir::new(), Provider::new());
-    let plan = plan().store(&dir.url());
-    let here = TokenHouse::with(&provider, plan.clone(), Pace::default()).await;
-    let there = TokenHouse::with(&provider, plan, Pace::default()).await;
+    let setup = setup().store(&dir.url());
+    let here = TokenHouse::with(&provider, setup.clone(), Pace::default()).await;
+    let there = TokenHouse::with(&provider, setup, Pace::default()).await;
     let cookie = here.signed_in().await;
     assert_eq!(here.ask("/finance/echo", &cookie).await.status, 200);
     assert_eq!(there.ask("/finance/echo", &cookie).await.status, 200);
     provider.set(|state| state.groups = Vec::new());
     here.advance(LIFETIME);
-    there.house.clock.advance(LIFETIME);
+    there.menshen.clock.advance(LIFETIME);
     assert_eq!(here.ask("/finance/echo", &cookie).await.status, 403);
     assert_eq!(there.ask("/finance/echo", &cookie).await.status, 403);
     assert_eq!(there.access(&cookie).await, name(2));
@@ -228,29 +237,29 @@ async fn a_node_that_comes_late_takes_over_what_the_other_refreshed() {
 #[tokio::test]
 async fn a_node_that_was_overtaken_with_its_lease_gone_keeps_the_session() {
     let (dir, provider) = (TempDir::new(), Provider::new());
-    let plan = plan().store(&dir.url());
-    let here = TokenHouse::with(&provider, plan.clone(), Pace::default()).await;
-    let there = TokenHouse::with(&provider, plan, Pace::default()).await;
+    let setup = setup().store(&dir.url());
+    let here = TokenHouse::with(&provider, setup.clone(), Pace::default()).await;
+    let there = TokenHouse::with(&provider, setup, Pace::default()).await;
     let cookie = here.signed_in().await;
     here.access(&cookie).await;
     there.access(&cookie).await;
     here.advance(LIFETIME);
-    there.house.clock.advance(LIFETIME);
+    there.menshen.clock.advance(LIFETIME);
     // Here the refresh is on its way for so long that its lease is over; there another begins, which
     // spends the token.
     provider.hold_first(1);
     let crowd = here.crowd(1, "/echo", &cookie);
     provider.holds(1).await;
-    there.house.clock.advance(Duration::from_secs(100));
-    there.house.store.hold("update_tokens", When::Before);
+    there.menshen.clock.advance(Duration::from_secs(100));
+    there.menshen.store.hold("update_tokens", When::Before);
     let other = there.crowd(1, "/echo", &cookie);
-    there.house.store.holds(1).await;
+    there.menshen.store.holds(1).await;
     // Here the source says that the token was used before, and the store knows no newer one yet.
-    let asked = here.house.store.asked("lease");
+    let asked = here.menshen.store.asked("lease");
     provider.release();
-    let again = async || here.house.store.asked("lease") > asked;
+    let again = async || here.menshen.store.asked("lease") > asked;
     eventually("asked for the lease again", again).await;
-    there.house.store.release();
+    there.menshen.store.release();
     for asked in crowd.into_iter().chain(other) {
         assert_eq!(access(&asked.await.unwrap()), name(2));
     }

@@ -7,9 +7,9 @@ use menshen::run::{self, Running, StartError};
 use super::beside::{TempDir, free_ports};
 use super::wecom::{AGENT_ID, CORP_ID, SECRET, WeCom};
 
-/// What differs between one house and another.
+/// What differs between one menshen and another.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Plan<'a> {
+pub(crate) struct Setup<'a> {
     /// What browsers type; `None` is where it listens.
     pub(crate) external_url: Option<&'a str>,
     /// Further lines of `[server]`.
@@ -20,7 +20,7 @@ pub(crate) struct Plan<'a> {
 
 /// A running menshen; ends when dropped.
 #[derive(Debug)]
-pub(crate) struct House {
+pub(crate) struct Menshen {
     /// Where it listens: scheme, host and port.
     pub(crate) url: String,
     /// The configuration it was started with.
@@ -29,14 +29,14 @@ pub(crate) struct House {
     _dir: TempDir,
 }
 
-impl House {
+impl Menshen {
     /// Starts it, with one connector that leads to the simulated WeCom.
-    pub(crate) async fn start(wecom: &WeCom, plan: Plan<'_>) -> Self {
+    pub(crate) async fn start(wecom: &WeCom, setup: Setup<'_>) -> Self {
         Self::built(Clock::system(), |url, dir| {
-            let external = plan.external_url.unwrap_or(url);
+            let external = setup.external_url.unwrap_or(url);
             let (_, host) = external.split_once("://").unwrap();
             wecom.domains_of_agent(AGENT_ID, &[host]);
-            configuration(wecom, plan, dir, url, external)
+            configuration(wecom, setup, dir, url, external)
         })
         .await
     }
@@ -74,7 +74,7 @@ impl House {
 
 fn configuration(
     wecom: &WeCom,
-    plan: Plan<'_>,
+    setup: Setup<'_>,
     dir: &TempDir,
     url: &str,
     external: &str,
@@ -105,11 +105,11 @@ fn configuration(
         {rest}
         "#,
         listen = url.trim_start_matches("http://"),
-        server = plan.server,
+        server = setup.server,
         dir = dir.path().display(),
         api = wecom.base_url(),
         authorize = wecom.authorize_url(),
         login = wecom.login_url(),
-        rest = plan.rest,
+        rest = setup.rest,
     )
 }

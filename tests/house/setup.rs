@@ -1,4 +1,4 @@
-//! `House`: a whole menshen from configuration text, with a simulated WeCom and an upstream.
+//! `Menshen`: a whole menshen from configuration text, with a simulated WeCom and an upstream.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -73,9 +73,9 @@ authorize_url = "{source}/connect/oauth2/authorize"
 login_url = "{source}/wwlogin/sso/login"
 "#;
 
-/// How a house is built: text with places for what is known only when everything runs.
+/// How an instance of menshen is built: text with places for what is known only when everything runs.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Setup {
     external_url: String,
     server: String,
     session: String,
@@ -89,7 +89,7 @@ pub(crate) struct Plan {
     provided: Vec<(String, Arc<dyn Kind>)>,
 }
 
-impl Default for Plan {
+impl Default for Setup {
     fn default() -> Self {
         Self {
             external_url: HOME.to_owned(),
@@ -107,7 +107,7 @@ impl Default for Plan {
     }
 }
 
-impl Plan {
+impl Setup {
     /// What browsers type.
     pub(crate) fn external_url(self, url: &str) -> Self {
         Self {
@@ -267,14 +267,14 @@ login_url = "{login}"
     }
 
     /// Builds and starts everything.
-    pub(crate) async fn start(self) -> House {
-        House::start(self).await
+    pub(crate) async fn start(self) -> Menshen {
+        Menshen::start(self).await
     }
 }
 
-/// A running house. Dropping it stops everything.
-pub(crate) struct House {
-    pub(crate) plan: Plan,
+/// A running menshen. Dropping it stops everything.
+pub(crate) struct Menshen {
+    pub(crate) setup: Setup,
     pub(crate) source: WeCom,
     pub(crate) app: LegacyApp,
     pub(crate) clock: Clock,
@@ -282,13 +282,13 @@ pub(crate) struct House {
     pub(crate) running: Running,
 }
 
-impl House {
-    /// The house most tests live in.
+impl Menshen {
+    /// menshen most tests live in.
     pub(crate) async fn new() -> Self {
-        Plan::default().start().await
+        Setup::default().start().await
     }
 
-    async fn start(plan: Plan) -> Self {
+    async fn start(setup: Setup) -> Self {
         menshen::keys::install_crypto();
         let free: SocketAddr = ([127, 0, 0, 1], 0).into();
         let source = WeCom::start(Options::default())
@@ -297,16 +297,16 @@ impl House {
         let app = LegacyApp::start(free, "应用")
             .await
             .expect("the upstream starts");
-        let host = plan.external_url.split_once("://").expect("a URL").1;
+        let host = setup.external_url.split_once("://").expect("a URL").1;
         source.domains_of_agent(AGENT_ID, &[host]);
-        let clock = plan.clock.clone();
+        let clock = setup.clock.clone();
         let clock = clock.unwrap_or_else(|| Clock::by_hand(Timestamp::from_unix_s(1_800_000_000)));
         let records = Records::default();
-        let config = plan.config(&source, &app);
+        let config = setup.config(&source, &app);
         let config = config.unwrap_or_else(|error| panic!("{error}"));
         let running = start(config, &clock, &records).await;
         Self {
-            plan,
+            setup,
             source,
             app,
             clock,
@@ -333,8 +333,8 @@ impl House {
     }
 
     /// Serves another configuration, as SIGHUP would.
-    pub(crate) async fn reload(&self, plan: &Plan) -> Result<(), String> {
-        let config = plan.config(&self.source, &self.app)?;
+    pub(crate) async fn reload(&self, setup: &Setup) -> Result<(), String> {
+        let config = setup.config(&self.source, &self.app)?;
         let outcome = self.running.reload(config).await;
         outcome
             .map(drop)
@@ -349,7 +349,7 @@ async fn start(config: Config, clock: &Clock, records: &Records) -> Running {
         .expect("menshen starts")
 }
 
-/// Starts a menshen from configuration text, beside a house.
+/// Starts an instance of menshen from configuration text, beside an instance of menshen.
 pub(crate) async fn run(text: &str, clock: &Clock) -> Running {
     let config = Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}\n{text}"));
     start(config, clock, &Records::default()).await

@@ -1,15 +1,15 @@
-//! `Ask`: one request put together byte by byte, and people who are signed in.
+//! `TestRequest`: one request put together byte by byte, and people who are signed in.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::browser::{Browser, navigation};
-use crate::house::{HOME, House};
+use crate::setup::{HOME, Menshen};
 use crate::wire::{self, Answer};
 
 /// One request as it will stand on the wire.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct TestRequest {
     method: String,
     target: Vec<u8>,
     host: String,
@@ -17,7 +17,7 @@ pub(crate) struct Ask {
     body: Vec<u8>,
 }
 
-impl Ask {
+impl TestRequest {
     pub(crate) fn get(target: &str) -> Self {
         Self::raw(target.as_bytes())
     }
@@ -92,14 +92,14 @@ impl Ask {
         wire::raw(address, &self.on_the_wire()).await
     }
 
-    pub(crate) async fn of(&self, house: &House) -> Answer {
-        self.at(house.address()).await
+    pub(crate) async fn send(&self, menshen: &Menshen) -> Answer {
+        self.at(menshen.address()).await
     }
 }
 
 /// The session cookie of somebody who logs in at `start`, a path of the home host.
-pub(crate) async fn signed_in_by(house: &House, start: &str, userid: &str) -> String {
-    let mut browser = Browser::new(house);
+pub(crate) async fn signed_in_by(menshen: &Menshen, start: &str, userid: &str) -> String {
+    let mut browser = Browser::new(menshen);
     let page = browser.sign_in(&format!("{HOME}{start}"), userid).await;
     let cookie = browser.cookie("menshen");
     let cookie = cookie.unwrap_or_else(|| panic!("{}: {}", page.url, page.answer.text()));
@@ -107,12 +107,16 @@ pub(crate) async fn signed_in_by(house: &House, start: &str, userid: &str) -> St
 }
 
 /// The session cookie of somebody who logs in.
-pub(crate) async fn signed_in(house: &House, userid: &str) -> String {
-    signed_in_by(house, "/echo", userid).await
+pub(crate) async fn signed_in(menshen: &Menshen, userid: &str) -> String {
+    signed_in_by(menshen, "/echo", userid).await
 }
 
 /// Asks until the answer is as it should be, for a minute at most.
-pub(crate) async fn until(ask: &Ask, at: SocketAddr, good: impl Fn(&Answer) -> bool) -> Answer {
+pub(crate) async fn until(
+    ask: &TestRequest,
+    at: SocketAddr,
+    good: impl Fn(&Answer) -> bool,
+) -> Answer {
     let start = Instant::now();
     loop {
         let answer = ask.at(at).await;

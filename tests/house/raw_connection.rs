@@ -1,4 +1,4 @@
-//! `Line`: a connection that stays open, from either end: messages as they come over the wire.
+//! `RawConnection`: a connection that stays open, from either end: messages as they come over the wire.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One connection and what was read of it too early.
 #[derive(Debug)]
-pub(crate) struct Line<S> {
+pub(crate) struct RawConnection<S> {
     pub(crate) stream: S,
     pub(crate) early: Vec<u8>,
 }
@@ -54,13 +54,13 @@ impl Message {
     }
 }
 
-impl Line<TcpStream> {
+impl RawConnection<TcpStream> {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap())
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> RawConnection<S> {
     pub(crate) fn over(stream: S) -> Self {
         let early = Vec::new();
         Self { stream, early }
