@@ -9,7 +9,7 @@ use http::{Request, Response};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
-use crate::request::forward::{Answered, ClientRequest, Forwarded};
+use crate::request::forward::{ClientRequest, ForwardedResponse, UpstreamResponse};
 use crate::request::head::{Connection, Head, HeadError, Peer};
 use crate::request::headers::{Onward, RequestId};
 use crate::request::policy::{Permit, Verdict};
@@ -207,7 +207,7 @@ impl Live {
             }
         };
         let answered_at = match &sent {
-            Some(Ok(answered)) => answered.at,
+            Some(Ok(answered)) => answered.received_at,
             _ => Instant::now(),
         };
         // A request that was ended without an answer was judged when it ended.
@@ -219,10 +219,10 @@ impl Live {
             return logged.record(&self.shared().telemetry, entry, id, started);
         };
         let logged = LoggedResponse::allowed(&permit).with_upstream_times(sent_at, answered_at);
-        let Answered {
-            forwarded,
-            by,
-            streams,
+        let ForwardedResponse {
+            response: forwarded,
+            upstream: by,
+            is_streaming: streams,
             ..
         } = match sent {
             Ok(answered) => answered,
@@ -287,17 +287,17 @@ impl Live {
 
 /// The response to send. What goes on after it ends once its request would be refused.
 fn watched(
-    forwarded: Forwarded,
+    forwarded: UpstreamResponse,
     streams: bool,
     going_on: impl FnOnce() -> GoingOn,
 ) -> Response<Body> {
     match forwarded {
-        Forwarded::Response(response) if streams => {
+        UpstreamResponse::Response(response) if streams => {
             let request = going_on();
             response.map(|body| Lasting::wrap(body, request))
         }
-        Forwarded::Response(response) => response,
-        Forwarded::Upgraded { response, tunnel } => {
+        UpstreamResponse::Response(response) => response,
+        UpstreamResponse::Upgraded { response, tunnel } => {
             tunnel::keep(*tunnel, going_on());
             response
         }

@@ -20,7 +20,7 @@ use super::page::{
 use super::record::LoggedResponse;
 use super::{RequestContext, urls};
 use crate::people::cookie::understood;
-use crate::request::forward::{Failed, ForwardError};
+use crate::request::forward::{ForwardError, ForwardFailure};
 use crate::request::gate::Caller;
 use crate::request::head::{Head, HeadError, cookie_pairs};
 use crate::request::headers::RequestId;
@@ -312,15 +312,20 @@ pub(super) fn upstream_failed(
     headers: &HeaderMap,
     head: Option<&Head<'_>>,
     id: &RequestId,
-    Failed { error, by }: Failed,
+    ForwardFailure {
+        error,
+        upstream: by,
+    }: ForwardFailure,
 ) -> LoggedResponse {
     let upstream = by.as_ref().and_then(|by| by.to_str().ok());
     let what = match error {
         ForwardError::Unreadable(_) => "the upstream's answer was not passed on",
-        ForwardError::TooLarge { begun: false, .. } => "a request body was not passed on",
-        ForwardError::TooLarge { begun: true, .. } => {
-            "a request body was passed on in part, and the upstream's connection was closed"
-        }
+        ForwardError::TooLarge {
+            partly_sent: false, ..
+        } => "a request body was not passed on",
+        ForwardError::TooLarge {
+            partly_sent: true, ..
+        } => "a request body was passed on in part, and the upstream's connection was closed",
         _ => "the upstream did not answer",
     };
     // A client that takes too much writes no log: its pool speaks of it now and then.
@@ -333,8 +338,12 @@ pub(super) fn upstream_failed(
     };
     let cause = match error {
         ForwardError::Timeout(_) => Cause::UpstreamSlow,
-        ForwardError::TooLarge { begun: false, .. } => Cause::TooLarge,
-        ForwardError::TooLarge { begun: true, .. } => Cause::TooLargeBegun,
+        ForwardError::TooLarge {
+            partly_sent: false, ..
+        } => Cause::TooLarge,
+        ForwardError::TooLarge {
+            partly_sent: true, ..
+        } => Cause::TooLargeBegun,
         ForwardError::Busy | ForwardError::Share | ForwardError::AnonymousShare => {
             Cause::UpstreamBusy
         }

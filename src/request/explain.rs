@@ -5,7 +5,7 @@ use http::HeaderMap;
 use http::request::Parts;
 use serde::Serialize;
 
-use super::forward::{Forwarder, never_travels};
+use super::forward::{Forwarder, is_never_forwarded};
 use super::gate::{Caller, Gate, Why};
 use super::head::{Head, HeadError, Reading};
 use super::headers::{RequestId, Writing};
@@ -211,7 +211,7 @@ fn ending(
         Verdict::Allow(_) if ways.forwarder.names(route).is_empty() => {
             return (Ending::of(End::NoUpstream, "not-found"), None);
         }
-        Verdict::Allow(_) if never_travels(&parts.method) => {
+        Verdict::Allow(_) if is_never_forwarded(&parts.method) => {
             return (Ending::of(End::Method, "method"), None);
         }
         Verdict::Allow(permit) => return (Ending::of(End::Allow, ""), Some(permit)),

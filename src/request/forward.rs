@@ -19,30 +19,30 @@ use super::route::{Limits, Route};
 use super::share::Share;
 use super::{Body, BodyError};
 
-mod answer;
-mod connect;
 mod dialer;
+mod endpoint;
+mod http1;
 mod lease;
-mod outgoing;
 mod parked;
 mod pool;
 mod private;
+mod request_body;
+mod response_body;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod tunnel;
-mod wire;
 
 pub use pool::PoolSettings;
 pub use tls::{TlsMaterial, TlsMaterialError, UpstreamTls};
 pub use tunnel::{Tunnel, TunnelEnd};
 
 use dialer::Dialer;
+use http1::{ExchangeError, ExpectedHead, Http1Error, ResponseHead};
 use lease::Lease;
-use outgoing::{Outgoing, Progress, State};
-use pool::{Pool, Wanted};
-use private::Claim;
-use wire::{Expected, Head, Lost, WireError};
+use pool::{Freshness, Pool};
+use private::LeaseContext;
+use request_body::{RequestBody, UploadProgress, UploadState};
 
 /// The pools of a site, by [`UpstreamId`](super::route::UpstreamId).
 #[derive(Debug)]
@@ -67,19 +67,19 @@ pub struct ClientRequest<'a, B> {
 
 /// What an upstream answered, and which, as `host:port`.
 #[derive(Debug)]
-pub struct Answered {
+pub struct ForwardedResponse {
     /// When the head of its answer was there.
-    pub at: Instant,
+    pub received_at: Instant,
     /// The answer.
-    pub forwarded: Forwarded,
+    pub response: UpstreamResponse,
     /// The name of the upstream, for the record.
-    pub by: HeaderValue,
+    pub upstream: HeaderValue,
     /// Whether the body still comes from the upstream, and may break off.
-    pub streams: bool,
+    pub is_streaming: bool,
 }
 
 /// What an upstream answered.
-pub enum Forwarded {
+pub enum UpstreamResponse {
     /// A response whose body streams.
     Response(Response<Body>),
     /// The upstream changed the protocol: send the response, then run the tunnel.
@@ -140,7 +140,7 @@ pub enum ForwardError {
         /// What the route allows.
         bytes_max: u64,
         /// Whether the upstream got a part of it: how large it is was not said before.
-        begun: bool,
+        partly_sent: bool,
     },
     /// The client broke its request off.
     #[error("the client broke its request off")]
@@ -160,36 +160,36 @@ impl ForwardError {
 
 /// Why there is no response, and who gave none.
 #[derive(Debug)]
-pub struct Failed {
+pub struct ForwardFailure {
     /// Why.
     pub error: ForwardError,
     /// The name of the upstream, as `host:port`, where it is known which one was asked.
-    pub by: Option<HeaderValue>,
+    pub upstream: Option<HeaderValue>,
 }
 
-impl Failed {
+impl ForwardFailure {
     /// Ends a request at an upstream. One that its client ended still counts while the upstream works
     /// on it.
-    fn at(lease: Lease, error: ForwardError) -> Self {
-        let by = Some(lease.upstream_name());
-        match error.is_the_clients() {
+    fn at_upstream(lease: Lease, error: ForwardError) -> Self {
+        let upstream = Some(lease.upstream_name());
+        match error.is_caused_by_client() {
             true => drop(lease),
             false => drop(lease.close()),
         }
-        Self { error, by }
+        Self { error, upstream }
     }
 
     /// No connection was had.
-    fn before(pool: &Pool, error: ForwardError) -> Self {
+    fn before_lease(pool: &Pool, error: ForwardError) -> Self {
         let mut names = pool.names();
-        let by = names.pop().filter(|_| names.is_empty());
-        Self { error, by }
+        let upstream = names.pop().filter(|_| names.is_empty());
+        Self { error, upstream }
     }
 }
 
 impl ForwardError {
     /// Whether the client ended the request, and not the upstream or the time it may take.
-    fn is_the_clients(&self) -> bool {
+    fn is_caused_by_client(&self) -> bool {
         matches!(
             self,
             Self::Client | Self::TooLarge { .. } | Self::Timeout(Phase::RequestBody)
@@ -197,9 +197,12 @@ impl ForwardError {
     }
 }
 
-impl From<ForwardError> for Failed {
+impl From<ForwardError> for ForwardFailure {
     fn from(error: ForwardError) -> Self {
-        Self { error, by: None }
+        Self {
+            error,
+            upstream: None,
+        }
     }
 }
 
@@ -220,7 +223,7 @@ pub enum BuildError {
 /// The upstream changed the protocol without being asked, or to another one.
 #[derive(Debug, thiserror::Error)]
 #[error("the upstream changed to a protocol that was not asked for")]
-struct Unasked;
+struct UnrequestedUpgrade;
 
 impl Forwarder {
     /// Builds a pool for each of the settings; one that was the same before lives on.
@@ -265,7 +268,7 @@ impl Forwarder {
         permit: &Permit,
         onward: &Onward,
         request: ClientRequest<'_, B>,
-    ) -> Result<Answered, Failed>
+    ) -> Result<ForwardedResponse, ForwardFailure>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
@@ -280,15 +283,15 @@ impl Forwarder {
         let route = permit.route();
         let pool = route.upstream.and_then(|id| self.pools.get(id.0));
         let pool = pool.ok_or(ForwardError::NoUpstream)?;
-        if never_travels(&parts.method) {
+        if is_never_forwarded(&parts.method) {
             return Err(ForwardError::Method.into());
         }
         let share = pool.share(onward.client())?;
-        let (body, upload) = outgoing(body, onward, route.limits.body_bytes_max)?;
+        let (body, upload) = request_body(body, onward, route.limits.body_bytes_max)?;
         let inward = onward.inward(parts);
-        let sent = Sent {
+        let request = OutgoingRequest {
             length: length(parts, body.as_ref()),
-            claim: Claim {
+            lease_context: LeaseContext {
                 client: connection,
                 permit,
                 onward,
@@ -301,45 +304,45 @@ impl Forwarder {
             limits: &route.limits,
             at,
         };
-        let (lease, head) = exchange(pool, &sent, body, share).await?;
-        let at = Instant::now();
-        let by = lease.upstream_name();
-        let to = (upgrade, &route.limits, at);
-        let (forwarded, streams) = finish(lease, *head, &inward, upload, to)?;
-        Ok(Answered {
-            at,
-            forwarded,
-            by,
-            streams,
+        let (lease, head) = exchange(pool, &request, body, share).await?;
+        let received_at = Instant::now();
+        let upstream = lease.upstream_name();
+        let to = (upgrade, &route.limits, received_at);
+        let (response, is_streaming) = finish(lease, *head, &inward, upload, to)?;
+        Ok(ForwardedResponse {
+            received_at,
+            response,
+            upstream,
+            is_streaming,
         })
     }
 }
 
 /// Whether a method is refused on every route: `CONNECT` would open a tunnel, `TRACE` would show
 /// the client what we wrote.
-pub fn never_travels(method: &Method) -> bool {
+pub fn is_never_forwarded(method: &Method) -> bool {
     let method = method.as_str();
     // Some applications read methods without case.
     method.eq_ignore_ascii_case("CONNECT") || method.eq_ignore_ascii_case("TRACE")
 }
 
 /// A request on its way, but for its body.
-struct Sent<'a> {
-    claim: Claim<'a>,
+struct OutgoingRequest<'a> {
+    lease_context: LeaseContext<'a>,
     onward: &'a Onward,
     inward: &'a Inward,
     parts: &'a Parts,
     length: Length,
-    upload: Option<&'a Progress>,
+    upload: Option<&'a UploadProgress>,
     limits: &'a Limits,
     at: Instant,
 }
 
-impl Sent<'_> {
-    fn expected(&self) -> Expected {
-        Expected {
-            about_head: self.parts.method == Method::HEAD,
-            keep_names: self.inward.keeps_names(),
+impl OutgoingRequest<'_> {
+    fn expected(&self) -> ExpectedHead {
+        ExpectedHead {
+            for_head_request: self.parts.method == Method::HEAD,
+            keeps_names: self.inward.keeps_names(),
         }
     }
 }
@@ -348,89 +351,106 @@ impl Sent<'_> {
 /// answer's head, and either nothing was sent or nothing can happen twice.
 async fn exchange(
     pool: &Pool,
-    sent: &Sent<'_>,
-    body: Option<Outgoing>,
+    request: &OutgoingRequest<'_>,
+    body: Option<RequestBody>,
     share: Option<Share>,
-) -> Result<(Lease, Box<Head>), Failed> {
-    let Sent { parts, upload, .. } = *sent;
+) -> Result<(Lease, Box<ResponseHead>), ForwardFailure> {
+    let OutgoingRequest { parts, upload, .. } = *request;
     let repeatable = upload.is_none() && parts.method.is_idempotent();
-    let mut body = body.map(|body| (body, sent.length.known()));
-    let leased = |error| Failed::before(pool, error);
-    let wanted = match repeatable {
-        true => Wanted::Any,
-        false => Wanted::Recent,
+    let mut body = body.map(|body| (body, request.length.known()));
+    let leased = |error| ForwardFailure::before_lease(pool, error);
+    let freshness = match repeatable {
+        true => Freshness::Any,
+        false => Freshness::Recent,
     };
-    let lease = sent.claim.lease(pool, wanted, sent.at).await;
+    let lease = request
+        .lease_context
+        .lease(pool, freshness, request.at)
+        .await;
     let (mut lease, mut start) = lease.map_err(leased)?;
-    lease.count(share);
+    lease.attach_share(share);
     let mut may_repeat = true;
     loop {
-        let (wire, target) = lease.wire_and_target();
-        sent.onward
-            .write(wire.head(), parts, sent.inward, target.name(), sent.length);
+        let (connection, endpoint) = lease.connection_and_endpoint();
+        request.onward.write(
+            connection.head(),
+            parts,
+            request.inward,
+            endpoint.name(),
+            request.length,
+        );
         let deadline = || match upload.map(|upload| (upload.state(), upload.last())) {
-            Some((State::Sending, last)) => last + sent.limits.idle,
-            Some((State::Sent | State::TooLarge | State::Broken, last)) => {
-                last + sent.limits.response
+            Some((UploadState::Sending, last)) => last + request.limits.idle,
+            Some((UploadState::Sent | UploadState::TooLarge | UploadState::Broken, last)) => {
+                last + request.limits.response
             }
-            None => start + sent.limits.response,
+            None => start + request.limits.response,
         };
         // What can happen twice is not trusted to a connection that may have been closed meanwhile.
-        let exchanged = match lease.reused && !repeatable && lease.wire().was_closed() {
-            true => Err(Lost::Unsent),
-            false => {
-                let wire = lease.wire_mut();
-                wire.exchange(&mut body, sent.expected(), deadline).await
-            }
-        };
+        let exchanged =
+            match lease.is_reused && !repeatable && lease.connection().is_closed_by_peer() {
+                true => Err(ExchangeError::NotSent),
+                false => {
+                    let connection = lease.connection_mut();
+                    connection
+                        .exchange(&mut body, request.expected(), deadline)
+                        .await
+                }
+            };
         let lost = match exchanged {
             Ok(head) => {
-                let binds = head.has_challenge && private::binds(&head.headers);
-                if binds && lease.private.is_none() {
-                    lease.private = Some(sent.claim.place());
+                let binds_connection =
+                    head.has_challenge && private::asks_for_connection_auth(&head.headers);
+                if binds_connection && lease.binding.is_none() {
+                    lease.binding = Some(request.lease_context.binding());
                 }
                 return Ok((lease, head));
             }
             Err(lost) => lost,
         };
         // A connection that was closed while it waited says nothing about the next one.
-        let was_stale = lease.reused && matches!(lost, Lost::Unsent);
+        let was_stale = lease.is_reused && matches!(lost, ExchangeError::NotSent);
         let may_follow = may_repeat
             && match lost {
-                Lost::Unsent => true,
-                Lost::Unanswered(_) | Lost::Cut(_) => repeatable,
-                Lost::Failed(_) | Lost::Late => false,
+                ExchangeError::NotSent => true,
+                ExchangeError::NoResponse(_) | ExchangeError::IncompleteHead(_) => repeatable,
+                ExchangeError::Invalid(_) | ExchangeError::TimedOut => false,
             };
-        let error = match upload.map(Progress::state) {
-            Some(State::TooLarge) => Some(ForwardError::TooLarge {
-                bytes_max: sent.limits.body_bytes_max,
-                begun: lease.wire().was_begun(),
+        let error = match upload.map(UploadProgress::state) {
+            Some(UploadState::TooLarge) => Some(ForwardError::TooLarge {
+                bytes_max: request.limits.body_bytes_max,
+                partly_sent: lease.connection().has_sent_bytes(),
             }),
-            Some(State::Broken) => Some(ForwardError::Client),
+            Some(UploadState::Broken) => Some(ForwardError::Client),
             _ if may_follow => None,
             _ => Some(lost.into_error(phase(upload))),
         };
         if let Some(error) = error {
-            return Err(Failed::at(lease, error));
+            return Err(ForwardFailure::at_upstream(lease, error));
         }
         may_repeat = was_stale;
         let share = lease.close();
-        let another = sent.claim.lease(pool, Wanted::New, Instant::now()).await;
+        let another = request
+            .lease_context
+            .lease(pool, Freshness::New, Instant::now())
+            .await;
         (lease, start) = another.map_err(leased)?;
-        lease.count(share);
+        lease.attach_share(share);
     }
 }
 
-impl Lost {
+impl ExchangeError {
     /// Why there is no response, when the request is not sent again. `phase`: what took too long, if
     /// something did.
     fn into_error(self, phase: Phase) -> ForwardError {
         match self {
-            Self::Late => ForwardError::Timeout(phase),
-            Self::Unsent => ForwardError::Broken(Box::new(WireError::Closed)),
-            Self::Unanswered(error) => ForwardError::Broken(Box::new(error)),
-            Self::Failed(WireError::Request) => ForwardError::Client,
-            Self::Cut(error) | Self::Failed(error) => ForwardError::Unreadable(Box::new(error)),
+            Self::TimedOut => ForwardError::Timeout(phase),
+            Self::NotSent => ForwardError::Broken(Box::new(Http1Error::Closed)),
+            Self::NoResponse(error) => ForwardError::Broken(Box::new(error)),
+            Self::Invalid(Http1Error::Request) => ForwardError::Client,
+            Self::IncompleteHead(error) | Self::Invalid(error) => {
+                ForwardError::Unreadable(Box::new(error))
+            }
         }
     }
 }
@@ -439,11 +459,11 @@ impl Lost {
 /// that may change the protocol, within these limits, from then on.
 fn finish(
     lease: Lease,
-    head: Head,
+    head: ResponseHead,
     inward: &Inward,
-    upload: Option<Arc<Progress>>,
+    upload: Option<Arc<UploadProgress>>,
     (client, limits, now): (Option<OnUpgrade>, &Limits, Instant),
-) -> Result<(Forwarded, bool), Failed> {
+) -> Result<(UpstreamResponse, bool), ForwardFailure> {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = head.status;
     parts.headers = head.headers;
@@ -455,41 +475,41 @@ fn finish(
     }
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     if !upgraded {
-        inward.apply(&mut parts, &lease.target().name());
-        let (body, streams) = answer::streamed(lease, upload, limits, now);
+        inward.apply(&mut parts, &lease.endpoint().name());
+        let (body, streams) = response_body::stream(lease, upload, limits, now);
         let response = Response::from_parts(parts, body);
-        return Ok((Forwarded::Response(response), streams));
+        return Ok((UpstreamResponse::Response(response), streams));
     }
     let client = client.filter(|_| answers_upgrade(inward, &parts.headers));
-    let Some(client) = client.filter(|_| lease.wire().is_sent()) else {
-        let error = ForwardError::Unreadable(Box::new(Unasked));
-        return Err(Failed::at(lease, error));
+    let Some(client) = client.filter(|_| lease.connection().is_request_sent()) else {
+        let error = ForwardError::Unreadable(Box::new(UnrequestedUpgrade));
+        return Err(ForwardFailure::at_upstream(lease, error));
     };
-    inward.apply(&mut parts, &lease.target().name());
+    inward.apply(&mut parts, &lease.endpoint().name());
     let websocket = inward
         .upgrade()
         .is_some_and(|name| is_protocol(name, b"websocket"));
-    let (wire, slot) = lease.into_parts();
-    let (upstream, early) = wire.into_io();
+    let (connection, slot) = lease.into_parts();
+    let (upstream, buffered) = connection.into_transport();
     let tunnel = Tunnel {
         upstream,
-        early,
+        buffered,
         client,
         idle: limits.idle,
         websocket,
         slot,
     };
-    let response = Response::from_parts(parts, answer::empty());
-    let forwarded = Forwarded::Upgraded {
+    let response = Response::from_parts(parts, response_body::empty());
+    let forwarded = UpstreamResponse::Upgraded {
         response,
         tunnel: Box::new(tunnel),
     };
     Ok((forwarded, false))
 }
 
-type Upload = (Option<Outgoing>, Option<Arc<Progress>>);
+type Upload = (Option<RequestBody>, Option<Arc<UploadProgress>>);
 
-fn outgoing<B>(body: B, onward: &Onward, bytes_max: u64) -> Result<Upload, ForwardError>
+fn request_body<B>(body: B, onward: &Onward, bytes_max: u64) -> Result<Upload, ForwardError>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
@@ -500,28 +520,28 @@ where
     if body.size_hint().lower() > bytes_max {
         return Err(ForwardError::TooLarge {
             bytes_max,
-            begun: false,
+            partly_sent: false,
         });
     }
     let body = Body::new(body.map_err(Into::into));
-    let (body, upload) = Outgoing::new(body, onward.namespace().clone(), bytes_max);
+    let (body, upload) = RequestBody::new(body, onward.namespace().clone(), bytes_max);
     Ok((Some(body), Some(upload)))
 }
 
 /// How long the body is, to be said in one way and one only.
-fn length(parts: &Parts, body: Option<&Outgoing>) -> Length {
+fn length(parts: &Parts, body: Option<&RequestBody>) -> Length {
     // Servers expect a length of these methods (RFC 9110 8.6), and some insist on it.
     let needs_one = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
-    match body.map_or(Some(0), Outgoing::length) {
+    match body.map_or(Some(0), RequestBody::length) {
         Some(0) if !needs_one && !parts.headers.contains_key(CONTENT_LENGTH) => Length::Unsaid,
         Some(length) => Length::Bytes(length),
         None => Length::Chunked,
     }
 }
 
-fn phase(upload: Option<&Progress>) -> Phase {
-    match upload.map(Progress::state) {
-        Some(State::Sending) => Phase::RequestBody,
+fn phase(upload: Option<&UploadProgress>) -> Phase {
+    match upload.map(UploadProgress::state) {
+        Some(UploadState::Sending) => Phase::RequestBody,
         _ => Phase::Response,
     }
 }
@@ -540,7 +560,7 @@ fn is_protocol(value: &HeaderValue, name: &[u8]) -> bool {
         .eq_ignore_ascii_case(name.trim_ascii())
 }
 
-impl fmt::Debug for Forwarded {
+impl fmt::Debug for UpstreamResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, response) = match self {
             Self::Response(response) => ("Response", response),

@@ -13,14 +13,14 @@ use crate::resolver::Resolver;
 use crate::telemetry::LogLimiter;
 
 /// The right to one socket.
-pub(super) type Socket = OwnedSemaphorePermit;
+pub(super) type SocketPermit = OwnedSemaphorePermit;
 
 /// Shared by all pools of the process.
 #[derive(Clone, Debug)]
 pub(super) struct Dialer {
     pub(super) resolver: Resolver,
     sockets: Arc<Semaphore>,
-    complaints: Arc<LogLimiter>,
+    warnings: Arc<LogLimiter>,
 }
 
 impl Dialer {
@@ -38,27 +38,30 @@ impl Dialer {
         Self {
             resolver,
             sockets: Arc::new(sockets),
-            complaints: Arc::default(),
+            warnings: Arc::default(),
         }
     }
 
     /// A socket, as soon as there is one.
-    pub(super) async fn socket(&self, patience: Duration) -> Result<Socket, ForwardError> {
+    pub(super) async fn acquire_socket(
+        &self,
+        wait_max: Duration,
+    ) -> Result<SocketPermit, ForwardError> {
         let sockets = Arc::clone(&self.sockets);
         if let Ok(socket) = Arc::clone(&sockets).try_acquire_owned() {
             return Ok(socket);
         }
-        if self.complaints.allow() {
+        if self.warnings.allow() {
             tracing::warn!(
                 "connections to upstreams wait: the limit of open files allows no further ones"
             );
         }
-        let socket = timeout(patience, sockets.acquire_owned()).await;
+        let socket = timeout(wait_max, sockets.acquire_owned()).await;
         socket.ok().and_then(Result::ok).ok_or(ForwardError::Busy)
     }
 
     /// Whether every socket is in use: then a connection must not wait for its next request.
-    pub(super) fn is_short(&self) -> bool {
+    pub(super) fn is_exhausted(&self) -> bool {
         self.sockets.available_permits() == 0
     }
 }

@@ -10,10 +10,10 @@ use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
-use super::connect::Target;
-use super::pool::{Upstream, Who};
-use super::private::Place;
-use super::wire::Wire;
+use super::endpoint::Endpoint;
+use super::http1::Http1Connection;
+use super::pool::{CallerKind, Upstream};
+use super::private::ClientBinding;
 use crate::request::share::Share;
 
 /// The right to one connection of an upstream, and the connection. Dropping it gives the request up:
@@ -21,11 +21,11 @@ use crate::request::share::Share;
 #[derive(Debug)]
 pub(super) struct Lease {
     /// There until the lease ends.
-    held: Option<(Box<Wire>, Slot)>,
+    parts: Option<(Box<Http1Connection>, Slot)>,
     /// Whether the connection has served before.
-    pub(super) reused: bool,
+    pub(super) is_reused: bool,
     /// Where it waits for its client's next request; absent: in the pool, for anybody's.
-    pub(super) private: Option<Box<Place>>,
+    pub(super) binding: Option<Box<ClientBinding>>,
 }
 
 /// One of the requests that may be under way at an upstream.
@@ -34,65 +34,73 @@ pub(super) struct Slot {
     upstream: Arc<Upstream>,
     /// Of what the client may have under way.
     share: Option<Share>,
-    who: Who,
+    caller_kind: CallerKind,
 }
 
 impl Lease {
-    pub(super) fn new(wire: Box<Wire>, slot: Slot, reused: bool) -> Self {
+    pub(super) fn new(connection: Box<Http1Connection>, slot: Slot, is_reused: bool) -> Self {
         Self {
-            held: Some((wire, slot)),
-            reused,
-            private: None,
+            parts: Some((connection, slot)),
+            is_reused,
+            binding: None,
         }
     }
 
-    fn held(&self) -> &(Box<Wire>, Slot) {
-        self.held.as_ref().expect("only what ends a lease takes it")
+    fn parts(&self) -> &(Box<Http1Connection>, Slot) {
+        self.parts
+            .as_ref()
+            .expect("only what ends a lease takes it")
     }
 
-    fn held_mut(&mut self) -> &mut (Box<Wire>, Slot) {
-        self.held.as_mut().expect("only what ends a lease takes it")
+    fn parts_mut(&mut self) -> &mut (Box<Http1Connection>, Slot) {
+        self.parts
+            .as_mut()
+            .expect("only what ends a lease takes it")
     }
 
-    pub(super) fn wire(&self) -> &Wire {
-        &self.held().0
+    pub(super) fn connection(&self) -> &Http1Connection {
+        &self.parts().0
     }
 
-    pub(super) fn wire_mut(&mut self) -> &mut Wire {
-        &mut self.held_mut().0
+    pub(super) fn connection_mut(&mut self) -> &mut Http1Connection {
+        &mut self.parts_mut().0
     }
 
     /// The connection, and where it leads.
-    pub(super) fn wire_and_target(&mut self) -> (&mut Wire, &Target) {
-        let (wire, slot) = self.held_mut();
-        (wire, &slot.upstream.target)
+    pub(super) fn connection_and_endpoint(&mut self) -> (&mut Http1Connection, &Endpoint) {
+        let (connection, slot) = self.parts_mut();
+        (connection, &slot.upstream.endpoint)
     }
 
-    pub(super) fn target(&self) -> &Target {
-        &self.held().1.upstream.target
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.parts().1.upstream.endpoint
     }
 
     /// The name of the upstream, for the record.
     pub(super) fn upstream_name(&self) -> HeaderValue {
-        self.target().authority.clone()
+        self.endpoint().authority.clone()
     }
 
     /// Counts the request to its client, too.
-    pub(super) fn count(&mut self, share: Option<Share>) {
-        self.held_mut().1.share = share;
+    pub(super) fn attach_share(&mut self, share: Option<Share>) {
+        self.parts_mut().1.share = share;
     }
 
     /// Keeps the connection for the next request where it is free for it, and closes it elsewhere.
     /// `now` is the time.
     pub(super) fn release(mut self, now: Instant) {
-        let Some((wire, mut slot)) = self.held.take().filter(|(wire, _)| wire.is_free()) else {
+        let Some((connection, mut slot)) = self
+            .parts
+            .take()
+            .filter(|(connection, _)| connection.is_reusable())
+        else {
             return;
         };
-        match self.private.take() {
-            None => slot.upstream.park(wire, now),
-            Some(place) => {
-                let held = (wire, slot.share.take(), slot.who);
-                place.keep(held, &slot.upstream, now);
+        match self.binding.take() {
+            None => slot.upstream.park(connection, now),
+            Some(binding) => {
+                let parts = (connection, slot.share.take(), slot.caller_kind);
+                binding.park(parts, &slot.upstream, now);
             }
         }
     }
@@ -100,46 +108,49 @@ impl Lease {
     /// Closes the connection, because the upstream had its time or is done with the request. Answers
     /// the client's share.
     pub(super) fn close(mut self) -> Option<Share> {
-        let (_, mut slot) = self.held.take()?;
+        let (_, mut slot) = self.parts.take()?;
         slot.share.take()
     }
 
     /// Takes the connection out of the pool, for what is no longer HTTP.
-    pub(super) fn into_parts(mut self) -> (Box<Wire>, Slot) {
-        self.held.take().expect("only what ends a lease takes it")
+    pub(super) fn into_parts(mut self) -> (Box<Http1Connection>, Slot) {
+        self.parts.take().expect("only what ends a lease takes it")
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let given_up = self.held.take().filter(|(wire, _)| wire.is_under_way());
-        if let (Some((wire, slot)), Ok(runtime)) = (given_up, Handle::try_current()) {
-            runtime.spawn(outlast(wire, slot));
+        let given_up = self
+            .parts
+            .take()
+            .filter(|(connection, _)| connection.is_awaiting_response());
+        if let (Some((connection, slot)), Ok(runtime)) = (given_up, Handle::try_current()) {
+            runtime.spawn(drain_abandoned(connection, slot));
         }
     }
 }
 
 /// Counts a request that was given up until the upstream is done with it. There are never more of
 /// these than slots.
-async fn outlast(wire: Box<Wire>, slot: Slot) {
+async fn drain_abandoned(connection: Box<Http1Connection>, slot: Slot) {
     // Whether the upstream was done or took too long: its connection is closed now.
-    let _ = timeout(slot.upstream.abandoned, wire.outlast()).await;
+    let _ = timeout(slot.upstream.abandoned, connection.drain()).await;
     drop(slot);
 }
 
 impl Slot {
     /// A slot for which a permit of the upstream was taken.
-    pub(super) fn taken(upstream: Arc<Upstream>, who: Who) -> Self {
+    pub(super) fn new(upstream: Arc<Upstream>, caller_kind: CallerKind) -> Self {
         Self {
             upstream,
             share: None,
-            who,
+            caller_kind,
         }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.upstream.free_slot(self.who);
+        self.upstream.release_slot(self.caller_kind);
     }
 }

@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pool::Who;
-use super::wire::Wire;
+use super::http1::Http1Connection;
+use super::pool::CallerKind;
 use crate::request::share::{Places, Share};
 
 /// A private connection that waits, until it is taken or closed.
 #[derive(Debug)]
-pub(super) struct Parked(Mutex<Option<Idle>>);
+pub(super) struct Parked(Mutex<Option<IdleConnection>>);
 
 #[derive(Debug)]
-struct Idle {
-    wire: Box<Wire>,
+struct IdleConnection {
+    connection: Box<Http1Connection>,
     since: Instant,
     /// While it waits it counts as one of its client's requests.
     _share: Option<Share>,
@@ -43,20 +43,20 @@ pub(super) struct ParkedConnections {
 #[derive(Debug)]
 struct Entry {
     parked: Weak<Parked>,
-    who: Who,
+    caller_kind: CallerKind,
     /// Where its client is counted.
     client: Option<Places>,
 }
 
 impl Parked {
     /// The connection, unless it was closed or has waited too long.
-    pub(super) fn take(&self, idle_for: Duration) -> Option<Box<Wire>> {
+    pub(super) fn take(&self, idle_for: Duration) -> Option<Box<Http1Connection>> {
         let idle = self.idle().take()?;
-        let in_time = idle.since.elapsed() < idle.wire.waits_for(idle_for);
-        in_time.then_some(idle.wire)
+        let in_time = idle.since.elapsed() < idle.connection.idle_limit(idle_for);
+        in_time.then_some(idle.connection)
     }
 
-    pub(super) fn waits(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         self.idle().is_some()
     }
 
@@ -69,16 +69,17 @@ impl Parked {
     /// waits.
     fn sweep(&self, idle_for: Duration) -> bool {
         let mut idle = self.idle();
-        let waits = idle.as_mut().is_some_and(|idle| {
-            idle.since.elapsed() < idle.wire.waits_for(idle_for) && idle.wire.is_alive()
+        let is_waiting = idle.as_mut().is_some_and(|idle| {
+            idle.since.elapsed() < idle.connection.idle_limit(idle_for)
+                && idle.connection.is_alive()
         });
-        if !waits {
+        if !is_waiting {
             *idle = None;
         }
-        waits
+        is_waiting
     }
 
-    fn idle(&self) -> MutexGuard<'_, Option<Idle>> {
+    fn idle(&self) -> MutexGuard<'_, Option<IdleConnection>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,27 +96,27 @@ impl ParkedConnections {
     /// which is closed; nothing where it may take none, and it is closed itself.
     pub(super) fn park(
         &self,
-        (wire, share, who): (Box<Wire>, Option<Share>, Who),
+        (connection, share, caller_kind): (Box<Http1Connection>, Option<Share>, CallerKind),
         now: Instant,
     ) -> Option<Arc<Parked>> {
         let client = share.as_ref().map(Share::places);
         let mut entries = self.entries();
-        entries.retain(Entry::waits);
-        let replaced = match self.has_room(&entries, who) {
+        entries.retain(Entry::is_waiting);
+        let replaced = match self.has_room(&entries, caller_kind) {
             true => None,
             false => {
-                let at = replaceable(&entries, who, client)?;
+                let at = replaceable(&entries, caller_kind, client)?;
                 entries.remove(at)
             }
         };
-        let parked = Arc::new(Parked(Mutex::new(Some(Idle {
-            wire,
+        let parked = Arc::new(Parked(Mutex::new(Some(IdleConnection {
+            connection,
             since: now,
             _share: share,
         }))));
         entries.push_back(Entry {
             parked: Arc::downgrade(&parked),
-            who,
+            caller_kind,
             client,
         });
         drop(entries);
@@ -125,17 +126,19 @@ impl ParkedConnections {
         Some(parked)
     }
 
-    fn has_room(&self, entries: &VecDeque<Entry>, who: Who) -> bool {
-        let anonymous = entries.iter().filter(|entry| entry.who == Who::Anonymous);
+    fn has_room(&self, entries: &VecDeque<Entry>, caller_kind: CallerKind) -> bool {
+        let anonymous = entries
+            .iter()
+            .filter(|entry| entry.caller_kind == CallerKind::Anonymous);
         entries.len() < self.max.all
-            && (who == Who::Known || anonymous.count() < self.max.anonymous)
+            && (caller_kind == CallerKind::Authenticated || anonymous.count() < self.max.anonymous)
     }
 
     /// Closes the connection that waits longest of those of a client, or else of its site. Says
     /// whether there was one.
-    pub(super) fn close_one_of(&self, client: Places) -> bool {
+    pub(super) fn close_oldest_of(&self, client: Places) -> bool {
         let mut entries = self.entries();
-        entries.retain(Entry::waits);
+        entries.retain(Entry::is_waiting);
         let at = |is_meant: &dyn Fn(Places) -> bool| {
             let mut clients = entries.iter().map(|entry| entry.client);
             clients.position(|other| other.is_some_and(is_meant))
@@ -160,7 +163,7 @@ impl ParkedConnections {
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         let entries = self.entries();
-        entries.iter().filter(|entry| entry.waits()).count()
+        entries.iter().filter(|entry| entry.is_waiting()).count()
     }
 
     fn entries(&self) -> MutexGuard<'_, VecDeque<Entry>> {
@@ -169,8 +172,10 @@ impl ParkedConnections {
 }
 
 impl Entry {
-    fn waits(&self) -> bool {
-        self.parked.upgrade().is_some_and(|parked| parked.waits())
+    fn is_waiting(&self) -> bool {
+        self.parked
+            .upgrade()
+            .is_some_and(|parked| parked.is_waiting())
     }
 
     /// Says whether the connection was still there.
@@ -185,15 +190,19 @@ impl Entry {
 
 /// Which connection makes room for another one. People who are known never make room for those who
 /// are not, and a client makes room for itself before others do.
-fn replaceable(entries: &VecDeque<Entry>, who: Who, client: Option<Places>) -> Option<usize> {
+fn replaceable(
+    entries: &VecDeque<Entry>,
+    caller_kind: CallerKind,
+    client: Option<Places>,
+) -> Option<usize> {
     let oldest = |may: &dyn Fn(&Entry) -> bool| {
         let own = |entry: &Entry| entry.client.is_some() && entry.client == client;
         let own = entries.iter().position(|entry| may(entry) && own(entry));
         own.or_else(|| entries.iter().position(may))
     };
-    let anonymous = oldest(&|entry| entry.who == Who::Anonymous);
-    match who {
-        Who::Anonymous => anonymous,
-        Who::Known => anonymous.or_else(|| oldest(&|_| true)),
+    let anonymous = oldest(&|entry| entry.caller_kind == CallerKind::Anonymous);
+    match caller_kind {
+        CallerKind::Anonymous => anonymous,
+        CallerKind::Authenticated => anonymous.or_else(|| oldest(&|_| true)),
     }
 }

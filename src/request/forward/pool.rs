@@ -10,13 +10,13 @@ use http::HeaderValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
-use super::connect::{self, Target};
 use super::dialer::Dialer;
+use super::endpoint::{self, Endpoint};
+use super::http1::Http1Connection;
 use super::lease::{Lease, Slot};
 use super::parked::{Parked, ParkedConnections, ParkedMax};
-use super::private::Place;
+use super::private::ClientBinding;
 use super::tls::UpstreamTls;
-use super::wire::Wire;
 use super::{BuildError, ForwardError, Phase};
 use crate::client::Client;
 use crate::request::route::UpstreamUrl;
@@ -24,17 +24,17 @@ use crate::request::share::{Share, Shares};
 use crate::telemetry::LogLimiter;
 
 /// How long an upstream that could not be reached is asked last.
-const SHUNNED: Duration = Duration::from_secs(5);
+const AVOIDED_FOR: Duration = Duration::from_secs(5);
 
 /// At most so many upstreams are tried for one request.
-const TRIES_MAX: usize = 3;
+const ATTEMPTS_MAX: usize = 3;
 
 /// How lately a connection must have been used to carry a request that cannot be sent twice: longer
 /// ago, the upstream may be about to close it.
-const RECENT: Duration = Duration::from_secs(1);
+const RECENT_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// How long to wait before the only upstream is tried once more.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// What a pool is built from. A pool whose settings did not change outlives a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,20 +89,20 @@ impl PoolSettings {
 pub(super) struct Pool {
     pub(super) settings: PoolSettings,
     upstreams: Vec<Arc<Upstream>>,
-    turn: AtomicUsize,
+    next_offset: AtomicUsize,
     /// What each client has under way.
     shares: Arc<Shares>,
-    greed: LogLimiter,
+    warnings: LogLimiter,
 }
 
 /// One server, and the connections to it.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    pub(super) target: Target,
+    pub(super) endpoint: Endpoint,
     slots: Semaphore,
     /// Those that may be of people whom nobody knows.
     anonymous: Semaphore,
-    idle: Mutex<Idle>,
+    idle: Mutex<IdleConnections>,
     /// Those that wait for one client each.
     parked: ParkedConnections,
     idle_for: Duration,
@@ -112,16 +112,16 @@ pub(super) struct Upstream {
 }
 
 #[derive(Debug, Default)]
-struct Idle {
+struct IdleConnections {
     /// The one used last is at the back, and used first.
-    wires: VecDeque<(Box<Wire>, Instant)>,
-    swept: bool,
-    shunned_until: Option<Instant>,
+    connections: VecDeque<(Box<Http1Connection>, Instant)>,
+    is_sweeping: bool,
+    avoided_until: Option<Instant>,
 }
 
 /// Which connection is good enough for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Freshness {
     /// Any that is open.
     Any,
     /// One that served within the last second, or a new one.
@@ -132,9 +132,9 @@ pub(super) enum Wanted {
 
 /// For whom a connection is wanted, as far as it matters how many they have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+pub(super) enum CallerKind {
     /// A person or a program.
-    Known,
+    Authenticated,
     /// Nobody whom we know: on a public route there may be any number of them.
     Anonymous,
 }
@@ -147,7 +147,7 @@ impl Pool {
         let mut trust = || match &tls {
             Some(config) => Ok(Arc::clone(config)),
             None => {
-                let config = connect::believing_the_system()?;
+                let config = endpoint::system_tls_config()?;
                 Ok(Arc::clone(tls.insert(config)))
             }
         };
@@ -161,7 +161,7 @@ impl Pool {
             .iter()
             .map(|url| {
                 Ok(Arc::new(Upstream {
-                    target: Target::new(url, &mut trust, name, dialer)?,
+                    endpoint: Endpoint::new(url, &mut trust, name, dialer)?,
                     slots: Semaphore::new(settings.connections_max),
                     anonymous: Semaphore::new(anonymous_max),
                     idle: Mutex::default(),
@@ -178,16 +178,16 @@ impl Pool {
         Ok(Self {
             settings,
             upstreams,
-            turn: AtomicUsize::new(0),
+            next_offset: AtomicUsize::new(0),
             shares: Arc::new(Shares::new(most, all)),
-            greed: LogLimiter::default(),
+            warnings: LogLimiter::default(),
         })
     }
 
     /// What its upstreams are called, in the order of the configuration.
     pub(super) fn names(&self) -> Vec<HeaderValue> {
-        let targets = self.upstreams.iter().map(|upstream| &upstream.target);
-        targets.map(|target| target.authority.clone()).collect()
+        let targets = self.upstreams.iter().map(|upstream| &upstream.endpoint);
+        targets.map(|endpoint| endpoint.authority.clone()).collect()
     }
 
     /// One of the requests that a client may have under way. A proxy that names nobody has no share.
@@ -196,8 +196,8 @@ impl Pool {
             return Ok(None);
         };
         let share = self.shares.take(client);
-        let share = share.or_else(|| self.share_of_parked(client));
-        if share.is_none() && self.greed.allow() {
+        let share = share.or_else(|| self.share_from_parked(client));
+        if share.is_none() && self.warnings.allow() {
             let max = self.shares.max();
             tracing::warn!(%client, key = "upstream_share", max, "a client has all the requests under way that it may have at an upstream: a further one was refused");
         }
@@ -205,36 +205,40 @@ impl Pool {
     }
 
     /// What a private connection of the client holds while it waits: a request matters more.
-    fn share_of_parked(&self, client: Client) -> Option<Share> {
+    fn share_from_parked(&self, client: Client) -> Option<Share> {
         let places = self.shares.places(client);
         let mut upstreams = self.upstreams.iter();
-        let closed = upstreams.any(|upstream| upstream.parked.close_one_of(places));
+        let closed = upstreams.any(|upstream| upstream.parked.close_oldest_of(places));
         closed.then(|| self.shares.take(client)).flatten()
     }
 
     /// Whether an upstream is one of these. After a reload the same address may be another one.
-    pub(super) fn has(&self, upstream: &Arc<Upstream>) -> bool {
+    pub(super) fn contains(&self, upstream: &Arc<Upstream>) -> bool {
         self.upstreams.iter().any(|own| Arc::ptr_eq(own, upstream))
     }
 
     /// The right to use a connection that was kept for one client.
-    pub(super) async fn lease_kept(
+    pub(super) async fn lease_private(
         &self,
-        (wire, upstream): (Box<Wire>, Arc<Upstream>),
-        place: Box<Place>,
-        who: Who,
+        (connection, upstream): (Box<Http1Connection>, Arc<Upstream>),
+        binding: Box<ClientBinding>,
+        caller_kind: CallerKind,
     ) -> Result<Lease, ForwardError> {
-        let slot = self.slot(&upstream, who).await?;
-        let mut lease = Lease::new(wire, slot, true);
-        lease.private = Some(place);
+        let slot = self.slot(&upstream, caller_kind).await?;
+        let mut lease = Lease::new(connection, slot, true);
+        lease.binding = Some(binding);
         Ok(lease)
     }
 
-    async fn slot(&self, upstream: &Arc<Upstream>, who: Who) -> Result<Slot, ForwardError> {
-        let slot = upstream.slot(self.settings.connect, who).await;
-        if matches!(slot, Err(ForwardError::AnonymousShare)) && self.greed.allow() {
+    async fn slot(
+        &self,
+        upstream: &Arc<Upstream>,
+        caller_kind: CallerKind,
+    ) -> Result<Slot, ForwardError> {
+        let slot = upstream.slot(self.settings.connect, caller_kind).await;
+        if matches!(slot, Err(ForwardError::AnonymousShare)) && self.warnings.allow() {
             tracing::warn!(
-                upstream = ?upstream.target.authority,
+                upstream = ?upstream.endpoint.authority,
                 key = "upstream_share_anonymous",
                 "people who are not signed in have all the requests under way that they may have at an upstream: a further one was refused"
             );
@@ -243,23 +247,23 @@ impl Pool {
     }
 
     /// Where the search for an upstream begins: another one for each request.
-    pub(super) fn turn(&self) -> usize {
-        self.turn.fetch_add(1, Ordering::Relaxed)
+    pub(super) fn next_offset(&self) -> usize {
+        self.next_offset.fetch_add(1, Ordering::Relaxed)
     }
 
     /// An idle connection to the upstream with the least to do; nothing where one must be opened or
     /// waited for.
-    pub(super) fn lease_now(
+    pub(super) fn try_lease(
         &self,
-        wanted: Wanted,
-        who: Who,
-        turn: usize,
+        freshness: Freshness,
+        caller_kind: CallerKind,
+        offset: usize,
         now: Instant,
     ) -> Option<Lease> {
-        let upstream = &self.upstreams[self.best(turn, &[])?];
-        let slot = upstream.slot_now(who)?;
-        let wire = upstream.take(wanted, now)?;
-        Some(Lease::new(wire, slot, true))
+        let upstream = &self.upstreams[self.least_loaded(offset, &[])?];
+        let slot = upstream.try_slot(caller_kind)?;
+        let connection = upstream.take(freshness, now)?;
+        Some(Lease::new(connection, slot, true))
     }
 
     /// A connection to the upstream with the least to do.
@@ -268,37 +272,41 @@ impl Pool {
     /// once more.
     pub(super) async fn lease(
         &self,
-        wanted: Wanted,
-        who: Who,
-        turn: usize,
+        freshness: Freshness,
+        caller_kind: CallerKind,
+        offset: usize,
     ) -> Result<Lease, ForwardError> {
         let mut tried = Vec::new();
         let mut first_error = None;
         loop {
-            let best = self.best(turn, &tried).ok_or(ForwardError::NoUpstream)?;
-            let upstream = &self.upstreams[best];
-            let slot = self.slot(upstream, who).await?;
-            if let Some(wire) = upstream.take(wanted, Instant::now()) {
-                return Ok(Lease::new(wire, slot, true));
+            let index = self
+                .least_loaded(offset, &tried)
+                .ok_or(ForwardError::NoUpstream)?;
+            let upstream = &self.upstreams[index];
+            let slot = self.slot(upstream, caller_kind).await?;
+            if let Some(connection) = upstream.take(freshness, Instant::now()) {
+                return Ok(Lease::new(connection, slot, true));
             }
-            let patience = self.settings.connect;
-            let socket = upstream.target.dialer.socket(patience).await?;
-            let error = match timeout(patience, upstream.target.connect(socket)).await {
-                Ok(Ok(io)) => return Ok(Lease::new(Wire::new(io), slot, false)),
+            let wait_max = self.settings.connect;
+            let socket = upstream.endpoint.dialer.acquire_socket(wait_max).await?;
+            let error = match timeout(wait_max, upstream.endpoint.connect(socket)).await {
+                Ok(Ok(io)) => return Ok(Lease::new(Http1Connection::new(io), slot, false)),
                 Ok(Err(error))
-                    if self.upstreams.len() == 1 && first_error.is_none() && may_pass(&error) =>
+                    if self.upstreams.len() == 1
+                        && first_error.is_none()
+                        && is_transient(&error) =>
                 {
                     drop(slot);
                     first_error = Some(error);
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                     continue;
                 }
                 Ok(Err(error)) => ForwardError::Unreachable(first_error.take().unwrap_or(error)),
                 Err(_) => ForwardError::Timeout(Phase::Connect),
             };
-            upstream.shun();
-            tried.push(best);
-            if tried.len() == self.upstreams.len().min(TRIES_MAX) {
+            upstream.avoid_for_a_while();
+            tried.push(index);
+            if tried.len() == self.upstreams.len().min(ATTEMPTS_MAX) {
                 return Err(error);
             }
         }
@@ -309,7 +317,7 @@ impl Pool {
     pub(super) fn load(&self) -> Vec<usize> {
         self.upstreams
             .iter()
-            .map(|upstream| upstream.busy())
+            .map(|upstream| upstream.in_flight())
             .collect()
     }
 
@@ -329,100 +337,104 @@ impl Pool {
     }
 
     /// The upstream with the fewest requests under way, those that just failed last.
-    fn best(&self, turn: usize, tried: &[usize]) -> Option<usize> {
+    fn least_loaded(&self, offset: usize, tried: &[usize]) -> Option<usize> {
         let count = self.upstreams.len();
         if count == 1 {
             return tried.is_empty().then_some(0);
         }
         let now = Instant::now();
-        let order = (0..count).map(|at| turn.wrapping_add(at) % count);
+        let order = (0..count).map(|at| offset.wrapping_add(at) % count);
         order.filter(|at| !tried.contains(at)).min_by_key(|at| {
             (
-                self.upstreams[*at].is_shunned(now),
-                self.upstreams[*at].busy(),
+                self.upstreams[*at].is_avoided(now),
+                self.upstreams[*at].in_flight(),
             )
         })
     }
 }
 
 impl Upstream {
-    fn busy(&self) -> usize {
+    fn in_flight(&self) -> usize {
         self.slots_max
             .saturating_sub(self.slots.available_permits())
     }
 
     /// The right to have a request under way, where that needs no waiting.
-    fn slot_now(self: &Arc<Self>, who: Who) -> Option<Slot> {
-        let anonymous = match who {
-            Who::Known => None,
-            Who::Anonymous => Some(self.anonymous.try_acquire().ok()?),
+    fn try_slot(self: &Arc<Self>, caller_kind: CallerKind) -> Option<Slot> {
+        let anonymous = match caller_kind {
+            CallerKind::Authenticated => None,
+            CallerKind::Anonymous => Some(self.anonymous.try_acquire().ok()?),
         };
         self.slots.try_acquire().ok()?.forget();
         if let Some(anonymous) = anonymous {
             anonymous.forget();
         }
-        Some(Slot::taken(Arc::clone(self), who))
+        Some(Slot::new(Arc::clone(self), caller_kind))
     }
 
-    async fn slot(self: &Arc<Self>, patience: Duration, who: Who) -> Result<Slot, ForwardError> {
-        let anonymous = match who {
-            Who::Known => None,
-            Who::Anonymous => {
-                let permit = permit(&self.anonymous, patience).await;
+    async fn slot(
+        self: &Arc<Self>,
+        wait_max: Duration,
+        caller_kind: CallerKind,
+    ) -> Result<Slot, ForwardError> {
+        let anonymous = match caller_kind {
+            CallerKind::Authenticated => None,
+            CallerKind::Anonymous => {
+                let permit = permit(&self.anonymous, wait_max).await;
                 Some(permit.ok_or(ForwardError::AnonymousShare)?)
             }
         };
-        let permit = permit(&self.slots, patience).await;
+        let permit = permit(&self.slots, wait_max).await;
         permit.ok_or(ForwardError::Busy)?.forget();
         if let Some(anonymous) = anonymous {
             anonymous.forget();
         }
-        Ok(Slot::taken(Arc::clone(self), who))
+        Ok(Slot::new(Arc::clone(self), caller_kind))
     }
 
     /// Lets another request be under way.
-    pub(super) fn free_slot(&self, who: Who) {
+    pub(super) fn release_slot(&self, caller_kind: CallerKind) {
         self.slots.add_permits(1);
-        if who == Who::Anonymous {
+        if caller_kind == CallerKind::Anonymous {
             self.anonymous.add_permits(1);
         }
     }
 
-    fn take(&self, wanted: Wanted, now: Instant) -> Option<Box<Wire>> {
-        let age_max = match wanted {
-            Wanted::Any => self.idle_for,
-            Wanted::Recent => self.idle_for.min(RECENT),
-            Wanted::New => return None,
+    fn take(&self, freshness: Freshness, now: Instant) -> Option<Box<Http1Connection>> {
+        let age_max = match freshness {
+            Freshness::Any => self.idle_for,
+            Freshness::Recent => self.idle_for.min(RECENT_AGE_MAX),
+            Freshness::New => return None,
         };
         // Closed after the lock is given back.
         let mut expired = Vec::new();
         let mut idle = self.idle();
-        while let Some((wire, since)) = idle.wires.pop_back() {
+        while let Some((connection, since)) = idle.connections.pop_back() {
             let age = now.saturating_duration_since(since);
-            if age >= wire.waits_for(self.idle_for) {
-                expired.push(wire);
+            if age >= connection.idle_limit(self.idle_for) {
+                expired.push(connection);
             } else if age >= age_max {
                 // The others wait longer still.
-                idle.wires.push_back((wire, since));
+                idle.connections.push_back((connection, since));
                 return None;
             } else {
-                return Some(wire);
+                return Some(connection);
             }
         }
         None
     }
 
     /// Keeps a connection for the next request. `now` is the time.
-    pub(super) fn park(self: &Arc<Self>, mut wire: Box<Wire>, now: Instant) {
-        wire.rest();
+    pub(super) fn park(self: &Arc<Self>, mut connection: Box<Http1Connection>, now: Instant) {
+        connection.release_buffers();
         let mut idle = self.idle();
-        if idle.wires.len() >= self.idle_max || self.target.dialer.is_short() {
+        if idle.connections.len() >= self.idle_max || self.endpoint.dialer.is_exhausted() {
             drop(idle);
             return;
         }
-        idle.wires.push_back((wire, now));
-        idle.shunned_until = None;
-        let sweep = !std::mem::replace(&mut idle.swept, true);
+        idle.connections.push_back((connection, now));
+        idle.avoided_until = None;
+        let sweep = !std::mem::replace(&mut idle.is_sweeping, true);
         drop(idle);
         if sweep {
             self.start_sweeping();
@@ -433,15 +445,15 @@ impl Upstream {
     /// nothing where it may not wait, and is closed. `now` is the time.
     pub(super) fn park_private(
         self: &Arc<Self>,
-        (mut wire, share, who): (Box<Wire>, Option<Share>, Who),
+        (mut connection, share, caller_kind): (Box<Http1Connection>, Option<Share>, CallerKind),
         now: Instant,
     ) -> Option<Arc<Parked>> {
-        if self.target.dialer.is_short() {
+        if self.endpoint.dialer.is_exhausted() {
             return None;
         }
-        wire.rest();
-        let parked = self.parked.park((wire, share, who), now)?;
-        let sweep = !std::mem::replace(&mut self.idle().swept, true);
+        connection.release_buffers();
+        let parked = self.parked.park((connection, share, caller_kind), now)?;
+        let sweep = !std::mem::replace(&mut self.idle().is_sweeping, true);
         if sweep {
             self.start_sweeping();
         }
@@ -450,37 +462,37 @@ impl Upstream {
 
     fn start_sweeping(self: &Arc<Self>) {
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(sweep_often(Arc::downgrade(self)))),
-            Err(_) => self.idle().swept = false,
+            Ok(runtime) => drop(runtime.spawn(sweep_periodically(Arc::downgrade(self)))),
+            Err(_) => self.idle().is_sweeping = false,
         }
     }
 
-    fn shun(&self) {
-        self.idle().shunned_until = Some(Instant::now() + SHUNNED);
+    fn avoid_for_a_while(&self) {
+        self.idle().avoided_until = Some(Instant::now() + AVOIDED_FOR);
     }
 
-    fn is_shunned(&self, now: Instant) -> bool {
-        self.idle().shunned_until.is_some_and(|until| now < until)
+    fn is_avoided(&self, now: Instant) -> bool {
+        self.idle().avoided_until.is_some_and(|until| now < until)
     }
 
     /// Closes what waited too long or was closed by the upstream. Says whether any still waits.
     fn sweep(&self) -> bool {
         let mut closed = Vec::new();
         let mut idle = self.idle();
-        for (mut wire, since) in std::mem::take(&mut idle.wires) {
-            if since.elapsed() < wire.waits_for(self.idle_for) && wire.is_alive() {
-                idle.wires.push_back((wire, since));
+        for (mut connection, since) in std::mem::take(&mut idle.connections) {
+            if since.elapsed() < connection.idle_limit(self.idle_for) && connection.is_alive() {
+                idle.connections.push_back((connection, since));
             } else {
-                closed.push(wire);
+                closed.push(connection);
             }
         }
         // While the lock is held: whoever parks a connection after this starts the next sweep.
         let private = self.parked.sweep(self.idle_for);
-        idle.swept = private || !idle.wires.is_empty();
-        idle.swept
+        idle.is_sweeping = private || !idle.connections.is_empty();
+        idle.is_sweeping
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, IdleConnections> {
         // Nothing that holds the lock can leave it half done.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -492,17 +504,17 @@ fn percent(all: usize, share: u8) -> usize {
 }
 
 /// A permit, as soon as there is one; nothing when that takes too long.
-async fn permit(permits: &Semaphore, patience: Duration) -> Option<SemaphorePermit<'_>> {
+async fn permit(permits: &Semaphore, wait_max: Duration) -> Option<SemaphorePermit<'_>> {
     if let Ok(permit) = permits.try_acquire() {
         return Some(permit);
     }
-    let waited = timeout(patience, permits.acquire()).await;
+    let waited = timeout(wait_max, permits.acquire()).await;
     waited.ok().and_then(Result::ok)
 }
 
 /// Whether another try may succeed: an upstream that starts again, or a system that is short of
 /// something, is soon back. A certificate stays as it is.
-fn may_pass(error: &io::Error) -> bool {
+fn is_transient(error: &io::Error) -> bool {
     !matches!(
         error.kind(),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
@@ -510,7 +522,7 @@ fn may_pass(error: &io::Error) -> bool {
 }
 
 /// Runs while connections wait.
-async fn sweep_often(upstream: Weak<Upstream>) {
+async fn sweep_periodically(upstream: Weak<Upstream>) {
     loop {
         let Some(pause) = upstream.upgrade().map(|upstream| upstream.idle_for / 8) else {
             return;

@@ -13,10 +13,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::ForwardError;
+use super::http1::Http1Connection;
 use super::lease::Lease;
 use super::parked::Parked;
-use super::pool::{Pool, Upstream, Wanted, Who};
-use super::wire::Wire;
+use super::pool::{CallerKind, Freshness, Pool, Upstream};
 use crate::request::bearer::IssuerId;
 use crate::request::gate::Caller;
 use crate::request::head::Connection;
@@ -27,49 +27,49 @@ use crate::store::{SessionId, Subject};
 
 /// How many connections to upstreams may wait for one client connection. Who speaks HTTP/1.1 uses one
 /// at a time.
-const KEPT_MAX: usize = 8;
+const WAITING_MAX: usize = 8;
 /// How many of them nobody in particular may have, which is enough for a handshake.
-const KEPT_FOR_NOBODY_MAX: usize = 2;
+const WAITING_ANONYMOUS_MAX: usize = 2;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The connections to upstreams that wait for the next request of a client connection.
-type Waiting = Mutex<Vec<One>>;
+type WaitingConnections = Mutex<Vec<PrivateConnection>>;
 
 #[derive(Debug)]
-struct One {
+struct PrivateConnection {
     parked: Arc<Parked>,
     upstream: Arc<Upstream>,
-    holder: Holder,
+    owner: ConnectionOwner,
 }
 
 /// For whom a connection was opened. A front proxy brings many people over one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Holder {
+enum ConnectionOwner {
     Person(SessionId),
     Program(IssuerId, Subject),
     /// Nobody, on a connection that carries nobody else.
-    Nobody,
+    Anonymous,
 }
 
 /// Where a private connection waits.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ClientBinding {
     client: Weak<Connection>,
     /// Absent: it does not wait.
-    holder: Option<Holder>,
+    owner: Option<ConnectionOwner>,
 }
 
 /// A request as far as private connections are concerned.
 #[derive(Clone, Copy)]
-pub(super) struct Claim<'a> {
+pub(super) struct LeaseContext<'a> {
     pub(super) client: &'a Arc<Connection>,
     pub(super) permit: &'a Permit,
     pub(super) onward: &'a Onward,
     pub(super) headers: &'a HeaderMap,
 }
 
-impl Claim<'_> {
+impl LeaseContext<'_> {
     /// A connection for the request: the one that was kept for its caller, else a free one. What
     /// belongs to one client begins with a connection of its own.
     ///
@@ -80,47 +80,52 @@ impl Claim<'_> {
     pub(super) async fn lease(
         self,
         pool: &Pool,
-        wanted: Wanted,
+        freshness: Freshness,
         now: Instant,
     ) -> Result<(Lease, Instant), ForwardError> {
-        let turn = pool.turn();
-        let may_share = self.client.kept.is_empty() && !self.is_private();
-        if may_share && let Some(lease) = pool.lease_now(wanted, self.who(), turn, now) {
+        let offset = pool.next_offset();
+        let may_share = self.client.kept.is_empty() && !self.needs_private_connection();
+        if may_share && let Some(lease) = pool.try_lease(freshness, self.caller_kind(), offset, now)
+        {
             return Ok((lease, now));
         }
-        let lease = Box::pin(self.lease_later(pool, wanted, turn)).await?;
+        let lease = Box::pin(self.lease_with_wait(pool, freshness, offset)).await?;
         Ok((lease, Instant::now()))
     }
 
-    async fn lease_later(
+    async fn lease_with_wait(
         self,
         pool: &Pool,
-        wanted: Wanted,
-        turn: usize,
+        freshness: Freshness,
+        offset: usize,
     ) -> Result<Lease, ForwardError> {
         // A connection that was logged in is worth more than its age: another one asks for the login again.
-        if wanted != Wanted::New
-            && let Some(kept) = self.kept(pool)
+        if freshness != Freshness::New
+            && let Some(waiting) = self.take_private_connection(pool)
         {
-            return pool.lease_kept(kept, self.place(), self.who()).await;
+            return pool
+                .lease_private(waiting, self.binding(), self.caller_kind())
+                .await;
         }
-        if !self.is_private() {
-            return pool.lease(wanted, self.who(), turn).await;
+        if !self.needs_private_connection() {
+            return pool.lease(freshness, self.caller_kind(), offset).await;
         }
-        let mut lease = pool.lease(Wanted::New, self.who(), turn).await?;
-        lease.private = Some(self.place());
+        let mut lease = pool
+            .lease(Freshness::New, self.caller_kind(), offset)
+            .await?;
+        lease.binding = Some(self.binding());
         Ok(lease)
     }
 
-    fn who(self) -> Who {
+    fn caller_kind(self) -> CallerKind {
         match self.permit.caller() {
-            Caller::Person(_) | Caller::Program(_) => Who::Known,
-            Caller::Nobody(_) => Who::Anonymous,
+            Caller::Person(_) | Caller::Program(_) => CallerKind::Authenticated,
+            Caller::Nobody(_) => CallerKind::Anonymous,
         }
     }
 
     /// Whether the request must not go over a connection that somebody else may use.
-    fn is_private(self) -> bool {
+    fn needs_private_connection(self) -> bool {
         // `Proxy-Authorization` is for us, and never sent on.
         let mut sent = self.headers.get_all(AUTHORIZATION).iter();
         self.permit.route().private_connections
@@ -129,42 +134,42 @@ impl Claim<'_> {
     }
 
     /// A connection that was kept for this caller, the one used last first.
-    fn kept(self, pool: &Pool) -> Option<(Box<Wire>, Arc<Upstream>)> {
+    fn take_private_connection(self, pool: &Pool) -> Option<(Box<Http1Connection>, Arc<Upstream>)> {
         // Most clients never have one.
-        let kept = self.client.kept.get::<Waiting>()?;
-        let holder = self.holder()?;
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(at) = kept
+        let waiting = self.client.kept.get::<WaitingConnections>()?;
+        let owner = self.owner()?;
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(at) = waiting
             .iter()
-            .rposition(|one| one.holder == holder && pool.has(&one.upstream))
+            .rposition(|private| private.owner == owner && pool.contains(&private.upstream))
         {
-            let One {
+            let PrivateConnection {
                 parked, upstream, ..
-            } = kept.remove(at);
-            if let Some(wire) = parked.take(pool.settings.idle) {
-                return Some((wire, upstream));
+            } = waiting.remove(at);
+            if let Some(connection) = parked.take(pool.settings.idle) {
+                return Some((connection, upstream));
             }
         }
         None
     }
 
     /// Where this caller's private connection is to wait.
-    pub(super) fn place(self) -> Box<Place> {
-        Box::new(Place {
+    pub(super) fn binding(self) -> Box<ClientBinding> {
+        Box::new(ClientBinding {
             client: Arc::downgrade(self.client),
-            holder: self.holder(),
+            owner: self.owner(),
         })
     }
 
-    fn holder(self) -> Option<Holder> {
+    fn owner(self) -> Option<ConnectionOwner> {
         match self.permit.caller() {
-            Caller::Person(person) => Some(Holder::Person(person.session.public_id)),
-            Caller::Program(program) => Some(Holder::Program(
+            Caller::Person(person) => Some(ConnectionOwner::Person(person.session.public_id)),
+            Caller::Program(program) => Some(ConnectionOwner::Program(
                 program.issuer.clone(),
                 program.subject.clone(),
             )),
             // Behind a proxy the next nobody may be another one.
-            Caller::Nobody(_) => (!self.is_relayed()).then_some(Holder::Nobody),
+            Caller::Nobody(_) => (!self.is_relayed()).then_some(ConnectionOwner::Anonymous),
         }
     }
 
@@ -175,45 +180,47 @@ impl Claim<'_> {
     }
 }
 
-impl Place {
+impl ClientBinding {
     /// Keeps a connection for the next request, while the client's is open. `now` is the time.
-    pub(super) fn keep(
+    pub(super) fn park(
         self,
-        held: (Box<Wire>, Option<Share>, Who),
+        held: (Box<Http1Connection>, Option<Share>, CallerKind),
         upstream: &Arc<Upstream>,
         now: Instant,
     ) {
-        let (Some(client), Some(holder)) = (self.client.upgrade(), self.holder) else {
+        let (Some(client), Some(owner)) = (self.client.upgrade(), self.owner) else {
             return;
         };
         let Some(parked) = upstream.park_private(held, now) else {
             return;
         };
-        let Some(kept) = client.kept.get_or_default::<Waiting>() else {
+        let Some(waiting) = client.kept.get_or_default::<WaitingConnections>() else {
             return;
         };
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|one| one.parked.waits());
-        let nobodys = kept.iter().filter(|one| one.holder == Holder::Nobody);
-        let closed = match holder {
-            Holder::Nobody if nobodys.count() >= KEPT_FOR_NOBODY_MAX => {
-                kept.iter().position(|one| one.holder == Holder::Nobody)
-            }
-            _ => (kept.len() >= KEPT_MAX).then_some(0),
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|private| private.parked.is_waiting());
+        let anonymous = waiting
+            .iter()
+            .filter(|private| private.owner == ConnectionOwner::Anonymous);
+        let evicted = match owner {
+            ConnectionOwner::Anonymous if anonymous.count() >= WAITING_ANONYMOUS_MAX => waiting
+                .iter()
+                .position(|private| private.owner == ConnectionOwner::Anonymous),
+            _ => (waiting.len() >= WAITING_MAX).then_some(0),
         };
-        let closed = closed.map(|at| kept.remove(at));
-        kept.push(One {
+        let evicted = evicted.map(|at| waiting.remove(at));
+        waiting.push(PrivateConnection {
             parked,
             upstream: Arc::clone(upstream),
-            holder,
+            owner,
         });
-        drop(kept);
-        drop(closed);
+        drop(waiting);
+        drop(evicted);
     }
 }
 
 /// Whether an answer asks for, or speaks of, authentication that binds the connection.
-pub(super) fn binds(answer: &HeaderMap) -> bool {
+pub(super) fn asks_for_connection_auth(answer: &HeaderMap) -> bool {
     [WWW_AUTHENTICATE, PROXY_AUTHENTICATE].iter().any(|name| {
         let lines = answer.get_all(name).iter();
         // A name within a quoted text is taken for a scheme, which harms nobody.
@@ -237,7 +244,7 @@ mod tests {
             for line in lines {
                 headers.append(&name, HeaderValue::from_str(line).unwrap());
             }
-            binds(&headers)
+            asks_for_connection_auth(&headers)
         };
         for lines in [
             &["NTLM"][..],

@@ -18,10 +18,10 @@ use crate::request::gate::Caller;
 use crate::request::head::{ConnectionExtension, Peer};
 use crate::request::route::{HostHeader, Route, UpstreamUrl};
 
-mod answers;
 mod connections;
-mod names;
+mod host_names;
 mod parked;
+mod responses;
 mod sockets;
 mod tunnels;
 
@@ -61,7 +61,7 @@ async fn send<B>(
     forwarder: &Forwarder,
     route: Route,
     request: Request<B>,
-) -> Result<Forwarded, ForwardError>
+) -> Result<UpstreamResponse, ForwardError>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
@@ -85,7 +85,7 @@ async fn send_over<B>(
     route: Route,
     (caller, connection): (Caller, &Arc<Connection>),
     request: Request<B>,
-) -> Result<Forwarded, ForwardError>
+) -> Result<UpstreamResponse, ForwardError>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
@@ -102,11 +102,11 @@ where
     };
     let answered = forwarder.forward(&permit, &onward, request).await;
     let answered = answered.map_err(|failed| failed.error)?;
-    Ok(answered.forwarded)
+    Ok(answered.response)
 }
 
-async fn text(forwarded: Result<Forwarded, ForwardError>) -> String {
-    let Forwarded::Response(response) = forwarded.unwrap() else {
+async fn text(forwarded: Result<UpstreamResponse, ForwardError>) -> String {
+    let UpstreamResponse::Response(response) = forwarded.unwrap() else {
         panic!("it was upgraded")
     };
     let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -171,14 +171,14 @@ async fn front(forwarder: Forwarder, route: Route) -> (u16, oneshot::Sender<()>)
                 let stopped = Arc::clone(&stopped);
                 async move {
                     match send(&forwarder, route, request).await {
-                        Ok(Forwarded::Response(response)) => Ok::<_, hyper::Error>(response),
-                        Ok(Forwarded::Upgraded { response, tunnel }) => {
+                        Ok(UpstreamResponse::Response(response)) => Ok::<_, hyper::Error>(response),
+                        Ok(UpstreamResponse::Upgraded { response, tunnel }) => {
                             let stopped = stopped.lock().unwrap().take().unwrap();
                             tokio::spawn(tunnel.run(async { drop(stopped.await) }));
                             Ok(response)
                         }
                         Err(_) => {
-                            let mut response = Response::new(answer::empty());
+                            let mut response = Response::new(response_body::empty());
                             *response.status_mut() = StatusCode::BAD_GATEWAY;
                             Ok(response)
                         }

@@ -76,12 +76,12 @@ pub enum TlsMaterialError {
 pub struct UpstreamTls {
     pub(super) client: Arc<ClientConfig>,
     pub(super) server_name: Option<ServerName<'static>>,
-    made_of: [u8; 32],
+    fingerprint: [u8; 32],
 }
 
 impl PartialEq for UpstreamTls {
     fn eq(&self, other: &Self) -> bool {
-        self.made_of == other.made_of
+        self.fingerprint == other.fingerprint
     }
 }
 
@@ -104,22 +104,22 @@ impl UpstreamTls {
             .map_err(TlsMaterialError::Setup)?;
         let builder = match (&material.ca, material.verify) {
             (_, false) => {
-                let anybody = Arc::new(Anybody(provider));
+                let verifier = Arc::new(AnyCertificate(provider));
                 builder
                     .dangerous()
-                    .with_custom_certificate_verifier(anybody)
+                    .with_custom_certificate_verifier(verifier)
             }
             (Some(pem), true) => {
-                let known = Known::new(pem, provider)?;
+                let verifier = TrustedCertificates::new(pem, provider)?;
                 builder
                     .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(known))
+                    .with_custom_certificate_verifier(Arc::new(verifier))
             }
             (None, true) => builder.with_root_certificates(system_roots()),
         };
         let mut client = match &material.identity {
             Some((certificates, key)) => {
-                let chain = certificates_of("certificate", certificates)?;
+                let chain = parse_certificates("certificate", certificates)?;
                 let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
                     .map_err(|source| TlsMaterialError::Pem { key: "key", source })?;
                 builder
@@ -137,7 +137,7 @@ impl UpstreamTls {
         Ok(Self {
             client: Arc::new(client),
             server_name,
-            made_of: fingerprint(material),
+            fingerprint: fingerprint(material),
         })
     }
 }
@@ -170,7 +170,7 @@ fn fingerprint(material: &TlsMaterial) -> [u8; 32] {
     ])
 }
 
-fn certificates_of(
+fn parse_certificates(
     key: &'static str,
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, TlsMaterialError> {
@@ -194,14 +194,14 @@ fn server_name(name: &str) -> Result<ServerName<'static>, TlsMaterialError> {
 /// Believes authorities, and these very certificates: that is how appliances are known that signed
 /// themselves, often as an authority, for dates long past or without the name of any server.
 #[derive(Debug)]
-struct Known {
+struct TrustedCertificates {
     certificates: Vec<CertificateDer<'static>>,
     authorities: Arc<WebPkiServerVerifier>,
 }
 
-impl Known {
+impl TrustedCertificates {
     fn new(pem: &[u8], provider: Arc<CryptoProvider>) -> Result<Self, TlsMaterialError> {
-        let certificates = certificates_of("ca", pem)?;
+        let certificates = parse_certificates("ca", pem)?;
         let mut roots = RootCertStore::empty();
         for certificate in &certificates {
             roots
@@ -219,7 +219,7 @@ impl Known {
     }
 }
 
-impl ServerCertVerifier for Known {
+impl ServerCertVerifier for TrustedCertificates {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -228,8 +228,12 @@ impl ServerCertVerifier for Known {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.certificates.iter().any(|known| known == end_entity) {
-            return is_named(end_entity, server_name);
+        if self
+            .certificates
+            .iter()
+            .any(|trusted| trusted == end_entity)
+        {
+            return verify_name(end_entity, server_name);
         }
         let authorities = &self.authorities;
         authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
@@ -261,7 +265,7 @@ impl ServerCertVerifier for Known {
 }
 
 /// Whether a certificate that is known has the name, or none at all.
-fn is_named(
+fn verify_name(
     certificate: &CertificateDer<'_>,
     name: &ServerName<'_>,
 ) -> Result<ServerCertVerified, Error> {
@@ -277,9 +281,9 @@ fn is_named(
 /// Believes whoever answers: nothing that it shows is looked at, so that its certificate may be of a
 /// kind nobody signs any more.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -328,7 +332,7 @@ struct TlsFailed {
 }
 
 /// Says what to do about a failure of TLS. Others stay as they are.
-pub(super) fn explained(error: io::Error) -> io::Error {
+pub(super) fn with_remedy(error: io::Error) -> io::Error {
     let inner = error.get_ref();
     let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<Error>()) else {
         return error;
@@ -339,7 +343,7 @@ pub(super) fn explained(error: io::Error) -> io::Error {
 }
 
 /// The same while hands are shaken: then hanging up is an answer, too.
-pub(super) fn explained_handshake(error: io::Error) -> io::Error {
+pub(super) fn with_handshake_remedy(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
             let error = Error::Other(OtherError(Arc::new(error)));
@@ -347,7 +351,7 @@ pub(super) fn explained_handshake(error: io::Error) -> io::Error {
                           no TLS at all at this port";
             io::Error::new(io::ErrorKind::UnexpectedEof, TlsFailed { error, remedy })
         }
-        _ => explained(error),
+        _ => with_remedy(error),
     }
 }
 

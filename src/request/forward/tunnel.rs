@@ -12,14 +12,14 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep, timeout};
 
-use super::connect::Io;
+use super::endpoint::Transport;
 use super::lease::Slot;
 
 /// How much is copied at once, in bytes.
 const BUFFER_BYTES: usize = 8 * 1024;
 
 /// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A WebSocket close frame with status 1008, policy violation (RFC 6455 5.5.1, 7.4.1).
 const CLOSE_1008: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
@@ -29,9 +29,9 @@ const CLOSE_1008: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
 /// It is open until it is dropped, so it must be run soon after its response was sent.
 #[derive(Debug)]
 pub struct Tunnel {
-    pub(super) upstream: Io,
+    pub(super) upstream: Transport,
     /// What the upstream said of the new protocol together with its answer.
-    pub(super) early: Bytes,
+    pub(super) buffered: Bytes,
     pub(super) client: OnUpgrade,
     pub(super) idle: Duration,
     pub(super) websocket: bool,
@@ -51,7 +51,7 @@ pub enum TunnelEnd {
     /// A side broke.
     Broken(io::Error),
     /// The client's side never came about.
-    Unopened(hyper::Error),
+    UpgradeFailed(hyper::Error),
 }
 
 impl Tunnel {
@@ -60,7 +60,7 @@ impl Tunnel {
     pub async fn run(self, stop: impl Future<Output = ()>) -> TunnelEnd {
         let Self {
             mut upstream,
-            early,
+            buffered,
             client,
             idle,
             websocket,
@@ -68,95 +68,108 @@ impl Tunnel {
         } = self;
         let mut client = match timeout(idle, client).await {
             Ok(Ok(upgraded)) => TokioIo::new(upgraded),
-            Ok(Err(error)) => return TunnelEnd::Unopened(error),
+            Ok(Err(error)) => return TunnelEnd::UpgradeFailed(error),
             Err(_) => return TunnelEnd::Idle,
         };
         let mut stop = pin!(stop);
-        let mut watch = Watch {
-            last: Instant::now(),
+        let mut idle_timer = IdleTimer {
+            last_activity: Instant::now(),
             idle,
-            alarm: pin!(tokio::time::sleep(idle)),
+            timer: pin!(tokio::time::sleep(idle)),
         };
-        let (mut up, mut down) = (Way::new(Bytes::new(), false), Way::new(early, websocket));
+        let (mut up, mut down) = (
+            Direction::new(Bytes::new(), false),
+            Direction::new(buffered, websocket),
+        );
         let end = std::future::poll_fn(|cx| {
             if stop.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(TunnelEnd::Stopped);
             }
-            let there = up.poll(cx, &mut client, &mut upstream, &mut watch.last);
-            let back = down.poll(cx, &mut upstream, &mut client, &mut watch.last);
-            match (there, back) {
+            let to_upstream = up.poll(
+                cx,
+                &mut client,
+                &mut upstream,
+                &mut idle_timer.last_activity,
+            );
+            let to_client = down.poll(
+                cx,
+                &mut upstream,
+                &mut client,
+                &mut idle_timer.last_activity,
+            );
+            match (to_upstream, to_client) {
                 (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => {
                     Poll::Ready(TunnelEnd::Broken(error))
                 }
                 (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(TunnelEnd::Closed),
-                (Poll::Pending, _) | (_, Poll::Pending) => watch.poll(cx),
+                (Poll::Pending, _) | (_, Poll::Pending) => idle_timer.poll(cx),
             }
         })
         .await;
-        if matches!(end, TunnelEnd::Stopped) && down.may_interrupt() {
-            let goodbye = async {
+        if matches!(end, TunnelEnd::Stopped) && down.can_send_close() {
+            let close = async {
                 client.write_all(&CLOSE_1008).await?;
                 client.shutdown().await
             };
             // They are cut off in any case; the frame is a courtesy.
-            let _ = timeout(GOODBYE, goodbye).await;
+            let _ = timeout(CLOSE_TIMEOUT, close).await;
         }
         end
     }
 }
 
 /// Notices when nobody speaks. The timer is moved only when it fires.
-struct Watch<'a> {
-    last: Instant,
+struct IdleTimer<'a> {
+    last_activity: Instant,
     idle: Duration,
-    alarm: Pin<&'a mut Sleep>,
+    timer: Pin<&'a mut Sleep>,
 }
 
-impl Watch<'_> {
+impl IdleTimer<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TunnelEnd> {
-        while self.alarm.as_mut().poll(cx).is_ready() {
-            let deadline = self.last + self.idle;
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let deadline = self.last_activity + self.idle;
             if Instant::now() >= deadline {
                 return Poll::Ready(TunnelEnd::Idle);
             }
-            self.alarm.as_mut().reset(deadline);
+            self.timer.as_mut().reset(deadline);
         }
         Poll::Pending
     }
 }
 
 /// One direction.
-struct Way {
+struct Direction {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    ended: bool,
-    shut: bool,
-    unflushed: bool,
+    is_ended: bool,
+    is_shut_down: bool,
+    needs_flush: bool,
     /// Where its frames end, for a WebSocket.
-    frames: Option<Frames>,
+    frames: Option<FrameTracker>,
 }
 
-impl Way {
-    fn new(early: Bytes, websocket: bool) -> Self {
-        let mut buffer = vec![0; BUFFER_BYTES.max(early.len())];
-        buffer[..early.len()].copy_from_slice(&early);
-        let frames = websocket.then(Frames::default);
-        let end = early.len();
+impl Direction {
+    fn new(buffered: Bytes, websocket: bool) -> Self {
+        let mut buffer = vec![0; BUFFER_BYTES.max(buffered.len())];
+        buffer[..buffered.len()].copy_from_slice(&buffered);
+        let frames = websocket.then(FrameTracker::default);
+        let end = buffered.len();
         Self {
             buffer,
             start: 0,
             end,
-            ended: false,
-            shut: false,
-            unflushed: false,
+            is_ended: false,
+            is_shut_down: false,
+            needs_flush: false,
             frames,
         }
     }
 
     /// Whether a frame of ours would stand between two of theirs.
-    fn may_interrupt(&self) -> bool {
-        !self.shut && self.frames.as_ref().is_some_and(Frames::at_boundary)
+    fn can_send_close(&self) -> bool {
+        !self.is_shut_down && self.frames.as_ref().is_some_and(FrameTracker::at_boundary)
     }
 
     fn poll(
@@ -164,9 +177,9 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut (impl AsyncRead + Unpin),
         to: &mut (impl AsyncWrite + Unpin),
-        last: &mut Instant,
+        last_activity: &mut Instant,
     ) -> Poll<io::Result<()>> {
-        while !self.shut {
+        while !self.is_shut_down {
             if self.start < self.end {
                 let rest = &self.buffer[self.start..self.end];
                 let written = ready!(Pin::new(&mut *to).poll_write(cx, rest))?;
@@ -177,22 +190,22 @@ impl Way {
                     frames.advance(&rest[..written]);
                 }
                 self.start += written;
-                self.unflushed = true;
-                *last = Instant::now();
-            } else if self.ended {
+                self.needs_flush = true;
+                *last_activity = Instant::now();
+            } else if self.is_ended {
                 ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
-                self.shut = true;
+                self.is_shut_down = true;
             } else {
-                let mut room = ReadBuf::new(&mut self.buffer);
-                match Pin::new(&mut *from).poll_read(cx, &mut room)? {
+                let mut buffer = ReadBuf::new(&mut self.buffer);
+                match Pin::new(&mut *from).poll_read(cx, &mut buffer)? {
                     Poll::Ready(()) => {
-                        (self.start, self.end) = (0, room.filled().len());
-                        self.ended = self.end == 0;
+                        (self.start, self.end) = (0, buffer.filled().len());
+                        self.is_ended = self.end == 0;
                     }
                     Poll::Pending => {
-                        if self.unflushed {
+                        if self.needs_flush {
                             ready!(Pin::new(&mut *to).poll_flush(cx))?;
-                            self.unflushed = false;
+                            self.needs_flush = false;
                         }
                         return Poll::Pending;
                     }
@@ -205,13 +218,13 @@ impl Way {
 
 /// Follows WebSocket frames (RFC 6455 5.2) to know where one ends.
 #[derive(Default)]
-struct Frames {
+struct FrameTracker {
     head: [u8; 14],
     head_bytes: usize,
     payload_left: u64,
 }
 
-impl Frames {
+impl FrameTracker {
     fn at_boundary(&self) -> bool {
         self.head_bytes == 0 && self.payload_left == 0
     }
@@ -219,10 +232,10 @@ impl Frames {
     fn advance(&mut self, mut bytes: &[u8]) {
         while let Some((first, rest)) = bytes.split_first() {
             if self.payload_left > 0 {
-                let here = usize::try_from(self.payload_left).unwrap_or(usize::MAX);
-                let here = here.min(bytes.len());
-                self.payload_left -= here as u64;
-                bytes = &bytes[here..];
+                let len = usize::try_from(self.payload_left).unwrap_or(usize::MAX);
+                let len = len.min(bytes.len());
+                self.payload_left -= len as u64;
+                bytes = &bytes[len..];
                 continue;
             }
             self.head[self.head_bytes] = *first;

@@ -51,7 +51,7 @@ async fn answers_without_a_body_give_their_connection_back() {
     let forwarded = send(&forwarder, route(), request(Method::HEAD, ""))
         .await
         .unwrap();
-    let Forwarded::Response(response) = forwarded else {
+    let UpstreamResponse::Response(response) = forwarded else {
         panic!()
     };
     assert_eq!(response.headers()[CONTENT_LENGTH], "0");
@@ -78,7 +78,7 @@ async fn an_answer_that_was_not_read_is_never_followed_by_another_request() {
         let forwarded = send(&forwarder, route(), request(Method::GET, ""))
             .await
             .unwrap();
-        let Forwarded::Response(mut response) = forwarded else {
+        let UpstreamResponse::Response(mut response) = forwarded else {
             panic!()
         };
         let piece = response

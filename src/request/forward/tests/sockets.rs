@@ -15,11 +15,11 @@ fn sharing(sockets_max: usize, ports: [u16; 2], connect: Duration) -> [Forwarder
 async fn body(forwarder: &Forwarder) -> Result<Bytes, ForwardError> {
     let request = request(Method::POST, "hello");
     match send(forwarder, route(), request).await? {
-        Forwarded::Response(response) => {
+        UpstreamResponse::Response(response) => {
             let body = response.into_body().collect().await;
             Ok(body.map_err(ForwardError::Broken)?.to_bytes())
         }
-        Forwarded::Upgraded { .. } => panic!("nobody asked for that"),
+        UpstreamResponse::Upgraded { .. } => panic!("nobody asked for that"),
     }
 }
 

@@ -8,31 +8,31 @@ use bytes::{Buf as _, Bytes};
 use http::HeaderMap;
 use tokio::io::AsyncWrite;
 
-use super::super::outgoing::{Outgoing, Stopped};
+use super::super::request_body::{BodyAborted, RequestBody};
 
 /// Room for a usual head; a connection that waits keeps no more.
-const TEXT_BYTES: usize = 4 * 1024;
+const PREFIX_CAPACITY: usize = 4 * 1024;
 
 /// What waits to be written, in this order: `text`, `piece`, `end`.
 #[derive(Default)]
-pub(super) struct Sending {
+pub(super) struct RequestWriter {
     /// A head, or the line with the size of a chunk.
-    text: Vec<u8>,
+    prefix: Vec<u8>,
     /// How much of it went.
-    written: usize,
+    prefix_written: usize,
     /// Of the body.
-    piece: Bytes,
+    data: Bytes,
     /// What ends a chunk, or the last one.
-    end: &'static [u8],
-    upload: Option<Upload>,
+    suffix: &'static [u8],
+    upload: Option<BodySource>,
     /// Whether any byte of the request went.
-    begun: bool,
+    has_sent_bytes: bool,
     /// Whether TLS may hold some of it back.
-    unflushed: bool,
+    needs_flush: bool,
 }
 
-struct Upload {
-    body: Outgoing,
+struct BodySource {
+    body: RequestBody,
     /// What is left of the length that was promised; absent: it is sent in chunks.
     left: Option<u64>,
 }
@@ -47,55 +47,55 @@ pub(super) enum SendError {
 }
 
 /// Writes the last chunk and the trailers behind it, but for the empty line at their end.
-fn write_trailers(text: &mut Vec<u8>, trailers: &HeaderMap) {
-    text.extend_from_slice(b"0\r\n");
+fn write_trailers(prefix: &mut Vec<u8>, trailers: &HeaderMap) {
+    prefix.extend_from_slice(b"0\r\n");
     for (name, value) in trailers {
-        text.extend_from_slice(name.as_str().as_bytes());
-        text.extend_from_slice(b": ");
-        text.extend_from_slice(value.as_bytes());
-        text.extend_from_slice(b"\r\n");
+        prefix.extend_from_slice(name.as_str().as_bytes());
+        prefix.extend_from_slice(b": ");
+        prefix.extend_from_slice(value.as_bytes());
+        prefix.extend_from_slice(b"\r\n");
     }
 }
 
-impl Sending {
+impl RequestWriter {
     /// Where the head is to be written, before anything is sent.
     pub(super) fn head(&mut self) -> &mut Vec<u8> {
-        self.text.clear();
-        self.written = 0;
-        self.begun = false;
-        if self.text.capacity() == 0 {
-            self.text.reserve(TEXT_BYTES);
+        self.prefix.clear();
+        self.prefix_written = 0;
+        self.has_sent_bytes = false;
+        if self.prefix.capacity() == 0 {
+            self.prefix.reserve(PREFIX_CAPACITY);
         }
-        &mut self.text
+        &mut self.prefix
     }
 
     /// Sends a body behind the head; `length` is what the head says of it.
-    pub(super) fn follow(&mut self, body: Outgoing, length: Option<u64>) {
-        self.upload = Some(Upload { body, left: length });
+    pub(super) fn set_body(&mut self, body: RequestBody, length: Option<u64>) {
+        self.upload = Some(BodySource { body, left: length });
     }
 
     /// Whether everything went.
     pub(super) fn is_done(&self) -> bool {
-        self.upload.is_none() && self.is_empty() && !self.unflushed
+        self.upload.is_none() && self.is_empty() && !self.needs_flush
     }
 
     /// Forgets what could not be sent.
-    pub(super) fn give_up(&mut self) {
+    pub(super) fn discard(&mut self) {
         *self = Self {
-            begun: self.begun,
+            has_sent_bytes: self.has_sent_bytes,
             ..Self::default()
         };
     }
 
     /// Whether any byte of the last request went.
-    pub(super) fn was_begun(&self) -> bool {
-        self.begun
+    pub(super) fn has_sent_bytes(&self) -> bool {
+        self.has_sent_bytes
     }
 
     /// Frees what an unusually long head took.
-    pub(super) fn rest(&mut self) {
-        if self.text.capacity() > TEXT_BYTES {
-            self.text = Vec::new();
+    pub(super) fn release_buffers(&mut self) {
+        if self.prefix.capacity() > PREFIX_CAPACITY {
+            self.prefix = Vec::new();
         }
     }
 
@@ -107,14 +107,16 @@ impl Sending {
     ) -> Poll<Result<(), SendError>> {
         loop {
             // A piece that is there already goes along with the head.
-            let waits = self.piece.is_empty() && self.end.is_empty() && self.fill(cx)?.is_pending();
+            let waits = self.data.is_empty()
+                && self.suffix.is_empty()
+                && self.load_body_data(cx)?.is_pending();
             if !self.is_empty() {
                 ready!(self.write(cx, io)).map_err(SendError::Io)?;
                 continue;
             }
-            if self.unflushed {
+            if self.needs_flush {
                 ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(SendError::Io)?;
-                self.unflushed = false;
+                self.needs_flush = false;
             }
             if waits {
                 return Poll::Pending;
@@ -126,48 +128,48 @@ impl Sending {
     }
 
     fn is_empty(&self) -> bool {
-        self.written == self.text.len() && self.piece.is_empty() && self.end.is_empty()
+        self.prefix_written == self.prefix.len() && self.data.is_empty() && self.suffix.is_empty()
     }
 
     /// Takes the next piece of the body, if there is a body.
-    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    fn load_body_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(upload) = &mut self.upload else {
             return Poll::Ready(Ok(()));
         };
-        let piece = ready!(upload.body.poll_piece(cx)).map_err(|Stopped| SendError::Body)?;
+        let data = ready!(upload.body.poll_data(cx)).map_err(|BodyAborted| SendError::Body)?;
         // The end is not waited for where it is known: it may never be said on its own.
-        let over = piece.is_none() || upload.body.is_end();
-        let piece = piece.unwrap_or_default();
+        let is_last = data.is_none() || upload.body.is_end();
+        let data = data.unwrap_or_default();
         if let Some(left) = &mut upload.left {
             // One byte more would be the next request.
             *left = left
-                .checked_sub(piece.len() as u64)
-                .filter(|left| !over || *left == 0)
+                .checked_sub(data.len() as u64)
+                .filter(|left| !is_last || *left == 0)
                 .ok_or(SendError::Body)?;
         } else {
-            self.end = match (piece.is_empty(), over) {
+            self.suffix = match (data.is_empty(), is_last) {
                 (false, false) => b"\r\n",
                 (false, true) => b"\r\n0\r\n\r\n",
                 (true, false) => b"",
                 (true, true) => b"0\r\n\r\n",
             };
-            if self.written == self.text.len() {
-                self.text.clear();
-                self.written = 0;
+            if self.prefix_written == self.prefix.len() {
+                self.prefix.clear();
+                self.prefix_written = 0;
             }
             // Trailers come without a piece.
-            if let Some(trailers) = upload.body.take_trailers().filter(|_| piece.is_empty()) {
-                self.end = b"\r\n";
-                write_trailers(&mut self.text, &trailers);
+            if let Some(trailers) = upload.body.take_trailers().filter(|_| data.is_empty()) {
+                self.suffix = b"\r\n";
+                write_trailers(&mut self.prefix, &trailers);
             }
-            if !piece.is_empty() {
-                write!(self.text, "{:x}\r\n", piece.len()).expect("a vector takes every byte");
+            if !data.is_empty() {
+                write!(self.prefix, "{:x}\r\n", data.len()).expect("a vector takes every byte");
             }
         }
-        if over {
+        if is_last {
             self.upload = None;
         }
-        self.piece = piece;
+        self.data = data;
         Poll::Ready(Ok(()))
     }
 
@@ -176,29 +178,29 @@ impl Sending {
         cx: &mut Context<'_>,
         io: &mut T,
     ) -> Poll<io::Result<()>> {
-        let text = &self.text[self.written..];
+        let prefix = &self.prefix[self.prefix_written..];
         let io = Pin::new(io);
-        let bytes = if self.piece.is_empty() && self.end.is_empty() {
-            ready!(io.poll_write(cx, text))?
+        let bytes = if self.data.is_empty() && self.suffix.is_empty() {
+            ready!(io.poll_write(cx, prefix))?
         } else {
-            let all = [text, &self.piece, self.end].map(IoSlice::new);
+            let all = [prefix, &self.data, self.suffix].map(IoSlice::new);
             ready!(io.poll_write_vectored(cx, &all))?
         };
         if bytes == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
-        self.begun = true;
-        self.unflushed = true;
+        self.has_sent_bytes = true;
+        self.needs_flush = true;
         self.advance(bytes);
         Poll::Ready(Ok(()))
     }
 
     fn advance(&mut self, bytes: usize) {
-        let of_text = bytes.min(self.text.len() - self.written);
-        self.written += of_text;
-        let of_piece = (bytes - of_text).min(self.piece.len());
-        self.piece.advance(of_piece);
-        let of_end = (bytes - of_text - of_piece).min(self.end.len());
-        self.end = &self.end[of_end..];
+        let of_prefix = bytes.min(self.prefix.len() - self.prefix_written);
+        self.prefix_written += of_prefix;
+        let of_data = (bytes - of_prefix).min(self.data.len());
+        self.data.advance(of_data);
+        let of_suffix = (bytes - of_prefix - of_data).min(self.suffix.len());
+        self.suffix = &self.suffix[of_suffix..];
     }
 }

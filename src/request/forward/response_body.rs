@@ -10,45 +10,45 @@ use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, Empty, Full};
 use tokio::time::Instant;
 
+use super::http1::Http1Error;
 use super::lease::Lease;
-use super::outgoing::{Progress, State};
-use super::wire::WireError;
+use super::request_body::{UploadProgress, UploadState};
 use super::{ForwardError, Phase};
 use crate::request::headers::Namespace;
 use crate::request::route::Limits;
 use crate::request::{Body, BodyError};
 
 /// A response body and, until it was read to its end, the connection it comes from.
-struct Answer {
+struct ResponseBody {
     lease: Option<Lease>,
     /// The request's body, while it may still be on its way.
-    upload: Option<Arc<Progress>>,
+    upload: Option<Arc<UploadProgress>>,
     idle: Duration,
     body_bytes_max: u64,
     waiting_since: Option<Instant>,
     /// When whoever reads looks whether it may go on. Absent: they did.
-    look_at: Option<Instant>,
+    recheck_at: Option<Instant>,
 }
 
 /// Makes a body that gives its connection back at its end, and the request up when dropped before; and
 /// says whether anything of it still has to come. One that waits is asked again when it begins to
 /// last. `now` is the time.
-pub(super) fn streamed(
+pub(super) fn stream(
     mut lease: Lease,
-    upload: Option<Arc<Progress>>,
+    upload: Option<Arc<UploadProgress>>,
     limits: &Limits,
     now: Instant,
 ) -> (Body, bool) {
-    let Some(whole) = lease.wire_mut().take_whole() else {
-        let answer = Answer {
+    let Some(whole) = lease.connection_mut().take_buffered_body() else {
+        let body = ResponseBody {
             lease: Some(lease),
             upload,
             idle: limits.idle,
             body_bytes_max: limits.body_bytes_max,
             waiting_since: None,
-            look_at: Some(now + limits.lasting),
+            recheck_at: Some(now + limits.lasting),
         };
-        return (Body::new(answer), true);
+        return (Body::new(body), true);
     };
     // What was read of this answer no longer needs the connection.
     lease.release(now);
@@ -64,7 +64,7 @@ pub(super) fn empty() -> Body {
     Body::new(Empty::new().map_err(|never| match never {}))
 }
 
-impl Answer {
+impl ResponseBody {
     fn poll_inner(
         &mut self,
         cx: &mut Context<'_>,
@@ -72,49 +72,49 @@ impl Answer {
         let Some(lease) = &mut self.lease else {
             return Poll::Ready(None);
         };
-        let wire = lease.wire_mut();
-        let frame = wire.poll_frame(cx);
+        let connection = lease.connection_mut();
+        let frame = connection.poll_frame(cx);
         if frame.is_pending() {
             let since = *self.waiting_since.get_or_insert_with(Instant::now);
             let upload = self.upload.as_ref().map_or(since, |upload| upload.last());
             let deadline = since.max(upload) + self.idle;
-            if let Some(at) = self.look_at.filter(|at| *at < deadline) {
-                if !wire.is_late(cx, at) {
+            if let Some(at) = self.recheck_at.filter(|at| *at < deadline) {
+                if !connection.is_past_deadline(cx, at) {
                     return Poll::Pending;
                 }
-                self.look_at = None;
+                self.recheck_at = None;
             }
-            if wire.is_late(cx, deadline) {
+            if connection.is_past_deadline(cx, deadline) {
                 return Poll::Ready(Some(Err(ForwardError::Timeout(Phase::ResponseBody))));
             }
             return Poll::Pending;
         }
         self.waiting_since = None;
-        if wire.is_read()
+        if connection.is_response_complete()
             && let Some(lease) = self.lease.take()
         {
             // Free for the next request, unless this one is still being sent.
             lease.release(Instant::now());
         }
         frame.map_err(|error| match error {
-            WireError::Request => self.broken_request(),
+            Http1Error::Request => self.request_error(),
             error => ForwardError::Broken(Box::new(error)),
         })
     }
 
     /// Why the request's body did not come to its end.
-    fn broken_request(&self) -> ForwardError {
+    fn request_error(&self) -> ForwardError {
         match self.upload.as_ref().map(|upload| upload.state()) {
-            Some(State::TooLarge) => ForwardError::TooLarge {
+            Some(UploadState::TooLarge) => ForwardError::TooLarge {
                 bytes_max: self.body_bytes_max,
-                begun: true,
+                partly_sent: true,
             },
             _ => ForwardError::Client,
         }
     }
 }
 
-impl http_body::Body for Answer {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -132,7 +132,7 @@ impl http_body::Body for Answer {
             Poll::Ready(Some(Err(error))) => {
                 // Whatever is left on the connection belongs to nobody.
                 let lease = self.lease.take();
-                if !error.is_the_clients() {
+                if !error.is_caused_by_client() {
                     drop(lease.map(Lease::close));
                 }
                 Poll::Ready(Some(Err(Box::new(error))))
@@ -147,8 +147,9 @@ impl http_body::Body for Answer {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.lease
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), |lease| lease.wire().size_hint())
+        self.lease.as_ref().map_or_else(
+            || SizeHint::with_exact(0),
+            |lease| lease.connection().size_hint(),
+        )
     }
 }

@@ -21,7 +21,7 @@ async fn a_slow_upstream_is_a_timeout_and_its_phase_is_named() {
     let forwarded = send(&forwarder, hasty(), request(Method::GET, ""))
         .await
         .unwrap();
-    let Forwarded::Response(response) = forwarded else {
+    let UpstreamResponse::Response(response) = forwarded else {
         panic!()
     };
     let error = response.into_body().collect().await.unwrap_err();
@@ -60,7 +60,13 @@ async fn a_body_that_is_too_large_is_refused_before_or_while_it_streams() {
     )
     .await;
     assert!(
-        matches!(large, Err(ForwardError::TooLarge { begun: false, .. })),
+        matches!(
+            large,
+            Err(ForwardError::TooLarge {
+                partly_sent: false,
+                ..
+            })
+        ),
         "{large:?}"
     );
     let pieces = ["012345", "678", "9a"].map(|piece| Ok::<_, BodyError>(Frame::data(piece.into())));
@@ -75,7 +81,13 @@ async fn a_body_that_is_too_large_is_refused_before_or_while_it_streams() {
     let request = Request::post("/").header("host", "a").body(body).unwrap();
     let large = send(&forwarder, small, request).await;
     assert!(
-        matches!(large, Err(ForwardError::TooLarge { begun: true, .. })),
+        matches!(
+            large,
+            Err(ForwardError::TooLarge {
+                partly_sent: true,
+                ..
+            })
+        ),
         "{large:?}"
     );
 }
@@ -92,7 +104,7 @@ async fn bodies_stream_both_ways_piece_by_piece() {
     let request = Request::post("/").header("host", "a").body(body).unwrap();
     pieces.send("first".into()).await.unwrap();
     let forwarded = send(&forwarder, route(), request).await.unwrap();
-    let Forwarded::Response(response) = forwarded else {
+    let UpstreamResponse::Response(response) = forwarded else {
         panic!()
     };
     let mut body = response.into_body().into_data_stream();

@@ -7,18 +7,18 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::header::CONTENT_LENGTH;
 
-use super::{Framing, HeadError};
+use super::{Framing, ResponseHeadError};
 
 /// What these fields say together.
 #[derive(Debug, Default)]
 pub(super) struct ControlFields {
     lengths: Lengths,
-    codings: usize,
+    transfer_codings: usize,
     is_chunked: bool,
-    closes: bool,
-    keeps_alive: bool,
+    has_close: bool,
+    has_keep_alive: bool,
     /// The shortest time of `Keep-Alive`.
-    pub(super) kept_for: Option<Duration>,
+    pub(super) keep_alive: Option<Duration>,
     /// Whether the answer asks for credentials.
     pub(super) has_challenge: bool,
 }
@@ -39,11 +39,11 @@ impl ControlFields {
         match name.len() {
             10 if is("connection") => self.read_connection(value),
             10 if is("keep-alive") => {
-                self.kept_for = self.kept_for.into_iter().chain(timeout(value)).min();
+                self.keep_alive = self.keep_alive.into_iter().chain(timeout(value)).min();
             }
             14 if is("content-length") => self.lengths.read(value),
             17 if is("transfer-encoding") => {
-                self.codings += 1;
+                self.transfer_codings += 1;
                 self.is_chunked = value.eq_ignore_ascii_case(b"chunked");
             }
             16 if is("www-authenticate") => self.has_challenge = true,
@@ -54,23 +54,23 @@ impl ControlFields {
 
     fn read_connection(&mut self, value: &[u8]) {
         for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            self.closes |= option.eq_ignore_ascii_case(b"close");
-            self.keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.has_close |= option.eq_ignore_ascii_case(b"close");
+            self.has_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
     }
 
     /// What length and coding say together (RFC 9112 6.3), where they agree. `old`: HTTP/1.0.
-    pub(super) fn framing(&self, old: bool) -> Result<Framing, HeadError> {
+    pub(super) fn framing(&self, is_http_1_0: bool) -> Result<Framing, ResponseHeadError> {
         let length = match self.lengths.is_invalid {
-            true => return Err(HeadError::Length),
+            true => return Err(ResponseHeadError::Length),
             false => self.lengths.value,
         };
-        match (self.codings, length) {
+        match (self.transfer_codings, length) {
             (0, None) => Ok(Framing::UntilClose),
             (0, Some(length)) => Ok(Framing::Length(length)),
-            (_, Some(_)) => Err(HeadError::LengthAndCoding),
-            (1, None) if !old && self.is_chunked => Ok(Framing::Chunked),
-            (_, None) => Err(HeadError::Coding),
+            (_, Some(_)) => Err(ResponseHeadError::LengthAndCoding),
+            (1, None) if !is_http_1_0 && self.is_chunked => Ok(Framing::Chunked),
+            (_, None) => Err(ResponseHeadError::Coding),
         }
     }
 
@@ -82,10 +82,10 @@ impl ControlFields {
     }
 
     /// Whether the upstream means to go on using the connection. `old`: HTTP/1.0.
-    pub(super) fn keeps_connection(&self, old: bool) -> bool {
-        match old {
-            true => self.keeps_alive,
-            false => !self.closes,
+    pub(super) fn keeps_connection(&self, is_http_1_0: bool) -> bool {
+        match is_http_1_0 {
+            true => self.has_keep_alive,
+            false => !self.has_close,
         }
     }
 }

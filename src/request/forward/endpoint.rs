@@ -16,13 +16,13 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::dialer::{Dialer, Socket};
+use super::dialer::{Dialer, SocketPermit};
 use super::{BuildError, tls};
 use crate::request::headers::UpstreamName;
 use crate::request::route::UpstreamUrl;
 
 /// Where an upstream is, and how to speak to it.
-pub(super) struct Target {
+pub(super) struct Endpoint {
     url: UpstreamUrl,
     pub(super) dialer: Dialer,
     tls: Option<(TlsConnector, ServerName<'static>)>,
@@ -30,17 +30,17 @@ pub(super) struct Target {
     pub(super) authority: HeaderValue,
 }
 
-impl std::fmt::Debug for Target {
+impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Target").field(&self.authority).finish()
+        f.debug_tuple("Endpoint").field(&self.authority).finish()
     }
 }
 
 /// An open connection.
 #[derive(Debug)]
-pub(super) struct Io {
+pub(super) struct Transport {
     stream: Stream,
-    _socket: Socket,
+    _socket_permit: SocketPermit,
 }
 
 #[derive(Debug)]
@@ -50,7 +50,7 @@ enum Stream {
     Unix(UnixStream),
 }
 
-impl Target {
+impl Endpoint {
     /// Reads the address. `trust` is asked for the TLS settings when they are needed; `name` is the
     /// one that its certificate must have instead of its host.
     pub(super) fn new(
@@ -94,17 +94,17 @@ impl Target {
     }
 
     /// Opens a connection. The caller limits how long this may take.
-    pub(super) async fn connect(&self, socket: Socket) -> io::Result<Io> {
-        Ok(Io {
+    pub(super) async fn connect(&self, socket: SocketPermit) -> io::Result<Transport> {
+        Ok(Transport {
             stream: self.open().await?,
-            _socket: socket,
+            _socket_permit: socket,
         })
     }
 
     async fn open(&self) -> io::Result<Stream> {
         let (host, port) = match &self.url {
             UpstreamUrl::Unix(path) => return UnixStream::connect(path).await.map(Stream::Unix),
-            UpstreamUrl::Tcp { host, port, .. } => (bare(host), *port),
+            UpstreamUrl::Tcp { host, port, .. } => (without_brackets(host), *port),
         };
         let found = self.dialer.resolver.resolve(host).await;
         let found = found.map_err(io::Error::other)?;
@@ -114,8 +114,8 @@ impl Target {
         match &self.tls {
             None => Ok(Stream::Tcp(stream)),
             Some((connector, name)) => {
-                let shaken = connector.connect(name.clone(), stream).await;
-                let stream = shaken.map_err(tls::explained_handshake)?;
+                let handshake = connector.connect(name.clone(), stream).await;
+                let stream = handshake.map_err(tls::with_handshake_remedy)?;
                 Ok(Stream::Tls(Box::new(stream)))
             }
         }
@@ -123,7 +123,7 @@ impl Target {
 }
 
 /// TLS that believes the system's authorities.
-pub(super) fn believing_the_system() -> Result<Arc<ClientConfig>, BuildError> {
+pub(super) fn system_tls_config() -> Result<Arc<ClientConfig>, BuildError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -135,22 +135,22 @@ pub(super) fn believing_the_system() -> Result<Arc<ClientConfig>, BuildError> {
 }
 
 fn server_name(host: &str) -> Result<ServerName<'static>, BuildError> {
-    let name = ServerName::try_from(bare(host).to_owned());
+    let name = ServerName::try_from(without_brackets(host).to_owned());
     name.map_err(|_| BuildError::Name {
         name: host.to_owned(),
     })
 }
 
 /// An IPv6 address without its brackets.
-fn bare(host: &str) -> &str {
+fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host)
 }
 
-impl Io {
+impl Transport {
     /// Whether the other end is closed, or broken.
-    pub(super) fn was_closed(&self) -> bool {
+    pub(super) fn is_closed_by_peer(&self) -> bool {
         let (socket, is_tls) = match &self.stream {
             Stream::Tcp(stream) => (SockRef::from(stream), false),
             Stream::Tls(stream) => (SockRef::from(stream.get_ref().0), true),
@@ -164,7 +164,7 @@ impl Io {
     }
 }
 
-impl AsyncRead for Io {
+impl AsyncRead for Transport {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -173,13 +173,15 @@ impl AsyncRead for Io {
         match &mut self.get_mut().stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             // A server that wants a certificate of ours says so only after the handshake.
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf).map_err(tls::explained),
+            Stream::Tls(stream) => Pin::new(stream)
+                .poll_read(cx, buf)
+                .map_err(tls::with_remedy),
             Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
 
-impl AsyncWrite for Io {
+impl AsyncWrite for Transport {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

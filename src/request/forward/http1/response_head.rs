@@ -18,7 +18,7 @@ const LINES_USUAL: usize = 100;
 
 /// What an upstream says before the body.
 #[derive(Debug)]
-pub(in super::super) struct Head {
+pub(in super::super) struct ResponseHead {
     /// Never an interim one, except `101`.
     pub(in super::super) status: StatusCode,
     pub(in super::super) headers: HeaderMap,
@@ -28,23 +28,23 @@ pub(in super::super) struct Head {
     pub(in super::super) reason: Option<ReasonPhrase>,
     pub(super) framing: Framing,
     /// Whether the upstream means to go on using the connection.
-    pub(super) keeps: bool,
+    pub(super) allows_reuse: bool,
     /// How long it keeps the connection open without a request, where it says so.
-    pub(super) kept_for: Option<Duration>,
+    pub(super) keep_alive: Option<Duration>,
     /// Whether it asks for credentials.
     pub(in super::super) has_challenge: bool,
 }
 
 /// A head, in a box because it passes many hands, and how many bytes it has.
-type Parsed = (Box<Head>, usize);
+type Parsed = (Box<ResponseHead>, usize);
 
 /// What is known of an answer before it comes.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Expected {
+pub(in super::super) struct ExpectedHead {
     /// The request was a HEAD, so that no body follows whatever the head says.
-    pub(in super::super) about_head: bool,
+    pub(in super::super) for_head_request: bool,
     /// Whether it matters how its names are spelled.
-    pub(in super::super) keep_names: bool,
+    pub(in super::super) keeps_names: bool,
 }
 
 /// Where the body ends.
@@ -62,7 +62,7 @@ pub(super) enum Framing {
 
 /// A head that is none, or that could be read in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in super::super) enum HeadError {
+pub(in super::super) enum ResponseHeadError {
     #[error("the head of the answer is no HTTP/1")]
     Syntax(#[source] httparse::Error),
     #[error("the answer has more than {LINES_MAX} header lines")]
@@ -78,10 +78,13 @@ pub(in super::super) enum HeadError {
 }
 
 /// Parses a head, and says how many bytes it has; nothing when it is not all there.
-pub(super) fn parse(read: &Bytes, expected: Expected) -> Result<Option<Parsed>, HeadError> {
+pub(super) fn parse(
+    read: &Bytes,
+    expected: ExpectedHead,
+) -> Result<Option<Parsed>, ResponseHeadError> {
     let mut lines = [const { MaybeUninit::uninit() }; LINES_USUAL];
     match parse_lines(read, expected, &mut lines) {
-        Err(HeadError::Lines) => {
+        Err(ResponseHeadError::Lines) => {
             let mut lines = vec![MaybeUninit::uninit(); LINES_MAX];
             parse_lines(read, expected, &mut lines)
         }
@@ -92,56 +95,57 @@ pub(super) fn parse(read: &Bytes, expected: Expected) -> Result<Option<Parsed>, 
 /// The same, with room for as many header lines as `lines` has.
 fn parse_lines<'read>(
     read: &'read Bytes,
-    expected: Expected,
+    expected: ExpectedHead,
     lines: &mut [MaybeUninit<httparse::Header<'read>>],
-) -> Result<Option<Parsed>, HeadError> {
+) -> Result<Option<Parsed>, ResponseHeadError> {
     let mut parsed = httparse::Response::new(&mut []);
     let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
         &mut parsed,
         read,
         lines,
     );
-    let bytes = match status.map_err(HeadError::from)? {
+    let bytes = match status.map_err(ResponseHeadError::from)? {
         httparse::Status::Complete(bytes) => bytes,
         httparse::Status::Partial => return Ok(None),
     };
-    let code = parsed.code.ok_or(HeadError::Status)?;
-    let status = StatusCode::from_u16(code).map_err(|_| HeadError::Status)?;
-    let old = parsed.version != Some(1);
+    let code = parsed.code.ok_or(ResponseHeadError::Status)?;
+    let status = StatusCode::from_u16(code).map_err(|_| ResponseHeadError::Status)?;
+    let is_http_1_0 = parsed.version != Some(1);
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     let mut control = ControlFields::default();
     for line in parsed.headers.iter() {
         control.read(line.name, line.value);
         let name = HeaderName::from_bytes(line.name.as_bytes());
-        let name = name.map_err(|_| HeadError::Syntax(httparse::Error::HeaderName))?;
+        let name = name.map_err(|_| ResponseHeadError::Syntax(httparse::Error::HeaderName))?;
         let value = HeaderValue::from_maybe_shared(read.slice_ref(line.value));
-        let value = value.map_err(|_| HeadError::Syntax(httparse::Error::HeaderValue))?;
+        let value = value.map_err(|_| ResponseHeadError::Syntax(httparse::Error::HeaderValue))?;
         headers.append(name, value);
     }
-    let (framing, whole) = if status.is_informational() {
+    let (framing, is_unambiguous) = if status.is_informational() {
         (Framing::Empty, true)
     } else {
-        let said = control.framing(old)?;
+        let framing = control.framing(is_http_1_0)?;
         control.join_lengths(&mut headers);
-        let bare = expected.about_head
+        let has_no_body = expected.for_head_request
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         // Whoever announces content where there can be none might send it all the same, a moment
         // later, and the next person would take it for their answer: such a connection is not used
         // again. A 304 names the length of what it stands for, and is too common for that.
-        let length_alone = matches!(said, Framing::Length(_)) && status != StatusCode::NO_CONTENT;
+        let length_alone =
+            matches!(framing, Framing::Length(_)) && status != StatusCode::NO_CONTENT;
         let quiet = matches!(
-            said,
+            framing,
             Framing::Empty | Framing::UntilClose | Framing::Length(0)
         );
         let sure = quiet || (status == StatusCode::NOT_MODIFIED && length_alone);
-        if bare {
+        if has_no_body {
             (Framing::Empty, sure)
         } else {
-            (said, true)
+            (framing, true)
         }
     };
-    let keeps = whole && control.keeps_connection(old);
-    let names = match expected.keep_names {
+    let allows_reuse = is_unambiguous && control.keeps_connection(is_http_1_0);
+    let names = match expected.keeps_names {
         true => parsed
             .headers
             .iter()
@@ -149,14 +153,14 @@ fn parse_lines<'read>(
             .collect(),
         false => Vec::new(),
     };
-    let head = Box::new(Head {
+    let head = Box::new(ResponseHead {
         status,
         headers,
         names,
         reason: unusual_reason(status, parsed.reason),
         framing,
-        keeps,
-        kept_for: control.kept_for,
+        allows_reuse,
+        keep_alive: control.keep_alive,
         has_challenge: control.has_challenge,
     });
     Ok(Some((head, bytes)))
@@ -172,7 +176,7 @@ fn unusual_reason(status: StatusCode, reason: Option<&str>) -> Option<ReasonPhra
     ReasonPhrase::try_from(reason.as_bytes()).ok()
 }
 
-impl From<httparse::Error> for HeadError {
+impl From<httparse::Error> for ResponseHeadError {
     fn from(error: httparse::Error) -> Self {
         match error {
             httparse::Error::TooManyHeaders => Self::Lines,
@@ -185,16 +189,16 @@ impl From<httparse::Error> for HeadError {
 mod tests {
     use super::*;
 
-    const PLAIN: Expected = Expected {
-        about_head: false,
-        keep_names: false,
+    const PLAIN: ExpectedHead = ExpectedHead {
+        for_head_request: false,
+        keeps_names: false,
     };
 
-    fn head(text: &str) -> Result<Option<Parsed>, HeadError> {
+    fn head(text: &str) -> Result<Option<Parsed>, ResponseHeadError> {
         parse(&Bytes::copy_from_slice(text.as_bytes()), PLAIN)
     }
 
-    fn framed(lines: &str) -> Result<Framing, HeadError> {
+    fn framed(lines: &str) -> Result<Framing, ResponseHeadError> {
         head(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n")).map(|head| head.unwrap().0.framing)
     }
 
@@ -221,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_head_that_could_be_read_in_two_ways_is_refused() {
-        use HeadError::{Coding, Length, LengthAndCoding};
+        use ResponseHeadError::{Coding, Length, LengthAndCoding};
         for (lines, why) in [
             ("Content-Length: 7\r\nContent-Length: 8\r\n", Length),
             ("Content-Length: 7, 8\r\n", Length),
@@ -255,7 +259,7 @@ mod tests {
             ("Transfer-Encoding: \"chunked\"\r\n", Coding),
             (
                 "Transfer-Encoding: chunked\u{b}\r\n",
-                HeadError::Syntax(httparse::Error::HeaderValue),
+                ResponseHeadError::Syntax(httparse::Error::HeaderValue),
             ),
             ("Transfer-Encoding:\r\n", Coding),
         ] {
@@ -287,7 +291,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\n{}\r\n",
             "A: b\r\n".repeat(LINES_MAX + 1)
         );
-        assert_eq!(head(&many).unwrap_err(), HeadError::Lines);
+        assert_eq!(head(&many).unwrap_err(), ResponseHeadError::Lines);
     }
 
     #[test]
@@ -306,12 +310,12 @@ mod tests {
             );
         }
         let whole = Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n");
-        let about_head = Expected {
-            about_head: true,
+        let for_head_request = ExpectedHead {
+            for_head_request: true,
             ..PLAIN
         };
         assert_eq!(
-            parse(&whole, about_head).unwrap().unwrap().0.framing,
+            parse(&whole, for_head_request).unwrap().unwrap().0.framing,
             Framing::Empty
         );
     }
@@ -330,7 +334,11 @@ mod tests {
             ("HTTP/1.0", "Connection: Keep-Alive\r\n", true),
         ] {
             let text = format!("{start} 200 OK\r\n{options}Content-Length: 0\r\n\r\n");
-            assert_eq!(head(&text).unwrap().unwrap().0.keeps, kept, "{text:?}");
+            assert_eq!(
+                head(&text).unwrap().unwrap().0.allows_reuse,
+                kept,
+                "{text:?}"
+            );
         }
     }
 
@@ -354,8 +362,8 @@ mod tests {
             ("X-Keep-Alive: timeout=1\r\n", None),
         ] {
             let text = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 0\r\n\r\n");
-            let said = head(&text).unwrap().unwrap().0.kept_for;
-            assert_eq!(said, seconds.map(Duration::from_secs), "{lines:?}");
+            let keep_alive = head(&text).unwrap().unwrap().0.keep_alive;
+            assert_eq!(keep_alive, seconds.map(Duration::from_secs), "{lines:?}");
         }
     }
 

@@ -13,7 +13,7 @@ const TRAILERS_MAX: usize = 100;
 
 /// How far a chunked body was read.
 #[derive(Debug)]
-pub(super) struct Chunks {
+pub(super) struct ChunkedDecoder {
     state: State,
     /// Of the size that is being read, or of the chunk that is.
     size: u64,
@@ -45,7 +45,7 @@ enum State {
 
 /// What comes out.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(super) enum ChunkedPart {
     /// A part of a chunk; never empty.
     Data(Bytes),
     /// What stood behind the last chunk. The body is over.
@@ -69,7 +69,7 @@ pub(in super::super) enum ChunkError {
     Trailers,
 }
 
-impl Default for Chunks {
+impl Default for ChunkedDecoder {
     fn default() -> Self {
         Self {
             state: State::Begin,
@@ -80,21 +80,21 @@ impl Default for Chunks {
     }
 }
 
-impl Chunks {
+impl ChunkedDecoder {
     /// Takes the next piece out of what was read; nothing when all of it is used up before one.
-    pub(super) fn next(&mut self, read: &mut Bytes) -> Result<Option<Piece>, ChunkError> {
+    pub(super) fn next(&mut self, read: &mut Bytes) -> Result<Option<ChunkedPart>, ChunkError> {
         loop {
             if self.state == State::Data {
                 if read.is_empty() {
                     return Ok(None);
                 }
-                let here =
+                let len =
                     usize::try_from(self.size).map_or(read.len(), |size| size.min(read.len()));
-                self.size -= here as u64;
+                self.size -= len as u64;
                 if self.size == 0 {
                     self.state = State::DataEnd;
                 }
-                return Ok(Some(Piece::Data(read.split_to(here))));
+                return Ok(Some(ChunkedPart::Data(read.split_to(len))));
             }
             let Some(byte) = read.first().copied() else {
                 return Ok(None);
@@ -125,14 +125,14 @@ impl Chunks {
             (State::Digits | State::Blank | State::Extension, b'\r') => Ok(State::SizeEnd),
             (State::Digits | State::Blank, b';') => Ok(State::Extension),
             (State::Digits | State::Blank, b' ' | b'\t') => {
-                self.extend()?;
+                self.count_extension_byte()?;
                 Ok(State::Blank)
             }
             (State::Digits | State::Blank, _) => Err(ChunkError::Size),
             // Some end a line here, others do not.
             (State::Extension, b'\n') => Err(ChunkError::Line),
             (State::Extension, _) => {
-                self.extend()?;
+                self.count_extension_byte()?;
                 Ok(State::Extension)
             }
             (State::SizeEnd, b'\n') if self.size == 0 => Ok(State::Trailers),
@@ -146,7 +146,7 @@ impl Chunks {
         }
     }
 
-    fn extend(&mut self) -> Result<(), ChunkError> {
+    fn count_extension_byte(&mut self) -> Result<(), ChunkError> {
         self.extension_bytes += 1;
         if self.extension_bytes > EXTENSION_BYTES_MAX {
             return Err(ChunkError::Extensions);
@@ -154,17 +154,18 @@ impl Chunks {
         Ok(())
     }
 
-    fn trailer(&mut self, byte: u8) -> Result<Option<Piece>, ChunkError> {
+    fn trailer(&mut self, byte: u8) -> Result<Option<ChunkedPart>, ChunkError> {
         let before = self.trailers.last().copied();
         if (byte == b'\n') != (before == Some(b'\r')) {
             return Err(ChunkError::Line);
         }
         self.trailers.push(byte);
         if self.trailers == b"\r\n" {
-            return Ok(Some(Piece::End));
+            return Ok(Some(ChunkedPart::End));
         }
         if self.trailers.ends_with(b"\r\n\r\n") {
-            return parsed(&self.trailers).map(|trailers| Some(Piece::Trailers(trailers)));
+            return parse_trailers(&self.trailers)
+                .map(|trailers| Some(ChunkedPart::Trailers(trailers)));
         }
         if self.trailers.len() >= TRAILER_BYTES_MAX {
             return Err(ChunkError::Trailers);
@@ -173,7 +174,7 @@ impl Chunks {
     }
 }
 
-fn parsed(lines: &[u8]) -> Result<HeaderMap, ChunkError> {
+fn parse_trailers(lines: &[u8]) -> Result<HeaderMap, ChunkError> {
     let mut headers = [httparse::EMPTY_HEADER; TRAILERS_MAX];
     let Ok(httparse::Status::Complete((bytes, headers))) =
         httparse::parse_headers(lines, &mut headers)
@@ -206,17 +207,17 @@ mod tests {
         body: &[u8],
         at_once: usize,
     ) -> Result<(Vec<u8>, Option<HeaderMap>, usize), ChunkError> {
-        let (mut chunks, mut data, mut used) = (Chunks::default(), Vec::new(), 0);
+        let (mut chunks, mut data, mut used) = (ChunkedDecoder::default(), Vec::new(), 0);
         for piece in body.chunks(at_once) {
             let mut piece = Bytes::copy_from_slice(piece);
             let whole = piece.len();
             loop {
                 match chunks.next(&mut piece)? {
-                    Some(Piece::Data(bytes)) => data.extend_from_slice(&bytes),
-                    Some(Piece::Trailers(trailers)) => {
+                    Some(ChunkedPart::Data(bytes)) => data.extend_from_slice(&bytes),
+                    Some(ChunkedPart::Trailers(trailers)) => {
                         return Ok((data, Some(trailers), used + whole - piece.len()));
                     }
-                    Some(Piece::End) => return Ok((data, None, used + whole - piece.len())),
+                    Some(ChunkedPart::End) => return Ok((data, None, used + whole - piece.len())),
                     None => break,
                 }
             }

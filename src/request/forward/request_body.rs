@@ -15,18 +15,18 @@ use crate::request::headers::Namespace;
 
 /// A request body.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct RequestBody {
     body: Body,
-    left: u64,
+    bytes_left: u64,
     namespace: Namespace,
     /// What came behind the last piece and may travel.
     trailers: Option<HeaderMap>,
-    progress: Arc<Progress>,
+    progress: Arc<UploadProgress>,
 }
 
 /// How far a request body has come, for whoever waits for the answer.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct UploadProgress {
     start: Instant,
     /// When the last piece went, in milliseconds after `start`.
     last_ms: AtomicU64,
@@ -36,7 +36,7 @@ pub(super) struct Progress {
 /// What became of a request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum State {
+pub(super) enum UploadState {
     /// There is more to come.
     Sending = 0,
     /// All of it went.
@@ -49,19 +49,23 @@ pub(super) enum State {
 
 /// The body will not come to its end; its [`State`] says why.
 #[derive(Debug)]
-pub(super) struct Stopped;
+pub(super) struct BodyAborted;
 
-impl Outgoing {
+impl RequestBody {
     /// Watches a body of at most `bytes_max` bytes.
-    pub(super) fn new(body: Body, namespace: Namespace, bytes_max: u64) -> (Self, Arc<Progress>) {
-        let progress = Arc::new(Progress {
+    pub(super) fn new(
+        body: Body,
+        namespace: Namespace,
+        bytes_max: u64,
+    ) -> (Self, Arc<UploadProgress>) {
+        let progress = Arc::new(UploadProgress {
             start: Instant::now(),
             last_ms: AtomicU64::new(0),
-            state: AtomicU8::new(State::Sending as u8),
+            state: AtomicU8::new(UploadState::Sending as u8),
         });
         let body = Self {
             body,
-            left: bytes_max,
+            bytes_left: bytes_max,
             namespace,
             trailers: None,
             progress: Arc::clone(&progress),
@@ -70,13 +74,13 @@ impl Outgoing {
     }
 }
 
-impl Progress {
-    pub(super) fn state(&self) -> State {
+impl UploadProgress {
+    pub(super) fn state(&self) -> UploadState {
         match self.state.load(Ordering::Relaxed) {
-            0 => State::Sending,
-            1 => State::Sent,
-            2 => State::TooLarge,
-            _ => State::Broken,
+            0 => UploadState::Sending,
+            1 => UploadState::Sent,
+            2 => UploadState::TooLarge,
+            _ => UploadState::Broken,
         }
     }
 
@@ -85,19 +89,19 @@ impl Progress {
         self.start + std::time::Duration::from_millis(self.last_ms.load(Ordering::Relaxed))
     }
 
-    fn note(&self, state: State) {
+    fn record(&self, state: UploadState) {
         let ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_ms.store(ms, Ordering::Relaxed);
         self.state.store(state as u8, Ordering::Relaxed);
     }
 }
 
-impl Outgoing {
+impl RequestBody {
     /// The next piece, which may be empty; nothing at the end.
-    pub(super) fn poll_piece(
+    pub(super) fn poll_data(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Bytes>, Stopped>> {
+    ) -> Poll<Result<Option<Bytes>, BodyAborted>> {
         let data = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => Some(data),
@@ -107,24 +111,27 @@ impl Outgoing {
                 }
             },
             Some(Err(_)) => {
-                self.progress.note(State::Broken);
-                return Poll::Ready(Err(Stopped));
+                self.progress.record(UploadState::Broken);
+                return Poll::Ready(Err(BodyAborted));
             }
             None => None,
         };
         let Some(data) = data else {
-            self.progress.note(State::Sent);
+            self.progress.record(UploadState::Sent);
             return Poll::Ready(Ok(None));
         };
-        let Some(left) = self.left.checked_sub(data.len() as u64) else {
-            self.progress.note(State::TooLarge);
-            return Poll::Ready(Err(Stopped));
+        let Some(bytes_left) = self.bytes_left.checked_sub(data.len() as u64) else {
+            self.progress.record(UploadState::TooLarge);
+            return Poll::Ready(Err(BodyAborted));
         };
-        self.left = left;
+        self.bytes_left = bytes_left;
         // Over HTTP/2 the end may come alone, and is not asked for once the length is reached.
         let end = self.is_end();
-        self.progress
-            .note(if end { State::Sent } else { State::Sending });
+        self.progress.record(if end {
+            UploadState::Sent
+        } else {
+            UploadState::Sending
+        });
         Poll::Ready(Ok(Some(data)))
     }
 

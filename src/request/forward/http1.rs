@@ -1,0 +1,449 @@
+//! `Wire`: one HTTP/1.1 connection to an upstream, driven by whoever waits for it.
+//!
+//! No task of its own: a request, its answer and both bodies live in the task that serves the
+//! client. That saves two switches between tasks for every request, and a client that does not
+//! read keeps us from reading.
+//!
+//! A wire carries one exchange after another and never lends bytes of one to the next: it is free
+//! only when the request was sent whole, the answer read to its end, and nothing came behind it.
+
+use std::fmt;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::StatusCode;
+use http_body::{Frame, SizeHint};
+use tokio::io::AsyncReadExt as _;
+use tokio::time::{Instant, Sleep};
+
+use super::endpoint::Transport;
+use super::request_body::RequestBody;
+use chunked::{ChunkError, ChunkedDecoder, ChunkedPart};
+use request_writer::{RequestWriter, SendError};
+use response_head::{Framing, ResponseHeadError};
+
+pub(super) use response_head::{ExpectedHead, ResponseHead};
+
+mod chunked;
+mod drain;
+mod request_writer;
+mod response_head;
+
+/// How much is read at once, in bytes; the more the more comes.
+const READ_BYTES_MIN: usize = 8 * 1024;
+const READ_BYTES_MAX: usize = 128 * 1024;
+/// How long the head of an answer may be, in bytes.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How long before the upstream closes a connection no further request is sent on it.
+const CLOSE_MARGIN: Duration = Duration::from_secs(1);
+/// How many interim answers may come before the one that counts.
+const INTERIM_MAX: usize = 32;
+
+/// A connection to an upstream, and how far its exchange is.
+pub(super) struct Http1Connection {
+    io: Transport,
+    writer: RequestWriter,
+    /// What was read and not yet looked at.
+    unparsed: Bytes,
+    /// Where the next bytes are read into; the beginning of a head that is not all there.
+    read_buffer: BytesMut,
+    read_bytes: usize,
+    remainder: BodyRemainder,
+    /// What is known of the answer whose head was not read yet.
+    expected_head: Option<ExpectedHead>,
+    /// Whether another request may follow this one.
+    allows_reuse: bool,
+    /// How long the upstream keeps its end open between two requests, where it said so.
+    keep_alive: Option<Duration>,
+    /// Serves every wait of every request: it is only moved when it fires too early or would fire
+    /// too late, so that most requests never touch the timer wheel.
+    timer: Pin<Box<Sleep>>,
+}
+
+/// What is left of an answer.
+#[derive(Debug)]
+enum BodyRemainder {
+    Nothing,
+    Bytes(u64),
+    Chunked(Box<ChunkedDecoder>),
+    UntilClose,
+}
+
+/// Why an exchange brought no answer.
+#[derive(Debug)]
+pub(super) enum ExchangeError {
+    /// The connection turned out to be closed before anything was sent.
+    NotSent,
+    /// The connection was closed or broke before the first byte of an answer.
+    NoResponse(Http1Error),
+    /// The same within the head of an answer.
+    IncompleteHead(Http1Error),
+    /// The upstream answered something that is no answer, or the request came to no end.
+    Invalid(Http1Error),
+    /// It took too long.
+    TimedOut,
+}
+
+/// What goes wrong on a wire.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Http1Error {
+    #[error("the connection broke")]
+    Io(#[source] io::Error),
+    #[error("the connection was closed before the end of the answer")]
+    Closed,
+    #[error("read the head of the answer")]
+    Head(#[source] ResponseHeadError),
+    #[error("the head of the answer is longer than {HEAD_BYTES_MAX} bytes")]
+    HeadTooLong,
+    #[error("more than {INTERIM_MAX} interim answers came")]
+    Interim,
+    #[error("read a chunk of the answer")]
+    Chunk(#[source] ChunkError),
+    #[error("the body of the request did not come to its end")]
+    Request,
+}
+
+impl fmt::Debug for Http1Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http1Connection")
+            .field("remainder", &self.remainder)
+            .field("allows_reuse", &self.allows_reuse)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Http1Connection {
+    pub(super) fn new(io: Transport) -> Box<Self> {
+        Box::new(Self {
+            io,
+            writer: RequestWriter::default(),
+            unparsed: Bytes::new(),
+            read_buffer: BytesMut::new(),
+            read_bytes: READ_BYTES_MIN,
+            remainder: BodyRemainder::Nothing,
+            expected_head: None,
+            allows_reuse: true,
+            keep_alive: None,
+            timer: Box::pin(tokio::time::sleep(Duration::from_secs(3600))),
+        })
+    }
+
+    /// Where the head of the next request is to be written.
+    pub(super) fn head(&mut self) -> &mut Vec<u8> {
+        self.writer.head()
+    }
+
+    /// Sends the head that was written, and `body` behind it, and waits for the head of the answer.
+    /// `deadline` is asked at every wait. A body is taken only when something is sent.
+    ///
+    /// Dropping the future leaves a connection that is not free.
+    pub(super) async fn exchange(
+        &mut self,
+        body: &mut Option<(RequestBody, Option<u64>)>,
+        expected: ExpectedHead,
+        deadline: impl Fn() -> Instant,
+    ) -> Result<Box<ResponseHead>, ExchangeError> {
+        if !self.is_alive() {
+            return Err(ExchangeError::NotSent);
+        }
+        self.allows_reuse = false;
+        self.expected_head = Some(expected);
+        let has_body = body.is_some();
+        if let Some((body, length)) = body.take() {
+            self.writer.set_body(body, length);
+        }
+        let (mut interim, mut broken) = (0, None);
+        let head = std::future::poll_fn(|cx| {
+            match self.send(cx) {
+                Ok(()) => {}
+                Err(SendError::Body) => {
+                    return Poll::Ready(Err(ExchangeError::Invalid(Http1Error::Request)));
+                }
+                // The upstream may have said why before it closed.
+                Err(SendError::Io(error)) => broken = Some(error),
+            }
+            match self.poll_head(cx, expected, &mut interim) {
+                Poll::Ready(Ok(head)) => Poll::Ready(Ok(head)),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(match error {
+                    Http1Error::Io(_) | Http1Error::Closed
+                        if !has_body && !self.writer.has_sent_bytes() =>
+                    {
+                        ExchangeError::NotSent
+                    }
+                    Http1Error::Io(_) | Http1Error::Closed
+                        if interim > 0 || !self.read_buffer.is_empty() =>
+                    {
+                        ExchangeError::IncompleteHead(error)
+                    }
+                    Http1Error::Io(_) | Http1Error::Closed => {
+                        ExchangeError::NoResponse(broken.take().map_or(error, Http1Error::Io))
+                    }
+                    _ => ExchangeError::Invalid(error),
+                })),
+                Poll::Pending if self.is_past_deadline(cx, deadline()) => {
+                    Poll::Ready(Err(ExchangeError::TimedOut))
+                }
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        let head = head.await?;
+        self.begin_body(&head);
+        self.keep_alive = head.keep_alive;
+        self.allows_reuse = head.allows_reuse
+            && !matches!(self.remainder, BodyRemainder::UntilClose)
+            && broken.is_none();
+        Ok(head)
+    }
+
+    fn begin_body(&mut self, head: &ResponseHead) {
+        self.expected_head = None;
+        self.remainder = match head.framing {
+            Framing::Empty | Framing::Length(0) => BodyRemainder::Nothing,
+            Framing::Length(length) => BodyRemainder::Bytes(length),
+            Framing::Chunked => BodyRemainder::Chunked(Box::default()),
+            Framing::UntilClose => BodyRemainder::UntilClose,
+        };
+    }
+
+    /// Sends on what can be sent. A connection that broke may still be read.
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), SendError> {
+        match self.writer.poll(cx, &mut self.io) {
+            Poll::Ready(Err(error)) => {
+                self.writer.discard();
+                self.allows_reuse = false;
+                Err(error)
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        expected: ExpectedHead,
+        interim: &mut usize,
+    ) -> Poll<Result<Box<ResponseHead>, Http1Error>> {
+        loop {
+            if !self.unparsed.is_empty() {
+                if let Some((head, bytes)) =
+                    response_head::parse(&self.unparsed, expected).map_err(Http1Error::Head)?
+                {
+                    if bytes > HEAD_BYTES_MAX {
+                        return Poll::Ready(Err(Http1Error::HeadTooLong));
+                    }
+                    self.unparsed.advance(bytes);
+                    if head.status.is_informational()
+                        && head.status != StatusCode::SWITCHING_PROTOCOLS
+                    {
+                        *interim += 1;
+                        if *interim > INTERIM_MAX {
+                            return Poll::Ready(Err(Http1Error::Interim));
+                        }
+                        continue;
+                    }
+                    return Poll::Ready(Ok(head));
+                }
+                self.read_buffer = BytesMut::with_capacity(self.unparsed.len() + READ_BYTES_MIN);
+                self.read_buffer.extend_from_slice(&self.unparsed);
+                self.unparsed.clear();
+            }
+            let before = self.read_buffer.len();
+            if before > HEAD_BYTES_MAX {
+                return Poll::Ready(Err(Http1Error::HeadTooLong));
+            }
+            if ready!(self.poll_read(cx)).map_err(Http1Error::Io)? == 0 {
+                return Poll::Ready(Err(Http1Error::Closed));
+            }
+            // Until its end is there a long head is not parsed again.
+            if before == 0 || has_empty_line(&self.read_buffer[before.saturating_sub(3)..]) {
+                self.unparsed = self.read_buffer.split().freeze();
+            }
+        }
+    }
+
+    /// The next piece of the answer's body. The request goes on meanwhile.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
+        if let Err(SendError::Body) = self.send(cx) {
+            return Poll::Ready(Some(Err(Http1Error::Request)));
+        }
+        loop {
+            match self.next_frame() {
+                Ok(None) if matches!(self.remainder, BodyRemainder::Nothing) => {
+                    return Poll::Ready(None);
+                }
+                Ok(None) => {}
+                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Err(error) => return Poll::Ready(Some(Err(Http1Error::Chunk(error)))),
+            }
+            match ready!(self.poll_read(cx)) {
+                Ok(0) if matches!(self.remainder, BodyRemainder::UntilClose) => {
+                    self.remainder = BodyRemainder::Nothing;
+                    return Poll::Ready(None);
+                }
+                Ok(0) => return Poll::Ready(Some(Err(Http1Error::Closed))),
+                Ok(_) => self.unparsed = self.read_buffer.split().freeze(),
+                Err(error) => return Poll::Ready(Some(Err(Http1Error::Io(error)))),
+            }
+        }
+    }
+
+    /// The next piece of what was read already.
+    fn next_frame(&mut self) -> Result<Option<Frame<Bytes>>, ChunkError> {
+        if self.unparsed.is_empty() {
+            return Ok(None);
+        }
+        match &mut self.remainder {
+            BodyRemainder::Nothing => Ok(None),
+            BodyRemainder::UntilClose => Ok(Some(Frame::data(std::mem::take(&mut self.unparsed)))),
+            BodyRemainder::Bytes(remainder) => {
+                let len = usize::try_from(*remainder).unwrap_or(usize::MAX);
+                let piece = self.unparsed.split_to(len.min(self.unparsed.len()));
+                *remainder -= piece.len() as u64;
+                if *remainder == 0 {
+                    self.remainder = BodyRemainder::Nothing;
+                }
+                Ok(Some(Frame::data(piece)))
+            }
+            BodyRemainder::Chunked(decoder) => match decoder.next(&mut self.unparsed)? {
+                Some(ChunkedPart::Data(piece)) => Ok(Some(Frame::data(piece))),
+                Some(ChunkedPart::Trailers(trailers)) => {
+                    self.remainder = BodyRemainder::Nothing;
+                    Ok(Some(Frame::trailers(trailers)))
+                }
+                Some(ChunkedPart::End) => {
+                    self.remainder = BodyRemainder::Nothing;
+                    Ok(None)
+                }
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The whole body, when it is of known length and all of it was read already.
+    pub(super) fn take_buffered_body(&mut self) -> Option<Bytes> {
+        let whole = match self.remainder {
+            BodyRemainder::Nothing => 0,
+            BodyRemainder::Bytes(remainder) => usize::try_from(remainder).ok()?,
+            BodyRemainder::Chunked(_) | BodyRemainder::UntilClose => return None,
+        };
+        if self.unparsed.len() < whole {
+            return None;
+        }
+        self.remainder = BodyRemainder::Nothing;
+        Some(self.unparsed.split_to(whole))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // While nobody holds what was read before, its memory is used again from its beginning.
+        self.read_buffer.reserve(self.read_bytes);
+        let free = self.read_buffer.capacity() - self.read_buffer.len();
+        let read = ready!(pin!(self.io.read_buf(&mut self.read_buffer)).poll(cx))?;
+        if read == free {
+            self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    /// How long what is left of the body is.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match &self.remainder {
+            BodyRemainder::Nothing => SizeHint::with_exact(0),
+            BodyRemainder::Bytes(remainder) => SizeHint::with_exact(*remainder),
+            BodyRemainder::Chunked(_) | BodyRemainder::UntilClose => SizeHint::default(),
+        }
+    }
+
+    /// Whether the answer was read to its end.
+    pub(super) fn is_response_complete(&self) -> bool {
+        matches!(self.remainder, BodyRemainder::Nothing)
+    }
+
+    /// Whether the request was sent to its end.
+    pub(super) fn is_request_sent(&self) -> bool {
+        self.writer.is_done()
+    }
+
+    /// Whether the upstream may be at work on a request: some of it went, and its answer was not read
+    /// to the end.
+    pub(super) fn is_awaiting_response(&self) -> bool {
+        self.has_sent_bytes() && (self.expected_head.is_some() || !self.is_response_complete())
+    }
+
+    /// Whether any byte of the last request went.
+    pub(super) fn has_sent_bytes(&self) -> bool {
+        self.writer.has_sent_bytes()
+    }
+
+    /// Whether the next request may be sent.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.is_request_sent() && self.is_idle()
+    }
+
+    /// Whether nothing of an answer is left, and none will be misread for the next.
+    fn is_idle(&self) -> bool {
+        self.allows_reuse
+            && self.is_response_complete()
+            && self.unparsed.is_empty()
+            && self.read_buffer.is_empty()
+    }
+
+    /// Whether the upstream still holds its end open between two answers, as far as we were told.
+    pub(super) fn is_alive(&mut self) -> bool {
+        // Anything that is said before the next request is no answer to it.
+        let mut noop_context = Context::from_waker(Waker::noop());
+        self.is_idle() && self.poll_read(&mut noop_context).is_pending()
+    }
+
+    /// Whether the upstream has closed its end, asked of the system: what the runtime knows of a socket
+    /// is as old as its last look, and on a busy machine that is long ago.
+    pub(super) fn is_closed_by_peer(&self) -> bool {
+        self.io.is_closed_by_peer()
+    }
+
+    /// How long it may wait for the next request: `most`, or less where the upstream would close it
+    /// before. A request sent in that moment would be lost.
+    pub(super) fn idle_limit(&self, most: Duration) -> Duration {
+        self.keep_alive.map_or(most, |seconds| {
+            most.min((seconds / 2).max(seconds.saturating_sub(CLOSE_MARGIN)))
+        })
+    }
+
+    /// Gives back memory that waiting does not need.
+    pub(super) fn release_buffers(&mut self) {
+        self.writer.release_buffers();
+        if self.read_bytes > READ_BYTES_MIN {
+            self.read_bytes = READ_BYTES_MIN;
+            self.read_buffer = BytesMut::new();
+        }
+    }
+
+    /// Whether a wait is over. Wakes the task when it will be.
+    pub(super) fn is_past_deadline(&mut self, cx: &mut Context<'_>, deadline: Instant) -> bool {
+        if self.timer.deadline() > deadline {
+            self.timer.as_mut().reset(deadline);
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return true;
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+        false
+    }
+
+    /// Takes the bare connection after an upgrade, with what was read of the new protocol.
+    pub(super) fn into_transport(self) -> (Transport, Bytes) {
+        (self.io, self.unparsed)
+    }
+}
+
+/// Whether a line without anything ends here, however lines end.
+fn has_empty_line(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|two| two == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
+}
