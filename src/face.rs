@@ -18,13 +18,13 @@ use crate::site::live::Live;
 use crate::site::{Shared, Site};
 
 pub mod admin;
-mod again;
 mod browser;
 mod check;
 pub mod explanation;
 pub mod ext_authz;
-mod lasting;
+mod long_request;
 pub mod page;
+mod recheck;
 mod record;
 mod reply;
 mod sign_in;
@@ -32,10 +32,10 @@ mod streamed;
 mod tunnel;
 mod urls;
 
-use again::LetIn;
 pub use check::CheckConfig;
-use check::Contract;
-use lasting::{GoingOn, Lasting};
+use check::CheckProtocol;
+use long_request::{LongRequest, RecheckedBody};
+use recheck::AllowedRequest;
 use record::{AccessEntry, LoggedResponse};
 pub use sign_in::OWN_PAGES;
 use sign_in::Reconfirmed;
@@ -63,7 +63,7 @@ enum Step {
 }
 
 /// Computes what is forwarded; the route's headers may take more work than the request is worth.
-fn onward(context: &RequestContext<'_>, permit: Permit) -> Step {
+fn prepare_forward(context: &RequestContext<'_>, permit: Permit) -> Step {
     let onward = Onward::new(&permit, context.head, context.id, context.site.writing());
     match permit.too_costly(context.head) {
         None => Step::Forward(permit, onward),
@@ -91,7 +91,7 @@ impl Live {
         let mut entry = AccessEntry::of(&self.shared().telemetry, &parts, &connection, now);
         let mut body = Some(body);
         let step = self
-            .step(&site, &parts, &connection, &id, &mut entry, &mut body)
+            .respond_or_permit(&site, &parts, &connection, &id, &mut entry, &mut body)
             .await;
         let logged = match (step, body) {
             (Step::Respond(logged), _) => {
@@ -101,11 +101,11 @@ impl Live {
                 let sent = (permit, &onward);
                 let request = (&mut parts, body, &connection);
                 return self
-                    .forwarded(&site, sent, &id, &mut entry, request, started)
+                    .forward(&site, sent, &id, &mut entry, request, started)
                     .await;
             }
             // A body moves only into an own path, and those are told.
-            (Step::Forward(..), None) => reply::lost(),
+            (Step::Forward(..), None) => reply::internal_error(),
         };
         logged.record(&self.shared().telemetry, &entry, &id, started)
     }
@@ -113,7 +113,7 @@ impl Live {
     /// Parses the head, and answers the request or permits it. The body is taken by own paths only.
     ///
     /// What is rare is in a box: the future of every request has room for all that is not.
-    async fn step<B>(
+    async fn respond_or_permit<B>(
         &self,
         site: &Site,
         parts: &Parts,
@@ -126,9 +126,9 @@ impl Live {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BodyError>,
     {
-        if let Some(contract) = Contract::at(site, parts.uri.path()) {
+        if let Some(protocol) = CheckProtocol::at(site, parts.uri.path()) {
             let (answer, asked) = (check::answer, (site, self.shared()));
-            let answer = answer(contract, asked, parts, connection, id, entry);
+            let answer = answer(protocol, asked, parts, connection, id, entry);
             return Step::Respond(Box::pin(answer).await);
         }
         let head = match Head::of(parts, connection, site.reading(), entry.at) {
@@ -140,7 +140,7 @@ impl Live {
                 {
                     return Step::Respond(logged);
                 }
-                complain(site, connection.peer, id, error);
+                log_bad_head(site, connection.peer, id, error);
                 let lang = browser::lang(&parts.headers);
                 return Step::Respond(reply::bad_head(lang, id, error));
             }
@@ -156,11 +156,11 @@ impl Live {
             return Step::Respond(Box::pin(sign_in::answer(&context, body.take())).await);
         }
         match decide(&site.routes, &site.gate, &head).await {
-            Verdict::Allow(permit) => onward(&context, permit),
+            Verdict::Allow(permit) => prepare_forward(&context, permit),
             Verdict::Reconfirm(permit) => {
                 match Box::pin(sign_in::reconfirm(&context, permit)).await {
                     Reconfirmed::Answered(logged) => Step::Respond(*logged),
-                    Reconfirmed::GoOn(permit) => onward(&context, permit),
+                    Reconfirmed::GoOn(permit) => prepare_forward(&context, permit),
                 }
             }
             Verdict::Login(needed) => {
@@ -171,7 +171,7 @@ impl Live {
     }
 
     /// Forwards a request, and records what came of it.
-    async fn forwarded<B>(
+    async fn forward<B>(
         self: &Arc<Self>,
         site: &Arc<Site>,
         (permit, onward): (Permit, &Onward),
@@ -187,7 +187,7 @@ impl Live {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let renewed = sign_in::renewed_cookie(site, &permit, &parts.headers, entry.at);
         let sent_at = Instant::now();
-        let lasting = permit.route().limits.lasting;
+        let recheck_after = permit.route().limits.lasting;
         let uploads = !body.is_end_stream();
         let sent = {
             let request = ClientRequest {
@@ -199,9 +199,15 @@ impl Live {
             };
             let mut sent = pin!(site.forwarder.forward(&permit, onward, request));
             if uploads {
-                let request = let_in(parts, connection, &permit);
+                let request = allowed_request(parts, connection, &permit);
                 // In a box: whoever sends nothing pays nothing for it.
-                Box::pin(lasting::unless_over(sent.as_mut(), lasting, self, request)).await
+                Box::pin(long_request::run_while_allowed(
+                    sent.as_mut(),
+                    recheck_after,
+                    self,
+                    request,
+                ))
+                .await
             } else {
                 Some(sent.as_mut().await)
             }
@@ -212,10 +218,10 @@ impl Live {
         };
         // A request that was ended without an answer was judged when it ended.
         let stale = sent.is_some()
-            && answered_at.saturating_duration_since(sent_at) >= lasting
-            && !Box::pin(self.still_lets_in(&permit, parts, connection)).await;
+            && answered_at.saturating_duration_since(sent_at) >= recheck_after
+            && !Box::pin(self.is_still_allowed(&permit, parts, connection)).await;
         let Some(sent) = sent.filter(|_| !stale) else {
-            let logged = Box::pin(self.no_longer::<B>(parts, connection, id, entry)).await;
+            let logged = Box::pin(self.refuse_midway::<B>(parts, connection, id, entry)).await;
             return logged.record(&self.shared().telemetry, entry, id, started);
         };
         let logged = LoggedResponse::allowed(&permit).with_upstream_times(sent_at, answered_at);
@@ -237,7 +243,7 @@ impl Live {
                 return logged.record(&self.shared().telemetry, entry, id, started);
             }
         };
-        let going_on = || GoingOn {
+        let long_request = || LongRequest {
             live: Arc::clone(self),
             // Nobody needs the head any more.
             head: std::mem::replace(parts, Request::new(()).into_parts().0),
@@ -247,7 +253,7 @@ impl Live {
             client: entry.client,
             since: sent_at,
         };
-        let mut response = watched(forwarded, streams, going_on);
+        let mut response = end_when_refused(forwarded, streams, long_request);
         if let Some(cookie) = renewed {
             reply::add_cookie(&mut response, &cookie);
             reply::mark_private(&mut response);
@@ -257,12 +263,17 @@ impl Live {
     }
 
     /// Whether a request that took long would still be let in, for the same person.
-    async fn still_lets_in(&self, permit: &Permit, head: &Parts, connection: &Connection) -> bool {
-        again::is_let_in(self, let_in(head, connection, permit)).await
+    async fn is_still_allowed(
+        &self,
+        permit: &Permit,
+        head: &Parts,
+        connection: &Connection,
+    ) -> bool {
+        recheck::is_still_allowed(self, allowed_request(head, connection, permit)).await
     }
 
     /// The answer to a request that is no longer let in: what it would get if it came now.
-    async fn no_longer<B>(
+    async fn refuse_midway<B>(
         &self,
         parts: &Parts,
         connection: &Connection,
@@ -275,30 +286,30 @@ impl Live {
     {
         let site = self.site();
         let mut no_body = None::<B>;
-        let step = self.step(&site, parts, connection, id, entry, &mut no_body);
+        let step = self.respond_or_permit(&site, parts, connection, id, entry, &mut no_body);
         let logged = match step.await {
             Step::Respond(logged) => logged,
             // As somebody else, who did not send it.
-            Step::Forward(..) => reply::no_longer(browser::lang(&parts.headers), id),
+            Step::Forward(..) => reply::no_longer_allowed(browser::lang(&parts.headers), id),
         };
         logged.with_reason("no longer allowed")
     }
 }
 
 /// The response to send. What goes on after it ends once its request would be refused.
-fn watched(
+fn end_when_refused(
     forwarded: UpstreamResponse,
     streams: bool,
-    going_on: impl FnOnce() -> GoingOn,
+    long_request: impl FnOnce() -> LongRequest,
 ) -> Response<Body> {
     match forwarded {
         UpstreamResponse::Response(response) if streams => {
-            let request = going_on();
-            response.map(|body| Lasting::wrap(body, request))
+            let request = long_request();
+            response.map(|body| RecheckedBody::wrap(body, request))
         }
         UpstreamResponse::Response(response) => response,
         UpstreamResponse::Upgraded { response, tunnel } => {
-            tunnel::keep(*tunnel, going_on());
+            tunnel::keep(*tunnel, long_request());
             response
         }
     }
@@ -306,7 +317,7 @@ fn watched(
 
 /// Says that a request was refused because of its head. What a trusted proxy sends is its
 /// administrator's to mend.
-fn complain(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
+fn log_bad_head(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
     match error {
         HeadError::Forwarded(header) if site.unreadable.allow() => {
             tracing::warn!(request_id = %id, ?peer, header, "a header of a trusted proxy cannot be read, so its requests are refused");
@@ -315,8 +326,12 @@ fn complain(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
     }
 }
 
-fn let_in<'a>(head: &'a Parts, connection: &'a Connection, permit: &'a Permit) -> LetIn<'a> {
-    LetIn {
+fn allowed_request<'a>(
+    head: &'a Parts,
+    connection: &'a Connection,
+    permit: &'a Permit,
+) -> AllowedRequest<'a> {
+    AllowedRequest {
         head,
         connection,
         permit,

@@ -22,10 +22,10 @@ use crate::site::live::Live;
 use crate::telemetry::{Telemetry, error_chain, escape};
 
 mod api;
-mod asked_by;
 mod explain;
+mod host_check;
 
-pub use asked_by::AdminHost;
+pub use host_check::AdminHost;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -134,9 +134,9 @@ impl Admin {
         let path = request.uri().path().to_owned();
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
         let probes =
-            matches!(path.as_str(), "/healthz" | "/readyz") && asked_by::names_no_host(&request);
+            matches!(path.as_str(), "/healthz" | "/readyz") && host_check::has_no_host(&request);
         let hosts = self.hosts.as_deref().filter(|_| !probes);
-        if hosts.is_some_and(|hosts| !asked_by::names_us(&request, hosts)) {
+        if hosts.is_some_and(|hosts| !host_check::names_this_listener(&request, hosts)) {
             let host = request.headers().get(HOST);
             tracing::warn!(
                 ?host,
@@ -145,21 +145,21 @@ impl Admin {
             let detail = "only by address, by localhost, or by a name in [admin] hosts";
             return problem(StatusCode::FORBIDDEN, detail);
         }
-        if !reading && asked_by::comes_from_elsewhere(request.headers()) {
+        if !reading && host_check::is_cross_origin(request.headers()) {
             let detail = "a page of another origin changes nothing here";
             return problem(StatusCode::FORBIDDEN, detail);
         }
         match path.as_str() {
             "/metrics" | "/healthz" | "/readyz" if !reading => not_allowed("GET, HEAD"),
             "/metrics" => self.metrics(),
-            "/healthz" => text(
+            "/healthz" => same_origin_text(
                 StatusCode::OK,
                 "text/plain; charset=utf-8",
                 "ok\n".to_owned(),
             ),
             "/readyz" => self.readiness().await,
             path => match (path.strip_prefix("/api/"), self.token) {
-                (Some(rest), Some(token)) if bears(request.headers(), &token) => {
+                (Some(rest), Some(token)) if has_token(request.headers(), &token) => {
                     api::answer(self, rest, request).await
                 }
                 (Some(_), Some(_)) => unauthorized(),
@@ -170,11 +170,11 @@ impl Admin {
 
     fn metrics(&self) -> Response<Body> {
         self.telemetry.set_sessions_cached(self.sessions.cached());
-        text(StatusCode::OK, OPEN_METRICS, self.telemetry.render())
+        same_origin_text(StatusCode::OK, OPEN_METRICS, self.telemetry.render())
     }
 
     /// Why nobody can be looked for, or nobody can come in and nothing can be ended.
-    async fn store_fails(&self) -> Option<String> {
+    async fn store_problem(&self) -> Option<String> {
         if let Err(error) = self.people.ping_store().await {
             tracing::warn!(error = %error_chain(&error), "the store does not answer");
             return Some(format!("the store does not answer: {}", error.cause()));
@@ -194,7 +194,7 @@ impl Admin {
         if self.health.draining.load(Ordering::Acquire) {
             reasons.push("the process is about to end".to_owned());
         }
-        if let Some(reason) = self.store_fails().await {
+        if let Some(reason) = self.store_problem().await {
             reasons.push(reason);
         }
         let mut degraded = self
@@ -211,7 +211,7 @@ impl Admin {
             StatusCode::SERVICE_UNAVAILABLE
         };
         let ready = reasons.is_empty();
-        json_text(
+        json_response(
             status,
             &json!({ "ready": ready, "reasons": reasons, "degraded": degraded }),
         )
@@ -219,7 +219,7 @@ impl Admin {
 }
 
 /// Whether exactly one bearer token came, and it is this one. Takes as long for any other.
-fn bears(headers: &HeaderMap, token: &[u8; 32]) -> bool {
+fn has_token(headers: &HeaderMap, token: &[u8; 32]) -> bool {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return false;
@@ -236,7 +236,7 @@ fn fingerprint(token: &str) -> [u8; 32] {
 }
 
 /// A text that no page of another origin can load.
-fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
+fn same_origin_text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
     let mut response = reply::text_for_operators(status, kind, body);
     response.headers_mut().insert(
         "cross-origin-resource-policy",
@@ -245,9 +245,9 @@ fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> 
     response
 }
 
-fn json_text(status: StatusCode, value: &Value) -> Response<Body> {
+fn json_response(status: StatusCode, value: &Value) -> Response<Body> {
     let json = value.to_string();
-    text(
+    same_origin_text(
         status,
         "application/json",
         escape::json_for_terminal(&json).into_owned(),
@@ -255,7 +255,7 @@ fn json_text(status: StatusCode, value: &Value) -> Response<Body> {
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response<Body> {
-    json_text(status, &json!({ "error": detail }))
+    json_response(status, &json!({ "error": detail }))
 }
 
 fn not_found() -> Response<Body> {

@@ -12,7 +12,7 @@ use super::browser::{Errand, errand};
 use super::page::Cause;
 use super::record::{AccessEntry, LoggedResponse};
 use super::sign_in::{RECONFIRM, Reconfirmed};
-use super::{RequestContext, complain, reply, sign_in, urls};
+use super::{RequestContext, log_bad_head, reply, sign_in, urls};
 use crate::clock::Timestamp;
 use crate::request::gate::Why;
 use crate::request::head::{Connection, Head, HeadError, Original, Peer};
@@ -21,20 +21,20 @@ use crate::request::policy::{Denial, LoginNeeded, Permit, Verdict};
 use crate::request::{Body, decide};
 use crate::site::{Shared, Site};
 
-mod asked;
-mod narrow;
+mod http_check;
+mod query_restriction;
 
-use asked::Asked;
-pub use asked::CheckConfig;
+pub use http_check::CheckConfig;
+use http_check::HttpCheck;
 
 /// Says in one word why something was not allowed, for programs and for operators.
-pub(super) const REASON: HeaderName = HeaderName::from_static("x-menshen-reason");
+pub(super) const REASON_HEADER: HeaderName = HeaderName::from_static("x-menshen-reason");
 /// What Envoy is to take off a request, by commas.
 const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 
 /// How another proxy asks, and how it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Contract {
+pub(super) enum CheckProtocol {
     /// nginx `auth_request`: 202, 401, 403 and 503, never a redirect.
     AuthRequest,
     /// Traefik ForwardAuth, Caddy forward_auth: whatever is no 2xx goes to the browser.
@@ -45,16 +45,16 @@ pub(super) enum Contract {
 
 /// What became of a question, before a contract puts it into its own words.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum CheckOutcome {
     /// It may pass. The cookie is the session's, signed again.
-    Go(Permit, Option<String>),
+    Allow(Permit, Option<String>),
     /// It may not; the response is for whoever sent the original request.
-    Stop(Stop, &'static str, Box<LoggedResponse>),
+    Refuse(RefusalKind, &'static str, Box<LoggedResponse>),
 }
 
 /// Why something may not pass, as far as contracts tell it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum RefusalKind {
     /// A login would help: the response says how, or leads there.
     Login,
     /// A bearer token does not count.
@@ -62,10 +62,10 @@ pub(super) enum Stop {
     /// No.
     Denied,
     /// It cannot be found out now.
-    Away,
+    Unavailable,
 }
 
-impl Contract {
+impl CheckProtocol {
     /// The contract that is spoken at a path, if it is one of these.
     pub(super) fn at(site: &Site, path: &str) -> Option<Self> {
         let own = path.strip_prefix(site.prefix.as_str())?;
@@ -73,14 +73,14 @@ impl Contract {
             "/auth" => Some(Self::AuthRequest),
             "/forward-auth" => Some(Self::ForwardAuth),
             _ => {
-                let rest = own.strip_prefix(asked::ENVOY)?;
+                let rest = own.strip_prefix(http_check::ENVOY_PATH)?;
                 (rest.is_empty() || rest.starts_with('/')).then_some(Self::Envoy)
             }
         }
     }
 
     /// The status that leads a person on, where the contract has one.
-    fn leads_on_by(self) -> Option<StatusCode> {
+    fn redirect_status(self) -> Option<StatusCode> {
         match self {
             Self::AuthRequest => None,
             Self::ForwardAuth => Some(StatusCode::SEE_OTHER),
@@ -91,7 +91,7 @@ impl Contract {
 
 /// Answers a check. Infallible: every failure is a no.
 pub(super) async fn answer(
-    contract: Contract,
+    protocol: CheckProtocol,
     (site, shared): (&Site, &Shared),
     parts: &Parts,
     connection: &Connection,
@@ -99,9 +99,9 @@ pub(super) async fn answer(
     entry: &mut AccessEntry,
 ) -> LoggedResponse {
     if !site.trust.includes(connection.peer) {
-        return stranger(site, connection.peer, id);
+        return untrusted_peer(site, connection.peer, id);
     }
-    let asked = match Asked::read(contract, site, parts) {
+    let asked = match HttpCheck::read(protocol, site, parts) {
         Ok(asked) => asked,
         Err(error) => return bad_head(site, connection.peer, id, error),
     };
@@ -118,12 +118,12 @@ pub(super) async fn answer(
         id,
     };
     let verdict = decide(&site.routes, &site.gate, &head).await;
-    let verdict = match (&asked.only, verdict) {
-        (Some(only), verdict) => only.narrow(verdict),
+    let verdict = match (&asked.restriction, verdict) {
+        (Some(restriction), verdict) => restriction.restrict(verdict),
         (None, verdict) => verdict,
     };
-    let said = ask(&context, verdict, contract.leads_on_by()).await;
-    say(contract, &context, said)
+    let outcome = outcome_of(&context, verdict, protocol.redirect_status()).await;
+    response_for(protocol, &context, outcome)
 }
 
 /// The head of what is asked about. Where the scheme is not told, it is the one of the site.
@@ -136,19 +136,19 @@ pub(super) fn head_of<'a>(
     Head::asked(original, peer, site.reading(), at)
 }
 
-/// Makes an answer of a verdict: `leads_on_by` is the status that sends a person to log in, where
+/// Makes an answer of a verdict: `redirect_status` is the status that sends a person to log in, where
 /// there is one.
-pub(super) async fn ask(
+pub(super) async fn outcome_of(
     context: &RequestContext<'_>,
     verdict: Verdict,
-    leads_on_by: Option<StatusCode>,
-) -> Said {
+    redirect_status: Option<StatusCode>,
+) -> CheckOutcome {
     match verdict {
-        Verdict::Allow(permit) => go(context, permit),
-        Verdict::Reconfirm(permit) => reconfirm(context, permit, leads_on_by).await,
-        Verdict::Login(needed) => log_in(context, &needed, leads_on_by),
+        Verdict::Allow(permit) => allow(context, permit),
+        Verdict::Reconfirm(permit) => reconfirm(context, permit, redirect_status).await,
+        Verdict::Login(needed) => refuse_without_login(context, &needed, redirect_status),
         Verdict::Deny(denial) => {
-            let (stop, mut reason) = reason_of(&denial);
+            let (kind, mut reason) = classify(&denial);
             let (site, head) = (context.site, context.head);
             if matches!(denial, Denial::NoRoute) && site.routes.is_own(head.path.as_str()) {
                 reason = "own-page";
@@ -163,51 +163,51 @@ pub(super) async fn ask(
                 }
             }
             let mut logged = reply::deny(context, &denial);
-            let status = match stop {
-                Stop::Login | Stop::Unauthorized => StatusCode::UNAUTHORIZED,
-                Stop::Denied => StatusCode::FORBIDDEN,
-                Stop::Away => StatusCode::SERVICE_UNAVAILABLE,
+            let status = match kind {
+                RefusalKind::Login | RefusalKind::Unauthorized => StatusCode::UNAUTHORIZED,
+                RefusalKind::Denied => StatusCode::FORBIDDEN,
+                RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             };
             logged = logged.map_response(|response| *response.status_mut() = status);
-            Said::Stop(stop, reason, Box::new(logged))
+            CheckOutcome::Refuse(kind, reason, Box::new(logged))
         }
     }
 }
 
-fn go(context: &RequestContext<'_>, permit: Permit) -> Said {
+fn allow(context: &RequestContext<'_>, permit: Permit) -> CheckOutcome {
     let (site, head) = (context.site, context.head);
     let cookie = sign_in::renewed_cookie(site, &permit, head.headers, head.at);
-    Said::Go(permit, cookie)
+    CheckOutcome::Allow(permit, cookie)
 }
 
 /// Whoever cannot be led to their source goes on as who they are.
 async fn reconfirm(
     context: &RequestContext<'_>,
     permit: Permit,
-    leads_on_by: Option<StatusCode>,
-) -> Said {
-    let Some(status) = leads_on_by else {
-        return go(context, permit);
+    redirect_status: Option<StatusCode>,
+) -> CheckOutcome {
+    let Some(status) = redirect_status else {
+        return allow(context, permit);
     };
     let route = Arc::clone(permit.route());
     let logged = match sign_in::reconfirm(context, permit).await {
-        Reconfirmed::GoOn(permit) => return go(context, permit),
+        Reconfirmed::GoOn(permit) => return allow(context, permit),
         Reconfirmed::Answered(logged) if logged.status().is_redirection() => {
             logged.map_response(|response| *response.status_mut() = status)
         }
         // A page of ours would read as leave to pass.
         Reconfirmed::Answered(_) => {
-            LoggedResponse::login_needed(RECONFIRM, &route, led_on(context, status, false))
+            LoggedResponse::login_needed(RECONFIRM, &route, login_redirect(context, status, false))
         }
     };
-    Said::Stop(Stop::Login, RECONFIRM, Box::new(logged))
+    CheckOutcome::Refuse(RefusalKind::Login, RECONFIRM, Box::new(logged))
 }
 
-fn log_in(
+fn refuse_without_login(
     context: &RequestContext<'_>,
     needed: &LoginNeeded,
-    leads_on_by: Option<StatusCode>,
-) -> Said {
+    redirect_status: Option<StatusCode>,
+) -> CheckOutcome {
     let why = needed.why.word();
     let reason = match needed.why {
         Why::Nobody => "nobody",
@@ -215,21 +215,21 @@ fn log_in(
         Why::OtherConnector => "other-connector",
         Why::StepUp => "step-up",
     };
-    let logged = match (leads_on_by, errand(context.head)) {
+    let logged = match (redirect_status, errand(context.head)) {
         (Some(status), Errand::Navigation) => {
             let no_session_found = matches!(needed.why, Why::Nobody | Why::Expired);
-            let response = led_on(context, status, no_session_found);
+            let response = login_redirect(context, status, no_session_found);
             LoggedResponse::login_needed(why, &needed.route, response)
         }
         (Some(_), Errand::Embedded | Errand::Program) | (None, _) => {
             sign_in::needed(context, needed)
         }
     };
-    Said::Stop(Stop::Login, reason, Box::new(logged))
+    CheckOutcome::Refuse(RefusalKind::Login, reason, Box::new(logged))
 }
 
 /// Sends a person to log in, by way of a page of ours that sets what a login needs.
-fn led_on(
+fn login_redirect(
     context: &RequestContext<'_>,
     status: StatusCode,
     no_session_found: bool,
@@ -245,16 +245,20 @@ fn led_on(
 }
 
 /// Puts an answer into the words of a contract.
-fn say(contract: Contract, context: &RequestContext<'_>, said: Said) -> LoggedResponse {
+fn response_for(
+    protocol: CheckProtocol,
+    context: &RequestContext<'_>,
+    outcome: CheckOutcome,
+) -> LoggedResponse {
     let head = context.head;
-    match said {
-        Said::Go(permit, cookie) => {
+    match outcome {
+        CheckOutcome::Allow(permit, cookie) => {
             let writing = context.site.writing();
-            let handed_on = || Granted::to_hand_on(&permit, head, writing);
-            let (status, granted) = match contract {
-                Contract::AuthRequest => (StatusCode::ACCEPTED, handed_on()),
-                Contract::ForwardAuth => (StatusCode::OK, handed_on()),
-                Contract::Envoy => {
+            let for_proxy = || Granted::to_hand_on(&permit, head, writing);
+            let (status, granted) = match protocol {
+                CheckProtocol::AuthRequest => (StatusCode::ACCEPTED, for_proxy()),
+                CheckProtocol::ForwardAuth => (StatusCode::OK, for_proxy()),
+                CheckProtocol::Envoy => {
                     let what = permit.route().headers.on_checks;
                     let granted = Granted::to_apply(&permit, head, writing, what);
                     (StatusCode::OK, granted)
@@ -265,7 +269,7 @@ fn say(contract: Contract, context: &RequestContext<'_>, said: Said) -> LoggedRe
             }
             let mut response = Response::new(reply::empty());
             *response.status_mut() = status;
-            let to_remove = listed(granted.remove());
+            let to_remove = comma_separated(granted.remove());
             let headers = response.headers_mut();
             *headers = granted.into_set();
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -277,11 +281,15 @@ fn say(contract: Contract, context: &RequestContext<'_>, said: Said) -> LoggedRe
             }
             LoggedResponse::allowed(&permit).with_response(response)
         }
-        Said::Stop(Stop::Away, _, logged) if contract == Contract::Envoy => stopped(
-            logged.map_response(|response| *response.status_mut() = StatusCode::FORBIDDEN),
-            "unavailable",
-        ),
-        Said::Stop(_, reason, logged) => stopped(*logged, reason),
+        CheckOutcome::Refuse(RefusalKind::Unavailable, _, logged)
+            if protocol == CheckProtocol::Envoy =>
+        {
+            with_reason_header(
+                logged.map_response(|response| *response.status_mut() = StatusCode::FORBIDDEN),
+                "unavailable",
+            )
+        }
+        CheckOutcome::Refuse(_, reason, logged) => with_reason_header(*logged, reason),
     }
     .from_check()
 }
@@ -290,11 +298,11 @@ fn say(contract: Contract, context: &RequestContext<'_>, said: Said) -> LoggedRe
 pub(super) fn too_costly(context: &RequestContext<'_>, denial: &Denial) -> LoggedResponse {
     let logged = reply::deny(context, denial);
     let logged = logged.map_response(|response| *response.status_mut() = StatusCode::FORBIDDEN);
-    stopped(logged, reason_of(denial).1).from_check()
+    with_reason_header(logged, classify(denial).1).from_check()
 }
 
 /// Names by commas; nothing where there is none.
-fn listed(names: &[HeaderName]) -> Option<HeaderValue> {
+fn comma_separated(names: &[HeaderName]) -> Option<HeaderValue> {
     let (first, rest) = names.split_first()?;
     let bytes = names.iter().map(|name| name.as_str().len() + 1).sum();
     let mut line = BytesMut::with_capacity(bytes);
@@ -307,35 +315,35 @@ fn listed(names: &[HeaderName]) -> Option<HeaderValue> {
 }
 
 /// Adds the reason to a no.
-pub(super) fn stopped(logged: LoggedResponse, reason: &'static str) -> LoggedResponse {
+pub(super) fn with_reason_header(logged: LoggedResponse, reason: &'static str) -> LoggedResponse {
     logged.map_response(|response| {
         let reason = HeaderValue::from_static(reason);
-        response.headers_mut().insert(REASON, reason);
+        response.headers_mut().insert(REASON_HEADER, reason);
     })
 }
 
 /// How a denial is told apart, and its word.
-fn reason_of(denial: &Denial) -> (Stop, &'static str) {
+fn classify(denial: &Denial) -> (RefusalKind, &'static str) {
     match denial {
-        Denial::NoRoute => (Stop::Denied, "no-route"),
-        Denial::AmbiguousPath => (Stop::Denied, "ambiguous-path"),
-        Denial::TooCostly { .. } => (Stop::Denied, "too-costly"),
-        Denial::Method { .. } => (Stop::Denied, Cause::BadRequest.slug()),
-        Denial::BadToken { .. } => (Stop::Unauthorized, "bad-token"),
-        Denial::WeakToken { .. } => (Stop::Unauthorized, "weak-token"),
-        Denial::Scope { .. } => (Stop::Denied, "scope"),
-        Denial::TwoCallers { .. } => (Stop::Denied, "two-callers"),
-        Denial::Forbidden { .. } => (Stop::Denied, "forbidden"),
-        Denial::Address { .. } => (Stop::Denied, "bad-address"),
-        Denial::Untold { .. } => (Stop::Denied, "untold"),
-        Denial::IssuerAway { .. } => (Stop::Away, "issuer-away"),
-        Denial::TooManyTokens { .. } => (Stop::Away, "too-many-tokens"),
-        Denial::Unavailable { .. } => (Stop::Away, "unavailable"),
+        Denial::NoRoute => (RefusalKind::Denied, "no-route"),
+        Denial::AmbiguousPath => (RefusalKind::Denied, "ambiguous-path"),
+        Denial::TooCostly { .. } => (RefusalKind::Denied, "too-costly"),
+        Denial::Method { .. } => (RefusalKind::Denied, Cause::BadRequest.slug()),
+        Denial::BadToken { .. } => (RefusalKind::Unauthorized, "bad-token"),
+        Denial::WeakToken { .. } => (RefusalKind::Unauthorized, "weak-token"),
+        Denial::Scope { .. } => (RefusalKind::Denied, "scope"),
+        Denial::TwoCallers { .. } => (RefusalKind::Denied, "two-callers"),
+        Denial::Forbidden { .. } => (RefusalKind::Denied, "forbidden"),
+        Denial::Address { .. } => (RefusalKind::Denied, "bad-address"),
+        Denial::Untold { .. } => (RefusalKind::Denied, "untold"),
+        Denial::IssuerAway { .. } => (RefusalKind::Unavailable, "issuer-away"),
+        Denial::TooManyTokens { .. } => (RefusalKind::Unavailable, "too-many-tokens"),
+        Denial::Unavailable { .. } => (RefusalKind::Unavailable, "unavailable"),
     }
 }
 
 /// Somebody asks whose word does not count.
-pub(super) fn stranger(site: &Site, peer: Peer, id: &RequestId) -> LoggedResponse {
+pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedResponse {
     let entry = match peer {
         Peer::Ip(ip) => ip.to_canonical().to_string(),
         Peer::Unix => "unix".to_owned(),
@@ -348,7 +356,7 @@ pub(super) fn stranger(site: &Site, peer: Peer, id: &RequestId) -> LoggedRespons
         );
     }
     let response = reply::text(StatusCode::FORBIDDEN, "text/plain", String::new());
-    stopped(
+    with_reason_header(
         LoggedResponse::denied("not a trusted proxy", None, None, response),
         "not-trusted",
     )
@@ -362,8 +370,8 @@ pub(super) fn bad_head(
     id: &RequestId,
     error: HeadError,
 ) -> LoggedResponse {
-    complain(site, peer, id, error);
+    log_bad_head(site, peer, id, error);
     let response = reply::text(StatusCode::FORBIDDEN, "text/plain", String::new());
     let logged = LoggedResponse::denied(error.to_string(), None, None, response);
-    stopped(logged, Cause::BadRequest.slug()).from_check()
+    with_reason_header(logged, Cause::BadRequest.slug()).from_check()
 }

@@ -13,7 +13,7 @@ use crate::telemetry::escape;
 pub fn json(explanation: &Explanation) -> Value {
     let mut value = json!(explanation);
     let end = explanation.verdict.end;
-    value["verdict"]["verdict"] = verdict(end).into();
+    value["verdict"]["verdict"] = recorded_verdict(end).into();
     value["verdict"]["status"] = status(end).into();
     value
 }
@@ -31,8 +31,8 @@ pub fn text(explanation: &Explanation) -> String {
         "request",
         &format!("{} {}{from}", request.method, request.url),
     );
-    lines.add("caller", &caller(explanation));
-    lines.add("route", &way(&explanation.route));
+    lines.add("caller", &caller_text(explanation));
+    lines.add("route", &route_text(&explanation.route));
     for other in &explanation.not {
         lines.add("not", &format!("{}: {}", other.route, other.why));
     }
@@ -50,9 +50,9 @@ pub fn text(explanation: &Explanation) -> String {
     for note in &explanation.notes {
         lines.add("note", note);
     }
-    lines.add("verdict", &ending(verdict.end, &verdict.reason));
+    lines.add("verdict", &verdict_text(verdict.end, &verdict.reason));
     if let Some(upstream) = &explanation.upstream {
-        sent(&mut lines, upstream);
+        add_upstream(&mut lines, upstream);
     }
     lines.0
 }
@@ -67,7 +67,7 @@ impl Lines {
     }
 }
 
-fn caller(explanation: &Explanation) -> String {
+fn caller_text(explanation: &Explanation) -> String {
     let caller = &explanation.caller;
     let (Some(login), Some(via)) = (&caller.login, &caller.via) else {
         return "nobody".to_owned();
@@ -78,17 +78,17 @@ fn caller(explanation: &Explanation) -> String {
     let others: Vec<_> = caller.connectors.iter().filter(|id| *id != via).collect();
     let others = match others.as_slice() {
         [] => String::new(),
-        _ => format!(", known by {}, too", listed(others)),
+        _ => format!(", known by {}, too", joined(others)),
     };
     format!("{login}, as if just signed in through {via}{others}")
 }
 
-fn listed(names: Vec<&String>) -> String {
+fn joined(names: Vec<&String>) -> String {
     let names: Vec<_> = names.into_iter().map(String::as_str).collect();
     names.join(", ")
 }
 
-fn way(way: &Way) -> String {
+fn route_text(way: &Way) -> String {
     match way {
         Way::Route { name, host, path } => format!("{name} (host {host}, path {path})"),
         Way::OwnPage { page } => format!("none, this is menshen's own page {page}"),
@@ -104,7 +104,7 @@ fn way(way: &Way) -> String {
 }
 
 /// What the records call it.
-fn verdict(end: End) -> &'static str {
+fn recorded_verdict(end: End) -> &'static str {
     match end {
         End::Allow | End::NoUpstream | End::Method | End::OwnPage => "allow",
         End::LogIn => "login",
@@ -125,7 +125,7 @@ fn status(end: End) -> Option<u16> {
     Some(status.as_u16())
 }
 
-fn ending(end: End, reason: &str) -> String {
+fn verdict_text(end: End, reason: &str) -> String {
     let status = status(end).unwrap_or_default();
     match end {
         End::Allow => "allow".to_owned(),
@@ -141,7 +141,7 @@ fn ending(end: End, reason: &str) -> String {
     }
 }
 
-fn sent(lines: &mut Lines, upstream: &Upstream) {
+fn add_upstream(lines: &mut Lines, upstream: &Upstream) {
     let names = upstream.names.join(" or ");
     lines.add("upstream", &format!("{names} gets {}", upstream.request));
     for Line {

@@ -18,7 +18,7 @@ use tonic::codegen::Service as _;
 use tonic_health::pb::health_server::HealthServer;
 
 use super::admin::Health;
-use super::check::{self, Said};
+use super::check::{self, CheckOutcome};
 use super::record::{AccessEntry, LoggedResponse};
 use super::{RequestContext, reply};
 use crate::request::head::{Connection, HeadError, Peer};
@@ -28,16 +28,16 @@ use crate::request::route::{CheckHeaders, Route};
 use crate::request::{Body, BodyError, decide, decide_on};
 use crate::site::live::Live;
 use crate::site::{Shared, Site};
-use asked::Asked;
-use frame::Unread;
-use health::Wellness;
+use frame::FrameError;
+use grpc_check::GrpcCheck;
+use health::HealthService;
 pub use reflection::DESCRIPTORS;
 use reflection::Reflection;
 use wire::{CheckRequest, CheckResponse};
 
 mod answer;
-mod asked;
 mod frame;
+mod grpc_check;
 mod health;
 mod reflection;
 mod wire;
@@ -75,27 +75,27 @@ pub enum CheckListener {
 #[derive(Debug)]
 pub struct ExtAuthz {
     live: Arc<Live>,
-    health: HealthServer<Wellness>,
+    health: HealthServer<HealthService>,
     reflection: Reflection,
 }
 
 impl ExtAuthz {
     /// Answers for `live`, until `closing` is cancelled.
     pub fn new(live: Arc<Live>, health: Arc<Health>, closing: CancellationToken) -> Self {
-        let wellness = Wellness {
+        let service = HealthService {
             health,
             closing: closing.clone(),
         };
         Self {
             live,
-            health: HealthServer::new(wellness),
+            health: HealthServer::new(service),
             reflection: Reflection::new(closing),
         }
     }
 
     /// Whether a request that came where other things are asked, too, asks this.
     pub fn is_check<B>(request: &Request<B>) -> bool {
-        request.uri().path() == CHECK && speaks_grpc(request)
+        request.uri().path() == CHECK && is_grpc(request)
     }
 
     /// Answers one call. A no is an answer; an error is what is no question at all.
@@ -121,7 +121,7 @@ impl ExtAuthz {
                 .insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
-        if !speaks_grpc(&request) {
+        if !is_grpc(&request) {
             let words = "This is gRPC: application/grpc is understood.\n".to_owned();
             return reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "text/plain", words);
         }
@@ -129,7 +129,9 @@ impl ExtAuthz {
         // What answers is large, and the door would move it about: a box is cheaper than that.
         let answer = Box::pin(self.answer(request, &connection, at));
         let answer = timeout(within, answer).await;
-        answer.unwrap_or_else(|_| refused(Status::deadline_exceeded("there was no time to answer")))
+        answer.unwrap_or_else(|_| {
+            grpc_error(Status::deadline_exceeded("there was no time to answer"))
+        })
     }
 
     async fn answer<B>(
@@ -149,11 +151,11 @@ impl ExtAuthz {
         if request.uri().path().starts_with("/grpc.health.v1.Health/") {
             let mut health = self.health.clone();
             let Ok(response) = health.call(request).await;
-            return response.map(sent);
+            return response.map(boxed);
         }
         match self.reflection.answer(request).await {
             Ok(response) => response,
-            Err(_) => refused(Status::unimplemented("there is no such method here")),
+            Err(_) => grpc_error(Status::unimplemented("there is no such method here")),
         }
     }
 
@@ -174,61 +176,65 @@ impl ExtAuthz {
         let mut entry = AccessEntry::of(&shared.telemetry, &parts, connection, now);
         let mut id = RequestId::of(&parts.headers, false);
         let asked = if site.trust.includes(connection.peer) {
-            match frame::message(body).await {
+            match frame::read_message(body).await {
                 Ok(message) => Ok(CheckRequest::decode(message)
                     .map_err(|_| HeadError::Forwarded("message"))
-                    .and_then(Asked::read)),
-                Err(Unread::Compressed) => {
-                    return refused(Status::unimplemented("messages are read uncompressed only"));
+                    .and_then(GrpcCheck::read)),
+                Err(FrameError::Compressed) => {
+                    return grpc_error(Status::unimplemented(
+                        "messages are read uncompressed only",
+                    ));
                 }
-                Err(Unread::TooLong | Unread::Broken | Unread::Lost) => {
+                Err(FrameError::TooLong | FrameError::Broken | FrameError::Lost) => {
                     Ok(Err(HeadError::Forwarded("message")))
                 }
             }
         } else {
-            Err(check::stranger(&site, connection.peer, &id))
+            Err(check::untrusted_peer(&site, connection.peer, &id))
         };
         let said = match asked {
             Ok(Ok(asked)) => {
                 id = RequestId::of(&asked.headers, true);
                 let from = (connection.peer, at);
-                decided((&site, shared), &asked, from, &id, &mut entry).await
+                decide_check((&site, shared), &asked, from, &id, &mut entry).await
             }
-            Ok(Err(error)) => Answered::No(check::bad_head(&site, connection.peer, &id, error)),
-            Err(logged) => Answered::No(logged),
+            Ok(Err(error)) => {
+                GrpcOutcome::Refuse(check::bad_head(&site, connection.peer, &id, error))
+            }
+            Err(logged) => GrpcOutcome::Refuse(logged),
         };
         match said {
-            Answered::Yes(logged, answer) => {
+            GrpcOutcome::Allow(logged, answer) => {
                 logged.record(&shared.telemetry, &entry, &id, started);
-                frame::reply(&answer)
+                frame::message_response(&answer)
             }
-            Answered::No(logged) => {
+            GrpcOutcome::Refuse(logged) => {
                 let response = logged.record(&shared.telemetry, &entry, &id, started);
-                frame::reply(&answer::denied(response).await)
+                frame::message_response(&answer::denied_response(response).await)
             }
         }
     }
 }
 
 /// What is answered, and what the record says of it.
-enum Answered {
-    Yes(LoggedResponse, CheckResponse),
-    No(LoggedResponse),
+enum GrpcOutcome {
+    Allow(LoggedResponse, CheckResponse),
+    Refuse(LoggedResponse),
 }
 
 /// Decides what was asked: by the route that the question names, else as everybody does.
-async fn decided(
+async fn decide_check(
     (site, shared): (&Site, &Shared),
-    asked: &Asked,
+    asked: &GrpcCheck,
     (peer, at): (Peer, CheckListener),
     id: &RequestId,
     entry: &mut AccessEntry,
-) -> Answered {
+) -> GrpcOutcome {
     let head = asked.original();
     let head = head.and_then(|original| check::head_of(site, original, peer, entry.at));
     let head = match head {
         Ok(head) => head,
-        Err(error) => return Answered::No(check::bad_head(site, peer, id, error)),
+        Err(error) => return GrpcOutcome::Refuse(check::bad_head(site, peer, id, error)),
     };
     entry.set_original(&head);
     let context = RequestContext {
@@ -237,7 +243,7 @@ async fn decided(
         head: &head,
         id,
     };
-    let verdict = match asked.route.as_ref().map(|name| named(site, name)) {
+    let verdict = match asked.route.as_ref().map(|name| route_named(site, name)) {
         None => decide(&site.routes, &site.gate, &head).await,
         Some(Some(route)) => decide_on(route, &site.gate, &head).await,
         Some(None) => {
@@ -247,30 +253,32 @@ async fn decided(
             Verdict::Deny(Denial::NoRoute)
         }
     };
-    match check::ask(&context, verdict, Some(StatusCode::FOUND)).await {
-        Said::Go(permit, cookie) => {
+    match check::outcome_of(&context, verdict, Some(StatusCode::FOUND)).await {
+        CheckOutcome::Allow(permit, cookie) => {
             let what = match at {
                 CheckListener::Own => CheckHeaders::All,
                 CheckListener::Main => permit.route().headers.on_checks,
             };
             let granted = Granted::to_apply(&permit, &head, site.writing(), what);
             if let Some(denial) = permit.too_costly(&head) {
-                return Answered::No(check::too_costly(&context, &denial));
+                return GrpcOutcome::Refuse(check::too_costly(&context, &denial));
             }
-            let answer = answer::granted(&permit, &granted, cookie.as_deref(), id);
-            Answered::Yes(LoggedResponse::allowed(&permit).from_check(), answer)
+            let answer = answer::ok_response(&permit, &granted, cookie.as_deref(), id);
+            GrpcOutcome::Allow(LoggedResponse::allowed(&permit).from_check(), answer)
         }
-        Said::Stop(_, reason, logged) => Answered::No(check::stopped(*logged, reason).from_check()),
+        CheckOutcome::Refuse(_, reason, logged) => {
+            GrpcOutcome::Refuse(check::with_reason_header(*logged, reason).from_check())
+        }
     }
 }
 
-fn named<'a>(site: &'a Site, name: &[u8]) -> Option<&'a Arc<Route>> {
+fn route_named<'a>(site: &'a Site, name: &[u8]) -> Option<&'a Arc<Route>> {
     let name = std::str::from_utf8(name).ok()?;
     site.routes.named_so(name)
 }
 
 /// Whether these are the media types of gRPC with protocol buffers.
-fn speaks_grpc<B>(request: &Request<B>) -> bool {
+fn is_grpc<B>(request: &Request<B>) -> bool {
     let kind = request.headers().get(CONTENT_TYPE);
     let kind = kind.map(|kind| kind.as_bytes());
     matches!(kind, Some(b"application/grpc" | b"application/grpc+proto"))
@@ -281,12 +289,12 @@ fn deadline(headers: &HeaderMap) -> Duration {
     let said = headers
         .get("grpc-timeout")
         .and_then(|said| said.to_str().ok());
-    let said = said.and_then(timeout_of).unwrap_or(ANSWER_WITHIN_MAX);
+    let said = said.and_then(parse_timeout).unwrap_or(ANSWER_WITHIN_MAX);
     said.min(ANSWER_WITHIN_MAX)
 }
 
 /// At most eight digits and a unit.
-fn timeout_of(said: &str) -> Option<Duration> {
+fn parse_timeout(said: &str) -> Option<Duration> {
     let (digits, unit) = said.split_at_checked(said.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -304,11 +312,11 @@ fn timeout_of(said: &str) -> Option<Duration> {
 }
 
 /// What is no question that we answer.
-fn refused(status: Status) -> Response<Body> {
-    status.into_http().map(sent)
+fn grpc_error(status: Status) -> Response<Body> {
+    status.into_http().map(boxed)
 }
 
-fn sent(body: tonic::body::Body) -> Body {
+fn boxed(body: tonic::body::Body) -> Body {
     Body::new(body.map_err(Into::into))
 }
 

@@ -89,12 +89,12 @@ pub(super) struct LoggedResponse {
     reason: Cow<'static, str>,
     route: Option<Arc<Route>>,
     caller: Option<Caller>,
-    upstream: Option<Duration>,
+    upstream_took: Option<Duration>,
     /// When the head of the upstream's answer was there; ours follows at once.
-    answered: Option<Instant>,
-    answered_by: Option<HeaderValue>,
+    answered_at: Option<Instant>,
+    upstream: Option<HeaderValue>,
     /// Whether the response's body still comes from an upstream.
-    streams: bool,
+    is_streaming: bool,
 }
 
 /// What the access record says of an answer.
@@ -176,18 +176,18 @@ impl LoggedResponse {
             reason: reason.into(),
             route: None,
             caller: None,
+            upstream_took: None,
+            answered_at: None,
             upstream: None,
-            answered: None,
-            answered_by: None,
-            streams: false,
+            is_streaming: false,
         }
     }
 
     /// Notes when the upstream was asked, and when it answered.
-    pub(super) fn with_upstream_times(self, asked: Instant, answered: Instant) -> Self {
+    pub(super) fn with_upstream_times(self, sent_at: Instant, answered_at: Instant) -> Self {
         Self {
-            upstream: Some(answered.saturating_duration_since(asked)),
-            answered: Some(answered),
+            upstream_took: Some(answered_at.saturating_duration_since(sent_at)),
+            answered_at: Some(answered_at),
             ..self
         }
     }
@@ -195,16 +195,16 @@ impl LoggedResponse {
     /// Names the upstream that answered.
     pub(super) fn with_upstream(self, upstream: HeaderValue) -> Self {
         Self {
-            answered_by: Some(upstream),
+            upstream: Some(upstream),
             ..self
         }
     }
 
     /// Says which upstream answered, and whether the response's body still comes from it.
-    pub(super) fn with_upstream_response(self, upstream: HeaderValue, streams: bool) -> Self {
+    pub(super) fn with_upstream_response(self, upstream: HeaderValue, is_streaming: bool) -> Self {
         Self {
-            answered_by: Some(upstream),
-            streams,
+            upstream: Some(upstream),
+            is_streaming,
             ..self
         }
     }
@@ -246,14 +246,14 @@ impl LoggedResponse {
         id: &RequestId,
         started: Instant,
     ) -> Response<Body> {
-        let answered = self.answered.unwrap_or_else(Instant::now);
+        let answered_at = self.answered_at.unwrap_or_else(Instant::now);
         let summary = ResponseSummary {
             status: response.status(),
-            took: answered.saturating_duration_since(started),
+            took: answered_at.saturating_duration_since(started),
             bytes: http_body::Body::size_hint(response.body()).exact(),
             cut: None,
         };
-        if self.streams {
+        if self.is_streaming {
             telemetry.count_request(&self.access(entry, id, summary));
             return streamed::follow(response, telemetry, self, entry, id, summary);
         }
@@ -297,7 +297,7 @@ impl LoggedResponse {
             status: summary.status.as_u16(),
             upstream: self.upstream_name(),
             took: summary.took,
-            upstream_took: self.upstream,
+            upstream_took: self.upstream_took,
             bytes: summary.bytes,
             cut: summary.cut,
         }
@@ -310,8 +310,6 @@ impl LoggedResponse {
 
     /// Who behind us answered, as `host:port`.
     pub(super) fn upstream_name(&self) -> Option<&str> {
-        self.answered_by
-            .as_ref()
-            .and_then(|name| name.to_str().ok())
+        self.upstream.as_ref().and_then(|name| name.to_str().ok())
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn bad_head(lang: Lang, id: &RequestId, error: HeadError) -> LoggedRe
 }
 
 /// A request that was let in and would not be any more.
-pub(super) fn no_longer(lang: Lang, id: &RequestId) -> LoggedResponse {
+pub(super) fn no_longer_allowed(lang: Lang, id: &RequestId) -> LoggedResponse {
     let page = ProblemPage {
         info: PageInfo {
             site: "",
@@ -149,7 +149,7 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
         Denial::WeakToken { route } => {
             let demands = route.demands.as_deref();
             let mut response = login_needed(context, "step up", demands);
-            if let Some(challenge) = demands.and_then(program::challenge) {
+            if let Some(challenge) = demands.and_then(program::step_up_challenge) {
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             }
             LoggedResponse::denied("weak token", Some(route), None, response)
@@ -181,7 +181,7 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
             LoggedResponse::denied(format!("untold: {what}"), route.as_ref(), None, response)
         }
         Denial::Unavailable { route } => {
-            let response = problem(context, Cause::StoreAway, again(context.head));
+            let response = problem(context, Cause::StoreAway, retry_link(context.head));
             LoggedResponse::denied("unavailable", Some(route), None, response)
         }
     }
@@ -263,7 +263,7 @@ fn forbidden(context: &RequestContext<'_>, route: &str, caller: &Caller) -> Resp
         .map(|url| url.origin().ascii_serialization());
     let targets: Vec<_> = targets.collect();
     let page = page.render(context.lang());
-    page_sent(StatusCode::FORBIDDEN, &page, &targets)
+    page_with_form_targets(StatusCode::FORBIDDEN, &page, &targets)
 }
 
 /// A dead end: a page for people, JSON for programs. `again` leads on.
@@ -302,7 +302,7 @@ pub(super) fn problem_at_source(
 }
 
 /// What was asked for, to be asked for once more.
-fn again(head: &Head<'_>) -> Option<Href> {
+fn retry_link(head: &Head<'_>) -> Option<Href> {
     (head.method == Method::GET).then(|| Href::new(urls::requested_target(head)))
 }
 
@@ -372,7 +372,7 @@ pub(super) fn upstream_failed(
             },
             cause,
             source: None,
-            again: again(head).filter(|_| passes),
+            again: retry_link(head).filter(|_| passes),
             home: Some(Href::new("/")),
         };
         page_response(status_of(cause), &page.render(lang))
@@ -398,11 +398,15 @@ pub(super) fn upstream_failed(
 
 /// A page with the headers it needs.
 pub(super) fn page_response(status: StatusCode, page: &Page) -> Response<Body> {
-    page_sent(status, page, &[])
+    page_with_form_targets(status, page, &[])
 }
 
 /// The same; its forms may lead to these origins.
-fn page_sent(status: StatusCode, page: &Page, form_targets: &[String]) -> Response<Body> {
+fn page_with_form_targets(
+    status: StatusCode,
+    page: &Page,
+    form_targets: &[String],
+) -> Response<Body> {
     let mut response = Response::new(full(page.html.clone()));
     *response.status_mut() = status;
     let form_targets: Vec<_> = form_targets.iter().map(String::as_str).collect();
@@ -462,7 +466,7 @@ pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
 }
 
 /// Never happens; and if it does, it lets nobody in.
-pub(super) fn lost() -> LoggedResponse {
+pub(super) fn internal_error() -> LoggedResponse {
     let response = text(
         StatusCode::INTERNAL_SERVER_ERROR,
         "text/plain",

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::{Frame, SizeHint};
 
-use super::lasting::NoLonger;
+use super::long_request::NoLongerAllowed;
 use super::record::{AccessEntry, LoggedResponse, ResponseSummary};
 use crate::request::forward::ForwardError;
 use crate::request::headers::RequestId;
@@ -68,7 +68,7 @@ impl Streamed {
     fn fail(&mut self, error: &BodyError) {
         let cut = match error.downcast_ref() {
             Some(ForwardError::Client | ForwardError::TooLarge { .. }) => CutBy::Client,
-            _ if error.is::<NoLonger>() => CutBy::Session,
+            _ if error.is::<NoLongerAllowed>() => CutBy::Session,
             _ => CutBy::Upstream,
         };
         if let Some(record) = &self.record {

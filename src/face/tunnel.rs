@@ -1,17 +1,17 @@
 //! An open tunnel (WebSocket) stays open as long as its request would still be allowed.
 
-use super::lasting::GoingOn;
+use super::long_request::LongRequest;
 use crate::request::forward::{Tunnel, TunnelEnd};
 use crate::telemetry::StreamKind;
 
 /// Lets a tunnel run in a task of its own until either side ends it, or it is no longer allowed.
-pub(super) fn keep(tunnel: Tunnel, request: GoingOn) {
+pub(super) fn keep(tunnel: Tunnel, request: LongRequest) {
     tokio::spawn(async move {
         let live = &request.live;
         let _open = live.shared().telemetry.track_tunnel();
         let end = tunnel.run(async {
             tokio::select! {
-                () = request.over() => request.record(StreamKind::Tunnel),
+                () = request.until_refused() => request.record(StreamKind::Tunnel),
                 () = live.closing().cancelled() => {}
             }
         });

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{Admin, explain, json_text, not_allowed, not_found, problem};
+use super::{Admin, explain, json_response, not_allowed, not_found, problem};
 use crate::clock::Clock;
 use crate::request::explain::QuestionError;
 use crate::request::{Body, BodyError};
@@ -21,8 +21,8 @@ use crate::telemetry::{AuditEvent, AuditRecord, error_chain};
 const BODY_BYTES_MAX: usize = 16 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// How many sessions one list shows, and how many unless `max` says otherwise.
-const LISTED_MAX: u32 = 10_000;
-const LISTED: u32 = 100;
+const SESSIONS_LISTED_MAX: u32 = 10_000;
+const SESSIONS_LISTED: u32 = 100;
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +34,14 @@ pub(super) enum ApiError {
     #[error("there is no such thing here")]
     NotFound,
     #[error("{0}")]
-    Nobody(String),
+    UnknownPerson(String),
     #[error("use {0}")]
     Method(&'static str),
     #[error(transparent)]
     Store(StoreError),
     /// Sessions were ended in this process, but not in the store.
     #[error(transparent)]
-    NotStored(StoreError),
+    NotYetStored(StoreError),
 }
 
 impl From<StoreError> for ApiError {
@@ -70,8 +70,8 @@ where
         (Method::DELETE, ["sessions", id]) => end_session(admin, id).await,
         (_, ["sessions", _]) => Err(ApiError::Method("DELETE")),
         (Method::POST, ["revoke"]) => revoke(admin, request).await,
-        (Method::POST, ["accounts", id, "close"]) => close(admin, id, true).await,
-        (Method::POST, ["accounts", id, "open"]) => close(admin, id, false).await,
+        (Method::POST, ["accounts", id, "close"]) => set_closed(admin, id, true).await,
+        (Method::POST, ["accounts", id, "open"]) => set_closed(admin, id, false).await,
         (_, ["revoke"] | ["accounts", _, "close" | "open"]) => Err(ApiError::Method("POST")),
         _ => Err(ApiError::NotFound),
     };
@@ -79,14 +79,14 @@ where
         ApiError::Malformed(detail) => problem(StatusCode::BAD_REQUEST, detail),
         ApiError::Question(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
         ApiError::NotFound => not_found(),
-        ApiError::Nobody(detail) => problem(StatusCode::NOT_FOUND, &detail),
+        ApiError::UnknownPerson(detail) => problem(StatusCode::NOT_FOUND, &detail),
         ApiError::Method(allowed) => not_allowed(allowed),
         ApiError::Store(error) => {
             tracing::error!(error = %error_chain(&error), "the admin API could not ask the store");
             let detail = format!("the store does not answer: {}", error.cause());
             problem(StatusCode::SERVICE_UNAVAILABLE, &detail)
         }
-        ApiError::NotStored(error) => {
+        ApiError::NotYetStored(error) => {
             tracing::error!(error = %error_chain(&error), "what the admin API ended could not be stored");
             let detail = format!(
                 "it holds in this process, but the store did not take it yet: {}; \
@@ -99,7 +99,7 @@ where
 }
 
 async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
-    let (mut login, mut account, mut max) = (None, None, LISTED);
+    let (mut login, mut account, mut max) = (None, None, SESSIONS_LISTED);
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "login" => login = Some(parse_login(value.into_owned())?),
@@ -108,7 +108,7 @@ async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
                 let number = value
                     .parse()
                     .map_err(|_| ApiError::Malformed("max is a number"))?;
-                max = LISTED_MAX.min(number);
+                max = SESSIONS_LISTED_MAX.min(number);
             }
             _ => return Err(ApiError::Malformed("known are login, account and max")),
         }
@@ -128,12 +128,15 @@ async fn list(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
         None => account,
     };
     let found = admin.sessions.list(account.as_ref(), max).await?;
-    let sessions: Vec<_> = found.iter().map(shown).collect();
-    Ok(json_text(StatusCode::OK, &json!({ "sessions": sessions })))
+    let sessions: Vec<_> = found.iter().map(session_json).collect();
+    Ok(json_response(
+        StatusCode::OK,
+        &json!({ "sessions": sessions }),
+    ))
 }
 
 /// A session as the administrator sees it: nothing in it opens anything.
-fn shown(session: &SessionRecord) -> serde_json::Value {
+fn session_json(session: &SessionRecord) -> serde_json::Value {
     json!({
         "id": session.public_id,
         "account": session.account,
@@ -152,16 +155,16 @@ async fn end_session(admin: &Admin, id: &str) -> Result<Response<Body>, ApiError
     let stored = admin.sessions.revoke(&RevocationScope::Session(key)).await;
     admin.telemetry.audit(&AuditRecord {
         session: Some(&id),
-        ..ended_by_admin(AuditEvent::Revoked, &stored)
+        ..admin_audit(AuditEvent::Revoked, &stored)
     });
-    stored.map_err(not_stored)?;
+    stored.map_err(not_yet_stored)?;
     Ok(done())
 }
 
 /// Whose sessions are ended: exactly one of these.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
-enum Whose {
+enum RevokeTarget {
     Account(String),
     Login(String),
     Connector(String),
@@ -173,36 +176,38 @@ where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<BodyError>,
 {
-    let unread = || ApiError::Malformed("the body is too long or did not come");
+    let bad_body = || ApiError::Malformed("the body is too long or did not come");
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
     let body = timeout(BODY_WITHIN, body)
         .await
-        .map_err(|_| unread())?
-        .map_err(|_| unread())?;
-    let whose = serde_json::from_slice(&body.to_bytes()).map_err(|_| {
+        .map_err(|_| bad_body())?
+        .map_err(|_| bad_body())?;
+    let target = serde_json::from_slice(&body.to_bytes()).map_err(|_| {
         ApiError::Malformed(
             "expected {\"account\": ID}, {\"login\": NAME}, {\"connector\": ID} \
              or {\"everyone\": true}",
         )
     })?;
-    let scope = match whose {
-        Whose::Account(id) => RevocationScope::Account(parse_account(id)?),
-        Whose::Login(login) => {
+    let scope = match target {
+        RevokeTarget::Account(id) => RevocationScope::Account(parse_account(id)?),
+        RevokeTarget::Login(login) => {
             let login = parse_login(login)?;
             let account = admin.people.directory().account_by_login(&login).await?;
             RevocationScope::Account(account.ok_or(ApiError::NotFound)?.id)
         }
-        Whose::Connector(id) => RevocationScope::Connector(
+        RevokeTarget::Connector(id) => RevocationScope::Connector(
             ConnectorId::try_from(id).map_err(|_| ApiError::Malformed("no id of a connector"))?,
         ),
-        Whose::Everyone(true) => RevocationScope::Everyone,
-        Whose::Everyone(false) => return Err(ApiError::Malformed("everyone is true or absent")),
+        RevokeTarget::Everyone(true) => RevocationScope::Everyone,
+        RevokeTarget::Everyone(false) => {
+            return Err(ApiError::Malformed("everyone is true or absent"));
+        }
     };
     let stored = admin.sessions.revoke(&scope).await;
     if let Err(StoreError::NoAccount { .. }) = stored {
         return Err(ApiError::NotFound);
     }
-    let audit = ended_by_admin(AuditEvent::Revoked, &stored);
+    let audit = admin_audit(AuditEvent::Revoked, &stored);
     match &scope {
         RevocationScope::Account(id) => admin.telemetry.audit(&AuditRecord {
             account: Some(id),
@@ -224,11 +229,11 @@ where
             });
         }
     }
-    stored.map_err(not_stored)?;
+    stored.map_err(not_yet_stored)?;
     Ok(done())
 }
 
-async fn close(admin: &Admin, id: &str, closed: bool) -> Result<Response<Body>, ApiError> {
+async fn set_closed(admin: &Admin, id: &str, closed: bool) -> Result<Response<Body>, ApiError> {
     let id = AccountId::try_from(id.to_owned()).map_err(|_| ApiError::NotFound)?;
     let stored = admin.people.close_account(&id, closed).await;
     let event = match (&stored, closed) {
@@ -239,21 +244,21 @@ async fn close(admin: &Admin, id: &str, closed: bool) -> Result<Response<Body>, 
     };
     admin.telemetry.audit(&AuditRecord {
         account: Some(&id),
-        ..ended_by_admin(event, &stored)
+        ..admin_audit(event, &stored)
     });
-    stored.map_err(not_stored)?;
+    stored.map_err(not_yet_stored)?;
     Ok(done())
 }
 
 /// What was ended holds here; whether it is stored as well is another matter.
-fn not_stored(error: StoreError) -> ApiError {
+fn not_yet_stored(error: StoreError) -> ApiError {
     match error {
         StoreError::NoAccount { .. } => ApiError::NotFound,
-        error => ApiError::NotStored(error),
+        error => ApiError::NotYetStored(error),
     }
 }
 
-fn ended_by_admin<'a, T>(event: AuditEvent, stored: &Result<T, StoreError>) -> AuditRecord<'a> {
+fn admin_audit<'a, T>(event: AuditEvent, stored: &Result<T, StoreError>) -> AuditRecord<'a> {
     AuditRecord {
         reason: Some(match stored {
             Ok(_) => "by the admin API",
@@ -272,5 +277,5 @@ fn parse_login(text: String) -> Result<LoginName, ApiError> {
 }
 
 fn done() -> Response<Body> {
-    json_text(StatusCode::OK, &json!({ "done": true }))
+    json_response(StatusCode::OK, &json!({ "done": true }))
 }

@@ -3,7 +3,7 @@
 use http::{Response, StatusCode};
 
 use super::api::ApiError;
-use super::{Admin, json_text};
+use super::{Admin, json_response};
 use crate::face::explanation;
 use crate::people::directory::SimulateError;
 use crate::request::Body;
@@ -11,7 +11,7 @@ use crate::request::explain::{Question, Words, explain};
 
 /// Explains what the query asks, by the site that is served now.
 pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
-    let question = Question::parse(words(query)?)?;
+    let question = Question::parse(parse_query(query)?)?;
     let (site, shared) = (admin.live.site(), admin.live.shared());
     let now = shared.clock.now();
     let directory = shared.people.directory();
@@ -19,14 +19,17 @@ pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>,
     let explanation = explained.map_err(|error| match error {
         SimulateError::Store(error) => ApiError::Store(error),
         SimulateError::Unknown { .. } | SimulateError::NeverThrough { .. } => {
-            ApiError::Nobody(error.to_string())
+            ApiError::UnknownPerson(error.to_string())
         }
     })?;
-    Ok(json_text(StatusCode::OK, &explanation::json(&explanation)))
+    Ok(json_response(
+        StatusCode::OK,
+        &explanation::json(&explanation),
+    ))
 }
 
 /// What the query says; only headers may be said more than once.
-fn words(query: &str) -> Result<Words, ApiError> {
+fn parse_query(query: &str) -> Result<Words, ApiError> {
     let mut words = Words::default();
     let mut url = None;
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {

@@ -44,13 +44,13 @@ fn no_routes() -> site::Config {
     }
 }
 
-struct Desk {
+struct TestAdmin {
     admin: Admin,
     health: Arc<Health>,
     clock: Clock,
 }
 
-impl Desk {
+impl TestAdmin {
     async fn new(token: Option<&str>) -> Self {
         let store = store::open(&store::StoreUrl::MEMORY).await.unwrap();
         let grace = Duration::from_secs(300);
@@ -162,21 +162,21 @@ impl Desk {
 
 #[tokio::test]
 async fn the_token_opens_the_api_and_nothing_else_does() {
-    let desk = Desk::new(Some(TOKEN)).await;
-    assert_eq!(desk.ask("GET", "/api/sessions", TOKEN, "").await.0, 200);
+    let admin = TestAdmin::new(Some(TOKEN)).await;
+    assert_eq!(admin.ask("GET", "/api/sessions", TOKEN, "").await.0, 200);
     for wrong in ["", "correct hors", "correct horse!", "Correct horse"] {
         assert_eq!(
-            desk.ask("GET", "/api/sessions", wrong, "").await.0,
+            admin.ask("GET", "/api/sessions", wrong, "").await.0,
             401,
             "{wrong}"
         );
         assert_eq!(
-            desk.ask("POST", "/api/nowhere", wrong, "").await.0,
+            admin.ask("POST", "/api/nowhere", wrong, "").await.0,
             401,
             "{wrong}"
         );
     }
-    let closed = Desk::new(None).await;
+    let closed = TestAdmin::new(None).await;
     assert_eq!(closed.ask("GET", "/api/sessions", TOKEN, "").await.0, 404);
     assert_eq!(closed.ask("GET", "/healthz", "", "").await.0, 200);
     assert_eq!(closed.ask("GET", "/", "", "").await.0, 404);
@@ -184,73 +184,85 @@ async fn the_token_opens_the_api_and_nothing_else_does() {
 
 #[tokio::test]
 async fn nothing_changes_by_get() {
-    let desk = Desk::new(Some(TOKEN)).await;
-    let (account, session) = desk.person("alice").await;
+    let admin = TestAdmin::new(Some(TOKEN)).await;
+    let (account, session) = admin.person("alice").await;
     for target in [
         format!("/api/sessions/{session}"),
         "/api/revoke".to_owned(),
         format!("/api/accounts/{account}/close"),
     ] {
         assert_eq!(
-            desk.ask("GET", &target, TOKEN, "{\"everyone\":true}")
+            admin
+                .ask("GET", &target, TOKEN, "{\"everyone\":true}")
                 .await
                 .0,
             405,
             "{target}"
         );
     }
-    assert_eq!(desk.listed("").await, [session]);
-    assert_eq!(desk.ask("POST", "/metrics", "", "").await.0, 405);
+    assert_eq!(admin.listed("").await, [session]);
+    assert_eq!(admin.ask("POST", "/metrics", "", "").await.0, 405);
 }
 
 #[tokio::test]
 async fn sessions_are_listed_and_ended_one_by_one() {
-    let desk = Desk::new(Some(TOKEN)).await;
-    let (account, alice) = desk.person("alice").await;
-    let (_, bob) = desk.person("bob").await;
-    assert_eq!(desk.listed("").await.len(), 2);
-    assert_eq!(desk.listed("?max=1").await.len(), 1);
-    assert_eq!(desk.listed("?login=ALICE").await, [&*alice]);
-    assert_eq!(desk.listed(&format!("?account={account}")).await, [&*alice]);
-    assert_eq!(desk.json("GET", "/api/sessions?login=eve", "").await.0, 404);
-    assert_eq!(desk.json("GET", "/api/sessions?maximum=1", "").await.0, 400);
+    let admin = TestAdmin::new(Some(TOKEN)).await;
+    let (account, alice) = admin.person("alice").await;
+    let (_, bob) = admin.person("bob").await;
+    assert_eq!(admin.listed("").await.len(), 2);
+    assert_eq!(admin.listed("?max=1").await.len(), 1);
+    assert_eq!(admin.listed("?login=ALICE").await, [&*alice]);
+    assert_eq!(
+        admin.listed(&format!("?account={account}")).await,
+        [&*alice]
+    );
+    assert_eq!(
+        admin.json("GET", "/api/sessions?login=eve", "").await.0,
+        404
+    );
+    assert_eq!(
+        admin.json("GET", "/api/sessions?maximum=1", "").await.0,
+        400
+    );
 
     assert_eq!(
-        desk.json("DELETE", &format!("/api/sessions/{alice}"), "")
+        admin
+            .json("DELETE", &format!("/api/sessions/{alice}"), "")
             .await
             .0,
         200
     );
     assert_eq!(
-        desk.json("DELETE", &format!("/api/sessions/{alice}"), "")
+        admin
+            .json("DELETE", &format!("/api/sessions/{alice}"), "")
             .await
             .0,
         404
     );
-    assert_eq!(desk.json("DELETE", "/api/sessions/short", "").await.0, 404);
-    assert_eq!(desk.listed("").await, [bob]);
+    assert_eq!(admin.json("DELETE", "/api/sessions/short", "").await.0, 404);
+    assert_eq!(admin.listed("").await, [bob]);
 }
 
 #[tokio::test]
 async fn people_connectors_and_everyone_are_revoked() {
-    let desk = Desk::new(Some(TOKEN)).await;
+    let admin = TestAdmin::new(Some(TOKEN)).await;
     for body in [
         r#"{"login":"alice"}"#,
         r#"{"connector":"corp"}"#,
         r#"{"everyone":true}"#,
     ] {
-        let (_, _) = desk.person("alice").await;
+        let (_, _) = admin.person("alice").await;
         assert_eq!(
-            desk.json("POST", "/api/revoke", body).await.0,
+            admin.json("POST", "/api/revoke", body).await.0,
             200,
             "{body}"
         );
-        assert!(desk.listed("").await.is_empty(), "{body}");
+        assert!(admin.listed("").await.is_empty(), "{body}");
     }
-    let (account, _) = desk.person("alice").await;
+    let (account, _) = admin.person("alice").await;
     let body = format!(r#"{{"account":"{account}"}}"#);
-    assert_eq!(desk.json("POST", "/api/revoke", &body).await.0, 200);
-    assert!(desk.listed("").await.is_empty());
+    assert_eq!(admin.json("POST", "/api/revoke", &body).await.0, 200);
+    assert!(admin.listed("").await.is_empty());
     for bad in [
         "",
         "{}",
@@ -258,16 +270,18 @@ async fn people_connectors_and_everyone_are_revoked() {
         r#"{"account":"x"}"#,
         r#"{"login":"alice","everyone":true}"#,
     ] {
-        assert_eq!(desk.json("POST", "/api/revoke", bad).await.0, 400, "{bad}");
+        assert_eq!(admin.json("POST", "/api/revoke", bad).await.0, 400, "{bad}");
     }
     assert_eq!(
-        desk.json("POST", "/api/revoke", &"x".repeat(20_000))
+        admin
+            .json("POST", "/api/revoke", &"x".repeat(20_000))
             .await
             .0,
         400
     );
     assert_eq!(
-        desk.json("POST", "/api/revoke", r#"{"login":"nobody"}"#)
+        admin
+            .json("POST", "/api/revoke", r#"{"login":"nobody"}"#)
             .await
             .0,
         404
@@ -276,18 +290,19 @@ async fn people_connectors_and_everyone_are_revoked() {
 
 #[tokio::test]
 async fn a_closed_account_loses_its_sessions_until_it_is_opened() {
-    let desk = Desk::new(Some(TOKEN)).await;
-    let (account, _) = desk.person("alice").await;
+    let admin = TestAdmin::new(Some(TOKEN)).await;
+    let (account, _) = admin.person("alice").await;
     let close = format!("/api/accounts/{account}/close");
-    assert_eq!(desk.json("POST", &close, "").await.0, 200);
-    assert!(desk.listed("").await.is_empty());
+    assert_eq!(admin.json("POST", &close, "").await.0, 200);
+    assert!(admin.listed("").await.is_empty());
     let open = format!("/api/accounts/{account}/open");
-    assert_eq!(desk.json("POST", &open, "").await.0, 200);
-    let (_, again) = desk.person("alice").await;
-    assert_eq!(desk.listed("").await, [again]);
+    assert_eq!(admin.json("POST", &open, "").await.0, 200);
+    let (_, again) = admin.person("alice").await;
+    assert_eq!(admin.listed("").await, [again]);
     let nobody = AccountId::new([9; 16]);
     assert_eq!(
-        desk.json("POST", &format!("/api/accounts/{nobody}/close"), "")
+        admin
+            .json("POST", &format!("/api/accounts/{nobody}/close"), "")
             .await
             .0,
         404
@@ -296,32 +311,33 @@ async fn a_closed_account_loses_its_sessions_until_it_is_opened() {
 
 #[tokio::test]
 async fn readiness_says_what_is_missing() {
-    let desk = Desk::new(None).await;
-    let (status, answer) = desk.json("GET", "/readyz", "").await;
+    let admin = TestAdmin::new(None).await;
+    let (status, answer) = admin.json("GET", "/readyz", "").await;
     assert_eq!(
         (status, answer["ready"].as_bool()),
         (503, Some(false)),
         "{answer}"
     );
-    desk.health.set_site_loaded();
-    desk.health
+    admin.health.set_site_loaded();
+    admin
+        .health
         .set_degraded(vec!["the last reload was refused".to_owned()]);
-    let (status, answer) = desk.json("GET", "/readyz", "").await;
+    let (status, answer) = admin.json("GET", "/readyz", "").await;
     assert_eq!(
         (status, answer["ready"].as_bool()),
         (200, Some(true)),
         "{answer}"
     );
     assert_eq!(answer["degraded"][0], "the last reload was refused");
-    desk.health.set_draining();
-    assert_eq!(desk.json("GET", "/readyz", "").await.0, 503);
-    assert_eq!(desk.ask("GET", "/healthz", "", "").await.0, 200);
+    admin.health.set_draining();
+    assert_eq!(admin.json("GET", "/readyz", "").await.0, 503);
+    assert_eq!(admin.ask("GET", "/healthz", "", "").await.0, 200);
 }
 
 #[tokio::test]
 async fn metrics_are_open_metrics() {
-    let desk = Desk::new(None).await;
-    desk.admin.telemetry.record_request(&AccessRecord {
+    let admin = TestAdmin::new(None).await;
+    admin.admin.telemetry.record_request(&AccessRecord {
         at: Clock::system().now(),
         request_id: "r",
         trace_id: None,
@@ -346,7 +362,7 @@ async fn metrics_are_open_metrics() {
     let request = Request::get("/metrics")
         .body(Full::new(Bytes::new()))
         .unwrap();
-    let response = desk.admin.handle(request).await;
+    let response = admin.admin.handle(request).await;
     assert_eq!(response.headers()[CONTENT_TYPE], OPEN_METRICS);
     let page = response.into_body().collect().await.unwrap().to_bytes();
     let page = String::from_utf8(page.to_vec()).unwrap();

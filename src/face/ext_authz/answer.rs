@@ -25,29 +25,29 @@ const APPEND: i32 = 0;
 const OVERWRITE: i32 = 2;
 
 /// About what an answer holds, so that its bytes are kept in one place.
-const BYTES_ABOUT: usize = 2048;
+const CAPACITY: usize = 2048;
 
 /// It may pass: what changes of the request, who it is, and the session's cookie if it was signed
 /// again.
-pub(super) fn granted(
+pub(super) fn ok_response(
     permit: &Permit,
     granted: &Granted,
     cookie: Option<&str>,
     id: &RequestId,
 ) -> CheckResponse {
-    let mut kept = Kept::default();
+    let mut buffer = SharedBuffer::default();
     let set = granted.set().iter();
-    let headers = set.map(|(name, value)| kept.option(name, value, OVERWRITE));
+    let headers = set.map(|(name, value)| buffer.option(name, value, OVERWRITE));
     let headers = headers.collect();
     let removed = granted.remove().iter();
-    let headers_to_remove = removed.map(|name| kept.bytes(name.as_str().as_bytes()));
+    let headers_to_remove = removed.map(|name| buffer.bytes(name.as_str().as_bytes()));
     let headers_to_remove = headers_to_remove.collect();
     let mut response_headers_to_add = Vec::new();
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(cookie).ok()) {
         let private = HeaderValue::from_static("private, no-cache");
         // Caches must not keep an answer that now carries somebody's cookie.
-        response_headers_to_add.push(kept.option(&CACHE_CONTROL, &private, OVERWRITE));
-        response_headers_to_add.push(kept.option(&SET_COOKIE, &cookie, APPEND));
+        response_headers_to_add.push(buffer.option(&CACHE_CONTROL, &private, OVERWRITE));
+        response_headers_to_add.push(buffer.option(&SET_COOKIE, &cookie, APPEND));
     }
     CheckResponse {
         status: Some(Status { code: OK }),
@@ -56,13 +56,13 @@ pub(super) fn granted(
             headers_to_remove,
             response_headers_to_add,
         }),
-        dynamic_metadata: Some(kept.identity(permit, id)),
+        dynamic_metadata: Some(buffer.identity(permit, id)),
         ..CheckResponse::default()
     }
 }
 
 /// It may not: what the client gets instead of the application's answer.
-pub(super) async fn denied(response: Response<Body>) -> CheckResponse {
+pub(super) async fn denied_response(response: Response<Body>) -> CheckResponse {
     let (parts, body) = response.into_parts();
     let code = match parts.status {
         StatusCode::SERVICE_UNAVAILABLE => UNAVAILABLE,
@@ -73,7 +73,7 @@ pub(super) async fn denied(response: Response<Body>) -> CheckResponse {
     // Ours are whole and at hand; one that breaks off leaves a no without words.
     let body = body.collect().await;
     let body = body.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
-    let mut kept = Kept::default();
+    let mut buffer = SharedBuffer::default();
     let headers = parts.headers.iter();
     // Envoy counts for itself.
     let headers = headers.filter(|(name, _)| *name != CONTENT_LENGTH);
@@ -81,7 +81,7 @@ pub(super) async fn denied(response: Response<Body>) -> CheckResponse {
     let mut last = None;
     let headers = headers.map(|(name, value)| {
         let again = last.replace(name) == Some(name);
-        kept.option(name, value, if again { APPEND } else { OVERWRITE })
+        buffer.option(name, value, if again { APPEND } else { OVERWRITE })
     });
     CheckResponse {
         status: Some(Status { code }),
@@ -97,15 +97,15 @@ pub(super) async fn denied(response: Response<Body>) -> CheckResponse {
 }
 
 /// The bytes of an answer, in one place that many lend from: most answers ask for memory once.
-struct Kept(BytesMut);
+struct SharedBuffer(BytesMut);
 
-impl Default for Kept {
+impl Default for SharedBuffer {
     fn default() -> Self {
-        Self(BytesMut::with_capacity(BYTES_ABOUT))
+        Self(BytesMut::with_capacity(CAPACITY))
     }
 }
 
-impl Kept {
+impl SharedBuffer {
     fn bytes(&mut self, bytes: &[u8]) -> Bytes {
         self.0.extend_from_slice(bytes);
         self.0.split().freeze()
@@ -177,7 +177,7 @@ mod tests {
             .header("location", "/x")
             .header("set-cookie", "b=2")
             .body(Body::new(body));
-        let answer = denied(response.unwrap()).await;
+        let answer = denied_response(response.unwrap()).await;
         let denied = answer.denied_response.unwrap();
         let options: Vec<_> = denied
             .headers

@@ -26,7 +26,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Why there is no message in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unread {
+pub(super) enum FrameError {
     /// It is longer than [`MESSAGE_BYTES_MAX`].
     #[error("the message is longer than {MESSAGE_BYTES_MAX} bytes")]
     TooLong,
@@ -42,7 +42,7 @@ pub(super) enum Unread {
 }
 
 /// Reads the one message of a body.
-pub(super) async fn message<B>(body: B) -> Result<Bytes, Unread>
+pub(super) async fn read_message<B>(body: B) -> Result<Bytes, FrameError>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BodyError>,
@@ -50,25 +50,25 @@ where
     let whole = Limited::new(body, PREFIX_BYTES + MESSAGE_BYTES_MAX).collect();
     let whole = whole.await.map_err(|error| {
         if error.is::<LengthLimitError>() {
-            Unread::TooLong
+            FrameError::TooLong
         } else {
-            Unread::Lost
+            FrameError::Lost
         }
     })?;
     let mut bytes = whole.to_bytes();
     if bytes.len() < PREFIX_BYTES {
-        return Err(Unread::Broken);
+        return Err(FrameError::Broken);
     }
     let (flag, length) = (bytes.get_u8(), bytes.get_u32());
     match flag {
         0 if usize::try_from(length) == Ok(bytes.len()) => Ok(bytes),
-        1 => Err(Unread::Compressed),
-        _ => Err(Unread::Broken),
+        1 => Err(FrameError::Compressed),
+        _ => Err(FrameError::Broken),
     }
 }
 
 /// Answers with one message.
-pub(super) fn reply(message: &impl Message) -> Response<Body> {
+pub(super) fn message_response(message: &impl Message) -> Response<Body> {
     let length = message.encoded_len();
     let mut bytes = BytesMut::with_capacity(PREFIX_BYTES + length);
     bytes.put_u8(0);
@@ -76,7 +76,7 @@ pub(super) fn reply(message: &impl Message) -> Response<Body> {
     message
         .encode(&mut bytes)
         .expect("a buffer that grows has room for every message");
-    let mut response = Response::new(Body::new(Reply::Message(bytes.freeze())));
+    let mut response = Response::new(Body::new(MessageBody::Message(bytes.freeze())));
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -84,13 +84,13 @@ pub(super) fn reply(message: &impl Message) -> Response<Body> {
 }
 
 /// A message, then the trailers that say the call went well.
-enum Reply {
+enum MessageBody {
     Message(Bytes),
     Trailers,
     Done,
 }
 
-impl http_body::Body for Reply {
+impl http_body::Body for MessageBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -130,8 +130,8 @@ mod tests {
     use super::*;
     use crate::face::ext_authz::wire::{CheckResponse, Status};
 
-    async fn read(bytes: &'static [u8]) -> Result<Bytes, Unread> {
-        message(Full::new(Bytes::from_static(bytes))).await
+    async fn read(bytes: &'static [u8]) -> Result<Bytes, FrameError> {
+        read_message(Full::new(Bytes::from_static(bytes))).await
     }
 
     #[tokio::test]
@@ -139,13 +139,13 @@ mod tests {
         assert_eq!(read(b"\0\0\0\0\0").await.unwrap(), "");
         assert_eq!(read(b"\0\0\0\0\x02ab").await.unwrap(), "ab");
         for (bytes, expected) in [
-            (&b""[..], Unread::Broken),
-            (b"\0\0\0\0", Unread::Broken),
-            (b"\0\0\0\0\x03ab", Unread::Broken),
-            (b"\0\0\0\0\x01ab", Unread::Broken),
-            (b"\0\0\0\0\0\0\0\0\0\0", Unread::Broken),
-            (b"\x02\0\0\0\x02ab", Unread::Broken),
-            (b"\x01\0\0\0\x02ab", Unread::Compressed),
+            (&b""[..], FrameError::Broken),
+            (b"\0\0\0\0", FrameError::Broken),
+            (b"\0\0\0\0\x03ab", FrameError::Broken),
+            (b"\0\0\0\0\x01ab", FrameError::Broken),
+            (b"\0\0\0\0\0\0\0\0\0\0", FrameError::Broken),
+            (b"\x02\0\0\0\x02ab", FrameError::Broken),
+            (b"\x01\0\0\0\x02ab", FrameError::Compressed),
         ] {
             assert_eq!(read(bytes).await, Err(expected), "{bytes:?}");
         }
@@ -155,10 +155,14 @@ mod tests {
     async fn a_message_that_is_too_long_is_told_from_one_that_is_broken() {
         let mut long = vec![0; PREFIX_BYTES + MESSAGE_BYTES_MAX];
         long[1..5].copy_from_slice(&(1024_u32 * 1024).to_be_bytes());
-        assert!(message(Full::new(Bytes::from(long.clone()))).await.is_ok());
+        assert!(
+            read_message(Full::new(Bytes::from(long.clone())))
+                .await
+                .is_ok()
+        );
         long.push(0);
-        let read = message(Full::new(Bytes::from(long))).await;
-        assert_eq!(read, Err(Unread::TooLong));
+        let read = read_message(Full::new(Bytes::from(long))).await;
+        assert_eq!(read, Err(FrameError::TooLong));
     }
 
     #[tokio::test]
@@ -167,10 +171,14 @@ mod tests {
             status: Some(Status { code: 7 }),
             ..CheckResponse::default()
         };
-        let whole = reply(&answer).into_body().collect().await.unwrap();
+        let whole = message_response(&answer)
+            .into_body()
+            .collect()
+            .await
+            .unwrap();
         assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");
         let bytes = whole.to_bytes();
-        let read = message(Full::new(bytes)).await.unwrap();
+        let read = read_message(Full::new(bytes)).await.unwrap();
         assert_eq!(CheckResponse::decode(read).unwrap(), answer);
     }
 }

@@ -14,12 +14,12 @@ use crate::face::admin::Health;
 
 /// Says how the process is doing: the whole of it and the one service are the same.
 #[derive(Debug)]
-pub(super) struct Wellness {
+pub(super) struct HealthService {
     pub(super) health: Arc<Health>,
     pub(super) closing: CancellationToken,
 }
 
-impl Wellness {
+impl HealthService {
     fn status(&self, service: &str) -> Option<ServingStatus> {
         let known = service.is_empty() || service == SERVICE;
         let status = if self.health.is_ready() && !self.closing.is_cancelled() {
@@ -31,14 +31,14 @@ impl Wellness {
     }
 }
 
-fn says(status: ServingStatus) -> HealthCheckResponse {
+fn health_response(status: ServingStatus) -> HealthCheckResponse {
     HealthCheckResponse {
         status: status.into(),
     }
 }
 
 #[tonic::async_trait]
-impl health_server::Health for Wellness {
+impl health_server::Health for HealthService {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
     async fn check(
@@ -47,7 +47,7 @@ impl health_server::Health for Wellness {
     ) -> Result<Response<HealthCheckResponse>, Status> {
         let status = self.status(&request.get_ref().service);
         let status = status.ok_or_else(|| Status::not_found("no such service"))?;
-        Ok(Response::new(says(status)))
+        Ok(Response::new(health_response(status)))
     }
 
     /// Tells how it is now and, when the door closes, that it is over; then the stream ends, so that
@@ -57,13 +57,13 @@ impl health_server::Health for Wellness {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let status = self.status(&request.get_ref().service);
-        let now = says(status.unwrap_or(ServingStatus::ServiceUnknown));
+        let now = health_response(status.unwrap_or(ServingStatus::ServiceUnknown));
         let closing = self.closing.clone();
         let later = async move {
             closing.cancelled().await;
-            Ok(says(status.map_or(ServingStatus::ServiceUnknown, |_| {
-                ServingStatus::NotServing
-            })))
+            Ok(health_response(
+                status.map_or(ServingStatus::ServiceUnknown, |_| ServingStatus::NotServing),
+            ))
         };
         let statuses = stream::once(async move { Ok(now) }).chain(stream::once(later));
         Ok(Response::new(Box::pin(statuses)))

@@ -19,15 +19,15 @@ use crate::request::{Body, BodyError};
 /// The files below `proto`, compiled; a test keeps them the same.
 pub const DESCRIPTORS: &[u8] = include_bytes!("proto/descriptors.bin");
 /// How long somebody may look at it in one go.
-const LOOK_WITHIN: Duration = Duration::from_secs(60);
+const STREAM_TIME_MAX: Duration = Duration::from_secs(60);
 
-type Called = Pin<Box<dyn Future<Output = Response<tonic::body::Body>> + Send>>;
-type Call = Box<dyn Fn(Request<tonic::body::Body>) -> Called + Send + Sync>;
+type GrpcFuture = Pin<Box<dyn Future<Output = Response<tonic::body::Body>> + Send>>;
+type GrpcMethod = Box<dyn Fn(Request<tonic::body::Body>) -> GrpcFuture + Send + Sync>;
 
 /// The reflection service, in the version everybody has and in the one older tools ask for.
 pub(super) struct Reflection {
-    v1: Call,
-    v1alpha: Call,
+    v1: GrpcMethod,
+    v1alpha: GrpcMethod,
     closing: CancellationToken,
 }
 
@@ -37,13 +37,13 @@ impl fmt::Debug for Reflection {
     }
 }
 
-fn described() -> Builder<'static> {
+fn builder() -> Builder<'static> {
     Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
-macro_rules! call {
+macro_rules! service_method {
     ($server:expr) => {{
         let server = $server
             .expect("the descriptors are in the program, and a test reads them")
@@ -55,7 +55,7 @@ macro_rules! call {
                     Ok(response) => response,
                     Err(never) => match never {},
                 }
-            }) as Called
+            }) as GrpcFuture
         })
     }};
 }
@@ -64,8 +64,8 @@ impl Reflection {
     /// Describes what is served; whoever looks when `closing` is cancelled looks no longer.
     pub(super) fn new(closing: CancellationToken) -> Self {
         Self {
-            v1: call!(described().build_v1()),
-            v1alpha: call!(described().build_v1alpha()),
+            v1: service_method!(builder().build_v1()),
+            v1alpha: service_method!(builder().build_v1alpha()),
             closing,
         }
     }
@@ -81,24 +81,24 @@ impl Reflection {
             _ => return Err(request),
         };
         // Both ways end: the library reads on for as long as there may be a question.
-        let asked = request.map(|body| tonic::body::Body::new(self.until_over(body, None)));
+        let asked = request.map(|body| tonic::body::Body::new(self.until_closed(body, None)));
         let response = call(asked).await;
         let mut trailers = HeaderMap::with_capacity(1);
         // UNAVAILABLE: whoever needs more asks again.
         trailers.insert("grpc-status", HeaderValue::from_static("14"));
         let last = Some(Frame::trailers(trailers));
-        Ok(response.map(|body| Body::new(self.until_over(body, last))))
+        Ok(response.map(|body| Body::new(self.until_closed(body, last))))
     }
 
-    fn until_over(&self, body: tonic::body::Body, last: Option<Frame<Bytes>>) -> Until {
+    fn until_closed(&self, body: tonic::body::Body, last: Option<Frame<Bytes>>) -> BodyUntilClosed {
         let closing = self.closing.clone();
         let end = async move {
             tokio::select! {
                 () = closing.cancelled() => (),
-                () = sleep(LOOK_WITHIN) => (),
+                () = sleep(STREAM_TIME_MAX) => (),
             }
         };
-        Until {
+        BodyUntilClosed {
             body,
             end: Some(Box::pin(end)),
             last,
@@ -107,13 +107,13 @@ impl Reflection {
 }
 
 /// A body that ends by itself when it is over, and with one frame of ours when its time is.
-struct Until {
+struct BodyUntilClosed {
     body: tonic::body::Body,
     end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     last: Option<Frame<Bytes>>,
 }
 
-impl http_body::Body for Until {
+impl http_body::Body for BodyUntilClosed {
     type Data = Bytes;
     type Error = BodyError;
 

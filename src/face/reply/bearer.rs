@@ -35,7 +35,7 @@ pub(super) fn refused(
     }
     let title = "The bearer token is not valid here";
     let mut response = json_problem(context, StatusCode::UNAUTHORIZED, "bad-token", title, "");
-    challenge(context, &mut response, ", error=\"invalid_token\"");
+    set_challenge(context, &mut response, ", error=\"invalid_token\"");
     LoggedResponse::denied(reason, route, None, response)
 }
 
@@ -55,7 +55,7 @@ pub(super) fn lacks_scope(
         "",
     );
     let rest = format!(", error=\"insufficient_scope\", scope=\"{needed}\"");
-    challenge(context, &mut response, &rest);
+    set_challenge(context, &mut response, &rest);
     LoggedResponse::denied("scope", route, Some(caller), response)
 }
 
@@ -73,7 +73,7 @@ pub(super) fn two_callers(
         title,
         detail,
     );
-    challenge(context, &mut response, ", error=\"invalid_request\"");
+    set_challenge(context, &mut response, ", error=\"invalid_request\"");
     LoggedResponse::denied("two callers", route, None, response)
 }
 
@@ -132,16 +132,16 @@ pub(super) fn too_many_tokens(
 pub(in crate::face) fn offer_bearer(context: &RequestContext<'_>, response: &mut Response<Body>) {
     response
         .headers_mut()
-        .append(WWW_AUTHENTICATE, challenge_of(context, ""));
+        .append(WWW_AUTHENTICATE, bearer_challenge(context, ""));
 }
 
-fn challenge(context: &RequestContext<'_>, response: &mut Response<Body>, rest: &str) {
+fn set_challenge(context: &RequestContext<'_>, response: &mut Response<Body>, rest: &str) {
     response
         .headers_mut()
-        .insert(WWW_AUTHENTICATE, challenge_of(context, rest));
+        .insert(WWW_AUTHENTICATE, bearer_challenge(context, rest));
 }
 
-fn challenge_of(context: &RequestContext<'_>, rest: &str) -> HeaderValue {
+fn bearer_challenge(context: &RequestContext<'_>, rest: &str) -> HeaderValue {
     let text = format!("Bearer realm=\"{}\"{rest}", context.head.host);
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("Bearer"))
 }

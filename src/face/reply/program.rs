@@ -18,7 +18,7 @@ pub(in crate::face) fn login_needed(
     demands: Option<&Demands>,
 ) -> Response<Body> {
     let title = "Sign in first";
-    json_of(
+    problem_json(
         context,
         StatusCode::UNAUTHORIZED,
         "login-needed",
@@ -29,7 +29,7 @@ pub(in crate::face) fn login_needed(
 }
 
 /// The challenge for a token that proves too little (RFC 9470, 3).
-pub(super) fn challenge(demands: &Demands) -> Option<HeaderValue> {
+pub(super) fn step_up_challenge(demands: &Demands) -> Option<HeaderValue> {
     let mut text = "Bearer error=\"insufficient_user_authentication\"".to_owned();
     if !demands.acr_values.is_empty() {
         text.push_str(&format!(
@@ -51,10 +51,10 @@ pub(in crate::face) fn json_problem(
     title: &str,
     detail: &str,
 ) -> Response<Body> {
-    json_of(context, status, slug, title, detail, None)
+    problem_json(context, status, slug, title, detail, None)
 }
 
-fn json_of(
+fn problem_json(
     context: &RequestContext<'_>,
     status: StatusCode,
     slug: &str,
@@ -82,14 +82,14 @@ fn json_of(
             .headers_mut()
             .insert(VARY, HeaderValue::from_static("cookie"));
     }
-    show_to_front_end(context, &mut response);
+    allow_cross_origin_read(context, &mut response);
     response
 }
 
 /// Lets a front end on another origin that `[login] origins` names read what is said in place of its
 /// application: without these headers a browser shows it no status, and it cannot know that somebody
 /// must sign in. Our own paths say by themselves who may read them.
-fn show_to_front_end(context: &RequestContext<'_>, response: &mut Response<Body>) {
+fn allow_cross_origin_read(context: &RequestContext<'_>, response: &mut Response<Body>) {
     let site = context.site;
     if site.origins.is_empty() || site.routes.is_own(context.head.path.as_str()) {
         return;

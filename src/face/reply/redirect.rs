@@ -11,7 +11,7 @@ use crate::request::Body;
 /// what is not ASCII in a `Location`, and proxies refuse it.
 pub(in crate::face) fn redirect(to: &str) -> Response<Body> {
     let to = utf8_percent_encode(to, &AsciiSet::EMPTY).to_string();
-    let mut response = Response::new(match link(&to) {
+    let mut response = Response::new(match link_page(&to) {
         Some(page) => full(page),
         None => empty(),
     });
@@ -37,7 +37,7 @@ pub(in crate::face) fn see_other(to: &str) -> Response<Body> {
 /// A page with a link to the same address. A proxy may show the answer under another status, as nginx
 /// does by `error_page 401 =403` and Traefik by its middleware for errors; browsers follow `Location`
 /// of a 3xx only, and an empty page would be the end.
-fn link(to: &str) -> Option<String> {
+fn link_page(to: &str) -> Option<String> {
     let leads = ["/", "http://", "https://"];
     if !leads.iter().any(|start| to.starts_with(start)) {
         return None;

@@ -21,7 +21,7 @@ pub struct AdminHost(String);
     "a host is a name such as menshen.monitoring.svc, without a port; addresses and localhost \
      count already"
 )]
-pub struct NotAHost;
+pub struct AdminHostError;
 
 text_schema! {
     AdminHost: "A host name without a port, such as menshen.monitoring.svc.",
@@ -35,31 +35,31 @@ impl AdminHost {
 }
 
 impl TryFrom<String> for AdminHost {
-    type Error = NotAHost;
+    type Error = AdminHostError;
 
-    fn try_from(text: String) -> Result<Self, NotAHost> {
+    fn try_from(text: String) -> Result<Self, AdminHostError> {
         match parse_host(&text) {
             Ok((host, None)) if address(host.as_str()).is_none() => {
                 Ok(Self(host.as_str().to_owned()))
             }
-            Ok(_) | Err(_) => Err(NotAHost),
+            Ok(_) | Err(_) => Err(AdminHostError),
         }
     }
 }
 
 /// Whether every name in a request is an address, `localhost` or one of these. Browsers always name
 /// a host; a health check of a load balancer may name none.
-pub(super) fn names_us<B>(request: &Request<B>, hosts: &[AdminHost]) -> bool {
+pub(super) fn names_this_listener<B>(request: &Request<B>, hosts: &[AdminHost]) -> bool {
     let headers = request.headers().get_all(HOST);
     let mut headers = headers.iter().map(|value| value.to_str().unwrap_or(""));
     let (first, second) = (headers.next(), headers.next());
     let target = request.uri().authority().map(http::uri::Authority::as_str);
     let mut names = first.into_iter().chain(target);
-    second.is_none() && names.all(|name| is_ours(name, hosts))
+    second.is_none() && names.all(|name| is_accepted(name, hosts))
 }
 
 /// Whether a request names no host, as old health checks do. No browser sends one.
-pub(super) fn names_no_host<B>(request: &Request<B>) -> bool {
+pub(super) fn has_no_host<B>(request: &Request<B>) -> bool {
     let mut named = request.headers().get_all(HOST).iter();
     let is_empty = |host: &http::HeaderValue| host.as_bytes().trim_ascii().is_empty();
     request.uri().authority().is_none()
@@ -67,7 +67,7 @@ pub(super) fn names_no_host<B>(request: &Request<B>) -> bool {
         && named.next().is_none()
 }
 
-fn is_ours(name: &str, hosts: &[AdminHost]) -> bool {
+fn is_accepted(name: &str, hosts: &[AdminHost]) -> bool {
     let Ok((host, _)) = parse_host(name) else {
         return false;
     };
@@ -84,7 +84,7 @@ fn address(host: &str) -> Option<IpAddr> {
 }
 
 /// Whether a browser sends it for a page of another origin.
-pub(super) fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
+pub(super) fn is_cross_origin(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let own_origin = |origin: &http::HeaderValue| {
         let origin = origin.to_str().unwrap_or("");
@@ -120,7 +120,7 @@ mod tests {
             "[::1]",
             "a b",
         ] {
-            assert_eq!(parse(bad), Err(NotAHost), "{bad}");
+            assert_eq!(parse(bad), Err(AdminHostError), "{bad}");
         }
     }
 }

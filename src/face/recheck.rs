@@ -13,21 +13,21 @@ use crate::request::policy::{Denial, Permit, Verdict};
 use crate::site::live::Live;
 use crate::store::{SessionId, Subject};
 
-/// How long a request goes on at most until it is judged again, within the grace that sessions have
+/// How long a request goes on at most until it is recheck again, within the grace that sessions have
 /// while the store is away.
-const JUDGED_AGAIN_WITHIN: Duration = Duration::from_secs(60);
+const RECHECK_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long a request goes on while it cannot be found out whether it still may. A store or an
 /// issuer that is restarted is back by then, and a session that was revoked meanwhile lives no
 /// longer than this.
 const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 
-/// How soon a request is judged again when it could not be found out.
-const UNKNOWN_JUDGED_AGAIN_WITHIN: Duration = Duration::from_secs(2);
+/// How soon a request is recheck again when it could not be found out.
+const UNKNOWN_RECHECK_WITHIN: Duration = Duration::from_secs(2);
 
 /// A request that was let in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LetIn<'a> {
+pub(super) struct AllowedRequest<'a> {
     pub(super) head: &'a Parts,
     pub(super) connection: &'a Connection,
     /// Whom the upstream was told of.
@@ -36,31 +36,31 @@ pub(super) struct LetIn<'a> {
 
 /// A person's session, or a program.
 #[derive(Debug, PartialEq, Eq)]
-enum Who<'a> {
+enum CallerId<'a> {
     Person(SessionId),
     Program(&'a IssuerId, &'a Subject),
 }
 
-/// What a request comes to when it is judged again.
-enum Judged {
+/// What a request comes to when it is recheck again.
+enum Recheck {
     /// It would be let in, until then unless something changes.
-    LetIn(Option<Timestamp>),
+    Allowed(Option<Timestamp>),
     /// It cannot be found out.
     Unknown,
     Refused,
 }
 
-/// What becomes of a request that was judged again.
-enum Next {
-    /// It goes on, and is judged again after so long.
-    GoesOn(Duration),
-    /// It could not be found out: it is judged again after so long.
-    Unknown(Duration),
-    IsOver,
+/// What becomes of a request that was recheck again.
+enum NextCheck {
+    /// It goes on, and is recheck again after so long.
+    Continue(Duration),
+    /// It could not be found out: it is recheck again after so long.
+    Retry(Duration),
+    End,
 }
 
 /// What was found out about a request before.
-struct Known {
+struct RecheckState {
     /// When its session or token ends.
     ends_at: Option<Timestamp>,
     /// Since when it cannot be found out.
@@ -68,14 +68,14 @@ struct Known {
 }
 
 /// Ready once the request would not be let in any more: revoked, expired, or not by the new site.
-pub(super) async fn over(live: &Live, request: LetIn<'_>) {
+pub(super) async fn until_refused(live: &Live, request: AllowedRequest<'_>) {
     let mut changes = live.shared().sessions.changes();
     let mut reloads = live.reloads();
-    let mut known = Known::of(request.permit);
+    let mut state = RecheckState::of(request.permit);
     loop {
-        let wait = match known.judge_again(live, request).await {
-            Next::GoesOn(wait) | Next::Unknown(wait) => wait,
-            Next::IsOver => return,
+        let wait = match state.check(live, request).await {
+            NextCheck::Continue(wait) | NextCheck::Retry(wait) => wait,
+            NextCheck::End => return,
         };
         tokio::select! {
             _ = changes.changed() => {}
@@ -87,18 +87,18 @@ pub(super) async fn over(live: &Live, request: LetIn<'_>) {
 
 /// Whether the request would be let in now. Where it cannot be found out, this asks again for a
 /// while.
-pub(super) async fn is_let_in(live: &Live, request: LetIn<'_>) -> bool {
-    let mut known = Known::of(request.permit);
+pub(super) async fn is_still_allowed(live: &Live, request: AllowedRequest<'_>) -> bool {
+    let mut state = RecheckState::of(request.permit);
     loop {
-        match known.judge_again(live, request).await {
-            Next::GoesOn(_) => return true,
-            Next::Unknown(wait) => tokio::time::sleep(wait).await,
-            Next::IsOver => return false,
+        match state.check(live, request).await {
+            NextCheck::Continue(_) => return true,
+            NextCheck::Retry(wait) => tokio::time::sleep(wait).await,
+            NextCheck::End => return false,
         }
     }
 }
 
-impl Known {
+impl RecheckState {
     fn of(permit: &Permit) -> Self {
         Self {
             ends_at: ends_at(permit),
@@ -106,63 +106,63 @@ impl Known {
         }
     }
 
-    async fn judge_again(&mut self, live: &Live, request: LetIn<'_>) -> Next {
-        let judged = judge(live, request).await;
+    async fn check(&mut self, live: &Live, request: AllowedRequest<'_>) -> NextCheck {
+        let recheck = judge(live, request).await;
         let now = live.shared().clock.now();
         let left =
             |end: Option<Timestamp>, max: Duration| end.map_or(max, |end| end.since(now).min(max));
-        match judged {
-            Judged::LetIn(ends_at) => {
+        match recheck {
+            Recheck::Allowed(ends_at) => {
                 *self = Self {
                     ends_at,
                     unknown_since: None,
                 };
-                Next::GoesOn(left(ends_at, JUDGED_AGAIN_WITHIN))
+                NextCheck::Continue(left(ends_at, RECHECK_WITHIN))
             }
-            Judged::Unknown => {
+            Recheck::Unknown => {
                 let since = *self.unknown_since.get_or_insert(now);
                 let grace = UNKNOWN_MAX.saturating_sub(now.since(since));
                 match left(self.ends_at, grace) {
-                    Duration::ZERO => Next::IsOver,
-                    left => Next::Unknown(left.min(UNKNOWN_JUDGED_AGAIN_WITHIN)),
+                    Duration::ZERO => NextCheck::End,
+                    left => NextCheck::Retry(left.min(UNKNOWN_RECHECK_WITHIN)),
                 }
             }
-            Judged::Refused => Next::IsOver,
+            Recheck::Refused => NextCheck::End,
         }
     }
 }
 
-async fn judge(live: &Live, request: LetIn<'_>) -> Judged {
+async fn judge(live: &Live, request: AllowedRequest<'_>) -> Recheck {
     let site = live.site();
     let now = live.shared().clock.now();
     let Ok(head) = Head::of(request.head, request.connection, site.reading(), now) else {
-        return Judged::Refused;
+        return Recheck::Refused;
     };
     match decide(&site.routes, &site.gate, &head).await {
         // That the source should be asked before the next page is no refusal of this one.
         Verdict::Allow(permit) | Verdict::Reconfirm(permit) => {
-            let (original, found) = (who(request.permit), who(&permit));
+            let (original, found) = (caller_id(request.permit), caller_id(&permit));
             if original.is_none() || original == found {
-                return Judged::LetIn(ends_at(&permit));
+                return Recheck::Allowed(ends_at(&permit));
             }
             // A public route lets them pass as nobody, but the upstream still takes them for whom
             // it was told of. They are nobody there, too, while the store is away.
             match (found, site.gate.person(&head).await) {
-                (None, Err(_)) => Judged::Unknown,
-                (_, Ok(_) | Err(_)) => Judged::Refused,
+                (None, Err(_)) => Recheck::Unknown,
+                (_, Ok(_) | Err(_)) => Recheck::Refused,
             }
         }
         Verdict::Deny(
             Denial::IssuerAway { .. } | Denial::TooManyTokens { .. } | Denial::Unavailable { .. },
-        ) => Judged::Unknown,
-        Verdict::Login(_) | Verdict::Deny(_) => Judged::Refused,
+        ) => Recheck::Unknown,
+        Verdict::Login(_) | Verdict::Deny(_) => Recheck::Refused,
     }
 }
 
-fn who(permit: &Permit) -> Option<Who<'_>> {
+fn caller_id(permit: &Permit) -> Option<CallerId<'_>> {
     match permit.caller() {
-        Caller::Person(person) => Some(Who::Person(person.session.public_id)),
-        Caller::Program(program) => Some(Who::Program(&program.issuer, &program.subject)),
+        Caller::Person(person) => Some(CallerId::Person(person.session.public_id)),
+        Caller::Program(program) => Some(CallerId::Program(&program.issuer, &program.subject)),
         Caller::Nobody(_) => None,
     }
 }

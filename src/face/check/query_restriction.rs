@@ -11,13 +11,13 @@ use crate::request::policy::{Because, Denial, LoginNeeded, Verdict};
 /// `allowed_groups`, `allowed_emails`, `allowed_email_domains` of oauth2-proxy's check, each a list
 /// with commas. All that are there must hold; an empty one lets nobody pass.
 #[derive(Debug, Default)]
-pub(super) struct Only {
+pub(super) struct QueryRestriction {
     groups: Option<Vec<String>>,
     emails: Option<Vec<String>>,
     domains: Option<Vec<String>>,
 }
 
-impl Only {
+impl QueryRestriction {
     /// From the query of a check; nothing when none of them is there.
     pub(super) fn of(query: Option<&str>) -> Result<Option<Self>, HeadError> {
         let Some(query) = query else { return Ok(None) };
@@ -31,24 +31,26 @@ impl Only {
                 filled.map(str::to_owned).collect()
             }))
         };
-        let only = Self {
+        let restriction = Self {
             groups: list("allowed_groups")?,
             emails: list("allowed_emails")?,
             domains: list("allowed_email_domains")?,
         };
-        let any = only.groups.is_some() || only.emails.is_some() || only.domains.is_some();
-        Ok(any.then_some(only))
+        let any = restriction.groups.is_some()
+            || restriction.emails.is_some()
+            || restriction.domains.is_some();
+        Ok(any.then_some(restriction))
     }
 
     /// Turns away whoever is not on every list, also who may go on because their source need not
     /// answer. Nobody is asked to log in first, also on a route that is open to all.
-    pub(super) fn narrow(&self, verdict: Verdict) -> Verdict {
+    pub(super) fn restrict(&self, verdict: Verdict) -> Verdict {
         let (Verdict::Allow(permit) | Verdict::Reconfirm(permit)) = &verdict else {
             return verdict;
         };
         let route = Arc::clone(permit.route());
         match permit.caller() {
-            Caller::Person(person) if self.includes(&person.entitlements.fields) => verdict,
+            Caller::Person(person) if self.allows(&person.entitlements.fields) => verdict,
             Caller::Nobody(_) => Verdict::Login(LoginNeeded {
                 route,
                 why: Why::Nobody,
@@ -61,7 +63,7 @@ impl Only {
         }
     }
 
-    fn includes(&self, person: &profile::Fields) -> bool {
+    fn allows(&self, person: &profile::Fields) -> bool {
         let email = person.email.as_deref();
         let in_groups = |groups: &Vec<String>| person.groups.iter().any(|own| groups.contains(own));
         let is_one = |emails: &Vec<String>| {
@@ -138,9 +140,13 @@ mod tests {
 
     #[test]
     fn a_list_that_stands_twice_is_refused_and_others_are_not_ours() {
-        assert!(Only::of(None).unwrap().is_none());
-        assert!(Only::of(Some("x=1&rd=/")).unwrap().is_none());
-        assert!(Only::of(Some("allowed_groups=")).unwrap().is_some());
-        assert!(Only::of(Some("allowed_groups=a&allowed_groups=a")).is_err());
+        assert!(QueryRestriction::of(None).unwrap().is_none());
+        assert!(QueryRestriction::of(Some("x=1&rd=/")).unwrap().is_none());
+        assert!(
+            QueryRestriction::of(Some("allowed_groups="))
+                .unwrap()
+                .is_some()
+        );
+        assert!(QueryRestriction::of(Some("allowed_groups=a&allowed_groups=a")).is_err());
     }
 }

@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderName, Method};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Contract;
-use super::narrow::Only;
+use super::CheckProtocol;
+use super::query_restriction::QueryRestriction;
 use crate::request::head::{
     HeadError, Hops, Original, OriginalHeader, authority_of, parse_scheme, single,
 };
@@ -17,7 +17,7 @@ use crate::request::target;
 use crate::site::Site;
 
 /// Where Envoy's `path_prefix` leads, below the prefix of the own paths.
-pub(super) const ENVOY: &str = "/ext_authz";
+pub(super) const ENVOY_PATH: &str = "/ext_authz";
 
 /// `[check]`: how other proxies ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -31,28 +31,32 @@ pub struct CheckConfig {
 
 /// The original request, as far as it was told.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct HttpCheck {
     host: String,
     target: Option<PathAndQuery>,
     method: Option<Method>,
     secure: Option<bool>,
     client: Option<IpAddr>,
     /// Who may pass besides, where the check itself says so.
-    pub(super) only: Option<Only>,
+    pub(super) restriction: Option<QueryRestriction>,
 }
 
-impl Asked {
+impl HttpCheck {
     /// Reads a check as its contract says. The peer is trusted.
-    pub(super) fn read(contract: Contract, site: &Site, parts: &Parts) -> Result<Self, HeadError> {
+    pub(super) fn read(
+        protocol: CheckProtocol,
+        site: &Site,
+        parts: &Parts,
+    ) -> Result<Self, HeadError> {
         if target::is_refused(&parts.uri) {
             return Err(HeadError::Target);
         }
         let headers = &parts.headers;
         let hops = Hops::read(headers, &site.trust)?;
         let client = hops.client;
-        match contract {
-            Contract::AuthRequest => Self::auth_request(site, parts, hops),
-            Contract::ForwardAuth => Ok(Self {
+        match protocol {
+            CheckProtocol::AuthRequest => Self::auth_request(site, parts, hops),
+            CheckProtocol::ForwardAuth => Ok(Self {
                 host: hops
                     .authority(headers)?
                     .ok_or(HeadError::Unnamed("X-Forwarded-Host"))?
@@ -61,18 +65,18 @@ impl Asked {
                 method: method(headers, "x-forwarded-method")?,
                 secure: hops.secure(headers)?,
                 client,
-                only: None,
+                restriction: None,
             }),
-            Contract::Envoy => {
+            CheckProtocol::Envoy => {
                 let whole = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
-                let rest = whole.get(site.prefix.len() + ENVOY.len()..);
+                let rest = whole.get(site.prefix.len() + ENVOY_PATH.len()..);
                 Ok(Self {
                     host: authority_of(&parts.uri, headers)?.to_owned(),
                     target: Some(path_and_query(rest.unwrap_or("").as_bytes(), "path")?),
                     method: Some(parts.method.clone()),
                     secure: None,
                     client,
-                    only: None,
+                    restriction: None,
                 })
             }
         }
@@ -87,7 +91,7 @@ impl Asked {
             method: method(headers, "x-original-method")?,
             secure: None,
             client: hops.client,
-            only: Only::of(parts.uri.query())?,
+            restriction: QueryRestriction::of(parts.uri.query())?,
         };
         let url = bytes(headers, name)?.filter(|url| !url.starts_with(b"/"));
         let (Some(url), OriginalHeader::XOriginalUrl) = (url, site.original) else {

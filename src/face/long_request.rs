@@ -16,7 +16,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::again::{LetIn, over};
+use super::recheck::{AllowedRequest, until_refused};
 use crate::request::gate::Caller;
 use crate::request::head::Connection;
 use crate::request::headers::RequestId;
@@ -26,7 +26,7 @@ use crate::site::live::Live;
 use crate::telemetry::{StreamEnd, StreamKind};
 
 /// A request that was let in and goes on, with everything that judging it again needs.
-pub(super) struct GoingOn {
+pub(super) struct LongRequest {
     pub(super) live: Arc<Live>,
     pub(super) head: Parts,
     pub(super) connection: Arc<Connection>,
@@ -37,15 +37,15 @@ pub(super) struct GoingOn {
     pub(super) since: Instant,
 }
 
-impl GoingOn {
+impl LongRequest {
     /// Ready once it would not be let in any more.
-    pub(super) async fn over(&self) {
-        let request = LetIn {
+    pub(super) async fn until_refused(&self) {
+        let request = AllowedRequest {
             head: &self.head,
             connection: &self.connection,
             permit: &self.permit,
         };
-        over(&self.live, request).await;
+        until_refused(&self.live, request).await;
     }
 
     /// Writes down that it was ended.
@@ -77,15 +77,15 @@ impl GoingOn {
 }
 
 /// Waits for `work`, but once it lasts only while its request would still be let in.
-pub(super) async fn unless_over<T>(
+pub(super) async fn run_while_allowed<T>(
     work: impl Future<Output = T>,
-    lasting: Duration,
+    recheck_after: Duration,
     live: &Live,
-    request: LetIn<'_>,
+    request: AllowedRequest<'_>,
 ) -> Option<T> {
     let ends = async {
-        tokio::time::sleep(lasting).await;
-        over(live, request).await;
+        tokio::time::sleep(recheck_after).await;
+        until_refused(live, request).await;
     };
     tokio::select! {
         biased;
@@ -95,67 +95,67 @@ pub(super) async fn unless_over<T>(
 }
 
 /// The body of an answer that may last.
-pub(super) struct Lasting {
+pub(super) struct RecheckedBody {
     stage: Stage,
-    look_at: Instant,
+    recheck_at: Instant,
 }
 
 enum Stage {
     /// It may be over soon.
-    Young(Body, Option<Box<GoingOn>>),
+    Short(Body, Option<Box<LongRequest>>),
     /// It lasts.
-    Watched(Arc<Watched>, AbortHandle),
+    Rechecked(Arc<RevocableBody>, AbortHandle),
 }
 
 /// The request would no longer be let in, so its answer ends before its end.
 #[derive(Debug, thiserror::Error)]
 #[error("whoever asked may no longer pass")]
-pub(super) struct NoLonger;
+pub(super) struct NoLongerAllowed;
 
-impl Lasting {
+impl RecheckedBody {
     /// Wraps a body that is polled again, at the latest when it begins to last.
-    pub(super) fn wrap(body: Body, request: GoingOn) -> Body {
-        let look_at = request.since + request.permit.route().limits.lasting;
+    pub(super) fn wrap(body: Body, request: LongRequest) -> Body {
+        let recheck_at = request.since + request.permit.route().limits.lasting;
         Body::new(Self {
-            stage: Stage::Young(body, Some(Box::new(request))),
-            look_at,
+            stage: Stage::Short(body, Some(Box::new(request))),
+            recheck_at,
         })
     }
 
-    fn watch_when_it_lasts(&mut self) {
-        let Stage::Young(body, request) = &mut self.stage else {
+    fn recheck_when_long(&mut self) {
+        let Stage::Short(body, request) = &mut self.stage else {
             return;
         };
-        if Instant::now() < self.look_at || body.is_end_stream() {
+        if Instant::now() < self.recheck_at || body.is_end_stream() {
             return;
         }
         let Some(request) = request.take() else {
             return;
         };
         let body = std::mem::replace(body, super::reply::empty());
-        let watched = Arc::new(Watched::new(body));
-        let watching = Arc::clone(&watched);
+        let body = Arc::new(RevocableBody::new(body));
+        let revocable = Arc::clone(&body);
         let task = tokio::spawn(async move {
-            request.over().await;
-            if watching.end() {
+            request.until_refused().await;
+            if revocable.end() {
                 request.record(StreamKind::ResponseBody);
             }
         });
-        self.stage = Stage::Watched(watched, task.abort_handle());
+        self.stage = Stage::Rechecked(body, task.abort_handle());
     }
 }
 
-impl Drop for Lasting {
+impl Drop for RecheckedBody {
     fn drop(&mut self) {
-        if let Stage::Watched(watched, task) = &self.stage {
+        if let Stage::Rechecked(body, task) = &self.stage {
             task.abort();
             // The task may hold it for a moment longer; the upstream should not.
-            watched.end();
+            body.end();
         }
     }
 }
 
-impl http_body::Body for Lasting {
+impl http_body::Body for RecheckedBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -163,28 +163,28 @@ impl http_body::Body for Lasting {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.watch_when_it_lasts();
+        self.recheck_when_long();
         match &mut self.stage {
-            Stage::Young(body, _) => Pin::new(body).poll_frame(cx),
-            Stage::Watched(watched, _) => watched.poll_frame(cx),
+            Stage::Short(body, _) => Pin::new(body).poll_frame(cx),
+            Stage::Rechecked(body, _) => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.stage {
-            Stage::Young(body, _) => body.is_end_stream(),
-            Stage::Watched(watched, _) => {
-                let state = watched.state();
-                !state.over && state.body.as_ref().is_none_or(|body| body.is_end_stream())
+            Stage::Short(body, _) => body.is_end_stream(),
+            Stage::Rechecked(body, _) => {
+                let state = body.state();
+                !state.is_revoked && state.body.as_ref().is_none_or(|body| body.is_end_stream())
             }
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.stage {
-            Stage::Young(body, _) => body.size_hint(),
-            Stage::Watched(watched, _) => {
-                let state = watched.state();
+            Stage::Short(body, _) => body.size_hint(),
+            Stage::Rechecked(body, _) => {
+                let state = body.state();
                 let body = state.body.as_ref();
                 body.map(|body| body.size_hint()).unwrap_or_default()
             }
@@ -193,20 +193,20 @@ impl http_body::Body for Lasting {
 }
 
 /// A body that can be taken away from whoever reads it.
-struct Watched(Mutex<State>);
+struct RevocableBody(Mutex<State>);
 
 struct State {
     body: Option<Body>,
     /// Whether it was taken away.
-    over: bool,
+    is_revoked: bool,
     reader: Option<Waker>,
 }
 
-impl Watched {
+impl RevocableBody {
     fn new(body: Body) -> Self {
         Self(Mutex::new(State {
             body: Some(body),
-            over: false,
+            is_revoked: false,
             reader: None,
         }))
     }
@@ -214,7 +214,7 @@ impl Watched {
     /// Takes the body away. Says whether it was still there.
     fn end(&self) -> bool {
         let mut state = self.state();
-        state.over = true;
+        state.is_revoked = true;
         let (body, reader) = (state.body.take(), state.reader.take());
         drop(state);
         if let Some(reader) = reader {
@@ -225,8 +225,8 @@ impl Watched {
 
     fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let mut state = self.state();
-        if state.over {
-            return Poll::Ready(Some(Err(Box::new(NoLonger))));
+        if state.is_revoked {
+            return Poll::Ready(Some(Err(Box::new(NoLongerAllowed))));
         }
         let Some(body) = &mut state.body else {
             return Poll::Ready(None);

@@ -18,7 +18,7 @@ const ROUTE: &[u8] = b"route";
 
 /// What one question is about.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct GrpcCheck {
     host: Bytes,
     target: Option<PathAndQuery>,
     method: Option<Method>,
@@ -30,7 +30,7 @@ pub(super) struct Asked {
     pub(super) route: Option<Bytes>,
 }
 
-impl Asked {
+impl GrpcCheck {
     /// Reads a question. The peer is trusted.
     pub(super) fn read(question: CheckRequest) -> Result<Self, HeadError> {
         let attributes = question.attributes.unwrap_or_default();
