@@ -131,7 +131,7 @@ impl Config {
             routes: self.route.clone(),
             upstream_share: self.server.limits.upstream_share,
             upstream_share_anonymous: self.server.limits.upstream_share_anonymous,
-            lasting: self.server.limits.judged_again_after.duration(),
+            recheck_after: self.server.limits.judged_again_after.duration(),
         }
     }
 

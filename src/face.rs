@@ -14,8 +14,8 @@ use crate::request::head::{Connection, Head, HeadError, Peer};
 use crate::request::headers::{Onward, RequestId};
 use crate::request::policy::{Permit, Verdict};
 use crate::request::{Body, BodyError, decide};
-use crate::site::live::Live;
-use crate::site::{Shared, Site};
+use crate::site::live::LiveSite;
+use crate::site::{Services, Site};
 
 pub mod admin;
 mod browser;
@@ -44,7 +44,7 @@ use sign_in::Reconfirmed;
 #[derive(Clone, Copy, Debug)]
 struct RequestContext<'a> {
     site: &'a Site,
-    shared: &'a Shared,
+    shared: &'a Services,
     head: &'a Head<'a>,
     id: &'a RequestId,
 }
@@ -72,7 +72,7 @@ fn prepare_forward(context: &RequestContext<'_>, permit: Permit) -> Step {
 }
 
 /// What the faces do with the site that is served now.
-impl Live {
+impl LiveSite {
     /// Answers one request. Infallible: every failure is a response.
     pub async fn handle<B>(
         self: &Arc<Self>,
@@ -87,8 +87,8 @@ impl Live {
         let site = self.site();
         let (mut parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers, site.trust.includes(connection.peer));
-        let now = self.shared().clock.now();
-        let mut entry = AccessEntry::of(&self.shared().telemetry, &parts, &connection, now);
+        let now = self.services().clock.now();
+        let mut entry = AccessEntry::of(&self.services().telemetry, &parts, &connection, now);
         let mut body = Some(body);
         let step = self
             .respond_or_permit(&site, &parts, &connection, &id, &mut entry, &mut body)
@@ -107,7 +107,7 @@ impl Live {
             // A body moves only into an own path, and those are told.
             (Step::Forward(..), None) => reply::internal_error(),
         };
-        logged.record(&self.shared().telemetry, &entry, &id, started)
+        logged.record(&self.services().telemetry, &entry, &id, started)
     }
 
     /// Parses the head, and answers the request or permits it. The body is taken by own paths only.
@@ -127,7 +127,7 @@ impl Live {
         B::Error: Into<BodyError>,
     {
         if let Some(protocol) = CheckProtocol::at(site, parts.uri.path()) {
-            let (answer, asked) = (check::answer, (site, self.shared()));
+            let (answer, asked) = (check::answer, (site, self.services()));
             let answer = answer(protocol, asked, parts, connection, id, entry);
             return Step::Respond(Box::pin(answer).await);
         }
@@ -136,7 +136,7 @@ impl Live {
             Err(error) => {
                 if error == HeadError::NoHost
                     && let Some(logged) =
-                        Box::pin(sign_in::probed(site, self.shared(), parts)).await
+                        Box::pin(sign_in::probed(site, self.services(), parts)).await
                 {
                     return Step::Respond(logged);
                 }
@@ -148,7 +148,7 @@ impl Live {
         entry.client = head.client;
         let context = RequestContext {
             site,
-            shared: self.shared(),
+            shared: self.services(),
             head: &head,
             id,
         };
@@ -222,7 +222,7 @@ impl Live {
             && !Box::pin(self.is_still_allowed(&permit, parts, connection)).await;
         let Some(sent) = sent.filter(|_| !stale) else {
             let logged = Box::pin(self.refuse_midway::<B>(parts, connection, id, entry)).await;
-            return logged.record(&self.shared().telemetry, entry, id, started);
+            return logged.record(&self.services().telemetry, entry, id, started);
         };
         let logged = LoggedResponse::allowed(&permit).with_upstream_times(sent_at, answered_at);
         let ForwardedResponse {
@@ -234,13 +234,13 @@ impl Live {
             Ok(answered) => answered,
             Err(failed) => {
                 if let Some(key) = failed.error.limit() {
-                    self.shared().telemetry.count_limit_reached(key);
+                    self.services().telemetry.count_limit_reached(key);
                 }
                 // Read again: whoever is answered pays nothing for the page of a failure.
                 let head = Head::of(parts, connection, site.reading(), entry.at).ok();
                 let logged =
                     reply::upstream_failed(logged, &parts.headers, head.as_ref(), id, failed);
-                return logged.record(&self.shared().telemetry, entry, id, started);
+                return logged.record(&self.services().telemetry, entry, id, started);
             }
         };
         let long_request = || LongRequest {
@@ -259,7 +259,7 @@ impl Live {
             reply::mark_private(&mut response);
         }
         let logged = logged.with_upstream_response(by, streams);
-        logged.record_response(response, &self.shared().telemetry, entry, id, started)
+        logged.record_response(response, &self.services().telemetry, entry, id, started)
     }
 
     /// Whether a request that took long would still be let in, for the same person.
@@ -319,7 +319,7 @@ fn end_when_refused(
 /// administrator's to mend.
 fn log_bad_head(site: &Site, peer: Peer, id: &RequestId, error: HeadError) {
     match error {
-        HeadError::Forwarded(header) if site.unreadable.allow() => {
+        HeadError::Forwarded(header) if site.unreadable_header_warnings.allow() => {
             tracing::warn!(request_id = %id, ?peer, header, "a header of a trusted proxy cannot be read, so its requests are refused");
         }
         _ => tracing::info!(request_id = %id, %error, "a malformed request was refused"),

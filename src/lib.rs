@@ -22,7 +22,7 @@
 //!
 //! ```text
 //! door      peel the PROXY header, end TLS, one task per connection
-//! face      Live::handle: parse the head once; own path, or decide
+//! face      LiveSite::handle: parse the head once; own path, or decide
 //! request   decide: Routes::find → Gate::identify → policy::judge → Verdict
 //! request   forward: a Permit and the request → the upstream's response
 //! telemetry one access record, always last

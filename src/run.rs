@@ -21,8 +21,8 @@ use crate::people::session::Sessions;
 use crate::request::explain::{self, Explanation, Question};
 use crate::request::head::Trust;
 use crate::secret::SecretError;
-use crate::site::live::Live;
-use crate::site::{self, Shared, Site};
+use crate::site::live::LiveSite;
+use crate::site::{self, Services, Site};
 use crate::store::{self, MonitoredStore, Store, StoreError, StoreUrl};
 use crate::telemetry::{ReloadOutcome, Telemetry};
 
@@ -93,7 +93,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     grpc_address: Option<SocketAddr>,
-    live: Arc<Live>,
+    live: Arc<LiveSite>,
     started: Config,
     reloading: tokio::sync::Mutex<()>,
     tls: Option<Arc<Tls>>,
@@ -138,7 +138,7 @@ pub async fn start_recording(
     let admin_address = doors.admin.as_ref().and_then(Door::ip);
     let grpc_address = doors.grpc.as_ref().and_then(Door::ip);
     let telemetry = shared.telemetry.clone();
-    let live = Arc::new(Live::new(site, shared, shutdown.clone()));
+    let live = Arc::new(LiveSite::new(site, shared, shutdown.clone()));
     let front = Serving {
         trust: Arc::clone(&trust),
         limits: config.server.limits.clone(),
@@ -166,7 +166,7 @@ pub async fn start_recording(
 
 /// Builds everything a configuration names, and binds nothing: what `menshen check` does. The store
 /// is not touched; secrets and certificates are read.
-pub async fn rehearse(config: &Config) -> Result<(Site, Shared), StartError> {
+pub async fn rehearse(config: &Config) -> Result<(Site, Services), StartError> {
     keys::install_crypto();
     let telemetry = Telemetry::new(&config.log);
     let shared = open(config, &StoreUrl::MEMORY, Clock::system(), telemetry).await?;
@@ -197,7 +197,7 @@ pub async fn explain(config: &Config, question: &Question) -> Result<Explanation
         false => shared.people.directory().clone(),
     };
     let now = shared.clock.now();
-    explain::explain(&site.ways(), &directory, question, now)
+    explain::explain(&site.decision_parts(), &directory, question, now)
         .await
         .map_err(ExplainError::Simulate)
 }
@@ -219,7 +219,7 @@ impl Running {
     }
 
     /// What is served.
-    pub fn live(&self) -> &Arc<Live> {
+    pub fn live(&self) -> &Arc<LiveSite> {
         &self.live
     }
 
@@ -228,7 +228,7 @@ impl Running {
     pub async fn reload(&self, config: Config) -> Result<Vec<&'static str>, ReloadError> {
         let _one_at_a_time = self.reloading.lock().await;
         let outcome = self.replace(&config).await;
-        let telemetry = &self.live.shared().telemetry;
+        let telemetry = &self.live.services().telemetry;
         match &outcome {
             Ok(()) => {
                 telemetry.count_reload(ReloadOutcome::Done);
@@ -250,7 +250,7 @@ impl Running {
     /// Notes that there was a configuration that could not even be parsed. The log says why.
     pub fn refuse(&self) {
         self.live
-            .shared()
+            .services()
             .telemetry
             .count_reload(ReloadOutcome::Refused);
         let reason = "the last reload was refused: the configuration does not parse";
@@ -259,7 +259,7 @@ impl Running {
 
     async fn replace(&self, config: &Config) -> Result<(), ReloadError> {
         let (parts, old) = (config.site(), self.live.site());
-        let site = Site::build(&parts, self.live.shared(), Some(&old)).await;
+        let site = Site::build(&parts, self.live.services(), Some(&old)).await;
         let site = site.map_err(|error| ReloadError::Build(Box::new(error)))?;
         if let (Some(tls), Some(files)) = (&self.tls, &config.server.tls) {
             tls.reload(files).map_err(ReloadError::Tls)?;
@@ -267,7 +267,7 @@ impl Running {
         self.trust.store(Arc::clone(&site.trust));
         let header_case = site.keeps_header_case();
         self.header_case.store(header_case, Ordering::Relaxed);
-        self.live.swap(site);
+        self.live.replace_site(site);
         Ok(())
     }
 
@@ -277,11 +277,11 @@ impl Running {
         self.health.set_draining();
         self.shutdown.cancel();
         self.serving.wait().await;
-        let Shared {
+        let Services {
             sessions,
             telemetry,
             ..
-        } = self.live.shared();
+        } = self.live.services();
         sessions.refreshes_end(REFRESHES_DRAIN).await;
         let left = tokio::time::timeout(STORE_DRAIN, sessions.store_pending(0)).await;
         if left != Ok(0) {
@@ -304,7 +304,7 @@ async fn open(
     url: &StoreUrl,
     clock: Clock,
     telemetry: Telemetry,
-) -> Result<Shared, StartError> {
+) -> Result<Services, StartError> {
     let store = store::open(url).await.map_err(StartError::Store)?;
     let store: Arc<dyn Store> = MonitoredStore::new(store, telemetry.clone());
     let session = &config.session;
@@ -313,7 +313,7 @@ async fn open(
     let sessions = Sessions::open(Arc::clone(&store), clock.clone(), cached_max, grace);
     let sessions = sessions.await.map_err(StartError::Store)?;
     let people = People::new(Arc::clone(&store), Arc::clone(&sessions), clock.clone());
-    Ok(Shared {
+    Ok(Services {
         store,
         sessions,
         people,

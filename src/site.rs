@@ -30,7 +30,7 @@ use crate::store::{ConnectorId, Store, StoreError};
 use crate::telemetry::{LogLimiter, Telemetry};
 
 pub mod live;
-mod ways;
+mod routes;
 
 /// What a site is built from: the parts of a configuration that may change without a restart.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,12 +60,12 @@ pub struct Config {
     /// How many percent of them people whom nobody knows may have together.
     pub upstream_share_anonymous: u8,
     /// From when on an answer or an upload is judged again.
-    pub lasting: Duration,
+    pub recheck_after: Duration,
 }
 
 /// What outlives every site.
 #[derive(Clone, Debug)]
-pub struct Shared {
+pub struct Services {
     /// The database. Faces do not ask it, they ask `people` and `sessions`.
     pub store: Arc<dyn Store>,
     /// Who is here.
@@ -95,7 +95,7 @@ pub struct Site {
     pub frame_ancestors: Vec<String>,
     /// Whether people sign in inside another site's frame. Not where applications share the origin of
     /// `external_url`: their scripts could press the button of the tab, and read its ticket.
-    pub signs_in_frames: bool,
+    pub allows_framed_sign_in: bool,
     /// The flags of the cookies.
     pub cookies: CookieFlags,
     /// The keys.
@@ -115,9 +115,9 @@ pub struct Site {
     /// Where `/auth` reads the original URI.
     pub original: OriginalHeader,
     /// Leave to complain of checks from peers whose word does not count.
-    pub strangers: LogLimiter,
+    pub untrusted_peer_warnings: LogLimiter,
     /// Leave to complain of headers of trusted proxies that cannot be read.
-    pub unreadable: LogLimiter,
+    pub unreadable_header_warnings: LogLimiter,
 }
 
 /// Why a configuration could not be built. The old site stays.
@@ -196,17 +196,17 @@ impl Site {
     /// from `previous`. Reads secrets, binds nothing, asks no provider.
     pub async fn build(
         config: &Config,
-        shared: &Shared,
+        services: &Services,
         previous: Option<&Self>,
     ) -> Result<Self, BuildError> {
         keys::install_crypto();
-        let ring = Arc::new(ring(config, shared, previous).await?);
+        let ring = Arc::new(build_key_ring(config, services, previous).await?);
         let asserter = Asserter::new(
             &config.external_url,
             &ring,
             previous.map(|site| &site.asserter),
         );
-        let (routes, pools) = ways::build(config)?;
+        let (routes, pools) = routes::build(config)?;
         let files = config.files.keys().map(String::as_str);
         let routes = Routes::new(routes, OwnPaths::new(&config.prefix, files));
         let forwarder = Forwarder::build(pools, previous.map(|site| &site.forwarder))
@@ -219,15 +219,15 @@ impl Site {
             external_url: &config.external_url,
             prefix: &config.prefix,
             ring: &ring,
-            sessions: &shared.sessions,
-            people: &shared.people,
+            sessions: &services.sessions,
+            people: &services.people,
             terms,
-            clock: &shared.clock,
+            clock: &services.clock,
         };
         let previous_login = previous.map(|site| &site.login);
         let login = Login::build(&config.connectors, &config.login, &deps, previous_login)
             .map_err(BuildError::Login)?;
-        let gate = gate(config, shared, (&ring, terms), &login, previous)?;
+        let gate = build_gate(config, services, (&ring, terms), &login, previous)?;
         let cookies = CookieFlags::new(
             &config.session.cookie_name,
             config.external_url.scheme() == "https",
@@ -236,14 +236,14 @@ impl Site {
         );
         let origins: Vec<_> = config.login.origins.iter().map(Url::origin).collect();
         let home = &config.external_url;
-        let shares_home = routes.all().iter().any(|route| route.host.serves_url(home))
+        let serves_login_origin = routes.all().iter().any(|route| route.host.serves_url(home))
             || origins.contains(&home.origin());
         Ok(Self {
             external_url: config.external_url.clone(),
             prefix: config.prefix.clone(),
             trust: Arc::new(config.trust.clone()),
             files: config.files.clone(),
-            signs_in_frames: cookies.are_embedded() && !shares_home,
+            allows_framed_sign_in: cookies.are_embedded() && !serves_login_origin,
             origins,
             frame_ancestors: config
                 .session
@@ -260,13 +260,13 @@ impl Site {
             forwarder,
             login,
             original: config.original,
-            strangers: LogLimiter::default(),
-            unreadable: LogLimiter::default(),
+            untrusted_peer_warnings: LogLimiter::default(),
+            unreadable_header_warnings: LogLimiter::default(),
         })
     }
 
     /// What decides about requests, for whoever asks why.
-    pub fn ways(&self) -> Ways<'_> {
+    pub fn decision_parts(&self) -> Ways<'_> {
         Ways {
             routes: &self.routes,
             gate: &self.gate,
@@ -300,29 +300,31 @@ impl Site {
     }
 
     /// Whether a request came to the host that logs people in.
-    pub fn is_home(&self, head: &Head<'_>) -> bool {
+    pub fn is_login_host(&self, head: &Head<'_>) -> bool {
         self.external_url.host_str() == Some(head.host.as_str())
             && self.external_url.port_or_known_default() == Some(head.effective_port())
     }
 
     /// Whether the configuration itself names this host. A session is brought to another one only
     /// when its person says so.
-    pub fn knows(&self, origin: &Url) -> bool {
-        let (Some(host), Some(port), Some(own_port)) = ports_of(origin, &self.external_url) else {
+    pub fn has_exact_route_for(&self, origin: &Url) -> bool {
+        let (Some(host), Some(port), Some(own_port)) = host_and_ports(origin, &self.external_url)
+        else {
             return false;
         };
         self.routes.name_exactly(host, port, own_port)
     }
 
     /// Whether the session cookie of the host that logs people in reaches this host, too.
-    pub fn shares_cookie(&self, host: &str) -> bool {
+    pub fn session_cookie_reaches(&self, host: &str) -> bool {
         self.cookies.cover(host)
     }
 }
 
 impl Destinations for Site {
     fn serves(&self, origin: &Url) -> bool {
-        let (Some(host), Some(port), Some(own_port)) = ports_of(origin, &self.external_url) else {
+        let (Some(host), Some(port), Some(own_port)) = host_and_ports(origin, &self.external_url)
+        else {
             return false;
         };
         origin.scheme() == self.external_url.scheme() && self.routes.name(host, port, own_port)
@@ -338,33 +340,33 @@ impl Destinations for Site {
 }
 
 /// What callers are known by.
-fn gate(
+fn build_gate(
     config: &Config,
-    shared: &Shared,
+    services: &Services,
     (ring, terms): (&Arc<KeyRing>, Terms),
     login: &Login,
     previous: Option<&Site>,
 ) -> Result<Gate, BuildError> {
     let holders = Arc::new(Holders::new(
         login.holders(),
-        &shared.people,
+        &services.people,
         ring,
-        &shared.clock,
-        &shared.telemetry,
+        &services.clock,
+        &services.telemetry,
     ));
     let bearers = Bearers::build(
         &config.issuers,
-        &shared.clock,
-        &shared.telemetry,
+        &services.clock,
+        &services.telemetry,
         &holders,
         previous.map(|site| &site.gate.bearers),
     );
     Ok(Gate {
-        sessions: Arc::clone(&shared.sessions),
+        sessions: Arc::clone(&services.sessions),
         refresher: Refresher::new(
-            Arc::clone(&shared.sessions),
+            Arc::clone(&services.sessions),
             Arc::clone(ring),
-            shared.telemetry.clone(),
+            services.telemetry.clone(),
             login.sources(),
             Pace::default(),
         ),
@@ -377,7 +379,7 @@ fn gate(
 }
 
 /// The host and port of an origin, and the port of patterns that name none.
-fn ports_of<'a>(
+fn host_and_ports<'a>(
     origin: &'a Url,
     external_url: &Url,
 ) -> (Option<&'a str>, Option<u16>, Option<u16>) {
@@ -388,13 +390,13 @@ fn ports_of<'a>(
     )
 }
 
-async fn ring(
+async fn build_key_ring(
     config: &Config,
-    shared: &Shared,
+    services: &Services,
     previous: Option<&Site>,
 ) -> Result<KeyRing, BuildError> {
     let texts = if config.session.keys.is_empty() {
-        shared
+        services
             .store
             .load_or_create_keys(&keys::generate())
             .await
@@ -413,7 +415,7 @@ async fn ring(
 }
 
 /// A header an expression may set.
-fn settable(route: &str, name: &str) -> Result<HeaderName, BuildError> {
+fn settable_header(route: &str, name: &str) -> Result<HeaderName, BuildError> {
     let refused = || BuildError::Header {
         route: route.to_owned(),
         header: name.to_owned(),

@@ -18,7 +18,7 @@ use crate::people::session::Sessions;
 use crate::request::head::HeadError;
 use crate::request::{Body, BodyError, target};
 use crate::secret::{Secret, SecretError, SecretSource};
-use crate::site::live::Live;
+use crate::site::live::LiveSite;
 use crate::telemetry::{Telemetry, error_chain, escape};
 
 mod api;
@@ -87,7 +87,7 @@ pub struct Admin {
     people: People,
     telemetry: Telemetry,
     health: Arc<Health>,
-    live: Arc<Live>,
+    live: Arc<LiveSite>,
 }
 
 impl fmt::Debug for Admin {
@@ -102,14 +102,14 @@ impl Admin {
     /// Reads the token, when there is one.
     pub fn new(
         config: &AdminConfig,
-        live: Arc<Live>,
+        live: Arc<LiveSite>,
         health: Arc<Health>,
     ) -> Result<Self, SecretError> {
         let token = config.token.as_ref().map(SecretSource::read).transpose()?;
         let token = token
             .as_ref()
             .map(|token: &Secret<String>| fingerprint(token.expose()));
-        let shared = live.shared();
+        let shared = live.services();
         let on_unix = config.listen.starts_with("unix:");
         Ok(Self {
             hosts: (!on_unix).then(|| config.hosts.clone()),

@@ -19,7 +19,7 @@ use crate::request::head::{Connection, Head, HeadError, Original, Peer};
 use crate::request::headers::{Granted, RequestId};
 use crate::request::policy::{Denial, LoginNeeded, Permit, Verdict};
 use crate::request::{Body, decide};
-use crate::site::{Shared, Site};
+use crate::site::{Services, Site};
 
 mod http_check;
 mod query_restriction;
@@ -92,7 +92,7 @@ impl CheckProtocol {
 /// Answers a check. Infallible: every failure is a no.
 pub(super) async fn answer(
     protocol: CheckProtocol,
-    (site, shared): (&Site, &Shared),
+    (site, shared): (&Site, &Services),
     parts: &Parts,
     connection: &Connection,
     id: &RequestId,
@@ -152,7 +152,7 @@ pub(super) async fn outcome_of(
             let (site, head) = (context.site, context.head);
             if matches!(denial, Denial::NoRoute) && site.routes.is_own(head.path.as_str()) {
                 reason = "own-page";
-                if site.strangers.allow() {
+                if site.untrusted_peer_warnings.allow() {
                     let prefix = &site.prefix;
                     tracing::warn!(
                         request_id = %context.id,
@@ -348,7 +348,7 @@ pub(super) fn untrusted_peer(site: &Site, peer: Peer, id: &RequestId) -> LoggedR
         Peer::Ip(ip) => ip.to_canonical().to_string(),
         Peer::Unix => "unix".to_owned(),
     };
-    if site.strangers.allow() {
+    if site.untrusted_peer_warnings.allow() {
         tracing::warn!(
             request_id = %id,
             "a check was refused: \"{entry}\" may not speak for others; add it to [server] trusted_proxies \

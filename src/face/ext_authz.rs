@@ -26,8 +26,8 @@ use crate::request::headers::{Granted, RequestId};
 use crate::request::policy::{Denial, Verdict};
 use crate::request::route::{CheckHeaders, Route};
 use crate::request::{Body, BodyError, decide, decide_on};
-use crate::site::live::Live;
-use crate::site::{Shared, Site};
+use crate::site::live::LiveSite;
+use crate::site::{Services, Site};
 use frame::FrameError;
 use grpc_check::GrpcCheck;
 use health::HealthService;
@@ -74,14 +74,14 @@ pub enum CheckListener {
 /// Answers Envoy.
 #[derive(Debug)]
 pub struct ExtAuthz {
-    live: Arc<Live>,
+    live: Arc<LiveSite>,
     health: HealthServer<HealthService>,
     reflection: Reflection,
 }
 
 impl ExtAuthz {
     /// Answers for `live`, until `closing` is cancelled.
-    pub fn new(live: Arc<Live>, health: Arc<Health>, closing: CancellationToken) -> Self {
+    pub fn new(live: Arc<LiveSite>, health: Arc<Health>, closing: CancellationToken) -> Self {
         let service = HealthService {
             health,
             closing: closing.clone(),
@@ -170,7 +170,7 @@ impl ExtAuthz {
         B::Error: Into<BodyError>,
     {
         let started = Instant::now();
-        let (site, shared) = (self.live.site(), self.live.shared());
+        let (site, shared) = (self.live.site(), self.live.services());
         let (parts, body) = request.into_parts();
         let now = shared.clock.now();
         let mut entry = AccessEntry::of(&shared.telemetry, &parts, connection, now);
@@ -224,7 +224,7 @@ enum GrpcOutcome {
 
 /// Decides what was asked: by the route that the question names, else as everybody does.
 async fn decide_check(
-    (site, shared): (&Site, &Shared),
+    (site, shared): (&Site, &Services),
     asked: &GrpcCheck,
     (peer, at): (Peer, CheckListener),
     id: &RequestId,
@@ -247,7 +247,7 @@ async fn decide_check(
         None => decide(&site.routes, &site.gate, &head).await,
         Some(Some(route)) => decide_on(route, &site.gate, &head).await,
         Some(None) => {
-            if site.strangers.allow() {
+            if site.untrusted_peer_warnings.allow() {
                 tracing::warn!(request_id = %id, "a check names a route in context_extensions that there is not");
             }
             Verdict::Deny(Denial::NoRoute)

@@ -22,12 +22,12 @@ use crate::request::head::Connection;
 use crate::request::headers::RequestId;
 use crate::request::policy::Permit;
 use crate::request::{Body, BodyError};
-use crate::site::live::Live;
+use crate::site::live::LiveSite;
 use crate::telemetry::{StreamEnd, StreamKind};
 
 /// A request that was let in and goes on, with everything that judging it again needs.
 pub(super) struct LongRequest {
-    pub(super) live: Arc<Live>,
+    pub(super) live: Arc<LiveSite>,
     pub(super) head: Parts,
     pub(super) connection: Arc<Connection>,
     pub(super) permit: Permit,
@@ -50,7 +50,7 @@ impl LongRequest {
 
     /// Writes down that it was ended.
     pub(super) fn record(&self, what: StreamKind) {
-        let shared = self.live.shared();
+        let shared = self.live.services();
         let caller = self.permit.caller();
         let person = match caller {
             Caller::Person(person) => Some(&person.session),
@@ -80,7 +80,7 @@ impl LongRequest {
 pub(super) async fn run_while_allowed<T>(
     work: impl Future<Output = T>,
     recheck_after: Duration,
-    live: &Live,
+    live: &LiveSite,
     request: AllowedRequest<'_>,
 ) -> Option<T> {
     let ends = async {

@@ -10,7 +10,7 @@ use crate::request::decide;
 use crate::request::gate::Caller;
 use crate::request::head::{Connection, Head};
 use crate::request::policy::{Denial, Permit, Verdict};
-use crate::site::live::Live;
+use crate::site::live::LiveSite;
 use crate::store::{SessionId, Subject};
 
 /// How long a request goes on at most until it is recheck again, within the grace that sessions have
@@ -68,9 +68,9 @@ struct RecheckState {
 }
 
 /// Ready once the request would not be let in any more: revoked, expired, or not by the new site.
-pub(super) async fn until_refused(live: &Live, request: AllowedRequest<'_>) {
-    let mut changes = live.shared().sessions.changes();
-    let mut reloads = live.reloads();
+pub(super) async fn until_refused(live: &LiveSite, request: AllowedRequest<'_>) {
+    let mut changes = live.services().sessions.changes();
+    let mut reloads = live.subscribe_to_reloads();
     let mut state = RecheckState::of(request.permit);
     loop {
         let wait = match state.check(live, request).await {
@@ -87,7 +87,7 @@ pub(super) async fn until_refused(live: &Live, request: AllowedRequest<'_>) {
 
 /// Whether the request would be let in now. Where it cannot be found out, this asks again for a
 /// while.
-pub(super) async fn is_still_allowed(live: &Live, request: AllowedRequest<'_>) -> bool {
+pub(super) async fn is_still_allowed(live: &LiveSite, request: AllowedRequest<'_>) -> bool {
     let mut state = RecheckState::of(request.permit);
     loop {
         match state.check(live, request).await {
@@ -106,9 +106,9 @@ impl RecheckState {
         }
     }
 
-    async fn check(&mut self, live: &Live, request: AllowedRequest<'_>) -> NextCheck {
+    async fn check(&mut self, live: &LiveSite, request: AllowedRequest<'_>) -> NextCheck {
         let recheck = judge(live, request).await;
-        let now = live.shared().clock.now();
+        let now = live.services().clock.now();
         let left =
             |end: Option<Timestamp>, max: Duration| end.map_or(max, |end| end.since(now).min(max));
         match recheck {
@@ -132,9 +132,9 @@ impl RecheckState {
     }
 }
 
-async fn judge(live: &Live, request: AllowedRequest<'_>) -> Recheck {
+async fn judge(live: &LiveSite, request: AllowedRequest<'_>) -> Recheck {
     let site = live.site();
-    let now = live.shared().clock.now();
+    let now = live.services().clock.now();
     let Ok(head) = Head::of(request.head, request.connection, site.reading(), now) else {
         return Recheck::Refused;
     };

@@ -172,7 +172,7 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
         Denial::Address { route, why } => bad_address(context, route, *why),
         Denial::Untold { route, what } => {
             let route_name = route.as_ref().map_or("", |route| route.name.as_str());
-            if context.site.strangers.allow() {
+            if context.site.untrusted_peer_warnings.allow() {
                 let send = remedy(what);
                 tracing::warn!(request_id = %context.id, route = route_name, host = %context.head.host, "a trusted proxy does not tell the {what} that the decision needs, which denies: let the proxy send {send}");
             }
@@ -190,7 +190,7 @@ pub(super) fn deny(context: &RequestContext<'_>, denial: &Denial) -> LoggedRespo
 /// A request that would cost more than one may.
 fn too_costly(context: &RequestContext<'_>, route: &Arc<Route>) -> LoggedResponse {
     context.shared.telemetry.count_costly_request();
-    if context.site.strangers.allow() {
+    if context.site.untrusted_peer_warnings.allow() {
         let name = route.name.as_str();
         tracing::warn!(request_id = %context.id, route = name, client = %context.head.client, "the expressions of a route take too much work for a request, which denies: its path has too many readings, or its headers are too long for the rule");
     }

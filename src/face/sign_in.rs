@@ -21,7 +21,7 @@ use crate::request::gate::{Caller, GateError};
 use crate::request::head::cookies;
 use crate::request::policy::Permit;
 use crate::request::{Body, BodyError};
-use crate::site::{Shared, Site};
+use crate::site::{Services, Site};
 use crate::store::ConnectorId;
 
 mod arrival;
@@ -151,7 +151,11 @@ where
 }
 
 /// Answers the probe of a load balancer, which may name no host (HTTP/1.0).
-pub(super) async fn probed(site: &Site, shared: &Shared, parts: &Parts) -> Option<LoggedResponse> {
+pub(super) async fn probed(
+    site: &Site,
+    shared: &Services,
+    parts: &Parts,
+) -> Option<LoggedResponse> {
     let path = parts.uri.path();
     let own = path.strip_prefix(site.prefix.as_str());
     match own.unwrap_or(path) {
@@ -177,7 +181,7 @@ fn script(context: &RequestContext<'_>, text: &str) -> LoggedResponse {
 }
 
 /// Whether requests can be decided: the store answers.
-async fn ready(shared: &Shared, method: &Method) -> LoggedResponse {
+async fn ready(shared: &Services, method: &Method) -> LoggedResponse {
     let asked = shared.people.ping_store();
     let answered = tokio::time::timeout(std::time::Duration::from_secs(2), asked).await;
     let (status, text) = match answered {
@@ -393,7 +397,9 @@ where
 fn by_own_form(context: &RequestContext<'_>) -> bool {
     let mode = super::browser::text(context.head.headers, "sec-fetch-mode");
     let by_script = mode.is_some_and(|mode| mode != "navigate");
-    !by_script && super::browser::is_same_origin(context.head) && context.site.is_home(context.head)
+    !by_script
+        && super::browser::is_same_origin(context.head)
+        && context.site.is_login_host(context.head)
 }
 
 /// Only GET goes on; HEAD never starts, redeems or ends anything.

@@ -8,11 +8,11 @@ use crate::telemetry::StreamKind;
 pub(super) fn keep(tunnel: Tunnel, request: LongRequest) {
     tokio::spawn(async move {
         let live = &request.live;
-        let _open = live.shared().telemetry.track_tunnel();
+        let _open = live.services().telemetry.track_tunnel();
         let end = tunnel.run(async {
             tokio::select! {
                 () = request.until_refused() => request.record(StreamKind::Tunnel),
-                () = live.closing().cancelled() => {}
+                () = live.shutdown().cancelled() => {}
             }
         });
         let end: TunnelEnd = end.await;

@@ -43,7 +43,7 @@ pub(super) const NO_SESSION_FOUND: (&str, &str) = ("n", "1");
 pub(super) fn start(context: &RequestContext<'_>, no_session_found: bool) -> String {
     let (site, head) = (context.site, context.head);
     let rd = utf8_percent_encode(&requested(context), QUERY_VALUE).to_string();
-    let mut to = match site.is_home(head) || site.shares_cookie(head.host.as_str()) {
+    let mut to = match site.is_login_host(head) || site.session_cookie_reaches(head.host.as_str()) {
         true => on_login_host(context, "start"),
         false => format!("{}{}/start", head.origin(), site.prefix),
     };

@@ -12,7 +12,7 @@ use crate::face::admin::{Admin, Health};
 use crate::face::ext_authz::{CheckListener, ExtAuthz};
 use crate::open_files::OpenFiles;
 use crate::request::head::Connection;
-use crate::site::live::Live;
+use crate::site::live::LiveSite;
 
 /// The doors a configuration names.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Doors {
     pub(super) fn open(
         self,
         config: &Config,
-        live: &Arc<Live>,
+        live: &Arc<LiveSite>,
         health: &Arc<Health>,
         front: &Serving,
     ) -> Result<TaskTracker, StartError> {

@@ -1,4 +1,4 @@
-//! `Live`: the site that is served now, and what outlives it. A reload replaces the site whole.
+//! `LiveSite`: the site that is served now, and what outlives it. A reload replaces the site whole.
 
 use std::sync::Arc;
 
@@ -6,25 +6,25 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, Site};
+use super::{Services, Site};
 
 /// The state of a running menshen that every request needs.
 #[derive(Debug)]
-pub struct Live {
+pub struct LiveSite {
     site: ArcSwap<Site>,
-    shared: Shared,
+    services: Services,
     reloads: watch::Sender<u64>,
-    closing: CancellationToken,
+    shutdown: CancellationToken,
 }
 
-impl Live {
+impl LiveSite {
     /// Serves a first site; tunnels end when `closing` is cancelled.
-    pub fn new(site: Site, shared: Shared, closing: CancellationToken) -> Self {
+    pub fn new(site: Site, services: Services, shutdown: CancellationToken) -> Self {
         Self {
             site: ArcSwap::from_pointee(site),
-            shared,
+            services,
             reloads: watch::Sender::new(0),
-            closing,
+            shutdown,
         }
     }
 
@@ -34,23 +34,23 @@ impl Live {
     }
 
     /// What outlives every site.
-    pub fn shared(&self) -> &Shared {
-        &self.shared
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
     /// Serves another site from the next request on; what lasts is judged again.
-    pub fn swap(&self, site: Site) {
+    pub fn replace_site(&self, site: Site) {
         self.site.store(Arc::new(site));
         self.reloads.send_modify(|number| *number += 1);
     }
 
     /// Changes whenever another site is served.
-    pub fn reloads(&self) -> watch::Receiver<u64> {
+    pub fn subscribe_to_reloads(&self) -> watch::Receiver<u64> {
         self.reloads.subscribe()
     }
 
     /// Cancelled when everything that is open ends.
-    pub fn closing(&self) -> &CancellationToken {
-        &self.closing
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
     }
 }

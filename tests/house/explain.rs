@@ -226,7 +226,7 @@ impl Desk {
     async fn known_by_both(&self, login: &str, via: &str) {
         let first = if via == "corp" { "other" } else { "corp" };
         let number = vec![(LinkField::Mobile, "13900000000".to_owned())];
-        let shared = self.menshen.running.live().shared();
+        let shared = self.menshen.running.live().services();
         let (now, mut at) = (shared.clock.now(), 0);
         for connector in [first, via] {
             let admission = Admission {

@@ -36,7 +36,7 @@ pub(crate) fn shows(text: &str) -> Option<char> {
 }
 
 fn lines(menshen: &Menshen, target: &str) -> Vec<Value> {
-    menshen.running.live().shared().telemetry.flush();
+    menshen.running.live().services().telemetry.flush();
     let text = menshen.records.text();
     let lines = text
         .lines()
@@ -51,7 +51,7 @@ async fn a_path_of_any_characters_is_one_line_that_shows_all_of_it() {
         let path = format!("/a{c}b");
         TestRequest::raw(path.as_bytes()).send(&menshen).await;
     }
-    menshen.running.live().shared().telemetry.flush();
+    menshen.running.live().services().telemetry.flush();
     let text = menshen.records.text();
     assert_eq!(shows(&text), None);
     let access = lines(&menshen, "menshen::access");
@@ -79,7 +79,7 @@ async fn a_name_of_any_characters_is_one_line_of_the_audit_trail() {
     let mut browser = Browser::new(&menshen);
     browser.sign_in(&format!("{HOME}/echo"), "lisi").await;
     browser.visit(&format!("{OWN}/sign_out")).await;
-    menshen.running.live().shared().telemetry.flush();
+    menshen.running.live().services().telemetry.flush();
     assert_eq!(shows(&menshen.records.text()), None);
     // Whoever reads the record as JSON reads what there was, or why there was nobody.
     let audit = menshen.audit();

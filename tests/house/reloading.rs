@@ -188,7 +188,7 @@ async fn who_is_here_stays_and_who_was_sent_away_stays_away() {
     here.sign_in(&format!("{HOME}/echo"), "zhangsan").await;
     gone.sign_in(&format!("{HOME}/echo"), "lisi").await;
     let account = menshen::store::LoginName::try_from("lisi".to_owned()).unwrap();
-    let shared = menshen.running.live().shared().clone();
+    let shared = menshen.running.live().services().clone();
     let account = shared
         .store
         .account_by_login(&account)

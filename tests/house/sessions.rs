@@ -169,7 +169,7 @@ async fn every_login_gets_a_new_session() {
             .await;
         assert_eq!(answer.status, status);
     }
-    let store = &menshen.running.live().shared().store;
+    let store = &menshen.running.live().services().store;
     let sessions = store.sessions(None, 10).await.unwrap();
     assert_eq!(sessions.len(), 1);
     // The cookie holds no name of anything the administrator or the log sees.

@@ -328,7 +328,7 @@ impl Menshen {
 
     /// Who came, who left and who was turned away: every audit line so far.
     pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
-        self.running.live().shared().telemetry.flush();
+        self.running.live().services().telemetry.flush();
         self.records.audit()
     }
 

@@ -141,7 +141,7 @@ fn last_reason(menshen: &Menshen) -> String {
 }
 
 async fn sessions(menshen: &Menshen) -> Vec<SessionRecord> {
-    let shared = menshen.running.live().shared();
+    let shared = menshen.running.live().services();
     shared.store.sessions(None, 1_000).await.unwrap()
 }
 
@@ -149,7 +149,7 @@ async fn revoke(menshen: &Menshen, scope: &RevocationScope) {
     menshen
         .running
         .live()
-        .shared()
+        .services()
         .sessions
         .revoke(scope)
         .await
@@ -397,7 +397,7 @@ async fn who_would_not_come_in_by_a_login_does_not_by_a_token() {
 
 /// Ends sessions of an account in one of many ways.
 async fn end(provider: &Provider, menshen: &Menshen, what: &str, account: AccountId) {
-    let shared = menshen.running.live().shared();
+    let shared = menshen.running.live().services();
     let keycloak: ConnectorId = "keycloak".parse().unwrap();
     match what {
         "session" => {
@@ -436,7 +436,7 @@ async fn whoever_is_revoked_is_out_on_the_next_request_and_does_not_come_back() 
         let others = token(&provider, "lisi");
         assert_eq!(status(&menshen, "/echo", &used).await, 200);
         assert_eq!(status(&menshen, "/echo", &others).await, 200);
-        let shared = menshen.running.live().shared();
+        let shared = menshen.running.live().services();
         let login: LoginName = "zhangsan".parse().unwrap();
         let account = shared
             .store

@@ -12,10 +12,10 @@ use crate::request::explain::{Question, Words, explain};
 /// Explains what the query asks, by the site that is served now.
 pub(super) async fn answer(admin: &Admin, query: &str) -> Result<Response<Body>, ApiError> {
     let question = Question::parse(parse_query(query)?)?;
-    let (site, shared) = (admin.live.site(), admin.live.shared());
+    let (site, shared) = (admin.live.site(), admin.live.services());
     let now = shared.clock.now();
     let directory = shared.people.directory();
-    let explained = explain(&site.ways(), directory, &question, now).await;
+    let explained = explain(&site.decision_parts(), directory, &question, now).await;
     let explanation = explained.map_err(|error| match error {
         SimulateError::Store(error) => ApiError::Store(error),
         SimulateError::Unknown { .. } | SimulateError::NeverThrough { .. } => {

@@ -15,7 +15,7 @@ use crate::login::config::LoginConfig;
 use crate::people::profile::Proof;
 use crate::people::session::{NewLogin, SessionConfig, Terms};
 use crate::request::head::{OriginalHeader, Trust};
-use crate::site::{self, Shared, Site};
+use crate::site::{self, Services, Site};
 use crate::store::{self, Account, AccountId, Admission, AdmissionOutcome};
 use crate::telemetry::{AccessRecord, FaceLabel, LogConfig, VerdictLabel};
 
@@ -40,7 +40,7 @@ fn no_routes() -> site::Config {
         routes: Vec::new(),
         upstream_share: 75,
         upstream_share_anonymous: 75,
-        lasting: Duration::from_secs(10),
+        recheck_after: Duration::from_secs(10),
     }
 }
 
@@ -65,7 +65,7 @@ impl TestAdmin {
             hosts: Vec::new(),
         };
         let telemetry = Telemetry::writing_to(&LogConfig::default(), Box::new(std::io::sink()));
-        let shared = Shared {
+        let shared = Services {
             people: People::new(Arc::clone(&store), Arc::clone(&sessions), clock.clone()),
             store,
             sessions,
@@ -73,7 +73,7 @@ impl TestAdmin {
             telemetry,
         };
         let site = Site::build(&no_routes(), &shared, None).await.unwrap();
-        let live = Arc::new(Live::new(site, shared, CancellationToken::new()));
+        let live = Arc::new(LiveSite::new(site, shared, CancellationToken::new()));
         let health = Arc::new(Health::default());
         let admin = Admin::new(&config, live, Arc::clone(&health)).unwrap();
         Self {
@@ -122,7 +122,7 @@ impl TestAdmin {
         let AdmissionOutcome::Account(account) = self
             .admin
             .live
-            .shared()
+            .services()
             .store
             .admit(&admission)
             .await

@@ -26,7 +26,7 @@ pub(super) async fn choose(context: &RequestContext<'_>, query: &Fields) -> Logg
     if let (true, Some(place)) = (frame::takes_tickets(context), &target.return_to) {
         return LoggedResponse::own_path("embedded", frame::at_own_page(context, place));
     }
-    if !context.site.is_home(context.head) {
+    if !context.site.is_login_host(context.head) {
         return elsewhere::to_home(context, "sign_in", query, &target);
     }
     if let Some(entry) = form::named(context, query) {
@@ -90,7 +90,7 @@ pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> Logge
         let page = chooser::page(context, &target, &who, Some(SignInReason::LoopDetected));
         return LoggedResponse::own_path("not seen by checks", page);
     }
-    if !context.site.is_home(context.head) {
+    if !context.site.is_login_host(context.head) {
         return elsewhere::to_home(context, "start", query, &target);
     }
     let mode = match query.one("mode") {
@@ -179,7 +179,7 @@ async fn in_a_frame(
         LoggedResponse::own_path("embedded", response)
     };
     if !loads_in_frame(context.head)
-        || !context.site.is_home(context.head)
+        || !context.site.is_login_host(context.head)
         || query.has("connector")
     {
         return embedded();

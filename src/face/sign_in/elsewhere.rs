@@ -118,13 +118,14 @@ pub(super) fn home_url(
         urls::on_login_host(context, page),
         utf8_percent_encode(rd, urls::QUERY_VALUE)
     );
-    if names_home(context) && !site.is_home(context.head) {
+    if names_home(context) && !site.is_login_host(context.head) {
         let (name, value) = SENT_HOME;
         to.push_str(&format!("&{name}={value}"));
     }
     let rest = rd.strip_prefix(context.head.origin().as_str());
     let comes_back_here = rest.is_some_and(|rest| rest.starts_with('/'));
-    let reached = site.is_home(context.head) || site.shares_cookie(context.head.host.as_str());
+    let reached =
+        site.is_login_host(context.head) || site.session_cookie_reaches(context.head.host.as_str());
     if reached || !comes_back_here {
         return (to, None);
     }

@@ -98,7 +98,7 @@ where
     if let Err(logged) = is_person_going(context) {
         return *logged;
     }
-    if !context.site.is_home(context.head) {
+    if !context.site.is_login_host(context.head) {
         let page = reply::problem(context, Cause::NotHere, None);
         return LoggedResponse::own_path(Cause::NotHere.slug(), page);
     }

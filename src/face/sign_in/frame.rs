@@ -32,12 +32,12 @@ pub(super) fn is_named(context: &RequestContext<'_>, query: &Fields) -> bool {
 /// Whether the answer to a request may give a ticket for a frame: no script reads it. A browser that
 /// does not say so is an old one.
 pub(super) fn gives_tickets(context: &RequestContext<'_>) -> bool {
-    context.site.signs_in_frames && opens_in_tab(context.head)
+    context.site.allows_framed_sign_in && opens_in_tab(context.head)
 }
 
 /// Whether a request is for a page in a frame, on a site where people sign in there.
 pub(super) fn takes_tickets(context: &RequestContext<'_>) -> bool {
-    context.site.signs_in_frames && loads_in_frame(context.head)
+    context.site.allows_framed_sign_in && loads_in_frame(context.head)
 }
 
 /// For a stranger who asks for a page of an application in a frame.

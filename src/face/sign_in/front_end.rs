@@ -301,7 +301,7 @@ fn only_at_home(
     context: &RequestContext<'_>,
     origin: &Option<HeaderValue>,
 ) -> Result<(), Box<LoggedResponse>> {
-    if context.site.is_home(context.head) {
+    if context.site.is_login_host(context.head) {
         return Ok(());
     }
     let response = with_origin(problem_json(context, Cause::NotHere), origin.clone());

@@ -24,7 +24,7 @@ pub(in crate::face) async fn offer(
             reply::redirect(&urls::sign_in(context))
         }
         Errand::Navigation if needed.route.keep_fragment => elsewhere::by_fragment(context),
-        Errand::Navigation if context.site.is_home(context.head) => {
+        Errand::Navigation if context.site.is_login_host(context.head) => {
             let here = ReturnTo::parse(&urls::requested_target(context.head), context.site);
             let target = Target {
                 return_to: here,

@@ -71,7 +71,7 @@ pub(super) fn wanted(context: &RequestContext<'_>, query: &Fields) -> Option<Ret
 
 /// A path is one of the host that is asked.
 fn parse(context: &RequestContext<'_>, text: &str) -> Option<ReturnTo> {
-    if !text.starts_with('/') || context.site.is_home(context.head) {
+    if !text.starts_with('/') || context.site.is_login_host(context.head) {
         return ReturnTo::parse(text, context.site);
     }
     ReturnTo::path(text)?;

@@ -69,7 +69,7 @@ async fn before(context: &RequestContext<'_>, permit: &Permit) -> Asking {
     let Some(entry) = askable(context, person) else {
         return Asking::GoOn(false);
     };
-    if context.site.is_home(context.head) {
+    if context.site.is_login_host(context.head) {
         let target = Target {
             return_to: ReturnTo::parse(&urls::requested_target(context.head), context.site),
             ..Target::default()
@@ -112,7 +112,8 @@ fn askable<'a>(context: &RequestContext<'a>, person: &Person) -> Option<&'a Conn
     let entry = context.site.login.entry(&person.session.via)?;
     // In a frame only cookies for embedding come back, and no ticket can be waited for.
     let host = context.head.host.as_str();
-    let reaches = context.site.is_home(context.head) || context.site.shares_cookie(host);
+    let reaches =
+        context.site.is_login_host(context.head) || context.site.session_cookie_reaches(host);
     let embedded = context.site.cookies.are_embedded();
     let fits = !loads_in_frame(context.head) || (embedded && reaches);
     // An answer that comes by a POST from another site brings no other cookies, and without the

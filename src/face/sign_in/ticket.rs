@@ -41,8 +41,8 @@ fn way<'a>(context: &RequestContext<'_>, place: &ReturnTo, target: &'a Target) -
     match origin.host_str() {
         Some(_) if target.for_frame => Way::Asked(origin, nonce),
         None => Way::Straight,
-        Some(host) if context.site.shares_cookie(host) => Way::Straight,
-        Some(_) if context.site.knows(&origin) => Way::Ticket(origin, nonce),
+        Some(host) if context.site.session_cookie_reaches(host) => Way::Straight,
+        Some(_) if context.site.has_exact_route_for(&origin) => Way::Ticket(origin, nonce),
         Some(_) => Way::Asked(origin, nonce),
     }
 }

@@ -83,7 +83,7 @@ async fn a_store_that_takes_no_writes_is_said_aloud_and_recovers_without_a_resta
     meddler.run(&end).await;
     ready(&menshen, true).await;
     until("it is stored", || {
-        let sessions = &menshen.running.live().shared().sessions;
+        let sessions = &menshen.running.live().services().sessions;
         futures_util::FutureExt::now_or_never(sessions.store_pending(0)) == Some(0)
     })
     .await;

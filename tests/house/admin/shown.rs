@@ -103,7 +103,7 @@ async fn what_is_promised_is_counted() {
         &format!("Cookie: menshen={value}\r\n"),
     )
     .await;
-    let telemetry = menshen.running.live().shared().telemetry.clone();
+    let telemetry = menshen.running.live().services().telemetry.clone();
     until("the tunnel is counted", || {
         telemetry.render().contains("menshen_tunnels 1\n")
     })

@@ -162,7 +162,7 @@ impl Table {
     }
 
     fn last_record(&self) -> Value {
-        self.menshen.running.live().shared().telemetry.flush();
+        self.menshen.running.live().services().telemetry.flush();
         let text = self.menshen.records.text();
         let mut lines = text.lines().rev();
         let last = lines.find(|line| line.contains("menshen::access")).unwrap();
@@ -354,7 +354,7 @@ async fn no_request_costs_more_than_one_may() {
             assert_eq!(table.last_record()["reason"], "too costly", "{what}");
         }
     }
-    let metrics = table.menshen.running.live().shared().telemetry.render();
+    let metrics = table.menshen.running.live().services().telemetry.render();
     let counted = format!("menshen_costly_requests_total {}\n", 3 * Face::ALL.len());
     assert!(metrics.contains(&counted), "{metrics}");
 }

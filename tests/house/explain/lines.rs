@@ -322,7 +322,7 @@ async fn who_asks_is_the_account_as_if_just_signed_in() {
         );
         assert_eq!(explained["verdict"]["verdict"], verdict, "{via:?}");
     }
-    let shared = desk.menshen.running.live().shared();
+    let shared = desk.menshen.running.live().services();
     let login = "wang".parse().unwrap();
     let account = shared.store.account_by_login(&login).await;
     let account = account.unwrap().unwrap();

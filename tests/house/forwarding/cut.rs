@@ -54,7 +54,7 @@ fn warning(log: &Records, id: &str) -> Option<Value> {
 }
 
 async fn told(secured: &Secured, log: &Records, path: &str, count: usize, own: &str) {
-    let telemetry = &secured.menshen.running.live().shared().telemetry;
+    let telemetry = &secured.menshen.running.live().services().telemetry;
     let lines = || {
         telemetry.flush();
         access(&secured.menshen.records, path)
@@ -151,7 +151,7 @@ async fn an_answer_that_came_whole_is_not_said_to_be_cut() {
     })
     .await;
     let secured = Secured::before(upstream.url(), "").await;
-    let telemetry = &secured.menshen.running.live().shared().telemetry;
+    let telemetry = &secured.menshen.running.live().services().telemetry;
     for (path, bytes) in [
         ("/chunked", 2),
         ("/close", 2),
@@ -185,7 +185,7 @@ async fn a_client_that_leaves_within_an_answer_is_told_from_an_upstream_that_doe
     let mut connection = secured.connection().await;
     connection.send(get("/left", "")).await;
     assert_eq!(connection.answer_head().await.status, 200);
-    let telemetry = &secured.menshen.running.live().shared().telemetry;
+    let telemetry = &secured.menshen.running.live().services().telemetry;
     let lines = || {
         telemetry.flush();
         access(&secured.menshen.records, "/left")

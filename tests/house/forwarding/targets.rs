@@ -147,7 +147,7 @@ async fn an_address_that_is_none_is_a_page_with_a_request_id_and_a_line_that_say
             let answer = line.answer().await;
             let what = String::from_utf8_lossy(target).into_owned();
             assert_eq!(answer.status, 400, "{what:?}");
-            menshen.running.live().shared().telemetry.flush();
+            menshen.running.live().services().telemetry.flush();
             let records = menshen.records.text();
             let access = records
                 .lines()

@@ -67,7 +67,7 @@ async fn connectors_that_are_made_up_leave_nothing_behind_in_the_metrics() {
         assert!((400..500).contains(&answer.status), "{}", answer.status);
     }
     wire::raw(menshen.address(), &head(b"/.menshen/callback/corp", b"")).await;
-    let metrics = menshen.running.live().shared().telemetry.render();
+    let metrics = menshen.running.live().services().telemetry.render();
     assert!(!metrics.contains("made-up"), "{metrics}");
     assert!(metrics.contains("connector=\"corp\""), "{metrics}");
 }

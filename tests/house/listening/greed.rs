@@ -30,7 +30,7 @@ async fn start_menshen(url: &str, server: &str) -> Menshen {
 
 /// How often a limit was reached.
 fn reached(menshen: &Menshen, key: &str) -> u64 {
-    let page = menshen.running.live().shared().telemetry.render();
+    let page = menshen.running.live().services().telemetry.render();
     let name = format!("menshen_limits_reached_total{{key=\"{key}\"}} ");
     let found = page.lines().find_map(|one| one.strip_prefix(&name));
     found.map_or(0, |count| count.parse().unwrap())

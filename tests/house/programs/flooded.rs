@@ -119,7 +119,7 @@ impl Counter {
     }
 
     fn limited(&self) -> u64 {
-        let page = self.menshen.running.live().shared().telemetry.render();
+        let page = self.menshen.running.live().services().telemetry.render();
         let name = "menshen_bearers_total{issuer=\"opaque\",outcome=\"limited\"} ";
         let line = page.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap().parse().unwrap()

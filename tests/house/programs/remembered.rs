@@ -17,7 +17,7 @@ use crate::upstream::{Reply, UP, Upstream};
 
 /// A counter of bearer tokens.
 fn counted(desk: &Desk, outcome: &str) -> u64 {
-    let page = desk.menshen.running.live().shared().telemetry.render();
+    let page = desk.menshen.running.live().services().telemetry.render();
     let name = format!("menshen_bearers_total{{issuer=\"ci\",outcome=\"{outcome}\"}} ");
     let line = page.lines().find_map(|line| line.strip_prefix(&name));
     line.unwrap_or_else(|| panic!("{name} in {page}"))

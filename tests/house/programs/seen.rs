@@ -83,7 +83,7 @@ async fn the_access_record_names_the_program_and_nothing_holds_a_token() {
     desk.ci.down();
     let unknown = desk.ci.sign(&desk.claims(), &json!({ "kid": "new" }));
     assert_eq!(bearer("/api", &unknown).at(address).await.status, 503);
-    running.live().shared().telemetry.flush();
+    running.live().services().telemetry.flush();
     let shown = records.text();
     let lines: Vec<serde_json::Value> = shown
         .lines()
@@ -110,7 +110,7 @@ async fn the_access_record_names_the_program_and_nothing_holds_a_token() {
     assert_eq!(access[3]["reason"], "scope");
     assert_eq!(access[3]["subject"], json!(sub));
     assert_eq!(access[4]["reason"], "issuer ci away");
-    let metrics = running.live().shared().telemetry.render();
+    let metrics = running.live().services().telemetry.render();
     let pages = [shown, log.text(), metrics];
     for token in [&good, &bad, &lacking, &unknown] {
         let parts: Vec<_> = token.split('.').collect();

@@ -84,13 +84,13 @@ pub(super) async fn is_cut_off(
 }
 
 async fn account(menshen: &Menshen, login: &str) -> menshen::store::AccountId {
-    let store = &menshen.running.live().shared().store;
+    let store = &menshen.running.live().services().store;
     let login = login.parse().unwrap();
     store.account_by_login(&login).await.unwrap().unwrap().id
 }
 
 async fn revoke(menshen: &Menshen, scope: &RevocationScope) {
-    let sessions = &menshen.running.live().shared().sessions;
+    let sessions = &menshen.running.live().services().sessions;
     sessions.revoke(scope).await.unwrap();
 }
 
@@ -120,7 +120,7 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_the_others_go_on()
             }
             1 => {
                 let account = account(&menshen, "zhangsan").await;
-                let store = &menshen.running.live().shared().store;
+                let store = &menshen.running.live().services().store;
                 let sessions = store.sessions(Some(&account), 9).await.unwrap();
                 for session in sessions {
                     revoke(&menshen, &RevocationScope::Session(session.key)).await;
@@ -140,7 +140,7 @@ async fn an_event_stream_ends_when_its_session_is_revoked_and_the_others_go_on()
     }
     revoke(&menshen, &RevocationScope::Everyone).await;
     is_cut_off(lis.0, lis.1).await;
-    menshen.running.live().shared().telemetry.flush();
+    menshen.running.live().services().telemetry.flush();
     let text = menshen.records.text();
     let ended: Vec<serde_json::Value> = text
         .lines()
@@ -236,7 +236,7 @@ async fn an_upload_ends_when_its_session_does() {
     revoke(&menshen, &RevocationScope::Everyone).await;
     assert_eq!(client.answer().await.status, 401);
     assert!(upstream.rest().await.is_empty());
-    menshen.running.live().shared().telemetry.flush();
+    menshen.running.live().services().telemetry.flush();
     let text = menshen.records.text();
     assert!(text.contains("\"reason\":\"no longer allowed\""), "{text}");
 }

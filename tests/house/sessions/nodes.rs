@@ -40,7 +40,7 @@ async fn a_revocation_on_one_node_is_seen_by_the_other_within_seconds() {
         // Both have it in memory.
         assert_eq!(ask.send(&menshen).await.status, 200);
         until(&ask, there, |answer| answer.status == 200).await;
-        let shared = menshen.running.live().shared();
+        let shared = menshen.running.live().services();
         let login = "zhangsan".parse().unwrap();
         let account = shared
             .store
@@ -97,7 +97,7 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
         for node in nodes {
             until(&zhang, node, |answer| answer.status == 401).await;
         }
-        let shared = menshen.running.live().shared();
+        let shared = menshen.running.live().services();
         let lisi = "lisi".parse().unwrap();
         let account = shared.store.account_by_login(&lisi);
         let account = account.await.unwrap().unwrap().id;
@@ -110,11 +110,17 @@ async fn a_damaged_row_of_the_log_hides_no_revocation() {
                 assert_eq!(stays.at(node).await.status, 200, "{row}");
             }
             let scope = RevocationScope::Account(account);
-            other.live().shared().sessions.revoke(&scope).await.unwrap();
+            other
+                .live()
+                .services()
+                .sessions
+                .revoke(&scope)
+                .await
+                .unwrap();
             until(&li, nodes[0], |answer| answer.status == 401).await;
         }
         for node in [&menshen.running, &other] {
-            let page = node.live().shared().telemetry.render();
+            let page = node.live().services().telemetry.render();
             let counted = page
                 .lines()
                 .any(|line| line == "menshen_store_errors_total 1");

@@ -75,7 +75,7 @@ async fn it_is_closed_when_its_session_is_revoked_and_the_others_stay() {
     for at in 0..2 {
         let menshen = Menshen::new().await;
         let (zhang, mut li) = two(&menshen).await;
-        let shared = menshen.running.live().shared();
+        let shared = menshen.running.live().services();
         let login = "zhangsan".parse().unwrap();
         let account = shared
             .store
@@ -100,7 +100,7 @@ async fn it_is_closed_when_its_session_is_revoked_and_the_others_stay() {
 async fn all_are_closed_when_everyone_is_revoked() {
     let menshen = Menshen::new().await;
     let (zhang, li) = two(&menshen).await;
-    let sessions = &menshen.running.live().shared().sessions;
+    let sessions = &menshen.running.live().services().sessions;
     sessions.revoke(&RevocationScope::Everyone).await.unwrap();
     zhang.ends("zhangsan").await;
     li.ends("lisi").await;

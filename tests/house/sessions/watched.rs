@@ -16,8 +16,8 @@ use menshen::people::People;
 use menshen::people::session::Sessions;
 use menshen::request::head::Connection;
 use menshen::secret::Secret;
-use menshen::site::live::Live;
-use menshen::site::{Shared, Site};
+use menshen::site::live::LiveSite;
+use menshen::site::{Services, Site};
 use menshen::store::{
     self, Account, AccountId, AccountStore, Admission, AdmissionOutcome, ConnectorId,
     CoordinationStore, CurrentEpochs, LoginName, LogoutTarget, MaintenanceStore, MintOutcome,
@@ -245,7 +245,7 @@ impl WatchedHouse {
     /// With something of its own built in before the door opens.
     pub(super) async fn furnish<T>(
         setup: Setup,
-        build: impl FnOnce(&mut Site, &Shared) -> T,
+        build: impl FnOnce(&mut Site, &Services) -> T,
     ) -> (Self, T) {
         menshen::keys::install_crypto();
         let free: SocketAddr = ([127, 0, 0, 1], 0).into();
@@ -264,7 +264,7 @@ impl WatchedHouse {
         let telemetry = Telemetry::writing_to(&config.log, Box::new(records.clone()));
         let opened = Arc::clone(&sessions);
         let people = People::new(Arc::clone(&watched), opened, clock.clone());
-        let shared = Shared {
+        let shared = Services {
             store: watched,
             sessions: Arc::clone(&sessions),
             people: people.clone(),
@@ -280,7 +280,7 @@ impl WatchedHouse {
             telemetry: telemetry.clone(),
             shutdown: closing.clone(),
         };
-        let live = Arc::new(Live::new(site, shared, closing.clone()));
+        let live = Arc::new(LiveSite::new(site, shared, closing.clone()));
         let health = Arc::new(Health::default());
         let envoys = Arc::new(ExtAuthz::new(Arc::clone(&live), health, closing.clone()));
         let handler = move |request: Request<Upload>, connection: Arc<Connection>| {

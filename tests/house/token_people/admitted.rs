@@ -80,7 +80,7 @@ async fn a_token_without_the_issuers_scopes_lets_nobody_in() {
         }
     }
     let login: LoginName = "zhangsan".parse().unwrap();
-    let store = &menshen.running.live().shared().store;
+    let store = &menshen.running.live().services().store;
     assert_eq!(store.account_by_login(&login).await.unwrap(), None);
     assert!(sessions(&menshen).await.is_empty());
     assert!(menshen.audit().iter().all(|line| line["event"] != "login"));
@@ -102,9 +102,9 @@ async fn leads_somewhere(menshen: &Menshen, email: &str) -> bool {
         sync: true,
         is_login: true,
         entitlements: "{}".to_owned(),
-        at: menshen.running.live().shared().clock.now(),
+        at: menshen.running.live().services().clock.now(),
     };
-    let store = &menshen.running.live().shared().store;
+    let store = &menshen.running.live().services().store;
     match store.admit(&admission).await.unwrap() {
         AdmissionOutcome::Account(_) => true,
         AdmissionOutcome::Unknown => false,

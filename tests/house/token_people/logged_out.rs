@@ -18,7 +18,7 @@ pub(super) fn living(provider: &Provider, login: &str, life_s: i64, more: &Value
 /// Lets an hour pass, and everything be deleted that is over.
 pub(super) async fn an_hour_later(menshen: &Menshen) {
     menshen.advance(Duration::from_secs(3600));
-    let sessions = &menshen.running.live().shared().sessions;
+    let sessions = &menshen.running.live().services().sessions;
     sessions.sweep().await.unwrap();
 }
 

@@ -125,7 +125,7 @@ async fn a_provider_that_is_away_ends_nothing_and_one_that_refuses_ends_the_sess
     idp.person("zhangsan").disabled(true);
     menshen.advance(5 * SECOND);
     assert_eq!(status(&menshen, &cookie).await, 401);
-    let store = &menshen.running.live().shared().store;
+    let store = &menshen.running.live().services().store;
     assert_eq!(store.sessions(None, 9).await.unwrap().len(), 0);
     let audit = menshen.audit();
     let gone = audit.iter().filter(|line| line["event"] == "refresh-gone");

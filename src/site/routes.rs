@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BuildError, Config, compile, settable};
+use super::{BuildError, Config, compile, settable_header};
 use crate::request::forward::{PoolSettings, TlsMaterial, UpstreamTls};
 use crate::request::route::{
     Access, AccessConfig, Audience, BasicAuth, Demands, HeaderRules, Limits, Route, RouteConfig,
@@ -17,16 +17,16 @@ pub(super) fn build(config: &Config) -> Result<(Vec<Arc<Route>>, Vec<PoolSetting
     let routes = config
         .routes
         .iter()
-        .map(|one| {
-            let upstream = upstream(one, config, &mut pools)?;
-            route(one, upstream, config.lasting).map(Arc::new)
+        .map(|route_config| {
+            let upstream = pool_of_route(route_config, config, &mut pools)?;
+            build_route(route_config, upstream, config.recheck_after).map(Arc::new)
         })
         .collect::<Result<_, _>>()?;
     Ok((routes, pools))
 }
 
 /// Routes with the same upstreams, limits and TLS share one pool.
-fn upstream(
+fn pool_of_route(
     config: &RouteConfig,
     site: &Config,
     pools: &mut Vec<PoolSettings>,
@@ -43,8 +43,8 @@ fn upstream(
         tls: tls.map(|tls| upstream_tls(&config.name, tls)).transpose()?,
         ..PoolSettings::new(config.upstream.clone(), config.limits.connect.duration())
     };
-    let known = pools.iter().position(|pool| *pool == settings);
-    Ok(Some(UpstreamId(known.unwrap_or_else(|| {
+    let existing = pools.iter().position(|pool| *pool == settings);
+    Ok(Some(UpstreamId(existing.unwrap_or_else(|| {
         pools.push(settings);
         pools.len() - 1
     }))))
@@ -81,10 +81,10 @@ fn upstream_tls(route: &str, config: &UpstreamTlsConfig) -> Result<UpstreamTls, 
     })
 }
 
-fn route(
+fn build_route(
     config: &RouteConfig,
     upstream: Option<UpstreamId>,
-    lasting: Duration,
+    recheck_after: Duration,
 ) -> Result<Route, BuildError> {
     let name = config.name.as_str();
     let allow = config
@@ -120,7 +120,7 @@ fn route(
             response: config.limits.response.duration(),
             idle: config.limits.idle.duration(),
             body_bytes_max: config.limits.body_bytes_max,
-            lasting,
+            lasting: recheck_after,
         },
         private_connections: config.upstream_connections == UpstreamConnections::Private,
     })
@@ -131,12 +131,12 @@ fn header_rules(config: &RouteConfig) -> Result<HeaderRules, BuildError> {
     let own = config
         .headers
         .iter()
-        .map(|(name, source)| Ok((settable(route, name)?, compile(route, name, source)?)))
+        .map(|(name, source)| Ok((settable_header(route, name)?, compile(route, name, source)?)))
         .collect::<Result<_, BuildError>>()?;
     let pass = config
         .pass_headers
         .iter()
-        .map(|name| settable(route, name))
+        .map(|name| settable_header(route, name))
         .collect::<Result<_, _>>()?;
     let basic_auth = config.basic_auth.as_ref().map(|basic| {
         let what = format!("route {route}: basic_auth password");
