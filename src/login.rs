@@ -45,7 +45,7 @@ pub use build::{BuildError, Deps};
 pub use finish::FinishedLogin;
 
 /// How long a callback that is seen again shares the outcome of the first, from its end.
-const OUTCOME_KEPT: Duration = Duration::from_secs(30);
+const OUTCOME_TTL: Duration = Duration::from_secs(30);
 /// How many outcomes are kept.
 const OUTCOMES_MAX: u64 = 10_000;
 
@@ -166,7 +166,7 @@ pub enum LoginError {
         #[source]
         source: MintError,
     },
-    /// The work died.
+    /// The task died.
     #[error("the login was dropped before its end")]
     TaskFailed,
 }
@@ -254,7 +254,7 @@ impl Login {
 
     /// Whether a client may redeem_unsolicited a ticket now.
     pub fn check_ticket_limit(&self, client: Option<Client>) -> Result<(), LoginError> {
-        let taken = self.limits.take(Step::Ticket, client);
+        let taken = self.limits.acquire(Step::Ticket, client);
         taken.map_err(LoginError::Limited)
     }
 
@@ -264,7 +264,7 @@ impl Login {
         connector: &ConnectorId,
         client: Option<Client>,
     ) -> Result<(), Limited> {
-        self.limits.note_logout(connector, client)
+        self.limits.acquire_logout(connector, client)
     }
 
     /// The tickets that were used a moment ago.
@@ -279,7 +279,7 @@ impl Login {
             .filter(|entry| entry.can_begin_login());
         let entry = entry.ok_or(LoginError::UnknownConnector)?;
         self.limits
-            .take(Step::Begin, request.client)
+            .acquire(Step::Begin, request.client)
             .map_err(LoginError::Limited)?;
         let mode = entry.mode(request.mode, request.user_agent);
         let mut pending = Pending::new(entry.id.clone(), mode, request.return_to, self.clock.now());
@@ -337,7 +337,7 @@ impl Login {
     }
 
     /// Closes a login whose memory was opened. The same answer seen twice, or twice at once, is
-    /// redeemed once and both get the one outcome. Cancel-safe: the work goes on without us.
+    /// redeemed once and both get the one outcome. Cancel-safe: the task goes on without us.
     pub async fn finish(
         &self,
         pending: Pending,
@@ -352,21 +352,21 @@ impl Login {
                 return Err(Ok(outcome));
             }
             let limited = |limited| Err(LoginError::Limited(limited));
-            let taken = self.limits.take(Step::Finish, answer.client);
+            let taken = self.limits.acquire(Step::Finish, answer.client);
             taken.map_err(limited)?;
-            let trial = self.limits.may_ask(&pending.connector, answer.client);
-            let work = finish::Work {
+            let permit = self.limits.enter_circuit(&pending.connector, answer.client);
+            let task = finish::FinishTask {
                 entry: Arc::clone(entry),
                 ring: Arc::clone(&self.ring),
                 people: self.people.clone(),
                 sessions: Arc::clone(&self.sessions),
                 terms: self.terms,
                 limits: Arc::clone(&self.limits),
-                trial: trial.map_err(limited)?,
+                permit: permit.map_err(limited)?,
             };
             let outcomes = self.outcomes.clone();
             Ok(async move {
-                let outcome = Arc::new(work.finish(pending, answer).await);
+                let outcome = Arc::new(task.finish(pending, answer).await);
                 // The page says that a reload may help: it must not find the same failure.
                 if !outcome
                     .as_ref()
@@ -379,7 +379,7 @@ impl Login {
             })
         });
         match finishing {
-            Ok(flight) => Ok(end_of(flight).await),
+            Ok(flight) => Ok(outcome_of(flight).await),
             Err(known) => known,
         }
     }
@@ -395,7 +395,7 @@ impl Login {
         let key = outcome_key(via, flow, answer);
         // In this order: a login leaves the list after its outcome is kept.
         match self.finishing.under_way(&key) {
-            Some(flight) => Some(end_of(flight).await),
+            Some(flight) => Some(outcome_of(flight).await),
             None => self.outcomes.get(&key),
         }
     }
@@ -459,7 +459,7 @@ impl ConnectorEntry {
     }
 }
 
-async fn end_of(flight: Flight<Outcome>) -> Outcome {
+async fn outcome_of(flight: Flight<Outcome>) -> Outcome {
     let lost = |_| Arc::new(Err(LoginError::TaskFailed));
     flight.await.unwrap_or_else(lost)
 }

@@ -9,7 +9,7 @@ use url::Url;
 use super::config::LoginConfig;
 use super::connector::{self, AdmissionConfig, ConnectorConfig, KindError};
 use super::limits::Limits;
-use super::{ConnectorEntry, Login, OUTCOME_KEPT, OUTCOMES_MAX};
+use super::{ConnectorEntry, Login, OUTCOME_TTL, OUTCOMES_MAX};
 use crate::clock::Clock;
 use crate::keys::KeyRing;
 use crate::outbound;
@@ -99,14 +99,14 @@ impl Login {
                 let callback = callback_of(id, settings, deps)?;
                 let known = previous.and_then(|login| login.entry(id));
                 match known.filter(|old| old.config == *settings && old.callback == callback) {
-                    Some(old) if old.secrets_are_in_the_configuration() => Ok(Arc::clone(old)),
+                    Some(old) if old.reads_no_files() => Ok(Arc::clone(old)),
                     _ => build_entry(id, settings, callback, deps).map(Arc::new),
                 }
             })
             .collect::<Result<Vec<_>, _>>()?;
         let limits = previous
             .map(|login| &login.limits)
-            .filter(|limits| limits.is_of(config));
+            .filter(|limits| limits.matches_config(config));
         let finishing = previous.map(|login| login.finishing.clone());
         let outcomes = previous.map(|login| login.outcomes.clone());
         let recent_unsolicited = previous.map(|login| login.recent_unsolicited.clone());
@@ -127,7 +127,7 @@ impl Login {
             outcomes: outcomes.unwrap_or_else(|| {
                 Cache::builder()
                     .max_capacity(OUTCOMES_MAX)
-                    .time_to_live(OUTCOME_KEPT)
+                    .time_to_live(OUTCOME_TTL)
                     .build()
             }),
         })
@@ -136,7 +136,7 @@ impl Login {
 
 impl ConnectorEntry {
     /// A secret or CA in a file may have changed although the settings did not.
-    fn secrets_are_in_the_configuration(&self) -> bool {
+    fn reads_no_files(&self) -> bool {
         let secrets = self.config.kinds().flat_map(|kind| kind.secrets());
         let in_files = secrets
             .into_iter()
@@ -154,7 +154,7 @@ fn callback_of(
         return Ok(callback.clone());
     }
     let base = settings.callback_base.as_ref();
-    own_address(
+    own_url(
         base.unwrap_or(deps.external_url),
         deps.prefix,
         &format!("/callback/{id}"),
@@ -163,7 +163,7 @@ fn callback_of(
 }
 
 /// An address of ours, at one of the origins that browsers know us by.
-fn own_address(base: &Url, prefix: &str, path: &str) -> Option<Url> {
+fn own_url(base: &Url, prefix: &str, path: &str) -> Option<Url> {
     let origin = base.origin();
     let good = origin.is_tuple() && matches!(base.scheme(), "http" | "https");
     let text = format!("{}{prefix}{path}", origin.ascii_serialization());
@@ -193,7 +193,7 @@ fn build_entry(
         .build(connector::ConnectorDeps {
             id: id.clone(),
             callback: callback.clone(),
-            own: own_address(deps.external_url, deps.prefix, "")
+            own: own_url(deps.external_url, deps.prefix, "")
                 .ok_or_else(|| BuildError::Callback { id: id.clone() })?,
             outbound,
             clock: deps.clock.clone(),

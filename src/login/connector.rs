@@ -19,6 +19,7 @@ use crate::store::LinkField;
 
 mod error;
 mod exchange;
+mod external_kind;
 mod features;
 pub mod grant;
 mod kind;
@@ -26,7 +27,6 @@ mod kit;
 mod logout;
 pub mod oauth2;
 pub mod oidc;
-mod provided;
 mod reachability;
 mod settings;
 pub mod wecom;
@@ -36,10 +36,10 @@ pub use exchange::{
     AuthnRequest, AuthnResponse, Callback, CallbackMethod, Challenge, EntryPoint, LoginMethod,
     Prompt, UnsolicitedProfile,
 };
+use external_kind::ExternalKind;
 pub use features::{Features, LocalizedText, SignInHint, SourceApp};
 pub use kind::{ConnectorBuildError, ConnectorDeps, Kind, SettingProblem, TokenIssuer};
 pub use logout::{LogoutNotice, ProviderLogout};
-use provided::Provided;
 pub use settings::{AdmissionConfig, AutoLogin, HomePages};
 
 /// One configured way of proving who a person is. The id never changes: accounts hang on it.
@@ -99,7 +99,7 @@ pub struct ConnectorConfig {
     oauth2: Option<oauth2::Config>,
     /// A kind that a program brings along. No document can say it.
     #[serde(skip)]
-    provided: Option<Provided>,
+    external_kind: Option<ExternalKind>,
 }
 
 /// Why a connector's table is not one.
@@ -127,7 +127,7 @@ impl ConnectorConfig {
     /// The same with a kind that comes from outside this crate, in place of the one that is written.
     pub fn with_kind(self, kind: Arc<dyn Kind>) -> Self {
         Self {
-            provided: Some(Provided(kind)),
+            external_kind: Some(ExternalKind(kind)),
             ..self
         }
     }
@@ -140,11 +140,14 @@ impl ConnectorConfig {
             written(&self.oidc),
             written(&self.oauth2),
         ];
-        let provided = self.provided.as_ref().map(|provided| &*provided.0);
+        let external_kind = self
+            .external_kind
+            .as_ref()
+            .map(|external_kind| &*external_kind.0);
         let written = kinds.into_iter().flatten();
-        provided
+        external_kind
             .into_iter()
-            .chain(written.filter(move |_| provided.is_none()))
+            .chain(written.filter(move |_| external_kind.is_none()))
     }
 }
 

@@ -12,7 +12,7 @@ pub struct Fields(Vec<(String, String)>);
 /// A parameter that must stand once stands twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a parameter stands more than once")]
-pub struct Twice;
+pub struct RepeatedParameter;
 
 impl Fields {
     /// Parses `application/x-www-form-urlencoded` text; nothing when there are too many.
@@ -38,11 +38,11 @@ impl Fields {
     }
 
     /// The value of a parameter that must not stand twice.
-    pub fn one(&self, name: &str) -> Result<Option<&str>, Twice> {
+    pub fn one(&self, name: &str) -> Result<Option<&str>, RepeatedParameter> {
         let mut values = self.0.iter().filter(|(key, _)| key == name);
         match (values.next(), values.next()) {
             (found, None) => Ok(found.map(|(_, value)| value.as_str())),
-            (_, Some(_)) => Err(Twice),
+            (_, Some(_)) => Err(RepeatedParameter),
         }
     }
 
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_parameter_that_stands_twice_is_refused() {
         let fields = Fields::parse(b"code=a&state=b&code=c").unwrap();
-        assert_eq!(fields.one("code"), Err(Twice));
+        assert_eq!(fields.one("code"), Err(RepeatedParameter));
         assert_eq!(fields.one("state"), Ok(Some("b")));
         assert_eq!(fields.one("nothing"), Ok(None));
     }

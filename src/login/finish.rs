@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::connector::{AuthnResponse, ConnectorError};
 use super::credentials::PasswordCredentials;
-use super::limits::{Limits, Trial};
+use super::limits::{HalfOpenPermit, Limits};
 use super::pending::Pending;
 use super::return_to::ReturnTo;
 use super::{ConnectorEntry, LoginError};
@@ -53,7 +53,7 @@ impl FinishedLogin {
     }
 }
 
-pub(super) struct Work {
+pub(super) struct FinishTask {
     pub(super) entry: Arc<ConnectorEntry>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) people: People,
@@ -61,10 +61,10 @@ pub(super) struct Work {
     pub(super) terms: Terms,
     pub(super) limits: Arc<Limits>,
     /// Kept until the source has answered.
-    pub(super) trial: Option<Trial>,
+    pub(super) permit: Option<HalfOpenPermit>,
 }
 
-impl Work {
+impl FinishTask {
     /// Proves, admits and mints, in this order.
     pub(super) async fn finish(
         self,
@@ -81,11 +81,11 @@ impl Work {
             Err(wrong) => Err(wrong),
         };
         match &proved {
-            Ok(_) => self.limits.asked(&self.entry.id, client, true),
-            Err(ConnectorError::Stale(_)) => self.limits.asked(&self.entry.id, client, false),
+            Ok(_) => self.limits.record_code(&self.entry.id, client, true),
+            Err(ConnectorError::Stale(_)) => self.limits.record_code(&self.entry.id, client, false),
             Err(_) => {}
         }
-        drop(self.trial);
+        drop(self.permit);
         let profile = proved.map_err(LoginError::Connector)?;
         let admitted = self.people.admit(&self.entry.admittance, &profile).await;
         let (account, mapped) = admitted.map_err(|source| LoginError::Admit {
@@ -104,23 +104,23 @@ impl Work {
             connector_epoch: pending.connector_epoch,
             everyone_epoch: pending.everyone_epoch,
         };
-        let minting = Minting {
+        let minter = SessionMinter {
             ring: &self.ring,
             sessions: &self.sessions,
             terms: &self.terms,
         };
-        minting.mint(login, mapped.fields, pending.return_to).await
+        minter.mint(login, mapped.fields, pending.return_to).await
     }
 }
 
 /// What sessions are minted with.
-pub(super) struct Minting<'a> {
+pub(super) struct SessionMinter<'a> {
     pub(super) ring: &'a KeyRing,
     pub(super) sessions: &'a Sessions,
     pub(super) terms: &'a Terms,
 }
 
-impl Minting<'_> {
+impl SessionMinter<'_> {
     /// Mints the session of somebody who was admitted.
     pub(super) async fn mint(
         &self,

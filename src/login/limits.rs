@@ -13,11 +13,11 @@ use crate::client::{Client, Rates};
 use crate::clock::Clock;
 use crate::store::ConnectorId;
 
-mod circuit;
+mod circuit_breaker;
 
-pub use circuit::Trial;
+pub use circuit_breaker::HalfOpenPermit;
 
-use circuit::Circuits;
+use circuit_breaker::CircuitBreakers;
 
 /// How many front-channel logouts of sessions that are not known here are noted for one connector in
 /// a minute. What comes within the eleven minutes that a login and its logout are remembered, and as
@@ -54,15 +54,15 @@ pub enum Limited {
 #[derive(Debug)]
 pub struct Limits {
     config: LoginConfig,
-    begins: Pair,
-    finishes: Pair,
-    tickets: Pair,
+    begins: RateLimits,
+    finishes: RateLimits,
+    tickets: RateLimits,
     logouts: Logouts,
-    circuits: Arc<Circuits>,
+    breakers: Arc<CircuitBreakers>,
 }
 
 #[derive(Debug)]
-struct Pair {
+struct RateLimits {
     client: Rates,
     all: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
 }
@@ -79,31 +79,31 @@ impl Limits {
     /// From the settings.
     pub fn new(config: &LoginConfig, clock: Clock) -> Self {
         let finishes = || {
-            Pair::new(
+            RateLimits::new(
                 config.finishes_per_client_per_minute,
                 config.finishes_per_minute,
             )
         };
         Self {
-            begins: Pair::new(
+            begins: RateLimits::new(
                 config.begins_per_client_per_minute,
                 config.begins_per_minute,
             ),
             finishes: finishes(),
             tickets: finishes(),
             logouts: Logouts::new(config),
-            circuits: Circuits::new(config, clock),
+            breakers: CircuitBreakers::new(config, clock),
             config: config.clone(),
         }
     }
 
     /// Whether these are the limits of such settings.
-    pub fn is_of(&self, config: &LoginConfig) -> bool {
+    pub fn matches_config(&self, config: &LoginConfig) -> bool {
         self.config == *config
     }
 
     /// Takes one step, or says why not. A proxy that names nobody is counted among all only.
-    pub fn take(&self, step: Step, client: Option<Client>) -> Result<(), Limited> {
+    pub fn acquire(&self, step: Step, client: Option<Client>) -> Result<(), Limited> {
         let pair = match step {
             Step::Begin => &self.begins,
             Step::Finish => &self.finishes,
@@ -116,7 +116,7 @@ impl Limits {
     }
 
     /// Takes one more logout of a session that is not known here, or says why not.
-    pub fn note_logout(
+    pub fn acquire_logout(
         &self,
         connector: &ConnectorId,
         client: Option<Client>,
@@ -134,22 +134,22 @@ impl Limits {
 
     /// Whether a source may be asked about a code of this client. What is answered is kept until the
     /// source has answered.
-    pub fn may_ask(
+    pub fn enter_circuit(
         &self,
         connector: &ConnectorId,
         client: Option<Client>,
-    ) -> Result<Option<Trial>, Limited> {
-        let entered = self.circuits.enter(connector, client);
-        entered.map_err(|circuit::Open| Limited::Circuit)
+    ) -> Result<Option<HalfOpenPermit>, Limited> {
+        let entered = self.breakers.try_enter(connector, client);
+        entered.map_err(|circuit_breaker::CircuitOpen| Limited::Circuit)
     }
 
     /// Notes whether the source took a code that a client brought.
-    pub fn asked(&self, connector: &ConnectorId, client: Option<Client>, taken: bool) {
-        self.circuits.note(connector, client, taken);
+    pub fn record_code(&self, connector: &ConnectorId, client: Option<Client>, taken: bool) {
+        self.breakers.record(connector, client, taken);
     }
 }
 
-impl Pair {
+impl RateLimits {
     fn new(client: u32, all: u32) -> Self {
         Self {
             client: Rates::per_minute(client, all),
@@ -195,12 +195,12 @@ mod tests {
             Some(IpAddr::from([192, 0, 2, 1]).into()),
             Some(IpAddr::from([192, 0, 2, 2]).into()),
         );
-        assert_eq!(limits.take(Step::Begin, a), Ok(()));
-        assert_eq!(limits.take(Step::Begin, a), Ok(()));
-        assert_eq!(limits.take(Step::Begin, a), Err(Limited::Client));
-        assert_eq!(limits.take(Step::Begin, b), Ok(()));
-        assert_eq!(limits.take(Step::Begin, b), Err(Limited::All));
-        assert_eq!(limits.take(Step::Finish, a), Ok(()));
+        assert_eq!(limits.acquire(Step::Begin, a), Ok(()));
+        assert_eq!(limits.acquire(Step::Begin, a), Ok(()));
+        assert_eq!(limits.acquire(Step::Begin, a), Err(Limited::Client));
+        assert_eq!(limits.acquire(Step::Begin, b), Ok(()));
+        assert_eq!(limits.acquire(Step::Begin, b), Err(Limited::All));
+        assert_eq!(limits.acquire(Step::Finish, a), Ok(()));
     }
 
     #[test]
@@ -211,18 +211,18 @@ mod tests {
         };
         let limits = Limits::new(&config, Clock::by_hand(Timestamp::from_unix_s(0)));
         let [one, other] = ["one", "other"].map(|id| id.parse().unwrap());
-        let noted = (0..9_000).filter(|_| limits.note_logout(&one, None).is_ok());
+        let noted = (0..9_000).filter(|_| limits.acquire_logout(&one, None).is_ok());
         // Time passes while the test runs.
         assert!((4_000..9_000).contains(&noted.count()));
-        assert_eq!(limits.note_logout(&other, None), Ok(()));
+        assert_eq!(limits.acquire_logout(&other, None), Ok(()));
     }
 
     #[test]
     fn whoever_is_not_named_is_counted_among_all() {
         let limits = limits();
         for _ in 0..3 {
-            assert_eq!(limits.take(Step::Begin, None), Ok(()));
+            assert_eq!(limits.acquire(Step::Begin, None), Ok(()));
         }
-        assert_eq!(limits.take(Step::Begin, None), Err(Limited::All));
+        assert_eq!(limits.acquire(Step::Begin, None), Err(Limited::All));
     }
 }

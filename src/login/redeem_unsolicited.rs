@@ -10,7 +10,7 @@ use moka::sync::Cache;
 
 use super::connector::{AuthnResponse, ConnectorError};
 use super::finish::{self, FinishedLogin};
-use super::limits::{Step, Trial};
+use super::limits::{HalfOpenPermit, Step};
 use super::pending::{FlowId, Mode, PENDING_AGE_MAX_S, Pending};
 use super::return_to::ReturnTo;
 use super::ticket::SpentTickets;
@@ -22,10 +22,10 @@ use crate::people::session::NewLogin;
 use crate::store::{Account, ConnectorId};
 
 /// How long the browser that came in may repeat its request.
-const REPEATED_WITHIN: Duration = Duration::from_secs(30);
+const REPEAT_WINDOW: Duration = Duration::from_secs(30);
 
 /// How many recent_unsolicited are remembered for that.
-const REPEATED_MAX: u64 = 10_000;
+const FINISHED_MAX: u64 = 10_000;
 
 /// The recent_unsolicited of a moment ago. Clones share one memory.
 #[derive(Clone, Debug)]
@@ -38,8 +38,8 @@ pub(super) struct RecentUnsolicited {
 impl Default for RecentUnsolicited {
     fn default() -> Self {
         let finished_logins = Cache::builder()
-            .max_capacity(REPEATED_MAX)
-            .time_to_live(REPEATED_WITHIN)
+            .max_capacity(FINISHED_MAX)
+            .time_to_live(REPEAT_WINDOW)
             .build();
         Self {
             tickets: SpentTickets::default(),
@@ -61,9 +61,9 @@ impl Login {
         if !self.recent_unsolicited.tickets.try_spend(ticket.bytes()) {
             return Err(LoginError::AlreadyUsed);
         }
-        let taken = limits.take(Step::Finish, answer.client);
-        let trial = taken.and_then(|()| limits.may_ask(&entry.id, answer.client));
-        let trial = trial.map_err(|limited| {
+        let taken = limits.acquire(Step::Finish, answer.client);
+        let permit = taken.and_then(|()| limits.enter_circuit(&entry.id, answer.client));
+        let permit = permit.map_err(|limited| {
             self.recent_unsolicited.tickets.unspend(ticket.bytes());
             LoginError::Limited(limited)
         })?;
@@ -72,7 +72,7 @@ impl Login {
         (pending.connector_epoch, pending.everyone_epoch) = self.sessions.epochs_of(&entry.id);
         let (this, entry) = (self.clone(), Arc::clone(entry));
         let work = tokio::spawn(async move {
-            let unsolicited = this.admit_arrival(&entry, ticket, &answer, trial).await;
+            let unsolicited = this.admit_arrival(&entry, ticket, &answer, permit).await;
             match &unsolicited {
                 // What was not redeemed may be brought again.
                 Err(error) if !matches!(error, LoginError::AlreadyUsed) => {
@@ -92,15 +92,17 @@ impl Login {
         entry: &ConnectorEntry,
         ticket: EntryTokenHash,
         answer: &AuthnResponse,
-        trial: Option<Trial>,
+        permit: Option<HalfOpenPermit>,
     ) -> Result<UnsolicitedLogin, LoginError> {
         let arrived = entry.connector.redeem_entry_token(answer).await;
         match &arrived {
-            Ok(_) => self.limits.asked(&entry.id, answer.client, true),
-            Err(ConnectorError::Stale(_)) => self.limits.asked(&entry.id, answer.client, false),
+            Ok(_) => self.limits.record_code(&entry.id, answer.client, true),
+            Err(ConnectorError::Stale(_)) => {
+                self.limits.record_code(&entry.id, answer.client, false)
+            }
             Err(_) => {}
         }
-        drop(trial);
+        drop(permit);
         let arrived = arrived.map_err(LoginError::Connector)?;
         let profile = arrived.profile;
         let failed = |source| LoginError::Admit {
@@ -186,12 +188,12 @@ impl Login {
             name: unsolicited.name.clone(),
             ..Fields::default()
         };
-        let minting = finish::Minting {
+        let minter = finish::SessionMinter {
             ring: &self.ring,
             sessions: &self.sessions,
             terms: &self.terms,
         };
-        let finished = minting
+        let finished = minter
             .mint(login, fields, pending.return_to.clone())
             .await?;
         let finished = Arc::new(finished);

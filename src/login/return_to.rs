@@ -6,7 +6,7 @@ use url::Url;
 use crate::telemetry::LogLimiter;
 
 /// The longest return address that is read, in bytes.
-const BYTES_MAX: usize = 64 * 1024;
+const INPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest that is kept whole, in bytes; a longer one keeps its path.
 pub const RETURN_TO_BYTES_MAX: usize = 4_000;
@@ -78,7 +78,7 @@ impl ReturnTo {
 
     /// Parses what somebody asked for. Nothing when it is not a place on this site.
     pub fn parse(text: &str, destinations: &dyn Destinations) -> Option<Self> {
-        if text.len() > BYTES_MAX || text.bytes().any(is_unsafe) {
+        if text.len() > INPUT_BYTES_MAX || text.bytes().any(is_unsafe) {
             return None;
         }
         let parsed = if text.starts_with('/') {
@@ -214,7 +214,7 @@ fn is_local(text: &str) -> bool {
     let mut reading = split_path(text).0.as_bytes().to_vec();
     // Decoded as often as anybody may: as sent, once, twice.
     for _ in 0..3 {
-        if leads_away(&reading) {
+        if escapes_host(&reading) {
             return false;
         }
         let decoded: Vec<u8> = percent_encoding::percent_decode(&reading).collect();
@@ -226,7 +226,7 @@ fn is_local(text: &str) -> bool {
     true
 }
 
-fn leads_away(path: &[u8]) -> bool {
+fn escapes_host(path: &[u8]) -> bool {
     // What browsers and proxies drop: control characters, spaces, dot segments.
     let mut rest: Vec<u8> = path
         .iter()
@@ -276,7 +276,7 @@ mod tests {
         }
     }
 
-    fn lands(text: &str) -> Option<String> {
+    fn location_of(text: &str) -> Option<String> {
         ReturnTo::parse(text, &Site).map(|place| place.location())
     }
 
@@ -292,11 +292,14 @@ mod tests {
             "https://oa.corp.example/x?y=z#w",
             "/.menshenx",
         ] {
-            assert_eq!(lands(text).as_deref(), Some(text));
+            assert_eq!(location_of(text).as_deref(), Some(text));
         }
-        assert_eq!(lands("https://sso.corp.example/x").as_deref(), Some("/x"));
         assert_eq!(
-            lands("https://OA.corp.example:443").as_deref(),
+            location_of("https://sso.corp.example/x").as_deref(),
+            Some("/x")
+        );
+        assert_eq!(
+            location_of("https://OA.corp.example:443").as_deref(),
             Some("https://oa.corp.example/")
         );
     }
@@ -311,7 +314,7 @@ mod tests {
             ("/../..", "/"),
             ("/a/..b/...", "/a/..b/..."),
         ] {
-            assert_eq!(lands(text).as_deref(), Some(resolved), "{text}");
+            assert_eq!(location_of(text).as_deref(), Some(resolved), "{text}");
         }
     }
 
@@ -370,7 +373,7 @@ mod tests {
             "/\u{0}",
             "/\r\nSet-Cookie: a=b",
         ] {
-            assert_eq!(lands(text), None, "{text:?}");
+            assert_eq!(location_of(text), None, "{text:?}");
         }
     }
 
@@ -385,7 +388,7 @@ mod tests {
             "/x/%2E%2e/.menshen",
             "https://sso.corp.example/./.menshen/start",
         ] {
-            assert_eq!(lands(text), None, "{text}");
+            assert_eq!(location_of(text), None, "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use menshen::face::page::Cause;
 
 use crate::browser::Browser;
 use crate::conf::parse;
-use crate::provider::{Misbehaves, Provider, start};
+use crate::provider::{Misbehavior, Provider, start};
 use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 
 /// Where oauth2-proxy had its callbacks.
@@ -49,7 +49,7 @@ async fn what_a_provider_knows_already_is_where_logins_return() {
                 .person("zhangsan")
                 .claim("preferred_username", login.clone().into());
             let mut browser = Browser::new(&menshen);
-            provider.sit(&mut browser, "zhangsan");
+            provider.start_session(&mut browser, "zhangsan");
             let page = browser.follow(&start_of(id, prefix)).await;
             assert_eq!(page.answer.status, 200, "{address}: {}", page.answer.text());
             assert_eq!(page.answer.echoed("x-forwarded-user"), [login.as_str()]);
@@ -84,8 +84,8 @@ async fn what_a_provider_knows_already_is_where_logins_return() {
 async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
     let (one, other) = (Provider::new().await, Provider::new().await);
     let menshen = shared(&one, &other, KNOWN, "/oauth2").await;
-    let way_back = async |browser: &mut Browser, id: &str, provider: &Provider| {
-        provider.sit(browser, "zhangsan");
+    let callback_url = async |browser: &mut Browser, id: &str, provider: &Provider| {
+        provider.start_session(browser, "zhangsan");
         let at_callback = |next: &str| next.contains("/oauth2/callback");
         browser
             .follow_until(&start_of(id, "/oauth2"), at_callback)
@@ -94,8 +94,8 @@ async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
     };
     // Two tabs, two providers: each answer is redeemed where it came from.
     let mut browser = Browser::new(&menshen);
-    let ones = way_back(&mut browser, "one", &one).await;
-    let others = way_back(&mut browser, "two", &other).await;
+    let ones = callback_url(&mut browser, "one", &one).await;
+    let others = callback_url(&mut browser, "two", &other).await;
     let page = browser.follow(&ones).await;
     assert_eq!(page.answer.status, 200);
     assert_eq!((one.calls("code"), other.calls("code")), (1, 0));
@@ -107,8 +107,8 @@ async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
     assert_eq!((one.calls("code"), other.calls("code")), (1, 1));
     // One provider's answer under another's state names its issuer, and goes nowhere.
     let mut browser = Browser::new(&menshen);
-    let ones = url::Url::parse(&way_back(&mut browser, "one", &one).await).unwrap();
-    let others = url::Url::parse(&way_back(&mut browser, "two", &other).await).unwrap();
+    let ones = url::Url::parse(&callback_url(&mut browser, "one", &one).await).unwrap();
+    let others = url::Url::parse(&callback_url(&mut browser, "two", &other).await).unwrap();
     let state = |url: &url::Url| {
         let found = url.query_pairs().find(|(name, _)| name == "state");
         found.unwrap().1.into_owned()
@@ -119,7 +119,7 @@ async fn an_answer_counts_for_the_login_that_its_browser_remembers() {
     assert_eq!((one.calls("code"), other.calls("code")), (1, 1));
     // Another browser's answer is nobody's.
     let mut attacker = Browser::new(&menshen);
-    let bait = way_back(&mut attacker, "one", &one).await;
+    let bait = callback_url(&mut attacker, "one", &one).await;
     let mut victim = Browser::new(&menshen);
     assert_eq!(
         victim.follow(&bait).await.cause(),
@@ -142,7 +142,7 @@ async fn a_login_does_not_return_to_the_address_of_another_connector() {
         .more(&format!("{own}{UNLIMITED}"));
     let menshen = setup.start().await;
     let mut browser = Browser::new(&menshen);
-    provider.sit(&mut browser, "zhangsan");
+    provider.start_session(&mut browser, "zhangsan");
     let at_callback = |next: &str| next.contains("/sso/return");
     let back = browser
         .follow_until(&start("keycloak"), at_callback)
@@ -182,7 +182,7 @@ async fn an_answer_by_post_comes_to_a_shared_address_too() {
         .more(&format!("{table}response_mode = 'form_post'\n{UNLIMITED}"));
     let menshen = setup.start().await;
     let mut browser = Browser::new(&menshen).over_https();
-    provider.sit(&mut browser, "zhangsan");
+    provider.start_session(&mut browser, "zhangsan");
     let start = format!("{https}/.menshen/start?connector=keycloak&rd=%2Fecho");
     let page = browser.follow(&start).await;
     let page = browser.submit(&page).await;
@@ -195,11 +195,11 @@ async fn an_answer_without_a_name_is_taken_to_no_other_provider() {
     let (one, other) = (Provider::new().await, Provider::new().await);
     let menshen = shared(&one, &other, KNOWN, "/oauth2").await;
     // One that announces its name and leaves it out.
-    one.misbehave(Misbehaves::back(|pairs| {
+    one.misbehave(Misbehavior::back(|pairs| {
         pairs.retain(|(name, _)| name != "iss")
     }));
     let mut browser = Browser::new(&menshen);
-    one.sit(&mut browser, "zhangsan");
+    one.start_session(&mut browser, "zhangsan");
     let page = browser.follow(&start_of("one", "/oauth2")).await;
     assert_eq!(page.cause(), Some(Cause::BadAnswer));
     assert_eq!((one.calls("code"), other.calls("code")), (0, 0));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{Browser, Page};
 use crate::logging_in::OWN;
-use crate::provider::{Key, LOGOUT_EVENT, Misbehaves, Provider};
+use crate::provider::{Key, LOGOUT_EVENT, Misbehavior, Provider};
 use crate::setup::{HOME, Menshen};
 use jsonwebtoken::Algorithm;
 
@@ -172,14 +172,16 @@ async fn a_session_that_the_source_gave_no_name_ends_with_any_of_its_persons() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut named = somebody(&provider, &menshen, "zhangsan").await;
-    let nameless = Misbehaves::claims(|claims| {
+    let nameless = Misbehavior::claims(|claims| {
         claims.as_object_mut().unwrap().remove("sid");
     });
     provider.misbehave(nameless);
     let mut unnamed = somebody(&provider, &menshen, "zhangsan").await;
     let mut other = somebody(&provider, &menshen, "lisi").await;
     let mut coming = Browser::new(&menshen);
-    let back = provider.way_back(&mut coming, "keycloak", "zhangsan").await;
+    let back = provider
+        .callback_url(&mut coming, "keycloak", "zhangsan")
+        .await;
 
     // A name alone says nothing about whom it may mean.
     let alone = provider.logout_token(&json!({ "sid": "elsewhere" }));
@@ -227,7 +229,7 @@ async fn a_login_that_was_under_way_when_the_source_ended_it_lets_nobody_in() {
     for by in ["sid", "sub"] {
         let mut browser = Browser::new(&menshen);
         let back = provider
-            .way_back(&mut browser, "keycloak", "zhangsan")
+            .callback_url(&mut browser, "keycloak", "zhangsan")
             .await;
         // The source names its sessions when a code is redeemed: by the person it needs no name.
         let with = match by {

@@ -11,7 +11,7 @@ use menshen::clock::{Clock, Timestamp};
 use menshen::face::page::Cause;
 
 use crate::browser::{Browser, Page};
-use crate::provider::{Misbehaves, Provider};
+use crate::provider::{Misbehavior, Provider};
 use crate::setup::Menshen;
 
 mod back;
@@ -34,7 +34,7 @@ struct Row {
 }
 
 /// A row that bends in one way.
-fn row(what: &'static str, how: Misbehaves, cause: Cause, says: &'static str) -> Row {
+fn row(what: &'static str, how: Misbehavior, cause: Cause, says: &'static str) -> Row {
     by(
         what,
         move |provider| provider.misbehave(how.clone()),

@@ -188,7 +188,7 @@ async fn every_login_has_a_state_a_nonce_and_a_proof_key_of_its_own() {
         }
     }
     // They are sent to a provider that says it knows nothing of them, or something weaker.
-    let weaker = crate::provider::Misbehaves::answer("discovery", |said| {
+    let weaker = crate::provider::Misbehavior::answer("discovery", |said| {
         said["code_challenge_methods_supported"] = vec!["plain"].into();
     });
     provider.misbehave(weaker);
@@ -294,7 +294,7 @@ async fn a_code_that_came_too_late_is_asked_for_once_more_by_itself() {
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
     let back = provider
-        .way_back(&mut browser, "keycloak", "zhangsan")
+        .callback_url(&mut browser, "keycloak", "zhangsan")
         .await;
     menshen.advance(Duration::from_secs(61));
     let page = browser.follow(&back).await;
@@ -303,7 +303,7 @@ async fn a_code_that_came_too_late_is_asked_for_once_more_by_itself() {
     // A provider that takes no code at all is asked twice, and no more.
     provider.set(|settings| settings.code_s = 0);
     let mut browser = Browser::new(&menshen);
-    provider.sit(&mut browser, "zhangsan");
+    provider.start_session(&mut browser, "zhangsan");
     let page = browser.follow(&start("keycloak")).await;
     assert_eq!(page.cause(), Some(Cause::StaleTwice));
     assert_eq!(provider.calls("code"), 4);

@@ -1,5 +1,5 @@
 //! `Provider`: an OpenID provider on loopback of which a test knows everything, and which behaves,
-//! or misbehaves, as it is told.
+//! or misbehavior, as it is endpoints.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,21 +21,21 @@ use crate::upstream::{self, Folder};
 use crate::wire::{self, Answer};
 
 mod authorize;
+mod endpoints;
 mod keys;
-mod misbehaves;
+mod misbehavior;
 mod people;
 mod server;
 mod sessions;
 mod state;
 mod token;
-mod told;
 
 pub(crate) use keys::{Key, compact};
-pub(crate) use misbehaves::{Misbehaves, Odd};
+pub(crate) use misbehavior::{EndpointFault, Misbehavior};
 pub(crate) use people::Login;
-pub(crate) use state::{ClientProof, Seen, Settings};
+pub(crate) use state::{ClientProof, ReceivedRequest, Settings};
 
-use state::{State, World};
+use state::{Shared, State};
 
 /// The client that an instance of menshen is at every provider.
 pub(crate) const CLIENT_ID: &str = "menshen";
@@ -49,7 +49,7 @@ pub(crate) const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchann
 /// A running provider. Dropping it closes its socket and every connection.
 pub(crate) struct Provider {
     address: SocketAddr,
-    world: Arc<World>,
+    shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
 
@@ -98,24 +98,24 @@ impl Provider {
         let listener = upstream::listener().await;
         let address = listener.local_addr().unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let world = Arc::new(World {
+        let shared = Arc::new(Shared {
             issuer: format!("{scheme}://{address}{REALM}"),
             clock: clock.clone(),
             state: Mutex::new(State::new(algorithm)),
             down: false.into(),
             streamed: 0.into(),
         });
-        let accepting = tokio::spawn(server::accept(listener, tls, Arc::clone(&world)));
+        let accepting = tokio::spawn(server::accept(listener, tls, Arc::clone(&shared)));
         Self {
             address,
-            world,
+            shared,
             accepting,
         }
     }
 
     /// Its name, as its tokens spell it.
     pub(crate) fn issuer(&self) -> &str {
-        &self.world.issuer
+        &self.shared.issuer
     }
 
     /// An address below its name: `/token`.
@@ -130,7 +130,7 @@ impl Provider {
 
     /// The clock it goes by; [`Provider::setup`] gives it to menshen.
     pub(crate) fn clock(&self) -> &Clock {
-        &self.world.clock
+        &self.shared.clock
     }
 
     /// `[connector.ID.oidc]` for this provider; lines that follow it belong to that table.
@@ -170,39 +170,39 @@ impl Provider {
 
     /// Edits its settings.
     pub(crate) fn set(&self, edit: impl FnOnce(&mut Settings)) {
-        edit(&mut self.world.state().settings);
+        edit(&mut self.shared.state().settings);
     }
 
     /// From now on, until [`Provider::behave`].
-    pub(crate) fn misbehave(&self, how: Misbehaves) {
-        self.world.state().misbehaves.push(how);
+    pub(crate) fn misbehave(&self, how: Misbehavior) {
+        self.shared.state().misbehavior.push(how);
     }
 
     /// Takes back every misbehaviour.
     pub(crate) fn behave(&self) {
-        self.world.state().misbehaves.clear();
+        self.shared.state().misbehavior.clear();
     }
 
     /// Answers nobody any more: connections are cut, before or after they were made.
     pub(crate) fn down(&self) {
-        self.world.down.store(true, Ordering::SeqCst);
+        self.shared.down.store(true, Ordering::SeqCst);
     }
 
     /// Answers again.
     pub(crate) fn up(&self) {
-        self.world.down.store(false, Ordering::SeqCst);
+        self.shared.down.store(false, Ordering::SeqCst);
     }
 
     /// How often it was asked: `discovery`, `keys`, `authorize`, `token`, `userinfo`, `introspect`,
     /// `end_session`; of `token` also by grant: `code`, `refresh`. `elsewhere` is where its
     /// redirects lead that nobody should follow.
     pub(crate) fn calls(&self, what: &str) -> usize {
-        self.world.state().calls.get(what).copied().unwrap_or(0)
+        self.shared.state().calls.get(what).copied().unwrap_or(0)
     }
 
     /// The last request of that name.
-    pub(crate) fn last(&self, what: &str) -> Seen {
-        let state = self.world.state();
+    pub(crate) fn last(&self, what: &str) -> ReceivedRequest {
+        let state = self.shared.state();
         let seen = state.last.get(what);
         seen.unwrap_or_else(|| panic!("nobody asked {what}"))
             .clone()
@@ -210,17 +210,17 @@ impl Provider {
 
     /// How many bytes of answers without end were read.
     pub(crate) fn streamed(&self) -> usize {
-        self.world.streamed.load(Ordering::SeqCst)
+        self.shared.streamed.load(Ordering::SeqCst)
     }
 
     /// Everything it handed out or got that belongs into no log line and on no page.
     pub(crate) fn secrets(&self) -> Vec<String> {
-        self.world.state().secrets.clone()
+        self.shared.state().secrets.clone()
     }
 
     /// One of its people, to be edited; who was not there before is made.
     pub(crate) fn person(&self, login: &str) -> Login<'_> {
-        Login::of(&self.world, login)
+        Login::of(&self.shared, login)
     }
 
     /// The `sub` of a person.
@@ -229,19 +229,19 @@ impl Provider {
     }
 
     /// Who sits down at a browser that nobody sits at.
-    pub(crate) fn choose(&self, login: &str) {
-        login.clone_into(&mut self.world.state().chosen);
+    pub(crate) fn set_default_user(&self, login: &str) {
+        login.clone_into(&mut self.shared.state().default_user);
     }
 
     /// Signs a person in at this browser, whoever sat there before.
-    pub(crate) fn sit(&self, browser: &mut Browser, login: &str) {
+    pub(crate) fn start_session(&self, browser: &mut Browser, login: &str) {
         let now = self.clock().now();
-        let seat = self.world.state().sit(login, now, "pwd");
+        let seat = self.shared.state().start_session(login, now, "pwd");
         browser.set("127.0.0.1", &self.cookie(), &seat);
     }
 
     /// Signs whoever sits at this browser out, without telling anybody.
-    pub(crate) fn leave(&self, browser: &mut Browser) {
+    pub(crate) fn end_session_silently(&self, browser: &mut Browser) {
         browser.forget(&self.cookie());
     }
 
@@ -251,17 +251,17 @@ impl Provider {
 
     /// The provider's own sessions of a person (`sid`), oldest first.
     pub(crate) fn sids(&self, login: &str) -> Vec<String> {
-        self.world.state().sids(login)
+        self.shared.state().sids(login)
     }
 
     /// A whole login of one person through the connector of this id, to the page they see.
     pub(crate) async fn sign_in(&self, browser: &mut Browser, id: &str, login: &str) -> Page {
-        self.sit(browser, login);
-        self.walk(browser, &start(id)).await
+        self.start_session(browser, login);
+        self.follow_login(browser, &start(id)).await
     }
 
     /// The walk from an address of menshen, over the provider, to the page at its end.
-    pub(crate) async fn walk(&self, browser: &mut Browser, url: &str) -> Page {
+    pub(crate) async fn follow_login(&self, browser: &mut Browser, url: &str) -> Page {
         let page = browser.follow(url).await;
         if page.url.starts_with(self.issuer()) && page.answer.text().contains("<form") {
             return browser.submit(&page).await;
@@ -270,8 +270,13 @@ impl Provider {
     }
 
     /// The walk up to the provider and its answer: the address it sends the browser back to.
-    pub(crate) async fn way_back(&self, browser: &mut Browser, id: &str, login: &str) -> String {
-        self.sit(browser, login);
+    pub(crate) async fn callback_url(
+        &self,
+        browser: &mut Browser,
+        id: &str,
+        login: &str,
+    ) -> String {
+        self.start_session(browser, login);
         let callback = format!("/callback/{id}");
         let page = browser
             .follow_until(&start(id), |next| next.contains(&callback))
@@ -292,7 +297,7 @@ impl Provider {
 
     /// The same, to a key of another algorithm.
     pub(crate) fn rotate_to(&self, soft: bool, algorithm: Option<Algorithm>) {
-        let mut state = self.world.state();
+        let mut state = self.shared.state();
         let algorithm = algorithm.unwrap_or(state.keys[0].algorithm);
         state.keys.insert(0, Key::generate(algorithm));
         if !soft {
@@ -302,13 +307,13 @@ impl Provider {
 
     /// Forgets what proof keys its codes were bound to, as a provider that knows no PKCE.
     pub(crate) fn forget_challenges(&self) {
-        let codes = &mut self.world.state().codes;
+        let codes = &mut self.shared.state().codes;
         codes.values_mut().for_each(|code| code.challenge = None);
     }
 
     /// The key that signs now.
     pub(crate) fn key(&self) -> Key {
-        self.world.state().keys[0].clone()
+        self.shared.state().keys[0].clone()
     }
 
     /// Signs any claims by the current key; what stands in `head` replaces or, by null, removes
@@ -351,7 +356,7 @@ impl Provider {
 
     /// Makes every refresh token given so far worthless, as when a session is ended there.
     pub(crate) fn revoke(&self, login: &str) {
-        self.world.state().revoke(login);
+        self.shared.state().revoke(login);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The provider of the tests keeps to the standards by itself: what a test bends is all that is bent.
+//! The provider of the tests keeps to the standards by itself: what a test bends is all that is apply_misbehavior.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::provider::{
-    CLIENT_ID, CLIENT_SECRET, ClientProof, Key, Misbehaves, Odd, Provider, start,
+    CLIENT_ID, CLIENT_SECRET, ClientProof, EndpointFault, Key, Misbehavior, Provider, start,
 };
 use crate::wire::{self, Answer};
 
@@ -296,13 +296,13 @@ async fn every_key_verifies_by_what_is_published_of_it() {
 async fn it_misbehaves_until_it_is_told_to_behave() {
     let provider = Provider::new().await;
     let mut client = Client::new(&provider);
-    provider.misbehave(Misbehaves::claims(|claims| {
+    provider.misbehave(Misbehavior::claims(|claims| {
         claims["iss"] = json!("https://evil.test")
     }));
-    provider.misbehave(Misbehaves::answer("userinfo", |said| {
+    provider.misbehave(Misbehavior::answer("userinfo", |said| {
         said["sub"] = json!("other")
     }));
-    provider.misbehave(Misbehaves::At("keys", Odd::Redirect(302)));
+    provider.misbehave(Misbehavior::At("keys", EndpointFault::Redirect(302)));
     let bought = client.log_in(&[]).await;
     assert_eq!(claims(&bought["id_token"])["iss"], "https://evil.test");
     assert_eq!(client.get("/keys", &[]).await.status, 302);
@@ -326,15 +326,15 @@ async fn whoever_is_chosen_sits_down_where_nobody_sits() {
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
     let who = async |browser: &mut Browser| {
-        let page = provider.walk(browser, &start("keycloak")).await;
+        let page = provider.follow_login(browser, &start("keycloak")).await;
         page.answer.echoed("x-forwarded-user").concat()
     };
     assert_eq!(who(&mut browser).await, "zhangsan");
-    provider.choose("lisi");
+    provider.set_default_user("lisi");
     assert_eq!(who(&mut browser).await, "zhangsan");
-    provider.leave(&mut browser);
+    provider.end_session_silently(&mut browser);
     assert_eq!(who(&mut browser).await, "lisi");
-    provider.sit(&mut browser, "wangfang");
+    provider.start_session(&mut browser, "wangfang");
     assert_eq!(who(&mut browser).await, "wangfang");
 }
 

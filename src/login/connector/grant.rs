@@ -10,13 +10,13 @@ use super::{ConnectorError, RefusalReason, SourceRefusal};
 use crate::login::fields::Fields;
 
 mod client;
-mod fault;
+mod error;
 mod token;
 
-pub(super) use fault::said;
+pub(super) use error::source_refusal;
 
-pub use client::{Client, ClientAuth, ClientSettings, contradiction};
-pub use token::{Dialect, Granted, TokenEndpoint};
+pub use client::{Client, ClientAuth, ClientSettings, settings_conflict};
+pub use token::{TokenEndpoint, TokenEndpointDialect, TokenResponse};
 
 /// The longest code, in bytes; those of some providers are signed tokens of their own.
 pub const CODE_BYTES_MAX: usize = 4096;
@@ -36,7 +36,7 @@ const RESERVED: [&str; 10] = [
 ];
 
 /// The parameters of an answer that mean something; none may stand twice (RFC 6749 §3.1).
-const ANSWERED: [&str; 7] = [
+const RESPONSE_PARAMETERS: [&str; 7] = [
     "code",
     "error",
     "error_description",
@@ -51,10 +51,11 @@ const ERROR_BYTES_MAX: usize = 100;
 
 /// What Keycloak answers when its login page was open for too long, or another tab of the browser
 /// came in meanwhile: the next login succeeds, often without a click.
-const EXPIRED: (&str, Option<&str>) = ("temporarily_unavailable", Some("authentication_expired"));
+const LOGIN_EXPIRED: (&str, Option<&str>) =
+    ("temporarily_unavailable", Some("authentication_expired"));
 
 /// The challenge that a verifier answers (RFC 7636 §4.2, S256).
-pub fn challenge(verifier: &str) -> String {
+pub fn pkce_challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
 }
 
@@ -85,37 +86,43 @@ pub fn authorize_url(endpoint: &Url, own: &[(&str, &str)], extra: &[(&str, &str)
 
 /// The code that the authorization endpoint answered, or why there is none (RFC 6749 §4.1.2.1,
 /// OpenID Connect Core §3.1.2.6). `callback` is what the remedies name.
-pub fn code_of<'a>(fields: &'a Fields, callback: &Url) -> Result<&'a str, ConnectorError> {
-    if ANSWERED.iter().any(|name| fields.one(name).is_err()) {
-        return Err(bad_answer("a parameter stands twice"));
+pub fn authorization_code<'a>(
+    fields: &'a Fields,
+    callback: &Url,
+) -> Result<&'a str, ConnectorError> {
+    if RESPONSE_PARAMETERS
+        .iter()
+        .any(|name| fields.one(name).is_err())
+    {
+        return Err(invalid_response("a parameter stands twice"));
     }
     let one = |name| fields.one(name).ok().flatten();
     if let Some(error) = one("error") {
         let plain = |byte: u8| byte.is_ascii_graphic();
         if error.is_empty() || error.len() > ERROR_BYTES_MAX || !error.bytes().all(plain) {
-            return Err(bad_answer("its error is none"));
+            return Err(invalid_response("its error is none"));
         }
-        let said = fault::said("authorize", 0, error, one("error_description"), &[]);
-        if (error, one("error_description")) == EXPIRED {
+        let said = error::source_refusal("authorize", 0, error, one("error_description"), &[]);
+        if (error, one("error_description")) == LOGIN_EXPIRED {
             return Err(ConnectorError::Expired(said));
         }
         return Err(refused(error, said, callback));
     }
     match one("code") {
-        None => Err(bad_answer("there is no code")),
+        None => Err(invalid_response("there is no code")),
         Some(code)
             if code.is_empty()
                 || code.len() > CODE_BYTES_MAX
                 || code.chars().any(char::is_control) =>
         {
-            Err(bad_answer("the code is empty, too long or damaged"))
+            Err(invalid_response("the code is empty, too long or damaged"))
         }
         Some(code) => Ok(code),
     }
 }
 
 /// An answer that makes no sense, and why.
-pub fn bad_answer(why: &str) -> ConnectorError {
+pub fn invalid_response(why: &str) -> ConnectorError {
     ConnectorError::Refused {
         why: RefusalReason::BadAnswer,
         source: SourceRefusal {
@@ -141,7 +148,7 @@ fn refused(error: &str, said: SourceRefusal, callback: &Url) -> ConnectorError {
         "unmet_authentication_requirements" => refused(RefusalReason::InsufficientProof),
         "temporarily_unavailable" | "server_error" => ConnectorError::Busy(said),
         _ => ConnectorError::Misconfigured {
-            remedy: fault::remedy(error, callback),
+            remedy: error::remedy(error, callback),
             source: said,
         },
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 use url::Url;
 
-use super::grant::{self, Client, Dialect, Granted, TokenEndpoint};
+use super::grant::{self, Client, TokenEndpoint, TokenEndpointDialect, TokenResponse};
 use super::reachability::Reachability;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
@@ -93,7 +93,7 @@ impl OAuth2 {
     /// Keeps in mind that the token endpoint gave no answer.
     fn note(&self, error: &ConnectorError) {
         if error.is_silence() {
-            self.reachability.note_silence();
+            self.reachability.record_failure();
         }
     }
 
@@ -102,7 +102,7 @@ impl OAuth2 {
             outbound: &self.outbound,
             url: &self.settings.token,
             callback: &self.callback,
-            dialect: Dialect {
+            dialect: TokenEndpointDialect {
                 untyped: true,
                 at: self.settings.token_at.as_deref(),
             },
@@ -114,21 +114,21 @@ impl OAuth2 {
         &self,
         pending: &Pending,
         answer: &AuthnResponse,
-    ) -> Result<(Told, Granted), ConnectorError> {
-        let code = grant::code_of(&answer.fields, &self.callback)?;
+    ) -> Result<(Told, TokenResponse), ConnectorError> {
+        let code = grant::authorization_code(&answer.fields, &self.callback)?;
         let verifier = self.settings.pkce.then_some(pending.verifier.as_str());
         let granted = self
             .client
             .redeem(self.token_endpoint(), code, verifier)
             .await
             .inspect_err(|error| self.note(error))?;
-        self.reachability.note_answer();
+        self.reachability.record_success();
         let told = profile::ask(&self.outbound, &self.settings, &granted.access).await?;
         Ok((told, granted))
     }
 
     /// What was granted, as a session keeps it; what was not replaced is kept from `before`.
-    fn tokens(&self, granted: Granted, before: Tokens) -> Tokens {
+    fn tokens(&self, granted: TokenResponse, before: Tokens) -> Tokens {
         let now = self.clock.now();
         Tokens {
             access: Some(granted.access),
@@ -142,7 +142,9 @@ impl OAuth2 {
     /// this login.
     fn authorize_url(&self, pending: &Pending, ask: &AuthnRequest) -> Url {
         let settings = &self.settings;
-        let challenge = settings.pkce.then(|| grant::challenge(&pending.verifier));
+        let challenge = settings
+            .pkce
+            .then(|| grant::pkce_challenge(&pending.verifier));
         let wanted = settings
             .return_param
             .as_ref()

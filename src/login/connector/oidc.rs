@@ -12,8 +12,10 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 use url::Url;
 
-use super::grant::{self, Client, Dialect, Granted, TokenEndpoint, bad_answer};
-use super::reachability::ANSWER_COUNTS_FOR;
+use super::grant::{
+    self, Client, TokenEndpoint, TokenEndpointDialect, TokenResponse, invalid_response,
+};
+use super::reachability::SUCCESS_TTL;
 use super::{
     AuthnRequest, AuthnResponse, Challenge, Connector, ConnectorBuildError, ConnectorDeps,
     ConnectorError, Finding, ProviderLogout,
@@ -117,7 +119,7 @@ impl Oidc {
         }
     }
 
-    fn note_answer(&self) {
+    fn record_success(&self) {
         self.silent.store(false, Ordering::Relaxed);
     }
 
@@ -130,7 +132,7 @@ impl Oidc {
     /// led to a page that never comes. One who takes the connection and is slow, or answers anything
     /// else, is believed to be where it was.
     async fn metadata_to_lead_to(&self) -> Result<Arc<Metadata>, ConnectorError> {
-        let asking = self.issuer.metadata_within(ANSWER_COUNTS_FOR);
+        let asking = self.issuer.metadata_within(SUCCESS_TTL);
         let asked = timeout(PROBE_TIMEOUT, asking).await;
         match (asked, self.issuer.known_metadata()) {
             (Ok(Ok(metadata)), _) => Ok(metadata),
@@ -150,7 +152,7 @@ impl Oidc {
     /// The address that opens a login (OpenID Connect Core §3.1.2.1). What the route asks for beats
     /// what the configuration adds, and nothing replaces what binds the answer to this login.
     fn authorize_url(&self, endpoint: &Url, pending: &Pending, ask: &AuthnRequest) -> Url {
-        let challenge = grant::challenge(&pending.verifier);
+        let challenge = grant::pkce_challenge(&pending.verifier);
         let (acr_values, max_age) = (
             ask.acr_values.join(" "),
             ask.max_age.map(|age| age.as_secs().to_string()),
@@ -203,16 +205,16 @@ impl Oidc {
         let one = |name| {
             fields
                 .one(name)
-                .map_err(|_| bad_answer("a parameter stands twice"))
+                .map_err(|_| invalid_response("a parameter stands twice"))
         };
         if one("state")?.is_some_and(|state| state != pending.flow.as_str()) {
-            return Err(bad_answer("its state is that of another login"));
+            return Err(invalid_response("its state is that of another login"));
         }
         match one("iss")? {
             Some(name) if self.issuer.tenant_named(name).is_none() => {
-                Err(bad_answer("another issuer answered"))
+                Err(invalid_response("another issuer answered"))
             }
-            None if metadata.names_itself => Err(bad_answer(
+            None if metadata.names_itself => Err(invalid_response(
                 "it does not name the issuer, which always does so",
             )),
             _ => Ok(()),
@@ -228,14 +230,14 @@ impl Oidc {
             outbound: &self.outbound,
             url: url.ok_or_else(|| fault::lacks("token_endpoint"))?,
             callback: &self.callback,
-            dialect: Dialect::default(),
+            dialect: TokenEndpointDialect::default(),
         })
     }
 
     /// Who we are, proved as this provider wants it.
     fn client_of(&self, metadata: &Metadata) -> Client {
         self.client
-            .as_supported(&metadata.token_endpoint_auth_methods)
+            .with_supported_methods(&metadata.token_endpoint_auth_methods)
     }
 
     /// Where more is asked about a person, when the configuration wants that and the provider can.
@@ -251,7 +253,7 @@ impl Oidc {
     ) -> Result<Profile, ConnectorError> {
         let metadata = self.metadata().await?;
         self.is_answer_to(&metadata, pending, &answer.fields)?;
-        let code = grant::code_of(&answer.fields, &self.callback)?;
+        let code = grant::authorization_code(&answer.fields, &self.callback)?;
         let granted = self
             .client_of(&metadata)
             .redeem(
@@ -260,7 +262,7 @@ impl Oidc {
                 Some(&pending.verifier),
             )
             .await?;
-        self.note_answer();
+        self.record_success();
         let token = granted.id_token.as_ref();
         let token = token.ok_or_else(|| IdTokenError::None.at_login())?;
         let fitting = Fitting {
@@ -273,7 +275,9 @@ impl Oidc {
         if let Ok(Some(name)) = answer.fields.one("iss")
             && id_token.claims.text("iss") != Ok(name)
         {
-            return Err(bad_answer("another tenant answered than the token is of"));
+            return Err(invalid_response(
+                "another tenant answered than the token is of",
+            ));
         }
         let said = match self.userinfo_endpoint(&metadata) {
             None => None,
@@ -318,7 +322,7 @@ impl Oidc {
         &self,
         id_token: IdToken,
         said: Option<Map<String, Value>>,
-        granted: Granted,
+        granted: TokenResponse,
     ) -> Profile {
         let raw = self.raw(&id_token.subject, id_token.claims.into_map(), said);
         Profile {
@@ -331,7 +335,7 @@ impl Oidc {
         }
     }
 
-    fn tokens(&self, granted: Granted) -> Tokens {
+    fn tokens(&self, granted: TokenResponse) -> Tokens {
         let now = self.clock.now();
         Tokens {
             access: Some(granted.access),

@@ -9,10 +9,10 @@ use crate::outbound::{Outbound, OutboundError};
 use crate::single_flight::{Cached, Get, Turn};
 
 /// How long an answer counts before a login that begins checks again.
-pub(super) const ANSWER_COUNTS_FOR: Duration = Duration::from_secs(10);
+pub(super) const SUCCESS_TTL: Duration = Duration::from_secs(10);
 
 /// How long nobody asks again after a probe that failed.
-const PAUSE: Duration = Duration::from_secs(2);
+const FAILURE_TTL: Duration = Duration::from_secs(2);
 
 /// Whether the server of an address that we need ourselves can be reached: without it no login comes
 /// to its end. Clones share what is known.
@@ -44,12 +44,12 @@ impl Reachability {
     }
 
     /// Another call was answered.
-    pub(super) fn note_answer(&self) {
-        self.answer.put((), ANSWER_COUNTS_FOR);
+    pub(super) fn record_success(&self) {
+        self.answer.put((), SUCCESS_TTL);
     }
 
     /// Another call was not: the next login checks.
-    pub(super) fn note_silence(&self) {
+    pub(super) fn record_failure(&self) {
         self.answer.forget_if(|()| true);
     }
 
@@ -61,12 +61,12 @@ impl Reachability {
     async fn ask(self, turn: Turn<(), ()>) -> Result<(), OutboundError> {
         let asked = self.outbound.probe(&self.url).await;
         match &asked {
-            Ok(()) => turn.keep((), ANSWER_COUNTS_FOR),
+            Ok(()) => turn.keep((), SUCCESS_TTL),
             Err(error) => {
                 let origin = self.url.origin().ascii_serialization();
                 let error = crate::telemetry::error_chain(error);
                 tracing::warn!(origin, %error, "a provider gives no answer: nobody is led to it");
-                turn.fail((), PAUSE);
+                turn.fail((), FAILURE_TTL);
             }
         }
         asked

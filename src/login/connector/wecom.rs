@@ -30,9 +30,9 @@ mod member;
 
 use api::Api;
 use app_login::AppLogin;
-pub use config::{Config, Page, Scope};
+pub use config::{AuthorizeScope, Config, LoginPage};
 use departments::Departments;
-use errors::{Console, Fault};
+use errors::{ApiError, ConsoleSettings};
 
 /// How long all questions about one person may take together, departments excepted.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(25);
@@ -67,12 +67,12 @@ const MAPPING: &[(&str, &str)] = &[
 #[derive(Debug)]
 pub struct WeCom {
     corp_id: String,
-    scope: Scope,
+    scope: AuthorizeScope,
     schema: Option<String>,
     authorize_url: Url,
     login_url: Url,
     callback: Url,
-    console: Console,
+    console: ConsoleSettings,
     api: Api,
     departments: Departments,
 }
@@ -91,7 +91,7 @@ impl WeCom {
             ..
         } = deps;
         let agent_id = config.agent_id.to_string();
-        let console = Console {
+        let console = ConsoleSettings {
             callback_host: host_and_port(&callback),
             agent_id,
         };
@@ -138,34 +138,37 @@ impl WeCom {
     }
 
     /// Who is behind the code, and what the corporation knows of them; without departments.
-    async fn identify(&self, answer: &AuthnResponse) -> Result<api::Said, ConnectorError> {
+    async fn identify(
+        &self,
+        answer: &AuthnResponse,
+    ) -> Result<api::ResponseObject, ConnectorError> {
         let code = code(&answer.fields)?;
-        let redeemed = match answer.kind.as_deref() {
+        let code_owner = match answer.kind.as_deref() {
             Some(MINI_PROGRAM) => self.api.redeem_mini_program(code).await,
             _ => self.api.redeem(code).await,
         };
-        let redeemed = redeemed.map_err(|fault| self.read(fault))?;
-        let userid = member::userid(&redeemed, &self.corp_id)?;
+        let code_owner = code_owner.map_err(|error| self.read(error))?;
+        let userid = member::userid(&code_owner, &self.corp_id)?;
         let mut member = self
             .api
             .member(&userid)
             .await
-            .map_err(|fault| self.read(fault))?;
-        member::demand_active(&member, &userid)?;
-        if let (Scope::PrivateInfo, Some(ticket)) = (self.scope, &redeemed.user_ticket) {
+            .map_err(|error| self.read(error))?;
+        member::require_active(&member, &userid)?;
+        if let (AuthorizeScope::PrivateInfo, Some(ticket)) = (self.scope, &code_owner.user_ticket) {
             // A failure here ends the login: with fields missing they might become somebody new.
             let detail = self
                 .api
                 .detail(ticket)
                 .await
-                .map_err(|fault| self.read(fault))?;
+                .map_err(|error| self.read(error))?;
             member::merge(&mut member, detail)?;
         }
         Ok(member)
     }
 
-    fn read(&self, fault: Fault) -> ConnectorError {
-        fault.into_error(&self.console)
+    fn read(&self, error: ApiError) -> ConnectorError {
+        error.into_error(&self.console)
     }
 }
 

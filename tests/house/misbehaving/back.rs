@@ -4,24 +4,24 @@ use jsonwebtoken::Algorithm;
 use menshen::face::page::Cause;
 
 use super::{all_refused, by, row};
-use crate::provider::Misbehaves;
+use crate::provider::Misbehavior;
 
 /// The same parameter once more.
-fn twice(name: &'static str, value: &'static str) -> Misbehaves {
-    Misbehaves::back(move |pairs| pairs.push((name.to_owned(), value.to_owned())))
+fn twice(name: &'static str, value: &'static str) -> Misbehavior {
+    Misbehavior::back(move |pairs| pairs.push((name.to_owned(), value.to_owned())))
 }
 
 /// Another value; nothing takes the parameter away.
-fn other(name: &'static str, value: Option<&'static str>) -> Misbehaves {
-    Misbehaves::back(move |pairs| {
+fn other(name: &'static str, value: Option<&'static str>) -> Misbehavior {
+    Misbehavior::back(move |pairs| {
         pairs.retain(|(key, _)| key != name);
         pairs.extend(value.map(|value| (name.to_owned(), value.to_owned())));
     })
 }
 
 /// An error instead of a code.
-fn error(name: &'static str) -> Misbehaves {
-    Misbehaves::back(move |pairs| {
+fn error(name: &'static str) -> Misbehavior {
+    Misbehavior::back(move |pairs| {
         pairs.retain(|(key, _)| key != "code");
         pairs.push(("error".to_owned(), name.to_owned()));
         let words = format!("simulated {name} <script>alert(1)</script>");

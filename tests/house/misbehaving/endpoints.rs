@@ -5,7 +5,7 @@ use menshen::clock::{Clock, Timestamp};
 use menshen::face::page::Cause;
 
 use super::{Row, all_refused, refused, row};
-use crate::provider::{Misbehaves, Odd, Provider};
+use crate::provider::{EndpointFault, Misbehavior, Provider};
 
 /// Everything that is asked for during a login, in this order.
 const ENDPOINTS: [(&str, &str); 4] = [
@@ -16,11 +16,11 @@ const ENDPOINTS: [(&str, &str); 4] = [
 ];
 
 /// The same at every endpoint; `says` follows the name of the call in the audit line.
-fn everywhere(what: &'static str, odd: &Odd, says: &'static str) -> Vec<Row> {
+fn everywhere(what: &'static str, odd: &EndpointFault, says: &'static str) -> Vec<Row> {
     let one = |(endpoint, _): (&'static str, &str)| {
         row(
             what,
-            Misbehaves::At(endpoint, odd.clone()),
+            Misbehavior::At(endpoint, odd.clone()),
             Cause::SourceUnreachable,
             says,
         )
@@ -32,17 +32,25 @@ fn everywhere(what: &'static str, odd: &Odd, says: &'static str) -> Vec<Row> {
 async fn a_page_instead_of_json_is_no_answer() {
     all_refused(
         Algorithm::ES256,
-        everywhere("a page", &Odd::Html, "something else than JSON"),
+        everywhere("a page", &EndpointFault::Html, "something else than JSON"),
     )
     .await;
-    let bad_gateway = everywhere("a gateway's page", &Odd::HtmlStatus(502), "HTTP status 502");
+    let bad_gateway = everywhere(
+        "a gateway's page",
+        &EndpointFault::HtmlStatus(502),
+        "HTTP status 502",
+    );
     all_refused(Algorithm::ES256, bad_gateway).await;
 }
 
 #[tokio::test]
 async fn no_redirect_is_followed() {
     for status in [301, 302, 303, 307, 308] {
-        let rows = everywhere("a redirect", &Odd::Redirect(status), "HTTP status 30");
+        let rows = everywhere(
+            "a redirect",
+            &EndpointFault::Redirect(status),
+            "HTTP status 30",
+        );
         all_refused(Algorithm::ES256, rows).await;
     }
 }
@@ -51,7 +59,7 @@ async fn no_redirect_is_followed() {
 async fn what_is_no_json_is_no_answer() {
     let deep = "[".repeat(100_000);
     for text in ["", "{", "{}{}", "\u{feff}{}", "\u{1f}", deep.as_str()] {
-        let odd = Odd::Json(200, text.to_owned());
+        let odd = EndpointFault::Json(200, text.to_owned());
         let rows = everywhere("no JSON", &odd, "something else than JSON");
         all_refused(Algorithm::ES256, rows).await;
     }
@@ -60,9 +68,9 @@ async fn what_is_no_json_is_no_answer() {
 #[tokio::test]
 async fn json_of_another_shape_is_no_answer() {
     for text in ["[]", "7", "null", "\"{}\"", "{}"] {
-        let odd = || Odd::Json(200, text.to_owned());
+        let odd = || EndpointFault::Json(200, text.to_owned());
         let at =
-            |endpoint, cause, says| row(endpoint, Misbehaves::At(endpoint, odd()), cause, says);
+            |endpoint, cause, says| row(endpoint, Misbehavior::At(endpoint, odd()), cause, says);
         let rows = vec![
             at("discovery", Cause::SourceMisconfigured, "lacks `issuer`"),
             at(
@@ -87,7 +95,7 @@ async fn an_answer_without_end_is_read_to_a_bound() {
         let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
         let provider = Provider::start(&clock, Algorithm::ES256).await;
         let menshen = provider.setup("").start().await;
-        let how = Misbehaves::At(endpoint, Odd::Endless);
+        let how = Misbehavior::At(endpoint, EndpointFault::Endless);
         let row = row(
             "no end",
             how,
@@ -110,12 +118,12 @@ async fn an_answer_without_end_is_read_to_a_bound() {
 async fn an_answer_that_does_not_come_is_waited_for_in_bounds() {
     let mut waiting = Vec::new();
     for (endpoint, _) in ENDPOINTS {
-        for odd in [Odd::Hold, Odd::HoldBody] {
+        for odd in [EndpointFault::Hold, EndpointFault::HoldBody] {
             waiting.push(async move {
                 let clock = Clock::by_hand(Timestamp::from_unix_s(1_800_000_000));
                 let provider = Provider::start(&clock, Algorithm::ES256).await;
                 let menshen = provider.setup("").start().await;
-                let how = Misbehaves::At(endpoint, odd);
+                let how = Misbehavior::At(endpoint, odd);
                 let row = row(
                     "silence",
                     how,
@@ -131,14 +139,18 @@ async fn an_answer_that_does_not_come_is_waited_for_in_bounds() {
 
 #[tokio::test]
 async fn a_connection_that_is_cut_is_no_answer() {
-    all_refused(Algorithm::ES256, everywhere("a cut", &Odd::Cut, "exchange")).await;
+    all_refused(
+        Algorithm::ES256,
+        everywhere("a cut", &EndpointFault::Cut, "exchange"),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn what_the_provider_says_when_it_refuses_is_told_apart() {
     let error = |status, error: &str| {
         let body = format!(r#"{{"error":"{error}","error_description":"simulated {error}"}}"#);
-        Misbehaves::At("token", Odd::Json(status, body))
+        Misbehavior::At("token", EndpointFault::Json(status, body))
     };
     let rows = vec![
         row(

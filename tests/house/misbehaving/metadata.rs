@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Row, all_refused, by, is_refusal, speaking};
 use crate::browser::Browser;
-use crate::provider::{Misbehaves, Provider, start};
+use crate::provider::{Misbehavior, Provider, start};
 use crate::raw_connection::RawConnection;
 use crate::tls;
 use crate::upstream::Folder;
@@ -15,7 +15,7 @@ use crate::upstream::Folder;
 fn says(what: &'static str, name: &'static str, value: Value, reason: &'static str) -> Row {
     let bend = move |provider: &Provider| {
         let value = value.clone();
-        provider.misbehave(Misbehaves::answer("discovery", move |said| {
+        provider.misbehave(Misbehavior::answer("discovery", move |said| {
             let said = said.as_object_mut().unwrap();
             if value.is_null() {
                 said.remove(name);

@@ -3,7 +3,7 @@
 use menshen::face::page::Cause;
 
 use crate::browser::Browser;
-use crate::provider::{Misbehaves, Provider};
+use crate::provider::{Misbehavior, Provider};
 use crate::setup::{Menshen, Setup, UNLIMITED};
 
 /// Two providers on one clock, and an instance of menshen that has both.
@@ -48,7 +48,7 @@ fn nobody_came_in(browser: &Browser) {
 async fn an_answer_of_one_provider_means_nothing_at_the_callback_of_another() {
     let (a, b, menshen) = two().await;
     let mut browser = Browser::new(&menshen);
-    let back = a.way_back(&mut browser, "a", "zhangsan").await;
+    let back = a.callback_url(&mut browser, "a", "zhangsan").await;
     let there = back.replace("/callback/a", "/callback/b");
     let page = browser.follow(&there).await;
     assert_eq!(page.answer.status, 400);
@@ -58,7 +58,7 @@ async fn an_answer_of_one_provider_means_nothing_at_the_callback_of_another() {
     assert_eq!((a.calls("token"), b.calls("token")), (0, 0));
     // Its own place takes it, if the browser still remembers.
     let mut browser = Browser::new(&menshen);
-    let back = a.way_back(&mut browser, "a", "zhangsan").await;
+    let back = a.callback_url(&mut browser, "a", "zhangsan").await;
     assert_eq!(browser.follow(&back).await.answer.status, 200);
 }
 
@@ -69,9 +69,11 @@ async fn a_code_of_one_provider_is_never_shown_to_another() {
         let provider = |id| if id == "a" { &a } else { &b };
         let mut browser = Browser::new(&menshen);
         let code = provider(from)
-            .way_back(&mut browser, from, "zhangsan")
+            .callback_url(&mut browser, from, "zhangsan")
             .await;
-        let state = provider(to).way_back(&mut browser, to, "zhangsan").await;
+        let state = provider(to)
+            .callback_url(&mut browser, to, "zhangsan")
+            .await;
         // The state of one login with everything else of the other.
         let mixed = with(
             &state,
@@ -102,8 +104,8 @@ async fn a_provider_that_does_not_name_itself_gets_no_session_out_of_anothers_co
         provider.set(|settings| settings.names_itself = false);
     }
     let mut browser = Browser::new(&menshen);
-    let code = a.way_back(&mut browser, "a", "zhangsan").await;
-    let state = b.way_back(&mut browser, "b", "zhangsan").await;
+    let code = a.callback_url(&mut browser, "a", "zhangsan").await;
+    let state = b.callback_url(&mut browser, "b", "zhangsan").await;
     let mixed = with(&state, &[("code", &parameter(&code, "code"))]);
     let answer = browser.visit(&mixed).await;
     // B does not know the code; the login through B begins once more.
@@ -121,7 +123,7 @@ async fn an_answer_that_comes_twice_is_redeemed_once() {
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
     let back = provider
-        .way_back(&mut browser, "keycloak", "zhangsan")
+        .callback_url(&mut browser, "keycloak", "zhangsan")
         .await;
     let mut tabs: Vec<_> = (0..8).map(|_| browser.clone()).collect();
     let visits = tabs.iter_mut().map(|tab| tab.visit(&back));
@@ -147,7 +149,9 @@ async fn a_code_that_another_browser_got_lets_nobody_in() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut attacker = Browser::new(&menshen);
-    let bait = provider.way_back(&mut attacker, "keycloak", "lisi").await;
+    let bait = provider
+        .callback_url(&mut attacker, "keycloak", "lisi")
+        .await;
     // A browser that began nothing.
     let mut victim = Browser::new(&menshen);
     let page = victim.follow(&bait).await;
@@ -158,7 +162,9 @@ async fn a_code_that_another_browser_got_lets_nobody_in() {
     assert_eq!(victim.cookies(), []);
     assert_eq!(provider.calls("token"), 0);
     // A browser that began a login of its own, and is given the other one's code.
-    let own = provider.way_back(&mut victim, "keycloak", "zhangsan").await;
+    let own = provider
+        .callback_url(&mut victim, "keycloak", "zhangsan")
+        .await;
     let injected = with(&own, &[("code", &parameter(&bait, "code"))]);
     let answer = victim.visit(&injected).await;
     nobody_came_in(&victim);
@@ -177,9 +183,13 @@ async fn without_pkce_at_the_provider_the_nonce_still_tells_logins_apart() {
     let provider = Provider::new().await;
     let menshen = provider.setup("").start().await;
     let mut attacker = Browser::new(&menshen);
-    let bait = provider.way_back(&mut attacker, "keycloak", "lisi").await;
+    let bait = provider
+        .callback_url(&mut attacker, "keycloak", "lisi")
+        .await;
     let mut victim = Browser::new(&menshen);
-    let own = provider.way_back(&mut victim, "keycloak", "zhangsan").await;
+    let own = provider
+        .callback_url(&mut victim, "keycloak", "zhangsan")
+        .await;
     provider.forget_challenges();
     let injected = with(&own, &[("code", &parameter(&bait, "code"))]);
     let answer = victim.visit(&injected).await;
@@ -211,7 +221,7 @@ async fn two_providers_never_share_a_person_and_a_token_of_one_means_nothing_at_
     // B answers with an ID token that A signed for the same client.
     let claims = a.claims("lisi", crate::provider::CLIENT_ID);
     let key = a.key();
-    b.misbehave(Misbehaves::sign(move |own, _| {
+    b.misbehave(Misbehavior::sign(move |own, _| {
         let mut claims = claims.clone();
         claims["nonce"] = own["nonce"].clone();
         key.sign(&claims, &serde_json::json!({}))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::provider::{Key, Misbehaves, Odd, Provider};
+use crate::provider::{EndpointFault, Key, Misbehavior, Provider};
 use crate::setup::{HOME, Menshen};
 
 /// How long an access token lives: whoever comes after that waits for a new one.
@@ -85,7 +85,7 @@ async fn refreshed(what: &str, bend: impl FnOnce(&Provider), then: Then) {
 
 fn claims(name: &'static str, value: serde_json::Value) -> impl FnOnce(&Provider) {
     move |provider| {
-        provider.misbehave(Misbehaves::claims(move |claims| {
+        provider.misbehave(Misbehavior::claims(move |claims| {
             claims[name] = value.clone()
         }));
     }
@@ -101,7 +101,7 @@ async fn a_refresh_about_somebody_else_ends_the_session() {
     )
     .await;
     let userinfo = |provider: &Provider| {
-        provider.misbehave(Misbehaves::answer("userinfo", |said| {
+        provider.misbehave(Misbehavior::answer("userinfo", |said| {
             said["sub"] = json!("x")
         }));
     };
@@ -141,13 +141,13 @@ async fn a_refresh_with_an_id_token_that_proves_nothing_ends_the_session() {
     .await;
     let stranger = Key::generate(jsonwebtoken::Algorithm::ES256);
     let signed = move |provider: &Provider| {
-        provider.misbehave(Misbehaves::sign(move |claims, key| {
+        provider.misbehave(Misbehavior::sign(move |claims, key| {
             stranger.sign(claims, &json!({ "kid": key.kid }))
         }));
     };
     refreshed("another's signature", signed, Then::Over("signature")).await;
     let none = |provider: &Provider| {
-        provider.misbehave(Misbehaves::head(|head| head["alg"] = json!("none")));
+        provider.misbehave(Misbehavior::head(|head| head["alg"] = json!("none")));
     };
     refreshed("alg none", none, Then::Over("algorithm none")).await;
 }
@@ -177,14 +177,14 @@ async fn a_refresh_without_the_group_closes_the_route_at_once() {
 #[tokio::test]
 async fn a_refresh_that_says_nothing_changes_nothing() {
     for odd in [
-        Odd::Html,
-        Odd::HtmlStatus(502),
-        Odd::Redirect(302),
-        Odd::Cut,
+        EndpointFault::Html,
+        EndpointFault::HtmlStatus(502),
+        EndpointFault::Redirect(302),
+        EndpointFault::Cut,
     ] {
         let at = |endpoint| {
             let odd = odd.clone();
-            move |provider: &Provider| provider.misbehave(Misbehaves::At(endpoint, odd))
+            move |provider: &Provider| provider.misbehave(Misbehavior::At(endpoint, odd))
         };
         refreshed("token", at("token"), Then::Stays).await;
         refreshed("userinfo", at("userinfo"), Then::Stays).await;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::browser::Browser;
 use crate::logging_in::parameter;
-use crate::provider::{CLIENT_SECRET, Misbehaves, Odd, Provider};
+use crate::provider::{CLIENT_SECRET, EndpointFault, Misbehavior, Provider};
 use crate::records::Records;
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn no_secret_comes_out_again_whatever_the_provider_does() {
     for round in 0..12 {
         let mut browser = Browser::new(&menshen);
         let back = provider
-            .way_back(&mut browser, "keycloak", "zhangsan")
+            .callback_url(&mut browser, "keycloak", "zhangsan")
             .await;
         let code = parameter(&back, "code").expect("a code");
         if let Some(how) = bend(round, &code) {
@@ -59,27 +59,27 @@ async fn no_secret_comes_out_again_whatever_the_provider_does() {
 }
 
 /// How it misbehaves in a round; in the first not at all.
-fn bend(round: usize, code: &str) -> Option<Misbehaves> {
+fn bend(round: usize, code: &str) -> Option<Misbehavior> {
     // It repeats what it was told in confidence.
     let told = |endpoint, status: u16| {
         let words = format!("{code} {CLIENT_SECRET}");
         let body = json!({ "error": "invalid_client", "error_description": words });
-        Misbehaves::At(endpoint, Odd::Json(status, body.to_string()))
+        Misbehavior::At(endpoint, EndpointFault::Json(status, body.to_string()))
     };
     Some(match round {
         0 => return None,
         1 => told("token", 400),
         2 => told("userinfo", 401),
-        3 => Misbehaves::claims(|claims| {
+        3 => Misbehavior::claims(|claims| {
             claims["nonce"] = format!("{}x", claims["nonce"].as_str().unwrap()).into();
         }),
-        4 => Misbehaves::head(|head| head["kid"] = "ghost".into()),
-        5 => Misbehaves::At("token", Odd::Html),
-        6 => Misbehaves::At("userinfo", Odd::Cut),
-        7 => Misbehaves::answer("token", |said| said["token_type"] = 7.into()),
-        8 => Misbehaves::answer("userinfo", |said| said["sub"] = "x".into()),
-        9 => Misbehaves::sign(|claims, key| format!("{}x", key.sign(claims, &json!({})))),
-        10 => Misbehaves::At("token", Odd::Redirect(307)),
-        _ => Misbehaves::At("token", Odd::Endless),
+        4 => Misbehavior::head(|head| head["kid"] = "ghost".into()),
+        5 => Misbehavior::At("token", EndpointFault::Html),
+        6 => Misbehavior::At("userinfo", EndpointFault::Cut),
+        7 => Misbehavior::answer("token", |said| said["token_type"] = 7.into()),
+        8 => Misbehavior::answer("userinfo", |said| said["sub"] = "x".into()),
+        9 => Misbehavior::sign(|claims, key| format!("{}x", key.sign(claims, &json!({})))),
+        10 => Misbehavior::At("token", EndpointFault::Redirect(307)),
+        _ => Misbehavior::At("token", EndpointFault::Endless),
     })
 }

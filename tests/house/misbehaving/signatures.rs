@@ -5,11 +5,11 @@ use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
 use super::{Row, all_refused, by, row};
-use crate::provider::{Key, Misbehaves, compact};
+use crate::provider::{Key, Misbehavior, compact};
 
 /// An ID token with another value in its head.
 fn head(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
-    let bend = Misbehaves::head(move |head| head[name] = value.clone());
+    let bend = Misbehavior::head(move |head| head[name] = value.clone());
     row(what, bend, Cause::BadAnswer, says)
 }
 
@@ -19,7 +19,7 @@ fn signed(
     sign: impl Fn(&Value, &Key) -> String + Send + Sync + 'static,
     says: &'static str,
 ) -> Row {
-    row(what, Misbehaves::sign(sign), Cause::BadAnswer, says)
+    row(what, Misbehavior::sign(sign), Cause::BadAnswer, says)
 }
 
 #[tokio::test]
@@ -136,14 +136,14 @@ async fn a_key_that_is_not_the_issuers_lets_nobody_in() {
             "several keys and no name",
             |provider| {
                 provider.rotate(true);
-                provider.misbehave(Misbehaves::head(|head| head["kid"] = Value::Null));
+                provider.misbehave(Misbehavior::head(|head| head["kid"] = Value::Null));
             },
             Cause::BadAnswer,
             "without a name",
         ),
         row(
             "a key that is for encryption",
-            Misbehaves::answer("keys", |said| {
+            Misbehavior::answer("keys", |said| {
                 said["keys"][0]["use"] = json!("enc");
             }),
             Cause::BadAnswer,
@@ -151,7 +151,7 @@ async fn a_key_that_is_not_the_issuers_lets_nobody_in() {
         ),
         row(
             "no key at all",
-            Misbehaves::answer("keys", |said| said["keys"] = json!([])),
+            Misbehavior::answer("keys", |said| said["keys"] = json!([])),
             Cause::BadAnswer,
             "has no key",
         ),
@@ -191,8 +191,8 @@ async fn a_public_key_is_no_shared_secret() {
         by(
             "a shared secret among the keys",
             move |provider| {
-                provider.misbehave(Misbehaves::answer("keys", shared));
-                provider.misbehave(Misbehaves::sign(|claims, _| {
+                provider.misbehave(Misbehavior::answer("keys", shared));
+                provider.misbehave(Misbehavior::sign(|claims, _| {
                     hmac(b"secret", "shared", claims)
                 }));
             },

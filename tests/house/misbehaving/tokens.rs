@@ -5,19 +5,19 @@ use menshen::face::page::Cause;
 use serde_json::{Value, json};
 
 use super::{Row, all_refused, by, row};
-use crate::provider::{Misbehaves, Provider};
+use crate::provider::{Misbehavior, Provider};
 
 const NOW_S: i64 = 1_800_000_000;
 
 /// An ID token with another value of a claim; null takes it away.
 fn claim(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
-    let bend = Misbehaves::claims(move |claims| put(claims, name, &value));
+    let bend = Misbehavior::claims(move |claims| put(claims, name, &value));
     row(what, bend, Cause::BadAnswer, says)
 }
 
 /// An answer of the token endpoint with another value.
 fn answer(what: &'static str, name: &'static str, value: Value, says: &'static str) -> Row {
-    let bend = Misbehaves::answer("token", move |answer| put(answer, name, &value));
+    let bend = Misbehavior::answer("token", move |answer| put(answer, name, &value));
     row(what, bend, Cause::SourceUnreachable, says)
 }
 
@@ -34,7 +34,7 @@ fn put(object: &mut Value, name: &str, value: &Value) {
 fn slash() -> Row {
     let bend = |provider: &Provider| {
         let slash = format!("{}/", provider.issuer());
-        provider.misbehave(Misbehaves::claims(move |claims| {
+        provider.misbehave(Misbehavior::claims(move |claims| {
             claims["iss"] = json!(slash)
         }));
     };
@@ -49,7 +49,7 @@ fn slash() -> Row {
 #[tokio::test]
 async fn an_id_token_of_another_issuer_or_for_another_client_lets_nobody_in() {
     let several = |azp: Value| {
-        Misbehaves::claims(move |claims| {
+        Misbehavior::claims(move |claims| {
             claims["aud"] = json!(["menshen", "wiki"]);
             put(claims, "azp", &azp);
         })
@@ -204,7 +204,7 @@ async fn what_is_no_id_token_lets_nobody_in() {
     let wrong = |what, value, says| {
         row(
             what,
-            Misbehaves::answer("token", move |answer| put(answer, "id_token", &value)),
+            Misbehavior::answer("token", move |answer| put(answer, "id_token", &value)),
             Cause::BadAnswer,
             says,
         )
@@ -285,7 +285,7 @@ async fn a_token_endpoint_that_answers_nonsense_lets_nobody_in() {
 #[tokio::test]
 async fn userinfo_about_somebody_else_lets_nobody_in() {
     let userinfo = |what, value: Value| {
-        let bend = Misbehaves::answer("userinfo", move |said| put(said, "sub", &value));
+        let bend = Misbehavior::answer("userinfo", move |said| put(said, "sub", &value));
         row(what, bend, Cause::BadAnswer, "userinfo")
     };
     let rows = vec![

@@ -19,7 +19,9 @@ async fn among_a_thousand_interleaved_logins_everybody_stays_themselves() {
     let log_in = async |nth: usize| {
         let login = format!("p{}", nth % PEOPLE);
         let mut browser = Browser::new(&menshen);
-        let back = provider.way_back(&mut browser, "keycloak", &login).await;
+        let back = provider
+            .callback_url(&mut browser, "keycloak", &login)
+            .await;
         // Others begin and finish between the way there and the way back.
         for _ in 0..nth % 7 {
             tokio::task::yield_now().await;

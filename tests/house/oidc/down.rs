@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{is_here, last_error, sign_in};
 use crate::browser::{Browser, Page};
-use crate::provider::{Misbehaves, Odd, Provider, start};
+use crate::provider::{EndpointFault, Misbehavior, Provider, start};
 use crate::raw_connection::RawConnection;
 use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::{upstream, wire};
@@ -78,7 +78,7 @@ async fn nobody_is_led_to_a_provider_that_gives_no_answer() {
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
     let back = provider
-        .way_back(&mut browser, "keycloak", "zhangsan")
+        .callback_url(&mut browser, "keycloak", "zhangsan")
         .await;
     provider.down();
     // Who was there already cannot be let in, and is told why.
@@ -108,15 +108,15 @@ async fn nobody_is_led_to_a_provider_that_gives_no_answer() {
 #[tokio::test]
 async fn what_is_known_of_a_provider_stays_known_while_it_says_nothing_of_itself() {
     for odd in [
-        Odd::HtmlStatus(503),
-        Odd::Html,
-        Odd::Json(200, "{}".to_owned()),
+        EndpointFault::HtmlStatus(503),
+        EndpointFault::Html,
+        EndpointFault::Json(200, "{}".to_owned()),
     ] {
         let provider = Provider::new().await;
         let menshen = provider.setup("").start().await;
         let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
         is_here(&page, "zhangsan");
-        provider.misbehave(Misbehaves::At("discovery", odd));
+        provider.misbehave(Misbehavior::At("discovery", odd));
         for wait_s in [10, 7200] {
             menshen.advance(Duration::from_secs(wait_s));
             let (_, page) = sign_in(&provider, &menshen, "lisi").await;
@@ -128,7 +128,7 @@ async fn what_is_known_of_a_provider_stays_known_while_it_says_nothing_of_itself
 #[tokio::test]
 async fn strangers_cost_a_provider_that_is_down_one_question_in_two_seconds() {
     let provider = Provider::new().await;
-    provider.misbehave(Misbehaves::At("discovery", Odd::Cut));
+    provider.misbehave(Misbehavior::At("discovery", EndpointFault::Cut));
     let menshen = provider.setup("").start().await;
     let strangers = (0..20).map(async |_| {
         let page = Browser::new(&menshen).follow(&start("keycloak")).await;
@@ -260,7 +260,7 @@ async fn a_provider_that_takes_the_connection_is_there_however_slow_it_is() {
     let menshen = provider.setup("").start().await;
     let (_, page) = sign_in(&provider, &menshen, "zhangsan").await;
     is_here(&page, "zhangsan");
-    provider.misbehave(Misbehaves::At("discovery", Odd::Hold));
+    provider.misbehave(Misbehavior::At("discovery", EndpointFault::Hold));
     menshen.advance(Duration::from_secs(10));
     // Long enough that the first question is given up amid them.
     for _ in 0..4 {

@@ -8,16 +8,16 @@ use menshen::face::page::Cause;
 
 use super::{is_here, last_error};
 use crate::browser::{Browser, Page};
-use crate::provider::{Misbehaves, Provider, start};
+use crate::provider::{Misbehavior, Provider, start};
 use crate::setup::{HOME, Menshen, Setup};
 
 /// Keycloak's words for it.
 const EXPIRED: (&str, &str) = ("temporarily_unavailable", "authentication_expired");
 
 /// The next so many answers of the provider are this error, with these words.
-fn answers(times: usize, error: (&'static str, &'static str)) -> Misbehaves {
+fn answers(times: usize, error: (&'static str, &'static str)) -> Misbehavior {
     let left = Arc::new(AtomicUsize::new(times));
-    Misbehaves::back(move |pairs| {
+    Misbehavior::back(move |pairs| {
         let one_less = |left: usize| left.checked_sub(1);
         if left
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
@@ -125,7 +125,7 @@ async fn a_login_that_another_tab_overtook_ends_where_it_should() {
     let menshen = provider.setup("").start().await;
     let mut browser = Browser::new(&menshen);
     let slow = provider
-        .way_back(&mut browser, "keycloak", "zhangsan")
+        .callback_url(&mut browser, "keycloak", "zhangsan")
         .await;
     let page = browser.follow(&start("keycloak")).await;
     is_here(&page, "zhangsan");

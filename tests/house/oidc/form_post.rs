@@ -20,7 +20,7 @@ async fn the_answer_may_come_by_a_post_from_the_providers_page() {
     let provider = Provider::new().await;
     let menshen = setup(&provider).start().await;
     let mut browser = Browser::new(&menshen).over_https();
-    provider.sit(&mut browser, "zhangsan");
+    provider.start_session(&mut browser, "zhangsan");
     let start = format!("{HTTPS}/.menshen/start?connector=keycloak&rd=%2Fecho");
     let page = browser.follow(&start).await;
     assert!(
@@ -62,7 +62,7 @@ async fn a_form_that_another_site_made_up_lets_nobody_in() {
     let provider = Provider::new().await;
     let menshen = setup(&provider).start().await;
     let mut attacker = Browser::new(&menshen).over_https();
-    provider.sit(&mut attacker, "lisi");
+    provider.start_session(&mut attacker, "lisi");
     let start = format!("{HTTPS}/.menshen/start?connector=keycloak&rd=%2Fecho");
     let bait = attacker.follow(&start).await;
     let mut victim = Browser::new(&menshen).over_https();

@@ -8,7 +8,7 @@ use menshen::face::page::Cause;
 use serde_json::json;
 
 use super::{is_here, last_error, sign_in};
-use crate::provider::{CLIENT_ID, Misbehaves, Provider};
+use crate::provider::{CLIENT_ID, Misbehavior, Provider};
 
 #[tokio::test]
 async fn keys_change_between_two_logins_and_nobody_notices() {
@@ -72,8 +72,8 @@ async fn a_provider_may_change_to_another_algorithm() {
 #[tokio::test]
 async fn one_key_without_a_name_needs_none() {
     let provider = Provider::new().await;
-    provider.misbehave(Misbehaves::head(|head| head["kid"] = ().into()));
-    provider.misbehave(Misbehaves::answer("keys", |said| {
+    provider.misbehave(Misbehavior::head(|head| head["kid"] = ().into()));
+    provider.misbehave(Misbehavior::answer("keys", |said| {
         said["keys"][0].as_object_mut().unwrap().remove("kid");
     }));
     let menshen = provider.setup("").start().await;
@@ -111,7 +111,7 @@ async fn a_flood_of_unknown_names_is_throttled_and_a_real_key_still_found() {
     let before = provider.calls("keys");
     let flood = (0..40).map(async |nth: usize| {
         let ghost = format!("ghost-{nth}");
-        provider.misbehave(Misbehaves::head(move |head| {
+        provider.misbehave(Misbehavior::head(move |head| {
             head["kid"] = ghost.clone().into()
         }));
         let (browser, page) = sign_in(&provider, &menshen, "lisi").await;

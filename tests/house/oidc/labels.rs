@@ -6,7 +6,7 @@ use menshen::face::page::Cause;
 
 use super::{is_here, last_error};
 use crate::browser::{Browser, Page};
-use crate::provider::{CLIENT_SECRET, ClientProof, Misbehaves, Odd, Provider};
+use crate::provider::{CLIENT_SECRET, ClientProof, EndpointFault, Misbehavior, Provider};
 use crate::setup::{HOME, Menshen};
 
 /// What old servers, and servers behind other servers, call JSON.
@@ -33,7 +33,7 @@ async fn json_is_read_whatever_it_is_called() {
     for label in LABELS {
         let provider = Provider::new().await;
         for endpoint in ENDPOINTS {
-            provider.misbehave(Misbehaves::Label(endpoint, label));
+            provider.misbehave(Misbehavior::Label(endpoint, label));
         }
         let menshen = provider.setup("").start().await;
         let (mut browser, page) = sign_in(&provider, &menshen).await;
@@ -53,7 +53,7 @@ async fn json_is_read_whatever_it_is_called() {
 async fn an_error_of_the_protocol_is_one_whatever_it_is_called() {
     for label in LABELS {
         let provider = Provider::new().await;
-        provider.misbehave(Misbehaves::Label("token", label));
+        provider.misbehave(Misbehavior::Label("token", label));
         let menshen = provider.setup("").start().await;
         provider.set(|settings| settings.code_s = 0);
         let (browser, page) = sign_in(&provider, &menshen).await;
@@ -85,9 +85,9 @@ async fn what_is_no_json_says_what_it_was_called_and_nothing_it_held() {
             (502, format!("<html>{CLIENT_SECRET}"), "text/html"),
         ] {
             let provider = Provider::new().await;
-            provider.misbehave(Misbehaves::At(
+            provider.misbehave(Misbehavior::At(
                 endpoint,
-                Odd::Called(status, type_of_it, body),
+                EndpointFault::Called(status, type_of_it, body),
             ));
             let menshen = provider.setup("").start().await;
             let (browser, page) = sign_in(&provider, &menshen).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::provider::{Misbehaves, Odd, Provider};
+use crate::provider::{EndpointFault, Misbehavior, Provider};
 use crate::setup::{HOME, Menshen};
 
 const ROUTES: &str = r#"
@@ -56,15 +56,15 @@ async fn a_group_that_is_lost_at_the_issuer_is_lost_on_the_next_request() {
 #[tokio::test]
 async fn a_refresh_about_somebody_else_or_nobody_ends_the_session() {
     for how in [
-        Misbehaves::claims(|claims| claims["sub"] = json!("f5b7e6c0-lisi")),
-        Misbehaves::claims(|claims| claims["aud"] = json!("other")),
-        Misbehaves::claims(|claims| claims["iss"] = json!("https://evil.example")),
-        Misbehaves::claims(|claims| claims["at_hash"] = json!("AAAAAAAAAAAAAAAAAAAAAA")),
-        Misbehaves::answer("userinfo", |said| said["sub"] = json!("f5b7e6c0-lisi")),
-        Misbehaves::At("userinfo", Odd::Json(401, "{}".to_owned())),
-        Misbehaves::At(
+        Misbehavior::claims(|claims| claims["sub"] = json!("f5b7e6c0-lisi")),
+        Misbehavior::claims(|claims| claims["aud"] = json!("other")),
+        Misbehavior::claims(|claims| claims["iss"] = json!("https://evil.example")),
+        Misbehavior::claims(|claims| claims["at_hash"] = json!("AAAAAAAAAAAAAAAAAAAAAA")),
+        Misbehavior::answer("userinfo", |said| said["sub"] = json!("f5b7e6c0-lisi")),
+        Misbehavior::At("userinfo", EndpointFault::Json(401, "{}".to_owned())),
+        Misbehavior::At(
             "token",
-            Odd::Json(400, r#"{"error":"invalid_grant"}"#.to_owned()),
+            EndpointFault::Json(400, r#"{"error":"invalid_grant"}"#.to_owned()),
         ),
     ] {
         let provider = Provider::new().await;
@@ -84,10 +84,10 @@ async fn a_refresh_about_somebody_else_or_nobody_ends_the_session() {
 #[tokio::test]
 async fn an_issuer_that_falls_silent_after_a_refresh_ends_nothing_and_loses_no_token() {
     for how in [
-        Misbehaves::At("userinfo", Odd::Json(503, "{}".to_owned())),
-        Misbehaves::At("userinfo", Odd::Html),
-        Misbehaves::head(|head| head["kid"] = json!("a key of tomorrow")),
-        Misbehaves::claims(|claims| claims["iat"] = json!(1_900_000_000)),
+        Misbehavior::At("userinfo", EndpointFault::Json(503, "{}".to_owned())),
+        Misbehavior::At("userinfo", EndpointFault::Html),
+        Misbehavior::head(|head| head["kid"] = json!("a key of tomorrow")),
+        Misbehavior::claims(|claims| claims["iat"] = json!(1_900_000_000)),
     ] {
         let provider = Provider::new().await;
         let (menshen, mut browser) = whose_token_ended(&provider).await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{is_here, last_error};
 use crate::browser::{Browser, Page};
 use crate::command::{run_menshen, text};
-use crate::provider::{Misbehaves, Provider};
+use crate::provider::{Misbehavior, Provider};
 use crate::setup::{HOME, Menshen, Setup, UNLIMITED};
 use crate::upstream::Folder;
 
@@ -30,7 +30,7 @@ pub(crate) fn name_of(provider: &Provider, tenant: &str) -> String {
 fn everybody_is_of(provider: &Provider, tenant: &str) {
     let (name, tenant) = (name_of(provider, tenant), tenant.to_owned());
     serves_many(provider);
-    provider.misbehave(Misbehaves::claims(move |claims| {
+    provider.misbehave(Misbehavior::claims(move |claims| {
         claims["iss"] = json!(name);
         claims["tid"] = json!(tenant);
     }));
@@ -41,7 +41,7 @@ fn serves_many(provider: &Provider) {
     provider.behave();
     provider.set(|settings| settings.names_itself = false);
     let template = name_of(provider, "{tenantid}");
-    provider.misbehave(Misbehaves::answer("discovery", move |said| {
+    provider.misbehave(Misbehavior::answer("discovery", move |said| {
         said["issuer"] = json!(template);
     }));
 }
@@ -167,7 +167,7 @@ async fn a_token_whose_tenant_and_issuer_differ_lets_nobody_in() {
         ] {
             serves_many(&provider);
             let iss = iss.clone();
-            provider.misbehave(Misbehaves::claims(move |claims| {
+            provider.misbehave(Misbehavior::claims(move |claims| {
                 claims["iss"] = json!(iss);
                 claims["tid"] = tid.clone();
             }));
@@ -193,7 +193,7 @@ async fn a_key_of_one_tenant_signs_for_no_other() {
         let menshen = menshen_of(&provider, "['*']").await;
         everybody_is_of(&provider, tenant);
         let name = name_of(&provider, signs_for);
-        provider.misbehave(Misbehaves::answer("keys", move |said| {
+        provider.misbehave(Misbehavior::answer("keys", move |said| {
             for key in said["keys"].as_array_mut().unwrap() {
                 key["issuer"] = json!(name);
             }

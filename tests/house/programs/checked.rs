@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Desk;
 use super::explainer::{Explainer, SECRET};
-use crate::provider::{Misbehaves, Odd};
+use crate::provider::{EndpointFault, Misbehavior};
 use crate::upstream::Folder;
 
 async fn check(text: String) -> (Output, String) {
@@ -43,7 +43,8 @@ async fn an_issuer_that_can_be_asked_is_fine_and_one_that_cannot_is_named() {
         assert!(said.contains(line), "{line}: {said}");
     }
     // A wrong secret, and an issuer that is none.
-    desk.ci.misbehave(Misbehaves::At("discovery", Odd::Html));
+    desk.ci
+        .misbehave(Misbehavior::At("discovery", EndpointFault::Html));
     let secret = Value::from(SECRET).to_string();
     let (output, said) = check(config.replace(&secret, "\"hunter2\"")).await;
     assert_eq!(output.status.code(), Some(1), "{said}");

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Desk, bearer, passed, refused, setup, with};
 use crate::mirror::{self, Mirror};
-use crate::provider::{Misbehaves, Odd, Provider};
+use crate::provider::{EndpointFault, Misbehavior, Provider};
 use crate::raw_connection::{PATIENCE, RawConnection};
 use crate::setup::Setup;
 use crate::upstream::{Reply, UP, Upstream};
@@ -79,7 +79,7 @@ async fn a_token_is_not_held_against_its_program_because_it_came_before_its_key(
     let desk = Desk::open().await;
     assert!(passed(&desk.ask("/api", &desk.token()).await));
     desk.ci.rotate(true);
-    desk.ci.misbehave(Misbehaves::answer("keys", |said| {
+    desk.ci.misbehave(Misbehavior::answer("keys", |said| {
         said["keys"].as_array_mut().unwrap().remove(0);
     }));
     let token = desk.token();
@@ -152,13 +152,13 @@ async fn an_issuer_that_is_away_takes_nothing_back_and_lets_nobody_in() {
 #[tokio::test]
 async fn metadata_and_keys_that_are_none_are_no_keys() {
     let odd = [
-        Misbehaves::At("discovery", Odd::Html),
-        Misbehaves::At("discovery", Odd::Redirect(302)),
-        Misbehaves::At("keys", Odd::HtmlStatus(502)),
-        Misbehaves::At("keys", Odd::Endless),
-        Misbehaves::At("keys", Odd::Cut),
-        Misbehaves::At("keys", Odd::Json(200, "{\"keys\":{}}".to_owned())),
-        Misbehaves::answer("discovery", |said| {
+        Misbehavior::At("discovery", EndpointFault::Html),
+        Misbehavior::At("discovery", EndpointFault::Redirect(302)),
+        Misbehavior::At("keys", EndpointFault::HtmlStatus(502)),
+        Misbehavior::At("keys", EndpointFault::Endless),
+        Misbehavior::At("keys", EndpointFault::Cut),
+        Misbehavior::At("keys", EndpointFault::Json(200, "{\"keys\":{}}".to_owned())),
+        Misbehavior::answer("discovery", |said| {
             said["issuer"] = json!("https://other.example")
         }),
     ];

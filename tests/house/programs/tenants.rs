@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{passed, refused, with};
 use crate::mirror::Mirror;
 use crate::oidc::tenants::{CORP, PARTNER, name_of};
-use crate::provider::{Misbehaves, Provider};
+use crate::provider::{Misbehavior, Provider};
 use crate::setup::{Menshen, Setup};
 use crate::test_request::TestRequest;
 
@@ -25,7 +25,7 @@ async fn menshen_of(ci: &Provider, mirror: &Mirror, tenants: &str) -> Menshen {
         "[issuer.ci]\nurl = \"{template}\"\naudiences = [\"menshen\"]\n\
          metadata_url = \"{metadata}\"\ntenants = {tenants}\n"
     );
-    ci.misbehave(Misbehaves::answer("discovery", move |said| {
+    ci.misbehave(Misbehavior::answer("discovery", move |said| {
         said["issuer"] = json!(template);
     }));
     let routes = ROUTE.replace("{mirror}", &mirror.base_url());

@@ -1,39 +1,43 @@
-//! The authorization endpoint: nobody clicks; whoever sits there, or is chosen, goes back at once.
+//! The authorization endpoint: nobody clicks; whoever sits there, or is default_user, goes back at once.
 
 use super::CLIENT_ID;
 use super::server::{Reply, Request, escape, form, page, redirect};
-use super::sessions::{Code, Grant, Seat};
-use super::state::{Seen, State, World, random};
+use super::sessions::{Code, Grant, OpSession};
+use super::state::{ReceivedRequest, Shared, State, random};
 
 type Pairs = Vec<(String, String)>;
 
 /// Answers a browser.
-pub(super) fn answer(world: &World, request: &Request) -> Reply {
-    let seen = &request.seen;
-    let state = &mut *world.state();
-    let known = seen.one("client_id") == Some(CLIENT_ID);
-    let Some(back) = seen.one("redirect_uri").filter(|_| known) else {
+pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
+    let received = &request.received;
+    let state = &mut *shared.state();
+    let known = received.one("client_id") == Some(CLIENT_ID);
+    let Some(back) = received.one("redirect_uri").filter(|_| known) else {
         return page(400, "<p>invalid client or redirect_uri");
     };
-    if let Some(nonce) = seen.one("nonce") {
+    if let Some(nonce) = received.one("nonce") {
         state.secrets.push(nonce.to_owned());
     }
     let mut cookie = None;
-    let mut pairs: Pairs = match granted(world, state, request, &mut cookie) {
+    let mut pairs: Pairs = match granted(shared, state, request, &mut cookie) {
         Ok(code) => vec![("code".to_owned(), code)],
         Err(error) => vec![
             ("error".to_owned(), error.to_owned()),
             ("error_description".to_owned(), format!("simulated {error}")),
         ],
     };
-    if let Some(value) = seen.one("state") {
+    if let Some(value) = received.one("state") {
         pairs.push(("state".to_owned(), value.to_owned()));
     }
     if state.settings.names_itself {
-        pairs.push(("iss".to_owned(), world.issuer.clone()));
+        pairs.push(("iss".to_owned(), shared.issuer.clone()));
     }
-    let pairs = state.bent_back(pairs);
-    let mut reply = go_back(back, &pairs, seen.one("response_mode") == Some("form_post"));
+    let pairs = state.misbehave_in_redirect(pairs);
+    let mut reply = go_back(
+        back,
+        &pairs,
+        received.one("response_mode") == Some("form_post"),
+    );
     if let Some(cookie) = cookie {
         let line = format!("{}={cookie}; Path=/; HttpOnly", request.cookie_name);
         reply
@@ -44,40 +48,40 @@ pub(super) fn answer(world: &World, request: &Request) -> Reply {
 }
 
 fn granted(
-    world: &World,
+    shared: &Shared,
     state: &mut State,
     request: &Request,
     cookie: &mut Option<String>,
 ) -> Result<String, &'static str> {
-    let seen = &request.seen;
-    if seen.one("response_type") != Some("code") {
+    let received = &request.received;
+    if received.one("response_type") != Some("code") {
         return Err("unsupported_response_type");
     }
-    let scope = seen.one("scope").unwrap_or_default();
+    let scope = received.one("scope").unwrap_or_default();
     if !scope.split(' ').any(|one| one == "openid") {
         return Err("invalid_scope");
     }
-    let challenge = seen.one("code_challenge").map(str::to_owned);
-    let s256 = seen.one("code_challenge_method") == Some("S256");
+    let challenge = received.one("code_challenge").map(str::to_owned);
+    let s256 = received.one("code_challenge_method") == Some("S256");
     if state.settings.pkce && (challenge.is_none() || !s256) {
         return Err("invalid_request");
     }
-    let seat = seated(world, state, request, cookie)?;
-    if state.person(&seat.login).disabled {
+    let session = seated(shared, state, request, cookie)?;
+    if state.person(&session.login).disabled {
         return Err("access_denied");
     }
     let code = state.secret();
     let grant = Grant {
-        seat,
-        nonce: seen.one("nonce").map(str::to_owned),
+        session,
+        nonce: received.one("nonce").map(str::to_owned),
         scope: scope.to_owned(),
         dead: false,
     };
     let kept = Code {
         grant,
-        redirect_uri: seen.one("redirect_uri").unwrap_or_default().to_owned(),
+        redirect_uri: received.one("redirect_uri").unwrap_or_default().to_owned(),
         challenge,
-        born: world.clock.now(),
+        born: shared.clock.now(),
         redeemed: None,
     };
     state.codes.insert(code.clone(), kept);
@@ -86,47 +90,51 @@ fn granted(
 
 /// Who sits there, and proved themselves as the client asks for.
 fn seated(
-    world: &World,
+    shared: &Shared,
     state: &mut State,
     request: &Request,
     cookie: &mut Option<String>,
-) -> Result<Seat, &'static str> {
-    let now = world.clock.now();
-    let seen = &request.seen;
+) -> Result<OpSession, &'static str> {
+    let now = shared.clock.now();
+    let received = &request.received;
     let here = request
         .cookie
         .as_ref()
-        .and_then(|cookie| state.seats.get(cookie))
+        .and_then(|cookie| state.sessions.get(cookie))
         .cloned();
-    let prompt = seen.one("prompt").unwrap_or_default();
-    let acr = acr_of(state, seen);
-    let hinted = seen.one("login_hint").and_then(|hint| known(state, hint));
-    let max_age = seen
+    let prompt = received.one("prompt").unwrap_or_default();
+    let acr = acr_of(state, received);
+    let hinted = received
+        .one("login_hint")
+        .and_then(|hint| known(state, hint));
+    let max_age = received
         .one("max_age")
         .and_then(|text| text.parse::<u64>().ok());
-    let good = here.as_ref().is_some_and(|seat| {
-        let fresh = max_age.is_none_or(|most| now.since(seat.since).as_secs() <= most);
-        let wanted = hinted.as_ref().is_none_or(|login| *login == seat.login);
-        fresh && wanted && acr.as_ref().is_none_or(|acr| *acr == seat.acr) && prompt != "login"
+    let good = here.as_ref().is_some_and(|session| {
+        let fresh = max_age.is_none_or(|most| now.since(session.since).as_secs() <= most);
+        let wanted = hinted.as_ref().is_none_or(|login| *login == session.login);
+        fresh && wanted && acr.as_ref().is_none_or(|acr| *acr == session.acr) && prompt != "login"
     });
     match here {
-        Some(seat) if good => Ok(seat),
+        Some(session) if good => Ok(session),
         _ if prompt == "none" => Err("login_required"),
         here => {
-            let sitting = here.map(|seat| seat.login);
-            let login = hinted.or(sitting).unwrap_or_else(|| state.chosen.clone());
+            let sitting = here.map(|session| session.login);
+            let login = hinted
+                .or(sitting)
+                .unwrap_or_else(|| state.default_user.clone());
             let acr = acr.unwrap_or_else(|| state.settings.acrs[0].clone());
-            let new = state.sit(&login, now, &acr);
-            let seat = state.seats[&new].clone();
+            let new = state.start_session(&login, now, &acr);
+            let session = state.sessions[&new].clone();
             *cookie = Some(new);
-            Ok(seat)
+            Ok(session)
         }
     }
 }
 
 /// The first context that was asked for and can be reached; nothing when none was.
-fn acr_of(state: &State, seen: &Seen) -> Option<String> {
-    let asked = seen.one("acr_values")?;
+fn acr_of(state: &State, received: &ReceivedRequest) -> Option<String> {
+    let asked = received.one("acr_values")?;
     let reached = asked
         .split(' ')
         .find(|acr| state.settings.acrs.iter().any(|own| own == acr));
@@ -166,33 +174,33 @@ fn go_back(back: &str, pairs: &Pairs, by_post: bool) -> Reply {
 }
 
 /// Ends the session of an ID token and sends the browser on (RP-Initiated Logout 1.0).
-pub(super) fn end_session(world: &World, request: &Request) -> Reply {
-    let seen = &request.seen;
-    let state = &mut *world.state();
-    let hint = seen
+pub(super) fn end_session(shared: &Shared, request: &Request) -> Reply {
+    let received = &request.received;
+    let state = &mut *shared.state();
+    let hint = received
         .one("id_token_hint")
         .and_then(|token| state.id_tokens.get(token))
         .cloned();
     let theirs = request
         .cookie
         .as_ref()
-        .and_then(|cookie| state.seats.get(cookie));
-    let Some(sid) = hint.or_else(|| theirs.map(|seat| seat.sid.clone())) else {
+        .and_then(|cookie| state.sessions.get(cookie));
+    let Some(sid) = hint.or_else(|| theirs.map(|session| session.sid.clone())) else {
         return page(400, "<p>nobody to sign out");
     };
-    state.seats.retain(|_, seat| seat.sid != sid);
+    state.sessions.retain(|_, session| session.sid != sid);
     for grant in state
         .grants
         .iter_mut()
-        .filter(|grant| grant.seat.sid == sid)
+        .filter(|grant| grant.session.sid == sid)
     {
         grant.dead = true;
     }
-    match seen.one("post_logout_redirect_uri") {
+    match received.one("post_logout_redirect_uri") {
         None => page(200, "<p>signed out"),
         Some(to) => {
             let joint = if to.contains('?') { '&' } else { '?' };
-            let kept = seen.one("state");
+            let kept = received.one("state");
             let query = kept.map(|kept| format!("{joint}{}", form(&[("state", kept)])));
             redirect(302, &format!("{to}{}", query.unwrap_or_default()))
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::state::World;
+use super::state::Shared;
 
 /// One person, as the provider's own directory has them.
 #[derive(Clone, Debug)]
@@ -56,18 +56,18 @@ pub(super) fn people() -> Vec<Person> {
 /// A person in a test's hand: every call changes what the provider says from now on.
 #[derive(Clone, Copy)]
 pub(crate) struct Login<'a> {
-    world: &'a World,
+    shared: &'a Shared,
     at: usize,
 }
 
 impl<'a> Login<'a> {
-    pub(super) fn of(world: &'a World, login: &str) -> Self {
-        let at = world.state().person_at(login);
-        Self { world, at }
+    pub(super) fn of(shared: &'a Shared, login: &str) -> Self {
+        let at = shared.state().person_at(login);
+        Self { shared, at }
     }
 
     fn edit(self, edit: impl FnOnce(&mut Person)) -> Self {
-        edit(&mut self.world.state().people[self.at]);
+        edit(&mut self.shared.state().people[self.at]);
         self
     }
 

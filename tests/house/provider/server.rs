@@ -19,9 +19,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::misbehaves::Odd;
-use super::state::{Seen, World};
-use super::{REALM, authorize, token, told};
+use super::misbehavior::EndpointFault;
+use super::state::{ReceivedRequest, Shared};
+use super::{REALM, authorize, endpoints, token};
 
 /// The most a request body may hold.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -32,31 +32,31 @@ pub(super) type Reply = Response<BoxBody<Bytes, Infallible>>;
 
 /// One request, read.
 pub(super) struct Request {
-    pub(super) seen: Seen,
-    /// The seat that the browser brings.
+    pub(super) received: ReceivedRequest,
+    /// The session that the browser brings.
     pub(super) cookie: Option<String>,
     pub(super) cookie_name: String,
 }
 
 /// Accepts until aborted; the connections end with this task, whose set they are in.
-pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, world: Arc<World>) {
+pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let port = listener.local_addr().map_or(0, |address| address.port());
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Ok((stream, _)) = listener.accept() => {
-                if world.down.load(Ordering::SeqCst) {
+                if shared.down.load(Ordering::SeqCst) {
                     continue;
                 }
-                let world = Arc::clone(&world);
+                let shared = Arc::clone(&shared);
                 let tls = tls.clone();
                 connections.spawn(async move {
                     let Some(tls) = tls else {
-                        return converse(&world, port, stream).await;
+                        return converse(&shared, port, stream).await;
                     };
                     // Whoever does not like our certificate goes away.
                     if let Ok(stream) = tls.accept(stream).await {
-                        converse(&world, port, stream).await;
+                        converse(&shared, port, stream).await;
                     }
                 });
             }
@@ -65,8 +65,8 @@ pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, worl
     }
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(world: &Arc<World>, port: u16, stream: S) {
-    let serve = service_fn(|request| serve(world, port, request));
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(shared: &Arc<Shared>, port: u16, stream: S) {
+    let serve = service_fn(|request| serve(shared, port, request));
     // A client that goes away early is no concern of the provider.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), serve)
@@ -74,14 +74,14 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(world: &Arc<World>, port: u
 }
 
 async fn serve(
-    world: &Arc<World>,
+    shared: &Arc<Shared>,
     port: u16,
     request: hyper::Request<Incoming>,
 ) -> Result<Reply, io::Error> {
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
     let body = body.map_err(io::Error::other)?.to_bytes();
-    if world.down.load(Ordering::SeqCst) {
+    if shared.down.load(Ordering::SeqCst) {
         return Err(io::ErrorKind::ConnectionReset.into());
     }
     let text = |name: header::HeaderName| {
@@ -93,7 +93,7 @@ async fn serve(
     let mut pairs = cookies.split("; ").filter_map(|pair| pair.split_once('='));
     let cookie = pairs.find(|(name, _)| *name == cookie_name);
     let request = Request {
-        seen: Seen {
+        received: ReceivedRequest {
             query: read_form(head.uri.query().unwrap_or_default()),
             form: read_form(&String::from_utf8_lossy(&body)),
             authorization: text(header::AUTHORIZATION),
@@ -107,26 +107,26 @@ async fn serve(
         other => other,
     };
     let odd = {
-        let mut state = world.state();
+        let mut state = shared.state();
         state.count(name);
-        state.last.insert(name.to_owned(), request.seen.clone());
+        state.last.insert(name.to_owned(), request.received.clone());
         state.odd(name)
     };
     if let Some(odd) = odd {
-        return behave_oddly(world, odd).await;
+        return behave_oddly(shared, odd).await;
     }
     let mut reply = match name {
-        "discovery" => told::discovery(world),
-        "keys" => told::keys(world),
-        "authorize" => authorize::answer(world, &request),
-        "token" => token::answer(world, &request),
-        "userinfo" => told::userinfo(world, &request),
-        "introspect" => told::introspect(world, &request),
-        "end_session" => authorize::end_session(world, &request),
+        "discovery" => endpoints::discovery(shared),
+        "keys" => endpoints::keys(shared),
+        "authorize" => authorize::answer(shared, &request),
+        "token" => token::answer(shared, &request),
+        "userinfo" => endpoints::userinfo(shared, &request),
+        "introspect" => endpoints::introspect(shared, &request),
+        "end_session" => authorize::end_session(shared, &request),
         "elsewhere" => authorize::elsewhere(),
         _ => page(404, "<p>not found"),
     };
-    match world.state().label(name) {
+    match shared.state().label(name) {
         None => {}
         Some(None) => drop(reply.headers_mut().remove(header::CONTENT_TYPE)),
         Some(Some(label)) => {
@@ -137,26 +137,28 @@ async fn serve(
     Ok(reply)
 }
 
-async fn behave_oddly(world: &Arc<World>, odd: Odd) -> Result<Reply, io::Error> {
+async fn behave_oddly(shared: &Arc<Shared>, odd: EndpointFault) -> Result<Reply, io::Error> {
     Ok(match odd {
-        Odd::Html => page(200, "<h1>Please log in to the network</h1>"),
-        Odd::HtmlStatus(status) => page(status, "<h1>Bad gateway</h1>"),
-        Odd::Redirect(status) => redirect(status, &format!("{}/elsewhere", world.issuer)),
-        Odd::Called(status, label, text) => whole(status, label, text),
-        Odd::Json(status, text) => whole(status, "application/json", text),
-        Odd::Cut => return Err(io::ErrorKind::ConnectionReset.into()),
-        Odd::Hold => std::future::pending().await,
-        Odd::HoldBody => {
+        EndpointFault::Html => page(200, "<h1>Please log in to the network</h1>"),
+        EndpointFault::HtmlStatus(status) => page(status, "<h1>Bad gateway</h1>"),
+        EndpointFault::Redirect(status) => {
+            redirect(status, &format!("{}/elsewhere", shared.issuer))
+        }
+        EndpointFault::Called(status, label, text) => whole(status, label, text),
+        EndpointFault::Json(status, text) => whole(status, "application/json", text),
+        EndpointFault::Cut => return Err(io::ErrorKind::ConnectionReset.into()),
+        EndpointFault::Hold => std::future::pending().await,
+        EndpointFault::HoldBody => {
             let first = stream::once(async { Ok(Frame::data(Bytes::from_static(b"{\"acce"))) });
             let never = stream::pending::<Result<Frame<Bytes>, Infallible>>();
             let body = StreamBody::new(futures_util::StreamExt::chain(first, never));
             answer(200, "application/json", body.boxed())
         }
-        Odd::Endless => {
-            let world = Arc::clone(world);
+        EndpointFault::Endless => {
+            let shared = Arc::clone(shared);
             let piece = Bytes::from(vec![b' '; PIECE_BYTES]);
             let pieces = stream::repeat_with(move || {
-                world.streamed.fetch_add(PIECE_BYTES, Ordering::SeqCst);
+                shared.streamed.fetch_add(PIECE_BYTES, Ordering::SeqCst);
                 Ok::<_, Infallible>(Frame::data(piece.clone()))
             });
             answer(200, "application/json", StreamBody::new(pieces).boxed())

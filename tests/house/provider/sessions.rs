@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use super::CLIENT_ID;
 use super::keys::half_hash;
 use super::people;
-use super::state::{State, World, random};
+use super::state::{Shared, State, random};
 
 /// Somebody who sits at a browser, signed in at the provider.
 #[derive(Clone, Debug)]
-pub(super) struct Seat {
+pub(super) struct OpSession {
     pub(super) login: String,
     pub(super) sid: String,
     /// When they proved themselves (`auth_time`).
@@ -22,7 +22,7 @@ pub(super) struct Seat {
 /// What a person granted the client: everything that comes of one code.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
-    pub(super) seat: Seat,
+    pub(super) session: OpSession,
     pub(super) nonce: Option<String>,
     pub(super) scope: String,
     /// Its tokens count no more.
@@ -57,10 +57,10 @@ pub(super) struct Refresh {
 
 impl State {
     /// The tokens of a grant, as the token endpoint answers them.
-    pub(super) fn issue(&mut self, world: &World, grant: usize, first: bool) -> Value {
-        let now_s = world.clock.now().unix_s();
+    pub(super) fn issue(&mut self, shared: &Shared, grant: usize, first: bool) -> Value {
+        let now_s = shared.clock.now().unix_s();
         let settings = self.settings.clone();
-        let access = self.access_token(world, grant);
+        let access = self.access_token(shared, grant);
         let mut answer = json!({
             "access_token": access,
             "token_type": "Bearer",
@@ -80,9 +80,9 @@ impl State {
             answer["refresh_token"] = json!(refresh);
         }
         if first || settings.refresh_gives_id_token {
-            let claims = self.id_claims(world, grant, &access, first);
+            let claims = self.id_claims(shared, grant, &access, first);
             let token = self.id_token(claims);
-            let sid = self.grants[grant].seat.sid.clone();
+            let sid = self.grants[grant].session.sid.clone();
             self.id_tokens.insert(token.clone(), sid);
             self.secrets.push(token.clone());
             answer["id_token"] = json!(token);
@@ -90,13 +90,13 @@ impl State {
         answer
     }
 
-    fn access_token(&mut self, world: &World, grant: usize) -> String {
-        let now_s = world.clock.now().unix_s();
+    fn access_token(&mut self, shared: &Shared, grant: usize) -> String {
+        let now_s = shared.clock.now().unix_s();
         let ends_s = now_s + self.settings.access_s;
         let token = if self.settings.access_token_is_jwt {
-            let login = self.grants[grant].seat.login.clone();
+            let login = self.grants[grant].session.login.clone();
             let claims = json!({
-                "iss": world.issuer, "sub": people::sub(&login), "aud": "account",
+                "iss": shared.issuer, "sub": people::sub(&login), "aud": "account",
                 "azp": CLIENT_ID, "iat": now_s, "exp": ends_s, "jti": random(),
                 "scope": self.grants[grant].scope,
             });
@@ -110,24 +110,24 @@ impl State {
         token
     }
 
-    fn id_claims(&mut self, world: &World, grant: usize, access: &str, first: bool) -> Value {
-        let now_s = world.clock.now().unix_s();
-        let Grant { seat, nonce, .. } = self.grants[grant].clone();
-        let amr: &[&str] = if seat.acr == "mfa" {
+    fn id_claims(&mut self, shared: &Shared, grant: usize, access: &str, first: bool) -> Value {
+        let now_s = shared.clock.now().unix_s();
+        let Grant { session, nonce, .. } = self.grants[grant].clone();
+        let amr: &[&str] = if session.acr == "mfa" {
             &["pwd", "otp"]
         } else {
             &["pwd"]
         };
         let mut claims = json!({
-            "iss": world.issuer,
-            "sub": people::sub(&seat.login),
+            "iss": shared.issuer,
+            "sub": people::sub(&session.login),
             "aud": CLIENT_ID,
             "azp": CLIENT_ID,
             "iat": now_s,
             "exp": now_s + self.settings.id_s,
-            "auth_time": seat.since.unix_s(),
-            "sid": seat.sid,
-            "acr": seat.acr,
+            "auth_time": session.since.unix_s(),
+            "sid": session.sid,
+            "acr": session.acr,
             "amr": amr,
             "at_hash": half_hash(self.keys[0].algorithm, access),
         });
@@ -135,7 +135,7 @@ impl State {
             claims["nonce"] = json!(nonce);
         }
         if self.settings.claims_in_id_token {
-            for (name, value) in &self.person(&seat.login).claims {
+            for (name, value) in &self.person(&session.login).claims {
                 claims[name] = value.clone();
             }
         }
@@ -147,17 +147,17 @@ impl State {
         let access = self.access.get(token)?;
         let grant = self.grants[access.grant].clone();
         let alive = access.ends_s > now.unix_s() && !grant.dead;
-        (alive && !self.person(&grant.seat.login).disabled).then_some(grant)
+        (alive && !self.person(&grant.session.login).disabled).then_some(grant)
     }
 
     /// The provider's sessions of a person: those something was granted to, oldest first, and then
     /// the others in no order.
     pub(super) fn sids(&self, login: &str) -> Vec<String> {
         let mut seen: Vec<String> = Vec::new();
-        let granted = self.grants.iter().map(|grant| &grant.seat);
-        for seat in granted.chain(self.seats.values()) {
-            if seat.login == login && !seen.contains(&seat.sid) {
-                seen.push(seat.sid.clone());
+        let granted = self.grants.iter().map(|grant| &grant.session);
+        for session in granted.chain(self.sessions.values()) {
+            if session.login == login && !seen.contains(&session.sid) {
+                seen.push(session.sid.clone());
             }
         }
         seen
@@ -165,7 +165,7 @@ impl State {
 
     /// Ends everything that was granted for a person.
     pub(super) fn revoke(&mut self, login: &str) {
-        let theirs = |grant: &&mut Grant| grant.seat.login == login;
+        let theirs = |grant: &&mut Grant| grant.session.login == login;
         self.grants
             .iter_mut()
             .filter(theirs)

@@ -11,12 +11,12 @@ use menshen::clock::{Clock, Timestamp};
 
 use super::CLIENT_SECRET;
 use super::keys::Key;
-use super::misbehaves::Misbehaves;
+use super::misbehavior::Misbehavior;
 use super::people::{self, Person};
-use super::sessions::{Access, Code, Grant, Refresh, Seat};
+use super::sessions::{Access, Code, Grant, OpSession, Refresh};
 
 /// What every connection shares.
-pub(super) struct World {
+pub(super) struct Shared {
     pub(super) issuer: String,
     pub(super) clock: Clock,
     pub(super) state: Mutex<State>,
@@ -24,7 +24,7 @@ pub(super) struct World {
     pub(super) streamed: AtomicUsize,
 }
 
-impl World {
+impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,13 +98,13 @@ impl Default for Settings {
 
 /// One request as it came.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct ReceivedRequest {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) form: Vec<(String, String)>,
     pub(crate) authorization: Option<String>,
 }
 
-impl Seen {
+impl ReceivedRequest {
     /// A parameter of the query or the form; a test that asks for one which came twice has failed.
     pub(crate) fn one(&self, name: &str) -> Option<&str> {
         let mut all = self
@@ -124,8 +124,8 @@ pub(super) struct State {
     /// The first signs; all are published.
     pub(super) keys: Vec<Key>,
     pub(super) people: Vec<Person>,
-    pub(super) chosen: String,
-    pub(super) seats: HashMap<String, Seat>,
+    pub(super) default_user: String,
+    pub(super) sessions: HashMap<String, OpSession>,
     pub(super) codes: HashMap<String, Code>,
     pub(super) grants: Vec<Grant>,
     pub(super) access: HashMap<String, Access>,
@@ -134,9 +134,9 @@ pub(super) struct State {
     pub(super) id_tokens: HashMap<String, String>,
     /// Proofs of clients (`jti`) that were used.
     pub(super) proofs: Vec<String>,
-    pub(super) misbehaves: Vec<Misbehaves>,
+    pub(super) misbehavior: Vec<Misbehavior>,
     pub(super) calls: BTreeMap<String, usize>,
-    pub(super) last: BTreeMap<String, Seen>,
+    pub(super) last: BTreeMap<String, ReceivedRequest>,
     pub(super) secrets: Vec<String>,
 }
 
@@ -146,15 +146,15 @@ impl State {
             settings: Settings::default(),
             keys: vec![Key::generate(algorithm)],
             people: people::people(),
-            chosen: "zhangsan".to_owned(),
-            seats: HashMap::new(),
+            default_user: "zhangsan".to_owned(),
+            sessions: HashMap::new(),
             codes: HashMap::new(),
             grants: Vec::new(),
             access: HashMap::new(),
             refresh: HashMap::new(),
             id_tokens: HashMap::new(),
             proofs: Vec::new(),
-            misbehaves: Vec::new(),
+            misbehavior: Vec::new(),
             calls: BTreeMap::new(),
             last: BTreeMap::new(),
             secrets: vec![CLIENT_SECRET.to_owned()],
@@ -187,16 +187,16 @@ impl State {
     }
 
     /// Seats a person at a browser; answers the cookie that says so.
-    pub(super) fn sit(&mut self, login: &str, now: Timestamp, acr: &str) -> String {
+    pub(super) fn start_session(&mut self, login: &str, now: Timestamp, acr: &str) -> String {
         self.person_at(login);
         let cookie = random();
-        let seat = Seat {
+        let session = OpSession {
             login: login.to_owned(),
             sid: random(),
             since: now,
             acr: acr.to_owned(),
         };
-        self.seats.insert(cookie.clone(), seat);
+        self.sessions.insert(cookie.clone(), session);
         cookie
     }
 }

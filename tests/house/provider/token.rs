@@ -5,51 +5,51 @@ use serde_json::{Value, json};
 
 use super::keys::challenge;
 use super::server::{Reply, Request, decode_form, json_reply};
-use super::state::{ClientProof, State, World};
+use super::state::{ClientProof, Shared, State};
 use super::{CLIENT_ID, CLIENT_SECRET};
 
 type Refused = (u16, &'static str);
 
 /// Answers a client.
-pub(super) fn answer(world: &World, request: &Request) -> Reply {
-    let state = &mut *world.state();
-    let answer = client(world, state, request).and_then(|()| grant(world, state, request));
+pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
+    let state = &mut *shared.state();
+    let answer = client(shared, state, request).and_then(|()| grant(shared, state, request));
     match answer {
-        Ok(answer) => json_reply(200, &state.bent("token", answer)),
+        Ok(answer) => json_reply(200, &state.apply_misbehavior("token", answer)),
         Err((status, error)) => {
             let answer =
                 json!({ "error": error, "error_description": format!("simulated {error}") });
-            json_reply(status, &state.bent("token", answer))
+            json_reply(status, &state.apply_misbehavior("token", answer))
         }
     }
 }
 
-fn grant(world: &World, state: &mut State, request: &Request) -> Result<Value, Refused> {
-    match request.seen.one("grant_type") {
-        Some("authorization_code") => by_code(world, state, request),
-        Some("refresh_token") => by_refresh(world, state, request),
+fn grant(shared: &Shared, state: &mut State, request: &Request) -> Result<Value, Refused> {
+    match request.received.one("grant_type") {
+        Some("authorization_code") => by_code(shared, state, request),
+        Some("refresh_token") => by_refresh(shared, state, request),
         _ => Err((400, "unsupported_grant_type")),
     }
 }
 
-fn by_code(world: &World, state: &mut State, request: &Request) -> Result<Value, Refused> {
+fn by_code(shared: &Shared, state: &mut State, request: &Request) -> Result<Value, Refused> {
     const BAD: Refused = (400, "invalid_grant");
     state.count("code");
-    let seen = &request.seen;
-    if let Some(verifier) = seen.one("code_verifier") {
+    let received = &request.received;
+    if let Some(verifier) = received.one("code_verifier") {
         state.secrets.push(verifier.to_owned());
     }
     let lives_s = state.settings.code_s;
-    let value = seen.one("code").unwrap_or_default().to_owned();
+    let value = received.one("code").unwrap_or_default().to_owned();
     let code = state.codes.get(&value).ok_or(BAD)?.clone();
     if let Some(grant) = code.redeemed {
         // RFC 6749 §4.1.2: a code that comes twice takes back what it bought.
         state.grants[grant].dead = true;
         return Err(BAD);
     }
-    let proof = seen.one("code_verifier").map(challenge);
-    let late = world.clock.now().unix_s() - code.born.unix_s() >= lives_s;
-    let other_place = seen.one("redirect_uri") != Some(code.redirect_uri.as_str());
+    let proof = received.one("code_verifier").map(challenge);
+    let late = shared.clock.now().unix_s() - code.born.unix_s() >= lives_s;
+    let other_place = received.one("redirect_uri") != Some(code.redirect_uri.as_str());
     if late || other_place || (code.challenge.is_some() && code.challenge != proof) {
         return Err(BAD);
     }
@@ -58,46 +58,46 @@ fn by_code(world: &World, state: &mut State, request: &Request) -> Result<Value,
     if let Some(code) = state.codes.get_mut(&value) {
         code.redeemed = Some(grant);
     }
-    Ok(state.issue(world, grant, true))
+    Ok(state.issue(shared, grant, true))
 }
 
-fn by_refresh(world: &World, state: &mut State, request: &Request) -> Result<Value, Refused> {
+fn by_refresh(shared: &Shared, state: &mut State, request: &Request) -> Result<Value, Refused> {
     const BAD: Refused = (400, "invalid_grant");
     state.count("refresh");
     let rotates = state.settings.rotates;
-    let token = request.seen.one("refresh_token").unwrap_or_default();
+    let token = request.received.one("refresh_token").unwrap_or_default();
     let refresh = state.refresh.get_mut(token).ok_or(BAD)?;
     let (grant, spent) = (refresh.grant, refresh.spent);
-    let late = refresh.ends_s <= world.clock.now().unix_s();
+    let late = refresh.ends_s <= shared.clock.now().unix_s();
     refresh.spent = rotates;
     if spent {
         state.count("refresh spent twice");
         state.grants[grant].dead = true;
     }
-    let login = state.grants[grant].seat.login.clone();
+    let login = state.grants[grant].session.login.clone();
     if state.grants[grant].dead || late || state.person(&login).disabled {
         return Err(BAD);
     }
-    Ok(state.issue(world, grant, false))
+    Ok(state.issue(shared, grant, false))
 }
 
 /// Whether the client proved itself as it should.
-pub(super) fn client(world: &World, state: &mut State, request: &Request) -> Result<(), Refused> {
+pub(super) fn client(shared: &Shared, state: &mut State, request: &Request) -> Result<(), Refused> {
     const BAD: Refused = (401, "invalid_client");
-    let seen = &request.seen;
-    let head = seen.authorization.as_deref();
+    let received = &request.received;
+    let head = received.authorization.as_deref();
     let basic = head
         .and_then(|head| head.strip_prefix("Basic "))
         .map(decode_basic);
-    let form = seen.one("client_id").zip(seen.one("client_secret"));
+    let form = received.one("client_id").zip(received.one("client_secret"));
     let is_own = |user: &str, password: &str| user == CLIENT_ID && password == CLIENT_SECRET;
     let by_head = basic.is_some_and(|(user, password)| is_own(&user, &password));
     let by_form = form.is_some_and(|(user, password)| is_own(user, password));
-    let proof = seen.one("client_assertion");
+    let proof = received.one("client_assertion");
     // RFC 6749 §2.3: one way at a time.
     let ways = [
         head.is_some(),
-        seen.one("client_secret").is_some(),
+        received.one("client_secret").is_some(),
         proof.is_some(),
     ];
     let ways = ways.into_iter().filter(|used| *used).count();
@@ -105,11 +105,11 @@ pub(super) fn client(world: &World, state: &mut State, request: &Request) -> Res
         ClientProof::Secret => ways == 1 && (by_head || by_form),
         ClientProof::Basic => ways == 1 && by_head,
         ClientProof::Post => ways == 1 && by_form,
-        ClientProof::Public => ways == 0 && seen.one("client_id") == Some(CLIENT_ID),
+        ClientProof::Public => ways == 0 && received.one("client_id") == Some(CLIENT_ID),
         ClientProof::PrivateKey(pem) => {
             let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-            let named = seen.one("client_assertion_type") == Some(kind);
-            let signed = proof.is_some_and(|proof| signs(world, state, proof, &pem));
+            let named = received.one("client_assertion_type") == Some(kind);
+            let signed = proof.is_some_and(|proof| signs(shared, state, proof, &pem));
             ways == 1 && named && signed
         }
     };
@@ -128,7 +128,7 @@ fn decode_basic(text: &str) -> (String, String) {
 }
 
 /// RFC 7523 §3, OpenID Connect Core §9.
-fn signs(world: &World, state: &mut State, proof: &str, pem: &str) -> bool {
+fn signs(shared: &Shared, state: &mut State, proof: &str, pem: &str) -> bool {
     let Ok(head) = jsonwebtoken::decode_header(proof) else {
         return false;
     };
@@ -147,12 +147,12 @@ fn signs(world: &World, state: &mut State, proof: &str, pem: &str) -> bool {
         return false;
     };
     let claims = token.claims;
-    let now_s = world.clock.now().unix_s();
+    let now_s = shared.clock.now().unix_s();
     let ends_s = claims["exp"].as_i64().unwrap_or(0);
     let jti = claims["jti"].as_str().unwrap_or_default().to_owned();
     let for_us = match &claims["aud"] {
-        Value::String(aud) => *aud == world.issuer || *aud == format!("{}/token", world.issuer),
-        Value::Array(all) => all.iter().any(|aud| *aud == world.issuer.as_str()),
+        Value::String(aud) => *aud == shared.issuer || *aud == format!("{}/token", shared.issuer),
+        Value::Array(all) => all.iter().any(|aud| *aud == shared.issuer.as_str()),
         _ => false,
     };
     let fresh = !jti.is_empty() && !state.proofs.contains(&jti);

@@ -47,7 +47,7 @@ async fn the_provider_is_asked_without_a_page_and_its_word_counts() {
     let provider = Provider::new().await;
     let (menshen, mut browser) = later(&provider).await;
     let old = session(&browser);
-    let page = provider.walk(&mut browser, PLACE).await;
+    let page = provider.follow_login(&mut browser, PLACE).await;
     assert_eq!((page.answer.status, page.url.as_str()), (200, PLACE));
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["zhangsan"]);
     assert_eq!(provider.last("authorize").one("prompt"), Some("none"));
@@ -60,13 +60,13 @@ async fn the_provider_is_asked_without_a_page_and_its_word_counts() {
         401
     );
     // Somebody else sat down there.
-    provider.sit(&mut browser, "lisi");
+    provider.start_session(&mut browser, "lisi");
     menshen.advance(Duration::from_secs(30));
-    let page = provider.walk(&mut browser, PLACE).await;
+    let page = provider.follow_login(&mut browser, PLACE).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     // And left.
     let old = session(&browser);
-    provider.leave(&mut browser);
+    provider.end_session_silently(&mut browser);
     menshen.advance(Duration::from_secs(30));
     let page = browser.follow(PLACE).await;
     assert!(
@@ -98,7 +98,7 @@ async fn somebody_who_may_not_come_in_takes_nobodys_place() {
     let (menshen, mut browser) = later(&provider).await;
     let old = session(&browser);
     provider.person("lisi").disabled(true);
-    provider.sit(&mut browser, "lisi");
+    provider.start_session(&mut browser, "lisi");
     browser.follow(PLACE).await;
     assert!(browser.cookie("menshen").is_none());
     assert_eq!(
@@ -128,7 +128,7 @@ async fn a_provider_that_is_down_at_any_step_locks_nobody_out() {
     provider.up();
     // After the browser came back: for us it is gone.
     menshen.advance(Duration::from_secs(3600));
-    provider.sit(&mut browser, "zhangsan");
+    provider.start_session(&mut browser, "zhangsan");
     let back = browser
         .follow_until(PLACE, |url| url.contains("/callback/"))
         .await;
@@ -186,12 +186,19 @@ async fn an_answer_by_post_ends_the_session_it_replaces_and_nobody_is_asked_so()
     let menshen = setup.connector("auto_login = 'never'").start().await;
     let mut browser = Browser::new(&menshen).over_https();
     let start = "https://sso.test/.menshen/start?connector=keycloak&rd=/echo";
-    provider.sit(&mut browser, "zhangsan");
-    assert_eq!(provider.walk(&mut browser, start).await.answer.status, 200);
+    provider.start_session(&mut browser, "zhangsan");
+    assert_eq!(
+        provider
+            .follow_login(&mut browser, start)
+            .await
+            .answer
+            .status,
+        200
+    );
     let old = browser.cookie("__Host-menshen").unwrap().value.clone();
     // The cookie of the session does not come along with the answer, and yet it is known.
-    provider.sit(&mut browser, "lisi");
-    let page = provider.walk(&mut browser, start).await;
+    provider.start_session(&mut browser, "lisi");
+    let page = provider.follow_login(&mut browser, start).await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
     let ask = TestRequest::get("/echo").header("Cookie", &format!("__Host-menshen={old}"));
     assert_eq!(ask.send(&menshen).await.status, 401);

@@ -264,7 +264,7 @@ async fn an_answer_by_post_finds_both_halves() {
         .start()
         .await;
     let mut browser = Browser::new(&menshen).over_https();
-    provider.sit(&mut browser, "zhangsan");
+    provider.start_session(&mut browser, "zhangsan");
     let place = long("/echo", KEPT);
     let start = format!(
         "{https}/.menshen/start?connector=keycloak&rd={}",

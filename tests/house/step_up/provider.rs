@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::browser::{Browser, href};
 use crate::logging_in::OWN;
-use crate::provider::{Misbehaves, Provider};
+use crate::provider::{Misbehavior, Provider};
 use crate::setup::{HOME, Menshen};
 
 /// Everybody's application, one that wants a second factor just now, and one whose logins always
@@ -66,7 +66,9 @@ async fn walk(provider: &Provider, browser: &mut Browser, place: &str) -> crate:
     let page = browser.follow(place).await;
     match href(&page.answer.text(), "/start?connector=keycloak") {
         Some(start) if page.url.contains("/.menshen/") => {
-            provider.walk(browser, &format!("{HOME}{start}")).await
+            provider
+                .follow_login(browser, &format!("{HOME}{start}"))
+                .await
         }
         _ => page,
     }
@@ -123,7 +125,7 @@ async fn a_provider_that_does_not_confirm_it_ends_on_a_page() {
         // It says that they proved themselves long ago, whatever was asked.
         provider.set(|settings| settings.acrs = vec!["mfa".to_owned()]);
         let long_ago = menshen.clock.now().unix_s() - 7200;
-        provider.misbehave(Misbehaves::claims(move |claims| {
+        provider.misbehave(Misbehavior::claims(move |claims| {
             claims["auth_time"] = json!(long_ago)
         }));
         let page = walk(&provider, &mut browser, STRONG).await;
@@ -150,7 +152,7 @@ async fn a_proof_that_grows_too_old_on_the_way_back_is_asked_for_once_more() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider, false).await;
     let mut browser = Browser::new(&menshen);
-    provider.sit(&mut browser, "zhangsan");
+    provider.start_session(&mut browser, "zhangsan");
     menshen.advance(Duration::from_secs(599));
     let start = format!("{OWN}/start?connector=keycloak&rd=/fresh/echo");
     let callback = |url: &str| url.contains("/callback/");
@@ -167,7 +169,7 @@ async fn what_the_source_must_show_is_said_at_every_login_for_the_route() {
     let provider = Provider::new().await;
     let menshen = start_menshen(&provider, false).await;
     let mut browser = Browser::new(&menshen);
-    provider.choose("zhangsan");
+    provider.set_default_user("zhangsan");
     let place = format!("{HOME}/shown/echo");
     let page = walk(&provider, &mut browser, &place).await;
     assert_eq!((page.answer.status, page.url), (200, place));
@@ -223,6 +225,8 @@ async fn hints_reach_the_provider_and_only_ours_do() {
         .visit(&format!("{OWN}/sign_in?rd=/echo&login_hint=lisi"))
         .await;
     let start = href(&page.text(), "/start?connector=keycloak").unwrap();
-    let page = provider.walk(&mut browser, &format!("{HOME}{start}")).await;
+    let page = provider
+        .follow_login(&mut browser, &format!("{HOME}{start}"))
+        .await;
     assert_eq!(page.answer.echoed("x-forwarded-user"), ["lisi"]);
 }

@@ -65,7 +65,7 @@ async fn a_logout_through_one_connector_is_kept_whatever_comes_through_another()
     assert_eq!(said, 200);
     // And a login that is under way, through the connector whose people bring no tokens.
     let mut browser = Browser::new(&menshen);
-    let back = provider.way_back(&mut browser, "busy", "lisi").await;
+    let back = provider.callback_url(&mut browser, "busy", "lisi").await;
     let sid = provider.sids("lisi")[0].clone();
     let said = front_channel_of("busy", &provider, &menshen, (&sid, "192.0.2.1")).await;
     assert_eq!(said, 200);
@@ -95,7 +95,7 @@ async fn a_login_under_way_never_outlives_its_logout() {
     ] {
         provider.person(login);
         let mut browser = Browser::new(&menshen);
-        let back = provider.way_back(&mut browser, by, login).await;
+        let back = provider.callback_url(&mut browser, by, login).await;
         let sid = provider.sids(login)[0].clone();
         let said = front_channel_of(by, &provider, &menshen, (&sid, "192.0.2.1")).await;
         assert_eq!(said, 200);

@@ -65,13 +65,13 @@ impl<'a> ClientSettings<'a> {
 #[derive(Clone)]
 pub struct Client {
     id: String,
-    own: Own,
+    credential: ClientCredential,
     clock: Clock,
 }
 
 /// What we have to prove it.
 #[derive(Clone)]
-enum Own {
+enum ClientCredential {
     Nothing,
     Secret {
         secret: Secret<String>,
@@ -88,8 +88,8 @@ struct SigningKey {
     header: Header,
 }
 
-/// The proof for one call.
-pub(super) struct Proof {
+/// The authentication for one call.
+pub(super) struct ClientAuthentication {
     basic: Option<(Secret<String>, Secret<String>)>,
     form: Vec<(&'static str, Secret<String>)>,
 }
@@ -108,13 +108,13 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("id", &self.id)
-            .field("proof", &self.method())
+            .field("authentication", &self.method())
             .finish_non_exhaustive()
     }
 }
 
 /// Why settings of a client do not fit together, for whoever reads them before a secret is read.
-pub fn contradiction(settings: ClientSettings<'_>) -> Option<&'static str> {
+pub fn settings_conflict(settings: ClientSettings<'_>) -> Option<&'static str> {
     let secret = settings.client_secret.is_some();
     let key = settings.private_key.is_some();
     match settings.client_auth {
@@ -138,11 +138,11 @@ impl Client {
                 "client_id is empty".to_owned(),
             ));
         }
-        if let Some(why) = contradiction(settings) {
+        if let Some(why) = settings_conflict(settings) {
             return Err(ConnectorBuildError::Setting(why.to_owned()));
         }
-        let own = match (settings.client_secret, settings.private_key) {
-            (Some(secret), _) => Own::Secret {
+        let credential = match (settings.client_secret, settings.private_key) {
+            (Some(secret), _) => ClientCredential::Secret {
                 secret: secret.read().map_err(ConnectorBuildError::Secret)?,
                 how: settings.client_auth,
                 in_form: settings.client_auth == Some(ClientAuth::Post),
@@ -155,13 +155,13 @@ impl Client {
                             .to_owned(),
                     )
                 })?;
-                Own::Key(Box::new(key))
+                ClientCredential::Key(Box::new(key))
             }
-            (None, None) => Own::Nothing,
+            (None, None) => ClientCredential::Nothing,
         };
         Ok(Self {
             id: settings.client_id.to_owned(),
-            own,
+            credential,
             clock,
         })
     }
@@ -173,22 +173,22 @@ impl Client {
 
     /// How we prove it, as metadata names it (`token_endpoint_auth_methods_supported`).
     pub fn method(&self) -> &'static str {
-        match &self.own {
-            Own::Nothing => "none",
-            Own::Secret { in_form: false, .. } => "client_secret_basic",
-            Own::Secret { in_form: true, .. } => "client_secret_post",
-            Own::Key(_) => "private_key_jwt",
+        match &self.credential {
+            ClientCredential::Nothing => "none",
+            ClientCredential::Secret { in_form: false, .. } => "client_secret_basic",
+            ClientCredential::Secret { in_form: true, .. } => "client_secret_post",
+            ClientCredential::Key(_) => "private_key_jwt",
         }
     }
 
     /// The same, showing a secret as the provider wants it (`token_endpoint_auth_methods_supported`)
     /// unless `client_auth` says how.
-    pub fn as_supported(&self, methods: &[impl AsRef<str>]) -> Self {
+    pub fn with_supported_methods(&self, methods: &[impl AsRef<str>]) -> Self {
         let has = |name: &str| methods.iter().any(|method| method.as_ref() == name);
         let mut client = self.clone();
-        if let Own::Secret {
+        if let ClientCredential::Secret {
             how: None, in_form, ..
-        } = &mut client.own
+        } = &mut client.credential
         {
             *in_form = has("client_secret_post") && !has("client_secret_basic");
         }
@@ -197,37 +197,37 @@ impl Client {
 
     /// What must not stand in a message.
     pub(super) fn secret(&self) -> Option<&str> {
-        match &self.own {
-            Own::Secret { secret, .. } => Some(secret.expose()),
-            Own::Nothing | Own::Key(_) => None,
+        match &self.credential {
+            ClientCredential::Secret { secret, .. } => Some(secret.expose()),
+            ClientCredential::Nothing | ClientCredential::Key(_) => None,
         }
     }
 
     /// Proves it to the token endpoint at `url`.
-    pub(super) fn proof(&self, url: &Url) -> Proof {
+    pub(super) fn authentication(&self, url: &Url) -> ClientAuthentication {
         let id = || ("client_id", Secret::new(self.id.clone()));
-        match &self.own {
-            Own::Nothing => Proof {
+        match &self.credential {
+            ClientCredential::Nothing => ClientAuthentication {
                 basic: None,
                 form: vec![id()],
             },
             // RFC 6749 §2.3.1: each is a form's value before it is Basic's user or password.
-            Own::Secret {
+            ClientCredential::Secret {
                 secret,
                 in_form: false,
                 ..
-            } => Proof {
+            } => ClientAuthentication {
                 basic: Some((encoded(&self.id), encoded(secret.expose()))),
                 form: Vec::new(),
             },
-            Own::Secret { secret, .. } => Proof {
+            ClientCredential::Secret { secret, .. } => ClientAuthentication {
                 basic: None,
                 form: vec![id(), ("client_secret", secret.clone())],
             },
-            Own::Key(key) => {
+            ClientCredential::Key(key) => {
                 let kind = Secret::new(ASSERTION_TYPE.to_owned());
                 let assertion = key.sign(&self.id, url, &self.clock);
-                Proof {
+                ClientAuthentication {
                     basic: None,
                     form: vec![
                         id(),
@@ -240,7 +240,7 @@ impl Client {
     }
 }
 
-impl Proof {
+impl ClientAuthentication {
     pub(super) fn form(&self) -> impl Iterator<Item = (&str, &str)> {
         self.form
             .iter()

@@ -3,14 +3,14 @@ use super::*;
 fn answer(query: &str) -> Result<String, ConnectorError> {
     let callback = Url::parse("https://sso.corp.example/.menshen/callback/gh").unwrap();
     let fields = Fields::parse(query.as_bytes()).unwrap();
-    code_of(&fields, &callback).map(str::to_owned)
+    authorization_code(&fields, &callback).map(str::to_owned)
 }
 
 #[test]
 fn the_challenge_is_that_of_the_standard() {
     // RFC 7636, appendix B.
     assert_eq!(
-        challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+        pkce_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
         "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
     );
 }

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::super::ConnectorError;
 use super::client::Client;
-use super::fault::{self, Fault};
+use super::error::{self, TokenEndpointError};
 use crate::outbound::{Call, Outbound, OutboundError, Said};
 use crate::people::source::SourceError;
 use crate::secret::Secret;
@@ -42,12 +42,12 @@ pub struct TokenEndpoint<'a> {
     /// Where logins return to; sent along, and what remedies name.
     pub callback: &'a Url,
     /// How it speaks.
-    pub dialect: Dialect<'a>,
+    pub dialect: TokenEndpointDialect<'a>,
 }
 
 /// How far a token endpoint is from the book.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dialect<'a> {
+pub struct TokenEndpointDialect<'a> {
     /// Whether an answer may lack `token_type`; one that stands there is always checked.
     pub untyped: bool,
     /// Where in its answer the tokens stand, as a JSON pointer; absent: at its top.
@@ -56,7 +56,7 @@ pub struct Dialect<'a> {
 
 /// What was granted. `Debug` shows no token.
 #[derive(Clone)]
-pub struct Granted {
+pub struct TokenResponse {
     /// The bearer token.
     pub access: Secret<String>,
     /// How long it lives, when the provider says.
@@ -69,9 +69,9 @@ pub struct Granted {
     pub scope: Option<String>,
 }
 
-impl fmt::Debug for Granted {
+impl fmt::Debug for TokenResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Granted")
+        f.debug_struct("TokenResponse")
             .field("expires_in", &self.expires_in)
             .field("refresh", &self.refresh.is_some())
             .field("id_token", &self.id_token.is_some())
@@ -87,18 +87,18 @@ impl Client {
         at: TokenEndpoint<'_>,
         code: &str,
         verifier: Option<&str>,
-    ) -> Result<Granted, ConnectorError> {
+    ) -> Result<TokenResponse, ConnectorError> {
         let mut form = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
             ("redirect_uri", at.callback.as_str()),
         ];
         form.extend(verifier.map(|verifier| ("code_verifier", verifier)));
-        let mut hidden = vec![code];
-        hidden.extend(verifier);
-        self.buy(at, &form, &hidden, REDEEM)
+        let mut redacted = vec![code];
+        redacted.extend(verifier);
+        self.request_tokens(at, &form, &redacted, REDEEM)
             .await
-            .map_err(|fault| fault.at_redemption(at.callback))
+            .map_err(|error| error.at_redemption(at.callback))
     }
 
     /// Spends a refresh token (RFC 6749 §6). Not cancel-safe: run it detached.
@@ -107,46 +107,47 @@ impl Client {
         at: TokenEndpoint<'_>,
         refresh: &Secret<String>,
         scope: Option<&str>,
-    ) -> Result<Granted, SourceError> {
+    ) -> Result<TokenResponse, SourceError> {
         let refresh = refresh.expose();
         let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh)];
         form.extend(scope.map(|scope| ("scope", scope)));
-        self.buy(at, &form, &[refresh], REFRESH)
+        self.request_tokens(at, &form, &[refresh], REFRESH)
             .await
-            .map_err(|fault| fault.at_refresh(at.callback))
+            .map_err(|error| error.at_refresh(at.callback))
     }
 
-    async fn buy(
+    async fn request_tokens(
         &self,
         at: TokenEndpoint<'_>,
         form: &[(&str, &str)],
-        hidden: &[&str],
+        redacted: &[&str],
         call: Call,
-    ) -> Result<Granted, Fault> {
-        let proof = self.proof(at.url);
+    ) -> Result<TokenResponse, TokenEndpointError> {
+        let authentication = self.authentication(at.url);
         let mut form = form.to_vec();
-        form.extend(proof.form());
+        form.extend(authentication.form());
         let outbound = at.outbound.reading(ANSWER_BYTES_MAX);
         let said = outbound
-            .post_form(at.url, &form, proof.credentials(), call)
+            .post_form(at.url, &form, authentication.credentials(), call)
             .await
-            .map_err(Fault::Unasked)?;
-        let mut hidden = hidden.to_vec();
-        hidden.extend(proof.secrets());
+            .map_err(TokenEndpointError::Unreachable)?;
+        let mut redacted = redacted.to_vec();
+        redacted.extend(authentication.secrets());
         // Basic has it encoded.
-        hidden.extend(self.secret());
-        read(&said, at.dialect, &hidden, call.name())
+        redacted.extend(self.secret());
+        read(&said, at.dialect, &redacted, call.name())
     }
 }
 
 /// Reads an answer. An error is one with any status: some providers say 200.
 fn read(
     said: &Said,
-    dialect: Dialect<'_>,
-    hidden: &[&str],
+    dialect: TokenEndpointDialect<'_>,
+    redacted: &[&str],
     call: &'static str,
-) -> Result<Granted, Fault> {
-    let incomplete = |missing| Fault::Unasked(OutboundError::Incomplete { call, missing });
+) -> Result<TokenResponse, TokenEndpointError> {
+    let incomplete =
+        |missing| TokenEndpointError::Unreachable(OutboundError::Incomplete { call, missing });
     let body = said
         .body
         .as_object()
@@ -158,12 +159,13 @@ fn read(
     let granted_any = tokens.is_some_and(|tokens| tokens.contains_key("access_token"));
     let error = error_of(body).or_else(|| number_of(body).filter(|_| !granted_any));
     if let Some((error, description)) = error {
-        let refusal = fault::said(call, i64::from(said.status), &error, description, hidden);
-        return Err(Fault::Said { error, refusal });
+        let refusal =
+            error::source_refusal(call, i64::from(said.status), &error, description, redacted);
+        return Err(TokenEndpointError::Refused { error, refusal });
     }
     let (status, content_type) = (said.status, "JSON without an error".to_owned());
     if !(200..300).contains(&status) {
-        return Err(Fault::Unasked(OutboundError::Status {
+        return Err(TokenEndpointError::Unreachable(OutboundError::Status {
             call,
             status,
             content_type,
@@ -207,7 +209,10 @@ fn bounded(error: &str) -> String {
     error.chars().take(super::ERROR_BYTES_MAX).collect()
 }
 
-fn granted(tokens: &Map<String, Value>, dialect: Dialect<'_>) -> Result<Granted, &'static str> {
+fn granted(
+    tokens: &Map<String, Value>,
+    dialect: TokenEndpointDialect<'_>,
+) -> Result<TokenResponse, &'static str> {
     let access = token(tokens, "access_token", TOKEN_BYTES_MAX)
         .map_err(|()| "a sound `access_token`")?
         .ok_or("an `access_token`")?;
@@ -226,7 +231,7 @@ fn granted(tokens: &Map<String, Value>, dialect: Dialect<'_>) -> Result<Granted,
         _ => None,
     };
     let expires_in = lifetime(tokens.get("expires_in")).ok_or("a sane `expires_in`")?;
-    Ok(Granted {
+    Ok(TokenResponse {
         access,
         expires_in,
         refresh,

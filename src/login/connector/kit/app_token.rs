@@ -15,13 +15,13 @@ use crate::secret::Secret;
 use crate::single_flight::{Cached, Get};
 
 /// How long before its end a token is no longer used.
-const MARGIN: Duration = Duration::from_secs(300);
+const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
 
 /// How long a refusal that will not pass by itself is remembered instead of asking again.
-const REFUSAL_AGE: Duration = Duration::from_secs(60);
+const REFUSAL_TTL: Duration = Duration::from_secs(60);
 
 /// A token as the source gave it, and how long it lives from when it was asked for.
-pub(crate) struct NewToken {
+pub(crate) struct IssuedToken {
     pub(crate) token: Secret<String>,
     pub(crate) lifetime: Duration,
 }
@@ -60,7 +60,7 @@ impl AppToken {
     /// longer than [`CALL_TIMEOUT`]; when the one who asks is dropped, the next one asks.
     pub(crate) async fn get<F, E>(&self, ask: impl FnOnce() -> F) -> Result<Arc<Secret<String>>, E>
     where
-        F: Future<Output = Result<NewToken, E>>,
+        F: Future<Output = Result<IssuedToken, E>>,
         E: CallError,
     {
         let turn = match timeout(CALL_TIMEOUT, self.token.get()).await {
@@ -71,16 +71,19 @@ impl AppToken {
         };
         let asked_at = self.clock.now();
         let error = match ask().await {
-            Ok(NewToken { token, lifetime }) => {
+            Ok(IssuedToken { token, lifetime }) => {
                 let age = self.clock.now().since(asked_at);
-                return Ok(turn.keep(Arc::new(token), usable(lifetime).saturating_sub(age)));
+                return Ok(turn.keep(
+                    Arc::new(token),
+                    usable_lifetime(lifetime).saturating_sub(age),
+                ));
             }
             Err(error) => error,
         };
         let Some(refusal) = error.lasting_refusal() else {
             return Err(error);
         };
-        let until = self.clock.now().plus(REFUSAL_AGE);
+        let until = self.clock.now().plus(REFUSAL_TTL);
         tracing::warn!(
             code = refusal.code,
             %until,
@@ -94,7 +97,7 @@ impl AppToken {
             message,
             ..*refusal
         };
-        Err(turn.fail(refusal, REFUSAL_AGE).into())
+        Err(turn.fail(refusal, REFUSAL_TTL).into())
     }
 
     /// Makes a call with the token; once more with a new token when the source refuses the first.
@@ -104,7 +107,7 @@ impl AppToken {
         call: impl Fn(Arc<Secret<String>>) -> C,
     ) -> Result<T, E>
     where
-        F: Future<Output = Result<NewToken, E>>,
+        F: Future<Output = Result<IssuedToken, E>>,
         C: Future<Output = Result<T, E>>,
         E: CallError,
     {
@@ -126,10 +129,10 @@ impl AppToken {
 }
 
 /// A token that lives hardly longer than the margin is used for half its life.
-fn usable(lifetime: Duration) -> Duration {
+fn usable_lifetime(lifetime: Duration) -> Duration {
     lifetime
-        .saturating_sub(MARGIN)
-        .max(lifetime.min(MARGIN) / 2)
+        .saturating_sub(RENEWAL_MARGIN)
+        .max(lifetime.min(RENEWAL_MARGIN) / 2)
 }
 
 #[cfg(test)]
@@ -189,10 +192,10 @@ mod tests {
             }
         }
 
-        async fn give(&self) -> Result<NewToken, Fault> {
+        async fn give(&self) -> Result<IssuedToken, Fault> {
             tokio::task::yield_now().await;
             let number = self.given.fetch_add(1, Ordering::Relaxed);
-            Ok(NewToken {
+            Ok(IssuedToken {
                 token: Secret::new(format!("token-{number}")),
                 lifetime: Duration::from_secs(7200),
             })
@@ -309,7 +312,7 @@ mod tests {
     #[tokio::test]
     async fn who_asks_and_leaves_lets_the_next_one_ask() {
         let source = Source::new();
-        let never = std::future::pending::<Result<NewToken, Fault>>;
+        let never = std::future::pending::<Result<IssuedToken, Fault>>;
         let mut leaving = Box::pin(source.token.get(never));
         assert!(futures_util::poll!(&mut leaving).is_pending());
         drop(leaving);
@@ -319,7 +322,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_a_call_for_another_who_asks() {
         let source = Source::new();
-        let never = std::future::pending::<Result<NewToken, Fault>>;
+        let never = std::future::pending::<Result<IssuedToken, Fault>>;
         let asking = timeout(CALL_TIMEOUT * 2, source.token.get(never));
         let waiting = source.token.get(|| source.give());
         let (asking, waiting) = futures_util::future::join(asking, waiting).await;
@@ -330,9 +333,14 @@ mod tests {
 
     #[test]
     fn a_short_lived_token_is_used_at_all() {
-        let usable = |s| usable(Duration::from_secs(s)).as_secs();
+        let usable_lifetime = |s| usable_lifetime(Duration::from_secs(s)).as_secs();
         assert_eq!(
-            (usable(7200), usable(300), usable(60), usable(0)),
+            (
+                usable_lifetime(7200),
+                usable_lifetime(300),
+                usable_lifetime(60),
+                usable_lifetime(0)
+            ),
             (6900, 150, 30, 0)
         );
     }

@@ -174,7 +174,13 @@ fn number_of(said: &Value, call: &'static str, access: &Secret<String>) -> Optio
         .iter()
         .find_map(|name| said.get(*name)?.as_str())
         .unwrap_or("no words");
-    Some(grant::said(call, code, words, None, &[access.expose()]))
+    Some(grant::source_refusal(
+        call,
+        code,
+        words,
+        None,
+        &[access.expose()],
+    ))
 }
 
 fn bounded(text: &str) -> String {

@@ -20,7 +20,7 @@ impl Source for OAuth2 {
             Some(refresh) => {
                 let endpoint = self.token_endpoint();
                 let granted = self.client.refresh(endpoint, refresh, None).await?;
-                self.reachability.note_answer();
+                self.reachability.record_success();
                 self.tokens(granted, tokens.clone())
             }
             None => tokens.clone(),

@@ -71,7 +71,7 @@ fn unfit(key: &'static str, message: impl Into<String>, help: &'static str) -> U
 impl Settings {
     /// Puts both together. Pure: no secret is read, nobody is asked.
     pub(super) fn of(config: &Config) -> Result<Self, Unfit> {
-        if let Some(why) = grant::contradiction(config.client()) {
+        if let Some(why) = grant::settings_conflict(config.client()) {
             let help = "a client has one proof: a secret, a key, or none";
             let both = config.client_secret.is_some() && config.private_key.is_some();
             let key = if both { "private_key" } else { "client_auth" };

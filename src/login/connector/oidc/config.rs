@@ -102,7 +102,7 @@ impl Config {
         if self.client_id.is_empty() {
             add("client_id", "it is empty: copy it from the provider");
         }
-        if let Some(why) = grant::contradiction(self.client()) {
+        if let Some(why) = grant::settings_conflict(self.client()) {
             add("client_id", why);
         }
         if !self.scopes.iter().any(|scope| scope == OPENID) {

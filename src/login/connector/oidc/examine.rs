@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::super::grant::bad_answer;
+use super::super::grant::invalid_response;
 use super::super::{ConnectorError, Finding};
 use super::{Oidc, fault};
 use crate::issuer::Metadata;
@@ -135,7 +135,7 @@ async fn client(oidc: &Oidc, metadata: &Metadata) -> Finding {
         Err(ConnectorError::Stale(_)) => {
             Finding::good("it takes our client_id and its proof, and no code that is none")
         }
-        Ok(_) => bad("token_endpoint", &bad_answer("it takes any code")),
+        Ok(_) => bad("token_endpoint", &invalid_response("it takes any code")),
         Err(error) => bad("client_id and its proof", &error),
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::super::SourceRefusal;
-use super::super::grant::Granted;
+use super::super::grant::TokenResponse;
 use super::id_token::{self, Asked, Fitting};
 use super::{Oidc, userinfo};
 use crate::issuer::Metadata;
@@ -72,7 +72,7 @@ impl Oidc {
         let client = self.client_of(metadata);
         let granted = client.refresh(endpoint, refresh, None).await;
         let mut granted = granted.inspect_err(|error| self.note_of(error))?;
-        self.note_answer();
+        self.record_success();
         let fitting = Fitting {
             client_id: &self.config.client_id,
             access: &granted.access,
@@ -100,7 +100,7 @@ impl Oidc {
     }
 
     /// The new tokens, and of the old ones what was not replaced.
-    fn renewed(&self, granted: Granted, old: &Tokens) -> Tokens {
+    fn renewed(&self, granted: TokenResponse, old: &Tokens) -> Tokens {
         let new = self.tokens(granted);
         Tokens {
             refresh: new.refresh.or_else(|| old.refresh.clone()),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use url::{Host, Url};
 
-use super::super::kit::app_token::{AppToken, NewToken};
-use super::errors::{Fault, GET_TOKEN, refusal};
+use super::super::kit::app_token::{AppToken, IssuedToken};
+use super::errors::{ApiError, GET_TOKEN, refusal};
 use crate::clock::Clock;
 use crate::outbound::{Call, Outbound, OutboundError};
 use crate::secret::Secret;
@@ -23,7 +23,7 @@ const TOKEN_BYTES_MAX: usize = 2048;
 const TOKEN_LIFETIME_S: i64 = 7200;
 
 /// One object as WeCom answered it, without its error code.
-pub(super) type Said = Map<String, Value>;
+pub(super) type ResponseObject = Map<String, Value>;
 
 /// WeCom, asked in the name of one application.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(super) struct Api {
 
 /// Who brought a code.
 #[derive(Debug)]
-pub(super) struct Redeemed {
+pub(super) struct CodeOwner {
     /// Which call said so.
     pub(super) call: &'static str,
     /// The member, as WeCom spells them; somebody else has none.
@@ -50,12 +50,12 @@ pub(super) struct Redeemed {
     pub(super) corp_id: Option<String>,
 }
 
-struct Question<'a> {
+struct ApiCall<'a> {
     call: Call,
     query: &'a [(&'a str, &'a str)],
     body: Option<&'a Value>,
     /// What must not come back in a message.
-    hidden: &'a str,
+    redacted: &'a str,
 }
 
 impl Api {
@@ -78,64 +78,64 @@ impl Api {
     }
 
     /// The application's token; <https://developer.work.weixin.qq.com/document/path/91039>.
-    pub(super) async fn token(&self) -> Result<Arc<Secret<String>>, Fault> {
+    pub(super) async fn token(&self) -> Result<Arc<Secret<String>>, ApiError> {
         self.token.get(|| self.request_token()).await
     }
 
     /// Spends a code of a web page, the client or a native app; the older call is tried where the
     /// newer one is missing. <https://developer.work.weixin.qq.com/document/path/96442>
-    pub(super) async fn redeem(&self, code: &str) -> Result<Redeemed, Fault> {
+    pub(super) async fn redeem(&self, code: &str) -> Result<CodeOwner, ApiError> {
         let query = [("code", code)];
-        let question = |call| Question {
+        let api_call = |call| ApiCall {
             call: Call::once(call),
             query: &query,
             body: None,
-            hidden: code,
+            redacted: code,
         };
         let (new, old) = ("auth/getuserinfo", "user/getuserinfo");
         if !self.old_paths.load(Ordering::Relaxed) {
-            match self.ask(question(new)).await {
-                Err(fault) if fault.is_missing_path() => {}
-                answered => return answered.map(|said| redeemed(new, &said)),
+            match self.call(api_call(new)).await {
+                Err(error) if error.is_missing_path() => {}
+                answered => return answered.map(|said| code_owner(new, &said)),
             }
         }
-        let answered = self.ask(question(old)).await;
-        if !matches!(&answered, Err(fault) if fault.is_missing_path()) {
+        let answered = self.call(api_call(old)).await;
+        if !matches!(&answered, Err(error) if error.is_missing_path()) {
             self.old_paths.store(true, Ordering::Relaxed);
         }
-        answered.map(|said| redeemed(old, &said))
+        answered.map(|said| code_owner(old, &said))
     }
 
     /// Spends a code of a mini program (`wx.qy.login`); its session key is not kept.
     /// <https://developer.work.weixin.qq.com/document/path/92423>
-    pub(super) async fn redeem_mini_program(&self, code: &str) -> Result<Redeemed, Fault> {
+    pub(super) async fn redeem_mini_program(&self, code: &str) -> Result<CodeOwner, ApiError> {
         let call = "miniprogram/jscode2session";
         let query = [("js_code", code), ("grant_type", "authorization_code")];
         let said = self
-            .ask(Question {
+            .call(ApiCall {
                 call: Call::once(call),
                 query: &query,
                 body: None,
-                hidden: code,
+                redacted: code,
             })
             .await?;
-        Ok(redeemed(call, &said))
+        Ok(code_owner(call, &said))
     }
 
     /// A member's fields; <https://developer.work.weixin.qq.com/document/path/96255>.
-    pub(super) async fn member(&self, userid: &str) -> Result<Said, Fault> {
+    pub(super) async fn member(&self, userid: &str) -> Result<ResponseObject, ApiError> {
         let query = [("userid", userid)];
-        self.ask(Question {
+        self.call(ApiCall {
             call: Call::repeatable("user/get"),
             query: &query,
             body: None,
-            hidden: "",
+            redacted: "",
         })
         .await
     }
 
     /// What a member agreed to show; <https://developer.work.weixin.qq.com/document/path/96443>.
-    pub(super) async fn detail(&self, user_ticket: &str) -> Result<Said, Fault> {
+    pub(super) async fn detail(&self, user_ticket: &str) -> Result<ResponseObject, ApiError> {
         let old_paths = self.old_paths.load(Ordering::Relaxed);
         let call = if old_paths {
             "user/getuserdetail"
@@ -143,46 +143,50 @@ impl Api {
             "auth/getuserdetail"
         };
         let body = json!({ "user_ticket": user_ticket });
-        self.ask(Question {
+        self.call(ApiCall {
             call: Call::repeatable(call),
             query: &[],
             body: Some(&body),
-            hidden: user_ticket,
+            redacted: user_ticket,
         })
         .await
     }
 
     /// Every department the application may see;
     /// <https://developer.work.weixin.qq.com/document/path/90208>.
-    pub(super) async fn departments(&self) -> Result<Vec<Value>, Fault> {
+    pub(super) async fn departments(&self) -> Result<Vec<Value>, ApiError> {
         let call = "department/list";
-        let road = self.outbound.reading(DEPARTMENTS_BYTES_MAX);
-        let question = Question {
+        let outbound = self.outbound.reading(DEPARTMENTS_BYTES_MAX);
+        let api_call = ApiCall {
             call: Call::repeatable(call),
             query: &[],
             body: None,
-            hidden: "",
+            redacted: "",
         };
-        match self.ask_over(&road, question).await?.remove("department") {
+        match self
+            .call_over(&outbound, api_call)
+            .await?
+            .remove("department")
+        {
             Some(Value::Array(departments)) => Ok(departments),
             _ => Err(incomplete(call, "`department`")),
         }
     }
 
     /// The application itself; <https://developer.work.weixin.qq.com/document/path/90227>.
-    pub(super) async fn agent(&self, agent_id: &str) -> Result<Said, Fault> {
+    pub(super) async fn agent(&self, agent_id: &str) -> Result<ResponseObject, ApiError> {
         let query = [("agentid", agent_id)];
-        self.ask(Question {
+        self.call(ApiCall {
             call: Call::repeatable("agent/get"),
             query: &query,
             body: None,
-            hidden: "",
+            redacted: "",
         })
         .await
     }
 
     /// Whether the secret travels unencrypted, and further than this machine.
-    pub(super) fn is_in_the_clear(&self) -> bool {
+    pub(super) fn sends_secret_unencrypted(&self) -> bool {
         let stays = match self.base.host() {
             Some(Host::Ipv4(ip)) => ip.is_loopback(),
             Some(Host::Ipv6(ip)) => ip.is_loopback(),
@@ -192,42 +196,50 @@ impl Api {
         self.base.scheme() != "https" && !stays
     }
 
-    async fn ask(&self, question: Question<'_>) -> Result<Said, Fault> {
-        self.ask_over(&self.outbound, question).await
+    async fn call(&self, api_call: ApiCall<'_>) -> Result<ResponseObject, ApiError> {
+        self.call_over(&self.outbound, api_call).await
     }
 
-    /// Asks; a token that WeCom no longer takes is replaced and the question repeated, once.
-    async fn ask_over(&self, road: &Outbound, question: Question<'_>) -> Result<Said, Fault> {
-        let question = &question;
-        let ask =
-            |token: Arc<Secret<String>>| async move { self.ask_with(road, &token, question).await };
+    /// Asks; a token that WeCom no longer takes is replaced and the api_call repeated, once.
+    async fn call_over(
+        &self,
+        outbound: &Outbound,
+        api_call: ApiCall<'_>,
+    ) -> Result<ResponseObject, ApiError> {
+        let api_call = &api_call;
+        let ask = |token: Arc<Secret<String>>| async move {
+            self.call_with_token(outbound, &token, api_call).await
+        };
         self.token.call(|| self.request_token(), ask).await
     }
 
-    async fn ask_with(
+    async fn call_with_token(
         &self,
-        road: &Outbound,
+        outbound: &Outbound,
         token: &Secret<String>,
-        question: &Question<'_>,
-    ) -> Result<Said, Fault> {
-        let Question {
-            call, body, hidden, ..
-        } = *question;
+        api_call: &ApiCall<'_>,
+    ) -> Result<ResponseObject, ApiError> {
+        let ApiCall {
+            call,
+            body,
+            redacted,
+            ..
+        } = *api_call;
         let mut query = vec![("access_token", token.expose().as_str())];
-        query.extend(question.query);
+        query.extend(api_call.query);
         let url = self.url(call.name());
         let answered = match body {
-            None => road.get_json(&url, &query, call).await,
-            Some(body) => road.post_json(&url, &query, body, call).await,
+            None => outbound.get_json(&url, &query, call).await,
+            Some(body) => outbound.post_json(&url, &query, body, call).await,
         };
         accepted(
             call.name(),
-            answered.map_err(Fault::Unasked)?,
-            &[token.expose().as_str(), hidden],
+            answered.map_err(ApiError::Unreachable)?,
+            &[token.expose().as_str(), redacted],
         )
     }
 
-    async fn request_token(&self) -> Result<NewToken, Fault> {
+    async fn request_token(&self) -> Result<IssuedToken, ApiError> {
         let secret = self.secret.expose().as_str();
         let query = [("corpid", self.corp_id.as_str()), ("corpsecret", secret)];
         let answer = self
@@ -242,7 +254,7 @@ impl Api {
         let lifetime = Duration::from_secs(u64::try_from(lifetime_s).unwrap_or(0));
         match said.remove("access_token") {
             Some(Value::String(token)) if !token.is_empty() && token.len() <= TOKEN_BYTES_MAX => {
-                Ok(NewToken {
+                Ok(IssuedToken {
                     token: Secret::new(token),
                     lifetime,
                 })
@@ -270,7 +282,11 @@ pub(super) fn number(value: &Value) -> Option<i64> {
 }
 
 /// The answer without its error code. No code at all means success.
-fn accepted(call: &'static str, answer: Value, hidden: &[&str]) -> Result<Said, Fault> {
+fn accepted(
+    call: &'static str,
+    answer: Value,
+    redacted: &[&str],
+) -> Result<ResponseObject, ApiError> {
     let Value::Object(mut said) = answer else {
         return Err(incomplete(call, "an object"));
     };
@@ -283,16 +299,16 @@ fn accepted(call: &'static str, answer: Value, hidden: &[&str]) -> Result<Said, 
         return Ok(said);
     }
     let message = message.as_ref().and_then(Value::as_str).unwrap_or_default();
-    Err(Fault::Said(refusal(call, code, message, hidden)))
+    Err(ApiError::Refused(refusal(call, code, message, redacted)))
 }
 
 /// The older call spells its fields in another case.
-fn redeemed(call: &'static str, said: &Said) -> Redeemed {
+fn code_owner(call: &'static str, said: &ResponseObject) -> CodeOwner {
     let text = |names: &[&str]| {
         let found = names.iter().find_map(|name| said.get(*name)?.as_str());
         found.filter(|text| !text.is_empty()).map(str::to_owned)
     };
-    Redeemed {
+    CodeOwner {
         call,
         userid: text(&["userid", "UserId"]),
         user_ticket: text(&["user_ticket"]),
@@ -300,8 +316,8 @@ fn redeemed(call: &'static str, said: &Said) -> Redeemed {
     }
 }
 
-fn incomplete(call: &'static str, missing: &'static str) -> Fault {
-    Fault::Unasked(OutboundError::Incomplete { call, missing })
+fn incomplete(call: &'static str, missing: &'static str) -> ApiError {
+    ApiError::Unreachable(OutboundError::Incomplete { call, missing })
 }
 
 #[cfg(test)]
@@ -345,14 +361,17 @@ mod tests {
                 .is_empty()
         );
         let refused = accepted("x", json!({ "errcode": "40029", "errmsg": "no" }), &[]);
-        assert!(matches!(refused, Err(Fault::Said(refusal)) if refusal.code == 40029));
+        assert!(matches!(refused, Err(ApiError::Refused(refusal)) if refusal.code == 40029));
         for odd in [
             json!([]),
             json!("ok"),
             json!({ "errcode": {} }),
             json!({ "errcode": 1.5 }),
         ] {
-            assert!(matches!(accepted("x", odd, &[]), Err(Fault::Unasked(_))));
+            assert!(matches!(
+                accepted("x", odd, &[]),
+                Err(ApiError::Unreachable(_))
+            ));
         }
     }
 
@@ -360,15 +379,15 @@ mod tests {
     fn both_spellings_of_an_answer_are_read() {
         for name in ["userid", "UserId"] {
             let said = json!({ name: "ZhangSan", "DeviceId": "d", "user_ticket": "t" });
-            let redeemed = redeemed("x", said.as_object().unwrap());
-            assert_eq!(redeemed.userid.as_deref(), Some("ZhangSan"));
-            assert_eq!(redeemed.user_ticket.as_deref(), Some("t"));
+            let code_owner = code_owner("x", said.as_object().unwrap());
+            assert_eq!(code_owner.userid.as_deref(), Some("ZhangSan"));
+            assert_eq!(code_owner.user_ticket.as_deref(), Some("t"));
         }
         for stranger in [
             json!({ "OpenId": "o" }),
             json!({ "openid": "o", "userid": "" }),
         ] {
-            assert_eq!(redeemed("x", stranger.as_object().unwrap()).userid, None);
+            assert_eq!(code_owner("x", stranger.as_object().unwrap()).userid, None);
         }
     }
 

@@ -22,11 +22,11 @@ pub struct Config {
     /// What a login inside the WeCom client asks of the person. `snsapi_base` asks nothing;
     /// `snsapi_privateinfo` asks them to show mobile, e-mail and portrait.
     #[serde(default)]
-    pub scope: Scope,
+    pub scope: AuthorizeScope,
     /// Which page logs people in. `auto` takes the silent one inside the WeCom client and the QR
     /// page elsewhere; `web` and `in-app` always take theirs.
     #[serde(default)]
-    pub mode: Page,
+    pub mode: LoginPage,
     /// The URL scheme of the mobile SDK (企业微信授权登录 → iOS / Android → Schema), handed to own
     /// apps.
     #[serde(default)]
@@ -44,7 +44,7 @@ pub struct Config {
 
 /// What a login inside the client asks of a person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
-pub enum Scope {
+pub enum AuthorizeScope {
     /// Nothing; the userid alone.
     #[default]
     #[serde(rename = "snsapi_base")]
@@ -54,7 +54,7 @@ pub enum Scope {
     PrivateInfo,
 }
 
-impl Scope {
+impl AuthorizeScope {
     /// As the authorisation page wants it.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -67,7 +67,7 @@ impl Scope {
 /// Which page logs people in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Page {
+pub enum LoginPage {
     /// The one that suits the browser.
     #[default]
     Auto,
@@ -77,7 +77,7 @@ pub enum Page {
     InApp,
 }
 
-impl Page {
+impl LoginPage {
     /// The door every login must use, when there is only one.
     pub(super) fn forced(self) -> Option<Mode> {
         match self {
@@ -132,7 +132,10 @@ mod tests {
     fn three_settings_are_enough() {
         let config: Config = toml::from_str(LEAST).unwrap();
         assert_eq!(config.api_base.as_str(), "https://qyapi.weixin.qq.com/");
-        assert_eq!((config.scope, config.mode.forced()), (Scope::Base, None));
+        assert_eq!(
+            (config.scope, config.mode.forced()),
+            (AuthorizeScope::Base, None)
+        );
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 

@@ -8,16 +8,16 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::api::number;
-use super::errors::Fault;
+use super::errors::ApiError;
 use crate::clock::Clock;
 use crate::outbound::{CALL_TIMEOUT, OutboundError};
 use crate::single_flight::{Cached, Get};
 
 /// How long a tree is used before it is asked for again.
-const AGE_MAX: Duration = Duration::from_secs(600);
+const TREE_TTL: Duration = Duration::from_secs(600);
 
 /// How long after a failure the list is not asked for.
-const FAILURE_AGE: Duration = Duration::from_secs(60);
+const FAILURE_TTL: Duration = Duration::from_secs(60);
 
 /// The most departments that are kept; WeCom has no more.
 const DEPARTMENTS_MAX: usize = 30_000;
@@ -27,11 +27,11 @@ const LEVELS_MAX: usize = 32;
 
 /// The tree, and when to ask for it again.
 #[derive(Debug)]
-pub(super) struct Departments(Cached<Arc<Tree>, ()>);
+pub(super) struct Departments(Cached<Arc<DepartmentTree>, ()>);
 
 /// Departments by id. Several roots, missing parents and even circles do no harm.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Tree(HashMap<i64, Department>);
+pub(super) struct DepartmentTree(HashMap<i64, Department>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Department {
@@ -47,9 +47,9 @@ impl Departments {
 
     /// The tree, asked for by `ask` when it is too old. Never fails: without an answer the last
     /// tree stays, and without any every department is its id.
-    pub(super) async fn tree<F>(&self, ask: impl FnOnce() -> F) -> Arc<Tree>
+    pub(super) async fn tree<F>(&self, ask: impl FnOnce() -> F) -> Arc<DepartmentTree>
     where
-        F: Future<Output = Result<Vec<Value>, Fault>>,
+        F: Future<Output = Result<Vec<Value>, ApiError>>,
     {
         let turn = match timeout(CALL_TIMEOUT, self.0.get()).await {
             Ok(Get::Value(tree)) => return tree,
@@ -59,25 +59,25 @@ impl Departments {
         let call = "department/list";
         let late = |_| Err(OutboundError::Timeout { call }.into());
         match timeout(CALL_TIMEOUT, ask()).await.unwrap_or_else(late) {
-            Ok(list) => turn.keep(Arc::new(Tree::read(&list)), AGE_MAX),
+            Ok(list) => turn.keep(Arc::new(DepartmentTree::read(&list)), TREE_TTL),
             Err(fault) => {
                 if !self.0.is_failing() {
                     let error: &dyn std::error::Error = &fault;
                     tracing::warn!(error, "departments have no names: the list cannot be read");
                 }
-                turn.fail((), FAILURE_AGE);
+                turn.fail((), FAILURE_TTL);
                 self.last()
             }
         }
     }
 
-    fn last(&self) -> Arc<Tree> {
+    fn last(&self) -> Arc<DepartmentTree> {
         let latest = self.0.latest().map(|latest| latest.value);
         latest.unwrap_or_default()
     }
 }
 
-impl Tree {
+impl DepartmentTree {
     /// Reads `department/list`; what has no id is left out, what is too much too.
     pub(super) fn read(list: &[Value]) -> Self {
         if list.len() > DEPARTMENTS_MAX {
@@ -102,7 +102,7 @@ impl Tree {
     }
 
     /// How many are not known by name.
-    pub(super) fn nameless(&self) -> usize {
+    pub(super) fn unnamed_count(&self) -> usize {
         self.0
             .values()
             .filter(|department| department.name.is_none())
@@ -160,15 +160,15 @@ mod tests {
 
     #[test]
     fn a_path_runs_from_the_root_down() {
-        let tree = Tree::read(&list());
+        let tree = DepartmentTree::read(&list());
         assert_eq!(tree.path(3), "总公司/研发中心/平台部");
         assert_eq!(tree.path(1), "总公司");
-        assert_eq!((tree.len(), tree.nameless()), (5, 1));
+        assert_eq!((tree.len(), tree.unnamed_count()), (5, 1));
     }
 
     #[test]
     fn a_missing_parent_begins_a_path_and_a_missing_name_is_the_id() {
-        let tree = Tree::read(&list());
+        let tree = DepartmentTree::read(&list());
         assert_eq!(tree.path(71), "外派/71");
         assert_eq!(
             (tree.name(71), tree.name(999)),
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_circle_ends() {
-        let tree = Tree::read(&[
+        let tree = DepartmentTree::read(&[
             json!({ "id": 5, "name": "a", "parentid": 6 }),
             json!({ "id": 6, "name": "b", "parentid": 5 }),
             json!({ "id": 7, "name": "self", "parentid": 7 }),
@@ -191,12 +191,16 @@ mod tests {
         let deep: Vec<_> = (1..100)
             .map(|id| json!({ "id": id, "parentid": id - 1 }))
             .collect();
-        assert_eq!(Tree::read(&deep).path(99).split('/').count(), LEVELS_MAX);
+        assert_eq!(
+            DepartmentTree::read(&deep).path(99).split('/').count(),
+            LEVELS_MAX
+        );
     }
 
     #[test]
     fn no_department_passes_for_one_elsewhere() {
-        let tree = Tree::read(&[json!({ "id": 9, "name": "总公司/财务部", "parentid": 0 })]);
+        let tree =
+            DepartmentTree::read(&[json!({ "id": 9, "name": "总公司/财务部", "parentid": 0 })]);
         assert_eq!(tree.path(9), "总公司／财务部");
         assert_eq!(tree.name(9), "总公司/财务部");
     }
@@ -206,7 +210,7 @@ mod tests {
         let many: Vec<_> = (0..30_001)
             .map(|id| json!({ "id": id, "name": "x" }))
             .collect();
-        assert_eq!(Tree::read(&many).len(), DEPARTMENTS_MAX);
+        assert_eq!(DepartmentTree::read(&many).len(), DEPARTMENTS_MAX);
     }
 
     #[tokio::test]
@@ -226,7 +230,7 @@ mod tests {
                 .iter()
                 .all(|tree| tree.len() == 5)
         );
-        clock.advance(AGE_MAX - Duration::from_millis(1));
+        clock.advance(TREE_TTL - Duration::from_millis(1));
         departments.tree(ask).await;
         assert_eq!(asked.load(Ordering::Relaxed), 1);
         clock.advance(Duration::from_millis(1));
@@ -238,15 +242,22 @@ mod tests {
     async fn a_list_that_cannot_be_read_leaves_the_last_one() {
         let clock = Clock::by_hand(Timestamp::from_unix_s(0));
         let departments = Departments::new(clock.clone());
-        let refuse = || async { Err(Fault::Said(refusal("department/list", 48009, "no", &[]))) };
+        let refuse = || async {
+            Err(ApiError::Refused(refusal(
+                "department/list",
+                48009,
+                "no",
+                &[],
+            )))
+        };
         assert_eq!(departments.tree(refuse).await.name(2), "2");
         assert_eq!(departments.tree(|| async { Ok(list()) }).await.name(2), "2");
-        clock.advance(FAILURE_AGE);
+        clock.advance(FAILURE_TTL);
         assert_eq!(
             departments.tree(|| async { Ok(list()) }).await.name(2),
             "研发中心"
         );
-        clock.advance(AGE_MAX);
+        clock.advance(TREE_TTL);
         assert_eq!(departments.tree(refuse).await.name(2), "研发中心");
     }
 }

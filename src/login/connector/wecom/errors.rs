@@ -10,7 +10,7 @@ use crate::outbound::OutboundError;
 const MESSAGE_CHARS_MAX: usize = 300;
 
 /// What is shorter is nobody's secret, and would make a message unreadable.
-const HIDDEN_BYTES_MIN: usize = 6;
+const REDACTED_BYTES_MIN: usize = 6;
 
 /// The call that buys an application's token.
 pub(super) const GET_TOKEN: &str = "gettoken";
@@ -18,16 +18,16 @@ pub(super) const GET_TOKEN: &str = "gettoken";
 /// Why a call brought nothing.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(super) enum Fault {
+pub(super) enum ApiError {
     /// WeCom answered with an error code.
-    Said(#[from] SourceRefusal),
+    Refused(#[from] SourceRefusal),
     /// WeCom could not be asked.
-    Unasked(#[from] OutboundError),
+    Unreachable(#[from] OutboundError),
 }
 
 /// What the remedies name: settings that must be the same here and in the console.
 #[derive(Clone, Debug)]
-pub(super) struct Console {
+pub(super) struct ConsoleSettings {
     /// Host and, when it is not the scheme's own, port of the callback.
     pub(super) callback_host: String,
     /// The setting `agent_id`.
@@ -36,28 +36,28 @@ pub(super) struct Console {
 
 /// What a code asks of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
+enum ErrorClass {
     Stale,
     OutOfRange,
     Busy,
     Misconfigured,
 }
 
-impl Fault {
+impl ApiError {
     /// What this means for a login.
-    pub(super) fn into_error(self, console: &Console) -> ConnectorError {
+    pub(super) fn into_error(self, console: &ConsoleSettings) -> ConnectorError {
         let refusal = match self {
-            Self::Unasked(error) => return ConnectorError::Unreachable(error),
-            Self::Said(refusal) => refusal,
+            Self::Unreachable(error) => return ConnectorError::Unreachable(error),
+            Self::Refused(refusal) => refusal,
         };
-        match meaning(refusal.code) {
-            Meaning::Stale => ConnectorError::Stale(refusal),
-            Meaning::Busy => ConnectorError::Busy(refusal),
-            Meaning::OutOfRange => ConnectorError::Refused {
+        match classify(refusal.code) {
+            ErrorClass::Stale => ConnectorError::Stale(refusal),
+            ErrorClass::Busy => ConnectorError::Busy(refusal),
+            ErrorClass::OutOfRange => ConnectorError::Refused {
                 why: RefusalReason::OutOfRange,
                 source: refusal,
             },
-            Meaning::Misconfigured => {
+            ErrorClass::Misconfigured => {
                 let remedy = remedy(&refusal, console);
                 ConnectorError::Misconfigured {
                     remedy,
@@ -70,41 +70,41 @@ impl Fault {
     /// Whether this very path is missing here, as in older private deployments.
     pub(super) fn is_missing_path(&self) -> bool {
         match self {
-            Self::Said(refusal) => refusal.code == 48005,
-            Self::Unasked(error) => matches!(error, OutboundError::Status { status: 404, .. }),
+            Self::Refused(refusal) => refusal.code == 48005,
+            Self::Unreachable(error) => matches!(error, OutboundError::Status { status: 404, .. }),
         }
     }
 }
 
-impl CallError for Fault {
+impl CallError for ApiError {
     fn is_token_refused(&self) -> bool {
-        matches!(self, Self::Said(refusal) if matches!(refusal.code, 40001 | 40014 | 42001))
+        matches!(self, Self::Refused(refusal) if matches!(refusal.code, 40001 | 40014 | 42001))
     }
 
     /// Many wrong secrets, and WeCom bans the address for an hour.
     fn lasting_refusal(&self) -> Option<&SourceRefusal> {
-        let Self::Said(refusal) = self else {
+        let Self::Refused(refusal) = self else {
             return None;
         };
-        let lasts = refusal.code == 45009 || meaning(refusal.code) == Meaning::Misconfigured;
+        let lasts = refusal.code == 45009 || classify(refusal.code) == ErrorClass::Misconfigured;
         lasts.then_some(refusal)
     }
 }
 
-/// What WeCom said, bounded and without what was `hidden` in the question.
+/// What WeCom said, bounded and without what was `redacted` in the question.
 pub(super) fn refusal(
     call: &'static str,
     code: i64,
     message: &str,
-    hidden: &[&str],
+    redacted: &[&str],
 ) -> SourceRefusal {
     let mut message = message.to_owned();
     if let Some(at) = message.find(", more info at ") {
         message.truncate(at);
     }
-    for secret in hidden
+    for secret in redacted
         .iter()
-        .filter(|secret| secret.len() >= HIDDEN_BYTES_MIN)
+        .filter(|secret| secret.len() >= REDACTED_BYTES_MIN)
     {
         message = message.replace(secret, "…");
     }
@@ -120,17 +120,17 @@ pub(super) fn refusal(
     }
 }
 
-fn meaning(code: i64) -> Meaning {
+fn classify(code: i64) -> ErrorClass {
     match code {
-        40029 | 40078 | 42003 | 42022 => Meaning::Stale,
-        40003 | 46004 | 50002 | 60011 | 60021 | 60111 | 301_021 => Meaning::OutOfRange,
-        -1 | 45009 | 45033 => Meaning::Busy,
-        _ => Meaning::Misconfigured,
+        40029 | 40078 | 42003 | 42022 => ErrorClass::Stale,
+        40003 | 46004 | 50002 | 60011 | 60021 | 60111 | 301_021 => ErrorClass::OutOfRange,
+        -1 | 45009 | 45033 => ErrorClass::Busy,
+        _ => ErrorClass::Misconfigured,
     }
 }
 
-fn remedy(refusal: &SourceRefusal, console: &Console) -> String {
-    let Console {
+fn remedy(refusal: &SourceRefusal, console: &ConsoleSettings) -> String {
+    let ConsoleSettings {
         callback_host,
         agent_id,
     } = console;
@@ -208,15 +208,15 @@ fn from_ip(message: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn console() -> Console {
-        Console {
+    fn console() -> ConsoleSettings {
+        ConsoleSettings {
             callback_host: "sso.corp.example:8443".to_owned(),
             agent_id: "1000002".to_owned(),
         }
     }
 
     fn error(call: &'static str, code: i64, message: &str) -> ConnectorError {
-        Fault::Said(refusal(call, code, message, &[])).into_error(&console())
+        ApiError::Refused(refusal(call, code, message, &[])).into_error(&console())
     }
 
     fn advice(call: &'static str, code: i64, message: &str) -> String {
@@ -261,12 +261,12 @@ mod tests {
     #[test]
     fn a_wrong_secret_and_too_many_calls_last_and_a_busy_source_does_not() {
         let lasts = |code| {
-            let fault = Fault::Said(refusal(GET_TOKEN, code, "no", &[]));
-            fault.lasting_refusal().is_some()
+            let error = ApiError::Refused(refusal(GET_TOKEN, code, "no", &[]));
+            error.lasting_refusal().is_some()
         };
         assert!(lasts(40001) && lasts(45009) && !lasts(-1));
         let error = OutboundError::Timeout { call: GET_TOKEN };
-        assert!(Fault::Unasked(error).lasting_refusal().is_none());
+        assert!(ApiError::Unreachable(error).lasting_refusal().is_none());
     }
 
     #[test]
@@ -365,14 +365,14 @@ mod tests {
     fn only_a_missing_path_counts_as_missing() {
         let status = |status| {
             let content_type = "text/html".to_owned();
-            Fault::Unasked(OutboundError::Status {
+            ApiError::Unreachable(OutboundError::Status {
                 call: "x",
                 status,
                 content_type,
             })
         };
         assert!(status(404).is_missing_path() && !status(502).is_missing_path());
-        assert!(Fault::Said(refusal("x", 48005, "", &[])).is_missing_path());
-        assert!(!Fault::Said(refusal("x", 40029, "", &[])).is_missing_path());
+        assert!(ApiError::Refused(refusal("x", 48005, "", &[])).is_missing_path());
+        assert!(!ApiError::Refused(refusal("x", 40029, "", &[])).is_missing_path());
     }
 }

@@ -4,26 +4,26 @@ use std::error::Error;
 
 use serde_json::Value;
 
-use super::api::{Said, number};
-use super::departments::Tree;
-use super::errors::Fault;
+use super::api::{ResponseObject, number};
+use super::departments::DepartmentTree;
+use super::errors::ApiError;
 use super::{ConnectorError, Finding, WeCom};
 
 /// Asks WeCom everything that can be asked without a person; one finding a line.
 pub(super) async fn examine(wecom: &WeCom) -> Vec<Finding> {
     let mut findings = settings(wecom);
-    if let Err(fault) = wecom.api.token().await {
-        findings.push(bad(wecom, "corp_id and secret", fault));
+    if let Err(error) = wecom.api.token().await {
+        findings.push(bad(wecom, "corp_id and secret", error));
         return findings;
     }
     findings.push(Finding::good("corp_id and secret buy a token"));
     match wecom.api.agent(&wecom.console.agent_id).await {
         Ok(agent) => findings.extend(application(wecom, &agent)),
-        Err(fault) => findings.push(bad(wecom, "agent_id", fault)),
+        Err(error) => findings.push(bad(wecom, "agent_id", error)),
     }
     findings.push(match wecom.api.departments().await {
-        Ok(list) => departments(&Tree::read(&list)),
-        Err(fault) => bad(wecom, "departments stay without names", fault),
+        Ok(list) => departments(&DepartmentTree::read(&list)),
+        Err(error) => bad(wecom, "departments stay without names", error),
     });
     findings
 }
@@ -42,7 +42,7 @@ fn settings(wecom: &WeCom) -> Vec<Finding> {
             wecom.corp_id
         )));
     }
-    if wecom.api.is_in_the_clear() {
+    if wecom.api.sends_secret_unencrypted() {
         findings.push(Finding::bad(
             "api_base is not https: the Secret can be read on its way",
         ));
@@ -50,7 +50,7 @@ fn settings(wecom: &WeCom) -> Vec<Finding> {
     findings
 }
 
-fn application(wecom: &WeCom, agent: &Said) -> Vec<Finding> {
+fn application(wecom: &WeCom, agent: &ResponseObject) -> Vec<Finding> {
     let text = |name: &str| agent.get(name).and_then(Value::as_str).unwrap_or_default();
     let (name, agent_id) = (text("name"), &wecom.console.agent_id);
     let closed = agent
@@ -77,21 +77,21 @@ fn application(wecom: &WeCom, agent: &Said) -> Vec<Finding> {
     findings
 }
 
-fn departments(tree: &Tree) -> Finding {
-    let (all, nameless) = (tree.len(), tree.nameless());
+fn departments(tree: &DepartmentTree) -> Finding {
+    let (all, unnamed_count) = (tree.len(), tree.unnamed_count());
     if all == 0 {
         return Finding::bad("the application sees no department: widen its 可见范围");
     }
-    if nameless > 0 {
+    if unnamed_count > 0 {
         return Finding::bad(format!(
-            "{nameless} of {all} departments come without a name"
+            "{unnamed_count} of {all} departments come without a name"
         ));
     }
     Finding::good(format!("the application sees {all} departments"))
 }
 
-fn bad(wecom: &WeCom, what: &str, fault: Fault) -> Finding {
-    let error = fault.into_error(&wecom.console);
+fn bad(wecom: &WeCom, what: &str, error: ApiError) -> Finding {
+    let error = error.into_error(&wecom.console);
     let mut text = match &error {
         ConnectorError::Misconfigured { remedy, .. } => format!("{what}: {remedy}"),
         other => format!("{what}: {other}"),
@@ -165,7 +165,7 @@ mod tests {
     fn an_address_that_is_not_trusted_is_told() {
         let message = "not allow, hint: [1], from ip: 203.0.113.9, more info at x";
         let refusal = super::super::errors::refusal("agent/get", 60020, message, &[]);
-        let finding = bad(&wecom(""), "agent_id", Fault::Said(refusal));
+        let finding = bad(&wecom(""), "agent_id", ApiError::Refused(refusal));
         assert!(
             !finding.good && finding.text.contains("enter 203.0.113.9"),
             "{finding:?}"

@@ -8,7 +8,7 @@ use super::super::{
     Connector, ConnectorBuildError, ConnectorConfig, ConnectorDeps, Features, Kind, LocalizedText,
     SettingProblem, SignInHint, SourceApp,
 };
-use super::{Config, MAPPING, MINI_PROGRAM, Scope, WeCom};
+use super::{AuthorizeScope, Config, MAPPING, MINI_PROGRAM, WeCom};
 use crate::login::pending::Mode;
 use crate::secret::SecretSource;
 use crate::setting::Place;
@@ -75,8 +75,8 @@ impl Kind for Config {
             code_kinds: &[MINI_PROGRAM],
             // The client shows nothing, except for a scope that its member must grant.
             silent_in: match self.scope {
-                Scope::Base => &[Mode::InApp],
-                Scope::PrivateInfo => &[],
+                AuthorizeScope::Base => &[Mode::InApp],
+                AuthorizeScope::PrivateInfo => &[],
             },
             silent_requirements: "WeCom can be inside its own client only, by mode \"auto\" or \"in-app\" and \
                         scope \"snsapi_base\"",

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::{ConnectorError, RefusalReason, SourceRefusal};
-use super::api::{Redeemed, Said, number};
-use super::departments::Tree;
+use super::api::{CodeOwner, ResponseObject, number};
+use super::departments::DepartmentTree;
 use crate::outbound::OutboundError;
 use crate::people::profile::{Profile, Proof};
 use crate::store::{LinkField, Subject};
@@ -17,9 +17,9 @@ const USERID_BYTES_MAX: usize = 64;
 
 /// The member a code belongs to. External contacts, personal WeChat accounts and members of linked
 /// corporations (`CorpId/userid`) are nobody here.
-pub(super) fn userid(redeemed: &Redeemed, corp_id: &str) -> Result<String, ConnectorError> {
-    let stranger = |words: &str| not_member(redeemed.call, words);
-    let Some(userid) = &redeemed.userid else {
+pub(super) fn userid(code_owner: &CodeOwner, corp_id: &str) -> Result<String, ConnectorError> {
+    let stranger = |words: &str| refuse_non_member(code_owner.call, words);
+    let Some(userid) = &code_owner.userid else {
         return Err(stranger("the code belongs to nobody in the corporation"));
     };
     if userid.contains('/') {
@@ -27,23 +27,23 @@ pub(super) fn userid(redeemed: &Redeemed, corp_id: &str) -> Result<String, Conne
             "the code belongs to a member of a linked corporation",
         ));
     }
-    let theirs = redeemed.corp_id.as_deref();
+    let theirs = code_owner.corp_id.as_deref();
     if theirs.is_some_and(|theirs| !theirs.eq_ignore_ascii_case(corp_id)) {
         return Err(stranger(
             "the code belongs to a member of another corporation",
         ));
     }
     if userid.len() > USERID_BYTES_MAX || userid.chars().any(char::is_control) {
-        return Err(odd(redeemed.call, "a userid"));
+        return Err(malformed(code_owner.call, "a userid"));
     }
     Ok(userid.clone())
 }
 
 /// Refuses whoever is disabled, not activated or gone, and an answer about somebody else.
-pub(super) fn demand_active(member: &Said, userid: &str) -> Result<(), ConnectorError> {
+pub(super) fn require_active(member: &ResponseObject, userid: &str) -> Result<(), ConnectorError> {
     let call = "user/get";
-    if !is_about(member, userid) {
-        return Err(odd(call, "the userid it was asked for"));
+    if !is_same_userid(member, userid) {
+        return Err(malformed(call, "the userid it was asked for"));
     }
     let status = member.get("status").and_then(number);
     if status == Some(ACTIVE) {
@@ -68,13 +68,19 @@ pub(super) fn demand_active(member: &Said, userid: &str) -> Result<(), Connector
 }
 
 /// Adds what the person agreed to show. What is empty there does not wipe out what is known.
-pub(super) fn merge(member: &mut Said, detail: Said) -> Result<(), ConnectorError> {
+pub(super) fn merge(
+    member: &mut ResponseObject,
+    detail: ResponseObject,
+) -> Result<(), ConnectorError> {
     let userid = member
         .get("userid")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    if detail.contains_key("userid") && !is_about(&detail, userid) {
-        return Err(odd("getuserdetail", "the member who agreed to show it"));
+    if detail.contains_key("userid") && !is_same_userid(&detail, userid) {
+        return Err(malformed(
+            "getuserdetail",
+            "the member who agreed to show it",
+        ));
     }
     let shown = detail
         .into_iter()
@@ -84,7 +90,7 @@ pub(super) fn merge(member: &mut Said, detail: Said) -> Result<(), ConnectorErro
 }
 
 /// Adds names, paths and ids of the departments the member is directly in.
-pub(super) fn add_departments(member: &mut Said, tree: &Tree) {
+pub(super) fn add_departments(member: &mut ResponseObject, tree: &DepartmentTree) {
     let departments = member.get("department").and_then(Value::as_array);
     let ids: Vec<i64> = departments
         .into_iter()
@@ -99,13 +105,13 @@ pub(super) fn add_departments(member: &mut Said, tree: &Tree) {
 }
 
 /// The profile. Only what the corporation sets is vouched for: never `email`, which members edit.
-pub(super) fn profile(corp_id: &str, member: Said) -> Result<Profile, ConnectorError> {
+pub(super) fn profile(corp_id: &str, member: ResponseObject) -> Result<Profile, ConnectorError> {
     let userid = member
         .get("userid")
         .and_then(Value::as_str)
         .unwrap_or_default();
     let subject = format!("{corp_id}:{userid}").to_ascii_lowercase();
-    let subject = Subject::try_from(subject).map_err(|_| odd("user/get", "a userid"))?;
+    let subject = Subject::try_from(subject).map_err(|_| malformed("user/get", "a userid"))?;
     let vouched = [
         (LinkField::Mobile, "mobile"),
         (LinkField::Email, "biz_mail"),
@@ -127,12 +133,12 @@ pub(super) fn profile(corp_id: &str, member: Said) -> Result<Profile, ConnectorE
 }
 
 /// WeCom tells userids apart without regard to case.
-fn is_about(said: &Said, userid: &str) -> bool {
+fn is_same_userid(said: &ResponseObject, userid: &str) -> bool {
     let theirs = said.get("userid").and_then(Value::as_str);
     theirs.is_some_and(|theirs| theirs.eq_ignore_ascii_case(userid))
 }
 
-fn not_member(call: &'static str, words: &str) -> ConnectorError {
+fn refuse_non_member(call: &'static str, words: &str) -> ConnectorError {
     let source = SourceRefusal {
         call,
         code: 0,
@@ -144,7 +150,7 @@ fn not_member(call: &'static str, words: &str) -> ConnectorError {
     }
 }
 
-fn odd(call: &'static str, missing: &'static str) -> ConnectorError {
+fn malformed(call: &'static str, missing: &'static str) -> ConnectorError {
     ConnectorError::Unreachable(OutboundError::Incomplete { call, missing })
 }
 
@@ -152,14 +158,14 @@ fn odd(call: &'static str, missing: &'static str) -> ConnectorError {
 mod tests {
     use super::*;
 
-    fn said(value: Value) -> Said {
+    fn said(value: Value) -> ResponseObject {
         value.as_object().unwrap().clone()
     }
 
-    fn redeemed(userid: Option<&str>, corp_id: Option<&str>) -> Redeemed {
+    fn code_owner(userid: Option<&str>, corp_id: Option<&str>) -> CodeOwner {
         let owned = |text: &str| text.to_owned();
         let (userid, corp_id) = (userid.map(owned), corp_id.map(owned));
-        Redeemed {
+        CodeOwner {
             call: "auth/getuserinfo",
             userid,
             user_ticket: None,
@@ -177,24 +183,24 @@ mod tests {
     #[test]
     fn only_a_member_of_this_corporation_comes_in() {
         let good = [
-            redeemed(Some("ZhangSan"), None),
-            redeemed(Some("ZhangSan"), Some("WW1")),
+            code_owner(Some("ZhangSan"), None),
+            code_owner(Some("ZhangSan"), Some("WW1")),
         ];
-        for redeemed in good {
-            assert_eq!(userid(&redeemed, "ww1").unwrap(), "ZhangSan");
+        for code_owner in good {
+            assert_eq!(userid(&code_owner, "ww1").unwrap(), "ZhangSan");
         }
         let strangers = [
-            redeemed(None, None),
-            redeemed(Some("ww2/lisi"), None),
-            redeemed(Some("ZhangSan"), Some("ww2")),
+            code_owner(None, None),
+            code_owner(Some("ww2/lisi"), None),
+            code_owner(Some("ZhangSan"), Some("ww2")),
         ];
-        for redeemed in strangers {
+        for code_owner in strangers {
             assert_eq!(
-                why(userid(&redeemed, "ww1").unwrap_err()),
+                why(userid(&code_owner, "ww1").unwrap_err()),
                 RefusalReason::NotMember
             );
         }
-        let long = redeemed(Some(&"x".repeat(65)), None);
+        let long = code_owner(Some(&"x".repeat(65)), None);
         assert!(matches!(
             userid(&long, "ww1"),
             Err(ConnectorError::Unreachable(_))
@@ -205,7 +211,7 @@ mod tests {
     fn only_an_active_member_comes_in() {
         let member = |status: Value| said(json!({ "userid": "ZhangSan", "status": status }));
         for good in [json!(1), json!("1")] {
-            assert!(demand_active(&member(good), "zhangsan").is_ok());
+            assert!(require_active(&member(good), "zhangsan").is_ok());
         }
         for bad in [
             json!(2),
@@ -215,10 +221,10 @@ mod tests {
             json!(0),
             Value::Null,
         ] {
-            let error = demand_active(&member(bad), "zhangsan").unwrap_err();
+            let error = require_active(&member(bad), "zhangsan").unwrap_err();
             assert_eq!(why(error), RefusalReason::Inactive);
         }
-        let other = demand_active(&member(json!(1)), "lisi");
+        let other = require_active(&member(json!(1)), "lisi");
         assert!(matches!(other, Err(ConnectorError::Unreachable(_))));
     }
 
@@ -243,7 +249,7 @@ mod tests {
 
     #[test]
     fn departments_are_named_with_their_paths() {
-        let tree = Tree::read(&[
+        let tree = DepartmentTree::read(&[
             json!({ "id": 1, "name": "总公司", "parentid": 0 }),
             json!({ "id": 2, "name": "研发", "parentid": 1 }),
         ]);
@@ -252,7 +258,7 @@ mod tests {
         assert_eq!(member["department_names"], json!(["研发", "9"]));
         assert_eq!(member["department_paths"], json!(["总公司/研发", "9"]));
         assert_eq!(member["department_ids"], json!([2, 9]));
-        let mut none = Said::new();
+        let mut none = ResponseObject::new();
         add_departments(&mut none, &tree);
         assert_eq!(none["department_ids"], json!([]));
     }

@@ -31,7 +31,7 @@ fn token_url() -> Url {
     Url::parse("https://id.example/token").unwrap()
 }
 
-fn form(proof: &Proof) -> Vec<(String, String)> {
+fn form(proof: &ClientAuthentication) -> Vec<(String, String)> {
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     proof.form().map(owned).collect()
 }
@@ -40,7 +40,7 @@ fn form(proof: &Proof) -> Vec<(String, String)> {
 fn a_secret_goes_by_basic_encoded_first() {
     let secret = literal("hunter2:+/ 密");
     let client = Client::build(settings(Some(&secret), None), clock()).unwrap();
-    let proof = client.proof(&token_url());
+    let proof = client.authentication(&token_url());
     let Credentials::Basic { user, password } = proof.credentials() else {
         panic!("basic");
     };
@@ -55,7 +55,7 @@ fn a_secret_goes_by_basic_encoded_first() {
 #[test]
 fn a_secret_goes_by_the_form_where_that_is_said_or_the_only_way() {
     let secret = literal("hunter2");
-    let in_form = |client: &Client| form(&client.proof(&token_url())).len() == 2;
+    let in_form = |client: &Client| form(&client.authentication(&token_url())).len() == 2;
     let how = |client_auth| {
         let settings = ClientSettings {
             client_auth,
@@ -66,18 +66,22 @@ fn a_secret_goes_by_the_form_where_that_is_said_or_the_only_way() {
     assert!(in_form(&how(Some(ClientAuth::Post))));
     let free = how(None);
     assert!(!in_form(&free));
-    assert!(in_form(&free.as_supported(&["client_secret_post", "none"])));
+    assert!(in_form(
+        &free.with_supported_methods(&["client_secret_post", "none"])
+    ));
     for methods in [&["client_secret_post", "client_secret_basic"][..], &[]] {
-        assert!(!in_form(&free.as_supported(methods)));
+        assert!(!in_form(&free.with_supported_methods(methods)));
     }
     let told = how(Some(ClientAuth::Basic));
-    assert!(!in_form(&told.as_supported(&["client_secret_post"])));
+    assert!(!in_form(
+        &told.with_supported_methods(&["client_secret_post"])
+    ));
 }
 
 #[test]
 fn a_public_client_names_itself_alone() {
     let client = Client::build(settings(None, None), clock()).unwrap();
-    let proof = client.proof(&token_url());
+    let proof = client.authentication(&token_url());
     assert!(matches!(proof.credentials(), Credentials::None));
     assert_eq!(
         form(&proof),
@@ -101,7 +105,7 @@ fn a_key_signs_what_is_good_once_and_for_a_minute() {
         };
         let clock = clock();
         let client = Client::build(settings, clock.clone()).unwrap();
-        let sent = |client: &Client| form(&client.proof(&token_url()));
+        let sent = |client: &Client| form(&client.authentication(&token_url()));
         let (first, second) = (sent(&client), sent(&client));
         assert_eq!(first[1].1, ASSERTION_TYPE);
         assert_ne!(first[2].1, second[2].1, "each has its own jti");

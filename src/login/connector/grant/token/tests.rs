@@ -2,11 +2,15 @@ use serde_json::json;
 
 use super::*;
 
-fn answer(status: u16, body: Value) -> Result<Granted, Fault> {
-    heard(status, body, Dialect::default())
+fn answer(status: u16, body: Value) -> Result<TokenResponse, TokenEndpointError> {
+    heard(status, body, TokenEndpointDialect::default())
 }
 
-fn heard(status: u16, body: Value, dialect: Dialect<'_>) -> Result<Granted, Fault> {
+fn heard(
+    status: u16,
+    body: Value,
+    dialect: TokenEndpointDialect<'_>,
+) -> Result<TokenResponse, TokenEndpointError> {
     read(
         &Said { status, body },
         dialect,
@@ -87,7 +91,7 @@ fn only_a_bearer_token_is_one() {
     let mut untyped = whole();
     untyped.as_object_mut().unwrap().remove("token_type");
     assert!(answer(200, untyped.clone()).is_err());
-    let dialect = Dialect {
+    let dialect = TokenEndpointDialect {
         untyped: true,
         at: None,
     };
@@ -124,7 +128,7 @@ fn what_is_no_token_is_refused() {
 
 #[test]
 fn tokens_may_stand_deeper_where_that_is_said() {
-    let dialect = Dialect {
+    let dialect = TokenEndpointDialect {
         untyped: true,
         at: Some("/data"),
     };
@@ -137,7 +141,7 @@ fn tokens_may_stand_deeper_where_that_is_said() {
         "a number beside a token says nothing"
     );
     let refused = heard(200, json!({ "code": 20003, "msg": "used" }), dialect);
-    let Err(Fault::Said { refusal, .. }) = refused else {
+    let Err(TokenEndpointError::Refused { refusal, .. }) = refused else {
         panic!("{refused:?}");
     };
     assert_eq!(refusal.message, "code 20003: used");

@@ -10,47 +10,47 @@ use crate::people::source::SourceError;
 const MESSAGE_CHARS_MAX: usize = 300;
 
 /// What is shorter is nobody's secret, and would make a message unreadable.
-const HIDDEN_BYTES_MIN: usize = 6;
+const REDACTED_BYTES_MIN: usize = 6;
 
 /// Why the token endpoint granted nothing.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum TokenEndpointError {
     /// It refused, with an error of the protocol or of its own.
-    Said {
+    Refused {
         /// `invalid_grant` and its kin.
         error: String,
         /// The same for the log.
         refusal: SourceRefusal,
     },
     /// It could not be asked, or its answer made no sense.
-    Unasked(OutboundError),
+    Unreachable(OutboundError),
 }
 
 /// What an error asks of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
+enum ErrorClass {
     /// The code or the refresh token is spent, ended or revoked.
     Spent,
     Busy,
-    NotTheirs,
+    AccessDenied,
     Misconfigured,
 }
 
-impl Fault {
+impl TokenEndpointError {
     /// What it means while a code is redeemed.
     pub(super) fn at_redemption(self, callback: &Url) -> ConnectorError {
         let (error, refusal) = match self {
-            Self::Said { error, refusal } => (error, refusal),
-            Self::Unasked(error) => return unasked(error),
+            Self::Refused { error, refusal } => (error, refusal),
+            Self::Unreachable(error) => return transport_error(error),
         };
-        match meaning(&error, refusal.code) {
-            Meaning::Spent => ConnectorError::Stale(refusal),
-            Meaning::Busy => ConnectorError::Busy(refusal),
-            Meaning::NotTheirs => ConnectorError::Refused {
+        match classify(&error, refusal.code) {
+            ErrorClass::Spent => ConnectorError::Stale(refusal),
+            ErrorClass::Busy => ConnectorError::Busy(refusal),
+            ErrorClass::AccessDenied => ConnectorError::Refused {
                 why: RefusalReason::OutOfRange,
                 source: refusal,
             },
-            Meaning::Misconfigured => ConnectorError::Misconfigured {
+            ErrorClass::Misconfigured => ConnectorError::Misconfigured {
                 remedy: remedy(&error, callback),
                 source: refusal,
             },
@@ -60,7 +60,9 @@ impl Fault {
     /// What it means while a refresh token is spent. Only the provider's own word ends a session.
     pub(super) fn at_refresh(self, callback: &Url) -> SourceError {
         match self {
-            Self::Said { error, refusal } if meaning(&error, refusal.code) == Meaning::Spent => {
+            Self::Refused { error, refusal }
+                if classify(&error, refusal.code) == ErrorClass::Spent =>
+            {
                 SourceError::Gone(Box::new(refusal))
             }
             other => SourceError::Unavailable(Box::new(other.at_redemption(callback))),
@@ -69,13 +71,13 @@ impl Fault {
 }
 
 /// A provider that answers by a bare status: busy, or away.
-fn unasked(error: OutboundError) -> ConnectorError {
+fn transport_error(error: OutboundError) -> ConnectorError {
     match error {
         OutboundError::Status {
             call,
             status: status @ 429,
             ..
-        } => ConnectorError::Busy(said(
+        } => ConnectorError::Busy(source_refusal(
             call,
             i64::from(status),
             "too many requests",
@@ -86,21 +88,21 @@ fn unasked(error: OutboundError) -> ConnectorError {
     }
 }
 
-/// What a provider said, bounded and without what was `hidden` in the question.
-pub(in super::super) fn said(
+/// What a provider said, bounded and without what was `redacted` in the question.
+pub(in super::super) fn source_refusal(
     call: &'static str,
     code: i64,
     error: &str,
     description: Option<&str>,
-    hidden: &[&str],
+    redacted: &[&str],
 ) -> SourceRefusal {
     let mut message = match description.map(str::trim) {
         Some(description) if !description.is_empty() => format!("{error}: {description}"),
         _ => error.to_owned(),
     };
-    for secret in hidden
+    for secret in redacted
         .iter()
-        .filter(|secret| secret.len() >= HIDDEN_BYTES_MIN)
+        .filter(|secret| secret.len() >= REDACTED_BYTES_MIN)
     {
         message = message.replace(secret, "…");
     }
@@ -115,15 +117,15 @@ pub(in super::super) fn said(
     }
 }
 
-fn meaning(error: &str, status: i64) -> Meaning {
+fn classify(error: &str, status: i64) -> ErrorClass {
     match error {
         "invalid_grant" | "bad_verification_code" | "bad_refresh_token" | "expired_token" => {
-            Meaning::Spent
+            ErrorClass::Spent
         }
-        "temporarily_unavailable" | "server_error" | "slow_down" => Meaning::Busy,
-        "access_denied" | "unverified_user_email" => Meaning::NotTheirs,
-        _ if status == 429 => Meaning::Busy,
-        _ => Meaning::Misconfigured,
+        "temporarily_unavailable" | "server_error" | "slow_down" => ErrorClass::Busy,
+        "access_denied" | "unverified_user_email" => ErrorClass::AccessDenied,
+        _ if status == 429 => ErrorClass::Busy,
+        _ => ErrorClass::Misconfigured,
     }
 }
 

@@ -13,9 +13,9 @@ use super::Kind;
 ///
 /// [`ConnectorConfig::with_kind`]: super::ConnectorConfig::with_kind
 #[derive(Clone, Debug)]
-pub(super) struct Provided(pub(super) Arc<dyn Kind>);
+pub(super) struct ExternalKind(pub(super) Arc<dyn Kind>);
 
-impl PartialEq for Provided {
+impl PartialEq for ExternalKind {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::people;
 use super::server::{Reply, Request, json_reply};
-use super::state::{ClientProof, World};
+use super::state::{ClientProof, Shared};
 use super::{CLIENT_ID, token};
 
 /// Its metadata (OpenID Connect Discovery 1.0 §3).
-pub(super) fn discovery(world: &World) -> Reply {
-    let state = world.state();
-    let at = |path: &str| format!("{}{path}", world.issuer);
+pub(super) fn discovery(shared: &Shared) -> Reply {
+    let state = shared.state();
+    let at = |path: &str| format!("{}{path}", shared.issuer);
     let methods: &[&str] = match state.settings.client {
         ClientProof::Secret => &["client_secret_basic", "client_secret_post"],
         ClientProof::Basic => &["client_secret_basic"],
@@ -19,7 +19,7 @@ pub(super) fn discovery(world: &World) -> Reply {
         ClientProof::Public => &["none"],
     };
     let said = json!({
-        "issuer": world.issuer,
+        "issuer": shared.issuer,
         "authorization_endpoint": at("/authorize"),
         "token_endpoint": at("/token"),
         "userinfo_endpoint": at("/userinfo"),
@@ -38,48 +38,55 @@ pub(super) fn discovery(world: &World) -> Reply {
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
     });
-    json_reply(200, &state.bent("discovery", said))
+    json_reply(200, &state.apply_misbehavior("discovery", said))
 }
 
 /// Its public keys.
-pub(super) fn keys(world: &World) -> Reply {
-    let state = world.state();
+pub(super) fn keys(shared: &Shared) -> Reply {
+    let state = shared.state();
     let keys: Vec<_> = state.keys.iter().map(super::Key::jwk).collect();
-    json_reply(200, &state.bent("keys", json!({ "keys": keys })))
+    json_reply(
+        200,
+        &state.apply_misbehavior("keys", json!({ "keys": keys })),
+    )
 }
 
 /// What it knows of the person of an access token.
-pub(super) fn userinfo(world: &World, request: &Request) -> Reply {
-    let state = &mut *world.state();
-    let head = request.seen.authorization.as_deref().unwrap_or_default();
+pub(super) fn userinfo(shared: &Shared, request: &Request) -> Reply {
+    let state = &mut *shared.state();
+    let head = request
+        .received
+        .authorization
+        .as_deref()
+        .unwrap_or_default();
     let token = head.strip_prefix("Bearer ").unwrap_or_default();
-    let Some(grant) = state.bearer(token, world.clock.now()) else {
+    let Some(grant) = state.bearer(token, shared.clock.now()) else {
         return json_reply(401, &json!({ "error": "invalid_token" }));
     };
-    let mut said = json!({ "sub": people::sub(&grant.seat.login) });
+    let mut said = json!({ "sub": people::sub(&grant.session.login) });
     if state.settings.claims_in_userinfo {
-        for (name, value) in &state.person(&grant.seat.login).claims {
+        for (name, value) in &state.person(&grant.session.login).claims {
             said[name] = value.clone();
         }
     }
-    json_reply(200, &state.bent("userinfo", said))
+    json_reply(200, &state.apply_misbehavior("userinfo", said))
 }
 
 /// Explains a token to a client that proves itself (RFC 7662).
-pub(super) fn introspect(world: &World, request: &Request) -> Reply {
-    let state = &mut *world.state();
-    if let Err((status, error)) = token::client(world, state, request) {
+pub(super) fn introspect(shared: &Shared, request: &Request) -> Reply {
+    let state = &mut *shared.state();
+    if let Err((status, error)) = token::client(shared, state, request) {
         return json_reply(status, &json!({ "error": error }));
     }
-    let asked = request.seen.one("token").unwrap_or_default().to_owned();
+    let asked = request.received.one("token").unwrap_or_default().to_owned();
     let ends_s = state.access.get(&asked).map(|access| access.ends_s);
-    let said: Value = match state.bearer(&asked, world.clock.now()).zip(ends_s) {
+    let said: Value = match state.bearer(&asked, shared.clock.now()).zip(ends_s) {
         None => json!({ "active": false }),
         Some((grant, ends_s)) => json!({
             "active": true,
-            "iss": world.issuer,
-            "sub": people::sub(&grant.seat.login),
-            "username": grant.seat.login,
+            "iss": shared.issuer,
+            "sub": people::sub(&grant.session.login),
+            "username": grant.session.login,
             "client_id": CLIENT_ID,
             "aud": CLIENT_ID,
             "token_type": "Bearer",
@@ -87,5 +94,5 @@ pub(super) fn introspect(world: &World, request: &Request) -> Reply {
             "exp": ends_s,
         }),
     };
-    json_reply(200, &state.bent("introspect", said))
+    json_reply(200, &state.apply_misbehavior("introspect", said))
 }

@@ -1,4 +1,4 @@
-//! `Misbehaves`: what a provider may do that it should not.
+//! `Misbehavior`: what a provider may do that it should not.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ type Pairs = Vec<(String, String)>;
 
 /// One way of misbehaving.
 #[derive(Clone)]
-pub(crate) enum Misbehaves {
+pub(crate) enum Misbehavior {
     /// Edits the claims of each ID token before they are signed.
     Claims(Edit),
     /// Edits the head of each ID token before it is signed.
@@ -27,12 +27,12 @@ pub(crate) enum Misbehaves {
     /// Calls what an endpoint answers something else: a content type, or none at all.
     Label(&'static str, Option<&'static str>),
     /// Does something else at an endpoint than to answer.
-    At(&'static str, Odd),
+    At(&'static str, EndpointFault),
 }
 
 /// What an endpoint does instead of answering.
 #[derive(Clone, Debug)]
-pub(crate) enum Odd {
+pub(crate) enum EndpointFault {
     /// A page, status 200.
     Html,
     /// A page, with this status.
@@ -53,7 +53,7 @@ pub(crate) enum Odd {
     Cut,
 }
 
-impl Misbehaves {
+impl Misbehavior {
     pub(crate) fn claims(edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
         Self::Claims(Arc::new(edit))
     }
@@ -80,25 +80,25 @@ impl Misbehaves {
 
 impl State {
     /// What the endpoint does instead of answering, if anything.
-    pub(super) fn odd(&self, endpoint: &str) -> Option<Odd> {
-        self.misbehaves.iter().find_map(|how| match how {
-            Misbehaves::At(at, odd) if *at == endpoint => Some(odd.clone()),
+    pub(super) fn odd(&self, endpoint: &str) -> Option<EndpointFault> {
+        self.misbehavior.iter().find_map(|how| match how {
+            Misbehavior::At(at, odd) if *at == endpoint => Some(odd.clone()),
             _ => None,
         })
     }
 
     /// What the endpoint calls its answer, when that is not what it is.
     pub(super) fn label(&self, endpoint: &str) -> Option<Option<&'static str>> {
-        self.misbehaves.iter().find_map(|how| match how {
-            Misbehaves::Label(at, label) if *at == endpoint => Some(*label),
+        self.misbehavior.iter().find_map(|how| match how {
+            Misbehavior::Label(at, label) if *at == endpoint => Some(*label),
             _ => None,
         })
     }
 
-    /// The JSON of an endpoint, bent as told.
-    pub(super) fn bent(&self, endpoint: &str, mut answer: Value) -> Value {
-        for how in &self.misbehaves {
-            if let Misbehaves::Answer(at, edit) = how
+    /// The JSON of an endpoint, apply_misbehavior as told.
+    pub(super) fn apply_misbehavior(&self, endpoint: &str, mut answer: Value) -> Value {
+        for how in &self.misbehavior {
+            if let Misbehavior::Answer(at, edit) = how
                 && *at == endpoint
             {
                 edit(&mut answer);
@@ -107,29 +107,29 @@ impl State {
         answer
     }
 
-    /// What the browser brings back, bent as told.
-    pub(super) fn bent_back(&self, mut pairs: Pairs) -> Pairs {
-        for how in &self.misbehaves {
-            if let Misbehaves::Back(edit) = how {
+    /// What the browser brings back, apply_misbehavior as told.
+    pub(super) fn misbehave_in_redirect(&self, mut pairs: Pairs) -> Pairs {
+        for how in &self.misbehavior {
+            if let Misbehavior::Back(edit) = how {
                 edit(&mut pairs);
             }
         }
         pairs
     }
 
-    /// The ID token of these claims, bent as told.
+    /// The ID token of these claims, apply_misbehavior as told.
     pub(super) fn id_token(&self, mut claims: Value) -> String {
         let mut head = serde_json::json!({});
         let mut sign: Option<&Sign> = None;
-        for how in &self.misbehaves {
+        for how in &self.misbehavior {
             match how {
-                Misbehaves::Claims(edit) => edit(&mut claims),
-                Misbehaves::Head(edit) => edit(&mut head),
-                Misbehaves::Sign(by) => sign = Some(by),
-                Misbehaves::Answer(..)
-                | Misbehaves::Back(_)
-                | Misbehaves::Label(..)
-                | Misbehaves::At(..) => {}
+                Misbehavior::Claims(edit) => edit(&mut claims),
+                Misbehavior::Head(edit) => edit(&mut head),
+                Misbehavior::Sign(by) => sign = Some(by),
+                Misbehavior::Answer(..)
+                | Misbehavior::Back(_)
+                | Misbehavior::Label(..)
+                | Misbehavior::At(..) => {}
             }
         }
         match sign {
