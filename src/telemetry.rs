@@ -14,8 +14,8 @@ use serde::Deserialize;
 
 pub use access::{AccessRecord, CutBy, FaceLabel, StreamEnd, StreamKind, VerdictLabel};
 pub use audit::{AuditEvent, AuditRecord};
-use lines::Kind;
 pub use log_limiter::LogLimiter;
+use log_writer::LineKind;
 pub use metrics::{
     BearerCounters, BearerOutcome, GaugeGuard, LoginOutcome, RefreshOutcome, ReloadOutcome,
 };
@@ -23,20 +23,20 @@ pub use program_log::{flush_log, init};
 
 mod access;
 mod audit;
-mod bucket;
 pub mod escape;
-mod events;
-mod line;
-mod lines;
+mod event_format;
+mod json_line;
 mod log_limiter;
-mod losses;
+mod log_writer;
+mod loss_metrics;
 mod metrics;
 mod program_log;
-mod standard;
+mod standard_streams;
+mod token_bucket;
 
 /// So many entries of the audit trail about strangers at once, and then so many in a second.
-const STRANGERS_AT_ONCE: u32 = 100;
-const STRANGERS_PER_SECOND: u32 = 2;
+const ANONYMOUS_AUDIT_BURST: u32 = 100;
+const ANONYMOUS_AUDIT_PER_SECOND: u32 = 2;
 
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -66,7 +66,7 @@ pub enum InitError {
     Level(String),
     /// Somebody in this process logs already.
     #[error("begin to log")]
-    Twice(#[source] tracing_subscriber::util::TryInitError),
+    AlreadyInitialized(#[source] tracing_subscriber::util::TryInitError),
 }
 
 /// Where everything is counted and recorded. One per process; clones are the same one.
@@ -76,34 +76,44 @@ pub struct Telemetry(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     metrics: metrics::Metrics,
-    lines: Arc<lines::Lines>,
-    strangers: bucket::Bucket,
+    records: Arc<log_writer::LogWriter>,
+    anonymous_audit: token_bucket::TokenBucket,
     access: bool,
     /// Leave to say that lines are dropped.
-    drops: LogLimiter,
+    drop_warnings: LogLimiter,
 }
 
 impl Telemetry {
     /// Records go to standard output.
     pub fn new(config: &LogConfig) -> Self {
-        Self::to(config, standard::output())
+        Self::with_destination(config, standard_streams::output())
     }
 
     /// Records go wherever a test looks.
     pub fn writing_to(config: &LogConfig, out: Box<dyn io::Write + Send>) -> Self {
         let name = "records";
-        let turn = None;
-        Self::to(config, lines::Destination { name, out, turn })
+        let file_lock = None;
+        Self::with_destination(
+            config,
+            log_writer::Destination {
+                name,
+                out,
+                file_lock,
+            },
+        )
     }
 
-    fn to(config: &LogConfig, destination: lines::Destination) -> Self {
-        let lines = Arc::new(lines::Lines::start(destination));
+    fn with_destination(config: &LogConfig, destination: log_writer::Destination) -> Self {
+        let records = Arc::new(log_writer::LogWriter::start(destination));
         Self(Arc::new(Shared {
-            metrics: metrics::Metrics::new(losses::Losses::of(&lines)),
-            lines,
-            strangers: bucket::Bucket::new(STRANGERS_AT_ONCE, STRANGERS_PER_SECOND),
+            metrics: metrics::Metrics::new(loss_metrics::LossCollector::of(&records)),
+            records,
+            anonymous_audit: token_bucket::TokenBucket::new(
+                ANONYMOUS_AUDIT_BURST,
+                ANONYMOUS_AUDIT_PER_SECOND,
+            ),
             access: config.access,
-            drops: LogLimiter::default(),
+            drop_warnings: LogLimiter::default(),
         }))
     }
 
@@ -127,7 +137,7 @@ impl Telemetry {
     /// Writes a request down that was counted before.
     pub fn write_request(&self, access: &AccessRecord<'_>) {
         if self.0.access {
-            self.push(Kind::Access, |line| access.write(line));
+            self.push(LineKind::Access, |line| access.write(line));
         }
     }
 
@@ -136,28 +146,28 @@ impl Telemetry {
     pub fn record_stream_end(&self, ended: &StreamEnd<'_>) {
         self.0.metrics.ended(ended.what);
         if self.0.access {
-            self.push(Kind::Access, |line| ended.write(line));
+            self.push(LineKind::Access, |line| ended.write(line));
         }
     }
 
     /// Writes down who came, went, or was turned away. Such lines have a reserve of memory that no
     /// other kind of line can fill.
     pub fn audit(&self, audit: &AuditRecord<'_>) {
-        let left_out = self.0.strangers.left_out();
-        self.push(Kind::Audit, |line| audit.write(line, left_out));
+        let suppressed = self.0.anonymous_audit.take_suppressed();
+        self.push(LineKind::Audit, |line| audit.write(line, suppressed));
     }
 
     /// Writes down what any stranger can cause without a limit: at a pace. The next line says how
     /// many were left out.
     pub fn audit_anonymous(&self, audit: &AuditRecord<'_>) {
-        if let Some(left_out) = self.0.strangers.take() {
-            self.push(Kind::Audit, |line| audit.write(line, left_out));
+        if let Some(suppressed) = self.0.anonymous_audit.take() {
+            self.push(LineKind::Audit, |line| audit.write(line, suppressed));
         }
     }
 
-    fn push(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
-        if !self.0.lines.push(kind, write) && self.0.drops.allow() {
-            let (kind, output) = (kind.as_str(), self.0.lines.name());
+    fn push(&self, kind: LineKind, write: impl FnOnce(&mut Vec<u8>)) {
+        if !self.0.records.push(kind, write) && self.0.drop_warnings.allow() {
+            let (kind, output) = (kind.as_str(), self.0.records.name());
             tracing::warn!(
                 kind,
                 output,
@@ -168,15 +178,15 @@ impl Telemetry {
 
     /// What hinders the log now, for an operator who looks at the health of the process.
     pub fn log_problems(&self) -> Vec<String> {
-        let records = self.0.lines.trouble();
-        let program = program_log::lines().and_then(lines::Lines::trouble);
+        let records = self.0.records.problem();
+        let program = program_log::writer().and_then(log_writer::LogWriter::problem);
         records.into_iter().chain(program).collect()
     }
 
     /// Writes the records that are still in memory; for the end of the process. Gives up after a few
     /// seconds when nobody reads them.
     pub fn flush(&self) {
-        self.0.lines.flush();
+        self.0.records.flush();
     }
 }
 

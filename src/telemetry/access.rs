@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::line::{Line, bounded};
+use super::json_line::{JsonLine, truncate};
 use crate::clock::Timestamp;
 
 /// How much of a path is written down; a longer one is cut, and `path_bytes` says how long it is.
@@ -175,35 +175,35 @@ impl fmt::Debug for AccessRecord<'_> {
 
 impl AccessRecord<'_> {
     pub(super) fn write(&self, buffer: &mut Vec<u8>) {
-        let mut line = Line::begin(buffer, self.at, "menshen::access");
+        let mut line = JsonLine::begin(buffer, self.at, "menshen::access");
         line.text("request_id", self.request_id)
-            .maybe("trace_id", self.trace_id)
-            .shown("client", Some(&self.client))
-            .text("method", bounded(self.method, METHOD_BYTES_MAX))
-            .text("host", bounded(self.host, HOST_BYTES_MAX));
+            .optional_text("trace_id", self.trace_id)
+            .optional_display("client", Some(&self.client))
+            .text("method", truncate(self.method, METHOD_BYTES_MAX))
+            .text("host", truncate(self.host, HOST_BYTES_MAX));
         let path = path_only(self.path);
-        line.text("path", bounded(path, PATH_BYTES_MAX));
+        line.text("path", truncate(path, PATH_BYTES_MAX));
         if path.len() > PATH_BYTES_MAX {
             line.number("path_bytes", path.len() as u64);
         }
         line.text("face", self.face.as_str())
-            .maybe("route", self.route)
-            .maybe("login", self.login)
-            .shown("session", self.session)
-            .maybe("issuer", self.program.map(|(issuer, _)| issuer))
-            .maybe("subject", self.program.map(|(_, subject)| subject))
+            .optional_text("route", self.route)
+            .optional_text("login", self.login)
+            .optional_display("session", self.session)
+            .optional_text("issuer", self.program.map(|(issuer, _)| issuer))
+            .optional_text("subject", self.program.map(|(_, subject)| subject))
             .text("verdict", self.verdict.as_str())
-            .maybe("reason", self.reason)
+            .optional_text("reason", self.reason)
             .number("status", self.status.into())
-            .maybe("upstream", self.upstream)
-            .ms("ms", self.took);
+            .optional_text("upstream", self.upstream)
+            .milliseconds("ms", self.took);
         if let Some(took) = self.upstream_took {
-            line.ms("upstream_ms", took);
+            line.milliseconds("upstream_ms", took);
         }
         if let Some(bytes) = self.bytes {
             line.number("bytes", bytes);
         }
-        line.maybe("cut", self.cut.map(CutBy::as_str));
+        line.optional_text("cut", self.cut.map(CutBy::as_str));
         line.end();
     }
 }
@@ -229,18 +229,18 @@ impl StreamKind {
 
 impl StreamEnd<'_> {
     pub(super) fn write(&self, buffer: &mut Vec<u8>) {
-        let mut line = Line::begin(buffer, self.at, "menshen::access");
+        let mut line = JsonLine::begin(buffer, self.at, "menshen::access");
         line.text("request_id", self.request_id)
-            .shown("client", Some(&self.client))
+            .optional_display("client", Some(&self.client))
             .text("route", self.route)
-            .maybe("login", self.login)
-            .shown("session", self.session)
-            .maybe("issuer", self.program.map(|(issuer, _)| issuer))
-            .maybe("subject", self.program.map(|(_, subject)| subject))
+            .optional_text("login", self.login)
+            .optional_display("session", self.session)
+            .optional_text("issuer", self.program.map(|(issuer, _)| issuer))
+            .optional_text("subject", self.program.map(|(_, subject)| subject))
             .text("verdict", VerdictLabel::Deny.as_str())
             .text("reason", "no longer allowed")
             .text("ended", self.what.as_str())
-            .ms("ms", self.after);
+            .milliseconds("ms", self.after);
         line.end();
     }
 }

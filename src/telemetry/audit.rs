@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::error_chain;
-use super::line::{Line, bounded};
+use super::json_line::{JsonLine, truncate};
 use crate::clock::Timestamp;
 
 /// How much of a User-Agent is kept, in bytes.
@@ -101,34 +101,34 @@ impl<'a> AuditRecord<'a> {
     }
 
     /// `left_out` entries of strangers were not written since the last one that was.
-    pub(super) fn write(&self, buffer: &mut Vec<u8>, left_out: u64) {
+    pub(super) fn write(&self, buffer: &mut Vec<u8>, suppressed: u64) {
         let error = self.error.map(error_chain);
-        let mut line = Line::begin(buffer, self.at, "menshen::audit");
+        let mut line = JsonLine::begin(buffer, self.at, "menshen::audit");
         line.text("event", self.event.as_str())
-            .maybe("request_id", self.request_id)
-            .maybe("connector", self.connector)
-            .maybe("issuer", self.issuer)
-            .maybe("subject", self.subject)
-            .maybe("login", self.login)
-            .shown("account", self.account)
-            .shown("session", self.session)
-            .shown(
+            .optional_text("request_id", self.request_id)
+            .optional_text("connector", self.connector)
+            .optional_text("issuer", self.issuer)
+            .optional_text("subject", self.subject)
+            .optional_text("login", self.login)
+            .optional_display("account", self.account)
+            .optional_display("session", self.session)
+            .optional_display(
                 "client",
                 self.client.as_ref().map(|ip| ip as &dyn fmt::Display),
             )
-            .maybe(
+            .optional_text(
                 "user_agent",
                 self.user_agent
                     .as_deref()
-                    .map(|agent| bounded(agent, USER_AGENT_BYTES_MAX)),
+                    .map(|agent| truncate(agent, USER_AGENT_BYTES_MAX)),
             )
-            .maybe("reason", self.reason)
-            .shown(
+            .optional_text("reason", self.reason)
+            .optional_display(
                 "error",
                 error.as_ref().map(|error| error as &dyn fmt::Display),
             );
-        if left_out > 0 {
-            line.number("left_out", left_out);
+        if suppressed > 0 {
+            line.number("left_out", suppressed);
         }
         line.end();
     }

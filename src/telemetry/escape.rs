@@ -85,14 +85,15 @@ mod tests {
 
     #[test]
     fn json_says_the_same_to_whoever_parses_it() {
-        let said = "a\u{85}\u{2028}\u{202e}\u{200b}\u{e0041}\u{feff}\n\"财";
-        let json = serde_json::to_string_pretty(&serde_json::json!({ "a": said })).unwrap();
+        let text_with_controls = "a\u{85}\u{2028}\u{202e}\u{200b}\u{e0041}\u{feff}\n\"财";
+        let json =
+            serde_json::to_string_pretty(&serde_json::json!({ "a": text_with_controls })).unwrap();
         let shown = super::json_for_terminal(&json);
         assert!(
             !shown.chars().any(|c| needs_escape(c) && c != '\n'),
             "{shown}"
         );
         let parsed: serde_json::Value = serde_json::from_str(&shown).unwrap();
-        assert_eq!(parsed["a"], said);
+        assert_eq!(parsed["a"], text_with_controls);
     }
 }

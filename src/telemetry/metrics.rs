@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::losses::Losses;
+use super::loss_metrics::LossCollector;
 use super::{AccessRecord, FaceLabel, StreamKind, Telemetry, VerdictLabel};
 
 /// Upper bounds in seconds: from what a cached decision takes to what nobody waits for.
@@ -140,9 +140,9 @@ impl Drop for GaugeGuard {
 }
 
 impl Metrics {
-    pub(super) fn new(losses: Losses) -> Self {
+    pub(super) fn new(loss_collector: LossCollector) -> Self {
         let mut registry = Registry::with_prefix("menshen");
-        registry.register_collector(Box::new(losses));
+        registry.register_collector(Box::new(loss_collector));
         let requests = Family::<Labels, Counter>::default();
         let durations = Family::<Labels, Histogram>::new_with_constructor(histogram as fn() -> _);
         let request_counter = |face: FaceLabel, verdict: VerdictLabel, status: &str| {

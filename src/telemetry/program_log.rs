@@ -8,11 +8,11 @@ use std::thread;
 
 use tracing_subscriber::EnvFilter;
 
-use super::lines::{Kind, Lines};
-use super::{InitError, LogConfig, events, standard};
+use super::log_writer::{LineKind, LogWriter};
+use super::{InitError, LogConfig, event_format, standard_streams};
 
 /// Where events go; one per process, as `tracing` has one subscriber per process.
-static LOG: OnceLock<Lines> = OnceLock::new();
+static PROGRAM_LOG: OnceLock<LogWriter> = OnceLock::new();
 
 /// Begins to log: one JSON line per event on standard error, at a pace for each kind of line. Once
 /// per process.
@@ -26,30 +26,30 @@ pub fn init(config: &LogConfig) -> Result<(), InitError> {
     let Ok(filter) = EnvFilter::try_new(&level) else {
         return Err(InitError::Level(level));
     };
-    let lines = LOG.get_or_init(|| Lines::start(standard::error()));
+    let lines = PROGRAM_LOG.get_or_init(|| LogWriter::start(standard_streams::error()));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_writer(|| Writer(lines))
+        .with_writer(|| EventWriter(lines))
         .with_env_filter(filter)
-        .map_event_format(events::Events::new)
+        .map_event_format(event_format::RateLimitedFormat::new)
         .finish()
         .try_init()
-        .map_err(InitError::Twice)?;
+        .map_err(InitError::AlreadyInitialized)?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }
 
 /// Writes what is still in memory, for a few seconds at most; false when nobody reads it.
 pub fn flush_log() -> bool {
-    LOG.get().is_none_or(Lines::flush)
+    PROGRAM_LOG.get().is_none_or(LogWriter::flush)
 }
 
 /// The lines on standard error, once they are logged.
-pub(super) fn lines() -> Option<&'static Lines> {
-    LOG.get()
+pub(super) fn writer() -> Option<&'static LogWriter> {
+    PROGRAM_LOG.get()
 }
 
 /// The hook of the standard library writes to standard error itself: with a reader that stalls, the
@@ -73,12 +73,12 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     }
 }
 
-struct Writer(&'static Lines);
+struct EventWriter(&'static LogWriter);
 
-impl io::Write for Writer {
+impl io::Write for EventWriter {
     /// An event comes in one piece; one without room is counted.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        self.0.push_bytes(Kind::Program, event);
+        self.0.push_bytes(LineKind::Program, event);
         Ok(event.len())
     }
 

@@ -10,9 +10,9 @@ use super::*;
 use crate::clock::Timestamp;
 
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl io::Write for Kept {
+impl io::Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -23,7 +23,7 @@ impl io::Write for Kept {
     }
 }
 
-impl Kept {
+impl SharedBuffer {
     fn values(&self) -> Vec<Value> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines()
@@ -57,17 +57,20 @@ fn access() -> AccessRecord<'static> {
     }
 }
 
-fn with(config: &LogConfig) -> (Kept, Telemetry) {
-    let kept = Kept::default();
-    (kept.clone(), Telemetry::writing_to(config, Box::new(kept)))
+fn with(config: &LogConfig) -> (SharedBuffer, Telemetry) {
+    let buffer = SharedBuffer::default();
+    (
+        buffer.clone(),
+        Telemetry::writing_to(config, Box::new(buffer)),
+    )
 }
 
 #[test]
 fn a_request_is_one_line_without_its_query() {
-    let (kept, telemetry) = with(&LogConfig::default());
+    let (buffer, telemetry) = with(&LogConfig::default());
     telemetry.record_request(&access());
     telemetry.flush();
-    let values = kept.values();
+    let values = buffer.values();
     assert_eq!(values.len(), 1);
     let expected = serde_json::json!({
         "timestamp": "2023-11-14T22:13:20.123Z", "target": "menshen::access",
@@ -81,13 +84,13 @@ fn a_request_is_one_line_without_its_query() {
 
 #[test]
 fn a_request_is_counted_even_when_it_is_not_written() {
-    let (kept, telemetry) = with(&LogConfig {
+    let (buffer, telemetry) = with(&LogConfig {
         access: false,
         ..LogConfig::default()
     });
     telemetry.record_request(&access());
     telemetry.flush();
-    assert!(kept.values().is_empty());
+    assert!(buffer.values().is_empty());
     let page = telemetry.render();
     let line = r#"menshen_requests_total{face="proxy",verdict="allow",status="2xx"} 1"#;
     assert!(page.contains(line), "{page}");
@@ -104,7 +107,7 @@ fn an_audit_line_has_the_whole_chain_and_a_bounded_user_agent() {
     #[error("redeem the code")]
     struct Outer(#[source] io::Error);
 
-    let (kept, telemetry) = with(&LogConfig {
+    let (buffer, telemetry) = with(&LogConfig {
         access: false,
         ..LogConfig::default()
     });
@@ -117,7 +120,7 @@ fn an_audit_line_has_the_whole_chain_and_a_bounded_user_agent() {
         ..AuditRecord::new(AuditEvent::Refused, Timestamp::from_unix_s(0))
     });
     telemetry.flush();
-    let values = kept.values();
+    let values = buffer.values();
     assert_eq!(values[0]["target"], "menshen::audit");
     assert_eq!(values[0]["event"], "refused");
     assert_eq!(values[0]["error"], "redeem the code: refused");

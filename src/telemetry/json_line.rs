@@ -10,9 +10,9 @@ use crate::clock::Timestamp;
 /// A line that is being written. Every text is escaped, so a record cannot break out of its line,
 /// nor look like another one on a screen.
 #[derive(Debug)]
-pub(super) struct Line<'a>(&'a mut Vec<u8>);
+pub(super) struct JsonLine<'a>(&'a mut Vec<u8>);
 
-impl<'a> Line<'a> {
+impl<'a> JsonLine<'a> {
     /// Begins with when and what.
     pub(super) fn begin(buffer: &'a mut Vec<u8>, at: Timestamp, target: &str) -> Self {
         buffer.extend_from_slice(b"{\"timestamp\":\"");
@@ -26,15 +26,15 @@ impl<'a> Line<'a> {
 
     /// A text.
     pub(super) fn text(&mut self, name: &str, value: &str) -> &mut Self {
-        self.name(name);
+        self.push_key(name);
         self.0.push(b'"');
-        escape(self.0, value);
+        push_escaped(self.0, value);
         self.0.push(b'"');
         self
     }
 
     /// A text that may be missing.
-    pub(super) fn maybe(&mut self, name: &str, value: Option<&str>) -> &mut Self {
+    pub(super) fn optional_text(&mut self, name: &str, value: Option<&str>) -> &mut Self {
         if let Some(value) = value {
             self.text(name, value);
         }
@@ -42,12 +42,16 @@ impl<'a> Line<'a> {
     }
 
     /// Something that shows itself: an id, an address, an error.
-    pub(super) fn shown(&mut self, name: &str, value: Option<&dyn fmt::Display>) -> &mut Self {
+    pub(super) fn optional_display(
+        &mut self,
+        name: &str,
+        value: Option<&dyn fmt::Display>,
+    ) -> &mut Self {
         if let Some(value) = value {
-            self.name(name);
+            self.push_key(name);
             self.0.push(b'"');
             // Writing text into memory cannot fail.
-            let _ = fmt::Write::write_fmt(&mut Escaping(self.0), format_args!("{value}"));
+            let _ = fmt::Write::write_fmt(&mut EscapingWriter(self.0), format_args!("{value}"));
             self.0.push(b'"');
         }
         self
@@ -55,14 +59,14 @@ impl<'a> Line<'a> {
 
     /// A number.
     pub(super) fn number(&mut self, name: &str, value: u64) -> &mut Self {
-        self.name(name);
+        self.push_key(name);
         let _ = write!(self.0, "{value}");
         self
     }
 
     /// A time in milliseconds, to the microsecond.
-    pub(super) fn ms(&mut self, name: &str, value: Duration) -> &mut Self {
-        self.name(name);
+    pub(super) fn milliseconds(&mut self, name: &str, value: Duration) -> &mut Self {
+        self.push_key(name);
         let us = value.as_micros();
         let _ = write!(self.0, "{}.{:03}", us / 1000, us % 1000);
         self
@@ -73,7 +77,7 @@ impl<'a> Line<'a> {
         self.0.extend_from_slice(b"}\n");
     }
 
-    fn name(&mut self, name: &str) {
+    fn push_key(&mut self, name: &str) {
         self.0.extend_from_slice(b",\"");
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b"\":");
@@ -81,22 +85,22 @@ impl<'a> Line<'a> {
 }
 
 /// Text that something shows of itself, piece by piece.
-struct Escaping<'a>(&'a mut Vec<u8>);
+struct EscapingWriter<'a>(&'a mut Vec<u8>);
 
-impl fmt::Write for Escaping<'_> {
+impl fmt::Write for EscapingWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        escape(self.0, text);
+        push_escaped(self.0, text);
         Ok(())
     }
 }
 
 /// The beginning of a text, at most so many bytes of it.
-pub(super) fn bounded(text: &str, bytes_max: usize) -> &str {
+pub(super) fn truncate(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
 /// Writes the inside of a JSON string. Most text is plain ASCII and copied as it is.
-fn escape(buffer: &mut Vec<u8>, text: &str) {
+fn push_escaped(buffer: &mut Vec<u8>, text: &str) {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'"' && *byte != b'\\';
     if text.as_bytes().iter().all(plain) {
         buffer.extend_from_slice(text.as_bytes());
@@ -120,17 +124,23 @@ mod tests {
 
     #[test]
     fn a_text_cannot_break_out_of_its_line() {
-        let said = "x\"\\\r\n}\u{1b}\u{7f}\u{85}\u{2028}\u{202e}\u{200b}\u{e0041}财";
+        let text_with_controls = "x\"\\\r\n}\u{1b}\u{7f}\u{85}\u{2028}\u{202e}\u{200b}\u{e0041}财";
         let mut buffer = Vec::new();
-        Line::begin(&mut buffer, Timestamp::from_unix_s(0), "t")
-            .text("a", said)
-            .shown("b", Some(&format_args!("{said}-{said}")))
+        JsonLine::begin(&mut buffer, Timestamp::from_unix_s(0), "t")
+            .text("a", text_with_controls)
+            .optional_display(
+                "b",
+                Some(&format_args!("{text_with_controls}-{text_with_controls}")),
+            )
             .end();
         let text = String::from_utf8(buffer).unwrap();
         assert_eq!(text.matches('\n').count(), 1);
         assert!(!text.trim_end().chars().any(needs_escape), "{text}");
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["a"], said);
-        assert_eq!(value["b"], format!("{said}-{said}"));
+        assert_eq!(value["a"], text_with_controls);
+        assert_eq!(
+            value["b"],
+            format!("{text_with_controls}-{text_with_controls}")
+        );
     }
 }

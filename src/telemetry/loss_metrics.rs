@@ -8,32 +8,32 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
-use super::lines::{Kind, Lines};
+use super::log_writer::{LineKind, LogWriter};
 use super::program_log;
 
 /// Reads the counts of the records and of the program's log when somebody scrapes.
 #[derive(Debug)]
-pub(super) struct Losses {
-    records: Weak<Lines>,
+pub(super) struct LossCollector {
+    records: Weak<LogWriter>,
 }
 
-impl Losses {
-    pub(super) fn of(records: &Arc<Lines>) -> Self {
+impl LossCollector {
+    pub(super) fn of(records: &Arc<LogWriter>) -> Self {
         Self {
             records: Arc::downgrade(records),
         }
     }
 }
 
-impl Collector for Losses {
+impl Collector for LossCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let records = self.records.upgrade();
-        let all = [records.as_deref(), program_log::lines()];
+        let all = [records.as_deref(), program_log::writer()];
         let all = || all.into_iter().flatten();
         let help = "Log lines that were dropped because nobody read them in time, by kind";
         let mut family =
             encoder.encode_descriptor("log_lines_dropped", help, None, MetricType::Counter)?;
-        for kind in Kind::ALL {
+        for kind in LineKind::ALL {
             let dropped = all().map(|lines| lines.counts().dropped(kind)).sum();
             let labels = [("kind", kind.as_str())];
             ConstCounter::<u64>::new(dropped).encode(family.encode_family(&labels)?)?;

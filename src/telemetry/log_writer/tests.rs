@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::*;
 
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Kept {
+impl Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -20,24 +20,24 @@ impl Write for Kept {
     }
 }
 
-impl Kept {
+impl SharedBuffer {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
 /// Returns from no write before it may.
-struct Stuck {
-    begun: mpsc::Sender<()>,
-    reads: mpsc::Receiver<()>,
-    kept: Kept,
+struct BlockedWriter {
+    started: mpsc::Sender<()>,
+    unblocked: mpsc::Receiver<()>,
+    buffer: SharedBuffer,
 }
 
-impl Write for Stuck {
+impl Write for BlockedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = self.begun.send(());
-        let _ = self.reads.recv();
-        self.kept.write(bytes)
+        let _ = self.started.send(());
+        let _ = self.unblocked.recv();
+        self.buffer.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -46,17 +46,17 @@ impl Write for Stuck {
 }
 
 /// Takes so many bytes or fails, one after the other; then takes everything.
-struct Moody {
-    moods: VecDeque<Result<usize, ErrorKind>>,
-    kept: Kept,
+struct ScriptedWriter {
+    results: VecDeque<Result<usize, ErrorKind>>,
+    buffer: SharedBuffer,
 }
 
-impl Write for Moody {
+impl Write for ScriptedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.moods.pop_front() {
-            Some(Ok(some)) => self.kept.write(&bytes[..some]),
+        match self.results.pop_front() {
+            Some(Ok(some)) => self.buffer.write(&bytes[..some]),
             Some(Err(error)) => Err(error.into()),
-            None => self.kept.write(bytes),
+            None => self.buffer.write(bytes),
         }
     }
 
@@ -65,72 +65,72 @@ impl Write for Moody {
     }
 }
 
-fn start(out: impl Write + Send + 'static) -> Lines {
-    Lines::start(Destination {
+fn start(out: impl Write + Send + 'static) -> LogWriter {
+    LogWriter::start(Destination {
         name: "test",
         out: Box::new(out),
-        turn: None,
+        file_lock: None,
     })
 }
 
 const FIRST: &[u8] = b"first\n";
 
 /// Lines whose thread is in the write of the first one, and returns from it when the sender is dropped.
-fn stuck() -> (Lines, mpsc::Sender<()>, Kept) {
-    let (go_on, reads) = mpsc::channel();
-    let (begun, has_begun) = mpsc::channel();
-    let kept = Kept::default();
-    let lines = start(Stuck {
-        begun,
-        reads,
-        kept: kept.clone(),
+fn blocked() -> (LogWriter, mpsc::Sender<()>, SharedBuffer) {
+    let (unblock, unblocked) = mpsc::channel();
+    let (started, has_started) = mpsc::channel();
+    let buffer = SharedBuffer::default();
+    let lines = start(BlockedWriter {
+        started,
+        unblocked,
+        buffer: buffer.clone(),
     });
-    assert!(lines.push_bytes(Kind::Program, FIRST));
-    has_begun.recv().unwrap();
-    (lines, go_on, kept)
+    assert!(lines.push_bytes(LineKind::Program, FIRST));
+    has_started.recv().unwrap();
+    (lines, unblock, buffer)
 }
 
 #[test]
 fn lines_are_written_in_order_and_none_is_left_behind() {
-    let kept = Kept::default();
-    let lines = start(kept.clone());
+    let buffer = SharedBuffer::default();
+    let lines = start(buffer.clone());
     for number in 0..1_000 {
-        lines.push(Kind::Access, |line| writeln!(line, "{number}").unwrap());
+        lines.push(LineKind::Access, |line| writeln!(line, "{number}").unwrap());
     }
     drop(lines);
     let expected: Vec<_> = (0..1_000).map(|number| number.to_string()).collect();
-    assert_eq!(kept.text().lines().collect::<Vec<_>>(), expected);
+    assert_eq!(buffer.text().lines().collect::<Vec<_>>(), expected);
 }
 
 #[test]
 fn without_a_reader_other_lines_leave_the_audit_trail_its_room() {
-    let (lines, go_on, kept) = stuck();
+    let (lines, unblock, buffer) = blocked();
     let line = [vec![b'x'; 64 * 1024 - 1], vec![b'\n']].concat();
     let of = |kind| {
         (0..1_000)
             .take_while(|_| lines.push_bytes(kind, &line))
             .count()
     };
-    let room = |bytes: usize| (bytes - FIRST.len()) / line.len();
-    let others = room(WAITING_BYTES_MAX);
-    let all = room(WAITING_BYTES_MAX + AUDIT_RESERVE_BYTES);
-    assert_eq!(of(Kind::Access), others);
-    assert_eq!(of(Kind::Audit), all - others);
+    let capacity = |bytes: usize| (bytes - FIRST.len()) / line.len();
+    let others = capacity(WAITING_BYTES_MAX);
+    let all = capacity(WAITING_BYTES_MAX + AUDIT_RESERVE_BYTES);
+    assert_eq!(of(LineKind::Access), others);
+    assert_eq!(of(LineKind::Audit), all - others);
     for _ in 0..6 {
-        assert!(!lines.push_bytes(Kind::Access, &line));
+        assert!(!lines.push_bytes(LineKind::Access, &line));
     }
     let counts = lines.counts();
-    let dropped = Kind::ALL.map(|kind| counts.dropped(kind));
+    let dropped = LineKind::ALL.map(|kind| counts.dropped(kind));
     assert_eq!(dropped, [7, 1, 0]);
-    let trouble = lines.trouble().unwrap();
-    assert!(trouble.contains("8 log lines were dropped"), "{trouble}");
+    let problem = lines.problem().unwrap();
+    assert!(problem.contains("8 log lines were dropped"), "{problem}");
 
-    drop(go_on);
+    drop(unblock);
     while !lines.flush() {}
     // The note stands behind the lines, and only the next flush waits for it.
     while !lines.flush() {}
-    assert_eq!(lines.trouble(), None);
-    let text = kept.text();
+    assert_eq!(lines.problem(), None);
+    let text = buffer.text();
     let notes: Vec<Value> = text
         .lines()
         .filter(|line| line.starts_with('{'))
@@ -145,24 +145,24 @@ fn without_a_reader_other_lines_leave_the_audit_trail_its_room() {
     );
     let whole = text.lines().filter(|line| line.starts_with('x')).count();
     assert_eq!(whole, all);
-    assert!(lines.push_bytes(Kind::Access, &line));
+    assert!(lines.push_bytes(LineKind::Access, &line));
 }
 
 #[test]
 fn a_flush_without_a_reader_ends_and_the_next_one_does_not_wait() {
-    let (lines, go_on, _) = stuck();
-    lines.push_bytes(Kind::Audit, b"one\n");
+    let (lines, unblock, _) = blocked();
+    lines.push_bytes(LineKind::Audit, b"one\n");
     assert!(!lines.flush());
-    assert!(lines.shared.lock().flushed_in_vain);
+    assert!(lines.shared.lock().last_flush_failed);
     assert!(!lines.flush());
-    drop(go_on);
+    drop(unblock);
     while !lines.flush() {}
 }
 
 #[test]
 fn a_write_that_failed_is_tried_again_where_it_stopped() {
-    let kept = Kept::default();
-    let moods = [
+    let buffer = SharedBuffer::default();
+    let results = [
         Err(ErrorKind::StorageFull),
         Ok(5),
         Err(ErrorKind::Interrupted),
@@ -170,29 +170,29 @@ fn a_write_that_failed_is_tried_again_where_it_stopped() {
         Ok(0),
         Ok(1),
     ];
-    let lines = start(Moody {
-        moods: moods.into(),
-        kept: kept.clone(),
+    let lines = start(ScriptedWriter {
+        results: results.into(),
+        buffer: buffer.clone(),
     });
     for number in 0..3 {
-        lines.push(Kind::Audit, |line| {
+        lines.push(LineKind::Audit, |line| {
             writeln!(line, "line {number}").unwrap();
         });
     }
     while !lines.flush() {}
-    assert_eq!(kept.text(), "line 0\nline 1\nline 2\n");
+    assert_eq!(buffer.text(), "line 0\nline 1\nline 2\n");
     assert_eq!(lines.counts().write_errors(), 2);
-    assert_eq!(lines.trouble(), None);
+    assert_eq!(lines.problem(), None);
 }
 
 #[test]
 fn another_reader_gets_the_line_whole_of_which_one_read_half() {
-    let kept = Kept::default();
-    let lines = start(Moody {
-        moods: [Ok(9), Err(ErrorKind::BrokenPipe)].into(),
-        kept: kept.clone(),
+    let buffer = SharedBuffer::default();
+    let lines = start(ScriptedWriter {
+        results: [Ok(9), Err(ErrorKind::BrokenPipe)].into(),
+        buffer: buffer.clone(),
     });
-    lines.push_bytes(Kind::Access, b"line 0\nline 1\nline 2\n");
+    lines.push_bytes(LineKind::Access, b"line 0\nline 1\nline 2\n");
     while !lines.flush() {}
-    assert_eq!(kept.text(), "line 0\nliline 1\nline 2\n");
+    assert_eq!(buffer.text(), "line 0\nliline 1\nline 2\n");
 }

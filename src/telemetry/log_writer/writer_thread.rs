@@ -5,49 +5,51 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::super::line::Line;
-use super::{Kind, Shared, State};
+use super::super::json_line::JsonLine;
+use super::{LineKind, WriterShared, WriterState};
 use crate::clock::{Clock, Timestamp};
 
 /// How long lines gather before they are written together.
-const GATHER: Duration = Duration::from_millis(50);
+const BATCH_INTERVAL: Duration = Duration::from_millis(50);
 /// How long to wait before a write that failed is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How many bytes are written at once: progress is noticed in between.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// How much memory is kept for the next batch.
-const KEPT_BYTES: usize = 1 << 20;
+const BATCH_CAPACITY_MAX: usize = 1 << 20;
 
-impl Shared {
+impl WriterShared {
     /// Writes whatever comes until there will be no more.
-    pub(super) fn write_on(&self, mut out: Box<dyn Write + Send>) {
+    pub(super) fn run(&self, mut out: Box<dyn Write + Send>) {
         let mut batch = Vec::new();
-        while self.take(&mut batch) {
-            let turn = self.turn.map(|turn| turn.lock());
+        while self.wait_for_batch(&mut batch) {
+            let file_lock = self.file_lock.map(|file_lock| file_lock.lock());
             self.write_batch(&mut *out, &batch);
-            drop(turn);
+            drop(file_lock);
             batch.clear();
-            batch.shrink_to(KEPT_BYTES);
+            batch.shrink_to(BATCH_CAPACITY_MAX);
         }
     }
 
     /// Waits for lines and takes all of them; false when there will be no more.
-    fn take(&self, batch: &mut Vec<u8>) -> bool {
+    fn wait_for_batch(&self, batch: &mut Vec<u8>) -> bool {
         let state = self
-            .woken
-            .wait_while(self.lock(), |state| state.has_nothing() && !state.closed)
+            .wake_writer
+            .wait_while(self.lock(), |state| state.is_empty() && !state.closed)
             .unwrap_or_else(PoisonError::into_inner);
-        if state.has_nothing() {
+        if state.is_empty() {
             return false;
         }
-        let gathered = self
-            .woken
-            .wait_timeout_while(state, GATHER, |state| !state.hurry && !state.closed);
-        let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
-        state.hurry = false;
-        state.note_dropped(Clock::system().now());
+        let waited = self
+            .wake_writer
+            .wait_timeout_while(state, BATCH_INTERVAL, |state| {
+                !state.flush_requested && !state.closed
+            });
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.flush_requested = false;
+        state.append_drop_notes(Clock::system().now());
         std::mem::swap(&mut state.waiting, batch);
-        state.under_way = batch.len();
+        state.being_written = batch.len();
         true
     }
 
@@ -66,23 +68,23 @@ impl Shared {
             match written {
                 Ok(bytes) => {
                     at += bytes;
-                    self.progressed(batch.len() - at);
+                    self.record_progress(batch.len() - at);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // Whoever shares our terminal or pipe may have made it non-blocking.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if !self.pause(GATHER) {
+                    if !self.pause(BATCH_INTERVAL) {
                         return;
                     }
                 }
                 Err(error) => {
-                    self.failed(&error);
+                    self.record_failure(&error);
                     if error.kind() == ErrorKind::BrokenPipe {
                         // The first half of the line went with its reader.
                         let half = batch[..at].iter().rev().take_while(|byte| **byte != b'\n');
                         at -= half.count();
                     }
-                    if !self.pause(RETRY) {
+                    if !self.pause(RETRY_DELAY) {
                         return;
                     }
                 }
@@ -90,19 +92,19 @@ impl Shared {
         }
         // A destination with a buffer of its own, in tests.
         let _ = out.flush();
-        self.progressed(0);
+        self.record_progress(0);
     }
 
-    fn progressed(&self, under_way: usize) {
+    fn record_progress(&self, being_written: usize) {
         let mut state = self.lock();
-        state.under_way = under_way;
+        state.being_written = being_written;
         state.error = None;
-        state.flushed_in_vain = false;
+        state.last_flush_failed = false;
         drop(state);
         self.written.notify_all();
     }
 
-    fn failed(&self, error: &std::io::Error) {
+    fn record_failure(&self, error: &std::io::Error) {
         self.counts.write_errors.fetch_add(1, Ordering::Relaxed);
         self.lock().error = Some(error.to_string());
     }
@@ -110,42 +112,42 @@ impl Shared {
     /// Waits; false when there is nothing to wait for any more.
     fn pause(&self, duration: Duration) -> bool {
         let waited = self
-            .woken
+            .wake_writer
             .wait_timeout_while(self.lock(), duration, |state| !state.closed);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         !state.closed
     }
 }
 
-impl State {
-    fn has_nothing(&self) -> bool {
+impl WriterState {
+    fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.dropped == [0; 3]
     }
 
     /// Adds a line for each kind of lines that was dropped.
-    fn note_dropped(&mut self, now: Timestamp) {
+    fn append_drop_notes(&mut self, now: Timestamp) {
         let dropped = std::mem::take(&mut self.dropped);
-        for (kind, lines) in Kind::ALL.into_iter().zip(dropped) {
+        for (kind, lines) in LineKind::ALL.into_iter().zip(dropped) {
             if lines > 0 {
                 let mut note = Vec::new();
-                kind.note(&mut note, lines, now);
-                self.accept(&note);
+                kind.write_drop_note(&mut note, lines, now);
+                self.append(&note);
             }
         }
     }
 }
 
-impl Kind {
+impl LineKind {
     /// Says among the lines of this kind how many are missing.
-    fn note(self, buffer: &mut Vec<u8>, lines: u64, now: Timestamp) {
+    fn write_drop_note(self, buffer: &mut Vec<u8>, lines: u64, now: Timestamp) {
         const MESSAGE: &str = "log lines were dropped: nobody read them in time";
         let (target, level) = match self {
             Self::Access => ("menshen::access", None),
             Self::Audit => ("menshen::audit", None),
             Self::Program => ("menshen::telemetry", Some("WARN")),
         };
-        let mut line = Line::begin(buffer, now, target);
-        line.maybe("level", level)
+        let mut line = JsonLine::begin(buffer, now, target);
+        line.optional_text("level", level)
             .text("message", MESSAGE)
             .number("dropped", lines);
         line.end();

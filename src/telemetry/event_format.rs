@@ -11,24 +11,24 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::bucket::Bucket;
 use super::escape;
+use super::token_bucket::TokenBucket;
 
 /// So many lines of one place in the source at once, and then so many in a second.
-const AT_ONCE: u32 = 50;
+const BURST: u32 = 50;
 const PER_SECOND: u32 = 1;
 
 /// Writes events by another format, at a pace for each place in the source that logs.
-pub(super) struct Events<F> {
+pub(super) struct RateLimitedFormat<F> {
     format: F,
-    places: Mutex<HashMap<Identifier, Arc<Bucket>>>,
+    buckets: Mutex<HashMap<Identifier, Arc<TokenBucket>>>,
 }
 
-impl<F> Events<F> {
+impl<F> RateLimitedFormat<F> {
     pub(super) fn new(format: F) -> Self {
         Self {
             format,
-            places: Mutex::default(),
+            buckets: Mutex::default(),
         }
     }
 
@@ -39,17 +39,17 @@ impl<F> Events<F> {
         if *metadata.level() > Level::INFO {
             return Some(0);
         }
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = places
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets
             .entry(metadata.callsite())
-            .or_insert_with(|| Arc::new(Bucket::new(AT_ONCE, PER_SECOND)));
+            .or_insert_with(|| Arc::new(TokenBucket::new(BURST, PER_SECOND)));
         let bucket = Arc::clone(bucket);
-        drop(places);
+        drop(buckets);
         bucket.take()
     }
 }
 
-impl<S, N, F> FormatEvent<S, N> for Events<F>
+impl<S, N, F> FormatEvent<S, N> for RateLimitedFormat<F>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -61,16 +61,16 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let Some(left_out) = self.take(event) else {
+        let Some(suppressed) = self.take(event) else {
             return Ok(());
         };
         let mut line = String::new();
         self.format
             .format_event(context, Writer::new(&mut line), event)?;
-        if left_out > 0
+        if suppressed > 0
             && let Some(end) = line.rfind('}')
         {
-            line.insert_str(end, &format!(",\"left_out\":{left_out}"));
+            line.insert_str(end, &format!(",\"left_out\":{suppressed}"));
         }
         writer.write_str(&escape::json_for_terminal(&line))
     }
@@ -85,9 +85,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Kept {
+    impl io::Write for SharedBuffer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -99,29 +99,32 @@ mod tests {
     }
 
     fn logged(work: impl FnOnce()) -> String {
-        let kept = Kept::default();
-        let writer = kept.clone();
+        let buffer = SharedBuffer::default();
+        let writer = buffer.clone();
         let subscriber = tracing_subscriber::fmt()
             .json()
             .flatten_event(true)
             .with_max_level(Level::TRACE)
             .with_writer(move || writer.clone())
-            .map_event_format(Events::new)
+            .map_event_format(RateLimitedFormat::new)
             .finish();
         tracing::subscriber::with_default(subscriber, work);
-        let bytes = kept.0.lock().unwrap().clone();
+        let bytes = buffer.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
 
     #[test]
     fn a_line_shows_what_was_said_whatever_it_was() {
-        let said = "a\u{85}\u{9b}2J\u{2028}\u{202e}\u{2066}\u{200f}\u{61c}\u{200b}\n财";
-        let text = logged(|| tracing::warn!(name = said, shown = %said, debug = ?said, "{said}"));
+        let text_with_controls =
+            "a\u{85}\u{9b}2J\u{2028}\u{202e}\u{2066}\u{200f}\u{61c}\u{200b}\n财";
+        let text = logged(
+            || tracing::warn!(name = text_with_controls, shown = %text_with_controls, debug = ?text_with_controls, "{text_with_controls}"),
+        );
         assert_eq!(text.matches('\n').count(), 1);
         assert!(!text.trim_end().chars().any(escape::needs_escape), "{text}");
         let line: Value = serde_json::from_str(&text).unwrap();
         for field in ["name", "shown", "message"] {
-            assert_eq!(line[field], said, "{field}");
+            assert_eq!(line[field], text_with_controls, "{field}");
         }
     }
 
@@ -142,9 +145,9 @@ mod tests {
             let same = lines.iter().filter(|line| line["message"] == message);
             same.count()
         };
-        let at_once = AT_ONCE as usize;
+        let burst = BURST as usize;
         let written = of("of a stranger");
-        assert!((at_once..at_once * 4).contains(&written), "{written}");
+        assert!((burst..burst * 4).contains(&written), "{written}");
         assert_eq!((of("of a developer"), of("of another kind")), (1_000, 1));
         let counted: u64 = lines
             .iter()

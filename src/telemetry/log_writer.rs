@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-mod writer;
+mod writer_thread;
 
 /// How many bytes wait at most before lines are dropped.
 const WAITING_BYTES_MAX: usize = 4 << 20;
@@ -22,12 +22,12 @@ const STALLED_AFTER: Duration = Duration::from_secs(10);
 
 thread_local! {
     /// The line that this thread is composing, so that the lock is held for a copy only.
-    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static LINE_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What a line is about; this decides which lines are dropped first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum LineKind {
     /// One request.
     Access,
     /// One entry of the audit trail.
@@ -36,7 +36,7 @@ pub(super) enum Kind {
     Program,
 }
 
-impl Kind {
+impl LineKind {
     pub(super) const ALL: [Self; 3] = [Self::Access, Self::Audit, Self::Program];
 
     /// As it stands in metrics.
@@ -49,7 +49,7 @@ impl Kind {
     }
 
     /// How many bytes may wait when a line of this kind is added.
-    const fn room(self) -> usize {
+    const fn capacity(self) -> usize {
         match self {
             Self::Access | Self::Program => WAITING_BYTES_MAX,
             Self::Audit => WAITING_BYTES_MAX + AUDIT_RESERVE_BYTES,
@@ -64,18 +64,18 @@ pub(super) struct Destination {
     pub(super) out: Box<dyn Write + Send>,
     /// Held while lines are written, by all destinations that lead to the same file: lines of one
     /// must not begin within those of another.
-    pub(super) turn: Option<&'static Mutex<()>>,
+    pub(super) file_lock: Option<&'static Mutex<()>>,
 }
 
 /// What became of lines, for metrics.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct LossCounts {
     dropped: [AtomicU64; 3],
     write_errors: AtomicU64,
 }
 
-impl Counts {
-    pub(super) fn dropped(&self, kind: Kind) -> u64 {
+impl LossCounts {
+    pub(super) fn dropped(&self, kind: LineKind) -> u64 {
         self.dropped[kind as usize].load(Ordering::Relaxed)
     }
 
@@ -85,26 +85,26 @@ impl Counts {
 }
 
 /// Where lines are written to.
-pub(super) struct Lines {
-    shared: Arc<Shared>,
+pub(super) struct LogWriter {
+    shared: Arc<WriterShared>,
 }
 
-struct Shared {
+struct WriterShared {
     name: &'static str,
-    turn: Option<&'static Mutex<()>>,
-    state: Mutex<State>,
+    file_lock: Option<&'static Mutex<()>>,
+    state: Mutex<WriterState>,
     /// Wakes the thread.
-    woken: Condvar,
+    wake_writer: Condvar,
     /// Wakes those who wait in [`Lines::flush`].
     written: Condvar,
-    counts: Counts,
+    counts: LossCounts,
 }
 
 #[derive(Default)]
-struct State {
+struct WriterState {
     waiting: Vec<u8>,
     /// How many bytes the thread has taken and not written yet.
-    under_way: usize,
+    being_written: usize,
     /// How many bytes were ever accepted.
     accepted: u64,
     /// How many lines were dropped since the log last said so, by kind.
@@ -114,42 +114,42 @@ struct State {
     /// When the write began that the thread is in.
     writing_since: Option<Instant>,
     /// Somebody waits in a flush: lines do not gather.
-    hurry: bool,
+    flush_requested: bool,
     /// A flush was in vain, and nothing was written since.
-    flushed_in_vain: bool,
+    last_flush_failed: bool,
     closed: bool,
 }
 
-impl fmt::Debug for Lines {
+impl fmt::Debug for LogWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines")
+        f.debug_struct("LogWriter")
             .field("name", &self.shared.name)
             .finish_non_exhaustive()
     }
 }
 
-impl Lines {
+impl LogWriter {
     /// Starts the thread; it ends when this is dropped.
     pub(super) fn start(to: Destination) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(WriterShared {
             name: to.name,
-            turn: to.turn,
+            file_lock: to.file_lock,
             state: Mutex::default(),
-            woken: Condvar::new(),
+            wake_writer: Condvar::new(),
             written: Condvar::new(),
-            counts: Counts::default(),
+            counts: LossCounts::default(),
         });
         let (writing, out) = (Arc::clone(&shared), to.out);
         let started = thread::Builder::new()
             .name(to.name.to_owned())
-            .spawn(move || writing.write_on(out));
+            .spawn(move || writing.run(out));
         started.expect("a process that starts may start a thread");
         Self { shared }
     }
 
     /// Adds a line, or drops and counts it when there is no room: then the answer is false.
-    pub(super) fn push(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> bool {
-        LINE.with_borrow_mut(|line| {
+    pub(super) fn push(&self, kind: LineKind, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        LINE_BUFFER.with_borrow_mut(|line| {
             line.clear();
             write(line);
             self.push_bytes(kind, line)
@@ -157,19 +157,19 @@ impl Lines {
     }
 
     /// The same for a line that is there already.
-    pub(super) fn push_bytes(&self, kind: Kind, line: &[u8]) -> bool {
+    pub(super) fn push_bytes(&self, kind: LineKind, line: &[u8]) -> bool {
         let mut state = self.shared.lock();
-        if state.waiting.len() + state.under_way + line.len() > kind.room() {
+        if state.waiting.len() + state.being_written + line.len() > kind.capacity() {
             state.dropped[kind as usize] += 1;
             drop(state);
             self.shared.counts.dropped[kind as usize].fetch_add(1, Ordering::Relaxed);
             return false;
         }
         let was_empty = state.waiting.is_empty();
-        state.accept(line);
+        state.append(line);
         drop(state);
         if was_empty {
-            self.shared.woken.notify_one();
+            self.shared.wake_writer.notify_one();
         }
         true
     }
@@ -179,24 +179,24 @@ impl Lines {
     pub(super) fn flush(&self) -> bool {
         let mut state = self.shared.lock();
         let wanted = state.accepted;
-        let patience = match state.flushed_in_vain {
+        let patience = match state.last_flush_failed {
             true => Duration::ZERO,
             false => FLUSH_WAIT,
         };
-        state.hurry = true;
-        self.shared.woken.notify_one();
+        state.flush_requested = true;
+        self.shared.wake_writer.notify_one();
         let waited = self
             .shared
             .written
             .wait_timeout_while(state, patience, |state| state.written() < wanted);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let all = state.written() >= wanted;
-        state.flushed_in_vain = !all;
+        state.last_flush_failed = !all;
         all
     }
 
     /// What hinders the writing now, for an operator.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(super) fn problem(&self) -> Option<String> {
         let (state, name) = (self.shared.lock(), self.shared.name);
         let stalls = state
             .writing_since
@@ -213,7 +213,7 @@ impl Lines {
         }
     }
 
-    pub(super) fn counts(&self) -> &Counts {
+    pub(super) fn counts(&self) -> &LossCounts {
         &self.shared.counts
     }
 
@@ -222,29 +222,29 @@ impl Lines {
     }
 }
 
-impl Drop for Lines {
+impl Drop for LogWriter {
     fn drop(&mut self) {
         self.flush();
         self.shared.lock().closed = true;
-        self.shared.woken.notify_one();
+        self.shared.wake_writer.notify_one();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl WriterShared {
+    fn lock(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn accept(&mut self, line: &[u8]) {
+impl WriterState {
+    fn append(&mut self, line: &[u8]) {
         self.waiting.extend_from_slice(line);
         self.accepted += line.len() as u64;
     }
 
     /// How many of the accepted bytes are written.
     fn written(&self) -> u64 {
-        self.accepted - (self.waiting.len() + self.under_way) as u64
+        self.accepted - (self.waiting.len() + self.being_written) as u64
     }
 }
 

@@ -6,12 +6,12 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::{LazyLock, Mutex};
 
-use super::lines::Destination;
+use super::log_writer::Destination;
 
 /// Held while lines are written where both lead to the same file, as in `menshen >log 2>&1`.
-static TURN: Mutex<()> = Mutex::new(());
+static SAME_FILE_LOCK: Mutex<()> = Mutex::new(());
 
-static ONE_FILE: LazyLock<bool> = LazyLock::new(|| {
+static IS_SAME_FILE: LazyLock<bool> = LazyLock::new(|| {
     let id = |file: io::Result<File>| {
         let metadata = file.and_then(|file| file.metadata()).ok()?;
         Some((metadata.dev(), metadata.ino()))
@@ -38,11 +38,14 @@ fn duplicate(stream: impl AsFd) -> io::Result<File> {
 fn destination(
     name: &'static str,
     unbuffered: io::Result<File>,
-    or: impl FnOnce() -> Box<dyn Write + Send>,
+    fallback: impl FnOnce() -> Box<dyn Write + Send>,
 ) -> Destination {
     Destination {
         name,
-        out: unbuffered.map_or_else(|_| or(), |file| Box::new(file) as Box<dyn Write + Send>),
-        turn: ONE_FILE.then_some(&TURN),
+        out: unbuffered.map_or_else(
+            |_| fallback(),
+            |file| Box::new(file) as Box<dyn Write + Send>,
+        ),
+        file_lock: IS_SAME_FILE.then_some(&SAME_FILE_LOCK),
     }
 }

@@ -5,28 +5,28 @@ use std::time::Instant;
 
 /// Lets `at_once` lines pass, and then so many in a second; counts the others.
 #[derive(Debug)]
-pub(super) struct Bucket {
-    at_once: f64,
+pub(super) struct TokenBucket {
+    burst: f64,
     per_second: f64,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    left: f64,
-    filled_at: Instant,
-    left_out: u64,
+    tokens: f64,
+    refilled_at: Instant,
+    suppressed: u64,
 }
 
-impl Bucket {
-    pub(super) fn new(at_once: u32, per_second: u32) -> Self {
+impl TokenBucket {
+    pub(super) fn new(burst: u32, per_second: u32) -> Self {
         Self {
-            at_once: at_once.into(),
+            burst: burst.into(),
             per_second: per_second.into(),
             state: Mutex::new(State {
-                left: at_once.into(),
-                filled_at: Instant::now(),
-                left_out: 0,
+                tokens: burst.into(),
+                refilled_at: Instant::now(),
+                suppressed: 0,
             }),
         }
     }
@@ -37,22 +37,22 @@ impl Bucket {
     }
 
     /// How many were left out, for a line that is written in any case.
-    pub(super) fn left_out(&self) -> u64 {
+    pub(super) fn take_suppressed(&self) -> u64 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut state.left_out)
+        std::mem::take(&mut state.suppressed)
     }
 
     fn take_at(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let passed = now.saturating_duration_since(state.filled_at);
-        state.left = (state.left + passed.as_secs_f64() * self.per_second).min(self.at_once);
-        state.filled_at = now;
-        if state.left < 1.0 {
-            state.left_out += 1;
+        let elapsed = now.saturating_duration_since(state.refilled_at);
+        state.tokens = (state.tokens + elapsed.as_secs_f64() * self.per_second).min(self.burst);
+        state.refilled_at = now;
+        if state.tokens < 1.0 {
+            state.suppressed += 1;
             return None;
         }
-        state.left -= 1.0;
-        Some(std::mem::take(&mut state.left_out))
+        state.tokens -= 1.0;
+        Some(std::mem::take(&mut state.suppressed))
     }
 }
 
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_counted_and_written_at_a_pace() {
-        let bucket = Bucket::new(3, 2);
+        let bucket = TokenBucket::new(3, 2);
         let start = Instant::now();
         let taken: Vec<_> = (0..5).map(|_| bucket.take_at(start)).collect();
         assert_eq!(taken, [Some(0), Some(0), Some(0), None, None]);
@@ -73,7 +73,7 @@ mod tests {
             [bucket.take_at(later), bucket.take_at(later)],
             [Some(2), None]
         );
-        assert_eq!(bucket.left_out(), 1);
+        assert_eq!(bucket.take_suppressed(), 1);
         // A quiet time fills it, and no further.
         let much_later = start + Duration::from_secs(3600);
         let taken: Vec<_> = (0..4).map(|_| bucket.take_at(much_later)).collect();
