@@ -38,7 +38,7 @@ use long_request::{LongRequest, RecheckedBody};
 use recheck::AllowedRequest;
 use record::{AccessEntry, LoggedResponse};
 pub use sign_in::OWN_PAGES;
-use sign_in::Reconfirmed;
+use sign_in::ReloadDecision;
 
 /// One request on its way through a face.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +136,7 @@ impl LiveSite {
             Err(error) => {
                 if error == HeadError::NoHost
                     && let Some(logged) =
-                        Box::pin(sign_in::probed(site, self.services(), parts)).await
+                        Box::pin(sign_in::answer_probe(site, self.services(), parts)).await
                 {
                     return Step::Respond(logged);
                 }
@@ -158,13 +158,13 @@ impl LiveSite {
         match decide(&site.routes, &site.gate, &head).await {
             Verdict::Allow(permit) => prepare_forward(&context, permit),
             Verdict::Reconfirm(permit) => {
-                match Box::pin(sign_in::reconfirm(&context, permit)).await {
-                    Reconfirmed::Answered(logged) => Step::Respond(*logged),
-                    Reconfirmed::GoOn(permit) => prepare_forward(&context, permit),
+                match Box::pin(sign_in::reload_user(&context, permit)).await {
+                    ReloadDecision::Respond(logged) => Step::Respond(*logged),
+                    ReloadDecision::Continue(permit) => prepare_forward(&context, permit),
                 }
             }
             Verdict::Login(needed) => {
-                Step::Respond(Box::pin(sign_in::offer(&context, &needed)).await)
+                Step::Respond(Box::pin(sign_in::require_login(&context, &needed)).await)
             }
             Verdict::Deny(denial) => Step::Respond(reply::deny(&context, &denial)),
         }

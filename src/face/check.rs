@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use super::browser::{Errand, errand};
 use super::page::Cause;
 use super::record::{AccessEntry, LoggedResponse};
-use super::sign_in::{RECONFIRM, Reconfirmed};
+use super::sign_in::{RELOAD_REASON, ReloadDecision};
 use super::{RequestContext, log_bad_head, reply, sign_in, urls};
 use crate::clock::Timestamp;
 use crate::request::gate::Why;
@@ -145,7 +145,7 @@ pub(super) async fn outcome_of(
 ) -> CheckOutcome {
     match verdict {
         Verdict::Allow(permit) => allow(context, permit),
-        Verdict::Reconfirm(permit) => reconfirm(context, permit, redirect_status).await,
+        Verdict::Reconfirm(permit) => reload_user(context, permit, redirect_status).await,
         Verdict::Login(needed) => refuse_without_login(context, &needed, redirect_status),
         Verdict::Deny(denial) => {
             let (kind, mut reason) = classify(&denial);
@@ -181,7 +181,7 @@ fn allow(context: &RequestContext<'_>, permit: Permit) -> CheckOutcome {
 }
 
 /// Whoever cannot be led to their source goes on as who they are.
-async fn reconfirm(
+async fn reload_user(
     context: &RequestContext<'_>,
     permit: Permit,
     redirect_status: Option<StatusCode>,
@@ -190,17 +190,19 @@ async fn reconfirm(
         return allow(context, permit);
     };
     let route = Arc::clone(permit.route());
-    let logged = match sign_in::reconfirm(context, permit).await {
-        Reconfirmed::GoOn(permit) => return allow(context, permit),
-        Reconfirmed::Answered(logged) if logged.status().is_redirection() => {
+    let logged = match sign_in::reload_user(context, permit).await {
+        ReloadDecision::Continue(permit) => return allow(context, permit),
+        ReloadDecision::Respond(logged) if logged.status().is_redirection() => {
             logged.map_response(|response| *response.status_mut() = status)
         }
         // A page of ours would read as leave to pass.
-        Reconfirmed::Answered(_) => {
-            LoggedResponse::login_needed(RECONFIRM, &route, login_redirect(context, status, false))
-        }
+        ReloadDecision::Respond(_) => LoggedResponse::login_needed(
+            RELOAD_REASON,
+            &route,
+            login_redirect(context, status, false),
+        ),
     };
-    CheckOutcome::Refuse(RefusalKind::Login, RECONFIRM, Box::new(logged))
+    CheckOutcome::Refuse(RefusalKind::Login, RELOAD_REASON, Box::new(logged))
 }
 
 fn refuse_without_login(
@@ -222,7 +224,7 @@ fn refuse_without_login(
             LoggedResponse::login_needed(why, &needed.route, response)
         }
         (Some(_), Errand::Embedded | Errand::Program) | (None, _) => {
-            sign_in::needed(context, needed)
+            sign_in::unauthorized(context, needed)
         }
     };
     CheckOutcome::Refuse(RefusalKind::Login, reason, Box::new(logged))

@@ -24,29 +24,29 @@ use crate::request::{Body, BodyError};
 use crate::site::{Services, Site};
 use crate::store::ConnectorId;
 
-mod arrival;
-mod at_source;
 mod audit;
 mod begin;
 mod callback;
 mod challenge;
-mod chooser;
-mod elsewhere;
+mod complete;
+mod cross_host;
 mod enter;
 mod flow_cookies;
-mod form;
 mod frame;
 mod front_end;
-mod offer;
-mod opening;
 mod password;
-mod place;
+mod password_form;
+mod provider_logout;
 mod reload;
+mod require_login;
+mod sign_in_page;
 mod sign_out;
+mod start;
+mod target;
 mod ticket;
 
-pub(super) use offer::{needed, offer};
-pub(super) use reload::{RECONFIRM, Reconfirmed, reconfirm};
+pub(super) use reload::{RELOAD_REASON, ReloadDecision, reload_user};
+pub(super) use require_login::{require_login, unauthorized};
 
 /// The largest form or JSON an own path reads, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -78,7 +78,7 @@ pub const OWN_PAGES: [&str; 22] = [
 ];
 
 /// How long anybody may keep the keys that verify assertions: as long as an assertion lives.
-const KEYS_AGE_MAX: &str = "public, max-age=300";
+const JWKS_CACHE_CONTROL: &str = "public, max-age=300";
 
 /// Answers a request to an own path or a file of ours.
 pub(super) async fn answer<B>(context: &RequestContext<'_>, body: Option<B>) -> LoggedResponse
@@ -102,7 +102,7 @@ where
     };
     let query = head.path.query().unwrap_or("");
     let query = match name {
-        "sign_in" | "start" | "sign_out" => place::query(query),
+        "sign_in" | "start" | "sign_out" => target::parse_query(query),
         _ => Fields::parse(query.as_bytes()),
     };
     let Some(query) = query else {
@@ -111,15 +111,15 @@ where
             reply::problem(context, page::Cause::BadRequest, None),
         );
     };
-    let returning: Vec<_> = callback::returning_to(context, path).collect();
-    if !returning.is_empty() {
-        return callback::answer(context, &returning, query, body).await;
+    let connectors: Vec<_> = callback::connectors_at(context, path).collect();
+    if !connectors.is_empty() {
+        return callback::answer(context, &connectors, query, body).await;
     }
     let via = rest.map(|id| id.parse::<ConnectorId>());
     match (name, via) {
-        ("sign_in", None) => begin::choose(context, &query).await,
-        ("start", None) if head.method == Method::POST => ticket::agreed(context, body).await,
-        ("start", None) => begin::start(context, &query).await,
+        ("sign_in", None) => start::sign_in(context, &query).await,
+        ("start", None) if head.method == Method::POST => ticket::consented(context, body).await,
+        ("start", None) => start::start(context, &query).await,
         ("callback", None) => {
             let all: Vec<_> = site.login.entries().iter().map(|entry| &entry.id).collect();
             callback::answer(context, &all, query, body).await
@@ -129,14 +129,16 @@ where
         ("enter", Some(Ok(via))) => enter::answer(context, &via, &query, body).await,
         ("password", Some(Ok(via))) => password::answer(context, &via, body).await,
         ("login", Some(Ok(via))) => front_end::login(context, &via, body).await,
-        ("backchannel-logout", Some(Ok(via))) => at_source::back_channel(context, &via, body).await,
+        ("backchannel-logout", Some(Ok(via))) => {
+            provider_logout::back_channel(context, &via, body).await
+        }
         ("frontchannel-logout", Some(Ok(via))) => {
-            at_source::front_channel(context, &via, &query).await
+            provider_logout::front_channel(context, &via, &query).await
         }
         ("sign_out", None) => sign_out::answer(context, &query).await,
         ("userinfo", None) => front_end::userinfo(context).await,
         ("ticket", None) => ticket::redeem(context, &query, body).await,
-        ("jwks.json", None) => keys(context),
+        ("jwks.json", None) => jwks(context),
         ("ping", None) => ping(head.method),
         ("ready", None) => ready(context.shared, head.method).await,
         ("fragment.js", None) => script(context, page::FRAGMENT_JS),
@@ -151,7 +153,7 @@ where
 }
 
 /// Answers the probe of a load balancer, which may name no host (HTTP/1.0).
-pub(super) async fn probed(
+pub(super) async fn answer_probe(
     site: &Site,
     shared: &Services,
     parts: &Parts,
@@ -197,13 +199,13 @@ async fn ready(shared: &Services, method: &Method) -> LoggedResponse {
 
 /// What applications verify assertions with: the public halves of every key. They change seldom,
 /// and a new one stands here before it signs where it is put behind the old one first.
-fn keys(context: &RequestContext<'_>) -> LoggedResponse {
+fn jwks(context: &RequestContext<'_>) -> LoggedResponse {
     if ![Method::GET, Method::HEAD].contains(context.head.method) {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
     }
     let keys: Vec<_> = context.site.ring.public().collect();
     let set = serde_json::json!({ "keys": keys });
-    let response = reply::cacheable(reply::json(StatusCode::OK, &set), KEYS_AGE_MAX);
+    let response = reply::cacheable(reply::json(StatusCode::OK, &set), JWKS_CACHE_CONTROL);
     LoggedResponse::own_path(
         "keys",
         reply::without_body_if_head(context.head.method, response),
@@ -229,13 +231,13 @@ pub(super) fn renewed_cookie(
     let theirs = |it: &Verified| it.handle.sid.key() == person.session.key;
     let mut handle = verified.find(theirs)?.handle;
     handle.issued_at = handle.issued_at.max(person.asked_at);
-    let cookie = set_again(site, &handle, now)?;
+    let cookie = reissue_cookie(site, &handle, now)?;
     let agent = super::browser::lossy(headers, "user-agent").unwrap_or_default();
     Some(cookie::understood(&cookie, &agent).into_owned())
 }
 
 /// The `Set-Cookie` of a session that is here already.
-fn set_again(site: &Site, handle: &HostBound, now: Timestamp) -> Option<String> {
+fn reissue_cookie(site: &Site, handle: &HostBound, now: Timestamp) -> Option<String> {
     let value = cookie::sign_again(&site.ring, handle);
     let left = i64::try_from(handle.expires_at.since(now).as_secs()).ok()?;
     Some(match handle.host {
@@ -254,25 +256,25 @@ struct Target {
     ticket_for: Option<NonceHash>,
     /// Whether a page in another site's frame waits for the ticket, and no other host.
     for_frame: bool,
-    hints: Hints,
+    hints: LoginHints,
 }
 
 /// Whom a source will probably find. From an address of ours, never from one that leads on.
 #[derive(Clone, Default)]
-struct Hints {
+struct LoginHints {
     login: Option<String>,
     domain: Option<String>,
 }
 
-impl std::fmt::Debug for Hints {
+impl std::fmt::Debug for LoginHints {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hints(…)")
+        f.write_str("LoginHints(…)")
     }
 }
 
-impl Hints {
+impl LoginHints {
     /// A hint that stands twice, is too long or holds a control character helps nobody.
-    fn of(query: &Fields) -> Self {
+    fn from_query(query: &Fields) -> Self {
         let one = |name: &str| {
             let hint = query.one(name).ok().flatten()?;
             let fits = !hint.is_empty() && hint.len() <= HINT_BYTES_MAX;
@@ -295,30 +297,31 @@ impl Hints {
 impl Target {
     /// From `rd`, `k` and `f`; a path is one of the host that is asked, and a return address that
     /// leads elsewhere is none.
-    fn of(context: &RequestContext<'_>, query: &Fields) -> Self {
-        let return_to = place::wanted(context, query);
+    fn from_query(context: &RequestContext<'_>, query: &Fields) -> Self {
+        let return_to = target::return_to(context, query);
         let nonce = query.one("k").ok().flatten().and_then(NonceHash::parse);
         let elsewhere = return_to
             .as_ref()
             .is_some_and(|place| place.origin().is_some());
-        let for_frame = nonce.is_some() && return_to.is_some() && frame::is_named(context, query);
+        let for_frame =
+            nonce.is_some() && return_to.is_some() && frame::is_requested(context, query);
         Self {
             return_to,
             ticket_for: nonce.filter(|_| elsewhere || for_frame),
             for_frame,
-            hints: Hints::of(query),
+            hints: LoginHints::from_query(query),
         }
     }
 
     /// Where a login through a connector leads; without a target, where that connector's do.
-    fn place(&self, context: &RequestContext<'_>, entry: &ConnectorEntry) -> ReturnTo {
+    fn return_to_or_home(&self, context: &RequestContext<'_>, entry: &ConnectorEntry) -> ReturnTo {
         let home = || ReturnTo::parse(entry.home(&user_agent(context)), context.site);
         let place = self.return_to.clone().or_else(home);
         place.unwrap_or_else(ReturnTo::home)
     }
 
     /// The query of the same target on another of our addresses, with `?`, or nothing.
-    fn query(&self, home: &url::Url, first: &str) -> String {
+    fn query_string(&self, home: &url::Url, first: &str) -> String {
         let mut query = String::from("?");
         query.push_str(first);
         let mut add = |name: &str, value: &str| {
@@ -340,7 +343,7 @@ impl Target {
             add("k", nonce.as_str());
         }
         if self.for_frame {
-            let (name, value) = frame::FOR_FRAME;
+            let (name, value) = frame::FRAME_PARAMETER;
             add(name, value);
         }
         for (name, hint) in self.hints.pairs() {
@@ -353,36 +356,36 @@ impl Target {
 /// Who asks an own path. A store that is away counts as nobody only where nothing hangs on it.
 async fn caller(context: &RequestContext<'_>) -> Result<Caller, Response<Body>> {
     let found = context.site.gate.person(context.head).await;
-    found.map_err(|error| not_found_out(context, &error))
+    found.map_err(|error| session_unavailable(context, &error))
 }
 
 /// The same where a person may bring a token of their source instead of a cookie.
-async fn caller_or_holder(context: &RequestContext<'_>) -> Result<Caller, Box<LoggedResponse>> {
+async fn caller_or_bearer(context: &RequestContext<'_>) -> Result<Caller, Box<LoggedResponse>> {
     let found = context.site.gate.person_or_holder(context.head).await;
     found.map_err(|error| {
         let logged = reply::bearer_error(context, &error);
         Box::new(logged.unwrap_or_else(|| {
-            LoggedResponse::own_path("unavailable", not_found_out(context, &error))
+            LoggedResponse::own_path("unavailable", session_unavailable(context, &error))
         }))
     })
 }
 
-fn not_found_out(context: &RequestContext<'_>, error: &GateError) -> Response<Body> {
+fn session_unavailable(context: &RequestContext<'_>, error: &GateError) -> Response<Body> {
     tracing::error!(request_id = %context.id, error = %crate::telemetry::error_chain(error), "who is asking could not be found out");
     reply::problem(context, page::Cause::StoreAway, None)
 }
 
 /// Reads a small body whole; nothing when it is too large, broken or not there.
-async fn small_body<B>(body: Option<B>) -> Option<Bytes>
+async fn read_body<B>(body: Option<B>) -> Option<Bytes>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    body_within(body, BODY_BYTES_MAX).await
+    read_body_within(body, BODY_BYTES_MAX).await
 }
 
 /// The same for a body of at most so many bytes.
-async fn body_within<B>(body: Option<B>, bytes_max: usize) -> Option<Bytes>
+async fn read_body_within<B>(body: Option<B>, bytes_max: usize) -> Option<Bytes>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
@@ -394,7 +397,7 @@ where
 }
 
 /// Whether a request is a form that a page of ours posted, to the host that logs people in.
-fn by_own_form(context: &RequestContext<'_>) -> bool {
+fn is_own_form_post(context: &RequestContext<'_>) -> bool {
     let mode = super::browser::text(context.head.headers, "sec-fetch-mode");
     let by_script = mode.is_some_and(|mode| mode != "navigate");
     !by_script
@@ -403,7 +406,7 @@ fn by_own_form(context: &RequestContext<'_>) -> bool {
 }
 
 /// Only GET goes on; HEAD never starts, redeems or ends anything.
-fn only_get(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
+fn require_get(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
     if context.head.method == Method::GET {
         return Ok(());
     }

@@ -55,7 +55,7 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
 }
 
 /// One line in the audit stream for a person who came in.
-pub(super) fn came_in(context: &RequestContext<'_>, finished: &FinishedLogin) {
+pub(super) fn signed_in(context: &RequestContext<'_>, finished: &FinishedLogin) {
     context
         .shared
         .telemetry
@@ -71,7 +71,7 @@ pub(super) fn came_in(context: &RequestContext<'_>, finished: &FinishedLogin) {
 }
 
 /// One line in the audit stream for a login that came to no end, with whom it was about.
-pub(super) fn failed(context: &RequestContext<'_>, via: &ConnectorId, error: &LoginError) {
+pub(super) fn login_failed(context: &RequestContext<'_>, via: &ConnectorId, error: &LoginError) {
     let of_them = AuditRecord {
         subject: error.subject().map(|subject| subject.as_str()),
         login: error.login().map(|login| login.as_str()),
@@ -85,13 +85,17 @@ pub(super) fn failed(context: &RequestContext<'_>, via: &ConnectorId, error: &Lo
             | LoginError::Pending(_)
             | LoginError::AlreadyUsed
     );
-    let pace = if unlimited { Pace::Slow } else { Pace::Any };
-    turned_away(
+    let rate = if unlimited {
+        AuditRate::Limited
+    } else {
+        AuditRate::Unlimited
+    };
+    record_refusal(
         context,
         Some(via),
         error,
-        outcome_of(error),
-        (of_them, pace),
+        login_outcome(error),
+        (of_them, rate),
     );
 }
 
@@ -102,30 +106,30 @@ pub(super) fn refused(
     error: &(dyn std::error::Error + 'static),
 ) {
     let of_nobody = entry(context, AuditEvent::Refused);
-    turned_away(
+    record_refusal(
         context,
         via,
         error,
         LoginOutcome::Refused,
-        (of_nobody, Pace::Slow),
+        (of_nobody, AuditRate::Limited),
     );
 }
 
 /// Whether every entry is written: anybody can cause some without a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pace {
+enum AuditRate {
     /// All of them.
-    Any,
+    Unlimited,
     /// So many in a second.
-    Slow,
+    Limited,
 }
 
-fn turned_away(
+fn record_refusal(
     context: &RequestContext<'_>,
     via: Option<&ConnectorId>,
     error: &(dyn std::error::Error + 'static),
     outcome: LoginOutcome,
-    (of_whom, pace): (AuditRecord<'_>, Pace),
+    (of_whom, rate): (AuditRecord<'_>, AuditRate),
 ) {
     // An address may name any connector: one that is made up would stay in the metrics for ever.
     let known = via.filter(|via| context.site.login.entry(via).is_some());
@@ -137,14 +141,14 @@ fn turned_away(
         error: Some(error),
         ..of_whom
     };
-    match pace {
-        Pace::Any => telemetry.audit(&entry),
-        Pace::Slow => telemetry.audit_anonymous(&entry),
+    match rate {
+        AuditRate::Unlimited => telemetry.audit(&entry),
+        AuditRate::Limited => telemetry.audit_anonymous(&entry),
     }
 }
 
 /// Whether a login failed by itself, or was refused.
-fn outcome_of(error: &LoginError) -> LoginOutcome {
+fn login_outcome(error: &LoginError) -> LoginOutcome {
     match cause_of(error) {
         Cause::StoreAway
         | Cause::SourceBusy

@@ -1,205 +1,195 @@
-//! `/sign_in` and `/start`: the choice of a connector, and whether a login begins at all.
+//! Opens a login: what it asks the source, the cookies that remember it, and how often it begins by
+//! itself.
 
-use http::{Method, StatusCode};
+use std::time::Duration;
 
-use super::super::browser::{Errand, errand, loads_in_frame};
-use super::super::page::{Cause, Href, SignInReason};
-use super::super::record::LoggedResponse;
-use super::super::{RequestContext, reply, urls};
-use super::opening::{self, Start};
-use super::{Target, caller, chooser, elsewhere, form, frame, place, reload, ticket};
-use crate::login::fields::Fields;
+use http::Response;
+
+use super::super::page::{Href, SignInReason};
+use super::super::{RequestContext, reply};
+use super::{
+    Target, audit, challenge, flow_cookies, password_form, sign_in_page, target, user_agent,
+};
 use crate::login::pending::Mode;
-use crate::login::return_to::ReturnTo;
-use crate::people::session::Person;
-use crate::request::gate::{Caller, Why};
-use crate::request::policy::reload_is_due;
-use crate::store::ConnectorId;
+use crate::login::{BeginRequest, BegunLogin, ConnectorEntry, LoginError};
+use crate::people::cookie;
+use crate::request::Body;
+use crate::request::policy::LoginNeeded;
+use crate::store::SessionKey;
 
-/// `GET /sign_in`: the page with the connectors. It starts nothing by itself, except where the one
-/// connector is configured so.
-pub(super) async fn choose(context: &RequestContext<'_>, query: &Fields) -> LoggedResponse {
-    if !matches!(*context.head.method, Method::GET | Method::HEAD) {
-        return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
-    }
-    let target = Target::of(context, query);
-    if let (true, Some(place)) = (frame::takes_tickets(context), &target.return_to) {
-        return LoggedResponse::own_path("embedded", frame::at_own_page(context, place));
-    }
-    if !context.site.is_login_host(context.head) {
-        return elsewhere::to_home(context, "sign_in", query, &target);
-    }
-    if let Some(entry) = form::named(context, query) {
-        let page = opening::open_here(context, entry, &target, Start::default()).await;
-        let page = page.unwrap_or_else(|error| opening::not_begun(context, entry, &error));
-        return LoggedResponse::own_path("password form", page);
-    }
-    let who = match caller(context).await {
-        Ok(who) => who,
-        Err(response) => return LoggedResponse::own_path("unavailable", response),
-    };
-    let entries = place::allowed(context, &target);
-    let stranger = matches!(who, Caller::Nobody(_));
-    let navigates =
-        errand(context.head) == Errand::Navigation && context.head.method == Method::GET;
-    let only = entries.first().filter(|entry| {
-        let always = entry.config.auto_login == crate::login::connector::AutoLogin::Always;
-        always && entry.can_begin_login() && entries.len() == 1 && stranger && navigates
-    });
-    if let Some(entry) = only {
-        if !opening::goes_round(context, &target) {
-            let start = opening::by_nobody(None);
-            return LoggedResponse::own_path(
-                "start",
-                opening::open(context, entry, &target, start).await,
-            );
-        }
-        return LoggedResponse::own_path(
-            "going round",
-            chooser::page(context, &target, &who, Some(SignInReason::LoopDetected)),
-        );
-    }
-    let response = chooser::page(context, &target, &who, chooser::reason_in(query));
-    LoggedResponse::own_path(
-        "chooser",
-        reply::without_body_if_head(context.head.method, response),
-    )
+/// A second start by itself for the same place within this time shows the chooser instead.
+const LOOP_WINDOW: Duration = Duration::from_secs(60);
+
+/// How a login is opened, besides through what and where to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BeginOptions {
+    /// Through which door; absent: the User-Agent decides.
+    pub(super) mode: Option<Mode>,
+    /// Whether nobody clicked.
+    pub(super) automatic: bool,
+    /// How often it was begun again by itself.
+    pub(super) retries: u8,
+    /// Whether the source must show nothing.
+    pub(super) silent: bool,
 }
 
-/// `GET /start`: opens a login, or brings the session of somebody who is here to another host.
-pub(super) async fn start(context: &RequestContext<'_>, query: &Fields) -> LoggedResponse {
-    if context.head.method != Method::GET {
-        return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST"));
-    }
-    let target = Target::of(context, query);
-    match errand(context.head) {
-        Errand::Navigation => {}
-        Errand::Embedded => return in_a_frame(context, query, &target).await,
-        Errand::Program => {
-            let status = StatusCode::UNAUTHORIZED;
-            let title = "Sign in first";
-            return LoggedResponse::own_path(
-                "program",
-                reply::json_problem(context, status, "login-needed", title, ""),
-            );
-        }
-    }
-    let (name, value) = urls::NO_SESSION_FOUND;
-    if query.one(name) == Ok(Some(value)) && is_not_seen_by_checks(context, &target).await {
-        let who = Caller::Nobody(Why::Nobody);
-        let page = chooser::page(context, &target, &who, Some(SignInReason::LoopDetected));
-        return LoggedResponse::own_path("not seen by checks", page);
-    }
-    if !context.site.is_login_host(context.head) {
-        return elsewhere::to_home(context, "start", query, &target);
-    }
-    let mode = match query.one("mode") {
-        Ok(Some("web")) => Some(Mode::Web),
-        Ok(Some("in-app")) => Some(Mode::InApp),
-        _ => None,
-    };
-    let named = query.one("connector").ok().flatten();
-    if let Some(named) = named {
-        let entry = named.parse::<ConnectorId>().ok();
-        let entry = entry.and_then(|id| context.site.login.entry(&id));
-        let entry = entry.filter(|entry| entry.can_begin_login());
-        let Some(entry) = entry else {
-            return LoggedResponse::own_path(
-                "no connector",
-                reply::problem(context, Cause::NotFound, None),
-            );
-        };
-        let start = Start {
-            mode,
-            ..Start::default()
-        };
-        return LoggedResponse::own_path(
-            "start",
-            opening::open(context, entry, &target, start).await,
-        );
-    }
-    let who = match caller(context).await {
-        Ok(who) => who,
-        Err(response) => return LoggedResponse::own_path("unavailable", response),
-    };
-    if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
-        && place::short_of(context, &target, person).is_none()
-    {
-        if asks_again(context, place, person) {
-            return reload::at_start(context, &target, place, person).await;
-        }
-        let response = ticket::send_on(context, person, place, &target, None);
-        return LoggedResponse::own_path("already here", response);
-    }
-    let response = match opening::by_itself(context, &target, mode).await {
+/// For a stranger in front of an application on the host that logs people in: straight to the
+/// source, or to the page with the connectors.
+pub(super) async fn begin_or_choose(
+    context: &RequestContext<'_>,
+    target: &Target,
+    needed: &LoginNeeded,
+) -> Response<Body> {
+    match begin_automatically(context, target, None).await {
         Ok(response) => response,
         Err(round) => {
-            let why = match &who {
-                Caller::Nobody(why) => chooser::reason_of(*why),
-                Caller::Person(_) | Caller::Program(_) => None,
-            };
-            chooser::page(context, &target, &who, round.or(why))
+            let reason = round.or_else(|| sign_in_page::reason_for(needed.why));
+            let why =
+                reason.map(|reason| format!("why={}", sign_in_page::reason_parameter(reason)));
+            let query = target.query_string(&context.site.external_url, &why.unwrap_or_default());
+            reply::redirect(&format!("{}/sign_in{query}", context.site.prefix))
         }
-    };
-    LoggedResponse::own_path("start", response)
-}
-
-/// Whether somebody is here whom a check has just not found: the proxy that asks keeps their cookie
-/// to itself, and would send them back here for ever.
-async fn is_not_seen_by_checks(context: &RequestContext<'_>, target: &Target) -> bool {
-    let Ok(Caller::Person(person)) = caller(context).await else {
-        return false;
-    };
-    let goes_round =
-        target.return_to.is_some() && place::short_of(context, target, &person).is_none();
-    if goes_round {
-        context.shared.telemetry.count_login_loop();
-        tracing::error!(
-            request_id = %context.id,
-            host = %context.head.host,
-            "somebody who is signed in is nobody to the check of a proxy: let it pass Cookie, and the \
-             host that the browser asked for, on to the check"
-        );
     }
-    goes_round
 }
 
-/// In a frame nobody logs in; but whoever is here may be asked for where the place wants that.
-async fn in_a_frame(
+/// Opens a login without a click, where exactly one connector is willing; else says whether this
+/// browser only goes round.
+pub(super) async fn begin_automatically(
     context: &RequestContext<'_>,
-    query: &Fields,
     target: &Target,
-) -> LoggedResponse {
-    let embedded = || {
-        if let (true, Some(place)) = (frame::takes_tickets(context), &target.return_to) {
-            return LoggedResponse::own_path("embedded", frame::at_own_page(context, place));
-        }
-        let again = Href::new(urls::sign_in(context));
-        let response = reply::problem(context, Cause::FrameLogin, Some(again));
-        LoggedResponse::own_path("embedded", response)
-    };
-    if !loads_in_frame(context.head)
-        || !context.site.is_login_host(context.head)
-        || query.has("connector")
-    {
-        return embedded();
+    mode: Option<Mode>,
+) -> Result<Response<Body>, Option<SignInReason>> {
+    let mut willing = target::allowed_connectors(context, target);
+    let agent = user_agent(context);
+    willing.retain(|entry| entry.auto_starts_for(&agent));
+    // Inside a source's own client that source goes before the one that always starts.
+    if willing.iter().any(|entry| entry.is_own_client(&agent)) {
+        willing.retain(|entry| entry.is_own_client(&agent));
     }
-    let who = match caller(context).await {
-        Ok(who) => who,
-        Err(response) => return LoggedResponse::own_path("unavailable", response),
-    };
-    match (&who, &target.return_to) {
-        (Caller::Person(person), Some(place))
-            if place::short_of(context, target, person).is_none()
-                && asks_again(context, place, person) =>
-        {
-            reload::at_start(context, target, place, person).await
+    match willing.as_slice() {
+        [entry] if !is_redirect_loop(context, target) => {
+            Ok(begin_login(context, entry, target, automatic_options(mode)).await)
         }
-        _ => embedded(),
+        [_] => {
+            context.shared.telemetry.count_login_loop();
+            Err(Some(SignInReason::LoopDetected))
+        }
+        _ => Err(None),
     }
 }
 
-/// Whether the place wants to know again who sits there.
-fn asks_again(context: &RequestContext<'_>, to: &ReturnTo, person: &Person) -> bool {
-    place::route(context, to).is_some_and(|route| reload_is_due(route, person, context.head))
+/// What the store knows the session of this browser by, if its cookie is ours.
+pub(super) fn current_session_key(context: &RequestContext<'_>) -> Option<SessionKey> {
+    let value = context.head.credentials.session?;
+    let verified = cookie::verify(&context.site.ring, value)?;
+    Some(verified.handle.sid.key())
+}
+
+pub(super) fn automatic_options(mode: Option<Mode>) -> BeginOptions {
+    BeginOptions {
+        mode,
+        automatic: true,
+        ..BeginOptions::default()
+    }
+}
+
+/// Opens a login and sends the browser to the source.
+pub(super) async fn begin_login(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    target: &Target,
+    start: BeginOptions,
+) -> Response<Body> {
+    match try_begin_login(context, entry, target, start).await {
+        Ok(response) => response,
+        Err(error) => begin_failed(context, entry, &error),
+    }
+}
+
+/// The same for who has another way when it cannot be opened.
+pub(super) async fn try_begin_login(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    target: &Target,
+    start: BeginOptions,
+) -> Result<Response<Body>, LoginError> {
+    if let Some(form) = password_form::address(context, entry, target) {
+        return Ok(reply::see_other(&form));
+    }
+    begin_login_in_place(context, entry, target, start).await
+}
+
+/// The same at the address that the person is at, also where the login is a form of ours.
+pub(super) async fn begin_login_in_place(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    target: &Target,
+    start: BeginOptions,
+) -> Result<Response<Body>, LoginError> {
+    let begun = new_login(context, entry, target, start).await?;
+    Ok(challenge::answer(context, entry, target, &begun))
+}
+
+/// A login that began, and that no browser knows of yet.
+pub(super) async fn new_login(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    target: &Target,
+    start: BeginOptions,
+) -> Result<BegunLogin, LoginError> {
+    let return_to = target.return_to_or_home(context, entry);
+    let request = BeginRequest {
+        via: &entry.id,
+        mode: start.mode,
+        authn: target::ask_of(context, &return_to, &target.hints, start.silent),
+        return_to,
+        automatic: start.automatic,
+        retries: start.retries,
+        ticket_for: target.ticket_for.clone(),
+        for_frame: target.for_frame,
+        replaces: current_session_key(context),
+        client: context.head.sharing_client(),
+        user_agent: &user_agent(context),
+    };
+    context.site.login.begin(request).await
+}
+
+/// Whether this browser was just sent away by itself for the same place and never came back.
+pub(super) fn is_redirect_loop(context: &RequestContext<'_>, target: &Target) -> bool {
+    has_unanswered_login(context, target, false)
+}
+
+/// The same for one of the two kinds of login that begin by themselves.
+pub(super) fn has_unanswered_login(
+    context: &RequestContext<'_>,
+    target: &Target,
+    silent: bool,
+) -> bool {
+    flow_cookies::pending_logins(context).any(|pending| {
+        let recent = context.head.at.since(pending.begun_at) < LOOP_WINDOW;
+        let same = target
+            .return_to
+            .as_ref()
+            .is_none_or(|to| *to == pending.return_to);
+        pending.automatic && pending.silent == silent && recent && same
+    })
+}
+
+/// A login that could not be opened.
+pub(super) fn begin_failed(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+    error: &LoginError,
+) -> Response<Body> {
+    tracing::warn!(request_id = %context.id, connector = %entry.id, error = %crate::telemetry::error_chain(error), "a login did not begin");
+    if matches!(error, LoginError::Connector(_)) {
+        audit::login_failed(context, &entry.id, error);
+    }
+    let again = Href::new(format!("{}/sign_in", context.site.prefix));
+    reply::problem_at_source(
+        context,
+        audit::cause_of(error),
+        Some(again),
+        Some(&entry.display_name),
+    )
 }

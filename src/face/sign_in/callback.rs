@@ -8,9 +8,9 @@ use http::{Method, Response};
 use super::super::page::{Cause, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
-use super::arrival::{self, Lack};
-use super::opening::{self, Start};
-use super::{Target, audit, body_within, caller, flow_cookies, reload, ticket};
+use super::begin::{self, BeginOptions};
+use super::complete::{self, MissingProof};
+use super::{Target, audit, caller, flow_cookies, read_body_within, reload, ticket};
 use crate::login::connector::{AuthnResponse, Callback, CallbackMethod, ConnectorError};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, InvalidFlowId, Mode, Pending, PendingError};
@@ -20,7 +20,7 @@ use crate::request::{Body, BodyError};
 use crate::store::{ConnectorId, SessionKey};
 
 /// The connectors whose sources return to this path of ours.
-pub(super) fn returning_to<'a>(
+pub(super) fn connectors_at<'a>(
     context: &RequestContext<'a>,
     path: &str,
 ) -> impl Iterator<Item = &'a ConnectorId> {
@@ -41,7 +41,7 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let sharing = Sharing::of(context, among);
+    let sharing = SharedCallback::of(context, among);
     if sharing.0.is_empty() {
         let page = reply::problem(context, Cause::NotFound, None);
         return LoggedResponse::own_path("no callback", page);
@@ -49,7 +49,7 @@ where
     let fields = match (context.head.method, sharing.method()) {
         (&Method::GET, method) if method.accepts_get() => Some(query),
         (&Method::POST, method) if method.accepts_post() => {
-            let form = body_within(body, sharing.form_bytes_max()).await;
+            let form = read_body_within(body, sharing.form_bytes_max()).await;
             form.and_then(|form| Fields::parse(&form))
         }
         (_, CallbackMethod::Get) => {
@@ -72,7 +72,7 @@ where
         audit::refused(context, via, &InvalidFlowId);
         return LoggedResponse::own_path(
             "no state",
-            dead_end(context, Cause::BadAnswer, None, None),
+            failure(context, Cause::BadAnswer, None, None),
         );
     };
     let answer = AuthnResponse {
@@ -80,28 +80,28 @@ where
         client: context.head.sharing_client(),
         kind: None,
     };
-    match remember(context, &named) {
+    match pending_login(context, &named) {
         Ok(pending) => finish(context, pending, answer).await,
-        Err(error) => forgotten(context, &named, via, answer, error).await,
+        Err(error) => without_pending(context, &named, via, answer, error).await,
     }
 }
 
 /// A login that an answer names, if it is that of this connector.
-type Named<'a> = (&'a ConnectorId, FlowId);
+type NamedLogin<'a> = (&'a ConnectorId, FlowId);
 
 /// What is read of an answer to a connector that is not configured: the login it names.
-static UNKNOWN: LazyLock<Callback> = LazyLock::new(Callback::default);
+static UNKNOWN_CONNECTOR: LazyLock<Callback> = LazyLock::new(Callback::default);
 
 /// The connectors that share a callback address.
-struct Sharing<'a>(Vec<(&'a ConnectorId, &'a Callback)>);
+struct SharedCallback<'a>(Vec<(&'a ConnectorId, &'a Callback)>);
 
-impl<'a> Sharing<'a> {
+impl<'a> SharedCallback<'a> {
     fn of(context: &RequestContext<'a>, among: &[&'a ConnectorId]) -> Self {
         let shape = |id: &&'a ConnectorId| {
             let callback = match context.site.login.entry(id) {
                 Some(entry) => entry.features.callback()?,
                 // One that is not configured is told apart by nothing.
-                None => &UNKNOWN,
+                None => &UNKNOWN_CONNECTOR,
             };
             Some((*id, callback))
         };
@@ -129,7 +129,7 @@ impl<'a> Sharing<'a> {
     }
 
     /// The login that each connector would read out of an answer.
-    fn logins_named(&self, method: &Method, fields: &Fields) -> Vec<Named<'a>> {
+    fn logins_named(&self, method: &Method, fields: &Fields) -> Vec<NamedLogin<'a>> {
         let fitting = self.0.iter().filter(|(_, callback)| match *method {
             Method::POST => callback.method.accepts_post(),
             _ => callback.method.accepts_get(),
@@ -143,10 +143,13 @@ impl<'a> Sharing<'a> {
 }
 
 /// The memory of the one login that was named and that this browser began.
-fn remember(context: &RequestContext<'_>, named: &[Named<'_>]) -> Result<Pending, PendingError> {
+fn pending_login(
+    context: &RequestContext<'_>,
+    named: &[NamedLogin<'_>],
+) -> Result<Pending, PendingError> {
     let mut outcome = Err(PendingError::Missing);
     for (id, flow) in named {
-        let sealed = flow_cookies::sealed(context, flow);
+        let sealed = flow_cookies::sealed_login(context, flow);
         match context
             .site
             .login
@@ -192,7 +195,7 @@ pub(super) async fn conclude(
     let (via, flow) = (&pending.connector, &pending.flow);
     let again = target_of(pending);
     let (retries, mode, silent) = (pending.retries, pending.mode, pending.silent);
-    let again_once = Start {
+    let again_once = BeginOptions {
         mode: Some(mode),
         automatic: true,
         retries: 1,
@@ -202,7 +205,8 @@ pub(super) async fn conclude(
         Ok(outcome) => match outcome.as_ref() {
             Ok(finished) => {
                 let once = (retries == 0).then_some(again_once);
-                let logged = let_in(context, finished, pending.replaces, once, mode, &again).await;
+                let logged =
+                    complete_login(context, finished, pending.replaces, once, mode, &again).await;
                 return logged
                     .map_response(|response| flow_cookies::clear(context, flow, response));
             }
@@ -210,20 +214,20 @@ pub(super) async fn conclude(
         },
         Err(error) => error,
     };
-    audit::failed(context, via, error);
+    audit::login_failed(context, via, error);
     let entry = context.site.login.entry(via);
-    if let (Some(reason), 0, Some(entry)) = (too_late(error), retries, entry) {
+    if let (Some(reason), 0, Some(entry)) = (retry_reason(error), retries, entry) {
         // Once more, by itself, once.
-        let mut response = opening::open(context, entry, &again, again_once).await;
+        let mut response = begin::begin_login(context, entry, &again, again_once).await;
         flow_cookies::clear(context, flow, &mut response);
         return LoggedResponse::own_path(reason, response);
     }
     if silent {
-        let logged = reload::came_to_nothing(context, via, &again, error, from_browser).await;
+        let logged = reload::silent_login_failed(context, via, &again, error, from_browser).await;
         return logged.map_response(|response| flow_cookies::clear(context, flow, response));
     }
     let cause = audit::cause_of(error);
-    let mut response = dead_end(
+    let mut response = failure(
         context,
         cause,
         Some(&again),
@@ -240,7 +244,7 @@ pub(super) async fn conclude(
 }
 
 /// What a login came too late for, when the source would take the same person at once.
-fn too_late(error: &LoginError) -> Option<&'static str> {
+fn retry_reason(error: &LoginError) -> Option<&'static str> {
     match error {
         LoginError::Connector(ConnectorError::Stale(_)) => Some("stale code"),
         LoginError::Connector(ConnectorError::Expired(_)) => Some("login expired at the source"),
@@ -250,37 +254,38 @@ fn too_late(error: &LoginError) -> Option<&'static str> {
 
 /// Hands out the session and sends the person where they wanted to go, if what they proved is
 /// enough there. What only grew too old on the way is asked for once more, by itself, once.
-async fn let_in(
+async fn complete_login(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     replaces: Option<SessionKey>,
-    once_more: Option<Start>,
+    once_more: Option<BeginOptions>,
     mode: Mode,
     target: &Target,
 ) -> LoggedResponse {
     let entry = context.site.login.entry(&finished.via);
-    let (reason, mut response) = match (arrival::lacks(context, finished), once_more, entry) {
-        (None, _, _) => ("login", on_the_way(context, finished, mode, target)),
-        (Some(Lack::Age), Some(start), Some(entry)) if !start.silent => (
-            "proof too old",
-            opening::open(context, entry, target, start).await,
-        ),
-        (Some(_), _, _) => {
-            let page = arrival::not_enough(context, finished, target);
-            (Cause::ProofTooWeak.slug(), page)
-        }
-    };
-    arrival::hand_out(context, finished, replaces, &mut response).await;
+    let (reason, mut response) =
+        match (complete::missing_proof(context, finished), once_more, entry) {
+            (None, _, _) => ("login", redirect_to_target(context, finished, mode, target)),
+            (Some(MissingProof::TooOld), Some(start), Some(entry)) if !start.silent => (
+                "proof too old",
+                begin::begin_login(context, entry, target, start).await,
+            ),
+            (Some(_), _, _) => {
+                let page = complete::proof_too_weak(context, finished, target);
+                (Cause::ProofTooWeak.slug(), page)
+            }
+        };
+    complete::start_session(context, finished, replaces, &mut response).await;
     LoggedResponse::own_path(reason, response)
 }
 
-fn on_the_way(
+fn redirect_to_target(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     mode: Mode,
     target: &Target,
 ) -> Response<Body> {
-    let mut to = ticket::way_on(context, &finished.return_to, target, &finished.handle);
+    let mut to = ticket::next_url(context, &finished.return_to, target, &finished.handle);
     // A browser hands the fragment it came with on to an address that has none (Fetch, §4.4), and
     // inside a client that is one of the source's (`#wechat_redirect`), which would confuse an
     // application that keeps its own state there. An empty one ends that.
@@ -295,9 +300,9 @@ fn on_the_way(
 }
 
 /// A callback without the memory of its begin: seen again, late, or in another browser.
-async fn forgotten(
+async fn without_pending(
     context: &RequestContext<'_>,
-    named: &[Named<'_>],
+    named: &[NamedLogin<'_>],
     via: Option<&ConnectorId>,
     answer: AuthnResponse,
     error: PendingError,
@@ -325,7 +330,7 @@ async fn forgotten(
         PendingError::Forged => Cause::LoginForged,
         PendingError::Expired => Cause::LoginLate,
     };
-    let mut response = dead_end(context, cause, None, None);
+    let mut response = failure(context, cause, None, None);
     if error != PendingError::Missing {
         let mut flows: Vec<_> = named.iter().map(|(_, flow)| flow).collect();
         flows.dedup();
@@ -337,13 +342,13 @@ async fn forgotten(
 }
 
 /// A page with the cause and a way on; the login starts again only by a click.
-fn dead_end(
+fn failure(
     context: &RequestContext<'_>,
     cause: Cause,
     target: Option<&Target>,
     source: Option<&str>,
 ) -> Response<Body> {
-    let query = target.map(|target| target.query(&context.site.external_url, ""));
+    let query = target.map(|target| target.query_string(&context.site.external_url, ""));
     let query = query.filter(|query| query.len() > 1).unwrap_or_default();
     let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
     reply::problem_at_source(context, cause, Some(again), source)

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::super::page::{Href, PageInfo, PostPage};
 use super::super::{RequestContext, reply};
-use super::{Target, flow_cookies, form};
+use super::{Target, flow_cookies, password_form};
 use crate::login::connector::Challenge;
 use crate::login::fields::Fields;
 use crate::login::{BegunLogin, ConnectorEntry};
@@ -20,13 +20,13 @@ pub(super) fn answer(
 ) -> Response<Body> {
     let mut response = match &begun.challenge {
         Challenge::Redirect(to) => reply::redirect(to.as_str()),
-        Challenge::Post { to, fields } => post(context, entry, to, fields),
-        Challenge::PasswordForm => form::page(
+        Challenge::Post { to, fields } => post_page(context, entry, to, fields),
+        Challenge::PasswordForm => password_form::page(
             context,
             entry,
             target,
             &begun.pending.flow,
-            &form::Shown::default(),
+            &password_form::FormContents::default(),
         ),
     };
     flow_cookies::set(context, begun, &mut response);
@@ -34,7 +34,7 @@ pub(super) fn answer(
 }
 
 /// The page whose form leads to the source.
-fn post(
+fn post_page(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     to: &Url,

@@ -14,7 +14,9 @@ use super::super::browser::{Errand, errand, loads_in_frame, lossy, text};
 use super::super::page::{Cause, Href, PageInfo, PersonName, SwitchPage};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
-use super::{Target, arrival, audit, body_within, by_own_form, caller, flow_cookies, ticket};
+use super::{
+    Target, audit, caller, complete, flow_cookies, is_own_form_post, read_body_within, ticket,
+};
 use crate::login::connector::{AuthnResponse, ConnectorError, EntryPoint, RefusalReason};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, Pending, PendingError};
@@ -36,7 +38,7 @@ const FLOW: &str = "flow";
 
 /// Why a ticket is not looked at.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-enum Unwelcome {
+enum UnacceptedTicket {
     #[error("the ticket stands nowhere, twice, or is empty or too long")]
     Shape,
     #[error("the page that led here is none that may")]
@@ -64,13 +66,13 @@ where
         );
     };
     let logged = match *context.head.method {
-        Method::GET | Method::POST => arrived(context, (entry, point), query, body).await,
+        Method::GET | Method::POST => handle(context, (entry, point), query, body).await,
         _ => LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
     };
     logged.map_response(|response| {
         // The ticket may stand in the address: no page learns it as the one that led there.
         let headers = response.headers_mut();
-        let asks = response_asks(headers.get(REFERRER_POLICY));
+        let asks = keeps_referrer_for_form(headers.get(REFERRER_POLICY));
         if !asks {
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         }
@@ -78,14 +80,14 @@ where
 }
 
 /// Whether the page has a form of ours: with `no-referrer` a browser would not say where it is from.
-fn response_asks(policy: Option<&HeaderValue>) -> bool {
-    policy.is_some_and(|policy| policy == ASKS)
+fn keeps_referrer_for_form(policy: Option<&HeaderValue>) -> bool {
+    policy.is_some_and(|policy| policy == FORM_REFERRER_POLICY)
 }
 
 /// Tells the host a page is on, and nothing else.
-const ASKS: &str = "strict-origin";
+const FORM_REFERRER_POLICY: &str = "strict-origin";
 
-async fn arrived<B>(
+async fn handle<B>(
     context: &RequestContext<'_>,
     (entry, point): (&Arc<ConnectorEntry>, &EntryPoint),
     query: &Fields,
@@ -95,7 +97,7 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    if let Err(logged) = is_person_going(context) {
+    if let Err(logged) = require_navigation(context) {
         return *logged;
     }
     if !context.site.is_login_host(context.head) {
@@ -103,7 +105,7 @@ where
         return LoggedResponse::own_path(Cause::NotHere.slug(), page);
     }
     let form = match *context.head.method {
-        Method::POST => form_of(context, body).await,
+        Method::POST => read_form(context, body).await,
         _ => Some(Fields::default()),
     };
     let Some(form) = form else {
@@ -111,14 +113,16 @@ where
     };
     let has_ticket = query.has(&point.parameter) || form.has(&point.parameter);
     match *context.head.method {
-        Method::GET if !has_ticket && query.has(FLOW) => waiting(context, entry, query).await,
-        Method::POST if !has_ticket && form.has(FLOW) => agreed(context, entry, &form).await,
+        Method::GET if !has_ticket && query.has(FLOW) => resume(context, entry, query).await,
+        Method::POST if !has_ticket && form.has(FLOW) => {
+            switch_confirmed(context, entry, &form).await
+        }
         _ => redeem(context, (entry, point), query, form).await,
     }
 }
 
 /// Only somebody who goes here with a window of their own, or with a frame where people sign in there.
-fn is_person_going(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
+fn require_navigation(context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
     let head = context.head;
     let embedded = loads_in_frame(head) && context.site.cookies.are_embedded();
     let goes = match (errand(head), head.method) {
@@ -149,7 +153,7 @@ fn is_person_going(context: &RequestContext<'_>) -> Result<(), Box<LoggedRespons
     )))
 }
 
-async fn form_of<B>(context: &RequestContext<'_>, body: Option<B>) -> Option<Fields>
+async fn read_form<B>(context: &RequestContext<'_>, body: Option<B>) -> Option<Fields>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
@@ -159,17 +163,17 @@ where
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return None;
     }
-    Fields::parse(&body_within(body, FORM_BYTES_MAX).await?)
+    Fields::parse(&read_body_within(body, FORM_BYTES_MAX).await?)
 }
 
 fn malformed(context: &RequestContext<'_>, entry: &ConnectorEntry) -> LoggedResponse {
-    audit::refused(context, Some(&entry.id), &Unwelcome::Shape);
+    audit::refused(context, Some(&entry.id), &UnacceptedTicket::Shape);
     let page = reply::problem(context, Cause::BadRequest, None);
     LoggedResponse::own_path("no ticket", page)
 }
 
 /// The one ticket, and all that came with it.
-fn ticket_of<'a>(parameter: &str, query: &'a Fields, form: &'a Fields) -> Option<&'a str> {
+fn single_ticket<'a>(parameter: &str, query: &'a Fields, form: &'a Fields) -> Option<&'a str> {
     let places = (query.one(parameter).ok()?, form.one(parameter).ok()?);
     let ((Some(ticket), None) | (None, Some(ticket))) = places else {
         return None;
@@ -179,7 +183,7 @@ fn ticket_of<'a>(parameter: &str, query: &'a Fields, form: &'a Fields) -> Option
 }
 
 /// Whether the page that led here may: `Origin` says which it was, and else `Referer`.
-fn may_lead_here(context: &RequestContext<'_>, origins: &[Url]) -> bool {
+fn has_allowed_origin(context: &RequestContext<'_>, origins: &[Url]) -> bool {
     let headers = context.head.headers;
     let origin = match lossy(headers, ORIGIN.as_str()) {
         Some(origin) => Some(origin.into_owned()),
@@ -200,15 +204,12 @@ async fn redeem(
     query: &Fields,
     form: Fields,
 ) -> LoggedResponse {
-    let Some(ticket) = ticket_of(&point.parameter, query, &form) else {
+    let Some(ticket) = single_ticket(&point.parameter, query, &form) else {
         return malformed(context, entry);
     };
-    if !may_lead_here(context, &point.origins) {
-        audit::refused(context, Some(&entry.id), &Unwelcome::Origin);
-        return LoggedResponse::own_path(
-            "origin",
-            refused_page(context, entry, Cause::EntryRefused),
-        );
+    if !has_allowed_origin(context, &point.origins) {
+        audit::refused(context, Some(&entry.id), &UnacceptedTicket::Origin);
+        return LoggedResponse::own_path("origin", failure(context, entry, Cause::EntryRefused));
     }
     let who = match caller(context).await {
         Ok(who) => who,
@@ -224,8 +225,8 @@ async fn redeem(
         return LoggedResponse::own_path("seen again", reply::see_other(&to));
     }
     let places = if form.has("rd") { &form } else { query };
-    let target = Target::of(context, places);
-    let return_to = target.place(context, entry);
+    let target = Target::from_query(context, places);
+    let return_to = target.return_to_or_home(context, entry);
     let fields = if form.has(&point.parameter) {
         form
     } else {
@@ -238,22 +239,22 @@ async fn redeem(
     };
     let mut pending = match login.redeem_unsolicited(entry, ticket, answer).await {
         Ok(pending) => pending,
-        Err(error) => return failed(context, entry, &error),
+        Err(error) => return arrival_failed(context, entry, &error),
     };
     pending.return_to = return_to;
     pending.ticket_for = target.ticket_for;
     pending.for_frame = target.for_frame;
     match &who {
-        Caller::Nobody(_) | Caller::Program(_) if !sees_everybody(context) => {
-            to_be_seen(context, entry, pending)
+        Caller::Nobody(_) | Caller::Program(_) if !carries_session_cookie(context) => {
+            redirect_with_cookies(context, entry, pending)
         }
-        who => let_in_or_ask(context, entry, pending, who).await,
+        who => complete_or_ask(context, entry, pending, who).await,
     }
 }
 
 /// Whether the cookie of somebody who is signed in would have come along. A form of another site
 /// brings none.
-fn sees_everybody(context: &RequestContext<'_>) -> bool {
+fn carries_session_cookie(context: &RequestContext<'_>) -> bool {
     let site = text(context.head.headers, "sec-fetch-site");
     *context.head.method != Method::POST
         || context.site.cookies.are_embedded()
@@ -261,7 +262,7 @@ fn sees_everybody(context: &RequestContext<'_>) -> bool {
 }
 
 /// Sends the browser here once more, with all of its cookies: only then is it known who is signed in.
-fn to_be_seen(
+fn redirect_with_cookies(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     mut pending: Pending,
@@ -275,7 +276,7 @@ fn to_be_seen(
 }
 
 /// Somebody who was sent here once more.
-async fn waiting(
+async fn resume(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     query: &Fields,
@@ -284,45 +285,45 @@ async fn waiting(
         Ok(who) => who,
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     };
-    match held(context, entry, query) {
-        Ok(pending) => let_in_or_ask(context, entry, pending, &who).await,
-        Err(error) => forgotten(context, entry, &who, error),
+    match pending_arrival(context, entry, query) {
+        Ok(pending) => complete_or_ask(context, entry, pending, &who).await,
+        Err(error) => without_pending(context, entry, &who, error),
     }
 }
 
 /// Somebody agreed to be who arrived: the button of the page that asked.
-async fn agreed(
+async fn switch_confirmed(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     form: &Fields,
 ) -> LoggedResponse {
-    if !by_own_form(context) {
+    if !is_own_form_post(context) {
         return LoggedResponse::own_path("foreign", reply::foreign_origin(context));
     }
-    match held(context, entry, form) {
-        Ok(pending) => let_in(context, entry, &pending).await,
+    match pending_arrival(context, entry, form) {
+        Ok(pending) => complete_arrival(context, entry, &pending).await,
         Err(error) => match caller(context).await {
-            Ok(who) => forgotten(context, entry, &who, error),
+            Ok(who) => without_pending(context, entry, &who, error),
             Err(response) => LoggedResponse::own_path("unavailable", response),
         },
     }
 }
 
-fn held(
+fn pending_arrival(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     fields: &Fields,
 ) -> Result<Pending, PendingError> {
     let flow = fields.one(FLOW).ok().flatten().unwrap_or_default();
     let flow = FlowId::try_from(flow.to_owned()).map_err(|_| PendingError::Missing)?;
-    let sealed = flow_cookies::sealed(context, &flow);
+    let sealed = flow_cookies::sealed_login(context, &flow);
     context
         .site
         .login
         .open_unsolicited(&entry.id, &flow, sealed.as_deref())
 }
 
-async fn let_in_or_ask(
+async fn complete_or_ask(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     pending: Pending,
@@ -331,13 +332,13 @@ async fn let_in_or_ask(
     let arrived = pending.unsolicited.as_ref().map(|arrival| arrival.account);
     match who {
         Caller::Person(person) if Some(person.session.account) != arrived => {
-            ask(context, entry, pending, person)
+            ask_to_switch(context, entry, pending, person)
         }
-        _ => let_in(context, entry, &pending).await,
+        _ => complete_arrival(context, entry, &pending).await,
     }
 }
 
-async fn let_in(
+async fn complete_arrival(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     pending: &Pending,
@@ -345,7 +346,7 @@ async fn let_in(
     let finished = match context.site.login.finish_unsolicited(pending).await {
         Ok(finished) => finished,
         Err(error) => {
-            let logged = failed(context, entry, &error);
+            let logged = arrival_failed(context, entry, &error);
             return logged.map_response(|it| flow_cookies::clear(context, &pending.flow, it));
         }
     };
@@ -355,23 +356,23 @@ async fn let_in(
         for_frame: pending.for_frame,
         ..Target::default()
     };
-    let (reason, mut response) = match arrival::lacks(context, &finished) {
+    let (reason, mut response) = match complete::missing_proof(context, &finished) {
         None => {
-            let to = ticket::way_on(context, &finished.return_to, &target, &finished.handle);
+            let to = ticket::next_url(context, &finished.return_to, &target, &finished.handle);
             ("arrival", reply::see_other(&to))
         }
         Some(_) => {
-            let page = arrival::not_enough(context, &finished, &target);
+            let page = complete::proof_too_weak(context, &finished, &target);
             (Cause::ProofTooWeak.slug(), page)
         }
     };
-    arrival::hand_out(context, &finished, None, &mut response).await;
+    complete::start_session(context, &finished, None, &mut response).await;
     flow_cookies::clear(context, &pending.flow, &mut response);
     LoggedResponse::own_path(reason, response)
 }
 
 /// The page that names who is here and who arrived.
-fn ask(
+fn ask_to_switch(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     mut pending: Pending,
@@ -407,14 +408,14 @@ fn ask(
         stay: Href::new(pending.return_to.location()),
     };
     let mut response = reply::page_response(StatusCode::CONFLICT, &page.render(context.lang()));
-    let asks = HeaderValue::from_static(ASKS);
+    let asks = HeaderValue::from_static(FORM_REFERRER_POLICY);
     response.headers_mut().insert(REFERRER_POLICY, asks);
     flow_cookies::set_sealed(context, &pending.flow, &sealed, false, &mut response);
     LoggedResponse::own_path("somebody else is here", response)
 }
 
 /// An arrival that this browser does not remember: it came in already, or it is another's.
-fn forgotten(
+fn without_pending(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     who: &Caller,
@@ -425,15 +426,15 @@ fn forgotten(
     }
     audit::refused(context, Some(&entry.id), &error);
     let cause = audit::cause_of(&LoginError::Pending(error));
-    LoggedResponse::own_path(cause.slug(), refused_page(context, entry, cause))
+    LoggedResponse::own_path(cause.slug(), failure(context, entry, cause))
 }
 
-fn failed(
+fn arrival_failed(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     error: &LoginError,
 ) -> LoggedResponse {
-    audit::failed(context, &entry.id, error);
+    audit::login_failed(context, &entry.id, error);
     let cause = match error {
         LoginError::Connector(
             ConnectorError::Stale(_)
@@ -445,14 +446,10 @@ fn failed(
         ) => Cause::EntryRefused,
         error => audit::cause_of(error),
     };
-    LoggedResponse::own_path(cause.slug(), refused_page(context, entry, cause))
+    LoggedResponse::own_path(cause.slug(), failure(context, entry, cause))
 }
 
-fn refused_page(
-    context: &RequestContext<'_>,
-    entry: &ConnectorEntry,
-    cause: Cause,
-) -> Response<Body> {
+fn failure(context: &RequestContext<'_>, entry: &ConnectorEntry, cause: Cause) -> Response<Body> {
     let again = Href::new(format!("{}/sign_in", context.site.prefix));
     reply::problem_at_source(context, cause, Some(again), Some(&entry.display_name))
 }

@@ -16,32 +16,32 @@ use crate::request::Body;
 const LOGINS_MAX: usize = 5;
 
 /// How long their cookies are together at most, in bytes of the line that brings them back.
-const BYTES_MAX: usize = 6 * 1024;
+const LINE_BYTES_MAX: usize = 6 * 1024;
 
 /// How many cookies of logins are looked at where all of them count: four times as many as a browser
 /// keeps. More were planted, and each would be opened, or taken back in a line of the answer.
-const LOOKED_AT_MAX: usize = 4 * 2 * LOGINS_MAX;
+const COOKIES_READ_MAX: usize = 4 * 2 * LOGINS_MAX;
 
 /// The longest value of one cookie, in bytes: browsers drop those whose name and value have more
 /// than 4096.
 const PART_BYTES_MAX: usize = 3900;
 
 /// What the name of a login's second cookie ends with. No login's name has a dot.
-const SECOND: &str = ".2";
+const SECOND_SUFFIX: &str = ".2";
 
 /// What stands between two cookies in a line, and between a name and its value.
-const BETWEEN: usize = "; ".len() + "=".len();
+const SEPARATOR_BYTES: usize = "; ".len() + "=".len();
 
 /// One login that a browser remembers, as far as its cookies came along.
-struct Kept<'a> {
+struct FlowCookies<'a> {
     /// What its cookies are named after; of a cookie that is none of ours anything at all.
     flow: &'a str,
     first: Option<&'a str>,
     second: Option<&'a str>,
 }
 
-impl<'a> Kept<'a> {
-    fn nothing_of(flow: &'a str) -> Self {
+impl<'a> FlowCookies<'a> {
+    fn empty(flow: &'a str) -> Self {
         Self {
             flow,
             first: None,
@@ -68,28 +68,28 @@ impl<'a> Kept<'a> {
 
     fn bytes(&self, prefix: &str) -> usize {
         let name = prefix.len() + self.flow.len();
-        let first = self.first.map(|value| name + value.len() + BETWEEN);
+        let first = self.first.map(|value| name + value.len() + SEPARATOR_BYTES);
         let second = self.second;
-        let second = second.map(|value| name + SECOND.len() + value.len() + BETWEEN);
+        let second = second.map(|value| name + SECOND_SUFFIX.len() + value.len() + SEPARATOR_BYTES);
         first.unwrap_or(0) + second.unwrap_or(0)
     }
 }
 
 /// The sealed memory of one login, as its browser brings it.
-pub(super) fn sealed(context: &RequestContext<'_>, flow: &FlowId) -> Option<String> {
-    kept_of(context, flow).sealed()
+pub(super) fn sealed_login(context: &RequestContext<'_>, flow: &FlowId) -> Option<String> {
+    cookies_of(context, flow).sealed()
 }
 
 /// Every login that this browser remembers and that is of this site.
-pub(super) fn remembered(context: &RequestContext<'_>) -> impl Iterator<Item = Pending> {
-    kept(context)
+pub(super) fn pending_logins(context: &RequestContext<'_>) -> impl Iterator<Item = Pending> {
+    cookies_by_flow(context)
         .into_iter()
-        .filter_map(|kept| remember(context, &kept))
+        .filter_map(|cookies| open_pending(context, &cookies))
 }
 
-fn remember(context: &RequestContext<'_>, kept: &Kept<'_>) -> Option<Pending> {
-    let flow = FlowId::try_from(kept.flow.to_owned()).ok()?;
-    let sealed = kept.sealed();
+fn open_pending(context: &RequestContext<'_>, cookies: &FlowCookies<'_>) -> Option<Pending> {
+    let flow = FlowId::try_from(cookies.flow.to_owned()).ok()?;
+    let sealed = cookies.sealed();
     let login = &context.site.login;
     let all = login.entries().iter().map(|entry| &entry.id);
     login.open_pending(all, &flow, sealed.as_deref()).ok()
@@ -115,7 +115,7 @@ pub(super) fn set_sealed(
     let age = i64::try_from(PENDING_AGE_MAX_S).unwrap_or(i64::MAX);
     let flow = flow.as_str();
     let (first, second) = sealed.split_at(sealed.len().min(PART_BYTES_MAX));
-    let parts = [("", first), (SECOND, second)];
+    let parts = [("", first), (SECOND_SUFFIX, second)];
     for (end, value) in parts.iter().filter(|(_, value)| !value.is_empty()) {
         let name = format!("{prefix}{flow}{end}");
         let cookie = if loads_in_frame(context.head) {
@@ -127,37 +127,46 @@ pub(super) fn set_sealed(
         };
         reply::add_cookie(response, &cookie);
     }
-    let new = Kept {
+    let new = FlowCookies {
         flow,
         first: Some(first),
         second: Some(second).filter(|value| !value.is_empty()),
     };
-    let mut others: Vec<_> = kept(context)
+    let mut others: Vec<_> = cookies_by_flow(context)
         .into_iter()
-        .map(|kept| (remember(context, &kept).map(|it| it.begun_at), kept))
+        .map(|cookies| {
+            (
+                open_pending(context, &cookies).map(|it| it.begun_at),
+                cookies,
+            )
+        })
         .collect();
     // What does not open is older than anything.
     others.sort_by_key(|(begun_at, _)| *begun_at);
     let (mut count, mut bytes) = (1, new.bytes(prefix));
-    for (_, kept) in others.iter().rev() {
+    for (_, cookies) in others.iter().rev() {
         count += 1;
-        bytes += kept.bytes(prefix);
-        if count > LOGINS_MAX || bytes > BYTES_MAX {
-            forget(context, kept, response);
+        bytes += cookies.bytes(prefix);
+        if count > LOGINS_MAX || bytes > LINE_BYTES_MAX {
+            clear_cookies(context, cookies, response);
         }
     }
 }
 
 /// Lets the browser forget a login.
 pub(super) fn clear(context: &RequestContext<'_>, flow: &FlowId, response: &mut Response<Body>) {
-    forget(context, &kept_of(context, flow), response);
+    clear_cookies(context, &cookies_of(context, flow), response);
 }
 
-fn forget(context: &RequestContext<'_>, kept: &Kept<'_>, response: &mut Response<Body>) {
+fn clear_cookies(
+    context: &RequestContext<'_>,
+    cookies: &FlowCookies<'_>,
+    response: &mut Response<Body>,
+) {
     let flags = &context.site.cookies;
-    let parts = [("", kept.first), (SECOND, kept.second)];
+    let parts = [("", cookies.first), (SECOND_SUFFIX, cookies.second)];
     for (end, _) in parts.iter().filter(|(_, value)| value.is_some()) {
-        let name = format!("{}{}{end}", flags.flow_prefix(), kept.flow);
+        let name = format!("{}{}{end}", flags.flow_prefix(), cookies.flow);
         let cookie = if loads_in_frame(context.head) {
             flags.clear_embedded(&name)
         } else {
@@ -168,23 +177,23 @@ fn forget(context: &RequestContext<'_>, kept: &Kept<'_>, response: &mut Response
 }
 
 /// One login, as far as its cookies came along, however many others did.
-fn kept_of<'a>(context: &RequestContext<'a>, flow: &'a FlowId) -> Kept<'a> {
-    let mut kept = Kept::nothing_of(flow.as_str());
-    for (name, is_second, value) in cookies(context) {
-        if name == kept.flow {
-            kept.add(is_second, value);
+fn cookies_of<'a>(context: &RequestContext<'a>, flow: &'a FlowId) -> FlowCookies<'a> {
+    let mut cookies = FlowCookies::empty(flow.as_str());
+    for (name, is_second, value) in cookie_parts(context) {
+        if name == cookies.flow {
+            cookies.add(is_second, value);
         }
     }
-    kept
+    cookies
 }
 
 /// The logins whose cookies came along first, in the order in which a browser names them.
-fn kept<'a>(context: &RequestContext<'a>) -> Vec<Kept<'a>> {
-    let mut all: Vec<Kept<'a>> = Vec::new();
-    for (flow, is_second, value) in cookies(context).take(LOOKED_AT_MAX) {
-        let at = all.iter().position(|kept| kept.flow == flow);
+fn cookies_by_flow<'a>(context: &RequestContext<'a>) -> Vec<FlowCookies<'a>> {
+    let mut all: Vec<FlowCookies<'a>> = Vec::new();
+    for (flow, is_second, value) in cookie_parts(context).take(COOKIES_READ_MAX) {
+        let at = all.iter().position(|cookies| cookies.flow == flow);
         let at = at.unwrap_or_else(|| {
-            all.push(Kept::nothing_of(flow));
+            all.push(FlowCookies::empty(flow));
             all.len() - 1
         });
         all[at].add(is_second, value);
@@ -194,12 +203,14 @@ fn kept<'a>(context: &RequestContext<'a>) -> Vec<Kept<'a>> {
 
 /// Every cookie of a login that came along: what it is named after, whether it is the second of that
 /// login, and its value.
-fn cookies<'a>(context: &RequestContext<'a>) -> impl Iterator<Item = (&'a str, bool, &'a str)> {
+fn cookie_parts<'a>(
+    context: &RequestContext<'a>,
+) -> impl Iterator<Item = (&'a str, bool, &'a str)> {
     let prefix = context.site.cookies.flow_prefix();
     let named = reply::cookies_with_prefix(context.head.headers, prefix);
     named.filter_map(move |(name, value)| {
         let name = name.strip_prefix(prefix)?;
-        Some(match name.strip_suffix(SECOND) {
+        Some(match name.strip_suffix(SECOND_SUFFIX) {
             Some(flow) => (flow, true, value),
             None => (name, false, value),
         })

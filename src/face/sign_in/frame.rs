@@ -14,34 +14,34 @@ use url::Url;
 use super::super::browser::{loads_in_frame, opens_in_tab};
 use super::super::page::{FramePage, HandOverPage, Href, PageInfo};
 use super::super::{RequestContext, reply, urls};
-use super::elsewhere::NONCES_MAX;
+use super::cross_host::NONCES_MAX;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
 use crate::login::ticket::{FRAME_NONCE_AGE_MAX_S, Nonce};
 use crate::request::Body;
 
 /// Marks an address of a login whose ticket a page in a frame waits for.
-pub(super) const FOR_FRAME: (&str, &str) = ("f", "1");
+pub(super) const FRAME_PARAMETER: (&str, &str) = ("f", "1");
 
 /// Whether an address says that a page in a frame waits, and a tab shows the answer.
-pub(super) fn is_named(context: &RequestContext<'_>, query: &Fields) -> bool {
-    let (name, value) = FOR_FRAME;
-    query.one(name) == Ok(Some(value)) && gives_tickets(context)
+pub(super) fn is_requested(context: &RequestContext<'_>, query: &Fields) -> bool {
+    let (name, value) = FRAME_PARAMETER;
+    query.one(name) == Ok(Some(value)) && may_issue_ticket(context)
 }
 
 /// Whether the answer to a request may give a ticket for a frame: no script reads it. A browser that
 /// does not say so is an old one.
-pub(super) fn gives_tickets(context: &RequestContext<'_>) -> bool {
+pub(super) fn may_issue_ticket(context: &RequestContext<'_>) -> bool {
     context.site.allows_framed_sign_in && opens_in_tab(context.head)
 }
 
 /// Whether a request is for a page in a frame, on a site where people sign in there.
-pub(super) fn takes_tickets(context: &RequestContext<'_>) -> bool {
+pub(super) fn accepts_ticket(context: &RequestContext<'_>) -> bool {
     context.site.allows_framed_sign_in && loads_in_frame(context.head)
 }
 
 /// For a stranger who asks for a page of an application in a frame.
-pub(super) fn at_application(context: &RequestContext<'_>) -> Response<Body> {
+pub(super) fn application_page(context: &RequestContext<'_>) -> Response<Body> {
     let place = match *context.head.method {
         http::Method::GET => urls::requested(context),
         // What was posted cannot be asked for again.
@@ -52,7 +52,7 @@ pub(super) fn at_application(context: &RequestContext<'_>) -> Response<Body> {
 
 /// For a frame that was led to an own page of ours. A ticket counts on the host that the frame is at,
 /// so that must be the one the person wants to go to.
-pub(super) fn at_own_page(context: &RequestContext<'_>, place: &ReturnTo) -> Response<Body> {
+pub(super) fn own_page(context: &RequestContext<'_>, place: &ReturnTo) -> Response<Body> {
     let home = context.site.external_url.origin().ascii_serialization();
     let origin = place.origin().unwrap_or(&home);
     let place = place.absolute_from(&context.site.external_url);
@@ -64,7 +64,7 @@ pub(super) fn at_own_page(context: &RequestContext<'_>, place: &ReturnTo) -> Res
 }
 
 /// For a frame that brought a ticket that lets nobody in.
-pub(super) fn not_handed_over(context: &RequestContext<'_>, to: Option<&str>) -> Response<Body> {
+pub(super) fn ticket_failed(context: &RequestContext<'_>, to: Option<&str>) -> Response<Body> {
     let place = format!("{}{}", context.head.origin(), to.unwrap_or("/"));
     page(context, StatusCode::BAD_REQUEST, &place, true)
 }
@@ -76,9 +76,9 @@ fn page(
     failed: bool,
 ) -> Response<Body> {
     let site = context.site;
-    let nonce = known_nonce(context).unwrap_or_else(Nonce::random);
+    let nonce = current_nonce(context).unwrap_or_else(Nonce::random);
     let hash = nonce.hash();
-    let (name, value) = FOR_FRAME;
+    let (name, value) = FRAME_PARAMETER;
     let start = format!(
         "{}?rd={}&k={}&{name}={value}",
         urls::on_login_host(context, "start"),
@@ -113,7 +113,7 @@ fn page(
 }
 
 /// The nonce that this frame, or another one of the same page and host, was given before.
-fn known_nonce(context: &RequestContext<'_>) -> Option<Nonce> {
+fn current_nonce(context: &RequestContext<'_>) -> Option<Nonce> {
     let prefix = context.site.cookies.nonce_prefix();
     let mut kept =
         reply::cookies_with_prefix(context.head.headers, prefix).filter_map(|(name, value)| {
@@ -124,7 +124,7 @@ fn known_nonce(context: &RequestContext<'_>) -> Option<Nonce> {
 }
 
 /// The page of the tab that gives the ticket to the frame, which is of this origin.
-pub(super) fn hand_over(
+pub(super) fn hand_over_page(
     context: &RequestContext<'_>,
     origin: &Url,
     ticket: &str,

@@ -14,7 +14,7 @@ use super::super::page::Cause;
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
 use super::{
-    Target, arrival, audit, caller_or_holder, flow_cookies, opening, place, small_body, user_agent,
+    Target, audit, begin, caller_or_bearer, complete, flow_cookies, read_body, target, user_agent,
 };
 use crate::login::connector::AuthnResponse;
 use crate::login::fields::Fields;
@@ -28,7 +28,7 @@ use crate::store::ConnectorId;
 /// What a front end or an app sends to `/login/{connector}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Posted {
+struct LoginRequest {
     /// What the source gave the front end.
     #[serde(default)]
     code: Option<String>,
@@ -46,9 +46,9 @@ struct Posted {
     kind: Option<String>,
 }
 
-impl Posted {
+impl LoginRequest {
     /// Whether the connector knows where the code came from.
-    fn is_of_known_kind(&self, context: &RequestContext<'_>, via: &ConnectorId) -> bool {
+    fn has_known_kind(&self, context: &RequestContext<'_>, via: &ConnectorId) -> bool {
         let entry = context.site.login.entry(via);
         let others = entry.map_or(&[][..], |entry| entry.features.code_kinds);
         let kind = self.kind.as_deref();
@@ -80,7 +80,7 @@ pub(super) async fn login_config(
     via: &ConnectorId,
     query: &Fields,
 ) -> LoggedResponse {
-    let origin = match origin_of(context) {
+    let origin = match allowed_origin(context) {
         Ok(origin) => origin,
         Err(logged) => return *logged,
     };
@@ -90,31 +90,31 @@ pub(super) async fn login_config(
     if context.head.method != Method::GET {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET"));
     }
-    if let Err(logged) = only_at_home(context, &origin) {
+    if let Err(logged) = require_login_host(context, &origin) {
         return *logged;
     }
-    let target = Target::of(context, query);
+    let target = Target::from_query(context, query);
     let entry = context.site.login.entry(via);
     let return_to = match entry {
-        Some(entry) => target.place(context, entry),
+        Some(entry) => target.return_to_or_home(context, entry),
         None => ReturnTo::home(),
     };
     let request = BeginRequest {
         via,
         mode: None,
-        authn: place::ask(context, &return_to, &target.hints, false),
+        authn: target::ask_of(context, &return_to, &target.hints, false),
         return_to,
         automatic: false,
         retries: 0,
         ticket_for: None,
         for_frame: false,
-        replaces: opening::session_key(context),
+        replaces: begin::current_session_key(context),
         client: context.head.sharing_client(),
         user_agent: &user_agent(context),
     };
     let begun = match context.site.login.begin(request).await {
         Ok(begun) => begun,
-        Err(error) => return refused(context, via, &error, origin),
+        Err(error) => return refusal(context, via, &error, origin),
     };
     let Some(app) = &begun.app else {
         return LoggedResponse::own_path(
@@ -133,7 +133,7 @@ pub(super) async fn login_config(
     members.extend(common.map(|(name, value)| (name.to_owned(), value)));
     let mut response = reply::json(StatusCode::OK, &Value::Object(members));
     flow_cookies::set(context, &begun, &mut response);
-    LoggedResponse::own_path("login config", with_origin(response, origin))
+    LoggedResponse::own_path("login config", with_cors(response, origin))
 }
 
 /// `POST /login/{connector}`: a code that a front end or an app obtained, or a user name and a password
@@ -147,7 +147,7 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    let origin = match origin_of(context) {
+    let origin = match allowed_origin(context) {
         Ok(origin) => origin,
         Err(logged) => return *logged,
     };
@@ -157,7 +157,7 @@ where
     if context.head.method != Method::POST {
         return LoggedResponse::own_path("method", reply::method_not_allowed("POST"));
     }
-    if let Err(logged) = only_at_home(context, &origin) {
+    if let Err(logged) = require_login_host(context, &origin) {
         return *logged;
     }
     let kind = text(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
@@ -165,11 +165,11 @@ where
         .split(';')
         .next()
         .is_some_and(|kind| kind.trim() == "application/json");
-    let posted = match small_body(body).await {
-        Some(body) if is_json => serde_json::from_slice::<Posted>(&body).ok(),
+    let posted = match read_body(body).await {
+        Some(body) if is_json => serde_json::from_slice::<LoginRequest>(&body).ok(),
         _ => None,
     };
-    let posted = posted.filter(|posted| posted.is_of_known_kind(context, via));
+    let posted = posted.filter(|posted| posted.has_known_kind(context, via));
     let flow = posted
         .as_ref()
         .and_then(|posted| FlowId::try_from(posted.state.clone()).ok());
@@ -178,13 +178,15 @@ where
         .and_then(|posted| posted.fields(context, via));
     let (Some(posted), Some(fields), Some(flow)) = (posted, fields, flow) else {
         let response = problem_json(context, Cause::BadRequest);
-        return LoggedResponse::own_path("bad request", with_origin(response, origin));
+        return LoggedResponse::own_path("bad request", with_cors(response, origin));
     };
-    let sealed = posted.flow.or_else(|| flow_cookies::sealed(context, &flow));
+    let sealed = posted
+        .flow
+        .or_else(|| flow_cookies::sealed_login(context, &flow));
     let login = &context.site.login;
     let pending = match login.open_pending([via], &flow, sealed.as_deref()) {
         Ok(pending) => pending,
-        Err(error) => return refused(context, via, &LoginError::Pending(error), origin),
+        Err(error) => return refusal(context, via, &LoginError::Pending(error), origin),
     };
     let answer = AuthnResponse {
         fields,
@@ -193,14 +195,14 @@ where
     };
     match context.site.login.finish(pending, answer).await.as_deref() {
         Ok(Ok(finished)) => {
-            let response = let_in(context, finished, &flow).await;
-            LoggedResponse::own_path("login", with_origin(response, origin))
+            let response = session_response(context, finished, &flow).await;
+            LoggedResponse::own_path("login", with_cors(response, origin))
         }
-        Ok(Err(error)) | Err(error) => refused(context, via, error, origin),
+        Ok(Err(error)) | Err(error) => refusal(context, via, error, origin),
     }
 }
 
-async fn let_in(
+async fn session_response(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     flow: &FlowId,
@@ -227,22 +229,22 @@ async fn let_in(
         },
     });
     let mut response = reply::json(StatusCode::OK, &body);
-    arrival::hand_out(context, finished, None, &mut response).await;
+    complete::start_session(context, finished, None, &mut response).await;
     flow_cookies::clear(context, flow, &mut response);
     response
 }
 
-fn refused(
+fn refusal(
     context: &RequestContext<'_>,
     via: &ConnectorId,
     error: &LoginError,
     origin: Option<HeaderValue>,
 ) -> LoggedResponse {
-    audit::failed(context, via, error);
+    audit::login_failed(context, via, error);
     let cause = audit::cause_of(error);
     LoggedResponse::own_path(
         cause.slug(),
-        with_origin(problem_json(context, cause), origin),
+        with_cors(problem_json(context, cause), origin),
     )
 }
 
@@ -262,7 +264,7 @@ pub(super) async fn userinfo(context: &RequestContext<'_>) -> LoggedResponse {
     if !matches!(*context.head.method, Method::GET | Method::HEAD) {
         return LoggedResponse::own_path("method", reply::method_not_allowed("GET, HEAD"));
     }
-    let person = match caller_or_holder(context).await {
+    let person = match caller_or_bearer(context).await {
         Ok(Caller::Person(person)) => person,
         Ok(Caller::Nobody(_) | Caller::Program(_)) => {
             let title = "Sign in first";
@@ -297,14 +299,14 @@ pub(super) async fn userinfo(context: &RequestContext<'_>) -> LoggedResponse {
 }
 
 /// A login runs on the host that logs people in: elsewhere its cookie would name no host.
-fn only_at_home(
+fn require_login_host(
     context: &RequestContext<'_>,
     origin: &Option<HeaderValue>,
 ) -> Result<(), Box<LoggedResponse>> {
     if context.site.is_login_host(context.head) {
         return Ok(());
     }
-    let response = with_origin(problem_json(context, Cause::NotHere), origin.clone());
+    let response = with_cors(problem_json(context, Cause::NotHere), origin.clone());
     Err(Box::new(LoggedResponse::own_path(
         Cause::NotHere.slug(),
         response,
@@ -312,7 +314,9 @@ fn only_at_home(
 }
 
 /// The origin of a browser's request: none, ours, or one that is configured; any other is refused.
-fn origin_of(context: &RequestContext<'_>) -> Result<Option<HeaderValue>, Box<LoggedResponse>> {
+fn allowed_origin(
+    context: &RequestContext<'_>,
+) -> Result<Option<HeaderValue>, Box<LoggedResponse>> {
     let foreign = || {
         Box::new(LoggedResponse::own_path(
             "foreign",
@@ -344,7 +348,7 @@ fn origin_of(context: &RequestContext<'_>) -> Result<Option<HeaderValue>, Box<Lo
     }
 }
 
-fn with_origin(mut response: Response<Body>, origin: Option<HeaderValue>) -> Response<Body> {
+fn with_cors(mut response: Response<Body>, origin: Option<HeaderValue>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.append(VARY, HeaderValue::from_static("origin"));
     if let Some(origin) = origin {
@@ -370,5 +374,5 @@ fn preflight(origin: Option<HeaderValue>) -> Response<Body> {
             HeaderValue::from_static("content-type"),
         );
     }
-    with_origin(response, origin)
+    with_cors(response, origin)
 }

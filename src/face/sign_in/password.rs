@@ -8,9 +8,9 @@ use super::super::browser::text;
 use super::super::page::{Cause, Href, PasswordNotice};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
-use super::form::{self, Shown};
-use super::opening::{self, Start};
-use super::{Target, audit, by_own_form, callback, caller, flow_cookies, small_body};
+use super::begin::{self, BeginOptions};
+use super::password_form::{self, FormContents};
+use super::{Target, audit, callback, caller, flow_cookies, is_own_form_post, read_body};
 use crate::login::connector::{AuthnResponse, ConnectorError, RefusalReason};
 use crate::login::fields::Fields;
 use crate::login::pending::{FlowId, PendingError};
@@ -20,15 +20,15 @@ use crate::request::{Body, BodyError};
 use crate::store::ConnectorId;
 
 /// What a form of ours brings: every field once.
-struct Sent<'a> {
+struct PasswordForm<'a> {
     flow: &'a str,
     return_to: &'a str,
     login: &'a str,
     password: &'a str,
 }
 
-impl<'a> Sent<'a> {
-    fn of(form: &'a Fields) -> Option<Self> {
+impl<'a> PasswordForm<'a> {
+    fn parse(form: &'a Fields) -> Option<Self> {
         let one = |name| form.one(name).ok().flatten();
         Some(Self {
             flow: one("flow")?,
@@ -40,7 +40,7 @@ impl<'a> Sent<'a> {
 
     fn target(&self, context: &RequestContext<'_>) -> Target {
         let fields = vec![("rd".to_owned(), self.return_to.to_owned())];
-        Target::of(context, &Fields::new(fields))
+        Target::from_query(context, &Fields::new(fields))
     }
 
     fn answer(&self, context: &RequestContext<'_>) -> AuthnResponse {
@@ -72,42 +72,42 @@ where
     if *context.head.method != Method::POST {
         return LoggedResponse::own_path("method", reply::method_not_allowed("POST"));
     }
-    if !by_own_form(context) {
-        return LoggedResponse::own_path("foreign", foreign(context, entry));
+    if !is_own_form_post(context) {
+        return LoggedResponse::own_path("foreign", foreign_form(context, entry));
     }
     let kind = text(context.head.headers, CONTENT_TYPE.as_str()).unwrap_or("");
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    let form = match small_body(body).await {
+    let form = match read_body(body).await {
         Some(form) if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") => {
             Fields::parse(&form)
         }
         _ => None,
     };
-    let Some(sent) = form.as_ref().and_then(Sent::of) else {
+    let Some(sent) = form.as_ref().and_then(PasswordForm::parse) else {
         let target = Target::default();
-        let page = once_more(context, entry, &target, "", PasswordNotice::Lost).await;
+        let page = new_form(context, entry, &target, "", PasswordNotice::Lost).await;
         return LoggedResponse::own_path("incomplete form", page);
     };
-    check(context, entry, &sent).await
+    verify(context, entry, &sent).await
 }
 
-async fn check(
+async fn verify(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    sent: &Sent<'_>,
+    sent: &PasswordForm<'_>,
 ) -> LoggedResponse {
     let login = &context.site.login;
     let answer = sent.answer(context);
     let Ok(flow) = FlowId::try_from(sent.flow.to_owned()) else {
-        return forgotten(context, entry, sent, None, PendingError::Missing).await;
+        return without_pending(context, entry, sent, None, PendingError::Missing).await;
     };
-    let sealed = flow_cookies::sealed(context, &flow);
+    let sealed = flow_cookies::sealed_login(context, &flow);
     let pending = match login.open_pending([&entry.id], &flow, sealed.as_deref()) {
         Ok(pending) => pending,
         Err(error) => {
             let outcome = login.outcome(&entry.id, &flow, &answer).await;
             let finished = outcome.as_deref().and_then(|it| it.as_ref().ok());
-            return forgotten(context, entry, sent, finished, error).await;
+            return without_pending(context, entry, sent, finished, error).await;
         }
     };
     let outcome = login.finish(pending.clone(), answer).await;
@@ -115,22 +115,22 @@ async fn check(
         Ok(outcome) => outcome.as_ref().as_ref().err(),
         Err(error) => Some(error),
     };
-    let Some(error) = error.filter(|error| is_wrong(error)) else {
+    let Some(error) = error.filter(|error| is_wrong_password(error)) else {
         return callback::conclude(context, &pending, &outcome, false).await;
     };
-    audit::failed(context, &entry.id, error);
-    let shown = Shown {
+    audit::login_failed(context, &entry.id, error);
+    let contents = FormContents {
         status: StatusCode::UNAUTHORIZED,
         login: sent.login,
         notice: Some(PasswordNotice::Wrong),
     };
     // The login goes on: its memory stays in the browser.
     let target = callback::target_of(&pending);
-    let page = form::page(context, entry, &target, &flow, &shown);
+    let page = password_form::page(context, entry, &target, &flow, &contents);
     LoggedResponse::own_path(Cause::WrongPassword.slug(), page)
 }
 
-fn is_wrong(error: &LoginError) -> bool {
+fn is_wrong_password(error: &LoginError) -> bool {
     matches!(
         error,
         LoginError::Connector(ConnectorError::Refused {
@@ -142,10 +142,10 @@ fn is_wrong(error: &LoginError) -> bool {
 
 /// A form whose login this browser does not remember: sent twice, open for too long, or another
 /// browser's.
-async fn forgotten(
+async fn without_pending(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
-    sent: &Sent<'_>,
+    sent: &PasswordForm<'_>,
     finished: Option<&FinishedLogin>,
     error: PendingError,
 ) -> LoggedResponse {
@@ -167,35 +167,35 @@ async fn forgotten(
         PendingError::Missing | PendingError::Forged => PasswordNotice::Lost,
     };
     let target = sent.target(context);
-    let page = once_more(context, entry, &target, sent.login, notice).await;
+    let page = new_form(context, entry, &target, sent.login, notice).await;
     LoggedResponse::own_path("form not remembered", page)
 }
 
 /// The form of another login, for somebody who sent one that does not count.
-async fn once_more(
+async fn new_form(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &Target,
     login: &str,
     notice: PasswordNotice,
 ) -> Response<Body> {
-    let begun = match opening::begun(context, entry, target, Start::default()).await {
+    let begun = match begin::new_login(context, entry, target, BeginOptions::default()).await {
         Ok(begun) => begun,
-        Err(error) => return opening::not_begun(context, entry, &error),
+        Err(error) => return begin::begin_failed(context, entry, &error),
     };
-    let shown = Shown {
+    let contents = FormContents {
         status: StatusCode::BAD_REQUEST,
         login,
         notice: Some(notice),
     };
-    let mut response = form::page(context, entry, target, &begun.pending.flow, &shown);
+    let mut response = password_form::page(context, entry, target, &begun.pending.flow, &contents);
     flow_cookies::set(context, &begun, &mut response);
     response
 }
 
 /// A form that another site made up, or a script sent.
-fn foreign(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Response<Body> {
-    let again = form::address(context, entry, &Target::default()).map(Href::new);
+fn foreign_form(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Response<Body> {
+    let again = password_form::address(context, entry, &Target::default()).map(Href::new);
     let source = Some(entry.display_name.as_str());
     let mut response = reply::problem_at_source(context, Cause::LoginForged, again, source);
     *response.status_mut() = StatusCode::FORBIDDEN;

@@ -10,8 +10,8 @@ use super::super::page::{Cause, Href, SignInReason};
 use super::super::record::LoggedResponse;
 use super::super::urls;
 use super::super::{RequestContext, reply};
-use super::opening::{self, Start};
-use super::{Target, arrival, audit, caller, chooser, elsewhere, ticket, user_agent};
+use super::begin::{self, BeginOptions};
+use super::{Target, audit, caller, complete, cross_host, sign_in_page, ticket, user_agent};
 use crate::clock::Timestamp;
 use crate::login::connector::{ConnectorError, RefusalReason};
 use crate::login::return_to::ReturnTo;
@@ -25,49 +25,49 @@ use crate::store::ConnectorId;
 
 /// How long after a login the browser's word is enough that its source is away. What the browser
 /// says, anybody who sits there can make it say; what we see ourselves counts without an end.
-const WORD_COUNTS_FOR: Duration = Duration::from_secs(600);
+const BROWSER_REPORT_TRUSTED_FOR: Duration = Duration::from_secs(600);
 
 /// What the records call a request whose source is asked first.
-pub(in crate::face) const RECONFIRM: &str = "reload";
+pub(in crate::face) const RELOAD_REASON: &str = "reload";
 
 /// What becomes of a request whose source should be asked first.
-pub(in crate::face) enum Reconfirmed {
+pub(in crate::face) enum ReloadDecision {
     /// It is answered here: the browser goes and asks.
-    Answered(Box<LoggedResponse>),
+    Respond(Box<LoggedResponse>),
     /// It goes on: the source cannot be asked.
-    GoOn(Permit),
+    Continue(Permit),
 }
 
 /// What becomes of a load whose source should be asked first.
-enum Asking {
+enum SilentLogin {
     /// The browser goes and asks.
-    Answer(Response<Body>),
+    Respond(Response<Body>),
     /// Nobody can be asked: the person goes on. With `true` that counts as an answer for a while.
-    GoOn(bool),
+    Skip(bool),
 }
 
 /// Asks the source before a request goes on, where it can be asked.
-pub(in crate::face) async fn reconfirm(
+pub(in crate::face) async fn reload_user(
     context: &RequestContext<'_>,
     permit: Permit,
-) -> Reconfirmed {
-    match before(context, &permit).await {
-        Asking::Answer(response) => {
-            let logged = LoggedResponse::login_needed(RECONFIRM, permit.route(), response);
-            Reconfirmed::Answered(Box::new(logged))
+) -> ReloadDecision {
+    match silent_login(context, &permit).await {
+        SilentLogin::Respond(response) => {
+            let logged = LoggedResponse::login_needed(RELOAD_REASON, permit.route(), response);
+            ReloadDecision::Respond(Box::new(logged))
         }
-        Asking::GoOn(true) => Reconfirmed::GoOn(permit.asked_at(context.head.at)),
-        Asking::GoOn(false) => Reconfirmed::GoOn(permit),
+        SilentLogin::Skip(true) => ReloadDecision::Continue(permit.asked_at(context.head.at)),
+        SilentLogin::Skip(false) => ReloadDecision::Continue(permit),
     }
 }
 
 /// Before a page of an application is loaded.
-async fn before(context: &RequestContext<'_>, permit: &Permit) -> Asking {
+async fn silent_login(context: &RequestContext<'_>, permit: &Permit) -> SilentLogin {
     let Caller::Person(person) = permit.caller() else {
-        return Asking::GoOn(false);
+        return SilentLogin::Skip(false);
     };
-    let Some(entry) = askable(context, person) else {
-        return Asking::GoOn(false);
+    let Some(entry) = silent_login_source(context, person) else {
+        return SilentLogin::Skip(false);
     };
     if context.site.is_login_host(context.head) {
         let target = Target {
@@ -75,13 +75,13 @@ async fn before(context: &RequestContext<'_>, permit: &Permit) -> Asking {
             ..Target::default()
         };
         if loads_in_frame(context.head) || !permit.route().keep_fragment {
-            return ask(context, entry, &target, person).await;
+            return begin_silent_login(context, entry, &target, person).await;
         }
     }
     if permit.route().keep_fragment && !loads_in_frame(context.head) {
-        return Asking::Answer(elsewhere::by_fragment(context));
+        return SilentLogin::Respond(cross_host::fragment_page(context));
     }
-    Asking::Answer(elsewhere::send(context, "start"))
+    SilentLogin::Respond(cross_host::redirect_here(context, "start"))
 }
 
 /// At `/start`, for somebody who is here and whose place asks for it.
@@ -91,24 +91,27 @@ pub(super) async fn at_start(
     place: &ReturnTo,
     person: &Person,
 ) -> LoggedResponse {
-    let asking = match askable(context, person) {
-        Some(entry) => ask(context, entry, target, person).await,
-        None => Asking::GoOn(false),
+    let asking = match silent_login_source(context, person) {
+        Some(entry) => begin_silent_login(context, entry, target, person).await,
+        None => SilentLogin::Skip(false),
     };
     match asking {
-        Asking::Answer(response) => LoggedResponse::own_path("reload", response),
-        Asking::GoOn(counts) => {
+        SilentLogin::Respond(response) => LoggedResponse::own_path("reload", response),
+        SilentLogin::Skip(counts) => {
             let asked_at = counts.then_some(context.head.at);
             LoggedResponse::own_path(
                 "already here",
-                ticket::send_on(context, person, place, target, asked_at),
+                ticket::redirect_signed_in(context, person, place, target, asked_at),
             )
         }
     }
 }
 
 /// The person's own source, when it can be asked from where they sit.
-fn askable<'a>(context: &RequestContext<'a>, person: &Person) -> Option<&'a ConnectorEntry> {
+fn silent_login_source<'a>(
+    context: &RequestContext<'a>,
+    person: &Person,
+) -> Option<&'a ConnectorEntry> {
     let entry = context.site.login.entry(&person.session.via)?;
     // In a frame only cookies for embedding come back, and no ticket can be waited for.
     let host = context.head.host.as_str();
@@ -122,31 +125,35 @@ fn askable<'a>(context: &RequestContext<'a>, person: &Person) -> Option<&'a Conn
     (fits && comes_back && entry.can_log_in_silently(&user_agent(context))).then_some(&**entry)
 }
 
-async fn ask(
+async fn begin_silent_login(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     target: &Target,
     person: &Person,
-) -> Asking {
+) -> SilentLogin {
     let session = &person.session;
     // It was asked a moment ago and nothing came back: most likely the browser cannot reach it.
-    if opening::is_unanswered(context, target, true) && word_counts(session, context.head.at) {
-        return Asking::GoOn(false);
+    if begin::has_unanswered_login(context, target, true)
+        && is_recent_login(session, context.head.at)
+    {
+        return SilentLogin::Skip(false);
     }
-    let start = Start {
+    let start = BeginOptions {
         automatic: true,
         silent: true,
-        ..Start::default()
+        ..BeginOptions::default()
     };
-    match opening::try_open(context, entry, target, start).await {
-        Ok(response) => Asking::Answer(response),
-        Err(error) if goes_on(session, &error, false, context.head.at) => Asking::GoOn(true),
-        Err(error) => Asking::Answer(opening::not_begun(context, entry, &error)),
+    match begin::try_begin_login(context, entry, target, start).await {
+        Ok(response) => SilentLogin::Respond(response),
+        Err(error) if keeps_session(session, &error, false, context.head.at) => {
+            SilentLogin::Skip(true)
+        }
+        Err(error) => SilentLogin::Respond(begin::begin_failed(context, entry, &error)),
     }
 }
 
 /// A silent login that came back without a person.
-pub(super) async fn came_to_nothing(
+pub(super) async fn silent_login_failed(
     context: &RequestContext<'_>,
     via: &ConnectorId,
     target: &Target,
@@ -161,23 +168,23 @@ pub(super) async fn came_to_nothing(
         && person.session.via != *via
     {
         // They came in through another source meanwhile, of which this one knows nothing.
-        let response = ticket::send_on(context, person, place, target, None);
+        let response = ticket::redirect_signed_in(context, person, place, target, None);
         return LoggedResponse::own_path("came in elsewhere", response);
     }
     if let (Caller::Person(person), Some(place)) = (&who, &target.return_to)
-        && goes_on(&person.session, error, from_browser, context.head.at)
+        && keeps_session(&person.session, error, from_browser, context.head.at)
     {
         let now = context.head.at;
-        let response = ticket::send_on(context, person, place, target, Some(now));
+        let response = ticket::redirect_signed_in(context, person, place, target, Some(now));
         return LoggedResponse::own_path("source away", response);
     }
     if let Caller::Person(person) = &who
-        && !arrival::end(context, &person.session, "not signed in at the source").await
+        && !complete::end_session(context, &person.session, "not signed in at the source").await
     {
         let response = reply::problem(context, Cause::StoreAway, None);
         return LoggedResponse::own_path("unavailable", response);
     }
-    let mut response = ended(context, via, target, error);
+    let mut response = session_ended(context, via, target, error);
     let cookie = context
         .site
         .cookies
@@ -187,7 +194,7 @@ pub(super) async fn came_to_nothing(
 }
 
 /// Where somebody goes whose source no longer vouches for them.
-fn ended(
+fn session_ended(
     context: &RequestContext<'_>,
     via: &ConnectorId,
     target: &Target,
@@ -199,7 +206,7 @@ fn ended(
     }) = error
     else {
         // Somebody else sits there, and may not come in.
-        let query = target.query(&context.site.external_url, "");
+        let query = target.query_string(&context.site.external_url, "");
         let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
         let entry = context.site.login.entry(via);
         let source = entry.map(|entry| entry.display_name.as_str());
@@ -209,15 +216,23 @@ fn ended(
         // The page with the connectors stands in no frame; what strangers see at the place does.
         Some(place) if loads_in_frame(context.head) => reply::redirect(&place.location()),
         _ => {
-            let why = format!("why={}", chooser::word_of(SignInReason::ProviderSignedOut));
-            let query = target.query(&context.site.external_url, &why);
+            let why = format!(
+                "why={}",
+                sign_in_page::reason_parameter(SignInReason::ProviderSignedOut)
+            );
+            let query = target.query_string(&context.site.external_url, &why);
             reply::redirect(&format!("{}/sign_in{query}", context.site.prefix))
         }
     }
 }
 
 /// Whether somebody goes on with their session although their source said nothing of them.
-fn goes_on(session: &Session, error: &LoginError, from_browser: bool, now: Timestamp) -> bool {
+fn keeps_session(
+    session: &Session,
+    error: &LoginError,
+    from_browser: bool,
+    now: Timestamp,
+) -> bool {
     match error {
         LoginError::Connector(
             ConnectorError::Unreachable(_)
@@ -225,9 +240,9 @@ fn goes_on(session: &Session, error: &LoginError, from_browser: bool, now: Times
             | ConnectorError::Busy(_)
             | ConnectorError::Expired(_)
             | ConnectorError::Misconfigured { .. },
-        ) => !from_browser || word_counts(session, now),
+        ) => !from_browser || is_recent_login(session, now),
         // Anybody can begin more logins than are taken.
-        LoginError::Limited(_) => word_counts(session, now),
+        LoginError::Limited(_) => is_recent_login(session, now),
         LoginError::TaskFailed
         | LoginError::Admit {
             source: AdmitError::Store(_),
@@ -246,6 +261,6 @@ fn goes_on(session: &Session, error: &LoginError, from_browser: bool, now: Times
     }
 }
 
-fn word_counts(session: &Session, now: Timestamp) -> bool {
-    now.since(session.minted_at) < WORD_COUNTS_FOR
+fn is_recent_login(session: &Session, now: Timestamp) -> bool {
+    now.since(session.minted_at) < BROWSER_REPORT_TRUSTED_FOR
 }

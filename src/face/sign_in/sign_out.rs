@@ -19,7 +19,7 @@ use crate::store::{RevocationScope, StoreError};
 use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// What the place to go to afterwards is sealed under on its way through the source.
-const STATE_NAME: &[u8] = b"sign out";
+const STATE_CONTEXT: &[u8] = b"sign out";
 /// The longest such place, in bytes; a longer one is the site's root.
 const STATE_BYTES_MAX: usize = 512;
 
@@ -48,10 +48,10 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
             RevocationScope::Session(session.key)
         };
         if let Err(error) = context.shared.sessions.revoke(&scope).await {
-            return not_stored(context, session, &error);
+            return store_failed(context, session, &error);
         }
         source = context.site.login.entry(&session.via);
-        onward = at_the_source(context, query, person).await;
+        onward = provider_logout_url(context, query, person).await;
         context.shared.telemetry.audit(&AuditRecord {
             connector: Some(session.via.as_str()),
             subject: Some(session.subject.as_str()),
@@ -64,7 +64,7 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
     }
     let mut response = match onward {
         Some(onward) => reply::see_other(onward.as_str()),
-        None => page(context, query, source.map(|entry| &**entry), everywhere),
+        None => signed_out_page(context, query, source.map(|entry| &**entry), everywhere),
     };
     let cookie = context
         .site
@@ -75,7 +75,7 @@ pub(super) async fn answer(context: &RequestContext<'_>, query: &Fields) -> Logg
 }
 
 /// They are signed out as far as this process goes. They are told, in case there are others.
-fn not_stored(
+fn store_failed(
     context: &RequestContext<'_>,
     session: &Session,
     error: &StoreError,
@@ -99,7 +99,7 @@ fn not_stored(
     LoggedResponse::own_path("sign-out not stored", response)
 }
 
-fn page(
+fn signed_out_page(
     context: &RequestContext<'_>,
     query: &Fields,
     source: Option<&ConnectorEntry>,
@@ -113,29 +113,29 @@ fn page(
         },
         source: source.map(|entry| entry.display_name.as_str()),
         everywhere,
-        sign_in: sign_in_again(context, query),
+        sign_in: sign_in_link(context, query),
     };
     reply::page_response(StatusCode::OK, &page.render(context.lang()))
 }
 
 /// Where the browser ends the source's own session, when somebody watches and the source has such a
 /// page. The session here is over already, whatever becomes of it there.
-async fn at_the_source(
+async fn provider_logout_url(
     context: &RequestContext<'_>,
     query: &Fields,
     person: &Person,
 ) -> Option<Url> {
-    if !is_watched(context) {
+    if !is_top_level(context) {
         return None;
     }
     let entry = context.site.login.entry(&person.session.via)?;
     let back = Url::parse(&urls::on_login_host(context, "sign_out")).ok()?;
-    let state = Target::of(context, query).return_to.map(|place| {
+    let state = Target::from_query(context, query).return_to.map(|place| {
         let place = place.absolute_from(&context.site.external_url);
         let fits = place.len() <= STATE_BYTES_MAX;
         let place = if fits { place.as_str() } else { "/" };
         let ring = &context.site.ring;
-        ring.seal(Purpose::Pending, STATE_NAME, place.as_bytes())
+        ring.seal(Purpose::Pending, STATE_CONTEXT, place.as_bytes())
     });
     let state = state.unwrap_or_default();
     let tokens = person.tokens();
@@ -145,7 +145,7 @@ async fn at_the_source(
 }
 
 /// Whether a person goes there with a window of their own, by a link or by a form.
-fn is_watched(context: &RequestContext<'_>) -> bool {
+fn is_top_level(context: &RequestContext<'_>) -> bool {
     let head = context.head;
     match errand(head) {
         Errand::Navigation => true,
@@ -160,20 +160,20 @@ fn is_watched(context: &RequestContext<'_>) -> bool {
 
 /// Where the page leads to. A path is one of this host, which sends its strangers home by itself.
 /// Whoever comes back from the source brings the place as it was sealed.
-fn sign_in_again(context: &RequestContext<'_>, query: &Fields) -> Href {
+fn sign_in_link(context: &RequestContext<'_>, query: &Fields) -> Href {
     let target = match query.one("state").ok().flatten() {
         Some(state) => Target {
             return_to: context
                 .site
                 .ring
-                .open(Purpose::Pending, STATE_NAME, state)
+                .open(Purpose::Pending, STATE_CONTEXT, state)
                 .and_then(|place| String::from_utf8(place).ok())
                 .and_then(|place| ReturnTo::parse(&place, context.site)),
             ..Target::default()
         },
-        None => Target::of(context, query),
+        None => Target::from_query(context, query),
     };
-    let query = target.query(&context.site.external_url, "");
+    let query = target.query_string(&context.site.external_url, "");
     let query = if query.len() > 1 { query.as_str() } else { "" };
     let elsewhere = target
         .return_to

@@ -8,7 +8,7 @@ use super::super::browser::{Errand, errand, is_same_origin};
 use super::super::page::{Cause, CrossHostPage, Href, PageInfo, PersonName};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
-use super::{Target, audit, by_own_form, caller, frame, set_again, small_body};
+use super::{Target, audit, caller, frame, is_own_form_post, read_body, reissue_cookie};
 use crate::clock::Timestamp;
 use crate::login::fields::Fields;
 use crate::login::return_to::ReturnTo;
@@ -19,45 +19,51 @@ use crate::request::gate::Caller;
 use crate::request::{Body, BodyError};
 
 /// How a session comes to where its person goes.
-enum Way<'a> {
+enum SessionTransfer<'a> {
     /// The cookie reaches there, or nobody there waits for a ticket.
-    Straight,
+    NotNeeded,
     /// By a ticket for this host, whose nonce is known.
     Ticket(Url, &'a NonceHash),
     /// The same, but the person is asked first: whose host it is only the DNS says, or the ticket is
     /// for a page in another site's frame.
-    Asked(Url, &'a NonceHash),
+    AfterConsent(Url, &'a NonceHash),
 }
 
-fn way<'a>(context: &RequestContext<'_>, place: &ReturnTo, target: &'a Target) -> Way<'a> {
+fn transfer_to<'a>(
+    context: &RequestContext<'_>,
+    place: &ReturnTo,
+    target: &'a Target,
+) -> SessionTransfer<'a> {
     let origin = place.origin().and_then(|origin| Url::parse(origin).ok());
     let origin = match origin {
         None if target.for_frame => Some(context.site.external_url.clone()),
         origin => origin,
     };
     let (Some(origin), Some(nonce)) = (origin, &target.ticket_for) else {
-        return Way::Straight;
+        return SessionTransfer::NotNeeded;
     };
     match origin.host_str() {
-        Some(_) if target.for_frame => Way::Asked(origin, nonce),
-        None => Way::Straight,
-        Some(host) if context.site.session_cookie_reaches(host) => Way::Straight,
-        Some(_) if context.site.has_exact_route_for(&origin) => Way::Ticket(origin, nonce),
-        Some(_) => Way::Asked(origin, nonce),
+        Some(_) if target.for_frame => SessionTransfer::AfterConsent(origin, nonce),
+        None => SessionTransfer::NotNeeded,
+        Some(host) if context.site.session_cookie_reaches(host) => SessionTransfer::NotNeeded,
+        Some(_) if context.site.has_exact_route_for(&origin) => {
+            SessionTransfer::Ticket(origin, nonce)
+        }
+        Some(_) => SessionTransfer::AfterConsent(origin, nonce),
     }
 }
 
 /// Where somebody who just came in goes: straight, with a ticket to another host, or first to the
 /// page that asks.
-pub(super) fn way_on(
+pub(super) fn next_url(
     context: &RequestContext<'_>,
     place: &ReturnTo,
     target: &Target,
     session: &Handle,
 ) -> String {
-    match way(context, place, target) {
-        Way::Straight => place.location(),
-        Way::Ticket(origin, nonce) => {
+    match transfer_to(context, place, target) {
+        SessionTransfer::NotNeeded => place.location(),
+        SessionTransfer::Ticket(origin, nonce) => {
             let ticket = Ticket {
                 nonce: nonce.clone(),
                 sid: session.sid,
@@ -66,16 +72,16 @@ pub(super) fn way_on(
                 expires_at: session.expires_at,
                 to: place.local().to_owned(),
             };
-            sealed(context, &origin, &ticket)
+            ticket_url(context, &origin, &ticket)
         }
-        Way::Asked(_, nonce) => {
+        SessionTransfer::AfterConsent(_, nonce) => {
             let target = Target {
                 return_to: Some(place.clone()),
                 ticket_for: Some(nonce.clone()),
                 for_frame: target.for_frame,
                 ..Target::default()
             };
-            let query = target.query(&context.site.external_url, "");
+            let query = target.query_string(&context.site.external_url, "");
             format!("{}{query}", urls::on_login_host(context, "start"))
         }
     }
@@ -83,35 +89,36 @@ pub(super) fn way_on(
 
 /// Sends somebody who is here already on, with a ticket where their cookie does not reach. Their
 /// cookie gets another date when their source was just asked in vain.
-pub(super) fn send_on(
+pub(super) fn redirect_signed_in(
     context: &RequestContext<'_>,
     person: &Person,
     place: &ReturnTo,
     target: &Target,
     asked_at: Option<Timestamp>,
 ) -> Response<Body> {
-    let session = session_of(context).map(|session| HostBound {
+    let session = session_from_cookie(context).map(|session| HostBound {
         issued_at: asked_at.unwrap_or(session.issued_at),
         ..session
     });
-    let mut response = match (way(context, place, target), &session) {
-        (Way::Straight, _) | (_, None) => reply::redirect(&place.location()),
-        (Way::Ticket(origin, nonce), Some(session)) => {
+    let mut response = match (transfer_to(context, place, target), &session) {
+        (SessionTransfer::NotNeeded, _) | (_, None) => reply::redirect(&place.location()),
+        (SessionTransfer::Ticket(origin, nonce), Some(session)) => {
             let ticket = Ticket::of(session, nonce.clone(), place.local().to_owned());
-            reply::redirect(&sealed(context, &origin, &ticket))
+            reply::redirect(&ticket_url(context, &origin, &ticket))
         }
-        (Way::Asked(origin, nonce), Some(session)) => {
+        (SessionTransfer::AfterConsent(origin, nonce), Some(session)) => {
             let asked = TicketConsent {
                 place: place.clone(),
                 nonce: nonce.clone(),
                 for_frame: target.for_frame,
                 at: context.head.at,
             };
-            ask(context, person, &origin, &asked, session)
+            ask_consent(context, person, &origin, &asked, session)
         }
     };
     let renewed = session.filter(|_| asked_at.is_some());
-    let renewed = renewed.and_then(|session| set_again(context.site, &session, context.head.at));
+    let renewed =
+        renewed.and_then(|session| reissue_cookie(context.site, &session, context.head.at));
     if let Some(cookie) = renewed {
         reply::add_cookie(&mut response, &cookie);
     }
@@ -119,19 +126,19 @@ pub(super) fn send_on(
 }
 
 /// The session of this browser's cookie, when that is ours.
-fn session_of(context: &RequestContext<'_>) -> Option<HostBound> {
+fn session_from_cookie(context: &RequestContext<'_>) -> Option<HostBound> {
     let value = context.head.credentials.session?;
     Some(cookie::verify(&context.site.ring, value)?.handle)
 }
 
-fn sealed(context: &RequestContext<'_>, origin: &Url, ticket: &Ticket) -> String {
+fn ticket_url(context: &RequestContext<'_>, origin: &Url, ticket: &Ticket) -> String {
     let sealed = ticket.seal(&context.site.ring, &authority(origin), context.head.at);
     let origin = origin.origin().ascii_serialization();
     format!("{origin}{}/ticket?t={sealed}", context.site.prefix)
 }
 
 /// The page that names the host and the person, and asks.
-fn ask(
+fn ask_consent(
     context: &RequestContext<'_>,
     person: &Person,
     origin: &Url,
@@ -159,15 +166,15 @@ fn ask(
 
 /// `POST /start`: somebody pressed the button of the page that asks. Only that page, shown to this
 /// session, holds what is posted.
-pub(super) async fn agreed<B>(context: &RequestContext<'_>, body: Option<B>) -> LoggedResponse
+pub(super) async fn consented<B>(context: &RequestContext<'_>, body: Option<B>) -> LoggedResponse
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BodyError>,
 {
-    if !by_own_form(context) {
+    if !is_own_form_post(context) {
         return LoggedResponse::own_path("foreign", reply::foreign_origin(context));
     }
-    let form = small_body(body).await.and_then(|form| Fields::parse(&form));
+    let form = read_body(body).await.and_then(|form| Fields::parse(&form));
     match caller(context).await {
         Ok(Caller::Person(_)) => {}
         Ok(Caller::Nobody(_) | Caller::Program(_)) => {
@@ -177,11 +184,13 @@ where
         Err(response) => return LoggedResponse::own_path("unavailable", response),
     }
     let go = form.as_ref().and_then(|form| form.one("go").ok().flatten());
-    let asked = go.zip(session_of(context)).and_then(|(go, session)| {
-        let asked = TicketConsent::open(&context.site.ring, &session.sid, go, context.head.at)?;
-        let may_go_there = !asked.for_frame || frame::gives_tickets(context);
-        may_go_there.then_some((asked, session))
-    });
+    let asked = go
+        .zip(session_from_cookie(context))
+        .and_then(|(go, session)| {
+            let asked = TicketConsent::open(&context.site.ring, &session.sid, go, context.head.at)?;
+            let may_go_there = !asked.for_frame || frame::may_issue_ticket(context);
+            may_go_there.then_some((asked, session))
+        });
     let Some((asked, session)) = asked else {
         return LoggedResponse::own_path(
             "not asked",
@@ -194,16 +203,16 @@ where
         for_frame: asked.for_frame,
         ..Target::default()
     };
-    let to = match way(context, &place, &target) {
-        Way::Straight => place.location(),
-        Way::Ticket(origin, nonce) | Way::Asked(origin, nonce) => {
+    let to = match transfer_to(context, &place, &target) {
+        SessionTransfer::NotNeeded => place.location(),
+        SessionTransfer::Ticket(origin, nonce) | SessionTransfer::AfterConsent(origin, nonce) => {
             let ticket = Ticket::of(&session, nonce.clone(), place.local().to_owned());
             if asked.for_frame {
                 let sealed = ticket.seal(&context.site.ring, &authority(&origin), context.head.at);
-                let page = frame::hand_over(context, &origin, &sealed, &place);
+                let page = frame::hand_over_page(context, &origin, &sealed, &place);
                 return LoggedResponse::own_path("handed over", page);
             }
-            sealed(context, &origin, &ticket)
+            ticket_url(context, &origin, &ticket)
         }
     };
     LoggedResponse::own_path("agreed", reply::see_other(&to))
@@ -233,7 +242,7 @@ where
             return LoggedResponse::own_path("foreign", reply::foreign_origin(context));
         }
         Method::POST => {
-            form = small_body(body).await.and_then(|form| Fields::parse(&form));
+            form = read_body(body).await.and_then(|form| Fields::parse(&form));
             form.as_ref()
         }
         _ => return LoggedResponse::own_path("method", reply::method_not_allowed("GET, POST")),
@@ -242,10 +251,10 @@ where
         return LoggedResponse::own_path("program", reply::foreign_origin(context));
     }
     let sealed = fields.and_then(|fields| fields.one("t").ok().flatten());
-    spend(context, sealed.unwrap_or_default()).await
+    redeem_sealed(context, sealed.unwrap_or_default()).await
 }
 
-async fn spend(context: &RequestContext<'_>, sealed: &str) -> LoggedResponse {
+async fn redeem_sealed(context: &RequestContext<'_>, sealed: &str) -> LoggedResponse {
     let (site, head) = (context.site, context.head);
     let host = format!("{}:{}", head.host, head.effective_port());
     let prefix = site.cookies.nonce_prefix();
@@ -255,7 +264,7 @@ async fn spend(context: &RequestContext<'_>, sealed: &str) -> LoggedResponse {
         Err(error) => return refused(context, None, error).await,
     };
     let to = unsealed.to().to_owned();
-    let spending = Spending {
+    let ticket_use = TicketUse {
         what: unsealed.spend_key(),
         until: unsealed.spent_until(head.at),
     };
@@ -269,23 +278,23 @@ async fn spend(context: &RequestContext<'_>, sealed: &str) -> LoggedResponse {
         Err(error) => {
             // Whoever reads the address in a browser that was led astray gets nothing for it.
             if error == TicketError::OtherBrowser
-                && let Err(logged) = spending.shown(context).await
+                && let Err(logged) = ticket_use.spend_misused(context).await
             {
                 return *logged;
             }
             return refused(context, Some(&to), error).await;
         }
     };
-    match spending.used(context).await {
+    match ticket_use.spend(context).await {
         Ok(true) => {}
         Ok(false) => return refused(context, Some(&to), TicketError::Used).await,
         Err(logged) => return *logged,
     }
-    LoggedResponse::own_path("ticket", let_in(context, &opened.ticket))
+    LoggedResponse::own_path("ticket", set_session(context, &opened.ticket))
 }
 
 /// The session cookie for a ticket that was spent, and the way to where its person goes.
-fn let_in(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> {
+fn set_session(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> {
     let (flags, host) = (&context.site.cookies, context.head.host.as_str());
     let left = ticket.expires_at.since(context.head.at).as_secs();
     let left = i64::try_from(left).unwrap_or(i64::MAX);
@@ -306,7 +315,7 @@ fn let_in(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> {
     };
     reply::add_cookie(&mut response, &cookie);
     let nonce = format!("{}{}", flags.nonce_prefix(), ticket.nonce.as_str());
-    let cleared = match frame::takes_tickets(context) {
+    let cleared = match frame::accepts_ticket(context) {
         true => flags.clear_embedded(&nonce),
         false => flags.clear_local(&nonce),
     };
@@ -315,15 +324,15 @@ fn let_in(context: &RequestContext<'_>, ticket: &Ticket) -> Response<Body> {
 }
 
 /// A ticket that is to be spent.
-struct Spending {
+struct TicketUse {
     what: [u8; 32],
     until: Timestamp,
 }
 
-impl Spending {
+impl TicketUse {
     /// Spends a ticket that its own browser brought; false when it was spent before. A replay costs
     /// no question to the store, and nobody redeems more tickets than a client may.
-    async fn used(&self, context: &RequestContext<'_>) -> Result<bool, Box<LoggedResponse>> {
+    async fn spend(&self, context: &RequestContext<'_>) -> Result<bool, Box<LoggedResponse>> {
         let login = &context.site.login;
         let spent = login.spent_tickets();
         if !spent.try_spend(&self.what) {
@@ -332,7 +341,7 @@ impl Spending {
         if let Err(error) = login.check_ticket_limit(context.head.sharing_client()) {
             // It was not spent: the person may bring it again.
             spent.unspend(&self.what);
-            let response = reply::problem(context, audit::cause_of(&error), here(context));
+            let response = reply::problem(context, audit::cause_of(&error), this_url(context));
             return Err(Box::new(LoggedResponse::own_path("limited", response)));
         }
         self.store(context).await
@@ -340,7 +349,7 @@ impl Spending {
 
     /// Spends a ticket that another browser showed. Over the client's limit only this process
     /// remembers it, for as long as the ticket would count.
-    async fn shown(&self, context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
+    async fn spend_misused(&self, context: &RequestContext<'_>) -> Result<(), Box<LoggedResponse>> {
         let login = &context.site.login;
         if login.spent_tickets().try_spend(&self.what)
             && login
@@ -365,7 +374,7 @@ impl Spending {
 }
 
 /// This very urls, for a second try.
-fn here(context: &RequestContext<'_>) -> Option<Href> {
+fn this_url(context: &RequestContext<'_>) -> Option<Href> {
     Some(Href::new(urls::requested_target(context.head)))
 }
 
@@ -387,8 +396,8 @@ async fn refused(
         return LoggedResponse::own_path("seen again", response);
     }
     audit::refused(context, None, &error);
-    if frame::takes_tickets(context) {
-        return LoggedResponse::own_path("bad ticket", frame::not_handed_over(context, to));
+    if frame::accepts_ticket(context) {
+        return LoggedResponse::own_path("bad ticket", frame::ticket_failed(context, to));
     }
     let again = Href::new(to.unwrap_or("/"));
     LoggedResponse::own_path(

@@ -278,7 +278,7 @@ fn a_planted_circle_is_found() {
         ("request", "request/path.rs", "use super::AddressError;"),
         (
             "face/sign_in",
-            "face/sign_in/opening.rs",
+            "face/sign_in/begin.rs",
             "use super::{Target, reload};",
         ),
         (

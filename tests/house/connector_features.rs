@@ -1,10 +1,10 @@
 //! What a connector may ask of a login, by a source that exists for these tests only.
 
 mod callback;
-mod entry;
+mod enter;
 mod password;
 mod post;
-mod source;
+mod test_source;
 
 use menshen::config::Config;
 

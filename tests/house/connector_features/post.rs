@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use menshen::login::connector::{Callback, CallbackMethod};
 
-use super::source::Source;
+use super::test_source::TestSource;
 use super::{HTTPS, ID, flow_in, secure_plan};
 use crate::browser::Browser;
 use crate::setup::Menshen;
@@ -16,8 +16,8 @@ const BY_POST: Callback = Callback {
     form_bytes_max: 16 * 1024,
 };
 
-async fn start_menshen(lines: &str) -> (Menshen, Source) {
-    let source = Source::posted_to(BY_POST);
+async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
+    let source = TestSource::posted_to(BY_POST);
     let setup = secure_plan().provided(ID, lines, source.provided());
     (setup.start().await, source)
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::super::page::Cause;
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply};
-use super::{audit, small_body};
+use super::{audit, read_body};
 use crate::clock::Timestamp;
 use crate::keys;
 use crate::login::ConnectorEntry;
@@ -23,7 +23,7 @@ use crate::telemetry::{AuditEvent, AuditRecord, LogLimiter};
 
 /// How long a mark stops logins that began before it: no login takes longer. Bearer tokens of people
 /// may.
-const MARK_KEPT: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
+const MARK_LIFETIME_MIN: Duration = Duration::from_secs(PENDING_AGE_MAX_S + 60);
 
 /// `POST /backchannel-logout/{connector}`: the source itself says what it ended.
 pub(super) async fn back_channel<B>(
@@ -44,12 +44,12 @@ where
             reply::problem(context, Cause::NotFound, None),
         );
     };
-    let form = small_body(body).await.and_then(|form| Fields::parse(&form));
+    let form = read_body(body).await.and_then(|form| Fields::parse(&form));
     let token = form.as_ref().map(|form| form.one("logout_token"));
     let Some(Ok(Some(token))) = token else {
         return LoggedResponse::own_path(
             "no logout token",
-            refused("there is not one logout_token"),
+            invalid_request("there is not one logout_token"),
         );
     };
     let notice = match entry.connector.logout() {
@@ -61,7 +61,7 @@ where
             "no back channel",
             reply::problem(context, Cause::NotFound, None),
         ),
-        Some(Ok(notice)) => end(context, entry, &notice.mark, Some(&notice)).await,
+        Some(Ok(notice)) => end_sessions(context, entry, &notice.mark, Some(&notice)).await,
         Some(Err(error)) => {
             audit::refused(context, Some(via), &error);
             match error {
@@ -72,7 +72,7 @@ where
                 }
                 _ => LoggedResponse::own_path(
                     "logout token",
-                    refused("the logout token does not count"),
+                    invalid_request("the logout token does not count"),
                 ),
             }
         }
@@ -86,21 +86,21 @@ pub(super) async fn front_channel(
     via: &ConnectorId,
     query: &Fields,
 ) -> LoggedResponse {
-    if let Err(logged) = super::only_get(context) {
+    if let Err(logged) = super::require_get(context) {
         return *logged;
     }
     let entry = context.site.login.entry(via);
     let mark = entry.and_then(|entry| entry.connector.logout()?.front_channel(query));
     match (entry, mark) {
-        (Some(entry), Some(mark)) => end(context, entry, &mark, None).await,
+        (Some(entry), Some(mark)) => end_sessions(context, entry, &mark, None).await,
         _ => LoggedResponse::own_path(
             "nothing to end",
-            refused("it names no session of this source"),
+            invalid_request("it names no session of this source"),
         ),
     }
 }
 
-async fn end(
+async fn end_sessions(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     mark: &LogoutTarget,
@@ -114,7 +114,7 @@ async fn end(
         ];
         keys::fingerprint(&parts)
     });
-    let until = kept_until(context, entry, mark, notice).await;
+    let until = mark_expiry(context, entry, mark, notice).await;
     let sessions = &context.shared.sessions;
     let ended = sessions
         .apply_provider_logout(&entry.id, mark, name.as_ref(), until)
@@ -122,7 +122,10 @@ async fn end(
     let ended = match ended {
         Ok(Some(ended)) => ended,
         Ok(None) => {
-            return LoggedResponse::own_path("logout seen before", refused("it was taken before"));
+            return LoggedResponse::own_path(
+                "logout seen before",
+                invalid_request("it was taken before"),
+            );
         }
         Err(error) => {
             // Anybody may cause this line through a browser.
@@ -163,7 +166,7 @@ async fn end(
 /// Until when a logout stops logins and tokens of people from before it: as long as a login may
 /// take, and where the connector's people bring tokens, as long as those may live. What a browser
 /// says of a session that is not known here is not remembered when too much of it comes.
-async fn kept_until(
+async fn mark_expiry(
     context: &RequestContext<'_>,
     entry: &ConnectorEntry,
     mark: &LogoutTarget,
@@ -175,17 +178,17 @@ async fn kept_until(
             .has_provider_session(&entry.id, sid)
             .await
             .unwrap_or(false);
-        if !is_known && !may_be_noted(context, entry) {
+        if !is_known && !may_record_mark(context, entry) {
             return context.head.at;
         }
     }
     let life = context.site.gate.bearers.token_life_of(&entry.id);
-    let kept = life.map_or(MARK_KEPT, |life| life.max(MARK_KEPT));
+    let kept = life.map_or(MARK_LIFETIME_MIN, |life| life.max(MARK_LIFETIME_MIN));
     context.head.at.plus(kept)
 }
 
 /// Whether a logout of a session that is not known here may be noted; the log says when it is not.
-fn may_be_noted(context: &RequestContext<'_>, entry: &ConnectorEntry) -> bool {
+fn may_record_mark(context: &RequestContext<'_>, entry: &ConnectorEntry) -> bool {
     let client = context.head.sharing_client();
     let Err(limited) = context.site.login.check_logout_limit(&entry.id, client) else {
         return true;
@@ -203,7 +206,7 @@ fn may_be_noted(context: &RequestContext<'_>, entry: &ConnectorEntry) -> bool {
 }
 
 /// What the standard has a source told (Back-Channel Logout 1.0 §2.8): no more than that it is wrong.
-fn refused(why: &str) -> Response<Body> {
+fn invalid_request(why: &str) -> Response<Body> {
     let problem = json!({ "error": "invalid_request", "error_description": why });
     reply::json(StatusCode::BAD_REQUEST, &problem)
 }

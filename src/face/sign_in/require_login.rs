@@ -6,47 +6,47 @@ use super::super::browser::{Errand, errand, loads_in_frame};
 use super::super::page::{Cause, Href};
 use super::super::record::LoggedResponse;
 use super::super::{RequestContext, reply, urls};
-use super::{Target, elsewhere, frame, opening};
+use super::{Target, begin, cross_host, frame};
 use crate::login::return_to::ReturnTo;
 use crate::request::gate::Why;
 use crate::request::policy::LoginNeeded;
 
 /// Offers a login, or says 401. Only a person going somewhere is ever sent anywhere.
-pub(in crate::face) async fn offer(
+pub(in crate::face) async fn require_login(
     context: &RequestContext<'_>,
     needed: &LoginNeeded,
 ) -> LoggedResponse {
     let reason = needed.why.word();
     let response = match errand(context.head) {
-        Errand::Program | Errand::Embedded => return self::needed(context, needed),
+        Errand::Program | Errand::Embedded => return unauthorized(context, needed),
         // HEAD starts nothing: it is told where a GET would go.
         Errand::Navigation if context.head.method == Method::HEAD => {
             reply::redirect(&urls::sign_in(context))
         }
-        Errand::Navigation if needed.route.keep_fragment => elsewhere::by_fragment(context),
+        Errand::Navigation if needed.route.keep_fragment => cross_host::fragment_page(context),
         Errand::Navigation if context.site.is_login_host(context.head) => {
             let here = ReturnTo::parse(&urls::requested_target(context.head), context.site);
             let target = Target {
                 return_to: here,
                 ..Target::default()
             };
-            opening::automatic(context, &target, needed).await
+            begin::begin_or_choose(context, &target, needed).await
         }
-        Errand::Navigation => elsewhere::send(context, "start"),
+        Errand::Navigation => cross_host::redirect_here(context, "start"),
     };
     LoggedResponse::login_needed(reason, &needed.route, response)
 }
 
 /// Says 401, and leads nobody anywhere: to programs in JSON, to people with a page that stays: in a
 /// frame, or where a form can be sent again.
-pub(in crate::face) fn needed(
+pub(in crate::face) fn unauthorized(
     context: &RequestContext<'_>,
     needed: &LoginNeeded,
 ) -> LoggedResponse {
     let reason = needed.why.word();
     let is_page = errand(context.head) == Errand::Embedded;
-    let response = if is_page && frame::takes_tickets(context) {
-        frame::at_application(context)
+    let response = if is_page && frame::accepts_ticket(context) {
+        frame::application_page(context)
     } else if is_page {
         let reads = matches!(*context.head.method, Method::GET | Method::HEAD);
         let cause = match reads || loads_in_frame(context.head) {

@@ -9,7 +9,7 @@ use super::super::page::{
     ConnectorChoice, Href, PageInfo, PersonName, SignInPage, SignInReason, SignedInPerson,
 };
 use super::super::{RequestContext, reply};
-use super::{Target, place, user_agent};
+use super::{Target, target, user_agent};
 use crate::login::ConnectorEntry;
 use crate::login::connector::LocalizedText;
 use crate::login::fields::Fields;
@@ -18,7 +18,7 @@ use crate::request::gate::{Caller, Why};
 use crate::request::head::cookies;
 
 /// How long a browser remembers through which connector it came in last, in seconds.
-const LAST_AGE_S: i64 = 365 * 24 * 3600;
+const LAST_CONNECTOR_AGE_S: i64 = 365 * 24 * 3600;
 
 /// The page with the connectors that count for the target.
 pub(super) fn page(
@@ -29,15 +29,15 @@ pub(super) fn page(
 ) -> Response<Body> {
     let site = context.head.host.to_string();
     let agent = user_agent(context);
-    let mut entries = place::allowed(context, target);
+    let mut entries = target::allowed_connectors(context, target);
     let by_portal = !entries.is_empty();
     entries.retain(|entry| entry.can_begin_login());
-    let last = last_used(context);
+    let last = last_connector(context);
     // Who was here before finds their way first; the others keep their order.
     entries.sort_by_key(|entry| last != Some(entry.id.as_str()));
     let choices = entries.iter().map(|entry| {
         let first = format!("connector={}", entry.id);
-        let query = target.query(&context.site.external_url, &first);
+        let query = target.query_string(&context.site.external_url, &first);
         ConnectorChoice {
             name: &entry.display_name,
             icon: entry.features.icon,
@@ -47,7 +47,7 @@ pub(super) fn page(
     });
     let (notices, hints) = hints(&entries, &agent);
     let short = match who {
-        Caller::Person(person) => place::short_of(context, target, person),
+        Caller::Person(person) => target::unmet_requirement(context, target, person),
         Caller::Nobody(_) | Caller::Program(_) => None,
     };
     let present = match who {
@@ -61,7 +61,7 @@ pub(super) fn page(
                 .as_ref()
                 .filter(|_| short.is_none())
                 .map(|_| {
-                    let query = target.query(&context.site.external_url, "");
+                    let query = target.query_string(&context.site.external_url, "");
                     Href::new(format!("{}/start{query}", context.site.prefix))
                 }),
         }),
@@ -72,7 +72,7 @@ pub(super) fn page(
             site: &site,
             request_id: context.id.as_str(),
         },
-        reason: reason.or_else(|| short.and_then(reason_of)),
+        reason: reason.or_else(|| short.and_then(reason_for)),
         present,
         choices: choices.collect(),
         by_portal,
@@ -98,7 +98,7 @@ fn hints(
 }
 
 /// What to tell somebody of why they must log in.
-pub(super) fn reason_of(why: Why) -> Option<SignInReason> {
+pub(super) fn reason_for(why: Why) -> Option<SignInReason> {
     match why {
         Why::Nobody => None,
         Why::Expired => Some(SignInReason::Expired),
@@ -108,7 +108,7 @@ pub(super) fn reason_of(why: Why) -> Option<SignInReason> {
 }
 
 /// The reason as it stands in an address.
-pub(super) fn word_of(reason: SignInReason) -> &'static str {
+pub(super) fn reason_parameter(reason: SignInReason) -> &'static str {
     match reason {
         SignInReason::Expired => "expired",
         SignInReason::OtherConnector => "other",
@@ -120,7 +120,7 @@ pub(super) fn word_of(reason: SignInReason) -> &'static str {
 }
 
 /// The reason an address names.
-pub(super) fn reason_in(query: &Fields) -> Option<SignInReason> {
+pub(super) fn reason_from_query(query: &Fields) -> Option<SignInReason> {
     let all = [
         SignInReason::Expired,
         SignInReason::OtherConnector,
@@ -130,17 +130,21 @@ pub(super) fn reason_in(query: &Fields) -> Option<SignInReason> {
         SignInReason::ProviderSignedOut,
     ];
     let word = query.one("why").ok().flatten()?;
-    all.into_iter().find(|reason| word_of(*reason) == word)
+    all.into_iter()
+        .find(|reason| reason_parameter(*reason) == word)
 }
 
 /// Through which connector this browser came in last. Anybody can write that; it only sorts.
-fn last_used<'a>(context: &RequestContext<'a>) -> Option<&'a str> {
+fn last_connector<'a>(context: &RequestContext<'a>) -> Option<&'a str> {
     cookies(context.head.headers, context.site.cookies.last_name()).next()
 }
 
 /// The `Set-Cookie` by which a browser remembers the connector, where there is a choice.
-pub(super) fn remember(context: &RequestContext<'_>, entry: &ConnectorEntry) -> Option<String> {
+pub(super) fn last_connector_cookie(
+    context: &RequestContext<'_>,
+    entry: &ConnectorEntry,
+) -> Option<String> {
     let several = context.site.login.entries().len() > 1;
     let flags = &context.site.cookies;
-    several.then(|| flags.set_local(flags.last_name(), entry.id.as_str(), LAST_AGE_S))
+    several.then(|| flags.set_local(flags.last_name(), entry.id.as_str(), LAST_CONNECTOR_AGE_S))
 }

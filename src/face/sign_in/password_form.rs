@@ -5,7 +5,7 @@ use http::{Method, Response, StatusCode};
 use super::super::browser::{Errand, errand};
 use super::super::page::{Href, PageInfo, PasswordNotice, PasswordPage};
 use super::super::{RequestContext, reply};
-use super::{Target, place};
+use super::{Target, target};
 use crate::login::ConnectorEntry;
 use crate::login::fields::Fields;
 use crate::login::pending::FlowId;
@@ -19,13 +19,13 @@ pub(super) fn address(
     target: &Target,
 ) -> Option<String> {
     let first = format!("connector={}", entry.id);
-    let query = target.query(&context.site.external_url, &first);
+    let query = target.query_string(&context.site.external_url, &first);
     let uses_password_form = entry.uses_password_form();
     uses_password_form.then(|| format!("{}/sign_in{query}", context.site.prefix))
 }
 
 /// The connector whose form a person goes to.
-pub(super) fn named<'a>(
+pub(super) fn requested_connector<'a>(
     context: &RequestContext<'a>,
     query: &Fields,
 ) -> Option<&'a ConnectorEntry> {
@@ -37,7 +37,7 @@ pub(super) fn named<'a>(
 
 /// What a form shows besides its fields.
 #[derive(Default)]
-pub(super) struct Shown<'a> {
+pub(super) struct FormContents<'a> {
     pub(super) status: StatusCode,
     /// The user name that was typed before.
     pub(super) login: &'a str,
@@ -50,7 +50,7 @@ pub(super) fn page(
     entry: &ConnectorEntry,
     target: &Target,
     flow: &FlowId,
-    shown: &Shown<'_>,
+    contents: &FormContents<'_>,
 ) -> Response<Body> {
     let home = &context.site.external_url;
     let site = context.head.host.to_string();
@@ -58,7 +58,7 @@ pub(super) fn page(
         Some(_) => place.absolute_from(home),
         None => place.local().to_owned(),
     });
-    let mut others = place::allowed(context, target);
+    let mut others = target::allowed_connectors(context, target);
     others.retain(|other| other.can_begin_login());
     let several = others.len() > 1;
     let page = PasswordPage {
@@ -70,13 +70,13 @@ pub(super) fn page(
         post_to: Href::new(format!("{}/password/{}", context.site.prefix, entry.id)),
         flow: flow.as_str(),
         return_to: return_to.as_deref().unwrap_or_default(),
-        login: shown.login,
-        notice: shown.notice,
+        login: contents.login,
+        notice: contents.notice,
         others: several.then(|| {
-            let query = target.query(home, "");
+            let query = target.query_string(home, "");
             Href::new(format!("{}/sign_in{query}", context.site.prefix))
         }),
         for_frame: target.for_frame,
     };
-    reply::page_response(shown.status, &page.render(context.lang()))
+    reply::page_response(contents.status, &page.render(context.lang()))
 }

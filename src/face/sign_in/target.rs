@@ -5,7 +5,7 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, percent_encode};
 
 use super::super::RequestContext;
-use super::{Hints, Target};
+use super::{LoginHints, Target};
 use crate::login::ConnectorEntry;
 use crate::login::connector::{AuthnRequest, Prompt};
 use crate::login::fields::Fields;
@@ -19,7 +19,7 @@ use crate::request::route::{Found, LoginPrompt, Route};
 ///
 /// People write `rd=$scheme://$http_host$request_uri` into the configuration of nginx, which encodes
 /// nothing: an `rd` that itself has a query runs to the end. In one that was encoded there is no `?`.
-pub(super) fn query(text: &str) -> Option<Fields> {
+pub(super) fn parse_query(text: &str) -> Option<Fields> {
     let begin = match text.strip_prefix("rd=") {
         Some(_) => Some(0),
         None => text.find("&rd=").map(|at| at + 1),
@@ -39,7 +39,7 @@ pub(super) fn query(text: &str) -> Option<Fields> {
 
 /// Where a proxy in front says that the person wanted to go. What it says of our own pages is no
 /// place to go to.
-fn told_by_front(context: &RequestContext<'_>) -> Option<ReturnTo> {
+fn return_to_from_proxy(context: &RequestContext<'_>) -> Option<ReturnTo> {
     if !context.head.peer_trusted {
         return None;
     }
@@ -57,10 +57,10 @@ fn told_by_front(context: &RequestContext<'_>) -> Option<ReturnTo> {
 
 /// Where a login should lead: `rd`, and without one what a proxy in front says. Nothing when that is
 /// not on this site.
-pub(super) fn wanted(context: &RequestContext<'_>, query: &Fields) -> Option<ReturnTo> {
+pub(super) fn return_to(context: &RequestContext<'_>, query: &Fields) -> Option<ReturnTo> {
     let wanted = query.one("rd").ok().flatten();
     let Some(text) = wanted.filter(|text| !text.is_empty()) else {
-        return told_by_front(context);
+        return return_to_from_proxy(context);
     };
     let parsed = parse(context, text);
     if parsed.is_none() {
@@ -81,7 +81,7 @@ fn parse(context: &RequestContext<'_>, text: &str) -> Option<ReturnTo> {
 }
 
 /// The connectors that count where the person wants to go; all when that is not known.
-pub(super) fn allowed<'a>(
+pub(super) fn allowed_connectors<'a>(
     context: &RequestContext<'a>,
     target: &Target,
 ) -> Vec<&'a Arc<ConnectorEntry>> {
@@ -109,7 +109,7 @@ pub(super) fn route<'a>(context: &RequestContext<'a>, place: &ReturnTo) -> Optio
 }
 
 /// Why somebody who is here may not go on to where they want.
-pub(super) fn short_of(
+pub(super) fn unmet_requirement(
     context: &RequestContext<'_>,
     target: &Target,
     person: &Person,
@@ -122,10 +122,10 @@ pub(super) fn short_of(
 
 /// What a login for a place must prove. It is read from the route, never from the address: whoever
 /// edits that only chooses another place.
-pub(super) fn ask(
+pub(super) fn ask_of(
     context: &RequestContext<'_>,
     place: &ReturnTo,
-    hints: &Hints,
+    hints: &LoginHints,
     silent: bool,
 ) -> AuthnRequest {
     let demands = route(context, place).and_then(|route| route.demands.as_deref());

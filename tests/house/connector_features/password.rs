@@ -5,7 +5,7 @@ use std::time::Duration;
 use menshen::face::page::Cause;
 use serde_json::json;
 
-use super::source::{PASSWORD, Source};
+use super::test_source::{PASSWORD, TestSource};
 use super::{ID, flow_in, remembers};
 use crate::browser::{Browser, Page};
 use crate::logging_in::OWN;
@@ -23,8 +23,8 @@ const FROM_HERE: [(&str, &str); 5] = [
     ("Sec-Fetch-Site", "same-origin"),
 ];
 
-async fn start_menshen(lines: &str) -> (Menshen, Source) {
-    let source = Source::with_passwords();
+async fn start_menshen(lines: &str) -> (Menshen, TestSource) {
+    let source = TestSource::with_passwords();
     let setup = Setup::default().more(UNLIMITED);
     let setup = setup.provided(ID, lines, source.provided());
     (setup.start().await, source)

@@ -1,4 +1,4 @@
-//! `Source`: proves whoever it is told to prove, and speaks as a test wants it.
+//! `TestSource`: proves whoever it is told to prove, and speaks as a test wants it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,7 +19,7 @@ use url::Url;
 
 /// A source of the test's own. Clones are one.
 #[derive(Clone, Debug)]
-pub(super) struct Source(Arc<State>);
+pub(super) struct TestSource(Arc<State>);
 
 #[derive(Debug)]
 struct State {
@@ -43,7 +43,7 @@ enum Way {
 /// Everybody's password.
 pub(super) const PASSWORD: &str = "right 密码 <horse>";
 
-impl Source {
+impl TestSource {
     /// One that sends people back in this way, with the name of the person in `assertion`.
     pub(super) fn returning(callback: Callback) -> Self {
         Self::going(Way::Redirect(callback))
@@ -111,7 +111,7 @@ fn profile(name: &str) -> Profile {
     }
 }
 
-impl Kind for Source {
+impl Kind for TestSource {
     fn name(&self) -> &'static str {
         "test"
     }
@@ -159,7 +159,7 @@ impl Kind for Source {
 }
 
 #[async_trait]
-impl Connector for Source {
+impl Connector for TestSource {
     async fn begin(
         &self,
         pending: &Pending,

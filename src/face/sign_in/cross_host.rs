@@ -15,18 +15,18 @@ use crate::request::Body;
 pub(super) const NONCES_MAX: usize = 5;
 
 /// Marks an address that was sent to its own host: there it counts, or this goes round for ever.
-const SENT_HOME: (&str, &str) = ("h", "1");
+const REDIRECTED_MARK: (&str, &str) = ("h", "1");
 
 /// Sends a request for an own page to the host that logs people in; one that was sent there already
 /// and still does not count as its own is a dead end with a word to the administrator.
-pub(super) fn to_home(
+pub(super) fn redirect_to_login_host(
     context: &RequestContext<'_>,
     page: &str,
     query: &Fields,
     target: &Target,
 ) -> LoggedResponse {
-    let (name, value) = SENT_HOME;
-    if names_home(context) && query.one(name) == Ok(Some(value)) {
+    let (name, value) = REDIRECTED_MARK;
+    if has_login_hostname(context) && query.one(name) == Ok(Some(value)) {
         tracing::error!(
             request_id = %context.id,
             peer = ?context.head.peer,
@@ -40,25 +40,28 @@ pub(super) fn to_home(
             reply::problem(context, Cause::NotHere, None),
         );
     }
-    LoggedResponse::own_path("to the home host", send_for(context, page, target))
+    LoggedResponse::own_path(
+        "to the home host",
+        redirect_with_target(context, page, target),
+    )
 }
 
 /// Whether the name is that of the host that logs people in, though scheme or port are not.
-fn names_home(context: &RequestContext<'_>) -> bool {
+fn has_login_hostname(context: &RequestContext<'_>) -> bool {
     context.site.external_url.host_str() == Some(context.head.host.as_str())
 }
 
 /// Sends a stranger on another host to the host that logs people in, with a nonce for the way back.
-pub(super) fn send(context: &RequestContext<'_>, page: &str) -> Response<Body> {
-    let (to, cookie) = home_url(context, page, &urls::requested(context));
+pub(super) fn redirect_here(context: &RequestContext<'_>, page: &str) -> Response<Body> {
+    let (to, cookie) = login_host_url(context, page, &urls::requested(context));
     let mut response = reply::redirect(&to);
     set_nonce(context, cookie, &mut response);
     response
 }
 
 /// The stop that carries the fragment of the address along.
-pub(super) fn by_fragment(context: &RequestContext<'_>) -> Response<Body> {
-    let (start, cookie) = home_url(context, "start", &urls::requested(context));
+pub(super) fn fragment_page(context: &RequestContext<'_>) -> Response<Body> {
+    let (start, cookie) = login_host_url(context, "start", &urls::requested(context));
     let site = context.head.host.to_string();
     let page = FragmentPage {
         info: PageInfo {
@@ -92,11 +95,15 @@ pub(super) fn set_nonce(
 }
 
 /// The same for a place that was asked for by name; without one, this host's root.
-fn send_for(context: &RequestContext<'_>, page: &str, target: &Target) -> Response<Body> {
+fn redirect_with_target(
+    context: &RequestContext<'_>,
+    page: &str,
+    target: &Target,
+) -> Response<Body> {
     let place = target.return_to.as_ref();
     let rd = place.map(|place| place.absolute_from(&context.site.external_url));
     let rd = rd.unwrap_or_else(|| format!("{}/", context.head.origin()));
-    let (mut to, cookie) = home_url(context, page, &rd);
+    let (mut to, cookie) = login_host_url(context, page, &rd);
     for (name, hint) in target.hints.pairs() {
         let hint = utf8_percent_encode(hint, urls::QUERY_VALUE);
         to.push_str(&format!("&{name}={hint}"));
@@ -107,7 +114,7 @@ fn send_for(context: &RequestContext<'_>, page: &str, target: &Target) -> Respon
 }
 
 /// An own page on the host that logs people in, and the nonce cookie that its ticket must name.
-pub(super) fn home_url(
+pub(super) fn login_host_url(
     context: &RequestContext<'_>,
     page: &str,
     rd: &str,
@@ -118,8 +125,8 @@ pub(super) fn home_url(
         urls::on_login_host(context, page),
         utf8_percent_encode(rd, urls::QUERY_VALUE)
     );
-    if names_home(context) && !site.is_login_host(context.head) {
-        let (name, value) = SENT_HOME;
+    if has_login_hostname(context) && !site.is_login_host(context.head) {
+        let (name, value) = REDIRECTED_MARK;
         to.push_str(&format!("&{name}={value}"));
     }
     let rest = rd.strip_prefix(context.head.origin().as_str());

@@ -4,7 +4,7 @@ use menshen::face::page::Cause;
 use menshen::login::connector::{Callback, CallbackMethod};
 use url::Url;
 
-use super::source::Source;
+use super::test_source::TestSource;
 use super::{HTTPS, ID, secure_plan};
 use crate::browser::Browser;
 use crate::logging_in::OWN;
@@ -19,12 +19,12 @@ fn by(flow_parameter: &'static str, method: CallbackMethod) -> Callback {
     }
 }
 
-async fn start_menshen(source: &Source) -> Menshen {
+async fn start_menshen(source: &TestSource) -> Menshen {
     let setup = Setup::default().more(UNLIMITED);
     setup.provided(ID, "", source.provided()).start().await
 }
 
-async fn secure_menshen(source: &Source) -> Menshen {
+async fn secure_menshen(source: &TestSource) -> Menshen {
     let setup = secure_plan().provided(ID, "", source.provided());
     setup.start().await
 }
@@ -56,7 +56,7 @@ async fn post(browser: &mut Browser, form: &str) -> Answer {
 #[tokio::test]
 async fn a_source_returns_the_login_in_a_parameter_of_its_own() {
     for parameter in ["RelayState", "state", "portalState", "flow"] {
-        let source = Source::returning(by(parameter, CallbackMethod::Get));
+        let source = TestSource::returning(by(parameter, CallbackMethod::Get));
         let menshen = start_menshen(&source).await;
         let mut browser = Browser::new(&menshen);
         let flow = flow_of(&mut browser, HOME).await;
@@ -100,7 +100,7 @@ async fn an_answer_counts_only_in_the_way_that_its_source_has() {
         (CallbackMethod::Post, false, true, "POST"),
         (CallbackMethod::GetOrPost, true, true, "GET, POST"),
     ] {
-        let source = Source::returning(by("RelayState", method));
+        let source = TestSource::returning(by("RelayState", method));
         let menshen = secure_menshen(&source).await;
         let mut browser = Browser::new(&menshen).over_https();
         let flow = flow_of(&mut browser, HTTPS).await;
@@ -134,7 +134,7 @@ async fn a_form_is_as_large_as_its_source_needs_and_no_larger() {
         form_bytes_max: 300 * 1024,
         ..by("RelayState", CallbackMethod::Post)
     };
-    let source = Source::returning(callback);
+    let source = TestSource::returning(callback);
     let menshen = secure_menshen(&source).await;
     for (bytes, counts) in [(300 * 1024, true), (300 * 1024 + 1, false)] {
         let mut browser = Browser::new(&menshen).over_https();
@@ -150,7 +150,7 @@ async fn a_form_is_as_large_as_its_source_needs_and_no_larger() {
 async fn sources_with_parameters_of_their_own_may_share_an_address() {
     let address = format!("{OWN}/callback");
     let lines = format!("callback = \"{address}\"");
-    let source = Source::returning(by("RelayState", CallbackMethod::Get));
+    let source = TestSource::returning(by("RelayState", CallbackMethod::Get));
     let setup = Setup::default().connector(&lines).more(UNLIMITED);
     let menshen = setup.provided(ID, &lines, source.provided()).start().await;
     let mut browser = Browser::new(&menshen);
@@ -175,7 +175,7 @@ async fn sources_with_parameters_of_their_own_may_share_an_address() {
 
 #[tokio::test]
 async fn a_wrong_answer_says_nothing_of_a_right_one_in_the_same_login() {
-    let source = Source::returning(by("state", CallbackMethod::Get));
+    let source = TestSource::returning(by("state", CallbackMethod::Get));
     let menshen = start_menshen(&source).await;
     let mut browser = Browser::new(&menshen);
     let flow = flow_of(&mut browser, HOME).await;

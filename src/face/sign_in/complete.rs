@@ -4,7 +4,7 @@ use http::Response;
 
 use super::super::page::{Cause, Href};
 use super::super::{RequestContext, reply};
-use super::{Target, audit, chooser, opening, place};
+use super::{Target, audit, begin, sign_in_page, target};
 use crate::clock::Timestamp;
 use crate::login::FinishedLogin;
 use crate::people::session::Session;
@@ -16,36 +16,38 @@ use crate::telemetry::{AuditEvent, AuditRecord};
 
 /// How much older than the route allows a proof may be that was fresh enough when the source looked
 /// at it, in milliseconds: its clock is another, and the way back takes time.
-const ON_THE_WAY_MS: i64 = 120_000;
+const PROOF_AGE_TOLERANCE_MS: i64 = 120_000;
 
 /// Writes down who came in, ends the session that was there before, and sets the cookies.
-pub(super) async fn hand_out(
+pub(super) async fn start_session(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     replaces: Option<SessionKey>,
     response: &mut Response<Body>,
 ) {
-    audit::came_in(context, finished);
-    end_the_old(context, finished, replaces).await;
+    audit::signed_in(context, finished);
+    end_replaced_session(context, finished, replaces).await;
     let left = finished.handle.expires_at.since(context.head.at).as_secs();
     let age = i64::try_from(left).unwrap_or(i64::MAX);
     let flags = &context.site.cookies;
     let cookie = flags.set_session(finished.expose_cookie(), age);
     reply::add_cookie(response, &cookie);
     let entry = context.site.login.entry(&finished.via);
-    if let Some(cookie) = entry.and_then(|entry| chooser::remember(context, entry)) {
+    if let Some(cookie) =
+        entry.and_then(|entry| sign_in_page::last_connector_cookie(context, entry))
+    {
         reply::add_cookie(response, &cookie);
     }
 }
 
 /// One browser, one session: whoever kept a copy of the old cookie has nothing any more, whether the
 /// store takes it now or later.
-async fn end_the_old(
+async fn end_replaced_session(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     replaces: Option<SessionKey>,
 ) {
-    let key = opening::session_key(context).or(replaces);
+    let key = begin::current_session_key(context).or(replaces);
     // A callback that is seen again brings the session it made itself.
     let Some(key) = key.filter(|key| *key != finished.handle.sid.key()) else {
         return;
@@ -69,7 +71,7 @@ async fn end_the_old(
 }
 
 /// Ends the session of whoever is here; false when it could not be stored.
-pub(super) async fn end(
+pub(super) async fn end_session(
     context: &RequestContext<'_>,
     session: &Session,
     reason: &'static str,
@@ -101,40 +103,46 @@ async fn revoke(context: &RequestContext<'_>, key: SessionKey) -> bool {
     revoked.is_ok()
 }
 
-/// What the proof of somebody who came in lacks where they want to go.
+/// What the proof of a completed login lacks for its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lack {
+pub(super) enum MissingProof {
     /// It was fresh enough when they left, and is not any more.
-    Age,
+    TooOld,
     /// Anything else.
-    Proof,
+    TooWeak,
 }
 
 /// What is missing, if anything is.
-pub(super) fn lacks(context: &RequestContext<'_>, finished: &FinishedLogin) -> Option<Lack> {
-    let (route, at) = (place::route(context, &finished.return_to)?, context.head.at);
+pub(super) fn missing_proof(
+    context: &RequestContext<'_>,
+    finished: &FinishedLogin,
+) -> Option<MissingProof> {
+    let (route, at) = (
+        target::route(context, &finished.return_to)?,
+        context.head.at,
+    );
     let short = |at| {
         let minted_at = finished.handle.issued_at;
         shortfall(route, &finished.via, &finished.proof, minted_at, at) == Some(Why::StepUp)
     };
-    let before = Timestamp::from_unix_ms(at.unix_ms() - ON_THE_WAY_MS);
+    let before = Timestamp::from_unix_ms(at.unix_ms() - PROOF_AGE_TOLERANCE_MS);
     short(at).then(|| {
         if short(before) {
-            Lack::Proof
+            MissingProof::TooWeak
         } else {
-            Lack::Age
+            MissingProof::TooOld
         }
     })
 }
 
 /// The page for somebody who came in, but not with the proof that the place demands: they stop
 /// here, or the two would send them to each other for ever.
-pub(super) fn not_enough(
+pub(super) fn proof_too_weak(
     context: &RequestContext<'_>,
     finished: &FinishedLogin,
     target: &Target,
 ) -> Response<Body> {
-    let query = target.query(&context.site.external_url, "");
+    let query = target.query_string(&context.site.external_url, "");
     let again = Href::new(format!("{}/sign_in{query}", context.site.prefix));
     let entry = context.site.login.entry(&finished.via);
     let source = entry.map(|entry| entry.display_name.as_str());

@@ -2,7 +2,7 @@
 
 use menshen::face::page::Cause;
 
-use super::source::Source;
+use super::test_source::TestSource;
 use super::{ID, flow_in, remembers};
 use crate::browser::{Browser, Page};
 use crate::logging_in::OWN;
@@ -28,13 +28,13 @@ const BUTTON: [(&str, &str); 6] = [
     ("Sec-Fetch-Site", "same-origin"),
 ];
 
-fn setup(source: &Source) -> Setup {
+fn setup(source: &TestSource) -> Setup {
     let setup = Setup::default().more(UNLIMITED).access_log();
     setup.provided(ID, "", source.provided())
 }
 
-async fn start_menshen() -> (Menshen, Source) {
-    let source = Source::with_tickets(&[]);
+async fn start_menshen() -> (Menshen, TestSource) {
+    let source = TestSource::with_tickets(&[]);
     (setup(&source).start().await, source)
 }
 
@@ -137,7 +137,7 @@ async fn a_ticket_lets_its_person_in_and_stands_nowhere_afterwards() {
 #[tokio::test]
 async fn a_ticket_counts_once_on_every_node_also_when_two_bring_it_at_once() {
     let dir = TempDir::new();
-    let source = Source::with_tickets(&[]);
+    let source = TestSource::with_tickets(&[]);
     let one = setup(&source).store(&dir.url()).start().await;
     let other = setup(&source)
         .store(&dir.url())
@@ -388,7 +388,7 @@ async fn whoever_is_here_already_gets_a_new_session_without_a_question() {
 
 #[tokio::test]
 async fn only_the_pages_that_are_named_send_people_here() {
-    let source = Source::with_tickets(&["https://portal.test", "http://hr.corp.test:8080"]);
+    let source = TestSource::with_tickets(&["https://portal.test", "http://hr.corp.test:8080"]);
     let menshen = setup(&source).start().await;
     let portal = "https://portal.test";
     for (at, (headers, counts)) in [
@@ -436,7 +436,7 @@ async fn only_the_pages_that_are_named_send_people_here() {
 
 #[tokio::test]
 async fn no_login_begins_where_people_only_arrive() {
-    let source = Source::with_tickets(&[]);
+    let source = TestSource::with_tickets(&[]);
     let by_portal = ROUTES.replace(
         "host = \"oa.test\"",
         "host = \"oa.test\"\nconnectors = [\"idp\"]",
