@@ -14,25 +14,25 @@ use crate::clock::Clock;
 use crate::outbound::{Outbound, OutboundError};
 
 mod algorithm;
+mod cached_document;
 mod claims;
-mod half;
-mod kept;
 mod keys;
 mod metadata;
 mod name;
 mod tenant;
+mod token_hash;
 mod verify;
 
 pub use algorithm::SigningAlgorithm;
-pub use claims::{Claims, NoClaim};
-pub use half::half_hash;
-pub use kept::Asker;
+pub use cached_document::TokenSender;
+pub use claims::{ClaimError, Claims};
 pub use metadata::{Metadata, MetadataError};
-pub use name::{IssuerName, NoIssuerName};
-pub use tenant::{NoTenantName, Tenant, TenantName, Wrong, contradiction};
-pub use verify::{Expect, TokenError, Verified};
+pub use name::{InvalidIssuerName, IssuerName};
+pub use tenant::{InvalidTenantName, Tenant, TenantName, TenantSetting, tenants_problem};
+pub use token_hash::token_hash;
+pub use verify::{TokenError, TokenRequirements, VerifiedToken};
 
-use kept::Kept;
+use cached_document::CachedDocument;
 use keys::Keys;
 
 /// The algorithms that count unless a configuration pins others: asymmetric ones only, so that a
@@ -59,7 +59,7 @@ const KEYS_FRESH: Duration = Duration::from_secs(600);
 
 /// What an issuer is known by.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct IssuerSettings {
     /// Its name, as it stands in tokens.
     pub name: IssuerName,
     /// Whose tokens count, where the name stands for many tenants.
@@ -74,11 +74,11 @@ pub struct Settings {
 
 /// One issuer. Asks nobody until it is used.
 pub struct Issuer {
-    settings: Settings,
+    settings: IssuerSettings,
     outbound: Outbound,
     clock: Clock,
-    metadata: Kept<Metadata>,
-    keys: Kept<Keys>,
+    metadata: CachedDocument<Metadata>,
+    keys: CachedDocument<Keys>,
 }
 
 impl fmt::Debug for Issuer {
@@ -112,7 +112,7 @@ pub enum IssuerError {
     },
     /// It was asked in vain a moment ago.
     #[error("the issuer {issuer} gave no answer a moment ago")]
-    Pausing {
+    RecentFailure {
         /// Which.
         issuer: IssuerName,
     },
@@ -123,7 +123,7 @@ impl IssuerError {
     pub fn is_slowness(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => source.is_slowness(),
-            Self::Metadata { .. } | Self::Pausing { .. } => false,
+            Self::Metadata { .. } | Self::RecentFailure { .. } => false,
         }
     }
 
@@ -131,7 +131,7 @@ impl IssuerError {
     pub fn is_silence(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => source.is_silence(),
-            Self::Pausing { .. } => true,
+            Self::RecentFailure { .. } => true,
             Self::Metadata { .. } => false,
         }
     }
@@ -139,10 +139,10 @@ impl IssuerError {
 
 impl Issuer {
     /// An issuer that is reached by this road.
-    pub fn new(settings: Settings, outbound: Outbound, clock: Clock) -> Self {
+    pub fn new(settings: IssuerSettings, outbound: Outbound, clock: Clock) -> Self {
         Self {
-            metadata: Kept::new(settings.name.clone(), METADATA_FRESH, clock.clone()),
-            keys: Kept::new(settings.name.clone(), KEYS_FRESH, clock.clone()),
+            metadata: CachedDocument::new(settings.name.clone(), METADATA_FRESH, clock.clone()),
+            keys: CachedDocument::new(settings.name.clone(), KEYS_FRESH, clock.clone()),
             settings,
             outbound,
             clock,
@@ -156,7 +156,7 @@ impl Issuer {
 
     /// Whether it is this issuer that a name means, and which tenant of it that counts here. The name
     /// may have come from anybody.
-    pub fn tenant_named(&self, said: &str) -> Option<Tenant> {
+    pub fn tenant_of(&self, said: &str) -> Option<Tenant> {
         let name = &self.settings.name;
         if !name.serves_tenants() {
             return (said == name.as_str()).then(Tenant::default);
@@ -174,14 +174,14 @@ impl Issuer {
 
     /// The same, but asked for again unless it was said within this time: for whoever is about to
     /// lead a person there. An error does not take away what is known. Cancel-safe.
-    pub async fn metadata_within(&self, age: Duration) -> Result<Arc<Metadata>, IssuerError> {
+    pub async fn metadata_newer_than(&self, age: Duration) -> Result<Arc<Metadata>, IssuerError> {
         let fetch = metadata::fetch(self.settings.clone(), self.outbound.afresh());
-        self.metadata.within(age, fetch).await
+        self.metadata.get_newer_than(age, fetch).await
     }
 
     /// What it last said of itself, when it ever did; asks nobody.
-    pub fn known_metadata(&self) -> Option<Arc<Metadata>> {
-        self.metadata.known()
+    pub fn cached_metadata(&self) -> Option<Arc<Metadata>> {
+        self.metadata.cached()
     }
 
     /// How many keys it has that could sign something for us; asks when they are not known.
@@ -190,10 +190,10 @@ impl Issuer {
         Ok(keys.count(&self.settings.algorithms))
     }
 
-    /// Its keys; with `again` they are asked for although they are known, as often as this asker may.
-    async fn keys(&self, again: Option<Asker>) -> Result<Arc<Keys>, IssuerError> {
-        if let (Some(asker), Some(known)) = (again, self.keys.known())
-            && !self.keys.may_ask_again(asker)
+    /// Its keys; with `again` they are asked for although they are known, as often as this sender may.
+    async fn keys(&self, again: Option<TokenSender>) -> Result<Arc<Keys>, IssuerError> {
+        if let (Some(sender), Some(known)) = (again, self.keys.cached())
+            && !self.keys.may_refetch(sender)
         {
             return Ok(known);
         }
@@ -204,7 +204,7 @@ impl Issuer {
         let name = self.settings.name.clone();
         let fetch = keys::fetch(name, url, self.outbound.clone());
         match again {
-            Some(_) => self.keys.renew(fetch).await,
+            Some(_) => self.keys.refetch(fetch).await,
             None => self.keys.get(fetch).await,
         }
     }

@@ -13,10 +13,10 @@ pub struct Claims(Map<String, Value>);
 /// A claim is missing or of another type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the claim `{0}` is missing or malformed")]
-pub struct NoClaim(pub &'static str);
+pub struct ClaimError(pub &'static str);
 
 /// Later moments are no moments: the year 9999 is enough for everybody.
-const MOMENT_MAX_S: f64 = 253_402_300_799.0;
+const TIMESTAMP_MAX_S: f64 = 253_402_300_799.0;
 
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,39 +36,39 @@ impl Claims {
     }
 
     /// A text that is there and not empty.
-    pub fn text(&self, name: &'static str) -> Result<&str, NoClaim> {
+    pub fn text(&self, name: &'static str) -> Result<&str, ClaimError> {
         let text = self.0.get(name).and_then(Value::as_str);
-        text.filter(|text| !text.is_empty()).ok_or(NoClaim(name))
+        text.filter(|text| !text.is_empty()).ok_or(ClaimError(name))
     }
 
     /// A text or a list of texts; nothing when it is not there.
-    pub fn texts(&self, name: &'static str) -> Result<Vec<&str>, NoClaim> {
+    pub fn texts(&self, name: &'static str) -> Result<Vec<&str>, ClaimError> {
         match self.0.get(name) {
             None => Ok(Vec::new()),
             Some(Value::String(text)) => Ok(vec![text]),
             Some(Value::Array(items)) => items
                 .iter()
-                .map(|item| item.as_str().ok_or(NoClaim(name)))
+                .map(|item| item.as_str().ok_or(ClaimError(name)))
                 .collect(),
-            Some(_) => Err(NoClaim(name)),
+            Some(_) => Err(ClaimError(name)),
         }
     }
 
     /// A moment in seconds since 1970 (RFC 7519 §2); nothing when it is not there.
-    pub fn moment(&self, name: &'static str) -> Result<Option<Timestamp>, NoClaim> {
+    pub fn timestamp(&self, name: &'static str) -> Result<Option<Timestamp>, ClaimError> {
         let Some(value) = self.0.get(name) else {
             return Ok(None);
         };
-        let seconds = value.as_f64().ok_or(NoClaim(name))?;
-        if !(0.0..=MOMENT_MAX_S).contains(&seconds) {
-            return Err(NoClaim(name));
+        let seconds = value.as_f64().ok_or(ClaimError(name))?;
+        if !(0.0..=TIMESTAMP_MAX_S).contains(&seconds) {
+            return Err(ClaimError(name));
         }
         let whole = value
             .as_i64()
             .or_else(|| format!("{:.0}", seconds.floor()).parse().ok());
         whole
             .map(|s| Some(Timestamp::from_unix_s(s)))
-            .ok_or(NoClaim(name))
+            .ok_or(ClaimError(name))
     }
 
     /// Everything.
@@ -97,13 +97,13 @@ mod tests {
 
     #[test]
     fn a_moment_is_a_number_of_this_era() {
-        let moment = |value: Value| claims(json!({ "exp": value })).moment("exp");
+        let moment = |value: Value| claims(json!({ "exp": value })).timestamp("exp");
         assert_eq!(
             moment(json!(2_147_483_648_i64)),
             Ok(Some(Timestamp::from_unix_s(2_147_483_648)))
         );
         assert_eq!(moment(json!(1.9)), Ok(Some(Timestamp::from_unix_s(1))));
-        assert_eq!(claims(json!({})).moment("exp"), Ok(None));
+        assert_eq!(claims(json!({})).timestamp("exp"), Ok(None));
         for bad in [
             json!(1e300),
             json!(-1),
@@ -111,7 +111,7 @@ mod tests {
             json!(null),
             json!([1]),
         ] {
-            assert_eq!(moment(bad.clone()), Err(NoClaim("exp")), "{bad}");
+            assert_eq!(moment(bad.clone()), Err(ClaimError("exp")), "{bad}");
         }
     }
 
@@ -124,8 +124,8 @@ mod tests {
         };
         assert_eq!(aud(json!("a")), Ok(1));
         assert_eq!(aud(json!(["a", "b"])), Ok(2));
-        assert_eq!(aud(json!(["a", 1])), Err(NoClaim("aud")));
-        assert_eq!(aud(json!({ "a": 1 })), Err(NoClaim("aud")));
+        assert_eq!(aud(json!(["a", 1])), Err(ClaimError("aud")));
+        assert_eq!(aud(json!({ "a": 1 })), Err(ClaimError("aud")));
     }
 
     #[test]

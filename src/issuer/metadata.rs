@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::Url;
 
-use super::{IssuerError, IssuerName, Settings, tenant};
+use super::{IssuerError, IssuerName, IssuerSettings, tenant};
 use crate::outbound::{Call, Outbound, OutboundError};
 
 /// What an issuer says of itself, as far as somebody here asks for it.
@@ -24,7 +24,7 @@ pub struct Metadata {
     /// Where an opaque token is explained (RFC 7662).
     pub introspection_endpoint: Option<Url>,
     /// Whether every answer of the authorization endpoint names it (RFC 9207).
-    pub names_itself: bool,
+    pub sends_iss: bool,
     /// How clients may prove themselves; the default of the standard when it does not say.
     pub token_endpoint_auth_methods: Vec<String>,
     /// The ways a code's verifier may be hidden; empty when it does not say.
@@ -36,7 +36,7 @@ pub struct Metadata {
 pub enum MetadataError {
     /// It is another's: whoever answers is not who was asked for.
     #[error("it names itself `{said}`; write exactly that as `issuer` if it is the one you mean")]
-    OtherName {
+    WrongIssuer {
         /// What it calls itself, bounded.
         said: String,
     },
@@ -45,7 +45,7 @@ pub enum MetadataError {
         "it serves many tenants and names itself `{said}`; write exactly that as its name, \
          metadata_url = \"{asked}\", and in `tenants` the ids of those whose people count"
     )]
-    ManyTenants {
+    MultiTenant {
         /// What it calls itself, bounded.
         said: String,
         /// Where it said so.
@@ -56,7 +56,7 @@ pub enum MetadataError {
     Missing(&'static str),
     /// An address is none, or leaves https although the issuer is https.
     #[error("its `{0}` is no address that can be used")]
-    Address(&'static str),
+    InvalidUrl(&'static str),
 }
 
 /// The longest foreign name an error repeats, in characters.
@@ -64,7 +64,10 @@ const NAME_CHARS_MAX: usize = 200;
 
 const CALL: Call = Call::repeatable("the issuer's metadata");
 
-pub(super) async fn fetch(settings: Settings, outbound: Outbound) -> Result<Metadata, IssuerError> {
+pub(super) async fn fetch(
+    settings: IssuerSettings,
+    outbound: Outbound,
+) -> Result<Metadata, IssuerError> {
     let name = &settings.name;
     let unreachable = |source: OutboundError| IssuerError::Unreachable {
         issuer: name.clone(),
@@ -94,11 +97,11 @@ fn read(name: &IssuerName, said: &Value, asked: &Url) -> Result<Metadata, Metada
         let said = plain.take(NAME_CHARS_MAX).collect();
         let many = IssuerName::try_from(own.to_owned()).is_ok_and(|own| own.serves_tenants());
         return Err(match many {
-            true => MetadataError::ManyTenants {
+            true => MetadataError::MultiTenant {
                 said,
                 asked: asked.clone(),
             },
-            false => MetadataError::OtherName { said },
+            false => MetadataError::WrongIssuer { said },
         });
     }
     let address = |field: &'static str| match said.get(field) {
@@ -107,7 +110,7 @@ fn read(name: &IssuerName, said: &Value, asked: &Url) -> Result<Metadata, Metada
             let url = text.as_str().and_then(|text| Url::parse(text).ok());
             url.filter(|url| fits(name, url))
                 .map(Some)
-                .ok_or(MetadataError::Address(field))
+                .ok_or(MetadataError::InvalidUrl(field))
         }
     };
     let texts = |field: &str| -> Vec<String> {
@@ -126,7 +129,7 @@ fn read(name: &IssuerName, said: &Value, asked: &Url) -> Result<Metadata, Metada
         userinfo_endpoint: address("userinfo_endpoint")?,
         end_session_endpoint: address("end_session_endpoint")?,
         introspection_endpoint: address("introspection_endpoint")?,
-        names_itself: said.get("authorization_response_iss_parameter_supported")
+        sends_iss: said.get("authorization_response_iss_parameter_supported")
             == Some(&Value::Bool(true)),
         token_endpoint_auth_methods: methods,
         code_challenge_methods: texts("code_challenge_methods_supported"),
@@ -187,7 +190,7 @@ mod tests {
             metadata.token_endpoint_auth_methods,
             ["client_secret_basic"]
         );
-        assert!(metadata.end_session_endpoint.is_none() && !metadata.names_itself);
+        assert!(metadata.end_session_endpoint.is_none() && !metadata.sends_iss);
         assert_eq!(
             well_known(&name()).as_str(),
             "https://id.corp.example/realms/corp/.well-known/openid-configuration"
@@ -222,7 +225,7 @@ mod tests {
             assert!(
                 matches!(
                     read_of(&name(), &said),
-                    Err(MetadataError::Address("jwks_uri"))
+                    Err(MetadataError::InvalidUrl("jwks_uri"))
                 ),
                 "{bad}"
             );
@@ -231,7 +234,7 @@ mod tests {
             json!({ "issuer": name().as_str(), "jwks_uri": "https://a/b", "token_endpoint": 7 });
         assert!(matches!(
             read_of(&name(), &said),
-            Err(MetadataError::Address("token_endpoint"))
+            Err(MetadataError::InvalidUrl("token_endpoint"))
         ));
     }
 }

@@ -11,7 +11,7 @@ use super::tenant;
 ///
 /// `{tenantid}` in its path stands for the id of a tenant, where an issuer serves many.
 ///
-/// Kept as text: a URL library would add or drop a slash, and the comparison is by bytes
+/// CachedDocument as text: a URL library would add or drop a slash, and the comparison is by bytes
 /// (OpenID Connect Core §3.1.3.7, RFC 9207 §2.4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -25,7 +25,7 @@ crate::setting::text_schema!(IssuerName: "the address that names an issuer, as i
     "an issuer is an http(s) address without query, fragment and credentials; braces only stand \
      around tenantid, for an issuer of many tenants"
 )]
-pub struct NoIssuerName;
+pub struct InvalidIssuerName;
 
 impl IssuerName {
     /// The text.
@@ -40,7 +40,7 @@ impl IssuerName {
 
     /// Whether it stands for many tenants, each with a name of its own.
     pub fn serves_tenants(&self) -> bool {
-        self.0.contains(tenant::PLACE)
+        self.0.contains(tenant::TENANT_PLACEHOLDER)
     }
 
     /// Whether tokens of that name could be of this issuer, too.
@@ -50,21 +50,21 @@ impl IssuerName {
 
     /// The name with the id of a tenant, or another word, in its place.
     pub(super) fn with_tenant(&self, id: &str) -> String {
-        self.0.replace(tenant::PLACE, id)
+        self.0.replace(tenant::TENANT_PLACEHOLDER, id)
     }
 
     /// What stands in the place of the tenant in a name that is otherwise this one.
     pub(super) fn tenant_in<'a>(&self, said: &'a str) -> Option<&'a str> {
-        let (before, after) = self.0.split_once(tenant::PLACE)?;
+        let (before, after) = self.0.split_once(tenant::TENANT_PLACEHOLDER)?;
         said.strip_prefix(before)?.strip_suffix(after)
     }
 }
 
 impl TryFrom<String> for IssuerName {
-    type Error = NoIssuerName;
+    type Error = InvalidIssuerName;
 
-    fn try_from(text: String) -> Result<Self, NoIssuerName> {
-        let url = Url::parse(&text).map_err(|_| NoIssuerName)?;
+    fn try_from(text: String) -> Result<Self, InvalidIssuerName> {
+        let url = Url::parse(&text).map_err(|_| InvalidIssuerName)?;
         let plain = matches!(url.scheme(), "http" | "https")
             && url.has_host()
             && url.query().is_none()
@@ -73,7 +73,7 @@ impl TryFrom<String> for IssuerName {
             && url.password().is_none()
             && !text.contains(|c: char| c.is_whitespace() || c.is_control())
             && has_one_place(&text);
-        plain.then_some(Self(text)).ok_or(NoIssuerName)
+        plain.then_some(Self(text)).ok_or(InvalidIssuerName)
     }
 }
 
@@ -83,7 +83,9 @@ fn has_one_place(text: &str) -> bool {
         .split_once("://")
         .and_then(|(_, rest)| rest.split_once('/'));
     let mut segments = path.map_or("", |(_, path)| path).split('/');
-    let places = segments.by_ref().filter(|one| *one == tenant::PLACE);
+    let places = segments
+        .by_ref()
+        .filter(|one| *one == tenant::TENANT_PLACEHOLDER);
     match text.matches(['{', '}']).count() {
         0 => true,
         2 => places.count() == 1,
@@ -137,7 +139,7 @@ mod tests {
         ] {
             assert_eq!(
                 IssuerName::try_from(bad.to_owned()),
-                Err(NoIssuerName),
+                Err(InvalidIssuerName),
                 "{bad}"
             );
         }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::IssuerName;
 
 /// What stands in an issuer's name for the id of a tenant.
-pub(super) const PLACE: &str = "{tenantid}";
+pub(super) const TENANT_PLACEHOLDER: &str = "{tenantid}";
 
 /// What stands there in the address of the metadata, unless a configuration says otherwise: Entra's
 /// endpoint for the accounts of every organisation.
@@ -32,35 +32,38 @@ crate::setting::text_schema!(TenantName: "the id of a tenant, as `tid` of its to
     "a tenant is an id such as 72f988bf-86f1-41af-91ab-2d7cd011db47, not a domain, or \"*\" for \
      every tenant"
 )]
-pub struct NoTenantName;
+pub struct InvalidTenantName;
 
 impl TryFrom<String> for TenantName {
-    type Error = NoTenantName;
+    type Error = InvalidTenantName;
 
-    fn try_from(text: String) -> Result<Self, NoTenantName> {
+    fn try_from(text: String) -> Result<Self, InvalidTenantName> {
         if text == "*" {
             return Ok(Self::Any);
         }
         is_id(&text)
             .then(|| Self::Id(text.to_ascii_lowercase()))
-            .ok_or(NoTenantName)
+            .ok_or(InvalidTenantName)
     }
 }
 
 /// What about a name and its tenants does not fit together, with the one of the two that is wrong:
 /// nobody's tokens would count, or a setting would mean nothing.
-pub fn contradiction(name: &IssuerName, tenants: &[TenantName]) -> Option<(Wrong, &'static str)> {
+pub fn tenants_problem(
+    name: &IssuerName,
+    tenants: &[TenantName],
+) -> Option<(TenantSetting, &'static str)> {
     match (name.serves_tenants(), tenants) {
         (true, []) => Some((
-            Wrong::Name,
+            TenantSetting::Issuer,
             "{tenantid} stands for the id of a tenant: say in `tenants` whose tokens count",
         )),
         (false, [_, ..]) => Some((
-            Wrong::Tenants,
+            TenantSetting::Tenants,
             "the name of the issuer has no {tenantid}, so its tokens are of one tenant: leave it out",
         )),
         (true, [_, _, ..]) if tenants.contains(&TenantName::Any) => Some((
-            Wrong::Tenants,
+            TenantSetting::Tenants,
             "\"*\" stands for every tenant: leave out the others, or it",
         )),
         (true | false, _) => None,
@@ -69,9 +72,9 @@ pub fn contradiction(name: &IssuerName, tenants: &[TenantName]) -> Option<(Wrong
 
 /// Which setting is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong {
+pub enum TenantSetting {
     /// The issuer's name.
-    Name,
+    Issuer,
     /// The list of tenants.
     Tenants,
 }
@@ -133,7 +136,7 @@ mod tests {
 
     const CORP: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 
-    fn tenant(text: &str) -> Result<TenantName, NoTenantName> {
+    fn tenant(text: &str) -> Result<TenantName, InvalidTenantName> {
         TenantName::try_from(text.to_owned())
     }
 
@@ -152,7 +155,7 @@ mod tests {
             "72f988bf-86f1-41af-91ab-2d7cd011db4/",
             "72f988bf086f1041af091ab02d7cd011db47",
         ] {
-            assert_eq!(tenant(bad), Err(NoTenantName), "{bad}");
+            assert_eq!(tenant(bad), Err(InvalidTenantName), "{bad}");
         }
     }
 

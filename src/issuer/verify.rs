@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::keys::Key;
-use super::{Asker, Claims, Issuer, IssuerError, LEEWAY, NoClaim, Tenant, tenant};
+use super::{ClaimError, Claims, Issuer, IssuerError, LEEWAY, Tenant, TokenSender, tenant};
 use crate::clock::Timestamp;
 
 /// The longest token that is looked at, in bytes.
@@ -18,15 +18,15 @@ const NAME_CHARS_MAX: usize = 80;
 
 /// What a token must be besides signed by the issuer.
 #[derive(Clone, Copy, Debug)]
-pub struct Expect<'a> {
+pub struct TokenRequirements<'a> {
     /// For one of these; an empty list lets nothing pass.
     pub audiences: &'a [String],
     /// Its type in the head (`typ`), where it must have one: `logout+jwt`.
-    pub kind: Option<&'a str>,
+    pub token_type: Option<&'a str>,
     /// Whether it must say when it ends. Only a logout token of an older provider may not.
-    pub ends: bool,
+    pub requires_expiry: bool,
     /// Who brought it: on their account the keys are asked for again when it names an unknown one.
-    pub asker: Asker,
+    pub sender: TokenSender,
 }
 
 /// Why a text is no token that counts.
@@ -37,7 +37,7 @@ pub enum TokenError {
     Malformed,
     /// Its head demands an extension we do not speak (RFC 7515 §4.1.11).
     #[error("it demands an extension that is not known")]
-    Critical,
+    UnknownExtension,
     /// An algorithm that does not count: none, a symmetric one, one that is not pinned.
     #[error("its algorithm {said} does not count here")]
     Algorithm {
@@ -52,7 +52,7 @@ pub enum TokenError {
     },
     /// The issuer has no such key.
     #[error("the issuer has no key {kid} for it")]
-    NoKey {
+    UnknownKey {
         /// What it says, bounded.
         kid: String,
     },
@@ -85,30 +85,30 @@ pub enum TokenError {
     Expired,
     /// From the future.
     #[error("it is not valid yet")]
-    Early,
+    NotYetValid,
     /// A claim.
     #[error(transparent)]
-    Claim(#[from] NoClaim),
+    Claim(#[from] ClaimError),
     /// Whether it counts could not be found out.
     #[error("its issuer's keys are not known")]
-    Unavailable(#[source] IssuerError),
+    KeysUnavailable(#[source] IssuerError),
 }
 
 /// What was verified, with what its head says that a protocol may still look at.
 #[derive(Clone, Debug)]
-pub struct Verified {
+pub struct VerifiedToken {
     /// What it says.
     pub claims: Claims,
     /// What signed it.
     pub algorithm: Algorithm,
     /// Its type (`typ`), without the `application/` before it.
-    pub kind: Option<String>,
+    pub token_type: Option<String>,
     /// Whose it is, where the issuer serves many tenants.
     pub tenant: Tenant,
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct JoseHeader {
     alg: String,
     kid: Option<String>,
     typ: Option<String>,
@@ -120,22 +120,26 @@ impl Issuer {
     ///
     /// A key of an unknown name is asked for once more, as often as the throttle allows.
     /// Cancel-safe.
-    pub async fn verify(&self, token: &str, expect: &Expect<'_>) -> Result<Claims, TokenError> {
-        let verified = self.verify_whole(token, expect).await?;
+    pub async fn verify(
+        &self,
+        token: &str,
+        requirements: &TokenRequirements<'_>,
+    ) -> Result<Claims, TokenError> {
+        let verified = self.verify_token(token, requirements).await?;
         Ok(verified.claims)
     }
 
     /// The same; answers what the head says, too. Cancel-safe.
-    pub async fn verify_whole(
+    pub async fn verify_token(
         &self,
         token: &str,
-        expect: &Expect<'_>,
-    ) -> Result<Verified, TokenError> {
+        requirements: &TokenRequirements<'_>,
+    ) -> Result<VerifiedToken, TokenError> {
         let head = head_of(token)?;
         let algorithm = self.pinned(&head.alg)?;
         let kind = head.typ.as_deref();
         let kind = kind.map(|said| said.strip_prefix("application/").unwrap_or(said));
-        if let Some(wanted) = expect.kind {
+        if let Some(wanted) = requirements.token_type {
             let said = kind.unwrap_or("none");
             if !said.eq_ignore_ascii_case(wanted) {
                 return Err(TokenError::Kind {
@@ -143,13 +147,15 @@ impl Issuer {
                 });
             }
         }
-        let claims = self.signed(token, &head, algorithm, expect.asker).await?;
-        let tenant = self.judge(&claims, expect)?;
-        Ok(Verified {
+        let claims = self
+            .signed(token, &head, algorithm, requirements.sender)
+            .await?;
+        let tenant = self.judge(&claims, requirements)?;
+        Ok(VerifiedToken {
             claims,
             algorithm,
             tenant,
-            kind: kind.map(bounded),
+            token_type: kind.map(bounded),
         })
     }
 
@@ -166,20 +172,20 @@ impl Issuer {
     async fn signed(
         &self,
         token: &str,
-        head: &Head,
+        head: &JoseHeader,
         algorithm: Algorithm,
-        asker: Asker,
+        sender: TokenSender,
     ) -> Result<Claims, TokenError> {
         let kid = head.kid.as_deref();
-        let keys = self.keys(None).await.map_err(TokenError::Unavailable)?;
+        let keys = self.keys(None).await.map_err(TokenError::KeysUnavailable)?;
         if let Some(key) = keys.find(kid, algorithm) {
             return self.decode(token, key, algorithm);
         }
-        let keys = self.keys(Some(asker)).await;
-        let keys = keys.map_err(TokenError::Unavailable)?;
+        let keys = self.keys(Some(sender)).await;
+        let keys = keys.map_err(TokenError::KeysUnavailable)?;
         match keys.find(kid, algorithm) {
             Some(key) => self.decode(token, key, algorithm),
-            None => Err(TokenError::NoKey {
+            None => Err(TokenError::UnknownKey {
                 kid: bounded(kid.unwrap_or("without a name")),
             }),
         }
@@ -188,10 +194,10 @@ impl Issuer {
     /// Judges claims this issuer vouches for without a signature: what it answered when it was
     /// asked about a token. An issuer or audience that is missing is held against them only when
     /// `needs_audience` says so; what is there must fit.
-    pub fn judge_told(
+    pub fn check_introspected(
         &self,
         claims: &Claims,
-        expect: &Expect<'_>,
+        requirements: &TokenRequirements<'_>,
         needs_audience: bool,
     ) -> Result<Tenant, TokenError> {
         // Without its name nobody knows of which tenant it is.
@@ -201,16 +207,20 @@ impl Issuer {
             false => self.is_ours(claims)?,
         };
         if needs_audience || claims.get("aud").is_some() {
-            is_for(claims, expect.audiences)?;
+            is_for(claims, requirements.audiences)?;
         }
-        self.is_in_time(claims, expect.ends)?;
+        self.is_in_time(claims, requirements.requires_expiry)?;
         Ok(tenant)
     }
 
-    fn judge(&self, claims: &Claims, expect: &Expect<'_>) -> Result<Tenant, TokenError> {
+    fn judge(
+        &self,
+        claims: &Claims,
+        requirements: &TokenRequirements<'_>,
+    ) -> Result<Tenant, TokenError> {
         let tenant = self.is_ours(claims)?;
-        is_for(claims, expect.audiences)?;
-        self.is_in_time(claims, expect.ends)?;
+        is_for(claims, requirements.audiences)?;
+        self.is_in_time(claims, requirements.requires_expiry)?;
         Ok(tenant)
     }
 
@@ -233,7 +243,7 @@ impl Issuer {
         if name.with_tenant(id) != issuer {
             return Err(other());
         }
-        self.tenant_named(issuer)
+        self.tenant_of(issuer)
             .ok_or_else(|| TokenError::Tenant { said: bounded(id) })
     }
 
@@ -243,24 +253,25 @@ impl Issuer {
         let claims = decode(token, &key.verifying, algorithm)?;
         if let Some(signs_for) = &key.issuer
             && self.settings.name.serves_tenants()
-            && signs_for.replace(tenant::PLACE, claims.text("tid")?) != claims.text("iss")?
+            && signs_for.replace(tenant::TENANT_PLACEHOLDER, claims.text("tid")?)
+                != claims.text("iss")?
         {
             return Err(TokenError::TenantKey);
         }
         Ok(claims)
     }
 
-    fn is_in_time(&self, claims: &Claims, ends: bool) -> Result<(), TokenError> {
+    fn is_in_time(&self, claims: &Claims, requires_expiry: bool) -> Result<(), TokenError> {
         let now = self.clock.now();
         let ahead = now.plus(LEEWAY);
-        match claims.moment("exp")? {
+        match claims.timestamp("exp")? {
             Some(end) if end.plus(LEEWAY) <= now => return Err(TokenError::Expired),
-            None if ends => return Err(NoClaim("exp").into()),
+            None if requires_expiry => return Err(ClaimError("exp").into()),
             Some(_) | None => {}
         }
         let early = |at: Option<Timestamp>| at.is_some_and(|at| at > ahead);
-        if early(claims.moment("nbf")?) || early(claims.moment("iat")?) {
-            return Err(TokenError::Early);
+        if early(claims.timestamp("nbf")?) || early(claims.timestamp("iat")?) {
+            return Err(TokenError::NotYetValid);
         }
         Ok(())
     }
@@ -277,7 +288,7 @@ fn is_for(claims: &Claims, audiences: &[String]) -> Result<(), TokenError> {
     })
 }
 
-fn head_of(token: &str) -> Result<Head, TokenError> {
+fn head_of(token: &str) -> Result<JoseHeader, TokenError> {
     let parts = token.split('.').count();
     if token.len() > TOKEN_BYTES_MAX || parts != 3 {
         return Err(TokenError::Malformed);
@@ -286,9 +297,9 @@ fn head_of(token: &str) -> Result<Head, TokenError> {
     let bytes = URL_SAFE_NO_PAD
         .decode(head)
         .map_err(|_| TokenError::Malformed)?;
-    let head: Head = serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)?;
+    let head: JoseHeader = serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)?;
     match head.crit {
-        Some(_) => Err(TokenError::Critical),
+        Some(_) => Err(TokenError::UnknownExtension),
         None => Ok(head),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::head::Head;
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
-use crate::issuer::{IssuerError, LEEWAY, NoClaim, TokenError};
+use crate::issuer::{ClaimError, IssuerError, LEEWAY, TokenError};
 use crate::keys;
 use crate::outbound::{OutboundBuildError, OutboundError};
 use crate::people::holders::{Holder, HolderError, Holders};
@@ -228,7 +228,7 @@ enum Fault {
 }
 
 impl Refusal {
-    fn claim(error: NoClaim) -> Self {
+    fn claim(error: ClaimError) -> Self {
         Self::Token(TokenError::Claim(error))
     }
 
@@ -237,7 +237,7 @@ impl Refusal {
     fn is_final(&self) -> bool {
         !matches!(
             self,
-            Self::Token(TokenError::NoKey { .. } | TokenError::Early)
+            Self::Token(TokenError::UnknownKey { .. } | TokenError::NotYetValid)
         )
     }
 }
@@ -266,7 +266,7 @@ impl From<HolderError> for Fault {
 impl From<TokenError> for Fault {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::Unavailable(why) => Away::Issuer(why).into(),
+            TokenError::KeysUnavailable(why) => Away::Issuer(why).into(),
             error => Refusal::Token(error).into(),
         }
     }

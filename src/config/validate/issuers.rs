@@ -5,7 +5,7 @@ use url::Url;
 
 use super::Findings;
 use crate::config::place::Place;
-use crate::issuer::{TenantName, Wrong, contradiction};
+use crate::issuer::{TenantName, TenantSetting, tenants_problem};
 use crate::request::bearer::{IssuerConfig, IssuerId};
 use crate::request::route::{AccessConfig, RouteConfig};
 
@@ -24,10 +24,10 @@ pub(super) fn look(findings: &mut Findings<'_>) {
 }
 
 fn tokens<'a>(findings: &mut Findings<'a>, place: &Place<'a>, issuer: &'a IssuerConfig) {
-    if let Some((wrong, why)) = contradiction(&issuer.url, &issuer.tenants) {
+    if let Some((wrong, why)) = tenants_problem(&issuer.url, &issuer.tenants) {
         let (key, message) = match wrong {
-            Wrong::Name => ("url", "no tenant's tokens would count"),
-            Wrong::Tenants => ("tenants", "tenants makes no sense"),
+            TenantSetting::Issuer => ("url", "no tenant's tokens would count"),
+            TenantSetting::Tenants => ("tenants", "tenants makes no sense"),
         };
         findings.value(&place.clone().key(key), message, why);
     }

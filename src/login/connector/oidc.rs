@@ -90,7 +90,7 @@ impl Oidc {
             outbound,
             clock,
         } = deps;
-        let settings = issuer::Settings {
+        let settings = issuer::IssuerSettings {
             name: config.issuer.clone(),
             tenants: config.tenants.clone(),
             metadata_url: config.metadata_url.clone(),
@@ -132,9 +132,9 @@ impl Oidc {
     /// led to a page that never comes. One who takes the connection and is slow, or answers anything
     /// else, is believed to be where it was.
     async fn metadata_to_lead_to(&self) -> Result<Arc<Metadata>, ConnectorError> {
-        let asking = self.issuer.metadata_within(SUCCESS_TTL);
+        let asking = self.issuer.metadata_newer_than(SUCCESS_TTL);
         let asked = timeout(PROBE_TIMEOUT, asking).await;
-        match (asked, self.issuer.known_metadata()) {
+        match (asked, self.issuer.cached_metadata()) {
             (Ok(Ok(metadata)), _) => Ok(metadata),
             (Ok(Err(error)), Some(known)) if !error.is_silence() || error.is_slowness() => {
                 Ok(known)
@@ -211,10 +211,10 @@ impl Oidc {
             return Err(invalid_response("its state is that of another login"));
         }
         match one("iss")? {
-            Some(name) if self.issuer.tenant_named(name).is_none() => {
+            Some(name) if self.issuer.tenant_of(name).is_none() => {
                 Err(invalid_response("another issuer answered"))
             }
-            None if metadata.names_itself => Err(invalid_response(
+            None if metadata.sends_iss => Err(invalid_response(
                 "it does not name the issuer, which always does so",
             )),
             _ => Ok(()),

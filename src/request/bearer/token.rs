@@ -7,7 +7,7 @@ use http::header::AUTHORIZATION;
 use serde_json::{Map, Value};
 
 use super::Refusal;
-use crate::issuer::{Claims, NoClaim};
+use crate::issuer::{ClaimError, Claims};
 
 /// The longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 32 * 1024;
@@ -135,14 +135,14 @@ pub(super) fn name(token: &str, claims: &Claims) -> String {
     {
         return format!("signed {signed}");
     }
-    match (claims.text("jti"), claims.moment("iat")) {
+    match (claims.text("jti"), claims.timestamp("iat")) {
         (Ok(id), Ok(Some(issued_at))) => format!("id {} {id}", issued_at.unix_ms()),
         _ => format!("whole {token}"),
     }
 }
 
 /// What a token is good for: `scope`, words in one text (RFC 8693 §4.2) or a list; else `scp`.
-pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, NoClaim> {
+pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, ClaimError> {
     let name = if claims.get("scope").is_some() {
         "scope"
     } else {

@@ -20,7 +20,10 @@ use super::{Away, BuildError, Fault, Program, Refusal, token};
 use crate::client::Client;
 use crate::clock::{Clock, Timestamp};
 use crate::expression::Document;
-use crate::issuer::{ALGORITHMS, Asker, Claims, Expect, Issuer, LEEWAY, NoClaim, Settings, Tenant};
+use crate::issuer::{
+    ALGORITHMS, ClaimError, Claims, Issuer, IssuerSettings, LEEWAY, Tenant, TokenRequirements,
+    TokenSender,
+};
 use crate::keys;
 use crate::outbound::{self, Outbound};
 use crate::people::holders::{Holders, Shown};
@@ -100,7 +103,7 @@ impl Trusted {
             let pinned = pinned.iter().copied();
             pinned.map(Into::into).collect()
         });
-        let settings = Settings {
+        let settings = IssuerSettings {
             name: config.url.clone(),
             tenants: config.tenants.clone(),
             metadata_url: config.metadata_url.clone(),
@@ -162,7 +165,7 @@ impl Trusted {
 
     /// Whether this is the issuer that a token names, before anybody vouches for that.
     pub(super) fn is_named(&self, said: &str) -> bool {
-        self.issuer.tenant_named(said).is_some()
+        self.issuer.tenant_of(said).is_some()
     }
 
     /// Whether it is asked about tokens, rather than its signature verified.
@@ -246,21 +249,23 @@ impl Trusted {
     }
 
     async fn judge(&self, token: &str, client: Option<Client>, place: Option<&Place>) -> Verdict {
-        let expect = Expect {
+        let requirements = TokenRequirements {
             audiences: &self.config.audiences,
-            kind: None,
-            ends: self.introspection.is_none(),
-            asker: Asker::Client(client),
+            token_type: None,
+            requires_expiry: self.introspection.is_none(),
+            sender: TokenSender::Client(client),
         };
         let (claims, tenant) = match (&self.introspection, &self.config.introspection) {
             (Some(introspection), Some(config)) => {
                 let claims = introspection.explain(&self.issuer, token, place).await?;
                 let needs_audience = !config.audience_optional;
-                let tenant = self.issuer.judge_told(&claims, &expect, needs_audience)?;
+                let tenant =
+                    self.issuer
+                        .check_introspected(&claims, &requirements, needs_audience)?;
                 (claims, tenant)
             }
             _ => {
-                let verified = self.issuer.verify_whole(token, &expect).await?;
+                let verified = self.issuer.verify_token(token, &requirements).await?;
                 (verified.claims, verified.tenant)
             }
         };
@@ -284,7 +289,9 @@ impl Trusted {
     /// what became of them is not remembered for ever.
     fn shown(&self, token: &str, claims: &Claims, tenant: &Tenant) -> Result<Shown, Refusal> {
         let moment = |name| {
-            let found = claims.moment(name).and_then(|at| at.ok_or(NoClaim(name)));
+            let found = claims
+                .timestamp(name)
+                .and_then(|at| at.ok_or(ClaimError(name)));
             found.map_err(Refusal::claim)
         };
         let (issued_at, ends_at) = (moment("iat")?, moment("exp")?);
@@ -314,7 +321,7 @@ impl Trusted {
             .map_err(Refusal::claim)?;
         let subject = Subject::try_from(tenant.qualify(subject)).map_err(|_| Refusal::Subject)?;
         let scopes = token::scopes(&claims).map_err(Refusal::claim)?;
-        let ends_at = claims.moment("exp").map_err(Refusal::claim)?;
+        let ends_at = claims.timestamp("exp").map_err(Refusal::claim)?;
         let proof = self.proof(&claims);
         let mut claims = claims.into_map();
         let issuer = Value::String(self.config.url.as_str().to_owned());
@@ -334,7 +341,7 @@ impl Trusted {
     /// not yet.
     fn proof(&self, claims: &Claims) -> Proof {
         let ahead = self.clock.now().plus(LEEWAY);
-        let proved_at = claims.moment("auth_time").ok().flatten();
+        let proved_at = claims.timestamp("auth_time").ok().flatten();
         let amr = claims.texts("amr").unwrap_or_default().into_iter();
         Proof {
             acr: claims.text("acr").ok().map(str::to_owned),

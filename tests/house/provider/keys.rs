@@ -112,7 +112,7 @@ pub(crate) fn merge(object: &mut Value, with: &Value) {
 }
 
 /// The left half of a hash, as `at_hash` has it (OpenID Connect Core §3.1.3.6).
-pub(super) fn half_hash(algorithm: Algorithm, text: &str) -> String {
+pub(super) fn token_hash(algorithm: Algorithm, text: &str) -> String {
     let kind = if algorithm == Algorithm::EdDSA {
         &aws_lc_rs::digest::SHA512
     } else {

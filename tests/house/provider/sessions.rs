@@ -4,7 +4,7 @@ use menshen::clock::Timestamp;
 use serde_json::{Value, json};
 
 use super::CLIENT_ID;
-use super::keys::half_hash;
+use super::keys::token_hash;
 use super::people;
 use super::state::{Shared, State, random};
 
@@ -129,7 +129,7 @@ impl State {
             "sid": session.sid,
             "acr": session.acr,
             "amr": amr,
-            "at_hash": half_hash(self.keys[0].algorithm, access),
+            "at_hash": token_hash(self.keys[0].algorithm, access),
         });
         if let Some(nonce) = nonce.filter(|_| first) {
             claims["nonce"] = json!(nonce);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::super::grant::{self, ClientAuth, ClientSettings};
-use crate::issuer::{self, IssuerName, SigningAlgorithm, TenantName, Wrong};
+use crate::issuer::{self, IssuerName, SigningAlgorithm, TenantName, TenantSetting};
 use crate::secret::SecretSource;
 
 /// The scope without which there is no ID token.
@@ -94,9 +94,9 @@ impl Config {
     pub(super) fn contradictions(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         let mut add = |key: &'static str, why: &str| found.push((key, why.to_owned()));
-        match issuer::contradiction(&self.issuer, &self.tenants) {
-            Some((Wrong::Name, why)) => add("issuer", why),
-            Some((Wrong::Tenants, why)) => add("tenants", why),
+        match issuer::tenants_problem(&self.issuer, &self.tenants) {
+            Some((TenantSetting::Issuer, why)) => add("issuer", why),
+            Some((TenantSetting::Tenants, why)) => add("tenants", why),
             None => {}
         }
         if self.client_id.is_empty() {

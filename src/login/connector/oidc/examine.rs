@@ -165,7 +165,7 @@ mod tests {
             userinfo_endpoint: Some(url("/userinfo")),
             end_session_endpoint: Some(url("/logout")),
             introspection_endpoint: None,
-            names_itself: true,
+            sends_iss: true,
             token_endpoint_auth_methods: vec!["client_secret_basic".to_owned()],
             code_challenge_methods: vec!["S256".to_owned()],
         }

@@ -15,7 +15,7 @@ pub(super) fn unasked(error: IssuerError) -> ConnectorError {
         IssuerError::Metadata { issuer, source } => {
             misconfigured(source.to_string(), &format!("what {issuer} says of itself"))
         }
-        IssuerError::Unreachable { .. } | IssuerError::Pausing { .. } => {
+        IssuerError::Unreachable { .. } | IssuerError::RecentFailure { .. } => {
             ConnectorError::Issuer(error)
         }
     }

@@ -1,5 +1,5 @@
 //! `IdToken`: what the issuer signed about a person, believed after every check of OpenID Connect
-//! Core §3.1.3.7; signature, issuer, audience and times are [`Issuer::verify_whole`]'s.
+//! Core §3.1.3.7; signature, issuer, audience and times are [`Issuer::verify_token`]'s.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use super::super::ConnectorError;
 use super::fault;
 use crate::clock::{Clock, Timestamp};
 use crate::issuer::{
-    Asker, Claims, Expect, Issuer, LEEWAY, NoClaim, TokenError, Verified, half_hash,
+    ClaimError, Claims, Issuer, LEEWAY, TokenError, TokenRequirements, TokenSender, VerifiedToken,
+    token_hash,
 };
 use crate::keys;
 use crate::login::pending::{PENDING_AGE_MAX_S, Pending};
@@ -75,7 +76,7 @@ pub(super) enum IdTokenError {
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
-    Claim(#[from] NoClaim),
+    Claim(#[from] ClaimError),
     #[error("its type is another's")]
     Kind,
     #[error("it is for several, and does not say who asked for it")]
@@ -102,7 +103,7 @@ impl IdTokenError {
     /// What it means while somebody logs in.
     pub(super) fn at_login(self) -> ConnectorError {
         match self {
-            Self::Token(TokenError::Unavailable(error)) => fault::unasked(error),
+            Self::Token(TokenError::KeysUnavailable(error)) => fault::unasked(error),
             weak @ (Self::NoProofTime | Self::StaleProof) => fault::unproven("the ID token", &weak),
             other => fault::refused("the ID token", &other),
         }
@@ -111,9 +112,12 @@ impl IdTokenError {
     /// Whether it says nothing of the person: keys are not there, or clocks lie apart.
     pub(super) fn is_passing(&self) -> bool {
         let passing = [
-            matches!(self, Self::Token(TokenError::Unavailable(_))),
-            matches!(self, Self::Token(TokenError::NoKey { .. })),
-            matches!(self, Self::Token(TokenError::Expired | TokenError::Early)),
+            matches!(self, Self::Token(TokenError::KeysUnavailable(_))),
+            matches!(self, Self::Token(TokenError::UnknownKey { .. })),
+            matches!(
+                self,
+                Self::Token(TokenError::Expired | TokenError::NotYetValid)
+            ),
             matches!(self, Self::Old),
         ];
         passing.contains(&true)
@@ -128,23 +132,23 @@ pub(super) async fn verify(
     fitting: Fitting<'_>,
 ) -> Result<IdToken, IdTokenError> {
     let audiences = [fitting.client_id.to_owned()];
-    let expect = Expect {
+    let requirements = TokenRequirements {
         audiences: &audiences,
-        kind: None,
-        ends: true,
-        asker: Asker::Source,
+        token_type: None,
+        requires_expiry: true,
+        sender: TokenSender::Provider,
     };
-    let verified = issuer.verify_whole(token.expose(), &expect).await?;
+    let verified = issuer.verify_token(token.expose(), &requirements).await?;
     judge(verified, fitting, clock.now())
 }
 
 fn judge(
-    verified: Verified,
+    verified: VerifiedToken,
     fitting: Fitting<'_>,
     now: Timestamp,
 ) -> Result<IdToken, IdTokenError> {
     let claims = &verified.claims;
-    let kind = verified.kind.as_deref().unwrap_or_default();
+    let kind = verified.token_type.as_deref().unwrap_or_default();
     if OTHER_KINDS
         .iter()
         .any(|other| kind.eq_ignore_ascii_case(other))
@@ -153,14 +157,14 @@ fn judge(
     }
     party(claims, fitting.client_id)?;
     let subject = subject(&verified)?;
-    let issued_at = claims.moment("iat")?.ok_or(NoClaim("iat"))?;
+    let issued_at = claims.timestamp("iat")?.ok_or(ClaimError("iat"))?;
     if now.since(issued_at) > ISSUED_AGE_MAX + LEEWAY {
         return Err(IdTokenError::Old);
     }
     let hash_fits = |name: &str, text: &str| match claims.get(name) {
         None => true,
         Some(said) => {
-            let own = half_hash(verified.algorithm, text);
+            let own = token_hash(verified.algorithm, text);
             own.is_some_and(|own| said.as_str() == Some(&own))
         }
     };
@@ -206,10 +210,10 @@ fn fresh(claims: &Claims, pending: &Pending, now: Timestamp) -> Result<(), IdTok
     let Some(max_age) = pending.max_age else {
         return Ok(());
     };
-    let at = claims.moment("auth_time")?;
+    let at = claims.timestamp("auth_time")?;
     let at = at.ok_or(IdTokenError::NoProofTime)?;
     if at > now.plus(LEEWAY) {
-        return Err(TokenError::Early.into());
+        return Err(TokenError::NotYetValid.into());
     }
     let good_until = at.plus(Duration::from_secs(u64::from(max_age)) + LEEWAY);
     if good_until < pending.begun_at {
@@ -219,12 +223,12 @@ fn fresh(claims: &Claims, pending: &Pending, now: Timestamp) -> Result<(), IdTok
 }
 
 /// The subject a token names: two tenants may give two people the same `sub`.
-pub(super) fn subject(verified: &Verified) -> Result<Subject, NoClaim> {
+pub(super) fn subject(verified: &VerifiedToken) -> Result<Subject, ClaimError> {
     let text = verified.claims.text("sub")?;
     if text.len() > SUBJECT_BYTES_MAX {
-        return Err(NoClaim("sub"));
+        return Err(ClaimError("sub"));
     }
-    Subject::try_from(verified.tenant.qualify(text)).map_err(|_| NoClaim("sub"))
+    Subject::try_from(verified.tenant.qualify(text)).map_err(|_| ClaimError("sub"))
 }
 
 /// A name of the provider's, when it is one.
@@ -241,7 +245,7 @@ fn proof(claims: &Claims, now: Timestamp) -> Proof {
         Some(Value::Array(methods)) => methods.iter().filter_map(|one| name(Some(one))).collect(),
         other => name(other).into_iter().collect(),
     };
-    let at = claims.moment("auth_time").ok().flatten();
+    let at = claims.timestamp("auth_time").ok().flatten();
     Proof {
         acr: name(claims.get("acr")),
         amr: methods.into_iter().take(METHODS_MAX).collect(),

@@ -13,7 +13,9 @@ use super::super::{ConnectorError, LogoutNotice, ProviderLogout, grant};
 use super::id_token;
 use super::{Oidc, fault};
 use crate::clock::Timestamp;
-use crate::issuer::{Asker, Expect, LEEWAY, NoClaim, TokenError, Verified};
+use crate::issuer::{
+    ClaimError, LEEWAY, TokenError, TokenRequirements, TokenSender, VerifiedToken,
+};
 use crate::login::fields::Fields;
 use crate::secret::Secret;
 use crate::store::LogoutTarget;
@@ -40,7 +42,7 @@ enum NoticeError {
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
-    Claim(#[from] NoClaim),
+    Claim(#[from] ClaimError),
     #[error("its type is another's")]
     Kind,
     #[error("it does not say that somebody logged out")]
@@ -56,7 +58,7 @@ enum NoticeError {
 #[async_trait]
 impl ProviderLogout for Oidc {
     fn page(&self) -> Option<Url> {
-        self.issuer.known_metadata()?.end_session_endpoint.clone()
+        self.issuer.cached_metadata()?.end_session_endpoint.clone()
     }
 
     /// Nowhere while the issuer gives no answer, or somebody who leaves here would end on a page that
@@ -67,7 +69,7 @@ impl ProviderLogout for Oidc {
         back: &Url,
         state: &str,
     ) -> Option<Url> {
-        let metadata = match self.issuer.known_metadata() {
+        let metadata = match self.issuer.cached_metadata() {
             Some(_) if self.silent.load(Ordering::Relaxed) => return None,
             Some(metadata) => metadata,
             None => timeout(METADATA_TIMEOUT, self.issuer.metadata())
@@ -120,18 +122,18 @@ impl Oidc {
         client: Option<crate::client::Client>,
     ) -> Result<LogoutNotice, ConnectorError> {
         let audiences = [self.config.client_id.clone()];
-        let expect = Expect {
+        let requirements = TokenRequirements {
             audiences: &audiences,
-            kind: None,
-            ends: false,
-            asker: Asker::Client(client),
+            token_type: None,
+            requires_expiry: false,
+            sender: TokenSender::Client(client),
         };
-        let verified = self.issuer.verify_whole(token, &expect).await;
+        let verified = self.issuer.verify_token(token, &requirements).await;
         let notice = verified
             .map_err(NoticeError::Token)
             .and_then(|verified| judge(&verified, self.clock.now()));
         notice.map_err(|error| match error {
-            NoticeError::Token(TokenError::Unavailable(error)) => fault::unasked(error),
+            NoticeError::Token(TokenError::KeysUnavailable(error)) => fault::unasked(error),
             other => fault::refused("the logout token", &other),
         })
     }
@@ -140,20 +142,20 @@ impl Oidc {
     fn session_named(&self, fields: &Fields) -> Option<LogoutTarget> {
         let issuer = fields.one("iss").ok()??;
         let sid = fields.one("sid").ok()??;
-        let tenant = self.issuer.tenant_named(issuer)?;
+        let tenant = self.issuer.tenant_of(issuer)?;
         let sid = id_token::name(Some(&Value::from(sid)))?;
         Some(LogoutTarget::Session(tenant.qualify(&sid)))
     }
 }
 
-fn judge(verified: &Verified, now: Timestamp) -> Result<LogoutNotice, NoticeError> {
+fn judge(verified: &VerifiedToken, now: Timestamp) -> Result<LogoutNotice, NoticeError> {
     let claims = &verified.claims;
-    if let Some(kind) = &verified.kind
+    if let Some(kind) = &verified.token_type
         && !KINDS.iter().any(|good| kind.eq_ignore_ascii_case(good))
     {
         return Err(NoticeError::Kind);
     }
-    let issued_at = claims.moment("iat")?.ok_or(NoClaim("iat"))?;
+    let issued_at = claims.timestamp("iat")?.ok_or(ClaimError("iat"))?;
     if now.since(issued_at) > NOTICE_AGE_MAX + LEEWAY {
         return Err(NoticeError::Old);
     }
@@ -165,11 +167,11 @@ fn judge(verified: &Verified, now: Timestamp) -> Result<LogoutNotice, NoticeErro
     if claims.get("nonce").is_some() {
         return Err(NoticeError::Nonce);
     }
-    let id = id_token::name(claims.get("jti")).ok_or(NoClaim("jti"))?;
+    let id = id_token::name(claims.get("jti")).ok_or(ClaimError("jti"))?;
     // With a session and a person it is that session; a person alone means all of theirs (§2.4).
     let sid = |sid| {
-        let sid = id_token::name(Some(sid)).ok_or(NoClaim("sid"))?;
-        Ok::<_, NoClaim>(verified.tenant.qualify(&sid))
+        let sid = id_token::name(Some(sid)).ok_or(ClaimError("sid"))?;
+        Ok::<_, ClaimError>(verified.tenant.qualify(&sid))
     };
     let mark = match (claims.get("sid"), claims.get("sub")) {
         (Some(named), None) => LogoutTarget::Session(sid(named)?),
@@ -206,10 +208,10 @@ mod tests {
                 value => claims.insert(name.clone(), value.clone()),
             };
         }
-        let verified = Verified {
+        let verified = VerifiedToken {
             claims: Claims::new(claims.clone()),
             algorithm: Algorithm::ES256,
-            kind: kind.map(str::to_owned),
+            token_type: kind.map(str::to_owned),
             tenant: Tenant::default(),
         };
         judge(&verified, Timestamp::from_unix_s(NOW_S))

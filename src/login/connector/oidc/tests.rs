@@ -41,7 +41,7 @@ pub(super) fn pending(at_s: i64) -> Pending {
     )
 }
 
-fn metadata(names_itself: bool) -> Metadata {
+fn metadata(sends_iss: bool) -> Metadata {
     let url = |path: &str| Url::parse(&format!("https://id.corp.example{path}")).unwrap();
     Metadata {
         jwks_uri: url("/keys"),
@@ -50,7 +50,7 @@ fn metadata(names_itself: bool) -> Metadata {
         userinfo_endpoint: Some(url("/userinfo")),
         end_session_endpoint: None,
         introspection_endpoint: None,
-        names_itself,
+        sends_iss,
         token_endpoint_auth_methods: Vec::new(),
         code_challenge_methods: Vec::new(),
     }
@@ -131,20 +131,20 @@ fn what_a_route_asks_for_beats_what_the_configuration_adds() {
 fn an_answer_of_another_issuer_or_login_is_refused() {
     let (oidc, pending) = (oidc(""), pending(0));
     let state = pending.flow.as_str();
-    let judged = |names_itself: bool, query: &str| {
+    let judged = |sends_iss: bool, query: &str| {
         let fields = Fields::parse(query.replace("STATE", state).as_bytes()).unwrap();
-        oidc.is_answer_to(&metadata(names_itself), &pending, &fields)
+        oidc.is_answer_to(&metadata(sends_iss), &pending, &fields)
     };
     let iss = "iss=https://id.corp.example/realms/corp";
-    for (names_itself, good) in [
+    for (sends_iss, good) in [
         (true, format!("code=a&state=STATE&{iss}")),
         (false, format!("code=a&state=STATE&{iss}")),
         (false, "code=a&state=STATE".to_owned()),
         (true, format!("error=access_denied&state=STATE&{iss}")),
     ] {
-        assert!(judged(names_itself, &good).is_ok(), "{good}");
+        assert!(judged(sends_iss, &good).is_ok(), "{good}");
     }
-    for (names_itself, bad) in [
+    for (sends_iss, bad) in [
         (true, "code=a&state=STATE".to_owned()),
         (false, "code=a&state=STATE&iss=".to_owned()),
         (false, format!("code=a&state=STATE&{iss}/")),
@@ -156,7 +156,7 @@ fn an_answer_of_another_issuer_or_login_is_refused() {
         (false, format!("code=a&state=STATE&state=STATE&{iss}")),
         (true, format!("code=a&state=other&{iss}")),
     ] {
-        let error = judged(names_itself, &bad).unwrap_err();
+        let error = judged(sends_iss, &bad).unwrap_err();
         let refused = matches!(
             error,
             ConnectorError::Refused {
@@ -225,7 +225,7 @@ fn a_person_is_called_by_what_is_there() {
 #[test]
 fn an_issuer_of_another_name_is_the_administrators_business() {
     let issuer = IssuerName::try_from("https://id.corp.example".to_owned()).unwrap();
-    let source = issuer::MetadataError::OtherName {
+    let source = issuer::MetadataError::WrongIssuer {
         said: "https://id.corp.example/".to_owned(),
     };
     let error = fault::unasked(issuer::IssuerError::Metadata {
@@ -236,6 +236,6 @@ fn an_issuer_of_another_name_is_the_administrators_business() {
         panic!("{error:?}");
     };
     assert!(remedy.contains("`https://id.corp.example/`"), "{remedy}");
-    let away = fault::unasked(issuer::IssuerError::Pausing { issuer });
+    let away = fault::unasked(issuer::IssuerError::RecentFailure { issuer });
     assert!(matches!(away, ConnectorError::Issuer(_)));
 }

@@ -10,7 +10,7 @@ const ACCESS: &str = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
 const CODE: &str = "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk";
 
 /// A good ID token with these claims put in, or taken out by null; `NONCE` is that of the login.
-fn verified(pending: &Pending, with: &Value, kind: Option<&str>) -> Verified {
+fn verified(pending: &Pending, with: &Value, kind: Option<&str>) -> VerifiedToken {
     let mut claims = json!({
         "iss": "https://id.corp.example", "aud": "menshen", "sub": "u1", "iat": NOW_S,
         "exp": NOW_S + 300, "nonce": "NONCE", "at_hash": "77QmUPtjPfzWtF2AnpK9RQ",
@@ -25,10 +25,10 @@ fn verified(pending: &Pending, with: &Value, kind: Option<&str>) -> Verified {
     if claims.get("nonce") == Some(&json!("NONCE")) {
         claims.insert("nonce".to_owned(), json!(pending.nonce));
     }
-    Verified {
+    VerifiedToken {
         claims: Claims::new(claims.clone()),
         algorithm: Algorithm::RS256,
-        kind: kind.map(str::to_owned),
+        token_type: kind.map(str::to_owned),
         tenant: Tenant::default(),
     }
 }
@@ -42,7 +42,7 @@ fn login(max_age: Option<u32>, with: &Value) -> Result<IdToken, IdTokenError> {
     )
 }
 
-fn judged(verified: Verified, asked: Asked<'_>) -> Result<IdToken, IdTokenError> {
+fn judged(verified: VerifiedToken, asked: Asked<'_>) -> Result<IdToken, IdTokenError> {
     let access = Secret::new(ACCESS.to_owned());
     let fitting = Fitting {
         client_id: "menshen",
@@ -149,7 +149,7 @@ fn who_was_asked_for_a_fresh_proof_must_say_when_it_was() {
     ));
     assert!(matches!(
         at(0, json!(NOW_S + 61)),
-        Err(IdTokenError::Token(TokenError::Early))
+        Err(IdTokenError::Token(TokenError::NotYetValid))
     ));
     let unasked = login(None, &json!({ "auth_time": NOW_S + 61 })).unwrap();
     assert_eq!(unasked.proof.auth_time, Some(Timestamp::from_unix_s(0)));

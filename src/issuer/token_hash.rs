@@ -8,7 +8,7 @@ use jsonwebtoken::Algorithm;
 /// `at_hash` and its kin (OpenID Connect Core §3.1.3.6, §3.3.2.11): the left half of the hash that
 /// goes with the token's algorithm. Ed25519 hashes by SHA-512. A shared secret's algorithm has
 /// none here.
-pub fn half_hash(algorithm: Algorithm, text: &str) -> Option<String> {
+pub fn token_hash(algorithm: Algorithm, text: &str) -> Option<String> {
     let hash = match algorithm {
         Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => &digest::SHA256,
         Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 => &digest::SHA384,
@@ -29,17 +29,17 @@ mod tests {
         // OpenID Connect Core, appendix A.3 and A.4.
         let access = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
         assert_eq!(
-            half_hash(Algorithm::RS256, access).as_deref(),
+            token_hash(Algorithm::RS256, access).as_deref(),
             Some("77QmUPtjPfzWtF2AnpK9RQ")
         );
         let code = "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk";
         assert_eq!(
-            half_hash(Algorithm::RS256, code).as_deref(),
+            token_hash(Algorithm::RS256, code).as_deref(),
             Some("LDktKdoQak3Pk0cnXxCltA")
         );
         let lengths = [Algorithm::ES384, Algorithm::EdDSA]
-            .map(|algorithm| half_hash(algorithm, code).map(|hash| hash.len()));
+            .map(|algorithm| token_hash(algorithm, code).map(|hash| hash.len()));
         assert_eq!(lengths, [Some(32), Some(43)]);
-        assert_eq!(half_hash(Algorithm::HS256, code), None);
+        assert_eq!(token_hash(Algorithm::HS256, code), None);
     }
 }

@@ -1,4 +1,4 @@
-//! `Kept`: a document of the issuer: asked for once for all who wait, kept while it is down.
+//! `CachedDocument`: a document of the issuer: asked for once for all who wait, kept while it is down.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,9 +31,9 @@ impl<T, F: Future<Output = Result<T, IssuerError>> + Send + 'static> Fetch<T> fo
 
 /// On whose account a document is asked for again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
+pub enum TokenSender {
     /// The source itself sent the token, over a connection that we opened to it.
-    Source,
+    Provider,
     /// This client sent the token, which may be made up; absent: a proxy that names nobody.
     Client(Option<Client>),
 }
@@ -48,7 +48,7 @@ struct Allowance {
 #[derive(Clone, Copy)]
 struct Left(u32, Timestamp);
 
-pub(super) struct Kept<T> {
+pub(super) struct CachedDocument<T> {
     issuer: IssuerName,
     document: Cached<Arc<T>, IssuerError>,
     again: Mutex<Again>,
@@ -66,7 +66,7 @@ struct Again {
     client: HashMap<Network, Left>,
 }
 
-impl<T: Send + Sync + 'static> Kept<T> {
+impl<T: Send + Sync + 'static> CachedDocument<T> {
     pub(super) fn new(issuer: IssuerName, fresh_for: Duration, clock: Clock) -> Self {
         let again = Again {
             source: Left(AGAIN.at_once, clock.now()),
@@ -83,7 +83,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
     }
 
     /// The document as it is known.
-    pub(super) fn known(&self) -> Option<Arc<T>> {
+    pub(super) fn cached(&self) -> Option<Arc<T>> {
         Some(self.document.latest()?.value)
     }
 
@@ -106,13 +106,13 @@ impl<T: Send + Sync + 'static> Kept<T> {
     }
 
     /// The document, asked for now; another who asked meanwhile did it for us.
-    pub(super) async fn renew(&self, fetch: impl Fetch<T>) -> Result<Arc<T>, IssuerError> {
+    pub(super) async fn refetch(&self, fetch: impl Fetch<T>) -> Result<Arc<T>, IssuerError> {
         let since = self.clock.now();
         self.ask(fetch, |latest| latest.kept_at > since).await
     }
 
     /// The document, asked for again unless somebody brought it within this time.
-    pub(super) async fn within(
+    pub(super) async fn get_newer_than(
         &self,
         age: Duration,
         fetch: impl Fetch<T>,
@@ -122,10 +122,10 @@ impl<T: Send + Sync + 'static> Kept<T> {
     }
 
     /// Whether the document may be asked for again although it is fresh; counts it.
-    pub(super) fn may_ask_again(&self, asker: Asker) -> bool {
+    pub(super) fn may_refetch(&self, sender: TokenSender) -> bool {
         let now = self.clock.now();
         let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
-        let Asker::Client(client) = asker else {
+        let TokenSender::Client(client) = sender else {
             return again.source.take(AGAIN, now);
         };
         let Some(client) = client else {
@@ -158,7 +158,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
         // In a task: the others wait for its answer, also when whoever asks is gone by then.
         let asking = tokio::spawn(bring(turn, fetch, self.fresh_for));
         let issuer = || self.issuer.clone();
-        let pausing = |_| IssuerError::Pausing { issuer: issuer() };
+        let pausing = |_| IssuerError::RecentFailure { issuer: issuer() };
         asking.await.map_err(pausing)?
     }
 }
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     struct Desk {
-        kept: Kept<usize>,
+        kept: CachedDocument<usize>,
         clock: Clock,
         asked: Arc<AtomicUsize>,
     }
@@ -205,7 +205,7 @@ mod tests {
         fn open() -> Self {
             let clock = Clock::by_hand(Timestamp::from_unix_s(1_000));
             Self {
-                kept: Kept::new(Self::issuer(), Duration::from_secs(600), clock.clone()),
+                kept: CachedDocument::new(Self::issuer(), Duration::from_secs(600), clock.clone()),
                 clock,
                 asked: Arc::default(),
             }
@@ -227,7 +227,7 @@ mod tests {
             let asked = Arc::clone(&self.asked);
             async move {
                 asked.fetch_add(1, Ordering::SeqCst);
-                Err(IssuerError::Pausing {
+                Err(IssuerError::RecentFailure {
                     issuer: Self::issuer(),
                 })
             }
@@ -278,14 +278,14 @@ mod tests {
     async fn a_failure_takes_nothing_away_that_was_known() {
         let desk = Desk::open();
         desk.get().await.unwrap();
-        assert!(desk.kept.renew(desk.fails()).await.is_err());
+        assert!(desk.kept.refetch(desk.fails()).await.is_err());
         assert_eq!(desk.get().await.unwrap(), 0);
     }
 
     #[test]
     fn asking_again_is_throttled() {
         let desk = Desk::open();
-        let may = || desk.kept.may_ask_again(Asker::Source);
+        let may = || desk.kept.may_refetch(TokenSender::Provider);
         let burst = (0..10).filter(|_| may()).count();
         assert_eq!(burst, 3);
         desk.clock.advance(Duration::from_secs(29));
@@ -297,14 +297,14 @@ mod tests {
     #[test]
     fn one_client_leaves_something_for_another_and_clients_for_the_source() {
         let desk = Desk::open();
-        let may = |asker| desk.kept.may_ask_again(asker);
+        let may = |sender| desk.kept.may_refetch(sender);
         let [one, two, three] =
-            [1, 2, 3].map(|last| Asker::Client(Some(IpAddr::from([192, 0, 2, last]).into())));
+            [1, 2, 3].map(|last| TokenSender::Client(Some(IpAddr::from([192, 0, 2, last]).into())));
         assert_eq!((0..10).filter(|_| may(one)).count(), 2);
         assert!(may(two));
         // All that clients may ask for together is used up.
         assert!(!may(three));
-        assert!(may(Asker::Source));
+        assert!(may(TokenSender::Provider));
         // What grows again is not all the first one's, who is always quicker.
         let (mut first, mut second) = (0, 0);
         for _ in 0..20 {
